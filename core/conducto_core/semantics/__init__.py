@@ -1,6 +1,6 @@
 """The semantics of a tree, written once.
 
-Pure functions and one state machine over `conducto_core.model`; no clock, file, environment or
-random number is read here. Both drivers, the local scheduler and the Step Functions compiler, ask
-these modules for every decision.
+Pure functions and one state machine over `conducto_core.model`. Nothing here reads a clock, a file,
+the environment or a random number. Both drivers, the local scheduler and the Step Functions
+compiler, take every decision from these modules.
 """

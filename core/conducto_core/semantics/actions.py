@@ -1,4 +1,4 @@
-"""What an order of a person would do, before it is done, and how edits of nodes are written."""
+"""Previews of the actions that users request, and edits of nodes."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -14,13 +14,13 @@ from conducto_core.semantics.ready import ready_below
 from conducto_core.semantics.resolve import ENV_PREFIX
 from conducto_core.semantics.tree_state import LiveExec, LiveGroup, LiveNode, TreeState
 
-#: Parameters that only an Exec has, and such that only a group has.
+#: Parameters that only an Exec has, and those that only a group has.
 _EXEC_ONLY = {"command"}
 _GROUP_ONLY = {"max_concurrent", "stop_on_error"}
 
 
 def named(tree: TreeState, request: ControlRequest) -> ControlRequest:
-    """Return the order with every node that it is about in its paths.
+    """Return the request with the paths of all nodes that it affects.
 
     Raises:
         KeyError: a path is not in the tree.
@@ -37,7 +37,6 @@ def named(tree: TreeState, request: ControlRequest) -> ControlRequest:
 
 
 def _failed(action: Action, tree: TreeState, top: LiveNode) -> Iterator[LiveNode]:
-    """Yield what an order on what failed is about, at or below ``top``."""
     if action in (Action.RESET, Action.REBUILD):
         return left_over(tree, top)
     groups_too = action in (Action.SKIP, Action.UNSKIP)
@@ -50,7 +49,7 @@ def _failed(action: Action, tree: TreeState, top: LiveNode) -> Iterator[LiveNode
 
 
 def preview(tree: TreeState, action: Action, paths: Iterable[str]) -> ControlResult:
-    """Return what the order would do to the Execs of these subtrees.
+    """Return the effect of the action on the Execs of these subtrees.
 
     Raises:
         KeyError: a path is not in the tree.
@@ -67,7 +66,7 @@ def preview(tree: TreeState, action: Action, paths: Iterable[str]) -> ControlRes
 
 
 def why_idle(tree: TreeState, pipeline_id: str) -> str | None:
-    """Return why a run would start nothing, and what to do; None where something starts or runs."""
+    """Return why a run would start nothing, with a remedy; None if something starts or runs."""
     root = tree.root
     if any(tree.in_flight(root)) or any(ready_below(tree, root)):
         return None
@@ -111,7 +110,7 @@ def _execs(tree: TreeState, paths: Iterable[str]) -> Iterator[LiveExec]:
 
 
 def _notes(action: Action, touched: list[LiveExec]) -> Iterator[str]:
-    """Say what a reset of a part of a ``new`` context means for the part's surroundings."""
+    """Yield a warning for each ``new`` context of which a reset affects only a part."""
     if action not in (Action.RESET, Action.REBUILD):
         return
     paths = {node.path for node in touched}
@@ -149,10 +148,10 @@ def _members(group: LiveNode | None, pool: str) -> Iterator[LiveExec]:
 
 
 def lay_over(edit: Mapping[str, Any], changes: Changes, node: LiveNode) -> dict[str, Any]:
-    """Return the edits of a node (`conducto_core.semantics.resolve.Edits`) with ``changes`` on top.
+    """Return a node's edits (`conducto_core.semantics.resolve.Edits`) with ``changes`` applied.
 
     Raises:
-        DefinitionError: a parameter that this kind of node does not have.
+        DefinitionError: this kind of node does not have a parameter.
     """
     given = {name: getattr(changes, name) for name in changes.model_fields_set}
     wrong = _GROUP_ONLY if node.spec.type is NodeType.EXEC else _EXEC_ONLY

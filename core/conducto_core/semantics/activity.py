@@ -1,7 +1,7 @@
-"""How long a pipeline has been at work: the time between its runs does not count.
+"""The active time of a pipeline, without the time between its runs.
 
-It is at work from the first command that begins until nothing runs, is queued or will start by
-itself. A reset the next morning begins the next stretch; the night between is in neither.
+A pipeline is active from its first command until nothing runs, is queued or will start by itself. A
+reset on the next morning starts a new period; the night between does not count.
 """
 
 from collections.abc import Iterable
@@ -16,11 +16,11 @@ from conducto_core.semantics.tree_state import Change, TreeState
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What has been counted so far.
+    """The active time counted so far.
 
     Attributes:
-        seconds: Of the stretches that are over.
-        since: When the current one began; None while there is none.
+        seconds: Total of the finished periods.
+        since: Start of the current period; None if there is none.
     """
 
     seconds: float = 0.0
@@ -29,7 +29,7 @@ class Activity:
     def after(
         self, changes: Iterable[Change | NodeChange], tree: TreeState, now: float
     ) -> "Activity":
-        """Return it after an event that made these changes, at ``now``."""
+        """Return the activity after an event that made these changes at ``now``."""
         begins = any(c.type is NodeType.EXEC and c.state is State.RUNNING for c in changes)
         since = now if self.since is None and begins else self.since
         if since is None or not settled(tree):
@@ -38,9 +38,9 @@ class Activity:
 
 
 def stored(standing: PipelineStatus, seen: float) -> Activity:
-    """Return what a record says; a stretch that was open when it was ``seen`` last ends there.
+    """Return the activity of a stored status; an open period ends when it was last ``seen``.
 
-    A record of an older version knows the first start and the last end only.
+    A record of an older version has only the first start and the last end.
     """
     if standing.active_seconds is None:
         begun, ended = standing.started, standing.ended
@@ -51,11 +51,11 @@ def stored(standing: PipelineStatus, seen: float) -> Activity:
 
 
 class Timed(Protocol):
-    """What tells its times: a pipeline's summary, or one run of a history."""
+    """The times of a pipeline's summary, or of one run of a history."""
 
     @property
     def settled(self) -> bool:
-        """Whether nothing goes on."""
+        """Whether nothing runs or will start by itself."""
 
     @property
     def started(self) -> float | None:
@@ -67,15 +67,15 @@ class Timed(Protocol):
 
     @property
     def active_seconds(self) -> float | None:
-        """Seconds of the stretches that are over; None of an older agent or cloud."""
+        """Seconds of the finished periods; None from an older agent or cloud."""
 
     @property
     def active_since(self) -> float | None:
-        """When the current stretch began."""
+        """Start of the current period."""
 
 
 def active_time(one: Timed, now: float) -> float | None:
-    """Return for how many seconds it has been at work by ``now``; None when it never began."""
+    """Return the active seconds until ``now``; None if it never started."""
     if one.started is None:
         return None
     if one.active_seconds is None:
@@ -85,10 +85,7 @@ def active_time(one: Timed, now: float) -> float | None:
 
 
 def wall_time(one: Timed, now: float) -> float | None:
-    """Return the time from the first start to the last end, where it differs from the active one.
-
-    None where there was no idle time worth a word.
-    """
+    """Return the time from the first start to the last end, or None if little of it was idle."""
     active = active_time(one, now)
     if active is None:
         return None
@@ -96,7 +93,7 @@ def wall_time(one: Timed, now: float) -> float | None:
     return wall if wall - active >= max(_LEAST_IDLE, active / 10) else None
 
 
-#: Shorter idle times are not told, in seconds.
+#: Shorter idle times are not reported, in seconds.
 _LEAST_IDLE = 60.0
 
 

@@ -1,10 +1,10 @@
-"""Which queued Exec starts next: capacity groups and the machine's size.
+"""The next queued Exec to start, by capacity groups and the size of the machine.
 
-Tickets are taken in the order they were queued. One that a full capacity group holds up
-(``max_concurrent`` of a group above it, or the one container of a ``new`` context) steps aside
-until that group has room, so it delays nobody else. One that only the machine's size holds up
-stays at the head and nothing passes it: an Exec that needs the whole machine gets it as soon as
-what runs has ended, however many small ones are queued behind.
+Attempts start in the order in which they were queued. An attempt that waits for a full capacity
+group (``max_concurrent`` of a group above it, or the one container of a ``new`` context) is set
+aside until the group has room, so it delays no other attempt. An attempt that waits only for the
+machine's resources stays at the head of the queue and none passes it: an Exec that needs the whole
+machine starts when the running ones have ended, however many small ones are queued.
 """
 
 import math
@@ -19,8 +19,8 @@ class Limit:
 
     Attributes:
         key: Its identity.
-        room: Execs that may run in it at once.
-        reason: The sentence to show to who waits for it.
+        room: Maximum number of Execs that run in it at once.
+        reason: Sentence shown for an attempt that waits for it.
     """
 
     key: Hashable
@@ -30,15 +30,15 @@ class Limit:
 
 @dataclass(slots=True, eq=False)
 class QueuedAttempt:
-    """An attempt that waits to start, or runs.
+    """An attempt that is queued or runs.
 
     Attributes:
         key: The caller's name for it.
-        cpu: CPUs it takes.
-        mem: GB it takes.
-        gpu: GPUs it takes.
+        cpu: CPUs it needs.
+        mem: GB it needs.
+        gpu: GPUs it needs.
         limits: Capacity groups it counts in.
-        waits_for: The full one it has stepped aside for.
+        waits_for: The full group for which it was set aside.
     """
 
     key: Hashable
@@ -58,12 +58,12 @@ class _Use:
 
 
 class AdmissionQueue:
-    """The queue of one machine, over all its pipelines.
+    """The queue of one machine, for all its pipelines.
 
     Attributes:
-        cpu: CPUs that are free.
-        mem: GB that are free.
-        gpu: GPUs that are free.
+        cpu: Free CPUs.
+        mem: Free GB.
+        gpu: Free GPUs.
     """
 
     def __init__(self, *, cpu: float, mem: float, gpu: int = 0) -> None:
@@ -74,20 +74,20 @@ class AdmissionQueue:
         self._added = 0
 
     def add(self, ticket: QueuedAttempt) -> None:
-        """Queue a ticket behind all others."""
+        """Add an attempt to the end of the queue."""
         self._added += 1
         ticket.number = self._added
         heappush(self._queue, (ticket.number, ticket))
 
     def withdraw(self, ticket: QueuedAttempt) -> None:
-        """Take a queued ticket back."""
+        """Remove a queued attempt."""
         ticket.withdrawn = True
         if ticket.waits_for is not None:
-            return  # forgotten when its turn would have come
+            return  # take() drops it later
         self._let_next_in(ticket)
 
     def take(self) -> QueuedAttempt | None:
-        """Return the ticket that starts now, with its room reserved, or None."""
+        """Return the attempt that starts now, with its room reserved, or None."""
         while self._queue:
             ticket = self._queue[0][1]
             if ticket.withdrawn:
@@ -106,7 +106,7 @@ class AdmissionQueue:
         return None
 
     def release(self, ticket: QueuedAttempt) -> None:
-        """Give back what a taken ticket had reserved."""
+        """Release the resources of an attempt that `take` returned."""
         self.cpu += ticket.cpu
         self.mem += ticket.mem
         self.gpu += ticket.gpu
@@ -119,7 +119,7 @@ class AdmissionQueue:
                 del self._uses[limit.key]
 
     def reason(self, ticket: QueuedAttempt) -> str:
-        """Return why a queued ticket does not run, as a sentence."""
+        """Return why a queued attempt does not run, as a sentence."""
         if ticket.waits_for is not None:
             return ticket.waits_for.reason
         if not self._fits(ticket):
@@ -151,16 +151,16 @@ class AdmissionQueue:
     def _step_aside(self, ticket: QueuedAttempt, full: Limit) -> None:
         ticket.waits_for = full
         heappush(self._uses[full.key].aside, (ticket.number, ticket))
-        # It may have been let in by another group, which still has room for the next one.
+        # Another group may have readmitted it, and still has room for its next attempt.
         self._let_next_in(ticket)
 
     def _let_next_in(self, ticket: QueuedAttempt) -> None:
-        """Of each group that ``ticket`` counts in and that has room, put one ticket back."""
+        """Queue one waiting attempt of each group that ``ticket`` counts in and that has room."""
         for limit in ticket.limits:
             use = self._uses.get(limit.key)
             while use is not None and use.aside:
                 number, waiting = use.aside[0]
-                # By the room that the waiting one knows of: it may have been raised since.
+                # Use the limit that the waiting attempt knows: it may have been raised since.
                 if waiting.waits_for is None or not self._has_room(waiting.waits_for):
                     break
                 heappop(use.aside)
@@ -172,5 +172,5 @@ class AdmissionQueue:
 
 
 def _few_digits(free: float) -> str:
-    """Return an amount that is free with two decimals, never more than there is."""
+    """Return a free amount with two decimals, rounded down."""
     return f"{math.floor(round(free * 100, 6)) / 100:g}"

@@ -1,4 +1,4 @@
-"""How many cloud workers to start. No I/O; see `workers_wanted`."""
+"""The number of cloud workers to start. No I/O; see `workers_wanted`."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ from conducto_core.model.nodes import NodeSpec
 from conducto_core.semantics.naming import pool_name
 from conducto_core.semantics.pools import PoolKind, kind_of
 
-#: Workers of one pool at once, whatever the plan allows.
+#: Maximum number of workers of one pool, whatever the plan allows.
 MAX_PER_POOL = 1000
-#: What `on_spot` counts shares of.
+#: The denominator of the share in `on_spot`.
 _ALL = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Execs that the same workers can run.
+    """A set of Execs that the same workers can run.
 
     Attributes:
-        name: Also of its activity.
+        name: Also used in the name of its activity.
         key: `NodeSpec.pool` of its Execs.
         image: Name of their image.
         cpu: vCPUs of one worker.
@@ -36,12 +36,12 @@ class Pool:
 
     @property
     def kind(self) -> PoolKind:
-        """How its workers are used."""
+        """The kind of the pool."""
         return kind_of(self.key)
 
     @property
     def most(self) -> int:
-        """Workers at once."""
+        """Maximum number of workers at once."""
         return 1 if self.kind is PoolKind.CONTEXT else MAX_PER_POOL
 
 
@@ -49,9 +49,9 @@ def pool_of(spec: NodeSpec, pipeline_id: str, groups: tuple[str, ...]) -> Pool:
     """Return the pool of an Exec.
 
     Args:
-        spec: The Exec, with the memory that it is to get.
-        pipeline_id: Whose it is.
-        groups: Paths of groups above it that have ``max_concurrent``, the innermost first.
+        spec: The Exec, with the memory of its next attempt.
+        pipeline_id: The pipeline of the Exec.
+        groups: Paths of the groups above it that have ``max_concurrent``, the innermost first.
     """
     place = spec.placement
     name = pool_name(spec, pipeline_id, groups)
@@ -60,12 +60,12 @@ def pool_of(spec: NodeSpec, pipeline_id: str, groups: tuple[str, ...]) -> Pool:
 
 @dataclass(frozen=True, slots=True)
 class PoolWorkers:
-    """Workers that a pool has.
+    """The workers of a pool.
 
     Attributes:
-        starting: Not up yet.
-        idle: Up, and without a command.
-        busy: With a command; they are idle afterwards.
+        starting: Not running yet.
+        idle: Running, without a command.
+        busy: Running a command; they are idle afterwards.
     """
 
     starting: int = 0
@@ -75,10 +75,10 @@ class PoolWorkers:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Execs of a pool that are queued.
+    """The queued Execs of a pool.
 
     Attributes:
-        ready: Their image is there, and AWS has room as far as is known.
+        ready: Their image is available, and AWS has capacity as far as is known.
     """
 
     pool: Pool
@@ -89,14 +89,14 @@ class Need:
 def workers_wanted(
     needs: Iterable[Need], staff: Mapping[str, PoolWorkers], room: Mapping[str, int]
 ) -> dict[str, int]:
-    """Return ``{pool name: workers to start}``; pools that need none are left out.
+    """Return ``{pool name: workers to start}``, without the pools that need none.
 
-    A worker is started for every queued Exec that could run at once and for which none is idle or
-    starting: an idle one costs a minute, a missing one costs the user's time.
+    One worker starts for every queued Exec that could run now and has no idle or starting worker:
+    an idle worker costs a minute, a missing one costs the user's time.
 
     Args:
-        needs: In the order in which they are to get room and workers.
-        staff: ``{pool name: workers it has}``.
+        needs: In the order in which they get room and workers.
+        staff: ``{pool name: its workers}``.
         room: ``{group: Execs that may still start in it}``.
     """
     left = dict(room)
@@ -115,15 +115,15 @@ def workers_wanted(
 
 
 def on_spot(worker_id: str, kind: PoolKind, share: int) -> bool:
-    """Return whether a worker is a Spot task: cheaper, and gone when AWS wants it back.
+    """Return whether a worker is a Spot task: cheaper, but AWS may stop it.
 
-    The answer is the same every time it is asked, so that a start that is repeated is the same
-    start. What a worker of a context has in its container would be lost with it: never.
+    The result depends only on the arguments, so that a repeated start is the same start. A worker
+    of a context never runs on Spot: the state in its container would be lost.
 
     Args:
-        worker_id: Which worker.
-        kind: Of its pool.
-        share: Of ten workers, how many may be Spot.
+        worker_id: Id of the worker.
+        kind: Kind of its pool.
+        share: Number of workers in ten that may be Spot tasks.
     """
     if kind is PoolKind.CONTEXT:
         return False

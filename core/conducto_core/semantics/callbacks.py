@@ -1,4 +1,4 @@
-"""The callbacks of a node as written: checked, and sorted by whom they are about."""
+"""The callbacks of a node, checked, and split by the nodes they apply to."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -6,7 +6,7 @@ from typing import Any, Final
 from conducto_core.model.nodes import Callback, child_path
 from conducto_core.semantics.rules import RETRIES
 
-#: Replaces the target of a Lazy; it is no callback of ours but a field, ``lazy_target``.
+#: Sets the target of a Lazy. It is not a callback here but a field, ``lazy_target``.
 LAZY_CALLBACK: Final = "deserialize_into_node"
 _EVENTS = {"worker_error": "killed"}
 _COUNTS = {
@@ -24,8 +24,8 @@ def own_callbacks(written: Written) -> tuple[Callback, ...]:
     """Return a node's own callbacks.
 
     Raises:
-        ValueError: one is not ``[event, [name, arguments]]``, or decides by an argument that is
-            missing or wrong.
+        ValueError: a callback is not ``[event, [name, arguments]]``, or an argument that it needs
+            is missing or invalid.
     """
     return tuple(
         Callback(
@@ -40,14 +40,14 @@ def own_callbacks(written: Written) -> tuple[Callback, ...]:
 
 
 def handed_down(own: tuple[Callback, ...]) -> tuple[Callback, ...]:
-    """Return those of a node's own callbacks that hold for everything below it."""
+    """Return a node's own callbacks that all nodes below it inherit."""
     return tuple(c for c in own if c.inherited)
 
 
 def about_group(own: tuple[Callback, ...]) -> tuple[Callback, ...]:
-    """Return those of a group's own callbacks that are about itself.
+    """Return a group's own callbacks that apply to the group itself.
 
-    One that retries and is handed down is about the Execs below.
+    An inherited callback that retries applies to the Execs below.
     """
     return tuple(c for c in own if not (c.inherited and c.name in RETRIES))
 
@@ -55,13 +55,13 @@ def about_group(own: tuple[Callback, ...]) -> tuple[Callback, ...]:
 def telling(callbacks: tuple[Callback, ...]) -> tuple[Callback, ...]:
     """Return the callbacks that a group inherits.
 
-    One that retries is inherited by Execs only: on every group of the way it would multiply.
+    Only Execs inherit a callback that retries: on every group of the path, it would multiply.
     """
     return tuple(c for c in callbacks if c.name not in RETRIES)
 
 
 def lazy_target(written: Written, path: str) -> str | None:
-    """Return the path of the node that takes the tree this Exec prints, or None."""
+    """Return the path of the node that receives the tree printed by this Exec, or None."""
     for event, name, arguments in _read(written):
         if name == LAZY_CALLBACK and event == "done":
             target = str(arguments.get("target"))

@@ -1,10 +1,10 @@
-"""How a limit on workers is shared out so that no ``new`` group waits for another for ever. No I/O.
+"""Distribution of a limit on workers so that ``new`` groups never deadlock. No I/O.
 
-A ``new`` group keeps its worker (its *context*) until it is over, and may need further workers
-meanwhile: for what ``global`` leads out of it, and for ``new`` groups inside it. Two groups that
-each hold one worker and wait for another one would never end. So a context begins only while it
-is certain that every one that has begun can finish: its pipeline reserves what that takes (the
-banker's algorithm). Workers of shared pools reserve nothing: their commands end by themselves.
+A ``new`` group keeps its worker (its *context*) until it ends, and may need more workers meanwhile:
+for nodes in it with a ``global`` context, and for ``new`` groups in it. Two groups that each hold
+one worker and wait for another would never end. So a context starts only if every started context
+can still finish: its pipeline reserves the workers for that (the banker's algorithm). Workers of
+shared pools reserve nothing: their commands end by themselves.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,10 +17,10 @@ from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
 
 
 def extras(nodes: Mapping[str, NodeSpec]) -> dict[str, int]:
-    """Return ``{group: workers that its context needs at most besides its own}``.
+    """Return ``{group: maximum number of workers that its context needs besides its own}``.
 
-    Enough for what is below it one after the other. A Lazy that has not generated its tree counts
-    as one worker, since the tree may lead out of the context.
+    This is enough to run the nodes below it one after another. A Lazy that has not generated its
+    tree counts as one worker, since the tree may have nodes outside the context.
 
     Args:
         nodes: A resolved tree, parents before their children.
@@ -55,15 +55,15 @@ def claim(contexts: Iterable[int]) -> int:
 
 
 def check_fits(nodes: Mapping[str, NodeSpec], most: int, plan: str) -> None:
-    """Refuse a tree with a ``new`` group that can never have all the workers it needs.
+    """Reject a tree with a ``new`` group that can never have all the workers it needs.
 
     Args:
         nodes: A resolved tree, parents before their children.
-        most: Workers at once.
-        plan: Name of the plan that says so.
+        most: Maximum number of workers.
+        plan: Name of the plan with this limit.
 
     Raises:
-        DefinitionError: the outermost such group.
+        DefinitionError: names the outermost such group.
     """
     for path, extra in reversed(extras(nodes).items()):
         if 1 + extra > most:
@@ -78,10 +78,10 @@ def check_fits(nodes: Mapping[str, NodeSpec], most: int, plan: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What an organisation may still start.
+    """The remaining allowance of an organisation.
 
     Attributes:
-        workers: Workers.
+        workers: Workers that it may start.
         reserved: Workers that contexts may still reserve.
     """
 
@@ -91,12 +91,12 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What may start now.
+    """The workers that may start now.
 
     Attributes:
         workers: ``{pool: workers to start}``.
-        limited: More would start if the organisation had more workers free.
-        withheld: A context waits although a worker is free: others have reserved that.
+        limited: More would start if the organisation had more free workers.
+        withheld: A context waits although a worker is free, because others have reserved it.
     """
 
     workers: dict[str, int]
@@ -107,13 +107,13 @@ class Admission:
 def admit(
     wanted: Mapping[str, int], contexts: Mapping[str, int], begun: Iterable[int], room: Room
 ) -> Admission:
-    """Return what of ``wanted`` may start, fairly: pool by pool, one worker each.
+    """Return the part of ``wanted`` that may start: round robin, one worker per pool.
 
     Args:
-        wanted: ``{pool: workers to start}``, in the order in which they are to get some.
-        contexts: ``{pool: its extras}`` of the wanted pools that are contexts.
+        wanted: ``{pool: workers to start}``, in the order of precedence.
+        contexts: ``{pool: its extras}`` for the wanted pools that are contexts.
         begun: The `extras` of the pipeline's contexts that have a worker.
-        room: What is left.
+        room: The remaining allowance.
     """
     held = list(begun)
     before = claim(held)

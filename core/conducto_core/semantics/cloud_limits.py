@@ -1,4 +1,4 @@
-"""What an Exec may have here, and not in the cloud."""
+"""Limits of Execs that exist only in the cloud."""
 
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -10,10 +10,10 @@ from conducto_core.semantics.fargate import size_for
 
 
 def check_exec(node: NodeSpec) -> None:
-    """Refuse an Exec that cannot run in the cloud, with what to do instead.
+    """Reject an Exec that cannot run in the cloud, with a remedy.
 
     Raises:
-        DefinitionError: it cannot, perhaps for several reasons.
+        DefinitionError: names all reasons.
     """
     check_each((_check_features, _check_path, _check_command, _check_size), lambda one: one(node))
 
@@ -24,7 +24,7 @@ def _check_features(node: NodeSpec) -> None:
 
 
 def _missing(place: Placement) -> Iterator[tuple[object, str]]:
-    """Yield whether an Exec uses what the cloud does not have, and what to do instead."""
+    """Yield pairs: whether an Exec uses a feature that the cloud lacks, and the message."""
     text = "put what the command needs into the image, or run the pipeline locally"
     yield place.docker_run_args, f"docker_run_args is not available in the cloud; {text}"
     text = "workers have no Docker engine; build images with co.Image, or run the pipeline locally"

@@ -1,11 +1,12 @@
-"""The edges of a state machine, laid in continuation-passing style.
+"""The edges of a state machine, built in continuation-passing style.
 
-``lay(part, ok, failed)`` adds the states of a part and returns where to enter it, given where to
-go on after it. So a Serial costs nothing: the ``ok`` of a child is the entry of the next one.
+``add(part, ok, failed)`` adds the states of a part and returns its entry; ``ok`` and ``failed`` are
+the states to enter after it. So a Serial needs no states of its own: the ``ok`` of a child is the
+entry of the next one.
 
-Rules for editors: what a failure, a stop, a suppression means is asked of
-`conducto_core.semantics.rules`; no state here knows a policy. Every branch of a Parallel catches
-everything, so no failure can abort a sibling: failures are values.
+Rules for editors: the meaning of a failure, a stop or a suppression comes from
+`conducto_core.semantics.rules`; no state here implements a policy. Every branch of a Parallel
+catches all errors, so a failure never aborts a sibling: failures are values.
 """
 
 from collections.abc import Callable
@@ -32,7 +33,7 @@ class End(Enum):
     FAILED = auto()
 
 
-#: Where to go on: the name of a state of the same scope, or an end of the scope.
+#: A continuation: the name of a state of the same scope, or an end of the scope.
 Go = str | End
 
 
@@ -44,10 +45,10 @@ class Scope:
     """
 
     def __init__(self, prefix: str | None = None) -> None:
-        """Make an empty scope.
+        """Create an empty scope.
 
         Args:
-            prefix: Begins the names of a branch's own states; None for a machine.
+            prefix: Prefix of the names of a branch's own states; None for a machine.
         """
         self.states: dict[str, states.State] = {}
         self.is_branch = prefix is not None
@@ -61,7 +62,7 @@ class Scope:
         return name
 
     def name_of(self, go: Go) -> str:
-        """Return the name of the state that ``go`` is, made when it is first needed."""
+        """Return the name of the state for ``go``; create an end state on first use."""
         if isinstance(go, str):
             return go
         name = self._prefix + ("ok" if go is End.OK else "f")
@@ -70,7 +71,7 @@ class Scope:
         return name
 
     def exit_to(self, go: Go) -> states.Exit:
-        """Return the fields of a state that say where it leads."""
+        """Return the fields of a state that name its successor."""
         return states.end() if go is End.OK else states.go_on(self.name_of(go))
 
     def _last_state(self, go: End) -> states.State:
@@ -79,7 +80,7 @@ class Scope:
         return states.machine_ok() if go is End.OK else states.machine_failed()
 
     def finish(self, entry: Go) -> states.State:
-        """Return the scope as the language writes it, without states that nothing leads to."""
+        """Return the scope in the Amazon States Language, without unreachable states."""
         start = self.name_of(entry)
         reached: dict[str, states.State] = {}
         stack = [start]
@@ -92,7 +93,7 @@ class Scope:
 
 
 def targets_of(state: states.State) -> list[str]:
-    """Return the names of the states of the same scope that ``state`` can lead to."""
+    """Return the names of the states of the same scope that can follow ``state``."""
     targets = [state[key] for key in ("Next", "Default") if key in state]
     for key in ("Catch", "Choices"):
         targets += [rule["Next"] for rule in state.get(key, ())]
@@ -100,12 +101,12 @@ def targets_of(state: states.State) -> list[str]:
 
 
 class GraphBuilder:
-    """Lays the edges of machines.
+    """Builds the states and edges of machines.
 
     Args:
-        resource: Gives the activity's ARN for an Exec.
+        resource: Returns the ARN of the activity for an Exec.
         run_machine: The resource that runs another machine.
-        ids: Gives the id for a path.
+        ids: Returns the id for a path.
     """
 
     def __init__(
@@ -121,11 +122,11 @@ class GraphBuilder:
         return scope.finish(self.add(scope, body, End.OK, End.FAILED))
 
     def add(self, scope: Scope, part: Part, ok: Go, failed: Go) -> Go:
-        """Add the states of ``part``; return where to enter it."""
+        """Add the states of ``part`` and return its entry."""
         if part.machine is not None:
             arn = {"StateMachineArn": part.machine}
             return scope.add(part.id, self._nested(scope, arn, ok, failed))
-        if part.over:  # its failure is what its parent sees: a suppression has been applied
+        if part.over:  # its parent sees the failure: a suppression has been applied
             return failed
         return self._node(scope, part, ok, _after_failure(part.spec, ok, failed))
 
@@ -136,7 +137,7 @@ class GraphBuilder:
             return _block(scope, part, failed)
         if part.spec.type is NodeType.EXEC:
             return self._wait(scope, part, self._exec(scope, part, ok, failed))
-        if not part.children:  # skipped, and something of it runs
+        if not part.children:  # skipped, with Execs in flight
             return self._wait(scope, part, ok)
         lay = self._beside if part.awaited else self._group
         return lay(scope, part, ok, failed)
@@ -162,7 +163,7 @@ class GraphBuilder:
         return states.machine_task(self._run_machine, arn, "$.r", caught, exit_)
 
     def _wait(self, scope: Scope, part: Part, then: Go) -> Go:
-        """Wait for what is in flight before going on to ``then``, however that ends."""
+        """Wait for the Execs in flight, then continue with ``then`` whatever their result."""
         if not part.awaited:
             return then
         branches = self._waits(part)
@@ -180,7 +181,7 @@ class GraphBuilder:
         return branch.finish(branch.add(name, state))
 
     def _beside(self, scope: Scope, part: Part, ok: Go, failed: Go) -> Go:
-        """Run a group next to what is in flight in it already; its outcome is its children's."""
+        """Run a group beside its Execs in flight; only its children decide its outcome."""
         main = Scope(f"{part.id}.m")
         entry = self._group(main, part, End.OK, End.FAILED)
         branches = [main.finish(entry), *self._waits(part)]
@@ -209,25 +210,26 @@ class GraphBuilder:
         return entry
 
     def _chain(self, scope: Scope, children: list[Part], ok: Go, failed: Go) -> Go:
-        """Lay children one after the other; the first failure ends it."""
+        """Add children one after another; the first failure ends the chain."""
         entry = ok
         for child in reversed(children):
             entry = self._enter(scope, child, entry, failed, sure=True)
         return entry
 
     def _enter(self, scope: Scope, child: Part, ok: Go, failed: Go, *, sure: bool) -> Go:
-        """Lay a child of a Serial.
+        """Add a child of a Serial.
 
         Args:
-            scope: Where.
-            child: Which.
-            ok: Where to go on.
-            failed: Where to go on after a failure.
-            sure: Whoever comes here has seen every earlier child succeed.
+            scope: The scope to add to.
+            child: The child.
+            ok: Continuation after success.
+            failed: Continuation after a failure.
+            sure: Every path to this child comes from the success of all earlier children.
         """
         if not child.generated:
             return self.add(scope, child, ok, failed)
-        # A suppression is the generated root's, which is not known yet: its machine applies it.
+        # The generated root decides about suppression; it is unknown here, so its machine applies
+        # it.
         arn = states.generated_machine(child.id)
         entry = scope.add(f"{child.id}.go", self._nested(scope, arn, ok, failed))
         if sure:
@@ -256,8 +258,8 @@ class GraphBuilder:
     def _unit(self, scope: Scope, unit: list[Part], ok: Go, failed: Go) -> Go:
         if len(unit) == 1:
             return self.add(scope, unit[0], ok, failed)
-        # A Lazy without a Serial around it: its target waits for the tree, whatever becomes of
-        # the Generate, so that a failure of this one leaves the group unfinished.
+        # A Lazy without a Serial around it: the target waits for the tree whatever the result of
+        # its Generate, so a failed Generate leaves the group unfinished.
         *before, target = unit
         entry = self._enter(scope, target, ok, failed, sure=True)
         blocked = _block(scope, target, failed)
@@ -267,7 +269,7 @@ class GraphBuilder:
 
 
 def _join(scope: Scope, name: str, branches: list[states.State], ok: Go, failed: Go) -> Go:
-    """Add a Parallel that waits for all its branches, and what asks whether one failed."""
+    """Add a Parallel that waits for all its branches, and a Choice on whether one failed."""
     if ok == failed:
         return scope.add(name, states.parallel(branches, scope.exit_to(ok)))
     if scope.is_branch and ok is End.OK and failed is End.FAILED:
@@ -278,7 +280,7 @@ def _join(scope: Scope, name: str, branches: list[states.State], ok: Go, failed:
 
 
 def _block(scope: Scope, part: Part, failed: Go) -> str:
-    """Return a state that stays: the tree of a Lazy will not come in this execution."""
+    """Add a state that waits forever: this execution will not get the tree of a Lazy."""
     name = f"{part.id}.b"
     if name not in scope.states:
         scope.add(name, states.wait_for_ever(scope.name_of(failed)))
@@ -286,19 +288,19 @@ def _block(scope: Scope, part: Part, failed: Go) -> str:
 
 
 def _after_failure(spec: NodeSpec, ok: Go, failed: Go) -> Go:
-    """Return where to go on after a node failed."""
+    """Return the continuation after a failure of the node."""
     state, _ = suppress(State.ERROR, suppress_errors=spec.suppress_errors)
     return ok if seen_by_parent(state, skipped=False) is Outcome.OK else failed
 
 
 def _will_fail(part: Part) -> bool:
-    """Return whether its parent is bound to see a failure."""
+    """Return whether the parent is certain to see a failure."""
     return part.failed and (
         part.over or _after_failure(part.spec, End.OK, End.FAILED) is End.FAILED
     )
 
 
 def _after_any_failure(ok: Go, failed: Go) -> Go:
-    """Return where to go on after a group of which a child failed and no other is unfinished."""
+    """Return the continuation after a finished group of which a child failed."""
     outcome = group_outcome(None, any_unfinished=False, any_failed=True)
     return failed if outcome is Outcome.FAILED else ok

@@ -1,12 +1,12 @@
-"""From what is left to run to state machines of AWS Step Functions.
+"""A compiler from the rest of a tree to state machines of AWS Step Functions.
 
 ::
 
-    Residual ──parts_of──► parts ──cut──► one part per machine ──Loom──► definitions
+    Residual ──parts_of──► parts ──cut──► one part per machine ──GraphBuilder──► definitions
 
 An Exec is one activity task: one transition, five events of history. Whether a command may run is
-not settled here but when a worker claims it, so that edits, skips and kills of pending nodes need
-no new definition; what the graph decides is the order, and what a failure leads to.
+decided when a worker claims it, not here, so edits, skips and kills of pending nodes need no new
+definition. The graph decides the order, and the continuation after a failure.
 """
 
 import json
@@ -22,7 +22,7 @@ from conducto_core.semantics.asl.states import State
 from conducto_core.semantics.naming import Site, node_id
 from conducto_core.semantics.residual import Residual
 
-#: Events of an execution that no node makes: its own two, and those of the states that end it.
+#: Events of an execution besides those of nodes: its own two, and those of its end states.
 _ENDS = 2 + 3
 
 
@@ -31,12 +31,12 @@ class Machine:
     """A state machine.
 
     Attributes:
-        name: What it is to be called: a function of the definition.
-        arn: Where it will be.
+        name: Its name, a function of the definition.
+        arn: Its ARN.
         definition: JSON in the Amazon States Language.
-        path: The node it runs; of a bundle, the group whose children it runs.
-        tasks: Execs and nested machines in it.
-        events: Events of history that an execution can have at most.
+        path: The node it runs; for a bundle, the group whose children it runs.
+        tasks: Number of Execs and nested machines.
+        events: Maximum number of history events of an execution.
     """
 
     name: str
@@ -49,11 +49,11 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """What an execution needs.
+    """The state machines of one execution.
 
     Attributes:
-        machines: To be created in this order: nested ones come before those that run them, and
-            the last one is to be started, with `conducto_core.semantics.naming.execution_input`.
+        machines: In the order of creation: nested machines precede the machines that run them.
+            Start the last one, with `conducto_core.semantics.naming.execution_input`.
     """
 
     machines: tuple[Machine, ...]

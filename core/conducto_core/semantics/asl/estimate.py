@@ -1,7 +1,7 @@
-"""What a launch in the cloud would take and cost, without asking AWS anything.
+"""An estimate of the resources and cost of a launch in the cloud, without a call to AWS.
 
-Durations are history where there is one, else an assumption that is stated. The sum is an upper
-middle: every worker is counted with its start and its idling, every Exec runs once.
+Durations come from the history, or from a stated assumption. The estimate is on the high side: it
+counts the start and idle time of every worker, and one attempt of every Exec.
 """
 
 from collections.abc import Mapping
@@ -16,24 +16,24 @@ from conducto_core.semantics.pools import PoolKind, kind_of
 from conducto_core.semantics.residual import residual
 from conducto_core.semantics.tree_state import TreeState
 
-#: Seconds a command is taken to run when nobody knows better.
+#: Assumed seconds of a command without history.
 ASSUMED_SECONDS = 60.0
-#: Seconds from a worker's start, which is paid for, to its first command.
+#: Seconds from a worker's start, which is charged, to its first command.
 START_SECONDS = 45.0
-#: Seconds a worker waits for another command before it leaves.
+#: Seconds for which an idle worker waits for another command.
 IDLE_SECONDS = 60.0
 _NOWHERE = Site("us-east-1", "000000000000")
 
 
 @dataclass(slots=True)
 class PoolEstimate:
-    """Workers of one kind.
+    """The workers of one pool.
 
     Attributes:
-        workers: How many at most at once.
-        execs: Commands they run.
-        seconds: Of commands.
-        worker_seconds: Of workers, their start and idling included.
+        workers: Maximum number at once.
+        execs: Number of commands they run.
+        seconds: Total time of the commands.
+        worker_seconds: Total time of the workers, with their start and idle time.
     """
 
     image: str
@@ -48,15 +48,15 @@ class PoolEstimate:
 
 @dataclass(slots=True)
 class Estimate:
-    """What a launch would take.
+    """The estimated resources and cost of a launch.
 
     Attributes:
-        pools: The dearest first.
-        machines: State machines.
-        transitions: State transitions, when every command succeeds.
-        known: Execs whose duration is history; the others are assumed to run `assumed` seconds.
-        notes: A sentence for each node whose size is rounded up, at most `MAX_NOTES`, and on what
-            else the sum leaves out.
+        pools: The most expensive first.
+        machines: Number of state machines.
+        transitions: State transitions if every command succeeds.
+        known: Execs whose duration comes from the history; the others count `assumed` seconds.
+        notes: A sentence for each node whose size is rounded up (maximum `MAX_NOTES`), and for each
+            part that the estimate leaves out.
     """
 
     pools: list[PoolEstimate] = field(default_factory=list)
@@ -72,7 +72,7 @@ class Estimate:
 
     @property
     def dollars(self) -> float:
-        """The sum."""
+        """The total cost."""
         return self.worker_dollars + self.transition_dollars
 
 
@@ -87,14 +87,14 @@ def estimate(
     spot: bool = False,
     prices: Prices = PRICES,
 ) -> Estimate:
-    """Return what running the whole pipeline once would take.
+    """Return the resources and cost of one complete run of the pipeline.
 
     Args:
-        pipeline: Resolved.
-        history: ``{path: seconds}`` of earlier runs of the same nodes.
-        max_workers: Workers at once that the plan allows.
-        spot: Workers are Spot ones.
-        prices: What things cost.
+        pipeline: A resolved pipeline.
+        history: ``{path: seconds}`` from earlier runs of the same nodes.
+        max_workers: Maximum number of workers of the plan.
+        spot: Workers run on Spot.
+        prices: The AWS prices to use.
 
     Raises:
         DefinitionError: a node is larger than any worker.
@@ -153,7 +153,7 @@ def _price(pool: PoolEstimate, width: int, max_workers: int, hour: float) -> Non
 
 
 def _widths(pipeline: Pipeline) -> dict[str, int]:
-    """Return, for each pool, how many of its Execs may run at once."""
+    """Return, for each pool, the number of its Execs that may run at once."""
     below: dict[str, dict[str, int]] = {}
     for path in reversed(pipeline.nodes):
         spec = pipeline.nodes[path]

@@ -1,4 +1,4 @@
-"""What the states of a compiled machine are called, and where they lead: for those who draw it."""
+"""Labels and edges of the states of a compiled machine, for diagrams."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,14 +12,14 @@ _FAILED_ROLES = frozenset({"f", "n"})
 
 
 class Edge(NamedTuple):
-    """A way out of a state, with the word that is written at it."""
+    """An edge from a state, with its label."""
 
     word: str
     target: str
 
 
 def edges_of(state: State) -> list[Edge]:
-    """Return where a state can lead, in the order in which the language writes it."""
+    """Return the edges of a state, in the order of the definition."""
     edges = [Edge("", state["Next"])] if "Next" in state else []
     edges += [Edge("failed", rule["Next"]) for rule in state.get("Catch", ())]
     edges += [Edge("yes", rule["Next"]) for rule in state.get("Choices", ())]
@@ -29,14 +29,14 @@ def edges_of(state: State) -> list[Edge]:
 
 
 class Labels:
-    """Labels for people.
+    """Labels of machines and states for display.
 
     Attributes:
         numbers: ``{ARN: number}`` of the machines; the one to start is 0.
     """
 
     def __init__(self, machines: Sequence[Machine], paths: Mapping[str, str]) -> None:
-        """Make labels.
+        """Create the labels.
 
         Args:
             machines: The machines, the one to start last.
@@ -46,11 +46,11 @@ class Labels:
         self._paths = paths
 
     def machine(self, machine: Machine) -> str:
-        """Return what a machine is called."""
+        """Return the label of a machine."""
         return f"machine {self.numbers[machine.arn]}: {machine.path}"
 
     def state(self, name: str, state: State) -> str:
-        """Return what a state is called."""
+        """Return the label of a state."""
         machine = state.get("Parameters", {}).get("StateMachineArn")
         if machine is not None:
             return f"run machine {self.numbers[machine]}"

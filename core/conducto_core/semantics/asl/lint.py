@@ -1,7 +1,7 @@
-"""What AWS would refuse, or fail an execution for, found before it is asked.
+"""Checks for definitions that AWS would reject, or whose executions it would fail.
 
-`problems` reads a definition as text, so that it holds for any definition and trusts nothing that
-the compiler says of itself.
+`problems` reads a definition as text, so it works for any definition and does not rely on the
+compiler.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 """
@@ -24,7 +24,7 @@ State = dict[str, Any]
 
 
 def problems(definition: str, name: str | None = None) -> list[str]:
-    """Return what is wrong with a definition, a sentence each; empty when it is fine.
+    """Return the problems of a definition, one sentence each.
 
     Args:
         definition: JSON in the Amazon States Language.
@@ -52,7 +52,7 @@ def problems(definition: str, name: str | None = None) -> list[str]:
 
 
 def scopes(top: State) -> Iterator[State]:
-    """Yield a machine and every branch in it, as they have ``StartAt`` and ``States``."""
+    """Yield a machine and all its branches; each has ``StartAt`` and ``States``."""
     stack = [top]
     while stack:
         scope = stack.pop()
@@ -62,7 +62,7 @@ def scopes(top: State) -> Iterator[State]:
 
 
 def most_events(top: State) -> int:
-    """Return how many events of history an execution can have at most."""
+    """Return the maximum number of history events of an execution."""
     return 2 + sum(_events(s) for scope in scopes(top) for s in scope["States"].values())
 
 
@@ -70,7 +70,7 @@ def _events(state: State) -> int:
     """Return the events of one visit with every retry.
 
     Counted from histories that AWS recorded: a task is entered, scheduled, started, ended and
-    exited; another integration is submitted as well; a retry schedules it anew.
+    exited; other integrations are also submitted; each retry schedules the task again.
     """
     match state["Type"]:
         case "Task":
@@ -144,7 +144,7 @@ def _reached(scope: State) -> set[str]:
 
 
 def _most_data(top: State) -> int:
-    """Return a bound on the bytes of state data: every result path filled, once for each name."""
+    """Return an upper bound for the bytes of state data: every result path filled once."""
     paths = {
         state["ResultPath"]
         for scope in scopes(top)

@@ -1,4 +1,4 @@
-"""State machines as Mermaid flowcharts, for people who want to see what was compiled."""
+"""State machines as Mermaid flowcharts."""
 
 import json
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ class _Drawing:
         self._write(1, "end")
 
     def _scope(self, scope: Mapping[str, Any], depth: int) -> str:
-        """Draw the states of a machine or a branch; return the node where it begins."""
+        """Draw the states of a machine or a branch; return its first node."""
         nodes = {name: self._node(name, state, depth) for name, state in scope["States"].items()}
         for name, state in scope["States"].items():
             for label, target in edges_of(state):

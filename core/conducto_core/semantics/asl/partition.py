@@ -1,8 +1,8 @@
-"""A residual tree as the compiler works on it, cut into parts of the size of one machine.
+"""A residual tree, cut into parts that each fit into one machine.
 
-Step Functions takes 1 MB of definition and 25,000 events of history per execution. A tree beyond
-that becomes several machines: what is too large for one is packed, neighbours together, into
-machines of their own, and the one above runs these.
+Step Functions accepts 1 MB of definition and 25,000 events of history per execution. A larger tree
+becomes several machines: neighbours that are too large together are packed into machines of their
+own, which the machine of their parent runs.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from conducto_core.semantics.residual import Residual
 
 
 class Size(NamedTuple):
-    """What a part adds to its machine; upper bounds.
+    """The size that a part adds to its machine; upper bounds.
 
     Attributes:
         tasks: Execs and nested machines.
@@ -30,12 +30,12 @@ class Size(NamedTuple):
     height: int = 0
 
     def fits(self, most: "Size") -> bool:
-        """Return whether no number is above that of ``most``."""
+        """Return whether no number exceeds that of ``most``."""
         return all(mine <= limit for mine, limit in zip(self, most, strict=True))
 
 
 NOTHING = Size()
-#: Per machine. AWS: 1,048,576 bytes and 25,000 events; the margin is for what comes when.
+#: Maximum of one machine. AWS: 1,048,576 bytes and 25,000 events; the rest is a safety margin.
 MAX_SIZE = Size(tasks=1_500, size=900_000, events=24_000, height=40)
 _EXEC = Size(1, 560, 13, 0)
 _GENERATE = Size(1, 1_000, 13, 0)
@@ -51,13 +51,13 @@ class Part:
 
     Attributes:
         id: Unique among the states.
-        spec: The node; of a bundle, its group.
-        children: What is left of the children.
+        spec: The node; for a bundle, its group.
+        children: The remaining children.
         failed: See `Residual`.
         awaited: See `Residual`.
-        generates: A Lazy's Generate: the part that takes its tree.
-        generated: A Lazy's target whose Generate is left to run before it.
-        stands_in: It stands for what runs in another machine.
+        generates: For a Lazy's Generate: the part that receives its tree.
+        generated: A Lazy's target whose Generate still has to run before it.
+        stands_in: It replaces a part that runs in another machine.
         machine: ARN of that machine, once it is compiled.
     """
 
@@ -74,12 +74,12 @@ class Part:
 
     @property
     def over(self) -> bool:
-        """Whether nothing is left but a failure."""
+        """Whether only a failure is left."""
         return self.failed and not self.awaited
 
 
 def parts_of(rest: Residual, ids: Callable[[str], str]) -> Part:
-    """Return the parts of a residual tree, not cut yet."""
+    """Return the parts of a residual tree, not yet cut."""
     top = _part(rest, ids)
     stack = [(top, rest)]
     while stack:
@@ -95,7 +95,7 @@ def _part(rest: Residual, ids: Callable[[str], str]) -> Part:
 
 
 def _pair_lazy(children: list[Part]) -> None:
-    """Tell each Generate its target and each target that it has one; order counts."""
+    """Connect each Generate with its target; the order of the children matters."""
     waiting: dict[str, Part] = {}
     for child in children:
         if child.spec.lazy_target is not None and not child.failed:
@@ -106,7 +106,7 @@ def _pair_lazy(children: list[Part]) -> None:
 
 
 def units_of(children: list[Part]) -> Iterator[list[Part]]:
-    """Yield runs of children that must share a machine: from a Generate to its target."""
+    """Yield the runs of children that must share a machine: from a Generate to its target."""
     unit: list[Part] = []
     waiting: set[int] = set()
     for child in children:
@@ -120,11 +120,11 @@ def units_of(children: list[Part]) -> Iterator[list[Part]]:
 
 
 class Slice(NamedTuple):
-    """What was cut out of a tree.
+    """A part that was cut out of a tree.
 
     Attributes:
-        stand_in: The part in its place, whose `Part.machine` is to be set.
-        body: What gets a machine of its own.
+        stand_in: The part in its place; the caller sets its `Part.machine`.
+        body: The part that gets a machine of its own.
     """
 
     stand_in: Part
@@ -132,10 +132,10 @@ class Slice(NamedTuple):
 
 
 def cut(top: Part, most: Size = MAX_SIZE) -> list[Slice]:
-    """Cut what is too large out of ``top``, in place.
+    """Cut parts out of ``top``, in place, until all fit.
 
     Returns:
-        What was cut out, nested pieces first; what remains of ``top`` is in none of them.
+        The parts that were cut out, nested ones first; none contains the rest of ``top``.
     """
     cuts: list[Slice] = []
     order = [top]
@@ -156,7 +156,7 @@ def _cut_one(part: Part, most: Size, cuts: list[Slice]) -> None:
     while not part.weight.fits(most):
         bundles = list(_bundles(part, most))
         if len(bundles) == len(part.children) and all(child.stands_in for child in part.children):
-            return  # what is awaited is too much by itself; the size is checked once more later
+            return  # too large because of its awaited Execs; the size is checked again later
         first = number
         number += len(bundles)
         part.children = [
@@ -168,7 +168,8 @@ def _cut_one(part: Part, most: Size, cuts: list[Slice]) -> None:
 def _bundles(part: Part, most: Size) -> Iterator[list[Part]]:
     """Yield the children in runs of neighbours, each as long as fits into one machine.
 
-    A unit that does not fit by itself is a run of its own; whether AWS takes it shows later.
+    A unit that does not fit by itself is a run of its own; a later check shows whether AWS accepts
+    it.
     """
     own = _own(part)
     bundle: list[Part] = []
@@ -184,8 +185,8 @@ def _bundles(part: Part, most: Size) -> Iterator[list[Part]]:
 
 
 def _outsource(part: Part, bundle: list[Part], number: int, cuts: list[Slice]) -> Part:
-    """Return the part that stands for ``bundle``, which gets a machine."""
-    # A bundle passes its failures on: what the group does about them is done once, above.
+    """Return a part in place of ``bundle``, which gets a machine."""
+    # A bundle passes its failures on: the group above handles them once.
     spec = replace(part.spec, suppress_errors=False, awaits_tree=False)
     name = f"{part.id}_{number}"
     body = bundle[0] if len(bundle) == 1 else Part(name, spec, bundle)
@@ -200,7 +201,7 @@ def _weigh(part: Part) -> Size:
 
 
 def _own(part: Part) -> Size:
-    """Return the weight of a part without its children, its awaited Execs included."""
+    """Return the weight of a part with its awaited Execs, without its children."""
     if part.stands_in:
         own = _SUB
     elif part.spec.awaits_tree:
@@ -226,7 +227,7 @@ def _add(one: Size, other: Size) -> Size:
 
 
 def _sum(weights: list[Size]) -> Size:
-    """Return the weight of neighbours: everything adds up but the height."""
+    """Return the total weight of neighbours; the height is the maximum."""
     if not weights:
         return NOTHING
     tasks, sizes, events, heights = zip(*weights, strict=True)

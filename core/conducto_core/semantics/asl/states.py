@@ -1,9 +1,9 @@
-"""The states of the Amazon States Language that a compiled tree is made of, one function each.
+"""The states of the Amazon States Language that a compiled tree uses, one function each.
 
-Rules for editors: a state here decides nothing about the tree; names of the next states come from
-`conducto_core.semantics.asl.builder`. Every byte of `exec_task` is paid once per Exec: what is a
-default of the language (``IntervalSeconds`` 1, ``BackoffRate`` 2.0) is left out. State data holds
-ids only.
+Rules for editors: a state here decides nothing about the tree;
+`conducto_core.semantics.asl.builder` passes the names of the next states. Every byte of `exec_task`
+counts once per Exec: defaults of the language (``IntervalSeconds`` 1, ``BackoffRate`` 2.0) are left
+out. State data holds ids only.
 
 Source: https://states-language.net/spec.html
 """
@@ -18,18 +18,18 @@ from conducto_core.semantics.naming import MAX_OFFERS, NO_TREE, WORKER_LOST
 from conducto_core.semantics.rules import Failure, FailureDecision, decide_failure, state_of
 
 State = dict[str, Any]
-#: The fields that say where a state leads and what becomes of its result.
+#: The fields of a state that name its successor and handle its result.
 Exit = Mapping[str, Any]
 
 HEARTBEAT_SECONDS: Final = 60
-#: A year: as long as an execution may last.
+#: A year: the maximum duration of an execution.
 FOREVER_SECONDS: Final = 31_536_000
-#: How an execution fails whose top node failed.
+#: The error of an execution whose top node failed.
 NODE_FAILED: Final = "NodeFailed"
 
 _MARGIN_SECONDS = 300
 _MOST_TRIES = 100
-# The language's own interpreters differ in what a missed heartbeat is called.
+# Implementations of the language differ in the error name of a missed heartbeat.
 _RETRY_EXEC = [
     {
         "ErrorEquals": ["States.Timeout", "States.HeartbeatTimeout", WORKER_LOST],
@@ -51,12 +51,12 @@ _ANY_FAILED = {"e.$": "States.ArrayContains($[*].e, true)"}
 
 
 def end() -> Exit:
-    """Return the exit of a state that ends its scope without an error, and without data."""
+    """Return the exit of a state that ends its scope without an error or data."""
     return {"OutputPath": None, "End": True}
 
 
 def go_on(next_: str) -> Exit:
-    """Return the exit of a state that leads to ``next_``, and passes its input on."""
+    """Return the exit of a state that passes its input on to ``next_``."""
     return {"ResultPath": None, "Next": next_}
 
 
@@ -68,10 +68,10 @@ def exec_task(
     Args:
         node: Id of the Exec.
         spec: The Exec.
-        resource: ARN of the activity its workers wait for.
+        resource: ARN of the activity that its workers poll.
         caught: The state after a failure.
-        exit_: Where it leads without one.
-        extra: Fields that take the place of those given here.
+        exit_: The exit after success.
+        extra: Fields that replace the default ones.
     """
     return {
         "Type": "Task",
@@ -103,9 +103,9 @@ def generate_task(
         spec: The Generate.
         resource: ARN of the activity.
         caught: The state after a failure.
-        exit_: Where it leads without one.
-        target: Id of the node that takes the tree.
-        blocked: The state when there is no tree.
+        exit_: The exit after success.
+        target: Id of the node that receives the tree.
+        blocked: The state if there is no tree.
     """
     catch = [{**_catch_all(blocked), "ErrorEquals": [NO_TREE]}, _catch_all(caught)]
     result = {"ResultSelector": {"sm.$": "$.sm"}, "ResultPath": f"$.g.{target}"}
@@ -113,10 +113,10 @@ def generate_task(
 
 
 def wait_task(node: str, spec: NodeSpec, resource: str, ended: str) -> State:
-    """Return the state, last of its branch, that waits for an Exec which is in flight already.
+    """Return the last state of a branch, which waits for an Exec that is already in flight.
 
-    ``w`` tells who claims it that the order of the tree is not why it is here: an Exec that is
-    no longer in flight is not to be started for its sake.
+    ``w`` marks a claim that only waits: an Exec that is no longer in flight must not start because
+    of it.
     """
     asked = {"n": node, "r.$": "$.r", "w": True}
     return exec_task(node, spec, resource, ended, end(), Parameters=asked)
@@ -128,11 +128,11 @@ def machine_task(
     """Return the state that runs another machine and waits for its end.
 
     Args:
-        resource: ARN of the integration that does so.
+        resource: ARN of the integration that runs it.
         machine: ``{"StateMachineArn": ARN}``, or the same with a path into the state data.
         run_id: Path of the run's id in the state data.
         caught: The state after a failure.
-        exit_: Where it leads without one.
+        exit_: The exit after success.
     """
     data = {
         "r.$": run_id,
@@ -152,23 +152,23 @@ def machine_task(
 
 
 def generated_machine(target: str) -> Mapping[str, str]:
-    """Return where `machine_task` finds the machine that was generated for ``target``."""
+    """Return the parameter that names the machine generated for ``target``."""
     return {"StateMachineArn.$": f"$.g.{target}.sm"}
 
 
 def parallel(branches: list[State], exit_: Exit) -> State:
-    """Return a Parallel whose outcome is known beforehand."""
+    """Return a Parallel whose outcome is already known."""
     return {"Type": "Parallel", "Branches": branches, **exit_}
 
 
 def parallel_noting(branches: list[State], choice: str) -> State:
-    """Return a Parallel that notes whether a branch failed; ``choice`` reads it."""
+    """Return a Parallel that records whether a branch failed, for ``choice`` to read."""
     result = {"ResultSelector": _ANY_FAILED, "ResultPath": "$.p", "Next": choice}
     return {"Type": "Parallel", "Branches": branches, **result}
 
 
 def parallel_ending(branches: list[State]) -> State:
-    """Return a Parallel that ends a branch: what it says of its branches is said of this one."""
+    """Return a Parallel that ends a branch and passes the result of its branches on."""
     return {"Type": "Parallel", "Branches": branches, "ResultSelector": _ANY_FAILED, "End": True}
 
 
@@ -179,18 +179,18 @@ def choice_any_failed(failed: str, otherwise: str) -> State:
 
 
 def choice_present(path: str, present: str, otherwise: str) -> State:
-    """Return a Choice that asks whether the state data has something at ``path``."""
+    """Return a Choice on whether the state data has a value at ``path``."""
     rule = {"Variable": path, "IsPresent": True, "Next": present}
     return {"Type": "Choice", "Choices": [rule], "Default": otherwise}
 
 
 def note(path: str, next_: str) -> State:
-    """Return a Pass that puts something at ``path`` of the state data."""
+    """Return a Pass that sets a value at ``path`` of the state data."""
     return {"Type": "Pass", "Result": {}, "ResultPath": path, "Next": next_}
 
 
 def wait_for_ever(next_: str) -> State:
-    """Return a state that stays until its execution is stopped."""
+    """Return a state that waits until its execution is stopped."""
     return {"Type": "Wait", "Seconds": FOREVER_SECONDS, "Next": next_}
 
 
@@ -219,16 +219,16 @@ def _catch_all(next_: str) -> State:
 
 
 def backstop(spec: NodeSpec) -> int:
-    """Return the seconds after which an Exec's worker must be broken.
+    """Return the timeout of an Exec's task in seconds, after which its worker must be broken.
 
-    The worker itself enforces ``max_time`` on every try, and makes all tries in one task.
+    The worker itself enforces ``max_time`` on every attempt, and makes all attempts in one task.
     """
     limit = FOREVER_SECONDS if spec.max_time is None else spec.max_time * most_tries(spec.callbacks)
     return min(ceil(limit) + _MARGIN_SECONDS, FOREVER_SECONDS)
 
 
 def most_tries(callbacks: tuple[Callback, ...]) -> int:
-    """Return how often an Exec may be tried without a person, at most; at least 1."""
+    """Return the maximum number of automatic attempts of an Exec; at least 1."""
     if not callbacks:
         return 1
     return max(_tries(callbacks, cause) for cause in Cause)

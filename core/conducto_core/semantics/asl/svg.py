@@ -1,9 +1,9 @@
-"""State machines as one SVG picture, without a program that lays graphs out.
+"""State machines as one SVG picture, without a graph layout program.
 
-A machine or a branch is drawn in rows: a state is in the row below the last state that leads to
-it. Edges to the next row are curves; those that go further run in lanes at the right, one lane for
-each state that they end at, so that the many ways to ``failed`` are one line. A Parallel is a box
-around its branches, which stand side by side and wrap like words.
+A machine or a branch is drawn in rows: a state is in the row below its last predecessor. Edges to
+the next row are curves; longer edges run in lanes at the right, one lane for each target, so that
+the many edges to ``failed`` are one line. A Parallel is a box around its branches, which are placed
+side by side and wrap like words.
 """
 
 import json
@@ -23,7 +23,7 @@ _GAP = 16.0
 _ROW = 34.0
 _LANE = 14.0
 _LONGEST = 48  # characters of a label
-_PAGE = 900.0  # branches wrap at this width, or make a square where there are many
+_PAGE = 900.0  # branches wrap at this width, or form a square if there are many
 
 _STYLE = (
     "text{font:12px ui-monospace,monospace;fill:#1f2933}"
@@ -45,7 +45,7 @@ _TIP = (
 
 @dataclass(frozen=True, slots=True)
 class _Figure:
-    """Something drawn from (0, 0) to the right and down.
+    """A drawing from (0, 0) to the right and down.
 
     Attributes:
         svg: Its elements.
@@ -56,13 +56,13 @@ class _Figure:
     svg: str
 
     def at(self, x: float, y: float) -> str:
-        """Return its elements at another place."""
+        """Return the elements at another position."""
         return f'<g transform="translate({x:g} {y:g})">{self.svg}</g>'
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a state is drawn."""
+    """The position of a state."""
 
     x: float
     y: float
@@ -147,7 +147,7 @@ def _titled(label: str, content: _Figure, kind: str) -> _Figure:
 
 
 def _wrapped(figures: Iterable[_Figure], limit: float) -> _Figure:
-    """Return figures side by side, in a new line where they would be wider than ``limit``."""
+    """Return figures side by side, wrapped at ``limit``."""
     placed: list[str] = []
     x = y = width = line = 0.0
     for figure in figures:
@@ -160,7 +160,7 @@ def _wrapped(figures: Iterable[_Figure], limit: float) -> _Figure:
 
 
 def _shortened(label: str) -> str:
-    """Return a label with what makes it too long cut from its middle: both ends tell more."""
+    """Shorten a label in the middle: its two ends say more."""
     if len(label) <= _LONGEST:
         return label
     half = (_LONGEST - 1) // 2
@@ -171,7 +171,7 @@ def _shortened(label: str) -> str:
 
 
 def _scope(scope: Mapping[str, Any], words: Labels) -> _Figure:
-    """Draw the states of a machine or a branch and what leads where."""
+    """Draw the states of a machine or a branch and the edges between them."""
     states: Mapping[str, State] = scope["States"]
     places = _placed(states, _rows(scope["StartAt"], states), words)
     width = max(place.right for place in places.values())
@@ -192,7 +192,7 @@ def _scope(scope: Mapping[str, Any], words: Labels) -> _Figure:
 
 
 def _rows(start: str, states: Mapping[str, State]) -> dict[str, int]:
-    """Return ``{state: row}``: below every state that leads to it; a scope has no cycles."""
+    """Return ``{state: row}``, each below all its predecessors; a scope has no cycles."""
     rows = {start: 0}
     for name in _in_order(start, states):
         for edge in edges_of(states[name]):
@@ -201,7 +201,7 @@ def _rows(start: str, states: Mapping[str, State]) -> dict[str, int]:
 
 
 def _in_order(start: str, states: Mapping[str, State]) -> list[str]:
-    """Return the states so that each comes before those it leads to."""
+    """Return the states in topological order."""
     done: dict[str, None] = {}
     stack = [(start, False)]
     while stack:
@@ -217,7 +217,7 @@ def _in_order(start: str, states: Mapping[str, State]) -> list[str]:
 def _placed(
     states: Mapping[str, State], rows: Mapping[str, int], words: Labels
 ) -> dict[str, _Place]:
-    far = _targets_of_lanes(states, rows)  # at the right of their row, where the lanes are
+    far = _targets_of_lanes(states, rows)  # these go to the right of their row, next to the lanes
     lines: dict[int, list[str]] = {}
     for name, row in sorted(rows.items(), key=lambda item: (item[1], item[0] in far)):
         lines.setdefault(row, []).append(name)
