@@ -269,7 +269,7 @@ MUTATIONS = [
     Mutation(
         "nobody is let in for one that is withdrawn",
         "admission_queue",
-        "return  # forgotten when its turn would have come\n        self._let_next_in(ticket)",
+        "return  # take() drops it later\n        self._let_next_in(ticket)",
         "return",
         (QUEUE,),
     ),

@@ -125,7 +125,7 @@ def _notes(action: Action, touched: list[LiveExec]) -> Iterator[str]:
         if left and not (isinstance(group, LiveGroup) and group.in_flight()):
             told.add(owner)
             yield (
-                f"{owner}: its container and the state in it may be gone; {left} other Execs of "
+                f"{owner}: its container and the state in it may be lost; {left} other Execs of "
                 f"this context do not run again. To restore the state, reset {owner}"
             )
 
@@ -161,7 +161,7 @@ def lay_over(edit: Mapping[str, Any], changes: Changes, node: LiveNode) -> dict[
                 node.path, f"{name} cannot be set on a node of type {node.spec.type.value}"
             )
     if "command" in given and given["command"] is None:
-        raise DefinitionError(node.path, "command cannot be taken away from an Exec")
+        raise DefinitionError(node.path, "an Exec needs a command; set command to a new one")
     if "stop_on_error" in given and node.spec.type is NodeType.PARALLEL:
         raise DefinitionError(node.path, "stop_on_error is for a Serial, not for a Parallel")
     env = given.pop("env", None)

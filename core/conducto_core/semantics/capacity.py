@@ -70,8 +70,8 @@ def check_fits(nodes: Mapping[str, NodeSpec], most: int, plan: str) -> None:
             raise DefinitionError(
                 path,
                 f"container_reuse_context=NEW: the group needs {1 + extra} workers at once, one "
-                f"for its own container and {extra} for what runs below it in other containers; "
-                f"the plan {plan!r} allows {most}. Take out a container_reuse_context, or choose "
+                f"for its own container and {extra} for nodes below it in other containers; "
+                f"the plan {plan!r} allows {most}. Remove a container_reuse_context, or choose "
                 "a larger plan",
             )
 

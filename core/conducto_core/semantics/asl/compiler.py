@@ -73,17 +73,16 @@ def compile_residual(
     most: Size = MAX_SIZE,
     run: str = "",
 ) -> Compiled:
-    """Return the state machines that run what is left of a tree.
+    """Return the state machines that run the rest of a tree.
 
     Args:
-        rest: What is left; None gives a machine that succeeds at once.
-        site: Where the machines will be.
-        resource: Gives, for an Exec, the ARN of the activity (or of another task whose workers
-            answer with a task token) that runs it; the site's activity for its pool by default.
-        ids: Gives, for a node's path, its id: letters, digits and ``_``, at most 40, a letter
-            first.
-        most: What one machine may hold.
-        run: For which run the machines are, and no other one; empty: for any.
+        rest: The rest of the tree; None gives a machine that succeeds at once.
+        site: Region, account and stage of the machines.
+        resource: Returns, for an Exec, the ARN of the activity (or of another task whose workers
+            reply with a task token) that runs it; by default the site's activity for its pool.
+        ids: Returns the id of a path: a letter, then up to 39 letters, digits and ``_``.
+        most: Maximum size of one machine.
+        run: The only run that uses the machines; empty for any run.
 
     Raises:
         DefinitionError: a part that cannot be divided is too large for AWS.
@@ -109,8 +108,8 @@ def _machine(site: Site, path: str, definition: State, weight: Size, run: str) -
     if len(text) > MAX_BYTES:
         raise DefinitionError(
             path,
-            f"its state machine would have {len(text):,} bytes, more than the {MAX_BYTES:,} that "
-            "Step Functions takes; divide the node into smaller groups",
+            f"its state machine has {len(text):,} bytes, more than the {MAX_BYTES:,} that "
+            "Step Functions accepts; divide the node into smaller groups",
         )
     name = site.machine_name(text, run)
     return Machine(name, site.machine(name), text, path, weight.tasks, weight.events + _ENDS)

@@ -189,4 +189,4 @@ def _note(found: Estimate, pipeline: Pipeline) -> None:
     if more > 0:
         found.notes[MAX_NOTES:] = [f"... and {more} more nodes"]
     if any(node.awaits_tree for node in pipeline.nodes.values()):
-        found.notes.append("what a Lazy generates is not counted: nobody knows it yet")
+        found.notes.append("trees that a Lazy generates are not counted: they are not known yet")
