@@ -1,17 +1,17 @@
-"""A live tree that is run by executions of compiled state machines. No I/O.
+"""A live tree that executions of compiled state machines run. No I/O.
 
-Who decides what: how the tree stands is for `conducto_core.semantics.machine` to say, as on the
-local side; in which order Execs are offered to workers is the compiled machine's. A claim is
-answered by how the node stands *now*. When somebody changes what was decided already (reset,
-unskip, a group tried again …), the graph that runs is out of date: its execution is halted, what is
-left is compiled and begun, and Execs that run are joined by the new graph when it comes to them.
+`conducto_core.semantics.machine` decides how the state of the tree changes, as on the local target;
+the compiled machine decides the order in which workers get Execs. The response to a claim depends
+on the *current* state of the node. After an action that changes the past (reset, unskip, a retried
+group …), the running graph is outdated: its execution is stopped, the rest of the tree is compiled
+and started, and the new graph waits for Execs that still run.
 
 ::
 
-    event ──► Course ──► commands of the machine, and orders to Step Functions
+    event ──► CloudMachine ──► commands of the machine, and commands to Step Functions
 
-Nothing here is lost with a reply that never arrives: a task that nobody keeps alive is offered
-again, and a claim for what is over is answered at once.
+A lost response does no harm: a task without heartbeats is offered again, and a claim of a finished
+node is answered at once.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -26,15 +26,15 @@ from conducto_core.semantics.residual import Residual, residual
 from conducto_core.semantics.rules import Outcome
 from conducto_core.semantics.tree_state import Change, LiveGroup, LiveNode, TreeState
 
-#: How a task is failed whose execution does not count any more, or must not go on.
+#: The error of a task whose execution does not count any more, or must not continue.
 CANCELLED = "Cancelled"
-#: How a task is failed whose Exec failed.
+#: The error of a task whose Exec failed.
 FAILED = "ExitCode"
 
 
 @dataclass(frozen=True, slots=True)
 class StartExecution:
-    """Compile what is left and start it, with ``run`` in its input."""
+    """Compile the rest of the tree and start it, with ``run`` in its input."""
 
     run: str
     rest: Residual | None
@@ -49,13 +49,13 @@ class StopExecution:
 
 @dataclass(frozen=True, slots=True)
 class CompleteTask:
-    """Answer a task.
+    """End a task.
 
     Attributes:
-        token: Its name.
-        error: What it fails with; None: it succeeds.
-        generates: It succeeds with ``{"sm": ARN}`` of the machine that runs `generated`.
-        generated: What is left to run of the tree that a Lazy printed.
+        token: Its task token.
+        error: Its error; None means success.
+        generates: Its output is ``{"sm": ARN}`` of the machine that runs `generated`.
+        generated: The part of the tree that a Lazy printed that is still to run.
     """
 
     token: str
@@ -69,12 +69,12 @@ Order = StartExecution | StopExecution | CompleteTask
 
 @dataclass(slots=True)
 class StepResult:
-    """What came of an event.
+    """The results of an event.
 
     Attributes:
         commands: The machine's, in order.
-        orders: To be carried out in order.
-        changes: What happened to nodes.
+        orders: Commands to Step Functions, to execute in order.
+        changes: Changes of nodes.
     """
 
     commands: list[ev.Command] = field(default_factory=list)
@@ -84,18 +84,19 @@ class StepResult:
 
 @dataclass(slots=True)
 class RunState:
-    """What has to be kept of a course besides the tree.
+    """The stored state of a cloud machine besides the tree.
 
     Attributes:
-        number: Runs begun so far.
-        open: The last one is under way.
-        held: ``{path: {token: it only waits}}`` of claimed tasks that have no reply.
-        planned: Execs that the run's graph comes to, or will be asked for by a generated part.
+        number: Number of runs started.
+        open: The last run has not ended.
+        held: ``{path: {token: whether it only waits}}`` of claimed tasks without a reply.
+        planned: Execs that the run's graph reaches, or that a generated part of it will reach.
         met: Those of them that were claimed.
-        joined: Execs that ran already when the run was planned: its graph waits for them.
-        sizes: ``{path: GB}`` of Execs that the run's graph gives more memory than was defined.
-        offers: ``{path: tasks claimed in this run}``; Step Functions gives up after some.
-        refused: Nodes that the graph offered although it was not their turn: a bug, if ever.
+        joined: Execs that were running when the run was planned: its graph waits for them.
+        sizes: ``{path: GB}`` of Execs to which the run's graph gives more memory than defined.
+        offers: ``{path: tasks claimed in this run}``; Step Functions offers a task `MAX_OFFERS`
+            times.
+        refused: Nodes that the graph offered out of order, which would be a bug.
     """
 
     number: int = 0
@@ -113,17 +114,17 @@ class CloudMachine:
     """A pipeline that runs by executions.
 
     Attributes:
-        tree: How it stands.
-        standing: How its executions stand.
+        tree: The state of its nodes.
+        standing: The state of its executions.
     """
 
     def __init__(self, name: str, tree: TreeState, standing: RunState | None = None) -> None:
-        """Take a tree up.
+        """Continue a tree.
 
         Args:
-            name: Unique among pipelines; runs are called after it.
-            tree: How it stands.
-            standing: How the course stood when it was last written down.
+            name: Unique among pipelines; the prefix of the names of its runs.
+            tree: The state of its nodes.
+            standing: The state of its executions as last stored.
         """
         self.tree = tree
         self.standing = RunState() if standing is None else standing
@@ -138,13 +139,13 @@ class CloudMachine:
 
     @property
     def run(self) -> str:
-        """The newest run."""
+        """The id of the newest run."""
         return f"{self._name}-{self.standing.number}"
 
-    # ---- what people and the clock do ---------------------------------------------------------
+    # ---- actions and time limits ---------------------------------------------------------------
 
     def order(self, event: ev.Event) -> StepResult:
-        """Carry out what a person ordered, or a time limit."""
+        """Apply an action of a user, or a time limit."""
         outdated = self._changes_the_past(event)
         skipped = event.paths if isinstance(event, ev.NodesSkipped) else ()
         if self._take_in(event, *skipped) or outdated:
@@ -153,21 +154,22 @@ class CloudMachine:
         return self._take()
 
     def replan(self) -> StepResult:
-        """Compile and begin anew what is left, because the execution is lost."""
+        """Compile and start the rest again, because the execution is lost."""
         self._plan_anew()
         return self._take()
 
-    # ---- what workers do ----------------------------------------------------------------------
+    # ---- calls of workers ----------------------------------------------------------------------
 
     def path_of(self, node: str) -> str | None:
-        """Return the path of the node with this id, if there is one now."""
+        """Return the path of the node with this id, or None."""
         path = self._paths.get(node)
         return path if path in self.tree.nodes else None
 
     def claim(self, token: str, run: str, node: str, *, waits: bool) -> StepResult:
-        """A worker was handed a task; whether its command may run shows the node's state.
+        """Handle a worker's claim of a task.
 
-        A task that has its answer is in the orders; one that has none is held.
+        A task that can be answered gets its command in the result; any other one is held. The state
+        of the node shows whether its command may run.
         """
         path = self.path_of(node)
         if run != self.run or path is None:
@@ -184,19 +186,20 @@ class CloudMachine:
         return self._take()
 
     def holds(self, path: str, token: str) -> bool:
-        """Return whether a claimed task waits for its reply, and for more than another Exec."""
+        """Return whether the Exec's own task is claimed and has no reply."""
         return self.standing.held.get(path, {}).get(token) is False
 
     def start(self, path: str) -> StepResult:
-        """A worker begins to run what it claimed."""
+        """Start the Exec that a worker claimed."""
         self._running.add(path)
         self._take_in(ev.AttemptStarted(path, self.tree.nodes[path].attempt), path)
         return self._take()
 
     def lose(self, tokens: Collection[str]) -> StepResult:
-        """The worker that kept these tasks alive is gone: they are offered to others.
+        """Release the tasks of a lost worker, so that others can claim them.
 
-        Step Functions does that some times only; after that, what is left is planned anew.
+        Step Functions offers a task a limited number of times; after that, the rest is planned
+        again.
         """
         exhausted = False
         for path, held in list(self.standing.held.items()):
@@ -212,10 +215,10 @@ class CloudMachine:
         return self._take()
 
     def generate(self, path: str, nodes: Mapping[str, NodeSpec]) -> StepResult:
-        """A Lazy's command printed a tree; `finish` follows."""
+        """Add the tree that a Lazy's command printed; `finish` follows."""
         self.standing.planned |= set(nodes)
         for known in (self.standing.met, self.standing.joined):
-            known -= set(nodes)  # the tree before had nodes of the same paths, perhaps
+            known -= set(nodes)  # a previous tree may have had nodes with the same paths
         for path_below in nodes:
             self.standing.offers.pop(path_below, None)
             self.standing.sizes.pop(path_below, None)
@@ -232,7 +235,7 @@ class CloudMachine:
         mem: float = 0.0,
         final: bool = False,
     ) -> StepResult:
-        """A command ended, or an Exec that is in flight could not be started."""
+        """End an Exec whose command ended, or that is in flight and could not be started."""
         attempt = self.tree.nodes[path].attempt
         event = ev.AttemptFinished(path, attempt, cause, seconds=seconds, mem=mem, final=final)
         if self._take_in(event, path):
@@ -254,15 +257,15 @@ class CloudMachine:
                 return True
 
     def _is_in_hand(self, path: str) -> bool:
-        """Return whether a worker has the Exec's task: it will hear of what happens."""
+        """Return whether a worker has the Exec's task, and so learns of changes."""
         return path in self._running or path in self.standing.held
 
     def _take_in(self, event: ev.Event, *about: str) -> bool:
-        """Advance the tree; return whether it changed what the graph takes for decided.
+        """Advance the tree; return whether the running graph is outdated now.
 
         Args:
-            event: What happened.
-            about: Nodes whose own retry or skip is no news to the graph.
+            event: The event.
+            about: Nodes whose own retry or skip the graph already handles.
         """
         outdated = False
         if isinstance(event, ev.TimeLimitReached):
@@ -278,7 +281,7 @@ class CloudMachine:
                     self._running.discard(command.path)
                 case _:
                     pass
-        self.tree.take_remembered()  # who writes a course down writes the whole tree
+        self.tree.take_remembered()  # the whole tree is stored with this machine
         changes = self.tree.take_changes()
         for change in changes:
             taken_back = change.type is NodeType.EXEC and change.state is State.PENDING
@@ -298,7 +301,7 @@ class CloudMachine:
         return more
 
     def _forgives(self) -> bool:
-        """Return whether a group that had expired has not any more."""
+        """Return whether a group is no longer expired."""
         still = {path for path in self._expired if self._has_expired(path)}
         forgiven = still != self._expired
         self._expired = still
@@ -309,9 +312,9 @@ class CloudMachine:
         return isinstance(node, LiveGroup) and node.expired
 
     def _leads_to(self, command: ev.Enqueue, about: tuple[str, ...]) -> bool:
-        """Return whether the graph that runs waits for an Exec, or will come to it.
+        """Return whether the running graph waits for an Exec, or will reach it.
 
-        A task is for workers of one size: an Exec that is to get more memory needs another.
+        A task is for workers of one size, so an Exec that gets more memory needs another task.
         """
         path, standing = command.path, self.standing
         if command.mem != standing.sizes.get(path):
@@ -351,7 +354,7 @@ class CloudMachine:
         target = self.tree.nodes.get(node.spec.lazy_target or "")
         if target is None:
             return CompleteTask(token)
-        if target.spec.awaits_tree:  # nobody waits for the tree when its place is skipped
+        if target.spec.awaits_tree:  # the tree is not needed if its target is skipped
             return CompleteTask(token, None if target.seen() is Outcome.OK else NO_TREE)
         return CompleteTask(token, generates=True, generated=residual(self.tree, target))
 

@@ -1,4 +1,4 @@
-"""The container of a ``new`` group: when it stays, when it stops, what its loss means. No I/O."""
+"""The container of a ``new`` group: when it is kept or stopped, and the effect of its loss. No I/O."""
 
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
@@ -8,19 +8,19 @@ from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
 from conducto_core.semantics.rules import Outcome
 from conducto_core.semantics.tree_state import LiveExec, LiveGroup, LiveNode, TreeState
 
-#: Seconds for which a container stays whose group does not go on by itself: after a failure,
-#: people reset the node that failed, and go on with what is in the container.
+#: Seconds for which a container is kept if its group does not continue by itself: after a failure,
+#: users reset the failed node and continue with the state in the container.
 CONTEXT_IDLE = 900.0
-#: Seconds for which a paused group keeps its container. It costs what a running one does.
+#: Seconds for which a paused group keeps its container, at the price of a running one.
 CONTEXT_PAUSE = 86_400.0
 
 
 class Hold(Enum):
-    """Why a group's container stays.
+    """The reason to keep a group's container.
 
-    ``NEEDED``: something of the group runs or is queued. ``PAUSED``: the group goes on when
-    somebody resumes the pipeline. ``SPARE``: nothing of it goes on by itself; it stops when
-    somebody else waits for a worker, and after `CONTEXT_IDLE`. ``OVER``: it stops now.
+    ``NEEDED``: an Exec of the group runs or is queued. ``PAUSED``: the group continues when a user
+    resumes the pipeline. ``SPARE``: no Exec continues by itself; the container stops when another
+    pool waits for a worker, and after `CONTEXT_IDLE`. ``OVER``: it stops now.
     """
 
     NEEDED = auto()
@@ -30,10 +30,10 @@ class Hold(Enum):
 
 
 def hold_of(tree: TreeState, pool: str, *, used: bool) -> Hold:
-    """Return why the container of a context stays.
+    """Return the reason to keep the container of a context.
 
     Args:
-        tree: How the pipeline stands.
+        tree: The state of the pipeline.
         pool: The context's pool (`conducto_core.semantics.pools`).
         used: A command has run in the container.
     """
@@ -55,8 +55,8 @@ def is_late(hold: Hold, seconds: float) -> bool:
     """Return whether a container has been kept long enough.
 
     Args:
-        hold: Why it is kept.
-        seconds: For how long nothing of its group has run or been queued.
+        hold: The reason to keep it.
+        seconds: Time since an Exec of its group last ran or was queued.
     """
     match hold:
         case Hold.NEEDED:
@@ -70,15 +70,15 @@ def is_late(hold: Hold, seconds: float) -> bool:
 
 
 def loses_state(tree: TreeState, pool: str, completed: int) -> bool:
-    """Return whether the group misses what is in a container that is gone.
+    """Return whether the group has lost the state in its container.
 
-    What runs next would find an empty container. It must not run there by itself: it ends as
-    ``worker_lost``, until somebody resets the group, or a part of it.
+    The next command would find an empty container. It must not run there by itself: it ends as
+    ``worker_lost`` until a user resets the group or a part of it.
 
     Args:
-        tree: How the pipeline stands.
+        tree: The state of the pipeline.
         pool: The context's pool.
-        completed: Commands that have ended in the container.
+        completed: Number of commands that have ended in the container.
     """
     group = tree.nodes.get(owner_of(pool) or "")
     return completed > 0 and group is not None and group.seen() is not Outcome.OK
@@ -98,18 +98,18 @@ def used_contexts(tree: TreeState) -> set[str]:
 
 
 def is_renewed(tree: TreeState, pool: str) -> bool:
-    """Return whether all of a group runs again: nothing is missed then."""
+    """Return whether a whole group runs again, so that it has lost no state."""
     return all(node.state not in FINISHED for node in _members(tree, pool))
 
 
 def is_reset(tree: TreeState, pool: str, paths: Iterable[str]) -> bool:
-    """Return whether somebody who reset these subtrees reset a part of the context."""
+    """Return whether a reset of these subtrees resets a part of the context."""
     tops = tuple("/" if path == "/" else f"{path}/" for path in paths)
     return any(f"{node.path}/".startswith(tops) for node in _members(tree, pool))
 
 
 def loss(pool: str, why: str, pipeline_id: str) -> str:
-    """Return what is said of a context whose container is gone."""
+    """Return the message about a context whose container is lost."""
     group = owner_of(pool) or "/"
     return (
         f"the container of {group} is gone, and with it what earlier commands left in it: {why}; "

@@ -1,6 +1,6 @@
-"""What attempts in the cloud cost, as far as records tell: the time of commands in their workers.
+"""The cost of attempts in the cloud, from records: the time of commands in their workers.
 
-A worker's start and the time it waits for more are on top, as time of its pipeline.
+A worker's start and idle time come on top, as time of its pipeline.
 """
 
 from collections.abc import Iterable
@@ -9,21 +9,21 @@ from dataclasses import dataclass
 from conducto_core.model.records import AttemptRecord
 from conducto_core.semantics.fargate import PRICES, Prices, Size, size_for
 
-#: AWS charges a task for at least so many seconds.
+#: AWS charges at least this many seconds for a task.
 _MIN_SECONDS = 60.0
-#: What an attempt is taken to have had where its record does not say: the defaults of a node.
+#: The size of an attempt whose record has none: the defaults of a node.
 _CPU, _MEM = 1.0, 2.0
 
 
 @dataclass(slots=True)
 class Use:
-    """What something took.
+    """The resources used by attempts.
 
     Attributes:
-        attempts: How many have ended.
-        seconds: Of commands.
+        attempts: Number of finished attempts.
+        seconds: Time of their commands.
         cpu_seconds: vCPU-seconds of their workers.
-        dollars: Of their workers while they ran.
+        dollars: Cost of their workers while they ran.
     """
 
     attempts: int = 0
@@ -32,7 +32,7 @@ class Use:
     dollars: float = 0.0
 
     def add(self, other: "Use") -> None:
-        """Count another's as well."""
+        """Add another use."""
         self.attempts += other.attempts
         self.seconds += other.seconds
         self.cpu_seconds += other.cpu_seconds
@@ -40,7 +40,7 @@ class Use:
 
 
 def use_of(attempt: AttemptRecord, *, prices: Prices = PRICES) -> Use:
-    """Return what an attempt took; nothing for one that has not ended or never started."""
+    """Return the use of an attempt; zero if it has not ended or never started."""
     if attempt.started is None or attempt.ended is None:
         return Use()
     seconds = max(0.0, attempt.ended - attempt.started)
@@ -49,7 +49,7 @@ def use_of(attempt: AttemptRecord, *, prices: Prices = PRICES) -> Use:
 
 
 def own_use_of(attempt: AttemptRecord) -> Use:
-    """Return what an attempt took on somebody's own machine: what it asked for, and no money."""
+    """Return the use of an attempt on a user's own machine: the CPUs it requested, at no cost."""
     if attempt.started is None or attempt.ended is None:
         return Use()
     seconds = max(0.0, attempt.ended - attempt.started)
@@ -57,9 +57,9 @@ def own_use_of(attempt: AttemptRecord) -> Use:
 
 
 def dollars_for(path: str, cpu: float, mem: float | None, seconds: float) -> float:
-    """Return what a worker costs in ``seconds`` that gives a command so many vCPUs and GB.
+    """Return the cost of ``seconds`` of a worker whose command gets this many vCPUs and GB.
 
-    None is as many GB as a node has that says nothing.
+    None stands for a node's default of GB.
     """
     return _dollars(size_for(path, cpu, _MEM if mem is None else mem), seconds, PRICES)
 
@@ -68,8 +68,8 @@ def charged_seconds(began: float, ended: float) -> float:
     """Return the seconds of a worker that AWS charges.
 
     Args:
-        began: When the pull of its images began.
-        ended: When its task had ended.
+        began: Start of the pull of its images.
+        ended: End of its task.
     """
     return max(_MIN_SECONDS, ended - began)
 

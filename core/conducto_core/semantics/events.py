@@ -1,4 +1,4 @@
-"""What the machine is told (events, past tense) and what it orders (commands, imperative)."""
+"""The events (past tense) and commands (imperative) of the machine."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from conducto_core.model.states import Cause, State
 
 @dataclass(frozen=True, slots=True)
 class Armed:
-    """A person pressed Run: from now on, what can start, starts."""
+    """A user ran the pipeline: from now on, every Exec that can start is started."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disarmed:
-    """A person pressed Pause: nothing new starts; what runs finishes."""
+    """A user paused the pipeline: running Execs finish, and no other starts."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
-    """A container began to run a queued Exec."""
+    """A container started to run a queued Exec."""
 
     path: str
     attempt: int
@@ -30,11 +30,11 @@ class AttemptFinished:
     """A command ended, or an Exec could not be started.
 
     Attributes:
-        cause: Why it failed; None is success. A stop that was ordered overrides it.
-        seconds: How long it ran.
+        cause: Cause of the failure; None is success. A requested stop overrides it.
+        seconds: Its running time.
         mem: GB it had.
-        started: Its command may have begun; not while the Exec is still queued.
-        final: It is not tried again: the next attempt would end in the same way.
+        started: Its command may have started; ignored while the Exec is still queued.
+        final: It is not retried: the next attempt would end in the same way.
     """
 
     path: str
@@ -52,7 +52,7 @@ class TreeGenerated:
 
     Attributes:
         path: The Exec.
-        nodes: Resolved nodes, parents first, beginning with the target itself.
+        nodes: Resolved nodes, parents first, starting with the target itself.
     """
 
     path: str
@@ -68,35 +68,35 @@ class TimeLimitReached:
 
 @dataclass(frozen=True, slots=True)
 class NodesReset:
-    """A person wants these subtrees to run again."""
+    """A user reset these subtrees."""
 
     paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class NodesSkipped:
-    """A person wants these subtrees passed over."""
+    """A user skipped these subtrees."""
 
     paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class NodesUnskipped:
-    """A person takes a skip back."""
+    """A user unskipped these subtrees."""
 
     paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class NodesKilled:
-    """A person wants what runs or is queued in these subtrees ended."""
+    """A user killed the running and queued Execs of these subtrees."""
 
     paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class NodesModified:
-    """Definitions of nodes were edited; attempts that run keep what they began with."""
+    """Definitions of nodes were edited; running attempts keep their old definitions."""
 
     nodes: Mapping[str, NodeSpec]
 
@@ -121,7 +121,7 @@ class Enqueue:
     """Run this attempt as soon as there is room.
 
     Attributes:
-        mem: GB a retry asked for; None is the definition's.
+        mem: GB that a retry requested; None for those of the definition.
     """
 
     path: str
@@ -131,7 +131,7 @@ class Enqueue:
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """Take a queued attempt back; it never ran, and its number is free again."""
+    """Remove a queued attempt; it never ran, and its number is free again."""
 
     path: str
     attempt: int
@@ -139,7 +139,7 @@ class Withdraw:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """End a running attempt; `AttemptFinished` is awaited."""
+    """Stop a running attempt; `AttemptFinished` follows."""
 
     path: str
     attempt: int
@@ -147,7 +147,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class EndAttempt:
-    """Write down how an attempt ended; ``note`` is to be added to its message."""
+    """Record the end of an attempt; ``note`` is appended to its message."""
 
     path: str
     attempt: int
@@ -158,7 +158,7 @@ class EndAttempt:
 
 @dataclass(frozen=True, slots=True)
 class StartTimer:
-    """Say `TimeLimitReached` after so many seconds, unless `CancelTimer` comes first."""
+    """Send `TimeLimitReached` after ``seconds``, unless `CancelTimer` comes first."""
 
     path: str
     seconds: float
@@ -166,21 +166,21 @@ class StartTimer:
 
 @dataclass(frozen=True, slots=True)
 class CancelTimer:
-    """Forget the timer of this node."""
+    """Cancel the timer of this node."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class Discard:
-    """The tree generated into this node is gone; its attempts remain in the history."""
+    """Delete the tree generated into this node; its attempts remain in the history."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Carry out a callback that tells somebody."""
+    """Execute a callback that sends a notification."""
 
     path: str
     state: State

@@ -1,7 +1,7 @@
-"""Which nodes explain why a pipeline failed.
+"""The nodes that explain the failure of a pipeline.
 
-An Exec that failed does, unless the time limit of a group above it ended its attempt: then the
-group does. Everything that lists or reruns failures asks here, on both targets.
+A failed Exec does, unless the time limit of a group above it ended its attempt: then the group
+does. Everything that lists or reruns failures uses this module, on both targets.
 """
 
 from collections.abc import Iterator
@@ -11,22 +11,22 @@ from conducto_core.semantics.tree_state import LiveGroup, LiveNode, TreeState
 
 
 def is_failure(node: LiveNode) -> bool:
-    """Return whether a node failed by itself, and that counts."""
+    """Return whether a node is itself a reason for the failure of the pipeline."""
     if isinstance(node, LiveGroup):
         return timed_out(node) and not node.skipped
     return _failed(node) and stopped_by(node) is None
 
 
 def timed_out(group: LiveGroup) -> bool:
-    """Return whether the group's ``max_time`` ran out and it was killed for that."""
+    """Return whether the group was killed because of its ``max_time``."""
     return group.state is State.KILLED and group.cause is Cause.TIMEOUT
 
 
 def stopped_by(node: LiveNode) -> str | None:
     """Return the path of the group whose time limit ended an Exec; None for any other end.
 
-    A group begins no later than what is in it: a limit that an Exec inherits, or a longer one of
-    its own, runs out with the group's at the earliest.
+    A group starts no later than its Execs: an inherited limit of an Exec, or a longer limit of its
+    own, runs out with the group's at the earliest.
     """
     if isinstance(node, LiveGroup) or node.cause is not Cause.TIMEOUT:
         return None
@@ -44,8 +44,8 @@ def may_have_failures(group: LiveGroup) -> bool:
 def left_over(tree: TreeState, top: LiveNode) -> Iterator[LiveNode]:
     """Yield the nodes at or below ``top`` that a rerun of its failures has to reset.
 
-    These are the failed Execs and, of a group that timed out, those that have not run; where it
-    has neither, because errors are suppressed below it, the group as a whole.
+    These are the failed Execs and, in a group that timed out, those that have not run. If a group
+    that timed out has neither, because errors are suppressed below it, it is the group itself.
     """
     for node in tree.subtree(top):
         if isinstance(node, LiveGroup):

@@ -1,8 +1,8 @@
-"""The sizes that Fargate has, and what a worker costs in each.
+"""The task sizes of Fargate, and their prices.
 
 Source of sizes: ECS ``RegisterTaskDefinition`` (``cpu`` and ``memory`` of Fargate tasks). GB are
 2**30 bytes here as everywhere. Prices: us-east-1, dollars, before tax and free tiers, as of
-`PRICES.date`; one table, so that one look tells how old they are.
+`PRICES.date`.
 """
 
 from collections.abc import Iterator
@@ -10,30 +10,25 @@ from dataclasses import dataclass
 
 from conducto_core.errors import DefinitionError
 
-#: The agent next to the user's container: what it takes of its worker's memory, in GB.
+#: GB of a worker's memory for the agent next to the user's container.
 AGENT_MEM = 0.125
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A size of a task.
-
-    Attributes:
-        cpu: vCPUs.
-        mem: GB.
-    """
+    """A size of a task, in vCPUs and GB."""
 
     cpu: float
     mem: float
 
     @property
     def cpu_units(self) -> str:
-        """CPU as a task definition has it."""
+        """CPU in the units of a task definition."""
         return str(round(self.cpu * 1024))
 
     @property
     def mem_mib(self) -> str:
-        """Memory as a task definition has it."""
+        """Memory in the units of a task definition."""
         return str(round(self.mem * 1024))
 
 
@@ -41,7 +36,7 @@ def _steps(first: int, last: int, step: int) -> tuple[float, ...]:
     return tuple(float(mem) for mem in range(first, last + 1, step))
 
 
-#: ``{vCPUs: GB to choose from}``.
+#: ``{vCPUs: possible GB}``.
 SIZES: dict[float, tuple[float, ...]] = {
     0.25: (0.5, 1.0, 2.0),
     0.5: _steps(1, 4, 1),
@@ -55,12 +50,12 @@ LARGEST = Size(16.0, 120.0)
 
 
 def size_for(path: str, cpu: float, mem: float) -> Size:
-    """Return the smallest worker in which a command may have ``cpu`` vCPUs and ``mem`` GB.
+    """Return the smallest worker in which a command can have ``cpu`` vCPUs and ``mem`` GB.
 
-    The agent's own memory is on top; a definition of exactly 2 GB at 1 vCPU gets 3 GB.
+    The agent's own memory is added; a definition of exactly 2 GB at 1 vCPU gets 3 GB.
 
     Raises:
-        DefinitionError: Fargate has none that large.
+        DefinitionError: Fargate has no size that large.
     """
     for size in _all_sizes():
         if size.cpu >= cpu and size.mem >= mem + AGENT_MEM:
@@ -73,13 +68,13 @@ def size_for(path: str, cpu: float, mem: float) -> Size:
 
 
 def largest_mem(max_cpu: float) -> float:
-    """Return the most memory in GB that a command may have in a worker of ``max_cpu`` vCPUs."""
+    """Return the maximum GB of a command in a worker with at most ``max_cpu`` vCPUs."""
     choices = [mem for cpu, sizes in SIZES.items() if cpu <= max_cpu for mem in sizes]
     return max(choices, default=0.0) - AGENT_MEM
 
 
 def rounding_note(path: str, cpu: float, mem: float) -> str | None:
-    """Return a sentence on what a node's size is rounded up to; None when it fits as it is."""
+    """Return a note about the rounding of a node's size; None if the size fits exactly."""
     size = size_for(path, cpu, mem)
     if size.cpu == cpu and size.mem - mem <= 1:
         return None
@@ -96,17 +91,17 @@ def _all_sizes() -> Iterator[Size]:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Dollars.
+    """AWS prices, in dollars.
 
     Attributes:
-        date: When they were looked up.
+        date: Month of the prices.
         cpu_hour: Per vCPU and hour.
         mem_hour: Per GB and hour.
         address_hour: Per public IPv4 address and hour; each worker has one.
-        spot: What Spot costs of that, without the address.
+        spot: Ratio of the Spot price, without the address.
         transition: Per state transition.
         build_minute: Per minute of an image build.
-        least_seconds: A worker is paid for at least so long.
+        least_seconds: Minimum charged time of a worker.
     """
 
     region: str
@@ -120,7 +115,7 @@ class Prices:
     least_seconds: float
 
     def worker_hour(self, size: Size, *, spot: bool = False) -> float:
-        """Return what an hour of a worker costs."""
+        """Return the price of an hour of a worker."""
         computing = size.cpu * self.cpu_hour + size.mem * self.mem_hour
         return computing * (self.spot if spot else 1.0) + self.address_hour
 

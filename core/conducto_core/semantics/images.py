@@ -1,4 +1,4 @@
-"""From an image as written to an image as it is built."""
+"""Images as defined in a tree, resolved to the images to build."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from conducto_core.errors import DefinitionError
 from conducto_core.model.images import AUTO_SHELL, ImageSpec, is_our_package
 
-#: Our package, as `install_pip` names it.
+#: The name of this package in `install_pip`.
 _PACKAGE: Final = "conducto"
 
 _OLD_NAMES = {
@@ -24,7 +24,7 @@ def resolve_images(written: Mapping[str, Any]) -> dict[str, ImageSpec]:
     """Return ``{name: image}`` from the launch form's images.
 
     Raises:
-        DefinitionError: an image is wrong; the message names it.
+        DefinitionError: an image is invalid; the message names it.
     """
     if not isinstance(written, Mapping):
         raise DefinitionError(None, f"images must be {{name: definition}}, got {written!r}")
@@ -68,7 +68,7 @@ def _resolve_image(name: str, written: Mapping[str, Any]) -> ImageSpec:
 
 
 def _names(field: str, given: Any) -> tuple[str, ...]:
-    if isinstance(given, str):  # each letter would be a package
+    if isinstance(given, str):  # otherwise, each letter would be a package
         raise TypeError(f"{field} must be a list of package names, got {given!r}")
     return tuple(given or ())
 
@@ -90,12 +90,12 @@ def _check(image: ImageSpec) -> None:
 def merge_images(
     images: Mapping[str, ImageSpec], target: str, known: Mapping[str, ImageSpec]
 ) -> tuple[dict[str, ImageSpec], dict[str, str]]:
-    """Return the images that are new, and ``{name as written: name in the pipeline}``.
+    """Return the new images, and ``{name in the form: name in the pipeline}``.
 
     Args:
-        images: Those of a tree that was generated into ``target``.
-        target: Path of the node that takes the tree.
-        known: Those that the pipeline has.
+        images: Images of a tree that was generated into ``target``.
+        target: Path of the node that receives the tree.
+        known: Images of the pipeline.
     """
     fresh: dict[str, ImageSpec] = {}
     names: dict[str, str] = {}
@@ -108,7 +108,7 @@ def merge_images(
 
 
 def _names_for(name: str, target: str) -> Iterator[str]:
-    """Yield names an image may get: an earlier tree of the same target may have taken some."""
+    """Yield candidate names of an image; an earlier tree of the target may use some."""
     yield name
     yield f"{name}@{target}"
     for number in count(2):
@@ -116,9 +116,9 @@ def _names_for(name: str, target: str) -> Iterator[str]:
 
 
 def _suits(taken: ImageSpec | None, image: ImageSpec) -> bool:
-    """Return whether a name is free, or taken by the same definition.
+    """Return whether a name is free, or used by the same definition.
 
-    One that got our package is as good as the one without.
+    A definition with this package added counts as the same.
     """
     return taken is None or _named(taken, image.name) in (image, _with_package(image))
 
@@ -128,16 +128,14 @@ def provide_package(
     nodes: Mapping[str, Mapping[str, Any]],
     children: Mapping[str, Sequence[tuple[str, str]]],
 ) -> dict[str, ImageSpec]:
-    """Return the images, with our package in those in which a command calls it.
+    """Return the images, with this package added to those in which a command calls it.
 
-    Native functions do. A command does that begins with one of our programs; a program further on
-    in a script is not looked for.
-
-    It goes by what is written, not by what is modified later: an image stays what it was at the
-    launch.
+    Native functions call it, and so does a command that starts with one of its programs; a program
+    later in a script is not searched for. Only the launched definition counts, not later
+    modifications: an image does not change after the launch.
 
     Args:
-        images: Of the tree.
+        images: Images of the tree.
         nodes: ``{id: node as written}``.
         children: ``{id: [(id, name) of each child]}``.
     """
@@ -161,14 +159,14 @@ def _calls_us(command: object) -> bool:
 def _image_at(
     key: str, nodes: Mapping[str, Mapping[str, Any]], parents: Mapping[str, str]
 ) -> str | None:
-    """Return the name of the nearest image above; None is one that is not of this tree."""
+    """Return the name of the nearest image above, or None if it is not in this tree."""
     seen: set[str] = set()
     at: str | None = key
-    while at is not None and at in nodes and at not in seen:  # a cycle is refused later
+    while at is not None and at in nodes and at not in seen:  # a cycle is rejected later
         seen.add(at)
         name = nodes[at].get("image_name")
         if name is not None:
-            return name if isinstance(name, str) else None  # what it is is told later
+            return name if isinstance(name, str) else None  # an invalid name is rejected later
         at = parents.get(at)
     return None
 

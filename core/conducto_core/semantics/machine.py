@@ -1,8 +1,8 @@
 """The event-driven driver, without I/O: events in, commands out.
 
-A live pipeline is level-triggered: whatever happened, the question is always the same, *what may
-run now that is not in flight?* Only nodes that an event may have brought to their turn are looked
-at (`TreeState.notices`), so an event costs the tree's depth and what becomes ready.
+A live pipeline is level-triggered: after every event, the question is *which nodes may run now and
+are not in flight?* Only nodes that the event may have made ready are checked (`TreeState.notices`),
+so the cost of an event is the depth of the tree and the number of nodes that become ready.
 
 Rules for editors: no clock, no randomness, no I/O; decisions come from
 `conducto_core.semantics.rules`; a new event or command goes into `conducto_core.semantics.events`
@@ -44,13 +44,13 @@ from conducto_core.semantics.tree_state import LiveExec, LiveGroup, LiveNode, No
 
 
 def advance(tree: TreeState, event: ev.Event) -> list[ev.Command]:
-    """Take one event in and return what to do about it, in order.
+    """Apply an event and return the resulting commands, in order.
 
-    ``tree`` is changed in place. What happened to its nodes is in ``tree.take_changes()``.
+    ``tree`` is changed in place. ``tree.take_changes()`` returns the changes of its nodes.
 
     Raises:
         TransitionError: the event cannot happen in this state; the caller has a bug.
-        KeyError: a path that is not in the tree.
+        KeyError: a path is not in the tree.
     """
     step = _Step(tree)
     step.take_in(event)
@@ -65,7 +65,7 @@ def settled(tree: TreeState) -> bool:
 
 
 class _Step:
-    """One event's way through the tree."""
+    """The processing of one event."""
 
     def __init__(self, tree: TreeState) -> None:
         self.tree = tree
@@ -103,7 +103,7 @@ class _Step:
                 assert_never(event)
 
     def settle(self) -> None:
-        """Look at everything the event touched until nothing is left to look at."""
+        """Process the notices of the event until none is left."""
         notices = self.tree.notices
         while notices:
             notice, node = notices.popleft()
@@ -123,7 +123,7 @@ class _Step:
     # ---- starting ---------------------------------------------------------------------------
 
     def _start_below(self, top: LiveNode) -> None:
-        """Queue what may run at ``top`` or below it."""
+        """Queue every Exec at or below ``top`` that may start."""
         if self.tree.armed:
             for node in list(ready_below(self.tree, top)):
                 self._enqueue(node)
@@ -190,7 +190,7 @@ class _Step:
     def _decide(
         self, node: LiveExec, event: ev.AttemptFinished, failure: Failure
     ) -> tuple[Decision, str | None]:
-        """Return what happens after a failure, and what to tell people of it."""
+        """Return the decision about a failure, and a note for users."""
         if event.final:
             return FAIL, None
         note = None
@@ -205,7 +205,7 @@ class _Step:
         return decision, None if decision.verdict is FailureDecision.RETRY else note
 
     def _after_loss(self, node: LiveExec, event: ev.AttemptFinished) -> tuple[bool, str]:
-        """Return whether a lost Exec is tried again by itself, and what to tell people of it."""
+        """Return whether a lost Exec is retried automatically, and a note for users."""
         started = event.started and node.state is State.RUNNING
         if started:
             most, retried = node.spec.retry_lost, node.lost
@@ -223,11 +223,11 @@ class _Step:
         self.tree.notices.append((Notice.TURN, node))
 
     def _group_failed(self, node: LiveNode) -> None:
-        """Ask a failed group's callbacks, then let its parent see what came of it."""
+        """Apply a failed group's callbacks, then show the result to its parent."""
         if not isinstance(node, LiveGroup):
             return
         state = node.raw_state()
-        if state not in FAILED:  # what failed was reset by the same event
+        if state not in FAILED:  # the same event reset the failed node
             node.held = False
             self.tree.refresh(node)
             return
@@ -265,7 +265,7 @@ class _Step:
             self._stop_clock(group)
 
     def _set_clock(self, group: LiveGroup, limit: float | None) -> None:
-        """A limit that a group is given while it runs counts from now, whole."""
+        """Apply a new time limit to a running group: it counts from now, in full."""
         if group.state is not State.RUNNING or limit == group.spec.max_time:
             return
         self._stop_clock(group)
@@ -277,7 +277,7 @@ class _Step:
             self.commands.append(ev.CancelTimer(group.path))
 
     def _expire(self, node: LiveNode) -> None:
-        """A limit on a group ends what runs below it; what is pending stays so."""
+        """Stop the running Execs of a node whose time limit ran out; pending ones stay pending."""
         if node.state is not State.RUNNING:
             return  # it finished at the same moment
         if isinstance(node, LiveGroup):
@@ -288,7 +288,7 @@ class _Step:
         if isinstance(node, LiveGroup):
             self.tree.refresh(node)
 
-    # ---- orders of a person -----------------------------------------------------------------
+    # ---- actions of users --------------------------------------------------------------------
 
     def _each(self, paths: Iterable[str], act: Callable[[LiveNode], None]) -> None:
         nodes = [self.tree.nodes[path] for path in paths]
@@ -301,7 +301,7 @@ class _Step:
             if node.tries or node.mem is not None:
                 self.tree.remembered.append(node)
             _forget_tries(node)
-            node.tries = int(node.state is State.QUEUED)  # that one is the first of the new count
+            node.tries = int(node.state is State.QUEUED)  # a queued Exec counts as the first
             if isinstance(node, LiveGroup):
                 self._reset_group(node)
             elif isinstance(node, LiveExec):
@@ -323,7 +323,7 @@ class _Step:
             self.tree.set_exec(node, State.PENDING)
 
     def _clear_expired(self, node: LiveNode) -> None:
-        """A group whose time ran out must be able to run what is reset below it."""
+        """Clear the time limits above, so that the reset nodes can run."""
         group = node.parent
         while group is not None:
             if group.expired:
@@ -333,7 +333,7 @@ class _Step:
             group = group.parent
 
     def _empty_target(self, node: LiveExec) -> None:
-        """Reset of a Lazy's Generate: its old tree goes, once nothing of it runs."""
+        """Discard the old tree of a Lazy's Generate that is reset, once nothing of it runs."""
         target = self._target_of(node)
         if not isinstance(target, LiveGroup) or target.spec.awaits_tree:
             return
@@ -345,9 +345,9 @@ class _Step:
 
     def _discard(self, target: LiveNode) -> None:
         if not isinstance(target, LiveGroup) or self.tree.nodes.get(target.path) is not target:
-            return  # an earlier notice of the same event did it
+            return  # an earlier notice of the same event did this
         for node in self.tree.subtree(target):
-            # What others know of it is what a timer was started for.
+            # The recorded state shows whether a timer was started.
             if isinstance(node, LiveGroup) and node.told[0] is State.RUNNING:
                 self._stop_clock(node)
         self.commands.append(ev.Discard(target.path))
@@ -382,16 +382,16 @@ class _Step:
     def _stop(self, node: LiveExec, order: StopReason) -> None:
         if node.order is None:
             self.commands.append(ev.Stop(node.path, node.attempt))
-        # The strongest wish wins: an Exec that is to run again does so however it was stopped.
+        # A reset has precedence: the Exec runs again, however it was stopped.
         if node.order is not StopReason.RESET:
             node.order = order
             self.tree.remembered.append(node)
 
     def _modify(self, node: LiveNode, spec: NodeSpec) -> None:
         if isinstance(node, LiveGroup) and node.spec.awaits_tree:
-            spec = _emptied(spec)  # what a Lazy's target is like was never its own to say
+            spec = _emptied(spec)  # its parameters come from its tree
         if spec.max_concurrent != node.spec.max_concurrent:
-            self._withdraw_below(node)  # what waits for room does so by the old number
+            self._withdraw_below(node)  # queued Execs wait for room by the old number
         if isinstance(node, LiveGroup):
             self._set_clock(node, spec.max_time)
         node.spec = spec
@@ -429,7 +429,7 @@ class _Step:
 
 
 def _cause(order: StopReason | None, reported: Cause | None) -> Cause | None:
-    """Return why an attempt ended, an order to stop it weighing more than what it reported."""
+    """Return the cause of an attempt's end; a requested stop overrides the reported one."""
     match order:
         case None:
             return reported

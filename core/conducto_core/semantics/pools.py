@@ -1,9 +1,9 @@
-"""Which Execs share a container.
+"""Pools of Execs that share containers.
 
 The default pool is shared by every Exec with the same `Placement`; ``env`` is not part of it. A
-``new`` context gives everything reachable below it one dedicated container, which runs one
-command at a time; ``global`` leads back to the default pool. A node is reachable from another
-when no node on the way writes a context of its own.
+``new`` context gives everything reachable below it one dedicated container, which runs one command
+at a time; ``global`` leads back to the default pool. A node is reachable from another if no node
+between them sets a context of its own.
 """
 
 from enum import Enum
@@ -16,10 +16,11 @@ _ONCE = "once:"
 
 
 class PoolKind(Enum):
-    """How the containers of a pool are used.
+    """The kinds of pools.
 
-    ``MANY``: any number of them, each for one command after the other. ``CONTEXT``: exactly one,
-    which keeps its state while its group lasts. ``ONCE``: a fresh one for every attempt.
+    ``MANY``: any number of containers, each for one command after another. ``CONTEXT``: exactly one
+    container, which keeps its state while its group lasts. ``ONCE``: a fresh container for every
+    attempt.
     """
 
     MANY = "many"
@@ -28,12 +29,12 @@ class PoolKind(Enum):
 
 
 def pool_below(path: str, reuse_context: str | None, above: str) -> str:
-    """Return the pool of what is below a group at ``path``.
+    """Return the pool of the children of a group at ``path``.
 
     Args:
         path: The group's path.
-        reuse_context: What is written on the group.
-        above: The pool of what is around the group.
+        reuse_context: The group's own setting.
+        above: The pool of the group's parent.
     """
     if reuse_context == NEW:
         return _CONTEXT + path
@@ -41,19 +42,19 @@ def pool_below(path: str, reuse_context: str | None, above: str) -> str:
 
 
 def pool_of_exec(path: str, reuse_context: str | None, around: str) -> str:
-    """Return the pool of an Exec; ``new`` written on the Exec itself isolates it."""
+    """Return the pool of an Exec; ``new`` on the Exec itself isolates it."""
     if reuse_context == NEW:
         return _ONCE + path
     return SHARED if reuse_context == GLOBAL else around
 
 
 def kind_of(pool: str) -> PoolKind:
-    """Return how the containers of ``pool`` are used."""
+    """Return the kind of ``pool``."""
     if pool.startswith(_CONTEXT):
         return PoolKind.CONTEXT
     return PoolKind.ONCE if pool.startswith(_ONCE) else PoolKind.MANY
 
 
 def owner_of(pool: str) -> str | None:
-    """Return the path of the node that a dedicated pool belongs to; None for the default one."""
+    """Return the path of the node that owns a dedicated pool; None for the default one."""
     return None if pool == SHARED else pool.partition(":")[2]

@@ -1,8 +1,8 @@
-"""Where the parameters of a node come from.
+"""The origin of a node's parameters.
 
-A resolved node does not say which of its values was written where. What a reader wants is the
-node to change: the one furthest up whose value holds, unchanged on the way, down to this one.
-All functions take the chain of a node: itself first, then its parent, up to the root.
+A resolved node does not record where its values were set. A reader wants to know the node to
+change: the highest ancestor from which the value is passed down unchanged. All functions take the
+chain of a node: the node, its parent, and so on up to the root.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -23,16 +23,16 @@ _PLACEMENT = (
     ("requires_docker", False),
     ("docker_run_args", ()),
 )
-#: Keys of edits, where they are not the name of the parameter.
+#: Keys of edits that differ from the name of the parameter.
 _EDIT_NAMES = {"image_name": "image"}
 
 
 def parameters(chain: Chain, edited: frozenset[str] = frozenset()) -> tuple[Parameter, ...]:
-    """Return the parameters of a node, those that make sense for its type.
+    """Return the parameters of a node that apply to its type.
 
     Args:
         chain: The node and its ancestors.
-        edited: Names of what was changed on it after the launch (`edited_names`).
+        edited: Names of the parameters that were changed after the launch (`edited_names`).
     """
     node = chain[0]
     found = [_placement(chain, name, default) for name, default in _PLACEMENT]
@@ -72,7 +72,7 @@ def _variable(name: str) -> Callable[[NodeSpec], object]:
 
 
 def callbacks(chain: Chain) -> tuple[CallbackView, ...]:
-    """Return what is done when a node reaches a state, its own first."""
+    """Return a node's callbacks, its own first."""
     return tuple(
         CallbackView(
             event=one.event,
@@ -105,7 +105,7 @@ def _highest(chain: Chain, value_of: Callable[[NodeSpec], object], value: object
 def _held(
     chain: Chain, name: str, value_of: Callable[[NodeSpec], object], default: object
 ) -> Parameter:
-    """A value that every node takes over from above unless it has one of its own."""
+    """Return a parameter that every node inherits unless it has its own value."""
     value = value_of(chain[0])
     source = _highest(chain, value_of, value)
     is_default = source is chain[-1] and value == default
@@ -117,7 +117,7 @@ def _placement(chain: Chain, name: str, default: object) -> Parameter:
 
 
 def _max_time(chain: Chain) -> Parameter:
-    """An Exec always has one; a group has what is written on it, which it hands down."""
+    """Return ``max_time``: an Exec always has one; a group has its own, which its Execs inherit."""
     node = chain[0]
     if node.type is not NodeType.EXEC:
         return _own(node, "max_time", node.max_time, None)
@@ -130,7 +130,7 @@ def _max_time(chain: Chain) -> Parameter:
 
 
 def _nearest(chain: Chain, name: str, value_of: Callable[[NodeSpec], object]) -> Parameter:
-    """A value that holds from where it is written until another one is."""
+    """Return a parameter that applies from the node that sets it down to the next that sets it."""
     for spec in chain:
         if value_of(spec) is not None:
             return Parameter(name=name, value=value_of(spec), source=spec.path)

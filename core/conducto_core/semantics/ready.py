@@ -1,7 +1,7 @@
-"""Which Execs may start now.
+"""The Execs that may start now.
 
-The machine asks for the part of the tree that an event touched; the cloud asks for the whole tree
-to size its pools.
+The machine checks the part of the tree that an event changed; the cloud checks the whole tree to
+size its pools.
 """
 
 from collections.abc import Iterator
@@ -13,8 +13,7 @@ from conducto_core.semantics.tree_state import LiveExec, LiveGroup, LiveNode, Tr
 def ready_below(tree: TreeState, top: LiveNode) -> Iterator[LiveExec]:
     """Yield the pending Execs at or below ``top`` that may start, in definition order.
 
-    Whether the pipeline is armed is not asked: this is what would start if it were. Nothing is
-    yielded when it is not the turn of ``top`` itself.
+    It ignores whether the pipeline is armed. It yields nothing if ``top`` itself may not start yet.
     """
     if not _has_its_turn(tree, top):
         return
@@ -29,12 +28,12 @@ def ready_below(tree: TreeState, top: LiveNode) -> Iterator[LiveExec]:
 
 
 def _open(group: LiveGroup) -> bool:
-    """Return whether anything below a group may start."""
+    """Return whether Execs below a group may start."""
     return not (group.skipped or group.expired or group.discarding or group.spec.awaits_tree)
 
 
 def _has_its_turn(tree: TreeState, node: LiveNode) -> bool:
-    """Return whether everything above ``node`` lets it run."""
+    """Return whether all groups above ``node`` let it run."""
     if tree.nodes.get(node.path) is not node:  # discarded meanwhile
         return False
     group = node.parent
@@ -46,7 +45,7 @@ def _has_its_turn(tree: TreeState, node: LiveNode) -> bool:
 
 
 def _may_start(tree: TreeState, node: LiveExec) -> bool:
-    """A Lazy generates anew only when nothing of its last tree runs any more."""
+    """Return whether an Exec may start; a Lazy waits until nothing of its last tree runs."""
     if node.state is not State.PENDING or node.skipped:
         return False
     target = tree.nodes.get(node.spec.lazy_target) if node.spec.lazy_target is not None else None

@@ -1,7 +1,7 @@
-"""What is left to run of a tree, given how its nodes stand.
+"""The part of a tree that is still to run, given the states of its nodes.
 
-The cloud compiles this, not the tree: nothing is paid for what does not run, and reset, skip,
-resume and Lazy need no tricks in the graph.
+The cloud compiles this, not the tree: nodes that do not run cost nothing, and reset, skip, resume
+and Lazy need no special handling in the graph.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,15 +15,15 @@ from conducto_core.semantics.tree_state import LiveGroup, LiveNode, TreeState
 
 @dataclass(frozen=True, slots=True)
 class Residual:
-    """A node with something left to run, or one whose failure is settled.
+    """A node with Execs left to run, or one that has failed for good.
 
     Attributes:
         spec: The node.
-        children: What is left of its children, in order.
+        children: The rest of its children, in order.
         failed: It failed and was not reset: nothing runs here, and its parent sees a failure.
-        awaited: Execs in flight that the order of ``children`` does not lead to, such as a late
-            sibling that still runs while an early one was reset. A group is not over before
-            they are; an Exec does not start before they are over.
+        awaited: Execs in flight that the order of ``children`` does not include, such as a late
+            sibling that still runs while an early one was reset. A group does not end before they
+            do; an Exec does not start before they end.
     """
 
     spec: NodeSpec
@@ -41,7 +41,7 @@ class Residual:
             stack.extend(reversed(node.children))
 
     def tasks(self) -> Iterator[NodeSpec]:
-        """Yield the Execs left to run, and those in flight that are only waited for."""
+        """Yield the Execs left to run, and those in flight that are only awaited."""
         stack = [self]
         while stack:
             node = stack.pop()
@@ -52,11 +52,11 @@ class Residual:
 
 
 def residual(tree: TreeState, top: LiveNode | None = None) -> Residual | None:
-    """Return what is left to run at or below ``top``, the root by default; None when nothing is.
+    """Return the part at or below ``top`` (default: the root) that is still to run, or None.
 
-    Done and skipped nodes vanish. A failure that was not reset stays as a static one. What comes
-    after a child that stops its Serial is left out. An Exec that is in flight counts as left to
-    run: whether it is waited for or run again is the caller's business.
+    Done and skipped nodes are left out. A failure that was not reset remains as a static one. The
+    nodes after a child that stops its Serial are left out. An Exec in flight counts as still to
+    run; the caller decides whether to wait for it or to run it again.
     """
     top = tree.root if top is None else top
     left: dict[str, Residual | None] = {}
@@ -84,7 +84,7 @@ def _left_of_group(
 ) -> Residual | None:
     if node.seen() is Outcome.OK:
         return None
-    if node.skipped or node.expired:  # nothing new starts below; what runs is waited for
+    if node.skipped or node.expired:  # nothing new starts below; running Execs are awaited
         return Residual(node.spec, failed=not node.skipped, awaited=_flying(tree, [node]))
     if node.discarding:
         return Residual(replace(node.spec, children=(), awaits_tree=True))
@@ -110,7 +110,7 @@ def _kept(node: LiveGroup, left: dict[str, Residual | None]) -> list[Residual]:
 
 
 def _out_of_turn(tree: TreeState, node: LiveGroup) -> tuple[NodeSpec, ...]:
-    """Return what is in flight behind the child of a Serial that holds back the later ones."""
+    """Return the Execs in flight after the child of a Serial that holds back the later ones."""
     first = node.tally.first_holding()
     if node.spec.type is not NodeType.SERIAL or first is None or not node.in_flight():
         return ()
@@ -119,7 +119,7 @@ def _out_of_turn(tree: TreeState, node: LiveGroup) -> tuple[NodeSpec, ...]:
 
 
 def _old_tree_of(tree: TreeState, node: LiveNode) -> tuple[NodeSpec, ...]:
-    """Return what must have ended before a Lazy generates anew."""
+    """Return the Execs that must end before a Lazy generates its tree again."""
     target = tree.nodes.get(node.spec.lazy_target) if node.spec.lazy_target is not None else None
     if isinstance(target, LiveGroup) and target.discarding:
         return _flying(tree, [target])
@@ -131,7 +131,7 @@ def _flying(tree: TreeState, nodes: Iterable[LiveNode]) -> tuple[NodeSpec, ...]:
 
 
 def sized(node: LiveNode) -> NodeSpec:
-    """Return the definition with the memory that a retry asked for."""
+    """Return the definition with the memory that a retry requested."""
     if node.mem is None or node.mem == node.spec.placement.mem:
         return node.spec
     return replace(node.spec, placement=replace(node.spec.placement, mem=node.mem))
