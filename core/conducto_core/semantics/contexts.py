@@ -1,4 +1,4 @@
-"""The container of a ``new`` group: when it is kept or stopped, and the effect of its loss. No I/O."""
+"""The container of a ``new`` group: when it is kept or stopped, and its loss. No I/O."""
 
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
