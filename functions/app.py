@@ -1,7 +1,7 @@
-"""The functions: what API Gateway, EventBridge and an administrator call.
+"""Lambda entry points for API Gateway, EventBridge and administrators.
 
-Chalice finds every function here by its decorator. Each one only translates; what is done is in
-`chalicelib`, and what each is made of in `chalicelib.bootstrap`.
+Chalice registers every function here by its decorator. Each function only translates between AWS
+events and `chalicelib`; `chalicelib.bootstrap` assembles the objects.
 """
 
 from collections.abc import Callable
@@ -31,15 +31,15 @@ from conducto_core.runtime.json_logs import log_fields
 
 app = Chalice(app_name="conducto")
 app.experimental_feature_flags.update(["WEBSOCKETS"])
-#: A test puts another one in its place before its first call.
+#: Tests replace this object before the first call.
 conducto = from_environment()
 
-_ANY_TYPE = ["*/*"]  # what is no JSON is refused by the service, in its own words
+_ANY_TYPE = ["*/*"]  # the service rejects bodies that are not JSON, with its own problem document
 
 
 @app.middleware("all")
 def say_which_request(event: Any, get_response: Callable[[Any], Any]) -> Any:
-    """Give every line that is logged for a call its id, by which Lambda knows it as well."""
+    """Add the request id to every log record of an invocation."""
     context = getattr(event, "lambda_context", None) or getattr(event, "context", None)
     with log_fields(request_id=getattr(context, "aws_request_id", None)):
         return get_response(event)
@@ -47,7 +47,7 @@ def say_which_request(event: Any, get_response: Callable[[Any], Any]) -> Any:
 
 @app.authorizer(ttl_seconds=authorizer.TTL)
 def authorize(request: AuthRequest) -> AuthResponse:
-    """Let in whoever has a token; what they may do is checked at each route."""
+    """Authorize requests with a valid token; each route checks the permissions."""
     identity = authorizer.identify(conducto.tokens, authorizer.bearer(request.token))
     if identity is None:
         return AuthResponse(routes=[], principal_id="nobody")
@@ -87,20 +87,20 @@ for _operation in WORKER_OPERATIONS:
 
 @app.on_ws_connect(name="socket_connect")
 def socket_connect(event: WebsocketEvent) -> dict[str, Any]:
-    """A client connects."""
+    """Accept or reject a new WebSocket connection."""
     headers = {name.lower(): value for name, value in event.to_dict().get("headers", {}).items()}
     return conducto.sockets.connect(event.connection_id, headers)
 
 
 @app.on_ws_message(name="socket_message")
 def socket_message(event: WebsocketEvent) -> dict[str, Any]:
-    """A client says what it follows."""
+    """Handle a subscription message from a client."""
     return conducto.sockets.message(event.connection_id, event.body)
 
 
 @app.on_ws_disconnect(name="socket_disconnect")
 def socket_disconnect(event: WebsocketEvent) -> dict[str, Any]:
-    """A client is gone."""
+    """Delete a closed WebSocket connection."""
     return conducto.sockets.disconnect(event.connection_id)
 
 
@@ -113,7 +113,7 @@ def socket_disconnect(event: WebsocketEvent) -> dict[str, Any]:
     name="task_stopped",
 )
 def task_stopped(event: CloudWatchEvent) -> None:
-    """A worker's task stopped."""
+    """Handle the end of a worker's ECS task."""
     owner = task_owner(event.detail)
     if owner is None:
         return
@@ -130,7 +130,7 @@ def task_stopped(event: CloudWatchEvent) -> None:
     name="execution_ended",
 )
 def execution_ended(event: CloudWatchEvent) -> None:
-    """An execution is over."""
+    """Handle the end of a Step Functions execution."""
     machine = str(event.detail["stateMachineArn"]).rpartition(":")[2]
     if machine.startswith(conducto.site.prefix):
         run = str(event.detail["name"])
@@ -147,7 +147,7 @@ def execution_ended(event: CloudWatchEvent) -> None:
     name="build_ended",
 )
 def build_ended(event: CloudWatchEvent) -> None:
-    """The build of an image is over."""
+    """Handle the end of an image build."""
     pipeline_id = pipeline_of(event.detail)
     if pipeline_id is not None:
         with log_fields(pipeline=pipeline_id):
@@ -156,10 +156,10 @@ def build_ended(event: CloudWatchEvent) -> None:
 
 @app.schedule("rate(1 minute)", name="every_minute")
 def every_minute(_event: CloudWatchEvent) -> None:
-    """Look after all pipelines that are open, then send what people are to be told."""
+    """Reconcile all open pipelines, then send due notifications."""
     try:
         conducto.reconciler.run()
-    finally:  # what could not be looked after has its alarm; nobody's news need wait for it
+    finally:  # reconciliation failures have an alarm; they must not delay notifications
         try:
             conducto.followers.close_expired()
         finally:
@@ -168,7 +168,7 @@ def every_minute(_event: CloudWatchEvent) -> None:
 
 @app.schedule("rate(1 day)", name="every_day")
 def every_day(_event: CloudWatchEvent) -> None:
-    """Archive pipelines that nobody has needed for long, delete those archived long ago, sweep."""
+    """Archive inactive pipelines, delete old archived ones, and clean up orphaned resources."""
     try:
         conducto.retention.run()
     finally:
@@ -177,19 +177,19 @@ def every_day(_event: CloudWatchEvent) -> None:
 
 @app.lambda_function(name="admin")
 def admin(event: Any, _context: Any) -> dict[str, Any]:
-    """Mint tokens and set plans; whoever may invoke functions of the account may do so."""
+    """Create tokens and set plans; callers need ``lambda:InvokeFunction`` permission."""
     return conducto.administration.answer(event)
 
 
 @app.lambda_function(name="data")
 def data(event: Any, _context: Any) -> dict[str, Any]:
-    """Carry out what the API asks of data files; this function has the file system mounted."""
+    """Execute file operations for the API; only this function mounts the file system."""
     return serve(conducto.data_files, event)
 
 
 def _current() -> ChaliceRequest:
     if app.current_request is None:
-        raise LookupError("no request is being answered")
+        raise LookupError("no current request: call this only while handling one")
     return app.current_request
 
 

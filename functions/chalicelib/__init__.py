@@ -1,1 +1,1 @@
-"""The cloud side: the API's `Pipelines` over DynamoDB, S3, Step Functions and ECS."""
+"""The cloud target: the API's `Pipelines` over DynamoDB, S3, Step Functions and ECS."""

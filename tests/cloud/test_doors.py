@@ -136,7 +136,7 @@ def test_oversized_output_chunk_is_rejected_and_the_log_continues(me: Cloud) -> 
         data = base64.b64encode(b"x" * size).decode()
         return ask(me, "POST", "/worker/log", worker.token, {**piece, "data": data})
 
-    refused(sent(MAX_PIECE + 1), 409, "send it in parts")
+    refused(sent(MAX_PIECE + 1), 409, "split it")
     assert sent(3 * MAX_PIECE).status in {400, 413, 422}
     worker.api.log(
         WorkerLogChunk.model_validate({**piece, "data": base64.b64encode(b"fits").decode()})

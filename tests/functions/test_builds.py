@@ -529,7 +529,7 @@ def test_an_image_of_a_generated_tree_is_made_of_files_of_the_launch() -> None:
 def test_exhausted_plan_is_reported_before_images(builds: Builds) -> None:
     builds.world.orgs.set_plan(ME.org, Plan(max_pipelines=0))
 
-    with pytest.raises(RefusedError, match="pipelines under way"):
+    with pytest.raises(RefusedError, match="allows 0 active pipelines"):
         builds.launch(sources={})
 
 

@@ -125,7 +125,7 @@ def test_an_edit_that_fargate_cannot_run_is_refused_and_changes_nothing(world: W
 def test_the_plan_limits_pipelines_under_way_at_once(world: World) -> None:
     world.orgs.set_plan(ME.org, Plan(max_pipelines=1))
     world.launch(leaf())
-    with pytest.raises(RefusedError, match="allows 1 pipelines under way at once"):
+    with pytest.raises(RefusedError, match="allows 1 active pipelines"):
         world.launch(leaf())
 
 
@@ -596,7 +596,7 @@ def test_capacity_refused_for_ten_minutes_only_delays(world: World) -> None:
         assert world.fleet.tasks == {}
         assert world.orgs.workers(ME.org) == 0
         node = world.nodes(pipeline)["/"]
-        assert (node.state, "waits for a worker" in str(node.waits_for)) == (State.QUEUED, True)
+        assert (node.state, "waiting for a worker" in str(node.waits_for)) == (State.QUEUED, True)
     world.fleet.full = False
     world.minute(600)
     world.run_out()

@@ -1,1 +1,1 @@
-"""The cloud's side of the HTTP API: routes, authorization, responses."""
+"""The cloud implementation of the HTTP API: routes, authorization and responses."""

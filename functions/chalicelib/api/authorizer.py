@@ -1,4 +1,4 @@
-"""Who calls: from the header of a request to an `Identity`, and through API Gateway's context."""
+"""Authentication: from a request header to an `Identity`, passed on through API Gateway."""
 
 import json
 from collections.abc import Mapping
@@ -8,15 +8,15 @@ from chalicelib.domain.tokens import digest_of
 from chalicelib.ports import Identity, Tokens
 from conducto_core.model.operations.cloud import TOKEN_SUBPROTOCOL
 
-#: Seconds for which API Gateway remembers whose a token is: so long one that was taken back works.
+#: Seconds for which API Gateway caches an authorizer result. A revoked token works that long.
 TTL = 300
 _SCHEME = "bearer"
-#: Longer than any token of ours; what is longer is not looked up.
+#: Longer than any Conducto token; longer values are rejected without a lookup.
 _MOST = 200
 
 
 def identify(tokens: Tokens, token: str) -> Identity | None:
-    """Return whose a token is."""
+    """Return the identity of a token's owner, or None if the token is unknown."""
     token = token.strip()
     if not token or len(token) > _MOST:
         return None
@@ -24,20 +24,20 @@ def identify(tokens: Tokens, token: str) -> Identity | None:
 
 
 def bearer(header: str) -> str:
-    """Return the token of an ``Authorization`` header; "" where there is none."""
+    """Return the token of an ``Authorization`` header, or "" if it has none."""
     scheme, _, token = header.partition(" ")
     return token if scheme.lower() == _SCHEME else ""
 
 
 def offered(header: str) -> str:
-    """Return the token among the subprotocols that a WebSocket offers; "" where there is none."""
+    """Return the token from the subprotocols that a WebSocket client offers, or "" without one."""
     words = [word.strip() for word in header.split(",")]
     found = [word for word in words if word.startswith(TOKEN_SUBPROTOCOL)]
     return found[0].removeprefix(TOKEN_SUBPROTOCOL) if found else ""
 
 
 def to_context(identity: Identity) -> dict[str, str]:
-    """Return an identity as API Gateway hands it to the app: strings."""
+    """Return an identity as an API Gateway authorizer context (strings only)."""
     return {
         "org": identity.org,
         "user": identity.user,
@@ -49,14 +49,14 @@ def to_context(identity: Identity) -> dict[str, str]:
 
 
 def from_context(context: Mapping[str, Any]) -> Identity:
-    """Return what `to_context` was given; raises `KeyError` where it is not there."""
+    """Restore an identity from `to_context`; raises `KeyError` if a field is missing."""
     worker = json.loads(context["worker"])
     return Identity(
         org=context["org"],
         user=context["user"],
         permissions=frozenset(str(context["permissions"]).split()),
         worker=None if worker is None else (worker[0], worker[1], worker[2]),
-        # API Gateway may remember for minutes what functions of before an upgrade said.
+        # API Gateway may cache results of functions from before an upgrade for minutes.
         token=str(context.get("token", "")),
         parent=context.get("parent") or None,
     )

@@ -1,6 +1,6 @@
-"""How a browser gets into the web app: a code that is good once becomes the token of a session.
+"""Browser login: a one-time code is exchanged for a session token.
 
-A code and a session hang on the token of who asked for them: they end with it, at the latest.
+Codes and sessions are children of the caller's token and expire with it at the latest.
 """
 
 from collections.abc import Callable
@@ -15,20 +15,20 @@ from conducto_core.model.operations.cloud import SessionEnd, SessionToken
 from conducto_core.model.requests import Problem
 from conducto_core.model.responses import Login
 
-#: Seconds for which a code is good.
+#: Lifetime of a code, in seconds.
 CODE_SECONDS = 60
-#: Seconds for which a session is, as on a person's own machine.
+#: Lifetime of a session, in seconds; the same as for local sessions.
 SESSION_SECONDS = 30 * 86_400
 
 
 class BrowserLogin:
-    """Sessions of browsers.
+    """Browser sessions.
 
     Args:
-        tokens: Of all organisations.
-        site: Returns where the web app is.
+        tokens: The tokens of all organisations.
+        site: Returns the address of the web app, or "".
         clock: Seconds since the epoch.
-        revoked: Called with the digest of a session's token that ended.
+        revoked: Called with the token digest of each session that ended.
     """
 
     def __init__(
@@ -44,22 +44,24 @@ class BrowserLogin:
         self._revoked = revoked
 
     def make_login(self, caller: Identity) -> Login:
-        """Return a code that lets one browser into the web app, with the rights of the caller.
+        """Return a one-time code that starts a browser session with the caller's permissions.
 
-        It goes into the fragment of an address, which no server and no log gets to see.
+        The code goes into the fragment of a URL, which is never sent to a server or logged.
 
         Raises:
-            RefusedError: the caller is a session, or this installation has no web app.
+            RefusedError: The caller is a session, or this installation has no web app.
         """
         if caller.parent is not None:
-            # What runs in a page is to have no more than the page: no token that outlives it.
-            raise RefusedError("a browser's session makes no other one; use 'conducto show --app'")
+            # A script in the page must not obtain a token that outlives the session.
+            raise RefusedError(
+                "a browser session cannot create another session; run 'conducto show --app'"
+            )
         if not caller.token:
-            # What an older version said of the token is remembered so long (`authorizer.TTL`).
+            # API Gateway caches the results of an older version this long (`authorizer.TTL`).
             raise RefusedError("this installation was just upgraded; try again in five minutes")
         site = self._site()
         if not site:
-            raise RefusedError("this installation has no web app; deploy it again")
+            raise RefusedError("this installation has no web app; deploy it with 'conducto deploy'")
         code, digest = new_token()
         may = frozenset({Permission.SIGN_IN.value})
         self._tokens.put(
@@ -71,13 +73,13 @@ class BrowserLogin:
         return Login(url=f"{site}/", code=code, seconds=CODE_SECONDS)
 
     def start(self, code: Identity) -> SessionToken:
-        """Exchange a code for the token of a session.
+        """Exchange a code for a session token.
 
         Raises:
-            ProblemError: the code was used before, or is too old (401).
+            ProblemError: The code was used before or has expired (401).
         """
         owner = None if code.parent is None else self._tokens.find(code.parent)
-        # API Gateway lets it in for minutes after it was seen for the first time.
+        # API Gateway caches the code's authorization for minutes after its first use.
         known = self._tokens.find(code.token) is not None
         if owner is None or not known or not self._tokens.take(code.token):
             raise ProblemError(
@@ -93,7 +95,7 @@ class BrowserLogin:
         return SessionToken(token=token, seconds=SESSION_SECONDS, org=owner.org, user=owner.user)
 
     def end(self, caller: Identity) -> SessionEnd:
-        """End the session by which the caller came; a token that is none stays as it is."""
+        """End the caller's session; tokens that are not sessions stay valid."""
         ended = caller.parent is not None and self._tokens.take(caller.token)
         if ended:
             self._revoked(caller.token)

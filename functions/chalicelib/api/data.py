@@ -1,4 +1,4 @@
-"""The part of `CloudPipelines` that is about data files."""
+"""The data file operations of `CloudPipelines`."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -16,18 +16,18 @@ from conducto_core.ports.downloads import Download, Span
 
 
 class CloudData(ABC):
-    """Data files, through the function beside the file system."""
+    """Data file operations; a function that mounts the file system executes them."""
 
     _cloud: Dependencies
     _me: Identity
 
     @abstractmethod
     def _note_change(self, pipeline_id: str, change: str) -> None:
-        """Note that the caller changes a pipeline's data, before they do."""
+        """Record in the journal that the caller is about to change a pipeline's data."""
 
     @abstractmethod
     def _owned(self, pipeline_id: str) -> str:
-        """Return the whole id of a pipeline that the caller may see; raises `NotFoundError`."""
+        """Return the full id of a pipeline that the caller may see; raises `NotFoundError`."""
 
     def _data_directory(self, pipeline_id: str | None) -> str:
         if pipeline_id is None:
@@ -41,14 +41,14 @@ class CloudData(ABC):
         return where
 
     async def data(self, pipeline_id: str | None, query: ListUserDataParams) -> DataList:
-        """Entries of a directory of a pipeline's data; None is the user's data."""
+        """List a directory of a pipeline's data, or of the user's data if the id is None."""
         where = self._data_directory(pipeline_id)
         return await asyncio.to_thread(
             self._cloud.data.entries, where, query.name, query.after, query.limit
         )
 
     async def changed_data(self, query: ChangedDataParams) -> ChangedData:
-        """Files of a pipeline's data that were written within a time."""
+        """List the files of a pipeline's data that were written within a period."""
         where = self._data_directory(query.id)
         return await asyncio.to_thread(
             self._cloud.data.changed, where, query.since, query.until, query.limit
@@ -57,7 +57,7 @@ class CloudData(ABC):
     async def read_data(
         self, pipeline_id: str | None, name: str, span: Span | None = None
     ) -> Download:
-        """A data file; the bucket has it, whole, and answers whoever wants a part."""
+        """Return a download of a data file; the bucket serves the whole file and ranges of it."""
         del span
         where = self._data_directory(pipeline_id)
         facts = await asyncio.to_thread(self._cloud.data.look, where, name)
@@ -74,7 +74,7 @@ class CloudData(ABC):
     async def write_data(
         self, pipeline_id: str | None, name: str, content: AsyncIterator[bytes]
     ) -> DataEntry:
-        """Put a data file in place of one that may be there."""
+        """Write a data file, replacing an existing one."""
         where = await self._changed_directory(pipeline_id, "write_data")
         if isinstance(content, Upload):
             return await asyncio.to_thread(self._fetched, where, name, content.key)
@@ -92,6 +92,6 @@ class CloudData(ABC):
         return self._cloud.data.fetch(where, name, key)
 
     async def delete_data(self, pipeline_id: str | None, name: str) -> Deleted:
-        """Delete a data file, or a directory with what is in it."""
+        """Delete a data file, or a directory and its contents."""
         where = await self._changed_directory(pipeline_id, "delete_data")
         return await asyncio.to_thread(self._cloud.data.delete, where, name)

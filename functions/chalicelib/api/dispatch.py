@@ -1,7 +1,7 @@
-"""From a request that API Gateway has let in to its answer; knows nothing of Chalice.
+"""Request dispatch: from an authorized API Gateway request to its response, without Chalice.
 
-Routes and handlers are those of the local server. What differs: who calls is an `Identity`, a
-large body comes by way of the bucket, and so does a large answer.
+Routes and handlers are shared with the local server. In the cloud, the caller is an `Identity`, and
+large request and response bodies pass through the bucket.
 """
 
 import asyncio
@@ -65,9 +65,9 @@ from conducto_core.ports.downloads import Download
 from conducto_core.ports.pipelines import Pipelines
 from conducto_core.runtime.json_logs import log_fields
 
-#: Fields of a log line, and those of a worker's call that say the same.
+#: ``{log field: field of a worker call}`` with the same meaning.
 _ABOUT = {"path": "path", "attempt": "attempt", "run_id": "run"}
-#: What a worker's token may do, and nothing else.
+#: The only permission of a worker token.
 WORKER = "worker"
 RULES = (
     *problems.RULES,
@@ -86,9 +86,9 @@ class Request:
     """A request.
 
     Attributes:
-        params: What stood in the braces of the path.
-        query: Every value of every parameter.
-        headers: By lower-case name.
+        params: Path parameters.
+        query: Every value of every query parameter.
+        headers: Header values by lower-case name.
     """
 
     params: Mapping[str, str]
@@ -98,7 +98,7 @@ class Request:
 
 
 def _cloud(pipelines: Pipelines) -> CloudPipelines:
-    assert isinstance(pipelines, CloudPipelines)  # noqa: S101  `Api` serves no others
+    assert isinstance(pipelines, CloudPipelines)  # noqa: S101  `Api` passes no other kind
     return pipelines
 
 
@@ -148,7 +148,7 @@ async def _end_remote_shell(
     return _cloud(pipelines).end_remote_shell(call.params.id, call.params.shell)
 
 
-#: What is refused on a person's own machine.
+#: The local server refuses these operations.
 _SHELL_ROUTES: tuple[AnyRoute, ...] = (
     Route(OPEN_REMOTE_SHELL, Permission.DEBUG, _open_remote_shell),
     Route(ENTER_REMOTE_SHELL, Permission.DEBUG, _enter_remote_shell),
@@ -156,7 +156,7 @@ _SHELL_ROUTES: tuple[AnyRoute, ...] = (
 )
 _OURS = frozenset(route.operation.name for route in _SHELL_ROUTES)
 
-#: Rows for clients that are answered over HTTP, and calls of workers.
+#: Operations that clients call over HTTP.
 CLIENT_ROUTES: tuple[AnyRoute, ...] = (
     *(r for r in ROUTES if not isinstance(r, StreamRoute) and r.operation.name not in _OURS),
     *_SHELL_ROUTES,
@@ -172,11 +172,11 @@ WORKER_OPERATIONS: tuple[Operation[Any, Any, Any], ...] = WORKER_CALLS
 
 
 class Api:
-    """Answers requests.
+    """Handles requests of clients and workers.
 
     Args:
         engine: Reads and changes pipelines.
-        answers: Gives the memory of requests that ``(org, user)`` sent with an idempotency key.
+        answers: Returns the store of idempotent responses of an ``(org, user)``.
     """
 
     def __init__(
@@ -187,13 +187,13 @@ class Api:
         self._answers = answers
 
     def client_call(self, route: AnyRoute, identity: Identity | None, request: Request) -> Response:
-        """Answer a client."""
+        """Handle a request of a client."""
         return self._answer(route, identity, request, set(_needed(route.permission)))
 
     def worker_call(
         self, operation: Operation[Any, Any, Any], identity: Identity | None, request: Request
     ) -> Response:
-        """Answer a worker."""
+        """Handle a request of a worker."""
         handler = _worker_handler(WorkerApi(self._engine), operation, identity)
         return self._answer(
             Route(operation, Permission.AGENT, handler), identity, request, {WORKER}
@@ -235,7 +235,7 @@ class Api:
             content = cast("AsyncIterator[bytes]", body)
         else:
             content = _whole(body) if takes_bytes(match) else body
-        # No range: the client asks the bucket for it, which has the whole content.
+        # No range: the bucket holds the whole content and serves ranges of it.
         headers = Headers(
             media_type=request.headers.get("content-type"),
             idempotency_key=request.headers.get(IDEMPOTENCY_KEY.lower()),
@@ -243,15 +243,15 @@ class Api:
         answer = await service.answer(match, urlencode(request.query), content, headers)
         if isinstance(answer, Response):
             return answer
-        if answer.size == 0:  # the bucket refuses any range of it, and does not say why
+        if answer.size == 0:  # S3 rejects any range of an empty object
             return Response(200, "text/plain", b"")
         try:
             return self._redirect(await self._placed(caller, request, answer), answer.name)
-        except Exception as error:  # noqa: BLE001  as in the service: every error is an answer
+        except Exception as error:  # noqa: BLE001  every error becomes a response
             return service.refusal(error)
 
     async def _placed(self, caller: Identity, request: Request, download: Download) -> str:
-        """Return where in the bucket some content is; the same content is put there once."""
+        """Return the bucket key of a download's content; equal content is stored once."""
         if isinstance(download, StagedDownload):
             return download.key
         what = (sorted(request.params.items()), sorted(request.query))
@@ -273,10 +273,15 @@ class Api:
         body = request.body
         if key is not None:
             if not key.startswith(uploads(caller)):
-                raise problems.wrong_header(BODY_KEY, "it is no key that this caller was given")
+                raise problems.wrong_header(
+                    BODY_KEY, "the key was not issued to this caller; request an upload URL first"
+                )
             if not self._cloud.blobs.exists(key):
-                raise problems.wrong_header(BODY_KEY, "nothing was put there, or too long ago")
-            if takes_bytes(Match(route, {})):  # a file, which never has to be in memory
+                raise problems.wrong_header(
+                    BODY_KEY,
+                    "no uploaded object has this key, or it has expired; upload the body again",
+                )
+            if takes_bytes(Match(route, {})):  # stream files instead of loading them
                 return Upload(key, lambda: self._cloud.blobs.pieces(key) or iter(()))
             body = self._cloud.blobs.get(key) or b""
         if len(body) > route.operation.max_body:
@@ -284,13 +289,13 @@ class Api:
         return body
 
     def _redirect(self, key: str, name: str) -> Response:
-        """Send the client to where the bucket has what it asked for."""
+        """Redirect the client to the object in the bucket."""
         url = self._cloud.blobs.download_url(key, filename=name)
         return Response(303, "text/plain", b"", (("location", url), ("cache-control", "no-store")))
 
 
 def _fields(route: AnyRoute, identity: Identity | None, request: Request) -> dict[str, object]:
-    """Return what is logged of a request: who, what, and about which pipeline."""
+    """Return the log fields of a request: caller, operation and pipeline."""
     known: dict[str, object] = {
         "operation": route.operation.name,
         "pipeline": request.params.get("id"),
@@ -303,16 +308,16 @@ def _fields(route: AnyRoute, identity: Identity | None, request: Request) -> dic
 
 
 def _needed(permission: Permission) -> tuple[str, ...]:
-    if permission is Permission.DEBUG:  # who is in a shell can do what these two allow
+    if permission is Permission.DEBUG:  # a shell can do all of this
         return (Permission.DEBUG, Permission.CHANGE_STATE, Permission.SECRETS)
     return (permission,)
 
 
 def _admitted(identity: Identity | None, needed: set[str]) -> Identity:
-    """Return who calls, if they may.
+    """Return the caller if it has the needed permissions.
 
     Raises:
-        ProblemError: nobody is known (401), or they may not (403).
+        ProblemError: The caller is unknown (401) or lacks a permission (403).
     """
     if identity is None:
         raise ProblemError(
@@ -325,7 +330,7 @@ def _admitted(identity: Identity | None, needed: set[str]) -> Identity:
         )
     lacking = sorted(needed - identity.permissions)
     if lacking or (WORKER in identity.permissions and needed != {WORKER}):
-        what = ", ".join(lacking) or "to be no worker"
+        what = ", ".join(lacking) or "clients only"
         raise ProblemError(
             Problem(
                 title="not allowed",

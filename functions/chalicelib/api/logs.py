@@ -1,4 +1,4 @@
-"""The part of `CloudPipelines` that is about what commands print."""
+"""The output and log operations of `CloudPipelines`."""
 
 import asyncio
 import base64
@@ -33,23 +33,24 @@ from conducto_core.model.states import FINISHED
 from conducto_core.ports.downloads import Download, Span
 from conducto_core.runtime.resource_series import MAX_BYTES, resources_in
 
-#: Seconds between two looks for news, where somebody waits for some.
+#: Seconds between two polls while a request waits for changes.
 LOOK_EVERY = 0.5
-#: Seconds for which workers send output every second after somebody has read some.
+#: Seconds for which workers send output every second after a client has read some.
 FOLLOWED_SECONDS = 30.0
-#: Bytes that are read at once, and those that one question makes an index read on.
+#: Bytes per read, and the maximum that one request reads to extend an index.
 _BLOCK = 1 << 20
 _BUDGET = 64 << 20
-#: Ends of outputs that are read at once.
+#: Maximum number of output ends that are read in parallel.
 _READERS = 8
-#: Streams whose line indexes a process keeps; each takes 32 kB at most.
+#: Number of streams whose line indexes a process caches; each takes up to 32 kB.
 _INDEXES = 64
 
 
 class LineIndexes:
-    """Indexes of the streams that were read last, for the next page.
+    """A cache of the line indexes of recently read streams.
 
-    A stream only grows, so an index never becomes wrong; a process that has none counts again.
+    A stream only grows, so an index never becomes invalid. A process without the index of a stream
+    builds it again.
     """
 
     def __init__(self) -> None:
@@ -58,10 +59,10 @@ class LineIndexes:
 
     @contextmanager
     def using(self, logs: LogStore, key: LogKey) -> Iterator[LineIndex]:
-        """Give the index of a stream, to one at a time."""
+        """Yield the index of a stream, exclusively."""
         with self._lock:
             index = self._kept.pop((logs, key), None) or LineIndex(budget=_BUDGET)
-            self._kept[logs, key] = index  # the newest at the end
+            self._kept[logs, key] = index  # most recently used last
             if len(self._kept) > _INDEXES:
                 del self._kept[next(iter(self._kept))]
             yield index
@@ -71,7 +72,7 @@ _LINE_INDEXES = LineIndexes()
 
 
 class BlockStream:
-    """A `log_lines.Stream` over a log store. Its size stays as it was when it was opened."""
+    """A `log_lines.Stream` over a log store, with the size fixed when it is opened."""
 
     def __init__(self, logs: LogStore, key: LogKey) -> None:
         self._logs = logs
@@ -81,7 +82,7 @@ class BlockStream:
         self._start = 0
 
     def pread(self, count: int, offset: int) -> bytes:
-        """Return at most ``count`` bytes from ``offset`` on."""
+        """Return up to ``count`` bytes starting at ``offset``."""
         if not self._start <= offset < self._start + len(self._block):
             most = min(max(count, _BLOCK), self._size - offset)
             self._block = self._logs.read(self._key, offset, most) if most > 0 else b""
@@ -90,25 +91,25 @@ class BlockStream:
         return self._block[first : first + count]
 
     def size(self) -> int:
-        """Return how many bytes there are."""
+        """Return the size in bytes."""
         return self._size
 
 
 class LogQueries(ABC):
-    """Output of commands, over a `LogStore`."""
+    """Queries on command output, over a `LogStore`."""
 
     _cloud: Dependencies
 
     @abstractmethod
     def _owned(self, pipeline_id: str) -> str:
-        """Return the whole id of a pipeline that the caller may see; raises `NotFoundError`."""
+        """Return the full id of a pipeline that the caller may see; raises `NotFoundError`."""
 
     @abstractmethod
     async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
-        """Every attempt of a node, the first one first."""
+        """Return every attempt of a node, oldest first."""
 
     async def log(self, query: LogParams) -> LogChunk:
-        """A piece of an output stream, once there is one or ``query.wait`` seconds are over."""
+        """Return a chunk of an output stream; wait up to ``query.wait`` seconds for output."""
         end = self._cloud.clock() + query.wait
         while True:
             key, complete = await self._output(query)
@@ -126,9 +127,9 @@ class LogQueries(ABC):
             await asyncio.sleep(LOOK_EVERY)
 
     async def _output(self, query: LogFileParams) -> tuple[LogKey | None, bool]:
-        """Return whose output is asked for, None where there was no attempt, and if it has ended.
+        """Return the key of the requested output (None: no attempt) and whether it is complete.
 
-        The end is asked for before the bytes are: none can come after it.
+        Completeness is read before the bytes, so that no output can follow a complete chunk.
         """
         id_ = await asyncio.to_thread(self._owned, query.id)
         chosen = chosen_attempt(query.path, await self.attempts(id_, query.path), query.attempt)
@@ -145,7 +146,7 @@ class LogQueries(ABC):
         return LogChunk(data=text, offset=first, size=size, complete=complete)
 
     async def with_tails(self, pipeline_id: str, nodes: Sequence[NodeView]) -> tuple[NodeView, ...]:
-        """Return nodes with the end of what they printed, where they have failed."""
+        """Add the end of the output to the nodes that failed."""
         id_ = await asyncio.to_thread(self._owned, pipeline_id)
         logs = self._cloud.logs
 
@@ -161,7 +162,7 @@ class LogQueries(ABC):
         return await asyncio.to_thread(read)
 
     async def log_lines(self, query: LogLinesParams) -> LogLines:
-        """Some lines of an output stream."""
+        """Return lines of an output stream."""
         key, complete = await self._output(query)
         if key is None:
             return LogLines(first=0, lines=(), total=0)
@@ -175,7 +176,7 @@ class LogQueries(ABC):
         return await asyncio.to_thread(read)
 
     async def search_log(self, query: LogSearchParams) -> LogMatches:
-        """Lines of an output stream that hold what is looked for; bounded in time and size."""
+        """Return the matching lines of an output stream, within limits on time and size."""
         key, complete = await self._output(query)
         if key is None:
             return LogMatches(matches=())
@@ -201,13 +202,13 @@ class LogQueries(ABC):
         return matches_answer(found, before, complete=complete)
 
     def _line_at(self, key: LogKey, offset: int) -> int | None:
-        """Return how many lines end before a byte; None where they are not counted yet."""
+        """Return the number of lines that end before a byte, or None if it is not known yet."""
         stream = BlockStream(self._cloud.logs, key)
         with _LINE_INDEXES.using(self._cloud.logs, key) as index:
             return index.ended(stream, min(offset, stream.size()))
 
     async def log_file(self, query: LogFileParams, span: Span | None = None) -> Download:
-        """A whole output stream as it is now, or a part of it."""
+        """Return a download of an output stream as it is now, or of a range of it."""
         key, _ = await self._output(query)
         if key is None:
             raise NotFoundError(f"{query.path}: never ran", query.path)
@@ -221,12 +222,12 @@ class LogQueries(ABC):
             size=size,
             offset=first,
             count=count,
-            version=f"{key.pipeline_id}-{key.attempt}",  # a log that grows is the same one
+            version=f"{key.pipeline_id}-{key.attempt}",  # a growing log keeps its version
             chunks=self._pieces(key, first, count),
         )
 
     async def resources(self, query: ResourcesParams) -> Resources:
-        """What an attempt used while it ran."""
+        """Return the resource usage of an attempt."""
         id_ = await asyncio.to_thread(self._owned, query.id)
         chosen = chosen_attempt(query.path, await self.attempts(id_, query.path), query.attempt)
         if chosen is None:

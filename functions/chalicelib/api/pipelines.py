@@ -1,6 +1,6 @@
-"""What the API asks of the cloud: the `Pipelines` port for one caller.
+"""The `Pipelines` port in the cloud, for one caller.
 
-Every call is about pipelines of the caller's organisation; another one's does not exist for it.
+Every operation is limited to pipelines of the caller's organisation; others are not found.
 """
 
 import asyncio
@@ -84,19 +84,19 @@ from conducto_core.semantics.fargate import largest_mem
 from conducto_core.semantics.resolve import resolve
 
 _PAGE = 200
-#: Attempts that are read in about the time that one more query takes.
+#: Attempts that can be read in about the time of one more query.
 _PER_QUERY = 20
-#: Seconds for which directories may be uploaded: they are packed one after the other.
+#: Lifetime of upload URLs for directories, in seconds; the client packs directories in sequence.
 UPLOAD_SECONDS = 3600
-#: Actions after which commands start at once, where the pipeline is running.
+#: Actions that start commands immediately if the pipeline is running.
 _RERUNS = frozenset({Action.RESET, Action.REBUILD, Action.UNSKIP, Action.MODIFY})
 R = TypeVar("R")
-#: The class has a method of this name.
+#: The class defines a method named ``list``.
 builtins_list = list
 
 
 class CloudPipelines(CloudData, CloudDebug, LogQueries):
-    """The pipelines of one organisation, as one caller may see and change them."""
+    """The pipelines of one organisation, with the permissions of one caller."""
 
     def __init__(self, engine: CommandProcessor, identity: Identity) -> None:
         self._engine = engine
@@ -109,7 +109,7 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
         self._sign_in = BrowserLogin(cloud.tokens, cloud.web_app, cloud.clock, close)
 
     def who_am_i(self) -> WhoAmI:
-        """Whose the caller's token is."""
+        """Return the caller's identity and plan."""
         plan = self._cloud.orgs.plan(self._me.org)
         return WhoAmI(
             org=self._me.org,
@@ -122,24 +122,24 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
         )
 
     def make_login(self) -> Login:
-        """An address that opens the web app once."""
+        """Return a one-time address of the web app."""
         return self._sign_in.make_login(self._me)
 
     def start_session(self) -> SessionToken:
-        """The token of a browser's session, for a code."""
+        """Exchange a code for the token of a browser session."""
         return self._sign_in.start(self._me)
 
     def end_session(self) -> SessionEnd:
-        """End the session by which the caller came."""
+        """End the caller's session."""
         return self._sign_in.end(self._me)
 
     def way_to_upload(self) -> UploadResponse:
-        """Where to put a body that is too large for a request."""
+        """Return a URL for uploading a body that is too large for a request."""
         key = new_key(self._me)
         return UploadResponse(url=self._cloud.blobs.upload_url(key), key=key)
 
     def missing_contexts(self, wanted: ContextsWanted) -> ContextsMissing:
-        """Directories that were not uploaded yet, and where to put them."""
+        """Return upload URLs for the directories that are not in the bucket yet."""
         missing = self._builds.wanted_contexts(self._me.org, wanted.contexts)
         return ContextsMissing(
             missing={
@@ -149,7 +149,7 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
         )
 
     def own_builds(self, request: LaunchRequest) -> OwnBuilds:
-        """Images of a launch that are still to be built, for who builds them by themselves."""
+        """Return the images of a launch that the client must build itself."""
         pipeline = resolve(request.tree)
         plan = self._cloud.orgs.plan(self._me.org)
         validate_nodes(pipeline.nodes, plan)
@@ -161,8 +161,8 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
     async def launch(
         self, request: LaunchRequest, key: str | None = None, *, repeated: bool = False
     ) -> PipelineSummary:
-        """Validate, resolve, store and (if asked) arm a pipeline."""
-        # Other users may have the same key.
+        """Validate, resolve and store a pipeline, and start it if requested."""
+        # Users may choose equal keys.
         own = None if key is None else f"{self._me.org}/{self._me.user}/{key}"
         return await asyncio.to_thread(self._launch, request, own, repeated=repeated)
 
@@ -184,7 +184,7 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
         now = self._cloud.clock()
         mine = request.model_copy(update={"owner": self._me.user})
         pipeline_id = launched or self._create(mine, pipeline, now, key)
-        # What an earlier request has done already is not done again.
+        # Do not repeat steps that an earlier request has completed.
         moved = ImagesUpdated(time=now, images=images)
         self._submit(pipeline_id, lambda live: None if live.number else moved)
         if request.run:
@@ -194,7 +194,7 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
             return views.summary(live)
 
     def _launched(self, key: str) -> str | None:
-        """Return the pipeline that an earlier request under the key has created, if it has."""
+        """Return the pipeline that an earlier request with this key created, or None."""
         for pipeline_id in islice(ids_for(key), TRIED_IDS):
             try:
                 with self._engine.reading(self._me.org, pipeline_id) as live:
@@ -216,7 +216,7 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
                 definition = define(record, request.tree, request.sources, max_mem=most)
                 self._cloud.store.create(CloudRecord(self._me.org, record), definition)
             except ConflictError:
-                # By another org, or by a request under this key that is executed at the same time.
+                # Created by another organisation, or by a concurrent request with this key.
                 launched = None if key is None else self._launched(key)
                 if launched is None:
                     continue
@@ -227,26 +227,26 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
         active = sum(1 for record in self._records() if not record.standing.settled)
         if active >= plan.max_pipelines:
             raise RefusedError(
-                f"the plan {plan.name!r} allows {plan.max_pipelines} pipelines under way at once, "
-                f"there are {active}; wait for one to end, pause one, or choose a larger plan"
+                f"the plan {plan.name!r} allows {plan.max_pipelines} active pipelines, "
+                f"{active} are active; wait for one to end, pause one, or choose a larger plan"
             )
 
     # ---- reading ------------------------------------------------------------------------------
 
     async def list(self, query: ListParams | None = None) -> PipelineList:
-        """The newest first, at most ``query.limit``; None is all that are not archived."""
+        """Return pipelines, newest first; without a query, all that are not archived."""
         return await asyncio.to_thread(self._list, query)
 
     def _list(self, query: ListParams | None) -> PipelineList:
         return listing.page(map(views.stored_summary, self._records()), query)
 
     async def get(self, pipeline_id: str) -> PipelineSummary:
-        """One pipeline. An unambiguous beginning of its id is enough."""
+        """Return one pipeline by its id or an unambiguous prefix of it."""
         id_ = await asyncio.to_thread(self._looked_at, pipeline_id)
         return await self._read(id_, views.summary)
 
     async def definition(self, pipeline_id: str) -> LaunchRequest:
-        """The pipeline as it was launched."""
+        """Return the definition as it was launched."""
 
         def look(live: CloudPipeline) -> LaunchRequest:
             launch = launch_request(live.record, live.form)
@@ -255,20 +255,20 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
         return await self._read(pipeline_id, look)
 
     def _looked_at(self, pipeline_id: str) -> str:
-        """Take in how its images are; return the pipeline's whole id."""
+        """Poll the pipeline's image builds and return its full id."""
         id_ = self._id(pipeline_id)
         self._engine.watch.look(self._me.org, id_)
         return id_
 
     async def nodes(self, query: TreeParams) -> TreePage:
-        """Nodes of a subtree, down to a depth, or those that a search finds."""
+        """Return the nodes of a subtree down to a depth, or those that match a search."""
         page = await self._read(query.id, lambda live: self._nodes(live, query))
         if not query.tails:
             return page
         return page.model_copy(update={"nodes": await self.with_tails(query.id, page.nodes)})
 
     async def states(self, query: StatesParams) -> NodeStates:
-        """How each Exec of a subtree stands, in a letter."""
+        """Return the state of each Exec of a subtree, one letter each."""
 
         def look(live: CloudPipeline) -> NodeStates:
             try:
@@ -323,7 +323,7 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
         return store.attempts(live.id)
 
     async def node(self, pipeline_id: str, path: str) -> NodeDetail:
-        """Everything about one node."""
+        """Return the details of one node."""
         query = TreeParams(id=pipeline_id, root=path, depth=0)
 
         def look(live: CloudPipeline) -> NodeDetail:
@@ -335,7 +335,7 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
         return await self._read(pipeline_id, look)
 
     async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
-        """Every attempt of a node, the first one first."""
+        """Return every attempt of a node, oldest first."""
 
         def look(live: CloudPipeline) -> tuple[AttemptRecord, ...]:
             found = tuple(self._cloud.store.attempts(live.id, path))
@@ -346,7 +346,7 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
         return await self._read(pipeline_id, look)
 
     async def image_log(self, query: ImageLogParams) -> ImageLog:
-        """A piece of what the newest build of an image printed."""
+        """Return a chunk of the log of an image's latest build."""
         end = self._cloud.clock() + query.wait
         while True:
             piece = await asyncio.to_thread(self._image_log, query)
@@ -369,7 +369,7 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
         return piece_of(log, query.offset, query.limit, complete=complete, steps=steps)
 
     async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
-        """Changes after ``cursor``, then live ones."""
+        """Yield the changes after ``cursor``, then new ones as they occur."""
         id_ = await asyncio.to_thread(self._id, pipeline_id)
         first = await self.get(id_)
         if cursor > first.seq:
@@ -389,10 +389,10 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
         with self._engine.reading(self._me.org, pipeline_id) as live:
             return batch_after(self._cloud, live, cursor, seen), live.number
 
-    # ---- orders -------------------------------------------------------------------------------
+    # ---- actions ------------------------------------------------------------------------------
 
     async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
-        """Carry out an order on a set of nodes, all or nothing."""
+        """Apply an action to a set of nodes, or to none of them if one is invalid."""
         return await asyncio.to_thread(self._control, pipeline_id, request)
 
     def _control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
@@ -413,13 +413,13 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
 
         id_ = self._id(pipeline_id)
         if request.action is Action.ARCHIVE and not request.preview:
-            # First: with the order, the way to the files goes, too.
+            # Close shells first: archiving deletes the EFS access point.
             self._shells.end_all(id_, "its pipeline was archived")
         self._submit(id_, decide)
         return results[-1].model_copy(update={"preview": request.preview})
 
     def _order(self, live: CloudPipeline, request: ControlRequest) -> ActionRequested:
-        """Return the order as it goes into the journal; raises where it makes no sense."""
+        """Return the journal entry of an action; raises an error if the action is invalid."""
         if request.action is Action.RUN or (request.action in _RERUNS and live.record.armed):
             check_usage(self._cloud.orgs, self._me.org, self._cloud.clock())
         edits: dict[str, dict[str, Any]] = {}
@@ -440,7 +440,7 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
     def _edits(
         self, live: CloudPipeline, request: ControlRequest
     ) -> tuple[dict[str, dict[str, Any]], tuple[BuiltImage, ...]]:
-        """Return the edits of each node, whole, and images that nothing has used before."""
+        """Return the complete edits of each node, and the images that no node has used yet."""
         edits = edits_of(live, request)
         pipeline = live.resolved({**live.edits, **edits})
         validate_nodes(pipeline.nodes, self._cloud.orgs.plan(live.org))
@@ -448,7 +448,7 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
         return edits, self._prepared(live, names, live.sources)
 
     def _rebuilt(self, live: CloudPipeline, request: ControlRequest) -> tuple[BuiltImage, ...]:
-        """Return the images of the nodes as they are to be built anew."""
+        """Return new builds of the nodes' images."""
         below = [live.tree.nodes[path] for path in request.paths]
         names = dict.fromkeys(
             node.spec.placement.image
@@ -473,32 +473,32 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
     # ---- shells on workers --------------------------------------------------------------------
 
     def open_remote_shell(self, pipeline_id: str, request: RemoteShellRequest) -> RemoteShell:
-        """Order a worker for a debug shell."""
+        """Request a worker for a debug shell."""
         return self._shells.open(self._me, self._id(pipeline_id), request)
 
     def enter_remote_shell(self, pipeline_id: str, shell_id: str) -> RemoteShellEntry:
-        """The way into it, or what it waits for."""
+        """Return the shell's endpoint, or the reason why it is not ready."""
         return self._shells.enter(self._me, pipeline_id, shell_id)
 
     def end_remote_shell(self, pipeline_id: str, shell_id: str) -> RemoteShellEnd:
-        """End it."""
+        """Close a debug shell and stop its worker."""
         return self._shells.end(self._me, pipeline_id, shell_id)
 
     # ---- secrets ------------------------------------------------------------------------------
 
     async def secrets(self) -> SecretList:
-        """Every secret of the caller and of the organisation, without values."""
+        """List the secrets of the caller and of the organisation, without values."""
         return await asyncio.to_thread(secret_queries.listing, self._secrets())
 
     async def put_secrets(self, request: PutSecrets) -> SecretList:
-        """Store secrets; commands that start from now on see them."""
+        """Store secrets; commands that start later receive them."""
         return await asyncio.to_thread(self._put_secrets, request)
 
     def _put_secrets(self, request: PutSecrets) -> SecretList:
         return secret_queries.put(self._secrets(), request, local=False)
 
     async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
-        """Delete secrets; commands that start from now on do not see them."""
+        """Delete secrets; commands that start later do not receive them."""
         return await asyncio.to_thread(secret_queries.delete, self._secrets(), request)
 
     def _secrets(self) -> VaultSecrets:
@@ -513,7 +513,7 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
     # ---- helpers ------------------------------------------------------------------------------
 
     async def usage(self, query: UsageParams) -> Usage:
-        """What commands took and cost, also those of pipelines that are gone."""
+        """Return the run time and cost of commands, including those of deleted pipelines."""
         return await asyncio.to_thread(self._usage, query)
 
     def _usage(self, query: UsageParams) -> Usage:
@@ -527,12 +527,12 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
 
     def _with_nodes(self, spent: PipelineSpent, most: int) -> PipelineSpent:
         if self._cloud.store.record(self._me.org, spent.id) is None:
-            return spent  # it is gone
+            return spent  # the pipeline was deleted
         nodes = uses_by_node(self._cloud.store.attempts(spent.id), month=spent.month)
         return with_nodes(spent, nodes, most)
 
     async def status(self) -> AgentStatus:
-        """The service: it has no process."""
+        """Return the status of the service, which has no process id."""
         records = await asyncio.to_thread(lambda: sum(1 for _ in self._records()))
         return AgentStatus(
             pid=0,
@@ -562,11 +562,11 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
                 return
 
     def _id(self, given: str) -> str:
-        """Return the whole id of a pipeline; an unambiguous beginning is enough.
+        """Return the full id of a pipeline, given the id or an unambiguous prefix.
 
         Raises:
-            NotFoundError: there is none.
-            RefusedError: there are several.
+            NotFoundError: No pipeline matches.
+            RefusedError: Several pipelines match.
         """
         if self._cloud.store.record(self._me.org, given) is not None:
             return given

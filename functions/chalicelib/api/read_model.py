@@ -1,4 +1,4 @@
-"""The steps of an image's build, as a pipeline that waits for it sees them."""
+"""Queries on one pipeline: build steps, times of groups, and reasons for waiting."""
 
 from collections.abc import Iterable, Mapping
 from itertools import islice
@@ -23,12 +23,12 @@ _OVER = frozenset({ImageState.DONE, ImageState.ERROR})
 
 
 def steps_of(told: bytes, record: ImageRecord) -> tuple[ImageStep, ...]:
-    """Return the steps of the newest build of an image, the wait for a machine among them.
+    """Return the steps of an image's latest build, including the wait for a build machine.
 
     Args:
-        told: What the build has told of them so far.
-        record: How the image is in the pipeline. A build that was ended from outside cannot tell
-            that itself: what it had begun ended with the image.
+        told: The progress that the build has reported so far.
+        record: The image's state in the pipeline. A build that was stopped from outside cannot
+            report its end, so its unfinished steps end with the image.
     """
     steps = steps_in(told.decode(errors="replace"))
     steps = _wait(record, steps) + steps
@@ -38,7 +38,7 @@ def steps_of(told: bytes, record: ImageRecord) -> tuple[ImageStep, ...]:
 
 
 def _wait(record: ImageRecord, steps: tuple[ImageStep, ...]) -> tuple[ImageStep, ...]:
-    """Return the time in the queue; none where the build was begun before it was asked for."""
+    """Return the time in the queue; none if the build started before this pipeline requested it."""
     if record.started is None:
         return ()
     waiting = ImageStep(name=ImageState.QUEUED.value, started=record.started)
@@ -58,9 +58,9 @@ def _ended(step: ImageStep, record: ImageRecord) -> ImageStep:
 
 
 def group_times(live: CloudPipeline, nodes: Iterable[LiveNode]) -> Mapping[str, Period]:
-    """Return ``{path: period}`` of those nodes that are groups and have begun.
+    """Return ``{path: period}`` of the given nodes that are groups and have started.
 
-    One look at every attempt, however many groups are asked for.
+    Reads the attempts once, for any number of groups.
     """
     begun = {
         node.path
@@ -84,7 +84,7 @@ def _both(one: Period, other: Period) -> Period:
 
 
 def wait_reason(live: CloudPipeline, node: LiveNode) -> Wait | None:
-    """Return why a pending or queued node does not run; None when nobody would ask."""
+    """Return why a pending or queued node does not run, or None if the reason is obvious."""
     if live.record.lifecycle is not Lifecycle.ACTIVE and node.state is State.PENDING:
         return Wait(f"{live.record.lifecycle.value}; wake it with: conducto wake {live.id}")
     if isinstance(node, LiveExec) and node.state is State.QUEUED:
@@ -114,7 +114,7 @@ def _why_queued(live: CloudPipeline, node: LiveExec) -> Wait:
 
 
 def _held_back(live: CloudPipeline, path: str, pool: Pool) -> str | None:
-    """Return what keeps an Exec from a worker."""
+    """Return why an Exec is not given to a worker, or None if it is next."""
     full = live.full_group(path)
     if full is not None:
         room = live.tree.nodes[full].spec.max_concurrent
@@ -122,7 +122,9 @@ def _held_back(live: CloudPipeline, path: str, pool: Pool) -> str | None:
     starts = live.starts_of(pool.name)
     if starts.until > live.now:
         said = with_remedy(starts.reason)
-        return f"waits for a worker: AWS says {said!r}; the next one starts {_when(starts.until)}"
+        return (
+            f"waiting for a worker: AWS reported {said!r}; the next launch is {_when(starts.until)}"
+        )
     if pool.kind is not PoolKind.CONTEXT:
         return None if _has_worker(live, path, pool) else live.limited
     if any(live.crew.in_pool(pool.name, WorkerStatus.BUSY)):
@@ -137,6 +139,6 @@ def _when(moment: float) -> str:
 
 
 def _has_worker(live: CloudPipeline, path: str, pool: Pool) -> bool:
-    """Return whether a worker without a command, or one that starts, is there for an Exec."""
+    """Return whether an idle or starting worker is available for an Exec."""
     free = sum(1 for _ in live.crew.in_pool(pool.name, WorkerStatus.IDLE, WorkerStatus.STARTING))
     return path in islice(live.queue.get(pool.name, ()), free)

@@ -1,9 +1,9 @@
 """Clients that follow pipelines over a WebSocket.
 
-A client says once who it is, by a subprotocol or a header when it connects or by ``token`` in its
-first message, and then what it follows: ``{"subscribe": pipeline, "cursor": number of the last
-change that it has}``. Frames are those of the local server's
-`conducto_core.model.operations.pipelines.EVENTS`.
+A client authenticates with a subprotocol or a header when it connects, or with ``token`` in its
+first message. Then it subscribes: ``{"subscribe": pipeline, "cursor": number of the last change
+that it has}``. Frames are the same as on the local server
+(`conducto_core.model.operations.pipelines.EVENTS`).
 """
 
 from collections.abc import Mapping
@@ -25,12 +25,12 @@ FORBIDDEN: dict[str, Any] = {"statusCode": 403}
 
 
 class Subscribe(Record):
-    """What a client says.
+    """A subscription message.
 
     Attributes:
-        subscribe: Id of a pipeline, whole.
-        cursor: Number of the last change that it has.
-        token: Where it could not be offered as a subprotocol.
+        subscribe: Full id of a pipeline.
+        cursor: Number of the last change that the client has.
+        token: For clients that cannot send it as a subprotocol.
     """
 
     subscribe: str = Field(min_length=1, max_length=64)
@@ -39,7 +39,7 @@ class Subscribe(Record):
 
 
 class Sockets:
-    """What API Gateway tells of WebSockets."""
+    """Handlers of API Gateway's WebSocket events."""
 
     def __init__(self, engine: CommandProcessor) -> None:
         self._engine = engine
@@ -47,18 +47,18 @@ class Sockets:
         self._followers = Followers(engine.cloud.connections, engine.cloud.tokens)
 
     def connect(self, connection: str, headers: Mapping[str, str]) -> dict[str, Any]:
-        """A client connects, with headers by lower-case name; return API Gateway's answer."""
+        """Accept or reject a connection; header names are in lower case."""
         protocols = headers.get("sec-websocket-protocol", "")
-        # The header is the web app's: CloudFront sets it from the cookie of a session.
+        # CloudFront sets this header from the session cookie of the web app.
         token = authorizer.offered(protocols) or authorizer.bearer(headers.get("authorization", ""))
         if token and not self._opened(connection, token):
             return FORBIDDEN
-        if SUBPROTOCOL in protocols:  # a browser hangs up where none is chosen
+        if SUBPROTOCOL in protocols:  # browsers close the connection unless one is selected
             return {**OK, "headers": {"Sec-WebSocket-Protocol": SUBPROTOCOL}}
         return OK
 
     def message(self, connection: str, text: str) -> dict[str, Any]:
-        """A client says something."""
+        """Handle a message of a client."""
         try:
             asked = Subscribe.model_validate_json(text)
         except ValidationError as error:
@@ -75,7 +75,7 @@ class Sockets:
         return OK
 
     def disconnect(self, connection: str) -> dict[str, Any]:
-        """A client is gone."""
+        """Delete a closed connection."""
         self._cloud.connections.delete(connection)
         return OK
 

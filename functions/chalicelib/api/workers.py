@@ -1,7 +1,7 @@
-"""What a worker asks of the API (`conducto_core.model.operations.worker`), one method a call.
+"""The operations that workers call (`conducto_core.model.operations.worker`), one method each.
 
-A worker is known by its token alone. What it says counts only as long as its pipeline's journal
-knows it: one that was given up, rightly or not, is sent away, and what it reports is not heard.
+The token identifies the worker. The pipeline's journal decides whether a worker still belongs to
+the pipeline: any other worker is asked to leave (410) and its reports are ignored.
 """
 
 import base64
@@ -67,13 +67,13 @@ from conducto_core.semantics.start_failures import StartFailure
 from conducto_core.semantics.tree_state import LiveExec
 from conducto_core.semantics.user_secrets import secrets_user, withheld
 
-#: Seconds that a worker waits for a command. When one of a ``new`` context stops is decided here
-#: (`conducto_core.semantics.contexts`); by itself it leaves only after the longest time there is.
+#: Seconds that a worker waits for a command. The cloud decides when a worker of a ``new`` context
+#: stops (`conducto_core.semantics.contexts`); by itself it leaves only after the longest pause.
 CONTEXT_IDLE = CONTEXT_PAUSE + 3600.0
 IDLE = 60.0
-#: Reported by a worker that was asked to stop (`conducto_core.model.worker.WorkerEnd.reason`).
+#: Reported by a worker that received a stop signal (`conducto_core.model.worker.WorkerEnd.reason`).
 STOPPING = "stopping"
-#: Why a worker is sent away that an older version of Conducto started; another one takes its place.
+#: Why a worker that an older version of Conducto started must leave; a new one replaces it.
 OUTDATED = "its agent is older than the installation"
 _POLICIES: dict[PoolKind, Literal["many", "once", "context"]] = {
     PoolKind.MANY: "many",
@@ -82,26 +82,26 @@ _POLICIES: dict[PoolKind, Literal["many", "once", "context"]] = {
 }
 
 
-#: Returns what commands with a user's secrets get; None: only the organisation's.
+#: Returns the secrets for commands of a user; None: only those of the organisation.
 Secrets = Callable[[str | None], InjectedSecrets]
 
 
 class WorkerGoneError(Exception):
-    """The pipeline does not know the worker any more: it must leave (410)."""
+    """The pipeline does not know this worker any more: it must leave (410)."""
 
 
 class WorkerApi:
-    """Answers workers."""
+    """Handles the requests of workers."""
 
     def __init__(self, engine: CommandProcessor) -> None:
         self._engine = engine
         self._cloud = engine.cloud
         self._shells = DebugSessions(engine)
 
-    # ---- its life -----------------------------------------------------------------------------
+    # ---- start and end -----------------------------------------------------------------------
 
     def start(self, identity: Identity, call: WorkerStart) -> WorkerInstructions:
-        """A worker is up: tell it how to work."""
+        """Register a started worker and return its instructions."""
         org, pipeline_id, worker_id = _who(identity)
         if is_shell(worker_id):
             try:
@@ -136,7 +136,8 @@ class WorkerApi:
         """Return the credentials of a worker's agent.
 
         Raises:
-            WorkerGoneError: AWS denies them. The worker leaves, and nodes of its pool show why.
+            WorkerGoneError: AWS denied them. The worker leaves, and nodes of its pool show the
+                reason.
         """
         org, pipeline_id, worker_id = _who(identity)
         with self._attending(identity) as (_, worker):
@@ -150,13 +151,13 @@ class WorkerApi:
     def _denied(self, worker_id: str, error: str, live: CloudPipeline) -> Input | None:
         worker = live.crew.workers.get(worker_id)
         if worker is None or worker.commands:
-            return None  # its pool can start workers, so that this is no failure to start one
+            return None  # the pool can start workers, so this is not a launch failure
         return WorkerLost(
             time=self._now(), worker=worker_id, reason=error, failure=StartFailure.DENIED
         )
 
     def end(self, identity: Identity, call: WorkerEnd) -> Nothing:
-        """A worker leaves; a task that it was handed too late goes to others."""
+        """Remove a worker; a task that it polled too late is released to others."""
         org, pipeline_id, worker_id = _who(identity)
         if is_shell(worker_id):
             return self._shells.left(identity, call)
@@ -185,11 +186,11 @@ class WorkerApi:
     # ---- tasks --------------------------------------------------------------------------------
 
     def claim(self, identity: Identity, call: Claim) -> ClaimResponse:
-        """A worker was handed a task: it runs it, keeps it, or forgets it."""
+        """Decide whether a worker runs, keeps or drops a task that it polled."""
         org, pipeline_id, worker_id = _who(identity)
         strays: list[str] = []
 
-        @cache  # asked once, however often it is decided
+        @cache  # read once, even if the decision is repeated
         def secrets(user: str | None) -> InjectedSecrets:
             return inject(self._cloud.vault, org, user, self._cloud.services)
 
@@ -223,7 +224,7 @@ class WorkerApi:
         )
 
     def _begin(self, live: CloudPipeline, claimed: Claimed, given: Secrets) -> Input | None:
-        """Return the claim with the attempt that begins by it; None where nothing is new."""
+        """Return the claim with the attempt that it starts, or None if it changes nothing."""
         node = live.may_run(claimed)
         if node is None:
             return None if claimed.token in live.holders else claimed
@@ -282,7 +283,7 @@ class WorkerApi:
     def _record(
         self, live: CloudPipeline, node: LiveExec, worker_id: str, secrets: InjectedSecrets
     ) -> AttemptRecord:
-        """Return the record of an attempt as it begins, with secrets hidden."""
+        """Return the record of an attempt at its start, with secrets masked."""
         mask = secrets.mask()
         queued = live.in_flight[node.path]
         try:
@@ -309,7 +310,7 @@ class WorkerApi:
     # ---- a command ----------------------------------------------------------------------------
 
     def pulse(self, identity: Identity, call: Heartbeat) -> HeartbeatResponse:
-        """A command runs still: tell whether it may go on."""
+        """Record a heartbeat of a running command and return whether it must stop."""
         org, pipeline_id, worker_id = _who(identity)
         if is_shell(worker_id):
             return self._shells.pulse(identity)
@@ -329,21 +330,23 @@ class WorkerApi:
         return TimeLimitsExpired(time=self._now(), paths=due) if due else None
 
     def log(self, identity: Identity, call: WorkerLogChunk) -> LogResponse:
-        """Keep a piece of output."""
+        """Store a chunk of output."""
         org, pipeline_id, worker_id = _who(identity)
         with self._engine.seen(org, pipeline_id) as live:
             its_own = _has_had(live.crew.workers.get(worker_id), call)
-        if not its_own:  # nobody told this process, perhaps
+        if not its_own:  # this process may not have read the latest entries
             with self._attending(identity) as (_, worker):
                 _check_had(worker, call)
         try:
             data = base64.b64decode(call.data, validate=True)
         except (binascii.Error, ValueError) as error:
-            raise RefusedError(f"{call.path}: the piece of output is no base64: {error}") from error
+            raise RefusedError(
+                f"{call.path}: the chunk of output is not valid base64: {error}"
+            ) from error
         if len(data) > MAX_PIECE:
             raise RefusedError(
-                f"{call.path}: a piece of output may have {MAX_PIECE} bytes, got {len(data)}; "
-                "send it in parts"
+                f"{call.path}: a chunk of output has at most {MAX_PIECE} bytes, got {len(data)}; "
+                "split it"
             )
         key = LogKey(pipeline_id, call.path, call.attempt, call.stream)
         try:
@@ -351,19 +354,19 @@ class WorkerApi:
         except ConflictError as error:
             raise RefusedError(
                 f"{call.path}: output before byte {call.offset} is missing; "
-                f"go on from byte {self._cloud.logs.size(key)}"
+                f"continue from byte {self._cloud.logs.size(key)}"
             ) from error
         return LogResponse(followed=self._cloud.logs.has_reader(pipeline_id, self._now()))
 
     def report(self, identity: Identity, call: Report) -> ReportResponse:
-        """A command ended: take that in, and tell whether it is tried again."""
+        """Record the end of a command and return whether its task stays open for a retry."""
         org, pipeline_id, worker_id = _who(identity)
 
         def decide(live: CloudPipeline) -> Input | None:
             worker = _known(live, worker_id)
             _check_had(worker, call)
             if not worker.busy:
-                return None  # it came already
+                return None  # a repeated report
             return self._reported(live, worker_id, call)
 
         self._engine.submit(org, pipeline_id, decide)
@@ -403,10 +406,10 @@ class WorkerApi:
     def _generated(
         self, live: CloudPipeline, node: LiveExec, worker_id: str, call: Report
     ) -> tuple[str, tuple[BuiltImage, ...]]:
-        """Keep the tree that a Lazy printed, if it can take its place.
+        """Store the tree that a Lazy generated, if it is valid.
 
         Returns:
-            Its key, and the images that it brought.
+            The key of the tree, and the images that it needs.
         """
         packed = None if call.tree is None else claims.unpack(call.tree)
         if call.tree_key is not None:
@@ -417,8 +420,8 @@ class WorkerApi:
             packed = self._cloud.blobs.get(call.tree_key)
         if packed is None:
             raise claims.GeneratedTreeError(
-                "printed no tree; a Lazy's function must return a node and say so "
-                "(-> co.Serial), a Lazy's command must print a serialised tree"
+                "printed no tree; a Lazy's function must return a node and be annotated "
+                "(-> co.Serial); a Lazy's command must print a serialised tree"
             )
         definition = claims.form_of(packed)
         form = claims.unpack_form(definition)
@@ -432,14 +435,14 @@ class WorkerApi:
         if more > 0 and used.reserved + more > used.plan.max_workers:
             raise claims.GeneratedTreeError(
                 f"the tree needs {more} more workers for container_reuse_context=NEW groups that "
-                f"have begun; the plan {used.plan.name!r} allows {used.plan.max_workers} and "
-                f"{used.reserved} are reserved. Reset this node when other groups have ended"
+                f"have started; the plan {used.plan.name!r} allows {used.plan.max_workers} and "
+                f"{used.reserved} are reserved. Reset this node when other groups have finished"
             )
         images = self._prepared_images(live, tree)
         return self._cloud.store.keep_tree(live.id, definition), images
 
     def _prepared_images(self, live: CloudPipeline, tree: Pipeline) -> tuple[BuiltImage, ...]:
-        """Return the images of a generated tree that no node has used so far."""
+        """Return the images of a generated tree that no node has used yet."""
         known = {**live.pipeline.images, **tree.images}
         fresh = [known[n] for n in used_images(tree) if not live.has_image(n)]
         sources = known_sources(fresh, live.pipeline.images, live.sources)
@@ -449,7 +452,7 @@ class WorkerApi:
             raise claims.GeneratedTreeError(str(error)) from error
 
     def upload(self, identity: Identity) -> UploadResponse:
-        """Tell where to put a tree that is too large for a report."""
+        """Return an upload URL for a tree that is too large for a report."""
         with self._attending(identity) as (live, worker):
             key = _uploads(live.id, worker.id) + token_hex(8)
         return UploadResponse(url=self._cloud.blobs.upload_url(key), key=key)
@@ -471,19 +474,19 @@ class WorkerApi:
 
 
 def _failure(call: WorkerEnd) -> StartFailure | None:
-    """Return what it means where a worker leaves before it has run a command."""
+    """Return how to count the loss of a worker that leaves before its first command."""
     if call.broken:
         return StartFailure.BAD_IMAGE
     return StartFailure.LOST if call.reason == STOPPING else None
 
 
 def _may_be_replaced(worker: Worker, pool: Pool) -> bool:
-    """Return whether a worker that an older version started can leave: no state goes with it."""
+    """Return whether a worker of an older version can be replaced without losing state."""
     return worker.protocol < PROTOCOL and pool.kind is not PoolKind.CONTEXT
 
 
 def _who(identity: Identity) -> tuple[str, str, str]:
-    """Return org, pipeline and id of the worker that calls."""
+    """Return the organisation, the pipeline and the id of the calling worker."""
     if identity.worker is None:
         raise WorkerGoneError("this call is for workers")
     pipeline_id, _, worker_id = identity.worker
@@ -493,7 +496,9 @@ def _who(identity: Identity) -> tuple[str, str, str]:
 def _known(live: CloudPipeline, worker_id: str) -> Worker:
     worker = live.crew.workers.get(worker_id)
     if worker is None:
-        raise WorkerGoneError(f"{live.id}: worker {worker_id} counts as gone; stop and leave")
+        raise WorkerGoneError(
+            f"{live.id}: worker {worker_id} is no longer part of the pipeline; stop and leave"
+        )
     return worker
 
 
