@@ -1,9 +1,9 @@
 """Writes the pages of ``docs/reference`` from the code: ``python docs/generate.py``.
 
-What a page says about a parameter, a command or a callback comes from the code's own signatures,
-docstrings and help texts. What the code cannot say (how a value is inherited, what a script's flag
-does) is in `generate_texts`, in tables that must name everything the code has and nothing else.
-``--check`` writes nothing and fails where a page is not what the code says.
+Descriptions of parameters, commands and callbacks come from the signatures, docstrings and help
+texts of the code. Other texts, such as how a value is inherited, are in `generate_texts`, in tables
+that must have exactly the names of the code. ``--check`` writes nothing, and fails if a page
+differs from the code.
 """
 
 import argparse
@@ -39,7 +39,7 @@ _HEAD = "<!-- Written by docs/generate.py from the code. Do not edit it here. --
 _UNITS = ("ns", "us", "ms", "s", "m", "h", "d", "w", "mm", "y")
 
 
-# ---- pieces -----------------------------------------------------------------------------------
+# ---- parts ------------------------------------------------------------------------------------
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -71,7 +71,7 @@ def described_attributes(kind: type) -> dict[str, str]:
 
 
 def captured(call: Callable[[], object]) -> str:
-    """Return what ``call`` prints."""
+    """Return the output of ``call``."""
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
         call()
@@ -79,10 +79,10 @@ def captured(call: Callable[[], object]) -> str:
 
 
 def exactly(written: Mapping[str, Any], needed: Iterable[str], what: str) -> None:
-    """Accept a table of this file if it names what the code has and nothing else.
+    """Check that a table has exactly the names of the code.
 
     Raises:
-        SystemExit: it does not.
+        SystemExit: Names are missing or unknown.
     """
     missing, extra = set(needed) - set(written), set(written) - set(needed)
     if missing or extra:
@@ -145,15 +145,15 @@ def _meaning(name: str) -> str:
 
 _DETAILS = f"""Values are checked when the tree is printed or launched, and errors name the node:
 
-- `cpu` and `mem` are numbers above 0; fractions are fine. `mem` is in GB (2**30 bytes). What is
-  larger than the machine is refused at launch.
+- `cpu` and `mem` are numbers above 0; fractions are fine. `mem` is in GB (2**30 bytes). Sizes that
+  are larger than the machine are refused at launch.
 - `gpu` is a whole number from 0 to 4.
-- `env` holds texts: `{{"NAME": "value"}}`. Numbers must be written as texts.
+- `env` contains strings: `{{"NAME": "value"}}`. Write numbers as strings.
 - `max_concurrent` is a whole number of at least 1.
-- `docker_run_args` are flags of `docker run`, as a list or one text. {", ".join(f"`{a}`" for a in fields.FORBIDDEN_DOCKER_ARGS)}
-  are refused: use `cpu` and `mem`; nodes of a pipeline share a network of their own. The profile of
+- `docker_run_args` are flags of `docker run`, as a list or one string. {", ".join(f"`{a}`" for a in fields.FORBIDDEN_DOCKER_ARGS)}
+  are refused: use `cpu` and `mem`; the nodes of a pipeline share their own network. The profile of
   `--security-opt seccomp=FILE` is read when the pipeline is launched.
-- A command may have up to {limits.MAX_COMMAND_BYTES // 2**20} MB and no NUL character.
+- A command can have up to {limits.MAX_COMMAND_BYTES // 2**20} MB and no NUL character.
 - `container_reuse_context` is `co.ContainerReuseContext.NEW` (`{fields.NEW!r}`), `.GLOBAL`
   (`{fields.GLOBAL!r}`) or `None`. The older `co.SameContainer.NEW` and `.ESCAPE` mean the same."""  # noqa: E501
 
@@ -162,7 +162,7 @@ def _durations() -> str:
     rows = [[f"`{unit}`", f"{fields.parse_duration('1' + unit):.10g}"] for unit in _UNITS]
     return f"""## Durations
 
-`max_time` is a number of seconds, or a text of numbers and units without blanks: `"90s"`,
+`max_time` is a number of seconds, or a string of numbers and units without blanks: `"90s"`,
 `"1h30m"`, `"1.5d"`. The default is {fields.DEFAULT_MAX_TIME / 3600:g} hours for each Exec.
 
 {table(("Unit", "Seconds"), rows)}"""
@@ -170,7 +170,7 @@ def _durations() -> str:
 
 def _images() -> str:
     meanings = described_attributes(co.Image)
-    meanings["name"] = "Name for `image_name=`; made from the definition by default."
+    meanings["name"] = "Name for `image_name=`; by default made from the definition."
     older = [name for name in UNRESOLVED if name.startswith("reqs_")]
     parameters = {n: p for n, p in keywords(co.Image.__init__).items() if n not in older}
     exactly(meanings, parameters, "attributes of Image")
@@ -178,11 +178,11 @@ def _images() -> str:
     names = ", ".join(f"`{name}`" for name in older)
     return f"""## Images
 
-`co.Image(image=None, *, ...)`. What it becomes is told in [images](../concepts/images.md).
+`co.Image(image=None, *, ...)`. See [images](../concepts/images.md).
 
 {table(("Parameter", "Default", "Meaning"), rows)}
 
-{names} are the older names of the
+{names} are older names of the
 `install_*` parameters. `co.Image.AUTO` is `{co.Image.AUTO!r}`: bash if the image has it, else ash,
 zsh, sh."""
 
@@ -238,7 +238,7 @@ def command_line() -> str:
         texts.CLI_HEAD,
         _script_flags(),
         "## The conducto command",
-        table(("Command", "What it does"), rows),
+        table(("Command", "Effect"), rows),
         texts.CLI_NOTES,
         texts.CLI_OPTIONS,
         "\n".join(_options(parser)),
@@ -309,7 +309,7 @@ def _tools() -> str:
 
 
 def tree_limits() -> str:
-    """Return the page of what a tree, a secret and an image may have."""
+    """Return the page of the limits of trees, secrets and images."""
     values = {name: value for name, value in vars(limits).items() if name.startswith("MAX_")}
     exactly(texts.TREE_LIMITS, values, "TREE_LIMITS")
     rows = [[of, where, f"{values[n]:,}"] for n, (where, of) in texts.TREE_LIMITS.items()]
@@ -322,9 +322,9 @@ def tree_limits() -> str:
     return "\n\n".join(
         [
             texts.LIMITS_HEAD,
-            table(("Of what", "Where", "At most"), rows),
-            "## What it needs",
-            table(("Of what", "At most"), others),
+            table(("Limit", "Target", "Maximum"), rows),
+            "## Other limits",
+            table(("Limit", "Maximum"), others),
             texts.LIMITS_REST,
         ]
     )

@@ -21,16 +21,16 @@ IMAGES = Path(__file__).parent / "images"
 #: The docs are read in a narrow column: larger ones would be scaled down to nothing.
 VIEW = {"width": 1180, "height": 660}
 PHONE = {"width": 390, "height": 720}
-#: Bytes of a picture, at most.
-MOST = 150_000
+#: Maximum number of bytes of a picture.
+MAX_BYTES = 150_000
 #: Whether earlier runs of the pipeline failed, the first one first.
 EARLIER = (False, False, True, False, False, False, True, False)
-#: Seconds for the pipeline to get as far as it gets.
-PATIENCE = 60.0
+#: Seconds until the pipeline must have settled.
+TIMEOUT = 60.0
 
 
 def release(*, broken: bool = True) -> co.Serial:
-    """Return a pipeline of which one test fails, unless it is not ``broken``."""
+    """Return a pipeline; if it is ``broken``, one test fails."""
     root = co.Serial(cpu=0.1, mem=0.1, doc="Builds, tests and publishes the **shop**.")
     with root:
         with co.Parallel(name="build"):
@@ -45,7 +45,7 @@ def release(*, broken: bool = True) -> co.Serial:
 
 
 def _suite(name: str, *, fails: bool) -> str:
-    """Return a command that prints what tests print, with their colours."""
+    """Return a command that prints like a test suite, with colours."""
     lines = [f"echo 'collected 4 tests of {name}'", "sleep 0.3"]
     lines += [f"printf 'test_{name}_{n} \\033[32mPASSED\\033[0m\\n'" for n in range(3)]
     if fails:
@@ -65,7 +65,7 @@ class Shot:
 
     Attributes:
         path: Address in the app; ``{id}`` is the pipeline's id.
-        ready: Selector of what must be in view first.
+        ready: Selector of an element that must be visible first.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Shot:
     view: dict[str, int] | None = None
 
 
-#: The output of what failed is there.
+#: Visible when the output of the failed test is loaded.
 FAILED = ".log-lines :text('AssertionError')"
 SHOTS = (
     Shot("pipelines", "/", ".ptable-title"),
@@ -114,7 +114,7 @@ def _launch(lab: WebLab, title: str, *, run: bool = True, broken: bool = True) -
 
 
 def _until(lab: WebLab, pipeline: str, reached: Callable[[State], bool]) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while True:
         summary = lab.agent.client.get(pipeline)
         if summary.settled and reached(summary.state):
@@ -135,8 +135,8 @@ def _take(lab: WebLab, shot: Shot, pipeline: str) -> None:
     context.close()
     size = target.stat().st_size
     sys.stdout.write(f"{target.name}: {size // 1000} kB\n")
-    if size > MOST:
-        raise SystemExit(f"{target}: larger than {MOST // 1000} kB; make the view smaller")
+    if size > MAX_BYTES:
+        raise SystemExit(f"{target}: larger than {MAX_BYTES // 1000} kB; make the view smaller")
 
 
 if __name__ == "__main__":
