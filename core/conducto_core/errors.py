@@ -1,9 +1,9 @@
-"""Errors a definition or an order can cause.
+"""Errors that a definition or an action can cause.
 
 ConductoError
-├── DefinitionError      the tree is wrong; nothing has run
+├── DefinitionError      the tree is invalid; nothing has run
 │   └── SeveralProblemsError     ... in several places
-└── TransitionError      a bug of ours: an event that cannot happen in this state
+└── TransitionError      a bug in Conducto: the event cannot happen in this state
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,10 +13,10 @@ from conducto.wire.limits import shortened
 
 
 class _TellingError(Exception):
-    """What a client is told.
+    """An error whose message is for clients.
 
     Attributes:
-        path: The node that it is about, where it is about one; the message begins with it.
+        path: The node that it concerns, if any; the message starts with it.
     """
 
     def __init__(self, message: str, path: str | None = None) -> None:
@@ -25,26 +25,26 @@ class _TellingError(Exception):
 
 
 class NotFoundError(_TellingError):
-    """No such pipeline, node, attempt, image or data."""
+    """The pipeline, node, attempt, image or data does not exist."""
 
 
 class RefusedError(_TellingError):
-    """The request makes no sense now; the message says why and what to do."""
+    """The request is not possible now; the message has the reason and a remedy."""
 
 
-#: Problems of one tree that a message tells.
+#: Maximum number of problems of one tree in a message.
 MAX_TOLD = 20
 
 
 class ConductoError(Exception):
-    """The base of what the semantics raise."""
+    """The base class of the errors of this package."""
 
 
 class DefinitionError(ConductoError):
-    """The tree is wrong.
+    """The tree is invalid.
 
     Attributes:
-        path: The node that is wrong; None when it is the tree as a whole.
+        path: The invalid node; None for the tree as a whole.
     """
 
     def __init__(self, path: str | None, message: str) -> None:
@@ -53,10 +53,10 @@ class DefinitionError(ConductoError):
 
 
 class SeveralProblemsError(DefinitionError):
-    """A tree is wrong in several places; the message has a line for each.
+    """The tree is invalid in several places; the message has a line for each.
 
     Attributes:
-        found: All of them.
+        found: All problems.
     """
 
     def __init__(self, found: Sequence[DefinitionError]) -> None:
@@ -73,10 +73,10 @@ T = TypeVar("T")
 
 
 def check_each(things: Iterable[T], check: Callable[[T], None]) -> None:
-    """Check all of ``things``, also behind one that is wrong.
+    """Check all of ``things``, and raise all problems together.
 
     Raises:
-        DefinitionError: what is wrong, all in one.
+        DefinitionError: the problems found.
     """
     found: list[DefinitionError] = []
     for thing in things:
@@ -88,7 +88,7 @@ def check_each(things: Iterable[T], check: Callable[[T], None]) -> None:
 
 
 def raise_found(found: Sequence[DefinitionError]) -> None:
-    """Raise the problems that were found: one as it is, several as one; none is fine."""
+    """Raise the problems found: a single one as it is, several as one error."""
     if found:
         raise found[0] if len(found) == 1 else SeveralProblemsError(found)
 
@@ -106,13 +106,13 @@ class TransitionError(ConductoError):
 
 
 def no_node(pipeline_id: str, path: str) -> NotFoundError:
-    """Return the error of a path that is not in the tree."""
+    """Return the error for a path that is not in the tree."""
     return NotFoundError(
         f"{path}: no such node in {pipeline_id}; 'conducto show {pipeline_id}' lists them", path
     )
 
 
 def no_image(pipeline_id: str, image: str, known: Iterable[str]) -> NotFoundError:
-    """Return the error of an image's name that the pipeline does not have."""
+    """Return the error for an image name that the pipeline does not have."""
     names = ", ".join(sorted(known)) or "none"
     return NotFoundError(f"{pipeline_id}: no image {image!r}; there are: {names}")

@@ -1,4 +1,4 @@
-"""What an administrator asks of the function ``admin``, which only the account's own may invoke."""
+"""Requests to the function ``admin``, which only administrators of the AWS account may invoke."""
 
 from typing import Annotated, Literal
 
@@ -7,16 +7,16 @@ from pydantic import Field
 from conducto_core.model.base import Record
 from conducto_core.model.deployment import PERMISSIONS, PermissionName
 
-#: Names of organisations and users are parts of keys and of what ECS shows.
+#: Names of organisations and users are parts of keys and appear in ECS.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 
 
 class MintToken(Record):
-    """Make a token.
+    """Create a token.
 
     Attributes:
-        permissions: Of `PERMISSIONS`.
-        days: After which it ends; None: never.
+        permissions: A subset of `PERMISSIONS`.
+        days: Lifetime; None for no expiry.
     """
 
     kind: Literal["mint_token"] = "mint_token"
@@ -27,14 +27,14 @@ class MintToken(Record):
 
 
 class ListTokens(Record):
-    """Name an organisation's tokens."""
+    """List an organisation's tokens."""
 
     kind: Literal["list_tokens"] = "list_tokens"
     org: Name
 
 
 class RevokeToken(Record):
-    """Take a token back; callers whose token was checked just now keep it for five minutes.
+    """Revoke a token; a caller whose token was just checked can use it for five more minutes.
 
     Attributes:
         token: Its id, as listed.
@@ -46,7 +46,7 @@ class RevokeToken(Record):
 
 
 class SetPlan(Record):
-    """Say what an organisation may do at once; what is None stays as it is."""
+    """Set an organisation's allowances; None leaves a value unchanged."""
 
     kind: Literal["set_plan"] = "set_plan"
     org: Name
@@ -59,14 +59,14 @@ class SetPlan(Record):
 
 
 class ShowPlan(Record):
-    """Tell an organisation's plan."""
+    """Return an organisation's plan."""
 
     kind: Literal["show_plan"] = "show_plan"
     org: Name
 
 
 class ShowSchema(Record):
-    """Tell the version of the installation, and the schema of the records that it writes."""
+    """Return the version of the installation, and the schema of the records that it writes."""
 
     kind: Literal["show_schema"] = "show_schema"
 
@@ -78,10 +78,10 @@ AdminRequest = Annotated[
 
 
 class TokenInfo(Record):
-    """A token, without what it is.
+    """A token without its secret part.
 
     Attributes:
-        id: Beginning of its digest.
+        id: First characters of its digest.
     """
 
     id: str
@@ -92,7 +92,7 @@ class TokenInfo(Record):
 
 
 class PlanInfo(Record):
-    """A plan, and what is used of it."""
+    """A plan and its current usage."""
 
     org: str
     name: str
@@ -104,13 +104,13 @@ class PlanInfo(Record):
 
 
 class AdminResponse(Record):
-    """What came of it.
+    """The result of an administrator's request.
 
     Attributes:
-        token: The new token; it is shown this once.
+        token: The new token; it is shown only once.
         record_schema: `conducto_core.model.deployment.RECORD_SCHEMA` of the functions.
-        version: Of Conducto, as the functions are.
-        error: Why nothing was done.
+        version: Version of Conducto that the functions run.
+        error: Reason why nothing was done.
     """
 
     token: str | None = Field(default=None, repr=False)

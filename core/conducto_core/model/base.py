@@ -1,4 +1,4 @@
-"""The base of every record that goes over a wire or into a store."""
+"""The base class of every record that is sent or stored."""
 
 from typing import ClassVar
 
@@ -8,10 +8,9 @@ SCHEMA_VERSION = 1
 
 
 class Record(BaseModel):
-    """A frozen record that refuses fields it does not know.
+    """A frozen record that rejects unknown fields.
 
-    What is wrong with one is told without what it was given: that may be a secret, and errors are
-    logged.
+    Validation errors do not quote the input: it may be a secret, and errors are logged.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(

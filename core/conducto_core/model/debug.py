@@ -1,4 +1,4 @@
-"""A debug shell: what is asked for, and the container that it needs."""
+"""A debug shell: the request, and the container that it needs."""
 
 from pydantic import Field
 
@@ -7,13 +7,13 @@ from conducto_core.model.secrets import Hidden
 
 
 class DebugRequest(Record):
-    """Which attempt to look into.
+    """The attempt to inspect.
 
     Attributes:
         path: An Exec.
-        attempt: Counted from 1; None is the newest, or the definition where there is none.
+        attempt: Counted from 1; None is the newest, or the definition if there is none.
         live: Mount the host's code over the copy in the image.
-        snapshot: The files as they were when the command failed.
+        snapshot: Use the files as they were when the command failed.
     """
 
     path: str
@@ -23,34 +23,34 @@ class DebugRequest(Record):
 
 
 class DebugMount(Record):
-    """A host directory seen in the container, read-write."""
+    """A host directory mounted in the container, read-write."""
 
     source: str
     target: str
 
 
 class DebugPlan(Record):
-    """The container of a debug shell; whoever can reach the engine can start it from this.
+    """The container of a debug shell; any client that can reach the engine can start it.
 
     Attributes:
         pipeline: Id of the pipeline.
-        attempt: The attempt that it is like; None for a node that never ran.
-        image: What the engine knows the image by.
-        pull: The engine may not have it yet: it is pulled before the shell opens.
-        shell: Path of the shell inside.
-        script: What the command is, as a script file holds it, its first line included.
+        attempt: The attempt that the shell reproduces; None for a node that never ran.
+        image: The engine's reference of the image.
+        pull: The engine may not have the image yet: pull it before the shell opens.
+        shell: Path of the shell in the container.
+        script: The command as a script file, with its first line.
         env: The environment without secrets.
-        secrets: ``{name: value}``; these win over ``env``.
+        secrets: ``{name: value}``; these override ``env``.
         workdir: Working directory; None is the image's own.
         cpu: CPUs it may use.
         mem: GB it may use.
         data: The data directories.
         code: Host code of a live shell.
-        network: Name of a network that exists.
+        network: Name of an existing network.
         labels: Labels for the container.
-        folder: Host directory for script files of this pipeline's debug shells; None: whoever
-            opens the shell has one.
-        notes: Sentences that a person should read first.
+        folder: Host directory for script files of this pipeline's debug shells; None: the client
+            chooses one.
+        notes: Sentences that the user should read first.
     """
 
     pipeline: str

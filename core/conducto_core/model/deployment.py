@@ -1,35 +1,35 @@
-"""Names of what is deployed, shared by the functions and the infrastructure. Pure."""
+"""Names of deployed resources, shared by the functions and the infrastructure. Pure."""
 
 from collections.abc import Mapping
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-#: How every name begins; what an installation makes while it runs, with `made_prefix`.
+#: Prefix of every name. Resources that an installation creates while it runs use `made_prefix`.
 NAME_PREFIX = "conducto-"
 
-#: Tag, with the stage as its value, of everything that is deployed, and of what gets no name of
-#: ours while an installation runs.
+#: Tag, with the stage as its value, of all deployed resources, and of resources created at run time
+#: that have no such name.
 STAGE_TAG = "conducto:stage"
-#: Tags of what runs for an organisation and a pipeline, for AWS's cost reports.
+#: Tags with the organisation and the pipeline of a running resource, for AWS cost reports.
 ORG_TAG = "conducto:org"
 PIPELINE_TAG = "conducto:pipeline"
 
-#: Number of the schema of the records that functions of this version write
-#: (`chalicelib.domain.schema_migrations`); those of an older number refuse them.
+#: Schema number of the records that this version writes (`chalicelib.domain.schema_migrations`);
+#: functions with a lower number reject them.
 RECORD_SCHEMA = 2
 PARTITION_KEY = "pk"
 SORT_KEY = "sk"
-#: Seconds since the epoch after which DynamoDB forgets an item.
+#: Seconds since the epoch after which DynamoDB deletes an item.
 TTL_ATTRIBUTE = "expires"
 
 
 class Index(NamedTuple):
-    """A secondary index of the table; an item without its keys is not in it.
+    """A secondary index of the table; items without its keys are not in it.
 
     Attributes:
-        projection: What of an item is in it. An index of keys alone costs nothing while the rest
-            of its items changes.
+        projection: The attributes of an item in it. An index of keys alone costs nothing while
+            other attributes change.
     """
 
     name: str
@@ -38,38 +38,38 @@ class Index(NamedTuple):
     projection: Literal["ALL", "KEYS_ONLY"] = "ALL"
 
 
-#: Pipelines, and tokens, of an org, the newest first.
+#: Pipelines, and tokens, of an organisation, the newest first.
 BY_ORG = Index("by-org", "org_key", "created_key")
-#: Pipelines that must be looked after, over all orgs.
+#: Pipelines that need regular processing, in all organisations.
 OPEN = Index("open", "open_key", "open_sort", "KEYS_ONLY")
 INDEXES = (BY_ORG, OPEN)
 
-#: Beginnings of keys in the bucket.
+#: Prefixes of keys in the bucket.
 TREE_PREFIX = "trees/"
 LOG_PREFIX = "logs/"
-#: What belongs into the table and is too large for it.
+#: Items that are too large for the table.
 STATE_PREFIX = "state/"
 CONTEXT_PREFIX = "contexts/"
-#: Recipes of images, how their builds went, and what these printed.
+#: Build plans of images, with the results and output of their builds.
 BUILD_PREFIX = "builds/"
-#: What is handed over once, deleted after two days.
+#: Temporary uploads, deleted after two days.
 UPLOAD_PREFIX = "uploads/"
 
-#: How keys of tokens begin in the table.
+#: Prefix of the keys of tokens in the table.
 TOKEN_KEY = "T#"  # noqa: S105  not a secret
 
-#: Days after which the registry forgets an image that nobody has built anew.
+#: Days after which the registry deletes an image that was not built again.
 IMAGE_DAYS = 90
-#: Days after which the bucket forgets directories, recipes and results of images: later than the
-#: registry forgets an image, of which it could not be told any more what it is like.
+#: Days after which the bucket deletes directories, build plans and results of images. This is later
+#: than the registry deletes an image, whose contents could otherwise not be looked up.
 SOURCE_DAYS = 120
-#: Days after which a launch brings a directory or a recipe anew, so that it is there for as long
-#: as the registry has the image after each launch.
+#: Days after which a launch uploads a directory or a build plan again, so that it exists for as
+#: long as the registry has the image after each launch.
 FRESH_DAYS = SOURCE_DAYS - IMAGE_DAYS
-#: Seconds that API Gateway waits for a function.
+#: Timeout of API Gateway for a function, in seconds.
 GATEWAY_SECONDS = 29
-#: Seconds after which Lambda ends a call of a function: one that looks after all pipelines may take
-#: longer than a request, and one that copies a large file as long as there is.
+#: Timeout of each function in Lambda, in seconds: one that processes all pipelines may take longer
+#: than a request, and one that copies a large file the maximum.
 FUNCTION_SECONDS: Mapping[str, int] = MappingProxyType(
     {
         "api_handler": GATEWAY_SECONDS,
@@ -86,16 +86,16 @@ FUNCTION_SECONDS: Mapping[str, int] = MappingProxyType(
         "data": 900,
     }
 )
-#: Minutes a build of an image may take.
+#: Timeout of an image build, in minutes.
 BUILD_MINUTES = 60
-#: Variable of a build that says which pipeline started it.
+#: Environment variable of a build with the id of the pipeline that started it.
 BUILD_PIPELINE = "CONDUCTO_PIPELINE"
 
 
-#: What ``conducto cloud-emulator`` is called where an installation is named.
+#: Stage name of ``conducto cloud-emulator``.
 EMULATOR_STAGE = "emulator"
 PermissionName = Literal["read", "write_data", "launch", "change_state", "secrets", "debug"]
-#: What a person's token may allow (`conducto_core.api.routes.Permission`).
+#: Permissions that a user's token can have (`conducto_core.api.routes.Permission`).
 PERMISSIONS: tuple[PermissionName, ...] = (
     "read",
     "write_data",
@@ -112,18 +112,17 @@ def table_name(stage: str) -> str:
 
 
 def made_prefix(stage: str) -> str:
-    """Return how the names begin of what an installation makes at AWS while it runs.
+    """Return the name prefix of AWS resources that an installation creates while it runs.
 
-    That is activities, state machines and task definitions: its functions may do something with
-    such names and no others. A stage has no underscore, so that ``dev`` reaches nothing of
-    ``dev-2``.
+    These are activities, state machines and task definitions: the functions may use only resources
+    with such names. A stage has no underscore, so ``dev`` cannot reach resources of ``dev-2``.
     """
     return f"{NAME_PREFIX}{stage}_"
 
 
 #: The function that responds to requests.
 API_FUNCTION = "api_handler"
-#: Functions that move pipelines on: each may start workers and builds.
+#: Functions that advance pipelines: each may start workers and builds.
 DRIVERS = (
     API_FUNCTION,
     "task_stopped",
@@ -137,26 +136,26 @@ DRIVERS = (
 def driver_role_name(stage: str, region: str, function: str) -> str:
     """Return the name of the role of one of `DRIVERS`.
 
-    Roles that these functions assume trust them by name, since those are created first. The region
-    is part of the name because roles belong to an account, not to a region.
+    Roles that these functions assume trust them by name, since those roles are created first. The
+    region is part of the name because roles belong to an account, not to a region.
     """
     return f"{NAME_PREFIX}{stage}-{region}-{function.replace('_', '-')}"
 
 
-#: Roles that the functions pass on or lend: others name them by ARN, with no export between stacks.
+#: Roles that the functions pass on or lend; other stacks use their ARNs without an export.
 RoleName = Literal["execution", "task", "debug", "push", "poll", "machine"]
 
 
 def role_name(stage: str, region: str, name: RoleName) -> str:
-    """Return the name at AWS of a role that the functions pass on or lend.
+    """Return the name of a role that the functions pass on or lend.
 
-    Roles are of an account, not of a region.
+    Roles belong to an account, not to a region.
     """
     return f"{NAME_PREFIX}{stage}-{region}-{name}"
 
 
 def secret_prefix(stage: str) -> str:
-    """Return how the names of an installation's secrets begin."""
+    """Return the prefix of the names of an installation's secrets."""
     return f"conducto/{stage}/"
 
 
@@ -170,12 +169,12 @@ def web_app_name(stage: str) -> str:
     return f"/conducto/{stage}/web-app"
 
 
-#: Stacks of an installation, each after what it needs. The web app's is the last: AWS has to verify
-#: an account before CloudFront serves it, and the others work without.
+#: Stacks of an installation, each after those that it depends on. The web app's is the last: AWS
+#: has to verify an account before it can use CloudFront, and the others work without it.
 STACKS = ("network", "data", "compute", "api", "watch", "site")
-#: Dollars a month above which the administrator is notified unless they choose another number.
+#: Default monthly budget in dollars; the administrator is notified when it is exceeded.
 MONTHLY_BUDGET = 50.0
-#: What a deployment may choose besides its stage (`infra.settings`).
+#: Settings of a deployment besides its stage (`infra.settings`).
 SETTINGS = (
     "alarm_email",
     "billing",
@@ -200,27 +199,27 @@ SETTINGS = (
     "zone",
     "zones",
 )
-#: Those that hold for the life of an installation: with others its data would stay behind.
+#: Settings that cannot change later: the data of the installation would be left behind.
 FIXED_SETTINGS = ("vpc_id", "vpc_subnets", "vpc_zones", "zone", "zones")
 
 
 def stack_name(stage: str, name: str) -> str:
-    """Return the name of a stack of `STACKS` at AWS."""
+    """Return the AWS name of a stack of `STACKS`."""
     return f"{NAME_PREFIX}{stage}-{name}"
 
 
 def registry_prefix(stage: str) -> str:
-    """Return how the names of all repositories begin: of organisations' images, and of caches."""
+    """Return the name prefix of all repositories: those of organisations' images, and caches."""
     return f"{NAME_PREFIX}{stage}/"
 
 
 def repository_root(stage: str) -> str:
-    """Return what stands before an organisation's part of the name of its repository."""
+    """Return the prefix of the name of an organisation's repository."""
     return f"{registry_prefix(stage)}images"
 
 
 def cluster_name(stage: str) -> str:
-    """Return the name of the cluster that workers run in."""
+    """Return the name of the cluster for workers."""
     return f"{NAME_PREFIX}{stage}"
 
 
@@ -230,7 +229,7 @@ def settings_name(stage: str) -> str:
 
 
 def function_name(stage: str, name: str) -> str:
-    """Return the name at AWS of a function that the app calls ``name``."""
+    """Return the AWS name of a function of the app."""
     return f"{NAME_PREFIX}{stage}-{name.replace('_', '-')}"
 
 
@@ -242,13 +241,14 @@ def pipeline_directory(pipeline_id: str) -> str:
 def user_directory(org: str, user: str) -> str:
     """Return the directory of the file system that holds a user's data.
 
-    A hash: names of people are no names of directories, and EFS takes 100 characters.
+    A hash, because user names may not be valid directory names, and EFS allows 100 characters.
     """
     return f"/users/{sha256(f'{org}/{user}'.encode()).hexdigest()[:40]}"
 
 
 class Variables:
-    """Environment variables of the functions: infra sets, `chalicelib.bootstrap` reads them."""
+    """Environment variables of the functions; infra sets them, `chalicelib.bootstrap` reads them.
+    """
 
     STAGE = "CONDUCTO_STAGE"
     TABLE = "CONDUCTO_TABLE"
@@ -257,51 +257,51 @@ class Variables:
     #: Comma-separated.
     SUBNETS = "CONDUCTO_SUBNETS"
     SECURITY_GROUP = "CONDUCTO_SECURITY_GROUP"
-    #: "off" where workers get no public address; absent: they get one.
+    #: "off" if workers get no public address; otherwise absent.
     PUBLIC_IP = "CONDUCTO_PUBLIC_IP"
     FILE_SYSTEM = "CONDUCTO_FILE_SYSTEM"
     EXECUTION_ROLE = "CONDUCTO_EXECUTION_ROLE"
     TASK_ROLE = "CONDUCTO_TASK_ROLE"
-    #: Roles that commands get (`conducto_core.model.task_roles`); absent: they get none.
+    #: Roles for commands (`conducto_core.model.task_roles`); absent if there are none.
     TASK_ROLES = "CONDUCTO_TASK_ROLES"
-    #: Role of debug shells; without it none opens on a worker.
+    #: Role of debug shells; without it, no shell opens on a worker.
     DEBUG_ROLE = "CONDUCTO_DEBUG_ROLE"
     POLL_ROLE = "CONDUCTO_POLL_ROLE"
     MACHINE_ROLE = "CONDUCTO_MACHINE_ROLE"
     #: Reference of the image of the workers' agent.
     AGENT_IMAGE = "CONDUCTO_AGENT_IMAGE"
     WORKER_LOG_GROUP = "CONDUCTO_WORKER_LOG_GROUP"
-    #: Registry of pipelines' images, and how the names of their repositories begin.
+    #: Registry of pipelines' images, and the prefix of the names of their repositories.
     IMAGE_REPOSITORY = "CONDUCTO_IMAGE_REPOSITORY"
     BUILD_PROJECT = "CONDUCTO_BUILD_PROJECT"
-    #: Caches of other registries (`conducto_core.images.registries.read_caches`); absent: there is
-    #: none.
+    #: Caches of other registries (`conducto_core.images.registries.read_caches`); absent if there
+    #: are none.
     PULL_THROUGH = "CONDUCTO_PULL_THROUGH"
-    #: Role that is lent to who builds images on a machine of one's own.
+    #: Role lent to clients that build images on their own machine.
     PUSH_ROLE = "CONDUCTO_PUSH_ROLE"
     #: Name of the SSM parameter with the addresses of the APIs, as JSON (`Addresses`): a function
-    #: cannot have them in its environment, since its API is made after it.
+    #: cannot have them in its environment, since its API is created after it.
     ADDRESSES = "CONDUCTO_ADDRESSES"
-    #: The emulator's way of saying the same: the URL under which workers reach the API, and the
-    #: endpoint to send frames of WebSockets to.
+    #: The same for the emulator: the URL under which workers reach the API, and the endpoint for
+    #: WebSocket frames.
     API_URL = "CONDUCTO_API_URL"
-    #: Name of the SSM parameter with the address of the web app, and the emulator's way.
+    #: Name of the SSM parameter with the address of the web app, and the address for the emulator.
     WEB_APP = "CONDUCTO_WEB_APP"
     WEB_APP_URL = "CONDUCTO_WEB_APP_URL"
     SOCKET_ENDPOINT = "CONDUCTO_SOCKET_ENDPOINT"
-    #: Of ten workers, how many may be Spot.
+    #: Number of workers in ten that may run on Spot.
     SPOT_SHARE = "CONDUCTO_SPOT_SHARE"
     BILLING = "CONDUCTO_BILLING"
-    #: Set where state machines are to send traces to X-Ray.
+    #: Set if state machines send traces to X-Ray.
     TRACING = "CONDUCTO_TRACING"
-    #: Where notifications go; services of one's own take the place of Slack's and GitHub's. There
-    #: is no mail without a server and an address that it comes from.
+    #: Addresses of notification services; own services can replace Slack and GitHub. Email needs a
+    #: server and a sender address.
     SLACK_URL = "CONDUCTO_SLACK_URL"
     GITHUB_URL = "CONDUCTO_GITHUB_URL"
     SMTP_URL = "CONDUCTO_SMTP_URL"
     EMAIL_FROM = "CONDUCTO_EMAIL_FROM"
-    #: Where the file system is mounted, in the function beside it and in the emulator.
+    #: Mount point of the file system, in the data function and in the emulator.
     DATA_ROOT = "CONDUCTO_DATA_ROOT"
-    #: Name of that function.
+    #: Name of the data function.
     DATA_FUNCTION = "CONDUCTO_DATA_FUNCTION"
     SECRET_PREFIX = "CONDUCTO_SECRET_PREFIX"  # noqa: S105  a name of names

@@ -1,7 +1,7 @@
-"""What API Gateway answers before, or instead of, the functions: problems, as everywhere else.
+"""Responses that API Gateway sends before, or instead of, the functions: problem documents.
 
-The names are API Gateway's own for its responses. ``infra/`` has it answer so, and the emulator
-does the same.
+The names are API Gateway's own. ``infra/`` configures these responses, and the emulator sends the
+same ones.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ GATEWAY_PROBLEMS: Mapping[str, Problem] = MappingProxyType(
         "UNAUTHORIZED": Problem(
             title="no token", status=401, detail="the request carries no token", remedy=_LOG_IN
         ),
-        # These are its words for a path or a method that it does not know.
+        # API Gateway's name for an unknown path or method.
         "MISSING_AUTHENTICATION_TOKEN": _UNKNOWN,
         "INVALID_SIGNATURE": _UNKNOWN,
         "RESOURCE_NOT_FOUND": _UNKNOWN,

@@ -1,4 +1,4 @@
-"""Freeing what no live pipeline needs: request and answer."""
+"""Garbage collection: deletion of resources that no live pipeline needs."""
 
 from typing import Literal
 
@@ -6,24 +6,24 @@ from conducto_core.model.base import Record
 
 
 class GcRequest(Record):
-    """Which it is.
+    """A request for garbage collection.
 
     Attributes:
-        dry_run: Only say what would be freed.
+        dry_run: Only report the resources that would be deleted.
     """
 
     dry_run: bool = False
 
 
 class GcItem(Record):
-    """Something that nobody needs.
+    """A resource that is no longer needed.
 
     Attributes:
-        name: What a person knows it by.
-        pipeline: Id of the pipeline it was for, where that is known.
-        bytes: Room it takes, as far as is known.
-        freed: It is gone.
-        note: Why it is not, where it was to be.
+        name: Its name for display.
+        pipeline: Id of the pipeline that used it, if known.
+        bytes: Its size, as far as is known.
+        freed: It was deleted.
+        note: Reason why it was not deleted.
     """
 
     kind: Literal["container", "network", "image", "snapshot", "files", "cache"]
@@ -35,12 +35,12 @@ class GcItem(Record):
 
 
 class GcReport(Record):
-    """What was found.
+    """The result of a garbage collection.
 
     Attributes:
-        bytes: Room that was freed, with ``dry_run`` what would be. Images share layers: it can be
-            more.
-        notes: Sentences on what was not looked at.
+        bytes: Bytes that were freed or, with ``dry_run``, would be. Images share layers: the real
+            number can differ.
+        notes: Sentences about resources that were not checked.
     """
 
     dry_run: bool

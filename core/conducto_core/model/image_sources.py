@@ -1,7 +1,7 @@
-"""What a launch in the cloud says of the files that its images are made of.
+"""The files of images in a launch request to the cloud.
 
-The launching machine reads them (`conducto_core.images.sources`); directories are uploaded by
-themselves and are known here by their content hash.
+The launching machine reads them (`conducto_core.images.sources`); directories are uploaded
+separately and are identified here by their content hash.
 """
 
 from typing import Annotated
@@ -12,13 +12,13 @@ from conducto_core.model.base import Record
 
 #: Content hash of a directory (`conducto_core.images.contexts.upload_hash`).
 ContextHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-#: Bytes of a Dockerfile's text, and of one file that says what npm installs, in base64.
+#: Maximum bytes of a Dockerfile's text, and of one input file of npm, in base64.
 _MOST_TEXT = 1 << 20
 _MOST_FILE = 8 << 20
 
 
 class CloneSource(Record):
-    """A commit of a git repository; ``url`` may hold a password, which nothing shows."""
+    """A commit of a git repository; ``url`` may contain a password and is never shown."""
 
     url: str = Field(max_length=4096, repr=False)
     branch: str = Field(max_length=1024)
@@ -26,7 +26,7 @@ class CloneSource(Record):
 
 
 class ImageSources(Record):
-    """`conducto_core.images.build_plan.Sources` as it is sent.
+    """The wire form of `conducto_core.images.build_plan.Sources`.
 
     Attributes:
         npm_files: ``{name: content in base64}``.

@@ -1,4 +1,4 @@
-"""What an image is made of."""
+"""The definition of an image."""
 
 import re
 
@@ -6,15 +6,14 @@ from conducto_core.model.base import Record
 
 AUTO_SHELL = "__auto__"
 CODE_DIR = "/mnt/conducto"
-#: Our own package as a pip requirement, with or without extras and a version.
+#: This package as a pip requirement, with or without extras and a version.
 _PACKAGE = re.compile(r"\s*conducto\s*(\[[^\]]*\])?\s*([=<>!~].*)?", re.IGNORECASE)
 
 
 def is_our_package(requirement: str) -> bool:
-    """Return whether a pip requirement means our own package.
+    """Return whether a pip requirement names this package, in any version.
 
-    Whatever version is asked for: an index may hold older clients of that name, which do not
-    understand this server.
+    An index may hold older clients of that name, which do not work with this server.
     """
     return _PACKAGE.fullmatch(requirement) is not None
 
@@ -23,10 +22,10 @@ class ImageSpec(Record):
     """One image definition, checked, with absolute host paths.
 
     At most one of ``image``, ``dockerfile`` and ``dockerfile_text`` is set, and at most one of
-    ``copy_dir`` and ``copy_url``. ``copy_repo`` has become one of these two by now.
+    ``copy_dir`` and ``copy_url``. ``copy_repo`` has already been converted to one of these two.
 
     Attributes:
-        name: The name nodes refer to it by; not part of what is built.
+        name: The name by which nodes refer to it; not part of the built image.
         image: A reference to pull, e.g. ``python:3.11-slim``.
         dockerfile: Absolute path of a Dockerfile.
         dockerfile_text: Text of a Dockerfile; without ``context`` it has an empty one.
@@ -37,7 +36,7 @@ class ImageSpec(Record):
         copy_branch: Branch of ``copy_url``.
         copies_git: Keep ``.git`` in the copy (``copy_repo`` and clones).
         docker_auto_workdir: ``WORKDIR CODE_DIR`` when code was copied.
-        install_pip: pip requirements; the name ``conducto`` means our own package.
+        install_pip: pip requirements; the name ``conducto`` means this package.
         install_npm: npm packages, or True for ``npm install``.
         install_packages: Packages of the image's distribution.
         install_docker: Install a docker client.

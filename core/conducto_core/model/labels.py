@@ -1,11 +1,11 @@
-"""Facts as a person reads them, wherever they are shown: in a terminal, in an exported page."""
+"""Labels for display, in a terminal or an exported page."""
 
 from conducto_core.model.records import AttemptRecord, Counts
 from conducto_core.model.requests import NodeView
 from conducto_core.model.states import Cause
 from conducto_core.model.wait_phases import WaitKind, phases_of
 
-#: Shorter waits are not worth a word, in seconds.
+#: Shorter waits are not shown, in seconds.
 _LEAST_WAIT = 0.1
 _MINUTE = 60
 _WAITS: dict[WaitKind, str] = {
@@ -27,14 +27,14 @@ _CAUSES = {
 
 
 def cause_text(cause: Cause | None, exit_code: int | None) -> str:
-    """Return why a node failed, in a few words: ``exit 1``, ``out of memory``."""
+    """Return the cause of a failure in a few words: ``exit 1``, ``out of memory``."""
     if cause is None or cause is Cause.EXIT_CODE:
         return "failed" if exit_code is None else f"exit {exit_code}"
     return _CAUSES[cause]
 
 
 def timeout_text(limit: float | None, counts: Counts | None) -> str:
-    """Return how a group ended whose time limit ran out: what it was, and what came of it.
+    """Return the label of a group that timed out: its limit, and the Execs affected.
 
     ``timed out: max_time 1m 30s (2 killed, 4 not run)``
     """
@@ -52,7 +52,8 @@ def timeout_text(limit: float | None, counts: Counts | None) -> str:
 
 
 def failure_text(node: NodeView) -> str:
-    """Return why a node failed: an Exec by its newest attempt, a group by its time limit."""
+    """Return the label of a failure: for an Exec by its newest attempt, for a group by its limit.
+    """
     if node.counts is not None:
         return timeout_text(node.max_time, node.counts)
     if node.stopped_by is not None:
@@ -63,19 +64,19 @@ def failure_text(node: NodeView) -> str:
     return explained(cause_text(node.cause, newest.exit_code), node.cause, newest.message)
 
 
-#: Causes that say little without the message of the attempt.
+#: Causes whose label needs the message of the attempt.
 EXPLAINED = frozenset({Cause.LAZY, Cause.NO_WORKER, Cause.WORKER_LOST})
 
 
 def explained(words: str, cause: Cause | None, message: str | None) -> str:
-    """Return the words for a cause with the attempt's message, where they say little without."""
+    """Return a cause's label, with the attempt's message if the label needs it."""
     if cause not in EXPLAINED or not message:
         return words
     return f"{words}: {' '.join(message.split())}"
 
 
 def duration(seconds: float) -> str:
-    """Return a time as people read it: ``0.8s``, ``42s``, ``3m 05s``, ``2h 03m``."""
+    """Return a duration for display: ``0.8s``, ``42s``, ``3m 05s``, ``2h 03m``."""
     seconds = max(0.0, seconds)
     if seconds < 9.95:  # noqa: PLR2004 - below it a tenth still tells something
         return f"{seconds:.1f}s"
@@ -88,7 +89,7 @@ def duration(seconds: float) -> str:
 
 
 def wait_text(attempt: AttemptRecord) -> str | None:
-    """Return what an attempt that has begun waited for, and how long; None if hardly at all.
+    """Return a label with the waits of a started attempt; None if they were short.
 
     ``waited 4.0s for its image, 1.2s for its turn``
     """

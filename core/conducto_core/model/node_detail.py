@@ -1,4 +1,4 @@
-"""Everything about one node, and where each of its parameters comes from."""
+"""The details of one node, with the origin of each parameter."""
 
 from typing import Any
 
@@ -10,8 +10,9 @@ class Parameter(Record):
     """One parameter of a node.
 
     Attributes:
-        value: As it holds for the node; None is "no limit" or "not set".
-        source: Path of the node whose value holds down to this one; None is the default.
+        value: Its effective value; None means "no limit" or "not set".
+        source: Path of the highest node that has this value unchanged down to here; None is the
+            default.
         modified: It was changed on this node after the launch.
     """
 
@@ -22,10 +23,10 @@ class Parameter(Record):
 
 
 class Variable(Record):
-    """One variable of the environment.
+    """One environment variable.
 
     Attributes:
-        source: Path of the node whose value holds down to this one.
+        source: Path of the highest node that has this value unchanged down to here.
     """
 
     name: str
@@ -34,10 +35,10 @@ class Variable(Record):
 
 
 class CallbackView(Record):
-    """Something that is done when the node reaches a state.
+    """A callback that runs when the node reaches a state.
 
     Attributes:
-        source: Path of the node that it is written on.
+        source: Path of the node that defines it.
     """
 
     event: str
@@ -47,22 +48,22 @@ class CallbackView(Record):
 
 
 class NodeDetail(Record):
-    """One node with all that is known of it.
+    """The details of one node.
 
     Attributes:
-        node: How it stands, with all its attempts.
-        title: As written on it.
-        tags: As written on it.
-        parameters: In a fixed order; those that make no sense for its type are left out.
-        env: By name. Secrets are no part of it.
+        node: Its state, with all its attempts.
+        title: Its own title.
+        tags: Its own tags.
+        parameters: In a fixed order; those that do not apply to its type are left out.
+        env: By name. Secrets are not included.
         callbacks: Own ones first, then inherited ones.
-        lazy_target: Path of the node that takes the tree this Exec prints.
-        generated: The tree below it is one that a Lazy printed.
-        awaits_tree: It takes a tree that has not been printed yet.
-        pool: Which Execs it shares containers with: those of the same pool and parameters.
-        logs_until: When its logs are deleted at the earliest, seconds since the epoch; moves on
-            with every activity of the pipeline.
-        modified: Names of what was changed on it after the launch.
+        lazy_target: Path of the node that receives the tree this Exec prints.
+        generated: The tree below it was printed by a Lazy.
+        awaits_tree: It receives a tree that has not been printed yet.
+        pool: Execs with the same pool and parameters share containers.
+        logs_until: Earliest deletion of its logs, in seconds since the epoch; every activity of the
+            pipeline postpones it.
+        modified: Names of the parameters that were changed on it after the launch.
     """
 
     node: NodeView

@@ -1,8 +1,8 @@
-"""A node as it will run: everything inherited is resolved.
+"""A node as it will run, with all inherited values resolved.
 
 Plain slotted dataclasses rather than pydantic models: a tree of 100,000 nodes must resolve in
-seconds and fit in memory (docs/decisions/0002). Parts that many nodes share, such as
-`Placement` and ``env``, are one object for all of them.
+seconds and fit in memory (docs/decisions/0002). Objects that many nodes share, such as `Placement`
+and ``env``, exist only once.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from conducto_core.model.states import NodeType
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What a container must be like for an Exec to run in it.
+    """Requirements of an Exec on its container.
 
     Attributes:
         image: Name of an image of the pipeline.
@@ -35,13 +35,13 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """Something to do when a node reaches a state.
+    """A callback that runs when a node reaches a state.
 
     Attributes:
         event: ``queued running done error killed stateChange``.
         name: Name of the callback, e.g. ``retry``.
         arguments: Its arguments; values are JSON.
-        inherited: It holds for every node below as well.
+        inherited: It also applies to every node below.
     """
 
     event: str
@@ -59,23 +59,23 @@ class NodeSpec:
         type: Its kind.
         children: Names of its children, in order; empty for an Exec.
         command: An Exec's shell script.
-        placement: Where an Exec runs (a group: what its children inherit).
+        placement: An Exec's requirements on its container (for a group: inherited by its children).
         env: ``{name: value}``, merged along the path.
-        max_time: Seconds an Exec may run, always set for an Exec; for a group the bound that was
-            written on it, or None.
-        max_concurrent: Descendant Execs that may run at once, or None.
-        reuse_context: ``new``, ``global`` or None, as written on this node.
-        pool: Key of the pool an Exec belongs to (`conducto_core.semantics.pools`).
+        max_time: Maximum seconds of an Exec, always set for an Exec; for a group its own limit, or
+            None.
+        max_concurrent: Maximum number of Execs below that run at once, or None.
+        reuse_context: The node's own setting: ``new``, ``global`` or None.
+        pool: Key of an Exec's pool (`conducto_core.semantics.pools`).
         skip: Skipped from the start.
-        stop_on_error: A Serial's; True elsewhere and meaningless there.
+        stop_on_error: Of a Serial; True and ignored for other types.
         suppress_errors: A failure counts as done, with a warning.
         snapshot_on_error: After a failure an Exec's container is kept as an image; inherited.
         retry_lost: How often an Exec is run again whose container was lost; inherited.
-        callbacks: Own ones and those inherited.
+        callbacks: Own and inherited ones.
         handed_down: Callbacks that the nodes below inherit.
-        lazy_target: Path of the node that takes the tree this Exec prints, or None.
+        lazy_target: Path of the node that receives the tree this Exec prints, or None.
         awaits_tree: The node is such a target and its tree has not been generated.
-        place: Of a target with a tree: the target as it was written, which takes the next tree.
+        place: For a target with a tree: the target's own definition, which receives the next tree.
     """
 
     path: str
@@ -123,7 +123,7 @@ class Pipeline:
         return self.nodes["/"]
 
     def execs(self) -> Iterator[NodeSpec]:
-        """Every Exec, in definition order."""
+        """All Execs, in definition order."""
         return (node for node in self.nodes.values() if node.type is NodeType.EXEC)
 
 

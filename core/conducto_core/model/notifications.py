@@ -1,4 +1,4 @@
-"""What somebody outside is told about a node, and whether it has reached them."""
+"""Notifications about nodes, with their delivery states."""
 
 from enum import StrEnum
 from typing import Any
@@ -8,7 +8,7 @@ from conducto_core.model.states import State
 
 
 class DeliveryState(StrEnum):
-    """How far a notification is."""
+    """The delivery state of a notification."""
 
     PENDING = "pending"
     SENT = "sent"
@@ -16,25 +16,25 @@ class DeliveryState(StrEnum):
 
 
 class NotificationRecord(Record):
-    """One thing that somebody is told: what a callback asked for when its node got to a state.
+    """A notification that a callback requested when its node reached a state.
 
-    It is written down together with that state, and sent afterwards, as often as it takes. It says
-    what was so then, whatever has happened since.
+    It is stored together with that state, and sent afterwards, with retries. It describes the state
+    at that time, whatever has happened since.
 
     Attributes:
-        number: Counted from 1 in its pipeline, in the order in which it happened.
-        path: The node that got to the state.
+        number: Counted from 1 in its pipeline, in order of time.
+        path: The node that reached the state.
         about: The node that is reported, the root for ``github_pipeline_status``.
         attempt: The node's newest attempt at that time.
         callback: Name of the callback.
         arguments: Its arguments.
-        subject: One line, for those who are told by text.
-        text: All of it, plain text.
-        created: When it happened.
-        delivery: Whether it has been sent; a failed one is not tried again.
-        tries: How often it was tried.
-        error: Why the last try failed.
-        ended: When it was sent or given up.
+        subject: One line, for text messages.
+        text: The whole text, as plain text.
+        created: Time of the event.
+        delivery: Delivery state; a failed notification is not retried.
+        tries: Number of deliveries tried.
+        error: Error of the last delivery.
+        ended: Time when it was sent or given up.
     """
 
     number: int

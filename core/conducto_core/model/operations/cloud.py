@@ -1,4 +1,4 @@
-"""What the cloud's API has over the local one: large bodies, directories of images, who calls."""
+"""Operations that only the cloud's API has: large bodies, directories of images, sessions."""
 
 from pydantic import Field
 
@@ -9,20 +9,20 @@ from conducto_core.model.params import NoParams
 from conducto_core.model.requests import LaunchRequest
 from conducto_core.model.worker import UploadResponse
 
-#: Header with the key under which the body of a request was put; the request's own is empty.
+#: Header with the key of an uploaded body; the body of the request itself is empty.
 BODY_KEY = "Conducto-Body"
-#: Bytes of a body, or of an answer, that go through the API; a Lambda takes 6 MB.
+#: Maximum bytes of a body or response that goes through the API; Lambda accepts 6 MB.
 MAX_DIRECT = 4 << 20
-#: Status of an answer that is not ready, with a `Problem` that says how far it is, and the seconds
-#: after which to ask again.
+#: Status of a response that is not ready, with a `Problem` that describes the progress, and the
+#: seconds to wait before the next request.
 PREPARING = 202
 ASK_AGAIN_SECONDS = 2.0
-#: What a client of the WebSocket offers as subprotocols, and its token behind the second.
+#: The subprotocol that a WebSocket client offers, and the prefix of the second one, with its token.
 SUBPROTOCOL = "conducto.v1"
 TOKEN_SUBPROTOCOL = "conducto.token."  # noqa: S105  a prefix, not a token
-#: Bytes of a directory as it is uploaded, packed: what one PUT to S3 takes.
+#: Maximum bytes of a packed directory: the limit of one PUT to S3.
 MAX_CONTEXT = 5 << 30
-#: Directories of one request.
+#: Maximum number of directories in one request.
 MAX_CONTEXTS = 200
 
 
@@ -33,17 +33,17 @@ class ContextsWanted(Record):
 
 
 class ContextsMissing(Record):
-    """What is not there yet.
+    """The directories that are not uploaded yet.
 
     Attributes:
-        missing: ``{content hash: URL that takes it by PUT}``.
+        missing: ``{content hash: URL for a PUT of it}``.
     """
 
     missing: dict[str, str] = Field(repr=False)
 
 
 class RegistryLogin(Record):
-    """What a docker client logs in to the registry with.
+    """The login of a docker client to the registry.
 
     Attributes:
         registry: Its host.
@@ -57,15 +57,15 @@ class RegistryLogin(Record):
 
 
 class OwnBuild(Record):
-    """An image that is to be built by who launches.
+    """An image that the launching machine has to build.
 
     Attributes:
         image: Its name in the tree.
-        reference: What the registry is to know it by.
-        contexts: Content hashes of the directories that it is made of.
-        recipe_url: Where its recipe is.
-        log_url: Takes what the build prints, by PUT.
-        result_url: Takes the result, by PUT, once the image is in the registry.
+        reference: Its reference in the registry.
+        contexts: Content hashes of its directories.
+        recipe_url: URL of its build plan.
+        log_url: URL for a PUT of the output of the build.
+        result_url: URL for a PUT of the result, once the image is in the registry.
     """
 
     image: str
@@ -77,10 +77,10 @@ class OwnBuild(Record):
 
 
 class OwnBuilds(Record):
-    """What is left to be built before a launch.
+    """The images that are still to be built before a launch.
 
     Attributes:
-        login: None: the engine that builds is the registry.
+        login: None if the building engine is the registry.
     """
 
     builds: tuple[OwnBuild, ...]
@@ -88,12 +88,12 @@ class OwnBuilds(Record):
 
 
 class WhoAmI(Record):
-    """Whose a token is.
+    """The owner of a token.
 
     Attributes:
         plan: Name of the organisation's plan.
-        max_workers: Workers at once that it allows.
-        max_cpu: vCPUs of one worker that it allows.
+        max_workers: Maximum number of workers of the plan.
+        max_cpu: Maximum vCPUs of one worker of the plan.
     """
 
     org: str
@@ -106,10 +106,10 @@ class WhoAmI(Record):
 
 
 class SessionToken(Record):
-    """What a browser's session is known by, and whose it is.
+    """The token of a browser's session, and its user.
 
     Attributes:
-        seconds: For which it is good at most.
+        seconds: Maximum lifetime.
     """
 
     token: str = Field(repr=False)
@@ -119,10 +119,10 @@ class SessionToken(Record):
 
 
 class SessionEnd(Record):
-    """What became of a session.
+    """The result of ending a session.
 
     Attributes:
-        ended: False where the caller came with a token of their own.
+        ended: False if the caller used a token of their own.
     """
 
     ended: bool
@@ -137,7 +137,7 @@ CONTEXTS = Operation[NoParams, ContextsWanted, ContextsMissing](
 OWN_BUILDS = Operation[NoParams, LaunchRequest, OwnBuilds](
     "own_builds", "POST", "/builds", NoParams, LaunchRequest, OwnBuilds, MAX_LAUNCH_BODY, kept=False
 )
-#: Of a browser: its code becomes the token of a session.
+#: For browsers: exchanges a code for the token of a session.
 START_SESSION = Operation[NoParams, None, SessionToken](
     "start_session", "POST", "/sessions", NoParams, None, SessionToken, kept=False
 )

@@ -1,7 +1,7 @@
-"""The calls of the API: where each one lives, what it takes and what it answers.
+"""The operations of the API: the path, parameters, body and response of each.
 
-The client and the service both read this table, so that neither repeats a path, a parameter or
-a limit of the other. What the calls take is in `conducto_core.model.params`.
+The client and the service both read this table, so neither repeats a path, a parameter or a limit.
+`conducto_core.model.params` has the parameters.
 """
 
 from dataclasses import dataclass
@@ -52,26 +52,26 @@ from conducto_core.model.usage import Usage, UsageParams
 API_ROOT = "/api/v1"
 MAX_BODY = 1 << 20
 MAX_LAUNCH_BODY = 256 << 20
-#: A megabyte of values, each of its bytes up to six in JSON, and names.
+#: A megabyte of values, each byte up to six in JSON, and names.
 MAX_SECRETS_BODY = 8 << 20
-#: Bytes of a data file that comes in through the API; commands may write larger ones.
+#: Maximum bytes of a data file uploaded through the API; commands may write larger ones.
 MAX_DATA_FILE = 4 << 30
-#: Levels of arrays and objects in a JSON body; pydantic's own limit, which cannot be set.
+#: Maximum levels of arrays and objects in a JSON body; pydantic's own limit, which cannot be set.
 MAX_JSON_DEPTH = 200
-#: Debug shells in pages that may be open at once, with those that a ticket is out for.
+#: Maximum number of debug shells open in pages at once, with those that have an unused ticket.
 MAX_SHELLS = 4
-#: Bytes that may be typed in one frame, and that may wait for the shell to read them.
+#: Maximum bytes of input in one frame, and of input that the shell has not read yet.
 MAX_SHELL_FRAME = 64 << 10
 MAX_SHELL_TYPED = 1 << 20
-#: Bytes of output that a client may be behind before its shell has to wait.
+#: Bytes of output that a client may lag behind before its shell has to wait.
 MAX_SHELL_AHEAD = 256 << 10
-#: Seconds for which a shell may be open, and for which nothing may be typed or printed in it.
+#: Maximum seconds that a shell is open, and that it is idle.
 MAX_SHELL_SECONDS = 8 * 3600.0
 MAX_SHELL_IDLE = 3600.0
-#: What a mutation is known by, and how long a key may be; the same one is carried out once.
+#: Header that identifies a mutation, and its maximum length; each key is executed once.
 IDEMPOTENCY_KEY = "Idempotency-Key"
 MAX_IDEMPOTENCY_KEY = 200
-#: Seconds for which an answer is remembered, and answers that are.
+#: Seconds for which a response is remembered, and the maximum number of remembered responses.
 REMEMBERED_SECONDS = 24 * 3600.0
 REMEMBERED_RESPONSES = 1000
 
@@ -81,23 +81,23 @@ R = TypeVar("R", bound=Record)
 
 
 class Bytes(Record):
-    """Stands for bytes instead of JSON, in an `Operation`."""
+    """Placeholder for bytes instead of JSON in an `Operation`."""
 
 
 @dataclass(frozen=True)
 class Operation(Generic[P, B, R]):
-    """One call.
+    """One operation.
 
     Attributes:
         method: The HTTP method; ``WEBSOCKET`` for a stream of JSON frames.
-        path: Path template below `API_ROOT`; a field of ``params`` stands in braces, the other
+        path: Path template below `API_ROOT`; it has fields of ``params`` in braces, the other
             fields go in the query string.
         body: Model of the JSON body, `Bytes`, or None.
-        response: Model of the JSON answer or of one frame, or `Bytes`.
-        max_body: Bytes a body may have.
-        private: The body holds what no error message may quote and no file may remember.
-        kept: The answer may be remembered under the caller's idempotency key.
-        resumable: A request that was cut off can be carried out again under its key.
+        response: Model of the JSON response or of one frame, or `Bytes`.
+        max_body: Maximum bytes of a body.
+        private: The body is never quoted in error messages or stored in a file.
+        kept: The response may be remembered under the caller's idempotency key.
+        resumable: An interrupted request can be executed again under its key.
     """
 
     name: str
@@ -113,14 +113,14 @@ class Operation(Generic[P, B, R]):
 
     @property
     def safe(self) -> bool:
-        """Whether the call changes nothing."""
+        """Whether the operation changes nothing."""
         return self.method in ("GET", "WEBSOCKET")
 
     @property
     def remembered(self) -> bool:
-        """Whether the call is carried out once for each idempotency key.
+        """Whether the operation is executed once for each idempotency key.
 
-        One that is not comes to the same when it is repeated.
+        Repeating any other operation has no further effect.
         """
         return not self.safe and self.kept and self.body is not Bytes
 
@@ -274,7 +274,7 @@ OPEN_SHELL = Operation[p.PipelineParams, DebugRequest, ShellTicket](
     p.PipelineParams,
     DebugRequest,
     ShellTicket,
-    kept=False,  # a ticket is good once
+    kept=False,  # a ticket can be used once
 )
 SHELL = Operation[ShellParams, None, ShellEnd](
     "shell", "WEBSOCKET", "/shell", ShellParams, None, ShellEnd
@@ -294,7 +294,7 @@ ENTER_REMOTE_SHELL = Operation[RemoteShellParams, None, RemoteShellEntry](
     RemoteShellParams,
     None,
     RemoteShellEntry,
-    kept=False,  # a session is good once
+    kept=False,  # a session can be used once
 )
 END_REMOTE_SHELL = Operation[RemoteShellParams, None, RemoteShellEnd](
     "end_remote_shell",

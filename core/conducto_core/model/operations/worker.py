@@ -1,9 +1,8 @@
-"""The calls of a worker: where each one lives, what it takes and what it answers.
+"""The operations of a worker: the path, body and response of each.
 
 The worker and the app that serves it both read this table. Paths are below
-`conducto_core.model.operations.pipelines.API_ROOT`; every call carries the worker's own token,
-which says which pipeline, which pool and which worker it is about, so that no path has to name
-them.
+`conducto_core.model.operations.pipelines.API_ROOT`. Every request carries the worker's own token,
+which identifies the pipeline, the pool and the worker, so no path has to name them.
 """
 
 from conducto_core.model.operations.pipelines import Operation
@@ -25,10 +24,10 @@ from conducto_core.model.worker import (
     WorkerStart,
 )
 
-#: Bytes of a report's body: a tree above this goes where `UPLOAD` says. API Gateway takes 10 MB
-#: and a Lambda 6 MB, in base64.
+#: Maximum bytes of a report's body: a larger tree is uploaded to the address that `UPLOAD` returns.
+#: API Gateway accepts 10 MB and Lambda 6 MB, in base64.
 MAX_REPORT = 4 << 20
-#: Bytes of a log piece's body: base64 of `MAX_PIECE`, and the fields around it.
+#: Maximum bytes of a log chunk's body: base64 of `MAX_PIECE`, and the other fields.
 MAX_LOG_BODY = 2 * MAX_PIECE + 4096
 
 START = Operation[NoParams, WorkerStart, WorkerInstructions](
@@ -76,5 +75,5 @@ END = Operation[NoParams, WorkerEnd, Nothing](
     "worker_end", "POST", "/worker/end", NoParams, WorkerEnd, Nothing, kept=False
 )
 
-#: Every call, in the order of a worker's life.
+#: All operations, in the order of a worker's life.
 WORKER_CALLS = (START, CLAIM, PULSE, LOG, REPORT, UPLOAD, END)
