@@ -150,7 +150,7 @@ class CloudTransport(HttpTransport):
 
 
 _REFUSED = (
-    "the token is not valid for URL any more: it has expired or was taken back",
+    "the token is not valid for URL any more: it has expired or was revoked",
     "log in again: conducto login --url URL",
 )
 _GATEWAY: Mapping[int, tuple[str, str]] = {

@@ -270,6 +270,6 @@ def test_unauthorised_user_is_shown_the_remedy(person: Person, me: Cloud, tmp_pa
     logged_out = person.conducto("list", "--cloud")
 
     assert (revoked.returncode, logged_out.returncode) == (1, 2)
-    assert "was taken back" in revoked.stderr
+    assert "was revoked" in revoked.stderr
     assert "log in again: conducto login --url" in revoked.stderr
     assert "not logged in to a cloud installation; log in: conducto login" in logged_out.stderr

@@ -13,7 +13,7 @@ PROBLEM_TYPE = "application/problem+json"
 _UNKNOWN = Problem(
     title="not found",
     status=404,
-    detail="there is no such call",
+    detail="there is no such operation",
     remedy="see the reference of the API; a newer client may need a newer installation",
 )
 _LOG_IN = "log in again: conducto login --url URL"
@@ -23,7 +23,7 @@ GATEWAY_PROBLEMS: Mapping[str, Problem] = MappingProxyType(
         "ACCESS_DENIED": Problem(
             title="wrong token",
             status=401,
-            detail="the token is not valid here: it has expired, was taken back, or never was one",
+            detail="the token is not valid here: it expired, was revoked, or never existed",
             remedy=_LOG_IN,
         ),
         "UNAUTHORIZED": Problem(
@@ -36,20 +36,20 @@ GATEWAY_PROBLEMS: Mapping[str, Problem] = MappingProxyType(
         "REQUEST_TOO_LARGE": Problem(
             title="too large",
             status=413,
-            detail="API Gateway takes 10 MB in a request",
-            remedy="put the body where POST /api/v1/uploads says",
+            detail="API Gateway accepts 10 MB in a request",
+            remedy="upload the body to the address that POST /api/v1/uploads returns",
         ),
         "THROTTLED": Problem(
             title="busy",
             status=429,
             detail="too many requests at the same time",
-            remedy="try again in some seconds",
+            remedy="try again in a few seconds",
         ),
         "INTEGRATION_TIMEOUT": Problem(
             title="too slow",
             status=504,
-            detail="the answer took longer than the 29 s that API Gateway waits",
-            remedy="look whether it was done before you try again",
+            detail="the response took longer than the 29 s that API Gateway waits",
+            remedy="check whether the operation was done before you try again",
         ),
     }
 )

@@ -189,8 +189,8 @@ def test_a_large_upload_that_is_being_prepared_is_not_sent_twice(there: Installa
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (401, "has expired or was taken back\nlog in again: conducto login --url"),
-        (403, "has expired or was taken back"),
+        (401, "has expired or was revoked\nlog in again: conducto login --url"),
+        (403, "has expired or was revoked"),
         (429, "too many requests now\ntry again in a minute"),
         (500, "failed to answer\ntry again"),
         (503, "is busy or being deployed"),
