@@ -247,7 +247,7 @@ def user_directory(org: str, user: str) -> str:
 
 
 class Variables:
-    """Environment variables of the functions; infra sets them, `chalicelib.bootstrap` reads them."""
+    """Environment variables of the functions; infra sets, `chalicelib.bootstrap` reads them."""
 
     STAGE = "CONDUCTO_STAGE"
     TABLE = "CONDUCTO_TABLE"

@@ -52,7 +52,7 @@ def timeout_text(limit: float | None, counts: Counts | None) -> str:
 
 
 def failure_text(node: NodeView) -> str:
-    """Return the label of a failure: for an Exec by its newest attempt, for a group by its limit."""
+    """Return the label of a failure: an Exec's newest attempt, or a group's time limit."""
     if node.counts is not None:
         return timeout_text(node.max_time, node.counts)
     if node.stopped_by is not None:

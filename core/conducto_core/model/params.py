@@ -1,6 +1,6 @@
-"""What the calls of the API take in their path and query.
+"""The path and query parameters of the API's operations.
 
-Node paths travel in the query string, because a node's name may hold anything but "/".
+Node paths are in the query string, because a node's name may contain any character but "/".
 """
 
 from typing import Annotated, Literal
@@ -10,34 +10,34 @@ from pydantic import Field
 from conducto_core.model.base import Record
 from conducto_core.model.states import State
 
-#: Most pipelines in a `PipelineList`.
+#: Maximum number of pipelines in a `PipelineList`.
 MAX_PIPELINES_PAGE = 1000
-#: Most runs in a `RunHistory`, and how many of the newest pipelines are looked at for them.
+#: Maximum number of runs in a `RunHistory`, and of the newest pipelines searched for them.
 MAX_HISTORY = 30
 MAX_HISTORY_SCAN = 2000
-#: Most nodes in a `TreePage`; a search answers fewer where it has looked at `MAX_TREE_SCAN`.
+#: Maximum number of nodes in a `TreePage`; a search returns fewer after `MAX_TREE_SCAN` nodes.
 MAX_TREE_PAGE = 10_000
 MAX_TREE_SCAN = 50_000
-#: Most nodes in a `TreePage` with tails.
+#: Maximum number of nodes in a `TreePage` with tails.
 MAX_TAILS = 100
-#: Most Execs in a `NodeStates`.
+#: Maximum number of Execs in a `NodeStates`.
 MAX_STATES = 20_000
-#: Most bytes in a `LogChunk`, `LogLines` or `ImageLog`.
+#: Maximum bytes of a `LogChunk`, `LogLines` or `ImageLog`.
 MAX_LOG_CHUNK = 4 << 20
 MAX_LOG_LINES = 10_000
-#: Most matches in a `LogMatches`, bytes one search looks at, and characters of a pattern.
+#: Maximum matches in a `LogMatches`, bytes searched at once, and characters of a pattern.
 MAX_LOG_MATCHES = 1000
 MAX_LOG_SCAN = 64 << 20
 MAX_PATTERN = 1000
-#: Seconds that a call which waits for news may wait.
+#: Maximum seconds that a request may wait for changes.
 MAX_WAIT = 30.0
-#: Most entries in a `DataList`, and bytes of a data file's name.
+#: Maximum entries in a `DataList`, and bytes of a data file's name.
 MAX_DATA_PAGE = 1000
 MAX_DATA_NAME = 4096
-#: Most entries that are looked at for a `ChangedData`, and how far down.
+#: Maximum entries that are checked for a `ChangedData`, and levels of directories.
 MAX_DATA_SCAN = 100_000
 MAX_DATA_DEPTH = 50
-#: Characters of a text to search for.
+#: Maximum characters of a search text.
 MAX_TEXT = 1000
 
 PipelineId = Annotated[str, Field(min_length=1, max_length=64)]
@@ -50,21 +50,21 @@ Text = Annotated[str, Field(max_length=MAX_TEXT)]
 
 
 class NoParams(Record):
-    """Nothing to say."""
+    """No parameters."""
 
 
 class ListParams(Record):
-    """Which pipelines.
+    """A query for pipelines.
 
     Attributes:
-        state: Only those whose root is in this state.
-        tag: Only those that have this tag.
-        owner: Only those of this owner.
-        text: Only those whose id, title, tags or program hold this text, in any case.
-        lifecycle: ``listed`` leaves archived ones out, ``archived`` is only these.
+        state: Only pipelines whose root is in this state.
+        tag: Only pipelines with this tag.
+        owner: Only pipelines of this owner.
+        text: Only pipelines whose id, title, tags or program contain this text, ignoring case.
+        lifecycle: ``listed`` leaves archived pipelines out, ``archived`` selects only these.
         after: Id of the pipeline to continue after, from `PipelineList.next`.
-        limit: Most pipelines to answer.
-        history: Tell how the newest runs of each of them ended as well.
+        limit: Maximum number of pipelines to return.
+        history: Also return the results of the newest runs of each pipeline.
     """
 
     state: State | None = None
@@ -78,31 +78,31 @@ class ListParams(Record):
 
 
 class PipelineParams(Record):
-    """Which pipeline."""
+    """The id of a pipeline."""
 
     id: PipelineId
 
 
 class TreeParams(Record):
-    """Which part of a tree.
+    """A query for a part of a tree.
 
     With ``state``, ``failed`` or ``text`` it is a search: ``next`` may be set although fewer nodes
-    than ``limit``, or none, are answered.
+    than ``limit``, or none, are returned.
 
     Attributes:
         root: Path of the subtree's root.
         after: Path to continue after: `TreePage.next`, or any node of the subtree.
-        limit: Most nodes to answer.
-        depth: Levels below the root; 1 is the root and its children. None is all of them.
-        state: Only Execs in this state; with ``failed``, groups as well. Skipped ones count by
-            their state, too.
+        limit: Maximum number of nodes to return.
+        depth: Levels below the root; 1 is the root and its children. None is all levels.
+        state: Only Execs in this state; with ``failed``, groups as well. Skipped nodes also count
+            by their state.
         failed: Only nodes that failed by themselves and are not skipped: Execs, and groups whose
             ``max_time`` ran out in place of the Execs that this ended.
-        text: Only nodes whose path or command holds this text, in any case. Where it has a ``*``,
-            that stands for anything but "/" in a path: ``tests/*/login``.
-        attempts: Which attempts of each node to answer.
-        tails: Tell the end of what each failed Exec printed, by the newest attempt that is
-            answered; then a page has `MAX_TAILS` nodes at most.
+        text: Only nodes whose path or command contains this text, ignoring case. A ``*`` matches
+            any characters but "/" in a path: ``tests/*/login``.
+        attempts: The attempts of each node to return.
+        tails: Also return the end of the output of each failed Exec's newest attempt; a page then
+            has at most `MAX_TAILS` nodes.
     """
 
     id: PipelineId
@@ -118,15 +118,15 @@ class TreeParams(Record):
 
     @property
     def most(self) -> int:
-        """How many nodes a page may have."""
+        """Maximum number of nodes in a page."""
         return min(self.limit, MAX_TAILS) if self.tails else self.limit
 
 
 class StatesParams(Record):
-    """Which subtree.
+    """A query for the states of a subtree.
 
     Attributes:
-        names: Tell the names too; they change only where a Lazy has printed its tree.
+        names: Also return the names; they change only when a Lazy has printed its tree.
     """
 
     id: PipelineId
@@ -135,14 +135,14 @@ class StatesParams(Record):
 
 
 class NodeParams(Record):
-    """Which node."""
+    """The path of a node."""
 
     id: PipelineId
     path: str
 
 
 class LogFileParams(Record):
-    """Which output.
+    """The output stream of an attempt.
 
     Attributes:
         attempt: Counted from 1; None is the newest.
@@ -155,13 +155,13 @@ class LogFileParams(Record):
 
 
 class LogParams(LogFileParams):
-    """Which piece of which output.
+    """A part of an output stream.
 
     Attributes:
-        offset: Bytes from the start; a negative one counts from the end.
-        limit: Most bytes to answer.
-        wait: Seconds to wait until there is something at ``offset`` or nothing more will come;
-            to follow an output, ask again from the end of what came.
+        offset: Bytes from the start; a negative number counts from the end.
+        limit: Maximum bytes to return.
+        wait: Seconds to wait until there is output at ``offset`` or the stream is complete; to
+            follow a stream, continue at the end of the last response.
     """
 
     offset: ByteOffset = 0
@@ -170,12 +170,12 @@ class LogParams(LogFileParams):
 
 
 class LogLinesParams(LogFileParams):
-    """Which lines of which output.
+    """Lines of an output stream.
 
     Attributes:
-        first: Number of the first line, counted from 0; a negative one counts from the end.
-        count: Most lines to answer.
-        limit: Most bytes to answer.
+        first: Number of the first line, counted from 0; a negative number counts from the end.
+        count: Maximum number of lines to return.
+        limit: Maximum bytes to return.
     """
 
     first: int = Field(default=0, ge=-(2**53), le=2**53)
@@ -184,14 +184,14 @@ class LogLinesParams(LogFileParams):
 
 
 class LogSearchParams(LogFileParams):
-    """What to look for in which output.
+    """A search in an output stream.
 
     Attributes:
-        text: What a line must hold.
-        regex: ``text`` is a regular expression of Python's, matched within one line.
-        ignore_case: Letters of either case match.
-        offset: Byte to look from, the start of a line: 0 or `LogMatches.next`.
-        limit: Most matches to answer.
+        text: Text that a line must contain.
+        regex: ``text`` is a Python regular expression, matched within one line.
+        ignore_case: Ignore case.
+        offset: Byte to start at, the start of a line: 0 or `LogMatches.next`.
+        limit: Maximum number of matches to return.
     """
 
     text: str = Field(min_length=1, max_length=MAX_PATTERN)
@@ -202,14 +202,14 @@ class LogSearchParams(LogFileParams):
 
 
 class ImageParams(Record):
-    """Which image of a pipeline, by its name."""
+    """The name of an image of a pipeline."""
 
     id: PipelineId
     image: str
 
 
 class ImageLogParams(ImageParams):
-    """Which piece of the log of an image's build; like `LogParams`."""
+    """A part of the log of an image's build; like `LogParams`."""
 
     offset: ByteOffset = 0
     limit: int = Field(default=MAX_LOG_CHUNK, ge=1, le=MAX_LOG_CHUNK)
@@ -217,24 +217,24 @@ class ImageLogParams(ImageParams):
 
 
 class UserDataParams(Record):
-    """Which directory of the user's data, or which file there."""
+    """A directory or file of the user's data."""
 
     name: str = Field(default="", max_length=MAX_DATA_NAME)
 
 
 class DataParams(UserDataParams):
-    """Which directory of a pipeline's data, or which file there."""
+    """A directory or file of a pipeline's data."""
 
     id: PipelineId
 
 
 class ListUserDataParams(UserDataParams):
-    """Which part of a directory of the user's data.
+    """A query for entries of a directory of the user's data.
 
     Attributes:
-        name: Path of the directory below the data; empty is all of it.
+        name: Path of the directory below the data; empty is the data itself.
         after: Name of the entry to continue after, from `DataList.next`.
-        limit: Most entries to answer.
+        limit: Maximum number of entries to return.
     """
 
     after: str | None = Field(default=None, max_length=MAX_DATA_NAME)
@@ -242,13 +242,13 @@ class ListUserDataParams(UserDataParams):
 
 
 class ListDataParams(ListUserDataParams):
-    """Which part of a directory of a pipeline's data."""
+    """A query for entries of a directory of a pipeline's data."""
 
     id: PipelineId
 
 
 class ChangedDataParams(Record):
-    """Which time of a pipeline's data, in seconds since the epoch; without an end, until now."""
+    """A time range in seconds since the epoch; without an end, until now."""
 
     id: PipelineId
     since: Moment
@@ -257,17 +257,17 @@ class ChangedDataParams(Record):
 
 
 class EventParams(Record):
-    """Where to go on from: the number of the last change that the reader has."""
+    """The position to continue from: the number of the last change that the reader has."""
 
     id: PipelineId
     cursor: int = Field(default=0, ge=0, le=2**62)
 
 
 class StopParams(Record):
-    """How to stop the agent.
+    """Options for stopping the agent.
 
     Attributes:
-        if_idle: Refuse when a pipeline runs, or will start by itself.
+        if_idle: Reject the request if a pipeline runs, or will start by itself.
     """
 
     if_idle: bool = False

@@ -1,4 +1,4 @@
-"""What is kept of a pipeline, and what the API answers.
+"""The stored records of pipelines, which API responses contain.
 
 Times are seconds since the epoch (float, UTC).
 """
@@ -11,7 +11,7 @@ from conducto_core.model.states import Cause, NodeType, State, StopReason
 
 
 class Lifecycle(StrEnum):
-    """Whether a pipeline is looked after."""
+    """The lifecycle states of a pipeline."""
 
     ACTIVE = "active"
     SLEEPING = "sleeping"
@@ -19,7 +19,7 @@ class Lifecycle(StrEnum):
 
 
 class ImageState(StrEnum):
-    """How far an image is."""
+    """The states of an image."""
 
     PENDING = "pending"
     QUEUED = "queued"
@@ -34,10 +34,10 @@ class ImageState(StrEnum):
 
 
 class ImageRecord(Record):
-    """One image of a pipeline and how its build stands.
+    """One image of a pipeline, with the state of its build.
 
     Attributes:
-        reference: What the engine knows it by, once built.
+        reference: The engine's reference of the image, once it is built.
         error: Last lines of a failed build.
     """
 
@@ -50,7 +50,7 @@ class ImageRecord(Record):
 
 
 class Counts(Record):
-    """Execs of a subtree by state; ``skipped`` ones are counted apart as well."""
+    """Execs of a subtree by state; ``skipped`` ones are also counted separately."""
 
     pending: int = 0
     queued: int = 0
@@ -62,28 +62,28 @@ class Counts(Record):
 
     @property
     def total(self) -> int:
-        """How many Execs there are."""
+        """Number of all Execs."""
         return self.pending + self.queued + self.running + self.done + self.error + self.killed
 
 
 class Period(NamedTuple):
-    """From when to when something ran, in seconds since the epoch; None where that is not known."""
+    """Start and end of a run, in seconds since the epoch; None if unknown."""
 
     started: float | None = None
     ended: float | None = None
 
 
 class PipelineStatus(Record):
-    """How a pipeline stood when it was last written down.
+    """The last stored status of a pipeline.
 
     Attributes:
         settled: Nothing ran, was queued or would have started by itself.
         seq: Number of its newest change.
-        started: When its first command began, and
-        ended: when nothing ran any more, the last time.
-        active_seconds: For how long it was at work, the time between its runs left out, in the
-            stretches that are over; None in a record of an older version.
-        active_since: When the stretch began that is not over; None while nothing goes on.
+        started: Start of its first command.
+        ended: Last time at which nothing ran any more.
+        active_seconds: Total of the finished active periods, without the time between runs; None in
+            a record of an older version.
+        active_since: Start of the current active period; None if there is none.
     """
 
     state: State = State.PENDING
@@ -97,7 +97,7 @@ class PipelineStatus(Record):
 
 
 class ForeignChange(Record):
-    """A change of what a pipeline's commands do, by somebody other than its owner.
+    """A change of what a pipeline's commands do, by a user other than its owner.
 
     Attributes:
         by: The user who made it.
@@ -114,11 +114,11 @@ class PipelineRecord(Record):
     """A pipeline as listed.
 
     Attributes:
-        armed: "Run" is pressed: what can start, starts.
-        retention: Days it is kept after its last activity; 0 is for ever.
-        program: Host path of the script that made it, if known.
-        problem: Why it was paused by itself, e.g. because the engine is gone.
-        foreign_change: The first change by somebody other than the owner. Since then commands run
+        armed: The pipeline was run and not paused: every Exec that can start is started.
+        retention: Days it is kept after its last activity; 0 means without a limit.
+        program: Host path of the script that launched it, if known.
+        problem: Reason why it was paused automatically, e.g. because the engine is unavailable.
+        foreign_change: The first change by a user other than the owner. Since then commands run
             without the owner's user secrets (`conducto_core.semantics.user_secrets`).
     """
 
@@ -144,17 +144,18 @@ class PipelineRecord(Record):
 
 
 class NodeState(Record):
-    """How a node stands.
+    """The state of a node.
 
     Attributes:
         warning: Done although a failure below it was suppressed.
-        attempt: Number of the newest attempt; 0 when there was none.
-        tries: Attempts since the node was made or last reset by hand.
-        lost: Tries made again by ``retry_lost``, since then.
-        lost_starts: Tries made again because the container was lost before the command started.
+        attempt: Number of the newest attempt; 0 if there is none.
+        tries: Attempts since the node was created or last reset by a user.
+        lost: Attempts repeated because of ``retry_lost``, since then.
+        lost_starts: Attempts repeated because the container was lost before the command started.
         expired: Its own ``max_time`` ran out; not that of a group above it.
-        mem: Memory in GB that a retry asked for, over the definition's.
-        order: Why a running Exec is being stopped, while it is; who takes over ends it so.
+        mem: Memory in GB that a retry requested, instead of the definition's.
+        order: Reason for which a running Exec is being stopped; a restarted agent completes the
+            stop.
     """
 
     path: str
@@ -172,22 +173,22 @@ class NodeState(Record):
 
 
 class AttemptRecord(Record):
-    """One try of an Exec, counted from 1.
+    """One attempt of an Exec, counted from 1.
 
     Attributes:
         command: The script as it ran.
-        env: The environment as it ran, values of secrets left out.
-        image: What the engine knows the image by.
+        env: The environment as it ran, without values of secrets.
+        image: The engine's reference of the image.
         container: Name of the container it ran in.
-        position: How many commands that container had run before; 0 is a fresh one.
-        image_ready: When the image was there that it waited for; None where it did not wait for
-            one, or where that is not known.
-        admitted: When its turn came: nothing but its container was missing. None before that, and
-            where it is not known.
-        message: A sentence on a failure, e.g. the last lines of an image build.
-        peak_memory: Bytes, where the engine knows.
-        snapshot: What the engine knows the image by that holds the container's files as they were
-            after a failure; None where none is kept.
+        position: Number of commands that the container had run before; 0 is a fresh one.
+        image_ready: Time when the image that it waited for became available; None if it did not
+            wait for one, or if unknown.
+        admitted: Time when the queue admitted it, so that only its container was missing; None
+            before that, or if unknown.
+        message: A sentence about a failure, e.g. the last lines of an image build.
+        peak_memory: Bytes, if the engine reports them.
+        snapshot: The engine's reference of an image with the container's files after a failure;
+            None if there is none.
     """
 
     path: str
@@ -213,11 +214,11 @@ class AttemptRecord(Record):
 
 
 class NodeChange(Record):
-    """One transition, as published.
+    """One state transition, as published.
 
     Attributes:
         seq: Number of the change in its pipeline, counted from 1 without gaps.
-        time: When it happened.
+        time: Time of the change.
         exit_code: The newest attempt's, once it has ended.
     """
 

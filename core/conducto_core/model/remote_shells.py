@@ -1,8 +1,8 @@
-"""Debug shells on workers of the cloud: how one is asked for, entered and ended.
+"""Debug shells on workers of the cloud: the operations to open, enter and end one.
 
-A shell has a worker of its own, which no pipeline's journal knows. It takes a minute to start, so
-`conducto_core.model.operations.pipelines.ENTER_REMOTE_SHELL` is asked again until it answers a
-session, which a client opens with AWS's own program (`ShellSession`).
+A shell has a worker of its own, which is in no pipeline's journal. It takes a minute to start, so a
+client repeats `conducto_core.model.operations.pipelines.ENTER_REMOTE_SHELL` until it returns a
+session, which the client opens with AWS's own program (`ShellSession`).
 """
 
 from typing import Literal
@@ -13,19 +13,19 @@ from conducto_core.model.base import Record
 from conducto_core.model.params import PipelineId
 from conducto_core.model.secrets import Hidden
 
-#: Seconds that a shell stays: unless asked otherwise, at least, and at most.
+#: Lifetime of a shell in seconds: the default, the minimum and the maximum.
 DEFAULT_SECONDS = 3600
 FEWEST_SECONDS = 60
 MAX_SECONDS = 8 * 3600
 
 
 class RemoteShellRequest(Record):
-    """A shell like the container of an attempt.
+    """A request for a shell that reproduces the container of an attempt.
 
     Attributes:
         path: An Exec.
-        attempt: Counted from 1; None is the newest, or the definition where there is none.
-        seconds: After which the shell is ended, whatever happens in it.
+        attempt: Counted from 1; None is the newest, or the definition if there is none.
+        seconds: Time after which the shell is ended in any case.
     """
 
     path: str
@@ -34,14 +34,14 @@ class RemoteShellRequest(Record):
 
 
 class RemoteShell(Record):
-    """A shell that starts.
+    """A shell that is starting.
 
     Attributes:
-        id: Its name, good within its pipeline.
-        attempt: The attempt that it is like; None for a node that never ran.
-        image: What its worker knows the image by.
-        until: When it ends at the latest, in seconds since the epoch.
-        notes: Sentences that a person should read first.
+        id: Its name, unique in its pipeline.
+        attempt: The attempt that it reproduces; None for a node that never ran.
+        image: Its worker's reference of the image.
+        until: Latest end, in seconds since the epoch.
+        notes: Sentences that the user should read first.
     """
 
     id: str
@@ -54,22 +54,22 @@ class RemoteShell(Record):
 
 
 class RemoteShellParams(Record):
-    """Which shell."""
+    """The id of a shell."""
 
     id: PipelineId
     shell: str = Field(min_length=1, max_length=64)
 
 
 class ShellSession(Record):
-    """What AWS's ``session-manager-plugin`` needs to open a terminal, once.
+    """The parameters of AWS's ``session-manager-plugin`` for one terminal session.
 
     Attributes:
         session_id: AWS's name of the session.
-        stream_url: Where it listens.
-        token: The key to it.
+        stream_url: URL of the session.
+        token: Token of the session.
         target: Task and container, as the plugin names them.
         region: AWS region.
-        endpoint: Of the service that made the session.
+        endpoint: Endpoint of the service that created the session.
     """
 
     session_id: str
@@ -81,12 +81,12 @@ class ShellSession(Record):
 
 
 class RemoteShellEntry(Record):
-    """Whether a shell can be entered.
+    """The response to a request to enter a shell.
 
     Attributes:
-        state: ``starting``: ask again in some seconds.
-        message: What it does meanwhile, for a person.
-        session: The way in, once it is ``ready``.
+        state: ``starting``: repeat the request in a few seconds.
+        message: The current step, for display.
+        session: The session to open, once the state is ``ready``.
     """
 
     state: Literal["starting", "ready"]
@@ -95,6 +95,6 @@ class RemoteShellEntry(Record):
 
 
 class RemoteShellEnd(Record):
-    """A shell is over, or was already."""
+    """The shell has ended, now or earlier."""
 
     id: str

@@ -1,4 +1,4 @@
-"""Requests and answers of the API."""
+"""Requests and responses of the API."""
 
 import re
 from enum import StrEnum
@@ -24,12 +24,12 @@ class LaunchRequest(Record):
     """A tree to run.
 
     Attributes:
-        tree: The launch form of the author API (`conducto.tree.launch_form`): JSON with
-            ``nodes``, ``edges`` and ``images``.
-        run: Arm it at once.
-        run_at: Arm it at this time (seconds since the epoch).
+        tree: The launch form of the author API (`conducto.tree.launch_form`): JSON with ``nodes``,
+            ``edges`` and ``images``.
+        run: Run it at once.
+        run_at: Run it at this time (seconds since the epoch).
         program: Host path of the script.
-        sources: ``{image name: what was read of its files}``; only the cloud needs it.
+        sources: ``{image name: files of the image}``; only the cloud needs it.
     """
 
     tree: dict[str, Any]
@@ -47,14 +47,14 @@ class LaunchRequest(Record):
 
 
 class Workers(Record):
-    """What carries a pipeline's commands now: its containers, or workers in the cloud.
+    """The containers of a pipeline, or its workers in the cloud.
 
     Attributes:
         busy: Those that run a command, or are about to.
         idle: Those that wait for the next one.
-        starting: Those that are not up yet.
-        cpu_used: CPUs of the machine that commands of all its pipelines hold; None in the cloud.
-        cpu: CPUs that the machine has for them; None in the cloud.
+        starting: Those that are not running yet.
+        cpu_used: CPUs of the machine that commands of all its pipelines use; None in the cloud.
+        cpu: CPUs of the machine that are available to them; None in the cloud.
     """
 
     busy: int = 0
@@ -69,10 +69,10 @@ class PipelineSummary(Record):
 
     Attributes:
         settled: Nothing runs, is queued or will start by itself.
-        active_seconds: For how long it was at work, the time between its runs left out, in the
-            stretches that are over; None where that is not known.
-        active_since: When the stretch began that is not over; None while nothing goes on.
-        workers: None of a pipeline that is not under way.
+        active_seconds: Total of the finished active periods, without the time between runs; None if
+            unknown.
+        active_since: Start of the current active period; None if there is none.
+        workers: None for a pipeline that is not in progress.
     """
 
     pipeline: PipelineRecord
@@ -89,24 +89,23 @@ class PipelineSummary(Record):
 
 
 class NodeView(Record):
-    """A node for a reader: what it is, how it stands, and its attempts.
+    """A node for display: its definition, its state, and its attempts.
 
     Attributes:
-        children: How many it has directly below it.
-        reuse: How it shares containers, where that is not the default: ``context`` of a group
-            whose Execs run in one container of its own, one after the other, and of each of them;
-            ``fresh`` of an Exec with a new container for each attempt.
+        children: Number of its children.
+        reuse: Its use of containers, if not the default: ``context`` for a group whose Execs run in
+            one container of its own, one after another, and for each of them; ``fresh`` for an Exec
+            with a new container for each attempt.
         stopped_by: Path of the group above whose ``max_time`` ended the newest attempt of an Exec.
-        waits_for: Why a pending or queued node does not run, as a sentence.
-        wait_kind: What a queued Exec waits for.
-        started: When the first of the newest attempts below a group started, in seconds since the
-            epoch. None for an Exec, for a group that is pending, and where attempts were not asked
-            for.
-        ended: When the last of them ended; None while the group runs.
-        attempts: All of them, or those that were asked for.
-        notifications: What its callbacks told others, and whether it has reached them.
-        tail: The end of what the newest attempt of a failed Exec printed: on stderr, or on stdout
-            where there is nothing on stderr. None where that is not asked for.
+        waits_for: Reason why a pending or queued node does not run, as a sentence.
+        wait_kind: Kind of the wait of a queued Exec.
+        started: Start of the first of the newest attempts below a group, in seconds since the
+            epoch. None for an Exec, for a pending group, and if attempts were not requested.
+        ended: End of the last of them; None while the group runs.
+        attempts: All of them, or those that were requested.
+        notifications: Notifications of its callbacks, with their delivery states.
+        tail: The end of the output of the newest attempt of a failed Exec: of stderr, or of stdout
+            if stderr is empty. None if not requested.
     """
 
     path: str
@@ -150,13 +149,13 @@ class TreePage(Record):
 
 
 class NodeStates(Record):
-    """How each Exec of a subtree stands, in definition order.
+    """The state of each Exec of a subtree, in definition order.
 
     Attributes:
         seq: The pipeline's newest change included here.
         states: A letter for each: P, Q, R, D, E and K for pending, queued, running, done, error and
-            killed, S for one that is skipped, by itself or with a group above it.
-        names: Their paths below the root of the subtree, where they were asked for.
+            killed, S for an Exec that is skipped, itself or with a group above it.
+        names: Their paths below the root of the subtree, if requested.
         complete: There are no more of them.
     """
 
@@ -167,13 +166,13 @@ class NodeStates(Record):
 
 
 class LogChunk(Record):
-    """A piece of one output stream.
+    """A part of an output stream.
 
     Attributes:
         data: Base64 of the raw bytes.
         offset: Position of the first byte.
-        size: Bytes the stream has so far.
-        complete: The attempt has ended; no more will come.
+        size: Bytes of the stream so far.
+        complete: The attempt has ended; no more output will come.
     """
 
     data: str
@@ -183,10 +182,11 @@ class LogChunk(Record):
 
 
 class Action(StrEnum):
-    """What a person can order.
+    """The actions that a user can request.
 
-    ``rebuild`` builds the images of the nodes anew and resets the nodes. ``sleep`` ends what runs
-    and lets go of containers; ``wake`` takes it back. ``archive`` takes a pipeline off the list.
+    ``rebuild`` builds the images of the nodes again and resets the nodes. ``sleep`` stops the
+    running commands and removes containers; ``wake`` reverts it. ``archive`` removes a pipeline
+    from the list.
     """
 
     RUN = "run"
@@ -202,7 +202,7 @@ class Action(StrEnum):
     ARCHIVE = "archive"
 
 
-#: Orders to the pipeline as a whole.
+#: Actions on the pipeline as a whole.
 WHOLE = frozenset({Action.RUN, Action.PAUSE, Action.SLEEP, Action.WAKE, Action.ARCHIVE})
 
 
@@ -212,11 +212,10 @@ _NUMBER = re.compile(r"\d+(\.\d+)?", re.ASCII)
 class Changes(Record):
     """New values of node parameters; only fields that are given change anything.
 
-    None takes away what is written on the node, so that the inherited value or the default
-    holds again.
+    None removes the node's own value, so that the inherited value or the default applies again.
 
     Attributes:
-        env: ``{name: value}``; a None value removes the variable, also an inherited one.
+        env: ``{name: value}``; a None value removes the variable, even an inherited one.
         image: Name of an image of the pipeline.
         max_time: Seconds, or a text such as ``1h30m``.
     """
@@ -240,20 +239,21 @@ class Changes(Record):
     @field_validator("max_time", mode="before")
     @classmethod
     def _typed(cls, value: object) -> object:
-        # Forms and options carry text only; there 90 means what it means in a script.
+        # Forms and options contain text only; there, 90 has the same meaning as in a script.
         return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
 
 
 class ControlRequest(Record):
-    """An order.
+    """A request for an action.
 
     Attributes:
-        paths: Nodes, each with its subtree; orders to the whole pipeline (`WHOLE`) have none.
-        failed: Not the nodes themselves, but every Exec of their subtrees that failed or was
-            killed and is not skipped; without paths, of the whole tree. There may be none.
+        paths: Nodes, each with its subtree; empty for actions on the whole pipeline (`WHOLE`).
+        failed: Apply the action not to the nodes themselves, but to every Exec of their subtrees
+            that failed or was killed and is not skipped; without paths, of the whole tree. There
+            may be none.
         changes: For ``modify``.
-        preview: Only say what would happen.
-        sources: For ``rebuild`` in the cloud: what was read anew of the images' files.
+        preview: Only return the effect of the action.
+        sources: For ``rebuild`` in the cloud: the files of the images, read again.
     """
 
     action: Action
@@ -265,14 +265,14 @@ class ControlRequest(Record):
 
 
 class ControlResult(Record):
-    """What an order touches.
+    """The effect of an action.
 
     Attributes:
-        affected: How many Execs it changes.
+        affected: Number of Execs that it changes.
         paths: The first of them, at most `MAX_NAMED`.
-        stopped: How many of them run now and are ended by it.
-        notes: Sentences that a person should read, e.g. on a container whose state is gone.
-        preview: It was only asked for; nothing was done.
+        stopped: Number of running Execs that it stops.
+        notes: Sentences that the user should read, e.g. about a container whose state is lost.
+        preview: It was a preview; nothing was changed.
     """
 
     affected: int = 0
@@ -282,7 +282,7 @@ class ControlResult(Record):
     preview: bool = False
 
 
-#: Paths that a `ControlResult` names.
+#: Maximum number of paths in a `ControlResult`.
 MAX_NAMED = 100
 
 
@@ -292,8 +292,8 @@ class EventBatch(Record):
     Attributes:
         changes: State transitions after the cursor, of Execs and groups.
         counts: ``{group path: counts}`` of every group below which something changed, as of the
-            last change; a group whose children are not listed in full needs no arithmetic.
-        images: Images whose build moved since the last batch.
+            last change, so that clients need not count.
+        images: Images whose build state changed since the last batch.
         pipeline: The pipeline's summary as of the last change.
     """
 
@@ -307,14 +307,14 @@ class AgentStatus(Record):
     """The agent process.
 
     Attributes:
-        url: Where it listens.
-        engine: The engine in use, e.g. ``docker 26.1``; None before one was needed.
-        memory: Bytes resident.
-        disk_free: Bytes that are free where pipelines are kept; None in the cloud.
-        disk_total: Bytes of that disk.
-        socket: Of the cloud: URL of the WebSocket that tells of changes.
-        shell: Pages may open debug shells here.
-        warnings: What containers lack on this machine's engine, such as limits that it ignores.
+        url: Its address.
+        engine: The engine in use, e.g. ``docker 26.1``; None before it was needed.
+        memory: Resident bytes.
+        disk_free: Free bytes of the disk with the pipelines; None in the cloud.
+        disk_total: Total bytes of that disk.
+        socket: In the cloud: URL of the WebSocket for events.
+        shell: Pages may open debug shells.
+        warnings: Features that the engine on this machine lacks, such as limits that it ignores.
     """
 
     pid: int
@@ -334,10 +334,10 @@ class AgentStatus(Record):
 
 
 class Problem(Record):
-    """An error answer (RFC 9457), as ``application/problem+json``.
+    """An error response (RFC 9457), as ``application/problem+json``.
 
     Attributes:
-        path: The node it is about, if one.
+        path: The node that it concerns, if any.
         remedy: What to do.
     """
 

@@ -1,4 +1,4 @@
-"""What a command used while it ran."""
+"""The resource usage of a command."""
 
 from pydantic import Field
 
@@ -7,7 +7,7 @@ from conducto_core.model.params import AttemptNumber, PipelineId
 
 
 class ResourcesParams(Record):
-    """Which attempt.
+    """The attempt of a query for resource usage.
 
     Attributes:
         attempt: Counted from 1; None is the newest.
@@ -19,15 +19,15 @@ class ResourcesParams(Record):
 
 
 class Resources(Record):
-    """What one attempt used, in points of equal length; none where nothing is known.
+    """The resource usage of one attempt, in points of equal length; empty if unknown.
 
     Attributes:
         interval: Seconds of one point. It doubles whenever there would be too many points.
-        cpu: Of each point, how many CPUs it used on average.
-        memory: Of each point, the most bytes that were seen in use.
+        cpu: Average number of CPUs used, for each point.
+        memory: Maximum bytes in use, for each point.
         cpu_limit: CPUs its container may use.
         mem_limit: Bytes its container may use.
-        since: When the first point begins, in seconds since the epoch.
+        since: Start of the first point, in seconds since the epoch.
     """
 
     interval: float = Field(default=0.0, ge=0)

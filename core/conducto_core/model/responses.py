@@ -1,4 +1,4 @@
-"""Answers of the API that are not about one pipeline or node as a whole: lists, logs, files."""
+"""Responses of the API besides whole pipelines and nodes: lists, logs, files."""
 
 from typing import Literal
 
@@ -11,13 +11,13 @@ from conducto_core.model.states import State
 
 
 class PipelineRun(Record):
-    """One pipeline among the runs of the same; times are seconds since the epoch.
+    """One run of a pipeline in a history; times are seconds since the epoch.
 
     Attributes:
         settled: Nothing runs, is queued or will start by itself.
-        execs: How many Execs it has.
-        active_seconds: As of `PipelineSummary`.
-        active_since: As of `PipelineSummary`.
+        execs: Number of its Execs.
+        active_seconds: See `PipelineSummary`.
+        active_since: See `PipelineSummary`.
     """
 
     id: str
@@ -31,14 +31,14 @@ class PipelineRun(Record):
 
 
 class RunHistory(Record):
-    """The newest runs of what is the same pipeline: it has this title and this program.
+    """The newest runs of pipelines with the same title and program.
 
     Attributes:
-        runs: At most `MAX_HISTORY`, the newest first, archived ones as well. Those that are not
+        runs: At most `MAX_HISTORY`, the newest first, including archived ones. Runs that are not
             among the `MAX_HISTORY_SCAN` newest pipelines are left out.
-        ended: How many of them have come to an end, and
-        passed: how many of these are done.
-        median_seconds: How long those that are done were at work, the time between runs left out.
+        ended: Number of them that have ended.
+        passed: Number of these that are done.
+        median_seconds: Median active time of those that are done, without the time between runs.
     """
 
     title: str
@@ -54,7 +54,7 @@ class PipelineList(Record):
 
     Attributes:
         next: Id to continue ``after``; None at the end.
-        histories: One for each title and program among the pipelines, where they were asked for.
+        histories: One for each title and program among the pipelines, if requested.
     """
 
     pipelines: tuple[PipelineSummary, ...]
@@ -78,12 +78,12 @@ class ImageStep(Record):
     """One step of the build of an image; times are seconds since the epoch.
 
     Attributes:
-        name: As whoever builds it says it, such as ``[2/3] RUN make``; of a state of the build
-            (`conducto_core.model.records.ImageState`) its word.
-        within: The state of the build that it is a part of; None for such a state itself.
-        ended: None while it is under way.
-        cached: Nothing had to be done, because it was done before.
-        error: Why it failed.
+        name: The builder's name of the step, such as ``[2/3] RUN make``; for a state of the build
+            (`conducto_core.model.records.ImageState`), the state.
+        within: The state of the build that the step is a part of; None for such a state itself.
+        ended: None while it runs.
+        cached: The builder reused an earlier result.
+        error: Reason of its failure.
     """
 
     name: str
@@ -95,16 +95,16 @@ class ImageStep(Record):
 
 
 class ImageLog(Record):
-    """What the build of an image printed.
+    """The output of the build of an image.
 
     Attributes:
-        steps: Those of the newest build, in the order in which they began; none where the build
-            does not tell them.
-        text: Bytes that are no UTF-8 are replaced.
+        steps: Those of the newest build, in the order in which they started; empty if the build
+            does not report them.
+        text: Invalid UTF-8 bytes are replaced.
         offset: Position of the first byte.
-        next: Position behind the last byte; no character is cut there.
-        size: Bytes the log has so far.
-        complete: The build has ended; no more will come from it.
+        next: Position after the last byte; it never splits a character.
+        size: Bytes of the log so far.
+        complete: The build has ended; no more output will come.
     """
 
     text: str
@@ -120,13 +120,13 @@ class LogLines(Record):
 
     Attributes:
         first: Number of the first one, counted from 0.
-        lines: Their text without ``\n``; bytes that are no UTF-8 are replaced.
-        offset: Position of the first one's first byte; None where there are no such lines.
-        total: Lines so far, a last one that is open included. None while a long stream is being
-            counted: ask again, each call counts a part.
-        cut: The byte limit came first: the last line here is not whole, or others are missing.
-        size: Bytes the stream has so far.
-        complete: The attempt has ended; no more will come.
+        lines: Their text without ``\n``; invalid UTF-8 bytes are replaced.
+        offset: Position of the first byte of the first line; None if there are no such lines.
+        total: Number of lines so far, including an unfinished last one. None while a long stream is
+            being counted: repeat the request, each one counts a part.
+        cut: The byte limit was reached: the last line is not complete, or others are missing.
+        size: Bytes of the stream so far.
+        complete: The attempt has ended; no more output will come.
     """
 
     first: int
@@ -139,14 +139,14 @@ class LogLines(Record):
 
 
 class LogMatch(Record):
-    """A line that holds what was looked for.
+    """A line that matches a search.
 
     Attributes:
-        line: Its number, counted from 0; None where the lines before it were too many to count.
+        line: Its number, counted from 0; None if the lines before it were too many to count.
         offset: Position of its first byte.
-        text: The line, or the part around the match of a long one.
-        start: Where in ``text`` the first match begins, in characters, and
-        end: where it ends.
+        text: The line; for a long one, the part around the match.
+        start: Start of the first match in ``text``, in characters.
+        end: End of the first match.
     """
 
     line: int | None
@@ -157,12 +157,12 @@ class LogMatch(Record):
 
 
 class LogMatches(Record):
-    """Lines that hold what was looked for, in order.
+    """Lines that match a search, in order.
 
     Attributes:
-        next: Byte to look further from; None where everything was looked at.
-        size: Bytes the stream has so far.
-        complete: The attempt has ended; no more will come.
+        next: Byte to continue at; None if everything was searched.
+        size: Bytes of the stream so far.
+        complete: The attempt has ended; no more output will come.
     """
 
     matches: tuple[LogMatch, ...]
@@ -176,8 +176,8 @@ class DataEntry(Record):
 
     Attributes:
         name: Path below the data.
-        kind: ``other`` is what can only be deleted, such as a link that leads out.
-        size: Bytes of a file, else 0.
+        kind: ``other`` is an entry that can only be deleted, such as a link to a place outside.
+        size: Bytes of a file, otherwise 0.
         modified: Seconds since the epoch.
     """
 
@@ -199,11 +199,11 @@ class DataList(Record):
 
 
 class ChangedData(Record):
-    """Files at any depth of a pipeline's data that were written last within a time.
+    """Files at any depth of a pipeline's data that were last written within a time range.
 
     Attributes:
         entries: The newest first.
-        complete: All files were looked at, and all that were found are here.
+        complete: All files were checked, and all that match are here.
     """
 
     entries: tuple[DataEntry, ...]
@@ -211,7 +211,7 @@ class ChangedData(Record):
 
 
 class Deleted(Record):
-    """What was deleted.
+    """A deleted data entry.
 
     Attributes:
         name: Path below the data.
@@ -221,25 +221,25 @@ class Deleted(Record):
 
 
 class AgentStopping(Record):
-    """The agent stops; ``pid`` is gone when it has stopped."""
+    """The agent is stopping; the process ``pid`` ends when it has stopped."""
 
     pid: int
 
 
 class LoginForm(Record):
-    """What a file that only its owner can read posts to ``/session``; both belong together."""
+    """A form that a file, readable only by its owner, posts to ``/session``; needs both values."""
 
     secret: str = Field(repr=False, max_length=100)
     nonce: str = Field(repr=False, max_length=100)
 
 
 class Login(Record):
-    """A way for one browser into the web app, good once and for ``seconds``.
+    """A login of one browser to the web app, valid once and for ``seconds``.
 
     Attributes:
-        url: Of the web app; it signs nobody in.
-        code: To type into the page that a browser without a session shows.
-        form: To post instead; None where the fragment ``#code=`` of an address has that effect.
+        url: Address of the web app; it contains no credentials.
+        code: Code to enter on the page that a browser without a session shows.
+        form: Form to post instead; None if the fragment ``#code=`` of an address has that effect.
     """
 
     url: str

@@ -1,4 +1,4 @@
-"""Secrets in requests and answers. A value goes in only; no answer holds one."""
+"""Secrets in requests and responses. Only requests contain values."""
 
 from typing import Annotated, Literal
 
@@ -8,12 +8,12 @@ from conducto_core.model.base import Record
 
 Scope = Literal["user", "org"]
 
-#: Shown in full in JSON alone, never in a repr.
+#: Shown only in JSON, never in a repr.
 Hidden = Annotated[SecretStr, PlainSerializer(SecretStr.get_secret_value, when_used="json")]
 
 
 class SecretKey(Record):
-    """Which secret.
+    """The scope and name of a secret.
 
     Attributes:
         key: Name of the environment variable.
@@ -27,9 +27,9 @@ class SecretInfo(SecretKey):
     """A secret without its value.
 
     Attributes:
-        mask: Hide the value wherever commands print it.
-        masked: It is hidden; a short value is not, even with ``mask``.
-        updated: When it was stored.
+        mask: Hide the value in the output of commands.
+        masked: The value is hidden; short values are not, even with ``mask``.
+        updated: Time when it was stored.
     """
 
     mask: bool = True
@@ -42,7 +42,7 @@ class SecretValue(SecretKey):
 
     Attributes:
         value: At most 64 KB of text.
-        mask: Hide the value wherever commands print it.
+        mask: Hide the value in the output of commands.
     """
 
     value: Hidden
@@ -50,24 +50,25 @@ class SecretValue(SecretKey):
 
 
 class PutSecrets(Record):
-    """Secrets to store over those of the same name, all or nothing."""
+    """Secrets to store, replacing those of the same name, all or nothing."""
 
     secrets: tuple[SecretValue, ...]
 
 
 class DeleteSecrets(Record):
-    """Secrets to delete; one that is not there is no error."""
+    """Secrets to delete; missing ones are ignored."""
 
     keys: tuple[SecretKey, ...]
 
 
 class SecretList(Record):
-    """Every secret, by scope and name.
+    """All secrets, by scope and name.
 
     Attributes:
         changed: Those that the request stored or deleted.
-        notes: Sentences that a person should read, e.g. on a value that is too short to be masked.
-        kept: Where the values are, for a person.
+        notes: Sentences that the user should read, e.g. about a value that is too short to be
+            masked.
+        kept: Storage of the values, for display.
     """
 
     secrets: tuple[SecretInfo, ...]

@@ -1,26 +1,26 @@
-"""A debug shell in the page: how it is opened, and what goes back and forth.
+"""A debug shell in the web app: how it is opened, and its frames.
 
-`conducto_core.model.operations.pipelines.OPEN_SHELL` answers a ticket;
-`conducto_core.model.operations.pipelines.SHELL` is the WebSocket that it opens. What is typed and
-what is printed goes as binary frames, as it is. Everything else is a record in a text frame: a
-`ShellNote` from the client; to it, as the last frame, a `ShellEnd`.
+`conducto_core.model.operations.pipelines.OPEN_SHELL` returns a ticket;
+`conducto_core.model.operations.pipelines.SHELL` is the WebSocket that it opens. Input and output
+are raw binary frames. Everything else is a record in a text frame: a `ShellNote` from the client,
+and a `ShellEnd` to the client as the last frame.
 """
 
 from pydantic import Field
 
 from conducto_core.model.base import Record
 
-#: Lines or columns of a terminal at most.
+#: Maximum lines or columns of a terminal.
 _LONGEST = 1000
 
 
 class ShellTicket(Record):
-    """What opens a shell's WebSocket, once.
+    """A ticket that opens a shell's WebSocket, once.
 
     Attributes:
-        seconds: How long it may be used.
-        attempt: The attempt that the shell is like; None for a node that never ran.
-        notes: Sentences that a person should read first.
+        seconds: Its lifetime.
+        attempt: The attempt that the shell reproduces; None for a node that never ran.
+        notes: Sentences that the user should read first.
     """
 
     ticket: str
@@ -30,7 +30,7 @@ class ShellTicket(Record):
 
 
 class ShellParams(Record):
-    """Which shell, and how large its terminal is at first.
+    """The ticket of a shell, and the initial size of its terminal.
 
     Attributes:
         ticket: From `ShellTicket`.
@@ -42,12 +42,13 @@ class ShellParams(Record):
 
 
 class ShellNote(Record):
-    """What a client tells beside what is typed.
+    """A message of a client besides its input.
 
     Attributes:
-        lines: The terminal has another size now, as does ``columns``; both or none.
-        taken: Bytes of output that the client has taken in so far, in all. Who never tells is sent
-            no more than the first `conducto_core.model.operations.pipelines.MAX_SHELL_AHEAD`.
+        lines: New height of the terminal; with ``columns``, its new width.
+        taken: Total bytes of output that the client has processed. A client that never sends it
+            receives only the first `conducto_core.model.operations.pipelines.MAX_SHELL_AHEAD`
+            bytes.
     """
 
     lines: int | None = Field(default=None, ge=1, le=_LONGEST)
@@ -56,11 +57,11 @@ class ShellNote(Record):
 
 
 class ShellEnd(Record):
-    """How a shell ended; its container is removed.
+    """The end of a shell; its container is removed.
 
     Attributes:
-        code: The shell's exit code; None when it did not end by itself.
-        reason: Why it did not.
+        code: The shell's exit code; None if it did not end by itself.
+        reason: Reason why it did not.
     """
 
     code: int | None = None

@@ -1,10 +1,10 @@
-"""The words for what a node is, how it stands, and why it failed."""
+"""Node types, states and causes of failures."""
 
 from enum import StrEnum
 
 
 class NodeType(StrEnum):
-    """The kinds of node. `Lazy` is a Serial of two; it has no type of its own."""
+    """The types of nodes. A `Lazy` is a Serial of two nodes; it has no type of its own."""
 
     EXEC = "Exec"
     SERIAL = "Serial"
@@ -12,7 +12,7 @@ class NodeType(StrEnum):
 
 
 class State(StrEnum):
-    """How a node stands. Whether it is skipped is a separate flag."""
+    """The states of a node. Skipped is a separate flag."""
 
     PENDING = "pending"
     QUEUED = "queued"
@@ -23,7 +23,7 @@ class State(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why an attempt, and with it its node, ended in ``error`` or ``killed``."""
+    """The causes for which an attempt, and so its node, ended in ``error`` or ``killed``."""
 
     EXIT_CODE = "exit_code"
     TIMEOUT = "timeout"
@@ -36,7 +36,7 @@ class Cause(StrEnum):
 
 
 class StopReason(StrEnum):
-    """Why a running Exec is being stopped, while it is."""
+    """The reasons to stop a running Exec."""
 
     KILL = "kill"
     EXPIRE = "expire"
@@ -47,7 +47,7 @@ IN_FLIGHT = frozenset({State.QUEUED, State.RUNNING})
 FAILED = frozenset({State.ERROR, State.KILLED})
 FINISHED = FAILED | {State.DONE}
 
-#: The state that an attempt ends in, by its cause; None is success.
+#: The final state of an attempt, by its cause; None is success.
 STATE_OF_CAUSE: dict[Cause | None, State] = {
     None: State.DONE,
     Cause.EXIT_CODE: State.ERROR,

@@ -1,12 +1,12 @@
-"""IAM roles that an administrator names for commands, per organisation or pipeline. Pure."""
+"""IAM roles that an administrator assigns to commands, per organisation or pipeline. Pure."""
 
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-#: Lambda takes 4 kB of variables in all, and the functions get the roles as one of them.
+#: Lambda allows 4 kB of variables in total, and the roles are one of them.
 MAX_TEXT = 1000
-#: Names of an installation's own roles begin with this: no command may have one of those.
+#: Prefix of the names of an installation's own roles, which commands must not use.
 OWN_PREFIX = "conducto-"
 _ASSIGNMENT = re.compile(
     r"(?P<org>[A-Za-z0-9][A-Za-z0-9._-]{0,62})(?:/(?P<title>[^=,]+))?"
@@ -15,7 +15,7 @@ _ASSIGNMENT = re.compile(
 
 
 class TaskRole(NamedTuple):
-    """A role, and the pipelines whose commands get it.
+    """A role, and the pipelines whose commands use it.
 
     Attributes:
         org: The organisation.
@@ -71,7 +71,7 @@ def _read(text: str) -> TaskRole:
 
 
 def role_for(roles: Iterable[TaskRole], org: str, title: str) -> str | None:
-    """Return the ARN of the role that commands of a pipeline get; None: they get none.
+    """Return the ARN of the role that commands of a pipeline use; None if there is none.
 
     >>> roles = read_task_roles("a=arn:aws:iam::123456789012:role/r")
     >>> role_for(roles, "a", "any title"), role_for(roles, "b", "any title")

@@ -1,4 +1,4 @@
-"""What commands took and cost: by month, pipeline and node. Times are seconds, money dollars."""
+"""The usage and cost of commands by month, pipeline and node. Times are seconds, money dollars."""
 
 from typing import Annotated
 
@@ -6,9 +6,9 @@ from pydantic import Field
 
 from conducto_core.model.base import Record
 
-#: Months that are told where none is asked for, the newest.
+#: Default number of months, the newest.
 MONTHS = 12
-#: Most nodes that are named of a pipeline, and most pipelines whose nodes are.
+#: Maximum number of nodes per pipeline, and of pipelines with their nodes.
 MAX_USAGE_NODES = 1000
 MAX_USAGE_PIPELINES = 20
 
@@ -16,11 +16,12 @@ Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 
 
 class UsageParams(Record):
-    """Which use.
+    """A query for usage.
 
     Attributes:
-        month: Only this one, e.g. ``2026-11`` (UTC); the last twelve where it is not said.
-        nodes: So many nodes of each pipeline, the dearest; of the dearest pipelines only.
+        month: Only this one, e.g. ``2026-11`` (UTC); default: the last twelve.
+        nodes: Maximum number of nodes per pipeline, the most expensive; only of the most expensive
+            pipelines.
     """
 
     month: Month | None = None
@@ -28,15 +29,15 @@ class UsageParams(Record):
 
 
 class Spent(Record):
-    """What something took.
+    """Usage and cost.
 
     Attributes:
-        attempts: Commands that ended.
-        seconds: Of a node, that they ran. Of a pipeline or a month in the cloud, that workers ran,
-            from the pull of their image to their stop.
-        cpu_seconds: vCPU-seconds of these workers; what commands asked for where they ran on
-            somebody's own machine.
-        dollars: Of these workers; 0 where commands ran on somebody's own machine.
+        attempts: Number of commands that ended.
+        seconds: For a node, the running time of its commands. For a pipeline or a month in the
+            cloud, the running time of workers, from the pull of their image to their stop.
+        cpu_seconds: vCPU-seconds of these workers; on a user's own machine, CPU-seconds that
+            commands requested.
+        dollars: Cost of these workers; 0 on a user's own machine.
     """
 
     attempts: int = 0
@@ -46,18 +47,18 @@ class Spent(Record):
 
 
 class NodeSpent(Spent):
-    """What a node took."""
+    """The usage of a node."""
 
     path: str
 
 
 class PipelineSpent(Spent):
-    """What a pipeline took in a month.
+    """The usage of a pipeline in a month.
 
     Attributes:
-        title: As it was then; the pipeline may be gone.
-        nodes: Those asked for, the dearest first; none where the pipeline is gone.
-        more_nodes: How many others there are.
+        title: Its title at that time; the pipeline may be deleted.
+        nodes: Those requested, the most expensive first; empty if the pipeline is deleted.
+        more_nodes: Number of other nodes.
     """
 
     id: str
@@ -68,19 +69,19 @@ class PipelineSpent(Spent):
 
 
 class MonthSpent(Spent):
-    """What a month took."""
+    """The usage in a month."""
 
     month: str
 
 
 class Usage(Record):
-    """What was used.
+    """A usage report.
 
     Attributes:
-        priced: Day of the prices that were reckoned with.
-        region: ... and the region that they are of.
+        priced: Date of the prices used.
+        region: Region of the prices used.
         months: The newest first.
-        pipelines: The newest month first, and in it the dearest.
+        pipelines: The newest month first, and in it the most expensive.
     """
 
     priced: str

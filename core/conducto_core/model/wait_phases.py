@@ -1,4 +1,4 @@
-"""What an attempt waited for before it ran: its image, its turn, its container."""
+"""The waits of an attempt before it runs: for its image, its turn, its container."""
 
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
@@ -6,15 +6,15 @@ from typing import Literal, NamedTuple
 from conducto_core.model.records import AttemptRecord
 
 WaitKind = Literal["image", "turn", "start", "unknown"]
-"""``start`` is that of its container; ``unknown`` where nobody noted what it waited for."""
+"""``start`` is the wait for its container; ``unknown`` a wait of which no details are recorded."""
 
 
 class Wait(NamedTuple):
-    """Why a node does not run.
+    """The reason why a node does not run.
 
     Attributes:
         text: As a sentence.
-        kind: Of an attempt that is queued; None of a node that is pending.
+        kind: For a queued attempt; None for a pending node.
     """
 
     text: str
@@ -30,11 +30,11 @@ class Phase(NamedTuple):
 
 
 def phases_of(attempt: AttemptRecord, until: float) -> Iterator[Phase]:
-    """Yield the parts of an attempt's wait in order of time; those that took no time are left out.
+    """Yield the parts of an attempt's wait in order of time, without those that took no time.
 
     Args:
-        attempt: It may not have begun.
-        until: When the wait of one that has not begun is over.
+        attempt: It may not have started.
+        until: End of the wait of an attempt that has not started.
     """
     begin = attempt.queued
     if begin is None:
@@ -51,7 +51,7 @@ def phases_of(attempt: AttemptRecord, until: float) -> Iterator[Phase]:
 
 
 def _last(attempt: AttemptRecord) -> WaitKind:
-    """Return what it waited for since the last moment that is known."""
+    """Return the kind of the last part of the wait."""
     if attempt.admitted is not None:
         return "start"
     return "turn" if attempt.image_ready is not None and attempt.started is None else "unknown"

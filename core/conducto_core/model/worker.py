@@ -1,10 +1,10 @@
-"""What a cloud worker and the API say to each other.
+"""The messages between a cloud worker and the API.
 
-A worker is one Fargate task: our agent and the user's image. The agent fetches tasks of its pool
-from Step Functions, asks the API what to do with each (`Claim`), runs the command, and tells the
-API how it went (`Report`). The API answers the task to Step Functions; the worker only keeps it
-alive by heartbeats. Who calls is known by the worker's own token, which is good for one pipeline
-and one pool.
+A worker is one Fargate task: the agent and the user's image. The agent fetches tasks of its pool
+from Step Functions, asks the API what to do with each (`Claim`), runs the command, and reports its
+result to the API (`Report`). The API completes the task in Step Functions; the worker only keeps it
+alive by heartbeats. The worker's own token identifies the caller; it is valid for one pipeline and
+one pool.
 """
 
 from enum import StrEnum
@@ -16,22 +16,22 @@ from conducto_core.model.base import Record
 from conducto_core.model.secrets import Hidden
 from conducto_core.model.states import Cause
 
-#: Most bytes of output in one `WorkerLogChunk`, before base64.
+#: Maximum bytes of output in one `WorkerLogChunk`, before base64.
 MAX_PIECE = 1 << 20
-#: Most bytes of a tree that a Lazy prints, before compression.
+#: Maximum bytes of a tree that a Lazy prints, before compression.
 MAX_TREE = 64 << 20
-#: Which version of these calls a worker speaks. Its agent is as old as the worker, the API may be
-#: newer: it understands the version before this one, and lets such workers leave after a command.
-#: 2: a worker says its version, and gives back a task that it was handed too late.
+#: Protocol version of a worker. An API may be newer than its workers: it supports the previous
+#: version, and lets such workers leave after a command. 2: a worker sends its version, and returns
+#: a task that it received too late.
 PROTOCOL = 2
 
 
 class WorkerStart(Record):
-    """A worker is up.
+    """A worker has started.
 
     Attributes:
-        task: What ECS calls it (its ARN).
-        protocol: Its version of these calls; the first did not say.
+        task: Its ARN in ECS.
+        protocol: Its protocol version; version 1 did not send it.
     """
 
     task: str
@@ -39,7 +39,7 @@ class WorkerStart(Record):
 
 
 class Credentials(Record):
-    """AWS credentials of a worker: they allow to poll one activity and to send heartbeats."""
+    """AWS credentials of a worker: they allow it to poll one activity and to send heartbeats."""
 
     access_key: str = Field(repr=False)
     secret_key: str = Field(repr=False)
@@ -48,16 +48,16 @@ class Credentials(Record):
 
 
 class ShellInstructions(Record):
-    """What who enters a debug shell is to find.
+    """The contents of a debug shell.
 
     Attributes:
-        path: The Exec that it is like.
-        attempt: The attempt; 0: as the node is defined.
+        path: The Exec that it reproduces.
+        attempt: The attempt; 0 stands for the node's definition.
         argv: Command line of the interactive shell.
-        script: The node's command as a file holds it, its first line included.
-        env: The environment over the image's own, without secrets.
-        secrets: ``{name: value}``; these win.
-        seconds: That are left of the shell's time.
+        script: The node's command as a script file, with its first line.
+        env: The environment on top of the image's own, without secrets.
+        secrets: ``{name: value}``; these override ``env``.
+        seconds: Remaining lifetime of the shell.
     """
 
     path: str
@@ -70,15 +70,15 @@ class ShellInstructions(Record):
 
 
 class WorkerInstructions(Record):
-    """How a worker is to work.
+    """The configuration of a worker.
 
     Attributes:
         activity: ARN of the activity to poll.
-        credentials: None where the task's own role is to be used.
-        policy: ``many`` commands one after the other; ``once``: leave after the first;
-            ``context``: as ``many``, and never leave because of age; ``debug``: take no tasks,
-            keep a shell (`debug`).
-        shell: Path of the shell in the user's image; None: the best there is.
+        credentials: None: use the task's own role.
+        policy: ``many``: run commands one after another; ``once``: leave after the first;
+            ``context``: as ``many``, but never leave because of age; ``debug``: take no tasks, keep
+            a shell (`debug`).
+        shell: Path of the shell in the user's image; None: the best available.
         workdir: Working directory of commands; None is the image's own.
         idle: Seconds without a command before it leaves.
         age: Seconds after which it takes no new command.
@@ -99,13 +99,13 @@ class WorkerInstructions(Record):
 
 
 class Claim(Record):
-    """A task that the worker was handed.
+    """A task that the worker received.
 
     Attributes:
-        token: Step Functions' name for it.
+        token: Its task token in Step Functions.
         run: ``r`` of its input.
         node: ``n`` of its input: the id of the Exec.
-        waits: ``w`` of its input: it only waits for an Exec that is in flight already.
+        waits: ``w`` of its input: it only waits for an Exec that is already in flight.
     """
 
     token: str = Field(repr=False, max_length=2048)
@@ -115,11 +115,11 @@ class Claim(Record):
 
 
 class ClaimDecision(StrEnum):
-    """What to do with a claimed task.
+    """The decision about a claimed task.
 
-    ``run``: run the command. ``hold``: keep it alive by heartbeats and ask again, with the same
-    claim, after `ClaimResponse.again` seconds and whenever a command of this worker ends; do other
-    work meanwhile. ``drop``: forget it, the API has answered it or will.
+    ``run``: run the command. ``hold``: keep it alive by heartbeats and repeat the same claim after
+    `ClaimResponse.again` seconds and whenever a command of this worker ends; do other work
+    meanwhile. ``drop``: forget it, the API has completed it or will.
     """
 
     RUN = "run"
@@ -128,19 +128,19 @@ class ClaimDecision(StrEnum):
 
 
 class ClaimResponse(Record):
-    """What to do with it.
+    """The response to a claim.
 
     Attributes:
         path: The Exec.
         attempt: Counted from 1.
-        script: The command as it is to run.
-        env: The whole environment over the image's own, secrets included.
+        script: The command to run.
+        env: The whole environment on top of the image's own, including secrets.
         masked: Values to hide in the output.
-        max_time: Seconds it may run.
+        max_time: Maximum running time in seconds.
         prints_tree: It is a Lazy's Generate: the tree it prints goes into the report.
         again: Seconds.
-        blocked: Nothing of this pool may start now, because a capacity group is full: polling
-            meanwhile is of no use.
+        blocked: Nothing in this pool may start now, because a capacity group is full: polling is
+            useless meanwhile.
     """
 
     verdict: ClaimDecision
@@ -156,29 +156,29 @@ class ClaimResponse(Record):
 
 
 class Heartbeat(Record):
-    """A command runs still."""
+    """A message that a command still runs."""
 
     path: str
     attempt: int
 
 
 class HeartbeatResponse(Record):
-    """Whether to go on.
+    """The response to a heartbeat.
 
     Attributes:
-        stop: End the command now, then report how it ended; the API knows why.
+        stop: Stop the command now, then report its result; the API knows the reason.
     """
 
     stop: bool = False
 
 
 class WorkerLogChunk(Record):
-    """Output of a command, masked; or what it used (`conducto_core.runtime.resource_series`).
+    """Output of a command, masked; or its usage (`conducto_core.runtime.resource_series`).
 
     Attributes:
-        stream: ``resources`` came later: an API that does not know it refuses, and the agent
-            drops what it wanted to hand over.
-        offset: Bytes of the stream before it; a piece that came already is no error.
+        stream: ``resources`` was added later: an API that does not know it rejects the chunk, and
+            the agent drops it.
+        offset: Bytes of the stream before this chunk; a repeated chunk is accepted.
         data: Base64.
     """
 
@@ -190,16 +190,16 @@ class WorkerLogChunk(Record):
 
 
 class Report(Record):
-    """How a command ended.
+    """The result of a command.
 
     Attributes:
-        cause: Why it failed; None is success. ``worker_lost``: the worker itself is going.
-        message: A sentence for a person.
-        seconds: How long it ran.
-        peak_memory: Bytes, where known.
-        tree: The tree a Lazy printed: base64 of gzip of its JSON. Too large a one is put where
-            `UploadResponse` says.
-        tree_key: ... and named here.
+        cause: Cause of its failure; None is success. ``worker_lost``: the worker itself ends.
+        message: A sentence for display.
+        seconds: Its running time.
+        peak_memory: Bytes, if known.
+        tree: The tree that a Lazy printed: base64 of gzip of its JSON. A tree that is too large is
+            uploaded to the address in an `UploadResponse`.
+        tree_key: Key of an uploaded tree.
         last: The worker takes no further command.
     """
 
@@ -216,22 +216,22 @@ class Report(Record):
 
 
 class ReportResponse(Record):
-    """What to do with the task of a command that ended.
+    """The response to a report.
 
     Attributes:
-        again: It has no answer, because the command is tried again: keep it alive and ask about
-            it anew, with the same claim. Else forget it.
+        again: The task is not completed, because the command is retried: keep it alive and repeat
+            the same claim. Otherwise, forget it.
     """
 
     again: bool = False
 
 
 class UploadResponse(Record):
-    """Where to PUT something large.
+    """An address for the PUT of a large body.
 
     Attributes:
-        url: Signed; good for some minutes.
-        key: What to call it afterwards.
+        url: Signed; valid for some minutes.
+        key: Name of the body in a later request.
     """
 
     url: str = Field(repr=False)
@@ -242,11 +242,11 @@ class WorkerEnd(Record):
     """The worker leaves.
 
     Attributes:
-        reason: ``idle``, ``age``, ``once``, ``stopping`` or a sentence on what is wrong, e.g. that
+        reason: ``idle``, ``age``, ``once``, ``stopping`` or a sentence about a problem, e.g. that
             the image has no shell.
         broken: The user's container cannot run commands at all.
-        offer: A task that it was handed when it had been told to stop: it goes to others at once,
-            rather than when its heartbeat is missed.
+        offer: A task that it received after it was stopped: another worker can get it at once,
+            rather than after a missed heartbeat.
     """
 
     reason: str
@@ -255,10 +255,10 @@ class WorkerEnd(Record):
 
 
 class LogResponse(Record):
-    """Output was kept.
+    """The response to output.
 
     Attributes:
-        followed: Somebody reads output of the pipeline now: send it every second. Else a chunk
+        followed: A client reads output of the pipeline now: send it every second. Otherwise a chunk
             every few seconds is enough, which costs less and is quicker to read.
     """
 
@@ -266,4 +266,4 @@ class LogResponse(Record):
 
 
 class Nothing(Record):
-    """Taken in."""
+    """An empty response."""

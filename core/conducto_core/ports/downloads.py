@@ -1,4 +1,4 @@
-"""Answers that are bytes rather than JSON, whole or in part (RFC 9110, section 14)."""
+"""Responses with bytes rather than JSON, whole or in part (RFC 9110, section 14)."""
 
 import re
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ _SINGLE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
 class RangeError(Exception):
-    """The part that was asked for lies outside of the content.
+    """The requested part lies outside of the content.
 
     Attributes:
         size: Bytes of the content.
@@ -23,7 +23,7 @@ class RangeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The part of some content that a request asks for.
+    """The part of some content that a request selects.
 
     Attributes:
         first: First byte; None counts ``last`` bytes from the end.
@@ -34,7 +34,7 @@ class Span:
     last: int | None
 
     def within(self, size: int) -> tuple[int, int]:
-        """Return the first byte and the number of bytes, of content of ``size`` bytes.
+        """Return the first byte and the number of bytes, for content of ``size`` bytes.
 
         Raises:
             RangeError: there are no such bytes.
@@ -51,9 +51,9 @@ class Span:
 
 
 def parse_range(header: str | None) -> Span | None:
-    """Return the part that a ``Range`` header asks for.
+    """Return the part that a ``Range`` header selects, or None for the whole content.
 
-    None is the whole content, also for what a server may ignore: other units, several parts.
+    Units other than bytes and several parts, which a server may ignore, also give None.
     """
     found = None if header is None else _SINGLE.fullmatch(header.strip())
     if found is None:
@@ -73,10 +73,10 @@ class Download:
     Attributes:
         name: File name to save it under.
         size: Bytes of the whole content.
-        offset: Position of the first byte that comes.
-        count: Bytes that come.
+        offset: Position of the first byte of the part.
+        count: Bytes of the part.
         version: Differs for two contents that differ, as far as is known without reading them.
-        chunks: The bytes; whoever has the download must iterate or close it.
+        chunks: The bytes; the receiver must iterate or close it.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Download:
         return 200 if self.count == self.size else 206
 
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """Return the headers of the answer; a browser saves it and never shows it."""
+        """Return the headers of the response; a browser saves the content and never shows it."""
         headers = [
             ("content-length", str(self.count)),
             ("content-disposition", f"attachment; filename*=UTF-8''{_quoted(self.name)}"),

@@ -1,4 +1,4 @@
-"""What the API's handlers ask of whoever runs pipelines (local scheduler, later the cloud)."""
+"""The port of the API's handlers to the pipelines of a target."""
 
 from collections.abc import AsyncIterator
 from typing import Protocol
@@ -46,109 +46,108 @@ from conducto_core.ports.downloads import Download, Span
 
 
 class Pipelines(Protocol):
-    """Everything a client can do. Raises `NotFoundError`, `RefusedError`, `DefinitionError`.
+    """The operations of clients. Raises `NotFoundError`, `RefusedError`, `DefinitionError`.
 
-    What reads answers also while nothing can be written, e.g. because the disk is full.
+    Reading works even while nothing can be written, e.g. because the disk is full.
     """
 
     async def launch(
         self, request: LaunchRequest, key: str | None = None, *, repeated: bool = False
     ) -> PipelineSummary:
-        """Validate, resolve, store and (if asked) arm a pipeline.
+        """Validate, resolve, store and (if requested) run a pipeline.
 
         Args:
-            request: The tree, and what to do with it.
+            request: The tree, with options.
             key: The idempotency key of the request.
-            repeated: An earlier request with this key was cut off: return the pipeline that it
-                has created, if it has.
+            repeated: An earlier request with this key was interrupted: return the pipeline that it
+                created, if any.
         """
 
     async def list(self, query: ListParams | None = None) -> PipelineList:
-        """The newest first, at most ``query.limit``; None is all that are not archived."""
+        """Return the newest pipelines; None selects all that are not archived."""
 
     async def get(self, pipeline_id: str) -> PipelineSummary:
-        """One pipeline. An unambiguous beginning of its id is enough."""
+        """Return one pipeline. An unambiguous prefix of its id is enough."""
 
     async def definition(self, pipeline_id: str) -> LaunchRequest:
-        """The pipeline as it was launched, so that it can be launched again; not armed."""
+        """Return the launch request of a pipeline, so that it can be launched again; not armed."""
 
     async def states(self, query: StatesParams) -> NodeStates:
-        """How each Exec of a subtree stands, in a letter."""
+        """Return the state of each Exec of a subtree as a letter."""
 
     async def nodes(self, query: TreeParams) -> TreePage:
-        """Nodes of a subtree, down to a depth, or those that a search finds.
+        """Return nodes of a subtree, down to a depth, or those that a search finds.
 
-        Its cost is proportional to the page (for a search, to `MAX_TREE_SCAN` at most), not to
-        the tree.
+        Its cost is proportional to the page (for a search, to `MAX_TREE_SCAN` at most), not to the
+        tree.
         """
 
     async def node(self, pipeline_id: str, path: str) -> NodeDetail:
-        """Everything about one node."""
+        """Return the details of one node."""
 
     async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
-        """Every attempt of a node, the first one first; also of one that a Lazy discarded."""
+        """Return all attempts of a node, the first one first, even of one that a Lazy discarded."""
 
     async def log(self, query: LogParams) -> LogChunk:
-        """A piece of an output stream.
+        """Return a part of an output stream.
 
-        Where it would be empty and more may come, it comes when there is something, or after
-        ``query.wait`` seconds.
+        If it would be empty and more may come, wait for output, at most ``query.wait`` seconds.
         """
 
     async def log_lines(self, query: LogLinesParams) -> LogLines:
-        """Some lines of an output stream."""
+        """Return some lines of an output stream."""
 
     async def search_log(self, query: LogSearchParams) -> LogMatches:
-        """Lines of an output stream that hold what is looked for; bounded in time and size."""
+        """Search an output stream; bounded in time and size."""
 
     async def log_file(self, query: LogFileParams, span: Span | None = None) -> Download:
-        """An output stream as it is now, or a part of it."""
+        """Return the current contents of an output stream, or a part of it."""
 
     async def resources(self, query: ResourcesParams) -> Resources:
-        """What an attempt used while it ran; nothing where nobody knows."""
+        """Return the resource usage of an attempt; empty if unknown."""
 
     async def image_log(self, query: ImageLogParams) -> ImageLog:
-        """A piece of what the build of an image printed; like `log`."""
+        """Return a part of the output of an image's build; like `log`."""
 
     async def data(self, pipeline_id: str | None, query: ListUserDataParams) -> DataList:
-        """Entries of a directory of a pipeline's data; None is the user's data."""
+        """Return entries of a directory of a pipeline's data; None is the user's data."""
 
     async def changed_data(self, query: ChangedDataParams) -> ChangedData:
-        """Files of a pipeline's data that were written last within a time, the newest first."""
+        """Return files of a pipeline's data last written within a time range, the newest first."""
 
     async def read_data(
         self, pipeline_id: str | None, name: str, span: Span | None = None
     ) -> Download:
-        """A data file, or a part of it. Nothing outside of the data is ever read."""
+        """Return a data file, or a part of it. No file outside of the data is ever read."""
 
     async def write_data(
         self, pipeline_id: str | None, name: str, content: AsyncIterator[bytes]
     ) -> DataEntry:
-        """Put a data file in place of one that may be there, once ``content`` has come whole."""
+        """Write a data file, replacing an existing one once ``content`` is complete."""
 
     async def delete_data(self, pipeline_id: str | None, name: str) -> Deleted:
-        """Delete a data file, or a directory with what is in it."""
+        """Delete a data file, or a directory with its contents."""
 
     async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
-        """Carry out an order on a set of nodes, all or nothing."""
+        """Execute an action on a set of nodes, all or nothing."""
 
     async def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
-        """The container of a debug shell for an attempt; its image and network are there."""
+        """Return the container of a debug shell for an attempt; its image and network exist."""
 
     def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
-        """Changes after ``cursor``, then live ones; at most four batches a second."""
+        """Yield changes after ``cursor``, then live ones; at most four batches a second."""
 
     async def secrets(self) -> SecretList:
-        """Every secret, without values."""
+        """Return all secrets, without values."""
 
     async def put_secrets(self, request: PutSecrets) -> SecretList:
-        """Store secrets over those of the same name, all or nothing."""
+        """Store secrets, replacing those of the same name, all or nothing."""
 
     async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
-        """Delete secrets; one that is not there is no error."""
+        """Delete secrets; missing ones are ignored."""
 
     async def usage(self, query: UsageParams) -> Usage:
-        """What commands took and cost, by month, pipeline and node."""
+        """Return the usage and cost of commands, by month, pipeline and node."""
 
     async def status(self) -> AgentStatus:
-        """The process itself."""
+        """Return the status of the process."""

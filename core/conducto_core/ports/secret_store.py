@@ -1,4 +1,4 @@
-"""What a store of secrets promises. One contract suite holds them all."""
+"""The port of a store of secrets. One contract suite tests all adapters."""
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
@@ -10,16 +10,16 @@ Scope = Literal["user", "org"]
 
 
 class SecretStoreError(Exception):
-    """The secrets cannot be read or written; the message says why and what to do."""
+    """The secrets cannot be read or written; the message has the reason and a remedy."""
 
 
 class SecretRefusedError(SecretStoreError):
-    """A secret cannot be stored as it is; the message says why."""
+    """A secret cannot be stored; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class SecretName:
-    """Which secret.
+    """The scope and name of a secret.
 
     Attributes:
         key: Name of the environment variable.
@@ -34,8 +34,8 @@ class StoredSecret:
     """A secret with its value, which neither a log nor a traceback shows.
 
     Attributes:
-        mask: Hide the value wherever commands print it.
-        updated: When it was stored, in seconds since the epoch.
+        mask: Hide the value in the output of commands.
+        updated: Time when it was stored, in seconds since the epoch.
     """
 
     name: SecretName
@@ -48,39 +48,39 @@ class SecretStore(Protocol):
     """Secrets of one profile. Every method may block on a disk or on the operating system."""
 
     def version(self) -> Hashable:
-        """Return something that differs when another process has changed the store; cheap."""
+        """Return a value that changes when another process changes the store; cheap."""
 
     def read(self) -> dict[SecretName, StoredSecret]:
-        """Return every secret.
+        """Return all secrets.
 
         Raises:
             SecretStoreError: they cannot be read.
         """
 
     def put(self, secrets: Iterable[StoredSecret]) -> None:
-        """Store secrets over those of the same name, all or nothing.
+        """Store secrets, replacing those of the same name, all or nothing.
 
         Raises:
-            SecretRefusedError: one of them is not allowed.
+            SecretRefusedError: a secret is not allowed.
             SecretStoreError: they cannot be written.
         """
 
     def delete(self, names: Iterable[SecretName]) -> tuple[SecretName, ...]:
-        """Delete secrets; return those that were there.
+        """Delete secrets; return those that existed.
 
         Raises:
             SecretStoreError: they cannot be written.
         """
 
     def where(self) -> str:
-        """Return where the values are kept, for a person."""
+        """Return the place of the values, for display."""
 
 
 def check(secrets: Iterable[StoredSecret]) -> None:
     """Check secrets before they are stored.
 
     Raises:
-        SecretRefusedError: one of them is not allowed.
+        SecretRefusedError: a secret is not allowed.
     """
     try:
         for secret in secrets:
@@ -92,10 +92,10 @@ def check(secrets: Iterable[StoredSecret]) -> None:
 
 
 def check_total(secrets: Iterable[StoredSecret]) -> None:
-    """Check what a store would hold.
+    """Check the total size of a store.
 
     Raises:
-        SecretRefusedError: it is more than the environment of a command may hold.
+        SecretRefusedError: it exceeds the maximum for the environment of a command.
     """
     total = sum(len(secret.value.encode()) for secret in secrets)
     if total > secret_names.MAX_TOTAL:
