@@ -17,7 +17,7 @@ class RangeError(Exception):
     """
 
     def __init__(self, size: int) -> None:
-        super().__init__(f"the content has {size} bytes, the range that was asked for none of them")
+        super().__init__(f"the content has {size} bytes, the requested range contains none of them")
         self.size = size
 
 
