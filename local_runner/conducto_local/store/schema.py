@@ -35,14 +35,14 @@ MIGRATIONS: tuple[Migration, ...] = (
             pipeline INTEGER NOT NULL, path TEXT NOT NULL, state TEXT NOT NULL,
             skipped INTEGER NOT NULL, cause TEXT, warning INTEGER NOT NULL,
             attempt INTEGER NOT NULL, tries INTEGER NOT NULL, expired INTEGER NOT NULL,
-            mem REAL,
+            mem REAL, stop TEXT, lost INTEGER NOT NULL, lost_starts INTEGER NOT NULL,
             PRIMARY KEY (pipeline, path)) WITHOUT ROWID""",
         """CREATE TABLE attempts (
             pipeline INTEGER NOT NULL, path TEXT NOT NULL, number INTEGER NOT NULL,
             state TEXT NOT NULL, cause TEXT, message TEXT, exit_code INTEGER,
             command BLOB, env BLOB, image BLOB, container TEXT, position INTEGER,
             cpu REAL, mem REAL, queued REAL, started REAL, ended REAL, peak_memory INTEGER,
-            snapshot TEXT,
+            snapshot TEXT, image_ready REAL, admitted REAL,
             PRIMARY KEY (pipeline, path, number)) WITHOUT ROWID""",
         """CREATE TABLE texts (
             pipeline INTEGER NOT NULL, number INTEGER NOT NULL, body TEXT NOT NULL,
@@ -56,22 +56,11 @@ MIGRATIONS: tuple[Migration, ...] = (
         """CREATE TABLE images (
             position INTEGER PRIMARY KEY, pipeline INTEGER NOT NULL, name TEXT NOT NULL,
             record TEXT NOT NULL, UNIQUE (pipeline, name))""",
-    ),
-    (
-        "ALTER TABLE nodes ADD COLUMN stop TEXT",
         """CREATE TABLE notifications (
             pipeline INTEGER NOT NULL, number INTEGER NOT NULL, path TEXT NOT NULL,
             pending INTEGER NOT NULL, record TEXT NOT NULL,
             PRIMARY KEY (pipeline, number)) WITHOUT ROWID""",
         "CREATE INDEX undelivered ON notifications (pipeline, number) WHERE pending",
-    ),
-    (
-        "ALTER TABLE attempts ADD COLUMN image_ready REAL",
-        "ALTER TABLE attempts ADD COLUMN admitted REAL",
-    ),
-    (
-        "ALTER TABLE nodes ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
-        "ALTER TABLE nodes ADD COLUMN lost_starts INTEGER NOT NULL DEFAULT 0",
     ),
 )
 
