@@ -64,7 +64,7 @@ def test_the_machine_alone_runs_the_same_attempts_in_order(seeds: Iterable[int])
 def test_moto_agrees_too(moto: Any, games: range) -> None:
     for seed in games:
         with _named(seed):
-            play(new_game(seed, moto, patience=10.0), orders=4)
+            play(new_game(seed, moto, seconds=10.0), orders=4)
         moto.clear()
 
 

@@ -79,7 +79,7 @@ class FakeApi:
     """Satisfies `agent.ports.Api`.
 
     Attributes:
-        verdicts: Responses to the claims of a node, in turn; the last one is repeated.
+        decisions: Responses to the claims of a node, in turn; the last one is repeated.
         away: Raised by every call while it is set.
         refused: Streams whose chunks it rejects, as an API that does not know them.
         again: Responses to reports, in turn; then always no.
@@ -88,7 +88,7 @@ class FakeApi:
     orders: WorkerInstructions = field(
         default_factory=lambda: WorkerInstructions(activity="arn:activity", region="us-east-1")
     )
-    verdicts: dict[str, list[ClaimResponse]] = field(default_factory=dict)
+    decisions: dict[str, list[ClaimResponse]] = field(default_factory=dict)
     away: Exception | None = None
     stop: bool = False
     followed: bool = False
@@ -111,7 +111,7 @@ class FakeApi:
         """Return the next decision."""
         self._check()
         self.claims.append(claim)
-        answers = self.verdicts.get(claim.node, [ClaimResponse(verdict=ClaimDecision.DROP)])
+        answers = self.decisions.get(claim.node, [ClaimResponse(verdict=ClaimDecision.DROP)])
         return answers.pop(0) if len(answers) > 1 else answers[0]
 
     def pulse(self, pulse: Heartbeat) -> HeartbeatResponse:
@@ -191,7 +191,7 @@ class FakeCommand:
         output: Its output, printed at once.
         seconds: How long it runs.
         code: How it ends by itself.
-        heeds: Signals that end the command.
+        handles: Signals that end the command.
         dies: The container ends with it.
     """
 
@@ -200,7 +200,7 @@ class FakeCommand:
     code: int = 0
     oom_kills: int = 0
     peak: int | None = None
-    heeds: Sequence[str] = ("TERM", "KILL")
+    handles: Sequence[str] = ("TERM", "KILL")
     dies: bool = False
 
 
@@ -264,7 +264,7 @@ class FakeCommands:
     def signal(self, name: str) -> None:
         """End the command, if it handles the signal."""
         self.signals.append(name)
-        if name in self._running.heeds:
+        if name in self._running.handles:
             self._finished = Finished(137 if name == "KILL" else 143, 0, None)
 
     def close(self) -> None:

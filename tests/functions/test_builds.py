@@ -50,7 +50,7 @@ class Builds:
         return image
 
     def order(self, number: int = 1) -> BuildRequest:
-        return self.world.builder.orders[f"images:{number}"]
+        return self.world.builder.requests[f"images:{number}"]
 
     def inputs(self, number: int = 1) -> dict[str, str]:
         """Return the variables of the file that a build fetches first."""
@@ -113,7 +113,7 @@ def builds() -> Builds:
 
 def test_an_image_is_built_when_an_exec_needs_it_and_not_before(builds: Builds) -> None:
     pipeline_id = builds.launch(run=False)
-    assert builds.world.builder.orders == {}
+    assert builds.world.builder.requests == {}
     assert builds.image(pipeline_id).state is ImageState.PENDING
 
     builds.world.control(pipeline_id, "run")
@@ -178,7 +178,7 @@ def test_build_without_capacity_is_queued_and_started_later(builds: Builds) -> N
     pipeline_id = builds.launch()
     builds.world.minute()
 
-    assert builds.world.builder.orders == {}
+    assert builds.world.builder.requests == {}
     assert builds.image(pipeline_id).state is ImageState.QUEUED
 
     builds.world.builder.full = False
@@ -211,7 +211,7 @@ def test_denied_push_role_is_shown_as_the_reason_a_node_waits(builds: Builds) ->
         assert "AWS says: not authorized to perform: sts:AssumeRole" in waits
         assert DENIED_REMEDY in waits
         builds.world.minute()
-    assert builds.world.builder.orders == {}
+    assert builds.world.builder.requests == {}
 
     allowed.append(True)
     builds.world.minute()
@@ -245,7 +245,7 @@ def test_a_second_launch_of_the_same_builds_nothing(builds: Builds) -> None:
     builds.succeeds()
     third = builds.launch()
 
-    assert len(builds.world.builder.orders) == 1
+    assert len(builds.world.builder.requests) == 1
     assert [builds.image(each).state for each in (first, second, third)] == [ImageState.DONE] * 3
 
 
@@ -256,7 +256,7 @@ def test_an_image_that_the_registry_forgot_is_built_again(builds: Builds) -> Non
 
     builds.launch()
 
-    assert len(builds.world.builder.orders) == 2
+    assert len(builds.world.builder.requests) == 2
 
 
 def test_a_failed_build_fails_its_nodes_with_the_last_lines(builds: Builds) -> None:
@@ -593,5 +593,5 @@ def test_an_image_that_was_pushed_is_launched_without_a_build(builds: Builds) ->
 
     assert builds.image(pipeline_id).reference == one.reference
     assert builds.states(pipeline_id) == "done"
-    assert builds.world.builder.orders == {}
+    assert builds.world.builder.requests == {}
     assert own_builds(builds.world) == OwnBuilds(builds=(), login=None)

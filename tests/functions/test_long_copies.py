@@ -40,18 +40,18 @@ class Held(LocalDataFiles):
     """A data function that is asked to copy, and does so on a test's request.
 
     Attributes:
-        begun: The requests it received.
+        requests: The requests it received.
     """
 
     def __init__(self, root: Path, blobs: FakeBlobs) -> None:
         super().__init__(root, blobs)
-        self.begun: list[tuple[Any, ...]] = []
+        self.requests: list[tuple[Any, ...]] = []
 
     def begin(self, *asked: Any) -> None:
-        self.begun.append(asked)
+        self.requests.append(asked)
 
     def go(self, number: int = -1) -> None:
-        self.carry_out(*self.begun[number])
+        self.carry_out(*self.requests[number])
 
 
 class Place:
@@ -91,28 +91,28 @@ def test_a_large_file_is_copied_once_however_often_it_is_asked_for(place: Place)
         with pytest.raises(CopyRunningError, match="large is being copied"):
             place.read()
         place.world.now += 2
-    assert len(place.data.begun) == 1
+    assert len(place.data.requests) == 1
 
     place.data.go()
 
     found = place.read()
     assert place.world.blobs.size(found.key) == SIZE
     assert place.read().key == found.key
-    assert len(place.data.begun) == 1
+    assert len(place.data.requests) == 1
 
 
 def test_a_small_file_is_there_at_once(place: Place) -> None:
     place.put("small", MAX_AT_ONCE)
 
     assert place.world.blobs.size(place.read("small").key) == MAX_AT_ONCE
-    assert place.data.begun == []
+    assert place.data.requests == []
 
 
 def test_waiting_client_sees_the_progress(place: Place) -> None:
     with pytest.raises(CopyRunningError):
         place.read()
     write_progress(
-        place.world.blobs, place.data.begun[0][3], Progress(1_200_000_000, 4_000_000_000)
+        place.world.blobs, place.data.requests[0][3], Progress(1_200_000_000, 4_000_000_000)
     )
 
     with pytest.raises(CopyRunningError, match="large is being copied: 1,200 of 4,000 MB"):
@@ -127,7 +127,7 @@ def test_a_file_that_is_being_written_is_not_copied_as_often_as_it_is_asked_for(
         with pytest.raises(CopyRunningError):
             place.read()
         place.world.now += 5
-    assert len(place.data.begun) == 1
+    assert len(place.data.requests) == 1
 
     place.data.go()
     place.put("large", SIZE + 5)
@@ -157,17 +157,17 @@ def test_stalled_copy_is_restarted(place: Place) -> None:
     with pytest.raises(CopyRunningError):
         place.read()
     place.world.now += SILENT_SECONDS - 1
-    write_progress(place.world.blobs, place.data.begun[0][3], Progress(1, SIZE))  # it lives
+    write_progress(place.world.blobs, place.data.requests[0][3], Progress(1, SIZE))  # it lives
     place.world.now += SILENT_SECONDS - 1
     with pytest.raises(CopyRunningError):
         place.read()
-    assert len(place.data.begun) == 1
+    assert len(place.data.requests) == 1
 
     place.world.now += 2
     with pytest.raises(CopyRunningError):
         place.read()
 
-    assert len(place.data.begun) == 2
+    assert len(place.data.requests) == 2
 
 
 def test_failed_copy_is_reported_and_retried_on_request(place: Place) -> None:
@@ -189,14 +189,14 @@ def test_failed_copy_is_reported_and_retried_on_request(place: Place) -> None:
 def test_interrupted_copy_is_reported_and_not_retried_by_lambda(place: Place) -> None:
     with pytest.raises(CopyRunningError):
         place.read()
-    key = place.data.begun[0][3]
+    key = place.data.requests[0][3]
 
     class Broken(FakeBlobs):
         def put_file(self, *_: Any) -> None:
             raise ConnectionError("the bucket hung up")
 
     broken = Broken()
-    LocalDataFiles(place.folder.parent.parent, broken).carry_out(*place.data.begun[0])
+    LocalDataFiles(place.folder.parent.parent, broken).carry_out(*place.data.requests[0])
     place.world.blobs.put(key + ".end", broken.get(key + ".end") or b"")
 
     with pytest.raises(RefusedError, match="large could not be copied: the bucket hung up"):
@@ -228,7 +228,7 @@ def test_a_large_upload_comes_into_its_place_in_the_same_way(place: Place) -> No
     entry = place.write()
     assert (entry.name, entry.size) == ("new", SIZE)
     assert (place.folder / "new").stat().st_size == SIZE
-    assert len(place.data.begun) == 1
+    assert len(place.data.requests) == 1
 
 
 def test_a_large_upload_to_a_name_that_leads_out_is_refused(place: Place) -> None:
@@ -244,7 +244,7 @@ def test_a_large_upload_to_a_name_that_leads_out_is_refused(place: Place) -> Non
 def test_the_function_is_asked_as_json_and_answers_nothing(place: Place) -> None:
     with pytest.raises(CopyRunningError):
         place.read()
-    what, directory, name, key = place.data.begun[0]
+    what, directory, name, key = place.data.requests[0]
     request = {"do": "later", "what": what, "directory": directory, "name": name, "key": key}
 
     assert serve(place.data, json.loads(json.dumps(request))) == {"answer": None}

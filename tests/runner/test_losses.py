@@ -43,9 +43,9 @@ async def cut(tmp_path):
         await proxy.start()
 
 
-async def paused(run, patience=20.0):
+async def paused(run, seconds=20.0):
     """Return the reason for which a pipeline paused by itself."""
-    async with asyncio.timeout(patience):
+    async with asyncio.timeout(seconds):
         async for batch in run.local.pipelines.events(run.id, 0):
             record = batch.pipeline.pipeline
             if record.problem is not None and not record.armed and batch.pipeline.settled:

@@ -133,9 +133,9 @@ def launched_person(base: Path) -> Iterator[Person]:
         yield person
 
 
-def eventually(condition: Callable[[], bool], patience: float = 15.0) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 15.0) -> None:
     """Poll what no event tells of, such as the engine's containers."""
-    end = time.monotonic() + patience
+    end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)

@@ -39,7 +39,7 @@ def check_all(played: Round, states: dict[str, State]) -> None:
     check_events(played, after)
     check_history(played, after)
     check_attempts(played, after)
-    check_orders(played, after)
+    check_actions(played, after)
     check_runs(played, after)
     check_output(played, after)
     check_notifications(after)
@@ -142,9 +142,9 @@ def _check_tries(after: Aftermath, path: str, attempts: list[AttemptRecord]) -> 
         assert node.state is shown, path
 
 
-def check_orders(played: Round, after: Aftermath) -> None:
+def check_actions(played: Round, after: Aftermath) -> None:
     """An acknowledged action is not forgotten."""
-    for path, (order, ended) in played.orders.items():
+    for path, (order, ended) in played.actions.items():
         node = after.tree.nodes.get(path)
         if order == "skip":
             # A regenerated tree begins as it is printed.
@@ -213,7 +213,7 @@ def _spec(after: Aftermath, path: str) -> NodeSpec:
 
 def _is_ordered(played: Round, path: str) -> bool:
     """Return whether an action was on a node, or on the Generate that its tree is from."""
-    return not played.orders.keys().isdisjoint({path, *_makers(path)})
+    return not played.actions.keys().isdisjoint({path, *_makers(path)})
 
 
 def _makers(path: str) -> set[str]:

@@ -42,7 +42,7 @@ class Round:
     """A pipeline, its agents and their deaths.
 
     Attributes:
-        orders: ``{path: (order, attempt it had ended, or 0)}`` of acknowledged and lost actions.
+        actions: ``{path: (action, attempt it had ended, or 0)}`` of acknowledged and lost actions.
         deaths: How many agents were killed while the pipeline existed.
         mourned: What the engine or the machine had of the dead agents when they died.
     """
@@ -54,7 +54,7 @@ class Round:
         self.files = AgentFiles(home.agent)
         self.seen = Seen()
         self.id = ""
-        self.orders: dict[str, tuple[Action, int]] = {}
+        self.actions: dict[str, tuple[Action, int]] = {}
         self.deaths = 0
         self.mourned: set[str] = set()
 
@@ -114,7 +114,7 @@ class Round:
         ended = len(node.attempts) if node.state in FINISHED else 0
         order = self.accident.order
         assert order is not None
-        self.orders[node.path] = (order, ended)
+        self.actions[node.path] = (order, ended)
         with contextlib.suppress(ApiError):  # nothing to kill there
             client.control(self.id, ControlRequest(action=order, paths=(node.path,)))
 

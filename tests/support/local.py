@@ -40,28 +40,28 @@ class Run:
     async def summary(self) -> PipelineSummary:
         return await self.local.pipelines.get(self.id)
 
-    async def settled(self, patience: float = PATIENCE) -> PipelineSummary:
+    async def settled(self, seconds: float = PATIENCE) -> PipelineSummary:
         """Wait until nothing runs or will start by itself; from events, without polling."""
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(seconds):
             async for batch in self.local.pipelines.events(self.id, 0):
                 if batch.pipeline.settled:
                     return batch.pipeline
         raise AssertionError("the events ended")
 
-    async def until(self, path: str, state: str, patience: float = PATIENCE) -> None:
+    async def until(self, path: str, state: str, seconds: float = PATIENCE) -> None:
         """Wait until a node reaches a state that it is in now or comes to later."""
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(seconds):
             async for _ in self.local.pipelines.events(self.id, 0):
                 if (await self.node(path)).state == state:
                     return
 
-    async def printed(self, path: str, text: bytes, patience: float = 20.0) -> None:
+    async def printed(self, path: str, text: bytes, seconds: float = 20.0) -> None:
         """Wait until a node's output holds ``text``."""
 
         async def there() -> bool:
             return bool(await self.attempts(path)) and text in await self.output(path)
 
-        await eventually(there, patience)
+        await eventually(there, seconds)
 
     async def nodes(self) -> dict[str, NodeView]:
         found: dict[str, NodeView] = {}
@@ -149,16 +149,16 @@ async def order(
     return await run.local.pipelines.control(run.id, request)
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], patience: float = 20.0) -> None:
+async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
     """Poll what nobody tells of."""
-    async with asyncio.timeout(patience):
+    async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 (there is no event)
             await asyncio.sleep(0.05)
 
 
-def wait_for(condition: Callable[[], bool], patience: float = 10.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     """Poll something outside of our processes, such as the engine's list of containers."""
-    end = time.monotonic() + patience
+    end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)

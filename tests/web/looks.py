@@ -173,7 +173,7 @@ class World:
     def settled(self, name: str) -> None:
         """Wait until a pipeline is idle."""
         path = f"/pipelines/{self.pipelines[name]}"
-        eventually(lambda: bool(agent_api(self.person, path)["settled"]), patience=120)
+        eventually(lambda: bool(agent_api(self.person, path)["settled"]), seconds=120)
 
     def order(self, name: str, action: str) -> None:
         """Request an action on a whole pipeline."""

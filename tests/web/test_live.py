@@ -49,7 +49,7 @@ def test_failures_that_could_not_be_fetched_are_asked_for_at_the_next_change_onl
     viewer: Viewer,
 ) -> None:
     run = launch(viewer.person, wide(300, 2))
-    eventually(lambda: agent_api(viewer.person, f"/pipelines/{run}")["settled"], patience=90)
+    eventually(lambda: agent_api(viewer.person, f"/pipelines/{run}")["settled"], seconds=90)
     looked: list[str] = []
     page = viewer.page
     page.on("request", lambda one: looked.append(one.url) if "limit=50&" in one.url else None)

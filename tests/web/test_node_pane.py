@@ -51,7 +51,7 @@ TELLING = """
 
 
 def settle(person: Person, run: str) -> None:
-    eventually(lambda: agent_api(person, f"/pipelines/{run}")["settled"], patience=60)
+    eventually(lambda: agent_api(person, f"/pipelines/{run}")["settled"], seconds=60)
 
 
 def test_markdown_in_the_output_is_shown_with_tables_and_pictures(viewer: Viewer) -> None:

@@ -59,7 +59,7 @@ IN_TURN = """
 
 
 def settle(person: Person, run: str) -> None:
-    eventually(lambda: agent_api(person, f"/pipelines/{run}")["settled"], patience=90)
+    eventually(lambda: agent_api(person, f"/pipelines/{run}")["settled"], seconds=90)
 
 
 def data_of(person: Person, run: str) -> Path:
@@ -93,7 +93,7 @@ def test_image_shows_its_build_and_is_rebuilt_for_its_nodes(viewer: Viewer) -> N
             len(agent_api(viewer.person, f"/pipelines/{run}/attempts?path=/uses/one")["attempts"])
             == 2
         ),
-        patience=60,
+        seconds=60,
     )
 
 

@@ -70,7 +70,7 @@ def data_of(person: Person, run: str) -> Path:
 
 
 def settled(person: Person, run: str) -> None:
-    eventually(lambda: agent_api(person, f"/pipelines/{run}")["settled"], patience=60)
+    eventually(lambda: agent_api(person, f"/pipelines/{run}")["settled"], seconds=60)
 
 
 def report(page: Page, title: str):

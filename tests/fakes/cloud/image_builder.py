@@ -12,7 +12,7 @@ class FakeBuilder:
     """A `Builder`; a test controls the progress of its builds.
 
     Attributes:
-        orders: ``{build id: order}`` of all builds.
+        requests: ``{build id: request}`` of all builds.
         statuses: ``{build id: how it is}``; a test changes them.
         images: ``(org, tag)`` of images that the registry has.
         deaf: Starts are lost on the way.
@@ -21,7 +21,7 @@ class FakeBuilder:
     """
 
     def __init__(self) -> None:
-        self.orders: dict[str, BuildRequest] = {}
+        self.requests: dict[str, BuildRequest] = {}
         self.statuses: dict[str, BuildStatus] = {}
         self.images: set[tuple[str, str]] = set()
         self.deaf = False
@@ -49,7 +49,7 @@ class FakeBuilder:
 
     def start(self, order: BuildRequest) -> str:
         """Start a build, once."""
-        for build_id, known in self.orders.items():
+        for build_id, known in self.requests.items():
             if (known.tag, known.again) == (order.tag, order.again):
                 return build_id
         if self.deaf:
@@ -57,7 +57,7 @@ class FakeBuilder:
         if self.full:
             raise ThrottledError("Cannot have more than 0 builds in queue for the account")
         build_id = f"images:{next(self._numbers)}"
-        self.orders[build_id] = order
+        self.requests[build_id] = order
         self.statuses[build_id] = "queued"
         return build_id
 

@@ -36,13 +36,13 @@ class Game:
 
     Attributes:
         moves: The moves so far, for the message of a failure.
-        patience: Seconds that the cloud's interpreter may take to catch up.
+        seconds: Seconds that the cloud's interpreter may take to catch up.
     """
 
     local: Driver
     cloud: Any
     rng: Random
-    patience: float = 0.0
+    seconds: float = 0.0
     moves: list[str] = field(default_factory=list)
 
     def send(self, event: ev.Event) -> None:
@@ -107,7 +107,7 @@ class Game:
 
     def _catch_up(self) -> None:
         """Let the cloud's workers fetch tasks until all runnable nodes are offered, or time out."""
-        end = time.monotonic() + self.patience
+        end = time.monotonic() + self.seconds
         while True:
             self.cloud.serve()
             if self._is_caught_up() or time.monotonic() > end:
@@ -139,13 +139,13 @@ def game_of(tree: dict[str, Any], engine: Engine, most: Size = MAX_SIZE, seed: i
 
 
 def new_game(
-    seed: int, engine: Engine, *, cloud: type = Cloud, plain: bool = False, patience: float = 0.0
+    seed: int, engine: Engine, *, cloud: type = Cloud, plain: bool = False, seconds: float = 0.0
 ) -> Game:
     """Return the game of a seed, not started."""
     rng = Random(seed)  # a game, not a secret
     tree = pipeline(random_tree(rng, leaves=rng.choice([3, 6, 10, 14]), plain=plain))
     most = MAX_SIZE if rng.random() < 0.5 else rng.choice(SMALL)
-    return Game(Driver(tree, armed=False), cloud(tree, engine, most), rng, patience)
+    return Game(Driver(tree, armed=False), cloud(tree, engine, most), rng, seconds)
 
 
 def play(game: Game, *, orders: int = 12) -> None:

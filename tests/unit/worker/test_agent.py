@@ -67,10 +67,10 @@ class World:
             return self.readings.pop(0)
         return Reading(self.clock.now(), 1_000_000)
 
-    def say(self, **verdicts: Any) -> World:
-        for node, answers in verdicts.items():
+    def say(self, **decisions: Any) -> World:
+        for node, answers in decisions.items():
             given = answers if isinstance(answers, list) else [answers, DROP]
-            self.api.verdicts[node] = given
+            self.api.decisions[node] = given
         return self
 
     def run(self) -> WorkerExit:
@@ -178,7 +178,7 @@ def test_api_response_stops_a_command() -> None:
 
 
 def test_max_time_ends_a_command_that_ignores_term() -> None:
-    command = FakeCommand([("stdout", b"so far\n")], seconds=500, heeds=["KILL"])
+    command = FakeCommand([("stdout", b"so far\n")], seconds=500, handles=["KILL"])
     world = World(offer("a"), scripts={"x": command}).say(a=go("x", max_time=10))
 
     world.run()
@@ -190,7 +190,7 @@ def test_max_time_ends_a_command_that_ignores_term() -> None:
 
 
 def test_a_worker_whose_command_cannot_be_ended_leaves_with_it() -> None:
-    command = FakeCommand(seconds=5000, heeds=[])
+    command = FakeCommand(seconds=5000, handles=[])
     world = World(offer("a"), offer("b"), scripts={"x": command}).say(a=go("x", max_time=10))
 
     reason = world.run()
