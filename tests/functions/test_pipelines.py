@@ -584,7 +584,7 @@ def test_executions_that_end_at_once_again_and_again_pause_the_pipeline(world: W
         world.deliver()
     record = world.get(pipeline).pipeline
     assert not record.armed
-    assert "bug of Conducto" in (record.problem or "")
+    assert "bug in Conducto" in (record.problem or "")
     assert len(world.machines.executions) < 10
 
 

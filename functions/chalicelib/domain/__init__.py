@@ -1,1 +1,1 @@
-"""The pure part of the cloud: pipeline state, events, workers, snapshots."""
+"""The pure part of the cloud target: pipeline state, events, workers and snapshots."""

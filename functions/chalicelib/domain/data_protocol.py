@@ -12,5 +12,5 @@ _ERRORS = {"not_found": NotFoundError, "refused": RefusedError}
 
 
 def raise_error(answer: Mapping[str, Any]) -> NoReturn:
-    """Raise the error that `serve` answered."""
+    """Raise the error that a response of `serve` describes."""
     raise _ERRORS[answer["error"]](answer["message"])

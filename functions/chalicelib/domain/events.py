@@ -1,8 +1,8 @@
-"""What can happen to a cloud pipeline: the entries of its journal. No secrets are in them.
+"""The events of a cloud pipeline: the entries of its journal. They contain no secrets.
 
-Rules for editors: an input says what happened, never what follows from it; what cannot be known
-again when the journal is read (the time, random ids, what a secret hid) is in the input. Journals
-that older versions wrote are still read: what changes in an input is a step of
+Rules for editors: an event records what happened, never its consequences. Values that cannot be
+reproduced when the journal is read (the time, random ids, masked texts) are part of the event.
+Journals of older versions are still read: changing an event requires a step in
 `chalicelib.domain.schema_migrations`.
 """
 
@@ -19,12 +19,12 @@ from conducto_core.semantics.start_failures import StartFailure
 
 
 class BuiltImage(Record):
-    """An image as it is now.
+    """The current state of an image.
 
     Attributes:
-        reference: What ECS knows it by.
-        shell: Path of the shell in it; None: the worker looks for the best.
-        tag: What the registry knows it by, where it is built here.
+        reference: The image reference that ECS pulls.
+        shell: Path of the shell in it; None: the worker chooses the best one.
+        tag: Tag in the registry, for images that are built here.
         contexts: Content hashes of uploaded directories that its build needs.
         build: Id of its build, once that was started.
     """
@@ -42,24 +42,24 @@ class BuiltImage(Record):
 
 
 class PipelineEvent(Record):
-    """The base of all inputs.
+    """The base class of events.
 
     Attributes:
-        time: When, in seconds since the epoch.
+        time: Seconds since the epoch.
     """
 
     time: float
 
 
 class ActionRequested(PipelineEvent):
-    """A person, or a schedule, ordered something.
+    """A user or a schedule requested an action.
 
     Attributes:
-        edits: For ``modify``: the edits of each node, whole
+        edits: For ``modify``: the complete edits of each node
             (`conducto_core.semantics.resolve.Edits`).
-        images: Such as nodes use from now on; for ``rebuild``, as they are to be built.
-        by: Who.
-        problem: Why the pipeline is paused, where nobody asked for it.
+        images: Images that nodes use from now on; for ``rebuild``: to be built.
+        by: The user.
+        problem: Why the pipeline was paused, unless a user paused it.
     """
 
     kind: Literal["ordered"] = "ordered"
@@ -72,11 +72,11 @@ class ActionRequested(PipelineEvent):
 
 
 class Claimed(PipelineEvent):
-    """A worker was handed a task.
+    """A worker polled a task.
 
     Attributes:
-        attempt: It runs its command; the record is that of the attempt as it begins.
-        refusal: ... or would, but its command cannot be prepared: why.
+        attempt: The record of the attempt that starts; None: the command does not start.
+        refusal: Why the command of the attempt cannot be prepared.
     """
 
     kind: Literal["claimed"] = "claimed"
@@ -93,8 +93,8 @@ class Reported(PipelineEvent):
     """A command ended.
 
     Attributes:
-        tree_key: Where the tree is that a Lazy printed.
-        images: Those that it brought.
+        tree_key: Key of the tree that a Lazy generated.
+        images: Images that the tree needs.
         last: The worker takes no further command.
     """
 
@@ -113,7 +113,7 @@ class Reported(PipelineEvent):
 
 
 class Changed(PipelineEvent):
-    """Somebody changed the pipeline's data, or opened a shell beside it.
+    """A user changed the pipeline's data, or opened a debug shell.
 
     Attributes:
         by: The user.
@@ -126,7 +126,12 @@ class Changed(PipelineEvent):
 
 
 class WorkerStarted(PipelineEvent):
-    """A worker runs; ``task`` is its ARN, ``protocol`` what it speaks (`model.worker.PROTOCOL`)."""
+    """A worker started.
+
+    Attributes:
+        task: ARN of its task.
+        protocol: Its protocol version (`model.worker.PROTOCOL`).
+    """
 
     kind: Literal["worker_up"] = "worker_up"
     worker: str
@@ -135,15 +140,16 @@ class WorkerStarted(PipelineEvent):
 
 
 class WorkerLost(PipelineEvent):
-    """A worker is gone, or leaves.
+    """A worker was lost, or is leaving.
 
     Attributes:
-        cause: How a command ends that it still had.
-        failure: What it means where it never ran a command; None: it left in good order.
-        unexplained: Its own word of it; AWS's event about its task has the reason and the times.
-        began: When AWS began to charge for its task, as far as known.
-        ended: When its task ended, as far as known.
-        handed: A task that it was handed too late and gives back.
+        cause: The cause with which its unfinished command ends.
+        failure: How to count it if it never ran a command; None: it left normally.
+        unexplained: Reported by the worker itself; the ECS event about its task adds the reason and
+            the times.
+        began: When AWS began to charge for its task, if known.
+        ended: When its task ended, if known.
+        handed: A task that it polled too late and returns.
     """
 
     kind: Literal["worker_gone"] = "worker_gone"
@@ -158,7 +164,7 @@ class WorkerLost(PipelineEvent):
 
 
 class ExecutionStarted(PipelineEvent):
-    """An execution was started."""
+    """A Step Functions execution was started."""
 
     kind: Literal["begun"] = "begun"
     run: str
@@ -166,7 +172,7 @@ class ExecutionStarted(PipelineEvent):
 
 
 class ExecutionEnded(PipelineEvent):
-    """An execution is over; ``status`` is what Step Functions calls it."""
+    """An execution ended with a Step Functions status."""
 
     kind: Literal["execution_ended"] = "execution_ended"
     run: str
@@ -174,25 +180,25 @@ class ExecutionEnded(PipelineEvent):
 
 
 class ImagesUpdated(PipelineEvent):
-    """Builds of images went on."""
+    """Image builds made progress."""
 
     kind: Literal["images_moved"] = "images_moved"
     images: tuple[BuiltImage, ...]
 
 
 class TimeLimitsExpired(PipelineEvent):
-    """The time limits of these nodes ran out."""
+    """The time limits of nodes expired."""
 
     kind: Literal["deadlines_passed"] = "deadlines_passed"
     paths: tuple[str, ...]
 
 
 class CapacityUnavailable(PipelineEvent):
-    """AWS would not start a worker.
+    """AWS refused to start a worker.
 
     Attributes:
-        failure: What AWS's message means.
-        contended: Other pipelines of the organisation had workers, which may make room.
+        failure: The category of AWS's message.
+        contended: Other pipelines of the organisation have workers, which may free capacity.
     """
 
     kind: Literal["capacity_missing"] = "capacity_missing"
@@ -203,17 +209,17 @@ class CapacityUnavailable(PipelineEvent):
 
 
 class ExecutionLost(PipelineEvent):
-    """An execution was not begun, or waits for what nobody will do."""
+    """An execution was not started, or waits for a task that no worker will complete."""
 
     kind: Literal["run_lost"] = "run_lost"
     run: str
 
 
 class HealthChecked(PipelineEvent):
-    """Nothing happened but time; perhaps workers can be started now that could not before.
+    """A periodic check, at which workers may start that could not start before.
 
     Attributes:
-        spared: Workers without a command that stop, because somebody else waits for a worker.
+        spared: Idle workers that stop, because another pipeline waits for a worker.
     """
 
     kind: Literal["looked"] = "looked"
@@ -239,7 +245,7 @@ Input = Annotated[
 
 
 class WorkerLaunch(Record):
-    """A worker that is started.
+    """A worker launch.
 
     Attributes:
         pool: Name of its pool.
@@ -250,13 +256,13 @@ class WorkerLaunch(Record):
 
 
 class JournalEntry(Record):
-    """What an entry of the journal holds.
+    """The contents of a journal entry.
 
     Attributes:
-        hires: Workers that are started because of it.
-        limited: Why more would have been wanted but were not allowed.
-        withheld: Why a ``new`` group does not get a worker although one is free.
-        share: The pipeline's share of the organisation's workers from now on, where it differs.
+        hires: Workers that are launched because of it.
+        limited: Why the plan does not allow further workers that are needed.
+        withheld: Why a ``new`` group gets no worker although one is free.
+        share: The pipeline's new share of the organisation's workers, if it changed.
     """
 
     input: Input
@@ -266,7 +272,7 @@ class JournalEntry(Record):
     share: Share | None = None
 
     def written(self) -> dict[str, Any]:
-        """Return it as JSON, without what is as always."""
+        """Return the entry as JSON, without default values."""
         written = self.model_dump(mode="json", exclude_defaults=True)
         written["input"]["kind"] = self.input.kind
         return written

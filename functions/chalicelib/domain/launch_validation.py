@@ -1,4 +1,4 @@
-"""What cannot run in the cloud is refused before anything starts, with what to do instead."""
+"""Launch validation: rejects definitions that cannot run in the cloud, with a remedy."""
 
 import re
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ from conducto_core.semantics.fargate import largest_mem
 
 
 def validate_nodes(nodes: Mapping[str, NodeSpec], plan: Plan) -> None:
-    """Refuse Execs, and ``new`` groups, that Fargate or the plan cannot run.
+    """Reject Execs and ``new`` groups that Fargate or the plan cannot run.
 
     Raises:
-        DefinitionError: there are such; the message has a line for each.
+        DefinitionError: There are such nodes; the message has a line for each.
     """
     execs = (node for node in nodes.values() if node.type is NodeType.EXEC)
     check_each(execs, lambda node: _check_exec(node, plan))
@@ -39,30 +39,30 @@ def _check_exec(node: NodeSpec, plan: Plan) -> None:
     if place.mem > largest_mem(plan.max_cpu):
         raise DefinitionError(
             path,
-            f"mem={place.mem:g} is more than the plan {plan.name!r} allows for a worker: those of "
-            f"{plan.max_cpu:g} vCPUs have at most {largest_mem(plan.max_cpu):g} GB; lower mem, or "
+            f"mem={place.mem:g} is more than the plan {plan.name!r} allows for a worker: "
+            f"{plan.max_cpu:g} vCPUs allow at most {largest_mem(plan.max_cpu):g} GB; lower mem, or "
             "choose a larger plan",
         )
 
 
 def used_images(pipeline: Pipeline) -> dict[str, None]:
-    """Return the names of the images that Execs run in, in the order of their first use."""
+    """Return the names of the images of Execs, in the order of their first use."""
     return dict.fromkeys(node.placement.image for node in pipeline.execs())
 
 
 def is_plain(image: ImageSpec) -> bool:
-    """Return whether an image needs no build: a reference to pull, used as it is."""
+    """Return whether an image needs no build: a reference that is pulled and used unchanged."""
     return image.image is not None and not layers.installs(image) and not layers.copies_code(image)
 
 
 def check_reference(image: str, reference: str, own: str) -> None:
-    """Refuse an image that was built for another organisation.
+    """Reject an image that was built for another organisation.
 
-    The role that starts workers may pull the images of all organisations. Their names are hard to
+    The role that launches workers can pull the images of all organisations. Their names are hard to
     guess, but a former member may know some.
 
     Args:
-        image: Name of the definition.
+        image: Name of the image in the definition.
         reference: Image that it runs, or is built on (``FROM``, ``COPY --from``).
         own: Reference of any image of the caller's organisation.
 
@@ -72,13 +72,13 @@ def check_reference(image: str, reference: str, own: str) -> None:
     root, _, part = own.rpartition(":")[0].rpartition("/")
     host, _, below = root.partition("/")
     path = below if "." in host or ":" in host else root
-    # Whatever stands before it: the registry's host may be written in several ways.
+    # Ignore the prefix: the registry's host can be written in several ways.
     found = re.search(rf"(?:^|/){re.escape(path)}/([^/:@]+)", reference, re.IGNORECASE)
     if found is not None and found[1] != part:
         raise DefinitionError(
             None,
             f"image {image!r}: {reference} is an image of another organisation; build your "
-            "own, or take it from a registry that both may read",
+            "own, or use a registry that both organisations can read",
         )
 
 

@@ -1,11 +1,11 @@
-"""A cloud pipeline: what follows from its definition and its journal. No I/O, no clock.
+"""A cloud pipeline: the state that its definition and its journal imply. No I/O, no clock.
 
 ::
 
-    Input ──► CloudPipeline.take_in ──► Effects: what to write down, and what to order of AWS
+    Input ──► CloudPipeline.take_in ──► PipelineChanges: records to write and commands for AWS
 
-The same inputs always lead to the same state, whichever Lambda reads them: everything random or
-from outside is in the input. Policies are those of `conducto_core.semantics`.
+Equal inputs lead to equal states in every Lambda: random and external values are part of the input.
+Policies are in `conducto_core.semantics`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -66,15 +66,15 @@ from conducto_core.semantics.start_failures import Failed, PoolStarts, StartFail
 from conducto_core.semantics.tree_state import Change, LiveExec
 from conducto_core.semantics.user_secrets import changed, secrets_user
 
-#: Seconds that a worker gets to end a command itself whose ``max_time`` ran out.
+#: Seconds that a worker gets to stop a command itself after its ``max_time``.
 GRACE = 60.0
-#: Plans in a row after which nothing came of it; then the pipeline is paused.
+#: Maximum number of consecutive runs without progress; then the pipeline is paused.
 MOST_FRUITLESS = 5
 
 _RESETS = (Action.RESET, Action.REBUILD)
-#: Actions after which pools that were given up are tried again.
+#: Actions after which worker launches are retried in pools that gave up.
 _RETRIES_STARTS = (*_RESETS, Action.RUN, Action.WAKE, Action.MODIFY, Action.UNSKIP)
-#: Why a worker without a command stops.
+#: Why an idle worker stops.
 _SPARED = "another command of the organisation needed a worker"
 _LATE = {
     Hold.PAUSED: "the pipeline was paused for more than 24 hours",
@@ -92,10 +92,10 @@ _ORDERS: dict[Action, Callable[[tuple[str, ...]], ev.Event]] = {
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Seconds of an attempt, to be metered once: ``key`` names it within the pipeline.
+    """The metered seconds of an attempt; ``key`` identifies them within the pipeline.
 
     Attributes:
-        whose: Whom they are told of, with what they cost.
+        whose: The pipeline that is charged, and the cost.
     """
 
     key: str
@@ -106,17 +106,17 @@ class Usage:
 
 @dataclass(slots=True)
 class PipelineChanges:
-    """What came of an input.
+    """The results of an event.
 
     Attributes:
-        changes: To be published.
-        attempts: That began or ended, as they are now.
-        orders: Of Step Functions.
+        changes: State changes to publish.
+        attempts: Attempts that started or ended.
+        orders: Commands for Step Functions.
         pools: ``{path: pool}`` of the tasks in `orders`.
-        stops: ``(worker, its task)`` that are to be stopped.
-        usage: To be metered.
-        told: What somebody is to be told, secrets not hidden yet.
-        builds: Images whose build is to be started.
+        stops: ``(worker, task ARN)`` of workers to stop.
+        usage: Usage to meter.
+        told: Notifications to send, with secrets not yet masked.
+        builds: Images whose build must be started.
     """
 
     changes: list[NodeChange] = field(default_factory=list)
@@ -130,14 +130,14 @@ class PipelineChanges:
 
 
 class CloudPipeline(PipelineState):
-    """One pipeline, and what happens to it."""
+    """One pipeline and its reaction to events."""
 
     def __init__(self, org: str, definition: bytes, tree_of: Callable[[str], bytes]) -> None:
-        """Take up a pipeline to which nothing has happened.
+        """Create the initial state of a pipeline.
 
         Args:
-            org: Whose it is.
-            definition: What `chalicelib.domain.pipeline_state.define` returned.
+            org: The organisation that owns it.
+            definition: The result of `chalicelib.domain.pipeline_state.define`.
             tree_of: Returns a generated tree by its key.
         """
         super().__init__(org, definition, tree_of)
@@ -145,13 +145,13 @@ class CloudPipeline(PipelineState):
         self._exit_codes: dict[str, int | None] = {}
         self._notes: dict[str, tuple[int | None, str | None, int | None]] = {}
 
-    # ---- what happens -------------------------------------------------------------------------
+    # ---- events -----------------------------------------------------------------------------
 
     def take_in(self, happened: Input) -> PipelineChanges:
-        """Take an input in and return what came of it; `number` goes on by one.
+        """Apply an event and return its results; increments `number`.
 
         Raises:
-            TransitionError: it cannot happen now; whoever makes inputs has a bug.
+            TransitionError: The event is invalid in this state, which is a bug in its producer.
         """
         self.number += 1
         self.now = max(self.now, happened.time)
@@ -173,7 +173,7 @@ class CloudPipeline(PipelineState):
         return self._effects
 
     def staff(self, written: JournalEntry) -> None:
-        """Count workers in that are started because of the newest input."""
+        """Register the workers that the latest entry launches."""
         for hire in written.hires:
             image = self.images[self.pools[hire.pool].image].record.reference
             self.crew.workers[hire.worker] = Worker(
@@ -189,7 +189,7 @@ class CloudPipeline(PipelineState):
         if written.share is not None:
             self.count(written.share)
 
-    def _dispatch(self, happened: Input) -> None:  # noqa: C901, PLR0912  one line an input
+    def _dispatch(self, happened: Input) -> None:  # noqa: C901, PLR0912  one case per event
         match happened:
             case ActionRequested():
                 self.record = changed(self.record, happened.action, happened.by, self.now)
@@ -212,7 +212,7 @@ class CloudPipeline(PipelineState):
             case ExecutionLost():
                 if happened.run == self.course.run and happened.run in self.runs:
                     self._replan()
-                elif happened.run == self.course.run:  # it never began: nothing was in vain
+                elif happened.run == self.course.run:  # it never started; do not count it
                     self._follow(self.course.replan())
             case ImagesUpdated():
                 self._images_moved(happened.images)
@@ -228,7 +228,7 @@ class CloudPipeline(PipelineState):
             case _:
                 assert_never(happened)
 
-    # ---- orders -------------------------------------------------------------------------------
+    # ---- actions ----------------------------------------------------------------------------
 
     def _ordered(self, order: ActionRequested) -> None:
         if order.action in _RETRIES_STARTS:
@@ -283,14 +283,14 @@ class CloudPipeline(PipelineState):
         self._follow(self.course.order(ev.NodesModified(differing)))
 
     def resolved(self, edits: Edits) -> Pipeline:
-        """Return the tree with generated trees in place and ``edits`` laid over it.
+        """Return the definition with generated trees in place and ``edits`` applied.
 
         Raises:
-            DefinitionError: an edit makes it wrong.
+            DefinitionError: An edit makes it invalid.
         """
         pipeline = resolve(self.form, edits)
         for name, image in getattr(self, "pipeline", pipeline).images.items():
-            pipeline.images.setdefault(name, image)  # names of images that trees brought stay
+            pipeline.images.setdefault(name, image)  # keep names from generated trees
         for target, key in self.generated.items():
             tree = resolve_generated(unpack_form(self.tree_of(key)), target, pipeline, edits)
             pipeline.nodes.update(tree.nodes)
@@ -311,7 +311,7 @@ class CloudPipeline(PipelineState):
                 self._finish(claim.attempt.path, Cause.IMAGE, message=claim.refusal)
 
     def _hand(self, worker: Worker, claim: Claimed) -> bool:
-        """Note that a worker has a task, or answer it; return whether it may have it at all."""
+        """Record that a worker holds a task, or complete a stray task; return whether it was valid."""
         if self.is_stray(claim):
             self._effects.orders.append(CompleteTask(claim.token, self.reply_to_stray(claim)))
             return False
@@ -338,7 +338,7 @@ class CloudPipeline(PipelineState):
         worker = self.crew.workers.get(report.worker)
         node = self.exec_in(report.path, report.attempt, State.RUNNING)
         if worker is None or node is None or not worker.runs(report.path, report.attempt):
-            return  # it came twice
+            return  # a repeated report
         worker.busy, worker.since = False, self.now
         once = self.pools[worker.pool].kind is PoolKind.ONCE
         worker.status = WorkerStatus.LEAVING if report.last or once else WorkerStatus.IDLE
@@ -412,18 +412,18 @@ class CloudPipeline(PipelineState):
             self._meter(worker, gone.began, gone.ended)
 
     def _explained(self, gone: WorkerLost) -> None:
-        """Take in AWS's word about a worker that has said by itself that it leaves, or was lost."""
+        """Apply the ECS event about a worker that reported its own end, or was already lost."""
         worker = self.crew.ended.pop(gone.worker, None)
         if worker is None:
-            return  # it came twice
+            return  # a repeated event
         if worker.unexplained:
             self._count_failure(worker, gone.failure or StartFailure.LOST, gone.reason)
         self._meter(worker, gone.began, gone.ended)
 
     def _meter(self, worker: Worker, began: float | None, ended: float | None) -> None:
-        """Count the time of a worker's task that is not in the time of its commands."""
+        """Meter the time of a worker's task beyond that of its commands."""
         if began is None or ended is None:
-            return  # AWS charges nothing for a task that never began
+            return  # AWS does not charge for a task that never started
         pool = self.pools[worker.pool]
         seconds = charged_seconds(began, ended) - worker.metered
         if seconds <= 0:
@@ -433,14 +433,14 @@ class CloudPipeline(PipelineState):
         self._effects.usage.append(Usage(f"@{worker.id}", seconds, pool.cpu, spender))
 
     def _lose_tasks(self, worker: Worker) -> bool:
-        """Have the tasks of a worker that leaves offered to others; return whether it had any."""
+        """Release the tasks of a leaving worker to others; return whether it had any."""
         tokens = [token for token, holder in self.holders.items() if holder == worker.id]
         if tokens:
             self._follow(self.course.lose(tokens))
         return bool(tokens)
 
     def _is_forgotten(self, pool: str) -> bool:
-        """Whether Execs are queued, but no worker of their pool could find a task for any."""
+        """Return whether Execs are queued in a pool but no worker was offered a task for them."""
         queued = self.queue.get(pool, {})
         held = self.course.standing.held
         free = self.pools[pool].name in self.wanted()
@@ -451,7 +451,7 @@ class CloudPipeline(PipelineState):
         return bool(queued) and free and not idle_left and not had_work and self._waited(pool)
 
     def _waited(self, pool: str) -> bool:
-        """Whether what is queued has been so for as long as an idle worker stays."""
+        """Return whether queued Execs have waited longer than an idle worker stays."""
         queued = [self.in_flight[path].queued or 0.0 for path in self.queue.get(pool, {})]
         return bool(queued) and self.now - max(min(queued), self.planned_at) > GRACE
 
@@ -464,13 +464,13 @@ class CloudPipeline(PipelineState):
         refused: bool = False,
         contended: bool = False,
     ) -> None:
-        """Count a worker that ended, or was not started, before it ran a command."""
+        """Count a worker that ended, or failed to launch, before it ran a command."""
         failed = Failed(failure, reason, worker.round, refused=refused, contended=contended)
         starts = self.starts.get(worker.pool, PoolStarts())
         self.starts[worker.pool] = starts.after(failed, self.now)
 
     def _fail_without_workers(self) -> None:
-        """End queued Execs of pools of which no worker can be started."""
+        """End queued Execs of pools that cannot launch workers."""
         for pool in list(self.queue):
             starts = self.starts_of(pool)
             if starts.given_up:
@@ -495,21 +495,19 @@ class CloudPipeline(PipelineState):
         )
 
     def _let_workers_go(self) -> None:
-        """Stop workers that have nothing more to do here, rather than pay for their patience."""
+        """Stop workers that have no more work, instead of paying for their idle time."""
         asleep = self.record.lifecycle is not Lifecycle.ACTIVE
         done = self.settled()
         for worker in self.crew.workers.values():
             if worker.busy or worker.status is WorkerStatus.LEAVING:
                 continue
             pool = self.pools[worker.pool]
-            # One that is up already may still be wanted: people reset what they see fail.
+            # Keep workers that are up: users often reset failed nodes right away.
             too_late = done and worker.status is WorkerStatus.STARTING
             if asleep or too_late:
                 self._send_away(worker, "the pipeline sleeps")
             elif self._is_outdated(worker, pool):
-                changed = (
-                    "its image is another one, or it had secrets that are withheld since a change"
-                )
+                changed = "its image changed, or it has secrets that are withheld since a change"
                 self._send_away(worker, changed)
             elif pool.kind is PoolKind.CONTEXT:
                 self._look_at_context(worker)
@@ -524,13 +522,13 @@ class CloudPipeline(PipelineState):
             self._send_away(worker, _LATE.get(hold, ""))
 
     def _send_away(self, worker: Worker, why: str) -> None:
-        """Have a worker stop that has no command."""
+        """Stop an idle worker."""
         worker.status = WorkerStatus.LEAVING
         self._effects.stops.append((worker.id, worker.task))
         self._note_lost_context(worker, why)
 
     def _note_lost_context(self, worker: Worker, why: str) -> None:
-        """Note that a context's container is gone, where its group still counts on it."""
+        """Record that a context's container was lost, if its group still needs the state in it."""
         pool = self.pools[worker.pool].key
         completed = worker.commands - worker.busy
         if kind_of(pool) is PoolKind.CONTEXT and loses_state(self.tree, pool, completed):
@@ -539,7 +537,7 @@ class CloudPipeline(PipelineState):
                 self._set(problem=loss(pool, why, self.id))
 
     def _fail_without_context(self, happened: Input) -> None:
-        """End what would go on in an empty container; who resets a part of a group wants that."""
+        """End Execs that would continue in an empty container, unless the user resets them."""
         resets = isinstance(happened, ActionRequested) and happened.action in _RESETS
         paths = happened.paths if isinstance(happened, ActionRequested) and resets else ()
         for pool, why in list(self.lost_contexts.items()):
@@ -548,12 +546,12 @@ class CloudPipeline(PipelineState):
                 continue
             queued = [path for path, name in self._where.items() if self.pools[name].key == pool]
             for path in queued:
-                if path in self._where:  # one that ends may take others along
+                if path in self._where:  # ending one may remove others
                     message = loss(pool, why, self.id)
                     self._finish(path, Cause.WORKER_LOST, message=message, final=True)
 
     def _is_outdated(self, worker: Worker, pool: Pool) -> bool:
-        """Whether a worker has another image than its pool by now, or secrets that are withheld."""
+        """Return whether a worker has an outdated image, or secrets that are now withheld."""
         holds_secrets = worker.for_owner and secrets_user(self.record) is None
         moved = worker.reference not in (None, self.images[pool.image].record.reference)
         return holds_secrets or moved
@@ -562,25 +560,25 @@ class CloudPipeline(PipelineState):
 
     def _begun(self, begun: ExecutionStarted) -> None:
         self.runs[begun.run] = begun.arn
-        while len(self.runs) > 3:  # noqa: PLR2004  the newest, and such as are being stopped
+        while len(self.runs) > 3:  # noqa: PLR2004  the latest run and runs that are being stopped
             del self.runs[next(iter(self.runs))]
         if begun.run != self.course.run or not self.course.standing.open:
             self._effects.orders.append(StopExecution(begun.run))
 
     def _replan(self) -> None:
-        """Begin anew what is left; give up when that has been of no use some times."""
+        """Restart the remaining work; pause the pipeline after repeated runs without progress."""
         self.fruitless += 1
         if self.fruitless > MOST_FRUITLESS:
-            problem = "executions end before their nodes do; this is a bug of Conducto, report it"
+            problem = "executions end before their nodes do; this is a bug in Conducto, report it"
             self._pause(problem)
             return
         self._follow(self.course.replan())
 
     def _let_joined_go(self) -> None:
-        """See to it that the graph hears of the end of what ran when it was planned.
+        """Complete the tasks of attempts that were already active when the run was planned.
 
-        Its task is answered when a worker claims it; where no worker of the pool is left that
-        would, the graph is planned anew, without it.
+        The task of such an attempt is completed when a worker claims it. If no worker of the pool
+        is left to claim it, a new run is planned without it.
         """
         standing = self.course.standing
         for path in sorted(standing.joined):
@@ -595,7 +593,7 @@ class CloudPipeline(PipelineState):
                 return
             standing.joined.discard(path)
 
-    # ---- images and trees ---------------------------------------------------------------------
+    # ---- images and trees ------------------------------------------------------------------
 
     def _images_moved(self, images: Iterable[BuiltImage]) -> None:
         for built in images:
@@ -607,12 +605,12 @@ class CloudPipeline(PipelineState):
             image.record = _record_of(image.record, built, self.now)
 
     def _forget_starts(self, image: str) -> None:
-        """Forget how workers started with an image that is another one from now on."""
+        """Forget the launch failures of pools whose image changes."""
         starts = self.starts.items()
         self.starts = {pool: s for pool, s in starts if self.pools[pool].image != image}
 
     def _want_builds(self) -> None:
-        """Have images built that queued Execs need and that nobody builds yet."""
+        """Request builds of images that queued Execs need."""
         for name in dict.fromkeys(self.pools[pool].image for pool in self.queue):
             image = self.images[name]
             pending = image.record.state is ImageState.PENDING
@@ -622,7 +620,7 @@ class CloudPipeline(PipelineState):
                 self._effects.builds.append(queued)
 
     def _try_failed_images_again(self) -> None:
-        """Forget builds that failed: what is reset has them built again."""
+        """Forget failed builds, so that resetting nodes builds their images again."""
         for image in list(self.images.values()):
             if image.record.state is ImageState.ERROR and image.built is not None:
                 again = {"state": ImageState.PENDING, "error": None, "build": None}
@@ -667,10 +665,10 @@ class CloudPipeline(PipelineState):
             del self.generated[path]
         self._tree_changed()
 
-    # ---- what the machine says ----------------------------------------------------------------
+    # ---- state machine ----------------------------------------------------------------------
 
     def _follow(self, taken: StepResult) -> None:
-        """Do what the machine says, note what it changed, pass on what is for Step Functions."""
+        """Execute the commands, record the changes, and collect the commands for Step Functions."""
         for command in taken.commands:
             self._obey(command)
         for change in taken.changes:
@@ -702,12 +700,12 @@ class CloudPipeline(PipelineState):
             case ev.Notify():
                 self._tell(command)
             case ev.Stop():
-                pass  # the worker hears of it with its next pulse
+                pass  # the worker learns this from its next heartbeat
             case _:
                 assert_never(command)
 
     def _tell(self, command: ev.Notify) -> None:
-        if command.path not in self.tree.nodes:  # its tree went by the same event
+        if command.path not in self.tree.nodes:  # the same event removed its tree
             return
         told = compose(self, command.path, command.state, command.callback, self.now)
         self.notified = told.number
@@ -716,7 +714,7 @@ class CloudPipeline(PipelineState):
     def _enqueue(self, command: ev.Enqueue) -> None:
         node = self.tree.nodes.get(command.path)
         if node is None:
-            return  # a Lazy discarded it by the same event; its withdrawal follows
+            return  # a Lazy discarded it in the same event; its withdrawal follows
         place = node.spec.placement
         mem = place.mem if command.mem is None else command.mem
         pool = self.pool_at(node).name
@@ -802,7 +800,7 @@ class CloudPipeline(PipelineState):
 
 
 def _record_of(record: ImageRecord, built: BuiltImage, now: float) -> ImageRecord:
-    """Return the record of an image that has moved."""
+    """Return the record of an image after a state change."""
     begins = built.state in (ImageState.PENDING, ImageState.QUEUED)
     started = None if begins and record.ended is not None else record.started
     if built.state is not ImageState.PENDING:

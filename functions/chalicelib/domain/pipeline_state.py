@@ -1,6 +1,6 @@
-"""How a cloud pipeline stands, and what follows from that alone; nothing happens here.
+"""The state of a cloud pipeline, and queries on it. No I/O, no clock.
 
-`chalicelib.domain.pipeline` takes in what happens. No I/O, no clock.
+`chalicelib.domain.pipeline` applies events to it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -38,17 +38,17 @@ from conducto_core.semantics.resolve import resolve
 from conducto_core.semantics.start_failures import PoolStarts
 from conducto_core.semantics.tree_state import LiveExec, LiveGroup, LiveNode, TreeState
 
-#: Seconds after which a task that nobody was offered counts as lost: three times what it takes
-#: Step Functions to offer one again that a worker took along.
+#: Seconds after which a task that was offered to no worker counts as lost: three times as long as
+#: Step Functions needs to offer again a task that a worker left with.
 STUCK = 180.0
 
 
 @dataclass(slots=True)
 class CloudImage:
-    """An image of a pipeline: its record, and what is known of it once it is there.
+    """An image of a pipeline: its record, and its details once they are known.
 
     Attributes:
-        version: Number of the entry that moved it last.
+        version: Number of the entry that changed it last.
     """
 
     record: ImageRecord
@@ -63,13 +63,13 @@ def define(
     *,
     max_mem: float | None = None,
 ) -> bytes:
-    """Return what is kept of a launch, for ever.
+    """Return the stored definition of a launch, which never changes.
 
     Args:
-        record: The record as it begins.
+        record: The initial record.
         form: The launch form.
-        sources: ``{image name: what was read of its files}``.
-        max_mem: GB that retries may ask for at most; None is what Fargate has.
+        sources: ``{image name: contents read from its files}``.
+        max_mem: GB that retries may request; None: the Fargate maximum.
     """
     read = {name: given.model_dump(mode="json") for name, given in (sources or {}).items()}
     definition = {"record": record.model_dump(mode="json"), "form": form, "sources": read}
@@ -77,40 +77,40 @@ def define(
 
 
 class PipelineState:
-    """How one pipeline stands.
+    """The state of one pipeline.
 
     Attributes:
-        org: Whose it is.
-        number: Of the newest entry that is in it.
-        seq: Of the newest change.
-        now: Time of the newest input.
-        pipeline: Resolved, generated trees in place.
+        org: The organisation that owns it.
+        number: Number of the latest applied entry.
+        seq: Number of the latest change.
+        now: Time of the latest event.
+        pipeline: The resolved definition, with generated trees in place.
         generated: ``{target: key of its tree}``.
-        in_flight: ``{path: record}`` of attempts that are queued or run.
+        in_flight: ``{path: record}`` of attempts that are queued or running.
         queue: ``{pool name: {path: None}}`` of queued Execs, in order.
-        pools: ``{name: pool}`` of every pool there was since the archive.
-        times: ``{path: (start, end)}`` of the newest attempt that began or ended, as far as known.
-        holders: ``{task: worker}`` that keeps it alive.
-        runs: ``{run: ARN of its execution}`` of the last few.
-        planned_at: When the newest run was planned.
+        pools: ``{name: pool}`` of every pool since the pipeline left the archive.
+        times: ``{path: (start, end)}`` of the latest attempt that started or ended, if known.
+        holders: ``{task: worker}`` that keeps the task alive.
+        runs: ``{run: ARN of its execution}`` of the last few runs.
+        planned_at: When the latest run was planned.
         deadlines: ``{path: time}`` at which `TimeLimitsExpired` is due.
-        starts: ``{pool name: what is known of the starts of its workers}``.
-        limited: Why the org may not have more workers now, where it would want them.
-        withheld: Why a context does not get a worker although one is free.
-        lost_contexts: ``{key of a context's pool: why its container is gone}``, as long as the
-            group misses it.
-        fruitless: Plans in a row of which nothing came.
-        notified: Number of the newest notification.
-        epoch: How often it came back from the archive. Pools have other names then: AWS is
-            deleting what it had for those before.
+        starts: ``{pool name: history of its worker launches}``.
+        limited: Why the plan does not allow further workers that are needed.
+        withheld: Why a context gets no worker although one is free.
+        lost_contexts: ``{key of a context's pool: why its container was lost}``, while the group
+            needs its state.
+        fruitless: Consecutive runs without progress.
+        notified: Number of the latest notification.
+        epoch: Number of times that it left the archive. Each time, pools get new names, because AWS
+            is still deleting the resources of the old ones.
     """
 
     def __init__(self, org: str, definition: bytes, tree_of: Callable[[str], bytes]) -> None:
-        """Take up a pipeline to which nothing has happened.
+        """Create the initial state of a pipeline.
 
         Args:
-            org: Whose it is.
-            definition: What `define` returned.
+            org: The organisation that owns it.
+            definition: The result of `define`.
             tree_of: Returns a generated tree by its key.
         """
         self.org = org
@@ -149,7 +149,7 @@ class PipelineState:
         self.adopt(resolve(self.form), None)
 
     def adopt(self, pipeline: Pipeline, course: CloudMachine | None) -> None:
-        """Take over a resolved tree and how it stands; None: nothing has happened to it."""
+        """Set the resolved tree and its run state; None: the initial state."""
         self.pipeline = pipeline
         self._tree_changed()
         self.course = course or CloudMachine(self.record.id, TreeState(pipeline))
@@ -157,10 +157,10 @@ class PipelineState:
         self._know_images()
 
     def know_places(self) -> None:
-        """Work out anew where each queued Exec is queued."""
+        """Rebuild the index of the pools of queued Execs."""
         self._where = {path: pool for pool, paths in self.queue.items() for path in paths}
 
-    # ---- how it stands ------------------------------------------------------------------------
+    # ---- queries ----------------------------------------------------------------------------
 
     @property
     def id(self) -> str:
@@ -175,29 +175,29 @@ class PipelineState:
 
     @property
     def sources(self) -> dict[str, ImageSources]:
-        """What was read at the launch of the files that images are made of, by image."""
+        """The contents of image files, read at the launch, by image name."""
         read = self.definition.get("sources", {})
         return {name: ImageSources.model_validate(given) for name, given in read.items()}
 
     @property
     def tree(self) -> TreeState:
-        """How its nodes stand."""
+        """The states of its nodes."""
         return self.course.tree
 
     def settled(self) -> bool:
-        """Whether nothing runs, is queued, or will start by itself."""
+        """Return whether nothing runs, is queued, or will start by itself."""
         return settled(self.tree) and self.record.run_at is None
 
     def open(self) -> bool:
-        """Whether somebody has to look at it from time to time."""
+        """Return whether the pipeline needs periodic checks."""
         return not self.settled() or bool(self.crew.workers or self.crew.ended)
 
     def counts(self, path: str = "/") -> Counts:
-        """Execs below ``path`` by state."""
+        """Return the number of Execs below ``path`` by state."""
         return self.tree.counts(self.tree.nodes[path])
 
     def standing(self) -> PipelineStatus:
-        """How it stands, for lists."""
+        """Return the pipeline's status, for lists."""
         return PipelineStatus(
             state=self.tree.root.state,
             counts=self.counts(),
@@ -210,7 +210,7 @@ class PipelineState:
         )
 
     def workers(self) -> Workers | None:
-        """Return how many workers do what; None when there are none and none are wanted."""
+        """Return the numbers of workers by status, or None if there are none and none are needed."""
         if self.settled() and not self.crew.workers:
             return None
         staff = self.crew.staff().values()
@@ -234,7 +234,7 @@ class PipelineState:
         """Return the pool of an Exec with this definition."""
         space = f"{self.id}/{self.epoch}" if self.epoch else self.id
         groups = self._groups_above(spec.path)
-        if kind_of(spec.pool) is PoolKind.CONTEXT:  # one container, also for groups inside of it
+        if kind_of(spec.pool) is PoolKind.CONTEXT:  # one container for all groups within it
             owner = owner_of(spec.pool) or "/"
             groups = tuple(path for path in groups if path in (owner, *ancestors(owner)))
         pool = pool_of(spec, space, groups)
@@ -243,20 +243,20 @@ class PipelineState:
         return self.pools[pool.name]
 
     def full_group(self, path: str) -> str | None:
-        """Return the path of a capacity group above an Exec that has no room."""
+        """Return the path of a full capacity group above an Exec, or None."""
         return next((group for group in self._groups_above(path) if self._room(group) <= 0), None)
 
     def is_ready(self, image: str) -> bool:
-        """Whether an image is there."""
+        """Return whether an image is ready."""
         return self.images[image].record.state is ImageState.DONE
 
     def has_image(self, image: str) -> bool:
-        """Whether it is known where an image is, or how it is built."""
+        """Return whether an image's reference or build is known."""
         found = self.images.get(image)
         return found is not None and found.built is not None
 
     def may_run(self, claim: Claimed) -> LiveExec | None:
-        """Return the Exec that the worker is to run now because of its claim, if it may."""
+        """Return the Exec that the claim entitles the worker to run now, or None."""
         worker = self.crew.workers.get(claim.worker)
         path = self.course.path_of(claim.node)
         if worker is None or worker.status is not WorkerStatus.IDLE or path is None:
@@ -270,7 +270,7 @@ class PipelineState:
         return node if fits and free else None
 
     def is_stray(self, claim: Claimed) -> bool:
-        """Whether a task is none that this worker can have: of another pool, or of an old run."""
+        """Return whether a task is of another pool or of an old run."""
         worker = self.crew.workers.get(claim.worker)
         path = self.course.path_of(claim.node)
         if worker is None or path is None or claim.run != self.course.run:
@@ -281,16 +281,16 @@ class PipelineState:
         return node.state in IN_FLIGHT and self.pool_at(node).name != worker.pool
 
     def reply_to_stray(self, claim: Claimed) -> str:
-        """Return what a stray task fails with: ``WorkerLost`` has it offered to others."""
+        """Return the error for a stray task; ``WorkerLost`` releases it to other workers."""
         gone = self.course.path_of(claim.node) is None or claim.run != self.course.run
         return CANCELLED if gone else WORKER_LOST
 
     def due(self, now: float) -> tuple[str, ...]:
-        """Return the nodes whose time limits have run out."""
+        """Return the nodes whose time limits have expired."""
         return tuple(path for path, end in self.deadlines.items() if end <= now)
 
     def is_stuck(self, now: float) -> bool:
-        """Whether a worker has waited long for a task that the graph does not offer."""
+        """Return whether a worker has waited long for a task that the execution does not offer."""
         held = self.course.standing.held
         for name, paths in self.queue.items():
             idle = any(self.crew.in_pool(name, WorkerStatus.IDLE))
@@ -303,7 +303,7 @@ class PipelineState:
         return False
 
     def needs(self) -> list[Need]:
-        """Return what is queued, by pool, the longest waiting first."""
+        """Return the queued work by pool, oldest first."""
         active = self.record.lifecycle is Lifecycle.ACTIVE
         needs = []
         for name, paths in self.queue.items():
@@ -313,7 +313,7 @@ class PipelineState:
         return needs
 
     def wanted(self) -> dict[str, int]:
-        """Return ``{pool name: workers}`` that should be started now."""
+        """Return ``{pool name: workers}`` to launch now."""
         needs = self.needs()
         groups = {group for need in needs for group in need.pool.groups}
         room = {group: self._room(group) for group in groups}
@@ -328,7 +328,7 @@ class PipelineState:
         return wanted
 
     def starts_of(self, pool: str) -> PoolStarts:
-        """Return what is known of the starts of a pool's workers, or of others with its image."""
+        """Return the launch history of a pool, or of another pool with the same bad image."""
         image = self.pools[pool].image
         for name, starts in self.starts.items():
             if starts.bad_image and self.pools[name].image == image:
@@ -336,26 +336,26 @@ class PipelineState:
         return self.starts.get(pool, PoolStarts())
 
     def may_start_again(self, now: float) -> bool:
-        """Return whether the pause of a pool that waits for workers has ended since `now`."""
+        """Return whether a launch delay of a pool with queued Execs has ended since `now`."""
         return any(self.now < self.starts_of(pool).until <= now for pool in self.queue)
 
-    # ---- its share of the organisation's workers -------------------------------------------------
+    # ---- share of the organisation's workers --------------------------------------------------
 
     @property
     def share(self) -> Share:
-        """What its journal has counted; older versions counted each worker until it was gone."""
+        """The share in the journal; older versions counted each worker until it had stopped."""
         return Share(workers=len(self.crew.workers)) if self._share is None else self._share
 
     def count(self, share: Share) -> None:
-        """Take over what the journal has counted."""
+        """Set the share that the journal records."""
         self._share = share
 
     def share_with(self, hires: Iterable[str], *, waits: bool) -> Share:
-        """Return its share as it is now.
+        """Return the pipeline's current share.
 
         Args:
-            hires: Names of the pools of workers that are started with this entry.
-            waits: It would start more workers if it could.
+            hires: Pool names of the workers that this entry launches.
+            waits: Whether it needs further workers that it cannot launch.
         """
         pools = [*(worker.pool for worker in self.crew.staying()), *hires]
         waiting = (self.share.waiting or self.now) if waits else None
@@ -363,19 +363,19 @@ class PipelineState:
         return Share(workers=len(pools), reserved=reserved, waiting=waiting)
 
     def reserved_with(self, nodes: Mapping[str, NodeSpec]) -> int:
-        """Return what it would reserve if these were its nodes."""
+        """Return the number of workers that it would reserve if these were its nodes."""
         pools = [worker.pool for worker in self.crew.staying()]
         return capacity.claim(self._contexts_of(pools, capacity.extras(nodes)))
 
     def nodes_with(self, target: str, tree: Pipeline) -> dict[str, NodeSpec]:
-        """Return its nodes with a generated tree in its place."""
+        """Return its nodes with a generated tree in place."""
         below = "/" if target == "/" else target + "/"
         old = self.pipeline.nodes.items()
         kept = {path: spec for path, spec in old if path == target or not path.startswith(below)}
         return {**kept, **tree.nodes}
 
     def admission(self, room: capacity.Room) -> capacity.Admission:
-        """Return the workers to start now where the organisation has so much room."""
+        """Return the workers to launch now, given the organisation's free capacity."""
         wanted = self.wanted()
         contexts = {name: extra for name in wanted for extra in self._contexts_of([name])}
         begun = self._contexts_of(worker.pool for worker in self.crew.staying())
@@ -390,7 +390,7 @@ class PipelineState:
         )
 
     def surplus(self) -> list[str]:
-        """Return the workers without a command that stop when somebody waits for a worker."""
+        """Return the idle workers that stop when another pipeline waits for a worker."""
         found: list[str] = []
         idle: dict[str, list[str]] = {}
         for worker in self.crew.workers.values():
@@ -410,7 +410,7 @@ class PipelineState:
     def _contexts_of(
         self, pools: Iterable[str], extras: Mapping[str, int] | None = None
     ) -> list[int]:
-        """Return what each context among these pools needs besides its own worker."""
+        """Return the number of workers that each context in these pools needs besides its own."""
         keys = [self.pools[name].key for name in pools]
         owners = [owner_of(key) or "" for key in keys if kind_of(key) is PoolKind.CONTEXT]
         if owners and extras is None:
@@ -419,7 +419,7 @@ class PipelineState:
             extras = self._extras
         return [(extras or {}).get(owner, 0) for owner in owners]
 
-    # ---- what it needs for that -----------------------------------------------------------------
+    # ---- helpers ----------------------------------------------------------------------------
 
     def _tree_changed(self) -> None:
         self._groups.clear()
@@ -446,7 +446,7 @@ class PipelineState:
         return node.spec.max_concurrent - self.counts(group).running
 
     def _sized_for_all(self, pool: Pool) -> Pool:
-        """A context's one worker is as large as its largest Exec asks for."""
+        """Return a context's pool, sized for the largest Exec of the context."""
         if pool.kind is not PoolKind.CONTEXT:
             return pool
         members = [n.placement for n in self.pipeline.execs() if n.pool == pool.key]

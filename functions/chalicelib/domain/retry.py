@@ -11,10 +11,10 @@ R = TypeVar("R")
 def retry_throttled(
     do: Callable[[], R], pauses: Iterable[float], sleep: Callable[[float], None]
 ) -> R:
-    """Do something, again after each pause (seconds) until it works; return what it returns.
+    """Call a function until it is not throttled, pausing (seconds) between calls.
 
     Raises:
-        ThrottledError: it was asked to come back later after the last pause, too.
+        ThrottledError: The call after the last pause was throttled, too.
     """
     for pause in pauses:
         try:

@@ -1,4 +1,4 @@
-"""The workers of one pipeline, as its journal knows them."""
+"""The workers of one pipeline, as its journal records them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from conducto_core.semantics.autoscaling import PoolWorkers
 
 
 class WorkerStatus(StrEnum):
-    """What a worker does. ``leaving``: it takes no further command."""
+    """The status of a worker. ``leaving``: it takes no further command."""
 
     STARTING = "starting"
     IDLE = "idle"
@@ -18,25 +18,26 @@ class WorkerStatus(StrEnum):
 
 @dataclass(slots=True)
 class Worker:
-    """A worker that is not gone.
+    """A worker that has not stopped.
 
     Attributes:
         pool: Name of its pool.
-        since: When it was last heard of in the journal, in seconds since the epoch.
+        since: When the journal last mentioned it, in seconds since the epoch.
         task: ARN of its task, once it is up.
-        path: Exec it runs, or ran last.
-        attempt: ... and the attempt.
-        busy: It runs it still.
-        commands: Commands it has begun.
-        token: The task that made it begin the last one.
-        reference: The image that it runs.
-        protocol: What it speaks (`conducto_core.model.worker.PROTOCOL`).
-        hired: When it was decided to start it; 0 where an older version wrote it.
-        round: `conducto_core.semantics.start_failures.PoolStarts.rounds` when it was started.
-        for_owner: It was started while commands got the owner's user secrets and data.
-        unused: Since when nothing of its ``new`` group runs or is queued; None: something does.
-        metered: Seconds of its commands that are counted already.
-        unexplained: It ended before it ran a command, and AWS has not said why.
+        path: The Exec that it runs, or ran last.
+        attempt: The attempt of that Exec.
+        busy: Whether that attempt still runs.
+        commands: Number of commands that it has started.
+        token: The task that started the last one.
+        reference: Reference of the image that it runs.
+        protocol: Its protocol version (`conducto_core.model.worker.PROTOCOL`).
+        hired: When its launch was decided; 0 if an older version recorded it.
+        round: `conducto_core.semantics.start_failures.PoolStarts.rounds` at its launch.
+        for_owner: Whether it was launched while commands received the owner's user secrets and
+            data.
+        unused: Since when no node of its ``new`` group is running or queued; None: some are.
+        metered: Seconds of its commands that are already metered.
+        unexplained: It ended before it ran a command, and the ECS event with the reason is pending.
     """
 
     id: str
@@ -63,16 +64,16 @@ class Worker:
         return self.busy and self.has_had(path, attempt)
 
     def has_had(self, path: str, attempt: int) -> bool:
-        """Return whether this attempt is the last that it was given."""
+        """Return whether this is the latest attempt that it was given."""
         return self.path == path and self.attempt == attempt
 
     def phases(
         self, queued: float | None, image_ended: float | None, now: float
     ) -> dict[str, float | None]:
-        """Return ``image_ready`` and ``admitted`` of an attempt that it begins now.
+        """Return ``image_ready`` and ``admitted`` of an attempt that it starts now.
 
-        For its first one it was started, so that what came after is the start of a container;
-        later ones had their turn when it was free, which is now.
+        The worker was launched for its first attempt, so the time since then is container start.
+        Later attempts are admitted when the worker becomes free, which is now.
         """
         begin = now if queued is None else queued
         waited = image_ended is not None and begin < image_ended <= now
@@ -85,24 +86,24 @@ class Worker:
 
 @dataclass(slots=True)
 class WorkerRegistry:
-    """All of them.
+    """The workers of a pipeline.
 
     Attributes:
-        workers: ``{id: worker}`` of those that are not gone.
-        ended: ``{id: worker}`` of those that are, while AWS's word of when and why is missing.
+        workers: ``{id: worker}`` of those that have not stopped.
+        ended: ``{id: worker}`` of those that have, until the ECS event with the reason arrives.
     """
 
     workers: dict[str, Worker] = field(default_factory=dict)
     ended: dict[str, Worker] = field(default_factory=dict)
 
     def unexplained(self, pool: str) -> int:
-        """Return how many of a pool's workers ended before a command, nobody knows why so far."""
+        """Return how many of a pool's workers ended before a command for a still unknown reason."""
         return sum(
             1 for worker in self.ended.values() if worker.unexplained and worker.pool == pool
         )
 
     def staff(self) -> dict[str, PoolWorkers]:
-        """Return ``{pool name: how many do what}``; who leaves counts for nothing."""
+        """Return ``{pool name: numbers by status}``, without leaving workers."""
         numbers: dict[str, dict[WorkerStatus, int]] = {}
         for worker in self.workers.values():
             pool = numbers.setdefault(worker.pool, dict.fromkeys(WorkerStatus, 0))
@@ -115,9 +116,9 @@ class WorkerRegistry:
         }
 
     def staying(self) -> Iterable[Worker]:
-        """Yield those that were not told to stop: the ones that count for the plan."""
+        """Yield the workers that were not asked to stop; these count for the plan."""
         return (w for w in self.workers.values() if w.status is not WorkerStatus.LEAVING)
 
     def in_pool(self, pool: str, *statuses: WorkerStatus) -> Iterable[Worker]:
-        """Yield a pool's workers of these statuses."""
+        """Yield a pool's workers with these statuses."""
         return (w for w in self.workers.values() if w.pool == pool and w.status in statuses)

@@ -1,10 +1,9 @@
-"""What the cloud side asks of AWS, in small ports; `fakes.cloud` has a fake for each.
+"""The ports of the cloud target to AWS; `fakes.cloud` has a fake for each.
 
-Everything a pipeline does is one list of `Entry`, its journal: entry number *n* can be written
-once. Who loses that race reads on and decides anew, so any number of Lambdas may serve one
-pipeline at the same time. What a pipeline is like follows from its definition and its journal
-(`chalicelib.domain.pipeline.CloudPipeline`); the other things in the store are there to be read
-quickly.
+The journal of a pipeline is its list of `Entry`. Entry number *n* can be written once; a writer
+that loses this race rereads the journal and decides again, so any number of Lambdas can serve one
+pipeline concurrently. The definition and the journal determine the state of a pipeline
+(`chalicelib.domain.pipeline.CloudPipeline`); all other records exist for fast reads.
 """
 
 from chalicelib.ports.errors import (

@@ -1,29 +1,29 @@
-"""What may go wrong with a service, in words of ours."""
+"""Errors of the ports, independent of AWS error codes."""
 
 from conducto_core.semantics.start_failures import DENIED_REMEDY
 
 
 class ConflictError(Exception):
-    """Another one wrote first: read again, decide again."""
+    """Another writer was first: read again and decide again."""
 
 
 class ThrottledError(Exception):
-    """The service asks to come back later; nothing was done."""
+    """The service throttled the call; nothing was done. Retry later."""
 
 
 class PlanLimitError(Exception):
-    """The organisation's plan does not allow it; the message says what to do."""
+    """The organisation's plan does not allow it; the message has the remedy."""
 
 
 class CapacityError(Exception):
-    """AWS has no room for another task now; the message is its own."""
+    """AWS has no capacity for another task now; the message is from AWS."""
 
 
 class AccessDeniedError(Exception):
-    """AWS denies a call to one of our roles; the message is its own."""
+    """AWS denied a call to one of Conducto's roles; the message is from AWS."""
 
     remedy = DENIED_REMEDY
 
 
 class TaskGoneError(Exception):
-    """The execution that waited for this task does not any more."""
+    """The execution no longer waits for this task."""

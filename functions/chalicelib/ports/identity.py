@@ -1,4 +1,4 @@
-"""Who calls, what they may, their secrets, and who follows."""
+"""Identities, tokens, secrets, plans, and WebSocket connections."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,37 +7,37 @@ from typing import Any, NamedTuple, Protocol
 from conducto_core.model.base import Record
 from conducto_core.model.usage import PipelineSpent
 
-#: Bytes of a WebSocket frame. API Gateway closes a connection to which a larger one is sent, also
-#: by ``@connections`` (quotas for WebSocket APIs in API Gateway).
+#: Maximum bytes of a WebSocket frame. API Gateway closes a connection that is sent a larger one,
+#: also through ``@connections`` (quotas for WebSocket APIs in API Gateway).
 FRAME_LIMIT = 32 << 10
 
 
 class SecretVault(Protocol):
-    """Values of secrets by scope (Secrets Manager): one JSON object a scope."""
+    """Secret values by scope (Secrets Manager), one JSON object per scope."""
 
     def read(self, scope: str) -> Mapping[str, Mapping[str, Any]]:
-        """Return ``{key: {"value": …, "mask": …, "updated": …}}``; empty when there is none."""
+        """Return ``{key: {"value": …, "mask": …, "updated": …}}``, or {} if the scope has none."""
 
     def look(self, scope: str) -> tuple[Mapping[str, Mapping[str, Any]], str]:
-        """Return the same, and the version it is; an empty one when there is none."""
+        """Return the secrets and their version, which is "" if there are none."""
 
     def replace(self, scope: str, secrets: Mapping[str, Mapping[str, Any]], version: str) -> None:
-        """Put secrets in the place of a version of the scope's.
+        """Replace a version of a scope's secrets.
 
         Raises:
-            ConflictError: it has another version by now; nothing was changed.
+            ConflictError: The scope has another version by now; nothing was changed.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who calls.
+    """The identity of a caller.
 
     Attributes:
-        permissions: Of `conducto_core.api.routes.Permission`, or ``worker``.
-        worker: Of a worker's token: ``(pipeline id, pool, worker id)``.
-        token: Digest of the token that says so; "" before it is kept.
-        parent: Digest of the token that it was made from, and that it ends with.
+        permissions: Values of `conducto_core.api.routes.Permission`, or ``worker``.
+        worker: For a worker's token: ``(pipeline id, pool, worker id)``.
+        token: Digest of the token; "" before it is stored.
+        parent: Digest of the token that it was created from, and with which it expires.
     """
 
     org: str
@@ -50,11 +50,11 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class TokenRecord:
-    """A token as listed; the token itself is kept nowhere.
+    """A token as listed; the token itself is not stored.
 
     Attributes:
-        created: When it was made.
-        expires: When it ends; None: never.
+        created: When it was created.
+        expires: When it expires; None: never.
     """
 
     digest: str
@@ -64,33 +64,33 @@ class TokenRecord:
 
 
 class Tokens(Protocol):
-    """Opaque tokens; only their SHA-256 is kept."""
+    """Opaque tokens; only their SHA-256 digests are stored."""
 
     def put(
         self, digest: str, identity: Identity, *, expires: float | None, parent: str | None = None
     ) -> None:
-        """Make a token known; with a ``parent`` it is good as long as that one is, too."""
+        """Store a token; one with a ``parent`` is valid only while its parent is."""
 
     def find(self, digest: str) -> Identity | None:
-        """Return whose token it is, unless it or its parent has expired or was taken back."""
+        """Return a token's identity, unless it or its parent has expired or was revoked."""
 
     def take(self, digest: str) -> bool:
-        """Take a token back; return whether it was there: of many who try, one hears so."""
+        """Revoke a token; return True for exactly one of concurrent callers."""
 
     def known(self, org: str) -> Sequence[TokenRecord]:
-        """Return an org's tokens, the newest first; none of workers, and none with a parent."""
+        """Return an organisation's tokens, newest first, without those of workers and sessions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an organisation may do at once.
+    """The limits of an organisation.
 
     Attributes:
-        name: ``free``, ``full``, ``scale`` or what an administrator calls it.
-        max_workers: Workers at once.
+        name: ``free``, ``full``, ``scale`` or a name that an administrator chose.
+        max_workers: Concurrent workers.
         max_pipelines: Active pipelines.
         max_cpu: vCPUs of one worker.
-        exec_minutes: Minutes of workers a month; None: any number.
+        exec_minutes: Worker minutes per month; None: unlimited.
     """
 
     name: str = "free"
@@ -101,17 +101,17 @@ class Plan:
 
 
 FREE = Plan()
-#: Of organisations in an installation without billing, which its owner pays AWS for.
+#: For organisations of an installation without billing, whose owner pays AWS.
 FULL = Plan("full", max_workers=1000, max_pipelines=1000, max_cpu=16.0, exec_minutes=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Spender:
-    """The pipeline that something was used for.
+    """The pipeline that usage is charged to.
 
     Attributes:
-        title: As it is now.
-        dollars: What the use cost.
+        title: Its current title.
+        dollars: Cost of the usage.
         attempts: Attempts that ended with it.
     """
 
@@ -125,8 +125,8 @@ class Share(Record):
     """A pipeline's share of its organisation's workers.
 
     Attributes:
-        workers: Those it has; one that was told to stop is none of them.
-        reserved: Workers with which the ``new`` groups that have begun can finish
+        workers: Number of workers, without those that were asked to stop.
+        reserved: Workers with which the ``new`` groups that have started can finish
             (`conducto_core.semantics.capacity.claim`).
         waiting: Since when it waits for a worker, in seconds since the epoch; None: it does not.
     """
@@ -137,11 +137,11 @@ class Share(Record):
 
 
 class InUse(NamedTuple):
-    """What an organisation has of its plan in one moment.
+    """An organisation's plan and its current use.
 
     Attributes:
-        workers: Workers it has now, debug shells included.
-        reserved: Workers that are reserved, one for each debug shell included.
+        workers: Current workers, including debug shells.
+        reserved: Reserved workers, including one for each debug shell.
     """
 
     plan: Plan
@@ -153,16 +153,16 @@ class Orgs(Protocol):
     """Organisations and their plans."""
 
     def plan(self, org: str) -> Plan:
-        """Return an org's plan; the installation's first one where none was set."""
+        """Return an organisation's plan, or the installation's default plan if none was set."""
 
     def set_plan(self, org: str, plan: Plan) -> None:
-        """Change it."""
+        """Set an organisation's plan."""
 
     def workers(self, org: str) -> int:
-        """Return how many workers the org has now."""
+        """Return the number of workers that the organisation has now."""
 
     def in_use(self, org: str) -> InUse:
-        """Return the plan and what is in use of it, for the price of one."""
+        """Return the plan and its use in one read."""
 
     def shares(self, org: str) -> Mapping[str, Share]:
         """Return ``{pipeline id: share}`` of the pipelines that have one (a consistent read)."""
@@ -177,44 +177,44 @@ class Orgs(Protocol):
         *,
         whose: Spender | None = None,
     ) -> None:
-        """Count a worker's or an Exec's seconds once: ``key`` names what was metered.
+        """Meter the seconds of a worker or an Exec once; ``key`` identifies them.
 
-        What has a spender is in the pipeline's sums of the month, too, which outlive it.
+        Usage with a spender also counts in the pipeline's monthly sums, which outlive the pipeline.
 
         Raises:
-            ThrottledError: it is to be tried again: others count at the same time.
+            ThrottledError: Concurrent writers; retry.
         """
 
     def spent(self, org: str, month: str) -> Sequence[PipelineSpent]:
-        """Return what each pipeline took in a month, without its nodes."""
+        """Return the usage of each pipeline in a month, without its nodes."""
 
     def usage(self, org: str, month: str) -> Mapping[str, float]:
         """Return ``{"exec_seconds": …, "cpu_seconds": …}`` of a month, e.g. ``2026-11``."""
 
 
 class Connections(Protocol):
-    """Open WebSockets, whose each is, and what it follows."""
+    """Open WebSockets: their tokens and the pipelines that they follow."""
 
     def opened(self, connection: str, token: str, parent: str | None = None) -> None:
-        """Note by which token a connection was opened, and the one that it ends with; digests."""
+        """Store the digests of a connection's token and of that token's parent."""
 
     def opened_by(self) -> Iterator[tuple[str, str, str | None]]:
-        """Yield ``(connection, digest of its token, digest of that one's parent)`` of all."""
+        """Yield ``(connection, token digest, digest of the token's parent)`` of all connections."""
 
     def token_of(self, connection: str) -> str | None:
-        """Return the digest of a connection's token; None: it has not sent one so far."""
+        """Return the digest of a connection's token, or None if it has not sent one yet."""
 
     def put(self, connection: str, org: str, pipeline_id: str, cursor: int) -> None:
-        """Note what a connection follows and how far it is told."""
+        """Store the pipeline that a connection follows, and the last change that it received."""
 
     def followers(self, pipeline_id: str) -> Sequence[tuple[str, int]]:
-        """Return ``(connection, cursor)`` of who follows a pipeline."""
+        """Return ``(connection, cursor)`` of a pipeline's followers."""
 
     def delete(self, connection: str) -> None:
-        """Forget it."""
+        """Delete the record of a connection."""
 
     def close(self, connection: str) -> None:
-        """Forget it, and hang up; one that is gone is no error."""
+        """Delete the record of a connection and close it; a closed one is not an error."""
 
     def send(self, connection: str, data: bytes) -> bool:
-        """Send a frame; False when the connection is gone."""
+        """Send a frame; return False if the connection is closed."""

@@ -1,4 +1,4 @@
-"""What builds images."""
+"""The image builder."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,12 +12,12 @@ class BuildRequest:
     """The build of an image.
 
     Attributes:
-        org: Whose.
-        pipeline_id: Who is told first of its end.
-        tag: In the registry.
-        again: Number of the try: the same order within some minutes is one build.
+        org: The organisation that owns the image.
+        pipeline_id: The pipeline that is notified first of its end.
+        tag: The tag in the registry.
+        again: Number of the retry: equal requests within some minutes are one build.
         urls: ``{environment variable: URL}``. CodeBuild limits all variables of a build to about
-            5,500 characters, so all but these URLs are in the file that the build fetches first.
+            5,500 characters, so everything else is in the file that the build fetches first.
     """
 
     org: str
@@ -31,34 +31,34 @@ BuildStatus = Literal["queued", "running", "succeeded", "failed", "timed_out", "
 
 
 class Builder(Protocol):
-    """What builds images from recipes (CodeBuild), and the registry that they go to (ECR).
+    """Builds images (CodeBuild) and pushes them to a registry (ECR).
 
-    An organisation's images are apart from those of others.
+    Each organisation has its own repository.
     """
 
     def reference(self, org: str, tag: str) -> str:
-        """Return what workers know an image by."""
+        """Return the reference with which workers pull an image."""
 
     def exists(self, org: str, tag: str) -> bool:
         """Return whether the registry has an image."""
 
     def login(self, org: str, session: str) -> RegistryLogin | None:
-        """Return a login that pushes to and pulls from one organisation's repository alone.
+        """Return a login that can push to and pull from one organisation's repository only.
 
         Args:
             org: The organisation.
             session: Name of the session in CloudTrail: a user, or ``build-<tag>``.
 
         Returns:
-            The login, or None where workers and builds share one engine.
+            The login, or None if workers and builds share one engine.
         """
 
     def start(self, order: BuildRequest) -> str:
-        """Start a build, once for equal orders; return its id.
+        """Start a build, once for equal requests, and return its id.
 
         Raises:
-            ThrottledError: try again later.
+            ThrottledError: Retry later.
         """
 
     def status(self, build_id: str) -> BuildStatus:
-        """Return how a build is; ``gone`` where nobody knows it any more."""
+        """Return the status of a build; ``gone`` if CodeBuild does not know it any more."""

@@ -1,4 +1,4 @@
-"""Where pipelines are: their journals, and what is there to be read quickly."""
+"""The store of pipelines: their journals, and records for fast reads."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from conducto_core.model.records import AttemptRecord, NodeChange, PipelineRecor
 
 @dataclass(frozen=True, slots=True)
 class CloudRecord:
-    """A pipeline as listed, and to whom it belongs."""
+    """A pipeline as listed, with its organisation."""
 
     org: str
     record: PipelineRecord
@@ -19,21 +19,20 @@ class CloudRecord:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened to a pipeline.
+    """One event of a pipeline and its results.
 
     Attributes:
         number: Counted from 1, without gaps.
-        input: What happened, as JSON (`chalicelib.domain.events`). No secrets; task tokens are in
-            it.
-        changes: The transitions that it led to, for who follows.
-        attempts: Attempts that began or ended, as they are now.
-        record: The pipeline's record afterwards, where it differs.
-        workers: Workers that this entry adds to, or takes from, those the org has now.
-        reserved: ... and to, or from, those that the org has reserved.
-        admits: It is refused where the plan does not allow to reserve so many.
-        share: The pipeline's share afterwards, where it differs.
-        notifications: What somebody is to be told, secrets hidden: on its way from now on.
-        open: `Store.open_pipelines` is to name the pipeline: it is not settled, or has workers.
+        input: The event as JSON (`chalicelib.domain.events`), with task tokens but without secrets.
+        changes: The resulting state changes, for followers.
+        attempts: Attempts that started or ended.
+        record: The pipeline's new record, if it changed.
+        workers: Change of the organisation's number of workers.
+        reserved: Change of the organisation's number of reserved workers.
+        admits: Reject the entry if the plan does not allow that many reserved workers.
+        share: The pipeline's new share, if it changed.
+        notifications: Notifications to send, with secrets masked.
+        open: `Store.open_pipelines` lists the pipeline: it is not settled, or has workers.
     """
 
     number: int
@@ -51,7 +50,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A pipeline's state after an entry, so that its journal need not be read from the start."""
+    """A pipeline's state after an entry; the journal is read from there on."""
 
     number: int
     state: Mapping[str, Any]
@@ -59,13 +58,13 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """The notifications of one entry, on their way or arrived.
+    """The notifications of one entry, pending or delivered.
 
     Attributes:
         entry: Number of the entry.
-        version: Counted up by each write, from 1.
-        due: When somebody is to look after them, in seconds since the epoch; None: they have all
-            arrived or been given up.
+        version: Incremented by each write, from 1.
+        due: When to send or retry, in seconds since the epoch; None: all are delivered or
+            abandoned.
     """
 
     entry: int
@@ -75,86 +74,86 @@ class Outgoing:
 
 
 class Store(Protocol):
-    """Pipelines and their journals (DynamoDB; what is large in S3)."""
+    """Pipelines and their journals (DynamoDB; large values in S3)."""
 
     def create(self, record: CloudRecord, definition: bytes) -> None:
-        """Keep a new pipeline. Raises `ConflictError` when the id is taken."""
+        """Store a new pipeline. Raises `ConflictError` if the id is taken."""
 
     def record(self, org: str, pipeline_id: str) -> PipelineRecord | None:
-        """Return a pipeline's record, as it is now (a consistent read)."""
+        """Return a pipeline's current record (a consistent read)."""
 
     def records(
         self, org: str, *, after: str | None = None, limit: int = 100
     ) -> tuple[tuple[PipelineRecord, ...], str | None]:
-        """Return pipelines of an org, the newest first, and where to go on ``after``."""
+        """Return a page of an organisation's pipelines, newest first, and the next ``after``."""
 
     def open_pipelines(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(org, pipeline id)`` of those whose newest entry is ``open``, over all orgs."""
+        """Yield ``(org, pipeline id)`` of all pipelines whose latest entry is ``open``."""
 
     def resting_pipelines(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(org, pipeline id)`` of all others, over all orgs."""
+        """Yield ``(org, pipeline id)`` of all other pipelines."""
 
     def forget(self, pipeline_id: str) -> None:
-        """Delete all of a pipeline, its record last; one that is not there is no error."""
+        """Delete all data of a pipeline, its record last; a missing pipeline is not an error."""
 
     def org_of(self, pipeline_id: str) -> str | None:
-        """Return whose a pipeline is: for news from AWS, which name no org."""
+        """Return a pipeline's organisation, for AWS events that do not name it."""
 
     def definition(self, pipeline_id: str) -> bytes:
-        """Return what `create` was given."""
+        """Return the definition that `create` stored."""
 
     def keep_tree(self, pipeline_id: str, data: bytes) -> str:
-        """Keep a generated tree and return its key; the same bytes give the same key."""
+        """Store a generated tree and return its key; equal bytes have the same key."""
 
     def tree(self, pipeline_id: str, key: str) -> bytes:
         """Return a generated tree."""
 
     def commit(self, org: str, pipeline_id: str, entry: Entry) -> None:
-        """Write an entry and all that goes with it, or nothing.
+        """Write an entry and the related records in one transaction.
 
         Raises:
-            ConflictError: there is an entry of that number.
-            PlanLimitError: ``entry.workers``, or ``entry.reserved`` of an entry that `admits`, is
-                more than the org may add.
-            ThrottledError: try again later.
+            ConflictError: An entry with that number exists.
+            PlanLimitError: ``entry.workers``, or ``entry.reserved`` of an entry that `admits`,
+                exceeds the organisation's plan.
+            ThrottledError: Retry later.
         """
 
     def entries(self, pipeline_id: str, after: int) -> Iterator[Entry]:
-        """Yield the entries beyond number ``after``, in order (consistent reads).
+        """Yield the entries after number ``after``, in order (consistent reads).
 
-        Only ``number`` and ``input`` need be filled.
+        Only ``number`` and ``input`` need to be set.
         """
 
     def snapshot(self, pipeline_id: str) -> Snapshot | None:
-        """Return the newest snapshot."""
+        """Return the latest snapshot."""
 
     def put_snapshot(self, pipeline_id: str, snapshot: Snapshot) -> None:
-        """Keep a snapshot; an older one than is there is ignored."""
+        """Store a snapshot unless a newer one exists."""
 
     def attempts(self, pipeline_id: str, path: str | None = None) -> Iterator[AttemptRecord]:
         """Yield attempts of a node, or of all nodes, by path and number."""
 
     def changes(self, pipeline_id: str, after: int, limit: int) -> Sequence[NodeChange]:
-        """Return the transitions numbered beyond ``after``, in order."""
+        """Return the changes numbered above ``after``, in order."""
 
     def outgoing(self, pipeline_id: str) -> Iterator[Outgoing]:
-        """Yield what was to be told, sent or not, by entry (consistent reads)."""
+        """Yield the notifications of a pipeline, sent or not, by entry (consistent reads)."""
 
     def put_outgoing(self, org: str, pipeline_id: str, outgoing: Outgoing) -> None:
-        """Write how notifications stand.
+        """Write the delivery status of notifications.
 
         Raises:
-            ConflictError: another one has written since: it is not the version after that one.
+            ConflictError: The stored version is not the preceding one: another process has written.
         """
 
     def outgoing_due(self, now: float) -> Iterator[tuple[str, str]]:
-        """Yield ``(org, pipeline id)``, once each, of those with notifications that are due.
+        """Yield each ``(org, pipeline id)`` with due notifications once.
 
-        What was written in the last seconds may be missing.
+        Notifications written in the last seconds may be missing.
         """
 
     def note_worker(self, pipeline_id: str, worker_id: str, time: float) -> None:
-        """Note that a worker was heard of; no entry of the journal."""
+        """Record the time of a worker's heartbeat, outside of the journal."""
 
     def workers_seen(self, pipeline_id: str) -> Mapping[str, float]:
-        """Return ``{worker id: when it was last heard of}``."""
+        """Return ``{worker id: time of its last heartbeat}``."""

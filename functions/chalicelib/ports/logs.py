@@ -1,8 +1,8 @@
-"""Where output is."""
+"""The store of command output."""
 
 from typing import Literal, NamedTuple, Protocol
 
-#: What commands print, and what they used meanwhile.
+#: Output streams, and the resource usage of the command.
 Stream = Literal["stdout", "stderr", "resources"]
 
 
@@ -16,26 +16,26 @@ class LogKey(NamedTuple):
 
 
 class LogStore(Protocol):
-    """What commands print (small chunks in DynamoDB, large ones in S3)."""
+    """Command output (small chunks in DynamoDB, large ones in S3)."""
 
     def append(self, key: LogKey, offset: int, data: bytes) -> None:
-        """Add bytes at ``offset``; what is there already is left, a gap is refused.
+        """Append bytes at ``offset``; skips bytes that are already stored.
 
         Raises:
             ConflictError: ``offset`` is beyond the end.
         """
 
     def size(self, key: LogKey) -> int:
-        """Return how many bytes there are."""
+        """Return the size in bytes."""
 
     def read(self, key: LogKey, offset: int, limit: int) -> bytes:
-        """Return at most ``limit`` bytes from ``offset`` on."""
+        """Return up to ``limit`` bytes starting at ``offset``."""
 
     def note_reader(self, pipeline_id: str, until: float) -> None:
-        """Note that somebody reads output of a pipeline as it comes, at least until a time."""
+        """Record that a client follows the output of a pipeline until a time."""
 
     def has_reader(self, pipeline_id: str, now: float) -> bool:
-        """Return whether somebody does."""
+        """Return whether a client follows the output."""
 
     def forget(self, pipeline_id: str) -> None:
         """Delete all output of a pipeline."""

@@ -1,4 +1,4 @@
-"""What runs workers, and debug shells on them."""
+"""The launcher of workers and debug shells."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,20 +9,20 @@ from conducto_core.model.remote_shells import ShellSession
 
 @dataclass(frozen=True, slots=True)
 class WorkerTask:
-    """A worker to start.
+    """A worker to launch.
 
     Attributes:
-        worker_id: Ours; starting it twice starts it once.
+        worker_id: Assigned by Conducto; launching it twice starts it once.
         pool: Name of the pool (`conducto_core.semantics.naming.pool_name`).
-        image: What the registry knows the user's image by.
-        cpu: vCPUs of the user's container, as the definition asks; rounded up here.
+        image: Reference of the user's image.
+        cpu: vCPUs of the user's container, as defined; the adapter rounds up.
         mem: GB.
         token: The worker's own token, for the agent container only.
-        user: Whose data is mounted at /conducto/data/user.
-        user_data: ... if it is: the pipeline's own data is mounted there otherwise, so that
-            commands that somebody else changed reach no other pipeline's data.
-        shell: It is entered by people (ECS Exec) and takes no tasks.
-        title: Of the pipeline; the administrator may have named a role for it.
+        user: The user whose data is mounted at /conducto/data/user.
+        user_data: False mounts the pipeline's own data there instead, so that commands that another
+            user changed cannot reach the data of other pipelines.
+        shell: A debug shell (ECS Exec), which takes no tasks.
+        title: The pipeline's title, for which the administrator may have configured a role.
     """
 
     worker_id: str
@@ -41,14 +41,14 @@ class WorkerTask:
 
 
 class TaskStatus(NamedTuple):
-    """How a task is.
+    """The status of a task.
 
     Attributes:
-        status: In ECS's own word, e.g. ``PENDING``.
+        status: ECS's ``lastStatus``, e.g. ``PENDING``.
         reason: Why it stopped, or is about to.
-        connected: It can be entered.
-        began: When AWS began to charge for it, in seconds since the epoch; None: it never did.
-        ended: When it had stopped; None: it has not.
+        connected: Whether a shell can connect to it.
+        began: When AWS began to charge for it, in seconds since the epoch; None: never.
+        ended: When it stopped; None: it has not.
     """
 
     status: str
@@ -59,14 +59,14 @@ class TaskStatus(NamedTuple):
 
 
 class TaskEnd(NamedTuple):
-    """How a task ended.
+    """The end of a task.
 
     Attributes:
-        reason: What ECS says, of the task and of its containers.
-        exit_code: Of the user's container.
-        oom: The user's container ran out of memory.
-        began: When AWS began to charge for it, in seconds since the epoch; None: it never did.
-        ended: When it had stopped.
+        reason: The reasons that ECS reports for the task and its containers.
+        exit_code: Exit code of the user's container.
+        oom: Whether the user's container ran out of memory.
+        began: When AWS began to charge for it, in seconds since the epoch; None: never.
+        ended: When it stopped.
     """
 
     reason: str
@@ -80,64 +80,64 @@ class WorkerFleet(Protocol):
     """ECS on Fargate: the only caller of RunTask."""
 
     def start(self, task: WorkerTask) -> str:
-        """Start a worker and return its task's ARN.
+        """Launch a worker and return its task's ARN.
 
         Raises:
-            CapacityError: no room now.
-            ThrottledError: try again later.
-            AccessDeniedError: the API's role may not.
+            CapacityError: AWS has no capacity now.
+            ThrottledError: Retry later.
+            AccessDeniedError: The API's role lacks a permission.
         """
 
     def stop(self, task_arn: str, reason: str) -> None:
-        """Stop a worker; one that is gone is no error."""
+        """Stop a worker; a stopped one is not an error."""
 
     def running(self, pipeline_id: str) -> Mapping[str, str]:
-        """Return ``{worker id: task ARN}`` of the tasks that are not stopped."""
+        """Return ``{worker id: task ARN}`` of the tasks that have not stopped."""
 
     def look(self, task_arn: str) -> TaskStatus | None:
-        """Return how a task is; None: ECS does not know it (any more)."""
+        """Return the status of a task, or None if ECS does not know it (any more)."""
 
     def enter(self, task_arn: str, command: str) -> ShellSession | None:
-        """Run a command in a shell's user container, on a terminal; None: not yet possible.
+        """Run a command on a terminal in a shell's user container; None if it is not ready yet.
 
-        What is in ``command`` is seen by AWS's logs: no secrets.
+        AWS logs ``command``: it must not contain secrets.
         """
 
     def release(self, pipeline_id: str) -> None:
-        """Give back what a pipeline without workers does not need; its next worker makes it anew.
+        """Release the AWS resources of a pipeline without workers; its next worker recreates them.
 
-        Its files stay. AWS has room for so many pipelines' ways to their files, not for all.
+        Its files stay. The number of EFS access points is limited.
         """
 
     def definitions(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(pipeline id, name)`` of the task definitions that this installation made.
+        """Yield ``(pipeline id, name)`` of the task definitions that this installation registered.
 
-        Those that were deleted by half are among them.
+        Partly deleted ones are included.
         """
 
     def forget_definition(self, name: str) -> bool:
-        """Delete a task definition; return whether something of it was there.
+        """Delete a task definition; return whether any part of it existed.
 
-        Its workers go on; another one like them has it made anew.
+        Running workers continue; the next launch registers it again.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """A debug shell with a worker of its own, of which no journal knows.
+    """A debug shell with its own worker, outside of the journal.
 
     Attributes:
-        id: Also of its worker.
-        user: Who opened it, and whose secrets are in it.
-        path: The Exec that it is like.
+        id: Also the id of its worker.
+        user: The user who opened it, and whose secrets it has.
+        path: The Exec that it imitates.
         attempt: The attempt; None: as the node is defined.
-        cpu: vCPUs that it is counted with.
-        opened: In seconds since the epoch.
-        until: When it is ended at the latest.
-        task: ARN of its task, once that was ordered.
-        up: Its agent has everything in place for who enters.
-        ended: Why it is over; None: it is not.
-        reserved: Workers that it has reserved; 0 for one of an older version.
+        cpu: vCPUs that count against the plan.
+        opened: Seconds since the epoch.
+        until: When it is closed at the latest.
+        task: ARN of its task, once it was launched.
+        up: Whether its agent is ready for a connection.
+        ended: Why it ended; None: it has not.
+        reserved: Workers that it reserves; 0 if an older version recorded it.
     """
 
     id: str
@@ -156,32 +156,32 @@ class Shell:
 
 
 class Shells(Protocol):
-    """Debug shells; each counts as one of its org's workers, and reserves it, until it has ended.
+    """Debug shells; each counts as, and reserves, one worker of its organisation until it ends.
 
-    `open` and `end` raise `ThrottledError` where they are to be tried again.
+    `open` and `end` raise `ThrottledError` if they must be retried.
     """
 
     def open(self, shell: Shell) -> None:
-        """Keep a new shell and count it, or do neither.
+        """Store and count a new shell in one transaction.
 
         Raises:
-            PlanLimitError: the org may have no worker more.
+            PlanLimitError: The plan does not allow another worker.
         """
 
     def find(self, pipeline_id: str, shell_id: str) -> Shell | None:
-        """Return a shell; one that has ended is remembered for some days."""
+        """Return a shell; ended ones are kept for some days."""
 
     def of_pipeline(self, pipeline_id: str) -> Sequence[Shell]:
         """Return a pipeline's shells that have not ended."""
 
     def all_open(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(pipeline id, shell id)`` of those that have not ended, over all orgs."""
+        """Yield ``(pipeline id, shell id)`` of all shells that have not ended."""
 
     def started(self, shell: Shell, task_arn: str) -> None:
-        """Note which task a shell has; one that has ended stays as it is."""
+        """Record a shell's task, unless the shell has ended."""
 
     def is_up(self, shell: Shell) -> None:
-        """Note that it can be entered; one that has ended stays as it is."""
+        """Record that a shell accepts connections, unless it has ended."""
 
     def end(self, shell: Shell, reason: str) -> bool:
-        """Note that it is over and count it no more; return False where that was so already."""
+        """Record and uncount the end of a shell; return False if it had already ended."""
