@@ -78,7 +78,7 @@ _RETRIES_STARTS = (*_RESETS, Action.RUN, Action.WAKE, Action.MODIFY, Action.UNSK
 _SPARED = "another command of the organisation needed a worker"
 _LATE = {
     Hold.PAUSED: "the pipeline was paused for more than 24 hours",
-    Hold.SPARE: "nothing of the group had run for 15 minutes",
+    Hold.SPARE: "no command of the group had run for 15 minutes",
 }
 
 _ORDERS: dict[Action, Callable[[tuple[str, ...]], ev.Event]] = {
@@ -311,7 +311,7 @@ class CloudPipeline(PipelineState):
                 self._finish(claim.attempt.path, Cause.IMAGE, message=claim.refusal)
 
     def _hand(self, worker: Worker, claim: Claimed) -> bool:
-        """Record that a worker holds a task, or complete a stray task; return whether it was valid."""
+        """Record that a worker holds a task, or complete a stray one; return whether it was valid."""
         if self.is_stray(claim):
             self._effects.orders.append(CompleteTask(claim.token, self.reply_to_stray(claim)))
             return False

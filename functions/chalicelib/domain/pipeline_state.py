@@ -210,7 +210,7 @@ class PipelineState:
         )
 
     def workers(self) -> Workers | None:
-        """Return the numbers of workers by status, or None if there are none and none are needed."""
+        """Return the numbers of workers by status, or None without workers or work."""
         if self.settled() and not self.crew.workers:
             return None
         staff = self.crew.staff().values()
