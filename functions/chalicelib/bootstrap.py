@@ -1,7 +1,7 @@
-"""Builds the app's ports over AWS. The only place that reads environment variables.
+"""The composition root: builds the ports over AWS. Only this module reads environment variables.
 
-Everything is built when it is first needed and then kept for the life of the process: a Lambda
-serves many requests, one after the other.
+Objects are built on first use and kept for the life of the process: a Lambda function serves many
+requests in sequence.
 """
 
 import json
@@ -55,16 +55,16 @@ from conducto_core.semantics.naming import Site
 
 
 class ConfigurationError(Exception):
-    """The environment lacks something; the message names it."""
+    """A required environment variable is missing; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the APIs are.
+    """The addresses of the APIs.
 
     Attributes:
-        api: URL under which workers and clients reach the API.
-        socket: Endpoint to send frames of WebSockets to.
+        api: URL of the API for workers and clients.
+        socket: Endpoint for sending WebSocket frames.
     """
 
     api: str
@@ -72,15 +72,15 @@ class Addresses:
 
 
 class App:
-    """What the handlers of `app` call.
+    """The objects that the handlers of `app` call.
 
     Args:
         environment: Environment variables.
-        clients: boto3's.
+        clients: boto3 clients.
         clock: Seconds since the epoch.
 
     Attributes:
-        clients: boto3's.
+        clients: boto3 clients.
     """
 
     def __init__(
@@ -100,17 +100,17 @@ class App:
 
     @cached_property
     def api(self) -> Api:
-        """Answers requests."""
+        """Handles HTTP requests."""
         return Api(self.engine, lambda caller: IdempotencyTable(self._table, caller))
 
     @cached_property
     def sockets(self) -> Sockets:
-        """Serves who follows."""
+        """Handles WebSocket events."""
         return Sockets(self.engine)
 
     @cached_property
     def reconciler(self) -> Reconciler:
-        """Looks after pipelines."""
+        """Reconciles pipelines with AWS."""
         return Reconciler(self.engine)
 
     @cached_property
@@ -129,27 +129,27 @@ class App:
 
     @cached_property
     def retention(self) -> Retention:
-        """Archives and deletes what nobody needs any more."""
+        """Archives and deletes inactive pipelines."""
         return Retention(self.engine)
 
     @cached_property
     def sweeper(self) -> OrphanCleanup:
-        """Deletes what AWS keeps of what is over."""
+        """Deletes orphaned AWS resources."""
         return OrphanCleanup(self.engine)
 
     @cached_property
     def administration(self) -> Administration:
-        """Carries out what an administrator asks."""
+        """Handles administrators' requests."""
         return Administration(self.tokens, self._orgs, self._clock, self.followers.close_of)
 
     @cached_property
     def followers(self) -> Followers:
-        """Closes connections of tokens that are good no more."""
+        """Closes connections whose tokens are no longer valid."""
         return Followers(self._connections, self.tokens)
 
     @cached_property
     def tokens(self) -> TableTokens:
-        """Knows who calls."""
+        """The store of tokens."""
         return TableTokens(self._table, self._clock)
 
     @cached_property
@@ -196,13 +196,13 @@ class App:
 
     @cached_property
     def site(self) -> Site:
-        """Where state machines are: in the account of their role, in the functions' own region."""
+        """The site of state machines: the account of their role and the region of the functions."""
         _, partition, _, _, account, _ = self._read(Variables.MACHINE_ROLE).split(":", 5)
         return Site(self._read("AWS_REGION"), account, partition, self._read(Variables.STAGE))
 
     @cached_property
     def addresses(self) -> Addresses:
-        """Where the APIs are; asked of SSM, but in the emulator."""
+        """The addresses of the APIs; from SSM, or from the environment in the emulator."""
         name = self._environment.get(Variables.ADDRESSES)
         if name is None:
             return Addresses(self._read(Variables.API_URL), self._read(Variables.SOCKET_ENDPOINT))
@@ -211,27 +211,27 @@ class App:
         return Addresses(known["api"], known["socket"])
 
     def _web_app(self) -> str:
-        """Where the web app is, which may change: asked of SSM each time, but in the emulator."""
+        """Return the web app's URL, which may change: read SSM each time (not in the emulator)."""
         name = self._environment.get(Variables.WEB_APP)
         if name is None:
             return self._environment.get(Variables.WEB_APP_URL, "")
         try:
             answer = self.clients.get("ssm").get_parameter(Name=name)
         except Exception as error:
-            if code_of(error) == "ParameterNotFound":  # the site's stack is not there, yet
+            if code_of(error) == "ParameterNotFound":  # the site's stack is not deployed yet
                 return ""
             raise
         return str(answer["Parameter"]["Value"])
 
     def _services(self) -> dict[str, str]:
-        """Return the variables of commands that say where services are, where not as always."""
+        """Return the environment variables of commands for non-default service addresses."""
         address = self._environment.get(Variables.SLACK_URL)
         return {slack.URL_VARIABLE: address} if address else {}
 
     def _lend(self, activity: str, worker_id: str) -> Credentials | None:
         role = self._environment.get(Variables.POLL_ROLE)
         if not role:
-            return None  # the emulator's workers have the emulator's credentials
+            return None  # workers in the emulator use the emulator's credentials
         return WorkerCredentials(self.clients, role).lend_credentials(activity, worker_id)
 
     @cached_property
@@ -273,7 +273,7 @@ class App:
 
     @cached_property
     def data_files(self) -> LocalDataFiles:
-        """Serves the function that has the file system mounted, and the emulator."""
+        """Implements the function that mounts the file system, and serves the emulator."""
         return LocalDataFiles(Path(self._read(Variables.DATA_ROOT)), self._bucket)
 
     @property
@@ -303,7 +303,7 @@ class App:
 
 
 def from_environment() -> App:
-    """Return the app of this process; in Lambda its logs become lines of JSON."""
+    """Return the app of this process; in Lambda, logs are lines of JSON."""
     if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
         json_logs.set_up(json_logs.LambdaLines())
     return App(os.environ, Clients())

@@ -163,7 +163,7 @@ def test_ctrl_c_while_it_starts_leaves_nothing(me: Cloud, failed: Run, person: P
     me.emulator.board.knobs.delay = 600.0
     try:
         shell = Shell(me, person, failed.id, "/bad")
-        shell.child.expect("starting a worker: AWS prepares a machine")
+        shell.child.expect("starting a worker: AWS is preparing a machine")
         shell.child.sendintr()
         shell.child.expect(pexpect.EOF)
         shell.child.close()
@@ -221,7 +221,7 @@ def test_image_that_cannot_be_pulled_is_reported(me: Cloud, failed: Run, person:
     me.emulator.board.knobs.start_failure = "CannotPullContainerError: no such image"
     try:
         shell = Shell(me, person, failed.id, "/bad")
-        shell.child.expect("the shell is over: CannotPullContainerError: no such image")
+        shell.child.expect("the shell has ended: CannotPullContainerError: no such image")
         shell.child.expect(pexpect.EOF)
     finally:
         me.emulator.board.knobs.start_failure = None

@@ -208,9 +208,9 @@ def test_nothing_outside_of_the_directory_is_changed(
 
 @pytest.mark.parametrize("directory", ["/", "", "/pipelines", "/pipelines/../users/x", "/etc/x"])
 def test_only_directories_of_data_are_opened(files: DataFiles, directory: str) -> None:
-    with pytest.raises(RefusedError, match="is no directory of data"):
+    with pytest.raises(RefusedError, match="is not a data directory"):
         files.entries(directory, "", None, 10)
-    with pytest.raises(RefusedError, match="is no directory of data"):
+    with pytest.raises(RefusedError, match="is not a data directory"):
         files.write(directory, "f", b"")
 
 

@@ -95,7 +95,7 @@ async def test_node_of_a_regenerated_tree_is_opened_from_its_history(local: Loca
 
     assert plan.script.split("\n")[1] == "echo old; exit 1"
     assert plan.mem == 0.25
-    assert "/lazy/Execute/old is not in the tree any more" in plan.notes[0]
+    assert "/lazy/Execute/old is no longer in the tree" in plan.notes[0]
 
 
 async def test_a_secret_that_stands_in_the_tree_is_in_the_plan_whole(local: Local) -> None:

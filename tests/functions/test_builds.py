@@ -208,7 +208,7 @@ def test_denied_push_role_is_shown_as_the_reason_a_node_waits(builds: Builds) ->
     pipeline = builds.launch()
     for _ in range(3):
         waits = str(builds.world.nodes(pipeline)["/a"].waits_for)
-        assert "AWS says: not authorized to perform: sts:AssumeRole" in waits
+        assert "AWS reported: not authorized to perform: sts:AssumeRole" in waits
         assert DENIED_REMEDY in waits
         builds.world.minute()
     assert builds.world.builder.requests == {}

@@ -227,7 +227,7 @@ def test_skip_does_not_continue_in_a_lost_container(world: World) -> None:
     world.serve()
     assert not world.running()
     (attempt,) = world.attempts(run, "/c")
-    assert "nothing of the group had run for 15 minutes" in str(attempt.message)
+    assert "no command of the group had run for 15 minutes" in str(attempt.message)
 
 
 def test_lost_container_is_tolerated_if_the_whole_group_is_retried(world: World) -> None:
@@ -330,8 +330,8 @@ def test_a_pipeline_that_waits_gets_the_worker_that_another_one_frees(world: Wor
     second = world.launch(serial("c"))
     (node,) = [n for n in world.nodes(second).values() if n.path == "/c"]
     assert node.waits_for == (
-        "the plan 'free' allows 2 workers at once, other pipelines and debug shells have 2 of "
-        "them; more commands run when one of them is free, or on a larger plan"
+        "the plan 'free' allows 2 workers at once, of which other pipelines and "
+        "debug shells use 2; more commands run when a worker is free, or on a larger plan"
     )
     world.running()["/a"].finish()
     world.serve()

@@ -53,7 +53,7 @@ def test_launch_that_runs_needs_minutes(when: dict[str, Any]) -> None:
     world = World(SMALL)
     used_up(world)
 
-    with pytest.raises(RefusedError, match="10 minutes of workers a month, 10 are used"):
+    with pytest.raises(RefusedError, match="10 worker minutes per month, 10 are used"):
         world.launch(leaf(), **when)
 
     assert world.pipelines().who_am_i().plan == "small"
@@ -91,7 +91,7 @@ def test_scheduled_start_without_minutes_pauses_and_says_why() -> None:
 
     record = world.get(pipeline).pipeline
     assert (record.armed, record.run_at) == (False, None)
-    assert "minutes of workers a month" in str(record.problem)
+    assert "worker minutes per month" in str(record.problem)
 
 
 def test_commands_in_the_cloud_know_the_owner_of_their_files() -> None:

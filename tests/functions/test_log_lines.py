@@ -183,7 +183,7 @@ def test_line_of_a_worker_call_names_the_command_and_no_secret(
     )
 
     assert answer.status == 200, answer.body
-    (line,) = [line for line in lines_of(written) if line["message"] == "an errand failed"]
+    (line,) = [line for line in lines_of(written) if line["message"] == "an effect failed"]
     assert (line["pipeline"], line["worker"]) == (pipeline, hand.id)
     assert (line["path"], line["attempt"], line["operation"]) == ("/", 1, "worker_report")
     for hidden in (SECRET, hand.task.token, hand.token):

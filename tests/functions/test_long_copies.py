@@ -276,4 +276,4 @@ def test_the_api_answers_202_and_how_far_it_is(place: Place) -> None:
     assert (first.status, then.status) == (PREPARING, 303)
     told = json.loads(first.body)
     assert told["detail"].startswith("large is being copied: 0 of 34 MB")
-    assert told["remedy"] == "ask again in some seconds"
+    assert told["remedy"] == "retry in a few seconds"

@@ -135,7 +135,7 @@ def test_the_plan_limits_minutes_of_commands_a_month(world: World) -> None:
     world.serve()
     world.running()["/"].finish(seconds=61.0)
     for action, paths in (("reset", ("/",)), ("run", ())):
-        with pytest.raises(RefusedError, match="1 minutes of workers a month"):
+        with pytest.raises(RefusedError, match="1 worker minutes per month"):
             world.control(pipeline, action, *paths)
 
 

@@ -164,7 +164,7 @@ def test_shells_of_other_users_cannot_be_entered(desk: Desk) -> None:
     shell = desk.open()
     desk.start(shell)
 
-    with pytest.raises(RefusedError, match="open one of your own"):
+    with pytest.raises(RefusedError, match="open your own shell"):
         desk.enter(shell, COLLEAGUE)
     for act in (desk.enter, desk.end):
         with pytest.raises(NotFoundError):
@@ -198,7 +198,7 @@ def test_where_the_months_minutes_are_used_up_it_is_refused() -> None:
     desk = Desk(World(Plan(max_workers=5, exec_minutes=1.0)))
     desk.world.orgs.add_usage(ME.org, "1970-01", "x", 61.0, 1.0)
 
-    with pytest.raises(RefusedError, match="minutes of workers a month"):
+    with pytest.raises(RefusedError, match="worker minutes per month"):
         desk.open()
 
 
@@ -223,7 +223,7 @@ def test_its_time_is_metered_once(desk: Desk) -> None:
 def test_capacity_error_is_reported_and_leaves_no_shell(desk: Desk) -> None:
     desk.world.fleet.full = True
 
-    with pytest.raises(RefusedError, match=r"no room .*Capacity is unavailable.*try again later"):
+    with pytest.raises(RefusedError, match=r"no capacity .*Capacity is unavailable.*retry later"):
         desk.open()
     assert desk.workers == 0
     assert list(desk.world.shells.all_open()) == []
@@ -232,7 +232,7 @@ def test_capacity_error_is_reported_and_leaves_no_shell(desk: Desk) -> None:
 def test_an_installation_may_have_none(desk: Desk) -> None:
     desk.world.engine.cloud = desk.world.over(remote_debug=False)
 
-    with pytest.raises(RefusedError, match=r"remote_debug is false.*leave out --remote"):
+    with pytest.raises(RefusedError, match=r"remote_debug is false.*omit --remote"):
         desk.open()
 
 
@@ -366,7 +366,7 @@ def test_lost_shell_worker_is_not_counted_forever(desk: Desk) -> None:
 
     desk.world.minute(120)
     assert desk.workers == 0
-    assert desk.why_over(shell) == "its task is gone"
+    assert desk.why_over(shell) == "its task no longer exists"
 
 
 def test_task_of_an_ended_shell_is_not_a_worker_of_its_pipeline(desk: Desk) -> None:
@@ -387,7 +387,7 @@ def test_stop_reason_of_a_task_is_shown_to_the_waiting_user(desk: Desk) -> None:
     desk.world.fleet.stopped.append(arn)
     desk.world.fleet.reasons[arn] = "CannotPullContainerError: no such image"
 
-    with pytest.raises(RefusedError, match="the shell is over: CannotPullContainerError"):
+    with pytest.raises(RefusedError, match="the shell has ended: CannotPullContainerError"):
         desk.enter(shell)
     assert desk.workers == 0
 

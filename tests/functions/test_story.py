@@ -104,7 +104,7 @@ def test_free_plan_runs_two_workers_and_reports_the_limit(world: World) -> None:
     assert len(world.running()) == 2
     waiting = [n for n in world.nodes(pipeline).values() if n.state is State.QUEUED]
     said = (
-        "the plan 'free' allows 2 workers at once; more commands run when one of them is free, "
+        "the plan 'free' allows 2 workers at once; more commands run when a worker is free, "
         "or on a larger plan"
     )
     assert [n.waits_for for n in waiting] == [said, said]

@@ -311,7 +311,7 @@ class CloudPipeline(PipelineState):
                 self._finish(claim.attempt.path, Cause.IMAGE, message=claim.refusal)
 
     def _hand(self, worker: Worker, claim: Claimed) -> bool:
-        """Record that a worker holds a task, or complete a stray one; return whether it was valid."""
+        """Record that a worker holds a task, or complete a stray one; return its validity."""
         if self.is_stray(claim):
             self._effects.orders.append(CompleteTask(claim.token, self.reply_to_stray(claim)))
             return False

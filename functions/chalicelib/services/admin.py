@@ -1,4 +1,4 @@
-"""What an administrator of the AWS account asks: first tokens, and plans."""
+"""Requests of an administrator of the AWS account: tokens and plans."""
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -25,7 +25,7 @@ from conducto_core.model.deployment import RECORD_SCHEMA
 
 _REQUEST: TypeAdapter[AdminRequest] = TypeAdapter(AdminRequest)
 _DAY = 86_400
-#: Characters of a digest by which a token is named.
+#: Number of characters of a digest that identify a token.
 ID_LENGTH = 16
 
 
@@ -33,8 +33,8 @@ class Administration:
     """Tokens and plans.
 
     Args:
-        tokens: Of all organisations.
-        orgs: All of them.
+        tokens: The tokens of all organisations.
+        orgs: All organisations.
         clock: Seconds since the epoch.
         revoked: Called with the digest of a token that was revoked.
     """
@@ -52,7 +52,7 @@ class Administration:
         self._revoked = revoked
 
     def answer(self, asked: object) -> dict[str, Any]:
-        """Carry out a request and return an `AdminResponse`, as JSON."""
+        """Execute a request and return an `AdminResponse` as JSON."""
         try:
             request = _REQUEST.validate_python(asked)
         except ValidationError as error:
@@ -91,7 +91,7 @@ class Administration:
         if len(found) != 1:
             return AdminResponse(
                 error=f"{request.org} has {len(found) or 'no'} tokens {request.token!r}; "
-                "'conducto admin token list' names them"
+                "list them with 'conducto admin token list'"
             )
         self._tokens.take(found[0].digest)
         self._revoked(found[0].digest)

@@ -1,4 +1,4 @@
-"""Takes in how builds of images go on: when somebody looks, at news from AWS, every minute."""
+"""Polls image builds: when a client reads a pipeline, at AWS events, and every minute."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from chalicelib.services.image_builds import ImageBuilds, is_building
 
 logger = logging.getLogger(__name__)
 
-#: Seconds for which an image is not looked at again, however many look at its pipeline.
+#: Minimum seconds between two polls of a pipeline's images.
 PAUSE = 2.0
 
 Submit = Callable[[str, str, Callable[[CloudPipeline], Input | None]], bool]
@@ -20,7 +20,7 @@ Reading = Callable[[str, str], AbstractContextManager[CloudPipeline]]
 
 
 def image_update(live: CloudPipeline, moved: BuiltImage, now: float) -> Input | None:
-    """Return what happened to an image; None where it is no news, or of an image of before."""
+    """Return the event for an image update, or None if it is outdated or changes nothing."""
     known = live.images.get(moved.name)
     if known is None or known.built is None or known.built.tag != moved.tag:
         return None
@@ -30,10 +30,10 @@ def image_update(live: CloudPipeline, moved: BuiltImage, now: float) -> Input | 
 
 
 class BuildPoller:
-    """Looks at images that are being built.
+    """Polls images that are being built.
 
     Args:
-        cloud: Where the builds are.
+        cloud: The ports.
         submit: `chalicelib.services.processor.CommandProcessor.submit`.
         reading: `chalicelib.services.processor.CommandProcessor.reading`.
     """
@@ -46,7 +46,7 @@ class BuildPoller:
         self._looked: dict[str, float] = {}
 
     def look(self, org: str, pipeline_id: str, *, at_once: bool = False) -> None:
-        """Take in how a pipeline's images are; not more often than every `PAUSE` seconds."""
+        """Poll a pipeline's image builds, unless they were polled less than `PAUSE` seconds ago."""
         with self._reading(org, pipeline_id) as live:
             building = tuple(_building(live))
         if not building:
@@ -60,8 +60,8 @@ class BuildPoller:
             try:
                 moved = self._builds.look(org, pipeline_id, image)
             except Exception:
-                # Whoever looks at a pipeline sees the rest of it; the next look asks again.
-                logger.exception("an image was not looked at", extra={"pipeline": pipeline_id})
+                # The rest of the pipeline can still be read; the next poll retries.
+                logger.exception("an image build was not polled", extra={"pipeline": pipeline_id})
             else:
                 self._submit(org, pipeline_id, partial(image_update, moved=moved, now=now))
 

@@ -1,4 +1,4 @@
-"""The tree that a Lazy printed, on its way from a worker into the store."""
+"""Validation of the tree that a Lazy generated, between the worker and the store."""
 
 import base64
 import binascii
@@ -15,19 +15,19 @@ from conducto_core.model.worker import (
 
 __all__ = ["GeneratedTreeError", "form_of", "unpack", "unpack_form"]
 
-#: Bytes of a printed tree's JSON.
+#: Maximum bytes of a tree's JSON.
 MAX_UNPACKED = 1 << 29
 
 
 class GeneratedTreeError(Exception):
-    """What came is no tree; the message says what is wrong."""
+    """The generated tree is invalid; the message gives the reason."""
 
 
 def unpack(written: str) -> bytes:
-    """Return the bytes of a tree that is in a report as base64.
+    """Decode a tree from the base64 text of a report.
 
     Raises:
-        GeneratedTreeError: it is no base64.
+        GeneratedTreeError: The text is not valid base64.
     """
     try:
         return base64.b64decode(written, validate=True)
@@ -36,10 +36,10 @@ def unpack(written: str) -> bytes:
 
 
 def form_of(packed: bytes) -> bytes:
-    """Return a printed tree as the store keeps it, from gzip of its JSON.
+    """Convert a generated tree from gzipped JSON to the form that is stored.
 
     Raises:
-        GeneratedTreeError: it is none.
+        GeneratedTreeError: The tree is invalid.
     """
     if len(packed) > MAX_TREE:
         raise GeneratedTreeError(f"printed a tree of over {MAX_TREE >> 20} MB; make it smaller")
@@ -47,7 +47,9 @@ def form_of(packed: bytes) -> bytes:
         unpacker = zlib.decompressobj(wbits=31)
         text = unpacker.decompress(packed, MAX_UNPACKED)
         if unpacker.unconsumed_tail or not unpacker.eof:
-            raise GeneratedTreeError("printed a tree that is cut short, or too large unpacked")
+            raise GeneratedTreeError(
+                "printed a tree that is truncated, or too large after decompression"
+            )
         document = json.loads(text)
         return pack_form(from_wire_document(document))
     except (zlib.error, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
@@ -55,7 +57,7 @@ def form_of(packed: bytes) -> bytes:
 
 
 class Prepared(NamedTuple):
-    """A command as it is to run, with the secrets of now."""
+    """A command ready to run, with the current secrets."""
 
     script: str
     env: dict[str, str]

@@ -1,13 +1,13 @@
-"""Copies between bucket and file system that take longer than API Gateway waits.
+"""Copies between bucket and file system that take longer than API Gateway's timeout.
 
-The data function makes them by itself, and who wants one asks again until it is over. What it says
-meanwhile lies in the bucket, beside the key that the copy is about::
+The data function copies in the background, and the client polls until the copy is finished. Its
+progress is in the bucket, beside the key of the copy::
 
-    <key>.at    how far it is; put there anew while it goes on
-    <key>.end   what came of it
+    <key>.at    the progress; updated while the copy runs
+    <key>.end   the result
 
-A key is that of a version of a file. Which copy of a file a person asked for last is in an object
-of its own: a file that is being written has a new version each time somebody asks.
+A key identifies a version of a file. The latest copy that a user requested of a file has an object
+of its own, because a file that is being written has a new version at each request.
 """
 
 import json
@@ -25,25 +25,25 @@ from conducto_core.model.responses import DataEntry
 logger = logging.getLogger(__name__)
 
 
-#: Bytes that are copied while the request waits; a second or two.
+#: Bytes that are copied within the request, which takes a second or two.
 MAX_AT_ONCE = 32 << 20
-#: Seconds between two words of how far a copy is, and seconds of silence after which it is dead.
+#: Seconds between progress updates, and seconds without one after which a copy counts as dead.
 SAY_SECONDS = 5.0
 SILENT_SECONDS = 150.0
-#: Seconds for which a copy that is ready is handed out though the file has changed since.
+#: Seconds for which a finished copy is served although the file has changed since.
 HANDED_SECONDS = 15.0
 _ERRORS = {"not_found": NotFoundError, "refused": RefusedError, "failed": RefusedError}
 
 
 class Progress(NamedTuple):
-    """How far a copy is, in bytes."""
+    """The progress of a copy, in bytes."""
 
     done: int
     size: int
 
 
 class Copy(NamedTuple):
-    """Of a version of a file, at a key of the bucket."""
+    """A copy of a version of a file, at a key of the bucket."""
 
     key: str
     size: int
@@ -51,20 +51,20 @@ class Copy(NamedTuple):
 
 
 class CopyRunningError(Exception):
-    """A copy goes on; the message says how far it is, for a person.
+    """A copy is running; the message shows its progress.
 
     Attributes:
-        remedy: What to do.
+        remedy: What to do next.
     """
 
     def __init__(self, name: str, progress: Progress) -> None:
         done, size = (f"{count / 1e6:,.0f}" for count in progress)
         super().__init__(f"{name} is being copied: {done} of {size} MB")
-        self.remedy = "ask again in some seconds"
+        self.remedy = "retry in a few seconds"
 
 
 class CopyJobs:
-    """Begins copies, and tells how they are."""
+    """Starts copies and reports their progress."""
 
     def __init__(self, cloud: Dependencies) -> None:
         self._cloud = cloud
@@ -73,18 +73,19 @@ class CopyJobs:
     def stage(self, directory: str, name: str, wanted: Copy, last: str) -> Copy:
         """Return the copy of a file in the bucket.
 
-        It may be one of how the file was when the same person began to ask, if that is just ready:
-        a file that is being written would be copied for ever, and as often as somebody asks.
+        The copy may be of the version at the user's first request, if it has just finished: a file
+        that is being written would otherwise be copied again at every request, without end.
 
         Args:
-            directory: Of the file.
-            name: Its name in there.
-            wanted: The copy of how it is now.
-            last: Key of what says which copy was asked for last.
+            directory: Directory of the file.
+            name: Its name in the directory.
+            wanted: The copy of the current version.
+            last: Key of the object with the latest requested copy.
 
         Raises:
-            BeingCopiedError: it is not there, yet.
-            NotFoundError, RefusedError: it cannot be.
+            CopyRunningError: The copy is not finished.
+            NotFoundError: The file does not exist.
+            RefusedError: The file cannot be copied.
         """
         if self._blobs.exists(wanted.key):
             return wanted
@@ -110,11 +111,12 @@ class CopyJobs:
         return fresh and self._blobs.exists(key)
 
     def fetch(self, directory: str, name: str, key: str, size: int) -> DataEntry:
-        """Return what a file is like that was put into the file system from the bucket.
+        """Return the entry of a file that was copied from the bucket to the file system.
 
         Raises:
-            BeingCopiedError: it is not there, yet.
-            NotFoundError, RefusedError: it cannot be put there.
+            CopyRunningError: The copy is not finished.
+            NotFoundError: The uploaded object does not exist.
+            RefusedError: The file cannot be written.
         """
         return DataEntry.model_validate(self._ask("fetch", directory, name, key, size))
 
@@ -122,7 +124,7 @@ class CopyJobs:
         ended = self._blobs.get(key + ".end")
         if ended is not None:
             said = json.loads(ended)
-            if "error" in said:  # who asks once more tries once more
+            if "error" in said:  # a repeated request retries a failed copy
                 self._forget(key)
                 raise _ERRORS[said["error"]](said["message"])
             return said["answer"]
@@ -134,14 +136,14 @@ class CopyJobs:
         raise CopyRunningError(name, progress)
 
     def _progress(self, key: str) -> Progress | None:
-        """Return how far a copy is; None where nothing was heard of one for long."""
+        """Return the progress of a copy, or None if it was not updated for `SILENT_SECONDS`."""
         said = self._blobs.put_at(key + ".at")
         if said is None or self._cloud.clock() - said > SILENT_SECONDS:
             return None
         return Progress(*json.loads(self._blobs.get(key + ".at") or b"[0, 0]"))
 
     def _is_forgotten(self, key: str) -> bool:
-        """Return whether a copy that ended well is not there any more: the bucket keeps it days."""
+        """Return whether a finished copy has expired: the bucket keeps it for days."""
         ended = self._blobs.get(key + ".end")
         return ended is not None and "error" not in json.loads(ended)
 
@@ -151,17 +153,17 @@ class CopyJobs:
 
 
 def write_progress(blobs: Blobs, key: str, progress: Progress) -> None:
-    """Tell how far the copy about a key is."""
+    """Write the progress of a copy."""
     blobs.put(key + ".at", json.dumps(progress).encode())
 
 
 def end(blobs: Blobs, key: str, said: dict[str, Any]) -> None:
-    """Tell what came of the copy about a key."""
+    """Write the result of a copy."""
     blobs.put(key + ".end", json.dumps(said).encode())
 
 
 class Counter:
-    """Counts what goes through, and tells it from time to time."""
+    """Counts copied bytes and writes the progress regularly."""
 
     def __init__(
         self, blobs: Blobs, key: str, size: int, clock: Callable[[], float] = time.monotonic
@@ -174,21 +176,21 @@ class Counter:
         self._said = clock()
 
     def add(self, count: int) -> None:
-        """Count some bytes."""
+        """Add a number of bytes."""
         self._done += count
         if self._clock() - self._said >= SAY_SECONDS:
             write_progress(self._blobs, self._key, Progress(self._done, self._size))
             self._said = self._clock()
 
     def pieces(self, content: Iterator[bytes]) -> Iterator[bytes]:
-        """Yield pieces of content that is counted."""
+        """Yield the chunks of some content, counting them."""
         for piece in content:
             self.add(len(piece))
             yield piece
 
 
 class Counted:
-    """A file that counts what is read of it."""
+    """A file that counts the bytes that are read from it."""
 
     def __init__(self, file: BinaryIO, counter: Counter) -> None:
         self._file = file

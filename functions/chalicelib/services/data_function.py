@@ -1,7 +1,7 @@
-"""Data files of pipelines and users, where the file system is mounted: the function ``data``.
+"""The function ``data``: access to data files where the file system is mounted.
 
-It runs beside the file system, without a way to the internet; what is large comes and goes by the
-bucket. `serve` takes a request as JSON and answers JSON, so that the same code serves behind Lambda
+It runs in the VPC of the file system without internet access; large contents are exchanged through
+the bucket. `serve` maps a JSON request to a JSON response, so that the same code runs in Lambda
 (`chalicelib.adapters.data_function_client`) and in this process (`LocalDataFiles`).
 """
 
@@ -25,9 +25,9 @@ from conducto_core.model.responses import ChangedData, DataEntry, DataList, Dele
 
 logger = logging.getLogger(__name__)
 
-#: Bytes that come or go in a request itself; a Lambda takes 6 MB, and base64 adds a third.
+#: Maximum bytes inside a request; Lambda accepts 6 MB, and base64 adds a third.
 MAX_INLINE = 4 << 20
-#: Those of `conducto_core.model.deployment`; who asks for another one is refused, whoever it is.
+#: The directories of `conducto_core.model.deployment`; all others are rejected.
 _DIRECTORY = re.compile(r"/(?:pipelines|users)/[A-Za-z0-9_-]+")
 
 
@@ -36,7 +36,7 @@ class LocalDataFiles:
 
     Args:
         root: Where the file system is mounted.
-        blobs: Where large files are handed over.
+        blobs: The bucket for large contents.
     """
 
     def __init__(self, root: Path, blobs: Blobs) -> None:
@@ -45,37 +45,39 @@ class LocalDataFiles:
 
     def entries(self, directory: str, name: str, after: str | None, limit: int) -> DataList:
         """Return a page of the entries of a directory, by name."""
-        if not self._path(directory).is_dir():  # nothing has been mounted for it yet
+        if not self._path(directory).is_dir():  # no command has mounted it yet
             return DataList(entries=(), next=None)
         return self._directory(directory).entries(name, after, limit)
 
     def changed(self, directory: str, since: float, until: float | None, limit: int) -> ChangedData:
-        """Return the files that were written last within a time, the newest first."""
+        """Return the files that were last written within a period, newest first."""
         if not self._path(directory).is_dir():
             return ChangedData(entries=())
         return self._directory(directory).changed(since, until, limit)
 
     def look(self, directory: str, name: str) -> FileFacts:
-        """Return how many bytes a file has, and which version of it is there."""
+        """Return the size and version of a file."""
         with self._directory(directory).open(name) as file:
             found = os.fstat(file.fileno())
         return FileFacts(found.st_size, f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}")
 
     def stage(self, directory: str, name: str, key: str) -> None:
-        """Copy a file to a key of the bucket."""
+        """Copy a file to an object in the bucket."""
         with self._directory(directory).open(name) as file:
             counter = Counter(self._blobs, key, os.fstat(file.fileno()).st_size)
             self._blobs.put_file(key, cast("BinaryIO", Counted(file, counter)))
 
     def write(self, directory: str, name: str, data: bytes) -> DataEntry:
-        """Put a file there."""
+        """Write a file."""
         return asyncio.run(self._writable(directory).write(name, _pieces([data])))
 
     def fetch(self, directory: str, name: str, key: str) -> DataEntry:
-        """Put a file there that is at a key of the bucket."""
+        """Write a file from an object in the bucket."""
         content = self._blobs.pieces(key)
         if content is None:
-            raise NotFoundError(f"{name}: its content was not uploaded, or too long ago")
+            raise NotFoundError(
+                f"{name}: its content was not uploaded, or has expired; upload it again"
+            )
         counter = Counter(self._blobs, key, self._blobs.size(key) or 0)
         return asyncio.run(self._writable(directory).write(name, _pieces(counter.pieces(content))))
 
@@ -84,41 +86,41 @@ class LocalDataFiles:
         Thread(target=self.carry_out, args=(what, directory, name, key), daemon=True).start()
 
     def carry_out(self, what: What, directory: str, name: str, key: str) -> None:
-        """Stage or fetch a file and leave what came of it where who asked looks for it."""
+        """Stage or fetch a file and write the result to the bucket."""
         request = {"do": what, "directory": directory, "name": name, "key": key}
         try:
             said = serve(self, request)
         except Exception as error:
-            # Lambda would try it again by itself, and nobody would hear of it.
+            # Lambda would retry on its own, without reporting the error.
             logger.exception("a copy failed", extra={"key": key})
             said = {"error": "failed", "message": f"{name} could not be copied: {error}"}
         end(self._blobs, key, said)
 
     def delete(self, directory: str, name: str) -> Deleted:
-        """Delete a file, or a directory with what is in it."""
+        """Delete a file, or a directory and its contents."""
         return self._directory(directory).delete(name)
 
     def forget(self, directory: str) -> None:
-        """Delete a directory with all that is in it."""
+        """Delete a directory and its contents."""
         path = self._path(directory)
         if path.is_dir():
             shutil.rmtree(path)
 
     def _path(self, directory: str) -> Path:
         if _DIRECTORY.fullmatch(directory) is None:
-            raise RefusedError(f"{directory!r} is no directory of data")
+            raise RefusedError(f"{directory!r} is not a data directory")
         return self._root / directory.lstrip("/")
 
     def _directory(self, directory: str) -> DataDirectory:
         path = self._path(directory)
         if not path.is_dir():
-            raise NotFoundError("no such data: nothing has been written here yet")
+            raise NotFoundError("no such data: no command has written here yet")
         return DataDirectory(path)
 
     def _writable(self, directory: str) -> DataDirectory:
         path = self._path(directory)
         path.mkdir(mode=0o777, parents=True, exist_ok=True)
-        path.chmod(0o777)  # as its access point makes it: commands run as any user
+        path.chmod(0o777)  # like its access point: commands run as any user
         return DataDirectory(path)
 
 
@@ -128,7 +130,7 @@ async def _pieces(content: Any) -> AsyncIterator[bytes]:
 
 
 def serve(files: LocalDataFiles, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Execute a request of `adapters.data_function_client`; return the response."""
+    """Execute a request of `adapters.data_function_client` and return the response."""
     try:
         return {"answer": _carry_out(files, dict(request))}
     except NotFoundError as error:

@@ -1,4 +1,4 @@
-"""The part of `CloudPipelines` that is about debug shells."""
+"""The debug shell operations of `CloudPipelines`."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -30,27 +30,27 @@ from conducto_core.runtime.debug_shell import (
 )
 from conducto_core.runtime.environment import ExecutionContext, command_env
 
-#: Every image of the cloud has this one; it stands for a shell that nobody has looked for.
+#: Exists in every image; used where no shell was detected.
 _ANY_SHELL = "/bin/sh"
-#: What `conducto.data` takes for "not on a worker": the data of the pipeline is not there.
+#: Means "not on a worker" to `conducto.data`: the pipeline's data is not mounted.
 WHERE = "debug_cloud"
-#: ... and for "on a worker": it is there.
+#: Means "on a worker": the pipeline's data is mounted.
 WHERE_REMOTE = "worker_cloud"
 _LOCAL_NOTE = (
-    "the pipeline's data is in the cloud, not in this container; fetch what you need: "
+    "the pipeline's data is in the cloud, not in this container; fetch files with: "
     "conducto data get {} NAME"
 )
 _CHANGED_NOTE = (
     "{} changed this pipeline, and this shell has your secrets: read the script before you run it"
 )
-_REMOTE_NOTE = "AWS opens the shell as root, whatever user the image has"
-#: ``CONDUCTO_OUTER_OWNER``: the file system of the cloud takes every user for this one.
+_REMOTE_NOTE = "AWS opens the shell as root, regardless of the image's user"
+#: ``CONDUCTO_OUTER_OWNER``: the EFS access point maps every user to this one.
 OUTER_OWNER = "0:0"
 R = TypeVar("R")
 
 
 class _Subject(NamedTuple):
-    """What a shell is asked for; ``record`` is None when the definition is meant."""
+    """The subject of a debug shell; ``record`` is None for a node without an attempt."""
 
     owner: str
     foreign_change: ForeignChange | None
@@ -61,31 +61,29 @@ class _Subject(NamedTuple):
 
 
 class CloudDebug(ABC):
-    """Plans of debug shells: the container is started on the machine of who asks."""
+    """Plans of debug shells, whose containers run on the caller's machine."""
 
     _cloud: Dependencies
     _me: Identity
 
     @abstractmethod
     def _owned(self, pipeline_id: str) -> str:
-        """Return the whole id of a pipeline that the caller may see; raises `NotFoundError`."""
+        """Return the full id of a pipeline that the caller may see; raises `NotFoundError`."""
 
     @abstractmethod
     async def _read(self, pipeline_id: str, look: Callable[[CloudPipeline], R]) -> R:
-        """Return what ``look`` sees of a pipeline as it is now."""
+        """Call ``look`` with the current pipeline and return its result."""
 
     async def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
-        """The container of a debug shell for an attempt."""
+        """Return the container of a debug shell for an attempt."""
         id_ = await asyncio.to_thread(self._owned, pipeline_id)
         if request.live:
             raise RefusedError(
-                f"{request.path}: no live shell of a pipeline in the cloud; launch it locally, or "
+                f"{request.path}: no live shells in the cloud; launch the pipeline locally, or "
                 f"use: conducto debug {id_} {request.path}"
             )
         if request.snapshot:
-            raise RefusedError(
-                f"{request.path}: no snapshot: workers in the cloud make none; leave out --snapshot"
-            )
+            raise RefusedError(f"{request.path}: cloud workers take no snapshots; omit --snapshot")
         records = await asyncio.to_thread(
             lambda: tuple(self._cloud.store.attempts(id_, request.path))
         )
@@ -94,12 +92,12 @@ class CloudDebug(ABC):
 
 
 class _Plans:
-    """Makes plans for one person.
+    """Creates plans for one user.
 
     Args:
         cloud: The ports.
-        me: Who asks.
-        remote: The shell opens on a worker, where the data is.
+        me: The caller.
+        remote: Whether the shell opens on a worker, which mounts the data.
     """
 
     def __init__(self, cloud: Dependencies, me: Identity, *, remote: bool = False) -> None:
@@ -109,10 +107,10 @@ class _Plans:
         self._where = WHERE_REMOTE if remote else WHERE
 
     def plan(self, pipeline_id: str, subject: _Subject) -> DebugPlan:
-        """Return the plan of a subject's shell; raises `RefusedError`."""
+        """Return the plan of a shell; raises `RefusedError`."""
         spec, record, image = subject.spec, subject.record, subject.image
         script, env = self._command(pipeline_id, subject)
-        # Those of who asks: nobody reads another person's secrets through a shell.
+        # The caller's own: a shell must not expose the secrets of another user.
         cloud = self._cloud
         found = inject(cloud.vault, self._me.org, self._me.user, cloud.services).env
         secrets = {name: value for name, value in found.items() if not is_ours(name)}
@@ -144,7 +142,7 @@ class _Plans:
         return (first, whose)
 
     def _command(self, pipeline_id: str, subject: _Subject) -> tuple[str, dict[str, str]]:
-        """Return the script and the environment, secrets left out."""
+        """Return the script and the environment without secrets."""
         spec, record, image = subject.spec, subject.record, subject.image
         around = ExecutionContext(
             pipeline_id, self._cloud.url(), where=self._where, owner=OUTER_OWNER
@@ -166,8 +164,8 @@ def remote_plan(
     """Return the plan of a shell on a worker.
 
     Raises:
-        NotFoundError: there is no such pipeline, node or attempt.
-        RefusedError: there can be no shell for it.
+        NotFoundError: The pipeline, node or attempt does not exist.
+        RefusedError: A shell is not possible.
     """
     records = tuple(engine.cloud.store.attempts(pipeline_id, request.path))
     with engine.reading(me.org, pipeline_id) as live:
@@ -185,17 +183,17 @@ def _subject(
     notes: tuple[str, ...] = ()
     if spec is None:
         spec = remains(records[-1])
-        notes = (f"{request.path} is not in the tree any more",)
+        notes = (f"{request.path} is no longer in the tree",)
     image = _image(live, spec, record)
     owner, foreign = live.record.owner, live.record.foreign_change
     return _Subject(owner, foreign, as_it_ran(spec, record), record, image, notes)
 
 
 def _image(live: CloudPipeline, spec: NodeSpec, record: AttemptRecord | None) -> BuiltImage:
-    """Return the image that an attempt ran in, or that the node has now.
+    """Return the image that an attempt ran in, or the node's current image.
 
     Raises:
-        RefusedError: it is not there.
+        RefusedError: The image does not exist.
     """
     reference = None if record is None else record.image
     there = [i.built for i in live.images.values() if i.built is not None and i.built.reference]
@@ -204,15 +202,15 @@ def _image(live: CloudPipeline, spec: NodeSpec, record: AttemptRecord | None) ->
             return built
     name = spec.placement.image
     now = live.images.get(name)
-    if reference is not None:  # another one was built since; the registry keeps the old one
+    if reference is not None:  # it was rebuilt since; the registry keeps the old image
         known = now.built if now is not None and now.built is not None else None
         if known is not None:
             return known.model_copy(update={"reference": reference})
         return BuiltImage(name=name, state=ImageState.DONE, reference=reference)
     if now is None or now.built is None or now.built.reference is None:
-        state = "not there" if now is None else now.record.state.value
+        state = "missing" if now is None else now.record.state.value
         raise RefusedError(
-            f"{spec.path}: image {name!r} is {state}; try again when it is there. Watch it: "
+            f"{spec.path}: image {name!r} is {state}; retry when it is built. Watch it with: "
             f"conducto logs {live.id} --image {name}"
         )
     return now.built

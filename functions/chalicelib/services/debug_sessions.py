@@ -1,11 +1,11 @@
-"""Debug shells on workers of their own: opened and entered by people, kept by an agent, ended.
+"""Debug shells on workers of their own: opened by users, kept alive by an agent, ended.
 
-A shell is no part of its pipeline: the journal knows nothing of it. It is an item of its own
-(`chalicelib.ports.Shells`), counted as one of the organisation's workers from before its task is
-ordered until after it was told to stop. A shell ends when whoever opened it leaves, when its time
-is over, when its pipeline is archived, or when its task is gone; the minute rule sees to what was
-cut off. Its agent is told by every pulse whether the shell goes on, so that no task outlives its
-item by more than some seconds, even where an order to stop it was lost.
+A shell is not part of its pipeline's journal. It has an item of its own (`chalicelib.ports.Shells`)
+and counts as one of the organisation's workers from before its task is launched until it is asked
+to stop. A shell ends when its user leaves, when its time is up, when its pipeline is archived, or
+when its task stops; the schedule that runs every minute completes interrupted ends. The response to
+each heartbeat tells the agent whether to continue, so that no task outlives its item by more than
+some seconds, even if a stop request was lost.
 """
 
 import logging
@@ -48,47 +48,47 @@ from conducto_core.semantics.cost import dollars_for
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two pulses of a shell's agent.
+#: Seconds between two heartbeats of a shell's agent.
 PULSE_SECONDS = 10.0
-#: Seconds for which a task that was ordered may be unknown to ECS.
+#: Seconds for which ECS may not list a launched task.
 SILENCE = 120.0
-#: Seconds for which the token of a shell's agent outlives it.
+#: Seconds for which the token of a shell's agent outlives the shell.
 TOKEN_SECONDS = 600.0
 _PREFIX = "s"
 _STOPPED = "STOPPED"
 _STEPS = {
-    "PROVISIONING": "AWS prepares a machine",
-    "PENDING": "the image is pulled",
-    "ACTIVATING": "the containers start",
-    "RUNNING": "the containers start",
+    "PROVISIONING": "AWS is preparing a machine",
+    "PENDING": "pulling the image",
+    "ACTIVATING": "starting the containers",
+    "RUNNING": "starting the containers",
 }
 
 
 class ShellOverError(Exception):
-    """The shell of this worker is over: its agent must leave."""
+    """The shell of this worker has ended: its agent must leave."""
 
 
 def is_shell(worker_id: str) -> bool:
-    """Return whether a worker is that of a debug shell."""
+    """Return whether a worker belongs to a debug shell."""
     return worker_id.startswith(_PREFIX)
 
 
 class DebugSessions:
-    """All of them."""
+    """The debug shells of all pipelines."""
 
     def __init__(self, engine: CommandProcessor) -> None:
         self._engine = engine
         self._cloud = engine.cloud
 
-    # ---- people -------------------------------------------------------------------------------
+    # ---- requests of users ----------------------------------------------------------------
 
     def open(self, me: Identity, pipeline_id: str, request: RemoteShellRequest) -> RemoteShell:
-        """Order a worker for a shell.
+        """Launch a worker for a shell.
 
         Raises:
-            NotFoundError: there is no such node or attempt.
-            RefusedError: there can be no shell for it, or not now.
-            PlanLimitError: the organisation has all workers that its plan allows.
+            NotFoundError: The node or attempt does not exist.
+            RefusedError: A shell is not possible, or not now.
+            PlanLimitError: The organisation uses all workers of its plan.
         """
         self._check(me, pipeline_id, request)
         wanted = DebugRequest(path=request.path, attempt=request.attempt)
@@ -97,7 +97,7 @@ class DebugSessions:
         if plan.cpu > allowed:
             raise RefusedError(
                 f"{plan.path}: cpu={plan.cpu:g} is more than your plan allows for one worker now: "
-                f"{allowed:g}; leave out --remote, or choose a larger plan"
+                f"{allowed:g}; omit --remote, or choose a larger plan"
             )
         now = self._cloud.clock()
         shell = Shell(
@@ -111,7 +111,7 @@ class DebugSessions:
             opened=now,
             until=now + request.seconds,
         )
-        # Who is in it can write the pipeline's data.
+        # A shell can write the pipeline's data.
         self._engine.note_change(me.org, pipeline_id, "remote_shell", me.user)
         self._keep(shell)
         try:
@@ -119,10 +119,10 @@ class DebugSessions:
         except CapacityError as error:
             self._over(shell, str(error))
             raise RefusedError(
-                f"{shell.path}: AWS has no room for another worker now ({error}); try again later"
+                f"{shell.path}: AWS has no capacity for another worker now ({error}); retry later"
             ) from error
         except Exception:
-            self._over(shell, "its worker could not be ordered")
+            self._over(shell, "its worker could not be launched")
             raise
         return RemoteShell(
             id=shell.id,
@@ -135,7 +135,7 @@ class DebugSessions:
         )
 
     def _keep(self, shell: Shell) -> None:
-        """Count a shell; where all workers are taken, those without a command make room."""
+        """Store and count a shell; if all workers are in use, stop idle ones to make room."""
         try:
             write_with_retry(self._cloud, lambda: self._cloud.shells.open(shell))
         except PlanLimitError:
@@ -145,13 +145,13 @@ class DebugSessions:
     def _check(self, me: Identity, pipeline_id: str, request: RemoteShellRequest) -> None:
         if not self._cloud.remote_debug:
             raise RefusedError(
-                f"{request.path}: this installation opens no shells on workers (its setting "
-                "remote_debug is false); leave out --remote for one on your machine"
+                f"{request.path}: this installation does not open shells on workers (its setting "
+                "remote_debug is false); omit --remote for a shell on your machine"
             )
         with self._engine.reading(me.org, pipeline_id) as live:
             if live.record.lifecycle is Lifecycle.ARCHIVED:
                 raise RefusedError(
-                    f"{pipeline_id}: is archived; wake it first: conducto wake {pipeline_id}"
+                    f"{pipeline_id} is archived; wake it first: conducto wake {pipeline_id}"
                 )
         check_usage(self._cloud.orgs, me.org, self._cloud.clock())
 
@@ -160,7 +160,7 @@ class DebugSessions:
         who = (shell.pipeline_id, shell.path, shell.id)
         identity = Identity(shell.org, shell.user, frozenset({WORKER}), who)
         self._cloud.tokens.put(digest, identity, expires=shell.until + TOKEN_SECONDS)
-        task = WorkerTask(  # noqa: S604  no process is started with a shell
+        task = WorkerTask(  # noqa: S604  starts no process with a shell
             worker_id=shell.id,
             org=shell.org,
             pipeline_id=shell.pipeline_id,
@@ -175,32 +175,32 @@ class DebugSessions:
         self._cloud.shells.started(shell, self._cloud.fleet.start(task))
 
     def enter(self, me: Identity, pipeline_id: str, shell_id: str) -> RemoteShellEntry:
-        """Return a way into a shell, or what it waits for.
+        """Return a shell's connection, or the reason why it is not ready.
 
         Raises:
-            NotFoundError: there is none.
-            RefusedError: it is another person's, or over.
+            NotFoundError: The shell does not exist.
+            RefusedError: The shell belongs to another user, or has ended.
         """
         shell = self._found(me, pipeline_id, shell_id)
-        if shell.user != me.user:  # it holds the secrets of who opened it
-            raise RefusedError(f"{shell_id}: is a shell of {shell.user}; open one of your own")
+        if shell.user != me.user:  # it holds its user's secrets
+            raise RefusedError(f"{shell_id} belongs to {shell.user}; open your own shell")
         if shell.ended is None and self._cloud.clock() >= shell.until:
             shell = self._over(shell, "the time limit was reached")
         look = self._look(shell)
         if shell.ended is None and look.status == _STOPPED:
             shell = self._over(shell, look.reason or "its task stopped")
         if shell.ended is not None:
-            raise RefusedError(f"{shell.path}: the shell is over: {shell.ended}")
+            raise RefusedError(f"{shell.path}: the shell has ended: {shell.ended}")
         if not shell.up:
             message = _STEPS.get(look.status, look.status.lower())
             return RemoteShellEntry(state="starting", message=message)
         session = self._cloud.fleet.enter(str(shell.task), ENTER) if look.connected else None
         if session is None:
-            return RemoteShellEntry(state="starting", message="AWS opens the way in")
-        return RemoteShellEntry(state="ready", message="it can be entered", session=session)
+            return RemoteShellEntry(state="starting", message="AWS is preparing the connection")
+        return RemoteShellEntry(state="ready", message="ready to connect", session=session)
 
     def end(self, me: Identity, pipeline_id: str, shell_id: str) -> RemoteShellEnd:
-        """End a shell; one that is over is no error. Raises `NotFoundError`."""
+        """End a shell; one that has ended is not an error. Raises `NotFoundError`."""
         shell = self._found(me, pipeline_id, shell_id)
         self._over(shell, f"{me.user} ended it")
         return RemoteShellEnd(id=shell.id)
@@ -208,19 +208,19 @@ class DebugSessions:
     def _found(self, me: Identity, pipeline_id: str, shell_id: str) -> Shell:
         shell = self._cloud.shells.find(pipeline_id, shell_id)
         if shell is None or shell.org != me.org:
-            raise NotFoundError(f"{pipeline_id}: there is no debug shell {shell_id!r}")
+            raise NotFoundError(f"{pipeline_id}: no debug shell {shell_id!r}")
         return shell
 
-    # ---- its agent ----------------------------------------------------------------------------
+    # ---- requests of its agent --------------------------------------------------------------
 
     def start(self, identity: Identity) -> WorkerInstructions:
-        """Tell the agent of a shell what who enters is to find; raises `ShellOverError`."""
+        """Return the instructions for a shell's agent; raises `ShellOverError`."""
         shell = self._mine(identity)
         me = Identity(shell.org, shell.user, frozenset())
         wanted = DebugRequest(path=shell.path, attempt=shell.attempt)
         try:
             plan = remote_plan(self._engine, me, shell.pipeline_id, wanted)
-        except (NotFoundError, RefusedError) as error:  # it changed meanwhile
+        except (NotFoundError, RefusedError) as error:  # the pipeline changed meanwhile
             raise ShellOverError(str(self._over(shell, str(error)).ended)) from error
         return WorkerInstructions(
             activity="",
@@ -241,7 +241,7 @@ class DebugSessions:
         )
 
     def pulse(self, identity: Identity) -> HeartbeatResponse:
-        """The agent has everything in place: tell whether the shell goes on."""
+        """Record that a shell is ready; return whether it must stop."""
         try:
             shell = self._mine(identity)
         except ShellOverError:
@@ -254,24 +254,24 @@ class DebugSessions:
         return HeartbeatResponse()
 
     def left(self, identity: Identity, call: WorkerEnd) -> Nothing:
-        """The agent leaves."""
+        """End the shell of an agent that leaves."""
         try:
             self._over(self._mine(identity), call.reason)
         except ShellOverError:
-            logger.info("the agent of a shell that is over has left")
+            logger.info("the agent of an ended shell has left")
         return Nothing()
 
     def _mine(self, identity: Identity) -> Shell:
         pipeline_id, _, shell_id = identity.worker or ("", "", "")
         shell = self._cloud.shells.find(pipeline_id, shell_id)
         if shell is None or shell.ended is not None:
-            raise ShellOverError(f"{pipeline_id}: the shell {shell_id} is over; leave")
+            raise ShellOverError(f"{pipeline_id}: the shell {shell_id} has ended; leave")
         return shell
 
-    # ---- the clock and AWS --------------------------------------------------------------------
+    # ---- schedule and AWS events ------------------------------------------------------------
 
     def goes_on(self, pipeline_id: str, shell_id: str) -> bool:
-        """Return whether there is such a shell and it is not over."""
+        """Return whether a shell exists and has not ended."""
         shell = self._cloud.shells.find(pipeline_id, shell_id)
         return shell is not None and shell.ended is None
 
@@ -281,18 +281,18 @@ class DebugSessions:
             self._over(shell, reason)
 
     def task_stopped(self, pipeline_id: str, shell_id: str, reason: str) -> None:
-        """The task of a shell stopped."""
+        """End the shell of a task that stopped."""
         shell = self._cloud.shells.find(pipeline_id, shell_id)
         if shell is not None:
             self._over(shell, reason)
 
     def run(self) -> None:
-        """Look at every shell, once, and end those that are over: the minute rule."""
+        """Check every shell and end those that must not continue; called every minute."""
         for pipeline_id, shell_id in self._cloud.shells.all_open():
             try:
                 self._look_at(pipeline_id, shell_id)
             except Exception:
-                # One that cannot be ended must not keep the others; it is tried again.
+                # One failure must not affect the others; the next run retries.
                 about = {"pipeline": pipeline_id, "worker": shell_id}
                 logger.exception("a shell was not looked at", extra=about)
 
@@ -315,12 +315,16 @@ class DebugSessions:
         return look.reason or "its task stopped" if look.status == _STOPPED else None
 
     def _look(self, shell: Shell) -> TaskStatus:
-        """Return how a shell's task is; one that ECS does not know any more has stopped."""
+        """Return the status of a shell's task; a task that ECS no longer knows has stopped."""
         found = None if shell.task is None else self._cloud.fleet.look(shell.task)
         if found is not None:
             return found
         young = self._cloud.clock() - shell.opened < SILENCE
-        return TaskStatus("PROVISIONING") if young else TaskStatus(_STOPPED, "its task is gone")
+        return (
+            TaskStatus("PROVISIONING")
+            if young
+            else TaskStatus(_STOPPED, "its task no longer exists")
+        )
 
     def _spender(self, shell: Shell, seconds: float) -> Spender:
         record = self._cloud.store.record(shell.org, shell.pipeline_id)
@@ -328,10 +332,10 @@ class DebugSessions:
         return Spender(shell.pipeline_id, title, dollars_for(shell.path, shell.cpu, None, seconds))
 
     def _over(self, shell: Shell, reason: str) -> Shell:
-        """End a shell: its task first, so that one that cannot be stopped is tried again.
+        """End a shell: stop its task first, so that a failed stop is retried.
 
         Returns:
-            The shell as it is then.
+            The ended shell.
         """
         task = shell.task or self._cloud.fleet.running(shell.pipeline_id).get(shell.id)
         if task is not None:

@@ -1,4 +1,4 @@
-"""Everything the cloud side needs from outside, in one place; `chalicelib.bootstrap` makes it."""
+"""The external dependencies of the cloud target; `chalicelib.bootstrap` creates them."""
 
 import random
 import time
@@ -27,22 +27,22 @@ from conducto_core.semantics.naming import Site
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """The ports, and what is known of the place.
+    """The ports and the settings of the installation.
 
     Attributes:
-        site: Where state machines and activities are.
-        url: Returns where commands find the API; asked when one starts.
+        site: Region, account and names of state machines and activities.
+        url: Returns the API's address for commands; called when one starts.
         socket: Returns the URL of the WebSocket that clients follow.
-        web_app: Returns the URL of the web app; "" where there is none.
-        lend_credentials: Returns credentials with which a worker polls an activity, or None to
-            let it use those of its task.
+        web_app: Returns the URL of the web app, or "".
+        lend_credentials: Returns credentials with which a worker polls an activity, or None to use
+            those of its task.
         clock: Seconds since the epoch.
-        sleep: Waits so many seconds.
-        jitter: A number from 0 to 1, so that who lost a race does not meet again at once.
-        most: What one state machine may hold.
-        spot_share: Of ten workers, how many may be Spot.
-        remote_debug: Debug shells may open on workers.
-        services: Variables of commands that say where services are, where not as always.
+        sleep: Sleeps for a number of seconds.
+        jitter: Returns a number from 0 to 1, so that competing writers retry at different times.
+        most: Maximum size of one state machine.
+        spot_share: Maximum number of Spot workers among ten.
+        remote_debug: Whether debug shells may open on workers.
+        services: Environment variables of commands for non-default service addresses.
     """
 
     store: Store
@@ -71,7 +71,7 @@ class Dependencies:
     services: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-#: How often a write is tried before its error counts, and seconds before the first time again.
+#: Number of attempts of a write, and the first pause in seconds.
 _TRIES = 6
 
 
@@ -79,6 +79,6 @@ _PAUSE = 0.05
 
 
 def write_with_retry(cloud: Dependencies, write: Callable[[], R]) -> R:
-    """Write what many write, such as an organisation's counts; raises as `retry_throttled`."""
+    """Write a contended record, such as an organisation's counters; raises as `retry_throttled`."""
     pauses = (cloud.jitter() * _PAUSE * 2**attempt for attempt in range(_TRIES))
     return retry_throttled(write, pauses, cloud.sleep)

@@ -1,18 +1,18 @@
-"""What is ordered of AWS after a commit. Each errand may be lost, or run twice.
+"""Executes effects in AWS after a commit. Each effect may be lost, or executed twice.
 
-| lost | heals because |
+| lost effect | recovery |
 | --- | --- |
-| an answer to a task | the task is offered again, and answered when it is claimed |
-| the begin of an execution | `ExecutionStarted` is missing: it is planned anew |
-| the stop of an execution | its tasks are of an old run: they fail when they are claimed |
-| the start of a worker | it is no task of ECS after a minute: it counts as gone |
-| the stop of a worker | it leaves by itself when it has been idle long enough |
-| the release of files and activities | later entries do it again; retention does the rest |
-| the end of a run's machines | `chalicelib.services.orphan_cleanup` finds them once a day |
-| a free worker that is handed on | whoever waits looks again every minute |
-| the start of a build | an image that moves and has no build gets one when it is looked at |
-| a frame to who follows | the next one has what was in it, too |
-| the count of what an attempt took | it does not: the organisation has it for nothing |
+| completion of a task | the task is offered again, and completed when it is claimed |
+| start of an execution | `ExecutionStarted` is missing: a new run is planned |
+| stop of an execution | its tasks belong to an old run and fail when they are claimed |
+| launch of a worker | ECS has no task for it after a minute: it counts as lost |
+| stop of a worker | it leaves by itself after its idle timeout |
+| release of files and activities | later entries repeat it; retention deletes the rest |
+| deletion of a run's machines | `chalicelib.services.orphan_cleanup` finds them once a day |
+| reassignment of a free worker | waiting pipelines are checked every minute |
+| start of a build | polling starts the missing build |
+| frame to a follower | the next frame includes its changes |
+| metering of an attempt | none: the organisation is not charged |
 """
 
 import logging
@@ -57,9 +57,9 @@ from conducto_core.semantics.user_secrets import secrets_user
 
 logger = logging.getLogger(__name__)
 
-#: Seconds for which a worker's token is good: longer than any worker lives.
+#: Lifetime of a worker's token in seconds: longer than any worker lives.
 TOKEN_SECONDS = 3 * 86_400.0
-#: The one permission of a worker.
+#: The only permission of a worker.
 WORKER = "worker"
 
 Reading = Callable[[str, str], AbstractContextManager[CloudPipeline]]
@@ -67,18 +67,18 @@ Reading = Callable[[str, str], AbstractContextManager[CloudPipeline]]
 
 @dataclass(slots=True)
 class Effects:
-    """What is to be carried out after one entry.
+    """The effects of one entry.
 
     Attributes:
-        pools: ``{path: pool}`` of the tasks in the orders.
-        executions: ``{run: ARN}`` of executions, as far as known.
-        run: The newest run.
-        tasks: Workers to start, without their tokens.
-        known_pools: Names of all its pools, where they are to be released.
-        released: Nothing needs what AWS has for it any more, but its files.
-        room: What is to be done about free workers, or missing ones.
-        refused: ``{pool: error}`` of pools of which AWS has refused a worker; it is not asked for
-            the others of the entry.
+        pools: ``{path: pool}`` of the tasks in `orders`.
+        executions: ``{run: ARN}`` of known executions.
+        run: The latest run.
+        tasks: Workers to launch, without their tokens.
+        known_pools: Names of all its pools, if they are to be released.
+        released: Whether to release all of its AWS resources except its files.
+        room: Whether to look for free workers, or to hand them on.
+        refused: ``{pool: error}`` of pools whose launch AWS rejected; the entry's other launches in
+            the pool are skipped.
     """
 
     org: str
@@ -101,7 +101,7 @@ class Effects:
 def effects_of(
     live: CloudPipeline, effects: PipelineChanges, hires: tuple[WorkerLaunch, ...], spot_share: int
 ) -> Effects:
-    """Return what is to be carried out, so that the pipeline need not be looked at again."""
+    """Return the effects of an entry, which then do not require the pipeline's state."""
     released = live.record.lifecycle is Lifecycle.ARCHIVED and not live.open() and not hires
     return Effects(
         live.org,
@@ -130,7 +130,7 @@ def _task(live: CloudPipeline, hire: WorkerLaunch, spot_share: int) -> WorkerTas
         image=live.images[pool.image].record.reference or "",
         cpu=pool.cpu,
         mem=pool.mem,
-        token="",  # made when it is started: a token is in no journal
+        token="",  # created at the launch: journals contain no tokens
         user=live.record.owner,
         user_data=secrets_user(live.record) is not None,
         spot=on_spot(hire.worker, pool.kind, spot_share),
@@ -139,7 +139,7 @@ def _task(live: CloudPipeline, hire: WorkerLaunch, spot_share: int) -> WorkerTas
 
 
 class EffectExecutor:
-    """Carries out what follows from entries."""
+    """Executes the effects of entries."""
 
     def __init__(self, cloud: Dependencies, submit: Submit, reading: Reading, slots: Slots) -> None:
         self._cloud = cloud
@@ -149,7 +149,7 @@ class EffectExecutor:
         self._builds = ImageBuilds(cloud)
 
     def carry_out(self, errand: Effects) -> None:
-        """Carry everything out; what goes wrong is logged, and the rest goes on."""
+        """Execute all effects; a failure is logged and does not affect the others."""
         steps: list[Callable[[], object]] = [
             *(lambda order=order: self._obey(errand, order) for order in errand.orders),
             *(lambda task=task: self._start_worker(errand, task) for task in errand.tasks),
@@ -168,12 +168,12 @@ class EffectExecutor:
             try:
                 step()
             except Exception:
-                # One that fails must not take the others with it.
+                # One failure must not affect the others.
                 about = {"pipeline": errand.pipeline_id, "run_id": errand.run}
-                logger.exception("an errand failed", extra=about)
+                logger.exception("an effect failed", extra=about)
 
     def _releases(self, errand: Effects) -> list[Callable[[], object]]:
-        """Return what gives back all that an archived pipeline has at AWS, but its files."""
+        """Return the steps that release an archived pipeline's AWS resources, except its files."""
         cloud = self._cloud
         return [
             lambda: cloud.fleet.release(errand.pipeline_id),
@@ -182,9 +182,9 @@ class EffectExecutor:
         ]
 
     def _forget_activities(self, errand: Effects) -> None:
-        """Delete activities until AWS refuses one: it deletes one a second, and somebody waits.
+        """Delete activities until AWS throttles, which it does after one per second.
 
-        Retention deletes the rest.
+        Retention deletes the rest, because a client waits for this request.
         """
         for pool in errand.known_pools:
             self._cloud.machines.forget_activity(self._cloud.site.activity_of(pool))
@@ -202,7 +202,7 @@ class EffectExecutor:
         arn = errand.executions.get(run)
         if arn is not None:
             machines = self._cloud.machines
-            machines.stop(arn, "planned anew")
+            machines.stop(arn, "superseded by a new run")
             machines.forget(machines.machine_of(arn))
 
     def _begin(self, errand: Effects, begin: StartExecution) -> None:
@@ -221,9 +221,9 @@ class EffectExecutor:
         self._submit(errand.org, errand.pipeline_id, lambda _: pause)
 
     def _compile(self, errand: Effects, rest: Residual | None, run: str) -> str:
-        """Make machines and activities known; return the ARN of the machine to start.
+        """Create machines and activities; return the ARN of the machine to start.
 
-        Machines are a run's own, so that they can be deleted when it is over.
+        Machines belong to a run, so that they can be deleted after it.
         """
         site, machines, pools = self._cloud.site, self._cloud.machines, errand.pools
         compiled = compile_residual(
@@ -251,7 +251,7 @@ class EffectExecutor:
             else:
                 machines.succeed(reply.token, {})
         except TaskGoneError:
-            return  # its execution was stopped; what the task was about is written down
+            return  # its execution was stopped; the journal has the result
         except DefinitionError as error:
             machines.fail(reply.token, NO_TREE)
             self._pause(errand, str(error))
@@ -262,7 +262,7 @@ class EffectExecutor:
             try:
                 self._order_task(task)
             except Exception as error:
-                # Whatever it was, the pool waits before it asks again, and its nodes say why.
+                # After any error the pool waits before it retries, and its nodes show the reason.
                 errand.refused[task.pool] = refused = error
                 if not isinstance(error, (CapacityError, ThrottledError, AccessDeniedError)):
                     about = {"worker": task.worker_id, "run_id": errand.run}
@@ -297,7 +297,7 @@ class EffectExecutor:
         fleet = self._cloud.fleet
         arn = task if task is not None else fleet.running(errand.pipeline_id).get(worker)
         if arn is not None:
-            fleet.stop(arn, "not needed any more")
+            fleet.stop(arn, "no longer needed")
 
     def _build(self, errand: Effects, image: BuiltImage) -> None:
         moved = self._builds.begin(errand.org, errand.pipeline_id, image)

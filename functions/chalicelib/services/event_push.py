@@ -1,7 +1,7 @@
-"""Frames of changes to the followers of a pipeline over a WebSocket.
+"""Pushes changes to the followers of a pipeline over WebSockets.
 
-Two Lambdas may publish at the same time: a change can come twice, but none is left out, because a
-frame begins where the last one that is known to have arrived ended. Clients drop what they have.
+Two Lambdas may push at the same time: a change can arrive twice but is never skipped, because a
+frame starts after the last change that is known to have arrived. Clients ignore duplicates.
 """
 
 import logging
@@ -16,19 +16,19 @@ from conducto_core.model.requests import EventBatch
 
 logger = logging.getLogger(__name__)
 
-#: Changes that are read at once.
+#: Changes per read.
 MAX_CHANGES = 300
-#: Bytes of a frame, safely below `FRAME_LIMIT`.
+#: Maximum bytes of a frame, safely below `FRAME_LIMIT`.
 MAX_FRAME = 30_000
-#: Characters of an image's error in a frame that would be too large otherwise.
+#: Characters to which an image's error is cut in a frame that would otherwise be too large.
 _BRIEF_ERROR = 200
 
 
 def publish(cloud: Dependencies, live: CloudPipeline) -> None:
     """Send every follower the changes that it does not have yet.
 
-    A follower that cannot be reached keeps its cursor, and delays no other one. One whose token
-    was revoked, or has expired, gets nothing more.
+    An unreachable follower keeps its cursor and does not delay the others. A follower whose token
+    was revoked or has expired receives no more changes.
     """
     followers = Followers(cloud.connections, cloud.tokens)
     for connection, cursor in cloud.connections.followers(live.id):
@@ -39,20 +39,20 @@ def publish(cloud: Dependencies, live: CloudPipeline) -> None:
             else:
                 _send(cloud, live, connection, cursor)
         except Exception:
-            # The next change is sent with these; the others must not wait for it.
-            logger.exception("a follower was not reached", extra={"pipeline": live.id})
+            # The next change includes these; other followers must not wait.
+            logger.exception("changes were not sent to a follower", extra={"pipeline": live.id})
 
 
 def batch_after(
     cloud: Dependencies, live: CloudPipeline, cursor: int, seen: int = 0
 ) -> EventBatch | None:
-    """Return changes beyond ``cursor``, at most `MAX_CHANGES`; None where there are none.
+    """Return up to `MAX_CHANGES` changes after ``cursor``, or None if there are none.
 
     Args:
-        cloud: Where they are.
+        cloud: The ports.
         live: The pipeline, at least as new as the changes.
-        cursor: Number of the last change that is known.
-        seen: Number of the entry up to which images are known.
+        cursor: Number of the last known change.
+        seen: Number of the last entry whose image changes are known.
     """
     changes = cloud.store.changes(live.id, cursor, MAX_CHANGES)
     moved = any(image.version > seen for image in live.images.values())
@@ -92,7 +92,7 @@ def _part(live: CloudPipeline, batch: EventBatch, changes: Sequence[NodeChange])
 
 
 def _shortened(batch: EventBatch) -> bytes:
-    """Return a frame of a batch that is too large with a single change in it.
+    """Return a frame of a batch whose single change does not fit into a frame.
 
     Errors of images are shortened first. Then images are left out, and then counts of groups, the
     deepest first.

@@ -1,4 +1,4 @@
-"""Who may follow pipelines over a WebSocket now: tokens expire, and are revoked."""
+"""Authorization of WebSocket followers: tokens expire and are revoked."""
 
 import logging
 
@@ -9,11 +9,11 @@ logger = logging.getLogger(__name__)
 
 
 class Followers:
-    """Finds, and closes, connections whose token is good no more.
+    """Finds and closes connections whose tokens are no longer valid.
 
     Args:
-        connections: All of them.
-        tokens: All of them.
+        connections: All connections.
+        tokens: All tokens.
     """
 
     def __init__(self, connections: Connections, tokens: Tokens) -> None:
@@ -21,18 +21,18 @@ class Followers:
         self._tokens = tokens
 
     def identity_of(self, connection: str) -> Identity | None:
-        """Return whose a connection is now; None: nobody's who may read."""
+        """Return a connection's identity, or None if it may no longer read pipelines."""
         token = self._connections.token_of(connection)
         return None if token is None else self._reader(token)
 
     def close_of(self, token: str) -> None:
-        """Close the connections of a token that was revoked, and of the sessions made from it."""
+        """Close the connections of a revoked token and of its sessions."""
         for connection, own, parent in self._connections.opened_by():
             if token in (own, parent):
                 self._close(connection)
 
     def close_expired(self) -> None:
-        """Close the connections whose token is good no more, whatever ended it."""
+        """Close the connections whose tokens have expired or were revoked."""
         good: dict[str, bool] = {}
         for connection, token, _ in self._connections.opened_by():
             if token not in good:
@@ -48,10 +48,10 @@ class Followers:
         try:
             self._connections.close(connection)
         except Exception:
-            # The others must not stay open because of it; the minute rule tries again.
+            # One failure must not affect the others; the next run retries.
             logger.exception("a connection was not closed")
 
 
 def may_read(identity: Identity) -> bool:
-    """Return whether somebody may follow the pipelines of their organisation."""
+    """Return whether an identity may follow the pipelines of its organisation."""
     return Permission.READ in identity.permissions and identity.worker is None

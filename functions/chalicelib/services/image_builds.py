@@ -1,19 +1,19 @@
-"""Images of pipelines: what they are made of, their builds, and how these stand.
+"""Image builds: their inputs, their execution and their state.
 
-An image's tag in the registry is a function of everything that goes into it but the images it is
-built on, and of whose it is: organisations share neither images nor uploaded directories. What
-belongs to a tag is in the bucket, below ``builds/<org>/<tag>/``::
+An image's tag in the registry is a hash of its organisation and of all its inputs except its base
+images: organisations share neither images nor uploaded directories. The files of a tag are in the
+bucket, below ``builds/<org>/<tag>/``::
 
-    recipe.tar.gz   what the build service carries out (`conducto_core.images.build_plan`)
-    build.json      id and number of the newest build
-    inputs.env      where that finds and delivers everything, fetched by it first
+    recipe.tar.gz   the build plan (`conducto_core.images.build_plan`)
+    build.json      id and number of the latest build
+    inputs.env      URLs of the build's inputs and outputs; it fetches this file first
     login           the registry's password for the build, replaced before it expires
-    log             what that printed, put there by the build itself every few seconds
-    steps           the lines of that which say how far it is, with their times, put there likewise
-    result.json     what the build says of the image it has made
+    log             the output of the build, which uploads it every few seconds
+    steps           the progress lines of the output, with times, uploaded likewise
+    result.json     the build's description of the image
 
-Nothing here is written down in a journal: whoever looks finds out how an image is, and a build
-that was lost on the way is started again.
+None of this is in a journal: polling determines an image's state, and a build that was lost is
+started again.
 """
 
 import base64
@@ -43,19 +43,19 @@ from conducto_core.semantics.start_failures import with_remedy
 
 logger = logging.getLogger(__name__)
 
-#: Seconds for which a build may fetch and deliver: it may wait and run as long as it may.
+#: Lifetime of a build's URLs in seconds: the longest wait plus the longest run.
 URL_SECONDS = 2 * 60 * BUILD_MINUTES
 #: Seconds after which a running build's login is replaced: it expires after an hour.
 LOGIN_RENEWAL = 1200.0
-#: Lines of a failed build that its nodes tell.
+#: Lines of a failed build's output that are shown at its nodes.
 LAST_LINES = 20
 _LINE = 300
 _DAY = 86_400.0
 _STATE = "==> "
-#: What `build.sh` prints if an upload is not what its hash says.
+#: Printed by `build.sh` if an upload does not match its hash.
 _WRONG_CONTEXT = b"conducto: context %b has the wrong content"
 _BUILDING = frozenset(ImageState) - {ImageState.PENDING, ImageState.DONE, ImageState.ERROR}
-#: ``{what a build says: the state that it means}``.
+#: ``{progress word of a build: state}``.
 _STATES = {state.value: state for state in _BUILDING} | {
     "pushing": ImageState.EXTENDING,
     "done": ImageState.EXTENDING,
@@ -69,17 +69,17 @@ _FAILURES: Mapping[BuildStatus, str] = {
 
 
 def context_key(org: str, digest: str) -> str:
-    """Return where an organisation's uploaded directory is."""
+    """Return the key of an organisation's uploaded directory."""
     return f"{CONTEXT_PREFIX}{org}/{digest}.tar.gz"
 
 
 def is_building(image: BuiltImage | None, state: ImageState) -> bool:
-    """Return whether news of an image can come."""
+    """Return whether a build of the image is in progress."""
     return image is not None and image.tag is not None and state in _BUILDING
 
 
 class ImageBuilds:
-    """Prepares, starts and watches builds."""
+    """Prepares, starts and polls builds."""
 
     def __init__(self, cloud: Dependencies) -> None:
         self._cloud = cloud
@@ -95,17 +95,17 @@ class ImageBuilds:
         *,
         salt: str = "",
     ) -> tuple[BuiltImage, ...]:
-        """Return images as they are before anything is built: there, or yet to be built.
+        """Return images in their initial states: ready, or pending a build.
 
         Args:
-            org: Whose.
+            org: The organisation that owns the images.
             images: Definitions.
-            sources: ``{image name: what was read of its files}``.
-            salt: Makes another image of the same content, to be built in any case.
+            sources: ``{image name: contents read from its files}``.
+            salt: Changes the tag, which forces a new build of the same content.
 
         Raises:
-            DefinitionError: an image cannot be built here.
-            RefusedError: a directory that it needs was not uploaded.
+            DefinitionError: An image cannot be built here.
+            RefusedError: A directory that it needs was not uploaded.
         """
         images = tuple(images)
         for image in images:
@@ -129,7 +129,7 @@ class ImageBuilds:
     def _planned(
         self, org: str, image: ImageSpec, given: ImageSources | None, salt: str = ""
     ) -> BuiltImage:
-        """Return an image as it is to be built; its recipe is in the bucket then."""
+        """Return an image pending a build, after writing its recipe to the bucket."""
         client = _client_wheel() if install.wants_client(image) else None
         try:
             plan = build_plan.plan(image, _sources(image, given), client)
@@ -139,7 +139,7 @@ class ImageBuilds:
         tag = sha256(f"{org}\0{plan.digest}\0{salt}".encode()).hexdigest()[:40]
         key = _key(org, tag, "recipe.tar.gz")
         if not self._is_fresh(key):
-            # A rebuild is to install everything anew.
+            # A rebuild installs everything again.
             self._blobs.put(key, build_plan.archive(plan, keep=not salt))
         return BuiltImage(
             name=image.name,
@@ -159,13 +159,13 @@ class ImageBuilds:
         images: Iterable[ImageSpec],
         sources: Mapping[str, ImageSources],
     ) -> OwnBuilds:
-        """Return what a caller who builds images by themselves has to build, and where it goes.
+        """Return the images that the caller must build, and where to deliver them.
 
-        What they put there is as good as what they would have uploaded: who may launch may run
-        anything in their organisation.
+        Local builds are as trusted as uploads: a user who may launch may run anything in their
+        organisation.
 
         Raises:
-            DefinitionError: an image cannot be built.
+            DefinitionError: An image cannot be built.
         """
         planned = [
             self._planned(caller.org, image, sources.get(image.name))
@@ -192,7 +192,7 @@ class ImageBuilds:
         )
 
     def wanted_contexts(self, org: str, digests: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Yield ``(digest, key)`` of directories that are to be brought, perhaps once more."""
+        """Yield ``(digest, key)`` of the directories to upload, including outdated ones."""
         for digest in digests:
             key = context_key(org, digest)
             if not self._is_fresh(key):
@@ -206,14 +206,14 @@ class ImageBuilds:
         for digest in contexts:
             if not self._blobs.exists(context_key(org, digest)):
                 raise RefusedError(
-                    f"image {image.name!r}: a directory that it is made of was not uploaded "
-                    f"({digest[:12]}…); launch again, from the machine that has it"
+                    f"image {image.name!r}: a directory that it needs was not uploaded "
+                    f"({digest[:12]}…); launch again from the machine that has it"
                 )
 
     # ---- a build ------------------------------------------------------------------------------
 
     def begin(self, org: str, pipeline_id: str, image: BuiltImage) -> BuiltImage:
-        """Start the build of an image, or join one that is under way; return the image then."""
+        """Start the build of an image, or join a running one; return the new state."""
         found = self._found(org, image)
         if found is not None:
             return found
@@ -230,14 +230,14 @@ class ImageBuilds:
             order = BuildRequest(org, pipeline_id, tag, f"{tag}-{number}", inputs)
             build = self._cloud.builder.start(order)
         except (AccessDeniedError, ThrottledError) as error:
-            # Also where CodeBuild's own queue is full: `look` begins it again.
+            # Includes a full CodeBuild queue; `look` starts the build again.
             return _waiting(image, error)
         written = json.dumps({"id": build, "number": number})
         self._blobs.put(_key(org, tag, "build.json"), written.encode())
         return _moved(image, ImageState.QUEUED, build=build)
 
     def look(self, org: str, pipeline_id: str, image: BuiltImage) -> BuiltImage:
-        """Return an image that is being built as it is now."""
+        """Return the current state of an image that is being built."""
         found = self._found(org, image)
         if found is not None:
             return found
@@ -256,29 +256,32 @@ class ImageBuilds:
             return _moved(image, _state_in(log))
         self._delete_wrong_contexts(org, image, log)
         failure = _failure(image.name, status, log)
-        # It may have ended well since we looked.
+        # The build may have succeeded since the first check.
         return self._found(org, image) or _moved(image, ImageState.ERROR, error=failure)
 
     def _delete_wrong_contexts(self, org: str, image: BuiltImage, log: bytes) -> None:
-        """Delete uploads that a build refused, so that the next launch uploads them again."""
+        """Delete uploads that a build rejected, so that the next launch uploads them again."""
         for digest in image.contexts:
             if _WRONG_CONTEXT % digest.encode() in log:
-                logger.warning("wrong content of a context", extra={"org": org, "digest": digest})
+                logger.warning(
+                    "an uploaded directory has the wrong content",
+                    extra={"org": org, "digest": digest},
+                )
                 self._blobs.delete(context_key(org, digest))
 
     def log(self, org: str, image: BuiltImage) -> bytes:
-        """Return what the newest build of an image printed so far; it is bounded there."""
+        """Return the output of an image's latest build so far; the build limits its size."""
         return self._blobs.get(_key(org, str(image.tag), "log")) or b""
 
     def told(self, org: str, image: BuiltImage) -> bytes:
-        """Return what that build told of its steps so far (`conducto_core.images.build_steps`)."""
+        """Return the progress of an image's latest build (`conducto_core.images.build_steps`)."""
         return self._blobs.get(_key(org, str(image.tag), "steps")) or b""
 
     def _log_in(self, org: str, tag: str) -> None:
-        """Put the password where the build fetches it, if the registry wants one.
+        """Write the registry password to the bucket for the build, if the registry requires one.
 
-        A build's own role can reach no image: its commands are a user's, and the role would be
-        the same for every organisation.
+        The build's own role cannot access images: it runs a user's commands, and all organisations
+        share it.
         """
         login = self._cloud.builder.login(org, f"build-{tag}")
         if login is not None:
@@ -290,11 +293,11 @@ class ImageBuilds:
             self._log_in(org, tag)
 
     def _inputs(self, org: str, image: BuiltImage) -> dict[str, str]:
-        """Write down where a build finds everything; return what its environment has of it."""
+        """Write the URLs of a build's inputs to the bucket; return its environment variables."""
         urls, key = self._urls(org, image), _key(org, str(image.tag), "inputs.env")
         lines = [f"{name}={shlex.quote(url)}\n" for name, url in sorted(urls.items())]
         self._blobs.put(key, "".join(lines).encode())
-        # The log is delivered even where fetching the inputs fails.
+        # The log is uploaded even if fetching the inputs fails.
         return {"INPUTS_URL": self._fetch(key), "LOG_URL": urls["LOG_URL"]}
 
     def _fetch(self, key: str) -> str:
@@ -323,7 +326,7 @@ class ImageBuilds:
         return str(known["id"]), int(known["number"])
 
     def _found(self, org: str, image: BuiltImage) -> BuiltImage | None:
-        """Return an image as it is in the registry, if it is there and we know what it is like."""
+        """Return an image in its final state, if it exists in the registry with a known result."""
         tag = str(image.tag)
         written = self._blobs.get(_key(org, tag, "result.json"))
         if written is None or not self._cloud.builder.exists(org, tag):
@@ -331,9 +334,9 @@ class ImageBuilds:
         try:
             built = build_plan.read_result(written.decode())
         except ValueError:
-            logger.warning("the result of a build cannot be read", extra={"tag": tag})
+            logger.warning("the result of a build is invalid", extra={"tag": tag})
             return None
-        # What the build calls it is not believed: its commands are a user's.
+        # Ignore the name in the result: a build runs a user's commands.
         return image.model_copy(
             update={
                 "state": ImageState.DONE,
@@ -348,7 +351,7 @@ class ImageBuilds:
 def piece_of(
     log: bytes, offset: int, limit: int, *, complete: bool, steps: tuple[ImageStep, ...] = ()
 ) -> ImageLog:
-    """Return a piece of a log; a character that is not whole is left for the next one.
+    """Return a chunk of a log; an incomplete character is left to the next chunk.
 
     A negative ``offset`` counts from the end.
     """
@@ -357,7 +360,7 @@ def piece_of(
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     text = decoder.decode(data, final=complete and start + len(data) == len(log))
     left = len(decoder.getstate()[0])
-    if not text:  # so small a piece must not be asked for again and again
+    if not text:  # a chunk this small would otherwise be requested forever
         text, left = data.decode(errors="replace"), 0
     end = start + len(data) - left
     return ImageLog(
@@ -370,15 +373,15 @@ def known_sources(
     known: Mapping[str, ImageSpec],
     sources: Mapping[str, ImageSources],
 ) -> dict[str, ImageSources]:
-    """Return sources for images that a generated tree brought.
+    """Return sources for the images of a generated tree.
 
-    Nobody can read files of the launching machine when a command prints a tree: an image is made
-    of files that one of the launch was made of, or of none.
+    The files of the launching machine cannot be read when a command generates a tree: an image
+    either uses the same files as an image of the launch, or none.
 
     Args:
-        images: The new ones.
-        known: Those of the launch.
-        sources: What was read of their files.
+        images: The new images.
+        known: The images of the launch.
+        sources: The contents of their files.
     """
     by_files = {_files(known[name]): given for name, given in sources.items() if name in known}
     found = {}
@@ -393,7 +396,7 @@ def known_sources(
 
 
 def _files(image: ImageSpec) -> tuple[object, ...]:
-    """Return the fields that name files."""
+    """Return the fields that refer to files."""
     reads_npm = image.install_npm is True
     text = image.dockerfile_text if image.context is not None else None
     return (
@@ -411,7 +414,7 @@ def _sources(image: ImageSpec, given: ImageSources | None) -> build_plan.Sources
     if given is None:
         raise DefinitionError(
             None,
-            f"image {image.name!r}: its files were not sent along with the launch; give the image "
+            f"image {image.name!r}: its files were not sent with the launch; assign the image "
             "to a node of the tree that you launch, or launch with a newer client",
         )
     clone = given.clone
@@ -421,7 +424,7 @@ def _sources(image: ImageSpec, given: ImageSources | None) -> build_plan.Sources
         }
     except binascii.Error as error:
         raise DefinitionError(
-            None, f"image {image.name!r}: npm_files is no base64: {error}"
+            None, f"image {image.name!r}: npm_files is not valid base64: {error}"
         ) from error
     return build_plan.Sources(
         dockerfile=given.dockerfile,
@@ -436,7 +439,7 @@ def _sources(image: ImageSpec, given: ImageSources | None) -> build_plan.Sources
 
 @cache
 def _client_wheel() -> tuple[str, bytes]:
-    """Return our package for images: as it was packaged along, else made of what runs here."""
+    """Return the SDK wheel for images: the packaged one, or one built from the running code."""
     packaged = sorted(Path(__file__).parents[1].glob("client/*.whl"))
     return (packaged[0].name, packaged[0].read_bytes()) if packaged else sdk_wheel.client_wheel()
 
@@ -450,13 +453,13 @@ def _moved(image: BuiltImage, state: ImageState, **changes: str | None) -> Built
 
 
 def _waiting(image: BuiltImage, error: Exception) -> BuiltImage:
-    """Return an image whose build waits for something at AWS, with what that is."""
-    logger.warning("a build waits: %s", error, extra={"tag": image.tag})
-    return _moved(image, ImageState.QUEUED, error=f"AWS says: {with_remedy(str(error))}")
+    """Return a queued image with the AWS error that delays its build."""
+    logger.warning("a build is delayed: %s", error, extra={"tag": image.tag})
+    return _moved(image, ImageState.QUEUED, error=f"AWS reported: {with_remedy(str(error))}")
 
 
 def _state_in(log: bytes) -> ImageState:
-    """Return the state that a build's output says it has reached."""
+    """Return the state that a build's output reports."""
     for line in reversed(log.decode(errors="replace").splitlines()):
         word = line.removeprefix(_STATE).strip()
         if line.startswith(_STATE) and word in _STATES:

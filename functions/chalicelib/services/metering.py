@@ -1,4 +1,4 @@
-"""What is counted of an organisation's use."""
+"""Usage limits of organisations."""
 
 from chalicelib.ports import Orgs
 from conducto_core.api.queries.usage_reports import month_of
@@ -8,10 +8,10 @@ __all__ = ["check_usage", "month_of"]
 
 
 def check_usage(orgs: Orgs, org: str, now: float) -> None:
-    """Refuse what costs minutes where a month's are used up.
+    """Reject actions that use minutes if the month's allowance is used up.
 
     Raises:
-        RefusedError: says what the plan has and what is used.
+        RefusedError: The message has the plan's minutes and the used ones.
     """
     plan = orgs.plan(org)
     if plan.exec_minutes is None:
@@ -19,7 +19,7 @@ def check_usage(orgs: Orgs, org: str, now: float) -> None:
     used = orgs.usage(org, month_of(now)).get("exec_seconds", 0.0) / 60
     if used >= plan.exec_minutes:
         raise RefusedError(
-            f"the plan {plan.name!r} has {plan.exec_minutes:g} minutes of workers a month, "
-            f"{used:.0f} are used, so no command starts; wait for the next month, have an "
-            "administrator change the plan (conducto admin set-plan), or run it locally"
+            f"the plan {plan.name!r} allows {plan.exec_minutes:g} worker minutes per month, "
+            f"{used:.0f} are used, so commands do not start; wait for the next month, ask an "
+            "administrator to change the plan (conducto admin set-plan), or run it locally"
         )

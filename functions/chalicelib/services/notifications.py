@@ -1,11 +1,10 @@
-"""What pipelines' callbacks have somebody told: sent by the minute rule until it has arrived.
+"""Notifications of callbacks: sent by the schedule that runs every minute, until delivered.
 
-A notification is written down by the same transaction as the state that it tells of, so it cannot
-be lost. Before they are tried, an entry's notifications are leased for a while, so that nobody
-else sends them; who dies in the middle leaves a lease that lapses, and then those of the last
-seconds may arrive twice, since nobody can know whether they did (a mail bears the same Message-ID,
-GitHub keeps one status of a name). Of one node and callback, a later one waits for the earlier:
-the last one holds.
+A notification is committed in one transaction with the state that it reports, so it cannot be lost.
+Before sending, a sender leases the notifications of an entry. If it dies, its lease expires, and
+notifications of the last seconds may arrive twice (a repeated mail has the same Message-ID; GitHub
+keeps one status per name). For each node and callback, notifications are sent in order, so that the
+last one is the current one.
 """
 
 import logging
@@ -25,12 +24,12 @@ from conducto_core.semantics.user_secrets import secrets_user
 
 logger = logging.getLogger(__name__)
 
-#: Seconds for which nobody else tries: longer than the slowest service takes to fail.
+#: Lease in seconds: longer than the slowest service takes to fail.
 LEASE = 120.0
-#: Seconds of tries after which it is written down how they went, and the lease begins anew: for
-#: each one of a thousand would be a thousand times all of them.
+#: Seconds between writes of the delivery status, which also renew the lease: one write per
+#: notification would rewrite the whole entry each time.
 NOTED_EVERY = 15.0
-#: Seconds after which a run begins no further try: the next minute's goes on.
+#: Seconds after which a run starts no further delivery; the next run continues.
 RUN_SECONDS = 45.0
 
 _Kind = tuple[str, str]
@@ -38,12 +37,12 @@ _Kind = tuple[str, str]
 
 @dataclass(slots=True)
 class _Round:
-    """One look at the notifications of one pipeline.
+    """A check of one pipeline's notifications.
 
     Attributes:
-        until: No try begins after that.
-        waiting: ``(node, callback)`` of those on their way: later ones of the same kind wait.
-        tries: How many were made.
+        until: When to stop starting deliveries.
+        waiting: ``(node, callback)`` of pending notifications: later ones of the same kind wait.
+        tries: Number of delivery attempts.
     """
 
     org: str
@@ -55,17 +54,17 @@ class _Round:
     tries: int = 0
 
     def mask(self) -> Mask:
-        """Return what hides secrets in what services answer."""
+        """Return a mask that hides secrets in the responses of services."""
         return Mask(self.secrets.values())
 
 
 class NotificationSender:
-    """Sends what is due.
+    """Sends due notifications.
 
     Args:
         cloud: The ports.
-        settings: Where to; its ``owner`` is each pipeline's own.
-        send: Sends one.
+        settings: The destinations; ``owner`` is replaced for each pipeline.
+        send: Sends one notification.
     """
 
     def __init__(self, cloud: Dependencies, settings: Settings, send: Send = deliver) -> None:
@@ -74,7 +73,7 @@ class NotificationSender:
         self._send = send
 
     def run(self, seconds: float = RUN_SECONDS) -> int:
-        """Send what is due, beginning nothing after ``seconds``; return the number of tries."""
+        """Send due notifications for up to ``seconds``; return the number of attempts."""
         until = self._now + seconds
         tries = 0
         for org, pipeline_id in self._cloud.store.outgoing_due(self._now):
@@ -83,8 +82,8 @@ class NotificationSender:
             try:
                 tries += self._look_at(org, pipeline_id, until)
             except Exception:
-                # One pipeline that cannot be looked at must not keep the others waiting.
-                logger.exception("notifications stay", extra={"pipeline": pipeline_id})
+                # One failure must not affect other pipelines.
+                logger.exception("notifications were not sent", extra={"pipeline": pipeline_id})
         return tries
 
     @property
@@ -106,7 +105,7 @@ class NotificationSender:
         return round_.tries
 
     def _carry(self, round_: _Round, outgoing: Outgoing) -> Outgoing:
-        """Try those of one entry; return how they stand afterwards."""
+        """Send the notifications of one entry and return their new status."""
         found = outgoing
         waiting = set(round_.waiting)
         delays = [0.0]
@@ -116,7 +115,7 @@ class NotificationSender:
                 if _kind(told) in waiting:
                     continue
                 if self._now >= round_.until:
-                    delays = [0.0]  # so that the next run goes on
+                    delays = [0.0]  # the next run continues immediately
                     break
                 if self._now - noted >= NOTED_EVERY:
                     outgoing = self._write(round_, outgoing, self._now + LEASE)
@@ -128,14 +127,16 @@ class NotificationSender:
                     delays.append(tried.delay)
             return self._settle(round_, found, outgoing, max(delays))
         except ConflictError:
-            # Another one has them: it was faster, or took over when a lease lapsed.
-            logger.info("somebody else sends", extra={"pipeline": round_.pipeline_id})
+            # Another process sends them: it was faster, or a lease expired.
+            logger.info(
+                "another process sends the notifications", extra={"pipeline": round_.pipeline_id}
+            )
             return outgoing
 
     def _settle(
         self, round_: _Round, found: Outgoing, outgoing: Outgoing, delay: float
     ) -> Outgoing:
-        """Write down how the last try went, and when to look again."""
+        """Write the status of the last deliveries and the time of the next attempt."""
         if outgoing is found:
             return found
         pending = next(_pending(outgoing), None)
@@ -155,16 +156,16 @@ class NotificationSender:
             text = round_.mask().text(str(refused))
             error = DeliveryError(text, temporary=refused.temporary, after=refused.after)
         except Exception as strange:  # noqa: BLE001
-            # A strange address or answer must end this notification only. No traceback is logged:
-            # what a service says may hold a secret.
-            error = DeliveryError(round_.mask().text(f"it cannot be sent: {strange!r}"))
+            # An unexpected address or response affects this notification only. Log no traceback:
+            # the response of a service may contain a secret.
+            error = DeliveryError(round_.mask().text(f"sending failed: {strange!r}"))
         return after_try(round_.pipeline_id, told, error, self._now)
 
 
 def notifications_by_path(
     store: Store, pipeline_id: str
 ) -> dict[str, tuple[NotificationRecord, ...]]:
-    """Return ``{path: what its callbacks have told, in order}``."""
+    """Return ``{path: its notifications, in order}``."""
     found: dict[str, tuple[NotificationRecord, ...]] = {}
     for outgoing in store.outgoing(pipeline_id):
         for told in outgoing.notifications:
@@ -181,6 +182,6 @@ def _kind(told: NotificationRecord) -> _Kind:
 
 
 def _with(outgoing: Outgoing, told: NotificationRecord) -> Outgoing:
-    """Return notifications with one of them replaced by what became of it."""
+    """Return notifications with one of them replaced."""
     new = tuple(told if n.number == told.number else n for n in outgoing.notifications)
     return replace(outgoing, notifications=new)

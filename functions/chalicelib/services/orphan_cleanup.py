@@ -1,13 +1,13 @@
-"""What AWS keeps of runs that are over and of pipelines that nobody needs: deleted once a day.
+"""Daily cleanup of AWS resources of finished runs and inactive pipelines.
 
-An account has room for 10,000 state machines. Each is a run's own and says so by its name, as a
-task definition says whose it is, so that what is found tells by itself whether it is needed: of a
-pipeline that is unknown, archived or settled nothing is, of another one the newest run's. Most of
-it went when the run was halted, or the pipeline archived; here are the nested machines, those of
-generated trees, and what a process that died left behind. Nothing is written down for it.
+An account has a quota of 10,000 state machines. The names of state machines and task definitions
+identify their run or pipeline, so that no record of them is needed: unknown, archived and settled
+pipelines need none of them, other pipelines those of the latest run. Most are deleted when a run is
+stopped or a pipeline archived; this job deletes nested machines, machines of generated trees, and
+those that a dead process left.
 
-A pipeline that goes on meanwhile makes what it needs under names that were not there when it was
-looked at: a new run's, and for a worker a new task definition (`chalicelib.adapters.ecs`).
+A pipeline that continues meanwhile creates resources with new names: those of a new run, and a new
+task definition for a worker (`chalicelib.adapters.ecs`).
 """
 
 import logging
@@ -21,18 +21,18 @@ from conducto_core.model.records import Lifecycle
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that a sweep may take; the function has 15 minutes, and retention needs some.
+#: Maximum seconds of a cleanup; the function has 15 minutes, shared with retention.
 LONGEST = 600.0
-#: Seconds until AWS, which deletes one a second, is asked again.
+#: Seconds to wait after throttling; AWS deletes one per second.
 PAUSE = 1.0
 
 
 class KeepSet(NamedTuple):
-    """What a pipeline needs of what AWS has for it.
+    """The AWS resources that a pipeline needs.
 
     Attributes:
         run: Number of the oldest run whose machines it needs.
-        workers: Whether it may start workers by the task definitions that are there.
+        workers: Whether it may launch workers with its existing task definitions.
     """
 
     run: float
@@ -44,25 +44,25 @@ EVERYTHING = KeepSet(0, workers=True)
 
 
 class OrphanCleanup:
-    """Deletes; it may be cut off anywhere, and the next one goes on."""
+    """Deletes orphaned resources; after an interruption, the next run continues."""
 
     def __init__(self, engine: CommandProcessor) -> None:
         self._engine = engine
         self._cloud = engine.cloud
 
     def run(self) -> int:
-        """Delete what nobody needs; return how many there were."""
+        """Delete orphaned resources and return their number."""
         end = self._cloud.clock() + LONGEST
         number = 0
 
         @cache
         def needs(pipeline_id: str) -> KeepSet:
-            # A look at a large pipeline takes a while, too.
+            # Reading a large pipeline takes time, too.
             return self._needs(pipeline_id) if self._cloud.clock() < end else EVERYTHING
 
         for delete in self._needless(needs):
             if self._cloud.clock() >= end:
-                logger.info("the sweep goes on the next time")
+                logger.info("the cleanup continues in the next run")
                 break
             number += self._patiently(delete)
         return number
@@ -85,11 +85,11 @@ class OrphanCleanup:
         try:
             return delete()
         except ThrottledError:
-            self._cloud.sleep(PAUSE)  # what was refused is found again by the next sweep
+            self._cloud.sleep(PAUSE)  # the next cleanup finds it again
             return False
         except Exception:
-            # One that cannot be deleted must not keep the others.
-            logger.exception("something at AWS was kept")
+            # One failure must not affect the others.
+            logger.exception("an orphaned resource was not deleted")
             return False
 
     def _needs(self, pipeline_id: str) -> KeepSet:
@@ -103,5 +103,5 @@ class OrphanCleanup:
                 archived = live.record.lifecycle is Lifecycle.ARCHIVED and not live.open()
                 return KeepSet(standing.number + over, workers=not archived)
         except Exception:
-            logger.exception("a pipeline was not swept", extra={"pipeline": pipeline_id})
+            logger.exception("a pipeline was not cleaned up", extra={"pipeline": pipeline_id})
             return EVERYTHING

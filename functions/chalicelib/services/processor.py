@@ -1,4 +1,4 @@
-"""What pipelines are defined by, in memory: one that lost a race is made anew from it."""
+"""Reads and changes pipelines by their journals, with a cache in memory."""
 
 import logging
 from collections import OrderedDict
@@ -33,16 +33,16 @@ from conducto_core.semantics.capacity import Room
 from conducto_core.semantics.cloud_machine import CompleteTask
 from conducto_core.semantics.user_secrets import changed
 
-#: Bytes of definitions and trees that stay in memory, packed as they are.
+#: Maximum bytes of cached definitions and trees, as stored (compressed).
 MOST_BYTES = 64 << 20
 
 
 class DefinitionCache:
-    """Definitions and generated trees, which never change; safe to use from many threads.
+    """A thread-safe cache of definitions and generated trees, which never change.
 
     Args:
-        store: Where they are.
-        most: Bytes that stay in memory; the last one stays whatever its size.
+        store: Returns the store.
+        most: Maximum bytes; the latest entry stays whatever its size.
     """
 
     def __init__(self, store: Callable[[], Store], most: int = MOST_BYTES) -> None:
@@ -52,7 +52,7 @@ class DefinitionCache:
         self._lock = Lock()
 
     def of(self, pipeline_id: str) -> bytes:
-        """Return what a pipeline was launched with."""
+        """Return the definition of a pipeline."""
         return self._get(pipeline_id, "", lambda: self._store().definition(pipeline_id))
 
     def tree(self, pipeline_id: str, key: str) -> bytes:
@@ -60,7 +60,7 @@ class DefinitionCache:
         return self._get(pipeline_id, key, lambda: self._store().tree(pipeline_id, key))
 
     def drop(self, pipeline_id: str) -> None:
-        """Forget a pipeline's."""
+        """Remove a pipeline's definition and trees."""
         with self._lock:
             for known in [known for known in self._kept if known[0] == pipeline_id]:
                 del self._kept[known]
@@ -81,29 +81,29 @@ class DefinitionCache:
 
 logger = logging.getLogger(__name__)
 
-#: Pipelines that stay in memory.
+#: Number of cached pipelines.
 KEPT = 32
-#: How often a decision is made anew because others were faster.
+#: Maximum number of attempts to commit a decision against concurrent writers.
 MOST_TRIES = 12
-#: Entries after which a snapshot is written.
+#: Number of entries between snapshots.
 SNAPSHOT_EVERY = 200
-#: A large tree's are rarer: one costs as much as so many nodes' worth of entries.
+#: In large trees snapshots are rarer: their cost is proportional to the number of nodes.
 NODES_AN_ENTRY = 10
 
-#: Looks at a pipeline as it is now and says what happened, or that nothing has.
+#: Returns the event to commit to a current pipeline, or None.
 Decide = Callable[[CloudPipeline], Input | None]
 
 
 class BusyError(Exception):
-    """Too many want to change one pipeline; nothing was done, come back later."""
+    """Too many concurrent changes of one pipeline; nothing was done. Retry later."""
 
 
 class CommandProcessor:
-    """Reads and changes pipelines. Any number of engines may work on the same ones.
+    """Reads and changes pipelines. Any number of processors can work on the same pipelines.
 
     Attributes:
-        watch: Looks at images that are being built.
-        slots: Hands workers on to those who wait.
+        watch: Polls images that are being built.
+        slots: Hands free workers on to waiting pipelines.
     """
 
     def __init__(self, cloud: Dependencies, *, snapshot_every: int = SNAPSHOT_EVERY) -> None:
@@ -119,22 +119,22 @@ class CommandProcessor:
 
     @contextmanager
     def reading(self, org: str, pipeline_id: str) -> Iterator[CloudPipeline]:
-        """Give a pipeline as it is now, to be looked at and not changed.
+        """Yield the current pipeline for reading.
 
         Raises:
-            NotFoundError: the org has none of that id.
+            NotFoundError: The organisation has no pipeline with that id.
         """
         with self._lock_of(pipeline_id):
             yield self._current(org, pipeline_id)
 
     @contextmanager
     def seen(self, org: str, pipeline_id: str) -> Iterator[CloudPipeline]:
-        """Give a pipeline as this process saw it last: for who has just submitted something.
+        """Yield the cached pipeline without rereading the journal, for use after `submit`.
 
-        It is read where it is not in memory. What others did meanwhile may be missing.
+        It is read if it is not cached. Changes of other processes may be missing.
 
         Raises:
-            NotFoundError: the org has none of that id.
+            NotFoundError: The organisation has no pipeline with that id.
         """
         with self._lock_of(pipeline_id):
             live = self._kept.get(pipeline_id)
@@ -142,16 +142,16 @@ class CommandProcessor:
             yield live if live is not None and known else self._current(org, pipeline_id)
 
     def submit(self, org: str, pipeline_id: str, decide: Decide) -> bool:
-        """Let something happen; return whether it did.
+        """Commit an event to a pipeline; return False if there was nothing to commit.
 
         Args:
-            org: Whose pipeline it is.
-            pipeline_id: Which.
-            decide: Called again, with what there is then, whenever somebody else was faster.
+            org: The organisation that owns the pipeline.
+            pipeline_id: Its id.
+            decide: Called with the current pipeline; again after each conflict with another writer.
 
         Raises:
-            NotFoundError: the org has none of that id.
-            BusyError: somebody else was faster every time.
+            NotFoundError: The organisation has no pipeline with that id.
+            BusyError: Every attempt conflicted with another writer.
         """
         for attempt in range(MOST_TRIES):
             try:
@@ -166,10 +166,10 @@ class CommandProcessor:
                 continue
             self._errands.carry_out(errand)
             return True
-        raise BusyError(f"{pipeline_id}: too many changes at the same time; try again")
+        raise BusyError(f"{pipeline_id}: too many concurrent changes; retry")
 
     def note_change(self, org: str, pipeline_id: str, change: str, by: str) -> None:
-        """Note a change of what a pipeline's commands do that is no action on its nodes."""
+        """Record a change of a pipeline's commands or data that is not an action on its nodes."""
 
         def decide(live: CloudPipeline) -> Input | None:
             now = self.cloud.clock()
@@ -180,11 +180,11 @@ class CommandProcessor:
         self.submit(org, pipeline_id, decide)
 
     def refuse_task(self, org: str, pipeline_id: str, token: str, error: str) -> None:
-        """Fail a task that changes nothing for its pipeline, such as one of an old run."""
+        """Fail a task without changing its pipeline, for example a task of an old run."""
         self._errands.carry_out(Errand(org, pipeline_id, orders=[CompleteTask(token, error)]))
 
     def drop(self, pipeline_id: str) -> None:
-        """Forget what is in memory of a pipeline; it is read anew when it is needed."""
+        """Remove a pipeline from the cache."""
         with self._lock_of(pipeline_id):
             self._kept.pop(pipeline_id, None)
         self._definitions.drop(pipeline_id)
@@ -192,7 +192,7 @@ class CommandProcessor:
     # ---- one entry ----------------------------------------------------------------------------
 
     def _commit(self, live: CloudPipeline, happened: Input) -> Errand:
-        self._kept.pop(live.id, None)  # until it is sure, what is in memory is only a guess
+        self._kept.pop(live.id, None)  # the cached state is invalid until the commit succeeds
         before, spare = live.share, len(live.surplus())
         live.count(before)
         effects = live.take_in(happened)
@@ -216,7 +216,7 @@ class CommandProcessor:
     def _masked(
         self, live: CloudPipeline, told: list[NotificationRecord]
     ) -> list[NotificationRecord]:
-        """Return what is told with the values of secrets hidden: so it is written down."""
+        """Return notifications with secret values masked, as they are stored."""
         if not told:
             return told
         cloud = self.cloud
@@ -224,7 +224,7 @@ class CommandProcessor:
         return [masked(each, mask) for each in told]
 
     def _staffed(self, live: CloudPipeline, happened: Input) -> JournalEntry:
-        """Return the entry of an input: with the workers to start now, and why not more."""
+        """Return the journal entry of an event: the workers to launch, or the reason for none."""
         if not live.wanted():
             share = live.share_with((), waits=False)
             return JournalEntry(input=happened, share=_if_new(live, share))
@@ -270,10 +270,10 @@ class CommandProcessor:
         except ThrottledError:
             logger.info("a snapshot was not written", extra={"pipeline": pipeline_id})
 
-    # ---- what is in memory --------------------------------------------------------------------
+    # ---- cache ------------------------------------------------------------------------------
 
     def _current(self, org: str, pipeline_id: str) -> CloudPipeline:
-        """Return a pipeline with everything that was committed so far in it."""
+        """Return a pipeline with all committed entries applied."""
         live = self._kept.get(pipeline_id)
         if live is None:
             live = self._load(org, pipeline_id)
@@ -308,7 +308,7 @@ class CommandProcessor:
 
 
 def read_on(live: CloudPipeline, cloud: Dependencies) -> None:
-    """Take in what others have committed."""
+    """Apply the entries that other processes have committed."""
     for entry in cloud.store.entries(live.id, live.number):
         written = JournalEntry.model_validate(entry.input)
         live.take_in(written.input)
@@ -320,22 +320,22 @@ def _if_new(live: CloudPipeline, share: Share) -> Share | None:
 
 
 def _limit(used: InUse, others: int) -> str:
-    """Say that the organisation has all the workers of its plan."""
+    """Return the message that the organisation uses all workers of its plan."""
     plan = used.plan
-    elsewhere = f", other pipelines and debug shells have {others} of them" if others else ""
+    elsewhere = f", of which other pipelines and debug shells use {others}" if others else ""
     return (
         f"the plan {plan.name!r} allows {plan.max_workers} workers at once{elsewhere}; "
-        "more commands run when one of them is free, or on a larger plan"
+        "more commands run when a worker is free, or on a larger plan"
     )
 
 
 def _reservation(used: InUse) -> str:
-    """Say why a group does not begin although a worker is free."""
+    """Return the message that a group does not start although a worker is free."""
     plan = used.plan
     return (
         f"the plan {plan.name!r} allows {plan.max_workers} workers at once, and {used.reserved} "
-        "are reserved so that the container_reuse_context=NEW groups that have begun can finish; "
-        "this group begins when one of them has ended, or on a larger plan"
+        "are reserved so that the container_reuse_context=NEW groups that have started can finish; "
+        "this group starts when one of them has finished, or on a larger plan"
     )
 
 
@@ -344,4 +344,4 @@ def _new_id() -> str:
 
 
 def _unknown(pipeline_id: str) -> NotFoundError:
-    return NotFoundError(f"no pipeline {pipeline_id!r}; 'conducto list' shows those there are")
+    return NotFoundError(f"no pipeline {pipeline_id!r}; 'conducto list' shows the existing ones")

@@ -1,8 +1,8 @@
-"""What the clock and AWS say: the minute rule, workers that stopped, executions that ended.
+"""Reconciles pipelines with AWS: every minute, and at events of tasks, executions and builds.
 
-Everything here may come twice, late, out of order or not at all: each says what it found, and
-the pipeline decides whether that is news. The minute rule alone is enough to get on; the others
-are there to be quick.
+Events may arrive twice, late, out of order or not at all: each handler reports an observation, and
+the pipeline decides whether it changes anything. The schedule alone is sufficient for progress;
+events only speed it up.
 """
 
 import logging
@@ -31,18 +31,19 @@ from conducto_core.semantics.start_failures import StartFailure, failure_of
 
 logger = logging.getLogger(__name__)
 
-#: Seconds a command's worker may be silent, and a started worker may be no task of ECS.
+#: Seconds for which a command's worker may send no heartbeat, and for which ECS may not list a
+#: launched worker.
 SILENCE = 60.0
-#: Seconds within which an execution must have begun, and more for each so many Execs of it.
+#: Seconds within which an execution must have started, plus one second per `EXECS_A_SECOND` Execs.
 BEGIN_SECONDS = 30.0
 EXECS_A_SECOND = 50.0
-#: Seconds within which ECS tells that the task of a worker that is gone has stopped.
+#: Seconds within which ECS should report that a lost worker's task has stopped.
 TOLD_SECONDS = 180.0
 _STOPPED = "STOPPED"
 
 
 class Reconciler:
-    """Takes in what comes from the clock and from AWS."""
+    """Handles the schedule and AWS events."""
 
     def __init__(self, engine: CommandProcessor) -> None:
         self._engine = engine
@@ -50,7 +51,7 @@ class Reconciler:
         self._shells = DebugSessions(engine)
 
     def run(self) -> int:
-        """Look at every open pipeline, and at debug shells, once; return how many pipelines."""
+        """Check every open pipeline and all debug shells; return the number of pipelines."""
         number = 0
         for org, pipeline_id in self._cloud.store.open_pipelines():
             number += 1
@@ -63,11 +64,11 @@ class Reconciler:
         try:
             self.look_at(org, pipeline_id)
         except Exception:
-            # One pipeline that cannot be looked at must not keep the others waiting.
+            # One failure must not affect other pipelines.
             logger.exception("a pipeline was not reconciled")
 
     def look_at(self, org: str, pipeline_id: str) -> None:
-        """See to it that one pipeline goes on: workers, executions, time limits."""
+        """Check one pipeline: workers, executions, time limits."""
         running = self._cloud.fleet.running(pipeline_id)
         seen = self._cloud.store.workers_seen(pipeline_id)
         with self._engine.reading(org, pipeline_id) as live:
@@ -84,11 +85,11 @@ class Reconciler:
             self._engine.submit(org, pipeline_id, partial(self._gone, worker))
         for worker, task in running.items():
             if worker not in known and not self._knows(org, pipeline_id, worker):
-                self._cloud.fleet.stop(task, "no worker of its pipeline any more")
+                self._cloud.fleet.stop(task, "no longer a worker of its pipeline")
         for each in leaving:
-            # ECS may not have listed it yet when it was told to leave, and it never came up.
+            # It never came up, or ECS did not list it yet when it was asked to stop.
             if each.id in running:
-                self._cloud.fleet.stop(running[each.id], "not needed any more")
+                self._cloud.fleet.stop(running[each.id], "no longer needed")
         for each in late:
             self._look_up(org, pipeline_id, each)
         self._engine.watch.look(org, pipeline_id, at_once=True)
@@ -100,7 +101,7 @@ class Reconciler:
             self._engine.slots.make(org, pipeline_id)
 
     def task_stopped(self, pipeline_id: str, worker_id: str, end: TaskEnd) -> None:
-        """A worker's task stopped."""
+        """Handle the end of a worker's task."""
         if is_shell(worker_id):
             self._shells.task_stopped(pipeline_id, worker_id, end.reason)
         else:
@@ -121,20 +122,20 @@ class Reconciler:
         )
 
     def _look_up(self, org: str, pipeline_id: str, worker: Worker) -> None:
-        """Ask ECS about the task of a worker that is gone, where its event did not come."""
+        """Query ECS about the task of a stopped worker whose event did not arrive."""
         look = None if worker.task is None else self._cloud.fleet.look(worker.task)
         if look is not None and look.status != _STOPPED:
-            self._cloud.fleet.stop(worker.task or "", "not needed any more")
+            self._cloud.fleet.stop(worker.task or "", "no longer needed")
             return
         if look is not None:
             end = TaskEnd(look.reason, began=look.began, ended=look.ended or worker.since)
-        else:  # ECS has forgotten the task, or there was none
+        else:  # ECS no longer knows the task, or there was none
             began = None if worker.task is None else worker.hired or None
             end = TaskEnd("it ended, and ECS gives no reason", began=began, ended=worker.since)
         self._engine.submit(org, pipeline_id, partial(self._stopped, worker.id, end))
 
     def execution_ended(self, run: str, status: str) -> None:
-        """An execution is over; one that no pipeline calls its own is none of our business."""
+        """Handle the end of an execution; executions that belong to no pipeline are ignored."""
 
         def decide(live: CloudPipeline) -> Input | None:
             if run != live.course.run or not live.course.standing.open or live.settled():
@@ -147,9 +148,9 @@ class Reconciler:
             self._forget_machines(run)
 
     def _forget_machines(self, run: str) -> None:
-        """Delete the machines of a run that is over: an account has room for 10,000.
+        """Delete the machines of a finished run: an account has a quota of 10,000.
 
-        Step Functions deletes a hundred at once, then one a second; the daily sweep deletes the
+        Step Functions deletes a hundred at once, then one per second; the daily cleanup deletes the
         rest.
         """
         machines = self._cloud.machines
@@ -158,15 +159,15 @@ class Reconciler:
                 if of == run:
                     machines.forget(arn)
         except ThrottledError:
-            logger.info("machines of a run are left for the sweep", extra={"run_id": run})
+            logger.info("machines of a run are left for the daily cleanup", extra={"run_id": run})
 
     def build_changed(self, pipeline_id: str) -> None:
-        """A build that a pipeline started went on."""
+        """Handle a change of a build that a pipeline started."""
         org = self._cloud.store.org_of(pipeline_id)
         if org is not None:
             self._engine.watch.look(org, pipeline_id, at_once=True)
 
-    # ---- what one look finds ------------------------------------------------------------------
+    # ---- checks ------------------------------------------------------------------------------
 
     @property
     def _now(self) -> float:
@@ -175,7 +176,7 @@ class Reconciler:
     def _submit_if_there(self, pipeline_id: str, decide: Decide) -> None:
         org = self._cloud.store.org_of(pipeline_id)
         if org is None:
-            logger.info("news of an unknown pipeline", extra={"pipeline": pipeline_id})
+            logger.info("an event of an unknown pipeline", extra={"pipeline": pipeline_id})
             return
         self._engine.submit(org, pipeline_id, decide)
 
@@ -191,7 +192,7 @@ class Reconciler:
         return WorkerLost(
             time=self._now,
             worker=worker,
-            reason="it went silent",
+            reason="it stopped sending heartbeats",
             failure=StartFailure.LOST,
             unexplained=live.crew.workers[worker].task is not None,
         )
@@ -219,7 +220,7 @@ class Reconciler:
         return ExecutionLost(time=self._now, run=live.course.run)
 
     def _look(self, live: CloudPipeline) -> Input | None:
-        """Start workers that could not be started before."""
+        """Launch workers that could not be launched before."""
         if live.is_stuck(self._now):
             return ExecutionLost(time=self._now, run=live.course.run)
         over = live.may_start_again(self._now)
@@ -228,7 +229,7 @@ class Reconciler:
 
 
 def _is_there(worker: Worker, running: bool, seen: float, now: float) -> bool:
-    """Return whether a worker need not be given up yet."""
+    """Return whether a worker is not lost yet."""
     if now - max(worker.since, seen) < SILENCE:
         return True
     return running and worker.status is not WorkerStatus.BUSY

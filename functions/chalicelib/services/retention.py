@@ -1,8 +1,8 @@
-"""Pipelines that nobody needs any more: archived first, and later deleted with all they have.
+"""Retention: inactive pipelines are archived, and later deleted with their data.
 
-The rule is that of the local side (docs/decisions/0007): what has been without activity for
-``retention`` days is archived, and deleted when it has stayed so for as many days again. AWS's
-clocks do not jump, so that here a pipeline's age is a difference of two times.
+The rule is the same as in local mode (docs/decisions/0007): a pipeline without activity for
+``retention`` days is archived, and deleted after as many days in the archive. AWS clocks do not
+jump, so a pipeline's age is a difference of two times.
 """
 
 import logging
@@ -21,25 +21,25 @@ from conducto_core.model.requests import Action
 logger = logging.getLogger(__name__)
 
 _DAY = 86_400.0
-#: How often an activity that AWS has no time to delete is tried again.
+#: Maximum number of attempts to delete an activity.
 _TRIES = 10
 
 
 class Retention:
-    """Archives and deletes; every part may be cut off, and is done the next time."""
+    """Archives and deletes pipelines; after an interruption, the next run continues."""
 
     def __init__(self, engine: CommandProcessor) -> None:
         self._engine = engine
         self._cloud = engine.cloud
 
     def run(self) -> int:
-        """Look at every pipeline that rests; return how many were archived or deleted."""
+        """Check every inactive pipeline; return how many were archived or deleted."""
         number = 0
         for org, pipeline_id in self._cloud.store.resting_pipelines():
             try:
                 number += self._look_at(org, pipeline_id)
             except Exception:
-                # One that cannot be deleted must not keep the others.
+                # One failure must not affect other pipelines.
                 logger.exception("a pipeline was kept", extra={"pipeline": pipeline_id})
         return number
 
@@ -48,14 +48,14 @@ class Retention:
         if record is None or not self._is_old(record):
             return False
         if self._cloud.shells.of_pipeline(pipeline_id):
-            return False  # somebody looks into it
+            return False  # a debug shell is open
         if record.lifecycle is Lifecycle.ARCHIVED:
             self.forget(org, pipeline_id)
             return True
         return self._engine.submit(org, pipeline_id, self._archive)
 
     def forget(self, org: str, pipeline_id: str) -> None:
-        """Delete a pipeline: its files and output, and last what knows of it."""
+        """Delete a pipeline: its files and output, and its records last."""
         logger.info("deleted after its retention", extra={"org": org, "pipeline": pipeline_id})
         self._release(org, pipeline_id)
         self._cloud.data.forget(pipeline_directory(pipeline_id))
@@ -71,8 +71,10 @@ class Retention:
             with self._engine.reading(org, pipeline_id) as live:
                 activities = [cloud.site.activity_of(pool) for pool in live.pools]
         except LookupError:
-            return  # the rest of a deletion that was cut off: this was done by then
-        for arn in activities:  # in AWS's time: else one that has many would never be deleted
+            return  # an interrupted deletion had already done this
+        for (
+            arn
+        ) in activities:  # at AWS's rate; otherwise pipelines with many would never be deleted
             forget = partial(cloud.machines.forget_activity, arn)
             retry_throttled(forget, repeat(PAUSE, _TRIES), cloud.sleep)
 

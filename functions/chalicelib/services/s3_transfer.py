@@ -1,4 +1,4 @@
-"""Content that comes or goes by way of the bucket, because a Lambda takes 6 MB."""
+"""Transfers of contents through the bucket, because Lambda accepts at most 6 MB."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from conducto_core.ports.downloads import Download
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """The body of a request that is at a key of the bucket; iterating reads it from there.
+    """A request body in the bucket; iterating reads it.
 
     Attributes:
         pieces: Opens it.
@@ -28,28 +28,28 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class StagedDownload(Download):
-    """A download that is at a key of the bucket already."""
+    """A download that is already in the bucket."""
 
     key: str = ""
 
 
 async def nothing() -> AsyncIterator[bytes]:
-    """Yield no bytes: the content is elsewhere."""
+    """Yield no bytes: the content is in the bucket."""
     no_pieces: tuple[bytes, ...] = ()
     for piece in no_pieces:
         yield piece
 
 
 def uploads(caller: Identity) -> str:
-    """Return how the keys begin under which a caller may hand things over."""
+    """Return the key prefix of a caller's transfers."""
     return f"{UPLOAD_PREFIX}{caller.org}/{caller.user}/"
 
 
 def new_key(caller: Identity) -> str:
-    """Return a key for something that a caller hands over, or gets, once."""
+    """Return a new key for one transfer of a caller."""
     return uploads(caller) + token_hex(16)
 
 
 def transfer_key(caller: Identity, *what: object) -> str:
-    """Return the key of some content; the same one for the same ``what``, so it is copied once."""
+    """Return the key of some content; equal arguments have equal keys, so it is copied once."""
     return uploads(caller) + sha256(repr(what).encode(errors="surrogatepass")).hexdigest()[:40]

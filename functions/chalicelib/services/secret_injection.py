@@ -1,4 +1,4 @@
-"""Secrets on their way into a command: read when it starts, kept nowhere."""
+"""Secrets of a command: read when it starts, stored nowhere."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,43 +11,44 @@ NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def org_scope(org: str) -> str:
-    """Return the scope of what all pipelines of an organisation get."""
+    """Return the scope of the secrets of all pipelines of an organisation."""
     return f"org/{org}"
 
 
 def user_scope(org: str, user: str) -> str:
-    """Return the scope of what the pipelines of one person get; it wins over the org's."""
+    """Return the scope of one user's secrets, which take precedence over the organisation's."""
     return f"user/{org}/{user}"
 
 
 @dataclass(frozen=True, slots=True)
 class InjectedSecrets:
-    """What one command gets.
+    """The secrets of one command.
 
     Attributes:
         env: ``{name: value}``.
-        masked: Values to hide in what it prints.
+        masked: Values to mask in its output.
     """
 
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     masked: tuple[str, ...] = field(default=(), repr=False)
 
     def mask(self) -> Mask:
-        """Return what hides them."""
+        """Return a mask of the secrets."""
         return Mask(self.masked)
 
 
 def inject(
     vault: SecretVault, org: str, user: str | None, services: Mapping[str, str] = NONE
 ) -> InjectedSecrets:
-    """Return what a command with this user's secrets gets now.
+    """Return the current secrets of a command.
 
     Args:
-        vault: Where secrets are.
+        vault: The secret store.
         org: The pipeline's organisation.
-        user: Whose secrets (`conducto_core.semantics.user_secrets`); None: only the organisation's.
-        services: Variables that say where services are, hidden like secrets: an address may hold
-            a password.
+        user: The user whose secrets are included (`conducto_core.semantics.user_secrets`); None:
+            only those of the organisation.
+        services: Environment variables with service addresses, masked like secrets because an
+            address may contain a password.
     """
     own = {} if user is None else vault.read(user_scope(org, user))
     secrets = {**vault.read(org_scope(org)), **own}

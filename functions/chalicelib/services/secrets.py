@@ -1,7 +1,7 @@
-"""Secrets of one person and their organisation, as a store over the vault.
+"""Secrets of one user and their organisation, as a store over the vault.
 
-A scope is one JSON object. Who changes it reads it, and writes it in the place of what was read: if
-somebody else was faster, the change is made anew on what is there then, so none is lost.
+A scope is one JSON object. A change reads it and replaces the version that was read; after a
+conflict, the change is applied again to the new version, so that no change is lost.
 """
 
 from collections.abc import Callable, Container, Hashable, Iterable, Mapping
@@ -14,7 +14,7 @@ from conducto_core.errors import RefusedError
 from conducto_core.ports.secret_store import Scope, SecretName, StoredSecret, check, check_total
 
 Written = Mapping[str, Mapping[str, Any]]
-#: How often a change is made anew because others were faster.
+#: Maximum number of attempts of a change.
 MOST_TRIES = 8
 
 
@@ -26,7 +26,7 @@ class VaultSecrets:
         self._scopes: dict[Scope, str] = {"org": org_scope(org), "user": user_scope(org, user)}
 
     def version(self) -> Hashable:
-        """Return something new each time: others change the vault."""
+        """Return a new value each time, because other processes change the vault."""
         return object()
 
     def read(self) -> dict[SecretName, StoredSecret]:
@@ -38,7 +38,7 @@ class VaultSecrets:
         }
 
     def put(self, secrets: Iterable[StoredSecret]) -> None:
-        """Store secrets over those of the same name, all or nothing in each scope."""
+        """Store secrets, replacing equal names; each scope is changed atomically."""
         new = list(secrets)
         check(new)
         for scope in dict.fromkeys(secret.name.scope for secret in new):
@@ -46,7 +46,7 @@ class VaultSecrets:
             self._change(scope, partial(_with, mine))
 
     def delete(self, names: Iterable[SecretName]) -> tuple[SecretName, ...]:
-        """Delete secrets; return those that were there."""
+        """Delete secrets; return those that existed."""
         wanted = tuple(dict.fromkeys(names))
         gone: set[SecretName] = set()
         for scope in dict.fromkeys(name.scope for name in wanted):
@@ -56,14 +56,14 @@ class VaultSecrets:
         return tuple(name for name in wanted if name in gone)
 
     def where(self) -> str:
-        """Return where the values are kept, for a person."""
+        """Return the place of the values, for display."""
         return "AWS Secrets Manager"
 
     def _change(self, scope: Scope, change: Callable[[Written], Written]) -> Written:
-        """Change a scope, and return how it was; what does not change is not written.
+        """Change a scope and return its previous contents; unchanged scopes are not written.
 
         Raises:
-            RefusedError: there would be too many secrets, or others are always faster.
+            RefusedError: There would be too many secrets, or every attempt conflicted.
         """
         place = self._scopes[scope]
         for _ in range(MOST_TRIES):
@@ -77,7 +77,7 @@ class VaultSecrets:
             except ConflictError:
                 continue
             return kept
-        raise RefusedError("others change these secrets at the same time; try again")
+        raise RefusedError("too many concurrent changes of these secrets; retry")
 
     def _check_total(self, scope: Scope, changed: Written) -> None:
         others = {name: one for name, one in self.read().items() if name.scope != scope}

@@ -168,7 +168,7 @@ class DebugContainers:
         if image.record.error is not None:
             raise RefusedError(f"image {name}: {image.record.error}")
         raise RefusedError(
-            f"image {name} is {image.record.state.value}; try again when it is there. Watch it: "
+            f"image {name} is {image.record.state.value}; retry when it is built. Watch it with: "
             f"conducto logs {live.id} --image {name}"
         )
 
@@ -179,7 +179,7 @@ class DebugContainers:
         check_subject(live.id, request.path, spec, tuple(records))
         record = chosen_attempt(request.path, records, request.attempt)
         if node is None:
-            gone = f"{request.path} is not in the tree any more: docker_run_args are not known"
+            gone = f"{request.path} is no longer in the tree: its docker_run_args are unknown"
             return _Subject(live, remains(records[-1]), record, (gone,))
         return _Subject(live, as_it_ran(node.spec, record), record)
 
@@ -205,7 +205,7 @@ class DebugContainers:
             subject = replace(subject, notes=(*subject.notes, gone))
         if subject.spec.placement.image not in subject.live.pipeline.images:
             raise RefusedError(
-                f"{subject.spec.path}: is not in the tree any more, and neither is its image"
+                f"{subject.spec.path} is no longer in the tree, and neither is its image"
             )
         return subject, await self._defined(subject.live, subject.spec)
 

@@ -99,13 +99,13 @@ def visit(cloud: Any, enter: Callable[[ShellSession], int] = lambda _: 0, **more
 
 
 def test_it_waits_for_the_worker_and_enters_once() -> None:
-    cloud = Cloud(starting("the image is pulled"), starting("the image is pulled"), READY)
+    cloud = Cloud(starting("pulling the image"), starting("pulling the image"), READY)
     entered: list[ShellSession] = []
 
     code, told = visit(cloud, lambda session: entered.append(session) or 0)
 
     assert (code, entered, cloud.ended) == (0, [SESSION], ["s1"])
-    assert told.count("starting a worker: the image is pulled\n") == 1
+    assert told.count("starting a worker: pulling the image\n") == 1
     assert "note: mind it\n" in told
     assert "/build (attempt 2) on a worker with busybox\n" in told
     assert KEY not in told
@@ -127,7 +127,7 @@ def test_an_api_that_stays_busy_is_asked_until_the_shell_would_be_over() -> None
 
 
 def test_a_shell_that_is_over_before_it_began_says_why_and_is_ended() -> None:
-    cloud = Cloud(starting("x"), refusal(409, "/build: the shell is over: no such image"))
+    cloud = Cloud(starting("x"), refusal(409, "/build: the shell has ended: no such image"))
 
     with pytest.raises(ApiError, match="no such image"):
         visit(cloud)
