@@ -1,8 +1,8 @@
-"""From the tree as written to the tree as it runs.
+"""The resolution of a tree as defined to the tree as it runs.
 
 `resolve` reads the launch form of the author API (JSON: ``nodes``, ``edges``, ``images``), checks
-every value, and hands down what is inherited. Whatever is wrong is said with the node's path
-before anything runs.
+every value, and passes inherited values down. Errors name the node's path, and occur before
+anything runs.
 """
 
 from collections.abc import Mapping
@@ -26,21 +26,22 @@ from conducto_core.semantics.pools import (
 )
 
 ENV_PREFIX: Final = "__env__"
-#: Name of the one child that a Lazy's target gets when the generated root is an Exec.
+#: Name of the only child of a Lazy's target whose generated root is an Exec.
 SINGLE: Final = "exec"
 
 Form = Mapping[str, Any]
-#: What a person changed since: ``{path: {key of the wire form: value}}``. None takes the written
-#: value away, so that the inherited one holds; for an environment variable, also that one.
+#: Changes by users since the launch: ``{path: {key of the wire form: value}}``. None removes the
+#: node's own value, so that the inherited one applies; for an environment variable, it removes the
+#: inherited one, too.
 Edits = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes beyond which no Exec can ever start.
+    """Maximum sizes of an Exec; a larger one could never start.
 
     Attributes:
-        where: What has these sizes, for the message.
+        where: Name of the place with these limits, for the message.
     """
 
     cpu: float
@@ -51,7 +52,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class _Inherited:
-    """What a node takes over from above."""
+    """The values that a node inherits."""
 
     placement: Placement
     env: Mapping[str, str]
@@ -63,14 +64,14 @@ class _Inherited:
 
 
 def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
-    """Return the tree with everything inherited resolved.
+    """Return the tree with all inherited values resolved.
 
     Args:
         form: The launch form.
-        edits: Changes laid over what the form says.
+        edits: Changes to apply to the form.
 
     Raises:
-        DefinitionError: something is wrong; the message begins with the node's path.
+        DefinitionError: the form is invalid; the message starts with the node's path.
     """
     written = _written(form, "/", {})
     images = _images_of(form, written)
@@ -91,19 +92,19 @@ def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
 def resolve_generated(
     form: Form, target: str, pipeline: Pipeline, edits: Edits | None = None
 ) -> Pipeline:
-    """Return the nodes of a generated tree as they stand in the place of ``target``.
+    """Return the nodes of a generated tree, resolved in the place of ``target``.
 
     The first node is ``target`` with the generated root's type and parameters. ``images`` of the
-    answer holds the new images only, renamed where a name was taken by another definition.
+    result has the new images only, renamed if another definition uses the name.
 
     Raises:
-        DefinitionError: the generated tree is wrong.
+        DefinitionError: the generated tree is invalid.
     """
     written = _written(form, target, pipeline.nodes)
     images, names = merge_images(_images_of(form, written), target, pipeline.images)
     resolver = _Resolver(written.with_images(names), {**pipeline.images, **images}, edits)
     old = pipeline.nodes[target]
-    if old.place is not None:  # an earlier tree's parameters are gone with that tree
+    if old.place is not None:  # parameters of an earlier tree do not apply to a new one
         old = old.place
     nodes = resolver.nodes(target, _inherited_at(old, pipeline.nodes))
     nodes[target] = replace(nodes[target], skip=nodes[target].skip or old.skip, place=old)
@@ -114,17 +115,17 @@ def resolve_generated(
 
 
 def check_sizes(nodes: Mapping[str, NodeSpec], limits: Limits) -> None:
-    """Refuse Execs that could never start.
+    """Reject Execs that could never start.
 
     Raises:
-        DefinitionError: Execs are too large; the message tells of each.
+        DefinitionError: Execs are too large; the message names each.
     """
     execs = (node for node in nodes.values() if node.type is NodeType.EXEC)
     check_each(execs, lambda node: check_size(node, limits))
 
 
 def check_size(node: NodeSpec, limits: Limits) -> None:
-    """Refuse an Exec that could never start.
+    """Reject an Exec that could never start.
 
     Raises:
         DefinitionError: it is too large, perhaps in several ways.
@@ -150,12 +151,12 @@ def check_size(node: NodeSpec, limits: Limits) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """The nodes of a launch form, none of them checked yet.
+    """The nodes of a launch form, not yet checked.
 
     Attributes:
         nodes: ``{id: node}``.
         root: The root's id.
-        children: ``{id: [(id, name) of each child]}``; only of those that have any.
+        children: ``{id: [(id, name) of each child]}``, without nodes that have none.
     """
 
     nodes: Mapping[str, Form]
@@ -168,7 +169,7 @@ class _Written:
 
 
 def _written(form: Form, place: str, others: Mapping[str, NodeSpec]) -> _Written:
-    """Return what a form says of nodes that are to stand at ``place`` beside others."""
+    """Return the nodes of a form whose root goes to ``place`` in a tree with ``others``."""
     if not isinstance(form, Mapping):
         raise DefinitionError(None, f"not a serialised tree: {type(form).__name__}")
     _check_count(place, form, others)
@@ -177,7 +178,7 @@ def _written(form: Form, place: str, others: Mapping[str, NodeSpec]) -> _Written
         nodes = {node["id"]: node for node in form["nodes"]}
         root = form["nodes"][0]["id"]
         for parent, child, name in form["edges"]:
-            hash(child)  # a TypeError here, rather than wherever it is looked up
+            hash(child)  # raise a TypeError here rather than in a later lookup
             children.setdefault(parent, []).append((child, name))
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise DefinitionError(None, f"not a serialised tree: {error!r}") from error
@@ -187,7 +188,7 @@ def _written(form: Form, place: str, others: Mapping[str, NodeSpec]) -> _Written
 
 
 class _Resolver:
-    """One walk over a launch form."""
+    """One traversal of a launch form."""
 
     def __init__(
         self, written: _Written, images: Mapping[str, ImageSpec], edits: Edits | None = None
@@ -198,7 +199,7 @@ class _Resolver:
         self._placements: dict[Placement, Placement] = {}
 
     def nodes(self, top: str, inherited: _Inherited) -> dict[str, NodeSpec]:
-        """Return ``{path: node}`` in definition order, the root at ``top``."""
+        """Return ``{path: node}`` in definition order, with the root at ``top``."""
         resolved: dict[str, NodeSpec] = {}
         stack = [(self._written.root, top, inherited)]
         seen: set[str] = set()
@@ -217,7 +218,7 @@ class _Resolver:
             if path not in resolved:
                 below = self._image_below(node_id, above)
             for child, name in reversed(self._written.children.get(node_id, [])):
-                if path in resolved or _is_name(name):  # else its parent was refused for it
+                if path in resolved or _is_name(name):  # otherwise its parent was rejected
                     stack.append((child, child_path(path, name), below))
         raise_found(found)
         if len(seen) < len(self._written.nodes):
@@ -227,7 +228,7 @@ class _Resolver:
         return resolved if top == "/" else _as_target(resolved, top)
 
     def _image_below(self, node_id: str, above: _Inherited) -> _Inherited:
-        """Return what is handed down by a node that is refused: its image is not missing below."""
+        """Return the values that an invalid node passes down: nodes below still get its image."""
         written = self._written.nodes.get(node_id)
         name = written.get("image_name") if isinstance(written, Mapping) else None
         if not isinstance(name, str):
@@ -335,7 +336,7 @@ def _type(written: Form) -> NodeType:
 
 
 def _check_count(place: str, form: Form, others: Mapping[str, NodeSpec]) -> None:
-    """Refuse a tree that makes a pipeline too large; counts only where it might."""
+    """Reject a tree that makes a pipeline too large; count only if it could."""
     written = form.get("nodes")
     count = len(written) if isinstance(written, (list, tuple)) else 0
     if count + len(others) > limits.MAX_NODES:
@@ -431,7 +432,7 @@ def _check_lazy_targets(nodes: dict[str, NodeSpec]) -> None:
 
 
 def _check_order(node: NodeSpec, target: NodeSpec, nodes: Mapping[str, NodeSpec]) -> None:
-    """Refuse a Serial in which a target comes before what prints its tree: neither would start."""
+    """Reject a Serial with a target before the Exec that prints its tree: neither would start."""
     above = nodes[next(ancestors(target.path))]
     places = [child_path(above.path, name) for name in above.children]
     if above.type is NodeType.SERIAL and places.index(target.path) < places.index(node.path):
@@ -443,7 +444,7 @@ def _check_order(node: NodeSpec, target: NodeSpec, nodes: Mapping[str, NodeSpec]
 
 
 def _check_contexts(nodes: Mapping[str, NodeSpec]) -> None:
-    """One container serves a ``new`` context, so its Execs must agree on what it is."""
+    """Check that the Execs of a ``new`` context, which share a container, need the same one."""
     first: dict[str, NodeSpec] = {}
     for node in nodes.values():
         if node.type is not NodeType.EXEC or kind_of(node.pool) is not PoolKind.CONTEXT:
@@ -471,7 +472,7 @@ def _fixed_by_container(placement: Placement) -> dict[str, object]:
 
 
 def _as_target(resolved: dict[str, NodeSpec], top: str) -> dict[str, NodeSpec]:
-    """A generated root that is an Exec becomes the one child of its place."""
+    """Convert a generated root that is an Exec into a group with one child."""
     root = resolved[top]
     if root.type is not NodeType.EXEC:
         return resolved
@@ -490,7 +491,7 @@ def _as_target(resolved: dict[str, NodeSpec], top: str) -> dict[str, NodeSpec]:
 
 
 def _inherited_at(old: NodeSpec, nodes: Mapping[str, NodeSpec]) -> _Inherited:
-    """Return what the place of a Lazy's target inherits."""
+    """Return the values that the place of a Lazy's target inherits."""
     above = [nodes[path] for path in ancestors(old.path)]
     times = [node.max_time for node in (old, *above) if node.max_time is not None]
     max_time = times[0] if times else fields.DEFAULT_MAX_TIME
@@ -507,6 +508,6 @@ def _inherited_at(old: NodeSpec, nodes: Mapping[str, NodeSpec]) -> _Inherited:
 
 def _renamed(node: Form, names: Mapping[str, str]) -> Form:
     name = node.get("image_name")
-    if not isinstance(name, str) or names.get(name, name) == name:  # what it is is told later
+    if not isinstance(name, str) or names.get(name, name) == name:  # checked later
         return node
     return {**node, "image_name": names[name]}

@@ -1,7 +1,7 @@
-"""How children add up to their group, kept up to date one child at a time.
+"""The summary of a group's children, updated one child at a time.
 
-`Rollup` holds what a group must know of its children. Noting one child's change costs O(log n)
-of the group's width, so that an event costs the depth of the tree and never its size.
+`Rollup` holds the summary. Recording one child's change costs O(log n) of the group's width, so
+that an event costs the depth of the tree and never its size.
 """
 
 from collections.abc import Iterable
@@ -19,13 +19,13 @@ RUNNING = INDEX[State.RUNNING]
 
 
 class Rollup:
-    """What a group knows of its children.
+    """The summary of a group's children.
 
     Attributes:
-        seen: What the group sees of each child, by position.
+        seen: The outcome of each child, by position.
         unfinished: ``{position: None}`` of the unfinished children, as an ordered set.
-        failed: How many failed.
-        warned: Positions of those that are done with a warning.
+        failed: Number of failed children.
+        warned: Positions of children that are done with a warning.
     """
 
     __slots__ = ("_held", "_holding", "_serial", "_stop", "failed", "seen", "unfinished", "warned")
@@ -53,7 +53,7 @@ class Rollup:
             self._held = set(self._holding)
 
     def note(self, position: int, seen: Outcome, *, warns: bool) -> None:
-        """Take in how one child stands now."""
+        """Record the current outcome of one child."""
         if warns:
             self.warned.add(position)
         else:
@@ -78,7 +78,7 @@ class Rollup:
         return self._holding[0] if self._holding else None
 
     def outcome(self) -> Outcome:
-        """Return what the children add up to."""
+        """Return the outcome of the group."""
         first = self.first_holding()
         return group_outcome(
             None if first is None else self.seen[first],
@@ -91,7 +91,7 @@ class Rollup:
         return not self._serial or self.first_holding() == position
 
     def next_to_run(self) -> list[int]:
-        """Return the positions of unfinished children that the group's order lets run."""
+        """Return the positions of unfinished children that may run, by the group's order."""
         if not self._serial:
             return list(self.unfinished)
         first = self.first_holding()

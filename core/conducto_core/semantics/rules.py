@@ -2,12 +2,12 @@
 
 Rules for editors:
 
-1. A policy (what a stop, a skip, a suppressed error, a retry means) is decided here and nowhere
+1. A policy (the meaning of a stop, a skip, a suppressed error, a retry) is decided here and nowhere
    else. Both drivers call these functions; neither contains an ``if stop_on_error``.
-2. A function here looks at values of finite domains and returns one. It knows no tree, no
-   driver and no container.
-3. Changing one changes both drivers: run the conformance suite, and the truth tables in
-   ``tests/unit/semantics/test_rules.py`` are the specification to edit first.
+2. A function here maps values of finite domains to a value. It knows no tree, no driver and no
+   container.
+3. Changing one changes both drivers: run the conformance suite. The truth tables in
+   ``tests/unit/semantics/test_rules.py`` are the specification: edit them first.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from conducto_core.model.states import FAILED, IN_FLIGHT, STATE_OF_CAUSE, Cause,
 
 
 class Outcome(Enum):
-    """What a parent sees of a child."""
+    """The outcome of a child for its parent."""
 
     UNFINISHED = auto()
     OK = auto()
@@ -27,9 +27,9 @@ class Outcome(Enum):
 
 
 def seen_by_parent(state: State, *, skipped: bool) -> Outcome:
-    """Return what a parent sees of a child in ``state``.
+    """Return the outcome of a child in ``state``.
 
-    A skipped child counts as done whatever it is, except that what runs is waited for.
+    A skipped child counts as done in any state, but its running Execs are awaited.
     """
     if state in IN_FLIGHT:
         return Outcome.UNFINISHED
@@ -50,12 +50,12 @@ def holds_back_siblings(child: Outcome, *, stop_on_error: bool) -> bool:
 
 
 def group_outcome(holding: Outcome | None, *, any_unfinished: bool, any_failed: bool) -> Outcome:
-    """Return what the children of a group add up to.
+    """Return the outcome of a group from those of its children.
 
     Args:
-        holding: What the parent sees of the first child that holds back its siblings; None when
-            none does, and always for a Parallel.
-        any_unfinished: Some child is unfinished; only a Parallel asks.
+        holding: Outcome of the first child that holds back its siblings; None if there is none, and
+            always for a Parallel.
+        any_unfinished: Some child is unfinished; only used for a Parallel.
         any_failed: Some child failed.
     """
     if holding is not None:
@@ -69,9 +69,9 @@ def group_state(children: Outcome, *, in_flight: bool, expired: bool) -> State:
     """Return a group's own state, before suppression.
 
     Args:
-        children: What its children add up to.
+        children: The outcome of its children.
         in_flight: An Exec below is queued or running.
-        expired: Its ``max_time`` ran out; cleared by a reset.
+        expired: Its ``max_time`` ran out; a reset clears it.
     """
     if in_flight:
         return State.RUNNING
@@ -87,29 +87,29 @@ def group_state(children: Outcome, *, in_flight: bool, expired: bool) -> State:
 
 
 def suppress(state: State, *, suppress_errors: bool) -> tuple[State, bool]:
-    """Return the state a node shows and whether it is a warning of its own."""
+    """Return the state a node shows, and whether the node itself has a warning."""
     if suppress_errors and state in FAILED:
         return State.DONE, True
     return state, False
 
 
 def group_warns(state: State, *, own: bool, any_child_warns: bool) -> bool:
-    """Return whether a group is done although an error was suppressed in it or below it."""
+    """Return whether a group is done with a suppressed error in it or below it."""
     return state is State.DONE and (own or any_child_warns)
 
 
 def cause_of_exit(exit_code: int | None) -> Cause | None:
-    """Return why a command failed, going by its exit code alone; None is success."""
+    """Return the cause that an exit code alone shows; None is success."""
     return None if exit_code == 0 else Cause.EXIT_CODE
 
 
 def state_of(cause: Cause | None) -> State:
-    """Return the state an attempt ends in."""
+    """Return the final state of an attempt."""
     return STATE_OF_CAUSE[cause]
 
 
 class FailureDecision(Enum):
-    """What to do about a failure before the parent sees it."""
+    """The decision about a failure, before the parent sees it."""
 
     FAIL = auto()
     RETRY = auto()
@@ -118,10 +118,10 @@ class FailureDecision(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A verdict, and the memory a retry asks for.
+    """A decision, and the memory that a retry requests.
 
     Attributes:
-        mem: GB for the next attempt; None leaves it.
+        mem: GB for the next attempt; None for no change.
     """
 
     verdict: FailureDecision
@@ -130,9 +130,9 @@ class Decision:
 
 FAIL = Decision(FailureDecision.FAIL)
 
-#: Causes that a person decided, or that the next attempt would have as well: nothing retries them.
+#: Causes that a user decided, or that the next attempt would have as well: nothing retries them.
 _FINAL_CAUSES = frozenset({Cause.KILLED_BY_USER, Cause.IMAGE, Cause.NO_WORKER})
-#: Callbacks that decide about a failure; all others tell somebody.
+#: Callbacks that decide about a failure; all others send notifications.
 RETRIES = frozenset(
     {
         "retry",
@@ -150,14 +150,14 @@ class Failure:
 
     Attributes:
         state: ``error`` or ``killed``.
-        cause: Why; None for a group.
-        tries: Attempts made since the node was made or reset by hand, this one included; without
-            those that `retries_loss` made good.
-        mem: GB the attempt had.
-        seconds: How long it ran.
-        max_mem: GB that the next attempt may have at most; None: any number.
-        failed_below: Execs below that failed and are not skipped; 1 for an Exec.
-        final_below: One of these failed for good (`is_final`).
+        cause: The cause; None for a group.
+        tries: Attempts since the node was created or reset by a user, including this one, without
+            those that `retries_loss` repeated.
+        mem: GB of the attempt.
+        seconds: Running time of the attempt.
+        max_mem: Maximum GB of the next attempt; None for no limit.
+        failed_below: Number of Execs below that failed and are not skipped; 1 for an Exec.
+        final_below: One of these has a final cause (`is_final`).
     """
 
     state: State
@@ -170,16 +170,16 @@ class Failure:
     max_mem: float | None = None
 
 
-#: How often an Exec is tried again by itself because its container was lost before the command
-#: started: nothing has run, so nothing can run twice.
+#: How often an Exec is retried automatically if its container was lost before the command started:
+#: nothing has run, so nothing can run twice.
 MAX_LOST_STARTS = 3
 
 
 def retries_loss(retried: int, retry_lost: int, *, started: bool) -> bool:
-    """Return whether an Exec whose container was lost is tried again, whatever its callbacks say.
+    """Return whether an Exec whose container was lost is retried, whatever its callbacks say.
 
     Args:
-        retried: How often it was for the same reason, since it was made or reset by hand.
+        retried: Number of such retries since it was created or reset by a user.
         retry_lost: The node's parameter.
         started: Its command had started, so that it may run twice.
     """
@@ -187,20 +187,20 @@ def retries_loss(retried: int, retry_lost: int, *, started: bool) -> bool:
 
 
 def is_final(cause: Cause | None) -> bool:
-    """Return whether no callback retries a failure.
+    """Return whether a cause is final, so that no callback retries the failure.
 
-    A kill by a person is final, and so is an image that cannot be built: the next attempt would
-    use the same one.
+    A kill by a user is final, and so is an image that cannot be built: the next attempt would use
+    the same one.
     """
     return cause in _FINAL_CAUSES
 
 
 def decide_failure(callbacks: Sequence[Callback], failure: Failure) -> Decision:
-    """Return what happens to a node that failed; the first callback that acts decides.
+    """Return the decision about a failed node; the first callback that acts decides.
 
-    A callback on ``error`` hears of every failure, one on ``killed`` of kills only: who asks for
-    retries means lost workers and time limits too. A final failure is not retried, nor is a group
-    in which there is one.
+    A callback on ``error`` applies to every failure, one on ``killed`` to kills only: users who
+    request retries also mean lost workers and time limits. A final failure is not retried, and
+    neither is a group that contains one.
     """
     if is_final(failure.cause):
         return FAIL
@@ -241,7 +241,7 @@ def _retry(
 
 
 def _more_memory(callback: Callback, failure: Failure) -> Decision:
-    """Retry with the next limit when memory ran out early enough to be worth it."""
+    """Retry with the next limit if the attempt ran out of memory within ``max_duration``."""
     limits = callback.arguments.get("mem_limits", (8, 32))
     longest = float(str(callback.arguments.get("max_duration", 3600)))
     if failure.cause is not Cause.OUT_OF_MEMORY or failure.seconds > longest:

@@ -1,7 +1,7 @@
-"""Workers that end before they run a command: what that means, and when the next one may start.
+"""Workers that end before they run a command: their causes, and the delay before the next start.
 
 No I/O. A pool of which no worker has run a command starts few at once, waits longer after each
-failure, and is given up in the end: `PoolStarts` is what is known of a pool.
+failure, and finally gives up: `PoolStarts` has the state of a pool.
 """
 
 from dataclasses import dataclass, replace
@@ -10,22 +10,23 @@ from enum import StrEnum
 from conducto_core.model.states import Cause
 from conducto_core.semantics.rules import MAX_LOST_STARTS
 
-#: Workers that a pool asks AWS for at most while none of them has run a command.
+#: Maximum number of workers that a pool starts before one of them has run a command.
 MAX_STARTS = 10
-#: ... and of these, so many at once at first.
+#: Maximum number of these that start at once at first.
 FIRST_WAVE = 4
-#: Seconds before the next start at most, and while other workers of the organisation may make room.
+#: Maximum seconds before the next start; the second value applies while other workers of the
+#: organisation may free capacity.
 MAX_BACKOFF = 7200.0
 MAX_BACKOFF_CONTENDED = 600.0
 
 
 class StartFailure(StrEnum):
-    """Why a worker ended, or was not started, before it ran a command.
+    """The reason for which a worker ended, or was not started, before it ran a command.
 
     ``bad_image``: no worker can run the image. ``image``: the image, as far as is known.
-    ``exited``: a container ended by itself. ``setup``: ECS could not set the task up.
-    ``no_room``: a quota, or the addresses of the subnets. ``throttled``: AWS or a registry limits
-    calls or lacks capacity; this passes. ``denied``: a role lacks a permission. ``lost``: other.
+    ``exited``: a container ended by itself. ``setup``: ECS could not set the task up. ``no_room``:
+    a quota, or the addresses of the subnets. ``throttled``: AWS or a registry limits calls or lacks
+    capacity; this passes. ``denied``: a role lacks a permission. ``lost``: other.
     """
 
     BAD_IMAGE = "bad_image"
@@ -40,7 +41,7 @@ class StartFailure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What words in a reason of AWS mean; ``pulling``: only while an image is pulled or started."""
+    """Known words in a reason of AWS; ``pulling``: only while an image is pulled or started."""
 
     failure: StartFailure
     words: tuple[str, ...]
@@ -48,13 +49,13 @@ class _Known:
     pulling: bool = False
 
 
-#: What to do where AWS denies a call to a role of the installation.
+#: Remedy if AWS denies a request of a role of the installation.
 DENIED_REMEDY = (
     "deploy the installation again, and look for policies of the AWS account or organisation that "
     "deny this"
 )
 _AMD64 = "workers are linux/amd64: build the image with --platform linux/amd64"
-#: The first line that applies to a reason in lower case counts.
+#: The first entry that matches a reason in lower case applies.
 _KNOWN = (
     _Known(
         StartFailure.THROTTLED,
@@ -118,14 +119,15 @@ _KNOWN = (
     _Known(StartFailure.EXITED, ("essential container",)),
     _Known(StartFailure.SETUP, ("resourceinitializationerror", "failed to start")),
 )
-#: How the reason of a task begins whose image could not be pulled or started.
+#: Prefixes of the reason of a task whose image could not be pulled or started.
 _PULLING = (
     "cannotpullcontainer",
     "cannotpullimagemanifest",
     "cannotcreatecontainer",
     "cannotstartcontainer",  # for instance, there is no /bin/sh
 )
-#: Rounds of workers that fail like this before a pool is given up; else `MAX_STARTS` is the limit.
+#: Rounds of workers that fail like this before a pool gives up; otherwise, `MAX_STARTS` is the
+#: limit.
 _STRIKES = {
     StartFailure.BAD_IMAGE: 1,
     StartFailure.IMAGE: 2,
@@ -133,7 +135,7 @@ _STRIKES = {
     StartFailure.SETUP: 1 + MAX_LOST_STARTS,
     StartFailure.LOST: 1 + MAX_LOST_STARTS,
 }
-#: Seconds before the first retry; each further failure doubles them.
+#: Seconds before the first retry; each further failure doubles the delay.
 _FIRST_BACKOFF = {
     StartFailure.BAD_IMAGE: 0.0,
     StartFailure.IMAGE: 15.0,
@@ -148,7 +150,7 @@ _OF_IMAGES = frozenset({StartFailure.BAD_IMAGE, StartFailure.IMAGE, StartFailure
 
 
 def failure_of(reason: str) -> StartFailure:
-    """Return what AWS's reason for a worker that could not start means."""
+    """Return the kind of failure that a reason of AWS describes."""
     known = _known(reason)
     if known is not None:
         return known.failure
@@ -156,7 +158,7 @@ def failure_of(reason: str) -> StartFailure:
 
 
 def with_remedy(reason: str) -> str:
-    """Return AWS's reason with what to do about it, where that is known."""
+    """Return AWS's reason with a remedy, if one is known."""
     known = _known(reason)
     return f"{reason}; {known.remedy}" if known is not None and known.remedy else reason
 
@@ -180,12 +182,13 @@ class Failed:
     """A worker that ended, or was not started, before it ran a command.
 
     Attributes:
-        failure: Why.
-        reason: What AWS says.
-        round: `PoolStarts.rounds` when it was started. Of workers that are started at once, any
-            number may fail: that is one round.
-        refused: AWS was asked for it and said no, so that it never was.
-        contended: ... while the organisation had other workers, which may make room.
+        failure: Kind of the failure.
+        reason: AWS's reason.
+        round: `PoolStarts.rounds` when it was started. Any number of workers that are started at
+            once may fail: that is one round.
+        refused: AWS rejected the start, so that the worker never existed.
+        contended: AWS rejected it while the organisation had other workers, which may free
+            capacity.
     """
 
     failure: StartFailure
@@ -197,18 +200,18 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class PoolStarts:
-    """What is known of the starts of a pool's workers.
+    """The state of the worker starts of a pool.
 
     Attributes:
         proven: A worker has run a command.
-        calls: Workers that failed since one ran a command.
-        rounds: Rounds in a row that failed.
-        strikes: ... but for reasons that pass.
-        until: No further worker starts before that, in seconds since the epoch.
-        failure: Why the last one failed.
-        reason: What AWS says about that.
-        refused: AWS did not even start it.
-        given_up: No further worker starts until somebody changes something.
+        calls: Number of workers that failed since one ran a command.
+        rounds: Number of consecutive failed rounds.
+        strikes: Number of these, without those for temporary reasons.
+        until: Earliest next start, in seconds since the epoch.
+        failure: Kind of the last failure.
+        reason: AWS's reason of the last failure.
+        refused: AWS rejected the last start.
+        given_up: No further worker starts until a user changes something.
     """
 
     proven: bool = False
@@ -223,34 +226,34 @@ class PoolStarts:
 
     @property
     def cause(self) -> Cause:
-        """How nodes end that wait for a pool that is given up."""
+        """The cause of nodes that wait for a pool that has given up."""
         if self.failure in _OF_IMAGES:
             return Cause.IMAGE
         return Cause.WORKER_LOST if self.failure is StartFailure.LOST else Cause.NO_WORKER
 
     @property
     def bad_image(self) -> bool:
-        """Whether no worker can run its image, of this pool or another one."""
+        """Whether no worker, of this pool or another one, can run its image."""
         return self.given_up and self.failure is StartFailure.BAD_IMAGE
 
     def allowed(self, wanted: int, free: int, now: float) -> int:
-        """Return how many workers may be started now.
+        """Return the number of workers that may be started now.
 
         Args:
-            wanted: That could run a command at once.
-            free: Workers of the pool that start or have no command.
+            wanted: Number of workers that could run a command at once.
+            free: Workers of the pool that are starting or idle.
             now: In seconds since the epoch.
         """
         if self.given_up or now < self.until:
             return 0
-        if self.rounds:  # one at a time shows whether others would fail as well
+        if self.rounds:  # a single one shows whether others would fail as well
             return min(wanted, max(0, 1 - free))
         if self.proven:
             return wanted
         return max(0, min(wanted, FIRST_WAVE - free, MAX_STARTS - self.calls - free))
 
     def after(self, failed: Failed, now: float) -> "PoolStarts":
-        """Return what is known after one more failure."""
+        """Return the state after one more failure."""
         failure = failed.failure
         fresh = failed.round >= self.rounds
         counted = not failed.contended and (fresh or not self.proven)
@@ -273,7 +276,7 @@ class PoolStarts:
         )
 
     def after_up(self, started_in: int) -> "PoolStarts":
-        """Return what is known when a worker is up: AWS has room again.
+        """Return the state after a worker has started: AWS has capacity again.
 
         Args:
             started_in: The round in which it was started.
@@ -283,13 +286,13 @@ class PoolStarts:
         return PoolStarts(self.proven, calls=self.calls)
 
     def after_command(self, started_in: int) -> "PoolStarts":
-        """Return what is known when a worker of that round runs a command."""
-        if self.refused and started_in < self.rounds:  # it was up before AWS had no more room
+        """Return the state after a worker of that round runs a command."""
+        if self.refused and started_in < self.rounds:  # it started before AWS ran out of capacity
             return replace(self, proven=True, calls=0)
         return PoolStarts(proven=True)
 
     def message(self, image: str) -> str:
-        """Return why nodes end that wait for a pool that is given up."""
+        """Return the message of nodes that wait for a pool that has given up."""
         said = with_remedy(self.reason)
         if self.failure in _OF_IMAGES:
             return f"no worker can run commands in the image {image!r}: {said}"

@@ -1,7 +1,6 @@
-"""A tree with the states of its nodes, and the bookkeeping that keeps groups true.
+"""A tree with the states of its nodes, and the bookkeeping that keeps groups consistent.
 
-`TreeState` knows how nodes stand; it decides nothing about what happens next. That is
-`conducto_core.semantics.machine`.
+`TreeState` knows the states of nodes; `conducto_core.semantics.machine` decides the next steps.
 """
 
 from collections import deque
@@ -23,10 +22,10 @@ from conducto_core.semantics.rules import (
 
 
 class Notice(Enum):
-    """Something about a node that the machine must look at before an event is done.
+    """A task for the machine about a node, before an event is finished.
 
-    ``TURN``: it may be its turn to start. ``FAILED``: a group failed and its callbacks have not
-    been asked. ``IDLE``: nothing of a target that is to be emptied is in flight any more.
+    ``TURN``: the node may be ready to start. ``FAILED``: a group failed and its callbacks have not
+    decided. ``IDLE``: a target that is to be emptied has no more Execs in flight.
     """
 
     TURN = auto()
@@ -35,7 +34,7 @@ class Notice(Enum):
 
 
 class LiveNode:
-    """What every node has. See `conducto_core.model.records.NodeState` for the fields."""
+    """The common part of all nodes. See `conducto_core.model.records.NodeState` for the fields."""
 
     __slots__ = (
         "attempt",
@@ -74,7 +73,7 @@ class LiveNode:
         return self.spec.path
 
     def seen(self) -> Outcome:
-        """What the parent sees of it."""
+        """Return the outcome that the parent sees."""
         return seen_by_parent(self.state, skipped=self.skipped)
 
 
@@ -82,7 +81,7 @@ class LiveExec(LiveNode):
     """An Exec.
 
     Attributes:
-        order: Why it is being stopped, while it is.
+        order: The reason for which it is being stopped, if it is.
     """
 
     __slots__ = ("order",)
@@ -98,10 +97,10 @@ class LiveGroup(LiveNode):
     Attributes:
         counts: Execs below by state, then the skipped ones (`conducto_core.semantics.roll_up`).
         total: Execs below.
-        held: It failed and its callbacks have not been asked; unfinished for its parent so far.
-        given_up: Its callbacks were asked and let it fail.
+        held: It failed and its callbacks have not decided; its parent still sees it as unfinished.
+        given_up: Its callbacks have decided to let it fail.
         discarding: A Lazy's target whose Execs are being stopped before it is emptied.
-        told: How it stood when it was last recorded.
+        told: Its last recorded state.
     """
 
     __slots__ = (
@@ -127,7 +126,7 @@ class LiveGroup(LiveNode):
         self.told = self.standing()
 
     def standing(self) -> tuple[State, bool, bool, Cause | None, int]:
-        """What others are told of it; a new try counts although nothing else may differ."""
+        """Return the published part of its state; a new try counts even if nothing else differs."""
         return self.state, self.warning, self.skipped, self.cause, self.tries
 
     def in_flight(self) -> bool:
@@ -139,7 +138,7 @@ class LiveGroup(LiveNode):
         return any(self.counts[INDEX[state]] for state in FAILED)
 
     def rebuild(self) -> None:
-        """Work out the tally, the counts and the state from the children as they stand."""
+        """Compute the tally, the counts and the state from the children."""
         self.tally = Rollup(
             [child.seen() for child in self.children],
             serial=self.spec.type is NodeType.SERIAL,
@@ -166,18 +165,18 @@ class LiveGroup(LiveNode):
         self.cause = Cause.TIMEOUT if raw is State.KILLED else None
 
     def raw_state(self) -> State:
-        """Return the state before suppression and before its callbacks are asked."""
+        """Return the state before suppression and before a decision of its callbacks."""
         children = Outcome.UNFINISHED if self.spec.awaits_tree else self.tally.outcome()
         return group_state(children, in_flight=self.in_flight(), expired=self.expired)
 
 
 def execs_below(node: LiveNode) -> int:
-    """Return how many Execs the subtree of ``node`` has."""
+    """Return the number of Execs in the subtree of ``node``."""
     return node.total if isinstance(node, LiveGroup) else 1
 
 
 def contribution(node: LiveNode) -> list[int]:
-    """Return what ``node`` adds to its parent's counts."""
+    """Return the numbers that ``node`` adds to its parent's counts."""
     if isinstance(node, LiveGroup):
         if not node.skipped:
             return node.counts
@@ -189,7 +188,7 @@ def contribution(node: LiveNode) -> list[int]:
 
 
 class Change(NamedTuple):
-    """A node reached a state; the machine's record of what happened, in order."""
+    """A state change of a node, as recorded by the machine, in order."""
 
     path: str
     type: NodeType
@@ -201,19 +200,19 @@ class Change(NamedTuple):
 
 
 class TreeState:
-    """The nodes of one pipeline and how they stand.
+    """The nodes of one pipeline and their states.
 
     Attributes:
         nodes: ``{path: node}``.
-        armed: What can start, starts.
-        changes: What happened since `take_changes`.
-        notices: What the machine has to look at; it empties the list.
-        touched: ``{group: its state before}`` since `take_touched`.
-        remembered: Nodes of which only what a next agent must know has changed, since
-            `take_remembered`.
-        max_mem: GB that a retry asks for at most; None: any number.
-        past: ``{path: attempts made}`` of nodes that were discarded, so that a node of the same
-            path goes on counting where the other one stopped.
+        armed: Every Exec that can start is started.
+        changes: Changes since `take_changes`.
+        notices: Tasks of the machine, which empties the list.
+        touched: ``{group: its previous state}`` since `take_touched`.
+        remembered: Nodes of which only unpublished fields have changed, which a restarted agent
+            needs, since `take_remembered`.
+        max_mem: Maximum GB that a retry requests; None for no limit.
+        past: ``{path: attempts made}`` of discarded nodes, so that a node with the same path
+            continues their numbers.
     """
 
     def __init__(
@@ -258,7 +257,7 @@ class TreeState:
                 stack.extend(reversed(node.children))
 
     def in_flight(self, top: LiveNode) -> Iterator[LiveExec]:
-        """Yield the queued and running Execs below ``top`` without visiting quiet groups."""
+        """Yield the queued and running Execs at or below ``top`` without visiting idle groups."""
         stack = [top]
         while stack:
             node = stack.pop()
@@ -269,20 +268,20 @@ class TreeState:
                 stack.extend(reversed(node.children))
 
     def take_changes(self) -> list[Change]:
-        """Return what happened since the last call."""
+        """Return the changes since the last call."""
         taken, self.changes = self.changes, []
         return taken
 
     def take_remembered(self) -> list[LiveNode]:
-        """Return the nodes of which something changed that nobody is told, since the last call."""
+        """Return the nodes with changes of unpublished fields since the last call."""
         taken, self.remembered = self.remembered, []
         return taken
 
     def take_touched(self) -> list[tuple[LiveGroup, State]]:
-        """Return the groups that an event moved and where each stood before, and record them.
+        """Record the groups that an event changed; return them with their previous states.
 
-        Once an event, when all is said: between two siblings of a Serial nothing is in flight
-        for a moment, and nobody should hear of that.
+        This happens once per event, at its end: between two siblings of a Serial nothing is in
+        flight for a moment, which must not be published.
         """
         moved = [
             (group, before)
@@ -296,10 +295,10 @@ class TreeState:
         return moved
 
     def count_on(self, newest: Mapping[str, int]) -> None:
-        """Number the next attempts behind those of the history, ``{path: newest attempt}``.
+        """Continue the numbers of attempts from the history, ``{path: newest attempt}``.
 
-        A node that was generated anew and never queued does not know of its namesake's attempts,
-        and one that is to be generated again is not there yet.
+        A node that was generated again and never queued does not know the attempts of its
+        predecessor, and one that is still to be generated does not exist yet.
         """
         for path, number in newest.items():
             node = self.nodes.get(path)
@@ -315,7 +314,7 @@ class TreeState:
         return Counts(**named, skipped=numbers[SKIPPED])
 
     def state_of(self, node: LiveNode) -> NodeState:
-        """Return the record of how ``node`` stands."""
+        """Return the record of the state of ``node``."""
         return NodeState.model_construct(
             path=node.path,
             state=node.state,
@@ -334,7 +333,7 @@ class TreeState:
     def set_exec(
         self, node: LiveExec, state: State, *, cause: Cause | None = None, warning: bool = False
     ) -> None:
-        """Put an Exec into ``state`` and bring everything above it up to date."""
+        """Set the state of an Exec and update everything above it."""
         before = INDEX[node.state]
         node.state, node.cause, node.warning, node.expired = state, cause, warning, False
         self.record(node)
@@ -348,7 +347,7 @@ class TreeState:
         self.refresh_above(node)
 
     def set_skipped(self, node: LiveNode, skipped: bool) -> None:
-        """Skip a node, or no longer."""
+        """Set or clear the skipped flag of a node."""
         if node.skipped == skipped:
             return
         before = contribution(node)[SKIPPED]
@@ -367,12 +366,12 @@ class TreeState:
         self.refresh_above(node)
 
     def refresh(self, group: LiveGroup) -> None:
-        """Derive a group's state anew after one of its flags changed."""
+        """Derive a group's state again after one of its flags changed."""
         self._settle(group)
         self.refresh_above(group)
 
     def refresh_above(self, node: LiveNode) -> None:
-        """Tell the groups above ``node``, from the nearest up, how it stands now."""
+        """Update the groups above ``node``, from the nearest up."""
         child, group = node, node.parent
         while group is not None:
             self._note(group, child)
@@ -380,10 +379,10 @@ class TreeState:
             child, group = group, group.parent
 
     def replace(self, target: str, specs: Mapping[str, NodeSpec]) -> None:
-        """Put the nodes of ``specs`` in the place of the subtree at ``target``.
+        """Replace the subtree at ``target`` by the nodes of ``specs``.
 
-        ``specs`` are parents first and begin with ``target`` itself. Nothing of the old subtree
-        may be in flight.
+        ``specs`` are parents first and start with ``target`` itself. The old subtree must have no
+        Execs in flight.
         """
         old = self.nodes[target]
         parent, position = old.parent, old.position
@@ -392,7 +391,7 @@ class TreeState:
             self._forget(node)
         self._graft(specs, parent, position)
         new = self.nodes[target]
-        # A person's skip or unskip of the place outlasts its trees; a tree's own skip does not.
+        # A user's skip or unskip of the place outlasts its trees; a tree's own skip does not.
         if new.spec.skip == old.spec.skip:
             new.skipped = old.skipped
         for node in reversed(list(self.subtree(new))):
@@ -404,7 +403,7 @@ class TreeState:
         self._adjust(new, 1)
         self.record(new)
         for node in self.subtree(new):
-            # Who follows the changes knows the namesake of the last tree as it ended.
+            # Readers of the changes know the last state of the previous node with this path.
             if node is not new and node.path in self.past:
                 self.record(node)
         self.refresh_above(new)
@@ -434,15 +433,15 @@ class TreeState:
         if group.spec.callbacks and group.raw_state() in FAILED and not group.given_up:
             if not group.held:
                 group.held = True
-                # Before anybody's turn: a group that is tried again must not have let its next
-                # sibling start.
+                # Before any start: a group that is retried must not have let its next sibling
+                # start.
                 self.notices.appendleft((Notice.FAILED, group))
             group.settle_state()
         if group.discarding and not group.in_flight():
             self.notices.append((Notice.IDLE, group))
 
     def record(self, node: LiveNode) -> None:
-        """Write down how ``node`` stands among the changes."""
+        """Add the state of ``node`` to the changes."""
         self.changes.append(
             Change(
                 node.path,
@@ -458,7 +457,7 @@ class TreeState:
     def _graft(
         self, specs: Mapping[str, NodeSpec], parent: LiveGroup | None, position: int
     ) -> None:
-        """Add the nodes of ``specs`` (parents first); the first one hangs under ``parent``."""
+        """Add the nodes of ``specs`` (parents first), the first one below ``parent``."""
         places = {next(iter(specs)): (parent, position)}
         for path, spec in specs.items():
             above, index = places.pop(path)
@@ -479,7 +478,7 @@ class TreeState:
 
     def _load(self, state: NodeState) -> None:
         node = self.nodes.get(state.path)
-        if node is None:  # of a tree that was generated and discarded since
+        if node is None:  # from a tree that was generated and discarded since
             self.past[state.path] = state.attempt
             return
         node.skipped = state.skipped
@@ -496,7 +495,7 @@ class TreeState:
             node.warning = state.warning
 
     def _give_up_on_failed(self) -> None:
-        """A group that was in error when it was stored was decided about before that."""
+        """Mark failed groups of a stored tree as decided: their callbacks ran before."""
         for node in self.nodes.values():
             if isinstance(node, LiveGroup):
                 node.given_up = node.raw_state() in FAILED

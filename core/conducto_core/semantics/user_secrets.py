@@ -1,8 +1,8 @@
-"""Whose user secrets the commands of a pipeline get: one rule for every target.
+"""The owner of the user secrets that a pipeline's commands get: one rule for every target.
 
-A command gets its owner's secrets, whoever resets or runs it. So once somebody else has changed
-what commands do, all later attempts of the pipeline run without them: a changed command, image or
-data file can change what the pipeline's other commands do, too.
+A command gets its owner's secrets, whichever user resets or runs it. So once another user has
+changed what commands do, all later attempts of the pipeline run without them: a changed command,
+image or data file can also change what the pipeline's other commands do.
 """
 
 from datetime import UTC, datetime
@@ -17,11 +17,11 @@ CHANGES = frozenset(
 
 
 def changed(record: PipelineRecord, change: str, by: str, now: float) -> PipelineRecord:
-    """Return the record of a pipeline after a change; the first one by somebody else is kept.
+    """Return the record of a pipeline after a change; only the first one by another user is kept.
 
     Args:
-        record: Before the change.
-        change: The operation; those that are not in `CHANGES` change no command.
+        record: Record before the change.
+        change: The operation; operations that are not in `CHANGES` change no command.
         by: User who made it; "" is Conducto itself.
         now: Seconds since the epoch.
     """
@@ -32,12 +32,12 @@ def changed(record: PipelineRecord, change: str, by: str, now: float) -> Pipelin
 
 
 def secrets_user(record: PipelineRecord) -> str | None:
-    """Return the user whose secrets and user data commands get; None: nobody's."""
+    """Return the user whose secrets and user data commands get, or None."""
     return record.owner if record.foreign_change is None else None
 
 
 def withheld(record: PipelineRecord) -> str | None:
-    """Return why commands run without user secrets, as a sentence; None if they have them."""
+    """Return a sentence on why commands run without user secrets; None if they have them."""
     foreign = record.foreign_change
     if foreign is None:
         return None
