@@ -51,8 +51,8 @@ class _Known:
 
 #: Remedy if AWS denies a request of a role of the installation.
 DENIED_REMEDY = (
-    "deploy the installation again, and look for policies of the AWS account or organisation that "
-    "deny this"
+    "deploy the installation again, and check the policies of the AWS account or organisation that "
+    "deny it"
 )
 _AMD64 = "workers are linux/amd64: build the image with --platform linux/amd64"
 #: The first entry that matches a reason in lower case applies.
@@ -74,12 +74,12 @@ _KNOWN = (
     _Known(
         StartFailure.NO_ROOM,
         ("freeaddresses", "free addresses", "insufficient free", "resource:eni", "interfacelimit"),
-        "the subnets have no free address: give the installation larger ones, or run less at once",
+        "the subnets have no free address: use larger subnets, or run fewer commands at once",
     ),
     _Known(
         StartFailure.NO_ROOM,
         ("vcpu", "quota", "limit on the number"),
-        "have the quota of the AWS account raised (Fargate, vCPUs)",
+        "request a higher quota for the AWS account (Fargate, vCPUs)",
     ),
     _Known(
         StartFailure.SETUP,
@@ -89,7 +89,7 @@ _KNOWN = (
     _Known(
         StartFailure.BAD_IMAGE,
         ("pull access denied", "authorization failed", "403 forbidden", "401 unauthorized"),
-        "check the image's name, and that the installation may pull it",
+        "check the image's name, and that the installation has permission to pull it",
         pulling=True,
     ),
     _Known(
@@ -107,7 +107,7 @@ _KNOWN = (
     _Known(
         StartFailure.SETUP,
         ("timeout", "deadline exceeded", "connection re", "no such host", "unavailable"),
-        "check that the registry answers, and that the subnets reach it",
+        "check that the registry responds, and that the subnets can reach it",
         pulling=True,
     ),
     _Known(
