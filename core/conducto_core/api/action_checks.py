@@ -1,4 +1,4 @@
-"""What has to hold before an order of a person is carried out, wherever the pipeline runs."""
+"""Checks of users' actions before they are executed, on both targets."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -9,24 +9,24 @@ from conducto_core.model.records import Lifecycle
 from conducto_core.model.requests import WHOLE, Action, ControlRequest, ControlResult
 from conducto_core.semantics.actions import lay_over, why_idle
 
-#: What can be asked of a pipeline in the archive.
+#: Actions that are possible on an archived pipeline.
 _IN_ARCHIVE = frozenset({Action.WAKE, Action.ARCHIVE})
 
 
 class CheckedAction(Viewed, Protocol):
-    """A pipeline that takes orders."""
+    """A pipeline that accepts actions."""
 
     @property
     def edits(self) -> Mapping[str, Mapping[str, Any]]:
-        """What was changed on nodes after the launch (`conducto_core.semantics.resolve.Edits`)."""
+        """Changes of nodes after the launch (`conducto_core.semantics.resolve.Edits`)."""
 
 
 def check_action(live: CheckedAction, request: ControlRequest) -> None:
-    """Check that an order makes sense now.
+    """Check that an action is possible now.
 
     Raises:
         NotFoundError: a path is not in the tree.
-        RefusedError: it names no nodes, or the pipeline is in the archive.
+        RefusedError: the request names no nodes, or the pipeline is archived.
     """
     order = request.action
     if order not in WHOLE:
@@ -40,7 +40,7 @@ def check_action(live: CheckedAction, request: ControlRequest) -> None:
 
 
 def preview_of_whole(live: CheckedAction, action: Action) -> ControlResult:
-    """Return what an order to the pipeline as a whole does to its Execs."""
+    """Return the effect of an action on the whole pipeline on its Execs."""
     if action is Action.RUN:
         idle = why_idle(live.tree, live.id)
         return ControlResult(notes=() if idle is None else (idle,), preview=True)
@@ -53,7 +53,7 @@ def preview_of_whole(live: CheckedAction, action: Action) -> ControlResult:
 
 
 def edits_of(live: CheckedAction, request: ControlRequest) -> dict[str, dict[str, Any]]:
-    """Return the edits of each node that a ``modify`` names, earlier ones included.
+    """Return the edits of each node that a ``modify`` names, with earlier ones.
 
     Raises:
         RefusedError: it changes nothing.

@@ -1,11 +1,9 @@
 """Data files of a pipeline or of the user, for readers outside of containers.
 
-Nothing here follows a link out of the directory: see `conducto.files.directory`, which every
-access goes through.
+No access follows a link out of the directory: all go through `conducto.files.directory`.
 """
 
-# pathlib has no word for a name below an open directory.
-# ruff: noqa: PTH116, PTH118, PTH208
+# pathlib has no functions for names relative to an open directory.
 
 import errno
 import os
@@ -32,12 +30,12 @@ _LINKS = {errno.ELOOP, errno.ENOTDIR}
 class DataDirectory:
     """One data directory.
 
-    Every method raises `NotFoundError` for what is not there, and `RefusedError` for a name that
+    Every method raises `NotFoundError` for a missing entry, and `RefusedError` for a name that
     leads out of the directory or is of the wrong kind.
 
     Args:
         root: The directory.
-        full: Makes the error to raise when the disk is full.
+        full: Creates the error to raise when the disk is full.
     """
 
     def __init__(self, root: Path, full: Callable[[str], Exception] = RefusedError) -> None:
@@ -57,10 +55,10 @@ class DataDirectory:
         return DataList(entries=tuple(page), next=following)
 
     def changed(self, since: float, until: float | None, limit: int) -> ChangedData:
-        """Return the files at any depth that were written last within a time, the newest first.
+        """Return the files at any depth last written within a time range, the newest first.
 
-        Who wrote a file it does not tell. No link is followed, no more than `MAX_DATA_SCAN` entries
-        are looked at, and none more than `MAX_DATA_DEPTH` directories down.
+        The writer of a file is unknown. No link is followed, at most `MAX_DATA_SCAN` entries are
+        checked, and none more than `MAX_DATA_DEPTH` directories down.
         """
         found: list[DataEntry] = []
         complete = True
@@ -81,7 +79,7 @@ class DataDirectory:
     def _written(
         self, fd: int, start: str, names: list[str], since: float, until: float | None
     ) -> Iterator[DataEntry]:
-        """Yield the files of a directory that were written last within a time."""
+        """Yield the files of a directory last written within a time range."""
         for name in names:
             modified = None if name.startswith(TEMPORARY_PREFIX) else _modified(fd, name)
             if modified is None or modified < since or (until is not None and modified > until):
@@ -100,10 +98,10 @@ class DataDirectory:
                 raise RefusedError(f"{name}: not a file; list it to see its entries") from error
 
     async def write(self, name: str, content: AsyncIterator[bytes]) -> DataEntry:
-        """Put a file there once ``content`` has come whole; make the directories on its way.
+        """Write a file once ``content`` is complete; create missing directories.
 
         Raises:
-            Exception: what ``full`` makes, when the disk is full.
+            Exception: the error from ``full``, when the disk is full.
         """
         parts = self._way(data_paths.of_file(name), last_too=False)
         with self._directory(parts[:-1], name, make=True) as above:
@@ -129,20 +127,20 @@ class DataDirectory:
                 new.commit()
 
     def delete(self, name: str) -> Deleted:
-        """Delete a file or a link, or a directory with what is in it."""
+        """Delete a file or a link, or a directory with its contents."""
         parts = self._way(data_paths.of_file(name), last_too=False)
         with self._directory(parts[:-1], name) as above, self._explained(name):
             directory.remove(parts[-1], above, recursive=True)
         return Deleted(name="/".join(parts))
 
     def _way(self, cleaned: str, *, last_too: bool) -> list[str]:
-        """Return the parts of a name, links on the way resolved.
+        """Return the parts of a name, with links resolved.
 
         Args:
             cleaned: The name.
-            last_too: The last part may be a link as well; else it stands for itself.
+            last_too: Also resolve the last part; otherwise it stands for itself.
         """
-        with self._explained(cleaned):  # a link may go away while it is read
+        with self._explained(cleaned):  # a link may be deleted while it is read
             return directory.resolve(str(self._root), cleaned.split("/"), last_too=last_too)
 
     @contextmanager
@@ -154,7 +152,7 @@ class DataDirectory:
 
     @contextmanager
     def _explained(self, name: str) -> Iterator[None]:
-        """Turn an error of the system into one that says what to do."""
+        """Convert an error of the system into one with a remedy."""
         try:
             yield
         except directory.OutsideError as error:
@@ -165,7 +163,7 @@ class DataDirectory:
             raise _explanation(name, error) from error
 
     def _entry(self, fd: int, start: str, name: str) -> DataEntry | None:
-        """Return what is known of an entry, None where it has gone meanwhile."""
+        """Return the details of an entry, or None if it has been deleted meanwhile."""
         try:
             found = os.stat(name, dir_fd=fd, follow_symlinks=False)
             if stat.S_ISLNK(found.st_mode):
@@ -183,7 +181,7 @@ class DataDirectory:
         )
 
     def _behind(self, name: str) -> os.stat_result | None:
-        """Return what a link leads to, None where that is outside or nothing."""
+        """Return the status of a link's target, or None if it is outside or missing."""
         try:
             root = os.path.realpath(self._root)
             real = os.path.realpath(os.path.join(root, name))
@@ -194,7 +192,7 @@ class DataDirectory:
 
 
 def _modified(fd: int, name: str) -> float | None:
-    """Return when a file was written last, None of what is no file or has gone meanwhile."""
+    """Return the last-modified time of a file; None if it is missing or not a file."""
     try:
         found = os.stat(name, dir_fd=fd, follow_symlinks=False)
     except OSError:
@@ -203,7 +201,7 @@ def _modified(fd: int, name: str) -> float | None:
 
 
 def _shown(name: str) -> str:
-    """Return a name as JSON can hold it; one that is no UTF-8 can only be looked at."""
+    """Return a name that JSON can contain; a name that is not UTF-8 can only be displayed."""
     return name.encode(errors="surrogateescape").decode(errors="replace")
 
 

@@ -1,4 +1,4 @@
-"""The calls about data files: those of a pipeline, and those of the user."""
+"""Handlers of operations on data files, of a pipeline or of the user."""
 
 from collections.abc import AsyncIterator
 
@@ -16,26 +16,26 @@ from conducto_core.ports.pipelines import Pipelines
 
 
 async def list_data(pipelines: Pipelines, call: Call[ListDataParams, None]) -> DataList:
-    """Entries of a directory of a pipeline's data."""
+    """List a directory of a pipeline's data."""
     return await pipelines.data(call.params.id, call.params)
 
 
 async def list_changed_data(
     pipelines: Pipelines, call: Call[ChangedDataParams, None]
 ) -> ChangedData:
-    """Files of a pipeline's data that were written within a time."""
+    """List the files of a pipeline's data that were written within a time range."""
     return await pipelines.changed_data(call.params)
 
 
 async def read_data(pipelines: Pipelines, call: Call[DataParams, None]) -> Download:
-    """A file of a pipeline's data."""
+    """Download a file of a pipeline's data."""
     return await pipelines.read_data(call.params.id, call.params.name, call.span)
 
 
 async def write_data(
     pipelines: Pipelines, call: Call[DataParams, AsyncIterator[bytes]]
 ) -> DataEntry:
-    """Put a file into a pipeline's data."""
+    """Write a file of a pipeline's data."""
     return await pipelines.write_data(call.params.id, call.params.name, call.body)
 
 
@@ -45,19 +45,19 @@ async def delete_data(pipelines: Pipelines, call: Call[DataParams, None]) -> Del
 
 
 async def list_user_data(pipelines: Pipelines, call: Call[ListUserDataParams, None]) -> DataList:
-    """Entries of a directory of the user's data."""
+    """List a directory of the user's data."""
     return await pipelines.data(None, call.params)
 
 
 async def read_user_data(pipelines: Pipelines, call: Call[UserDataParams, None]) -> Download:
-    """A file of the user's data."""
+    """Download a file of the user's data."""
     return await pipelines.read_data(None, call.params.name, call.span)
 
 
 async def write_user_data(
     pipelines: Pipelines, call: Call[UserDataParams, AsyncIterator[bytes]]
 ) -> DataEntry:
-    """Put a file into the user's data."""
+    """Write a file of the user's data."""
     return await pipelines.write_data(None, call.params.name, call.body)
 
 

@@ -1,11 +1,11 @@
-"""Names of data as they come in with a request."""
+"""Names of data in requests."""
 
 from conducto.wire.data_names import clean
 from conducto_core.errors import RefusedError
 
 
 def cleaned(name: str) -> str:
-    """Return a name without what does not matter in it; the empty one is the directory's root.
+    """Return a normalised name; the empty one is the directory's root.
 
     Raises:
         RefusedError: it could lead out of the directory.
@@ -17,10 +17,10 @@ def cleaned(name: str) -> str:
 
 
 def of_file(name: str) -> str:
-    """Return a name as `cleaned` does, of what must not be the root.
+    """Return a normalised name like `cleaned`, but not the root.
 
     Raises:
-        RefusedError: it is, or could lead out of the directory.
+        RefusedError: it is the root, or could lead out of the directory.
     """
     found = cleaned(name)
     if not found:

@@ -1,7 +1,7 @@
-"""From the bytes of a request to the bytes of its answer, for any server.
+"""Request handling from the bytes of a request to the bytes of its response, for any server.
 
-`Service` is the whole way but for the socket: find the route, parse, call the handler,
-serialise, or say what is wrong as a problem. A server checks who is asking before it comes here.
+`Service` does everything except the socket: it finds the route, parses the request, calls the
+handler, and serialises the result or a problem. A server authenticates the caller before.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -36,7 +36,7 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What goes back to the client."""
+    """The response to a request."""
 
     status: int
     media_type: str
@@ -46,12 +46,12 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """The headers of a request that mean something to the API.
+    """The headers of a request that the API uses.
 
     Attributes:
-        media_type: What the body says it is; None where it says nothing.
-        range: The part of the content that is asked for.
-        idempotency_key: Under which the request is carried out once.
+        media_type: Media type of the body; None if the request has none.
+        range: The requested part of the content.
+        idempotency_key: Key under which the request is executed once.
     """
 
     media_type: str | None = JSON
@@ -63,10 +63,10 @@ class Service:
     """The API over one port.
 
     Args:
-        pipelines: Whoever runs pipelines.
+        pipelines: The implementation of the port.
         routes: The table; a server may add rows of its own.
-        rules: What exceptions of the port's implementation mean to a client.
-        once: Remembers what was carried out; the default forgets with the process.
+        rules: Problems for exceptions of the port's implementation.
+        once: Remembers responses; the default keeps them for the life of the process.
     """
 
     def __init__(
@@ -88,13 +88,13 @@ class Service:
     async def answer(
         self, match: Match, query: str, body: bytes | AsyncIterator[bytes], headers: Headers
     ) -> Response | Download:
-        """Carry out a request that was matched to a `Route` or a `DownloadRoute`.
+        """Execute a request that was matched to a `Route` or a `DownloadRoute`.
 
         Args:
             match: From `find`.
-            query: Comes without its "?".
-            body: An iterator where `takes_bytes`.
-            headers: Those that matter.
+            query: Query string without its "?".
+            body: An iterator if `takes_bytes`.
+            headers: Those that the API uses.
         """
         try:
             return await self._carry_out(match, query, body, headers)
@@ -138,7 +138,7 @@ class Service:
     async def subscribe(self, match: Match, query: str) -> AsyncIterator[Record | bytes]:
         """Open the stream of a request that was matched to a `StreamRoute`.
 
-        What it answers may be a `conducto_core.api.routes.Conversation`.
+        The result may be a `conducto_core.api.routes.Conversation`.
 
         Raises:
             ProblemError: the stream cannot be opened.
@@ -153,14 +153,14 @@ class Service:
             raise ProblemError(problems.problem_of(error, self._rules)) from error
 
     def refusal(self, error: Exception) -> Response:
-        """Return the answer that tells a client of ``error``."""
+        """Return the error response for ``error``."""
         problem = problems.problem_of(error, self._rules)
         headers = error.headers if isinstance(error, ProblemError) else ()
         return Response(problem.status, problems.MEDIA_TYPE, encode(problem), headers)
 
 
 def takes_bytes(match: Match) -> bool:
-    """Whether the body of a request is passed on as it comes, and not parsed."""
+    """Return whether the body of a request is passed on as it arrives, unparsed."""
     return match.route.operation.body is Bytes
 
 
@@ -196,12 +196,12 @@ def _parse_body(operation: AnyOperation, body: bytes, media_type: str | None) ->
 
 
 def _read(model: type[Record], body: bytes) -> Record:
-    """Return the record that ``body`` holds.
+    """Return the record in ``body``.
 
-    In two steps: `model_validate_json` needs twice the memory for a large tree, and more time.
+    In two steps: for a large tree, `model_validate_json` needs twice the memory, and more time.
     """
     try:
         value = from_json(body)
     except ValueError:
-        return model.model_validate_json(body)  # raises, and says where it is broken
+        return model.model_validate_json(body)  # raises, with the position
     return model.model_validate(value)

@@ -1,7 +1,7 @@
-"""What each call does: one use case of the port, one answer of the contract.
+"""Handlers of operations: each calls one method of the port and returns one response.
 
-Handlers know neither Starlette nor Chalice, neither HTTP nor JSON; they let the port's
-exceptions pass, which `conducto_core.api.problems` turns into answers.
+Handlers know neither Starlette nor Chalice, neither HTTP nor JSON. They do not catch the port's
+exceptions, which `conducto_core.api.problems` converts to responses.
 """
 
 import time
@@ -68,12 +68,12 @@ B = TypeVar("B")
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[P, B]):
-    """A request, parsed: parameters of path and query, and the body (None without one).
+    """A parsed request: parameters of path and query, and the body (None without one).
 
     Attributes:
-        span: The part of the content that is asked for, of a call that is answered by bytes.
+        span: The requested part of the content, for a download.
         key: The idempotency key.
-        repeated: An earlier request with this key was cut off; it may have been carried out.
+        repeated: An earlier request with this key was interrupted; it may have been executed.
     """
 
     params: P
@@ -84,94 +84,94 @@ class Call(Generic[P, B]):
 
 
 async def list_pipelines(pipelines: Pipelines, call: Call[ListParams, None]) -> PipelineList:
-    """Pipelines that match, the newest first."""
+    """List pipelines, the newest first."""
     return await pipelines.list(call.params)
 
 
 async def launch(pipelines: Pipelines, call: Call[NoParams, LaunchRequest]) -> PipelineSummary:
-    """Take a tree in, and arm it if asked."""
+    """Launch a pipeline, and run it if requested."""
     return await pipelines.launch(call.body, call.key, repeated=call.repeated)
 
 
 async def get_pipeline(pipelines: Pipelines, call: Call[PipelineParams, None]) -> PipelineSummary:
-    """One pipeline."""
+    """Return one pipeline."""
     return await pipelines.get(call.params.id)
 
 
 async def get_definition(pipelines: Pipelines, call: Call[PipelineParams, None]) -> LaunchRequest:
-    """A pipeline as it was launched, so that it can be launched again."""
+    """Return the launch request of a pipeline, so that it can be launched again."""
     return await pipelines.definition(call.params.id)
 
 
 async def get_tree(pipelines: Pipelines, call: Call[TreeParams, None]) -> TreePage:
-    """One page of a subtree, or of what a search in it finds."""
+    """Return one page of a subtree, or of the results of a search in it."""
     return await pipelines.nodes(call.params)
 
 
 async def get_states(pipelines: Pipelines, call: Call[StatesParams, None]) -> NodeStates:
-    """How each Exec of a subtree stands, in a letter."""
+    """Return the state of each Exec of a subtree as a letter."""
     return await pipelines.states(call.params)
 
 
 async def get_node(pipelines: Pipelines, call: Call[NodeParams, None]) -> NodeDetail:
-    """Everything about one node."""
+    """Return the details of one node."""
     return await pipelines.node(call.params.id, call.params.path)
 
 
 async def list_attempts(pipelines: Pipelines, call: Call[NodeParams, None]) -> AttemptList:
-    """Every attempt of a node, also of one that a Lazy discarded."""
+    """List all attempts of a node, even of one that a Lazy discarded."""
     return AttemptList(attempts=await pipelines.attempts(call.params.id, call.params.path))
 
 
 async def read_log(pipelines: Pipelines, call: Call[LogParams, None]) -> LogChunk:
-    """A piece of an output stream."""
+    """Return a part of an output stream."""
     return await pipelines.log(call.params)
 
 
 async def read_log_lines(pipelines: Pipelines, call: Call[LogLinesParams, None]) -> LogLines:
-    """Some lines of an output stream."""
+    """Return some lines of an output stream."""
     return await pipelines.log_lines(call.params)
 
 
 async def search_log(pipelines: Pipelines, call: Call[LogSearchParams, None]) -> LogMatches:
-    """Lines of an output stream that hold a text or match a pattern."""
+    """Search an output stream for lines with a text or pattern."""
     return await pipelines.search_log(call.params)
 
 
 async def download_log(pipelines: Pipelines, call: Call[LogFileParams, None]) -> Download:
-    """An output stream as bytes."""
+    """Download an output stream."""
     return await pipelines.log_file(call.params, call.span)
 
 
 async def get_resources(pipelines: Pipelines, call: Call[ResourcesParams, None]) -> Resources:
-    """What an attempt used while it ran: CPUs and memory over time."""
+    """Return the resource usage of an attempt: CPUs and memory over time."""
     return await pipelines.resources(call.params)
 
 
 async def export_pipeline(pipelines: Pipelines, call: Call[PipelineParams, None]) -> Download:
-    """A pipeline as it is now, as one HTML file that needs nothing else."""
+    """Download the current state of a pipeline as one self-contained HTML file."""
     return await export_response(pipelines, call.params.id, time.time(), call.span)
 
 
 async def list_images(pipelines: Pipelines, call: Call[PipelineParams, None]) -> ImageList:
-    """Images of a pipeline and how their builds stand."""
+    """List the images of a pipeline, with the states of their builds."""
     return ImageList(images=(await pipelines.get(call.params.id)).images)
 
 
 async def read_image_log(pipelines: Pipelines, call: Call[ImageLogParams, None]) -> ImageLog:
-    """A piece of the log of an image's build."""
+    """Return a part of the log of an image's build."""
     return await pipelines.image_log(call.params)
 
 
 async def control(
     pipelines: Pipelines, call: Call[PipelineParams, ControlRequest]
 ) -> ControlResult:
-    """Carry out an order."""
+    """Execute an action."""
     return await pipelines.control(call.params.id, call.body)
 
 
 async def list_secrets(pipelines: Pipelines, _call: Call[NoParams, None]) -> SecretList:
-    """Every secret, without values."""
+    """List all secrets, without values."""
     return await pipelines.secrets()
 
 
@@ -186,14 +186,14 @@ async def delete_secrets(pipelines: Pipelines, call: Call[NoParams, DeleteSecret
 
 
 async def debug(pipelines: Pipelines, call: Call[PipelineParams, DebugRequest]) -> DebugPlan:
-    """What a debug shell for an attempt needs, secrets included."""
+    """Return the container of a debug shell for an attempt, including secrets."""
     return await pipelines.debug(call.params.id, call.body)
 
 
 async def open_shell(
     _pipelines: Pipelines, call: Call[PipelineParams, DebugRequest]
 ) -> ShellTicket:
-    """A ticket for a debug shell in the page, where the server opens any."""
+    """Return a ticket for a debug shell in the web app, if the server supports it."""
     raise RefusedError(
         f"{call.body.path}: no shells open in pages of this server; in a terminal: "
         f"conducto debug {call.params.id} {shell_word(call.body.path)}"
@@ -203,28 +203,28 @@ async def open_shell(
 async def shell(
     _pipelines: Pipelines, _call: Call[ShellParams, None]
 ) -> AsyncIterator[ShellEnd | bytes]:
-    """The debug shell that a ticket is for: what it prints, and how it ended."""
+    """Connect to the debug shell of a ticket: its output and its end."""
     raise RefusedError("no shells open in pages of this server")
 
 
 async def open_remote_shell(
     _pipelines: Pipelines, call: Call[PipelineParams, RemoteShellRequest]
 ) -> RemoteShell:
-    """A debug shell on a worker of its own, where the server is in the cloud."""
+    """Open a debug shell on a worker of its own, if the server is in the cloud."""
     raise _runs_here(call.params.id)
 
 
 async def enter_remote_shell(
     _pipelines: Pipelines, call: Call[RemoteShellParams, None]
 ) -> RemoteShellEntry:
-    """The way into such a shell, once it has started."""
+    """Return the session of such a shell, once it has started."""
     raise _runs_here(call.params.id)
 
 
 async def end_remote_shell(
     _pipelines: Pipelines, call: Call[RemoteShellParams, None]
 ) -> RemoteShellEnd:
-    """Such a shell is not needed any more."""
+    """End such a shell."""
     raise _runs_here(call.params.id)
 
 
@@ -235,19 +235,20 @@ def _runs_here(pipeline_id: str) -> RefusedError:
 
 
 async def get_usage(pipelines: Pipelines, call: Call[UsageParams, None]) -> Usage:
-    """What commands took and cost, by month, pipeline and node."""
+    """Return the usage and cost of commands, by month, pipeline and node."""
     return await pipelines.usage(call.params)
 
 
 async def get_agent(pipelines: Pipelines, _call: Call[NoParams, None]) -> AgentStatus:
-    """The process that runs pipelines."""
+    """Return the status of the process that runs pipelines."""
     return await pipelines.status()
 
 
 async def events(pipelines: Pipelines, call: Call[EventParams, None]) -> AsyncIterator[EventBatch]:
-    """Changes after the cursor, then live ones, without an end.
+    """Stream the changes after the cursor, then live ones, without an end.
 
-    An unknown pipeline and a cursor from the future are refused here, before the stream opens.
+    An unknown pipeline and a cursor beyond the newest change are rejected here, before the stream
+    opens.
     """
     known = await pipelines.get(call.params.id)
     if call.params.cursor > known.seq:

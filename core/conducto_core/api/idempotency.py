@@ -1,8 +1,8 @@
-"""Carrying out a request once, however often its idempotency key arrives.
+"""Execution of a request once, however often its idempotency key arrives.
 
-A client that lost an answer sends the request again under the same key, and gets the answer of
-the first one. The key is written down before anything is done: when the server dies in between,
-nobody knows how far it came. The second request is refused, or resumes where that is possible.
+A client that lost a response sends the request again under the same key, and gets the first
+response. The key is stored before anything is done: if the server stops in between, the result of
+the request is unknown. The second request is rejected, or resumes if that is possible.
 """
 
 import asyncio
@@ -28,16 +28,16 @@ logger = logging.getLogger(__name__)
 
 
 class NotRememberedError(Exception):
-    """An `ResponseStore` can neither read nor write now, e.g. because the disk is full."""
+    """A `ResponseStore` can neither read nor write now, e.g. because the disk is full."""
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What is known of a key.
+    """The stored state of a key.
 
     Attributes:
-        fingerprint: Tells the request from others.
-        answer: The body of the answer; None when it never came to one.
+        fingerprint: Identifies the request.
+        answer: The body of the response; None if there was none.
     """
 
     fingerprint: str
@@ -45,26 +45,26 @@ class Memory:
 
 
 class ResponseStore(Protocol):
-    """Keys and answers; bounded, the oldest go first.
+    """Keys and responses; bounded, the oldest are dropped first.
 
     `recall`, `begin` and `finish` may raise `NotRememberedError`.
     """
 
     def recall(self, key: str, now: float) -> Memory | None:
-        """Return what is known of a key that has not expired at ``now``."""
+        """Return the state of a key that has not expired at ``now``."""
 
     def begin(self, key: str, fingerprint: str, now: float) -> None:
-        """Note that a request begins."""
+        """Record the start of a request."""
 
     def finish(self, key: str, answer: bytes) -> None:
-        """Note its answer."""
+        """Record the response of a request."""
 
     def forget(self, key: str) -> None:
-        """Forget a key, because nothing was done."""
+        """Drop a key, because nothing was done."""
 
 
 class MemoryResponses:
-    """An `ResponseStore` for the life of the process."""
+    """A `ResponseStore` for the life of the process."""
 
     def __init__(
         self, most: int = REMEMBERED_RESPONSES, seconds: float = REMEMBERED_SECONDS
@@ -74,33 +74,33 @@ class MemoryResponses:
         self._known: OrderedDict[str, tuple[float, Memory]] = OrderedDict()
 
     def recall(self, key: str, now: float) -> Memory | None:
-        """Return what is known of a key."""
+        """Return the state of a key."""
         since, memory = self._known.get(key, (0.0, None))
         return memory if abs(now - since) < self._seconds else None
 
     def begin(self, key: str, fingerprint: str, now: float) -> None:
-        """Note that a request begins."""
+        """Record the start of a request."""
         self._known.pop(key, None)
         self._known[key] = now, Memory(fingerprint, None)
         while len(self._known) > self._most:
             self._known.popitem(last=False)
 
     def finish(self, key: str, answer: bytes) -> None:
-        """Note its answer."""
+        """Record the response of a request."""
         if key in self._known:
             since, memory = self._known[key]
             self._known[key] = since, Memory(memory.fingerprint, answer)
 
     def forget(self, key: str) -> None:
-        """Forget a key."""
+        """Drop a key."""
         self._known.pop(key, None)
 
 
 class IdempotentExecutor:
-    """Carries out requests once.
+    """Executes each request once.
 
     Args:
-        kept: Remembers answers, also of an earlier process.
+        kept: Remembers responses, also those of an earlier process.
         clock: Seconds since the epoch.
     """
 
@@ -119,18 +119,18 @@ class IdempotentExecutor:
         again: Callable[[], Awaitable[bytes]] | None = None,
         private: bool = False,
     ) -> bytes:
-        """Return the answer of ``work``, or of the request that came under ``key`` before.
+        """Return the response of ``work``, or of the earlier request under ``key``.
 
         Args:
-            key: As the client gave it.
-            request: What tells the request from others.
-            work: Carries the request out. When it raises, the key is free again.
-            again: Carries out a request that was cut off; None: it is refused.
-            private: The request holds what no file may remember, not even as a digest.
+            key: The client's key.
+            request: The parts that identify the request.
+            work: Executes the request. If it raises, the key is free again.
+            again: Executes a request that was interrupted; None: reject it.
+            private: The request has contents that no file may store, not even as a digest.
 
         Raises:
-            ProblemError: the key is not one, belongs to another request, or to one that was cut
-                off.
+            ProblemError: the key is invalid, belongs to another request, or to one that was
+                interrupted.
         """
         _check(key)
         while key in self._under_way:
@@ -159,9 +159,10 @@ class IdempotentExecutor:
         return None
 
     def _begin(self, key: str, fingerprint: str, *, private: bool) -> ResponseStore:
-        """Note that a request begins; return where its answer goes.
+        """Record the start of a request; return the store for its response.
 
-        A disk that is full is no reason not to stop what fills it: then the process remembers.
+        If the disk is full, the process remembers the response instead: requests that free space
+        must still work.
         """
         now = self._clock()
         if not private:

@@ -1,4 +1,4 @@
-"""From a launch request to a pipeline's id and record."""
+"""The id and the record of a pipeline that is launched."""
 
 import hashlib
 import secrets
@@ -11,7 +11,7 @@ from conducto_core.model.operations.pipelines import REMEMBERED_SECONDS
 from conducto_core.model.records import PipelineRecord
 from conducto_core.model.requests import LaunchRequest
 
-#: Ids for a key that can be those of an earlier launch under it: others may have the first ones.
+#: Number of ids that an earlier launch with the same key may have: others may use the first ones.
 TRIED_IDS = 3
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 

@@ -1,7 +1,7 @@
-"""A run as one HTML file that needs nothing else: to keep, to send, to attach to a pull request.
+"""A run as one self-contained HTML file: to keep, to send, to attach to a pull request.
 
-`gathering` asks the port for a bounded part of the pipeline, `page` and the modules below it make
-HTML of that and of nothing else, `answer` hands it to a client. Rules for who changes it: text
-becomes HTML in `markup` only; the page has no scripts and asks for nothing; times come in with
-the `run.Run`; the environment of commands is not shown.
+`collect` reads a bounded part of the pipeline from the port; `page` and the modules below it
+convert only that to HTML and return it to a client. Rules for editors: text becomes HTML in
+`markup` only; the page has no scripts and loads nothing; times come from the `report.Report`; the
+environment of commands is not shown.
 """

@@ -1,4 +1,4 @@
-"""What is told of an Exec's attempts, where it failed and in the tree."""
+"""The attempts of an Exec, in the sections for failures and for the tree."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from conducto_core.model.records import AttemptRecord
 from conducto_core.model.requests import NodeView
 from conducto_core.model.states import FAILED, State
 
-#: Most attempts of a node that are told, the newest ones.
+#: Maximum number of attempts shown per node, the newest ones.
 _MOST = 5
 _MESSAGE_LINES, _MESSAGE = 20, 2_000
 
@@ -38,7 +38,7 @@ def _rest(attempt: AttemptRecord, now: float) -> Iterator[str]:
 
 
 def where(attempt: AttemptRecord) -> Iterator[str]:
-    """Yield the container or worker of an attempt, where there was one."""
+    """Yield the container or worker of an attempt, if there was one."""
     if attempt.container is not None:
         others = attempt.position or 0
         used = f" (after {others:,} other{'' if others == 1 else 's'})" if others else ""
@@ -46,7 +46,7 @@ def where(attempt: AttemptRecord) -> Iterator[str]:
 
 
 def ending(node: NodeView, now: float) -> Iterator[str]:
-    """Yield how the newest attempt of an Exec ended, and how long it took."""
+    """Yield the result of an Exec's newest attempt, and its duration."""
     newest = node.attempts[-1] if node.attempts else None
     if node.state in FAILED:
         yield failure_text(node)
@@ -60,13 +60,13 @@ def ending(node: NodeView, now: float) -> Iterator[str]:
 
 
 def output(text: str, node: NodeView) -> Markup:
-    """Return the end of what an Exec printed; long lines scroll, also by keys."""
+    """Return the end of an Exec's output; long lines scroll, also by keyboard."""
     label = f"Last output of {shown_path(node.path)}"
     return tag("pre", text, class_="output", role="group", aria_label=label, tabindex=0)
 
 
 def message(node: NodeView) -> Iterator[Markup]:
-    """Yield what is said of a failure beside its output, e.g. the end of an image's build."""
+    """Yield the message of a failure besides its output, e.g. the end of an image's build."""
     text = node.attempts[-1].message if node.attempts else None
     if text:
         yield tag("pre", clipped(last_lines(text, _MESSAGE_LINES), _MESSAGE))

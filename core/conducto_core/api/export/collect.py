@@ -1,7 +1,7 @@
-"""What an export tells, asked of the port in a bounded number of calls, whatever the tree's size.
+"""The contents of an export, read from the port in a bounded number of requests.
 
-One page holds a tree of up to `MAX_NODES` nodes. Of a larger one come the Execs that failed or
-run, then whole levels from the root on, as many as there is room for, and a part of the next.
+One page holds a tree of up to `MAX_NODES` nodes. For a larger one it has the Execs that failed or
+run, then as many whole levels from the root as fit, and a part of the next.
 """
 
 import base64
@@ -27,15 +27,15 @@ from conducto_core.model.requests import NodeView, PipelineSummary, TreePage
 from conducto_core.model.states import FAILED, FINISHED, State
 from conducto_core.ports.pipelines import Pipelines
 
-#: Execs of a tree beyond which levels come without attempts: the cloud reads all attempts of a
+#: Number of Execs above which levels are read without attempts: the cloud reads all attempts of a
 #: pipeline for a page that needs many of them.
 _LARGE = 20_000
-#: More levels than there are; a tree that shrinks while it is looked at must not hold us up.
+#: More levels than any tree has, so that the search ends even if a tree shrinks meanwhile.
 _MOST_LEVELS = 1 << 14
 
 
 async def collect(pipelines: Pipelines, pipeline_id: str, made: float) -> Report:
-    """Return what is told of a pipeline that is looked at at ``made``.
+    """Return the contents of an export of a pipeline made at ``made``.
 
     Raises:
         NotFoundError: there is no such pipeline.
@@ -56,7 +56,7 @@ async def collect(pipelines: Pipelines, pipeline_id: str, made: float) -> Report
 
 
 class _Reader:
-    """Asks for the parts of one pipeline."""
+    """Reads the parts of one pipeline."""
 
     def __init__(self, pipelines: Pipelines, summary: PipelineSummary) -> None:
         self._pipelines = pipelines
@@ -66,7 +66,7 @@ class _Reader:
         self._attempts: Literal["newest", "none"] = "none" if self._execs > _LARGE else "newest"
 
     async def failed(self) -> AsyncIterator[NodeView]:
-        """Yield what failed by itself, the first `MAX_OUTPUTS` with the end of what it printed."""
+        """Yield the nodes that failed by themselves, the first `MAX_OUTPUTS` with their output."""
         found = 0
         for state in (State.ERROR, State.KILLED):
             if found < MAX_FAILED:
@@ -93,7 +93,7 @@ class _Reader:
     async def _found(
         self, most: int, after: str | None = None, **query: Any
     ) -> AsyncIterator[NodeView]:
-        """Yield what a search finds; in a large tree it takes several pages."""
+        """Yield the results of a search; in a large tree it needs several pages."""
         while most > 0:
             page = await self._page(limit=most, after=after, **query)
             for node in page.nodes:
@@ -103,7 +103,7 @@ class _Reader:
             most, after = most - len(page.nodes), page.next
 
     async def nodes(self, failed: Iterable[NodeView]) -> tuple[tuple[NodeView, ...], bool]:
-        """Return the nodes to show, and whether they are all there are."""
+        """Return the nodes to show, and whether these are all nodes."""
         if self._execs <= MAX_NODES:
             page = await self._page(limit=MAX_NODES)
             if page.next is None:
@@ -129,7 +129,7 @@ class _Reader:
         return found
 
     async def _deepest(self, room: int) -> int:
-        """Return the largest depth whose nodes there is room for."""
+        """Return the largest depth whose nodes fit into ``room``."""
         fits, fails = 0, 1
         while fails < _MOST_LEVELS and await self._fits(fails, room):
             fits, fails = fails, 2 * fails
@@ -145,12 +145,12 @@ class _Reader:
         return (await self._page(depth=depth, limit=room, attempts="none")).next is None
 
     async def ends(self, nodes: Iterable[NodeView]) -> dict[str, str]:
-        """Return ``{path: end of its output}`` of Execs that did not fail, those that run first."""
+        """Return ``{path: end of its output}`` of Execs that did not fail, running ones first."""
         tried = [node for node in nodes if node.attempts and node.state not in FAILED]
         tried.sort(key=lambda node: node.state in FINISHED)
         found = {}
         for node in tried[:MAX_ENDS]:
-            with suppress(NotFoundError, RefusedError):  # it may be gone by now
+            with suppress(NotFoundError, RefusedError):  # it may be deleted by now
                 found[node.path] = await self._end(node.path)
         return {path: text for path, text in found.items() if text}
 
@@ -158,7 +158,7 @@ class _Reader:
         asked = LogParams(id=self._id, path=path, offset=-END_BYTES, limit=END_BYTES)
         chunk = await self._pipelines.log(asked)
         text = base64.b64decode(chunk.data).decode(errors="replace")
-        if chunk.offset > 0:  # the first line has lost its beginning
+        if chunk.offset > 0:  # the first line is incomplete
             text = text.partition("\n")[2] or text
         return last_lines(text, END_LINES)
 

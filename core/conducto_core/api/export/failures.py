@@ -1,4 +1,4 @@
-"""What failed: for each Exec why, where it is written, its command, and what it printed last."""
+"""The section for failures: for each Exec the cause, its source, its command and last output."""
 
 from collections.abc import Iterator, Mapping
 
@@ -17,17 +17,17 @@ from conducto_core.api.export.text import (
 )
 from conducto_core.model.requests import NodeView
 
-#: Most failures that are named behind those that are told in full.
+#: Maximum number of failures listed by name, after those with details.
 _NAMED = 200
 _COMMAND = 2_000
 
 
 def failures(run: Report, anchors: Mapping[str, str]) -> Markup:
-    """Return the section; nothing where nothing failed.
+    """Return the section; empty if nothing failed.
 
     Args:
-        run: What is told.
-        anchors: ``{path: where in the page the tree has the node}``.
+        run: The contents.
+        anchors: ``{path: id of the node in the tree of the page}``.
     """
     counts = run.summary.counts
     known = len(run.failed)

@@ -1,11 +1,11 @@
-"""HTML that is escaped by construction: text becomes part of a page through `tag` only."""
+"""HTML that is always escaped: text becomes part of a page only through `tag`."""
 
 from collections.abc import Iterable
 from html import escape
 
 
 class Markup(str):
-    """HTML that may stand in a page as it is; any other text is escaped."""
+    """HTML that is inserted as it is; any other text is escaped."""
 
     __slots__ = ()
 
@@ -14,20 +14,21 @@ def tag(name: str, /, *inside: str, **attributes: str | float | bool | None) -> 
     """Return an element.
 
     Args:
-        name: Of the element.
+        name: Name of the element.
         inside: Its content: `Markup`, or text, which is escaped.
-        attributes: ``class_`` is ``class``; True is one without a value, None and False are none.
+        attributes: ``class_`` is ``class``; True is an attribute without a value, None and False
+            are left out.
     """
     return Markup(f"<{_opened(name, attributes)}>{joined(inside)}</{name}>")
 
 
 def void(name: str, /, **attributes: str | float | bool | None) -> Markup:
-    """Return an element that has no content, such as ``meta`` and the shapes of SVG."""
+    """Return an element without content, such as ``meta`` and the shapes of SVG."""
     return Markup(f"<{_opened(name, attributes)}/>")
 
 
 def joined(parts: Iterable[str], between: str = "") -> Markup:
-    """Return parts one after the other, with text ``between`` them."""
+    """Return parts one after another, with text ``between`` them."""
     return Markup(_safe(between).join(map(_safe, parts)))
 
 

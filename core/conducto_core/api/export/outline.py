@@ -1,4 +1,4 @@
-"""The tree of an export: which node stands below which, and what is left out there."""
+"""The tree of an export: the children shown for each node, and the number of hidden ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,16 +8,17 @@ from conducto_core.model.records import Counts
 from conducto_core.model.requests import NodeView
 from conducto_core.model.states import NodeType, State
 
-#: Levels of groups; what is further below stands below the last one. Browsers cut at 512 elements.
+#: Maximum levels of groups; deeper nodes are shown below the last one. Browsers cut at 512
+#: elements.
 MAX_LEVELS = 60
 
 
 @dataclass(slots=True)
 class Branch:
-    """A node with what is shown below it.
+    """A node with its children that are shown.
 
     Attributes:
-        name: Its path below the node that it is shown below.
+        name: Its path relative to the node that it is shown below.
     """
 
     node: NodeView
@@ -38,7 +39,7 @@ class Branch:
         return {state: getattr(counts, state.value) for state in State}
 
     def hidden(self) -> dict[State, int]:
-        """Return the Execs by state that are below it and not shown."""
+        """Return the hidden Execs below it, by state."""
         left = self.counts() if self.is_group else {}
         for child in self.children:
             for state, count in child.counts().items():
@@ -47,7 +48,7 @@ class Branch:
 
 
 def outline(nodes: Sequence[NodeView]) -> Branch | None:
-    """Return the root with all that is shown, each node below the nearest group that is shown."""
+    """Return the root with all shown nodes, each below its nearest shown group."""
     groups: dict[str, Branch] = {}
     for node in nodes:
         if node.type is not NodeType.EXEC:

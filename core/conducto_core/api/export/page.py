@@ -18,15 +18,15 @@ from conducto_core.api.export.tree import TreeView
 from conducto_core.ports.downloads import Download, Span
 from conducto_core.ports.pipelines import Pipelines
 
-#: Most bytes of a page; a client gets it in one piece, and a Lambda answers no more than 6 MB.
+#: Maximum bytes of a page; it is sent as one response, and Lambda allows 6 MB.
 MAX_BYTES = 4_000_000
-#: Numbers of nodes and of failures that are tried until the page is small enough. Each text has a
-#: limit of its own, so that the last ones always are.
+#: Maximum numbers of nodes and failures, tried until the page is small enough. Each text has a
+#: limit of its own, so that the last ones always fit.
 _SIZES = ((MAX_NODES, MAX_FAILED), (1_000, MAX_FAILED), (500, 200), (200, 50), (50, 20), (1, 5))
 
 
 def page_of(run: Report) -> bytes:
-    """Return the page; with fewer nodes, where those of the run make it too large."""
+    """Return the page; with fewer nodes if it would be too large."""
     page = b""
     for nodes, failed in _SIZES:
         page = _page(_with(run, nodes, failed)).encode(errors="replace")
@@ -68,7 +68,7 @@ def _head(title: str) -> Markup:
 
 
 def _anchors(root: Branch) -> dict[str, str]:
-    """Return ``{path: id}``: short ids, for a path may hold anything."""
+    """Return ``{path: id}`` with short ids, since a path may contain any character."""
     return {branch.node.path: f"n{number}" for number, branch in enumerate(_all(root))}
 
 
@@ -81,7 +81,7 @@ def _all(branch: Branch) -> Iterator[Branch]:
 async def export_response(
     pipelines: Pipelines, pipeline_id: str, made: float, span: Span | None
 ) -> Download:
-    """Return a pipeline, as it is at ``made``, as the download of a page, or a part of it.
+    """Return a pipeline's export, made at ``made``, as a download of the page or a part of it.
 
     Raises:
         NotFoundError: there is no such pipeline.

@@ -1,4 +1,4 @@
-"""The look of the page: its one style sheet, with the colours of the web app."""
+"""The style sheet of the page, with the colours of the web app."""
 
 import base64
 import hashlib
@@ -95,11 +95,11 @@ font-size:13px}
 .output{white-space:pre-wrap}
 details.group::details-content{content-visibility:visible;display:block;block-size:auto}}
 """
-#: The whole style sheet. On paper it is always light.
+#: The whole style sheet. In print it is always light.
 STYLE = (
     f":root{{{_LIGHT}}}@media screen and (prefers-color-scheme:dark){{:root{{{_DARK}}}}}{_RULES}"
 ).replace("\n", "")
 
 _HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-#: Nothing is loaded, nothing is executed, and no style but this one applies.
+#: Nothing is loaded or executed, and no other style applies.
 POLICY = f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'"

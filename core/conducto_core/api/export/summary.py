@@ -1,4 +1,4 @@
-"""What is told of the pipeline as a whole: head, images, and how the page was made."""
+"""The sections for the pipeline as a whole: head, images, and foot."""
 
 from collections.abc import Iterator
 
@@ -16,13 +16,13 @@ _IMAGES, _ERROR_LINES, _ERROR = 50, 20, 1_000
 
 
 def title_of(run: Report) -> str:
-    """Return what the page is called."""
+    """Return the title of the page."""
     record = run.summary.pipeline
     return short(record.title) or record.id
 
 
 def head(run: Report) -> Markup:
-    """Return what pipeline it is and how it stands."""
+    """Return the header with the name and the state of the pipeline."""
     summary, record = run.summary, run.summary.pipeline
     state = summary.state
     return tag(
@@ -56,7 +56,7 @@ def _proportions(run: Report) -> Markup:
     counts = {state: getattr(run.summary.counts, state.value) for state in State}
     total, at = sum(counts.values()), 0
     shapes = [void("rect", width="100%", height=6, class_="track")]
-    # What is over comes first.
+    # Finished states come first.
     for state in (State.DONE, State.ERROR, State.KILLED, State.RUNNING, State.QUEUED):
         if counts[state]:
             x, width = f"{100 * at / total:.3f}%", f"{100 * counts[state] / total:.3f}%"
@@ -92,7 +92,7 @@ def _fact(name: str, value: str) -> Markup:
 
 
 def _standing(run: Report) -> Iterator[Markup]:
-    """Yield why it does not go on, and that it does."""
+    """Yield why it is paused or runs without secrets, and whether it is still in progress."""
     if run.summary.pipeline.problem is not None:
         problem = visible(clipped(run.summary.pipeline.problem, _DOC))
         yield tag("p", f"Paused: {problem}", class_="problem")
@@ -110,7 +110,7 @@ def _docs(run: Report) -> Iterator[str]:
 
 
 def images(run: Report) -> Markup:
-    """Return the images and how their builds stand; nothing where there are none."""
+    """Return the images and the states of their builds; empty if there are none."""
     found = run.summary.images
     if not found:
         return Markup("")
@@ -142,7 +142,7 @@ def _image(image: ImageRecord, now: float) -> Markup:
 
 
 def foot(run: Report) -> Markup:
-    """Return how the page was made, and what it does not hold."""
+    """Return how the page was made, and what it leaves out."""
     command = tag("code", f"conducto export {run.summary.pipeline.id}")
     made = (f"Made by Conducto {run.version} at {moment(run.made)} with ", command, ". ")
     parts = "" if run.whole else f"Of a large tree {len(run.nodes):,} nodes are shown. "

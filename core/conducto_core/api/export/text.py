@@ -1,4 +1,4 @@
-"""Text of others made fit for a page, and what the page calls things."""
+"""Text from users and commands, cleaned for a page, and the labels of the page."""
 
 import re
 import unicodedata
@@ -8,7 +8,7 @@ from conducto_core.model.records import AttemptRecord, PipelineRecord
 from conducto_core.model.requests import NodeView
 from conducto_core.model.states import State
 
-#: A sign for each state: it is never told by a colour alone.
+#: A sign for each state: no state is shown by colour alone.
 MARKS = {
     State.PENDING: "○",
     State.QUEUED: "◌",
@@ -19,23 +19,23 @@ MARKS = {
 }
 SKIPPED_MARK = "⊘"
 _MAX_NAME = 100
-#: As the web app has it: CSI sequences; OSC and other strings up to their end; two-letter escapes.
+#: As in the web app: CSI sequences; OSC and other strings up to their end; two-letter escapes.
 _SEQUENCES = re.compile(
     r"\x1b\[[0-9:;<=>?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]"
 )
-#: Controls but for tab and line end; what changes the direction of text; halves of characters.
+#: Controls but for tab and line end; characters that change the direction of text; surrogates.
 _UNFIT = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
 
 def plain(output: str) -> str:
-    """Return terminal output as text: without colours, lines as they were left at their end."""
+    """Return terminal output as text: without colours, each line in its final form."""
     return "\n".join(map(_plain_line, output.split("\n")))
 
 
 def _plain_line(line: str) -> str:
-    shown = line.rstrip("\r").rpartition("\r")[2]  # a progress bar writes over itself
+    shown = line.rstrip("\r").rpartition("\r")[2]  # a progress bar overwrites itself
     return _UNFIT.sub("", _SEQUENCES.sub("", shown))
 
 
@@ -45,35 +45,35 @@ def last_lines(output: str, count: int) -> str:
 
 
 def visible(text: str) -> str:
-    """Return a text without what a page may not hold: controls are shown by their code.
+    """Return a text that is safe in a page: controls are shown by their code.
 
-    A name comes from a program: it must not be able to turn what is written around it.
+    A name comes from a program: it must not change the display of the text around it.
     """
     return _UNFIT.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def clipped(text: str, most: int) -> str:
-    """Return a text, its end left out where it is too long."""
+    """Return a text, shortened at its end to ``most`` characters."""
     return text if len(text) <= most else f"{text[:most]}…"
 
 
 def short(text: str) -> str:
-    """Return a name, its end left out where it is too long."""
+    """Return a name, shortened at its end."""
     return visible(clipped(text, 300))
 
 
 def shown_path(path: str, most: int = 500) -> str:
-    """Return a path, its beginning left out where it is too long: its end tells nodes apart."""
+    """Return a path, shortened at its start: its end tells nodes apart."""
     return visible(path if len(path) <= most else f"…{path[-most:]}")
 
 
 def moment(time: float) -> str:
-    """Return a time, in UTC: whoever reads the page may be anywhere."""
+    """Return a time in UTC: a reader may be in any time zone."""
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def place(node: NodeView) -> str | None:
-    """Return where a node was defined, without the directory: ``pipeline.py:41``."""
+    """Return the source line of a node, without the directory: ``pipeline.py:41``."""
     if node.file is None:
         return None
     name = node.file.rpartition("/")[2]
@@ -81,17 +81,17 @@ def place(node: NodeView) -> str | None:
 
 
 def state_word(node: NodeView) -> str:
-    """Return the word for how a node stands."""
+    """Return the word for the state of a node."""
     return "skipped" if node.skipped else node.state.value
 
 
 def mark(node: NodeView) -> str:
-    """Return the sign for how a node stands."""
+    """Return the sign for the state of a node."""
     return SKIPPED_MARK if node.skipped else MARKS[node.state]
 
 
 def seconds_of(attempt: AttemptRecord, now: float) -> float | None:
-    """Return how long an attempt ran, or has been running; None where it did not begin."""
+    """Return the running time of an attempt so far; None if it did not start."""
     if attempt.started is None:
         return None
     if attempt.ended is None and attempt.state is not State.RUNNING:
@@ -100,7 +100,7 @@ def seconds_of(attempt: AttemptRecord, now: float) -> float | None:
 
 
 def file_name(record: PipelineRecord) -> str:
-    """Return the name of the file of an export: after the title, or the id where there is none."""
+    """Return the file name of an export: its title, or its id without one."""
     title = unicodedata.normalize("NFC", record.title)
     fit = re.sub(r"[^\w.+-]+", "-", title).strip("-.")[:_MAX_NAME]
     return f"{fit or record.id}.html"

@@ -1,4 +1,4 @@
-"""When commands waited and ran: a bar for each attempt, thin while it was queued, by what for."""
+"""The timeline: a bar for each attempt, thin for its waits and thick while it ran."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from conducto_core.model.records import AttemptRecord
 from conducto_core.model.states import FINISHED, State
 from conducto_core.model.wait_phases import Phase, WaitKind, phases_of
 
-#: Most bars; of more, the longest are shown.
+#: Maximum number of bars; the longest are kept.
 MAX_BARS = 200
 _ROW, _HEAD = 26, 18
-#: Where a bar stands in its row, and its height; waits are lower, and in the middle of it.
+#: Position of a bar in its row, and its height; waits are lower, and centred.
 _BAR, _TALL = 15, 8
 _HEIGHTS: dict[WaitKind, int] = {"image": 6, "turn": 3, "start": 5, "unknown": 1}
-#: Characters of a label that fit on a phone, beside how long it took.
+#: Characters of a label that fit on a phone, next to its duration.
 _LABEL = 34
-#: Distances between two marks of the axis, in seconds; it has about `_TICKS` of them.
+#: Possible distances between two marks of the axis, in seconds; it has about `_TICKS` marks.
 _STEPS = (
     0.1,
     0.2,
@@ -43,17 +43,17 @@ _STEPS = (
     86400,
 )
 _TICKS = 4
-#: Waits as the legend has them, in the order in which an attempt goes through them.
+#: Labels of waits in the legend, in their order in time.
 _WAITS: dict[WaitKind, str] = {
     "image": "waits for its image",
     "turn": "waits for its turn",
     "start": "waits for its container",
     "unknown": "waits, not known what for",
 }
-#: Width of a shape of the legend, and the size of what it stands in.
+#: Width of a shape of the legend, and the size of its box.
 _SAMPLE = 22
 _SAMPLE_BOX: dict[str, str | int] = {"width": 24, "height": 14, "aria_hidden": "true"}
-#: What the wait for an image is filled with.
+#: The fill pattern of waits for an image.
 _STROKES = tag(
     "defs",
     tag(
@@ -78,17 +78,17 @@ class Bar:
 
     @property
     def ran(self) -> float:
-        """How long it ran."""
+        """Its running time."""
         return 0.0 if self.started is None else self.end - self.started
 
     @property
     def waits(self) -> list[Phase]:
-        """What it waited for, or does."""
+        """Its waits so far."""
         return [*phases_of(self.attempt, self.end)]
 
 
 def bars_of(run: Report) -> list[Bar]:
-    """Return the bars of all attempts that are known, in the order in which they began."""
+    """Return the bars of all known attempts, in the order in which they started."""
     attempts = (attempt for node in run.nodes for attempt in node.attempts)
     bars = [bar for bar in (_bar(attempt, run.made) for attempt in attempts) if bar is not None]
     bars.sort(key=lambda bar: bar.begin)
@@ -106,7 +106,7 @@ def _bar(attempt: AttemptRecord, now: float) -> Bar | None:
 
 
 def timeline(run: Report) -> Markup:
-    """Return the section; nothing where nothing began."""
+    """Return the section; empty if no attempt started."""
     bars = bars_of(run)
     if not bars:
         return Markup("")
@@ -125,7 +125,7 @@ def _longest(bars: list[Bar]) -> list[Bar]:
 
 
 def _legend(bars: list[Bar]) -> Markup:
-    """Return what the shapes of waits mean, of those that there are."""
+    """Return the legend for the kinds of waits that occur."""
     kinds = {phase.kind for bar in bars for phase in bar.waits}
     entries = [
         tag("li", tag("svg", _wait(kind, "1", f"{_SAMPLE}", 3), **_SAMPLE_BOX), text)
@@ -202,7 +202,7 @@ def _told(bar: Bar) -> str:
 
 
 def _wait(kind: WaitKind, x: str, width: str, top: int) -> Markup:
-    """Return the shape of a wait: like the web app's, told from the others without its colour."""
+    """Return the shape of a wait: as in the web app, distinguishable without colour."""
     height = _HEIGHTS[kind]
     y = top + (_TALL - height) / 2
     fill = "url(#strokes)" if kind == "image" else None
@@ -211,7 +211,7 @@ def _wait(kind: WaitKind, x: str, width: str, top: int) -> Markup:
 
 
 def _place(begin: float, end: float, span: float) -> tuple[str, str]:
-    """Return where a period begins, and its width; half a percent can still be seen."""
+    """Return the start and width of a period; half a percent is still visible."""
     return _percent(begin / span), _percent(max((end - begin) / span, 0.004))
 
 

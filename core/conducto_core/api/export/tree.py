@@ -1,4 +1,4 @@
-"""The tree: groups that can be opened, with the command and the attempts of each Exec."""
+"""The tree: expandable groups, with the command and the attempts of each Exec."""
 
 from collections.abc import Iterator, Mapping
 
@@ -26,7 +26,7 @@ class TreeView:
     """The tree of a run.
 
     Args:
-        run: What is told.
+        run: The contents.
         anchors: ``{path: id of the node's element}``.
     """
 
@@ -126,7 +126,7 @@ def _is_urgent(branch: Branch) -> bool:
 
 
 def _hidden(counts: Mapping[State, int]) -> str:
-    """Return what is not shown, in one line: ``… 8,412 more done, 3 pending``."""
+    """Return the hidden Execs in one line: ``… 8,412 more done, 3 pending``."""
     told = [f"{count:,} {{more}}{state.value}" for state, count in counts.items()]
     if not told:
         return ""
