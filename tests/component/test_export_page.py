@@ -206,7 +206,7 @@ async def test_running_nodes_are_shown_with_their_last_state() -> None:
     nodes = [group("/", State.RUNNING), a_exec("/a", State.RUNNING)]
     page = await exported(fake_with(nodes, {("/a", "stdout"): b"half way\n"}))
 
-    assert "Still under way; this is how it stood at 2027-01-15 08:00:00 UTC" in page.text
+    assert "Still in progress; this is its state at 2027-01-15 08:00:00 UTC" in page.text
     assert "half way" in page.texts["pre"]
     assert "Failures" not in page.text
 
@@ -240,7 +240,7 @@ async def test_a_bar_is_thin_while_it_waits_and_thick_while_it_runs() -> None:
         ("done", "50.00%", "50.00%", "8"),
     ]
     assert "/a, attempt 1: done, waited 1.0s, ran 1.0s" in page.texts["title"]
-    assert page.texts["li"].count("waits, not known what for") == 1
+    assert page.texts["li"].count("waits for unknown reasons") == 1
 
 
 async def test_waits_are_drawn_by_reason_with_a_legend() -> None:

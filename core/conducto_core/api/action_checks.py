@@ -34,7 +34,7 @@ def check_action(live: CheckedAction, request: ControlRequest) -> None:
             if path not in live.tree.nodes:
                 raise no_node(live.id, path)
         if not request.paths and not request.failed:
-            raise RefusedError(f"{live.id}: {order} needs the paths of nodes; '/' is all of them")
+            raise RefusedError(f"{live.id}: {order} needs the paths of nodes; '/' selects all")
     if live.record.lifecycle is Lifecycle.ARCHIVED and order not in _IN_ARCHIVE:
         raise RefusedError(f"{live.id}: is archived; wake it first: conducto wake {live.id}")
 

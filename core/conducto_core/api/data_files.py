@@ -4,6 +4,7 @@ No access follows a link out of the directory: all go through `conducto.files.di
 """
 
 # pathlib has no functions for names relative to an open directory.
+# ruff: noqa: PTH116, PTH118, PTH208
 
 import errno
 import os
@@ -109,7 +110,7 @@ class DataDirectory:
             start = "/".join((*parts[:-1], "")) if parts[:-1] else ""
             entry = self._entry(above, start, parts[-1])
         if entry is None:
-            raise NotFoundError(f"{name}: was deleted while it was written")
+            raise NotFoundError(f"{name}: was deleted while it was being written; write it again")
         return entry
 
     async def _replace(
@@ -209,14 +210,14 @@ def _explanation(name: str, error: OSError) -> Exception:
     known: dict[int, Callable[[], Exception]] = {
         **dict.fromkeys(_MISSING, lambda: NotFoundError(f"{name or '/'}: no such data")),
         **dict.fromkeys(
-            _LINKS, lambda: RefusedError(f"{name}: a part of it is no directory, or a link")
+            _LINKS, lambda: RefusedError(f"{name}: a part of it is not a directory, or is a link")
         ),
         **dict.fromkeys(
-            _KINDS, lambda: RefusedError(f"{name}: is a directory; delete it, or take another name")
+            _KINDS, lambda: RefusedError(f"{name}: is a directory; delete it, or use another name")
         ),
         **dict.fromkeys(
             _CLOSED,
-            lambda: RefusedError(f"{name}: {error.strerror}; a command of the pipeline made it so"),
+            lambda: RefusedError(f"{name}: {error.strerror}; a command of the pipeline set this"),
         ),
     }
     if error.errno in known:

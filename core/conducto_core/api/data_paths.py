@@ -24,5 +24,5 @@ def of_file(name: str) -> str:
     """
     found = cleaned(name)
     if not found:
-        raise RefusedError(f"{name!r} names no file; give the name of one")
+        raise RefusedError(f"{name!r} is not the name of a file; give the name of one")
     return found

@@ -195,7 +195,7 @@ async def open_shell(
 ) -> ShellTicket:
     """Return a ticket for a debug shell in the web app, if the server supports it."""
     raise RefusedError(
-        f"{call.body.path}: no shells open in pages of this server; in a terminal: "
+        f"{call.body.path}: this server does not open shells in pages; in a terminal, run: "
         f"conducto debug {call.params.id} {shell_word(call.body.path)}"
     )
 
@@ -204,7 +204,7 @@ async def shell(
     _pipelines: Pipelines, _call: Call[ShellParams, None]
 ) -> AsyncIterator[ShellEnd | bytes]:
     """Connect to the debug shell of a ticket: its output and its end."""
-    raise RefusedError("no shells open in pages of this server")
+    raise RefusedError("this server does not open shells in pages; use 'conducto debug'")
 
 
 async def open_remote_shell(
@@ -254,6 +254,6 @@ async def events(pipelines: Pipelines, call: Call[EventParams, None]) -> AsyncIt
     if call.params.cursor > known.seq:
         raise RefusedError(
             f"{known.pipeline.id}: cursor {call.params.cursor} is beyond the newest change "
-            f"{known.seq}; read the tree again and go on from its seq"
+            f"{known.seq}; read the tree again and continue from its seq"
         )
     return pipelines.events(known.pipeline.id, call.params.cursor)

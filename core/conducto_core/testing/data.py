@@ -53,7 +53,7 @@ class MemoryData:
         """Put a file."""
         cleaned = data_paths.of_file(name)
         if self._is_directory(cleaned):
-            raise RefusedError(f"{name}: is a directory; delete it, or take another name")
+            raise RefusedError(f"{name}: is a directory; delete it, or use another name")
         self.files[cleaned] = content
         return self._entry(cleaned)
 

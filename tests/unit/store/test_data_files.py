@@ -192,11 +192,11 @@ def test_device_is_refused_before_it_is_opened(data: DataDirectory, root: Path) 
 
 @pytest.mark.parametrize("name", ["", "/", ".", "./."])
 async def test_directory_itself_is_not_a_file(data: DataDirectory, root: Path, name: str) -> None:
-    with pytest.raises(RefusedError, match="names no file"):
+    with pytest.raises(RefusedError, match="is not the name of a file"):
         data.open(name)
-    with pytest.raises(RefusedError, match="names no file"):
+    with pytest.raises(RefusedError, match="is not the name of a file"):
         data.delete(name)
-    with pytest.raises(RefusedError, match="names no file"):
+    with pytest.raises(RefusedError, match="is not the name of a file"):
         await data.write(name, content(b""))
     assert (root / "file").exists()
 

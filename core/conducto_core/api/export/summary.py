@@ -100,7 +100,7 @@ def _standing(run: Report) -> Iterator[Markup]:
     if foreign is not None:
         yield tag("p", visible(clipped(foreign, _DOC)), class_="problem")
     if not run.summary.settled:
-        yield tag("p", f"Still under way; this is how it stood at {moment(run.made)}.")
+        yield tag("p", f"Still in progress; this is its state at {moment(run.made)}.")
 
 
 def _docs(run: Report) -> Iterator[str]:

@@ -48,7 +48,7 @@ _WAITS: dict[WaitKind, str] = {
     "image": "waits for its image",
     "turn": "waits for its turn",
     "start": "waits for its container",
-    "unknown": "waits, not known what for",
+    "unknown": "waits for unknown reasons",
 }
 #: Width of a shape of the legend, and the size of its box.
 _SAMPLE = 22
