@@ -17,11 +17,11 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def ids_for(key: str | None) -> Iterator[str]:
-    """Yield ids that are short to type, such as ``qdx-ruf``; the first that is not taken is used.
+    """Yield ids that are short to type, such as ``qdx-ruf``; callers use the first free one.
 
     Args:
-        key: The request's idempotency key: a request that is repeated under it gets the same ids,
-            and so finds the pipeline that it has created. None: the ids are random.
+        key: The request's idempotency key: a repeated request gets the same ids, and so finds the
+            pipeline that it created. None: the ids are random.
     """
     seed = secrets.token_hex() if key is None else key
     number = 0
@@ -37,7 +37,7 @@ def is_of_launch(record: PipelineRecord, owner: str, now: float) -> bool:
 
     Args:
         record: A pipeline with one of the ids for the key.
-        owner: Who launches.
+        owner: The user who launches.
         now: Seconds since the epoch.
     """
     return record.owner == owner and now - record.created < REMEMBERED_SECONDS
@@ -51,7 +51,7 @@ def new_record(
     mode: Literal["local", "cloud"] = "local",
     now: float | None = None,
 ) -> PipelineRecord:
-    """Return the record of a pipeline that is launched at ``now``, the present by default."""
+    """Return the record of a pipeline launched at ``now``, by default the present."""
     root = pipeline.root
     now = time.time() if now is None else now
     return PipelineRecord(

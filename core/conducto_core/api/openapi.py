@@ -34,7 +34,7 @@ _Refs = Mapping[Any, dict[str, Any]]
 def openapi_document(routes: Iterable[AnyRoute] = ROUTES) -> dict[str, Any]:
     """Return the document as JSON values.
 
-    Streams, which OpenAPI has no word for, stand under ``x-streams`` in the shape of paths.
+    Streams, which OpenAPI does not cover, are under ``x-streams`` in the form of paths.
     """
     table = tuple(routes)
     refs, definitions = models_json_schema(_models(table), ref_template=_REF)
@@ -124,7 +124,7 @@ def _parameters(operation: AnyOperation) -> list[dict[str, Any]]:
 
 
 def _inlined(field: Any, definitions: Mapping[str, Any]) -> Any:
-    """Return the schema of a parameter as text in a URL: without references, without null."""
+    """Return the schema of a URL parameter: without references, without null."""
     if "$ref" in field:
         rest = {key: value for key, value in field.items() if key != "$ref"}
         return {**definitions[field["$ref"].rpartition("/")[2]], **rest}

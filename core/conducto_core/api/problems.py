@@ -1,7 +1,7 @@
-"""From an exception to the `Problem` that a client is told.
+"""The conversion of exceptions to the `Problem` that a client gets.
 
-An exception type that has no rule is a bug of ours: the client gets a number, and the log gets
-the same number with the traceback.
+An exception type without a rule is a bug in Conducto: the client gets a number, and the log has the
+same number with the traceback.
 """
 
 import logging
@@ -25,7 +25,7 @@ class ProblemError(Exception):
     """A request ends with this problem.
 
     Attributes:
-        headers: ``(name, value)`` pairs that the answer must carry.
+        headers: ``(name, value)`` pairs that the response must have.
     """
 
     def __init__(self, problem: Problem, headers: Sequence[tuple[str, str]] = ()) -> None:
@@ -36,10 +36,10 @@ class ProblemError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ProblemRule:
-    """What one type of exception, and its subclasses, means to a client.
+    """The problem for one type of exception and its subclasses.
 
     Attributes:
-        type: URI reference by which a program recognises the problem.
+        type: URI reference that identifies the problem for programs.
     """
 
     error: type[Exception]
@@ -56,10 +56,10 @@ RULES: tuple[ProblemRule, ...] = (
 
 
 def problem_of(error: Exception, rules: Iterable[ProblemRule] = RULES) -> Problem:
-    """Return what to tell a client about ``error``.
+    """Return the problem for ``error``.
 
-    ``error.path`` and ``error.remedy``, where an exception has them, become fields of their own.
-    Without a rule for it the error is logged, under the id that the problem names.
+    ``error.path`` and ``error.remedy``, if an exception has them, become fields of their own. An
+    error without a rule is logged, under the id in the problem.
     """
     if isinstance(error, ProblemError):
         return error.problem
@@ -89,12 +89,12 @@ def _internal_problem(error: Exception) -> Problem:
 
 
 def invalid_request(error: ValidationError, where: str, *, quoting: bool = True) -> ProblemError:
-    """Return the problem of a request that does not fit its model.
+    """Return the problem of a request that does not match its model.
 
     Args:
-        error: What pydantic found.
+        error: The error from pydantic.
         where: ``query`` or ``body``.
-        quoting: Say what was given instead.
+        quoting: Quote the invalid values.
     """
     found = error.errors(include_url=False, include_context=False)
     if found[0]["type"] == "json_invalid":
@@ -113,7 +113,7 @@ def invalid_request(error: ValidationError, where: str, *, quoting: bool = True)
 
 
 def unknown_route(method: str, path: str) -> ProblemError:
-    """Return the problem of a path that no route has."""
+    """Return the problem of an unknown path."""
     return ProblemError(
         Problem(
             title="no such route",
@@ -125,7 +125,7 @@ def unknown_route(method: str, path: str) -> ProblemError:
 
 
 def wrong_method(method: str, path: str, allowed: Sequence[str]) -> ProblemError:
-    """Return the problem of a known path with a method that it does not have."""
+    """Return the problem of a known path with a wrong method."""
     names = ", ".join(allowed)
     return ProblemError(
         Problem(
@@ -145,12 +145,12 @@ def too_large(limit: int) -> ProblemError:
             status=413,
             detail=f"the body of this request may have {limit} bytes",
         ),
-        headers=[("connection", "close")],  # what is left of the body is not read
+        headers=[("connection", "close")],  # the rest of the body is not read
     )
 
 
 def wrong_media_type(media_type: str) -> ProblemError:
-    """Return the problem of a JSON body that does not call itself JSON."""
+    """Return the problem of a body with a media type other than JSON."""
     return ProblemError(
         Problem(
             title="wrong media type",
@@ -161,7 +161,7 @@ def wrong_media_type(media_type: str) -> ProblemError:
 
 
 def repeated_parameter(name: str) -> ProblemError:
-    """Return the problem of a query parameter that is given twice."""
+    """Return the problem of a query parameter that occurs twice."""
     return ProblemError(
         Problem(
             title="invalid request",
@@ -172,14 +172,14 @@ def repeated_parameter(name: str) -> ProblemError:
 
 
 def wrong_header(name: str, what: str) -> ProblemError:
-    """Return the problem of a header; ``what`` goes on from its name."""
+    """Return the problem of a header; ``what`` continues the sentence after its name."""
     return ProblemError(
         Problem(title="invalid request", status=422, detail=f"header {name}: {what}")
     )
 
 
 def cut_off() -> Problem:
-    """Return the problem of a request that may have been carried out before a server died."""
+    """Return the problem of a request that may have been executed before a server stopped."""
     return Problem(
         type="about:blank#cut-off",
         title="outcome unknown",

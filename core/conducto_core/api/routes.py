@@ -1,8 +1,7 @@
-"""The API as data: who may call what, and which handler answers.
+"""The API as data: the permission and the handler of each operation.
 
-Whoever serves the API (the local server, later Chalice) mounts this table; nothing about a
-route is written anywhere else. Paths, models and limits are those of
-`conducto_core.model.operations.pipelines`.
+A server of the API (the local server, or Chalice) uses this table; nothing about a route is defined
+elsewhere. Paths, models and limits are those of `conducto_core.model.operations.pipelines`.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -27,7 +26,7 @@ WEBSOCKET = "WEBSOCKET"
 
 
 class Permission(StrEnum):
-    """What a caller must be allowed to do; for ``debug`` also ``change_state`` and ``secrets``."""
+    """Permissions of a caller; ``debug`` also needs ``change_state`` and ``secrets``."""
 
     READ = "read"
     WRITE_DATA = "write_data"
@@ -36,13 +35,13 @@ class Permission(StrEnum):
     AGENT = "agent"
     SECRETS = "secrets"
     DEBUG = "debug"
-    #: All that the code may do with which a browser comes into the cloud's web app.
+    #: The only permission of the code with which a browser logs in to the cloud's web app.
     SIGN_IN = "sign_in"
 
 
 @dataclass(frozen=True, slots=True)
 class Route(Generic[P, B, R]):
-    """One row: an operation that is answered once."""
+    """An operation with one response."""
 
     operation: Operation[P, B, R]
     permission: Permission
@@ -51,7 +50,7 @@ class Route(Generic[P, B, R]):
 
 @dataclass(frozen=True, slots=True)
 class StreamRoute(Generic[P, R]):
-    """One row: an operation that is answered by records, and perhaps bytes, without an end."""
+    """An operation with an endless stream of records, and possibly bytes."""
 
     operation: Operation[P, None, R]
     permission: Permission
@@ -60,21 +59,21 @@ class StreamRoute(Generic[P, R]):
 
 @runtime_checkable
 class Conversation(Protocol):
-    """What a stream is whose client has something to say, too."""
+    """A stream whose client also sends messages."""
 
     def heard(self, message: str | bytes) -> None:
-        """Take in what the client sent; must not block.
+        """Process a message of the client, without blocking.
 
         Raises:
-            ValueError: it makes no sense; the connection ends.
+            ValueError: it is invalid; the connection ends.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadRoute(Generic[P]):
-    """One row: an operation that is answered by bytes.
+    """An operation whose response is bytes.
 
-    A server streams them, or sends the client to where they are.
+    A server streams them, or redirects the client to their location.
     """
 
     operation: Operation[P, None, Bytes]
@@ -128,7 +127,7 @@ ROUTES: tuple[AnyRoute, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A route and what stood in the braces of its path."""
+    """A route and the values of the braces in its path."""
 
     route: AnyRoute
     params: dict[str, str]
@@ -146,7 +145,7 @@ class RouteTable:
     def find(self, method: str, raw_path: str) -> Match:
         """Return the route for a request.
 
-        ``raw_path`` is percent-encoded, as it came: an encoded "/" is part of a value.
+        ``raw_path`` is percent-encoded, as received: an encoded "/" is part of a value.
 
         Raises:
             ProblemError: 404 for an unknown path, 405 for a method that the path does not have.

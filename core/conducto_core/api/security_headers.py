@@ -1,16 +1,16 @@
-"""What a browser may do with answers: the same headers from the local server and from the cloud."""
+"""The security headers of responses, for the local server and the cloud."""
 
-#: What the page says of the side that serves it.
+#: The page's name for the target that serves it.
 _SIDE = 'name="conducto-side" content="{}"'
 
 
 def page_policy(*connect: str) -> str:
     """Return the content security policy of pages.
 
-    Only what comes from the page's own server, no inline code or style, in no frame.
+    It allows only content from the page's own server, no inline code or style, and no frames.
 
     Args:
-        connect: Further addresses that a page may talk to.
+        connect: Further addresses that a page may connect to.
     """
     sources = " ".join(("'self'", *connect))
     return (
@@ -21,9 +21,9 @@ def page_policy(*connect: str) -> str:
 
 
 def cloud_page(page: str) -> str:
-    """Return the built page as the cloud serves it; the app asks it on which side it is."""
+    """Return the built page for the cloud; the app reads its target from it."""
     return page.replace(_SIDE.format("local"), _SIDE.format("cloud"))
 
 
-#: For everything else: shown by itself, it can do nothing.
+#: Policy of all other responses: displayed alone, they can do nothing.
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"

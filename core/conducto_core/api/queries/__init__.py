@@ -1,1 +1,1 @@
-"""What every driver does alike on the host side: the local runner and the cloud's functions."""
+"""Queries that the local runner and the cloud's functions share."""

@@ -1,4 +1,4 @@
-"""How the Execs of a subtree stand, in so few bytes that ten thousands of them can be looked at."""
+"""The states of a subtree's Execs in one letter each, small enough for tens of thousands."""
 
 from itertools import islice
 
@@ -43,7 +43,7 @@ def compact_states(tree: TreeState, query: StatesParams, seq: int) -> NodeStates
 
 
 def _is_skipped(tree: TreeState, path: str, known: dict[str, bool]) -> bool:
-    """Whether a node or a group above it is skipped; groups are looked at once."""
+    """Return whether a node or a group above it is skipped; each group is checked once."""
     if tree.nodes[path].skipped:
         return True
     above = next(ancestors(path), None)

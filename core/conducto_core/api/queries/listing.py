@@ -1,4 +1,4 @@
-"""Which pipelines a reader asks for."""
+"""Filters and pages of pipeline lists."""
 
 from collections.abc import Iterable
 from itertools import islice, tee
@@ -14,21 +14,21 @@ _LISTED = frozenset({Lifecycle.ACTIVE, Lifecycle.SLEEPING})
 
 
 def page(summaries: Iterable[PipelineSummary], query: ListParams | None) -> PipelineList:
-    """Return those that match, in order; None is all that are not archived.
+    """Return the pipelines that match, in order; None selects all that are not archived.
 
     Args:
-        summaries: Every pipeline, the newest first; as few are taken as will do.
-        query: Which ones, and what else to tell of them.
+        summaries: All pipelines, the newest first; as few as possible are read.
+        query: The filter, and options.
 
     Raises:
-        NotFoundError: the pipeline to continue after is gone.
+        NotFoundError: the pipeline to continue after does not exist any more.
     """
     if query is None:
         listed = ListParams()
         return PipelineList(pipelines=tuple(one for one in summaries if _matches(one, listed)))
     if not query.history:
         return _page(summaries, query)
-    asked_for, known = tee(summaries)  # they are read once: that is what a list costs
+    asked_for, known = tee(summaries)  # read once, since reading is the cost of a list
     found = _page(asked_for, query)
     histories = histories_of(found.pipelines, islice(known, MAX_HISTORY_SCAN))
     return found.model_copy(update={"histories": histories})

@@ -1,4 +1,4 @@
-"""Finding lines in output that only grows, without reading it from the start each time."""
+"""Line lookup in output that only grows, without reading it from the start each time."""
 
 import os
 from array import array
@@ -7,34 +7,34 @@ from typing import NamedTuple, Protocol
 
 #: Bytes read at a time.
 _CHUNK = 1 << 16
-#: Numbers an index may hold: 32 kB of memory, whatever the size of the file.
+#: Maximum numbers in an index: 32 kB of memory, whatever the size of the file.
 _MAX_POINTS = 4096
-#: Bytes that one question makes an index read on: a fraction of a second.
+#: Maximum bytes that an index reads per query: a fraction of a second.
 BUDGET = 256 << 20
 
 
 class Stream(Protocol):
-    """Some output; bytes are added at its end."""
+    """Output that is only appended to."""
 
     def pread(self, count: int, offset: int) -> bytes:
-        """Return at most ``count`` bytes from ``offset`` on; none only at the end."""
+        """Return at most ``count`` bytes from ``offset``; empty only at the end."""
 
     def size(self) -> int:
-        """Return how many bytes there are now."""
+        """Return the current number of bytes."""
 
 
 class FileStream:
-    """A `Stream` that is an open file; whoever opened it closes it."""
+    """A `Stream` that is an open file; the caller closes it."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
     def pread(self, count: int, offset: int) -> bytes:
-        """Return at most ``count`` bytes from ``offset`` on."""
+        """Return at most ``count`` bytes from ``offset``."""
         return os.pread(self._fd, count, offset)
 
     def size(self) -> int:
-        """Return how many bytes there are now."""
+        """Return the current number of bytes."""
         return os.fstat(self._fd).st_size
 
 
@@ -44,10 +44,10 @@ class Lines(NamedTuple):
     Attributes:
         first: Number of the first one, counted from 0.
         lines: Raw lines, each with its ``\n``, which the last line of a stream may lack.
-        cut: The byte limit came first: the last one here is not whole, or others are missing.
-        offset: Position of the first one's first byte; None where there are no such lines yet.
-        total: Lines so far; None where they are too many to have been counted yet.
-        size: Bytes the stream had when it was read.
+        cut: The byte limit was reached: the last line is not complete, or others are missing.
+        offset: Position of the first byte of the first line; None if there are no such lines yet.
+        total: Number of lines so far; None if not all have been counted yet.
+        size: Bytes of the stream when it was read.
     """
 
     first: int
@@ -59,11 +59,11 @@ class Lines(NamedTuple):
 
 
 class LineIndex:
-    """How many lines end before every ``stride`` bytes; read as far as somebody asked.
+    """The number of lines that end before every ``stride`` bytes, read on demand.
 
-    When it has grown too long, every second number is dropped and the stride doubles: one of a
-    huge file is coarser, not larger. One question reads `BUDGET` bytes at most: where that is
-    not enough the answer is None, and the next question goes on from there.
+    If the index becomes too long, every second number is dropped and the stride doubles: the index
+    of a huge file is coarser, not larger. One query reads at most `BUDGET` bytes: if that is not
+    enough it returns None, and the next query continues from there.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class LineIndex:
         """Return the offset of the first byte of a line, counted from 0.
 
         Returns:
-            None where fewer than ``line`` lines have ended, or not so many were counted yet; the
-            file's size where exactly so many have and nothing follows.
+            None if fewer than ``line`` lines have ended, or have been counted; the file's size if
+            exactly that many have ended and nothing follows.
         """
         if line == 0:
             return 0
@@ -103,10 +103,10 @@ class LineIndex:
         return self._ended[point] + _line_ends(stream, point * self._stride, size)
 
     def count(self, stream: Stream, size: int) -> int | None:
-        """Return the number of lines in the first ``size`` bytes; a last one may be open.
+        """Return the number of lines in the first ``size`` bytes, including an unfinished last one.
 
         Returns:
-            None where they are too many to have been counted yet.
+            None if not all have been counted yet.
         """
         if size == 0:
             return 0
@@ -114,13 +114,13 @@ class LineIndex:
         return None if ended is None else ended + (stream.pread(1, size - 1) != b"\n")
 
     def lines(self, stream: Stream, first: int, count: int, limit: int) -> Lines:
-        """Return at most ``count`` lines and ``limit`` bytes from line ``first`` on.
+        """Return at most ``count`` lines and ``limit`` bytes, starting at line ``first``.
 
         Args:
-            stream: What this is the index of.
-            first: Counted from 0; a negative one counts from the end.
-            count: Lines; fewer come only at the end of the stream or where ``limit`` was met.
-            limit: Bytes, so that a line of any length can be asked for.
+            stream: The indexed stream.
+            first: Counted from 0; a negative number counts from the end.
+            count: Maximum lines; fewer are returned only at the end of the stream or at ``limit``.
+            limit: Maximum bytes, so that lines of any length are safe to request.
         """
         size = stream.size()
         total = self.count(stream, size)
@@ -138,7 +138,7 @@ class LineIndex:
         return (len(self._ended) - 1) * self._stride
 
     def _read_on(self, stream: Stream) -> bool:
-        """Index one more stride; return False where the file does not have it yet."""
+        """Index one more stride; return False if the file does not have it yet."""
         start = self._covered()
         if stream.size() < start + self._stride:
             return False
@@ -158,7 +158,7 @@ def _line_ends(stream: Stream, start: int, end: int) -> int:
 
 
 def _after_line_end(stream: Stream, start: int, stop: int, number: int) -> int | None:
-    """Return the offset behind the ``number``-th line end from ``start`` on, up to ``stop``."""
+    """Return the offset after the ``number``-th line end from ``start``, up to ``stop``."""
     while start < stop and (chunk := stream.pread(min(_CHUNK, stop - start), start)):
         here = chunk.count(b"\n")
         if here >= number:

@@ -1,4 +1,4 @@
-"""What is answered to questions for lines of output, whoever keeps it."""
+"""Responses to queries for lines of output."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from conducto_core.api.queries.log_search import SearchHit, SearchQuery, SearchR
 from conducto_core.errors import RefusedError
 from conducto_core.model.responses import LogLines, LogMatch, LogMatches
 
-#: Seconds that a search for a pattern may take.
+#: Maximum seconds of a search for a pattern.
 SEARCH_SECONDS = 10.0
 
 
@@ -28,7 +28,7 @@ def lines_answer(found: Lines, *, complete: bool) -> LogLines:
 
 
 def matches_answer(found: SearchResult, before: int | None, *, complete: bool) -> LogMatches:
-    """Return matches; ``before`` is how many lines end before where the search began."""
+    """Return matches; ``before`` is the number of lines that end before the start of the search."""
     return LogMatches(
         matches=tuple(_match(hit, before) for hit in found.hits),
         next=found.next,
@@ -48,10 +48,10 @@ def _match(hit: SearchHit, before: int | None) -> LogMatch:
 
 
 async def search(order: SearchQuery) -> SearchResult:
-    """Carry out a search; one for a pattern in a process of its own.
+    """Execute a search; a search for a pattern runs in a process of its own.
 
     Raises:
-        RefusedError: the pattern is none, or takes too long.
+        RefusedError: the pattern is invalid, or takes too long.
     """
     if order.regex:
         return await _search_apart(order)
@@ -59,7 +59,7 @@ async def search(order: SearchQuery) -> SearchResult:
 
 
 async def _search_apart(order: SearchQuery) -> SearchResult:
-    """Look for a pattern in a process that can be ended."""
+    """Search for a pattern in a process that can be killed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",

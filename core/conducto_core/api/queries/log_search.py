@@ -1,8 +1,8 @@
-"""Looking for a text or a pattern in a stream of output, line by line, with bounds.
+"""A search for a text or a pattern in an output stream, line by line, with limits.
 
-A regular expression may take exponential time, which nothing in its process could end, so one is
-looked for by a process of its own that can be killed: this file, run as a script. It therefore
-needs the standard library only and reads its order from its standard input.
+A regular expression may take exponential time and cannot be interrupted in its own process, so such
+a search runs in a process of its own that can be killed: this file, run as a script. It therefore
+needs the standard library only and reads its query from its standard input.
 """
 
 import json
@@ -14,26 +14,26 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 _CHUNK = 1 << 20
-#: A line of more bytes is looked through in pieces.
+#: A longer line, in bytes, is searched in parts.
 _LONGEST = 1 << 20
-#: Characters of a line that come with a match, those before it, and seconds of a process.
+#: Characters of a line returned with a match, those before it, and CPU seconds of a process.
 _SHOWN = 1000
 _BEFORE = 200
 CPU_SECONDS = 3
 
 
 class SearchQuery(NamedTuple):
-    """What to look for.
+    """A search in a stream.
 
     Attributes:
         file: Path of the stream.
         text: The text or pattern.
-        offset: Start of the line to look from.
-        limit: Most matches.
-        scan: Most bytes to look at.
-        seconds: Of the processor, that a process which looks for a pattern may take.
-        start: Position in the stream of the file's first byte: it may hold a piece only.
-        size: Bytes of the stream; None: as many as the file has.
+        offset: Start of the first line to search.
+        limit: Maximum number of matches.
+        scan: Maximum bytes to search.
+        seconds: Maximum CPU seconds of a process that searches for a pattern.
+        start: Position in the stream of the file's first byte: the file may be only a part.
+        size: Bytes of the stream; None: the size of the file.
     """
 
     file: str
@@ -52,11 +52,11 @@ class SearchHit(NamedTuple):
     """A line that matches.
 
     Attributes:
-        line: Lines that end between the order's offset and it.
+        line: Number of lines that end between the query's offset and it.
         offset: Position of its first byte.
         text: The line, or the part around the match.
-        start: Where in ``text`` the match begins, and
-        end: where it ends.
+        start: Start of the match in ``text``.
+        end: End of the match in ``text``.
     """
 
     line: int
@@ -67,11 +67,11 @@ class SearchHit(NamedTuple):
 
 
 class SearchResult(NamedTuple):
-    """What was found.
+    """The result of a search.
 
     Attributes:
-        next: Where to look further, None at the end.
-        size: Bytes the stream has.
+        next: Position to continue at, None at the end.
+        size: Bytes of the stream.
     """
 
     hits: tuple[SearchHit, ...]
@@ -80,10 +80,10 @@ class SearchResult(NamedTuple):
 
 
 def piece_to_search(offset: int, scan: int, size: int) -> int:
-    """Return how many bytes from ``offset`` on a search may look at, in a stream of ``size``.
+    """Return the number of bytes from ``offset`` that a search needs, in a stream of ``size``.
 
-    A file with so many is enough: lines that begin in the first ``scan`` bytes are whole in it, or
-    as long as a line may be.
+    A file with that many is enough: lines that start in the first ``scan`` bytes are complete in
+    it, or as long as a line may be.
     """
     return max(0, min(size - offset, scan + _LONGEST + 2 * _CHUNK))
 
@@ -92,7 +92,7 @@ def search(order: SearchQuery) -> SearchResult:
     """Return the lines that match.
 
     Raises:
-        re.error: the pattern is none.
+        re.error: the pattern is invalid.
     """
     flags = re.IGNORECASE if order.ignore_case else 0
     pattern = re.compile(order.text if order.regex else re.escape(order.text), flags)
@@ -127,7 +127,7 @@ def _search(
 
 
 def _lines(fd: int, start: int, end: int) -> Iterator[bytes]:
-    """Yield the lines of a file, each with its end; very long ones in pieces."""
+    """Yield the lines of a file, each with its end; very long ones in parts."""
     rest = b""
     while start < end and (chunk := os.pread(fd, min(_CHUNK, end - start), start)):
         start += len(chunk)
@@ -154,7 +154,7 @@ def _hit(pattern: "re.Pattern[str]", line: bytes, number: int, position: int) ->
 
 
 def main() -> None:
-    """Carry out the order on the standard input; print what was found, or why nothing could be."""
+    """Execute the query on the standard input; print the result, or the error."""
     order = SearchQuery(**json.load(sys.stdin))
     resource.setrlimit(resource.RLIMIT_CPU, (order.seconds, order.seconds))
     answer: dict[str, Any]

@@ -1,16 +1,16 @@
-"""What is asked for by its name, and what the asker is told where there is none."""
+"""Lookup by name, with an error that lists the known names."""
 
 from collections.abc import Iterable, Sequence
 
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.records import AttemptRecord
 
-#: Pipelines that are named where an id could be any of several.
+#: Maximum number of pipelines named in an error about an ambiguous id.
 _NAMED = 5
 
 
 def resolve_id(given: str, known: Iterable[str]) -> str:
-    """Return the id of a pipeline of which ``given`` is the whole or an unambiguous beginning.
+    """Return the id of the pipeline whose id is, or unambiguously starts with, ``given``.
 
     Raises:
         NotFoundError: there is none.
@@ -31,7 +31,7 @@ def resolve_id(given: str, known: Iterable[str]) -> str:
 def chosen_attempt(
     path: str, attempts: Sequence[AttemptRecord], number: int | None
 ) -> AttemptRecord | None:
-    """Return the attempt that is asked for, the newest by default; None: there is none yet.
+    """Return the requested attempt, by default the newest; None if there is none yet.
 
     Raises:
         NotFoundError: there is no attempt of that number.

@@ -1,4 +1,4 @@
-"""Everything about one node, for a reader of the API."""
+"""The details of one node for an API response."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,13 +16,13 @@ _DAY = 86_400.0
 def detail(
     record: PipelineRecord, chain: Sequence[NodeSpec], view: NodeView, edits: Mapping[str, Any]
 ) -> NodeDetail:
-    """Return all that is known of a node.
+    """Return the details of a node.
 
     Args:
         record: Its pipeline.
-        chain: The node as it will run, then its ancestors up to the root.
-        view: How it stands.
-        edits: What was changed on it after the launch.
+        chain: The resolved node, then its ancestors up to the root.
+        view: Its state.
+        edits: Its changes after the launch.
     """
     spec = chain[0]
     modified = provenance.edited_names(edits)

@@ -1,4 +1,4 @@
-"""The end of what failed commands printed, for whoever wants to know why they failed."""
+"""The end of the output of failed commands."""
 
 from collections.abc import Callable
 
@@ -6,15 +6,15 @@ from conducto_core.model.params import Stream
 from conducto_core.model.requests import NodeView
 from conducto_core.model.states import FAILED, NodeType
 
-#: Bytes that are read from the end of an output stream.
+#: Bytes to read from the end of an output stream.
 TAIL_BYTES = 8192
 
-#: Returns the end of an output: of a node's attempt, of one stream, so many bytes at most.
+#: Returns the end of one stream of a node's attempt, with a maximum number of bytes.
 ReadEnd = Callable[[str, int, Stream, int], bytes]
 
 
 def with_tail(node: NodeView, read: ReadEnd) -> NodeView:
-    """Return a node with its tail, if it is an Exec that has failed and an attempt is known."""
+    """Return a node with its tail, if it is a failed Exec with a known attempt."""
     if node.type is not NodeType.EXEC or node.state not in FAILED or not node.attempts:
         return node
     number = node.attempts[-1].number

@@ -1,4 +1,4 @@
-"""From a pipeline back to what launches another one like it."""
+"""The launch request of a pipeline, to launch a similar one."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ def launch_request(record: PipelineRecord, tree: dict[str, Any]) -> LaunchReques
 
     Args:
         record: The pipeline as listed.
-        tree: Its launch form, as it was stored.
+        tree: Its stored launch form.
     """
     return LaunchRequest.model_construct(
         tree=_without_passwords(tree),
@@ -30,7 +30,7 @@ def launch_request(record: PipelineRecord, tree: dict[str, Any]) -> LaunchReques
 
 
 def _without_passwords(tree: dict[str, Any]) -> dict[str, Any]:
-    """Return a launch form whose images name their repositories without user and password."""
+    """Return a launch form with user names and passwords removed from repository URLs."""
     images = {
         key: {**image, "copy_url": without_password(image["copy_url"])}
         if isinstance(image, dict) and isinstance(image.get("copy_url"), str)

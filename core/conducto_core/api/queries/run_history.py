@@ -1,7 +1,7 @@
-"""How a pipeline did before.
+"""The history of a pipeline.
 
-What was launched before is another pipeline; it is a run of the same one where title and program
-are the same. That rule is here and nowhere else.
+An earlier launch is another pipeline; pipelines with the same title and program are runs of the
+same history. Only this module implements that rule.
 """
 
 import statistics
@@ -13,19 +13,18 @@ from conducto_core.model.responses import PipelineRun, RunHistory
 from conducto_core.model.states import FINISHED, State
 from conducto_core.semantics.activity import active_time
 
-#: What all runs of the same pipeline have in common: title and program.
+#: Key of a history: title and program.
 _Sort = tuple[str, str | None]
 
 
 def histories_of(
     pipelines: Iterable[PipelineSummary], known: Iterable[PipelineSummary]
 ) -> tuple[RunHistory, ...]:
-    """Return the newest runs of these pipelines, one history for all that are runs of the same.
+    """Return the newest runs of these pipelines, one history for each title and program.
 
     Args:
-        pipelines: Those that are asked about.
-        known: Every pipeline there is, the newest first; no more of them are looked at than it
-            takes.
+        pipelines: The pipelines to return histories for.
+        known: All pipelines, the newest first; as few as possible are read.
     """
     runs: dict[_Sort, list[PipelineRun]] = {_sort_of(one): [] for one in pipelines}
     wanting = len(runs)

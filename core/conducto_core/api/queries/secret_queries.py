@@ -1,4 +1,4 @@
-"""The API's calls about secrets, carried out on a store. Each may block."""
+"""The API's operations on secrets, executed on a store. Each may block."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from conducto_core.runtime.masking import MIN_CHARACTERS, can_be_masked
 
 
 def listing(store: SecretStore) -> SecretList:
-    """Return every secret, without values.
+    """Return all secrets, without values.
 
     Raises:
         SecretStoreError: they cannot be read.
@@ -27,7 +27,7 @@ def put(store: SecretStore, request: PutSecrets, *, local: bool = True) -> Secre
     """Store secrets.
 
     Raises:
-        RefusedError: one of them is not allowed; none is stored.
+        RefusedError: a secret is not allowed; none is stored.
         SecretStoreError: they cannot be written.
     """
     now = time.time()
@@ -40,7 +40,7 @@ def put(store: SecretStore, request: PutSecrets, *, local: bool = True) -> Secre
 
 
 def delete(store: SecretStore, request: DeleteSecrets) -> SecretList:
-    """Delete secrets; one that is not there is no error.
+    """Delete secrets; missing ones are ignored.
 
     Raises:
         SecretStoreError: they cannot be written.
@@ -49,7 +49,7 @@ def delete(store: SecretStore, request: DeleteSecrets) -> SecretList:
 
 
 def notes_on(secrets: Sequence[StoredSecret], *, local: bool = True) -> list[str]:
-    """Return what a person should know of secrets that were stored."""
+    """Return notes for the user about secrets that were stored."""
     notes = [
         f"{secret.name.key} is shorter than {MIN_CHARACTERS} characters: it is not masked in what "
         "commands print"

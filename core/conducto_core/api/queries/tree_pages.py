@@ -1,4 +1,4 @@
-"""Pages of a tree: found from where the last one ended, at the cost of the page."""
+"""Pages of a tree: each continues where the last one ended, at the cost of the page."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,12 +9,12 @@ from conducto_core.semantics.failures import is_failure, may_have_failures
 from conducto_core.semantics.roll_up import INDEX
 from conducto_core.semantics.tree_state import LiveGroup, LiveNode, TreeState
 
-#: Groups on the way to the current node, each with the number of the child that comes next.
+#: Groups on the path to the current node, each with the index of its next child.
 _Way = list[tuple[LiveGroup, int]]
 
 
 def page(tree: TreeState, query: TreeParams) -> tuple[list[LiveNode], str | None]:
-    """Return the nodes of one page, and the path to go on after when there may be more.
+    """Return the nodes of one page, and the path to continue after if there may be more.
 
     Raises:
         KeyError: ``root`` is not in the tree, or ``after`` is not in the subtree.
@@ -39,9 +39,9 @@ def _is_search(query: TreeParams) -> bool:
 
 
 def holding(text: str) -> Callable[[str, str], bool]:
-    """Return what tells whether a node's path or command holds a text, in any case.
+    """Return a predicate for nodes whose path or command contains a text, ignoring case.
 
-    A ``*`` also stands for anything but "/" in the path.
+    In the path, a ``*`` also matches any characters but "/".
     """
     if not text:
         return lambda _path, _command: True
@@ -58,10 +58,10 @@ def holding(text: str) -> Callable[[str, str], bool]:
 
 
 def _has_in_order(path: str, parts: list[str]) -> bool:
-    """Whether a path holds these texts one after the other, with no "/" between two of them.
+    """Return whether a path contains these texts in order, with no "/" between two of them.
 
-    A pattern of the library could take for ever: here the first place of each text will do,
-    because a later one in the same name leaves the next text no more room.
+    A library's pattern could take exponential time. Here the first position of each text is enough,
+    because a later one in the same name leaves no more room for the next text.
     """
     first, *others = parts
     start = path.find(first)
@@ -78,7 +78,7 @@ def _has_in_order(path: str, parts: list[str]) -> bool:
 
 
 def _end_of_next(path: str, part: str, start: int) -> int:
-    """Return where the next ``part`` in the same name ends; -1 where there is none."""
+    """Return the end of the next ``part`` in the same name; -1 if there is none."""
     slash = path.find("/", start)
     found = path.find(part, start)
     if found < 0 or 0 <= slash < found:
@@ -95,7 +95,7 @@ def _is_in_state(node: LiveNode, query: TreeParams) -> bool:
 
 
 def _walk(tree: TreeState, query: TreeParams) -> Iterator[LiveNode]:
-    """Yield the nodes after ``query.after``, parents first, without groups that hold no match."""
+    """Yield the nodes after ``query.after``, parents first, without groups that cannot match."""
     root = tree.nodes[query.root]
     if query.after is None:
         yield root
@@ -113,7 +113,7 @@ def _walk(tree: TreeState, query: TreeParams) -> Iterator[LiveNode]:
 
 
 def _way_below(node: LiveNode, level: int, query: TreeParams) -> _Way:
-    """Return the way on into ``node``, ``level`` below the root, or nothing."""
+    """Return the path into ``node``, ``level`` below the root, or nothing."""
     if not isinstance(node, LiveGroup) or (query.depth is not None and level >= query.depth):
         return []
     if query.failed:
@@ -138,7 +138,7 @@ def _way_to(tree: TreeState, root: LiveNode, after: str, query: TreeParams) -> _
 
 
 def _before(node: LiveNode) -> str:
-    """Return the path of the node that comes right before ``node``, which has a parent."""
+    """Return the path of the node directly before ``node``, which has a parent."""
     above = node.parent
     if above is None or node.position == 0:
         return next(ancestors(node.path))

@@ -1,4 +1,4 @@
-"""Reports of what was used, out of attempts, or of sums that were kept."""
+"""Usage reports, from attempts or from stored sums."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -19,12 +19,12 @@ from conducto_core.semantics.fargate import PRICES
 
 
 def month_of(moment: float) -> str:
-    """Return the month that a time belongs to, e.g. ``2026-11`` (UTC)."""
+    """Return the month of a time, e.g. ``2026-11`` (UTC)."""
     return time.strftime("%Y-%m", time.gmtime(moment))
 
 
 def months_before(moment: float, count: int = MONTHS) -> tuple[str, ...]:
-    """Return the month of a time and those before it, ``count`` in all, the newest first."""
+    """Return the month of a time and the months before it, ``count`` in total, the newest first."""
     year, month, *_ = time.gmtime(moment)
     numbers = range(year * 12 + month - 1, year * 12 + month - 1 - count, -1)
     return tuple(f"{number // 12:04}-{number % 12 + 1:02}" for number in numbers)
@@ -33,7 +33,7 @@ def months_before(moment: float, count: int = MONTHS) -> tuple[str, ...]:
 def usage_of(
     pipelines: Iterable[tuple[PipelineRecord, Iterable[AttemptRecord]]], query: UsageParams
 ) -> Usage:
-    """Return what these pipelines took; on somebody's own machine that costs nothing."""
+    """Return the usage of these pipelines; on a user's own machine it costs nothing."""
     found: list[PipelineSpent] = []
     uses: dict[tuple[str, str], dict[str, Use]] = {}
     for record, attempts in pipelines:
@@ -58,7 +58,7 @@ def usage_of(
 
 
 def usage_report(pipelines: Iterable[PipelineSpent]) -> Usage:
-    """Return the report of pipelines and their sums by month."""
+    """Return the report of pipelines, with their totals by month."""
     found = sorted(pipelines, key=lambda s: (s.month, s.dollars, s.seconds), reverse=True)
     months: dict[str, Use] = {}
     for spent in found:
@@ -74,7 +74,7 @@ def usage_report(pipelines: Iterable[PipelineSpent]) -> Usage:
 def uses_by_node(
     attempts: Iterable[AttemptRecord], *, month: str | None = None, free: bool = False
 ) -> dict[str, Use]:
-    """Return ``{path: what its attempts took}`` of those that have ended, in ``month`` if given."""
+    """Return ``{path: use of its finished attempts}``, only in ``month`` if given."""
     nodes: dict[str, Use] = {}
     for attempt in attempts:
         if attempt.started is None or attempt.ended is None:
@@ -86,7 +86,7 @@ def uses_by_node(
 
 
 def with_nodes(spent: PipelineSpent, nodes: Mapping[str, Use], most: int) -> PipelineSpent:
-    """Return what a pipeline took with the nodes that took most of it."""
+    """Return a pipeline's usage with its most expensive nodes."""
     if not most:
         return spent
     dearest = sorted(nodes.items(), key=lambda item: (-item[1].dollars, -item[1].seconds, item[0]))
@@ -95,7 +95,7 @@ def with_nodes(spent: PipelineSpent, nodes: Mapping[str, Use], most: int) -> Pip
 
 
 def dearest(report: Usage) -> tuple[PipelineSpent, ...]:
-    """Return the pipelines of a report whose nodes may be asked for."""
+    """Return the pipelines of a report whose nodes may be requested."""
     return report.pipelines[:MAX_USAGE_PIPELINES]
 
 

@@ -1,4 +1,4 @@
-"""A pipeline as readers of the API see it."""
+"""Pipelines in the form of API responses."""
 
 from collections.abc import Iterable, Mapping
 from typing import Literal, Protocol
@@ -28,15 +28,15 @@ class ViewedImage(Protocol):
 
     @property
     def record(self) -> ImageRecord:
-        """How it stands."""
+        """Its record."""
 
     @property
     def version(self) -> int:
-        """When it moved last."""
+        """The pipeline's version at its last change."""
 
 
 class Viewed(Protocol):
-    """What is looked at: a pipeline in memory, wherever it runs."""
+    """A pipeline in memory, on either target."""
 
     @property
     def id(self) -> str:
@@ -48,28 +48,28 @@ class Viewed(Protocol):
 
     @property
     def pipeline(self) -> Pipeline:
-        """What its nodes and images are."""
+        """Its resolved definition."""
 
     @property
     def tree(self) -> TreeState:
-        """How its nodes stand."""
+        """The states of its nodes."""
 
     @property
     def images(self) -> Mapping[str, ViewedImage]:
         """Its images by name."""
 
     def standing(self) -> PipelineStatus:
-        """How it stands, for lists."""
+        """Return its status, for lists."""
 
     def counts(self, path: str = "/") -> Counts:
-        """Execs below a node by state."""
+        """Return the Execs at or below a node, by state."""
 
     def workers(self) -> Workers | None:
-        """What carries its commands; None where nothing does."""
+        """Return its containers or workers; None if there are none."""
 
 
 def summary(live: Viewed) -> PipelineSummary:
-    """Return a loaded pipeline as it is listed."""
+    """Return the summary of a loaded pipeline."""
     return PipelineSummary.model_construct(
         pipeline=live.record,
         **dict(live.standing()),
@@ -79,19 +79,19 @@ def summary(live: Viewed) -> PipelineSummary:
 
 
 def stored_summary(record: PipelineRecord) -> PipelineSummary:
-    """Return a pipeline that is not loaded as it is listed."""
+    """Return the summary of a pipeline that is not loaded."""
     return PipelineSummary.model_construct(
         pipeline=record, **dict(record.standing), images=(), workers=None
     )
 
 
 def batch(live: Viewed, changes: list[NodeChange], seen: int) -> EventBatch:
-    """Return what a subscriber is told.
+    """Return the events for a subscriber.
 
     Args:
         live: The pipeline.
         changes: Those after its cursor.
-        seen: The version of the pipeline it knew before; images that moved since are told.
+        seen: The last version of the pipeline that it knows; images changed since are included.
     """
     groups = _groups_above(changes)
     groups.update(change.path for change in changes if change.type is not NodeType.EXEC)
@@ -104,12 +104,12 @@ def batch(live: Viewed, changes: list[NodeChange], seen: int) -> EventBatch:
 
 
 def _groups_above(changes: Iterable[NodeChange]) -> set[str]:
-    """Return the paths above the changed nodes; in a deep tree most of the way is known soon."""
+    """Return the paths above the changed nodes."""
     found: set[str] = set()
     for change in changes:
         for above in ancestors(change.path):
             if above in found:
-                break  # and so is all above it
+                break  # so are all groups above it
             found.add(above)
     return found
 
@@ -123,7 +123,7 @@ def node_view(
     *,
     period: Period | None = None,
 ) -> NodeView:
-    """Return one node for a reader; ``period`` is of a group's newest attempts, where known."""
+    """Return one node for display; ``period`` is that of a group's newest attempts, if known."""
     spec = node.spec
     is_exec = spec.type is NodeType.EXEC
     return NodeView.model_construct(
@@ -159,7 +159,7 @@ def _command(live: Viewed, spec: NodeSpec) -> str:
 
 
 def _reuse(spec: NodeSpec) -> Literal["context", "fresh"] | None:
-    """Say how a node shares containers; of the groups inside of a context it says nothing."""
+    """Return a node's use of containers; None for the groups inside of a context."""
     match kind_of(spec.pool):
         case PoolKind.MANY:
             return None
@@ -171,7 +171,7 @@ def _reuse(spec: NodeSpec) -> Literal["context", "fresh"] | None:
 
 
 def why_pending(live: Viewed, node: LiveNode) -> Wait | None:
-    """Return why a pending node does not run; None when nobody would ask."""
+    """Return the reason why a pending node does not run; None for a node that is due."""
     if node.state is not State.PENDING:
         return None
     if node.skipped or any(live.tree.nodes[path].skipped for path in ancestors(node.path)):
@@ -184,7 +184,7 @@ def why_pending(live: Viewed, node: LiveNode) -> Wait | None:
 
 
 def _held_by(node: LiveNode) -> Wait | None:
-    """Return the group that timed out, else the sibling that a Serial lets run first."""
+    """Return the group that timed out, or the earlier sibling that a Serial waits for."""
     expired = expired_above(node)
     if expired is not None:
         return Wait(f"max_time of {expired.path} ran out; reset it")
