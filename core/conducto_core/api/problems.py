@@ -83,7 +83,7 @@ def _internal_problem(error: Exception) -> Problem:
         type="about:blank#internal",
         title="internal error",
         status=500,
-        detail=f"internal error {number}, a bug in Conducto; nothing was answered",
+        detail=f"internal error {number}, a bug in Conducto; there is no result",
         remedy=f"look for {number} in the log of the server (locally agent.log) and report it",
     )
 
@@ -184,8 +184,8 @@ def cut_off() -> Problem:
         type="about:blank#cut-off",
         title="outcome unknown",
         status=409,
-        detail="the first request with this Idempotency-Key was cut off; it may have been done",
-        remedy="look whether it was, and if not send it again with a new key",
+        detail="the first request with this Idempotency-Key was interrupted; it may have been done",
+        remedy="check whether it was; if not, send it again with a new key",
     )
 
 

@@ -78,9 +78,9 @@ async def _search_apart(order: SearchQuery) -> SearchResult:
             process.kill()
             await process.wait()
     if not answer:
-        raise RefusedError("the pattern takes too long; look for a simpler one")
+        raise RefusedError("the pattern takes too long; use a simpler one")
     found = json.loads(answer)
     if "error" in found:
-        raise RefusedError(f"text={order.text!r} is no regular expression: {found['error']}")
+        raise RefusedError(f"text={order.text!r} is not a regular expression: {found['error']}")
     hits = tuple(SearchHit(*hit) for hit in found["hits"])
     return SearchResult(hits, found["next"], found["size"])

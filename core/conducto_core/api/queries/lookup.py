@@ -20,7 +20,7 @@ def resolve_id(given: str, known: Iterable[str]) -> str:
     if given in found:
         return given
     if not found:
-        raise NotFoundError(f"no pipeline {given!r}; 'conducto list' shows those there are")
+        raise NotFoundError(f"no pipeline {given!r}; 'conducto list' lists them")
     if len(found) > 1:
         more = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
         named = ", ".join(found[:_NAMED])
