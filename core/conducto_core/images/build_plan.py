@@ -1,9 +1,9 @@
-"""An image as steps for a builder elsewhere, which has a docker client and nothing of ours.
+"""A plan to build an image elsewhere, with a docker client and no other part of Conducto.
 
 The layers and their Dockerfiles are those of the local builder (`conducto_core.images.layers`,
-`conducto_core.images.install`). What the local builder asks the engine in between (the base image's
-user, entry point and shell) the script of the recipe asks there. Large contexts are not in a
-recipe: it names them, and the builder fetches them.
+`conducto_core.images.install`). Values that the local builder reads from the engine (the base
+image's user, entry point and shell) are read by the plan's script. Large contexts are not in a
+plan: it names them, and the builder fetches them.
 """
 
 import io
@@ -18,16 +18,16 @@ from conducto_core.images import dockerfiles, install, layers, registries
 from conducto_core.images.urls import git_access, without_password
 from conducto_core.model.images import ImageSpec
 
-#: Name of a Dockerfile that is not in its context.
+#: Name of a Dockerfile outside of its context.
 FOREIGN = ".conducto.dockerfile"
-#: Of workers in the cloud.
+#: The platform of workers in the cloud.
 PLATFORM = "linux/amd64"
-#: Argument by which the script tells an installing Dockerfile the user of the image below.
+#: Build argument of the install step: the user of the image below.
 _USER = "CONDUCTO_USER"
 
 
 class BuildPlanError(Exception):
-    """There can be no recipe; the message says which image, why and what to do."""
+    """An image cannot have a plan; the message names the image, the reason and a remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Clone:
     """A commit of a git repository.
 
     Attributes:
-        commit: Its full hash, so that a recipe means one content.
+        commit: Its full hash, so that a plan has a fixed content.
     """
 
     url: str
@@ -45,15 +45,15 @@ class Clone:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What was read where the files are.
+    """The files of an image, read on the launching machine.
 
     Attributes:
         dockerfile: Text of the user's Dockerfile.
         dockerfile_name: Its path in the context.
-        context: Content hash of the build context; None when it is empty.
-        code: Content hash of what goes to ``CODE_DIR``.
-        clone: Where the code is cloned from, instead of `code`.
-        code_env: Variables that say where the code comes from.
+        context: Content hash of the build context; None if it is empty.
+        code: Content hash of the code for ``CODE_DIR``.
+        clone: Repository to clone the code from, instead of `code`.
+        code_env: Variables that describe the origin of the code.
         npm_files: ``{name: content}`` of `install.NPM_FILES` in the code.
     """
 
@@ -66,7 +66,7 @@ class Sources:
     npm_files: Mapping[str, bytes] = field(default_factory=dict)
 
     def contexts(self) -> tuple[str, ...]:
-        """Return the hashes of what has to be uploaded."""
+        """Return the hashes of the directories to upload."""
         return tuple(h for h in dict.fromkeys((self.context, self.code)) if h is not None)
 
 
@@ -75,12 +75,12 @@ class Step:
     """One Dockerfile.
 
     Attributes:
-        layer: What it makes.
-        dockerfile: Its text; ``FROM`` names the step before by `image_of`.
+        layer: The layer that it builds.
+        dockerfile: Its text; ``FROM`` names the previous step by `image_of`.
         name: Its path in the context.
         files: ``{path in the context: content}``, small ones.
-        context: Hash of the uploaded directory that its context is.
-        clone: The repository that its context is.
+        context: Hash of the uploaded directory that is its context.
+        clone: The repository that is its context.
         args: Build arguments.
     """
 
@@ -95,12 +95,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class BuildPlan:
-    """An image.
+    """A build plan of an image.
 
     Attributes:
-        base: Image to pull, where no step builds on anything else.
+        base: Image to pull, if the first step builds on it.
         steps: In order.
-        shell: Name or path of the shell that is wanted, or ``AUTO_SHELL``.
+        shell: Name or path of the requested shell, or ``AUTO_SHELL``.
     """
 
     base: str | None
@@ -109,14 +109,14 @@ class BuildPlan:
 
     @property
     def digest(self) -> str:
-        """Name of the image: a function of everything that goes into it but its base images."""
+        """Name of the image: a function of all its inputs except its base images."""
         return layers.content_hash("recipe", self.base, self.shell, [_said(s) for s in self.steps])
 
     def kept(self, number: int) -> str:
-        """Return what a step is kept by for other images, or "" where that is not worth it.
+        """Return the key under which other images can reuse a step, or "" if that is not worth it.
 
-        It is a function of all that goes into the step and those before it, but their base images.
-        Code changes with each launch and is small; what is installed does not, and takes minutes.
+        It depends on all inputs of the step and of those before it, except their base images. Code
+        changes with each launch and is small; installed software does not, and takes minutes.
         """
         if self.steps[number].layer == "copied":
             return ""
@@ -124,7 +124,7 @@ class BuildPlan:
         return layers.content_hash("step", self.base, said)[:40]
 
     def bases(self) -> tuple[str, ...]:
-        """Return the images of other registries that it is built on."""
+        """Return the images of other registries that it builds on."""
         found = [] if self.base is None else [self.base]
         for step in self.steps:
             found += dockerfiles.base_references(step.dockerfile, step.args)
@@ -138,15 +138,15 @@ class BuildPlan:
 
 
 def plan(spec: ImageSpec, sources: Sources, client: tuple[str, bytes] | None = None) -> BuildPlan:
-    """Return how an image is made.
+    """Return the build plan of an image.
 
     Args:
         spec: The definition.
-        sources: What was read of the files it names.
-        client: File name and bytes of our wheel, where `install.wants_client`.
+        sources: The files that it names.
+        client: File name and bytes of Conducto's wheel, if `install.wants_client`.
 
     Raises:
-        RecipeError: something is missing.
+        BuildPlanError: something is missing.
     """
     steps: list[Step] = []
     base = spec.image
@@ -164,9 +164,9 @@ def _image_below(base: str | None, steps: list[Step]) -> str:
 
 
 def image_of(number: int) -> str:
-    """Return what a Dockerfile calls the image of a step, counted from 0.
+    """Return the name of the image of a step, counted from 0, in Dockerfiles.
 
-    The script puts a name of its own in its place, so that builds on one engine do not meet.
+    The script replaces it by a unique name, so that builds on one engine do not collide.
     """
     return f"conducto_step:{number}"
 
@@ -203,22 +203,22 @@ def _copied(spec: ImageSpec, sources: Sources, below: str) -> Step:
     if sources.code is None and sources.clone is None:
         raise BuildPlanError(f"image {spec.name!r}: the code was not uploaded; launch it again")
     dockerfile = layers.copy_dockerfile(spec, below, sources.code_env)
-    # Neither the Dockerfile nor rules on what to leave out are part of the code.
+    # Neither the Dockerfile nor ignore rules are part of the code.
     return Step("copied", dockerfile, FOREIGN, context=sources.code, clone=sources.clone)
 
 
 def _said(step: Step) -> object:
     files = {name: layers.bytes_hash(content) for name, content in step.files.items()}
     clone = step.clone
-    # A changed password is no changed content.
+    # A changed password does not change the content.
     cloned = None if clone is None else [without_password(clone.url), clone.commit]
     return [step.layer, step.dockerfile, step.name, files, step.context, cloned, dict(step.args)]
 
 
 def archive(recipe: BuildPlan, *, keep: bool = True) -> bytes:
-    """Return the recipe as a tar.gz; equal recipes give equal bytes.
+    """Return the plan as a tar.gz; equal plans give equal bytes.
 
-    It is for `build.sh` in it, or for `push.sh` around that.
+    `build.sh` in it executes it, or `push.sh`, which wraps that.
 
     ::
 
@@ -226,8 +226,8 @@ def archive(recipe: BuildPlan, *, keep: bool = True) -> bytes:
         steps/0/{dockerfile,name,layer,args,context,clone,kept}  steps/0/files/…
 
     Args:
-        recipe: What is to be made.
-        keep: Fetch steps that earlier builds have kept, and keep those of this one.
+        recipe: The plan.
+        keep: Reuse steps of earlier builds, and keep those of this build.
     """
     files = {
         "build.sh": _script("build.sh"),
@@ -254,7 +254,7 @@ def _script(name: str) -> bytes:
 
 
 def _bases(recipe: BuildPlan) -> str:
-    """Return a line for each base image: registry, path in it, reference; digests are no tags."""
+    """Return a line for each base image: registry, path in it, reference; none for digests."""
     named = [base for base in recipe.bases() if "@" not in base]
     return "".join(f"{' '.join(registries.parts(base))} {base}\n" for base in named)
 
@@ -277,7 +277,7 @@ def _arguments(args: Mapping[str, str]) -> str:
 
 
 def _clone(clone: Clone | None) -> str:
-    """Return shell code that sets where to clone from; empty without a repository."""
+    """Return shell code that sets the repository to clone; empty without one."""
     if clone is None:
         return ""
     access = git_access(clone.url)
@@ -306,10 +306,10 @@ def _pack(files: Iterable[tuple[str, bytes]]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What the script says of the image it has made.
+    """The result of the script.
 
     Attributes:
-        reference: What the registry knows it by.
+        reference: The registry's reference of the image.
         shell: Path of the shell that runs commands.
         workdir: Working directory, or None for ``/``.
     """
@@ -320,10 +320,10 @@ class Built:
 
 
 def read_result(text: str) -> Built:
-    """Return what the script wrote as its result.
+    """Return the result that the script wrote.
 
     Raises:
-        ValueError: it is not such a text.
+        ValueError: the text is not a result.
     """
     said = json.loads(text)
     try:

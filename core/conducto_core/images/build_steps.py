@@ -1,15 +1,15 @@
-"""The steps of a build elsewhere, from the lines of its output that say how far it is.
+"""The steps of a build elsewhere, read from the progress lines of its output.
 
-`push.sh` picks these lines while the build runs, and writes before each when it came. They are
-those of `build.sh` and of ``docker build --progress=plain``, whose numbers begin anew with each
-image that a build makes::
+`push.sh` selects these lines while the build runs, and adds their times. They are those of
+`build.sh` and of ``docker build --progress=plain``, whose numbers restart with each image of a
+build::
 
     1754000000.25 ==> building
     1754000000.50 #5 [2/3] RUN make
     1754000007.75 #5 DONE 7.1s
     1754000008.00 ==> done
 
-The lines are a user's as well, whose commands may print anything: what cannot be read is no step.
+The user's commands may print anything, so lines that cannot be read are ignored.
 """
 
 import re
@@ -18,32 +18,32 @@ from dataclasses import dataclass, field
 from conducto_core.model.records import ImageState
 from conducto_core.model.responses import ImageStep
 
-#: Steps of one build that are told.
+#: Maximum number of steps of one build.
 MAX_STEPS = 300
-#: Characters of a name or an error.
+#: Maximum characters of a name or an error.
 _LONGEST = 500
-#: A machine whose ``date`` knows no fractions puts a letter in their place.
+#: A machine whose ``date`` has no fractions prints a letter instead.
 _LINE = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)\S* (.+)")
 _NAME = re.compile(r"#(\d{1,9}) (\[.+)")
 _END = re.compile(r"#(\d{1,9}) (DONE|CACHED|CANCELED|ERROR)(?: (\d{1,9}(?:\.\d{1,9})?)s|: (.+))?")
-#: Steps of BuildKit's own that tell a person nothing.
+#: Internal steps of BuildKit, which are of no interest to users.
 _INTERNAL = ("[internal]", "[auth]")
 _STATE = "==> "
 _DONE, _FAILED = "done", "failed"
 _KEPT = "an earlier build made this already: "
 _LAYERS = {"built": ImageState.BUILDING.value, "installed": ImageState.INSTALLING.value}
-#: What the docker client and our script say before they give up.
+#: Prefixes of error messages of the docker client and of the script.
 _COMPLAINTS = ("conducto: ", "ERROR: ", "Error response from daemon: ")
 
 _Key = tuple[int, str]
 
 
 def steps_in(told: str) -> tuple[ImageStep, ...]:
-    """Return the steps of a build, in the order in which they began.
+    """Return the steps of a build, in the order in which they started.
 
     Args:
-        told: The lines that it picked so far. What follows the last line end is no line yet: half
-            of a word is the name of nothing.
+        told: The selected lines so far. Text after the last line end is ignored, since it may be
+            incomplete.
     """
     reader = _Reader()
     for line in told.split("\n")[:-1]:
@@ -79,7 +79,7 @@ class _Reader:
             self._end(now, end)
 
     def _reach(self, now: float, word: str) -> None:
-        """A state has begun; what was under way is over."""
+        """Start a new state, and end the steps of the previous one."""
         why = (self._complaint or "the build failed") if word == _FAILED else None
         for key, step in self.steps.items():
             if step.ended is None:
@@ -96,7 +96,7 @@ class _Reader:
             self._put((self._number, layer), step)
 
     def _begin(self, now: float, number: str, name: str) -> None:
-        """A step has begun, or goes on: BuildKit repeats names when it prints others in between."""
+        """Start or continue a step: BuildKit repeats names when it prints others in between."""
         if name.startswith(_INTERNAL):
             return
         known = self.steps.get((self._number, number))

@@ -1,6 +1,6 @@
-"""Directories that go into an image: read, named by content, and packed piece by piece.
+"""Directories for images: read, named by content, and packed in chunks.
 
-This is the one module here that reads users' files.
+Only this module reads users' files.
 """
 
 import hashlib
@@ -19,15 +19,15 @@ from conducto_core.images.ignore import Ignore
 IGNORE_FILE = ".dockerignore"
 CHUNK = 1 << 20
 TAR_END = b"\0" * (2 * tarfile.BLOCKSIZE)
-#: Seconds; a file younger than this may change again without a new time stamp.
+#: Seconds; a file modified more recently may change again with the same time stamp.
 _SETTLED = 2.0
-#: Time stamp of all files that are uploaded, so that equal directories are equal tars. Zip files
-#: allow none before 1980.
+#: Time stamp of all uploaded files, so that equal directories are equal tars. Zip files do not
+#: allow times before 1980.
 _UPLOAD_TIME = 315_619_200
 
 
 class ContextError(Exception):
-    """A directory cannot go into an image; the message says which file, why, what to do."""
+    """A directory cannot be used for an image; the message has the reason and a remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Entry:
 
     Attributes:
         path: Relative path with ``/`` between names.
-        size: Bytes; 0 for what is no file.
+        size: Bytes; 0 unless it is a file.
         link: Target of a symbolic link, which is kept as a link.
     """
 
@@ -51,11 +51,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A directory as it goes into an image.
+    """A directory with the files for an image.
 
     Attributes:
         entries: In the order of their paths, so parents come first.
-        skipped: Paths of what cannot be copied: sockets, pipes and devices.
+        skipped: Paths of entries that cannot be copied: sockets, pipes and devices.
     """
 
     root: str
@@ -78,7 +78,7 @@ class Context:
 
 @dataclass(slots=True)
 class Digests:
-    """Content hashes of files, remembered while the files stay as they are."""
+    """Content hashes of files, cached while the files do not change."""
 
     _known: dict[str, tuple[tuple[int, ...], str]] = field(default_factory=dict)
 
@@ -99,10 +99,10 @@ class Digests:
 
 
 def read_ignore(root: str, dockerfile: str | None = None) -> Ignore:
-    """Return the rules for a context: the Dockerfile's own file of them, else the context's.
+    """Return the rules for a context: the Dockerfile's own ignore file, or the context's.
 
     Raises:
-        ContextError: the file cannot be read or understood.
+        ContextError: the file cannot be read or is invalid.
     """
     candidates = [Path(root) / IGNORE_FILE]
     if dockerfile is not None:
@@ -118,13 +118,13 @@ def read_ignore(root: str, dockerfile: str | None = None) -> Ignore:
 
 
 def read_context(root: str, ignore: Ignore) -> Context:
-    """Return what a directory holds, without what ``ignore`` leaves out.
+    """Return the contents of a directory, without those that ``ignore`` excludes.
 
-    Conducto's own files (`conducto.files.base`), with tokens and secrets in them, are never part of
-    it.
+    Conducto's own files (`conducto.files.base`), which contain tokens and secrets, are always left
+    out.
 
     Raises:
-        ContextError: it is missing, no directory, the whole file system, or cannot be listed.
+        ContextError: it is missing, not a directory, the whole file system, or cannot be listed.
     """
     try:
         real = Path(root).resolve(strict=True)
@@ -174,7 +174,7 @@ def _entry(item: os.DirEntry[str], path: str) -> Entry | None:
     try:
         status = item.stat(follow_symlinks=False)
         link = os.readlink(item.path) if stat.S_ISLNK(status.st_mode) else None  # noqa: PTH115
-    except FileNotFoundError:  # gone since it was listed, e.g. an editor's temporary file
+    except FileNotFoundError:  # deleted since it was listed, e.g. an editor's temporary file
         return None
     is_file = stat.S_ISREG(status.st_mode)
     if not (is_file or stat.S_ISDIR(status.st_mode) or link is not None):
@@ -209,7 +209,7 @@ ROOT: Owner = (0, 0)
 
 
 def upload_hash(context: Context) -> str:
-    """Return the SHA-256 of what `pack_for_upload` yields; a build compares the upload with it.
+    """Return the SHA-256 of the output of `pack_for_upload`, with which a build checks the upload.
 
     Raises:
         ContextError: a file cannot be read, or shrank while it was packed.
@@ -231,14 +231,14 @@ def pack_for_upload(context: Context) -> Iterator[bytes]:
 
 
 def pack(context: Context, prefix: str = "", owner: Owner = ROOT) -> Iterator[bytes]:
-    """Yield a tar of the context in pieces of about `CHUNK` bytes.
+    """Yield a tar of the context in chunks of about `CHUNK` bytes.
 
-    Never more than one piece is in memory.
+    Only one chunk is in memory at a time.
 
     Args:
-        context: What to pack.
+        context: The context to pack.
         prefix: Directory inside the tar, e.g. ``mnt/conducto/``.
-        owner: Owner of all that is in it.
+        owner: Owner of all entries.
 
     Raises:
         ContextError: a file cannot be read, or shrank while it was packed.
@@ -262,11 +262,11 @@ def pack_files(
 ) -> bytes:
     """Return a tar of a few small files; equal files give equal bytes.
 
-    It has no end mark, so that it can stand in front of another tar.
+    It has no end mark, so that another tar can follow.
 
     Args:
         files: ``{path: content}``.
-        folders: Paths of directories to make first.
+        folders: Paths of directories to create first.
         owner: Owner of the directories.
     """
     result = bytearray()
@@ -297,7 +297,7 @@ def _header(entry: Entry, prefix: str, owner: Owner) -> bytes:
 
 
 def _content(entry: Entry) -> Iterator[bytes]:
-    left = entry.size  # what was added since the header was written is left out
+    left = entry.size  # bytes added since the header was written are left out
     with _opened(entry) as file:
         while left > 0:
             piece = file.read(min(left, CHUNK))

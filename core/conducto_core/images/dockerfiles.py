@@ -1,4 +1,4 @@
-"""Just enough reading of a user's Dockerfile: what it builds on, which frontend it asks for."""
+"""A minimal reader of Dockerfiles: base images, and the requested frontend."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 _DIRECTIVE = re.compile(r"^#\s*(\w+)\s*=\s*(.*?)\s*$")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}]*))?\})")
 _HEREDOC = re.compile(r"<<-?[\"']?([A-Za-z_]\w*)[\"']?")
-#: Frontends that the engine's own stands in for.
+#: Frontends that the engine's own can replace.
 _OFFICIAL_FRONTEND = re.compile(r"^(docker\.io/)?docker/dockerfile(:1(\.\d+)*)?$")
 _UNRESOLVED = "\0"
 
@@ -14,9 +14,9 @@ _UNRESOLVED = "\0"
 def without_syntax(text: str) -> tuple[str, str | None]:
     """Return the Dockerfile without a ``syntax`` line for the official frontend, and its value.
 
-    That line makes the engine fetch a frontend, which fails wherever a registry is out of
-    reach, although the engine has the same frontend built in. The line is emptied, not removed,
-    so that line numbers in messages stay right.
+    That line makes the engine fetch a frontend, which fails if the registry is unreachable,
+    although the engine has the same frontend built in. The line is emptied, not removed, so that
+    line numbers in messages stay correct.
     """
     lines = text.splitlines(keepends=True)
     for number, line in enumerate(lines):
@@ -34,10 +34,10 @@ def without_syntax(text: str) -> tuple[str, str | None]:
 
 
 def base_references(text: str, build_args: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the images that a Dockerfile is built on, first mentioned first.
+    """Return the base images of a Dockerfile, in order of first mention.
 
-    Those of ``FROM`` and ``COPY --from``; earlier stages and ``scratch`` are left out, and so
-    is what depends on an argument without a value.
+    These are the images of ``FROM`` and ``COPY --from``, without earlier stages, ``scratch``, and
+    images that depend on an argument without a value.
     """
     known: dict[str, str] = {}
     stages: set[str] = {"scratch"}

@@ -1,21 +1,21 @@
-"""What a copy of a git checkout lacks, although nobody left it out."""
+"""Warnings about files that a copy of a git checkout lacks."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from conducto_core.images.contexts import Context, Entry
 
-#: How a file begins whose content is elsewhere, in Git LFS; and sizes that such a file has.
+#: First line of a file whose content is in Git LFS, and possible sizes of such a file.
 _POINTER = b"version https://git-lfs.github.com/spec/v1\n"
 _POINTER_SIZES = range(100, 1024)
-#: Bytes that are read of a file.
+#: Maximum bytes to read of a file.
 _READ = 1 << 16
-#: Pointers that are named; one is enough to know.
+#: Maximum number of pointers to name.
 _NAMED = 3
 
 
 def git_remarks(context: Context) -> Iterator[str]:
-    """Yield what a user should know of a checkout that is copied into an image."""
+    """Yield warnings about a checkout that is copied into an image."""
     for entry in context.entries:
         if entry.path == ".git" or entry.path.endswith("/.git"):
             yield from _worktree(entry)
@@ -31,7 +31,7 @@ def git_remarks(context: Context) -> Iterator[str]:
 
 
 def _worktree(entry: Entry) -> Iterator[str]:
-    """Yield that the repository is outside, unless it is a submodule's, whose path is relative."""
+    """Yield a warning if the repository is outside; a submodule's, with a relative path, is not."""
     if entry.size == 0 or entry.link is not None:
         return
     target = _read(entry).decode(errors="replace").removeprefix("gitdir: ").strip()

@@ -1,7 +1,7 @@
 """The rules of ``.dockerignore``.
 
-Source of the rules: Docker's reference of the file. Patterns are relative to the context's
-root; a pattern that matches a directory covers what is below it; ``!`` takes back; the last
+Source of the rules: Docker's reference of the file. Patterns are relative to the context's root; a
+pattern that matches a directory covers everything below it; ``!`` makes an exception; the last
 pattern that matches decides.
 """
 
@@ -23,7 +23,7 @@ class _Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Ignore:
-    """What a context leaves out."""
+    """The files that a context leaves out."""
 
     patterns: tuple[_Pattern, ...] = ()
 
@@ -32,27 +32,27 @@ class Ignore:
         """Return the rules of a file's text.
 
         Raises:
-            ValueError: a pattern cannot be read; says which.
+            ValueError: a pattern is invalid; the message names it.
         """
         lines = (line.strip() for line in text.removeprefix("\ufeff").splitlines())
         wanted = [line for line in lines if line and not line.startswith("#")]
         return cls(tuple(pattern for pattern in map(_pattern, wanted) if pattern is not None))
 
     def with_lines(self, *lines: str) -> "Ignore":
-        """Return the rules with more lines behind them."""
+        """Return the rules with more lines appended."""
         return Ignore((*self.patterns, *Ignore.parse("\n".join(lines)).patterns))
 
     def excludes(self, path: str) -> bool:
         """Return whether a path (relative, ``/`` between names) is left out."""
         excluded = False
         for pattern in self.patterns:
-            # Only a pattern that would change the answer is worth matching.
+            # Only a pattern that would change the result is worth matching.
             if pattern.takes_back == excluded and pattern.regex.match(path):
                 excluded = not pattern.takes_back
         return excluded
 
     def prunes(self, directory: str) -> bool:
-        """Return whether nothing below an excluded directory can be taken back."""
+        """Return whether no exception can apply below an excluded directory."""
         below = directory + "/"
         return not any(
             pattern.literal.startswith(below) or below.startswith(pattern.literal)

@@ -1,4 +1,4 @@
-"""The one generated Dockerfile that installs what a definition asks for."""
+"""The generated Dockerfile that installs the software of a definition."""
 
 import shlex
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from conducto_core.images import layers, scripts
 from conducto_core.model.images import CODE_DIR, ImageSpec, is_our_package
 
-#: Files that say what ``npm install`` without names installs.
+#: Files that ``npm install`` without names reads.
 NPM_FILES = ("package.json", "package-lock.json", "npm-shrinkwrap.json", ".npmrc")
 _FOLDER = "/conducto-install"
 
@@ -25,7 +25,7 @@ class Install:
 
 
 def wants_client(spec: ImageSpec) -> bool:
-    """Return whether our own package is to be installed."""
+    """Return whether the conducto package is to be installed."""
     return any(map(is_our_package, spec.install_pip))
 
 
@@ -36,14 +36,14 @@ def plan_install(
     client: tuple[str, bytes] | None,
     npm_files: Mapping[str, bytes],
 ) -> Install:
-    """Return how to install what the definition asks for.
+    """Return the Dockerfile that installs the software of a definition.
 
     Args:
-        spec: The definition; something is to be installed.
+        spec: The definition; it has software to install.
         base: Reference of the image to install into.
         user: That image's user, restored at the end; empty is root.
-        client: File name and bytes of our wheel, where `wants_client`.
-        npm_files: Those of `NPM_FILES` that the code has, where ``install_npm`` is True.
+        client: File name and bytes of Conducto's wheel, if `wants_client`.
+        npm_files: Those of `NPM_FILES` that the code has, if ``install_npm`` is True.
     """
     files: dict[str, bytes] = {"common.sh": scripts.COMMON.encode()}
     lines = [f"FROM {base}"]
@@ -76,7 +76,7 @@ def _one_line(command: str) -> str:
 def _pip(spec: ImageSpec, files: dict[str, bytes], client: tuple[str, bytes] | None) -> list[str]:
     others = tuple(sorted(one.strip() for one in spec.install_pip if not is_our_package(one)))
     lines = []
-    # Apart from each other, so that a new version of ours does not install the rest again.
+    # Separately, so that a new version of Conducto does not install the others again.
     if others:
         lines += _run(files, "pip.sh", scripts.PIP, ("", *others))
     if client is not None:
@@ -96,6 +96,6 @@ def _npm(spec: ImageSpec, files: dict[str, bytes], npm_files: Mapping[str, bytes
 
 
 def install_hash(base_id: str, install: Install) -> str:
-    """Return the name of the layer: it depends on what is installed, and on into what."""
+    """Return the name of the layer, from its base and its contents."""
     contents = {name: layers.bytes_hash(content) for name, content in install.files.items()}
     return layers.content_hash("installed", base_id, install.dockerfile, contents)

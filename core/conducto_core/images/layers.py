@@ -11,30 +11,30 @@ from conducto_core.model.records import ImageState
 
 Layer = Literal["built", "installed", "copied", "extended"]
 
-#: Raise when what a layer holds changes although its definition does not.
+#: Increase when the content of a layer changes although its definition does not.
 RECIPE = 1
 
-#: Labels of every image made here. Containers inherit them, hence their own prefix.
+#: Labels of every image built here. Containers inherit them, hence a prefix of their own.
 LABEL_LAYER = "com.conducto.image.layer"
 LABEL_SHELL = "com.conducto.image.shell"
 
 #: Argument of `copy_dockerfile`: ``user`` or ``user:group`` that owns the copied code.
 OWNER_ARG = "CONDUCTO_OWNER"
 
-#: Shells in the order of preference when the definition names none.
+#: Shells in order of preference, if the definition names none.
 SHELLS = ("bash", "ash", "zsh", "sh")
 
-#: ``CODE_DIR`` as a directory inside a tar that is unpacked at the root.
+#: ``CODE_DIR`` as a directory in a tar that is unpacked at the root.
 CODE_PREFIX = CODE_DIR.lstrip("/") + "/"
 
 
 def find_shell_script() -> str:
-    """Return the script that finds an image's shell when ``/bin/sh`` in it runs it."""
+    """Return the script, for an image's ``/bin/sh``, that finds the image's shell."""
     return resources.files(__package__).joinpath("find_shell.sh").read_text("utf-8")
 
 
 def content_hash(*parts: object) -> str:
-    """Return 32 hex digits that name what ``parts`` (JSON values) say."""
+    """Return 32 hex digits that identify ``parts`` (JSON values)."""
     text = json.dumps([RECIPE, *parts], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -45,17 +45,17 @@ def bytes_hash(content: bytes) -> str:
 
 
 def definition_hash(spec: ImageSpec) -> str:
-    """Return a name for the definition; two that differ only in ``name`` share it."""
+    """Return the hash of a definition, ignoring its ``name``."""
     return content_hash(spec.model_dump(mode="json", exclude={"name"}))
 
 
 def layer_tag(layer: Layer, digest: str) -> str:
-    """Return what the engine knows a layer by."""
+    """Return the engine's tag of a layer."""
     return f"conducto_{layer}:{digest}"
 
 
 def steps(spec: ImageSpec) -> tuple[ImageState, ...]:
-    """Return the states that a build from nothing passes, in their order."""
+    """Return the states of a build from scratch, in order."""
     wanted = {
         ImageState.CLONING: spec.copy_url is not None,
         ImageState.PULLING: spec.image is not None,
@@ -69,7 +69,7 @@ def steps(spec: ImageSpec) -> tuple[ImageState, ...]:
 
 
 def installs(spec: ImageSpec) -> bool:
-    """Return whether the definition adds software of its own."""
+    """Return whether the definition installs software."""
     return any((spec.install_packages, spec.install_docker, spec.install_pip, spec.install_npm))
 
 
@@ -79,7 +79,7 @@ def copies_code(spec: ImageSpec) -> bool:
 
 
 def copy_dockerfile(spec: ImageSpec, base: str, env: Mapping[str, str]) -> str:
-    """Return the copy layer as a Dockerfile, for builders that know nothing else.
+    """Return the copy layer as a Dockerfile.
 
     The user of the image below owns the copy; `OWNER_ARG` names it.
     """
@@ -95,15 +95,15 @@ def copy_dockerfile(spec: ImageSpec, base: str, env: Mapping[str, str]) -> str:
 
 
 def saved_entrypoint(entrypoint: Sequence[str] | None) -> str | None:
-    """Return what the variable ``ENTRYPOINT`` keeps of a cleared entry point.
+    """Return the value of the variable ``ENTRYPOINT`` for a cleared entry point.
 
-    A worker's first process is ours, so an image's own entry point must not run; its text stays
-    readable to commands that want to call it.
+    A worker's first process is Conducto's, so an image's own entry point must not run; commands
+    that call it can read it from the variable.
     """
     return json.dumps(list(entrypoint)) if entrypoint else None
 
 
 def path_map(spec: ImageSpec) -> dict[str, str]:
-    """Return ``{absolute host path: path in the container}`` of the code the image holds."""
+    """Return ``{absolute host path: path in the container}`` of the image's code."""
     copied = {} if spec.copy_dir is None else {spec.copy_dir: CODE_DIR}
     return {**copied, **spec.path_map}

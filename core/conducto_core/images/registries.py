@@ -1,8 +1,8 @@
-"""Which registry an image comes from, and caches that are asked in its place. Pure."""
+"""The registries of image references, and their caches. Pure."""
 
 from collections.abc import Mapping
 
-#: The registry of names without one, and the part of it that holds names without a slash.
+#: The registry of names without one, and its namespace for names without a slash.
 DEFAULT = "docker.io"
 _OFFICIAL = "library"
 
@@ -22,11 +22,11 @@ def parts(reference: str) -> tuple[str, str]:
 
 
 def read_caches(text: str) -> dict[str, str]:
-    """Return ``{registry: where its cache is}`` of ``registry=where registry=where``."""
+    """Return ``{registry: address of its cache}`` from ``registry=address registry=address``."""
     return dict(pair.split("=", 1) for pair in text.split())
 
 
 def cached(reference: str, caches: Mapping[str, str]) -> str:
-    """Return what an image is called in the cache of its registry; its own name without one."""
+    """Return an image's name in the cache of its registry; its own name without a cache."""
     host, path = parts(reference)
     return f"{caches[host]}/{path}" if host in caches else reference

@@ -1,7 +1,7 @@
 """Shell scripts that install software while an image is built.
 
-POSIX sh, because an image need not have more. They look at the image they run in, so that one
-generated Dockerfile serves every distribution. Their text is part of a layer's hash.
+They are POSIX sh, because an image may have no other shell. They detect the distribution, so that
+one generated Dockerfile works for all. Their text is part of a layer's hash.
 """
 
 COMMON = r"""

@@ -1,8 +1,8 @@
-"""Our own package as a wheel for the inside of users' images.
+"""The conducto package as a wheel for users' images.
 
-It holds what commands need there (the author API and the command-line tools), runs on Python
-3.8 and needs no other package, so that it installs without reaching an index. The same sources
-always give the same bytes: the layer that installs it is found again.
+It contains the part that commands need (the author API and the command-line tools), runs on Python
+3.8 and needs no other package, so that it installs without an index. The same sources always give
+the same bytes, so that the layer that installs it is reused.
 """
 
 import base64
@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from importlib import metadata, resources
 from pathlib import Path
 
-#: ``{command: its function}``. Shipped as plain scripts: what pip would write for an entry point
-#: imports `re`, which is a fifth of the time that a small native function takes.
+#: ``{command: its function}``. Shipped as plain scripts: pip's wrappers for entry points import
+#: `re`, which takes a fifth of the time of a small native function.
 SCRIPTS = {
     "conducto": "conducto.tools.entry:main",
     "conducto-data-pipeline": "conducto.tools.data_tools:pipeline",
@@ -24,19 +24,19 @@ SCRIPTS = {
     "conducto-notebook": "conducto.tools.notebook:main",
     "conducto-slack": "conducto.tools.slack:main",
 }
-#: Version of a checkout that is run without being installed.
+#: Version of a checkout that runs without being installed.
 UNINSTALLED_VERSION = "1.0.0.dev0"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can say
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time of a zip file
 
 
 def client_wheel() -> tuple[str, bytes]:
-    """Return the file name and the bytes of the wheel, made from the package that runs."""
+    """Return the file name and the bytes of the wheel of the running package."""
     root = Path(str(resources.files("conducto")))
     return build_wheel(client_files(root), client_version())
 
 
 def client_version() -> str:
-    """Return the version that the wheel bears."""
+    """Return the version of the wheel."""
     try:
         return metadata.version("conducto")
     except metadata.PackageNotFoundError:
@@ -44,7 +44,7 @@ def client_version() -> str:
 
 
 def client_files(root: Path) -> dict[str, bytes]:
-    """Return ``{path in the wheel: content}`` of the part that runs inside images.
+    """Return ``{path in the wheel: content}`` of the part that runs in images.
 
     Args:
         root: Directory of the package ``conducto``, in a checkout or installed.
@@ -62,7 +62,7 @@ def _belongs(path: Path) -> bool:
 
 
 def build_wheel(files: Mapping[str, bytes], version: str) -> tuple[str, bytes]:
-    """Return the file name and the bytes of a wheel that holds ``files``."""
+    """Return the file name and the bytes of a wheel with ``files``."""
     info = f"conducto-{version}.dist-info"
     contents = {
         **files,
@@ -82,7 +82,7 @@ def build_wheel(files: Mapping[str, bytes], version: str) -> tuple[str, bytes]:
             mode = 0o100755 if ".data/scripts/" in name else 0o100644
             entry.external_attr = mode << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3  # Unix, also where it is made on another system
+            entry.create_system = 3  # Unix, whatever system builds it
             archive.writestr(entry, content)
     return f"conducto-{version}-py3-none-any.whl", buffer.getvalue()
 
@@ -108,6 +108,6 @@ def _wheel_tags() -> str:
 
 
 def _script(target: str) -> str:
-    """Return a script that calls ``module:function``; installers write the interpreter's path."""
+    """Return a script that calls ``module:function``; installers add the interpreter's path."""
     module, _, function = target.partition(":")
     return f"#!python\nimport sys\nfrom {module} import {function}\n\nsys.exit({function}())\n"

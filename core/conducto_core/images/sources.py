@@ -1,4 +1,4 @@
-"""What a definition names on this machine, read: Dockerfile, context, code."""
+"""Readers of the files that a definition names: Dockerfile, context, code."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,9 +17,9 @@ class DockerfileSource:
     """A Dockerfile with its context.
 
     Attributes:
-        shown: What messages call it.
-        name: Its path in the context, which does not hold it.
-        syntax: A ``syntax`` line that was left out.
+        shown: Its name in messages.
+        name: Its path in the context, which does not contain it.
+        syntax: A ``syntax`` line that was removed.
     """
 
     shown: str
@@ -30,7 +30,7 @@ class DockerfileSource:
 
 
 def read_dockerfile(spec: ImageSpec) -> DockerfileSource:
-    """Return the Dockerfile of a definition, and what may go into the image by it.
+    """Return the Dockerfile of a definition, with its context.
 
     Raises:
         ContextError: something is missing or cannot be read.
@@ -74,11 +74,11 @@ def _text_of(path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """All that an image's recipe needs of this machine.
+    """The files on this machine that an image's build plan needs.
 
     Attributes:
-        sources: What to tell the builder.
-        contexts: ``{content hash: directory}`` to upload where it is not there yet.
+        sources: For the builder.
+        contexts: ``{content hash: directory}`` to upload if missing.
     """
 
     sources: Sources
@@ -90,12 +90,12 @@ def gather(
     heads: Callable[[str, str], str],
     commit_of: Callable[[str], str | None] = lambda _directory: None,
 ) -> Gathered:
-    """Return everything that a definition names here.
+    """Return the files that a definition names on this machine.
 
     Args:
         spec: The definition.
-        heads: Returns the commit that a branch of a repository is at.
-        commit_of: Returns the commit that is checked out in a directory, if one is.
+        heads: Returns the newest commit of a branch of a repository.
+        commit_of: Returns the commit that is checked out in a directory, if any.
 
     Raises:
         ContextError: something is missing or cannot be read.
@@ -132,7 +132,7 @@ def _note(found: dict[str, Context], context: Context) -> str:
 
 
 def read_code(spec: ImageSpec, root: str) -> Context:
-    """Return what a definition copies of the directory ``root``.
+    """Return the part of the directory ``root`` that a definition copies.
 
     Raises:
         ContextError: it is missing or cannot be read.
@@ -146,7 +146,7 @@ def read_code(spec: ImageSpec, root: str) -> Context:
 
 
 def read_npm_files(code: str | None) -> dict[str, bytes]:
-    """Return the files that say what ``install_npm=True`` installs.
+    """Return the files that ``install_npm=True`` installs from.
 
     Raises:
         ContextError: there are none.

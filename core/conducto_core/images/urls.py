@@ -1,21 +1,21 @@
-"""Addresses of git repositories."""
+"""URLs of git repositories."""
 
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 _USER, _PASSWORD = "CONDUCTO_GIT_USER", "CONDUCTO_GIT_PASSWORD"
-#: A credential helper that reads the environment: arguments of processes are for all to see.
+#: A credential helper that reads the environment: all users can see arguments of processes.
 HELPER = f'!f() {{ printf "username=%s\\npassword=%s\\n" "${_USER}" "${_PASSWORD}"; }}; f'
 
 
 @dataclass(frozen=True, slots=True)
 class GitAccess:
-    """How git reaches a repository without a password among its arguments.
+    """Access to a git repository without a password in git's arguments.
 
     Attributes:
         url: The URL without user name and password.
-        options: Words that stand between ``git`` and its command.
-        env: Variables that git needs; they may hold a password.
+        options: Arguments between ``git`` and its command.
+        env: Variables for git; they may contain a password.
     """
 
     url: str
@@ -24,14 +24,14 @@ class GitAccess:
 
 
 def git_access(url: str) -> GitAccess:
-    """Return how git reaches a URL that may hold a user name and a password."""
+    """Return the access to a URL that may contain a user name and a password."""
     shown = without_password(url)
     if shown == url:
         return GitAccess(url)
     given, there = urlsplit(url), urlsplit(shown)
     helper = f"credential.{there.scheme}://{there.netloc}.helper={HELPER}"
     env = {_USER: unquote(given.username or ""), _PASSWORD: unquote(given.password or "")}
-    # The first one has no helper of the machine's user see, or store, what the URL holds.
+    # The first option disables the user's own helpers, which could read or store the password.
     return GitAccess(shown, ("-c", "credential.helper=", "-c", helper), env)
 
 

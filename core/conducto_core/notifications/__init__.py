@@ -1,6 +1,5 @@
-"""Telling people and services outside how nodes stand: Slack, mail, statuses on GitHub.
+"""Notifications about states of nodes: Slack, email, commit statuses on GitHub.
 
-`texts` says what they are told, `channels` sends it, `trying` says how it went and when to try
-again. Whoever runs pipelines keeps what is still to be sent (the local runner in its outbox, the
-cloud side in its store).
+`messages` composes them, `channels` sends them, `delivery` evaluates the result and schedules
+retries. The driver stores pending ones (the local runner in its outbox, the cloud in its journal).
 """

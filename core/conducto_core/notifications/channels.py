@@ -1,4 +1,4 @@
-"""The ways out: Slack's and GitHub's web interfaces, and SMTP. All of it blocks: use a thread."""
+"""The channels: Slack's and GitHub's web APIs, and SMTP. All of them block: use a thread."""
 
 import smtplib
 import socket
@@ -18,7 +18,7 @@ from conducto_core.notifications.settings import GITHUB_URL, Settings
 
 GITHUB_TOKEN = "GITHUB_TOKEN"  # noqa: S105 (the names of the secrets)
 SMTP_PASSWORD = "SMTP_PASSWORD"  # noqa: S105
-#: GitHub takes no longer description.
+#: GitHub's maximum for a description.
 _DESCRIPTION = 140
 _GITHUB_STATES = {State.DONE: "success", State.ERROR: "failure", State.KILLED: "error"}
 _SMTP_PORT, _SMTPS_PORT = 587, 465
@@ -35,7 +35,7 @@ def deliver(
     """Send a notification.
 
     Raises:
-        DeliveryError: it was not accepted, or there is no way to send it.
+        DeliveryError: it was rejected, or there is no channel for it.
     """
     channel = _CHANNELS.get(notification.callback)
     if channel is None:
@@ -96,7 +96,7 @@ def _mail(
     if cc:
         message["Cc"] = ", ".join(cc)
     message["Subject"] = " ".join(notification.subject.split())
-    # The same one for every try, by which a server or a reader knows that it is no other mail.
+    # The same ID for every retry, so that servers and readers recognise a duplicate.
     domain = settings.sender.rpartition("@")[2]
     message["Message-ID"] = f"<{pipeline_id}.{notification.number}.conducto@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
@@ -124,7 +124,7 @@ def _post(message: EmailMessage, to: list[str], url: str, password: str | None) 
     except (OSError, smtplib.SMTPException) as error:
         raise DeliveryError(f"the mail was not taken: {error}", temporary=True) from error
     finally:
-        with suppress(OSError, smtplib.SMTPException):  # it has the mail, or has not
+        with suppress(OSError, smtplib.SMTPException):  # the mail is already sent or failed
             server.quit()
 
 
@@ -132,7 +132,7 @@ def _connected(url: str) -> smtplib.SMTP:
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme not in {"smtp", "smtps"} or not host:
-        # What it is instead is not repeated: it may hold a password.
+        # The invalid value is not repeated: it may contain a password.
         raise DeliveryError("smtp_url must be smtp://[user@]host[:port] or smtps://…")
     name = socket.gethostname()
     if parts.scheme == "smtps":

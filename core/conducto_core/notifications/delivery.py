@@ -1,4 +1,4 @@
-"""One try to send a notification: how it went, and when the next one is due."""
+"""The result of a delivery, and the time of the next one."""
 
 import logging
 from typing import Any, NamedTuple
@@ -8,17 +8,18 @@ from conducto_core.model.notifications import DeliveryState, NotificationRecord
 
 logger = logging.getLogger(__name__)
 
-#: Tries, and seconds between them: doubled each time up to the longest one. About three hours.
+#: Maximum deliveries, and seconds between them: doubled each time up to the maximum. About three
+#: hours in total.
 TRIES = 20
 FIRST_DELAY = 1.0
 LONGEST_DELAY = 900.0
 
 
 class DeliveryResult(NamedTuple):
-    """A notification after a try.
+    """A notification after a delivery.
 
     Attributes:
-        delay: Seconds to wait before the next one; None: there is none.
+        delay: Seconds before the next delivery; None if there is none.
     """
 
     notification: NotificationRecord
@@ -26,11 +27,11 @@ class DeliveryResult(NamedTuple):
 
 
 def delay_after(tries: int, asked: float | None) -> float:
-    """Return the seconds before the next try.
+    """Return the seconds before the next delivery.
 
     Args:
-        tries: How many there were.
-        asked: What the service asks for, None where it does not.
+        tries: Number of deliveries so far.
+        asked: The service's requested delay, if any.
     """
     own = min(FIRST_DELAY * 2.0 ** (tries - 1), LONGEST_DELAY)
     return own if asked is None else min(max(own, asked), LONGEST_DELAY)
@@ -39,12 +40,12 @@ def delay_after(tries: int, asked: float | None) -> float:
 def after_try(
     pipeline_id: str, notification: NotificationRecord, error: DeliveryError | None, now: float
 ) -> DeliveryResult:
-    """Return a notification as it is after a try, which is logged.
+    """Return a notification after a delivery, and log it.
 
     Args:
-        pipeline_id: Whose it is, for the log.
-        notification: As it was before.
-        error: Why it was not taken, without the value of a secret; None: it was.
+        pipeline_id: Its pipeline, for the log.
+        notification: Its previous state.
+        error: The error, without the value of a secret; None for success.
         now: Seconds since the epoch.
     """
     tries = notification.tries + 1

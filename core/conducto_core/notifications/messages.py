@@ -1,4 +1,4 @@
-"""What is told about a node, as it stood when the callback was due."""
+"""The text of notifications, from the state of a node when the callback was due."""
 
 from typing import Protocol
 
@@ -9,12 +9,12 @@ from conducto_core.model.states import State
 from conducto_core.runtime.masking import Mask
 from conducto_core.semantics.tree_state import LiveNode, TreeState
 
-#: Callbacks about the root, whichever node they are written on.
+#: Callbacks about the root, whichever node defines them.
 _ABOUT_ROOT = "github_pipeline_status"
 
 
 class Message(Protocol):
-    """What is told of: a pipeline in memory, wherever it runs.
+    """A pipeline in memory, on either target.
 
     Attributes:
         notified: Number of its newest notification.
@@ -32,22 +32,22 @@ class Message(Protocol):
 
     @property
     def tree(self) -> TreeState:
-        """How its nodes stand."""
+        """The states of its nodes."""
 
     def counts(self, path: str = "/") -> Counts:
-        """Execs below a node by state."""
+        """Return the Execs at or below a node, by state."""
 
 
 def compose(
     live: Message, path: str, state: State, callback: Callback, now: float
 ) -> NotificationRecord:
-    """Return what is to be told now; `masked` hides the values of secrets in it.
+    """Return a new notification; `masked` hides the values of secrets in it.
 
     Args:
         live: The pipeline.
-        path: The node that got to a state.
-        state: Which.
-        callback: What asked to tell of it.
+        path: The node that reached a state.
+        state: The state.
+        callback: The callback that requested the notification.
         now: Seconds since the epoch.
     """
     about = live.tree.root if callback.name == _ABOUT_ROOT else live.tree.nodes[path]

@@ -1,6 +1,7 @@
-"""Where notifications go: addresses of services. The tokens are secrets of the pipeline's owner.
+"""The settings of notifications: addresses of services.
 
-The secrets are ``SLACK_TOKEN``, ``GITHUB_TOKEN`` and ``SMTP_PASSWORD``.
+The tokens are secrets of the pipeline's owner: ``SLACK_TOKEN``, ``GITHUB_TOKEN`` and
+``SMTP_PASSWORD``.
 """
 
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ class Settings:
     """Addresses of services.
 
     Attributes:
-        smtp: ``smtp://[user@]host[:port]`` or ``smtps://…``; None where none is known.
-        sender: Address that mail comes from.
-        owner: Address of the pipeline's person, who gets mail without ``to``.
+        smtp: ``smtp://[user@]host[:port]`` or ``smtps://…``; None if there is none.
+        sender: Sender of mail.
+        owner: Address of the pipeline's owner, the default recipient.
     """
 
     slack: str = slack.URL

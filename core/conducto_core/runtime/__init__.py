@@ -1,1 +1,1 @@
-"""How a command runs in its container: environment, command server, masking, measurements."""
+"""The execution of a command in its container: environment, server, masking, usage."""

@@ -1,15 +1,15 @@
-r"""The host's side of the command server: what is sent, and how the answer is read. No I/O.
+r"""The host's part of the protocol of the command server. No I/O.
 
-The server (``command_server.sh``) reads one line of shell code per command from its stdin, and
-before a long one a line that says how long it is. The
-command inherits the server's stdout and stderr. When it has ended and all it left is killed, each
-stream gets a trailer that only the host can tell from output, for it bears a nonce::
+The server (``command_server.sh``) reads one line of shell code per command from its stdin; a long
+line is preceded by a line with its length. The command inherits the server's stdout and stderr.
+When it has ended and its remaining processes are killed, each stream gets a trailer, which the host
+recognises by a nonce::
 
     stdout   \x1e<nonce> <exit code> <processes killed for memory> <peak memory>\n
     stderr   \x1e<nonce>\n
 
-A trailer begins with a byte that text never ends with, so no byte of output has to be held back
-to see what follows.
+A trailer starts with a byte with which text never ends, so output need not be held back to check
+for a trailer.
 """
 
 import re
@@ -21,28 +21,28 @@ from typing import Literal
 
 Stream = Literal["stdout", "stderr"]
 
-#: Where the server writes the command it runs; must be writable for any user.
+#: Directory in which the server writes the command it runs; must be writable for any user.
 RUN_DIRECTORY = "/conducto/run"
-#: The nonce of the first trailer, by which the server says that it is up.
+#: The nonce of the first trailer, which the server sends when it is ready.
 READY = "ready"
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-#: What a shell would refuse to assign, or act upon: `env` sets these. ``BASH…`` too.
+#: Names that a shell refuses to assign, or treats specially, set by `env` instead. Also ``BASH…``.
 _SPECIAL = frozenset(
     {"EUID", "FUNCNAME", "GROUPS", "IFS", "LINENO", "OPTIND", "PPID", "RANDOM", "SECONDS"}
     | {"SHELLOPTS", "SRANDOM", "UID", "_"}
 )
 _TRAILER_LIMIT = 256
-#: Bytes of a line beyond which starting `head` takes less time than reading byte by byte.
+#: Line length in bytes from which starting `head` is faster than reading byte by byte.
 _LONG = 2048
 
 
 class ServerProtocolError(Exception):
-    """The server's output is not what a server writes: a bug, or something else answered."""
+    """The output is not that of a command server: a bug, or another program responded."""
 
 
 def server_argv(shell: str, run_directory: str = RUN_DIRECTORY) -> list[str]:
-    """Return the command line of the server, to be a container's process 1.
+    """Return the command line of the server, for process 1 of a container.
 
     Args:
         shell: Path of the shell that runs the commands.
@@ -54,7 +54,7 @@ def server_argv(shell: str, run_directory: str = RUN_DIRECTORY) -> list[str]:
 
 
 def settings_line(shell: str | None, workdir: str | None) -> bytes:
-    """Return what tells a running server to use another shell or directory than its own."""
+    """Return the line that sets another shell or directory in a running server."""
     code = "" if shell is None else f"_cs_shell={quoted(shell)};"
     code += "" if workdir is None else f"_cs_cwd={quoted(workdir)};"
     return f"{code}:\n".encode("utf-8", "surrogateescape")
@@ -62,10 +62,10 @@ def settings_line(shell: str | None, workdir: str | None) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class EncodedJob:
-    """What to write to the server's stdin.
+    """The input for the server's stdin.
 
     Attributes:
-        nonce: The word that both trailers bear.
+        nonce: The identifier of both trailers.
     """
 
     line: bytes
@@ -75,7 +75,7 @@ class EncodedJob:
 class JobEncoder:
     """Encodes commands for one server.
 
-    The server keeps the first command's environment; later ones send only what differs, because
+    The server keeps the first command's environment; later commands send only differences, because
     each byte of a short line costs the server's shell a system call. One command's variables never
     reach another.
     """
@@ -84,10 +84,11 @@ class JobEncoder:
         self._base: dict[str, str] | None = None
 
     def encode(self, script: str, env: Mapping[str, str]) -> EncodedJob:
-        """Return the line that runs ``script`` with ``env`` over the container's environment.
+        """Return the line that runs ``script`` with ``env`` on top of the container's environment.
 
         Raises:
-            ValueError: there is a NUL in the script or a value, or a name is empty or holds ``=``.
+            ValueError: there is a NUL in the script or a value, or a name is empty or contains
+                ``=``.
         """
         if "\0" in script:
             raise ValueError("a command cannot hold a NUL character: a shell cannot read it")
@@ -112,9 +113,9 @@ class JobEncoder:
 
 
 def _next_base(base: dict[str, str] | None, env: dict[str, str]) -> dict[str, str]:
-    """Return what the server should keep, all of whose names are in ``env``.
+    """Return the variables that the server should keep, all of which are in ``env``.
 
-    A name that a command does not set cannot stay: it may hide the image's own value.
+    A variable that a command does not set must not be kept: it may hide the image's own value.
     """
     if base is None:
         return env
@@ -140,16 +141,16 @@ def _is_plain(name: str) -> bool:
 
 
 def quoted(text: str) -> str:
-    """Return shell code on one line whose value is ``text``; ``_n`` must be a newline there."""
+    """Return shell code on one line for the value ``text``; ``_n`` must be a newline there."""
     inside = text.replace("'", "'\\''").replace("\n", "'\"$_n\"'")
     return f"'{inside}'"
 
 
 def assignments(env: Mapping[str, str]) -> tuple[str, list[str]]:
-    """Return code that exports an environment, and words for ``env`` for what code cannot name.
+    """Return code that exports an environment, and arguments of ``env`` for the other variables.
 
     Raises:
-        ValueError: a name is empty or holds ``=``, or there is a NUL.
+        ValueError: a name is empty or contains ``=``, or there is a NUL.
     """
     for name, value in env.items():
         _check_variable(name, value)
@@ -172,12 +173,12 @@ def _through_env(env: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What the trailer says.
+    """The contents of a trailer.
 
     Attributes:
-        code: Exit code; 128 + signal where a signal ended the command.
+        code: Exit code; 128 + signal if a signal ended the command.
         oom_kills: Processes that the kernel killed for memory while the command ran.
-        peak_memory: Bytes; the container's highest use since it began. None where unknown.
+        peak_memory: Bytes; the container's maximum since it started. None if unknown.
     """
 
     code: int
@@ -186,21 +187,21 @@ class Finished:
 
 
 class OutputParser:
-    """Tells one command's output from its trailers, in chunks cut anywhere."""
+    """Separates one command's output from its trailers; chunks may end anywhere."""
 
     def __init__(self, nonce: str) -> None:
         self._streams = {"stdout": _StreamParser(nonce), "stderr": _StreamParser(nonce)}
 
     def feed(self, stream: Stream, chunk: bytes) -> bytes:
-        """Return the part of the output that is certain now; often the chunk itself."""
+        """Return the part of the output that is certain now; usually the whole chunk."""
         return self._streams[stream].feed(chunk)
 
     @property
     def finished(self) -> Finished | None:
-        """How the command ended; None until both trailers are complete.
+        """The result of the command; None until both trailers are complete.
 
         Raises:
-            ServerProtocolError: the trailer cannot be read.
+            ServerProtocolError: the trailer is invalid.
         """
         if self._streams["stderr"].trailer is None:
             return None
@@ -238,12 +239,12 @@ class _StreamParser:
         return data[:keep] if self._held else data
 
     def _kept_from(self, data: bytes) -> int:
-        """Return where a marker may have begun; it can only be at the last separator."""
+        """Return the possible start of a marker; it can only be at the last separator."""
         at = data.rfind(self._marker[:1], max(0, len(data) - len(self._marker) + 1))
         return at if at >= 0 and self._marker.startswith(data[at:]) else len(data)
 
     def _collect(self, chunk: bytes) -> None:
-        """Add to the trailer. What comes after it belongs to no command and is dropped."""
+        """Add to the trailer; drop output after it, which belongs to no command."""
         if self.trailer is not None or self._tail is None:
             return
         self._tail += chunk

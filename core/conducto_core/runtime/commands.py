@@ -1,4 +1,4 @@
-"""A node's command as it is to run, and as a person reads it."""
+"""A node's command, for its execution and for display."""
 
 from collections.abc import Mapping
 
@@ -9,19 +9,19 @@ from conducto_core.model.nodes import NodeSpec
 
 
 class CommandError(Exception):
-    """A command cannot be prepared; the message says why and what to do."""
+    """A command cannot be prepared; the message has the reason and a remedy."""
 
 
 def script_of(spec: NodeSpec, path_map: Mapping[str, str], workdir: str | None) -> str:
-    """Return the command with the paths of the user's files as they are in the image.
+    """Return the command with paths of the user's files replaced by those in the image.
 
     Args:
         spec: An Exec.
-        path_map: Of the image, as it was built.
+        path_map: The path map of the built image.
         workdir: Working directory of the image's commands.
 
     Raises:
-        CommandError: it names a file that the image does not hold.
+        CommandError: it names a file that the image does not contain.
     """
 
     def missing(path: str) -> str:
@@ -34,9 +34,9 @@ def script_of(spec: NodeSpec, path_map: Mapping[str, str], workdir: str | None) 
 
 
 def as_defined(spec: NodeSpec, image: ImageSpec | None) -> str:
-    """Return the command as it is to stand in an image, as far as the image's definition tells.
+    """Return the command for an image as far as the image's definition determines it.
 
-    Files that it does not tell of have their paths on the host.
+    Other files have their paths on the host.
     """
     if image is None:
         return as_written(spec)
@@ -45,5 +45,5 @@ def as_defined(spec: NodeSpec, image: ImageSpec | None) -> str:
 
 
 def as_written(spec: NodeSpec) -> str:
-    """Return the command for a reader who has no image: files have their paths on the host."""
+    """Return the command for display without an image: files have their paths on the host."""
     return expand(spec.command, {}, shorten=False, missing=lambda path: path)

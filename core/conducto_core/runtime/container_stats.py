@@ -1,19 +1,19 @@
-"""What a container has used so far, from the statistics that Docker, Podman and Fargate tell."""
+"""The resource usage of a container, from the statistics of Docker, Podman and Fargate."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 _NANO = 10**9
-#: Memory that the kernel can take back at once; the first is of control groups 2, the other of 1.
+#: Memory that the kernel can reclaim at once: its name in cgroups 2, then in cgroups 1.
 _RECLAIMABLE = ("inactive_file", "total_inactive_file")
 
 
 class Reading(NamedTuple):
-    """What a container has used.
+    """The resource usage of a container.
 
     Attributes:
-        cpu_seconds: Since it began.
-        memory: Bytes in use now, without files that are only cached.
+        cpu_seconds: Since it started.
+        memory: Bytes in use now, without cached files.
     """
 
     cpu_seconds: float
@@ -21,7 +21,7 @@ class Reading(NamedTuple):
 
 
 def reading_of(stats: Mapping[str, Any]) -> Reading | None:
-    """Return what an answer of ``/containers/ID/stats`` says; None: the container is not there.
+    """Return the usage in a response of ``/containers/ID/stats``; None without a running container.
 
     Source: Docker Engine API, "Get container stats based on resource usage".
     """

@@ -1,4 +1,4 @@
-"""What a debug shell is like, wherever its pipeline runs."""
+"""The contents of a debug shell, on both targets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ from conducto_core.runtime.environment import ExecutionContext, command_env
 from conducto_core.runtime.masking import MASK
 
 _HIDDEN = MASK.decode()
-#: What keeps an interactive shell from reading files that a pipeline's shell does not read.
+#: Options that keep an interactive shell from reading files that a pipeline's shell does not read.
 _PLAIN: Mapping[str, Sequence[str]] = {"bash": ("--norc",), "zsh": ("-f",)}
 
 
@@ -23,14 +23,14 @@ def shell_argv(shell: str) -> list[str]:
 
 
 def script_text(shell: str, command: str) -> str:
-    """Return a script file as the command server writes it."""
+    """Return a script file in the format of the command server."""
     return f"#!{shell}\n{command}\n"
 
 
 def check_subject(
     pipeline_id: str, path: str, spec: NodeSpec | None, records: tuple[AttemptRecord, ...]
 ) -> None:
-    """Check that there can be a shell for a node.
+    """Check that a shell is possible for a node.
 
     Raises:
         NotFoundError: there is no such node, and never was.
@@ -47,13 +47,13 @@ def check_subject(
 
 
 def remains(record: AttemptRecord) -> NodeSpec:
-    """Return what an attempt tells of an Exec that is gone from the tree."""
+    """Return the definition of a deleted Exec, as far as an attempt records it."""
     spec = NodeSpec(record.path, NodeType.EXEC, command=record.command, env=record.env)
     return as_it_ran(replace(spec, placement=Placement("")), record)
 
 
 def as_it_ran(spec: NodeSpec, record: AttemptRecord | None) -> NodeSpec:
-    """Return an Exec with the sizes that an attempt had."""
+    """Return an Exec with the sizes of an attempt."""
     if record is None:
         return spec
     cpu = spec.placement.cpu if record.cpu is None else record.cpu
@@ -62,9 +62,9 @@ def as_it_ran(spec: NodeSpec, record: AttemptRecord | None) -> NodeSpec:
 
 
 def tells_its_command(record: AttemptRecord | None) -> bool:
-    """Whether a record has the command as it ran.
+    """Return whether a record has the command as it ran.
 
-    It does not where the attempt never began, nor where a secret stands in the command itself.
+    It does not if the attempt never started, or if the command itself contains a secret.
     """
     return record is not None and record.image is not None and _HIDDEN not in record.command
 
@@ -72,7 +72,7 @@ def tells_its_command(record: AttemptRecord | None) -> bool:
 def env_as_it_ran(
     spec: NodeSpec, record: AttemptRecord, around: ExecutionContext, path_map: dict[str, str]
 ) -> dict[str, str]:
-    """Return the environment that an attempt had, without secrets."""
+    """Return the environment of an attempt, without secrets."""
     hidden = {name for name, value in record.env.items() if _HIDDEN in value}
     known = {name: spec.env[name] for name in hidden if name in spec.env}
     return command_env(
@@ -85,9 +85,9 @@ def env_as_it_ran(
 
 
 def is_ours(name: str) -> bool:
-    """Whether a variable is one that we set, which no secret may replace.
+    """Return whether Conducto sets a variable, so that no secret may replace it.
 
-    The address of Slack is none: it is delivered, and hidden, with the secrets.
+    The address of Slack is not one of them: it is delivered, and hidden, with the secrets.
     """
     mine = name.startswith("CONDUCTO_") and name != slack.URL_VARIABLE
     return mine or name == "__RUN_BY_WORKER__"

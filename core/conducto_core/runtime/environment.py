@@ -1,4 +1,4 @@
-"""What a command finds in its environment, besides what its image and its node give it."""
+"""The environment variables of a command besides those of its image and its node."""
 
 import json
 import os
@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-#: Old clients inside an image look for the profile's directory at import unless told this.
+#: Old clients in an image look for the profile's directory at import unless this is set.
 NO_PROFILE = "DUMMY_PROFILE"
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionContext:
-    """What is the same for every command of a pipeline.
+    """The values that are the same for every command of a pipeline.
 
     Attributes:
-        url: Where the API is, as seen from the host.
-        owner: ``uid:gid`` on the host; None where there is no host.
+        url: Address of the API, as seen from the host.
+        owner: ``uid:gid`` on the host; None without a host.
     """
 
     pipeline_id: str
@@ -35,7 +35,7 @@ def command_env(
     path_map: Mapping[str, str],
     secrets: Mapping[str, str] = NOTHING,
 ) -> dict[str, str]:
-    """Return the environment of one attempt: secrets win over the node's, ours over both."""
+    """Return the environment of one attempt: secrets override the node's, Conducto's both."""
     return {
         **node_env,
         **secrets,

@@ -1,11 +1,10 @@
-"""Logs as JSON, one object a line, so that CloudWatch can search and count by field.
+"""Logs as JSON, one object per line, so that CloudWatch can search and count by field.
 
-The functions of the cloud and the agents of its workers write them. A line has what the logging
-call gave as ``extra``, what `log_fields` says around it, and what `set_up` was told of the process:
-``pipeline``, ``run_id``, ``path``, ``attempt``, ``worker``, ``request_id``, ``org``, ``operation``.
-
-No secrets: nothing logs the content of a request, an answer or an environment, and records do not
-show what they were given when they are wrong (`conducto_core.model.base`).
+The cloud's functions and the agents of its workers use them. A line has the ``extra`` of the
+logging call, the fields of `log_fields`, and the fields of the process from `set_up`: ``pipeline``,
+``run_id``, ``path``, ``attempt``, ``worker``, ``request_id``, ``org``, ``operation``. It never has
+secrets: no code logs the content of a request, a response or an environment, and validation errors
+do not quote their input (`conducto_core.model.base`).
 """
 
 import json
@@ -17,14 +16,14 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-#: What every record of `logging` has; whatever else is there was given by the call.
+#: Attributes that every log record has; all others come from the call.
 _OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _around: ContextVar[Mapping[str, object]] = ContextVar("log_fields", default=MappingProxyType({}))
 
 
 @contextmanager
 def log_fields(**known: object) -> Iterator[None]:
-    """Give every line that is logged inside these fields; what is None or empty is not known."""
+    """Add these fields to every line logged in the context; None and empty values are left out."""
     told = {name: value for name, value in known.items() if value not in (None, "")}
     before = _around.set({**_around.get(), **told})
     try:
@@ -34,10 +33,10 @@ def log_fields(**known: object) -> Iterator[None]:
 
 
 class JsonLines(logging.Formatter):
-    """Makes a line of a record.
+    """Formats a record as a line.
 
     Args:
-        of_process: Fields of every line of this process, in whatever thread.
+        of_process: Fields of every line of this process, in all threads.
     """
 
     def __init__(self, **of_process: object) -> None:
@@ -61,7 +60,7 @@ class JsonLines(logging.Formatter):
 
 
 class LambdaLines(JsonLines):
-    """As Lambda's handler expects them: it writes no end of a line by itself."""
+    """Lines for Lambda's handler, which does not add line ends."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line with its end."""
@@ -69,11 +68,11 @@ class LambdaLines(JsonLines):
 
 
 def set_up(formatter: JsonLines, level: int = logging.INFO) -> None:
-    """Make every log of this process lines of JSON: what is attached already gets the form.
+    """Log JSON lines from all loggers of this process, through existing handlers.
 
-    Where nothing is attached, lines go to standard error. Loggers that have a way out
-    and a level of their own lose both: Chalice's is called as our package, and would print what
-    that logs in another form, and errors only.
+    Without a handler, lines go to standard error. Loggers with their own handlers and level lose
+    both: Chalice's, which has the name of the package, would print its records in another format,
+    and errors only.
     """
     root = logging.getLogger()
     for logger in list(root.manager.loggerDict.values()):
@@ -86,6 +85,6 @@ def set_up(formatter: JsonLines, level: int = logging.INFO) -> None:
         root.addHandler(logging.StreamHandler(sys.stderr))
     for handler in root.handlers:
         handler.setFormatter(formatter)
-    # Of each call they say where it went; that is much, and no news.
+    # They log the address of every request, which is of little use.
     for name in ("botocore", "boto3", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)

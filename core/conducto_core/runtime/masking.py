@@ -1,15 +1,15 @@
-"""Hides the values of secrets in a stream of output. No I/O, no knowledge of where it runs.
+"""Masking of the values of secrets in a stream of output. No I/O.
 
-`Mask` knows what to look for; `Mask.stream` gives the masker of one stream. Besides a value itself,
-its usual disguises are found: base64 at each of the three alignments, also with the line breaks
-that ``base64`` and ``openssl`` put in, URL-quoted, and escaped as in JSON, in a Python text or its
-bytes, or in a shell's trace. The lines of a value are found one by one where they are long enough.
+`Mask` has the values to hide; `Mask.stream` returns the masker of one stream. Besides a value
+itself, its usual encodings are found: base64 at each of the three alignments, also with the line
+breaks of ``base64`` and ``openssl``, URL-quoted, and escaped as in JSON, in a Python text or its
+bytes, or in a shell's trace. Each line of a value is also found by itself if it is long enough.
 
-A long text is looked for in pieces, so what is held back at the end of a chunk is never more than
-one piece, and the work on a byte is bounded however long the values are. One regular expression
-finds places where a piece may begin, by its first bytes, or where a chunk ends in the middle of
-them; what stands there is then compared with the pieces that begin so. Where a piece ends, the
-next one of its text is looked for first, and belongs to the same mask.
+A long text is searched for in parts, so that at most one part is held back at the end of a chunk,
+and the work per byte is limited however long the values are. One regular expression finds positions
+at which a part may start, by its first bytes, or at which a chunk ends in the middle of them; the
+text there is then compared with the parts that start so. At the end of a part, the next part of its
+text is tried first, and belongs to the same mask.
 """
 
 import base64
@@ -20,15 +20,15 @@ from itertools import pairwise
 from urllib.parse import quote, quote_plus
 
 MASK = b"********"
-#: Characters below which a value is not masked: too much else would be hidden with it.
+#: Minimum characters of a masked value: masking a shorter one would hide too much else.
 MIN_CHARACTERS = 4
-#: Bytes below which a line or a disguise of a value is not looked for.
+#: Minimum bytes of a line or an encoding of a value that is searched for.
 MIN_PART = 8
-#: Bytes of a piece; the last one of a text may be a little longer.
+#: Bytes of a part; the last one of a text may be a little longer.
 PIECE = 128
 
 _HEAD = 8
-#: Columns after which ``base64`` and ``openssl base64`` break a line.
+#: Line lengths of ``base64`` and ``openssl base64``.
 _WRAPS = (76, 64)
 #: End of the data, in an expression.
 _END = r"\Z"
@@ -38,10 +38,10 @@ _Trie = dict[int, "_Trie"]
 
 
 class Mask:
-    """What to hide.
+    """The values to hide.
 
     Args:
-        values: The secrets; those that are too short are left out (see `can_be_masked`).
+        values: The secrets; short ones are left out (see `can_be_masked`).
     """
 
     def __init__(self, values: Iterable[str]) -> None:
@@ -50,7 +50,7 @@ class Mask:
         for value in {value.strip() for value in values if can_be_masked(value)}:
             for text in _shown_as(value):
                 pieces = _cut(text)
-                firsts.update(pieces)  # so that a part of a long value is hidden, too
+                firsts.update(pieces)  # so that a part of a long value is also hidden
                 pairs.update(pairwise(pieces))
             for text in _disguises(value):
                 pieces = _cut(text)
@@ -68,7 +68,7 @@ class Mask:
         return bool(self._firsts)
 
     def stream(self) -> "StreamMasker":
-        """Return the masker of one stream that begins now."""
+        """Return the masker of a new stream."""
         return StreamMasker(self)
 
     def text(self, text: str) -> str:
@@ -80,15 +80,15 @@ class Mask:
         return (masker.feed(data) + masker.finish()).decode(errors="surrogatepass")
 
     def find(self, data: bytes, begin: int) -> tuple[int, bytes]:
-        """Return where a piece may begin, from ``begin`` on, and the bytes by which it was seen.
+        """Return a possible start of a part, from ``begin`` on, and the bytes that matched.
 
-        Where there is none, that is the end of ``data``.
+        Without one, the position is the end of ``data``.
         """
         found = None if self._starts is None else self._starts.search(data, begin)
         return (len(data), b"") if found is None else (found.start(), found.group())
 
     def beginning(self, seen: bytes) -> tuple[bytes, ...]:
-        """Return the pieces that may stand where ``seen`` was found, the longest first."""
+        """Return the parts that may start with the match ``seen``, the longest first."""
         known = self._beginning.get(seen)
         if known is None:
             known = tuple(p for p in self._firsts if p.startswith(seen) or seen.startswith(p))
@@ -96,14 +96,14 @@ class Mask:
         return known
 
     def after(self, piece: bytes) -> tuple[bytes, ...]:
-        """Return the pieces that go on where ``piece`` ends, the longest first."""
+        """Return the parts that can follow ``piece``, the longest first."""
         return self._next.get(piece, ())
 
 
 class StreamMasker:
     """Masks one stream, chunk by chunk.
 
-    What may be the beginning of a secret at the end of a chunk is held back until the next one.
+    The end of a chunk is held back until the next one if it may be the start of a secret.
     """
 
     def __init__(self, mask: Mask) -> None:
@@ -112,17 +112,17 @@ class StreamMasker:
         self._last = b""
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return what can be shown of ``chunk`` and of what was held back before."""
+        """Return the text of ``chunk``, and of the held text, that can be shown now."""
         return self._masked(chunk, final=False) if self._mask else chunk
 
     def finish(self) -> bytes:
-        """Return the rest, when the stream has ended."""
+        """Return the rest, at the end of the stream."""
         return self._masked(b"", final=True) if self._held else b""
 
     def _masked(self, chunk: bytes, *, final: bool) -> bytes:
         data = self._held + chunk
         shown = bytearray()
-        done = at = 0  # before `done` all is shown or hidden, before `at` nothing begins
+        done = at = 0  # before `done` all is shown or hidden, before `at` nothing starts
         while at < len(data):
             piece = _piece_at(data, at, self._mask.after(self._last), final=final)
             if piece == b"":
@@ -145,7 +145,7 @@ class StreamMasker:
 
 
 def _piece_at(data: bytes, at: int, candidates: Iterable[bytes], *, final: bool) -> bytes | None:
-    """Return the first candidate that stands at ``at``, else nothing; None: wait for more."""
+    """Return the first candidate at ``at``, or an empty one; None: wait for more data."""
     left = len(data) - at
     for piece in candidates:
         if data.startswith(piece, at):
@@ -156,7 +156,7 @@ def _piece_at(data: bytes, at: int, candidates: Iterable[bytes], *, final: bool)
 
 
 def can_be_masked(value: str) -> bool:
-    """Say whether a value is long enough to be masked."""
+    """Return whether a value is long enough to be masked."""
     return len(value.strip()) >= MIN_CHARACTERS
 
 
@@ -168,7 +168,7 @@ def _shown_as(value: str) -> Iterator[bytes]:
 
 
 def _disguises(value: str) -> Iterator[bytes]:
-    """Yield other texts from which the value can be read."""
+    """Yield encodings of the value."""
     for escaped in _escaped(value):
         yield escaped.encode(errors="surrogatepass")
     data = value.encode(errors="surrogatepass")
@@ -188,7 +188,7 @@ def _escaped(value: str) -> Iterator[str]:
 
 
 def _in_json(value: str) -> Iterator[str]:
-    """Yield the value as JSON texts hold it, as Python, Go, PHP and .NET write them."""
+    """Yield the value as JSON text, in the styles of Python, Go, PHP and .NET."""
     for escaped in (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
         yield escaped
         yield escaped.replace("/", "\\/")
@@ -199,8 +199,8 @@ def _in_json(value: str) -> Iterator[str]:
 def _in_python(value: str) -> Iterator[str]:
     """Yield the value as ``repr`` and ``ascii`` show it, and ``repr`` of its bytes.
 
-    A text with both kinds of quotes is shown between single ones, which are escaped in it; the
-    value may be a part of such a text, or of one between double quotes.
+    A text with both kinds of quotes is shown in single ones, which are escaped in it; the value may
+    be a part of such a text, or of one in double quotes.
     """
     both = value + "'\""
     in_bytes = repr(both.encode(errors="surrogatepass"))[1:]
@@ -211,9 +211,9 @@ def _in_python(value: str) -> Iterator[str]:
 
 
 def _base64_of(data: bytes) -> Iterator[bytes]:
-    """Yield what of an encoding is the same whatever stands before and behind ``data``.
+    """Yield the parts of encodings that do not depend on the bytes before and after ``data``.
 
-    For each alignment that is the middle of it; and the whole of it, where nothing is behind.
+    For each alignment, these are the middle, and the whole if nothing follows.
     """
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + data)
@@ -230,7 +230,7 @@ def _base64_of(data: bytes) -> Iterator[bytes]:
 
 
 def _cut(text: bytes) -> list[bytes]:
-    """Return a text in pieces; the last one takes in what is too short for one of its own."""
+    """Return a text in parts; the last one includes a rest that is too short for its own."""
     count = max(1, (len(text) + PIECE - MIN_PART) // PIECE)
     bounds = [*range(0, count * PIECE, PIECE), len(text)]
     return [text[begin:end] for begin, end in pairwise(bounds)]
@@ -248,7 +248,7 @@ def _successors(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, tuple[bytes
 
 
 def _expression(heads: Iterable[bytes]) -> re.Pattern[bytes]:
-    """Return what finds any of ``heads``, or the beginning of one at the end of the data."""
+    """Return a pattern that finds any of ``heads``, or the start of one at the end of the data."""
     root: _Trie = {}
     ends: set[int] = set()
     for head in heads:
@@ -260,7 +260,7 @@ def _expression(heads: Iterable[bytes]) -> re.Pattern[bytes]:
 
 
 def _branches(node: _Trie, ends: set[int]) -> str:
-    """Return the expression for what may follow; the deepest is tried first."""
+    """Return the expression for the continuations; the deepest is tried first."""
     ways = []
     for byte, below in sorted(node.items()):
         rest = f"(?:{_branches(below, ends)}|{'' if id(below) in ends else _END})" if below else ""

@@ -1,8 +1,8 @@
-"""What a command used over time: a series of points that never becomes long.
+"""The resource usage of a command over time, as a series of points with a maximum length.
 
-It is kept as lines of JSON beside what the command printed: the first says when the series begins
-and what the container may use, each other one is a sample. Whoever writes takes samples no more
-often than the points of its series are long, so that an attempt of any length has few lines.
+It is stored as lines of JSON next to the output: the first has the start of the series and the
+limits of the container, each other one is a sample. The writer takes no more samples than points,
+so that an attempt of any length has few lines.
 """
 
 import json
@@ -12,11 +12,11 @@ from typing import Any
 
 from conducto_core.model.resources import Resources
 
-#: Most points of a series; an even number.
+#: Maximum number of points of a series; an even number.
 MAX_POINTS = 240
-#: Bytes of the lines of one attempt that are read; those of a year are fewer.
+#: Maximum bytes of one attempt's lines to read; an attempt of a year has fewer.
 MAX_BYTES = 1 << 18
-#: Of an attempt that ran for less time than this nothing is known.
+#: The usage of a shorter attempt is unknown.
 SHORTEST_SECONDS = 2.0
 _GB = 2**30
 _MB = 2**20
@@ -25,12 +25,12 @@ _CPU_DIGITS = 3
 
 @dataclass(slots=True)
 class ResourceSeries:
-    """Points of equal length, the first from 0 on.
+    """Points of equal length, the first starting at 0.
 
     Attributes:
         interval: Seconds of one point.
-        cpu: CPUs in use, the mean of each point.
-        memory: Bytes in use, the most of each point.
+        cpu: CPUs in use, the average of each point.
+        memory: Bytes in use, the maximum of each point.
     """
 
     interval: float
@@ -38,10 +38,10 @@ class ResourceSeries:
     memory: list[int] = field(default_factory=list)
 
     def add(self, seconds: float, cpu: float, memory: int) -> None:
-        """Take in a sample: what was used from the last one until ``seconds``.
+        """Add a sample: the usage from the last one until ``seconds``.
 
-        One that comes late fills the points it was awaited for; one that comes early, within a
-        point that is there already, can only raise the memory of that.
+        A late sample fills all points since the last one; an early one, within an existing point,
+        can only raise that point's memory.
         """
         end = round(seconds / self.interval)
         while end > MAX_POINTS:
@@ -56,7 +56,7 @@ class ResourceSeries:
         self.memory += [memory] * more
 
     def _merge(self) -> None:
-        """Make one point of each two."""
+        """Merge each pair of points into one."""
         cpu, memory = self.cpu, self.memory
         pairs = range(0, len(cpu), 2)
         self.cpu = [sum(cpu[i : i + 2]) / len(cpu[i : i + 2]) for i in pairs]
@@ -65,13 +65,13 @@ class ResourceSeries:
 
 
 class ResourceWriter:
-    """Writes down what one attempt uses.
+    """Writes the resource usage of one attempt.
 
     Args:
         write: Appends a line.
-        since: When the attempt's first second was, since the epoch.
+        since: Start of the attempt, in seconds since the epoch.
         interval: Seconds between the first samples.
-        limits: What the container may use, CPUs and GB, where whoever reads cannot know.
+        limits: CPUs and GB that the container may use, if the reader cannot know them.
     """
 
     def __init__(
@@ -90,11 +90,11 @@ class ResourceWriter:
 
     @property
     def interval(self) -> float:
-        """Seconds until the next sample is worth its line."""
+        """Seconds until the next sample."""
         return self._series.interval
 
     def add(self, seconds: float, cpu: float, memory: int) -> None:
-        """Write down a sample, as `ResourceSeries.add` takes it."""
+        """Write a sample; see `ResourceSeries.add`."""
         sample = (round(seconds, 1), round(max(0.0, cpu), _CPU_DIGITS), memory)
         self._series.add(*sample)
         text = json.dumps(sample)
@@ -106,12 +106,12 @@ class ResourceWriter:
 def resources_in(
     lines: bytes, cpu_limit: float | None = None, mem_limit: float | None = None
 ) -> Resources:
-    """Return what the lines of an attempt say.
+    """Return the usage in the lines of an attempt.
 
     Args:
-        lines: As a `ResourceWriter` wrote them; a line that is cut is left out.
-        cpu_limit: CPUs the attempt may use, where the lines do not say it.
-        mem_limit: GB it may use, likewise.
+        lines: Written by a `ResourceWriter`; an incomplete line is ignored.
+        cpu_limit: CPUs that the attempt may use, if the lines do not contain it.
+        mem_limit: GB that it may use, likewise.
     """
     head, *samples = lines.splitlines() or [b""]
     try:
@@ -139,7 +139,7 @@ def resources_in(
 
 
 def summary(used: Resources) -> str | None:
-    """Return what was used as a sentence; None where that is not known.
+    """Return the usage as a sentence; None if unknown.
 
     >>> summary(Resources(cpu=(1.4, 2.0), memory=(5, 850_000_000), cpu_limit=2, mem_limit=2**31))
     '1.7 of 2 CPUs on average, 811 MB of 2 GB at its peak'

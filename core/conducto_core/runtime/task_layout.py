@@ -1,9 +1,9 @@
-"""How a cloud worker's task is laid out: two containers and the volume that they share. Pure.
+"""The layout of a cloud worker's task: two containers and their shared volume. Pure.
 
 The container ``user`` has the user's image and runs the command server as its process 1; the
-container ``agent`` has ours. Both are essential and neither waits for the other: `user_entry`
-waits for the agent by itself, since ECS stops containers in the reverse of the order in which
-they depend on each other, and the agent must hear of a stop first.
+container ``agent`` has the agent's image. Both are essential and neither depends on the other:
+`user_entry` waits for the agent by itself, since ECS stops containers in the reverse order of their
+dependencies, and the agent must learn of a stop first.
 """
 
 from importlib import resources
@@ -13,22 +13,22 @@ from conducto_core.images.layers import SHELLS
 AGENT = "agent"
 USER = "user"
 
-#: The shared volume, by name and by where both containers have it.
+#: The shared volume: its name and its path in both containers.
 VOLUME = "ctl"
 CTL = "/ctl"
 
-#: Where the containers of a pipeline find what it and its user keep.
+#: Paths of the data of the pipeline and of its user in the containers.
 DATA_MOUNTS = {"pipeline": "/conducto/data/pipeline", "user": "/conducto/data/user"}
 
-#: Seconds that both containers may take to stop; the most that Fargate grants. The server, being
-#: process 1, does not feel TERM, and ends when the agent does.
+#: Seconds that both containers may take to stop; the maximum of Fargate. The server, being process
+#: 1, ignores TERM, and ends when the agent does.
 STOP_TIMEOUT = 120
 
 
-#: Where the credentials of the task's role are; the id in it is the only key to them.
+#: Variable with the address of the task role's credentials; the id in it is the only key to them.
 _CREDENTIALS = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
-#: What ECS tells every container of a task: where the task's role and its metadata are to be had.
-#: Our own role mounts any pipeline's files, so commands do not see where it is.
+#: Variables with addresses of the task's role and metadata, which ECS sets in every container. The
+#: worker's own role can mount any pipeline's files, so commands must not see them.
 ECS_VARIABLES = (
     _CREDENTIALS,
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
@@ -40,18 +40,18 @@ ECS_VARIABLES = (
 )
 
 
-#: Where, in the shared volume, a debug shell's agent puts what who enters needs.
+#: Directory in the shared volume with the files of a debug shell.
 SHELL = "shell"
-#: What ECS Exec runs in the container ``user`` of a debug shell; AWS keeps it in its logs.
+#: The command of ECS Exec in the container ``user`` of a debug shell; AWS keeps it in its logs.
 ENTER = f"/bin/sh {CTL}/{SHELL}/enter"
 
 
 class AgentVariables:
-    """Environment variables of the container ``agent``, and of that one only."""
+    """Environment variables of the container ``agent`` only."""
 
     API_URL = "CONDUCTO_API_URL"
     TOKEN = "CONDUCTO_WORKER_TOKEN"  # noqa: S105  (a name)
-    #: What it works for and what it is called: for its log.
+    #: Its pipeline and its name, for its log.
     PIPELINE = "CONDUCTO_PIPELINE_ID"
     WORKER = "CONDUCTO_WORKER_ID"
 
@@ -59,13 +59,12 @@ class AgentVariables:
 def user_entry(*, credentials: bool = False) -> list[str]:
     """Return the entry point of the user's container; its command must be empty.
 
-    It must be process 1: ``initProcessEnabled`` has to be off. A first shell gives its place up to
-    a second one: what a process was started with stays in /proc for everybody to read, so that
-    `ECS_VARIABLES` have to be gone before the process is there that stays.
+    It must be process 1: ``initProcessEnabled`` has to be off. A first shell replaces itself by a
+    second one: the initial environment of a process stays readable in /proc, so `ECS_VARIABLES`
+    must be unset before the final process starts.
 
     Args:
-        credentials: Commands get the rights of the task's role: it is one that the administrator
-            named for them.
+        credentials: Commands get the task's role, because the administrator assigned it to them.
     """
     dropped = [name for name in ECS_VARIABLES if not (credentials and name == _CREDENTIALS)]
     drop = f'unset {" ".join(dropped)}; exec /bin/sh -c "$0" "$@"'

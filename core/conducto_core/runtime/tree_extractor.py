@@ -1,4 +1,4 @@
-"""The tree that a Lazy's command prints, cut out of its output while it streams by."""
+"""Extraction of the tree that a Lazy's command prints from its output stream."""
 
 import base64
 import binascii
@@ -9,20 +9,20 @@ from typing import Any, Final
 
 OPEN: Final = b"<__conducto_serialization>"
 CLOSE: Final = b"</__conducto_serialization>"
-#: Bytes of a printed tree, packed and unpacked; 100,000 Execs take about 1 MB and 20 MB.
+#: Maximum bytes of a printed tree, packed and unpacked; 100,000 Execs take about 1 MB and 20 MB.
 MAX_PACKED: Final = 64 << 20
 MAX_UNPACKED: Final = 64 << 20
 
 
 class PrintedTreeError(Exception):
-    """What was printed is no tree; the message says what is wrong and what to do."""
+    """The printed tree is invalid; the message has the reason and a remedy."""
 
 
 class TreeExtractor:
-    """Splits an output stream into what people see and the block that holds a tree.
+    """Splits an output stream into visible output and the block with a tree.
 
     Attributes:
-        blocks: How many blocks were opened.
+        blocks: Number of blocks opened.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class TreeExtractor:
         self._too_large = False
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return the part of ``chunk``, and of what was held back before, that people see."""
+        """Return the visible part of ``chunk`` and of the held text."""
         data = self._held + chunk
         shown = bytearray()
         while True:
@@ -52,15 +52,15 @@ class TreeExtractor:
                 self._body.clear()
 
     def finish(self) -> bytes:
-        """Return what was held back when the stream has ended."""
+        """Return the held text, at the end of the stream."""
         held, self._held = self._held, b""
         return b"" if self._inside else held
 
     def tree(self) -> dict[str, Any]:
-        """Return the one tree that was printed, as the JSON object of the wire form.
+        """Return the one printed tree, as the JSON object of the wire form.
 
         Raises:
-            PrintedTreeError: none, several, a broken or too large a one.
+            PrintedTreeError: there is none, or there are several, or it is invalid or too large.
         """
         if not self.blocks:
             raise PrintedTreeError(
@@ -85,7 +85,7 @@ class TreeExtractor:
 
 
 def _partial(data: bytes, tag: bytes) -> int:
-    """Return how many bytes at the end of ``data`` may be the beginning of ``tag``."""
+    """Return how many bytes at the end of ``data`` may be the start of ``tag``."""
     for size in range(min(len(tag) - 1, len(data)), 0, -1):
         if data.endswith(tag[:size]):
             return size

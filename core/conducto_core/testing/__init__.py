@@ -1,1 +1,1 @@
-"""Fakes for every port, shipped so that users and our own tests need no mocks."""
+"""Fakes for every port, shipped so that users and Conducto's tests need no mocks."""

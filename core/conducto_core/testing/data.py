@@ -1,4 +1,4 @@
-"""Data files in memory, named and refused as the real ones are."""
+"""Data files in memory, with the names and errors of the real ones."""
 
 import hashlib
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from conducto_core.ports.downloads import Download, Span
 
 
 class MemoryData:
-    """One data directory; a directory is there as long as something is in it.
+    """One data directory; directories exist while they have entries.
 
     Attributes:
         files: ``{name: content}``.
@@ -35,7 +35,7 @@ class MemoryData:
         return DataList(entries=page, next=page[-1].name if len(wanted) > limit else None)
 
     def changed(self, since: float, until: float | None, limit: int) -> ChangedData:
-        """Return the files; all of them were written at the beginning of time."""
+        """Return the files; all of them have the time stamp 0."""
         within = since <= 0 and (until is None or until >= 0)
         found = [self._entry(one) for one in sorted(self.files)] if within else []
         return ChangedData(entries=tuple(found[:limit]), complete=len(found) <= limit)
@@ -50,7 +50,7 @@ class MemoryData:
         return download_of(self.files[cleaned], cleaned.rpartition("/")[2], span)
 
     def write(self, name: str, content: bytes) -> DataEntry:
-        """Put a file."""
+        """Write a file."""
         cleaned = data_paths.of_file(name)
         if self._is_directory(cleaned):
             raise RefusedError(f"{name}: is a directory; delete it, or use another name")
@@ -58,7 +58,7 @@ class MemoryData:
         return self._entry(cleaned)
 
     def delete(self, name: str) -> Deleted:
-        """Delete a file, or a directory with what is in it."""
+        """Delete a file, or a directory with its contents."""
         cleaned = data_paths.of_file(name)
         gone = [one for one in self.files if one == cleaned or one.startswith(f"{cleaned}/")]
         if not gone:

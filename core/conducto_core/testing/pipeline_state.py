@@ -1,4 +1,4 @@
-"""How a pipeline of `conducto_core.testing.pipelines` stands, and how one change makes the next."""
+"""The state of a pipeline of `conducto_core.testing.pipelines`, and its transitions."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ from conducto_core.testing.data import MemoryData
 
 @dataclass
 class PipelineState:
-    """One pipeline: nodes by path, parents first, and everything that happened to them."""
+    """One pipeline: nodes by path, parents first, and all its changes."""
 
     record: PipelineRecord
     nodes: dict[str, NodeView]
@@ -36,7 +36,7 @@ class PipelineState:
     data: MemoryData = field(default_factory=MemoryData)
 
     def summary(self) -> PipelineSummary:
-        """Return what a list shows."""
+        """Return the summary for a list."""
         root = self.nodes["/"]
         counts = self.counts("/")
         moving = counts.queued + counts.running
@@ -56,14 +56,14 @@ class PipelineState:
         return [n for p, n in self.nodes.items() if p == root or p.startswith(prefix)]
 
     def named(self, request: ControlRequest) -> ControlRequest:
-        """Return an order on what failed with those Execs in its paths."""
+        """Return a request on failures with the paths of the failed Execs."""
         below = [node for top in request.paths or ("/",) for node in self.below(top)]
         execs = {node.path: node for node in below if node.type is NodeType.EXEC}
         paths = tuple(p for p, n in execs.items() if n.state in FAILED and not n.skipped)
         return request.model_copy(update={"paths": paths, "failed": False})
 
     def numbered(self, node: NodeView) -> NodeView:
-        """Return a node that knows how many children it has."""
+        """Return a node with its number of children."""
         children = sum(parent_of(path) == node.path for path in self.nodes)
         return node.model_copy(update={"children": children})
 
@@ -77,7 +77,7 @@ class PipelineState:
         return Counts.model_validate(numbers)
 
     def publish(self, node: NodeView) -> None:
-        """Let a node stand as ``node`` says, and write the change down."""
+        """Replace a node and record the change."""
         last = node.attempts[-1] if node.attempts else None
         self.nodes[node.path] = node
         self.changes.append(
@@ -96,11 +96,11 @@ class PipelineState:
         )
 
     def end_of_output(self, path: str, number: int, stream: Stream, count: int) -> bytes:
-        """Return the last bytes of what an attempt printed."""
+        """Return the last bytes of an attempt's output."""
         return self.output.get((path, number, stream), b"")[-count:]
 
     def roll_up(self, path: str) -> None:
-        """Let the groups above a node follow it."""
+        """Update the groups above a node."""
         for above in ancestors(path):
             children = self.below(above)[1:]
             states = {n.state for n in children if n.type is NodeType.EXEC and not n.skipped}
@@ -122,7 +122,7 @@ def _state_of_group(states: set[State]) -> State:
 
 
 def is_asked_for(node: NodeView, query: TreeParams) -> bool:
-    """Return whether a node of the subtree is one that ``query`` asks for."""
+    """Return whether a node of the subtree matches ``query``."""
     level = sum(1 for _ in ancestors(node.path)) - sum(1 for _ in ancestors(query.root))
     if query.depth is not None and level > query.depth:
         return False
@@ -142,7 +142,7 @@ def _is_failure(node: NodeView) -> bool:
 
 
 def with_attempts(node: NodeView, query: TreeParams) -> NodeView:
-    """Return a node with as many attempts as ``query`` asks for."""
+    """Return a node with the attempts that ``query`` requests."""
     match query.attempts:
         case "all":
             return node
@@ -155,7 +155,7 @@ def with_attempts(node: NodeView, query: TreeParams) -> NodeView:
 def next_attempts(
     node: NodeView, state: State, fields: Mapping[str, Any]
 ) -> tuple[AttemptRecord, ...]:
-    """Return a node's attempts once it is in ``state``; ``fields`` are those of the newest."""
+    """Return a node's attempts after a change to ``state``; ``fields`` are those of the newest."""
     if state in (State.PENDING, State.QUEUED) or node.type is not NodeType.EXEC:
         return node.attempts
     now = time.time()
@@ -179,7 +179,7 @@ def next_attempts(
 
 
 def ordered(node: NodeView, action: Action) -> NodeView:
-    """Return how a node stands after an order."""
+    """Return a node after an action."""
     match action:
         case Action.SKIP | Action.UNSKIP:
             return node.model_copy(update={"skipped": action is Action.SKIP})

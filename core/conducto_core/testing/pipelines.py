@@ -1,4 +1,4 @@
-"""Lines and matches of an output that is in memory."""
+"""Pipelines and secrets in memory."""
 
 import asyncio
 import base64
@@ -84,11 +84,11 @@ class MemorySecrets:
         return self._version
 
     def read(self) -> dict[SecretName, StoredSecret]:
-        """Return every secret."""
+        """Return all secrets."""
         return dict(self._secrets)
 
     def put(self, secrets: Iterable[StoredSecret]) -> None:
-        """Store secrets over those of the same name, all or nothing."""
+        """Store secrets, replacing those of the same name, all or nothing."""
         new = {secret.name: secret for secret in secrets}
         check(new.values())
         check_total({**self._secrets, **new}.values())
@@ -96,7 +96,7 @@ class MemorySecrets:
         self._version += 1
 
     def delete(self, names: Iterable[SecretName]) -> tuple[SecretName, ...]:
-        """Delete secrets; return those that were there."""
+        """Delete secrets; return those that existed."""
         gone = tuple(name for name in dict.fromkeys(names) if name in self._secrets)
         for name in gone:
             del self._secrets[name]
@@ -104,12 +104,12 @@ class MemorySecrets:
         return gone
 
     def where(self) -> str:
-        """Return where the values are kept."""
+        """Return the place of the values."""
         return "in memory"
 
 
 def lines_of(data: bytes, query: LogLinesParams, *, complete: bool) -> LogLines:
-    """Return the lines that are asked for."""
+    """Return the requested lines."""
     lines = [line + b"\n" for line in data.split(b"\n")]
     lines[-1] = lines[-1][:-1]
     if not lines[-1]:
@@ -131,7 +131,7 @@ def matches_in(data: bytes, query: LogSearchParams, *, complete: bool) -> LogMat
     """Return the lines that match.
 
     Raises:
-        RefusedError: the pattern is none.
+        RefusedError: the pattern is invalid.
     """
     try:
         pattern = re.compile(
@@ -159,12 +159,12 @@ def matches_in(data: bytes, query: LogSearchParams, *, complete: bool) -> LogMat
     return LogMatches(matches=tuple(found), next=following, size=len(data), complete=complete)
 
 
-#: Seconds between two looks at an output that somebody follows.
+#: Seconds between two reads of an output that a client follows.
 _LOOK_EVERY = 0.01
 _IN_FLIGHT_OR_PENDING = IN_FLIGHT | {State.PENDING}
 
 
-#: What an order to a pipeline as a whole changes of its record.
+#: Changes of the record by an action on the whole pipeline.
 _WHOLE_PIPELINE: Mapping[Action, Mapping[str, object]] = {
     Action.RUN: {"armed": True, "lifecycle": Lifecycle.ACTIVE},
     Action.PAUSE: {"armed": False},
@@ -178,14 +178,14 @@ class MemoryPipelines:
     """Pipelines in memory.
 
     Args:
-        nodes_of: Turns the tree of a `LaunchRequest` into nodes; the default reads
-            ``{"nodes": {path: {fields of NodeView}}}``.
+        nodes_of: Converts the tree of a `LaunchRequest` to nodes; the default reads ``{"nodes":
+            {path: {fields of NodeView}}}``.
 
     Attributes:
-        orders: ``(pipeline id, request)`` of every control call that was accepted.
-        launches: Every launch that was accepted.
-        shells: ``(pipeline id, request)`` of every debug shell that was planned.
-        secret_store: What `put_secrets` stored.
+        orders: ``(pipeline id, request)`` of every accepted action.
+        launches: All accepted launches.
+        shells: ``(pipeline id, request)`` of every planned debug shell.
+        secret_store: The secrets that `put_secrets` stored.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class MemoryPipelines:
     def add(
         self, pipeline_id: str, nodes: Iterable[NodeView], record: PipelineRecord | None = None
     ) -> PipelineSummary:
-        """Put a pipeline there; ``nodes`` has the root first and parents before children."""
+        """Add a pipeline; ``nodes`` has the root first and parents before children."""
         given = PipelineRecord(id=pipeline_id, title=pipeline_id) if record is None else record
         pipeline = PipelineState(given, {node.path: node for node in nodes})
         for node in list(pipeline.nodes.values()):
@@ -226,10 +226,9 @@ class MemoryPipelines:
         exit_code: int | None = None,
         **fields: Any,
     ) -> None:
-        """Let a node reach ``state``; its groups follow.
+        """Set the state of a node, and update its groups.
 
-        ``running`` begins an attempt, a finished state ends it; ``fields`` are set on the
-        attempt.
+        ``running`` starts an attempt, a finished state ends it; ``fields`` are set on the attempt.
         """
         with self._lock:
             pipeline = self._find(pipeline_id)
@@ -244,7 +243,7 @@ class MemoryPipelines:
         self._ring(pipeline)
 
     def finish(self, pipeline_id: str, path: str, cause: Cause | None = None) -> None:
-        """Let a node run and end, with an exit code of 0 or 1."""
+        """Run and end a node, with an exit code of 0 or 1."""
         self.change(pipeline_id, path, State.RUNNING)
         state = STATE_OF_CAUSE[cause]
         self.change(pipeline_id, path, state, cause=cause, exit_code=0 if cause is None else 1)
@@ -252,7 +251,7 @@ class MemoryPipelines:
     def write(
         self, pipeline_id: str, path: str, data: bytes, *, attempt: int = 1, stream: str = "stdout"
     ) -> None:
-        """Let an attempt print."""
+        """Append to the output of an attempt."""
         with self._lock:
             output = self._find(pipeline_id).output
             key = (path, attempt, stream)
@@ -261,12 +260,12 @@ class MemoryPipelines:
     def set_resources(
         self, pipeline_id: str, path: str, resources: Resources, *, attempt: int = 1
     ) -> None:
-        """Let an attempt have used this."""
+        """Set the resource usage of an attempt."""
         with self._lock:
             self._find(pipeline_id).resources[path, attempt] = resources
 
     def set_image(self, pipeline_id: str, image: ImageRecord, log: str = "") -> None:
-        """Let an image be as ``image`` says, and its build have printed ``log``."""
+        """Set an image, and the log of its build."""
         with self._lock:
             pipeline = self._find(pipeline_id)
             pipeline.images[image.name] = image
@@ -274,11 +273,11 @@ class MemoryPipelines:
         self._ring(pipeline)
 
     def readers(self, pipeline_id: str) -> int:
-        """How many read the pipeline's events now."""
+        """Return the number of current readers of the pipeline's events."""
         return len(self._find(pipeline_id).readers)
 
     def wait_for_readers(self, pipeline_id: str, count: int, seconds: float = 5.0) -> bool:
-        """Wait until ``count`` read the pipeline's events; False when that does not come."""
+        """Wait until the pipeline's events have ``count`` readers; return False after a timeout."""
         deadline = time.monotonic() + seconds
         while self.readers(pipeline_id) != count:
             if time.monotonic() > deadline:
@@ -313,24 +312,24 @@ class MemoryPipelines:
         return self.add(record.id, nodes, record)
 
     async def list(self, query: ListParams | None = None) -> PipelineList:
-        """The newest first, at most ``query.limit``; None is all that are not archived."""
+        """Return the newest pipelines; None selects all that are not archived."""
         with self._lock:
             return listing.page((p.summary() for p in reversed(self._pipelines.values())), query)
 
     async def get(self, pipeline_id: str) -> PipelineSummary:
-        """One pipeline."""
+        """Return one pipeline."""
         with self._lock:
             return self._find(pipeline_id).summary()
 
     async def definition(self, pipeline_id: str) -> LaunchRequest:
-        """The request that launched it, without an order to run."""
+        """Return the launch request of a pipeline; it is not armed."""
         with self._lock:
             record = self._find(pipeline_id).record
         made = int(record.id.removeprefix("p")) - 1
         return launch_request(record, self.launches[made].tree)
 
     async def nodes(self, query: TreeParams) -> TreePage:
-        """Nodes of a subtree, down to a depth, or those that a search finds."""
+        """Return nodes of a subtree, down to a depth, or those that a search finds."""
         with self._lock:
             pipeline = self._find(query.id)
             _node(pipeline, query.root)
@@ -347,7 +346,7 @@ class MemoryPipelines:
             return TreePage(seq=len(pipeline.changes), nodes=shown, next=following)
 
     async def states(self, query: StatesParams) -> NodeStates:
-        """How each Exec of a subtree stands; skipped ones are those that are so themselves."""
+        """Return the state of each Exec of a subtree; skipped groups are ignored."""
         with self._lock:
             pipeline = self._find(query.id)
             _node(pipeline, query.root)
@@ -360,18 +359,18 @@ class MemoryPipelines:
             )
 
     async def node(self, pipeline_id: str, path: str) -> NodeDetail:
-        """A node without its parameters, which `NodeView` does not tell."""
+        """Return a node without its parameters, which a `NodeView` does not have."""
         with self._lock:
             pipeline = self._find(pipeline_id)
             return NodeDetail(node=pipeline.numbered(_node(pipeline, path)))
 
     async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
-        """Every attempt of a node."""
+        """Return all attempts of a node."""
         with self._lock:
             return _node(self._find(pipeline_id), path).attempts
 
     async def log(self, query: LogParams) -> LogChunk:
-        """A piece of an output stream."""
+        """Return a part of an output stream."""
         deadline = time.monotonic() + query.wait
         while True:
             data, complete = self._output(query)
@@ -387,17 +386,17 @@ class MemoryPipelines:
             await asyncio.sleep(_LOOK_EVERY)
 
     async def log_lines(self, query: LogLinesParams) -> LogLines:
-        """Some lines; the byte limit is not kept."""
+        """Return some lines; the byte limit is ignored."""
         data, complete = self._output(query)
         return lines_of(data, query, complete=complete)
 
     async def search_log(self, query: LogSearchParams) -> LogMatches:
-        """Lines that match; the limits but for the number of matches are not kept."""
+        """Return lines that match; only the limit on matches applies."""
         data, complete = self._output(query)
         return matches_in(data, query, complete=complete)
 
     async def log_file(self, query: LogFileParams, span: Span | None = None) -> Download:
-        """An output stream as it is now."""
+        """Return the current contents of an output stream."""
         name = query.path.rpartition("/")[2] or "root"
         return download_of(self._output(query)[0], f"{name}.{query.stream}.txt", span)
 
@@ -410,7 +409,7 @@ class MemoryPipelines:
         return data, record.state not in _IN_FLIGHT_OR_PENDING
 
     async def resources(self, query: ResourcesParams) -> Resources:
-        """What `set_resources` was given."""
+        """Return the usage from `set_resources`."""
         with self._lock:
             pipeline = self._find(query.id)
             node = _node(pipeline, query.path)
@@ -420,7 +419,7 @@ class MemoryPipelines:
             return pipeline.resources.get((query.path, number), Resources())
 
     async def image_log(self, query: ImageLogParams) -> ImageLog:
-        """A piece of what `set_image` was given, cut where a character may be."""
+        """Return a part of the log from `set_image`; it never splits a character."""
         with self._lock:
             logs = self._find(query.id).image_logs
             if query.image not in logs:
@@ -437,23 +436,23 @@ class MemoryPipelines:
         )
 
     async def data(self, pipeline_id: str | None, query: ListUserDataParams) -> DataList:
-        """Entries of a directory of data."""
+        """Return entries of a directory of data."""
         return self._data(pipeline_id).entries(query.name, query.after, query.limit)
 
     async def changed_data(self, query: ChangedDataParams) -> ChangedData:
-        """Files of data that were written within a time."""
+        """Return files of data that were written within a time range."""
         return self._data(query.id).changed(query.since, query.until, query.limit)
 
     async def read_data(
         self, pipeline_id: str | None, name: str, span: Span | None = None
     ) -> Download:
-        """A data file, or a part of it."""
+        """Return a data file, or a part of it."""
         return self._data(pipeline_id).read(name, span)
 
     async def write_data(
         self, pipeline_id: str | None, name: str, content: AsyncIterator[bytes]
     ) -> DataEntry:
-        """Put a data file."""
+        """Write a data file."""
         whole = b"".join([piece async for piece in content])
         return self._data(pipeline_id).write(name, whole)
 
@@ -465,7 +464,7 @@ class MemoryPipelines:
         return self._user_data if pipeline_id is None else self._find(pipeline_id).data
 
     async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
-        """Carry out an order in the simplest way that can be seen."""
+        """Execute an action, with a simplified effect."""
         with self._lock:
             pipeline = self._find(pipeline_id)
             if request.failed:
@@ -488,7 +487,7 @@ class MemoryPipelines:
         return ControlResult(affected=len(paths), paths=paths)
 
     async def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
-        """A plan of which only the node and its command are true."""
+        """Return a plan of which only the node and its command are real."""
         with self._lock:
             pipeline = self._find(pipeline_id)
             node = _node(pipeline, request.path)
@@ -509,7 +508,7 @@ class MemoryPipelines:
         )
 
     async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
-        """Changes after ``cursor``, then live ones, each batch as soon as there is one."""
+        """Yield changes after ``cursor``, then live ones, each batch at once."""
         with self._lock:
             pipeline = self._find(pipeline_id)
         loop, news = asyncio.get_running_loop(), asyncio.Event()
@@ -534,7 +533,7 @@ class MemoryPipelines:
             pipeline.readers.discard(ring)
 
     async def secrets(self) -> SecretList:
-        """Every secret, without values."""
+        """Return all secrets, without values."""
         return answers.listing(self.secret_store)
 
     async def put_secrets(self, request: PutSecrets) -> SecretList:
@@ -546,7 +545,7 @@ class MemoryPipelines:
         return answers.delete(self.secret_store, request)
 
     async def usage(self, query: UsageParams) -> Usage:
-        """What the attempts of all pipelines took."""
+        """Return the usage of all pipelines."""
         return usage_of(
             (
                 (each.record, (a for view in each.nodes.values() for a in view.attempts))
@@ -556,7 +555,7 @@ class MemoryPipelines:
         )
 
     async def status(self) -> AgentStatus:
-        """A process that does not exist."""
+        """Return the status of a process that does not exist."""
         return AgentStatus(
             pid=0,
             url="",
@@ -580,7 +579,7 @@ def _plain_nodes(tree: Mapping[str, Any]) -> Iterable[NodeView]:
 
 
 def _start(offset: int, size: int) -> int:
-    """Return where to read from; a negative offset counts from the end."""
+    """Return the position to read from; a negative offset counts from the end."""
     return max(0, size + offset) if offset < 0 else min(offset, size)
 
 
