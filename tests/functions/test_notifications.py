@@ -401,7 +401,7 @@ def test_missing_mail_server_is_shown_on_the_node(world: World) -> None:
     (failed,) = told(world, pipeline)
     assert failed.delivery is DeliveryState.FAILED
     assert failed.error is not None
-    assert "no mail server is known" in failed.error
+    assert "no mail server: set" in failed.error
 
 
 def test_nodes_of_one_page_are_told_apart(world: World, messenger: NotificationSender) -> None:

@@ -188,7 +188,7 @@ def _installed(
     spec: ImageSpec, sources: Sources, client: tuple[str, bytes] | None, below: str
 ) -> Step:
     if install.wants_client(spec) and client is None:
-        raise BuildPlanError(f"image {spec.name!r}: the wheel of our own package is missing")
+        raise BuildPlanError(f"image {spec.name!r}: the wheel of the conducto package is missing")
     if spec.install_npm is True and "package.json" not in sources.npm_files:
         raise BuildPlanError(
             f"image {spec.name!r}: install_npm=True installs what package.json names, but the "

@@ -133,7 +133,7 @@ def read_context(root: str, ignore: Ignore) -> Context:
     except (OSError, RuntimeError) as error:  # RuntimeError: a link that points to itself
         raise ContextError(f"{root!r} cannot be followed: {error}") from error
     if not real.is_dir():
-        raise ContextError(f"{root!r} is not a directory; name the directory that holds it")
+        raise ContextError(f"{root!r} is not a directory; name the directory that contains it")
     if real == Path(real.anchor):
         raise ContextError(f"{root!r} is the whole file system; name a directory of code")
     skipped: list[str] = []
@@ -304,7 +304,7 @@ def _content(entry: Entry) -> Iterator[bytes]:
             if not piece:
                 raise ContextError(
                     f"{entry.source!r} shrank while it was copied; "
-                    f"leave it out in {IGNORE_FILE} or stop what writes it"
+                    f"leave it out in {IGNORE_FILE} or stop the process that writes it"
                 )
             left -= len(piece)
             yield piece

@@ -66,7 +66,7 @@ def _github(
     host, name = urlsplit(page).hostname or "", urlsplit(page).path.strip("/")
     if settings.github == GITHUB_URL and host != "github.com":
         raise DeliveryError(
-            f"{page or 'the address'} is not at github.com; say where its API is: "
+            f"{page or 'the address'} is not at github.com; set the address of its API: "
             "github_url in the profile's [notifications], or CONDUCTO_GITHUB_URL"
         )
     sha = quote(str(notification.arguments.get("sha") or ""), safe="")
@@ -84,10 +84,10 @@ def _mail(
 ) -> None:
     to = _addresses(notification.arguments.get("to")) or _addresses(settings.owner)
     if not to:
-        raise DeliveryError("nobody to mail to: give email() a to=, or set the profile's email")
+        raise DeliveryError("no recipient: give email() a to=, or set the profile's email")
     if settings.smtp is None or settings.sender is None:
         raise DeliveryError(
-            "no mail server is known: set smtp_url and email_from in the profile's "
+            "no mail server: set smtp_url and email_from in the profile's "
             "[notifications], or CONDUCTO_SMTP_URL and CONDUCTO_EMAIL_FROM"
         )
     cc = _addresses(notification.arguments.get("cc"))
@@ -122,7 +122,7 @@ def _post(message: EmailMessage, to: list[str], url: str, password: str | None) 
         text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
         raise _mail_refused(text, error.smtp_code) from error
     except (OSError, smtplib.SMTPException) as error:
-        raise DeliveryError(f"the mail was not taken: {error}", temporary=True) from error
+        raise DeliveryError(f"the mail was not accepted: {error}", temporary=True) from error
     finally:
         with suppress(OSError, smtplib.SMTPException):  # the mail is already sent or failed
             server.quit()
@@ -166,7 +166,7 @@ def _log_in(server: smtplib.SMTP, url: str, password: str | None) -> None:
 
 def _mail_refused(text: str, code: int) -> DeliveryError:
     return DeliveryError(
-        f"the mail server refuses: {code} {text}", temporary=not code >= _PERMANENT
+        f"the mail server rejected it: {code} {text}", temporary=not code >= _PERMANENT
     )
 
 

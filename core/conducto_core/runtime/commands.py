@@ -27,7 +27,7 @@ def script_of(spec: NodeSpec, path_map: Mapping[str, str], workdir: str | None) 
     def missing(path: str) -> str:
         raise CommandError(
             f"{spec.path}: the command uses {path}, but the image {spec.placement.image!r} does "
-            "not hold it; give the image copy_dir=, copy_repo= or path_map="
+            "not contain it; give the image copy_dir=, copy_repo= or path_map="
         )
 
     return expand(spec.command, path_map, shorten=workdir == CODE_DIR, missing=missing)

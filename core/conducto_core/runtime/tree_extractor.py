@@ -64,13 +64,13 @@ class TreeExtractor:
         """
         if not self.blocks:
             raise PrintedTreeError(
-                "printed no tree; a Lazy's function must return a node and say so "
+                "printed no tree; a Lazy's function must return a node and declare it "
                 "(-> co.Serial), a Lazy's command must print a serialised tree"
             )
         if self.blocks > 1:
             raise PrintedTreeError(f"printed {self.blocks} trees; a Lazy must print exactly one")
         if self._inside:
-            raise PrintedTreeError("printed a tree that does not end; was the command cut short?")
+            raise PrintedTreeError("printed an incomplete tree; was the command interrupted?")
         if self._too_large:
             raise PrintedTreeError(f"printed a tree of over {MAX_PACKED >> 20} MB; make it smaller")
         return _decode(bytes(self._body))
@@ -102,7 +102,7 @@ def _decode(body: bytes) -> dict[str, Any]:
                 f"printed a tree of over {MAX_UNPACKED >> 20} MB unpacked; make it smaller"
             )
         if not unpacker.eof:
-            raise PrintedTreeError("printed a broken tree: it is cut short")
+            raise PrintedTreeError("printed a broken tree: it is incomplete")
         document = json.loads(text)
     except (binascii.Error, zlib.error, gzip.BadGzipFile, ValueError, RecursionError) as error:
         raise PrintedTreeError(f"printed a broken tree: {error}") from error

@@ -139,7 +139,7 @@ def matches_in(data: bytes, query: LogSearchParams, *, complete: bool) -> LogMat
             re.IGNORECASE if query.ignore_case else 0,
         )
     except re.error as error:
-        message = f"text={query.text!r} is no regular expression: {error}"
+        message = f"text={query.text!r} is not a regular expression: {error}"
         raise RefusedError(message) from error
     found: list[LogMatch] = []
     offset, following = 0, None

@@ -228,8 +228,8 @@ def test_a_mail_server_says_whether_to_come_back(reply, temporary):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"smtp": None}, "no mail server is known"),
-        ({"owner": None}, "nobody to mail to"),
+        ({"smtp": None}, "no mail server: set"),
+        ({"owner": None}, "no recipient"),
         ({"smtp": "http://x"}, "smtp_url must be"),
         ({"smtp": "smtp://me:geheim@"}, "smtp_url must be"),
     ],
