@@ -77,7 +77,7 @@ conformance: $(READY) $(TEST_PACKAGES) ## Local machine and compiled state machi
 
 # The adapters' suites against AWS by others (tests/support/cloud/other_aws.py).
 IN_TABLE := tests/contract/test_cloud_store_contract.py tests/contract/test_cloud_shells_contract.py
-ADAPTERS := $(wildcard tests/contract/test_cloud_*_contract.py) tests/functions/test_old_records.py \
+ADAPTERS := $(wildcard tests/contract/test_cloud_*_contract.py) tests/functions/test_schema_migrations.py \
 	tests/functions/test_codebuild.py tests/functions/test_pull_through.py
 
 test-dynamodb: $(READY) $(TEST_PACKAGES) ## What the cloud keeps in its table, in dynalite

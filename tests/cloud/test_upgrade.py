@@ -37,9 +37,9 @@ def newer(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the package of a version to come: of another schema, and with other workers."""
     folder = tmp_path_factory.mktemp("newer") / "task"
     shutil.copytree(package, folder)
-    replace(folder / "chalicelib" / "record_schema.py", STEPS, NEXT_STEPS)
-    calls = folder / "conducto" / "model" / "worker.py"
-    replace(calls, "PROTOCOL = 2", "PROTOCOL = 3")
+    replace(folder / "chalicelib" / "domain" / "schema_migrations.py", STEPS, NEXT_STEPS)
+    calls = folder / "conducto_core" / "model" / "worker.py"
+    replace(calls, "PROTOCOL = 1", "PROTOCOL = 2")
     blocked = "    blocked: bool = False\n"
     replace(calls, blocked, f"{blocked}    hint: str = 'of a version to come'\n")
     return folder

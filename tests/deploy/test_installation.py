@@ -17,7 +17,7 @@ import pexpect
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from deploy import baseline, calls, scripts
+from deploy import calls, older_version, scripts
 from deploy.installation import Installation
 from support.browser import FLAGS, chromium
 from support.cloud.rights import asked, refused
@@ -292,13 +292,14 @@ def test_remaining_pipelines_continue_after_destroy_and_deploy(
     assert state(installation, paused, "/") == "done"
 
 
-@pytest.mark.skipif(not baseline.has_history(), reason="the checkout is without its history")
-def test_an_upgrade_from_the_baseline_leaves_a_running_pipeline_alone(folder: Path) -> None:
-    before = Installation(folder, "upgraded", baseline.interpreter(folder))
+def test_an_upgrade_from_an_older_version_leaves_a_running_pipeline_alone(folder: Path) -> None:
+    before = Installation(folder, "upgraded", older_version.install(folder))
     before.deploy()
     pipeline = launch_waiting(before)
 
     after = Installation(folder, "upgraded")
     after.deploy()
 
+    with pytest.raises(AssertionError, match=f"this is Conducto {older_version.VERSION}; pip"):
+        before.deploy()
     assert_goes_on(after, pipeline)

@@ -29,8 +29,7 @@ class FakeAccount:
         done: Changes, in order.
         service_roles: Services whose roles were created.
         requests: Requests to ``admin``.
-        record_schema: Reported by ``admin``; None: an error, as from an old version.
-        version: Version of Conducto, reported likewise.
+        version: Version of Conducto in the responses of ``admin``; None: it returns an error.
     """
 
     def __init__(self, *, region: str | None = "eu-west-1", quota: float = 64.0) -> None:
@@ -51,7 +50,6 @@ class FakeAccount:
         self.done: list[str] = []
         self.service_roles: list[str] = []
         self.requests: list[dict[str, object]] = []
-        self.record_schema: int | None = None
         self.version: str | None = None
 
     def caller(self) -> Caller:
@@ -139,9 +137,9 @@ class FakeAccount:
         self._refuse("invoke")
         request = json.loads(payload)
         self.requests.append({"function": function, **request})
-        if request["kind"] == "show_schema":
-            said = {"record_schema": self.record_schema, "version": self.version, "error": None}
-            return json.dumps(said).encode()
+        if request["kind"] == "show_version":
+            error = "unknown request" if self.version is None else None
+            return AdminResponse(version=self.version, error=error).model_dump_json().encode()
         if request["kind"] == "list_tokens":
             return AdminResponse(tokens=tuple(self.tokens)).model_dump_json().encode()
         self.tokens.append(TokenInfo(id="0" * 16, user=request["user"], permissions=(), created=0))

@@ -180,7 +180,7 @@ def test_a_persons_token_opens_no_call_of_workers(front: Front) -> None:
 
 def test_unknown_worker_is_sent_away(front: Front) -> None:
     mine = launched(front, front.token())
-    start = {"task": "arn:aws:ecs:us-east-1:123456789012:task/x/1"}
+    start = {"task": "arn:aws:ecs:us-east-1:123456789012:task/x/1", "protocol": 1}
 
     own = front.call("POST", "/worker/start", worker_token(front, pipeline_id=mine), start)
     forged = front.call("POST", "/worker/start", worker_token(front, "other", mine), start)

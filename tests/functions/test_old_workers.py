@@ -39,10 +39,6 @@ class Aged(World):
         return new
 
 
-def test_a_worker_that_says_no_version_speaks_the_first() -> None:
-    assert WorkerStart(task="arn").protocol == 1
-
-
 def test_an_old_worker_that_comes_up_is_to_run_one_command(world: World) -> None:
     world.launch(leaf())
     world.start_workers()

@@ -14,7 +14,7 @@ from chalicelib.services.retention import Retention
 from chalicelib.services.secret_injection import org_scope, user_scope
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.remote_shells import MAX_SECONDS, RemoteShell, RemoteShellRequest
-from conducto_core.model.worker import Claim, Heartbeat, WorkerEnd, WorkerStart
+from conducto_core.model.worker import PROTOCOL, Claim, Heartbeat, WorkerEnd, WorkerStart
 from conducto_core.runtime.task_layout import ENTER
 from support.cloud.world import EVERYTHING, LARGE, ME, STRANGER, World
 from support.trees import leaf, serial
@@ -58,7 +58,7 @@ class Desk:
 
     def start(self, shell: RemoteShell) -> WorkerInstructions:
         """Let the shell's agent come up."""
-        orders = self.desk.start(self.agent(shell), WorkerStart(task="arn:task"))
+        orders = self.desk.start(self.agent(shell), WorkerStart(task="arn:task", protocol=PROTOCOL))
         assert not self.pulse(shell)
         return orders
 
@@ -421,7 +421,7 @@ def test_an_agent_whose_shell_is_over_is_sent_away(desk: Desk) -> None:
     desk.end(shell)
 
     with pytest.raises(WorkerGoneError):
-        desk.desk.start(agent, WorkerStart(task="arn:task"))
+        desk.desk.start(agent, WorkerStart(task="arn:task", protocol=PROTOCOL))
 
 
 def test_the_token_of_a_shells_agent_is_good_for_no_tasks(desk: Desk) -> None:

@@ -22,6 +22,7 @@ from conducto_core.model.resources import ResourcesParams
 from conducto_core.model.states import Cause, State
 from conducto_core.model.worker import (
     MAX_PIECE,
+    PROTOCOL,
     ClaimDecision,
     Heartbeat,
     Report,
@@ -76,7 +77,7 @@ def test_a_token_is_256_bits_and_only_its_digest_is_kept(world: World) -> None:
 
 def test_a_persons_token_is_none_of_a_worker(world: World) -> None:
     with pytest.raises(WorkerGoneError):
-        WorkerApi(world.engine).start(ME, WorkerStart(task="arn"))
+        WorkerApi(world.engine).start(ME, WorkerStart(task="arn", protocol=PROTOCOL))
 
 
 def test_a_worker_of_another_org_does_not_find_the_pipeline(world: World) -> None:

@@ -17,7 +17,7 @@ from conducto_core.errors import NotFoundError
 from conducto_core.model.deployment import PARTITION_KEY, SORT_KEY, table_name
 from support.cloud.aws import BUCKET, aws
 from support.cloud.aws import TABLE as INSTALLED
-from support.cloud.released import Scenes, dumped, play, world_over
+from support.cloud.stored_records import Scenes, dumped, play, world_over
 from support.cloud.world import World
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

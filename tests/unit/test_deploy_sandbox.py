@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy import baseline, name_server, sandbox, traces
+from deploy import name_server, older_version, sandbox, traces
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,23 +66,15 @@ def test_a_change_of_the_machine_is_named() -> None:
     ]
 
 
-@pytest.mark.skipif(not baseline.has_history(), reason="the checkout is without its history")
-def test_the_baseline_is_an_earlier_version_of_this_one() -> None:
-    tag, commit = baseline.named()
-    words = ("git", "-c", "safe.directory=*", "-C", str(baseline.ROOT))
-    tagged = subprocess.run(
-        [*words, "rev-parse", "--verify", "--quiet", f"refs/tags/{tag}^{{commit}}"],
+def test_the_older_version_is_a_copy_with_its_own_number(tmp_path: Path) -> None:
+    interpreter = older_version.install(tmp_path)
+
+    printed = subprocess.run(
+        [interpreter, "-c", "import conducto; print(conducto.__version__, conducto.__file__)"],
         capture_output=True,
         text=True,
-        check=False,
-    ).stdout.strip()
+        check=True,
+        cwd=tmp_path,
+    ).stdout.split()
 
-    subprocess.run([*words, "merge-base", "--is-ancestor", commit, "HEAD"], check=True)
-    assert tagged in ("", commit)  # a clone may have no tags
-
-
-def test_a_missing_baseline_is_an_error_with_a_remedy(tmp_path: Path) -> None:
-    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
-
-    with pytest.raises(baseline.BaselineError, match="git fetch --unshallow"):
-        baseline.archive_of(tmp_path, baseline.named()[1])
+    assert printed == [older_version.VERSION, str(tmp_path / "older/sdk/conducto/__init__.py")]

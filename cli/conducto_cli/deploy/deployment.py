@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from conducto.version import __version__
 from conducto_cli.deploy import check_results, checks
 from conducto_cli.deploy.check_results import CheckResult, Status
 from conducto_cli.deploy.choices import settings_findings
 from conducto_cli.deploy.ports import Account, AccountError, Cdk, Machine
 from conducto_cli.deploy.project import write_project
-from conducto_cli.deploy.versions import OURS, Version, version_from
-from conducto_core.model.admin import AdminResponse, ListTokens, MintToken, ShowSchema
+from conducto_core.model.admin import AdminResponse, ListTokens, MintToken, ShowVersion
 from conducto_core.model.base import Record
 from conducto_core.model.deployment import (
     FIXED_SETTINGS,
@@ -35,6 +35,9 @@ _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 #: What a fixed setting is when nothing was said (`infra.settings`).
 _UNSAID = {"zones": "1"}
 _ECS = "ecs.amazonaws.com"
+_VERSION = re.compile(r"(\d+(?:\.\d+)*)(.*)")
+#: Suffixes of versions before a release, the oldest first (PEP 440).
+_STEPS = (".dev", "a", "b", "rc")
 #: Columns for the names of findings: those of the account are 13 long.
 _NAMES = 13
 _COMPLETE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
@@ -164,30 +167,26 @@ class Deployment:
         if self._account.stack_status(stack_name(wish.stage, "api")) is None:
             return
         there = self._version(wish.stage)
-        if there is None or not there.is_newer_than(OURS):
+        if there is None or version_order(there) <= version_order(__version__):
             return
-        consequence = (
-            ": pipelines that it has touched would stand still until a newer version is deployed "
-            "again"
-            if there.schema > OURS.schema
-            else ""
-        )
-        told = f"stage {wish.stage!r} runs {there}, this is {OURS}{consequence}"
+        text = f"stage {wish.stage!r} runs Conducto {there}, this is Conducto {__version__}"
         if not wish.downgrade:
             raise DeployError(
-                f"nothing was deployed: {told}; pip install --upgrade 'conducto[deploy]' and "
+                f"nothing was deployed: {text}; pip install --upgrade 'conducto[deploy]' and "
                 "deploy that, or say --downgrade to deploy this older version all the same"
             )
-        self._say(told)
+        self._say(f"{text}; records of a newer schema are refused until that version is back")
 
-    def _version(self, stage: str) -> Version | None:
-        """Return what is deployed; None where it does not say, as the first did not."""
-        request = ShowSchema().model_dump_json().encode()
+    def _version(self, stage: str) -> str | None:
+        """Return the version that is deployed; None if it does not say."""
+        request = ShowVersion().model_dump_json().encode()
         try:
             payload = self._account.invoke(function_name(stage, "admin"), request)
         except AccountError:
             return None  # a function that is broken must not hold up its mending
-        return version_from(json.loads(payload))
+        response = json.loads(payload)  # a newer version's response may have other fields
+        version = response.get("version") if isinstance(response, dict) else None
+        return version if isinstance(version, str) else None
 
     def _settings(self, wish: Wish) -> dict[str, str]:
         """Return what is given and, for the rest, what the last deployment chose.
@@ -349,3 +348,15 @@ class Deployment:
         if answer.error is not None:
             raise DeployError(f"deployed, but no token could be made: {answer.error}")
         return answer
+
+
+def version_order(version: str) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
+    """Return a sort key of a version: its numbers, then how far before a release it is."""
+    found = _VERSION.match(version)
+    if found is None:
+        return ((), 0, ())
+    numbers = [int(number) for number in found[1].split(".")]
+    while numbers and numbers[-1] == 0:  # 1.0 is 1.0.0
+        numbers.pop()
+    step = next((n for n, word in enumerate(_STEPS) if found[2].startswith(word)), len(_STEPS))
+    return (tuple(numbers), step, tuple(int(number) for number in re.findall(r"\d+", found[2])))

@@ -65,14 +65,14 @@ class ShowPlan(Record):
     org: Name
 
 
-class ShowSchema(Record):
-    """Return the version of the installation, and the schema of the records that it writes."""
+class ShowVersion(Record):
+    """Show the installed version of Conducto."""
 
-    kind: Literal["show_schema"] = "show_schema"
+    kind: Literal["show_version"] = "show_version"
 
 
 AdminRequest = Annotated[
-    MintToken | ListTokens | RevokeToken | SetPlan | ShowPlan | ShowSchema,
+    MintToken | ListTokens | RevokeToken | SetPlan | ShowPlan | ShowVersion,
     Field(discriminator="kind"),
 ]
 
@@ -108,7 +108,6 @@ class AdminResponse(Record):
 
     Attributes:
         token: The new token; it is shown only once.
-        record_schema: `conducto_core.model.deployment.RECORD_SCHEMA` of the functions.
         version: Version of Conducto that the functions run.
         error: Reason why nothing was done.
     """
@@ -116,6 +115,5 @@ class AdminResponse(Record):
     token: str | None = Field(default=None, repr=False)
     tokens: tuple[TokenInfo, ...] = ()
     plan: PlanInfo | None = None
-    record_schema: int | None = None
     version: str | None = None
     error: str | None = None

@@ -15,9 +15,6 @@ STAGE_TAG = "conducto:stage"
 ORG_TAG = "conducto:org"
 PIPELINE_TAG = "conducto:pipeline"
 
-#: Schema number of the records that this version writes (`chalicelib.domain.schema_migrations`);
-#: functions with a lower number reject them.
-RECORD_SCHEMA = 2
 PARTITION_KEY = "pk"
 SORT_KEY = "sk"
 #: Seconds since the epoch after which DynamoDB deletes an item.

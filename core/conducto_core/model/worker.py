@@ -21,9 +21,8 @@ MAX_PIECE = 1 << 20
 #: Maximum bytes of a tree that a Lazy prints, before compression.
 MAX_TREE = 64 << 20
 #: Protocol version of a worker. An API may be newer than its workers: it supports the previous
-#: version, and lets such workers leave after a command. 2: a worker sends its version, and returns
-#: a task that it received too late.
-PROTOCOL = 2
+#: version, and lets such workers leave after a command.
+PROTOCOL = 1
 
 
 class WorkerStart(Record):
@@ -31,11 +30,11 @@ class WorkerStart(Record):
 
     Attributes:
         task: Its ARN in ECS.
-        protocol: Its protocol version; version 1 did not send it.
+        protocol: Its protocol version.
     """
 
     task: str
-    protocol: int = Field(default=1, ge=1)
+    protocol: int
 
 
 class Credentials(Record):

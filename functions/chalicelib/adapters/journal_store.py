@@ -165,8 +165,7 @@ class JournalStore:
         return self._form("tree", pipeline_id, key)
 
     def _form(self, kind: Kind, pipeline_id: str, key: str) -> bytes:
-        number, _, digest = key.rpartition("-")
-        written = int(number) if digest and number else 1
+        written = int(key.partition("-")[0])
         schema = self._table.schema
         older = schema.is_older(kind, written)
         data = decompress(self._object(_tree_key(pipeline_id, key)))

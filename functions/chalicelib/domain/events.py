@@ -136,7 +136,7 @@ class WorkerStarted(PipelineEvent):
     kind: Literal["worker_up"] = "worker_up"
     worker: str
     task: str
-    protocol: int = 1
+    protocol: int
 
 
 class WorkerLost(PipelineEvent):

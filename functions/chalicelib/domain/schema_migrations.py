@@ -1,12 +1,12 @@
-"""The schema of what the cloud keeps: its number, and the steps that led to it. Pure.
+"""Schema of the cloud's records: its number, and the steps from the first schema to it. Pure.
 
-Every item of the table says which schema it was written in, and so does the key of every tree in
-the bucket; what says nothing is of schema 1. Readers get the newest shape: an older record goes
-through the steps since (docs/decisions/0013). A record of a newer schema is refused: functions of
-an older version that were deployed over newer ones change nothing, until the newer are back.
+Each item of the table has the number of the schema that it was written in, and so does the key of
+each tree in the bucket. Readers get the newest shape: an older record goes through the steps since
+(docs/decisions/0013). A record of a newer schema is refused, so functions of an older version that
+were deployed over newer ones change nothing.
 
-A step that was deployed once stays as it is; a change of shape is a new one at the end, and
-`conducto_core.model.deployment.RECORD_SCHEMA` one more.
+A step that was released stays as it is. To change the shape of a released record, add a step to
+the end of `STEPS`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -101,7 +101,7 @@ class Schema:
 
     def number_of(self, kind: Kind, attributes: Mapping[str, Any]) -> int:
         """Return the number that an item says; raises `NewerRecordError`."""
-        written = int(attributes.get(ATTRIBUTE, 1))
+        written = int(attributes[ATTRIBUTE])
         self._check(kind, written)
         return written
 
@@ -117,19 +117,6 @@ def _as_it_is(found: Any) -> Any:
     return found
 
 
-def _without_strikes(entry: Any) -> Any:
-    """Say in words what workers that ended, or were not started, meant for their pool."""
-    happened = dict(entry["input"])
-    if happened.pop("strikes", 0):
-        happened["failure"] = "image"
-    for name in ("stopped", "retry_at", "until"):
-        happened.pop(name, None)
-    return {**entry, "input": happened}
-
-
-#: 1 to 2: records say their schema, and a worker which protocol it speaks (one that did not say
-#: spoke the first, as the absent field still means); why workers could not start is a word.
-STEPS: tuple[Step, ...] = (Step(bodies={"entry": _without_strikes}),)
+#: Version 1 is the only schema so far.
+STEPS: tuple[Step, ...] = ()
 SCHEMA = Schema(STEPS)
-#: The newest schema that a release of Conducto writes: its shape is fixed. A change needs a step.
-RELEASED = 1

@@ -23,7 +23,7 @@ from conducto_core.semantics.start_failures import PoolStarts, StartFailure
 from conducto_core.semantics.tree_state import LiveGroup, LiveNode, TreeState
 
 #: Snapshots of another version are not read: the journal is, from its start.
-VERSION = 6
+VERSION = 1
 _PLAIN = (
     "number",
     "seq",
@@ -42,6 +42,8 @@ _PLAIN = (
     "epoch",
     "started",
     "ended",
+    "withheld",
+    "lost_contexts",
 )
 _SETS = ("planned", "met", "joined")
 
@@ -87,8 +89,6 @@ def take(live: CloudPipeline) -> Snapshot:
         "ended_workers": [asdict(worker) for worker in live.crew.ended.values()],
         "starts": {name: asdict(starts) for name, starts in live.starts.items()},
         "pools": {name: asdict(pool) for name, pool in live.pools.items()},
-        "withheld": live.withheld,
-        "lost_contexts": live.lost_contexts,
         "share": live.share.model_dump(mode="json"),
     }
     return Snapshot(live.number, state)
@@ -134,17 +134,9 @@ def restore(
     live.crew.ended = _workers(state["ended_workers"])
     live.starts = {name: _starts(fields) for name, fields in state["starts"].items()}
     live.pools = {name: _pool(fields) for name, fields in state["pools"].items()}
-    _restore_room(live, state)
+    live.count(Share.model_validate(state["share"]))
     live.know_places()
     return live
-
-
-def _restore_room(live: CloudPipeline, state: Mapping[str, Any]) -> None:
-    """Take over what older versions did not write down."""
-    live.withheld = state.get("withheld")
-    live.lost_contexts = dict(state.get("lost_contexts", {}))
-    if "share" in state:
-        live.count(Share.model_validate(state["share"]))
 
 
 def _standing(written: Mapping[str, Any]) -> RunState:

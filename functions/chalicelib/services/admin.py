@@ -18,10 +18,9 @@ from conducto_core.model.admin import (
     RevokeToken,
     SetPlan,
     ShowPlan,
-    ShowSchema,
+    ShowVersion,
     TokenInfo,
 )
-from conducto_core.model.deployment import RECORD_SCHEMA
 
 _REQUEST: TypeAdapter[AdminRequest] = TypeAdapter(AdminRequest)
 _DAY = 86_400
@@ -73,8 +72,8 @@ class Administration:
                 return self._set_plan(request)
             case ShowPlan():
                 return AdminResponse(plan=self._plan(request.org))
-            case ShowSchema():
-                return AdminResponse(record_schema=RECORD_SCHEMA, version=__version__)
+            case ShowVersion():
+                return AdminResponse(version=__version__)
 
     def _mint(self, request: MintToken) -> AdminResponse:
         token, digest = new_token()

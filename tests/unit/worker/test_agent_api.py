@@ -10,6 +10,7 @@ import pytest
 from tests.fakes.worker import FakeClock
 
 from conducto_core.model.worker import (
+    PROTOCOL,
     Claim,
     ClaimDecision,
     Credentials,
@@ -137,7 +138,7 @@ def test_unknown_fields_in_a_part_of_the_response_are_ignored(
     answer = {"activity": "arn", "region": "us-east-1", "credentials": credentials}
     api = HttpApi(Line((200, json.dumps(answer).encode())), clock)
 
-    orders = api.start(WorkerStart(task="arn"))
+    orders = api.start(WorkerStart(task="arn", protocol=PROTOCOL))
 
     assert orders.credentials == Credentials(access_key="a", secret_key="s")
 

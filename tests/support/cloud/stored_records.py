@@ -1,22 +1,12 @@
-"""Items that each released schema's own code has written into the table and the bucket.
-
-``python -m support.cloud.released`` in ``tests/`` plays the same scenes with the code of now and
-writes ``tests/support/clouds/schema-N.json`` of its schema, and ``shapes-N.json``, what that looks
-like. The files of older schemas stay unchanged: no code can write them any more.
-"""
+"""An installation in moto in which an item of each kind was written."""
 
 from __future__ import annotations
 
 import base64
-import json
-import sys
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic.json_schema import models_json_schema
-
-from chalicelib.adapters.dynamodb import DynamoTable, decompress
+from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.efs import EfsAccessPoints
 from chalicelib.adapters.idempotency import IdempotencyTable
 from chalicelib.adapters.journal_store import JournalStore
@@ -24,50 +14,26 @@ from chalicelib.adapters.logs import ChunkedLogs
 from chalicelib.adapters.organizations import TableOrgs
 from chalicelib.adapters.s3 import S3Bucket
 from chalicelib.adapters.shells import TableShells
-from chalicelib.adapters.table_keys import Key, kind_of
 from chalicelib.adapters.tokens import TableTokens
 from chalicelib.adapters.websocket_connections import TableConnections
-from chalicelib.domain import snapshots
-from chalicelib.domain.events import JournalEntry
-from chalicelib.domain.schema_migrations import RELEASED, SCHEMA, Schema
+from chalicelib.domain.schema_migrations import SCHEMA, Schema
 from chalicelib.domain.tokens import digest_of
-from chalicelib.domain.workers import Worker
 from chalicelib.ports import Identity, Shell
 from chalicelib.services.processor import CommandProcessor
-from conducto_core.model.image_sources import ImageSources
-from conducto_core.model.notifications import NotificationRecord
-from conducto_core.model.records import AttemptRecord, NodeChange, NodeState, PipelineRecord
 from conducto_core.model.requests import Changes
 from conducto_core.model.states import Cause
-from conducto_core.semantics.autoscaling import Pool
-from conducto_core.semantics.cloud_machine import RunState
-from conducto_core.semantics.start_failures import PoolStarts
-from support.cloud.aws import BUCKET, TABLE, aws, file_system
+from support.cloud.aws import BUCKET, TABLE, file_system
 from support.cloud.world import LARGE, ME, World
 from support.trees import form, lazy, leaf, parallel, serial
-from support.wire_schemas import without_prose
 
 if TYPE_CHECKING:
     from chalicelib.adapters.clients import Clients
     from support.cloud.world import Hand
 
-FOLDER = Path(__file__).parents[1] / "clouds"
 #: A person's token, as the scenes have it.
 TOKEN = "cdo_" + 43 * "t"
 SOCKET = "connection-1"
 KEY = "a key of the client's own"
-#: What the JSON in items and objects is made of.
-RECORDS = (
-    JournalEntry,
-    AttemptRecord,
-    ImageSources,
-    NodeChange,
-    NodeState,
-    NotificationRecord,
-    PipelineRecord,
-)
-#: What a snapshot has besides.
-STATE = (Pool, PoolStarts, RunState, Worker)
 
 
 @dataclass(frozen=True)
@@ -171,26 +137,6 @@ def dumped(clients: Clients, scenes: Scenes) -> dict[str, Any]:
     }
 
 
-def put_back(clients: Clients, dump: dict[str, Any]) -> Scenes:
-    """Fill an empty table and an empty bucket with dumped items."""
-    for item in dump["items"]:
-        clients.get("dynamodb").put_item(TableName=TABLE, Item=_read(item))
-    for name, data in dump["objects"].items():
-        clients.get("s3").put_object(Bucket=BUCKET, Key=name, Body=base64.b64decode(data))
-    return Scenes(**dump["scenes"])
-
-
-def dump_of(schema: int) -> dict[str, Any]:
-    """Return the items that a schema's own code has written."""
-    found: dict[str, Any] = json.loads((FOLDER / f"schema-{schema}.json").read_text())
-    return found
-
-
-def released() -> list[int]:
-    """Return the schemas of which there is a file."""
-    return sorted(int(path.stem.partition("-")[2]) for path in FOLDER.glob("schema-*.json"))
-
-
 def _written(item: dict[str, Any]) -> dict[str, Any]:
     return {
         name: {"B": _base64(value["B"])} if "B" in value else value
@@ -198,73 +144,5 @@ def _written(item: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _read(item: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: {"B": base64.b64decode(value["B"])} if "B" in value else value
-        for name, value in item.items()
-    }
-
-
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
-
-
-def shapes(dump: dict[str, Any]) -> dict[str, Any]:
-    """Return which attributes each kind of item has, and what the JSON in them looks like."""
-    items: dict[str, dict[str, str]] = {}
-    for item in dump["items"]:
-        found = items.setdefault(kind_of(Key(item["pk"]["S"], item["sk"]["S"])), {})
-        found |= {name: next(iter(value)) for name, value in item.items()}
-    asked = [(kind, "validation") for kind in RECORDS]
-    _, schemas = models_json_schema(asked, ref_template="{model}")  # type: ignore[arg-type]
-    parts = {f"{kind.__name__}.{f.name}" for kind in STATE for f in fields(kind)}
-    return {
-        "items": items,
-        "records": {name: without_prose(one) for name, one in schemas["$defs"].items()},
-        "snapshots": {
-            "version": snapshots.VERSION,
-            "state": sorted(_snapshot(dump)),
-            "parts": sorted(parts),
-        },
-    }
-
-
-def _snapshot(dump: dict[str, Any]) -> dict[str, Any]:
-    bodies = [item["data"]["B"] for item in dump["items"] if item["sk"]["S"] == "S"]
-    found: dict[str, Any] = json.loads(decompress(base64.b64decode(bodies[0])))
-    return found
-
-
-def shapes_of(schema: int) -> dict[str, Any]:
-    """Return the shapes of a schema as they were agreed."""
-    found: dict[str, Any] = json.loads(_shapes_path(schema).read_text())
-    return found
-
-
-def _shapes_path(schema: int) -> Path:
-    return FOLDER / f"shapes-{schema}.json"
-
-
-def write() -> None:
-    """Play the scenes with the code of now, and write what it wrote.
-
-    Raises:
-        SystemExit: its schema was released, and is written already.
-    """
-    schema = SCHEMA.number
-    if schema <= RELEASED:
-        sys.exit(
-            f"schema {schema} was released: add a step to chalicelib/domain/schema_migrations.py"
-        )
-    FOLDER.mkdir(exist_ok=True)
-    with aws() as clients:
-        dump = dumped(clients, play(clients))
-    for path, found in (
-        (FOLDER / f"schema-{schema}.json", dump),
-        (_shapes_path(schema), shapes(dump)),
-    ):
-        path.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
-
-
-if __name__ == "__main__":
-    write()
