@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
     from conducto.inspection.annotations import Parameter, Signature
 
-_FLAG = object()  # the value of a name that was given without one
+_FLAG = object()  # the value of a name without one
 
 
 class Words:
     """Splits a command line into names with values and positional values.
 
     Args:
-        argv: The words.
+        argv: The arguments.
     """
 
     def __init__(self, argv: Sequence[str]) -> None:
@@ -33,7 +33,7 @@ class Words:
     def next(self) -> Tuple[Optional[str], Optional[str]]:
         """Return ``(name, value)``: name without dashes, or None for a positional value.
 
-        The value is None where the name stands alone; ask `value` for it then.
+        The value is None if the name has no ``=value``; call `value` for it then.
         """
         word = self._words[self._at]
         self._at += 1
@@ -65,7 +65,7 @@ def underscored(name: str) -> str:
 
 
 def parsing_kind(parameter: Parameter) -> Kind:
-    """Return what the text of an argument is converted to: annotation, else type of default."""
+    """Return the type of an argument: its annotation, or the type of its default."""
     if parameter.annotated or parameter.default is None:
         return parameter.kind
     default_type = type(parameter.default)
@@ -76,7 +76,7 @@ def parsing_kind(parameter: Parameter) -> Kind:
 
 
 class Call:
-    """The arguments of a call, put together word by word.
+    """The arguments of a call, collected argument by argument.
 
     Attributes:
         named: ``{parameter: value}``.
@@ -112,10 +112,10 @@ class Call:
         return None
 
     def take(self, name: str, value: Optional[str], words: Words) -> None:
-        """Take ``--name`` or ``--name=value``.
+        """Accept ``--name`` or ``--name=value``.
 
         Raises:
-            UsageError: no such parameter, no value for it, or a value that does not convert.
+            UsageError: there is no such parameter, its value is missing, or cannot be converted.
         """
         target = self._target(name)
         if target is None:
@@ -147,14 +147,14 @@ class Call:
         return UsageError(f"wrong parameters for {self._function}(): {why}")
 
     def take_positional(self, value: str) -> None:
-        """Take a value without a name."""
+        """Accept a value without a name."""
         self._positional.append(value)
 
     def finish(self) -> None:
-        """Give the positional values to the parameters that got none, in order.
+        """Assign the positional values to the parameters without a value, in order.
 
         Raises:
-            UsageError: too many or too few values, or one that does not convert.
+            UsageError: there are too many or too few values, or one cannot be converted.
         """
         keyword_only = {name for name, kind in self._signature.special if kind == "KEYWORD_ONLY"}
         places = [p for n, p in self._signature.parameters.items() if n not in keyword_only]

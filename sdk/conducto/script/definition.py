@@ -1,4 +1,4 @@
-"""What happens to the tree that a method returned: printed, handed out by a node, or launched."""
+"""The use of the tree that a method returned: print it, output it in a node, or launch it."""
 
 # ruff: noqa: PLC0415, SLF001
 # imports wait until they are needed; the modules of the tree share its nodes' slots.
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 class Definition:
-    """A tree and where it came from.
+    """A tree and its origin.
 
     Args:
         root: Its root.
         method: The function that returned it.
-        program: The script as messages call it.
+        program: The script's name in messages.
         argv: The command line without the program.
     """
 
@@ -44,10 +44,10 @@ class Definition:
         self._argv = argv
 
     def apply(self, settings: Mapping[str, Any]) -> None:
-        """Set the node parameters that `conducto.main.main` was given on the root.
+        """Set the node parameters that `conducto.main.main` received on the root.
 
         Raises:
-            ValueError: the root has its own.
+            ValueError: the root has its own value.
         """
         root = self._root
         for name, value in settings.items():
@@ -62,7 +62,7 @@ class Definition:
             setattr(root, name, value)
 
     def carry_out(self, flags: Optional[Flags], *, default: Optional[str]) -> int:
-        """Print the tree or launch it, as the flags say; return the exit code.
+        """Print the tree or launch it, as requested by the flags; return the exit code.
 
         Args:
             flags: The flags.
@@ -79,7 +79,7 @@ class Definition:
             from conducto._host import plan
 
             return plan(self._root)
-        fields = flags.fields()  # a wrong value is an error even if nothing is launched
+        fields = flags.fields()  # an invalid value is an error even if nothing is launched
         if mode is not None or not is_inside_node():
             for text in flags.ignored():
                 user_errors.warn(text, self._program)
@@ -116,7 +116,7 @@ class Definition:
             root.doc = unindent(self._method.__doc__)
 
     def _hand_out(self) -> None:
-        """Print the tree for the runner, which cuts the tagged block out, and for people."""
+        """Print the tree for the runner, which extracts the tagged block, and for people."""
         warn_unnamed(self._root)
         from conducto.tree.serialize import CLOSE, OPEN, encode, to_document
 
@@ -143,7 +143,7 @@ def _merge_env(root: Node, env: Mapping[str, str]) -> None:
 
 
 def _without_flags(argv: List[str]) -> List[str]:
-    """Return the words that belong to the method, for the title."""
+    """Return the arguments of the method, for the title."""
     from conducto.script.arguments import Words, underscored
     from conducto.script.flags import SWITCHES, VALUES
 
@@ -164,11 +164,11 @@ def _without_flags(argv: List[str]) -> List[str]:
 
 
 def _write(text: str) -> None:
-    """Print ``text``; what the terminal's encoding lacks is replaced."""
+    """Print ``text``; characters that the terminal's encoding lacks are replaced."""
     try:
         print(text, flush=True)  # noqa: T201
     except UnicodeEncodeError:
         encoding = sys.stdout.encoding or "ascii"
         print(text.encode(encoding, "replace").decode(encoding))  # noqa: T201
-    except BrokenPipeError:  # e.g. "| head" has seen enough
+    except BrokenPipeError:  # e.g. "| head" has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -47,19 +47,19 @@ FLAGS = {
 SWITCHES = frozenset(name for name, (value, _) in FLAGS.items() if not value)
 VALUES = frozenset(FLAGS) - SWITCHES
 NAMES = tuple("--" + name.replace("_", "-") for name in sorted(SWITCHES | VALUES))
-#: Where to launch; the first that is given counts.
+#: Targets of a launch; the first one given applies.
 _MODES = ("local", "k8s", "cloud")
-#: Flags that older scripts give, or that mean something without a launch.
+#: Flags of older scripts, and flags that have an effect without a launch.
 _OF_PRINTING = frozenset(
     ["title", "doc", "default_doc", "profile", "plan", "pipeline_id", "no_app", "no_shell"]
 )
 ENGINES = ("docker", "process")
-#: Where images for the cloud are built.
+#: Places to build images for the cloud.
 BUILDS = ("local", "cloud")
 
 
 def described() -> str:
-    """Return the lines of ``--help`` that explain the flags."""
+    """Return the lines of ``--help`` about the flags."""
     forms = {
         name: "--{} {}".format(name.replace("_", "-"), value).strip()
         for name, (value, _) in FLAGS.items()
@@ -79,15 +79,15 @@ class Flags:
         self.given: Dict[str, Any] = {}
 
     def knows(self, name: str, *, pipeline: bool) -> bool:
-        """Return whether ``--name`` is a flag; of a method without a pipeline only --profile."""
+        """Return whether ``--name`` is a flag; without a pipeline, only --profile is."""
         plain = underscored(name)
         return plain == "profile" or (pipeline and (plain in SWITCHES or plain in VALUES))
 
     def take(self, name: str, value: Optional[str], words: Words) -> None:
-        """Take ``--name`` or ``--name=value``.
+        """Accept ``--name`` or ``--name=value``.
 
         Raises:
-            UsageError: a switch with a value, or a flag without the value it needs.
+            UsageError: a switch with a value, or a flag without its value.
         """
         plain = underscored(name)
         if plain in VALUES:
@@ -102,11 +102,11 @@ class Flags:
         return self.given.get(name)
 
     def mode(self) -> Optional[str]:
-        """Return where to launch: ``local``, ``k8s``, ``cloud``, or None for printing."""
+        """Return the target: ``local``, ``k8s``, ``cloud``, or None to print the tree."""
         return next((name for name in _MODES if name in self.given), None)
 
     def ignored(self) -> List[str]:
-        """Return a sentence for each flag that was given and has no effect with the others."""
+        """Return a sentence for each given flag that has no effect with the others."""
         mode = self.mode()
         if mode is None:
             return self._ignored_in_print()
@@ -131,10 +131,10 @@ class Flags:
         return [f"{flags} {verb} no effect without --local or --cloud; the tree is only printed"]
 
     def fields(self) -> Dict[str, Any]:
-        """Return the fields of `LaunchOptions` that flags give.
+        """Return the fields of `LaunchOptions` that the flags set.
 
         Raises:
-            UsageError: a value that cannot be right.
+            UsageError: a value is invalid.
         """
         return {
             "run": self._on("run"),
@@ -158,7 +158,7 @@ class Flags:
         return name in self.given
 
     def _choice(self, name: str) -> Optional[bool]:
-        """Return what the last of ``--name`` and ``--no-name`` says, or None."""
+        """Return the last one of ``--name`` (True) and ``--no-name`` (False), or None."""
         last = [flag for flag in self.given if flag in (name, "no_" + name)]
         return last[-1] == name if last else None
 

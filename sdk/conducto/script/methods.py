@@ -1,4 +1,4 @@
-"""Which functions of a script can be called from the command line, and what is said of them."""
+"""The functions of a script that can be called from the command line, and their help."""
 
 # ruff: noqa: PLC0415
 # imports wait until they are needed.
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def discover(variables: Mapping[str, Any]) -> Dict[str, Method]:
     """Return the methods among a script's names: callable, no class, no leading underscore.
 
-    If there is ``__all__``, only what it names. ``List`` and others of `typing` are called by
-    nobody.
+    If there is ``__all__``, only the names in it count. ``List`` and other names of `typing` are
+    left out.
     """
     listed = variables.get("__all__")
     return {

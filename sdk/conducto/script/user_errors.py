@@ -1,7 +1,7 @@
-"""How an error of the user's definition is told: the message and their line, no frames of ours.
+"""Reports of errors in a definition: the message and the user's line, without Conducto's frames.
 
-An error that one of our functions raised is about what the user wrote: its message is enough.
-An error that the user's own code raised is shown with its traceback, without our frames in front.
+An error that Conducto raised concerns the user's definition: its message is enough. An error that
+the user's own code raised is shown with its traceback, without Conducto's frames before it.
 ``CONDUCTO_GLUE_DEBUG`` in the environment shows everything.
 """
 
@@ -33,15 +33,15 @@ WRONG = 2  # the definition or the command line is wrong
 
 
 def debugging() -> bool:
-    """Return whether tracebacks are wanted."""
+    """Return whether full tracebacks are requested."""
     return bool(os.environ.get("CONDUCTO_GLUE_DEBUG"))
 
 
 def report(error: Exception, program: str) -> int:
-    """Tell ``error`` on stderr; return the exit code: 2 for what the user defined, else 1.
+    """Report ``error`` on stderr; return the exit code: 2 for an invalid definition, else 1.
 
     Args:
-        error: What was raised, inside its ``except`` block.
+        error: The exception, inside its ``except`` block.
         program: The script, for errors of the command line.
     """
     if isinstance(error, UsageError):
@@ -64,7 +64,7 @@ def warn(text: str, program: str) -> None:
 
 
 def _told(error: Exception, frames: List[Tuple[str, int]]) -> str:
-    """Return what is wrong, with its place in the script; several problems have a line each."""
+    """Return the error with its place in the script; several problems have a line each."""
     if not isinstance(error, SeveralProblemsError):
         return f"{_place(error, frames)}{_message(error)}"
     lines = [_told(each, frames) for each in error.found[:MAX_TOLD]]
@@ -92,7 +92,7 @@ def _without_ours(traceback: Optional[TracebackType]) -> Optional[TracebackType]
 
 
 def _place(error: Exception, frames: List[Tuple[str, int]]) -> str:
-    """Return ``"file:line: "``: where the node was made, else the user's line that called us."""
+    """Return ``"file:line: "`` of the node's creation, or of the user's line that failed."""
     theirs = [frame for frame in frames if not call_site.is_ours(frame[0])]
     file: Optional[str]
     line: Optional[int]

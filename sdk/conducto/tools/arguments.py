@@ -1,8 +1,8 @@
-"""The arguments of the small tools: every parameter positional or as an option.
+"""The arguments of the small tools: every parameter is positional or an option.
 
-``tool command a b``, ``tool command --name a --file=b`` and mixtures mean the same;
-``_`` and ``-`` in an option's name are the same. A lone ``-`` or ``-x`` is a value, because
-names of data may begin with a dash; after ``--`` everything is.
+``tool command a b``, ``tool command --name a --file=b`` and mixtures are equivalent; ``_`` and
+``-`` in an option's name are the same. A lone ``-`` or ``-x`` is a value, because names of data may
+start with a dash; after ``--`` every argument is a value.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 class UsageError(Exception):
-    """The command line cannot be understood; the message says why."""
+    """The command line is invalid; the message has the reason."""
 
 
 class Command:
-    """A sub-command's parameters.
+    """The parameters of a sub-command.
 
     Attributes:
         required: Parameters that must be given, in positional order.
-        optional: Parameters that may be given after them.
+        optional: Further positional parameters that may be given.
         flags: Options without a value, as ``--x`` and ``--no-x``.
     """
 
@@ -37,7 +37,7 @@ class Command:
         self.flags = tuple(flags)
 
     def usage(self) -> str:
-        """Return the parameters as a line of help shows them."""
+        """Return the parameters as a line of help."""
         parts = [name.upper() for name in self.required]
         parts += [f"[{name.upper()}]" for name in self.optional]
         parts += [f"[--{flag}]" for flag in self.flags]
@@ -47,11 +47,11 @@ class Command:
         """Return the values of a command line.
 
         Args:
-            words: What follows the sub-command.
-            options: Parameters that every sub-command takes by name only.
+            words: The arguments of the sub-command.
+            options: Parameters of all sub-commands, accepted by name only.
 
         Raises:
-            UsageError: An unknown, missing, doubled or superfluous argument.
+            UsageError: an argument is unknown, missing, repeated or superfluous.
         """
         parsed = Parsed()
         waiting = list(words)
@@ -102,8 +102,8 @@ class Parsed:
     """The values of a command line.
 
     Attributes:
-        values: ``{parameter: text}`` of what was given.
-        flags: ``{flag: whether it was given as --x and not as --no-x}``.
+        values: ``{parameter: text}`` of the given ones.
+        flags: ``{flag: True for --x, False for --no-x}``.
     """
 
     def __init__(self) -> None:

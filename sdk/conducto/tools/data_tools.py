@@ -1,8 +1,8 @@
 """``conducto-data-pipeline`` and ``conducto-data-user``: the methods of ``co.data`` for shells.
 
-Results are printed as JSON, so that every language can read them: ``exists`` prints
-``true``, ``list`` an array, ``url`` a text in quotes. ``gets`` prints the data itself, and
-``puts`` reads it from stdin.
+Results are printed as JSON, so that every language can read them: ``exists`` prints ``true``,
+``list`` an array, ``url`` a text in quotes. ``gets`` prints the data itself, and ``puts`` reads it
+from stdin.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ def _choose_place(name: str, parsed: Parsed) -> None:
             f"--id {chosen}: a node sees the data of its own pipeline only, which is {own}"
         )
     os.environ["CONDUCTO_PIPELINE_ID"] = chosen
-    if name != "url":  # an address names any pipeline
-        location.root_of("pipeline")  # refuses an unknown one, also for user data
+    if name != "url":  # an address can name any pipeline
+        location.root_of("pipeline")  # rejects an unknown one, even for user data
 
 
 def _call(scope: Type[_Data], name: str, parsed: Parsed) -> object:

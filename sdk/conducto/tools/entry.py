@@ -1,8 +1,7 @@
-"""The console script ``conducto``: finds out quickly what is wanted.
+"""The console script ``conducto``, which dispatches quickly.
 
-``conducto FILE [METHOD ...]`` runs a method of a Python file; this is how native functions are
-called inside containers, where each import counts. Everything else is a command for people on
-the host.
+``conducto FILE [METHOD ...]`` runs a method of a Python file; containers call native functions this
+way, where each import counts. Everything else is a command for users on the host.
 """
 
 # ruff: noqa: PLC0415, PTH100, PTH113, PTH119, PTH120, PTH122
@@ -20,18 +19,15 @@ if TYPE_CHECKING:
 
 _WRONG = 2
 _NOT_FOUND = 127
-#: `conducto.tools.serialized.COMMANDS`, which run inside containers as well.
+#: `conducto.tools.serialized.COMMANDS`, which also run inside containers.
 _OF_TREES = ("build", "validate-serialization")
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Carry out a command line.
+    """Run a command line; return the exit code.
 
     Args:
-        argv: The words after ``conducto``; those of the process by default.
-
-    Returns:
-        The exit code.
+        argv: The arguments after ``conducto``; those of the process by default.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     first = words[0] if words else ""
@@ -51,13 +47,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def run_file(path: str, argv: List[str]) -> int:
-    """Load a Python file and call the method that ``argv`` names.
+    """Load a Python file and call the method that ``argv`` names; return the exit code.
 
-    The file is loaded as a module of its own name, not as ``__main__``, so its
-    ``if __name__ == "__main__"`` block does not run.
-
-    Returns:
-        The exit code.
+    The file is loaded as a module of its own name, not as ``__main__``, so its ``if __name__ ==
+    "__main__"`` block does not run.
     """
     if not os.path.isfile(path):
         print(f"No such file or directory: {path!r}", file=sys.stderr)

@@ -1,7 +1,7 @@
 """``conducto-notebook PATH -p KEY VALUE ...``: runs a Jupyter notebook with papermill.
 
-Its cells' output appears as the command's own. The executed notebook is kept in the pipeline's
-data and linked from the output; ``--output FILE`` keeps it elsewhere.
+The output of its cells becomes the output of the command. The executed notebook is kept in the
+pipeline's data and linked from the output; ``--output FILE`` keeps it elsewhere.
 """
 
 # pathlib is slow to import, and this runs at every call in a container.
@@ -56,7 +56,7 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _parse(words: Sequence[str]) -> tuple[str, Optional[str], List[str]]:
-    """Return the notebook's path, where to keep the executed one, and papermill's parameters."""
+    """Return the notebook's path, that of the executed one, and papermill's parameters."""
     paths: List[str] = []
     output: Optional[str] = None
     parameters: List[str] = []
@@ -82,7 +82,7 @@ def _take(option: str, waiting: List[str], count: int) -> List[str]:
 
 
 def _papermill(path: str, executed: str, parameters: Sequence[str]) -> int:
-    """Run papermill in the notebook's directory, so that its relative paths hold."""
+    """Run papermill in the notebook's directory, so that its relative paths work."""
     command = [sys.executable, "-m", "papermill", os.path.abspath(path), os.path.abspath(executed)]
     command += ["--log-output", "--no-progress-bar", *parameters]
     directory = os.path.dirname(os.path.abspath(path))

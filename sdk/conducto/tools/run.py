@@ -1,4 +1,4 @@
-"""The edge of the small tools: an error becomes one line and an exit code."""
+"""The error handling of the small tools: an error becomes one line and an exit code."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ USAGE = 2
 
 
 def run_tool(name: str, usage: str, body: Callable[[], int]) -> int:
-    """Return the exit code of ``body``; errors are told on stderr, in one line.
+    """Return the exit code of ``body``; errors are reported on stderr, in one line.
 
     With ``CONDUCTO_GLUE_DEBUG`` set, an error is raised with its traceback.
 
     Args:
-        name: Of the tool, for the line.
-        usage: What to print after a wrong command line.
+        name: Name of the tool.
+        usage: Text to print after a wrong command line.
         body: Does the work; returns the exit code.
     """
     from conducto.util import env_bool  # noqa: PLC0415 - needed on this path only
@@ -55,9 +55,9 @@ def print_usage(text: str) -> int:
 
 
 def _drop_output() -> None:
-    """Discard what is still buffered for a reader that has left, as `head` does.
+    """Discard buffered output for a reader that has exited, such as `head`.
 
-    Python would flush it at exit and print an error.
+    Otherwise, Python would flush it at exit and print an error.
     """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

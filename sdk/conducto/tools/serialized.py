@@ -1,7 +1,7 @@
 """Trees that other languages define: ``conducto build`` and ``conducto validate-serialization``.
 
-Both read a serialized tree from stdin and go on as a script does whose method returned it. They
-are needed inside containers as well, where a program in any language prints the tree of a Lazy.
+Both read a serialized tree from stdin and treat it like the tree of a script's method. They also
+run inside containers, where a program in any language prints the tree of a Lazy.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from conducto.tree.nodes import Node
 
-#: The commands; ``{name: what --help says}``.
+#: The commands; ``{name: help}``.
 COMMANDS = {
     "build": "launch a serialized tree that is read from stdin, with the flags of a script",
     "validate-serialization": "check a serialized tree that is read from stdin, and print it",
@@ -23,11 +23,11 @@ _WRONG = 2
 
 
 def run(name: str, words: List[str]) -> int:
-    """Carry out one of `COMMANDS`; return its exit code.
+    """Run one of `COMMANDS`; return its exit code.
 
     Args:
-        name: Which one.
-        words: The flags behind it.
+        name: Name of the command.
+        words: Its flags.
     """
     if any(word in ("-h", "--help") for word in words):
         from conducto.tools.run import print_usage  # noqa: PLC0415 - not needed to run a tree
@@ -43,15 +43,15 @@ def run(name: str, words: List[str]) -> int:
     from conducto.tree.nodes import Node  # noqa: PLC0415 - heavy
 
     call = getattr(commands, "main", commands)
-    given_tree.__annotations__["return"] = Node  # by it a method is known to return a pipeline
+    given_tree.__annotations__["return"] = Node  # marks a method that returns a pipeline
     return int(call(variables={}, default=given_tree, argv=words, filename=f"conducto {name}"))
 
 
 def given_tree() -> Node:
-    """Return the tree that stdin holds.
+    """Return the tree from stdin.
 
     Raises:
-        UsageError: it holds none.
+        UsageError: it is not a tree.
     """
     from conducto.errors import UsageError  # noqa: PLC0415 - heavy
     from conducto.tree.serialize import deserialize  # noqa: PLC0415 - heavy

@@ -1,4 +1,4 @@
-"""Commands as a shell in their container reads them: tokens of local paths are expanded."""
+"""Commands with tokens of local paths expanded for their container."""
 
 # ruff: noqa: PLC0415, PTH109
 # Imports wait until they are needed; pathlib is heavy.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def missing_code(node: NodeBase, form: Dict[str, Any]) -> DefinitionError:
-    """Return the error for a command that names a local file its image does not hold."""
+    """Return the error for a command that names a local file its image does not contain."""
     return DefinitionError(
         "Node references local code but the Image doesn't have enough information to infer the "
         "corresponding path inside the container.\n"
@@ -32,11 +32,11 @@ def missing_code(node: NodeBase, form: Dict[str, Any]) -> DefinitionError:
 
 
 class Expander:
-    """Writes commands as a shell in their container will read them.
+    """Expands commands for the shell in their container.
 
     Args:
-        strict: Raise for a local file that the image does not hold, instead of writing its path
-            on this machine.
+        strict: Raise an error for a local file that the image does not contain, instead of using
+            its path on this machine.
     """
 
     def __init__(self, *, strict: bool) -> None:
@@ -54,7 +54,7 @@ class Expander:
         """Return the command of ``node``.
 
         Raises:
-            DefinitionError: strict, and the image does not hold a file that it names.
+            DefinitionError: strict, and the image does not contain a file that it names.
         """
         if paths.END not in node.command:
             return node.command

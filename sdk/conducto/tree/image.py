@@ -1,7 +1,7 @@
-"""Images: what a node's container is made of.
+"""Images: definitions of the nodes' containers.
 
-An `Image` holds what the author wrote. What it becomes, with defaults filled in and absolute
-paths, is worked out in `conducto.tree.image_form` when the tree is printed or launched.
+An `Image` stores the author's definition. `conducto.tree.image_form` resolves it, with defaults and
+absolute paths, when the tree is printed or launched.
 """
 
 # ruff: noqa: PLC0415, PTH100, PTH118
@@ -38,20 +38,20 @@ _PLACED = (
     "copy_repo",
     "copy_url",
     "path_map",
-)  # what they mean depends on the directory
+)  # their meaning depends on the directory
 
 
 def absolute(image: Image, path: Any) -> str:
-    """Return the path relative to the file that made ``image``, as an absolute path."""
+    """Return the path relative to the file that created ``image``, as an absolute path."""
     joined = os.path.join(str(image.instantiation_directory), os.fspath(path))
     return os.path.normpath(joined)
 
 
 def repository_of(image: Image) -> str:
-    """Return the git checkout that holds the file which made ``image``.
+    """Return the git checkout that contains the file that created ``image``.
 
-    Inside a node, where the copy may lack its ``.git``, it is the directory that the launching
-    host's code was copied to.
+    Inside a node, where the copy may lack its ``.git``, it is the directory to which the launching
+    host's code was copied.
 
     Raises:
         ValueError: there is none.
@@ -68,7 +68,7 @@ def repository_of(image: Image) -> str:
 
 
 def plain_value(value: Any) -> Any:
-    """Return a value of a definition with text in place of path objects."""
+    """Return a value of a definition with path objects converted to text."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, dict):
@@ -77,7 +77,7 @@ def plain_value(value: Any) -> Any:
 
 
 def derived_name(image: Image) -> str:
-    """Return a name made of the definition: a readable part and eight digits of its hash."""
+    """Return a name derived from the definition: a readable part and eight digits of its hash."""
     import hashlib
     import json
 
@@ -126,35 +126,35 @@ _IGNORED = ("pre_built", "git_sha")
 class Image:
     """An image that nodes run in.
 
-    At most one of ``image``, ``dockerfile`` and ``dockerfile_text`` says where it starts from;
-    without any it is Python of the launching interpreter's version, with conducto installed
-    unless ``install_pip`` says otherwise. Relative paths are relative to the file that made the
-    Image.
+    At most one of ``image``, ``dockerfile`` and ``dockerfile_text`` defines its base; without any,
+    it is the Python image of the launching interpreter's version, with conducto installed unless
+    ``install_pip`` is set. Relative paths are relative to the file that creates the Image.
 
     Attributes:
         image: Reference to pull, e.g. ``"python:3.11-slim"``.
         dockerfile: Path of a Dockerfile to build.
         dockerfile_text: Text of a Dockerfile to build.
         docker_build_args: ``{ARG name: value}`` of the build.
-        context: Directory the build sees; the Dockerfile's own by default.
-        copy_repo: Copy the git checkout that holds the calling file to ``/mnt/conducto``.
+        context: Build context; by default the Dockerfile's directory.
+        copy_repo: Copy the git checkout that contains the calling file to ``/mnt/conducto``.
         copy_dir: Directory to copy to ``/mnt/conducto``.
         copy_url: URL of a git repository to clone to ``/mnt/conducto``.
         copy_branch: Branch of ``copy_url``, or of the checkout's origin with ``copy_repo``.
-        docker_auto_workdir: Commands start in ``/mnt/conducto`` when code was copied.
+        docker_auto_workdir: Commands start in ``/mnt/conducto`` if code was copied.
         install_pip: Python packages to install; ``"conducto"`` means this package.
         install_npm: npm packages to install, or True for ``npm install``.
         install_packages: Packages of the image's Linux distribution to install.
         install_docker: Install a docker client.
         path_map: ``{path here: path in the container}`` for code that a Dockerfile copies.
-        shell: Path of the shell that runs commands, or `Image.AUTO` for the best there is.
+        shell: Path of the shell that runs commands, or `Image.AUTO` for the best available.
         git_urls: Further URLs of the repository.
-        instantiation_directory: Directory that relative paths are relative to.
+        instantiation_directory: Base of relative paths.
     """
 
     AUTO = "__auto__"
 
-    # With a __dict__: scripts note things of their own on an image, such as where its code is.
+    # With a __dict__: scripts set attributes of their own on an image, such as the path of its
+    # code.
     __slots__ = (
         *(name for name in FIELDS if name != "name"),
         *UNRESOLVED,
@@ -191,7 +191,7 @@ class Image:
         reqs_docker: bool = False,
         **kwargs: Unpack[IgnoredImageParams],
     ) -> None:
-        """Note down the definition; it is checked when a tree with it is printed or launched.
+        """Store the definition; it is checked when a tree with it is printed or launched.
 
         The ``reqs_*`` parameters are the older names of ``install_*``.
 
@@ -229,7 +229,7 @@ class Image:
             else os.path.abspath(os.fspath(instantiation_directory))
         )
         if copy_repo:
-            repository_of(self)  # tells now, at the author's line, if there is none
+            repository_of(self)  # raises now, at the author's line, if there is none
 
     @property
     def is_named(self) -> bool:
@@ -238,7 +238,7 @@ class Image:
 
     @property
     def name(self) -> str:
-        """The given name, or one made from the definition: equal images have equal names."""
+        """The given name, or one derived from the definition: equal images have equal names."""
         if self._name is None:
             return derived_name(self)
         return self._name
@@ -248,7 +248,7 @@ class Image:
         self._name = value
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return the definition as written, ``name`` and directory included."""
+        """Return the definition as written, with ``name`` and directory."""
         return {name: getattr(self, name) for name in (*FIELDS, *UNRESOLVED)}
 
     def __eq__(self, other: object) -> bool:
@@ -266,7 +266,7 @@ class Image:
 
     @classmethod
     def share_directory(cls, name: str, relative: PathLike) -> None:
-        """Give a directory a name by which other machines can find their copy of it.
+        """Register a directory under a name with which other machines can find their copy of it.
 
         Args:
             name: The name.
@@ -288,9 +288,9 @@ class Image:
 
         Args:
             p: Absolute path, or one relative to the calling file.
-            named_shares: Mark them; without, the path is left unmarked.
-            branch: Branch to write into the mark of a checkout.
-            url: URL to write into it.
+            named_shares: Add the marks; otherwise, the path is left unmarked.
+            branch: Branch for the mark of a checkout.
+            url: URL for the mark of a checkout.
         """
         full = os.path.normpath(os.path.join(call_site.caller_directory(), os.fspath(p)))
         return paths.Path.from_absolute(full, marks=named_shares, branch=branch, url=url)

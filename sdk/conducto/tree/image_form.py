@@ -1,4 +1,4 @@
-"""What an Image becomes: defaults filled in, paths absolute, every rule checked."""
+"""The resolved form of an Image: defaults filled in, paths absolute, every rule checked."""
 
 # ruff: noqa: PLC0415, PTH110, PTH112, PTH113, PTH120, SLF001
 # Imports wait until they are needed; pathlib is heavy; modules of the tree share its slots.
@@ -29,7 +29,7 @@ def default_reference() -> str:
 
 
 def default_image() -> Image:
-    """Return the image of a pipeline that names none."""
+    """Return the image of a pipeline that defines none."""
     return Image(default_reference(), install_pip=["conducto"], name=DEFAULT_NAME)
 
 
@@ -79,7 +79,7 @@ def _resolve_code(image: Image, form: Dict[str, Any]) -> None:
 
 
 def check_choices(form: Mapping[str, Any]) -> None:
-    """Accept a definition whose parameters go together and have the right types.
+    """Check that the parameters of a definition fit together and have the right types.
 
     Raises:
         ValueError: they do not.
@@ -134,10 +134,10 @@ def _is_list_of_text(value: Any) -> bool:
 
 
 def check_files(form: Mapping[str, Any]) -> None:
-    """Accept a resolved definition whose local files exist.
+    """Check that the local files of a resolved definition exist.
 
     Raises:
-        ValueError: a file or directory is not there, or not what it must be.
+        ValueError: a file or directory is missing, or of the wrong kind.
     """
     dockerfile = form["dockerfile"]
     if dockerfile is not None and not os.path.isfile(dockerfile):
@@ -161,11 +161,12 @@ def host_form(image: Image) -> Dict[str, Any]:
 
 
 def to_wire(image: Image, *, resolve: bool) -> Dict[str, Any]:
-    """Return the image as it stands in the wire form.
+    """Return the image in the wire form.
 
     Args:
         image: The image.
-        resolve: Fill everything in and write paths as path objects; else as the author wrote it.
+        resolve: Fill in defaults and write paths as path objects; otherwise write the author's
+            definition.
     """
     if not resolve:
         return {key: plain_value(value) for key, value in image.to_dict().items()}
@@ -184,7 +185,7 @@ def to_wire(image: Image, *, resolve: bool) -> Dict[str, Any]:
 
 
 def from_wire(form: Mapping[str, Any]) -> Image:
-    """Return the image that `to_wire` wrote."""
+    """Return the image of a wire form."""
     plain = decoded(form)
     directory = plain.pop("instantiation_directory", None) or "/"
     copy_repo = plain.pop("copy_repo", None)
@@ -221,7 +222,7 @@ def _add(images: Dict[str, Image], image: Image) -> None:
 
 
 def names_of_execs(root: NodeBase) -> List[str]:
-    """Return the names of the images that the Execs of the tree run in, each once."""
+    """Return the names of the images of the tree's Execs, each once."""
     names: Dict[str, None] = {}
     inherited: Dict[int, Optional[str]] = {}
     for node in root.stream():

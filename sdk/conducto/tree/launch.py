@@ -1,4 +1,4 @@
-"""The seam between a tree and what runs it (`conducto._host`, on the host)."""
+"""The connection between a tree and its launcher (`conducto._host`, on the host)."""
 
 # ruff: noqa: PLC0415
 # imports wait until they are needed.
@@ -32,7 +32,7 @@ def is_inside_node() -> bool:
 
 
 def launch(root: NodeBase, modes: Mapping[str, bool], **options: Any) -> int:
-    """Launch the tree where exactly one of ``modes`` says; the cloud if none does.
+    """Launch the tree on the only target set in ``modes``; in the cloud if there is none.
 
     Args:
         root: Root of the tree.
@@ -43,7 +43,7 @@ def launch(root: NodeBase, modes: Mapping[str, bool], **options: Any) -> int:
         The exit code of `start`.
 
     Raises:
-        ValueError: several modes.
+        ValueError: several targets.
         RuntimeError: inside a node.
     """
     if sum(bool(on) for on in modes.values()) > 1:
@@ -57,14 +57,14 @@ def launch(root: NodeBase, modes: Mapping[str, bool], **options: Any) -> int:
 
 
 def start(root: NodeBase, options: LaunchOptions, *, local: bool) -> int:
-    """Check the tree, hand it to the launcher of this machine or of the cloud.
+    """Check the tree, and pass it to the launcher of this machine or of the cloud.
 
     Returns:
-        The exit code: 0 done or detached, 1 error or killed, 2 a wrong definition, 3 no engine.
+        The exit code: 0 done or detached, 1 error or killed, 2 an invalid definition, 3 no engine.
 
     Raises:
         RuntimeError: inside a node.
-        UsageError: in Kubernetes, which is not the cloud that would have to be paid for.
+        UsageError: Kubernetes was requested, which is not available.
         DefinitionError: the tree cannot run there.
     """
     unused.mark_used()

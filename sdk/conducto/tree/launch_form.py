@@ -1,8 +1,8 @@
-"""The launch form: what a launcher hands to `conducto_core.semantics.resolve`.
+"""The launch form: the input of `conducto_core.semantics.resolve`.
 
-The keys are those of the wire form (`conducto.tree.serialize`). Images have plain absolute paths
-of the launching host; path tokens in commands are left for the runner, which knows where a file
-is once the image is built (`conducto.wire.paths.expand`).
+The keys are those of the wire form (`conducto.tree.serialize`). Images have plain absolute paths of
+the launching host; path tokens in commands stay for the runner, which knows the path of a file once
+the image is built (`conducto.wire.paths.expand`).
 """
 
 # ruff: noqa: B905
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from conducto.tree.parameters import Tags
     from conducto.tree.wire_records import Record
 
-#: What the absence of a key means. ``skip`` is not inherited.
+#: The values that a missing key stands for. ``skip`` is not inherited.
 _DEFAULTS: Tuple[Tuple[str, Any], ...] = (
     ("skip", False),
     ("callbacks", []),
@@ -40,7 +40,7 @@ def to_launch_form(
     doc: Optional[str] = None,
     tags: Tags = None,
 ) -> Dict[str, Any]:
-    """Return the tree as JSON-able data for a launch; the tree itself stays as it is.
+    """Return the tree as JSON-able data for a launch; the tree itself does not change.
 
     Args:
         root: Root of a validated tree.
@@ -49,13 +49,13 @@ def to_launch_form(
         tags: Tags besides the root's.
 
     Returns:
-        ``{"nodes": [record, ...], "edges": [[parent id, child id, name], ...],
-        "images": {name: definition}, "pipeline_reservation": ...}``; nodes breadth-first, the
-        root first, with an image in any case. What a node says that its absence says too is left
-        out: whoever reads 100,000 nodes holds them in memory for a while.
+        ``{"nodes": [record, ...], "edges": [[parent id, child id, name], ...], "images": {name:
+        definition}, "pipeline_reservation": ...}``; nodes breadth-first, the root first, always
+        with an image. Values that equal the default are left out, to save memory with 100,000
+        nodes.
 
     Raises:
-        DefinitionError: a file that ``docker_run_args`` name cannot be read.
+        DefinitionError: a file named in ``docker_run_args`` cannot be read.
     """
     records, edges = tables(root)
     images = {name: image_rules.host_form(i) for name, i in image_rules.by_name(root).items()}
@@ -91,9 +91,9 @@ def _leave_out_defaults(record: Record) -> None:
 
 
 def _read_profiles(root: NodeBase, records: List[Record]) -> None:
-    """Put the files that ``docker_run_args`` name in the place of their names.
+    """Replace names of files in ``docker_run_args`` by their contents.
 
-    Not for a tree that a container printed: it must not read files of the host.
+    This must not happen to a tree that a container printed, which must not read files of the host.
     """
     for record, (node, _, _) in zip(records, walk(root)):
         args = record.get("docker_run_args")

@@ -1,4 +1,4 @@
-"""What can be asked for at a launch."""
+"""The options of a launch."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ class LaunchOptions:
     """The options of one launch.
 
     Attributes:
-        run: Begin at once instead of waiting for Run.
+        run: Start at once instead of waiting for Run.
         detach: Return as soon as the pipeline is launched.
-        run_at: Time to begin at, seconds since the epoch.
+        run_at: Time to start at, seconds since the epoch.
         sleep_when_done: Put it to sleep when it is done.
         title: Title of the pipeline.
         doc: Doc of the pipeline, markdown.
         tags: Labels besides those of the root.
         retention: Days without activity after which it is deleted.
-        engine: ``docker``, ``process``, or None for what the configuration says.
-        build: Where images for the cloud are built: ``local``, or None for there.
+        engine: ``docker``, ``process``, or None for the configured one.
+        build: Place to build images for the cloud: ``local``, or None for the cloud.
         plain: Plain lines instead of the live view.
-        shell: Stay attached with the text interface; None for what the configuration says.
-        app: Open the web app; None for what the configuration says.
-        public: Whoever has the link may look at it.
+        shell: Stay attached with the text interface; None for the configured behaviour.
+        app: Open the web app; None for the configured behaviour.
+        public: Anyone with the link may see it.
         profile: Profile to launch with, or None for the default.
         argv: The command line, program first.
-        snapshot_on_error: What the parameter of nodes says, for the whole tree.
+        snapshot_on_error: Value of the node parameter for the whole tree.
         k8s: The cloud is a Kubernetes cluster.
     """
 

@@ -1,4 +1,4 @@
-"""Lazy: a part of the tree that is made while the pipeline runs."""
+"""Lazy: a part of the tree that is generated while the pipeline runs."""
 
 # ruff: noqa: PLC0415
 # imports wait until they are needed.
@@ -40,8 +40,8 @@ def Lazy(command_or_func: Union[str, Callable[..., Any]], *args: Any, **kwargs: 
         command_or_func: A function annotated to return a node, or a command that prints a
             serialised tree.
         *args: Arguments of the function.
-        **kwargs: As of `Exec`; they reach ``Generate`` only. What ``Execute`` shall have, set on
-            the Serial that comes back.
+        **kwargs: As for `Exec`; they apply to ``Generate`` only. Set parameters for ``Execute`` on
+            the Serial that is returned.
 
     Raises:
         TreeError: ``name=`` was given; attach the result by assignment instead.

@@ -1,4 +1,4 @@
-"""Warnings about a tree that is printed or launched with less in it than its author expects."""
+"""Warnings about nodes and commands that are missing in a printed or launched tree."""
 
 # ruff: noqa: PLC0415, SLF001
 # imports wait until they are needed; the modules of the tree share its nodes' slots.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from conducto.tree.node_base import NodeBase
 
 _LISTED = 5
-_QUOTED = 60  # characters of a command
+_QUOTED = 60  # maximum characters of a command
 
 
 def warn_unnamed(root: NodeBase) -> None:
@@ -40,7 +40,7 @@ def warn_empty(root: NodeBase) -> None:
 
 
 def warn_unlaunchable(root: NodeBase) -> None:
-    """Print a warning if a function of the tree could not be found in its image."""
+    """Print a warning if a container could not find a function of the tree."""
     from conducto.errors import DefinitionError
     from conducto.tree.validate import check_functions
 

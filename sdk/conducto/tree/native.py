@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class _Native:
-    """A function that was looked at: where it is, what it takes, why it cannot be found."""
+    """An inspected function: its file, its parameters, and why a container cannot find it."""
 
     __slots__ = ("file", "name", "problem", "signature")
 
@@ -90,7 +90,7 @@ def _problem(func: Any, name: str, file: str) -> Optional[str]:
 
 
 def problem_of(func: Callable[..., Any]) -> Optional[str]:
-    """Return why a container could not find ``func``, or None if it can."""
+    """Return why a container cannot find ``func``, or None if it can."""
     return _look(func).problem
 
 
@@ -98,8 +98,8 @@ def command_of(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[st
     """Return the command that calls ``func`` with these arguments, in a container.
 
     Raises:
-        TypeError: the arguments do not fit the function's parameters or their annotations, or
-            the function has ``*args``, ``**kwargs``, or positional- or keyword-only parameters.
+        TypeError: the arguments do not fit the function's parameters or their annotations, or the
+            function has ``*args``, ``**kwargs``, or positional- or keyword-only parameters.
     """
     native = _look(func)
     parts = ["conducto", paths.draft(native.file), shlex.quote(native.name)]
@@ -107,7 +107,7 @@ def command_of(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[st
         parameter = native.signature.parameters[name]
         _check(native.name, parameter, value)
         if value is None and parameter.has_default and parameter.default is None:
-            continue  # as if it had not been given: "None" would come back as text
+            continue  # like a missing argument: "None" would be read back as text
         parts.append(shlex.quote(_argument(parameter, value)))
     return " ".join(parts)
 
@@ -126,7 +126,7 @@ def _bind(
 
 
 def _misfit(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> TypeError:
-    """Return the error Python itself would raise for that call."""
+    """Return the error that Python itself would raise for that call."""
     import inspect
 
     try:
@@ -156,7 +156,7 @@ def _argument(parameter: Parameter, value: Any) -> str:
 
 
 def notebook_arguments(values: Mapping[str, Any]) -> str:
-    """Return `` -p name value ...`` for the parameters of a notebook, with a blank in front.
+    """Return `` -p name value ...`` for the parameters of a notebook, with a leading space.
 
     Raises:
         TypeError: a value that is not text, a number or a bool.

@@ -1,8 +1,8 @@
 """The node: its parameters, its images, its events, and its place in the tree.
 
-A pipeline may have hundreds of thousands of nodes, thousands of levels deep: what most of them do
-not have (an ``env``, callbacks, a registry of images) is made when it is first needed, and nothing
-here recurses. `conducto.tree.nodes` adds the kinds of nodes and what writes trees down.
+A pipeline may have hundreds of thousands of nodes, thousands of levels deep: parts that most nodes
+lack (an ``env``, callbacks, a registry of images) are created on first use, and nothing here
+recurses. `conducto.tree.nodes` adds the kinds of nodes, and methods that print and launch trees.
 """
 
 # ruff: noqa: PLC0415, SLF001
@@ -32,14 +32,14 @@ KINDS: Dict[str, type] = {}
 
 
 class _Located:
-    """How many nodes know where they were made, and whether all must."""
+    """The number of nodes with a recorded source line, and whether all need one."""
 
     count = 0
     always = False
 
 
 class NodeBase:
-    """A node without what prints, launches or serializes trees.
+    """A node without the methods that print, launch or serialize trees.
 
     Its attributes are those of `conducto.tree.nodes.Node`.
     """
@@ -122,10 +122,10 @@ class NodeBase:
 
         Raises:
             TypeError: an unknown parameter, or tags that are not texts.
-            ValueError: ``name`` outside of a ``with`` block or with a slash in it, or a value
-                that can never be right. Numbers are checked when the tree is printed.
+            ValueError: ``name`` outside of a ``with`` block or with a slash in it, or a value that
+                is always invalid. Numbers are checked when the tree is printed.
             TreeError: the block already has a child of that name.
-            ImageChoiceError: both ``image`` and ``image_name``.
+            ImageChoiceError: both ``image`` and ``image_name`` were given.
         """
         if unknown:
             raise parameters.unknown(unknown)
@@ -194,7 +194,7 @@ class NodeBase:
 
     # --- the tree ---------------------------------------------------------------------------
 
-    __iter__ = None  # else Python would try node[0], node[1], ...
+    __iter__ = None  # otherwise Python would try node[0], node[1], ...
 
     @property
     def name(self) -> str:
@@ -255,14 +255,14 @@ class NodeBase:
 
     @property
     def id(self) -> str:
-        """The id, a function of the path; there is one only after `serialize`."""
+        """The id, a function of the path; it exists only after `serialize`."""
         if self._id is None:
             raise AttributeError("id: a node has one only after its tree was serialized")
         return self._id
 
     @property
     def env(self) -> Dict[str, str]:
-        """``{name: value}`` of this node; children see it too, the nearest value wins."""
+        """``{name: value}`` of this node; children inherit it, the nearest value wins."""
         if self._env is None:
             self._env = {}
         return self._env
@@ -273,7 +273,7 @@ class NodeBase:
 
     @property
     def tags(self) -> Optional[List[str]]:
-        """Labels of the pipeline; counts on the root."""
+        """Labels of the pipeline; set them on the root."""
         return self._tags
 
     @tags.setter
@@ -282,7 +282,7 @@ class NodeBase:
 
     @staticmethod
     def sanitize_tags(val: parameters.Tags) -> Optional[List[str]]:
-        """Return tags as a list (`TypeError` if they are no texts)."""
+        """Return tags as a list (`TypeError` if they are not texts)."""
         return parameters.to_tags(val)
 
     @property
@@ -296,7 +296,7 @@ class NodeBase:
 
     @property
     def max_concurrent(self) -> Optional[int]:
-        """How many Execs below this node may run at once, or None."""
+        """Maximum number of Execs below this node that run at once, or None."""
         return self._max_concurrent
 
     @max_concurrent.setter
@@ -306,10 +306,10 @@ class NodeBase:
         self._max_concurrent = value
 
     def set(self, **params: Unpack[SetParams]) -> None:
-        """Set several parameters at once; None leaves a parameter as it is.
+        """Set several parameters at once; None leaves a parameter unchanged.
 
         Raises:
-            TypeError: a parameter this node does not have.
+            TypeError: this node does not have such a parameter.
         """
         for name, value in parameters.to_set(type(self), {**params}).items():
             setattr(self, name, value)
@@ -333,7 +333,7 @@ class NodeBase:
 
     @property
     def user_set(self) -> Dict[str, Any]:
-        """A copy of the inheritable values as written on this node, None where there is none."""
+        """A copy of this node's own inheritable values, None for those that are not set."""
         return {name: self._own(name) for name in parameters.USER_SET}
 
     def _own(self, name: str) -> Any:
@@ -390,7 +390,7 @@ class NodeBase:
         self._image = None
 
     def register_image(self, image: Image) -> None:
-        """Make ``image`` known to the whole tree, for nodes that only give ``image_name``.
+        """Register ``image`` with the whole tree, for nodes that only give ``image_name``.
 
         Raises:
             DuplicateImageError: the tree has a different image of that name.
@@ -399,7 +399,7 @@ class NodeBase:
 
     @property
     def repo(self) -> Dict[str, Image]:
-        """A copy of ``{name: image}``, the images that the tree knows by a given name."""
+        """A copy of ``{name: image}``, the registered images of the tree."""
         images = self.root._images
         return {} if images is None else dict(images)
 
@@ -440,7 +440,7 @@ class NodeBase:
         self._on("stateChange", callback)
 
     def callback_literals(self) -> List[List[Any]]:
-        """Return ``[[event, [name, {argument: value}]], ...]`` as the wire form has it."""
+        """Return ``[[event, [name, {argument: value}]], ...]`` in the wire form."""
         return [
             [event, callback if isinstance(callback, list) else callback.to_literal()]
             for event, callback in self._callbacks or ()
@@ -451,8 +451,8 @@ class _Block:
     """An open ``with`` block.
 
     Attributes:
-        node: The node that named nodes are attached to.
-        unnamed: The nodes without a name that were made in it.
+        node: The node to which named nodes are attached.
+        unnamed: The nodes without a name that were created in it.
     """
 
     __slots__ = ("node", "unnamed")
@@ -462,7 +462,7 @@ class _Block:
         self.unnamed: List[NodeBase] = []
 
 
-# The ``with`` blocks that are open, the innermost last.
+# The open ``with`` blocks, the innermost last.
 _blocks: contextvars.ContextVar[Tuple[_Block, ...]] = contextvars.ContextVar("conducto_with")
 # Closed blocks that left nodes unattached, see `unattached`; the oldest are dropped.
 _incomplete: List[_Block] = []
@@ -475,7 +475,7 @@ def root_of(node: NodeBase) -> NodeBase:
     while root._up is not None:
         root = root._up
     while node._up is not None and node._up is not root:
-        node._up, node = root, node._up  # shorter for the next look, as in union-find
+        node._up, node = root, node._up  # shortens the path for the next call, as in union-find
     return root
 
 
@@ -490,12 +490,12 @@ def path_of(node: NodeBase) -> str:
 
 
 def attach(parent: NodeBase, name: str, node: NodeBase) -> None:
-    """Make ``node`` the last child of ``parent``.
+    """Attach ``node`` as the last child of ``parent``.
 
     Raises:
         TypeError: the name is not text.
         ValueError: the name is empty.
-        TreeError: the name is taken, or the node is in a tree already.
+        TreeError: the name is in use, or the node is already in a tree.
     """
     if not isinstance(name, str):
         raise bad_key(name)
@@ -532,7 +532,7 @@ def _where(node: NodeBase) -> str:
 
 
 def attach_by_path(node: NodeBase, path: str, child: NodeBase) -> None:
-    """Attach under the node that the part of ``path`` before its last slash leads to."""
+    """Attach ``child`` under the node at ``path`` up to its last slash, relative to ``node``."""
     if not isinstance(path, str):
         raise bad_key(path)
     prefix, _, last = path.rpartition("/")
@@ -540,7 +540,7 @@ def attach_by_path(node: NodeBase, path: str, child: NodeBase) -> None:
 
 
 def find(node: NodeBase, path: str) -> NodeBase:
-    """Return the node that ``path`` leads to; a slash in front begins at the root.
+    """Return the node at ``path``; a leading slash starts at the root.
 
     Raises:
         TypeError: the path is not text.
@@ -563,7 +563,7 @@ def bad_key(key: object) -> TypeError:
 
 
 def enter_block(node: NodeBase) -> None:
-    """Open a ``with`` block: nodes made with a name become children of ``node``."""
+    """Open a ``with`` block: nodes created with a name become children of ``node``."""
     _blocks.set((*_blocks.get(()), _Block(node)))
 
 
@@ -572,7 +572,7 @@ def leave_block(node: NodeBase, *, failing: bool) -> None:
 
     Args:
         node: The node whose block ends.
-        failing: An exception ends it, which must not be hidden by one of ours.
+        failing: An exception ends it, which another exception must not hide.
 
     Raises:
         TreeError: another block was opened later and is still open.
@@ -596,14 +596,14 @@ def _keep_incomplete(block: _Block) -> None:
 
 
 def note_unnamed(node: NodeBase) -> None:
-    """Remember a node without a name, which the innermost open block does not attach."""
+    """Record a node without a name, which the innermost open block does not attach."""
     blocks = _blocks.get(())
     if blocks:
         blocks[-1].unnamed.append(node)
 
 
 def unattached(root: NodeBase) -> List[NodeBase]:
-    """Return the nodes without a name that were made in the blocks of a tree and never attached."""
+    """Return the unnamed nodes that were created in the blocks of a tree and never attached."""
     return [
         node
         for block in _incomplete
@@ -638,7 +638,7 @@ def stream(node: NodeBase) -> Iterator[NodeBase]:
 
 
 def register(root: NodeBase, image: Image) -> None:
-    """Make ``image`` known to the tree under ``root``.
+    """Register ``image`` with the tree under ``root``.
 
     Raises:
         DuplicateImageError: the tree has a different image of that name.

@@ -32,25 +32,25 @@ class Node(NodeBase):
     """A node of a pipeline; use `Exec`, `Serial` or `Parallel`.
 
     Attributes:
-        parent: The node this one is attached to, or None.
-        cpu: CPUs; inherited, 1 by default. Fractions are fine.
+        parent: The node to which this one is attached, or None.
+        cpu: CPUs; inherited, 1 by default. Fractions are allowed.
         mem: Memory in GB; inherited, 2 by default.
         gpu: GPUs, 0 to 4; inherited, 0 by default.
         requires_docker: The command may use the engine's socket; inherited.
-        skip: The node is passed over, as if it were done.
+        skip: Do not run the node; the pipeline continues as if it were done.
         suppress_errors: The node ends done even if a child failed.
-        snapshot_on_error: Keep an Exec's container as it was when its command failed, for
-            ``conducto debug --snapshot``; inherited.
-        retry_lost: How often a command is run again whose container, or worker in the cloud, was
+        snapshot_on_error: Keep the container files of a failed Exec, for ``conducto debug
+            --snapshot``; inherited.
+        retry_lost: How often a command is repeated whose container, or worker in the cloud, was
             lost while it ran; inherited, 0 by default.
         max_time: Seconds, or a text such as ``"1h30m"``; inherited, 4 hours by default.
         container_reuse_context: A value of `ContainerReuseContext`, or None to inherit.
         doc: Markdown shown with the node.
-        title: Title of the pipeline; counts on the root.
-        file: File that made the node, or None where it was not recorded.
-        line: Line of it.
+        title: Title of the pipeline; set it on the root.
+        file: File that created the node, or None if it was not recorded.
+        line: Line in that file.
         callback_data: Free data for callbacks.
-        pipeline_reservation: Instances to reserve in the cloud; counts on the root.
+        pipeline_reservation: Instances to reserve in the cloud; set it on the root.
     """
 
     __slots__ = ()
@@ -68,7 +68,7 @@ class Node(NodeBase):
             """The node at the top of the tree."""
 
         def __getitem__(self, name: str) -> Node:
-            """Return the node that a path leads to."""
+            """Return the node at a path."""
 
         def stream(self, reverse: bool = False) -> Iterator[Node]:
             """Yield every node of the subtree, parents first, or last if ``reverse``."""
@@ -77,13 +77,13 @@ class Node(NodeBase):
         printer.text(self.pretty(strict=False))
 
     def check_images(self) -> None:
-        """Check the definition of every image in the tree (`DefinitionError` if one is wrong)."""
+        """Check the definition of every image in the tree (`DefinitionError` if one is invalid)."""
         from conducto.tree.validate import check_images
 
         check_images(self)
 
     def describe(self) -> Dict[str, Any]:
-        """Return the node as a flat dict: its record, with None where nothing was set."""
+        """Return the node as a flat dict: its record, with None for values that are not set."""
         from conducto.tree.wire_records import describe
 
         return describe(self)
@@ -96,10 +96,10 @@ class Node(NodeBase):
 
     @staticmethod
     def deserialize(string: str) -> Node:
-        """Return the tree that `serialize` wrote.
+        """Return the tree of a text from `serialize`.
 
         Raises:
-            ValueError: not such a text.
+            ValueError: the text is not a serialized tree.
         """
         from conducto.tree.serialize import deserialize
 
@@ -110,10 +110,10 @@ class Node(NodeBase):
         """Return the tree as it is printed.
 
         Args:
-            strict: Raise where a command names a local file that its image does not hold.
+            strict: Raise an error for a command that names a local file its image does not contain.
 
         Raises:
-            DefinitionError: a value of a node is wrong.
+            DefinitionError: a value of a node is invalid.
         """
         from conducto.tree.pretty import pretty
 
@@ -141,16 +141,16 @@ class Node(NodeBase):
             shell: Stay attached with the text interface.
             app: Open the web app.
             retention: Days without activity after which it is deleted.
-            run: Begin at once instead of waiting for Run.
-            run_at: Time to begin at, seconds since the epoch.
+            run: Start at once instead of waiting for Run.
+            run_at: Time to start at, seconds since the epoch.
             sleep_when_done: Put it to sleep when it is done.
-            public: Whoever has the link may look at it.
+            public: Anyone with the link may see it.
 
         Returns:
-            The exit code: 0 done, 1 error or killed, 2 a wrong definition, 3 no engine.
+            The exit code: 0 done, 1 error or killed, 2 an invalid definition, 3 no engine.
 
         Raises:
-            ValueError: more than one place to run.
+            ValueError: several targets were given.
             RuntimeError: called inside a node of another pipeline.
         """
         from conducto.tree.launch import launch
@@ -186,7 +186,7 @@ class Node(NodeBase):
 
 
 class Parallel(Node):
-    """A node whose children run all at once."""
+    """A node whose children run at the same time."""
 
     __slots__ = ()
     _kind = "Parallel"
@@ -198,11 +198,11 @@ class Parallel(Node):
 
 
 class Serial(Node):
-    """A node whose children run one after another, in the order they were attached.
+    """A node whose children run one after another, in the order in which they were attached.
 
     Attributes:
-        stop_on_error: After a child's error the later ones stay pending. Any value that is true
-            in Python counts as True, the text ``"False"`` too.
+        stop_on_error: After a child's error the later ones stay pending. Any value that is true in
+            Python counts as True, even the text ``"False"``.
     """
 
     __slots__ = ("stop_on_error",)
@@ -240,13 +240,13 @@ class Exec(Node):
         ) -> None: ...
 
     def __init__(self, command: Union[str, Callable[..., Any]], *args: Any, **kwargs: Any) -> None:
-        """Make a node of a shell command or of a Python function.
+        """Create a node from a shell command or a Python function.
 
         Args:
-            command: A shell script, or a function that a file of yours defines at its top level.
+            command: A shell script, or a function defined at the top level of one of your files.
             *args: Arguments of the function; none for a shell script.
-            **kwargs: Of a shell script: node parameters. Of a function: its arguments; its node
-                parameters come as ``params=co.Params(...)``.
+            **kwargs: For a shell script: node parameters. For a function: its arguments; pass node
+                parameters as ``params=co.Params(...)``.
 
         Raises:
             TypeError: the command is neither, or the arguments do not fit the function.
@@ -294,7 +294,7 @@ class Notebook(Exec):
     def __init__(
         self, path: AnyPath, *, params: Optional[NodeParams] = None, **kwargs: NotebookValue
     ) -> None:
-        """Make a node of the notebook at ``path``.
+        """Create a node from the notebook at ``path``.
 
         Args:
             path: Path of the notebook, absolute or relative to the calling file.

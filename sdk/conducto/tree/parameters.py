@@ -1,4 +1,4 @@
-"""Node parameters: their names, and what their values become when they are set."""
+"""Node parameters: their names, and the conversion of their values."""
 
 # ruff: noqa: PLC0415
 # imports wait until they are needed.
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Tags = Union[str, Iterable[str], None]
     DockerRunArgs = Union[str, Iterable[str], None]
 
-# What the original calls user_set: in the records, and pulled up by `conducto.tree.pull_up`.
+# The original's user_set: in the records, and moved up by `conducto.tree.pull_up`.
 USER_SET = ("skip", "cpu", "gpu", "mem", "requires_docker", "docker_run_args", "image_name")
 INHERITED_DEFAULTS = {
     "cpu": 1,
@@ -57,10 +57,10 @@ NAMES = frozenset(["name", "same_container", "file", "line", "stop_on_error", *S
 
 
 class ContainerReuseContext:
-    """Which container a node's Execs run in.
+    """The container of a node's Execs.
 
     Attributes:
-        NEW: One container of their own for the node and its descendants, one at a time.
+        NEW: One container for the node and its descendants, which runs one command at a time.
         GLOBAL: Back to the shared containers, below a node with NEW.
     """
 
@@ -69,7 +69,7 @@ class ContainerReuseContext:
 
 
 class SameContainer:
-    """The older spelling of `ContainerReuseContext`."""
+    """The older name of `ContainerReuseContext`."""
 
     NEW = ContainerReuseContext.NEW
     ESCAPE = ContainerReuseContext.GLOBAL
@@ -115,7 +115,7 @@ def to_docker_run_args(value: DockerRunArgs) -> Optional[List[str]]:
     """Return arguments for the engine as a list; a text is split as a shell would.
 
     Raises:
-        ValueError: not text or a list of texts, or an argument Conducto itself sets.
+        ValueError: neither text nor a list of texts, or an argument that Conducto itself sets.
     """
     if value is None:
         return None
@@ -136,10 +136,10 @@ def to_docker_run_args(value: DockerRunArgs) -> Optional[List[str]]:
 
 
 def reuse_context(new: Optional[str], old: Optional[str]) -> Optional[str]:
-    """Return the one of two spellings of ``container_reuse_context`` that was given.
+    """Return the value of ``container_reuse_context``, given by its current or its older name.
 
     Raises:
-        ValueError: both were.
+        ValueError: both were given.
     """
     if old is None:
         return new
@@ -152,10 +152,10 @@ def reuse_context(new: Optional[str], old: Optional[str]) -> Optional[str]:
 
 
 def merge(direct: Dict[str, Any], params: Optional[Mapping[str, object]]) -> Dict[str, Any]:
-    """Return node parameters given as keywords and through ``params=`` in one dict.
+    """Return node parameters given as keywords and as ``params=`` in one dict.
 
     Raises:
-        ValueError: one was given both ways.
+        ValueError: a parameter was given both ways.
         TypeError: ``params`` is not a dict.
     """
     if params is None:
@@ -171,7 +171,7 @@ def merge(direct: Dict[str, Any], params: Optional[Mapping[str, object]]) -> Dic
 
 
 def to_set(node_type: type, params: Dict[str, Any]) -> Dict[str, Any]:
-    """Return the parameters to set on a node of ``node_type``; None means to leave one.
+    """Return the parameters to set on a node of ``node_type``; None leaves a parameter unchanged.
 
     Raises:
         TypeError: a node of that kind has no such parameter.

@@ -1,4 +1,4 @@
-"""The tree as it is printed."""
+"""The printed form of a tree."""
 
 # ruff: noqa: SLF001
 # Imports wait until they are needed; pathlib is heavy; modules of the tree share its slots.
@@ -34,7 +34,7 @@ def pretty(root: NodeBase, *, strict: bool) -> str:
     colors = wants_color(sys.stdout)
     expander = Expander(strict=strict)
     lines: List[str] = []
-    # (node, what its own line begins with, what the lines of its children begin with)
+    # (node, prefix of its own line, prefix of its children's lines)
     stack: List[Tuple[NodeBase, str, str]] = [(root, "", "")]
     while stack:
         node, head, tail = stack.pop()

@@ -1,7 +1,7 @@
-"""Pull-up: what all children share is written once, on their parent.
+"""Pull-up: values that all children share are written once, on their parent.
 
-Neutral for what runs: a value moves only where every child has it, and goes only where the
-direct parent says the same. Works on the records of the wire form.
+This does not change what runs: a value moves only if every child has it, and is removed only if the
+direct parent has the same. It works on the records of the wire form.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from conducto.tree.wire_records import Edge, Record
 
-# skip is not inherited: it may go where it says what its absence says, but never move.
+# skip is not inherited: it may be removed if it equals the default, but never moved.
 _MOVING = tuple(name for name in USER_SET if name != "skip")
 
 
@@ -24,7 +24,7 @@ def simplify(records: List[Record], edges: List[Edge]) -> None:
 
     Args:
         records: Records of a whole tree, breadth-first.
-        edges: ``[parent id, child id, name]`` of it.
+        edges: Its edges, ``[parent id, child id, name]``.
     """
     by_id = {record["id"]: record for record in records}
     below: Dict[str, List[Record]] = {}

@@ -33,8 +33,8 @@ def to_document(root: NodeBase, *, resolve: bool = False) -> Dict[str, Any]:
 
     Args:
         root: Root of the tree.
-        resolve: Pull shared values up, and write the images with everything filled in and their
-            paths as path objects, as it is done before a tree leaves the process.
+        resolve: Pull shared values up, and resolve the images with path objects, as for a tree that
+            leaves the process.
     """
     records, edges = tables(root)
     images = {name: to_wire(image, resolve=resolve) for name, image in by_name(root).items()}
@@ -54,7 +54,7 @@ def to_document(root: NodeBase, *, resolve: bool = False) -> Dict[str, Any]:
 
 
 def _chunks(document: Dict[str, Any]) -> Iterator[str]:
-    """Yield the JSON text in pieces; the whole of a large tree is never in memory at once."""
+    """Yield the JSON text in chunks; the whole of a large tree is never in memory at once."""
     encode = json.JSONEncoder().encode
     for number, (key, value) in enumerate(document.items()):
         yield "{}{}: ".format(", " if number else "{", encode(key))
@@ -85,7 +85,7 @@ def decode(text: str) -> Dict[str, Any]:
     """Return the JSON object of the wire form; the tags around it are allowed.
 
     Raises:
-        ValueError: not such a text.
+        ValueError: the text is not a serialized tree.
     """
     body = text.partition(OPEN)[2].partition(CLOSE)[0] if OPEN in text else text
     try:
@@ -109,10 +109,10 @@ def serialize(root: NodeBase, *, pretty: bool) -> str:
 
 
 def deserialize(text: str) -> Any:
-    """Return the tree that `serialize` wrote: nodes, env, callbacks and images.
+    """Return the tree of a text from `serialize`: nodes, env, callbacks and images.
 
     Raises:
-        ValueError: not such a text.
+        ValueError: the text is not a serialized tree.
     """
     document = decode(text)
     try:

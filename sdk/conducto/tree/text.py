@@ -16,11 +16,11 @@ _TAB = 4  # columns of indentation
 
 
 def unindent(text: str) -> str:
-    r"""Return ``text`` without the indentation its place in a source file gave it.
+    r"""Return ``text`` without the indentation of its place in a source file.
 
-    The smallest indentation of the lines after the first is removed from these lines, and the
-    whole is stripped; nothing else changes. A tab counts as four columns. A text of a single line
-    is returned as it is.
+    The smallest indentation of the lines after the first is removed from these lines, and the whole
+    is stripped; nothing else changes. A tab counts as four columns. A text of a single line is
+    returned unchanged.
 
     >>> unindent("\n    set -e\n      echo hi\n    ")
     'set -e\n  echo hi'
@@ -38,13 +38,13 @@ def unindent(text: str) -> str:
 
 
 def _columns(line: str) -> int:
-    """Return how far a line is indented."""
+    """Return the indentation of a line, in columns."""
     indentation = line[: len(line) - len(line.lstrip())]
     return len(indentation) + indentation.count("\t") * (_TAB - 1)
 
 
 def _without_margin(line: str, margin: int) -> str:
-    """Remove ``margin`` columns of white space; a tab that goes beyond them stays whole."""
+    """Remove ``margin`` columns of white space; a tab that goes beyond them is kept."""
     if "\t" not in line:
         return line[margin:]
     columns = 0
@@ -66,7 +66,7 @@ def wants_color(stream: TextIO) -> bool:
 
 
 def paint(text: str, color: str, *, on: bool = True) -> str:
-    """Return ``text`` in an ANSI colour (blue, cyan, magenta, bold, dim), or as it is if not on."""
+    """Return ``text`` in an ANSI colour, or unchanged if not ``on``."""
     return f"\x1b[{_COLORS[color]}m{text}\x1b[0m" if on else text
 
 

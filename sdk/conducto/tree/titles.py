@@ -1,4 +1,4 @@
-"""The title of a pipeline that was given none: the command that made it."""
+"""The default title of a pipeline: the command that created it."""
 
 # ruff: noqa: PLC0415, PTH119
 # imports wait until they are needed; pathlib is a heavy import.
@@ -23,7 +23,7 @@ def title_of(program: str, words: Sequence[str], default: Optional[str] = None) 
     """Return e.g. ``"hello.py pipeline"``.
 
     Args:
-        program: The script, or what started it (Python and conducto are left out).
+        program: The script, or the program that started it (Python and conducto are left out).
         words: The command line without Conducto's own flags.
         default: Name of the method that was called because the command line names none.
     """
@@ -38,5 +38,5 @@ def title_of(program: str, words: Sequence[str], default: Optional[str] = None) 
 
 
 def title_of_process() -> str:
-    """Return the title made of this process's command line."""
+    """Return a title from this process's command line."""
     return title_of(sys.argv[0] if sys.argv else "", sys.argv[1:])

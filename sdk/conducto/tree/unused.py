@@ -1,7 +1,7 @@
 """A check at exit: a script that defines a pipeline and neither prints nor launches it.
 
 Without it, ``python pipeline.py --local --run`` on a script that lacks ``co.main`` ends with exit
-code 0 and has run nothing.
+code 0 and runs nothing.
 """
 
 # ruff: noqa: PLC0415, PTH119
@@ -22,19 +22,19 @@ _WRONG = 2
 
 
 class _Used:
-    """Whether this process has done something with a pipeline."""
+    """Whether this process has used a pipeline."""
 
     yes = False
 
 
 def mark_used() -> None:
-    """Note that a tree was printed, launched or serialised, or `conducto.main` was called."""
+    """Record that a tree was printed, launched or serialised, or `conducto.main` was called."""
     _Used.yes = True
 
 
 def watch() -> None:
     """Check at the end of this process, if it runs a script."""
-    # Python deletes the name of the file before it calls us.
+    # Python deletes the name of the file before this check.
     file = getattr(sys.modules.get("__main__"), "__file__", None)
     if file is not None:
         atexit.register(_check, file)

@@ -1,4 +1,4 @@
-"""Checks of a whole tree, before it is printed or launched. Each error names the node first."""
+"""Checks of a whole tree, before it is printed or launched. Each error starts with the node."""
 
 # ruff: noqa: PLC0415, SLF001
 # imports wait until they are needed; the modules of the tree share its nodes' slots.
@@ -38,17 +38,17 @@ def validate(
     check_code: bool = False,
     cloud: bool = False,
 ) -> None:
-    """Accept the subtree under ``root`` if it can be launched.
+    """Check that the subtree under ``root`` can be launched.
 
     Args:
         root: Its root.
-        check_images: Check the images' files, too; not inside a node, where they may be absent.
+        check_images: Also check the images' files; not inside a node, where they may be absent.
         check_code: Every local file that a command names must be in the node's image.
         cloud: Apply the limits of the cloud.
 
     Raises:
-        DefinitionError: a value is wrong; its subclasses say in which way, or that there are
-            several.
+        DefinitionError: a value is invalid; its subclasses are more specific, or report several
+            problems.
     """
     _check_extent(root)
     found: List[DefinitionError] = []
@@ -61,7 +61,7 @@ def validate(
         if cloud:
             found += _cloud_problems(node)
     found += _image_problems(root, files=check_images)
-    if check_code and not found:  # commands are read with their images
+    if check_code and not found:  # commands are expanded with their images
         found += _function_problems(root)
     _raise_found(found)
 
@@ -74,7 +74,7 @@ def _raise_found(found: List[DefinitionError]) -> None:
 def _raised(
     node: NodeBase, check: Callable[..., object], value: object
 ) -> Iterator[DefinitionError]:
-    """Yield what a check of a value of a node raises."""
+    """Yield the errors that a check of a value of a node raises."""
     try:
         check(value)
     except DefinitionError as error:
@@ -84,7 +84,7 @@ def _raised(
 
 
 def _check_extent(root: NodeBase) -> None:
-    """Refuse a tree that is too large, before anything walks up from each of its nodes."""
+    """Reject a tree that is too large, before other checks visit the ancestors of each node."""
     count, stack = 0, [(root, 0, 0)]
     while stack:
         node, levels, size = stack.pop()
@@ -103,7 +103,7 @@ def _check_extent(root: NodeBase) -> None:
 
 
 def _node_problems(node: NodeBase) -> Iterator[DefinitionError]:
-    """Yield what is wrong with the values of a node."""
+    """Yield the problems of a node's values."""
     if node._kind not in KINDS:
         yield _error(node, "a plain Node cannot run; use co.Serial or co.Parallel")
     for name, rule in _RULES:
@@ -136,7 +136,7 @@ _RULES: Tuple[Tuple[str, Callable[[Any], object]], ...] = (
 def _check_env(node: NodeBase) -> None:
     try:
         fields.check_env(node.env)
-    except TypeError as error:  # the sentence of the original has no colon here
+    except TypeError as error:  # the message of the original has no colon here
         raise DefinitionTypeError(
             f"{node} {error}", path=str(node), file=node.file, line=node.line
         ) from error
@@ -157,16 +157,16 @@ def _check_image_name(node: NodeBase) -> None:
 
 
 def check_images(root: NodeBase) -> None:
-    """Accept the tree under ``root`` if the definitions of its images are right.
+    """Check the definitions of the images of the tree under ``root``.
 
     Raises:
-        DefinitionError: one is not; a file that it needs is missing, too.
+        DefinitionError: a definition is invalid, or a file that it needs is missing.
     """
     _raise_found(list(_image_problems(root, files=True)))
 
 
 def _image_problems(root: NodeBase, *, files: bool) -> Iterator[DefinitionError]:
-    """Yield what is wrong with the images of a tree."""
+    """Yield the problems of a tree's images."""
     image_rules.by_name(root)
     seen: Dict[int, Any] = {}
     for node in root.stream():
@@ -187,16 +187,16 @@ def _image_text(image: Any, error: ValueError) -> str:
 
 
 def check_functions(root: NodeBase) -> None:
-    """Accept the tree if each image holds the functions and files that commands name.
+    """Check that each image contains the functions and files that commands name.
 
     Raises:
-        DefinitionError: some do not.
+        DefinitionError: some are missing.
     """
     _raise_found(list(_function_problems(root)))
 
 
 def _function_problems(root: NodeBase) -> Iterator[DefinitionError]:
-    """Yield the functions and files that are not in their images."""
+    """Yield the functions and files that are missing in their images."""
     from conducto.tree.command_text import Expander
 
     expander = Expander(strict=True)
@@ -209,7 +209,7 @@ def _function_problems(root: NodeBase) -> Iterator[DefinitionError]:
 
 
 def _cloud_problems(node: NodeBase) -> Iterator[DefinitionError]:
-    """Yield what a node asks for that the cloud does not have."""
+    """Yield the parameters of a node that the cloud does not support."""
     if node.docker_run_args is not None:
         yield _cloud_error(
             node,

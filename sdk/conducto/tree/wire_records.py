@@ -63,7 +63,7 @@ _LATER = ("max_time", "max_concurrent", "callback_data", "snapshot_on_error", "r
 
 
 class Memo:
-    """What many nodes of one tree share while it is written down.
+    """Values that many nodes of one tree share while it is serialized.
 
     Attributes:
         files: ``{file here: file on the launching host}``.
@@ -75,7 +75,7 @@ class Memo:
         self.images: Dict[int, str] = {}
 
     def host_file(self, file: str) -> str:
-        """Return where ``file`` is on the launching host."""
+        """Return the path of ``file`` on the launching host."""
         if file not in self.files:
             self.files[file] = paths.to_host(file)
         return self.files[file]
@@ -91,7 +91,7 @@ class Memo:
 
 
 def describe(node: NodeBase, memo: Optional[Memo] = None) -> Record:
-    """Return the record of ``node``, with None where an inheritable value was not set."""
+    """Return the record of ``node``, with None for inheritable values that are not set."""
     record: Record = {name: getattr(node, name) for name in parameters.USER_SET[:-1]}
     record["image_name"] = (Memo() if memo is None else memo).image_name(node)
     if node._env:
@@ -120,7 +120,7 @@ def describe(node: NodeBase, memo: Optional[Memo] = None) -> Record:
 
 
 def to_record(node: NodeBase, memo: Memo) -> Record:
-    """Return the record of ``node`` as it goes on the wire: without None, flags as bools."""
+    """Return the record of ``node`` for the wire: without None, flags as bools."""
     record = {key: value for key, value in describe(node, memo).items() if value is not None}
     for name in _FLAGS:
         if name in record:
@@ -192,10 +192,10 @@ _ATTRIBUTES = [
 
 
 def from_record(record: Record) -> NodeBase:
-    """Return the node that `to_record` wrote, not attached anywhere.
+    """Return the node of a record, not attached anywhere.
 
     Raises:
-        ValueError: the record has no type that we know.
+        ValueError: the record's type is unknown.
     """
     cls: Any = KINDS.get(record.get("type", ""))
     if cls is None:
