@@ -19,8 +19,8 @@ FLAGS = {
     "local": ("", "Launch on this machine."),
     "run": ("", "Start at once and stay until the pipeline settles. Needs --local or --cloud."),
     "detach": ("", "With --run: return at once."),
-    "plain": ("", "Print lines instead of the live picture, on a terminal too."),
-    "run_at": ("TIME", "Start by itself at a time: 18:30, 2030-01-31T18:30 or epoch seconds."),
+    "plain": ("", "Print lines instead of the live view, even on a terminal."),
+    "run_at": ("TIME", "Start automatically at a time: 18:30, 2030-01-31T18:30 or epoch seconds."),
     "build": ("local|cloud", "Where images for the cloud are built; the cloud by default."),
     "engine": ("docker|process", "process runs plain processes: no images, no isolation."),
     "title": ("TEXT", "Title of the pipeline; the command line by default."),
@@ -35,13 +35,13 @@ FLAGS = {
     "sleep_when_done": ("", "Put it to sleep once its root is done."),
     "cloud": ("", "Launch in the cloud installation that you are logged in to."),
     "k8s": ("", "Launch in Kubernetes; not available yet."),
-    "snapshot_on_error": ("", "Keep what a failed command left behind, for conducto debug."),
+    "snapshot_on_error": ("", "Keep the container files of a failed command, for conducto debug."),
     "app": ("", "Open the pipeline's page in a browser; so does show_app in the configuration."),
     "no_app": ("", "Do not open the web app."),
     "shell": ("", "Accepted for older scripts, no effect."),
     "no_shell": ("", "Accepted for older scripts, no effect."),
-    "public": ("", "Show it to whoever has the link; no effect on this machine."),
-    "plan": ("", "Print what it would take and cost in the cloud; launch nothing."),
+    "public": ("", "Show it to anyone with the link; no effect on this machine."),
+    "plan": ("", "Print the estimated resources and cost in the cloud; launch nothing."),
     "pipeline_id": ("ID", "Replace a pipeline's definition; not available yet."),
 }
 SWITCHES = frozenset(name for name, (value, _) in FLAGS.items() if not value)
@@ -171,7 +171,7 @@ def _retention(text: Optional[str]) -> int:
     if text is None:
         return 7
     if not text.isdigit():
-        raise UsageError(f"--retention must be a number of days, or 0 for ever, got {text!r}")
+        raise UsageError(f"--retention must be a number of days, or 0 for no limit, got {text!r}")
     return int(text)
 
 

@@ -69,7 +69,7 @@ def _usage(tool: str) -> str:
 
 def _run(scope: Type[_Data], words: Sequence[str]) -> int:
     if not words:
-        raise UsageError("say what to do")
+        raise UsageError("give a command")
     name = words[0].replace("-", "_")
     command = _COMMANDS.get(name)
     if command is None:

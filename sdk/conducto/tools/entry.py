@@ -99,5 +99,5 @@ def _run_node(words: List[str]) -> int:
     try:
         os.execvp("node", ["node", *words])  # noqa: S606, S607 (the user's own interpreter)
     except FileNotFoundError:
-        print(f"conducto: node is not installed; it runs {words[0]}", file=sys.stderr)
+        print(f"conducto: install Node.js, which runs {words[0]}", file=sys.stderr)
     return _NOT_FOUND

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _USAGE = "usage: conducto-notebook PATH [-p KEY VALUE]... [--output FILE]"
 _INSTALL = (
     "papermill is not installed in this image. Give the node an image with "
-    "install_pip=['papermill', 'ipykernel'] and what the notebook imports."
+    "install_pip=['papermill', 'ipykernel'] and the packages that the notebook imports."
 )
 
 

@@ -31,11 +31,11 @@ commands:
   list
       print the profiles; the default one is marked
   set-default ID
-      make a profile the one that is used without CONDUCTO_PROFILE or --profile
+      make a profile the default, used without CONDUCTO_PROFILE or --profile
   add --url URL [--default] [--token TOKEN]
       add a profile for the server at URL; --default makes it the default
   delete [--id ID] [--url URL] [--email EMAIL] [--force]
-      delete the profile that matches, with all that is in it
+      delete the profile that matches, with all its contents
   start-agent [--id ID]
       start the agent of a profile; of the default one without --id
   stop-agent [--id ID]
@@ -54,7 +54,7 @@ def _run(words: Sequence[str]) -> int:
     name = words[0].replace("-", "_") if words else ""
     command = _COMMANDS.get(name)
     if command is None:
-        raise UsageError(f"{words[0]!r} is not a command" if words else "say what to do")
+        raise UsageError(f"{words[0]!r} is not a command" if words else "give a command")
     return _call(name, command.parse(words[1:]))
 
 

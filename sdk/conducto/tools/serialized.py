@@ -37,7 +37,7 @@ def run(name: str, words: List[str]) -> int:
         print(f"conducto: {name}: takes no arguments, got {words[0]!r}", file=sys.stderr)
         return _WRONG
     if name == "build" and not {"--local", "--cloud", "--k8s"} & set(words):
-        print("conducto: build: say where to launch it: --local or --cloud", file=sys.stderr)
+        print("conducto: build: choose where to launch it: --local or --cloud", file=sys.stderr)
         return _WRONG
     from conducto import main as commands  # noqa: PLC0415 - not for a wrong command line
     from conducto.tree.nodes import Node  # noqa: PLC0415 - heavy

@@ -28,7 +28,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def _run(words: Sequence[str]) -> int:
     command = _COMMANDS.get(words[0]) if words else None
     if command is None:
-        raise UsageError("say what to send: text or block")
+        raise UsageError("choose what to send: text or block")
     values = command.parse(words[1:]).values
     if words[0] == "text":
         slack.text(values["recipient"], values["text"])

@@ -58,7 +58,7 @@ def test_inside_a_node_it_is_handed_out_to_the_runner(tree: str) -> None:
         (["validate-serialization"], "nonsense", "stdin: not a serialized tree"),
         (["validate-serialization"], "", "stdin: not a serialized tree"),
         (["validate-serialization", "--local"], "", "takes no arguments, got '--local'"),
-        (["build"], "", "say where to launch it: --local or --cloud"),
+        (["build"], "", "choose where to launch it: --local or --cloud"),
         (["build", "--local"], "nonsense", "stdin: not a serialized tree"),
         (["build", "--local", "--bogus"], "", "--bogus"),
     ],

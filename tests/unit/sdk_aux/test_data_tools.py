@@ -203,7 +203,7 @@ def test_a_failure_is_one_line_and_1(words: list[str], text: str, user) -> None:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        ([], "say what to do"),
+        ([], "give a command"),
         (["frobnicate"], "'frobnicate' is not a command"),
         (["gets"], "missing argument NAME"),
         (["gets", "a", "b", "c"], "unexpected argument 'c'"),

@@ -93,7 +93,7 @@ def test_a_profile_is_deleted_by_its_address(options: list[str], answer: bytes, 
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [
-        ([], 2, "say what to do"),
+        ([], 2, "give a command"),
         (["frobnicate"], 2, "'frobnicate' is not a command"),
         (["add"], 2, "missing argument URL"),
         (["add", "--url", "host"], 1, "'host' is not the address of a server"),
