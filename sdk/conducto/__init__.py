@@ -6,8 +6,8 @@
 >>> str(build)
 '/build'
 
-Every name is imported when it is first used: a native function in a warm container pays for
-each import every time.
+Every name is imported on first use: a native function in a warm container pays for each import
+every time.
 """
 
 # ruff: noqa: PLC0415
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from conducto.wire.paths import Path
 
 
-# {public name: module that defines it, and the name there where it is another}
+# {public name: module that defines it, with the name there if it differs}
 _HOMES = {
     "__sha1__": "version",
     "__version__": "version",

@@ -1,8 +1,8 @@
-"""The one seam between the author API and the command line of the host.
+"""The connection between the author API and the command line of the host.
 
-The author API runs inside images, where only the standard library and this package exist. All that
-needs the host (launching, the commands for people, secrets that scripts declare) goes through this
-module, which reports a system or Python that cannot do it.
+The author API runs inside images, which have only the standard library and this package. Everything
+that needs the host (launching, the commands for users, secrets that scripts declare) uses this
+module, which reports systems and Python versions that do not support it.
 """
 
 # ruff: noqa: PLC0415
@@ -26,7 +26,7 @@ _PACKAGE = "conducto_cli"
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run a command for people, such as ``conducto show``; return its exit code."""
+    """Run a command for users, such as ``conducto show``; return its exit code."""
     host = _host("run this command")
     return _USAGE if host is None else int(host.run(argv))
 
@@ -41,7 +41,7 @@ def launch(root: object, options: object, target: str) -> int:
 
     Returns:
         The exit code: 0 done (or launched), 1 error or killed, 2 an invalid definition, 3 no
-        engine, 130 detached with Ctrl-C.
+            engine, 130 detached with Ctrl-C.
     """
     host = _host("launch")
     return _USAGE if host is None else int(host.launch(root, options, target))
@@ -66,7 +66,7 @@ def secrets() -> ModuleType:
 
 
 def _host(action: str) -> ModuleType | None:
-    """Return the host's side of the seam, or None after an error message."""
+    """Return the host's module, or None after an error message."""
     problem = platforms.refusal()
     if problem is None and not can_run():
         problem = (

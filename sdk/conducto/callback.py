@@ -1,13 +1,13 @@
-"""What happens when a node changes its state: ``co.callback``.
+"""Reactions to changes of a node's state: ``co.callback``.
 
-Give a callback to one of a node's event hooks:
+Pass a callback to one of a node's event hooks:
 
 >>> import conducto as co
 >>> node = co.Exec("flaky.sh")                           # doctest: +SKIP
 >>> node.on_error(co.callback.retry(3))                  # doctest: +SKIP
 
-Every constructor, except ``deserialize_into_node``, also takes ``inherited`` (it
-holds for everything below the node) and ``user_display`` (the web app lists it).
+Every constructor, except ``deserialize_into_node``, also accepts ``inherited`` (it applies to
+everything below the node) and ``user_display`` (the web app lists it).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class base:  # noqa: N801 - the name is part of the public API
     """A callback by name.
 
     Attributes:
-        name: Which one; the runner knows the names of this module.
-        kwargs: Its parameters; a node may be among them.
-        inherited: Whether it holds for every node below.
-        user_display: Whether people see it in the list of a node's callbacks.
+        name: Its name; the runner knows the names of this module.
+        kwargs: Its parameters; they may include a node.
+        inherited: Whether it applies to every node below.
+        user_display: Whether the list of a node's callbacks shows it.
     """
 
     def __init__(self, name: str, **kwargs: Any) -> None:
@@ -39,7 +39,7 @@ class base:  # noqa: N801 - the name is part of the public API
     def to_literal(self) -> List[Any]:
         """Return the wire form ``[name, {parameter: value}]``, a node as its path.
 
-        Made when asked for, not before: a node's path changes while a tree is built.
+        It is created on demand, since a node's path changes while a tree is built.
         """
         return [self.name, {key: _literal(value) for key, value in self.kwargs.items()}]
 
@@ -57,7 +57,7 @@ def retry(max_num_retries: int, *, inherited: bool = False, user_display: bool =
 def retry_then_skip(
     max_num_retries: int, *, inherited: bool = False, user_display: bool = True
 ) -> base:
-    """Return a callback that retries, and skips the node when all retries failed."""
+    """Return a callback that retries, and skips the node if all retries fail."""
     _check_count("retry_then_skip", "max_num_retries", max_num_retries)
     return _make("retry_then_skip", inherited, user_display, max_num_retries=max_num_retries)
 
@@ -73,9 +73,9 @@ def retry_with_double_mem(
 def skip_some_errors(
     max_num_errors: int, *, inherited: bool = False, user_display: bool = True
 ) -> base:
-    """Return a callback that forgives a group up to ``max_num_errors`` failed Execs.
+    """Return a callback that tolerates up to ``max_num_errors`` failed Execs in a group.
 
-    They are skipped and the group goes on; with more the group fails as ever.
+    They are skipped and the group continues; with more, the group fails as usual.
     """
     _check_count("skip_some_errors", "max_num_errors", max_num_errors)
     return _make("skip_some_errors", inherited, user_display, max_num_errors=max_num_errors)
@@ -91,9 +91,9 @@ def handle_memory_errors(
     """Return a callback that retries an Exec that ran out of memory, with more of it.
 
     Args:
-        mem_limits: The memory of the first retry, the second …, in GB.
-        max_duration: Longest attempt, in seconds, that is worth a retry.
-        inherited: It holds for every node below.
+        mem_limits: The memory of the first retry, the second, and so on, in GB.
+        max_duration: Longest attempt, in seconds, that is retried.
+        inherited: It applies to every node below.
         user_display: The web app lists it.
     """
     limits = _checked_limits(mem_limits)
@@ -114,7 +114,7 @@ def email(
     inherited: bool = False,
     user_display: bool = True,
 ) -> base:
-    """Return a callback that mails the node's state; without ``to``, to its owner."""
+    """Return a callback that mails the node's state; by default to the pipeline's owner."""
     _check_addresses("to", to)
     _check_addresses("cc", cc)
     return _make("email", inherited, user_display, to=to, cc=cc)
@@ -132,9 +132,9 @@ def slack_status(
 
     Args:
         recipient: Channel (``#name``) or user (``@name`` or an e-mail address).
-        message: Text to post with it.
+        message: Additional text.
         node_summary: Add the states of the nodes below.
-        inherited: It holds for every node below.
+        inherited: It applies to every node below.
         user_display: The web app lists it.
     """
     _check_text("slack_status", "recipient", recipient)

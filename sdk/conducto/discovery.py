@@ -1,8 +1,7 @@
-"""Test files as a tree: what ``conducto discover`` runs.
+"""The tree of test files that ``conducto discover`` runs.
 
-A directory becomes a Parallel, a file an Exec that runs it with pytest, or with unittest where it
-uses nothing else. Names and order are those of the files, so that a tree of the same files is the
-same tree.
+A directory becomes a Parallel, a file an Exec that runs it with pytest, or with unittest if it uses
+nothing else. Names and order are those of the files, so that the same files give the same tree.
 """
 
 from __future__ import annotations
@@ -21,15 +20,15 @@ if TYPE_CHECKING:
 
     from conducto.tree.nodes import Node
 
-#: What pytest looks for by itself; unittest's own pattern is within.
+#: The default patterns of pytest, which include unittest's own.
 PATTERNS = ("test_*.py", "*_test.py", "test*.py")
-#: Directories that hold no tests of the project.
+#: Directories without tests of the project.
 _NOT_OURS = {"node_modules", "venv", "env", "build", "dist", "site-packages", "__pycache__"}
 _PYTHON = "python:3.11-slim"
 
 
 class NothingFoundError(ValueError):
-    """There is no test file, or no such directory; the message says where was looked."""
+    """There is no test file, or no such directory; the message names the directory."""
 
 
 def find_tests(directory: str = ".", image: str | Image | None = None) -> Parallel:
@@ -37,8 +36,8 @@ def find_tests(directory: str = ".", image: str | Image | None = None) -> Parall
 
     Args:
         directory: The project: it is copied into the image, and commands run in it.
-        image: Image of all nodes; by default a Python with pytest and what the project's
-            ``requirements.txt`` names.
+        image: Image of all nodes; by default a Python with pytest and the packages of the project's
+            ``requirements.txt``.
 
     Raises:
         NothingFoundError: there are no test files, or there is no such directory.
@@ -68,11 +67,11 @@ def command_for(root: Path, path: Path) -> str:
 
 
 def uses_unittest_only(path: Path) -> bool:
-    """Return whether a file has test cases of unittest and nothing that only pytest would run."""
+    """Return whether a file has unittest test cases and no tests that only pytest runs."""
     try:
         module = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
-        return False  # pytest says what is wrong with it
+        return False  # pytest will report the error
     names = {name for node in ast.walk(module) for name in _imported(node)}
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     plain = [n for n in module.body if isinstance(n, functions) and n.name.startswith("test")]
@@ -98,7 +97,7 @@ def _is_test(name: str) -> bool:
 
 
 def _group(tree: Node, folder: Path) -> Node:
-    """Return the Parallel of a directory, made with those above it where it is not there."""
+    """Return the Parallel of a directory; create it, and those above it, if missing."""
     node = tree
     for name in folder.parts:
         if name not in node.children:
@@ -110,13 +109,13 @@ def _group(tree: Node, folder: Path) -> Node:
 def _image(root: Path, name: str | None, files: list[Path]) -> Image:
     needed = [] if all(map(uses_unittest_only, files)) else ["pytest"]
     needed += _requirements(root / "requirements.txt")
-    if name is not None:  # it is for its owner to say what is in it
+    if name is not None:  # its owner decides its contents
         return Image(name, copy_dir=str(root))
     return Image(_PYTHON, copy_dir=str(root), install_pip=needed or None)
 
 
 def _requirements(path: Path) -> list[str]:
-    """Return what a requirements file names; options and files that it refers to are left out."""
+    """Return the packages in a requirements file, without options and references to files."""
     if not path.is_file():
         return []
     lines = (line.partition("#")[0].strip() for line in path.read_text().splitlines())

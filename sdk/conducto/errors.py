@@ -1,16 +1,16 @@
 """Errors the author of a pipeline can catch.
 
 ConductoError
-├── TreeError              a node cannot go where it was put
+├── TreeError              a node cannot be attached there
 ├── DuplicateImageError    two images of one tree share a name
 ├── ImageChoiceError       image and image_name were both given (an AssertionError, too)
-├── NodeMethodError        a method of the command line did not return the node it promised
-├── UsageError             the command line is wrong
-└── DefinitionError        a value is wrong; nothing has run (a ValueError, too)
+├── NodeMethodError        a method of the command line did not return the annotated node
+├── UsageError             the command line is invalid
+└── DefinitionError        a value is invalid; nothing has run (a ValueError, too)
     ├── DefinitionTypeError    ... because of its type (a TypeError, too)
     ├── UnknownImageError      no image has that name (a KeyError, too)
     ├── InvalidCloudParams     the cloud cannot run it
-    └── SeveralProblemsError   several values are wrong
+    └── SeveralProblemsError   several values are invalid
 
 Errors in the arguments of a constructor are the built-in `TypeError` and `ValueError`.
 """
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 class ConductoError(Exception):
-    """What Conducto itself raises about a pipeline."""
+    """The base class of Conducto's errors about a pipeline."""
 
 
 class TreeError(ConductoError):
-    """A node cannot be attached there, or a ``with`` block was left out of order."""
+    """A node cannot be attached there, or a ``with`` block was closed out of order."""
 
 
 class DuplicateImageError(ConductoError):
@@ -39,20 +39,20 @@ class ImageChoiceError(ConductoError, AssertionError):
 
 
 class NodeMethodError(ConductoError):
-    """A function did not return the kind of node its annotation promises."""
+    """A function did not return the kind of node in its annotation."""
 
 
 class UsageError(ConductoError):
-    """The arguments on the command line do not fit."""
+    """The arguments on the command line are invalid."""
 
 
 class DefinitionError(ConductoError, ValueError):
-    """A value of a node is wrong.
+    """A value of a node is invalid.
 
     Attributes:
         path: Path of the node.
-        file: File that made the node, or None where it is not known.
-        line: Line of it, or None.
+        file: File that created the node, or None if unknown.
+        line: Line in that file, or None.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class DefinitionError(ConductoError, ValueError):
         return str(self.args[0])
 
 
-#: Problems of one tree that a message tells.
+#: Maximum number of problems of one tree in a message.
 MAX_TOLD = 20
 
 
 class SeveralProblemsError(DefinitionError):
-    """Several values of a tree are wrong; the message has a line for each.
+    """Several values of a tree are invalid; the message has a line for each.
 
     Attributes:
         found: All of them, a `DefinitionError` each.
@@ -101,4 +101,4 @@ class UnknownImageError(DefinitionError, KeyError):
 
 
 class InvalidCloudParams(DefinitionError):  # noqa: N818 (the name is the original's)
-    """A node asks for what the cloud cannot give."""
+    """A node needs a feature that the cloud does not have."""

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 def apply_status(parent: Node) -> None:
     """Report ``parent`` and every node below it as statuses of the commit being built.
 
-    Does nothing unless ``CONDUCTO_GIT_URL`` and ``CONDUCTO_GIT_SHA`` are set, so a
-    script may call it wherever it runs. People do not see it among a node's callbacks.
+    It does nothing unless ``CONDUCTO_GIT_URL`` and ``CONDUCTO_GIT_SHA`` are set, so a script may
+    always call it. The list of a node's callbacks does not show it.
     """
     url = os.environ.get("CONDUCTO_GIT_URL")
     sha = os.environ.get("CONDUCTO_GIT_SHA")

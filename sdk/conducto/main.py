@@ -1,7 +1,7 @@
 """``co.main``: a script's functions as commands; those that return nodes are pipelines.
 
-Imported by every native function in its container, so everything that only a printed or launched
-tree needs is imported where it is used.
+Every native function imports this module in its container, so imports that only a printed or
+launched tree needs are local.
 """
 
 # ruff: noqa: PLC0415, PTH119, SLF001
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from conducto.tree.image import Image
     from conducto.tree.launch_options import LaunchOptions as LaunchOptions  # noqa: PLC0414 (exported)
 
-_ONE_LINE = 70  # characters of a text that pprint surely does not wrap
+_ONE_LINE = 70  # maximum length of a text that pprint never wraps
 
 
 class Loading:
-    """While a file is loaded for one of its functions, calls of `main` in it do nothing.
+    """Disables calls of `main` in a file while it is loaded for one of its functions.
 
-    Without it a file that calls ``co.main`` outside of ``if __name__ == "__main__"`` would carry
-    the command line out twice: while it is loaded, and then. One that ends itself with what that
-    call returns, ``sys.exit(co.main())``, is loaded with it.
+    Without it a file that calls ``co.main`` outside of ``if __name__ == "__main__"`` would execute
+    the command line twice: while it is loaded, and afterwards. A file that ends with
+    ``sys.exit(co.main())`` also loads.
     """
 
     active = False
@@ -43,7 +43,7 @@ class Loading:
 
     @classmethod
     def call(cls) -> int:
-        """Return what `main` returns to the file."""
+        """Return the result of `main` for the file."""
         cls._is_called = True
         return 0
 
@@ -56,7 +56,7 @@ class Loading:
 
 
 def pretty_print(value: Any) -> None:
-    """Print ``value`` as `pprint.pprint` does, importing it only where it makes a difference."""
+    """Print ``value`` as `pprint.pprint` does, importing it only if it makes a difference."""
     short = isinstance(value, str) and len(value) < _ONE_LINE
     if short or isinstance(value, (bool, int, float)):
         print(repr(value))  # noqa: T201
@@ -81,28 +81,28 @@ def main(  # noqa: PLR0917 (the order is a contract)
 ) -> int:
     """Call the function that the command line names.
 
-    A function annotated to return a node is a pipeline: without ``--local`` or ``--cloud`` its
-    tree is printed. The result of another function is printed with ``printer``, unless None.
+    A function annotated to return a node is a pipeline: without ``--local`` or ``--cloud`` its tree
+    is printed. The result of another function is printed with ``printer``, unless it is None.
 
     Args:
-        variables: ``{name: object}`` to look for functions in; the caller's names by default.
-        default: Function for a command line that is empty or begins with ``--``.
+        variables: ``{name: object}`` with the functions; the caller's names by default.
+        default: Function for a command line that is empty or starts with ``--``.
         argv: The command line without the program; that of the process by default.
         env: For the root of the pipeline, besides its own.
-        cpu: For the root of the pipeline, which must not have its own; so are the next ones.
+        cpu: For the root of the pipeline, which must not have its own; likewise the next ones.
         gpu: See ``cpu``.
         mem: See ``cpu``.
         requires_docker: See ``cpu``.
         image: See ``cpu``.
-        filename: The program as messages call it; the script by default.
+        filename: Name of the program in messages; the script by default.
         printer: Prints the result of a function that returns no pipeline.
 
     Returns:
         0.
 
     Raises:
-        SystemExit: with the code of what went wrong: 2 a wrong definition or command line, 1
-            the function raised; with a launch, the launch's.
+        SystemExit: with the exit code: 2 for an invalid definition or command line, 1 if the
+            function raised; after a launch, the launch's.
     """
     unused.mark_used()
     if Loading.active:
@@ -141,7 +141,7 @@ def _callers_names() -> Dict[str, Any]:
 
 
 class _Invocation:
-    """One command line being carried out."""
+    """The execution of one command line."""
 
     def __init__(
         self,
@@ -189,7 +189,7 @@ class _Invocation:
 
     def _choose(self) -> Tuple[str, Callable[..., Any], List[str]]:
         if self._by_default:
-            assert self.default is not None  # noqa: S101 (our own invariant)
+            assert self.default is not None  # noqa: S101 (an internal invariant)
             return str(getattr(self.default, "__name__", "main")), self.default, self.argv
         if not self.argv:
             print(methods.usage(self.program, self.methods), file=sys.stderr)  # noqa: T201
@@ -219,7 +219,7 @@ class _Invocation:
 def _parse(
     name: str, method: Callable[..., Any], argv: Sequence[str], *, pipeline: bool
 ) -> Tuple[Call, Optional[Flags]]:
-    """Split the command line between the method's parameters, which win, and our flags."""
+    """Split the command line into arguments of the method, which take precedence, and flags."""
     from conducto.inspection.annotations import signature_of
     from conducto.script.arguments import Call, Words
 
@@ -249,7 +249,7 @@ def _parse(
 
 
 def _refuse_flag(name: str, word: str) -> None:
-    """Say why a function that is annotated to return no node takes no flags of a launch."""
+    """Raise an error for a launch flag of a function that is not annotated to return a node."""
     from conducto.script.flags import Flags
 
     if Flags().knows(word, pipeline=True):
@@ -302,7 +302,7 @@ def _refuse_node(name: str, result: Any) -> None:
 
 
 class _CallableModule(type(sys)):  # type: ignore[misc]
-    """``co.main`` stays callable after ``import conducto.main`` put this module in its place."""
+    """Keeps ``co.main`` callable after ``import conducto.main`` replaces it by this module."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> int:
         return main(*args, **kwargs)

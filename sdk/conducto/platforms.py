@@ -1,4 +1,4 @@
-"""Where pipelines can be launched from."""
+"""The platforms from which pipelines can be launched."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Profiles: which server and account a person uses (``co.profile``, ``conducto-profile``).
+"""Profiles: the server and account in use (``co.profile``, ``conducto-profile``).
 
-Without any profile everything local works, under the name ``default``.
+Everything local works without a profile, under the name ``default``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def profile_list() -> None:
 
 
 def profile_set_default(id: str) -> None:  # noqa: A002 - the name is part of the public API
-    """Make a profile the one that is used when nothing else is said.
+    """Make a profile the default.
 
     Raises:
         ValueError: There is no such profile.
@@ -45,15 +45,15 @@ def profile_set_default(id: str) -> None:  # noqa: A002 - the name is part of th
 
 
 def profile_add(url: str, default: bool = False, token: Optional[str] = None) -> str:
-    """Store a profile and return its id. Nobody asks the server: logging in comes later.
+    """Store a profile and return its id. The server is not contacted.
 
     Args:
         url: Address of the server, with ``https://`` or ``http://``.
-        default: Use it when nothing else is said; the first profile is used anyway.
+        default: Make it the default; the first profile always is.
         token: Secret of the account; the default is the variable ``CONDUCTO_TOKEN``.
 
     Raises:
-        ValueError: It is not such an address.
+        ValueError: The address is invalid.
     """
     from conducto.api import Config  # noqa: PLC0415 - keeps the import light
 
@@ -71,7 +71,7 @@ def profile_delete(
     email: Optional[str] = None,
     force: bool = False,
 ) -> None:
-    """Delete the profiles that match all that is given, with the pipelines and data in them.
+    """Delete the profiles that match all arguments, with their pipelines and data.
 
     Args:
         id: Only this profile.
@@ -80,7 +80,7 @@ def profile_delete(
         force: Do not ask at the terminal first.
 
     Raises:
-        ValueError: Nothing is given, nothing matches, or the answer was not yes.
+        ValueError: No argument is given, nothing matches, or the user did not confirm.
     """
     from conducto.api import Config, paths  # noqa: PLC0415 - keeps the import light
 

@@ -1,8 +1,7 @@
 """Templates and schedules of pipelines on a server: ``co.schedule``.
 
-A template is a pipeline kept for launching again; a schedule launches one at given
-times; both belong to an extension's installation. All of them come with the server: each call
-says so.
+A template is a pipeline stored for later launches; a schedule launches one at given times; both
+belong to an extension's installation. They need a server: each call raises an error.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Helpers for pipeline scripts: environment flags, nodes along paths, a node's own source as doc.
 
-The functions that make nodes need the tree; it is imported when they are called.
+The functions that create nodes need the tree, which is imported when they are called.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _FALSE = frozenset({"", "0", "n", "none", "false", "f", "0.0"})
 
 
 def env_bool(key: str) -> bool:
-    """Return whether the environment variable says true.
+    """Return whether the environment variable is true.
 
-    False when it is not set or one of ``"" 0 0.0 n f false none``, in any case.
+    It is false if it is not set or one of ``"" 0 0.0 n f false none``, ignoring case.
     """
     return os.environ.get(key, "").strip().lower() not in _FALSE
 
 
 def mkdirs(baseNode: Node, path: str, nodeType: Optional[Type[Node]] = None) -> Node:  # noqa: N803
-    """Return the node at ``path`` below ``baseNode``; what is missing is created.
+    """Return the node at ``path`` below ``baseNode``; missing nodes are created.
 
     Args:
-        baseNode: Where the path begins.
-        path: Names separated by ``/``; empty parts count for nothing.
+        baseNode: Start of the path.
+        path: Names separated by ``/``; empty parts are ignored.
         nodeType: Class of new nodes; the default is Parallel.
     """
     kind = _parallel() if nodeType is None else nodeType
@@ -56,14 +56,14 @@ def makenestednodes(  # noqa: PLR0917 - the order is part of the public API
     reverse: bool = False,
     nodeType: Optional[Type[Node]] = None,  # noqa: N803
 ) -> Iterator[Tuple[Node, Any]]:
-    """Yield ``(node, value)`` for each value, making the nodes along the way.
+    """Yield ``(node, value)`` for each value, creating the nodes along the path.
 
     Args:
-        baseNode: Where all paths begin.
-        values: What to make nodes for.
+        baseNode: Start of all paths.
+        values: Values to create nodes for.
         func: Returns the path of one value, given its index, the value and all values.
-        makeLeafNode: Yield the node at the path itself; otherwise only the nodes above it
-            are made, and the one that should get the leaf is yielded.
+        makeLeafNode: Yield the node at the path itself; otherwise only the nodes above it are
+            created, and the parent for the leaf is yielded.
         sort: Visit the values in order.
         reverse: Visit them backwards.
         nodeType: Class of new nodes; the default is Parallel.
@@ -88,10 +88,10 @@ def makeyyyymmnodes(
     """Yield ``(node, month)`` with a node per year, the latest month first.
 
     Args:
-        baseNode: Where the years go.
+        baseNode: Parent of the years.
         yyyymms: Months as ``"2020/01"``, or dates.
-        makeLeafNode: Make a node per month too, and yield it.
-        reverse: ``False`` begins with the earliest.
+        makeLeafNode: Also create a node per month, and yield it.
+        reverse: ``False`` starts with the earliest.
         nodeType: Class of new nodes; the default is Parallel.
     """
     return makenestednodes(
@@ -109,10 +109,10 @@ def makedatenodes(
     """Yield ``(node, date)`` with a node per year and month, the latest date first.
 
     Args:
-        baseNode: Where the years go.
+        baseNode: Parent of the years.
         dates: Days as ``"2020/01/31"``, or dates.
-        makeLeafNode: Make a node per day too, and yield it.
-        reverse: ``False`` begins with the earliest.
+        makeLeafNode: Also create a node per day, and yield it.
+        reverse: ``False`` starts with the earliest.
         nodeType: Class of new nodes; the default is Parallel.
     """
     return makenestednodes(
@@ -133,14 +133,14 @@ def magic_doc(
     doc_only: bool = False,
     comment: bool = False,
 ) -> str:
-    """Return markdown made of a function's docstring and its source.
+    """Return a function's docstring and source as markdown.
 
     Args:
-        func: The function; the default is the one that calls ``magic_doc``, or its module
-            when called outside of functions.
+        func: The function; the default is the one that calls ``magic_doc``, or its module if called
+            outside of functions.
         doc_only: Return the docstring alone.
-        comment: Return the ``#`` block above the function alone; if there is none, the one
-            that its body begins with.
+        comment: Return only the ``#`` block above the function or, without one, the block at the
+            start of its body.
 
     Returns:
         Text without indentation; empty if there is nothing to show. The source, without the

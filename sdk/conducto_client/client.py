@@ -58,29 +58,29 @@ B = TypeVar("B")
 R = TypeVar("R", bound=Record)
 
 RESUME_DELAYS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0)
-#: Seconds after which a stream that is lost counts as one that could be opened.
+#: Seconds after which a lost stream counts as one that was open.
 LASTED = 30.0
 _OK = 200
 _PARTIAL = 206
 _RANGE_NOT_SATISFIABLE = 416
-#: Bytes of a download that are held in memory.
+#: Bytes of a download in memory at a time.
 PIECE = 4 << 20
 _OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 class Client:
-    """Whatever a person can do with pipelines, over one transport.
+    """The operations of users on pipelines, over one transport.
 
-    Every method raises `ApiError` when the server refuses and `AgentUnreachableError` when there
-    is none. One client belongs to one thread; `events` may run in a thread of its own.
+    Every method raises `ApiError` if the server rejects the request and `AgentUnreachableError` if
+    there is no server. One client belongs to one thread; `events` may run in a thread of its own.
 
     Args:
-        transport: The way to the server.
-        resume_delays: Seconds to wait before each try to resume a stream; then the server
-            counts as gone.
+        transport: The connection to the server.
+        resume_delays: Seconds to wait before each attempt to resume a stream; after that, the
+            server counts as lost.
 
     Attributes:
-        gate: Held while an answer is parsed; whoever ends a thread that uses this client needs it.
+        gate: Held while a response is parsed; acquire it to end a thread that uses this client.
     """
 
     def __init__(
@@ -102,15 +102,15 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Drop the connections."""
+        """Close the connections."""
         self._transport.close()
 
     def launch(self, request: LaunchRequest) -> PipelineSummary:
-        """Hand in a tree; returns the new pipeline."""
+        """Launch a tree; return the new pipeline."""
         return self.call(pipelines.LAUNCH, params.NoParams(), request)
 
     def list(self, **filters: Any) -> tuple[PipelineSummary, ...]:
-        """Every pipeline that matches, the newest first; without filters, all but archived ones.
+        """Return all pipelines that match, the newest first; by default, all but archived ones.
 
         Args:
             filters: Fields of `conducto_core.model.params.ListParams`.
@@ -125,22 +125,22 @@ class Client:
             query = query.model_copy(update={"after": page.next})
 
     def list_page(self, query: params.ListParams) -> PipelineList:
-        """One page of the pipelines that match."""
+        """Return one page of the pipelines that match."""
         return self.call(pipelines.LIST, query)
 
     def get(self, pipeline_id: str) -> PipelineSummary:
-        """One pipeline; an unambiguous beginning of its id is enough."""
+        """Return one pipeline; an unambiguous prefix of its id is enough."""
         return self.call(pipelines.GET, params.PipelineParams(id=pipeline_id))
 
     def definition(self, pipeline_id: str) -> LaunchRequest:
-        """A pipeline as it was launched; `launch` makes another one of it."""
+        """Return the launch request of a pipeline; `launch` creates another one from it."""
         return self.call(pipelines.DEFINITION, params.PipelineParams(id=pipeline_id))
 
     def tree(self, pipeline_id: str, *, root: str = "/", **options: Any) -> Iterator[NodeView]:
         """Yield the nodes of a subtree, parents before children, page by page.
 
         Args:
-            pipeline_id: Which pipeline.
+            pipeline_id: Id of the pipeline.
             root: Path of the subtree's root.
             options: Further fields of `conducto_core.model.params.TreeParams`.
         """
@@ -155,19 +155,19 @@ class Client:
     def tree_page(
         self, pipeline_id: str, *, root: str = "/", after: str | None = None, limit: int = 1000
     ) -> TreePage:
-        """One page of a subtree; its ``seq`` is the cursor to go on with in `events`."""
+        """Return one page of a subtree; its ``seq`` is the cursor for `events`."""
         return self.nodes(params.TreeParams(id=pipeline_id, root=root, after=after, limit=limit))
 
     def nodes(self, query: params.TreeParams) -> TreePage:
-        """One page of a subtree, or of what a search in it finds."""
+        """Return one page of a subtree, or of the results of a search in it."""
         return self.call(pipelines.TREE, query)
 
     def node(self, pipeline_id: str, path: str) -> NodeDetail:
-        """Everything about one node."""
+        """Return the details of one node."""
         return self.call(pipelines.NODE, params.NodeParams(id=pipeline_id, path=path))
 
     def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
-        """Every attempt of a node, the first one first."""
+        """Return all attempts of a node, the first one first."""
         return self.call(pipelines.ATTEMPTS, params.NodeParams(id=pipeline_id, path=path)).attempts
 
     def log(
@@ -181,9 +181,10 @@ class Client:
         limit: int = 1 << 20,
         wait: float = 0.0,
     ) -> LogChunk:
-        """A piece of an output stream; a negative ``offset`` counts from the end.
+        """Return a part of an output stream; a negative ``offset`` counts from the end.
 
-        To follow it, ask with ``wait`` from the end of the last piece until ``complete``.
+        To follow it, repeat the request with ``wait`` from the end of the last part until
+        ``complete``.
         """
         query = params.LogParams(
             id=pipeline_id,
@@ -197,32 +198,32 @@ class Client:
         return self.call(pipelines.LOG, query)
 
     def log_lines(self, query: params.LogLinesParams) -> LogLines:
-        """Some lines of an output stream."""
+        """Return some lines of an output stream."""
         return self.call(pipelines.LOG_LINES, query)
 
     def search_log(self, query: params.LogSearchParams) -> LogMatches:
-        """Lines of an output stream that hold what is looked for."""
+        """Search an output stream."""
         return self.call(pipelines.LOG_SEARCH, query)
 
     def download_log(self, query: params.LogFileParams) -> Iterator[bytes]:
-        """Yield an output stream as it is now, piece by piece."""
+        """Yield the current contents of an output stream in chunks."""
         return self._download(pipelines.LOG_FILE, query)
 
     def resources(self, pipeline_id: str, path: str, *, attempt: int | None = None) -> Resources:
-        """What an attempt used while it ran; nothing where nobody knows."""
+        """Return the resource usage of an attempt; empty if unknown."""
         query = ResourcesParams(id=pipeline_id, path=path, attempt=attempt)
         return self.call(pipelines.RESOURCES, query)
 
     def export(self, pipeline_id: str) -> bytes:
-        """A pipeline as it is now, as one HTML file that needs nothing else."""
+        """Return the current state of a pipeline as one self-contained HTML file."""
         return b"".join(self._download(pipelines.EXPORT, params.PipelineParams(id=pipeline_id)))
 
     def images(self, pipeline_id: str) -> tuple[ImageRecord, ...]:
-        """The images of a pipeline and how their builds stand."""
+        """Return the images of a pipeline, with the states of their builds."""
         return self.call(pipelines.IMAGES, params.PipelineParams(id=pipeline_id)).images
 
     def image_log(self, pipeline_id: str, image: str) -> str:
-        """What the build of an image printed so far."""
+        """Return the output so far of the build of an image."""
         query, text = params.ImageLogParams(id=pipeline_id, image=image), ""
         while True:
             piece = self.image_log_page(query)
@@ -232,7 +233,7 @@ class Client:
             query = query.model_copy(update={"offset": piece.next})
 
     def image_log_page(self, query: params.ImageLogParams) -> ImageLog:
-        """A piece of what the build of an image printed; like `log`."""
+        """Return a part of the output of an image's build; like `log`."""
         return self.call(pipelines.IMAGE_LOG, query)
 
     def data(
@@ -248,19 +249,19 @@ class Client:
             query = query.model_copy(update={"after": page.next})
 
     def data_page(self, pipeline_id: str | None, query: params.ListUserDataParams) -> DataList:
-        """One page of a directory of data."""
+        """Return one page of a directory of data."""
         if pipeline_id is None:
             return self.call(pipelines.USER_DATA, query)
         return self.call(pipelines.DATA, params.ListDataParams(id=pipeline_id, **dict(query)))
 
     def read_data(self, pipeline_id: str | None, name: str) -> Iterator[bytes]:
-        """Yield the content of a data file, piece by piece; None is the user's data."""
+        """Yield the content of a data file in chunks; None is the user's data."""
         if pipeline_id is None:
             return self._download(pipelines.USER_DATA_FILE, params.UserDataParams(name=name))
         return self._download(pipelines.DATA_FILE, params.DataParams(id=pipeline_id, name=name))
 
     def write_data(self, pipeline_id: str | None, name: str, content: Body) -> DataEntry:
-        """Put a data file; it appears once it is whole. None is the user's data."""
+        """Write a data file atomically; None is the user's data."""
         if pipeline_id is None:
             query = params.UserDataParams(name=name)
             return self._answer(pipelines.PUT_USER_DATA, query, content, _OCTETS)
@@ -268,33 +269,33 @@ class Client:
         return self._answer(pipelines.PUT_DATA, pipeline_query, content, _OCTETS)
 
     def delete_data(self, pipeline_id: str | None, name: str) -> Deleted:
-        """Delete a data file, or a directory with what is in it; None is the user's data."""
+        """Delete a data file, or a directory with its contents; None is the user's data."""
         if pipeline_id is None:
             return self.call(pipelines.DELETE_USER_DATA, params.UserDataParams(name=name))
         return self.call(pipelines.DELETE_DATA, params.DataParams(id=pipeline_id, name=name))
 
     def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
-        """Order something on a set of nodes, all or nothing."""
+        """Execute an action on a set of nodes, all or nothing."""
         return self.call(pipelines.CONTROL, params.PipelineParams(id=pipeline_id), request)
 
     def secrets(self) -> SecretList:
-        """Every secret, without values."""
+        """Return all secrets, without values."""
         return self.call(pipelines.SECRETS, params.NoParams())
 
     def put_secrets(self, request: PutSecrets) -> SecretList:
-        """Store secrets over those of the same name, all or nothing."""
+        """Store secrets, replacing those of the same name, all or nothing."""
         return self.call(pipelines.PUT_SECRETS, params.NoParams(), request)
 
     def delete_secrets(self, request: DeleteSecrets) -> SecretList:
-        """Delete secrets; the answer's ``changed`` are those that were there."""
+        """Delete secrets; ``changed`` of the response has those that existed."""
         return self.call(pipelines.DELETE_SECRETS, params.NoParams(), request)
 
     def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
-        """What a debug shell for an attempt needs, secrets included."""
+        """Return the container of a debug shell for an attempt, including secrets."""
         return self.call(pipelines.DEBUG, params.PipelineParams(id=pipeline_id), request)
 
     def open_shell(self, pipeline_id: str, request: DebugRequest) -> ShellTicket:
-        """Ask for a ticket, which opens the WebSocket of a debug shell."""
+        """Return a ticket, which opens the WebSocket of a debug shell."""
         return self.call(pipelines.OPEN_SHELL, params.PipelineParams(id=pipeline_id), request)
 
     def open_remote_shell(self, pipeline_id: str, request: RemoteShellRequest) -> RemoteShell:
@@ -304,37 +305,37 @@ class Client:
         )
 
     def enter_remote_shell(self, shell: RemoteShell) -> RemoteShellEntry:
-        """The way into it, or what it waits for still."""
+        """Return the session of the shell, or its current step."""
         return self.call(pipelines.ENTER_REMOTE_SHELL, _which(shell))
 
     def end_remote_shell(self, shell: RemoteShell) -> None:
-        """End it; one that has ended is no error."""
+        """End the shell; one that has ended is ignored."""
         self.call(pipelines.END_REMOTE_SHELL, _which(shell))
 
     def usage(self, month: str | None = None, *, nodes: int = 0) -> Usage:
-        """What commands took and cost, by month and pipeline, with the dearest nodes of each."""
+        """Return usage and cost by month and pipeline, with the most expensive nodes of each."""
         return self.call(pipelines.USAGE, UsageParams(month=month, nodes=nodes))
 
     def status(self) -> AgentStatus:
-        """The process that answers."""
+        """Return the status of the server process."""
         return self.call(pipelines.AGENT_STATUS, params.NoParams())
 
     def stop_agent(self, *, if_idle: bool = False) -> int:
-        """Ask the agent to stop; returns its pid, which is gone a little later."""
+        """Stop the agent; return its pid, whose process ends a little later."""
         return self.call(pipelines.STOP_AGENT, params.StopParams(if_idle=if_idle)).pid
 
     def gc(self, *, dry_run: bool = False) -> GcReport:
-        """Free what no live pipeline of this machine needs, or say what that would be."""
+        """Delete resources that no live pipeline of this machine needs, or list them."""
         return self.call(pipelines.GC, params.NoParams(), GcRequest(dry_run=dry_run))
 
     def login(self) -> Login:
-        """Make an address that opens the web app once, with the rights of this client."""
+        """Create an address that opens the web app once, with the rights of this client."""
         return self.call(pipelines.LOGIN, params.NoParams())
 
     def events(self, pipeline_id: str, cursor: int = 0) -> Iterator[EventBatch]:
         """Yield the changes after ``cursor``, then live ones, without loss or repetition.
 
-        Does not end by itself: stop iterating. A lost connection is made anew from the last
+        It does not end by itself: stop iterating. A lost connection is reopened from the last
         change that was yielded.
 
         Raises:
@@ -356,7 +357,7 @@ class Client:
                     yield batch
             except StreamLostError as error:
                 if time.monotonic() - begun > LASTED:
-                    failures = 0  # it was quiet for so long that somebody hung up
+                    failures = 0  # it was idle for so long that it was closed
                 if failures == len(self._resume_delays):
                     raise AgentUnreachableError(
                         f"the live events of pipeline {pipeline_id} broke off: {error}; "
@@ -367,7 +368,8 @@ class Client:
 
     def call(self, operation: Operation[P, B, R], query: P, body: Record | None = None) -> R:
         """Call any operation of `conducto_core.model.operations`."""
-        # What was not given stays out: of `Changes`, only fields that are given change anything.
+        # Fields that are not set are left out: in `Changes`, only fields that are given change
+        # anything.
         data = None if body is None else body.model_dump_json(exclude_unset=True).encode()
         if data is not None and len(data) > operation.max_body:
             raise ApiError(_too_large(operation, len(data)))
@@ -412,7 +414,7 @@ class Client:
 
 
 def problem_in(reply: Reply) -> Problem:
-    """Return the problem that a reply which is not a success carries."""
+    """Return the problem in a reply that is not a success."""
     try:
         return Problem.model_validate_json(reply.body)
     except ValidationError:
@@ -420,7 +422,7 @@ def problem_in(reply: Reply) -> Problem:
 
 
 def _size_in(reply: Reply) -> int:
-    """Return the size of the whole content, -1 where the answer does not say."""
+    """Return the size of the whole content, -1 if the response does not have it."""
     size = reply.headers.get("content-range", "").rpartition("/")[2]
     return int(size) if size.isdecimal() else -1
 
@@ -439,7 +441,7 @@ def _which(shell: RemoteShell) -> RemoteShellParams:
 
 
 def _too_large(operation: AnyOperation, size: int) -> Problem:
-    # Said here as well: a server may hang up on a body of which it has read enough.
+    # Also checked here: a server may close the connection during a large body.
     return Problem(
         title="body too large",
         status=413,

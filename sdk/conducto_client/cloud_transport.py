@@ -1,8 +1,8 @@
 """The transport to a cloud installation.
 
-What differs from a server on this machine: TLS and a path in the address, bodies and answers that
-are too large for a Lambda go by way of the bucket, one WebSocket serves all pipelines, and API
-Gateway answers some requests itself, in words of its own.
+It differs from a server on this machine: TLS and a path in the address, bodies and responses that
+are too large for Lambda go through the bucket, one WebSocket serves all pipelines, and API Gateway
+itself responds to some requests, with texts of its own.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ _SEE_OTHER = 303
 _BAD_REQUEST = 400
 _RANGE_NOT_SATISFIABLE = 416
 _PROBLEM = "application/problem+json"
-#: Seconds for one upload or download of a large thing.
+#: Timeout of one large upload or download, in seconds.
 _TRANSFER_SECONDS = 3600.0
 
 
@@ -44,9 +44,9 @@ class CloudTransport(HttpTransport):
 
     Args:
         endpoint: URL of the API, as ``conducto deploy`` prints it, and a token.
-        timeout: Seconds to wait for an answer.
-        waiting: Told what is waited for, each time that it is asked about again.
-        sleep: Waits so many seconds.
+        timeout: Seconds to wait for a response.
+        waiting: Called with the current step whenever a response is not ready.
+        sleep: Waits for a number of seconds.
     """
 
     def __init__(
@@ -72,13 +72,13 @@ class CloudTransport(HttpTransport):
         body: Body | None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Send one request and return the answer, wherever its body is."""
+        """Send one request and return the response, with its body from wherever it is."""
         given = dict(headers or {})
         if body is not None:
             body = self._small(body, given)
         reply = super().request(method, path, query, body, given)
         left = _TRANSFER_SECONDS
-        # What was sent is in the bucket or small: it can be sent again.
+        # The request body is in the bucket or small, so it can be sent again.
         while reply.status == cloud.PREPARING and left > 0:
             self._waiting(problem_in(reply).detail)
             self._sleep(cloud.ASK_AGAIN_SECONDS)
@@ -89,7 +89,7 @@ class CloudTransport(HttpTransport):
         return self._in_our_words(reply)
 
     def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
-        """Yield the frames of changes of the pipeline that ``path`` names."""
+        """Yield the frames of changes of the pipeline in ``path``."""
         # A third of the import time of the client; most commands have no stream.
         from conducto_client.websocket import followed  # noqa: PLC0415
 
@@ -110,7 +110,7 @@ class CloudTransport(HttpTransport):
         return self._socket
 
     def _small(self, body: Body, headers: dict[str, str]) -> bytes:
-        """Return a body that goes through the API; a large one is put into the bucket instead."""
+        """Return a body that goes through the API; upload a large one to the bucket instead."""
         pieces = (body,) if isinstance(body, bytes) else body
         with SpooledTemporaryFile(max_size=cloud.MAX_DIRECT) as file:
             size = sum(file.write(piece) for piece in pieces)
@@ -130,7 +130,7 @@ class CloudTransport(HttpTransport):
         return answer.model_validate_json(reply.body)
 
     def _in_our_words(self, reply: Reply) -> Reply:
-        """Return what API Gateway itself refused as a problem of ours."""
+        """Return a rejection by API Gateway as a problem of Conducto."""
         is_ours = reply.headers.get("content-type", "").startswith(_PROBLEM)
         said = _GATEWAY.get(reply.status)
         if reply.status < _BAD_REQUEST or is_ours or said is None:
@@ -167,18 +167,18 @@ _GATEWAY: Mapping[int, tuple[str, str]] = {
 
 
 class CloudClient(Client):
-    """A client of a cloud installation: what it has over a local agent, too."""
+    """A client of a cloud installation, with the operations that only the cloud has."""
 
     def who_am_i(self) -> cloud.WhoAmI:
-        """Whose the token is."""
+        """Return the owner of the token."""
         return self.call(cloud.WHO_AM_I, NoParams())
 
     def own_builds(self, request: LaunchRequest) -> cloud.OwnBuilds:
-        """Return which images of a launch are still to be built, for who builds them here."""
+        """Return the images of a launch that this machine still has to build."""
         return self.call(cloud.OWN_BUILDS, NoParams(), request)
 
     def missing_contexts(self, hashes: tuple[str, ...]) -> dict[str, str]:
-        """Return ``{content hash: URL for a PUT}`` of directories that are not there yet."""
+        """Return ``{content hash: URL for a PUT}`` of directories that are not uploaded yet."""
         found: dict[str, str] = {}
         for first in range(0, len(hashes), cloud.MAX_CONTEXTS):
             some = hashes[first : first + cloud.MAX_CONTEXTS]
@@ -188,14 +188,14 @@ class CloudClient(Client):
 
 
 def put(url: str, content: bytes | IO[bytes], size: int) -> None:
-    """Put something to where the cloud said.
+    """Upload content to a URL from the cloud.
 
     Raises:
-        AgentUnreachableError: it cannot be put there.
+        AgentUnreachableError: the upload failed.
     """
     headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
     data = cast("bytes", content)
-    # The cloud's own answer said where.
+    # The URL comes from the cloud's own response.
     request = urllib.request.Request(url, data, headers, method="PUT")  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=_TRANSFER_SECONDS) as answer:  # noqa: S310
@@ -205,10 +205,10 @@ def put(url: str, content: bytes | IO[bytes], size: int) -> None:
 
 
 def fetch(url: str) -> bytes:
-    """Return what is where the cloud said.
+    """Return the content at a URL from the cloud.
 
     Raises:
-        AgentUnreachableError: it cannot be had.
+        AgentUnreachableError: the download failed.
     """
     return _fetched(url, None).body
 
@@ -230,7 +230,7 @@ def _fetched(url: str, part: str | None) -> Reply:
 
 
 def _lost(error: OSError, url: str, what: str) -> AgentUnreachableError:
-    # Never the URL itself: it is signed, whoever has it may use it.
+    # Never the URL itself: it is signed, so anyone who has it can use it.
     said = str(error)
     if isinstance(error, urllib.error.HTTPError):
         said = str(error.code)
@@ -239,7 +239,7 @@ def _lost(error: OSError, url: str, what: str) -> AgentUnreachableError:
 
 
 def _problem_of(frame: bytes) -> Problem | None:
-    """Return the problem that a frame is; None for changes.
+    """Return the problem in a frame; None for changes.
 
     Raises:
         StreamLostError: the frame is API Gateway's own; the changes must be requested again.
@@ -249,7 +249,7 @@ def _problem_of(frame: bytes) -> Problem | None:
         if not isinstance(said, dict):
             return None
         if "connectionId" in said:
-            # API Gateway says so where the function failed, was throttled or took too long.
+            # API Gateway sends this if the function failed, was throttled or took too long.
             raise StreamLostError(f"API Gateway: {said.get('message')}")
         if "status" in said and "detail" in said:
             return Problem.model_validate(said)

@@ -1,22 +1,22 @@
 """Errors a caller of the client can catch.
 
 ClientError
-├── ApiError               the server answered with a problem
-└── AgentUnreachableError  no server answered
+├── ApiError               the server responded with a problem
+└── AgentUnreachableError  no server responded
 """
 
 from conducto_core.model.requests import Problem
 
 
 class ClientError(Exception):
-    """The base of what the client raises."""
+    """The base class of the client's errors."""
 
 
 class ApiError(ClientError):
-    """The server refused, or failed.
+    """The server rejected the request, or failed.
 
     Attributes:
-        problem: What it said.
+        problem: The problem in its response.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -31,4 +31,4 @@ class ApiError(ClientError):
 
 
 class AgentUnreachableError(ClientError):
-    """No server answered at the address; the message says which and what to do."""
+    """No server responded at the address; the message has the address and a remedy."""

@@ -13,7 +13,7 @@ from conducto_core.model.operations.pipelines import IDEMPOTENCY_KEY
 
 TIMEOUT = 60.0
 _SAFE_METHODS = frozenset({"GET"})
-#: One that was lost, one to where the server no longer is, one to where it is now.
+#: For a lost connection, for the server's old address, and for its new one.
 _TRIES = 3
 
 
@@ -26,13 +26,13 @@ class _Message:
 
 
 class HttpTransport:
-    """Requests over one connection that is kept open, streams over one each.
+    """Requests over one persistent connection, and streams over one each.
 
     Args:
         endpoint: The server.
-        find: Called when the server is gone: returns where it is now, or None. So a client
-            outlives a restart of the agent.
-        timeout: Seconds to wait for an answer.
+        find: Called when the server is unreachable: returns its new endpoint, or None, so that a
+            client survives a restart of the agent.
+        timeout: Seconds to wait for a response.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class HttpTransport:
         body: Body | None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Send one request and return the answer.
+        """Send one request and return the response.
 
-        A connection that the server has closed meanwhile is noticed before anything is sent. After
-        a failure in between nobody knows what was done: what changes nothing is sent again, and
-        so is what carries an idempotency key, under which the server does it once.
+        A connection that the server has closed meanwhile is detected before anything is sent. After
+        a later failure the result is unknown: requests that change nothing are sent again, and so
+        are those with an idempotency key, which the server executes once.
         """
         target = f"{path}?{urlencode(query)}" if query else path
         message = _Message(method, target, body, {} if headers is None else headers)
@@ -136,7 +136,7 @@ class HttpTransport:
 
 
 def _is_stale(sock: socket.socket) -> bool:
-    # Nothing may come between two answers but the end of the connection.
+    # Only the end of the connection may come between two responses.
     poll = select.poll()
     poll.register(sock, select.POLLIN)
     return bool(poll.poll(0))

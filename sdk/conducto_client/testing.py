@@ -1,4 +1,4 @@
-"""The way to the API without a network: the client's calls go straight to the handlers."""
+"""A transport without a network: the client's requests go directly to the handlers."""
 
 import asyncio
 import threading
@@ -65,7 +65,7 @@ class InProcessTransport:
         body: Body | None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Return the service's answer."""
+        """Return the service's response."""
         given = {name.lower(): value for name, value in (headers or {}).items()}
         content = b"" if body is None else body if isinstance(body, bytes) else b"".join(body)
         meaning = Headers(range=given.get("range"), idempotency_key=given.get(_KEY))
@@ -86,7 +86,7 @@ class InProcessTransport:
         return Reply(answer.status, body, dict(answer.headers()))
 
     def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
-        """Yield what the service's stream yields."""
+        """Yield the frames of the service's stream."""
         try:
             match = self._service.find(WEBSOCKET, path)
             frames = self._run(self._service.subscribe(match, urlencode(query)))

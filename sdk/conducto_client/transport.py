@@ -1,20 +1,20 @@
-"""What the client asks of the way to a server."""
+"""The port of the client to a server."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-#: A body as a whole, or in pieces that are sent as they come.
+#: A body as a whole, or in chunks that are sent one by one.
 Body = bytes | Iterable[bytes]
 
 
 class StreamLostError(Exception):
-    """A stream of frames ended before its reader wanted it to."""
+    """A stream of frames ended unexpectedly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer as it came.
+    """A response as received.
 
     Attributes:
         headers: Names in lower case.
@@ -26,7 +26,7 @@ class Reply:
 
 
 class Transport(Protocol):
-    """A way to a server. `conducto_client.testing` ships one without a network."""
+    """A connection to a server. `conducto_client.testing` ships one without a network."""
 
     def request(
         self,
@@ -36,30 +36,30 @@ class Transport(Protocol):
         body: Body | None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Return the answer to a request; ``path`` is percent-encoded.
+        """Return the response to a request; ``path`` is percent-encoded.
 
         Raises:
-            AgentUnreachableError: nobody answers.
+            AgentUnreachableError: no server responds.
         """
 
     def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
         """Yield the frames of a stream; closing the iterator closes the stream.
 
         Raises:
-            StreamLostError: the stream broke off, or could not be opened now.
-            ApiError: the server refuses it.
+            StreamLostError: the connection was lost, or could not be opened now.
+            ApiError: the server rejects the stream.
         """
 
     def close(self) -> None:
-        """Drop the connections; a later request makes a new one."""
+        """Close the connections; a later request opens a new one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a server listens, and the token it wants.
+    """The address of a server, and its token.
 
     Attributes:
-        url: ``http://host:port``, or with ``https`` and a path under which the API is.
+        url: ``http://host:port``, or with ``https`` and the path of the API.
     """
 
     url: str

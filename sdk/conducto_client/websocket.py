@@ -1,4 +1,4 @@
-"""Frames of one WebSocket; imported only when a stream is wanted."""
+"""Frames of one WebSocket; imported only for a stream."""
 
 import json
 import logging
@@ -26,33 +26,33 @@ CLOSE_TIMEOUT = 1.0
 
 
 def frames(endpoint: "Endpoint", path: str, query: Mapping[str, str]) -> Iterator[bytes]:
-    """Yield what the server sends until the iterator is closed.
+    """Yield the frames from the server until the iterator is closed.
 
     Raises:
-        StreamLostError: the connection broke off or could not be made.
-        ApiError: the server refuses the stream.
+        StreamLostError: the connection was lost or could not be opened.
+        ApiError: the server rejects the stream.
     """
     url = f"{endpoint.url.replace('http', 'ws', 1)}{path}?{urlencode(query)}"
     headers = {"Authorization": f"Bearer {endpoint.token}"}
-    # One machine: time is dearer than bytes.
+    # On one machine, time costs more than bytes.
     yield from _received(url, additional_headers=headers, compression=None, proxy=None)
 
 
 def followed(url: str, token: str, subscription: Mapping[str, object]) -> Iterator[bytes]:
-    """Yield what the cloud's WebSocket sends of what is subscribed, until the iterator is closed.
+    """Yield the frames of a subscription from the cloud until the iterator is closed.
 
-    The token goes as a subprotocol: never in the URL, which servers write into logs.
+    The token is sent as a subprotocol: never in the URL, which servers write to logs.
 
     Raises:
-        StreamLostError: the connection broke off or could not be made.
-        ApiError: the server refuses the connection.
+        StreamLostError: the connection was lost or could not be opened.
+        ApiError: the server rejects the connection.
     """
     protocols = [Subprotocol(word) for word in (SUBPROTOCOL, TOKEN_SUBPROTOCOL + token)]
     yield from _received(url, json.dumps(subscription), subprotocols=protocols)
 
 
 def _received(url: str, first: str | None = None, **options: Any) -> Iterator[bytes]:
-    """Yield the frames of a connection to which ``first`` was sent."""
+    """Yield the frames of a connection after sending ``first``."""
     try:
         with connect(
             url,

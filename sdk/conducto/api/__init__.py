@@ -1,7 +1,6 @@
 """Configuration, and the services of a Conducto server (``co.api``).
 
-Modules are imported when a name of theirs is first used, so that ``import conducto``
-stays quick.
+Modules are imported when one of their names is first used, so that ``import conducto`` stays quick.
 """
 
 from __future__ import annotations

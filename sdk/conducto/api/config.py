@@ -32,7 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Without a server the pages are those of the agent on this machine.
+# Without a server, the pages are those of the agent on this machine.
 DEFAULT_URL = "http://localhost"
 _YES = {"1", "yes", "true", "on"}
 _NO = {"0", "no", "false", "off"}
@@ -41,8 +41,8 @@ _NO = {"0", "no", "false", "off"}
 def current_profile() -> str:
     """Return the id of the profile in use; it need not exist on disk.
 
-    The variable ``CONDUCTO_PROFILE`` wins over the default of the configuration
-    file; without both it is ``paths.DEFAULT_PROFILE``.
+    The variable ``CONDUCTO_PROFILE`` overrides the default of the configuration file; without both
+    it is ``paths.DEFAULT_PROFILE``.
     """
     chosen = os.environ.get("CONDUCTO_PROFILE")
     if chosen:
@@ -52,16 +52,16 @@ def current_profile() -> str:
 
 
 class Config:
-    """The person's configuration, read when made; ``reload`` reads it again."""
+    """The user's configuration, read on creation; ``reload`` reads it again."""
 
     class Location(enum.Enum):
-        """Where this code runs."""
+        """The place where this code runs."""
 
         LOCAL = "local"
         CLOUD = "cloud"
 
     TOKEN: str | None = None
-    """A token that goes before the profile's and the environment's, for this process."""
+    """A token for this process, which overrides those of the profile and the environment."""
 
     def __init__(self) -> None:
         self.reload()
@@ -88,7 +88,7 @@ class Config:
             self.write()
 
     def delete(self, section: str, key: str, write: bool = True) -> None:
-        """Remove one value; a section that becomes empty goes with it."""
+        """Remove one value, and its section if it becomes empty."""
         if self._parser.has_section(section):
             self._parser.remove_option(section, key)
             if not self._parser.options(section):
@@ -104,7 +104,7 @@ class Config:
 
     @property
     def default_profile(self) -> str | None:
-        """The profile that is used when nothing else is said, or ``None``."""
+        """The default profile, or ``None``."""
         return self._parser.get("general", "default", fallback=None)
 
     def profile_sections(self) -> Iterator[str]:
@@ -122,7 +122,7 @@ class Config:
     def get_profile_id(url: str, org_id: object, email: str) -> str:
         """Return the id, eight hexadecimal digits, of an account at a server."""
         text = f"{url}|{org_id}|{email}"
-        # A name, not a protection; existing directories bear names made this way.
+        # A name, not a protection; existing directories have names of this form.
         return hashlib.md5(text.encode()).hexdigest()[:8]  # noqa: S324
 
     @staticmethod
@@ -163,7 +163,7 @@ class Config:
         Args:
             url: Address of the server.
             token: Secret of the account there, or ``None`` to leave it out.
-            default: Make it the default profile; the first profile is that anyway.
+            default: Make it the default profile; the first profile always is.
             org_id: Organisation of the account, if known.
             email: Address of the account, if known.
         """
@@ -193,7 +193,7 @@ class Config:
         """Move the profile's directory.
 
         Raises:
-            ValueError: The new one exists already.
+            ValueError: The new profile already exists.
             FileNotFoundError: There is no such profile.
         """
         target = paths.profile_dir(new_id)
@@ -202,7 +202,7 @@ class Config:
         os.rename(paths.profile_dir(old_id), target)
 
     def cleanup_profile_names(self) -> None:
-        """Give every profile the name that follows from its address and account."""
+        """Rename every profile to the id that follows from its address and account."""
         for profile in list(self.profile_sections()):
             general = self.get_profile_config(profile)
             url = general.get("general", "url", fallback=None)
@@ -240,7 +240,7 @@ class Config:
         parser.set("shares", name, json.dumps([*known, directory]))
         self.write_profile_config(profile, parser)
 
-    # -- what this process uses ------------------------------------------------
+    # -- settings of this process ------------------------------------------------
 
     def get_url(self, pretty: bool = False) -> str:
         """Return the server's address, without a slash at its end if ``pretty``."""
@@ -259,10 +259,10 @@ class Config:
         return Config.Location.CLOUD if in_cloud else Config.Location.LOCAL
 
     def get_host_id(self, profile: str | None = None) -> str:
-        """Return eight hexadecimal digits that name this machine for a profile.
+        """Return eight hexadecimal digits that identify this machine for a profile.
 
-        Made once and kept in the profile's file, so that a copied home directory or
-        a renamed machine does not change it.
+        They are created once and stored in the profile's file, so that a copied home directory or a
+        renamed machine keeps them.
         """
         given = os.environ.get("CONDUCTO_HOST_ID")
         if given:
@@ -285,8 +285,8 @@ class Config:
         In this order: ``Config.TOKEN``, the variable ``CONDUCTO_TOKEN``, the profile.
 
         Args:
-            refresh: Accepted for old callers; nothing refreshes tokens yet.
-            force_refresh: The same, but the caller insists.
+            refresh: Accepted for old callers; tokens cannot be refreshed yet.
+            force_refresh: Require a refresh.
 
         Raises:
             NotAvailableError: ``force_refresh`` is true.
@@ -302,9 +302,9 @@ class Config:
         return given or self.get_profile_general(current_profile(), "token")
 
     def get_token_from_shell(self, *_args: object, **_kwargs: object) -> str | None:
-        """Return the token that is known (``conducto login``), or None; nobody is asked for one.
+        """Return the known token (``conducto login``), or None; it never asks for one.
 
-        Scripts call this for `conducto.api.Secrets`, which on this machine needs none.
+        Scripts call this for `conducto.api.Secrets`, which needs no token on this machine.
         """
         return self.get_token()
 
@@ -314,7 +314,7 @@ def _general_file() -> str:
 
 
 def _read(path: str) -> configparser.ConfigParser:
-    # strict=False: old files may hold an option twice; the last one counts.
+    # strict=False: old files may contain an option twice; the last one applies.
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
         parser.read(path, encoding="utf-8")
@@ -324,7 +324,7 @@ def _read(path: str) -> configparser.ConfigParser:
 
 
 def _write(path: str, parser: configparser.ConfigParser) -> None:
-    """Replace a file at once, so that no reader sees half of it; mode 0600."""
+    """Replace a file atomically, so that no reader sees a part of it; mode 0600."""
     directory = os.path.dirname(path)
     os.makedirs(directory, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=".config-", dir=directory)
@@ -347,7 +347,7 @@ def _to_text(value: object) -> str:
 
 
 def _directories(text: str) -> list[str]:
-    """Return the directories of one share; a bare path is what the first versions wrote."""
+    """Return the directories of one share; the first versions wrote a bare path."""
     try:
         value = json.loads(text)
     except ValueError:

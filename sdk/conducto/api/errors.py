@@ -1,29 +1,29 @@
 """Errors of the parts that talk to a Conducto server.
 
 Exception
-├── InvalidResponse            a server answered something that is not a success
+├── InvalidResponse            a server sent an error response
 │   └── UnauthorizedResponse   it did not accept the token
-├── UserInputValidation        a person gave something that cannot be used
-│   ├── UserPermissionError    it exists, but this user may not touch it
-│   └── UserPathError          a path does not fit where it is needed
+├── UserInputValidation        invalid input from a user
+│   ├── UserPermissionError    the object exists, but this user may not access it
+│   └── UserPathError          a path cannot be used there
 │       ├── WindowsMapError    a Windows path that cannot be mounted
 │       └── WSLMapError        the same in the Windows Subsystem for Linux
 └── NotAvailableError          this version has no server for that yet
 
-The names are those of the client that pipelines were written for, so that their
-``except`` clauses go on working.
+The names are those of the client that pipelines were written for, so that their ``except`` clauses
+still work.
 """
 
 from __future__ import annotations
 
 
 class InvalidResponse(Exception):  # noqa: N818 - the name is part of the public API
-    """A server's answer was not a success.
+    """A server's response was not a success.
 
     Attributes:
-        status_code: HTTP status, or ``None`` if there was no answer.
-        url: Address that was asked.
-        content_type: Media type of the answer's body.
+        status_code: HTTP status, or ``None`` if there was no response.
+        url: Address of the request.
+        content_type: Media type of the response's body.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ class UnauthorizedResponse(InvalidResponse):
 
 
 class UserInputValidation(Exception):  # noqa: N818 - the name is part of the public API
-    """What a person typed or wrote cannot be used; the message says why."""
+    """Invalid input from a user; the message has the reason."""
 
 
 class UserPermissionError(UserInputValidation):
-    """The object exists, but this user may not do that to it."""
+    """The object exists, but this user may not access it."""
 
 
 class UserPathError(UserInputValidation):
@@ -64,11 +64,11 @@ class WSLMapError(UserPathError):
 
 
 class NotAvailableError(RuntimeError):
-    """Something needs a part of Conducto that this version does not have yet.
+    """A feature needs a part of Conducto that this version does not have yet.
 
     Attributes:
-        what: The missing thing, as a noun phrase.
-        remedy: What to do instead, as a sentence; may be empty.
+        what: The missing part, as a noun phrase.
+        remedy: A sentence with an alternative; may be empty.
     """
 
     def __init__(self, what: str, remedy: str = "") -> None:

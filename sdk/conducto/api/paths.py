@@ -1,12 +1,12 @@
-"""Where Conducto keeps its files on a person's machine.
+"""Paths of Conducto's files on a user's machine.
 
-    <base>/config                        which profile is the default, preferences
+    <base>/config                        the default profile, preferences
     <base>/<profile>/config              the profile's address, token, shared directories
     <base>/<profile>/data/               data of the user, across pipelines
     <base>/<profile>/pipelines/<id>/     one pipeline, its data below ``data/``
 
-``<base>`` is ``~/.conducto`` unless the variable ``CONDUCTO_BASE_DIR`` names another
-directory. Nothing here creates a directory or needs one to exist.
+``<base>`` is ``~/.conducto`` unless the variable ``CONDUCTO_BASE_DIR`` is set. Nothing here creates
+a directory or needs one to exist.
 """
 
 # pathlib is slow to import, and this runs at every call in a container.

@@ -1,7 +1,7 @@
-"""Stand-ins for calls whose server comes later, and the thread-pool twins of the services.
+"""Placeholders for operations of a later server, and thread-pool variants of the services.
 
-A stand-in is an ordinary method: it can be looked up, and only calling it fails,
-with a text that names what is missing and what to do.
+A placeholder is an ordinary method: it can be looked up, and only calling it fails, with a message
+about the missing part and an alternative.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _Threaded:
 
 
 def threaded(service: type) -> type[_Threaded]:
-    """Return the twin of ``service`` whose methods are coroutines run in threads."""
+    """Return the variant of ``service`` whose methods are coroutines run in threads."""
     name = f"Async{service.__name__}"
     doc = f"``{service.__name__}`` with awaitable methods, run in ``pool`` or the loop's own."
     return type(name, (_Threaded,), {"_service": service, "__doc__": doc})

@@ -1,8 +1,8 @@
 """Secrets: values that become environment variables of commands, and are masked in output.
 
-On a person's machine they are kept by the local runner. A script may declare them each time it
-is run or merely printed: that says nothing, and whatever goes wrong does not stop the script.
-Inside a node declaring them does nothing, for the node has them as variables already.
+On a user's machine the local runner stores them. A script may declare them each time it is run or
+merely printed: that prints nothing, and no error stops the script. Inside a node declaring them
+does nothing, since the node already has them as variables.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class SecretKey:
         scope: ``"user"`` or ``"org"``.
 
     Raises:
-        ValueError: The scope is another word, or the key is no name of a variable, or of one that
-            Conducto or the shell sets.
-        TypeError: The key is no text.
+        ValueError: The scope is unknown, or the key is not a variable's name, or is the name of a
+            variable that Conducto or the shell sets.
+        TypeError: The key is not text.
     """
 
     def __init__(self, key: str, scope: str = "user") -> None:
@@ -52,7 +52,7 @@ class Secret(SecretKey):
 
     Attributes:
         value: The text itself, at most 64 KB.
-        mask: Hide the value wherever commands print it.
+        mask: Hide the value in the output of commands.
     """
 
     def __init__(self, key: str, value: str, scope: str = "user", mask: bool = True) -> None:
@@ -73,9 +73,10 @@ class Secrets:
     """The secrets of the profile in use. ``token`` is for servers; this machine needs none."""
 
     def put(self, secrets: Iterable[Secret], token: str | None = None) -> None:
-        """Store secrets of any scope over those of the same name, all or nothing.
+        """Store secrets of any scope, replacing those of the same name, all or nothing.
 
-        Inside a node this does nothing. Where they cannot be stored, one line on stderr says why.
+        Inside a node this does nothing. If they cannot be stored, one line on stderr has the
+        reason.
 
         Raises:
             TypeError: One of them is not a ``Secret``.
@@ -92,8 +93,8 @@ class Secrets:
         """Store secrets of this user: ``{name: value}``; see ``put``.
 
         Raises:
-            TypeError: A name or a value is no text. The value is not in the message.
-            ValueError: A name or a value cannot be a variable's.
+            TypeError: A name or a value is not text. The value is not in the message.
+            ValueError: A name or a value is not valid for a variable.
         """
         self.put([Secret(key, value, "user") for key, value in secrets.items()], token)
 
@@ -102,11 +103,11 @@ class Secrets:
         self.put([Secret(key, value, "org") for key, value in secrets.items()], token)
 
     def get(self, token: str | None = None) -> list[Secret]:
-        """Return every secret with its value, those of the organisation first.
+        """Return all secrets with their values, those of the organisation first.
 
         Raises:
             NotAvailableError: This runs inside a node, or on a Python without the local runner.
-            Exception: They cannot be read; the message says why and what to do.
+            Exception: They cannot be read; the message has the reason and a remedy.
         """
         del token
         found = sorted(_runner("Reading secrets").read().items())
@@ -122,12 +123,12 @@ class Secrets:
 
         Args:
             token: For servers.
-            obfuscate: Return ``********`` for those that are masked.
-            include_org_secrets: Return those of the organisation, too, where the user has none of
-                that name: together they are what a command gets.
+            obfuscate: Return ``********`` for masked secrets.
+            include_org_secrets: Also return those of the organisation if the user has none of that
+                name: together, these are the secrets that a command gets.
 
         Raises:
-            NotAvailableError: As ``get`` does.
+            NotAvailableError: See ``get``.
         """
         scopes = ("org", "user") if include_org_secrets else ("user",)
         return _values(self.get(token), scopes, obfuscate)
@@ -137,12 +138,12 @@ class Secrets:
         return _values(self.get(token), ("org",), obfuscate)
 
     def delete(self, secret_keys: Iterable[SecretKey], token: str | None = None) -> None:
-        """Delete secrets of any scope; one that is not there is no error.
+        """Delete secrets of any scope; missing ones are ignored.
 
         Raises:
-            NotAvailableError: As ``get`` does.
+            NotAvailableError: See ``get``.
             TypeError: One of them is not a ``SecretKey``.
-            Exception: They cannot be deleted; the message says why and what to do.
+            Exception: They cannot be deleted; the message has the reason and a remedy.
         """
         del token
         keys = list(secret_keys)
@@ -189,10 +190,10 @@ def _in_node() -> bool:
 
 
 def _runner(what: str) -> Any:
-    """Return the local runner's part for scripts, which is not there inside nodes.
+    """Return the local runner's module for scripts, which does not exist inside nodes.
 
     Raises:
-        NotAvailableError: This is no place for it.
+        NotAvailableError: It does not exist here.
     """
     if _in_node():
         raise NotAvailableError(f"{what} inside a node", "A node finds them in its environment.")
@@ -205,7 +206,7 @@ _said: set[str] = set()
 
 
 def _say(text: str) -> None:
-    """Tell once per process: a script may declare many secrets."""
+    """Print a message once per process: a script may declare many secrets."""
     if text not in _said:
         _said.add(text)
         print(f"conducto: {text}", file=sys.stderr)  # noqa: T201 - for the person at the terminal

@@ -1,7 +1,7 @@
-"""The services of a Conducto server, as far as this version has them: by name only.
+"""Placeholders for the services of a Conducto server.
 
-Scripts import these at their top; nothing fails before a method is called. What can
-be told without a server (a token's claims) is done here.
+Scripts import these at their top; only calling a method fails. Methods that need no server (such as
+reading a token's claims) work.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Auth:
     """Log-in and tokens."""
 
     def get_unverified_claims(self, token: str | None = None) -> dict[str, object]:
-        """Return what a JSON Web Token says of itself; its signature is not checked.
+        """Return the claims of a JSON Web Token; its signature is not checked.
 
         Raises:
             UserInputValidation: There is no token, or it is not of that kind.
@@ -43,7 +43,7 @@ class Auth:
         return claims
 
     def get_token_from_shell(self, *args: object, **kwargs: object) -> str | None:
-        """Return the token that is known, or None; see `Config.get_token_from_shell`."""
+        """Return the known token, or None; see `Config.get_token_from_shell`."""
         return Config().get_token_from_shell(*args, **kwargs)
 
     def get_user_id(self, token: str | None = None) -> object:
@@ -92,7 +92,7 @@ class Dir:
 
 
 class Pipeline:
-    """Pipelines as a server knows them."""
+    """Pipelines on a server."""
 
     create = not_yet("Creating a pipeline on a server", "Launch with --local.")
     save_serialization = not_yet("Storing a tree on a server", "Launch with --local.")
@@ -118,14 +118,14 @@ class Manager:
 
 
 class Analytics:
-    """Numbers about past pipelines."""
+    """Statistics of past pipelines."""
 
     get_data_summary = not_yet("Analytics", LOCAL_COMMANDS)
     get_pipeline_summary = not_yet("Analytics", LOCAL_COMMANDS)
 
 
 def connect_to_pipeline(pipeline_id: str, token: str | None = None) -> NoReturn:
-    """Raise: following a pipeline over a web socket comes later."""
+    """Raise an error: following a pipeline over a web socket comes later."""
     del token
     raise NotAvailableError(
         f"Following pipeline {pipeline_id} over a web socket", "Use `conducto show`."
@@ -133,7 +133,7 @@ def connect_to_pipeline(pipeline_id: str, token: str | None = None) -> NoReturn:
 
 
 def connect_to_ns(token: str | None = None) -> NoReturn:
-    """Raise: following every pipeline over a web socket comes later."""
+    """Raise an error: following every pipeline over a web socket comes later."""
     del token
     raise NotAvailableError("Following pipelines over a web socket", LOCAL_COMMANDS)
 

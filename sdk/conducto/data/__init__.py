@@ -1,7 +1,7 @@
 """Data that outlives a container: ``co.data.pipeline`` and ``co.data.user``.
 
-``pipeline`` is shared by the nodes of one pipeline, ``user`` by all pipelines of one
-user. Both have the same methods; names are paths with ``/``, relative to the scope:
+The nodes of one pipeline share ``pipeline``; all pipelines of one user share ``user``. Both have
+the same methods; names are paths with ``/``, relative to the scope:
 
 >>> import conducto as co
 >>> co.data.user.puts("models/best.txt", b"tree 7")      # doctest: +SKIP
@@ -40,21 +40,21 @@ __all__ = ["ContextError", "pipeline", "user"]
 class _Data:
     """The methods of a scope.
 
-    Besides the errors that it names itself, every method raises ``ValueError`` for a name
-    that leads out of the scope, ``ContextError`` for pipeline data outside of a pipeline,
-    ``NotAvailableError`` in the cloud.
+    Besides its own errors, every method raises ``ValueError`` for a name that leads out of the
+    scope, ``ContextError`` for pipeline data outside of a pipeline, ``NotAvailableError`` in the
+    cloud.
     """
 
     _scope: str
 
     @classmethod
     def get(cls, name: str, file: str, local: Optional[bool] = None) -> None:
-        """Copy the data called ``name`` to the local ``file``, or into it if a directory.
+        """Copy the data called ``name`` to the local ``file``, or into it if it is a directory.
 
         Args:
-            name: What to read.
-            file: Where to write; it appears at once, complete.
-            local: ``False`` asks for the copy in the cloud; the default takes what there is.
+            name: Name of the data.
+            file: Local path; the file is written atomically.
+            local: ``False`` requests the copy in the cloud; the default is any copy.
 
         Raises:
             FileNotFoundError: There is no such data.
@@ -63,11 +63,11 @@ class _Data:
             refuse_cloud()
         with cls._open(name) as source:
             if os.path.exists(file) and not os.path.isfile(file) and not os.path.isdir(file):
-                # Such as /dev/stdout: replacing it would break it for everybody.
+                # Such as /dev/stdout: replacing it would break it for other processes.
                 with open(file, "wb") as stream:
                     files.copy_stream(source, stream)
                 return
-            target = os.path.realpath(file)  # a link is written through, as by cp
+            target = os.path.realpath(file)  # write through a link, as cp does
             if os.path.isdir(target):
                 target = os.path.join(target, os.path.basename(clean(name)))
             files.write_atomically(target, lambda stream: files.copy_stream(source, stream))
@@ -77,9 +77,9 @@ class _Data:
         """Return the content of the data called ``name``.
 
         Args:
-            name: What to read.
-            byte_range: ``(begin, end)``, the end not included; ``None`` for either is the
-                beginning or the end of the data. Beyond the end there is nothing.
+            name: Name of the data.
+            byte_range: ``(begin, end)``, the end not included; ``None`` stands for the start or the
+                end of the data. A range after the end is empty.
 
         Raises:
             FileNotFoundError: There is no such data.
@@ -94,12 +94,12 @@ class _Data:
 
     @classmethod
     def put(cls, name: str, file: str, skip_cleanup: bool = False) -> None:
-        """Store the content of the local ``file`` as ``name``, replacing what was there.
+        """Store the content of the local ``file`` as ``name``, replacing earlier content.
 
         Args:
-            name: What to write; its parents are created.
-            file: What to read; also a pipe.
-            skip_cleanup: Accepted for old callers: there is nothing to clean up.
+            name: Name of the data; its parents are created.
+            file: Local path, of a file or a pipe.
+            skip_cleanup: Accepted for old callers; it has no effect.
 
         Raises:
             FileNotFoundError: There is no such ``file``.
@@ -110,7 +110,7 @@ class _Data:
 
     @classmethod
     def puts(cls, name: str, obj: bytes) -> None:
-        """Store ``obj`` as ``name``, replacing what was there.
+        """Store ``obj`` as ``name``, replacing earlier content.
 
         Raises:
             ValueError: ``obj`` is not of type bytes.
@@ -138,7 +138,7 @@ class _Data:
     def list(cls, prefix: str) -> List[str]:
         """Return the names directly below the directory ``prefix``, sorted, with the prefix.
 
-        Empty if there is no such directory. The prefix ``""`` is the whole scope.
+        The result is empty if there is no such directory. The prefix ``""`` is the whole scope.
         """
         try:
             with directory.Opened(*cls._resolve(prefix)) as fd:
@@ -159,7 +159,7 @@ class _Data:
 
     @classmethod
     def size(cls, name: str) -> int:
-        """Return the bytes of a file.
+        """Return the size of a file in bytes.
 
         Raises:
             FileNotFoundError: There is no such data.
@@ -175,14 +175,14 @@ class _Data:
 
     @classmethod
     def url(cls, name: str, path_only: bool = True) -> str:
-        """Return where the web app serves the data, for links and images in markdown.
+        """Return the web app's address of the data, for links and images in markdown.
 
         Args:
             name: The data; it need not exist yet.
-            path_only: ``False`` puts the server's address before it.
+            path_only: ``False`` adds the server's address.
 
         Raises:
-            ContextError: There is no pipeline, or its server's address is not known.
+            ContextError: There is no pipeline, or its server's address is unknown.
         """
         pipeline_id = os.environ.get("CONDUCTO_PIPELINE_ID")
         if not pipeline_id:
@@ -213,7 +213,7 @@ class _Data:
         """Remove one saved directory, or without a checksum all of that name.
 
         Raises:
-            FileNotFoundError: A checksum is given and nothing is saved under it.
+            FileNotFoundError: Nothing is saved under the given checksum.
         """
         if checksum is not None:
             cls.delete(_cache_name(name, checksum))
@@ -225,8 +225,8 @@ class _Data:
         """Save a directory, under its base name, for ``restore_cache``.
 
         Args:
-            name: What the cache is for; may hold ``/``.
-            checksum: What its content depends on, such as a hash of a lock file.
+            name: Name of the cache; may contain ``/``.
+            checksum: A value that its content depends on, such as the hash of a lock file.
             save_dir: The directory.
 
         Raises:
@@ -240,8 +240,8 @@ class _Data:
     def restore_cache(cls, name: str, checksum: str, restore_dir: str) -> None:
         """Unpack a saved directory.
 
-        It appears under its base name in ``restore_dir``; a ``restore_dir`` of that very name is
-        the directory itself.
+        It is created under its base name in ``restore_dir``; if ``restore_dir`` has that name, it
+        is the directory itself.
 
         Raises:
             FileNotFoundError: Nothing was saved under that name and checksum.
@@ -276,7 +276,8 @@ class _Data:
     @classmethod
     def _write(cls, name: str, write: Callable[[IO[bytes]], object]) -> None:
         root, parts = cls._resolve(_of_file(name), last_too=False)
-        # Its permissions are the umask's: what is above, such as /tmp, is shared with strangers.
+        # With the umask's permissions: directories above, such as /tmp, may be shared with other
+        # users.
         os.makedirs(root, exist_ok=True)
         with directory.Opened(root, parts[:-1], make=True) as above:
             cls._replace(parts[-1], above, write)
@@ -306,7 +307,7 @@ class user(_Data):  # noqa: N801 - the name is part of the public API
 
 
 def _of_file(name: str) -> str:
-    """Return the name, which must not stand for the scope itself."""
+    """Return the name, which must not be the scope itself."""
     if not clean(name):
         raise ValueError(f"{name!r} cannot be a name of data: it names no file.")
     return name
@@ -333,5 +334,5 @@ def _cache_directory(name: str) -> str:
 def _cache_name(name: str, checksum: object) -> str:
     if not isinstance(checksum, str) or not checksum or "/" in checksum:
         raise ValueError(f"{checksum!r} cannot be the checksum of a cache: it must hold no '/'")
-    # ".tar.gz" although it is not compressed: caches of earlier versions are found again.
+    # ".tar.gz" although it is not compressed, so that caches of earlier versions are found.
     return f"{_cache_directory(name)}/{checksum}.tar.gz"

@@ -1,10 +1,10 @@
 """Directories packed into uncompressed tar files, and unpacked without trusting them.
 
-A cache may have been written by any node, and is unpacked as the user who restores.
-So a member may neither lie outside the directory it is unpacked into, nor be
-written through a link that leads there, nor be a device; owners and set-id bits in the
-archive are ignored. A symbolic link may point anywhere, because directories worth
-caching (virtual environments) hold such links, and nothing here follows one.
+Any node may have written a cache, and it is unpacked as the user who restores it. So a member must
+not be outside of the directory it is unpacked into, nor be written through a link that leads there,
+nor be a device; owners and set-id bits in the archive are ignored. A symbolic link may point
+anywhere, because directories worth caching (virtual environments) contain such links, and nothing
+here follows one.
 """
 
 # pathlib is slow to import, and this runs at every call in a container.
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 def pack(directory: str, stream: IO[bytes]) -> None:
     """Write ``directory``, under its base name, as an uncompressed tar to ``stream``.
 
-    Sockets, pipes and devices are left out: they are nobody's result.
+    Sockets, pipes and devices are left out.
 
     Raises:
         FileNotFoundError: There is no such directory.
-        ValueError: The directory has no base name, as ``/`` has none.
+        ValueError: The directory has no base name, such as ``/``.
     """
     base = os.path.basename(os.path.abspath(directory))
     if not base:
@@ -45,17 +45,17 @@ def _is_link(member: tarfile.TarInfo) -> bool:
 
 
 def unpack(stream: IO[bytes], directory: str) -> None:
-    """Unpack a tar into ``directory``, which is created if need be.
+    """Unpack a tar into ``directory``, which is created if needed.
 
-    A tar that holds one directory, of the same name as ``directory``, becomes ``directory``.
-    Names and kinds are checked before anything is written.
+    A tar with one directory, of the same name as ``directory``, becomes ``directory``. Names and
+    kinds are checked before anything is written.
 
     Args:
-        stream: The tar, compressed or not; it must be able to seek.
-        directory: Where its members go.
+        stream: The tar, compressed or not; it must be seekable.
+        directory: Destination of its members.
 
     Raises:
-        ValueError: The file is damaged, or a member could do harm; its name is in the text.
+        ValueError: The file is damaged, or a member is unsafe; its name is in the text.
     """
     try:
         with tarfile.open(fileobj=stream, mode="r:*") as archive:
@@ -105,7 +105,7 @@ def _extract_all(archive: tarfile.TarFile, members: list[tarfile.TarInfo], direc
             directories.append(member)
     # Last, children first: a read-only directory could not be filled any more.
     for member in reversed(directories):
-        # Again, and the directory itself: a later member may have put a link on the way to it.
+        # Check the directory itself again: a later member may have created a link on its path.
         _check_way(member, directory, os.path.join(member.name, ""))
         path = os.path.join(directory, member.name)
         os.chmod(path, member.mode)
@@ -113,20 +113,20 @@ def _extract_all(archive: tarfile.TarFile, members: list[tarfile.TarInfo], direc
 
 
 def _check_way(member: tarfile.TarInfo, directory: str, name: str) -> None:
-    """Refuse a path whose directories, as they are on disk now, lead outside."""
+    """Reject a path whose directories, as they are on disk now, lead outside."""
     parent = os.path.realpath(os.path.join(directory, os.path.dirname(name)))
     if parent != directory and not parent.startswith(directory.rstrip("/") + "/"):
         raise ValueError(f"unsafe member {member.name!r}: a link leads out of the directory")
 
 
 def _check_file(member: tarfile.TarInfo, target: str) -> None:
-    """Refuse a hard link to what is no file: permissions set by its name would pass a link on."""
+    """Reject a hard link to anything but a file: setting its permissions would follow a link."""
     if os.path.islink(target) or not os.path.isfile(target):
         raise ValueError(f"unsafe member {member.name!r}: a hard link to what is no file")
 
 
 def _clear_way(member: tarfile.TarInfo, path: str) -> None:
-    """Remove what stands where the member goes, so that nothing is written through it."""
+    """Remove an entry at the member's path, so that nothing is written through it."""
     if member.isdir():
         if os.path.islink(path):
             os.unlink(path)
@@ -137,7 +137,7 @@ def _clear_way(member: tarfile.TarInfo, path: str) -> None:
 def _extract(
     archive: tarfile.TarFile, member: tarfile.TarInfo, directory: str, *, set_attrs: bool
 ) -> None:
-    if hasattr(tarfile, "fully_trusted_filter"):  # newer patch releases want it said
+    if hasattr(tarfile, "fully_trusted_filter"):  # newer patch releases require it
         archive.extract(member, directory, set_attrs=set_attrs, filter="fully_trusted")
     else:
         archive.extract(member, directory, set_attrs=set_attrs)

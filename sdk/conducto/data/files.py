@@ -1,4 +1,4 @@
-"""Files outside of the data directories that appear at once."""
+"""Files outside of the data directories that are written atomically."""
 
 # pathlib is slow to import, and this runs at every call in a container.
 # ruff: noqa: PTH105, PTH108, PTH118, PTH120, PTH123
@@ -18,9 +18,9 @@ _CHUNK = 1 << 20
 
 
 def write_atomically(path: str, write: Callable[[IO[bytes]], object]) -> None:
-    """Let ``write`` fill a new file, and put it at ``path`` when it is complete.
+    """Write a new file with ``write``, and move it to ``path`` when it is complete.
 
-    A reader sees the old content or the new one; when ``write`` raises, the old one stays.
+    A reader sees the old content or the new one; if ``write`` raises, the old one stays.
     """
     temporary = os.path.join(os.path.dirname(path), TEMPORARY_PREFIX + os.urandom(8).hex())
     try:

@@ -1,8 +1,8 @@
-"""Which directory backs a scope of data, and which names are valid in it.
+"""The directory of a scope of data, and the valid names in it.
 
-Rules for editors: every name that a person or a command gives passes through ``clean`` and
-``directory.resolve``; nothing else joins a name to a directory. This module is imported by
-each ``conducto-data-*`` call in a container, so it imports nothing heavy at its top.
+Rules for editors: every name from a user or a command passes through ``clean`` and
+``directory.resolve``; nothing else joins a name to a directory. Each ``conducto-data-*`` call in a
+container imports this module, so it imports nothing heavy at its top.
 """
 
 # pathlib is slow to import, and this runs at every call in a container.
@@ -20,15 +20,15 @@ _NO_PIPELINE = (
 
 
 class ContextError(Exception):
-    """The data asked for does not exist where this code runs; the message says why."""
+    """The requested data does not exist where this code runs; the message has the reason."""
 
 
 def root_of(scope: str) -> str:
-    """Return the directory that backs a scope; it need not exist.
+    """Return the directory of a scope; it need not exist.
 
-    In this order: the variable ``CONDUCTO_DATA_PIPELINE`` or ``CONDUCTO_DATA_USER``
-    (engines without containers set it), the mount of a node's container, the
-    profile's directory on a person's machine.
+    In this order: the variable ``CONDUCTO_DATA_PIPELINE`` or ``CONDUCTO_DATA_USER`` (engines
+    without containers set it), the mount of a node's container, the profile's directory on a user's
+    machine.
 
     Args:
         scope: ``"pipeline"`` or ``"user"``.
@@ -49,7 +49,7 @@ def root_of(scope: str) -> str:
 
 
 def refuse_cloud() -> None:
-    """Raise ``NotAvailableError`` for the backing in S3."""
+    """Raise ``NotAvailableError`` for storage in S3."""
     from conducto.api.errors import NotAvailableError  # noqa: PLC0415 - keeps the import light
 
     raise NotAvailableError("Data storage in the cloud", "Run the pipeline with --local.")

@@ -1,1 +1,1 @@
-"""Safe access to files that others change at the same time: directories and directory trees."""
+"""Safe access to files that other processes change: directories and directory trees."""

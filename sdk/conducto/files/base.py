@@ -1,4 +1,4 @@
-"""The directory that holds every profile."""
+"""The directory of all profiles."""
 
 # pathlib is slow to import, and this runs at every call in a container.
 # ruff: noqa: PTH100, PTH111, PTH118

@@ -1,14 +1,14 @@
 """Access to the files below a directory that other users write to at the same time.
 
-Commands write what they like into a data directory, symbolic links too, and exchange them at any
-moment; the reader is often allowed to read more than they are. So a name is first resolved to
-parts without links, and then every part is opened relative to the descriptor of the one above it
-without following a link. A link that appears in between ends the operation with an error; it is
-never followed. `conducto.data` and the API of the agent both use this module. It runs in images:
-Python 3.8 and the standard library.
+Commands can write anything into a data directory, even symbolic links, and exchange entries at any
+moment; the reader may have more permissions than they have. So a name is first resolved to parts
+without links, and then every part is opened relative to the descriptor of its parent without
+following a link. A link that appears in between ends the operation with an error; it is never
+followed. `conducto.data` and the API of the agent both use this module. It runs in images: Python
+3.8 and the standard library.
 """
 
-# pathlib cannot express a name below an open directory.
+# pathlib cannot express a name relative to an open directory.
 # ruff: noqa: PTH116, PTH118
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import BinaryIO, List
 
-# Short and independent of the final name: a name may be as long as the file system allows.
+# Short and independent of the final name, which may be as long as the file system allows.
 TEMPORARY_PREFIX = ".conducto-tmp-"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Without O_NONBLOCK, opening a pipe would wait for somebody to write to it.
+# Without O_NONBLOCK, opening a pipe would wait for a writer.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -37,7 +37,7 @@ class OutsideError(ValueError):
 
 
 class NotAFileError(OSError):
-    """A name stands for a directory, pipe, socket or device where a file is required."""
+    """A name is that of a directory, pipe, socket or device where a file is required."""
 
 
 def resolve(root: str, parts: Sequence[str], *, last_too: bool) -> List[str]:
@@ -46,7 +46,7 @@ def resolve(root: str, parts: Sequence[str], *, last_too: bool) -> List[str]:
     Args:
         root: The directory.
         parts: The name.
-        last_too: Whether the last part is resolved as well, or names the link itself.
+        last_too: Also resolve the last part; otherwise, it names the link itself.
 
     Raises:
         OutsideError: A link leads out of the directory.
@@ -61,12 +61,12 @@ def resolve(root: str, parts: Sequence[str], *, last_too: bool) -> List[str]:
 
 
 class Opened:
-    """A context: the descriptor of the directory that resolved parts name below a root.
+    """A context with the descriptor of the directory that resolved parts name below a root.
 
     Args:
         root: The directory; the path to it is trusted.
-        parts: What ``resolve`` returned.
-        make: Whether missing directories are created, with the permissions of the ones above.
+        parts: From ``resolve``.
+        make: Create missing directories, with the permissions of their parents.
     """
 
     def __init__(self, root: str, parts: Sequence[str], *, make: bool = False) -> None:
@@ -103,10 +103,10 @@ def _step(fd: int, part: str, *, make: bool) -> int:
 
 
 def share(fd: int, above: int, mask: int) -> None:
-    """Add the permissions that the directory above gives, as far as ``mask`` goes.
+    """Add the permissions of the directory above, limited to ``mask``.
 
     Containers of one pipeline share a directory under different user ids. Permissions are only
-    added: a umask that is more generous than the directory was somebody's choice.
+    added: a umask that allows more than the directory was set on purpose.
     """
     own = stat.S_IMODE(os.fstat(fd).st_mode) & 0o777
     wanted = own | (os.fstat(above).st_mode & mask)
@@ -118,7 +118,7 @@ def stat_below(root: str, parts: Sequence[str]) -> os.stat_result:
     """Return the status of the file or directory that resolved ``parts`` name below ``root``.
 
     Raises:
-        OSError: Also for a symbolic link, which resolved parts do not name.
+        OSError: Also for a symbolic link, which resolved parts never name.
     """
     if not parts:
         return os.stat(root)
@@ -130,7 +130,7 @@ def stat_below(root: str, parts: Sequence[str]) -> os.stat_result:
 
 
 def is_directory(found: os.stat_result) -> bool:
-    """Return whether a status is one of a directory."""
+    """Return whether a status is that of a directory."""
     return stat.S_ISDIR(found.st_mode)
 
 
@@ -145,11 +145,11 @@ def open_below(root: str, parts: Sequence[str]) -> BinaryIO:
 def open_file(name: str, above: int) -> BinaryIO:
     """Open a regular file in a directory for reading.
 
-    The kind is known before the file is opened, because opening a device can have effects.
+    The kind is checked before the file is opened, because opening a device can have effects.
 
     Raises:
         IsADirectoryError: It is a directory.
-        NotAFileError: It is no regular file.
+        NotAFileError: It is not a regular file.
     """
     _check_kind(name, os.stat(name, dir_fd=above, follow_symlinks=False).st_mode)
     fd = os.open(name, _FILE, dir_fd=above)
@@ -175,7 +175,7 @@ def _link_error(name: str) -> OSError:
 
 
 class Replacement:
-    """A context: a new file, written to ``fd``, which replaces ``name`` when it is committed.
+    """A context with a new file, written to ``fd``, which replaces ``name`` on commit.
 
     Readers see the old content or the new one. Without ``commit`` the old one stays.
     """
@@ -190,7 +190,7 @@ class Replacement:
         return self
 
     def commit(self) -> None:
-        """Put the file in its place."""
+        """Replace the file."""
         share(self.fd, self._above, 0o666)
         os.rename(self._temporary, self._name, src_dir_fd=self._above, dst_dir_fd=self._above)
         self._committed = True

@@ -1,7 +1,7 @@
-"""Directory trees of any depth: remove them, and walk over them.
+"""Removal and traversal of directory trees of any depth.
 
-`shutil.rmtree` and `os.walk` recurse, and a path of 4,096 characters is no path any more, so a
-command can make a tree that they cannot handle. Nothing here follows a link: every step opens an
+`shutil.rmtree` and `os.walk` recurse, and a path of more than 4,095 characters is invalid, so a
+command can create a tree that they cannot handle. Nothing here follows a link: every step opens an
 entry relative to an open directory.
 """
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | getattr(os, "O_CLOEXEC", 0)
 _WRITABLE = stat.S_IRWXU
-#: Levels that are handled by recursion, each with a descriptor and three frames.
+#: Levels handled by recursion, each with a descriptor and three frames.
 _MAX_DEPTH = 20
 
 
 def remove_tree(path: str, dir_fd: int | None = None) -> None:
     """Remove a directory and everything in it.
 
-    Entries that cannot be removed stay, everything else goes.
+    Entries that cannot be removed stay; everything else is removed.
 
     Args:
         path: The directory; a link is not followed.
         dir_fd: Open directory that ``path`` is relative to.
 
     Raises:
-        OSError: something is left; it is the first error.
+        OSError: an entry is left; it is the first error.
     """
     top = os.open(path, _DIRECTORY, dir_fd=dir_fd)
     try:
@@ -44,7 +44,7 @@ def remove_tree(path: str, dir_fd: int | None = None) -> None:
 
 
 def _empty(top: int) -> OSError | None:
-    """Remove the entries of an open directory, those that are moved up into it as well."""
+    """Remove the entries of an open directory, including those that are moved up into it."""
     seen: set[str] = set()
     stuck = None
     while not seen.issuperset(names := os.listdir(top)):
@@ -60,9 +60,9 @@ def _clear(folder: int, top: int, depth: int) -> OSError | None:
 
 
 def _remove(folder: int, name: str, top: int, depth: int) -> OSError | None:
-    """Remove an entry of a directory; return why not, if so.
+    """Remove an entry of a directory; return the error, if any.
 
-    A directory that is too far down is moved up to ``top``, where its turn comes.
+    A directory that is too deep is moved up to ``top``, where it is removed later.
     """
     try:
         if not _is_directory(folder, name):
@@ -97,7 +97,7 @@ def _make_writable(folder: int) -> None:
 
 
 def _tried(work: Callable[[], object]) -> OSError | None:
-    """Return the error of a step, None where it succeeded or there was nothing to do."""
+    """Return the error of a step, or None if it succeeded or there was nothing to do."""
     try:
         work()
     except FileNotFoundError:
@@ -108,9 +108,10 @@ def _tried(work: Callable[[], object]) -> OSError | None:
 
 
 def walk_files(path: str) -> Iterator[os.DirEntry[str]]:
-    """Yield a `os.DirEntry` for each entry of a tree that is no directory.
+    """Yield a `os.DirEntry` for each entry of a tree that is not a directory.
 
-    Iterative; what cannot be read is left out, as is what lies below a path that is too long.
+    Iterative; entries that cannot be read are left out, and so is everything below a path that is
+    too long.
     """
     folders = [path]
     while folders:

@@ -1,1 +1,1 @@
-"""What the author API reads from Python code: annotations, argument values, sources, call sites."""
+"""Readers of the user's Python code: annotations, argument values, sources, call sites."""

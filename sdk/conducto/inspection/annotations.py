@@ -1,7 +1,7 @@
-"""Type annotations of native functions and methods: what they accept, without importing typing.
+"""Type annotations of native functions and methods, read without importing typing.
 
 ``typing`` and ``inspect`` cost more than all of conducto in a container that runs one small
-function, so annotations are read by hand; whoever wrote ``typing.List`` has imported it already.
+function, so annotations are read directly; code that uses ``typing.List`` has already imported it.
 """
 
 # ruff: noqa: PLC0415
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, Tuple
 
 _NOTHING = object()  # a parameter without a default
-_VAR_POSITIONAL = 0x04  # of co_flags, as Python's data model has them
+_VAR_POSITIONAL = 0x04  # flags of co_flags, from Python's data model
 _VAR_KEYWORD = 0x08
 
 
 class Kind:
-    """What one parameter accepts.
+    """The values that a parameter accepts.
 
     Attributes:
         base: The class of its values, or None for any.
-        element: What the elements of a list accept, or None for any.
-        optional: None is accepted, too.
-        annotation: What the author wrote.
+        element: The kind of a list's elements, or None for any.
+        optional: None is also accepted.
+        annotation: The author's annotation.
     """
 
     __slots__ = ("annotation", "base", "element", "optional")
@@ -58,10 +58,10 @@ class Kind:
 
 
 def kind_of(annotation: Any) -> Kind:
-    """Return what a parameter with that annotation accepts.
+    """Return the kind of a parameter with that annotation.
 
     Raises:
-        TypeError: an annotation that no text on a command line could be converted to.
+        TypeError: no text on a command line could be converted to it.
     """
     origin = getattr(annotation, "__origin__", None)
     if _is_union(annotation, origin):
@@ -109,10 +109,10 @@ def _generic(annotation: Any, origin: Any) -> Kind:
 
 
 def evaluate(text: str, names: Dict[str, Any]) -> Any:
-    """Return what a string annotation means in the module ``names``, or the text if unknown.
+    """Return the value of a string annotation in the module ``names``, or the text if unknown.
 
-    ``int | None`` and ``list[int]`` work on every Python, as type checkers accept them in
-    string annotations.
+    ``int | None`` and ``list[int]`` work on every Python, as type checkers accept them in string
+    annotations.
     """
     try:
         meaning = eval(text, names)  # noqa: S307 (the author's own annotation, as typing does)
@@ -140,8 +140,8 @@ class Parameter:
 
     Attributes:
         name: Its name.
-        kind: What it accepts; a default of None makes it optional.
-        annotated: Whether the author said so, rather than the default.
+        kind: The values it accepts; a default of None makes it optional.
+        annotated: Whether the kind comes from an annotation rather than the default.
         default: Its default; see `has_default`.
     """
 
@@ -178,7 +178,7 @@ class Signature:
 
 
 def unwrapped(func: Any) -> Any:
-    """Return the function behind decorators that say what they wrap (`functools.wraps`)."""
+    """Return the function behind decorators that use `functools.wraps`."""
     seen = set()
     while hasattr(func, "__wrapped__") and id(func) not in seen:
         seen.add(id(func))
@@ -210,7 +210,7 @@ def signature_of(func: Callable[..., Any]) -> Signature:
 
     Raises:
         TypeError: an annotation that cannot be used.
-        ValueError: a callable that has no signature (some of C's).
+        ValueError: a callable without a signature, such as some C functions.
     """
     func = unwrapped(func)
     code = getattr(func, "__code__", None)
@@ -264,7 +264,7 @@ def node_type_of(method: Callable[..., Any]) -> Optional[type]:
     Raises:
         ValueError: the annotation is a node instead of a class.
     """
-    annotation = returns_of(method)  # first: a string annotation may be what imports the nodes
+    annotation = returns_of(method)  # first: evaluating a string annotation may import the nodes
     module = sys.modules.get("conducto.tree.nodes")
     if module is None:
         return None

@@ -1,7 +1,7 @@
-"""Where in the user's own files a call came from.
+"""The place in the user's own files from which a call came.
 
-An explicit walk over the frames: the first one that does not belong to this package is the
-user's, however many of ours lie between.
+An explicit walk over the frames: the first one that does not belong to this package is the user's,
+however many of the package's frames are in between.
 """
 
 # ruff: noqa: PTH100, PTH109, PTH120, SLF001
@@ -16,11 +16,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Dict, Optional, Tuple
 
-#: The commands of the host make nodes, too (``conducto discover``).
+#: The commands of the host also create nodes (``conducto discover``).
 _COMMANDS = f"{os.sep}conducto_cli{os.sep}"
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
-# {file name as the code object has it: absolute path, "" for code without a file, None for ours}
+# {file name of a code object: absolute path, "" for code without a file, None for Conducto's own}
 _files: Dict[str, Optional[str]] = {}
 
 
@@ -34,16 +34,16 @@ def _classify(name: str) -> Optional[str]:
 
 
 def is_ours(filename: str) -> bool:
-    """Return whether a code object of that file name belongs to this package."""
+    """Return whether a code object with that file name belongs to this package."""
     if filename not in _files:
         _files[filename] = _classify(filename)
     return _files[filename] is None
 
 
 def caller() -> Tuple[Optional[str], Optional[int]]:
-    """Return ``(file, line)`` of the user's call that led here.
+    """Return ``(file, line)`` of the user's call.
 
-    The file is absolute, or None for code that has none (``python -c``, a prompt).
+    The file is absolute, or None for code without one (``python -c``, a prompt).
     """
     frame = sys._getframe(1)
     while frame is not None:
@@ -55,6 +55,6 @@ def caller() -> Tuple[Optional[str], Optional[int]]:
 
 
 def caller_directory() -> str:
-    """Return the directory of the file that called us, or the current one if it has no file."""
+    """Return the directory of the calling file, or the current one if the code has no file."""
     file, _ = caller()
     return os.getcwd() if file is None else os.path.dirname(file)

@@ -1,6 +1,6 @@
-"""Finds a function or a ``with`` block in the file it was written in, as text.
+"""Source text of a function or a ``with`` block, from its file.
 
-Nothing is imported or run again: the file is read and parsed.
+Nothing is imported or executed: the file is read and parsed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FIRST_FENCE = 3
 
 
 class Source:
-    """A definition and the lines of the file it is in.
+    """A definition and the lines of its file.
 
     Attributes:
         node: The function, or the module.
@@ -40,11 +40,11 @@ class Source:
         return clean_doc(ast.get_docstring(self.node, clean=False))
 
     def doc_and_source(self) -> str:
-        """Return the docstring and then the source without it as a code fence."""
+        """Return the docstring, then the source without it as a code fence."""
         return f"{self.doc()}\n\n{fence(self._without_doc())}"
 
     def comment(self) -> str:
-        """Return the ``#`` block above the definition, else the one its body begins with."""
+        """Return the ``#`` block above the definition, or the one at the start of its body."""
         if isinstance(self.node, ast.Module):
             return _uncomment(_leading(self.lines[1:] if self._has_shebang() else self.lines))
         above = _leading(list(reversed(self.lines[: self._first_line() - 1])))
@@ -86,7 +86,7 @@ class Source:
 
 
 def find(code: CodeType) -> Optional[Source]:
-    """Return where ``code`` was written, or ``None`` if its source is not there to read."""
+    """Return the source of ``code``, or ``None`` if it is not available."""
     lines = linecache.getlines(code.co_filename)
     tree = _parse("".join(lines)) if lines else None
     if tree is None:
@@ -102,8 +102,7 @@ def find(code: CodeType) -> Optional[Source]:
 def find_with(filename: str, line: int) -> Optional[str]:
     """Return the body of the ``with`` statement whose header is at ``line``, without indentation.
 
-    ``None`` if the source is not there to read. Comments before the first statement belong
-    to the body.
+    ``None`` if the source is not available. Comments before the first statement belong to the body.
     """
     lines = linecache.getlines(filename)
     tree = _parse("".join(lines)) if lines else None
@@ -123,17 +122,17 @@ def find_with(filename: str, line: int) -> Optional[str]:
 
 
 def split_comment(text: str) -> tuple[str, str]:
-    """Return the comment that ``text`` begins with, as prose, and the rest."""
+    """Return the comment at the start of ``text``, as prose, and the rest."""
     lines = text.splitlines(keepends=True)
     comment = _leading(lines)
     return _uncomment(comment), "".join(lines[len(comment) :])
 
 
 def code_of(func: Callable[..., Any]) -> CodeType:
-    """Return the code of a function, looking through decorators, methods and partials.
+    """Return the code of a function behind decorators, methods and partials.
 
     Raises:
-        TypeError: It is not written in Python, or is no function.
+        TypeError: It is not a function written in Python.
     """
     plain: Any = func
     while isinstance(plain, functools.partial):
@@ -173,7 +172,7 @@ def _parse(text: str) -> Optional[ast.Module]:
 
 
 def _leading(lines: List[str]) -> List[str]:
-    """Return the comment lines that ``lines`` begins with."""
+    """Return the comment lines at the start of ``lines``."""
     for index, line in enumerate(lines):
         if not line.lstrip().startswith("#"):
             return lines[:index]

@@ -16,10 +16,10 @@ _FALSE = ("false", "f", "no", "n", "0")
 
 
 def to_text(value: Any) -> str:
-    r"""Return ``value`` as it stands on a command line.
+    r"""Return ``value`` as text for a command line.
 
-    An object with ``to_str()`` says it itself; bytes are decoded; what can be iterated over is
-    joined with commas, those inside its elements escaped; anything else is ``str(value)``.
+    An object's own ``to_str()`` is used if it has one; bytes are decoded; elements of an iterable
+    are joined with commas, with commas inside them escaped; anything else is ``str(value)``.
 
     >>> to_text(["a,b", 3])
     'a\\,b,3'
@@ -58,7 +58,7 @@ def split(text: str) -> List[str]:
 
 
 def from_text(text: str, kind: Kind) -> Any:  # noqa: PLR0911 (one for each kind)
-    """Return the value of that kind that ``text`` stands for.
+    """Return the value of that kind for ``text``.
 
     Raises:
         ValueError: there is none.

@@ -1,7 +1,7 @@
-"""Git hosts and repositories: addresses with credentials, statuses, what changed.
+"""Git hosts and repositories: addresses with credentials, statuses, changes.
 
-The questions about history run the ``git`` command in ``git_dir`` or the current
-directory. A branch that exists only at the remote is found there.
+Queries about history run the ``git`` command in ``git_dir`` or the current directory. They also
+find a branch that exists only at the remote.
 """
 
 # pathlib is slow to import, and this runs at every call in a container.
@@ -24,7 +24,7 @@ _HOSTS = {"github.com": "GITHUB", "bitbucket.org": "BITBUCKET"}
 
 
 class LogType(enum.Enum):
-    """How ``get_log_diff`` writes a commit."""
+    """The format of a commit in ``get_log_diff``."""
 
     RAW = 1
     MARKDOWN = 2
@@ -32,15 +32,15 @@ class LogType(enum.Enum):
 
 
 def clone_url(url: str, token: str | None = None) -> str:
-    """Return the address to clone from, with credentials where we are told to use them.
+    """Return the address to clone from, with credentials if they are enabled.
 
-    With ``CONDUCTO_GITHUB_USE_SECRETS`` set, ``GITHUB_USER`` and ``GITHUB_TOKEN`` go into
-    addresses at github.com, and likewise ``BITBUCKET_…``. Other addresses, and every
-    address without these, come back as they are.
+    With ``CONDUCTO_GITHUB_USE_SECRETS`` set, ``GITHUB_USER`` and ``GITHUB_TOKEN`` are added to
+    addresses at github.com, and likewise ``BITBUCKET_…``. All other addresses are returned
+    unchanged.
 
     Args:
-        url: Any form that git takes.
-        token: Account at a server that would hold the credentials; not used yet.
+        url: Any form that git accepts.
+        token: Account at a server with the credentials; not used yet.
 
     Raises:
         ValueError: The variables with the credentials are not set.
@@ -90,13 +90,13 @@ def get_log_diff(
 
     Args:
         base_branch: Branch or commit to compare with.
-        current_branch: The default is what is checked out.
-        log_type: Form of a line; MARKDOWN and SLACK link to the host if it is known.
-        max_lines: Most lines to return; what is left out is counted in one more.
+        current_branch: The default is the one checked out.
+        log_type: Format of a line; MARKDOWN and SLACK link to the host if it is known.
+        max_lines: Maximum number of lines; one more counts the rest.
         git_dir: A directory in the repository.
 
     Raises:
-        ValueError: There is no such branch, or no repository; git's text is in the message.
+        ValueError: There is no such branch, or no repository; git's message is included.
     """
     commits = _range(base_branch, current_branch, git_dir)
     lines = _git(["log", "--format=%h%x09%H%x09%s", commits, "--"], git_dir).splitlines()
@@ -152,13 +152,13 @@ def _current(branch: str | None, git_dir: str | None) -> str:
 
 def _resolve(name: str, git_dir: str | None) -> str:
     """Return the hash of a branch here or at the remote."""
-    if name and not name.startswith("-"):  # git would take it for an option
+    if name and not name.startswith("-"):  # otherwise git would read it as an option
         for candidate in (name, f"origin/{name}"):
             command = ["rev-parse", "--verify", "--quiet", f"{candidate}^{{commit}}"]
             found = _run(command, git_dir)
             if found.returncode == 0:
                 return found.stdout.strip()
-    _git(["rev-parse", "--git-dir"], git_dir)  # no repository at all is the better message
+    _git(["rev-parse", "--git-dir"], git_dir)  # a missing repository has a better message
     raise ValueError(f"no branch or commit {name!r} in the repository of {_where(git_dir)}")
 
 

@@ -1,4 +1,4 @@
-"""Addresses of git repositories, in any form that git takes."""
+"""Addresses of git repositories, in any form that git accepts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""One request to another service, and whether it is worth another try when it fails.
+"""One request to another service, with a classification of failures.
 
-The standard library only, for nodes use it inside users' images. Redirects are not followed: the
-token that goes with a request is for the host that was asked.
+It uses the standard library only, because nodes use it inside users' images. Redirects are not
+followed: the token of a request is only for the requested host.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: Seconds for one try.
+#: Timeout of one request, in seconds.
 TIMEOUT = 15.0
 _MAX_ANSWER = 1 << 20
-#: Answers that say "later", besides those of 500 and above.
+#: Status codes below 500 after which a retry may succeed.
 _LATER = {408, 425, 429}
 _SERVER_ERROR = 500
 
 
 class DeliveryError(Exception):
-    """A message has not been delivered; the message says why and, where it can, what to do.
+    """A message has not been delivered; the message has the reason and, if possible, a remedy.
 
     Attributes:
-        temporary: Another try may succeed.
+        temporary: A retry may succeed.
         after: Seconds that the service asks to wait before it.
     """
 
@@ -46,12 +46,12 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def post_json(url: str, body: object, token: str | None) -> dict[str, Any]:
-    """Post ``body`` as JSON and return the answer, an empty one where it is no JSON object.
+    """Post ``body`` as JSON and return the response, empty if it is not a JSON object.
 
     Args:
         url: ``https``, or ``http`` on this machine.
-        body: What is sent.
-        token: Goes along as a bearer token.
+        body: The JSON value to send.
+        token: Bearer token.
 
     Raises:
         DeliveryError: it was not accepted.
@@ -66,14 +66,14 @@ def post_json(url: str, body: object, token: str | None) -> dict[str, Any]:
 
 
 def get_json(url: str, token: str) -> dict[str, Any]:
-    """Return the JSON object at ``url``. Takes and raises like `post_json`."""
+    """Return the JSON object at ``url``; see `post_json`."""
     check_url(url)
     headers = {"Authorization": f"Bearer {token}", "User-Agent": "conducto"}
     return _read(urllib.request.Request(url, None, headers))  # noqa: S310 (checked)
 
 
 def check_url(url: str) -> None:
-    """Refuse an address to which no token may go.
+    """Reject an address that must not receive a token.
 
     Raises:
         DeliveryError: it is not https, and not on this machine.

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-#: Where Slack's Web API is, unless ``CONDUCTO_SLACK_URL`` says otherwise.
+#: Address of Slack's Web API, unless ``CONDUCTO_SLACK_URL`` is set.
 URL = "https://slack.com/api"
-#: Where a command finds that address; it may hold a password, so it is delivered as secrets are.
+#: Variable with that address; it may contain a password, so it is delivered like a secret.
 URL_VARIABLE = "CONDUCTO_SLACK_URL"
 TOKEN = "SLACK_TOKEN"  # noqa: S105 (the name of the secret)
-#: Errors after which the same message may well go through.
+#: Errors after which a retry may succeed.
 _LATER = {"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
 _REMEDIES = {
     "not_in_channel": "invite the bot to the channel",
@@ -32,7 +32,7 @@ class Slack:
     """Sends messages.
 
     Args:
-        url: Where Slack's Web API is; None looks at ``CONDUCTO_SLACK_URL``.
+        url: Address of Slack's Web API; None uses ``CONDUCTO_SLACK_URL``.
     """
 
     def __init__(self, url: str | None = None) -> None:
@@ -46,15 +46,15 @@ class Slack:
         thread_info: Mapping[str, Any] | None = None,
         token: str | None = None,
     ) -> dict[str, Any]:
-        """Send a message and return what identifies it, for ``thread_info`` of an answer.
+        """Send a message and return its identifiers, for ``thread_info`` of a reply.
 
         Args:
             recipient: Channel (``#name`` or its id) or user (``@name`` or an e-mail address).
-            text: Plain text; also what a notification shows if there are blocks.
+            text: Plain text; a notification also shows it if there are blocks.
             blocks: Slack's layout blocks.
-            thread_info: The message that this one answers, as this method returned it.
-            token: The bot's token; the default is the variable ``SLACK_TOKEN``, which a node has
-                when there is a secret of that name.
+            thread_info: The message to reply to, as returned by this method.
+            token: The bot's token; the default is the variable ``SLACK_TOKEN``, which a node has if
+                there is a secret of that name.
 
         Returns:
             ``{"channel": id, "ts": its time}``.
@@ -81,7 +81,7 @@ class Slack:
         return {"channel": answer.get("channel"), "ts": answer.get("ts")}
 
     def _channel(self, recipient: str, token: str) -> str:
-        """Return what a message is posted to; a person's address is looked up."""
+        """Return the channel to post to; an e-mail address is looked up."""
         if "@" not in recipient[1:]:
             return recipient
         query = urlencode({"email": recipient})

@@ -1,16 +1,14 @@
 """Rich output from a node: ``co.nb``.
 
-What a command prints between ``<ConductoMarkdown>`` and ``</ConductoMarkdown>``, on
-stdout or stderr, the web app shows as markdown:
-
-    import conducto as co
+The web app shows output between ``<ConductoMarkdown>`` and ``</ConductoMarkdown>``, on stdout or
+stderr, as markdown:
 
     with co.nb.cell():
         # ## The raw data
         # One row per flight.
         print(table.to_markdown())
 
-``co.nb.report`` shows markdown at the top of the pipeline's page as well.
+``co.nb.report`` also shows markdown at the top of the pipeline's page.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ BEGIN = "<ConductoMarkdown>"
 END = "</ConductoMarkdown>"
 
 IN_MARKDOWN = False
-"""Whether output now is inside of a ``cell``: what it prints needs no tags of its own."""
+"""Whether output is now inside of a ``cell``, and so needs no tags of its own."""
 
 
 class _Cell:
@@ -62,33 +60,33 @@ class _Cell:
 
 
 def cell() -> _Cell:
-    """Return a context manager that shows its own block, and what it prints, as markdown.
+    """Return a context manager that shows its own block, and its output, as markdown.
 
-    The comments that the block begins with come first, as prose, then its code, then
-    its output. The tag is closed whatever happens in the block. Where the source cannot be read
-    (a REPL) only the output is shown.
+    The comments at the start of the block come first, as prose, then its code, then its output. The
+    tag is closed even if the block fails. If the source is not available (a REPL), only the output
+    is shown.
     """
     return _Cell()
 
 
 def show_markdown(text: str) -> None:
-    """Print ``text`` so that the web app shows it as markdown, also within a ``cell``."""
+    """Print ``text`` so that the web app shows it as markdown, even within a ``cell``."""
     print(text if IN_MARKDOWN else f"{BEGIN}\n{text}\n{END}", flush=True)  # noqa: T201
 
 
 def report(markdown: str, name: Optional[str] = None) -> None:
     """Show markdown with the output of this node, and at the top of its pipeline's page.
 
-    There it stands until the pipeline is deleted, as ``reports/<name>.md`` of the pipeline's data;
-    what the same name said before is replaced. Any program may write such files.
+    It stays there until the pipeline is deleted, as ``reports/<name>.md`` of the pipeline's data;
+    an earlier report with the same name is replaced. Any program may write such files.
 
     Args:
         markdown: The text.
-        name: What it is headed with; by default the node's path, which leads to the node.
+        name: Its heading; by default the node's path, as a link to the node.
 
     Raises:
         EnvironmentError: Not in a node of a pipeline.
-        ValueError: ``name`` is not the name of one file.
+        ValueError: ``name`` is not a valid file name.
     """
     node = os.environ.get("CONDUCTO_NODE")
     if not os.environ.get("CONDUCTO_PIPELINE_ID") or not node:

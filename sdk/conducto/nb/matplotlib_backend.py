@@ -1,6 +1,6 @@
 """A matplotlib backend: draws with Agg; ``show`` saves to the pipeline's data and prints a link.
 
-Chosen by ``co.nb.matplotlib_inline()``; only there is this module imported.
+``co.nb.matplotlib_inline()`` selects it; nothing else imports this module.
 """
 
 # pathlib is slow to import, and this runs at every call in a container.
@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# By name: we neither depend on matplotlib nor have types for it.
+# By name: Conducto does not depend on matplotlib and has no types for it.
 FigureCanvas: Any = importlib.import_module("matplotlib.backends.backend_agg").FigureCanvasAgg
 FigureManager: Any = importlib.import_module("matplotlib.backend_bases").FigureManagerBase
 _Figure: Any = importlib.import_module("matplotlib.figure").Figure
@@ -29,13 +29,13 @@ _DIRECTORY = ".mpl_plots"
 
 
 def new_figure_manager(num: int, *args: object, **kwargs: Any) -> Any:
-    """Return the manager of a new figure; releases of matplotlib before 3.6 ask for this."""
+    """Return the manager of a new figure; releases of matplotlib before 3.6 need this."""
     figure_class = kwargs.pop("FigureClass", _Figure)
     return new_figure_manager_given_figure(num, figure_class(*args, **kwargs))
 
 
 def new_figure_manager_given_figure(num: int, figure: Any) -> Any:
-    """Return the manager of a figure that exists."""
+    """Return the manager of an existing figure."""
     return FigureManager(FigureCanvas(figure), num)
 
 
@@ -53,7 +53,7 @@ def show(*_args: object, **_kwargs: object) -> None:
 
 
 def _save(figure: Any) -> str:
-    """Put the figure into the pipeline's data; return its url."""
+    """Store the figure in the pipeline's data; return its url."""
     name = f"{_DIRECTORY}/{uuid.uuid4()}.png"
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "figure.png")

@@ -1,12 +1,12 @@
 """Names of the files that the web app shows at the top of a pipeline: ``co.nb.report``.
 
-They are markdown directly in ``reports/`` of the pipeline's data. One that a node calls after
-itself is its path with ``+`` for each ``/``, so that a shell finds the same name:
+They are markdown files directly in ``reports/`` of the pipeline's data. The default name of a
+node's report is its path with ``+`` for each ``/``, so that a shell can compute the same name:
 
     cat > "/conducto/data/pipeline/reports/$(echo "$CONDUCTO_NODE" | tr / +).md"
 
-A ``+`` or ``%`` of the path itself is written as in a URL. The web app reads the path back
-(``web/src/model/reports.ts``), and no other name begins with ``+`` by chance.
+A ``+`` or ``%`` of the path itself is percent-encoded. The web app converts the name back to the
+path (``web/src/model/reports.ts``); other names cannot start with ``+``.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 DIRECTORY = "reports"
 ENDING = ".md"
-# File systems take names of 255 bytes.
+# File systems allow names of 255 bytes.
 _LONGEST = 255 - len(ENDING)
 _KEPT = 200
 
 
 def file_name(name: Optional[str], node: str) -> str:
-    """Return the name in the pipeline's data of a report.
+    """Return the name of a report in the pipeline's data.
 
     Args:
-        name: What the report is called, with or without ``.md``; ``None`` for the node's own.
+        name: Name of the report, with or without ``.md``; ``None`` for the node's own.
         node: The path of the node that writes it.
 
     Raises:
-        ValueError: ``name`` is not the name of one file.
+        ValueError: ``name`` is not a valid file name.
     """
     return f"{DIRECTORY}/{_of_node(node) if name is None else _checked(name)}{ENDING}"
 
@@ -55,6 +55,6 @@ def _of_node(path: str) -> str:
         return quoted.decode()
     import hashlib  # noqa: PLC0415 - slow to import, rarely needed
 
-    # A percent sign with no digits behind it: nobody takes what is left for a path.
+    # A percent sign without digits after it, so that the name cannot be read as a path.
     start = quoted[:_KEPT].decode(errors="ignore")
     return f"{start}%-{hashlib.sha256(path.encode()).hexdigest()[:16]}"

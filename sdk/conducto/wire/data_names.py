@@ -10,7 +10,8 @@ def clean(name: str) -> str:
     """Return the name without empty and ``.`` parts and without a leading slash.
 
     Raises:
-        ValueError: It is no text, holds NUL, or has a part ``..``.
+        TypeError: It is not text.
+        ValueError: It contains NUL, or has a part ``..``.
     """
     if not isinstance(name, str):
         raise TypeError(f"the name of data must be text, got {name!r}")

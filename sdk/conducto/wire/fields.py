@@ -1,9 +1,10 @@
-"""What a value of a node parameter must be.
+"""Checks of the values of node parameters.
 
-One home for the rules on single values, used when a tree is printed (author API, inside any
-image) and when it is resolved for a launch. Standard library only, Python 3.8 and later.
-Every check raises `ValueError` with a sentence that begins with the parameter's name; the
-caller puts the node's path before it.
+The rules on single values are used when a tree is printed (author API, inside any image) and when
+it is resolved for a launch. Standard library only, Python 3.8 and later.
+
+Every check raises `ValueError` with a sentence that starts with the parameter's name; the caller
+adds the node's path before it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Iterable, List, Mapping, Optional, Union
 
 from conducto.wire import limits
 
-# One table for units; the original's grammar (a month is 30 days there, a year 365).
+# One table for units; in the original's grammar a month has 30 days and a year 365.
 _SECONDS = {
     "ns": 1e-9,
     "us": 1e-6,
@@ -27,10 +28,10 @@ _SECONDS = {
     "mm": 30 * 86400.0,
     "y": 365 * 86400.0,
 }
-#: The micro sign, and the Greek letter that looks the same: ways to write the "u" of "us".
+#: The micro sign, and the identical Greek letter: alternatives to the "u" of "us".
 _MICRO = str.maketrans("\u00b5\u03bc", "uu")
 _PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([a-zA-Z]+)")
-# Compared before anything is converted: an int of JSON may be too large for a float.
+# Compared before any conversion: an int in JSON may be too large for a float.
 _LARGEST = sys.float_info.max
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -40,7 +41,7 @@ DEFAULT_CPU = 1.0
 DEFAULT_MEM = 2.0
 NEW = "new"
 GLOBAL = "global"
-#: ``{flag of docker run: what to do instead}``
+#: ``{flag of docker run: remedy}``
 FORBIDDEN_DOCKER_ARGS = {
     "--cpus": "set cpu= on the node",
     "--memory": "set mem= on the node",
@@ -49,11 +50,11 @@ FORBIDDEN_DOCKER_ARGS = {
 
 
 def parse_duration(value: Union[float, str]) -> float:
-    """Return the seconds that ``value`` stands for.
+    """Return the seconds of ``value``.
 
-    Numbers are seconds. A string is one or more ``<number><unit>`` without blanks; units are
-    ns us ms s m h d w mm (30 days) y, and a Greek mu for the u. A leading "-" is ignored, as in
-    the original.
+    Numbers are seconds. A string is one or more ``<number><unit>`` without blanks; units are ns us
+    ms s m h d w mm (30 days) y, and a Greek mu for the u. A leading "-" is ignored, as in the
+    original.
 
     Raises:
         ValueError: the text is not a duration, or the duration is not above 0.
@@ -174,7 +175,7 @@ def check_docker_run_args(value: Iterable[str]) -> List[str]:
 
 
 def forbidden_docker_arg(args: Iterable[str]) -> Optional[str]:
-    """Return why arguments for the engine are refused, or None."""
+    """Return the reason for rejecting arguments of the engine, or None."""
     for arg in args:
         advice = FORBIDDEN_DOCKER_ARGS.get(arg.split("=", 1)[0])
         if advice is not None:
@@ -184,10 +185,10 @@ def forbidden_docker_arg(args: Iterable[str]) -> Optional[str]:
 
 
 def check_env(env: Mapping[Any, Any]) -> None:
-    """Accept ``env`` if a shell can export it.
+    """Check that a shell can export ``env``.
 
     Raises:
-        ValueError: a name is not an identifier, or a value holds a NUL or is too long.
+        ValueError: a name is not an identifier, or a value contains a NUL or is too long.
         TypeError: a name or a value is not a string.
     """
     for name, value in env.items():
@@ -211,11 +212,11 @@ def check_env(env: Mapping[Any, Any]) -> None:
 
 
 def check_text(name: str, value: Any) -> str:
-    """Return ``value`` if it is text that can be written down.
+    """Return ``value`` if it is text that can be stored.
 
     Raises:
-        ValueError: not text, or it holds half a character (a surrogate, as in the names of
-            files that are not UTF-8).
+        ValueError: it is not text, or contains a surrogate, as in the names of files that are not
+            UTF-8.
     """
     if not isinstance(value, str):
         raise ValueError(f"{name} must be text, got {value!r}")
@@ -233,7 +234,7 @@ def check_command(command: Any) -> str:
     """Return ``command`` if a shell can run it.
 
     Raises:
-        ValueError: not text, empty, over `limits.MAX_COMMAND_BYTES`, or holding a NUL.
+        ValueError: not text, empty, over `limits.MAX_COMMAND_BYTES`, or containing a NUL.
     """
     if not isinstance(command, str):
         raise ValueError(f"command must be text or a function, got {command!r}")

@@ -1,4 +1,4 @@
-"""What the files of a git checkout say, without running git (the image may not have it)."""
+"""The contents of a git checkout's files, read without git (the image may not have it)."""
 
 # ruff: noqa: PTH110, PTH112, PTH118, PTH120, PTH123
 # pathlib is a heavy import.
@@ -15,7 +15,7 @@ _roots: Dict[str, Optional[str]] = {}
 
 
 def find_root(directory: str) -> Optional[str]:
-    """Return the checkout that holds ``directory`` (absolute), or None."""
+    """Return the checkout that contains ``directory`` (absolute), or None."""
     if directory not in _roots:
         above = os.path.dirname(directory)
         if os.path.exists(os.path.join(directory, ".git")):

@@ -1,7 +1,7 @@
-"""The form in which trees of Lazies and images travel: absolute paths, files in place of names.
+"""The launch form of trees from Lazies and of images: absolute paths, file contents for names.
 
-``docker run -v ./x:/x`` means a directory beside the user who types it. A launch is executed by
-the agent in another directory, so a relative path is relative to the script that contains it.
+``docker run -v ./x:/x`` means a directory relative to the user's. The agent executes a launch in
+another directory, so a relative path is relative to the script that contains it.
 """
 
 # ruff: noqa: B905, PLC0415, PTH109, PTH111, PTH118, PTH120, PTH123
@@ -26,8 +26,8 @@ def absolute(args: List[str], directory: str) -> List[str]:
     """Return ``args`` with host paths such as ``./x`` and ``~/x`` of volumes made absolute.
 
     Args:
-        args: Words for ``docker run``.
-        directory: What relative paths are relative to.
+        args: Arguments of ``docker run``.
+        directory: Base of relative paths.
     """
     made = []
     previous = ""
@@ -49,23 +49,23 @@ def _word(word: str, previous: str, directory: str) -> str:
 def _volume(value: str, directory: str) -> str:
     source, colon, rest = value.partition(":")
     if not colon or not source.startswith((".", "~")):
-        return value  # a named volume, or absolute already
+        return value  # a named volume, or already absolute
     # Not realpath: a link stays one.
     path = os.path.normpath(os.path.join(directory, os.path.expanduser(source)))
     return f"{path}{colon}{rest}"
 
 
 def with_profiles(args: List[str], directory: str) -> List[str]:
-    """Return ``args`` with the content of the files that ``--security-opt seccomp=FILE`` names.
+    """Return ``args`` with the contents of the files of ``--security-opt seccomp=FILE``.
 
-    ``docker run`` does the same: the engine knows no file of its clients.
+    ``docker run`` does the same: the engine cannot read files of its clients.
 
     Args:
-        args: Words for ``docker run``.
-        directory: What relative paths are relative to.
+        args: Arguments of ``docker run``.
+        directory: Base of relative paths.
 
     Raises:
-        ValueError: a file cannot be read, or is no JSON object.
+        ValueError: a file cannot be read, or is not a JSON object.
     """
     return [_with_profile(word, previous, directory) for previous, word in zip(["", *args], args)]
 
@@ -101,7 +101,7 @@ def _profile(file: str, directory: str) -> str:
     return json.dumps(profile, separators=(",", ":"))
 
 
-#: Fields of an image's definition that hold a path.
+#: Fields of an image's definition with a path.
 PATH_FIELDS = ("dockerfile", "context", "copy_dir")
 
 
@@ -136,7 +136,7 @@ def from_wire_document(document: Mapping[str, Any]) -> Dict[str, Any]:
         document: The decoded JSON of the wire form (`conducto.tree.serialize.decode`).
 
     Returns:
-        As `to_launch_form`, but the root has an image only if it was given one.
+        As `to_launch_form`, but the root has an image only if it defines one.
     """
     records = [dict(record) for record in document["nodes"]]
     place_volumes(records)

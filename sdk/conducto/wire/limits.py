@@ -1,49 +1,49 @@
-"""How large a tree may be: one table for both sides, so that what runs here can be looked at too.
+"""The maximum sizes of a tree, the same for both targets.
 
-The numbers are far above what people write, and below where something breaks: a path goes into an
-environment variable and, quoted, into a URL; a command is a file of the container and a line of
-the store. Standard library only, Python 3.8 and later. Checks raise `ValueError`; the caller puts
-the node's path before it.
+The numbers are far above those of real trees, and below those at which something breaks: a path is
+part of an environment variable and, quoted, of a URL; a command is a file of the container and a
+line of the store. Standard library only, Python 3.8 and later. Checks raise `ValueError`; the
+caller adds the node's path before it.
 """
 
 from __future__ import annotations
 
-#: Nodes of a pipeline, those that Lazy nodes add included.
+#: Nodes of a pipeline, including those that Lazy nodes add.
 MAX_NODES = 1_000_000
-#: Nodes one below the other, the root not counted.
+#: Levels of nodes, without the root.
 MAX_LEVELS = 8_000
 #: Bytes of a node's name in UTF-8.
 MAX_NAME_BYTES = 1_024
-#: Bytes of a node's path in UTF-8. Quoted in a URL that is thrice as much, of at most 64 KiB.
+#: Bytes of a node's path in UTF-8. Quoted in a URL it is three times as long, of at most 64 KiB.
 MAX_PATH_BYTES = 16 << 10
 #: Bytes of a command in UTF-8.
 MAX_COMMAND_BYTES = 4 << 20
-#: Bytes of a path in the cloud, quoted for a URL: its gateway takes 10 KiB of head in all.
+#: Bytes of a path in the cloud, quoted for a URL: its gateway accepts 10 KiB of headers in total.
 MAX_CLOUD_PATH_BYTES = 4 << 10
-#: Bytes of ``NAME=VALUE`` of an environment variable, as Linux takes them: 128 KiB with a NUL.
+#: Bytes of ``NAME=VALUE`` of an environment variable; Linux allows 128 KiB with a NUL.
 MAX_ENV_BYTES = (128 << 10) - 1
-#: Bytes of a command in the cloud: it comes to its worker in an answer of at most 6 MB.
+#: Bytes of a command in the cloud: its worker gets it in a response of at most 6 MB.
 MAX_CLOUD_COMMAND_BYTES = 1 << 20
 
 _SHOWN = 400
 
 
 def size_of(text: str) -> int:
-    """Return the bytes of ``text`` in UTF-8; half a character counts as one would."""
+    """Return the bytes of ``text`` in UTF-8; a surrogate counts as a character."""
     return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
 
 
 def shortened(text: str) -> str:
-    """Return ``text`` as it fits into a message: the middle of a long one is left out."""
+    """Return ``text`` for a message: a long one is shortened in the middle."""
     half = _SHOWN // 2
     return text if len(text) <= _SHOWN else f"{text[:half]}…{text[-half:]}"
 
 
 def check_nodes(count: int) -> None:
-    """Accept a number of nodes.
+    """Check a number of nodes.
 
     Raises:
-        ValueError: a pipeline may not have so many.
+        ValueError: it exceeds the maximum of a pipeline.
     """
     if count > MAX_NODES:
         raise ValueError(
@@ -56,7 +56,7 @@ def check_name(name: str) -> int:
     """Return the bytes of a name.
 
     Raises:
-        ValueError: a name may not have so many.
+        ValueError: they exceed the maximum.
     """
     size = size_of(name)
     if size > MAX_NAME_BYTES:
@@ -68,10 +68,10 @@ def check_name(name: str) -> int:
 
 
 def check_place(levels: int, size: int) -> None:
-    """Accept the place of a node in its tree.
+    """Check the depth of a node and the size of its path.
 
     Args:
-        levels: Nodes from the root down to it, the root not counted.
+        levels: Nodes from the root down to it, without the root.
         size: Bytes of its path.
 
     Raises:
@@ -89,7 +89,7 @@ def check_place(levels: int, size: int) -> None:
 
 
 def check_command_size(size: int, most: int = MAX_COMMAND_BYTES) -> None:
-    """Accept the size of a command.
+    """Check the size of a command.
 
     Raises:
         ValueError: it has more than ``most`` bytes.

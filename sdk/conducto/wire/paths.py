@@ -1,9 +1,9 @@
 """Paths of the user's files: here, on the launching host, and inside a node's container.
 
-A command that names a local file carries a *token* in its place. While the tree is built it is
+A command that names a local file contains a *token* in its place. While the tree is built it is
 ``__conducto_intermediate_path:<absolute path>:endpath__``; in the wire and launch forms it is
 ``__conducto_path:<JSON of a path object>:endpath__``. Just before a command runs or is printed,
-`expand` puts the path inside the container there, quoted for a shell.
+`expand` replaces it by the path inside the container, quoted for a shell.
 """
 
 # ruff: noqa: PLC0415, PTH112, PTH118, PTH120
@@ -25,17 +25,16 @@ DRAFT = "__conducto_intermediate_path:"
 TOKEN = "__conducto_path:"  # noqa: S105 (of a path, not a secret)
 END = ":endpath__"
 
-# {name: absolute directory}, as given to Image.share_directory in this process.
+# {name: absolute directory}, from Image.share_directory in this process.
 shares: Dict[str, str] = {}
 
 
 class Path:
-    """A path with marks where a git checkout or a named share begins.
+    """A path with marks at the starts of git checkouts and named shares.
 
     Attributes:
-        parts: Segments from the root down, each text, or a mark
-            (``{"type": "git", ...}`` or ``{"type": "shared", "name": ...}``) behind the last
-            segment of the directory it marks.
+        parts: Segments from the root down, each text, or a mark (``{"type": "git", ...}`` or
+            ``{"type": "shared", "name": ...}``) after the last segment of the directory it marks.
     """
 
     __slots__ = ("parts",)
@@ -52,13 +51,13 @@ class Path:
         branch: Optional[str] = None,
         url: Optional[str] = None,
     ) -> Path:
-        """Return the path object of an absolute ``path`` of this machine.
+        """Return the path object of an absolute ``path`` on this machine.
 
         Args:
             path: Absolute path, here (inside a node: in the container).
             marks: Mark git checkouts and named shares.
-            branch: Branch to write into a git mark instead of the one checked out.
-            url: URL to write into a git mark instead of that of the remote ``origin``.
+            branch: Branch for a git mark instead of the one checked out.
+            url: URL for a git mark instead of that of the remote ``origin``.
         """
         found = _marks(path, branch, url) if marks else {}
         parts: List[Any] = []
@@ -72,7 +71,7 @@ class Path:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Path:
-        """Return the path object that ``to_dict`` wrote."""
+        """Return the path object of a dict from ``to_dict``."""
         return cls(list(data["path"]))
 
     def to_dict(self) -> Dict[str, Any]:
@@ -120,10 +119,10 @@ def _path_map() -> Dict[str, str]:
 
 
 def to_host(path: str) -> str:
-    """Return where ``path`` is on the host that launched the pipeline.
+    """Return the path of ``path`` on the host that launched the pipeline.
 
     Inside a node ``CONDUCTO_PATH_MAP`` (JSON, ``{host path: container path}``, the keys plain or
-    the JSON of a path object) leads back; elsewhere the path is its own answer.
+    the JSON of a path object) has the mapping; elsewhere the path is returned unchanged.
     """
     best: Tuple[str, str] = ("", "")
     for host, here in _path_map().items():
@@ -134,7 +133,7 @@ def to_host(path: str) -> str:
 
 
 def decode(value: Union[str, Mapping[str, Any]]) -> str:
-    """Return the absolute path that ``value`` stands for.
+    """Return the absolute path of ``value``.
 
     ``value`` is a path, a path object, or the JSON text of one. Marks are left out.
     """
@@ -153,14 +152,14 @@ def draft(path: str) -> str:
 
 
 def token(path: str, *, marks: bool = True) -> str:
-    """Return the token of an absolute ``path`` as the wire form has it."""
+    """Return the token of an absolute ``path`` in the wire form."""
     import json
 
     return TOKEN + json.dumps(Path.from_absolute(path, marks=marks).to_dict()) + END
 
 
 def relpath(path: str) -> str:
-    """Return a text for use in commands that becomes ``path`` inside the container.
+    """Return a text for commands that becomes ``path`` inside the container.
 
     Args:
         path: Path of a file on this machine, absolute or relative to the calling file.
@@ -179,7 +178,7 @@ def _replace(text: str, start: str, change: Callable[[str], str]) -> str:
 
 
 def finish(command: str) -> str:
-    """Return ``command`` with the tokens of the wire form in place of those of a draft."""
+    """Return ``command`` with draft tokens converted to those of the wire form."""
     return _replace(command, DRAFT, token) if DRAFT in command else command
 
 
@@ -192,14 +191,13 @@ def tokens(command: str) -> Iterator[str]:
 
 
 def locate(path: str, path_map: Mapping[str, str], *, shorten: bool) -> Optional[str]:
-    """Return where the host's ``path`` is inside a container, or None if it is not there.
+    """Return the container path of the host's ``path``, or None if the image does not contain it.
 
     Args:
         path: Absolute path on the launching host.
-        path_map: ``{absolute host path: path in the container}``; the longest match counts. A
-            relative container path is meant below ``CODE_DIR``.
-        shorten: Return a path relative to ``CODE_DIR`` where it lies below it, because commands
-            start there.
+        path_map: ``{absolute host path: path in the container}``; the longest match applies. A
+            relative container path is relative to ``CODE_DIR``.
+        shorten: Return a path below ``CODE_DIR`` relative to it, because commands start there.
     """
     hosts = [host for host in path_map if inside(path, host)]
     if not hosts:
@@ -216,14 +214,14 @@ def locate(path: str, path_map: Mapping[str, str], *, shorten: bool) -> Optional
 def expand(
     command: str, path_map: Mapping[str, str], *, shorten: bool, missing: Callable[[str], str]
 ) -> str:
-    """Return ``command`` as a shell in the container shall read it.
+    """Return ``command`` for a shell in the container.
 
     Args:
         command: Text with tokens.
-        path_map: As for `locate`.
-        shorten: As for `locate`.
+        path_map: See `locate`.
+        shorten: See `locate`.
         missing: Called with the host's path of a token that no entry of ``path_map`` contains;
-            returns what to write there, or raises.
+            returns the replacement, or raises.
     """
     if END not in command:
         return command

@@ -1,7 +1,7 @@
-"""Text of scripts, containers and Lazies as a terminal may show it.
+"""Text of scripts, containers and Lazies, made safe for a terminal.
 
-A name, a command or a message comes from a program: it must not be able to move the cursor, set
-the title or the clipboard, or turn the direction of what follows.
+A name, a command or a message comes from a program: it must not move the cursor, set the title or
+the clipboard, or change the direction of the text after it.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ def printable(text: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """Return ``text`` as `printable` does, its lines kept apart."""
+    """Return ``text`` as `printable` does, with its line ends kept."""
     return text if text.isprintable() else "\n".join(map(printable, text.split("\n")))
 
 
 def shell_word(text: str, *, multiline: bool = False) -> str:
-    r"""Return ``text`` as one word of a shell's command line that can be shown and copied.
+    r"""Return ``text`` as one argument for a shell that can be shown and copied.
 
-    A word with control characters is written as ``$'...'``, which bash and zsh read.
+    An argument with control characters is written as ``$'...'``, which bash and zsh support.
 
     Args:
-        text: The word.
-        multiline: Leave line ends and tabs as they are, so that any POSIX shell reads them.
+        text: The argument.
+        multiline: Leave line ends and tabs unchanged, for any POSIX shell.
 
     >>> print(shell_word("/it is"), shell_word("/a\x1b[2J'"))
     '/it is' $'/a\x1b[2J\''

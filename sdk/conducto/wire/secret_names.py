@@ -1,16 +1,16 @@
-"""What a secret may be. Standard library only: the author API checks secrets in users' images."""
+"""Checks of secrets. Standard library only: the author API uses them in users' images."""
 
 import re
 from typing import FrozenSet
 
 SCOPES = ("user", "org")
-#: Bytes of one value, in UTF-8.
+#: Maximum bytes of one value, in UTF-8.
 MAX_VALUE = 64 << 10
-#: Bytes of all values together: a program's whole environment has a limit in the kernel.
+#: Maximum bytes of all values together: the kernel limits a program's whole environment.
 MAX_TOTAL = 1 << 20
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}\Z")
-#: Variables that shells set themselves, refuse to have set, or act upon.
+#: Variables that shells set themselves, do not allow to be set, or treat specially.
 _SHELLS_OWN: FrozenSet[str] = frozenset(
     {"EUID", "FUNCNAME", "GROUPS", "IFS", "LINENO", "OPTIND", "PPID", "RANDOM", "SECONDS"}
     | {"SHELLOPTS", "SRANDOM", "UID", "_"}
@@ -18,7 +18,7 @@ _SHELLS_OWN: FrozenSet[str] = frozenset(
 
 
 def check_scope(key: str, scope: object) -> None:
-    """Check whose a secret is.
+    """Check the scope of a secret.
 
     Raises:
         ValueError: It is neither ``"user"`` nor ``"org"``.
@@ -31,8 +31,8 @@ def check_key(key: object) -> None:
     """Check the name of a secret.
 
     Raises:
-        TypeError: It is no text.
-        ValueError: It is no identifier, or a variable that somebody else sets.
+        TypeError: It is not text.
+        ValueError: It is not an identifier, or Conducto or a shell sets that variable.
     """
     if not isinstance(key, str):
         raise TypeError(f"the name of a secret must be text, got {type(key).__name__}")
@@ -48,11 +48,11 @@ def check_key(key: object) -> None:
 
 
 def check_value(key: str, value: object) -> None:
-    """Check the value of a secret. The value is in no message.
+    """Check the value of a secret. No message contains the value.
 
     Raises:
-        TypeError: It is no text.
-        ValueError: It is too long, or cannot be a variable's value.
+        TypeError: It is not text.
+        ValueError: It is too long, or is not valid for a variable.
     """
     if not isinstance(value, str):
         raise TypeError(f"secret {key}: the value must be text, got {type(value).__name__}")
