@@ -255,7 +255,7 @@ def _refuse_flag(name: str, word: str) -> None:
     if Flags().knows(word, pipeline=True):
         raise UsageError(
             f"Unknown argument: --{word} is for functions that return a pipeline; if {name} "
-            f"does, write so: 'def {name}(...) -> co.Serial:'"
+            f"does, annotate it: 'def {name}(...) -> co.Serial:'"
         )
 
 

@@ -85,7 +85,7 @@ def profile_delete(
     from conducto.api import Config, paths  # noqa: PLC0415 - keeps the import light
 
     if id is None and url is None and email is None:
-        raise ValueError("say which profile to delete: --id, --url or --email")
+        raise ValueError("choose the profile to delete: --id, --url or --email")
     config = Config()
     wanted = {"url": None if url is None else url.rstrip("/"), "email": email}
     matching = [
@@ -97,7 +97,7 @@ def profile_delete(
         raise ValueError("no profile matches; `conducto-profile list` shows them")
     for profile in matching:
         if not force:
-            _ask(f"Delete profile {profile} and all in {paths.profile_dir(profile)}?")
+            _ask(f"Delete profile {profile} and all files in {paths.profile_dir(profile)}?")
         config.delete_profile(profile)
 
 

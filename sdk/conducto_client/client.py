@@ -361,7 +361,7 @@ class Client:
                 if failures == len(self._resume_delays):
                     raise AgentUnreachableError(
                         f"the live events of pipeline {pipeline_id} broke off: {error}; "
-                        f"'conducto show {pipeline_id}' looks again"
+                        f"'conducto show {pipeline_id}' reconnects"
                     ) from error
                 time.sleep(self._resume_delays[failures])
                 failures += 1
@@ -431,7 +431,7 @@ def _changed(operation: AnyOperation) -> Problem:
     return Problem(
         title="changed",
         status=409,
-        detail=f"{operation.name}: the file became another one while it was read",
+        detail=f"{operation.name}: the file was replaced while it was read",
         remedy="read it again",
     )
 
@@ -451,9 +451,9 @@ def _too_large(operation: AnyOperation, size: int) -> Problem:
 
 def _foreign_answer(what: str, reply: Reply) -> Problem:
     return Problem(
-        title="not an answer of Conducto",
+        title="not a response of Conducto",
         status=reply.status,
-        detail=f"{what}: the server answered {reply.status} with something else than expected",
+        detail=f"{what}: the server sent an unexpected response with status {reply.status}",
         remedy="client and server may differ in version: stop a local agent with 'conducto agent "
         "stop', or install the version of your cloud installation",
     )

@@ -156,13 +156,13 @@ _REFUSED = (
 _GATEWAY: Mapping[int, tuple[str, str]] = {
     401: _REFUSED,
     403: _REFUSED,
-    404: ("there is no such call at URL", "check the address: conducto login --url URL"),
-    413: ("the request is too large for URL", "this is a bug of Conducto, report it"),
+    404: ("URL has no such operation", "check the address: conducto login --url URL"),
+    413: ("the request is too large for URL", "this is a bug in Conducto; report it"),
     429: ("URL has too many requests now", "try again in a minute"),
-    500: ("URL failed to answer", "try again; its administrator finds why in the logs"),
-    502: ("URL failed to answer", "try again; its administrator finds why in the logs"),
+    500: ("URL failed to respond", "try again; its administrator finds the reason in the logs"),
+    502: ("URL failed to respond", "try again; its administrator finds the reason in the logs"),
     503: ("URL is busy or being deployed", "try again in a minute"),
-    504: ("URL took too long to answer", "try again"),
+    504: ("URL took too long to respond", "try again"),
 }
 
 

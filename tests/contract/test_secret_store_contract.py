@@ -96,7 +96,7 @@ def test_every_change_gives_another_version(store: SecretStore) -> None:
         (secret("BASH_ENV", "x"), "shells set that variable"),
         (secret("A", "x", scope="team"), "A: scope must be 'user' or 'org'"),
         (secret("A", "very\0secret"), "A: the value holds a NUL character"),
-        (secret("A", "very\udc80secret"), "A: the value is no valid text"),
+        (secret("A", "very\udc80secret"), "A: the value is not valid text"),
         (secret("A", "ü" * (MAX_VALUE // 2) + "x"), f"A: the value has {MAX_VALUE + 1} bytes"),
     ],
 )

@@ -37,9 +37,9 @@ class Auth:
             body = chosen.split(".")[1]
             claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
         except (IndexError, ValueError, binascii.Error) as error:
-            raise UserInputValidation("the token holds no claims that can be read") from error
+            raise UserInputValidation("the token contains no readable claims") from error
         if not isinstance(claims, dict):
-            raise UserInputValidation("the token holds no claims that can be read")
+            raise UserInputValidation("the token contains no readable claims")
         return claims
 
     def get_token_from_shell(self, *args: object, **kwargs: object) -> str | None:

@@ -122,7 +122,7 @@ def _check_way(member: tarfile.TarInfo, directory: str, name: str) -> None:
 def _check_file(member: tarfile.TarInfo, target: str) -> None:
     """Reject a hard link to anything but a file: setting its permissions would follow a link."""
     if os.path.islink(target) or not os.path.isfile(target):
-        raise ValueError(f"unsafe member {member.name!r}: a hard link to what is no file")
+        raise ValueError(f"unsafe member {member.name!r}: a hard link to a non-file")
 
 
 def _clear_way(member: tarfile.TarInfo, path: str) -> None:

@@ -83,7 +83,7 @@ def check_url(url: str) -> None:
         return
     if parts.scheme == "http" and is_this_machine(parts.hostname or ""):
         return
-    raise DeliveryError(f"{url}: the address must begin with https:// (or be on this machine)")
+    raise DeliveryError(f"{url}: the address must start with https:// (or be on this machine)")
 
 
 def is_this_machine(host: str) -> bool:

@@ -23,7 +23,7 @@ _LATER = {"ratelimited", "internal_error", "fatal_error", "service_unavailable",
 _REMEDIES = {
     "not_in_channel": "invite the bot to the channel",
     "channel_not_found": "check the name, and invite the bot to the channel if it is private",
-    "invalid_auth": f"set the secret {TOKEN} anew: conducto secrets set {TOKEN}",
+    "invalid_auth": f"set the secret {TOKEN} again: conducto secrets set {TOKEN}",
     "missing_scope": "give the bot the scope chat:write (and users:read.email for addresses)",
 }
 
@@ -89,16 +89,16 @@ class Slack:
         found = _accepted(recipient, get_json(url, token)).get("user")
         identity = found.get("id") if isinstance(found, dict) else None
         if not isinstance(identity, str):
-            raise DeliveryError(f"Slack knows no user {recipient!r}")
+            raise DeliveryError(f"Slack has no user {recipient!r}; check the e-mail address")
         return identity
 
 
 def _accepted(recipient: str, answer: dict[str, Any]) -> dict[str, Any]:
     if answer.get("ok") is True:
         return answer
-    said = str(answer.get("error", "no answer of Slack's"))
+    said = str(answer.get("error", "no valid response"))
     remedy = _REMEDIES.get(said)
-    text = f"Slack refuses the message for {recipient}: {said}" + (f"; {remedy}" if remedy else "")
+    text = f"Slack rejected the message for {recipient}: {said}" + (f"; {remedy}" if remedy else "")
     raise DeliveryError(text, temporary=said in _LATER)
 
 

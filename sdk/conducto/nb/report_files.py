@@ -41,8 +41,8 @@ def _checked(name: str) -> str:
     plain = name[: -len(ENDING)] if name.endswith(ENDING) else name  # noqa: FURB188 - Python 3.8
     if not plain or plain.startswith("+") or "/" in plain or "\0" in plain:
         raise ValueError(
-            f"{name!r} cannot be the name of a report: it must name one file, without '/' and "
-            "without '+' at its beginning"
+            f"{name!r} cannot be the name of a report: it must name one file, contain no '/' and "
+            "not start with '+'"
         )
     if len(plain.encode()) > _LONGEST:
         raise ValueError(f"the name of a report has at most {_LONGEST} bytes, got {name!r}")

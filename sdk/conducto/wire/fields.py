@@ -206,7 +206,7 @@ def check_env(env: Mapping[Any, Any]) -> None:
         size = limits.size_of(name) + 1 + limits.size_of(value)
         if size > limits.MAX_ENV_BYTES:
             raise ValueError(
-                f"env value of {name} is too long: {name}=... has {size:,} bytes, and Linux takes "
+                f"env value of {name} is too long: {name}=... has {size:,} bytes, and Linux allows "
                 f"{limits.MAX_ENV_BYTES:,}; pass it in a file, for instance of co.data.pipeline"
             )
 

@@ -62,7 +62,7 @@ def check_name(name: str) -> int:
     if size > MAX_NAME_BYTES:
         raise ValueError(
             f"a child's name is {size} bytes long, at most {MAX_NAME_BYTES} are accepted: "
-            f"{shortened(name)!r}; name it shortly, and tell the rest in doc="
+            f"{shortened(name)!r}; use a shorter name, and put the rest into doc="
         )
     return size
 

@@ -62,7 +62,7 @@ def check_value(key: str, value: object) -> None:
         size = len(value.encode())
     except UnicodeEncodeError:
         raise ValueError(
-            f"secret {key}: the value is no valid text; encode it, e.g. base64"
+            f"secret {key}: the value is not valid text; encode it, e.g. base64"
         ) from None
     if size > MAX_VALUE:
         raise ValueError(

@@ -81,7 +81,7 @@ def test_reply_is_posted_in_the_thread_of_its_message():
     [
         ((200, {"ok": False, "error": "not_in_channel"}), False, "invite the bot to the channel"),
         ((200, {"ok": False, "error": "internal_error"}), True, "internal_error"),
-        ((200, "what?"), False, "no answer of Slack's"),
+        ((200, "what?"), False, "no valid response"),
         ((500, {}), True, "answered 500"),
         ((403, {"message": "no"}), False, "answered 403: no"),
     ],
@@ -123,7 +123,7 @@ def test_the_token_does_not_follow_a_redirect():
 
 @pytest.mark.parametrize("url", ["http://example.com/api", "file:///etc/passwd", "https://", "x"])
 def test_no_token_goes_where_others_can_read_it(url):
-    with pytest.raises(DeliveryError, match="must begin with https"):
+    with pytest.raises(DeliveryError, match="must start with https"):
         check_url(url)
 
 

@@ -192,9 +192,9 @@ def test_a_large_upload_that_is_being_prepared_is_not_sent_twice(there: Installa
         (401, "has expired or was revoked\nlog in again: conducto login --url"),
         (403, "has expired or was revoked"),
         (429, "too many requests now\ntry again in a minute"),
-        (500, "failed to answer\ntry again"),
+        (500, "failed to respond\ntry again"),
         (503, "is busy or being deployed"),
-        (504, "took too long to answer"),
+        (504, "took too long to respond"),
     ],
 )
 def test_api_gateway_errors_are_explained(

@@ -177,7 +177,7 @@ def test_claims_are_read_without_a_server() -> None:
 
 @pytest.mark.parametrize("token", ["opaque", "a.b.c", "e30.W10.x", "e30.ÿ.x"])
 def test_token_without_claims_is_rejected(token: str) -> None:
-    with pytest.raises(api.UserInputValidation, match="holds no claims that can be read"):
+    with pytest.raises(api.UserInputValidation, match="contains no readable claims"):
         api.Auth().get_unverified_claims(token)
 
 
