@@ -24,7 +24,7 @@ DIRECTORIES = {
 #: Directories of which one process runs all tests: CDK takes long to make their templates.
 TOGETHER = {"infra", "packaging"}
 #: Files whose tests take long and share nothing: each process takes the next one.
-SINGLY = {"crash/test_crash.py", "crash/test_moments.py", "conformance/test_both_sides.py"}
+SINGLY = {"crash/test_crash.py", "crash/test_moments.py", "conformance/test_conformance.py"}
 
 
 @pytest.hookimpl(trylast=True)

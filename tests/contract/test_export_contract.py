@@ -17,7 +17,7 @@ from conducto_core.api.handlers import Call
 from conducto_core.model.params import PipelineParams
 from support.api_server import TOKEN
 from support.cloud.world import STRANGER, World
-from support.scenes import OUTPUT, Scene, real, scripted
+from support.fixtures import OUTPUT, Scene, real, scripted
 from support.trees import leaf, serial
 
 

@@ -17,8 +17,8 @@ from conducto_core.model.requests import Action, ControlRequest, LaunchRequest
 from conducto_core.model.states import State
 from support.api_server import TOKEN
 from support.disks import fill, small_disk
+from support.fixtures import Scene, real, serving
 from support.local import local_runner
-from support.scenes import Scene, real, serving
 
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 

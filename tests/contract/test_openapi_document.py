@@ -14,7 +14,7 @@ from schemathesis.specs.openapi import checks
 
 from conducto_core.api.openapi import openapi_document
 from support.api_server import TOKEN
-from support.scenes import real
+from support.fixtures import real
 
 CHECKS = [
     not_a_server_error,

@@ -26,7 +26,7 @@ from conducto_core.model.requests import Action, ControlRequest
 from conducto_core.model.resources import Resources
 from conducto_core.model.states import State
 from support.api_server import TOKEN
-from support.scenes import FAILURE, OUTPUT, Scene, real, scripted
+from support.fixtures import FAILURE, OUTPUT, Scene, real, scripted
 
 WHOLE = f"{OUTPUT}\n".encode()
 

@@ -1,7 +1,7 @@
 """Mistakes of users and programs, and faults of the machine, on real engines.
 
 Each ends in a clear error or a correct state: nothing hangs, nothing is lost, nothing is left.
-Mistakes in a script before it is launched are in ``tests/unit/sdk``; trees that a Lazy should
+Mistakes in a script before it is launched are in ``tests/unit/conducto``; trees that a Lazy should
 not print are in ``test_running.py``.
 """
 

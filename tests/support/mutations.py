@@ -30,7 +30,7 @@ import conducto_core
 TESTS = Path(__file__).parent.parent
 PACKAGE = "conducto_core.semantics"
 TABLES, STORIES, LAWS = "test_rules", "test_machine", "test_machine_properties"
-TALLY, QUEUE, LEFT = "test_roll_up", "test_dispatch", "test_residual"
+TALLY, QUEUE, LEFT = "test_roll_up", "test_admission_queue", "test_residual"
 EFFORT = "0.4"
 _PARAM = type(pytest.param())
 

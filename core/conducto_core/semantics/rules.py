@@ -7,7 +7,7 @@ Rules for editors:
 2. A function here maps values of finite domains to a value. It knows no tree, no driver and no
    container.
 3. Changing one changes both drivers: run the conformance suite. The truth tables in
-   ``tests/unit/semantics/test_rules.py`` are the specification: edit them first.
+   ``tests/unit/core/semantics/test_rules.py`` are the specification: edit them first.
 """
 
 from collections.abc import Sequence

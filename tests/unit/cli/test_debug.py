@@ -16,7 +16,7 @@ from conducto_core.model.debug import DebugMount, DebugPlan, DebugRequest
 from conducto_core.model.states import Cause
 from conducto_local.debug.errors import DebugError
 from unit.cli.trees import CountingPipelines, record, small_tree
-from unit.debug import plans
+from unit.local_runner.debug import plans
 
 Output = pytest.CaptureFixture[str]
 

@@ -8,7 +8,7 @@ from conducto_core.model.debug import DebugMount
 from conducto_local.debug.command_line import docker_run_line
 from conducto_local.debug.container import container_spec
 from conducto_local.engine.address import Address
-from unit.debug.plans import SECRET, plan
+from unit.local_runner.debug.plans import SECRET, plan
 
 ENGINE = Address(path="/var/run/docker.sock")
 

@@ -122,7 +122,7 @@ def test_relative_file_becomes_its_path_in_the_container() -> None:
     root = co.Serial(image=co.Image("a", copy_dir=".."))
     root["x"] = co.Exec("cat " + co.relpath("data file.csv"))
 
-    assert root.pretty().endswith("cat 'sdk/data file.csv'")
+    assert root.pretty().endswith("cat 'tree/data file.csv'")
 
 
 def test_interactive_python_shows_the_tree() -> None:

@@ -29,7 +29,7 @@ from conducto_local.shells.terminal_socket import Limits
 from conducto_local.shells.tickets import Shells, allowed_shells
 from support.api_server import TOKEN, RunningServer, running_server
 from support.local import wait_for
-from unit.debug.plans import SECRET, plan
+from unit.local_runner.debug.plans import SECRET, plan
 
 PIPELINE = PipelineParams(id="p")
 REQUEST = DebugRequest(path="/")

@@ -8,7 +8,7 @@ import pytest
 from conducto_core.model import params
 from conducto_core.model.operations import pipelines
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "concepts" / "api.md"
+PAGE = Path(__file__).resolve().parents[4] / "docs" / "concepts" / "api.md"
 UNITS = {None: 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 ROW = re.compile(r"^\| `(\w+)` \| (\d+)(?: (KiB|MiB|GiB))?,", re.MULTILINE)
 

@@ -4,7 +4,7 @@ from conducto_core.model.debug import DebugMount
 from conducto_local.debug.container import container_name, container_spec, debug_body
 from conducto_local.engine.address import Address
 from conducto_local.engine.container import create_body
-from unit.debug.plans import SECRET, plan
+from unit.local_runner.debug.plans import SECRET, plan
 
 ENGINE = Address(path="/var/run/docker.sock")
 

@@ -1,6 +1,6 @@
 """Random trees, outcomes, actions and faults: the cloud has the same states as the local machine.
 
-Replay a game with ``CLOUD_SEED=N pytest tests/functions/test_both_sides.py``.
+Replay a game with ``CLOUD_SEED=N pytest tests/functions/test_conformance.py``.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from conducto_local.debug.errors import DebugError
 from conducto_local.ports import EngineError
 from conducto_local.shells.screen import PageScreen
 from conducto_local.shells.terminal_socket import Limits, TerminalSocket, in_words
-from unit.debug.plans import plan
+from unit.local_runner.debug.plans import plan
 
 LIMITS = Limits()
 SHORT = 0.05

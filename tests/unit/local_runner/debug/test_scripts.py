@@ -2,7 +2,7 @@ import stat
 from pathlib import Path
 
 from conducto_local.debug.scripts import lasting_script, passing_script
-from unit.debug.plans import plan
+from unit.local_runner.debug.plans import plan
 
 
 def mode(path: Path) -> int:
