@@ -38,14 +38,14 @@ PULL = "CannotPullContainerError: pull image manifest has been retried 1 time(s)
             StartFailure.EXITED,
             "--platform linux/amd64",
         ),
-        (PULL + "pull access denied for x", StartFailure.BAD_IMAGE, "may pull it"),
+        (PULL + "pull access denied for x", StartFailure.BAD_IMAGE, "permission to pull it"),
         (
             'CannotStartContainerError: exec: "/bin/sh": executable file not found in $PATH',
             StartFailure.BAD_IMAGE,
             "/bin/sh",
         ),
         (PULL + "x:latest: not found", StartFailure.BAD_IMAGE, "name and tag"),
-        (PULL + "dial tcp: i/o timeout", StartFailure.SETUP, "subnets reach it"),
+        (PULL + "dial tcp: i/o timeout", StartFailure.SETUP, "subnets can reach it"),
         (PULL + "a word that is new", StartFailure.IMAGE, ""),
         ("ClusterNotFoundException: Cluster not found.", StartFailure.LOST, ""),
         (

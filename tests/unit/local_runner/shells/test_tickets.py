@@ -269,7 +269,7 @@ def test_page_that_reads_nothing_blocks_no_other(server: RunningServer, shell: F
 
 def test_agent_without_shells_names_the_command(pipelines: Planning) -> None:
     with running_server(pipelines) as server:
-        with pytest.raises(ApiError, match="in a terminal: conducto debug p '/a b'") as caught:
+        with pytest.raises(ApiError, match="in a terminal, run: conducto debug p '/a b'") as caught:
             ticket(server, DebugRequest(path="/a b"))
         with Client(HttpTransport(server.endpoint)) as client:
             status = client.status()
