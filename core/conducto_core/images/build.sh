@@ -1,18 +1,18 @@
-# Makes the image of a recipe (conducto/images/recipe.py) with a docker client. POSIX sh.
+# Builds the image of a plan (conducto_core/images/build_plan.py) with a docker client. POSIX sh.
 #
 #   IMAGE=registry/name:tag CONTEXT_<hash>=URL… RESULT_URL=URL PUSH=yes LOGIN_URL=URL sh build.sh
 #
-# PUSH says whether the image goes to its registry: yes pushes it, empty keeps it here. With
-# LOGIN_URL, the script logs in with the password that it fetches there: it is replaced while a build
-# runs, so it is fetched again before the image is pushed. Steps that other images may share are pushed too,
-# and fetched instead of built where an earlier build did so: the machine is a fresh one each time.
-# PULL_THROUGH names caches of other registries, "host=where host=where", which are asked first.
+# PUSH: yes pushes the image to its registry, empty keeps it here. With LOGIN_URL, the script logs in with
+# the password that it fetches there: it is replaced while a build runs, so it is fetched again before the
+# image is pushed. Steps that other images may share are also pushed, and fetched instead of built if an
+# earlier build pushed them: the machine is a new one each time. PULL_THROUGH names caches of other
+# registries, "host=address host=address", which are tried first.
 #
-# PLATFORM, for instance linux/amd64, is that of the machines that run the image; empty is this machine's.
+# PLATFORM, for instance linux/amd64, is that of the machines that run the image; by default this machine's.
 #
-# It runs where the recipe's archive was unpacked. A context is fetched from the URL in the variable
-# of its hash, or read from the file of that name in $CONTEXTS. The result goes to $RESULT_URL by PUT,
-# or into the file $RESULT. Lines that begin with "==> " say which state the build has reached.
+# It runs where the plan's archive was unpacked. A context is fetched from the URL in the variable of its
+# hash, or read from the file of that name in $CONTEXTS. The result goes to $RESULT_URL by PUT, or into the
+# file $RESULT. Lines that start with "==> " report the state of the build.
 set -eu
 
 fail() {
@@ -22,7 +22,7 @@ fail() {
 
 say() { printf '==> %s\n' "$1"; }
 
-# One line per word of a JSON list that docker prints, or nothing.
+# Print the words of a JSON list from docker, one per line.
 inspect() { docker image inspect --format "$1" "$2"; }
 
 # docker_for VERB ARGUMENTS…: pull, build or run for the platform of the image.
@@ -34,7 +34,7 @@ docker_for() {
 
 platform_of() { inspect '{{.Os}}/{{.Architecture}}' "$1" 2>/dev/null || :; }
 
-# check_platform REFERENCE NAME: fail where an image cannot run on the machines that it is made for.
+# check_platform REFERENCE NAME: fail if the machines cannot run an image.
 check_platform() {
     [ -n "${PLATFORM:-}" ] || return 0
     found=$(platform_of "$1")
@@ -56,20 +56,20 @@ fetch() { # fetch HASH DIRECTORY
     rm -f "$2.tar.gz"
 }
 
-# check_content ARCHIVE HASH: whoever uploaded it named the hash, and others launch by that name.
+# check_content ARCHIVE HASH: a client chose the hash of its upload, and others launch by that name.
 check_content() {
     found=$(gzip -dc "$1" | sha256sum) || fail "context $2 cannot be read"
     [ "${found%% *}" = "$2" ] || fail "context $2 has the wrong content and was deleted; launch again to upload it"
 }
 
-# unpack ARCHIVE DIRECTORY HASH: a context may hold anything, and this may run as root.
+# unpack ARCHIVE DIRECTORY HASH: a context may contain anything, and this may run as root.
 unpack() {
     tar -xzf "$1" -C "$2" || fail "context $3 cannot be unpacked"
     special=$(find "$2" ! -type f ! -type d ! -type l | head -n 1)
     [ -z "$special" ] || fail "context $3 holds a device, a pipe or a socket; remove it: ${special#"$2"/}"
 }
 
-# is_inside DIRECTORY PATH: whether PATH is a file of DIRECTORY, also after following links.
+# is_inside DIRECTORY PATH: whether PATH is a file of DIRECTORY, even after following links.
 is_inside() {
     case $(readlink -f "$1/$2") in
         "$(readlink -f "$1")"/*) [ -f "$1/$2" ] ;;
@@ -77,7 +77,7 @@ is_inside() {
     esac
 }
 
-# check_rules DIRECTORY PATH: fail where reading ignore rules would read a file of this machine.
+# check_rules DIRECTORY PATH: fail if reading ignore rules would read a file of this machine.
 check_rules() {
     if [ -e "$1/$2" ] || [ -L "$1/$2" ]; then
         is_inside "$1" "$2" || fail "$2 links to a file outside the build context; copy that file into it"
@@ -95,7 +95,7 @@ log_in() {
         fail "cannot log in to the registry ${IMAGE%%/*}"
 }
 
-# Have the images that the recipe builds on come from caches, under the names that it knows.
+# Pull the plan's base images from caches, and tag them with the names in the plan.
 ask_caches() {
     while read -r host path reference; do
         for cache in ${PULL_THROUGH:-}; do
@@ -110,7 +110,7 @@ ask_caches() {
     done <bases
 }
 
-# kept_as NUMBER: what the registry knows a step by that is kept for other builds, or nothing.
+# kept_as NUMBER: print the reference of a step that is kept for other builds, or nothing.
 kept_as() {
     kept=$(cat "steps/$1/kept")
     if [ -n "$kept" ] && [ -n "$KEEP_STEPS" ] && [ -n "${PUSH:-}" ]; then
@@ -118,7 +118,7 @@ kept_as() {
     fi
 }
 
-# Set $number to the first step that is to be made: those before it were kept by an earlier build.
+# Set $number to the first step to build: an earlier build kept those before it.
 fetch_steps() {
     number=$STEPS
     while [ "$number" -gt 0 ]; do
@@ -150,7 +150,7 @@ keep_step() {
 }
 
 # clone FOLDER: check out the commit of $CLONE_URL, with its submodules. A password of the URL is in
-# the environment, where the helper finds it: arguments of processes are for all to see.
+# the environment, where the helper reads it: all users can see arguments of processes.
 clone() {
     set -- "$1" -c credential.helper=
     [ -z "$CLONE_HELPER" ] || set -- "$@" -c "$CLONE_HELPER"
@@ -165,7 +165,7 @@ clone() {
         fail "$CLONE_URL: its submodules cannot be cloned"
 }
 
-# step NUMBER: make image NUMBER of $steps.
+# step NUMBER: build image NUMBER of $steps.
 step() {
     folder=steps/$1
     here=work/$1
@@ -183,7 +183,7 @@ step() {
     if [ -d "$folder/files" ]; then
         cp -R "$folder/files/." "$here/"
     fi
-    # Outside the context: it is no part of it, and a link in it cannot have us write elsewhere.
+    # Outside of the context, so that a link in the context cannot redirect the write.
     dockerfile=work/$1.dockerfile
     case $layer in
         built)
@@ -214,7 +214,7 @@ step() {
     rm -rf "$here"
 }
 
-# The user of the image below a step, which an installing Dockerfile restores and which owns a copy.
+# The user of the image below a step: an installing Dockerfile restores it, and it owns copied code.
 user_of() {
     if [ "$1" -gt 0 ]; then
         below=$steps:$(($1 - 1))
@@ -235,7 +235,7 @@ find_shell() {
     docker_for run --rm --network none --entrypoint /bin/sh "$top" -c "$(cat find_shell.sh)" find-shell $names
 }
 
-# A worker's first process is ours: an image's own entry point must not run, but stays readable.
+# The first process of a worker is Conducto's: an image's own entry point must not run, but stays readable.
 extend() {
     say extending
     shell=$(find_shell) || fail "the image has no shell to run commands with (looked for: $WANTED_SHELL); build on an image that has /bin/sh"
@@ -266,7 +266,7 @@ report() {
 [ -n "${IMAGE:-}" ] || fail "IMAGE is not set"
 . ./recipe.env
 mkdir -p work
-# What is between the steps has names that nobody knows: other builds may run on the same engine.
+# Intermediate images have unique names: other builds may run on the same engine.
 steps=conducto_step_$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
 trap forget_steps EXIT
 log_in
@@ -292,7 +292,7 @@ while [ "$number" -lt "$STEPS" ]; do
     number=$((number + 1))
 done
 extend
-# First: an image in the registry of which nobody knows what it is like could not be pushed again.
+# First: an image in the registry without its result could not be pushed again.
 report
 if [ -n "${PUSH:-}" ]; then
     say pushing

@@ -1,7 +1,7 @@
 # Prints the path of the first shell that the image has: sh -c THIS find-shell NAME...
-# Looks into PATH by itself: `command -v` of a busybox may answer without a path.
+# Searches PATH itself: `command -v` of busybox may print no path.
 IFS=:
-# Only what comes from a variable is split at the colons.
+# Only expanded variables are split at the colons.
 folders=${PATH:-}:/usr/local/bin:/usr/bin:/bin
 for name in "$@"; do
     case "$name" in

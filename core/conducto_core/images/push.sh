@@ -1,9 +1,8 @@
-# Runs build.sh where it is, and puts what it prints to $LOG_URL every few seconds. POSIX sh.
+# Runs build.sh here, and uploads its output to $LOG_URL every few seconds. POSIX sh.
 #
-# Of a build that prints a lot, the first and the last bytes are kept. The lines that say how far it
-# is go to $STEPS_URL too, each with the time at which it came (conducto/images/build_steps.py): they
-# are few, whereas the log is long, tells no times and leaves out what is in its middle. Ends with
-# build.sh's code.
+# Of a long output, only the first and the last bytes are kept. The progress lines also go to $STEPS_URL,
+# each with its time (conducto_core/images/build_steps.py): they are few, whereas the log is long, has no
+# times and lacks its middle. Exits with build.sh's code.
 set -u
 
 MOST=1048576
@@ -15,14 +14,14 @@ send() { # send FILE URL
     curl -fsS --retry 3 -T "$1" "$2" >/dev/null || return 0
 }
 
-# A program's output as it comes, not kilobytes later, where the machine knows how.
+# Pass a program's output on at once, not in blocks, if the machine has a tool for it.
 at_once() {
     if command -v stdbuf >/dev/null 2>&1; then stdbuf -o0 "$@"; else "$@"; fi
 }
 
 size_of() { wc -c <"$1" | tr -d ' '; }
 
-# Whatever happens here, all is read to its end: a build must not wait for who takes its notes.
+# Whatever happens here, read to the end: a build must not wait for the reader of its output.
 pick_steps() {
     { LC_ALL=C grep -a --line-buffered -E "$STEPS" || :; cat >/dev/null; } | {
         left=$MOST_LINES

@@ -2,29 +2,29 @@
 #
 #   /bin/sh -c "$THIS_TEXT" conducto-command-server RUN_DIRECTORY SHELL [KILL_FIFO]
 #
-# It needs /bin/sh (bash, dash or busybox ash) and /proc; every command here is a builtin, but for
-# chmod and head, which may be missing. The host side is command_server.py: it sends a line of shell
+# It needs /bin/sh (bash, dash or busybox ash) and /proc; every command here is a builtin, except
+# chmod and head, which may be missing. The host's part is command_server.py: it sends a line of shell
 # code per command on stdin, and reads both output streams up to their trailers.
 #
 # Rules for editors
-# 1. It must be process 1. Then `kill -1` reaches this container's processes and no others, and no
-#    command can kill the server: the kernel shields process 1 of a namespace from its own inmates.
-# 2. A byte read here costs a system call, so whatever is large comes through _cs_load.
-# 3. Trailers are written after the kill, so that nothing of a command can follow its trailer.
-# 4. Lines that begin with # are not sent. Do not write one inside a quoted string.
+# 1. It must be process 1. Then `kill -1` reaches only the processes of this container, and no command
+#    can kill the server: the kernel protects process 1 of a namespace from processes in it.
+# 2. A byte read here costs a system call, so large input comes through _cs_load.
+# 3. Trailers are written after the kill, so that no output of a command can follow its trailer.
+# 4. Lines that start with # are not sent. Do not write one inside a quoted string.
 
 _cs_dir=$1
 _cs_shell=$2
 _cs_kill=${3-}
 _cs_file=$_cs_dir/cmd.sh
 _cs_cwd=$PWD
-# Without it every bash looks up its user as it starts, a tenth of its time.
+# Without it every bash looks up its user at its start, which takes a tenth of its time.
 export SHELL="${SHELL:-$_cs_shell}"
 _n='
 '
 
-# The shell's own remarks ("Killed") must not look like output of a command: the server's stderr
-# is nowhere, and the true one is number 9.
+# The shell's own messages ("Killed") must not look like output of a command: the server's stderr is
+# discarded, and the real one is descriptor 9.
 exec 9>&2 2>/dev/null
 
 if [ "$$" != 1 ]; then
@@ -32,17 +32,17 @@ if [ "$$" != 1 ]; then
     exit 70
 fi
 
-# A shell started with -c catches SIGINT, which takes the kernel's shield off for that signal.
+# A shell started with -c catches SIGINT, which removes the kernel's protection for that signal.
 trap '' INT
 
-# Opened anew, a stream has flags of its own: a command that makes its stdout non-blocking cannot
-# make the server lose a trailer. Where that is impossible (a socket), the stream is shared.
+# A reopened stream has flags of its own: a command that makes its stdout non-blocking cannot make the
+# server lose a trailer. If that is impossible (a socket), the stream is shared.
 _cs_streams='2>&9'
 if ( : >/proc/self/fd/1 2>/proc/self/fd/9 ); then
     _cs_streams='>/proc/self/fd/1 2>/proc/self/fd/9'
 fi
 
-# The kernel's count of processes killed for memory, and the highest use of memory so far.
+# The kernel's count of processes killed for memory, and the maximum use of memory so far.
 _cs_events=/dev/null
 _cs_peaks=/dev/null
 if [ -r /sys/fs/cgroup/memory.events ]; then
@@ -61,13 +61,13 @@ _cs_look() {
     read -r _cs_peak <"$_cs_peaks"
 }
 
-# The environment that all commands share, and what one command adds; the host redefines both.
+# The environment that all commands share, and that of one command; the host redefines both.
 _cs_base() { :; }
 _cs_env() { :; }
 
 _cs_write() { printf '#!%s\n%s\n' "$_cs_shell" "$_cs_script" >"$_cs_file"; }
 
-# A subshell in the foreground: in the background it would ignore SIGINT for ever.
+# A subshell in the foreground: in the background it would ignore SIGINT.
 eval '_cs_job() {
     (
         trap - INT
@@ -78,8 +78,7 @@ eval '_cs_job() {
     ) </dev/null '"$_cs_streams"' 9>&-
 }'
 
-# What the kill leaves are zombies, and only a shell that waits for something collects them.
-# Processes of another user stay, hence the limit.
+# The kill leaves zombies, which only a waiting shell reaps. Processes of another user stay, hence the limit.
 _cs_clean() {
     _cs_i=0
     while kill -0 -1 && [ "$_cs_i" -lt 25 ]; do
@@ -88,9 +87,9 @@ _cs_clean() {
     done
 }
 
-# Where nobody can enter the container, a line "SIGNAL NONCE" in the FIFO ends a command. One watch
-# for each command: it is killed along with what the command left. What is meant for another
-# command, or cut in two by that kill, is passed over.
+# If no process can enter the container, a line "SIGNAL NONCE" in the FIFO ends a command. Each command has
+# its own watch, which is killed along with the processes that the command left. Lines for another
+# command, or cut by that kill, are ignored.
 _cs_watch() {
     trap '' HUP INT QUIT USR1 USR2 PIPE ALRM TERM
     while read -r _cs_k _cs_v; do
@@ -98,13 +97,13 @@ _cs_watch() {
     done <"$_cs_kill"
 }
 
-# _cs_load BYTES NONCE: run the line that follows, which has so many bytes. A shell reads a pipe byte
-# by byte, and a file in blocks. Where there is no head, or no room, the loop at the end reads it.
+# _cs_load BYTES NONCE: run the next line, which has BYTES bytes. A shell reads a pipe byte by byte, and a
+# file in blocks. Without head, or without space, the loop at the end reads it.
 _cs_load() {
     command -v head >/dev/null || return 0
     _cs_long=$_cs_dir/line.$2
     true >"$_cs_long" || { _cs_long=; return 0; }
-    # Never go on with the rest of a line: it would be run as code of the server.
+    # Never continue with the rest of a line: the server would run it as code.
     head -c "$1" >"$_cs_long" || { printf 'cannot write to %s\n' "$_cs_dir" >&9; exit 70; }
     . "$_cs_long"
 }
@@ -112,15 +111,15 @@ _cs_load() {
 # _cs_run NONCE: run $_cs_script.
 _cs_run() {
     if [ -n "$_cs_long" ]; then
-        true >"$_cs_long"  # it has been read, and is none of the command's business
+        true >"$_cs_long"  # it has been read, and the command must not see it
         _cs_long=
     fi
     if ! _cs_write; then
-        # An earlier command has put something in the way.
+        # An earlier command created an entry with that name.
         _cs_file=$_cs_dir/cmd.$1.sh
         _cs_write || printf 'cannot write the command to %s\n' "$_cs_file" >&9
     fi
-    # Not "[ ... ] || _cs_watch &": that would fork a process in any case.
+    # Not "[ ... ] || _cs_watch &": that would always fork a process.
     if [ -n "$_cs_kill" ]; then _cs_watch "$1" & fi
     _cs_job
     _cs_code=$?

@@ -1,10 +1,10 @@
-# What the user's container of a cloud worker runs before the command server, in the same shell.
+# The start of the user's container of a cloud worker, before the command server in the same shell.
 #
 #   /bin/sh -c "$THIS_TEXT$COMMAND_SERVER" conducto-worker CTL SHELL...
 #
-# The agent's container makes the FIFOs in CTL, the volume that both share, and then the file "up".
-# Nothing orders the two containers: ECS would stop them in reverse order, the agent last.
-# SHELL...: names of shells, the best first; the first that the image has is used.
+# The agent's container creates the FIFOs in CTL, the volume that both share, and then the file "up".
+# The two containers have no order: ECS would stop them in reverse order, the agent last.
+# SHELL...: names of shells in order of preference; the first that the image has is used.
 
 _cs_ctl=$1
 shift
@@ -24,7 +24,7 @@ _cs_ifs=$IFS
 _cs_find "$@"
 IFS=$_cs_ifs
 
-# An image may have no sleep; then this shell is busy for the second or two that it takes.
+# An image may have no sleep; then this shell loops for a second or two.
 until [ -e "$_cs_ctl/up" ]; do
     sleep 0.05 || sleep 1 || :
 done 2>/dev/null
