@@ -136,8 +136,8 @@ def magic_doc(
     """Return a function's docstring and source as markdown.
 
     Args:
-        func: The function; the default is the one that calls ``magic_doc``, or its module if called
-            outside of functions.
+        func: The function; by default the caller of ``magic_doc``, or its module if called outside
+            of functions.
         doc_only: Return the docstring alone.
         comment: Return only the ``#`` block above the function or, without one, the block at the
             start of its body.

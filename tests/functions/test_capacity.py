@@ -195,7 +195,7 @@ def test_container_lost_between_two_commands_ends_its_group_with_a_message(
     hand.vanish()
     world.reconciler().task_stopped(run, hand.id, TaskEnd("Host EC2 terminated"))
     gone = (
-        "the container of / is gone, and with it what earlier commands left in it: Host EC2 "
+        "the container of / is lost, and with it the state of earlier commands: Host EC2 "
         f"terminated; to run the group again: conducto reset {run} /"
     )
     assert world.nodes(run)["/c"].waits_for == gone

@@ -225,7 +225,9 @@ async def test_a_group_whose_container_was_removed_ends_until_it_is_reset(local)
 
     (lost,) = await run.attempts("/b")
     assert (lost.state, lost.cause, lost.started) == (State.KILLED, Cause.WORKER_LOST, None)
-    assert lost.message.startswith("the container of / is gone, and with it what earlier commands")
+    assert lost.message.startswith(
+        "the container of / is lost, and with it the state of earlier commands"
+    )
     assert f"conducto reset {run.id} /" in lost.message
     (run.data / "go").touch()
     await run.control(Action.RESET, "/")

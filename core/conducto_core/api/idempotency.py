@@ -169,7 +169,7 @@ class IdempotentExecutor:
             try:
                 self._kept.begin(key, fingerprint, now)
             except NotRememberedError as error:
-                logger.warning("a key is forgotten with the process", extra={"why": str(error)})
+                logger.warning("key kept in memory only", extra={"why": str(error)})
             else:
                 return self._kept
         self._fleeting.begin(key, fingerprint, now)
@@ -186,7 +186,7 @@ class IdempotentExecutor:
         try:
             store.finish(key, answer)
         except NotRememberedError as error:
-            logger.warning("an answer is forgotten with the process", extra={"why": str(error)})
+            logger.warning("response kept in memory only", extra={"why": str(error)})
             self._fleeting.begin(key, fingerprint, self._clock())
             self._fleeting.finish(key, answer)
         return answer

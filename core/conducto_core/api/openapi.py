@@ -96,7 +96,7 @@ def _operation(route: AnyRoute, refs: _Refs) -> dict[str, Any]:
 def _answers(operation: AnyOperation, refs: _Refs) -> dict[str, Any]:
     if operation.response is not Bytes:
         schema = refs[operation.response, "serialization"]
-        return {"200": _content("the answer", _JSON, schema)}
+        return {"200": _content("the response", _JSON, schema)}
     return {
         "200": _content("the content", OCTETS, _BYTES),
         "206": _content("the part that the Range header asks for", OCTETS, _BYTES),

@@ -109,10 +109,10 @@ def is_reset(tree: TreeState, pool: str, paths: Iterable[str]) -> bool:
 
 
 def loss(pool: str, why: str, pipeline_id: str) -> str:
-    """Return the message about a context whose container is lost."""
+    """Return the message about a context that lost its container."""
     group = owner_of(pool) or "/"
     return (
-        f"the container of {group} is gone, and with it what earlier commands left in it: {why}; "
+        f"the container of {group} is lost, and with it the state of earlier commands: {why}; "
         f"to run the group again: conducto reset {pipeline_id} {group}"
     )
 

@@ -333,7 +333,7 @@ class _Step:
             group = group.parent
 
     def _empty_target(self, node: LiveExec) -> None:
-        """Discard the old tree of a Lazy's Generate that is reset, once nothing of it runs."""
+        """Discard the old tree of a Lazy's Generate that is reset, once it is idle."""
         target = self._target_of(node)
         if not isinstance(target, LiveGroup) or target.spec.awaits_tree:
             return

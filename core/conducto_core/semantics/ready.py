@@ -45,7 +45,7 @@ def _has_its_turn(tree: TreeState, node: LiveNode) -> bool:
 
 
 def _may_start(tree: TreeState, node: LiveExec) -> bool:
-    """Return whether an Exec may start; a Lazy waits until nothing of its last tree runs."""
+    """Return whether an Exec may start; a Lazy waits for the Execs of its last tree."""
     if node.state is not State.PENDING or node.skipped:
         return False
     target = tree.nodes.get(node.spec.lazy_target) if node.spec.lazy_target is not None else None

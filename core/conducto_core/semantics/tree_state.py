@@ -280,7 +280,7 @@ class TreeState:
     def take_touched(self) -> list[tuple[LiveGroup, State]]:
         """Record the groups that an event changed; return them with their previous states.
 
-        This happens once per event, at its end: between two siblings of a Serial nothing is in
+        This happens once per event, at its end: between two siblings of a Serial no Exec is in
         flight for a moment, which must not be published.
         """
         moved = [

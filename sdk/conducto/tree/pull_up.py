@@ -1,6 +1,6 @@
 """Pull-up: values that all children share are written once, on their parent.
 
-This does not change what runs: a value moves only if every child has it, and is removed only if the
+The execution stays the same: a value moves only if every child has it, and is removed only if the
 direct parent has the same. It works on the records of the wire form.
 """
 
