@@ -50,23 +50,23 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
 def _cells(row: Row) -> tuple[str, ...]:
     unit = _UNITS.get(row.unit, row.unit)
     noise = row.sample.noise
-    verdict = {None: "", True: "ok", False: "OVER"}[row.within_budget]
-    if verdict == "ok" and row.stretch is not None and row.sample.median <= row.stretch:
-        verdict = "ok, stretch too"
+    decision = {None: "", True: "ok", False: "OVER"}[row.within_budget]
+    if decision == "ok" and row.stretch is not None and row.sample.median <= row.stretch:
+        decision = "ok, stretch too"
     return (
         row.name,
         f"{_number(row.sample.median)} {unit}",
         "" if noise is None else f"{noise:.0%}",
         "" if row.budget is None else _number(row.budget),
         "" if row.stretch is None else _number(row.stretch),
-        verdict,
+        decision,
     )
 
 
 def _line(cells: Iterable[str], widths: Iterable[int]) -> str:
-    name, *numbers, verdict = zip(cells, widths, strict=True)
+    name, *numbers, decision = zip(cells, widths, strict=True)
     padded = [f"{name[0]:<{name[1]}}", *(f"{text:>{width}}" for text, width in numbers)]
-    return "  ".join([*padded, verdict[0]]).rstrip()
+    return "  ".join([*padded, decision[0]]).rstrip()
 
 
 def _number(value: float) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 #: Items that DynamoDB takes at once.
 _BATCH = 25
 #: Seconds to wait when it took a part only.
-_PATIENCE = 1.0
+_TIMEOUT = 1.0
 #: The keys of items (`conducto_core.model.deployment`, `chalicelib.adapters.table_keys`).
 _PARTITION, _SORT = "pk", "sk"
 
@@ -60,7 +60,7 @@ def _put(client: Any, target: str, items: list[dict[str, Any]]) -> None:
     while waiting:
         waiting = client.batch_write_item(RequestItems=waiting)["UnprocessedItems"]
         if waiting:
-            time.sleep(_PATIENCE)
+            time.sleep(_TIMEOUT)
 
 
 def main() -> None:

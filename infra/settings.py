@@ -29,7 +29,7 @@ _CACHES = re.compile(rf"{_HOST_NAME}(?:{_WITH})?(?:,{_HOST_NAME}(?:{_WITH})?)*")
 #: Registries that ECR has a cache of only with credentials.
 _WITH_CREDENTIALS = ("docker.io", "ghcr.io")
 #: Characters of the name of a cache.
-_MOST_PREFIX = 30
+_MAX_PREFIX = 30
 
 
 class SettingsError(Exception):
@@ -298,9 +298,9 @@ def _caches(lookup: Callable[[str], Any], stage: str) -> str | None:
                 f"pull_through: {host} lets AWS in with credentials only; put them into a secret "
                 f"called ecr-pullthroughcache/… and write {host}=ARN of the secret"
             )
-        if len(f"{found.prefix}/{host}") > _MOST_PREFIX:
+        if len(f"{found.prefix}/{host}") > _MAX_PREFIX:
             raise SettingsError(
-                f"pull_through: {found.prefix}/{host} is longer than the {_MOST_PREFIX} characters "
+                f"pull_through: {found.prefix}/{host} is longer than the {_MAX_PREFIX} characters "
                 "that ECR takes; leave it out, or choose a shorter stage"
             )
     return text

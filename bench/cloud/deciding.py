@@ -129,12 +129,12 @@ def claim_and_report(_lab: CloudLab) -> Found:
     desk = WorkerApi(place.engine)
     desk.start(worker, WorkerStart(task=arn, protocol=PROTOCOL))
     with place.engine.reading(_ME.org, place.pipeline) as live:
-        run = live.course.run
+        run = live.cloud_machine.run
     begun = time.perf_counter()
     for n in range(_EXECS):
         path = f"/n{n:04}"
         answer = desk.claim(worker, Claim(token=f"t{n}", run=run, node=node_id(path)))
-        if answer.verdict is not ClaimDecision.RUN:
+        if answer.decision is not ClaimDecision.RUN:
             raise AssertionError(f"{path} may not run: {answer}")
         desk.report(worker, Report(path=path, attempt=answer.attempt, exit_code=0))
     seconds = time.perf_counter() - begun

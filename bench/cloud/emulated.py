@@ -19,7 +19,7 @@ Found = dict[str, float]
 _ORG = "bench"
 _WORKERS = 4
 _FEW, _MANY, _CHAIN = 10, 110, 25
-_PATIENCE = 240.0
+_TIMEOUT = 240.0
 
 
 def run(lab: CloudLab) -> Found:
@@ -68,10 +68,10 @@ class _Run:
         self.history = _history(lab, self.id)
 
     def _settle(self) -> None:
-        end = time.monotonic() + _PATIENCE
-        while not self._client.get(self.id).pipeline.standing.settled:
+        end = time.monotonic() + _TIMEOUT
+        while not self._client.get(self.id).pipeline.status.settled:
             if time.monotonic() > end:
-                raise BenchError(f"a pipeline did not end in {_PATIENCE:.0f} s")
+                raise BenchError(f"a pipeline did not end in {_TIMEOUT:.0f} s")
             time.sleep(0.2)
 
     def execs_per_second(self) -> float:
@@ -87,7 +87,7 @@ class _Run:
 
 def _history(lab: CloudLab, pipeline_id: str) -> Counter[str]:
     """Return what Step Functions recorded of the one execution of a pipeline, once it has ended."""
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + _TIMEOUT
     while not (found := _ended(lab, pipeline_id)):
         if time.monotonic() > end:
             raise BenchError("an execution does not end")

@@ -10,7 +10,7 @@ import threading
 from types import TracebackType
 
 #: Seconds that the main thread waits for a thread inside.
-PATIENCE = 1.0
+TIMEOUT = 1.0
 
 
 class ExitGate:
@@ -32,4 +32,4 @@ class ExitGate:
 
     def close(self) -> bool:
         """Let no thread in any more; return whether none is inside."""
-        return self._lock.acquire(timeout=PATIENCE)
+        return self._lock.acquire(timeout=TIMEOUT)

@@ -59,19 +59,19 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def _one_name(pattern: str) -> str:
-    pieces = re.split(r"(\*|\?|\[[^\]]+\])", pattern)
-    return "".join(_piece(piece) for piece in pieces)
+    chunks = re.split(r"(\*|\?|\[[^\]]+\])", pattern)
+    return "".join(_chunk(chunk) for chunk in chunks)
 
 
-def _piece(piece: str) -> str:
-    if piece == "*":
+def _chunk(chunk: str) -> str:
+    if chunk == "*":
         return "[^/]*"
-    if piece == "?":
+    if chunk == "?":
         return "[^/]"
-    if len(piece) > 2 and piece.startswith("[") and piece.endswith("]"):  # noqa: PLR2004 - "[a]"
-        inside = piece[1:-1].replace("\\", "\\\\").replace("[", "\\[")
+    if len(chunk) > 2 and chunk.startswith("[") and chunk.endswith("]"):  # noqa: PLR2004 - "[a]"
+        inside = chunk[1:-1].replace("\\", "\\\\").replace("[", "\\[")
         return f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]"
-    return re.escape(piece)
+    return re.escape(chunk)
 
 
 def _no_node(pattern: str, paths: Sequence[str]) -> str:

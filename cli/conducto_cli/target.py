@@ -20,7 +20,7 @@ from conducto_core.model.params import ListParams
 Side = Literal["local", "cloud"]
 _NOT_FOUND = 404
 #: Seconds to wait for each answer of the cloud where nobody said that it is about the cloud.
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 #: Verbs that are about this machine only.
 _LOCAL_VERBS = frozenset({"gc"})
 #: Verbs that may need the engine, so it matters whether the agent may use it.
@@ -48,7 +48,7 @@ def opener_for(arguments: argparse.Namespace) -> OpenClient:
     pipeline_id = _id_in(arguments)
     if side == "local" or account is None or pipeline_id is None:
         return local
-    probe = partial(account.client, timeout=_PATIENCE)
+    probe = partial(account.client, timeout=_TIMEOUT)
     return account.client if _is_in_cloud(pipeline_id, local, probe) else local
 
 
@@ -60,7 +60,7 @@ def opener_beside(arguments: argparse.Namespace) -> OpenClient | None:
     account = account_of(arguments.profile)
     if account is None or _chosen(arguments) is not None:
         return None
-    return partial(account.client, timeout=_PATIENCE)
+    return partial(account.client, timeout=_TIMEOUT)
 
 
 def _chosen(arguments: argparse.Namespace) -> Side | None:

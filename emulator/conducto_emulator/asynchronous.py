@@ -29,7 +29,7 @@ class AsyncCalls:
         """Carry out a call after some seconds; ``what`` names it in the log."""
         self._later(delay, lambda: self._try(what, call, 0))
 
-    def carry_out(self, what: str, call: Callable[[], object]) -> None:
+    def execute(self, what: str, call: Callable[[], object]) -> None:
         """Carry out a call in this thread, and its further tries later."""
         self._try(what, call, 0)
 

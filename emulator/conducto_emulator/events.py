@@ -100,7 +100,7 @@ class EventBus:
                 event = self._event("aws.events", "Scheduled Event", {})
                 # One after the other: a busy machine would have ever more of them under way.
                 for _ in range(1 + self._duplicates()):
-                    self._calls.carry_out("Scheduled Event", partial(function, event, None))
+                    self._calls.execute("Scheduled Event", partial(function, event, None))
 
         self._clocks.append(threading.Thread(target=run, daemon=True, name="schedule"))
         self._clocks[-1].start()

@@ -76,8 +76,8 @@ class _Raw(io.BytesIO):
 
     def stream(self, amt: int = 1 << 16, **_more: Any) -> Iterator[bytes]:
         """Yield the body."""
-        while piece := self.read(amt):
-            yield piece
+        while chunk := self.read(amt):
+            yield chunk
 
 
 def _environ(request: Any) -> dict[str, Any]:

@@ -414,9 +414,9 @@ def install(call: Call, stage: str, functions: tuple[str, ...], later: AsyncCall
             raise AWSError(f"Function not found: {asked}", "ResourceNotFoundException")
         name, body = known[asked], self.body or b"{}"
         is_event = self.headers.get("X-Amz-Invocation-Type") == "Event"
-        most = (LAMBDA_ASYNC_PAYLOAD if is_event else LAMBDA_SYNC_PAYLOAD).value
-        if len(body) > most:
-            raise AWSError(_TOO_LARGE.format(most), "RequestTooLargeException", 413)
+        maximum = (LAMBDA_ASYNC_PAYLOAD if is_event else LAMBDA_SYNC_PAYLOAD).value
+        if len(body) > maximum:
+            raise AWSError(_TOO_LARGE.format(maximum), "RequestTooLargeException", 413)
         if is_event:
             later.submit(name, lambda: call(name, json.loads(body)))
             return 202, {}, ""

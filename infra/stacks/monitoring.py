@@ -38,10 +38,10 @@ WATCHED = {
     ),
     "EventErrors": ASYNCHRONOUS,
 }
-MOST_METRICS = 10
+MAX_METRICS = 10
 #: Times in five minutes that a shell may not be ended before somebody is told: AWS asks to wait now
 #: and then, and the next minute tries again.
-SHELL_PATIENCE = 2
+SHELL_TIMEOUT = 2
 _TITLES = {"Errors": "requests", "EventErrors": "events"}
 #: What the minute rule logs of a pipeline that it could not look at
 #: (`chalicelib.services.reconcile`).
@@ -115,7 +115,7 @@ class MonitoringStack(Stack):
                 self._shells,
                 "debug shells on workers cannot be ended and cost on: the log of every_minute "
                 "names them; their tasks can be stopped in ECS",
-                above=SHELL_PATIENCE,
+                above=SHELL_TIMEOUT,
             ),
         ]
         if settings.monthly_budget is not None:
@@ -160,8 +160,8 @@ class MonitoringStack(Stack):
         Raises:
             ValueError: an alarm cannot count so many.
         """
-        if len(functions) > MOST_METRICS:
-            raise ValueError(f"an alarm takes {MOST_METRICS} functions, not {len(functions)}")
+        if len(functions) > MAX_METRICS:
+            raise ValueError(f"an alarm takes {MAX_METRICS} functions, not {len(functions)}")
         each = {
             f"{metric.lower()}_{name}": cloudwatch.Metric(
                 namespace="AWS/Lambda",

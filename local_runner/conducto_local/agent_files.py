@@ -25,7 +25,7 @@ TOKEN_BYTES = 32
 _TOKEN = re.compile(rb"[\w-]+")
 STEP = 0.01
 #: Looking whether the lock is held takes it for an instant.
-LOCK_PATIENCE = 0.5
+LOCK_TIMEOUT = 0.5
 
 
 def docker_host() -> str:
@@ -172,7 +172,7 @@ class AgentFiles:
         self.make_directory()
         descriptor = _open_private(self._lock)
         try:
-            is_ours = _lock_within(descriptor, LOCK_PATIENCE)
+            is_ours = _lock_within(descriptor, LOCK_TIMEOUT)
             if is_ours:
                 os.ftruncate(descriptor, 0)
                 os.write(descriptor, str(os.getpid()).encode())
@@ -218,8 +218,8 @@ def _open_private(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
 
 
-def _lock_within(descriptor: int, patience: float) -> bool:
-    deadline = time.monotonic() + patience
+def _lock_within(descriptor: int, timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
     while not _try_lock(descriptor, fcntl.LOCK_EX):
         if time.monotonic() > deadline:
             return False

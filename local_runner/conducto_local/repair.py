@@ -165,7 +165,7 @@ class _Repair:
         except Exception:  # noqa: BLE001  as in `_loads`
             return False
         self._store.put_record(
-            record.model_copy(update={"standing": live.standing(), "touched": self._now})
+            record.model_copy(update={"status": live.status(), "touched": self._now})
         )
         return True
 

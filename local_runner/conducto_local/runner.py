@@ -50,7 +50,7 @@ async def open_parts(
     *,
     idle_seconds: float = IDLE_SECONDS,
     env: Mapping[str, str] | None = None,
-    ways: Channels | None = None,
+    channels: Channels | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[Runner]:
     """Open the store and the engines of a profile, go on with what was under way, and yield.
@@ -61,26 +61,28 @@ async def open_parts(
         home: The profile's directories.
         idle_seconds: How long a container waits for its next command before it leaves.
         env: Where ``DOCKER_HOST`` is looked up; None is the process's own environment.
-        ways: How notifications are sent; None is to where the profile says.
+        channels: How notifications are sent; None is to where the profile says.
         clock: By what the idling of pipelines is measured; None is the machine's.
     """
     home.make()
     pipeline_loader.check_store(home)
     store = SqliteStore.open(home.store)
-    kits = open_engines(home, env)
+    engine_contexts = open_engines(home, env)
     containers = Containers(idle_seconds=idle_seconds)
     secrets = SecretProvider(LocalSecrets(home), CommandAddresses(home))
-    channels = Channels(settings=lambda: settings_of(home)) if ways is None else ways
+    channels = Channels(settings=lambda: settings_of(home)) if channels is None else channels
     scheduler = Scheduler(
         home=home,
         store=store,
-        kits=kits,
+        engine_contexts=engine_contexts,
         containers=containers,
         secrets=secrets,
         notifier=lambda saved: Outbox(store, saved, secrets, channels),
         url=AgentUrl(AgentFiles(home.agent)).now,
     )
-    pipelines = LocalPipelines(home=home, store=store, kits=kits, scheduler=scheduler)
+    pipelines = LocalPipelines(
+        home=home, store=store, engine_contexts=engine_contexts, scheduler=scheduler
+    )
     keeper = RetentionScheduler(home, store, scheduler, pipelines, clock)
     try:
         await pipelines.recover()
@@ -90,8 +92,8 @@ async def open_parts(
     finally:
         await keeper.close()
         await scheduler.close()
-        for kit in kits.values():
-            await kit.engine.close()
+        for engine_context in engine_contexts.values():
+            await engine_context.engine.close()
         store.close()
 
 

@@ -181,7 +181,7 @@ class _Invocation:
         _check_node(name, result)
         definition = Definition(result, method, self.program, self.argv)
         definition.apply(settings)
-        return definition.carry_out(flags, default=name if self._by_default else None)
+        return definition.execute(flags, default=name if self._by_default else None)
 
     @property
     def _by_default(self) -> bool:

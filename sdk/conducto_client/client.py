@@ -64,7 +64,7 @@ _OK = 200
 _PARTIAL = 206
 _RANGE_NOT_SATISFIABLE = 416
 #: Bytes of a download in memory at a time.
-PIECE = 4 << 20
+CHUNK = 4 << 20
 _OCTETS = {"Content-Type": "application/octet-stream"}
 
 
@@ -226,11 +226,11 @@ class Client:
         """Return the output so far of the build of an image."""
         query, text = params.ImageLogParams(id=pipeline_id, image=image), ""
         while True:
-            piece = self.image_log_page(query)
-            text += piece.text
-            if piece.next >= piece.size or piece.next == piece.offset:
+            chunk = self.image_log_page(query)
+            text += chunk.text
+            if chunk.next >= chunk.size or chunk.next == chunk.offset:
                 return text
-            query = query.model_copy(update={"offset": piece.next})
+            query = query.model_copy(update={"offset": chunk.next})
 
     def image_log_page(self, query: params.ImageLogParams) -> ImageLog:
         """Return a part of the output of an image's build; like `log`."""
@@ -398,7 +398,7 @@ class Client:
         path, values = _address(operation, query)
         offset, version = 0, None
         while True:
-            headers = {"Range": f"bytes={offset}-{offset + PIECE - 1}"}
+            headers = {"Range": f"bytes={offset}-{offset + CHUNK - 1}"}
             reply = self._transport.request(operation.method, path, values, None, headers)
             if reply.status == _RANGE_NOT_SATISFIABLE and offset == _size_in(reply):
                 return  # it is empty

@@ -111,9 +111,9 @@ class CloudTransport(HttpTransport):
 
     def _small(self, body: Body, headers: dict[str, str]) -> bytes:
         """Return a body that goes through the API; upload a large one to the bucket instead."""
-        pieces = (body,) if isinstance(body, bytes) else body
+        chunks = (body,) if isinstance(body, bytes) else body
         with SpooledTemporaryFile(max_size=cloud.MAX_DIRECT) as file:
-            size = sum(file.write(piece) for piece in pieces)
+            size = sum(file.write(chunk) for chunk in chunks)
             file.seek(0)
             if size <= cloud.MAX_DIRECT:
                 return file.read()

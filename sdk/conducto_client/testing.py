@@ -78,7 +78,7 @@ class InProcessTransport:
             match = self._service.find(method, path)
         except ProblemError as error:
             return _reply(self._service.refusal(error))
-        content = _pieces(body) if takes_bytes(match) else body
+        content = _chunks(body) if takes_bytes(match) else body
         answer = await self._service.answer(match, query, content, headers)
         if isinstance(answer, Response):
             return _reply(answer)
@@ -110,7 +110,7 @@ def _reply(answer: Response) -> Reply:
     return Reply(answer.status, answer.body, dict(answer.headers))
 
 
-async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+async def _chunks(body: bytes) -> AsyncIterator[bytes]:
     yield body
 
 

@@ -120,12 +120,12 @@ class Cloud:
         return arn
 
     def run(self, node: str, script: str, **more: Any) -> None:
-        answer = {"verdict": "run", "path": f"/{node}", "attempt": 1, "script": script, **more}
+        answer = {"decision": "run", "path": f"/{node}", "attempt": 1, "script": script, **more}
         self.script.answers[node] = [answer]
 
     def log(self, stream: str = "stdout") -> bytes:
-        pieces = [each for each in self.script.came["log"] if each["stream"] == stream]
-        return b"".join(base64.b64decode(each["data"]) for each in pieces)
+        chunks = [each for each in self.script.came["log"] if each["stream"] == stream]
+        return b"".join(base64.b64decode(each["data"]) for each in chunks)
 
     def stopped(self, arn: str) -> dict[str, Any]:
         """Wait for the event that a task has stopped."""

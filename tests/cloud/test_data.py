@@ -12,7 +12,7 @@ import pytest
 import conducto as co
 from chalicelib.services.copy_jobs import MAX_AT_ONCE
 from conducto_client import Client
-from conducto_client.client import PIECE
+from conducto_client.client import CHUNK
 from conducto_client.cloud_transport import CloudTransport
 from conducto_client.transport import Endpoint
 from conducto_core.model.operations.pipelines import API_ROOT
@@ -76,7 +76,7 @@ def test_clients_and_commands_share_data_files(me: Cloud) -> None:
     assert fetched(me, run, "result", "bytes=1-2") == (206, b"ad")
 
 
-@pytest.mark.parametrize("size", [0, 5, PIECE, 2 * PIECE + 7])
+@pytest.mark.parametrize("size", [0, 5, CHUNK, 2 * CHUNK + 7])
 def test_client_reads_back_its_data_of_any_size(me: Cloud, size: int) -> None:
     content = os.urandom(size)
     with Client(CloudTransport(Endpoint(me.emulator.url, me.token))) as client:
@@ -96,10 +96,10 @@ def test_a_file_that_takes_longer_than_a_request_comes_and_goes_all_the_same(me:
     told: list[str] = []
     endpoint = Endpoint(me.emulator.url, me.token)
     with Client(CloudTransport(endpoint, waiting=told.append)) as client:
-        came = sum(piece.count(b"x") for piece in client.read_data(run.id, "large"))
+        came = sum(chunk.count(b"x") for chunk in client.read_data(run.id, "large"))
         first = len(told)
         entry = client.write_data(run.id, "back", b"y" * size)
-        back = sum(piece.count(b"y") for piece in client.read_data(run.id, "back"))
+        back = sum(chunk.count(b"y") for chunk in client.read_data(run.id, "back"))
 
     assert (came, entry.size, back) == (size, size, size)
     assert first > 0

@@ -19,7 +19,7 @@ from conducto_client.transport import Endpoint
 from conducto_core.model.operations.pipelines import API_ROOT
 from conducto_core.model.requests import Action
 from conducto_core.model.states import State
-from conducto_core.model.worker import MAX_PIECE, ClaimDecision, Report, WorkerLogChunk
+from conducto_core.model.worker import MAX_CHUNK, ClaimDecision, Report, WorkerLogChunk
 from conducto_emulator.tasks import Knobs
 from conducto_emulator.throttling import REFUSALS
 from conducto_worker.agent.ports import WorkerGoneError
@@ -104,7 +104,7 @@ def test_a_workers_token_is_good_for_its_own_work_and_for_nothing_else(me: Cloud
 
     other, colleague = alone(me, a="true")
     answer = worker.claim(colleague.offer())
-    assert answer.verdict is ClaimDecision.DROP
+    assert answer.decision is ClaimDecision.DROP
     assert other.attempts("/a")[:1] == ()
     other.control(Action.KILL, "/")
     run.control(Action.KILL, "/")
@@ -113,7 +113,7 @@ def test_a_workers_token_is_good_for_its_own_work_and_for_nothing_else(me: Cloud
 def test_a_token_that_is_used_again_after_its_worker_left_is_of_no_use(me: Cloud) -> None:
     run, worker = alone(me, a="true", b="true")
     offer = worker.offer()
-    assert worker.claim(offer).verdict is ClaimDecision.RUN
+    assert worker.claim(offer).decision is ClaimDecision.RUN
     (task,) = me.emulator.board.list(started_by=run.id, stopped=False)
 
     me.emulator.board.stop(task.arn, "the test takes it away")
@@ -130,16 +130,16 @@ def test_a_token_that_is_used_again_after_its_worker_left_is_of_no_use(me: Cloud
 def test_oversized_output_chunk_is_rejected_and_the_log_continues(me: Cloud) -> None:
     run, worker = alone(me, a="true")
     worker.claim(worker.offer())
-    piece = {"path": "/a", "attempt": 1, "stream": "stdout", "offset": 0}
+    chunk = {"path": "/a", "attempt": 1, "stream": "stdout", "offset": 0}
 
     def sent(size: int) -> Said:
         data = base64.b64encode(b"x" * size).decode()
-        return ask(me, "POST", "/worker/log", worker.token, {**piece, "data": data})
+        return ask(me, "POST", "/worker/log", worker.token, {**chunk, "data": data})
 
-    refused(sent(MAX_PIECE + 1), 409, "split it")
-    assert sent(3 * MAX_PIECE).status in {400, 413, 422}
+    refused(sent(MAX_CHUNK + 1), 409, "split it")
+    assert sent(3 * MAX_CHUNK).status in {400, 413, 422}
     worker.api.log(
-        WorkerLogChunk.model_validate({**piece, "data": base64.b64encode(b"fits").decode()})
+        WorkerLogChunk.model_validate({**chunk, "data": base64.b64encode(b"fits").decode()})
     )
 
     assert run.output("/a") == b"fits"

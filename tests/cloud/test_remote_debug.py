@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
-PATIENCE = 60
+TIMEOUT = 60
 SECRET = "a-secret-of-the-tests"
 KEYS = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "ECS_CONTAINER_METADATA_URI_V4")
 
@@ -68,7 +68,7 @@ class Shell:
                 "TERM": "xterm",
             },
             dimensions=(24, 200),
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             encoding="utf-8",
             echo=False,
         )
@@ -112,7 +112,7 @@ def workers(me: Cloud) -> int:
 
 def nothing_is_left(me: Cloud) -> None:
     """Wait until there is no shell, and none is counted."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while shells(me) or workers(me) > len(tasks(me)):
         assert time.monotonic() < end, (tasks(me), workers(me))
         time.sleep(0.2)

@@ -118,7 +118,7 @@ def test_two_workers_claim_one_task_and_one_wins(me: Cloud) -> None:
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(lambda worker: worker.claim(offer), workers))
 
-    verdicts = [answer.verdict for answer in answers]
+    verdicts = [answer.decision for answer in answers]
     assert verdicts.count(ClaimDecision.RUN) == 1, verdicts
     winner = verdicts.index(ClaimDecision.RUN)
     path = answers[winner].path
@@ -156,7 +156,7 @@ def test_a_task_that_a_leaving_worker_gives_back_goes_to_the_next_one(me: Cloud)
 
     assert found[-1] is not None
     assert found[-1].node == offer.node
-    assert second.claim(found[-1]).verdict is ClaimDecision.RUN
+    assert second.claim(found[-1]).decision is ClaimDecision.RUN
     second.api.report(Report(path="/a", attempt=1, exit_code=0))
     run.settled()
     assert [str(each.state) for each in run.attempts("/a")] == ["done"]

@@ -447,8 +447,8 @@ async def test_a_very_deep_tree_is_not_cut_by_the_browser() -> None:
     page = await exported(fake_with(nodes))
 
     deepest = level = 0
-    for piece in re.findall(r"</?(?:details|div)\b", page.source):
-        level += -1 if piece.startswith("</") else 1
+    for chunk in re.findall(r"</?(?:details|div)\b", page.source):
+        level += -1 if chunk.startswith("</") else 1
         deepest = max(deepest, level)
     assert deepest < 200
     assert "/d/bad error" in page.text

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conducto_core.api.queries import log_responses
-from conducto_core.api.queries.log_search import SearchQuery, SearchResult, piece_to_search, search
+from conducto_core.api.queries.log_search import SearchQuery, SearchResult, chunk_to_search, search
 from conducto_core.errors import RefusedError
 
 
@@ -146,13 +146,13 @@ def test_plain_text_is_not_interpreted_as_a_pattern(tmp_path: Path) -> None:
 def test_chunk_of_a_stream_finds_the_same_as_the_stream(
     content: bytes, offset: int, tmp_path: Path
 ) -> None:
-    whole, piece = tmp_path / "whole", tmp_path / "piece"
+    whole, chunk = tmp_path / "whole", tmp_path / "piece"
     whole.write_bytes(content)
-    count = piece_to_search(offset, 1000, len(content))
-    piece.write_bytes(content[offset : offset + count])
+    count = chunk_to_search(offset, 1000, len(content))
+    chunk.write_bytes(content[offset : offset + count])
     wanted = order(whole, "needle", offset=offset, scan=1000)
 
-    found = search(wanted._replace(file=str(piece), start=offset, size=len(content)))
+    found = search(wanted._replace(file=str(chunk), start=offset, size=len(content)))
 
     assert count < len(content) - offset
     assert found == search(wanted)

@@ -47,9 +47,9 @@ def test_the_machine_alone_runs_the_same_attempts_in_order(seeds: Iterable[int])
         with _named(seed):
             rng, script = Random(seed), Script(seed)
             tree = pipeline(random_tree(rng, plain=True))
-            most = rng.choice([MAX_SIZE, *SMALL])
+            maximum = rng.choice([MAX_SIZE, *SMALL])
 
-            there = Alone(tree, Interpreter(), script, most).run(rng)
+            there = Alone(tree, Interpreter(), script, maximum).run(rng)
 
             here = run_locally(tree, script, rng)
             assert _states(there.tree) == _states(here.tree)

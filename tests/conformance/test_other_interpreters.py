@@ -37,8 +37,8 @@ NO_MATCH = "Path expression '$[*].e' does not point to a value"
 
 def recordings() -> dict[str, Recording]:
     named = {
-        f"{name}, seed {seed}": record(pipeline(tree()), seed, most)
-        for name, (tree, most) in NAMED_TREES.items()
+        f"{name}, seed {seed}": record(pipeline(tree()), seed, maximum)
+        for name, (tree, maximum) in NAMED_TREES.items()
         for seed in range(SEEDS)
     }
     return named | {f"game {seed}": _random(seed) for seed in range(GAMES)}

@@ -222,10 +222,10 @@ def test_log_is_downloaded_in_chunks(api: Api) -> None:
     api.fake.finish(pipeline, "/a")
     api.fake.write(pipeline, "/a", data)
 
-    pieces = list(api.client.download_log(LogFileParams(id=pipeline, path="/a")))
+    chunks = list(api.client.download_log(LogFileParams(id=pipeline, path="/a")))
 
-    assert b"".join(pieces) == data
-    assert len(pieces) == 2
+    assert b"".join(chunks) == data
+    assert len(chunks) == 2
 
 
 def test_a_data_file_goes_in_and_comes_out(api: Api) -> None:
@@ -240,13 +240,13 @@ def test_a_data_file_goes_in_and_comes_out(api: Api) -> None:
 def test_file_that_changes_during_a_read_is_never_mixed(api: Api) -> None:
     pipeline = api.launched()
     api.client.write_data(pipeline, "f", b"a" * (5 << 20))
-    pieces = api.client.read_data(pipeline, "f")
-    next(pieces)
+    chunks = api.client.read_data(pipeline, "f")
+    next(chunks)
 
     api.client.write_data(pipeline, "f", b"b" * (5 << 20))
 
     with pytest.raises(ApiError, match="was replaced while it was read"):
-        next(pieces)
+        next(chunks)
 
 
 def test_the_log_of_an_image_is_text(api: Api) -> None:

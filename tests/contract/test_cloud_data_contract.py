@@ -255,13 +255,13 @@ def world(tmp_path: Path) -> World:
     return World(folder=tmp_path / "efs")
 
 
-async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
+async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
     for part in parts:
         yield part
 
 
 def put(pipelines: CloudPipelines, pipeline_id: str | None, name: str, *parts: bytes) -> None:
-    asyncio.run(pipelines.write_data(pipeline_id, name, pieces(*parts)))
+    asyncio.run(pipelines.write_data(pipeline_id, name, chunks(*parts)))
 
 
 def fetched(world: World, pipeline_id: str | None, name: str) -> bytes | None:

@@ -10,7 +10,7 @@ import pytest
 from botocore.stub import Stubber
 from tests.fakes.cloud import FakeMachines
 
-from chalicelib.adapters.step_functions import PATIENCE, StepFunctions, execution_arn
+from chalicelib.adapters.step_functions import TIMEOUT, StepFunctions, execution_arn
 from chalicelib.ports import StateMachines, TaskGoneError, ThrottledError
 from conducto_core.semantics.asl.compiler import Machine
 from conducto_core.semantics.naming import Site
@@ -251,7 +251,7 @@ def test_retries_end_before_the_request_times_out(
     with refused, pytest.raises(ThrottledError):
         real.ensure_activity(POOL)
 
-    assert 0 < sum(sleeper.slept) <= PATIENCE
+    assert 0 < sum(sleeper.slept) <= TIMEOUT
 
 
 def test_existing_machine_is_not_requested_again(real: StepFunctions, clients: Clients) -> None:

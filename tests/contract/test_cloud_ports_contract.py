@@ -210,15 +210,15 @@ def test_a_blob_is_there_until_it_is_deleted(blobs: Blobs) -> None:
 
 
 def test_large_blob_is_written_from_a_file_and_read_in_chunks(blobs: Blobs) -> None:
-    assert blobs.pieces("uploads/a") is None
+    assert blobs.chunks("uploads/a") is None
     assert not blobs.exists("uploads/a")
 
     blobs.put_file("uploads/a", io.BytesIO(b"x" * 9_000_000 + b"end"))
 
     assert blobs.exists("uploads/a")
-    pieces = blobs.pieces("uploads/a")
-    assert pieces is not None
-    assert b"".join(pieces) == b"x" * 9_000_000 + b"end"
+    chunks = blobs.chunks("uploads/a")
+    assert chunks is not None
+    assert b"".join(chunks) == b"x" * 9_000_000 + b"end"
 
 
 def test_a_signed_url_names_the_object_and_no_secret_key(blobs: Blobs) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.fakes.cloud import FakeOrgs, FakeStore
 
 from chalicelib.adapters.dynamodb import MAX_INLINE, DynamoTable
-from chalicelib.adapters.journal_store import MOST_ATTEMPTS, JournalStore
+from chalicelib.adapters.journal_store import MAX_ATTEMPTS, JournalStore
 from chalicelib.adapters.organizations import TableOrgs
 from chalicelib.adapters.s3 import S3Bucket
 from chalicelib.ports import (
@@ -174,8 +174,8 @@ def test_an_entry_of_another_orgs_pipeline_is_refused(store: Store) -> None:
 
 
 def test_the_record_of_an_entry_replaces_the_one_before(store: Store) -> None:
-    standing = PipelineStatus(state=State.RUNNING, settled=False, seq=3)
-    record = PipelineRecord(id="abc", title="Train", armed=True, standing=standing, created=5.0)
+    status = PipelineStatus(state=State.RUNNING, settled=False, seq=3)
+    record = PipelineRecord(id="abc", title="Train", armed=True, status=status, created=5.0)
 
     store.commit("acme", "abc", entry(1, record=record))
     store.commit("acme", "abc", entry(2))
@@ -241,7 +241,7 @@ def test_long_paths_are_told_apart(store: Store) -> None:
 
 
 def test_an_entry_may_end_any_number_of_attempts(store: Store) -> None:
-    many = [attempt(f"/{i:04}") for i in range(MOST_ATTEMPTS + 40)]
+    many = [attempt(f"/{i:04}") for i in range(MAX_ATTEMPTS + 40)]
 
     store.commit("acme", "abc", entry(1, attempts=many))
 
@@ -377,7 +377,7 @@ def test_attempts_that_were_cut_off_while_they_were_spread_are_all_read(
 ) -> None:
     """The process that committed an entry died before it wrote its attempts one by one."""
     real.store.create(cloud_record("abc"), b"")
-    many = [attempt(f"/{i:04}") for i in range(MOST_ATTEMPTS + 1)]
+    many = [attempt(f"/{i:04}") for i in range(MAX_ATTEMPTS + 1)]
     with refusing(clients, "PutItem", after=3), pytest.raises(ThrottledError):
         real.store.commit("acme", "abc", entry(1, attempts=many))
     real.store.commit("acme", "abc", entry(2, attempts=[attempt("/0050", 1, State.DONE)]))

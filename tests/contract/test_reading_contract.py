@@ -367,11 +367,11 @@ async def test_a_wrong_pattern_is_refused(scene: Scene) -> None:
 async def test_a_log_is_downloaded_whole(scene: Scene) -> None:
     pipeline = await scene.played()
 
-    pieces = await scene.ask(
+    chunks = await scene.ask(
         lambda c: list(c.download_log(LogFileParams(id=pipeline, path="/talk")))
     )
 
-    assert b"".join(pieces) == WHOLE
+    assert b"".join(chunks) == WHOLE
 
 
 async def test_a_log_that_has_ended_is_not_waited_for(scene: Scene) -> None:
@@ -471,9 +471,9 @@ async def test_an_empty_file_comes_back_empty(scene: Scene, owner: str | None) -
 
 
 async def test_file_is_sent_in_chunks(scene: Scene, owner: str | None) -> None:
-    pieces = [b"one ", b"two ", b"three"]
+    chunks = [b"one ", b"two ", b"three"]
 
-    await scene.ask(lambda c: c.write_data(owner, "pieces", iter(pieces)))
+    await scene.ask(lambda c: c.write_data(owner, "pieces", iter(chunks)))
 
     assert await scene.ask(lambda c: b"".join(c.read_data(owner, "pieces"))) == b"one two three"
 

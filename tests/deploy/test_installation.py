@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 HELLO = ROOT / "examples/hello/pipeline.py"
 LARGE_BYTES = 30_000_000
-PATIENCE = 240.0
+TIMEOUT = 240.0
 #: Every setting that changes resources, apart from ``domain``, which needs a certificate.
 EVERYTHING = {
     "alarm_email": "ops@example.org",
@@ -61,7 +61,7 @@ ROLES = (
 
 def until(condition: Callable[[], Any], what: str) -> None:
     """Wait until a condition holds; nothing tells of it."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < end, f"waited in vain: {what}"
         time.sleep(0.5)
@@ -172,7 +172,7 @@ def test_a_shell_opens_on_this_machine(installation: Installation, kinds: Run) -
         "CONDUCTO_PROFILE": person.profile,
     }
     shell = pexpect.spawn(
-        "conducto", words, cwd=person.base, env=environment, encoding="utf-8", timeout=PATIENCE
+        "conducto", words, cwd=person.base, env=environment, encoding="utf-8", timeout=TIMEOUT
     )
     shell.expect(r"[#$] (\x1b\[6n)?$")  # input before the prompt is lost
     shell.sendline("cat words.txt; echo sum $((40 + 2)); exit")
@@ -224,7 +224,7 @@ def page() -> Iterator[Page]:
         flags = [*FLAGS, "--ignore-certificate-errors"]
         browser = playwright.chromium.launch(executable_path=chromium(), args=flags)
         made = browser.new_page()
-        made.set_default_timeout(PATIENCE * 1000)
+        made.set_default_timeout(TIMEOUT * 1000)
         yield made
         browser.close()
 
@@ -235,13 +235,13 @@ def test_a_browser_signs_in_and_follows_a_pipeline(installation: Installation, p
     address, line = person.ask("show", pipeline, "--app", "--cloud").stdout.splitlines()
     with page.expect_websocket() as opened:
         page.goto(f"{address}#code={line.rpartition(' ')[2]}")
-    expect(page.locator(".phead-facts")).to_contain_text("1 running", timeout=PATIENCE * 1000)
+    expect(page.locator(".phead-facts")).to_contain_text("1 running", timeout=TIMEOUT * 1000)
     page.evaluate("window.sameDocument = true")
 
     with opened.value.expect_event("framereceived"):
         let_go(installation, pipeline)
 
-    expect(page.locator(".phead-facts")).to_contain_text("2 done", timeout=PATIENCE * 1000)
+    expect(page.locator(".phead-facts")).to_contain_text("2 done", timeout=TIMEOUT * 1000)
     row = page.get_by_role("treeitem").filter(has_text="after")
     expect(row).to_contain_text("done")
     assert page.evaluate("window.sameDocument")

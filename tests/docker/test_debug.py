@@ -30,7 +30,7 @@ pytestmark = pytest.mark.docker
 
 BUSYBOX = "conducto-test/busybox:latest"
 DEBIAN = "conducto-test/debian:latest"
-PATIENCE = 20
+TIMEOUT = 20
 TOKEN = "a-secret-of-the-tests"
 SCRIPT = f"""
 import conducto as co
@@ -89,7 +89,7 @@ class Desk:
             env=self.env(),
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )
 
@@ -133,7 +133,7 @@ class Shell:
             argv[1:],
             env=desk.env(**env),
             dimensions=(24, 200),
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             encoding="utf-8",
             echo=False,
         )
@@ -385,7 +385,7 @@ def test_a_pasted_line_takes_secrets_from_the_environment(desk: Desk, pasted: An
 def test_an_earlier_attempt_has_its_own_command(desk: Desk) -> None:
     desk.person.ask("modify", desk.id, "/a b", "--command", "echo changed")
     desk.person.ask("reset", desk.id, "/a b")
-    wait_for(lambda: len(_attempts(desk.person, desk.id, "/a b")) == 2, PATIENCE)
+    wait_for(lambda: len(_attempts(desk.person, desk.id, "/a b")) == 2, TIMEOUT)
 
     first = desk.piped("/conducto/cmd.sh", "debug", desk.id, "/a b", "--attempt", "1")
     newest = desk.piped("/conducto/cmd.sh", "debug", desk.id, "/a b")

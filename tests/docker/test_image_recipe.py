@@ -29,7 +29,7 @@ BASE = "busybox:latest"
 PYTHON = "python:3.11-slim"
 
 
-def carry_out(spec: ImageSpec, home: Path, *, tag: str = TAG) -> tuple[build_plan.Built, str]:
+def execute(spec: ImageSpec, home: Path, *, tag: str = TAG) -> tuple[build_plan.Built, str]:
     """Make an image as a builder elsewhere would; return it and what the script printed."""
     gathered = sources.gather(spec, _head_of)
     client = sdk_wheel.client_wheel() if install.wants_client(spec) else None
@@ -100,7 +100,7 @@ def test_code_is_copied_and_the_entry_point_is_kept_but_does_not_run(tmp_path: P
         copy_dir=str(code),
     )
 
-    built, said = carry_out(spec, tmp_path)
+    built, said = execute(spec, tmp_path)
 
     assert built == build_plan.Built(TAG, "/bin/ash", "/mnt/conducto")
     config = config_of(TAG)
@@ -136,7 +136,7 @@ def test_a_context_comes_from_where_it_was_uploaded(tmp_path: Path) -> None:
         docker_build_args={"WHO": "a b 'c'"},
     )
 
-    built, _ = carry_out(spec, tmp_path)
+    built, _ = execute(spec, tmp_path)
 
     assert built.workdir is None
     assert output_of(TAG, "cat /data.txt /who") == "in the contexta b 'c'\n"
@@ -154,7 +154,7 @@ def test_a_repository_is_cloned_at_the_commit_that_was_looked_up(tmp_path: Path)
         name="i", image=BASE, copy_url=str(origin), copy_branch="main", copies_git=True
     )
 
-    carry_out(spec, tmp_path)
+    execute(spec, tmp_path)
 
     head = _head_of(str(origin), "main")
     assert output_of(TAG, "cat f.txt; echo; echo $CONDUCTO_GIT_SHA") == f"committed\n{head}\n"
@@ -167,7 +167,7 @@ def test_installations_keep_the_user_of_the_image(tmp_path: Path) -> None:
         install_pip=("conducto",),
     )
 
-    carry_out(spec, tmp_path)
+    execute(spec, tmp_path)
 
     assert config_of(TAG)["User"] == "nobody"
     assert output_of(TAG, "python3 -c 'import conducto; print(conducto.__name__)'") == "conducto\n"
@@ -178,7 +178,7 @@ def test_an_image_without_a_shell_is_refused_with_the_remedy(tmp_path: Path) -> 
     (tmp_path / "x").write_text("x")
 
     with pytest.raises(AssertionError, match="no shell to run commands with"):
-        carry_out(spec, tmp_path)
+        execute(spec, tmp_path)
 
 
 def test_equal_definitions_have_one_name_and_a_changed_file_another(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from support.stand_ins import call, ensure
 pytestmark = pytest.mark.docker
 
 BUSYBOX = "conducto-test/busybox:latest"
-PATIENCE = 20
+TIMEOUT = 20
 PROMPT = rb"[#$] "
 TOKEN = "a-secret-of-the-tests"
 SCRIPT = f"""
@@ -122,7 +122,7 @@ class Shell:
 
     def take(self, *, tell: bool = True) -> None:
         """Take in one frame."""
-        frame = self.socket.recv(timeout=PATIENCE)
+        frame = self.socket.recv(timeout=TIMEOUT)
         if isinstance(frame, str):
             self.end = json.loads(frame)
             return

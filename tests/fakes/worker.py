@@ -96,7 +96,7 @@ class FakeApi:
     again: list[bool] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
     pulses: list[Heartbeat] = field(default_factory=list)
-    pieces: list[WorkerLogChunk] = field(default_factory=list)
+    chunks: list[WorkerLogChunk] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     ends: list[WorkerEnd] = field(default_factory=list)
     uploads: list[bytes] = field(default_factory=list)
@@ -111,21 +111,21 @@ class FakeApi:
         """Return the next decision."""
         self._check()
         self.claims.append(claim)
-        answers = self.decisions.get(claim.node, [ClaimResponse(verdict=ClaimDecision.DROP)])
+        answers = self.decisions.get(claim.node, [ClaimResponse(decision=ClaimDecision.DROP)])
         return answers.pop(0) if len(answers) > 1 else answers[0]
 
-    def pulse(self, pulse: Heartbeat) -> HeartbeatResponse:
+    def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatResponse:
         """Return whether to stop."""
         self._check()
-        self.pulses.append(pulse)
+        self.pulses.append(heartbeat)
         return HeartbeatResponse(stop=self.stop)
 
-    def log(self, piece: WorkerLogChunk) -> LogResponse:
+    def log(self, chunk: WorkerLogChunk) -> LogResponse:
         """Receive output."""
         self._check()
-        if piece.stream in self.refused:
-            raise RefusedError(f"stream: unknown: {piece.stream}")
-        self.pieces.append(piece)
+        if chunk.stream in self.refused:
+            raise RefusedError(f"stream: unknown: {chunk.stream}")
+        self.chunks.append(chunk)
         return LogResponse(followed=self.followed)
 
     def report(self, report: Report) -> ReportResponse:

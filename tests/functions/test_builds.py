@@ -415,13 +415,13 @@ def test_the_end_of_the_output_of_a_build_is_read_once(
     pipeline_id = builds.launch()
     builds.says("wx\nyz\n")
 
-    piece = asyncio.run(
+    chunk = asyncio.run(
         builds.world.pipelines().image_log(
             ImageLogParams(id=pipeline_id, image="own", offset=offset)
         )
     )
 
-    assert (piece.text, piece.offset, piece.next, piece.size) == (text, begins, 6, 6)
+    assert (chunk.text, chunk.offset, chunk.next, chunk.size) == (text, begins, 6, 6)
 
 
 def test_build_steps_are_shown_from_the_wait_for_a_machine_on(

@@ -136,23 +136,23 @@ def test_every_tree_that_fits_alone_ends_within_the_plan(seed: int) -> None:
     rng = Random(seed)
     trees = [parallel(_random_tree(rng), _random_tree(rng)) for _ in range(rng.randint(1, 3))]
     needs = [n for t in trees for n in capacity.extras(pipeline(t).nodes).values()]
-    most = 1 + max(needs, default=0) + (rng.random() < 0.2)
-    world = World(Plan("scale", max_workers=most, max_pipelines=9, exec_minutes=None))
+    maximum = 1 + max(needs, default=0) + (rng.random() < 0.2)
+    world = World(Plan("scale", max_workers=maximum, max_pipelines=9, exec_minutes=None))
     runs = [world.launch(tree) for tree in trees]
     began = world.now
     for _ in range(500):
         world.serve()
         running = world.living()
         busy = [hand for hand in running if hand.job is not None]
-        assert len(busy) <= most
-        assert world.orgs.in_use(ME.org).workers <= most
-        assert world.orgs.in_use(ME.org).reserved <= most
+        assert len(busy) <= maximum
+        assert world.orgs.in_use(ME.org).workers <= maximum
+        assert world.orgs.in_use(ME.org).reserved <= maximum
         if not busy:
             break
         rng.choice(busy).finish()
     states = [world.states(run) for run in runs]
     stuck = [[path for path, state in each.items() if state != "done"] for each in states]
-    assert not any(stuck), f"seed {seed}: {most} workers, {stuck}"
+    assert not any(stuck), f"seed {seed}: {maximum} workers, {stuck}"
     assert world.now == began
     _check_containers(world, runs)
     for hand in world.living():

@@ -51,7 +51,7 @@ class Held(LocalDataFiles):
         self.requests.append(asked)
 
     def go(self, number: int = -1) -> None:
-        self.carry_out(*self.requests[number])
+        self.execute(*self.requests[number])
 
 
 class Place:
@@ -196,7 +196,7 @@ def test_interrupted_copy_is_reported_and_not_retried_by_lambda(place: Place) ->
             raise ConnectionError("the bucket hung up")
 
     broken = Broken()
-    LocalDataFiles(place.folder.parent.parent, broken).carry_out(*place.data.requests[0])
+    LocalDataFiles(place.folder.parent.parent, broken).execute(*place.data.requests[0])
     place.world.blobs.put(key + ".end", broken.get(key + ".end") or b"")
 
     with pytest.raises(RefusedError, match="large could not be copied: the bucket hung up"):

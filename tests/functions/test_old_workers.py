@@ -77,7 +77,7 @@ def test_report_of_an_old_worker_counts(world: Aged) -> None:
     hand.desk.report(hand.identity, Report(path=hand.job.path, attempt=1, exit_code=0, seconds=2.5))
 
     assert world.states(pipeline)["/a"] == "done"
-    assert hand.pulse()  # the attempt is over
+    assert hand.heartbeat()  # the attempt is over
 
 
 def test_an_old_worker_of_a_context_stays_because_its_container_has_state(world: Aged) -> None:

@@ -187,12 +187,12 @@ def test_a_full_group_keeps_only_its_own_commands_waiting(world: World) -> None:
     assert waiting.waits_for == "max_concurrent=1 of /n2 is reached"
     assert waiting.wait_kind == "turn"
     assert len(world.fleet.tasks) == 3
-    most = 0
+    maximum = 0
     while world.running():
-        most = max(most, sum(path.startswith("/n2") for path in world.running()))
+        maximum = max(maximum, sum(path.startswith("/n2") for path in world.running()))
         min(world.running().items())[1].finish()
         world.serve()
-    assert (most, world.get(pipeline).state) == (1, State.DONE)
+    assert (maximum, world.get(pipeline).state) == (1, State.DONE)
 
 
 def test_no_two_pipelines_share_workers(world: World) -> None:
@@ -707,7 +707,7 @@ def test_sleeping_pipeline_releases_its_workers_and_wakes(world: World) -> None:
     world.control(pipeline, "sleep")
     assert world.get(pipeline).pipeline.lifecycle is Lifecycle.SLEEPING
     assert idle.arn in world.fleet.stopped
-    assert busy.pulse()
+    assert busy.heartbeat()
     busy.finish(Cause.EXIT_CODE)
     assert busy.arn in world.fleet.stopped
     assert world.get(pipeline).settled

@@ -59,11 +59,11 @@ class Desk:
     def start(self, shell: RemoteShell) -> WorkerInstructions:
         """Let the shell's agent come up."""
         orders = self.desk.start(self.agent(shell), WorkerStart(task="arn:task", protocol=PROTOCOL))
-        assert not self.pulse(shell)
+        assert not self.heartbeat(shell)
         return orders
 
-    def pulse(self, shell: RemoteShell) -> bool:
-        return self.desk.pulse(self.agent(shell), Heartbeat(path="/build", attempt=1)).stop
+    def heartbeat(self, shell: RemoteShell) -> bool:
+        return self.desk.heartbeat(self.agent(shell), Heartbeat(path="/build", attempt=1)).stop
 
     @property
     def desk(self) -> WorkerApi:
@@ -180,7 +180,7 @@ def test_it_counts_as_a_worker_until_it_is_over(desk: Desk) -> None:
     desk.end(shell)
     assert desk.workers == 0
     assert desk.stopped(shell)
-    assert desk.pulse(shell)
+    assert desk.heartbeat(shell)
 
 
 def test_where_the_plan_has_no_worker_left_it_is_refused_and_nothing_starts() -> None:
@@ -291,7 +291,7 @@ def test_the_minute_rule_leaves_a_live_shell_alone(desk: Desk) -> None:
 
     assert not desk.stopped(shell)
     assert desk.why_over(shell) is None
-    assert not desk.pulse(shell)
+    assert not desk.heartbeat(shell)
 
 
 def test_the_minute_rule_ends_a_shell_past_its_time(desk: Desk) -> None:
@@ -310,7 +310,7 @@ def test_heartbeat_after_the_time_limit_ends_the_shell(desk: Desk) -> None:
     desk.start(shell)
     desk.world.now += 60
 
-    assert desk.pulse(shell)
+    assert desk.heartbeat(shell)
     assert desk.workers == 0
 
 

@@ -90,7 +90,7 @@ def test_a_pipeline_of_the_older_schema_continues_in_the_newer_one(
         worker, Report(path="/long", attempt=1, exit_code=0, seconds=3.0, last=True)
     )
     with world.engine.reading(ME.org, scenes.running) as live:
-        run = live.course.run
+        run = live.cloud_machine.run
     world.reconciler().execution_ended(run, "ABORTED")
     world.run_out()
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def _replay(live: CloudPipeline, entries: Iterable[Entry]) -> None:
     for entry in entries:
         written = JournalEntry.model_validate(json.loads(json.dumps(entry.input)))
-        live.take_in(written.input)
-        live.staff(written)
+        live.apply(written.input)
+        live.pool_workers(written)
 
 
 @pytest.mark.parametrize("seed", range(40))

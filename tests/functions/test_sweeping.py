@@ -276,7 +276,7 @@ def test_pipeline_woken_while_its_commands_end_continues(world: World) -> None:
     world.control(pipeline, "reset", "/")
     world.control(pipeline, "run")
     world.serve()
-    assert hand.pulse()
+    assert hand.heartbeat()
     hand.finish(Cause.EXIT_CODE)
     world.run_out()
     world.minute(100)
@@ -284,7 +284,7 @@ def test_pipeline_woken_while_its_commands_end_continues(world: World) -> None:
     assert world.states(pipeline)["/"] == "done"
     with world.engine.reading(ME.org, pipeline) as live:
         assert live.epoch == 1
-        assert {worker.pool for worker in live.crew.workers.values()} <= live.pools.keys()
+        assert {worker.pool for worker in live.registry.workers.values()} <= live.pools.keys()
 
 
 def test_a_snapshot_keeps_from_which_archive_a_pipeline_came(world: World) -> None:

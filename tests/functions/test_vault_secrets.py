@@ -8,7 +8,7 @@ import pytest
 from tests.fakes.cloud import FakeVault
 
 from chalicelib.ports import ConflictError
-from chalicelib.services.secrets import MOST_TRIES, VaultSecrets
+from chalicelib.services.secrets import MAX_TRIES, VaultSecrets
 from conducto_core.errors import RefusedError
 from conducto_core.ports.secret_store import SecretName, StoredSecret
 
@@ -76,7 +76,7 @@ def test_endless_write_conflict_is_reported() -> None:
     tries: list[str] = []
     with pytest.raises(RefusedError, match="at the same time; try again"):
         VaultSecrets(Busy(), "acme", "ann").put([secret("A", "ann")])
-    assert len(tries) == MOST_TRIES
+    assert len(tries) == MAX_TRIES
 
 
 def test_unchanged_secrets_are_not_written() -> None:

@@ -21,7 +21,7 @@ from conducto_core.model.requests import Changes
 from conducto_core.model.resources import ResourcesParams
 from conducto_core.model.states import Cause, State
 from conducto_core.model.worker import (
-    MAX_PIECE,
+    MAX_CHUNK,
     PROTOCOL,
     ClaimDecision,
     Heartbeat,
@@ -45,7 +45,7 @@ def world() -> World:
     return World()
 
 
-def _piece(hand: Hand, data: bytes, **more: Any) -> WorkerLogChunk:
+def _chunk(hand: Hand, data: bytes, **more: Any) -> WorkerLogChunk:
     assert hand.job is not None
     fields = {
         "path": hand.job.path,
@@ -84,7 +84,7 @@ def test_a_worker_of_another_org_does_not_find_the_pipeline(world: World) -> Non
     pipeline, hand = _one(world)
     forged = Identity("other", "eve", frozenset({"worker"}), (pipeline, hand.task.pool, hand.id))
     with pytest.raises(NotFoundError):
-        hand.desk.pulse(forged, Heartbeat(path="/", attempt=1))
+        hand.desk.heartbeat(forged, Heartbeat(path="/", attempt=1))
 
 
 def test_a_worker_that_was_never_started_is_sent_away(world: World) -> None:
@@ -141,7 +141,7 @@ def test_dismissed_worker_is_sent_away_and_its_reports_are_ignored(world: World)
     with pytest.raises(WorkerGoneError):
         hand.desk.report(identity, Report(path=job.path, attempt=job.attempt))
     with pytest.raises(WorkerGoneError):
-        hand.desk.log(identity, _piece(hand, b"late"))
+        hand.desk.log(identity, _chunk(hand, b"late"))
     assert world.attempts(pipeline, "/a")[0].cause is Cause.WORKER_LOST
 
 
@@ -172,7 +172,7 @@ def test_two_workers_claim_one_node_and_one_of_them_runs_it(world: World) -> Non
     other = next(h for h in world.living() if h is not hand)
     other.finish()
     answer = other.claim(hand.offer)
-    assert answer.verdict is not ClaimDecision.RUN
+    assert answer.decision is not ClaimDecision.RUN
     assert len(world.attempts(pipeline, hand.job.path)) == 1
 
 
@@ -183,7 +183,7 @@ def test_a_claim_after_a_pause_is_cancelled(world: World) -> None:
     offer = world.poll(hand.orders.activity)
     assert offer is not None
     world.control(pipeline, "pause")
-    assert hand.claim(offer).verdict is ClaimDecision.DROP
+    assert hand.claim(offer).decision is ClaimDecision.DROP
     assert world.states(pipeline) == {"/": "pending"}
     world.control(pipeline, "run")
     world.run_out()
@@ -243,7 +243,7 @@ def test_a_claim_for_an_unknown_node_or_run_is_dropped(world: World) -> None:
     other = next(h for h in world.living() if h is not hand)
     other.finish()
     for data in ({"r": "nonsense-1", "n": "abc"}, {"r": hand.offer.data["r"], "n": "abc"}):
-        assert other.claim(Offer("no-token", data)).verdict is ClaimDecision.DROP
+        assert other.claim(Offer("no-token", data)).decision is ClaimDecision.DROP
 
 
 def test_a_worker_of_a_small_pool_cannot_run_a_large_command(world: World) -> None:
@@ -252,7 +252,7 @@ def test_a_worker_of_a_small_pool_cannot_run_a_large_command(world: World) -> No
     small, large = sorted(world.living(), key=lambda h: h.task.mem)
     offer = world.poll(large.orders.activity)
     assert offer is not None
-    assert small.claim(offer).verdict is ClaimDecision.DROP
+    assert small.claim(offer).decision is ClaimDecision.DROP
     world.serve()
     assert world.running()["/large"].task.mem == 8
 
@@ -272,15 +272,15 @@ def test_output_that_comes_twice_is_kept_once_and_a_gap_is_refused(world: World)
 def test_oversized_output_chunk_and_invalid_base64_are_rejected(world: World) -> None:
     _, hand = _one(world)
     with pytest.raises(RefusedError, match="split it"):
-        hand.desk.log(hand.identity, _piece(hand, b"x" * (MAX_PIECE + 1)))
+        hand.desk.log(hand.identity, _chunk(hand, b"x" * (MAX_CHUNK + 1)))
     with pytest.raises(RefusedError, match="not valid base64"):
-        hand.desk.log(hand.identity, _piece(hand, b"").model_copy(update={"data": "%"}))
+        hand.desk.log(hand.identity, _chunk(hand, b"").model_copy(update={"data": "%"}))
 
 
 def test_output_of_an_attempt_that_runs_elsewhere_is_refused(world: World) -> None:
     _, hand = _one(world)
     with pytest.raises(RefusedError, match="does not run on this worker"):
-        hand.desk.log(hand.identity, _piece(hand, b"x", attempt=7))
+        hand.desk.log(hand.identity, _chunk(hand, b"x", attempt=7))
 
 
 def test_resource_usage_is_stored_beside_the_output_and_not_in_it(world: World) -> None:
@@ -290,8 +290,8 @@ def test_resource_usage_is_stored_beside_the_output_and_not_in_it(world: World) 
     lines: list[bytes] = []
     writer = ResourceWriter(lines.append, interval=5.0, since=7.0)
     writer.add(5.0, 0.5, 1000)
-    hand.desk.log(hand.identity, _piece(hand, b"".join(lines), stream="resources"))
-    hand.desk.log(hand.identity, _piece(hand, b"not ours", stream="resources"))  # came already
+    hand.desk.log(hand.identity, _chunk(hand, b"".join(lines), stream="resources"))
+    hand.desk.log(hand.identity, _chunk(hand, b"not ours", stream="resources"))  # came already
 
     query = ResourcesParams(id=pipeline, path=path)
     used = asyncio.run(world.pipelines().resources(query))
@@ -478,9 +478,9 @@ def test_edit_of_a_pending_node_is_executed(world: World) -> None:
 
 def test_kill_reaches_the_command_with_its_next_heartbeat(world: World) -> None:
     pipeline, hand = _one(world)
-    assert not hand.pulse()
+    assert not hand.heartbeat()
     world.control(pipeline, "kill", "/")
-    assert hand.pulse()
+    assert hand.heartbeat()
     hand.finish(Cause.EXIT_CODE, exit_code=143)
     assert world.attempts(pipeline, "/")[0].cause is Cause.KILLED_BY_USER
 
@@ -488,7 +488,7 @@ def test_kill_reaches_the_command_with_its_next_heartbeat(world: World) -> None:
 def test_reset_of_a_running_node_stops_it_and_runs_it_again(world: World) -> None:
     pipeline, hand = _one(world)
     world.control(pipeline, "reset", "/")
-    assert hand.pulse()
+    assert hand.heartbeat()
     hand.finish(Cause.EXIT_CODE)
     world.serve()
     assert [h.job.attempt for h in world.running().values() if h.job] == [2]
@@ -499,9 +499,9 @@ def test_reset_of_a_running_node_stops_it_and_runs_it_again(world: World) -> Non
 def test_time_limit_of_a_group_is_detected_by_a_heartbeat(world: World) -> None:
     pipeline, hand = _one(world, serial(leaf("a"), max_time=100))
     world.now += 99
-    assert not hand.pulse()
+    assert not hand.heartbeat()
     world.now += 2
-    assert hand.pulse()
+    assert hand.heartbeat()
     hand.finish(Cause.EXIT_CODE)
     assert world.states(pipeline) == {"/": "killed", "/a": "killed"}
 
@@ -530,4 +530,4 @@ def test_timed_out_group_is_the_failure_shown_for_the_run(world: World) -> None:
 
 def test_heartbeat_for_an_unknown_attempt_is_answered_with_stop(world: World) -> None:
     _, hand = _one(world)
-    assert hand.desk.pulse(hand.identity, Heartbeat(path="/", attempt=9)).stop
+    assert hand.desk.heartbeat(hand.identity, Heartbeat(path="/", attempt=9)).stop

@@ -48,9 +48,9 @@ class Channel:
 
 
 @asynccontextmanager
-async def runner(base, **ways):
+async def runner(base, **channels):
     home = StateDir(base, "test")
-    async with open_parts(home, ways=Channels(**ways)) as opened:
+    async with open_parts(home, channels=Channels(**channels)) as opened:
         yield Local(opened.pipelines, home, "process")
 
 

@@ -192,7 +192,7 @@ async def test_one_damaged_record_sets_its_pipeline_aside(home, part):
     if part != "record":
         with contextlib.closing(sqlite3.connect(home.store)) as connection, connection:
             connection.execute(
-                """UPDATE pipelines SET record=json_set(record, '$.standing.settled', json('false'))
+                """UPDATE pipelines SET record=json_set(record, '$.status.settled', json('false'))
                 WHERE id=?""",
                 (one,),
             )

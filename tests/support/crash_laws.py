@@ -132,8 +132,8 @@ def _check_tries(after: Aftermath, path: str, attempts: list[AttemptRecord]) -> 
     callbacks = _spec(after, path).callbacks
     for attempt in attempts[:-1]:
         failure = Failure(attempt.state, attempt.cause, attempt.number, mem=2.0, seconds=1.0)
-        verdict = decide_failure(callbacks, failure).verdict
-        assert verdict is FailureDecision.RETRY, (
+        decision = decide_failure(callbacks, failure).kind
+        assert decision is FailureDecision.RETRY, (
             f"{path}: attempt {attempt.number + 1} has no reason"
         )
     node, last = after.tree.nodes[path], attempts[-1]

@@ -21,7 +21,7 @@ from conducto_local.launcher import AgentStartError, ensure_agent
 from conducto_local.state_dir import StateDir
 from support.crash_plans import Accident, Plan
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
 @dataclass
@@ -163,7 +163,7 @@ class Round:
 
         starter = threading.Thread(target=start)
         starter.start()
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while (agent := self.files.holder()) in (before, None):
             assert time.monotonic() < end, "no second agent"
             time.sleep(0.002)
@@ -190,9 +190,9 @@ class Round:
             client.control(self.id, ControlRequest(action=Action.RUN))
 
     def _settled(self, client: Client) -> None:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while not client.get(self.id).settled:
-            assert time.monotonic() < end, f"does not settle: {_standing(client, self.id)}"
+            assert time.monotonic() < end, f"does not settle: {_status(client, self.id)}"
             time.sleep(0.05)
 
     def run_something(self, client: Client) -> None:
@@ -201,9 +201,9 @@ class Round:
         tree["nodes"][0]["image_name"] = "i"
         request = self._request().model_copy(update={"tree": {**tree, "edges": []}})
         other = client.launch(request).pipeline.id
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while client.get(other).state is not State.DONE:
-            assert time.monotonic() < end, f"does not run: {_standing(client, other)}"
+            assert time.monotonic() < end, f"does not run: {_status(client, other)}"
             time.sleep(0.05)
 
     @property
@@ -215,7 +215,7 @@ def _client(endpoint: Endpoint) -> Client:
     return Client(HttpTransport(endpoint), resume_delays=())
 
 
-def _standing(client: Client, pipeline_id: str) -> dict[str, str]:
+def _status(client: Client, pipeline_id: str) -> dict[str, str]:
     return {
         node.path: f"{node.state} ({node.waits_for})" if node.waits_for else str(node.state)
         for node in client.tree(pipeline_id)

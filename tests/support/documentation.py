@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from support.running import PATIENCE
+from support.running import TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +106,6 @@ class Terminal:
             input=self.given,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )

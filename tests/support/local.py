@@ -27,7 +27,7 @@ from conducto_local.runner import open_runner
 from conducto_local.scheduling.containers import IDLE_SECONDS
 from conducto_local.state_dir import StateDir
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
 class Run:
@@ -40,7 +40,7 @@ class Run:
     async def summary(self) -> PipelineSummary:
         return await self.local.pipelines.get(self.id)
 
-    async def settled(self, seconds: float = PATIENCE) -> PipelineSummary:
+    async def settled(self, seconds: float = TIMEOUT) -> PipelineSummary:
         """Wait until nothing runs or will start by itself; from events, without polling."""
         async with asyncio.timeout(seconds):
             async for batch in self.local.pipelines.events(self.id, 0):
@@ -48,7 +48,7 @@ class Run:
                     return batch.pipeline
         raise AssertionError("the events ended")
 
-    async def until(self, path: str, state: str, seconds: float = PATIENCE) -> None:
+    async def until(self, path: str, state: str, seconds: float = TIMEOUT) -> None:
         """Wait until a node reaches a state that it is in now or comes to later."""
         async with asyncio.timeout(seconds):
             async for _ in self.local.pipelines.events(self.id, 0):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-PATIENCE = 240.0
+TIMEOUT = 240.0
 # As the console script does, whether it is installed or not.
 CONDUCTO = "import sys; from conducto.tools.entry import main; sys.exit(main())"
 _OURS = ("CONDUCTO_", "__RUN_BY_WORKER__")
@@ -145,7 +145,7 @@ class Person:
             input=given,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )
 

@@ -85,12 +85,12 @@ class Driver:
     def send(self, event: ev.Event) -> list[ev.Command]:
         commands = advance(self.tree, event)
         for command in commands:
-            self._obey(command)
+            self._execute(command)
         self.commands += commands
         check(self)
         return commands
 
-    def _obey(self, command: ev.Command) -> None:
+    def _execute(self, command: ev.Command) -> None:
         match command:
             case ev.Enqueue(path, attempt):
                 assert path not in self.queued

@@ -100,7 +100,7 @@ def test_without_an_agent_there_are_no_ids_and_none_is_started(
 
 
 @pytest.fixture
-def surroundings(tmp_path: Path) -> dict[str, str]:
+def execution_context(tmp_path: Path) -> dict[str, str]:
     """Variables of a shell in which ``conducto`` is this checkout's, with a home of its own."""
     entry = "import sys; from conducto.tools.entry import main; sys.exit(main())"
     command = tmp_path / "bin" / "conducto"
@@ -117,7 +117,7 @@ def surroundings(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def test_the_function_of_bash_gives_the_candidates(surroundings: dict[str, str]) -> None:
+def test_the_function_of_bash_gives_the_candidates(execution_context: dict[str, str]) -> None:
     script = """
         source <(conducto completion bash)
         for line in "conducto res" "conducto tree abc --de" "conducto show "; do
@@ -132,22 +132,22 @@ def test_the_function_of_bash_gives_the_candidates(surroundings: dict[str, str])
         capture_output=True,
         text=True,
         check=True,
-        env=surroundings,
+        env=execution_context,
     )
 
     assert (done.stdout.splitlines(), done.stderr) == (["1 reset", "1 --depth", "0 "], "")
-    assert not list(Path(surroundings["HOME"]).glob("home/**/*agent*"))
+    assert not list(Path(execution_context["HOME"]).glob("home/**/*agent*"))
 
 
 @pytest.mark.parametrize(
     ("program", "words"), [("bash", ["--norc", "--noprofile"]), ("zsh", ["-f", "-i"])]
 )
 def test_the_tab_key_completes(
-    program: str, words: list[str], surroundings: dict[str, str]
+    program: str, words: list[str], execution_context: dict[str, str]
 ) -> None:
     if shutil.which(program) is None:
         pytest.skip(f"{program} is not installed")
-    shell = pexpect.spawn(program, words, env=surroundings, encoding="utf-8", timeout=20)
+    shell = pexpect.spawn(program, words, env=execution_context, encoding="utf-8", timeout=20)
     shell.sendline(f"source <(conducto completion {program}); echo re''ady")
     shell.expect("ready")
 
@@ -160,7 +160,7 @@ def test_the_tab_key_completes(
     shell.close(force=True)
 
 
-def test_fish_completes(surroundings: dict[str, str]) -> None:
+def test_fish_completes(execution_context: dict[str, str]) -> None:
     if shutil.which("fish") is None:
         pytest.skip("fish is not installed")
 
@@ -174,7 +174,7 @@ def test_fish_completes(surroundings: dict[str, str]) -> None:
         capture_output=True,
         text=True,
         check=True,
-        env=surroundings,
+        env=execution_context,
     )
 
     assert done.stdout.split() == ["reset", "error"]

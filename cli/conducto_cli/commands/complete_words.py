@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _LINE = "--line"
 #: Candidates that are worth showing.
-_MOST = 500
+_MAX = 500
 _PATHS = frozenset({"path", "paths"})
 _IMAGES = frozenset({"image", "log"})
 
@@ -43,7 +43,7 @@ def complete_words(words: Sequence[str], find: "FindClient | None" = None) -> in
         given, quoted, breaks = _words_of(given[1] if len(given) > 1 else "")
     current = given[-1] if given else ""
     found = candidates(given, _running_agent if find is None else find)
-    for candidate in sorted(set(found))[:_MOST]:
+    for candidate in sorted(set(found))[:_MAX]:
         if candidate.startswith(current) and candidate.isprintable():
             print(_typed(candidate, quoted)[len(breaks) :])
     return 0
@@ -162,7 +162,7 @@ def _asked(client: "Client", dest: str, place: _Place, word: str) -> Iterator[st
 
     first_word = dest == "words" and not place.positional
     if dest == "id" or first_word:
-        found = client.list_page(ListParams(limit=_MOST)).pipelines
+        found = client.list_page(ListParams(limit=_MAX)).pipelines
         yield from (summary.pipeline.id for summary in found)
     elif dest in _PATHS:
         yield from _children(client, place.positional[0], word)
@@ -177,7 +177,7 @@ def _children(client: "Client", pipeline_id: str, word: str) -> Iterator[str]:
 
     lead = "/" if word and not word.startswith("/") else ""
     above = node_path(f"{lead}{word}".rpartition("/")[0])
-    query = TreeParams(id=pipeline_id, root=above, depth=1, limit=_MOST, attempts="none")
+    query = TreeParams(id=pipeline_id, root=above, depth=1, limit=_MAX, attempts="none")
     for view in client.nodes(query).nodes:
         if parent_of(view.path) is not None and view.path != above:
             name = view.path[len(lead) :]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from conducto_client import Client
     from conducto_core.model.responses import DataEntry
 
-_PIECE = 1 << 20
+_CHUNK = 1 << 20
 #: Names that stand for the standard streams.
 _STANDARD = "-"
 
@@ -61,9 +61,9 @@ def _words(arguments: argparse.Namespace) -> list[str]:
         UsageError: there are too few or too many.
     """
     given: list[str] = list(arguments.words)
-    least, most = _TAKES[arguments.what]
+    least, maximum = _TAKES[arguments.what]
     count = len(given) - (not arguments.user)
-    if count < least or (most is not None and count > most):
+    if count < least or (maximum is not None and count > maximum):
         usage = {"list": "[DIR]", "get": "NAME [FILE]", "put": "FILE [NAME]", "rm": "NAME ..."}
         raise UsageError(
             f"write: conducto data {arguments.what} ID {usage[arguments.what]}, "
@@ -93,14 +93,14 @@ def _cells(entry: DataEntry) -> tuple[str, ...]:
 def _get(client: Client, whose: str | None, words: list[str]) -> int:
     name = words[0]
     file = words[1] if len(words) > 1 else os.path.basename(name)  # noqa: PTH119 - no path of here
-    pieces = client.read_data(whose, name)
-    first = next(pieces, b"")  # a file that is not there must leave no empty one here
+    chunks = client.read_data(whose, name)
+    first = next(chunks, b"")  # a file that is not there must leave no empty one here
     if file == _STANDARD:
-        _copy(first, pieces, sys.stdout.buffer)
+        _copy(first, chunks, sys.stdout.buffer)
         return DONE
     try:
         with Path(file).open("wb") as target:
-            size = _copy(first, pieces, target)
+            size = _copy(first, chunks, target)
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from error
     print(f"{printable(file)}: {size:,} bytes")
@@ -109,8 +109,8 @@ def _get(client: Client, whose: str | None, words: list[str]) -> int:
 
 def _copy(first: bytes, rest: Iterable[bytes], target: BinaryIO) -> int:
     size = target.write(first)
-    for piece in rest:
-        size += target.write(piece)
+    for chunk in rest:
+        size += target.write(chunk)
     target.flush()
     return size
 
@@ -120,12 +120,12 @@ def _put(client: Client, whose: str | None, words: list[str], *, json: bool) -> 
     if file == _STANDARD:
         if len(words) == 1:
             raise UsageError("stdin has no name; give one: conducto data put ID - NAME")
-        entry = client.write_data(whose, words[1], _pieces(sys.stdin.buffer))
+        entry = client.write_data(whose, words[1], _chunks(sys.stdin.buffer))
     else:
         name = words[1] if len(words) > 1 else Path(file).name
         try:
             with Path(file).open("rb") as source:
-                entry = client.write_data(whose, name, _pieces(source))
+                entry = client.write_data(whose, name, _chunks(source))
         except OSError as error:
             raise UsageError(f"{file}: {error.strerror}") from error
     print(
@@ -136,9 +136,9 @@ def _put(client: Client, whose: str | None, words: list[str], *, json: bool) -> 
     return DONE
 
 
-def _pieces(source: BinaryIO) -> Iterator[bytes]:
-    while piece := source.read(_PIECE):
-        yield piece
+def _chunks(source: BinaryIO) -> Iterator[bytes]:
+    while chunk := source.read(_CHUNK):
+        yield chunk
 
 
 def _remove(client: Client, whose: str | None, names: list[str], *, json: bool) -> int:

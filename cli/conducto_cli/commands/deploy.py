@@ -45,8 +45,8 @@ def deploy(
     try:
         there = BotoAccount(arguments.region) if account is None else account
         here = LocalTools() if machine is None else machine
-        course = Deployment(there, here, asker(yes=arguments.yes), say, prompter(arguments))
-        deployed = course.deploy(wish)
+        cloud_machine = Deployment(there, here, asker(yes=arguments.yes), say, prompter(arguments))
+        deployed = cloud_machine.deploy(wish)
     except (AccountError, DeployError, NoStacksError) as error:
         return _failed(error)
     _tell(deployed, wish, arguments)

@@ -109,7 +109,7 @@ def list_of(sides: Sequence[OpenClient], arguments: argparse.Namespace) -> int:
 
 
 def _gathered(
-    sides: Sequence[OpenClient], filters: dict[str, Any], most: int | None
+    sides: Sequence[OpenClient], filters: dict[str, Any], maximum: int | None
 ) -> tuple[list[PipelineSummary], dict[int, ClientError]]:
     """Return the pipelines of all sides, the newest first, and ``{number of a side: error}``."""
     found: list[PipelineSummary] = []
@@ -117,7 +117,7 @@ def _gathered(
     for number, side in enumerate(sides):
         try:
             with side() as client:
-                found += islice(_pipelines(client, filters, most), most)
+                found += islice(_pipelines(client, filters, maximum), maximum)
         except ClientError as error:
             away[number] = error
     if len(away) == len(sides):
@@ -126,7 +126,7 @@ def _gathered(
             print(f"conducto: {message_of(other)}", file=sys.stderr)
         raise first
     found.sort(key=lambda summary: summary.pipeline.created, reverse=True)
-    return found[:most], away
+    return found[:maximum], away
 
 
 def _none(away: Collection[int], *, filtered: bool) -> str:
@@ -139,9 +139,9 @@ def _none(away: Collection[int], *, filtered: bool) -> str:
 
 
 def _pipelines(
-    client: Client, filters: dict[str, Any], most: int | None
+    client: Client, filters: dict[str, Any], maximum: int | None
 ) -> Iterator[PipelineSummary]:
-    limit = MAX_PIPELINES_PAGE if most is None else min(most, MAX_PIPELINES_PAGE)
+    limit = MAX_PIPELINES_PAGE if maximum is None else min(maximum, MAX_PIPELINES_PAGE)
     query = ListParams(**filters, limit=limit)
     while True:
         page = client.list_page(query)

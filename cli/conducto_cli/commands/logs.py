@@ -240,15 +240,15 @@ def _download(output: _Output, name: str, streams: tuple[Stream, ...]) -> int:
     for stream in streams:
         beside = len(streams) > 1 and stream == "stderr"
         file = Path(f"{name}.stderr" if beside else name)
-        pieces = output.client.download_log(LogFileParams(**output.which, stream=stream))
-        first = next(pieces, b"")
+        chunks = output.client.download_log(LogFileParams(**output.which, stream=stream))
+        first = next(chunks, b"")
         if beside and not first:
             continue
         size = 0
         try:
             with file.open("wb") as target:
-                for piece in chain([first], pieces):
-                    size += target.write(piece)
+                for chunk in chain([first], chunks):
+                    size += target.write(chunk)
         except OSError as error:
             raise UsageError(f"{file}: {error.strerror}") from error
         print(f"{file}: {size:,} bytes")

@@ -87,7 +87,7 @@ def read(form: Mapping[str, Any], say: Say, only: Iterable[str] | None = None) -
 
 
 def upload(
-    client: CloudClient, found: Mapping[str, Context], say: Say, most: int = MAX_CONTEXT
+    client: CloudClient, found: Mapping[str, Context], say: Say, maximum: int = MAX_CONTEXT
 ) -> int:
     """Bring directories to the cloud that are not there yet; return how many.
 
@@ -95,18 +95,18 @@ def upload(
         client: Of the cloud.
         found: ``{content hash: directory}``.
         say: Told what a person should know, a line at a time.
-        most: Bytes that a directory may have, packed.
+        maximum: Bytes that a directory may have, packed.
 
     Raises:
         UsageError: one is too large, or changes while it is read.
     """
     missing = client.missing_contexts(tuple(found)) if found else {}
     for digest, url in missing.items():
-        _upload(digest, found[digest], url, say, most)
+        _upload(digest, found[digest], url, say, maximum)
     return len(missing)
 
 
-def _upload(digest: str, context: Context, url: str, say: Say, most: int) -> None:
+def _upload(digest: str, context: Context, url: str, say: Say, maximum: int) -> None:
     packed = hashlib.sha256()
     with tempfile.TemporaryFile(prefix="conducto-") as file:
         try:
@@ -114,11 +114,11 @@ def _upload(digest: str, context: Context, url: str, say: Say, most: int) -> Non
             with gzip.GzipFile(
                 filename="", mode="wb", fileobj=file, mtime=0, compresslevel=6
             ) as zipped:
-                for piece in contexts.pack_for_upload(context):
-                    zipped.write(piece)
-                    packed.update(piece)
-                    if file.tell() > most:
-                        raise UsageError(_too_large(context, most))
+                for chunk in contexts.pack_for_upload(context):
+                    zipped.write(chunk)
+                    packed.update(chunk)
+                    if file.tell() > maximum:
+                        raise UsageError(_too_large(context, maximum))
         except ContextError as error:
             raise UsageError(str(error)) from error
         if packed.hexdigest() != digest:  # the build would refuse it, minutes later
@@ -130,10 +130,10 @@ def _upload(digest: str, context: Context, url: str, say: Say, most: int) -> Non
         put(url, file, size)
 
 
-def _too_large(context: Context, most: int) -> str:
+def _too_large(context: Context, maximum: int) -> str:
     parts = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in context.largest())
     return (
-        f"{context.root!r} is more than {most / 2**30:g} GB packed, too much for an image "
+        f"{context.root!r} is more than {maximum / 2**30:g} GB packed, too much for an image "
         f"({parts}); leave out in {contexts.IGNORE_FILE} what the image does not need"
     )
 

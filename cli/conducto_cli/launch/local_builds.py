@@ -32,7 +32,7 @@ Say = Callable[[str], None]
 #: The docker client, unless a test has another one.
 DOCKER = "docker"
 #: Bytes of a build's output that are kept at its beginning, and at its end.
-_MOST = 1 << 20
+_MAX = 1 << 20
 _LAST_LINES = 20
 #: Bytes that these are looked for in, and that are read at once.
 _TAIL = 1 << 16
@@ -53,17 +53,17 @@ class Output:
         self._last = bytearray()
         self._left_out = False
 
-    def add(self, piece: bytes) -> None:
+    def add(self, chunk: bytes) -> None:
         """Take in a piece."""
-        room = _MOST - len(self._first)
-        self._first += piece[:room]
-        self._last += piece[room:]
-        if len(self._last) > 2 * _MOST:
+        room = _MAX - len(self._first)
+        self._first += chunk[:room]
+        self._last += chunk[room:]
+        if len(self._last) > 2 * _MAX:
             self._trim()
 
     def _trim(self) -> None:
-        self._left_out = self._left_out or len(self._last) > _MOST
-        del self._last[:-_MOST]
+        self._left_out = self._left_out or len(self._last) > _MAX
+        del self._last[:-_MAX]
 
     def all(self) -> bytes:
         """Return what was kept."""
@@ -110,7 +110,7 @@ def build(
         for number, one in enumerate(told.builds):
             folder = Path(name, str(number))
             folder.mkdir()
-            _Build(one, folder, docker, say).carry_out(found, told.login)
+            _Build(one, folder, docker, say).execute(found, told.login)
     return len(told.builds)
 
 
@@ -131,7 +131,7 @@ class _Build:
         self._say = say
         self._output = Output()
 
-    def carry_out(self, found: Mapping[str, Context], login: RegistryLogin | None) -> None:
+    def execute(self, found: Mapping[str, Context], login: RegistryLogin | None) -> None:
         self._bring_contexts(found)
         recipe = self._folder / "recipe"
         unpack(io.BytesIO(fetch(self._order.recipe_url)), str(recipe))
@@ -176,8 +176,8 @@ class _Build:
         for digest in self._order.contexts:
             try:
                 with gzip.open(store / f"{digest}.tar.gz", "wb", compresslevel=1) as zipped:
-                    for piece in contexts.pack_for_upload(found[digest]):
-                        zipped.write(piece)
+                    for chunk in contexts.pack_for_upload(found[digest]):
+                        zipped.write(chunk)
             except ContextError as error:
                 raise UsageError(str(error)) from error
 

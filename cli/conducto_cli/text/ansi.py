@@ -14,7 +14,7 @@ _TAB = 8
 _COLOURS = frozenset({"38", "48", "58"})
 _COLOUR_CODES = {"5": 3, "2": 5}
 #: Whoever never takes a style back gets none beyond this.
-_MOST_CODES = 40
+_MAX_CODES = 40
 
 
 def coloured_lines(lines: Iterable[str]) -> Iterator[Line]:
@@ -56,4 +56,4 @@ def _next_style(style: str, codes: str) -> str:
         else:
             holds = []
         at += count
-    return ";".join(holds) if len(holds) <= _MOST_CODES else ""
+    return ";".join(holds) if len(holds) <= _MAX_CODES else ""

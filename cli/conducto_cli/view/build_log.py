@@ -23,11 +23,11 @@ def copy_build_log(client: Client, pipeline_id: str, name: str, *, follow: bool)
     wait = _FOLLOW_SECONDS if follow else 0.0
     query = ImageLogParams(id=pipeline_id, image=name, wait=wait)
     while True:
-        piece = client.image_log_page(query)
-        sys.stdout.write(piece.text)
+        chunk = client.image_log_page(query)
+        sys.stdout.write(chunk.text)
         sys.stdout.flush()
         # Behind `next` there may be the beginning of a character that is not whole yet.
-        at_end = piece.next >= piece.size or piece.next == piece.offset
-        if at_end and (piece.complete or not follow):
+        at_end = chunk.next >= chunk.size or chunk.next == chunk.offset
+        if at_end and (chunk.complete or not follow):
             return
-        query = query.model_copy(update={"offset": piece.next})
+        query = query.model_copy(update={"offset": chunk.next})

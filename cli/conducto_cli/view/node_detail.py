@@ -21,12 +21,12 @@ from conducto_core.model.requests import NodeView
 from conducto_core.model.states import FAILED
 from conducto_core.runtime.resource_series import SHORTEST_SECONDS, summary
 
-_MOST_ATTEMPTS = 20
+_MAX_ATTEMPTS = 20
 _MESSAGE_COLUMNS = 100
 #: Failures that are named of a group.
-_MOST_FAILURES = 5
+_MAX_FAILURES = 5
 #: Attempts of which it is asked what they used.
-_MOST_ASKED = 5
+_MAX_ASKED = 5
 _UNITS = {"mem": " GB", "max_time": " s"}
 
 
@@ -49,7 +49,7 @@ def _failures(client: Client, pipeline_id: str, node: NodeView) -> list[tuple[st
     if node.counts is None or node.state not in FAILED:
         return []
     found = client.tree(pipeline_id, root=node.path, failed=True, attempts="newest")
-    return [(view.path, failure_text(view)) for view in islice(found, _MOST_FAILURES)]
+    return [(view.path, failure_text(view)) for view in islice(found, _MAX_FAILURES)]
 
 
 def _lines(
@@ -128,7 +128,7 @@ def _told(notifications: tuple[NotificationRecord, ...]) -> Iterator[str]:
     return _rows(
         [
             (each.state.value, each.callback, each.delivery.value, each.error or "")
-            for each in notifications[-_MOST_ATTEMPTS:]
+            for each in notifications[-_MAX_ATTEMPTS:]
         ]
     )
 
@@ -137,7 +137,7 @@ def _used(
     client: Client, pipeline_id: str, path: str, attempts: Sequence[AttemptRecord]
 ) -> dict[int, str]:
     """Return what the newest attempts used, ``{number: sentence}``, where that is known."""
-    asked = [each for each in attempts if _may_have_samples(each)][-_MOST_ASKED:]
+    asked = [each for each in attempts if _may_have_samples(each)][-_MAX_ASKED:]
     found = {}
     for each in asked:
         try:
@@ -158,7 +158,7 @@ def _may_have_samples(attempt: AttemptRecord) -> bool:
 
 def _attempts(attempts: tuple[AttemptRecord, ...], used: Mapping[int, str]) -> Iterator[str]:
     rows = []
-    shown = attempts[-_MOST_ATTEMPTS:]
+    shown = attempts[-_MAX_ATTEMPTS:]
     for attempt in shown:
         began = attempt.started if attempt.started is not None else attempt.queued
         when = "" if began is None else time.strftime("%m-%d %H:%M:%S", time.localtime(began))

@@ -172,17 +172,17 @@ def _shares(shown: list[Row], left: int) -> dict[str, int]:
     return shares
 
 
-def _want(row: Row, most: int) -> int:
-    """Return how many lines below a node there would be, counted no further than ``most``."""
+def _want(row: Row, maximum: int) -> int:
+    """Return how many lines below a node there would be, counted no further than ``maximum``."""
     if row.is_exec or row.interest not in _OPEN:
         return 0
     want = 0
     for child in _urgent_first(row) if len(row.children) > NARROW else row.children.values():
         want += 1
-        if want >= most:
-            return most
-        want += _want(child, most - want)
-    return min(most, want + (len(row.children) > NARROW))
+        if want >= maximum:
+            return maximum
+        want += _want(child, maximum - want)
+    return min(maximum, want + (len(row.children) > NARROW))
 
 
 def _urgent_first(group: Row) -> Iterator[Row]:
@@ -193,14 +193,14 @@ def _chosen(group: Row, room: int) -> list[Row]:
     """Return the children to show, at most ``room`` or one less than it when some are left out."""
     if len(group.children) <= min(room, NARROW):
         return list(group.children.values())
-    most = max(0, room - 1)
+    maximum = max(0, room - 1)
     busy, failing = group.among(Interest.RUNNING), group.among(Interest.FAILING)
     # What runs comes first, but leaves a third of the lines to failures; the report at the end
     # tells them all, by kind.
-    failures = min(len(failing), MAX_FAILURES, max(most - len(busy), most // 3))
-    chosen = list(islice(busy.values(), min(MAX_BUSY, most - failures)))
+    failures = min(len(failing), MAX_FAILURES, max(maximum - len(busy), maximum // 3))
+    chosen = list(islice(busy.values(), min(MAX_BUSY, maximum - failures)))
     chosen += islice(failing.values(), failures)
-    return chosen + list(_waiting(group, min(most, NARROW) - len(chosen)))
+    return chosen + list(_waiting(group, min(maximum, NARROW) - len(chosen)))
 
 
 def _waiting(group: Row, room: int) -> Iterator[Row]:

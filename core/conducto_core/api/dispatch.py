@@ -97,11 +97,11 @@ class Service:
             headers: Those that the API uses.
         """
         try:
-            return await self._carry_out(match, query, body, headers)
+            return await self._execute(match, query, body, headers)
         except Exception as error:  # noqa: BLE001  the edge: every error becomes an answer
             return self.refusal(error)
 
-    async def _carry_out(
+    async def _execute(
         self, match: Match, query: str, body: bytes | AsyncIterator[bytes], headers: Headers
     ) -> Response | Download:
         route = match.route

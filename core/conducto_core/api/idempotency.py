@@ -67,9 +67,9 @@ class MemoryResponses:
     """A `ResponseStore` for the life of the process."""
 
     def __init__(
-        self, most: int = REMEMBERED_RESPONSES, seconds: float = REMEMBERED_SECONDS
+        self, maximum: int = REMEMBERED_RESPONSES, seconds: float = REMEMBERED_SECONDS
     ) -> None:
-        self._most = most
+        self._maximum = maximum
         self._seconds = seconds
         self._known: OrderedDict[str, tuple[float, Memory]] = OrderedDict()
 
@@ -82,7 +82,7 @@ class MemoryResponses:
         """Record the start of a request."""
         self._known.pop(key, None)
         self._known[key] = now, Memory(fingerprint, None)
-        while len(self._known) > self._most:
+        while len(self._known) > self._maximum:
             self._known.popitem(last=False)
 
     def finish(self, key: str, answer: bytes) -> None:

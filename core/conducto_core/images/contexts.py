@@ -247,8 +247,8 @@ def pack(context: Context, prefix: str = "", owner: Owner = ROOT) -> Iterator[by
     for entry in context.entries:
         buffer += _header(entry, prefix, owner)
         if entry.size > 0:
-            for piece in _content(entry):
-                buffer += piece
+            for chunk in _content(entry):
+                buffer += chunk
                 if len(buffer) >= CHUNK:
                     yield bytes(buffer)
                     buffer.clear()
@@ -300,14 +300,14 @@ def _content(entry: Entry) -> Iterator[bytes]:
     left = entry.size  # bytes added since the header was written are left out
     with _opened(entry) as file:
         while left > 0:
-            piece = file.read(min(left, CHUNK))
-            if not piece:
+            chunk = file.read(min(left, CHUNK))
+            if not chunk:
                 raise ContextError(
                     f"{entry.source!r} shrank while it was copied; "
                     f"leave it out in {IGNORE_FILE} or stop the process that writes it"
                 )
-            left -= len(piece)
-            yield piece
+            left -= len(chunk)
+            yield chunk
 
 
 def _opened(entry: Entry) -> io.FileIO:

@@ -13,8 +13,8 @@ from conducto_core.model.base import Record
 #: Content hash of a directory (`conducto_core.images.contexts.upload_hash`).
 ContextHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 #: Maximum bytes of a Dockerfile's text, and of one input file of npm, in base64.
-_MOST_TEXT = 1 << 20
-_MOST_FILE = 8 << 20
+_MAX_TEXT = 1 << 20
+_MAX_FILE = 8 << 20
 
 
 class CloneSource(Record):
@@ -32,10 +32,10 @@ class ImageSources(Record):
         npm_files: ``{name: content in base64}``.
     """
 
-    dockerfile: str | None = Field(default=None, max_length=_MOST_TEXT)
+    dockerfile: str | None = Field(default=None, max_length=_MAX_TEXT)
     dockerfile_name: str | None = Field(default=None, max_length=4096)
     context: ContextHash | None = None
     code: ContextHash | None = None
     clone: CloneSource | None = None
     code_env: dict[str, str] = {}
-    npm_files: dict[str, Annotated[str, Field(max_length=_MOST_FILE)]] = {}
+    npm_files: dict[str, Annotated[str, Field(max_length=_MAX_FILE)]] = {}

@@ -117,7 +117,7 @@ class TreeParams(Record):
     tails: bool = False
 
     @property
-    def most(self) -> int:
+    def maximum(self) -> int:
         """Maximum number of nodes in a page."""
         return min(self.limit, MAX_TAILS) if self.tails else self.limit
 

@@ -138,7 +138,7 @@ class PipelineRecord(Record):
     program: str | None = None
     problem: str | None = None
     foreign_change: ForeignChange | None = None
-    standing: PipelineStatus = PipelineStatus()
+    status: PipelineStatus = PipelineStatus()
     created: float = 0.0
     touched: float = 0.0
 

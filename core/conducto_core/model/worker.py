@@ -17,7 +17,7 @@ from conducto_core.model.secrets import Hidden
 from conducto_core.model.states import Cause
 
 #: Maximum bytes of output in one `WorkerLogChunk`, before base64.
-MAX_PIECE = 1 << 20
+MAX_CHUNK = 1 << 20
 #: Maximum bytes of a tree that a Lazy prints, before compression.
 MAX_TREE = 64 << 20
 #: Protocol version of a worker. An API may be newer than its workers: it supports the previous
@@ -142,7 +142,7 @@ class ClaimResponse(Record):
             useless meanwhile.
     """
 
-    verdict: ClaimDecision
+    decision: ClaimDecision
     path: str = ""
     attempt: int = 0
     script: str = ""
@@ -185,7 +185,7 @@ class WorkerLogChunk(Record):
     attempt: int
     stream: Literal["stdout", "stderr", "resources"]
     offset: int = Field(ge=0)
-    data: str = Field(max_length=2 * MAX_PIECE)
+    data: str = Field(max_length=2 * MAX_CHUNK)
 
 
 class Report(Record):

@@ -37,17 +37,17 @@ class Activity:
         return Activity(self.seconds + max(0.0, now - since))
 
 
-def stored(standing: PipelineStatus, seen: float) -> Activity:
+def stored(status: PipelineStatus, seen: float) -> Activity:
     """Return the activity of a stored status; an open period ends when it was last ``seen``.
 
     A record of an older version has only the first start and the last end.
     """
-    if standing.active_seconds is None:
-        begun, ended = standing.started, standing.ended
+    if status.active_seconds is None:
+        begun, ended = status.started, status.ended
         return Activity(0.0 if begun is None or ended is None else max(0.0, ended - begun))
-    if standing.active_since is None:
-        return Activity(standing.active_seconds)
-    return Activity(standing.active_seconds + max(0.0, seen - standing.active_since))
+    if status.active_since is None:
+        return Activity(status.active_seconds)
+    return Activity(status.active_seconds + max(0.0, seen - status.active_since))
 
 
 class Timed(Protocol):

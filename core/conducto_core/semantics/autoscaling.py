@@ -40,7 +40,7 @@ class Pool:
         return kind_of(self.key)
 
     @property
-    def most(self) -> int:
+    def maximum(self) -> int:
         """Maximum number of workers at once."""
         return 1 if self.kind is PoolKind.CONTEXT else MAX_PER_POOL
 
@@ -87,7 +87,7 @@ class Need:
 
 
 def workers_wanted(
-    needs: Iterable[Need], staff: Mapping[str, PoolWorkers], room: Mapping[str, int]
+    needs: Iterable[Need], pool_workers: Mapping[str, PoolWorkers], room: Mapping[str, int]
 ) -> dict[str, int]:
     """Return ``{pool name: workers to start}``, without the pools that need none.
 
@@ -96,7 +96,7 @@ def workers_wanted(
 
     Args:
         needs: In the order in which they get room and workers.
-        staff: ``{pool name: its workers}``.
+        pool_workers: ``{pool name: its workers}``.
         room: ``{group: Execs that may still start in it}``.
     """
     left = dict(room)
@@ -106,11 +106,11 @@ def workers_wanted(
         could_run = min([need.queued, *(max(0, left[group]) for group in pool.groups)])
         for group in pool.groups:
             left[group] -= could_run
-        there = staff.get(pool.name, PoolWorkers())
+        there = pool_workers.get(pool.name, PoolWorkers())
         more = could_run - there.starting - there.idle
-        most = pool.most - there.starting - there.idle - there.busy
-        if need.ready and min(more, most) > 0:
-            wanted[pool.name] = min(more, most)
+        maximum = pool.maximum - there.starting - there.idle - there.busy
+        if need.ready and min(more, maximum) > 0:
+            wanted[pool.name] = min(more, maximum)
     return wanted
 
 

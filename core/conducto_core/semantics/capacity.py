@@ -54,24 +54,24 @@ def claim(contexts: Iterable[int]) -> int:
     return len(needs) + max((need - i for i, need in enumerate(needs)), default=0)
 
 
-def check_fits(nodes: Mapping[str, NodeSpec], most: int, plan: str) -> None:
+def check_fits(nodes: Mapping[str, NodeSpec], maximum: int, plan: str) -> None:
     """Reject a tree with a ``new`` group that can never have all the workers it needs.
 
     Args:
         nodes: A resolved tree, parents before their children.
-        most: Maximum number of workers.
+        maximum: Maximum number of workers.
         plan: Name of the plan with this limit.
 
     Raises:
         DefinitionError: names the outermost such group.
     """
     for path, extra in reversed(extras(nodes).items()):
-        if 1 + extra > most:
+        if 1 + extra > maximum:
             raise DefinitionError(
                 path,
                 f"container_reuse_context=NEW: the group needs {1 + extra} workers at once, one "
                 f"for its own container and {extra} for nodes below it in other containers; "
-                f"the plan {plan!r} allows {most}. Remove a container_reuse_context, or choose "
+                f"the plan {plan!r} allows {maximum}. Remove a container_reuse_context, or choose "
                 "a larger plan",
             )
 

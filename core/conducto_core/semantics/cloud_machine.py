@@ -115,19 +115,19 @@ class CloudMachine:
 
     Attributes:
         tree: The state of its nodes.
-        standing: The state of its executions.
+        run_state: The state of its executions.
     """
 
-    def __init__(self, name: str, tree: TreeState, standing: RunState | None = None) -> None:
+    def __init__(self, name: str, tree: TreeState, run_state: RunState | None = None) -> None:
         """Continue a tree.
 
         Args:
             name: Unique among pipelines; the prefix of the names of its runs.
             tree: The state of its nodes.
-            standing: The state of its executions as last stored.
+            run_state: The state of its executions as last stored.
         """
         self.tree = tree
-        self.standing = RunState() if standing is None else standing
+        self.run_state = RunState() if run_state is None else run_state
         self._name = name
         self._paths = {node_id(path): path for path in tree.nodes}
         self._skipped = {n.path for n in tree.nodes.values() if n.skipped}
@@ -140,7 +140,7 @@ class CloudMachine:
     @property
     def run(self) -> str:
         """The id of the newest run."""
-        return f"{self._name}-{self.standing.number}"
+        return f"{self._name}-{self.run_state.number}"
 
     # ---- actions and time limits ---------------------------------------------------------------
 
@@ -148,14 +148,14 @@ class CloudMachine:
         """Apply an action of a user, or a time limit."""
         outdated = self._changes_the_past(event)
         skipped = event.paths if isinstance(event, ev.NodesSkipped) else ()
-        if self._take_in(event, *skipped) or outdated:
-            self._plan_anew()
+        if self._apply(event, *skipped) or outdated:
+            self._replan()
         self._answer_held()
         return self._take()
 
     def replan(self) -> StepResult:
         """Compile and start the rest again, because the execution is lost."""
-        self._plan_anew()
+        self._replan()
         return self._take()
 
     # ---- calls of workers ----------------------------------------------------------------------
@@ -175,11 +175,11 @@ class CloudMachine:
         if run != self.run or path is None:
             self._taken.orders.append(CompleteTask(token, CANCELLED))
             return self._take()
-        self.standing.met.add(path)
-        self.standing.joined.discard(path)
-        held = self.standing.held.setdefault(path, {})
+        self.run_state.met.add(path)
+        self.run_state.joined.discard(path)
+        held = self.run_state.held.setdefault(path, {})
         if not waits and token not in held:
-            self.standing.offers[path] = self.standing.offers.get(path, 0) + 1
+            self.run_state.offers[path] = self.run_state.offers.get(path, 0) + 1
         held[token] = waits
         if self.tree.nodes[path].state not in IN_FLIGHT:
             self._answer(path)
@@ -187,12 +187,12 @@ class CloudMachine:
 
     def holds(self, path: str, token: str) -> bool:
         """Return whether the Exec's own task is claimed and has no reply."""
-        return self.standing.held.get(path, {}).get(token) is False
+        return self.run_state.held.get(path, {}).get(token) is False
 
     def start(self, path: str) -> StepResult:
         """Start the Exec that a worker claimed."""
         self._running.add(path)
-        self._take_in(ev.AttemptStarted(path, self.tree.nodes[path].attempt), path)
+        self._apply(ev.AttemptStarted(path, self.tree.nodes[path].attempt), path)
         return self._take()
 
     def lose(self, tokens: Collection[str]) -> StepResult:
@@ -202,28 +202,28 @@ class CloudMachine:
         again.
         """
         exhausted = False
-        for path, held in list(self.standing.held.items()):
+        for path, held in list(self.run_state.held.items()):
             for token in [token for token in held if token in tokens]:
                 waits = held.pop(token)
                 self._taken.orders.append(CompleteTask(token, WORKER_LOST))
-                exhausted |= not waits and self.standing.offers.get(path, 0) >= MAX_OFFERS
+                exhausted |= not waits and self.run_state.offers.get(path, 0) >= MAX_OFFERS
             if not held:
-                del self.standing.held[path]
-                self.standing.met.discard(path)
+                del self.run_state.held[path]
+                self.run_state.met.discard(path)
         if exhausted:
-            self._plan_anew()
+            self._replan()
         return self._take()
 
     def generate(self, path: str, nodes: Mapping[str, NodeSpec]) -> StepResult:
         """Add the tree that a Lazy's command printed; `finish` follows."""
-        self.standing.planned |= set(nodes)
-        for known in (self.standing.met, self.standing.joined):
+        self.run_state.planned |= set(nodes)
+        for known in (self.run_state.met, self.run_state.joined):
             known -= set(nodes)  # a previous tree may have had nodes with the same paths
         for path_below in nodes:
-            self.standing.offers.pop(path_below, None)
-            self.standing.sizes.pop(path_below, None)
+            self.run_state.offers.pop(path_below, None)
+            self.run_state.sizes.pop(path_below, None)
         self._paths.update({node_id(path): path for path in nodes})
-        self._take_in(ev.TreeGenerated(path, nodes), path)
+        self._apply(ev.TreeGenerated(path, nodes), path)
         return self._take()
 
     def finish(
@@ -238,8 +238,8 @@ class CloudMachine:
         """End an Exec whose command ended, or that is in flight and could not be started."""
         attempt = self.tree.nodes[path].attempt
         event = ev.AttemptFinished(path, attempt, cause, seconds=seconds, mem=mem, final=final)
-        if self._take_in(event, path):
-            self._plan_anew()
+        if self._apply(event, path):
+            self._replan()
         self._answer_held()
         return self._take()
 
@@ -258,9 +258,9 @@ class CloudMachine:
 
     def _is_in_hand(self, path: str) -> bool:
         """Return whether a worker has the Exec's task, and so learns of changes."""
-        return path in self._running or path in self.standing.held
+        return path in self._running or path in self.run_state.held
 
-    def _take_in(self, event: ev.Event, *about: str) -> bool:
+    def _apply(self, event: ev.Event, *about: str) -> bool:
         """Advance the tree; return whether the running graph is outdated now.
 
         Args:
@@ -277,7 +277,7 @@ class CloudMachine:
                     outdated |= not self._leads_to(command, about)
                 case ev.EndAttempt():
                     # Its task waits for a worker, and none will be started for it.
-                    outdated |= self.standing.open and not self._is_in_hand(command.path)
+                    outdated |= self.run_state.open and not self._is_in_hand(command.path)
                     self._running.discard(command.path)
                 case _:
                     pass
@@ -285,7 +285,7 @@ class CloudMachine:
         changes = self.tree.take_changes()
         for change in changes:
             taken_back = change.type is NodeType.EXEC and change.state is State.PENDING
-            outdated |= taken_back and change.path in self.standing.met.difference(about)
+            outdated |= taken_back and change.path in self.run_state.met.difference(about)
         self._taken.commands += commands
         self._taken.changes += changes
         return self._skips_more(changes, about) or self._forgives() or outdated
@@ -316,27 +316,27 @@ class CloudMachine:
 
         A task is for workers of one size, so an Exec that gets more memory needs another task.
         """
-        path, standing = command.path, self.standing
-        if command.mem != standing.sizes.get(path):
+        path, run_state = command.path, self.run_state
+        if command.mem != run_state.sizes.get(path):
             return False
         if path in about:
-            return any(not waits for waits in standing.held.get(path, {}).values())
-        return path in standing.planned and path not in standing.met
+            return any(not waits for waits in run_state.held.get(path, {}).values())
+        return path in run_state.planned and path not in run_state.met
 
     # ---- tasks --------------------------------------------------------------------------------
 
     def _answer_held(self) -> None:
-        for path in list(self.standing.held):
+        for path in list(self.run_state.held):
             node = self.tree.nodes.get(path)
             if node is None:
-                tokens = self.standing.held.pop(path)
+                tokens = self.run_state.held.pop(path)
                 self._taken.orders += [CompleteTask(token, CANCELLED) for token in tokens]
             elif node.state not in IN_FLIGHT:
                 self._answer(path)
 
     def _answer(self, path: str) -> None:
         node = self.tree.nodes[path]
-        for token, waits in self.standing.held.pop(path).items():
+        for token, waits in self.run_state.held.pop(path).items():
             self._taken.orders.append(self._reply(node, token, waits=waits))
 
     def _reply(self, node: LiveNode, token: str, *, waits: bool) -> CompleteTask:
@@ -347,7 +347,7 @@ class CloudMachine:
                 return CompleteTask(token, FAILED)
             case Outcome.UNFINISHED:
                 if self.tree.armed and not waits:
-                    self.standing.refused.append(node.path)
+                    self.run_state.refused.append(node.path)
                 return CompleteTask(token, CANCELLED)
 
     def _success(self, node: LiveNode, token: str) -> CompleteTask:
@@ -360,23 +360,23 @@ class CloudMachine:
 
     # ---- executions ---------------------------------------------------------------------------
 
-    def _plan_anew(self) -> None:
-        standing = self.standing
-        if standing.open:
+    def _replan(self) -> None:
+        run_state = self.run_state
+        if run_state.open:
             self._taken.orders.append(StopExecution(self.run))
-        standing.open = False
-        standing.held = {}
-        standing.met = set()
-        standing.offers = {}
-        standing.joined = set(self._running)
+        run_state.open = False
+        run_state.held = {}
+        run_state.met = set()
+        run_state.offers = {}
+        run_state.joined = set(self._running)
         if not self.tree.armed or settled(self.tree):
             return
-        standing.number += 1
-        standing.open = True
+        run_state.number += 1
+        run_state.open = True
         rest = residual(self.tree)
-        standing.planned = set() if rest is None else {spec.path for spec in rest.execs()}
-        mems = {path: self.tree.nodes[path].mem for path in standing.planned}
-        standing.sizes = {path: mem for path, mem in mems.items() if mem is not None}
+        run_state.planned = set() if rest is None else {spec.path for spec in rest.execs()}
+        mems = {path: self.tree.nodes[path].mem for path in run_state.planned}
+        run_state.sizes = {path: mem for path, mem in mems.items() if mem is not None}
         self._taken.orders.append(StartExecution(self.run, rest))
 
     def _take(self) -> StepResult:

@@ -53,7 +53,7 @@ def advance(tree: TreeState, event: ev.Event) -> list[ev.Command]:
         KeyError: a path is not in the tree.
     """
     step = _Step(tree)
-    step.take_in(event)
+    step.apply(event)
     step.settle()
     return step.commands
 
@@ -71,7 +71,7 @@ class _Step:
         self.tree = tree
         self.commands: list[ev.Command] = []
 
-    def take_in(self, event: ev.Event) -> None:  # noqa: C901, PLR0912  one line an event
+    def apply(self, event: ev.Event) -> None:  # noqa: C901, PLR0912  one line an event
         tree = self.tree
         match event:
             case ev.Armed():
@@ -175,12 +175,12 @@ class _Step:
             _forget_tries(node)
             self._to_pending(node)
             return
-        if decision.verdict is FailureDecision.RETRY:
+        if decision.kind is FailureDecision.RETRY:
             node.mem = node.mem if decision.mem is None else decision.mem
             self._to_pending(node)
             return
         shown, warning = suppress(state, suppress_errors=node.spec.suppress_errors)
-        if decision.verdict is FailureDecision.SKIP:
+        if decision.kind is FailureDecision.SKIP:
             self.tree.set_skipped(node, True)
         stopped_from_above = order is StopReason.EXPIRE and expired_above(node) is not None
         self.tree.set_exec(node, shown, cause=cause, warning=warning)
@@ -202,21 +202,21 @@ class _Step:
         decision = decide_failure(
             node.spec.callbacks, replace(failure, tries=tries, max_mem=self.tree.max_mem)
         )
-        return decision, None if decision.verdict is FailureDecision.RETRY else note
+        return decision, None if decision.kind is FailureDecision.RETRY else note
 
     def _after_loss(self, node: LiveExec, event: ev.AttemptFinished) -> tuple[bool, str]:
         """Return whether a lost Exec is retried automatically, and a note for users."""
         started = event.started and node.state is State.RUNNING
         if started:
-            most, retried = node.spec.retry_lost, node.lost
+            maximum, retried = node.spec.retry_lost, node.lost
         else:
-            most, retried = MAX_LOST_STARTS, node.lost_starts
+            maximum, retried = MAX_LOST_STARTS, node.lost_starts
         again = retries_loss(retried, node.spec.retry_lost, started=started)
         if again and started:
             node.lost += 1
         elif again:
             node.lost_starts += 1
-        return again, _about_loss(retried, most, started=started, again=again)
+        return again, _about_loss(retried, maximum, started=started, again=again)
 
     def _to_pending(self, node: LiveExec) -> None:
         self.tree.set_exec(node, State.PENDING)
@@ -238,7 +238,7 @@ class _Step:
         failure = Failure(state, cause, node.tries, 0.0, 0.0, len(failed), final_below=final)
         decision = decide_failure(node.spec.callbacks, failure)
         node.held = False
-        match decision.verdict:
+        match decision.kind:
             case FailureDecision.RETRY:
                 tries = node.tries
                 self._reset(node)
@@ -443,14 +443,14 @@ def _forget_tries(node: LiveNode) -> None:
     node.tries = node.lost = node.lost_starts = 0
 
 
-def _about_loss(retried: int, most: int, *, started: bool, again: bool) -> str:
+def _about_loss(retried: int, maximum: int, *, started: bool, again: bool) -> str:
     if again:
         why = "retry_lost" if started else "its command had not started"
-        return f"tried again by itself: {why} (retry {retried + 1} of {most})"
+        return f"tried again by itself: {why} (retry {retried + 1} of {maximum})"
     if not started:
         return f"its command never started, in {retried + 1} containers; reset it to try again"
     if retried:
-        return f"lost {retried + 1} times, retry_lost={most}; reset it to run it again"
+        return f"lost {retried + 1} times, retry_lost={maximum}; reset it to run it again"
     return "its command had started, so it is not run again by itself; reset it, or set retry_lost"
 
 

@@ -11,7 +11,7 @@ from conducto_core.model.nodes import NodeSpec
 from conducto_core.semantics.pools import PoolKind, kind_of
 
 #: Maximum length of an AWS name, and maximum digest length in it.
-_MOST_NAME = 80
+_MAX_NAME = 80
 _DIGEST = 40
 _LETTERS = ascii_letters
 _LETTERS_AND_DIGITS = ascii_letters + digits
@@ -111,7 +111,7 @@ class Site:
         reads the run from the name.
         """
         head = self.prefix + (f"{run}{_RUN_END}" if run else "")
-        room = min(_DIGEST, _MOST_NAME - len(head))
+        room = min(_DIGEST, _MAX_NAME - len(head))
         return head + sha256(definition.encode()).hexdigest()[:room]
 
     def run_of(self, machine: str) -> str | None:

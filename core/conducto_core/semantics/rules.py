@@ -124,7 +124,7 @@ class Decision:
         mem: GB for the next attempt; None for no change.
     """
 
-    verdict: FailureDecision
+    kind: FailureDecision
     mem: float | None = None
 
 

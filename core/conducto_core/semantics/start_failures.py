@@ -302,5 +302,5 @@ class PoolStarts:
 
 
 def _backoff(failed: Failed, rounds: int) -> float:
-    most = MAX_BACKOFF_CONTENDED if failed.contended else MAX_BACKOFF
-    return min(most, _FIRST_BACKOFF[failed.failure] * 2.0 ** (min(rounds, 20) - 1))
+    maximum = MAX_BACKOFF_CONTENDED if failed.contended else MAX_BACKOFF
+    return min(maximum, _FIRST_BACKOFF[failed.failure] * 2.0 ** (min(rounds, 20) - 1))

@@ -123,9 +123,9 @@ class LiveGroup(LiveNode):
         self.given_up = False
         self.discarding = False
         self.tally = Rollup([], serial=False, stop_on_error=False)
-        self.told = self.standing()
+        self.told = self.status()
 
-    def standing(self) -> tuple[State, bool, bool, Cause | None, int]:
+    def status(self) -> tuple[State, bool, bool, Cause | None, int]:
         """Return the published part of its state; a new try counts even if nothing else differs."""
         return self.state, self.warning, self.skipped, self.cause, self.tries
 
@@ -232,7 +232,7 @@ class TreeState:
         for node in reversed(self.nodes.values()):
             if isinstance(node, LiveGroup):
                 node.rebuild()
-                node.told = node.standing()
+                node.told = node.status()
         self._give_up_on_failed()
 
     @property
@@ -286,11 +286,11 @@ class TreeState:
         moved = [
             (group, before)
             for group, before in self.touched.items()
-            if self.nodes.get(group.path) is group and group.told != group.standing()
+            if self.nodes.get(group.path) is group and group.told != group.status()
         ]
         self.touched.clear()
         for group, _ in moved:
-            group.told = group.standing()
+            group.told = group.status()
             self.record(group)
         return moved
 
@@ -397,7 +397,7 @@ class TreeState:
         for node in reversed(list(self.subtree(new))):
             if isinstance(node, LiveGroup):
                 node.rebuild()
-                node.told = node.standing()
+                node.told = node.status()
         if parent is not None:
             parent.children[position] = new
         self._adjust(new, 1)

@@ -338,7 +338,7 @@ class MemoryPipelines:
                 paths = [node.path for node in nodes]
                 nodes = nodes[paths.index(_node(pipeline, query.after).path) + 1 :]
             asked_for = [node for node in nodes if is_asked_for(node, query)]
-            page = asked_for[: query.most]
+            page = asked_for[: query.maximum]
             following = page[-1].path if len(asked_for) > len(page) else None
             shown = tuple(with_attempts(pipeline.numbered(node), query) for node in page)
             if query.tails:
@@ -375,10 +375,10 @@ class MemoryPipelines:
         while True:
             data, complete = self._output(query)
             start = _start(query.offset, len(data))
-            piece = data[start : start + query.limit]
-            if piece or complete or time.monotonic() >= deadline:
+            chunk = data[start : start + query.limit]
+            if chunk or complete or time.monotonic() >= deadline:
                 return LogChunk(
-                    data=base64.b64encode(piece).decode(),
+                    data=base64.b64encode(chunk).decode(),
                     offset=start,
                     size=len(data),
                     complete=complete,
@@ -426,11 +426,11 @@ class MemoryPipelines:
                 raise no_image(query.id, query.image, logs)
             data = logs[query.image].encode()
         start = _start(query.offset, len(data))
-        piece = data[start : start + query.limit]
+        chunk = data[start : start + query.limit]
         return ImageLog(
-            text=piece.decode(errors="replace"),
+            text=chunk.decode(errors="replace"),
             offset=start,
-            next=start + len(piece),
+            next=start + len(chunk),
             size=len(data),
             complete=True,
         )
@@ -453,7 +453,7 @@ class MemoryPipelines:
         self, pipeline_id: str | None, name: str, content: AsyncIterator[bytes]
     ) -> DataEntry:
         """Write a data file."""
-        whole = b"".join([piece async for piece in content])
+        whole = b"".join([chunk async for chunk in content])
         return self._data(pipeline_id).write(name, whole)
 
     async def delete_data(self, pipeline_id: str | None, name: str) -> Deleted:

@@ -51,9 +51,9 @@ from conducto_core.model.records import AttemptRecord, NodeChange, PipelineRecor
 
 #: Attempts that an entry writes in its own transaction; beside them there are the entry, its
 #: transitions, the record, the org, the share, notifications and the waiting attempts.
-MOST_ATTEMPTS = MAX_TRANSACTION - 7
+MAX_ATTEMPTS = MAX_TRANSACTION - 7
 #: Bytes of attempts in a transaction, which may have 4 MB in all.
-MOST_BYTES = 2 << 20
+MAX_BYTES = 2 << 20
 #: Seconds after which a worker's sign of life is of no interest.
 WORKER_SECONDS = 7 * 86_400
 #: Partitions of the index of pipelines: each is in one of them.
@@ -187,7 +187,7 @@ class JournalStore:
         if entry.notifications:
             parts.append(self._outgoing_part(org, pipeline_id, entry))
         written = [self._attempt_part(pipeline_id, a, entry.number) for a in entry.attempts]
-        many = len(written) > MOST_ATTEMPTS or sum(size for size, _ in written) > MOST_BYTES
+        many = len(written) > MAX_ATTEMPTS or sum(size for size, _ in written) > MAX_BYTES
         if many:
             parts.append(self._spill_part(pipeline_id, entry))
         else:

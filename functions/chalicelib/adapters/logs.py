@@ -30,7 +30,7 @@ _MARK_SECONDS = 10.0
 _READER = "reader"
 _DIGITS = 16
 #: Streams of which it is remembered where they end.
-_MOST_ENDS = 10_000
+_MAX_ENDS = 10_000
 
 
 class _Part(NamedTuple):
@@ -78,7 +78,7 @@ class ChunkedLogs:
     def _note_end(self, key: LogKey, end: int) -> None:
         self._ends.pop(key, None)
         self._ends[key] = end
-        while len(self._ends) > _MOST_ENDS:
+        while len(self._ends) > _MAX_ENDS:
             self._ends.pop(next(iter(self._ends)), None)
 
     def _add(self, key: LogKey, offset: int, data: bytes) -> None:

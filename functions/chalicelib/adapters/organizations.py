@@ -105,7 +105,7 @@ class TableOrgs:
         bounds = [f"attribute_not_exists(#{name}) OR #{name} <= :room_{name}" for name in room]
         # DynamoDB refuses parentheses that are not needed.
         where = bounds[0] if len(bounds) == 1 else " AND ".join(f"({each})" for each in bounds)
-        values = {f":room_{name}": most for name, most in room.items()}
+        values = {f":room_{name}": maximum for name, maximum in room.items()}
         return Update(key, add=add, where=where, values=values), sentence
 
     def add_usage(

@@ -9,7 +9,7 @@ from chalicelib.adapters.clients import Clients
 
 #: Seconds for which a signed URL is good.
 URL_SECONDS = 900
-_PIECE = 4 << 20
+_CHUNK = 4 << 20
 _MISSING = frozenset({"NoSuchKey", "404"})
 
 
@@ -97,7 +97,7 @@ class S3Bucket:
         with throttling():
             self._clients.get("s3").upload_fileobj(file, self._name, key)
 
-    def pieces(self, key: str) -> Iterator[bytes] | None:
+    def chunks(self, key: str) -> Iterator[bytes] | None:
         """Return what is there in pieces of some MB, or None."""
         client = self._clients.get("s3")
         try:
@@ -107,7 +107,7 @@ class S3Bucket:
             if code_of(error) in _MISSING:
                 return None
             raise
-        found: Iterator[bytes] = body.iter_chunks(_PIECE)
+        found: Iterator[bytes] = body.iter_chunks(_CHUNK)
         return found
 
     def delete(self, key: str) -> None:

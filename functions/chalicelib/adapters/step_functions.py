@@ -70,15 +70,15 @@ def _policy(activity: str) -> dict[str, object]:
 
 #: AWS lets an account make one machine or activity a second, after a burst of a hundred; so long a
 #: request waits for its turn. API Gateway gives it 29 s in all.
-PATIENCE = 15.0
+TIMEOUT = 15.0
 _PAUSE = 1.0
 #: Machines in one answer; AWS gives no more.
 _PAGE = 1000
 #: Names of what is known to be there, per process.
-_MOST_KNOWN = 10_000
+_MAX_KNOWN = 10_000
 #: Characters that Step Functions takes of an error and of its cause.
-_MOST_ERROR = 256
-_MOST_CAUSE = 32_768
+_MAX_ERROR = 256
+_MAX_CAUSE = 32_768
 _GONE = frozenset({"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"})
 
 
@@ -167,7 +167,7 @@ class StepFunctions:
         if name in self._known:
             return
         retry_throttled(throttling()(make), _pauses(), self._sleep)
-        while len(self._known) >= _MOST_KNOWN:
+        while len(self._known) >= _MAX_KNOWN:
             del self._known[next(iter(self._known))]
         self._known[name] = None
 
@@ -194,7 +194,7 @@ class StepFunctions:
             self._client.stop_execution(
                 executionArn=execution_arn,
                 error="Conducto.Stopped",
-                cause=reason[:_MOST_CAUSE],
+                cause=reason[:_MAX_CAUSE],
             )
 
     def status(self, execution_arn: str) -> str:
@@ -211,8 +211,8 @@ class StepFunctions:
         self._reply(
             "send_task_failure",
             taskToken=token,
-            error=error[:_MOST_ERROR],
-            cause=cause[:_MOST_CAUSE],
+            error=error[:_MAX_ERROR],
+            cause=cause[:_MAX_CAUSE],
         )
 
     def _reply(self, operation: str, **arguments: str) -> None:
@@ -236,8 +236,8 @@ def execution_arn(machine_arn: str, name: str) -> str:
 
 
 def _pauses() -> Iterator[float]:
-    """Yield how long to wait for one's turn, `PATIENCE` seconds in all."""
-    left = PATIENCE
+    """Yield how long to wait for one's turn, `TIMEOUT` seconds in all."""
+    left = TIMEOUT
     while True:
         pause = _PAUSE * random.uniform(0.5, 1.5)  # noqa: S311  only spreads the callers
         left -= pause

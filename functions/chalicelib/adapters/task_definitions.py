@@ -33,7 +33,7 @@ _MIB = 1024
 #: Ends a pipeline's id in the name of a family.
 _OWNER_END = "_"
 #: Revisions that ECS deletes at once.
-_MOST_DELETED = 10
+_MAX_DELETED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +120,8 @@ class TaskDefinitions:
                 self._client.deregister_task_definition(taskDefinition=arn)
             # Those that were taken out of use just now may not be listed yet.
             found = list(dict.fromkeys([*active, *self._revisions(family, "INACTIVE")]))
-            for first in range(0, len(found), _MOST_DELETED):
-                self._delete(found[first : first + _MOST_DELETED])
+            for first in range(0, len(found), _MAX_DELETED):
+                self._delete(found[first : first + _MAX_DELETED])
         return bool(found)
 
     def _delete(self, arns: list[str]) -> None:

@@ -12,13 +12,13 @@ from conducto_core.model.operations.cloud import TOKEN_SUBPROTOCOL
 TTL = 300
 _SCHEME = "bearer"
 #: Longer than any Conducto token; longer values are rejected without a lookup.
-_MOST = 200
+_MAX = 200
 
 
 def identify(tokens: Tokens, token: str) -> Identity | None:
     """Return the identity of a token's owner, or None if the token is unknown."""
     token = token.strip()
-    if not token or len(token) > _MOST:
+    if not token or len(token) > _MAX:
         return None
     return tokens.find(digest_of(token))
 

@@ -78,7 +78,7 @@ class CloudData(ABC):
         where = await self._changed_directory(pipeline_id, "write_data")
         if isinstance(content, Upload):
             return await asyncio.to_thread(self._fetched, where, name, content.key)
-        data = b"".join([piece async for piece in content])
+        data = b"".join([chunk async for chunk in content])
         if len(data) <= MAX_INLINE:
             return await asyncio.to_thread(self._cloud.data.write, where, name, data)
         key = new_key(self._me)

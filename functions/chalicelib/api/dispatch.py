@@ -282,7 +282,7 @@ class Api:
                     "no uploaded object has this key, or it has expired; upload the body again",
                 )
             if takes_bytes(Match(route, {})):  # stream files instead of loading them
-                return Upload(key, lambda: self._cloud.blobs.pieces(key) or iter(()))
+                return Upload(key, lambda: self._cloud.blobs.chunks(key) or iter(()))
             body = self._cloud.blobs.get(key) or b""
         if len(body) > route.operation.max_body:
             raise problems.too_large(route.operation.max_body)

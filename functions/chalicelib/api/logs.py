@@ -13,7 +13,7 @@ from chalicelib.ports import LogKey, LogStore, Stream
 from chalicelib.services.dependencies import Dependencies
 from conducto_core.api.queries.log_lines import LineIndex
 from conducto_core.api.queries.log_responses import lines_answer, matches_answer, search
-from conducto_core.api.queries.log_search import SearchQuery, piece_to_search
+from conducto_core.api.queries.log_search import SearchQuery, chunk_to_search
 from conducto_core.api.queries.lookup import chosen_attempt
 from conducto_core.api.queries.output_tails import with_tail
 from conducto_core.errors import NotFoundError
@@ -84,8 +84,8 @@ class BlockStream:
     def pread(self, count: int, offset: int) -> bytes:
         """Return up to ``count`` bytes starting at ``offset``."""
         if not self._start <= offset < self._start + len(self._block):
-            most = min(max(count, _BLOCK), self._size - offset)
-            self._block = self._logs.read(self._key, offset, most) if most > 0 else b""
+            maximum = min(max(count, _BLOCK), self._size - offset)
+            self._block = self._logs.read(self._key, offset, maximum) if maximum > 0 else b""
             self._start = offset
         first = offset - self._start
         return self._block[first : first + count]
@@ -117,7 +117,7 @@ class LogQueries(ABC):
                 chunk = LogChunk(data="", offset=0, size=0, complete=False)
             else:
                 chunk = await asyncio.to_thread(
-                    self._piece, key, query.offset, query.limit, complete
+                    self._chunk, key, query.offset, query.limit, complete
                 )
             if key is not None and not complete:
                 until = self._cloud.clock() + FOLLOWED_SECONDS
@@ -138,7 +138,7 @@ class LogQueries(ABC):
         key = LogKey(id_, query.path, chosen.number, query.stream)
         return key, chosen.state in FINISHED
 
-    def _piece(self, key: LogKey, offset: int, limit: int, complete: bool) -> LogChunk:
+    def _chunk(self, key: LogKey, offset: int, limit: int, complete: bool) -> LogChunk:
         size = self._cloud.logs.size(key)
         first = max(0, size + offset) if offset < 0 else min(offset, size)
         data = self._cloud.logs.read(key, first, min(limit, MAX_LOG_CHUNK))
@@ -182,9 +182,9 @@ class LogQueries(ABC):
             return LogMatches(matches=())
         size = await asyncio.to_thread(self._cloud.logs.size, key)
         with NamedTemporaryFile(prefix="conducto-log-") as file:
-            count = piece_to_search(query.offset, MAX_LOG_SCAN, size)
-            async for piece in self._pieces(key, query.offset, count):
-                file.write(piece)
+            count = chunk_to_search(query.offset, MAX_LOG_SCAN, size)
+            async for chunk in self._chunks(key, query.offset, count):
+                file.write(chunk)
             file.flush()
             order = SearchQuery(
                 file.name,
@@ -223,7 +223,7 @@ class LogQueries(ABC):
             offset=first,
             count=count,
             version=f"{key.pipeline_id}-{key.attempt}",  # a growing log keeps its version
-            chunks=self._pieces(key, first, count),
+            chunks=self._chunks(key, first, count),
         )
 
     async def resources(self, query: ResourcesParams) -> Resources:
@@ -236,13 +236,13 @@ class LogQueries(ABC):
         lines = await asyncio.to_thread(self._cloud.logs.read, key, 0, MAX_BYTES)
         return resources_in(lines, chosen.cpu, chosen.mem)
 
-    async def _pieces(self, key: LogKey, first: int, count: int) -> AsyncIterator[bytes]:
+    async def _chunks(self, key: LogKey, first: int, count: int) -> AsyncIterator[bytes]:
         while count > 0:
-            piece = await asyncio.to_thread(
+            chunk = await asyncio.to_thread(
                 self._cloud.logs.read, key, first, min(count, MAX_LOG_CHUNK)
             )
-            if not piece:
+            if not chunk:
                 return
-            yield piece
-            first += len(piece)
-            count -= len(piece)
+            yield chunk
+            first += len(chunk)
+            count -= len(chunk)

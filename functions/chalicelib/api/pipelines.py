@@ -22,7 +22,7 @@ from chalicelib.services.debug_plans import CloudDebug
 from chalicelib.services.debug_sessions import DebugSessions
 from chalicelib.services.event_push import batch_after
 from chalicelib.services.followers import Followers
-from chalicelib.services.image_builds import ImageBuilds, known_sources, piece_of
+from chalicelib.services.image_builds import ImageBuilds, chunk_of, known_sources
 from chalicelib.services.metering import check_usage
 from chalicelib.services.notifications import notifications_by_path
 from chalicelib.services.processor import CommandProcessor, Decide
@@ -212,8 +212,8 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
         while True:
             record = new_record(next(ids), request, pipeline, mode="cloud", now=now)
             try:
-                most = largest_mem(self._cloud.orgs.plan(self._me.org).max_cpu)
-                definition = define(record, request.tree, request.sources, max_mem=most)
+                maximum = largest_mem(self._cloud.orgs.plan(self._me.org).max_cpu)
+                definition = define(record, request.tree, request.sources, max_mem=maximum)
                 self._cloud.store.create(CloudRecord(self._me.org, record), definition)
             except ConflictError:
                 # Created by another organisation, or by a concurrent request with this key.
@@ -224,7 +224,7 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
             return record.id
 
     def _check_plan(self, plan: Plan) -> None:
-        active = sum(1 for record in self._records() if not record.standing.settled)
+        active = sum(1 for record in self._records() if not record.status.settled)
         if active >= plan.max_pipelines:
             raise RefusedError(
                 f"the plan {plan.name!r} allows {plan.max_pipelines} active pipelines, "
@@ -349,9 +349,9 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
         """Return a chunk of the log of an image's latest build."""
         end = self._cloud.clock() + query.wait
         while True:
-            piece = await asyncio.to_thread(self._image_log, query)
-            if piece.text or piece.complete or self._cloud.clock() >= end:
-                return piece
+            chunk = await asyncio.to_thread(self._image_log, query)
+            if chunk.text or chunk.complete or self._cloud.clock() >= end:
+                return chunk
             await asyncio.sleep(LOOK_EVERY)
 
     def _image_log(self, query: ImageLogParams) -> ImageLog:
@@ -363,10 +363,10 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
             built, record = known.built, known.record
         complete = record.state in (ImageState.DONE, ImageState.ERROR)
         if built is None or built.tag is None:
-            return piece_of(b"", query.offset, query.limit, complete=complete)
+            return chunk_of(b"", query.offset, query.limit, complete=complete)
         steps = steps_of(self._builds.told(self._me.org, built), record)
         log = self._builds.log(self._me.org, built)
-        return piece_of(log, query.offset, query.limit, complete=complete, steps=steps)
+        return chunk_of(log, query.offset, query.limit, complete=complete, steps=steps)
 
     async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         """Yield the changes after ``cursor``, then new ones as they occur."""
@@ -525,11 +525,11 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
         named = [self._with_nodes(spent, query.nodes) for spent in dearest(report)]
         return usage_report([*named, *report.pipelines[len(named) :]])
 
-    def _with_nodes(self, spent: PipelineSpent, most: int) -> PipelineSpent:
+    def _with_nodes(self, spent: PipelineSpent, maximum: int) -> PipelineSpent:
         if self._cloud.store.record(self._me.org, spent.id) is None:
             return spent  # the pipeline was deleted
         nodes = uses_by_node(self._cloud.store.attempts(spent.id), month=spent.month)
-        return with_nodes(spent, nodes, most)
+        return with_nodes(spent, nodes, maximum)
 
     async def status(self) -> AgentStatus:
         """Return the status of the service, which has no process id."""

@@ -105,8 +105,8 @@ def _why_queued(live: CloudPipeline, node: LiveExec) -> Wait:
     held = _held_back(live, node.path, pool)
     if held is not None:
         return Wait(held, "turn")
-    staff = live.crew.staff().get(pool.name)
-    if staff is not None and staff.starting:
+    pool_workers = live.registry.pool_workers().get(pool.name)
+    if pool_workers is not None and pool_workers.starting:
         starts = live.starts_of(pool.name)
         again = f", retry {starts.rounds}: {with_remedy(starts.reason)}" if starts.rounds else ""
         return Wait(f"a worker is starting{again}", "start")
@@ -127,9 +127,9 @@ def _held_back(live: CloudPipeline, path: str, pool: Pool) -> str | None:
         )
     if pool.kind is not PoolKind.CONTEXT:
         return None if _has_worker(live, path, pool) else live.limited
-    if any(live.crew.in_pool(pool.name, WorkerStatus.BUSY)):
+    if any(live.registry.in_pool(pool.name, WorkerStatus.BUSY)):
         return f"the container of {owner_of(pool.key)} runs one command at a time"
-    if any(live.crew.in_pool(pool.name, WorkerStatus.IDLE, WorkerStatus.STARTING)):
+    if any(live.registry.in_pool(pool.name, WorkerStatus.IDLE, WorkerStatus.STARTING)):
         return None
     return live.withheld or live.limited
 
@@ -140,5 +140,7 @@ def _when(moment: float) -> str:
 
 def _has_worker(live: CloudPipeline, path: str, pool: Pool) -> bool:
     """Return whether an idle or starting worker is available for an Exec."""
-    free = sum(1 for _ in live.crew.in_pool(pool.name, WorkerStatus.IDLE, WorkerStatus.STARTING))
+    free = sum(
+        1 for _ in live.registry.in_pool(pool.name, WorkerStatus.IDLE, WorkerStatus.STARTING)
+    )
     return path in islice(live.queue.get(pool.name, ()), free)

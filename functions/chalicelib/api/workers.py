@@ -37,7 +37,7 @@ from conducto_core.model.nodes import Pipeline
 from conducto_core.model.records import AttemptRecord
 from conducto_core.model.states import Cause, State
 from conducto_core.model.worker import (
-    MAX_PIECE,
+    MAX_CHUNK,
     PROTOCOL,
     Claim,
     ClaimDecision,
@@ -149,7 +149,7 @@ class WorkerApi:
             raise WorkerGoneError(f"AWS denies this worker its credentials: {error}") from error
 
     def _denied(self, worker_id: str, error: str, live: CloudPipeline) -> Input | None:
-        worker = live.crew.workers.get(worker_id)
+        worker = live.registry.workers.get(worker_id)
         if worker is None or worker.commands:
             return None  # the pool can start workers, so this is not a launch failure
         return WorkerLost(
@@ -166,7 +166,7 @@ class WorkerApi:
 
         def decide(live: CloudPipeline) -> Input | None:
             strays.clear()
-            if worker_id not in live.crew.workers:
+            if worker_id not in live.registry.workers:
                 strays.extend(() if handed is None else (live.reply_to_stray(handed),))
                 return None
             return WorkerLost(
@@ -197,10 +197,10 @@ class WorkerApi:
         def decide(live: CloudPipeline) -> Input | None:
             claimed = self._claimed(worker_id, call)
             strays.clear()
-            if worker_id not in live.crew.workers or live.is_stray(claimed):
+            if worker_id not in live.registry.workers or live.is_stray(claimed):
                 strays.append(live.reply_to_stray(claimed))
                 return None
-            worker = live.crew.workers[worker_id]
+            worker = live.registry.workers[worker_id]
             if worker.commands and _may_be_replaced(worker, live.pools[worker.pool]):
                 return WorkerLost(
                     time=self._now(), worker=worker_id, reason=OUTDATED, handed=claimed
@@ -211,7 +211,7 @@ class WorkerApi:
         self._refuse(org, pipeline_id, call.token, strays)
         with self._engine.seen(org, pipeline_id) as live:
             worker = _known(live, worker_id)
-            return self._verdict(live, worker, call, secrets)
+            return self._decision(live, worker, call, secrets)
 
     def _claimed(self, worker_id: str, call: Claim) -> Claimed:
         return Claimed(
@@ -236,27 +236,27 @@ class WorkerApi:
             return claimed.model_copy(update={"attempt": record, "refusal": str(error)})
         return claimed.model_copy(update={"attempt": record})
 
-    def _verdict(
+    def _decision(
         self, live: CloudPipeline, worker: Worker, call: Claim, given: Secrets
     ) -> ClaimResponse:
-        path = live.course.path_of(call.node)
+        path = live.cloud_machine.path_of(call.node)
         node = None if path is None else live.tree.nodes[path]
         if not isinstance(node, LiveExec):
-            return ClaimResponse(verdict=ClaimDecision.DROP)
+            return ClaimResponse(decision=ClaimDecision.DROP)
         runs = node.state is State.RUNNING and worker.runs(node.path, node.attempt)
         if runs and worker.token == call.token:
             return self._to_run(live, node, given(secrets_user(live.record)))
         if call.token not in live.holders:
-            return ClaimResponse(verdict=ClaimDecision.DROP, path=node.path)
+            return ClaimResponse(decision=ClaimDecision.DROP, path=node.path)
         blocked = node.state is State.QUEUED and live.full_group(node.path) is not None
-        return ClaimResponse(verdict=ClaimDecision.HOLD, path=node.path, blocked=blocked)
+        return ClaimResponse(decision=ClaimDecision.HOLD, path=node.path, blocked=blocked)
 
     def _to_run(
         self, live: CloudPipeline, node: LiveExec, secrets: InjectedSecrets
     ) -> ClaimResponse:
         job = self._prepare(live, node, secrets)
         return ClaimResponse(
-            verdict=ClaimDecision.RUN,
+            decision=ClaimDecision.RUN,
             path=node.path,
             attempt=node.attempt,
             script=job.script,
@@ -291,7 +291,7 @@ class WorkerApi:
         except CommandError:
             command = as_written(node.spec)
         image = live.images[node.spec.placement.image].record
-        worker = live.crew.workers[worker_id]
+        worker = live.registry.workers[worker_id]
         now = self._now()
         return queued.model_copy(
             update={
@@ -309,11 +309,11 @@ class WorkerApi:
 
     # ---- a command ----------------------------------------------------------------------------
 
-    def pulse(self, identity: Identity, call: Heartbeat) -> HeartbeatResponse:
+    def heartbeat(self, identity: Identity, call: Heartbeat) -> HeartbeatResponse:
         """Record a heartbeat of a running command and return whether it must stop."""
         org, pipeline_id, worker_id = _who(identity)
         if is_shell(worker_id):
-            return self._shells.pulse(identity)
+            return self._shells.heartbeat(identity)
         with self._attending(identity) as (live, worker):
             due = live.due(self._now())
             self._cloud.store.note_worker(pipeline_id, worker.id, self._now())
@@ -333,7 +333,7 @@ class WorkerApi:
         """Store a chunk of output."""
         org, pipeline_id, worker_id = _who(identity)
         with self._engine.seen(org, pipeline_id) as live:
-            its_own = _has_had(live.crew.workers.get(worker_id), call)
+            its_own = _has_had(live.registry.workers.get(worker_id), call)
         if not its_own:  # this process may not have read the latest entries
             with self._attending(identity) as (_, worker):
                 _check_had(worker, call)
@@ -343,9 +343,9 @@ class WorkerApi:
             raise RefusedError(
                 f"{call.path}: the chunk of output is not valid base64: {error}"
             ) from error
-        if len(data) > MAX_PIECE:
+        if len(data) > MAX_CHUNK:
             raise RefusedError(
-                f"{call.path}: a chunk of output has at most {MAX_PIECE} bytes, got {len(data)}; "
+                f"{call.path}: a chunk of output has at most {MAX_CHUNK} bytes, got {len(data)}; "
                 "split it"
             )
         key = LogKey(pipeline_id, call.path, call.attempt, call.stream)
@@ -373,7 +373,7 @@ class WorkerApi:
         if call.tree_key is not None:
             self._cloud.blobs.delete(call.tree_key)
         with self._engine.seen(org, pipeline_id) as live:
-            worker = live.crew.workers.get(worker_id)
+            worker = live.registry.workers.get(worker_id)
             return ReportResponse(again=worker is not None and worker.token in live.holders)
 
     def _reported(self, live: CloudPipeline, worker_id: str, call: Report) -> Reported:
@@ -494,7 +494,7 @@ def _who(identity: Identity) -> tuple[str, str, str]:
 
 
 def _known(live: CloudPipeline, worker_id: str) -> Worker:
-    worker = live.crew.workers.get(worker_id)
+    worker = live.registry.workers.get(worker_id)
     if worker is None:
         raise WorkerGoneError(
             f"{live.id}: worker {worker_id} is no longer part of the pipeline; stop and leave"

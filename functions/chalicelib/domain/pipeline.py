@@ -69,7 +69,7 @@ from conducto_core.semantics.user_secrets import changed, secrets_user
 #: Seconds that a worker gets to stop a command itself after its ``max_time``.
 GRACE = 60.0
 #: Maximum number of consecutive runs without progress; then the pipeline is paused.
-MOST_FRUITLESS = 5
+MAX_FRUITLESS = 5
 
 _RESETS = (Action.RESET, Action.REBUILD)
 #: Actions after which worker launches are retried in pools that gave up.
@@ -147,7 +147,7 @@ class CloudPipeline(PipelineState):
 
     # ---- events -----------------------------------------------------------------------------
 
-    def take_in(self, happened: Input) -> PipelineChanges:
+    def apply(self, happened: Input) -> PipelineChanges:
         """Apply an event and return its results; increments `number`.
 
         Raises:
@@ -158,9 +158,9 @@ class CloudPipeline(PipelineState):
         self._effects = PipelineChanges()
         self._exit_codes.clear()
         self._notes.clear()
-        refused = len(self.course.standing.refused)
+        refused = len(self.cloud_machine.run_state.refused)
         self._dispatch(happened)
-        if len(self.course.standing.refused) > refused:
+        if len(self.cloud_machine.run_state.refused) > refused:
             self._replan()
         self._fail_without_image()
         self._fail_without_workers()
@@ -168,21 +168,21 @@ class CloudPipeline(PipelineState):
         self._let_workers_go()
         self._fail_without_context(happened)
         self._let_joined_go()
-        self._note_standing()
+        self._note_status()
         self._let_workers_go()
         return self._effects
 
-    def staff(self, written: JournalEntry) -> None:
+    def pool_workers(self, written: JournalEntry) -> None:
         """Register the workers that the latest entry launches."""
-        for hire in written.hires:
-            image = self.images[self.pools[hire.pool].image].record.reference
-            self.crew.workers[hire.worker] = Worker(
-                hire.worker,
-                hire.pool,
+        for launch in written.hires:
+            image = self.images[self.pools[launch.pool].image].record.reference
+            self.registry.workers[launch.worker] = Worker(
+                launch.worker,
+                launch.pool,
                 self.now,
                 reference=image,
-                hired=self.now,
-                round=self.starts_of(hire.pool).rounds,
+                launched=self.now,
+                round=self.starts_of(launch.pool).rounds,
                 for_owner=secrets_user(self.record) is not None,
             )
         self.limited, self.withheld = written.limited, written.withheld
@@ -207,24 +207,24 @@ class CloudPipeline(PipelineState):
             case ExecutionStarted():
                 self._begun(happened)
             case ExecutionEnded():
-                if happened.run == self.course.run and not settled(self.tree):
+                if happened.run == self.cloud_machine.run and not settled(self.tree):
                     self._replan()
             case ExecutionLost():
-                if happened.run == self.course.run and happened.run in self.runs:
+                if happened.run == self.cloud_machine.run and happened.run in self.runs:
                     self._replan()
-                elif happened.run == self.course.run:  # it never started; do not count it
-                    self._follow(self.course.replan())
+                elif happened.run == self.cloud_machine.run:  # it never started; do not count it
+                    self._follow(self.cloud_machine.replan())
             case ImagesUpdated():
                 self._images_moved(happened.images)
             case TimeLimitsExpired():
                 for path in happened.paths:
                     if self.deadlines.pop(path, None) is not None:
-                        self._follow(self.course.order(ev.TimeLimitReached(path)))
+                        self._follow(self.cloud_machine.order(ev.TimeLimitReached(path)))
             case CapacityUnavailable():
                 self._capacity_missing(happened)
             case HealthChecked():
                 for worker in [one for one in self.surplus() if one in happened.spared]:
-                    self._send_away(self.crew.workers[worker], _SPARED)
+                    self._send_away(self.registry.workers[worker], _SPARED)
             case _:
                 assert_never(happened)
 
@@ -239,7 +239,7 @@ class CloudPipeline(PipelineState):
                 self.fruitless = 0
                 self._leave_archive()
                 self._set(armed=True, problem=None, lifecycle=Lifecycle.ACTIVE, run_at=None)
-                self._follow(self.course.order(ev.Armed()))
+                self._follow(self.cloud_machine.order(ev.Armed()))
             case Action.PAUSE:
                 self._pause(order.problem)
             case Action.WAKE:
@@ -248,7 +248,7 @@ class CloudPipeline(PipelineState):
             case Action.SLEEP | Action.ARCHIVE:
                 sleeps = order.action is Action.SLEEP
                 self._pause(None)
-                self._follow(self.course.order(ev.NodesKilled(("/",))))
+                self._follow(self.cloud_machine.order(ev.NodesKilled(("/",))))
                 self._set(lifecycle=Lifecycle.SLEEPING if sleeps else Lifecycle.ARCHIVED)
             case Action.MODIFY:
                 self._images_moved(order.images)
@@ -257,19 +257,19 @@ class CloudPipeline(PipelineState):
                 if order.action in _RESETS:
                     self._try_failed_images_again()
                 self._images_moved(order.images)
-                self._follow(self.course.order(_ORDERS[order.action](order.paths)))
+                self._follow(self.cloud_machine.order(_ORDERS[order.action](order.paths)))
 
     def _leave_archive(self) -> None:
         if self.record.lifecycle is Lifecycle.ARCHIVED:
             self.epoch += 1
-            workers = (*self.crew.workers.values(), *self.crew.ended.values())
+            workers = (*self.registry.workers.values(), *self.registry.ended.values())
             in_use = {worker.pool for worker in workers} | self.queue.keys()
             self.pools = {name: pool for name, pool in self.pools.items() if name in in_use}
             self.starts = {name: s for name, s in self.starts.items() if name in in_use}
 
     def _pause(self, problem: str | None) -> None:
         self._set(armed=False, run_at=None, problem=problem)
-        self._follow(self.course.order(ev.Disarmed()))
+        self._follow(self.cloud_machine.order(ev.Disarmed()))
 
     def _modify(self, edits: Mapping[str, dict[str, Any]]) -> None:
         self.edits.update(edits)
@@ -280,7 +280,7 @@ class CloudPipeline(PipelineState):
         self._know_images()
         self._tree_changed()
         differing = {path: spec for path, spec in nodes.items() if known[path].spec != spec}
-        self._follow(self.course.order(ev.NodesModified(differing)))
+        self._follow(self.cloud_machine.order(ev.NodesModified(differing)))
 
     def resolved(self, edits: Edits) -> Pipeline:
         """Return the definition with generated trees in place and ``edits`` applied.
@@ -300,7 +300,7 @@ class CloudPipeline(PipelineState):
     # ---- workers ------------------------------------------------------------------------------
 
     def _claimed(self, claim: Claimed) -> None:
-        worker = self.crew.workers.get(claim.worker)
+        worker = self.registry.workers.get(claim.worker)
         if worker is None or not self._hand(worker, claim):
             return
         if claim.attempt is not None:
@@ -316,9 +316,11 @@ class CloudPipeline(PipelineState):
             self._effects.orders.append(CompleteTask(claim.token, self.reply_to_stray(claim)))
             return False
         worker.since = self.now
-        self._follow(self.course.claim(claim.token, claim.run, claim.node, waits=claim.waits))
-        path = self.course.path_of(claim.node) or ""
-        if claim.token in self.course.standing.held.get(path, {}):
+        self._follow(
+            self.cloud_machine.claim(claim.token, claim.run, claim.node, waits=claim.waits)
+        )
+        path = self.cloud_machine.path_of(claim.node) or ""
+        if claim.token in self.cloud_machine.run_state.held.get(path, {}):
             self.holders[claim.token] = worker.id
         return True
 
@@ -332,10 +334,10 @@ class CloudPipeline(PipelineState):
         self.in_flight[attempt.path] = attempt
         self.times[attempt.path] = (attempt.started, None)
         self._effects.attempts.append(attempt)
-        self._follow(self.course.start(attempt.path))
+        self._follow(self.cloud_machine.start(attempt.path))
 
     def _reported(self, report: Reported) -> None:
-        worker = self.crew.workers.get(report.worker)
+        worker = self.registry.workers.get(report.worker)
         node = self.exec_in(report.path, report.attempt, State.RUNNING)
         if worker is None or node is None or not worker.runs(report.path, report.attempt):
             return  # a repeated report
@@ -370,11 +372,11 @@ class CloudPipeline(PipelineState):
         self._notes.setdefault(path, (None, message, None))
         record = self.in_flight[path]
         mem = 0.0 if record.mem is None else record.mem
-        taken = self.course.finish(path, cause, seconds=seconds, mem=mem, final=final)
+        taken = self.cloud_machine.finish(path, cause, seconds=seconds, mem=mem, final=final)
         self._follow(taken)
 
     def _worker_up(self, up: WorkerStarted) -> None:
-        worker = self.crew.workers.get(up.worker)
+        worker = self.registry.workers.get(up.worker)
         if worker is None:
             return
         worker.task, worker.since, worker.protocol = up.task, self.now, up.protocol
@@ -384,13 +386,13 @@ class CloudPipeline(PipelineState):
             self.starts[worker.pool] = self.starts[worker.pool].after_up(worker.round)
 
     def _worker_gone(self, gone: WorkerLost) -> None:
-        worker = self.crew.workers.get(gone.worker)
+        worker = self.registry.workers.get(gone.worker)
         if worker is None:
             self._explained(gone)
             return
         if gone.handed is not None:
             self._hand(worker, gone.handed)
-        del self.crew.workers[worker.id]
+        del self.registry.workers[worker.id]
         if worker.status is not WorkerStatus.LEAVING:
             self._note_lost_context(worker, gone.reason)
         if worker.task is not None:
@@ -398,7 +400,7 @@ class CloudPipeline(PipelineState):
         if worker.busy and self.exec_in(worker.path, worker.attempt, State.RUNNING) is not None:
             message = f"the worker was lost: {gone.reason.rstrip('.')}"
             self._finish(worker.path, gone.cause, message=message)
-        looked = worker.task is not None and self.course.run in self.runs
+        looked = worker.task is not None and self.cloud_machine.run in self.runs
         if not self._lose_tasks(worker) and looked and self._is_forgotten(worker.pool):
             self._replan()
         wanted = worker.status is not WorkerStatus.LEAVING and not worker.commands
@@ -407,13 +409,13 @@ class CloudPipeline(PipelineState):
         if wanted and gone.failure is not None and not gone.unexplained:
             self._count_failure(worker, gone.failure, gone.reason)
         if gone.ended is None:
-            self.crew.ended[worker.id] = worker
+            self.registry.ended[worker.id] = worker
         else:
             self._meter(worker, gone.began, gone.ended)
 
     def _explained(self, gone: WorkerLost) -> None:
         """Apply the ECS event about a worker that reported its own end, or was already lost."""
-        worker = self.crew.ended.pop(gone.worker, None)
+        worker = self.registry.ended.pop(gone.worker, None)
         if worker is None:
             return  # a repeated event
         if worker.unexplained:
@@ -436,16 +438,16 @@ class CloudPipeline(PipelineState):
         """Release the tasks of a leaving worker to others; return whether it had any."""
         tokens = [token for token, holder in self.holders.items() if holder == worker.id]
         if tokens:
-            self._follow(self.course.lose(tokens))
+            self._follow(self.cloud_machine.lose(tokens))
         return bool(tokens)
 
     def _is_forgotten(self, pool: str) -> bool:
         """Return whether Execs are queued in a pool but no worker was offered a task for them."""
         queued = self.queue.get(pool, {})
-        held = self.course.standing.held
+        held = self.cloud_machine.run_state.held
         free = self.pools[pool].name in self.wanted()
         idle_left = any(
-            self.crew.in_pool(pool, WorkerStatus.STARTING, WorkerStatus.IDLE, WorkerStatus.BUSY)
+            self.registry.in_pool(pool, WorkerStatus.STARTING, WorkerStatus.IDLE, WorkerStatus.BUSY)
         )
         had_work = any(path in held for path in queued)
         return bool(queued) and free and not idle_left and not had_work and self._waited(pool)
@@ -480,12 +482,12 @@ class CloudPipeline(PipelineState):
                         self._finish(path, starts.cause, message=message, final=True)
 
     def _capacity_missing(self, missing: CapacityUnavailable) -> None:
-        worker = self.crew.workers.get(missing.worker)
+        worker = self.registry.workers.get(missing.worker)
         if worker is None or worker.status is not WorkerStatus.STARTING:
             return
-        del self.crew.workers[worker.id]
+        del self.registry.workers[worker.id]
         up = (WorkerStatus.IDLE, WorkerStatus.BUSY)
-        others = any(other.status in up for other in self.crew.workers.values())
+        others = any(other.status in up for other in self.registry.workers.values())
         self._count_failure(
             worker,
             missing.failure,
@@ -498,7 +500,7 @@ class CloudPipeline(PipelineState):
         """Stop workers that have no more work, instead of paying for their idle time."""
         asleep = self.record.lifecycle is not Lifecycle.ACTIVE
         done = self.settled()
-        for worker in self.crew.workers.values():
+        for worker in self.registry.workers.values():
             if worker.busy or worker.status is WorkerStatus.LEAVING:
                 continue
             pool = self.pools[worker.pool]
@@ -562,17 +564,17 @@ class CloudPipeline(PipelineState):
         self.runs[begun.run] = begun.arn
         while len(self.runs) > 3:  # noqa: PLR2004  the latest run and runs that are being stopped
             del self.runs[next(iter(self.runs))]
-        if begun.run != self.course.run or not self.course.standing.open:
+        if begun.run != self.cloud_machine.run or not self.cloud_machine.run_state.open:
             self._effects.orders.append(StopExecution(begun.run))
 
     def _replan(self) -> None:
         """Restart the remaining work; pause the pipeline after repeated runs without progress."""
         self.fruitless += 1
-        if self.fruitless > MOST_FRUITLESS:
+        if self.fruitless > MAX_FRUITLESS:
             problem = "executions end before their nodes do; this is a bug in Conducto, report it"
             self._pause(problem)
             return
-        self._follow(self.course.replan())
+        self._follow(self.cloud_machine.replan())
 
     def _let_joined_go(self) -> None:
         """Complete the tasks of attempts that were already active when the run was planned.
@@ -580,18 +582,18 @@ class CloudPipeline(PipelineState):
         The task of such an attempt is completed when a worker claims it. If no worker of the pool
         is left to claim it, a new run is planned without it.
         """
-        standing = self.course.standing
-        for path in sorted(standing.joined):
+        run_state = self.cloud_machine.run_state
+        for path in sorted(run_state.joined):
             node = self.tree.nodes.get(path)
             if isinstance(node, LiveExec) and node.state in IN_FLIGHT:
                 continue
-            if node is not None and standing.open:
+            if node is not None and run_state.open:
                 pool = self.pool_at(node).name
-                if any(self.crew.in_pool(pool, WorkerStatus.STARTING, WorkerStatus.IDLE)):
+                if any(self.registry.in_pool(pool, WorkerStatus.STARTING, WorkerStatus.IDLE)):
                     continue
-                self._follow(self.course.replan())
+                self._follow(self.cloud_machine.replan())
                 return
-            standing.joined.discard(path)
+            run_state.joined.discard(path)
 
     # ---- images and trees ------------------------------------------------------------------
 
@@ -655,7 +657,7 @@ class CloudPipeline(PipelineState):
         self._tree_changed()
         self._know_images()
         self._images_moved(report.images)
-        self._follow(self.course.generate(node.path, tree.nodes))
+        self._follow(self.cloud_machine.generate(node.path, tree.nodes))
 
     def _forget_below(self, target: str) -> None:
         below = "/" if target == "/" else target + "/"
@@ -670,13 +672,13 @@ class CloudPipeline(PipelineState):
     def _follow(self, taken: StepResult) -> None:
         """Execute the commands, record the changes, and collect the commands for Step Functions."""
         for command in taken.commands:
-            self._obey(command)
+            self._execute(command)
         for change in taken.changes:
             self._note(change)
         for order in taken.orders:
             self._pass_on(order)
 
-    def _obey(self, command: ev.Command) -> None:
+    def _execute(self, command: ev.Command) -> None:
         match command:
             case ev.Enqueue():
                 self._enqueue(command)
@@ -787,7 +789,7 @@ class CloudPipeline(PipelineState):
     def _set(self, **changes: object) -> None:
         self.record = self.record.model_copy(update=changes)
 
-    def _note_standing(self) -> None:
+    def _note_status(self) -> None:
         done = self.settled()
         changed = bool(self._effects.changes)
         self.activity = self.activity.after(self._effects.changes, self.tree, self.now)
@@ -796,7 +798,7 @@ class CloudPipeline(PipelineState):
             finished = self.tree.root.seen() is Outcome.OK
             if self.record.sleep_when_done and finished and self.record.armed:
                 self._set(lifecycle=Lifecycle.SLEEPING)
-        self._set(standing=self.standing(), touched=self.now)
+        self._set(status=self.status(), touched=self.now)
 
 
 def _record_of(record: ImageRecord, built: BuiltImage, now: float) -> ImageRecord:

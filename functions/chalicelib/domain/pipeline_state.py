@@ -123,7 +123,7 @@ class PipelineState:
         self.edits: dict[str, dict[str, Any]] = {}
         self.generated: dict[str, str] = {}
         self.images: dict[str, CloudImage] = {}
-        self.crew = WorkerRegistry()
+        self.registry = WorkerRegistry()
         self.in_flight: dict[str, AttemptRecord] = {}
         self.queue: dict[str, dict[str, None]] = {}
         self.pools: dict[str, Pool] = {}
@@ -148,12 +148,12 @@ class PipelineState:
         self._extras: dict[str, int] | None = None
         self.adopt(resolve(self.form), None)
 
-    def adopt(self, pipeline: Pipeline, course: CloudMachine | None) -> None:
+    def adopt(self, pipeline: Pipeline, cloud_machine: CloudMachine | None) -> None:
         """Set the resolved tree and its run state; None: the initial state."""
         self.pipeline = pipeline
         self._tree_changed()
-        self.course = course or CloudMachine(self.record.id, TreeState(pipeline))
-        self.course.tree.max_mem = self.definition.get("max_mem", largest_mem(LARGEST.cpu))
+        self.cloud_machine = cloud_machine or CloudMachine(self.record.id, TreeState(pipeline))
+        self.cloud_machine.tree.max_mem = self.definition.get("max_mem", largest_mem(LARGEST.cpu))
         self._know_images()
 
     def know_places(self) -> None:
@@ -182,7 +182,7 @@ class PipelineState:
     @property
     def tree(self) -> TreeState:
         """The states of its nodes."""
-        return self.course.tree
+        return self.cloud_machine.tree
 
     def settled(self) -> bool:
         """Return whether nothing runs, is queued, or will start by itself."""
@@ -190,13 +190,13 @@ class PipelineState:
 
     def open(self) -> bool:
         """Return whether the pipeline needs periodic checks."""
-        return not self.settled() or bool(self.crew.workers or self.crew.ended)
+        return not self.settled() or bool(self.registry.workers or self.registry.ended)
 
     def counts(self, path: str = "/") -> Counts:
         """Return the number of Execs below ``path`` by state."""
         return self.tree.counts(self.tree.nodes[path])
 
-    def standing(self) -> PipelineStatus:
+    def status(self) -> PipelineStatus:
         """Return the pipeline's status, for lists."""
         return PipelineStatus(
             state=self.tree.root.state,
@@ -211,13 +211,13 @@ class PipelineState:
 
     def workers(self) -> Workers | None:
         """Return the numbers of workers by status, or None without workers or work."""
-        if self.settled() and not self.crew.workers:
+        if self.settled() and not self.registry.workers:
             return None
-        staff = self.crew.staff().values()
+        pool_workers = self.registry.pool_workers().values()
         return Workers(
-            busy=sum(pool.busy for pool in staff),
-            idle=sum(pool.idle for pool in staff),
-            starting=sum(pool.starting for pool in staff),
+            busy=sum(pool.busy for pool in pool_workers),
+            idle=sum(pool.idle for pool in pool_workers),
+            starting=sum(pool.starting for pool in pool_workers),
         )
 
     def exec_in(self, path: str, attempt: int, *states: State) -> LiveExec | None:
@@ -257,23 +257,23 @@ class PipelineState:
 
     def may_run(self, claim: Claimed) -> LiveExec | None:
         """Return the Exec that the claim entitles the worker to run now, or None."""
-        worker = self.crew.workers.get(claim.worker)
-        path = self.course.path_of(claim.node)
+        worker = self.registry.workers.get(claim.worker)
+        path = self.cloud_machine.path_of(claim.node)
         if worker is None or worker.status is not WorkerStatus.IDLE or path is None:
             return None
         node = self.tree.nodes[path]
         if not isinstance(node, LiveExec) or node.state is not State.QUEUED:
             return None
         pool = self.pool_at(node)
-        fits = claim.run == self.course.run and pool.name == worker.pool
+        fits = claim.run == self.cloud_machine.run and pool.name == worker.pool
         free = self.full_group(node.path) is None and self.is_ready(pool.image)
         return node if fits and free else None
 
     def is_stray(self, claim: Claimed) -> bool:
         """Return whether a task is of another pool or of an old run."""
-        worker = self.crew.workers.get(claim.worker)
-        path = self.course.path_of(claim.node)
-        if worker is None or path is None or claim.run != self.course.run:
+        worker = self.registry.workers.get(claim.worker)
+        path = self.cloud_machine.path_of(claim.node)
+        if worker is None or path is None or claim.run != self.cloud_machine.run:
             return True
         node = self.tree.nodes[path]
         if not isinstance(node, LiveExec):
@@ -282,7 +282,7 @@ class PipelineState:
 
     def reply_to_stray(self, claim: Claimed) -> str:
         """Return the error for a stray task; ``WorkerLost`` releases it to other workers."""
-        gone = self.course.path_of(claim.node) is None or claim.run != self.course.run
+        gone = self.cloud_machine.path_of(claim.node) is None or claim.run != self.cloud_machine.run
         return CANCELLED if gone else WORKER_LOST
 
     def due(self, now: float) -> tuple[str, ...]:
@@ -291,10 +291,10 @@ class PipelineState:
 
     def is_stuck(self, now: float) -> bool:
         """Return whether a worker has waited long for a task that the execution does not offer."""
-        held = self.course.standing.held
+        held = self.cloud_machine.run_state.held
         for name, paths in self.queue.items():
-            idle = any(self.crew.in_pool(name, WorkerStatus.IDLE))
-            busy = any(self.crew.in_pool(name, WorkerStatus.BUSY))
+            idle = any(self.registry.in_pool(name, WorkerStatus.IDLE))
+            busy = any(self.registry.in_pool(name, WorkerStatus.BUSY))
             oldest = min((self.in_flight[path].queued or now for path in paths), default=now)
             waited = now - max(oldest, self.planned_at)
             free = any(self.full_group(path) is None for path in paths)
@@ -317,11 +317,11 @@ class PipelineState:
         needs = self.needs()
         groups = {group for need in needs for group in need.pool.groups}
         room = {group: self._room(group) for group in groups}
-        staff = self.crew.staff()
+        pool_workers = self.registry.pool_workers()
         wanted: dict[str, int] = {}
-        for pool, number in workers_wanted(needs, staff, room).items():
-            there = staff.get(pool, PoolWorkers())
-            free = there.starting + there.idle + self.crew.unexplained(pool)
+        for pool, number in workers_wanted(needs, pool_workers, room).items():
+            there = pool_workers.get(pool, PoolWorkers())
+            free = there.starting + there.idle + self.registry.unexplained(pool)
             allowed = self.starts_of(pool).allowed(number, free, self.now)
             if allowed:
                 wanted[pool] = allowed
@@ -344,7 +344,7 @@ class PipelineState:
     @property
     def share(self) -> Share:
         """The share in the journal; older versions counted each worker until it had stopped."""
-        return Share(workers=len(self.crew.workers)) if self._share is None else self._share
+        return Share(workers=len(self.registry.workers)) if self._share is None else self._share
 
     def count(self, share: Share) -> None:
         """Set the share that the journal records."""
@@ -357,14 +357,14 @@ class PipelineState:
             hires: Pool names of the workers that this entry launches.
             waits: Whether it needs further workers that it cannot launch.
         """
-        pools = [*(worker.pool for worker in self.crew.staying()), *hires]
+        pools = [*(worker.pool for worker in self.registry.staying()), *hires]
         waiting = (self.share.waiting or self.now) if waits else None
         reserved = capacity.claim(self._contexts_of(pools))
         return Share(workers=len(pools), reserved=reserved, waiting=waiting)
 
     def reserved_with(self, nodes: Mapping[str, NodeSpec]) -> int:
         """Return the number of workers that it would reserve if these were its nodes."""
-        pools = [worker.pool for worker in self.crew.staying()]
+        pools = [worker.pool for worker in self.registry.staying()]
         return capacity.claim(self._contexts_of(pools, capacity.extras(nodes)))
 
     def nodes_with(self, target: str, tree: Pipeline) -> dict[str, NodeSpec]:
@@ -378,14 +378,14 @@ class PipelineState:
         """Return the workers to launch now, given the organisation's free capacity."""
         wanted = self.wanted()
         contexts = {name: extra for name in wanted for extra in self._contexts_of([name])}
-        begun = self._contexts_of(worker.pool for worker in self.crew.staying())
+        begun = self._contexts_of(worker.pool for worker in self.registry.staying())
         return capacity.admit(wanted, contexts, begun, room)
 
     def late_contexts(self, now: float) -> bool:
         """Return whether the container of a context has been kept long enough."""
         return any(
             is_late(self.hold_of(worker), now - worker.unused)
-            for worker in self.crew.staying()
+            for worker in self.registry.staying()
             if worker.unused is not None and self.pools[worker.pool].kind is PoolKind.CONTEXT
         )
 
@@ -393,7 +393,7 @@ class PipelineState:
         """Return the idle workers that stop when another pipeline waits for a worker."""
         found: list[str] = []
         idle: dict[str, list[str]] = {}
-        for worker in self.crew.workers.values():
+        for worker in self.registry.workers.values():
             if worker.status is WorkerStatus.IDLE:
                 idle.setdefault(worker.pool, []).append(worker.id)
                 if self.pools[worker.pool].kind is PoolKind.CONTEXT:

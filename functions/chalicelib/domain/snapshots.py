@@ -59,8 +59,8 @@ def can_be_taken(live: CloudPipeline) -> bool:
 
 def take(live: CloudPipeline) -> Snapshot:
     """Return a pipeline's state."""
-    standing = asdict(live.course.standing)
-    standing.update({name: sorted(standing[name]) for name in _SETS})
+    status = asdict(live.cloud_machine.run_state)
+    status.update({name: sorted(status[name]) for name in _SETS})
     tree = live.tree
     nodes = sorted(tree.nodes.items())
     state: dict[str, Any] = {
@@ -74,7 +74,7 @@ def take(live: CloudPipeline) -> Snapshot:
         ],
         "given_up": [p for p, n in nodes if isinstance(n, LiveGroup) and n.given_up],
         "past": dict(tree.past),
-        "standing": standing,
+        "run_state": status,
         "specs": {n: i.model_dump(mode="json") for n, i in live.pipeline.images.items()},
         "images": {
             name: {
@@ -85,8 +85,8 @@ def take(live: CloudPipeline) -> Snapshot:
             for name, image in live.images.items()
         },
         "in_flight": {p: a.model_dump(mode="json") for p, a in live.in_flight.items()},
-        "workers": [asdict(worker) for worker in live.crew.workers.values()],
-        "ended_workers": [asdict(worker) for worker in live.crew.ended.values()],
+        "workers": [asdict(worker) for worker in live.registry.workers.values()],
+        "ended_workers": [asdict(worker) for worker in live.registry.ended.values()],
         "starts": {name: asdict(starts) for name, starts in live.starts.items()},
         "pools": {name: asdict(pool) for name, pool in live.pools.items()},
         "share": live.share.model_dump(mode="json"),
@@ -125,13 +125,13 @@ def restore(
         if isinstance(node, LiveGroup):
             node.given_up = path in state["given_up"]
     tree.past.update(state["past"])
-    live.adopt(pipeline, CloudMachine(live.id, tree, _standing(state["standing"])))
+    live.adopt(pipeline, CloudMachine(live.id, tree, _status(state["run_state"])))
     live.images = {name: _image(image) for name, image in state["images"].items()}
     live.in_flight = {
         path: AttemptRecord.model_validate(record) for path, record in state["in_flight"].items()
     }
-    live.crew.workers = _workers(state["workers"])
-    live.crew.ended = _workers(state["ended_workers"])
+    live.registry.workers = _workers(state["workers"])
+    live.registry.ended = _workers(state["ended_workers"])
     live.starts = {name: _starts(fields) for name, fields in state["starts"].items()}
     live.pools = {name: _pool(fields) for name, fields in state["pools"].items()}
     live.count(Share.model_validate(state["share"]))
@@ -139,7 +139,7 @@ def restore(
     return live
 
 
-def _standing(written: Mapping[str, Any]) -> RunState:
+def _status(written: Mapping[str, Any]) -> RunState:
     return RunState(**{**written, **{name: set(written[name]) for name in _SETS}})
 
 

@@ -52,7 +52,7 @@ class Worker:
     token: str = ""
     reference: str | None = None
     protocol: int = 1
-    hired: float = 0.0
+    launched: float = 0.0
     round: int = 0
     for_owner: bool = True
     unused: float | None = None
@@ -80,7 +80,7 @@ class Worker:
         ready = image_ended if waited else None
         if self.commands:
             return {"image_ready": ready, "admitted": now}
-        admitted = max(begin, ready or begin, self.hired) if self.hired else None
+        admitted = max(begin, ready or begin, self.launched) if self.launched else None
         return {"image_ready": ready, "admitted": admitted}
 
 
@@ -102,7 +102,7 @@ class WorkerRegistry:
             1 for worker in self.ended.values() if worker.unexplained and worker.pool == pool
         )
 
-    def staff(self) -> dict[str, PoolWorkers]:
+    def pool_workers(self) -> dict[str, PoolWorkers]:
         """Return ``{pool name: numbers by status}``, without leaving workers."""
         numbers: dict[str, dict[WorkerStatus, int]] = {}
         for worker in self.workers.values():

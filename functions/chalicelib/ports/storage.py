@@ -33,7 +33,7 @@ class Blobs(Protocol):
     def put_file(self, key: str, file: BinaryIO) -> None:
         """Write an object from an open file of any size."""
 
-    def pieces(self, key: str) -> Iterator[bytes] | None:
+    def chunks(self, key: str) -> Iterator[bytes] | None:
         """Return the content of an object in chunks of some MB, or None if it does not exist."""
 
     def delete(self, key: str) -> None:

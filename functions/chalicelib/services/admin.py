@@ -58,9 +58,9 @@ class Administration:
             fields = {".".join(map(str, e["loc"])): e["msg"] for e in error.errors()}
             text = "; ".join(f"{name}: {message}" for name, message in fields.items())
             return AdminResponse(error=text).model_dump(mode="json")
-        return self._carry_out(request).model_dump(mode="json")
+        return self._execute(request).model_dump(mode="json")
 
-    def _carry_out(self, request: AdminRequest) -> AdminResponse:
+    def _execute(self, request: AdminRequest) -> AdminResponse:
         match request:
             case MintToken():
                 return self._mint(request)

@@ -182,11 +182,11 @@ class Counter:
             write_progress(self._blobs, self._key, Progress(self._done, self._size))
             self._said = self._clock()
 
-    def pieces(self, content: Iterator[bytes]) -> Iterator[bytes]:
+    def chunks(self, content: Iterator[bytes]) -> Iterator[bytes]:
         """Yield the chunks of some content, counting them."""
-        for piece in content:
-            self.add(len(piece))
-            yield piece
+        for chunk in content:
+            self.add(len(chunk))
+            yield chunk
 
 
 class Counted:
@@ -198,6 +198,6 @@ class Counted:
 
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes."""
-        piece = self._file.read(size)
-        self._counter.add(len(piece))
-        return piece
+        chunk = self._file.read(size)
+        self._counter.add(len(chunk))
+        return chunk

@@ -69,23 +69,23 @@ class LocalDataFiles:
 
     def write(self, directory: str, name: str, data: bytes) -> DataEntry:
         """Write a file."""
-        return asyncio.run(self._writable(directory).write(name, _pieces([data])))
+        return asyncio.run(self._writable(directory).write(name, _chunks([data])))
 
     def fetch(self, directory: str, name: str, key: str) -> DataEntry:
         """Write a file from an object in the bucket."""
-        content = self._blobs.pieces(key)
+        content = self._blobs.chunks(key)
         if content is None:
             raise NotFoundError(
                 f"{name}: its content was not uploaded, or has expired; upload it again"
             )
         counter = Counter(self._blobs, key, self._blobs.size(key) or 0)
-        return asyncio.run(self._writable(directory).write(name, _pieces(counter.pieces(content))))
+        return asyncio.run(self._writable(directory).write(name, _chunks(counter.chunks(content))))
 
     def begin(self, what: What, directory: str, name: str, key: str) -> None:
         """Stage or fetch a file in a thread."""
-        Thread(target=self.carry_out, args=(what, directory, name, key), daemon=True).start()
+        Thread(target=self.execute, args=(what, directory, name, key), daemon=True).start()
 
-    def carry_out(self, what: What, directory: str, name: str, key: str) -> None:
+    def execute(self, what: What, directory: str, name: str, key: str) -> None:
         """Stage or fetch a file and write the result to the bucket."""
         request = {"do": what, "directory": directory, "name": name, "key": key}
         try:
@@ -124,22 +124,22 @@ class LocalDataFiles:
         return DataDirectory(path)
 
 
-async def _pieces(content: Any) -> AsyncIterator[bytes]:
-    for piece in content:
-        yield piece
+async def _chunks(content: Any) -> AsyncIterator[bytes]:
+    for chunk in content:
+        yield chunk
 
 
 def serve(files: LocalDataFiles, request: Mapping[str, Any]) -> dict[str, Any]:
     """Execute a request of `adapters.data_function_client` and return the response."""
     try:
-        return {"answer": _carry_out(files, dict(request))}
+        return {"answer": _execute(files, dict(request))}
     except NotFoundError as error:
         return {"error": "not_found", "message": str(error)}
     except RefusedError as error:
         return {"error": "refused", "message": str(error)}
 
 
-def _carry_out(files: LocalDataFiles, request: dict[str, Any]) -> Any:
+def _execute(files: LocalDataFiles, request: dict[str, Any]) -> Any:
     match request.pop("do"):
         case "write":
             data = base64.b64decode(request.pop("data"))
@@ -151,7 +151,7 @@ def _carry_out(files: LocalDataFiles, request: dict[str, Any]) -> Any:
         case "forget":
             return files.forget(**request)
         case "later":
-            return files.carry_out(**request)
+            return files.execute(**request)
         case "entries" | "changed" | "fetch" | "delete" as what:
             return getattr(files, what)(**request).model_dump(mode="json")
         case unknown:

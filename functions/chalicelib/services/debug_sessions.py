@@ -49,7 +49,7 @@ from conducto_core.semantics.cost import dollars_for
 logger = logging.getLogger(__name__)
 
 #: Seconds between two heartbeats of a shell's agent.
-PULSE_SECONDS = 10.0
+HEARTBEAT_SECONDS = 10.0
 #: Seconds for which ECS may not list a launched task.
 SILENCE = 120.0
 #: Seconds for which the token of a shell's agent outlives the shell.
@@ -228,7 +228,7 @@ class DebugSessions:
             policy="debug",
             shell=plan.shell,
             workdir=plan.workdir,
-            heartbeat=PULSE_SECONDS,
+            heartbeat=HEARTBEAT_SECONDS,
             debug=ShellInstructions(
                 path=shell.path,
                 attempt=shell.attempt or 0,
@@ -240,7 +240,7 @@ class DebugSessions:
             ),
         )
 
-    def pulse(self, identity: Identity) -> HeartbeatResponse:
+    def heartbeat(self, identity: Identity) -> HeartbeatResponse:
         """Record that a shell is ready; return whether it must stop."""
         try:
             shell = self._mine(identity)

@@ -39,7 +39,7 @@ class Dependencies:
         clock: Seconds since the epoch.
         sleep: Sleeps for a number of seconds.
         jitter: Returns a number from 0 to 1, so that competing writers retry at different times.
-        most: Maximum size of one state machine.
+        max_machine_size: Size limit of one state machine.
         spot_share: Maximum number of Spot workers among ten.
         remote_debug: Whether debug shells may open on workers.
         services: Environment variables of commands for non-default service addresses.
@@ -65,7 +65,7 @@ class Dependencies:
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random.random
-    most: Size = MAX_SIZE
+    max_machine_size: Size = MAX_SIZE
     spot_share: int = 0
     remote_debug: bool = True
     services: Mapping[str, str] = field(default_factory=dict, repr=False)

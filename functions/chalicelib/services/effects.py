@@ -99,31 +99,31 @@ class Effects:
 
 
 def effects_of(
-    live: CloudPipeline, effects: PipelineChanges, hires: tuple[WorkerLaunch, ...], spot_share: int
+    live: CloudPipeline, changes: PipelineChanges, hires: tuple[WorkerLaunch, ...], spot_share: int
 ) -> Effects:
-    """Return the effects of an entry, which then do not require the pipeline's state."""
+    """Return the changes of an entry, which then do not require the pipeline's state."""
     released = live.record.lifecycle is Lifecycle.ARCHIVED and not live.open() and not hires
     return Effects(
         live.org,
         live.id,
-        orders=effects.orders,
-        pools=effects.pools,
+        orders=changes.orders,
+        pools=changes.pools,
         executions=dict(live.runs),
-        run=live.course.run,
-        tasks=[_task(live, hire, spot_share) for hire in hires],
-        stops=effects.stops,
-        usage=effects.usage,
-        builds=effects.builds,
-        published=bool(effects.changes),
+        run=live.cloud_machine.run,
+        tasks=[_task(live, launch, spot_share) for launch in hires],
+        stops=changes.stops,
+        usage=changes.usage,
+        builds=changes.builds,
+        published=bool(changes.changes),
         known_pools=tuple(live.pools) if released else (),
         released=released,
     )
 
 
-def _task(live: CloudPipeline, hire: WorkerLaunch, spot_share: int) -> WorkerTask:
-    pool = live.pools[hire.pool]
+def _task(live: CloudPipeline, launch: WorkerLaunch, spot_share: int) -> WorkerTask:
+    pool = live.pools[launch.pool]
     return WorkerTask(
-        worker_id=hire.worker,
+        worker_id=launch.worker,
         org=live.org,
         pipeline_id=live.id,
         pool=pool.name,
@@ -133,7 +133,7 @@ def _task(live: CloudPipeline, hire: WorkerLaunch, spot_share: int) -> WorkerTas
         token="",  # created at the launch: journals contain no tokens
         user=live.record.owner,
         user_data=secrets_user(live.record) is not None,
-        spot=on_spot(hire.worker, pool.kind, spot_share),
+        spot=on_spot(launch.worker, pool.kind, spot_share),
         title=live.record.title,
     )
 
@@ -148,105 +148,105 @@ class EffectExecutor:
         self._reading = reading
         self._builds = ImageBuilds(cloud)
 
-    def carry_out(self, errand: Effects) -> None:
+    def execute(self, effects: Effects) -> None:
         """Execute all effects; a failure is logged and does not affect the others."""
         steps: list[Callable[[], object]] = [
-            *(lambda order=order: self._obey(errand, order) for order in errand.orders),
-            *(lambda task=task: self._start_worker(errand, task) for task in errand.tasks),
-            *(lambda stop=stop: self._stop_worker(errand, *stop) for stop in errand.stops),
-            *(lambda usage=usage: self._meter(errand, usage) for usage in errand.usage),
-            *(lambda image=image: self._build(errand, image) for image in errand.builds),
+            *(lambda order=order: self._execute(effects, order) for order in effects.orders),
+            *(lambda task=task: self._start_worker(effects, task) for task in effects.tasks),
+            *(lambda stop=stop: self._stop_worker(effects, *stop) for stop in effects.stops),
+            *(lambda usage=usage: self._meter(effects, usage) for usage in effects.usage),
+            *(lambda image=image: self._build(effects, image) for image in effects.builds),
         ]
-        if errand.released:
-            steps += self._releases(errand)
-        if errand.published:
-            steps.append(lambda: self._publish(errand))
-        room = errand.room
+        if effects.released:
+            steps += self._releases(effects)
+        if effects.published:
+            steps.append(lambda: self._publish(effects))
+        room = effects.room
         if room is not None:
-            steps.append(lambda: self._slots.settle(errand.org, errand.pipeline_id, room))
+            steps.append(lambda: self._slots.settle(effects.org, effects.pipeline_id, room))
         for step in steps:
             try:
                 step()
             except Exception:
                 # One failure must not affect the others.
-                about = {"pipeline": errand.pipeline_id, "run_id": errand.run}
+                about = {"pipeline": effects.pipeline_id, "run_id": effects.run}
                 logger.exception("an effect failed", extra=about)
 
-    def _releases(self, errand: Effects) -> list[Callable[[], object]]:
+    def _releases(self, effects: Effects) -> list[Callable[[], object]]:
         """Return the steps that release an archived pipeline's AWS resources, except its files."""
         cloud = self._cloud
         return [
-            lambda: cloud.fleet.release(errand.pipeline_id),
-            *(lambda run=run: self._halt(errand, run) for run in errand.executions),
-            lambda: self._forget_activities(errand),
+            lambda: cloud.fleet.release(effects.pipeline_id),
+            *(lambda run=run: self._halt(effects, run) for run in effects.executions),
+            lambda: self._forget_activities(effects),
         ]
 
-    def _forget_activities(self, errand: Effects) -> None:
+    def _forget_activities(self, effects: Effects) -> None:
         """Delete activities until AWS throttles, which it does after one per second.
 
         Retention deletes the rest, because a client waits for this request.
         """
-        for pool in errand.known_pools:
+        for pool in effects.known_pools:
             self._cloud.machines.forget_activity(self._cloud.site.activity_of(pool))
 
-    def _obey(self, errand: Effects, order: Order) -> None:
+    def _execute(self, effects: Effects, order: Order) -> None:
         match order:
             case StartExecution():
-                self._begin(errand, order)
+                self._begin(effects, order)
             case StopExecution():
-                self._halt(errand, order.run)
+                self._halt(effects, order.run)
             case CompleteTask():
-                self._reply(errand, order)
+                self._reply(effects, order)
 
-    def _halt(self, errand: Effects, run: str) -> None:
-        arn = errand.executions.get(run)
+    def _halt(self, effects: Effects, run: str) -> None:
+        arn = effects.executions.get(run)
         if arn is not None:
             machines = self._cloud.machines
             machines.stop(arn, "superseded by a new run")
             machines.forget(machines.machine_of(arn))
 
-    def _begin(self, errand: Effects, begin: StartExecution) -> None:
+    def _begin(self, effects: Effects, begin: StartExecution) -> None:
         try:
-            arn = self._compile(errand, begin.rest, begin.run)
+            arn = self._compile(effects, begin.rest, begin.run)
         except DefinitionError as error:
-            self._pause(errand, str(error))
+            self._pause(effects, str(error))
             return
         execution = self._cloud.machines.start(arn, begin.run, execution_input(begin.run))
         now = self._cloud.clock()
         begun = ExecutionStarted(time=now, run=begin.run, arn=execution)
-        self._submit(errand.org, errand.pipeline_id, lambda _: begun)
+        self._submit(effects.org, effects.pipeline_id, lambda _: begun)
 
-    def _pause(self, errand: Effects, problem: str) -> None:
+    def _pause(self, effects: Effects, problem: str) -> None:
         pause = ActionRequested(time=self._cloud.clock(), action=Action.PAUSE, problem=problem)
-        self._submit(errand.org, errand.pipeline_id, lambda _: pause)
+        self._submit(effects.org, effects.pipeline_id, lambda _: pause)
 
-    def _compile(self, errand: Effects, rest: Residual | None, run: str) -> str:
+    def _compile(self, effects: Effects, rest: Residual | None, run: str) -> str:
         """Create machines and activities; return the ARN of the machine to start.
 
         Machines belong to a run, so that they can be deleted after it.
         """
-        site, machines, pools = self._cloud.site, self._cloud.machines, errand.pools
+        site, machines, pools = self._cloud.site, self._cloud.machines, effects.pools
         compiled = compile_residual(
             rest,
             site,
             resource=lambda spec: site.activity_of(pools[spec.path].name),
-            most=self._cloud.most,
+            maximum=self._cloud.max_machine_size,
             run=run,
         )
         needed = [] if rest is None else [pools[spec.path].name for spec in rest.tasks()]
         for pool in dict.fromkeys(needed):
             machines.ensure_activity(site.activity_name(pool))
         for machine in compiled.machines:
-            machines.create(machine, errand.org, errand.pipeline_id)
+            machines.create(machine, effects.org, effects.pipeline_id)
         return compiled.top.arn
 
-    def _reply(self, errand: Effects, reply: CompleteTask) -> None:
+    def _reply(self, effects: Effects, reply: CompleteTask) -> None:
         machines = self._cloud.machines
         try:
             if reply.error is not None:
                 machines.fail(reply.token, reply.error)
             elif reply.generates:
-                machine = self._compile(errand, reply.generated, errand.run)
+                machine = self._compile(effects, reply.generated, effects.run)
                 machines.succeed(reply.token, {"sm": machine})
             else:
                 machines.succeed(reply.token, {})
@@ -254,18 +254,18 @@ class EffectExecutor:
             return  # its execution was stopped; the journal has the result
         except DefinitionError as error:
             machines.fail(reply.token, NO_TREE)
-            self._pause(errand, str(error))
+            self._pause(effects, str(error))
 
-    def _start_worker(self, errand: Effects, task: WorkerTask) -> None:
-        refused = errand.refused.get(task.pool)
+    def _start_worker(self, effects: Effects, task: WorkerTask) -> None:
+        refused = effects.refused.get(task.pool)
         if refused is None:
             try:
                 self._order_task(task)
             except Exception as error:
                 # After any error the pool waits before it retries, and its nodes show the reason.
-                errand.refused[task.pool] = refused = error
+                effects.refused[task.pool] = refused = error
                 if not isinstance(error, (CapacityError, ThrottledError, AccessDeniedError)):
-                    about = {"worker": task.worker_id, "run_id": errand.run}
+                    about = {"worker": task.worker_id, "run_id": effects.run}
                     logger.exception("a worker was not started", extra=about)
         if refused is not None:
             self._not_started(task, refused)
@@ -293,28 +293,28 @@ class EffectExecutor:
 
         self._submit(task.org, task.pipeline_id, decide)
 
-    def _stop_worker(self, errand: Effects, worker: str, task: str | None) -> None:
+    def _stop_worker(self, effects: Effects, worker: str, task: str | None) -> None:
         fleet = self._cloud.fleet
-        arn = task if task is not None else fleet.running(errand.pipeline_id).get(worker)
+        arn = task if task is not None else fleet.running(effects.pipeline_id).get(worker)
         if arn is not None:
             fleet.stop(arn, "no longer needed")
 
-    def _build(self, errand: Effects, image: BuiltImage) -> None:
-        moved = self._builds.begin(errand.org, errand.pipeline_id, image)
+    def _build(self, effects: Effects, image: BuiltImage) -> None:
+        moved = self._builds.begin(effects.org, effects.pipeline_id, image)
         now = self._cloud.clock()
-        self._submit(errand.org, errand.pipeline_id, lambda live: image_update(live, moved, now))
+        self._submit(effects.org, effects.pipeline_id, lambda live: image_update(live, moved, now))
 
-    def _publish(self, errand: Effects) -> None:
-        if self._cloud.connections.followers(errand.pipeline_id):
-            with self._reading(errand.org, errand.pipeline_id) as live:
+    def _publish(self, effects: Effects) -> None:
+        if self._cloud.connections.followers(effects.pipeline_id):
+            with self._reading(effects.org, effects.pipeline_id) as live:
                 publish(self._cloud, live)
 
-    def _meter(self, errand: Effects, usage: Usage) -> None:
+    def _meter(self, effects: Effects, usage: Usage) -> None:
         month = month_of(self._cloud.clock())
-        key = f"{errand.pipeline_id}{usage.key}"
+        key = f"{effects.pipeline_id}{usage.key}"
         write_with_retry(
             self._cloud,
             lambda: self._cloud.orgs.add_usage(
-                errand.org, month, key, usage.seconds, usage.cpu, whose=usage.whose
+                effects.org, month, key, usage.seconds, usage.cpu, whose=usage.whose
             ),
         )

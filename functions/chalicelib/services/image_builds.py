@@ -348,7 +348,7 @@ class ImageBuilds:
         )
 
 
-def piece_of(
+def chunk_of(
     log: bytes, offset: int, limit: int, *, complete: bool, steps: tuple[ImageStep, ...] = ()
 ) -> ImageLog:
     """Return a chunk of a log; an incomplete character is left to the next chunk.

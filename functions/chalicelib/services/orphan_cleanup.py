@@ -98,10 +98,10 @@ class OrphanCleanup:
             return NOTHING
         try:
             with self._engine.reading(org, pipeline_id) as live:
-                standing = live.course.standing
-                over = live.settled() or not standing.open
+                status = live.cloud_machine.run_state
+                over = live.settled() or not status.open
                 archived = live.record.lifecycle is Lifecycle.ARCHIVED and not live.open()
-                return KeepSet(standing.number + over, workers=not archived)
+                return KeepSet(status.number + over, workers=not archived)
         except Exception:
             logger.exception("a pipeline was not cleaned up", extra={"pipeline": pipeline_id})
             return EVERYTHING

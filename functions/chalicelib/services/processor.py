@@ -22,8 +22,7 @@ from chalicelib.ports import (
 )
 from chalicelib.services.build_poller import BuildPoller
 from chalicelib.services.dependencies import Dependencies
-from chalicelib.services.effects import EffectExecutor, effects_of
-from chalicelib.services.effects import Effects as Errand
+from chalicelib.services.effects import EffectExecutor, Effects, effects_of
 from chalicelib.services.secret_injection import inject
 from chalicelib.services.slots import Slots, needed_room
 from conducto_core.errors import NotFoundError
@@ -34,7 +33,7 @@ from conducto_core.semantics.cloud_machine import CompleteTask
 from conducto_core.semantics.user_secrets import changed
 
 #: Maximum bytes of cached definitions and trees, as stored (compressed).
-MOST_BYTES = 64 << 20
+MAX_BYTES = 64 << 20
 
 
 class DefinitionCache:
@@ -45,9 +44,9 @@ class DefinitionCache:
         most: Maximum bytes; the latest entry stays whatever its size.
     """
 
-    def __init__(self, store: Callable[[], Store], most: int = MOST_BYTES) -> None:
+    def __init__(self, store: Callable[[], Store], maximum: int = MAX_BYTES) -> None:
         self._store = store
-        self._most = most
+        self._maximum = maximum
         self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._lock = Lock()
 
@@ -74,7 +73,7 @@ class DefinitionCache:
         found = read()
         with self._lock:
             self._kept[pipeline_id, key] = found
-            while len(self._kept) > 1 and sum(map(len, self._kept.values())) > self._most:
+            while len(self._kept) > 1 and sum(map(len, self._kept.values())) > self._maximum:
                 self._kept.popitem(last=False)
         return found
 
@@ -84,7 +83,7 @@ logger = logging.getLogger(__name__)
 #: Number of cached pipelines.
 KEPT = 32
 #: Maximum number of attempts to commit a decision against concurrent writers.
-MOST_TRIES = 12
+MAX_TRIES = 12
 #: Number of entries between snapshots.
 SNAPSHOT_EVERY = 200
 #: In large trees snapshots are rarer: their cost is proportional to the number of nodes.
@@ -110,7 +109,7 @@ class CommandProcessor:
         self.cloud = cloud
         self._snapshot_every = snapshot_every
         self.slots = Slots(cloud, self.submit)
-        self._errands = EffectExecutor(cloud, self.submit, self.reading, self.slots)
+        self._effect_executor = EffectExecutor(cloud, self.submit, self.reading, self.slots)
         self.watch = BuildPoller(cloud, self.submit, self.reading)
         self._definitions = DefinitionCache(lambda: self.cloud.store)
         self._kept: OrderedDict[str, CloudPipeline] = OrderedDict()
@@ -153,18 +152,18 @@ class CommandProcessor:
             NotFoundError: The organisation has no pipeline with that id.
             BusyError: Every attempt conflicted with another writer.
         """
-        for attempt in range(MOST_TRIES):
+        for attempt in range(MAX_TRIES):
             try:
                 with self._lock_of(pipeline_id):
                     live = self._current(org, pipeline_id)
                     happened = decide(live)
                     if happened is None:
                         return False
-                    errand = self._commit(live, happened)
+                    effects = self._commit(live, happened)
             except (ConflictError, ThrottledError):
                 self.cloud.sleep(self.cloud.jitter() * 0.02 * 2 ** min(attempt, 6))
                 continue
-            self._errands.carry_out(errand)
+            self._effect_executor.execute(effects)
             return True
         raise BusyError(f"{pipeline_id}: too many concurrent changes; retry")
 
@@ -181,7 +180,9 @@ class CommandProcessor:
 
     def refuse_task(self, org: str, pipeline_id: str, token: str, error: str) -> None:
         """Fail a task without changing its pipeline, for example a task of an old run."""
-        self._errands.carry_out(Errand(org, pipeline_id, orders=[CompleteTask(token, error)]))
+        self._effect_executor.execute(
+            Effects(org, pipeline_id, orders=[CompleteTask(token, error)])
+        )
 
     def drop(self, pipeline_id: str) -> None:
         """Remove a pipeline from the cache."""
@@ -191,27 +192,27 @@ class CommandProcessor:
 
     # ---- one entry ----------------------------------------------------------------------------
 
-    def _commit(self, live: CloudPipeline, happened: Input) -> Errand:
+    def _commit(self, live: CloudPipeline, happened: Input) -> Effects:
         self._kept.pop(live.id, None)  # the cached state is invalid until the commit succeeds
         before, spare = live.share, len(live.surplus())
         live.count(before)
-        effects = live.take_in(happened)
-        effects.told = self._masked(live, effects.told)
+        changes = live.apply(happened)
+        changes.told = self._masked(live, changes.told)
         written = self._staffed(live, happened)
         try:
-            self._write(live, effects, written)
+            self._write(live, changes, written)
         except PlanLimitError as error:
             share = live.share_with((), waits=True)
             written = JournalEntry(input=happened, limited=str(error), share=share)
-            self._write(live, effects, written)
-        live.staff(written)
+            self._write(live, changes, written)
+        live.pool_workers(written)
         self._keep(live)
         every = max(self._snapshot_every, len(live.tree.nodes) // NODES_AN_ENTRY)
         if live.number % every == 0 and snapshots.can_be_taken(live):
             self._put_snapshot(live.id, snapshots.take(live))
-        errand = effects_of(live, effects, written.hires, self.cloud.spot_share)
-        errand.room = needed_room(before, live.share, more_spare=len(live.surplus()) > spare)
-        return errand
+        effects = effects_of(live, changes, written.hires, self.cloud.spot_share)
+        effects.room = needed_room(before, live.share, more_spare=len(live.surplus()) > spare)
+        return effects
 
     def _masked(
         self, live: CloudPipeline, told: list[NotificationRecord]
@@ -230,10 +231,10 @@ class CommandProcessor:
             return JournalEntry(input=happened, share=_if_new(live, share))
         used = self.cloud.orgs.in_use(live.org)
         before, now = live.share, live.share_with((), waits=False)
-        most = used.plan.max_workers
+        maximum = used.plan.max_workers
         free = Room(
-            most - used.workers + before.workers - now.workers,
-            most - used.reserved + before.reserved - now.reserved,
+            maximum - used.workers + before.workers - now.workers,
+            maximum - used.reserved + before.reserved - now.reserved,
         )
         admitted = live.admission(free)
         names = [name for name, number in admitted.workers.items() for _ in range(number)]
@@ -246,20 +247,20 @@ class CommandProcessor:
             share=_if_new(live, live.share_with(names, waits=waits)),
         )
 
-    def _write(self, live: CloudPipeline, effects: PipelineChanges, written: JournalEntry) -> None:
+    def _write(self, live: CloudPipeline, changes: PipelineChanges, written: JournalEntry) -> None:
         before = live.share
         share = before if written.share is None else written.share
         entry = Entry(
             number=live.number,
             input=written.written(),
-            changes=tuple(effects.changes),
-            attempts=tuple(effects.attempts),
+            changes=tuple(changes.changes),
+            attempts=tuple(changes.attempts),
             record=live.record,
             workers=share.workers - before.workers,
             reserved=share.reserved - before.reserved,
             admits=bool(written.hires),
             share=written.share,
-            notifications=tuple(effects.told),
+            notifications=tuple(changes.told),
             open=live.open() or bool(written.hires),
         )
         self.cloud.store.commit(live.org, live.id, entry)
@@ -311,8 +312,8 @@ def read_on(live: CloudPipeline, cloud: Dependencies) -> None:
     """Apply the entries that other processes have committed."""
     for entry in cloud.store.entries(live.id, live.number):
         written = JournalEntry.model_validate(entry.input)
-        live.take_in(written.input)
-        live.staff(written)
+        live.apply(written.input)
+        live.pool_workers(written)
 
 
 def _if_new(live: CloudPipeline, share: Share) -> Share | None:

@@ -74,13 +74,15 @@ class Reconciler:
         with self._engine.reading(org, pipeline_id) as live:
             missing = [
                 worker.id
-                for worker in live.crew.workers.values()
+                for worker in live.registry.workers.values()
                 if not _is_there(worker, worker.id in running, seen.get(worker.id, 0.0), self._now)
             ]
-            known = set(live.crew.workers)
-            leaving = [w for w in live.crew.workers.values() if w.status is WorkerStatus.LEAVING]
-            known |= set(live.crew.ended)
-            late = [w for w in live.crew.ended.values() if self._now - w.since >= TOLD_SECONDS]
+            known = set(live.registry.workers)
+            leaving = [
+                w for w in live.registry.workers.values() if w.status is WorkerStatus.LEAVING
+            ]
+            known |= set(live.registry.ended)
+            late = [w for w in live.registry.ended.values() if self._now - w.since >= TOLD_SECONDS]
         for worker in missing:
             self._engine.submit(org, pipeline_id, partial(self._gone, worker))
         for worker, task in running.items():
@@ -108,7 +110,7 @@ class Reconciler:
             self._submit_if_there(pipeline_id, partial(self._stopped, worker_id, end))
 
     def _stopped(self, worker_id: str, end: TaskEnd, live: CloudPipeline) -> Input | None:
-        if worker_id not in live.crew.workers and worker_id not in live.crew.ended:
+        if worker_id not in live.registry.workers and worker_id not in live.registry.ended:
             return None
         said = end.reason if end.exit_code is None else f"{end.reason} (exit code {end.exit_code})"
         return WorkerLost(
@@ -130,7 +132,7 @@ class Reconciler:
         if look is not None:
             end = TaskEnd(look.reason, began=look.began, ended=look.ended or worker.since)
         else:  # ECS no longer knows the task, or there was none
-            began = None if worker.task is None else worker.hired or None
+            began = None if worker.task is None else worker.launched or None
             end = TaskEnd("it ended, and ECS gives no reason", began=began, ended=worker.since)
         self._engine.submit(org, pipeline_id, partial(self._stopped, worker.id, end))
 
@@ -138,7 +140,11 @@ class Reconciler:
         """Handle the end of an execution; executions that belong to no pipeline are ignored."""
 
         def decide(live: CloudPipeline) -> Input | None:
-            if run != live.course.run or not live.course.standing.open or live.settled():
+            if (
+                run != live.cloud_machine.run
+                or not live.cloud_machine.run_state.open
+                or live.settled()
+            ):
                 return None
             return ExecutionEnded(time=self._now, run=run, status=status)
 
@@ -184,17 +190,17 @@ class Reconciler:
         if is_shell(worker):
             return self._shells.goes_on(pipeline_id, worker)
         with self._engine.reading(org, pipeline_id) as live:
-            return worker in live.crew.workers
+            return worker in live.registry.workers
 
     def _gone(self, worker: str, live: CloudPipeline) -> Input | None:
-        if worker not in live.crew.workers:
+        if worker not in live.registry.workers:
             return None
         return WorkerLost(
             time=self._now,
             worker=worker,
             reason="it stopped sending heartbeats",
             failure=StartFailure.LOST,
-            unexplained=live.crew.workers[worker].task is not None,
+            unexplained=live.registry.workers[worker].task is not None,
         )
 
     def _run_at(self, live: CloudPipeline) -> Input | None:
@@ -211,18 +217,18 @@ class Reconciler:
         return TimeLimitsExpired(time=self._now, paths=due) if due else None
 
     def _begin_again(self, live: CloudPipeline) -> Input | None:
-        standing = live.course.standing
-        if not standing.open or live.course.run in live.runs:
+        run_state = live.cloud_machine.run_state
+        if not run_state.open or live.cloud_machine.run in live.runs:
             return None
-        patience = BEGIN_SECONDS + len(standing.planned) / EXECS_A_SECOND
-        if self._now - live.planned_at < patience:
+        timeout = BEGIN_SECONDS + len(run_state.planned) / EXECS_A_SECOND
+        if self._now - live.planned_at < timeout:
             return None
-        return ExecutionLost(time=self._now, run=live.course.run)
+        return ExecutionLost(time=self._now, run=live.cloud_machine.run)
 
     def _look(self, live: CloudPipeline) -> Input | None:
         """Launch workers that could not be launched before."""
         if live.is_stuck(self._now):
-            return ExecutionLost(time=self._now, run=live.course.run)
+            return ExecutionLost(time=self._now, run=live.cloud_machine.run)
         over = live.may_start_again(self._now)
         late = live.late_contexts(self._now)
         return HealthChecked(time=self._now) if over or late or live.wanted() else None

@@ -19,11 +19,11 @@ class Upload:
     """
 
     key: str
-    pieces: Callable[[], Iterator[bytes]]
+    chunks: Callable[[], Iterator[bytes]]
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self.pieces():
-            yield piece
+        for chunk in self.chunks():
+            yield chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class StagedDownload(Download):
 
 async def nothing() -> AsyncIterator[bytes]:
     """Yield no bytes: the content is in the bucket."""
-    no_pieces: tuple[bytes, ...] = ()
-    for piece in no_pieces:
-        yield piece
+    no_chunks: tuple[bytes, ...] = ()
+    for chunk in no_chunks:
+        yield chunk
 
 
 def uploads(caller: Identity) -> str:

@@ -15,7 +15,7 @@ from conducto_core.ports.secret_store import Scope, SecretName, StoredSecret, ch
 
 Written = Mapping[str, Mapping[str, Any]]
 #: Maximum number of attempts of a change.
-MOST_TRIES = 8
+MAX_TRIES = 8
 
 
 class VaultSecrets:
@@ -66,7 +66,7 @@ class VaultSecrets:
             RefusedError: There would be too many secrets, or every attempt conflicted.
         """
         place = self._scopes[scope]
-        for _ in range(MOST_TRIES):
+        for _ in range(MAX_TRIES):
             kept, version = self._vault.look(place)
             changed = change(kept)
             if changed == kept:

@@ -43,7 +43,7 @@ from conducto_local.store.port import Store
 
 WHERE = "debug_local"
 #: Seconds that a request for a shell waits for an image that is being built.
-BUILD_PATIENCE = 40.0
+BUILD_TIMEOUT = 40.0
 #: Seconds that a settled pipeline's network is kept for a shell.
 NETWORK_KEPT = 3600.0
 
@@ -68,7 +68,7 @@ class _Subject:
         """The attempt's number; of a node that never ran, the one that it would have."""
         return 1 if self.record is None else self.record.number
 
-    def flight(self) -> ActiveAttempt:
+    def active(self) -> ActiveAttempt:
         """Return the attempt as one that could run."""
         return ActiveAttempt(
             self.live, self.spec, self.number, self.spec.placement.mem, time.time()
@@ -115,9 +115,9 @@ class DebugContainers:
         code = _code(subject) if request.live else ()
         subject, image = await self._image(subject, request)
         secrets = (await self._scheduler.secrets.delivery()).env
-        script, env = _command(subject, image, self._surroundings(live))
+        script, env = _command(subject, image, self._execution_context(live))
         secrets = {name: value for name, value in secrets.items() if not is_ours(name)}
-        container = worker_spec(subject.flight(), image, self._home, "", await self._network(live))
+        container = worker_spec(subject.active(), image, self._home, "", await self._network(live))
         return DebugPlan(
             pipeline=live.id,
             path=subject.spec.path,
@@ -142,11 +142,11 @@ class DebugContainers:
             LABEL_PIPELINE: "",
         }
 
-    def _surroundings(self, live: LivePipeline) -> ExecutionContext:
-        return replace(self._scheduler.surroundings(live), where=WHERE)
+    def _execution_context(self, live: LivePipeline) -> ExecutionContext:
+        return replace(self._scheduler.execution_context(live), where=WHERE)
 
     async def _network(self, live: LivePipeline) -> str:
-        await self._scheduler.kit(live).open()
+        await self._scheduler.engine_context(live).open()
         name = await self._scheduler.network(live)
         self._scheduler.cool_later(live, NETWORK_KEPT)
         return name
@@ -162,7 +162,7 @@ class DebugContainers:
             self._scheduler.forget_images(live, (spec.path,))  # somebody has removed it
         image = self._scheduler.need_image(live, name)
         if image.built is None and image.task is not None:
-            await asyncio.wait([image.task], timeout=BUILD_PATIENCE)
+            await asyncio.wait([image.task], timeout=BUILD_TIMEOUT)
         if image.built is not None:
             return image.built
         if image.record.error is not None:
@@ -233,7 +233,7 @@ def _command(
     spec, record = subject.spec, subject.record
     if record is None or not tells_its_command(record):
         try:
-            job = prepare(subject.flight(), image, around, {})
+            job = prepare(subject.active(), image, around, {})
         except CommandError as error:
             raise RefusedError(str(error)) from error
         return job.script, dict(job.env)

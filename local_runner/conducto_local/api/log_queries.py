@@ -39,7 +39,7 @@ from conducto_local.scheduling.live_pipeline import LivePipeline
 LOOK_EVERY = 0.1
 
 #: Bytes of the steps of a build that are looked at.
-MOST_STEP_BYTES = 1 << 20
+MAX_STEP_BYTES = 1 << 20
 
 Attempts = Callable[[], Awaitable[Sequence[AttemptRecord]]]
 
@@ -71,13 +71,13 @@ class LogQueries:
         deadline = time.monotonic() + query.wait
         while True:
             output = self._output(live, query, await attempts())
-            piece = StoredChunk(0, b"", 0)
+            chunk = StoredChunk(0, b"", 0)
             if output is not None:
-                piece = output.reader.read(query.stream, query.offset, query.limit)
+                chunk = output.reader.read(query.stream, query.offset, query.limit)
             complete = output is not None and output.complete
-            if piece.data or complete or not await _wait(live, deadline):
-                data = base64.b64encode(piece.data).decode()
-                return LogChunk(data=data, offset=piece.offset, size=piece.size, complete=complete)
+            if chunk.data or complete or not await _wait(live, deadline):
+                data = base64.b64encode(chunk.data).decode()
+                return LogChunk(data=data, offset=chunk.offset, size=chunk.size, complete=complete)
 
     async def with_tails(
         self, live: LivePipeline, nodes: Sequence[NodeView]
@@ -174,10 +174,10 @@ class LogQueries:
         reader = self._logs(live.id).reader(image_build.log_name(image), image_build.BUILD_ATTEMPT)
         while True:
             complete = live.images[image].record.state in (ImageState.DONE, ImageState.ERROR)
-            piece = reader.read("stdout", query.offset, query.limit)
-            if piece.data or complete or not await _wait(live, deadline):
-                steps = steps_in(reader.read("stderr", -MOST_STEP_BYTES, MOST_STEP_BYTES).data)
-                return _image_log(piece, steps, complete=complete)
+            chunk = reader.read("stdout", query.offset, query.limit)
+            if chunk.data or complete or not await _wait(live, deadline):
+                steps = steps_in(reader.read("stderr", -MAX_STEP_BYTES, MAX_STEP_BYTES).data)
+                return _image_log(chunk, steps, complete=complete)
 
     def _output(
         self, live: LivePipeline, query: LogFileParams, attempts: Sequence[AttemptRecord]
@@ -200,19 +200,19 @@ async def _wait(live: LivePipeline, deadline: float) -> bool:
     return True
 
 
-def _image_log(piece: StoredChunk, steps: tuple[ImageStep, ...], *, complete: bool) -> ImageLog:
+def _image_log(chunk: StoredChunk, steps: tuple[ImageStep, ...], *, complete: bool) -> ImageLog:
     """Return a piece of text; a character that is not whole is left for the next one."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    is_last = complete and piece.offset + len(piece.data) == piece.size
-    text = decoder.decode(piece.data, final=is_last)
+    is_last = complete and chunk.offset + len(chunk.data) == chunk.size
+    text = decoder.decode(chunk.data, final=is_last)
     left = len(decoder.getstate()[0])
     if not text:  # so small a piece must not be asked for again and again
-        text, left = piece.data.decode(errors="replace"), 0
+        text, left = chunk.data.decode(errors="replace"), 0
     return ImageLog(
         text=text,
-        offset=piece.offset,
-        next=piece.offset + len(piece.data) - left,
-        size=piece.size,
+        offset=chunk.offset,
+        next=chunk.offset + len(chunk.data) - left,
+        size=chunk.size,
         complete=complete,
         steps=steps,
     )

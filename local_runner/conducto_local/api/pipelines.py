@@ -94,7 +94,7 @@ logger = logging.getLogger(__name__)
 BATCH_EVERY = 0.1
 BATCH_SIZE = 5000
 #: Seconds that a reader waits for the store: one that takes nothing has to be looked at, too.
-READ_PATIENCE = 1.0
+READ_TIMEOUT = 1.0
 _RESTARTED = "the agent was stopped while this ran"
 
 
@@ -102,18 +102,23 @@ class LocalPipelines:
     """Every pipeline of one profile."""
 
     def __init__(
-        self, *, home: StateDir, store: Store, kits: dict[str, EngineContext], scheduler: Scheduler
+        self,
+        *,
+        home: StateDir,
+        store: Store,
+        engine_contexts: dict[str, EngineContext],
+        scheduler: Scheduler,
     ) -> None:
         self._home = home
         self._store = store
-        self._kits = kits
+        self._engine_contexts = engine_contexts
         self._scheduler = scheduler
         self._control = Actions(scheduler, store)
         self._debug = DebugContainers(home, store, scheduler)
-        self._collector = GarbageCollector(home, store, kits, scheduler)
+        self._collector = GarbageCollector(home, store, engine_contexts, scheduler)
         self._outputs = LogQueries(scheduler.logs)
         self._started = time.time()
-        self._shelf = PipelineCache(store, scheduler)
+        self._cache = PipelineCache(store, scheduler)
         self._start_times = ScheduledStarts(scheduler)
 
     async def recover(self) -> None:
@@ -123,9 +128,9 @@ class LocalPipelines:
         """
         active = [r for r in self._store.records() if r.lifecycle is Lifecycle.ACTIVE]
         for engine in dict.fromkeys(record.engine for record in active):
-            self._scheduler.tidy(self._kits[engine])
+            self._scheduler.tidy(self._engine_contexts[engine])
         for record in active:
-            if not record.standing.settled or record.run_at is not None:
+            if not record.status.settled or record.run_at is not None:
                 self._resume(record)
         for pipeline_id, cause in self._store.damaged().items():
             logger.error("pipeline set aside", extra={"pipeline": pipeline_id, "why": cause})
@@ -133,7 +138,7 @@ class LocalPipelines:
     def _resume(self, record: PipelineRecord) -> None:
         """Load a pipeline and go on with it; one that cannot be read is set aside."""
         try:
-            live = self._shelf.load(record)
+            live = self._cache.load(record)
         except DamagedError:
             return
         try:
@@ -145,7 +150,7 @@ class LocalPipelines:
                 self._start_times.set(live, record.run_at)
             self._scheduler.restart_timers(live)
         except DamagedError as error:
-            self._shelf.put_aside(record.id, error)
+            self._cache.put_aside(record.id, error)
 
     async def launch(
         self, request: LaunchRequest, key: str | None = None, *, repeated: bool = False
@@ -156,10 +161,10 @@ class LocalPipelines:
                 self._begin(live, request)
             await self._scheduler.saved()
             return views.summary(live)
-        kit = self._kits[request.engine]
-        await kit.open()
+        engine_context = self._engine_contexts[request.engine]
+        await engine_context.open()
         pipeline, definition = await asyncio.to_thread(_take_tree, request)
-        check_nodes(pipeline.nodes, kit.limits())
+        check_nodes(pipeline.nodes, engine_context.limits())
         taken = {*self._home.pipeline_ids(), *self._store.damaged()}
         taken.update(record.id for record in self._store.records())
         chosen = next(one for one in ids_for(key) if one not in taken)
@@ -170,7 +175,7 @@ class LocalPipelines:
         pipeline_loader.keep(self._home, live.record, definition)
         self._scheduler.add(live)
         self._begin(live, request)
-        self._scheduler.spawn(self._shelf.evict(but=live))
+        self._scheduler.spawn(self._cache.evict(but=live))
         await self._scheduler.saved()  # what was answered is not forgotten
         return views.summary(live)
 
@@ -198,7 +203,7 @@ class LocalPipelines:
         """The newest first, at most ``query.limit``; None is all that are not archived."""
         records = self._store.records()
         damaged = [PipelineRecord(id=one, title=one) for one in self._store.damaged()]
-        aside = self._shelf.set_aside()
+        aside = self._cache.set_aside()
         listed = (
             set_aside_record(record, aside[record.id]) if record.id in aside else record
             for record in (*damaged, *reversed(records))
@@ -211,7 +216,7 @@ class LocalPipelines:
 
     async def definition(self, pipeline_id: str) -> LaunchRequest:
         """The pipeline as it was launched."""
-        record = self._shelf.record(pipeline_id)
+        record = self._cache.record(pipeline_id)
         packed = self._store.definition(record.id)
         return launch_request(record, await asyncio.to_thread(unpack_form, packed))
 
@@ -332,7 +337,7 @@ class LocalPipelines:
     def _data_root(self, pipeline_id: str | None) -> Path:
         if pipeline_id is None:
             return self._home.user_data
-        return self._home.pipeline(self._shelf.record(pipeline_id).id).data
+        return self._home.pipeline(self._cache.record(pipeline_id).id).data
 
     async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
         """Carry out an order on a set of nodes, all or nothing."""
@@ -340,7 +345,7 @@ class LocalPipelines:
         if request.action in WHOLE and not request.preview:
             self._start_times.cancel(live)
         with live.in_use():
-            result = await self._control.carry_out(live, request)
+            result = await self._control.execute(live, request)
             await self._scheduler.saved()
         return result
 
@@ -402,7 +407,11 @@ class LocalPipelines:
 
     async def status(self) -> AgentStatus:
         """The process itself."""
-        infos = [kit.info for kit in self._kits.values() if kit.info is not None]
+        infos = [
+            engine_context.info
+            for engine_context in self._engine_contexts.values()
+            if engine_context.info is not None
+        ]
         info = infos[0] if infos else None
         disk = shutil.disk_usage(self._home.root)
         return AgentStatus(
@@ -427,7 +436,7 @@ class LocalPipelines:
 
     def live(self, pipeline_id: str) -> LivePipeline:
         """Return a pipeline, loaded, as `PipelineCache.find` does."""
-        return self._shelf.find(pipeline_id)
+        return self._cache.find(pipeline_id)
 
     async def _caught_up(self) -> bool:
         """Return when everything that happened so far has been written down, or after a while.
@@ -436,16 +445,16 @@ class LocalPipelines:
             Whether it has been.
         """
         try:
-            await asyncio.wait_for(self._scheduler.saved(), READ_PATIENCE)
+            await asyncio.wait_for(self._scheduler.saved(), READ_TIMEOUT)
         except TimeoutError:
             return False
         return True
 
     def _wait(self, live: LivePipeline, path: str) -> Wait | None:
-        flight = live.flights.get(path)
+        active = live.active_attempts.get(path)
         node = live.tree.nodes[path]
-        if flight is not None and node.state is State.QUEUED:
-            return self._scheduler.wait(flight)
+        if active is not None and node.state is State.QUEUED:
+            return self._scheduler.wait(active)
         return views.why_pending(live, node)
 
 

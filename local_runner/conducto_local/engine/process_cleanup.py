@@ -20,7 +20,7 @@ SCRIPT = "cmd.sh"
 _LABELS = "labels.json"
 _PROCESSES = Path("/proc")
 #: Seconds for a killed process to be gone; it may be deep in the kernel.
-_PATIENCE = 2.0
+_TIMEOUT = 2.0
 _STEP = 0.01
 
 
@@ -75,7 +75,7 @@ def _labels(folder: Path) -> dict[str, str]:
 
 def _kill(scripts: Collection[str]) -> None:
     """Kill the process groups of the shells that run ``scripts``; return when they are gone."""
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + _TIMEOUT
     while groups := list(_shells(scripts)):
         for group in groups:
             with contextlib.suppress(ProcessLookupError, PermissionError):

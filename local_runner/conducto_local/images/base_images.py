@@ -172,9 +172,9 @@ def _remarks(context: Context) -> Iterator[str]:
         )
 
 
-async def stream(head: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def stream(head: bytes, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Yield pieces of a tar; the files are read outside the event loop's thread."""
     if head:
         yield head
-    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-        yield piece
+    while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
+        yield chunk

@@ -31,26 +31,26 @@ class SingleFlight(Generic[T]):
 
         The work is cancelled only when all who waited for it are.
         """
-        flight = self._flying.get(key)
-        if flight is None:
+        active = self._flying.get(key)
+        if active is None:
             transcript = BuildLogWriter()
-            flight = _Flight(asyncio.create_task(work(transcript)), transcript)
-            self._flying[key] = flight
-            flight.task.add_done_callback(lambda _task: self._land(key, flight))
-        flight.transcript.join(log)
-        flight.passengers += 1
+            active = _Flight(asyncio.create_task(work(transcript)), transcript)
+            self._flying[key] = active
+            active.task.add_done_callback(lambda _task: self._land(key, active))
+        active.transcript.join(log)
+        active.passengers += 1
         try:
-            return await asyncio.shield(flight.task)
+            return await asyncio.shield(active.task)
         except asyncio.CancelledError:
-            if flight.passengers == 1 and not flight.task.done():
-                self._land(key, flight)
-                flight.task.cancel()
+            if active.passengers == 1 and not active.task.done():
+                self._land(key, active)
+                active.task.cancel()
             raise
         finally:
-            flight.passengers -= 1
-            flight.transcript.leave(log)
+            active.passengers -= 1
+            active.transcript.leave(log)
 
-    def _land(self, key: str, flight: _Flight[T]) -> None:
+    def _land(self, key: str, active: _Flight[T]) -> None:
         # After a cancelled flight the next one of the same key may be in the air already.
-        if self._flying.get(key) is flight:
+        if self._flying.get(key) is active:
             del self._flying[key]

@@ -50,10 +50,10 @@ class PipelineDeleter:
         scheduler.apply(live, ev.NodesKilled(("/",)))
         await scheduler.landed(live)
         await scheduler.cool_down(live)
-        kit = scheduler.kit(live)
-        await scheduler.snapshots.forget(live, kit)
+        engine_context = scheduler.engine_context(live)
+        await scheduler.snapshots.forget(live, engine_context)
         with suppress(EngineError):
-            await kit.engine.remove_labelled(labels_of(live.id, self._home))
+            await engine_context.engine.remove_labelled(labels_of(live.id, self._home))
         # From here to the deletion nothing is awaited, so that nobody can load it again.
         scheduler.unload(live)
         if live.id in scheduler.live:
@@ -63,7 +63,7 @@ class PipelineDeleter:
         self._store.delete(live.id)
         logger.info("pipeline deleted", extra={"pipeline": live.id})
         if path is not None and not await asyncio.to_thread(self._home.erase, path):
-            await self.erase_as_root(kit.engine, image, path)
+            await self.erase_as_root(engine_context.engine, image, path)
         return True
 
     async def erase_as_root(self, engine: Engine, image: str | None, path: Path) -> None:

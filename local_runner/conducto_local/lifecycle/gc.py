@@ -1,7 +1,7 @@
 """Freeing what no live pipeline needs, of this home and of nobody else.
 
 Live is a pipeline that is neither archived nor deleted. What is on the engine is known by labels
-that bear a mark of the home (`conducto_local.installation_id`): `flights.LABEL_HOME`,
+that bear a mark of the home (`conducto_local.installation_id`): `active_attempts.LABEL_HOME`,
 `images.api.LABEL_IMAGE_HOME`, `debug.container.LABEL_DEBUG_HOME`; without one nothing is touched.
 """
 
@@ -124,11 +124,15 @@ class GarbageCollector:
     """Frees what no live pipeline needs."""
 
     def __init__(
-        self, home: StateDir, store: Store, kits: Mapping[str, EngineContext], scheduler: Scheduler
+        self,
+        home: StateDir,
+        store: Store,
+        engine_contexts: Mapping[str, EngineContext],
+        scheduler: Scheduler,
     ) -> None:
         self._home = home
         self._store = store
-        self._kits = kits
+        self._engine_contexts = engine_contexts
         self._scheduler = scheduler
         self._started = time.time()
 
@@ -140,28 +144,33 @@ class GarbageCollector:
         notes: list[str] = []
         items: list[GcItem] = []
         await self._scheduler.saved()
-        for kit in self._kits.values():
+        for engine_context in self._engine_contexts.values():
             try:
-                await kit.open()
-                items += await self._on_engine(kit, request, notes)
+                await engine_context.open()
+                items += await self._on_engine(engine_context, request, notes)
             except EngineError as error:
-                if self._is_used(kit):
+                if self._is_used(engine_context):
                     notes.append(f"containers and images stay: {error}")
         items += await self._files(request)
         size = sum(item.bytes for item in items if item.freed or request.dry_run)
         logger.info("collected", extra={"items": len(items), "bytes": size})
         return GcReport(dry_run=request.dry_run, items=tuple(items), bytes=size, notes=tuple(notes))
 
-    def _is_used(self, kit: EngineContext) -> bool:
-        return any(self._kits[record.engine] is kit for record in self._store.records())
+    def _is_used(self, engine_context: EngineContext) -> bool:
+        return any(
+            self._engine_contexts[record.engine] is engine_context
+            for record in self._store.records()
+        )
 
     async def _on_engine(
-        self, kit: EngineContext, request: GcRequest, notes: list[str]
+        self, engine_context: EngineContext, request: GcRequest, notes: list[str]
     ) -> list[GcItem]:
-        engine = kit.engine
+        engine = engine_context.engine
         shells = await self._own(engine, LABEL_DEBUG_HOME)
         if not request.dry_run:
-            await self._cool_down(kit, {one.labels.get(LABEL_DEBUG, "") for one in shells})
+            await self._cool_down(
+                engine_context, {one.labels.get(LABEL_DEBUG, "") for one in shells}
+            )
         workers = await self._own(engine, LABEL_HOME)
         images = await self._own(engine, LABEL_IMAGE_HOME)
         needs = await self._needs()
@@ -206,10 +215,14 @@ class GarbageCollector:
                     image.built = image.task = None
                     live.builder = None  # it remembers what it has made
 
-    async def _cool_down(self, kit: EngineContext, opened: Collection[str]) -> None:
+    async def _cool_down(self, engine_context: EngineContext, opened: Collection[str]) -> None:
         """Let containers go that only idle; a network that a shell uses stays."""
         for live in list(self._scheduler.live.values()):
-            if self._scheduler.kit(live) is kit and live.settled() and live.id not in opened:
+            if (
+                self._scheduler.engine_context(live) is engine_context
+                and live.settled()
+                and live.id not in opened
+            ):
                 await self._scheduler.cool_down(live)
 
     async def _needs(self) -> KeepSet:

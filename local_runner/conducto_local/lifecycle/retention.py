@@ -144,7 +144,7 @@ class RetentionScheduler:
 
     def _mark(self, record: PipelineRecord) -> float | None:
         live = self._scheduler.live.get(record.id)
-        if live is not None and (live.subscribers or live.flights or not live.settled()):
+        if live is not None and (live.subscribers or live.active_attempts or not live.settled()):
             return None
         return record.touched
 
@@ -173,7 +173,7 @@ class RetentionScheduler:
 
 def _is_to_sleep(record: PipelineRecord) -> bool:
     """Whether an agent died between a pipeline's end and its sleep."""
-    standing = record.standing
-    done = standing.settled and standing.state is State.DONE
+    status = record.status
+    done = status.settled and status.state is State.DONE
     active = record.lifecycle is Lifecycle.ACTIVE and record.armed
     return record.sleep_when_done and active and done

@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 #: Sent at the same time.
 THREADS = 4
 #: Seconds that an agent which stops waits for those that it is just sending.
-PATIENCE = 16.0
+TIMEOUT = 16.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +68,12 @@ class Outbox:
         store: Store,
         saved: Callable[[], Awaitable[None]],
         secrets: SecretProvider,
-        ways: Channels,
+        channels: Channels,
     ) -> None:
         self._store = store
         self._saved = saved
         self._secrets = secrets
-        self._ways = ways
+        self._channels = channels
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="notify")
         self._carriers: set[asyncio.Task[None]] = set()
         self._sending: set[asyncio.Task[Any]] = set()
@@ -101,7 +101,7 @@ class Outbox:
         for carrier in self._carriers - self._sending:
             carrier.cancel()
         if self._carriers:
-            await asyncio.wait(self._carriers, timeout=PATIENCE)
+            await asyncio.wait(self._carriers, timeout=TIMEOUT)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _carry_on(self, pipeline_id: str, notification: NotificationRecord) -> None:
@@ -123,7 +123,7 @@ class Outbox:
             while notification.delivery is DeliveryState.PENDING and not self._closing:
                 notification, delay = await self._try(pipeline_id, notification)
                 if delay is not None and not self._closing:
-                    await self._ways.sleep(delay)
+                    await self._channels.sleep(delay)
 
     async def _try(self, pipeline_id: str, notification: NotificationRecord) -> DeliveryResult:
         """Try once and write down how it went; with seconds to wait if it is tried again."""
@@ -147,10 +147,15 @@ class Outbox:
         try:
             delivery = await self._secrets.delivery()
             mask = Mask(delivery.env.values())
-            settings = self._ways.settings()
+            settings = self._channels.settings()
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(
-                self._threads, self._ways.send, pipeline_id, notification, settings, delivery.env
+                self._threads,
+                self._channels.send,
+                pipeline_id,
+                notification,
+                settings,
+                delivery.env,
             )
         except DeliveryError as error:
             return DeliveryError(
@@ -171,7 +176,7 @@ class Outbox:
             except StoreFullError:
                 if self._closing:
                     return
-                await self._ways.sleep(FIRST_DELAY)
+                await self._channels.sleep(FIRST_DELAY)
             except UnknownPipelineError:
                 return  # it was deleted meanwhile
             else:

@@ -30,7 +30,7 @@ class Actions:
         self._scheduler = scheduler
         self._store = store
 
-    async def carry_out(self, live: LivePipeline, request: ControlRequest) -> ControlResult:
+    async def execute(self, live: LivePipeline, request: ControlRequest) -> ControlResult:
         """Do what is asked, all or nothing, and return what it touched.
 
         Raises:
@@ -77,7 +77,7 @@ class Actions:
 
     async def run(self, live: LivePipeline) -> None:
         """Arm a pipeline; one that sleeps wakes."""
-        await self._scheduler.kit(live).open()
+        await self._scheduler.engine_context(live).open()
         live.set_record(problem=None, lifecycle=Lifecycle.ACTIVE)
         self._scheduler.apply(live, ev.Armed())
 
@@ -88,7 +88,7 @@ class Actions:
         await self._scheduler.landed(live)
         await self._scheduler.cool_down(live)
         if lifecycle is Lifecycle.ARCHIVED:
-            await self._scheduler.snapshots.forget(live, self._scheduler.kit(live))
+            await self._scheduler.snapshots.forget(live, self._scheduler.engine_context(live))
         live.set_record(lifecycle=lifecycle)
 
     async def _modify(self, live: LivePipeline, request: ControlRequest) -> None:
@@ -98,6 +98,6 @@ class Actions:
         pipeline = await asyncio.to_thread(
             pipeline_loader.resolve_stored, self._store, live.id, laid_over
         )
-        check_nodes(pipeline.nodes, self._scheduler.kit(live).limits_or_none())
+        check_nodes(pipeline.nodes, self._scheduler.engine_context(live).limits_or_none())
         if not request.preview:
             self._scheduler.apply(live, ev.NodesModified(live.edit(edits, pipeline)))

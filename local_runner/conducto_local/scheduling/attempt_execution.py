@@ -80,7 +80,7 @@ class Result:
 
 
 def prepare(
-    flight: ActiveAttempt,
+    active: ActiveAttempt,
     image: BuiltImage,
     around: ExecutionContext,
     secrets: Mapping[str, str] = NOTHING,
@@ -90,14 +90,14 @@ def prepare(
     Raises:
         CommandError: the command names a file that the image does not hold.
     """
-    spec = flight.spec
+    spec = active.spec
 
     script = script_of(spec, image.path_map, image.workdir)
     env = command_env(
         spec.env,
         around,
         path=spec.path,
-        attempt=flight.number,
+        attempt=active.number,
         path_map=image.path_map,
         secrets=secrets,
     )
@@ -105,20 +105,20 @@ def prepare(
 
 
 async def run_command(
-    flight: ActiveAttempt, job: Job, limits: Limits, log: LogDirectory, mask: Mask
+    active: ActiveAttempt, job: Job, limits: Limits, log: LogDirectory, mask: Mask
 ) -> Result:
     """Run the attempt's command in its container and return how it ended.
 
     Raises:
         EngineError: the engine went away, and the container with it.
     """
-    container = flight.container
+    container = active.container
     if container is None:
-        raise RuntimeError(f"{flight.spec.path}: no container")
-    writer = log.writer(flight.spec.path, flight.number)
-    cutter = TreeExtractor() if flight.spec.lazy_target is not None else None
+        raise RuntimeError(f"{active.spec.path}: no container")
+    writer = log.writer(active.spec.path, active.number)
+    cutter = TreeExtractor() if active.spec.lazy_target is not None else None
     output = OutputSink(writer, cutter, mask)
-    size = placement_of(flight)
+    size = placement_of(active)
     sampler = Sampler(
         container.worker,
         lambda line: writer.write("resources", line),
@@ -142,24 +142,24 @@ async def run_command(
         cause = Cause.WORKER_LOST
         message = f"the command ended with exit code 0, but {writer.failure}"
     result = Result(cause, done.code, message, done.peak_memory, started=done.started)
-    if cutter is not None and cause is None and not flight.stopping:
+    if cutter is not None and cause is None and not active.stopping:
         # A copy, since the loop goes on changing the tree while the thread reads it.
-        tree = Pipeline(dict(flight.live.pipeline.nodes), dict(flight.live.pipeline.images))
-        result = await asyncio.to_thread(_with_tree, result, cutter, flight, tree, limits)
+        tree = Pipeline(dict(active.live.pipeline.nodes), dict(active.live.pipeline.images))
+        result = await asyncio.to_thread(_with_tree, result, cutter, active, tree, limits)
     said = result.message
     return result if said is None else replace(result, message=mask.text(said))
 
 
 def _with_tree(
-    result: Result, cutter: TreeExtractor, flight: ActiveAttempt, tree: Pipeline, limits: Limits
+    result: Result, cutter: TreeExtractor, active: ActiveAttempt, tree: Pipeline, limits: Limits
 ) -> Result:
     """Add the printed tree to a result, or turn it into a failure that says what is wrong."""
-    target = flight.spec.lazy_target
+    target = active.spec.lazy_target
     if target is None:
         return result
     try:
         form = from_wire_document(cutter.tree())
-        pipeline = resolve_generated(form, target, tree, flight.live.edits)
+        pipeline = resolve_generated(form, target, tree, active.live.edits)
         check_nodes(pipeline.nodes, limits)
     except (PrintedTreeError, DefinitionError, KeyError, TypeError) as error:
         message = (

@@ -26,47 +26,47 @@ LABEL_HOME = "com.conducto.home"
 _FIELDS = set(AttemptRecord.model_fields)
 
 
-def placement_of(flight: ActiveAttempt) -> Placement:
+def placement_of(active: ActiveAttempt) -> Placement:
     """Return what the attempt's container must be like, a retry's memory included.
 
     A context's one container is as large as its largest Exec asks for.
     """
-    spec = flight.spec
+    spec = active.spec
     placement = spec.placement
-    if placement.mem != flight.mem:
-        placement = replace(placement, mem=flight.mem)
+    if placement.mem != active.mem:
+        placement = replace(placement, mem=active.mem)
     if kind_of(spec.pool) is PoolKind.CONTEXT:
-        cpu, mem = flight.live.size_of_context(spec.pool)
+        cpu, mem = active.live.size_of_context(spec.pool)
         placement = replace(placement, cpu=max(cpu, placement.cpu), mem=max(mem, placement.mem))
     return placement
 
 
-def pool_key(flight: ActiveAttempt, image: BuiltImage) -> PoolKey:
+def pool_key(active: ActiveAttempt, image: BuiltImage) -> PoolKey:
     """Return the key of the pool of containers that serves the attempt.
 
     The image counts as it was built: after a rebuild no container of the old one is used.
     """
-    owner = pool_owner(flight)
-    match kind_of(flight.spec.pool):
+    owner = pool_owner(active)
+    match kind_of(active.spec.pool):
         case PoolKind.MANY:
-            return (*owner, image.reference, placement_of(flight))
+            return (*owner, image.reference, placement_of(active))
         case PoolKind.CONTEXT:
-            more = flight.mem if flight.mem > flight.spec.placement.mem else None  # for a retry
+            more = active.mem if active.mem > active.spec.placement.mem else None  # for a retry
             return (*owner, image.reference, more)
         case PoolKind.ONCE:
-            return (*owner, image.reference, flight.number)
+            return (*owner, image.reference, active.number)
 
 
-def pool_owner(flight: ActiveAttempt) -> Owner:
+def pool_owner(active: ActiveAttempt) -> Owner:
     """Return what all keys of the attempt's pool begin with."""
-    return (flight.live.id, flight.spec.pool)
+    return (active.live.id, active.spec.pool)
 
 
 def worker_spec(
-    flight: ActiveAttempt, image: BuiltImage, home: StateDir, name: str, network: str | None
+    active: ActiveAttempt, image: BuiltImage, home: StateDir, name: str, network: str | None
 ) -> WorkerSpec:
     """Return the container that the attempt needs."""
-    live, placement = flight.live, placement_of(flight)
+    live, placement = active.live, placement_of(active)
     return WorkerSpec(
         name=name,
         image=image.reference,
@@ -101,40 +101,40 @@ def home_mark(home: StateDir) -> str:
 
 
 def started_record(
-    flight: ActiveAttempt, job: Job | None, image: BuiltImage | None, mask: Mask
+    active: ActiveAttempt, job: Job | None, image: BuiltImage | None, mask: Mask
 ) -> AttemptRecord:
     """Return the record of an attempt as it begins, with secrets hidden."""
-    container = flight.container
+    container = active.container
     return AttemptRecord.model_construct(
         _fields_set=_FIELDS,
-        path=flight.spec.path,
-        number=flight.number,
+        path=active.spec.path,
+        number=active.number,
         state=State.RUNNING,
-        command=mask.text(as_written(flight.spec) if job is None else job.script),
-        env={name: mask.text(value) for name, value in flight.spec.env.items()},
+        command=mask.text(as_written(active.spec) if job is None else job.script),
+        env={name: mask.text(value) for name, value in active.spec.env.items()},
         image=None if image is None else image.reference,
         container=None if container is None else container.worker.name,
         position=None if container is None else container.used,
-        cpu=flight.spec.placement.cpu,
-        mem=flight.mem,
-        queued=flight.queued,
-        image_ready=flight.image_ready,
-        admitted=flight.admitted,
-        started=flight.started,
+        cpu=active.spec.placement.cpu,
+        mem=active.mem,
+        queued=active.queued,
+        image_ready=active.image_ready,
+        admitted=active.admitted,
+        started=active.started,
     )
 
 
 def ended_record(
-    flight: ActiveAttempt, state: State, cause: Cause | None, mask: Mask
+    active: ActiveAttempt, state: State, cause: Cause | None, mask: Mask
 ) -> AttemptRecord:
     """Return the record of an attempt that has ended."""
-    begun = flight.record if flight.record is not None else started_record(flight, None, None, mask)
+    begun = active.record if active.record is not None else started_record(active, None, None, mask)
     more = {
         "state": state,
         "cause": cause,
-        "message": flight.message,
-        "exit_code": flight.exit_code,
-        "ended": max(flight.end(), begun.started or 0.0),  # the clock may have been set back
-        "peak_memory": flight.peak_memory,
+        "message": active.message,
+        "exit_code": active.exit_code,
+        "ended": max(active.end(), begun.started or 0.0),  # the clock may have been set back
+        "peak_memory": active.peak_memory,
     }
     return AttemptRecord.model_construct(_fields_set=_FIELDS, **{**dict(begun), **more})

@@ -86,184 +86,190 @@ class Attempts:
         """The images that attempts wait for."""
         return self._images
 
-    def queue(self, flight: ActiveAttempt) -> None:
+    def queue(self, active: ActiveAttempt) -> None:
         """Queue an attempt whose image is there for its share of the machine."""
-        placement = placement_of(flight)
-        flight.ticket = QueuedAttempt(
-            flight,
+        placement = placement_of(active)
+        active.ticket = QueuedAttempt(
+            active,
             placement.cpu,
             placement.mem,
             placement.gpu,
-            flight.live.limits(flight.spec),
+            active.live.limits(active.spec),
         )
-        self._common.kit(flight.live).queue().add(flight.ticket)
+        self._common.engine_context(active.live).queue().add(active.ticket)
         self._common.wake()
 
-    def drop(self, flight: ActiveAttempt) -> None:
+    def drop(self, active: ActiveAttempt) -> None:
         """Forget an attempt that never ran; whoever carries it sees that it is gone."""
-        flight.gone = True
-        if flight.ticket is not None and not flight.taken:
-            self._common.kit(flight.live).queue().withdraw(flight.ticket)
+        active.gone = True
+        if active.ticket is not None and not active.taken:
+            self._common.engine_context(active.live).queue().withdraw(active.ticket)
 
-    def stop(self, flight: ActiveAttempt) -> None:
+    def stop(self, active: ActiveAttempt) -> None:
         """End an attempt's command."""
-        flight.stopping = True
-        if flight.container is not None:
-            self._common.tasks.spawn(flight.container.worker.stop())
+        active.stopping = True
+        if active.container is not None:
+            self._common.tasks.spawn(active.container.worker.stop())
 
     def start(self) -> bool:
         """Start what has room; return whether there was something."""
         started = False
-        for kit in self._common.kits.values():
-            if kit.dispatcher is None or self._common.closing:
+        for engine_context in self._common.engine_contexts.values():
+            if engine_context.dispatcher is None or self._common.closing:
                 continue
-            while (ticket := kit.dispatcher.take()) is not None:
-                flight = ticket.key
-                if not isinstance(flight, ActiveAttempt):
-                    raise TypeError(f"not an attempt: {flight!r}")
-                flight.taken = started = True
-                flight.admitted = time.time()
-                self._common.tasks.spawn(self._run_attempt(flight, ticket, kit))
+            while (ticket := engine_context.dispatcher.take()) is not None:
+                active = ticket.key
+                if not isinstance(active, ActiveAttempt):
+                    raise TypeError(f"not an attempt: {active!r}")
+                active.taken = started = True
+                active.admitted = time.time()
+                self._common.tasks.spawn(self._run_attempt(active, ticket, engine_context))
         return started
 
-    def surroundings(self, live: LivePipeline) -> ExecutionContext:
+    def execution_context(self, live: LivePipeline) -> ExecutionContext:
         """Return what is the same for every command of a pipeline."""
         return ExecutionContext(live.id, self._means.url())
 
     async def _run_attempt(
-        self, flight: ActiveAttempt, ticket: QueuedAttempt, kit: EngineContext
+        self, active: ActiveAttempt, ticket: QueuedAttempt, engine_context: EngineContext
     ) -> None:
         """Carry one attempt from its turn to its end."""
         try:
-            await self._run(flight, kit)
+            await self._run(active, engine_context)
         except WorkerLostError as error:
-            self._finish(flight, Result(Cause.WORKER_LOST, message=str(error), started=False))
+            self._finish(active, Result(Cause.WORKER_LOST, message=str(error), started=False))
         except WorkerStartError as error:
-            self._finish(flight, Result(Cause.IMAGE, message=str(error)))
+            self._finish(active, Result(Cause.IMAGE, message=str(error)))
         except EngineError as error:
-            self._means.engines.lost(flight.live, error)
-            self._finish(flight, Result(Cause.WORKER_LOST, message=str(error)))
+            self._means.engines.lost(active.live, error)
+            self._finish(active, Result(Cause.WORKER_LOST, message=str(error)))
         except Exception as error:
             # A bug of ours must end this attempt, not the agent and not in silence.
-            logger.exception("attempt failed in the runner", extra={"path": flight.spec.path})
+            logger.exception("attempt failed in the runner", extra={"path": active.spec.path})
             message = f"the runner failed, see agent.log: {error!r}"
-            self._finish(flight, Result(Cause.WORKER_LOST, message=message))
+            self._finish(active, Result(Cause.WORKER_LOST, message=message))
         finally:
-            kit.queue().release(ticket)
+            engine_context.queue().release(ticket)
             self._common.wake()
 
-    async def _run(self, flight: ActiveAttempt, kit: EngineContext) -> None:
-        live, spec = flight.live, flight.spec
+    async def _run(self, active: ActiveAttempt, engine_context: EngineContext) -> None:
+        live, spec = active.live, active.spec
         image = live.images[spec.placement.image].built
         if image is None:  # it is built anew since this was queued
-            self._wait(flight)
+            self._wait(active)
             return
         try:
-            container = await self._container(flight, image, kit)
+            container = await self._container(active, image, engine_context)
         except ImageGoneError:
             self._images.gone(live, spec.placement.image, image.reference)
-            if flight.waited_again:
+            if active.waited_again:
                 raise
-            flight.waited_again = True
-            self._wait(flight)
+            active.waited_again = True
+            self._wait(active)
             return
         lost, result = True, None
         try:
-            result = await self._run_in(container, flight, image, kit)
+            result = await self._run_in(container, active, image, engine_context)
             lost = result is not None and result.cause is Cause.WORKER_LOST
         finally:
-            leaves = flight.leaves or kind_of(spec.pool) is PoolKind.ONCE
+            leaves = active.leaves or kind_of(spec.pool) is PoolKind.ONCE
             why = None if leaves or not lost else "it was lost while a command ran in it"
             self._containers.put(container, reuse=not (lost or leaves), lost=why)
         if result is not None:
-            self._finish(flight, result)
+            self._finish(active, result)
 
-    def _wait(self, flight: ActiveAttempt) -> None:
+    def _wait(self, active: ActiveAttempt) -> None:
         """Have an attempt wait for its image again; it is queued anew when that is there."""
-        if not flight.gone:
-            flight.taken, flight.admitted = False, None
-            flight.ticket = None
-            self._images.wait(flight)
+        if not active.gone:
+            active.taken, active.admitted = False, None
+            active.ticket = None
+            self._images.wait(active)
 
     async def _run_in(
-        self, container: Container, flight: ActiveAttempt, image: BuiltImage, kit: EngineContext
+        self,
+        container: Container,
+        active: ActiveAttempt,
+        image: BuiltImage,
+        engine_context: EngineContext,
     ) -> Result | None:
         """Run an attempt's command in a container; None when it is not wanted any more."""
-        live, spec = flight.live, flight.spec
-        prepared = await self._prepared(flight, image)
-        if flight.gone or self._common.closing:  # with the next agent it is queued anew
+        live, spec = active.live, active.spec
+        prepared = await self._prepared(active, image)
+        if active.gone or self._common.closing:  # with the next agent it is queued anew
             return None
-        flight.container = container
-        flight.running = True
-        flight.begin()
+        active.container = container
+        active.running = True
+        active.begin()
         if not isinstance(prepared, Result):
-            flight.record = started_record(flight, prepared.job, image, prepared.mask)
-            live.set_attempt(flight.record)
+            active.record = started_record(active, prepared.job, image, prepared.mask)
+            live.set_attempt(active.record)
         # After its record is there: nobody sees a node run without its attempt.
-        self._common.apply(live, ev.AttemptStarted(spec.path, flight.number))
+        self._common.apply(live, ev.AttemptStarted(spec.path, active.number))
         if isinstance(prepared, Result):
             return prepared
-        result = await self._command(flight, prepared, kit.limits())
-        if spec.snapshot_on_error and _has_failed(flight, result):
-            flight.end()
-            refusal = await self._means.snapshots.keep(flight, container.worker, kit.engine)
+        result = await self._command(active, prepared, engine_context.limits())
+        if spec.snapshot_on_error and _has_failed(active, result):
+            active.end()
+            refusal = await self._means.snapshots.keep(
+                active, container.worker, engine_context.engine
+            )
             result = result.with_note(refusal)
         return result
 
-    async def _prepared(self, flight: ActiveAttempt, image: BuiltImage) -> _Prepared | Result:
+    async def _prepared(self, active: ActiveAttempt, image: BuiltImage) -> _Prepared | Result:
         """Return what is to run, or the attempt's end if it cannot."""
         try:
             secrets = await self._means.secrets.delivery()
-            job = prepare(flight, image, self.surroundings(flight.live), secrets.env)
+            job = prepare(active, image, self.execution_context(active.live), secrets.env)
         except (CommandError, SecretStoreError) as error:
             return Result(Cause.IMAGE, message=str(error))
         return _Prepared(job, secrets.mask)
 
-    async def _command(self, flight: ActiveAttempt, prepared: _Prepared, limits: Limits) -> Result:
+    async def _command(self, active: ActiveAttempt, prepared: _Prepared, limits: Limits) -> Result:
         await self._means.saved()
-        if flight.stopping:
+        if active.stopping:
             return Result(None)
-        logs = self._common.logs(flight.live.id)
-        return await run_command(flight, prepared.job, limits, logs, prepared.mask)
+        logs = self._common.logs(active.live.id)
+        return await run_command(active, prepared.job, limits, logs, prepared.mask)
 
     async def _container(
-        self, flight: ActiveAttempt, image: BuiltImage, kit: EngineContext
+        self, active: ActiveAttempt, image: BuiltImage, engine_context: EngineContext
     ) -> Container:
-        live = flight.live
+        live = active.live
 
         async def start() -> Worker:
-            await kit.open()
+            await engine_context.open()
             network = await self._means.engines.network(live)
             name = f"conducto_worker_{live.id}_{self._mark}_{next(self._numbers)}"
-            return await kit.engine.start_worker(
-                worker_spec(flight, image, self._common.home, name, network)
+            return await engine_context.engine.start_worker(
+                worker_spec(active, image, self._common.home, name, network)
             )
 
-        return await self._containers.get(pool_key(flight, image), start)
+        return await self._containers.get(pool_key(active, image), start)
 
-    def _finish(self, flight: ActiveAttempt, result: Result) -> None:
+    def _finish(self, active: ActiveAttempt, result: Result) -> None:
         """Tell the machine how an attempt ended, unless it was ended from outside."""
-        live, spec = flight.live, flight.spec
-        if flight.gone or live.flights.get(spec.path) is not flight:
+        live, spec = active.live, active.spec
+        if active.gone or live.active_attempts.get(spec.path) is not active:
             return
-        ended = flight.end()
-        flight.exit_code = result.exit_code
-        flight.message = result.message
-        flight.peak_memory = result.peak_memory
-        if result.tree is not None and not flight.stopping:
+        ended = active.end()
+        active.exit_code = result.exit_code
+        active.message = result.message
+        active.peak_memory = result.peak_memory
+        if result.tree is not None and not active.stopping:
             generated, definition = result.tree
             live.graft(spec.lazy_target or "", generated, definition)
             self._common.apply(live, ev.TreeGenerated(spec.path, generated.nodes))
-        seconds = 0.0 if flight.started is None else ended - flight.started
+        seconds = 0.0 if active.started is None else ended - active.started
         event = ev.AttemptFinished(
-            spec.path, flight.number, result.cause, seconds, flight.mem, started=result.started
+            spec.path, active.number, result.cause, seconds, active.mem, started=result.started
         )
         self._common.apply(live, event)
 
 
-def _has_failed(flight: ActiveAttempt, result: Result) -> bool:
+def _has_failed(active: ActiveAttempt, result: Result) -> bool:
     """Whether a command ran and failed; one that a person stopped has not."""
-    if flight.gone or result.cause in {None, Cause.IMAGE, Cause.WORKER_LOST}:
+    if active.gone or result.cause in {None, Cause.IMAGE, Cause.WORKER_LOST}:
         return False
-    node = flight.live.tree.nodes.get(flight.spec.path)
+    node = active.live.tree.nodes.get(active.spec.path)
     return isinstance(node, LiveExec) and node.order in {None, StopReason.EXPIRE}

@@ -99,7 +99,7 @@ class Containers:
         self._make_room()
         self._sweep_later()
 
-    def staff(self, pipeline_id: str) -> Workers:
+    def pool_workers(self, pipeline_id: str) -> Workers:
         """Return how many containers of a pipeline do what."""
         return Workers(
             busy=self._busy[pipeline_id],

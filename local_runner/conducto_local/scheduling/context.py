@@ -28,10 +28,10 @@ class Tasks:
         task.add_done_callback(self._done)
         return task
 
-    async def ended(self, patience: float) -> None:
-        """Return when all work has ended, or after ``patience`` seconds."""
+    async def ended(self, seconds: float) -> None:
+        """Return when all work has ended, or after ``seconds``."""
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=patience)
+            await asyncio.wait(self._tasks, timeout=seconds)
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
@@ -51,7 +51,7 @@ class SchedulerContext:
     """
 
     home: StateDir
-    kits: Mapping[str, EngineContext]
+    engine_contexts: Mapping[str, EngineContext]
     apply: Callable[[LivePipeline, ev.Event], None]
     wake: Callable[[], None]
     live: dict[str, LivePipeline] = field(default_factory=dict)
@@ -59,9 +59,9 @@ class SchedulerContext:
     closing: bool = False
     _logs: dict[str, LogDirectory] = field(default_factory=dict)
 
-    def kit(self, live: LivePipeline) -> EngineContext:
+    def engine_context(self, live: LivePipeline) -> EngineContext:
         """Return the engine of a pipeline."""
-        return self.kits[live.record.engine]
+        return self.engine_contexts[live.record.engine]
 
     def logs(self, pipeline_id: str) -> LogDirectory:
         """Return the logs of a pipeline, the same each time, since it remembers its readers."""

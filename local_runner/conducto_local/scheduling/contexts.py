@@ -34,11 +34,11 @@ class Contexts:
         self._containers = containers
         containers.when_lost = self._note_loss
 
-    def need(self, flight: ActiveAttempt) -> None:
+    def need(self, active: ActiveAttempt) -> None:
         """Keep the container of a queued attempt's group, however long it waits."""
-        if kind_of(flight.spec.pool) is PoolKind.CONTEXT:
-            flight.live.kept.add(flight.spec.pool)
-            self._containers.keep(pool_owner(flight), kept=True)
+        if kind_of(active.spec.pool) is PoolKind.CONTEXT:
+            active.live.kept.add(active.spec.pool)
+            self._containers.keep(pool_owner(active), kept=True)
 
     def recall(self, live: LivePipeline) -> None:
         """Note which containers a pipeline misses that was just loaded."""
@@ -69,8 +69,8 @@ class Contexts:
             return owner is not None and any(top in (owner, *ancestors(owner)) for top in tops)
 
         self._containers.drop(lambda key: key[0] == live.id and is_inside(str(key[1])))
-        for flight in live.flights.values():
-            flight.leaves = flight.leaves or is_inside(flight.spec.pool)
+        for active in live.active_attempts.values():
+            active.leaves = active.leaves or is_inside(active.spec.pool)
 
     def end_without(self, live: LivePipeline, event: ev.Event | None = None) -> None:
         """End the queued attempts whose group's container is lost.
@@ -84,11 +84,15 @@ class Contexts:
             if is_renewed(live.tree, pool) or is_reset(live.tree, pool, paths):
                 live.lost_contexts.pop(pool, None)
                 continue
-            queued = [f for f in live.flights.values() if f.spec.pool == pool and not f.running]
-            for flight in queued:
-                if live.flights.get(flight.spec.path) is flight:  # one may take others along
-                    flight.message = loss(pool, why, live.id)
-                    self._common.apply(live, _end_of(flight))
+            queued = [
+                f for f in live.active_attempts.values() if f.spec.pool == pool and not f.running
+            ]
+            for active in queued:
+                if (
+                    live.active_attempts.get(active.spec.path) is active
+                ):  # one may take others along
+                    active.message = loss(pool, why, live.id)
+                    self._common.apply(live, _end_of(active))
 
     def _drop(self, owner: Owner) -> None:
         self._containers.drop(lambda pool: pool[:2] == owner)
@@ -103,7 +107,7 @@ class Contexts:
             self.end_without(live)
 
 
-def _end_of(flight: ActiveAttempt) -> ev.AttemptFinished:
+def _end_of(active: ActiveAttempt) -> ev.AttemptFinished:
     return ev.AttemptFinished(
-        flight.spec.path, flight.number, Cause.WORKER_LOST, started=False, final=True
+        active.spec.path, active.number, Cause.WORKER_LOST, started=False, final=True
     )

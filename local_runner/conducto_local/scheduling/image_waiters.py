@@ -45,16 +45,16 @@ class ImageWaiters:
             image.task = self._common.tasks.spawn(work)
         return image
 
-    def wait(self, flight: ActiveAttempt) -> None:
+    def wait(self, active: ActiveAttempt) -> None:
         """Have an attempt wait for its image.
 
         One that could not be built in this run fails other nodes at once; a node that has failed
         because of it and tries again has it built again.
         """
-        image = flight.live.images.get(flight.spec.placement.image)
-        if image is not None and flight.spec.path in image.failed:
+        image = active.live.images.get(active.spec.placement.image)
+        if image is not None and active.spec.path in image.failed:
             image.forget_failure()
-        self.need(flight.live, flight.spec.placement.image).waiting.append(flight)
+        self.need(active.live, active.spec.placement.image).waiting.append(active)
 
     def need_all(self, live: LivePipeline) -> None:
         """Begin to build every image that an Exec uses which is left to run."""
@@ -95,10 +95,10 @@ class ImageWaiters:
 
     async def builder(self, live: LivePipeline) -> ImageBuilder:
         """Return what makes the images of a pipeline; the engine is open then."""
-        kit = self._common.kit(live)
-        await kit.open()
+        engine_context = self._common.engine_context(live)
+        await engine_context.open()
         if live.builder is None:
-            live.builder = kit.builder()
+            live.builder = engine_context.builder()
         return live.builder
 
     def cancel(self) -> list[asyncio.Task[None]]:
@@ -130,18 +130,18 @@ class ImageWaiters:
     def _ready(self, image: LiveImage) -> None:
         waiting, image.waiting = image.waiting, []
         now = time.time()
-        for flight in waiting:
-            if not flight.gone:
-                flight.image_ready = now
-                self._queue(flight)
+        for active in waiting:
+            if not active.gone:
+                active.image_ready = now
+                self._queue(active)
 
     def _failed(self, live: LivePipeline, image: LiveImage, message: str) -> None:
         waiting, image.waiting = image.waiting, []
         image.task = None
         image.failure = message
-        image.failed |= {flight.spec.path for flight in waiting}
-        for flight in waiting:
-            if not flight.gone:
-                flight.message = message
-                failed = ev.AttemptFinished(flight.spec.path, flight.number, Cause.IMAGE)
+        image.failed |= {active.spec.path for active in waiting}
+        for active in waiting:
+            if not active.gone:
+                active.message = message
+                failed = ev.AttemptFinished(active.spec.path, active.number, Cause.IMAGE)
                 self._common.apply(live, failed)

@@ -29,8 +29,8 @@ from conducto_local.scheduling.clock import steady
 from conducto_local.scheduling.containers import Container
 from conducto_local.store.port import ChangeRow, NodeRow, WriteBatch
 
-#: How often the standing of a pipeline that is under way is written down, in seconds.
-STANDING_EVERY = 1.0
+#: How often the status of a pipeline that is under way is written down, in seconds.
+STATUS_EVERY = 1.0
 
 
 @dataclass(slots=True, eq=False)
@@ -148,9 +148,9 @@ class LivePipeline:
         self.modifying = asyncio.Lock()
         self.kept: set[str] = set()
         self.lost_contexts: dict[str, str] = {}
-        self.staff: Callable[[], Workers] | None = None
+        self.pool_workers: Callable[[], Workers] | None = None
         self.notified = 0
-        self.flights: dict[str, ActiveAttempt] = {}
+        self.active_attempts: dict[str, ActiveAttempt] = {}
         self.cooling: asyncio.TimerHandle | None = None
         self.timers: dict[str, asyncio.TimerHandle] = {}
         self.version = 1
@@ -159,9 +159,9 @@ class LivePipeline:
         self.has_network = False
         self.network_is_sure = False
         self.network_lock = asyncio.Lock()
-        self.started: float | None = record.standing.started
-        self.ended: float | None = record.standing.ended
-        self.activity = stored(record.standing, record.touched)
+        self.started: float | None = record.status.started
+        self.ended: float | None = record.status.ended
+        self.activity = stored(record.status, record.touched)
         self._news = asyncio.Event()
         self._nodes: dict[str, LiveNode] = {}
         self._attempts: dict[tuple[str, int], AttemptRecord] = {}
@@ -172,7 +172,7 @@ class LivePipeline:
         self._images: dict[str, ImageRecord] = {}
         self._notifications: list[NotificationRecord] = []
         self._record_changed = False
-        self._standing_written = 0.0
+        self._status_written = 0.0
         self._limits: dict[str, tuple[Limit, ...]] = {}
         self._sizes: dict[str, tuple[float, float]] = {}
 
@@ -181,7 +181,7 @@ class LivePipeline:
         """The pipeline's id."""
         return self.record.id
 
-    def take_in(self, event: ev.Event) -> list[ev.Command]:
+    def apply(self, event: ev.Event) -> list[ev.Command]:
         """Take an event in, note what it changed, and return what to do."""
         commands = advance(self.tree, event)
         now = time.time()
@@ -304,7 +304,7 @@ class LivePipeline:
         self._notifications = []
         return turn
 
-    def standing(self) -> PipelineStatus:
+    def status(self) -> PipelineStatus:
         """How it stands, for lists."""
         return PipelineStatus(
             state=self.tree.root.state,
@@ -319,7 +319,7 @@ class LivePipeline:
 
     def workers(self) -> Workers | None:
         """Return what carries its commands; None when nothing is under way."""
-        return None if self.staff is None or self.settled() else self.staff()
+        return None if self.pool_workers is None or self.settled() else self.pool_workers()
 
     async def news(self, version: int) -> None:
         """Return when the pipeline is beyond ``version``."""
@@ -367,10 +367,10 @@ class LivePipeline:
 
     def _note(self, now: float, change: Change) -> None:
         self.seq += 1
-        flight = self.flights.get(change.path)
+        active = self.active_attempts.get(change.path)
         if self.started is None and change.state is State.RUNNING:
             self.started = now
-        exit_code = None if flight is None else flight.exit_code
+        exit_code = None if active is None else active.exit_code
         self._changes.append(ChangeRow(self.seq, now, *change, exit_code))
         node = self.tree.nodes.get(change.path)
         if node is not None:
@@ -381,12 +381,12 @@ class LivePipeline:
         done = self.settled()
         if done and self._changes:
             self.ended = self._changes[-1].time
-        due = done or self._record_changed or now - self._standing_written > STANDING_EVERY
-        if not due and not self.record.standing.settled:  # else the next agent would leave it be
+        due = done or self._record_changed or now - self._status_written > STATUS_EVERY
+        if not due and not self.record.status.settled:  # else the next agent would leave it be
             return None
-        self._standing_written = now
+        self._status_written = now
         self.record = self.record.model_copy(
-            update={"standing": self.standing(), "touched": time.time()}
+            update={"status": self.status(), "touched": time.time()}
         )
         return self.record
 

@@ -20,13 +20,13 @@ class Networks:
         self._common = common
         self._containers = containers
 
-    def tidy(self, kit: EngineContext) -> None:
+    def tidy(self, engine_context: EngineContext) -> None:
         """Open an engine soon, which removes what an agent that died has left there."""
-        self._common.tasks.spawn(self._tidy(kit))
+        self._common.tasks.spawn(self._tidy(engine_context))
 
-    async def _tidy(self, kit: EngineContext) -> None:
+    async def _tidy(self, engine_context: EngineContext) -> None:
         try:
-            await kit.open()
+            await engine_context.open()
         except EngineError as error:
             logger.warning("leftovers may stay for now", extra={"why": str(error)})
 
@@ -36,7 +36,7 @@ class Networks:
         async with live.network_lock:  # the second container must wait for the network, too
             if not live.network_is_sure:
                 labels = labels_of(live.id, self._common.home)
-                await self._common.kit(live).engine.ensure_network(name, labels)
+                await self._common.engine_context(live).engine.ensure_network(name, labels)
                 live.has_network = live.network_is_sure = True
         return name
 
@@ -46,7 +46,7 @@ class Networks:
             return
         live.has_network = live.network_is_sure = False
         try:
-            await self._common.kit(live).engine.remove_labelled(
+            await self._common.engine_context(live).engine.remove_labelled(
                 labels_of(live.id, self._common.home)
             )
         except EngineError as error:
@@ -54,18 +54,18 @@ class Networks:
 
     async def cool_down(self, live: LivePipeline) -> None:
         """Remove the containers and the network of a pipeline of which nothing runs."""
-        if live.flights:
+        if live.active_attempts:
             return
         why = "nothing of the pipeline had run for some time, or it was put to sleep"
         self._containers.drop(lambda pool: pool[0] == live.id, why)
         await self._containers.closed()
         async with live.network_lock:  # who starts a container meanwhile makes the network anew
-            if not live.flights:
+            if not live.active_attempts:
                 await self.remove_network(live)
 
     def lost(self, live: LivePipeline, error: EngineError) -> None:
         """Pause what needs the engine: nothing that has not started is lost."""
-        self._common.kit(live).lost()
+        self._common.engine_context(live).lost()
         logger.error("engine lost", extra={"engine": live.record.engine, "why": str(error)})
         for other in list(self._common.live.values()):
             if other.record.engine == live.record.engine and other.record.armed:

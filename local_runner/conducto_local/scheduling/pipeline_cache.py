@@ -101,9 +101,9 @@ class PipelineCache:
 
 def set_aside_record(record: PipelineRecord, cause: str) -> PipelineRecord:
     """Return the record of a pipeline that cannot be read, as it is listed."""
-    standing = record.standing.model_copy(update={"settled": True})
+    status = record.status.model_copy(update={"settled": True})
     problem = str(_unreadable(record.id, cause))
-    return record.model_copy(update={"armed": False, "problem": problem, "standing": standing})
+    return record.model_copy(update={"armed": False, "problem": problem, "status": status})
 
 
 def _unreadable(pipeline_id: str, cause: str) -> DamagedError:
@@ -114,6 +114,6 @@ def _unreadable(pipeline_id: str, cause: str) -> DamagedError:
 
 
 def _may_leave(live: LivePipeline, but: LivePipeline) -> bool:
-    used = live.subscribers or live.users or live.flights or live.kept
+    used = live.subscribers or live.users or live.active_attempts or live.kept
     busy = used or not live.settled()
     return live is not but and not busy

@@ -39,10 +39,10 @@ def check_store(home: StateDir) -> None:
 
 
 def begin(record: PipelineRecord, pipeline: Pipeline) -> LivePipeline:
-    """Return a pipeline that has just been launched, its standing in its record."""
+    """Return a pipeline that has just been launched, its status in its record."""
     live = LivePipeline(record, pipeline, TreeState(pipeline), _images(pipeline))
     # One that is never run changes nothing that would write it down later.
-    live.record = record.model_copy(update={"standing": live.standing()})
+    live.record = record.model_copy(update={"status": live.status()})
     return live
 
 

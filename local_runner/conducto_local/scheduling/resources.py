@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 #: Seconds after which an attempt is asked about for the first time, and between two questions.
 FIRST_SECONDS = 2.0
 EVERY_SECONDS = 2.0
-_PATIENCE = 5.0
+_TIMEOUT = 5.0
 
 
 class Sampler:
@@ -100,7 +100,7 @@ class Sampler:
         """Return an answer, and the middle of the time that it took."""
         asked = self._loop.time()
         try:
-            reading = await asyncio.wait_for(self._worker.reading(), _PATIENCE)
+            reading = await asyncio.wait_for(self._worker.reading(), _TIMEOUT)
         except TimeoutError:
             reading = None
         return reading, (asked + self._loop.time()) / 2

@@ -58,7 +58,7 @@ class Scheduler:
         *,
         home: StateDir,
         store: Store,
-        kits: Mapping[str, EngineContext],
+        engine_contexts: Mapping[str, EngineContext],
         containers: Containers,
         secrets: SecretProvider,
         notifier: MakeNotifier,
@@ -71,7 +71,7 @@ class Scheduler:
         self.snapshots = Snapshots(store, self.saved, limits_from(), labels)
         self.notifier = notifier(self.saved)
         self._store = store
-        self._common = SchedulerContext(home, kits, self.apply, self._wake)
+        self._common = SchedulerContext(home, engine_contexts, self.apply, self._wake)
         self.live = self._common.live
         self.contexts = Contexts(self._common, containers)
         self._engines = Networks(self._common, containers)
@@ -89,7 +89,7 @@ class Scheduler:
     def add(self, live: LivePipeline) -> None:
         """Take a pipeline in."""
         self.live[live.id] = live
-        live.staff = lambda: self._staff(live)
+        live.pool_workers = lambda: self._pool_workers(live)
 
     def apply(self, live: LivePipeline, event: ev.Event) -> None:
         """Take an event in and do what follows from it."""
@@ -98,8 +98,8 @@ class Scheduler:
             self.build_images(live)
         elif isinstance(event, ev.Disarmed):
             live.set_record(armed=False)
-        for command in live.take_in(event):
-            self._obey(live, command)
+        for command in live.apply(event):
+            self._execute(live, command)
         self.contexts.let_go(live)
         self.contexts.end_without(live, event)
         self.cool_later(live)
@@ -111,10 +111,10 @@ class Scheduler:
         """End an attempt whose container went away with the agent that started it."""
         spec = live.tree.nodes[path].spec
         known = [a for a in self._store.attempts(live.id, path) if a.number == attempt]
-        flight = ActiveAttempt(live, spec, attempt, spec.placement.mem, time.time(), running=True)
-        flight.message = why
-        flight.record = known[-1] if known else None
-        live.flights[path] = flight
+        active = ActiveAttempt(live, spec, attempt, spec.placement.mem, time.time(), running=True)
+        active.message = why
+        active.record = known[-1] if known else None
+        live.active_attempts[path] = active
         self.apply(live, ev.AttemptFinished(path, attempt, Cause.WORKER_LOST))
 
     def restart_timers(self, live: LivePipeline) -> None:
@@ -131,9 +131,9 @@ class Scheduler:
         """Begin work that the end of the agent waits for."""
         self._common.tasks.spawn(work)
 
-    def tidy(self, kit: EngineContext) -> None:
+    def tidy(self, engine_context: EngineContext) -> None:
         """Open an engine soon, which removes what an agent that died has left there."""
-        self._engines.tidy(kit)
+        self._engines.tidy(engine_context)
 
     def drop(self, pipeline_id: str) -> None:
         """Let go of a pipeline without writing anything of it, if it is loaded."""
@@ -145,33 +145,33 @@ class Scheduler:
         if not self._turns.is_unsaved(live.id) and self.live.get(live.id) is live:
             self._common.forget(live.id)
 
-    def kit(self, live: LivePipeline) -> EngineContext:
+    def engine_context(self, live: LivePipeline) -> EngineContext:
         """Return the engine of a pipeline."""
-        return self._common.kit(live)
+        return self._common.engine_context(live)
 
     def logs(self, pipeline_id: str) -> LogDirectory:
         """Return the logs of a pipeline."""
         return self._common.logs(pipeline_id)
 
-    def wait(self, flight: ActiveAttempt) -> Wait:
+    def wait(self, active: ActiveAttempt) -> Wait:
         """Return why a queued attempt does not run."""
-        image = flight.live.images.get(flight.spec.placement.image)
+        image = active.live.images.get(active.spec.placement.image)
         if image is not None and image.built is None:
             return Wait(f"image {image.record.name} is {image.record.state.value}", "image")
-        if flight.ticket is None:
+        if active.ticket is None:
             return Wait("next in the queue", "turn")
-        if flight.started is None and flight.container is None and flight.taken:
+        if active.started is None and active.container is None and active.taken:
             return Wait("its container starts", "start")
-        return Wait(self.kit(flight.live).queue().reason(flight.ticket), "turn")
+        return Wait(self.engine_context(active.live).queue().reason(active.ticket), "turn")
 
-    def _staff(self, live: LivePipeline) -> Workers:
-        staff = self.containers.staff(live.id)
-        machine = self.kit(live).dispatcher
+    def _pool_workers(self, live: LivePipeline) -> Workers:
+        pool_workers = self.containers.pool_workers(live.id)
+        machine = self.engine_context(live).dispatcher
         if machine is None:
-            return staff
+            return pool_workers
         size, *_ = machine.size
         used = round(size - machine.cpu, 3)  # sums of fractions
-        return staff.model_copy(update={"cpu_used": used, "cpu": size})
+        return pool_workers.model_copy(update={"cpu_used": used, "cpu": size})
 
     async def saved(self) -> None:
         """Return when everything that happened so far has been written down."""
@@ -193,9 +193,9 @@ class Scheduler:
         """Build the images of these subtrees anew when they are next needed."""
         self._images.forget(live, paths)
 
-    def surroundings(self, live: LivePipeline) -> ExecutionContext:
+    def execution_context(self, live: LivePipeline) -> ExecutionContext:
         """Return what is the same for every command of a pipeline."""
-        return self._attempts.surroundings(live)
+        return self._attempts.execution_context(live)
 
     async def network(self, live: LivePipeline) -> str:
         """Return the name of a pipeline's network, made if need be."""
@@ -203,7 +203,7 @@ class Scheduler:
 
     async def landed(self, live: LivePipeline) -> None:
         """Return when nothing of a pipeline is on its way any more."""
-        while live.flights:
+        while live.active_attempts:
             await live.news(live.version)
 
     def cool_later(self, live: LivePipeline, seconds: float | None = None) -> None:
@@ -214,7 +214,7 @@ class Scheduler:
         if live.cooling is not None:
             live.cooling.cancel()
             live.cooling = None
-        if live.has_network and not live.flights and not live.kept:
+        if live.has_network and not live.active_attempts and not live.kept:
             loop = asyncio.get_running_loop()
             delay = self.containers.idle_seconds if seconds is None else seconds
             live.cooling = loop.call_later(
@@ -234,13 +234,13 @@ class Scheduler:
                 if timer is not None:
                     timer.cancel()
         stopping = [
-            flight.container.worker.close()
+            active.container.worker.close()
             for live in self.live.values()
-            for flight in live.flights.values()
-            if flight.container is not None
+            for active in live.active_attempts.values()
+            if active.container is not None
         ]
         await asyncio.gather(*builds_under_way, *stopping, return_exceptions=True)
-        await self._common.tasks.ended(patience=10)
+        await self._common.tasks.ended(seconds=10)
         await self.containers.close()
         self._turns.flush()
         await self.notifier.close()
@@ -250,14 +250,14 @@ class Scheduler:
 
     # ---- commands of the machine ------------------------------------------------------------
 
-    def _obey(self, live: LivePipeline, command: ev.Command) -> None:
+    def _execute(self, live: LivePipeline, command: ev.Command) -> None:
         match command:
             case ev.Enqueue():
                 self._enqueue(live, command)
             case ev.Withdraw():
-                self._attempts.drop(live.flights.pop(command.path))
+                self._attempts.drop(live.active_attempts.pop(command.path))
             case ev.Stop():
-                self._attempts.stop(live.flights[command.path])
+                self._attempts.stop(live.active_attempts[command.path])
             case ev.EndAttempt():
                 self._end(live, command)
             case ev.StartTimer():
@@ -275,28 +275,28 @@ class Scheduler:
 
     def _enqueue(self, live: LivePipeline, command: ev.Enqueue) -> None:
         spec = live.tree.nodes[command.path].spec
-        size = self.kit(live).limits_or_none()
+        size = self.engine_context(live).limits_or_none()
         mem = spec.placement.mem if command.mem is None else command.mem
         if size is not None:
             mem = min(mem, size.mem)  # a retry may ask for more than there is
             live.tree.max_mem = size.mem
-        flight = ActiveAttempt(live, spec, command.attempt, mem, time.time())
-        live.flights[command.path] = flight
-        self.contexts.need(flight)
+        active = ActiveAttempt(live, spec, command.attempt, mem, time.time())
+        live.active_attempts[command.path] = active
+        self.contexts.need(active)
         image = self.need_image(live, spec.placement.image)
         if image.built is None:
-            image.waiting.append(flight)
+            image.waiting.append(active)
         else:
-            self._attempts.queue(flight)
+            self._attempts.queue(active)
 
     def _end(self, live: LivePipeline, command: ev.EndAttempt) -> None:
-        flight = live.flights.pop(command.path)
-        if not flight.running:
-            self._attempts.drop(flight)
+        active = live.active_attempts.pop(command.path)
+        if not active.running:
+            self._attempts.drop(active)
         if command.note is not None:
-            said = flight.message
-            flight.message = command.note if said is None else f"{said}: {command.note}"
-        live.set_attempt(ended_record(flight, command.state, command.cause, self.secrets.mask))
+            said = active.message
+            active.message = command.note if said is None else f"{said}: {command.note}"
+        live.set_attempt(ended_record(active, command.state, command.cause, self.secrets.mask))
 
     def _start_timer(self, live: LivePipeline, path: str, seconds: float) -> None:
         def reached() -> None:

@@ -75,18 +75,18 @@ class Snapshots:
         self._labels = labels
         self._limits = SnapshotLimits() if limits is None else limits
 
-    async def keep(self, flight: ActiveAttempt, worker: Worker, engine: Engine) -> str | None:
+    async def keep(self, active: ActiveAttempt, worker: Worker, engine: Engine) -> str | None:
         """Keep the container of an attempt that failed; return why not, if so.
 
         Must come after the command has ended and before the container is used again.
         """
-        live, path = flight.live, flight.spec.path
-        reference = _reference(live.id, path, flight.number)
+        live, path = active.live, active.spec.path
+        reference = _reference(live.id, path, active.number)
         labels = {
             **self._labels,
             LABEL_SNAPSHOT: live.id,
             LABEL_NODE: path,
-            LABEL_ATTEMPT: str(flight.number),
+            LABEL_ATTEMPT: str(active.number),
         }
         try:
             await worker.snapshot(reference, labels, max_bytes=self._limits.max_bytes)
@@ -94,14 +94,14 @@ class Snapshots:
             return str(error)
         except EngineError as error:
             return f"no snapshot: {error}"
-        if flight.record is not None:
-            flight.record = flight.record.model_copy(update={"snapshot": reference})
-            live.set_attempt(flight.record)
+        if active.record is not None:
+            active.record = active.record.model_copy(update={"snapshot": reference})
+            live.set_attempt(active.record)
         await self._saved()
         await self._prune(live, engine)
         return None
 
-    async def forget(self, live: LivePipeline, kit: EngineContext) -> int:
+    async def forget(self, live: LivePipeline, engine_context: EngineContext) -> int:
         """Remove every snapshot of a pipeline; return how many there were.
 
         Those that the engine does not remove now keep their labels, by which ``gc`` finds them.
@@ -110,8 +110,8 @@ class Snapshots:
         known = self._store.snapshots(live.id)
         if known:
             with contextlib.suppress(EngineError):  # each removal says so, too
-                await kit.open()
-            await self._remove(live, kit.engine, known)
+                await engine_context.open()
+            await self._remove(live, engine_context.engine, known)
             await self._saved()
         return len(known)
 

@@ -14,7 +14,7 @@ from conducto_local.secrets.local import LocalSecrets
 from conducto_local.state_dir import StateDir, open_state_dir
 
 #: Seconds to wait for the agent.
-PATIENCE = 10.0
+TIMEOUT = 10.0
 _PUT = "/api/v1/secrets"
 _DELETE = "/api/v1/secrets/delete"
 _OK = 200
@@ -78,7 +78,7 @@ def _agent_did(home: StateDir, path: str, document: object) -> bool:
         return False
     address = urlsplit(state.url)
     connection = http.client.HTTPConnection(
-        address.hostname or "", address.port or 0, timeout=PATIENCE
+        address.hostname or "", address.port or 0, timeout=TIMEOUT
     )
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     try:

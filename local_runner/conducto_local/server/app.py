@@ -27,7 +27,7 @@ from conducto_local.server.static_files import WEB_ROOT, WebApp
 #: What is read and dropped of a body that is refused, so that its sender comes to read why:
 #: bytes, and seconds to wait for more of it.
 DRAINED = 16 << 20
-PATIENCE = 0.2
+TIMEOUT = 0.2
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -37,7 +37,7 @@ async def read_body(request: Request, limit: int) -> bytes:
         ProblemError: it has more than ``limit`` bytes.
         ClientDisconnect: it did not come whole.
     """
-    return b"".join([piece async for piece in chunks(request, limit)])
+    return b"".join([chunk async for chunk in chunks(request, limit)])
 
 
 async def chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
@@ -47,12 +47,12 @@ async def chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
         await _drain(request, stream)
         raise problems.too_large(limit)
     size = 0
-    async for piece in stream:
-        size += len(piece)
+    async for chunk in stream:
+        size += len(chunk)
         if size > limit:
             await _drain(request, stream)
             raise problems.too_large(limit)
-        yield piece
+        yield chunk
 
 
 def _is_declared_too_large(request: Request, limit: int) -> bool:
@@ -66,7 +66,7 @@ async def _drain(request: Request, stream: AsyncIterator[bytes]) -> None:
     dropped = 0
     with contextlib.suppress(TimeoutError, StopAsyncIteration, ClientDisconnect):
         while dropped < DRAINED:
-            dropped += len(await asyncio.wait_for(anext(stream), PATIENCE))
+            dropped += len(await asyncio.wait_for(anext(stream), TIMEOUT))
 
 
 logger = logging.getLogger(__name__)

@@ -33,12 +33,12 @@ class IdempotencyFile:
     def __init__(
         self,
         path: Path,
-        most: int = REMEMBERED_RESPONSES,
+        maximum: int = REMEMBERED_RESPONSES,
         seconds: float = REMEMBERED_SECONDS,
     ) -> None:
         """Open the file, made anew where it is missing or damaged."""
         self._path = path
-        self._most = most
+        self._maximum = maximum
         self._seconds = seconds
         with self._translated():
             self._connection = _connect(path)
@@ -64,7 +64,7 @@ class IdempotencyFile:
             self._connection.execute(
                 "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, NULL)", (key, fingerprint, now)
             )
-            self._connection.execute(_FORGET_OLDEST, (self._most,))
+            self._connection.execute(_FORGET_OLDEST, (self._maximum,))
 
     def finish(self, key: str, answer: bytes) -> None:
         """Note its answer."""

@@ -49,11 +49,11 @@ def split(text: str) -> List[str]:
     if not text:
         return []
     parts = [""]
-    for piece in text.split(","):
+    for chunk in text.split(","):
         if parts[-1].endswith("\\"):
-            parts[-1] = parts[-1][:-1] + "," + piece
+            parts[-1] = parts[-1][:-1] + "," + chunk
         else:
-            parts.append(piece)
+            parts.append(chunk)
     return parts[1:] if parts[0] == "" and len(parts) > 1 else parts
 
 

@@ -61,7 +61,7 @@ class Definition:
                 raise ValueError(f"Trying to overwrite `{name}`={own!r} that is already set.")
             setattr(root, name, value)
 
-    def carry_out(self, flags: Optional[Flags], *, default: Optional[str]) -> int:
+    def execute(self, flags: Optional[Flags], *, default: Optional[str]) -> int:
         """Print the tree or launch it, as requested by the flags; return the exit code.
 
         Args:

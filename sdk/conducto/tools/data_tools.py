@@ -77,7 +77,7 @@ def _run(scope: Type[_Data], words: Sequence[str]) -> int:
     parsed = command.parse(words[1:], options=("id",))
     _choose_place(name, parsed)
     try:
-        _carry_out(scope, name, parsed)
+        _execute(scope, name, parsed)
     except data.ContextError as error:
         if scope is data.user or os.environ.get("CONDUCTO_PIPELINE_ID"):
             raise
@@ -87,7 +87,7 @@ def _run(scope: Type[_Data], words: Sequence[str]) -> int:
     return 0
 
 
-def _carry_out(scope: Type[_Data], name: str, parsed: Parsed) -> None:
+def _execute(scope: Type[_Data], name: str, parsed: Parsed) -> None:
     if name == "gets":
         _print_data(scope, parsed)
     elif name == "puts":

@@ -88,14 +88,14 @@ def check_place(levels: int, size: int) -> None:
         )
 
 
-def check_command_size(size: int, most: int = MAX_COMMAND_BYTES) -> None:
+def check_command_size(size: int, maximum: int = MAX_COMMAND_BYTES) -> None:
     """Check the size of a command.
 
     Raises:
-        ValueError: it has more than ``most`` bytes.
+        ValueError: it has more than ``maximum`` bytes.
     """
-    if size > most:
+    if size > maximum:
         raise ValueError(
-            f"command is {size} bytes long, at most {most} are accepted; "
+            f"command is {size} bytes long, at most {maximum} are accepted; "
             "put it into a file of the image"
         )

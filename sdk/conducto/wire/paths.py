@@ -169,11 +169,11 @@ def relpath(path: str) -> str:
 
 
 def _replace(text: str, start: str, change: Callable[[str], str]) -> str:
-    pieces = text.split(start)
-    out = [pieces[0]]
-    for piece in pieces[1:]:
-        body, end, rest = piece.partition(END)
-        out.append(change(body) + rest if end else start + piece)
+    chunks = text.split(start)
+    out = [chunks[0]]
+    for chunk in chunks[1:]:
+        body, end, rest = chunk.partition(END)
+        out.append(change(body) + rest if end else start + chunk)
     return "".join(out)
 
 
@@ -184,8 +184,8 @@ def finish(command: str) -> str:
 
 def tokens(command: str) -> Iterator[str]:
     """Yield the absolute path of every token in ``command``, on the launching host."""
-    for piece in finish(command).split(TOKEN)[1:]:
-        body, end, _ = piece.partition(END)
+    for chunk in finish(command).split(TOKEN)[1:]:
+        body, end, _ = chunk.partition(END)
         if end:
             yield decode(body)
 

@@ -60,11 +60,11 @@ def claim() -> Any:
     script.note("claim", body)
     with script.changed:
         answers = script.answers.get(body["node"], [])
-        return answers.pop(0) if answers else {"verdict": "drop"}
+        return answers.pop(0) if answers else {"decision": "drop"}
 
 
 @app.route("/api/v1/worker/pulse", methods=["POST"])
-def pulse() -> Any:
+def heartbeat() -> Any:
     script.note("pulse", _body())
     return {"stop": script.stop}
 

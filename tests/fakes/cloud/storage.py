@@ -94,7 +94,7 @@ class FakeBlobs:
         """See the port."""
         self.put(key, file.read())
 
-    def pieces(self, key: str) -> Iterator[bytes] | None:
+    def chunks(self, key: str) -> Iterator[bytes] | None:
         """See the port."""
         data = self.get(key)
         if data is None:

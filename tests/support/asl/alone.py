@@ -62,7 +62,7 @@ class Alone:
     pipeline: Pipeline
     engine: Interpreter
     script: Script
-    most: Size
+    maximum: Size
     log: list[tuple[str, str]] = field(default_factory=list)
     causes: dict[str, Cause | None] = field(default_factory=dict)
     status: str = ""
@@ -110,7 +110,7 @@ class Alone:
 
     def _compile(self, top: str) -> str:
         rest = residual(self.tree, self.tree.nodes[top])
-        compiled = compile_residual(rest, SITE, most=self.most)
+        compiled = compile_residual(rest, SITE, maximum=self.maximum)
         for machine in compiled.machines:
             self.engine.create(machine)
         return compiled.top.arn

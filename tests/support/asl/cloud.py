@@ -47,53 +47,55 @@ class Cloud:
         history: Attempts that ended: ``(path, attempt, state, cause)``.
     """
 
-    def __init__(self, pipeline: Pipeline, engine: Engine, most: Size = MAX_SIZE) -> None:
-        self.course = CloudMachine(f"pipeline{next(_NAMES)}", TreeState(pipeline))
+    def __init__(self, pipeline: Pipeline, engine: Engine, maximum: Size = MAX_SIZE) -> None:
+        self.cloud_machine = CloudMachine(f"pipeline{next(_NAMES)}", TreeState(pipeline))
         self.engine = engine
-        self.most = most
+        self.maximum = maximum
         self.executions: list[str] = []
         self.history: list[tuple[str, int, State, Cause | None]] = []
         self._runs: dict[str, str] = {}
 
     @property
     def tree(self) -> TreeState:
-        return self.course.tree
+        return self.cloud_machine.tree
 
     @property
     def refused(self) -> list[str]:
         """Nodes that the graph offered although it was not their turn."""
-        return self.course.standing.refused
+        return self.cloud_machine.run_state.refused
 
     def order(self, event: ev.Event) -> None:
         """Execute a user's action, or a time limit."""
-        self._carry_out(self.course.order(event))
+        self._execute(self.cloud_machine.order(event))
 
     def serve(self) -> None:
         """Let workers fetch everything that is offered and claim it."""
         while offers := self.engine.offers():
             for offer in offers:
                 waits = bool(offer.data.get("w"))
-                self._carry_out(
-                    self.course.claim(offer.token, offer.data["r"], offer.data["n"], waits=waits)
+                self._execute(
+                    self.cloud_machine.claim(
+                        offer.token, offer.data["r"], offer.data["n"], waits=waits
+                    )
                 )
 
     def startable(self) -> set[str]:
         """Return the queued Execs that a worker has in hand."""
-        held = self.course.standing.held
+        held = self.cloud_machine.run_state.held
         return {p for p in held if self.tree.nodes[p].state is State.QUEUED}
 
     def start(self, path: str) -> None:
         """A worker begins to run what it claimed."""
-        assert self.course.standing.held[path], path
-        self._carry_out(self.course.start(path))
+        assert self.cloud_machine.run_state.held[path], path
+        self._execute(self.cloud_machine.start(path))
 
     def generate(self, path: str, nodes: Mapping[str, NodeSpec]) -> None:
         """A worker posts the tree that a Lazy printed."""
-        self._carry_out(self.course.generate(path, nodes))
+        self._execute(self.cloud_machine.generate(path, nodes))
 
     def finish(self, path: str, cause: Cause | None, **measured: float) -> None:
         """A worker reports how a command ended."""
-        self._carry_out(self.course.finish(path, cause, **measured))
+        self._execute(self.cloud_machine.finish(path, cause, **measured))
 
     def outcome(self) -> str | None:
         """Return the status of the current execution; None when there is none."""
@@ -114,16 +116,16 @@ class Cloud:
         }[self.tree.root.seen()]
 
     def _current(self) -> str | None:
-        return self._runs[self.course.run] if self.course.standing.open else None
+        return self._runs[self.cloud_machine.run] if self.cloud_machine.run_state.open else None
 
-    def _carry_out(self, taken: StepResult) -> None:
+    def _execute(self, taken: StepResult) -> None:
         for command in taken.commands:
             if isinstance(command, ev.EndAttempt):
                 self.history.append((command.path, command.attempt, command.state, command.cause))
         for order in taken.orders:
-            self._obey(order)
+            self._execute(order)
 
-    def _obey(self, order: Order) -> None:
+    def _execute(self, order: Order) -> None:
         match order:
             case StartExecution():
                 arn = self._compile(order.rest)
@@ -149,7 +151,7 @@ class Cloud:
             return  # its execution was stopped; the report has been taken in all the same
 
     def _compile(self, rest: Residual | None) -> str:
-        compiled = compile_residual(rest, SITE, most=self.most)
+        compiled = compile_residual(rest, SITE, maximum=self.maximum)
         for machine in compiled.machines:
             assert problems(machine.definition, machine.name) == []
             self.engine.create(machine)

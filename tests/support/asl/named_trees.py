@@ -59,8 +59,8 @@ NAMED_TREES: dict[str, tuple[Tree, Size]] = {
 
 def compiled(name: str) -> Compiled:
     """Return the machines of a named tree."""
-    tree, most = NAMED_TREES[name]
-    return compile_residual(residual(TreeState(pipeline(tree()))), SITE, most=most)
+    tree, maximum = NAMED_TREES[name]
+    return compile_residual(residual(TreeState(pipeline(tree()))), SITE, maximum=maximum)
 
 
 def machines_of_named_trees() -> dict[str, Any]:

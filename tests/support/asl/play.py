@@ -98,7 +98,7 @@ class Game:
         assert self.cloud.refused == [], f"offered out of turn: {self.cloud.refused}\n{story}"
         offered, queued = self.cloud.startable(), set(self.local.queued)
         assert offered == queued, f"offered {offered}, could run: {queued}\n{story}"
-        here, there = _standing(self.local.tree), _standing(self.cloud.tree)
+        here, there = _status(self.local.tree), _status(self.cloud.tree)
         assert here == there, f"{_differences(here, there)}\n{story}"
         assert self.local.history == self.cloud.history, story
         if settled(self.local.tree):
@@ -120,7 +120,7 @@ class Game:
         return bool(self.cloud.startable() == set(self.local.queued))
 
 
-def _standing(tree: Any) -> dict[str, Any]:
+def _status(tree: Any) -> dict[str, Any]:
     return {path: tree.state_of(node) for path, node in tree.nodes.items()}
 
 
@@ -132,10 +132,10 @@ def _differences(here: dict[str, Any], there: dict[str, Any]) -> str:
     )
 
 
-def game_of(tree: dict[str, Any], engine: Engine, most: Size = MAX_SIZE, seed: int = 0) -> Game:
+def game_of(tree: dict[str, Any], engine: Engine, maximum: Size = MAX_SIZE, seed: int = 0) -> Game:
     """Return a game on a test's own tree, not started."""
     resolved = pipeline(tree)
-    return Game(Driver(resolved, armed=False), Cloud(resolved, engine, most), Random(seed))
+    return Game(Driver(resolved, armed=False), Cloud(resolved, engine, maximum), Random(seed))
 
 
 def new_game(
@@ -144,8 +144,8 @@ def new_game(
     """Return the game of a seed, not started."""
     rng = Random(seed)  # a game, not a secret
     tree = pipeline(random_tree(rng, leaves=rng.choice([3, 6, 10, 14]), plain=plain))
-    most = MAX_SIZE if rng.random() < 0.5 else rng.choice(SMALL)
-    return Game(Driver(tree, armed=False), cloud(tree, engine, most), rng, seconds)
+    maximum = MAX_SIZE if rng.random() < 0.5 else rng.choice(SMALL)
+    return Game(Driver(tree, armed=False), cloud(tree, engine, maximum), rng, seconds)
 
 
 def play(game: Game, *, orders: int = 12) -> None:

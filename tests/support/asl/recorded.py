@@ -102,10 +102,10 @@ class Recording:
         }
 
 
-def record(tree: Pipeline, seed: int, most: Size) -> Recording:
+def record(tree: Pipeline, seed: int, maximum: Size) -> Recording:
     """Play a game with our interpreter; the seed gives the replies."""
     engine = Recorder()
-    played = Alone(tree, engine, Script(seed), most).run(Random(seed))
+    played = Alone(tree, engine, Script(seed), maximum).run(Random(seed))
     started = tuple(sorted(engine.replies))
     return Recording(engine.machines, engine.top, engine.replies, Result(played.status, started))
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from conducto_emulator.emulator import Emulator
     from conducto_worker.agent.ports import PolledTask
 
-PATIENCE = 90.0
+TIMEOUT = 90.0
 
 
 class Cloud:
@@ -70,12 +70,12 @@ class Run:
         self.client = cloud.client
         self.id = pipeline_id
 
-    def settled(self, seconds: float = PATIENCE) -> Run:
+    def settled(self, seconds: float = TIMEOUT) -> Run:
         return self.until(
-            lambda: self.client.get(self.id).pipeline.standing.settled, "settled", seconds
+            lambda: self.client.get(self.id).pipeline.status.settled, "settled", seconds
         )
 
-    def until(self, condition: Any, what: str = "it", seconds: float = PATIENCE) -> Run:
+    def until(self, condition: Any, what: str = "it", seconds: float = TIMEOUT) -> Run:
         """Ask until it is so."""
         end = time.monotonic() + seconds
         while not condition():
@@ -99,9 +99,9 @@ class Run:
         data = b""
         while True:
             chunk = self.client.log(self.id, path, attempt=attempt, stream=stream, offset=len(data))
-            piece = base64.b64decode(chunk.data) if isinstance(chunk.data, str) else chunk.data
-            data += piece
-            if not piece or len(data) >= chunk.size:
+            part = base64.b64decode(chunk.data) if isinstance(chunk.data, str) else chunk.data
+            data += part
+            if not part or len(data) >= chunk.size:
                 return data
 
     def control(self, action: Action, *paths: str, **more: Any) -> None:

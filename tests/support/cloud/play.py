@@ -159,7 +159,7 @@ class CloudGame:
         """End a running Exec on both targets; a Lazy's prints a random tree."""
         hand = self.world.running()[path]
         stopping = path in self.local.stopping
-        assert hand.pulse() == stopping, f"{path}: told to stop: {not stopping}\n{self.story()}"
+        assert hand.heartbeat() == stopping, f"{path}: told to stop: {not stopping}\n{self.story()}"
         node = self.local.tree.nodes[path]
         mem = node.spec.placement.mem if node.mem is None else node.mem
         prints = node.spec.lazy_target is not None and not stopping and cause is None
@@ -222,8 +222,8 @@ class CloudGame:
     def compare(self) -> None:
         with self.world.engine.reading(ME.org, self.id) as live:
             there = {path: live.tree.state_of(node) for path, node in live.tree.nodes.items()}
-            assert live.course.standing.refused == [], self.story()
-            workers = len(list(live.crew.staying()))
+            assert live.cloud_machine.run_state.refused == [], self.story()
+            workers = len(list(live.registry.staying()))
         here = {path: self.local.tree.state_of(n) for path, n in self.local.tree.nodes.items()}
         differing = [p for p in here.keys() | there.keys() if here.get(p) != there.get(p)]
         said = "\n".join(f"{p}: here {here.get(p)}\n   there {there.get(p)}" for p in differing)
@@ -243,10 +243,10 @@ class CloudGame:
         """No group runs more than it may, no dedicated container two commands."""
         running = self.world.running()
         for node in self.local.tree.nodes.values():
-            most = node.spec.max_concurrent
+            maximum = node.spec.max_concurrent
             below = [p for p in running if p.startswith(node.path.rstrip("/") + "/")]
             # An edit or a reset may lower earlier reservations; no move of these games does.
-            assert most is None or len(below) <= most, f"{node.path}: {below}\n{self.story()}"
+            assert maximum is None or len(below) <= maximum, f"{node.path}: {below}\n{self.story()}"
         pools = [self.local.tree.nodes[p].spec.pool for p in running]
         contexts = [pool for pool in pools if kind_of(pool) is PoolKind.CONTEXT]
         assert len(contexts) == len(set(contexts)), f"{contexts}\n{self.story()}"
@@ -353,9 +353,9 @@ def new_game(
     if confined:
         _confine(tree, rng)
     least = 1 + max(capacity.extras(pipeline(tree).nodes).values(), default=0)
-    most = max(least, rng.choice([1, 2, 3, 100]))
-    world = World(Plan("scale", max_workers=most, exec_minutes=None))
-    small = {} if rng.random() < 0.5 else {"most": rng.choice(SMALL)}
+    maximum = max(least, rng.choice([1, 2, 3, 100]))
+    world = World(Plan("scale", max_workers=maximum, exec_minutes=None))
+    small = {} if rng.random() < 0.5 else {"max_machine_size": rng.choice(SMALL)}
     faults = Random(seed + 1)
     ports: dict[str, Any] = dict(small)
     if lossy:

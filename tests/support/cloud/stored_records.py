@@ -118,7 +118,7 @@ def _running(world: World) -> Hand:
     world.serve()
     hand = world.running()["/long"]
     hand.print("half of it\n")
-    hand.pulse()
+    hand.heartbeat()
     return hand
 
 

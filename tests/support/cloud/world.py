@@ -120,7 +120,7 @@ class World:
             "connections": self.connections,
             "builder": self.builder,
             "shells": self.shells,
-            "most": MAX_SIZE,
+            "max_machine_size": MAX_SIZE,
         }
         return Dependencies(
             site=SITE,
@@ -197,7 +197,7 @@ class World:
         """Send a heartbeat of every worker with a running command."""
         for hand in list(self.hands.values()):
             if hand.alive and hand.job is not None:
-                hand.pulse()
+                hand.heartbeat()
 
     def deliver(self) -> None:
         """Tell of executions that ended and of workers that left, as EventBridge does."""
@@ -334,7 +334,7 @@ class Hand:
         if self.job is not None or self.leaving:
             return False
         for offer in list(self.held.values()):
-            if self._claim(offer).verdict is not ClaimDecision.HOLD:
+            if self._claim(offer).decision is not ClaimDecision.HOLD:
                 return True
         offer = self.world.poll(self.orders.activity)
         if offer is None:
@@ -351,31 +351,31 @@ class Hand:
             answer = self.claim(offer)
         except WorkerGoneError:
             self.vanish()
-            return ClaimResponse(verdict=ClaimDecision.DROP)
+            return ClaimResponse(decision=ClaimDecision.DROP)
         self.held.pop(offer.token, None)
-        if answer.verdict is ClaimDecision.HOLD:
+        if answer.decision is ClaimDecision.HOLD:
             self.held[offer.token] = offer
-        if answer.verdict is ClaimDecision.RUN:
+        if answer.decision is ClaimDecision.RUN:
             self.job, self.token, self.offer = answer, offer.token, offer
         return answer
 
-    def pulse(self) -> bool:
+    def heartbeat(self) -> bool:
         """Return whether the command is to stop."""
         assert self.job is not None
-        return self.desk.pulse(
+        return self.desk.heartbeat(
             self.identity, Heartbeat(path=self.job.path, attempt=self.job.attempt)
         ).stop
 
     def print(self, text: str, *, offset: int = 0) -> None:
         assert self.job is not None
-        piece = WorkerLogChunk(
+        chunk = WorkerLogChunk(
             path=self.job.path,
             attempt=self.job.attempt,
             stream="stdout",
             offset=offset,
             data=base64.b64encode(text.encode()).decode(),
         )
-        self.desk.log(self.identity, piece)
+        self.desk.log(self.identity, chunk)
 
     def finish(self, cause: Cause | None = None, **more: Any) -> None:
         """The command ends, and is reported."""

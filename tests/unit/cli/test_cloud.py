@@ -415,7 +415,7 @@ def test_oversized_directory_is_rejected_and_large_entries_are_named(tmp_path: P
     (root / "app.py").write_text("x")
 
     with pytest.raises(UsageError) as caught:
-        cloud_images.upload(Wanting(), {"h": context_of(root)}, print, most=1 << 20)  # type: ignore[arg-type]
+        cloud_images.upload(Wanting(), {"h": context_of(root)}, print, maximum=1 << 20)  # type: ignore[arg-type]
 
     told = str(caught.value)
     assert f"{str(root)!r} is more than 0.000976562 GB packed, too much for an image" in told

@@ -40,8 +40,8 @@ def test_each_exec_that_ends_is_one_line() -> None:
 
 def test_pause_and_its_end_are_printed_while_nodes_run() -> None:
     def now(*, armed: bool) -> EventBatch:
-        standing = summary(State.RUNNING, running=2, pending=1)
-        return batch(now=standing.model_copy(update={"pipeline": record(armed=armed)}))
+        status = summary(State.RUNNING, running=2, pending=1)
+        return batch(now=status.model_copy(update={"pipeline": record(armed=armed)}))
 
     lines = printed(
         small_tree(), now(armed=True), now(armed=False), now(armed=False), now(armed=True)

@@ -20,10 +20,10 @@ from conducto_core.model.worker import (
     WorkerLogChunk,
     WorkerStart,
 )
-from conducto_worker.agent.api import LAST_PATIENCE, PATIENCE, HttpApi
+from conducto_worker.agent.api import LAST_TIMEOUT, TIMEOUT, HttpApi
 from conducto_worker.agent.ports import ApiError, RefusedError, WorkerGoneError
 
-DROP = json.dumps({"verdict": "drop"}).encode()
+DROP = json.dumps({"decision": "drop"}).encode()
 CLAIM = Claim(token="secret-token", run="r", node="n")
 REPORT = Report(path="/a", attempt=1)
 
@@ -58,7 +58,7 @@ def test_a_claim_is_tried_again_until_the_api_is_back(clock: FakeClock, trouble:
 
     answer = HttpApi(line, clock).claim(CLAIM)
 
-    assert answer.verdict is ClaimDecision.DROP
+    assert answer.decision is ClaimDecision.DROP
     assert len(line.sent) == 3
     assert line.sent[0] == (
         "POST",
@@ -73,7 +73,7 @@ def test_retries_end_with_the_timeout(clock: FakeClock) -> None:
     with pytest.raises(ApiError, match="is unreachable"):
         HttpApi(Line(ConnectionRefusedError("no")), clock).report(REPORT)
 
-    assert PATIENCE <= clock.now() - begins < PATIENCE + 20
+    assert TIMEOUT <= clock.now() - begins < TIMEOUT + 20
 
 
 def test_leaving_worker_has_a_shorter_timeout(clock: FakeClock) -> None:
@@ -82,7 +82,7 @@ def test_leaving_worker_has_a_shorter_timeout(clock: FakeClock) -> None:
     with pytest.raises(ApiError):
         HttpApi(Line((503, b"")), clock).end(WorkerEnd(reason="idle"))
 
-    assert clock.now() - begins < LAST_PATIENCE + 20
+    assert clock.now() - begins < LAST_TIMEOUT + 20
 
 
 def test_rejected_request_is_not_retried(clock: FakeClock) -> None:
@@ -116,7 +116,7 @@ def test_heartbeat_and_output_are_tried_once(clock: FakeClock, call: str) -> Non
 
 def test_unreadable_response_is_not_quoted(clock: FakeClock) -> None:
     clock.stop_at = clock.now()
-    line = Line((200, b'{"verdict": "what", "env": {"K": "s3cret"}}'))
+    line = Line((200, b'{"decision": "what", "env": {"K": "s3cret"}}'))
 
     with pytest.raises(ApiError) as caught:
         HttpApi(line, clock).claim(CLAIM)
@@ -126,9 +126,9 @@ def test_unreadable_response_is_not_quoted(clock: FakeClock) -> None:
 
 
 def test_unknown_fields_of_a_newer_api_are_ignored(clock: FakeClock) -> None:
-    answer = json.dumps({"verdict": "drop", "hint": "of a version to come"}).encode()
+    answer = json.dumps({"decision": "drop", "hint": "of a version to come"}).encode()
 
-    assert HttpApi(Line((200, answer)), clock).claim(CLAIM).verdict is ClaimDecision.DROP
+    assert HttpApi(Line((200, answer)), clock).claim(CLAIM).decision is ClaimDecision.DROP
 
 
 def test_unknown_fields_in_a_part_of_the_response_are_ignored(
@@ -145,4 +145,4 @@ def test_unknown_fields_in_a_part_of_the_response_are_ignored(
 
 def test_response_of_another_form_is_unreadable(clock: FakeClock) -> None:
     with pytest.raises(ApiError, match="invalid response"):
-        HttpApi(Line((200, b'[{"stop": true}]')), clock).pulse(Heartbeat(path="/a", attempt=1))
+        HttpApi(Line((200, b'[{"stop": true}]')), clock).heartbeat(Heartbeat(path="/a", attempt=1))

@@ -89,11 +89,11 @@ class Visitor:
         if self._hand is None:
             return
         try:
-            piece = os.read(self._hand, 65_536)
+            chunk = os.read(self._hand, 65_536)
         except BlockingIOError:
             return
-        self.got += piece
-        if not piece and self.got:
+        self.got += chunk
+        if not chunk and self.got:
             os.close(self._hand)
             self._hand = None
 

@@ -7,9 +7,9 @@ import base64
 from tests.fakes.worker import FakeApi, FakeClock
 
 from conducto_worker.agent.log_shipper import (
+    CHUNK_BYTES,
     LINGER_SECONDS,
     MAX_WAITING,
-    PIECE_BYTES,
     UNREAD_SECONDS,
     LogShipper,
 )
@@ -33,7 +33,7 @@ def test_a_little_output_lingers_for_a_second() -> None:
     made.step()
 
     assert delay == LINGER_SECONDS
-    assert [base64.b64decode(piece.data) for piece in api.pieces] == [b"ab"]
+    assert [base64.b64decode(chunk.data) for chunk in api.chunks] == [b"ab"]
 
 
 def test_unread_output_is_sent_less_often() -> None:
@@ -54,11 +54,11 @@ def test_unread_output_is_sent_less_often() -> None:
 
 def test_large_output_is_sent_at_once_in_chunks() -> None:
     made, api, _ = shipper()
-    made.add("stderr", b"x" * (2 * PIECE_BYTES + 5))
+    made.add("stderr", b"x" * (2 * CHUNK_BYTES + 5))
 
     delays = [made.step() for _ in range(3)]
 
-    assert [piece.offset for piece in api.pieces] == [0, PIECE_BYTES]
+    assert [chunk.offset for chunk in api.chunks] == [0, CHUNK_BYTES]
     assert delays[:2] == [0.0, 0.0]
     assert delays[2] > 0
 
@@ -72,12 +72,12 @@ def test_the_rest_of_an_attempt_does_not_linger() -> None:
     made.add("stdout", b"c")
 
     assert made.step() == made.step() == 0.0
-    assert [piece.path for piece in api.pieces] == ["/a", "/a"]
+    assert [chunk.path for chunk in api.chunks] == ["/a", "/a"]
 
 
 def test_waits_grow_while_the_api_is_unreachable() -> None:
     made, api, _ = shipper()
-    made.add("stdout", b"x" * PIECE_BYTES)
+    made.add("stdout", b"x" * CHUNK_BYTES)
     api.away = ApiError("503")
 
     delays = [made.step() for _ in range(6)]

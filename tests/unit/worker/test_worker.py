@@ -20,18 +20,18 @@ from conducto_core.runtime.resource_series import resources_in
 from conducto_core.runtime.tree_extractor import CLOSE, OPEN
 from conducto_worker.agent import execution
 from conducto_worker.agent.heartbeats import HeartbeatSender
-from conducto_worker.agent.log_shipper import PIECE_BYTES, LogShipper
+from conducto_worker.agent.log_shipper import CHUNK_BYTES, LogShipper
 from conducto_worker.agent.ports import ApiError, PolledTask, RefusedError, WorkerGoneError
 from conducto_worker.agent.resources import Sampler
 from conducto_worker.agent.worker import MAX_TREE_IN_REPORT, Worker, WorkerExit
 
-HOLD = ClaimResponse(verdict=ClaimDecision.HOLD, again=2.0)
-FULL = ClaimResponse(verdict=ClaimDecision.HOLD, again=2.0, blocked=True)
-DROP = ClaimResponse(verdict=ClaimDecision.DROP)
+HOLD = ClaimResponse(decision=ClaimDecision.HOLD, again=2.0)
+FULL = ClaimResponse(decision=ClaimDecision.HOLD, again=2.0, blocked=True)
+DROP = ClaimResponse(decision=ClaimDecision.DROP)
 
 
 def go(script: str, path: str = "/a", **more: Any) -> ClaimResponse:
-    return ClaimResponse(verdict=ClaimDecision.RUN, path=path, attempt=1, script=script, **more)
+    return ClaimResponse(decision=ClaimDecision.RUN, path=path, attempt=1, script=script, **more)
 
 
 def offer(node: str, *, waits: bool = False) -> PolledTask:
@@ -77,8 +77,8 @@ class World:
         return self.worker.run()
 
     def log(self, stream: str = "stdout") -> bytes:
-        pieces = [each for each in self.api.pieces if each.stream == stream]
-        return b"".join(base64.b64decode(each.data) for each in pieces)
+        chunks = [each for each in self.api.chunks if each.stream == stream]
+        return b"".join(base64.b64decode(each.data) for each in chunks)
 
 
 def test_a_task_is_claimed_run_and_reported() -> None:
@@ -301,7 +301,7 @@ def test_lazy_without_a_tree_is_an_error() -> None:
 
 
 def test_output_waits_for_an_unreachable_api_and_arrives_once_in_order() -> None:
-    output = [("stdout", b"x" * PIECE_BYTES), ("stdout", b"y" * 10)]
+    output = [("stdout", b"x" * CHUNK_BYTES), ("stdout", b"y" * 10)]
     world = World(offer("a"), scripts={"x": FakeCommand(output, seconds=60)}).say(a=go("x"))
     begins = world.clock.now()
 
@@ -313,8 +313,8 @@ def test_output_waits_for_an_unreachable_api_and_arrives_once_in_order() -> None
 
     world.run()
 
-    assert world.log() == b"x" * PIECE_BYTES + b"y" * 10
-    offsets = [piece.offset for piece in world.api.pieces if piece.stream == "stdout"]
+    assert world.log() == b"x" * CHUNK_BYTES + b"y" * 10
+    offsets = [chunk.offset for chunk in world.api.chunks if chunk.stream == "stdout"]
     assert offsets == sorted(offsets)
     assert world.api.reports[0].cause is None
 
@@ -323,15 +323,15 @@ def test_rejected_output_does_not_delay_the_report() -> None:
     world = World(offer("a"), scripts={"x": FakeCommand([("stdout", b"hi")])}).say(a=go("x"))
     log = world.api.log
 
-    def refuse(piece: Any) -> None:
-        log(piece)
+    def refuse(chunk: Any) -> None:
+        log(chunk)
         raise RefusedError("413: too large")
 
     world.api.log = refuse  # type: ignore[method-assign]
 
     world.run()
 
-    assert len(world.api.pieces) == 1
+    assert len(world.api.chunks) == 1
     assert [report.cause for report in world.api.reports] == [Cause.WORKER_LOST]
 
 
@@ -357,7 +357,7 @@ def test_a_worker_that_is_not_known_any_more_ends_its_command_and_leaves() -> No
     def gone(*_: Any) -> Any:
         raise WorkerGoneError("410: gone")
 
-    world.api.pulse = world.api.report = gone  # type: ignore[method-assign]
+    world.api.heartbeat = world.api.report = gone  # type: ignore[method-assign]
 
     reason = world.run()
 
@@ -465,8 +465,8 @@ def test_resource_usage_is_sent_in_few_chunks() -> None:
     assert set(used.cpu) == {1.0}
     assert set(used.memory) == {1_000_000}
     assert used.since == pytest.approx(5002.0, abs=1)
-    pieces = [each for each in world.api.pieces if each.stream == "resources"]
-    assert len(pieces) < 30
+    chunks = [each for each in world.api.chunks if each.stream == "resources"]
+    assert len(chunks) < 30
 
 
 def test_short_command_is_not_sampled() -> None:

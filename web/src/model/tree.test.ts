@@ -35,7 +35,7 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
       program: null,
       problem: null,
       foreign_change: null,
-      standing: {
+      status: {
         state: "pending",
         counts: NO_COUNTS,
         settled: true,

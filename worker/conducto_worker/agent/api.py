@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from conducto_core.model.base import Record
 from conducto_core.model.operations.pipelines import API_ROOT, Operation
-from conducto_core.model.operations.worker import CLAIM, END, LOG, PULSE, REPORT, START, UPLOAD
+from conducto_core.model.operations.worker import CLAIM, END, HEARTBEAT, LOG, REPORT, START, UPLOAD
 from conducto_core.model.worker import (
     Claim,
     ClaimResponse,
@@ -36,9 +36,9 @@ from conducto_worker.agent.ports import ApiError, Clock, RefusedError, WorkerGon
 logger = logging.getLogger(__name__)
 
 #: Seconds for which a call is retried while the API is unreachable.
-PATIENCE = 900.0
+TIMEOUT = 900.0
 #: The same once the worker is stopping.
-LAST_PATIENCE = 20.0
+LAST_TIMEOUT = 20.0
 _TIMEOUT = 35.0  # API Gateway gives up after 29 s
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 8.0
@@ -111,27 +111,27 @@ class HttpApi:
 
     def start(self, start: WorkerStart) -> WorkerInstructions:
         """Report that the worker has started."""
-        return self._try(START, start, self._patience)
+        return self._try(START, start, self._timeout)
 
     def claim(self, claim: Claim) -> ClaimResponse:
         """Return the decision about a task."""
-        return self._try(CLAIM, claim, self._patience)
+        return self._try(CLAIM, claim, self._timeout)
 
-    def pulse(self, pulse: Heartbeat) -> HeartbeatResponse:
+    def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatResponse:
         """Report that a command is still running."""
-        return self._once(PULSE, pulse)
+        return self._once(HEARTBEAT, heartbeat)
 
-    def log(self, piece: WorkerLogChunk) -> LogResponse:
+    def log(self, chunk: WorkerLogChunk) -> LogResponse:
         """Send output."""
-        return self._once(LOG, piece)
+        return self._once(LOG, chunk)
 
     def report(self, report: Report) -> ReportResponse:
         """Report the result of a command."""
-        return self._try(REPORT, report, lambda: PATIENCE)
+        return self._try(REPORT, report, lambda: TIMEOUT)
 
     def upload(self, data: bytes) -> str:
         """Upload a large object; return its key."""
-        answer = self._try(UPLOAD, None, self._patience)
+        answer = self._try(UPLOAD, None, self._timeout)
         request = urllib.request.Request(answer.url, data, method="PUT")  # noqa: S310 (the API's)
         try:
             with urllib.request.urlopen(request, timeout=300):  # noqa: S310 (the same)
@@ -141,13 +141,13 @@ class HttpApi:
 
     def end(self, end: WorkerEnd) -> None:
         """Report that the worker is exiting."""
-        self._try(END, end, lambda: LAST_PATIENCE)
+        self._try(END, end, lambda: LAST_TIMEOUT)
 
-    def _patience(self) -> float:
-        return PATIENCE if self._clock.stopped_at is None else LAST_PATIENCE
+    def _timeout(self) -> float:
+        return TIMEOUT if self._clock.stopped_at is None else LAST_TIMEOUT
 
     def _try(
-        self, call: Operation[Any, B, R], body: Record | None, patience: Callable[[], float]
+        self, call: Operation[Any, B, R], body: Record | None, timeout: Callable[[], float]
     ) -> R:
         began = self._clock.now()
         pause = _FIRST_PAUSE
@@ -157,7 +157,7 @@ class HttpApi:
             except RefusedError:
                 raise
             except ApiError as error:
-                if self._clock.now() - began >= patience():
+                if self._clock.now() - began >= timeout():
                     raise
                 logger.warning("%s: %s; retrying", call.name, error)
             # Jitter, so that workers do not all retry at the same moment.

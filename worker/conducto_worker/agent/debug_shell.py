@@ -69,7 +69,7 @@ LEFT_SECONDS = 5.0
 #: Seconds between two checks.
 TICK_SECONDS = 0.1
 #: Seconds that a new session may take for each step.
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 _STEP_SECONDS = 0.02
 
 
@@ -197,7 +197,7 @@ class DebugShell:
             path.unlink(missing_ok=True)
 
     def _hand_over(self, path: Path) -> None:
-        end = self._clock.now() + _PATIENCE
+        end = self._clock.now() + _TIMEOUT
         while (fifo := _open_for_writing(path)) is None:
             if self._clock.now() >= end:
                 raise TimeoutError("the session did not open its FIFO")
@@ -205,7 +205,7 @@ class DebugShell:
         rest = memoryview(self._code)
         try:
             while rest:
-                _, ready, _ = select.select((), (fifo,), (), _PATIENCE)
+                _, ready, _ = select.select((), (fifo,), (), _TIMEOUT)
                 if not ready:
                     raise TimeoutError("the session stopped reading its FIFO")
                 rest = rest[os.write(fifo, rest) :]

@@ -58,7 +58,7 @@ class HeartbeatSender:
         with self._lock:
             tokens, running = tuple(self._tokens), self._running
         if running is not None:
-            self._pulse(running)
+            self._heartbeat(running)
         for token in tokens:
             try:
                 if not self._tasks.heartbeat(token):
@@ -71,16 +71,16 @@ class HeartbeatSender:
         while not leaving.wait(seconds):
             self.beat()
 
-    def _pulse(self, pulse: Heartbeat) -> None:
+    def _heartbeat(self, heartbeat: Heartbeat) -> None:
         try:
-            answer = self._api.pulse(pulse)
+            answer = self._api.heartbeat(heartbeat)
         except WorkerGoneError:
             self.gone = True
             return
         except ApiError as error:
-            about = {"path": pulse.path, "attempt": pulse.attempt}
+            about = {"path": heartbeat.path, "attempt": heartbeat.attempt}
             logger.warning("command heartbeat failed: %s", error, extra=about)
             return
         with self._lock:
-            if answer.stop and self._running == pulse:
+            if answer.stop and self._running == heartbeat:
                 self.stop = True

@@ -20,7 +20,7 @@ Kept = Literal["stdout", "stderr", "resources"]
 LINGER_SECONDS = 1.0
 UNREAD_SECONDS = 5.0
 #: Output of this size is sent at once.
-PIECE_BYTES = 256 << 10
+CHUNK_BYTES = 256 << 10
 #: Maximum number of unsent bytes; beyond it the command has to wait.
 MAX_WAITING = 8 << 20
 _RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)
@@ -46,13 +46,13 @@ class _Stream:
 
     def due(self, now: float, linger: float) -> float:
         """Return the seconds until the next chunk is due."""
-        if self.closing or len(self.data) >= PIECE_BYTES:
+        if self.closing or len(self.data) >= CHUNK_BYTES:
             return 0.0
         return max(0.0, self.since + linger - now)
 
-    def piece(self) -> WorkerLogChunk:
+    def chunk(self) -> WorkerLogChunk:
         """Return the next chunk to send."""
-        data = base64.b64encode(self.data[:PIECE_BYTES]).decode("ascii")
+        data = base64.b64encode(self.data[:CHUNK_BYTES]).decode("ascii")
         return WorkerLogChunk(
             path=self.path,
             attempt=self.attempt,
@@ -137,16 +137,16 @@ class LogShipper:
             ready, delay = self._next()
         if ready is None:
             return delay
-        piece = ready.piece()
-        size = min(len(ready.data), PIECE_BYTES)
+        chunk = ready.chunk()
+        size = min(len(ready.data), CHUNK_BYTES)
         try:
-            followed = self._api.log(piece).followed
+            followed = self._api.log(chunk).followed
         except RefusedError:
-            about = {"path": piece.path, "attempt": piece.attempt}
+            about = {"path": chunk.path, "attempt": chunk.attempt}
             logger.exception("output was rejected; %s bytes are lost", size, extra=about)
-            self.lost = self.lost or piece.stream != "resources"
+            self.lost = self.lost or chunk.stream != "resources"
         except ApiError as error:
-            about = {"path": piece.path, "attempt": piece.attempt}
+            about = {"path": chunk.path, "attempt": chunk.attempt}
             logger.warning("cannot send output yet: %s", error, extra=about)
             self._failures += 1
             return _RETRY_SECONDS[min(self._failures, len(_RETRY_SECONDS)) - 1]

@@ -73,10 +73,10 @@ class Api(Protocol):
     def claim(self, claim: Claim) -> ClaimResponse:
         """Return the decision about a task."""
 
-    def pulse(self, pulse: Heartbeat) -> HeartbeatResponse:
+    def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatResponse:
         """Report that a command is still running; not retried."""
 
-    def log(self, piece: WorkerLogChunk) -> LogResponse:
+    def log(self, chunk: WorkerLogChunk) -> LogResponse:
         """Send output; not retried."""
 
     def report(self, report: Report) -> ReportResponse:

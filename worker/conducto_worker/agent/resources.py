@@ -20,7 +20,7 @@ from conducto_worker.agent.ports import Clock
 EVERY_SECONDS = 5.0
 FIRST_SECONDS = 2.0
 #: Seconds between two chunks at first; later a fraction (`_PART`) of the command's run time.
-PIECE_SECONDS = 15.0
+CHUNK_SECONDS = 15.0
 _PART = 0.1
 _LOOK_SECONDS = 1.0
 
@@ -55,7 +55,7 @@ class _Followed:
 
     def take(self, now: float, *, last: bool) -> bytes:
         """Return the lines to send now; empty if it is too early."""
-        wait = max(PIECE_SECONDS, _PART * (now - self._begin))
+        wait = max(CHUNK_SECONDS, _PART * (now - self._begin))
         if not last and now - self._handed < wait:
             return b""
         taken, self._handed = bytes(self.lines), now
@@ -124,7 +124,7 @@ class Sampler:
         self._shipper.add("resources", lines)
 
 
-_PATIENCE = 2.0
+_TIMEOUT = 2.0
 _METADATA = "ECS_CONTAINER_METADATA_URI_V4"
 
 
@@ -137,7 +137,7 @@ def metadata(env: Mapping[str, str], path: str) -> Any:
     if base is None:
         return None
     try:
-        with urllib.request.urlopen(f"{base}{path}", timeout=_PATIENCE) as answer:  # noqa: S310 (ECS's own)
+        with urllib.request.urlopen(f"{base}{path}", timeout=_TIMEOUT) as answer:  # noqa: S310 (ECS's own)
             return json.load(answer)
     except (OSError, ValueError):
         return None

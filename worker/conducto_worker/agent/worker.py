@@ -172,10 +172,10 @@ class Worker:
     def _decide(self, claim: Claim) -> bool:
         """Claim a task and follow the decision; return whether a command ran."""
         answer = self._api.claim(claim)
-        if answer.verdict is ClaimDecision.HOLD:
+        if answer.decision is ClaimDecision.HOLD:
             self._held.append(_Held(claim, self._clock.now() + answer.again, answer.blocked))
             return False
-        if answer.verdict is ClaimDecision.DROP:
+        if answer.decision is ClaimDecision.DROP:
             self._keeper.drop(claim.token)
             return False
         with log_fields(path=answer.path, attempt=answer.attempt, run_id=claim.run):

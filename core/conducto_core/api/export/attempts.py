@@ -10,16 +10,16 @@ from conducto_core.model.requests import NodeView
 from conducto_core.model.states import FAILED, State
 
 #: Maximum number of attempts shown per node, the newest ones.
-_MOST = 5
+_MAX = 5
 _MESSAGE_LINES, _MESSAGE = 20, 2_000
 
 
 def attempt_lines(node: NodeView, now: float) -> Iterator[Markup]:
     """Yield a line for each of the newest attempts."""
-    hidden = len(node.attempts) - _MOST
+    hidden = len(node.attempts) - _MAX
     if hidden > 0:
         yield tag("li", f"{hidden:,} earlier attempts", class_="muted")
-    for attempt in node.attempts[-_MOST:]:
+    for attempt in node.attempts[-_MAX:]:
         state = tag("span", attempt.state.value, class_=attempt.state.value)
         yield tag("li", f"attempt {attempt.number}: ", state, *_rest(attempt, now))
 

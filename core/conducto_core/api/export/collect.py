@@ -31,7 +31,7 @@ from conducto_core.ports.pipelines import Pipelines
 #: pipeline for a page that needs many of them.
 _LARGE = 20_000
 #: More levels than any tree has, so that the search ends even if a tree shrinks meanwhile.
-_MOST_LEVELS = 1 << 14
+_MAX_LEVELS = 1 << 14
 
 
 async def collect(pipelines: Pipelines, pipeline_id: str, made: float) -> Report:
@@ -91,16 +91,16 @@ class _Reader:
             yield node
 
     async def _found(
-        self, most: int, after: str | None = None, **query: Any
+        self, maximum: int, after: str | None = None, **query: Any
     ) -> AsyncIterator[NodeView]:
         """Yield the results of a search; in a large tree it needs several pages."""
-        while most > 0:
-            page = await self._page(limit=most, after=after, **query)
+        while maximum > 0:
+            page = await self._page(limit=maximum, after=after, **query)
             for node in page.nodes:
                 yield node
             if page.next is None:
                 return
-            most, after = most - len(page.nodes), page.next
+            maximum, after = maximum - len(page.nodes), page.next
 
     async def nodes(self, failed: Iterable[NodeView]) -> tuple[tuple[NodeView, ...], bool]:
         """Return the nodes to show, and whether these are all nodes."""
@@ -131,7 +131,7 @@ class _Reader:
     async def _deepest(self, room: int) -> int:
         """Return the largest depth whose nodes fit into ``room``."""
         fits, fails = 0, 1
-        while fails < _MOST_LEVELS and await self._fits(fails, room):
+        while fails < _MAX_LEVELS and await self._fits(fails, room):
             fits, fails = fails, 2 * fails
         while fails - fits > 1:
             middle = (fits + fails) // 2

@@ -38,7 +38,7 @@ def head(run: Report) -> Markup:
         tag("ul", *_counts(run), class_="counts"),
         _proportions(run),
         tag("dl", *(_fact(name, value) for name, value in _facts(run)), class_="facts"),
-        *_standing(run),
+        *_status(run),
         *(tag("p", visible(clipped(text.strip(), _DOC)), class_="doc") for text in _docs(run)),
     )
 
@@ -91,7 +91,7 @@ def _fact(name: str, value: str) -> Markup:
     return tag("div", tag("dt", name), tag("dd", value))
 
 
-def _standing(run: Report) -> Iterator[Markup]:
+def _status(run: Report) -> Iterator[Markup]:
     """Yield why it is paused or runs without secrets, and whether it is still in progress."""
     if run.summary.pipeline.problem is not None:
         problem = visible(clipped(run.summary.pipeline.problem, _DOC))

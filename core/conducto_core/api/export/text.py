@@ -52,9 +52,9 @@ def visible(text: str) -> str:
     return _UNFIT.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def clipped(text: str, most: int) -> str:
-    """Return a text, shortened at its end to ``most`` characters."""
-    return text if len(text) <= most else f"{text[:most]}…"
+def clipped(text: str, maximum: int) -> str:
+    """Return a text, shortened at its end to ``maximum`` characters."""
+    return text if len(text) <= maximum else f"{text[:maximum]}…"
 
 
 def short(text: str) -> str:
@@ -62,9 +62,9 @@ def short(text: str) -> str:
     return visible(clipped(text, 300))
 
 
-def shown_path(path: str, most: int = 500) -> str:
+def shown_path(path: str, maximum: int = 500) -> str:
     """Return a path, shortened at its start: its end tells nodes apart."""
-    return visible(path if len(path) <= most else f"…{path[-most:]}")
+    return visible(path if len(path) <= maximum else f"…{path[-maximum:]}")
 
 
 def moment(time: float) -> str:

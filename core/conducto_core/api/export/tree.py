@@ -100,9 +100,9 @@ class TreeView:
         if node.path in self._run.ends:
             yield output(self._run.ends[node.path], node)
 
-    def _words(self, text: str | None, most: int, kind: str) -> Iterator[Markup]:
+    def _words(self, text: str | None, maximum: int, kind: str) -> Iterator[Markup]:
         if text:
-            yield tag("p", visible(clipped(text.strip(), most)), class_=kind)
+            yield tag("p", visible(clipped(text.strip(), maximum)), class_=kind)
 
 
 def _name(branch: Branch) -> Markup:

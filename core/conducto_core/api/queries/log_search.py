@@ -79,7 +79,7 @@ class SearchResult(NamedTuple):
     size: int
 
 
-def piece_to_search(offset: int, scan: int, size: int) -> int:
+def chunk_to_search(offset: int, scan: int, size: int) -> int:
     """Return the number of bytes from ``offset`` that a search needs, in a stream of ``size``.
 
     A file with that many is enough: lines that start in the first ``scan`` bytes are complete in

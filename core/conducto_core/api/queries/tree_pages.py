@@ -28,7 +28,7 @@ def page(tree: TreeState, query: TreeParams) -> tuple[list[LiveNode], str | None
         looked_at += 1
         if not _is_in_state(node, query) or not holds(node.path, node.spec.command):
             continue
-        if len(found) == query.most:
+        if len(found) == query.maximum:
             return found, found[-1].path
         found.append(node)
     return found, None

@@ -85,12 +85,12 @@ def uses_by_node(
     return nodes
 
 
-def with_nodes(spent: PipelineSpent, nodes: Mapping[str, Use], most: int) -> PipelineSpent:
+def with_nodes(spent: PipelineSpent, nodes: Mapping[str, Use], maximum: int) -> PipelineSpent:
     """Return a pipeline's usage with its most expensive nodes."""
-    if not most:
+    if not maximum:
         return spent
     dearest = sorted(nodes.items(), key=lambda item: (-item[1].dollars, -item[1].seconds, item[0]))
-    named = tuple(NodeSpent(path=path, **_fields(use)) for path, use in dearest[:most])
+    named = tuple(NodeSpent(path=path, **_fields(use)) for path, use in dearest[:maximum])
     return spent.model_copy(update={"nodes": named, "more_nodes": len(dearest) - len(named)})
 
 

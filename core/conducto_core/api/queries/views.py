@@ -58,7 +58,7 @@ class Viewed(Protocol):
     def images(self) -> Mapping[str, ViewedImage]:
         """Its images by name."""
 
-    def standing(self) -> PipelineStatus:
+    def status(self) -> PipelineStatus:
         """Return its status, for lists."""
 
     def counts(self, path: str = "/") -> Counts:
@@ -72,7 +72,7 @@ def summary(live: Viewed) -> PipelineSummary:
     """Return the summary of a loaded pipeline."""
     return PipelineSummary.model_construct(
         pipeline=live.record,
-        **dict(live.standing()),
+        **dict(live.status()),
         images=tuple(image.record for image in live.images.values()),
         workers=live.workers(),
     )
@@ -81,7 +81,7 @@ def summary(live: Viewed) -> PipelineSummary:
 def stored_summary(record: PipelineRecord) -> PipelineSummary:
     """Return the summary of a pipeline that is not loaded."""
     return PipelineSummary.model_construct(
-        pipeline=record, **dict(record.standing), images=(), workers=None
+        pipeline=record, **dict(record.status), images=(), workers=None
     )
 
 

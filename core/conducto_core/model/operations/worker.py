@@ -8,7 +8,7 @@ which identifies the pipeline, the pool and the worker, so no path has to name t
 from conducto_core.model.operations.pipelines import Operation
 from conducto_core.model.params import NoParams
 from conducto_core.model.worker import (
-    MAX_PIECE,
+    MAX_CHUNK,
     Claim,
     ClaimResponse,
     Heartbeat,
@@ -27,8 +27,8 @@ from conducto_core.model.worker import (
 #: Maximum bytes of a report's body: a larger tree is uploaded to the address that `UPLOAD` returns.
 #: API Gateway accepts 10 MB and Lambda 6 MB, in base64.
 MAX_REPORT = 4 << 20
-#: Maximum bytes of a log chunk's body: base64 of `MAX_PIECE`, and the other fields.
-MAX_LOG_BODY = 2 * MAX_PIECE + 4096
+#: Maximum bytes of a log chunk's body: base64 of `MAX_CHUNK`, and the other fields.
+MAX_LOG_BODY = 2 * MAX_CHUNK + 4096
 
 START = Operation[NoParams, WorkerStart, WorkerInstructions](
     "worker_start", "POST", "/worker/start", NoParams, WorkerStart, WorkerInstructions, kept=False
@@ -43,7 +43,7 @@ CLAIM = Operation[NoParams, Claim, ClaimResponse](
     private=True,
     kept=False,
 )
-PULSE = Operation[NoParams, Heartbeat, HeartbeatResponse](
+HEARTBEAT = Operation[NoParams, Heartbeat, HeartbeatResponse](
     "worker_pulse", "POST", "/worker/pulse", NoParams, Heartbeat, HeartbeatResponse, kept=False
 )
 LOG = Operation[NoParams, WorkerLogChunk, LogResponse](
@@ -76,4 +76,4 @@ END = Operation[NoParams, WorkerEnd, Nothing](
 )
 
 #: All operations, in the order of a worker's life.
-WORKER_CALLS = (START, CLAIM, PULSE, LOG, REPORT, UPLOAD, END)
+WORKER_CALLS = (START, CLAIM, HEARTBEAT, LOG, REPORT, UPLOAD, END)

@@ -70,7 +70,7 @@ def compile_residual(
     *,
     resource: Callable[[NodeSpec], str] | None = None,
     ids: Callable[[str], str] = node_id,
-    most: Size = MAX_SIZE,
+    maximum: Size = MAX_SIZE,
     run: str = "",
 ) -> Compiled:
     """Return the state machines that run the rest of a tree.
@@ -81,7 +81,7 @@ def compile_residual(
         resource: Returns, for an Exec, the ARN of the activity (or of another task whose workers
             reply with a task token) that runs it; by default the site's activity for its pool.
         ids: Returns the id of a path: a letter, then up to 39 letters, digits and ``_``.
-        most: Maximum size of one machine.
+        maximum: Maximum size of one machine.
         run: The only run that uses the machines; empty for any run.
 
     Raises:
@@ -90,17 +90,17 @@ def compile_residual(
     if rest is None:
         nothing = Scope()
         return Compiled((_machine(site, "/", nothing.finish(End.OK), Size(), run),))
-    loom = GraphBuilder(site.activity if resource is None else resource, site.run_machine(), ids)
+    builder = GraphBuilder(site.activity if resource is None else resource, site.run_machine(), ids)
     machines = []
     top = parts_of(rest, ids)
-    for stand_in, body in cut(top, most):
-        machines.append(_machine_of(body, loom, site, run))
+    for stand_in, body in cut(top, maximum):
+        machines.append(_machine_of(body, builder, site, run))
         stand_in.machine = machines[-1].arn
-    return Compiled((*machines, _machine_of(top, loom, site, run)))
+    return Compiled((*machines, _machine_of(top, builder, site, run)))
 
 
-def _machine_of(body: Part, loom: GraphBuilder, site: Site, run: str) -> Machine:
-    return _machine(site, body.spec.path, loom.machine(body), body.weight, run)
+def _machine_of(body: Part, builder: GraphBuilder, site: Site, run: str) -> Machine:
+    return _machine(site, body.spec.path, builder.machine(body), body.weight, run)
 
 
 def _machine(site: Site, path: str, definition: State, weight: Size, run: str) -> Machine:

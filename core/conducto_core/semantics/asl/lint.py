@@ -39,13 +39,13 @@ def problems(definition: str, name: str | None = None) -> list[str]:
     seen: set[str] = set()
     for scope in scopes(top):
         found += _of_scope(scope, seen)
-    events = most_events(top)
+    events = max_events(top)
     if events > MAX_EVENTS:
         found.append(
             f"an execution can have {events:,} events; AWS ends it at {MAX_EVENTS:,}: run parts "
             "of it in machines of their own"
         )
-    data = _most_data(top)
+    data = _max_data(top)
     if data > MAX_DATA_BYTES:
         found.append(f"state data can grow to {data:,} bytes, more than {MAX_DATA_BYTES:,}")
     return found
@@ -61,7 +61,7 @@ def scopes(top: State) -> Iterator[State]:
             stack.extend(state.get("Branches", ()))
 
 
-def most_events(top: State) -> int:
+def max_events(top: State) -> int:
     """Return the maximum number of history events of an execution."""
     return 2 + sum(_events(s) for scope in scopes(top) for s in scope["States"].values())
 
@@ -143,7 +143,7 @@ def _reached(scope: State) -> set[str]:
     return reached
 
 
-def _most_data(top: State) -> int:
+def _max_data(top: State) -> int:
     """Return an upper bound for the bytes of state data: every result path filled once."""
     paths = {
         state["ResultPath"]

@@ -29,9 +29,9 @@ class Size(NamedTuple):
     events: int = 0
     height: int = 0
 
-    def fits(self, most: "Size") -> bool:
-        """Return whether no number exceeds that of ``most``."""
-        return all(mine <= limit for mine, limit in zip(self, most, strict=True))
+    def fits(self, maximum: "Size") -> bool:
+        """Return whether no number exceeds that of ``maximum``."""
+        return all(mine <= limit for mine, limit in zip(self, maximum, strict=True))
 
 
 NOTHING = Size()
@@ -131,7 +131,7 @@ class Slice(NamedTuple):
     body: Part
 
 
-def cut(top: Part, most: Size = MAX_SIZE) -> list[Slice]:
+def cut(top: Part, maximum: Size = MAX_SIZE) -> list[Slice]:
     """Cut parts out of ``top``, in place, until all fit.
 
     Returns:
@@ -142,19 +142,19 @@ def cut(top: Part, most: Size = MAX_SIZE) -> list[Slice]:
     for part in order:
         order.extend(part.children)
     for part in reversed(order):
-        _cut_one(part, most, cuts)
+        _cut_one(part, maximum, cuts)
     return cuts
 
 
-def _cut_one(part: Part, most: Size, cuts: list[Slice]) -> None:
+def _cut_one(part: Part, maximum: Size, cuts: list[Slice]) -> None:
     for i, child in enumerate(part.children):
         lazy = child.generates is not None or child.generated
-        if child.weight.height >= most.height and not lazy:
+        if child.weight.height >= maximum.height and not lazy:
             part.children[i] = _outsource(part, [child], i, cuts)
     part.weight = _weigh(part)
     number = len(part.children)
-    while not part.weight.fits(most):
-        bundles = list(_bundles(part, most))
+    while not part.weight.fits(maximum):
+        bundles = list(_bundles(part, maximum))
         if len(bundles) == len(part.children) and all(child.stands_in for child in part.children):
             return  # too large because of its awaited Execs; the size is checked again later
         first = number
@@ -165,7 +165,7 @@ def _cut_one(part: Part, most: Size, cuts: list[Slice]) -> None:
         part.weight = _weigh(part)
 
 
-def _bundles(part: Part, most: Size) -> Iterator[list[Part]]:
+def _bundles(part: Part, maximum: Size) -> Iterator[list[Part]]:
     """Yield the children in runs of neighbours, each as long as fits into one machine.
 
     A unit that does not fit by itself is a run of its own; a later check shows whether AWS accepts
@@ -176,7 +176,7 @@ def _bundles(part: Part, most: Size) -> Iterator[list[Part]]:
     weight = NOTHING
     for unit in units_of(part.children):
         more = _sum([child.weight for child in unit])
-        if bundle and not _add(own, _sum([weight, more])).fits(most):
+        if bundle and not _add(own, _sum([weight, more])).fits(maximum):
             yield bundle
             bundle, weight = [], NOTHING
         bundle += unit

@@ -28,7 +28,7 @@ FOREVER_SECONDS: Final = 31_536_000
 NODE_FAILED: Final = "NodeFailed"
 
 _MARGIN_SECONDS = 300
-_MOST_TRIES = 100
+_MAX_TRIES = 100
 # Implementations of the language differ in the error name of a missed heartbeat.
 _RETRY_EXEC = [
     {
@@ -223,11 +223,11 @@ def backstop(spec: NodeSpec) -> int:
 
     The worker itself enforces ``max_time`` on every attempt, and makes all attempts in one task.
     """
-    limit = FOREVER_SECONDS if spec.max_time is None else spec.max_time * most_tries(spec.callbacks)
+    limit = FOREVER_SECONDS if spec.max_time is None else spec.max_time * max_tries(spec.callbacks)
     return min(ceil(limit) + _MARGIN_SECONDS, FOREVER_SECONDS)
 
 
-def most_tries(callbacks: tuple[Callback, ...]) -> int:
+def max_tries(callbacks: tuple[Callback, ...]) -> int:
     """Return the maximum number of automatic attempts of an Exec; at least 1."""
     if not callbacks:
         return 1
@@ -236,9 +236,9 @@ def most_tries(callbacks: tuple[Callback, ...]) -> int:
 
 def _tries(callbacks: tuple[Callback, ...], cause: Cause) -> int:
     mem = 0.0
-    for tries in range(1, _MOST_TRIES):
+    for tries in range(1, _MAX_TRIES):
         decision = decide_failure(callbacks, Failure(state_of(cause), cause, tries, mem, 0.0))
-        if decision.verdict is not FailureDecision.RETRY:
+        if decision.kind is not FailureDecision.RETRY:
             return tries
         mem = mem if decision.mem is None else decision.mem
-    return _MOST_TRIES
+    return _MAX_TRIES

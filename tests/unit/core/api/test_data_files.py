@@ -47,9 +47,9 @@ def data(root: Path) -> DataDirectory:
     return DataDirectory(root, StoreFullError)
 
 
-async def content(*pieces: bytes) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
+async def content(*chunks: bytes) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
 
 
 def names_in(folder: Path) -> list[str]:

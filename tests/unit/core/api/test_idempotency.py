@@ -163,7 +163,7 @@ async def test_clock_set_back_does_not_keep_keys_forever(make: Make, work: Work)
 
 async def test_only_so_many_are_remembered(make: Make, work: Work) -> None:
     now = [1000.0]
-    once = IdempotentExecutor(make(most=2), lambda: now[0])
+    once = IdempotentExecutor(make(maximum=2), lambda: now[0])
     for key in ("a", "b", "c"):
         now[0] += 1
         await once.answer(key, (b"x",), work)

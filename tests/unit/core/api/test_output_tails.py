@@ -51,6 +51,6 @@ def test_other_nodes_have_none(other: NodeView) -> None:
 
 
 def test_a_page_with_tails_is_short() -> None:
-    assert TreeParams(id="p", limit=5000, tails=True).most == MAX_TAILS
-    assert TreeParams(id="p", limit=5, tails=True).most == 5
-    assert TreeParams(id="p", limit=5000).most == 5000
+    assert TreeParams(id="p", limit=5000, tails=True).maximum == MAX_TAILS
+    assert TreeParams(id="p", limit=5, tails=True).maximum == 5
+    assert TreeParams(id="p", limit=5000).maximum == 5000

@@ -93,7 +93,7 @@ def test_large_files_are_uploaded_in_chunks(tmp_path: Path) -> None:
     with (tmp_path / "big").open("wb") as file:
         file.truncate(10 * contexts.CHUNK + 1)
 
-    sizes = [len(piece) for piece in pack(read_context(str(tmp_path), Ignore()))]
+    sizes = [len(chunk) for chunk in pack(read_context(str(tmp_path), Ignore()))]
 
     assert len(sizes) > 9
     assert max(sizes) <= 2 * contexts.CHUNK

@@ -44,13 +44,13 @@ def test_every_limit_is_documented_as_it_is() -> None:
     ],
 )
 def test_a_limit_holds(kind, field: str, limit: str) -> None:
-    most = getattr(params, limit)
+    maximum = getattr(params, limit)
     needed = {"id": "p", "path": "/", "text": "x"}
     given = {name: value for name, value in needed.items() if name in kind.model_fields}
 
-    assert getattr(kind(**{**given, field: most}), field) == most
+    assert getattr(kind(**{**given, field: maximum}), field) == maximum
     with pytest.raises(ValueError, match="less than or equal"):
-        kind(**{**given, field: most + 1})
+        kind(**{**given, field: maximum + 1})
 
 
 @pytest.mark.parametrize(("depth", "is_taken"), [(190, True), (210, False)])

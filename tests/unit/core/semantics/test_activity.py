@@ -65,7 +65,7 @@ def test_a_clock_that_is_set_back_takes_nothing_away() -> None:
 
 
 @pytest.mark.parametrize(
-    ("standing", "activity"),
+    ("status", "activity"),
     [
         (PipelineStatus(), Activity()),
         (PipelineStatus(active_seconds=5), Activity(5)),
@@ -75,8 +75,8 @@ def test_a_clock_that_is_set_back_takes_nothing_away() -> None:
     ],
     ids=["new", "settled", "open when its agent died", "older", "older and under way"],
 )
-def test_stored_activity_is_continued(standing: PipelineStatus, activity: Activity) -> None:
-    assert stored(standing, seen=107) == activity
+def test_stored_activity_is_continued(status: PipelineStatus, activity: Activity) -> None:
+    assert stored(status, seen=107) == activity
 
 
 def run(**fields: object) -> PipelineRun:

@@ -25,9 +25,9 @@ CONTEXT = Pool("c", "context:/g", "i", 1, 2)
     ],
 )
 def test_a_worker_for_every_command_that_has_none(
-    queued: int, staff: PoolWorkers, wanted: int
+    queued: int, pool_workers: PoolWorkers, wanted: int
 ) -> None:
-    assert workers_wanted([Need(SHARED, queued)], {"p": staff}, {}).get("p", 0) == wanted
+    assert workers_wanted([Need(SHARED, queued)], {"p": pool_workers}, {}).get("p", 0) == wanted
 
 
 def test_blocked_group_launches_no_worker() -> None:

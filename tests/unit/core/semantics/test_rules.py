@@ -335,7 +335,7 @@ HEARD = {
 @pytest.mark.parametrize(
     ("event", "cause", "decision"),
     [
-        pytest.param(event, cause, decision, id=f"{event} hears {cause}: {decision.verdict.name}")
+        pytest.param(event, cause, decision, id=f"{event} hears {cause}: {decision.kind.name}")
         for (event, cause), decision in HEARD.items()
     ],
 )
@@ -415,10 +415,10 @@ def test_every_callback_that_is_called_a_retry_decides(name):
     ],
 )
 def test_retry_for_memory_never_asks_for_more_than_there_is(
-    had: float, most: float | None, decision: Decision
+    had: float, maximum: float | None, decision: Decision
 ) -> None:
     more = Callback("error", "handle_memory_errors", {"mem_limits": [8, 32]})
-    killed = Failure(State.KILLED, Cause.OUT_OF_MEMORY, 1, had, 1.0, max_mem=most)
+    killed = Failure(State.KILLED, Cause.OUT_OF_MEMORY, 1, had, 1.0, max_mem=maximum)
 
     assert decide_failure([more], killed) == decision
 

@@ -49,11 +49,11 @@ async def turns(count: int = 5) -> None:
 
 
 async def test_two_who_want_the_same_share_the_work_and_its_log() -> None:
-    flights: SingleFlight[int] = SingleFlight()
+    active_attempts: SingleFlight[int] = SingleFlight()
     work, first, late = Work(), Log(), Log()
-    one = asyncio.create_task(flights.join("k", first, work))
+    one = asyncio.create_task(active_attempts.join("k", first, work))
     await turns()
-    two = asyncio.create_task(flights.join("k", late, work))
+    two = asyncio.create_task(active_attempts.join("k", late, work))
     await turns()
     work.go_on.set()
 
@@ -62,19 +62,19 @@ async def test_two_who_want_the_same_share_the_work_and_its_log() -> None:
 
 
 async def test_work_that_is_over_is_done_again() -> None:
-    flights: SingleFlight[int] = SingleFlight()
+    active_attempts: SingleFlight[int] = SingleFlight()
     work = Work()
     work.go_on.set()
 
-    assert await flights.join("k", Log(), work) == 1
-    assert await flights.join("k", Log(), work) == 2
+    assert await active_attempts.join("k", Log(), work) == 1
+    assert await active_attempts.join("k", Log(), work) == 2
 
 
 async def test_other_callers_continue_when_one_is_cancelled() -> None:
-    flights: SingleFlight[int] = SingleFlight()
+    active_attempts: SingleFlight[int] = SingleFlight()
     work = Work()
-    one = asyncio.create_task(flights.join("k", Log(), work))
-    two = asyncio.create_task(flights.join("k", Log(), work))
+    one = asyncio.create_task(active_attempts.join("k", Log(), work))
+    two = asyncio.create_task(active_attempts.join("k", Log(), work))
     await turns()
     one.cancel()
     await turns()
@@ -85,9 +85,9 @@ async def test_other_callers_continue_when_one_is_cancelled() -> None:
 
 
 async def test_work_ends_when_the_last_gives_up() -> None:
-    flights: SingleFlight[int] = SingleFlight()
+    active_attempts: SingleFlight[int] = SingleFlight()
     work = Work()
-    tasks = [asyncio.create_task(flights.join("k", Log(), work)) for _ in range(2)]
+    tasks = [asyncio.create_task(active_attempts.join("k", Log(), work)) for _ in range(2)]
     await turns()
     for task in tasks:
         task.cancel()
@@ -97,14 +97,16 @@ async def test_work_ends_when_the_last_gives_up() -> None:
 
 
 async def test_all_callers_receive_the_failure() -> None:
-    flights: SingleFlight[int] = SingleFlight()
+    active_attempts: SingleFlight[int] = SingleFlight()
 
     async def fail(_log: BuildLogWriter) -> int:
         await asyncio.sleep(0)
         raise ImageError("no")
 
     results = await asyncio.gather(
-        flights.join("k", Log(), fail), flights.join("k", Log(), fail), return_exceptions=True
+        active_attempts.join("k", Log(), fail),
+        active_attempts.join("k", Log(), fail),
+        return_exceptions=True,
     )
 
     assert [str(result) for result in results] == ["no", "no"]

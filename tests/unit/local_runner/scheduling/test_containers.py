@@ -27,18 +27,18 @@ async def test_a_container_starts_is_busy_then_idle_and_counts_for_its_pipeline_
 
     getting = asyncio.create_task(containers.get(MINE, slowly))
     await asyncio.sleep(0)
-    starting = containers.staff("mine")
+    starting = containers.pool_workers("mine")
     go.set()
     container = await getting
-    busy = containers.staff("mine")
+    busy = containers.pool_workers("mine")
     containers.put(container, reuse=True)
 
     assert (starting, busy) == (Workers(starting=1), Workers(busy=1))
-    assert containers.staff("mine") == Workers(idle=1)
-    assert containers.staff("other") == Workers()
+    assert containers.pool_workers("mine") == Workers(idle=1)
+    assert containers.pool_workers("other") == Workers()
     assert await containers.get(MINE, start) is container
     containers.put(container, reuse=False)
-    assert containers.staff("mine") == Workers()
+    assert containers.pool_workers("mine") == Workers()
     await containers.close()
 
 
@@ -51,4 +51,4 @@ async def test_a_container_that_does_not_start_counts_no_more() -> None:
     with pytest.raises(EngineError):
         await containers.get(OTHER, fail)
 
-    assert containers.staff("other") == Workers()
+    assert containers.pool_workers("other") == Workers()

@@ -22,22 +22,22 @@ def home(tmp_path: Path) -> StateDir:
 
 async def test_a_failed_opening_is_noted_and_a_later_one_takes_that_back() -> None:
     engine, noted = FakeEngine(gone="not started"), list[bool]()
-    kit = EngineContext(engine, (), NullImageBuilder, noted.append)
+    engine_context = EngineContext(engine, (), NullImageBuilder, noted.append)
 
     with pytest.raises(EngineError):
-        await kit.open()
+        await engine_context.open()
     engine.gone = None
-    await kit.open()
+    await engine_context.open()
 
     assert noted == [True, False]
 
 
 async def test_an_engine_that_cannot_be_opened_is_noted_for_the_next_launch(home: StateDir) -> None:
-    kits = open_engines(home, {"DOCKER_HOST": f"unix://{home.root}/nothing.sock"})
+    engine_contexts = open_engines(home, {"DOCKER_HOST": f"unix://{home.root}/nothing.sock"})
 
     with pytest.raises(EngineError):
-        await kits["docker"].open()
-    await kits["docker"].engine.close()
+        await engine_contexts["docker"].open()
+    await engine_contexts["docker"].engine.close()
 
     assert AgentFiles(home.agent).has_engine_failed(os.getpid())
     assert not AgentFiles(home.agent).has_engine_failed(os.getpid() + 1)

@@ -79,18 +79,18 @@ class Bench:
     def __init__(self, home: StateDir) -> None:
         self.store = WatchedStore()
         self.engine = FakeEngine()
-        kits = {"docker": EngineContext(self.engine, [{"label": "value"}], BareImages)}
+        engine_contexts = {"docker": EngineContext(self.engine, [{"label": "value"}], BareImages)}
         secrets = SecretProvider(MemorySecrets())
         self.scheduler = InterruptedScheduler(
             home=home,
             store=self.store,
-            kits=kits,
+            engine_contexts=engine_contexts,
             containers=Containers(),
             secrets=secrets,
             notifier=lambda saved: Outbox(self.store, saved, secrets, Channels()),
         )
         self.pipelines = LocalPipelines(
-            home=home, store=self.store, kits=kits, scheduler=self.scheduler
+            home=home, store=self.store, engine_contexts=engine_contexts, scheduler=self.scheduler
         )
 
     async def run(self, root: co.Node) -> str:

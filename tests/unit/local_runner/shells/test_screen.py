@@ -97,8 +97,8 @@ async def test_unread_typing_is_limited(screen: PageScreen, shell: FakeShell, th
 
 
 async def test_small_chunks_are_joined_and_large_ones_are_passed_on(screen: PageScreen) -> None:
-    for piece in (b"a", b"b", bytes(100_000), b"c"):
-        screen.write("stdout", piece)
+    for chunk in (b"a", b"b", bytes(100_000), b"c"):
+        screen.write("stdout", chunk)
 
     frames = [await screen.printed() for _ in range(3)]
 

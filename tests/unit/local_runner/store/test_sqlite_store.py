@@ -279,9 +279,9 @@ def test_a_store_that_met_a_full_disk_is_sound(path: Path) -> None:
             pytest.fail("the limit was never met")
 
     reader = sqlite3.connect(path)
-    verdict = reader.execute("PRAGMA integrity_check").fetchall()
+    decision = reader.execute("PRAGMA integrity_check").fetchall()
     reader.close()
-    assert verdict == [("ok",)]
+    assert decision == [("ok",)]
 
 
 def test_the_space_of_a_deleted_pipeline_is_given_back(path: Path) -> None:

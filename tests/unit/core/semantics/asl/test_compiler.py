@@ -11,9 +11,9 @@ import pytest
 from conducto_core.model.nodes import NodeSpec, Pipeline
 from conducto_core.model.states import State
 from conducto_core.semantics.asl.compiler import Compiled, compile_residual
-from conducto_core.semantics.asl.lint import most_events, problems, scopes
+from conducto_core.semantics.asl.lint import max_events, problems, scopes
 from conducto_core.semantics.asl.partition import MAX_SIZE, Size
-from conducto_core.semantics.asl.states import FOREVER_SECONDS, backstop, most_tries
+from conducto_core.semantics.asl.states import FOREVER_SECONDS, backstop, max_tries
 from conducto_core.semantics.naming import Site, execution_input, node_id, pool_name
 from conducto_core.semantics.residual import residual
 from conducto_core.semantics.tree_state import TreeState
@@ -184,12 +184,12 @@ def test_every_machine_of_a_large_tree_is_within_the_limits() -> None:
     for machine in compiled(tree).machines:
         assert machine.tasks <= MAX_SIZE.tasks
         assert len(machine.definition) <= MAX_SIZE.size
-        assert most_events(json.loads(machine.definition)) <= machine.events <= 25_000
+        assert max_events(json.loads(machine.definition)) <= machine.events <= 25_000
         assert problems(machine.definition, machine.name) == []
 
 
 def test_nested_machines_come_before_those_that_run_them() -> None:
-    machines = compiled(parallel(*[leaf() for _ in range(40)]), most=Size(4, 9**9, 9**9, 4))
+    machines = compiled(parallel(*[leaf() for _ in range(40)]), maximum=Size(4, 9**9, 9**9, 4))
 
     known: set[str] = set()
     for machine in machines.machines:
@@ -228,7 +228,7 @@ def test_memory_is_raised_once_for_each_limit() -> None:
     more = [["error", ["handle_memory_errors", {"mem_limits": [4, 8]}]]]
     (spec,) = pipeline(leaf(callbacks=more)).execs()
 
-    assert most_tries(spec.callbacks) == 3
+    assert max_tries(spec.callbacks) == 3
 
 
 def test_ids_are_names_that_every_part_of_a_definition_takes() -> None:
@@ -271,7 +271,7 @@ def test_a_retry_with_more_memory_goes_to_another_pool() -> None:
 
 def test_machines_of_a_run_have_its_name() -> None:
     tree = parallel(*[serial("a", "b", name=f"s{n}") for n in range(6)])
-    machines = compiled(tree, run="abc-def-12", most=Size(3, 900_000, 24_000, 40)).machines
+    machines = compiled(tree, run="abc-def-12", maximum=Size(3, 900_000, 24_000, 40)).machines
 
     assert len(machines) > 1
     assert {SITE.run_of(machine.name) for machine in machines} == {"abc-def-12"}

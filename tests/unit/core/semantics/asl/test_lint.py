@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conducto_core.semantics.asl.compiler import compile_residual
-from conducto_core.semantics.asl.lint import most_events, problems
+from conducto_core.semantics.asl.lint import max_events, problems
 from conducto_core.semantics.asl.partition import MAX_SIZE
 from conducto_core.semantics.naming import Site
 from conducto_core.semantics.residual import residual
@@ -107,9 +107,9 @@ def test_state_data_that_grows_beyond_256_kilobytes_is_found() -> None:
 
 
 def test_retries_count_as_events() -> None:
-    once = most_events({"States": {"a": task()}})
+    once = max_events({"States": {"a": task()}})
 
-    assert most_events({"States": {"a": task(Retry=[{"MaxAttempts": 2}])}}) == once + 6
+    assert max_events({"States": {"a": task(Retry=[{"MaxAttempts": 2}])}}) == once + 6
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -118,6 +118,6 @@ def test_compiled_random_trees_have_no_problems(seed: int) -> None:
     tree = TreeState(pipeline(random_tree(rng)))
 
     for machine in compile_residual(
-        residual(tree), SITE, most=rng.choice([MAX_SIZE, *SMALL])
+        residual(tree), SITE, maximum=rng.choice([MAX_SIZE, *SMALL])
     ).machines:
         assert problems(machine.definition, machine.name) == []

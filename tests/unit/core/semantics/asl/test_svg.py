@@ -48,9 +48,9 @@ class Box(NamedTuple):
         )
 
 
-def drawn(tree: dict[str, Any], most: Size = MAX_SIZE) -> ET.Element:
+def drawn(tree: dict[str, Any], maximum: Size = MAX_SIZE) -> ET.Element:
     plan = pipeline(tree)
-    compiled = compile_residual(residual(TreeState(plan)), SITE, most=most)
+    compiled = compile_residual(residual(TreeState(plan)), SITE, maximum=maximum)
     return ET.fromstring(svg(compiled, {node_id(path): path for path in plan.nodes}))
 
 
