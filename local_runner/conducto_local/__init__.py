@@ -1,1 +1,1 @@
-"""The local runner: trees in containers on this machine, behind the same API as the cloud."""
+"""The local runner: runs pipelines in containers on this machine, behind the API of the cloud."""

@@ -21,11 +21,11 @@ logger = logging.getLogger("conducto_local")
 
 
 def main(argv: Sequence[str] | None = None, open_runner: OpenRunner | None = None) -> int:
-    """Run the agent; returns the exit code.
+    """Run the agent; return the exit code.
 
     Args:
-        argv: Arguments; None takes those of the process.
-        open_runner: Opens what runs pipelines; None takes the local runner.
+        argv: Arguments; None for those of the process.
+        open_runner: Opens the `Pipelines` to serve; None for the local runner.
     """
     options = _parser().parse_args(argv)
     reset_dispositions()
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None, open_runner: OpenRunner | None = Non
 
 
 def _local_runner() -> OpenRunner:
-    from conducto_local.runner import open_runner  # noqa: PLC0415  tests bring their own
+    from conducto_local.runner import open_runner  # noqa: PLC0415  tests pass their own
 
     return open_runner
 
@@ -63,9 +63,9 @@ def _run(home: StateDir, open_runner: OpenRunner, options: argparse.Namespace) -
 
 
 def _follow_children_without_threads() -> None:
-    """Have asyncio hear of the end of a process from the kernel, as it does from Python 3.12 on.
+    """Let asyncio watch child processes by pidfd, as Python 3.12 and later do.
 
-    Before, it starts a thread for each: a fifth of the time of `--engine process`.
+    Earlier versions start a thread for each child: a fifth of the time of `--engine process`.
     """
     if sys.version_info < (3, 12) and hasattr(os, "pidfd_open"):
         try:
@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     agent = commands.add_parser("agent", help="the process that runs pipelines")
     actions = agent.add_subparsers(dest="action", required=True)
-    run = actions.add_parser("run", help="be the agent, in the foreground, until Ctrl-C")
+    run = actions.add_parser("run", help="run the agent in the foreground, until Ctrl-C")
     run.add_argument("--profile", help="the profile to serve (default: the current one)")
     run.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any)")
     run.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)

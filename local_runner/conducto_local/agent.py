@@ -1,7 +1,7 @@
 """The agent: one process per user and profile that runs pipelines and serves the API.
 
-What it is made of meets here: the lock that makes it the only one, the runner, the server, the
-signals that end it. What runs pipelines is given as a parameter.
+This module combines the lock that allows one agent only, the runner, the server, and the signals
+that stop the agent. The runner is a parameter.
 """
 
 import asyncio
@@ -39,15 +39,15 @@ logger = logging.getLogger(__name__)
 
 @runtime_checkable
 class Collecting(Protocol):
-    """What runs pipelines and can free what none of them needs."""
+    """Pipelines that can also free unneeded resources."""
 
     async def gc(self, request: GcRequest) -> GcReport:
-        """Free it, or say what it would be."""
+        """Free the resources, or list them for a dry run."""
 
 
 OpenRunner = Callable[[StateDir], AbstractAsyncContextManager[Pipelines]]
 
-#: A client leaves with exit code 3 on the first one.
+#: For the first error of this list, clients exit with code 3.
 LOCAL_RULES = (
     *RULES,
     ProblemRule(EngineError, 503, "no engine", "about:blank#engine"),
@@ -59,7 +59,7 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class AgentRunsAlreadyError(Exception):
-    """This profile has an agent; the message says which."""
+    """The profile already has an agent; the message names it."""
 
 
 def run_agent(
@@ -69,17 +69,17 @@ def run_agent(
     port: int = 0,
     on_ready: Callable[[], None] | None = None,
 ) -> None:
-    """Be the profile's agent until a signal or the API says stop.
+    """Run the profile's agent until a signal or an API request stops it.
 
     Args:
-        home: The profile.
-        open_runner: Opens what runs pipelines.
-        port: Port on the loopback; 0 lets the system choose.
-        on_ready: Called once the API answers.
+        home: State directory of the profile.
+        open_runner: Opens the `Pipelines` to serve.
+        port: Port on the loopback interface; 0 lets the system choose.
+        on_ready: Called once the API accepts requests.
 
     Raises:
-        AgentRunsAlreadyError: there is one.
-        OSError: the port is taken.
+        AgentRunsAlreadyError: The profile already has an agent.
+        OSError: The port is in use.
     """
     files = AgentFiles(home.agent)
     with files.held_by_agent() as is_only_one:
@@ -94,7 +94,7 @@ def run_agent(
 
 
 def _listen(files: AgentFiles, port: int) -> socket.socket:
-    """Return a bound socket, on the last agent's port if that is free: open pages know it."""
+    """Return a bound socket, on the last agent's port if it is free: open pages use that port."""
     last = files.read_port() if port == 0 else None
     if last is not None:
         with contextlib.suppress(OSError):
@@ -154,7 +154,7 @@ def _stop_on_signals() -> asyncio.Event:
 
 
 def report_ready(descriptor: int) -> None:
-    """Tell the process that waits at the other end of a pipe; it may have gone away."""
+    """Report to the parent process over a pipe; the parent may have exited."""
     with contextlib.suppress(BrokenPipeError):
         os.write(descriptor, b"ready")
     os.close(descriptor)

@@ -1,8 +1,8 @@
-"""The agent's directory: how an agent and those who look for it find each other.
+"""The agent's directory, in which agents and clients find each other.
 
-``agent.lock`` is locked as long as an agent lives, whatever way it dies, so nobody has to trust a
-pid that another process may bear by now, nor to send the token to a port that another program
-may have taken. ``start.lock`` is held by whoever starts one.
+``agent.lock`` is locked while an agent runs, however it ends. So nobody has to trust a pid that
+another process may have by now, or to send the token to a port that another program may have taken.
+``start.lock`` is held while a client starts an agent.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from conducto_local.version import code_mark
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
 TOKEN_BYTES = 32
-#: What `secrets.token_urlsafe` makes; a damaged file holds something else.
+#: The characters that `secrets.token_urlsafe` uses; any other content is damaged.
 _TOKEN = re.compile(rb"[\w-]+")
 STEP = 0.01
 #: Looking whether the lock is held takes it for an instant.
@@ -29,7 +29,7 @@ LOCK_TIMEOUT = 0.5
 
 
 def docker_host() -> str:
-    """Return where this process looks for the engine; empty is in the usual places."""
+    """Return the ``DOCKER_HOST`` of this process; empty for the default sockets."""
     return os.environ.get("DOCKER_HOST", "")
 
 
@@ -40,14 +40,14 @@ def own_groups() -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class AgentState:
-    """A running agent, as written in ``agent.json``.
+    """A running agent, as recorded in ``agent.json``.
 
     Attributes:
         started: Seconds since the epoch.
-        docker_host: Its variable ``DOCKER_HOST``, which says where the engine is; None where an
-            older agent has not written it down.
-        groups: Its groups, by number; None where an older agent has not written them down.
-        code: What its code was, where versions do not tell (`conducto_local.version.code_mark`).
+        docker_host: Its ``DOCKER_HOST``, which locates the engine; None if an older agent did not
+            record it.
+        groups: Its group ids; None if an older agent did not record them.
+        code: Mark of its code, if the version is not enough (`conducto_local.version.code_mark`).
     """
 
     pid: int
@@ -60,7 +60,7 @@ class AgentState:
 
 
 class AgentFiles:
-    """Files of one profile's agent; all are for their owner only."""
+    """The files of one profile's agent, accessible to their owner only."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -74,11 +74,11 @@ class AgentFiles:
         self._start_lock = directory / "start.lock"
 
     def make_directory(self) -> None:
-        """Make the directory unless it exists."""
+        """Create the directory unless it exists."""
         self.directory.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
 
     def read_state(self) -> AgentState | None:
-        """Return what the newest agent wrote, whether it still lives or not."""
+        """Return the state that the newest agent wrote, whether it still runs or not."""
         try:
             found = json.loads(self._state.read_bytes())
             return AgentState(
@@ -91,51 +91,51 @@ class AgentFiles:
                 None if (groups := found.get("groups")) is None else tuple(groups),
             )
         except (FileNotFoundError, ValueError, KeyError, TypeError):
-            return None  # a newer version may write it differently
+            return None  # a newer version may use another format
 
     def state_version(self) -> tuple[int, int] | None:
-        """Return something that differs when the state was written anew; None: there is none."""
+        """Return a value that changes when the state is rewritten; None if there is no state."""
         try:
-            found = os.stat(self._state)  # noqa: PTH116  for each command: half of Path's time
+            found = os.stat(self._state)  # noqa: PTH116  takes half of Path's time, on each command
         except OSError:
             return None
         return (found.st_ino, found.st_mtime_ns)
 
     def write_state(self, state: AgentState) -> None:
-        """Tell others of this process's agent."""
+        """Publish the state of this process's agent."""
         self._write(self._state, json.dumps(asdict(state)))
 
     def remove_state(self) -> None:
-        """Tell others that there is no agent any more."""
+        """Remove the state: no agent is running."""
         self._state.unlink(missing_ok=True)
 
     def note_engine(self, *, failed: bool) -> None:
-        """Note whether this process's agent could open its engine when it last tried."""
+        """Record whether this process's agent failed to open its engine."""
         if failed:
             self._write(self._engine_failed, str(os.getpid()))
         else:
             self._engine_failed.unlink(missing_ok=True)
 
     def has_engine_failed(self, pid: int) -> bool:
-        """Whether the agent of this pid could not open its engine when it last tried."""
+        """Return whether the agent with this pid failed to open its engine."""
         try:
             return int(self._engine_failed.read_text()) == pid
         except (FileNotFoundError, ValueError):
             return False
 
     def read_port(self) -> int | None:
-        """Return the port that the last agent listened on, None when unknown."""
+        """Return the port that the last agent listened on, or None."""
         try:
             return int(self._port.read_text())
         except (FileNotFoundError, ValueError):
             return None
 
     def write_port(self, port: int) -> None:
-        """Remember where this process's agent listens, for the next one."""
+        """Record the port of this process's agent for the next one."""
         self._write(self._port, str(port))
 
     def read_token(self) -> str | None:
-        """Return the token that an agent has written, or None where there is no valid one."""
+        """Return the agent's token, or None if there is no valid one."""
         try:
             found = self.token_path.read_bytes()
         except FileNotFoundError:
@@ -143,12 +143,12 @@ class AgentFiles:
         return found.decode("ascii") if _TOKEN.fullmatch(found) else None
 
     def has_lost_token(self) -> bool:
-        """Whether a running agent, which has written its state, left no token that is valid."""
+        """Return whether a running agent, which has written its state, has no valid token file."""
         state = self.read_state()
         return state is not None and state.pid == self.holder() and self.read_token() is None
 
     def token(self) -> str:
-        """Return the token, a new one where there is none."""
+        """Return the token; create one if there is none."""
         found = self.read_token()
         if found is None:
             found = secrets.token_urlsafe(TOKEN_BYTES)
@@ -156,7 +156,7 @@ class AgentFiles:
         return found
 
     def is_running(self) -> bool:
-        """Say whether an agent lives."""
+        """Return whether an agent is running."""
         try:
             descriptor = os.open(self._lock, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -168,7 +168,7 @@ class AgentFiles:
 
     @contextlib.contextmanager
     def held_by_agent(self) -> Iterator[bool]:
-        """Hold the lock of a living agent; yields False when another one has it."""
+        """Hold the lock of a running agent; yield False if another agent holds it."""
         self.make_directory()
         descriptor = _open_private(self._lock)
         try:
@@ -181,7 +181,7 @@ class AgentFiles:
             os.close(descriptor)
 
     def holder(self) -> int | None:
-        """Return the pid of the agent that lives, or lived last; None when unknown."""
+        """Return the pid of the running agent, or of the last one; None if unknown."""
         try:
             return int(self._lock.read_text())
         except (FileNotFoundError, ValueError):
@@ -189,7 +189,7 @@ class AgentFiles:
 
     @contextlib.contextmanager
     def starting(self) -> Iterator[None]:
-        """Wait until nobody else starts an agent, and keep others from it."""
+        """Wait until no other process starts an agent, and prevent others from starting one."""
         self.make_directory()
         descriptor = _open_private(self._start_lock)
         try:

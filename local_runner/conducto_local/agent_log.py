@@ -18,7 +18,7 @@ class KeyValueFormatter(logging.Formatter):
     """Renders a record as ``time=… level=… logger=… event="…"`` and its extra fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, followed by the traceback where there is one."""
+        """Return the line, followed by the traceback if there is one."""
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         fields = {
             "time": f"{moment}.{int(record.msecs):03d}Z",
@@ -39,7 +39,7 @@ def _plain(value: object) -> str:
 
 
 class _OwnOutputHandler(logging.handlers.RotatingFileHandler):
-    """Takes the process's own stdout and stderr along when it begins a new file."""
+    """Redirects the process's own stdout and stderr when it starts a new file."""
 
     def doRollover(self) -> None:  # noqa: N802  the name is logging's
         super().doRollover()
@@ -49,9 +49,9 @@ class _OwnOutputHandler(logging.handlers.RotatingFileHandler):
 
 
 def log_to(path: Path | None) -> logging.Handler:
-    """Let every logger write to ``path`` (two files of 8 MB at most), or to stderr.
+    """Make every logger write to ``path`` (at most two files of 8 MB), or to stderr.
 
-    Returns the handler, whose closing is the caller's.
+    The caller must close the returned handler.
     """
     handler: logging.Handler
     if path is None:

@@ -1,7 +1,7 @@
-"""Open files of this process: as many as the system allows, and some in reserve.
+"""The limit of open files of this process, and a reserve for output.
 
-Everything that the agent has open counts against one limit: connections of clients, which any
-program on the machine can make, and the output of commands, which must not be lost for that.
+Everything that the agent opens counts against one limit: connections of clients, which any program
+on the machine can make, and the output of commands, which must not be lost because of them.
 """
 
 import contextlib
@@ -13,15 +13,15 @@ from typing import TypeVar
 
 _T = TypeVar("_T")
 
-#: What is tried where the hard limit is infinite and the system refuses that.
+#: Tried if the hard limit is infinite and the system rejects that.
 _MANY = 10240
-#: Descriptors that output of commands may use when there are no others.
+#: Number of descriptors reserved for the output of commands.
 RESERVED = 64
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE}
 
 
 def raise_limit() -> int:
-    """Raise the limit of open files to the hard one; return what it is then."""
+    """Raise the limit of open files to the hard limit; return the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for wanted in (hard, _MANY):
         if soft == hard or (wanted != resource.RLIM_INFINITY and wanted <= soft):
@@ -33,16 +33,16 @@ def raise_limit() -> int:
 
 
 def limit() -> int:
-    """Return how many files this process may have open."""
+    """Return the maximum number of open files of this process."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return (1 << 20) if soft == resource.RLIM_INFINITY else soft
 
 
 class Reserve:
-    """Descriptors that are kept open so that something else can be opened in their place.
+    """Descriptors kept open so that they can be replaced by others when the limit is reached.
 
     Args:
-        count: How many.
+        count: Number of descriptors to keep.
     """
 
     def __init__(self, count: int = RESERVED) -> None:
@@ -51,22 +51,22 @@ class Reserve:
         self._is_used = False
 
     def fill(self) -> None:
-        """Hold as many as there should be, or as there are."""
+        """Open descriptors until the reserve is full or the limit is reached."""
         self._is_used = True
         with contextlib.suppress(OSError):
             while len(self._held) < self._count:
                 self._held.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
 
     def refill(self) -> None:
-        """Hold those again that were given away; nothing before the first `fill`."""
+        """Reopen descriptors that were used; does nothing before the first `fill`."""
         if self._is_used:
             self.fill()
 
     def open(self, work: Callable[[], _T]) -> _T:
-        """Return what ``work`` opens, in the place of a descriptor in reserve if need be.
+        """Call ``work``, which opens a file; if the limit is reached, free a reserved descriptor.
 
         Raises:
-            OSError: it cannot be opened, for want of descriptors or another reason.
+            OSError: It cannot be opened, even with all reserved descriptors.
         """
         while True:
             try:

@@ -73,7 +73,7 @@ async def test_deleted_image_is_rebuilt_only_if_no_attempt_is_named(
     plan = await planned(run, "/a")
 
     assert call("GET", f"/images/{plan.image}/json")[0] == 200
-    assert plan.notes == ("the image of attempt 1 is gone; this is the one defined now",)
+    assert plan.notes == ("the image of attempt 1 was removed; this is the current one",)
 
 
 async def test_node_of_a_regenerated_tree_is_opened_from_its_history(local: Local) -> None:

@@ -318,7 +318,7 @@ def test_removed_container_is_reported(page: Page) -> None:
 
         end = shell.ended()
 
-    removed = "/bad: the shell's container was removed by somebody"
+    removed = "/bad: the shell's container was removed from outside"
     # The engine may still know how the shell itself ended.
     assert end in ({"code": 137, "reason": None}, {"code": None, "reason": removed})
 

@@ -1,4 +1,4 @@
-"""What container a debug shell needs: that of an attempt, or of a definition that never ran."""
+"""The containers of debug shells: for an attempt, or for a node that never ran."""
 
 import asyncio
 import time
@@ -50,12 +50,12 @@ NETWORK_KEPT = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class _Subject:
-    """What a shell is asked for.
+    """The node and attempt that a shell is requested for.
 
     Attributes:
-        spec: The Exec as it is defined, or what is left of one that is gone from the tree.
-        record: The attempt; None when the definition is meant.
-        notes: What a person should know.
+        spec: The Exec as defined, or its remains if it is no longer in the tree.
+        record: The attempt; None to use the definition.
+        notes: Notes for the user.
     """
 
     live: LivePipeline
@@ -65,7 +65,7 @@ class _Subject:
 
     @property
     def number(self) -> int:
-        """The attempt's number; of a node that never ran, the one that it would have."""
+        """Number of the attempt; 1 for a node that never ran."""
         return 1 if self.record is None else self.record.number
 
     def active(self) -> ActiveAttempt:
@@ -76,7 +76,7 @@ class _Subject:
 
     @property
     def image_name(self) -> str:
-        """Name of the image of the pipeline that the attempt ran in, as far as it is known."""
+        """Name of the pipeline's image that the attempt ran in, as far as it is known."""
         reference = None if self.record is None else self.record.image
         for name, image in self.live.images.items():
             if reference is not None and image.record.reference == reference:
@@ -85,12 +85,12 @@ class _Subject:
 
     @property
     def image(self) -> ImageSpec | None:
-        """Its definition."""
+        """The definition of the image."""
         return self.live.pipeline.images.get(self.image_name)
 
 
 class DebugContainers:
-    """Answers the API's question for a debug shell."""
+    """Plans the containers of debug shells."""
 
     def __init__(self, home: StateDir, store: Store, scheduler: Scheduler) -> None:
         self._home = home
@@ -98,12 +98,12 @@ class DebugContainers:
         self._scheduler = scheduler
 
     async def plan(self, live: LivePipeline, request: DebugRequest) -> DebugPlan:
-        """Return the container that the shell needs; its image and network exist.
+        """Return the container of a shell; create its network and build its image if necessary.
 
         Raises:
-            NotFoundError: no such node or attempt.
-            RefusedError: there can be no such shell; says why and what to do.
-            EngineError: the engine is gone.
+            NotFoundError: The node or attempt does not exist.
+            RefusedError: The shell is not possible; the message has the reason and the remedy.
+            EngineError: The engine is unreachable.
         """
         if live.record.engine != "docker":
             raise RefusedError(
@@ -133,7 +133,8 @@ class DebugContainers:
         )
 
     def _labels(self, live: LivePipeline) -> dict[str, str]:
-        # Empty ones over those of the image: by these the agent would take it for its own.
+        # Empty labels override those of the image, by which the agent would take the container for
+        # its own.
         return {
             LABEL_DEBUG: live.id,
             LABEL_DEBUG_HOME: home_mark(self._home),
@@ -155,11 +156,11 @@ class DebugContainers:
         return await (await self._scheduler.builder(live)).find(reference)
 
     async def _defined(self, live: LivePipeline, spec: NodeSpec) -> BuiltImage:
-        """Return the image of a node as it is defined now, built if need be."""
+        """Return the image of a node as it is defined now; build it if necessary."""
         name = spec.placement.image
         built = self._scheduler.need_image(live, name).built
         if built is not None and await self._find(live, built.reference) is None:
-            self._scheduler.forget_images(live, (spec.path,))  # somebody has removed it
+            self._scheduler.forget_images(live, (spec.path,))  # it was removed from the engine
         image = self._scheduler.need_image(live, name)
         if image.built is None and image.task is not None:
             await asyncio.wait([image.task], timeout=BUILD_TIMEOUT)
@@ -184,7 +185,7 @@ class DebugContainers:
         return _Subject(live, as_it_ran(node.spec, record), record)
 
     async def _image(self, subject: _Subject, request: DebugRequest) -> tuple[_Subject, BuiltImage]:
-        """Return the image of the shell, and the subject: an old image may be gone."""
+        """Return the image of the shell, and the subject, with a note if its image was removed."""
         record = subject.record
         reference = None if record is None else record.image
         mapped = {} if subject.image is None else path_map(subject.image)
@@ -198,10 +199,10 @@ class DebugContainers:
             if request.attempt is not None:
                 raise RefusedError(
                     f"{subject.spec.path}: the image of attempt {record.number}, {reference}, is "
-                    "not on this machine any more; leave out --attempt to have the image as it is "
+                    "no longer on this machine; leave out --attempt to use the image as it is "
                     "defined now"
                 )
-            gone = f"the image of attempt {record.number} is gone; this is the one defined now"
+            gone = f"the image of attempt {record.number} was removed; this is the current one"
             subject = replace(subject, notes=(*subject.notes, gone))
         if subject.spec.placement.image not in subject.live.pipeline.images:
             raise RefusedError(
@@ -215,7 +216,7 @@ class DebugContainers:
             which = "it has not run" if record is None else f"attempt {record.number} has none"
             raise RefusedError(
                 f"{path}: no snapshot: {which}. Snapshots are made after a failure, when the node "
-                "has snapshot_on_error=True or the launch --snapshot-on-error; the newest are kept"
+                "has snapshot_on_error=True or the launch --snapshot-on-error; only the newest are kept"
             )
         found = await self._find(subject.live, record.snapshot)
         if found is None:
@@ -229,7 +230,7 @@ class DebugContainers:
 def _command(
     subject: _Subject, image: BuiltImage, around: ExecutionContext
 ) -> tuple[str, dict[str, str]]:
-    """Return the script and the environment, secrets left out."""
+    """Return the script and the environment, without secrets."""
     spec, record = subject.spec, subject.record
     if record is None or not tells_its_command(record):
         try:
@@ -244,7 +245,7 @@ def _code(subject: _Subject) -> tuple[DebugMount, ...]:
     """Return the mounts of host code.
 
     Raises:
-        RefusedError: the image holds none, or it is not on this machine.
+        RefusedError: The image has no host code, or the code is not on this machine.
     """
     path, image = subject.spec.path, subject.image
     mapped = {} if image is None else path_map(image)
@@ -265,7 +266,7 @@ def _code(subject: _Subject) -> tuple[DebugMount, ...]:
 
 
 def _fields(container: WorkerSpec) -> dict[str, Any]:
-    """Return what a plan and a worker's container have in common."""
+    """Return the fields that a plan shares with a worker's container."""
     return {
         "image": container.image,
         "shell": container.shell,

@@ -1,4 +1,4 @@
-"""A file as a download, whole or in part."""
+"""Downloads of a file or a part of it."""
 
 import asyncio
 import os
@@ -11,12 +11,12 @@ _CHUNK = 1 << 18
 
 
 def download(file: BinaryIO, name: str, span: Span | None) -> Download:
-    """Return a download of an open file, which is closed when it is over.
+    """Return a download of an open file; the download closes the file.
 
-    What is appended meanwhile does not come with it.
+    Data that is appended meanwhile is not included.
 
     Raises:
-        RangeError: ``span`` lies outside of it.
+        RangeError: ``span`` is outside of the file.
     """
     found = os.fstat(file.fileno())
     try:
@@ -29,7 +29,7 @@ def download(file: BinaryIO, name: str, span: Span | None) -> Download:
         size=found.st_size,
         offset=first,
         count=count,
-        # Not the size and time of change: a log that grows is the same one.
+        # Without size and modification time: a growing log keeps its version.
         version=f"{found.st_dev:x}-{found.st_ino:x}",
         chunks=_chunks(file, first, count),
     )
@@ -40,7 +40,7 @@ async def _chunks(file: BinaryIO, first: int, count: int) -> AsyncIterator[bytes
         while count > 0:
             chunk = await asyncio.to_thread(os.pread, file.fileno(), min(_CHUNK, count), first)
             if not chunk:
-                raise OSError(f"{file.name}: became shorter while it was read")
+                raise OSError(f"{file.name}: was truncated during the download")
             yield chunk
             first += len(chunk)
             count -= len(chunk)

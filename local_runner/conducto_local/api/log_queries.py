@@ -1,4 +1,4 @@
-"""What attempts and builds printed, for readers of the API."""
+"""Output of attempts and builds, for readers of the API."""
 
 import asyncio
 import base64
@@ -35,7 +35,7 @@ from conducto_local.scheduling.attempt_logs import LogDirectory, LogReader, Stor
 from conducto_local.scheduling.build_progress import steps_in
 from conducto_local.scheduling.live_pipeline import LivePipeline
 
-#: Seconds between two looks at an output that somebody follows.
+#: Seconds between two checks of an output that a client follows.
 LOOK_EVERY = 0.1
 
 #: Bytes of the steps of a build that are looked at.
@@ -45,10 +45,10 @@ Attempts = Callable[[], Awaitable[Sequence[AttemptRecord]]]
 
 
 class _Output(NamedTuple):
-    """One attempt's output.
+    """The output of one attempt.
 
     Attributes:
-        complete: The attempt has ended; asked before the bytes: none can come after it.
+        complete: The attempt has ended. Read it before the bytes, so that none can follow them.
     """
 
     number: int
@@ -67,7 +67,7 @@ class LogQueries:
         self._logs = logs
 
     async def chunk(self, live: LivePipeline, query: LogParams, attempts: Attempts) -> LogChunk:
-        """Return a piece, once there is one or ``query.wait`` seconds are over."""
+        """Return a chunk as soon as there is one, or after ``query.wait`` seconds."""
         deadline = time.monotonic() + query.wait
         while True:
             output = self._output(live, query, await attempts())
@@ -82,7 +82,7 @@ class LogQueries:
     async def with_tails(
         self, live: LivePipeline, nodes: Sequence[NodeView]
     ) -> tuple[NodeView, ...]:
-        """Return nodes with the end of what they printed, where they have failed."""
+        """Return the nodes, with the end of their output for those that failed."""
         logs = self._logs(live.id)
 
         def end(path: str, number: int, stream: Stream, count: int) -> bytes:
@@ -93,7 +93,7 @@ class LogQueries:
     async def lines(
         self, live: LivePipeline, query: LogLinesParams, attempts: Sequence[AttemptRecord]
     ) -> LogLines:
-        """Return some lines."""
+        """Return lines of an output stream."""
         output = self._output(live, query, attempts)
         if output is None:
             return LogLines(first=0, lines=(), total=0)
@@ -108,7 +108,7 @@ class LogQueries:
         """Return the lines that match.
 
         Raises:
-            RefusedError: the pattern is none, or takes too long.
+            RefusedError: The pattern is invalid or takes too long.
         """
         output = self._output(live, query, attempts)
         if output is None:
@@ -133,10 +133,10 @@ class LogQueries:
         attempts: Sequence[AttemptRecord],
         span: Span | None,
     ) -> Download:
-        """Return a whole stream, as it is now.
+        """Return a whole stream as it is now.
 
         Raises:
-            NotFoundError: there is no attempt, or it printed nothing on this stream.
+            NotFoundError: There is no attempt, or it printed nothing on this stream.
         """
         output = self._output(live, query, attempts)
         name = query.path.rpartition("/")[2] or live.id
@@ -153,7 +153,7 @@ class LogQueries:
     async def resources(
         self, live: LivePipeline, query: ResourcesParams, attempts: Sequence[AttemptRecord]
     ) -> Resources:
-        """Return what an attempt used."""
+        """Return the resource usage of an attempt."""
         attempt = chosen_attempt(query.path, attempts, query.attempt)
         if attempt is None:
             return Resources()
@@ -162,10 +162,10 @@ class LogQueries:
         return resources_in(kept.data, attempt.cpu, attempt.mem)
 
     async def build(self, live: LivePipeline, query: ImageLogParams) -> ImageLog:
-        """Return a piece of the log of an image's build.
+        """Return a chunk of the log of an image build.
 
         Raises:
-            NotFoundError: the pipeline has no such image.
+            NotFoundError: The pipeline has no such image.
         """
         image = query.image
         if image not in live.images:
@@ -182,7 +182,7 @@ class LogQueries:
     def _output(
         self, live: LivePipeline, query: LogFileParams, attempts: Sequence[AttemptRecord]
     ) -> _Output | None:
-        """Return the attempt's output; None where there was no attempt yet."""
+        """Return the output of the attempt; None if there is no attempt yet."""
         attempt = chosen_attempt(query.path, attempts, query.attempt)
         if attempt is None:
             return None
@@ -191,7 +191,7 @@ class LogQueries:
 
 
 async def _wait(live: LivePipeline, deadline: float) -> bool:
-    """Wait for a change or a while; return False when the time is over."""
+    """Wait for a change or a short time; return False after the deadline."""
     left = deadline - time.monotonic()
     if left <= 0:
         return False

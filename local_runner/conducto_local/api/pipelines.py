@@ -1,4 +1,4 @@
-"""What the API asks of the local runner: the `Pipelines` port over the scheduler."""
+"""The `Pipelines` port over the scheduler."""
 
 import asyncio
 import logging
@@ -90,7 +90,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two batches to one subscriber, and changes in one of them.
+#: Seconds between two batches to one subscriber, and the maximum number of changes in a batch.
 BATCH_EVERY = 0.1
 BATCH_SIZE = 5000
 #: Seconds that a reader waits for the store: one that takes nothing has to be looked at, too.
@@ -99,7 +99,7 @@ _RESTARTED = "the agent was stopped while this ran"
 
 
 class LocalPipelines:
-    """Every pipeline of one profile."""
+    """All pipelines of one profile."""
 
     def __init__(
         self,
@@ -122,9 +122,10 @@ class LocalPipelines:
         self._start_times = ScheduledStarts(scheduler)
 
     async def recover(self) -> None:
-        """Load what was under way when the last agent ended, and go on with it.
+        """Load the pipelines that were active when the last agent stopped, and continue them.
 
-        What ran then is gone with its container: it is marked so, never run again in silence.
+        Their running attempts lost their containers: they are marked as lost and never rerun
+        silently.
         """
         active = [r for r in self._store.records() if r.lifecycle is Lifecycle.ACTIVE]
         for engine in dict.fromkeys(record.engine for record in active):
@@ -136,7 +137,7 @@ class LocalPipelines:
             logger.error("pipeline set aside", extra={"pipeline": pipeline_id, "why": cause})
 
     def _resume(self, record: PipelineRecord) -> None:
-        """Load a pipeline and go on with it; one that cannot be read is set aside."""
+        """Load and continue a pipeline; set it aside if it is damaged."""
         try:
             live = self._cache.load(record)
         except DamagedError:
@@ -155,7 +156,7 @@ class LocalPipelines:
     async def launch(
         self, request: LaunchRequest, key: str | None = None, *, repeated: bool = False
     ) -> PipelineSummary:
-        """Validate, resolve, store and (if asked) arm a pipeline. Takes the request's tree away."""
+        """Validate, resolve, store and (if requested) run a pipeline. Clears the request's tree."""
         if repeated and (live := self._launched(request, key)) is not None:
             if request.run and live.started is None and not live.record.armed:
                 self._begin(live, request)
@@ -180,7 +181,7 @@ class LocalPipelines:
         return views.summary(live)
 
     def _launched(self, request: LaunchRequest, key: str | None) -> LivePipeline | None:
-        """Return the pipeline that an earlier request under the key has created, if it has."""
+        """Return the pipeline that an earlier request with this key created, or None."""
         known = {record.id: record for record in self._store.records()}
         for pipeline_id in islice(ids_for(key), TRIED_IDS):
             record = known.get(pipeline_id)
@@ -189,18 +190,18 @@ class LocalPipelines:
         return None
 
     def _begin(self, live: LivePipeline, request: LaunchRequest) -> None:
-        """Start a pipeline, if that is asked for; it exists, so whoever launched it gets its id."""
+        """Run or schedule a pipeline if requested; errors must not hide its id from the client."""
         try:
             if request.run:
                 self._scheduler.apply(live, ev.Armed())
             elif request.run_at is not None:
                 self._start_times.set(live, request.run_at)
         except Exception as error:
-            logger.exception("pipeline was not started", extra={"pipeline": live.id})
-            live.set_record(problem=f"it was not started, see agent.log: {error!r}")
+            logger.exception("pipeline could not be started", extra={"pipeline": live.id})
+            live.set_record(problem=f"the start failed (details in agent.log): {error!r}")
 
     async def list(self, query: ListParams | None = None) -> PipelineList:
-        """The newest first, at most ``query.limit``; None is all that are not archived."""
+        """Return a page of pipelines, newest first."""
         records = self._store.records()
         damaged = [PipelineRecord(id=one, title=one) for one in self._store.damaged()]
         aside = self._cache.set_aside()
@@ -211,7 +212,7 @@ class LocalPipelines:
         return listing.page(map(self._summary, listed), query)
 
     async def get(self, pipeline_id: str) -> PipelineSummary:
-        """One pipeline. An unambiguous beginning of its id is enough."""
+        """Return one pipeline, by its id or an unambiguous prefix."""
         return views.summary(self.live(pipeline_id))
 
     async def definition(self, pipeline_id: str) -> LaunchRequest:
@@ -221,7 +222,7 @@ class LocalPipelines:
         return launch_request(record, await asyncio.to_thread(unpack_form, packed))
 
     async def nodes(self, query: TreeParams) -> TreePage:
-        """Nodes of a subtree, down to a depth, or those that a search finds."""
+        """Return nodes of a subtree, or those that a search finds."""
         live = self.live(query.id)
         await self._caught_up()
         try:
@@ -250,7 +251,7 @@ class LocalPipelines:
         return TreePage.model_construct(seq=seq, next=more, nodes=shown)
 
     async def states(self, query: StatesParams) -> NodeStates:
-        """How each Exec of a subtree stands, in a letter."""
+        """Return the state of each Exec of a subtree as one letter."""
         live = self.live(query.id)
         try:
             return compact_states(live.tree, query, live.seq)
@@ -258,14 +259,14 @@ class LocalPipelines:
             raise no_node(live.id, str(error.args[0])) from error
 
     async def node(self, pipeline_id: str, path: str) -> NodeDetail:
-        """Everything about one node."""
+        """Return all details of one node."""
         page = await self.nodes(TreeParams(id=pipeline_id, root=path, depth=0))
         live = self.live(pipeline_id)
         chain = [live.tree.nodes[one].spec for one in (path, *ancestors(path))]
         return node_details.detail(live.record, chain, page.nodes[0], live.edits.get(path, {}))
 
     async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
-        """Every attempt of a node, the first one first."""
+        """Return every attempt of a node, oldest first."""
         live = self.live(pipeline_id)
         await self._caught_up()
         found = tuple(self._store.attempts(live.id, path))
@@ -274,57 +275,57 @@ class LocalPipelines:
         return found
 
     async def log(self, query: LogParams) -> LogChunk:
-        """A piece of an output stream, once there is one or ``query.wait`` seconds are over."""
+        """Return a chunk of an output stream."""
         live = self.live(query.id)
         return await self._outputs.chunk(live, query, lambda: self.attempts(live.id, query.path))
 
     async def log_lines(self, query: LogLinesParams) -> LogLines:
-        """Some lines of an output stream."""
+        """Return lines of an output stream."""
         return await self._outputs.lines(
             self.live(query.id), query, await self.attempts(query.id, query.path)
         )
 
     async def search_log(self, query: LogSearchParams) -> LogMatches:
-        """Lines of an output stream that hold what is looked for."""
+        """Return the lines of an output stream that match."""
         return await self._outputs.search(
             self.live(query.id), query, await self.attempts(query.id, query.path)
         )
 
     async def log_file(self, query: LogFileParams, span: Span | None = None) -> Download:
-        """An output stream as it is now."""
+        """Return an output stream as it is now."""
         attempts = await self.attempts(query.id, query.path)
         return self._outputs.file(self.live(query.id), query, attempts, span)
 
     async def resources(self, query: ResourcesParams) -> Resources:
-        """What an attempt used while it ran."""
+        """Return the resource usage of an attempt."""
         attempts = await self.attempts(query.id, query.path)
         return await self._outputs.resources(self.live(query.id), query, attempts)
 
     async def image_log(self, query: ImageLogParams) -> ImageLog:
-        """A piece of what the build of an image printed."""
+        """Return a chunk of the log of an image build."""
         return await self._outputs.build(self.live(query.id), query)
 
     async def data(self, pipeline_id: str | None, query: ListUserDataParams) -> DataList:
-        """Entries of a directory of data."""
+        """Return the entries of a data directory."""
         directory = self._data(pipeline_id)
         return await asyncio.to_thread(directory.entries, query.name, query.after, query.limit)
 
     async def changed_data(self, query: ChangedDataParams) -> ChangedData:
-        """Files of a pipeline's data that were written within a time."""
+        """Return the data files that were written within a period."""
         directory = self._data(query.id)
         return await asyncio.to_thread(directory.changed, query.since, query.until, query.limit)
 
     async def read_data(
         self, pipeline_id: str | None, name: str, span: Span | None = None
     ) -> Download:
-        """A data file, or a part of it."""
+        """Return a data file, or a part of it."""
         file = self._data(pipeline_id).open(name)
         return download(file, name.rpartition("/")[2], span)
 
     async def write_data(
         self, pipeline_id: str | None, name: str, content: AsyncIterator[bytes]
     ) -> DataEntry:
-        """Put a data file."""
+        """Write a data file."""
         return await self._data(pipeline_id).write(name, content)
 
     async def delete_data(self, pipeline_id: str | None, name: str) -> Deleted:
@@ -340,7 +341,7 @@ class LocalPipelines:
         return self._home.pipeline(self._cache.record(pipeline_id).id).data
 
     async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
-        """Carry out an order on a set of nodes, all or nothing."""
+        """Perform an action on a set of nodes, all or nothing."""
         live = self.live(pipeline_id)
         if request.action in WHOLE and not request.preview:
             self._start_times.cancel(live)
@@ -350,13 +351,13 @@ class LocalPipelines:
         return result
 
     async def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
-        """The container of a debug shell."""
+        """Return the container of a debug shell."""
         live = self.live(pipeline_id)
         with live.in_use():
             return await self._debug.plan(live, request)
 
     async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
-        """Changes after ``cursor``, then live ones."""
+        """Yield the changes after ``cursor``, then live ones."""
         live = self.live(pipeline_id)
         if cursor > live.seq:
             raise RefusedError(
@@ -367,7 +368,7 @@ class LocalPipelines:
         try:
             while True:
                 await live.news(seen)
-                version = live.version  # what happens from here on may not be written in time
+                version = live.version  # later changes may not be written in time
                 is_whole = await self._caught_up()
                 changes = self._store.changes(live.id, cursor, BATCH_SIZE)
                 yield views.batch(live, changes, seen)
@@ -379,23 +380,23 @@ class LocalPipelines:
             live.subscribers -= 1
 
     async def secrets(self) -> SecretList:
-        """Every secret, without values."""
+        """Return every secret, without values."""
         return await asyncio.to_thread(answers.listing, self._scheduler.secrets.store)
 
     async def put_secrets(self, request: PutSecrets) -> SecretList:
-        """Store secrets; commands that start from now on see them."""
+        """Store secrets; commands that start from now on receive them."""
         return await asyncio.to_thread(answers.put, self._scheduler.secrets.store, request)
 
     async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
-        """Delete secrets; commands that start from now on do not see them."""
+        """Delete secrets; commands that start from now on do not receive them."""
         return await asyncio.to_thread(answers.delete, self._scheduler.secrets.store, request)
 
     async def gc(self, request: GcRequest) -> GcReport:
-        """Free what no live pipeline needs."""
+        """Free the resources that no live pipeline needs."""
         return await self._collector.collect(request)
 
     async def usage(self, query: UsageParams) -> Usage:
-        """What commands took; on this machine they cost nothing."""
+        """Return the run time of commands; on this machine they cost nothing."""
         return await asyncio.to_thread(self._usage, query)
 
     def _usage(self, query: UsageParams) -> Usage:
@@ -439,11 +440,7 @@ class LocalPipelines:
         return self._cache.find(pipeline_id)
 
     async def _caught_up(self) -> bool:
-        """Return when everything that happened so far has been written down, or after a while.
-
-        Returns:
-            Whether it has been.
-        """
+        """Wait until everything is written, at most `READ_PATIENCE`; return whether it is."""
         try:
             await asyncio.wait_for(self._scheduler.saved(), READ_TIMEOUT)
         except TimeoutError:
@@ -459,10 +456,10 @@ class LocalPipelines:
 
 
 def _take_tree(request: LaunchRequest) -> tuple[Pipeline, bytes]:
-    """Return the tree of a request, resolved, and its definition as it is stored.
+    """Return the resolved tree of a request, and its definition as stored.
 
-    The form is let go of: of 100,000 nodes it takes more memory than all that follows, and the
-    request lives on in the hands of those who called.
+    The form is cleared: with 100,000 nodes it takes more memory than everything that follows, and
+    the callers still hold the request.
     """
     taken = resolve(request.tree), pack_form(request.tree)
     request.tree.clear()
@@ -472,7 +469,7 @@ def _take_tree(request: LaunchRequest) -> tuple[Pipeline, bytes]:
 def _attempts(
     store: Store, live: LivePipeline, paths: Sequence[str], query: TreeParams
 ) -> dict[str, list[AttemptRecord]]:
-    """Return ``{path: attempts}``, as many of each as are asked for."""
+    """Return ``{path: attempts}``, as many of each as the query requests."""
     if query.attempts == "none":
         return {}
     found: dict[str, list[AttemptRecord]] = {}
@@ -487,11 +484,11 @@ def _attempts(
 
 
 def _period(store: Store, live: LivePipeline, node: LiveNode, query: TreeParams) -> Period | None:
-    """Return from when to when a group ran, where its attempts are asked for."""
+    """Return the period in which a group ran, if the query requests attempts."""
     if not isinstance(node, LiveGroup) or query.attempts == "none":
         return None
     if node.state in (State.PENDING, State.QUEUED):
         return None
-    if node is live.tree.root:  # known without a look at every attempt
+    if node is live.tree.root:  # known without reading every attempt
         return Period(live.started, live.ended)
     return store.period(live.id, node.path)

@@ -1,6 +1,6 @@
-"""Shells in containers like those that attempts ran in.
+"""Debug shells, in containers like those of attempts.
 
-The agent says what such a container is like (`conducto_local.api.debug_containers`). The command
-line's own process starts it (`session`), or prints how anybody can (`command_line`). Nothing here
-needs the ``docker`` program.
+The agent describes the container (`conducto_local.api.debug_containers`). The CLI process starts it
+(`session`), or prints a ``docker run`` line (`command_line`). Only the latter needs the ``docker``
+program.
 """

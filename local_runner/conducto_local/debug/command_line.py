@@ -1,4 +1,4 @@
-"""A debug shell as one line of ``docker run`` that anybody can paste."""
+"""A debug shell as one ``docker run`` line to paste into a terminal."""
 
 import csv
 import io
@@ -17,14 +17,14 @@ _MB = 2**20
 
 
 def docker_run_line(plan: DebugPlan, spec: WorkerSpec, engine: Address) -> str:
-    """Return the line, quoted for a POSIX shell. No secret stands in it.
+    """Return the line, quoted for a POSIX shell. It contains no secret.
 
-    ``-e NAME`` without a value passes a secret on from the environment of who pastes it.
+    ``-e NAME`` without a value passes a secret from the user's environment.
 
     Args:
         plan: The shell.
         spec: Its container (`conducto_local.debug.container.container_spec`).
-        engine: Where the engine listens.
+        engine: Address of the engine.
     """
     ours = create_body(replace(spec, docker_run_args=()), engine)["HostConfig"]
     shell, *rest = shell_argv(plan.shell)
@@ -59,7 +59,7 @@ def _size(count: int) -> str:
 
 
 def _mount(mount: Mapping[str, Any]) -> str:
-    """Return a mount as the flag takes it: a line of CSV, for a path may hold a comma."""
+    """Return a mount for the flag: a line of CSV, because a path may contain a comma."""
     line = io.StringIO()
     fields = ("type=bind", f"source={mount['Source']}", f"target={mount['Target']}")
     csv.writer(line, lineterminator="").writerow(fields)

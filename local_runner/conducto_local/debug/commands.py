@@ -1,4 +1,4 @@
-"""What the command line does with a plan: open a shell, keep a container, or print a line."""
+"""The CLI's operations on a debug plan: open a shell, keep a container, or print a line."""
 
 import asyncio
 import os
@@ -19,10 +19,10 @@ __all__ = ["DebugError", "docker_line", "keep_container", "open_shell"]
 
 
 def open_shell(plan: DebugPlan) -> int:
-    """Open a shell on this process's terminal; return its exit code when it has ended.
+    """Open a shell on this process's terminal; return its exit code.
 
     Raises:
-        DebugError: there is no shell, or it was lost.
+        DebugError: The shell could not be opened, or was lost.
     """
     try:
         return asyncio.run(run_shell(plan, Terminal(), term=os.environ.get("TERM", "")))
@@ -31,10 +31,10 @@ def open_shell(plan: DebugPlan) -> int:
 
 
 def keep_container(plan: DebugPlan) -> str:
-    """Start a container that stays; return its name.
+    """Start a container that outlives this process; return its name.
 
     Raises:
-        DebugError: it does not start.
+        DebugError: The container does not start.
     """
     try:
         return asyncio.run(start_container(plan))
@@ -43,10 +43,10 @@ def keep_container(plan: DebugPlan) -> str:
 
 
 def docker_line(plan: DebugPlan) -> str:
-    """Return the ``docker run`` line of a shell, and leave its script where the line needs it.
+    """Return the ``docker run`` line of a shell; write the script that the line mounts.
 
     Raises:
-        DebugError: the script cannot be written.
+        DebugError: The script cannot be written.
     """
     try:
         spec = container_spec(plan, "", str(lasting_script(plan)))
@@ -56,7 +56,7 @@ def docker_line(plan: DebugPlan) -> str:
 
 
 def _engine(env: Mapping[str, str]) -> Address:
-    """Return where the engine listens, without asking it."""
+    """Return the address of the engine, without contacting it."""
     known = candidates(env)
     there = (each for each in known if each.path is None or Path(each.path).exists())
     return next(there, known[0])

@@ -1,4 +1,4 @@
-"""A debug container for the Engine API: a worker's, with a holder in the server's place. No I/O."""
+"""The body of a debug container: a worker's, with a holder instead of the server. No I/O."""
 
 import secrets
 from collections.abc import Mapping
@@ -7,20 +7,20 @@ from typing import Any
 from conducto_core.model.debug import DebugPlan
 from conducto_local.ports import Mount, WorkerSpec
 
-#: On every debug container; the value is the pipeline's id.
+#: A label of every debug container; its value is the id of the pipeline.
 LABEL_DEBUG = "com.conducto.debug"
-#: The mark of the home that the shell's pipeline is of.
+#: The mark of the state directory of the shell's pipeline.
 LABEL_DEBUG_HOME = "com.conducto.debug.home"
-#: Where the command's script is.
+#: Paths of the command's script.
 SCRIPTS = ("/conducto/cmd.sh", "/cmd.conducto")
 
-#: Process 1 while shells come and go. It ends with its stdin, which is held by whoever opened the
-#: shell: when that process is gone, however it went, so is the container. Only builtins here.
+#: Process 1 while shells are open. It ends with its stdin, which the process that opened the shell
+#: holds: when that process ends for any reason, so does the container. Shell builtins only.
 _HOLDER = "while read -r _; do :; done"
 
 
 def container_name(plan: DebugPlan) -> str:
-    """Return a name that no other container has."""
+    """Return a unique container name."""
     return f"conducto_debug_{plan.pipeline}_{secrets.token_hex(4)}"
 
 
@@ -30,7 +30,7 @@ def container_spec(plan: DebugPlan, name: str, script: str) -> WorkerSpec:
     Args:
         plan: The shell.
         name: Name of the container.
-        script: Host path of the file that holds the command.
+        script: Host path of the file with the command.
     """
     mounts = [Mount(m.source, m.target) for m in (*plan.data, *plan.code)]
     return WorkerSpec(
@@ -55,8 +55,8 @@ def debug_body(plan: DebugPlan, created: Mapping[str, Any], *, stays: bool) -> d
     Args:
         plan: The shell.
         created: The body for a worker of its container (`container_spec`).
-        stays: It outlives this process. Shells of others come in then, so it holds the secrets;
-            else they are handed to our shell alone.
+        stays: The container outlives this process. Other processes open shells in it then, so its
+            environment has the secrets; otherwise only this process's shell gets them.
     """
     body = {**created, "HostConfig": dict(created["HostConfig"])}
     body["Entrypoint"] = ["/bin/sh", "-c", _HOLDER, "conducto-debug"]
@@ -69,10 +69,10 @@ def debug_body(plan: DebugPlan, created: Mapping[str, Any], *, stays: bool) -> d
 
 
 def secrets_of(plan: DebugPlan) -> dict[str, str]:
-    """Return ``{name: value}`` of the secrets, in full."""
+    """Return the secrets as ``{name: value}``, unmasked."""
     return {name: value.get_secret_value() for name, value in plan.secrets.items()}
 
 
 def env_list(env: Mapping[str, str]) -> list[str]:
-    """Return an environment as the Engine API takes it."""
+    """Return an environment in the format of the Engine API."""
     return [f"{name}={value}" for name, value in env.items()]

@@ -1,8 +1,8 @@
-"""Why there is no debug shell."""
+"""Errors of debug shells."""
 
 
 class DebugError(Exception):
-    """There is no shell, or it was lost; the message says why.
+    """A shell could not be opened or was lost; the message has the reason.
 
     Attributes:
         no_engine: The container engine cannot be used.

@@ -1,4 +1,4 @@
-"""What a debug shell needs of whoever shows it: a terminal, or a page."""
+"""The ports between a debug shell and its terminal or page."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -8,27 +8,27 @@ from conducto_local.ports import Stream
 
 
 class Line(Protocol):
-    """The way to a shell. Everything is called in the event loop."""
+    """The input of a shell. All methods are called in the event loop."""
 
     @property
     def unsent(self) -> int:
-        """Bytes that were typed and that the shell has not taken yet."""
+        """Number of typed bytes that the shell has not read yet."""
 
     def typed(self, data: bytes) -> None:
-        """Pass on what was typed; b"" is its end."""
+        """Send input; b"" is its end."""
 
     def pause(self) -> None:
-        """Let the shell wait with what it prints."""
+        """Pause the output of the shell."""
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Resume the output of the shell."""
 
 
 class Screen(Protocol):
-    """Where a person types and reads.
+    """A terminal or page, where the user types and reads.
 
     Attributes:
-        is_terminal: A person sits there; else these are pipes or files.
+        is_terminal: Whether it is interactive; pipes and files are not.
     """
 
     is_terminal: bool
@@ -38,17 +38,17 @@ class Screen(Protocol):
         """Lines and columns."""
 
     def write(self, stream: Stream, data: bytes) -> None:
-        """Show what came.
+        """Show output.
 
         Raises:
-            OSError: nobody reads it any more.
+            OSError: The reader is closed.
         """
 
     def raw(self) -> AbstractContextManager[None]:
-        """Pass every key on as it is while the block runs."""
+        """Pass on every key unprocessed while the block runs."""
 
     def resizes(self, changed: Callable[[], None]) -> AbstractContextManager[None]:
-        """Call ``changed`` whenever the size is another while the block runs."""
+        """Call ``changed`` whenever the size changes while the block runs."""
 
     def read(self, line: Line) -> None:
-        """Begin to pass on what is typed."""
+        """Start passing on input."""

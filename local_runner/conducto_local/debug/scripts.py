@@ -1,4 +1,4 @@
-"""The host's files that a debug container sees as its command's script."""
+"""Host files that debug containers mount as the script of their command."""
 
 import contextlib
 import hashlib
@@ -11,17 +11,17 @@ from pathlib import Path
 from conducto_core.model.debug import DebugPlan
 
 _FOLDER_MODE = 0o700
-#: Any user of a container may read, run and change it; nobody else on the host gets at it.
+#: Any user of a container may read, run and change it; on the host, the directory protects it.
 _MODE = 0o777
 
 
 def lasting_script(plan: DebugPlan) -> Path:
-    """Write the script to a file that stays as long as the pipeline does, and return its path.
+    """Write the script to a file that is kept as long as the pipeline; return its path.
 
-    The same command has the same file, however often it is asked for.
+    The same command always gets the same file.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: The file cannot be written.
     """
     digest = hashlib.sha256(plan.script.encode()).hexdigest()[:16]
     return _write(plan, f"cmd-{digest}.sh")
@@ -29,10 +29,10 @@ def lasting_script(plan: DebugPlan) -> Path:
 
 @contextlib.contextmanager
 def passing_script(plan: DebugPlan) -> Iterator[Path]:
-    """Yield the path of a file with the script that is for one shell alone.
+    """Yield the path of a script file for one shell; delete it afterwards.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: The file cannot be written.
     """
     path = _write(plan, f"shell-{secrets.token_hex(8)}.sh")
     try:
@@ -45,12 +45,12 @@ def own_folder(pipeline_id: str) -> Path:
     """Return a directory of this user for the scripts of a pipeline that runs elsewhere.
 
     Raises:
-        OSError: it cannot be made, or somebody else made it.
+        OSError: It cannot be created, or belongs to another user.
     """
     folder = Path(tempfile.gettempdir()) / f"conducto-debug-{os.getuid()}"
     folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-        raise PermissionError(f"{folder} belongs to somebody else; remove it, or set TMPDIR")
+        raise PermissionError(f"{folder} belongs to another user; remove it, or set TMPDIR")
     return folder / pipeline_id
 
 

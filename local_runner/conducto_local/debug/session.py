@@ -1,7 +1,7 @@
 """A debug shell from its container to its exit code, over the Engine API.
 
-This process holds the container by an attached stdin: when it is gone, killed or disconnected,
-the container ends and the engine removes it. The shell itself is an exec in it.
+This process holds the container by an attached stdin: when this process exits, is killed or loses
+the connection, the container ends and the engine removes it. The shell itself is an exec in it.
 """
 
 import asyncio
@@ -35,12 +35,12 @@ from conducto_local.ports import EngineError, Stream
 
 
 async def ensure_image(http: HttpClient, plan: DebugPlan) -> None:
-    """Pull the image of a shell unless the engine has it; its progress goes to stderr.
+    """Pull the image of a shell unless the engine has it; progress goes to stderr.
 
-    By the ``docker`` command, which knows how a person logs in to registries.
+    Uses the ``docker`` command, which has the user's registry credentials.
 
     Raises:
-        DebugError: it cannot be had.
+        DebugError: The image is not available.
     """
     if not plan.pull or await _is_there(http, plan.image):
         return
@@ -82,14 +82,14 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 async def run_shell(plan: DebugPlan, screen: Screen, *, term: str = "") -> int:
-    """Be `hold_shell` for a process that does nothing else; a signal ends the shell.
+    """Call `hold_shell` from a process that does nothing else; a signal ends the shell.
 
     Returns:
-        The shell's exit code; 128 + signal when a signal ended this process.
+        The shell's exit code; 128 + signal if a signal ended this process.
 
     Raises:
-        DebugError: the container does not start, or somebody removed it.
-        EngineError: the engine cannot be used.
+        DebugError: The container does not start, or was removed.
+        EngineError: The engine cannot be used.
     """
     with _ended_by_signals() as ended_by:
         try:
@@ -101,21 +101,21 @@ async def run_shell(plan: DebugPlan, screen: Screen, *, term: str = "") -> int:
 
 
 async def hold_shell(plan: DebugPlan, screen: Screen, *, term: str = "") -> int:
-    """Open a shell, pass on what is typed and printed until it ends, and remove its container.
+    """Open a shell, forward input and output until it ends, and remove its container.
 
-    It is removed as well when this is cancelled.
+    The container is also removed on cancellation.
 
     Args:
-        plan: What to open.
-        screen: Where a person types and reads.
-        term: The kind of terminal (``$TERM``).
+        plan: The shell.
+        screen: The user's terminal or page.
+        term: Type of the terminal (``$TERM``).
 
     Returns:
         The shell's exit code.
 
     Raises:
-        DebugError: the container does not start, or somebody removed it.
-        EngineError: the engine cannot be used.
+        DebugError: The container does not start, or was removed.
+        EngineError: The engine cannot be used.
     """
     engine = DockerEngine()
     await engine.open()
@@ -129,11 +129,11 @@ async def hold_shell(plan: DebugPlan, screen: Screen, *, term: str = "") -> int:
 
 
 async def start_container(plan: DebugPlan) -> str:
-    """Start a container that stays; return its name.
+    """Start a container that outlives this process; return its name.
 
     Raises:
-        DebugError: it does not start.
-        EngineError: the engine cannot be used.
+        DebugError: The container does not start.
+        EngineError: The engine cannot be used.
     """
     engine = DockerEngine()
     await engine.open()
@@ -149,7 +149,7 @@ async def start_container(plan: DebugPlan) -> str:
 
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[list[int]]:
-    """Cancel this task on a signal; yield the list that then has the signal's number."""
+    """Cancel this task on a signal; yield a list to which the signal's number is added."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     received: list[int] = []
 
@@ -169,12 +169,12 @@ def _ended_by_signals() -> Iterator[list[int]]:
 
 @contextlib.asynccontextmanager
 async def _container(engine: DockerEngine, plan: DebugPlan, script: Path) -> AsyncIterator[str]:
-    """Yield the id of a running container that lives as long as the block."""
+    """Yield the id of a running container; remove it after the block."""
     http = engine.http
     creating = asyncio.create_task(_create(engine, plan, container_name(plan), script, stays=False))
     try:
         identity = await asyncio.shield(creating)
-    except asyncio.CancelledError:  # the engine may have made it all the same
+    except asyncio.CancelledError:  # the engine may have created it anyway
         await asyncio.wait({creating})
         if creating.exception() is None:
             await _remove(http, creating.result())
@@ -191,7 +191,7 @@ async def _container(engine: DockerEngine, plan: DebugPlan, script: Path) -> Asy
 
 
 async def _remove(http: HttpClient, identity: str) -> None:
-    """Remove a container and return when it is gone; it may be on its way out by itself."""
+    """Remove a container and wait until it is removed; it may already be ending by itself."""
     params = {"force": True, "v": True}
     try:
         await http.call("DELETE", f"/containers/{identity}", params=params)
@@ -213,7 +213,7 @@ async def _create(
             "POST", "/containers/create", params={"name": name}, json_body=body
         )
     except (RunArgsError, ApiError) as error:
-        raise DebugError(f"{plan.path}: no container can be made: {error}") from error
+        raise DebugError(f"{plan.path}: cannot create the container: {error}") from error
     return str(answer["Id"])
 
 
@@ -221,21 +221,21 @@ async def _start(http: HttpClient, plan: DebugPlan, identity: str) -> None:
     try:
         await http.call("POST", f"/containers/{identity}/start")
     except ApiError as error:
-        raise DebugError(f"{plan.path}: the container does not start: {error.message}") from error
+        raise DebugError(f"{plan.path}: cannot start the container: {error.message}") from error
 
 
 class _Nobody:
-    """Hears the holder, which says nothing."""
+    """Ignores the output of the holder process, which prints nothing."""
 
     def received(self, stream: Stream, data: bytes) -> None:
-        """Nothing is expected."""
+        """Ignore the data."""
 
     def ended(self) -> None:
-        """Whoever is in the container notices by itself."""
+        """Do nothing: the shell notices the end by itself."""
 
 
 class _Shell:
-    """One exec with a screen at its other side; hears what it writes."""
+    """One exec, connected to a screen."""
 
     def __init__(
         self, http: HttpClient, container: str, plan: DebugPlan, screen: Screen, term: str
@@ -251,7 +251,7 @@ class _Shell:
         self._resizing: set[asyncio.Task[None]] = set()
 
     async def run(self) -> int:
-        """Return the exit code, once the shell has ended."""
+        """Run the shell; return its exit code."""
         tty = self._screen.is_terminal
         try:
             self._id = await self._create(tty=tty)
@@ -262,19 +262,19 @@ class _Shell:
                     await self._over.wait()
                 stream.close()
         except ApiError as error:
-            raise DebugError(f"{self._plan.path}: no shell opens: {error.message}") from error
+            raise DebugError(f"{self._plan.path}: cannot open a shell: {error.message}") from error
         return await self._exit_code()
 
     def received(self, stream: Stream, data: bytes) -> None:
-        """Show what the shell writes."""
+        """Show output of the shell."""
         try:
             self._screen.write(stream, data)
-        except OSError:  # who read it has left
+        except OSError:  # the reader is closed
             self._unread = True
             self._over.set()
 
     def ended(self) -> None:
-        """The shell has ended, or its container."""
+        """Note that the shell or its container has ended."""
         self._over.set()
 
     async def _create(self, *, tty: bool) -> str:
@@ -301,7 +301,7 @@ class _Shell:
             self._http, f"/exec/{self._id}/start", {}, self, json_body=body, tty=tty
         )
         if tty:
-            self._resize()  # an older engine knows no ConsoleSize
+            self._resize()  # older engines ignore ConsoleSize
         return stream
 
     def _resize(self) -> None:
@@ -316,7 +316,7 @@ class _Shell:
             await self._http.call("POST", f"/exec/{self._id}/resize", params=params)
 
     async def _exit_code(self) -> int:
-        """Return the exit code; the engine may note it a moment after the last output."""
+        """Return the exit code; the engine may record it shortly after the last output."""
         if self._unread:
             return 128 + signal.SIGPIPE
         end = asyncio.get_running_loop().time() + _END_SECONDS
@@ -325,7 +325,7 @@ class _Shell:
                 state = await self._http.call("GET", f"/exec/{self._id}/json")
             except ApiError as error:
                 raise DebugError(
-                    f"{self._plan.path}: the shell's container was removed by somebody"
+                    f"{self._plan.path}: the shell's container was removed from outside"
                 ) from error
             if not state["Running"]:
                 return int(state["ExitCode"])
@@ -334,7 +334,7 @@ class _Shell:
 
 
 class _Exec:
-    """The shell's side of the line; satisfies `conducto_local.debug.screen.Line`."""
+    """The input of an exec; implements `conducto_local.debug.screen.Line`."""
 
     def __init__(self, stream: Attachment) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""The terminal, or the pipes, of this process: what a person types, sees, and how large it is."""
+"""The terminal or the pipes of this process."""
 
 import asyncio
 import contextlib
@@ -16,13 +16,13 @@ _CHUNK = 64 * 1024
 
 
 class Terminal:
-    """Standard input and output of a process; a `conducto_local.debug.screen.Screen`.
+    """Standard input and output of this process; implements `conducto_local.debug.screen.Screen`.
 
     Args:
         stdin: File descriptor, as are the others.
 
     Attributes:
-        is_terminal: A person sits there; else these are pipes or files.
+        is_terminal: Whether it is interactive; pipes and files are not.
     """
 
     def __init__(self, stdin: int = 0, stdout: int = 1, stderr: int = 2) -> None:
@@ -37,18 +37,14 @@ class Terminal:
         return size.lines, size.columns
 
     def write(self, stream: Stream, data: bytes) -> None:
-        """Show what came.
-
-        Raises:
-            OSError: nobody reads it any more.
-        """
+        """Show output; raise OSError if the reader is closed."""
         left = memoryview(data)
         while left:
             left = left[os.write(self._outputs[stream], left) :]
 
     @contextlib.contextmanager
     def raw(self) -> Iterator[None]:
-        """Pass every key on as it is, Ctrl-C too; put the terminal back at the end."""
+        """Pass on every key unprocessed, Ctrl-C included; restore the terminal afterwards."""
         if not self.is_terminal:
             yield
             return
@@ -61,7 +57,7 @@ class Terminal:
 
     @contextlib.contextmanager
     def resizes(self, changed: Callable[[], None]) -> Iterator[None]:
-        """Call ``changed`` in the event loop whenever the window has another size."""
+        """Call ``changed`` in the event loop whenever the window is resized."""
         loop = asyncio.get_running_loop()
         if self.is_terminal:
             loop.add_signal_handler(signal.SIGWINCH, changed)
@@ -72,9 +68,9 @@ class Terminal:
                 loop.remove_signal_handler(signal.SIGWINCH)
 
     def read(self, line: Line) -> None:
-        """Begin to read; pass on what came in the event loop.
+        """Start reading; pass on input in the event loop.
 
-        A thread that nobody waits for: a terminal's read cannot be called off.
+        Uses a daemon thread, because a read from a terminal cannot be cancelled.
         """
         loop = asyncio.get_running_loop()
 

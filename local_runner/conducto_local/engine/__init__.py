@@ -1,1 +1,1 @@
-"""Engines: what starts containers (`docker`) or, without any, plain processes (`process`)."""
+"""Engines, which start containers (`docker`) or plain processes (`process`)."""

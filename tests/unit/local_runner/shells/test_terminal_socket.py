@@ -113,10 +113,10 @@ async def test_a_shell_that_does_not_open_or_is_lost_says_why(error: type[Except
     reading = asyncio.create_task(page.frames())
     await asyncio.sleep(0.01)
 
-    page.shell.end(error("/build: the shell's container was removed by somebody"))
+    page.shell.end(error("/build: the shell's container was removed from outside"))
 
     assert await reading == [
-        ShellEnd(reason="/build: the shell's container was removed by somebody")
+        ShellEnd(reason="/build: the shell's container was removed from outside")
     ]
 
 
