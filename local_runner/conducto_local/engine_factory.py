@@ -1,4 +1,4 @@
-"""Images for the engine of plain processes: there are none, commands see the host's files."""
+"""The engines of a profile, and the image builder for plain processes."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -22,10 +22,10 @@ _SHELLS = ("bash", "ash", "zsh", "sh")
 
 
 class NullImageBuilder:
-    """An `ImageBuilder` that builds nothing and says so in the log."""
+    """An `ImageBuilder` for plain processes, which use the host's files: it builds nothing."""
 
     def for_launch(self) -> "NullImageBuilder":
-        """Return itself: there is nothing to remember."""
+        """Return itself, which has no state."""
         return self
 
     async def find(self, reference: str) -> BuiltImage | None:
@@ -34,12 +34,12 @@ class NullImageBuilder:
         return None
 
     async def build(self, spec: ImageSpec, log: BuildLog) -> BuiltImage:
-        """Return where commands of the image run on this host.
+        """Return the directories of the host in which the image's commands run.
 
         Raises:
-            ImageError: the code it would copy is not there, or no shell is.
+            ImageError: The code or a shell is missing.
         """
-        log.write("plain processes: nothing is built, pulled or installed\n")
+        log.write("plain processes: images are not built, pulled or installed\n")
         code = spec.copy_dir
         _check_code(spec)
         log.step(ImageState.DONE)
@@ -70,11 +70,11 @@ def _shell(spec: ImageSpec) -> str:
 
 
 def open_engines(home: StateDir, env: Mapping[str, str] | None = None) -> dict[str, EngineContext]:
-    """Return ``{engine name: kit}``; none is connected to yet.
+    """Return ``{engine name: kit}``, not connected yet.
 
     Args:
-        home: The profile's directories.
-        env: Where ``DOCKER_HOST`` is looked up; None is the process's own environment.
+        home: The profile's state directory.
+        env: Environment with ``DOCKER_HOST``; None for the process's own.
     """
     docker = DockerEngine(env)
     identity = installation_id(home)
@@ -94,11 +94,11 @@ def open_engines(home: StateDir, env: Mapping[str, str] | None = None) -> dict[s
 
 
 def _note_in(home: StateDir) -> Callable[[bool], None]:
-    """Return what notes that the engine could not be opened, for the next launch."""
+    """Return a function that records for the next launch whether the engine could be opened."""
     files = AgentFiles(home.agent)
 
     def note(failed: bool) -> None:
-        with suppress(OSError):  # a full disk: the agent is used as it is
+        with suppress(OSError):  # disk full: the next launch uses the agent as it is
             files.note_engine(failed=failed)
 
     return note

@@ -1,14 +1,14 @@
-"""Whose the containers, networks and images on an engine are.
+"""The owner of the containers, networks and images on an engine.
 
-One engine may serve several homes: of several users, of profiles, of containers that share the
-engine's socket and each have a home of the same path. So each home has a random mark, made once and
-kept in ``agent/identity``, which labels all that is made for it. Crash recovery and ``gc`` touch
-what bears it and nothing else.
+Several state directories may share one engine: those of several users, of profiles, or of
+containers that share the engine's socket and each have a state directory with the same path. So
+each has a random mark, created once and kept in ``agent/identity``, which labels all its resources.
+Crash recovery and ``gc`` touch only resources with this mark.
 
-    a home that was moved     keeps its mark
-    a home that was copied    gets a mark of its own: what is on the engine is the original's
-    a home of a version that  has the mark of its path, by which these versions labelled, as its
-    made no marks             older one: what bears that is its own as well
+    a state directory that was moved    keeps its mark
+    a state directory that was copied   gets a new mark: the resources belong to the original
+    one of a version without marks      also owns resources with the mark of its path, by which
+                                        these versions labelled them
 """
 
 import json
@@ -26,11 +26,11 @@ _MARK = re.compile(r"[0-9a-f]{16}")
 
 @dataclass(frozen=True, slots=True)
 class InstallationId:
-    """What a home's things are known by.
+    """The marks of a state directory's resources.
 
     Attributes:
-        mark: On all that is made from now on.
-        older: On what an earlier version made; None where there was none.
+        mark: Mark of new resources.
+        older: Mark of resources from an earlier version, or None.
     """
 
     mark: str
@@ -38,17 +38,17 @@ class InstallationId:
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """Every mark that says that something is this home's."""
+        """Every mark of this state directory's resources."""
         return (self.mark,) if self.older is None else (self.mark, self.older)
 
 
 def installation_id(home: StateDir) -> InstallationId:
-    """Return whose a home's things are; the first call for a home decides it.
+    """Return the marks of a state directory; the first call creates them.
 
-    Only the home's agent asks, of which there is one.
+    Only the directory's agent calls this, and there is only one.
 
     Raises:
-        OSError: the home cannot be made or written to.
+        OSError: The state directory cannot be created or written to.
     """
     kept = _read(home.agent)
     if kept is None:
@@ -67,7 +67,7 @@ def _new() -> str:
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one directory, e.g. by way of a link."""
+    """Return whether two paths lead to the same directory, for example by a link."""
     try:
         return one.samefile(other)
     except OSError:
@@ -75,12 +75,12 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def path_mark(home: StateDir) -> str:
-    """Return what versions that made no marks labelled a home's things with."""
+    """Return the mark that versions without random marks used."""
     return sha256(str(home.root).encode()).hexdigest()[:16]
 
 
 def _read(agent: Path) -> tuple[InstallationId, Path] | None:
-    """Return what is kept, and the path of the home when it was; None if nothing useful is."""
+    """Return the saved marks and the path of the state directory at that time, or None."""
     try:
         kept = json.loads((agent / _FILE).read_bytes())
         marks = (kept["mark"], kept["older"])
@@ -93,7 +93,7 @@ def _read(agent: Path) -> tuple[InstallationId, Path] | None:
 
 
 def _keep(home: StateDir, identity: InstallationId) -> InstallationId:
-    """Write it down, so that nobody reads half of it; return it."""
+    """Save the marks by replacing the file, so that readers never see a part; return them."""
     kept = {"mark": identity.mark, "older": identity.older, "root": str(home.root)}
     draft = home.agent / f"{_FILE}.{secrets.token_hex(4)}"
     draft.write_text(json.dumps(kept))

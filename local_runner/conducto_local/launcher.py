@@ -1,6 +1,6 @@
 """Find the profile's agent, or start it in the background.
 
-Light on purpose: every launch comes through here, most of them to find that an agent runs.
+Imports little: every launch uses this module, mostly to find an agent that is already running.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ ANSWER_TIMEOUT = 5.0
 _LOG_LINES = 20
 _LOG_TAIL = 16 << 10
 _OK = 200
-_FAILED = "one that could not open its engine"
+_FAILED = "it could not open its engine"
 _BOOT = (
     "import os, sys; sys.path[:0] = sys.argv.pop(1).split(os.pathsep); "
     "from conducto_local.__main__ import main; sys.exit(main())"
@@ -35,17 +35,17 @@ _BOOT = (
 
 
 class AgentStartError(Exception):
-    """The agent cannot be started or does not answer; the message says what to do."""
+    """The agent cannot be started or does not respond; the message has the remedy."""
 
 
 class AgentStopError(Exception):
-    """The agent does not stop; the message says what to do."""
+    """The agent does not stop; the message has the remedy."""
 
 
 def find_agent(home: StateDir) -> Endpoint | None:
-    """Return where the profile's agent listens, or None when none lives.
+    """Return the address of the profile's agent, or None if no agent is running.
 
-    Whether it answers is not asked.
+    Does not check whether the agent responds.
     """
     files = AgentFiles(home.agent)
     if not files.is_running():
@@ -61,20 +61,21 @@ def ensure_agent(
     warn: Callable[[str], None] | None = None,
     launching: bool = False,
 ) -> Endpoint:
-    """Return where the profile's agent listens; start one unless it lives.
+    """Return the address of the profile's agent; start the agent unless it is running.
 
-    Any number of processes may call this at once: one agent starts. An agent of another version, or
-    of other code, is replaced when it has nothing to do, else used; so is, for a launch, one that
-    looks for the engine elsewhere than this process would, has other groups, or could not open it.
+    Any number of processes may call this at the same time: one agent starts. An idle agent with
+    another version or other code is replaced; a busy one is used. For a launch, the same applies to
+    an agent with another ``DOCKER_HOST`` or other groups, and to one that could not open its
+    engine.
 
     Args:
-        home: The profile.
-        command: Program and arguments of the agent; None is our own.
-        warn: Is told what the user should know; None prints to stderr.
-        launching: Something is to run.
+        home: State directory of the profile.
+        command: Program and arguments of the agent; None for the default.
+        warn: Receives warnings for the user; None prints them to stderr.
+        launching: Whether the caller is about to run a pipeline.
 
     Raises:
-        AgentStartError: it died at its start, or lives and does not answer.
+        AgentStartError: The agent exited at its start, or does not respond.
     """
     tell = _print_warning if warn is None else warn
     if (endpoint := _usable(home, tell, launching=launching)) is not None:
@@ -86,10 +87,10 @@ def ensure_agent(
 
 
 def stop_agent(home: StateDir) -> bool:
-    """Stop the profile's agent and wait until it is gone; False when there was none.
+    """Stop the profile's agent and wait until it has exited; return False if there was none.
 
     Raises:
-        AgentStopError: it lives on.
+        AgentStopError: The agent does not exit.
     """
     files = AgentFiles(home.agent)
     if not files.is_running():
@@ -101,14 +102,14 @@ def stop_agent(home: StateDir) -> bool:
             os.kill(pid, signal.SIGTERM)
     if not _wait_until(lambda: not files.is_running(), STOP_TIMEOUT):
         raise AgentStopError(
-            f"the agent (pid {pid}) does not stop within {STOP_TIMEOUT:.0f} s; see {files.log}, "
-            "and end it with 'kill -KILL' if need be"
+            f"the agent (pid {pid}) did not stop within {STOP_TIMEOUT:.0f} s; see {files.log}, "
+            "and stop it with 'kill -KILL' if necessary"
         )
     return True
 
 
 def _usable(home: StateDir, tell: Callable[[str], None], *, launching: bool) -> Endpoint | None:
-    """Return a living agent that answers, or None when there is none (any more)."""
+    """Return a running agent that responds, or None if there is none (any more)."""
     files = AgentFiles(home.agent)
     endpoint = _answering(home)
     if endpoint is None:
@@ -121,27 +122,27 @@ def _usable(home: StateDir, tell: Callable[[str], None], *, launching: bool) -> 
     if _ask_to_stop(endpoint, if_idle=True):
         if _wait_until(lambda: not files.is_running(), STOP_TIMEOUT):
             return None
-        raise AgentStartError(f"the agent, {other or _FAILED}, does not stop; see {files.log}")
+        raise AgentStartError(f"the agent does not stop ({other or _FAILED}); see {files.log}")
     if other is not None:
         tell(
-            f"the agent that runs is {other}; it has work to do and is used as it is. "
-            "'conducto agent stop' lets the next launch start a new one"
+            f"the running agent is busy and is used although {other}. "
+            "To start a new one with the next launch: conducto agent stop"
         )
     return endpoint
 
 
 def _difference(state: AgentState, *, launching: bool) -> str | None:
-    """Return why a running agent is not the one that would be started now, None if it is."""
+    """Return the difference between a running agent and one started now; None if there is none."""
     version, here = package_version(), docker_host()
     if state.version != version:
-        return f"version {state.version}, this is {version}"
+        return f"its version is {state.version}, not {version}"
     if state.code != code_mark():
-        return f"version {version} as its code was before"
+        return f"its code is older (version {version})"
     if launching and state.docker_host not in (None, here):
         there = state.docker_host or "not set"
-        return f"one with DOCKER_HOST {there}, which here is {here or 'not set'}"
+        return f"its DOCKER_HOST is {there}, which here is {here or 'not set'}"
     if launching and state.groups not in (None, own_groups()):
-        return f"one with other groups ({_named(state.groups)}; here {_named(own_groups())})"
+        return f"its groups differ ({_named(state.groups)}; here {_named(own_groups())})"
     return None
 
 
@@ -156,7 +157,7 @@ def _named(groups: Iterable[int] | None) -> str:
 
 
 def _answering(home: StateDir) -> Endpoint | None:
-    """Return a living agent, once it answers; it may just have begun to start."""
+    """Return a running agent once it responds; it may only just have started."""
     files = AgentFiles(home.agent)
     deadline = time.monotonic() + START_TIMEOUT
     while files.is_running():
@@ -165,12 +166,12 @@ def _answering(home: StateDir) -> Endpoint | None:
             return endpoint
         if endpoint is None and files.has_lost_token():
             raise AgentStartError(
-                f"the token of the agent that runs, {files.token_path}, is missing or damaged; "
-                "'conducto agent stop', and the next command starts one with a new token"
+                f"the token of the running agent, {files.token_path}, is missing or damaged; "
+                "stop it (conducto agent stop); the next command starts one with a new token"
             )
         if time.monotonic() > deadline:
             raise AgentStartError(
-                f"an agent lives for profile {home.profile!r} but does not answer; see "
+                f"the agent of profile {home.profile!r} does not respond; see "
                 f"{files.log}, then 'conducto agent stop'"
             )
         time.sleep(STEP)
@@ -187,8 +188,8 @@ def _answers(endpoint: Endpoint, files: AgentFiles) -> bool:
         transport.close()
     if reply.status != _OK:
         raise AgentStartError(
-            f"the agent at {endpoint.url} answers {reply.status} to our token; end it with "
-            f"'conducto agent stop', or see {files.log}"
+            f"the agent at {endpoint.url} rejected the token with status {reply.status}; "
+            f"see {files.log}, or stop it with 'conducto agent stop'"
         )
     return True
 
@@ -208,7 +209,7 @@ def _start(home: StateDir, command: Sequence[str]) -> Endpoint:
     log = files.open_log()
     try:
         begin = os.fstat(log).st_size
-        process = subprocess.Popen(  # noqa: S603  our own program
+        process = subprocess.Popen(  # noqa: S603  Conducto's own program
             [*command, "--ready-fd", str(writer)],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -236,12 +237,12 @@ def _wait_for_ready(
 ) -> None:
     readable, _, _ = select.select([reader], [], [], START_TIMEOUT)
     if readable and os.read(reader, 16):
-        process.returncode = 0  # it outlives us; Popen need not warn that nobody waits for it
+        process.returncode = 0  # it outlives this process; avoids Popen's warning
         return
     if not readable:
         process.kill()
     code = process.wait()
-    reason = f"ended with code {code}" if readable else f"was silent for {START_TIMEOUT:.0f} s"
+    reason = f"ended with code {code}" if readable else f"was not ready in {START_TIMEOUT:.0f} s"
     tail = "\n".join(f"  {line}" for line in _new_lines(files.log, log_begin))
     raise AgentStartError(f"the agent {reason} at its start; its log ({files.log}) ends:\n{tail}")
 
@@ -254,18 +255,18 @@ def _new_lines(log: Path, begin: int) -> list[str]:
 
 
 def agent_command(home: StateDir) -> list[str]:
-    """Return program and arguments of our own agent, from wherever our packages are."""
-    # -P: the directory that a launch happens in has no say in what the agent imports.
+    """Return program and arguments of the agent, wherever the packages are."""
+    # -P: the launch directory must not affect the agent's imports.
     arguments = ["agent", "run", "--profile", home.profile]
     roots = _uninstalled_roots()
     if not roots:
         return [sys.executable, "-P", "-m", "conducto_local", *arguments]
-    # Not by PYTHONPATH: the commands that the agent runs would inherit it.
+    # Not with PYTHONPATH, which the agent's commands would inherit.
     return [sys.executable, "-P", "-c", _BOOT, os.pathsep.join(roots), *arguments]
 
 
 def _uninstalled_roots() -> list[str]:
-    """Return the directories that our packages are imported from and no installation knows."""
+    """Return the directories of our packages that are not installed."""
     packages = [path for package in PACKAGES for path in package.__path__]
     roots = [Path(package).resolve().parent for package in packages]
     given = [Path(e) for e in os.environ.get("PYTHONPATH", "").split(os.pathsep) if e]

@@ -1,7 +1,6 @@
-"""What the scheduler asks of the world.
+"""The ports of the scheduler: an engine, a worker and an image builder.
 
-Three small ports: an engine that starts workers, a worker that runs commands, a builder that
-makes images. `conducto_core.testing` ships a fake for each; one contract suite holds real and fake.
+`conducto_core.testing` has a fake for each; one contract suite tests the real ones and the fakes.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,39 +13,39 @@ from conducto_core.model.states import Cause
 from conducto_core.runtime.container_stats import Reading
 
 Stream = Literal["stdout", "stderr"]
-#: Receives raw output as it comes. Must not block; called in the event loop's thread.
+#: Receives raw output as it arrives. Called in the event loop's thread; must not block.
 Output = Callable[[Stream, bytes], None]
 
 
 class EngineError(Exception):
-    """The engine cannot be used; the message says why and what to do."""
+    """The engine cannot be used; the message has the reason and the remedy."""
 
 
 class SnapshotError(Exception):
-    """A worker's state cannot be kept; the message says why."""
+    """A snapshot cannot be created; the message has the reason."""
 
 
 class WorkerStartError(Exception):
-    """A container could not be started; the message says why and what to do."""
+    """A container could not be started; the message has the reason and the remedy."""
 
 
 class WorkerLostError(WorkerStartError):
-    """It was removed or killed while it started; another one may well start."""
+    """The container was removed or killed during its start; a retry may succeed."""
 
 
 class ImageGoneError(WorkerStartError):
-    """It could not, because its image is not on the engine any more, or never was."""
+    """The container could not be started because its image is not on the engine."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What the engine can give.
+    """The resources of an engine.
 
     Attributes:
         memory: GB (2**30 bytes).
         gpus: Number of GPUs.
-        unenforced: Limits that containers do not have here: of ``cpu``, ``memory``, ``pids``.
-        warnings: What containers lack here that is promised elsewhere, each with its remedy.
+        unenforced: Limits that the engine does not enforce: of ``cpu``, ``memory``, ``pids``.
+        warnings: Limitations of containers on this engine, each with its remedy.
     """
 
     name: str
@@ -60,7 +59,7 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A host directory or file seen in the container."""
+    """A host directory or file that is mounted in a container."""
 
     source: str
     target: str
@@ -73,12 +72,12 @@ class WorkerSpec:
 
     Attributes:
         name: Name of the container.
-        image: What the engine knows the image by.
+        image: Name or id of the image.
         shell: Path of the shell that runs commands inside.
-        cpu: CPUs it may use.
-        mem: GB it may use.
-        workdir: Working directory of commands; None is the image's own.
-        labels: ``{name: value}``; by these it is found again after a crash.
+        cpu: Maximum number of CPUs.
+        mem: Maximum memory in GB.
+        workdir: Working directory of commands; None for the image's default.
+        labels: ``{name: value}``; they identify it after a crash.
     """
 
     name: str
@@ -100,26 +99,26 @@ class Job:
     """One command to run in a worker.
 
     Attributes:
-        script: Text of the shell script, any size, no NUL.
-        env: ``{name: value}`` over the image's own environment.
+        script: Text of the shell script, of any size, without NUL.
+        env: ``{name: value}``, added to the image's environment.
     """
 
     script: str
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # it holds secrets
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # it contains secrets
 
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How a command ended.
+    """The result of a command.
 
     Attributes:
-        code: Exit code; None when there is none because the worker was lost.
-        cause: ``out_of_memory`` or ``worker_lost`` where the engine saw that, else None (the
-            exit code decides).
-        message: A sentence for a person where ``cause`` is set.
-        peak_memory: Bytes, where known.
-        engine_gone: The worker was lost because the engine does not answer.
-        started: The command may have begun; False where the worker was lost before it got it.
+        code: Exit code; None if the worker was lost.
+        cause: ``out_of_memory`` or ``worker_lost`` if the engine reported it, else None (the exit
+            code decides).
+        message: Explanation of ``cause``, for users.
+        peak_memory: Bytes, if known.
+        engine_gone: The worker was lost because the engine is unreachable.
+        started: Whether the command may have started; False if the worker was lost before it.
     """
 
     code: int | None
@@ -131,7 +130,7 @@ class Exit:
 
 
 class Worker(Protocol):
-    """One running container; runs one command at a time."""
+    """A running container; runs one command at a time."""
 
     @property
     def name(self) -> str:
@@ -139,93 +138,94 @@ class Worker(Protocol):
 
     @property
     def lost(self) -> bool:
-        """Whether it is known that no command can run in it any more."""
+        """Whether the container is known to be unable to run further commands."""
 
     async def run(self, job: Job, output: Output) -> Exit:
-        """Run a command; stream its output; leave no process of it behind.
+        """Run a command, stream its output, and leave no process of it behind.
 
-        Returns also when the container dies (cause ``worker_lost`` or ``out_of_memory``).
+        Also returns if the container dies (cause ``worker_lost`` or ``out_of_memory``).
         """
 
     async def stop(self) -> None:
-        """End the running command: TERM, then KILL after a short grace. `run` then returns."""
+        """Stop the running command: TERM, then KILL after the grace period. `run` then returns."""
 
     async def snapshot(
         self, reference: str, labels: Mapping[str, str], *, max_bytes: int | None = None
     ) -> int:
-        """Keep the container's files as an image; between two commands.
+        """Commit the container's files as an image; call it between two commands.
 
         Args:
             reference: Name of the image.
             labels: Labels of the image, ``{name: value}``.
-            max_bytes: Most bytes that may differ from the image the container was made of.
+            max_bytes: Maximum number of bytes that may have changed since the container's start.
 
         Returns:
-            How many bytes differ.
+            The number of changed bytes.
 
         Raises:
-            SnapshotError: it is too large, or the engine cannot; nothing is kept.
-            EngineError: the engine is gone.
+            SnapshotError: It is too large, or the engine failed; no image is kept.
+            EngineError: The engine is unreachable.
         """
 
     async def reading(self) -> Reading | None:
-        """Return what the container has used so far; None where the engine does not know.
+        """Return the container's resource usage so far; None if it is unknown.
 
         Raises:
-            EngineError: the engine is gone.
+            EngineError: The engine is unreachable.
         """
 
     async def close(self) -> None:
-        """Remove the container; safe to call twice and when it is gone."""
+        """Remove the container; safe to call twice and after its removal."""
 
 
 class Engine(Protocol):
-    """Something that runs containers."""
+    """An engine that runs containers."""
 
     async def open(self) -> EngineInfo:
         """Connect.
 
         Raises:
-            EngineError: not installed, not started or not permitted, each with its remedy.
+            EngineError: The engine is not installed, not running or not permitted; the message has
+                the remedy.
         """
 
     async def start_worker(self, spec: WorkerSpec) -> Worker:
-        """Start a container with the command server in it, ready for `Worker.run`.
+        """Start a container with the command server, ready for `Worker.run`.
 
         Raises:
-            WorkerStartError: the container cannot start; says why.
-            EngineError: the engine is gone.
+            WorkerStartError: The container cannot start; the message has the reason.
+            EngineError: The engine is unreachable.
         """
 
     async def ensure_network(self, name: str, labels: Mapping[str, str]) -> None:
-        """Make the network unless it exists."""
+        """Create the network unless it exists."""
 
     async def remove_labelled(self, labels: Mapping[str, str]) -> int:
-        """Remove containers and networks that bear all these labels; return how many."""
+        """Remove containers and networks that have all these labels; return their number."""
 
     async def remove_image(self, reference: str) -> bool:
-        """Remove an image by its name; return whether there was one."""
+        """Remove an image by name; return whether it existed."""
 
     async def find(self, label: str, value: str) -> "list[LabelledResource]":
-        """Return every container, network and image that bears the label with this value."""
+        """Return every container, network and image with this label value."""
 
     async def discard(self, belonging: "LabelledResource") -> bool:
-        """Remove one of these, a container also while it runs; False where others need it."""
+        """Remove a resource, even a running container; return False if it is in use."""
 
     async def close(self) -> None:
-        """Disconnect; containers stay."""
+        """Disconnect; containers keep running."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledResource:
-    """Something on the engine that bears a label.
+    """A resource of an engine that has a label.
 
     Attributes:
-        name: What a person knows it by: a name, an image's reference, else its id.
+        name: Its name, or the image's reference, or its id.
         labels: ``{name: value}``.
-        size: Bytes that would be free without it, as far as the engine knows.
-        running: A container whose process runs.
-        layers: An image's layers, the lowest first.
+        size: Bytes that its removal would free, as far as the engine knows.
+        running: Whether it is a running container.
+        layers: Layers of an image, lowest first.
     """
 
     kind: Literal["container", "network", "image"]
@@ -239,13 +239,13 @@ class LabelledResource:
 
 @dataclass(frozen=True, slots=True)
 class BuiltImage:
-    """An image that is ready to start workers from.
+    """An image that workers can be started from.
 
     Attributes:
-        reference: What the engine knows it by.
+        reference: Its name on the engine.
         shell: Path of the shell that runs its commands.
         workdir: Working directory of its commands.
-        path_map: ``{absolute host path: absolute path in the container}`` of code it holds.
+        path_map: ``{absolute host path: absolute path in the container}`` of its code.
     """
 
     reference: str
@@ -255,19 +255,19 @@ class BuiltImage:
 
 
 class ImageError(Exception):
-    """An image cannot be had; the message ends with the last lines of the build."""
+    """An image is not available; the message ends with the last lines of its build."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildPart:
-    """One step inside a state of a build, as it stands now; times are seconds since the epoch.
+    """The current status of a step within a state of a build; times are seconds since the epoch.
 
     Attributes:
-        key: What tells it from the other steps of the build.
-        name: As the engine says it.
-        ended: None while it is under way.
-        cached: Nothing had to be done.
-        error: Why it failed.
+        key: Identifies the step within the build.
+        name: Name from the engine.
+        ended: None while it is running.
+        cached: The result came from a cache.
+        error: The engine's error message, if it failed.
     """
 
     key: str
@@ -279,35 +279,35 @@ class BuildPart:
 
 
 class BuildLog(Protocol):
-    """Where a build says how far it is."""
+    """Receives the progress of a build."""
 
     def step(self, state: ImageState) -> None:
-        """The build has reached ``state``."""
+        """Record that the build has reached ``state``."""
 
     def part(self, part: BuildPart) -> None:
-        """A step inside the state that was reached last has begun or ended."""
+        """Record that a step inside the latest state has started or ended."""
 
     def write(self, text: str) -> None:
-        """Lines that the build printed."""
+        """Record lines of output of the build."""
 
 
 class ImageBuilder(Protocol):
-    """Something that makes images."""
+    """Builds images."""
 
     def for_launch(self) -> "ImageBuilder":
-        """Return a builder that looks anew at code and repositories, for one pipeline."""
+        """Return a builder for one pipeline that rereads code and repositories."""
 
     async def find(self, reference: str) -> BuiltImage | None:
-        """Return an image that was made earlier, without its ``path_map``; None if it is gone.
+        """Return an image that was built earlier, without its ``path_map``; None if it was removed.
 
         Raises:
-            EngineError: the engine is gone.
+            EngineError: The engine is unreachable.
         """
 
     async def build(self, spec: ImageSpec, log: BuildLog) -> BuiltImage:
-        """Return the image, built or found.
+        """Return the image; build it if necessary.
 
         Raises:
-            ImageError: it cannot be built or pulled.
-            EngineError: the engine is gone.
+            ImageError: It cannot be built or pulled.
+            EngineError: The engine is unreachable.
         """

@@ -1,9 +1,9 @@
-"""Rebuild a store that is lost or damaged: ``conducto agent repair``.
+"""Rebuilds a lost or damaged store: ``conducto agent repair``.
 
-Each pipeline's directory holds its record and definition as launched
-(`conducto_local.state_dir.PipelineDir.keep`) and the output of its attempts. What the store cannot
-say any more comes from there. An attempt of which only the output is left becomes one that ended
-``killed`` with the cause ``worker_lost``: nobody knows how it ended, and its number stays taken.
+Each pipeline's directory has its record and definition as launched
+(`conducto_local.state_dir.PipelineDir.keep`) and the output of its attempts. They replace what the
+store has lost. An attempt with output but no record becomes ``killed`` with the cause
+``worker_lost``: its result is unknown, and its number must not be used again.
 """
 
 import time
@@ -28,23 +28,23 @@ from conducto_local.store.port import WriteBatch
 from conducto_local.store.salvage import Salvaged, is_sound, salvage
 from conducto_local.store.sqlite import SqliteStore
 
-_UNKNOWN_END = "its record was lost with the store; how it ended is not known"
+_UNKNOWN_END = "its record was lost with the store; its result is unknown"
 _WITHOUT = (
-    "rebuilt from its directory, which holds no definition: data and logs are kept, nothing can run"
+    "rebuilt from its directory without a definition: data and logs are kept, nothing can run"
 )
 _REBUILT = "rebuilt by 'conducto agent repair'"
 
 
 class RepairError(Exception):
-    """The store cannot be repaired now; the message says what to do."""
+    """The store cannot be repaired now; the message has the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """What was done for one pipeline.
+    """The repair of one pipeline.
 
     Attributes:
-        lost: What could not be read nor rebuilt, in words.
+        lost: The parts that could not be rebuilt, for users.
     """
 
     id: str
@@ -53,11 +53,11 @@ class Repaired:
 
 @dataclass(frozen=True, slots=True)
 class RepairReport:
-    """What a repair did.
+    """The result of a repair.
 
     Attributes:
-        moved: Where the damaged store is now; None where it was usable.
-        intact: Pipelines that nothing was done for.
+        moved: New path of the damaged store; None if it was usable.
+        intact: Number of pipelines that needed no repair.
     """
 
     repaired: tuple[Repaired, ...]
@@ -75,10 +75,10 @@ class RepairReport:
 
 
 def repair(home: StateDir, now: Callable[[], float] = time.time) -> RepairReport:
-    """Rebuild what is lost or damaged in a profile's store.
+    """Rebuild the lost or damaged parts of a profile's store.
 
     Raises:
-        RepairError: an agent runs, the disk is full, or a newer Conducto wrote the store.
+        RepairError: An agent is running, the disk is full, or a newer Conducto wrote the store.
     """
     with AgentFiles(home.agent).held_by_agent() as is_ours:
         if not is_ours:
@@ -108,7 +108,7 @@ class _Repair:
                 repaired.append(self._rebuild(found))
         known = intact | {one.id for one in repaired}
         repaired += [
-            self._rebuild(Salvaged(one, lost=["how its attempts ended"]))
+            self._rebuild(Salvaged(one, lost=["results of its attempts"]))
             for one in self._home.pipeline_ids()
             if one not in known and not self._home.pipeline(one).is_empty()
         ]
@@ -119,7 +119,7 @@ class _Repair:
             return False
         try:
             pipeline_loader.load(self._store, found.record)
-        except Exception:  # noqa: BLE001  whatever is wrong with it, it is rebuilt
+        except Exception:  # noqa: BLE001  any failure means that it must be rebuilt
             found.lost.append("state")
             return False
         return True
@@ -132,7 +132,7 @@ class _Repair:
         record = record.model_copy(update={"armed": False, "run_at": None, "problem": problem})
         if definition is None:
             definition = pack_form(to_launch_form(Serial()))
-            record = record.model_copy(update={"retention": 0})  # kept until someone decides
+            record = record.model_copy(update={"retention": 0})  # kept until a user deletes it
         turn = self._with_attempts_of_logs(found, directory, definition)
         if not self._put(record, definition, turn):
             found.lost.append("states, modifications and generated trees")
@@ -155,7 +155,7 @@ class _Repair:
         )
 
     def _put(self, record: PipelineRecord, definition: bytes, turn: WriteBatch) -> bool:
-        """Store a pipeline; return False where it cannot be loaded as it is then."""
+        """Store a pipeline; return False if it cannot be loaded afterwards."""
         if record.id in self._ids():
             self._store.delete(record.id)
         self._store.create(record, definition)
@@ -175,7 +175,7 @@ class _Repair:
     def _with_attempts_of_logs(
         self, found: Salvaged, directory: PipelineDir, definition: bytes
     ) -> WriteBatch:
-        """Return what was salvaged, with an attempt for each output that has none."""
+        """Return the salvaged parts, with an attempt for each output that has none."""
         turn = found.turn()
         pipeline = resolve(unpack_form(definition))
         logs = LogDirectory(directory.logs)
@@ -213,7 +213,7 @@ def _owners(pipeline: Pipeline) -> list[str]:
 def _resolves(definition: bytes) -> bool:
     try:
         resolve(unpack_form(definition))
-    except Exception:  # noqa: BLE001  flipped bytes may break it in any way
+    except Exception:  # noqa: BLE001  corrupt data may raise anything
         return False
     return True
 
@@ -235,7 +235,7 @@ def _is_usable(path: Path) -> bool:
 
 
 def _move_away(path: Path, now: float) -> Path:
-    """Move a store and the files beside it that belong to it; return where it is then."""
+    """Move a store and its associated files; return the new path."""
     target = path.with_name(
         f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}"
     )

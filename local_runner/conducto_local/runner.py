@@ -1,4 +1,4 @@
-"""The local runner: everything between the machine's commands and the world."""
+"""The local runner, assembled from its parts."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -22,10 +22,10 @@ from conducto_local.store.sqlite import SqliteStore
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """What is open while an agent runs.
+    """The parts that are open while an agent runs.
 
     Attributes:
-        keeper: Archives and deletes what is due.
+        keeper: Archives and deletes inactive pipelines.
     """
 
     pipelines: LocalPipelines
@@ -39,7 +39,7 @@ async def open_runner(
     idle_seconds: float = IDLE_SECONDS,
     env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[LocalPipelines]:
-    """Open all that runs pipelines, as `open_parts` does, and yield what the API asks."""
+    """Open the runner with `open_parts` and yield its `Pipelines`."""
     async with open_parts(home, idle_seconds=idle_seconds, env=env) as runner:
         yield runner.pipelines
 
@@ -53,9 +53,9 @@ async def open_parts(
     channels: Channels | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[Runner]:
-    """Open the store and the engines of a profile, go on with what was under way, and yield.
+    """Open a profile's store and engines, continue its active pipelines, and yield the parts.
 
-    At the end what runs is stopped and its containers are removed; the pipelines stay armed.
+    On exit, running commands are stopped and their containers removed; the pipelines stay armed.
 
     Args:
         home: The profile's directories.
@@ -98,9 +98,9 @@ async def open_parts(
 
 
 class AgentUrl:
-    """Where this profile's agent answers: each command is told, so the file is read once.
+    """The URL of this profile's agent, cached because every command needs it.
 
-    It is written after the first commands may run, over what an agent before this one wrote.
+    The file is written after the first commands may run, and replaces that of an earlier agent.
     """
 
     def __init__(self, files: AgentFiles) -> None:
@@ -109,7 +109,7 @@ class AgentUrl:
         self._url = ""
 
     def now(self) -> str:
-        """Return the address; nothing when no agent runs this."""
+        """Return the URL; empty if no agent is running."""
         version = self._files.state_version()
         if version != self._version:
             state = None if version is None else self._files.read_state()

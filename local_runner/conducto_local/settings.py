@@ -1,26 +1,26 @@
-"""Numbers and switches that the agent reads in its environment."""
+"""Numbers and switches in the agent's environment."""
 
 from collections.abc import Mapping
 
 
 class AgentSettingError(ValueError):
-    """A variable that the agent reads holds nonsense; the message says which and what to do."""
+    """A variable of the agent has an invalid value; the message has its name and the remedy."""
 
 
 def number_in(
     env: Mapping[str, str], name: str, *, default: float, meaning: str, or_zero: bool = False
 ) -> float:
-    """Return the number that a variable holds, ``default`` where it is not set or empty.
+    """Return the number in a variable, or ``default`` if it is unset or empty.
 
     Args:
         env: The environment.
         name: The variable.
-        default: What holds without it.
-        meaning: What it must be, for the message: "a number above 0".
-        or_zero: 0 is such a number, too.
+        default: The default.
+        meaning: Description of valid values for the message: "a number above 0".
+        or_zero: Whether 0 is valid.
 
     Raises:
-        AgentSettingError: it holds something else.
+        AgentSettingError: The value is invalid.
     """
     text = env.get(name, "")
     if not text:
@@ -35,10 +35,10 @@ def number_in(
 
 
 def switch_in(env: Mapping[str, str], name: str, *, default: bool) -> bool:
-    """Return whether a variable says ``on``, ``default`` where it is not set or empty.
+    """Return whether a variable is ``on``, or ``default`` if it is unset or empty.
 
     Raises:
-        AgentSettingError: it says neither ``on`` nor ``off``.
+        AgentSettingError: It is neither ``on`` nor ``off``.
     """
     text = env.get(name, "")
     if not text:

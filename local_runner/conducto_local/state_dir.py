@@ -1,18 +1,17 @@
-"""Where the agent keeps its files.
+"""The state directory of a profile, in which the agent keeps its files.
 
     <base>/<profile>/                     0700: nobody else gets below it
         agent/                            state of the agent process, and the store
         data/                             data of the user, across pipelines
         pipelines/<id>/data/              data of one pipeline
         pipelines/<id>/logs/              output of its commands
-        (`conducto_local.scheduling.attempt_logs`) pipelines/<id>/pipeline.json      its record and
-        definition as launched, from which pipelines/<id>/definition.json.gz
-        `conducto_local.repair` rebuilds a lost store
+        pipelines/<id>/pipeline.json      its record and definition as launched, from which
+        pipelines/<id>/definition.json.gz `conducto_local.repair` rebuilds a lost store
 
-Which directory and which profile that is, `conducto.api` decides, for the command line and the
-data tools as well. Data directories are open to every uid: a container's user is often one that
-the host does not know. It reaches them through a mount, which does not pass by the closed
-directory above, as other users of the host would have to.
+`conducto.api` determines the base directory and the profile, also for the command line and the data
+tools. Data directories are open to every uid, because a container's user is often unknown to the
+host. Containers access them through a mount and do not need access to the closed parent directory;
+other users of the host would.
 """
 
 import os
@@ -30,12 +29,12 @@ from conducto_core.model.records import PipelineRecord
 PRIVATE = 0o700
 PRIVATE_FILE = 0o600
 OPEN = 0o777
-#: What directories of deleted pipelines are called; no pipeline's id begins with a dot.
+#: Prefix of the directories of deleted pipelines; no pipeline's id starts with a dot.
 _DISCARDED = ".discarded-"
 
 
 class StateDirError(OSError):
-    """A directory cannot be made; the message says which, why and what to do."""
+    """A directory cannot be created; the message has its path, the reason and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class PipelineDir:
     """The directories of one pipeline.
 
     Attributes:
-        root: Holds the others.
+        root: Parent of the others.
     """
 
     root: Path
@@ -65,14 +64,14 @@ class PipelineDir:
 
     @property
     def definition(self) -> Path:
-        """The pipeline's definition as launched, as the store keeps it."""
+        """The pipeline's definition as launched, in the format of the store."""
         return self.root / "definition.json.gz"
 
     def keep(self, record: PipelineRecord, definition: bytes) -> None:
-        """Write record and definition, from which a lost store is rebuilt.
+        """Write the record and the definition, from which a lost store is rebuilt.
 
         Raises:
-            OSError: they cannot be written.
+            OSError: They cannot be written.
         """
         for path, content in (
             (self.definition, definition),
@@ -84,7 +83,7 @@ class PipelineDir:
             draft.replace(path)
 
     def is_empty(self) -> bool:
-        """Whether nothing was ever kept here: the launch ended before the pipeline began."""
+        """Return whether there are no files: the launch failed before the pipeline existed."""
         return next(walk_files(str(self.root)), None) is None
 
 
@@ -93,7 +92,7 @@ class StateDir:
     """The directories of one profile.
 
     Attributes:
-        base: Absolute path of the directory that holds every profile.
+        base: Absolute path of the directory with all profiles.
         profile: Name of the profile, a plain file name.
     """
 
@@ -102,7 +101,7 @@ class StateDir:
 
     @property
     def root(self) -> Path:
-        """Everything of the profile."""
+        """Root of the profile."""
         return self.base / self.profile
 
     @property
@@ -122,20 +121,20 @@ class StateDir:
 
     @property
     def pipelines(self) -> Path:
-        """Holds a directory for each pipeline."""
+        """Parent of the pipelines' directories."""
         return self.root / "pipelines"
 
     def pipeline(self, pipeline_id: str) -> PipelineDir:
-        """Return the directories of a pipeline, whether they are there or not.
+        """Return the directories of a pipeline, whether they exist or not.
 
         Raises:
             ValueError: ``pipeline_id`` is not a plain file name.
         """
-        paths.pipeline_dir(self.profile, pipeline_id)  # for its check of the name
+        paths.pipeline_dir(self.profile, pipeline_id)  # checks the name
         return PipelineDir(self.pipelines / pipeline_id)
 
     def pipeline_ids(self) -> list[str]:
-        """Return the ids of the pipelines that have a directory, in order."""
+        """Return the sorted ids of the pipelines that have a directory."""
         try:
             found = sorted(path.name for path in self.pipelines.iterdir() if path.is_dir())
         except FileNotFoundError:
@@ -143,10 +142,10 @@ class StateDir:
         return [name for name in found if not name.startswith(".")]
 
     def make(self) -> None:
-        """Make what the agent needs before it has a pipeline; safe to call again.
+        """Create the directories that the agent needs; safe to call again.
 
         Raises:
-            HomeError: a directory cannot be made.
+            StateDirError: A directory cannot be created.
         """
         _make(self.base, PRIVATE)
         _make(self.root, PRIVATE, repair=True)
@@ -155,11 +154,11 @@ class StateDir:
         _make(self.user_data, OPEN, repair=True)
 
     def make_pipeline(self, pipeline_id: str) -> PipelineDir:
-        """Make a pipeline's directories and return them; safe to call again.
+        """Create and return a pipeline's directories; safe to call again.
 
         Raises:
             ValueError: ``pipeline_id`` is not a plain file name.
-            HomeError: a directory cannot be made.
+            StateDirError: A directory cannot be created.
         """
         pipeline = self.pipeline(pipeline_id)
         self.make()
@@ -169,15 +168,14 @@ class StateDir:
         return pipeline
 
     def discard_pipeline(self, pipeline_id: str) -> Path | None:
-        """Take a pipeline's directories, its data included, out of the way at once.
+        """Move a pipeline's directories, its data included, aside at once.
 
-        Returns where they are then, None when there were none.
-
-        Do it before the store's rows go: after a crash in between, whoever retries still knows of
-        the pipeline. `erase` removes what is `discarded`.
+        Returns the new path, or None if there were none. Call it before deleting the store's rows:
+        after a crash in between, a retry still knows the pipeline. `erase` removes the `discarded`
+        directories.
 
         Raises:
-            HomeError: they stay where they are.
+            StateDirError: They cannot be moved.
         """
         root = self.pipeline(pipeline_id).root
         target = self.pipelines / f"{_DISCARDED}{pipeline_id}-{secrets.token_hex(4)}"
@@ -186,18 +184,18 @@ class StateDir:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise StateDirError(f"{root}: cannot be moved away ({error.strerror})") from error
+            raise StateDirError(f"{root}: cannot be moved aside ({error.strerror})") from error
         return target
 
     def discarded(self) -> list[Path]:
-        """Return the directories of pipelines that were deleted and not yet erased."""
+        """Return the directories of deleted pipelines that are not erased yet."""
         return sorted(self.pipelines.glob(f"{_DISCARDED}*"))
 
     @staticmethod
     def erase(path: Path) -> bool:
-        """Remove a directory; return whether nothing is left.
+        """Remove a directory; return whether it is completely removed.
 
-        Files that a container's root made stay where the agent is another user.
+        An agent that is not root cannot remove files that a container's root created.
         """
         with suppress(OSError):
             remove_tree(str(path))
@@ -205,11 +203,11 @@ class StateDir:
 
 
 def open_state_dir(profile: str | None = None) -> StateDir:
-    """Return the home of a profile, its own directory made; None is the profile in use.
+    """Return the state directory of a profile, created if necessary; None for the current one.
 
     Raises:
         ValueError: ``profile`` is not a plain file name.
-        HomeError: its directory cannot be made.
+        StateDirError: The directory cannot be created.
     """
     root = Path(paths.profile_dir(current_profile() if profile is None else profile))
     home = StateDir(root.parent, root.name)
@@ -219,16 +217,16 @@ def open_state_dir(profile: str | None = None) -> StateDir:
 
 
 def _make(directory: Path, mode: int, *, repair: bool = False) -> None:
-    """Make a directory; with ``repair``, give one that is there the mode as well."""
+    """Create a directory; with ``repair``, set the mode of an existing one as well."""
     try:
         made = _mkdir(directory, mode)
         found = directory.stat()
         differs = stat.S_IMODE(found.st_mode) != mode
         if (made or repair) and differs and os.geteuid() in (found.st_uid, 0):
-            directory.chmod(mode)  # what mkdir takes is narrowed by the umask
+            directory.chmod(mode)  # mkdir applies the umask
     except OSError as error:
         raise StateDirError(
-            f"{directory}: cannot be made a directory of ours ({error.strerror}). "
+            f"{directory}: cannot be created or made private ({error.strerror}). "
             "Set CONDUCTO_BASE_DIR to a directory that you may write to."
         ) from error
 

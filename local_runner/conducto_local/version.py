@@ -9,9 +9,9 @@ import conducto_client
 import conducto_core
 import conducto_local
 
-#: Version of a checkout that is run without being installed.
+#: Version of a checkout that is not installed.
 UNINSTALLED = "1.0.0.dev0"
-#: Packages that the agent runs.
+#: Packages that the agent uses.
 PACKAGES = (conducto, conducto_client, conducto_core, conducto_local)
 
 
@@ -24,10 +24,10 @@ def package_version() -> str:
 
 
 def code_mark() -> str | None:
-    """Return what tells this code from other code of the same version; None of a release.
+    """Return a mark that changes with the code of a checkout; None for a release.
 
-    A checkout keeps its version from one change to the next. Its mark is how many files there are
-    and when the newest was changed.
+    A checkout keeps its version while its code changes. The mark is the number of source files and
+    the time of the newest change.
     """
     if "dev" not in package_version():
         return None
@@ -36,7 +36,7 @@ def code_mark() -> str | None:
 
 
 def _changes(top: str) -> Iterator[int]:
-    """Yield when each source file below a directory was changed, in nanoseconds."""
+    """Yield the modification time of each source file below a directory, in nanoseconds."""
     with os.scandir(top) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):

@@ -200,7 +200,7 @@ async def test_two_commands_at_once_are_refused(any_engine: Bench) -> None:
     first, seen = _start(any_engine, "echo up; sleep 60")
     await seen.writing.wait()
 
-    with pytest.raises(RuntimeError, match="runs a command already"):
+    with pytest.raises(RuntimeError, match="is already running a command"):
         await worker.run(Job("exit 0"), seen.write)
     await worker.stop()
     assert (await first).code == 143

@@ -95,7 +95,7 @@ def test_records_come_in_the_order_of_their_creation(store: Store) -> None:
 
 
 def test_an_id_can_be_taken_only_once(store: Store) -> None:
-    with pytest.raises(DuplicatePipelineError, match="'abc' is in the store already"):
+    with pytest.raises(DuplicatePipelineError, match="'abc' already exists in the store"):
         store.create(PipelineRecord(id="abc", title="other"), b"other tree")
 
     assert store.definition("abc") == b"the tree"

@@ -282,7 +282,7 @@ async def test_container_removed_while_it_starts_is_lost_and_its_image_not_blame
     engine = RemovingEngine()
     await engine.open()
 
-    with pytest.raises(WorkerLostError, match="was removed or killed while it started"):
+    with pytest.raises(WorkerLostError, match="was removed or killed during its start"):
         await engine.start_worker(lab.spec())
 
     await engine.close()

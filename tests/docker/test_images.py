@@ -529,7 +529,7 @@ async def test_code_rejected_by_the_engine_is_not_a_lost_engine(
 
     message, _log = await fail(builder, dockerfile_text=text, copy_dir=str(code))
 
-    assert "engine stopped taking the files" in message or "cannot be copied" in message
+    assert "engine rejected the files" in message or "cannot copy the code" in message
 
 
 async def test_abandoned_build_ends(builder: Builder, busybox_base: str) -> None:

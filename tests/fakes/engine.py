@@ -222,7 +222,7 @@ class FakeWorker:
     async def run(self, job: "Job", output: "Output") -> "Exit":
         """Let the command end as the engine's outcomes say."""
         if self.job is not None:
-            raise RuntimeError(f"worker {self.name} runs a command already")
+            raise RuntimeError(f"worker {self.name} is already running a command")
         if "\0" in job.script:
             raise ValueError("a command cannot hold a NUL character: a shell cannot read it")
         if self._lost is not None:

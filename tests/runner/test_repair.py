@@ -130,7 +130,7 @@ async def test_agent_writes_the_data_for_repairs_of_older_pipelines(home):
         await parts.keeper.look()
 
     os.truncate(home.store, 0)
-    assert repair(home).repaired[0].lost == ("how its attempts ended",)
+    assert repair(home).repaired[0].lost == ("results of its attempts",)
 
 
 async def test_gc_keeps_a_directory_that_it_cannot_attribute(home):

@@ -196,7 +196,7 @@ async def test_a_disk_that_fills_up_with_output_ends_no_command(tmp_path, engine
 
             (attempt,) = await run.attempts("/a")
             assert (attempt.state, attempt.exit_code) == (State.ERROR, 3)
-            assert "output from here on was not kept" in attempt.message
+            assert "the rest of the output was not stored" in attempt.message
             assert (await run.output("/a")).startswith(b"first\n")
 
 
@@ -212,7 +212,7 @@ async def test_an_attempt_whose_output_is_lost_is_not_done(tmp_path):
         (attempt,) = await run.attempts("/a")
         assert (attempt.state, attempt.cause) == (State.KILLED, Cause.WORKER_LOST)
         assert attempt.exit_code == 0
-        assert "exit code 0, but output from here on was not kept" in attempt.message
+        assert "exit code 0, but the rest of the output was not stored" in attempt.message
         assert (await run.states())["/b"] == "done", "it printed nothing"
 
 
@@ -305,7 +305,7 @@ async def test_a_pipeline_that_cannot_be_written_down_pauses_and_stops_no_other(
         record = (await spoilt.summary()).pipeline
         assert (await other.summary()).state is State.DONE
         assert not record.armed
-        assert record.problem.startswith("it cannot be written down, see agent.log: ")
+        assert record.problem.startswith("it cannot be stored")
 
 
 def spoil(local, run):

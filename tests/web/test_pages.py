@@ -443,7 +443,7 @@ def test_signed_out_browser_signs_in_with_a_code(viewer: Viewer) -> None:
     expect(page).to_have_title("Not signed in · Conducto")
     page.get_by_label("Code").fill("abcd-efgh-jkmn")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert")).to_contain_text("code that is good")
+    expect(page.get_by_role("alert")).to_contain_text("valid code")
 
     page.get_by_label("Code").fill(agent_api(viewer.person, "/agent/login", "POST")["code"])
     page.get_by_role("button", name="Sign in").click()

@@ -216,7 +216,7 @@ class DebugContainers:
             which = "it has not run" if record is None else f"attempt {record.number} has none"
             raise RefusedError(
                 f"{path}: no snapshot: {which}. Snapshots are made after a failure, when the node "
-                "has snapshot_on_error=True or the launch --snapshot-on-error; only the newest are kept"
+                "has snapshot_on_error=True or the launch --snapshot-on-error; old ones are deleted"
             )
         found = await self._find(subject.live, record.snapshot)
         if found is None:

@@ -1,4 +1,4 @@
-"""Where the container engine may listen, and what to tell a person when it does not."""
+"""Addresses of the container engine, and the error if none is reachable."""
 
 import shutil
 from collections.abc import Mapping
@@ -30,12 +30,13 @@ class Address:
 
 
 def candidates(env: Mapping[str, str]) -> list[Address]:
-    """Return where to look for an engine, best first.
+    """Return the addresses to try, best first.
 
-    ``DOCKER_HOST`` is taken at its word; else the usual sockets of Docker and Podman.
+    ``DOCKER_HOST`` is the only one if it is set; otherwise the default sockets of Docker and
+    Podman.
 
     Raises:
-        EngineError: ``DOCKER_HOST`` names something that is not supported.
+        EngineError: ``DOCKER_HOST`` is not supported.
     """
     given = env.get("DOCKER_HOST", "")
     if given:
@@ -62,11 +63,11 @@ def _parse(given: str, env: Mapping[str, str]) -> Address:
 
 
 def unreachable(tried: Mapping[Address, OSError], search_path: str | None) -> EngineError:
-    """Return what to tell when no engine answers.
+    """Return the error for the case that no engine is reachable.
 
     Args:
-        tried: ``{address: what happened there}``, in the order they were tried.
-        search_path: Value of ``PATH``, to see whether an engine is installed at all.
+        tried: ``{address: error}``, in the order in which they were tried.
+        search_path: Value of ``PATH``, to find out whether an engine is installed.
     """
     for address, error in tried.items():
         if isinstance(error, PermissionError):

@@ -1,7 +1,7 @@
 """A container's streams through the engine: frames, and the connection that carries them.
 
-After its head, an attach is no longer HTTP. Towards the container go raw bytes; back come frames
-of 8 bytes (stream, three zeros, length in network order) and their payload.
+After its head, an attach is no longer HTTP. Raw bytes go to the container; frames come back: 8
+bytes (stream, three zeros, length in network order) and the payload.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ _BAD_STATUS = 400
 
 
 class FrameDecoder:
-    """Splits what an attach carries into the two streams, in chunks cut anywhere."""
+    """Splits the data of an attach into two streams; the data may be cut anywhere."""
 
     def __init__(self) -> None:
         self._header = b""
@@ -29,7 +29,7 @@ class FrameDecoder:
         self._left = 0
 
     def feed(self, data: bytes) -> Iterator[tuple[Stream, bytes]]:
-        """Yield output as ``(stream, bytes)``; frames are not put together again."""
+        """Yield output as ``(stream, bytes)``; a frame may be yielded in parts."""
         at = 0
         while at < len(data):
             if self._left == 0:
@@ -52,7 +52,7 @@ class FrameDecoder:
 
 
 class PlainDecoder:
-    """What a terminal's attach carries: one stream, without frames."""
+    """Decodes the attach of a terminal: one stream, without frames."""
 
     def feed(self, data: bytes) -> Iterator[tuple[Stream, bytes]]:
         """Yield the bytes as they are."""
@@ -60,17 +60,17 @@ class PlainDecoder:
 
 
 class Listener(Protocol):
-    """Who hears what a container writes. Called in the event loop; must not block."""
+    """Receives a container's output in the event loop; methods must not block."""
 
     def received(self, stream: Stream, data: bytes) -> None:
-        """The container has written."""
+        """Handle output of the container."""
 
     def ended(self) -> None:
-        """Nothing more will come; called once."""
+        """Handle the end of the output; called once."""
 
 
 class Attachment(asyncio.Protocol):
-    """The hijacked connection to one container's streams."""
+    """The hijacked connection to the streams of one container."""
 
     def __init__(
         self, request: bytes, connection: h11.Connection, listener: Listener, *, tty: bool = False
@@ -86,56 +86,56 @@ class Attachment(asyncio.Protocol):
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def write(self, data: bytes) -> None:
-        """Send to the container's stdin; lost if the connection is."""
+        """Send data to the container's stdin; it is lost if the connection is."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
     @property
     def unsent(self) -> int:
-        """Bytes that were written and that the container has not taken yet."""
+        """Number of written bytes that the container has not read yet."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def pause(self) -> None:
-        """Take in no output until `resume`; the container has to wait with it."""
+        """Stop receiving output until `resume`; the container's writes block."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        """Take in output again."""
+        """Receive output again."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def write_eof(self) -> None:
-        """Tell the container that its stdin has ended; output goes on."""
+        """Close the container's stdin; its output continues."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write_eof()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._transport is not None:
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the streams."""
+        """Request the streams."""
         if not isinstance(transport, asyncio.Transport):
             raise TypeError(f"an attach needs a stream transport, got {transport!r}")
         self._transport = transport
         transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        """Pass on output, or read the answer's head."""
+        """Pass on output, or read the head of the response."""
         if self._raw:
             self._pass_on(data)
         else:
             self._read_head(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the listener, once."""
-        if not self.opened.done() and self._refusal is not None:  # its end is its body's end
+        """Notify the listener, once."""
+        if not self.opened.done() and self._refusal is not None:  # the body ends here
             status, body = self._refusal
             self.opened.set_exception(ApiError(status, error_message(bytes(body))))
         if not self.opened.done():
-            self.opened.set_exception(EngineError(f"the container engine hung up: {exc}"))
+            self.opened.set_exception(EngineError(f"the engine closed the connection: {exc}"))
         if not self._ended:
             self._ended = True
             self._listener.ended()
@@ -153,7 +153,7 @@ class Attachment(asyncio.Protocol):
                     return
                 self._on_event(event)
         except h11.RemoteProtocolError as error:
-            self.opened.set_exception(EngineError(f"the container engine is not HTTP: {error}"))
+            self.opened.set_exception(EngineError(f"the engine does not speak HTTP: {error}"))
             self.close()
 
     def _on_event(self, event: object) -> None:
@@ -190,19 +190,19 @@ async def attach(
     json_body: Any = None,
     tty: bool = False,
 ) -> Attachment:
-    """Open the streams of a container or of an exec; return once the engine has agreed.
+    """Open the streams of a container or an exec; return once the engine has accepted.
 
     Args:
         client: The engine.
-        path: What to post to.
-        params: Its query.
-        listener: Hears what is written.
-        json_body: What to post; None is nothing.
-        tty: The other side is a terminal, whose output comes without frames.
+        path: Path of the POST request.
+        params: Query of the request.
+        listener: Receives the output.
+        json_body: Body of the request, or None.
+        tty: Whether it is a terminal, whose output has no frames.
 
     Raises:
-        ApiError: the engine refuses.
-        EngineError: the engine cannot be reached.
+        ApiError: The engine rejected the request.
+        EngineError: The engine is unreachable.
     """
     connection = h11.Connection(h11.CLIENT)
     request = _upgrade(connection, client.target(path, params), json_body)
@@ -217,13 +217,13 @@ async def attach(
         else:
             _, attachment = await loop.create_unix_connection(make, address.path)
     except OSError as error:
-        raise EngineError(f"the container engine at {address} does not answer: {error}") from error
+        raise EngineError(f"the container engine at {address} is unreachable: {error}") from error
     await attachment.opened
     return attachment
 
 
 def _upgrade(connection: h11.Connection, target: str, json_body: Any) -> bytes:
-    """Return a request that asks for the raw connection."""
+    """Return a request to upgrade to a raw connection."""
     body = b"" if json_body is None else json.dumps(json_body).encode()
     headers = [("Host", "engine"), ("Connection", "Upgrade"), ("Upgrade", "tcp")]
     if body:

@@ -1,4 +1,4 @@
-"""From a `WorkerSpec` to what the Engine API is asked to create. No I/O."""
+"""From a `WorkerSpec` to the body of the Engine API's create request. No I/O."""
 
 from collections.abc import Collection
 from typing import Any
@@ -10,9 +10,10 @@ from conducto_local.engine.run_args import apply_run_args
 from conducto_local.ports import WorkerSpec
 
 SOCKET = "/var/run/docker.sock"
-#: Processes and threads of a container: enough for any build, too few for a fork bomb to hurt.
+#: Maximum number of processes and threads of a container: enough for any build, too few for a fork
+#: bomb to do harm.
 MAX_PIDS = 4096
-#: The words of Docker and Podman for: no program gets more rights than the one that starts it.
+#: The option of Docker and Podman by which no program gets more rights than its parent.
 NO_NEW_PRIVILEGES = "no-new-privileges"
 _GB = 2**30
 _NANO = 10**9
@@ -32,30 +33,30 @@ def create_body(
 
     Args:
         spec: The worker.
-        engine: Where the engine listens.
-        unenforced: Limits that the engine cannot set, as in `EngineInfo`; some refuse them.
+        engine: Address of the engine.
+        unenforced: Limits that the engine cannot set, as in `EngineInfo`; some engines reject them.
         block_metadata: See `conducto_local.engine.metadata`.
 
     Raises:
-        RunArgsError: ``docker_run_args`` holds what cannot be granted.
+        RunArgsError: ``docker_run_args`` has an unsupported flag.
     """
     body: dict[str, Any] = {
         "Image": spec.image,
-        # Given here, the image's own entrypoint and command fall away, both of them.
+        # Replaces the entrypoint and the command of the image.
         "Entrypoint": server_argv(spec.shell),
         "Cmd": [],
         "Env": [],
         "Labels": dict(spec.labels),
         "Tty": False,
         "OpenStdin": True,
-        # When we vanish, the server reads the end of its stdin, and the container ends.
+        # When the agent exits, the server reads the end of its stdin and the container ends.
         "StdinOnce": True,
-        # A container is removed when its commands have ended. Podman would wait 10 s for it.
+        # A container is removed after its commands have ended. Podman would wait 10 s for it.
         "StopTimeout": 0,
         "AttachStdin": True,
         "AttachStdout": True,
         "AttachStderr": True,
-        # The image's health check would be a stranger among the command's processes.
+        # The image's health check would run among the command's processes.
         "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": _host_config(spec, engine),
         **(metadata.endpoint(spec.network) if block_metadata else {}),
@@ -75,7 +76,7 @@ def create_body(
 def _host_config(spec: WorkerSpec, engine: Address) -> dict[str, Any]:
     memory = int(spec.mem * _GB)
     config: dict[str, Any] = {
-        # The server is process 1 itself: an init above it could be killed from below.
+        # The server must be process 1: a command could kill an init process above it.
         "Init": False,
         "NanoCpus": int(spec.cpu * _NANO),
         "Memory": memory,
@@ -83,7 +84,7 @@ def _host_config(spec: WorkerSpec, engine: Address) -> dict[str, Any]:
         "PidsLimit": MAX_PIDS,
         "Mounts": _mounts(spec, engine),
         "Tmpfs": {RUN_DIRECTORY: "rw,exec,mode=1777,size=256m"},
-        # Output comes through the attach; the engine need not write it a second time.
+        # Output comes through the attach; the engine need not store it as well.
         "LogConfig": {"Type": "none"},
         "RestartPolicy": {"Name": "no"},
     }
@@ -106,9 +107,9 @@ def _mounts(spec: WorkerSpec, engine: Address) -> list[dict[str, Any]]:
 
 
 def _socket_source(engine: Address) -> str:
-    """Return the socket's path where the engine runs.
+    """Return the path of the socket on the machine that runs the engine.
 
-    Docker Desktop runs in a machine of its own, whose socket has the usual name.
+    Docker Desktop runs in a virtual machine, whose socket has the default path.
     """
     if engine.path is None or engine.path.endswith("/.docker/run/docker.sock"):
         return SOCKET

@@ -1,4 +1,4 @@
-"""Containers through the Engine API: Docker, or Podman's service that speaks the same."""
+"""Containers through the Engine API of Docker or of Podman's compatible service."""
 
 import asyncio
 import errno
@@ -28,24 +28,24 @@ from conducto_local.ports import (
 )
 
 _GB = 2**30
-#: The newest version of the API that this was written for.
+#: The newest API version that this module supports.
 _API = (1, 45)
 _STREAMS = {"stream": True, "stdin": True, "stdout": True, "stderr": True}
-#: Exit code that the engine notes when a container's first program does not exist.
+#: Exit code that the engine records if the container's first program does not exist.
 _NO_PROGRAM = 127
-#: ... and of one that got SIGKILL, which did not end by itself.
+#: Exit code of a program that was killed by SIGKILL from outside.
 _KILLED = 137
-#: The last is what a network answers that a container of somebody else is in.
+#: FORBIDDEN is the response for a network that still has a container.
 _GONE_OR_IN_USE = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.FORBIDDEN}
 _OPEN_SECONDS = 20
 _READY_SECONDS = 120
 
 
 class DockerEngine:
-    """An engine that speaks the Docker Engine API; satisfies `conducto_local.ports.Engine`.
+    """An engine with the Docker Engine API; implements `conducto_local.ports.Engine`.
 
     Args:
-        env: Where ``DOCKER_HOST``, ``HOME``, ``PATH`` … are looked up; None is the process's own.
+        env: Environment with ``DOCKER_HOST``, ``HOME``, ``PATH`` …; None for the process's own.
         grace: Seconds between TERM and KILL when a command is stopped.
     """
 
@@ -57,25 +57,26 @@ class DockerEngine:
 
     @property
     def traits(self) -> Traits:
-        """What this engine does differently from others; known once it is open."""
+        """The differences of this engine from others; set by `open`."""
         return self._traits
 
     @property
     def http(self) -> HttpClient:
-        """Requests to the engine, for what needs more than containers.
+        """The HTTP client of the engine, for requests beyond containers.
 
         Raises:
-            EngineError: `open` was not called, or `close` was.
+            EngineError: The engine is not open.
         """
         if self._client is None:
             raise EngineError("the container engine is not open: call open() first")
         return self._client
 
     async def open(self) -> EngineInfo:
-        """Connect; anew if it was open.
+        """Connect, or reconnect.
 
         Raises:
-            EngineError: not installed, not started or not permitted, each with its remedy.
+            EngineError: The engine is not installed, not running or not permitted; the message has
+                the remedy.
         """
         tried: dict[Address, OSError] = {}
         for address in candidates(self._env):
@@ -85,9 +86,9 @@ class DockerEngine:
                     _shake_hands(client, self._env), _OPEN_SECONDS
                 )
             except ApiError as error:
-                raise EngineError(f"the engine at {address} is in trouble: {error}") from error
+                raise EngineError(f"the engine at {address} returned an error: {error}") from error
             except TimeoutError as error:
-                tried[address] = TimeoutError(errno.ETIMEDOUT, "it does not answer")
+                tried[address] = TimeoutError(errno.ETIMEDOUT, "no response")
                 tried[address].__cause__ = error
             except EngineError as error:
                 if not isinstance(error.__cause__, OSError):
@@ -100,13 +101,13 @@ class DockerEngine:
         raise unreachable(tried, self._env.get("PATH"))
 
     async def start_worker(self, spec: WorkerSpec) -> DockerWorker:
-        """Start a container with the command server in it.
+        """Start a container that runs the command server.
 
-        A container of the same name that bears the same labels is a leftover, and goes.
+        An existing container with the same name and labels is a leftover and is removed.
 
         Raises:
-            WorkerStartError: the container cannot start; says why.
-            EngineError: the engine is gone.
+            WorkerStartError: The container cannot start; the message has the reason.
+            EngineError: The engine is unreachable.
         """
         client = self.http
         try:
@@ -124,57 +125,57 @@ class DockerEngine:
         return worker
 
     async def ensure_network(self, name: str, labels: Mapping[str, str]) -> None:
-        """Make the network unless it exists.
+        """Create the network unless it exists.
 
         Raises:
-            EngineError: the engine cannot make it.
+            EngineError: The engine cannot create it.
         """
         try:
             await networks.create(self.http, name, labels, self._traits)
         except ApiError as error:
             if error.status != HTTPStatus.CONFLICT:
                 raise EngineError(
-                    f"network {name!r} cannot be made: {error.message}. Remove networks that "
-                    "nobody needs: conducto gc, or docker network prune"
+                    f"network {name!r} cannot be created: {error.message}. Remove unused "
+                    "networks: conducto gc, or docker network prune"
                 ) from error
 
     async def remove_labelled(self, labels: Mapping[str, str]) -> int:
-        """Remove containers and networks that bear all these labels; return how many."""
+        """Remove containers and networks that have all these labels; return their number."""
         filters = json.dumps({"label": [f"{name}={value}" for name, value in labels.items()]})
         found = await self._list("/containers/json", {"all": True, "filters": filters})
         params = {"force": True, "v": True}
         gone = await asyncio.gather(
             *(self._delete(f"/containers/{each['Id']}", params) for each in found)
         )
-        # A network goes only when nothing is in it.
+        # A network can be removed only when no container uses it.
         networks = await self._list("/networks", {"filters": filters})
         gone += await asyncio.gather(*(self._delete(f"/networks/{n['Id']}", {}) for n in networks))
         return sum(gone)
 
     async def remove_image(self, reference: str) -> bool:
-        """Remove an image by its name; return whether there was one.
+        """Remove an image by name; return whether it existed.
 
         Raises:
-            EngineError: the engine cannot be reached, or refuses.
+            EngineError: The engine is unreachable or rejected the request.
         """
         return await self._delete(f"/images/{quote(reference)}", {})
 
     async def find(self, label: str, value: str) -> list[LabelledResource]:
-        """Return every container, network and image that bears the label with this value.
+        """Return every container, network and image with this label value.
 
         Raises:
-            EngineError: the engine cannot be asked.
+            EngineError: The engine is unreachable.
         """
         return await labelled_resources.find_labelled(self.http, label, value)
 
     async def discard(self, belonging: LabelledResource) -> bool:
-        """Remove one of these, a container also while it runs; False where others need it."""
+        """Remove a resource, even a running container; return False if it is in use."""
         params = {"force": True, "v": True} if belonging.kind == "container" else {}
         name = belonging.name if belonging.kind == "image" else belonging.id
         return await self._delete(f"/{belonging.kind}s/{quote(name)}", params)
 
     async def close(self) -> None:
-        """Disconnect; containers stay."""
+        """Disconnect; containers keep running."""
         if self._client is not None:
             client, self._client = self._client, None
             await client.close()
@@ -190,16 +191,16 @@ class DockerEngine:
                 if not _is_name_taken(error) or not await self._remove_leftover(spec):
                     raise _cannot_create(spec, error) from error
         raise WorkerStartError(
-            f"container {spec.name!r} is made again and again by somebody else. Stop that process"
+            f"container {spec.name!r} is repeatedly created by another process. Stop that process"
         )
 
     async def _remove_leftover(self, spec: WorkerSpec) -> bool:
-        """Make the name free; False if its holder is not ours."""
+        """Free the name; return False if another installation's container has it."""
         try:
             holder = await self.http.call("GET", f"/containers/{spec.name}/json")
         except ApiError as error:
             return error.status == HTTPStatus.NOT_FOUND
-        # Other homes on this engine have labels of the same names.
+        # Other state directories on this engine use the same label names.
         if not spec.labels.items() <= (holder["Config"].get("Labels") or {}).items():
             return False
         await self._delete(f"/containers/{holder['Id']}", {"force": True, "v": True})
@@ -223,13 +224,13 @@ class DockerEngine:
         if first is None:
             said = words.decode("utf-8", "replace").strip()
             raise WorkerStartError(
-                f"image {spec.image!r}: the command server did not come up in container "
-                f"{spec.name}" + (f". It said: {said}" if said else "")
+                f"image {spec.image!r}: the command server did not start in container "
+                f"{spec.name}" + (f". Its output: {said}" if said else "")
             )
         worker.started()
 
     async def _state(self, worker: DockerWorker) -> dict[str, Any]:
-        """Return the state of a container; of one that is gone, that it is being removed."""
+        """Return the state of a container; ``removing`` if it no longer exists."""
         try:
             answer = await self.http.call("GET", f"/containers/{worker.id}/json")
         except ApiError as error:
@@ -237,7 +238,7 @@ class DockerEngine:
         return dict(answer["State"])
 
     async def _was_taken(self, worker: DockerWorker) -> bool:
-        """Whether a container was removed or killed, and did not exit by itself."""
+        """Return whether a container was removed or killed, and did not exit by itself."""
         return _is_taken(await self._state(worker))
 
     async def _cannot_start(
@@ -250,7 +251,7 @@ class DockerEngine:
         if is_missing and '"/bin/sh"' in error.message:
             return WorkerStartError(
                 f"image {spec.image!r} has no /bin/sh, and commands need a shell. "
-                "Use an image that has one"
+                "Use an image with a shell"
             )
         return WorkerStartError(
             f"image {spec.image!r}: container {spec.name} cannot start: {error.message}"
@@ -260,10 +261,10 @@ class DockerEngine:
         try:
             return list(await self.http.call("GET", path, params=params) or ())
         except ApiError as error:
-            raise EngineError(f"the container engine refuses {path}: {error}") from error
+            raise EngineError(f"the container engine rejects {path}: {error}") from error
 
     async def _delete(self, path: str, params: Mapping[str, str | bool]) -> bool:
-        """Return whether it was removed; False if somebody else was faster or is in it."""
+        """Delete a resource; return False if it no longer exists or is in use."""
         try:
             await self.http.call("DELETE", path, params=params)
         except ApiError as error:
@@ -289,20 +290,18 @@ def _cannot_create(spec: WorkerSpec, error: ApiError) -> WorkerStartError:
         )
     if _is_name_taken(error):
         return WorkerStartError(
-            f"container {spec.name!r} exists and is not ours. Remove it: docker rm -f {spec.name}"
+            f"container {spec.name!r} is not Conducto's. Remove it: docker rm -f {spec.name}"
         )
-    return WorkerStartError(
-        f"image {spec.image!r}: no container can be made from it: {error.message}"
-    )
+    return WorkerStartError(f"image {spec.image!r}: cannot create a container: {error.message}")
 
 
 def _is_name_taken(error: ApiError) -> bool:
-    """Return whether a container of that name exists; Podman reports it as an error of its own."""
+    """Return whether the name is taken; Podman reports it with another status."""
     return error.status == HTTPStatus.CONFLICT or "name is already in use" in error.message
 
 
 def _lost(spec: WorkerSpec) -> WorkerLostError:
-    return WorkerLostError(f"container {spec.name} was removed or killed while it started")
+    return WorkerLostError(f"container {spec.name} was removed or killed during its start")
 
 
 def _is_taken(state: Mapping[str, Any]) -> bool:
@@ -311,7 +310,7 @@ def _is_taken(state: Mapping[str, Any]) -> bool:
 
 
 async def _remove_quietly(worker: DockerWorker) -> None:
-    """Remove a container whose start failed; that failure is what matters."""
+    """Remove a container whose start failed; ignore errors, because the start's error matters."""
     try:
         await asyncio.shield(worker.close())
     except EngineError:
@@ -319,10 +318,10 @@ async def _remove_quietly(worker: DockerWorker) -> None:
 
 
 def _agree(version: str) -> str:
-    """Return the API version that both sides know."""
+    """Return the newest API version that both the engine and this module support."""
     major, _, minor = version.partition(".")
     if not (major.isdigit() and minor.isdigit()):
-        raise EngineError(f"what answers is not a container engine: its API version is {version!r}")
+        raise EngineError(f"not a container engine: its API version is {version!r}")
     return ".".join(str(part) for part in min(_API, (int(major), int(minor))))
 
 

@@ -1,4 +1,4 @@
-"""A container with the command server in it."""
+"""A container that runs the command server."""
 
 import asyncio
 from collections.abc import Mapping
@@ -27,8 +27,8 @@ from conducto_local.ports import (
     WorkerSpec,
 )
 
-#: Processes of a namespace whose first process is not our server must not be signalled: an exec'd
-#: shell has parent 0 only if the container has a process namespace of its own.
+#: Signal only if the container has its own process namespace, in which the server is process 1:
+#: only then is the parent of an exec'd shell 0.
 _SIGNAL_ALL = '[ "$PPID" = 0 ] && kill -{signal} -1'
 _AFTER_KILL_SECONDS = 5.0
 _GB = 2**30
@@ -37,12 +37,12 @@ _KILLED = 137
 
 @dataclass(slots=True)
 class _Run:
-    """One command under way.
+    """A running command.
 
     Attributes:
-        result: Resolves when both trailers are there; to None when the container is lost.
-        failure: What the output callback raised; nothing is passed to it after that.
-        killed: We killed the whole container to end it.
+        result: Resolves when both trailers have arrived, or to None when the container is lost.
+        failure: Exception of the output callback, which is not called again.
+        killed: Whether the worker killed the whole container to stop the command.
     """
 
     parser: OutputParser
@@ -53,7 +53,7 @@ class _Run:
 
 
 class DockerWorker:
-    """One running container; satisfies `conducto_local.ports.Worker`."""
+    """A running container; implements `conducto_local.ports.Worker`."""
 
     def __init__(
         self,
@@ -85,20 +85,20 @@ class DockerWorker:
 
     @property
     def lost(self) -> bool:
-        """Whether the container, the engine or the connection to it is gone."""
+        """Whether the container, the engine or the connection is lost."""
         return self._lost or self._closed
 
     @property
     def id(self) -> str:
-        """What the engine knows the container by."""
+        """The engine's id of the container."""
         return self._id
 
     def prepare(self) -> tuple["asyncio.Future[Exit | None]", bytearray]:
-        """Expect the server's first words; to be called before the streams are attached.
+        """Expect the server's ready message; call it before attaching the streams.
 
         Returns:
-            A future that resolves when the server is up, to None if it never is; and what the
-            container writes until then.
+            A future that resolves when the server is ready, or to None if it ended; and a buffer
+                with the output until then.
         """
         words = bytearray()
         result: asyncio.Future[Exit | None] = asyncio.get_running_loop().create_future()
@@ -106,26 +106,26 @@ class DockerWorker:
         return result, words
 
     def attached(self, attachment: Attachment) -> None:
-        """Use these streams."""
+        """Use the streams of an attachment."""
         self._attachment = attachment
 
     def started(self) -> None:
-        """The server is up: the next thing it says belongs to a command."""
+        """Note that the server is ready: further output belongs to commands."""
         self._run = None
 
     async def run(self, job: Job, output: Output) -> Exit:
-        """Run a command; stream its output; leave no process of it behind.
+        """Run a command, stream its output, and leave no process of it behind.
 
-        Where ``output`` raises, it is not called again, the command runs to its end, and the
-        error is raised then. A cancelled run leaves the worker unusable: close it.
+        If ``output`` raises, it is not called again, the command runs to its end, and then the
+        error is raised. After a cancelled run the worker is unusable: close it.
 
         Raises:
-            ValueError: the job holds what a shell cannot take, such as a NUL.
+            ValueError: The job contains characters that a shell cannot take, such as NUL.
         """
-        if self._stopping is not None:  # it must not hit the next command
+        if self._stopping is not None:  # its signals must not reach this command
             await asyncio.shield(self._stopping)
         if self._run is not None:
-            raise RuntimeError(f"worker {self.name} runs a command already")
+            raise RuntimeError(f"worker {self.name} is already running a command")
         encoded = self._encoder.encode(job.script, job.env)
         if self._lost or self._attachment is None:
             return replace(await self._explain_loss(), started=False)
@@ -146,7 +146,7 @@ class DockerWorker:
         return end if end is not None else await self._explain_loss()
 
     async def stop(self) -> None:
-        """End the running command: TERM, then KILL after the grace. `run` then returns."""
+        """Stop the running command: TERM, then KILL after the grace period. `run` then returns."""
         if self._run is None or self._lost:
             return
         if self._stopping is None or self._stopping.done():
@@ -156,23 +156,23 @@ class DockerWorker:
     async def snapshot(
         self, reference: str, labels: Mapping[str, str], *, max_bytes: int | None = None
     ) -> int:
-        """Keep the container's files as an image; return how many bytes differ from its own.
+        """Commit the container's files as an image; return the number of changed bytes.
 
         Raises:
-            SnapshotError: it is too large, or the engine cannot.
-            EngineError: the engine is gone.
+            SnapshotError: It is too large, or the engine cannot create it.
+            EngineError: The engine is unreachable.
         """
         name, _, tag = reference.partition(":")
-        # Nothing of a command runs any more, and rootless engines cannot pause with cgroup v1.
+        # The command has ended, and rootless engines cannot pause with cgroup v1.
         params: Params = {"container": self._id, "repo": name, "tag": tag, "pause": False}
-        # A container made of the image must not pass for one of this container's owner.
+        # Empty labels: a container made from the image must not count as a worker of this pipeline.
         own = dict.fromkeys(self._spec.labels, "")
         try:
             size = await self._changed_bytes()
             if max_bytes is not None and size > max_bytes:
                 raise SnapshotError(
                     f"no snapshot: {size / _GB:.2g} GB were changed in container {self.name}, "
-                    f"more than the {max_bytes / _GB:g} GB that are kept"
+                    f"more than the {max_bytes / _GB:g} GB limit"
                 )
             body = {"Labels": {**own, **labels}}
             await self._client.call("POST", "/commit", params=params, json_body=body)
@@ -181,10 +181,10 @@ class DockerWorker:
         return size
 
     async def reading(self) -> Reading | None:
-        """Return what the container has used so far; None where it is gone.
+        """Return the container's resource usage so far; None if it no longer exists.
 
         Raises:
-            EngineError: the engine is gone.
+            EngineError: The engine is unreachable.
         """
         path, params = f"/containers/{self._id}/stats", {"stream": False, "one-shot": True}
         try:
@@ -193,10 +193,10 @@ class DockerWorker:
             return None
 
     async def close(self) -> None:
-        """Remove the container; safe to call twice and when it is gone.
+        """Remove the container; safe to call twice and after its removal.
 
         Raises:
-            EngineError: the engine cannot be reached.
+            EngineError: The engine is unreachable.
         """
         self._closed = True
         try:
@@ -205,10 +205,10 @@ class DockerWorker:
             if self._attachment is not None:
                 self._attachment.close()
 
-    # What the streams say: see `attach.Listener`.
+    # Implements `attach.Listener`.
 
     def received(self, stream: Stream, data: bytes) -> None:
-        """Pass on output of the running command; what comes at other times is nobody's."""
+        """Pass on output of the running command; ignore output between commands."""
         run = self._run
         if run is None or run.result.done():
             return
@@ -229,14 +229,15 @@ class DockerWorker:
             )
 
     def ended(self) -> None:
-        """The container is gone, or the engine, or we hung up."""
+        """Note that the container, the engine or the connection was lost."""
         self._lost = True
         if self._run is not None and not self._run.result.done():
             self._run.result.set_result(None)
 
     def _exit(self, code: int, oom_kills: int, peak: int | None) -> Exit:
         self._oom_kills += oom_kills
-        # The kernel's mark is for the container's life: only a new high is this command's.
+        # The kernel records the peak of the container's lifetime: only a new peak is this
+        # command's.
         mine = peak if peak is not None and peak > self._peak else None
         self._peak = max(self._peak, peak or 0)
         if oom_kills > 0 and code != 0:
@@ -255,13 +256,13 @@ class DockerWorker:
         )
 
     async def _explain_loss(self) -> Exit:
-        """Say why there is no exit code."""
+        """Return an exit that explains why there is no exit code."""
         if self._closed:
             return Exit(None, Cause.WORKER_LOST, f"container {self.name} was removed")
         try:
             state = (await self._client.call("GET", f"/containers/{self._id}/json"))["State"]
         except ApiError:
-            return Exit(None, Cause.WORKER_LOST, f"container {self.name} was removed by someone")
+            return Exit(None, Cause.WORKER_LOST, f"container {self.name} was removed from outside")
         except EngineError as error:
             message = f"container {self.name} was lost: {error}"
             return Exit(None, Cause.WORKER_LOST, message, engine_gone=True)
@@ -271,7 +272,7 @@ class DockerWorker:
         if state.get("OOMKilled") and self._oom_kills == 0:
             return Exit(_KILLED, Cause.OUT_OF_MEMORY, self._oom_message())
         if state.get("Running"):
-            message = f"container {self.name} runs, but its streams were lost"
+            message = f"container {self.name} is running, but the connection to it was lost"
         else:
             message = f"container {self.name} died with exit code {state.get('ExitCode')}"
         return Exit(None, Cause.WORKER_LOST, message)
@@ -283,7 +284,7 @@ class DockerWorker:
             await asyncio.wait([run.result], timeout=seconds)
             if run.result.done():
                 return
-        # Processes that our user may not signal, or that the kernel cannot end yet.
+        # Some processes cannot be signalled by this user, or the kernel cannot end them yet.
         run.killed = True
         with suppress(ApiError, EngineError):
             await self._client.call("POST", f"/containers/{self._id}/kill")
@@ -306,7 +307,7 @@ class DockerWorker:
                 "DELETE", f"/containers/{self._id}", params={"force": True, "v": True}
             )
         except ApiError as error:
-            if error.status == HTTPStatus.CONFLICT:  # somebody is removing it already
+            if error.status == HTTPStatus.CONFLICT:  # it is already being removed
                 await self._wait_until_gone()
             elif error.status != HTTPStatus.NOT_FOUND:
                 raise EngineError(f"container {self.name} cannot be removed: {error}") from error

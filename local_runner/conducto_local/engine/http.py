@@ -1,7 +1,7 @@
 """A small asyncio HTTP/1.1 client for the Engine API, on h11.
 
-Connections are kept and used again. A response streams; who reads it to its end gives its
-connection back. `HttpClient.call` is the short form for JSON in and out.
+Connections are reused. A response is streamed; reading it to its end returns its connection to the
+pool. `HttpClient.call` is the short form for JSON requests and responses.
 """
 
 import asyncio
@@ -25,16 +25,16 @@ _Event = h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]
 _CHUNK = 256 * 1024
 _CONNECT_SECONDS = 10
 _BAD_STATUS = 400
-#: What stands before Podman's own paths: the oldest version of that API that it still knows.
+#: Path prefix of Podman's own API: the oldest version that Podman still supports.
 _LIBPOD = "/v4.0.0"
 
 
 class ApiError(Exception):
-    """The engine answered with an error.
+    """An error response of the engine.
 
     Attributes:
         status: The HTTP status.
-        message: What the engine says.
+        message: The engine's message.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -44,7 +44,7 @@ class ApiError(Exception):
 
 
 class Response:
-    """An answer whose body has yet to be read; an async context manager that lets go of it."""
+    """A response whose body is not read yet; a context manager that releases its connection."""
 
     def __init__(self, client: "HttpClient", connection: "_Connection", head: h11.Response) -> None:
         self.status: int = head.status_code
@@ -66,10 +66,10 @@ class Response:
         self.close()
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes.
+        """Yield the body as it arrives.
 
         Raises:
-            EngineError: the engine went away before the end.
+            EngineError: The engine closed the connection before the end.
         """
         while self._connection is not None:
             match await self._connection.next_event():
@@ -79,35 +79,35 @@ class Response:
                     connection, self._connection = self._connection, None
                     self._client.give_back(connection)
                 case _:
-                    raise EngineError("the container engine closed the connection in mid-answer")
+                    raise EngineError("the container engine closed the connection too early")
 
     async def read(self) -> bytes:
         """Return the whole body."""
         return b"".join([chunk async for chunk in self.stream()])
 
     async def json(self) -> Any:
-        """Return the body decoded; None where it is empty."""
+        """Return the decoded body; None if it is empty."""
         body = await self.read()
         return json.loads(body) if body.strip() else None
 
     async def raise_for_status(self) -> None:
-        """Raise what the engine says if it is an error.
+        """Raise the engine's error, if it is one.
 
         Raises:
-            ApiError: the status is 400 or above.
+            ApiError: The status is 400 or above.
         """
         if self.status >= _BAD_STATUS:
             raise ApiError(self.status, error_message(await self.read()))
 
     def close(self) -> None:
-        """Let go of what has not been read; closes the connection then."""
+        """Release the response; closes the connection unless the body was read."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
 
 def error_message(body: bytes) -> str:
-    """Return the sentence in the body of an error."""
+    """Return the message in the body of an error."""
     try:
         answer = json.loads(body)
     except ValueError:
@@ -132,7 +132,8 @@ class _Connection:
             self._writer.write(head + data + (self._h11.send(h11.EndOfMessage()) or b""))
         else:
             self._writer.write(head)
-            # Who refuses an upload may hang up in the middle of it; the answer says why.
+            # An engine may close the connection while it rejects an upload; its response has the
+            # reason.
             with suppress(ConnectionError):
                 await self._upload(body)
         with suppress(ConnectionError):
@@ -152,7 +153,7 @@ class _Connection:
                     return event
                 self._h11.receive_data(await self._reader.read(_CHUNK))
         except (OSError, h11.RemoteProtocolError) as error:
-            raise EngineError(f"the container engine broke the connection: {error}") from error
+            raise EngineError(f"the container engine lost the connection: {error}") from error
 
     async def head(self) -> h11.Response:
         while True:
@@ -165,7 +166,7 @@ class _Connection:
                     raise EngineError("the container engine closed the connection")
 
     def recycle(self) -> bool:
-        """Make ready for the next request; False if the connection cannot serve one."""
+        """Prepare for the next request; return False if the connection is not reusable."""
         try:
             self._h11.start_next_cycle()
         except h11.LocalProtocolError:
@@ -182,11 +183,11 @@ class _Connection:
 
 
 class HttpClient:
-    """Requests to one engine.
+    """Sends requests to one engine.
 
     Attributes:
-        address: Where it listens.
-        prefix: What stands before each path, such as ``/v1.45``; "" until somebody sets it.
+        address: Address of the engine.
+        prefix: Prefix of each path, such as ``/v1.45``; initially empty.
     """
 
     def __init__(self, address: Address) -> None:
@@ -204,19 +205,20 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         body: Body | None = None,
     ) -> Response:
-        """Send a request and return the answer as soon as its head is there, whatever its status.
+        """Send a request; return the response when its head has arrived, whatever its status.
 
-        An async iterator as the body is sent in chunks.
+        A body that is an async iterator is sent in chunks.
 
         Raises:
-            EngineError: the engine cannot be reached, or went away.
+            EngineError: The engine is unreachable or closed the connection.
         """
         body = b"" if body is None else body
         request = _head(method, self.target(path, params), headers, body)
         if isinstance(body, bytes):
             while self._idle:
                 connection = self._idle.pop()
-                # The engine may have hung up in the meantime: then nobody has seen the request.
+                # The engine may have closed the idle connection: then it did not receive the
+                # request.
                 with suppress(EngineError, OSError):
                     if connection.usable:
                         return await self._exchange(connection, request, body)
@@ -226,17 +228,17 @@ class HttpClient:
             return await self._exchange(connection, request, body)
         except OSError as error:
             raise EngineError(
-                f"the container engine at {self.address} does not answer: {error}"
+                f"the container engine at {self.address} is unreachable: {error}"
             ) from error
 
     async def call(
         self, method: str, path: str, *, params: Params | None = None, json_body: Any = None
     ) -> Any:
-        """Return the decoded answer to a JSON request.
+        """Return the decoded response to a JSON request.
 
         Raises:
-            ApiError: the engine answered with an error.
-            EngineError: the engine cannot be reached, or went away.
+            ApiError: The engine returned an error.
+            EngineError: The engine is unreachable or closed the connection.
         """
         body, headers = b"", {}
         if json_body is not None:
@@ -248,7 +250,7 @@ class HttpClient:
             return await response.json()
 
     def target(self, path: str, params: Params | None) -> str:
-        """Return the path and query to ask for."""
+        """Return the path and query of a request."""
         words = {
             name: str(value).lower() if isinstance(value, bool) else str(value)
             for name, value in (params or {}).items()
@@ -258,14 +260,14 @@ class HttpClient:
         return f"{prefix}{path}{query}"
 
     def give_back(self, connection: _Connection) -> None:
-        """Keep a connection whose answer has been read."""
+        """Return a connection to the pool after its response was read."""
         if not self._closed and connection.recycle():
             self._idle.append(connection)
         else:
             connection.close()
 
     async def close(self) -> None:
-        """Close the connections that are not in use; the others follow when they are read."""
+        """Close the idle connections; the others are closed when their responses are read."""
         self._closed = True
         while self._idle:
             await self._idle.pop().wait_closed()

@@ -1,4 +1,4 @@
-"""What bears a label on an engine, and how much room it takes."""
+"""Containers, networks and images with a label, and their sizes."""
 
 import asyncio
 import json
@@ -10,15 +10,15 @@ from urllib.parse import quote
 from conducto_local.engine.http import ApiError, HttpClient
 from conducto_local.ports import EngineError, LabelledResource
 
-#: Images that are asked for their layers at the same time.
+#: Number of images inspected at the same time.
 _AT_ONCE = 8
 
 
 async def find_labelled(http: HttpClient, label: str, value: str) -> list[LabelledResource]:
-    """Return every container, network and image that bears the label with this value.
+    """Return every container, network and image with this label value.
 
     Raises:
-        EngineError: the engine cannot be asked.
+        EngineError: The engine is unreachable.
     """
     filters = json.dumps({"label": [f"{label}={value}"]})
     try:
@@ -31,13 +31,13 @@ async def find_labelled(http: HttpClient, label: str, value: str) -> list[Labell
         found += [_network(each) for each in networks or ()]
         return found + await _images(http, images or [])
     except ApiError as error:
-        raise EngineError(f"the container engine does not say what it has: {error}") from error
+        raise EngineError(f"the container engine cannot list its resources: {error}") from error
 
 
 def short_name(reference: str) -> str:
-    """Return the name of an image as people and `WorkerSpec` write it.
+    """Return the name of an image as users and `WorkerSpec` write it.
 
-    Docker lists images by this name, Podman by the whole one.
+    Docker lists images by this name, Podman by the full one.
 
     >>> short_name("docker.io/library/python:3"), short_name("localhost/me/x:1")
     ('python:3', 'me/x:1')
@@ -66,7 +66,7 @@ def _network(body: dict[str, Any]) -> LabelledResource:
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """An image; ``size`` is that of all its layers."""
+    """An image; ``size`` is the total size of its layers."""
 
     id: str
     layers: tuple[str, ...]
@@ -74,7 +74,7 @@ class _Image:
 
 
 async def _images(http: HttpClient, bodies: list[dict[str, Any]]) -> list[LabelledResource]:
-    """Return images under each of their names; what one adds to others counts for its first."""
+    """Return each image under all its names; only the first name has its additional size."""
     if not bodies:
         return []
     everything = await http.call("GET", "/images/json")
@@ -98,13 +98,13 @@ async def _image(http: HttpClient, body: dict[str, Any]) -> _Image | None:
     try:
         details = await http.call("GET", f"/images/{quote(body['Id'])}/json")
     except ApiError:
-        return None  # somebody has removed it since
+        return None  # removed meanwhile
     layers = tuple((details.get("RootFS") or {}).get("Layers") or ())
     return _Image(body["Id"], layers, int(body.get("Size") or 0))
 
 
 def _added(image: _Image, others: Iterable[_Image]) -> int:
-    """Return the bytes that an image has beyond the largest one that it is made of."""
+    """Return the size of an image beyond the largest image that it is based on."""
     below = [
         other.size
         for other in others

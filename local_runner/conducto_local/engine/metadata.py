@@ -1,13 +1,14 @@
-"""The address at which clouds give a machine its credentials: containers must not reach it.
+"""Blocks the metadata address of clouds, which provides the machine's credentials.
 
-No engine has a setting for that, and an agent may not change the machine's firewall. So a
-container's network is made such that the address leads nowhere:
+Containers must not reach it. No engine has a setting for that, and an agent may not change the
+machine's firewall, so the network of containers is set up such that the address is unreachable:
 
-- Docker gives each container the address itself, as a link-local one of its interface.
-  Connections to it are refused inside the container, and no other container or host is affected.
-- Podman gives a network a static route to it, through an address of the network that is not used.
+- Docker gives each container the address itself, as a link-local address of its interface.
+  Connections to it are refused inside the container; other containers and the host are not
+  affected.
+- Podman gives a network a static route to it through an unused address of the network.
 
-The IPv6 twin, ``fd00:ec2::254``, cannot be reached because the networks are made without IPv6.
+The IPv6 address, ``fd00:ec2::254``, is unreachable because the networks are created without IPv6.
 """
 
 import ipaddress
@@ -16,23 +17,23 @@ from pathlib import Path
 from typing import Any
 
 ADDRESS = "169.254.169.254"
-#: What Docker's address brings along: its whole network leads nowhere then.
+#: The network of this address, which becomes unreachable with Docker.
 _LINK_LOCAL = ipaddress.ip_network("169.254.0.0/16")
-#: Says, in the agent's environment, that containers may reach the address.
+#: Environment variable of the agent that allows containers to reach the address.
 VARIABLE = "CONDUCTO_METADATA"
-#: Where an engine reads its name servers; the second where systemd-resolved stands between.
+#: Files with an engine's name servers; the second if systemd-resolved is in use.
 _RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
-#: Networks that have no addresses of their own to give, or are not ours.
+#: Networks without addresses of their own, or not created by Conducto.
 _SPECIAL = frozenset({"none", "host", "bridge", "default"})
 
 
 def is_allowed(env: Mapping[str, str]) -> bool:
-    """Return whether the owner of the agent lets containers reach the address."""
+    """Return whether the agent's environment lets containers reach the address."""
     return env.get(VARIABLE) == "on"
 
 
 def link_local_servers(resolvers: Iterable[Path] = _RESOLVERS) -> list[str]:
-    """Return the machine's name servers that containers could not reach any more.
+    """Return the machine's name servers that containers could no longer reach.
 
     Google's virtual machines use the metadata address itself as their name server.
     """
@@ -54,7 +55,7 @@ def _is_link_local(server: str) -> bool:
 
 
 def endpoint(network: str | None) -> dict[str, Any]:
-    """Return what a container's creation adds for Docker; nothing without a network of ours."""
+    """Return additions to a container's create request for Docker; empty for special networks."""
     if network is None or network in _SPECIAL:
         return {}
     config = {"IPAMConfig": {"LinkLocalIPs": [ADDRESS]}}

@@ -7,7 +7,7 @@ from conducto_local.engine import metadata
 from conducto_local.engine.http import ApiError, HttpClient
 from conducto_local.engine.traits import Traits
 
-#: Another network may take the subnet that Podman has just proposed.
+#: Attempts: another network may take the subnet that Podman has just proposed.
 _TRIES = 5
 
 
@@ -15,7 +15,7 @@ async def create(http: HttpClient, name: str, labels: Mapping[str, str], traits:
     """Create a network.
 
     Raises:
-        ApiError: the engine cannot; with the status CONFLICT where there is one of that name.
+        ApiError: The engine cannot create it; the status is CONFLICT if the name exists.
     """
     for left in reversed(range(_TRIES)):
         await _create(http, name, labels)
@@ -42,7 +42,7 @@ async def _create(http: HttpClient, name: str, labels: Mapping[str, str]) -> Non
 
 
 async def _recreate_with_route(http: HttpClient, name: str, labels: Mapping[str, str]) -> None:
-    """Replace a network by one with the subnet that Podman chose for it, and a static route."""
+    """Replace a network with one that has the same subnet and a static route."""
     found = await http.call("GET", f"/networks/{name}")
     subnet = str(found["IPAM"]["Config"][0]["Subnet"])
     await http.call("DELETE", f"/networks/{name}")

@@ -1,7 +1,7 @@
-"""Plain processes in the place of containers: ``--engine process``.
+"""Plain processes instead of containers: ``--engine process``.
 
-For a first look without an engine. There are no images, no isolation and no limits, and a
-process that leaves its command's process group outlives it. Everything else is as in a container.
+For a first look without a container engine. There are no images, no isolation and no limits, and a
+process that leaves its command's process group outlives it.
 """
 
 import asyncio
@@ -33,11 +33,11 @@ from conducto_local.ports import (
 
 _GB = 2**30
 _CHUNK = 256 * 1024
-#: Bytes that a pipe holds at most on systems that do not tell.
+#: Maximum number of bytes in a pipe on systems that do not report it.
 _PIPE = 1 << 16
 #: Exit code of a shell that cannot execute a command.
 _CANNOT_EXECUTE = 126
-#: ``{target of a mount: variable that tells commands where it is without the mount}``
+#: ``{target of a mount: variable with its path for commands without mounts}``
 _DATA_VARIABLES = {
     "/conducto/data/pipeline": "CONDUCTO_DATA_PIPELINE",
     "/conducto/data/user": "CONDUCTO_DATA_USER",
@@ -45,7 +45,7 @@ _DATA_VARIABLES = {
 
 
 class ProcessEngine:
-    """An engine without containers; satisfies `conducto_local.ports.Engine`.
+    """An engine without containers; implements `conducto_local.ports.Engine`.
 
     Args:
         grace: Seconds between TERM and KILL when a command is stopped.
@@ -56,15 +56,15 @@ class ProcessEngine:
         self._workers: dict[str, ProcessWorker] = {}
 
     async def open(self) -> EngineInfo:
-        """Return what this machine has."""
+        """Return the resources of this machine."""
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GB
         return EngineInfo("process", platform.release(), float(os.cpu_count() or 1), memory)
 
     async def start_worker(self, spec: WorkerSpec) -> "ProcessWorker":
-        """Make a place to run commands in; image, limits, network and mounts are ignored.
+        """Create a worker; image, limits, network and mounts are ignored.
 
         Raises:
-            WorkerStartError: the shell, the working directory or a mount does not exist.
+            WorkerStartError: The shell, the working directory or a mount does not exist.
         """
         _check(spec)
         worker = ProcessWorker(spec, self._grace, self._forget)
@@ -79,20 +79,20 @@ class ProcessEngine:
         """Do nothing: processes share the machine's network."""
 
     async def find(self, label: str, value: str) -> list[LabelledResource]:
-        """Return nothing: what belongs to a dead process goes when the engine is opened."""
+        """Return an empty list: leftovers are removed when the engine is opened."""
         del label, value
         return []
 
     async def discard(self, belonging: LabelledResource) -> bool:
-        """Remove nothing, for nothing is ever found."""
+        """Return False: `find` never returns anything."""
         del belonging
         return False
 
     async def remove_labelled(self, labels: Mapping[str, str]) -> int:
-        """Close the workers that bear all these labels, those of a dead process included.
+        """Close the workers with all these labels, including leftovers of a dead agent.
 
         Returns:
-            How many they were.
+            The number of workers.
         """
         found = [w for w in self._workers.values() if has_mark(w.spec.labels, labels)]
         for worker in found:
@@ -101,38 +101,38 @@ class ProcessEngine:
         return len(found) + await asyncio.to_thread(clean_up, labels, ours)
 
     async def remove_image(self, reference: str) -> bool:
-        """Do nothing: there are no images."""
+        """Return False: there are no images."""
         del reference
         return False
 
     async def close(self) -> None:
-        """Do nothing: processes stay with their workers."""
+        """Do nothing: processes are closed with their workers."""
 
 
 def _check(spec: WorkerSpec) -> None:
     if shutil.which(spec.shell) is None:
         raise WorkerStartError(
-            f"shell {spec.shell!r} does not exist on this machine. Name another with "
+            f"shell {spec.shell!r} does not exist on this machine. Set another one with "
             "Image(shell=...), or use an engine with containers"
         )
     if spec.workdir is not None and not Path(spec.workdir).is_dir():
         raise WorkerStartError(
-            f"working directory {spec.workdir!r} does not exist on this machine. Make it, or use "
+            f"working directory {spec.workdir!r} does not exist on this machine. Create it, or use "
             "an engine with containers"
         )
     for mount in spec.mounts:
         if not Path(mount.source).exists():
             raise WorkerStartError(
-                f"{mount.source!r}, to be seen at {mount.target}, does not exist. Make it"
+                f"{mount.source!r}, mounted at {mount.target}, does not exist. Create it"
             )
 
 
 @dataclass(slots=True)
 class _Pipe:
-    """One stream of a running command, read as it comes.
+    """An output stream of a running command.
 
     Attributes:
-        failure: What the output callback raised; nothing is passed to it after that.
+        failure: Exception of the output callback, which is not called again.
     """
 
     stream: Stream
@@ -147,7 +147,7 @@ class _Pipe:
         asyncio.get_running_loop().add_reader(self.read_end, self.read)
 
     def read(self) -> int:
-        """Pass on what is there, one chunk; return how many bytes."""
+        """Pass on one chunk of available output; return its size."""
         try:
             data = os.read(self.read_end, _CHUNK)
         except BlockingIOError:
@@ -163,7 +163,7 @@ class _Pipe:
         return len(data)
 
     def drain(self) -> None:
-        """Read what the pipe still holds; no more, for a daemon may write for ever."""
+        """Read the rest of the pipe's content; no more, because a daemon may write forever."""
         left = _pipe_size(self.read_end) if self.open else 0
         while left > 0 and self.open:
             count = self.read()
@@ -188,13 +188,13 @@ class _Running:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def signal(self, number: signal.Signals) -> None:
-        """Signal the command's whole process group, also when its leader is gone."""
+        """Signal the command's whole process group, even if its leader has exited."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, number)
 
 
 class ProcessWorker:
-    """Runs commands as process groups; satisfies `conducto_local.ports.Worker`."""
+    """Runs commands as process groups; implements `conducto_local.ports.Worker`."""
 
     def __init__(
         self, spec: WorkerSpec, grace: float, forget: Callable[["ProcessWorker"], None]
@@ -205,7 +205,7 @@ class ProcessWorker:
         self._folder = tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX)
         mark(self.folder, spec.labels)
         self._running: _Running | None = None
-        self._starting: asyncio.Event | None = None  # set when the process is there, or cannot be
+        self._starting: asyncio.Event | None = None  # set when the process has started, or cannot
         self._closed = False
 
     @property
@@ -215,7 +215,7 @@ class ProcessWorker:
 
     @property
     def folder(self) -> Path:
-        """Where its scripts are."""
+        """Directory of its scripts."""
         return Path(self._folder.name)
 
     @property
@@ -224,13 +224,13 @@ class ProcessWorker:
         return self._closed
 
     async def run(self, job: Job, output: Output) -> Exit:
-        """Run a command; stream its output; leave no process of its group behind.
+        """Run a command, stream its output, and leave no process of its group behind.
 
         Raises:
-            ValueError: the job holds what a shell cannot take, such as a NUL.
+            ValueError: The job contains characters that a shell cannot take, such as NUL.
         """
         if self._running is not None or self._starting is not None:
-            raise RuntimeError(f"worker {self.name} runs a command already")
+            raise RuntimeError(f"worker {self.name} is already running a command")
         if self._closed:
             return Exit(None, Cause.WORKER_LOST, f"worker {self.name} was closed", started=False)
         pipes: list[_Pipe] = []
@@ -241,10 +241,11 @@ class ProcessWorker:
             running = self._running = _Running(await self._spawn(job, pipes))
         except OSError as error:
             _close(pipes)
-            if error.errno == errno.E2BIG:  # its environment: the command's own fault
+            if error.errno == errno.E2BIG:  # its environment is too large: the command's error
                 output("stderr", f"{self.spec.shell}: {error.strerror}\n".encode())
                 return Exit(_CANNOT_EXECUTE)
-            # Of this moment, as of too many open files: the engine is there for the next one.
+            # A temporary failure, such as too many open files: the engine can start the next
+            # process.
             message = f"this machine could not start a process: {error.strerror}"
             return Exit(None, Cause.WORKER_LOST, message, started=False)
         except (ValueError, asyncio.CancelledError):
@@ -265,7 +266,7 @@ class ProcessWorker:
         return Exit(code if code >= 0 else 128 - code)
 
     async def stop(self) -> None:
-        """End the running command: TERM, then KILL after the grace. `run` then returns."""
+        """Stop the running command: TERM, then KILL after the grace period. `run` then returns."""
         running = await self._begun()
         if running is None:
             return
@@ -279,10 +280,10 @@ class ProcessWorker:
     async def snapshot(
         self, reference: str, labels: Mapping[str, str], *, max_bytes: int | None = None
     ) -> int:
-        """Refuse: what a process changed, it changed in the machine itself.
+        """Raise an error: a process changes the machine itself.
 
         Raises:
-            SnapshotError: always.
+            SnapshotError: Always.
         """
         del reference, labels, max_bytes
         raise SnapshotError(
@@ -291,10 +292,10 @@ class ProcessWorker:
         )
 
     async def reading(self) -> None:
-        """Return nothing: what a process uses is not told apart from what others use."""
+        """Return None: the usage of a process is not measured."""
 
     async def close(self) -> None:
-        """End what runs; safe to call twice."""
+        """Kill the running command; safe to call twice."""
         self._closed = True
         running = await self._begun()
         if running is not None:
@@ -304,7 +305,7 @@ class ProcessWorker:
         self._forget(self)
 
     async def _begun(self) -> _Running | None:
-        """Return the running command; one that is only starting is waited for."""
+        """Return the running command; wait for one that is starting."""
         if self._starting is not None:
             await self._starting.wait()
         return self._running
@@ -328,7 +329,7 @@ class ProcessWorker:
 
     def _write_script(self, command: str) -> str:
         if "\0" in command:
-            raise ValueError("a command cannot hold a NUL character: a shell cannot read it")
+            raise ValueError("a command must not contain a NUL character, which shells cannot read")
         script = self.folder / SCRIPT
         text = f"#!{self.spec.shell}\n{command}\n"
         script.write_bytes(text.encode("utf-8", "surrogateescape"))

@@ -1,7 +1,7 @@
-"""What workers of the process engine leave behind when their agent is killed.
+"""Cleanup after workers of the process engine whose agent was killed.
 
-Each worker has a folder for its scripts, with its labels in it. A command is found by the script
-that its shell was started with, so no other process is ever taken for one.
+Each worker has a directory with its scripts and its labels. A command is identified by the script
+that its shell was started with, so no other process is ever killed.
 """
 
 import contextlib
@@ -25,24 +25,24 @@ _STEP = 0.01
 
 
 def mark(folder: Path, labels: Mapping[str, str]) -> None:
-    """Write down in a worker's folder whose it is."""
+    """Record a worker's labels in its directory."""
     (folder / _LABELS).write_text(json.dumps(dict(labels)))
 
 
 def has_mark(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
-    """Return whether all that is wanted is among ``labels``."""
+    """Return whether ``labels`` contain everything in ``wanted``."""
     return wanted.items() <= labels.items()
 
 
 def clean_up(labels: Mapping[str, str], ours: Collection[Path]) -> int:
-    """Kill the commands and remove the folders of dead workers that bear all these labels.
+    """Kill the commands and remove the directories of dead workers with all these labels.
 
     Args:
         labels: ``{name: value}``.
-        ours: Folders of workers that live.
+        ours: Directories of live workers.
 
     Returns:
-        How many workers there were.
+        The number of dead workers.
     """
     found = [
         folder
@@ -57,7 +57,7 @@ def clean_up(labels: Mapping[str, str], ours: Collection[Path]) -> int:
 
 
 def _is_own(folder: Path) -> bool:
-    """Return whether we made it: anybody may make folders beside it."""
+    """Return whether this user made a directory: other users may make directories beside it."""
     try:
         status = folder.lstat()
     except FileNotFoundError:
@@ -93,7 +93,7 @@ def _shells(scripts: Collection[str]) -> Iterator[int]:
 
 
 def processes() -> Iterator[tuple[int, str]]:
-    """Yield the number of each process and its first argument, from ``/proc``."""
+    """Yield the pid of each process and its first argument, from ``/proc``."""
     for directory in _PROCESSES.glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it has ended, or is another user's
             words = (directory / "cmdline").read_bytes().split(b"\0")
@@ -102,7 +102,7 @@ def processes() -> Iterator[tuple[int, str]]:
 
 
 def processes_by_ps() -> Iterator[tuple[int, str]]:
-    """Yield the same where there is no ``/proc``, as on macOS; arguments without blanks only."""
+    """Yield the same without ``/proc``, as on macOS; only for arguments without blanks."""
     words = ["ps", "-A", "-ww", "-o", "pid=", "-o", "args="]
     try:
         listed = subprocess.run(words, capture_output=True, check=False).stdout  # noqa: S603

@@ -1,7 +1,7 @@
-"""``docker_run_args``: flags of ``docker run`` turned into fields of the Engine API. No I/O.
+"""``docker_run_args``: flags of ``docker run`` as fields of the Engine API. No I/O.
 
-Only what is written here is understood. A flag that we would have to guess about is refused with
-its name, because a container that silently lacks it would be worse.
+A flag that is not listed here is rejected by name: a container that silently lacks it would be
+worse.
 """
 
 import re
@@ -12,24 +12,24 @@ Body = dict[str, Any]
 
 
 class RunArgsError(ValueError):
-    """``docker_run_args`` cannot be granted; the message says which flag and what to do."""
+    """Invalid ``docker_run_args``; the message names the flag and the remedy."""
 
 
 def apply_run_args(body: Body, args: Sequence[str]) -> None:
-    """Change the body of a container's creation as the flags say.
+    """Apply flags to the body of a container's create request.
 
     Args:
-        body: As `POST /containers/create` takes it; has ``HostConfig`` and ``Env``.
-        args: Words as a shell would hand them to ``docker run``.
+        body: Body of ``POST /containers/create``, with ``HostConfig`` and ``Env``.
+        args: Arguments of ``docker run``, split as by a shell.
 
     Raises:
-        RunArgsError: a flag is unknown, refused, or lacks its value.
+        RunArgsError: A flag is unknown, rejected, or lacks its value.
     """
     words = list(args)
     while words:
         flag, value = _next_flag(words)
         if flag in _REFUSED:
-            raise RunArgsError(f"docker_run_args: {flag} is refused: {_REFUSED[flag]}")
+            raise RunArgsError(f"docker_run_args: {flag} is not allowed: {_REFUSED[flag]}")
         if flag in _SWITCHES:
             _apply_switch(body, flag, value)
         elif flag in _VALUES:
@@ -39,18 +39,16 @@ def apply_run_args(body: Body, args: Sequence[str]) -> None:
                 raise RunArgsError(f"docker_run_args: {flag} cannot be switched off")
         else:
             raise RunArgsError(
-                f"docker_run_args: {flag!r} is not known here. Remove it; known are: "
+                f"docker_run_args: {flag!r} is not supported. Remove it; supported are: "
                 + " ".join(sorted(_VALUES | _SWITCHES.keys()))
             )
 
 
 def gpus_of(args: Sequence[str]) -> int:
-    """Check what can be checked without a container; return how many GPUs the flags ask for.
-
-    -1 is all of them.
+    """Validate the flags; return the number of GPUs they request, -1 for all.
 
     Raises:
-        RunArgsError: as `apply_run_args`.
+        RunArgsError: As in `apply_run_args`.
     """
     body: Body = {"Env": [], "HostConfig": {}}
     apply_run_args(body, args)
@@ -62,7 +60,7 @@ def _next_flag(words: list[str]) -> tuple[str, str | None]:
     word = words.pop(0)
     if not word.startswith("-") or word in {"-", "--"}:
         raise RunArgsError(
-            f"docker_run_args: {word!r} is not a flag. Put flags only, and quote values with blanks"
+            f"docker_run_args: {word!r} is not a flag. Use flags only, and quote values with blanks"
         )
     if word.startswith("--"):
         name, equals, value = word.partition("=")
@@ -118,7 +116,7 @@ def _env(body: Body, value: str) -> None:
     name, equals, _ = value.partition("=")
     if not equals:
         raise ValueError(
-            f"it has no value, and the agent's own environment is nobody's; write {name}=VALUE, "
+            f"it has no value, and commands do not inherit the agent's; write {name}=VALUE, "
             "set env= on the node, or make it a secret"
         )
     body["Env"].append(value)
@@ -134,7 +132,7 @@ def _volume(body: Body, value: str) -> None:
     if not colon:
         body.setdefault("Volumes", {})[source] = {}
         return
-    if source.startswith((".", "~")):  # the launch makes those absolute that it can
+    if source.startswith((".", "~")):  # the launch resolves relative paths if it can
         raise ValueError("the host's path must be absolute")
     body["HostConfig"].setdefault("Binds", []).append(f"{source}:{rest}")
 
@@ -158,7 +156,7 @@ def _mount(body: Body, value: str) -> None:
         elif key in _MOUNT_KEYS and equals:
             mount[_MOUNT_KEYS[key]] = text
         else:
-            raise ValueError(f"{part!r} is not known here; use type, source, target, readonly")
+            raise ValueError(f"{part!r} is not supported; use type, source, target, readonly")
     if "Target" not in mount:
         raise ValueError("it has no target")
     body["HostConfig"].setdefault("Mounts", []).append(mount)
@@ -173,7 +171,7 @@ def _publish(body: Body, value: str) -> None:
     port, _, protocol = value.partition("/")
     *host, inner = port.rsplit(":", 2)
     if not inner.isdigit() or any(not part.isdigit() for part in host[-1:] if part):
-        raise ValueError("write [[address:]host port:]container port; ranges are not known here")
+        raise ValueError("write [[address:]host port:]container port; ranges are not supported")
     key = f"{inner}/{protocol or 'tcp'}"
     body.setdefault("ExposedPorts", {})[key] = {}
     binding = {"HostIp": host[0] if len(host) > 1 else "", "HostPort": host[-1] if host else ""}
@@ -220,8 +218,8 @@ def _security_opt(body: Body, value: str) -> None:
     name, _, text = value.replace(":", "=", 1).partition("=")
     if name == "seccomp" and text not in {"unconfined", "builtin"} and not text.startswith("{"):
         raise ValueError(
-            "the profile's file was not read. It is read where a script is launched; "
-            "from elsewhere give its content, or unconfined"
+            "the file of the profile is read only where a script is launched; "
+            "otherwise pass its content, or unconfined"
         )
     body["HostConfig"].setdefault("SecurityOpt", []).append(value)
 
@@ -301,7 +299,7 @@ _VALUES_TABLE: dict[str, Callable[[Body, str], None]] = {
 }
 _VALUES = _VALUES_TABLE.keys()
 
-#: True of every worker, whether asked for or not.
+#: Flags that apply to every worker anyway.
 _ALREADY_SO = frozenset({"--rm", "--init", "--interactive"})
 
 _REFUSED = {
@@ -310,12 +308,12 @@ _REFUSED = {
     "--memory-swap": "a node gets no swap; set mem= on the node",
     "--network": "nodes share their pipeline's network",
     "--net": "nodes share their pipeline's network",
-    "--name": "the container's name tells whose it is",
+    "--name": "the container's name identifies its node",
     "--pid": "the command server needs a process namespace of its own",
     "--entrypoint": "the command server is the entrypoint",
     "--tty": "a command's stdout and stderr are pipes",
     "--detach": "a worker is always attached",
-    "--restart": "a lost worker is replaced, not started again",
+    "--restart": "a lost worker is replaced, not restarted",
     "--env-file": "set env= on the node",
     "--health-cmd": "a worker's health is whether its commands run",
     "--log-driver": "output is kept by the pipeline",

@@ -1,4 +1,4 @@
-"""What one engine does differently from others, and what containers lack because of that."""
+"""Differences between engines, and the resulting limitations of containers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ _FIELDS = {
     "memory": ("MemoryLimit",),
     "pids": ("PidsLimit",),
 }
-#: The first version of Podman whose networks are known to take static routes.
+#: The first major version of Podman whose networks are known to support static routes.
 _PODMAN_ROUTES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What one engine does differently.
+    """The differences of one engine from others.
 
     Attributes:
-        podman: Its version of Podman; None is another engine.
+        podman: Version of Podman; None for another engine.
         unenforced: As in `EngineInfo`.
         block_metadata: See `conducto_local.engine.metadata`.
         warnings: As in `EngineInfo`.
@@ -40,7 +40,7 @@ class Traits:
         """Return the body of ``POST /containers/create`` for a worker.
 
         Raises:
-            RunArgsError: ``docker_run_args`` holds what cannot be granted.
+            RunArgsError: ``docker_run_args`` has an unsupported flag.
         """
         return create_body(
             spec, engine, unenforced=self.unenforced, block_metadata=self.block_metadata
@@ -53,10 +53,10 @@ async def read_traits(
     info: Mapping[str, Any],
     env: Mapping[str, str],
 ) -> Traits:
-    """Return the traits of an engine that has said its version and what it is.
+    """Return the traits of an engine.
 
     Args:
-        client: Requests to it.
+        client: The engine.
         version: Its response to ``GET /version``.
         info: Its response to ``GET /info``.
         env: The agent's environment.
@@ -80,14 +80,14 @@ def _podman_version(version: Mapping[str, Any]) -> str | None:
 
 
 async def _controllers(client: HttpClient) -> list[str] | None:
-    """Return the cgroup controllers that Podman may use; None if it does not say."""
+    """Return the cgroup controllers that Podman may use; None if unknown."""
     try:
         found = await client.call("GET", "/libpod/info")
     except ApiError:
         return None
     host = found.get("host") or {}
     if (host.get("security") or {}).get("rootless") and host.get("cgroupVersion") == "v1":
-        return []  # it lists those of the machine, and sets none of them
+        return []  # it lists the machine's, but cannot use them
     controllers = host.get("cgroupControllers")
     return None if controllers is None else list(controllers)
 
@@ -124,8 +124,8 @@ def _metadata_warnings(podman: str | None, servers: list[str]) -> list[str]:
         return [
             (
                 f"containers can reach the cloud's metadata address {metadata.ADDRESS}, because "
-                f"the name server {servers[0]} is beside it. Block it in the firewall, or say "
-                f"that this is intended: {metadata.VARIABLE}=on"
+                f"the name server {servers[0]} is link-local too. Block it in the firewall, or "
+                f"allow it: {metadata.VARIABLE}=on"
             )
         ]
     major = "" if podman is None else podman.partition(".")[0]
@@ -133,8 +133,8 @@ def _metadata_warnings(podman: str | None, servers: list[str]) -> list[str]:
         return [
             (
                 f"containers may reach the cloud's metadata address {metadata.ADDRESS}: Podman "
-                f"{podman} may not support routes of networks. Use Podman 5 or later, or say that "
-                f"this is intended: {metadata.VARIABLE}=on"
+                f"{podman} may not support routes of networks. Use Podman 5 or later, or "
+                f"allow it: {metadata.VARIABLE}=on"
             )
         ]
     return []

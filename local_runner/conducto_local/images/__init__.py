@@ -1,4 +1,4 @@
-"""Images on this machine: pulled, built, filled with code, made ready for workers."""
+"""Images on this machine: pulled, built, filled with code, prepared for workers."""
 
 from conducto_local.images.builder import Builder
 

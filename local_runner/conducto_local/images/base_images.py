@@ -1,4 +1,4 @@
-"""What an image starts from: one that is pulled, or one that a user's Dockerfile builds."""
+"""Base images, pulled or built from a user's Dockerfile."""
 
 import asyncio
 import re
@@ -16,17 +16,17 @@ from conducto_local.images.engine_images import EngineImages, ImageInfo
 from conducto_local.images.single_flight import SingleFlight
 from conducto_local.ports import ImageError
 
-#: Bytes from which a context is worth a remark.
+#: Size in bytes from which the log has a remark about a context.
 LARGE = 200 * 1000 * 1000
 _NEEDS_CLIENT = re.compile(r"--mount=\S*type=(secret|ssh)")
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A layer to build on.
+    """An image to build on.
 
     Attributes:
-        reference: A name that a generated Dockerfile can say FROM to.
+        reference: A name for FROM in a generated Dockerfile.
     """
 
     reference: str
@@ -35,10 +35,10 @@ class Base:
 
 @dataclass(slots=True)
 class BuildContext:
-    """What all builds of one process share.
+    """The state that all builds of a process share.
 
     Attributes:
-        slots: How many things are pulled and built at once.
+        slots: Limits the number of simultaneous pulls and builds.
     """
 
     engine: EngineImages
@@ -52,21 +52,21 @@ class BuildContext:
         return None if info is None else Base(reference, info)
 
     async def made(self, reference: str) -> Base:
-        """Return an image that was just made.
+        """Return an image that was just created.
 
         Raises:
-            ImageError: somebody has removed it meanwhile.
+            ImageError: It was removed meanwhile.
         """
         base = await self.found(reference)
         if base is None:
-            raise ImageError(f"image {reference!r}: removed while it was in use; launch again")
+            raise ImageError(f"image {reference!r}: removed during the build; launch again")
         return base
 
     async def pulled(self, reference: str, log: BuildLogWriter) -> Base:
-        """Return an image as it is on this machine, else pulled.
+        """Return an image, pulled if the engine does not have it.
 
         Raises:
-            ImageError: it cannot be had.
+            ImageError: It cannot be pulled.
         """
         found = await self.found(reference)
         if found is not None:
@@ -82,17 +82,17 @@ class BuildContext:
 
 
 async def resolve_base(shop: BuildContext, spec: ImageSpec, log: BuildLogWriter) -> Base:
-    """Return the image that a definition starts from.
+    """Return the base image of a definition.
 
     Raises:
-        ImageError: it cannot be pulled or built.
+        ImageError: It cannot be pulled or built.
     """
     if spec.image is None:
         return await _built(shop, spec, log)
     base = await shop.pulled(spec.image, log)
     if not spec.image.startswith("sha256:"):
         return base
-    # BuildKit takes an id for the name of a repository.
+    # BuildKit takes an id for the name of a repository, so give it a name.
     reference = "conducto_base:" + base.info.id.removeprefix("sha256:")[:32]
     await shop.engine.tag(spec.image, reference)
     return replace(base, reference=reference)
@@ -125,7 +125,7 @@ async def _base_id(shop: BuildContext, reference: str, log: BuildLogWriter) -> s
     try:
         return (await shop.pulled(reference, log)).info.id
     except ImageError as error:
-        # We read Dockerfiles roughly: whether it is needed at all is the engine's to say.
+        # Dockerfiles are parsed only roughly: the engine decides whether the image is needed.
         log.write(f"{error}\n")
         return None
 
@@ -134,7 +134,7 @@ async def _build(
     shop: BuildContext, spec: ImageSpec, source: DockerfileSource, tag: str, log: BuildLogWriter
 ) -> None:
     if source.syntax is not None:
-        log.write(f"syntax {source.syntax}: the engine's own is used\n")
+        log.write(f"syntax {source.syntax}: ignored; the engine's default is used\n")
     log.lines(await asyncio.to_thread(remarks, source.context))
     head = contexts.pack_files({source.name: source.text.encode()})
     error = await shop.engine.build(
@@ -146,7 +146,7 @@ async def _build(
         labels={layers.LABEL_LAYER: "built"},
     )
     if error is not None:
-        raise log.failure(f"{source.shown} did not build: {error}{_hint(source.text)}")
+        raise log.failure(f"{source.shown} failed to build: {error}{_hint(source.text)}")
 
 
 def _hint(text: str) -> str:
@@ -156,7 +156,7 @@ def _hint(text: str) -> str:
 
 
 def remarks(context: Context) -> list[str]:
-    """Return what a user should know of what is about to be sent; reads some of its files."""
+    """Return remarks for the user about a context; reads some of its files."""
     return list(_remarks(context))
 
 

@@ -1,4 +1,4 @@
-"""Where builds say how far they are, for one listener or several."""
+"""The log of a build, for one or more listeners."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -7,52 +7,52 @@ from dataclasses import dataclass, field
 from conducto_core.model.records import ImageState
 from conducto_local.ports import BuildLog, BuildPart, ImageError
 
-#: Lines of a failed build that its message ends with.
+#: Number of lines of a failed build at the end of its error message.
 TAIL = 15
-#: Lines kept for a listener that comes late.
+#: Number of items kept for listeners that join later.
 _KEPT = 2000
 
 
 @dataclass(slots=True)
 class BuildLogWriter:
-    """The log of a piece of work that several definitions may wait for.
+    """The log of work that several definitions may wait for.
 
-    Whoever joins late hears what was said before.
+    A listener that joins later receives the earlier items too.
     """
 
     _listeners: list[BuildLog] = field(default_factory=list)
     _said: deque[ImageState | BuildPart | str] = field(default_factory=lambda: deque(maxlen=_KEPT))
 
     def join(self, log: BuildLog) -> None:
-        """Tell ``log`` all that was said, and what will be."""
+        """Send all past and future items to ``log``."""
         for item in self._said:
             _tell(log, item)
         self._listeners.append(log)
 
     def leave(self, log: BuildLog) -> None:
-        """Tell ``log`` no more."""
+        """Stop sending items to ``log``."""
         self._listeners.remove(log)
 
     def step(self, state: ImageState) -> None:
-        """The build has reached ``state``."""
+        """Record that the build has reached ``state``."""
         self._say(state)
 
     def part(self, part: BuildPart) -> None:
-        """A step inside that state has begun or ended."""
+        """Record that a step inside that state has started or ended."""
         self._say(part)
 
     def write(self, text: str) -> None:
-        """Lines that the build printed."""
+        """Record lines of output of the build."""
         self._say(text)
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Write lines that have no line end yet."""
+        """Record lines without line ends."""
         for line in lines:
             self._say(line + "\n")
 
     def failure(self, what: str) -> ImageError:
-        """Return the error that says ``what`` and ends with the last lines."""
-        # A state is a string as well.
+        """Return an error with a message that ends with the last lines."""
+        # `ImageState` is a string as well.
         others = (ImageState, BuildPart)
         texts = [item for item in self._said if not isinstance(item, others) and item.strip()]
         tail = "".join(texts[-TAIL:]).rstrip("\n")

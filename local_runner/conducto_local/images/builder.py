@@ -1,8 +1,8 @@
-"""Makes the images that definitions describe, each layer once.
+"""Builds the images of definitions, each layer once.
 
-An image is a chain of layers, each named by the hash of all that goes into it: ``built`` (or a
-pulled image), ``installed``, ``copied``, ``extended``. A layer whose name the engine already
-has is used as it is, so changed code costs one copy, and equal definitions cost nothing.
+An image is a chain of layers, each named by the hash of its inputs: ``built`` (or a pulled image),
+``installed``, ``copied``, ``extended``. A layer that the engine already has is reused, so changed
+code costs one copy, and an unchanged definition costs nothing.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from conducto_local.ports import BuildLog, BuiltImage, ImageError
 
 @dataclass(slots=True)
 class Shells:
-    """Finds shells, and remembers them by image id."""
+    """Finds the shells of images and caches them by image id."""
 
     engine: EngineImages
     _known: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -35,11 +35,11 @@ class Shells:
         """Return the path of the image's shell.
 
         Args:
-            image: The image to look into.
-            wanted: A name or path, or ``AUTO_SHELL`` for the best there is.
+            image: The image to search.
+            wanted: A name or path, or ``AUTO_SHELL`` for the best available.
 
         Raises:
-            ImageError: it has none.
+            ImageError: The image has no such shell.
         """
         key = (image.id, wanted)
         if key not in self._known:
@@ -57,7 +57,7 @@ class Shells:
         if code is None:
             raise ImageError(
                 "Could not auto-determine correct shell to use: the image cannot run /bin/sh. "
-                f"Commands need one; build on an image that has it. The engine said: {output}"
+                f"Commands need one; use a base image that has it. The engine reported: {output}"
             )
         raise ImageError(
             f"the image has no shell {wanted!r}; correct shell= or leave it out"
@@ -67,23 +67,23 @@ class Shells:
         )
 
 
-#: Builds and pulls at the same time; more would only share the same disk and network.
+#: Maximum number of simultaneous builds and pulls; more would only share the same disk and network.
 PARALLEL = 4
 
 
 @dataclass(frozen=True, slots=True)
 class _Code:
-    """A directory that is copied into an image, and what its origin is."""
+    """A directory to copy into an image, and the variables that describe its origin."""
 
     root: str
     env: Mapping[str, str]
 
 
 class Builder:
-    """Makes images with a container engine; an `ImageBuilder`.
+    """Builds images with a container engine; implements `ImageBuilder`.
 
-    One serves one launch: it asks git for news once per repository and remembers what it has
-    made. `for_launch` gives the next one, which shares the work under way.
+    A builder serves one launch: it fetches each repository once and caches its images. `for_launch`
+    returns the next builder, which shares the work in progress.
     """
 
     def __init__(
@@ -100,9 +100,9 @@ class Builder:
         Args:
             http: The engine's HTTP client.
             cache: Directory that keeps clones between launches.
-            parallel: How many builds and pulls may run at the same time.
-            labels: Labels of all images made, beside our own.
-            work_labels: Labels of containers that exist only while an image is made.
+            parallel: Maximum number of simultaneous builds and pulls.
+            labels: Labels of all images, in addition to the builder's own.
+            work_labels: Labels of containers that exist only during a build.
         """
         engine = EngineImages(http, labels or {}, work_labels or {})
         self._shop = BuildContext(engine, asyncio.Semaphore(parallel))
@@ -113,7 +113,7 @@ class Builder:
         self._done: dict[str, BuiltImage] = {}
 
     def for_launch(self) -> "Builder":
-        """Return a builder that looks anew at code and repositories."""
+        """Return a builder that rereads code and repositories."""
         other = object.__new__(Builder)
         other._shop = self._shop
         other._shells = self._shells
@@ -124,10 +124,10 @@ class Builder:
         return other
 
     async def find(self, reference: str) -> BuiltImage | None:
-        """Return an image that was made here, without its ``path_map``; None if it is gone.
+        """Return an image that was built here, without its ``path_map``; None if it was removed.
 
         Raises:
-            EngineError: the engine is gone.
+            EngineError: The engine is unreachable.
         """
         found = await self._shop.found(reference)
         if found is None or layers.LABEL_SHELL not in found.info.labels:
@@ -136,11 +136,11 @@ class Builder:
         return BuiltImage(reference=reference, shell=shell, workdir=found.info.workdir)
 
     async def build(self, spec: ImageSpec, log: BuildLog) -> BuiltImage:
-        """Return the image, built or found.
+        """Return the image; build it if necessary.
 
         Raises:
-            ImageError: it cannot be built or pulled.
-            EngineError: the engine is gone.
+            ImageError: It cannot be built or pulled.
+            EngineError: The engine is unreachable.
         """
         key = layers.definition_hash(spec)
         done = self._done.get(key)
@@ -179,7 +179,7 @@ class Builder:
         if checkout is None:
             return base
         async with self._clones.lock(*checkout.key):
-            # Another launch may have refreshed the tree: the variables say what is copied.
+            # Another launch may have updated the working tree: describe the commit that is copied.
             sha = await git_sha(checkout.path)
             env = checkout.env if sha is None else {**checkout.env, "CONDUCTO_GIT_SHA": sha}
             return await self._copied(spec, base, _Code(str(checkout.path), env), log)
@@ -189,8 +189,8 @@ class Builder:
             return None
         if spec.copy_url.startswith("s3://"):
             raise ImageError(
-                f"copy_url {spec.copy_url!r}: only git repositories can be copied here; "
-                "fetch it yourself and use copy_dir"
+                f"copy_url {spec.copy_url!r}: only git repositories are supported; "
+                "download it and use copy_dir"
             )
         key = (spec.copy_url, spec.copy_branch)
         async with self._clones.lock(*key):
@@ -230,7 +230,7 @@ class Builder:
         context = await asyncio.to_thread(sources.read_code, spec, code.root)
         tree = await asyncio.to_thread(contexts.tree_hash, context, self._shop.digests)
         workdir = CODE_DIR if spec.docker_auto_workdir else base.info.workdir
-        owned = ["owned"] if owners.is_needed(base.info.user) else []  # not before
+        owned = ["owned"] if owners.is_needed(base.info.user) else []
         digest = layers.content_hash("copied", base.info.id, tree, workdir, dict(code.env), *owned)
         tag = layers.layer_tag("copied", digest)
         found = await self._shop.found(tag)
@@ -263,7 +263,7 @@ class Builder:
     async def _extended(
         self, spec: ImageSpec, base: Base, before: Base, log: BuildLogWriter
     ) -> BuiltImage:
-        # The shell is looked for in the layer before the code, which changes less often.
+        # The shell is searched in the layer before the code, which changes less often.
         digest = layers.content_hash("extended", base.info.id, spec.shell)
         tag = layers.layer_tag("extended", digest)
 

@@ -1,4 +1,4 @@
-"""The log-ins that the user's docker client keeps, for pulling private images."""
+"""The credentials in the user's docker configuration, for pulling private images."""
 
 import base64
 import binascii
@@ -8,24 +8,24 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-#: Under this name docker's client keeps the log-in of references without a registry.
+#: Docker's key for the credentials of references without a registry.
 _DEFAULT_KEY = "https://index.docker.io/v1/"
 _HELPER_SECONDS = 10
 
 
 def registry_of(reference: str) -> str | None:
-    """Return the registry a reference names, or None for the default one."""
+    """Return the registry that a reference names, or None for the default one."""
     first, slash, _ = reference.partition("/")
     is_host = bool(slash) and ("." in first or ":" in first or first == "localhost")
     return first if is_host else None
 
 
 def registry_header(reference: str, config: Path | None = None) -> dict[str, str]:
-    """Return the header that lets the engine pull ``reference``; empty without a log-in.
+    """Return the header with credentials for pulling ``reference``; empty without credentials.
 
     Args:
-        reference: What is to be pulled.
-        config: The client's file; default: where the client itself looks.
+        reference: The image to pull.
+        config: Docker's configuration file; None for its default path.
     """
     if config is None:
         folder = os.environ.get("DOCKER_CONFIG")

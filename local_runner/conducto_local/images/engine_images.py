@@ -1,4 +1,4 @@
-"""The engine's requests that have to do with images."""
+"""Requests to the engine about images."""
 
 import asyncio
 import io
@@ -19,11 +19,11 @@ from conducto_local.images.credentials import registry_header
 from conducto_local.images.progress import Progress, plain
 from conducto_local.ports import EngineError, ImageError
 
-#: Label of containers that exist only while an image is made; the value in images is empty,
-#: because they would hand it on to every container.
+#: Label of containers that exist only during a build. Its value in images is empty, because
+#: containers inherit the labels of their image.
 LABEL_WORK = "com.conducto.image.work"
-#: On every image that is made, snapshots too: the mark of the home for whose pipelines it was.
-#: Containers take it over from their image, so it says nothing about a container.
+#: Label of every built image and snapshot; its value is the mark of the state directory. Containers
+#: inherit it from their image, so it has no meaning on containers.
 LABEL_IMAGE_HOME = "com.conducto.image.home"
 _TAR = {"Content-Type": "application/x-tar"}
 _JSON = {"Content-Type": "application/json"}
@@ -31,10 +31,10 @@ _JSON = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """What the engine says of an image it has.
+    """The engine's description of an image.
 
     Attributes:
-        config: The engine's own form: ``Env``, ``User``, ``WorkingDir``, …
+        config: In the engine's format: ``Env``, ``User``, ``WorkingDir``, …
     """
 
     id: str
@@ -48,7 +48,7 @@ class ImageInfo:
 
     @property
     def user(self) -> str:
-        """The user that commands run as; empty is root."""
+        """The user that commands run as; empty for root."""
         return str(self.config.get("User") or "")
 
     @property
@@ -62,8 +62,8 @@ class EngineImages:
     """Images of one engine.
 
     Attributes:
-        labels: Labels of all images that are made.
-        work_labels: Labels of containers that exist only while an image is made.
+        labels: Labels of all built images.
+        work_labels: Labels of containers that exist only during a build.
     """
 
     http: HttpClient
@@ -72,7 +72,7 @@ class EngineImages:
     _has_buildkit: bool | None = None
 
     async def inspect(self, reference: str) -> ImageInfo | None:
-        """Return what the engine knows of an image, or None if it has none of that name."""
+        """Return the engine's description of an image, or None if there is no such image."""
         answer = await self.http.request("GET", f"/images/{quote(reference)}/json")
         body = await answer.read()
         if answer.status == HTTPStatus.NOT_FOUND:
@@ -83,24 +83,24 @@ class EngineImages:
         return ImageInfo(found["Id"], found.get("Config") or {})
 
     async def pull(self, reference: str, log: BuildLogWriter) -> None:
-        """Fetch an image from its registry.
+        """Pull an image from its registry.
 
         Raises:
-            ImageError: it cannot be had; says what may be wrong.
+            ImageError: It cannot be pulled; the message lists possible causes.
         """
         name, tag = split_reference(reference)
         answer = await self.http.request(
             "POST",
             "/images/create",
             params={"fromImage": name, "tag": tag},
-            headers=await asyncio.to_thread(registry_header, reference),  # it may ask a helper
+            headers=await asyncio.to_thread(registry_header, reference),  # may run a helper program
         )
         progress = await _follow(answer, log)
         if progress.error is not None:
             raise ImageError(
-                f"image {reference!r}: not on this machine and cannot be pulled. Is it spelled "
-                f"right, does it need a log-in (docker login), is the machine offline? "
-                f"The engine said: {progress.error}"
+                f"image {reference!r}: not on this machine and cannot be pulled. Check its "
+                f"spelling, that you are logged in (docker login), and the network. "
+                f"The engine reported: {progress.error}"
             )
 
     async def build(
@@ -113,15 +113,15 @@ class EngineImages:
         build_args: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> str | None:
-        """Build an image; return None, or the engine's message if it did not build.
+        """Build an image; return None, or the engine's message if the build failed.
 
         Args:
-            tag: What the image is to be known by.
-            context: A tar.
+            tag: Name of the image.
+            context: A tar archive.
             log: Receives the build's lines.
-            dockerfile: Path of the Dockerfile in the tar.
+            dockerfile: Path of the Dockerfile in the archive.
             build_args: ``{ARG name: value}``.
-            labels: Labels beyond those that every image gets.
+            labels: Labels in addition to those of every image.
         """
         params = {
             "t": tag,
@@ -146,15 +146,16 @@ class EngineImages:
         try:
             return await self.http.request(method, path, params=params, headers=_TAR, body=tar)
         except EngineError as error:
-            # The engine hangs up in the middle of what it refuses; is it there at all?
+            # The engine closes the connection when it rejects an upload; check that it is
+            # reachable.
             await (await self.http.request("GET", "/_ping")).read()
             raise ImageError(
-                "the engine stopped taking the files; is its disk full, or has the image a file "
-                f"where a directory must be? ({error})"
+                "the engine rejected the files. Its disk may be full, or the image may have a file "
+                f"in place of a directory ({error})"
             ) from error
 
     async def has_buildkit(self) -> bool:
-        """Return whether the engine builds with BuildKit inside itself."""
+        """Return whether the engine has BuildKit built in."""
         if self._has_buildkit is None:
             answer = await self.http.request("GET", "/_ping")
             await answer.read()
@@ -162,7 +163,7 @@ class EngineImages:
         return self._has_buildkit
 
     async def tag(self, image: str, reference: str) -> None:
-        """Give an image one more name."""
+        """Add a name to an image."""
         name, tag = split_reference(reference)
         answer = await self.http.request(
             "POST", f"/images/{quote(image)}/tag", params={"repo": name, "tag": tag}
@@ -171,13 +172,13 @@ class EngineImages:
 
     @asynccontextmanager
     async def container(self, image: str, command: list[str]) -> AsyncIterator[str]:
-        """Make a container that never sees a network; yield its id; remove it at the end."""
+        """Create a container without a network; yield its id; remove it afterwards."""
         settings = {
             "Image": image,
             "Entrypoint": command[:1],
             "Cmd": command[1:],
             "User": "0",
-            "Tty": True,  # its log is then plain text
+            "Tty": True,  # so that its log is plain text
             "WorkingDir": "/",
             "Labels": {**self.labels, **self.work_labels, LABEL_WORK: "1"},
             "StopTimeout": 0,
@@ -194,7 +195,7 @@ class EngineImages:
             headers=_JSON,
             body=json.dumps(settings).encode(),
         )
-        body = await _expect(answer, f"image {image!r}: no container can be made from it")
+        body = await _expect(answer, f"image {image!r}: cannot create a container")
         identity = str(json.loads(body)["Id"])
         try:
             yield identity
@@ -205,7 +206,7 @@ class EngineImages:
             await answer.read()
 
     async def run(self, container: str) -> tuple[int | None, str]:
-        """Run a container to its end; return its exit code (None: did not start) and output."""
+        """Run a container to its end; return its exit code (None: not started) and output."""
         answer = await self.http.request("POST", f"/containers/{container}/start")
         body = await answer.read()
         if answer.status >= HTTPStatus.BAD_REQUEST:
@@ -218,7 +219,7 @@ class EngineImages:
         return code, plain((await answer.read()).decode(errors="replace"))
 
     async def read_file(self, container: str, path: str) -> bytes | None:
-        """Return the content of a small file of a container, or None if there is none."""
+        """Return the content of a small file in a container, or None if there is none."""
         answer = await self.http.request(
             "GET", f"/containers/{container}/archive", params={"path": path}
         )
@@ -233,19 +234,19 @@ class EngineImages:
         return None
 
     async def put(self, container: str, tar: AsyncIterator[bytes]) -> None:
-        """Unpack a tar at the root of a container.
+        """Unpack a tar archive at the root of a container.
 
         Raises:
-            ImageError: the engine refused it.
+            ImageError: The engine rejected it.
         """
         path = f"/containers/{container}/archive"
         answer = await self._send("PUT", path, {"path": "/"}, tar)
-        await _expect(answer, "the code cannot be copied into the image")
+        await _expect(answer, "cannot copy the code into the image")
 
     async def commit(self, container: str, reference: str, config: Mapping[str, Any]) -> None:
-        """Make an image of a container's files with exactly these settings."""
+        """Create an image from a container's files with exactly these settings."""
         name, tag = split_reference(reference)
-        empty = dict.fromkeys((*self.work_labels, LABEL_WORK), "")  # else it takes the container's
+        empty = dict.fromkeys((*self.work_labels, LABEL_WORK), "")  # else: the container's
         labels = {**(config.get("Labels") or {}), **self.labels, **empty}
         answer = await self.http.request(
             "POST",
@@ -254,7 +255,7 @@ class EngineImages:
             headers=_JSON,
             body=json.dumps({**config, "Labels": labels}).encode(),
         )
-        await _expect(answer, f"{reference!r}: the engine did not keep the image")
+        await _expect(answer, f"{reference!r}: the engine could not store the image")
 
 
 def split_reference(reference: str) -> tuple[str, str]:
@@ -276,7 +277,7 @@ def with_env(config: Mapping[str, Any], env: Mapping[str, str]) -> list[str]:
 
 async def _follow(answer: Response, log: BuildLogWriter) -> Progress:
     progress = Progress()
-    # Letting go of the connection ends the work, if the caller is cancelled.
+    # If the caller is cancelled, closing the connection stops the engine's work.
     async with answer:
         if answer.status != HTTPStatus.OK:
             progress.error = error_message(await answer.read())

@@ -1,4 +1,4 @@
-"""Git repositories that images are filled with: cloned once, refreshed at each launch."""
+"""Clones of git repositories for images: cloned once, updated at each launch."""
 
 import asyncio
 import hashlib
@@ -18,8 +18,8 @@ class Checkout:
     """A working tree on the host.
 
     Attributes:
-        url: Where it comes from, without a password.
-        key: URL and branch as they were asked for.
+        url: Its origin, without a password.
+        key: URL and branch as requested.
         sha: Its commit.
     """
 
@@ -31,7 +31,7 @@ class Checkout:
 
     @property
     def env(self) -> dict[str, str]:
-        """Variables that tell commands where their code comes from."""
+        """Variables that describe the origin of the code to commands."""
         return {
             "CONDUCTO_GIT_URL": self.url,
             "CONDUCTO_GIT_BRANCH": self.branch,
@@ -43,7 +43,7 @@ class Checkout:
 class GitClones:
     """The clones of one cache directory.
 
-    Whoever uses a working tree holds its `lock`, because a refresh changes it in place.
+    Hold the `lock` of a working tree while you use it, because a refresh changes it in place.
     """
 
     folder: Path
@@ -57,7 +57,7 @@ class GitClones:
         """Return a working tree of the branch's newest commit.
 
         Raises:
-            ImageError: git is missing, or could not fetch the branch.
+            ImageError: Git is missing, or could not fetch the branch.
         """
         path = self._path(url, branch)
         shown = without_password(url)
@@ -67,7 +67,7 @@ class GitClones:
             await self._clone(path, url, branch, log)
         sha = await git_sha(path)
         if sha is None:
-            raise log.failure(f"{shown!r}, branch {branch!r}: the clone has no commit; push one")
+            raise log.failure(f"{shown!r}, branch {branch!r}: the branch has no commit; push one")
         return Checkout(path, shown, branch, sha, (url, branch))
 
     async def _clone(self, path: Path, url: str, branch: str, log: BuildLogWriter) -> None:
@@ -97,7 +97,7 @@ class GitClones:
 
 
 async def _update_submodules(path: Path, url: str, branch: str, log: BuildLogWriter) -> None:
-    """Check out the submodules, also where their addresses have changed."""
+    """Check out the submodules, even if their URLs have changed."""
     if (path / ".gitmodules").exists():
         await _git(path, ("submodule", "--quiet", "sync", "--recursive"), url, branch, log)
         update = ("submodule", "update", "--init", "--recursive", "--force")
@@ -105,7 +105,7 @@ async def _update_submodules(path: Path, url: str, branch: str, log: BuildLogWri
 
 
 async def git_sha(path: Path, revision: str = "HEAD") -> str | None:
-    """Return the commit checked out in a directory, or None where git knows of none."""
+    """Return the commit that is checked out in a directory, or None if there is none."""
     try:
         process = await asyncio.create_subprocess_exec(
             "git", "-C", str(path), "rev-parse", "--verify", "--quiet", revision + "^{commit}",
@@ -124,7 +124,7 @@ async def _git(
 ) -> None:
     access = git_access(url)
     shown = access.url
-    # Nobody is there to type a password.
+    # Without a terminal, a password prompt would block.
     fixed = {"GIT_TERMINAL_PROMPT": "0", **access.env}
     env = {"GIT_SSH_COMMAND": "ssh -oBatchMode=yes", **os.environ, **fixed}
     try:

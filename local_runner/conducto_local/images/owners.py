@@ -1,4 +1,4 @@
-"""The user who owns the code that is copied into an image: the one that its commands run as."""
+"""The owner of code that is copied into an image: the user that its commands run as."""
 
 from typing import Protocol
 
@@ -15,15 +15,15 @@ class Files(Protocol):
 
 
 def is_needed(user: str) -> bool:
-    """Return whether an image's ``User`` is another one than root."""
+    """Return whether an image's ``User`` is not root."""
     return user.partition(":")[0] not in {"", "0", "root"}
 
 
 async def find(files: Files, container: str, user: str) -> Owner:
-    """Return the ids of an image's ``User``, which its own files define.
+    """Return the ids of an image's ``User``, according to the image's own files.
 
     Raises:
-        ImageError: the image does not know the user or the group.
+        ImageError: The image has no such user or group.
     """
     if not is_needed(user):
         return ROOT
@@ -54,7 +54,7 @@ def _group_id(
         return int(group)
     if group:
         return _id(user, next((row[2] for row in groups if row[0] == group), ""), "/etc/group")
-    # Of the user's line; the engine gives a bare number without a line the group 0.
+    # The group in the user's line; for a number without a line the engine uses group 0.
     return _id(user, next((row[3] for row in users if name in {row[0], row[2]}), "0"), "")
 
 

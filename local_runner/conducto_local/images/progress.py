@@ -1,8 +1,8 @@
-"""What an engine says while it builds or pulls, as lines for people.
+"""An engine's progress messages for builds and pulls, as readable lines.
 
-Three forms arrive as a stream of JSON objects: the classic builder's ``stream`` texts, BuildKit's
-``moby.buildkit.trace`` (a base64 protobuf message, read here by hand because its five fields are
-all we need) and a pull's ``status`` objects.
+The engine sends a stream of JSON objects in three formats: the classic builder's ``stream`` texts,
+BuildKit's ``moby.buildkit.trace`` (a base64 protobuf message, decoded here because only five of its
+fields are needed) and a pull's ``status`` objects.
 """
 
 import base64
@@ -18,10 +18,10 @@ from conducto_local.ports import BuildPart
 
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-Z\\^_]|\x1b\].*?(?:\x07|\x1b\\)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-#: Steps of BuildKit's own that tell a person nothing.
+#: Internal steps of BuildKit that are of no interest to users.
 _INTERNAL = ("[internal]", "exporting", "resolve image config", "copy /context")
-#: A step of the classic builder or of Podman's, which puts the stage before it where there are
-#: several; and what each says of a step that was done before.
+#: A step of the classic builder or of Podman (which puts the stage in front if there are several),
+#: and their messages for a cached step.
 _STEP = re.compile(r"((?:\[\d+/\d+\] )?(?:Step|STEP) (\d+/\d+)) ?: (.+)")
 _USED = (" ---> Using cache", "--> Using cache")
 #: Statuses of a pull that repeat many times a second.
@@ -29,20 +29,20 @@ _NOISE = ("Downloading", "Extracting", "Waiting", "Verifying Checksum", "Pulling
 
 
 def plain(text: str) -> str:
-    """Return text without colours, cursor movements and overwritten line parts."""
+    """Return text without colours, cursor movements and overwritten parts of lines."""
     lines = _ANSI.sub("", text).replace("\r\n", "\n").split("\n")
-    # A carriage return draws over the line, as progress bars do: the last drawing stays.
+    # Text after a carriage return overwrites the line, as in progress bars: keep the last.
     return "\n".join(_CONTROL.sub("", line.rstrip("\r").rpartition("\r")[2]) for line in lines)
 
 
 @dataclass(slots=True)
 class Progress:
-    """Reads the stream of one build or pull.
+    """Parses the stream of one build or pull.
 
     Attributes:
-        image_id: The built image's id, once the engine has said it.
-        error: The engine's own message of failure, if it failed.
-        clock: Seconds since the epoch, for an engine that does not tell times.
+        image_id: Id of the built image, once the engine has sent it.
+        error: The engine's error message, if it failed.
+        clock: Returns seconds since the epoch, for engines that send no times.
     """
 
     image_id: str | None = None
@@ -52,15 +52,15 @@ class Progress:
     _partial: dict[bytes, str] = field(default_factory=dict)
     _named: set[bytes] = field(default_factory=set)
     _parts: list[BuildPart] = field(default_factory=list)
-    _step: BuildPart | None = None  # of the classic builder, which does one after the other
+    _step: BuildPart | None = None  # of the classic builder, which runs one at a time
 
     def feed(self, data: bytes) -> list[str]:
-        """Return the lines that more of the stream completes; pieces may end anywhere."""
+        """Return the lines that the data completes; the data may be cut anywhere."""
         *complete, self._rest = (self._rest + data).split(b"\n")
         return [line for text in complete for line in self._object(text)]
 
     def finish(self) -> list[str]:
-        """Return what was left without a line end."""
+        """Return the rest, which has no line end."""
         last, self._rest = self._rest, b""
         lines = self._object(last)
         lines += [plain(text) for text in self._partial.values() if text]
@@ -69,7 +69,7 @@ class Progress:
         return lines
 
     def take_parts(self) -> list[BuildPart]:
-        """Return the steps that began or ended since the last call, as they stand."""
+        """Return the steps that started or ended since the last call, in their current state."""
         parts, self._parts = self._parts, []
         return parts
 
@@ -126,7 +126,7 @@ class Progress:
                 line for number, value in _fields(message) for line in self._part(number, value)
             ]
         except (binascii.Error, IndexError, ValueError):
-            return []  # a newer engine's form; the build itself does not depend on it
+            return []  # an unknown newer format; the build does not depend on it
 
     def _part(self, number: int, value: bytes | int) -> list[str]:
         if isinstance(value, int):
@@ -183,7 +183,7 @@ def _moment(value: bytes | int | None) -> float | None:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """Yield ``(field number, value)`` of a protobuf message: ints and byte strings only.
+    """Yield ``(field number, value)`` of a protobuf message: integers and byte strings only.
 
     Source: Protocol Buffers, "Encoding".
     """

@@ -1,4 +1,4 @@
-"""Work that many want and one does."""
+"""Work that several callers wait for and that runs once."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -20,16 +20,16 @@ class _Flight(Generic[T]):
 
 @dataclass(slots=True)
 class SingleFlight(Generic[T]):
-    """Runs one piece of work per key at a time; who asks meanwhile waits for that one."""
+    """Runs one task per key at a time; further callers wait for its result."""
 
     _flying: dict[str, _Flight[T]] = field(default_factory=dict)
 
     async def join(
         self, key: str, log: BuildLog, work: Callable[[BuildLogWriter], Coroutine[None, None, T]]
     ) -> T:
-        """Return the result of the work under way for ``key``, or start it.
+        """Return the result of the running task for ``key``, or start it.
 
-        The work is cancelled only when all who waited for it are.
+        The task is cancelled only when all its callers are cancelled.
         """
         active = self._flying.get(key)
         if active is None:

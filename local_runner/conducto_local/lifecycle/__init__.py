@@ -1,1 +1,1 @@
-"""The life of stored pipelines: sleep, retention, deletion, garbage collection."""
+"""The lifecycle of stored pipelines: sleep, retention, deletion, garbage collection."""

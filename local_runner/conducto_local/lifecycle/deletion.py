@@ -1,4 +1,4 @@
-"""Deleting a pipeline with all that belongs to it."""
+"""Deletion of pipelines with all their resources."""
 
 import asyncio
 import logging
@@ -23,15 +23,15 @@ from conducto_local.store.port import Store
 logger = logging.getLogger(__name__)
 
 
-#: Where a directory is mounted that is erased in a container.
+#: Mount path of a directory that is erased in a container.
 _ERASED = "/conducto/erase"
 _SHELL = "/bin/sh"
 
 
 class PipelineDeleter:
-    """Deletes pipelines: what runs, containers, network, snapshots, data, logs and history.
+    """Deletes pipelines: commands, containers, network, snapshots, data, logs and history.
 
-    Images that were built stay: other pipelines may use them, and `gc` knows which do.
+    Built images are kept: other pipelines may use them, and `gc` knows which do.
     """
 
     def __init__(self, home: StateDir, store: Store, scheduler: Scheduler) -> None:
@@ -40,10 +40,10 @@ class PipelineDeleter:
         self._scheduler = scheduler
 
     async def delete(self, live: LivePipeline) -> bool:
-        """Delete a pipeline; return False when the store takes nothing now and it stays.
+        """Delete a pipeline; return False if the store cannot write and the pipeline is kept.
 
-        Containers and images that the engine does not remove now keep labels by which `gc` finds
-        them, as files that cannot be removed keep a place where it looks.
+        `gc` finds the containers and images that the engine cannot remove now by their labels, and
+        the files that cannot be removed in the directory of discarded files.
         """
         scheduler = self._scheduler
         scheduler.apply(live, ev.Disarmed())
@@ -67,18 +67,18 @@ class PipelineDeleter:
         return True
 
     async def erase_as_root(self, engine: Engine, image: str | None, path: Path) -> None:
-        """Remove what containers wrote as root, which an agent of another user may not.
+        """Remove files that containers wrote as root and that the agent's user may not remove.
 
         Args:
             engine: Runs a container for it.
-            image: Any image with a shell; None leaves the files.
+            image: Any image with a shell; None keeps the files.
             path: The directory.
         """
         if image is not None:
             try:
                 await _run_as_root(engine, self._spec(image, path), _erasing(path))
             except (EngineError, WorkerStartError) as error:
-                logger.warning("no container to erase with", extra={"why": str(error)})
+                logger.warning("cannot remove files in a container", extra={"why": str(error)})
         if not await asyncio.to_thread(self._home.erase, path):
             logger.warning("files cannot be removed", extra={"path": str(path)})
 
@@ -96,11 +96,11 @@ class PipelineDeleter:
         )
 
     def _image_of(self, pipeline_id: str) -> str | None:
-        """Return an image that a command of the pipeline has run in."""
+        """Return an image in which a command of the pipeline has run."""
         return next((a.image for a in self._store.attempts(pipeline_id) if a.image), None)
 
     def sweep(self) -> None:
-        """Remove the files of pipelines that were deleted; blocks."""
+        """Remove the files of deleted pipelines; blocks."""
         for path in self._home.discarded():
             try:
                 is_gone = self._home.erase(path)

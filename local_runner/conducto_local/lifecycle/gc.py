@@ -1,4 +1,4 @@
-"""Freeing what no live pipeline needs, of this home and of nobody else.
+"""Garbage collection of the resources that no live pipeline of this state directory needs.
 
 Live is a pipeline that is neither archived nor deleted. What is on the engine is known by labels
 that bear a mark of the home (`conducto_local.installation_id`): `active_attempts.LABEL_HOME`,
@@ -35,19 +35,19 @@ from conducto_local.store.port import Store
 logger = logging.getLogger(__name__)
 
 _UNKNOWN = (
-    "no pipeline is known that it belongs to; 'conducto agent repair' makes one of it, or remove "
+    "it belongs to no known pipeline; 'conducto agent repair' makes one from it, or remove "
     "it yourself"
 )
-#: Bytes of a block, as `os.lstat` counts them.
+#: Block size of `os.lstat` in bytes.
 _BLOCK = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """Files that nobody needs.
+    """Files that are not needed.
 
     Attributes:
-        note: Why they stay all the same; None where they may go.
+        note: Reason why they are kept anyway; None to remove them.
     """
 
     path: Path
@@ -58,16 +58,16 @@ class Leftover:
 
 @dataclass(frozen=True, slots=True)
 class KeepSet:
-    """What live pipelines need.
+    """The resources that live pipelines need.
 
     Attributes:
-        pipelines: Ids of all pipelines that there are, archived ones too.
-        loaded: Ids of those whose containers and networks the scheduler looks after.
-        images: References of images that a live pipeline names.
-        snapshots: References of snapshots that an attempt has.
-        building: Images are being made now; half-made ones look as if nobody needed them.
-        unknown: Ids of directories without a pipeline: nobody knows what these need.
-        unreadable: What some pipelines need cannot be read, so no image is known to be unneeded.
+        pipelines: Ids of all pipelines, including archived ones.
+        loaded: Ids of the pipelines whose containers and networks the scheduler manages.
+        images: References of images that a live pipeline uses.
+        snapshots: References of snapshots of attempts.
+        building: Images are being built; unfinished ones would look unneeded.
+        unknown: Ids of directories without a pipeline, whose needs are unknown.
+        unreadable: Some pipelines cannot be read, so any image may be needed.
     """
 
     pipelines: Collection[str]
@@ -82,7 +82,7 @@ class KeepSet:
 def unneeded_workers(
     found: Iterable[LabelledResource], needs: KeepSet
 ) -> Iterator[LabelledResource]:
-    """Yield containers and networks of pipelines, and of builds, that nobody looks after."""
+    """Yield containers and networks of pipelines, and of builds, that are not managed any more."""
     for one in found:
         pipeline = one.labels.get(LABEL_PIPELINE)
         if one.kind != "image" and not (
@@ -94,7 +94,7 @@ def unneeded_workers(
 def unneeded_shells(
     found: Iterable[LabelledResource], needs: KeepSet
 ) -> Iterator[LabelledResource]:
-    """Yield containers of debug shells that have ended, or whose pipeline is gone."""
+    """Yield containers of debug shells that have ended, or whose pipeline no longer exists."""
     for one in found:
         pipeline = one.labels.get(LABEL_DEBUG)
         is_shell = one.kind == "container" and pipeline is not None
@@ -105,7 +105,7 @@ def unneeded_shells(
 def unneeded_images(
     found: Iterable[LabelledResource], needs: KeepSet
 ) -> Iterator[LabelledResource]:
-    """Yield images that no live pipeline names and of which none that it names is made."""
+    """Yield images that no live pipeline uses, directly or as a base."""
     images = [one for one in found if one.kind == "image"]
     kept = [one.layers for one in images if one.name in needs.images and one.layers]
     for one in images:
@@ -121,7 +121,7 @@ def unneeded_images(
 
 
 class GarbageCollector:
-    """Frees what no live pipeline needs."""
+    """Removes the resources that no live pipeline needs."""
 
     def __init__(
         self,
@@ -137,9 +137,9 @@ class GarbageCollector:
         self._started = time.time()
 
     async def collect(self, request: GcRequest) -> GcReport:
-        """Return what nobody needs, freed unless it is a dry run.
+        """Return the unneeded resources; remove them unless it is a dry run.
 
-        An engine that cannot be reached is noted, and what is on it stays.
+        If an engine is unreachable, the report has a note and its resources are kept.
         """
         notes: list[str] = []
         items: list[GcItem] = []
@@ -175,13 +175,13 @@ class GarbageCollector:
         images = await self._own(engine, LABEL_IMAGE_HOME)
         needs = await self._needs()
         if needs.building:
-            notes.append("images are being built: those that exist were not looked at")
+            notes.append("images are being built: existing images were not checked")
         if needs.unreadable:
-            notes.append(f"images stay: a pipeline that may need them cannot be read. {REPAIR}")
+            notes.append(f"images are kept: a pipeline that may need them cannot be read. {REPAIR}")
         found = [
             *unneeded_workers(workers, needs),
             *unneeded_shells(shells, needs),
-            # Those on top first: one that others are made of takes no room of its own.
+            # Derived images first: their sizes include their additional layers only.
             *sorted(unneeded_images(images, needs), key=lambda one: -len(one.layers)),
         ]
         found.sort(key=lambda one: ("container", "network", "image").index(one.kind))
@@ -194,12 +194,12 @@ class GarbageCollector:
         return items
 
     async def _own(self, engine: Engine, label: str) -> list[LabelledResource]:
-        """Return what bears a mark of this home in a label, also that of an earlier version."""
+        """Return resources whose label has a mark of this state directory, current or earlier."""
         marks = installation_id(self._home).marks
         return [one for mark in marks for one in await engine.find(label, mark)]
 
     def _is_wanted(self, image: str) -> bool:
-        """Whether a launch has come meanwhile that may have found the image and counts on it."""
+        """Return whether a launch may have found the image meanwhile and relies on it."""
         return any(
             _is_building(live)
             or any(i.built is not None and i.built.reference == image for i in live.images.values())
@@ -208,12 +208,12 @@ class GarbageCollector:
         )
 
     def _forget(self, images: Collection[str]) -> None:
-        """Have freed images made anew where an archived pipeline that is woken needs them."""
+        """Forget removed images, so that an archived pipeline rebuilds them after it wakes."""
         for live in self._scheduler.live.values():
             for image in live.images.values():
                 if image.built is not None and image.built.reference in images:
                     image.built = image.task = None
-                    live.builder = None  # it remembers what it has made
+                    live.builder = None  # it caches its images
 
     async def _cool_down(self, engine_context: EngineContext, opened: Collection[str]) -> None:
         """Let containers go that only idle; a network that a shell uses stays."""
@@ -270,7 +270,7 @@ class GarbageCollector:
             found.append(Leftover(clones, "cache"))
             if not request.dry_run:
                 for live in self._scheduler.live.values():
-                    live.builder = None  # it remembers clones
+                    live.builder = None  # it caches clones
         return [await asyncio.to_thread(_erase, one, request) for one in found]
 
     def _unknown(self) -> list[str]:
@@ -309,12 +309,12 @@ async def _discard(engine: Engine, one: LabelledResource, request: GcRequest) ->
         freed = await engine.discard(one)
     except EngineError as error:
         return item.model_copy(update={"note": str(error)})
-    note = None if freed else "in use, or gone already"
+    note = None if freed else "in use, or already removed"
     return item.model_copy(update={"freed": freed, "note": note})
 
 
 def _uploads(data: Path, before: float, pipeline_id: str | None = None) -> Iterator[Leftover]:
-    """Yield the unfinished uploads that an agent left behind which ended before a time."""
+    """Yield unfinished uploads of an earlier agent, which are older than ``before``."""
     for entry in walk_files(str(data)):
         if entry.name.startswith(TEMPORARY_PREFIX):
             with suppress(OSError):
@@ -333,7 +333,7 @@ def _erase(one: Leftover, request: GcRequest) -> GcItem:
         return item
     try:
         _remove(path)
-    except Exception as error:  # noqa: BLE001  one that cannot be removed keeps no other
+    except Exception as error:  # noqa: BLE001  one failure must not keep the others
         why = error.strerror if isinstance(error, OSError) else repr(error)
         note = f"cannot be removed ({why}); remove it yourself: sudo rm -r {shlex.quote(str(path))}"
         return item.model_copy(update={"bytes": 0, "note": note})
@@ -348,7 +348,7 @@ def _remove(path: Path) -> None:
 
 
 def _size(path: Path) -> int:
-    """Return the bytes that a file or a directory takes, as far as it can be read."""
+    """Return the disk usage of a file or directory in bytes, as far as it is readable."""
     size = 0
     with suppress(OSError):
         size += path.lstat().st_blocks * _BLOCK

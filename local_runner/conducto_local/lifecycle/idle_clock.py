@@ -1,10 +1,10 @@
-"""How long pipelines have idled, told by no clock alone.
+"""Idle time of pipelines that survives clock changes.
 
-The time of day may jump: a battery is empty, a virtual machine wakes, somebody sets it by hand.
-Nothing may be deleted early for that. So the agent counts time itself: while it runs, as the
-slower of the time of day and a clock that nobody sets; while no agent ran, as the time of day says,
-but a day at most for each absence. What was counted is kept in a file, with when each pipeline was
-last seen active. Late is right, early is not.
+The time of day may jump: a battery is empty, a virtual machine resumes, or somebody sets it by
+hand. That must not delete anything early. So the agent counts time itself: while it runs, the
+lesser of the advances of the time of day and of a monotonic clock; while no agent runs, the advance
+of the time of day, but at most a day per absence. The count is kept in a file, with the time at
+which each pipeline was last active. It may be late, never early.
 """
 
 import json
@@ -18,16 +18,16 @@ from conducto_local.scheduling.clock import Clock
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that an absence of the agent counts at most.
+#: Maximum number of seconds counted for an absence of the agent.
 LONGEST_ABSENCE = 86400.0
 
 
 @dataclass
 class IdleClock:
-    """Counts for how long each pipeline has idled.
+    """Counts for how long each pipeline has been idle.
 
     Attributes:
-        path: Where it is kept; a file that is missing or broken begins anew.
+        path: File with the counts; if it is missing or damaged, counting starts again.
     """
 
     path: Path
@@ -38,10 +38,11 @@ class IdleClock:
         self._steady: float | None = None
 
     def count(self, marks: Mapping[str, float | None]) -> dict[str, float]:
-        """Return ``{pipeline id: seconds without activity}`` as of now, and keep it.
+        """Return ``{pipeline id: seconds without activity}`` and save the counts.
 
         Args:
-            marks: What changes whenever a pipeline is active; None while it is.
+            marks: For each pipeline a value that changes with its activity; None while it is
+                active.
         """
         self._now += self._elapsed()
         since = {}
@@ -66,8 +67,8 @@ class IdleClock:
         try:
             partial.write_text(json.dumps(document))
             partial.replace(self.path)
-        except OSError as error:  # a full disk: what is not kept counts later
-            logger.warning("idle times are not kept", extra={"why": str(error)})
+        except OSError as error:  # disk full: unsaved time is counted later
+            logger.warning("cannot save idle times", extra={"why": str(error)})
 
 
 _Since = dict[str, tuple[float | None, float]]

@@ -1,8 +1,8 @@
-"""Pipelines that nobody needs any more: put to sleep, archived, deleted.
+"""Retention: puts inactive pipelines to sleep, archives and deletes them.
 
-One that was launched with ``--sleep-when-done`` sleeps once its root is done. One without activity
-for its ``retention`` days is archived, and deleted when it has stayed so for as many days again;
-``conducto wake`` takes it back until then. A retention of 0 keeps a pipeline for ever.
+A pipeline that was launched with ``--sleep-when-done`` sleeps once its root is done. A pipeline
+without activity for its ``retention`` days is archived, and deleted after as many days again;
+``conducto wake`` restores it until then. A retention of 0 keeps a pipeline forever.
 """
 
 import asyncio
@@ -29,24 +29,24 @@ from conducto_local.store.port import Store
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks.
+#: Seconds between two checks.
 EVERY = 3600.0
 _DAY = 86400.0
 
 
 class Step(Enum):
-    """What is due with a pipeline."""
+    """The step that is due for a pipeline."""
 
     ARCHIVE = auto()
     DELETE = auto()
 
 
 def due(records: Iterable[PipelineRecord], idle: Mapping[str, float]) -> Iterator[tuple[str, Step]]:
-    """Yield ``(pipeline id, step)`` of what is due and nothing else.
+    """Yield ``(pipeline id, step)`` for each pipeline with a step that is due.
 
     Args:
         records: All pipelines.
-        idle: Seconds without activity, `IdleClock.count`.
+        idle: Seconds without activity, from `IdleClock.count`.
     """
     for record in records:
         kept = record.retention * _DAY
@@ -66,14 +66,14 @@ class Pipelines(Protocol):
 
 
 class RetentionScheduler:
-    """Looks every hour what is due, and does it.
+    """Performs retention every hour.
 
     Args:
-        home: Where the idle times are kept.
-        store: Knows all pipelines.
-        scheduler: Knows those that are loaded.
-        pipelines: Archives them.
-        clock: What time it is.
+        home: Has the file with the idle times.
+        store: Has the records of all pipelines.
+        scheduler: Has the loaded pipelines.
+        pipelines: Archives pipelines.
+        clock: The clock for idle times.
     """
 
     def __init__(
@@ -93,19 +93,19 @@ class RetentionScheduler:
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Look now and every hour from now on."""
+        """Start: check now and then every hour."""
         self._scheduler.when_settled = self._settled
         self._task = asyncio.get_running_loop().create_task(self._go_on())
 
     async def close(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         self._scheduler.when_settled = None
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
 
     async def look(self) -> None:
-        """Do what is due now."""
+        """Perform all steps that are due."""
         await asyncio.to_thread(self.remover.sweep)
         records = self._store.records()
         self._keep_missing(records)
@@ -123,11 +123,11 @@ class RetentionScheduler:
         try:
             await self.remover.delete(self._pipelines.live(pipeline_id))
         except Exception:
-            # Whatever is wrong with this one, the others are looked after.
-            logger.exception("not deleted", extra={"pipeline": pipeline_id})
+            # One failure must not keep the other pipelines from being handled.
+            logger.exception("cannot delete the pipeline", extra={"pipeline": pipeline_id})
 
     def _keep_missing(self, records: Iterable[PipelineRecord]) -> None:
-        """Write beside each pipeline what a repair needs, where an older version did not."""
+        """Write the files for a repair beside pipelines of older versions that have none."""
         for record in records:
             if not self._home.pipeline(record.id).record.exists():
                 with suppress(StoreError):
@@ -138,8 +138,8 @@ class RetentionScheduler:
             try:
                 await self.look()
             except Exception:
-                # Whatever is wrong, the next look may go well, and the agent runs pipelines.
-                logger.exception("looking after old pipelines failed")
+                # The next check may succeed, and the agent must continue to run pipelines.
+                logger.exception("retention failed")
             await asyncio.sleep(EVERY)
 
     def _mark(self, record: PipelineRecord) -> float | None:
@@ -153,21 +153,21 @@ class RetentionScheduler:
             await self._pipelines.control(pipeline_id, ControlRequest(action=action))
         except (NotFoundError, RefusedError, EngineError, StoreError) as error:
             about = {"pipeline": pipeline_id, "action": action.value, "why": str(error)}
-            logger.warning("left for the next look", extra=about)
+            logger.warning("action failed; it is retried at the next check", extra=about)
         except Exception:
-            # Whatever is wrong with this one, the others are looked after.
+            # One failure must not keep the other pipelines from being handled.
             about = {"pipeline": pipeline_id, "action": action.value}
-            logger.exception("failed; left for the next look", extra=about)
+            logger.exception("action failed; it is retried at the next check", extra=about)
         else:
-            logger.info("done by itself", extra={"pipeline": pipeline_id, "action": action.value})
+            logger.info("automatic action", extra={"pipeline": pipeline_id, "action": action.value})
 
     def _settled(self, live: LivePipeline) -> None:
-        """A loaded pipeline has settled; it may be one that sleeps when it is done."""
+        """Put a pipeline that has just settled to sleep, if it asks for that."""
         if live.record.sleep_when_done and live.tree.root.state is State.DONE and live.record.armed:
             self._scheduler.spawn(self._sleep(live))
 
     async def _sleep(self, live: LivePipeline) -> None:
-        if live.settled() and live.record.armed:  # nobody was faster with an order
+        if live.settled() and live.record.armed:  # unless a user's action came first
             await self._order(live.id, Action.SLEEP)
 
 

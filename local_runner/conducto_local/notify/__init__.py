@@ -1,4 +1,4 @@
-"""The local runner's part of telling people and services outside (`conducto_core.notifications`).
+"""Notifications of the local runner (`conducto_core.notifications`).
 
-`outbox` sees to it that each notification is sent once, `settings` where to.
+`outbox` sends each notification once, `settings` has the addresses.
 """

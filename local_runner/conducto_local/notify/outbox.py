@@ -1,9 +1,9 @@
-"""Notifications on their way: written down with what they tell of, sent once, tried again.
+"""The outbox: notifications are stored with their cause, sent once and retried.
 
-A notification is in the store from the moment that its node's state is, so neither the agent's
-death nor a full disk loses it: the next agent sends what was not sent. One that an agent was just
-sending when it was killed may arrive twice, since nobody can know whether it did; a mail then
-bears the same Message-ID, and GitHub keeps one status of a name.
+A notification is stored together with the state of its node, so neither a crash of the agent nor a
+full disk loses it: the next agent sends it. If an agent is killed while it sends a notification, it
+may arrive twice, because the outcome is unknown; a mail then has the same Message-ID, and GitHub
+keeps one status per name.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from conducto_local.store.port import Store, WriteBatch
 
 logger = logging.getLogger(__name__)
 
-#: Sent at the same time.
+#: Number of notifications sent at the same time.
 THREADS = 4
 #: Seconds that an agent which stops waits for those that it is just sending.
 TIMEOUT = 16.0
@@ -40,12 +40,12 @@ TIMEOUT = 16.0
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """What an `Outbox` works with.
+    """The dependencies of an `Outbox`.
 
     Attributes:
-        send: Sends one; blocks.
-        settings: Finds where to.
-        sleep: Waits so many seconds.
+        send: Sends a notification; blocks.
+        settings: Returns the current addresses.
+        sleep: Waits for a number of seconds.
     """
 
     send: Send = deliver
@@ -54,13 +54,13 @@ class Channels:
 
 
 class Outbox:
-    """Every notification of one agent.
+    """All notifications of one agent.
 
     Args:
-        store: Holds them.
-        saved: Returns when everything that happened has been written to it.
-        secrets: Hold the tokens.
-        ways: How they are sent.
+        store: Stores the notifications.
+        saved: Returns when all changes so far are in the store.
+        secrets: Provides the tokens.
+        ways: The channels.
     """
 
     def __init__(
@@ -81,22 +81,22 @@ class Outbox:
         self._closing = False
 
     def put(self, live: LivePipeline, command: ev.Notify) -> None:
-        """Note a notification down with what happened, and send it soon; returns at once."""
-        if command.path not in live.tree.nodes:  # its tree went by the same event
+        """Store a notification with its cause and send it soon; return at once."""
+        if command.path not in live.tree.nodes:  # its tree was deleted by the same event
             return
         told = compose(live, command.path, command.state, command.callback, time.time())
         notification = masked(told, self._secrets.mask)
         live.notify(notification)
-        if not self._closing:  # else the next agent sends it
+        if not self._closing:  # otherwise the next agent sends it
             self._carry_on(live.id, notification)
 
     def recover(self) -> None:
-        """Send what earlier agents could not."""
+        """Send notifications of earlier agents that are still pending."""
         for pipeline_id, notification in self._store.undelivered():
             self._carry_on(pipeline_id, notification)
 
     async def close(self) -> None:
-        """Finish what is just being sent; the rest stays in the store."""
+        """Finish sending; the rest stays in the store."""
         self._closing = True
         for carrier in self._carriers - self._sending:
             carrier.cancel()
@@ -115,7 +115,7 @@ class Outbox:
             logger.error("a notification was dropped by a bug", exc_info=task.exception())
 
     async def _carry(self, pipeline_id: str, notification: NotificationRecord) -> None:
-        """Send a notification after those of the same node and kind, so that the last one holds."""
+        """Send a notification after earlier ones of the same node and kind: the last one wins."""
         await self._saved()
         key = (pipeline_id, notification.about, notification.callback)
         turn = self._turns.setdefault(key, asyncio.Lock())
@@ -126,10 +126,10 @@ class Outbox:
                     await self._channels.sleep(delay)
 
     async def _try(self, pipeline_id: str, notification: NotificationRecord) -> DeliveryResult:
-        """Try once and write down how it went; with seconds to wait if it is tried again."""
+        """Send once and store the result; return it with the delay before a retry."""
         me = asyncio.current_task()
         if me is not None:
-            self._sending.add(me)  # from here to what is written down nobody must interrupt
+            self._sending.add(me)  # must not be interrupted until the result is stored
         try:
             error = await self._send(pipeline_id, notification)
             tried = after_try(pipeline_id, notification, error, time.time())
@@ -142,7 +142,7 @@ class Outbox:
     async def _send(
         self, pipeline_id: str, notification: NotificationRecord
     ) -> DeliveryError | None:
-        """Return why it could not be sent, without the value of a secret, or None."""
+        """Return the error of a failed delivery, without values of secrets, or None."""
         mask = Mask(())
         try:
             delivery = await self._secrets.delivery()
@@ -164,9 +164,9 @@ class Outbox:
         except SecretStoreError as error:
             return DeliveryError(str(error), temporary=True)
         except Exception as error:
-            # A strange address or answer must end this notification, not the agent.
-            logger.exception("a notification failed", extra={"pipeline": pipeline_id})
-            return DeliveryError(mask.text(f"it cannot be sent, see agent.log: {error!r}"))
+            # An unexpected address or response must fail this notification, not the agent.
+            logger.exception("a notification failed unexpectedly", extra={"pipeline": pipeline_id})
+            return DeliveryError(mask.text(f"sending failed (details in agent.log): {error!r}"))
         return None
 
     async def _write(self, pipeline_id: str, notification: NotificationRecord) -> None:

@@ -1,4 +1,4 @@
-"""Where notifications go: addresses of services, from the environment or the profile's file.
+"""Addresses for notifications, from the environment or the profile's configuration.
 
     [notifications]                      in ~/.conducto/<profile>/config
     slack_url = https://slack.com/api    or CONDUCTO_SLACK_URL
@@ -6,8 +6,8 @@
     smtp_url = smtp://user@host:587      or CONDUCTO_SMTP_URL
     email_from = ci@example.com          or CONDUCTO_EMAIL_FROM
 
-The tokens are secrets: ``SLACK_TOKEN``, ``GITHUB_TOKEN``, ``SMTP_PASSWORD``. Commands get the
-address of Slack, too, for ``co.slack``.
+The tokens are secrets: ``SLACK_TOKEN``, ``GITHUB_TOKEN``, ``SMTP_PASSWORD``. Commands also get the
+address of Slack, for ``co.slack``.
 """
 
 import os
@@ -22,7 +22,7 @@ SECTION = "notifications"
 
 
 def settings_of(home: StateDir, env: Mapping[str, str] = os.environ) -> Settings:
-    """Return the addresses that hold now: the environment's over the profile's over our own."""
+    """Return the current addresses: environment before profile before defaults."""
     file = Config.get_profile_config(home.profile)
 
     def find(option: str, variable: str) -> str | None:
@@ -42,10 +42,10 @@ FindSettings = Callable[[], Settings]
 
 
 class CommandAddresses:
-    """Addresses that commands get, as far as this profile has its own.
+    """The addresses that commands get, if the profile sets its own.
 
     Args:
-        home: The profile.
+        home: State directory of the profile.
         env: The agent's environment.
     """
 
@@ -54,7 +54,7 @@ class CommandAddresses:
         self._env = env
 
     def version(self) -> Hashable:
-        """Return something that differs when the profile's file has changed."""
+        """Return a value that changes with the profile's configuration file."""
         try:
             found = (self._home.root / "config").stat()
         except OSError:

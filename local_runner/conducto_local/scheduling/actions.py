@@ -1,4 +1,4 @@
-"""Orders of a person, carried out on a loaded pipeline."""
+"""Users' actions on a loaded pipeline."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,7 +24,7 @@ _EVENTS: dict[Action, Callable[[tuple[str, ...]], ev.Event]] = {
 
 
 class Actions:
-    """Carries out orders."""
+    """Executes actions."""
 
     def __init__(self, scheduler: Scheduler, store: Store) -> None:
         self._scheduler = scheduler
@@ -34,10 +34,10 @@ class Actions:
         """Do what is asked, all or nothing, and return what it touched.
 
         Raises:
-            NotFoundError: a path is not in the tree.
-            RefusedError: the order makes no sense now.
-            DefinitionError: a modification makes the tree wrong.
-            EngineError: ``run`` or ``wake`` and no engine.
+            NotFoundError: A path is not in the tree.
+            RefusedError: The action is not possible in the current state.
+            DefinitionError: A modification makes the tree invalid.
+            EngineError: ``run`` or ``wake`` without an engine.
         """
         check_action(live, request)
         if request.action in WHOLE:
@@ -48,7 +48,7 @@ class Actions:
         result = preview(live.tree, request.action, request.paths)
         if request.action is Action.MODIFY:
             async with live.modifying:
-                check_action(live, request)  # the tree may be another one by now
+                check_action(live, request)  # the tree may have changed meanwhile
                 await self._modify(live, request)
         elif not request.preview:
             if request.action in (Action.RESET, Action.REBUILD):
@@ -82,7 +82,7 @@ class Actions:
         self._scheduler.apply(live, ev.Armed())
 
     async def _rest(self, live: LivePipeline, lifecycle: Lifecycle) -> None:
-        """End what runs, let go of containers and network, and keep everything else."""
+        """Stop commands, remove containers and the network, and keep everything else."""
         self._scheduler.apply(live, ev.Disarmed())
         self._scheduler.apply(live, ev.NodesKilled(("/",)))
         await self._scheduler.landed(live)

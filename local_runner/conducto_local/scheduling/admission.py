@@ -1,4 +1,4 @@
-"""What this machine and its engine can never grant is said before anything runs."""
+"""Validation of nodes against the machine and its engine, before anything runs."""
 
 from collections.abc import Mapping
 
@@ -10,14 +10,15 @@ from conducto_local.engine.run_args import RunArgsError, gpus_of
 
 
 def check_nodes(nodes: Mapping[str, NodeSpec], limits: Limits | None) -> None:
-    """Refuse Execs that could never start here.
+    """Reject Execs that could never start on this machine.
 
     Args:
         nodes: ``{path: node}``.
-        limits: Sizes of the machine; None while the engine is not there to say.
+        limits: Sizes of the machine; None if the engine is not open yet.
 
     Raises:
-        DefinitionError: such Execs; the message has a line for each, which begins with its path.
+        DefinitionError: There are such Execs; the message has one line for each, starting with its
+            path.
     """
     fine: set[tuple[str, ...]] = {()}
 
@@ -45,6 +46,6 @@ def _lacks_gpus(gpus: int, limits: Limits) -> bool:
 def _too_many_gpus(gpus: int, limits: Limits) -> str:
     asked = "all GPUs" if gpus < 0 else f"{gpus} GPUs"
     return (
-        f"docker_run_args: --gpus asks for {asked}: {limits.where} has {limits.gpu} that its "
+        f"docker_run_args: --gpus requests {asked}: {limits.where} has {limits.gpu} that its "
         "engine can use; remove the flag, or install the NVIDIA Container Toolkit"
     )

@@ -1,4 +1,4 @@
-"""What an attempt prints, on its way into the log."""
+"""Runs the command of an attempt and writes its output to the log."""
 
 import asyncio
 from collections.abc import Mapping
@@ -24,12 +24,12 @@ from conducto_local.scheduling.resources import Sampler
 
 
 class OutputSink:
-    """Takes both streams of an attempt: cuts a Lazy's tree out of stdout, then hides secrets.
+    """Receives the output of an attempt: extracts a Lazy's tree from stdout, then masks secrets.
 
     Args:
-        writer: Keeps the rest.
-        cutter: For a Lazy; it sees stdout as it was printed.
-        mask: What to hide.
+        writer: Writes the rest.
+        cutter: Extracts the tree of a Lazy from unmasked stdout.
+        mask: Masks secrets.
     """
 
     def __init__(self, writer: LogWriter, cutter: TreeExtractor | None, mask: Mask) -> None:
@@ -38,14 +38,14 @@ class OutputSink:
         self._maskers = {"stdout": mask.stream(), "stderr": mask.stream()}
 
     def write(self, stream: Stream, data: bytes) -> None:
-        """Take in what came."""
+        """Add output."""
         seen = data
         if self._cutter is not None and stream == "stdout":
             seen = self._cutter.feed(data)
         self._keep(stream, self._maskers[stream].feed(seen))
 
     def finish(self) -> None:
-        """Keep what was held back; nothing comes any more."""
+        """Write the output that was held back, at the end."""
         if self._cutter is not None:
             self._keep("stdout", self._maskers["stdout"].feed(self._cutter.finish()))
         self._keep("stdout", self._maskers["stdout"].finish())
@@ -58,11 +58,11 @@ class OutputSink:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How an attempt ended.
+    """The result of an attempt.
 
     Attributes:
-        tree: A Lazy's generated tree, resolved, and its definition as it is stored.
-        started: The command may have begun.
+        tree: Generated tree of a Lazy, resolved, and its definition as stored.
+        started: Whether the command may have started.
     """
 
     cause: Cause | None
@@ -73,7 +73,7 @@ class Result:
     started: bool = True
 
     def with_note(self, note: str | None) -> "Result":
-        """Return the same with one more line to its message; None adds nothing."""
+        """Return the result with a further line in its message, unless ``note`` is None."""
         if note is None:
             return self
         return replace(self, message=note if self.message is None else f"{self.message}\n{note}")
@@ -85,10 +85,10 @@ def prepare(
     around: ExecutionContext,
     secrets: Mapping[str, str] = NOTHING,
 ) -> Job:
-    """Return the job of an attempt: its script and environment as they will run.
+    """Return the job of an attempt: its script and environment.
 
     Raises:
-        CommandError: the command names a file that the image does not hold.
+        CommandError: The command uses a file that is not in the image.
     """
     spec = active.spec
 
@@ -107,10 +107,10 @@ def prepare(
 async def run_command(
     active: ActiveAttempt, job: Job, limits: Limits, log: LogDirectory, mask: Mask
 ) -> Result:
-    """Run the attempt's command in its container and return how it ended.
+    """Run the attempt's command in its container; return the result.
 
     Raises:
-        EngineError: the engine went away, and the container with it.
+        EngineError: The engine became unreachable.
     """
     container = active.container
     if container is None:
@@ -138,7 +138,7 @@ async def run_command(
     cause = done.cause if done.cause is not None else cause_of_exit(done.code)
     message = done.message if done.message is not None else writer.failure
     if cause is None and writer.failure is not None:
-        # Nobody can see what it printed, and a Lazy's or a test's output is its result.
+        # The output is incomplete, and the output of a Lazy or a test is its result.
         cause = Cause.WORKER_LOST
         message = f"the command ended with exit code 0, but {writer.failure}"
     result = Result(cause, done.code, message, done.peak_memory, started=done.started)

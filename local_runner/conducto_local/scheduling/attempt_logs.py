@@ -1,8 +1,8 @@
-"""Output of commands: a file for each attempt and stream, of the raw bytes.
+"""Output of commands: one file of raw bytes for each attempt and stream.
 
-A byte that was written is in the kernel's hands at once, so it survives the death of the agent.
-A file appears with its first byte: a silent command costs none. File names say nothing of node
-names, which may hold anything.
+A written byte is in the kernel at once, so it survives a crash of the agent. A file is created with
+its first byte, so that a silent command has none. File names are digests, because node names may
+contain any character.
 """
 
 import errno
@@ -17,22 +17,22 @@ from typing import Literal, NamedTuple
 from conducto_core.api.queries.log_lines import FileStream, LineIndex, Lines
 from conducto_local import descriptors
 
-#: What is kept of an attempt: what its command printed, and what it used.
+#: The streams of an attempt: the output of its command, and its resource usage.
 Kept = Literal["stdout", "stderr", "resources"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-#: Directory of output that belongs to no node that is known.
+#: Directory of output whose node is unknown.
 UNATTRIBUTED = "unattributed"
-#: Readers whose line indexes are kept for the next page.
+#: Number of readers whose line indexes are kept for the next page.
 _READERS_KEPT = 16
 
 
 class StoredChunk(NamedTuple):
-    """Some bytes of a stream.
+    """A chunk of a stream.
 
     Attributes:
         offset: Position of the first byte, counted from 0.
-        size: Bytes the stream had when it was read.
+        size: Size of the stream in bytes when it was read.
     """
 
     offset: int
@@ -43,12 +43,12 @@ class StoredChunk(NamedTuple):
 class LogWriter:
     """Appends to the streams of one attempt, also after a restart.
 
-    When the disk is full it says so once, keeps what it has and drops the rest: the command
-    goes on, and no hole appears in what is kept.
+    If the disk is full, it records the failure once, keeps the output so far and drops the rest:
+    the command continues, and the stored output has no gap.
 
     Attributes:
-        failure: A sentence on why the rest is lost, or None.
-        dropped: Bytes that could not be kept.
+        failure: Explanation for users why the rest is lost, or None.
+        dropped: Number of bytes that could not be stored.
     """
 
     def __init__(self, base: Path) -> None:
@@ -60,10 +60,10 @@ class LogWriter:
         self._closed = False
 
     def write(self, stream: Kept, data: bytes) -> None:
-        """Append ``data``; an error of the disk is reported, never raised.
+        """Append ``data``; disk errors are recorded, never raised.
 
         Raises:
-            ValueError: the writer is closed.
+            ValueError: The writer is closed.
         """
         if self._closed:
             raise ValueError(f"{self._base.name}: write to a closed log")
@@ -78,7 +78,7 @@ class LogWriter:
             self._give_up(error, len(rest))
 
     def close(self) -> None:
-        """Let go of the files; safe to call twice."""
+        """Close the files; safe to call twice."""
         self._closed = True
         self._close_files()
         descriptors.OUTPUT.refill()
@@ -98,7 +98,7 @@ class LogWriter:
             why = f"the disk of {root} is full or over its quota; free some space"
         else:
             why = f"{root} cannot be written to ({error.strerror})"
-        self.failure = f"output from here on was not kept: {why}"
+        self.failure = f"the rest of the output was not stored: {why}"
 
     def _close_files(self) -> None:
         while self._fds:
@@ -106,10 +106,10 @@ class LogWriter:
 
 
 class LogReader:
-    """Reads the streams of one attempt, while it is written to or later.
+    """Reads the streams of one attempt, while or after they are written.
 
-    Holds no file open, and of a stream it keeps only a small index of its lines. A stream that
-    nothing was written to reads as empty. Safe to use from several threads.
+    Keeps no file open, and only a small index of the lines of each stream. A stream without a file
+    reads as empty. Safe to use from several threads.
     """
 
     def __init__(self, base: Path) -> None:
@@ -119,20 +119,20 @@ class LogReader:
         self._counting = threading.Lock()
 
     def size(self, stream: Kept) -> int:
-        """Return how many bytes the stream has so far."""
+        """Return the size of the stream in bytes."""
         try:
             return _file(self._base, stream).stat().st_size
         except FileNotFoundError:
             return 0
 
     def read(self, stream: Kept, offset: int = 0, limit: int = 1 << 20) -> StoredChunk:
-        """Return at most ``limit`` bytes from ``offset`` on.
+        """Return at most ``limit`` bytes starting at ``offset``.
 
         Args:
-            stream: Which one.
-            offset: Counted from 0; a negative one counts from the end. It is moved into the
-                stream where it lies outside.
-            limit: Bytes; fewer come only at the end of the stream.
+            stream: The stream.
+            offset: Counted from 0; a negative offset counts from the end. Offsets outside of the
+                stream are moved into it.
+            limit: Number of bytes; fewer are returned only at the end of the stream.
         """
         with self._open(stream) as fd:
             if fd is None:
@@ -142,13 +142,14 @@ class LogReader:
             return StoredChunk(start, _pread(fd, start, min(limit, size - start)), size)
 
     def lines(self, stream: Kept, first: int, count: int, limit: int = 1 << 20) -> Lines:
-        """Return at most ``count`` lines and ``limit`` bytes from line ``first`` on.
+        """Return at most ``count`` lines and ``limit`` bytes starting at line ``first``.
 
         Args:
-            stream: Which one.
-            first: Counted from 0; a negative one counts from the end.
-            count: Lines; fewer come only at the end of the stream or where ``limit`` was met.
-            limit: Bytes, so that a line of any length can be asked for.
+            stream: The stream.
+            first: Counted from 0; a negative number counts from the end.
+            count: Number of lines; fewer are returned only at the end of the stream or at
+                ``limit``.
+            limit: Number of bytes, because a line may have any length.
         """
         with self._counting, self._open(stream) as fd:
             if fd is None:
@@ -156,7 +157,7 @@ class LogReader:
             return self._index(stream).lines(FileStream(fd), first, count, limit)
 
     def line_at(self, stream: Kept, offset: int) -> int | None:
-        """Return how many lines end before a byte; None where they are not counted yet."""
+        """Return the number of lines that end before a byte; None if they are not counted yet."""
         with self._counting, self._open(stream) as fd:
             if fd is None:
                 return 0
@@ -164,7 +165,7 @@ class LogReader:
             return self._index(stream).ended(FileStream(fd), end)
 
     def file(self, stream: Kept) -> Path:
-        """Return where a stream is kept, whether it is there or not."""
+        """Return the path of a stream, whether the file exists or not."""
         return _file(self._base, stream)
 
     def _index(self, stream: Kept) -> LineIndex:
@@ -187,21 +188,16 @@ class LogDirectory:
     """The logs of one pipeline. Image builds may use it too, under names without a "/"."""
 
     def __init__(self, root: Path) -> None:
-        """Use the directory ``root``, which is made when the first byte comes."""
+        """Use the directory ``root``, which is created with the first byte."""
         self._root = root
         self._readers: dict[tuple[str, int], LogReader] = {}
 
     def writer(self, path: str, attempt: int) -> LogWriter:
-        """Return a writer that appends to an attempt's log.
-
-        Args:
-            path: The node.
-            attempt: Counted from 1.
-        """
+        """Return a writer that appends to the log of an attempt, numbered from 1."""
         return LogWriter(self._base(path, attempt))
 
     def reader(self, path: str, attempt: int) -> LogReader:
-        """Return a reader of an attempt's log, which need not have begun."""
+        """Return a reader of an attempt's log, which need not exist yet."""
         key = (path, attempt)
         reader = self._readers.pop(key, None)
         if reader is None:
@@ -212,11 +208,11 @@ class LogDirectory:
         return reader
 
     def file(self, path: str, attempt: int, stream: Kept) -> Path:
-        """Return where a stream is kept, whether it is there or not."""
+        """Return the path of a stream, whether the file exists or not."""
         return _file(self._base(path, attempt), stream)
 
     def attempts_of(self, paths: Iterable[str]) -> dict[str, dict[int, float]]:
-        """Return ``{path: {attempt: when its output was last written}}`` of what is there."""
+        """Return ``{path: {attempt: modification time of its output}}`` of the existing files."""
         owners = {_digest(path): path for path in paths}
         found: dict[str, dict[int, float]] = {}
         for file, digest, attempt in self._files():
@@ -226,7 +222,7 @@ class LogDirectory:
         return found
 
     def set_apart(self, owners: Iterable[str]) -> None:
-        """Move the output of all others than ``owners`` away, so that nothing is appended to it."""
+        """Move the output of unknown owners aside, so that nothing is appended to it."""
         known = set(map(_digest, owners))
         for file, digest, _ in list(self._files()):
             if digest not in known:

@@ -1,4 +1,4 @@
-"""One attempt's way: a container, the command in it, its output, and how it ended."""
+"""Records of attempts, and the containers that attempts need."""
 
 import logging
 from dataclasses import replace
@@ -22,14 +22,14 @@ DATA_USER = "/conducto/data/user"
 LABEL_PIPELINE = "com.conducto.pipeline"
 LABEL_PROFILE = "com.conducto.profile"
 LABEL_HOME = "com.conducto.home"
-#: One set for all: killing 100,000 queued nodes makes as many records at once.
+#: One set for all records: killing 100,000 queued nodes makes as many records at once.
 _FIELDS = set(AttemptRecord.model_fields)
 
 
 def placement_of(active: ActiveAttempt) -> Placement:
     """Return what the attempt's container must be like, a retry's memory included.
 
-    A context's one container is as large as its largest Exec asks for.
+    The single container of a context is as large as its largest Exec requires.
     """
     spec = active.spec
     placement = spec.placement
@@ -44,7 +44,7 @@ def placement_of(active: ActiveAttempt) -> Placement:
 def pool_key(active: ActiveAttempt, image: BuiltImage) -> PoolKey:
     """Return the key of the pool of containers that serves the attempt.
 
-    The image counts as it was built: after a rebuild no container of the old one is used.
+    The key has the built image: after a rebuild, no container of the old image is used.
     """
     owner = pool_owner(active)
     match kind_of(active.spec.pool):
@@ -87,7 +87,7 @@ def worker_spec(
 
 
 def labels_of(pipeline_id: str, home: StateDir) -> dict[str, str]:
-    """Return the labels of everything that is started for a pipeline."""
+    """Return the labels of all resources of a pipeline."""
     return {
         LABEL_PIPELINE: pipeline_id,
         LABEL_PROFILE: home.profile,
@@ -96,7 +96,7 @@ def labels_of(pipeline_id: str, home: StateDir) -> dict[str, str]:
 
 
 def home_mark(home: StateDir) -> str:
-    """Return what tells this home's containers and images from those of every other home."""
+    """Return the mark of this state directory's containers and images."""
     return installation_id(home).mark
 
 

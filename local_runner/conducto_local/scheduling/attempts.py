@@ -1,4 +1,4 @@
-"""One attempt's flight: its turn, its container, its command, and what the machine is told."""
+"""The execution of attempts: admission, container, command, and the resulting events."""
 
 import logging
 import time
@@ -47,11 +47,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AttemptDependencies:
-    """What an attempt needs of the others.
+    """The dependencies of `Attempts`.
 
     Attributes:
-        saved: Returns when everything that happened so far has been written down.
-        url: Where the API is.
+        saved: Returns when everything so far is written to the store.
+        url: Returns the URL of the API.
     """
 
     containers: Containers
@@ -64,14 +64,14 @@ class AttemptDependencies:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """What is to run, and what is hidden in its output."""
+    """The job to run, and the mask for its output."""
 
     job: Job
     mask: Mask
 
 
 class Attempts:
-    """The attempts that are on their way."""
+    """The active attempts."""
 
     def __init__(self, common: SchedulerContext, means: AttemptDependencies) -> None:
         self._common = common
@@ -79,7 +79,7 @@ class Attempts:
         self._containers = means.containers
         self._images = ImageWaiters(common, means.engines, self.queue)
         self._numbers = count(1)
-        self._mark = token_hex(2)  # names of containers are not used again by the next agent
+        self._mark = token_hex(2)  # so that the next agent does not reuse container names
 
     @property
     def images(self) -> ImageWaiters:
@@ -112,7 +112,7 @@ class Attempts:
             self._common.tasks.spawn(active.container.worker.stop())
 
     def start(self) -> bool:
-        """Start what has room; return whether there was something."""
+        """Start the attempts that fit on the machine; return whether there were any."""
         started = False
         for engine_context in self._common.engine_contexts.values():
             if engine_context.dispatcher is None or self._common.closing:
@@ -133,7 +133,7 @@ class Attempts:
     async def _run_attempt(
         self, active: ActiveAttempt, ticket: QueuedAttempt, engine_context: EngineContext
     ) -> None:
-        """Carry one attempt from its turn to its end."""
+        """Run one attempt from its admission to its end."""
         try:
             await self._run(active, engine_context)
         except WorkerLostError as error:

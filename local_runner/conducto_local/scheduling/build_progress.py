@@ -1,7 +1,7 @@
-"""The steps of an image's build, kept beside what the build printed.
+"""The steps of an image build, stored beside the output of the build.
 
-They are lines of JSON in the log's other stream, so that they are bounded, kept and deleted as the
-log is. Each line is a step as it stood then; the newest one of a key counts.
+They are lines of JSON in the log's other stream, so that they are limited, kept and deleted like
+the log. Each line is the current status of a step; the newest line of a key counts.
 """
 
 import json
@@ -13,16 +13,16 @@ from conducto_core.model.records import ImageState
 from conducto_core.model.responses import ImageStep
 from conducto_local.ports import BuildPart
 
-#: Where a build begins; a log holds one build after the other.
+#: Marks the beginning of a build; a log has one build after the other.
 _BEGIN = b"{}\n"
 
 
 class BuildProgressWriter:
-    """Writes down how the steps of one build begin and end.
+    """Writes the steps of one build.
 
     Args:
         write: Appends to the log.
-        clock: Seconds since the epoch.
+        clock: Returns seconds since the epoch.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class BuildProgressWriter:
         write(_BEGIN)
 
     def state(self, state: ImageState) -> None:
-        """The build has reached a state; the one before it is over."""
+        """Record that the build has reached a state, which ends the previous one."""
         self.end()
         if state in (ImageState.DONE, ImageState.ERROR):
             return
@@ -45,7 +45,7 @@ class BuildProgressWriter:
         self._put(str(self._number), self._state)
 
     def part(self, part: BuildPart) -> None:
-        """A step inside the state has begun or ended."""
+        """Record that a step inside the state has started or ended."""
         step = ImageStep(
             name=part.name,
             within=None if self._state is None else self._state.name,
@@ -62,7 +62,7 @@ class BuildProgressWriter:
             self._open.pop(key, None)
 
     def end(self, error: str | None = None) -> None:
-        """Nothing is under way any more; ``error`` is why what was has failed."""
+        """Record the end of all steps; with ``error``, the running ones failed."""
         now = self._clock()
         for key, step in self._open.items():
             self._put(key, step.model_copy(update={"ended": now, "error": error}))
@@ -79,13 +79,13 @@ class BuildProgressWriter:
 
 
 def steps_in(log: bytes) -> tuple[ImageStep, ...]:
-    """Return the steps of the last build in a log, in the order in which they began."""
+    """Return the steps of the last build in a log, in the order of their starts."""
     found: dict[str, ImageStep] = {}
     for line in log.rpartition(_BEGIN)[2].splitlines():
         try:
             key, step = _read(line)
         except (ValueError, KeyError, TypeError):
-            continue  # a line that is cut, for the agent was killed while it wrote
+            continue  # an incomplete line: the agent was killed while writing it
         if key in found or len(found) < MAX_STEPS:
             found[key] = step
     return tuple(found.values())

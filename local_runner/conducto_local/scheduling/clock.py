@@ -1,4 +1,4 @@
-"""Two clocks: the time of day, which may be set, and one that nobody sets."""
+"""Two clocks: the time of day, which may be changed, and a monotonic one."""
 
 import time
 from collections.abc import Callable
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 
 def steady() -> float:
-    """Return seconds that no one sets and that go on while the machine sleeps, where it knows."""
-    # On macOS the second one counts the time asleep, which `time.monotonic` does not.
+    """Return seconds of a monotonic clock that includes the time asleep, if the system has one."""
+    # On macOS, unlike `time.monotonic`, CLOCK_MONOTONIC includes the time asleep.
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     with suppress(OSError):
         return time.clock_gettime(clock)
@@ -17,11 +17,11 @@ def steady() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """What time it is.
+    """The current time.
 
     Attributes:
-        wall: Seconds since the epoch, as the machine says.
-        steady: Seconds since some moment.
+        wall: Returns seconds since the epoch.
+        steady: Returns seconds since an arbitrary moment.
     """
 
     wall: Callable[[], float] = time.time

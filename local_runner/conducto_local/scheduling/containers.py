@@ -1,8 +1,8 @@
-"""The containers of the pipelines: who may use which, and when they leave.
+"""The containers of the pipelines: their assignment to commands, and their removal.
 
-A container that is free goes to the next command of its pool; where none is free a new one is
-started at once, since no start is ever delayed in order to reuse. An idle one leaves after
-`IDLE_SECONDS`, longer than any gap between two siblings, or earlier when too many idle.
+A free container goes to the next command of its pool; if none is free, a new one is started at
+once, because no start is ever delayed for reuse. An idle container is removed after `IDLE_SECONDS`,
+which is longer than any gap between two siblings, or earlier if too many are idle.
 """
 
 import asyncio
@@ -16,7 +16,8 @@ from conducto_local.ports import Worker
 
 logger = logging.getLogger(__name__)
 
-#: Pipeline, pool of the tree (`conducto_core.semantics.pools`), then whatever else a container must
+#: Pipeline, pool of the tree (`conducto_core.semantics.pools`), and further properties that a
+#: container must match for reuse: placement, built image, attempt.
 #: agree in to be used again: placement, image as it was built, attempt.
 PoolKey = tuple[Hashable, ...]
 Owner = tuple[str, str]
@@ -31,8 +32,8 @@ class Container:
 
     Attributes:
         pool: The pool it serves.
-        used: How many commands it has run.
-        completed: How many of them ended while it was there.
+        used: Number of commands it has run.
+        completed: Number of those that ended while it was running.
     """
 
     worker: Worker
@@ -43,12 +44,12 @@ class Container:
 
 
 class Containers:
-    """Every container of one agent.
+    """The containers of one agent.
 
     Attributes:
-        idle_seconds: How long a container idles before it leaves.
-        when_lost: Called with each container that is gone although nobody decided that it is no
-            longer needed, and with the reason.
+        idle_seconds: Seconds after which an idle container is removed.
+        when_lost: Called with each container that was lost while its pool may need it, and the
+            reason.
     """
 
     def __init__(self, *, idle_seconds: float = IDLE_SECONDS, max_idle: int = MAX_IDLE) -> None:
@@ -69,10 +70,10 @@ class Containers:
             container = idle.pop()
             if not idle:
                 del self._idle[pool]
-            if not container.worker.lost:  # died or was removed by somebody while it idled
+            if not container.worker.lost:  # died or was removed while it was idle
                 self._busy[pool[0]] += 1
                 return container
-            self._leave(container, "it was removed, or it died")
+            self._leave(container, "it was removed or died")
         self._starting[pool[0]] += 1
         try:
             container = Container(await start(), pool)
@@ -83,12 +84,12 @@ class Containers:
         return container
 
     def put(self, container: Container, *, reuse: bool, lost: str | None = None) -> None:
-        """Take a container back; one that is not to be used again goes away.
+        """Return a container to its pool, or remove it.
 
         Args:
-            container: What `get` returned.
-            reuse: It may run another command.
-            lost: Why it cannot, although its pool still needs it.
+            container: A container from `get`.
+            reuse: Whether it may run another command.
+            lost: Reason why it cannot, although its pool still needs it.
         """
         _less(self._busy, container.pool[0])
         if not reuse:
@@ -108,7 +109,7 @@ class Containers:
         )
 
     def keep(self, owner: Owner, *, kept: bool) -> None:
-        """Keep the idle containers of a pool however long they idle, or no longer."""
+        """Keep the idle containers of a pool without a time limit, or no longer."""
         if kept:
             self._kept.add(owner)
         elif owner in self._kept:
@@ -123,21 +124,21 @@ class Containers:
         return bool(self._all(lambda pool: pool[:2] == owner))
 
     def drop(self, belongs: Callable[[PoolKey], bool], lost: str | None = None) -> None:
-        """Send the idle containers of these pools away.
+        """Remove the idle containers of pools.
 
         Args:
-            belongs: Whether a pool is one of these.
-            lost: Why they go, although their pools may still need them.
+            belongs: Returns whether to remove those of a pool.
+            lost: Reason, if their pools may still need them.
         """
         for container in self._all(belongs):
             self._remove(container, lost)
 
     async def closed(self) -> None:
-        """Return when all that were sent away are gone."""
+        """Wait until all removed containers are closed."""
         await asyncio.gather(*self._closing, return_exceptions=True)
 
     async def close(self) -> None:
-        """Send all idle containers away and wait until they are gone."""
+        """Remove all idle containers and wait until they are closed."""
         self.drop(lambda _pool: True)
         self._close_stuck()
         if self._sweeper is not None:
@@ -192,10 +193,13 @@ class Containers:
         try:
             await container.worker.close()
         except Exception:
-            # Whatever is wrong with one container must not end the agent. Often the engine is
+            # A failure with one container must not end the agent. Often the engine is unreachable;
+            # the next container that starts shows that it is back.
             # away; the next container that starts shows that it is back.
             self._stuck.append(container)
-            logger.exception("container did not close", extra={"container": container.worker.name})
+            logger.exception(
+                "cannot remove a container", extra={"container": container.worker.name}
+            )
 
 
 def _less(numbers: Counter[Hashable], key: Hashable) -> None:

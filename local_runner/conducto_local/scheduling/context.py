@@ -1,4 +1,4 @@
-"""What the parts of the scheduler share."""
+"""The state that the parts of the scheduler share."""
 
 import asyncio
 import logging
@@ -16,13 +16,13 @@ logger = logging.getLogger(__name__)
 
 
 class Tasks:
-    """Work that goes on beside the loop; what goes wrong in it is logged."""
+    """Background tasks, whose exceptions are logged."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Begin ``work`` and return its task."""
+        """Start ``work`` as a task and return it."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -41,13 +41,13 @@ class Tasks:
 
 @dataclass(slots=True)
 class SchedulerContext:
-    """What every part of the scheduler works on.
+    """The shared state of the scheduler's parts.
 
     Attributes:
         live: ``{pipeline id: loaded pipeline}``.
-        apply: Takes an event of a pipeline in and does what follows from it.
-        wake: Has what can start started, and what happened written down, soon.
-        closing: The agent ends: nothing new starts.
+        apply: Applies an event to a pipeline and executes its effects.
+        wake: Schedules a start of waiting attempts and a write of changes.
+        closing: The agent is stopping: nothing new starts.
     """
 
     home: StateDir
@@ -64,7 +64,7 @@ class SchedulerContext:
         return self.engine_contexts[live.record.engine]
 
     def logs(self, pipeline_id: str) -> LogDirectory:
-        """Return the logs of a pipeline, the same each time, since it remembers its readers."""
+        """Return the logs of a pipeline; always the same object, because it caches readers."""
         found = self._logs.get(pipeline_id)
         if found is None:
             root = self.home.pipeline(pipeline_id).logs
@@ -72,6 +72,6 @@ class SchedulerContext:
         return found
 
     def forget(self, pipeline_id: str) -> None:
-        """Let go of a pipeline."""
+        """Forget a pipeline."""
         self.live.pop(pipeline_id, None)
         self._logs.pop(pipeline_id, None)

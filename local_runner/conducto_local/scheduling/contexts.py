@@ -1,6 +1,6 @@
-"""The containers of ``new`` groups: how long each is kept, and what the loss of one ends.
+"""The containers of ``new`` groups: how long each is kept, and the effects of its loss.
 
-The rules are `conducto_core.semantics.contexts`; the cloud applies the same.
+The rules are in `conducto_core.semantics.contexts`; the cloud applies the same rules.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ from conducto_local.scheduling.containers import Container, Containers, Owner
 from conducto_local.scheduling.context import SchedulerContext
 from conducto_local.scheduling.live_pipeline import ActiveAttempt, LivePipeline
 
-_UNLOADED = "the agent was stopped, or nothing of the pipeline had run for some time"
+_UNLOADED = "the agent was stopped, or the pipeline was idle for some time"
 
 
 class Contexts:
@@ -41,13 +41,13 @@ class Contexts:
             self._containers.keep(pool_owner(active), kept=True)
 
     def recall(self, live: LivePipeline) -> None:
-        """Note which containers a pipeline misses that was just loaded."""
+        """Record which containers are missing for a pipeline that was just loaded."""
         for pool in used_contexts(live.tree):
             if loses_state(live.tree, pool, 1) and not self._containers.has_idle((live.id, pool)):
                 live.lost_contexts[pool] = _UNLOADED
 
     def let_go(self, live: LivePipeline) -> None:
-        """Keep a container while its group waits or is paused, not longer."""
+        """Stop keeping containers whose group neither waits nor is paused."""
         for pool in list(live.kept):
             hold = hold_of(live.tree, pool, used=True)
             if hold in (Hold.NEEDED, Hold.PAUSED):
@@ -58,9 +58,9 @@ class Contexts:
                 self._drop((live.id, pool))
 
     def forget(self, live: LivePipeline, paths: Iterable[str]) -> None:
-        """Remove the containers of groups that lie whole in these subtrees.
+        """Remove the containers of groups that are entirely within these subtrees.
 
-        All that ran in them runs again, so it begins with a fresh container.
+        All commands that ran in them run again, in a fresh container.
         """
         tops = tuple(paths)
 
@@ -77,7 +77,7 @@ class Contexts:
 
         Args:
             live: The pipeline.
-            event: What happened. A person who resets a part of a group accepts a fresh container.
+            event: The current event. A user who resets a part of a group accepts a fresh container.
         """
         paths = event.paths if isinstance(event, ev.NodesReset) else ()
         for pool, why in list(live.lost_contexts.items()):
@@ -98,7 +98,7 @@ class Contexts:
         self._containers.drop(lambda pool: pool[:2] == owner)
 
     def _note_loss(self, container: Container, why: str) -> None:
-        """Note that a container is gone, where its group still depends on what is in it."""
+        """Record the loss of a container if its group still depends on its state."""
         live, pool = self._common.live.get(str(container.pool[0])), str(container.pool[1])
         if live is None or kind_of(pool) is not PoolKind.CONTEXT or self._common.closing:
             return

@@ -1,4 +1,4 @@
-"""An engine with what belongs to it, opened when the first pipeline needs it."""
+"""An engine and its queue and builder, opened when the first pipeline needs it."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -11,14 +11,14 @@ from conducto_local.ports import Engine, EngineError, EngineInfo, ImageBuilder
 
 @dataclass(slots=True)
 class EngineContext:
-    """One engine, the builder of its images, and the queue for its machine.
+    """An engine, the builder of its images, and the queue for its machine.
 
     Attributes:
-        labels: Sets of labels, ``{name: value}``, of which all that was started for this home bears
-            one. What an agent that died has left behind is removed by them before the first use.
+        labels: Sets of labels, ``{name: value}``; all resources of this state directory have one of
+            these sets. Leftovers of a dead agent are removed by them before the first use.
         make_builder: Makes the builder, once the engine is open.
-        note: Is called with whether opening the engine failed.
-        info: What the engine can give; None until `open`.
+        note: Called with whether opening the engine failed.
+        info: Description of the engine; None until `open`.
         dispatcher: The queue; None until `open`.
     """
 
@@ -32,10 +32,10 @@ class EngineContext:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def open(self) -> EngineInfo:
-        """Connect to the engine, again after it was lost.
+        """Connect to the engine, or reconnect after a loss.
 
         Raises:
-            EngineError: it cannot be used.
+            EngineError: It cannot be used.
         """
         async with self._lock:
             if self.info is None:
@@ -54,17 +54,17 @@ class EngineContext:
             return self.info
 
     def builder(self) -> ImageBuilder:
-        """Return a builder for one launch; `open` comes first."""
+        """Return a builder for one launch; call `open` first."""
         if self._builder is None:
             raise RuntimeError("the engine was never opened")
         return self._builder.for_launch()
 
     def lost(self) -> None:
-        """The engine did not answer: connect anew before the next use."""
+        """Note that the engine was unreachable: reconnect before the next use."""
         self.info = None
 
     def limits(self) -> Limits:
-        """Return the sizes beyond which nothing can start; `open` comes first."""
+        """Return the maximum size of a command; call `open` first."""
         if self.info is None:
             raise RuntimeError("the engine is not open")
         return Limits(self.info.cpus, self.info.memory, self.info.gpus)
@@ -74,7 +74,7 @@ class EngineContext:
         return None if self.info is None else self.limits()
 
     def queue(self) -> AdmissionQueue:
-        """Return the queue; `open` comes first."""
+        """Return the queue; call `open` first."""
         if self.dispatcher is None:
             raise RuntimeError("the engine was never opened")
         return self.dispatcher

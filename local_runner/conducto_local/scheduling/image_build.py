@@ -1,4 +1,4 @@
-"""Images of the pipelines: built when they are needed, each with its log and state."""
+"""The build of one image of a pipeline, with its log and state."""
 
 import asyncio
 import time
@@ -9,18 +9,19 @@ from conducto_local.scheduling.attempt_logs import LogDirectory, LogWriter
 from conducto_local.scheduling.build_progress import BuildProgressWriter
 from conducto_local.scheduling.live_pipeline import LivePipeline
 
-#: The log of an image's build is kept like that of an attempt; names of images hold no "/"
+#: The log of an image build is stored like that of an attempt. Its name has no "/", while names of
+#: nodes start with one.
 #: there, names of nodes begin with one.
 BUILD_ATTEMPT = 1
 
 
 def log_name(image: str) -> str:
-    """Return the name under which the log of an image's build is kept."""
+    """Return the name under which the log of an image build is stored."""
     return "image:" + image.replace("/", "%2f")
 
 
 class _Log:
-    """Tells the pipeline how far a build is, and keeps what it prints."""
+    """Passes the progress of a build to the pipeline, and stores its output."""
 
     def __init__(self, live: LivePipeline, name: str, writer: LogWriter) -> None:
         self._live = live
@@ -43,11 +44,11 @@ class _Log:
 async def build(
     live: LivePipeline, name: str, builder: ImageBuilder, logs: LogDirectory
 ) -> BuiltImage:
-    """Build one image of a pipeline and keep its record true.
+    """Build one image of a pipeline and update its record.
 
     Raises:
-        ImageError: it cannot be built; the record says so too.
-        EngineError: the engine is gone.
+        ImageError: It cannot be built; the record has the error too.
+        EngineError: The engine is unreachable.
     """
     writer = logs.writer(log_name(name), BUILD_ATTEMPT)
     log = _Log(live, name, writer)

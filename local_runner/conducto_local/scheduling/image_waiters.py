@@ -1,4 +1,4 @@
-"""The images that attempts wait for: begun when they are needed, by those who need them."""
+"""The images that attempts wait for, built when they are first needed."""
 
 import asyncio
 import logging
@@ -22,9 +22,9 @@ class ImageWaiters:
     """The images of all loaded pipelines.
 
     Args:
-        common: What all parts share.
-        engines: Hears that an engine is gone.
-        queue: Queues an attempt whose image is there.
+        common: The shared state.
+        engines: Notified when an engine is lost.
+        queue: Queues an attempt whose image is available.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class ImageWaiters:
         self._queue = queue
 
     def need(self, live: LivePipeline, name: str) -> LiveImage:
-        """Return an image of a pipeline; begin to build it if it is not there."""
+        """Return an image of a pipeline; start its build if necessary."""
         image = live.images.get(name)
         if image is None:
             image = live.images[name] = LiveImage(ImageRecord(name=name))
@@ -48,8 +48,8 @@ class ImageWaiters:
     def wait(self, active: ActiveAttempt) -> None:
         """Have an attempt wait for its image.
 
-        One that could not be built in this run fails other nodes at once; a node that has failed
-        because of it and tries again has it built again.
+        An image that could not be built in this run fails further nodes at once; a node that failed
+        because of it rebuilds it when it is retried.
         """
         image = active.live.images.get(active.spec.placement.image)
         if image is not None and active.spec.path in image.failed:
@@ -57,7 +57,7 @@ class ImageWaiters:
         self.need(active.live, active.spec.placement.image).waiting.append(active)
 
     def need_all(self, live: LivePipeline) -> None:
-        """Begin to build every image that an Exec uses which is left to run."""
+        """Start to build every image of the remaining Execs."""
         left = residual(live.tree)
         specs = () if left is None else left.execs()
         for name in dict.fromkeys(spec.placement.image for spec in specs):
@@ -66,32 +66,32 @@ class ImageWaiters:
             self.need(live, name)
 
     def forget(self, live: LivePipeline, paths: Iterable[str]) -> None:
-        """Build the images of these subtrees anew when they are next needed."""
+        """Rebuild the images of these subtrees when they are next needed."""
         names = {
             node.spec.placement.image
             for path in paths
             for node in live.tree.subtree(live.tree.nodes[path])
         }
-        live.builder = None  # a new one reads code and repositories again
+        live.builder = None  # a new one rereads code and repositories
         for name in names & live.images.keys():
             image = live.images[name]
             image.built = None
             image.forget_failure()
             if image.task is not None:
-                image.task.cancel()  # or its older result would count
+                image.task.cancel()  # its result would be out of date
                 image.task = None
             if image.waiting:
                 self.need(live, name)
 
     def gone(self, live: LivePipeline, name: str, reference: str) -> None:
-        """Hear that the engine has not an image any more: it is made anew when it is needed.
+        """Note that an image is no longer on the engine; it is rebuilt when it is needed.
 
-        Somebody has removed it, by hand or as another home's, for images are shared by content.
+        It was removed by hand or by another installation, because images are shared by content.
         """
         image = live.images[name]
         if image.built is not None and image.built.reference == reference:
             image.built = image.task = None
-            live.builder = None  # it remembers what it has made
+            live.builder = None  # it caches its images
 
     async def builder(self, live: LivePipeline) -> ImageBuilder:
         """Return what makes the images of a pipeline; the engine is open then."""
@@ -114,9 +114,9 @@ class ImageWaiters:
         except EngineError as error:
             self._engines.lost(live, error)
         except Exception as error:
-            # A bug of ours must fail the nodes that wait, not leave them waiting for ever.
+            # A bug in the runner must fail the waiting nodes, not leave them waiting forever.
             logger.exception("build failed in the runner", extra={"pipeline": live.id})
-            message = f"the runner failed, see agent.log: {error!r}"
+            message = f"the runner failed (details in agent.log): {error!r}"
             live.set_image(name, state=ImageState.ERROR, error=message, ended=time.time())
             self._failed(live, image, message)
         else:

@@ -1,4 +1,4 @@
-"""One loaded pipeline: its tree, what is on its way, and what has to be written down."""
+"""A loaded pipeline: its tree, its active attempts, and its unsaved changes."""
 
 import asyncio
 import time
@@ -35,16 +35,16 @@ STATUS_EVERY = 1.0
 
 @dataclass(slots=True, eq=False)
 class ActiveAttempt:
-    """One attempt between being queued and having ended.
+    """An attempt between its queueing and its end.
 
     Attributes:
-        taken: Its turn has come and it has its share of the machine.
-        gone: It was withdrawn or ended from outside; whoever carries it must drop it.
-        stopping: It was ordered to stop.
-        leaves: Its container goes away with it.
-        waited_again: Its image was gone when its container was to start, and was made again.
-        image_ready: When the image was there that it waited for, if it did.
-        admitted: When its turn came.
+        taken: It was admitted and has its share of the machine.
+        gone: It was withdrawn or ended from outside; its task must drop it.
+        stopping: It was asked to stop.
+        leaves: Its container is removed with it.
+        waited_again: Its image was missing when its container was to start, and was rebuilt.
+        image_ready: When the image became available, if it waited for one.
+        admitted: When it was admitted.
         ended: Seconds since the epoch, once its command has ended.
     """
 
@@ -72,13 +72,13 @@ class ActiveAttempt:
     _begun: float = 0.0
 
     def begin(self) -> None:
-        """Note that its command begins."""
+        """Record the start of its command."""
         self.started, self._begun = time.time(), steady()
 
     def end(self) -> float:
-        """Note that its command has ended, unless that was noted before; return when.
+        """Record the end of its command, unless it is recorded already; return its time.
 
-        How long it took is told by the clock that nobody sets.
+        The duration comes from the monotonic clock.
         """
         if self.ended is None:
             now = time.time() if self.started is None else self.started + steady() - self._begun
@@ -88,13 +88,13 @@ class ActiveAttempt:
 
 @dataclass(slots=True)
 class LiveImage:
-    """An image of a pipeline: its record, and the image itself once it is there.
+    """An image of a pipeline: its record, and the image itself once it is built.
 
     Attributes:
         waiting: Attempts that wait for it.
         version: The pipeline's version at its last change.
-        failure: Why it could not be built in this run.
-        failed: Paths of the nodes that have failed because of that.
+        failure: The error of its build in this run.
+        failed: Paths of the nodes that failed because of that.
     """
 
     record: ImageRecord
@@ -106,7 +106,7 @@ class LiveImage:
     failed: set[str] = field(default_factory=set)
 
     def forget_failure(self) -> None:
-        """Let the next attempt that needs it build it again."""
+        """Let the next attempt that needs the image rebuild it."""
         self.failure = None
         self.failed.clear()
 
@@ -115,19 +115,18 @@ class LivePipeline:
     """A pipeline in memory.
 
     Attributes:
-        flights: ``{path: attempt on its way}``.
-        version: Grows with everything a subscriber may want to know.
-        builder: Makes its images, once one was asked for; remembers what it has made and the
-            code that it has read.
-        cooling: Ends the idling of its containers and network, while it is settled.
-        has_network: A network was made for it, and not removed since.
+        flights: ``{path: active attempt}``.
+        version: Increases with every change that subscribers may need.
+        builder: Builds its images, once one was needed; caches images and code.
+        cooling: Timer that removes its containers and network while it is settled.
+        has_network: A network was created for it and not removed since.
         network_is_sure: ... and nothing has happened since that might have removed it.
-        modifying: Held by one modification after the other.
+        modifying: Serialises modifications.
         notified: Number of the newest notification.
-        users: Requests that change it, or count on its network, and are under way.
-        staff: Tells of its containers, once a runner has it.
-        kept: Pools of ``new`` contexts whose container waits for its group's next command.
-        lost_contexts: ``{pool: why}`` of those whose container is gone before their group ended.
+        users: Number of active requests that change it or need its network.
+        staff: Returns the numbers of its containers, once a scheduler has it.
+        kept: Pools of ``new`` contexts whose container waits for the group's next command.
+        lost_contexts: ``{pool: reason}`` of containers that were lost before their group ended.
     """
 
     def __init__(
@@ -197,7 +196,7 @@ class LivePipeline:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Keep the pipeline in memory meanwhile: changes of one that is unloaded are lost."""
+        """Keep the pipeline in memory during the block: changes of an unloaded one are lost."""
         self.users += 1
         try:
             yield
@@ -205,11 +204,11 @@ class LivePipeline:
             self.users -= 1
 
     def settled(self) -> bool:
-        """Whether nothing runs, is queued, or will start by itself."""
+        """Return whether nothing runs, is queued, or will start by itself."""
         return settled(self.tree) and self.record.run_at is None
 
     def counts(self, path: str = "/") -> Counts:
-        """Execs below ``path`` by state."""
+        """Return the numbers of Execs below ``path`` by state."""
         return self.tree.counts(self.tree.nodes[path])
 
     def set_record(self, **changes: object) -> None:
@@ -219,16 +218,16 @@ class LivePipeline:
         self._changed()
 
     def set_attempt(self, record: AttemptRecord) -> None:
-        """Note how an attempt stands."""
+        """Record the current status of an attempt."""
         self._attempts[(record.path, record.number)] = record
 
     def notify(self, notification: NotificationRecord) -> None:
-        """Note that somebody is to be told, together with what they are told of."""
+        """Record a notification, to be stored together with its cause."""
         self.notified = notification.number
         self._notifications.append(notification)
 
     def graft(self, target: str, generated: Pipeline, definition: bytes) -> None:
-        """Take in a tree that was generated into ``target``."""
+        """Add a tree that was generated into ``target``."""
         self._forget_below(target)
         self._generated[target] = definition
         self.pipeline.nodes.update(generated.nodes)
@@ -237,7 +236,7 @@ class LivePipeline:
             self.images.setdefault(name, LiveImage(ImageRecord(name=name)))
 
     def discard(self, target: str) -> None:
-        """A generated tree is gone."""
+        """Remove a generated tree."""
         self._forget_below(target)
         self._generated[target] = None
         self.pipeline.nodes[target] = self.tree.nodes[target].spec
@@ -251,7 +250,7 @@ class LivePipeline:
         self._sizes.clear()
 
     def edit(self, edits: Mapping[str, dict[str, Any]], pipeline: Pipeline) -> dict[str, NodeSpec]:
-        """Take in edits and the tree as they make it; return the nodes that differ now."""
+        """Apply edits and the resulting tree; return the nodes that changed."""
         self.edits.update(edits)
         self._edited.update(edits)
         differing = {
@@ -275,7 +274,7 @@ class LivePipeline:
         image.version = self.version
 
     def take_turn(self) -> WriteBatch | None:
-        """Return what has to be written down, or None; it counts as written from now on."""
+        """Return the unsaved changes, or None; they count as saved from now on."""
         parts = (
             self._nodes,
             self._changes,
@@ -322,12 +321,12 @@ class LivePipeline:
         return None if self.pool_workers is None or self.settled() else self.pool_workers()
 
     async def news(self, version: int) -> None:
-        """Return when the pipeline is beyond ``version``."""
+        """Wait until the pipeline is newer than ``version``."""
         while self.version <= version:
             await self._news.wait()
 
     def limits(self, spec: NodeSpec) -> tuple[Limit, ...]:
-        """Return the capacity groups an Exec counts in."""
+        """Return the limits that an Exec counts against."""
         parent = next(ancestors(spec.path), "")
         if parent not in self._limits:
             self._limits[parent] = tuple(
@@ -347,9 +346,9 @@ class LivePipeline:
         return above
 
     def size_of_context(self, pool: str) -> tuple[float, float]:
-        """Return the most CPUs and the most GB that an Exec of a ``new`` context asks for.
+        """Return the maximum CPUs and GB of the Execs of a ``new`` context.
 
-        Of a pool that has left the tree, 0.
+        For a pool that is no longer in the tree, both are 0.
         """
         size = self._sizes.get(pool)
         if size is None:
@@ -392,7 +391,7 @@ class LivePipeline:
 
 
 def _to_store(node: LiveNode) -> NodeRow:
-    """A queue lives in memory only: after a crash what was queued is queued anew."""
+    """Return the row of a node; a queued node is stored as pending, as the queue is not stored."""
     queued = int(isinstance(node, LiveExec) and node.state is State.QUEUED)
     return NodeRow(
         path=node.path,

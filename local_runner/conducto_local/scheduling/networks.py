@@ -1,4 +1,4 @@
-"""What a pipeline has of its engine besides containers: the network; and what if it goes away."""
+"""The networks of pipelines, and the handling of a lost engine."""
 
 import logging
 
@@ -28,12 +28,12 @@ class Networks:
         try:
             await engine_context.open()
         except EngineError as error:
-            logger.warning("leftovers may stay for now", extra={"why": str(error)})
+            logger.warning("cannot remove leftovers yet", extra={"why": str(error)})
 
     async def network(self, live: LivePipeline) -> str:
-        """Return the name of a pipeline's network, made if need be."""
+        """Return the name of a pipeline's network; create it if necessary."""
         name = f"conducto_network_{live.id}"
-        async with live.network_lock:  # the second container must wait for the network, too
+        async with live.network_lock:  # a second container must wait for the network too
             if not live.network_is_sure:
                 labels = labels_of(live.id, self._common.home)
                 await self._common.engine_context(live).engine.ensure_network(name, labels)
@@ -41,7 +41,7 @@ class Networks:
         return name
 
     async def remove_network(self, live: LivePipeline) -> None:
-        """Remove a pipeline's network, with whatever is left in it."""
+        """Remove a pipeline's network and its remaining containers."""
         if not live.has_network:
             return
         live.has_network = live.network_is_sure = False
@@ -50,13 +50,15 @@ class Networks:
                 labels_of(live.id, self._common.home)
             )
         except EngineError as error:
-            logger.warning("network stays", extra={"pipeline": live.id, "why": str(error)})
+            logger.warning(
+                "cannot remove the network", extra={"pipeline": live.id, "why": str(error)}
+            )
 
     async def cool_down(self, live: LivePipeline) -> None:
         """Remove the containers and the network of a pipeline of which nothing runs."""
         if live.active_attempts:
             return
-        why = "nothing of the pipeline had run for some time, or it was put to sleep"
+        why = "the pipeline was idle for some time, or was put to sleep"
         self._containers.drop(lambda pool: pool[0] == live.id, why)
         await self._containers.closed()
         async with live.network_lock:  # who starts a container meanwhile makes the network anew

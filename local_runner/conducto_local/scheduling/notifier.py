@@ -8,17 +8,17 @@ from conducto_local.scheduling.live_pipeline import LivePipeline
 
 
 class Notifier(Protocol):
-    """Sends notifications, each once, also those of earlier agents."""
+    """Sends notifications, each once, including those of earlier agents."""
 
     def put(self, live: LivePipeline, command: ev.Notify) -> None:
         """Record a notification together with its cause and send it soon; return at once."""
 
     def recover(self) -> None:
-        """Send what earlier agents could not."""
+        """Send the pending notifications of earlier agents."""
 
     async def close(self) -> None:
         """Finish those that are being sent; the rest stays in the store."""
 
 
-#: Makes one, given what returns when all changes so far are in the store.
+#: Makes a notifier; the argument waits until all changes so far are in the store.
 MakeNotifier = Callable[[Callable[[], Awaitable[None]]], Notifier]

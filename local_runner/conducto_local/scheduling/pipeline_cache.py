@@ -1,4 +1,4 @@
-"""Which pipelines are in memory: those that somebody asks for or that are under way, and a few."""
+"""The pipelines in memory: those in use or active, and a few more."""
 
 import asyncio
 import logging
@@ -14,12 +14,12 @@ from conducto_local.store.rows import cause_of_damage
 
 logger = logging.getLogger(__name__)
 
-#: Settled pipelines that stay in memory.
+#: Number of settled pipelines kept in memory.
 KEPT_LOADED = 8
 
 
 class PipelineCache:
-    """The pipelines of one profile, loaded from the store when they are asked for."""
+    """The pipelines of one profile, loaded from the store on demand."""
 
     def __init__(self, store: Store, scheduler: Scheduler) -> None:
         self._store = store
@@ -32,11 +32,11 @@ class PipelineCache:
         return self._aside | self._store.damaged()
 
     def find(self, pipeline_id: str) -> LivePipeline:
-        """Return a pipeline, loaded; an unambiguous beginning of its id is enough.
+        """Return a pipeline, loaded; an unambiguous prefix of its id is enough.
 
         Raises:
-            NotFoundError: there is none.
-            RefusedError: there are several.
+            NotFoundError: There is no such pipeline.
+            RefusedError: There are several.
         """
         found = self._scheduler.live.get(pipeline_id)
         if found is not None:
@@ -46,7 +46,7 @@ class PipelineCache:
         return found if found is not None else self.load(record)
 
     def record(self, pipeline_id: str) -> PipelineRecord:
-        """Return a pipeline's record. Raises like `find`."""
+        """Return a pipeline's record. Raises the errors of `find`."""
         found = self._scheduler.live.get(pipeline_id)
         if found is not None:
             return found.record
@@ -58,17 +58,17 @@ class PipelineCache:
         return records[found_id]
 
     def load(self, record: PipelineRecord) -> LivePipeline:
-        """Take a pipeline into memory.
+        """Load a pipeline into memory.
 
         Raises:
-            DamagedError: it cannot be read, and is set aside.
+            DamagedError: It cannot be read, and is set aside.
         """
         try:
             live = pipeline_loader.load(self._store, record)
         except UnknownPipelineError:
             raise
         except Exception as error:
-            # Flipped bytes may raise anything; the other pipelines go on.
+            # Corrupt data may raise anything; the other pipelines must continue.
             raise self.put_aside(record.id, error) from error
         self._aside.pop(record.id, None)
         self._scheduler.add(live)
@@ -76,7 +76,7 @@ class PipelineCache:
         return live
 
     def put_aside(self, pipeline_id: str, error: Exception) -> DamagedError:
-        """Leave a pipeline alone that cannot be read; return the error that says so."""
+        """Set a damaged pipeline aside; return the error for clients."""
         self._scheduler.drop(pipeline_id)
         cause = cause_of_damage(error)
         refusal = _unreadable(pipeline_id, cause)
@@ -86,16 +86,16 @@ class PipelineCache:
         return refusal
 
     async def evict(self, but: LivePipeline) -> None:
-        """Let go of settled pipelines that nobody looks at, the longest settled first.
+        """Unload settled pipelines that are not in use, the longest settled first.
 
-        Many launches may ask for it at once; one after the other looks what there is to do.
+        Many launches may call it at the same time; the calls are serialised.
         """
         async with self._making_room:
             idle = [live for live in self._scheduler.live.values() if _may_leave(live, but)]
             idle.sort(key=lambda live: live.ended or live.record.created)
             for live in idle[: max(0, len(idle) - KEPT_LOADED)]:
                 await self._scheduler.cool_down(live)
-                if _may_leave(live, but):  # somebody may have come while its network went
+                if _may_leave(live, but):  # a request may have come while its network was removed
                     self._scheduler.unload(live)
 
 

@@ -1,4 +1,4 @@
-"""Pipelines in and out of the store."""
+"""Loading pipelines from the store."""
 
 import logging
 
@@ -16,15 +16,15 @@ from conducto_local.store.salvage import has_held_pipelines
 
 logger = logging.getLogger(__name__)
 
-#: Pipelines that a message names.
+#: Maximum number of pipelines named in a message.
 _NAMED = 3
 
 
 def check_store(home: StateDir) -> None:
-    """Refuse a store that never held a pipeline beside directories of pipelines.
+    """Reject an empty store if there are directories of pipelines.
 
     Raises:
-        StoreLostError: it is so; the message names the repair.
+        StoreLostError: That is the case; the message names the repair.
     """
     if has_held_pipelines(home.store):
         return
@@ -32,7 +32,7 @@ def check_store(home: StateDir) -> None:
     if found:
         named = ", ".join(found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
         raise StoreLostError(
-            f"{home.store}: the store is empty, but {home.pipelines} holds {len(found)} "
+            f"{home.store}: the store is empty, but {home.pipelines} has {len(found)} "
             f"pipelines ({named}). Put a copy of the store in its place, or rebuild it from the "
             "directories: conducto agent repair"
         )
@@ -47,15 +47,17 @@ def begin(record: PipelineRecord, pipeline: Pipeline) -> LivePipeline:
 
 
 def keep(home: StateDir, record: PipelineRecord, definition: bytes) -> None:
-    """Write into a pipeline's directory from what `conducto_local.repair` rebuilds it."""
+    """Write the files for `conducto_local.repair` into a pipeline's directory."""
     try:
         home.pipeline(record.id).keep(record, definition)
-    except OSError as error:  # a full disk, perhaps: retention tries again
-        logger.warning("not kept beside the store", extra={"pipeline": record.id, "why": error})
+    except OSError as error:  # disk full, for example: retention retries
+        logger.warning(
+            "cannot write the files for a repair", extra={"pipeline": record.id, "why": error}
+        )
 
 
 def load(store: Store, record: PipelineRecord) -> LivePipeline:
-    """Return a pipeline as the store has it; what ran when it was written still counts so."""
+    """Return a pipeline from the store; attempts that were running still count as running."""
     edits = store.edits(record.id)
     pipeline = resolve_stored(store, record.id, edits)
     tree = TreeState(pipeline, store.nodes(record.id), armed=record.armed)
@@ -73,10 +75,10 @@ def load(store: Store, record: PipelineRecord) -> LivePipeline:
 
 
 def resolve_stored(store: Store, pipeline_id: str, edits: Edits) -> Pipeline:
-    """Return the tree as it is stored, generated trees in place, with ``edits`` laid over it.
+    """Return the stored tree with its generated trees and ``edits`` applied.
 
     Raises:
-        DefinitionError: an edit makes it wrong.
+        DefinitionError: An edit makes it invalid.
     """
     pipeline = resolve(unpack_form(store.definition(pipeline_id)), edits)
     for target, definition in store.generated(pipeline_id).items():
@@ -87,7 +89,7 @@ def resolve_stored(store: Store, pipeline_id: str, edits: Edits) -> Pipeline:
 
 
 def interrupted(live: LivePipeline) -> list[tuple[str, int]]:
-    """Return ``(path, attempt)`` of what ran when the pipeline was last written down."""
+    """Return ``(path, attempt)`` of the attempts that were running at the last write."""
     return [
         (node.path, node.attempt)
         for node in live.tree.in_flight(live.tree.root)

@@ -1,7 +1,7 @@
-"""What attempts use while they run, kept beside what they print.
+"""Resource usage of running attempts, stored beside their output.
 
-A container runs one command at a time, so what it uses meanwhile is that command's. Nothing waits
-for the engine's answers but the task that asks; one that fails ends the questions of its attempt.
+A container runs one command at a time, so its usage is that of the command. Only the sampling task
+waits for the engine; an error ends the sampling of the attempt.
 """
 
 import asyncio
@@ -16,23 +16,23 @@ from conducto_local.ports import EngineError, Worker
 
 logger = logging.getLogger(__name__)
 
-#: Seconds after which an attempt is asked about for the first time, and between two questions.
+#: Seconds until the first sample, and between two samples.
 FIRST_SECONDS = 2.0
 EVERY_SECONDS = 2.0
 _TIMEOUT = 5.0
 
 
 class Sampler:
-    """Asks what one attempt uses, from its beginning until `end`.
+    """Samples the usage of one attempt, from its start until `end`.
 
     Args:
-        worker: Where its command runs.
-        write: Appends a line to what is kept of it.
-        limits: CPUs and GB that the container may use.
-        fresh: Nothing ran in the container before, so what it used is the attempt's from the
-            start; else the first answer only says where to count from.
-        first: Seconds until the first question.
-        every: Seconds between two questions, while the attempt is young.
+        worker: The worker that runs its command.
+        write: Appends a line to the stored samples.
+        limits: Maximum CPUs and GB of the container.
+        fresh: Whether nothing ran in the container before, so that its whole usage is the
+            attempt's; otherwise the first sample is only the baseline.
+        first: Seconds until the first sample.
+        every: Seconds between two samples at first.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Sampler:
         self._timer = self._loop.call_later(first, self._begin)
 
     def end(self) -> None:
-        """Ask and write no more."""
+        """Stop sampling."""
         self._ended = True
         self._timer.cancel()
         if self._task is not None:
@@ -67,7 +67,7 @@ class Sampler:
         self._task.add_done_callback(_log_failure)
 
     def _write(self, line: bytes) -> None:
-        # Before Python 3.12, wait_for() may return an answer in the place of a cancellation.
+        # Before Python 3.12, wait_for() may return a result instead of raising a cancellation.
         if self._ended:
             raise asyncio.CancelledError
         self._keep(line)
@@ -97,7 +97,7 @@ class Sampler:
             await asyncio.sleep(writer.interval)
 
     async def _ask(self) -> tuple[Reading | None, float]:
-        """Return an answer, and the middle of the time that it took."""
+        """Return a reading, and the middle of the time that it took."""
         asked = self._loop.time()
         try:
             reading = await asyncio.wait_for(self._worker.reading(), _TIMEOUT)
@@ -108,4 +108,4 @@ class Sampler:
 
 def _log_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        logger.warning("resources of an attempt are not known", exc_info=error)
+        logger.warning("resource usage of an attempt is unknown", exc_info=error)

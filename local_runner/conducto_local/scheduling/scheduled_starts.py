@@ -1,4 +1,4 @@
-"""Pipelines that run at a time they were told."""
+"""Pipelines that start at a given time."""
 
 import asyncio
 import time
@@ -7,12 +7,12 @@ from conducto_core.semantics import events as ev
 from conducto_local.scheduling.live_pipeline import LivePipeline
 from conducto_local.scheduling.scheduler import Scheduler
 
-#: Seconds between two looks whether it is time: clocks are set now and then.
+#: Maximum seconds between two checks of the time, because clocks may be changed.
 LOOK_EVERY = 60.0
 
 
 class ScheduledStarts:
-    """The timers of pipelines that are to run later."""
+    """The timers of pipelines that start later."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
@@ -25,14 +25,14 @@ class ScheduledStarts:
         self._timers[live.id] = loop.call_later(delay, lambda: self._look(live, when))
 
     def cancel(self, live: LivePipeline) -> None:
-        """Run a pipeline at no time, if it was to."""
+        """Cancel the scheduled start of a pipeline, if it has one."""
         timer = self._timers.pop(live.id, None)
         if timer is not None:
             timer.cancel()
             live.set_record(run_at=None)
 
     def _look(self, live: LivePipeline, when: float) -> None:
-        if time.time() < when:  # or the clock was set meanwhile
+        if time.time() < when:  # not yet, or the clock was changed meanwhile
             self.set(live, when)
             return
         self._timers.pop(live.id, None)

@@ -1,9 +1,9 @@
-"""The scheduler: events into the machine, its commands out to those who carry them out.
+"""The scheduler: applies events to the live pipelines and executes the resulting commands.
 
-Everything happens in one event loop. What one turn of the loop changed is written in one
-transaction (`turns`); a command starts only after the attempt that says so has been written.
-`attempts` carries one attempt from its turn to its end, `images` makes what they wait for,
-`engines` keeps the networks and hears when an engine is gone.
+Everything happens in one event loop. The changes of one iteration of the loop are written in one
+transaction (`write_batcher`); a command starts only after its attempt is stored. `attempts` runs
+the attempts, `image_waiters` builds their images, `networks` manages the networks and handles a
+lost engine.
 """
 
 import asyncio
@@ -46,10 +46,10 @@ class Scheduler:
     Attributes:
         live: ``{pipeline id: loaded pipeline}``.
         containers: The containers of all pipelines.
-        contexts: Those of ``new`` groups.
-        secrets: What commands get besides their nodes' environment.
+        contexts: The containers of ``new`` groups.
+        secrets: Provides secrets to commands.
         snapshots: Containers that are kept after a failure.
-        when_settled: Is told of each event after which a pipeline has settled.
+        when_settled: Called after each event that leaves a pipeline settled.
         notifier: Sends notifications.
     """
 
@@ -87,12 +87,12 @@ class Scheduler:
     # ---- what the service asks --------------------------------------------------------------
 
     def add(self, live: LivePipeline) -> None:
-        """Take a pipeline in."""
+        """Add a pipeline."""
         self.live[live.id] = live
         live.pool_workers = lambda: self._pool_workers(live)
 
     def apply(self, live: LivePipeline, event: ev.Event) -> None:
-        """Take an event in and do what follows from it."""
+        """Apply an event to a pipeline and execute the resulting commands."""
         if isinstance(event, ev.Armed):
             live.set_record(armed=True)
             self.build_images(live)
@@ -108,7 +108,7 @@ class Scheduler:
         self._wake()
 
     def lose(self, live: LivePipeline, path: str, attempt: int, why: str) -> None:
-        """End an attempt whose container went away with the agent that started it."""
+        """End an attempt whose container was lost with the agent that started it."""
         spec = live.tree.nodes[path].spec
         known = [a for a in self._store.attempts(live.id, path) if a.number == attempt]
         active = ActiveAttempt(live, spec, attempt, spec.placement.mem, time.time(), running=True)
@@ -118,9 +118,9 @@ class Scheduler:
         self.apply(live, ev.AttemptFinished(path, attempt, Cause.WORKER_LOST))
 
     def restart_timers(self, live: LivePipeline) -> None:
-        """Give each group that went on after a restart its time limit, whole, anew.
+        """Restart the timers of groups that are still running after a restart, with the full limit.
 
-        One that was under way all along never began in the eyes of the machine.
+        No event of such a group starts its timer.
         """
         for path, node in live.tree.nodes.items():
             limit = node.spec.max_time
@@ -128,7 +128,7 @@ class Scheduler:
                 self._start_timer(live, path, limit)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Begin work that the end of the agent waits for."""
+        """Start a background task that the agent waits for when it stops."""
         self._common.tasks.spawn(work)
 
     def tidy(self, engine_context: EngineContext) -> None:
@@ -136,11 +136,11 @@ class Scheduler:
         self._engines.tidy(engine_context)
 
     def drop(self, pipeline_id: str) -> None:
-        """Let go of a pipeline without writing anything of it, if it is loaded."""
+        """Forget a pipeline, if it is loaded, without writing it."""
         self._common.forget(pipeline_id)
 
     def unload(self, live: LivePipeline) -> None:
-        """Let go of a pipeline, unless that has happened meanwhile; the store has it."""
+        """Unload a pipeline after its changes are stored, unless it is unloaded already."""
         self._turns.flush()
         if not self._turns.is_unsaved(live.id) and self.live.get(live.id) is live:
             self._common.forget(live.id)
@@ -174,23 +174,23 @@ class Scheduler:
         return pool_workers.model_copy(update={"cpu_used": used, "cpu": size})
 
     async def saved(self) -> None:
-        """Return when everything that happened so far has been written down."""
+        """Return when everything so far is written to the store."""
         await self._turns.saved()
 
     def build_images(self, live: LivePipeline) -> None:
-        """Begin to build every image that an Exec uses which is left to run."""
+        """Start to build every image of the remaining Execs."""
         self._images.need_all(live)
 
     def need_image(self, live: LivePipeline, name: str) -> LiveImage:
-        """Return an image of a pipeline; begin to build it if it is not there."""
+        """Return an image of a pipeline; start its build if necessary."""
         return self._images.need(live, name)
 
     async def builder(self, live: LivePipeline) -> ImageBuilder:
-        """Return what makes the images of a pipeline; the engine is open then."""
+        """Return the image builder of a pipeline; open the engine if necessary."""
         return await self._images.builder(live)
 
     def forget_images(self, live: LivePipeline, paths: Iterable[str]) -> None:
-        """Build the images of these subtrees anew when they are next needed."""
+        """Rebuild the images of these subtrees when they are next needed."""
         self._images.forget(live, paths)
 
     def execution_context(self, live: LivePipeline) -> ExecutionContext:
@@ -198,7 +198,7 @@ class Scheduler:
         return self._attempts.execution_context(live)
 
     async def network(self, live: LivePipeline) -> str:
-        """Return the name of a pipeline's network, made if need be."""
+        """Return the name of a pipeline's network; create it if necessary."""
         return await self._engines.network(live)
 
     async def landed(self, live: LivePipeline) -> None:
@@ -207,7 +207,7 @@ class Scheduler:
             await live.news(live.version)
 
     def cool_later(self, live: LivePipeline, seconds: float | None = None) -> None:
-        """Let go of a settled pipeline's network and containers once they have idled.
+        """Remove a settled pipeline's network and containers after the idle time.
 
         A pipeline that was paused within a ``new`` group keeps both.
         """
@@ -222,11 +222,11 @@ class Scheduler:
             )
 
     async def cool_down(self, live: LivePipeline) -> None:
-        """Remove the containers and the network of a pipeline of which nothing runs."""
+        """Remove the containers and the network of a pipeline without active attempts."""
         await self._engines.cool_down(live)
 
     async def close(self) -> None:
-        """Stop what runs and write down how it stands; the pipelines stay armed."""
+        """Stop all commands and store the current state; the pipelines stay armed."""
         self._common.closing = True
         builds_under_way = self._images.cancel()
         for live in self.live.values():
@@ -245,7 +245,9 @@ class Scheduler:
         self._turns.flush()
         await self.notifier.close()
         for live in self.live.values():
-            await self._engines.remove_network(live)  # also of one that the next agent goes on with
+            await self._engines.remove_network(
+                live
+            )  # also if the next agent continues the pipeline
         self._turns.close()
 
     # ---- commands of the machine ------------------------------------------------------------
@@ -278,7 +280,7 @@ class Scheduler:
         size = self.engine_context(live).limits_or_none()
         mem = spec.placement.mem if command.mem is None else command.mem
         if size is not None:
-            mem = min(mem, size.mem)  # a retry may ask for more than there is
+            mem = min(mem, size.mem)  # a retry may request more than the machine has
             live.tree.max_mem = size.mem
         active = ActiveAttempt(live, spec, command.attempt, mem, time.time())
         live.active_attempts[command.path] = active

@@ -1,4 +1,4 @@
-"""Containers as they were when a command failed, kept as images: few, and not too large."""
+"""Snapshots: containers of failed commands, kept as images within limits."""
 
 import contextlib
 import hashlib
@@ -17,7 +17,7 @@ from conducto_local.store.port import Store
 
 logger = logging.getLogger(__name__)
 
-#: On every snapshot; the value is the pipeline's id. The others say of which attempt it is.
+#: A label of every snapshot; its value is the pipeline's id. The others identify the attempt.
 LABEL_SNAPSHOT = "com.conducto.snapshot"
 LABEL_NODE = "com.conducto.snapshot.node"
 LABEL_ATTEMPT = "com.conducto.snapshot.attempt"
@@ -29,11 +29,11 @@ _SIZE = "CONDUCTO_MAX_SNAPSHOT_GB"
 
 @dataclass(frozen=True, slots=True)
 class SnapshotLimits:
-    """How much is kept.
+    """The limits of snapshots.
 
     Attributes:
-        count: Snapshots of one pipeline; the oldest ones go.
-        max_bytes: What one of them may hold beyond the image it was made of.
+        count: Maximum number of snapshots of one pipeline; the oldest are deleted.
+        max_bytes: Maximum size of a snapshot beyond its image.
     """
 
     count: int = 5
@@ -41,10 +41,10 @@ class SnapshotLimits:
 
 
 def limits_from(env: Mapping[str, str] = os.environ) -> SnapshotLimits:
-    """Return the limits that the environment names, else the defaults.
+    """Return the limits from the environment, or the defaults.
 
     Raises:
-        AgentSettingError: a value is not a number above 0.
+        AgentSettingError: A value is not a number above 0.
     """
     standard = SnapshotLimits()
     meaning = "a number above 0"
@@ -57,9 +57,9 @@ class Snapshots:
     """The snapshots of one agent's pipelines.
 
     Args:
-        store: Knows which attempts have one.
-        saved: Returns when everything that happened has been written to it.
-        limits: How much is kept.
+        store: Records which attempts have a snapshot.
+        saved: Returns when everything so far is written to the store.
+        limits: Limits of snapshots.
         labels: Further labels of every snapshot.
     """
 
@@ -78,7 +78,7 @@ class Snapshots:
     async def keep(self, active: ActiveAttempt, worker: Worker, engine: Engine) -> str | None:
         """Keep the container of an attempt that failed; return why not, if so.
 
-        Must come after the command has ended and before the container is used again.
+        Call it after the command has ended and before the container is reused.
         """
         live, path = active.live, active.spec.path
         reference = _reference(live.id, path, active.number)
@@ -104,7 +104,7 @@ class Snapshots:
     async def forget(self, live: LivePipeline, engine_context: EngineContext) -> int:
         """Remove every snapshot of a pipeline; return how many there were.
 
-        Those that the engine does not remove now keep their labels, by which ``gc`` finds them.
+        Snapshots that the engine cannot remove now are found later by ``gc`` through their labels.
         """
         await self._saved()
         known = self._store.snapshots(live.id)
@@ -129,7 +129,7 @@ class Snapshots:
                 await engine.remove_image(str(record.snapshot))
             except EngineError as error:
                 logger.warning(
-                    "snapshot stays", extra={"image": record.snapshot, "why": str(error)}
+                    "snapshot is kept", extra={"image": record.snapshot, "why": str(error)}
                 )
             live.set_attempt(record.model_copy(update={"snapshot": None}))
 

@@ -1,4 +1,4 @@
-"""The turn of the loop: what it changed is written in one transaction at its end."""
+"""Batches the writes of each iteration of the event loop into one transaction."""
 
 import asyncio
 import logging
@@ -11,17 +11,17 @@ from conducto_local.store.port import Store, WriteBatch
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two tries to write when the store takes nothing.
+#: Seconds between two attempts to write while the store is full.
 STORE_PAUSE = 2.0
 
 
 class WriteBatcher:
-    """Starts what can start and writes down what happened, once a turn of the event loop.
+    """Starts attempts and stores changes, once per iteration of the event loop.
 
     Args:
-        common: What all parts share.
-        store: Where it is written.
-        start: Starts what has room; returns whether there was something.
+        common: The shared state.
+        store: The store.
+        start: Starts attempts that fit on the machine; returns whether there were any.
     """
 
     def __init__(self, common: SchedulerContext, store: Store, start: Callable[[], bool]) -> None:
@@ -31,42 +31,43 @@ class WriteBatcher:
         self._is_due = False
         self._unsaved: dict[str, list[WriteBatch]] = {}
         self._saved: asyncio.Future[None] | None = None
-        self._full: str | None = None  # why the store takes nothing
+        self._full: str | None = None  # the error while the store is full
         self._retry: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
-        """Have a turn soon."""
+        """Schedule a turn."""
         if not self._is_due:
             self._is_due = True
             asyncio.get_running_loop().call_soon(self._turn)
 
     async def saved(self) -> None:
-        """Return when everything that happened so far has been written down."""
+        """Return when everything so far is written to the store."""
         if self._saved is None:
             self._saved = asyncio.get_running_loop().create_future()
         self.wake()
         await asyncio.shield(self._saved)
 
     def is_unsaved(self, pipeline_id: str) -> bool:
-        """Whether something of a pipeline could not be written down so far."""
+        """Return whether a pipeline has changes that could not be written yet."""
         return pipeline_id in self._unsaved
 
     def close(self) -> None:
-        """Try no more to write what the store did not take."""
+        """Stop retrying writes to a full store."""
         if self._retry is not None:
             self._retry.cancel()
 
     def _turn(self) -> None:
         self._is_due = False
         if self._start():
-            # What starts gets as far as its record first: that is written in one transaction
+            # The started attempts create their records first, which are then written in the same
+            # transaction as the preceding event.
             # with the end of what made room for it.
             asyncio.get_running_loop().call_soon(self.flush)
         else:
             self.flush()
 
     def flush(self) -> None:
-        """Write down what the turn changed; keep it for later when the store takes nothing."""
+        """Write the changes; keep them for later if the store is full."""
         for live in self._common.live.values():
             turn = live.take_turn()
             if turn is not None:
@@ -80,8 +81,10 @@ class WriteBatcher:
             self._store_is_full(error)
             return
         except Exception:
-            # A bug of ours. Trying again would keep every pipeline from being written down.
-            logger.exception("a turn was not written", extra={"pipelines": list(self._unsaved)})
+            # A bug in the runner. Retrying would keep every pipeline from being written.
+            logger.exception(
+                "a batch could not be written", extra={"pipelines": list(self._unsaved)}
+            )
             self._save_apart()
         self._store_has_room()
         saved, self._saved = self._saved, None
@@ -89,7 +92,7 @@ class WriteBatcher:
             saved.set_result(None)
 
     def _save_apart(self) -> None:
-        """Write down each pipeline's turns by themselves, and pause those of which it fails."""
+        """Write the changes of each pipeline separately; pause pipelines for which that fails."""
         unsaved, self._unsaved = self._unsaved, {}
         for pipeline, turns in unsaved.items():
             try:
@@ -99,17 +102,19 @@ class WriteBatcher:
             except StoreFullError:
                 self._unsaved[pipeline] = turns
             except Exception as error:
-                logger.exception("pipeline is not written", extra={"pipeline": pipeline})
+                logger.exception("pipeline could not be written", extra={"pipeline": pipeline})
                 live = self._common.live.get(pipeline)
                 if live is not None and live.record.armed:
-                    live.set_record(problem=f"it cannot be written down, see agent.log: {error!r}")
+                    live.set_record(
+                        problem=f"it cannot be stored (details in agent.log): {error!r}"
+                    )
                     self._common.apply(live, ev.Disarmed())
 
     def _store_is_full(self, error: StoreFullError) -> None:
-        """What was not written waits; nothing starts that is not written first."""
+        """Keep changes until the store has room; nothing starts that is not stored first."""
         if self._full is None:
             self._full = str(error)
-            logger.error("store does not take what happened", extra={"why": self._full})
+            logger.error("the store is full", extra={"why": self._full})
         for live in self._common.live.values():
             if live.record.problem is None:
                 live.set_record(problem=self._full)

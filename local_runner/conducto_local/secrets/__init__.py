@@ -1,5 +1,5 @@
-"""Secrets: values that become variables of every command and are masked in what it prints.
+"""Secrets: variables of every command, masked in its output.
 
-Kept on this machine, per profile, in two scopes: the user's own, and the organisation's, which
-stay here as well as long as there is no server.
+They are stored on this machine, per profile, in two scopes: those of the user and those of the
+organisation, which are stored here as well while no server is in use.
 """

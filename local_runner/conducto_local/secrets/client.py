@@ -1,6 +1,6 @@
-"""Secrets as a script on this machine uses them: through the agent where one runs.
+"""Secrets for scripts on this machine: through the agent if it is running.
 
-Light on purpose: scripts declare secrets each time they are printed.
+Imports little, because scripts declare secrets each time their tree is printed.
 """
 
 import http.client
@@ -22,16 +22,16 @@ _REFUSED = frozenset({409, 413, 422})
 
 
 def put(secrets: Iterable[StoredSecret], profile: str | None = None) -> None:
-    """Store secrets over those of the same name, all or nothing.
+    """Store secrets, replacing those of the same names, all or nothing.
 
     Args:
-        secrets: Each with its value.
-        profile: None is the profile in use.
+        secrets: The secrets with their values.
+        profile: None for the current profile.
 
     Raises:
-        SecretStoreError: they cannot be stored.
-        OSError: the profile's directory cannot be made.
-        ValueError: there cannot be such a profile.
+        SecretStoreError: They cannot be stored.
+        OSError: The profile's directory cannot be created.
+        ValueError: The profile's name is invalid.
     """
     new = list(secrets)
     if not new:
@@ -45,7 +45,7 @@ def put(secrets: Iterable[StoredSecret], profile: str | None = None) -> None:
 
 
 def delete(names: Iterable[SecretName], profile: str | None = None) -> None:
-    """Delete secrets; one that is not there is no error. Raises what `put` raises."""
+    """Delete secrets, if they exist. Raises the errors of `put`."""
     gone = list(names)
     home = open_state_dir(profile)
     if not _agent_did(home, _DELETE, {"keys": [_key(name) for name in gone]}):
@@ -53,9 +53,9 @@ def delete(names: Iterable[SecretName], profile: str | None = None) -> None:
 
 
 def read(profile: str | None = None) -> dict[SecretName, StoredSecret]:
-    """Return every secret, with its value. Raises what `put` raises.
+    """Return every secret with its value. Raises the errors of `put`.
 
-    It comes straight from the store: the agent tells values to nobody.
+    Reads the store directly, because the agent never returns values.
     """
     return LocalSecrets(open_state_dir(profile)).read()
 
@@ -65,10 +65,10 @@ def _key(name: SecretName) -> dict[str, object]:
 
 
 def _agent_did(home: StateDir, path: str, document: object) -> bool:
-    """Ask the agent to do it; False where none runs, or only one that cannot.
+    """Send a request to the agent; return False if no agent can handle it.
 
     Raises:
-        SecretRefusedError: it says no to what it was given.
+        SecretRefusedError: The agent rejected the secrets.
     """
     files = AgentFiles(home.agent)
     if not files.is_running():
@@ -86,9 +86,11 @@ def _agent_did(home: StateDir, path: str, document: object) -> bool:
         reply = connection.getresponse()
         status, body = reply.status, reply.read()
     except (OSError, http.client.HTTPException):
-        return False  # it may just end, or hang; the store can be written without it
+        return False  # it may be stopping or hang; write the store directly
     finally:
         connection.close()
     if status in _REFUSED:
-        raise SecretRefusedError(str(json.loads(body).get("detail", "the agent refused")))
+        raise SecretRefusedError(
+            str(json.loads(body).get("detail", "the agent rejected the request"))
+        )
     return status == _OK

@@ -1,8 +1,8 @@
-"""Secrets in an encrypted file, its key in a file beside it.
+"""Secrets in an encrypted file, with the key in a second file.
 
-Both are for their owner only. That keeps values out of backups and search indexes that take one of
-the files but not the other, and from being read by chance; it does not keep them from somebody who
-can read both files, which is whoever has the owner's rights.
+Both files are readable by their owner only. Encryption protects the values in backups and search
+indexes that contain one file but not the other, and against accidental reading; it does not protect
+them from anybody with the owner's rights, who can read both files.
 """
 
 import json
@@ -22,7 +22,7 @@ from conducto_local.secrets.files import PrivateDirectory
 
 VALUES = "secrets.encrypted"
 KEY = "secrets.key"
-#: How the file begins; the encryption covers it, too.
+#: First bytes of the file; authenticated by the encryption, too.
 HEADER = b"conducto secrets 1\n"
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -37,7 +37,7 @@ class EncryptedFile:
         self._files = PrivateDirectory(directory)
 
     def exists(self) -> bool:
-        """Say whether anything was ever stored here."""
+        """Return whether secrets were ever stored here."""
         return self._files.fingerprint(VALUES) is not None
 
     def version(self) -> Hashable:
@@ -50,7 +50,7 @@ class EncryptedFile:
         return {} if data is None else _from_document(self._decrypted(data))
 
     def put(self, secrets: Iterable[StoredSecret]) -> None:
-        """Store secrets over those of the same name, all or nothing."""
+        """Store secrets, replacing those of the same names, all or nothing."""
         new = list(secrets)
         check(new)
         with self._files.locked():
@@ -60,7 +60,7 @@ class EncryptedFile:
             self._write(known)
 
     def delete(self, names: Iterable[SecretName]) -> tuple[SecretName, ...]:
-        """Delete secrets; return those that were there."""
+        """Delete secrets; return those that existed."""
         with self._files.locked():
             known = self.read()
             gone = tuple(name for name in dict.fromkeys(names) if name in known)
@@ -69,7 +69,7 @@ class EncryptedFile:
         return gone
 
     def where(self) -> str:
-        """Return where the values are kept."""
+        """Return a description of the storage."""
         return f"encrypted in {self._files.path / VALUES}"
 
     def _write(self, secrets: Secrets) -> None:
@@ -98,7 +98,7 @@ class EncryptedFile:
     def _unreadable(self) -> SecretStoreError:
         values, key = self._files.path / VALUES, self._files.path / KEY
         return SecretStoreError(
-            f"{values} cannot be decrypted with {key}: one of them is broken, missing or of "
+            f"{values} cannot be decrypted with {key}: one of them is damaged, missing or from "
             f"another version. Restore both from one backup, or delete {values} and set the "
             "secrets again"
         )

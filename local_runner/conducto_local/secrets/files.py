@@ -1,4 +1,4 @@
-"""The files of a profile's secrets: private, replaced as a whole, changed by one at a time."""
+"""The files of a profile's secrets: private, replaced as a whole, locked for changes."""
 
 import contextlib
 import fcntl
@@ -11,21 +11,21 @@ from conducto_core.ports.secret_store import SecretStoreError
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
 
-#: Tells one state of a file from another; None where there is no file.
+#: Identifies a version of a file; None if there is no file.
 Fingerprint = tuple[int, int, int] | None
 
 
 class PrivateDirectory:
-    """A directory that only its owner can enter, made when something is first written.
+    """A directory that only its owner can access, created on the first write.
 
-    Every method raises `SecretStoreError` where the file system says no.
+    Every method raises `SecretStoreError` on errors of the file system.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def fingerprint(self, name: str) -> Fingerprint:
-        """Return what changes whenever the file is replaced."""
+        """Return a value that changes whenever the file is replaced."""
         try:
             found = (self.path / name).stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -35,7 +35,7 @@ class PrivateDirectory:
         return (found.st_ino, found.st_mtime_ns, found.st_size)
 
     def read(self, name: str) -> bytes | None:
-        """Return a file, or None where there is none."""
+        """Return the content of a file, or None if it does not exist."""
         try:
             return (self.path / name).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
@@ -44,7 +44,7 @@ class PrivateDirectory:
             raise self._failure("read", error) from error
 
     def write(self, name: str, data: bytes) -> None:
-        """Replace a file so that a reader, or a crash, finds the old one or the new one."""
+        """Replace a file atomically, for readers and for crashes."""
         target, new = self.path / name, self.path / f"{name}.new"
         try:
             descriptor = os.open(
@@ -61,7 +61,7 @@ class PrivateDirectory:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from changing anything meanwhile."""
+        """Prevent changes by other processes during the block."""
         try:
             self.path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
             self.path.chmod(DIRECTORY_MODE)
@@ -79,5 +79,5 @@ class PrivateDirectory:
     def _failure(self, what: str, error: OSError) -> SecretStoreError:
         return SecretStoreError(
             f"the secrets in {self.path} cannot be {what} ({error.strerror}); "
-            "make it a directory of your own"
+            "check its owner and permissions"
         )

@@ -1,6 +1,6 @@
-"""Secrets on their way into commands: as variables, and as what to hide in the output.
+"""Injection of secrets into commands, as variables and as values to mask in the output.
 
-Addresses of services come along with them: one may hold a password.
+Addresses of services are injected and masked too, because they may contain a password.
 """
 
 import asyncio
@@ -14,11 +14,11 @@ from conducto_core.runtime.masking import Mask
 
 @dataclass(frozen=True, slots=True)
 class InjectedSecrets:
-    """What one command gets.
+    """The secrets of one command.
 
     Attributes:
-        env: ``{name: value}``, the user's over the organisation's.
-        mask: Hides the values that are to be hidden.
+        env: ``{name: value}``; the user's secrets override the organisation's.
+        mask: Masks the secret values.
     """
 
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -29,35 +29,35 @@ NOTHING = InjectedSecrets()
 
 
 class Addresses(Protocol):
-    """Variables that say where services are, such as ``CONDUCTO_SLACK_URL``."""
+    """Variables with addresses of services, such as ``CONDUCTO_SLACK_URL``."""
 
     def version(self) -> Hashable:
-        """Return something that differs when they have changed."""
+        """Return a value that changes with the addresses."""
         ...
 
     def read(self) -> Mapping[str, str]:
-        """Return ``{name of a variable: address}``, without those that are as always."""
+        """Return ``{name of a variable: address}`` of the addresses that are not the default."""
         ...
 
 
 class NoAddresses:
-    """All services are where they always are."""
+    """The default addresses."""
 
     def version(self) -> Hashable:
-        """Return the same always."""
+        """Return None: they never change."""
         return None
 
     def read(self) -> Mapping[str, str]:
-        """Return nothing."""
+        """Return an empty mapping."""
         return {}
 
 
 def inject(
     secrets: Iterable[StoredSecret], addresses: Mapping[str, str] | None = None
 ) -> InjectedSecrets:
-    """Return what a command gets of these secrets, and of addresses that are hidden like them."""
+    """Return the variables of these secrets and addresses, with a mask for their values."""
     where = {} if addresses is None else addresses
-    # "org" comes before "user", which so wins.
+    # "org" sorts before "user", so that the user's secrets win.
     chosen = {each.name.key: each for each in sorted(secrets, key=lambda s: s.name.scope)}
     if not chosen and not where:
         return NOTHING
@@ -69,11 +69,11 @@ def inject(
 
 
 class SecretProvider:
-    """Gives each command the secrets of now; reads the store only when it has changed.
+    """Provides the current secrets; rereads the store only after changes.
 
     Args:
-        store: Where they are kept.
-        addresses: Of services that commands use.
+        store: The store of the secrets.
+        addresses: Addresses of services that commands use.
     """
 
     def __init__(self, store: SecretStore, addresses: Addresses | None = None) -> None:
@@ -85,14 +85,14 @@ class SecretProvider:
 
     @property
     def mask(self) -> Mask:
-        """What the newest command's output is masked with."""
+        """The mask for the output of the newest command."""
         return self._delivery.mask
 
     async def delivery(self) -> InjectedSecrets:
-        """Return what a command that starts now gets.
+        """Return the secrets for a command that starts now.
 
         Raises:
-            SecretStoreError: the secrets cannot be read.
+            SecretStoreError: The secrets cannot be read.
         """
         if self._now() != self._version:
             async with self._lock:

@@ -1,6 +1,6 @@
 """Secrets in the operating system's keyring, through the optional package ``keyring``.
 
-A keyring cannot be asked for all it holds, so the names, without values, are in a file of ours.
+A keyring cannot list its entries, so a file has the names, without values.
 """
 
 import importlib
@@ -19,12 +19,12 @@ from conducto_core.ports.secret_store import (
 from conducto_local.secrets.files import PrivateDirectory
 
 INDEX = "keyring.json"
-#: Backends below this rating keep nothing, or keep it in plain text.
+#: Backends with a lower priority store nothing, or store plain text.
 _REAL = 1.0
 
 
 class KeyringBackend(Protocol):
-    """What we use of a backend of ``keyring``."""
+    """The methods of a ``keyring`` backend that are used here."""
 
     def get_password(self, service: str, username: str) -> str | None:
         """Return a value, or None."""
@@ -40,8 +40,8 @@ class KeyringStore:
     """A `SecretStore` whose values are entries of a keyring.
 
     Args:
-        directory: Where the index is.
-        backend: The keyring; None where there is none any more, so that nothing can be read.
+        directory: Directory of the index.
+        backend: The keyring; None if it is not available, so that nothing can be read.
     """
 
     def __init__(self, directory: Path, backend: KeyringBackend | None) -> None:
@@ -50,11 +50,11 @@ class KeyringStore:
         self._service = f"conducto {directory}"
 
     def exists(self) -> bool:
-        """Say whether anything was ever stored here."""
+        """Return whether secrets were ever stored here."""
         return self._files.fingerprint(INDEX) is not None
 
     def version(self) -> Hashable:
-        """Return the index's fingerprint; a value that another program changed is not seen."""
+        """Return the index's fingerprint; changes of values by other programs are not detected."""
         return self._files.fingerprint(INDEX)
 
     def read(self) -> dict[SecretName, StoredSecret]:
@@ -67,9 +67,9 @@ class KeyringStore:
         return found
 
     def put(self, secrets: Iterable[StoredSecret]) -> None:
-        """Store secrets over those of the same name; values go before names.
+        """Store secrets, replacing those of the same names; values are written before names.
 
-        When the keyring fails midway, some values may be the new ones already.
+        If the keyring fails midway, some values may already be the new ones.
         """
         new = list(secrets)
         check(new)
@@ -83,7 +83,7 @@ class KeyringStore:
             self._write_index(index)
 
     def delete(self, names: Iterable[SecretName]) -> tuple[SecretName, ...]:
-        """Delete secrets; return those that were there. Names go before values."""
+        """Delete secrets; return those that existed. Names are deleted before values."""
         with self._files.locked():
             index = self._index()
             gone = tuple(name for name in dict.fromkeys(names) if name in index)
@@ -95,21 +95,21 @@ class KeyringStore:
         return gone
 
     def where(self) -> str:
-        """Return where the values are kept."""
+        """Return a description of the storage."""
         return "in the operating system's keyring"
 
     def _ask(self, method: str, name: SecretName, *more: str) -> object:
         if self._backend is None:
             raise SecretStoreError(
-                "the secrets are in the operating system's keyring, which cannot be reached from "
+                "the secrets are in the operating system's keyring, which is not available "
                 "here; install the package keyring (pip install 'conducto[keyring]') and unlock it"
             )
         try:
             return getattr(self._backend, method)(self._service, f"{name.scope}:{name.key}", *more)
         except Exception as error:  # noqa: BLE001 - backends have errors of their own
-            # No cause: it may quote what the backend was given.
+            # No cause: it may contain the value.
             raise SecretStoreError(
-                f"secret {name.key}: the operating system's keyring says no "
+                f"secret {name.key}: the operating system's keyring failed "
                 f"({type(error).__name__}); unlock it and try again"
             ) from None
 
@@ -124,7 +124,7 @@ class KeyringStore:
             }
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise SecretStoreError(
-                f"{self._files.path / INDEX} is broken; delete it and set the secrets again"
+                f"{self._files.path / INDEX} is damaged; delete it and set the secrets again"
             ) from error
 
     def _write_index(self, index: dict[SecretName, dict[str, Any]]) -> None:
@@ -136,15 +136,15 @@ class KeyringStore:
 
 
 def usable_keyring() -> KeyringBackend | None:
-    """Return the operating system's keyring, or None where there is none to be used.
+    """Return the operating system's keyring, or None if there is no usable one.
 
-    A backend counts that protects what it keeps and answers a question now.
+    A usable backend protects its entries and responds now.
     """
     try:
         backend = importlib.import_module("keyring").get_keyring()
         if float(backend.priority) < _REAL:
             return None
         backend.get_password("conducto", "is it there")
-    except Exception:  # noqa: BLE001 - not installed, or any error of any backend: then no keyring
+    except Exception:  # noqa: BLE001 - not installed, or a backend failed: no keyring
         return None
     return cast("KeyringBackend", backend)

@@ -1,8 +1,8 @@
-"""A profile's secrets: in the operating system's keyring where there is one, else in a file.
+"""A profile's secrets: in the operating system's keyring if it is usable, else in a file.
 
-Where the first secret was stored, the others follow, so that none is out of sight when a keyring
-appears or goes. The variable ``CONDUCTO_SECRET_STORE`` (``keyring`` or ``file``) decides instead
-of what there is, when that first one is stored.
+The first secret decides where the others are stored, so that none is hidden when a keyring becomes
+available or unavailable. For the first secret, the variable ``CONDUCTO_SECRET_STORE`` (``keyring``
+or ``file``) overrides the choice.
 """
 
 import os
@@ -20,8 +20,8 @@ class LocalSecrets:
     """The `SecretStore` of a profile.
 
     Args:
-        home: The profile.
-        find_keyring: Finds the keyring; only asked when it matters, for that takes time.
+        home: State directory of the profile.
+        find_keyring: Returns the keyring; called only when needed, because it is slow.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class LocalSecrets:
         self._keyring: KeyringStore | None = None
 
     def version(self) -> Hashable:
-        """Return something that differs when another process has changed the store."""
+        """Return a value that changes when another process changes the store."""
         return (self._names_only.version(), self._file.version())
 
     def read(self) -> dict[SecretName, StoredSecret]:
@@ -42,15 +42,15 @@ class LocalSecrets:
         return self._store().read() if self._is_begun() else {}
 
     def put(self, secrets: Iterable[StoredSecret]) -> None:
-        """Store secrets over those of the same name, all or nothing."""
+        """Store secrets, replacing those of the same names, all or nothing."""
         self._store().put(secrets)
 
     def delete(self, names: Iterable[SecretName]) -> tuple[SecretName, ...]:
-        """Delete secrets; return those that were there."""
+        """Delete secrets; return those that existed."""
         return self._store().delete(names) if self._is_begun() else ()
 
     def where(self) -> str:
-        """Return where the values are kept."""
+        """Return a description of the storage."""
         return self._store().where()
 
     def _is_begun(self) -> bool:

@@ -1,4 +1,4 @@
-"""Rows of the route table that only a local server has: the agent itself."""
+"""Routes that only a local server has: those of the agent itself."""
 
 import os
 from collections.abc import Awaitable, Callable
@@ -29,14 +29,14 @@ def local_routes(
     collect: Collect | None = None,
     shells: Shells | None = None,
 ) -> tuple[AnyRoute, ...]:
-    """Return the API's rows with those of this agent.
+    """Return the API's routes with those of this agent.
 
     Args:
-        agent: What this process says of itself.
-        stop: Lets the process stop, after the answer has gone out.
-        sessions: Lets people into the web app; None has none.
-        collect: Frees what no pipeline needs; None frees nothing.
-        shells: Opens debug shells in pages; None opens none.
+        agent: State of this process.
+        stop: Makes the process stop after the response is sent.
+        sessions: Sessions of the web app; None disables logins.
+        collect: Collects garbage; None disables it.
+        shells: Opens debug shells in pages; None disables them.
     """
     us = _Agent(agent, stop, sessions, collect, has_shells=shells is not None)
     ours: list[AnyRoute] = [Route(calls.AGENT_STATUS, Permission.READ, us.get_agent)]
@@ -56,7 +56,7 @@ def local_routes(
 
 
 class _Agent:
-    """Handlers of what an agent does besides running pipelines; see `local_routes`."""
+    """Handlers of the agent's own operations; see `local_routes`."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class _Agent:
         self._has_shells = has_shells
 
     async def get_agent(self, pipelines: Pipelines, _call: Call[NoParams, None]) -> AgentStatus:
-        """The process that runs pipelines."""
+        """Return the status of the process that runs pipelines."""
         agent, status = self._agent, await pipelines.status()
         memory = resident_bytes() if status.memory is None else status.memory
         return status.model_copy(
@@ -89,14 +89,14 @@ class _Agent:
         )
 
     async def stop_agent(self, pipelines: Pipelines, call: Call[StopParams, None]) -> AgentStopping:
-        """Stop the process; pipelines that are armed go on with the next one."""
+        """Stop the process; armed pipelines continue with the next one."""
         if call.params.if_idle:
             await _refuse_if_busy(pipelines)
         self._stop()
         return AgentStopping(pid=self._agent.pid)
 
     async def make_login(self, _pipelines: Pipelines, _call: Call[NoParams, None]) -> Login:
-        """Let one browser into the web app."""
+        """Create a login for one browser."""
         if self._sessions is None:
             raise RefusedError("this server has no web app")
         made = self._sessions.new_login()
@@ -106,7 +106,7 @@ class _Agent:
     async def collect_garbage(
         self, _pipelines: Pipelines, call: Call[NoParams, GcRequest]
     ) -> GcReport:
-        """Free what no live pipeline needs."""
+        """Free the resources that no live pipeline needs."""
         if self._collect is None:
             return GcReport(dry_run=call.body.dry_run)
         return await self._collect(call.body)
@@ -117,13 +117,13 @@ async def _refuse_if_busy(pipelines: Pipelines) -> None:
     if busy:
         more = f" and {len(busy) - _SHOWN} more" if len(busy) > _SHOWN else ""
         raise RefusedError(
-            f"pipelines still run: {', '.join(busy[:_SHOWN])}{more}; wait for them, pause them "
-            "with 'conducto pause ID', or stop the agent all the same"
+            f"pipelines are running: {', '.join(busy[:_SHOWN])}{more}; wait for them, pause them "
+            "with 'conducto pause ID', or stop the agent anyway"
         )
 
 
 def resident_bytes() -> int | None:
-    """Return this process's resident memory in bytes, or None where the system does not say."""
+    """Return this process's resident memory in bytes, or None if it is unknown."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, IndexError, ValueError):

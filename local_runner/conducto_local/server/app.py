@@ -24,8 +24,8 @@ from conducto_local.server.security_headers import StrictHeaders
 from conducto_local.server.sessions import Sessions
 from conducto_local.server.static_files import WEB_ROOT, WebApp
 
-#: What is read and dropped of a body that is refused, so that its sender comes to read why:
-#: bytes, and seconds to wait for more of it.
+#: Limits of reading and dropping the body of a rejected request, so that the client reads the
+#: response: bytes, and seconds to wait for more.
 DRAINED = 16 << 20
 TIMEOUT = 0.2
 
@@ -34,14 +34,14 @@ async def read_body(request: Request, limit: int) -> bytes:
     """Return the body.
 
     Raises:
-        ProblemError: it has more than ``limit`` bytes.
-        ClientDisconnect: it did not come whole.
+        ProblemError: It has more than ``limit`` bytes.
+        ClientDisconnect: It is incomplete.
     """
     return b"".join([chunk async for chunk in chunks(request, limit)])
 
 
 async def chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """Yield the body as it comes. Raises like `read_body`."""
+    """Yield the body as it arrives. Raises the errors of `read_body`."""
     stream = request.stream()
     if _is_declared_too_large(request, limit):
         await _drain(request, stream)
@@ -85,13 +85,13 @@ def build_app(
     sessions: Sessions | None = None,
     web_root: Path = WEB_ROOT,
 ) -> ASGIApp:
-    """Return the guarded application that serves ``service`` to the owner of ``token``.
+    """Return the application that serves ``service`` to clients with ``token``.
 
     Args:
         service: The API.
-        token: What a client must carry.
-        port: Where we listen.
-        sessions: Those of the web app's users.
+        token: The token of the agent.
+        port: Port of the server.
+        sessions: Sessions of the web app.
         web_root: Directory of the built web app.
     """
     sessions = Sessions(token, port) if sessions is None else sessions
@@ -101,9 +101,9 @@ def build_app(
 
 
 class Site:
-    """Everything behind the guard: the API, sessions, and the web app's files.
+    """Everything behind authentication: the API, sessions, and the web app's files.
 
-    Not a table of Starlette's: to its patterns a path may not hold a line end.
+    Does not use Starlette's routes, in whose patterns a path must not contain a line end.
     """
 
     def __init__(self, api: ASGIApp, web: WebApp, service: Service) -> None:
@@ -112,7 +112,7 @@ class Site:
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on to whom it is for."""
+        """Pass a request to its handler."""
         if is_guarded(scope):
             await self._api(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -137,13 +137,13 @@ class Site:
 
 
 class ApiEndpoint:
-    """Every request below ``/api``: the service finds the route and answers."""
+    """Handles every request below ``/api``: the service finds the route and responds."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or serve one stream."""
+        """Respond to one request, or serve one stream."""
         if scope["type"] == "websocket":
             await self._stream(WebSocket(scope, receive, send))
             return
@@ -183,7 +183,7 @@ class ApiEndpoint:
 
 
 async def _pump(websocket: WebSocket, records: AsyncIterator[Record | bytes]) -> None:
-    """Send records until the client leaves; a slow client makes only this coroutine wait."""
+    """Send records until the client disconnects; a slow client delays only this coroutine."""
     sending = asyncio.create_task(_send_all(websocket, records))
     hearing = asyncio.create_task(_hear(websocket, records))
     try:
@@ -219,10 +219,10 @@ async def _send(websocket: WebSocket, record: Record | bytes) -> None:
 
 
 async def _hear(websocket: WebSocket, records: AsyncIterator[Record | bytes]) -> bool:
-    """Return when the client has left, or false when it has said what makes no sense."""
+    """Return True when the client has disconnected, False if it has sent an invalid message."""
     while (message := await websocket.receive())["type"] != "websocket.disconnect":
         if not isinstance(records, Conversation):
-            continue  # a client has nothing to say on a stream
+            continue  # messages on a one-way stream are ignored
         text = message.get("text")
         try:
             records.heard(message["bytes"] if text is None else text)

@@ -1,11 +1,12 @@
-"""Who may talk to the local server.
+"""Authentication of the local server.
 
-It listens on the loopback only, but every program and every web page on this machine can reach
-that. So a request must name us as its Host (against DNS rebinding) and must not come from a page of
-another origin; and one to the API must carry the token of its owner (a file with mode 0600) or the
-cookie of a session that the owner began. A browser sends a cookie by itself, also when a page on
-another port of this machine asks for it, so with a cookie more is asked: that the browser says the
-page is ours, and for whatever changes something a header that pages of others cannot set.
+The server listens on the loopback interface only, but every program and every web page on this
+machine can reach that. So a request must have the server's address as its Host (against DNS
+rebinding) and must not come from a page of another origin. A request to the API must carry the
+owner's token (a file with mode 0600) or the cookie of the owner's session. Browsers send cookies
+automatically, even for requests from a page on another port of this machine, so with a cookie the
+browser must also report that the page has the same origin, and a request that changes anything must
+have a header that pages of other origins cannot set.
 """
 
 import asyncio
@@ -27,30 +28,30 @@ from conducto_local.server.sessions import Sessions
 
 HOST_NAMES = ("127.0.0.1", "localhost", "[::1]")
 SUBPROTOCOL = "conducto.v1"
-#: A browser cannot set a WebSocket's headers; it offers this and the token as a subprotocol.
+#: A browser cannot set the headers of a WebSocket; it sends the token as a subprotocol.
 TOKEN_SUBPROTOCOL = "conducto.token."  # noqa: S105  a prefix, not a token
 _BEARER = "bearer"
-#: Below this nothing is answered without a token or a session.
+#: Paths below this need a token or a session.
 _GUARDED = "/api"
-#: What a page of ours sets, to any value, where a request with a cookie changes something.
+#: Header of the app's own pages, with any value, required for changes with a cookie.
 SCRIPT_HEADER = "x-conducto"
-#: Where logins are made, which needs the token itself.
+#: Path for creating logins, which needs the token itself.
 _LOGIN = f"{pipelines.API_ROOT}{pipelines.LOGIN.path}"
 FORM = "application/x-www-form-urlencoded"
-#: Where a file's form comes from, as browsers say.
+#: Origin header of a form in a local file.
 _NO_ORIGIN = "null"
 _POLICY, _ENDED = 1008, "the session has ended"
 _SAFE = frozenset({"GET", "HEAD"})
-#: What a browser says of who asks: a page of ours, or the person by the address bar.
+#: ``Sec-Fetch-Site`` of requests from the app's own pages and from the address bar.
 _OURS = frozenset({"same-origin", "none"})
 
 
 class Owner:
-    """Knows by a request whether it comes from who owns this server.
+    """Decides whether a request comes from the owner of this server.
 
     Args:
-        token: The secret that a request may carry.
-        sessions: Knows the cookies of sessions.
+        token: The owner's token.
+        sessions: The owner's sessions.
     """
 
     def __init__(self, token: str, sessions: Sessions) -> None:
@@ -67,7 +68,7 @@ class Owner:
         return hmac.compare_digest(given.strip().encode(), self._token)
 
     def session_end(self, scope: Scope) -> asyncio.Event | None:
-        """Return what is set when a request's session is ended; None where the token let it in."""
+        """Return an event for the end of a request's session; None for requests with the token."""
         value = self._cookie(scope)
         return None if value is None or self.has_token(scope) else self._sessions.end_of(value)
 
@@ -76,7 +77,7 @@ class Owner:
         return cookies.get(self._sessions.cookie_name)
 
     def has_session(self, scope: Scope) -> bool:
-        """Return whether a request carries the cookie of a session, in a way that is safe."""
+        """Return whether a request safely carries the cookie of a session."""
         headers = Headers(scope=scope)
         value = self._cookie(scope)
         if value is None or not self._sessions.is_session(value):
@@ -89,12 +90,12 @@ class Owner:
 
 
 class Authenticator:
-    """ASGI middleware that lets through only what it has checked.
+    """ASGI middleware that passes on authenticated requests only.
 
     Args:
-        app: What is guarded.
-        owner: Knows whose requests are answered.
-        port: The port that we listen on.
+        app: The protected application.
+        owner: Authenticates requests.
+        port: Port of the server.
     """
 
     def __init__(self, app: ASGIApp, owner: Owner, port: int) -> None:
@@ -104,7 +105,7 @@ class Authenticator:
         self._origins = frozenset(f"http://{host}" for host in self._hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or refuse it."""
+        """Pass the request on, or reject it."""
         if scope["type"] not in ("http", "websocket"):
             return
         problem = self._objection(scope)
@@ -123,7 +124,7 @@ class Authenticator:
                 HTTPStatus.MISDIRECTED_REQUEST, "wrong host", f"this server is not {host!r}"
             )
         if origin == _NO_ORIGIN and _is_login(scope):
-            origin = None  # a file of the owner's, which proves that by what it posts
+            origin = None  # a file of the owner, which proves that by its secret
         if origin is not None and origin.lower() not in self._origins:
             return _problem(
                 HTTPStatus.FORBIDDEN, "wrong origin", f"pages of {origin!r} may not use this server"
@@ -134,17 +135,17 @@ class Authenticator:
             return _problem(
                 HTTPStatus.UNAUTHORIZED,
                 "wrong token",
-                "the request carries no valid token, nor a session in a way that is safe",
+                "the request has neither a valid token nor a safely used session",
             )
         if scope["path"] == _LOGIN and not self._owner.has_token(scope):
-            # What runs in a page is to have no more than the page: no session that outlives it.
-            detail = "a browser's session makes no other one; use 'conducto show --app'"
+            # Code in a page must not gain more than the page has: no session that outlives it.
+            detail = "a session cannot create another session; use 'conducto show --app'"
             return _problem(HTTPStatus.FORBIDDEN, "not with a session", detail)
         return None
 
 
 def _until(end: asyncio.Event, receive: Receive, send: Send) -> tuple[Receive, Send]:
-    """Return the sides of a WebSocket that is closed when a session ends."""
+    """Return the channels of a WebSocket that is closed when a session ends."""
 
     async def receive_until_end() -> Message:
         incoming, ended = asyncio.ensure_future(receive()), asyncio.ensure_future(end.wait())
@@ -167,13 +168,13 @@ def _until(end: asyncio.Event, receive: Receive, send: Send) -> tuple[Receive, S
 
 
 def _is_login(scope: Scope) -> bool:
-    """Return whether a request posts a form to sign in."""
+    """Return whether a request posts the login form."""
     kind = Headers(scope=scope).get("content-type", "")
     return (scope["path"], scope.get("method"), kind) == ("/session", "POST", FORM)
 
 
 def is_guarded(scope: Scope) -> bool:
-    """Return whether a request is to the API, where nothing is answered to strangers."""
+    """Return whether a request is to the API, which needs authentication."""
     path: str = scope["path"]
     return path == _GUARDED or path.startswith(f"{_GUARDED}/")
 
@@ -189,7 +190,7 @@ async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) 
 
 
 def denier(scope: Scope, receive: Receive, send: Send) -> Callable[[Response], Awaitable[None]]:
-    """Return what sends a response to a request, or to a WebSocket that is not accepted."""
+    """Return a function that sends a response to a request, or rejects a WebSocket with it."""
     if scope["type"] == "websocket":
         return WebSocket(scope, receive, send).send_denial_response
     return lambda response: response(scope, receive, send)

@@ -1,8 +1,8 @@
-"""Connections of clients: a limited number, each with a limited time to send its request.
+"""Connections of clients, limited in number and in the time to send a request.
 
-Any program on the machine can connect to the agent, so one that sends half a request, or nothing,
-must not use up what others need. When there are too many connections, the one that was silent for
-the longest time is closed; one whose request is being answered stays.
+Any program on the machine can connect to the agent, so a client that sends half a request or
+nothing must not use up the connections of others. When there are too many connections, the longest
+silent one is closed; a connection with an active request is kept.
 """
 
 import asyncio
@@ -14,20 +14,20 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from conducto_local import descriptors
 
-#: Seconds in which the head of a request must have come.
+#: Seconds within which the head of a request must arrive.
 HEAD_SECONDS = 10.0
-#: Connections at a time, and the share of all descriptors that they may use.
+#: Maximum number of connections, and the fraction of all descriptors that they may use.
 MAX_CONNECTIONS = 512
 _SHARE = 4
 
 
 class Connections:
-    """The HTTP connections of one server, the one that was silent for the longest time first.
+    """The HTTP connections of one server, longest silent first.
 
     Args:
-        limit: How many there may be; None is `MAX_CONNECTIONS`, or a share of the files that may be
-            open.
-        head_seconds: Time for the head of a request.
+        limit: Maximum number; None for `MAX_CONNECTIONS` or a fraction of the maximum of open
+            files.
+        head_seconds: Time limit for the head of a request.
     """
 
     def __init__(self, limit: int | None = None, head_seconds: float = HEAD_SECONDS) -> None:
@@ -38,18 +38,18 @@ class Connections:
 
     @property
     def protocol(self) -> "partial[Connection]":
-        """What uvicorn makes a connection with."""
+        """The protocol factory for uvicorn."""
         return partial(Connection, self)
 
     def add(self, connection: "Connection") -> None:
-        """Note a connection, and close another one where there are too many."""
+        """Add a connection; close another one if there are too many."""
         self._open[connection] = None
         if len(self._open) > self._limit:
             silent = (one for one in self._open if not one.is_answered)
             next(silent, connection).abort()
 
     def touch(self, connection: "Connection") -> None:
-        """Note that a connection is in use."""
+        """Record the use of a connection."""
         if self._open.pop(connection, connection) is None:
             self._open[connection] = None
 
@@ -62,8 +62,8 @@ class Connection(H11Protocol):
     """One HTTP connection.
 
     Args:
-        others: All of the server.
-        arguments: What uvicorn gives.
+        others: All connections of the server.
+        arguments: Arguments from uvicorn.
     """
 
     def __init__(self, others: Connections, **arguments: Any) -> None:
@@ -73,7 +73,7 @@ class Connection(H11Protocol):
 
     @property
     def is_answered(self) -> bool:
-        """Whether a request has come whole and is being answered."""
+        """Whether a complete request is being handled."""
         cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
         return cycle is not None and not cycle.response_complete
 
@@ -82,19 +82,19 @@ class Connection(H11Protocol):
         self.transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Give the client its time."""
+        """Start the time limit."""
         super().connection_made(transport)
         self._others.add(self)
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """Forget the connection."""
         self._others.discard(self)
         self._stop_waiting()
         super().connection_lost(exc)
 
     def handle_events(self) -> None:
-        """Look whether the head is whole after what has come."""
+        """Check whether the head of the request is complete."""
         super().handle_events()
         if self.conn.their_state is not h11.IDLE:
             self._stop_waiting()
@@ -103,7 +103,7 @@ class Connection(H11Protocol):
             self._wait_for_head()  # a part of the next one
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """Hand the connection over."""
+        """Hand the connection over to the WebSocket protocol."""
         self._stop_waiting()
         self._others.discard(self)
         super().handle_websocket_upgrade(event)

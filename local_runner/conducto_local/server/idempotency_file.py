@@ -1,7 +1,7 @@
-"""Answers that are remembered under idempotency keys, in a file of their own.
+"""Responses stored under idempotency keys, in a separate file.
 
-They are no part of any pipeline's history: whoever deletes the file forgets which requests were
-carried out, and nothing else.
+They do not belong to any pipeline's history: deleting the file only forgets which requests were
+executed.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 class IdempotencyFile:
     """A `conducto_core.api.idempotency.ResponseStore` that outlives the process.
 
-    Opening it raises `NotRememberedError` as well.
+    Its constructor raises `NotRememberedError` as well.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class IdempotencyFile:
         maximum: int = REMEMBERED_RESPONSES,
         seconds: float = REMEMBERED_SECONDS,
     ) -> None:
-        """Open the file, made anew where it is missing or damaged."""
+        """Open the file; create it if it is missing, recreate it if it is damaged."""
         self._path = path
         self._maximum = maximum
         self._seconds = seconds
@@ -44,22 +44,22 @@ class IdempotencyFile:
             self._connection = _connect(path)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._connection.close()
 
     def recall(self, key: str, now: float) -> Memory | None:
-        """Return what is known of a key that has not expired at ``now``."""
+        """Return the entry of a key that has not expired at ``now``."""
         with self._translated():
             row = self._connection.execute(
                 "SELECT fingerprint, since, answer FROM answers WHERE key=?", (key,)
             ).fetchone()
-        # A clock that was set back must not make a key last for ever.
+        # If the clock was set back, keys must still expire.
         if row is None or abs(now - row[1]) >= self._seconds:
             return None
         return Memory(row[0], row[2])
 
     def begin(self, key: str, fingerprint: str, now: float) -> None:
-        """Note that a request begins."""
+        """Record the start of a request."""
         with self._translated(), self._connection:
             self._connection.execute(
                 "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, NULL)", (key, fingerprint, now)
@@ -67,7 +67,7 @@ class IdempotencyFile:
             self._connection.execute(_FORGET_OLDEST, (self._maximum,))
 
     def finish(self, key: str, answer: bytes) -> None:
-        """Note its answer."""
+        """Record its response."""
         with self._translated(), self._connection:
             self._connection.execute("UPDATE answers SET answer=? WHERE key=?", (answer, key))
 
@@ -86,11 +86,11 @@ class IdempotencyFile:
 
 @contextmanager
 def remembered(path: Path) -> Iterator[ResponseStore]:
-    """Yield the answers of a file, or of this process alone where the file cannot be had."""
+    """Yield the responses of a file, or of this process only if the file is not usable."""
     try:
         answers = IdempotencyFile(path)
     except NotRememberedError as error:
-        logger.warning("keys are forgotten with the process", extra={"why": str(error)})
+        logger.warning("idempotency keys are kept in memory only", extra={"why": str(error)})
         yield MemoryResponses()
         return
     try:

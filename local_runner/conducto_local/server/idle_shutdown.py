@@ -1,7 +1,7 @@
-"""Who comes and goes: an agent that nobody needs for long may end by itself.
+"""Shutdown of an agent that is not in use.
 
-Off unless ``CONDUCTO_AGENT_IDLE_HOURS`` says after how many hours without a pipeline that is under
-way and without a client. The next launch starts an agent again.
+Disabled unless ``CONDUCTO_AGENT_IDLE_HOURS`` is set: the number of hours without an active pipeline
+and without a client. The next launch starts an agent again.
 """
 
 import asyncio
@@ -18,17 +18,17 @@ logger = logging.getLogger(__name__)
 
 VARIABLE = "CONDUCTO_AGENT_IDLE_HOURS"
 _HOUR = 3600.0
-#: Seconds between two looks at most.
+#: Maximum seconds between two checks.
 _LOOK = 60.0
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class IdleShutdown:
-    """An ASGI application that knows when somebody was here last.
+    """An ASGI application that records its last use.
 
     Attributes:
-        inside: Requests and streams that are open.
+        inside: Number of open requests and streams.
     """
 
     def __init__(self, app: App, now: Callable[[], float] = time.monotonic) -> None:
@@ -38,7 +38,7 @@ class IdleShutdown:
         self.inside = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Pass everything on."""
+        """Pass the request on."""
         if scope["type"] == "lifespan":  # open as long as the server is
             await self._app(scope, receive, send)
             return
@@ -50,15 +50,15 @@ class IdleShutdown:
             self._left = self._now()
 
     def empty_for(self) -> float:
-        """Return the seconds since the last one left, 0 while somebody is here."""
+        """Return the seconds since the last request ended, 0 while there are open requests."""
         return 0.0 if self.inside else self._now() - self._left
 
 
 def idle_seconds(env: Mapping[str, str] = os.environ) -> float | None:
-    """Return after how many seconds an agent ends by itself, None for never.
+    """Return the seconds after which an idle agent stops, None for never.
 
     Raises:
-        AgentSettingError: the variable holds no number from 0 up.
+        AgentSettingError: The variable is not a number of at least 0.
     """
     hours = number_in(env, VARIABLE, default=0.0, meaning="a number of hours", or_zero=True)
     return hours * _HOUR or None
@@ -67,7 +67,7 @@ def idle_seconds(env: Mapping[str, str] = os.environ) -> float | None:
 async def stop_when_idle(
     pipelines: Pipelines, attendance: IdleShutdown, after: float | None, stop: asyncio.Event
 ) -> None:
-    """Set ``stop`` when nobody was here for ``after`` seconds and nothing is under way."""
+    """Set ``stop`` after ``after`` seconds without a client and without an active pipeline."""
     if after is None:
         return
     while not stop.is_set():
@@ -75,5 +75,5 @@ async def stop_when_idle(
         if attendance.empty_for() < after:
             continue
         if all(summary.settled for summary in (await pipelines.list()).pipelines):
-            logger.info("agent ends: nobody was here", extra={"hours": after / _HOUR})
+            logger.info("idle agent stops", extra={"hours": after / _HOUR})
             stop.set()

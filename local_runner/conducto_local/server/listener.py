@@ -1,4 +1,4 @@
-"""A uvicorn server on a loopback socket, inside an event loop that is already running."""
+"""A uvicorn server on a loopback socket, inside a running event loop."""
 
 import asyncio
 import contextlib
@@ -13,20 +13,20 @@ from starlette.types import ASGIApp
 from conducto_local.server.connections import Connections
 
 LOOPBACK = "127.0.0.1"
-#: Longer than a person thinks between two commands, so that connections stay warm.
+#: Longer than the pause between two commands of a user, so that connections stay open.
 KEEP_ALIVE = 75
 GRACE = 2
 _BACKLOG = 128
 
 
 def bind(port: int = 0) -> socket.socket:
-    """Return a socket bound to the loopback; port 0 lets the system choose.
+    """Return a socket bound to the loopback interface; port 0 lets the system choose.
 
     Raises:
-        OSError: the port is taken.
+        OSError: The port is in use.
     """
-    # Only for a socket that names its protocol asyncio sets TCP_NODELAY; without it, every answer
-    # on a connection that is kept open waits 40 ms for the client's delayed acknowledgement.
+    # Asyncio sets TCP_NODELAY only for a socket that names its protocol; without it, every response
+    # on a kept connection waits 40 ms for the client's delayed acknowledgement.
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -45,16 +45,16 @@ async def serve(
     on_listening: Callable[[], None],
     connections: Connections | None = None,
 ) -> None:
-    """Serve ``app`` on ``sock`` until ``stop`` is set; closes the socket.
+    """Serve ``app`` on ``sock`` until ``stop`` is set; close the socket.
 
-    Requests that are being answered get `GRACE` seconds to end.
+    Active requests get `GRACE` seconds to end.
 
     Args:
         app: The application.
-        sock: Listens.
-        stop: Ends the server.
-        on_listening: Called once requests are answered.
-        connections: Limits the clients; None has the standard limits.
+        sock: A listening socket.
+        stop: Stops the server when it is set.
+        on_listening: Called once requests are handled.
+        connections: Limits the clients; None for the default limits.
     """
     connections = Connections() if connections is None else connections
     config = uvicorn.Config(
@@ -73,12 +73,12 @@ async def serve(
         timeout_graceful_shutdown=GRACE,
     )
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # below that it would print the token
+        logging.getLogger(name).setLevel(logging.WARNING)  # at lower levels it logs the token
     await _Server(config, stop, on_listening).serve(sockets=[sock])
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server without its own signal handlers and without its ten ticks a second."""
+    """Uvicorn's server without its signal handlers and its ten ticks per second."""
 
     def __init__(
         self, config: uvicorn.Config, stop: asyncio.Event, on_listening: Callable[[], None]
@@ -89,7 +89,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        yield  # the agent has its own
+        yield  # the agent has its own handlers
 
     async def main_loop(self) -> None:
         self._on_listening()

@@ -1,4 +1,4 @@
-"""Headers that every answer carries: what a browser may do with it."""
+"""Security headers of every response."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,13 +20,13 @@ _ALWAYS = {
 
 
 class StrictHeaders:
-    """ASGI middleware that adds to each answer the headers that it does not have itself."""
+    """ASGI middleware that adds the default security headers to each response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and the answer back."""
+        """Handle the request and add the headers to its response."""
 
         async def send_strictly(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):

@@ -1,10 +1,10 @@
-"""Sessions of browsers, which never see the token.
+"""Sessions of browsers, which never receive the token.
 
-Somebody who has the token asks for a login. It is good once and for a minute, in one of two ways: a
-file that only its owner can read posts a secret and a nonce, or a person types a short code. Either
-becomes a cookie that scripts cannot read and other sites cannot send. The cookie is signed with the
-token, so that a new token ends every session; live sessions are listed in a file, so that they
-outlive the agent and end when they are ended.
+A client with the token requests a login, which is valid once and for a minute, in one of two ways:
+a file that only its owner can read posts a secret and a nonce, or a user types a short code. Either
+is exchanged for a cookie that scripts cannot read and other sites cannot send. The cookie is signed
+with the token, so that a new token ends every session; live sessions are listed in a file, so that
+they survive a restart of the agent until they are ended.
 """
 
 import asyncio
@@ -22,24 +22,24 @@ from weakref import WeakValueDictionary
 from conducto_core.model.responses import LoginForm
 
 CODE_SECONDS = 60
-#: Logins that wait to be used; older ones are forgotten first.
+#: Maximum number of unused logins; older ones are dropped first.
 _LOGINS = 100
 SESSION_SECONDS = 30 * 24 * 3600
-#: Live sessions; the oldest ends when there is one more.
+#: Maximum number of live sessions; the oldest is ended first.
 _MAX_SESSIONS = 1000
 _PURPOSE = b"conducto session\0"
-#: No letters that look alike.
+#: Without characters that look alike.
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _GROUPS, _GROUP = 3, 4
 
 
 @dataclass(frozen=True, slots=True)
 class NewLogin:
-    """A login that was not used yet.
+    """A login that is not used yet.
 
     Attributes:
-        code: What a person types.
-        form: What a file posts.
+        code: The code for the user to type.
+        form: The fields for a file to post.
     """
 
     code: str = field(repr=False)
@@ -54,13 +54,13 @@ class _Login:
 
 
 class Sessions:
-    """Makes and checks logins and cookies.
+    """Creates and checks logins and cookies.
 
     Args:
-        token: The owner's secret.
-        port: Cookies know no ports, so the name of ours does.
-        clock: Seconds since the epoch.
-        file: Where live sessions are listed, by digest; None keeps them in memory.
+        token: The owner's token.
+        port: Port of the server, part of the cookie's name because cookies are shared by ports.
+        clock: Returns seconds since the epoch.
+        file: File with the digests of live sessions; None keeps them in memory.
     """
 
     def __init__(
@@ -87,12 +87,12 @@ class Sessions:
         return NewLogin(code, form)
 
     def use_code(self, code: str) -> bool:
-        """Return whether a code that a person typed was good; its login no longer is."""
+        """Return whether a typed code is valid, and invalidate it."""
         digest = _digest("-".join(code.lower().replace("-", " ").split()))
         return self._use(lambda login: hmac.compare_digest(login.code, digest))
 
     def use_form(self, form: LoginForm) -> bool:
-        """Return whether a file posted a secret with its own nonce; the login no longer is good."""
+        """Return whether a file posted a valid secret and nonce, and invalidate them."""
         digest = _form_digest(form)
         return self._use(lambda login: hmac.compare_digest(login.form, digest))
 
@@ -103,7 +103,7 @@ class Sessions:
         return any(now < login.until <= now + CODE_SECONDS for login in used)
 
     def new_session(self) -> str:
-        """Return the value of a cookie for a new session."""
+        """Create a session; return the value of its cookie."""
         now = self._clock()
         nonce, until = secrets.token_urlsafe(12), int(now) + SESSION_SECONDS
         live = {name: end for name, end in self._live.items() if end > now}
@@ -112,7 +112,7 @@ class Sessions:
         return f"{nonce}.{until}.{self._sign(f'{nonce}.{until}')}"
 
     def is_session(self, value: str) -> bool:
-        """Return whether a cookie's value is of a session that has not ended."""
+        """Return whether the value of a cookie belongs to a live session."""
         signed, _, signature = value.rpartition(".")
         if not hmac.compare_digest(self._sign(signed).encode(), signature.encode()):
             return False
@@ -120,7 +120,7 @@ class Sessions:
         return self._clock() < int(until) and _digest(nonce) in self._live
 
     def end_of(self, value: str) -> asyncio.Event:
-        """Return what `end_session` sets; for the loop in which that is called."""
+        """Return the event that `end_session` sets; it belongs to the current event loop."""
         return self._ends.setdefault(_digest(value.partition(".")[0]), asyncio.Event())
 
     def end_session(self, value: str) -> None:
@@ -132,7 +132,7 @@ class Sessions:
             end.set()
 
     def cookie(self, value: str) -> str:
-        """Return the ``Set-Cookie`` header for a session; an empty value removes it."""
+        """Return the ``Set-Cookie`` header for a session; an empty value deletes the cookie."""
         age = SESSION_SECONDS if value else 0
         return f"{self.cookie_name}={value}; Max-Age={age}; Path=/; HttpOnly; SameSite=Strict"
 
@@ -140,7 +140,7 @@ class Sessions:
         return hmac.new(self._key, text.encode(), "sha256").hexdigest()
 
     def _read(self) -> dict[str, int]:
-        """Return the live sessions; those of a file that cannot be read have ended."""
+        """Return the live sessions; none if the file cannot be read."""
         try:
             found = json.loads(self._file.read_bytes()) if self._file is not None else {}
             return {str(name): int(until) for name, until in found.items()}
@@ -157,7 +157,7 @@ class Sessions:
                 json.dump(self._live, file)
             part.replace(self._file)
         except OSError:
-            # On a full disk sessions end with the agent: one that was ended must not come back.
+            # With a full disk, sessions end with the agent: an ended session must not come back.
             self._file.unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""The web app's files, and the way into a session; everything a browser may have without one."""
+"""The web app's files and the start of sessions: everything available without a session."""
 
 import json
 from http import HTTPStatus
@@ -17,9 +17,9 @@ from conducto_local.server.auth import FORM, Owner
 from conducto_local.server.security_headers import PAGE_POLICY
 from conducto_local.server.sessions import Sessions
 
-#: Where `make web` puts the built web app.
+#: Directory in which `make web` puts the built web app.
 WEB_ROOT = Path(__file__).resolve().parent.parent / "web"
-#: Built files whose name holds a digest of their content.
+#: Built files whose names contain a digest of their content.
 _UNCHANGING = "assets/"
 _MAX_BODY = 4096
 _NOT_BUILT = (
@@ -29,12 +29,12 @@ _NOT_BUILT = (
 
 
 class WebApp:
-    """Answers requests outside of the API.
+    """Handles requests outside of the API.
 
     Args:
-        root: Directory of the built web app; it need not be there.
-        owner: Knows who has the token.
-        sessions: Makes cookies.
+        root: Directory of the built web app; it need not exist.
+        owner: Authenticates requests.
+        sessions: Creates cookies.
     """
 
     def __init__(self, root: Path, owner: Owner, sessions: Sessions) -> None:
@@ -43,7 +43,7 @@ class WebApp:
         self._sessions = sessions
 
     async def page(self, request: Request, url_path: str) -> Response:
-        """Answer with a file, or with the app itself for a path of its own."""
+        """Respond with a file, or with the app itself for one of its own paths."""
         path = url_path.removeprefix("/")
         file = self._file(path)
         if file is not None:
@@ -67,26 +67,27 @@ class WebApp:
             problem = Problem(
                 title="wrong code",
                 status=HTTPStatus.UNAUTHORIZED,
-                detail="the request carries neither the token nor a code that is good",
+                detail="the request has neither the token nor a valid code",
                 remedy="run 'conducto show --app' again",
             )
             return _problem_response(problem)
         return Response(status_code=204, headers=self._cookie(self._sessions.new_session()))
 
     def end_session(self, request: Request) -> Response:
-        """End the session by which the request comes."""
+        """End the session of the request."""
         value = request.cookies.get(self._sessions.cookie_name)
         if value is not None and self._owner.has_session(request.scope):
             self._sessions.end_session(value)
         return Response(status_code=204, headers=self._cookie(""))
 
     def _start_by_form(self, body: bytes) -> Response:
-        """Answer what a file of the owner posts; a page of nobody knows its secret and its nonce.
+        """Handle the form of a file of the owner; no other page has its secret and nonce.
 
-        The browser goes on to the page in any case: without a session, that says how to get one.
+        The browser is redirected to the page in any case: without a session, the page explains how
+        to get one.
         """
         fields = dict(parse_qsl(body.decode(errors="replace")))
-        # Two slashes would be another host.
+        # A path with two slashes would lead to another host.
         page = quote(f"/{fields.get('page', '').lstrip('/')}")
         try:
             form = LoginForm(secret=fields["secret"], nonce=fields["nonce"])
@@ -100,7 +101,7 @@ class WebApp:
         return {"set-cookie": self._sessions.cookie(value)}
 
     def _file(self, path: str) -> Path | None:
-        """Return a file of the web app; nothing outside of its directory is one."""
+        """Return a file of the web app, or None for paths outside of its directory."""
         if "\0" in path or not path:
             return None
         try:

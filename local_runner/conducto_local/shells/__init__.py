@@ -1,6 +1,6 @@
-"""Debug shells in pages: what `conducto debug` opens, with a WebSocket in the terminal's place.
+"""Debug shells in pages: like `conducto debug`, with a WebSocket instead of the terminal.
 
-A page asks for a ticket (`tickets`), which names one shell and opens one WebSocket. What goes over
-that is a `talk`; for the shell it is a `screen`. The container is `conducto_local.debug`'s; it goes
-with the WebSocket, however that ends.
+A page requests a ticket (`tickets`), which is valid for one shell and one WebSocket.
+`terminal_socket` handles the WebSocket's messages; `screen` is its interface for the shell. The
+container comes from `conducto_local.debug` and is removed when the WebSocket ends for any reason.
 """

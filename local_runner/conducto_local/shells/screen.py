@@ -1,4 +1,4 @@
-"""A page's terminal as a debug shell sees it: what is typed, what is printed, and who waits."""
+"""A page's terminal for a debug shell: input, output, and flow control."""
 
 import asyncio
 import contextlib
@@ -9,25 +9,25 @@ from conducto_core.model.operations.pipelines import MAX_SHELL_AHEAD, MAX_SHELL_
 from conducto_local.debug.screen import Line
 from conducto_local.ports import Stream
 
-#: Bytes of output that go out as one frame at most, if they come in smaller pieces.
+#: Maximum size in bytes of a frame that joins several chunks of output.
 _FRAME = 64 << 10
 
 
 class TypedTooMuchError(Exception):
-    """More was typed than the shell takes."""
+    """The user typed more than the shell reads."""
 
 
 class PageScreen:
-    """A terminal at the other side of a WebSocket; a `conducto_local.debug.screen.Screen`.
+    """A terminal behind a WebSocket; implements `conducto_local.debug.screen.Screen`.
 
-    The shell waits when the page is behind with reading, so that neither side keeps more than
-    `MAX_SHELL_AHEAD` and the agent waits for nobody.
+    The shell's output is paused while the page is behind with reading, so that the agent buffers at
+    most `MAX_SHELL_AHEAD`.
 
     Args:
         lines: Size of the terminal, as is ``columns``.
 
     Attributes:
-        on_traffic: Called when something was typed or printed.
+        on_traffic: Called after each input or output.
     """
 
     is_terminal = True
@@ -47,10 +47,10 @@ class PageScreen:
     # ---- what the page does -------------------------------------------------------------------
 
     def type(self, data: bytes) -> None:
-        """Pass on what was typed; what comes before the shell is there is kept for it.
+        """Pass on input; input before the shell is open is kept for it.
 
         Raises:
-            TypedTooMuchError: the shell is too far behind.
+            TypedTooMuchError: The shell is too far behind.
         """
         waiting = len(self._early) if self._line is None else self._line.unsent
         if waiting + len(data) > MAX_SHELL_TYPED:
@@ -58,22 +58,22 @@ class PageScreen:
         self.on_traffic()
         if self._line is None:
             self._early += data
-        elif data:  # without any it would mean the end
+        elif data:  # empty data would mean the end
             self._line.typed(data)
 
     def resize(self, lines: int, columns: int) -> None:
-        """Take another size."""
+        """Set the size."""
         self._size = (lines, columns)
         if self._changed is not None:
             self._changed()
 
     def taken(self, count: int) -> None:
-        """Note how many bytes of the output the page has taken in, in all."""
+        """Record the total number of output bytes that the page has processed."""
         self._taken = max(self._taken, min(count, self._printed))
         self._pace()
 
     async def printed(self) -> bytes:
-        """Return output that has come, or b"" once the shell has ended and all was returned."""
+        """Return new output, or b"" after the shell has ended and all output was returned."""
         while not self._waiting and not self._finished:
             self._news.clear()
             await self._news.wait()
@@ -83,7 +83,7 @@ class PageScreen:
         return self._waiting.popleft() if self._waiting and not frame else frame
 
     def finish(self) -> None:
-        """Note that the shell has ended."""
+        """Record the end of the shell."""
         self._finished = True
         self._news.set()
 
@@ -95,7 +95,7 @@ class PageScreen:
         return self._size
 
     def write(self, _stream: Stream, data: bytes) -> None:
-        """Show what came."""
+        """Show output."""
         self.on_traffic()
         self._printed += len(data)
         self._waiting.append(data)
@@ -117,7 +117,7 @@ class PageScreen:
             self._changed = None
 
     def read(self, line: Line) -> None:
-        """Begin to pass on what is typed."""
+        """Start passing on input."""
         self._line = line
         if self._early:
             line.typed(self._early)
@@ -125,7 +125,7 @@ class PageScreen:
         self._pace()
 
     def _pace(self) -> None:
-        """Let the shell wait, or go on."""
+        """Pause or resume the shell's output."""
         behind = self._printed - self._taken
         if self._line is None:
             return

@@ -1,4 +1,4 @@
-"""What goes over a shell's WebSocket, and when that ends."""
+"""The WebSocket of a debug shell: its messages and its end."""
 
 import asyncio
 import logging
@@ -22,27 +22,27 @@ from conducto_local.shells.screen import PageScreen, TypedTooMuchError
 
 logger = logging.getLogger(__name__)
 
-#: What the page's terminal understands.
+#: The type of the page's terminal.
 TERM = "xterm-256color"
-_TOO_MUCH = f"more than {MAX_SHELL_TYPED >> 20} MiB were typed that the shell did not read"
+_TOO_MUCH = f"more than {MAX_SHELL_TYPED >> 20} MiB of input were not read by the shell"
 
 
 class OpenShell(Protocol):
     """Opens a shell and returns its exit code: `conducto_local.debug.session.hold_shell`."""
 
     def __call__(self, plan: DebugPlan, screen: Screen, *, term: str) -> Awaitable[int]:
-        """Open it; cancelled, end it."""
+        """Open a shell; on cancellation, end it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What shells in pages may take.
+    """The limits of shells in pages.
 
     Attributes:
-        shells: So many at once.
+        shells: Maximum number at the same time.
         ticket: Seconds within which a ticket must be used.
-        idle: Seconds without anything typed or printed after which a shell ends.
-        seconds: Seconds after which a shell ends.
+        idle: Seconds without input or output after which a shell ends.
+        seconds: Maximum duration of a shell in seconds.
     """
 
     shells: int = MAX_SHELLS
@@ -54,14 +54,14 @@ class Limits:
 class TerminalSocket:
     """One shell for one page; a stream and a `conducto_core.api.routes.Conversation`.
 
-    It opens when the first frame is asked for.
+    The shell opens when the first frame is requested.
 
     Args:
         plan: The shell.
         screen: The page's terminal.
-        limits: How long it may last.
-        hold: Opens it.
-        on_closed: Called once, when its container is gone.
+        limits: The limits of the shell.
+        hold: Opens the shell.
+        on_closed: Called once, after its container is removed.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class TerminalSocket:
         return self
 
     async def __anext__(self) -> bytes | ShellEnd:
-        """Return what is printed, and at last how the shell ended."""
+        """Return output, and at the end the result of the shell."""
         if self._told:
             raise StopAsyncIteration
         if self._shell is None:
@@ -99,13 +99,13 @@ class TerminalSocket:
         return ShellEnd(reason=self._reason) if self._shell.cancelled() else self._shell.result()
 
     def heard(self, message: str | bytes) -> None:
-        """Take in what the page sent: bytes are typed, text is a `ShellNote`.
+        """Handle a message of the page: bytes are input, text is a `ShellNote`.
 
         Raises:
-            ValueError: it is neither, or too large.
+            ValueError: It is neither, or too large.
         """
         if len(message) > MAX_SHELL_FRAME:
-            raise ValueError(f"a frame may have {MAX_SHELL_FRAME} bytes")
+            raise ValueError(f"a frame may have at most {MAX_SHELL_FRAME} bytes")
         if isinstance(message, bytes):
             self._type(message)
             return
@@ -116,7 +116,7 @@ class TerminalSocket:
             self._screen.taken(note.taken)
 
     async def aclose(self) -> None:
-        """End the shell; return when its container is gone."""
+        """End the shell; return when its container is removed."""
         if self._shell is not None:
             self._shell.cancel()
             await asyncio.wait({self._shell})
@@ -160,16 +160,14 @@ class TerminalSocket:
                     self._screen.on_traffic = lambda: None
         except TimeoutError:
             if quiet.expired():
-                return ShellEnd(reason=f"nothing was typed or printed for {in_words(limits.idle)}")
+                return ShellEnd(reason=f"no input or output for {in_words(limits.idle)}")
             if whole.expired():
-                return ShellEnd(
-                    reason=f"it was open for {in_words(limits.seconds)}, the most it may"
-                )
+                return ShellEnd(reason=f"the time limit of {in_words(limits.seconds)} was reached")
             raise
 
 
 def in_words(seconds: float) -> str:
-    """Return a number of seconds in words."""
+    """Return a duration in words."""
     for size, word in ((3600, "hour"), (60, "minute")):
         if seconds >= size:
             count = f"{seconds / size:g}"

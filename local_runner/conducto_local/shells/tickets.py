@@ -1,8 +1,8 @@
-"""Who may open a shell in a page: tickets, each for one shell, once and soon.
+"""Tickets for shells in pages, each valid for one shell, once and for a short time.
 
-A browser sends the session's cookie with a WebSocket by itself. So that a WebSocket alone opens
-nothing, a page of ours first asks for a ticket, by a request that pages of others cannot make
-(`conducto_local.server.auth`).
+Browsers send the session's cookie with every WebSocket automatically. So that a WebSocket alone
+cannot open a shell, the page first requests a ticket, with a request that pages of other origins
+cannot make (`conducto_local.server.auth`).
 """
 
 import asyncio
@@ -30,7 +30,7 @@ DEFAULTS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A shell that a ticket is out for. The plan holds secrets: it goes when the ticket is old."""
+    """A shell with an unused ticket. Its plan has secrets, so it is dropped with the ticket."""
 
     plan: DebugPlan
     place: str
@@ -41,8 +41,8 @@ class Shells:
     """The shells in pages of one agent.
 
     Args:
-        limits: How many there may be, and for how long.
-        hold: Opens one.
+        limits: The limits of shells.
+        hold: Opens a shell.
     """
 
     def __init__(self, limits: Limits = DEFAULTS, hold: OpenShell = hold_shell) -> None:
@@ -52,23 +52,23 @@ class Shells:
         self._places: list[str] = []
 
     def planned(self) -> tuple[DebugPlan, ...]:
-        """Return the shells that tickets are out for."""
+        """Return the shells with unused tickets."""
         return tuple(one.plan for one in self._waiting.values())
 
     async def ticket(
         self, pipelines: Pipelines, call: Call[PipelineParams, DebugRequest]
     ) -> ShellTicket:
-        """A ticket for a debug shell in the page.
+        """Return a ticket for a debug shell in the page.
 
         Raises:
-            NotFoundError, RefusedError: there can be no such shell, or there are too many.
-            EngineError: the engine is gone.
+            NotFoundError, RefusedError: The shell is not possible, or there are too many.
+            EngineError: The engine is unreachable.
         """
         place = f"{call.params.id} {call.body.path}"
         if len(self._places) >= self._limits.shells:
             raise RefusedError(
-                f"{call.body.path}: {self._limits.shells} shells are open in pages, the most there "
-                f"may be ({', '.join(self._places)}); end one of them, or open this one by "
+                f"{call.body.path}: {self._limits.shells} shells are open in pages, the maximum "
+                f"({', '.join(self._places)}); end one of them, or open this one with "
                 "'conducto debug'"
             )
         self._places.append(place)
@@ -86,16 +86,16 @@ class Shells:
         )
 
     async def shell(self, _pipelines: Pipelines, call: Call[ShellParams, None]) -> TerminalSocket:
-        """The debug shell that a ticket is for: what it prints, and how it ended.
+        """Open the debug shell of a ticket; return its output and result.
 
         Raises:
-            RefusedError: the ticket is not good, or is not any more.
+            RefusedError: The ticket is invalid or expired.
         """
         waiting = self._waiting.pop(_digest(call.params.ticket), None)
         if waiting is None:
             raise RefusedError(
                 f"the ticket was used before, or is older than {self._limits.ticket:g} seconds; "
-                "ask for a new one"
+                "request a new one"
             )
         waiting.timer.cancel()
         screen = PageScreen(call.params.lines, call.params.columns)
@@ -109,10 +109,10 @@ class Shells:
 
 
 def allowed_shells(env: Mapping[str, str] = os.environ) -> Shells | None:
-    """Return the shells in pages that the agent's environment allows; None is none.
+    """Return the shells in pages, or None if the agent's environment disables them.
 
     Raises:
-        AgentSettingError: the variable holds neither ``on`` nor ``off``.
+        AgentSettingError: The variable is neither ``on`` nor ``off``.
     """
     return Shells() if switch_in(env, VARIABLE, default=True) else None
 

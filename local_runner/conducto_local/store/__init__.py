@@ -1,1 +1,1 @@
-"""Where pipelines are kept: the port, and its SQLite adapter."""
+"""The store of pipelines: the port, and its SQLite adapter."""

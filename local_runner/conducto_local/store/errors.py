@@ -1,26 +1,26 @@
 """Errors of the store.
 
-StoreError                    the store failed; the message says what to do
-├── StoreFullError            the disk is full; nothing of the turn was saved
-├── DamagedError              what was stored cannot be read
-├── StoreLostError            the store is missing or empty, and pipelines exist
+StoreError                    the store failed; the message has the remedy
+├── StoreFullError            the disk is full; the batch was not saved
+├── DamagedError              stored data cannot be read
+├── StoreLostError            the store is missing or empty, but pipelines exist
 ├── StoreLockedError          another process has it open
-├── StoreVersionError         a newer Conducto wrote it, or it is no store at all
+├── StoreVersionError         a newer Conducto wrote it, or it is not a store
 ├── UnknownPipelineError      no such pipeline
 ├── DuplicatePipelineError    its id is taken
-└── HistoryError              a bug of ours: the turn would overwrite history or leave a gap
+└── HistoryError              a bug: the batch would overwrite history or leave a gap
 """
 
-#: What a message about damage ends with.
+#: The end of messages about damage.
 REPAIR = "Repair it: conducto agent stop, then conducto agent repair"
 
 
 class StoreError(Exception):
-    """The store failed. Nothing of the call that raised it was kept."""
+    """The store failed; the call that raised the error had no effect."""
 
 
 class StoreFullError(StoreError):
-    """The disk takes no more; the same call can be repeated once there is room."""
+    """The disk is full; the same call can be repeated once there is room."""
 
 
 class DamagedError(StoreError):
@@ -28,14 +28,14 @@ class DamagedError(StoreError):
 
 
 class StoreLostError(StoreError):
-    """The store never held a pipeline, but the profile has directories of pipelines."""
+    """The store never had a pipeline, but the profile has directories of pipelines."""
 
 
 class StoreLockedError(StoreError):
     """Another process has the store open.
 
     Attributes:
-        pid: That process, where it is known.
+        pid: That process, if it is known.
     """
 
     def __init__(self, message: str, pid: int | None) -> None:
@@ -44,11 +44,11 @@ class StoreLockedError(StoreError):
 
 
 class StoreVersionError(StoreError):
-    """The file's schema is not one that this version can read."""
+    """This version cannot read the schema of the file."""
 
 
 class UnknownPipelineError(StoreError):
-    """No pipeline of that id is stored.
+    """The store has no pipeline with this id.
 
     Attributes:
         pipeline_id: The id.
@@ -60,16 +60,16 @@ class UnknownPipelineError(StoreError):
 
 
 class DuplicatePipelineError(StoreError):
-    """A pipeline of that id is stored already.
+    """The store already has a pipeline with this id.
 
     Attributes:
         pipeline_id: The id.
     """
 
     def __init__(self, pipeline_id: str) -> None:
-        super().__init__(f"pipeline {pipeline_id!r} is in the store already; choose another id")
+        super().__init__(f"pipeline {pipeline_id!r} already exists in the store; choose another id")
         self.pipeline_id = pipeline_id
 
 
 class HistoryError(StoreError):
-    """A turn would overwrite what happened before, or leave a gap in it."""
+    """A batch would overwrite history or leave a gap in it."""

@@ -1,4 +1,4 @@
-"""What a turn may not do to history: the rules that every store keeps."""
+"""The rules by which every store protects history."""
 
 from collections.abc import Sequence
 
@@ -11,20 +11,20 @@ from conducto_local.store.port import ChangeRow
 def check_changes(
     pipeline_id: str, last_seq: int, changes: Sequence[NodeChange | ChangeRow]
 ) -> None:
-    """Raise `HistoryError` unless ``changes`` go on from ``last_seq`` without a gap."""
+    """Raise `HistoryError` unless ``changes`` continue after ``last_seq`` without a gap."""
     for expected, change in enumerate(changes, last_seq + 1):
         if change.seq != expected:
             raise HistoryError(
-                f"{change.path}: change {change.seq} of pipeline {pipeline_id!r} does not come "
-                f"next, {expected} does; read the last number again"
+                f"{change.path}: change {change.seq} of pipeline {pipeline_id!r} is out of "
+                f"sequence, expected {expected}; reread the last number"
             )
 
 
 def may_replace(stored: AttemptRecord, new: AttemptRecord) -> bool:
-    """Return whether ``new`` may take the place of ``stored``, the same attempt as it stood.
+    """Return whether ``new`` may replace ``stored``, an earlier record of the same attempt.
 
-    An attempt that has ended may learn more about itself, not end anew: that would be another
-    attempt under its number. `conducto_local.store.rows` says the same in SQL.
+    An attempt that has ended may get further details but must not end again: that would be another
+    attempt with the same number. `conducto_local.store.rows` has the same rule in SQL.
     """
     if stored.state not in FINISHED:
         return True
@@ -32,14 +32,14 @@ def may_replace(stored: AttemptRecord, new: AttemptRecord) -> bool:
 
 
 def overwritten(pipeline_id: str, paths: Sequence[str]) -> HistoryError:
-    """Return the error for attempts that were refused; ``paths`` are those of the turn."""
+    """Return the error for rejected attempts of a batch with these paths."""
     named = ", ".join(dict.fromkeys(paths[:3]))
     return HistoryError(
-        f"{named}: an attempt of pipeline {pipeline_id!r} that has ended would be overwritten; "
+        f"{named}: an attempt of pipeline {pipeline_id!r} has ended and must not be overwritten; "
         "give the new one the next number"
     )
 
 
 def prefix_of(path: str) -> str:
-    """Return what the paths of all descendants of ``path`` begin with."""
+    """Return the common prefix of the paths of all descendants of ``path``."""
     return path if path.endswith("/") else f"{path}/"

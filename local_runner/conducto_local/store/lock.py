@@ -1,4 +1,4 @@
-"""One process at a time: a file that stays locked while the store is open."""
+"""A file lock that allows one process at a time to open the store."""
 
 import fcntl
 import os
@@ -12,10 +12,10 @@ _PID_BYTES = 32
 
 
 class StoreLock:
-    """Holds the lock from construction to `release`; the kernel frees it when we die.
+    """Holds the lock from construction to `release`; the kernel frees it when the process ends.
 
     Raises:
-        StoreLockedError: another one holds it.
+        StoreLockedError: Another process holds it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,12 +31,12 @@ class StoreLock:
                 "(conducto agent stop), or use another profile (CONDUCTO_PROFILE).",
                 pid,
             ) from error
-        with suppress(OSError):  # a full disk: the lock holds, only its holder stays unnamed
+        with suppress(OSError):  # disk full: the lock works, but has no pid
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, str(os.getpid()).encode(), 0)
 
     def release(self) -> None:
-        """Let the next one in; safe to call twice."""
+        """Release the lock; safe to call twice."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None

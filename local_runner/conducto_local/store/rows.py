@@ -1,7 +1,7 @@
-"""Records to rows and back, and the statements that the columns belong to.
+"""Conversions between records and rows, and the SQL statements with their columns.
 
-Plain tuples: saving is on the path of every command that runs, so no record is dumped or
-validated here on its way in.
+Rows are plain tuples: every command that runs is saved, so records are neither dumped nor validated
+when they are written.
 """
 
 import json
@@ -39,7 +39,7 @@ GET_NODES = """SELECT path, state, skipped, cause, warning, attempt, tries, expi
     lost, lost_starts
     FROM nodes WHERE pipeline=? AND path>? ORDER BY path LIMIT ?"""
 
-# The WHERE is `history.may_replace`; a row that it refuses is missing in the cursor's rowcount.
+# The WHERE is `invariants.may_replace`; a rejected row is missing in the cursor's rowcount.
 PUT_ATTEMPT = """INSERT INTO attempts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
     ON CONFLICT DO UPDATE SET state=excluded.state, cause=excluded.cause,
     message=excluded.message, exit_code=excluded.exit_code, command=excluded.command,
@@ -66,7 +66,7 @@ GET_ATTEMPTS = f"""{_ATTEMPTS} WHERE a.pipeline=? AND a.path <= ? AND (a.path, a
 GET_SNAPSHOTS = f"""{_ATTEMPTS} WHERE a.pipeline=? AND a.snapshot IS NOT NULL
     ORDER BY a.ended IS NULL, a.ended, a.path, a.number"""
 
-# Beside max(), SQLite takes the other columns from the row that has it.
+# With max(), SQLite takes the other columns from the row with the maximum.
 GET_PERIOD = """SELECT min(started), max(ended) FROM (
     SELECT started, ended, max(number) FROM attempts
     WHERE pipeline=? AND path>? AND path<? GROUP BY path)"""
@@ -110,7 +110,7 @@ _TYPES = {kind: kind.value for kind in NodeType}
 
 
 def record_of(text: str | bytes) -> PipelineRecord | ValueError:
-    """Return the record of a row of `GET_PIPELINES`, or why it cannot be read."""
+    """Return the record of a row of `GET_PIPELINES`, or the reason why it cannot be read."""
     try:
         return PipelineRecord.model_validate_json(text)
     except ValidationError as error:
@@ -118,7 +118,7 @@ def record_of(text: str | bytes) -> PipelineRecord | ValueError:
 
 
 def cause_of_damage(error: Exception) -> str:
-    """Return in a line why something that was stored cannot be read."""
+    """Return a line with the reason why stored data cannot be read."""
     if isinstance(error, ValidationError):
         found = error.errors(include_url=False, include_context=False)[0]
         return ": ".join([*map(str, found["loc"]), found["msg"]])
@@ -172,7 +172,7 @@ def attempt_row(
     env: str | int | None,
     image: str | int | None,
 ) -> Row:
-    """Return the parameters of `PUT_ATTEMPT`; the texts are given as they are stored."""
+    """Return the parameters of `PUT_ATTEMPT`, with the texts as they are stored."""
     return (
         pipeline,
         attempt.path,
@@ -225,12 +225,12 @@ def attempt_of(row: Row) -> AttemptRecord:
 
 
 def env_text(env: Mapping[str, str]) -> str:
-    """Return how an environment that is not empty is stored."""
+    """Return the stored form of an environment that is not empty."""
     return json.dumps(env, ensure_ascii=False, separators=(",", ":"))
 
 
 def env_of(text: str | None) -> dict[str, str]:
-    """Return the environment that `env_text` made ``text`` of, an empty one for None."""
+    """Return the environment of a text from `env_text`; an empty one for None."""
     if text is None:
         return {}
     env: dict[str, str] = json.loads(text)

@@ -1,4 +1,4 @@
-"""Read from a store what can still be read, record by record, whatever is damaged in it."""
+"""Reads a damaged store, record by record, as far as it is readable."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -19,17 +19,17 @@ from conducto_local.store import rows
 from conducto_local.store.port import WriteBatch
 
 _T = TypeVar("_T")
-#: More rows than a query has; SQLite takes -1 for no limit.
+#: SQLite takes -1 as no limit.
 _ALL = -1
 
 
 @dataclass(slots=True)
 class Salvaged:
-    """What was read of one pipeline.
+    """The readable data of one pipeline.
 
     Attributes:
-        record: None where it cannot be read, as ``definition``.
-        lost: What could not be read, in words.
+        record: None if it cannot be read, like ``definition``.
+        lost: The unreadable parts, for users.
     """
 
     id: str
@@ -45,8 +45,8 @@ class Salvaged:
     lost: list[str] = field(default_factory=list)
 
     def turn(self) -> WriteBatch:
-        """Return all of it but record and definition, as it is saved in another store."""
-        # A sequence with a gap would mean other changes to those who read it from the start.
+        """Return everything except record and definition as a batch for another store."""
+        # With a gap, clients that read the changes from the start would get wrong results.
         whole = all(change.seq == n for n, change in enumerate(self.changes, 1))
         return WriteBatch(
             nodes=self.nodes,
@@ -60,7 +60,7 @@ class Salvaged:
 
 
 def salvage(path: Path) -> Iterator[Salvaged]:
-    """Yield what the store at ``path`` still holds of each pipeline; nothing where that is all."""
+    """Yield the readable data of each pipeline in the store at ``path``."""
     with closing(sqlite3.connect(path)) as connection:
         try:
             found = connection.execute("SELECT number, id, record FROM pipelines").fetchall()
@@ -71,7 +71,7 @@ def salvage(path: Path) -> Iterator[Salvaged]:
 
 
 def is_sound(path: Path) -> bool:
-    """Whether SQLite finds the file whole."""
+    """Return whether SQLite considers the file intact."""
     with closing(sqlite3.connect(path)) as connection:
         try:
             return bool(connection.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)])
@@ -80,7 +80,7 @@ def is_sound(path: Path) -> bool:
 
 
 def has_held_pipelines(path: Path) -> bool:
-    """Whether a pipeline was ever stored at ``path``; a file that cannot be read counts so."""
+    """Return whether a pipeline was ever stored at ``path``; True for an unreadable file."""
     if not path.exists():
         return False
     with closing(sqlite3.connect(path)) as connection:

@@ -1,7 +1,7 @@
-"""Tables of the SQLite store, as the steps that lead to them.
+"""The tables of the SQLite store, as a list of migrations.
 
-Every step that a release has shipped stays as it is: a change is a new step at the end. The
-number of steps is the schema's version, kept in the file's ``user_version``.
+A migration that was released never changes: append a new one. The number of migrations is the
+schema's version, stored in the file's ``user_version``.
 """
 
 import os
@@ -11,15 +11,15 @@ from pathlib import Path
 
 from conducto_local.store.errors import StoreVersionError
 
-#: Marks a file as ours (``application_id``): "Cdto".
+#: Identifies a file as a Conducto store (``application_id``): "Cdto".
 APPLICATION_ID = 0x4364746F
 
-#: The statements of one step.
+#: The statements of one migration.
 Migration = tuple[str, ...]
 
-# ``pipeline`` is the small number of a pipeline, not its id: it stands in every row.
-# ``command``, ``env`` and ``image`` of an attempt (BLOB: no conversion) hold a short text itself,
-# or the number of a longer one in ``texts``: most attempts of a pipeline share these.
+# ``pipeline`` is the small number of a pipeline, not its id, because it is in every row.
+# ``command``, ``env`` and ``image`` of an attempt (BLOB: no conversion) contain a short text
+# itself, or the number of a longer one in ``texts``, which most attempts of a pipeline share.
 MIGRATIONS: tuple[Migration, ...] = (
     (
         """CREATE TABLE pipelines (
@@ -64,7 +64,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     ),
 )
 
-#: Tables whose rows belong to one pipeline, named by their column ``pipeline``.
+#: Tables whose rows belong to one pipeline, with a column ``pipeline``.
 OWNED = ("definitions", "edits", "nodes", "attempts", "texts", "changes", "images", "notifications")
 
 
@@ -72,8 +72,8 @@ def schema_version(connection: sqlite3.Connection, path: Path, *, known: int) ->
     """Return the version of the file's schema, 0 for an empty file.
 
     Raises:
-        StoreVersionError: it is above ``known``, or the file is no store of ours.
-        sqlite3.Error: the file cannot be read.
+        StoreVersionError: It is above ``known``, or the file is not a Conducto store.
+        sqlite3.Error: The file cannot be read.
     """
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     tables: int = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
@@ -84,7 +84,7 @@ def schema_version(connection: sqlite3.Connection, path: Path, *, known: int) ->
         )
     if version > known:
         raise StoreVersionError(
-            f"{path}: a newer Conducto wrote this store (schema {version}; this one knows up to "
+            f"{path}: a newer Conducto wrote this store (schema {version}; supported: up to "
             f"{known}). Upgrade conducto, or use another profile (CONDUCTO_PROFILE)."
         )
     return version
@@ -93,12 +93,12 @@ def schema_version(connection: sqlite3.Connection, path: Path, *, known: int) ->
 def migrate(
     connection: sqlite3.Connection, path: Path, version: int, migrations: Sequence[Migration]
 ) -> None:
-    """Bring the file from schema ``version`` to the newest; all steps or none are taken.
+    """Migrate the file from schema ``version`` to the newest, all or nothing.
 
-    A file that holds something is first copied to `backup_path`.
+    A file that is not empty is first copied to `backup_path`.
 
     Raises:
-        sqlite3.Error: the file cannot be read or written.
+        sqlite3.Error: The file cannot be read or written.
     """
     if version == len(migrations):
         return
@@ -119,12 +119,12 @@ def migrate(
 
 
 def backup_path(path: Path, version: int) -> Path:
-    """Return where the copy of a store goes that has schema ``version``."""
+    """Return the path of the backup of a store with schema ``version``."""
     return path.with_name(f"{path.name}.schema-{version}.bak")
 
 
 def back_up(connection: sqlite3.Connection, target: Path) -> None:
-    """Write a copy of the whole store to ``target``; it appears complete or not at all."""
+    """Copy the whole store to ``target``; the copy appears complete or not at all."""
     partial = target.with_name(f"{target.name}.partial")
     partial.unlink(missing_ok=True)
     os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

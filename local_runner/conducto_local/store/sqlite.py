@@ -1,8 +1,7 @@
 """The store in one SQLite file.
 
-One connection, one process, write-ahead log: a commit costs no wait for the disk, survives the
-death of the process, and after a power cut the file is that of some earlier turn, never half of
-one.
+One connection, one process, write-ahead log. Commits do not fsync: they survive a crash of the
+process, and a power failure may lose the latest transactions, never part of one.
 """
 
 import errno
@@ -41,19 +40,19 @@ from conducto_local.store.text_interning import TextInterner
 
 _T = TypeVar("_T")
 
-#: Rows that an iterator reads at a time.
+#: Number of rows that an iterator reads at a time.
 PAGE = 1000
 
-#: Sorts after every path: paths are text, and SQLite puts any BLOB after any text.
+#: Sorts after every path: paths are text, and SQLite sorts any BLOB after any text.
 _AFTER_ALL_PATHS = b""
 
-# A full disk, and what a quota or a limit on file sizes looks like.
+# Errors of a full disk, a quota or a limit on file sizes.
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE}
 _FULL_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 
 # 16 MB of page cache: the working set of a run of 100,000 Execs. A commit waits for the disk only
-# when it is its turn to fold the log into the file, each 4 MB (SQLite's default).
+# when it checkpoints the log, every 4 MB (SQLite's default).
 _SETTINGS = (
     "PRAGMA auto_vacuum = INCREMENTAL",
     "PRAGMA journal_mode = WAL",
@@ -67,7 +66,7 @@ class SqliteStore:
     """A `conducto_local.store.port.Store` in a file."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: StoreLock) -> None:
-        """Wrap what `open` has opened."""
+        """Use `open` instead."""
         self._path = path
         self._connection = connection
         self._lock = lock
@@ -78,15 +77,15 @@ class SqliteStore:
 
     @classmethod
     def open(cls, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> Self:
-        """Open the store at ``path``, made if it is missing; its directory must be there.
+        """Open the store at ``path``; create it if it is missing. Its directory must exist.
 
-        A store of an older schema is brought up to date, after a copy of it was made.
+        A store with an older schema is migrated, after it was copied.
 
         Raises:
-            StoreLockedError: another process has it open.
-            StoreVersionError: a newer Conducto wrote it, or it is no store.
-            StoreFullError: there is no room to make or migrate it.
-            StoreError: it cannot be read.
+            StoreLockedError: Another process has it open.
+            StoreVersionError: A newer Conducto wrote it, or it is not a store.
+            StoreFullError: There is no room to create or migrate it.
+            StoreError: It cannot be read.
         """
         lock = _lock(path)
         try:
@@ -110,7 +109,7 @@ class SqliteStore:
             connection.execute("INSERT INTO definitions VALUES (?, '', ?)", (number, definition))
 
     def definition(self, pipeline_id: str) -> bytes:
-        """Return the definition, as it was given to `create`."""
+        """Return the definition that was passed to `create`."""
         found = self._read(rows.GET_DEFINITION, pipeline_id)
         if not found:
             raise DamagedError(_broken(pipeline_id, "definition", "it is missing"))
@@ -122,7 +121,7 @@ class SqliteStore:
         self.save(record.id, WriteBatch(record=record))
 
     def records(self) -> list[PipelineRecord]:
-        """Return every pipeline whose record can be read, in the order of `create`."""
+        """Return every pipeline with a readable record, in the order of creation."""
         with self._turns, _translated(self._path):
             found = self._connection.execute(rows.GET_PIPELINES).fetchall()
         parsed = [(str(one), rows.record_of(text)) for one, text in found]
@@ -136,7 +135,7 @@ class SqliteStore:
         return dict(self._damaged or {})
 
     def delete(self, pipeline_id: str) -> None:
-        """Forget a pipeline and everything that happened in it."""
+        """Delete a pipeline and its history."""
         with self._transaction() as connection:
             number = self._number(pipeline_id)
             for table in OWNED:
@@ -147,30 +146,30 @@ class SqliteStore:
         self._give_space_back()
 
     def save(self, pipeline_id: str, turn: WriteBatch) -> None:
-        """Save one pipeline's turn; see `Store.save`."""
+        """Save one pipeline's batch; see `Store.save`."""
         self.save_all({pipeline_id: turn})
 
     def save_all(self, turns: Mapping[str, WriteBatch]) -> None:
-        """Save ``{pipeline id: turn}`` in one transaction; see `Store.save_all`."""
+        """Save ``{pipeline id: batch}`` in one transaction; see `Store.save_all`."""
         with self._transaction() as connection:
             for pipeline_id, turn in turns.items():
                 self._save(connection, pipeline_id, turn)
 
     def nodes(self, pipeline_id: str) -> Iterator[NodeState]:
-        """Yield the nodes that a turn ever named, by path."""
+        """Yield the nodes that were ever saved, by path."""
         page = self._read(rows.GET_NODES, pipeline_id, "", PAGE)
         pages = self._pages(page, rows.GET_NODES, pipeline_id, width=1)
         return _parsed(pipeline_id, "node", rows.node_of, pages)
 
     def attempts(self, pipeline_id: str, path: str | None = None) -> Iterator[AttemptRecord]:
-        """Yield the attempts of one node or of all, by path, the first one of each first."""
+        """Yield the attempts of one node or of all, ordered by path and number."""
         first, last = ("", _AFTER_ALL_PATHS) if path is None else (path, path)
         page = self._read(rows.GET_ATTEMPTS, pipeline_id, last, first, 0, PAGE)
         pages = self._pages(page, rows.GET_ATTEMPTS, pipeline_id, last, width=2)
         return _parsed(pipeline_id, "attempt", rows.attempt_of, pages)
 
     def snapshots(self, pipeline_id: str) -> list[AttemptRecord]:
-        """Return the attempts that have a snapshot, the one that ended first first."""
+        """Return the attempts with a snapshot, ordered by their end."""
         found = self._read(rows.GET_SNAPSHOTS, pipeline_id)
         return list(_parsed(pipeline_id, "attempt", rows.attempt_of, found))
 
@@ -186,7 +185,7 @@ class SqliteStore:
         return dict(found)
 
     def period(self, pipeline_id: str, below: str) -> Period:
-        """Return from when to when the newest attempts of a group's descendants ran."""
+        """Return the period in which the newest attempts of a group's descendants ran."""
         found = self._read(rows.GET_PERIOD, pipeline_id, *_range_below(below))
         return Period(*found[0])
 
@@ -196,12 +195,12 @@ class SqliteStore:
         return list(_parsed(pipeline_id, "change", rows.change_of, found))
 
     def last_seq(self, pipeline_id: str) -> int:
-        """Return the number of the newest change, 0 when there is none."""
+        """Return the number of the newest change, 0 if there is none."""
         newest: int = self._read(rows.LAST_SEQ, pipeline_id)[0][0]
         return newest
 
     def generated(self, pipeline_id: str) -> dict[str, bytes]:
-        """Return ``{target path: definition}`` of the trees in place, outer before inner."""
+        """Return ``{target path: definition}`` of the generated trees, outer before inner."""
         return dict(self._read(rows.GET_GENERATED, pipeline_id))
 
     def edits(self, pipeline_id: str) -> dict[str, dict[str, Any]]:
@@ -215,19 +214,19 @@ class SqliteStore:
         return list(_parsed(pipeline_id, "image", rows.image_of, found))
 
     def notifications(self, pipeline_id: str, path: str | None = None) -> list[NotificationRecord]:
-        """Return what was to be told about one node or about all, in the order it happened."""
+        """Return the notifications of one node or of all, in the order of their events."""
         found = self._read(rows.GET_NOTIFICATIONS, pipeline_id, path, path)
         return list(_parsed(pipeline_id, "notification", rows.notification_of, found))
 
     def last_notification(self, pipeline_id: str) -> int:
-        """Return the number of the newest notification, 0 when there is none."""
+        """Return the number of the newest notification, 0 if there is none."""
         newest: int = self._read(rows.LAST_NOTIFICATION, pipeline_id)[0][0]
         return newest
 
     def undelivered(self) -> list[tuple[str, NotificationRecord]]:
-        """Return ``(pipeline id, notification)`` of all that are still to be sent, in order.
+        """Return ``(pipeline id, notification)`` of all pending notifications, in order.
 
-        One that cannot be read is left out: nobody could send it.
+        Unreadable notifications are left out, because they cannot be sent.
         """
         with self._turns, _translated(self._path):
             found = self._connection.execute(rows.GET_UNDELIVERED).fetchall()
@@ -238,14 +237,14 @@ class SqliteStore:
         return undelivered
 
     def close(self) -> None:
-        """Fold the log into the file and let go of it; safe to call twice."""
+        """Checkpoint the log and close the file; safe to call twice."""
         with self._turns:
             self._connection.close()
             self._lock.release()
 
     def _save(self, connection: sqlite3.Connection, pipeline_id: str, turn: WriteBatch) -> None:
         number = self._number(pipeline_id)
-        for target in sorted(turn.generated):  # an outer tree goes before those inside it
+        for target in sorted(turn.generated):  # outer trees before inner ones
             _put_generated(connection, number, target, turn.generated[target])
         for path, edit in turn.edits.items():
             connection.execute(
@@ -310,8 +309,8 @@ class SqliteStore:
         return number
 
     def _give_space_back(self) -> None:
-        # The rows are gone already, and the next deletion tries again. executescript(), because
-        # execute() stops after the first page.
+        # Ignore errors: the rows are already deleted, and the next deletion retries.
+        # executescript(), because execute() stops after the first page.
         with self._turns, suppress(sqlite3.Error):
             self._connection.executescript("PRAGMA incremental_vacuum")
 
@@ -328,7 +327,7 @@ class SqliteStore:
     def _pages(
         self, page: list[rows.Row], query: str, pipeline_id: str, *parameters: object, width: int
     ) -> Iterator[rows.Row]:
-        """Yield a page and all after it; its rows begin with their key, ``width`` columns."""
+        """Yield a page and all following ones; the first ``width`` columns of a row are its key."""
         while page:
             yield from page
             page = self._read(query, pipeline_id, *parameters, *page[-1][:width], PAGE)
@@ -343,16 +342,16 @@ class SqliteStore:
             except BaseException:
                 self._texts.forget()
                 self._numbers.clear()
-                if self._connection.in_transaction:  # a full disk may have ended it already
+                if self._connection.in_transaction:  # an error may have ended it already
                     self._connection.execute("ROLLBACK")
                 raise
 
 
 def _lock(path: Path) -> StoreLock:
-    """Return the lock of the store at ``path``, whose file is there afterwards."""
+    """Return the lock of the store at ``path``; create the file if it is missing."""
     try:
         lock = StoreLock(path.with_name(f"{path.name}.lock"))
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # its log takes over the mode
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # its log gets the same mode
     except OSError as error:
         raise StoreError(f"{path}: cannot be opened: {error.strerror}") from error
     return lock
@@ -409,7 +408,7 @@ def _put_record(
 
 
 def _range_below(path: str) -> tuple[str, str]:
-    """Return the texts between which the paths of all descendants are, both exclusive."""
+    """Return the exclusive bounds of the paths of all descendants."""
     prefix = prefix_of(path)
     return prefix, f"{prefix[:-1]}0"  # "0" comes right after "/"
 
@@ -417,10 +416,10 @@ def _range_below(path: str) -> tuple[str, str]:
 def _parsed(
     pipeline_id: str, kind: str, parse: Callable[[rows.Row], _T], found: Iterable[rows.Row]
 ) -> Iterator[_T]:
-    """Yield what rows hold.
+    """Yield the records of rows.
 
     Raises:
-        DamagedError: a row cannot be read.
+        DamagedError: A row cannot be read.
     """
     for row in found:
         try:
@@ -446,12 +445,12 @@ def _store_error(path: Path, error: sqlite3.Error | OSError) -> StoreError:
     if isinstance(error, OSError):
         code, text, full = error.errno, error.strerror, _FULL_ERRNO
     else:
-        # Absent where SQLite was not even asked, e.g. because the connection is closed.
+        # Missing if SQLite was not called, for example because the connection is closed.
         code, text, full = getattr(error, "sqlite_errorcode", None), str(error), _FULL
     if code in full:
         return StoreFullError(
-            f"{path}: the disk is full or over its quota ({text}). Nothing was lost that was "
-            "saved before; free some space (conducto gc) and it goes on."
+            f"{path}: the disk is full or over its quota ({text}). Saved data "
+            "is not affected; free some space (conducto gc) to continue."
         )
     if code in _DAMAGED:
         return DamagedError(f"{path}: the file is damaged ({text}). {REPAIR}")

@@ -1,17 +1,17 @@
-"""Long texts that many attempts share are stored once for each pipeline, if we remember them.
+"""Interning of long texts, which are stored once per pipeline if they are in the cache.
 
-What was stored is remembered in memory only, and not for ever: a text that was forgotten is
-stored once more. That is cheaper than to look it up, and as right.
+The cache is in memory and limited: a text that was evicted is stored again. That is correct, and
+cheaper than a lookup.
 """
 
 from collections.abc import Callable, Mapping
 
 from conducto_local.store.rows import env_text
 
-#: Texts of at most so many characters stand in the attempt's own row.
+#: Texts with at most this many characters are stored in the attempt's own row.
 INLINE = 64
 
-#: How much is remembered; beyond it, everything is forgotten.
+#: Limits of the cache; beyond them it is cleared.
 _TEXTS = 8192
 _CHARACTERS = 4 << 20
 
@@ -22,14 +22,14 @@ _Key = str | tuple[tuple[str, str], ...]
 
 
 class TextInterner:
-    """Turns texts into what an attempt's row holds, and collects the texts to be stored.
+    """Converts texts for attempts' rows, and collects the texts to store.
 
     Attributes:
         fresh: ``(pipeline, number, text)`` of texts that are not in the file yet.
     """
 
     def __init__(self, newest: Callable[[int], int]) -> None:
-        """Number on from what ``newest`` says of a pipeline, 0 for one without texts."""
+        """Start after the number that ``newest`` returns for a pipeline, 0 if it has no texts."""
         self.fresh: list[tuple[int, int, str]] = []
         self._newest = newest
         self._numbers: dict[int, int] = {}
@@ -37,18 +37,18 @@ class TextInterner:
         self._characters = 0
 
     def text(self, pipeline: int, text: str) -> Reference:
-        """Return ``text`` itself when it is short, else its number."""
+        """Return ``text`` itself if it is short, else its number."""
         if len(text) <= INLINE:
             return text
         found = self._known.get((pipeline, text))
         return self._store(pipeline, text, text) if found is None else found
 
     def optional(self, pipeline: int, text: str | None) -> Reference | None:
-        """Return what `text` does, and None for None."""
+        """Return the result of `text`, or None for None."""
         return None if text is None else self.text(pipeline, text)
 
     def env(self, pipeline: int, env: Mapping[str, str]) -> Reference | None:
-        """Return what `text` does for an environment, None for an empty one."""
+        """Return the result of `text` for an environment, None for an empty one."""
         if not env:
             return None
         key = tuple(env.items())
@@ -56,7 +56,7 @@ class TextInterner:
         return self._store(pipeline, key, env_text(env)) if found is None else found
 
     def forget(self) -> None:
-        """Believe nothing of the file any more: a transaction was rolled back."""
+        """Clear the cache after a rollback."""
         self.fresh.clear()
         self._numbers.clear()
         self._forget_texts()

@@ -138,5 +138,5 @@ def test_a_home_that_cannot_be_made_is_a_finding(
     (tmp_path / "file").touch()
     monkeypatch.setenv("CONDUCTO_BASE_DIR", str(tmp_path / "file" / "below"))
 
-    with pytest.raises(RuntimeError, match="cannot be made a directory of ours"):
+    with pytest.raises(RuntimeError, match="cannot be created or made private"):
         ThisHost().agent()

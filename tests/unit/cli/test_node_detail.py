@@ -77,7 +77,7 @@ def test_times_that_go_back_as_when_a_clock_was_set_make_no_wait() -> None:
 
 
 def test_attempt_shows_its_error() -> None:
-    message = "output from here on was not kept: the disk is full"
+    message = "the rest of the output was not stored: the disk is full"
     fine = AttemptRecord(path="/a", number=1, state=State.DONE)
     short = AttemptRecord(path="/a", number=2, state=State.DONE, message=message)
 

@@ -130,7 +130,7 @@ def test_recreating_directories_keeps_their_content(base: Path) -> None:
 def test_a_directory_that_cannot_be_made_is_named_with_the_remedy(base: Path) -> None:
     base.write_text("a file in the way")
 
-    with pytest.raises(StateDirError, match=r"base: cannot be made .*Set CONDUCTO_BASE_DIR"):
+    with pytest.raises(StateDirError, match=r"base: cannot be created .*Set CONDUCTO_BASE_DIR"):
         open_state_dir("p")
 
 

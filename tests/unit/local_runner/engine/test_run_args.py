@@ -77,17 +77,17 @@ def test_a_flag_becomes_a_field_of_the_container(text: str, field: str, expected
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("--frobnicate", "'--frobnicate' is not known here"),
-        ("--cpus 2", "--cpus is refused: set cpu= on the node"),
-        ("-m 2g", "--memory is refused: set mem="),
-        ("--network=host", "--network is refused"),
-        ("--pid=host", "--pid is refused"),
-        ("--entrypoint x", "--entrypoint is refused"),
-        ("-t", "--tty is refused"),
-        ("-it", "--tty is refused"),
-        ("-di", "--detach is refused"),
+        ("--frobnicate", "'--frobnicate' is not supported"),
+        ("--cpus 2", "--cpus is not allowed: set cpu= on the node"),
+        ("-m 2g", "--memory is not allowed: set mem="),
+        ("--network=host", "--network is not allowed"),
+        ("--pid=host", "--pid is not allowed"),
+        ("--entrypoint x", "--entrypoint is not allowed"),
+        ("-t", "--tty is not allowed"),
+        ("-it", "--tty is not allowed"),
+        ("-di", "--detach is not allowed"),
         ("--rm=false", "--rm cannot be switched off"),
-        ("--security-opt seccomp=/a.json", "the profile's file was not read"),
+        ("--security-opt seccomp=/a.json", "the file of the profile is read only"),
         ("--cap-add", "--cap-add has no value"),
         ("debian", "'debian' is not a flag"),
         ("-e TOKEN", "--env 'TOKEN': it has no value.*write TOKEN=VALUE"),
@@ -96,9 +96,9 @@ def test_a_flag_becomes_a_field_of_the_container(text: str, field: str, expected
         ("--privileged=maybe", "true or false, not 'maybe'"),
         ("--shm-size lots", "--shm-size 'lots'"),
         ("--ulimit nofile=many", "--ulimit 'nofile=many'"),
-        ("-p 80-90:80-90", "ranges are not known"),
+        ("-p 80-90:80-90", "ranges are not supported"),
         ("--mount type=bind,src=/a", "no target"),
-        ("--mount type=bind,src=/a,dst=/b,bind-propagation=shared", "is not known here"),
+        ("--mount type=bind,src=/a,dst=/b,bind-propagation=shared", "is not supported"),
     ],
 )
 def test_a_flag_that_cannot_be_granted_is_named(text: str, message: str) -> None:
@@ -167,5 +167,5 @@ def test_gpus_that_the_machine_lacks_are_refused_at_launch(
     if not refused:
         check_nodes(nodes, limits)
         return
-    with pytest.raises(DefinitionError, match=r"^/a: docker_run_args: --gpus asks for"):
+    with pytest.raises(DefinitionError, match=r"^/a: docker_run_args: --gpus requests"):
         check_nodes(nodes, limits)

@@ -183,7 +183,7 @@ def test_existing_store_keeps_its_kind(tmp_path: Path) -> None:
 def test_lost_keyring_is_reported(tmp_path: Path) -> None:
     LocalSecrets(StateDir(tmp_path, "p"), MemoryKeyring).put([secret("A", "one")])
 
-    with pytest.raises(SecretStoreError, match="keyring, which cannot be reached from here"):
+    with pytest.raises(SecretStoreError, match="keyring, which is not available here"):
         LocalSecrets(StateDir(tmp_path, "p"), lambda: None).read()
 
 

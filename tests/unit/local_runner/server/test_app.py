@@ -280,7 +280,7 @@ def test_a_server_at_work_refuses_to_stop_for_a_newer_version(
     pipelines.change("p", "/", State.RUNNING)
     client = Client(HttpTransport(server.endpoint))
 
-    with pytest.raises(ApiError, match="pipelines still run: p;") as caught:
+    with pytest.raises(ApiError, match="pipelines are running: p;") as caught:
         client.stop_agent(if_idle=True)
     assert caught.value.status == 409
     assert client.status().pid > 0

@@ -135,7 +135,7 @@ async def test_a_shell_in_which_nothing_happens_ends() -> None:
     page = Page(replace(LIMITS, idle=SHORT))
 
     assert await page.frames() == [
-        ShellEnd(reason=f"nothing was typed or printed for {SHORT:g} seconds")
+        ShellEnd(reason=f"no input or output for {SHORT:g} seconds")
     ]
     assert page.shell.open == 0
 
@@ -154,7 +154,7 @@ async def test_a_shell_in_which_something_happens_stays_until_its_time_is_over()
     *printed, end = await reading
 
     await working
-    assert end == ShellEnd(reason="it was open for 0.5 seconds, the most it may")
+    assert end == ShellEnd(reason="the time limit of 0.5 seconds was reached")
     assert len(b"".join(printed)) > 1
 
 
@@ -181,7 +181,7 @@ async def test_excessive_typing_ends_the_shell_with_a_message() -> None:
     page.talk.heard(b"x")
 
     assert await reading == [
-        ShellEnd(reason="more than 1 MiB were typed that the shell did not read")
+        ShellEnd(reason="more than 1 MiB of input were not read by the shell")
     ]
     assert page.shell.open == 0
 
