@@ -21,8 +21,7 @@ RESULTS = Path(__file__).parent / "results" / "latest.json"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, write the file; return the exit code.
 
-    The code is 1 when something could not be measured, and with ``--check`` also when something
-    is over its budget.
+    The code is 1 if a measurement failed, and with ``--check`` also if one is over its budget.
     """
     options = _parser().parse_args(arguments)
     suite = SUITES[options.suite]
@@ -32,11 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{measurement.name:<32} {measurement.what}")
         return 0
     if not chosen:
-        print(f"no measurement has {options.only!r} in its name; see --list", file=sys.stderr)
+        print(f"no measurement matches {options.only!r}; list them with --list", file=sys.stderr)
         return 2
     machine = describe()
     if machine["busy"]:
-        print("  the machine has other work: expect noise", file=sys.stderr)
+        print("  the machine is busy: expect noise", file=sys.stderr)
     with suite.open_lab() as lab:
         machine |= lab.describe()
         results = run(chosen, lab, lambda line: print(f"  {line}", file=sys.stderr, flush=True))
@@ -49,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("suite", nargs="?", default="local", choices=sorted(SUITES))
-    parser.add_argument("--only", default="", metavar="TEXT", help="names that hold this")
-    parser.add_argument("--full", action="store_true", help="also what takes long")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only names that contain TEXT")
+    parser.add_argument("--full", action="store_true", help="include slow measurements")
     parser.add_argument("--list", action="store_true", help="print the measurements")
     parser.add_argument("--check", action="store_true", help="exit code 1 when over budget")
     parser.add_argument("--output", type=Path, default=RESULTS, metavar="FILE")

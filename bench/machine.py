@@ -1,4 +1,4 @@
-"""What the numbers were measured on."""
+"""The machine of the measurements."""
 
 import os
 import platform
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def describe() -> dict[str, object]:
-    """Return facts about this machine and checkout, JSON-able; memory is in GB (2**30 bytes).
+    """Return facts about this machine and checkout for JSON; memory is in GB (2**30 bytes).
 
-    ``busy`` says that it had other work to do.
+    ``busy`` means that the machine has other work.
     """
     load, cpus = os.getloadavg()[0], os.cpu_count() or 1
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -35,7 +35,7 @@ def _cpu_name() -> str:
 
 
 def _commit() -> str | None:
-    """Return the checkout's commit, with ``+`` where files differ from it."""
+    """Return the checkout's commit, with ``+`` if files differ from it."""
     root = Path(__file__).parent.parent
     command = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=12"]
     try:

@@ -1,4 +1,4 @@
-"""What a measurement is: data, so that a table, a file and a test can be made of it."""
+"""Measurements as data, for tables, files and tests."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -7,18 +7,18 @@ from typing import Generic, Protocol, TypeVar
 
 
 class BenchError(Exception):
-    """A measurement cannot be made; the message says why."""
+    """A measurement failed; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One number that a measurement yields.
+    """A number that a measurement yields.
 
     Attributes:
         key: Last part of its name in the results, e.g. ``ms_per_exec``.
-        unit: For the table, e.g. ``ms``.
-        budget: What it may be at most; None where only a ratio has one.
-        stretch: What we would like it to be.
+        unit: Unit for the table, e.g. ``ms``.
+        budget: Maximum; None if only a ratio has one.
+        stretch: Ambitious goal.
     """
 
     key: str
@@ -29,12 +29,12 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A metric as a multiple of a floor.
+    """A metric as a multiple of a baseline.
 
     Attributes:
         key: Last part of its name, e.g. ``ratio_to_make``.
         of: Key of the metric that is divided.
-        floor: Full name of the metric to divide by.
+        floor: Full name of the baseline's metric.
     """
 
     key: str
@@ -45,13 +45,13 @@ class Ratio:
 
 
 class Lab(Protocol):
-    """What the measurements of a suite share."""
+    """The fixtures of a suite."""
 
     def describe(self) -> Mapping[str, object]:
-        """Return what the numbers depend on besides the machine, JSON-able."""
+        """Return the conditions of the results, in addition to the machine, for JSON."""
 
     def settle(self) -> None:
-        """Called between groups: let go of what would go on costing time."""
+        """Stop background work that would disturb the next group; called between groups."""
 
 
 L = TypeVar("L", bound=Lab)
@@ -59,14 +59,14 @@ L = TypeVar("L", bound=Lab)
 
 @dataclass(frozen=True, slots=True)
 class Measurement(Generic[L]):
-    """Something to do, and the numbers that come of it.
+    """A measurement with its metrics.
 
     Attributes:
-        name: ``suite.what``, the beginning of the names of its metrics.
-        what: A line for a person.
-        measure: Does it once and returns ``{metric key: value}``, all keys of ``metrics``.
-        group: Measurements of one group are done in turns, so that they meet the same machine.
-        full: Only when everything is asked for, because it takes long.
+        name: ``suite.name``, the prefix of the names of its metrics.
+        what: Description of one line.
+        measure: Measures once and returns ``{metric key: value}`` with all keys of ``metrics``.
+        group: Measurements of one group alternate, so that they meet the same conditions.
+        full: Whether it runs only with ``--full``, because it is slow.
     """
 
     name: str
@@ -83,16 +83,16 @@ class Measurement(Generic[L]):
         return tuple(f"{self.name}.{metric.key}" for metric in self.metrics)
 
     def floors(self) -> frozenset[str]:
-        """Return the full names of the metrics that its ratios divide by."""
+        """Return the full names of the metrics of its baselines."""
         return frozenset(ratio.floor for ratio in self.ratios)
 
 
 @dataclass(frozen=True, slots=True)
 class Suite(Generic[L]):
-    """The measurements of one side.
+    """A set of measurements with common fixtures.
 
     Attributes:
-        open_lab: Opens what they share; at its end nothing of it is left.
+        open_lab: Opens the fixtures, and removes them on exit.
     """
 
     name: str
@@ -100,9 +100,9 @@ class Suite(Generic[L]):
     open_lab: Callable[[], AbstractContextManager[L]]
 
     def select(self, pattern: str = "", *, full: bool = False) -> list[Measurement[L]]:
-        """Return the measurements whose name holds ``pattern``, and the floors these need.
+        """Return the measurements whose names contain ``pattern``, and their baselines.
 
-        The order is the suite's. Floors come along even if ``full`` alone would bring them.
+        The order is the suite's. Baselines are included even if they are slow.
         """
         chosen = {m.name for m in self.measurements if pattern in m.name and (full or not m.full)}
         owners = {metric: m for m in self.measurements for metric in m.metric_names()}
@@ -117,7 +117,7 @@ class Suite(Generic[L]):
 
 
 def groups_of(measurements: list[Measurement[L]]) -> Iterator[list[Measurement[L]]]:
-    """Yield the measurements group by group, in the order in which groups first appear."""
+    """Yield the measurements by group, in the order in which groups first appear."""
     groups: dict[str, list[Measurement[L]]] = {}
     for measurement in measurements:
         groups.setdefault(measurement.group or measurement.name, []).append(measurement)

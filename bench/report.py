@@ -1,4 +1,4 @@
-"""Results as a table for people and as JSON for programs."""
+"""Results as a table and as JSON."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -12,11 +12,11 @@ _UNITS = {"x": "×"}  # noqa: RUF001  the sign that is meant
 
 
 def table(results: Results) -> str:
-    """Return the table, with a last line on what failed or is over budget."""
+    """Return the table, with a last line about failures and budgets."""
     lines = [_HEAD, *map(_cells, results.rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD))]
     text = [_line(line, widths) for line in lines]
-    text += [f"{name}: not measured: {why}" for name, why in results.failed.items()]
+    text += [f"{name}: failed: {why}" for name, why in results.failed.items()]
     over = len(results.over_budget)
     budgets = sum(row.budget is not None for row in results.rows)
     text.append(f"{budgets - over} of {budgets} budgets kept, in {results.seconds:.0f} s")
@@ -24,11 +24,11 @@ def table(results: Results) -> str:
 
 
 def document(results: Results, machine: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is written to the file.
+    """Return the content of the results file.
 
     Returns:
         ``{"machine": {...}, "metrics": {name: median}, "noise": {name: share of the median},
-        "budgets": {name: number}, "over_budget": [name], "failed": {measurement: why}}``.
+            "budgets": {name: number}, "over_budget": [name], "failed": {measurement: why}}``.
     """
     rows = results.rows
     return {
@@ -42,7 +42,7 @@ def document(results: Results, machine: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a document; its directory is made if need be."""
+    """Write a document; create its directory if necessary."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n")
 

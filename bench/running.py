@@ -1,4 +1,4 @@
-"""From a suite to results."""
+"""Runs a suite and collects the results."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from bench.samples import Sample
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table.
+    """A row of the table.
 
     Attributes:
         unit: ``x`` for a ratio.
@@ -24,18 +24,18 @@ class Row:
 
     @property
     def within_budget(self) -> bool | None:
-        """Whether it is; None without a budget."""
+        """Whether the median is within the budget; None without a budget."""
         return None if self.budget is None else self.sample.median <= self.budget
 
 
 @dataclass(slots=True)
 class Results:
-    """What a run has found.
+    """The results of a run.
 
     Attributes:
         rows: In the order of the suite.
-        failed: ``{measurement: why it could not be made}``.
-        seconds: How long it all took.
+        failed: ``{measurement: reason}``.
+        seconds: Duration of the run.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -52,14 +52,14 @@ Say = Callable[[str], None]
 
 
 def run(measurements: Sequence[Measurement[L]], lab: L, say: Say) -> Results:
-    """Make the measurements, group by group, and return what they found.
+    """Run the measurements group by group; return the results.
 
-    One that fails is reported in the results and does not end the others.
+    A failed measurement is recorded and does not stop the others.
 
     Args:
-        measurements: As `Suite.select` returns them.
-        lab: What they share.
-        say: Receives a line for each measurement that begins.
+        measurements: Measurements from `Suite.select`.
+        lab: The fixtures.
+        say: Receives a line for each measurement that starts.
     """
     begun = time.monotonic()
     results = Results()
@@ -99,7 +99,7 @@ def _run_group(
 
 
 def rows_of(measurement: Measurement[L], samples: Mapping[str, Sample]) -> list[Row]:
-    """Return a measurement's rows: its metrics, then the ratios whose floor was measured."""
+    """Return a measurement's rows: its metrics, then the ratios whose baseline was measured."""
     name = measurement.name
     rows = [
         Row(f"{name}.{m.key}", m.unit, samples[f"{name}.{m.key}"], m.budget, m.stretch)

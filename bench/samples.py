@@ -1,4 +1,4 @@
-"""Repeated values of one metric, and what they say together."""
+"""Repeated values of one metric, and their statistics."""
 
 import statistics
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The values of one metric, in the order in which they were measured.
+    """The values of one metric, in the order of measurement.
 
     Attributes:
         values: At least one, all in the same unit.
@@ -29,8 +29,8 @@ class Sample:
     def over(self, floor: "Sample") -> "Sample":
         """Return this sample as multiples of ``floor``.
 
-        Samples of equal length were measured in turns: value by value, a machine that was slow
-        for a while was slow for both.
+        Samples of equal length were measured alternately and are divided pair by pair, because a
+        temporary slowdown affects both.
         """
         if len(self.values) == len(floor.values):
             pairs = zip(self.values, floor.values, strict=True)

@@ -1,6 +1,6 @@
-"""Measurements of the cloud side.
+"""Benchmarks of the cloud.
 
-The functions and the emulator are no installed packages: they are found in the checkout.
+The functions and the emulator are not installed as packages: they are imported from the checkout.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""What it takes to make state machines of a tree."""
+"""The cost of compiling a tree to state machines."""
 
 import gc
 import time
@@ -28,7 +28,7 @@ def compile_cost(size: int) -> Callable[[CloudLab], Found]:
         seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu_begun
         return {
             "seconds": seconds,
-            "cpu_seconds": cpu,  # of one core: what a busy machine makes slower is not in it
+            "cpu_seconds": cpu,  # of one core, so that other work on the machine does not count
             "us_per_exec": 1e6 * cpu / size,
             "machines": len(machines),
             "bytes_per_exec": sum(len(m.definition) for m in machines) / size,

@@ -1,4 +1,4 @@
-"""What the functions' decisions cost: over the fakes, so without AWS."""
+"""The cost of the functions' decisions, with fakes instead of AWS."""
 
 import asyncio
 import time
@@ -44,27 +44,27 @@ _EXECS = 300
 
 
 class _NoMachines:
-    """Takes every machine and offers no task: who measures claims by itself."""
+    """State machines that offer no tasks, because the benchmark sends the claims itself."""
 
     def create(self, machine: Machine) -> None:
-        """Make a machine known."""
+        """Accept a machine."""
 
     def start(self, arn: str, _data: Mapping[str, Any]) -> str:
-        """Return the id of an execution that goes on for ever."""
+        """Return the id of an execution that never ends."""
         return arn
 
     def stop(self, execution: str) -> None:
-        """Abort an execution."""
+        """Accept a stop."""
 
     def status(self, _execution: str) -> str:
-        """Return how it stands."""
+        """Return the status of an execution."""
         return "RUNNING"
 
     def succeed(self, token: str, output: Mapping[str, Any]) -> None:
-        """Answer a task."""
+        """Accept a result."""
 
     def fail(self, token: str, error: str) -> None:
-        """Fail a task."""
+        """Accept a failure."""
 
 
 _SITE = Site("us-east-1", "123456789012", stage="bench")
@@ -101,7 +101,7 @@ class _Place:
 
 
 def ensure_workers(_lab: CloudLab) -> Found:
-    """Ask which workers to start, with 1,000 Execs queued in eight pools and none there."""
+    """Determine the workers to launch for 1,000 queued Execs in eight pools without workers."""
     root = co.Parallel(image="busybox")
     for n in range(_QUEUED):
         root[f"n{n:04}"] = co.Exec("true", mem=1 + n % _POOLS)
@@ -112,12 +112,12 @@ def ensure_workers(_lab: CloudLab) -> Found:
             wanted = live.wanted()
         seconds = time.perf_counter() - begun
     if len(wanted) != _POOLS:
-        raise AssertionError(f"workers of {len(wanted)} pools are wanted, not of {_POOLS}")
+        raise AssertionError(f"workers of {len(wanted)} pools are requested, not of {_POOLS}")
     return {"per_second": _DECISIONS / seconds, "ms": 1e3 * seconds / _DECISIONS}
 
 
 def claim_and_report(_lab: CloudLab) -> Found:
-    """Let one worker run 300 Execs of a Parallel: a claim and a report each, both committed."""
+    """Run 300 Execs of a Parallel with one worker: a claim and a report each, both committed."""
     root = co.Parallel(image="busybox")
     for n in range(_EXECS):
         root[f"n{n:04}"] = co.Exec("true")
@@ -125,7 +125,7 @@ def claim_and_report(_lab: CloudLab) -> Found:
     ((arn, task),) = place.fleet.tasks.items()
     worker = place.tokens.find(digest_of(task.token))
     if worker is None:
-        raise AssertionError("the worker's token is not known")
+        raise AssertionError("the worker's token is unknown")
     desk = WorkerApi(place.engine)
     desk.start(worker, WorkerStart(task=arn, protocol=PROTOCOL))
     with place.engine.reading(_ME.org, place.pipeline) as live:

@@ -23,7 +23,7 @@ _TIMEOUT = 240.0
 
 
 def run(lab: CloudLab) -> Found:
-    """Run two Parallels and a chain of ``true``; count their histories, and time them."""
+    """Run two Parallels and a chain of ``true``; count the events and measure the times."""
     emulator = lab.emulator
     plan = {"kind": "set_plan", "org": _ORG, "max_workers": _WORKERS, "max_pipelines": 100}
     emulator.functions.call("admin", plan)
@@ -64,7 +64,7 @@ class _Run:
             key=lambda attempt: attempt.started or 0.0,
         )
         if [a.state for a in self._attempts] != [State.DONE] * size:
-            raise BenchError("not every command ran once, and well: the numbers mean nothing")
+            raise BenchError("some commands failed or were retried: the results are invalid")
         self.history = _history(lab, self.id)
 
     def _settle(self) -> None:
@@ -75,12 +75,12 @@ class _Run:
             time.sleep(0.2)
 
     def execs_per_second(self) -> float:
-        """Return how many ended a second, from the first command's begin."""
+        """Return the commands per second, from the start of the first command to the last end."""
         ends = [attempt.ended or 0.0 for attempt in self._attempts]
         return len(ends) / (max(ends) - (self._attempts[0].started or 0.0))
 
     def gap_ms(self) -> float:
-        """Return the time from one command's report to the claim of the next, of a chain."""
+        """Return the median time from the end of a command to the start of the next, in a chain."""
         gaps = [(b.started or 0.0) - (a.ended or 0.0) for a, b in pairwise(self._attempts)]
         return 1e3 * statistics.median(gaps)
 
@@ -90,10 +90,10 @@ def _history(lab: CloudLab, pipeline_id: str) -> Counter[str]:
     end = time.monotonic() + _TIMEOUT
     while not (found := _ended(lab, pipeline_id)):
         if time.monotonic() > end:
-            raise BenchError("an execution does not end")
+            raise BenchError("an execution did not end")
         time.sleep(0.1)
     if len(found) != 1:
-        raise BenchError(f"the pipeline had {len(found)} executions: the numbers mean nothing")
+        raise BenchError(f"the pipeline had {len(found)} executions: the results are invalid")
     return found[0]
 
 

@@ -1,4 +1,4 @@
-"""What cloud measurements share: the emulator, started by the first that needs it."""
+"""The fixtures of cloud benchmarks: the emulator, started when it is first needed."""
 
 import contextlib
 import os
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from conducto_emulator.emulator import Emulator
 
 ROOT = Path(__file__).parent.parent.parent
-#: Of the agent, and of the commands.
+#: Base image of the agent, and image of the commands.
 IMAGES = ("python:3.13-slim", "busybox:latest")
 _MINUTE_SECONDS = 3.0
-#: Of the latencies that AWS's calls take here (`conducto_emulator.latency`).
+#: Seed of the emulated latencies of AWS (`conducto_emulator.latency`).
 _SEED = 1
 
 
 class CloudLab:
-    """The emulator, for those who need it.
+    """Provides the emulator.
 
     Attributes:
-        scratch: A directory that goes at the end.
-        histories: ``{run: {type of event: number}}`` of executions that have ended; the functions
-            delete the state machines of a run, and with them what AWS knows of it.
+        scratch: A directory that is deleted afterwards.
+        histories: ``{run: {type of event: number}}`` of ended executions. The functions delete the
+            state machines of a run and thereby AWS's history.
     """
 
     def __init__(self, scratch: Path) -> None:
@@ -39,24 +39,24 @@ class CloudLab:
 
     @property
     def emulator(self) -> "Emulator":
-        """The whole cloud on this machine.
+        """The emulator.
 
         Raises:
-            BenchError: there is no engine, or its images cannot be had.
+            BenchError: There is no engine, or its images are not available.
         """
         if self._emulator is None:
             self._emulator = self._started()
         return self._emulator
 
     def describe(self) -> dict[str, object]:
-        """Return what the numbers depend on besides the machine."""
+        """Return the conditions of the results, in addition to the machine."""
         return {"image": IMAGES[1], "latency": "model of AWS, without the start of tasks"}
 
     def settle(self) -> None:
-        """Nothing goes on between measurements."""
+        """Do nothing: there is no background work between measurements."""
 
     def close(self) -> None:
-        """Stop the emulator; no container of it is left."""
+        """Stop the emulator and remove its containers."""
         if self._emulator is not None:
             from conducto_emulator import moto_shim  # noqa: PLC0415
 
@@ -68,7 +68,7 @@ class CloudLab:
         self.histories[execution.name] = Counter(event["type"] for event in events)
 
     def _started(self) -> "Emulator":
-        # Slow to import, and most measurements do without.
+        # Slow to import, and most measurements do not need it.
         from conducto_emulator import moto_shim  # noqa: PLC0415
         from conducto_emulator.emulator import Emulator, Options  # noqa: PLC0415
         from conducto_emulator.latency import Latency  # noqa: PLC0415
@@ -92,7 +92,7 @@ class CloudLab:
 
 @contextlib.contextmanager
 def open_cloud_lab() -> Iterator[CloudLab]:
-    """Open the lab; at the end no process, container or file of it is left."""
+    """Open the fixtures; on exit, all processes, containers and files are removed."""
     with tempfile.TemporaryDirectory(prefix="conducto-bench-") as scratch:
         lab = CloudLab(Path(scratch))
         before = dict(os.environ)
@@ -110,4 +110,4 @@ def _ensure_images() -> None:
         [sys.executable, str(stand_ins), *IMAGES], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise BenchError(f"the images {IMAGES} cannot be had: {done.stderr.strip()}")
+        raise BenchError(f"the images {IMAGES} are not available: {done.stderr.strip()}")

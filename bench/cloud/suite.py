@@ -1,11 +1,11 @@
-"""The measurements of the cloud side and their budgets, those of the architecture's table."""
+"""The cloud benchmarks with the budgets of the architecture."""
 
 from bench.cloud import compiling, deciding, emulated
 from bench.cloud.lab import open_cloud_lab
 from bench.registry import Measurement, Metric, Suite
 
-#: Seconds of one core that compiling may take, by the number of Execs, as the conformance suite
-#: holds it: it runs in one thread, and a machine with other work says nothing about it.
+#: Budget of compiling in seconds of one core, by the number of Execs, like in the conformance
+#: suite: it is single-threaded, and on a busy machine its wall time is meaningless.
 _COMPILE_SECONDS = {1000: None, 10_000: None, 100_000: 10.0}
 
 CLOUD = Suite(
@@ -35,14 +35,14 @@ CLOUD = Suite(
         ),
         Measurement(
             "cloud.claim_and_report_300",
-            "what the functions do for one Exec of 300, without AWS",
+            "the functions' cost of one Exec out of 300, without AWS",
             deciding.claim_and_report,
             (Metric("ms_per_exec", "ms"), Metric("commits_per_second", "")),
         ),
         Measurement(
             "cloud.emulated",
-            "the emulator with four workers and the latencies of AWS: a history counted, "
-            "commands timed",
+            "the emulator with four workers and the latencies of AWS: number of events, "
+            "times of commands",
             emulated.run,
             (
                 Metric("events_per_exec", "", 5),

@@ -1,1 +1,1 @@
-"""Measurements of the local runner."""
+"""Benchmarks of the local runner."""

@@ -1,4 +1,4 @@
-"""An agent of our own, used as a user's program uses it: over the API, with store and logs."""
+"""A real agent with store and logs, used through the API."""
 
 import base64
 import os
@@ -21,13 +21,13 @@ _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class Times(NamedTuple):
-    """How long a pipeline took, in seconds.
+    """Times of a pipeline, in seconds.
 
     Attributes:
-        wall: From the request to a client that knows that it has settled.
-        warm: From the first command's start to the last one's end, by the agent's own records:
-            without the first container's start.
-        agent_cpu: What the agent's process used, its commands not counted.
+        wall: From the request until the client knows that the pipeline has settled.
+        warm: From the start of the first command to the end of the last one, according to the
+            agent; excludes the start of the first container.
+        agent_cpu: CPU time of the agent's process, without its commands.
     """
 
     wall: float
@@ -36,7 +36,7 @@ class Times(NamedTuple):
 
 
 class Agent:
-    """The agent of one profile; started at once."""
+    """The agent of one profile, which starts at once."""
 
     def __init__(self, home: StateDir) -> None:
         self.home = home
@@ -44,26 +44,26 @@ class Agent:
         self.pid = self.client.status().pid
 
     def stop(self) -> None:
-        """Stop it; its containers go with it."""
+        """Stop the agent and remove its containers."""
         self.client.close()
         stop_agent(self.home)
 
     def launch(self, root: co.Node, *, run: bool = True, engine: str = "docker") -> str:
-        """Hand in a tree and return the pipeline's id."""
+        """Launch a tree and return the pipeline's id."""
         return self._submit(_request(root, run=run, engine=engine))
 
     def settled(self, pipeline_id: str, cursor: int = 0, state: State = State.DONE) -> float:
-        """Follow the events after ``cursor`` as a live view does, until the pipeline settles.
+        """Follow the events after ``cursor``, like a live view, until the pipeline settles.
 
         Returns:
             Seconds from the start of the first command to the last change.
 
         Raises:
-            BenchError: it ended in another state than ``state``, or nothing ran.
+            BenchError: It ended in another state than ``state``, or nothing ran.
         """
         first = None
         for batch in self.client.events(pipeline_id, cursor):
-            # A group counts as running as soon as something in it is queued.
+            # A group counts as running as soon as one of its nodes is queued.
             runs = (c.time for c in batch.changes if _is_running_exec(c))
             first = next(runs, None) if first is None else first
             if batch.changes and batch.pipeline.settled:
@@ -74,25 +74,25 @@ class Agent:
         raise BenchError(f"the events of {pipeline_id} ended")
 
     def run(self, root: co.Node, *, engine: str = "docker") -> Times:
-        """Run a tree and return how long it took; to build it and write it down is not counted."""
+        """Run a tree and return the times, excluding its construction and serialisation."""
         request = _request(root, run=True, engine=engine)
         cpu, begun = self.cpu(), time.perf_counter()
         warm = self.settled(self._submit(request))
         return Times(time.perf_counter() - begun, warm, self.cpu() - cpu)
 
     def warm_up(self, engine: str = "docker") -> None:
-        """Let it open the engine and find the default image."""
+        """Make the agent open the engine and find the default image."""
         self.run(co.Exec("true"), engine=engine)
 
     def reset(self, pipeline_id: str) -> None:
-        """Run the whole pipeline once more, and wait until it has settled."""
+        """Reset the whole pipeline and wait until it has settled again."""
         cursor = self.client.get(pipeline_id).seq
         order = ControlRequest(action=Action.RESET, paths=("/",))
         self.client.control(pipeline_id, order)
         self.settled(pipeline_id, cursor)
 
     def output(self, pipeline_id: str, path: str = "/") -> str:
-        """Return what the newest attempt of a node printed."""
+        """Return the output of the newest attempt of a node."""
         return base64.b64decode(self.client.log(pipeline_id, path).data).decode()
 
     def cpu(self) -> float:
@@ -100,19 +100,19 @@ class Agent:
         return self._cpu_fields(11)
 
     def children_cpu(self) -> float:
-        """Return the CPU seconds of the processes that it has waited for so far."""
+        """Return the CPU seconds of its child processes that have ended."""
         return self._cpu_fields(13)
 
     def _cpu_fields(self, first: int) -> float:
-        """Return the sum of a user and a system time of ``/proc/<pid>/stat``, in seconds.
+        """Return the sum of a user time and a system time of ``/proc/<pid>/stat``, in seconds.
 
-        Source: proc_pid_stat(5); the fields are counted from the state, which follows the name.
+        Source: proc_pid_stat(5); fields are counted from the state, which follows the name.
         """
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[first]) + int(fields[first + 1])) / _TICKS_PER_SECOND
 
     def memory(self) -> tuple[float, float]:
-        """Return the MB that it holds now, and the most it ever held."""
+        """Return the current and the peak memory of its process in MB."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         values = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
         now, peak = (int(values[key].split()[0]) * 1024 / _MB for key in ("VmRSS", "VmHWM"))
@@ -122,7 +122,7 @@ class Agent:
         try:
             return self.client.launch(request).pipeline.id
         except ClientError as error:
-            raise BenchError(f"the agent does not take the tree: {error}") from error
+            raise BenchError(f"the agent rejected the tree: {error}") from error
 
 
 def _is_running_exec(change: NodeChange) -> bool:

@@ -1,4 +1,4 @@
-"""What a command costs: many of them that do nothing, in warm and in fresh containers."""
+"""The cost of commands that do nothing, in warm and in fresh containers."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ Found = dict[str, float]
 
 
 def flat(count: int) -> co.Parallel:
-    """Return a Parallel of so many Execs."""
+    """Return a Parallel of ``count`` Execs."""
     root = co.Parallel()
     for i in range(count):
         root[f"n{i:06}"] = co.Exec("true")
@@ -19,7 +19,7 @@ def flat(count: int) -> co.Parallel:
 
 
 def chain(count: int) -> co.Serial:
-    """Return a Serial of so many Execs."""
+    """Return a Serial of ``count`` Execs."""
     root = co.Serial()
     for i in range(count):
         root[f"n{i:06}"] = co.Exec("true")
@@ -51,7 +51,7 @@ def parallel_10000(lab: LocalLab) -> Found:
 
 
 def parallel_100000(lab: LocalLab) -> Found:
-    """In an agent of its own, for the sake of its memory."""
+    """Use a separate agent, to measure its memory."""
     agent = lab.new_agent()
     try:
         agent.warm_up()
@@ -63,15 +63,15 @@ def parallel_100000(lab: LocalLab) -> Found:
 
 
 def process_1000(lab: LocalLab) -> Found:
-    """Plain processes instead of containers: what is ours alone."""
+    """Use plain processes instead of containers, so that only Conducto's own cost remains."""
     before = lab.agent.children_cpu()
     found = _found(lab.agent.run(flat(1000), engine="process"), 1000)
-    commands = lab.agent.children_cpu() - before  # seconds of 1,000: milliseconds of each
+    commands = lab.agent.children_cpu() - before  # seconds for 1,000 = milliseconds for each
     return {**found, "cpu_ms_per_exec": found["agent_cpu_ms_per_exec"] + commands}
 
 
 def fresh_30(lab: LocalLab) -> Found:
-    """A container for each Exec; the pipeline's network is in the time of the wall only."""
+    """Use a container for each Exec; only the wall time includes the pipeline's network."""
     root = co.Parallel()
     for i in range(30):
         root[f"n{i:02}"] = co.Exec("true", container_reuse_context=co.ContainerReuseContext.NEW)
@@ -79,7 +79,7 @@ def fresh_30(lab: LocalLab) -> Found:
 
 
 def native_50(lab: LocalLab) -> Found:
-    """A chain of Python functions, whose image holds their code and Conducto."""
+    """Run a chain of Python functions in an image with their code and Conducto."""
     image = co.Image(IMAGE, copy_dir=str(Path(__file__).parent), install_pip=["conducto"])
     root = co.Serial(image=image)
     for i in range(50):

@@ -1,4 +1,4 @@
-"""What a large tree costs before anything runs, each measured in a process of its own."""
+"""The cost of large trees before anything runs, each measured in a separate process."""
 
 import json
 import subprocess
@@ -34,7 +34,7 @@ begun = time.perf_counter()
 resolve(form)
 result = {"seconds": time.perf_counter() - begun}
 """
-# Not getrusage: a new process begins with the mark of the one that started it.
+# Not getrusage, whose peak a new process inherits from its parent.
 _REPORT = """
 status = open("/proc/self/status").read()
 result["megabytes"] = int(status.partition("VmHWM:")[2].split()[0]) / 1024

@@ -1,6 +1,6 @@
-"""The Engine API with as little as possible around it: what the floors are made with.
+"""A minimal client of the Engine API, for the baselines.
 
-Not the product's client, so that what that one costs is not in the floor.
+The product's client is not used, so that its cost is not part of the baselines.
 """
 
 import http.client
@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from bench.registry import BenchError
 
-#: Marks what the floors make, so that it can be found and removed.
+#: Label of the baselines' resources, by which they are found and removed.
 LABEL = "com.conducto.test"
 AREA = "bench"
 _PREFIX = "unix://"
@@ -24,14 +24,14 @@ _FRAME = 8
 
 
 class RefusedError(BenchError):
-    """The engine refuses.
+    """The engine rejected a request.
 
     Attributes:
         status: The HTTP status.
     """
 
     def __init__(self, method: str, target: str, status: int, content: bytes) -> None:
-        super().__init__(f"{method} {target}: the engine answers {status}: {content!r}")
+        super().__init__(f"{method} {target}: the engine returned {status}: {content!r}")
         self.status = status
 
 
@@ -55,16 +55,16 @@ def socket_path() -> str:
     """Return the path of the engine's socket.
 
     Raises:
-        BenchError: the engine is not on this machine.
+        BenchError: The engine is not on this machine.
     """
     host = os.environ.get("DOCKER_HOST", f"{_PREFIX}/var/run/docker.sock")
     if not host.startswith(_PREFIX):
-        raise BenchError(f"DOCKER_HOST is {host!r}: the floors need an engine on a unix socket")
+        raise BenchError(f"DOCKER_HOST is {host!r}: the baselines need an engine on a unix socket")
     return host.removeprefix(_PREFIX)
 
 
 class EngineApi:
-    """One connection, kept open; for one thread."""
+    """One connection, kept open, for one thread."""
 
     def __init__(self) -> None:
         self.path = socket_path()
@@ -77,10 +77,10 @@ class EngineApi:
         body: Mapping[str, Any] | None = None,
         **params: str | int | bool,
     ) -> Any:
-        """Send a request and return the answer's JSON, or its bytes if it is none.
+        """Send a request and return the response's JSON, or its bytes if it is not JSON.
 
         Raises:
-            RefusedError: the engine refuses.
+            RefusedError: The engine rejected the request.
         """
         query = f"?{urlencode(params)}" if params else ""
         data = None if body is None else json.dumps(body)
@@ -95,7 +95,7 @@ class EngineApi:
         return content
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._connection.close()
 
     def create(self, image: str, command: list[str], **host_config: Any) -> str:
@@ -115,20 +115,20 @@ class EngineApi:
         self.call("DELETE", f"/containers/{container}", force=True, v=True)
 
     def remove_labelled(self, label: str) -> None:
-        """Remove containers, networks and images that carry ``name=value``."""
+        """Remove containers, networks and images with the label ``name=value``."""
         filters = json.dumps({"label": [label]})
         for found in self.call("GET", "/containers/json", all=True, filters=filters):
             self.remove(found["Id"])
         for found in self.call("GET", "/networks", filters=filters):
             self.call("DELETE", f"/networks/{found['Id']}")
         while any(self._removed(image["Id"]) for image in self._images(filters)):
-            pass  # those below become free once those above are gone
+            pass  # base images can be removed once derived images are
 
     def _images(self, filters: str) -> list[dict[str, Any]]:
         return list(self.call("GET", "/images/json", filters=filters))
 
     def _removed(self, image: str) -> bool:
-        """Remove an image, unless others have built or started something on it meanwhile."""
+        """Remove an image unless it is in use; return whether it was removed."""
         try:
             self.call("DELETE", f"/images/{image}")
         except RefusedError as error:
@@ -158,7 +158,7 @@ class ResidentShell:
         while not head.endswith(b"\r\n\r\n"):
             byte = self._socket.recv(1)
             if not byte:
-                raise BenchError(f"the engine does not attach: {head!r}")
+                raise BenchError(f"cannot attach to the container: {head!r}")
             head += byte
 
     def run(self) -> None:
@@ -178,10 +178,10 @@ class ResidentShell:
 
 
 def in_threads(work: Callable[[int], None], threads: int) -> None:
-    """Call ``work(number)`` in so many threads at once and wait for all.
+    """Call ``work(number)`` in parallel threads and wait for all.
 
     Raises:
-        BenchError: one of them failed.
+        BenchError: One of them failed.
     """
     errors: list[Exception] = []
 

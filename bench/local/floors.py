@@ -1,4 +1,4 @@
-"""What the machine itself needs: the numbers that ours are divided by."""
+"""Baselines: the cost of the same work without Conducto."""
 
 import resource
 import subprocess
@@ -15,24 +15,24 @@ Found = dict[str, float]
 
 
 def make_parallel(_lab: LocalLab) -> Found:
-    """1,000 bare processes under ``make -j2``."""
+    """Run 1,000 bare processes under ``make -j2``."""
     rules = "\n".join(f"n{i}:\n\t@sh -c true" for i in range(1000))
     names = " ".join(f"n{i}" for i in range(1000))
     text = f".PHONY: all {names}\nall: {names}\n{rules}\n"
     before = _children_cpu()
     found = _per_exec(_make(text, SLOTS), 1000)
-    # Seconds of 1,000 are milliseconds of each.
+    # Seconds for 1,000 are milliseconds for each.
     return {**found, "cpu_ms_per_exec": _children_cpu() - before}
 
 
 def _children_cpu() -> float:
-    """Return the CPU seconds of our processes that have ended, and of what these waited for."""
+    """Return the CPU seconds of all child processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def make_chain(_lab: LocalLab) -> Found:
-    """100 bare processes, each after the one before."""
+    """Run 100 bare processes, one after the other."""
     rules = "\n".join(f"n{i + 1}: n{i}\n\t@sh -c true" for i in range(99))
     names = " ".join(f"n{i}" for i in range(100))
     text = f".PHONY: all {names}\nall: n99\nn0:\n\t@sh -c true\n{rules}\n"
@@ -47,7 +47,7 @@ def _make(text: str, jobs: int) -> float:
 
 
 def docker_exec(lab: LocalLab, count: int = 60) -> Found:
-    """`docker exec` of ``sh -c true`` for each command, in a running container."""
+    """Run ``sh -c true`` with an exec for each command, in a running container."""
     container = lab.api.create(IMAGE, ["sleep", "600"], NetworkMode="none")
     try:
         lab.api.call("POST", f"/containers/{container}/start")
@@ -64,17 +64,17 @@ def _execs(container: str, count: int) -> None:
         made = api.call("POST", f"/containers/{container}/exec", body)["Id"]
         api.call("POST", f"/exec/{made}/start", {"Detach": False})
         if api.call("GET", f"/exec/{made}/json")["ExitCode"] != 0:
-            raise BenchError("an exec of the floor failed")
+            raise BenchError("an exec of the baseline failed")
     api.close()
 
 
 def fresh_container(lab: LocalLab, count: int = 30) -> Found:
-    """Create, start, wait, remove a container for each command; no limits, no mounts."""
+    """Create, start, wait for and remove a container for each command, without limits."""
     return _fresh(lab, count, {})
 
 
 def fresh_like_ours(lab: LocalLab, count: int = 30) -> Found:
-    """The same with what our containers have: two mounts, a tmpfs, limits of CPU and memory."""
+    """Do the same with the configuration of Conducto's containers: mounts, a tmpfs and limits."""
     data = lab.scratch / "mounted"
     data.mkdir(exist_ok=True)
     mounts = [
@@ -113,22 +113,22 @@ def _lives(count: int, config: dict[str, object]) -> None:
         code = api.call("POST", f"/containers/{container}/wait")["StatusCode"]
         api.remove(container)
         if code != 0:
-            raise BenchError(f"a container of the floor ended with code {code}")
+            raise BenchError(f"a container of the baseline ended with code {code}")
     api.close()
 
 
 def resident_parallel(_lab: LocalLab) -> Found:
-    """1,000 commands in resident shells, as many containers as run at once."""
+    """Run 1,000 commands in resident shells, in as many containers as run at once."""
     return _resident("sh -c true", 1000, SLOTS)
 
 
 def resident_chain(_lab: LocalLab) -> Found:
-    """100 commands in one resident shell, one after another."""
+    """Run 100 commands in one resident shell, one after the other."""
     return _resident("sh -c true", 100, 1)
 
 
 def resident_python(_lab: LocalLab) -> Found:
-    """A fresh interpreter that does nothing, 50 times in one resident shell."""
+    """Start an interpreter that does nothing 50 times in one resident shell."""
     return _resident("python3 -S -E -c pass", 50, 1)
 
 

@@ -1,4 +1,4 @@
-"""What an installation costs on disk."""
+"""The size of an installation on disk."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ Found = dict[str, float]
 
 
 def install(lab: LocalLab) -> Found:
-    """``pip install .`` into a clean environment: its size and its packages, ours included."""
+    """Measure ``pip install .`` in a clean environment: size and number of packages."""
     environment = lab.scratch / "clean"
     _run([sys.executable, "-m", "venv", "--without-pip", str(environment)])
     python = environment / "bin" / "python"

@@ -1,4 +1,4 @@
-"""What local measurements share: a directory, a profile, an agent, the floors' engine."""
+"""The fixtures of local benchmarks: a directory, a profile, an agent, and the engine."""
 
 import contextlib
 import os
@@ -14,18 +14,18 @@ from bench.registry import BenchError
 from conducto_local.state_dir import StateDir
 
 ROOT = Path(__file__).parent.parent.parent
-#: What a pipeline runs in that names no image, and what the floors run in.
+#: Default image of pipelines, and image of the baselines.
 IMAGE = f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
-#: Execs of one CPU that run at once, and as many jobs for the floors.
+#: Number of Execs with one CPU that run at once, and of jobs for the baselines.
 SLOTS = os.cpu_count() or 1
 
 
 class LocalLab:
-    """The agent, and the engine for the floors.
+    """Provides the agent, and the engine for the baselines.
 
     Attributes:
-        scratch: A directory that goes at the end.
-        profile: Name of the agents' profile, of this run only.
+        scratch: A directory that is deleted afterwards.
+        profile: Name of the agents' profile, unique to this run.
     """
 
     def __init__(self, scratch: Path) -> None:
@@ -37,30 +37,30 @@ class LocalLab:
 
     @property
     def agent(self) -> Agent:
-        """The agent of this group of measurements, warm: engine open, default image found."""
+        """The agent of the current group of measurements, with open engine and default image."""
         if self._agent is None:
             self._agent = self.new_agent()
             self._agent.warm_up()
         return self._agent
 
     def new_agent(self) -> Agent:
-        """Start an agent with an empty store; whoever asks stops it."""
+        """Start an agent with an empty store; the caller stops it."""
         self._agents += 1
         return Agent(StateDir(self.scratch / f"home-{self._agents}", self.profile))
 
     def describe(self) -> dict[str, object]:
-        """Return what the numbers depend on besides the machine."""
+        """Return the conditions of the results, in addition to the machine."""
         engine = self.api.call("GET", "/version")["Version"]
         return {"engine": engine, "image": IMAGE, "slots": SLOTS}
 
     def settle(self) -> None:
-        """Stop the agent: idle containers that leave later would cost other groups time."""
+        """Stop the agent, so that removing its idle containers does not disturb other groups."""
         if self._agent is not None:
             agent, self._agent = self._agent, None
             agent.stop()
 
     def close(self) -> None:
-        """Remove everything that was made in the engine."""
+        """Remove all resources from the engine."""
         self.settle()
         for label in (f"com.conducto.profile={self.profile}", f"{LABEL}={AREA}"):
             self.api.remove_labelled(label)
@@ -69,10 +69,10 @@ class LocalLab:
 
 @contextlib.contextmanager
 def open_local_lab() -> Iterator[LocalLab]:
-    """Open the lab; at the end no process, container, image or file of it is left.
+    """Open the fixtures; on exit, all processes, containers, images and files are removed.
 
     Raises:
-        BenchError: there is no engine, or the base image cannot be had.
+        BenchError: There is no engine, or the base image is not available.
     """
     _ensure_image()
     with tempfile.TemporaryDirectory(prefix="conducto-bench-") as scratch:
@@ -94,4 +94,4 @@ def _ensure_image() -> None:
         [sys.executable, str(stand_ins), IMAGE], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise BenchError(f"the image {IMAGE} cannot be had: {done.stderr.strip()}")
+        raise BenchError(f"the image {IMAGE} is not available: {done.stderr.strip()}")

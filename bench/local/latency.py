@@ -1,4 +1,4 @@
-"""How long a person waits for something to begin."""
+"""Latencies that users notice."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from bench.local.lab import LocalLab
 from bench.registry import BenchError
 
 Found = dict[str, float]
-#: Prints the seconds since the epoch, on the one clock that host and containers share.
+#: Prints the seconds since the epoch, the clock that host and containers share.
 NOW = "date +%s.%N"
 _SCRIPT = f"""import conducto as co
 
@@ -24,17 +24,17 @@ if __name__ == "__main__":
 
 
 def launch_container(lab: LocalLab) -> Found:
-    """From the command line to the first command, in a container of a new pipeline."""
+    """Measure from the command line to the first command, in a container of a new pipeline."""
     return _launch(lab, "docker")
 
 
 def launch_process(lab: LocalLab) -> Found:
-    """From the command line to the first command, as a plain process."""
+    """Measure from the command line to the first command, as a plain process."""
     return _launch(lab, "process")
 
 
 def _launch(lab: LocalLab, engine: str) -> Found:
-    agent = lab.agent  # runs before the clock does
+    agent = lab.agent  # start it before measuring
     script = lab.scratch / "one.py"
     script.write_text(_SCRIPT)
     command = [sys.executable, str(script), "--local", "--run", f"--engine={engine}"]
@@ -52,7 +52,7 @@ def _launch(lab: LocalLab, engine: str) -> Found:
 
 
 def reset(lab: LocalLab) -> Found:
-    """From the order to the first command, in the container that ran the command before."""
+    """Measure from the request to the first command, in a warm container."""
     agent = lab.agent
     pipeline = agent.launch(co.Exec(NOW))
     agent.settled(pipeline)
@@ -62,9 +62,9 @@ def reset(lab: LocalLab) -> Found:
 
 
 def import_conducto(_lab: LocalLab) -> Found:
-    """In a new interpreter, without its own start, ``import conducto`` and what a pipeline names.
+    """Measure ``import conducto`` and the use of its names in a new interpreter.
 
-    The package loads its parts when they are first named, so that the import alone costs nothing.
+    The package loads its parts when they are first used, so the import alone costs nothing.
     """
     begin = "import time; t = time.perf_counter(); import conducto as co"
     use = "co.Exec, co.Serial, co.Parallel, co.Lazy, co.Image, co.main"
@@ -73,7 +73,7 @@ def import_conducto(_lab: LocalLab) -> Found:
 
 
 def print_tree_1000(lab: LocalLab) -> Found:
-    """The whole command that prints a tree of 1,000 nodes."""
+    """Measure the whole command that prints a tree of 1,000 nodes."""
     script = lab.scratch / "thousand.py"
     script.write_text(
         "import conducto as co\n\n"
@@ -91,7 +91,7 @@ def print_tree_1000(lab: LocalLab) -> Found:
     printed = _python(str(script))
     seconds = time.perf_counter() - begun
     if len(printed.splitlines()) < 1000:
-        raise BenchError(f"the tree was printed in {len(printed.splitlines())} lines only")
+        raise BenchError(f"the printed tree has only {len(printed.splitlines())} lines")
     return {"seconds": seconds}
 
 

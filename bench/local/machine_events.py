@@ -1,4 +1,4 @@
-"""What one event costs the machine of `conducto_core.semantics`, by the size of the tree."""
+"""The cost of one event of the state machine in `conducto_core.semantics`, by tree size."""
 
 import gc
 import time
@@ -12,7 +12,7 @@ from conducto_core.semantics.machine import advance
 from conducto_core.semantics.tree_state import TreeState
 
 Found = dict[str, float]
-#: Execs that are run of each tree, two events each, and Execs of each chain.
+#: Number of Execs that are run of each tree, with two events each, and of Execs in each chain.
 _RUN = 1000
 _CHAIN = 10
 _PLACEMENT = Placement(image="i")

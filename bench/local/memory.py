@@ -1,4 +1,4 @@
-"""What the agent holds in memory, and how soon it answers when it holds much."""
+"""The memory of the agent, and its response time with large trees."""
 
 import time
 
@@ -12,17 +12,17 @@ _PAGES = 20
 
 
 def idle(lab: LocalLab) -> Found:
-    """An agent that has run one command and has nothing to do."""
+    """Measure an agent that has run one command and is idle."""
     return _in_new_agent(lab, co.Exec("true"))
 
 
 def run_1000(lab: LocalLab) -> Found:
-    """An agent during and after a run of 1,000 Execs."""
+    """Measure an agent during and after a run of 1,000 Execs."""
     return _in_new_agent(lab, flat(1000))
 
 
 def loaded_100000(lab: LocalLab) -> Found:
-    """An agent that was given 100,000 Execs and has started none, and its tree in pages."""
+    """Measure an agent with 100,000 Execs that are not running, and the pages of their tree."""
     agent = lab.new_agent()
     try:
         begun = time.perf_counter()

@@ -1,4 +1,4 @@
-"""A function for native Execs. It is imported in containers, so it imports nothing itself."""
+"""A function for native Execs, without imports because it is imported in containers."""
 
 
 def nothing() -> None:

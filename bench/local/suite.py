@@ -1,8 +1,8 @@
-"""The measurements of the local runner, their floors and budgets.
+"""The local benchmarks with their baselines and budgets.
 
-Budgets are those of the architecture's table; a ratio's floor was measured in the same run, and
-where it matters in turns with what it is compared to. Those who add a measurement: one function
-that does it once, one entry here, and a budget only where one was agreed on.
+Budgets are those of the architecture. The baseline of a ratio is measured in the same run, and
+alternately with its counterpart where that matters. To add a measurement, write a function that
+does it once and add an entry here; add a budget only if there is an agreed one.
 """
 
 from bench.local import commands, definition, floors, install, latency, memory
@@ -13,7 +13,7 @@ from bench.registry import Measurement, Metric, Ratio, Suite
 _PER_EXEC = Metric("ms_per_exec", "ms")
 _WARM = Metric("warm_ms_per_exec", "ms")
 _CPU = Metric("agent_cpu_ms_per_exec", "ms")
-#: With the commands themselves.
+#: CPU time with the commands included.
 _ALL_CPU = Metric("cpu_ms_per_exec", "ms")
 _COMMANDS = (_PER_EXEC, _WARM, _CPU)
 
@@ -34,7 +34,7 @@ _SMALL_EVENT = "local.machine_event_100.us_per_event"
 _MANY = (
     Measurement(
         "local.floor.make_1000",
-        "floor: make -j of 1,000 processes `sh -c true`",
+        "baseline: make -j of 1,000 processes `sh -c true`",
         floors.make_parallel,
         (_PER_EXEC, _ALL_CPU),
         group="many",
@@ -42,21 +42,21 @@ _MANY = (
     ),
     Measurement(
         "local.floor.resident_shell_1000",
-        "floor: 1,000 `sh -c true` in resident shells",
+        "baseline: 1,000 `sh -c true` in resident shells",
         floors.resident_parallel,
         (_PER_EXEC,),
         group="many",
     ),
     Measurement(
         "local.floor.docker_exec",
-        "floor: an exec of the Engine API for each command",
+        "baseline: an exec of the Engine API for each command",
         floors.docker_exec,
         (_PER_EXEC,),
         group="many",
     ),
     Measurement(
         "local.parallel_1000",
-        "1,000 Execs at once, from the request to a client that knows the end",
+        "1,000 Execs at once, from the request until the client sees the end",
         commands.parallel_1000,
         _COMMANDS,
         ratios=(
@@ -107,7 +107,7 @@ _MANY = (
 _CHAINS = (
     Measurement(
         "local.floor.make_chain_100",
-        "floor: make of 100 processes, one after another",
+        "baseline: make of 100 processes, one after another",
         floors.make_chain,
         (_PER_EXEC,),
         group="chain",
@@ -115,7 +115,7 @@ _CHAINS = (
     ),
     Measurement(
         "local.floor.resident_shell_100",
-        "floor: 100 `sh -c true` in one resident shell",
+        "baseline: 100 `sh -c true` in one resident shell",
         floors.resident_chain,
         (_PER_EXEC,),
         group="chain",
@@ -135,7 +135,7 @@ _CHAINS = (
     ),
     Measurement(
         "local.floor.python_50",
-        "floor: 50 interpreters that do nothing, in one resident shell",
+        "baseline: 50 interpreters that do nothing, in one resident shell",
         floors.resident_python,
         (_PER_EXEC,),
         group="python",
@@ -150,7 +150,7 @@ _CHAINS = (
     ),
     Measurement(
         "local.process_1000",
-        "1,000 Execs as plain processes, which leaves our own cost",
+        "1,000 Execs as plain processes: Conducto's own cost",
         commands.process_1000,
         (*_COMMANDS, Metric("cpu_ms_per_exec", "ms", 3, 2)),
         ratios=(
@@ -164,21 +164,21 @@ _CHAINS = (
 _FRESH_CONTAINERS = (
     Measurement(
         "local.floor.fresh_container",
-        "floor: create, start, wait, remove of the Engine API",
+        "baseline: create, start, wait, remove of the Engine API",
         floors.fresh_container,
         (_PER_EXEC,),
         group="fresh",
     ),
     Measurement(
         "local.floor.fresh_like_ours",
-        "the same with our mounts and limits",
+        "the same with Conducto's mounts and limits",
         floors.fresh_like_ours,
         (_PER_EXEC,),
         group="fresh",
     ),
     Measurement(
         "local.fresh_30",
-        "30 Execs, each in a container of its own",
+        "30 Execs, each in a fresh container",
         commands.fresh_30,
         _COMMANDS,
         ratios=(
@@ -278,7 +278,7 @@ _LARGE = (
     ),
     Measurement(
         "local.loaded_100000",
-        "agent that was given 100,000 Execs and runs none",
+        "agent with 100,000 Execs that are not running",
         memory.loaded_100000,
         (
             Metric("launch_seconds", "s"),

@@ -1,1 +1,1 @@
-"""Measurements of the web app in Chromium, against an agent of their own."""
+"""Benchmarks of the web app in Chromium, with a separate agent."""

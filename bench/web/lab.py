@@ -1,4 +1,4 @@
-"""What the measurements of the web app share: an agent with pipelines, and a browser."""
+"""The fixtures of web benchmarks: an agent with pipelines, and a browser."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from conducto_core.model.states import State
 from conducto_local.server.static_files import WEB_ROOT
 from conducto_local.state_dir import StateDir
 
-#: Nothing of the browser's own goes out to a network that may be closed.
+#: Flags that keep the browser from accessing the network, which may be unavailable.
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -31,11 +31,11 @@ VIEW = {"width": 1400, "height": 860}
 
 
 class WebLab:
-    """An agent and a browser.
+    """Provides an agent and a browser.
 
     Attributes:
-        agent: Runs plain processes: what is measured is the app.
-        browser: Debian's Chromium, driven by Playwright.
+        agent: Runs plain processes, because only the app is measured.
+        browser: Debian's Chromium, controlled by Playwright.
     """
 
     def __init__(self, agent: Agent, browser: Any) -> None:
@@ -55,7 +55,7 @@ class WebLab:
         return self._launched[name]
 
     def signed_in(self, **options: Any) -> tuple[Any, str]:
-        """Return a new context of the browser that is signed in, and the app's address."""
+        """Return a new browser context with a session, and the app's address."""
         login = self.agent.client.login()
         context = self.browser.new_context(**options)
         context.request.post(f"{login.url}session", data={"code": login.code})
@@ -63,25 +63,25 @@ class WebLab:
 
     @contextlib.contextmanager
     def page(self) -> Iterator[tuple[Any, str]]:
-        """Yield a new page that is signed in, with an empty cache, and the app's address."""
+        """Yield a new page with a session and an empty cache, and the app's address."""
         context, address = self.signed_in(viewport=VIEW)
         yield context.new_page(), address
         context.close()
 
     def describe(self) -> dict[str, object]:
-        """Return what the numbers depend on besides the machine."""
+        """Return the conditions of the results, in addition to the machine."""
         return {"browser": self.browser.version}
 
     def settle(self) -> None:
-        """Nothing goes on between measurements."""
+        """Do nothing: there is no background work between measurements."""
 
 
 @contextlib.contextmanager
 def open_web_lab() -> Iterator[WebLab]:
-    """Open the lab; at the end no process and no file of it is left.
+    """Open the fixtures; on exit, all processes and files are removed.
 
     Raises:
-        BenchError: the app is not built, or there is no browser to drive.
+        BenchError: The app is not built, or there is no browser or no Playwright.
     """
     chromium = shutil.which("chromium")
     if chromium is None or not (WEB_ROOT / "index.html").exists():

@@ -1,4 +1,4 @@
-"""A pipeline's page: how soon it is usable, what it costs, and how it keeps up."""
+"""The page of a pipeline: load time, cost, and updates."""
 
 import gzip
 import json
@@ -14,13 +14,13 @@ from conducto_local.server.static_files import WEB_ROOT
 
 _MB = 1e6
 _KB = 1e3
-#: A burst: batches as the agent sends them, 10 a second, and how many there are.
+#: A burst of changes: changes per batch, and number of batches. The agent sends 10 per second.
 _CHANGES = 500
 _BATCHES = 30
-#: One group of so many Execs, of which so many are queued at a time, and so many run.
+#: One group with this many Execs, of which this many are queued and as many are running.
 _FLAT = 100_000
 _UNDER_WAY = 150
-#: One of so many fails.
+#: One Exec out of this many fails.
 _FAILS = 100
 _LOG_MB = 100
 
@@ -50,7 +50,7 @@ _WATCH_FRAMES = """() => {
 
 
 def _tree(groups: int, children: int, *, failing: int = 0) -> co.Node:
-    """Return groups of Execs; of each group the first so many print something and fail."""
+    """Return groups of Execs; the first ``failing`` Execs of each print something and fail."""
     root = co.Parallel()
     with root:
         for group in range(groups):
@@ -67,12 +67,12 @@ def cold_load_1000(lab: WebLab) -> dict[str, float]:
 
 
 def cold_load_100000(lab: WebLab) -> dict[str, float]:
-    """Open one of 100,000."""
+    """Open a pipeline of 100,000 Execs for the first time."""
     return _cold_load(lab, lab.pipeline("100000", lambda: _tree(100, 1000), run=False))
 
 
 def failed_load(lab: WebLab) -> dict[str, float]:
-    """Open one of 1,000 of which ten failed: what failed is in view, with what it printed."""
+    """Open a pipeline of 1,000 Execs with ten failures, and wait for their output."""
     tree = partial(_tree, 10, 100, failing=1)
     pipeline_id = lab.pipeline("failed", tree, run=True, state=State.ERROR)
     with lab.page() as (page, address):
@@ -86,9 +86,9 @@ def failed_load(lab: WebLab) -> dict[str, float]:
 
 
 def _requests_of(page: Any) -> list[Any]:
-    """Return a list that every request of a page joins."""
+    """Return a list that every request of a page is added to."""
     asked: list[Any] = []
-    page.on("request", lambda request: asked.append(request))  # noqa: PLW0108  it is marked
+    page.on("request", lambda request: asked.append(request))  # noqa: PLW0108  Playwright marks it
     return asked
 
 
@@ -101,7 +101,7 @@ def _cold_load(lab: WebLab, pipeline_id: str) -> dict[str, float]:
         usable = time.perf_counter() - begun
         page.wait_for_timeout(_QUIET_MS)
         requests, scripts = len(asked), {one.url for one in asked if one.url.endswith(".js")}
-        page.locator(".trow").nth(1).dblclick()  # open a group: rows enough to scroll
+        page.locator(".trow").nth(1).dblclick()  # open a group, to have enough rows to scroll
         page.wait_for_selector(".trow:nth-child(30)")
         frame = page.evaluate(_SCROLL.replace("SELECTOR", "'.tree-scroll'").replace("BY", "90"))
         page.evaluate("gc()")
@@ -120,7 +120,7 @@ def _compressed(path: str) -> int:
 
 
 def burst(lab: WebLab) -> dict[str, float]:
-    """Give the page 5,000 changes a second, beside what the agent says."""
+    """Send 5,000 changes per second to the page, in addition to the agent's."""
     pipeline_id = lab.pipeline("100000", lambda: _tree(100, 1000), run=False)
     with lab.page() as (page, address):
         socket = _open_group(page, f"{address}/p/{pipeline_id}")
@@ -140,7 +140,7 @@ def burst(lab: WebLab) -> dict[str, float]:
 
 
 def scroll_burst(lab: WebLab) -> dict[str, float]:
-    """Scroll a flat group while 5,000 changes a second come of what it holds."""
+    """Scroll a flat group during 5,000 changes per second of its Execs."""
     pipeline_id = lab.pipeline("flat", lambda: _tree(1, _FLAT), run=False)
     with lab.page() as (page, address):
         socket = _open_group(page, f"{address}/p/{pipeline_id}")
@@ -154,9 +154,9 @@ def scroll_burst(lab: WebLab) -> dict[str, float]:
 
 
 def _open_group(page: Any, address: str) -> Any:
-    """Open a pipeline and its first group; return the socket that the page listens to."""
+    """Open a pipeline and its first group; return the page's socket."""
     sockets: list[Any] = []
-    # The page's socket ends here: it hears what we make up.
+    # The page's socket ends here, so that the benchmark sends the changes.
     page.route_web_socket("**/events*", lambda socket: sockets.append(socket))  # noqa: PLW0108
     page.goto(address)
     page.wait_for_selector(".trow:nth-child(2)")
@@ -172,13 +172,13 @@ def _summary(lab: WebLab, pipeline_id: str) -> dict[str, Any]:
 
 
 def _all_done() -> list[tuple[str, str]]:
-    """Return changes of Execs one after the other: each is done at once."""
+    """Return changes of Execs that are done immediately, one after the other."""
     places = range(_BATCHES * _CHANGES)
     return [(f"/group{place // 1000:03}/node{place % 1000:04}", "done") for place in places]
 
 
 def _coming_and_going() -> list[tuple[str, str]]:
-    """Return changes of a flat group: in turns one Exec is queued, one starts and one ends."""
+    """Return changes of a flat group: alternately one Exec is queued, one starts and one ends."""
     moves: list[tuple[str, str]] = []
     for turn in range(_BATCHES * _CHANGES):
         newest, step = divmod(turn, 3)
@@ -189,12 +189,12 @@ def _coming_and_going() -> list[tuple[str, str]]:
 
 
 def _batches(summary: dict[str, Any], children: int, moves: Sequence[tuple[str, str]]) -> list[str]:
-    """Return what the agent would send of Execs of groups that were pending.
+    """Return the agent's batches of changes of groups of pending Execs.
 
     Args:
-        summary: Of the pipeline before.
-        children: How many Execs each group has.
-        moves: `(path, new state)` in turn.
+        summary: Summary of the pipeline before the changes.
+        children: Number of Execs in each group.
+        moves: `(path, new state)` of each change.
     """
     seq = summary["seq"]
     states: dict[str, str] = {}
@@ -236,7 +236,7 @@ def _change(seq: int, path: str, state: str) -> dict[str, Any]:
 
 
 def large_log(lab: WebLab) -> dict[str, float]:
-    """Open an output of 100 MB at its end, and scroll it."""
+    """Open the end of an output of 100 MB, and scroll it."""
     command = f"yes 'a line of an output that is long enough' | head -c {_LOG_MB * 1_000_000}"
     pipeline_id = lab.pipeline("log", lambda: co.Exec(command), run=True)
     with lab.page() as (page, address):

@@ -1,4 +1,4 @@
-"""The measurements of the web app and their budgets (the web app's order, issue 6)."""
+"""The web benchmarks with their budgets."""
 
 from bench.registry import Measurement, Metric, Suite
 from bench.web import pages
@@ -24,7 +24,7 @@ WEB = Suite(
         ),
         Measurement(
             "web.failed_load",
-            "the same of one that ran, and ten failed: until their output is in view",
+            "the same with ten failures, until their output is visible",
             pages.failed_load,
             (Metric("usable_s", "s", budget=1.0, stretch=0.6), Metric("requests", "", budget=12)),
         ),
@@ -36,7 +36,7 @@ WEB = Suite(
         ),
         Measurement(
             "web.burst",
-            "5,000 changes a second for three seconds, a group in view",
+            "5,000 changes per second for three seconds, with a visible group",
             pages.burst,
             (
                 Metric("longest_frame_ms", "ms", budget=200),
@@ -45,13 +45,13 @@ WEB = Suite(
         ),
         Measurement(
             "web.scroll_burst",
-            "scrolling a group of 100,000 Execs while 5,000 changes a second come of them",
+            "scrolling a group of 100,000 Execs during 5,000 changes per second",
             pages.scroll_burst,
             (_FRAME,),
         ),
         Measurement(
             "web.large_log",
-            "an output of 100 MB, opened at its end",
+            "an output of 100 MB, opened at the end",
             pages.large_log,
             (Metric("open_s", "s", budget=1.5), _FRAME),
         ),

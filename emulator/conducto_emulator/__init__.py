@@ -1,1 +1,1 @@
-"""The whole cloud side on one machine: AWS by moto, tasks of ECS as containers, events, the app."""
+"""An emulator of the cloud on one machine: moto for AWS, containers for ECS tasks, and the app."""

@@ -22,21 +22,21 @@ from conducto_emulator.strict import Strictness
 logger = logging.getLogger(__name__)
 
 ORG, USER = "local", "me"
-#: What the folder holds: where the emulator is, and what it failed with.
+#: Files in the folder: the address of the emulator, and its error if it failed.
 STATE, FAILURE = "emulator.json", "failure.txt"
 
 
 def main(words: Sequence[str]) -> int:
-    """Emulate until told to stop; return the exit code."""
+    """Run the emulator until SIGTERM or SIGINT; return the exit code."""
     parser = argparse.ArgumentParser(prog="conducto_emulator")
-    parser.add_argument("folder", type=Path, help="where its files are")
+    parser.add_argument("folder", type=Path, help="directory of its files")
     parser.add_argument(
         "--port", type=int, default=0, help="port of the API; a free one by default"
     )
-    parser.add_argument("--base", help="image on which the agent's is built")
+    parser.add_argument("--base", help="base image of the agent's image")
     parser.add_argument("--strict", action="store_true", help="enforce AWS's limits")
-    parser.add_argument("--latency", choices=["aws"], help="take as long as AWS")
-    parser.add_argument("--seed", type=int, help="of what happens by chance; a random one")
+    parser.add_argument("--latency", choices=["aws"], help="respond as slowly as AWS")
+    parser.add_argument("--seed", type=int, help="seed of random effects; random by default")
     arguments = parser.parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
@@ -50,7 +50,7 @@ def main(words: Sequence[str]) -> int:
 def _options(arguments: argparse.Namespace) -> Options:
     seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
     if arguments.strict or arguments.latency:
-        logger.info("repeat what happens by chance with: --seed %s", seed)
+        logger.info("to repeat the random effects: --seed %s", seed)
     return Options(
         arguments.folder / "files",
         port=arguments.port,
@@ -81,7 +81,7 @@ def _write_state(path: Path, emulator: Emulator) -> None:
         "url": emulator.url,
         "aws": emulator.moto.endpoint,
         "region": resources.REGION,
-        # For 'conducto admin': who may read this file administers the emulator.
+        # For 'conducto admin': users who can read this file administer the emulator.
         "key": {"id": emulator.key.id, "secret": emulator.key.secret},
         "mark": emulator.mark,
         "programs": str(emulator.programs),

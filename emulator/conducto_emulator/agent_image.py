@@ -1,4 +1,4 @@
-"""The agent's image in the machine's own engine: built when there is none of this content."""
+"""The agent's image in the local engine, built unless it exists with this content."""
 
 import io
 from typing import Any
@@ -17,13 +17,13 @@ class AgentImageError(Exception):
 
 
 def ensure(base: str | None = None) -> str:
-    """Return the reference of the agent's image, building it where it is missing.
+    """Return the reference of the agent's image; build it if it is missing.
 
     Args:
-        base: Image to build on; None is the Dockerfile's own.
+        base: Base image; None for the default of the Dockerfile.
 
     Raises:
-        AgentImageError: the builder says why not.
+        AgentImageError: The build failed.
     """
     reference = f"{REPOSITORY}:{image.digest()}"
     engine: Any = docker.from_env()

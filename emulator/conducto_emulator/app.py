@@ -1,4 +1,4 @@
-"""The Chalice app in this process: what API Gateway and Lambda do for it."""
+"""The Chalice app in this process, behind an emulated API Gateway and Lambda."""
 
 import base64
 import importlib.util
@@ -24,9 +24,9 @@ from conducto_emulator.packaged_errors import FunctionError, PayloadError, TooMa
 
 logger = logging.getLogger(__name__)
 
-#: What the app's module is called in this process.
+#: Name of the app's module in this process.
 MODULE = "conducto_emulated_app"
-#: What API Gateway answers where its function does not.
+#: API Gateway's response if the function fails.
 _FAILED = b'{"message": "Internal server error"}'
 _JSON = [("Content-Type", "application/json")]
 _UNIT_SECONDS = {"minute": 60.0, "hour": 3600.0, "day": 86_400.0}
@@ -40,7 +40,7 @@ def load(functions: Path) -> Chalice:
     """Return the app in a directory of functions.
 
     Raises:
-        AppError: there is none.
+        AppError: It is missing or cannot be loaded.
     """
     path = functions / "app.py"
     if not path.is_file():
@@ -54,17 +54,17 @@ def load(functions: Path) -> Chalice:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     app: Chalice = module.app
-    # Chalice keeps the current request on the app; here many are served at the same time.
+    # Chalice keeps the current request on the app; this class serves concurrent requests.
     CustomLocalChalice.__bases__ = (LocalChalice, app.__class__)
     app.__class__ = CustomLocalChalice
     return app
 
 
 class Functions:
-    """The app's functions.
+    """The functions of the app.
 
     Args:
-        app: As `load` returns it.
+        app: The app from `load`.
     """
 
     def __init__(self, app: Chalice) -> None:
@@ -74,7 +74,7 @@ class Functions:
     def request(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, list[tuple[str, str]], bytes]:
-        """Answer a request as API Gateway would: status, headers, body."""
+        """Handle a request like API Gateway; return status, headers and body."""
         try:
             answer = self._gateway.handle_request(method, target, dict(headers), body)
         except LocalGatewayException as error:
@@ -91,11 +91,11 @@ class Functions:
         return answer["statusCode"], list(_headers(answer)), _body(answer)
 
     def call(self, name: str, event: Mapping[str, Any]) -> Any:
-        """Invoke a function by its name, as its account may."""
+        """Invoke a function by name."""
         return self._app.handler_map[name](dict(event), None)
 
     def socket(self, route: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Call the function behind a route of the WebSocket API; return what it answers."""
+        """Call the function of a route of the WebSocket API; return its response."""
         found = self._app.websocket_handlers.get(route)
         if found is None:
             return {"statusCode": 403}
@@ -107,7 +107,7 @@ class Functions:
         return answer if isinstance(answer, Mapping) else {"statusCode": 200}
 
     def rules(self) -> Rules:
-        """Return which events the functions want."""
+        """Return the event patterns of the functions."""
         return Rules(
             (source.event_pattern, self._app.handler_map[source.name])
             for source in self._app.event_sources
@@ -115,14 +115,14 @@ class Functions:
         )
 
     def schedules(self) -> Iterator[tuple[float, Function]]:
-        """Yield the functions that are called again and again, and every how many seconds."""
+        """Yield the scheduled functions with their intervals in seconds."""
         for source in self._app.event_sources:
             if isinstance(source, ScheduledEventConfig):
                 yield _seconds(source.schedule_expression), self._app.handler_map[source.name]
 
 
 def _response_type(error: LocalGatewayException) -> str:
-    """Return what API Gateway calls its own answer that Chalice's stands for."""
+    """Return API Gateway's response type for an error of Chalice."""
     if isinstance(error, NotAuthorizedError):
         return "UNAUTHORIZED"
     denied = error.headers.get("x-amzn-ErrorType") == "AccessDeniedException"

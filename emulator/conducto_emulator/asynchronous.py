@@ -1,4 +1,4 @@
-"""Lambda's asynchronous invocations: later, perhaps again, in threads of their own."""
+"""Lambda's asynchronous invocations, in separate threads and with retries."""
 
 import logging
 import threading
@@ -7,15 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 logger = logging.getLogger(__name__)
 
-#: Seconds before the second and the third try of an invocation that failed: at once.
+#: Seconds before the two retries of a failed invocation: none.
 AT_ONCE = (0.0, 0.0)
 
 
 class AsyncCalls:
-    """Carries calls out until they succeed or were tried often enough.
+    """Executes calls until they succeed or have no retries left.
 
     Args:
-        pauses: Seconds before each further try.
+        pauses: Seconds before each retry.
     """
 
     def __init__(self, pauses: Sequence[float] = AT_ONCE) -> None:
@@ -26,7 +26,7 @@ class AsyncCalls:
         self._lock = threading.Lock()
 
     def submit(self, what: str, call: Callable[[], object], delay: float = 0.0) -> None:
-        """Carry out a call after some seconds; ``what`` names it in the log."""
+        """Execute a call after some seconds; ``what`` names it in the log."""
         self._later(delay, lambda: self._try(what, call, 0))
 
     def execute(self, what: str, call: Callable[[], object]) -> None:
@@ -34,7 +34,7 @@ class AsyncCalls:
         self._try(what, call, 0)
 
     def close(self) -> None:
-        """Begin nothing more; what has begun ends first."""
+        """Stop starting calls and wait for the running ones."""
         self._closed.set()
         with self._lock:
             timers = list(self._timers)
@@ -63,12 +63,12 @@ class AsyncCalls:
         try:
             self._pool.submit(call)
         except RuntimeError:  # it was closed meanwhile
-            logger.info("a call that was due was dropped: the emulator ends")
+            logger.info("dropped a call: the emulator is stopping")
 
     def _try(self, what: str, call: Callable[[], object], tried: int) -> None:
         try:
             call()
         except Exception:
-            logger.exception("%s failed (%s)", what, tried + 1)
+            logger.exception("%s failed (attempt %s)", what, tried + 1)
             if tried < len(self._pauses):
                 self._later(self._pauses[tried], lambda: self._try(what, call, tried + 1))

@@ -1,8 +1,8 @@
-"""The container in which a build runs: this machine's programs, and nothing else of it.
+"""The container for image builds, with this machine's programs but no other files.
 
-A build needs a docker client, curl, git and the usual tools. Those of this machine are mounted
-read-only, so that nothing has to be downloaded. The container has the engine's socket and the
-folder of its build, and neither homes nor the emulator's files and environment.
+A build needs a docker client, curl, git and common tools. Those of this machine are mounted
+read-only, so that nothing is downloaded. The container has the engine's socket and the build's
+directory, but no home directories and neither files nor environment of the emulator.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from docker.errors import DockerException, NotFound  # type: ignore[import-untyp
 
 import docker  # type: ignore[import-untyped]
 
-#: What programs of a Linux consist of; those that are missing are left out.
+#: Directories with the programs of a Linux system; missing ones are skipped.
 _PROGRAMS = ("/usr", "/bin", "/sbin", "/lib", "/lib64")
 _SETTINGS = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ssl/certs", "/etc/pki/tls/certs")
 _CLIENT_SETTINGS = "/conducto/docker"
@@ -29,8 +29,8 @@ class BuildContainer:
     """Runs the commands of one build at a time.
 
     Args:
-        image: Any; it only gives the container a root.
-        labels: Of the containers.
+        image: Any image; it only provides a root file system.
+        labels: Labels of the containers.
     """
 
     def __init__(self, image: str, labels: Mapping[str, str]) -> None:
@@ -44,9 +44,9 @@ class BuildContainer:
     def run(
         self, folder: Path, commands: Sequence[str], env: Mapping[str, str], seconds: float
     ) -> int | None:
-        """Run commands in a folder; return the exit code, or None when they were stopped.
+        """Run commands in a directory; return the exit code, or None if they were stopped.
 
-        They are stopped when time is up, and by `close`.
+        They are stopped at the time limit, and by `close`.
         """
         api = self._engine.api
         made = api.create_container(
@@ -74,7 +74,7 @@ class BuildContainer:
         return None if self._closed else code
 
     def close(self) -> None:
-        """End what runs, and start nothing more."""
+        """Stop the running build and start no more."""
         with self._lock:
             self._closed = True
         self._remove()
@@ -97,7 +97,7 @@ class BuildContainer:
 
 
 def _socket() -> Path:
-    """Return the engine's; the emulator works with no engine of another machine."""
+    """Return the local engine's socket; remote engines are not supported."""
     address = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
     return Path(address.removeprefix("unix://"))
 
@@ -106,7 +106,7 @@ def _binds() -> Iterator[str]:
     for place in map(Path, (*_PROGRAMS, *_SETTINGS)):
         if place.exists():
             yield f"{place.resolve()}:{place}:ro"
-    # Registries that the person at this machine is logged in to, for images to build on.
+    # The user's registry credentials, for private base images.
     settings = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
     if settings.is_dir():
         yield f"{settings}:{_CLIENT_SETTINGS}:ro"

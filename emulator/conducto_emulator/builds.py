@@ -1,7 +1,7 @@
-"""CodeBuild's and ECR's calls, answered by builds in containers with this machine's docker client.
+"""Emulates CodeBuild and ECR: builds in containers with this machine's docker client.
 
-The registry is the local engine: an image is "pushed" once it is there. Builds run one at a time,
-since on one engine the images between their steps would have the same names.
+The registry is the local engine: an image counts as pushed once it exists there. Builds run one at
+a time, because on one engine their intermediate images would have the same names.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ Ended = Callable[[Mapping[str, Any]], None]
 
 
 class Build:
-    """One build, as CodeBuild tells of it."""
+    """A build of CodeBuild."""
 
     def __init__(self, order: Mapping[str, Any]) -> None:
         self.id = f"{PROJECT}:{uuid.uuid4()}"
@@ -46,7 +46,7 @@ class Build:
         self.env = {each["name"]: each["value"] for each in variables}
 
     def describe(self) -> dict[str, Any]:
-        """Return it as BatchGetBuilds does."""
+        """Return the build in the format of BatchGetBuilds."""
         return {
             "id": self.id,
             "projectName": PROJECT,
@@ -55,7 +55,7 @@ class Build:
         }
 
     def event(self) -> dict[str, Any]:
-        """Return the detail of EventBridge's news of it."""
+        """Return the detail of EventBridge's event for the build."""
         variables = [{"name": name, "value": value} for name, value in self.env.items()]
         return {
             "build-id": self.id,
@@ -69,9 +69,9 @@ class BuildService:
     """Runs builds.
 
     Args:
-        folder: Where they run.
-        container: In which they run.
-        ended: Called at the end of each, with the event's detail.
+        folder: Directory of the builds.
+        container: Runs the commands.
+        ended: Called at the end of each build, with the event's detail.
         minute: Seconds of the emulator's minute, for time limits.
 
     Attributes:
@@ -94,7 +94,7 @@ class BuildService:
         self._known: set[str] = set()
 
     def is_there(self, reference: str) -> str | None:
-        """Return the id of an image that the registry has; it is forgotten with the emulator."""
+        """Return the id of an image in the registry; the image is removed with the emulator."""
         engine: Any = docker.from_env()
         try:
             found = engine.images.get(reference)
@@ -104,7 +104,7 @@ class BuildService:
         return str(found.id)
 
     def start(self, order: Mapping[str, Any]) -> Build:
-        """Take an order on; one with a token that is known already is the same build."""
+        """Start a build; return the existing one for a known idempotency token."""
         token = order.get("idempotencyToken")
         with self._lock:
             known = self._tokens.get(str(token)) if token else None
@@ -118,11 +118,11 @@ class BuildService:
         return build
 
     def find(self, ids: Sequence[str]) -> list[Build]:
-        """Return those that are known."""
+        """Return the known builds."""
         return [self._builds[each] for each in ids if each in self._builds]
 
     def close(self) -> None:
-        """End everything; no image of the builds is left."""
+        """Stop all builds and remove their images."""
         with self._lock:
             self._closed = True
         self._container.close()
@@ -130,14 +130,14 @@ class BuildService:
         self._forget_images()
 
     def _forget_images(self) -> None:
-        """Empty the registry: what is known of its images goes with the emulator."""
+        """Remove the images of the registry."""
         pushed = [b.env["IMAGE"] for b in self._builds.values() if "IMAGE" in b.env]
-        pushed += sorted(self._known)  # some were built by who launched
+        pushed += sorted(self._known)  # some were built by the launching client
         if not pushed:
             return
         engine: Any = docker.from_env()
         for image in dict.fromkeys(pushed):
-            with contextlib.suppress(DockerException):  # it was never built
+            with contextlib.suppress(DockerException):  # it was not built
                 engine.images.remove(image, force=True)
 
     def _run(self, build: Build) -> None:
@@ -171,7 +171,7 @@ class BuildService:
 
 
 def install(service: BuildService) -> None:
-    """Have moto's server in this process ask this service, and the local engine."""
+    """Replace the handlers of moto's server in this process."""
 
     def start_build(self: Any) -> ActionResult:
         names = (

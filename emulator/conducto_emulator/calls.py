@@ -1,9 +1,9 @@
-"""Which operation of which service a request to AWS calls."""
+"""The service and operation of a request to AWS."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-#: How ``X-Amz-Target`` calls a service.
+#: Services by the prefix of ``X-Amz-Target``.
 _SERVICES = {
     "AmazonEC2ContainerServiceV20141113": "ecs",
     "AWSStepFunctions": "states",
@@ -16,11 +16,11 @@ _SERVICES = {
 
 
 class Call(NamedTuple):
-    """What is called.
+    """A service and an operation.
 
     Attributes:
-        service: As signatures name it, such as ``states``; "" where it is not known.
-        operation: AWS's name for it; of services without one in the request, the HTTP method.
+        service: Name as in signatures, such as ``states``; empty if unknown.
+        operation: AWS's name of the operation, or the HTTP method if the request does not name it.
     """
 
     service: str
@@ -28,7 +28,7 @@ class Call(NamedTuple):
 
 
 def call_of(environ: Mapping[str, Any]) -> Call:
-    """Return what a WSGI request calls."""
+    """Return the call of a WSGI request."""
     target = str(environ.get("HTTP_X_AMZ_TARGET", ""))
     prefix, _, operation = target.partition(".")
     if operation:
@@ -37,7 +37,7 @@ def call_of(environ: Mapping[str, Any]) -> Call:
 
 
 def _signed_service(environ: Mapping[str, Any]) -> str:
-    """Return the service in the scope of a signature, e.g. ``AWS4… Credential=K/D/R/s3/…``."""
+    """Return the service in a signature's scope, such as ``AWS4… Credential=K/D/R/s3/…``."""
     signature = str(environ.get("HTTP_AUTHORIZATION", ""))
     _, _, scope = signature.partition("Credential=")
     if not scope:

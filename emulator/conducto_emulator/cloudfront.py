@@ -1,7 +1,7 @@
-"""CloudFront: the web app's files, and the same address for them and the APIs.
+"""Emulates CloudFront: the web app's files and the APIs at one address.
 
-`of_session` and `of_page` are what ``infra/edge`` has for CloudFront's own functions; one test
-gives both the same requests (`tests/infra/test_edge.py`).
+`of_session` and `of_page` correspond to CloudFront's functions in ``infra/edge``;
+`tests/infra/test_edge.py` gives both the same requests.
 """
 
 import re
@@ -24,18 +24,18 @@ _SOCKET = "/socket"
 _SESSION = "/session"
 _PAGE = "index.html"
 _NO_CONTENT = 204
-#: A request or an answer, as CloudFront's functions see it.
+#: A request or response in the format of CloudFront's functions.
 Seen = dict[str, Any]
 
 
 class CloudFront:
-    """ASGI middleware: answers requests to the web app's address, passes on all others.
+    """ASGI middleware that handles requests to the web app's address and passes on all others.
 
     Args:
         inner: The APIs.
-        root: Directory of the built web app; it need not be there.
-        host: Name and port by which browsers know the web app.
-        bucket: Where pages are sent for large answers.
+        root: Directory of the built web app; it need not exist.
+        host: Host and port of the web app.
+        bucket: Address to which the pages' policy allows requests for large responses.
     """
 
     def __init__(self, inner: ASGIApp, root: Path, host: str, bucket: str) -> None:
@@ -48,7 +48,7 @@ class CloudFront:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Handle a request."""
         path = scope.get("path", "")
         if Headers(scope=scope).get("host") != self._host:
             await self._inner(scope, receive, send)
@@ -70,27 +70,27 @@ class CloudFront:
         cookies = "; ".join(f"{name}={held['value']}" for name, held in answer["cookies"].items())
         if cookies:
             headers.append((b"cookie", cookies.encode("latin-1")))
-        # Its path stays: the emulator's WebSocket has one of its own.
+        # The path is kept: the emulator's WebSocket has the same path.
         await self._inner({**scope, "headers": headers}, receive, send)
 
     def _file(self, path: str) -> Response:
         file = (self._root / path.removeprefix("/")).resolve()
         if not (file.is_relative_to(self._root.resolve()) and file.is_file()):
-            return Response("there is no such file, or the web app is not built: make web", 404)
+            return Response("file not found, or the web app is not built (make web)", 404)
         if file.name == _PAGE:
             return HTMLResponse(cloud_page(file.read_text("utf-8")), headers=self._headers)
         return FileResponse(file, headers=self._headers)
 
 
 def of_page(path: str) -> str:
-    """Return the path of the file that answers for a path of the web app."""
+    """Return the path of the file for a path of the web app."""
     name = path[1:]
     file = name.startswith("assets/") or ("." in name and "/" not in name)
     return path if file else f"/{_PAGE}"
 
 
 def of_session(request: Seen, *, scheme: str = "https") -> Seen:
-    """Return the request as the API is to get it, or an answer where there is nothing to ask."""
+    """Return the request to pass to the API, or a response."""
     if request["uri"] == _SESSION:
         return _session(request, scheme)
     headers = dict(request["headers"])

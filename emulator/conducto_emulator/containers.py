@@ -1,4 +1,4 @@
-"""Containers of a task, in the machine's own engine."""
+"""The containers of tasks, in the local engine."""
 
 import contextlib
 import logging
@@ -12,7 +12,7 @@ from docker.errors import DockerException, NotFound  # type: ignore[import-untyp
 import docker  # type: ignore[import-untyped]
 from conducto_emulator.tasks import Task
 
-#: On every container: its task, and which emulator it is of.
+#: Labels of every container: its emulator and its task.
 LABEL = "com.conducto.emulator"
 TASK_LABEL = "com.conducto.emulator.task"
 _OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
@@ -23,18 +23,18 @@ logger = logging.getLogger(__name__)
 
 
 class DockerContainers:
-    """Satisfies `conducto_emulator.tasks.Containers`.
+    """Starts the containers of tasks; implements `conducto_emulator.tasks.Containers`.
 
-    A volume of a task is a directory, and so is what an access point of EFS shows. Containers have
-    a network address each, where those of a real task share one.
+    Volumes of tasks and access points of EFS are directories. Each container has its own network
+    address; in a real task they share one.
 
     Args:
-        folder: Where the directories are.
-        mark: Value of `LABEL`, by which all of one emulator can be found.
-        root_of: Returns the path that an access point shows, by its id.
-        agent_env: Where the container ``agent`` finds AWS; the app lends it a key to poll with.
-        metadata: Where containers ask what their task is.
-        keep: Keeps lines in a log group and stream, as CloudWatch Logs would.
+        folder: Parent of the directories.
+        mark: Value of `LABEL`, which identifies the containers of one emulator.
+        root_of: Returns the path of an access point, by its id.
+        agent_env: Environment of the container ``agent`` to reach AWS; the app lends it a key.
+        metadata: URL of the task metadata endpoint.
+        keep: Stores lines in a log group and stream, like CloudWatch Logs.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class DockerContainers:
         """Start all containers of a task.
 
         Raises:
-            RuntimeError: one cannot be; the message begins with ECS's own word for it.
+            RuntimeError: One cannot start; the message begins with ECS's error code.
         """
         volumes = {each["name"]: self._volume(task, each) for each in task.definition["volumes"]}
         for each in task.definition["containerDefinitions"]:
@@ -70,7 +70,7 @@ class DockerContainers:
         """Return a container's exit code and ECS's reason; None while it runs."""
         try:
             found = self._engine.api.inspect_container(self._ids[task.arn, name])["State"]
-        except NotFound:  # somebody removed it: as if the host had died
+        except NotFound:  # removed: as if the host had failed
             return 137, "the container was removed"
         if found["Status"] in {"created", "running", "paused"}:
             return None
@@ -87,19 +87,19 @@ class DockerContainers:
             try:
                 self._log(task, key[1])
             except Exception:
-                # What it said may be lost; the container must not stay because of that.
-                logger.exception("the log of %s in task %s was not kept", key[1], task.id)
+                # The log may be lost, but the container must be removed anyway.
+                logger.exception("the log of %s in task %s was not stored", key[1], task.id)
             with contextlib.suppress(DockerException):
                 self._engine.api.remove_container(self._ids[key], force=True, v=True)
             del self._ids[key]
         shutil.rmtree(self._of_task(task), ignore_errors=True)
 
     def container_of(self, task_arn: str, name: str) -> str:
-        """Return what the engine calls a container; for tests that do it harm."""
+        """Return the engine's id of a container; tests use it to cause failures."""
         return self._ids[task_arn, name]
 
     def stats(self, task: Task) -> dict[str, Any]:
-        """Return what the containers of a task use, ``{what the engine calls it: statistics}``."""
+        """Return resource usage of a task's containers as ``{engine id: statistics}``."""
         found: dict[str, Any] = {}
         for arn, name in list(self._ids):
             if arn == task.arn:
@@ -109,11 +109,11 @@ class DockerContainers:
         return found
 
     def ids(self, task: Task) -> dict[str, str]:
-        """Return what the engine calls the containers of a task, ``{name: id}``."""
+        """Return the engine's ids of a task's containers as ``{name: id}``."""
         return {name: one for (arn, name), one in list(self._ids.items()) if arn == task.arn}
 
     def file_system(self, name: str) -> Path:
-        """Return the directory that a file system of EFS is here."""
+        """Return the directory of a file system of EFS."""
         return self.folder / "efs" / name
 
     def remove_all(self) -> None:
@@ -125,7 +125,7 @@ class DockerContainers:
                 each.remove(force=True, v=True)
 
     def _log(self, task: Task, name: str) -> None:
-        """Keep what a container itself said, as the driver ``awslogs`` would."""
+        """Store the log of a container like the driver ``awslogs``."""
         said = self._engine.api.logs(self._ids[task.arn, name], tail=_LOG_LINES)
         lines = said.decode(errors="replace").splitlines()
         for line in lines:
@@ -173,7 +173,7 @@ class DockerContainers:
         return {
             "AWS_REGION": task.arn.split(":")[3],
             "ECS_CONTAINER_METADATA_URI_V4": f"{self._metadata}/{task.id}",
-            # Nobody answers there; no command is to see it (`conducto_core.runtime.task_layout`).
+            # Nothing listens there; commands must not see it (`conducto_core.runtime.task_layout`).
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": f"/v2/credentials/{task.id}",
             **(self._agent_env if name == "agent" else {}),
             **{pair["name"]: pair["value"] for pair in pairs},
@@ -204,9 +204,10 @@ def _named(name: str) -> Iterator[None]:
 
 
 def _limits(task: Task, container: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the limits of a container: its own, else those of its task.
+    """Return the limits of a container: its own, or those of its task.
 
-    Those of a task are shared on Fargate; here the user's container has them alone.
+    On Fargate containers share the limits of their task; here they apply to the user's container
+    only.
     """
     if container["name"] == "agent":
         return {}

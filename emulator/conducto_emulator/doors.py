@@ -1,7 +1,8 @@
-"""The checks before the emulator's addresses: host name, origin, and signatures of AWS.
+"""Access control of the emulator: host names, origins, and signatures of AWS.
 
-Containers and pages reach the same ports as the app. So AWS responds to requests that a key of
-this emulator signed, under the names that its addresses have, and to pages of the web app alone.
+Containers and pages can reach the ports of the app and of AWS. So AWS responds only to requests
+that are signed with a key of this emulator and that use a valid host name, and only to pages of the
+web app.
 """
 
 import io
@@ -20,7 +21,7 @@ from conducto_emulator.signatures import Keys, Request, SignatureError
 _FORBIDDEN, _MISDIRECTED = 403, 421
 _STATUS_LINES = {_FORBIDDEN: "403 Forbidden", _MISDIRECTED: "421 Misdirected Request"}
 _CORS = "access-control-"
-#: What the deployed bucket allows pages.
+#: The CORS settings of the deployed bucket.
 _PREFLIGHT = {"Access-Control-Allow-Methods": "GET, PUT", "Access-Control-Allow-Headers": "*"}
 
 StartResponse = Callable[..., Any]
@@ -28,10 +29,10 @@ StartResponse = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What an address is called, and which pages may use it.
+    """Valid host names and the allowed origin of an address.
 
     Attributes:
-        hosts: Values of the header ``Host``.
+        hosts: Valid values of the header ``Host``.
         page: Origin of the web app.
     """
 
@@ -39,9 +40,9 @@ class Names:
     page: str
 
     def refusal(self, host: str, origin: str | None) -> tuple[int, str] | None:
-        """Return status and reason where a request is refused."""
+        """Return status and reason if a request is rejected."""
         if host not in self.hosts:
-            return _MISDIRECTED, f"{host!r} is not a name of this emulator"
+            return _MISDIRECTED, f"{host!r} is not a host name of this emulator"
         if origin is not None and origin != self.page:
             return _FORBIDDEN, f"pages of {origin!r} may not use this emulator"
         return None
@@ -52,8 +53,8 @@ class AwsDoor:
 
     Args:
         inner: Moto.
-        keys: Those that may sign.
-        names: Of moto's address.
+        keys: Keys that may sign.
+        names: Host names of moto.
     """
 
     def __init__(self, inner: Any, keys: Keys, names: Names) -> None:
@@ -62,14 +63,14 @@ class AwsDoor:
         self._names = names
 
     def __call__(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
-        """Respond to a request."""
+        """Handle a request."""
         origin = environ.get("HTTP_ORIGIN")
         refusal = self._names.refusal(environ.get("HTTP_HOST", ""), origin)
         if refusal is not None:
             return _refuse(start, *refusal)
-        # Pages have signed addresses of the bucket; they sign nothing themselves.
+        # Pages use presigned URLs of the bucket; they sign nothing themselves.
         if origin is not None and "X-Amz-Signature" not in parse_qs(environ["QUERY_STRING"]):
-            return _refuse(start, _FORBIDDEN, "pages may only use signed addresses")
+            return _refuse(start, _FORBIDDEN, "pages may only use presigned URLs")
         if origin is not None and environ["REQUEST_METHOD"] == "OPTIONS":
             start("204 No Content", [*_PREFLIGHT.items(), *_shared_with(origin)])
             return []
@@ -120,7 +121,7 @@ def _shared_with(origin: str) -> list[tuple[str, str]]:
 
 
 def _without_cors(start: StartResponse, origin: str | None) -> StartResponse:
-    """Return what starts a response that moto does not share with every page."""
+    """Return a start function that replaces moto's permissive CORS headers."""
 
     def started(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
         kept = [(name, value) for name, value in headers if not name.lower().startswith(_CORS)]
@@ -130,11 +131,11 @@ def _without_cors(start: StartResponse, origin: str | None) -> StartResponse:
 
 
 class ApiDoor:
-    """ASGI middleware in front of the APIs and the web app; both have keys of their own.
+    """ASGI middleware in front of the APIs and the web app, which authenticate requests themselves.
 
     Args:
-        inner: Both.
-        names: Of their address.
+        inner: The APIs and the web app.
+        names: Their host names.
     """
 
     def __init__(self, inner: ASGIApp, names: Names) -> None:
@@ -142,7 +143,7 @@ class ApiDoor:
         self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Respond to a request or a WebSocket."""
+        """Handle a request or a WebSocket."""
         headers = Headers(scope=scope)
         refusal = self._names.refusal(headers.get("host", ""), headers.get("origin"))
         if refusal is None:

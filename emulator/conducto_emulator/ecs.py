@@ -1,4 +1,4 @@
-"""ECS's calls about tasks, answered from a `TaskBoard`; task definitions stay with moto."""
+"""Emulates ECS's operations on tasks with a `TaskBoard`; moto has the task definitions."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ _FIELDS = (
 
 
 def install(board: TaskBoard, sessions: EcsExec) -> None:
-    """Have moto's server in this process ask this board, and open these sessions."""
+    """Replace the handlers of moto's server in this process."""
 
     def run_task(self: Any) -> ActionResult:
         cluster = self._get_param("cluster", "default").rpartition("/")[2]
@@ -78,12 +78,12 @@ def install(board: TaskBoard, sessions: EcsExec) -> None:
 
 
 def root_of_access_point(point: str) -> str:
-    """Return the path that an access point of EFS shows."""
+    """Return the path of an access point of EFS."""
     for account in efs_backends.values():
         for backend in account.values():
             if point in backend.access_points:
                 return str(backend.access_points[point].root_directory["Path"])
-    raise LookupError(f"there is no access point {point}")
+    raise LookupError(f"unknown access point {point}")
 
 
 def _must_be(task: Task | None) -> Task:

@@ -1,8 +1,8 @@
-"""ECS Exec: commands on terminals in containers of tasks, each for who has the key of its session.
+"""Emulates ECS Exec: commands on terminals in containers of tasks, protected by session keys.
 
-AWS's own channel between the command and ``session-manager-plugin`` is not imitated: what stands
-for it is a WebSocket, and `conducto_emulator.session_manager_plugin` for the plugin. What both are
-given is AWS's.
+AWS's protocol between the command and ``session-manager-plugin`` is not emulated: a WebSocket
+replaces it, and `conducto_emulator.session_manager_plugin` replaces the plugin. Their parameters
+are AWS's.
 """
 
 import asyncio
@@ -22,18 +22,18 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 import docker  # type: ignore[import-untyped]
 
-#: Below the gateway's address.
+#: Path below the gateway's address.
 PATH = "/sessions"
 _CHUNK = 65_536
 _FIRST_LINE = 64
 _WRONG_KEY = 4403
-#: Says which process it is, so that it can be ended when nobody is at the other end any more.
+#: Prints the process id, so that the command can be killed when the client has disconnected.
 _SAY_WHO = 'printf "%s\\n" "$$"; exec "$@"'
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A command that nobody has begun yet."""
+    """A command that is not started yet."""
 
     container: str
     command: str
@@ -44,8 +44,8 @@ class EcsExec:
     """All sessions of one emulator.
 
     Args:
-        url: Of the gateway.
-        container_of: Returns the engine's name of a container, by task and name.
+        url: URL of the gateway.
+        container_of: Returns the engine's id of a container, by task and name.
     """
 
     def __init__(self, url: str, container_of: Callable[[str, str], str]) -> None:
@@ -55,7 +55,7 @@ class EcsExec:
         self._lock = threading.Lock()
 
     def open(self, task_arn: str, container: str, command: str) -> Mapping[str, str]:
-        """Return the session of a command, as ExecuteCommand does; it begins when it is entered."""
+        """Return a session like ExecuteCommand; the command starts when a client connects."""
         session = Session(self._container_of(task_arn, container), command)
         name = f"ecs-execute-command-{uuid.uuid4().hex}"
         with self._lock:
@@ -67,7 +67,7 @@ class EcsExec:
         }
 
     async def serve(self, socket: WebSocket) -> None:
-        """Be one session: the first message has its key and the size of the terminal."""
+        """Serve one session: the first message has its key and the size of the terminal."""
         await socket.accept()
         try:
             hello = json.loads(await socket.receive_text())
@@ -99,7 +99,7 @@ class EcsExec:
 
 
 async def _type(socket: WebSocket, terminal: "Terminal") -> None:
-    """Pass on what is typed, and how large the window is."""
+    """Forward input and window sizes."""
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
@@ -112,17 +112,17 @@ async def _type(socket: WebSocket, terminal: "Terminal") -> None:
 
 
 async def _show(socket: WebSocket, terminal: "Terminal") -> None:
-    """Pass on what is printed, until the command has ended."""
+    """Forward output until the command has ended."""
     try:
         while data := await run_in_threadpool(terminal.read):
             await socket.send_bytes(data)
         await socket.close()
     except (RuntimeError, WebSocketDisconnect):
-        return  # nobody is there any more
+        return  # the client has disconnected
 
 
 class Terminal:
-    """A command in a container, on a terminal, as root: as ECS Exec has it."""
+    """A command on a terminal in a container, as root, like with ECS Exec."""
 
     def __init__(self, session: Session, size: tuple[int, int]) -> None:
         self._api: Any = docker.from_env().api
@@ -131,7 +131,7 @@ class Terminal:
         made = self._api.exec_create(self._container, words, stdin=True, tty=True, user="0")
         self._id = made["Id"]
         self._stream = self._api.exec_start(self._id, tty=True, socket=True)
-        self._socket = self._stream._sock  # noqa: SLF001  docker's own has no way to write
+        self._socket = self._stream._sock  # noqa: SLF001  docker's object cannot write
         self._process, self._rest = self._first_line()
         self.resize(*size)
 
@@ -146,7 +146,7 @@ class Terminal:
         return line.decode(errors="replace").strip(), rest
 
     def read(self) -> bytes:
-        """Return what was printed; nothing once the command has ended."""
+        """Return output; b"" once the command has ended."""
         if self._rest:
             rest, self._rest = self._rest, b""
             return rest
@@ -156,17 +156,17 @@ class Terminal:
             return b""
 
     def write(self, data: bytes) -> None:
-        """Type something; what comes too late is lost."""
+        """Send input; it is lost if the command has ended."""
         with contextlib.suppress(OSError):
             self._socket.sendall(data)
 
     def resize(self, rows: int, columns: int) -> None:
-        """Give the terminal another size."""
+        """Set the size of the terminal."""
         with contextlib.suppress(DockerException):  # the command has just ended
             self._api.exec_resize(self._id, height=rows, width=columns)
 
     def close(self) -> None:
-        """End the command, if it goes on."""
+        """Kill the command if it is still running."""
         with contextlib.suppress(DockerException):
             if self._process.isdigit() and self._api.exec_inspect(self._id)["Running"]:
                 kill = ["/bin/sh", "-c", f"kill -9 {self._process}"]

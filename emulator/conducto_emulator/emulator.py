@@ -1,4 +1,4 @@
-"""All parts of the emulator, in one process."""
+"""The emulator, assembled from its parts in one process."""
 
 import os
 import shutil
@@ -40,35 +40,35 @@ from conducto_emulator.strict import Strictness
 from conducto_emulator.tasks import TaskBoard
 from conducto_local.server.static_files import WEB_ROOT
 
-#: Where the functions are in a checkout.
+#: Directory of the functions in a checkout.
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 _STOP_SECONDS = 20.0
-#: The function beside the file system.
+#: The function that has the file system.
 _DATA = "data"
 #: The function that ``conducto admin`` invokes.
 _ADMIN = "admin"
-#: What is called ``app`` in the package has another name where it is deployed.
+#: Names of deployed functions that differ from the names in the package.
 _HANDLERS = {"api_handler": "app"}
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to emulate.
+    """The options of the emulator.
 
     Attributes:
-        folder: Where files of tasks and of EFS are; nothing in it outlives the emulator.
-        port: Of the API; 0 takes a free one.
-        base: Image to build the agent's on.
+        folder: Directory of the files of tasks and EFS; it is deleted with the emulator.
+        port: Port of the API; 0 for a free one.
+        base: Base image of the agent's image.
         functions: Directory of the app.
-        package: Where the zip that goes to Lambda was unpacked: its app runs in processes of its
-            own instead of that of `functions` in this one. With ``strict``, `functions` do as well.
-        variables: Variables of the functions, besides those that every installation has.
-        minute: Seconds of the emulator's minute: how often what is called every minute is.
+        package: Directory with the unpacked zip for Lambda: its app runs in separate processes
+            instead of `functions` in this process. With ``strict``, `functions` run separately as
+            well.
+        variables: Variables of the functions, in addition to those of every installation.
+        minute: Seconds of the emulator's minute, the interval of scheduled functions.
         poll: Seconds that a poll without a task stays open; AWS: 60.
-        calls: File in which calls of AWS are written down (`conducto_emulator.lambda_host`), with
-            a ``package``.
-        strict: AWS's limits, and what goes wrong by chance; None enforces only sizes.
-        latency: How long AWS takes; None: as long as this machine.
+        calls: File that records AWS requests of a ``package`` (`conducto_emulator.lambda_host`).
+        strict: AWS's limits and random failures; None enforces only sizes.
+        latency: AWS's latencies; None for those of this machine.
     """
 
     folder: Path
@@ -89,25 +89,25 @@ def _no_delay() -> float:
 
 
 def _mark_of(folder: Path) -> str:
-    """Return what marks the containers of an emulator of this folder; there is one at a time."""
+    """Return the mark of the containers of this folder's emulator; only one runs at a time."""
     return sha256(str(folder.resolve()).encode()).hexdigest()[:12]
 
 
 class Emulator:
-    """The cloud on this machine; one a process, since moto keeps its state in the process.
+    """The cloud on this machine; one per process, because moto's state is global.
 
     Attributes:
         board: The tasks of ECS.
-        builds: Of images.
-        bus: What is delivered.
-        functions: The app's.
-        gateway: The app's address.
-        package: The process with the app, where it is one of its own.
-        containers: Of the tasks.
-        host: Address that containers reach, of everything but the web app.
-        key: Of the app's functions: it allows everything.
+        builds: The builds of images.
+        bus: Delivers events.
+        functions: The functions of the app.
+        gateway: Serves the APIs.
+        package: The process of the app, if it is a separate one.
+        containers: The containers of tasks.
+        host: Address of everything but the web app, reachable from containers.
+        key: Key of the app's functions, with all permissions.
         page: Origin of the web app.
-        programs: Directory with what stands for programs of AWS.
+        programs: Directory with replacements of AWS's programs.
     """
 
     def __init__(self, options: Options) -> None:
@@ -150,9 +150,9 @@ class Emulator:
         self._open = False
 
     def start(self) -> None:
-        """Start everything; return when the API answers.
+        """Start everything; return when the API is ready.
 
-        First goes what an emulator of the same folder left that could not close.
+        First removes leftovers of an emulator of the same folder that was killed.
         """
         self.containers.remove_all()
         shutil.rmtree(self._options.folder, ignore_errors=True)
@@ -209,12 +209,12 @@ class Emulator:
         return AsyncCalls([each * self._options.minute for each in LAMBDA_RETRY_MINUTES])
 
     def _app(self, environment: Mapping[str, str]) -> Any:
-        """Return the app, or what stands for it."""
+        """Return the app, or a proxy for its separate process."""
         options, path = self._options, None
         if options.package is None:
             if options.strict is None:
                 return app.load(options.functions)
-            path = sys.path  # the functions of a checkout find everything where this process does
+            path = sys.path  # functions of a checkout use this process's path
         root = {Variables.DATA_ROOT: os.environ[Variables.DATA_ROOT]}
         self.package = PackagedApp(options.package or options.functions, {_DATA: root}, path=path)
         if self._options.strict is not None:
@@ -233,16 +233,16 @@ class Emulator:
         return {**resources.aws_env(self.moto.endpoint), **resources.key_env(self.key)}
 
     def token(self, org: str, user: str) -> str:
-        """Return a new token of a user, good for everything that the user's organisation has."""
+        """Return a new token of a user with all permissions in the organisation."""
         request = MintToken(org=org, user=user).model_dump(mode="json")
         return str(self.functions.call("admin", request)["token"])
 
     def close(self) -> None:
-        """Stop everything; no container and no file is left."""
+        """Stop everything; remove all containers and files."""
         if self._open:
             self._open = False
             moto_shim.ON_EXECUTION_ENDED.remove(self._execution_ended)
-            self.board.stop_all("the emulator ends", seconds=_STOP_SECONDS)
+            self.board.stop_all("the emulator is stopping", seconds=_STOP_SECONDS)
             self.builds.close()
             self.bus.close()
             self.gateway.close()

@@ -1,4 +1,4 @@
-"""EventBridge: brings events and schedules to the app's functions, each perhaps more than once."""
+"""Emulates EventBridge: delivers events and schedules to the app's functions."""
 
 import threading
 import uuid
@@ -15,24 +15,24 @@ Function = Callable[[dict[str, Any], Any], Any]
 
 
 class Rules:
-    """Which functions want which events.
+    """Event patterns and the functions that they trigger.
 
     Args:
-        patterns: Event patterns and the functions behind them.
+        patterns: Pairs of a pattern and a function.
     """
 
     def __init__(self, patterns: Iterable[tuple[Mapping[str, Any], Function]]) -> None:
         self._patterns = tuple(patterns)
 
     def wanting(self, event: Mapping[str, Any]) -> Sequence[Function]:
-        """Return the functions whose pattern an event matches."""
+        """Return the functions whose pattern matches an event."""
         return [function for pattern, function in self._patterns if matches(pattern, event)]
 
 
 def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
     """Return whether an event matches a pattern.
 
-    Of the language of patterns, exact values and prefixes are known.
+    Only exact values and prefixes are supported.
     """
     return all(_field_matches(wanted, event.get(name)) for name, wanted in pattern.items())
 
@@ -41,30 +41,30 @@ def _field_matches(wanted: object, value: object) -> bool:
     if isinstance(wanted, Mapping):
         return isinstance(value, Mapping) and matches(wanted, value)
     if not isinstance(wanted, Sequence):
-        raise TypeError(f"a field of a pattern is a list or an object, not {wanted!r}")
+        raise TypeError(f"a field of a pattern must be a list or an object, got {wanted!r}")
     return any(_value_matches(each, value) for each in wanted)
 
 
 def _value_matches(wanted: object, value: object) -> bool:
     if isinstance(wanted, Mapping):
         if list(wanted) != ["prefix"]:
-            raise ValueError(f"the emulator does not know this pattern: {dict(wanted)}")
+            raise ValueError(f"the emulator does not support this pattern: {dict(wanted)}")
         return isinstance(value, str) and value.startswith(str(wanted["prefix"]))
     return bool(wanted == value)
 
 
 class EventBus:
-    """Calls functions as events and schedules come.
+    """Calls functions for events and schedules.
 
     Args:
-        rules: Who wants which.
-        region: Of AWS.
-        account: Of AWS.
-        calls: Carries them out.
-        strictness: Events may come late, out of order and twice; None: each comes once, at once.
+        rules: The functions for each event.
+        region: Region of AWS.
+        account: Account of AWS.
+        calls: Executes the calls.
+        strictness: Events may be late, out of order and repeated; None: once and at once.
 
     Attributes:
-        copies: How many times every event is delivered.
+        copies: Number of deliveries of every event.
     """
 
     def __init__(
@@ -86,19 +86,19 @@ class EventBus:
         self._clocks: list[threading.Thread] = []
 
     def publish(self, source: str, kind: str, detail: Mapping[str, Any]) -> None:
-        """Deliver an event, some time soon."""
+        """Deliver an event, possibly later."""
         event = self._event(source, kind, detail)
         for function in self._rules.wanting(event):
             for _ in range(self.copies + self._duplicates()):
                 self._call(function, event, self._delay())
 
     def every(self, seconds: float, function: Function) -> None:
-        """Call a function again and again."""
+        """Call a function at an interval."""
 
         def run() -> None:
             while not self._leaving.wait(seconds):
                 event = self._event("aws.events", "Scheduled Event", {})
-                # One after the other: a busy machine would have ever more of them under way.
+                # One at a time: on a busy machine the number of calls in progress would grow.
                 for _ in range(1 + self._duplicates()):
                     self._calls.execute("Scheduled Event", partial(function, event, None))
 
@@ -106,7 +106,7 @@ class EventBus:
         self._clocks[-1].start()
 
     def close(self) -> None:
-        """Deliver nothing more."""
+        """Stop delivering."""
         self._leaving.set()
         self._calls.close()
         for each in self._clocks:

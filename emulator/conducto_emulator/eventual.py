@@ -1,8 +1,8 @@
-"""Lists that do not show yet what was just created, where AWS's lists are eventually consistent.
+"""Emulates eventually consistent lists, which may miss new resources.
 
-Step Functions says so of each of its lists ("eventually consistent … may not reflect very recent
-updates"), ECS of all its calls (RunTask: "follows an eventual consistency model"), DynamoDB of
-queries of global secondary indexes. What is called by its own name is found at once.
+Step Functions documents it for each of its lists ("eventually consistent … may not reflect very
+recent updates"), ECS for all its calls (RunTask: "follows an eventual consistency model"), DynamoDB
+for queries of global secondary indexes. Lookups by name are consistent.
 """
 
 import json
@@ -16,7 +16,7 @@ from conducto_emulator.limits import Dice
 _KEY = ("pk", "sk")
 _PUT, _TRANSACT, _QUERY = "PutItem", "TransactWriteItems", "Query"
 
-#: ``{call that creates: fields that lead to what names the new thing}``; None: every entry.
+#: ``{operation that creates: path to the name in the response}``; None stands for every entry.
 _CREATES: Mapping[tuple[str, str], tuple[str | None, ...]] = {
     ("states", "CreateStateMachine"): ("stateMachineArn",),
     ("states", "CreateActivity"): ("activityArn",),
@@ -24,7 +24,7 @@ _CREATES: Mapping[tuple[str, str], tuple[str | None, ...]] = {
     ("ecs", "RegisterTaskDefinition"): ("taskDefinition", "taskDefinitionArn"),
     ("ecs", "RunTask"): ("tasks", None, "taskArn"),
 }
-#: ``{call that lists: (field with the list, field that names an entry, or None for itself)}``.
+#: ``{operation that lists: (field of the list, field of the name, or None for the entry itself)}``.
 _LISTS: Mapping[tuple[str, str], tuple[str, str | None]] = {
     ("states", "ListStateMachines"): ("stateMachines", "stateMachineArn"),
     ("states", "ListActivities"): ("activities", "activityArn"),
@@ -36,11 +36,11 @@ _LISTS: Mapping[tuple[str, str], tuple[str, str | None]] = {
 
 
 class Recent:
-    """What was created a moment ago.
+    """The recently created resources.
 
     Args:
         clock: Returns seconds.
-        dice: Decides how long each creation stays unseen.
+        dice: Determines how long each resource is hidden.
     """
 
     def __init__(self, clock: Callable[[], float], dice: Dice) -> None:
@@ -50,14 +50,14 @@ class Recent:
         self._lock = threading.Lock()
 
     def created(self, call: Call, request: bytes, response: bytes, lag: float) -> None:
-        """Note what a call created; every thing is created once."""
+        """Record the resources that a call created."""
         for name in _created(call, request, response):
             with self._lock:
                 if name not in self._seen_from:
                     self._seen_from[name] = self._clock() + lag * self._dice.draw("lag")
 
     def filtered(self, call: Call, response: bytes) -> bytes:
-        """Return the response of a list without what is not to be seen yet."""
+        """Return the response of a list without hidden resources."""
         said = json.loads(response)
         field, name = ("Items", "") if call.operation == _QUERY else _LISTS[call]
         hidden = [each for each in said.get(field, ()) if self._is_hidden(_name(each, name))]
@@ -77,12 +77,12 @@ class Recent:
 
 
 def creates(call: Call) -> bool:
-    """Return whether a call creates what a list may miss for a moment."""
+    """Return whether a call creates resources that a list may miss."""
     return call in _CREATES or (call.service == "dynamodb" and call.operation in (_PUT, _TRANSACT))
 
 
 def lists(call: Call, request: bytes) -> bool:
-    """Return whether a call is a list that may miss something."""
+    """Return whether a call is a list that may miss resources."""
     of_index = call == ("dynamodb", _QUERY) and b'"IndexName"' in request
     return call in _LISTS or of_index
 
@@ -108,7 +108,7 @@ def _at(value: Any, fields: tuple[str | None, ...]) -> Iterator[Any]:
 
 
 def _name(entry: Any, field: str | None) -> str:
-    """Return what names an entry: itself, a field, or ("") the key of an item."""
+    """Return the name of an entry: itself, a field, or ("") the key of an item."""
     if field is None:
         return str(entry)
     if field == "":

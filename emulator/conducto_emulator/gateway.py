@@ -1,7 +1,7 @@
-"""One address for everything a client or a worker needs: API, WebSocket, metadata of tasks.
+"""Emulates API Gateway: one address for the APIs, the WebSocket and the tasks' metadata.
 
-API Gateway gives the two APIs addresses of their own; here the WebSocket is below ``/socket``.
-Another one, on the loopback, is that of the web app: only there do browsers trust plain HTTP.
+In AWS the two APIs have separate addresses; here the WebSocket is at ``/socket``. The web app is at
+a second address, on the loopback interface: browsers trust plain HTTP only there.
 """
 
 import asyncio
@@ -43,17 +43,17 @@ _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 _THREADS = 200
 _FAILED = 500
 _START_SECONDS = 20.0
-#: Where the web app is.
+#: Host of the web app.
 LOOPBACK = "127.0.0.1"
 
 
 class Gateway:
-    """Serves one app; `start` returns when it answers.
+    """Serves the app; `start` returns when it is ready.
 
     Attributes:
-        away: Every request to the API is answered 503.
-        max_wait: Seconds that a request waits for its function; None: any.
-        socket_times: Of WebSockets.
+        away: Whether to respond to every API request with 503.
+        max_wait: Seconds that a request waits for its function; None for no limit.
+        socket_times: Time limits of WebSockets.
     """
 
     def __init__(
@@ -90,14 +90,14 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """Where the API is."""
+        """URL of the API."""
         return f"http://{self._host}:{self._port}"
 
     def start(self) -> None:
-        """Serve, in a thread.
+        """Serve in a thread.
 
         Raises:
-            RuntimeError: it does not come up.
+            RuntimeError: The server does not start.
         """
         config = uvicorn.Config(
             self._app(),
@@ -116,7 +116,7 @@ class Gateway:
         end = time.monotonic() + _START_SECONDS
         while not self._server.started:
             if time.monotonic() > end or not self._thread.is_alive():
-                raise RuntimeError(f"nothing answers at {self.url}; is the port taken?")
+                raise RuntimeError(f"no server at {self.url}; check whether the port is in use")
             time.sleep(0.01)
 
     def _listening(self) -> list[sockets.socket]:
@@ -124,10 +124,10 @@ class Gateway:
             places = sorted({self._host, LOOPBACK})
             return [sockets.create_server((place, self._port)) for place in places]
         except OSError as error:
-            raise RuntimeError(f"port {self._port} cannot be had: {error}") from error
+            raise RuntimeError(f"port {self._port} is not available: {error}") from error
 
     def close(self) -> None:
-        """Serve no more."""
+        """Stop serving."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._server.force_exit = True
@@ -182,7 +182,7 @@ class Gateway:
         return answer
 
     async def _post(self, request: Request) -> Response:
-        """PostToConnection."""
+        """Handle PostToConnection."""
         socket = self._sockets.get(request.path_params["name"])
         data = await request.body()
         try:
@@ -204,7 +204,7 @@ class Gateway:
         return Response(b"{}")
 
     async def _hang_up(self, request: Request) -> Response:
-        """DeleteConnection."""
+        """Handle DeleteConnection."""
         try:
             self._check(request, b"")
         except SignatureError as error:
@@ -275,7 +275,7 @@ class Gateway:
 
 
 def _problem(name: str) -> Response:
-    """Return what API Gateway answers by itself, by its own name for it."""
+    """Return API Gateway's own response of a type."""
     problem = GATEWAY_PROBLEMS[name]
     return Response(
         problem.model_dump_json(exclude_none=True), problem.status, media_type=PROBLEM_TYPE

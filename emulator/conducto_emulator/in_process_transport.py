@@ -1,7 +1,7 @@
-"""Calls of this process to moto's server in this process, without the network between them.
+"""Requests from this process to moto's server in this process, without the network.
 
-A call is a request and an answer all the same, byte for byte; only the sockets, and a thread for
-each call, are left out. They would be most of what an emulated call costs.
+A call is still a request and a response, byte for byte; only the sockets and a thread per call are
+omitted. They would be most of the cost of an emulated call.
 """
 
 import io
@@ -17,11 +17,11 @@ _EVENT = "before-send"
 
 
 class InProcessTransport:
-    """Answers clients of boto3's default session that are made while it is open.
+    """Handles requests of clients of boto3's default session that are created while it is open.
 
     Args:
-        endpoint: URL that clients have; what goes elsewhere is left alone.
-        application: What serves that URL (WSGI).
+        endpoint: URL of the requests to handle; other requests use the network.
+        application: The WSGI application of that URL.
     """
 
     def __init__(self, endpoint: str, application: Any) -> None:
@@ -31,7 +31,7 @@ class InProcessTransport:
         self._events: Any = None
 
     def open(self) -> None:
-        """Begin."""
+        """Start handling requests."""
         if boto3.DEFAULT_SESSION is None:
             boto3.setup_default_session()
         self._events = boto3.DEFAULT_SESSION.events
@@ -39,7 +39,7 @@ class InProcessTransport:
         self._open = True
 
     def close(self) -> None:
-        """Let clients that were made meanwhile go by the network again."""
+        """Stop: existing clients use the network again."""
         self._open = False
         if self._events is not None:
             self._events.unregister(_EVENT, self._answer)
@@ -59,7 +59,7 @@ class InProcessTransport:
 
 
 class _Said:
-    """Takes status and headers of a WSGI application."""
+    """Collects status and headers of a WSGI application."""
 
     def __init__(self) -> None:
         self.status = 0
@@ -72,7 +72,7 @@ class _Said:
 
 
 class _Raw(io.BytesIO):
-    """A body as botocore reads those of its own connections."""
+    """A body with the interface that botocore expects."""
 
     def stream(self, amt: int = 1 << 16, **_more: Any) -> Iterator[bytes]:
         """Yield the body."""
@@ -81,7 +81,7 @@ class _Raw(io.BytesIO):
 
 
 def _environ(request: Any) -> dict[str, Any]:
-    """Return a request as a WSGI server hands it over."""
+    """Return a request as a WSGI environment."""
     parts = urlsplit(request.url)
     body = _body(request.body)
     headers: Mapping[str, Any] = {name: _text(value) for name, value in request.headers.items()}

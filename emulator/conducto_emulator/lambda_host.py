@@ -1,12 +1,12 @@
-"""What Lambda is to a package: imports its app from there, and calls its functions.
+"""Emulates Lambda for a package: imports its app, and runs its functions in sandboxes.
 
-``python -I -S lambda_host.py PACKAGE RUNTIME SOCKET`` runs by itself, apart from the emulator, with
-directories besides the standard library: the unpacked zip, and behind it what Lambda has anyway.
-It prints a line once it listens at the Unix socket, and ends when its standard input does. A
+``python -I -S lambda_host.py PACKAGE RUNTIME SOCKET`` runs separately from the emulator. Besides
+the standard library it has only the unpacked zip, and after it the modules that Lambda provides. It
+prints a line once it listens on the Unix socket, and exits when its standard input ends. A
 connection is one call: JSON until the caller stops sending, and JSON back.
 
-Every call has a sandbox, which is killed when the call takes too long, and serves the next call of
-the same function otherwise.
+Every call runs in a sandbox, which is killed at the time limit, and otherwise serves the next call
+of the same function.
 """
 
 import ctypes
@@ -41,21 +41,21 @@ from conducto_emulator.limits import LAMBDA_ASYNC_PAYLOAD, LAMBDA_SYNC_PAYLOAD
 from conducto_emulator.packaged_errors import TooManyRequestsError
 
 _STDERR, _STDOUT = 2, 1
-#: Bytes of JSON, filled up with spaces, before the request of a call: ``name`` of the function,
-#: ``seconds`` that it may take, and those that a new sandbox takes before (``cold``).
+#: Size of the header of a call in bytes, JSON padded with spaces: ``name`` of the function, its
+#: time limit in ``seconds``, and the start time of a new sandbox (``cold``).
 HEAD = 128
-#: Calls that wait to be accepted.
+#: Maximum number of connections that wait to be accepted.
 _WAITING = 200
-#: Seconds that a caller may take to send the rest of a request that nobody will read.
+#: Seconds in which a caller may send the rest of a request that is ignored.
 _DRAIN_SECONDS = 5.0
 #: PR_SET_PDEATHSIG.
 _DIE_WITH_PARENT = 1
 _REGION = "AWS_REGION"
-#: Of AWS, those that functions use most.
+#: The services that functions use most.
 _SERVICES = ("dynamodb", "s3", "ecs", "stepfunctions", "secretsmanager", "sts", "efs", "lambda")
-#: Variable with the file in which calls of AWS are written down.
+#: Variable with the path of the file that records AWS requests.
 CALLS = "CONDUCTO_EMULATOR_CALLS"
-#: What a call of AWS carries: it may be long, and secret. What it is about stays.
+#: Parameters of AWS requests that are not recorded, because they may be long or secret.
 _CARRIED = frozenset(
     [
         "Body",
@@ -80,7 +80,7 @@ _called: ContextVar[str] = ContextVar("_called", default="")
 
 
 class Context:
-    """What Lambda hands over besides the event."""
+    """The context that Lambda passes to a function."""
 
     def __init__(self, name: str, seconds: float) -> None:
         self.function_name = name
@@ -88,7 +88,7 @@ class Context:
         self._end = time.monotonic() + seconds
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return how long the call may still take before it is cut off."""
+        """Return the milliseconds until the call is cut off."""
         return max(0, int((self._end - time.monotonic()) * 1000))
 
 
@@ -104,16 +104,16 @@ class Host:
         self._app: Any = module.app
 
     def answer(self, request: dict[str, Any], seconds: float) -> Any:
-        """Carry out one call."""
+        """Execute one call."""
         if request["do"] == "describe":
             return self.describe()
         _called.set(request["name"])
-        # As Lambda finds what "app.NAME" means.
+        # Lambda resolves the handler "app.NAME" in the same way.
         handler = getattr(self._module, request["name"])
         return handler(request["event"], Context(request["name"], seconds))
 
     def describe(self) -> dict[str, Any]:
-        """Return what API Gateway and EventBridge are told of an app, and where it comes from."""
+        """Return the app's routes and event sources, and the files of its modules."""
         app = self._app
         return {
             "name": app.app_name,
@@ -143,13 +143,13 @@ def _source(source: Any) -> dict[str, Any]:
 
 
 def note_calls(file: Path) -> None:
-    """Have every call of AWS that a function makes, or signs for others, written into a file.
+    """Record every AWS request that a function sends or signs.
 
-    A line each: the function, the service, the operation and what it is about.
+    Each line has the function, the service, the operation and its parameters.
     """
     from botocore.client import BaseClient  # type: ignore[import-untyped]  # noqa: PLC0415
 
-    begin, one = BaseClient._emit_api_params, threading.Lock()  # noqa: SLF001  both come by here
+    begin, one = BaseClient._emit_api_params, threading.Lock()  # noqa: SLF001  covers both
     written = file.open("a")
 
     def noting(self: Any, *given: Any, **named: Any) -> Any:
@@ -178,7 +178,7 @@ def _about(value: Any) -> Any:
 
 
 def _let_threads_know() -> None:
-    """What a thread does is done by the function that started it."""
+    """Attribute the requests of a thread to the function that started it."""
     start, submit = threading.Thread.start, ThreadPoolExecutor.submit
 
     def started(self: Any) -> None:
@@ -194,13 +194,13 @@ def _let_threads_know() -> None:
 
 
 class Sandbox:
-    """A process for one call at a time, as Lambda's execution environments are.
+    """A process for one call at a time, like Lambda's execution environments.
 
     Attributes:
-        pid: Of the process.
-        control: Gives it connections; it sends a byte when it has done a call.
-        connection: Of the call that it carries out.
-        deadline: When that call is cut off.
+        pid: Pid of the process.
+        control: Passes connections to it; it sends a byte after each call.
+        connection: Connection of the current call.
+        deadline: Time at which the call is cut off.
     """
 
     def __init__(self, name: str, pid: int, control: socket.socket) -> None:
@@ -213,13 +213,13 @@ class Sandbox:
 
 
 class Sandboxes:
-    """Passes calls on to sandboxes, and kills those whose time is over.
+    """Passes calls to sandboxes, and kills them at the time limit.
 
-    The process with it has no other thread: sandboxes are its forks, with the app imported.
+    Sandboxes are forks of this process with the imported app, so it has no other threads.
 
     Args:
-        host: Answers calls, in a sandbox.
-        listener: Where calls come in.
+        host: Executes calls in a sandbox.
+        listener: Accepts calls.
     """
 
     def __init__(self, host: Host, listener: socket.socket) -> None:
@@ -231,7 +231,7 @@ class Sandboxes:
         self._selector.register(listener, selectors.EVENT_READ)
 
     def run(self) -> None:
-        """Pass calls on until standard input ends."""
+        """Pass on calls until standard input ends."""
         self._selector.register(sys.stdin.fileno(), selectors.EVENT_READ)
         while True:
             for key, _ in self._selector.select(self._left()):
@@ -251,11 +251,11 @@ class Sandboxes:
         connection, _ = self._listener.accept()
         head = connection.recv(HEAD, socket.MSG_WAITALL)
         if len(head) < HEAD:
-            connection.close()  # who called is gone
+            connection.close()  # the caller disconnected
             return
         call = json.loads(head)
         idle = self._idle.setdefault(call["name"], [])
-        # As Lambda does: the one that was used last; the others stay for busier times.
+        # Like Lambda, use the most recently used sandbox; the others remain for higher load.
         sandbox = idle.pop() if idle else self._forked(call, connection)
         sandbox.connection, sandbox.seconds = connection, float(call["seconds"])
         sandbox.deadline = time.monotonic() + sandbox.seconds
@@ -279,7 +279,7 @@ class Sandboxes:
         return Sandbox(call["name"], pid, ours)
 
     def _close_all(self) -> None:
-        """Let go of what a fork has no use for: connections end when nobody has them open."""
+        """Close a fork's copies of sockets, which would keep the connections open."""
         self._selector.close()
         self._listener.close()
         for each in (*self._busy.values(), *chain.from_iterable(self._idle.values())):
@@ -312,7 +312,7 @@ class Sandboxes:
             self._end(each, f"Task timed out after {each.seconds:.2f} seconds")
 
     def _end(self, sandbox: Sandbox, error: str) -> None:
-        """Kill a sandbox in the middle of its call, with all that it has in memory."""
+        """Kill a sandbox during its call."""
         os.kill(sandbox.pid, signal.SIGKILL)
         del self._busy[sandbox.control]
         self._bury(sandbox)
@@ -320,7 +320,7 @@ class Sandboxes:
         with sandbox.connection as connection, suppress(OSError):
             connection.settimeout(_DRAIN_SECONDS)
             connection.sendall(json.dumps({"error": error, "ended": True}).encode())
-            # Closing a socket with something unread would lose what was just sent.
+            # Closing a socket with unread data would lose the response.
             while connection.recv(1 << 16):
                 pass
 
@@ -331,10 +331,10 @@ class Sandboxes:
 
 
 def _work(host: Host, control: socket.socket, parent: int) -> NoReturn:
-    """Carry out calls, one after the other, until the process that gives them ends."""
+    """Execute calls until the parent process ends."""
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     if os.getppid() != parent:
-        os._exit(0)  # it ended before
+        os._exit(0)  # the parent ended earlier
     while True:
         head, descriptors, _, _ = socket.recv_fds(control, HEAD, 1)
         if not descriptors:
@@ -343,21 +343,21 @@ def _work(host: Host, control: socket.socket, parent: int) -> NoReturn:
             with connection.makefile("rb") as file:
                 said = _said(host, json.loads(head), file.read())
             control.send(b".")
-            with suppress(OSError):  # who called is gone
+            with suppress(OSError):  # the caller disconnected
                 connection.sendall(said)
 
 
 def _said(host: Host, call: dict[str, Any], request: bytes) -> bytes:
     try:
         said = {"answer": host.answer(json.loads(request), float(call["seconds"]))}
-    except Exception as error:  # noqa: BLE001  as Lambda: whoever called is told
+    except Exception as error:  # noqa: BLE001  as in Lambda, the caller gets the error
         traceback.print_exc()
         said = {"error": f"{type(error).__name__}: {error}"}
     return json.dumps(said).encode()
 
 
 def warm() -> None:
-    """Read the descriptions of AWS's services once: every sandbox would do it again."""
+    """Load the descriptions of AWS's services once, so that sandboxes need not."""
     import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  not every package calls AWS
 
     for service in _SERVICES:
@@ -365,17 +365,17 @@ def warm() -> None:
 
 
 def serve(host: Host, path: str) -> None:
-    """Answer calls at a Unix socket until standard input ends."""
+    """Handle calls on a Unix socket until standard input ends."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen(_WAITING)
         os.write(_STDOUT, b"ready\n")
-        os.dup2(_STDERR, _STDOUT)  # what the app prints is its log
+        os.dup2(_STDERR, _STDOUT)  # the app's output is its log
         Sandboxes(host, listener).run()
 
 
 def main(package: str, runtime: str, path: str) -> None:
-    """Be Lambda until the emulator ends."""
+    """Serve the package until the emulator stops."""
     sys.path[:0] = [package]
     sys.path.extend(runtime.split(os.pathsep))
     if CALLS in os.environ:
@@ -398,13 +398,13 @@ _Answer = tuple[int, dict[str, str], str]
 
 
 def install(call: Call, stage: str, functions: tuple[str, ...], later: AsyncCalls) -> None:
-    """Have moto's server in this process call functions.
+    """Make moto's server in this process invoke functions.
 
     Args:
-        call: Calls one by what the app calls it.
-        stage: Of the installation.
-        functions: Those that there are.
-        later: Carries asynchronous invocations out.
+        call: Calls a function by its name in the app.
+        stage: Stage of the installation.
+        functions: Names of the functions.
+        later: Executes asynchronous invocations.
     """
     known = {function_name(stage, name): name for name in functions}
 
@@ -430,7 +430,7 @@ def _invoked(call: Call, name: str, event: Any) -> _Answer:
         return 200, {}, json.dumps(call(name, event))
     except TooManyRequestsError as error:
         raise AWSError(str(error), "TooManyRequestsException", 429) from error
-    except Exception as error:  # as Lambda: whoever invoked it is told
+    except Exception as error:  # as in Lambda, the caller gets the error
         logger.exception("the function %s failed", name)
         told = {"errorMessage": str(error), "errorType": type(error).__name__}
         return 200, {"x-amz-function-error": "Unhandled"}, json.dumps(told)

@@ -1,8 +1,8 @@
-"""How long AWS takes: a model for benchmarks, off by default. No I/O.
+"""A model of AWS's latencies for benchmarks, disabled by default. No I/O.
 
-Each kind of call takes a time from a log-normal distribution, which has the median and the 99th
-percentile of the table. AWS promises no latencies: the numbers are estimates from what it
-publishes and what others report, until they are measured in an account.
+Each kind of call takes a time from a log-normal distribution with the median and the 99th
+percentile from the table. AWS does not guarantee latencies: the numbers are estimates from AWS's
+documentation and other reports, until they are measured in an account.
 """
 
 import math
@@ -12,18 +12,18 @@ from types import MappingProxyType
 
 from conducto_emulator.limits import Dice
 
-#: 99 % of a standard normal distribution are below this.
+#: The 99th percentile of the standard normal distribution.
 _P99 = 2.3263
 
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """How long something takes.
+    """The distribution of a latency.
 
     Attributes:
         median: Seconds.
         p99: Seconds.
-        source: Where the numbers are from.
+        source: Origin of the numbers.
     """
 
     median: float
@@ -31,7 +31,7 @@ class Delay:
     source: str
 
     def at(self, normal: float) -> float:
-        """Return the seconds for a number of a standard normal distribution."""
+        """Return the seconds for a number from a standard normal distribution."""
         return self.median * math.exp(normal / _P99 * math.log(self.p99 / self.median))
 
 
@@ -45,7 +45,7 @@ _OTHERS = "estimate for a call within a region"
 _GATEWAY = "estimate of what API Gateway adds to its integration"
 _FARGATE = "estimate from reports: 25 to 40 s until two containers run"
 
-#: ``{(service, operation)}``, or of a whole service with "".
+#: ``{(service, operation): delay}``; "" stands for all operations or all services.
 CALLS: Mapping[tuple[str, str], Delay] = MappingProxyType(
     {
         ("dynamodb", ""): Delay(0.005, 0.020, _DYNAMODB),
@@ -70,12 +70,12 @@ TASK_START = Delay(30.0, 45.0, _FARGATE)
 
 
 class Latency:
-    """Draws times from the model.
+    """Draws latencies from the model.
 
     Args:
-        seed: Reproduces them.
-        task_scale: Factor of the time that a task takes to start; a benchmark of a minute cannot
-            wait for it, and 0 starts tasks as fast as the machine can.
+        seed: Makes them reproducible.
+        task_scale: Factor of the start time of tasks, which is too long for benchmarks of a minute;
+            0 starts tasks as fast as the machine can.
     """
 
     def __init__(self, seed: int, task_scale: float = 1.0) -> None:
@@ -90,11 +90,11 @@ class Latency:
         raise LookupError(service)  # ("", "") is in the table
 
     def of_transition(self) -> float:
-        """Return the seconds from one state of a machine to the next."""
+        """Return the seconds of a state transition of an execution."""
         return self._of("transition", TRANSITION)
 
     def of_cold_start(self) -> float:
-        """Return the seconds until a new environment of a function takes its first call."""
+        """Return the seconds until a new environment of a function accepts its first call."""
         return self._of("cold start", COLD_START)
 
     def of_request(self) -> float:

@@ -1,6 +1,6 @@
-"""AWS's published limits, each with its page, and the token buckets behind rates. No I/O.
+"""AWS's published limits with their sources, and token buckets for rates. No I/O.
 
-Rates and quotas are those that a new account has in a large region such as us-east-1.
+Rates and quotas are those of a new account in a large region such as us-east-1.
 """
 
 import threading
@@ -24,11 +24,11 @@ _STATES = "Step Functions service quotas"
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One number of AWS.
+    """A limit of AWS.
 
     Attributes:
         value: In ``unit``.
-        unit: Such as ``bytes``.
+        unit: For example ``bytes``.
         source: Title of the page in AWS's documentation.
     """
 
@@ -39,11 +39,11 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A token bucket's size and refill.
+    """Size and refill rate of a token bucket.
 
     Attributes:
-        burst: Calls that a full bucket allows at once.
-        per_second: Calls that come back in a second.
+        burst: Number of calls that a full bucket allows at once.
+        per_second: Number of calls added per second.
         source: Title of the page in AWS's documentation.
     """
 
@@ -60,10 +60,10 @@ GATEWAY_WAIT = Limit(29, "seconds", _REST)
 GATEWAY_PAYLOAD = Limit(10 * _MIB, "bytes", _REST)
 LAMBDA_SYNC_PAYLOAD = Limit(6 * _MIB, "bytes", _LAMBDA)
 LAMBDA_ASYNC_PAYLOAD = Limit(_MIB, "bytes", _INVOKE)
-#: Further tries of an asynchronous invocation that failed, and the minutes before each.
-LAMBDA_RETRIES = Limit(2, "tries", _RETRIES)
+#: Retries of a failed asynchronous invocation, and the minutes before each.
+LAMBDA_RETRIES = Limit(2, "retries", _RETRIES)
 LAMBDA_RETRY_MINUTES = (1, 2)
-#: A new account has fewer, and no page says how many; AWS raises both quotas by itself with use.
+#: A new account has fewer; the number is not documented. AWS raises the quota automatically.
 LAMBDA_CONCURRENCY = Limit(1000, "invocations", _LAMBDA)
 FARGATE_VCPUS = Limit(6, "vCPUs", _FARGATE)
 
@@ -77,13 +77,13 @@ LIMITS: Mapping[str, Limit] = MappingProxyType(
         "API Gateway's request": GATEWAY_PAYLOAD,
         "Lambda's event and response, synchronous": LAMBDA_SYNC_PAYLOAD,
         "Lambda's event, asynchronous": LAMBDA_ASYNC_PAYLOAD,
-        "Lambda's further tries, asynchronous": LAMBDA_RETRIES,
+        "Lambda's retries, asynchronous": LAMBDA_RETRIES,
         "Lambda's concurrency": LAMBDA_CONCURRENCY,
         "Fargate On-Demand in a new account": FARGATE_VCPUS,
     }
 )
 
-#: ``{(service, operation): rate}``; every operation has a bucket of its own.
+#: ``{(service, operation): rate}``; every operation has its own bucket.
 RATES: Mapping[tuple[str, str], Rate] = MappingProxyType(
     {
         ("ecs", "RunTask"): Rate(20, 20, _FARGATE_RATES),
@@ -117,8 +117,8 @@ class TokenBucket:
     """Allows calls up to a rate.
 
     Args:
-        rate: Its size and refill; it is full at first.
-        now: Seconds now.
+        rate: Size and refill rate; the bucket is full at first.
+        now: The current time in seconds.
     """
 
     def __init__(self, rate: Rate, now: float) -> None:
@@ -142,7 +142,7 @@ class Buckets:
 
     Args:
         clock: Returns seconds.
-        rates: As `RATES`; what is not in it is unlimited.
+        rates: Rates like `RATES`; other operations are not limited.
     """
 
     def __init__(
@@ -164,9 +164,9 @@ class Buckets:
             return self._buckets.setdefault(name, TokenBucket(rate, now)).take(now)
 
     def configure(self, service: str, operation: str, rate: Rate | None) -> None:
-        """Give an operation another bucket, which is full, or none.
+        """Set the rate of an operation, with a full bucket, or remove its limit.
 
-        An account with more use has larger ones.
+        Accounts with more usage have higher rates.
         """
         name = service, operation
         with self._lock:
@@ -177,7 +177,7 @@ class Buckets:
                 self._rates[name] = rate
 
     def reset(self) -> None:
-        """Return to AWS's rates, with full buckets."""
+        """Reset to AWS's rates, with full buckets."""
         with self._lock:
             self._rates = dict(RATES)
             self._buckets.clear()
@@ -185,9 +185,9 @@ class Buckets:
 
 @dataclass(slots=True)
 class Dice:
-    """Random decisions that a seed reproduces.
+    """Random decisions that are reproducible with a seed.
 
-    The n-th decision of a name is always the same, whatever happens beside it.
+    The n-th decision for a name is always the same, independent of other names.
 
     Attributes:
         seed: Any number.
@@ -198,15 +198,15 @@ class Dice:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def happens(self, name: str, share: float) -> bool:
-        """Return whether something happens that does so in a share of all cases."""
+        """Return whether an event with a probability happens."""
         return self.draw(name) < share
 
     def draw(self, name: str) -> float:
-        """Return the next number of a name, from 0 up to 1."""
+        """Return the next number for a name, from 0 up to 1."""
         return self.random(name).random()
 
     def random(self, name: str) -> Random:
-        """Return a source of random numbers for the next decision of a name."""
+        """Return a source of random numbers for the next decision for a name."""
         with self._lock:
             number = self._drawn[name] = self._drawn.get(name, 0) + 1
         return Random(f"{self.seed} {name} {number}")  # noqa: S311  not for secrets

@@ -1,4 +1,4 @@
-"""What ECS tells the containers of a task about it: the task metadata endpoint, version 4."""
+"""Emulates the ECS task metadata endpoint, version 4."""
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -12,14 +12,14 @@ METADATA_PATH = "/metadata"
 
 
 class Metadata:
-    """Answers for every task of a board."""
+    """Serves the metadata of the tasks of a board."""
 
     def __init__(self, board: TaskBoard, containers: DockerContainers) -> None:
         self._board = board
         self._containers = containers
 
     def routes(self) -> list[Route]:
-        """Return what is answered, and where."""
+        """Return the routes of the endpoint."""
         return [
             Route(f"{METADATA_PATH}/{{task}}/task", self._task),
             Route(f"{METADATA_PATH}/{{task}}/task/stats", self._stats),

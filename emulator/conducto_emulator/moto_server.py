@@ -1,4 +1,4 @@
-"""moto's server in this process, reachable from this machine and from its containers."""
+"""Moto's server in this process, reachable from this machine and its containers."""
 
 import logging
 import os
@@ -30,14 +30,14 @@ _LOOPBACK = "127.0.0.1"
 
 
 class AddressError(Exception):
-    """There is no address that both this machine and its containers can use."""
+    """This machine and its containers have no common address."""
 
 
 def shared_address() -> str:
-    """Return an address of this machine that containers reach, and nobody outside.
+    """Return an address of this machine that is reachable from containers, but not from outside.
 
     Raises:
-        AddressError: the engine does not run, or runs on another machine.
+        AddressError: The engine is not running, or runs on another machine.
     """
     try:
         bridge: Any = docker.from_env().networks.get("bridge")
@@ -63,16 +63,16 @@ def free_port(host: str) -> int:
 
 
 class MotoServer:
-    """Emulates AWS at one port of two addresses: containers' and the loopback.
+    """Emulates AWS at one port of two addresses: for containers and on the loopback interface.
 
-    moto's own clients know no other than the loopback.
+    Moto's own clients only use the loopback address.
 
     Args:
-        host: As `shared_address` returns it.
-        keys: Those that may sign requests.
+        host: An address from `shared_address`.
+        keys: The keys that may sign requests.
         page: Origin of the web app.
-        strictness: None enforces no limits.
-        latency: None delays nothing.
+        strictness: None for no limits.
+        latency: None for no delays.
     """
 
     def __init__(
@@ -98,19 +98,19 @@ class MotoServer:
         self._threads: list[threading.Thread] = []
         self._short_way = InProcessTransport(self.endpoint, limited)
         os.environ["MOTO_PORT"] = str(port)
-        # Nobody asks for machine images; moto would make 1,300 with their disks.
+        # Machine images are not used; moto would create 1,300 of them with their disks.
         os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
 
     def start(self) -> None:
-        """Serve an account in which nothing is yet."""
+        """Serve an empty account."""
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         moto_shim.install()
         moto_table.install()
-        # The list of its modules is read from the disk for every request.
+        # Otherwise the list of modules is read from the disk for every request.
         backends.list_of_moto_modules = partial(tuple, tuple(backends.list_of_moto_modules()))
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
         moto_shim.sign_with(self._keys.own)
-        # What an emulator before this one left in the process.
+        # Remove the state of earlier emulators in this process.
         Client(self._application).post("/moto-api/reset").close()
         for each in self._servers:
             thread = threading.Thread(target=each.serve_forever, args=(0.1,), daemon=True)
@@ -119,7 +119,7 @@ class MotoServer:
         self._short_way.open()
 
     def close(self) -> None:
-        """Serve no more."""
+        """Stop serving."""
         self._short_way.close()
         for each in self._servers:
             if self._threads:

@@ -1,9 +1,9 @@
-"""What moto 5.2.5's Step Functions interpreter lacks to run our machines.
+"""Fixes for the Step Functions interpreter of moto 5.2.5, so that it runs our machines.
 
-moto carries the interpreter of another emulator, with the parts around it cut off. Each function
-``_patch_…`` mends one of them in place, and has a test of its own in
-``tests/conformance/test_moto_shim.py``; `install` does all. Pinned to one version of moto: private
-names are used, and a new version has to pass those tests first.
+Moto contains the interpreter of another emulator without its surrounding parts. Each function
+``_patch_…`` fixes one defect, which its docstring describes, and has its own test in
+``tests/conformance/test_moto_shim.py``; `install` applies all. Private names are used, so moto's
+version is pinned, and a new version has to pass those tests first.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ _PAGE = 1_000
 
 
 class Desk:
-    """Where tasks wait for workers, across all executions.
+    """The tasks that wait for workers, across all executions.
 
     Attributes:
-        poll_seconds: How long a poll without a task stays open; AWS: 60.
+        poll_seconds: Seconds that a poll without a task stays open; AWS: 60.
     """
 
     def __init__(self) -> None:
@@ -63,13 +63,13 @@ class Desk:
         self._tasks: dict[str, Any] = {}
 
     def get(self, arn: str, default: object = None) -> WaitingRoom | None:
-        """Return the waiting room of an activity; what moto asks its "activity store"."""
+        """Return the waiting room of an activity; called by moto as its activity store."""
         del default
         with self._changed:
             return self._rooms.setdefault(arn, WaitingRoom(arn, arn.rsplit(":", 1)[-1]))
 
     def publish(self, arn: str, endpoint: Any) -> None:
-        """Let a worker have a task; its endpoint must be ready to be notified."""
+        """Offer a task to workers; its endpoint must be ready to be notified."""
         room = self.get(arn)
         assert room is not None
         token = endpoint.callback_id
@@ -79,7 +79,7 @@ class Desk:
             self._changed.notify_all()
 
     def poll(self, arn: str, worker: str | None) -> dict[str, str]:
-        """Return ``{"taskToken", "input"}`` of the next task, empty when none came in time."""
+        """Return ``{"taskToken", "input"}`` of the next task, empty if there was none in time."""
         room = self.get(arn)
         assert room is not None
         end = time.monotonic() + self.poll_seconds
@@ -97,7 +97,7 @@ class Desk:
                 self._changed.wait(left)
 
     def waiting(self, token: str) -> Any:
-        """Return the endpoint of a task that somebody waits for, or raise AWS's error."""
+        """Return the endpoint of an open task, or raise AWS's error."""
         endpoint = self._tasks.get(token)
         if endpoint is None:
             raise AWSError("Invalid Token: 'Invalid token'", "InvalidToken")
@@ -110,10 +110,10 @@ DESK = Desk()
 
 
 class Pace:
-    """How fast executions go from state to state.
+    """The pace of executions.
 
     Attributes:
-        seconds: Returns those of one transition.
+        seconds: Returns the duration of one state transition.
     """
 
     def __init__(self) -> None:
@@ -126,18 +126,18 @@ def _at_once() -> float:
 
 PACE = Pace()
 
-#: Called with an execution (moto's own object) when it has ended, in its thread.
+#: Called with an execution (moto's object) when it has ended, in its thread.
 ON_EXECUTION_ENDED: list[Callable[[Any], None]] = []
 
 
 def is_waited_for(endpoint: Any) -> bool:
-    """Return whether an answer to a task would reach anybody."""
+    """Return whether a task is still open."""
     over = getattr(endpoint, "over", False) or endpoint.get_outcome() is not None
     return not over and endpoint.consumer_error is None
 
 
 def install() -> None:
-    """Mend moto in this process."""
+    """Apply all fixes in this process."""
     _patch_activity_store()
     _patch_publication()
     _patch_late_heartbeat()
@@ -152,7 +152,7 @@ def install() -> None:
 
 
 def _patch_activity_store() -> None:
-    """Executions see an empty store of activities, and share the name None."""
+    """Defect: executions have an empty activity store, and all get the name None."""
 
     class Execution(models.Execution):  # type: ignore[misc]
         def __init__(self, **given: Any) -> None:
@@ -168,7 +168,7 @@ def _patch_activity_store() -> None:
 
 
 def _patch_publication() -> None:
-    """A task can be polled before it can be answered."""
+    """Defect: a task can be polled before it can be completed."""
 
     def add_activity_task(
         self: Any, callback_id: str, activity_arn: str, activity_input: str
@@ -179,12 +179,12 @@ def _patch_publication() -> None:
         return endpoint
 
     callback.CallbackPoolManager.add_activity_task = add_activity_task
-    # Read before it is set when a task is stopped while it waits for a worker.
+    # Read before it is set if a task is stopped while it waits for a worker.
     callback.ActivityTaskStartEndpoint._outcome = None
 
 
 def _patch_late_heartbeat() -> None:
-    """An answer that comes before heartbeats are listened for is seen when one is missed."""
+    """Defect: a result that arrives before heartbeats are awaited is only seen after a timeout."""
     setup = callback.CallbackEndpoint.setup_heartbeat_endpoint
 
     def setup_heartbeat_endpoint(self: Any, heartbeat_seconds: int) -> Any:
@@ -197,7 +197,7 @@ def _patch_late_heartbeat() -> None:
 
 
 def _patch_late_answers() -> None:
-    """A task that timed out is still served to workers, and takes their answers."""
+    """Defect: a task that timed out is still offered to workers and accepts results."""
     run = activity.StateTaskActivity._eval_execution
 
     def eval_execution(self: Any, env: Any) -> None:
@@ -213,7 +213,7 @@ def _patch_late_answers() -> None:
 
 
 def _patch_worker_routes() -> None:
-    """GetActivityTask is missing; SendTask* lose the cause and look through all executions."""
+    """Defect: GetActivityTask is missing; SendTask* lose the cause and search all executions."""
 
     def get_activity_task(self: Any) -> ActionResult:
         arn = self._get_param("activityArn")
@@ -242,7 +242,7 @@ def _patch_worker_routes() -> None:
 
 
 def _patch_nested_executions() -> None:
-    """The names of the language (``StateMachineArn``) are not turned into those of the API."""
+    """Defect: names of the language (``StateMachineArn``) are not converted to the API's."""
     service = nested.StateTaskServiceSfn
     normalise = service._normalise_parameters
 
@@ -269,7 +269,7 @@ def _rename(fields: dict[str, Any], first: Callable[[str], str]) -> None:
 
 
 def _patch_stop() -> None:
-    """A stop leaves what waits for a worker waiting, nested executions running, and an error."""
+    """Defect: a stop does not stop waiting tasks and nested executions, and leaves an error."""
     for name in ("set_error", "set_timed_out"):
         setattr(environment.Environment, name, _unless_stopped(name))
 
@@ -296,7 +296,7 @@ def _stop(backend: Any, execution: Any) -> None:
     now = dt.datetime.now(dt.UTC)
     end = time.monotonic() + 5
     while execution.exec_worker.env is None and time.monotonic() < end:
-        time.sleep(0.002)  # its thread has not begun
+        time.sleep(0.002)  # its thread has not started
     execution.stop(stop_date=now, error=None, cause=None)
     for endpoint in list(execution.exec_worker.env.callback_pool_manager._pool.values()):
         endpoint.over = True
@@ -312,7 +312,7 @@ def _stop(backend: Any, execution: Any) -> None:
 
 
 def _patch_history_pages() -> None:
-    """A history comes whole and one way round only."""
+    """Defect: GetExecutionHistory has neither pages nor a reverse order."""
 
     def get_execution_history(self: Any) -> ActionResult:
         history = self.stepfunction_backend.get_execution_history(self._get_param("executionArn"))
@@ -330,7 +330,7 @@ def _patch_history_pages() -> None:
 
 
 def _patch_end_of_executions() -> None:
-    """Nobody is told that an execution has ended; AWS sends an event to EventBridge."""
+    """Defect: the end of an execution has no notification; AWS sends an event to EventBridge."""
     terminated = executions.BaseExecutionWorkerCommunication.terminated
 
     def tell(self: Any) -> None:
@@ -342,7 +342,7 @@ def _patch_end_of_executions() -> None:
 
 
 def _patch_pace() -> None:
-    """A transition takes no time."""
+    """Defect: state transitions take no time."""
     evaluate = state.CommonStateField._eval_body
 
     def eval_body(self: Any, env: Any) -> None:
@@ -353,7 +353,7 @@ def _patch_pace() -> None:
 
 
 def _patch_costs() -> None:
-    """Every failure prints the whole program, every nested execution makes a client."""
+    """Defect: every failure prints the whole program, every nested execution creates a client."""
 
     def say_nothing(self: Any, *_: Any, **__: Any) -> None:
         del self
@@ -365,7 +365,7 @@ def _patch_costs() -> None:
 
 
 class _Signing:
-    """The key with which the interpreter's own calls are signed; moto alone accepts any."""
+    """The key for the interpreter's own requests; moto itself accepts any."""
 
     key = Key("test", "test")
 
@@ -374,12 +374,12 @@ _signing = _Signing()
 
 
 def sign_with(key: Key) -> None:
-    """Have the interpreter sign its own calls with a key."""
+    """Sign the interpreter's own requests with a key."""
     _signing.key = key
 
 
 def client_for(region: str, service: str, state_credentials: object = None) -> Any:
-    """Return a client of this process's moto server, the same one every time."""
+    """Return a client of this process's moto server, always the same one."""
     del state_credentials
     return _client(region, service, moto_server_port(), _signing.key)
 

@@ -1,7 +1,7 @@
-"""What moto 5.2.5's DynamoDB lacks to be written to by many threads, and often.
+"""Fixes for DynamoDB in moto 5.2.5, for frequent writes by many threads.
 
-As in `conducto_emulator.moto_shim`, each ``_patch_…`` mends one thing in place and has a test of
-its own in ``tests/conformance/test_moto_table.py``.
+As in `conducto_emulator.moto_shim`, each ``_patch_…`` fixes one defect and has its own test in
+``tests/conformance/test_moto_table.py``.
 """
 
 import copy
@@ -13,9 +13,9 @@ from typing import Any
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.table import Table
 
-#: Everything that reads or writes items, by name.
+#: The methods that read or write items.
 _CALLS = ("put_item", "update_item", "delete_item", "get_item", "query", "scan")
-#: Place of the index's name among a query's arguments, behind those that are looked at here.
+#: Position of the index's name among the further arguments of a query.
 _INDEX_NAME = 4
 _lock = threading.RLock()
 _MISSING = object()
@@ -23,7 +23,7 @@ _SWITCH = "_conducto_mended"
 
 
 def install() -> None:
-    """Mend moto in this process; doing it twice changes nothing."""
+    """Apply all fixes in this process, once."""
     if getattr(DynamoDBBackend, _SWITCH, False):
         return
     setattr(DynamoDBBackend, _SWITCH, True)
@@ -33,7 +33,7 @@ def install() -> None:
 
 
 def _patch_races() -> None:
-    """Between a condition and the write that it allows, others write."""
+    """Defect: other threads write between a condition and the write that it allows."""
     for name in _CALLS:
         setattr(DynamoDBBackend, name, _alone(getattr(DynamoDBBackend, name)))
 
@@ -48,9 +48,9 @@ def _alone(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _patch_transactions() -> None:
-    """A table is copied for each item of a transaction.
+    """Defect: a table is copied for each item of a transaction.
 
-    That takes ever longer; and going back to a copy takes what others wrote meanwhile with it.
+    That becomes slower with its size, and a rollback to the copy undoes writes of other threads.
     """
     transact = DynamoDBBackend.transact_write_items
 
@@ -80,7 +80,7 @@ def _as_they_are(
         table = backend.tables[name]
         partition, sort = backend.get_keys_value(table, given.get("Key") or given["Item"])
         item = table.items.get(partition, {}).get(sort, _MISSING)
-        # An update changes the item itself.
+        # An update changes the item in place.
         found[name, partition, sort] = copy.deepcopy(item) if item is not _MISSING else item
     return found
 
@@ -93,7 +93,7 @@ def _put_back(table: Any, partition: Any, sort: Any, item: Any) -> None:
 
 
 def _patch_queries() -> None:
-    """A query looks at every item of the table."""
+    """Defect: a query reads every item of the table."""
     query = Table.query
 
     @wraps(query)

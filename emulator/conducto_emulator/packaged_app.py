@@ -1,7 +1,7 @@
-"""The app as it was packaged for Lambda: in processes of its own, which have its files only.
+"""The app as packaged for Lambda, in separate processes that have only its files.
 
-`Mirror` looks to the rest of the emulator like the app itself; whatever is called goes to the
-process as the JSON that Lambda would get.
+`Mirror` is a proxy for the rest of the emulator: calls go to the process as the JSON that Lambda
+would get.
 """
 
 import importlib.util
@@ -39,15 +39,15 @@ from conducto_emulator.packaged_errors import (
 )
 
 _HOST = Path(__file__).with_name("lambda_host.py")
-#: It sees neither this process's path nor any installed package.
+#: Isolated from this process's path and from installed packages.
 _PYTHON = (sys.executable, "-I", "-S")
-#: What Lambda's Python has besides the standard library.
+#: The modules of Lambda's Python besides the standard library.
 _RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
-#: Variables of this process that the other one gets besides those it is given.
+#: Variables of this process that are passed on.
 _PASSED_ON = ("PATH", "LANG", "TMPDIR", "TZ")
 _CALL_SECONDS = 300.0
 _TOO_LARGE = f"The {{}} of {{}} bytes is larger than {LAMBDA_SYNC_PAYLOAD.value} bytes"
-#: The functions that have no process of their own.
+#: Key of the functions without a separate process.
 _REST = ""
 
 
@@ -55,16 +55,16 @@ class PackagedApp:
     """Processes with an unpacked deployment package.
 
     Args:
-        folder: Where the zip was unpacked.
-        apart: ``{function: variables}`` of those that have a process with more variables than the
-            rest, as the function beside the file system has.
-        path: Where modules are found besides; None: only what Lambda brings along.
+        folder: Directory of the unpacked zip.
+        apart: ``{function: variables}`` of functions with a separate process and further variables,
+            such as the function with the file system.
+        path: Further module directories; None for those of Lambda's Python.
 
     Attributes:
-        runtime: What the processes find besides that and the standard library.
-        seconds: ``{function: seconds}`` after which a call is cut off; 300 otherwise.
-        concurrency: How many calls are carried out at a time; None: any number.
-        cold_start: Returns the seconds that a new sandbox takes.
+        runtime: Directory with the modules of Lambda's Python.
+        seconds: ``{function: seconds}`` of time limits; 300 by default.
+        concurrency: Maximum number of simultaneous calls; None for no limit.
+        cold_start: Returns the start time of a new sandbox in seconds.
     """
 
     def __init__(
@@ -89,10 +89,10 @@ class PackagedApp:
         self._lock = threading.Lock()
 
     def start(self, environment: Mapping[str, str]) -> "Mirror":
-        """Import the app there; return what stands for it here.
+        """Import the app in the processes; return a proxy for it.
 
         Raises:
-            AppError: it cannot be imported; why is on standard error.
+            AppError: It cannot be imported; the reason is on standard error.
         """
         if self._path is None:
             self._bring_runtime()
@@ -101,14 +101,14 @@ class PackagedApp:
         return Mirror(self)
 
     def deploy(self, folder: Path) -> None:
-        """Have another package answer from now on; what the one before it has begun, it ends.
+        """Switch to another package; calls in progress finish in the previous one.
 
         Raises:
-            AppError: it cannot be imported; why is on standard error.
+            AppError: It cannot be imported; the reason is on standard error.
         """
         started = {name: self._started(folder, more) for name, more in self._apart.items()}
         for process, _ in started.values():
-            assert process.stdout is not None  # noqa: S101  it was asked for
+            assert process.stdout is not None  # noqa: S101  requested above
             if not process.stdout.readline():
                 raise AppError(f"{folder} cannot be imported as Lambda would; see above")
         self._sockets = {name: place for name, (_, place) in started.items()}
@@ -118,7 +118,7 @@ class PackagedApp:
     ) -> tuple["subprocess.Popen[bytes]", str]:
         passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         place = str(self._work / f"socket-{len(self._processes)}")
-        process = subprocess.Popen(  # noqa: S603  our own words
+        process = subprocess.Popen(  # noqa: S603  our own arguments
             [*_PYTHON, str(_HOST), str(folder), os.pathsep.join(self._found()), place],
             env={**passed, **self._environment, **more},
             stdin=subprocess.PIPE,
@@ -128,11 +128,11 @@ class PackagedApp:
         return process, place
 
     def _found(self) -> Sequence[str]:
-        """Return the directories in which modules are found."""
+        """Return the module directories of the processes."""
         return [str(self.runtime)] if self._path is None else [each for each in self._path if each]
 
     def _bring_runtime(self) -> None:
-        """Make a directory with what Lambda brings along."""
+        """Create the directory with the modules of Lambda's Python."""
         self.runtime.mkdir()
         for name in _RUNTIME:
             spec = importlib.util.find_spec(name)
@@ -146,10 +146,10 @@ class PackagedApp:
         """Invoke a function.
 
         Raises:
-            FunctionError: it raised something.
-            EndedError: it took too long.
-            TooManyRequestsError: too many are carried out at the time.
-            PayloadError: the event or the response is too large.
+            FunctionError: It raised an exception.
+            EndedError: It reached its time limit.
+            TooManyRequestsError: The maximum concurrency was reached.
+            PayloadError: The event or the response is too large.
         """
         place = self._sockets.get(name, self._sockets[_REST])
         with self._counted():
@@ -177,7 +177,7 @@ class PackagedApp:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(seconds + _CALL_SECONDS)
             connection.connect(place)
-            with suppress(BrokenPipeError):  # it was killed before it read everything
+            with suppress(BrokenPipeError):  # it was killed before it had read everything
                 connection.sendall(head.ljust(HEAD).encode() + body)
                 connection.shutdown(socket.SHUT_WR)
             with connection.makefile("rb") as file:
@@ -190,11 +190,11 @@ class PackagedApp:
         return said["answer"]
 
     def describe(self) -> dict[str, Any]:
-        """Return what the app consists of, and the files of all modules that it has imported."""
+        """Return the description of the app, with the files of its imported modules."""
         return dict(self._ask(self._sockets[_REST], {"do": "describe"}))
 
     def close(self) -> None:
-        """End the process, and those of packages before it."""
+        """Kill all processes and remove their files."""
         for process in self._processes:
             process.kill()
             process.communicate()
@@ -206,7 +206,7 @@ def _warm() -> float:
 
 
 class Mirror(Chalice):
-    """An app whose functions are in another process."""
+    """A proxy for an app whose functions are in another process."""
 
     def __init__(self, package: PackagedApp) -> None:
         told = package.describe()
@@ -223,7 +223,7 @@ class Mirror(Chalice):
         self.event_sources.extend(map(_source, told["sources"]))
 
     def __call__(self, event: Any, _context: Any) -> Any:
-        """Answer what API Gateway sends: text, but for the types that it was told are binary."""
+        """Handle a request from API Gateway, whose body is text except for binary types."""
         body = event["body"]
         if isinstance(body, bytes):
             event = {**event, "body": body.decode(errors="replace")}
@@ -236,12 +236,12 @@ class _Authorizer(ChaliceAuthorizer):
         self._package = package
 
     def __call__(self, event: Any, _context: Any) -> Any:
-        wanted = ("type", "authorizationToken", "methodArn")  # as API Gateway sends it
+        wanted = ("type", "authorizationToken", "methodArn")  # the fields that API Gateway sends
         return self._package.call(self.name, {name: event[name] for name in wanted})
 
 
 def _elsewhere(*_: Any) -> None:
-    raise NotImplementedError("it is called in the package's process")
+    raise NotImplementedError("the function runs in the package's process")
 
 
 def _source(told: Mapping[str, Any]) -> CloudWatchEventConfig | ScheduledEventConfig:

@@ -1,17 +1,17 @@
-"""Why Lambda has no response of a function."""
+"""Errors of function calls."""
 
 
 class FunctionError(Exception):
-    """A function raised something, or was cut off; the message is what Lambda would say of it."""
+    """A function raised an exception or was cut off; the message is Lambda's."""
 
 
 class EndedError(FunctionError):
-    """A function took too long, or its process ended, in the middle of its call."""
+    """A function reached its time limit, or its process ended during a call."""
 
 
 class TooManyRequestsError(Exception):
-    """So many functions run already that Lambda refuses to invoke one more."""
+    """The maximum concurrency of functions was reached."""
 
 
 class PayloadError(Exception):
-    """An event or a response is larger than Lambda takes."""
+    """An event or a response is too large for Lambda."""

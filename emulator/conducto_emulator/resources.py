@@ -1,4 +1,4 @@
-"""What the stacks of ``infra/`` make in a real account, made in moto."""
+"""Creates the resources of the stacks of ``infra/`` in moto."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -22,13 +22,13 @@ from conducto_emulator.signatures import Key
 
 STAGE = EMULATOR_STAGE
 REGION = "us-east-1"
-#: moto's.
+#: Moto's account.
 ACCOUNT = "123456789012"
 LOG_GROUP = "/conducto/workers"
 
 
 def aws_env(endpoint: str) -> dict[str, str]:
-    """Return the environment in which boto3 speaks to moto; it has no key."""
+    """Return the environment for boto3 to reach moto, without a key."""
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_DEFAULT_REGION": REGION,
@@ -37,12 +37,12 @@ def aws_env(endpoint: str) -> dict[str, str]:
 
 
 def key_env(key: Key) -> dict[str, str]:
-    """Return the environment in which boto3 signs with a key."""
+    """Return the environment for boto3 to sign with a key."""
     return {"AWS_ACCESS_KEY_ID": key.id, "AWS_SECRET_ACCESS_KEY": key.secret}
 
 
 def create(url: str, socket: str, agent_image: str) -> Mapping[str, str]:
-    """Make everything; return the environment of the functions."""
+    """Create all resources; return the environment of the functions."""
     bucket = f"conducto-{STAGE}-{ACCOUNT}"
     boto3.client("s3").create_bucket(Bucket=bucket)
     _create_table(boto3.client("dynamodb"))
@@ -76,7 +76,7 @@ def create(url: str, socket: str, agent_image: str) -> Mapping[str, str]:
 
 
 def keep_lines(group: str, stream: str, lines: Sequence[str]) -> None:
-    """Put lines that a container printed into CloudWatch Logs."""
+    """Write output of a container to CloudWatch Logs."""
     client = boto3.client("logs")
     client.create_log_stream(logGroupName=group, logStreamName=stream)
     now = int(time.time() * 1000)

@@ -1,4 +1,4 @@
-"""What stands for AWS's ``session-manager-plugin``: the same arguments, another channel.
+"""A replacement of AWS's ``session-manager-plugin``, with the same arguments but another protocol.
 
 ``session-manager-plugin VARIABLE REGION StartSession PROFILE REQUEST ENDPOINT``; ``VARIABLE`` is
 the name of an environment variable with the session, as JSON.
@@ -26,7 +26,7 @@ _CHUNK = 65_536
 
 
 def install(folder: Path) -> Path:
-    """Put the program into a directory for a PATH, and return the directory."""
+    """Install the program into a directory for PATH; return the directory."""
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / NAME
     here = str(Path(__file__).resolve().parents[1])
@@ -43,7 +43,7 @@ def install(folder: Path) -> Path:
 
 
 def main(words: Sequence[str]) -> int:
-    """Be the terminal of a session; return the exit code."""
+    """Run the terminal of a session; return the exit code."""
     if list(words) == ["--version"]:
         _say(VERSION)
         return 0
@@ -65,7 +65,7 @@ def _say(line: str) -> None:
 
 
 def _be_terminal(socket: ClientConnection) -> int:
-    # A handler may run in the middle of a message being sent, so that a thread sends.
+    # The handler may interrupt the sending of a message, so a thread sends the size.
     changed = threading.Event()
     signal.signal(signal.SIGWINCH, lambda _number, _frame: changed.set())
     for run in (_type, _watch_size):
@@ -103,7 +103,7 @@ def _size() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _raw() -> Iterator[None]:
-    """Pass every key on as it is; put the terminal back at the end."""
+    """Pass on every key unprocessed; restore the terminal afterwards."""
     if not os.isatty(0):
         yield
         return

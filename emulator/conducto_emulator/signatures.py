@@ -1,7 +1,7 @@
-"""Signatures of AWS, version 4: which key signed a request, and what that key allows.
+"""AWS signatures, version 4: the key that signed a request, and its permissions.
 
-The emulator has two kinds of keys. Its own, of the app's functions, is random and allows
-everything. Keys that the app lends to workers allow what the policy lent with them does.
+The emulator has two kinds of keys. Its own key, for the app's functions, is random and has all
+permissions. Keys that the app lends to workers have the permissions of their policy.
 """
 
 import hmac
@@ -29,13 +29,13 @@ _AUTHORIZATION = re.compile(
 )
 _HASH = "x-amz-content-sha256"
 _HEX = re.compile(r"[0-9a-f]{64}")
-#: How far a request's time may be from ours, as at AWS.
+#: Maximum difference between a request's time and the current time, as in AWS.
 _SKEW = timedelta(minutes=15)
 _SCOPE_PARTS = 5
 
 
 class SignatureError(Exception):
-    """A request is refused; the message says why."""
+    """A request is rejected; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Key:
     """An access key.
 
     Attributes:
-        policy: What it allows; None allows everything.
+        policy: Its permissions; None for all permissions.
     """
 
     id: str
@@ -51,7 +51,7 @@ class Key:
     policy: Mapping[str, Any] | None = None
 
     def allows(self, request: "Request") -> bool:
-        """Return whether a request signed with this key may be carried out."""
+        """Return whether the key has the permission for a request."""
         if self.policy is None:
             return True
         action, resource = request.step_functions_action()
@@ -63,18 +63,18 @@ class Key:
 
 
 def new_key() -> Key:
-    """Return a random key that allows everything."""
+    """Return a random key with all permissions."""
     return Key(f"AKIA{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30))
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it arrived.
+    """A received request.
 
     Attributes:
-        url: With the path and the query exactly as they were sent.
+        url: With the path and the query exactly as sent.
         headers: By lower-case name.
-        body: None where nothing needs to be known of it: the signature leaves it out.
+        body: None if the signature does not cover it.
     """
 
     method: str
@@ -88,14 +88,14 @@ class Request:
         return "X-Amz-Signature" in self._query()
 
     def signs_body(self) -> bool:
-        """Return whether the body has to be read before the signature can be checked."""
+        """Return whether the signature covers the body."""
         return not self.is_presigned and bool(_HEX.fullmatch(self.headers.get(_HASH, "0" * 64)))
 
     def step_functions_action(self) -> tuple[str, str]:
-        """Return what is called of Step Functions and on which activity, as policies name it."""
+        """Return the Step Functions action and the activity of the request, as in policies."""
         service, _, operation = self.headers.get("x-amz-target", "").partition(".")
         where = urlsplit(self.url)
-        # Moto also looks at the scope and the query to find out what is called.
+        # Moto also uses the scope and the query to determine the operation.
         scoped = "/states/aws4_request," in self.headers.get("authorization", "")
         if service != "AWSStepFunctions" or not scoped or (where.path, where.query) != ("/", ""):
             return "", ""
@@ -106,10 +106,10 @@ class Request:
         return dict(parse_qsl(urlsplit(self.url).query, keep_blank_values=True))
 
     def check(self, keys: "Keys", now: datetime | None = None) -> Key:
-        """Return the key that signed it.
+        """Return the key that signed the request.
 
         Raises:
-            SignatureError: nobody did, or it was too long ago.
+            SignatureError: It is not signed by a valid key, or has expired.
         """
         signed = self._presigned() if self.is_presigned else self._signed()
         signed.check_time(now or datetime.now(UTC))
@@ -119,7 +119,7 @@ class Request:
         if not self.is_presigned and self.signs_body():
             given = self.headers.get(_HASH)
             if given is not None and given != sha256(self.body or b"").hexdigest():
-                raise SignatureError("the body is not the one that was signed")
+                raise SignatureError("the body does not match the signature")
         return key
 
     def _signed(self) -> "_Signed":
@@ -137,12 +137,12 @@ class Request:
             scope, signature = query["X-Amz-Credential"], query["X-Amz-Signature"]
             return _Signed.of(scope, names, signature, query["X-Amz-Date"], good_for)
         except (KeyError, ValueError, OverflowError) as error:
-            raise SignatureError("the signature in the address is incomplete") from error
+            raise SignatureError("the signature in the URL is incomplete") from error
 
 
 @dataclass(frozen=True, slots=True)
 class _Signed:
-    """What a request says about its signature."""
+    """The parameters of a request's signature."""
 
     key_id: str
     region: str
@@ -170,7 +170,7 @@ class _Signed:
         return cls(parts[0], parts[2], parts[3], tuple(names), signature, time, good_for, presigned)
 
     def check_time(self, now: datetime) -> None:
-        """Raise where the signature is no longer, or not yet, valid."""
+        """Raise an error if the signature has expired or is not valid yet."""
         try:
             made = datetime.strptime(self.time, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         except ValueError as error:
@@ -179,7 +179,7 @@ class _Signed:
             raise SignatureError("the signature has expired")
 
     def expected(self, request: Request, key: Key) -> str:
-        """Return the signature that a key makes of a request."""
+        """Return the signature that a key makes for a request."""
         sent = AWSRequest(request.method, self._unsigned_url(request.url), data=request.body)
         for name in self.names:
             sent.headers[name] = request.headers.get(name, "")
@@ -199,10 +199,10 @@ class _Signed:
 
 
 class Keys:
-    """The keys of one emulator: its own, and those that STS lent.
+    """The keys of one emulator: its own, and those that STS issued.
 
     Args:
-        own: Allows everything.
+        own: The key with all permissions.
     """
 
     def __init__(self, own: Key) -> None:
@@ -218,7 +218,7 @@ class Keys:
             for backend in list(partitions.values()):
                 for role in list(backend.assumed_roles):
                     if role.access_key_id == key_id and _aware(role.expiration) > now:
-                        # A role without a policy would be allowed nothing here.
+                        # A role without a policy has no permissions here.
                         policy = json.loads(role.policy or "{}")
                         yield Key(key_id, role.secret_access_key, policy)
 

@@ -1,4 +1,4 @@
-"""What API Gateway bounds of WebSockets: frames, messages, silence, and age."""
+"""API Gateway's limits of WebSockets: frames, messages, idle time, and age."""
 
 import asyncio
 import time
@@ -15,25 +15,25 @@ from conducto_emulator.limits import (
     WEBSOCKET_MESSAGE,
 )
 
-#: Path of the WebSocket API; the streams of debug sessions are another service's.
+#: Path of the WebSocket API; streams of debug sessions belong to another service.
 PATH = "/socket"
 
 
 class BoundedFrames(WebSocketsSansIOProtocol):
-    """Closes a connection with 1009 at a frame or a message that is too large."""
+    """Closes a connection with 1009 if a frame or a message is too large."""
 
     def handle_text(self, event: Frame) -> None:
-        """Take the first frame of a text."""
+        """Handle the first frame of a text message."""
         if self._fits(event, 0):
             super().handle_text(event)
 
     def handle_bytes(self, event: Frame) -> None:
-        """Take the first frame of a binary message."""
+        """Handle the first frame of a binary message."""
         if self._fits(event, 0):
             super().handle_bytes(event)
 
     def handle_cont(self, event: Frame) -> None:
-        """Take another frame of a message."""
+        """Handle a further frame of a message."""
         if self._fits(event, sum(map(len, self.frames))):
             super().handle_cont(event)
 
@@ -51,11 +51,11 @@ class BoundedFrames(WebSocketsSansIOProtocol):
 
 @dataclass(slots=True)
 class SocketTimes:
-    """How long connections may be silent, and how old they may be.
+    """Time limits of connections.
 
     Attributes:
-        idle: Seconds without a message either way; None: any.
-        age: Seconds from the beginning; None: any.
+        idle: Maximum seconds without a message in either direction; None for no limit.
+        age: Maximum seconds since the start; None for no limit.
     """
 
     idle: float | None = None
@@ -63,7 +63,7 @@ class SocketTimes:
 
 
 def strict_times() -> SocketTimes:
-    """Return those of API Gateway."""
+    """Return the limits of API Gateway."""
     return SocketTimes(idle=WEBSOCKET_IDLE.value, age=WEBSOCKET_AGE.value)
 
 
@@ -75,13 +75,13 @@ class OpenSocket:
     used: float = field(default_factory=time.monotonic)
 
     def use(self) -> None:
-        """Note a message."""
+        """Record a message."""
         self.used = time.monotonic()
 
     async def close_in_time(
         self, times: SocketTimes, close: Callable[[int], Awaitable[None]], tick: float = 0.1
     ) -> None:
-        """Close the connection when its time is over; ``times`` may change meanwhile."""
+        """Close the connection at its time limit; ``times`` may change meanwhile."""
         while not self._is_over(times):  # noqa: ASYNC110  (the times may change)
             await asyncio.sleep(tick)
         await close(CloseCode.GOING_AWAY)

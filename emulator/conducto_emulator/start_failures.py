@@ -1,4 +1,4 @@
-"""How tasks of ECS on Fargate die at their start, in AWS's own words.
+"""Start failures of ECS tasks on Fargate, with AWS's messages.
 
 Pages of the Amazon ECS Developer Guide: "Resolve Amazon ECS stopped task errors",
 "CannotPullContainer task errors" and "ResourceInitializationError task errors".
@@ -11,7 +11,7 @@ _ESSENTIAL = "Essential container in task exited"
 
 
 def image_not_found(image: str) -> StartFailure:
-    """The registry has no such image."""
+    """Return the failure for an image that is not in the registry."""
     reason = (
         "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to "
         f"resolve ref {image}: {image}: not found"
@@ -20,7 +20,7 @@ def image_not_found(image: str) -> StartFailure:
 
 
 def pull_denied(image: str) -> StartFailure:
-    """The registry wants other credentials, or has no such repository for these."""
+    """Return the failure for missing permissions or a missing repository."""
     reason = (
         "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to "
         f"resolve ref {image}: pull access denied, repository does not exist or may require "
@@ -30,7 +30,7 @@ def pull_denied(image: str) -> StartFailure:
 
 
 def pull_throttled(image: str) -> StartFailure:
-    """The registry limits pulls; a later one works."""
+    """Return the failure for a throttled pull, which may succeed later."""
     reason = (
         "CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to copy: "
         f"httpReadSeeker: failed open: unexpected status code https://{image}: 429 Too Many "
@@ -40,7 +40,7 @@ def pull_throttled(image: str) -> StartFailure:
 
 
 def wrong_architecture() -> StartFailure:
-    """An image of several architectures does not have the task's."""
+    """Return the failure for a multi-platform image without the task's platform."""
     reason = (
         "CannotPullContainerError: pull image manifest has been retried 5 time(s): image Manifest "
         "does not contain descriptor matching platform 'linux/amd64'"
@@ -49,17 +49,17 @@ def wrong_architecture() -> StartFailure:
 
 
 def cannot_execute() -> StartFailure:
-    """An image of one, other, architecture: its program starts and ends at once."""
+    """Return the failure for an image of another platform, whose program ends at once."""
     return StartFailure(_EXITED, _ESSENTIAL, exit_code=255, reason="exec format error")
 
 
 def essential_exited(exit_code: int = 1, container: str = "user") -> StartFailure:
-    """A container ends by itself."""
+    """Return the failure for a container that exits."""
     return StartFailure(_EXITED, _ESSENTIAL, exit_code=exit_code, container=container)
 
 
 def mount_failed() -> StartFailure:
-    """The file system cannot be mounted."""
+    """Return the failure for a file system that cannot be mounted."""
     reason = (
         "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: "
         "stderr: Failed to resolve the file system's mount target: unsuccessful EFS utils command "
@@ -69,7 +69,7 @@ def mount_failed() -> StartFailure:
 
 
 def no_route() -> StartFailure:
-    """The task's network does not reach the registry."""
+    """Return the failure for a network without a route to the registry."""
     reason = (
         "ResourceInitializationError: unable to pull secrets or registry auth: execution resource "
         "retrieval failed: unable to retrieve ecr registry auth: service call has been retried 3 "
@@ -79,7 +79,7 @@ def no_route() -> StartFailure:
 
 
 def out_of_addresses(subnet: str = "subnet-1") -> StartFailure:
-    """The task's subnet has no free address."""
+    """Return the failure for a subnet without a free address."""
     reason = (
         "Unexpected EC2 error while attempting to Create Network Interface in subnet "
         f"'{subnet}': InsufficientFreeAddressesInSubnet"

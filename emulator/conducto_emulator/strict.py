@@ -1,6 +1,7 @@
-"""The limits, faults and delays of AWS in front of moto: what ``--strict`` and ``--latency`` add.
+"""Limits, faults and delays of AWS in front of moto, for ``--strict`` and ``--latency``.
 
-Every call comes by here, those of this process as well (`conducto_emulator.in_process_transport`).
+Every call passes through here, including those of this process
+(`conducto_emulator.in_process_transport`).
 """
 
 import io
@@ -18,27 +19,26 @@ from conducto_emulator.limits import Buckets, Dice
 StartResponse = Callable[..., Any]
 
 _BAD_REQUEST = "400 Bad Request"
-#: DynamoDB's calls that write one item.
+#: DynamoDB's operations that write one item.
 _WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem"})
 _TRANSACTION = "TransactWriteItems"
-#: Services of which the bodies are read.
+#: Services whose request bodies are parsed.
 _JSON = frozenset({"dynamodb", "ecs", "states"})
 
 
 @dataclass(slots=True)
 class Strictness:
-    """How strict an emulator is; everything can be changed while it runs.
+    """The limits and faults of an emulator, which may be changed while it runs.
 
     Attributes:
-        seed: Reproduces what happens by chance.
-        conflicts: Share of DynamoDB's writes that meet another transaction.
-        duplicates: Share of events that are delivered twice.
-        late: Share of events that are delivered late, and so after later ones.
-        late_seconds: How late at most.
-        lag: Seconds in which lists do not show what was created.
-        slowness: How many times longer than at AWS a function and API Gateway may take: on a busy
-            machine everything does.
-        buckets: Of AWS's calls.
+        seed: Makes random effects reproducible.
+        conflicts: Fraction of DynamoDB's writes that conflict with a transaction.
+        duplicates: Fraction of events that are delivered twice.
+        late: Fraction of events that are delivered late and therefore out of order.
+        late_seconds: Maximum delay of late events.
+        lag: Maximum seconds until lists show created resources.
+        slowness: Factor of the time limits of functions and API Gateway, for busy machines.
+        buckets: Rates of AWS's calls.
     """
 
     seed: int
@@ -56,8 +56,8 @@ class StrictAws:
 
     Args:
         inner: Moto.
-        strictness: None enforces nothing.
-        latency: None delays nothing.
+        strictness: None for no limits.
+        latency: None for no delays.
     """
 
     def __init__(self, inner: Any, strictness: Strictness | None, latency: Latency | None) -> None:
@@ -68,7 +68,7 @@ class StrictAws:
         self._recent = eventual.Recent(time.monotonic, self._dice)
 
     def __call__(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
-        """Respond to a call."""
+        """Handle a call."""
         call = call_of(environ)
         if self._latency is not None:
             time.sleep(self._latency.of_call(call.service, call.operation))
@@ -101,7 +101,7 @@ class StrictAws:
     def _error(
         self, strictness: Strictness, call: Call, environ: dict[str, Any]
     ) -> Mapping[str, Any] | None:
-        """Return AWS's error instead of a response, if there is one."""
+        """Return AWS's error for a call, or None."""
         if not strictness.buckets.take(call.service, call.operation):
             return {"__type": "ThrottlingException", "message": "Rate exceeded"}
         if call.service != "dynamodb":
@@ -116,7 +116,7 @@ class StrictAws:
         return None
 
     def _cancelled(self, environ: dict[str, Any]) -> Mapping[str, Any]:
-        """Return a transaction's error of which one item met another transaction."""
+        """Return the error of a transaction with one conflicting item."""
         items = json.loads(_peek(environ))["TransactItems"]
         place = self._dice.random("item").randrange(len(items))
         codes = ["TransactionConflict" if n == place else "None" for n in range(len(items))]
@@ -131,7 +131,7 @@ class StrictAws:
 
 
 class _Response:
-    """Takes status and headers of a response whose body may change."""
+    """Collects status and headers of a response whose body may be replaced."""
 
     def __init__(self) -> None:
         self._status = ""
@@ -155,7 +155,7 @@ def _dynamodb(name: str) -> str:
 
 
 def _peek(environ: dict[str, Any]) -> bytes:
-    """Return the body of a request, which can be read again."""
+    """Return the body of a request, which remains readable."""
     length = environ.get("CONTENT_LENGTH")
     body = bytes(environ["wsgi.input"].read(int(length) if length else -1))
     environ["wsgi.input"] = io.BytesIO(body)

@@ -1,4 +1,4 @@
-"""Tasks of ECS: what one is, and its way from PROVISIONING to STOPPED. No containers here."""
+"""Tasks of ECS, from PROVISIONING to STOPPED. Containers are behind a port."""
 
 import threading
 import time
@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 _STOPPED = "STOPPED"
 _TIMES = ("createdAt", "startedAt", "stoppedAt")
-#: Seconds after which it is looked whether a task was told to stop.
+#: Seconds between two checks whether a task is to be stopped.
 _TICK = 0.2
-#: ECS's units of CPU in a vCPU.
+#: ECS CPU units per vCPU.
 _UNITS = 1024
 _NO_VCPUS = (
     "You've reached the limit on the number of vCPUs you can run concurrently. For more "
@@ -22,7 +22,7 @@ _NO_VCPUS = (
 
 @dataclass(slots=True)
 class ContainerState:
-    """A container of a task, as ECS describes it."""
+    """A container of a task, as in DescribeTasks."""
 
     name: str
     image: str
@@ -38,9 +38,9 @@ class Task:
     """A task.
 
     Attributes:
-        definition: As it was registered.
-        order: RunTask's own fields.
-        wanted_stop: Why it was told to stop, if it was.
+        definition: The registered task definition.
+        order: The parameters of RunTask.
+        wanted_stop: Reason of the requested stop, or None.
     """
 
     arn: str
@@ -62,7 +62,7 @@ class Task:
         return self.arn.rpartition("/")[2]
 
     def describe(self) -> dict[str, Any]:
-        """Return what DescribeTasks says."""
+        """Return the task in the format of DescribeTasks."""
         return {
             "taskArn": self.arn,
             "taskDefinitionArn": self.definition["taskDefinitionArn"],
@@ -85,7 +85,7 @@ class Task:
         }
 
     def event(self) -> dict[str, Any]:
-        """Return what an event says: the same, but times are text."""
+        """Return the task in the format of events, with times as text."""
         described = self.describe()
         times = {name: described[name] for name in _TIMES if described[name] is not None}
         said = {name: _text_of(time) for name, time in times.items()}
@@ -109,10 +109,10 @@ class Task:
 
 
 class Containers(Protocol):
-    """What runs the containers of a task."""
+    """Runs the containers of a task."""
 
     def start(self, task: Task) -> None:
-        """Start all of them; raises an exception that says why one cannot be."""
+        """Start all containers; the exception has the reason if one cannot start."""
 
     def ended(self, task: Task, name: str) -> tuple[int, str | None] | None:
         """Return a container's exit code and ECS's reason; None while it runs."""
@@ -121,19 +121,19 @@ class Containers(Protocol):
         """Send a signal to a container's first process."""
 
     def remove(self, task: Task) -> None:
-        """Remove all of them, and the volumes of the task."""
+        """Remove all containers and the volumes of the task."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartFailure:
-    """How a task ends instead of running a command (`conducto_emulator.start_failures`).
+    """A failure of a task at its start (`conducto_emulator.start_failures`).
 
     Attributes:
-        stop_code: ECS's own, such as ``TaskFailedToStart``.
-        stopped_reason: ECS's sentence.
-        exit_code: Of the container that ended; None where no container was created.
-        reason: ECS's reason of that container.
-        container: Its name.
+        stop_code: ECS's code, such as ``TaskFailedToStart``.
+        stopped_reason: ECS's message.
+        exit_code: Exit code of the container; None if no container was created.
+        reason: ECS's reason for the container.
+        container: Name of the container.
     """
 
     stop_code: str
@@ -143,7 +143,7 @@ class StartFailure:
     container: str = "user"
 
     def end(self, task: Task) -> None:
-        """End a task so."""
+        """End a task with this failure."""
         task.stop_code, task.stopped_reason = self.stop_code, self.stopped_reason
         for each in task.containers:
             if each.name == self.container:
@@ -152,7 +152,7 @@ class StartFailure:
 
 @dataclass(slots=True)
 class _Planned:
-    """A failure for the next tasks that match."""
+    """A failure for the next matching tasks."""
 
     failure: StartFailure
     count: int
@@ -160,7 +160,7 @@ class _Planned:
     image: str
 
     def matches(self, task: Task) -> bool:
-        """Return whether a task is to fail so."""
+        """Return whether a task is to fail."""
         family = str(task.definition["taskDefinitionArn"]).rpartition("/")[2].rpartition(":")[0]
         images = [each.image for each in task.containers]
         fits = not self.image or self.image in images
@@ -169,12 +169,12 @@ class _Planned:
 
 @dataclass(slots=True)
 class Knobs:
-    """What can go wrong at will.
+    """Faults that tests inject.
 
     Attributes:
         delay: Seconds until a task's containers start.
-        refusal: Reason of a failure with which RunTask answers, e.g. ``Capacity is unavailable``.
-        start_failure: What a task ends with instead of starting.
+        refusal: Reason with which RunTask fails, for example ``Capacity is unavailable``.
+        start_failure: Reason with which tasks fail to start.
     """
 
     delay: float = 0.0
@@ -186,12 +186,12 @@ class TaskBoard:
     """All tasks of one cluster.
 
     Args:
-        containers: What runs them.
-        changed: Told every time that a task's status has changed, in the task's thread.
-        start_delay: Returns the seconds that AWS takes to start a task, besides the knob's.
+        containers: Runs the containers.
+        changed: Called after each change of a task's status, in the task's thread.
+        start_delay: Returns AWS's start time of a task in seconds.
 
     Attributes:
-        max_vcpus: Quota of the account; None: unlimited.
+        max_vcpus: Quota of the account; None for no limit.
     """
 
     def __init__(
@@ -218,7 +218,7 @@ class TaskBoard:
         """Start a task, unless one was started with the same client token.
 
         Returns:
-            The task, and failures as RunTask has them; one of both is empty.
+            The task, and failures as in RunTask; one of them is empty.
         """
         with self._lock:
             token = order.get("clientToken")
@@ -242,13 +242,13 @@ class TaskBoard:
     def fail_next(
         self, failure: StartFailure, count: int = 1, *, family: str = "", image: str = ""
     ) -> None:
-        """Have the next tasks end so instead of starting.
+        """Make the next tasks fail instead of starting.
 
         Args:
-            failure: How.
-            count: So many tasks.
-            family: Beginning of their task definition's family.
-            image: Of one of their containers; "" is any.
+            failure: The failure.
+            count: Number of tasks.
+            family: Prefix of their task definition's family.
+            image: Image of one of their containers; "" for any.
         """
         with self._lock:
             self._planned.append(_Planned(failure, count, family, image))
@@ -267,7 +267,7 @@ class TaskBoard:
         return None
 
     def _over_quota(self, definition: Mapping[str, Any]) -> str | None:
-        """Return why the account may not run one more task of a definition, if so."""
+        """Return the reason why the account's quota does not allow a task, or None."""
         if self.max_vcpus is None:
             return None
         running = [each.definition for each in self._tasks.values() if each.ended is None]
@@ -275,7 +275,7 @@ class TaskBoard:
         return _NO_VCPUS if units > self.max_vcpus * _UNITS else None
 
     def stop(self, arn: str, reason: str) -> Task | None:
-        """Have a task stop; None where there is no such task."""
+        """Stop a task; return None if it does not exist."""
         with self._wake:
             task = self.find(arn)
             if task is not None and task.wanted_stop is None:
@@ -290,7 +290,7 @@ class TaskBoard:
             return next((each for each in self._tasks.values() if each.id == end), None)
 
     def list(self, *, started_by: str | None, stopped: bool) -> Sequence[Task]:
-        """Return tasks that are, or are to be, stopped or not."""
+        """Return the tasks whose desired status is STOPPED, or those whose is not."""
         with self._lock:
             return [
                 each
@@ -300,7 +300,7 @@ class TaskBoard:
             ]
 
     def stop_all(self, reason: str, *, seconds: float) -> None:
-        """Stop everything and wait for it, but not for ever."""
+        """Stop all tasks and wait for them, at most ``seconds``."""
         for each in list(self._tasks.values()):
             self.stop(each.arn, reason)
         end = time.monotonic() + seconds
@@ -318,7 +318,7 @@ class TaskBoard:
                 failure.end(task)
             else:
                 self._run(task)
-        except Exception as error:  # noqa: BLE001  (any of them is how a task fails to start)
+        except Exception as error:  # noqa: BLE001  (any error is a failed start)
             task.stop_code = "TaskFailedToStart"
             task.stopped_reason = str(error)[:1024]
         finally:
@@ -345,7 +345,7 @@ class TaskBoard:
         self._become(task, "RUNNING")
 
     def _follow(self, task: Task) -> None:
-        """Wait until an essential container ends or the task is told to stop."""
+        """Wait until an essential container ends or a stop is requested."""
         while task.wanted_stop is None:
             self._look(task)
             if any(each.essential and each.status == _STOPPED for each in task.containers):
@@ -353,7 +353,7 @@ class TaskBoard:
             self._wait(_TICK, task)
 
     def _end(self, task: Task) -> None:
-        """Stop what still runs: TERM to all, KILL after each one's time."""
+        """Stop the containers: TERM to all, KILL after their timeouts."""
         if task.wanted_stop is not None:
             task.stop_code = "UserInitiated"
             task.stopped_reason = task.wanted_stop

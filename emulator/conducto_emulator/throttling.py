@@ -1,4 +1,4 @@
-"""Has the emulated DynamoDB ask to come back later, as often as a test says."""
+"""Throttles the emulated DynamoDB for tests."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -10,13 +10,13 @@ from moto.core.exceptions import AWSError
 from moto.dynamodb.responses import DynamoHandler
 
 _THROTTLED = "ProvisionedThroughputExceededException"
-#: What can be refused, as moto calls it.
+#: The operations that can be throttled, by moto's names.
 OPERATIONS = ("put_item", "transact_write_items")
 _MARK = "_conducto_refusable"
 
 
 class Throttling:
-    """What is to be refused."""
+    """The calls to throttle."""
 
     def __init__(self) -> None:
         self._left: dict[str, int] = {}
@@ -25,7 +25,7 @@ class Throttling:
 
     @contextmanager
     def of(self, operation: str, count: int) -> Iterator[list[str]]:
-        """Refuse the next calls of an operation; yield a list with an entry for each."""
+        """Throttle the next calls of an operation; yield a list with an entry for each."""
         with self._lock:
             self._left[operation] = count
             refused = self._refused[operation] = []
@@ -36,7 +36,7 @@ class Throttling:
                 self._left.pop(operation)
 
     def meet(self, operation: str) -> None:
-        """Raise what AWS answers, if a call is to be refused."""
+        """Raise AWS's error if a call is to be throttled."""
         with self._lock:
             if self._left.get(operation, 0) == 0:
                 return
@@ -49,7 +49,7 @@ REFUSALS = Throttling()
 
 
 def install() -> None:
-    """Have moto's server in this process ask `REFUSALS`; doing it twice changes nothing."""
+    """Make moto's server in this process consult `REFUSALS`."""
     for name in OPERATIONS:
         call = getattr(DynamoHandler, name)
         if not hasattr(call, _MARK):

@@ -51,7 +51,7 @@ def test_a_token_is_where_it_belongs_and_nowhere_else(home: StateDir) -> None:
         printed = run_something(client)
     with (
         Client(HttpTransport(Endpoint(endpoint.url, "wrong-token-of-the-test"))) as stranger,
-        pytest.raises(ApiError, match="no valid token"),
+        pytest.raises(ApiError, match="neither a valid token"),
     ):
         stranger.status()
     process = Path("/proc") / str(files.holder())

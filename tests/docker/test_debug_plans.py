@@ -68,7 +68,7 @@ async def test_deleted_image_is_rebuilt_only_if_no_attempt_is_named(
     image = str((await run.attempts("/a"))[0].image)
     call("DELETE", f"/images/{image}", {"force": "1"})
 
-    with pytest.raises(RefusedError, match=r"the image of attempt 1, .*, is no longer on this machine"):
+    with pytest.raises(RefusedError, match=r"image of attempt 1, .*, is no longer on this machine"):
         await planned(run, "/a", 1)
     plan = await planned(run, "/a")
 
@@ -149,7 +149,7 @@ async def test_code_that_is_not_here_any_more_cannot_be_mounted(
     run = await local.run(leaf("true", code))
     code.rmdir()
 
-    with pytest.raises(RefusedError, match=r"/a: no live shell: .*code.* is no longer on this machine"):
+    with pytest.raises(RefusedError, match=r"/a: no live shell: .*code.* is not on this machine"):
         await planned(run, "/a", live=True)
 
 

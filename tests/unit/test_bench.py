@@ -132,7 +132,7 @@ def test_failed_measurement_is_reported_and_ends_no_other() -> None:
     found = document(results, {})
     assert found["failed"] == {"s.broken": "there is no engine"}
     assert found["metrics"] == {"s.floor.ms": 1.0}
-    assert "s.broken: not measured: there is no engine" in table(results)
+    assert "s.broken: failed: there is no engine" in table(results)
 
 
 def test_a_ratio_is_left_out_when_its_floor_failed() -> None:

@@ -142,7 +142,7 @@ async def test_an_engine_that_dies_in_mid_answer_is_an_error(tmp_path: Path) -> 
         await writer.drain()
 
     async with _client(tmp_path, serve) as client:
-        with pytest.raises(EngineError, match="broke the connection"):
+        with pytest.raises(EngineError, match="lost the connection"):
             await client.call("GET", "/x")
 
 

@@ -134,9 +134,7 @@ async def test_internal_error_is_not_reported_as_an_end() -> None:
 async def test_a_shell_in_which_nothing_happens_ends() -> None:
     page = Page(replace(LIMITS, idle=SHORT))
 
-    assert await page.frames() == [
-        ShellEnd(reason=f"no input or output for {SHORT:g} seconds")
-    ]
+    assert await page.frames() == [ShellEnd(reason=f"no input or output for {SHORT:g} seconds")]
     assert page.shell.open == 0
 
 
@@ -180,9 +178,7 @@ async def test_excessive_typing_ends_the_shell_with_a_message() -> None:
 
     page.talk.heard(b"x")
 
-    assert await reading == [
-        ShellEnd(reason="more than 1 MiB of input were not read by the shell")
-    ]
+    assert await reading == [ShellEnd(reason="more than 1 MiB of input were not read by the shell")]
     assert page.shell.open == 0
 
 
