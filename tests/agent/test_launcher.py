@@ -324,7 +324,7 @@ def test_a_busy_agent_of_another_version_is_used_with_a_warning(
 
     assert second == first
     assert len(setting.opened()) == 1
-    assert ["version 0.9" in text for text in setting.warnings] == [True]
+    assert ["version is 0.9" in text for text in setting.warnings] == [True]
 
 
 def test_a_launch_replaces_an_idle_agent_that_looks_for_another_engine(
@@ -352,7 +352,7 @@ def test_a_launch_tells_of_a_busy_agent_that_looks_for_another_engine(
 
     assert setting.ensure(launching=True) == first
     (warning,) = setting.warnings
-    assert "DOCKER_HOST unix:///wrong.sock, which here is not set" in warning
+    assert "DOCKER_HOST is unix:///wrong.sock, which here is not set" in warning
 
 
 def test_a_launch_replaces_an_idle_agent_with_other_groups(setting: Setting) -> None:

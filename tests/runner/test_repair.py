@@ -115,7 +115,7 @@ async def test_repair_takes_in_a_directory_that_an_older_version_made(home):
     assert "definition" in repaired.lost
     async with runner(home) as local:
         (summary,) = (await local.pipelines.list()).pipelines
-        assert "holds no definition" in summary.pipeline.problem
+        assert "without a definition" in summary.pipeline.problem
         assert summary.pipeline.retention == 0
         names = [e.name for e in (await local.pipelines.data(one, ListUserDataParams())).entries]
         assert names == ["file"]

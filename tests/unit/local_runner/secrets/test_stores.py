@@ -72,7 +72,7 @@ def test_modified_file_is_reported(file: EncryptedFile, tmp_path: Path, name: st
 def test_file_of_another_kind_is_reported(file: EncryptedFile, tmp_path: Path, data: bytes) -> None:
     (tmp_path / VALUES).write_bytes(data)
 
-    with pytest.raises(SecretStoreError, match="of another version"):
+    with pytest.raises(SecretStoreError, match="from another version"):
         file.read()
 
 
@@ -140,7 +140,7 @@ def test_locked_keyring_is_reported_without_its_quotation(tmp_path: Path) -> Non
     keyring = MemoryKeyring()
     keyring.locked = True
 
-    with pytest.raises(SecretStoreError, match=r"A: .* says no \(LockedError\)") as caught:
+    with pytest.raises(SecretStoreError, match=r"A: .* failed \(LockedError\)") as caught:
         KeyringStore(tmp_path, keyring).put([secret("A", VALUE)])
 
     assert VALUE not in str(caught.value)
@@ -150,7 +150,7 @@ def test_locked_keyring_is_reported_without_its_quotation(tmp_path: Path) -> Non
 def test_damaged_index_is_reported(tmp_path: Path) -> None:
     (tmp_path / INDEX).write_text("[1]")
 
-    with pytest.raises(SecretStoreError, match=r"keyring\.json is broken"):
+    with pytest.raises(SecretStoreError, match=r"keyring\.json is damaged"):
         KeyringStore(tmp_path, MemoryKeyring()).read()
 
 
@@ -205,7 +205,7 @@ def test_the_file_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert store.where().startswith("encrypted in ")
 
 
-@pytest.mark.parametrize(("choice", "text"), [("keyring", "cannot be reached"), ("x", "got 'x'")])
+@pytest.mark.parametrize(("choice", "text"), [("keyring", "which is not available"), ("x", "got 'x'")])
 def test_unavailable_choice_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, choice: str, text: str
 ) -> None:

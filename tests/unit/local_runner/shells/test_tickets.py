@@ -182,7 +182,7 @@ def test_no_more_shells_than_allowed_are_open_and_each_that_ends_makes_room(
         for _ in range(MAX_SHELLS - 1):
             stack.enter_context(dial(server, ticket(server).ticket))
         with dial(server, ticket(server).ticket):
-            with pytest.raises(ApiError, match=r"may be \(p /, p /, p /, p /\)") as caught:
+            with pytest.raises(ApiError, match=r"the maximum \(p /, p /, p /, p /\)") as caught:
                 ticket(server)
             asked = len(pipelines.shells)
 
