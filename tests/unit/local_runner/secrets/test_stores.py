@@ -205,7 +205,7 @@ def test_the_file_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert store.where().startswith("encrypted in ")
 
 
-@pytest.mark.parametrize(("choice", "text"), [("keyring", "which is not available"), ("x", "got 'x'")])
+@pytest.mark.parametrize(("choice", "text"), [("keyring", "is not available"), ("x", "got 'x'")])
 def test_unavailable_choice_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, choice: str, text: str
 ) -> None:
