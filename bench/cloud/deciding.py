@@ -135,7 +135,7 @@ def claim_and_report(_lab: CloudLab) -> Found:
         path = f"/n{n:04}"
         answer = desk.claim(worker, Claim(token=f"t{n}", run=run, node=node_id(path)))
         if answer.decision is not ClaimDecision.RUN:
-            raise AssertionError(f"{path} may not run: {answer}")
+            raise AssertionError(f"{path} was not allowed to run: {answer}")
         desk.report(worker, Report(path=path, attempt=answer.attempt, exit_code=0))
     seconds = time.perf_counter() - begun
     return {"ms_per_exec": 1e3 * seconds / _EXECS, "commits_per_second": 2 * _EXECS / seconds}

@@ -71,7 +71,7 @@ class _Run:
         end = time.monotonic() + _TIMEOUT
         while not self._client.get(self.id).pipeline.status.settled:
             if time.monotonic() > end:
-                raise BenchError(f"a pipeline did not end in {_TIMEOUT:.0f} s")
+                raise BenchError(f"a pipeline did not finish within {_TIMEOUT:.0f} s")
             time.sleep(0.2)
 
     def execs_per_second(self) -> float:
@@ -86,7 +86,7 @@ class _Run:
 
 
 def _history(lab: CloudLab, pipeline_id: str) -> Counter[str]:
-    """Return what Step Functions recorded of the one execution of a pipeline, once it has ended."""
+    """Return the number of events of a pipeline's only execution, once it has ended."""
     end = time.monotonic() + _TIMEOUT
     while not (found := _ended(lab, pipeline_id)):
         if time.monotonic() > end:

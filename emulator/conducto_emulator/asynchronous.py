@@ -30,7 +30,7 @@ class AsyncCalls:
         self._later(delay, lambda: self._try(what, call, 0))
 
     def execute(self, what: str, call: Callable[[], object]) -> None:
-        """Carry out a call in this thread, and its further tries later."""
+        """Execute a call in this thread, and its retries later."""
         self._try(what, call, 0)
 
     def close(self) -> None:

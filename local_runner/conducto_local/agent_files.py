@@ -24,7 +24,7 @@ TOKEN_BYTES = 32
 #: The characters that `secrets.token_urlsafe` uses; any other content is damaged.
 _TOKEN = re.compile(rb"[\w-]+")
 STEP = 0.01
-#: Looking whether the lock is held takes it for an instant.
+#: Seconds to retry: `is_running` also takes the lock for a moment.
 LOCK_TIMEOUT = 0.5
 
 

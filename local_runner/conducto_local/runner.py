@@ -58,11 +58,11 @@ async def open_parts(
     On exit, running commands are stopped and their containers removed; the pipelines stay armed.
 
     Args:
-        home: The profile's directories.
-        idle_seconds: How long a container waits for its next command before it leaves.
-        env: Where ``DOCKER_HOST`` is looked up; None is the process's own environment.
-        channels: How notifications are sent; None is to where the profile says.
-        clock: By what the idling of pipelines is measured; None is the machine's.
+        home: State directory of the profile.
+        idle_seconds: Seconds after which an idle container is removed.
+        env: Environment with ``DOCKER_HOST``; None for the process's own.
+        channels: Channels for notifications; None for those of the profile.
+        clock: Measures the idle time of pipelines; None for the machine's clocks.
     """
     home.make()
     pipeline_loader.check_store(home)

@@ -42,9 +42,9 @@ from conducto_local.state_dir import StateDir
 from conducto_local.store.port import Store
 
 WHERE = "debug_local"
-#: Seconds that a request for a shell waits for an image that is being built.
+#: Seconds that a request for a shell waits for an image build.
 BUILD_TIMEOUT = 40.0
-#: Seconds that a settled pipeline's network is kept for a shell.
+#: Seconds that the network of a finished pipeline is kept for a shell.
 NETWORK_KEPT = 3600.0
 
 
@@ -69,7 +69,7 @@ class _Subject:
         return 1 if self.record is None else self.record.number
 
     def active(self) -> ActiveAttempt:
-        """Return the attempt as one that could run."""
+        """Return the attempt as an active one."""
         return ActiveAttempt(
             self.live, self.spec, self.number, self.spec.placement.mem, time.time()
         )

@@ -38,7 +38,7 @@ from conducto_local.scheduling.live_pipeline import LivePipeline
 #: Seconds between two checks of an output that a client follows.
 LOOK_EVERY = 0.1
 
-#: Bytes of the steps of a build that are looked at.
+#: Number of bytes read for the steps of a build.
 MAX_STEP_BYTES = 1 << 20
 
 Attempts = Callable[[], Awaitable[Sequence[AttemptRecord]]]
@@ -201,12 +201,12 @@ async def _wait(live: LivePipeline, deadline: float) -> bool:
 
 
 def _image_log(chunk: StoredChunk, steps: tuple[ImageStep, ...], *, complete: bool) -> ImageLog:
-    """Return a piece of text; a character that is not whole is left for the next one."""
+    """Return a chunk as text; an incomplete character is left for the next chunk."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     is_last = complete and chunk.offset + len(chunk.data) == chunk.size
     text = decoder.decode(chunk.data, final=is_last)
     left = len(decoder.getstate()[0])
-    if not text:  # so small a piece must not be asked for again and again
+    if not text:  # the client would request the same chunk forever
         text, left = chunk.data.decode(errors="replace"), 0
     return ImageLog(
         text=text,

@@ -93,7 +93,7 @@ logger = logging.getLogger(__name__)
 #: Seconds between two batches to one subscriber, and the maximum number of changes in a batch.
 BATCH_EVERY = 0.1
 BATCH_SIZE = 5000
-#: Seconds that a reader waits for the store: one that takes nothing has to be looked at, too.
+#: Seconds that a reader waits for pending writes: reads must work while the store cannot write.
 READ_TIMEOUT = 1.0
 _RESTARTED = "the agent was stopped while this ran"
 
@@ -177,7 +177,7 @@ class LocalPipelines:
         self._scheduler.add(live)
         self._begin(live, request)
         self._scheduler.spawn(self._cache.evict(but=live))
-        await self._scheduler.saved()  # what was answered is not forgotten
+        await self._scheduler.saved()  # before the response, so that it is durable
         return views.summary(live)
 
     def _launched(self, request: LaunchRequest, key: str | None) -> LivePipeline | None:
@@ -216,7 +216,7 @@ class LocalPipelines:
         return views.summary(self.live(pipeline_id))
 
     async def definition(self, pipeline_id: str) -> LaunchRequest:
-        """The pipeline as it was launched."""
+        """Return the pipeline as it was launched."""
         record = self._cache.record(pipeline_id)
         packed = self._store.definition(record.id)
         return launch_request(record, await asyncio.to_thread(unpack_form, packed))
@@ -407,7 +407,7 @@ class LocalPipelines:
             yield from self._store.attempts(record.id)
 
     async def status(self) -> AgentStatus:
-        """The process itself."""
+        """Return the status of this process."""
         infos = [
             engine_context.info
             for engine_context in self._engine_contexts.values()

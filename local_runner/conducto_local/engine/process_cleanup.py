@@ -19,7 +19,7 @@ FOLDER_PREFIX = "conducto-process-"
 SCRIPT = "cmd.sh"
 _LABELS = "labels.json"
 _PROCESSES = Path("/proc")
-#: Seconds for a killed process to be gone; it may be deep in the kernel.
+#: Seconds to wait for killed processes to exit.
 _TIMEOUT = 2.0
 _STEP = 0.01
 
@@ -74,7 +74,7 @@ def _labels(folder: Path) -> dict[str, str]:
 
 
 def _kill(scripts: Collection[str]) -> None:
-    """Kill the process groups of the shells that run ``scripts``; return when they are gone."""
+    """Kill the process groups of the shells that run ``scripts``; wait until they have exited."""
     end = time.monotonic() + _TIMEOUT
     while groups := list(_shells(scripts)):
         for group in groups:

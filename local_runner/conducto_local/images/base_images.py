@@ -173,7 +173,7 @@ def _remarks(context: Context) -> Iterator[str]:
 
 
 async def stream(head: bytes, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield pieces of a tar; the files are read outside the event loop's thread."""
+    """Yield chunks of a tar archive; the files are read outside the event loop's thread."""
     if head:
         yield head
     while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:

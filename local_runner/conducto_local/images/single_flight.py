@@ -51,6 +51,6 @@ class SingleFlight(Generic[T]):
             active.transcript.leave(log)
 
     def _land(self, key: str, active: _Flight[T]) -> None:
-        # After a cancelled flight the next one of the same key may be in the air already.
+        # After a cancellation, another task with the same key may already be running.
         if self._flying.get(key) is active:
             del self._flying[key]

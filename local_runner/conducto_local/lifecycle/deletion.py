@@ -54,7 +54,7 @@ class PipelineDeleter:
         await scheduler.snapshots.forget(live, engine_context)
         with suppress(EngineError):
             await engine_context.engine.remove_labelled(labels_of(live.id, self._home))
-        # From here to the deletion nothing is awaited, so that nobody can load it again.
+        # No await from here to the deletion, so that no request can load the pipeline again.
         scheduler.unload(live)
         if live.id in scheduler.live:
             return False

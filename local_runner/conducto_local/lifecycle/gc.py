@@ -1,8 +1,9 @@
 """Garbage collection of the resources that no live pipeline of this state directory needs.
 
-Live is a pipeline that is neither archived nor deleted. What is on the engine is known by labels
-that bear a mark of the home (`conducto_local.installation_id`): `active_attempts.LABEL_HOME`,
-`images.api.LABEL_IMAGE_HOME`, `debug.container.LABEL_DEBUG_HOME`; without one nothing is touched.
+A pipeline is live unless it is archived or deleted. Resources on the engine are identified by
+labels with a mark of the state directory (`conducto_local.installation_id`):
+`attempt_records.LABEL_HOME`, `engine_images.LABEL_IMAGE_HOME`, `container.LABEL_DEBUG_HOME`.
+Resources without a mark are never touched.
 """
 
 import asyncio
@@ -150,7 +151,7 @@ class GarbageCollector:
                 items += await self._on_engine(engine_context, request, notes)
             except EngineError as error:
                 if self._is_used(engine_context):
-                    notes.append(f"containers and images stay: {error}")
+                    notes.append(f"containers and images are kept: {error}")
         items += await self._files(request)
         size = sum(item.bytes for item in items if item.freed or request.dry_run)
         logger.info("collected", extra={"items": len(items), "bytes": size})
@@ -216,7 +217,7 @@ class GarbageCollector:
                     live.builder = None  # it caches its images
 
     async def _cool_down(self, engine_context: EngineContext, opened: Collection[str]) -> None:
-        """Let containers go that only idle; a network that a shell uses stays."""
+        """Remove idle containers; a network that a shell uses is kept."""
         for live in list(self._scheduler.live.values()):
             if (
                 self._scheduler.engine_context(live) is engine_context

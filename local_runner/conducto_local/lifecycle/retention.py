@@ -172,7 +172,7 @@ class RetentionScheduler:
 
 
 def _is_to_sleep(record: PipelineRecord) -> bool:
-    """Whether an agent died between a pipeline's end and its sleep."""
+    """Return whether an agent stopped between a pipeline's end and its sleep."""
     status = record.status
     done = status.settled and status.state is State.DONE
     active = record.lifecycle is Lifecycle.ACTIVE and record.armed

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 #: Number of notifications sent at the same time.
 THREADS = 4
-#: Seconds that an agent which stops waits for those that it is just sending.
+#: Seconds that a stopping agent waits for notifications that it is sending.
 TIMEOUT = 16.0
 
 

@@ -31,7 +31,7 @@ class Actions:
         self._store = store
 
     async def execute(self, live: LivePipeline, request: ControlRequest) -> ControlResult:
-        """Do what is asked, all or nothing, and return what it touched.
+        """Execute an action, all or nothing; return the affected nodes.
 
         Raises:
             NotFoundError: A path is not in the tree.
@@ -76,7 +76,7 @@ class Actions:
         return result.model_copy(update={"preview": False})
 
     async def run(self, live: LivePipeline) -> None:
-        """Arm a pipeline; one that sleeps wakes."""
+        """Run a pipeline; wake it if it sleeps."""
         await self._scheduler.engine_context(live).open()
         live.set_record(problem=None, lifecycle=Lifecycle.ACTIVE)
         self._scheduler.apply(live, ev.Armed())

@@ -143,7 +143,7 @@ async def run_command(
         message = f"the command ended with exit code 0, but {writer.failure}"
     result = Result(cause, done.code, message, done.peak_memory, started=done.started)
     if cutter is not None and cause is None and not active.stopping:
-        # A copy, since the loop goes on changing the tree while the thread reads it.
+        # A copy, because the event loop changes the tree while the thread reads it.
         tree = Pipeline(dict(active.live.pipeline.nodes), dict(active.live.pipeline.images))
         result = await asyncio.to_thread(_with_tree, result, cutter, active, tree, limits)
     said = result.message
@@ -153,7 +153,7 @@ async def run_command(
 def _with_tree(
     result: Result, cutter: TreeExtractor, active: ActiveAttempt, tree: Pipeline, limits: Limits
 ) -> Result:
-    """Add the printed tree to a result, or turn it into a failure that says what is wrong."""
+    """Add the printed tree to a result, or turn the result into an error."""
     target = active.spec.lazy_target
     if target is None:
         return result

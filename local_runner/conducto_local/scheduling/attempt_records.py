@@ -27,7 +27,7 @@ _FIELDS = set(AttemptRecord.model_fields)
 
 
 def placement_of(active: ActiveAttempt) -> Placement:
-    """Return what the attempt's container must be like, a retry's memory included.
+    """Return the placement of the attempt's container, with the memory of a retry.
 
     The single container of a context is as large as its largest Exec requires.
     """
@@ -42,7 +42,7 @@ def placement_of(active: ActiveAttempt) -> Placement:
 
 
 def pool_key(active: ActiveAttempt, image: BuiltImage) -> PoolKey:
-    """Return the key of the pool of containers that serves the attempt.
+    """Return the key of the container pool of the attempt.
 
     The key has the built image: after a rebuild, no container of the old image is used.
     """
@@ -58,7 +58,7 @@ def pool_key(active: ActiveAttempt, image: BuiltImage) -> PoolKey:
 
 
 def pool_owner(active: ActiveAttempt) -> Owner:
-    """Return what all keys of the attempt's pool begin with."""
+    """Return the common prefix of all pool keys of the attempt."""
     return (active.live.id, active.spec.pool)
 
 
@@ -103,7 +103,7 @@ def home_mark(home: StateDir) -> str:
 def started_record(
     active: ActiveAttempt, job: Job | None, image: BuiltImage | None, mask: Mask
 ) -> AttemptRecord:
-    """Return the record of an attempt as it begins, with secrets hidden."""
+    """Return the record of an attempt at its start, with secrets masked."""
     container = active.container
     return AttemptRecord.model_construct(
         _fields_set=_FIELDS,

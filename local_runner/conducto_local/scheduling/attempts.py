@@ -87,7 +87,7 @@ class Attempts:
         return self._images
 
     def queue(self, active: ActiveAttempt) -> None:
-        """Queue an attempt whose image is there for its share of the machine."""
+        """Queue an attempt whose image is available for admission to the machine."""
         placement = placement_of(active)
         active.ticket = QueuedAttempt(
             active,
@@ -100,13 +100,13 @@ class Attempts:
         self._common.wake()
 
     def drop(self, active: ActiveAttempt) -> None:
-        """Forget an attempt that never ran; whoever carries it sees that it is gone."""
+        """Forget an attempt that never ran; its task notices ``gone``."""
         active.gone = True
         if active.ticket is not None and not active.taken:
             self._common.engine_context(active.live).queue().withdraw(active.ticket)
 
     def stop(self, active: ActiveAttempt) -> None:
-        """End an attempt's command."""
+        """Stop an attempt's command."""
         active.stopping = True
         if active.container is not None:
             self._common.tasks.spawn(active.container.worker.stop())
@@ -127,7 +127,7 @@ class Attempts:
         return started
 
     def execution_context(self, live: LivePipeline) -> ExecutionContext:
-        """Return what is the same for every command of a pipeline."""
+        """Return the execution context of the commands of a pipeline."""
         return ExecutionContext(live.id, self._means.url())
 
     async def _run_attempt(
@@ -144,9 +144,9 @@ class Attempts:
             self._means.engines.lost(active.live, error)
             self._finish(active, Result(Cause.WORKER_LOST, message=str(error)))
         except Exception as error:
-            # A bug of ours must end this attempt, not the agent and not in silence.
+            # A bug in the runner must end this attempt, not the agent, and must be visible.
             logger.exception("attempt failed in the runner", extra={"path": active.spec.path})
-            message = f"the runner failed, see agent.log: {error!r}"
+            message = f"the runner failed (details in agent.log): {error!r}"
             self._finish(active, Result(Cause.WORKER_LOST, message=message))
         finally:
             engine_context.queue().release(ticket)
@@ -155,7 +155,7 @@ class Attempts:
     async def _run(self, active: ActiveAttempt, engine_context: EngineContext) -> None:
         live, spec = active.live, active.spec
         image = live.images[spec.placement.image].built
-        if image is None:  # it is built anew since this was queued
+        if image is None:  # it is being rebuilt
             self._wait(active)
             return
         try:
@@ -179,7 +179,7 @@ class Attempts:
             self._finish(active, result)
 
     def _wait(self, active: ActiveAttempt) -> None:
-        """Have an attempt wait for its image again; it is queued anew when that is there."""
+        """Make an attempt wait for its image again; it is requeued when the image is available."""
         if not active.gone:
             active.taken, active.admitted = False, None
             active.ticket = None
@@ -192,10 +192,10 @@ class Attempts:
         image: BuiltImage,
         engine_context: EngineContext,
     ) -> Result | None:
-        """Run an attempt's command in a container; None when it is not wanted any more."""
+        """Run an attempt's command in a container; return None if it is no longer wanted."""
         live, spec = active.live, active.spec
         prepared = await self._prepared(active, image)
-        if active.gone or self._common.closing:  # with the next agent it is queued anew
+        if active.gone or self._common.closing:  # the next agent queues it again
             return None
         active.container = container
         active.running = True
@@ -203,7 +203,7 @@ class Attempts:
         if not isinstance(prepared, Result):
             active.record = started_record(active, prepared.job, image, prepared.mask)
             live.set_attempt(active.record)
-        # After its record is there: nobody sees a node run without its attempt.
+        # After the record is stored, so that no client sees a running node without its attempt.
         self._common.apply(live, ev.AttemptStarted(spec.path, active.number))
         if isinstance(prepared, Result):
             return prepared
@@ -217,7 +217,7 @@ class Attempts:
         return result
 
     async def _prepared(self, active: ActiveAttempt, image: BuiltImage) -> _Prepared | Result:
-        """Return what is to run, or the attempt's end if it cannot."""
+        """Return the prepared job, or the result if it cannot run."""
         try:
             secrets = await self._means.secrets.delivery()
             job = prepare(active, image, self.execution_context(active.live), secrets.env)
@@ -248,7 +248,7 @@ class Attempts:
         return await self._containers.get(pool_key(active, image), start)
 
     def _finish(self, active: ActiveAttempt, result: Result) -> None:
-        """Tell the machine how an attempt ended, unless it was ended from outside."""
+        """Apply the end of an attempt to the pipeline, unless it was ended from outside."""
         live, spec = active.live, active.spec
         if active.gone or live.active_attempts.get(spec.path) is not active:
             return
@@ -268,7 +268,7 @@ class Attempts:
 
 
 def _has_failed(active: ActiveAttempt, result: Result) -> bool:
-    """Whether a command ran and failed; one that a person stopped has not."""
+    """Return whether a command ran and failed by itself."""
     if active.gone or result.cause in {None, Cause.IMAGE, Cause.WORKER_LOST}:
         return False
     node = active.live.tree.nodes.get(active.spec.path)

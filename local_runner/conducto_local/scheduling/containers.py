@@ -101,7 +101,7 @@ class Containers:
         self._sweep_later()
 
     def pool_workers(self, pipeline_id: str) -> Workers:
-        """Return how many containers of a pipeline do what."""
+        """Return the numbers of busy, idle and starting containers of a pipeline."""
         return Workers(
             busy=self._busy[pipeline_id],
             idle=len(self._all(lambda pool: pool[0] == pipeline_id)),

@@ -29,7 +29,7 @@ class Tasks:
         return task
 
     async def ended(self, seconds: float) -> None:
-        """Return when all work has ended, or after ``seconds``."""
+        """Wait until all tasks have ended, at most ``seconds``."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
 

@@ -35,7 +35,7 @@ class Contexts:
         containers.when_lost = self._note_loss
 
     def need(self, active: ActiveAttempt) -> None:
-        """Keep the container of a queued attempt's group, however long it waits."""
+        """Keep the container of a queued attempt's group, however long the attempt waits."""
         if kind_of(active.spec.pool) is PoolKind.CONTEXT:
             active.live.kept.add(active.spec.pool)
             self._containers.keep(pool_owner(active), kept=True)
@@ -90,7 +90,7 @@ class Contexts:
             for active in queued:
                 if (
                     live.active_attempts.get(active.spec.path) is active
-                ):  # one may take others along
+                ):  # ending one may end others
                     active.message = loss(pool, why, live.id)
                     self._common.apply(live, _end_of(active))
 

@@ -46,7 +46,7 @@ class ImageWaiters:
         return image
 
     def wait(self, active: ActiveAttempt) -> None:
-        """Have an attempt wait for its image.
+        """Make an attempt wait for its image.
 
         An image that could not be built in this run fails further nodes at once; a node that failed
         because of it rebuilds it when it is retried.
@@ -94,7 +94,7 @@ class ImageWaiters:
             live.builder = None  # it caches its images
 
     async def builder(self, live: LivePipeline) -> ImageBuilder:
-        """Return what makes the images of a pipeline; the engine is open then."""
+        """Return the image builder of a pipeline; open the engine if necessary."""
         engine_context = self._common.engine_context(live)
         await engine_context.open()
         if live.builder is None:

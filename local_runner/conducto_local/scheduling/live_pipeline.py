@@ -29,7 +29,7 @@ from conducto_local.scheduling.clock import steady
 from conducto_local.scheduling.containers import Container
 from conducto_local.store.port import ChangeRow, NodeRow, WriteBatch
 
-#: How often the status of a pipeline that is under way is written down, in seconds.
+#: Seconds between two writes of the status of an active pipeline.
 STATUS_EVERY = 1.0
 
 
@@ -181,7 +181,7 @@ class LivePipeline:
         return self.record.id
 
     def apply(self, event: ev.Event) -> list[ev.Command]:
-        """Take an event in, note what it changed, and return what to do."""
+        """Apply an event, record its changes, and return the commands to execute."""
         commands = advance(self.tree, event)
         now = time.time()
         changes = self.tree.take_changes()
@@ -304,7 +304,7 @@ class LivePipeline:
         return turn
 
     def status(self) -> PipelineStatus:
-        """How it stands, for lists."""
+        """Return the status, for lists."""
         return PipelineStatus(
             state=self.tree.root.state,
             counts=self.counts(),
@@ -317,7 +317,7 @@ class LivePipeline:
         )
 
     def workers(self) -> Workers | None:
-        """Return what carries its commands; None when nothing is under way."""
+        """Return the numbers of its workers; None if it is settled."""
         return None if self.pool_workers is None or self.settled() else self.pool_workers()
 
     async def news(self, version: int) -> None:
@@ -381,7 +381,7 @@ class LivePipeline:
         if done and self._changes:
             self.ended = self._changes[-1].time
         due = done or self._record_changed or now - self._status_written > STATUS_EVERY
-        if not due and not self.record.status.settled:  # else the next agent would leave it be
+        if not due and not self.record.status.settled:  # else it would not resume
             return None
         self._status_written = now
         self.record = self.record.model_copy(

@@ -21,7 +21,7 @@ class Networks:
         self._containers = containers
 
     def tidy(self, engine_context: EngineContext) -> None:
-        """Open an engine soon, which removes what an agent that died has left there."""
+        """Open an engine soon, which removes the leftovers of a dead agent."""
         self._common.tasks.spawn(self._tidy(engine_context))
 
     async def _tidy(self, engine_context: EngineContext) -> None:
@@ -55,18 +55,18 @@ class Networks:
             )
 
     async def cool_down(self, live: LivePipeline) -> None:
-        """Remove the containers and the network of a pipeline of which nothing runs."""
+        """Remove the containers and the network of a pipeline without active attempts."""
         if live.active_attempts:
             return
         why = "the pipeline was idle for some time, or was put to sleep"
         self._containers.drop(lambda pool: pool[0] == live.id, why)
         await self._containers.closed()
-        async with live.network_lock:  # who starts a container meanwhile makes the network anew
+        async with live.network_lock:  # a container that starts meanwhile recreates the network
             if not live.active_attempts:
                 await self.remove_network(live)
 
     def lost(self, live: LivePipeline, error: EngineError) -> None:
-        """Pause what needs the engine: nothing that has not started is lost."""
+        """Pause the pipelines of a lost engine; commands that have not started are not lost."""
         self._common.engine_context(live).lost()
         logger.error("engine lost", extra={"engine": live.record.engine, "why": str(error)})
         for other in list(self._common.live.values()):

@@ -100,7 +100,7 @@ class PipelineCache:
 
 
 def set_aside_record(record: PipelineRecord, cause: str) -> PipelineRecord:
-    """Return the record of a pipeline that cannot be read, as it is listed."""
+    """Return the record of a damaged pipeline for lists."""
     status = record.status.model_copy(update={"settled": True})
     problem = str(_unreadable(record.id, cause))
     return record.model_copy(update={"armed": False, "problem": problem, "status": status})

@@ -39,9 +39,9 @@ def check_store(home: StateDir) -> None:
 
 
 def begin(record: PipelineRecord, pipeline: Pipeline) -> LivePipeline:
-    """Return a pipeline that has just been launched, its status in its record."""
+    """Return a new pipeline, with its status in its record."""
     live = LivePipeline(record, pipeline, TreeState(pipeline), _images(pipeline))
-    # One that is never run changes nothing that would write it down later.
+    # A pipeline that never runs has no later change that would store it.
     live.record = record.model_copy(update={"status": live.status()})
     return live
 

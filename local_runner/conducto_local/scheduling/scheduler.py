@@ -132,7 +132,7 @@ class Scheduler:
         self._common.tasks.spawn(work)
 
     def tidy(self, engine_context: EngineContext) -> None:
-        """Open an engine soon, which removes what an agent that died has left there."""
+        """Open an engine soon, which removes the leftovers of a dead agent."""
         self._engines.tidy(engine_context)
 
     def drop(self, pipeline_id: str) -> None:
@@ -154,14 +154,14 @@ class Scheduler:
         return self._common.logs(pipeline_id)
 
     def wait(self, active: ActiveAttempt) -> Wait:
-        """Return why a queued attempt does not run."""
+        """Return the reason why a queued attempt does not run."""
         image = active.live.images.get(active.spec.placement.image)
         if image is not None and image.built is None:
             return Wait(f"image {image.record.name} is {image.record.state.value}", "image")
         if active.ticket is None:
             return Wait("next in the queue", "turn")
         if active.started is None and active.container is None and active.taken:
-            return Wait("its container starts", "start")
+            return Wait("its container is starting", "start")
         return Wait(self.engine_context(active.live).queue().reason(active.ticket), "turn")
 
     def _pool_workers(self, live: LivePipeline) -> Workers:
@@ -194,7 +194,7 @@ class Scheduler:
         self._images.forget(live, paths)
 
     def execution_context(self, live: LivePipeline) -> ExecutionContext:
-        """Return what is the same for every command of a pipeline."""
+        """Return the execution context of the commands of a pipeline."""
         return self._attempts.execution_context(live)
 
     async def network(self, live: LivePipeline) -> str:
@@ -202,7 +202,7 @@ class Scheduler:
         return await self._engines.network(live)
 
     async def landed(self, live: LivePipeline) -> None:
-        """Return when nothing of a pipeline is on its way any more."""
+        """Return when a pipeline has no active attempts."""
         while live.active_attempts:
             await live.news(live.version)
 

@@ -76,7 +76,7 @@ class Snapshots:
         self._limits = SnapshotLimits() if limits is None else limits
 
     async def keep(self, active: ActiveAttempt, worker: Worker, engine: Engine) -> str | None:
-        """Keep the container of an attempt that failed; return why not, if so.
+        """Make a snapshot of a failed attempt; return the reason if that is not possible.
 
         Call it after the command has ended and before the container is reused.
         """
@@ -102,14 +102,14 @@ class Snapshots:
         return None
 
     async def forget(self, live: LivePipeline, engine_context: EngineContext) -> int:
-        """Remove every snapshot of a pipeline; return how many there were.
+        """Remove every snapshot of a pipeline; return their number.
 
         Snapshots that the engine cannot remove now are found later by ``gc`` through their labels.
         """
         await self._saved()
         known = self._store.snapshots(live.id)
         if known:
-            with contextlib.suppress(EngineError):  # each removal says so, too
+            with contextlib.suppress(EngineError):  # each removal reports it, too
                 await engine_context.open()
             await self._remove(live, engine_context.engine, known)
             await self._saved()
