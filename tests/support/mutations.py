@@ -276,8 +276,8 @@ MUTATIONS = [
     Mutation(
         "nobody is let in for one that steps aside",
         "admission_queue",
-        "which still has room for the next one.\n        self._let_next_in(ticket)",
-        "which still has room for the next one.",
+        "and still has room for its next attempt.\n        self._let_next_in(ticket)",
+        "and still has room for its next attempt.",
         (QUEUE,),
     ),
     Mutation(

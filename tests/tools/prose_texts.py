@@ -51,6 +51,8 @@ def texts_of(path: str, source: str) -> Iterator[Text]:
 
 _DIRECTIVE = re.compile(r"#\s*(noqa|type:|pragma|ruff:|fmt:|mypy:|!|pyright:)")
 _SQL = re.compile(r"\s*(ALTER|CREATE|DELETE|INSERT|PRAGMA|REPLACE|SELECT|UPDATE|WITH)\s")
+#: The name of an argument, an attribute or an error: a rename, not prose, changes it.
+_FIELD = re.compile(r"(?<=\n)[ \t]+\*{0,2}\w+(?=: )")
 _WORDS = re.compile(r"[A-Za-z]{2,}\s+[A-Za-z]{2,}")
 
 
@@ -62,7 +64,8 @@ def _python(path: str, source: str) -> Iterator[Text]:
             if ast.get_docstring(node, clean=False) is not None:
                 value = node.body[0].value  # type: ignore[attr-defined]
                 docstrings.add(value)
-                yield Text(path, value.lineno, DOCSTRING, _without_code(value.value))
+                text = _FIELD.sub(_underscores, _without_code(value.value))
+                yield Text(path, value.lineno, DOCSTRING, text)
             name = getattr(node, "name", "")
             if name.startswith("test_"):
                 yield Text(

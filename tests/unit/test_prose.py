@@ -144,6 +144,19 @@ def test_strings_of_tests_count_only_where_they_are_raised_or_printed() -> None:
     assert messages == [(13, MESSAGE, "bad value _ in it")]
 
 
+def test_names_of_arguments_are_code() -> None:
+    source = '''def run(orders):
+    """Run.
+
+    Args:
+        orders: The actions.
+    """'''
+
+    assert [text for _, _, text in _texts("a.py", source)] == [
+        "Run.\n\n    Args:\n______________: The actions.\n    "
+    ]
+
+
 def test_sql_is_not_a_message() -> None:
     assert _texts("sdk/a.py", 'run("SELECT a FROM orders")') == []
 
