@@ -55,11 +55,6 @@ def run(measurements: Sequence[Measurement[L]], lab: L, say: Say) -> Results:
     """Run the measurements group by group; return the results.
 
     A failed measurement is recorded and does not stop the others.
-
-    Args:
-        measurements: Measurements from `Suite.select`.
-        lab: The fixtures.
-        say: Receives a line for each measurement that starts.
     """
     begun = time.monotonic()
     results = Results()

@@ -26,7 +26,6 @@ def make_parallel(_lab: LocalLab) -> Found:
 
 
 def _children_cpu() -> float:
-    """Return the CPU seconds of all child processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

@@ -172,7 +172,6 @@ def _summary(lab: WebLab, pipeline_id: str) -> dict[str, Any]:
 
 
 def _all_done() -> list[tuple[str, str]]:
-    """Return changes of Execs that are done immediately, one after the other."""
     places = range(_BATCHES * _CHANGES)
     return [(f"/group{place // 1000:03}/node{place % 1000:04}", "done") for place in places]
 
@@ -189,13 +188,7 @@ def _coming_and_going() -> list[tuple[str, str]]:
 
 
 def _batches(summary: dict[str, Any], children: int, moves: Sequence[tuple[str, str]]) -> list[str]:
-    """Return the agent's batches of changes of groups of pending Execs.
-
-    Args:
-        summary: Summary of the pipeline before the changes.
-        children: Number of Execs in each group.
-        moves: `(path, new state)` of each change.
-    """
+    """Return the agent's batches of changes of groups of pending Execs."""
     seq = summary["seq"]
     states: dict[str, str] = {}
     counts = {"/": dict(summary["counts"])}

@@ -61,11 +61,7 @@ def load(functions: Path) -> Chalice:
 
 
 class Functions:
-    """The functions of the app.
-
-    Args:
-        app: The app from `load`.
-    """
+    """The functions of the app."""
 
     def __init__(self, app: Chalice) -> None:
         self._app = app

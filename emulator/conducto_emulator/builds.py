@@ -130,7 +130,6 @@ class BuildService:
         self._forget_images()
 
     def _forget_images(self) -> None:
-        """Remove the images of the registry."""
         pushed = [b.env["IMAGE"] for b in self._builds.values() if "IMAGE" in b.env]
         pushed += sorted(self._known)  # some were built by the launching client
         if not pushed:

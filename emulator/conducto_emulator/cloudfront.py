@@ -29,14 +29,7 @@ Seen = dict[str, Any]
 
 
 class CloudFront:
-    """ASGI middleware that handles requests to the web app's address and passes on all others.
-
-    Args:
-        inner: The APIs.
-        root: Directory of the built web app; it need not exist.
-        host: Host and port of the web app.
-        bucket: Address to which the pages' policy allows requests for large responses.
-    """
+    """ASGI middleware that handles requests to the web app's address and passes on all others."""
 
     def __init__(self, inner: ASGIApp, root: Path, host: str, bucket: str) -> None:
         self._inner = inner

@@ -57,11 +57,7 @@ class DockerContainers:
         self._ids: dict[tuple[str, str], str] = {}
 
     def start(self, task: Task) -> None:
-        """Start all containers of a task.
-
-        Raises:
-            RuntimeError: One cannot start; the message begins with ECS's error code.
-        """
+        """Start all containers of a task."""
         volumes = {each["name"]: self._volume(task, each) for each in task.definition["volumes"]}
         for each in task.definition["containerDefinitions"]:
             self._start(task, each, volumes)
@@ -125,7 +121,6 @@ class DockerContainers:
                 each.remove(force=True, v=True)
 
     def _log(self, task: Task, name: str) -> None:
-        """Store the log of a container like the driver ``awslogs``."""
         said = self._engine.api.logs(self._ids[task.arn, name], tail=_LOG_LINES)
         lines = said.decode(errors="replace").splitlines()
         for line in lines:

@@ -49,13 +49,7 @@ class Names:
 
 
 class AwsDoor:
-    """WSGI middleware in front of moto.
-
-    Args:
-        inner: Moto.
-        keys: Keys that may sign.
-        names: Host names of moto.
-    """
+    """WSGI middleware in front of moto."""
 
     def __init__(self, inner: Any, keys: Keys, names: Names) -> None:
         self._inner = inner
@@ -131,12 +125,7 @@ def _without_cors(start: StartResponse, origin: str | None) -> StartResponse:
 
 
 class ApiDoor:
-    """ASGI middleware in front of the APIs and the web app, which authenticate requests themselves.
-
-    Args:
-        inner: The APIs and the web app.
-        names: Their host names.
-    """
+    """ASGI middleware in front of the APIs and the web app, which authenticate requests."""
 
     def __init__(self, inner: ASGIApp, names: Names) -> None:
         self._inner = inner

@@ -229,7 +229,6 @@ class Emulator:
         return self.package.start({**environment, **self._aws(), **function, **calls})
 
     def _aws(self) -> dict[str, str]:
-        """Return the environment of the app's functions, which no container gets."""
         return {**resources.aws_env(self.moto.endpoint), **resources.key_env(self.key)}
 
     def token(self, org: str, user: str) -> str:

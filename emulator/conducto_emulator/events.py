@@ -15,11 +15,7 @@ Function = Callable[[dict[str, Any], Any], Any]
 
 
 class Rules:
-    """Event patterns and the functions that they trigger.
-
-    Args:
-        patterns: Pairs of a pattern and a function.
-    """
+    """Event patterns and the functions that they trigger."""
 
     def __init__(self, patterns: Iterable[tuple[Mapping[str, Any], Function]]) -> None:
         self._patterns = tuple(patterns)
@@ -55,13 +51,6 @@ def _value_matches(wanted: object, value: object) -> bool:
 
 class EventBus:
     """Calls functions for events and schedules.
-
-    Args:
-        rules: The functions for each event.
-        region: Region of AWS.
-        account: Account of AWS.
-        calls: Executes the calls.
-        strictness: Events may be late, out of order and repeated; None: once and at once.
 
     Attributes:
         copies: Number of deliveries of every event.

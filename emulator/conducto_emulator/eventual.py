@@ -36,12 +36,7 @@ _LISTS: Mapping[tuple[str, str], tuple[str, str | None]] = {
 
 
 class Recent:
-    """The recently created resources.
-
-    Args:
-        clock: Returns seconds.
-        dice: Determines how long each resource is hidden.
-    """
+    """The recently created resources."""
 
     def __init__(self, clock: Callable[[], float], dice: Dice) -> None:
         self._clock = clock

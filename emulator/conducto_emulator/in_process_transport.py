@@ -75,7 +75,6 @@ class _Raw(io.BytesIO):
     """A body with the interface that botocore expects."""
 
     def stream(self, amt: int = 1 << 16, **_more: Any) -> Iterator[bytes]:
-        """Yield the body."""
         while chunk := self.read(amt):
             yield chunk
 

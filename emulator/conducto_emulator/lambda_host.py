@@ -93,11 +93,7 @@ class Context:
 
 
 class Host:
-    """An app and its functions.
-
-    Args:
-        module: The package's ``app``.
-    """
+    """An app and its functions."""
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
@@ -216,10 +212,6 @@ class Sandboxes:
     """Passes calls to sandboxes, and kills them at the time limit.
 
     Sandboxes are forks of this process with the imported app, so it has no other threads.
-
-    Args:
-        host: Executes calls in a sandbox.
-        listener: Accepts calls.
     """
 
     def __init__(self, host: Host, listener: socket.socket) -> None:
@@ -398,14 +390,7 @@ _Answer = tuple[int, dict[str, str], str]
 
 
 def install(call: Call, stage: str, functions: tuple[str, ...], later: AsyncCalls) -> None:
-    """Make moto's server in this process invoke functions.
-
-    Args:
-        call: Calls a function by its name in the app.
-        stage: Stage of the installation.
-        functions: Names of the functions.
-        later: Executes asynchronous invocations.
-    """
+    """Make moto's server in this process invoke functions."""
     known = {function_name(stage, name): name for name in functions}
 
     def invoke(self: Any) -> _Answer:

@@ -114,12 +114,7 @@ RATES: Mapping[tuple[str, str], Rate] = MappingProxyType(
 
 
 class TokenBucket:
-    """Allows calls up to a rate.
-
-    Args:
-        rate: Size and refill rate; the bucket is full at first.
-        now: The current time in seconds.
-    """
+    """Allows calls up to a rate."""
 
     def __init__(self, rate: Rate, now: float) -> None:
         self._rate = rate

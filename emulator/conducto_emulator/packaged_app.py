@@ -101,11 +101,7 @@ class PackagedApp:
         return Mirror(self)
 
     def deploy(self, folder: Path) -> None:
-        """Switch to another package; calls in progress finish in the previous one.
-
-        Raises:
-            AppError: It cannot be imported; the reason is on standard error.
-        """
+        """Switch to another package; calls in progress finish in the previous one."""
         started = {name: self._started(folder, more) for name, more in self._apart.items()}
         for process, _ in started.values():
             assert process.stdout is not None  # noqa: S101  requested above
@@ -128,7 +124,6 @@ class PackagedApp:
         return process, place
 
     def _found(self) -> Sequence[str]:
-        """Return the module directories of the processes."""
         return [str(self.runtime)] if self._path is None else [each for each in self._path if each]
 
     def _bring_runtime(self) -> None:

@@ -199,11 +199,7 @@ class _Signed:
 
 
 class Keys:
-    """The keys of one emulator: its own, and those that STS issued.
-
-    Args:
-        own: The key with all permissions.
-    """
+    """The keys of one emulator: its own, and those that STS issued."""
 
     def __init__(self, own: Key) -> None:
         self.own = own

@@ -52,13 +52,7 @@ class Strictness:
 
 
 class StrictAws:
-    """WSGI middleware in front of moto.
-
-    Args:
-        inner: Moto.
-        strictness: None for no limits.
-        latency: None for no delays.
-    """
+    """WSGI middleware in front of moto."""
 
     def __init__(self, inner: Any, strictness: Strictness | None, latency: Latency | None) -> None:
         self._inner = inner

@@ -71,12 +71,6 @@ def run_agent(
 ) -> None:
     """Run the profile's agent until a signal or an API request stops it.
 
-    Args:
-        home: State directory of the profile.
-        open_runner: Opens the `Pipelines` to serve.
-        port: Port on the loopback interface; 0 lets the system choose.
-        on_ready: Called once the API accepts requests.
-
     Raises:
         AgentRunsAlreadyError: The profile already has an agent.
         OSError: The port is in use.

@@ -39,11 +39,7 @@ def limit() -> int:
 
 
 class Reserve:
-    """Descriptors kept open so that they can be replaced by others when the limit is reached.
-
-    Args:
-        count: Number of descriptors to keep.
-    """
+    """Descriptors kept open so that they can be replaced by others when the limit is reached."""
 
     def __init__(self, count: int = RESERVED) -> None:
         self._count = count

@@ -144,6 +144,9 @@ class Worker(Protocol):
         """Run a command, stream its output, and leave no process of it behind.
 
         Also returns if the container dies (cause ``worker_lost`` or ``out_of_memory``).
+
+        Raises:
+            ValueError: The job contains characters that a shell cannot take, such as NUL.
         """
 
     async def stop(self) -> None:

@@ -10,18 +10,7 @@ class AgentSettingError(ValueError):
 def number_in(
     env: Mapping[str, str], name: str, *, default: float, meaning: str, or_zero: bool = False
 ) -> float:
-    """Return the number in a variable, or ``default`` if it is unset or empty.
-
-    Args:
-        env: The environment.
-        name: The variable.
-        default: The default.
-        meaning: Description of valid values for the message: "a number above 0".
-        or_zero: Whether 0 is valid.
-
-    Raises:
-        AgentSettingError: The value is invalid.
-    """
+    """Return the number in a variable, or ``default`` if it is unset or empty."""
     text = env.get(name, "")
     if not text:
         return default

@@ -154,12 +154,7 @@ class StateDir:
         _make(self.user_data, OPEN, repair=True)
 
     def make_pipeline(self, pipeline_id: str) -> PipelineDir:
-        """Create and return a pipeline's directories; safe to call again.
-
-        Raises:
-            ValueError: ``pipeline_id`` is not a plain file name.
-            StateDirError: A directory cannot be created.
-        """
+        """Create and return a pipeline's directories; safe to call again."""
         pipeline = self.pipeline(pipeline_id)
         self.make()
         _make(pipeline.root, PRIVATE, repair=True)

@@ -85,7 +85,6 @@ class _Subject:
 
     @property
     def image(self) -> ImageSpec | None:
-        """The definition of the image."""
         return self.live.pipeline.images.get(self.image_name)
 
 
@@ -242,11 +241,7 @@ def _command(
 
 
 def _code(subject: _Subject) -> tuple[DebugMount, ...]:
-    """Return the mounts of host code.
-
-    Raises:
-        RefusedError: The image has no host code, or the code is not on this machine.
-    """
+    """Return the mounts of host code."""
     path, image = subject.spec.path, subject.image
     mapped = {} if image is None else path_map(image)
     if not mapped:
@@ -266,7 +261,6 @@ def _code(subject: _Subject) -> tuple[DebugMount, ...]:
 
 
 def _fields(container: WorkerSpec) -> dict[str, Any]:
-    """Return the fields that a plan shares with a worker's container."""
     return {
         "image": container.image,
         "shell": container.shell,

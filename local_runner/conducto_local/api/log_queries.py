@@ -57,11 +57,7 @@ class _Output(NamedTuple):
 
 
 class LogQueries:
-    """Reads the logs of pipelines.
-
-    Args:
-        logs: Returns the logs of a pipeline.
-    """
+    """Reads the logs of pipelines."""
 
     def __init__(self, logs: Callable[[str], LogDirectory]) -> None:
         self._logs = logs
@@ -182,7 +178,6 @@ class LogQueries:
     def _output(
         self, live: LivePipeline, query: LogFileParams, attempts: Sequence[AttemptRecord]
     ) -> _Output | None:
-        """Return the output of the attempt; None if there is no attempt yet."""
         attempt = chosen_attempt(query.path, attempts, query.attempt)
         if attempt is None:
             return None

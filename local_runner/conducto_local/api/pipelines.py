@@ -181,7 +181,6 @@ class LocalPipelines:
         return views.summary(live)
 
     def _launched(self, request: LaunchRequest, key: str | None) -> LivePipeline | None:
-        """Return the pipeline that an earlier request with this key created, or None."""
         known = {record.id: record for record in self._store.records()}
         for pipeline_id in islice(ids_for(key), TRIED_IDS):
             record = known.get(pipeline_id)
@@ -469,7 +468,6 @@ def _take_tree(request: LaunchRequest) -> tuple[Pipeline, bytes]:
 def _attempts(
     store: Store, live: LivePipeline, paths: Sequence[str], query: TreeParams
 ) -> dict[str, list[AttemptRecord]]:
-    """Return ``{path: attempts}``, as many of each as the query requests."""
     if query.attempts == "none":
         return {}
     found: dict[str, list[AttemptRecord]] = {}
@@ -484,7 +482,6 @@ def _attempts(
 
 
 def _period(store: Store, live: LivePipeline, node: LiveNode, query: TreeParams) -> Period | None:
-    """Return the period in which a group ran, if the query requests attempts."""
     if not isinstance(node, LiveGroup) or query.attempts == "none":
         return None
     if node.state in (State.PENDING, State.QUEUED):

@@ -20,11 +20,6 @@ def docker_run_line(plan: DebugPlan, spec: WorkerSpec, engine: Address) -> str:
     """Return the line, quoted for a POSIX shell. It contains no secret.
 
     ``-e NAME`` without a value passes a secret from the user's environment.
-
-    Args:
-        plan: The shell.
-        spec: Its container (`conducto_local.debug.container.container_spec`).
-        engine: Address of the engine.
     """
     ours = create_body(replace(spec, docker_run_args=()), engine)["HostConfig"]
     shell, *rest = shell_argv(plan.shell)

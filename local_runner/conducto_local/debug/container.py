@@ -25,13 +25,7 @@ def container_name(plan: DebugPlan) -> str:
 
 
 def container_spec(plan: DebugPlan, name: str, script: str) -> WorkerSpec:
-    """Return the container as the pipeline's engine would start it.
-
-    Args:
-        plan: The shell.
-        name: Name of the container.
-        script: Host path of the file with the command.
-    """
+    """Return the container as the pipeline's engine would start it."""
     mounts = [Mount(m.source, m.target) for m in (*plan.data, *plan.code)]
     return WorkerSpec(
         name=name,

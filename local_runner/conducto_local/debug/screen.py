@@ -38,11 +38,7 @@ class Screen(Protocol):
         """Lines and columns."""
 
     def write(self, stream: Stream, data: bytes) -> None:
-        """Show output.
-
-        Raises:
-            OSError: The reader is closed.
-        """
+        """Show output."""
 
     def raw(self) -> AbstractContextManager[None]:
         """Pass on every key unprocessed while the block runs."""

@@ -29,11 +29,7 @@ def lasting_script(plan: DebugPlan) -> Path:
 
 @contextlib.contextmanager
 def passing_script(plan: DebugPlan) -> Iterator[Path]:
-    """Yield the path of a script file for one shell; delete it afterwards.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
+    """Yield the path of a script file for one shell; delete it afterwards."""
     path = _write(plan, f"shell-{secrets.token_hex(8)}.sh")
     try:
         yield path
@@ -42,11 +38,7 @@ def passing_script(plan: DebugPlan) -> Iterator[Path]:
 
 
 def own_folder(pipeline_id: str) -> Path:
-    """Return a directory of this user for the scripts of a pipeline that runs elsewhere.
-
-    Raises:
-        OSError: It cannot be created, or belongs to another user.
-    """
+    """Return a directory of this user for the scripts of a pipeline that runs elsewhere."""
     folder = Path(tempfile.gettempdir()) / f"conducto-debug-{os.getuid()}"
     folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():

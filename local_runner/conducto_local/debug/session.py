@@ -104,18 +104,6 @@ async def hold_shell(plan: DebugPlan, screen: Screen, *, term: str = "") -> int:
     """Open a shell, forward input and output until it ends, and remove its container.
 
     The container is also removed on cancellation.
-
-    Args:
-        plan: The shell.
-        screen: The user's terminal or page.
-        term: Type of the terminal (``$TERM``).
-
-    Returns:
-        The shell's exit code.
-
-    Raises:
-        DebugError: The container does not start, or was removed.
-        EngineError: The engine cannot be used.
     """
     engine = DockerEngine()
     await engine.open()
@@ -129,12 +117,7 @@ async def hold_shell(plan: DebugPlan, screen: Screen, *, term: str = "") -> int:
 
 
 async def start_container(plan: DebugPlan) -> str:
-    """Start a container that outlives this process; return its name.
-
-    Raises:
-        DebugError: The container does not start.
-        EngineError: The engine cannot be used.
-    """
+    """Start a container that outlives this process; return its name."""
     engine = DockerEngine()
     await engine.open()
     try:
@@ -251,7 +234,6 @@ class _Shell:
         self._resizing: set[asyncio.Task[None]] = set()
 
     async def run(self) -> int:
-        """Run the shell; return its exit code."""
         tty = self._screen.is_terminal
         try:
             self._id = await self._create(tty=tty)
@@ -266,7 +248,6 @@ class _Shell:
         return await self._exit_code()
 
     def received(self, stream: Stream, data: bytes) -> None:
-        """Show output of the shell."""
         try:
             self._screen.write(stream, data)
         except OSError:  # the reader is closed
@@ -274,7 +255,6 @@ class _Shell:
             self._over.set()
 
     def ended(self) -> None:
-        """Note that the shell or its container has ended."""
         self._over.set()
 
     async def _create(self, *, tty: bool) -> str:

@@ -192,14 +192,6 @@ async def attach(
 ) -> Attachment:
     """Open the streams of a container or an exec; return once the engine has accepted.
 
-    Args:
-        client: The engine.
-        path: Path of the POST request.
-        params: Query of the request.
-        listener: Receives the output.
-        json_body: Body of the request, or None.
-        tty: Whether it is a terminal, whose output has no frames.
-
     Raises:
         ApiError: The engine rejected the request.
         EngineError: The engine is unreachable.
@@ -223,7 +215,6 @@ async def attach(
 
 
 def _upgrade(connection: h11.Connection, target: str, json_body: Any) -> bytes:
-    """Return a request to upgrade to a raw connection."""
     body = b"" if json_body is None else json.dumps(json_body).encode()
     headers = [("Host", "engine"), ("Connection", "Upgrade"), ("Upgrade", "tcp")]
     if body:

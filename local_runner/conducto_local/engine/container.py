@@ -29,17 +29,7 @@ def create_body(
     unenforced: Collection[str] = (),
     block_metadata: bool = True,
 ) -> dict[str, Any]:
-    """Return the body of ``POST /containers/create`` for a worker.
-
-    Args:
-        spec: The worker.
-        engine: Address of the engine.
-        unenforced: Limits that the engine cannot set, as in `EngineInfo`; some engines reject them.
-        block_metadata: See `conducto_local.engine.metadata`.
-
-    Raises:
-        RunArgsError: ``docker_run_args`` has an unsupported flag.
-    """
+    """Return the body of ``POST /containers/create`` for a worker."""
     body: dict[str, Any] = {
         "Image": spec.image,
         # Replaces the entrypoint and the command of the image.

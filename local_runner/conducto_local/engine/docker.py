@@ -72,12 +72,7 @@ class DockerEngine:
         return self._client
 
     async def open(self) -> EngineInfo:
-        """Connect, or reconnect.
-
-        Raises:
-            EngineError: The engine is not installed, not running or not permitted; the message has
-                the remedy.
-        """
+        """Connect, or reconnect."""
         tried: dict[Address, OSError] = {}
         for address in candidates(self._env):
             client = HttpClient(address)
@@ -104,10 +99,6 @@ class DockerEngine:
         """Start a container that runs the command server.
 
         An existing container with the same name and labels is a leftover and is removed.
-
-        Raises:
-            WorkerStartError: The container cannot start; the message has the reason.
-            EngineError: The engine is unreachable.
         """
         client = self.http
         try:
@@ -125,11 +116,7 @@ class DockerEngine:
         return worker
 
     async def ensure_network(self, name: str, labels: Mapping[str, str]) -> None:
-        """Create the network unless it exists.
-
-        Raises:
-            EngineError: The engine cannot create it.
-        """
+        """Create the network unless it exists."""
         try:
             await networks.create(self.http, name, labels, self._traits)
         except ApiError as error:
@@ -153,19 +140,11 @@ class DockerEngine:
         return sum(gone)
 
     async def remove_image(self, reference: str) -> bool:
-        """Remove an image by name; return whether it existed.
-
-        Raises:
-            EngineError: The engine is unreachable or rejected the request.
-        """
+        """Remove an image by name; return whether it existed."""
         return await self._delete(f"/images/{quote(reference)}", {})
 
     async def find(self, label: str, value: str) -> list[LabelledResource]:
-        """Return every container, network and image with this label value.
-
-        Raises:
-            EngineError: The engine is unreachable.
-        """
+        """Return every container, network and image with this label value."""
         return await labelled_resources.find_labelled(self.http, label, value)
 
     async def discard(self, belonging: LabelledResource) -> bool:
@@ -238,7 +217,6 @@ class DockerEngine:
         return dict(answer["State"])
 
     async def _was_taken(self, worker: DockerWorker) -> bool:
-        """Return whether a container was removed or killed, and did not exit by itself."""
         return _is_taken(await self._state(worker))
 
     async def _cannot_start(

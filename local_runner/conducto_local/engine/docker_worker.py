@@ -118,9 +118,6 @@ class DockerWorker:
 
         If ``output`` raises, it is not called again, the command runs to its end, and then the
         error is raised. After a cancelled run the worker is unusable: close it.
-
-        Raises:
-            ValueError: The job contains characters that a shell cannot take, such as NUL.
         """
         if self._stopping is not None:  # its signals must not reach this command
             await asyncio.shield(self._stopping)
@@ -156,12 +153,7 @@ class DockerWorker:
     async def snapshot(
         self, reference: str, labels: Mapping[str, str], *, max_bytes: int | None = None
     ) -> int:
-        """Commit the container's files as an image; return the number of changed bytes.
-
-        Raises:
-            SnapshotError: It is too large, or the engine cannot create it.
-            EngineError: The engine is unreachable.
-        """
+        """Commit the container's files as an image; return the number of changed bytes."""
         name, _, tag = reference.partition(":")
         # The command has ended, and rootless engines cannot pause with cgroup v1.
         params: Params = {"container": self._id, "repo": name, "tag": tag, "pause": False}
@@ -181,11 +173,7 @@ class DockerWorker:
         return size
 
     async def reading(self) -> Reading | None:
-        """Return the container's resource usage so far; None if it no longer exists.
-
-        Raises:
-            EngineError: The engine is unreachable.
-        """
+        """Return the container's resource usage so far; None if it no longer exists."""
         path, params = f"/containers/{self._id}/stats", {"stream": False, "one-shot": True}
         try:
             return reading_of(await self._client.call("GET", path, params=params))
@@ -193,11 +181,7 @@ class DockerWorker:
             return None
 
     async def close(self) -> None:
-        """Remove the container; safe to call twice and after its removal.
-
-        Raises:
-            EngineError: The engine is unreachable.
-        """
+        """Remove the container; safe to call twice and after its removal."""
         self._closed = True
         try:
             await self._remove()
@@ -256,7 +240,6 @@ class DockerWorker:
         )
 
     async def _explain_loss(self) -> Exit:
-        """Return an exit that explains why there is no exit code."""
         if self._closed:
             return Exit(None, Cause.WORKER_LOST, f"container {self.name} was removed")
         try:

@@ -66,11 +66,7 @@ class Response:
         self.close()
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """Yield the body as it arrives.
-
-        Raises:
-            EngineError: The engine closed the connection before the end.
-        """
+        """Yield the body as it arrives."""
         while self._connection is not None:
             match await self._connection.next_event():
                 case h11.Data(data=data):
@@ -91,11 +87,7 @@ class Response:
         return json.loads(body) if body.strip() else None
 
     async def raise_for_status(self) -> None:
-        """Raise the engine's error, if it is one.
-
-        Raises:
-            ApiError: The status is 400 or above.
-        """
+        """Raise the engine's error, if it is one."""
         if self.status >= _BAD_STATUS:
             raise ApiError(self.status, error_message(await self.read()))
 

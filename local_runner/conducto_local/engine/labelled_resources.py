@@ -15,11 +15,7 @@ _AT_ONCE = 8
 
 
 async def find_labelled(http: HttpClient, label: str, value: str) -> list[LabelledResource]:
-    """Return every container, network and image with this label value.
-
-    Raises:
-        EngineError: The engine is unreachable.
-    """
+    """Return every container, network and image with this label value."""
     filters = json.dumps({"label": [f"{label}={value}"]})
     try:
         containers = await http.call(

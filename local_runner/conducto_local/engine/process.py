@@ -61,11 +61,7 @@ class ProcessEngine:
         return EngineInfo("process", platform.release(), float(os.cpu_count() or 1), memory)
 
     async def start_worker(self, spec: WorkerSpec) -> "ProcessWorker":
-        """Create a worker; image, limits, network and mounts are ignored.
-
-        Raises:
-            WorkerStartError: The shell, the working directory or a mount does not exist.
-        """
+        """Create a worker; image, limits, network and mounts are ignored."""
         _check(spec)
         worker = ProcessWorker(spec, self._grace, self._forget)
         self._workers[spec.name] = worker
@@ -89,11 +85,7 @@ class ProcessEngine:
         return False
 
     async def remove_labelled(self, labels: Mapping[str, str]) -> int:
-        """Close the workers with all these labels, including leftovers of a dead agent.
-
-        Returns:
-            The number of workers.
-        """
+        """Close the workers with all these labels, including leftovers of a dead agent."""
         found = [w for w in self._workers.values() if has_mark(w.spec.labels, labels)]
         for worker in found:
             await worker.close()
@@ -224,11 +216,7 @@ class ProcessWorker:
         return self._closed
 
     async def run(self, job: Job, output: Output) -> Exit:
-        """Run a command, stream its output, and leave no process of its group behind.
-
-        Raises:
-            ValueError: The job contains characters that a shell cannot take, such as NUL.
-        """
+        """Run a command, stream its output, and leave no process of its group behind."""
         if self._running is not None or self._starting is not None:
             raise RuntimeError(f"worker {self.name} is already running a command")
         if self._closed:
@@ -280,11 +268,7 @@ class ProcessWorker:
     async def snapshot(
         self, reference: str, labels: Mapping[str, str], *, max_bytes: int | None = None
     ) -> int:
-        """Raise an error: a process changes the machine itself.
-
-        Raises:
-            SnapshotError: Always.
-        """
+        """Raise an error: a process changes the machine itself."""
         del reference, labels, max_bytes
         raise SnapshotError(
             "no snapshot: plain processes (--engine process) have no container whose state could "

@@ -35,15 +35,7 @@ def has_mark(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
 
 
 def clean_up(labels: Mapping[str, str], ours: Collection[Path]) -> int:
-    """Kill the commands and remove the directories of dead workers with all these labels.
-
-    Args:
-        labels: ``{name: value}``.
-        ours: Directories of live workers.
-
-    Returns:
-        The number of dead workers.
-    """
+    """Kill the commands and remove the directories of dead workers with all these labels."""
     found = [
         folder
         for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*")

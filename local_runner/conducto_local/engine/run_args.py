@@ -45,11 +45,7 @@ def apply_run_args(body: Body, args: Sequence[str]) -> None:
 
 
 def gpus_of(args: Sequence[str]) -> int:
-    """Validate the flags; return the number of GPUs they request, -1 for all.
-
-    Raises:
-        RunArgsError: As in `apply_run_args`.
-    """
+    """Validate the flags; return the number of GPUs they request, -1 for all."""
     body: Body = {"Env": [], "HostConfig": {}}
     apply_run_args(body, args)
     requests = body["HostConfig"].get("DeviceRequests", ())

@@ -37,11 +37,7 @@ class Traits:
     warnings: tuple[str, ...] = ()
 
     def create_body(self, spec: WorkerSpec, engine: Address) -> dict[str, Any]:
-        """Return the body of ``POST /containers/create`` for a worker.
-
-        Raises:
-            RunArgsError: ``docker_run_args`` has an unsupported flag.
-        """
+        """Return the body of ``POST /containers/create`` for a worker."""
         return create_body(
             spec, engine, unenforced=self.unenforced, block_metadata=self.block_metadata
         )

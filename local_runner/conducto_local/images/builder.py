@@ -95,15 +95,7 @@ class Builder:
         labels: Mapping[str, str] | None = None,
         work_labels: Mapping[str, str] | None = None,
     ) -> None:
-        """Make a builder.
-
-        Args:
-            http: The engine's HTTP client.
-            cache: Directory that keeps clones between launches.
-            parallel: Maximum number of simultaneous builds and pulls.
-            labels: Labels of all images, in addition to the builder's own.
-            work_labels: Labels of containers that exist only during a build.
-        """
+        """Make a builder."""
         engine = EngineImages(http, labels or {}, work_labels or {})
         self._shop = BuildContext(engine, asyncio.Semaphore(parallel))
         self._shells = Shells(engine)
@@ -124,11 +116,7 @@ class Builder:
         return other
 
     async def find(self, reference: str) -> BuiltImage | None:
-        """Return an image that was built here, without its ``path_map``; None if it was removed.
-
-        Raises:
-            EngineError: The engine is unreachable.
-        """
+        """Return an image that was built here, without its ``path_map``; None if it was removed."""
         found = await self._shop.found(reference)
         if found is None or layers.LABEL_SHELL not in found.info.labels:
             return None
@@ -136,12 +124,7 @@ class Builder:
         return BuiltImage(reference=reference, shell=shell, workdir=found.info.workdir)
 
     async def build(self, spec: ImageSpec, log: BuildLog) -> BuiltImage:
-        """Return the image; build it if necessary.
-
-        Raises:
-            ImageError: It cannot be built or pulled.
-            EngineError: The engine is unreachable.
-        """
+        """Return the image; build it if necessary."""
         key = layers.definition_hash(spec)
         done = self._done.get(key)
         if done is not None:

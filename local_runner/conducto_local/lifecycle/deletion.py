@@ -67,13 +67,7 @@ class PipelineDeleter:
         return True
 
     async def erase_as_root(self, engine: Engine, image: str | None, path: Path) -> None:
-        """Remove files that containers wrote as root and that the agent's user may not remove.
-
-        Args:
-            engine: Runs a container for it.
-            image: Any image with a shell; None keeps the files.
-            path: The directory.
-        """
+        """Remove files that containers wrote as root and that the agent's user may not remove."""
         if image is not None:
             try:
                 await _run_as_root(engine, self._spec(image, path), _erasing(path))
@@ -96,7 +90,6 @@ class PipelineDeleter:
         )
 
     def _image_of(self, pipeline_id: str) -> str | None:
-        """Return an image in which a command of the pipeline has run."""
         return next((a.image for a in self._store.attempts(pipeline_id) if a.image), None)
 
     def sweep(self) -> None:

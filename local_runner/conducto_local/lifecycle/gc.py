@@ -195,7 +195,6 @@ class GarbageCollector:
         return items
 
     async def _own(self, engine: Engine, label: str) -> list[LabelledResource]:
-        """Return resources whose label has a mark of this state directory, current or earlier."""
         marks = installation_id(self._home).marks
         return [one for mark in marks for one in await engine.find(label, mark)]
 
@@ -275,7 +274,6 @@ class GarbageCollector:
         return [await asyncio.to_thread(_erase, one, request) for one in found]
 
     def _unknown(self) -> list[str]:
-        """Return the ids of directories without a pipeline."""
         known = {record.id for record in self._store.records()} | self._store.damaged().keys()
         return [one for one in self._home.pipeline_ids() if one not in known]
 

@@ -42,12 +42,7 @@ class Step(Enum):
 
 
 def due(records: Iterable[PipelineRecord], idle: Mapping[str, float]) -> Iterator[tuple[str, Step]]:
-    """Yield ``(pipeline id, step)`` for each pipeline with a step that is due.
-
-    Args:
-        records: All pipelines.
-        idle: Seconds without activity, from `IdleClock.count`.
-    """
+    """Yield ``(pipeline id, step)`` for each pipeline with a step that is due."""
     for record in records:
         kept = record.retention * _DAY
         if record.retention > 0 and idle.get(record.id, 0.0) >= kept:
@@ -66,15 +61,7 @@ class Pipelines(Protocol):
 
 
 class RetentionScheduler:
-    """Performs retention every hour.
-
-    Args:
-        home: Has the file with the idle times.
-        store: Has the records of all pipelines.
-        scheduler: Has the loaded pipelines.
-        pipelines: Archives pipelines.
-        clock: The clock for idle times.
-    """
+    """Performs retention every hour."""
 
     def __init__(
         self,
@@ -162,7 +149,6 @@ class RetentionScheduler:
             logger.info("automatic action", extra={"pipeline": pipeline_id, "action": action.value})
 
     def _settled(self, live: LivePipeline) -> None:
-        """Put a pipeline that has just settled to sleep, if it asks for that."""
         if live.record.sleep_when_done and live.tree.root.state is State.DONE and live.record.armed:
             self._scheduler.spawn(self._sleep(live))
 

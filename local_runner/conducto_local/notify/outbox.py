@@ -54,14 +54,7 @@ class Channels:
 
 
 class Outbox:
-    """All notifications of one agent.
-
-    Args:
-        store: Stores the notifications.
-        saved: Returns when all changes so far are in the store.
-        secrets: Provides the tokens.
-        ways: The channels.
-    """
+    """All notifications of one agent."""
 
     def __init__(
         self,

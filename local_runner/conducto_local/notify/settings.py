@@ -42,12 +42,7 @@ FindSettings = Callable[[], Settings]
 
 
 class CommandAddresses:
-    """The addresses that commands get, if the profile sets its own.
-
-    Args:
-        home: State directory of the profile.
-        env: The agent's environment.
-    """
+    """The addresses that commands get, if the profile sets its own."""
 
     def __init__(self, home: StateDir, env: Mapping[str, str] = os.environ) -> None:
         self._home = home

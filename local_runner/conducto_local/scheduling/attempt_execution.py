@@ -24,13 +24,7 @@ from conducto_local.scheduling.resources import Sampler
 
 
 class OutputSink:
-    """Receives the output of an attempt: extracts a Lazy's tree from stdout, then masks secrets.
-
-    Args:
-        writer: Writes the rest.
-        cutter: Extracts the tree of a Lazy from unmasked stdout.
-        mask: Masks secrets.
-    """
+    """Receives the output of an attempt: extracts a Lazy's tree from stdout, then masks secrets."""
 
     def __init__(self, writer: LogWriter, cutter: TreeExtractor | None, mask: Mask) -> None:
         self._writer = writer
@@ -153,7 +147,6 @@ async def run_command(
 def _with_tree(
     result: Result, cutter: TreeExtractor, active: ActiveAttempt, tree: Pipeline, limits: Limits
 ) -> Result:
-    """Add the printed tree to a result, or turn the result into an error."""
     target = active.spec.lazy_target
     if target is None:
         return result

@@ -231,7 +231,6 @@ class LogDirectory:
                 file.replace(target)
 
     def _files(self) -> Iterator[tuple[Path, str, int]]:
-        """Yield ``(file, digest of its owner, attempt)``."""
         for file in self._root.glob("??/*"):
             rest, _, attempt = file.stem.rpartition("-")
             if attempt.isascii() and attempt.isdigit():

@@ -133,7 +133,6 @@ class Attempts:
     async def _run_attempt(
         self, active: ActiveAttempt, ticket: QueuedAttempt, engine_context: EngineContext
     ) -> None:
-        """Run one attempt from its admission to its end."""
         try:
             await self._run(active, engine_context)
         except WorkerLostError as error:
@@ -217,7 +216,6 @@ class Attempts:
         return result
 
     async def _prepared(self, active: ActiveAttempt, image: BuiltImage) -> _Prepared | Result:
-        """Return the prepared job, or the result if it cannot run."""
         try:
             secrets = await self._means.secrets.delivery()
             job = prepare(active, image, self.execution_context(active.live), secrets.env)
@@ -248,7 +246,6 @@ class Attempts:
         return await self._containers.get(pool_key(active, image), start)
 
     def _finish(self, active: ActiveAttempt, result: Result) -> None:
-        """Apply the end of an attempt to the pipeline, unless it was ended from outside."""
         live, spec = active.live, active.spec
         if active.gone or live.active_attempts.get(spec.path) is not active:
             return

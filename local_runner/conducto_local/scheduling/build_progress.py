@@ -18,12 +18,7 @@ _BEGIN = b"{}\n"
 
 
 class BuildProgressWriter:
-    """Writes the steps of one build.
-
-    Args:
-        write: Appends to the log.
-        clock: Returns seconds since the epoch.
-    """
+    """Writes the steps of one build."""
 
     def __init__(
         self, write: Callable[[bytes], None], clock: Callable[[], float] = time.time

@@ -124,12 +124,7 @@ class Containers:
         return bool(self._all(lambda pool: pool[:2] == owner))
 
     def drop(self, belongs: Callable[[PoolKey], bool], lost: str | None = None) -> None:
-        """Remove the idle containers of pools.
-
-        Args:
-            belongs: Returns whether to remove those of a pool.
-            lost: Reason, if their pools may still need them.
-        """
+        """Remove the idle containers of pools."""
         for container in self._all(belongs):
             self._remove(container, lost)
 

@@ -32,11 +32,7 @@ class EngineContext:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def open(self) -> EngineInfo:
-        """Connect to the engine, or reconnect after a loss.
-
-        Raises:
-            EngineError: It cannot be used.
-        """
+        """Connect to the engine, or reconnect after a loss."""
         async with self._lock:
             if self.info is None:
                 try:

@@ -19,13 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class ImageWaiters:
-    """The images of all loaded pipelines.
-
-    Args:
-        common: The shared state.
-        engines: Notified when an engine is lost.
-        queue: Queues an attempt whose image is available.
-    """
+    """The images of all loaded pipelines."""
 
     def __init__(
         self, common: SchedulerContext, engines: Networks, queue: Callable[[ActiveAttempt], None]

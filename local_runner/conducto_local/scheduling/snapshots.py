@@ -54,14 +54,7 @@ def limits_from(env: Mapping[str, str] = os.environ) -> SnapshotLimits:
 
 
 class Snapshots:
-    """The snapshots of one agent's pipelines.
-
-    Args:
-        store: Records which attempts have a snapshot.
-        saved: Returns when everything so far is written to the store.
-        limits: Limits of snapshots.
-        labels: Further labels of every snapshot.
-    """
+    """The snapshots of one agent's pipelines."""
 
     def __init__(
         self,

@@ -16,13 +16,7 @@ STORE_PAUSE = 2.0
 
 
 class WriteBatcher:
-    """Starts attempts and stores changes, once per iteration of the event loop.
-
-    Args:
-        common: The shared state.
-        store: The store.
-        start: Starts attempts that fit on the machine; returns whether there were any.
-    """
+    """Starts attempts and stores changes, once per iteration of the event loop."""
 
     def __init__(self, common: SchedulerContext, store: Store, start: Callable[[], bool]) -> None:
         self._common = common

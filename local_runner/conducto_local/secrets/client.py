@@ -65,11 +65,7 @@ def _key(name: SecretName) -> dict[str, object]:
 
 
 def _agent_did(home: StateDir, path: str, document: object) -> bool:
-    """Send a request to the agent; return False if no agent can handle it.
-
-    Raises:
-        SecretRefusedError: The agent rejected the secrets.
-    """
+    """Send a request to the agent; return False if no agent can handle it."""
     files = AgentFiles(home.agent)
     if not files.is_running():
         return False

@@ -69,12 +69,7 @@ def inject(
 
 
 class SecretProvider:
-    """Provides the current secrets; rereads the store only after changes.
-
-    Args:
-        store: The store of the secrets.
-        addresses: Addresses of services that commands use.
-    """
+    """Provides the current secrets; rereads the store only after changes."""
 
     def __init__(self, store: SecretStore, addresses: Addresses | None = None) -> None:
         self.store = store

@@ -85,15 +85,7 @@ def build_app(
     sessions: Sessions | None = None,
     web_root: Path = WEB_ROOT,
 ) -> ASGIApp:
-    """Return the application that serves ``service`` to clients with ``token``.
-
-    Args:
-        service: The API.
-        token: The token of the agent.
-        port: Port of the server.
-        sessions: Sessions of the web app.
-        web_root: Directory of the built web app.
-    """
+    """Return the application that serves ``service`` to clients with ``token``."""
     sessions = Sessions(token, port) if sessions is None else sessions
     owner = Owner(token, sessions)
     site = Site(ApiEndpoint(service), WebApp(web_root, owner, sessions), service)

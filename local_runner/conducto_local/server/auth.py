@@ -47,12 +47,7 @@ _OURS = frozenset({"same-origin", "none"})
 
 
 class Owner:
-    """Decides whether a request comes from the owner of this server.
-
-    Args:
-        token: The owner's token.
-        sessions: The owner's sessions.
-    """
+    """Decides whether a request comes from the owner of this server."""
 
     def __init__(self, token: str, sessions: Sessions) -> None:
         self._token = token.encode()
@@ -90,13 +85,7 @@ class Owner:
 
 
 class Authenticator:
-    """ASGI middleware that passes on authenticated requests only.
-
-    Args:
-        app: The protected application.
-        owner: Authenticates requests.
-        port: Port of the server.
-    """
+    """ASGI middleware that passes on authenticated requests only."""
 
     def __init__(self, app: ASGIApp, owner: Owner, port: int) -> None:
         self._app = app
@@ -168,7 +157,6 @@ def _until(end: asyncio.Event, receive: Receive, send: Send) -> tuple[Receive, S
 
 
 def _is_login(scope: Scope) -> bool:
-    """Return whether a request posts the login form."""
     kind = Headers(scope=scope).get("content-type", "")
     return (scope["path"], scope.get("method"), kind) == ("/session", "POST", FORM)
 

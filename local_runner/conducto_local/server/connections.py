@@ -59,12 +59,7 @@ class Connections:
 
 
 class Connection(H11Protocol):
-    """One HTTP connection.
-
-    Args:
-        others: All connections of the server.
-        arguments: Arguments from uvicorn.
-    """
+    """One HTTP connection."""
 
     def __init__(self, others: Connections, **arguments: Any) -> None:
         super().__init__(**arguments)

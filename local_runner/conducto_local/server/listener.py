@@ -48,13 +48,6 @@ async def serve(
     """Serve ``app`` on ``sock`` until ``stop`` is set; close the socket.
 
     Active requests get `GRACE` seconds to end.
-
-    Args:
-        app: The application.
-        sock: A listening socket.
-        stop: Stops the server when it is set.
-        on_listening: Called once requests are handled.
-        connections: Limits the clients; None for the default limits.
     """
     connections = Connections() if connections is None else connections
     config = uvicorn.Config(

@@ -29,13 +29,7 @@ _NOT_BUILT = (
 
 
 class WebApp:
-    """Handles requests outside of the API.
-
-    Args:
-        root: Directory of the built web app; it need not exist.
-        owner: Authenticates requests.
-        sessions: Creates cookies.
-    """
+    """Handles requests outside of the API."""
 
     def __init__(self, root: Path, owner: Owner, sessions: Sessions) -> None:
         self._root = root.resolve()

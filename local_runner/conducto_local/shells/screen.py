@@ -125,7 +125,6 @@ class PageScreen:
         self._pace()
 
     def _pace(self) -> None:
-        """Pause or resume the shell's output."""
         behind = self._printed - self._taken
         if self._line is None:
             return

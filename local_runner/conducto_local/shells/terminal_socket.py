@@ -55,13 +55,6 @@ class TerminalSocket:
     """One shell for one page; a stream and a `conducto_core.api.routes.Conversation`.
 
     The shell opens when the first frame is requested.
-
-    Args:
-        plan: The shell.
-        screen: The page's terminal.
-        limits: The limits of the shell.
-        hold: Opens the shell.
-        on_closed: Called once, after its container is removed.
     """
 
     def __init__(

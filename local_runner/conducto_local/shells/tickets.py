@@ -38,12 +38,7 @@ class _Waiting:
 
 
 class Shells:
-    """The shells in pages of one agent.
-
-    Args:
-        limits: The limits of shells.
-        hold: Opens a shell.
-    """
+    """The shells in pages of one agent."""
 
     def __init__(self, limits: Limits = DEFAULTS, hold: OpenShell = hold_shell) -> None:
         self._limits = limits

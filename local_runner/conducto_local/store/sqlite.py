@@ -319,7 +319,6 @@ class SqliteStore:
         return int(newest)
 
     def _read(self, query: str, pipeline_id: str, *parameters: object) -> list[rows.Row]:
-        """Return all rows of a query whose first parameter is the pipeline's number."""
         with self._turns, _translated(self._path):
             number = self._number(pipeline_id)
             return self._connection.execute(query, (number, *parameters)).fetchall()
@@ -416,11 +415,6 @@ def _range_below(path: str) -> tuple[str, str]:
 def _parsed(
     pipeline_id: str, kind: str, parse: Callable[[rows.Row], _T], found: Iterable[rows.Row]
 ) -> Iterator[_T]:
-    """Yield the records of rows.
-
-    Raises:
-        DamagedError: A row cannot be read.
-    """
     for row in found:
         try:
             parsed = parse(row)

@@ -31,14 +31,7 @@ class Client(Protocol):
 
 
 class ActivityPoller:
-    """Polls the activity; implements `conducto_worker.agent.ports.Tasks`.
-
-    Args:
-        orders: The worker's current instructions.
-        renew: Returns instructions with fresh credentials.
-        connect: Makes a client.
-        wall: Returns seconds since the epoch.
-    """
+    """Polls the activity; implements `conducto_worker.agent.ports.Tasks`."""
 
     def __init__(
         self,

@@ -154,7 +154,6 @@ class DebugShell:
             self._door = -1
 
     def _keep(self) -> str:
-        """Serve sessions until the shell ends; return the reason."""
         began = last = self._clock.now()
         while True:
             self._clock.wait(TICK_SECONDS)
@@ -185,7 +184,6 @@ class DebugShell:
                 yield word.decode()
 
     def _let_in(self, visitor: str) -> None:
-        """Send the code to a session through a FIFO of its own."""
         path = self._folder / f"in.{visitor}"
         path.unlink(missing_ok=True)
         os.mkfifo(path, 0o600)
@@ -217,11 +215,9 @@ class _NoTasks:
     """The queue of a debug shell's worker, which takes no tasks."""
 
     def poll(self) -> PolledTask | None:
-        """Return None."""
         return None
 
     def heartbeat(self, token: str) -> bool:
-        """Return False: there are no tasks."""
         del token
         return False
 

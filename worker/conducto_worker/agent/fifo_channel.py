@@ -65,11 +65,7 @@ class FifoCommands:
         up.touch()
 
     def wait_ready(self, seconds: float, stopping: Callable[[], bool]) -> None:
-        """Return when the server is ready.
-
-        Raises:
-            BrokenError: It did not become ready in time, or ended.
-        """
+        """Return when the server is ready."""
         end = time.monotonic() + seconds
         self._parser = OutputParser(READY)
         while not self._reaches_server():
@@ -89,22 +85,13 @@ class FifoCommands:
         self._to_write += self._settings
 
     def begin(self, script: str, env: Mapping[str, str]) -> None:
-        """Start a command.
-
-        Raises:
-            ValueError: The script or environment has characters that a shell cannot take, such as
-                NUL.
-        """
+        """Start a command."""
         encoded = self._encoder.encode(script, env)
         self._parser, self._nonce = OutputParser(encoded.nonce), encoded.nonce
         self._to_write += encoded.line
 
     def read(self, seconds: float) -> list[Chunk]:
-        """Return output of the command, waiting for at most ``seconds``.
-
-        Raises:
-            LostError: The container ended.
-        """
+        """Return output of the command, waiting for at most ``seconds``."""
         poll = select.poll()
         names = {self._files[name]: name for name in ("out", "err")}
         for number in names:
@@ -121,11 +108,7 @@ class FifoCommands:
 
     @property
     def finished(self) -> Finished | None:
-        """The result of the command; None while it runs.
-
-        Raises:
-            LostError: The output of the server is invalid.
-        """
+        """The result of the command; None while it runs."""
         try:
             return None if self._parser is None else self._parser.finished
         except ServerProtocolError as error:

@@ -45,7 +45,6 @@ class _Stream:
     closing: bool = False
 
     def due(self, now: float, linger: float) -> float:
-        """Return the seconds until the next chunk is due."""
         if self.closing or len(self.data) >= CHUNK_BYTES:
             return 0.0
         return max(0.0, self.since + linger - now)

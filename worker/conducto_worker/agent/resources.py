@@ -144,11 +144,7 @@ def metadata(env: Mapping[str, str], path: str) -> Any:
 
 
 def user_stats(get: Callable[[str], Any]) -> Callable[[], Reading | None]:
-    """Return a function that reads the usage of the user's container.
-
-    Args:
-        get: Returns the metadata of a path.
-    """
+    """Return a function that reads the usage of the user's container."""
     known: list[str] = []
 
     def ask() -> Reading | None:

@@ -136,7 +136,6 @@ class Worker:
             return WorkerExit(str(error), notify=False)
 
     def _turn(self) -> None:
-        """Claim the held tasks that are due, or fetch one task."""
         self._held = [each for each in self._held if self._keeper.holds(each.claim.token)]
         self._check_leaving()
         for each in [each for each in self._held if each.due <= self._clock.now()]:
@@ -170,7 +169,6 @@ class Worker:
             raise WorkerExit("idle")
 
     def _decide(self, claim: Claim) -> bool:
-        """Claim a task and follow the decision; return whether a command ran."""
         answer = self._api.claim(claim)
         if answer.decision is ClaimDecision.HOLD:
             self._held.append(_Held(claim, self._clock.now() + answer.again, answer.blocked))
