@@ -32,12 +32,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def launch(root: object, options: object, target: str) -> int:
-    """Launch a tree and stay attached until it settles, if it is to run.
-
-    Args:
-        root: A validated tree (`conducto.tree.node_base.NodeBase`).
-        options: `conducto.tree.launch_options.LaunchOptions`.
-        target: ``local`` or ``cloud``.
+    """Launch a tree on ``local`` or ``cloud``; if it is to run, stay until it settles.
 
     Returns:
         The exit code: 0 done (or launched), 1 error or killed, 2 an invalid definition, 3 no

@@ -115,7 +115,6 @@ def _image(root: Path, name: str | None, files: list[Path]) -> Image:
 
 
 def _requirements(path: Path) -> list[str]:
-    """Return the packages in a requirements file, without options and references to files."""
     if not path.is_file():
         return []
     lines = (line.partition("#")[0].strip() for line in path.read_text().splitlines())

@@ -137,13 +137,7 @@ class Client:
         return self.call(pipelines.DEFINITION, params.PipelineParams(id=pipeline_id))
 
     def tree(self, pipeline_id: str, *, root: str = "/", **options: Any) -> Iterator[NodeView]:
-        """Yield the nodes of a subtree, parents before children, page by page.
-
-        Args:
-            pipeline_id: Id of the pipeline.
-            root: Path of the subtree's root.
-            options: Further fields of `conducto_core.model.params.TreeParams`.
-        """
+        """Yield the nodes of a subtree, parents first; ``options`` are those of `TreeParams`."""
         query = params.TreeParams(id=pipeline_id, root=root, **options)
         while True:
             page = self.nodes(query)

@@ -135,12 +135,7 @@ class DataDirectory:
         return Deleted(name="/".join(parts))
 
     def _way(self, cleaned: str, *, last_too: bool) -> list[str]:
-        """Return the parts of a name, with links resolved.
-
-        Args:
-            cleaned: The name.
-            last_too: Also resolve the last part; otherwise it stands for itself.
-        """
+        """Return the parts of a name, links resolved; in the last part only if ``last_too``."""
         with self._explained(cleaned):  # a link may be deleted while it is read
             return directory.resolve(str(self._root), cleaned.split("/"), last_too=last_too)
 
@@ -164,7 +159,6 @@ class DataDirectory:
             raise _explanation(name, error) from error
 
     def _entry(self, fd: int, start: str, name: str) -> DataEntry | None:
-        """Return the details of an entry, or None if it has been deleted meanwhile."""
         try:
             found = os.stat(name, dir_fd=fd, follow_symlinks=False)
             if stat.S_ISLNK(found.st_mode):

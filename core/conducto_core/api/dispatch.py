@@ -88,14 +88,7 @@ class Service:
     async def answer(
         self, match: Match, query: str, body: bytes | AsyncIterator[bytes], headers: Headers
     ) -> Response | Download:
-        """Execute a request that was matched to a `Route` or a `DownloadRoute`.
-
-        Args:
-            match: From `find`.
-            query: Query string without its "?".
-            body: An iterator if `takes_bytes`.
-            headers: Those that the API uses.
-        """
+        """Execute a request that was matched to a `Route` or a `DownloadRoute`."""
         try:
             return await self._execute(match, query, body, headers)
         except Exception as error:  # noqa: BLE001  the edge: every error becomes an answer

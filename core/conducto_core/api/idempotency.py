@@ -97,12 +97,7 @@ class MemoryResponses:
 
 
 class IdempotentExecutor:
-    """Executes each request once.
-
-    Args:
-        kept: Remembers responses, also those of an earlier process.
-        clock: Seconds since the epoch.
-    """
+    """Executes each request once; ``kept`` may remember responses of earlier processes."""
 
     def __init__(self, kept: ResponseStore, clock: Callable[[], float] = time.time) -> None:
         self._kept = kept

@@ -33,13 +33,7 @@ def ids_for(key: str | None) -> Iterator[str]:
 
 
 def is_of_launch(record: PipelineRecord, owner: str, now: float) -> bool:
-    """Return whether an earlier request under the same key can have created a pipeline.
-
-    Args:
-        record: A pipeline with one of the ids for the key.
-        owner: The user who launches.
-        now: Seconds since the epoch.
-    """
+    """Return whether an earlier request under the same key can have created a pipeline."""
     return record.owner == owner and now - record.created < REMEMBERED_SECONDS
 
 

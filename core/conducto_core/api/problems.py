@@ -89,13 +89,7 @@ def _internal_problem(error: Exception) -> Problem:
 
 
 def invalid_request(error: ValidationError, where: str, *, quoting: bool = True) -> ProblemError:
-    """Return the problem of a request that does not match its model.
-
-    Args:
-        error: The error from pydantic.
-        where: ``query`` or ``body``.
-        quoting: Quote the invalid values.
-    """
+    """Return the problem of a ``query`` or ``body`` that does not match its model."""
     found = error.errors(include_url=False, include_context=False)
     if found[0]["type"] == "json_invalid":
         return ProblemError(

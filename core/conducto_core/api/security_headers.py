@@ -5,12 +5,9 @@ _SIDE = 'name="conducto-side" content="{}"'
 
 
 def page_policy(*connect: str) -> str:
-    """Return the content security policy of pages.
+    """Return the content security policy of pages that may also connect to ``connect``.
 
     It allows only content from the page's own server, no inline code or style, and no frames.
-
-    Args:
-        connect: Further addresses that a page may connect to.
     """
     sources = " ".join(("'self'", *connect))
     return (

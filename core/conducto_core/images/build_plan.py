@@ -140,11 +140,6 @@ class BuildPlan:
 def plan(spec: ImageSpec, sources: Sources, client: tuple[str, bytes] | None = None) -> BuildPlan:
     """Return the build plan of an image.
 
-    Args:
-        spec: The definition.
-        sources: The files that it names.
-        client: File name and bytes of Conducto's wheel, if `install.wants_client`.
-
     Raises:
         BuildPlanError: something is missing.
     """
@@ -271,13 +266,11 @@ def _settings(recipe: BuildPlan, *, keep: bool) -> str:
 
 
 def _arguments(args: Mapping[str, str]) -> str:
-    """Return shell code that sets the positional parameters to docker's options."""
     words = [word for name, value in args.items() for word in ("--build-arg", f"{name}={value}")]
     return f"set -- {shlex.join(words)}\n"
 
 
 def _clone(clone: Clone | None) -> str:
-    """Return shell code that sets the repository to clone; empty without one."""
     if clone is None:
         return ""
     access = git_access(clone.url)

@@ -235,11 +235,6 @@ def pack(context: Context, prefix: str = "", owner: Owner = ROOT) -> Iterator[by
 
     Only one chunk is in memory at a time.
 
-    Args:
-        context: The context to pack.
-        prefix: Directory inside the tar, e.g. ``mnt/conducto/``.
-        owner: Owner of all entries.
-
     Raises:
         ContextError: a file cannot be read, or shrank while it was packed.
     """
@@ -260,14 +255,9 @@ def pack(context: Context, prefix: str = "", owner: Owner = ROOT) -> Iterator[by
 def pack_files(
     files: Mapping[str, bytes], folders: tuple[str, ...] = (), owner: Owner = ROOT
 ) -> bytes:
-    """Return a tar of a few small files; equal files give equal bytes.
+    """Return a tar of small files ``{path: content}``; equal files give equal bytes.
 
     It has no end mark, so that another tar can follow.
-
-    Args:
-        files: ``{path: content}``.
-        folders: Paths of directories to create first.
-        owner: Owner of the directories.
     """
     result = bytearray()
     for path in folders:

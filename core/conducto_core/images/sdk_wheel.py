@@ -44,11 +44,7 @@ def client_version() -> str:
 
 
 def client_files(root: Path) -> dict[str, bytes]:
-    """Return ``{path in the wheel: content}`` of the part that runs in images.
-
-    Args:
-        root: Directory of the package ``conducto``, in a checkout or installed.
-    """
+    """Return ``{path in the wheel: content}`` of the part that runs in images."""
     paths = sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file())
     return {
         f"conducto/{path.as_posix()}": (root / path).read_bytes()

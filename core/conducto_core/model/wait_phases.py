@@ -51,7 +51,6 @@ def phases_of(attempt: AttemptRecord, until: float) -> Iterator[Phase]:
 
 
 def _last(attempt: AttemptRecord) -> WaitKind:
-    """Return the kind of the last part of the wait."""
     if attempt.admitted is not None:
         return "start"
     return "turn" if attempt.image_ready is not None and attempt.started is None else "unknown"

@@ -27,12 +27,7 @@ class DeliveryResult(NamedTuple):
 
 
 def delay_after(tries: int, asked: float | None) -> float:
-    """Return the seconds before the next delivery.
-
-    Args:
-        tries: Number of deliveries so far.
-        asked: The service's requested delay, if any.
-    """
+    """Return the seconds before the next delivery; ``asked`` is the service's requested delay."""
     own = min(FIRST_DELAY * 2.0 ** (tries - 1), LONGEST_DELAY)
     return own if asked is None else min(max(own, asked), LONGEST_DELAY)
 
@@ -40,14 +35,7 @@ def delay_after(tries: int, asked: float | None) -> float:
 def after_try(
     pipeline_id: str, notification: NotificationRecord, error: DeliveryError | None, now: float
 ) -> DeliveryResult:
-    """Return a notification after a delivery, and log it.
-
-    Args:
-        pipeline_id: Its pipeline, for the log.
-        notification: Its previous state.
-        error: The error, without the value of a secret; None for success.
-        now: Seconds since the epoch.
-    """
+    """Return a notification after a delivery, and log it; ``error`` must not contain a secret."""
     tries = notification.tries + 1
     again = error is not None and error.temporary and tries < TRIES
     changes: dict[str, Any] = {"tries": tries, "error": None if error is None else str(error)}

@@ -41,15 +41,7 @@ class Message(Protocol):
 def compose(
     live: Message, path: str, state: State, callback: Callback, now: float
 ) -> NotificationRecord:
-    """Return a new notification; `masked` hides the values of secrets in it.
-
-    Args:
-        live: The pipeline.
-        path: The node that reached a state.
-        state: The state.
-        callback: The callback that requested the notification.
-        now: Seconds since the epoch.
-    """
+    """Return a new notification; `masked` hides the values of secrets in it."""
     about = live.tree.root if callback.name == _ABOUT_ROOT else live.tree.nodes[path]
     shown = about.state if callback.name == _ABOUT_ROOT else state
     subject = f"{live.record.title}: {about.path} is {shown.value}"

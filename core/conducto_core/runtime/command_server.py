@@ -42,12 +42,7 @@ class ServerProtocolError(Exception):
 
 
 def server_argv(shell: str, run_directory: str = RUN_DIRECTORY) -> list[str]:
-    """Return the command line of the server, for process 1 of a container.
-
-    Args:
-        shell: Path of the shell that runs the commands.
-        run_directory: A directory in the container that any user may write to.
-    """
+    """Return the command line of the server, for process 1 of a container."""
     text = resources.files(__package__).joinpath("command_server.sh").read_text("utf-8")
     code = "\n".join(line for line in text.splitlines() if line and not line.startswith("#"))
     return ["/bin/sh", "-c", code, "conducto-command-server", run_directory, shell]

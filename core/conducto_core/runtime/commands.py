@@ -15,11 +15,6 @@ class CommandError(Exception):
 def script_of(spec: NodeSpec, path_map: Mapping[str, str], workdir: str | None) -> str:
     """Return the command with paths of the user's files replaced by those in the image.
 
-    Args:
-        spec: An Exec.
-        path_map: The path map of the built image.
-        workdir: Working directory of the image's commands.
-
     Raises:
         CommandError: it names a file that the image does not contain.
     """

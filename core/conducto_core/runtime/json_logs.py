@@ -33,11 +33,7 @@ def log_fields(**known: object) -> Iterator[None]:
 
 
 class JsonLines(logging.Formatter):
-    """Formats a record as a line.
-
-    Args:
-        of_process: Fields of every line of this process, in all threads.
-    """
+    """Formats a record as a line; ``of_process`` are fields of every line of this process."""
 
     def __init__(self, **of_process: object) -> None:
         super().__init__()

@@ -38,11 +38,7 @@ _Trie = dict[int, "_Trie"]
 
 
 class Mask:
-    """The values to hide.
-
-    Args:
-        values: The secrets; short ones are left out (see `can_be_masked`).
-    """
+    """The values to hide; short ones are left out (see `can_be_masked`)."""
 
     def __init__(self, values: Iterable[str]) -> None:
         firsts: set[bytes] = set()
@@ -161,14 +157,12 @@ def can_be_masked(value: str) -> bool:
 
 
 def _shown_as(value: str) -> Iterator[bytes]:
-    """Yield the value, and those of its lines that are long enough."""
     data = value.encode(errors="surrogatepass")
     yield data
     yield from (line.strip() for line in data.splitlines() if len(line.strip()) >= MIN_PART)
 
 
 def _disguises(value: str) -> Iterator[bytes]:
-    """Yield encodings of the value."""
     for escaped in _escaped(value):
         yield escaped.encode(errors="surrogatepass")
     data = value.encode(errors="surrogatepass")

@@ -56,7 +56,6 @@ class ResourceSeries:
         self.memory += [memory] * more
 
     def _merge(self) -> None:
-        """Merge each pair of points into one."""
         cpu, memory = self.cpu, self.memory
         pairs = range(0, len(cpu), 2)
         self.cpu = [sum(cpu[i : i + 2]) / len(cpu[i : i + 2]) for i in pairs]

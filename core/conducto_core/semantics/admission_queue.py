@@ -172,5 +172,4 @@ class AdmissionQueue:
 
 
 def _few_digits(free: float) -> str:
-    """Return a free amount with two decimals, rounded down."""
     return f"{math.floor(round(free * 100, 6)) / 100:g}"

@@ -46,13 +46,7 @@ class Pool:
 
 
 def pool_of(spec: NodeSpec, pipeline_id: str, groups: tuple[str, ...]) -> Pool:
-    """Return the pool of an Exec.
-
-    Args:
-        spec: The Exec, with the memory of its next attempt.
-        pipeline_id: The pipeline of the Exec.
-        groups: Paths of the groups above it that have ``max_concurrent``, the innermost first.
-    """
+    """Return the pool of an Exec."""
     place = spec.placement
     name = pool_name(spec, pipeline_id, groups)
     return Pool(name, spec.pool, place.image, place.cpu, place.mem, groups)
@@ -119,11 +113,6 @@ def on_spot(worker_id: str, kind: PoolKind, share: int) -> bool:
 
     The result depends only on the arguments, so that a repeated start is the same start. A worker
     of a context never runs on Spot: the state in its container would be lost.
-
-    Args:
-        worker_id: Id of the worker.
-        kind: Kind of its pool.
-        share: Number of workers in ten that may be Spot tasks.
     """
     if kind is PoolKind.CONTEXT:
         return False

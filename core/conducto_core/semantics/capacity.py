@@ -45,11 +45,7 @@ def extras(nodes: Mapping[str, NodeSpec]) -> dict[str, int]:
 
 
 def claim(contexts: Iterable[int]) -> int:
-    """Return the smallest number of workers with which contexts can finish, in the best order.
-
-    Args:
-        contexts: The `extras` of each.
-    """
+    """Return the smallest number of workers with which contexts finish, given their `extras`."""
     needs = sorted(contexts)
     return len(needs) + max((need - i for i, need in enumerate(needs)), default=0)
 

@@ -30,13 +30,7 @@ class Hold(Enum):
 
 
 def hold_of(tree: TreeState, pool: str, *, used: bool) -> Hold:
-    """Return the reason to keep the container of a context.
-
-    Args:
-        tree: The state of the pipeline.
-        pool: The context's pool (`conducto_core.semantics.pools`).
-        used: A command has run in the container.
-    """
+    """Return the reason to keep the container of a context; ``used``: a command ran in it."""
     group = tree.nodes.get(owner_of(pool) or "")
     if group is None:
         return Hold.OVER
@@ -52,12 +46,7 @@ def hold_of(tree: TreeState, pool: str, *, used: bool) -> Hold:
 
 
 def is_late(hold: Hold, seconds: float) -> bool:
-    """Return whether a container has been kept long enough.
-
-    Args:
-        hold: The reason to keep it.
-        seconds: Time since an Exec of its group last ran or was queued.
-    """
+    """Return whether a container has been idle for long enough to stop it."""
     match hold:
         case Hold.NEEDED:
             return False
@@ -70,15 +59,10 @@ def is_late(hold: Hold, seconds: float) -> bool:
 
 
 def loses_state(tree: TreeState, pool: str, completed: int) -> bool:
-    """Return whether the group has lost the state in its container.
+    """Return whether the group has lost the state that ``completed`` commands left.
 
     The next command would find an empty container. It must not run there by itself: it ends as
     ``worker_lost`` until a user resets the group or a part of it.
-
-    Args:
-        tree: The state of the pipeline.
-        pool: The context's pool.
-        completed: Number of commands that have ended in the container.
     """
     group = tree.nodes.get(owner_of(pool) or "")
     return completed > 0 and group is not None and group.seen() is not Outcome.OK

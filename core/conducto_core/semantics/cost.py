@@ -65,12 +65,7 @@ def dollars_for(path: str, cpu: float, mem: float | None, seconds: float) -> flo
 
 
 def charged_seconds(began: float, ended: float) -> float:
-    """Return the seconds of a worker that AWS charges.
-
-    Args:
-        began: Start of the pull of its images.
-        ended: End of its task.
-    """
+    """Return the seconds of a worker that AWS charges, from image pull to the end of its task."""
     return max(_MIN_SECONDS, ended - began)
 
 

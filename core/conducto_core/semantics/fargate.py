@@ -84,7 +84,6 @@ def rounding_note(path: str, cpu: float, mem: float) -> str | None:
 
 
 def _all_sizes() -> Iterator[Size]:
-    """Yield all sizes, the cheapest first."""
     sizes = [Size(cpu, mem) for cpu, choices in SIZES.items() for mem in choices]
     yield from sorted(sizes, key=PRICES.worker_hour)
 

@@ -103,7 +103,6 @@ class _Step:
                 assert_never(event)
 
     def settle(self) -> None:
-        """Process the notices of the event until none is left."""
         notices = self.tree.notices
         while notices:
             notice, node = notices.popleft()
@@ -123,7 +122,6 @@ class _Step:
     # ---- starting ---------------------------------------------------------------------------
 
     def _start_below(self, top: LiveNode) -> None:
-        """Queue every Exec at or below ``top`` that may start."""
         if self.tree.armed:
             for node in list(ready_below(self.tree, top)):
                 self._enqueue(node)
@@ -190,7 +188,6 @@ class _Step:
     def _decide(
         self, node: LiveExec, event: ev.AttemptFinished, failure: Failure
     ) -> tuple[Decision, str | None]:
-        """Return the decision about a failure, and a note for users."""
         if event.final:
             return FAIL, None
         note = None
@@ -205,7 +202,6 @@ class _Step:
         return decision, None if decision.kind is FailureDecision.RETRY else note
 
     def _after_loss(self, node: LiveExec, event: ev.AttemptFinished) -> tuple[bool, str]:
-        """Return whether a lost Exec is retried automatically, and a note for users."""
         started = event.started and node.state is State.RUNNING
         if started:
             maximum, retried = node.spec.retry_lost, node.lost

@@ -29,13 +29,7 @@ class PoolKind(Enum):
 
 
 def pool_below(path: str, reuse_context: str | None, above: str) -> str:
-    """Return the pool of the children of a group at ``path``.
-
-    Args:
-        path: The group's path.
-        reuse_context: The group's own setting.
-        above: The pool of the group's parent.
-    """
+    """Return the pool of a group's children; its parent has the pool ``above``."""
     if reuse_context == NEW:
         return _CONTEXT + path
     return SHARED if reuse_context == GLOBAL else above

@@ -28,12 +28,7 @@ _EDIT_NAMES = {"image_name": "image"}
 
 
 def parameters(chain: Chain, edited: frozenset[str] = frozenset()) -> tuple[Parameter, ...]:
-    """Return the parameters of a node that apply to its type.
-
-    Args:
-        chain: The node and its ancestors.
-        edited: Names of the parameters that were changed after the launch (`edited_names`).
-    """
+    """Return the parameters that apply to a node; ``edited`` were changed after the launch."""
     node = chain[0]
     found = [_placement(chain, name, default) for name, default in _PLACEMENT]
     found.append(_max_time(chain))

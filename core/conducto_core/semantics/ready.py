@@ -28,7 +28,6 @@ def ready_below(tree: TreeState, top: LiveNode) -> Iterator[LiveExec]:
 
 
 def _open(group: LiveGroup) -> bool:
-    """Return whether Execs below a group may start."""
     return not (group.skipped or group.expired or group.discarding or group.spec.awaits_tree)
 
 

@@ -64,11 +64,7 @@ class _Inherited:
 
 
 def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
-    """Return the tree with all inherited values resolved.
-
-    Args:
-        form: The launch form.
-        edits: Changes to apply to the form.
+    """Return the tree of a launch form, with edits applied and inherited values resolved.
 
     Raises:
         DefinitionError: the form is invalid; the message starts with the node's path.
@@ -164,7 +160,6 @@ class _Written:
     children: Mapping[str, list[tuple[str, str]]]
 
     def with_images(self, names: Mapping[str, str]) -> "_Written":
-        """Return the same with images renamed."""
         return replace(self, nodes={k: _renamed(node, names) for k, node in self.nodes.items()})
 
 

@@ -66,13 +66,7 @@ def group_outcome(holding: Outcome | None, *, any_unfinished: bool, any_failed: 
 
 
 def group_state(children: Outcome, *, in_flight: bool, expired: bool) -> State:
-    """Return a group's own state, before suppression.
-
-    Args:
-        children: The outcome of its children.
-        in_flight: An Exec below is queued or running.
-        expired: Its ``max_time`` ran out; a reset clears it.
-    """
+    """Return a group's own state, before suppression."""
     if in_flight:
         return State.RUNNING
     if expired:

@@ -237,13 +237,7 @@ class PoolStarts:
         return self.given_up and self.failure is StartFailure.BAD_IMAGE
 
     def allowed(self, wanted: int, free: int, now: float) -> int:
-        """Return the number of workers that may be started now.
-
-        Args:
-            wanted: Number of workers that could run a command at once.
-            free: Workers of the pool that are starting or idle.
-            now: In seconds since the epoch.
-        """
+        """Return how many workers may start now; ``free`` ones are starting or idle."""
         if self.given_up or now < self.until:
             return 0
         if self.rounds:  # a single one shows whether others would fail as well
@@ -276,11 +270,7 @@ class PoolStarts:
         )
 
     def after_up(self, started_in: int) -> "PoolStarts":
-        """Return the state after a worker has started: AWS has capacity again.
-
-        Args:
-            started_in: The round in which it was started.
-        """
+        """Return the state after a worker of the round ``started_in`` started: AWS has capacity."""
         if not self.refused or started_in < self.rounds:
             return self
         return PoolStarts(self.proven, calls=self.calls)

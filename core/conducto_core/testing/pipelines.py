@@ -401,7 +401,6 @@ class MemoryPipelines:
         return download_of(self._output(query)[0], f"{name}.{query.stream}.txt", span)
 
     def _output(self, query: LogFileParams) -> tuple[bytes, bool]:
-        """Return an output stream, and whether it is complete."""
         with self._lock:
             pipeline = self._find(query.id)
             record = _attempt(_node(pipeline, query.path), query.attempt)

@@ -307,7 +307,6 @@ class user(_Data):  # noqa: N801 - the name is part of the public API
 
 
 def _of_file(name: str) -> str:
-    """Return the name, which must not be the scope itself."""
     if not clean(name):
         raise ValueError(f"{name!r} cannot be a name of data: it names no file.")
     return name

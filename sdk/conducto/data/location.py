@@ -24,14 +24,11 @@ class ContextError(Exception):
 
 
 def root_of(scope: str) -> str:
-    """Return the directory of a scope; it need not exist.
+    """Return the directory of the scope ``pipeline`` or ``user``; it need not exist.
 
     In this order: the variable ``CONDUCTO_DATA_PIPELINE`` or ``CONDUCTO_DATA_USER`` (engines
     without containers set it), the mount of a node's container, the profile's directory on a user's
     machine.
-
-    Args:
-        scope: ``"pipeline"`` or ``"user"``.
 
     Raises:
         ContextError: Pipeline data outside of a pipeline.

@@ -41,12 +41,7 @@ class NotAFileError(OSError):
 
 
 def resolve(root: str, parts: Sequence[str], *, last_too: bool) -> List[str]:
-    """Return the parts of a name below ``root``, with its links resolved.
-
-    Args:
-        root: The directory.
-        parts: The name.
-        last_too: Also resolve the last part; otherwise, it names the link itself.
+    """Return the parts of a name below ``root``, links resolved, in the last if ``last_too``.
 
     Raises:
         OutsideError: A link leads out of the directory.

@@ -54,7 +54,6 @@ def _empty(top: int) -> OSError | None:
 
 
 def _clear(folder: int, top: int, depth: int) -> OSError | None:
-    """Remove the entries of a directory; return the first error."""
     errors = [_remove(folder, name, top, depth) for name in os.listdir(folder)]
     return next((error for error in errors if error is not None), None)
 

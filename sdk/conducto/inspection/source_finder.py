@@ -172,7 +172,6 @@ def _parse(text: str) -> Optional[ast.Module]:
 
 
 def _leading(lines: List[str]) -> List[str]:
-    """Return the comment lines at the start of ``lines``."""
     for index, line in enumerate(lines):
         if not line.lstrip().startswith("#"):
             return lines[:index]

@@ -151,7 +151,6 @@ def _current(branch: str | None, git_dir: str | None) -> str:
 
 
 def _resolve(name: str, git_dir: str | None) -> str:
-    """Return the hash of a branch here or at the remote."""
     if name and not name.startswith("-"):  # otherwise git would read it as an option
         for candidate in (name, f"origin/{name}"):
             command = ["rev-parse", "--verify", "--quiet", f"{candidate}^{{commit}}"]

@@ -46,12 +46,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def post_json(url: str, body: object, token: str | None) -> dict[str, Any]:
-    """Post ``body`` as JSON and return the response, empty if it is not a JSON object.
-
-    Args:
-        url: ``https``, or ``http`` on this machine.
-        body: The JSON value to send.
-        token: Bearer token.
+    """Post JSON to an https URL; return the response, empty if it is not a JSON object.
 
     Raises:
         DeliveryError: it was not accepted.

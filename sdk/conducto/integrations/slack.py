@@ -81,7 +81,6 @@ class Slack:
         return {"channel": answer.get("channel"), "ts": answer.get("ts")}
 
     def _channel(self, recipient: str, token: str) -> str:
-        """Return the channel to post to; an e-mail address is looked up."""
         if "@" not in recipient[1:]:
             return recipient
         query = urlencode({"email": recipient})

@@ -53,7 +53,6 @@ def show(*_args: object, **_kwargs: object) -> None:
 
 
 def _save(figure: Any) -> str:
-    """Store the figure in the pipeline's data; return its url."""
     name = f"{_DIRECTORY}/{uuid.uuid4()}.png"
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "figure.png")

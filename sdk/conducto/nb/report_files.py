@@ -25,10 +25,6 @@ _KEPT = 200
 def file_name(name: Optional[str], node: str) -> str:
     """Return the name of a report in the pipeline's data.
 
-    Args:
-        name: Name of the report, with or without ``.md``; ``None`` for the node's own.
-        node: The path of the node that writes it.
-
     Raises:
         ValueError: ``name`` is not a valid file name.
     """

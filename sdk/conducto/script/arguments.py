@@ -17,11 +17,7 @@ _FLAG = object()  # the value of a name without one
 
 
 class Words:
-    """Splits a command line into names with values and positional values.
-
-    Args:
-        argv: The arguments.
-    """
+    """Splits a command line into names with values and positional values."""
 
     def __init__(self, argv: Sequence[str]) -> None:
         self._words = list(argv)

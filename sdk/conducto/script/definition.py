@@ -26,14 +26,7 @@ if TYPE_CHECKING:
 
 
 class Definition:
-    """A tree and its origin.
-
-    Args:
-        root: Its root.
-        method: The function that returned it.
-        program: The script's name in messages.
-        argv: The command line without the program.
-    """
+    """A tree and its origin."""
 
     def __init__(
         self, root: Node, method: Callable[..., Any], program: str, argv: List[str]
@@ -143,7 +136,6 @@ def _merge_env(root: Node, env: Mapping[str, str]) -> None:
 
 
 def _without_flags(argv: List[str]) -> List[str]:
-    """Return the arguments of the method, for the title."""
     from conducto.script.arguments import Words, underscored
     from conducto.script.flags import SWITCHES, VALUES
 

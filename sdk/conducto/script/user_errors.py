@@ -38,12 +38,7 @@ def debugging() -> bool:
 
 
 def report(error: Exception, program: str) -> int:
-    """Report ``error`` on stderr; return the exit code: 2 for an invalid definition, else 1.
-
-    Args:
-        error: The exception, inside its ``except`` block.
-        program: The script, for errors of the command line.
-    """
+    """Report ``error`` on stderr; return the exit code: 2 for an invalid definition, else 1."""
     if isinstance(error, UsageError):
         print(printable_lines(f"{program} : {error}"), file=sys.stderr)  # noqa: T201
         return WRONG

@@ -44,11 +44,7 @@ class Command:
         return " ".join(part.replace("_", "-") for part in parts)
 
     def parse(self, words: Sequence[str], options: Sequence[str] = ()) -> Parsed:
-        """Return the values of a command line.
-
-        Args:
-            words: The arguments of the sub-command.
-            options: Parameters of all sub-commands, accepted by name only.
+        """Return the values of a command line; ``options`` are accepted by name only.
 
         Raises:
             UsageError: an argument is unknown, missing, repeated or superfluous.

@@ -97,7 +97,6 @@ def _execute(scope: Type[_Data], name: str, parsed: Parsed) -> None:
 
 
 def _choose_place(name: str, parsed: Parsed) -> None:
-    """Apply ``--id``, ``--local`` and ``--no-local`` to this process."""
     chosen = parsed.values.pop("id", None)
     local = parsed.flags.pop("local", None)
     if local is False:

@@ -24,11 +24,7 @@ _OF_TREES = ("build", "validate-serialization")
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run a command line; return the exit code.
-
-    Args:
-        argv: The arguments after ``conducto``; those of the process by default.
-    """
+    """Run a command line, by default that of the process; return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     first = words[0] if words else ""
     if first.endswith(".py"):

@@ -20,11 +20,6 @@ def run_tool(name: str, usage: str, body: Callable[[], int]) -> int:
     """Return the exit code of ``body``; errors are reported on stderr, in one line.
 
     With ``CONDUCTO_GLUE_DEBUG`` set, an error is raised with its traceback.
-
-    Args:
-        name: Name of the tool.
-        usage: Text to print after a wrong command line.
-        body: Does the work; returns the exit code.
     """
     from conducto.util import env_bool  # noqa: PLC0415 - needed on this path only
 

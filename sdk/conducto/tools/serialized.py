@@ -23,12 +23,7 @@ _WRONG = 2
 
 
 def run(name: str, words: List[str]) -> int:
-    """Run one of `COMMANDS`; return its exit code.
-
-    Args:
-        name: Name of the command.
-        words: Its flags.
-    """
+    """Run one of `COMMANDS`; return its exit code."""
     if any(word in ("-h", "--help") for word in words):
         from conducto.tools.run import print_usage  # noqa: PLC0415 - not needed to run a tree
 

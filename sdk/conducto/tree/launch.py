@@ -34,11 +34,6 @@ def is_inside_node() -> bool:
 def launch(root: NodeBase, modes: Mapping[str, bool], **options: Any) -> int:
     """Launch the tree on the only target set in ``modes``; in the cloud if there is none.
 
-    Args:
-        root: Root of the tree.
-        modes: ``{"local": ..., "cloud": ..., "k8s": ...}``.
-        **options: Fields of `LaunchOptions`.
-
     Returns:
         The exit code of `start`.
 

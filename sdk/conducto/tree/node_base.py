@@ -568,11 +568,7 @@ def enter_block(node: NodeBase) -> None:
 
 
 def leave_block(node: NodeBase, *, failing: bool) -> None:
-    """Close a ``with`` block.
-
-    Args:
-        node: The node whose block ends.
-        failing: An exception ends it, which another exception must not hide.
+    """Close a ``with`` block; ``failing``: another exception must not be hidden.
 
     Raises:
         TreeError: another block was opened later and is still open.

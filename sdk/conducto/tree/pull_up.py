@@ -20,12 +20,7 @@ _MOVING = tuple(name for name in USER_SET if name != "skip")
 
 
 def simplify(records: List[Record], edges: List[Edge]) -> None:
-    """Pull shared values up, in place, bottom-up.
-
-    Args:
-        records: Records of a whole tree, breadth-first.
-        edges: Its edges, ``[parent id, child id, name]``.
-    """
+    """Pull shared values up, in place, bottom-up."""
     by_id = {record["id"]: record for record in records}
     below: Dict[str, List[Record]] = {}
     for above, under, _ in edges:

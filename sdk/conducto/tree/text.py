@@ -38,7 +38,6 @@ def unindent(text: str) -> str:
 
 
 def _columns(line: str) -> int:
-    """Return the indentation of a line, in columns."""
     indentation = line[: len(line) - len(line.lstrip())]
     return len(indentation) + indentation.count("\t") * (_TAB - 1)
 

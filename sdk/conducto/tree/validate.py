@@ -74,7 +74,6 @@ def _raise_found(found: List[DefinitionError]) -> None:
 def _raised(
     node: NodeBase, check: Callable[..., object], value: object
 ) -> Iterator[DefinitionError]:
-    """Yield the errors that a check of a value of a node raises."""
     try:
         check(value)
     except DefinitionError as error:
@@ -103,7 +102,6 @@ def _check_extent(root: NodeBase) -> None:
 
 
 def _node_problems(node: NodeBase) -> Iterator[DefinitionError]:
-    """Yield the problems of a node's values."""
     if node._kind not in KINDS:
         yield _error(node, "a plain Node cannot run; use co.Serial or co.Parallel")
     for name, rule in _RULES:
@@ -166,7 +164,6 @@ def check_images(root: NodeBase) -> None:
 
 
 def _image_problems(root: NodeBase, *, files: bool) -> Iterator[DefinitionError]:
-    """Yield the problems of a tree's images."""
     image_rules.by_name(root)
     seen: Dict[int, Any] = {}
     for node in root.stream():
@@ -196,7 +193,6 @@ def check_functions(root: NodeBase) -> None:
 
 
 def _function_problems(root: NodeBase) -> Iterator[DefinitionError]:
-    """Yield the functions and files that are missing in their images."""
     from conducto.tree.command_text import Expander
 
     expander = Expander(strict=True)
@@ -209,7 +205,6 @@ def _function_problems(root: NodeBase) -> Iterator[DefinitionError]:
 
 
 def _cloud_problems(node: NodeBase) -> Iterator[DefinitionError]:
-    """Yield the parameters of a node that the cloud does not support."""
     if node.docker_run_args is not None:
         yield _cloud_error(
             node,

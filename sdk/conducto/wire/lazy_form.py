@@ -23,12 +23,7 @@ _FLAGS = ("-v", "--volume")
 
 
 def absolute(args: List[str], directory: str) -> List[str]:
-    """Return ``args`` with host paths such as ``./x`` and ``~/x`` of volumes made absolute.
-
-    Args:
-        args: Arguments of ``docker run``.
-        directory: Base of relative paths.
-    """
+    """Return ``docker run`` arguments with host paths of volumes made absolute."""
     made = []
     previous = ""
     for word in args:
@@ -59,10 +54,6 @@ def with_profiles(args: List[str], directory: str) -> List[str]:
     """Return ``args`` with the contents of the files of ``--security-opt seccomp=FILE``.
 
     ``docker run`` does the same: the engine cannot read files of its clients.
-
-    Args:
-        args: Arguments of ``docker run``.
-        directory: Base of relative paths.
 
     Raises:
         ValueError: a file cannot be read, or is not a JSON object.
@@ -131,9 +122,6 @@ def place_volumes(records: List[Record]) -> None:
 
 def from_wire_document(document: Mapping[str, Any]) -> Dict[str, Any]:
     """Return the launch form of a tree that a Lazy's ``Generate`` printed.
-
-    Args:
-        document: The decoded JSON of the wire form (`conducto.tree.serialize.decode`).
 
     Returns:
         As `to_launch_form`, but the root has an image only if it defines one.

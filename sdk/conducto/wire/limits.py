@@ -68,11 +68,7 @@ def check_name(name: str) -> int:
 
 
 def check_place(levels: int, size: int) -> None:
-    """Check the depth of a node and the size of its path.
-
-    Args:
-        levels: Nodes from the root down to it, without the root.
-        size: Bytes of its path.
+    """Check the levels of a node below the root, and the bytes of its path.
 
     Raises:
         ValueError: it is too deep, or its path too long.

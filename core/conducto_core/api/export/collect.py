@@ -66,7 +66,6 @@ class _Reader:
         self._attempts: Literal["newest", "none"] = "none" if self._execs > _LARGE else "newest"
 
     async def failed(self) -> AsyncIterator[NodeView]:
-        """Yield the nodes that failed by themselves, the first `MAX_OUTPUTS` with their output."""
         found = 0
         for state in (State.ERROR, State.KILLED):
             if found < MAX_FAILED:
@@ -103,7 +102,6 @@ class _Reader:
             maximum, after = maximum - len(page.nodes), page.next
 
     async def nodes(self, failed: Iterable[NodeView]) -> tuple[tuple[NodeView, ...], bool]:
-        """Return the nodes to show, and whether these are all nodes."""
         if self._execs <= MAX_NODES:
             page = await self._page(limit=MAX_NODES)
             if page.next is None:

@@ -23,12 +23,7 @@ _COMMAND = 2_000
 
 
 def failures(run: Report, anchors: Mapping[str, str]) -> Markup:
-    """Return the section; empty if nothing failed.
-
-    Args:
-        run: The contents.
-        anchors: ``{path: id of the node in the tree of the page}``.
-    """
+    """Return the section; empty if nothing failed."""
     counts = run.summary.counts
     known = len(run.failed)
     total = known if known < MAX_FAILED else max(known, counts.error + counts.killed)

@@ -125,7 +125,6 @@ def _longest(bars: list[Bar]) -> list[Bar]:
 
 
 def _legend(bars: list[Bar]) -> Markup:
-    """Return the legend for the kinds of waits that occur."""
     kinds = {phase.kind for bar in bars for phase in bar.waits}
     entries = [
         tag("li", tag("svg", _wait(kind, "1", f"{_SAMPLE}", 3), **_SAMPLE_BOX), text)

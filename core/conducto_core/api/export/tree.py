@@ -23,12 +23,7 @@ _COMMAND, _DOC, _NAME = 400, 400, 200
 
 
 class TreeView:
-    """The tree of a run.
-
-    Args:
-        run: The contents.
-        anchors: ``{path: id of the node's element}``.
-    """
+    """The tree of a run; ``anchors`` is ``{path: id of the node's element}``."""
 
     def __init__(self, run: Report, anchors: Mapping[str, str]) -> None:
         self._run = run

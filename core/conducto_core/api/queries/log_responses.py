@@ -59,7 +59,6 @@ async def search(order: SearchQuery) -> SearchResult:
 
 
 async def _search_apart(order: SearchQuery) -> SearchResult:
-    """Search for a pattern in a process that can be killed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",

@@ -16,14 +16,7 @@ _DAY = 86_400.0
 def detail(
     record: PipelineRecord, chain: Sequence[NodeSpec], view: NodeView, edits: Mapping[str, Any]
 ) -> NodeDetail:
-    """Return the details of a node.
-
-    Args:
-        record: Its pipeline.
-        chain: The resolved node, then its ancestors up to the root.
-        view: Its state.
-        edits: Its changes after the launch.
-    """
+    """Return the details of a node; ``chain`` is the node, then its ancestors up to the root."""
     spec = chain[0]
     modified = provenance.edited_names(edits)
     return NodeDetail(

@@ -8,12 +8,7 @@ from conducto_core.model.requests import LaunchRequest
 
 
 def launch_request(record: PipelineRecord, tree: dict[str, Any]) -> LaunchRequest:
-    """Return the request; it does not arm the new pipeline.
-
-    Args:
-        record: The pipeline as listed.
-        tree: Its stored launch form.
-    """
+    """Return the request for a pipeline and its stored launch form; it does not arm the new one."""
     return LaunchRequest.model_construct(
         tree=_without_passwords(tree),
         title=record.title,
@@ -30,7 +25,6 @@ def launch_request(record: PipelineRecord, tree: dict[str, Any]) -> LaunchReques
 
 
 def _without_passwords(tree: dict[str, Any]) -> dict[str, Any]:
-    """Return a launch form with user names and passwords removed from repository URLs."""
     images = {
         key: {**image, "copy_url": without_password(image["copy_url"])}
         if isinstance(image, dict) and isinstance(image.get("copy_url"), str)

@@ -20,12 +20,7 @@ _Sort = tuple[str, str | None]
 def histories_of(
     pipelines: Iterable[PipelineSummary], known: Iterable[PipelineSummary]
 ) -> tuple[RunHistory, ...]:
-    """Return the newest runs of these pipelines, one history for each title and program.
-
-    Args:
-        pipelines: The pipelines to return histories for.
-        known: All pipelines, the newest first; as few as possible are read.
-    """
+    """Return the newest runs of these pipelines, one history for each title and program."""
     runs: dict[_Sort, list[PipelineRun]] = {_sort_of(one): [] for one in pipelines}
     wanting = len(runs)
     rest = iter(known)

@@ -104,7 +104,6 @@ def batch(live: Viewed, changes: list[NodeChange], seen: int) -> EventBatch:
 
 
 def _groups_above(changes: Iterable[NodeChange]) -> set[str]:
-    """Return the paths above the changed nodes."""
     found: set[str] = set()
     for change in changes:
         for above in ancestors(change.path):

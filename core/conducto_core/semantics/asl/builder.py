@@ -45,11 +45,7 @@ class Scope:
     """
 
     def __init__(self, prefix: str | None = None) -> None:
-        """Create an empty scope.
-
-        Args:
-            prefix: Prefix of the names of a branch's own states; None for a machine.
-        """
+        """Create an empty scope; only a branch has a ``prefix`` for its state names."""
         self.states: dict[str, states.State] = {}
         self.is_branch = prefix is not None
         self._prefix = "" if prefix is None else f"{prefix}."
@@ -101,13 +97,7 @@ def targets_of(state: states.State) -> list[str]:
 
 
 class GraphBuilder:
-    """Builds the states and edges of machines.
-
-    Args:
-        resource: Returns the ARN of the activity for an Exec.
-        run_machine: The resource that runs another machine.
-        ids: Returns the id for a path.
-    """
+    """Builds the states and edges of machines."""
 
     def __init__(
         self, resource: Callable[[NodeSpec], str], run_machine: str, ids: Callable[[str], str]
@@ -210,22 +200,13 @@ class GraphBuilder:
         return entry
 
     def _chain(self, scope: Scope, children: list[Part], ok: Go, failed: Go) -> Go:
-        """Add children one after another; the first failure ends the chain."""
         entry = ok
         for child in reversed(children):
             entry = self._enter(scope, child, entry, failed, sure=True)
         return entry
 
     def _enter(self, scope: Scope, child: Part, ok: Go, failed: Go, *, sure: bool) -> Go:
-        """Add a child of a Serial.
-
-        Args:
-            scope: The scope to add to.
-            child: The child.
-            ok: Continuation after success.
-            failed: Continuation after a failure.
-            sure: Every path to this child comes from the success of all earlier children.
-        """
+        """Add a child of a Serial; ``sure``: it is reached only if all earlier children succeed."""
         if not child.generated:
             return self.add(scope, child, ok, failed)
         # The generated root decides about suppression; it is unknown here, so its machine applies
@@ -288,7 +269,6 @@ def _block(scope: Scope, part: Part, failed: Go) -> str:
 
 
 def _after_failure(spec: NodeSpec, ok: Go, failed: Go) -> Go:
-    """Return the continuation after a failure of the node."""
     state, _ = suppress(State.ERROR, suppress_errors=spec.suppress_errors)
     return ok if seen_by_parent(state, skipped=False) is Outcome.OK else failed
 
@@ -301,6 +281,5 @@ def _will_fail(part: Part) -> bool:
 
 
 def _after_any_failure(ok: Go, failed: Go) -> Go:
-    """Return the continuation after a finished group of which a child failed."""
     outcome = group_outcome(None, any_unfinished=False, any_failed=True)
     return failed if outcome is Outcome.FAILED else ok

@@ -87,14 +87,7 @@ def estimate(
     spot: bool = False,
     prices: Prices = PRICES,
 ) -> Estimate:
-    """Return the resources and cost of one complete run of the pipeline.
-
-    Args:
-        pipeline: A resolved pipeline.
-        history: ``{path: seconds}`` from earlier runs of the same nodes.
-        max_workers: Maximum number of workers of the plan.
-        spot: Workers run on Spot.
-        prices: The AWS prices to use.
+    """Return the resources and cost of one run; ``history`` is ``{path: seconds}``.
 
     Raises:
         DefinitionError: a node is larger than any worker.
@@ -178,7 +171,6 @@ def _together(parts: list[dict[str, int]], *, serial: bool) -> dict[str, int]:
 
 
 def _transitions(compiled: Compiled, pipeline: Pipeline) -> int:
-    """Return one per Exec, two per nested machine, and a few per group and execution."""
     groups = sum(node.type is not NodeType.EXEC for node in pipeline.nodes.values())
     tasks = sum(machine.tasks for machine in compiled.machines)
     return tasks + groups + 3 * len(compiled.machines)

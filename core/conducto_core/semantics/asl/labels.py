@@ -36,12 +36,7 @@ class Labels:
     """
 
     def __init__(self, machines: Sequence[Machine], paths: Mapping[str, str]) -> None:
-        """Create the labels.
-
-        Args:
-            machines: The machines, the one to start last.
-            paths: ``{id: path}`` of the nodes.
-        """
+        """Create labels for machines, the one to start last; ``paths`` is ``{id: path}``."""
         self.numbers = {machine.arn: i for i, machine in enumerate(reversed(machines))}
         self._paths = paths
 

@@ -24,12 +24,7 @@ State = dict[str, Any]
 
 
 def problems(definition: str, name: str | None = None) -> list[str]:
-    """Return the problems of a definition, one sentence each.
-
-    Args:
-        definition: JSON in the Amazon States Language.
-        name: Name of the state machine.
-    """
+    """Return the problems of a definition, one sentence each."""
     found = []
     if name is not None and not _MACHINE_NAME.fullmatch(name):
         found.append(f"a state machine cannot be called {name!r}")

@@ -18,12 +18,7 @@ _ROUND = ("(", ")")
 
 
 def flowchart(compiled: Compiled, paths: Mapping[str, str]) -> str:
-    """Return one Mermaid flowchart with a box for each machine, the one to start first.
-
-    Args:
-        compiled: The machines.
-        paths: ``{id: path}`` of the nodes, for the labels.
-    """
+    """Return a Mermaid flowchart, the machine to start first; ``paths`` is ``{id: path}``."""
     drawing = _Drawing(Labels(compiled.machines, paths))
     for machine in reversed(compiled.machines):
         drawing.machine(machine)
@@ -39,7 +34,6 @@ class _Drawing:
         self._nodes = 0
 
     def machine(self, machine: Machine) -> None:
-        """Draw a machine in a box."""
         number = self._words.numbers[machine.arn]
         self._write(1, f"subgraph m{number}[{_quoted(self._words.machine(machine))}]")
         self._scope(json.loads(machine.definition), 2)

@@ -227,7 +227,6 @@ def _add(one: Size, other: Size) -> Size:
 
 
 def _sum(weights: list[Size]) -> Size:
-    """Return the total weight of neighbours; the height is the maximum."""
     if not weights:
         return NOTHING
     tasks, sizes, events, heights = zip(*weights, strict=True)

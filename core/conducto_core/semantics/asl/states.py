@@ -63,16 +63,7 @@ def go_on(next_: str) -> Exit:
 def exec_task(
     node: str, spec: NodeSpec, resource: str, caught: str, exit_: Exit, **extra: Any
 ) -> State:
-    """Return the state that runs an Exec on a worker of its pool.
-
-    Args:
-        node: Id of the Exec.
-        spec: The Exec.
-        resource: ARN of the activity that its workers poll.
-        caught: The state after a failure.
-        exit_: The exit after success.
-        extra: Fields that replace the default ones.
-    """
+    """Return the state that runs an Exec on a worker of its pool; ``extra`` overrides fields."""
     return {
         "Type": "Task",
         "Resource": resource,
@@ -96,17 +87,7 @@ def generate_task(
     target: str,
     blocked: str,
 ) -> State:
-    """Return the state of a Lazy's Generate; its output names the machine of the tree.
-
-    Args:
-        node: Id of the Generate.
-        spec: The Generate.
-        resource: ARN of the activity.
-        caught: The state after a failure.
-        exit_: The exit after success.
-        target: Id of the node that receives the tree.
-        blocked: The state if there is no tree.
-    """
+    """Return the state of a Lazy's Generate; its output names the machine of the tree."""
     catch = [{**_catch_all(blocked), "ErrorEquals": [NO_TREE]}, _catch_all(caught)]
     result = {"ResultSelector": {"sm.$": "$.sm"}, "ResultPath": f"$.g.{target}"}
     return exec_task(node, spec, resource, caught, exit_, Catch=catch, **result)

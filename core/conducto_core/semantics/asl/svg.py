@@ -56,7 +56,6 @@ class _Figure:
     svg: str
 
     def at(self, x: float, y: float) -> str:
-        """Return the elements at another position."""
         return f'<g transform="translate({x:g} {y:g})">{self.svg}</g>'
 
 
@@ -83,12 +82,7 @@ class _Place:
 
 
 def svg(compiled: Compiled, paths: Mapping[str, str]) -> str:
-    """Return a picture with a box for each machine, the one to start first.
-
-    Args:
-        compiled: The machines.
-        paths: ``{id: path}`` of the nodes, for the labels.
-    """
+    """Return a picture, the machine to start first; ``paths`` is ``{id: path}``."""
     words = Labels(compiled.machines, paths)
     boxes = [
         _titled(words.machine(machine), _scope(json.loads(machine.definition), words), "scope")
@@ -147,7 +141,6 @@ def _titled(label: str, content: _Figure, kind: str) -> _Figure:
 
 
 def _wrapped(figures: Iterable[_Figure], limit: float) -> _Figure:
-    """Return figures side by side, wrapped at ``limit``."""
     placed: list[str] = []
     x = y = width = line = 0.0
     for figure in figures:
@@ -171,7 +164,6 @@ def _shortened(label: str) -> str:
 
 
 def _scope(scope: Mapping[str, Any], words: Labels) -> _Figure:
-    """Draw the states of a machine or a branch and the edges between them."""
     states: Mapping[str, State] = scope["States"]
     places = _placed(states, _rows(scope["StartAt"], states), words)
     width = max(place.right for place in places.values())
@@ -201,7 +193,6 @@ def _rows(start: str, states: Mapping[str, State]) -> dict[str, int]:
 
 
 def _in_order(start: str, states: Mapping[str, State]) -> list[str]:
-    """Return the states in topological order."""
     done: dict[str, None] = {}
     stack = [(start, False)]
     while stack:
@@ -247,7 +238,6 @@ def _targets_of_lanes(states: Mapping[str, State], rows: Mapping[str, int]) -> s
 
 
 def _curve(edge: Edge, source: _Place, target: _Place) -> str:
-    """Draw an edge to the next row."""
     x1, y1, x2, y2 = source.middle, source.bottom, target.middle, target.y
     bend = (y2 - y1) / 2
     line = f"M{x1:g} {y1:g}C{x1:g} {y1 + bend:g} {x2:g} {y2 - bend:g} {x2:g} {y2:g}"
@@ -255,7 +245,6 @@ def _curve(edge: Edge, source: _Place, target: _Place) -> str:
 
 
 def _detour(edge: Edge, source: _Place, target: _Place, lane: float) -> str:
-    """Draw an edge that passes rows, in a lane at the right."""
     y1, y2 = source.bottom - 8, target.y + 8
     line = f"M{source.right:g} {y1:g}H{lane:g}V{y2:g}H{target.right:g}"
     return _line(edge, line) + _word(edge, source.right + 4, y1 - 3)

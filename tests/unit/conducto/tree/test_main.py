@@ -159,7 +159,7 @@ def test_arguments_are_converted(line: str, result: Any) -> None:
         ("add 1 --local", "Unknown argument: --local"),
         (
             "unannotated --local",
-            "write so: 'def unannotated(...) -> co.Serial",
+            "annotate it: 'def unannotated(...) -> co.Serial",
         ),
         ("wrong", "Expected wrong to return a Node, but instead it returned 3"),
         ("unannotated", "unannotated returned a Serial but is not annotated to"),
