@@ -53,11 +53,7 @@ class DefinitionError(ConductoError):
 
 
 class SeveralProblemsError(DefinitionError):
-    """The tree is invalid in several places; the message has a line for each.
-
-    Attributes:
-        found: All problems.
-    """
+    """The tree is invalid in several places; the message has a line for each."""
 
     def __init__(self, found: Sequence[DefinitionError]) -> None:
         lines = [f"the tree has {len(found):,} problems:"]
@@ -94,11 +90,7 @@ def raise_found(found: Sequence[DefinitionError]) -> None:
 
 
 class TransitionError(ConductoError):
-    """An event that cannot happen in this state.
-
-    Attributes:
-        path: The node.
-    """
+    """An event that cannot happen in this state."""
 
     def __init__(self, path: str, message: str) -> None:
         super().__init__(f"{path}: {message}")

@@ -50,7 +50,6 @@ class DefinitionError(ConductoError, ValueError):
     """A value of a node is invalid.
 
     Attributes:
-        path: Path of the node.
         file: File that created the node, or None if unknown.
         line: Line in that file, or None.
     """

@@ -72,7 +72,6 @@ class Call(Generic[P, B]):
 
     Attributes:
         span: The requested part of the content, for a download.
-        key: The idempotency key.
         repeated: An earlier request with this key was interrupted; it may have been executed.
     """
 

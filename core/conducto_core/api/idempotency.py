@@ -36,7 +36,6 @@ class Memory:
     """The stored state of a key.
 
     Attributes:
-        fingerprint: Identifies the request.
         answer: The body of the response; None if there was none.
     """
 

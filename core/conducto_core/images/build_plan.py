@@ -49,7 +49,6 @@ class Sources:
 
     Attributes:
         dockerfile: Text of the user's Dockerfile.
-        dockerfile_name: Its path in the context.
         context: Content hash of the build context; None if it is empty.
         code: Content hash of the code for ``CODE_DIR``.
         clone: Repository to clone the code from, instead of `code`.
@@ -75,13 +74,11 @@ class Step:
     """One Dockerfile.
 
     Attributes:
-        layer: The layer that it builds.
         dockerfile: Its text; ``FROM`` names the previous step by `image_of`.
         name: Its path in the context.
         files: ``{path in the context: content}``, small ones.
         context: Hash of the uploaded directory that is its context.
         clone: The repository that is its context.
-        args: Build arguments.
     """
 
     layer: layers.Layer
@@ -99,7 +96,6 @@ class BuildPlan:
 
     Attributes:
         base: Image to pull, if the first step builds on it.
-        steps: In order.
         shell: Name or path of the requested shell, or ``AUTO_SHELL``.
     """
 

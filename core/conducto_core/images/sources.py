@@ -17,7 +17,6 @@ class DockerfileSource:
     """A Dockerfile with its context.
 
     Attributes:
-        shown: Its name in messages.
         name: Its path in the context, which does not contain it.
         syntax: A ``syntax`` line that was removed.
     """
@@ -77,7 +76,6 @@ class Gathered:
     """The files on this machine that an image's build plan needs.
 
     Attributes:
-        sources: For the builder.
         contexts: ``{content hash: directory}`` to upload if missing.
     """
 

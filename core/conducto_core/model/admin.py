@@ -34,11 +34,7 @@ class ListTokens(Record):
 
 
 class RevokeToken(Record):
-    """Revoke a token; a caller whose token was just checked can use it for five more minutes.
-
-    Attributes:
-        token: Its id, as listed.
-    """
+    """Revoke a token; a caller whose token was just checked can use it for five more minutes."""
 
     kind: Literal["revoke_token"] = "revoke_token"
     org: Name
@@ -109,7 +105,6 @@ class AdminResponse(Record):
     Attributes:
         token: The new token; it is shown only once.
         version: Version of Conducto that the functions run.
-        error: Reason why nothing was done.
     """
 
     token: str | None = Field(default=None, repr=False)

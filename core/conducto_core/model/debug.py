@@ -10,7 +10,6 @@ class DebugRequest(Record):
     """The attempt to inspect.
 
     Attributes:
-        path: An Exec.
         attempt: Counted from 1; None is the newest, or the definition if there is none.
         live: Mount the host's code over the copy in the image.
         snapshot: Use the files as they were when the command failed.
@@ -33,7 +32,6 @@ class DebugPlan(Record):
     """The container of a debug shell; any client that can reach the engine can start it.
 
     Attributes:
-        pipeline: Id of the pipeline.
         attempt: The attempt that the shell reproduces; None for a node that never ran.
         image: The engine's reference of the image.
         pull: The engine may not have the image yet: pull it before the shell opens.
@@ -42,12 +40,8 @@ class DebugPlan(Record):
         env: The environment without secrets.
         secrets: ``{name: value}``; these override ``env``.
         workdir: Working directory; None is the image's own.
-        cpu: CPUs it may use.
-        mem: GB it may use.
-        data: The data directories.
         code: Host code of a live shell.
         network: Name of an existing network.
-        labels: Labels for the container.
         folder: Host directory for script files of this pipeline's debug shells; None: the client
             chooses one.
         notes: Sentences that the user should read first.

@@ -19,11 +19,8 @@ class GcItem(Record):
     """A resource that is no longer needed.
 
     Attributes:
-        name: Its name for display.
         pipeline: Id of the pipeline that used it, if known.
         bytes: Its size, as far as is known.
-        freed: It was deleted.
-        note: Reason why it was not deleted.
     """
 
     kind: Literal["container", "network", "image", "snapshot", "files", "cache"]

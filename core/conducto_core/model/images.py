@@ -27,7 +27,6 @@ class ImageSpec(Record):
     Attributes:
         name: The name by which nodes refer to it; not part of the built image.
         image: A reference to pull, e.g. ``python:3.11-slim``.
-        dockerfile: Absolute path of a Dockerfile.
         dockerfile_text: Text of a Dockerfile; without ``context`` it has an empty one.
         context: Absolute path of the build context; default: the Dockerfile's directory.
         docker_build_args: ``{ARG name: value}``.
@@ -38,8 +37,6 @@ class ImageSpec(Record):
         docker_auto_workdir: ``WORKDIR CODE_DIR`` when code was copied.
         install_pip: pip requirements; the name ``conducto`` means this package.
         install_npm: npm packages, or True for ``npm install``.
-        install_packages: Packages of the image's distribution.
-        install_docker: Install a docker client.
         path_map: ``{absolute host path: absolute path in the container}``.
         shell: Path of the shell that runs commands, or ``AUTO_SHELL``.
     """

@@ -52,8 +52,6 @@ class NodeDetail(Record):
 
     Attributes:
         node: Its state, with all its attempts.
-        title: Its own title.
-        tags: Its own tags.
         parameters: In a fixed order; those that do not apply to its type are left out.
         env: By name. Secrets are not included.
         callbacks: Own ones first, then inherited ones.

@@ -18,11 +18,8 @@ class Placement:
 
     Attributes:
         image: Name of an image of the pipeline.
-        cpu: CPUs.
         mem: Memory in GB (2**30 bytes, as the engine counts it).
-        gpu: GPUs.
         requires_docker: The engine's socket is mounted.
-        docker_run_args: Further arguments for the engine.
     """
 
     image: str
@@ -40,7 +37,6 @@ class Callback:
     Attributes:
         event: ``queued running done error killed stateChange``.
         name: Name of the callback, e.g. ``retry``.
-        arguments: Its arguments; values are JSON.
         inherited: It also applies to every node below.
     """
 
@@ -55,10 +51,7 @@ class NodeSpec:
     """One resolved node.
 
     Attributes:
-        path: The node's identity.
-        type: Its kind.
         children: Names of its children, in order; empty for an Exec.
-        command: An Exec's shell script.
         placement: An Exec's requirements on its container (for a group: inherited by its children).
         env: ``{name: value}``, merged along the path.
         max_time: Maximum seconds of an Exec, always set for an Exec; for a group its own limit, or
@@ -66,7 +59,6 @@ class NodeSpec:
         max_concurrent: Maximum number of Execs below that run at once, or None.
         reuse_context: The node's own setting: ``new``, ``global`` or None.
         pool: Key of an Exec's pool (`conducto_core.semantics.pools`).
-        skip: Skipped from the start.
         stop_on_error: Of a Serial; True and ignored for other types.
         suppress_errors: A failure counts as done, with a warning.
         snapshot_on_error: After a failure an Exec's container is kept as an image; inherited.

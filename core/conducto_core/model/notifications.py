@@ -23,17 +23,12 @@ class NotificationRecord(Record):
 
     Attributes:
         number: Counted from 1 in its pipeline, in order of time.
-        path: The node that reached the state.
         about: The node that is reported, the root for ``github_pipeline_status``.
         attempt: The node's newest attempt at that time.
-        callback: Name of the callback.
-        arguments: Its arguments.
         subject: One line, for text messages.
         text: The whole text, as plain text.
-        created: Time of the event.
         delivery: Delivery state; a failed notification is not retried.
         tries: Number of deliveries tried.
-        error: Error of the last delivery.
         ended: Time when it was sent or given up.
     """
 

@@ -58,12 +58,9 @@ class ListParams(Record):
 
     Attributes:
         state: Only pipelines whose root is in this state.
-        tag: Only pipelines with this tag.
-        owner: Only pipelines of this owner.
         text: Only pipelines whose id, title, tags or program contain this text, ignoring case.
         lifecycle: ``listed`` leaves archived pipelines out, ``archived`` selects only these.
         after: Id of the pipeline to continue after, from `PipelineList.next`.
-        limit: Maximum number of pipelines to return.
         history: Also return the results of the newest runs of each pipeline.
     """
 
@@ -92,7 +89,6 @@ class TreeParams(Record):
     Attributes:
         root: Path of the subtree's root.
         after: Path to continue after: `TreePage.next`, or any node of the subtree.
-        limit: Maximum number of nodes to return.
         depth: Levels below the root; 1 is the root and its children. None is all levels.
         state: Only Execs in this state; with ``failed``, groups as well. Skipped nodes also count
             by their state.
@@ -159,7 +155,6 @@ class LogParams(LogFileParams):
 
     Attributes:
         offset: Bytes from the start; a negative number counts from the end.
-        limit: Maximum bytes to return.
         wait: Seconds to wait until there is output at ``offset`` or the stream is complete; to
             follow a stream, continue at the end of the last response.
     """
@@ -174,8 +169,6 @@ class LogLinesParams(LogFileParams):
 
     Attributes:
         first: Number of the first line, counted from 0; a negative number counts from the end.
-        count: Maximum number of lines to return.
-        limit: Maximum bytes to return.
     """
 
     first: int = Field(default=0, ge=-(2**53), le=2**53)
@@ -189,9 +182,7 @@ class LogSearchParams(LogFileParams):
     Attributes:
         text: Text that a line must contain.
         regex: ``text`` is a Python regular expression, matched within one line.
-        ignore_case: Ignore case.
         offset: Byte to start at, the start of a line: 0 or `LogMatches.next`.
-        limit: Maximum number of matches to return.
     """
 
     text: str = Field(min_length=1, max_length=MAX_PATTERN)
@@ -234,7 +225,6 @@ class ListUserDataParams(UserDataParams):
     Attributes:
         name: Path of the directory below the data; empty is the data itself.
         after: Name of the entry to continue after, from `DataList.next`.
-        limit: Maximum number of entries to return.
     """
 
     after: str | None = Field(default=None, max_length=MAX_DATA_NAME)

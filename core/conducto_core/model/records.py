@@ -100,9 +100,7 @@ class ForeignChange(Record):
     """A change of what a pipeline's commands do, by a user other than its owner.
 
     Attributes:
-        by: The user who made it.
         change: ``modify``, ``rebuild``, ``write_data``, ``delete_data`` or ``remote_shell``.
-        time: Seconds since the epoch.
     """
 
     by: str
@@ -218,7 +216,6 @@ class NodeChange(Record):
 
     Attributes:
         seq: Number of the change in its pipeline, counted from 1 without gaps.
-        time: Time of the change.
         exit_code: The newest attempt's, once it has ended.
     """
 

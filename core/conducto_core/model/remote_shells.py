@@ -23,7 +23,6 @@ class RemoteShellRequest(Record):
     """A request for a shell that reproduces the container of an attempt.
 
     Attributes:
-        path: An Exec.
         attempt: Counted from 1; None is the newest, or the definition if there is none.
         seconds: Time after which the shell is ended in any case.
     """
@@ -64,11 +63,7 @@ class ShellSession(Record):
     """The parameters of AWS's ``session-manager-plugin`` for one terminal session.
 
     Attributes:
-        session_id: AWS's name of the session.
-        stream_url: URL of the session.
-        token: Token of the session.
         target: Task and container, as the plugin names them.
-        region: AWS region.
         endpoint: Endpoint of the service that created the session.
     """
 

@@ -92,7 +92,6 @@ class NodeView(Record):
     """A node for display: its definition, its state, and its attempts.
 
     Attributes:
-        children: Number of its children.
         reuse: Its use of containers, if not the default: ``context`` for a group whose Execs run in
             one container of its own, one after another, and for each of them; ``fresh`` for an Exec
             with a new container for each attempt.
@@ -251,7 +250,6 @@ class ControlRequest(Record):
         failed: Apply the action not to the nodes themselves, but to every Exec of their subtrees
             that failed or was killed and is not skipped; without paths, of the whole tree. There
             may be none.
-        changes: For ``modify``.
         preview: Only return the effect of the action.
         sources: For ``rebuild`` in the cloud: the files of the images, read again.
     """
@@ -268,7 +266,6 @@ class ControlResult(Record):
     """The effect of an action.
 
     Attributes:
-        affected: Number of Execs that it changes.
         paths: The first of them, at most `MAX_NAMED`.
         stopped: Number of running Execs that it stops.
         notes: Sentences that the user should read, e.g. about a container whose state is lost.
@@ -311,7 +308,6 @@ class AgentStatus(Record):
         engine: The engine in use, e.g. ``docker 26.1``; None before it was needed.
         memory: Resident bytes.
         disk_free: Free bytes of the disk with the pipelines; None in the cloud.
-        disk_total: Total bytes of that disk.
         socket: In the cloud: URL of the WebSocket for events.
         shell: Pages may open debug shells.
         warnings: Features that the engine on this machine lacks, such as limits that it ignores.
@@ -338,7 +334,6 @@ class Problem(Record):
 
     Attributes:
         path: The node that it concerns, if any.
-        remedy: What to do.
     """
 
     type: str = "about:blank"

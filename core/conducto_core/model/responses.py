@@ -15,7 +15,6 @@ class PipelineRun(Record):
 
     Attributes:
         settled: Nothing runs, is queued or will start by itself.
-        execs: Number of its Execs.
         active_seconds: See `PipelineSummary`.
         active_since: See `PipelineSummary`.
     """
@@ -125,7 +124,6 @@ class LogLines(Record):
         total: Number of lines so far, including an unfinished last one. None while a long stream is
             being counted: repeat the request, each one counts a part.
         cut: The byte limit was reached: the last line is not complete, or others are missing.
-        size: Bytes of the stream so far.
         complete: The attempt has ended; no more output will come.
     """
 
@@ -161,7 +159,6 @@ class LogMatches(Record):
 
     Attributes:
         next: Byte to continue at; None if everything was searched.
-        size: Bytes of the stream so far.
         complete: The attempt has ended; no more output will come.
     """
 
@@ -211,11 +208,7 @@ class ChangedData(Record):
 
 
 class Deleted(Record):
-    """A deleted data entry.
-
-    Attributes:
-        name: Path below the data.
-    """
+    """A deleted data entry."""
 
     name: str
 

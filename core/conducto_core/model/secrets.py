@@ -29,7 +29,6 @@ class SecretInfo(SecretKey):
     Attributes:
         mask: Hide the value in the output of commands.
         masked: The value is hidden; short values are not, even with ``mask``.
-        updated: Time when it was stored.
     """
 
     mask: bool = True

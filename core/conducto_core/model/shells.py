@@ -18,7 +18,6 @@ class ShellTicket(Record):
     """A ticket that opens a shell's WebSocket, once.
 
     Attributes:
-        seconds: Its lifetime.
         attempt: The attempt that the shell reproduces; None for a node that never ran.
         notes: Sentences that the user should read first.
     """
@@ -30,11 +29,7 @@ class ShellTicket(Record):
 
 
 class ShellParams(Record):
-    """The ticket of a shell, and the initial size of its terminal.
-
-    Attributes:
-        ticket: From `ShellTicket`.
-    """
+    """The ticket of a shell, and the initial size of its terminal."""
 
     ticket: str = Field(min_length=1, max_length=100)
     lines: int = Field(default=24, ge=1, le=_LONGEST)

@@ -18,9 +18,7 @@ class TaskRole(NamedTuple):
     """A role, and the pipelines whose commands use it.
 
     Attributes:
-        org: The organisation.
         title: Title of its pipelines; None: every title without a role of its own.
-        arn: The role.
     """
 
     org: str

@@ -58,7 +58,6 @@ class PipelineSpent(Spent):
     Attributes:
         title: Its title at that time; the pipeline may be deleted.
         nodes: Those requested, the most expensive first; empty if the pipeline is deleted.
-        more_nodes: Number of other nodes.
     """
 
     id: str

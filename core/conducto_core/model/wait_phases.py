@@ -13,7 +13,6 @@ class Wait(NamedTuple):
     """The reason why a node does not run.
 
     Attributes:
-        text: As a sentence.
         kind: For a queued attempt; None for a pending node.
     """
 

@@ -29,7 +29,6 @@ class WorkerStart(Record):
     """A worker has started.
 
     Attributes:
-        task: Its ARN in ECS.
         protocol: Its protocol version.
     """
 
@@ -82,7 +81,6 @@ class WorkerInstructions(Record):
         idle: Seconds without a command before it leaves.
         age: Seconds after which it takes no new command.
         heartbeat: Seconds between two heartbeats.
-        debug: The shell to keep.
     """
 
     activity: str
@@ -130,12 +128,10 @@ class ClaimResponse(Record):
     """The response to a claim.
 
     Attributes:
-        path: The Exec.
         attempt: Counted from 1.
         script: The command to run.
         env: The whole environment on top of the image's own, including secrets.
         masked: Values to hide in the output.
-        max_time: Maximum running time in seconds.
         prints_tree: It is a Lazy's Generate: the tree it prints goes into the report.
         again: Seconds.
         blocked: Nothing in this pool may start now, because a capacity group is full: polling is
@@ -194,7 +190,6 @@ class Report(Record):
     Attributes:
         cause: Cause of its failure; None is success. ``worker_lost``: the worker itself ends.
         message: A sentence for display.
-        seconds: Its running time.
         peak_memory: Bytes, if known.
         tree: The tree that a Lazy printed: base64 of gzip of its JSON. A tree that is too large is
             uploaded to the address in an `UploadResponse`.

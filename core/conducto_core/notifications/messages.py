@@ -14,11 +14,7 @@ _ABOUT_ROOT = "github_pipeline_status"
 
 
 class Message(Protocol):
-    """A pipeline in memory, on either target.
-
-    Attributes:
-        notified: Number of its newest notification.
-    """
+    """A pipeline in memory, on either target."""
 
     notified: int
 

@@ -17,7 +17,6 @@ class Settings:
 
     Attributes:
         smtp: ``smtp://[user@]host[:port]`` or ``smtps://…``; None if there is none.
-        sender: Sender of mail.
         owner: Address of the pipeline's owner, the default recipient.
     """
 

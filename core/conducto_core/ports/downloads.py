@@ -10,11 +10,7 @@ _SINGLE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
 class RangeError(Exception):
-    """The requested part lies outside of the content.
-
-    Attributes:
-        size: Bytes of the content.
-    """
+    """The requested part lies outside of the content."""
 
     def __init__(self, size: int) -> None:
         super().__init__(f"the content has {size} bytes, the requested range contains none of them")
@@ -71,8 +67,6 @@ class Download:
     """Some content, or a part of it.
 
     Attributes:
-        name: File name to save it under.
-        size: Bytes of the whole content.
         offset: Position of the first byte of the part.
         count: Bytes of the part.
         version: Differs for two contents that differ, as far as is known without reading them.

@@ -19,11 +19,7 @@ class PrintedTreeError(Exception):
 
 
 class TreeExtractor:
-    """Splits an output stream into visible output and the block with a tree.
-
-    Attributes:
-        blocks: Number of blocks opened.
-    """
+    """Splits an output stream into visible output and the block with a tree."""
 
     def __init__(self) -> None:
         self.blocks = 0

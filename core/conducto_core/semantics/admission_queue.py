@@ -18,7 +18,6 @@ class Limit:
     """A capacity group.
 
     Attributes:
-        key: Its identity.
         room: Maximum number of Execs that run in it at once.
         reason: Sentence shown for an attempt that waits for it.
     """
@@ -33,10 +32,6 @@ class QueuedAttempt:
     """An attempt that is queued or runs.
 
     Attributes:
-        key: The caller's name for it.
-        cpu: CPUs it needs.
-        mem: GB it needs.
-        gpu: GPUs it needs.
         limits: Capacity groups it counts in.
         waits_for: The full group for which it was set aside.
     """
@@ -58,13 +53,7 @@ class _Use:
 
 
 class AdmissionQueue:
-    """The queue of one machine, for all its pipelines.
-
-    Attributes:
-        cpu: Free CPUs.
-        mem: Free GB.
-        gpu: Free GPUs.
-    """
+    """The queue of one machine, for all its pipelines."""
 
     def __init__(self, *, cpu: float, mem: float, gpu: int = 0) -> None:
         self.cpu, self.mem, self.gpu = cpu, mem, gpu

@@ -21,9 +21,6 @@ class Pool:
     Attributes:
         name: Also used in the name of its activity.
         key: `NodeSpec.pool` of its Execs.
-        image: Name of their image.
-        cpu: vCPUs of one worker.
-        mem: GB of one worker.
         groups: Paths of the groups whose ``max_concurrent`` they count in, the innermost first.
     """
 

@@ -74,12 +74,7 @@ def check_fits(nodes: Mapping[str, NodeSpec], maximum: int, plan: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The remaining allowance of an organisation.
-
-    Attributes:
-        workers: Workers that it may start.
-        reserved: Workers that contexts may still reserve.
-    """
+    """The remaining allowance of an organisation."""
 
     workers: int
     reserved: int
@@ -90,7 +85,6 @@ class Admission:
     """The workers that may start now.
 
     Attributes:
-        workers: ``{pool: workers to start}``.
         limited: More would start if the organisation had more free workers.
         withheld: A context waits although a worker is free, because others have reserved it.
     """

@@ -52,7 +52,6 @@ class CompleteTask:
     """End a task.
 
     Attributes:
-        token: Its task token.
         error: Its error; None means success.
         generates: Its output is ``{"sm": ARN}`` of the machine that runs `generated`.
         generated: The part of the tree that a Lazy printed that is still to run.
@@ -74,7 +73,6 @@ class StepResult:
     Attributes:
         commands: The machine's, in order.
         orders: Commands to Step Functions, to execute in order.
-        changes: Changes of nodes.
     """
 
     commands: list[ev.Command] = field(default_factory=list)
@@ -87,7 +85,6 @@ class RunState:
     """The stored state of a cloud machine besides the tree.
 
     Attributes:
-        number: Number of runs started.
         open: The last run has not ended.
         held: ``{path: {token: whether it only waits}}`` of claimed tasks without a reply.
         planned: Execs that the run's graph reaches, or that a generated part of it will reach.

@@ -31,8 +31,6 @@ class AttemptFinished:
 
     Attributes:
         cause: Cause of the failure; None is success. A requested stop overrides it.
-        seconds: Its running time.
-        mem: GB it had.
         started: Its command may have started; ignored while the Exec is still queued.
         final: It is not retried: the next attempt would end in the same way.
     """
@@ -51,7 +49,6 @@ class TreeGenerated:
     """A Lazy's running Exec printed a tree; `AttemptFinished` follows.
 
     Attributes:
-        path: The Exec.
         nodes: Resolved nodes, parents first, starting with the target itself.
     """
 

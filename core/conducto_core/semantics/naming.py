@@ -71,8 +71,6 @@ class Site:
     """The location of state machines and activities.
 
     Attributes:
-        region: AWS region.
-        account: AWS account, twelve digits.
         partition: ``aws``, or that of China or of a government.
         stage: Stage of the installation that owns them; empty without an installation, for machines
             that are only displayed.

@@ -18,7 +18,6 @@ class Residual:
     """A node with Execs left to run, or one that has failed for good.
 
     Attributes:
-        spec: The node.
         children: The rest of its children, in order.
         failed: It failed and was not reset: nothing runs here, and its parent sees a failure.
         awaited: Execs in flight that the order of ``children`` does not include, such as a late

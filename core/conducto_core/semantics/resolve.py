@@ -150,8 +150,6 @@ class _Written:
     """The nodes of a launch form, not yet checked.
 
     Attributes:
-        nodes: ``{id: node}``.
-        root: The root's id.
         children: ``{id: [(id, name) of each child]}``, without nodes that have none.
     """
 

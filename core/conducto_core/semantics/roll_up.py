@@ -24,7 +24,6 @@ class Rollup:
     Attributes:
         seen: The outcome of each child, by position.
         unfinished: ``{position: None}`` of the unfinished children, as an ordered set.
-        failed: Number of failed children.
         warned: Positions of children that are done with a warning.
     """
 

@@ -144,10 +144,8 @@ class Failure:
 
     Attributes:
         state: ``error`` or ``killed``.
-        cause: The cause; None for a group.
         tries: Attempts since the node was created or reset by a user, including this one, without
             those that `retries_loss` repeated.
-        mem: GB of the attempt.
         seconds: Running time of the attempt.
         max_mem: Maximum GB of the next attempt; None for no limit.
         failed_below: Number of Execs below that failed and are not skipped; 1 for an Exec.

@@ -182,8 +182,6 @@ class Failed:
     """A worker that ended, or was not started, before it ran a command.
 
     Attributes:
-        failure: Kind of the failure.
-        reason: AWS's reason.
         round: `PoolStarts.rounds` when it was started. Any number of workers that are started at
             once may fail: that is one round.
         refused: AWS rejected the start, so that the worker never existed.

@@ -96,7 +96,6 @@ class LiveGroup(LiveNode):
 
     Attributes:
         counts: Execs below by state, then the skipped ones (`conducto_core.semantics.roll_up`).
-        total: Execs below.
         held: It failed and its callbacks have not decided; its parent still sees it as unfinished.
         given_up: Its callbacks have decided to let it fail.
         discarding: A Lazy's target whose Execs are being stopped before it is emptied.
@@ -203,9 +202,7 @@ class TreeState:
     """The nodes of one pipeline and their states.
 
     Attributes:
-        nodes: ``{path: node}``.
         armed: Every Exec that can start is started.
-        changes: Changes since `take_changes`.
         notices: Tasks of the machine, which empties the list.
         touched: ``{group: its previous state}`` since `take_touched`.
         remembered: Nodes of which only unpublished fields have changed, which a restarted agent

@@ -10,11 +10,7 @@ from conducto_core.ports.downloads import Download, Span
 
 
 class MemoryData:
-    """One data directory; directories exist while they have entries.
-
-    Attributes:
-        files: ``{name: content}``.
-    """
+    """One data directory; directories exist while they have entries."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}

@@ -183,7 +183,6 @@ class MemoryPipelines:
 
     Attributes:
         orders: ``(pipeline id, request)`` of every accepted action.
-        launches: All accepted launches.
         shells: ``(pipeline id, request)`` of every planned debug shell.
         secret_store: The secrets that `put_secrets` stored.
     """

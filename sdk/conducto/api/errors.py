@@ -22,8 +22,6 @@ class InvalidResponse(Exception):  # noqa: N818 - the name is part of the public
 
     Attributes:
         status_code: HTTP status, or ``None`` if there was no response.
-        url: Address of the request.
-        content_type: Media type of the response's body.
     """
 
     def __init__(

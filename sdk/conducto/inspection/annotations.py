@@ -27,7 +27,6 @@ class Kind:
         base: The class of its values, or None for any.
         element: The kind of a list's elements, or None for any.
         optional: None is also accepted.
-        annotation: The author's annotation.
     """
 
     __slots__ = ("annotation", "base", "element", "optional")
@@ -139,7 +138,6 @@ class Parameter:
     """One parameter of a function.
 
     Attributes:
-        name: Its name.
         kind: The values it accepts; a default of None makes it optional.
         annotated: Whether the kind comes from an annotation rather than the default.
         default: Its default; see `has_default`.
@@ -164,7 +162,6 @@ class Signature:
         parameters: ``{name: parameter}``, in order, the keyword-only ones last.
         special: ``[(name, kind)]`` of the others: ``*args``, ``**kwargs``, positional-only and
             keyword-only ones, with the names ``inspect`` has for their kinds.
-        returns: The return annotation, or None.
     """
 
     __slots__ = ("parameters", "returns", "special")

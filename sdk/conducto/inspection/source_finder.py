@@ -27,7 +27,6 @@ class Source:
     """A definition and the lines of its file.
 
     Attributes:
-        node: The function, or the module.
         lines: Every line of the file, with its end.
     """
 

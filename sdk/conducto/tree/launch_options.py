@@ -18,8 +18,6 @@ class LaunchOptions:
         detach: Return as soon as the pipeline is launched.
         run_at: Time to start at, seconds since the epoch.
         sleep_when_done: Put it to sleep when it is done.
-        title: Title of the pipeline.
-        doc: Doc of the pipeline, markdown.
         tags: Labels besides those of the root.
         retention: Days without activity after which it is deleted.
         engine: ``docker``, ``process``, or None for the configured one.

@@ -26,11 +26,8 @@ class SearchQuery(NamedTuple):
     """A search in a stream.
 
     Attributes:
-        file: Path of the stream.
         text: The text or pattern.
         offset: Start of the first line to search.
-        limit: Maximum number of matches.
-        scan: Maximum bytes to search.
         seconds: Maximum CPU seconds of a process that searches for a pattern.
         start: Position in the stream of the file's first byte: the file may be only a part.
         size: Bytes of the stream; None: the size of the file.

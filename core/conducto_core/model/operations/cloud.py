@@ -60,7 +60,6 @@ class OwnBuild(Record):
     """An image that the launching machine has to build.
 
     Attributes:
-        image: Its name in the tree.
         reference: Its reference in the registry.
         contexts: Content hashes of its directories.
         recipe_url: URL of its build plan.
@@ -91,7 +90,6 @@ class WhoAmI(Record):
     """The owner of a token.
 
     Attributes:
-        plan: Name of the organisation's plan.
         max_workers: Maximum number of workers of the plan.
         max_cpu: Maximum vCPUs of one worker of the plan.
     """

@@ -38,11 +38,7 @@ Go = str | End
 
 
 class Scope:
-    """The states of a machine or of one branch.
-
-    Attributes:
-        states: ``{name: state}``.
-    """
+    """The states of a machine or of one branch."""
 
     def __init__(self, prefix: str | None = None) -> None:
         """Create an empty scope; only a branch has a ``prefix`` for its state names."""

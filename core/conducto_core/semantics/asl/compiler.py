@@ -32,7 +32,6 @@ class Machine:
 
     Attributes:
         name: Its name, a function of the definition.
-        arn: Its ARN.
         definition: JSON in the Amazon States Language.
         path: The node it runs; for a bundle, the group whose children it runs.
         tasks: Number of Execs and nested machines.

@@ -52,7 +52,6 @@ class Estimate:
 
     Attributes:
         pools: The most expensive first.
-        machines: Number of state machines.
         transitions: State transitions if every command succeeds.
         known: Execs whose duration comes from the history; the others count `assumed` seconds.
         notes: A sentence for each node whose size is rounded up (maximum `MAX_NOTES`), and for each

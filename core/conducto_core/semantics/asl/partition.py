@@ -50,7 +50,6 @@ class Part:
     """A node of the residual tree, or a bundle of children that runs in its own machine.
 
     Attributes:
-        id: Unique among the states.
         spec: The node; for a bundle, its group.
         children: The remaining children.
         failed: See `Residual`.
