@@ -53,11 +53,6 @@ def claim(contexts: Iterable[int]) -> int:
 def check_fits(nodes: Mapping[str, NodeSpec], maximum: int, plan: str) -> None:
     """Reject a tree with a ``new`` group that can never have all the workers it needs.
 
-    Args:
-        nodes: A resolved tree, parents before their children.
-        maximum: Maximum number of workers.
-        plan: Name of the plan with this limit.
-
     Raises:
         DefinitionError: names the outermost such group.
     """

@@ -116,13 +116,7 @@ class CloudMachine:
     """
 
     def __init__(self, name: str, tree: TreeState, run_state: RunState | None = None) -> None:
-        """Continue a tree.
-
-        Args:
-            name: Unique among pipelines; the prefix of the names of its runs.
-            tree: The state of its nodes.
-            run_state: The state of its executions as last stored.
-        """
+        """Continue a tree with its stored ``run_state``; names of runs start with ``name``."""
         self.tree = tree
         self.run_state = RunState() if run_state is None else run_state
         self._name = name

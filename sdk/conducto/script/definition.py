@@ -55,12 +55,7 @@ class Definition:
             setattr(root, name, value)
 
     def execute(self, flags: Optional[Flags], *, default: Optional[str]) -> int:
-        """Print the tree or launch it, as requested by the flags; return the exit code.
-
-        Args:
-            flags: The flags.
-            default: Name of the method if the command line did not name it.
-        """
+        """Print the tree or launch it, as requested by the flags; return the exit code."""
         assert flags is not None  # noqa: S101 (a pipeline's command line has them)
         mode = flags.mode()
         if flags.get("pipeline_id") is not None:

@@ -132,6 +132,8 @@ class Image:
 
     Attributes:
         image: Reference to pull, e.g. ``"python:3.11-slim"``.
+        dockerfile: Path of a Dockerfile to build.
+        dockerfile_text: Text of a Dockerfile to build.
         docker_build_args: ``{ARG name: value}`` of the build.
         context: Build context; by default the Dockerfile's directory.
         copy_repo: Copy the git checkout that contains the calling file to ``/mnt/conducto``.
@@ -142,6 +144,7 @@ class Image:
         install_pip: Python packages to install; ``"conducto"`` means this package.
         install_npm: npm packages to install, or True for ``npm install``.
         install_packages: Packages of the image's Linux distribution to install.
+        install_docker: Install a docker client.
         path_map: ``{path here: path in the container}`` for code that a Dockerfile copies.
         shell: Path of the shell that runs commands, or `Image.AUTO` for the best available.
         git_urls: Further URLs of the repository.

@@ -92,7 +92,6 @@ class _Reader:
     async def _found(
         self, maximum: int, after: str | None = None, **query: Any
     ) -> AsyncIterator[NodeView]:
-        """Yield the results of a search; in a large tree it needs several pages."""
         while maximum > 0:
             page = await self._page(limit=maximum, after=after, **query)
             for node in page.nodes:
