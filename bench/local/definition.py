@@ -12,7 +12,7 @@ Found = dict[str, float]
 _BUILD = """
 import json, time
 import conducto as co
-begun = time.perf_counter()
+started = time.perf_counter()
 root = co.Parallel()
 for g in range(100):
     group = root[f"g{g:03}"] = co.Parallel()
@@ -23,16 +23,16 @@ built = time.perf_counter()
 _SERIALISE = """
 text = root.serialize()
 done = time.perf_counter()
-result = {"seconds": done - begun, "build_seconds": built - begun,
+result = {"seconds": done - started, "build_seconds": built - started,
           "serialize_seconds": done - built, "bytes_per_node": len(text) / 100_000}
 """
 _RESOLVE = """
 from conducto_core.semantics.resolve import resolve
 from conducto.tree.launch_form import to_launch_form
 form = to_launch_form(root)
-begun = time.perf_counter()
+started = time.perf_counter()
 resolve(form)
-result = {"seconds": time.perf_counter() - begun}
+result = {"seconds": time.perf_counter() - started}
 """
 # Not getrusage, whose peak a new process inherits from its parent.
 _REPORT = """

@@ -50,7 +50,10 @@ def texts_of(path: str, source: str) -> Iterator[Text]:
 # Python
 
 _DIRECTIVE = re.compile(r"#\s*(noqa|type:|pragma|ruff:|fmt:|mypy:|!|pyright:)")
-_SQL = re.compile(r"\s*(ALTER|CREATE|DELETE|INSERT|PRAGMA|REPLACE|SELECT|UPDATE|WITH)\s")
+#: How a string with SQL or with a program begins.
+_PROGRAM = re.compile(
+    r"\s*(ALTER|CREATE|DELETE|INSERT|PRAGMA|REPLACE|SELECT|UPDATE|WITH|import|from \w+ import|#!)\s"
+)
 #: The name of an argument, an attribute or an error: a rename, not prose, changes it.
 _FIELD = re.compile(r"(?<=\n)[ \t]+\*{0,2}\w+(?=: )")
 _WORDS = re.compile(r"[A-Za-z]{2,}\s+[A-Za-z]{2,}")
@@ -73,7 +76,7 @@ def _python(path: str, source: str) -> Iterator[Text]:
                 )
     for node in _messages(path, tree):
         text = _string(node)
-        if node not in docstrings and _WORDS.search(text) and not _SQL.match(text):
+        if node not in docstrings and _WORDS.search(text) and not _PROGRAM.match(text):
             yield Text(path, node.lineno, MESSAGE, _without_code(text))
     yield from _comments(path, _python_comments(source))
 

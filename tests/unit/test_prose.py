@@ -157,8 +157,9 @@ def test_names_of_arguments_are_code() -> None:
     ]
 
 
-def test_sql_is_not_a_message() -> None:
-    assert _texts("sdk/a.py", 'run("SELECT a FROM orders")') == []
+@pytest.mark.parametrize("program", ["SELECT a FROM orders", "\\nimport conducto as co\\nbegun"])
+def test_programs_are_not_messages(program: str) -> None:
+    assert _texts("sdk/a.py", f'run("{program}")') == []
 
 
 def test_markdown_code_is_left_out() -> None:
