@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from chalicelib.adapters.aws_errors import code_of
+from chalicelib.adapters.aws_errors import ignoring
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.codebuild import CodeBuild
 from chalicelib.adapters.data_function_client import DataFunction
@@ -215,13 +215,9 @@ class App:
         name = self._environment.get(Variables.WEB_APP)
         if name is None:
             return self._environment.get(Variables.WEB_APP_URL, "")
-        try:
-            answer = self.clients.get("ssm").get_parameter(Name=name)
-        except Exception as error:
-            if code_of(error) == "ParameterNotFound":  # the site's stack is not deployed yet
-                return ""
-            raise
-        return str(answer["Parameter"]["Value"])
+        with ignoring("ParameterNotFound"):  # the site's stack is not deployed yet
+            return str(self.clients.get("ssm").get_parameter(Name=name)["Parameter"]["Value"])
+        return ""
 
     def _services(self) -> dict[str, str]:
         """Return the environment variables of commands for non-default service addresses."""

@@ -1,8 +1,9 @@
 """What AWS's errors mean to us."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from chalicelib.ports import AccessDeniedError, ThrottledError
 
@@ -27,32 +28,34 @@ THROTTLED = frozenset(
 DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 
 
-def code_of(error: Exception) -> str:
-    """Return the code of an error that AWS answered; "" for any other exception."""
-    return str(_answer(error).get("Error", {}).get("Code", ""))
+class TransactionCancelledError(Exception):
+    """DynamoDB cancelled a transaction; nothing was written.
+
+    Attributes:
+        reasons: The code of each operation's refusal; "None" for an operation that was no cause.
+    """
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__(f"the transaction was cancelled: {', '.join(reasons)}")
+        self.reasons = reasons
 
 
-def message_of(error: Exception) -> str:
-    """Return the message of an error that AWS answered."""
-    return str(_answer(error).get("Error", {}).get("Message", "")) or str(error)
+def code_of(error: ClientError) -> str:
+    """Return the error code of an AWS response."""
+    return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def reasons_of(error: Exception) -> list[str]:
-    """Return why each item of a transaction was refused; ``None`` where it was not the cause."""
-    return [str(r.get("Code", "None")) for r in _answer(error).get("CancellationReasons", [])]
-
-
-def _answer(error: Exception) -> dict[str, Any]:
-    answer = getattr(error, "response", None)
-    return answer if isinstance(answer, dict) else {}
+def message_of(error: ClientError) -> str:
+    """Return the message of an AWS response."""
+    return str(error.response.get("Error", {}).get("Message", "")) or str(error)
 
 
 @contextmanager
 def throttling() -> Iterator[None]:
-    """Turn "come back later" in any of AWS's words into `ThrottledError`."""
+    """Raise `ThrottledError` in place of AWS's various errors that ask to retry later."""
     try:
         yield
-    except Exception as error:
+    except ClientError as error:
         if code_of(error) in THROTTLED:
             raise ThrottledError(message_of(error)) from error
         raise
@@ -60,20 +63,44 @@ def throttling() -> Iterator[None]:
 
 @contextmanager
 def denying() -> Iterator[None]:
-    """Turn AWS's denial of a call into `AccessDeniedError`."""
+    """Raise `AccessDeniedError` in place of AWS's denial of a call."""
     try:
         yield
-    except Exception as error:
+    except ClientError as error:
         if code_of(error) in DENIED:
             raise AccessDeniedError(message_of(error)) from error
         raise
 
 
 @contextmanager
-def ignoring(*codes: str) -> Iterator[None]:
-    """Take errors of these codes for success."""
+def cancelling() -> Iterator[None]:
+    """Raise `TransactionCancelledError` in place of AWS's error."""
     try:
         yield
-    except Exception as error:
+    except ClientError as error:
+        if code_of(error) != "TransactionCanceledException":
+            raise
+        reasons = error.response.get("CancellationReasons", [])
+        codes = [str(reason.get("Code", "None")) for reason in reasons]
+        raise TransactionCancelledError(codes) from error
+
+
+@contextmanager
+def replacing(codes: Collection[str], error: Exception) -> Iterator[None]:
+    """Raise ``error`` in place of AWS's errors with one of these codes."""
+    try:
+        yield
+    except ClientError as aws:
+        if code_of(aws) in codes:
+            raise error from aws
+        raise
+
+
+@contextmanager
+def ignoring(*codes: str) -> Iterator[None]:
+    """Suppress AWS's errors with one of these codes."""
+    try:
+        yield
+    except ClientError as error:
         if code_of(error) not in codes:
             raise

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from chalicelib.adapters.aws_errors import code_of, denying, throttling
+from chalicelib.adapters.aws_errors import denying, ignoring, throttling
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.ecr import EcrRegistry
 from chalicelib.ports import BuildRequest, BuildStatus
@@ -92,16 +92,12 @@ class CodeBuild:
 
     def status(self, build_id: str) -> BuildStatus:
         """Return how a build is."""
-        try:
-            with throttling():
-                answer = self._clients.get("codebuild").batch_get_builds(ids=[build_id])
-        except Exception as error:
-            if code_of(error) in _NO_BUILD:
-                return "gone"
-            raise
-        if not answer["builds"]:
+        builds = []
+        with throttling(), ignoring(*_NO_BUILD):
+            builds = self._clients.get("codebuild").batch_get_builds(ids=[build_id])["builds"]
+        if not builds:
             return "gone"
-        build = answer["builds"][0]
+        (build,) = builds
         if build["buildStatus"] == "IN_PROGRESS":
             return "queued" if build.get("currentPhase") in _WAITING else "running"
         return _STATUSES.get(build["buildStatus"], "failed")

@@ -10,11 +10,20 @@ import random
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from chalicelib.adapters.aws_errors import code_of, reasons_of, throttling
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+
+from chalicelib.adapters.aws_errors import (
+    TransactionCancelledError,
+    cancelling,
+    code_of,
+    replacing,
+    throttling,
+)
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.table_keys import Key, kind_of
 from chalicelib.domain.schema_migrations import ATTRIBUTE, SCHEMA, Schema
@@ -30,7 +39,6 @@ MAX_TRANSACTION = 100
 MAX_INLINE = 256 * 1024
 _BATCH = 25
 _FAILED = "ConditionalCheckFailedException"
-_CANCELLED = "TransactionCanceledException"
 #: A transaction writes the item just now. It takes some milliseconds, and boto3 does not try again.
 _CONFLICT = "TransactionConflictException"
 #: Seconds before an item is written again after such a conflict.
@@ -109,27 +117,22 @@ class DynamoTable:
             options["ExpressionAttributeValues"] = _packed(values)
         if names:
             options["ExpressionAttributeNames"] = names
-        try:
+        with _conflicting(key, where):
             self._call(
                 "put_item",
                 Item=self._whole(key, item),
                 ConditionExpression=where,
                 **options,
             )
-        except Exception as error:
-            if code_of(error) == _FAILED:
-                raise ConflictError(f"{key.partition} {key.sort}: {where}") from error
-            raise
 
     def update(self, update: Update) -> None:
         """Change an item; raises `ConflictError` when it does not fulfil ``where``."""
         try:
-            self._call("update_item", **self._update(update))
-        except Exception as error:
-            if code_of(error) != _FAILED:
-                raise
+            with _conflicting(update.key, update.where):
+                self._call("update_item", **self._update(update))
+        except ConflictError:
             if not self._lift(update.key):
-                raise ConflictError(f"{update.key}: {update.where}") from error
+                raise
             self.update(update)
 
     def _lift(self, key: Key) -> bool:
@@ -145,10 +148,9 @@ class DynamoTable:
         if current[ATTRIBUTE] == self.schema.number:
             return False
         try:
-            self._call("update_item", **_lifting(key, item, current, self.schema.number))
-        except Exception as error:
-            if code_of(error) != _FAILED:
-                raise
+            with _conflicting(key, "its schema"):
+                self._call("update_item", **_lifting(key, item, current, self.schema.number))
+        except ConflictError:
             return self._lift(key)  # another one was faster
         return True
 
@@ -175,13 +177,17 @@ class DynamoTable:
         """Carry out all operations (`put_operation`, …) or none.
 
         Raises:
-            Exception: AWS's own, with the reasons (`chalicelib.adapters.aws_errors.reasons_of`).
+            TransactionCancelledError: a condition does not hold, or DynamoDB is busy.
         """
         try:
-            self._call_plain("transact_write_items", TransactItems=list(operations))
-        except Exception as error:
-            if code_of(error) != _CANCELLED or not self._lift_all(operations, reasons_of(error)):
+            self._transact(operations)
+        except TransactionCancelledError as error:
+            if not self._lift_all(operations, error.reasons):
                 raise
+            self._transact(operations)
+
+    def _transact(self, operations: Sequence[Mapping[str, Any]]) -> None:
+        with cancelling():
             self._call_plain("transact_write_items", TransactItems=list(operations))
 
     def _lift_all(self, operations: Sequence[Mapping[str, Any]], reasons: Sequence[str]) -> bool:
@@ -294,11 +300,15 @@ class DynamoTable:
             for pause in _PAUSES:
                 try:
                     return call(**arguments)
-                except Exception as error:
+                except ClientError as error:
                     if code_of(error) != _CONFLICT:
                         raise
                 time.sleep(pause * (0.5 + random.random()))  # noqa: S311  not for secrets
             return call(**arguments)
+
+
+def _conflicting(key: Key, where: str) -> AbstractContextManager[None]:
+    return replacing({_FAILED}, ConflictError(f"{key.partition} {key.sort}: {where}"))
 
 
 def compress(data: bytes) -> bytes:

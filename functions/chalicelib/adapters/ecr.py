@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from hashlib import sha256
 
-from chalicelib.adapters.aws_errors import code_of, denying, ignoring, throttling
+from chalicelib.adapters.aws_errors import denying, ignoring, throttling
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.tags import Tags, upper
 from conducto_core.model.deployment import IMAGE_DAYS
@@ -80,14 +80,9 @@ class EcrRegistry:
     def exists(self, org: str, tag: str) -> bool:
         """Return whether an image is there."""
         wanted = {"repositoryName": self._name(org), "imageIds": [{"imageTag": tag}]}
-        try:
-            with throttling():
-                found = self._clients.get("ecr").describe_images(**wanted)
-        except Exception as error:
-            if code_of(error) in _MISSING:
-                return False
-            raise
-        return bool(found["imageDetails"])
+        with throttling(), ignoring(*_MISSING):
+            return bool(self._clients.get("ecr").describe_images(**wanted)["imageDetails"])
+        return False
 
     def ensure(self, org: str) -> None:
         """Make an organisation's repository, if it is not there."""

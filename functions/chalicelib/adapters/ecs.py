@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 from pydantic import SecretStr
 
-from chalicelib.adapters.aws_errors import code_of, denying, message_of, throttling
+from chalicelib.adapters.aws_errors import code_of, denying, ignoring, message_of, throttling
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.tags import Tags, lower
 from chalicelib.adapters.task_definitions import TaskDefinitions
@@ -91,7 +92,7 @@ class Ecs:
         definition = self._definitions.ensure(task)
         try:
             return self._run(task, definition)
-        except Exception as error:
+        except ClientError as error:
             if _INACTIVE not in message_of(error).lower():
                 raise
         self._definitions.doubt(definition)  # it was deleted meanwhile
@@ -100,8 +101,8 @@ class Ecs:
     def _run(self, task: WorkerTask, definition: str) -> str:
         try:
             answer = self._client.run_task(**self._order(task, definition))
-        except Exception as error:
-            if code_of(error) and _is_no_room(message_of(error)):
+        except ClientError as error:
+            if _is_no_room(message_of(error)):
                 raise CapacityError(message_of(error)) from error
             raise
         if not answer["tasks"]:
@@ -139,12 +140,8 @@ class Ecs:
 
     def stop(self, task_arn: str, reason: str) -> None:
         """Stop a worker; one that is gone is no error."""
-        with throttling():
-            try:
-                self._client.stop_task(cluster=self._place.cluster, task=task_arn, reason=reason)
-            except Exception as error:
-                if code_of(error) != "InvalidParameterException":  # "task was not found"
-                    raise
+        with throttling(), ignoring("InvalidParameterException"):  # "task was not found"
+            self._client.stop_task(cluster=self._place.cluster, task=task_arn, reason=reason)
 
     def running(self, pipeline_id: str) -> Mapping[str, str]:
         """Return ``{worker id: task ARN}`` of the tasks that are not stopped."""
@@ -184,7 +181,7 @@ class Ecs:
                     interactive=True,
                     command=command,
                 )
-            except Exception as error:
+            except ClientError as error:
                 if _is_not_yet(error):
                     return None
                 raise
@@ -282,7 +279,7 @@ def _failure(failures: Sequence[Mapping[str, Any]]) -> Exception:
     return CapacityError(reason) if _is_no_room(reason) else RuntimeError(f"RunTask: {reason}")
 
 
-def _is_not_yet(error: Exception) -> bool:
+def _is_not_yet(error: ClientError) -> bool:
     """Return whether a container cannot be entered because what lets people in is not up."""
     if code_of(error) == "TargetNotConnectedException":
         return True

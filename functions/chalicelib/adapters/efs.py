@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.aws_errors import code_of, ignoring, throttling
 from chalicelib.adapters.clients import Clients
@@ -80,10 +82,10 @@ class EfsAccessPoints:
                         "CreationInfo": {"OwnerUid": 0, "OwnerGid": 0, "Permissions": "0755"},
                     },
                 )
-        except Exception as error:
+        except ClientError as error:
             if code_of(error) != _EXISTS:
                 raise
-            return str(getattr(error, "response", {})["AccessPointId"])  # another process was first
+            return str(error.response["AccessPointId"])  # another process was first
         return str(answer["AccessPointId"])
 
     @property

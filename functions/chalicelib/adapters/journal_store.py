@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from chalicelib.adapters import table_keys
-from chalicelib.adapters.aws_errors import code_of, reasons_of
+from chalicelib.adapters.aws_errors import TransactionCancelledError
 from chalicelib.adapters.dynamodb import (
     MAX_INLINE,
     MAX_TRANSACTION,
@@ -61,7 +61,6 @@ _OPEN = "open"
 _RESTING = "resting"
 #: Partition of the same index that has the notifications which are not sent, by when they are due.
 _DUE = "due"
-_CANCELLED = "TransactionCanceledException"
 _LATER = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
 
 
@@ -266,10 +265,8 @@ class JournalStore:
     def _transact(self, parts: Sequence[_Part]) -> None:
         try:
             self._table.transact([part.operation for part in parts])
-        except Exception as error:
-            if code_of(error) != _CANCELLED:
-                raise
-            raise _refusal(parts, reasons_of(error)) from error
+        except TransactionCancelledError as error:
+            raise _refusal(parts, error.reasons) from error
 
     def _spread(self, pipeline_id: str, number: int, attempts: Sequence[AttemptRecord]) -> None:
         """Write the attempts of an entry one by one; repeating it changes nothing."""

@@ -6,14 +6,13 @@ from dataclasses import asdict
 from typing import Any
 
 from chalicelib.adapters import table_keys
-from chalicelib.adapters.aws_errors import code_of, reasons_of
+from chalicelib.adapters.aws_errors import TransactionCancelledError
 from chalicelib.adapters.dynamodb import DynamoTable, Update
 from chalicelib.ports import FREE, InUse, Plan, PlanLimitError, Share, Spender, ThrottledError
 from conducto_core.model.usage import PipelineSpent, Spent
 
 #: Seconds for which it is known what was counted: longer than anything comes twice.
 METERED_SECONDS = 60 * 86_400
-_CANCELLED = "TransactionCanceledException"
 
 
 class TableOrgs:
@@ -139,13 +138,9 @@ class TableOrgs:
             operations.append(self._table.update_operation(spent))
         try:
             self._table.transact(operations)
-        except Exception as error:
-            if code_of(error) != _CANCELLED:
-                raise
+        except TransactionCancelledError as error:
             if not self._is_metered(org, month, key):
-                raise ThrottledError(
-                    f"DynamoDB asks to write later: {', '.join(reasons_of(error))}"
-                ) from error
+                raise ThrottledError(f"DynamoDB asks to write later: {error}") from error
 
     def spent(self, org: str, month: str) -> Sequence[PipelineSpent]:
         """Return what each pipeline took in a month, without its nodes."""

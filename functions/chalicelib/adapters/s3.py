@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from chalicelib.adapters.aws_errors import code_of, throttling
+from chalicelib.adapters.aws_errors import ignoring, throttling
 from chalicelib.adapters.clients import Clients
 
 #: Seconds for which a signed URL is good.
@@ -54,13 +54,9 @@ class S3Bucket:
 
     def _head(self, key: str) -> dict[str, Any] | None:
         client = self._clients.get("s3")
-        try:
-            with throttling():
-                return dict(client.head_object(Bucket=self._name, Key=key))
-        except Exception as error:
-            if code_of(error) in _MISSING:
-                return None
-            raise
+        with throttling(), ignoring(*_MISSING):
+            return dict(client.head_object(Bucket=self._name, Key=key))
+        return None
 
     def get(self, key: str) -> bytes | None:
         """Return what is there."""
@@ -79,13 +75,9 @@ class S3Bucket:
 
     def _get(self, **wanted: object) -> bytes | None:
         client = self._clients.get("s3")
-        try:
-            with throttling():
-                return bytes(client.get_object(Bucket=self._name, **wanted)["Body"].read())
-        except Exception as error:
-            if code_of(error) in _MISSING:
-                return None
-            raise
+        with throttling(), ignoring(*_MISSING):
+            return bytes(client.get_object(Bucket=self._name, **wanted)["Body"].read())
+        return None
 
     def put(self, key: str, data: bytes) -> None:
         """Keep it."""
@@ -100,15 +92,11 @@ class S3Bucket:
     def chunks(self, key: str) -> Iterator[bytes] | None:
         """Return what is there in pieces of some MB, or None."""
         client = self._clients.get("s3")
-        try:
-            with throttling():
-                body = client.get_object(Bucket=self._name, Key=key)["Body"]
-        except Exception as error:
-            if code_of(error) in _MISSING:
-                return None
-            raise
-        found: Iterator[bytes] = body.iter_chunks(_CHUNK)
-        return found
+        with throttling(), ignoring(*_MISSING):
+            body = client.get_object(Bucket=self._name, Key=key)["Body"]
+            found: Iterator[bytes] = body.iter_chunks(_CHUNK)
+            return found
+        return None
 
     def delete(self, key: str) -> None:
         """Forget it; what is not there is no error."""

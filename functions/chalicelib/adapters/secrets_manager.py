@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from chalicelib.adapters.aws_errors import code_of, throttling
+from chalicelib.adapters.aws_errors import ignoring, replacing, throttling
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.tags import Tags, upper
 from chalicelib.ports import ConflictError
@@ -40,17 +40,13 @@ class SecretsManager:
 
     def look(self, scope: str) -> tuple[Mapping[str, Mapping[str, Any]], str]:
         """Return a scope's secrets and their version."""
-        try:
-            with throttling():
-                answer = self._client.get_secret_value(
-                    SecretId=self._name(scope), VersionStage=_CURRENT
-                )
-        except Exception as error:
-            if code_of(error) == _MISSING:
-                return {}, ""
-            raise
-        found: dict[str, Mapping[str, Any]] = json.loads(answer["SecretString"])
-        return found, str(answer["VersionId"])
+        with throttling(), ignoring(_MISSING):
+            answer = self._client.get_secret_value(
+                SecretId=self._name(scope), VersionStage=_CURRENT
+            )
+            found: dict[str, Mapping[str, Any]] = json.loads(answer["SecretString"])
+            return found, str(answer["VersionId"])
+        return {}, ""
 
     def replace(self, scope: str, secrets: Mapping[str, Mapping[str, Any]], version: str) -> None:
         """Put secrets in the place of a version.
@@ -101,10 +97,6 @@ def _check_size(scope: str, text: str) -> None:
 @contextmanager
 def _overtaken(scope: str, *codes: str) -> Iterator[None]:
     """Turn errors of these codes into `ConflictError`: somebody else was faster."""
-    try:
-        with throttling():
-            yield
-    except Exception as error:
-        if code_of(error) in codes:
-            raise ConflictError(f"{scope}: somebody else changed its secrets") from error
-        raise
+    conflict = ConflictError(f"{scope}: somebody else changed its secrets")
+    with throttling(), replacing(codes, conflict):
+        yield

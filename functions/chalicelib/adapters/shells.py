@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from chalicelib.adapters import table_keys
-from chalicelib.adapters.aws_errors import code_of, reasons_of
+from chalicelib.adapters.aws_errors import TransactionCancelledError
 from chalicelib.adapters.dynamodb import DynamoTable, Item, Update
 from chalicelib.adapters.organizations import TableOrgs
 from chalicelib.ports import ConflictError, PlanLimitError, Shell, ThrottledError
@@ -14,7 +14,6 @@ from conducto_core.model.deployment import OPEN
 REMEMBERED_SECONDS = 7 * 86_400
 #: Partition of the index.
 _SHELLS = "shells"
-_CANCELLED = "TransactionCanceledException"
 _FAILED = "ConditionalCheckFailed"
 _GOES_ON = "attribute_exists(org) AND attribute_not_exists(ended)"
 
@@ -92,13 +91,10 @@ class TableShells:
         """
         try:
             self._table.transact(operations)
-        except Exception as error:
-            reasons = reasons_of(error)
-            if code_of(error) != _CANCELLED:
-                raise
-            if _FAILED in reasons:
-                return reasons
-            raise ThrottledError(f"DynamoDB asks to write later: {', '.join(reasons)}") from error
+        except TransactionCancelledError as error:
+            if _FAILED in error.reasons:
+                return error.reasons
+            raise ThrottledError(f"DynamoDB asks to write later: {error}") from error
         return ()
 
 

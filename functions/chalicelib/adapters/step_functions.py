@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from chalicelib.adapters.aws_errors import code_of, denying, ignoring, throttling
+from chalicelib.adapters.aws_errors import denying, ignoring, replacing, throttling
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.tags import Tags, lower
 from chalicelib.domain.retry import retry_throttled
@@ -173,16 +173,11 @@ class StepFunctions:
 
     def start(self, machine_arn: str, run: str, data: Mapping[str, object]) -> str:
         """Start an execution named after ``run``, unless there is one; return its ARN."""
-        try:
-            with throttling():
-                answer = self._client.start_execution(
-                    stateMachineArn=machine_arn, name=run, input=json.dumps(data)
-                )
-        except Exception as error:
-            if code_of(error) != "ExecutionAlreadyExists":
-                raise
-            return execution_arn(machine_arn, run)
-        return str(answer["executionArn"])
+        with throttling(), ignoring("ExecutionAlreadyExists"):
+            self._client.start_execution(
+                stateMachineArn=machine_arn, name=run, input=json.dumps(data)
+            )
+        return execution_arn(machine_arn, run)
 
     def stop(self, execution_arn: str, reason: str) -> None:
         """Abort an execution; Step Functions aborts those that it started.
@@ -216,13 +211,8 @@ class StepFunctions:
         )
 
     def _reply(self, operation: str, **arguments: str) -> None:
-        try:
-            with throttling():
-                getattr(self._client, operation)(**arguments)
-        except Exception as error:
-            if code_of(error) in _GONE:
-                raise TaskGoneError(code_of(error)) from error
-            raise
+        with throttling(), replacing(_GONE, TaskGoneError("its execution has ended")):
+            getattr(self._client, operation)(**arguments)
 
     @property
     def _client(self) -> Any:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+
 from chalicelib.adapters.aws_errors import code_of, message_of, throttling
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.efs import EfsAccessPoints
@@ -143,7 +145,7 @@ class TaskDefinitions:
     def _find(self, family: str) -> str | None:
         try:
             answer = self._client.describe_task_definition(taskDefinition=family)
-        except Exception as error:
+        except ClientError as error:
             if code_of(error) == "ClientException" and "describe" in message_of(error):
                 return None  # "Unable to describe task definition"
             raise

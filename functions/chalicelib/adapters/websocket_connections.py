@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from chalicelib.adapters import table_keys
-from chalicelib.adapters.aws_errors import code_of, ignoring, throttling
+from chalicelib.adapters.aws_errors import ignoring, throttling
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.dynamodb import DynamoTable, Item
 
@@ -94,11 +94,7 @@ class TableConnections:
     def send(self, connection: str, data: bytes) -> bool:
         """Send a frame; False when the connection is gone."""
         client = self._clients.get("apigatewaymanagementapi", self._endpoint())
-        try:
-            with throttling():
-                client.post_to_connection(ConnectionId=connection, Data=data)
-        except Exception as error:
-            if code_of(error) not in _GONE:
-                raise
-            return False
-        return True
+        with throttling(), ignoring(*_GONE):
+            client.post_to_connection(ConnectionId=connection, Data=data)
+            return True
+        return False
