@@ -27,8 +27,8 @@ class InProcessTransport:
     `stop` it.
 
     >>> from conducto_client import Client
-    >>> from conducto_core.testing.pipelines import FakePipelines
-    >>> with InProcessTransport(Service(FakePipelines())) as transport:
+    >>> from conducto_core.testing.pipelines import MemoryPipelines
+    >>> with InProcessTransport(Service(MemoryPipelines())) as transport:
     ...     Client(transport).list()
     ()
     """

@@ -19,7 +19,7 @@ has() {
 flavor() {
     for file in /etc/os-release /usr/lib/os-release; do
         if [ -r "$file" ]; then
-            # A subshell: the file sets variables that may clash with ours.
+            # A subshell: the file sets variables that may clash with the script's.
             ( . "$file"; echo "${ID:-unknown} ${ID_LIKE:-}" )
             return
         fi
@@ -34,7 +34,7 @@ manager() {
             alpine) echo apk; return ;;
             fedora) echo dnf; return ;;
             rhel|centos|rocky|almalinux|amzn)
-                # Old releases have yum only.
+                # Old releases only have yum.
                 if has dnf; then echo dnf; else echo yum; fi
                 return
                 ;;
@@ -69,7 +69,7 @@ add "$@"
 DOCKER = r"""
 . /conducto-install/common.sh
 if has docker; then
-    echo "a docker client is there already: $(command -v docker)"
+    echo "a docker client is already installed: $(command -v docker)"
     exit 0
 fi
 case "$(manager)" in
@@ -111,7 +111,7 @@ add_pip() {
 }
 
 if ! python=$(find_python); then
-    echo "no Python 3.8 or later here"
+    echo "no Python 3.8 or later found"
     add_pip
     python=$(find_python) || fail "this distribution's Python is older than 3.8; use another image"
 fi
@@ -119,7 +119,7 @@ has_pip || "$python" -m ensurepip >/dev/null 2>&1 || true
 has_pip || add_pip
 has_pip || fail "cannot install pip for $python; install it in a Dockerfile"
 
-# PEP 668: the distribution owns this Python. The image is ours, so we may.
+# PEP 668: the distribution owns this Python, but the image belongs to Conducto.
 if "$python" -c 'import os, sys, sysconfig
 marker = os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")
 sys.exit(sys.prefix != sys.base_prefix or not os.path.exists(marker))'
@@ -128,7 +128,7 @@ then
 fi
 
 if [ $# -gt 0 ]; then
-    # Before 20.3 pip takes neither today's wheels nor today's way to resolve.
+    # Before 20.3, pip supports neither current wheels nor the current resolver.
     if ! "$python" -c 'import pip, sys
 sys.exit(tuple(int(n) for n in pip.__version__.split(".")[:2]) < (20, 3))'
     then
@@ -137,7 +137,7 @@ sys.exit(tuple(int(n) for n in pip.__version__.split(".")[:2]) < (20, 3))'
     "$python" -m pip install "$@"
 fi
 if [ -n "$wheel" ]; then
-    # From a file and without dependencies: reaches no registry.
+    # From a file and without dependencies, so without a registry.
     "$python" -m pip install --no-index --no-deps --force-reinstall "$wheel"
 fi
 """

@@ -1,6 +1,6 @@
 """The kinds of nodes: Exec, Serial, Parallel, and Notebook, an Exec for a notebook.
 
-`Node` adds to `conducto.tree.node_base.NodeBase` what prints, checks and launches trees.
+`Node` adds methods that print, check and launch trees to `conducto.tree.node_base.NodeBase`.
 """
 
 # ruff: noqa: PLC0415, PTH118
@@ -45,9 +45,12 @@ class Node(NodeBase):
             lost while it ran; inherited, 0 by default.
         max_time: Seconds, or a text such as ``"1h30m"``; inherited, 4 hours by default.
         container_reuse_context: A value of `ContainerReuseContext`, or None to inherit.
+        doc: Markdown shown with the node.
         title: Title of the pipeline; set it on the root.
         file: File that created the node, or None if it was not recorded.
         line: Line in that file.
+        line: Line in that file.
+        callback_data: Free data for callbacks.
         pipeline_reservation: Instances to reserve in the cloud; set it on the root.
     """
 
