@@ -19,7 +19,7 @@ def table(results: Results) -> str:
     text += [f"{name}: failed: {why}" for name, why in results.failed.items()]
     over = len(results.over_budget)
     budgets = sum(row.budget is not None for row in results.rows)
-    text.append(f"{budgets - over} of {budgets} budgets kept, in {results.seconds:.0f} s")
+    text.append(f"{budgets - over} of {budgets} budgets met, in {results.seconds:.0f} s")
     return "\n".join(text)
 
 

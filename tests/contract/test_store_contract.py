@@ -447,7 +447,7 @@ def test_pipelines_with_equal_names_are_separate(store: Store) -> None:
 def test_a_record_of_another_pipeline_is_refused(store: Store) -> None:
     store.create(PipelineRecord(id="two", title="two"), b"")
 
-    with pytest.raises(ValueError, match="'two' is in a turn of 'abc'"):
+    with pytest.raises(ValueError, match="'two' is in a batch of 'abc'"):
         store.save("abc", WriteBatch(record=PipelineRecord(id="two", title="")))
 
 

@@ -34,7 +34,9 @@ class _Kept:
     def check(self, turn: WriteBatch) -> None:
         check_changes(self.record.id, len(self.changes), turn.changes)
         if turn.record is not None and turn.record.id != self.record.id:
-            raise ValueError(f"the record of {turn.record.id!r} is in a turn of {self.record.id!r}")
+            raise ValueError(
+                f"the record of {turn.record.id!r} is in a batch of {self.record.id!r}"
+            )
         newest: dict[tuple[str, int], AttemptRecord] = {}
         for attempt in turn.attempts:
             key = (attempt.path, attempt.number)

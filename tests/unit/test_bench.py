@@ -109,9 +109,9 @@ def test_table_marks_missed_budgets_and_reached_stretch_goals() -> None:
     quick = table(results_of(floor(1.0, 1.0, 1.0), ours(2.0, 2.0, 2.0)))
 
     assert "OVER" in slow
-    assert "0 of 1 budgets kept" in slow
+    assert "0 of 1 budgets met" in slow
     assert "ok, stretch too" in quick
-    assert "1 of 1 budgets kept" in quick
+    assert "1 of 1 budgets met" in quick
 
 
 def test_members_of_a_group_take_turns_and_the_lab_settles_after_it() -> None:

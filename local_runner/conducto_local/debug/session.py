@@ -61,7 +61,7 @@ async def ensure_image(http: HttpClient, plan: DebugPlan) -> None:
             await pull.wait()
     if code != 0:
         raise DebugError(
-            f"{plan.path}: {plan.image} cannot be pulled; log in to its registry (for one of AWS: "
+            f"{plan.path}: {plan.image} cannot be pulled; log in to its registry (for AWS: "
             "aws ecr get-login-password | docker login --username AWS --password-stdin REGISTRY)"
         )
 

@@ -83,7 +83,7 @@ def unreachable(tried: Mapping[Address, OSError], search_path: str | None) -> En
     address = present[0] if present else next(iter(tried))
     reason = tried[address].strerror or type(tried[address]).__name__
     return EngineError(
-        f"the container engine is not running: nothing answers at {address} ({reason.lower()}). "
+        f"the container engine is not running: no response at {address} ({reason.lower()}). "
         f"Start it (sudo systemctl start docker, or open Docker Desktop), {WITHOUT}"
     )
 

@@ -131,7 +131,7 @@ class Attachment(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Notify the listener, once."""
-        if not self.opened.done() and self._refusal is not None:  # the body ends here
+        if not self.opened.done() and self._refusal is not None:  # closing ends the body
             status, body = self._refusal
             self.opened.set_exception(ApiError(status, error_message(bytes(body))))
         if not self.opened.done():

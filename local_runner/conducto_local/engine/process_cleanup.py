@@ -34,12 +34,12 @@ def has_mark(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
     return wanted.items() <= labels.items()
 
 
-def clean_up(labels: Mapping[str, str], ours: Collection[Path]) -> int:
+def clean_up(labels: Mapping[str, str], live: Collection[Path]) -> int:
     """Kill the commands and remove the directories of dead workers with all these labels."""
     found = [
         folder
         for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*")
-        if folder not in ours and _is_own(folder) and has_mark(_labels(folder), labels)
+        if folder not in live and _is_own(folder) and has_mark(_labels(folder), labels)
     ]
     if found:
         _kill({str(folder / SCRIPT) for folder in found})

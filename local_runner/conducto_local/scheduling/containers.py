@@ -18,7 +18,6 @@ logger = logging.getLogger(__name__)
 
 #: Pipeline, pool of the tree (`conducto_core.semantics.pools`), and further properties that a
 #: container must match for reuse: placement, built image, attempt.
-#: agree in to be used again: placement, image as it was built, attempt.
 PoolKey = tuple[Hashable, ...]
 Owner = tuple[str, str]
 
@@ -161,7 +160,7 @@ class Containers:
         now = asyncio.get_running_loop().time()
         for container in self._all(self._may_leave):
             if now - container.idle_since >= self.idle_seconds:
-                self._remove(container, f"nothing had run in it for {self.idle_seconds:g} s")
+                self._remove(container, f"it was idle for {self.idle_seconds:g} s")
         if self._all(self._may_leave):
             self._sweep_later()
 
@@ -190,7 +189,6 @@ class Containers:
         except Exception:
             # A failure with one container must not end the agent. Often the engine is unreachable;
             # the next container that starts shows that it is back.
-            # away; the next container that starts shows that it is back.
             self._stuck.append(container)
             logger.exception(
                 "cannot remove a container", extra={"container": container.worker.name}

@@ -11,7 +11,6 @@ from conducto_local.scheduling.live_pipeline import LivePipeline
 
 #: The log of an image build is stored like that of an attempt. Its name has no "/", while names of
 #: nodes start with one.
-#: there, names of nodes begin with one.
 BUILD_ATTEMPT = 1
 
 

@@ -84,7 +84,7 @@ class Scheduler:
         self._images = self._attempts.images
         self._turns = WriteBatcher(self._common, store, self._attempts.start)
 
-    # ---- what the service asks --------------------------------------------------------------
+    # ---- operations of the API ---------------------------------------------------------------
 
     def add(self, live: LivePipeline) -> None:
         """Add a pipeline."""
@@ -245,12 +245,10 @@ class Scheduler:
         self._turns.flush()
         await self.notifier.close()
         for live in self.live.values():
-            await self._engines.remove_network(
-                live
-            )  # also if the next agent continues the pipeline
+            await self._engines.remove_network(live)  # even if the next agent continues it
         self._turns.close()
 
-    # ---- commands of the machine ------------------------------------------------------------
+    # ---- commands of the state machine -------------------------------------------------------
 
     def _execute(self, live: LivePipeline, command: ev.Command) -> None:
         match command:

@@ -54,8 +54,7 @@ class WriteBatcher:
         self._is_due = False
         if self._start():
             # The started attempts create their records first, which are then written in the same
-            # transaction as the preceding event.
-            # with the end of what made room for it.
+            # transaction as the event that made room for them.
             asyncio.get_running_loop().call_soon(self.flush)
         else:
             self.flush()

@@ -44,7 +44,7 @@ class PageScreen:
         self._paused = False
         self.on_traffic: Callable[[], None] = lambda: None
 
-    # ---- what the page does -------------------------------------------------------------------
+    # ---- for the page -------------------------------------------------------------------------
 
     def type(self, data: bytes) -> None:
         """Pass on input; input before the shell is open is kept for it.
@@ -87,7 +87,7 @@ class PageScreen:
         self._finished = True
         self._news.set()
 
-    # ---- what the shell does ------------------------------------------------------------------
+    # ---- for the shell ------------------------------------------------------------------------
 
     @property
     def size(self) -> tuple[int, int]:

@@ -400,7 +400,7 @@ def _put_record(
     connection: sqlite3.Connection, pipeline_id: str, number: int, record: PipelineRecord
 ) -> None:
     if record.id != pipeline_id:
-        raise ValueError(f"the record of {record.id!r} is in a turn of {pipeline_id!r}")
+        raise ValueError(f"the record of {record.id!r} is in a batch of {pipeline_id!r}")
     connection.execute(
         "UPDATE pipelines SET record=? WHERE number=?", (record.model_dump_json(), number)
     )

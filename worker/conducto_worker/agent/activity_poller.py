@@ -55,7 +55,7 @@ class ActivityPoller:
         try:
             found = self._current().get_activity_task(activityArn=self._orders.activity)
         except Exception as error:  # noqa: BLE001  (botocore's; any error means: poll again later)
-            logger.warning("no poll: %s", _name(error))
+            logger.warning("poll failed: %s", _name(error))
             self._clock.wait(_PAUSE)
             return None
         return _offer(found)

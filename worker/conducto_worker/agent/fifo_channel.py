@@ -70,7 +70,7 @@ class FifoCommands:
         self._parser = OutputParser(READY)
         while not self._reaches_server():
             if time.monotonic() > end or stopping():
-                raise BrokenError("the container of the image did not start; is its log empty?")
+                raise BrokenError("the container of the image did not start; check its log")
             time.sleep(_STEP_SECONDS)
         said = bytearray()
         while self.finished is None:

@@ -64,7 +64,7 @@ class HeartbeatSender:
                 if not self._tasks.heartbeat(token):
                     self.drop(token)
             except ApiError as error:
-                logger.warning("no heartbeat: %s", error)
+                logger.warning("task heartbeat failed: %s", error)
 
     def run(self, leaving: threading.Event, seconds: float) -> None:
         """Send heartbeats every ``seconds`` until ``leaving`` is set."""

@@ -60,7 +60,7 @@ def test_an_installed_engine_that_is_not_running_says_how_to_start_it(tmp_path: 
 
     error = unreachable({SOCKET: FileNotFoundError(2, "No such file")}, str(tmp_path))
 
-    assert "is not running: nothing answers at unix:///var/run/docker.sock" in str(error)
+    assert "is not running: no response at unix:///var/run/docker.sock" in str(error)
     assert "systemctl start docker" in str(error)
     assert "--engine process" in str(error)
 
