@@ -26,8 +26,8 @@ from conducto.tree.image import UNRESOLVED
 from conducto.tree.nodes import Node
 from conducto.tree.parameters import INHERITED_DEFAULTS
 from conducto.wire import fields, limits, secret_names
-from conducto_cli import main as commands
 from conducto_cli.exit_codes import MEANINGS
+from conducto_cli.parser import build_parser
 from conducto_core.model.operations.cloud import MAX_CONTEXT
 from conducto_core.model.worker import MAX_TREE
 from conducto_core.semantics.rules import RETRIES
@@ -230,7 +230,7 @@ def _sections(text: str) -> str:
 
 def command_line() -> str:
     """Return the page of the commands and of a script's own flags."""
-    parser = commands.build_parser()
+    parser = build_parser()
     verbs = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))  # noqa: SLF001
     summaries = {choice.dest: str(choice.help) for choice in verbs._choices_actions}  # noqa: SLF001
     rows = [[f"[`conducto {name}`](#conducto-{name})", summaries[name]] for name in verbs.choices]

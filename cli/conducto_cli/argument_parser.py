@@ -31,10 +31,11 @@ class Parser(argparse.ArgumentParser):
     """An `argparse.ArgumentParser` that names what is near, and the command that is meant.
 
     Attributes:
-        hint: What its errors say in place of the words that were typed; None where these may be
-            repeated.
+        command: Name of the command whose arguments it parses.
+        hint: Text of its errors in place of the words that were typed. None: these may be repeated.
     """
 
+    command = ""
     hint: str | None = None
 
     def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
@@ -53,14 +54,15 @@ class Parser(argparse.ArgumentParser):
     def parse_args(  # type: ignore[override]  # the base takes namespaces of other classes
         self, args: Sequence[str], namespace: argparse.Namespace | None = None
     ) -> argparse.Namespace:
-        """Return what the words mean; print what is wrong with them and leave, if anything is.
+        """Return the parsed arguments; print an error and exit if they are invalid.
 
-        They are searched for a quiet verb first: what stands in front of it, too, may be a value
-        that went astray.
+        If one of the words is a command that repeats none of them, errors about the words in front
+        of it repeat none either: these may be misplaced values.
         """
-        for word, verb in _choices(self).items():
-            if self.hint is None and word in args and isinstance(verb, Parser):
-                self.hint = verb.hint
+        commands = _choices(self)
+        for word in args:
+            if self.hint is None and word in commands:
+                self.hint = getattr(commands[word], "hint", None)
         found, rest = self.parse_known_args(args, namespace)
         if rest:
             meant = _meant(self, (getattr(found, "verb", None), getattr(found, "what", None)))
@@ -101,12 +103,12 @@ def keep_quiet(parser: argparse.ArgumentParser, hint: str) -> None:
 
 
 def _choices(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
-    """Return ``{word: the parser of what stands behind it}``."""
-    found: dict[str, argparse.ArgumentParser] = {}
+    """Return ``{word: parser}`` of the commands below a parser."""
     for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            found.update(action.choices)
-    return found
+            found: Mapping[str, argparse.ArgumentParser] = action.choices
+            return found
+    return {}
 
 
 def _meant(
@@ -120,5 +122,5 @@ def _meant(
 
 def _options(*parsers: argparse.ArgumentParser) -> Iterator[str]:
     for parser in parsers:
-        for action in parser._actions:  # noqa: SLF001
+        for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask
             yield from action.option_strings

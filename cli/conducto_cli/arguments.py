@@ -1,4 +1,4 @@
-"""What the verbs of the ``conducto`` command are made of, and how typed values are read."""
+"""Arguments that several commands share, and how typed values are parsed."""
 
 from __future__ import annotations
 
@@ -7,36 +7,81 @@ import re
 from typing import TYPE_CHECKING
 
 from conducto.wire.fields import parse_duration
-from conducto_cli.argument_parser import Parser
+from conducto_core.model.deployment import EMULATOR_STAGE
 
 if TYPE_CHECKING:
     from conducto_cli.argument_parser import Parser
 
-    Verbs = argparse._SubParsersAction[Parser]  # noqa: SLF001 - it has no other name
+    Subcommands = argparse._SubParsersAction[Parser]  # noqa: SLF001 - it has no other name
 
-
+METHOD_HELP = "returns the tree, with its arguments; may be left out when only one method does"
 ID_HELP = "the pipeline; the beginning of its id is enough"
 PATHS_HELP = "nodes, each with all below it; wildcards *, ? and ** are allowed"
 
 
-def add_verb(verbs: Verbs, name: str, summary: str, more: str = "") -> Parser:
-    """Add a verb to a command; ``summary`` is its line in the list of all."""
-    return verbs.add_parser(
-        name,
-        help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}. {more}".strip(),
-    )
+def add_subcommand(commands: Subcommands, name: str, summary: str, details: str = "") -> Parser:
+    """Add a command below another one, such as ``secrets set``."""
+    description = f"{summary[0].upper()}{summary[1:]}. {details}".strip()
+    return commands.add_parser(name, help=summary, description=description)
 
 
 def add_id(parser: argparse.ArgumentParser) -> None:
-    """Add the pipeline that a verb is about."""
+    """Add the ID of a pipeline."""
     parser.add_argument("id", metavar="ID", help=ID_HELP)
 
 
 def add_json(*parsers: argparse.ArgumentParser) -> None:
-    """Let verbs answer programs."""
+    """Add ``--json``."""
     for parser in parsers:
         parser.add_argument("--json", action="store_true", help="machine-readable")
+
+
+def add_method(parser: argparse.ArgumentParser) -> None:
+    """Add the words after a script's FILE, for ``--help`` and completion."""
+    parser.add_argument("words", metavar="METHOD", nargs="*", help=METHOD_HELP)
+
+
+def add_target(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add ``--local`` and ``--cloud``, also to the commands below a parser.
+
+    Args:
+        parser: Parser of a command.
+        text: Their help, with ``{}`` in place of the target.
+    """
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            for below in action.choices.values():
+                add_target(below, text)
+    group = parser.add_mutually_exclusive_group()
+    for target, place in (("local", "on this machine"), ("cloud", "in the cloud")):
+        group.add_argument(
+            f"--{target}",
+            action="store_const",
+            const=target,
+            dest="target",
+            # An option that is not given does not undo one in front of a subcommand.
+            default=argparse.SUPPRESS,
+            help=text.format(place),
+        )
+
+
+def add_stage(parser: argparse.ArgumentParser) -> None:
+    """Add ``--stage`` and ``--region``, which select an installation."""
+    parser.add_argument(
+        "--stage", type=a_stage, default="main", help="the installation (default: main)"
+    )
+    parser.add_argument("--region", help="AWS region (default: that of the AWS configuration)")
+
+
+def a_stage(text: str) -> str:
+    """Return the name of an installation that was typed."""
+    if re.fullmatch(r"[a-z][a-z0-9-]{0,15}", text) is None:
+        raise argparse.ArgumentTypeError(
+            f"must be lower-case letters, digits and '-', at most 16, got {text!r}"
+        )
+    if text == EMULATOR_STAGE:
+        raise argparse.ArgumentTypeError(f"{text!r} is the name of the local emulator")
+    return text
 
 
 def a_time(text: str) -> float:
@@ -74,10 +119,3 @@ def a_line_range(text: str) -> tuple[int, int | None]:
     if end is not None and end < begin:
         raise argparse.ArgumentTypeError(f"ends before it begins: {text}")
     return begin, end
-
-
-#: What is said to who gives a secret's value as a word.
-NAME_ALONE = (
-    "Give the name alone: a value on the command line is seen in the list of processes and stays "
-    "in the shell's history. Type it when asked, pipe it in, or use --from-env VARIABLE"
-)

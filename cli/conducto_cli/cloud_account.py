@@ -5,10 +5,12 @@ import time
 from dataclasses import dataclass, field
 
 from conducto.api.config import Config, current_profile
+from conducto.version import __version__
 from conducto_cli.references import UsageError
 from conducto_client.cloud_transport import CloudClient, CloudTransport
 from conducto_client.http_transport import TIMEOUT
 from conducto_client.transport import Endpoint
+from conducto_core.model.operations.cloud import WhoAmI
 
 NOT_LOGGED_IN = "not logged in to a cloud installation; log in: conducto login --url URL"
 #: Between two lines on what is waited for.
@@ -112,3 +114,13 @@ def forget(profile: str | None = None) -> bool:
     parser.remove_option("general", "token")
     Config.write_profile_config(name, parser)
     return True
+
+
+def warn_of_version(who: WhoAmI) -> None:
+    """Warn on stderr if the installation has another major version."""
+    if who.version.split(".")[0] != __version__.split(".")[0]:
+        print(
+            f"conducto: the installation has version {who.version}, this client {__version__}; "
+            "install the same one, or deploy again",
+            file=sys.stderr,
+        )

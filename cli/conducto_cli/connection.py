@@ -1,12 +1,10 @@
 """The way from a command to the agent, and from its errors to an exit code."""
 
-import importlib
 import io
 import os
 import sys
 from collections.abc import Callable
 from functools import cache, partial
-from typing import cast
 
 from conducto_cli.exit_codes import FAILED, LEFT, NO_ENGINE, USAGE
 from conducto_cli.references import UsageError, suggestion
@@ -15,8 +13,10 @@ from conducto_client import AgentUnreachableError, ApiError, Client, ClientError
 from conducto_client.http_transport import HttpTransport
 from conducto_client.transport import Endpoint
 from conducto_core.model.requests import PipelineSummary, Problem
+from conducto_local import launcher
+from conducto_local.state_dir import open_state_dir
 
-#: `Problem.type` of an engine that is not there, not started or not permitted.
+#: `Problem.type` of a container engine that is missing, not running or not permitted.
 ENGINE_PROBLEM = "about:blank#engine"
 _USAGE_STATUSES = {400, 404, 409, 413, 422}
 _NOT_FOUND = 404
@@ -25,62 +25,59 @@ _NOT_FOUND = 404
 class LocalAgent:
     """The process that runs a profile's pipelines on this machine.
 
-    The local runner is looked up by name: the command line knows it only as something that
-    answers the API, and the runner's modules may import the command line's.
-
     Args:
         profile: None is the profile in use.
 
     Raises:
-        UsageError: there cannot be such a profile, or its directory cannot be made.
+        UsageError: the profile is invalid, or its directory cannot be created.
     """
 
     def __init__(self, profile: str | None = None) -> None:
-        self._launcher = importlib.import_module("conducto_local.launcher")
         try:
-            self._home = importlib.import_module("conducto_local.state_dir").open_state_dir(profile)
+            self._dir = open_state_dir(profile)
         except (ValueError, OSError) as error:
             raise UsageError(str(error)) from error
 
     def find(self) -> Endpoint | None:
-        """Return its address, or None when none is running."""
-        return cast("Endpoint | None", self._launcher.find_agent(self._home))
+        """Return its address, or None if none is running."""
+        return launcher.find_agent(self._dir)
 
     def ensure(self, *, launching: bool = False) -> Endpoint:
         """Return its address; start it if none is running.
 
         Args:
-            launching: Something is to run, so it matters where the agent looks for the engine.
+            launching: Commands may start, so the agent must find the container engine.
 
         Raises:
             AgentUnreachableError: it cannot be started.
         """
         try:
-            return cast("Endpoint", self._launcher.ensure_agent(self._home, launching=launching))
-        except self._launcher.AgentStartError as error:
+            return launcher.ensure_agent(self._dir, launching=launching)
+        except launcher.AgentStartError as error:
             raise AgentUnreachableError(str(error)) from error
 
     def stop(self) -> bool:
-        """Stop it; return whether there was one.
+        """Stop it; return whether one was running.
 
         Raises:
-            AgentUnreachableError: it lives on.
+            AgentUnreachableError: it did not stop.
         """
         try:
-            return bool(self._launcher.stop_agent(self._home))
-        except self._launcher.AgentStopError as error:
+            return launcher.stop_agent(self._dir)
+        except launcher.AgentStopError as error:
             raise AgentUnreachableError(str(error)) from error
 
     def repair(self) -> list[str]:
-        """Rebuild what is lost or damaged in its store; return what was done, in lines.
+        """Rebuild lost or damaged parts of its store; return a report in lines.
 
         Raises:
             UsageError: it is running, or the store cannot be repaired.
         """
-        module = importlib.import_module("conducto_local.repair")
+        from conducto_local.repair import RepairError, repair  # noqa: PLC0415 - loads the engine
+
         try:
-            return cast("list[str]", module.repair(self._home).lines())
-        except module.RepairError as error:
+            return repair(self._dir).lines()
+        except RepairError as error:
             raise UsageError(str(error)) from error
 
 

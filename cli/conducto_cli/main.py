@@ -1,13 +1,13 @@
-"""The ``conducto`` command: which function carries out which verb, imported when it is called."""
+"""The entry point of the ``conducto`` command."""
 
 from __future__ import annotations
 
-import importlib
 import sys
 from typing import TYPE_CHECKING
 
 from conducto_cli.exit_codes import USAGE
 from conducto_cli.parser import build_parser
+from conducto_cli.registry import COMMANDS, Call
 
 if TYPE_CHECKING:
     import argparse
@@ -17,73 +17,22 @@ if TYPE_CHECKING:
 
     Opener = Callable[[str | None], OpenClient]
 
-_ORDERS = "commands.actions:order"
-#: ``{verb: module of this package : function}``; the function takes the arguments and what makes
-#: clients of the agent. The first client starts it, so wrong usage is told before.
-VERBS = {
-    "list": "commands.list:list_",
-    "show": "commands.show:show",
-    "tree": "commands.tree:tree",
-    "logs": "commands.logs:logs",
-    "diff": "commands.diff:diff",
-    "export": "commands.export:export",
-    "images": "commands.images:images",
-    "data": "commands.data:data",
-    "run": _ORDERS,
-    "pause": _ORDERS,
-    "reset": _ORDERS,
-    "skip": _ORDERS,
-    "unskip": _ORDERS,
-    "kill": _ORDERS,
-    "rebuild": _ORDERS,
-    "modify": _ORDERS,
-    "sleep": _ORDERS,
-    "wake": _ORDERS,
-    "archive": _ORDERS,
-    "debug": "commands.debug:debug",
-    "livedebug": "commands.debug:debug",
-    "secrets": "commands.secrets:secrets",
-    "dump-serialization": "commands.dump:dump_serialization",
-    "gc": "commands.gc:gc",
-    "usage": "commands.usage:usage",
-}
-#: Those that need no agent: the function takes the arguments only.
-ALONE = {
-    "agent": "commands.agent:agent",
-    "admin": "commands.admin:admin",
-    "cloud-emulator": "commands.cloud_emulator:cloud_emulator",
-    "deploy": "commands.deploy:deploy",
-    "destroy": "commands.deploy:destroy",
-    "doctor": "commands.doctor:doctor",
-    "login": "commands.login:login",
-    "logout": "commands.login:logout",
-    "whoami": "commands.login:whoami",
-    "discover": "commands.discover:discover",
-    "completion": "commands.completion:completion",
-    "share-directory": "commands.share:share_directory",
-}
-
 
 def main(argv: Sequence[str] | None = None, opener: Opener | None = None) -> int:
     """Run one command of ``conducto``; return its exit code.
 
     Args:
         argv: The words after ``conducto``; None takes those of the process.
-        opener: Gives, for a profile, what makes clients of its agent; None is this machine's.
+        opener: Returns a factory of clients of a profile's agent. None: this machine's agent.
     """
     words = sys.argv[1:] if argv is None else list(argv)
-    if words[:1] == ["compile"]:  # what comes behind its FILE belongs to the script
-        from conducto_cli.commands.compile import compile_command  # noqa: PLC0415
-
-        return compile_command(words[1:])
-    if words[:1] == ["plan"]:
-        from conducto_cli.commands.plan import plan_command  # noqa: PLC0415
-
-        return plan_command(words[1:])
-    if words[:1] == ["complete-words"]:  # asked by the shell; no command for people
-        from conducto_cli.commands.complete_words import complete_words  # noqa: PLC0415
+    first = words[0] if words else ""
+    if first == "complete-words":  # run by completion in a shell, not by people
+        from conducto_cli.complete_words import complete_words  # noqa: PLC0415 - no other command needs it
 
         return complete_words(words[1:])
+    if first in COMMANDS and COMMANDS[first].call is Call.WORDS:
+        return int(COMMANDS[first].load().run(words[1:]))
     parser = build_parser()
     try:
         arguments = parser.parse_args(words)
@@ -92,25 +41,18 @@ def main(argv: Sequence[str] | None = None, opener: Opener | None = None) -> int
     if arguments.verb is None:
         parser.print_help()
         return USAGE
-    from conducto_cli import connection  # noqa: PLC0415 - not for --help
+    from conducto_cli.connection import guarded  # noqa: PLC0415 - not for --help
 
-    return connection.guarded(lambda: _run(arguments, opener))
+    return guarded(lambda: _run(arguments, opener))
 
 
 def _run(arguments: argparse.Namespace, opener: Opener | None) -> int:
-    if arguments.verb in ALONE:
-        return int(function(ALONE[arguments.verb])(arguments))
+    command = COMMANDS[arguments.verb]
+    run = command.load().run
+    if command.call is Call.ARGUMENTS:
+        return int(run(arguments))
     if opener is not None:
-        clients = opener(arguments.profile)
-    else:
-        from conducto_cli.target import opener_for  # noqa: PLC0415 - not for --help
+        return int(run(arguments, opener(arguments.profile)))
+    from conducto_cli.target import opener_for  # noqa: PLC0415 - not for --help
 
-        clients = opener_for(arguments)
-    return int(function(VERBS[arguments.verb])(arguments, clients))
-
-
-def function(where: str) -> Callable[..., int]:
-    """Return the function that ``module:function`` names."""
-    module, _, name = where.partition(":")
-    found: Callable[..., int] = getattr(importlib.import_module(f"conducto_cli.{module}"), name)
-    return found
+    return int(run(arguments, opener_for(arguments)))

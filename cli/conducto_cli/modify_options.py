@@ -6,15 +6,14 @@ import argparse
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from conducto_cli.references import UsageError
-from conducto_core.model.requests import Changes
 
 if TYPE_CHECKING:
     import argparse
 
     from pydantic_core import ErrorDetails
+
+    from conducto_core.model.requests import Changes
 
 
 _YES_NO = {"yes": True, "no": False}
@@ -45,6 +44,10 @@ def changes_of(arguments: argparse.Namespace) -> Changes:
     Raises:
         UsageError: nothing was asked for, or a value does not fit its parameter.
     """
+    from pydantic import ValidationError  # noqa: PLC0415 - heavy, and not for --help
+
+    from conducto_core.model.requests import Changes  # noqa: PLC0415
+
     given: dict[str, Any] = {}
     for name in _TEXTS:
         text = getattr(arguments, name)
@@ -92,7 +95,7 @@ def _env(arguments: argparse.Namespace) -> dict[str, str | None]:
     return env
 
 
-def _add_changes(modify: argparse.ArgumentParser) -> None:
+def add_changes(modify: argparse.ArgumentParser) -> None:
     """Add an option for each field of `conducto_core.model.requests.Changes`."""
     modify.add_argument("--command", metavar="TEXT", help="the script of an Exec")
     modify.add_argument(

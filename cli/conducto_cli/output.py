@@ -3,14 +3,17 @@
 Times are seconds since the epoch; whatever is not known is null.
 """
 
+from __future__ import annotations
+
 import json
 import time
-from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from conducto_core.model.records import AttemptRecord, Counts
-from conducto_core.model.requests import Action, ControlResult, NodeView, PipelineSummary
-from conducto_core.semantics.activity import active_time
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from conducto_core.model.records import AttemptRecord, Counts
+    from conducto_core.model.requests import ControlResult, NodeView, PipelineSummary
 
 
 def listing(summaries: Sequence[PipelineSummary]) -> list[dict[str, Any]]:
@@ -18,6 +21,8 @@ def listing(summaries: Sequence[PipelineSummary]) -> list[dict[str, Any]]:
 
     Of two sides of which one is away, it holds what the other one has: ``mode`` tells them apart.
     """
+    from conducto_core.semantics.activity import active_time  # noqa: PLC0415 - heavy
+
     return [
         {
             **_pipeline(summary),
@@ -44,12 +49,12 @@ def pipeline_document(summary: PipelineSummary, nodes: Iterable[NodeView]) -> di
     return {**_pipeline(summary), "nodes": [_node(view) for view in nodes]}
 
 
-def order_document(action: Action, pipeline_id: str, result: ControlResult) -> dict[str, Any]:
+def action_document(verb: str, pipeline_id: str, result: ControlResult) -> dict[str, Any]:
     """Return what the verbs that act print with ``--json``.
 
     ``paths`` are the first of the affected Execs; ``stopped`` is how many of them ran.
     """
-    return {"id": pipeline_id, "action": action.value, **result.model_dump(mode="json")}
+    return {"id": pipeline_id, "action": verb, **result.model_dump(mode="json")}
 
 
 def as_json(document: object) -> str:

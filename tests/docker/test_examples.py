@@ -134,7 +134,7 @@ def test_failure_report_contains_the_next_commands(broken: Run) -> None:
         "pipeline.py:",
         "$ python -m unittest -v test_prices",
         f"conducto logs {broken.id} /Work/Tests/prices",
-        f"conducto reset {broken.id} --failed",
+        f"conducto rerun {broken.id} --failed",
         f"conducto debug {broken.id} /Work/Tests/prices",
     ):
         assert needed in report

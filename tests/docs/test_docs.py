@@ -13,7 +13,7 @@ import pytest
 
 from conducto.script import flags
 from conducto.tree.parameters import NAMES
-from conducto_cli.main import build_parser
+from conducto_cli.parser import build_parser
 from conducto_core.model.states import Cause, State
 from conducto_core.runtime.environment import ExecutionContext, command_env
 from conducto_core.semantics.rules import RETRIES

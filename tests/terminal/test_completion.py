@@ -10,7 +10,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from conducto_cli.commands.complete_words import complete_words
+from conducto_cli.complete_words import complete_words
 from conducto_client import Client
 from conducto_core.model.records import ImageRecord
 from conducto_core.model.states import State

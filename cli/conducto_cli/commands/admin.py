@@ -4,34 +4,28 @@ It calls the installation's function ``admin`` with the AWS credentials of whoev
 invoke functions of the account is an administrator.
 """
 
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from conducto_cli.commands.cloud_emulator import running
 from conducto_cli.exit_codes import DONE, FAILED
 from conducto_cli.output import as_json
-from conducto_core.model.admin import (
-    AdminResponse,
-    ListTokens,
-    MintToken,
-    PlanInfo,
-    RevokeToken,
-    SetPlan,
-    ShowPlan,
-    TokenInfo,
-)
 from conducto_core.model.deployment import EMULATOR_STAGE, PERMISSIONS, function_name
 
 if TYPE_CHECKING:
     import argparse
+    from typing import Any
 
+    from conducto_core.model.admin import AdminResponse, PlanInfo, TokenInfo
     from conducto_core.model.base import Record
+
 
 #: Carries a payload to a function of this name and returns what it answers.
 Invoke = Callable[[str, bytes], bytes]
@@ -41,9 +35,9 @@ class AwsError(Exception):
     """AWS cannot be asked; the message says why and what to do."""
 
 
-def admin(arguments: argparse.Namespace, invoke: Invoke | None = None) -> int:
+def run(arguments: argparse.Namespace, invoke: Invoke | None = None) -> int:
     """Carry out ``token mint``, ``token list``, ``token revoke``, ``plan set`` or ``plan show``."""
-    request = _REQUESTS[arguments.what](arguments)
+    request = _request(arguments)
     try:
         send = _invoker(arguments.stage, arguments.region) if invoke is None else invoke
         answer = _ask(send, function_name(arguments.stage, "admin"), request)
@@ -60,14 +54,29 @@ def admin(arguments: argparse.Namespace, invoke: Invoke | None = None) -> int:
     return DONE
 
 
-def _mint(arguments: argparse.Namespace) -> Record:
-    permissions = tuple(arguments.permission or PERMISSIONS)
-    return MintToken(
-        org=arguments.org, user=arguments.user, permissions=permissions, days=arguments.days
-    )
+def _request(arguments: argparse.Namespace) -> Record:
+    """Return the request that the words after ``conducto admin`` mean."""
+    from conducto_core.model.admin import ListTokens, MintToken, RevokeToken, ShowPlan
+
+    match arguments.what:
+        case "mint-token":
+            permissions = tuple(arguments.permission or PERMISSIONS)
+            return MintToken(
+                org=arguments.org, user=arguments.user, permissions=permissions, days=arguments.days
+            )
+        case "tokens":
+            return ListTokens(org=arguments.org)
+        case "revoke-token":
+            return RevokeToken(org=arguments.org, token=arguments.token)
+        case "set-plan":
+            return _set_plan(arguments)
+        case _:
+            return ShowPlan(org=arguments.org)
 
 
 def _set_plan(arguments: argparse.Namespace) -> Record:
+    from conducto_core.model.admin import SetPlan
+
     return SetPlan(
         org=arguments.org,
         name=arguments.name,
@@ -79,16 +88,9 @@ def _set_plan(arguments: argparse.Namespace) -> Record:
     )
 
 
-_REQUESTS: dict[str, Callable[[argparse.Namespace], Record]] = {
-    "mint-token": _mint,
-    "tokens": lambda arguments: ListTokens(org=arguments.org),
-    "revoke-token": lambda arguments: RevokeToken(org=arguments.org, token=arguments.token),
-    "set-plan": _set_plan,
-    "plan": lambda arguments: ShowPlan(org=arguments.org),
-}
-
-
 def _ask(invoke: Invoke, function: str, request: Record) -> AdminResponse:
+    from conducto_core.model.admin import AdminResponse
+
     return AdminResponse.model_validate(
         json.loads(invoke(function, request.model_dump_json().encode()))
     )
@@ -97,8 +99,8 @@ def _ask(invoke: Invoke, function: str, request: Record) -> AdminResponse:
 def _invoker(stage: str, region: str | None) -> Invoke:
     """Return what calls the functions of a stage: at AWS, or in this profile's emulator."""
     try:
-        import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  an extra
-        from botocore.exceptions import (  # type: ignore[import-untyped]  # noqa: PLC0415
+        import boto3  # type: ignore[import-untyped]
+        from botocore.exceptions import (  # type: ignore[import-untyped]
             BotoCoreError,
             ClientError,
         )
@@ -130,6 +132,8 @@ def _emulator() -> dict[str, str]:
     Raises:
         AwsError: none is running.
     """
+    from conducto_cli.commands.cloud_emulator import running
+
     found = running()
     if found is None:
         raise AwsError("no emulator is running; start it with: conducto cloud-emulator up")

@@ -1,17 +1,36 @@
 """``conducto agent``: the process that runs pipelines on this machine."""
 
-import argparse
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
 
-from conducto_cli.connection import LocalAgent
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conducto_cli.arguments import add_json
 from conducto_cli.exit_codes import DONE, FAILED
 from conducto_cli.output import as_json
 from conducto_cli.text.text import printable
-from conducto_client import Client, HttpTransport
-from conducto_core.model.requests import AgentStatus
+
+if TYPE_CHECKING:
+    import argparse
+
+    from conducto_cli.argument_parser import Parser
+    from conducto_core.model.requests import AgentStatus
 
 
-def agent(arguments: argparse.Namespace) -> int:
+def add_arguments(parser: Parser) -> None:
+    """Add the action."""
+    actions = ("start", "stop", "status", "repair")
+    parser.add_argument("what", choices=actions, metavar="|".join(actions))
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Start, stop, repair or describe the agent."""
+    from conducto_cli.connection import LocalAgent
+    from conducto_client import Client, HttpTransport
+
     local = LocalAgent(arguments.profile)
     if arguments.what == "stop":
         print("agent stopped" if local.stop() else "no agent is running")

@@ -1,6 +1,7 @@
 """``conducto cloud-emulator``: the cloud on this machine, to try it without an AWS account."""
 
-import argparse
+from __future__ import annotations
+
 import json
 import os
 import shlex
@@ -12,10 +13,17 @@ import time
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from conducto.api import paths
 from conducto_cli.exit_codes import DONE, FAILED
+
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+    from conducto_cli.argument_parser import Parser
+
 
 #: Seconds that it may take to come up; the first time, the agent's image is built.
 _UP_SECONDS = 600.0
@@ -29,11 +37,27 @@ _EXPOSED = (
 )
 
 
-def cloud_emulator(arguments: argparse.Namespace) -> int:
+def add_arguments(parser: Parser) -> None:
+    """Add the action and the options of ``up``."""
+    parser.add_argument("what", choices=tuple(_ACTIONS), metavar="|".join(_ACTIONS))
+    parser.add_argument("--port", type=int, default=0, help="of its API (default: a free one)")
+    parser.add_argument("--agent-base", metavar="IMAGE", help="image to build the agent's on")
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="enforce AWS's limits, and let go wrong by chance what can go wrong there",
+    )
+    parser.add_argument(
+        "--latency", choices=["aws"], help="take as long as AWS (a model; default: no delays)"
+    )
+    parser.add_argument(
+        "--seed", type=int, help="repeat the chance of --strict and --latency; its log names it"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Start, stop or describe the emulator, or print its token."""
-    folder = _folder()
-    verbs = {"up": _up, "down": _down, "status": _status, "token": _token}
-    return verbs[arguments.what](folder, arguments)
+    return _ACTIONS[arguments.what](_folder(), arguments)
 
 
 def running() -> dict[str, Any] | None:
@@ -79,7 +103,7 @@ def _up(folder: Path, arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _start(folder: Path, path: str, arguments: argparse.Namespace) -> "subprocess.Popen[bytes]":
+def _start(folder: Path, path: str, arguments: argparse.Namespace) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "conducto_emulator", str(folder)]
     if arguments.port:
         command += ["--port", str(arguments.port)]
@@ -193,3 +217,6 @@ def _package_path() -> str | None:
     if find_spec("moto") is None or find_spec("chalice") is None:
         return None
     return str(beside) if (beside / "conducto_emulator").is_dir() else None
+
+
+_ACTIONS = {"up": _up, "down": _down, "status": _status, "token": _token}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conducto.wire.printable import printable_lines
-from conducto_cli.script_arguments import add_compile
+from conducto_cli.arguments import add_method
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,10 +19,28 @@ if TYPE_CHECKING:
     from conducto_core.semantics.asl.compiler import Compiled
 from conducto_cli.script_loader import root_of
 
+_REGION = "us-east-1"
+_ACCOUNT = "000000000000"
 _WRONG = 2
 
 
-def compile_command(argv: Sequence[str]) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options, the FILE and the METHOD."""
+    _add_options(parser)
+    add_method(parser)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--graph", action="store_true", help="draw them as a Mermaid flowchart")
+    parser.add_argument("--svg", metavar="FILE", help="draw them as a picture")
+    parser.add_argument(
+        "--region", metavar="R", default=_REGION, help=f"AWS region (default: {_REGION})"
+    )
+    parser.add_argument("--account", metavar="A", default=_ACCOUNT, help="AWS account, 12 digits")
+    parser.add_argument("file", metavar="FILE", help="the script of the pipeline")
+
+
+def run(argv: Sequence[str]) -> int:
     """Print the state machines that run a pipeline in the cloud; nothing is sent anywhere.
 
     Args:
@@ -62,12 +80,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog="METHOD returns the tree; it may be left out when only one does.",
         allow_abbrev=False,
     )
-    add_compile(parser)
+    _add_options(parser)
     return parser
 
 
 def _resolved(root: Node) -> Pipeline:
-    from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415
+    from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415 - heavy, host side only
     from conducto.tree.validate import validate  # noqa: PLC0415
     from conducto_core.semantics.resolve import resolve  # noqa: PLC0415
 

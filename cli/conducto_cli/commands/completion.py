@@ -1,12 +1,20 @@
 """``conducto completion SHELL``: the script that a shell completes the command with.
 
-The scripts know nothing of the command: they ask `conducto_cli.commands.complete_words` for each
+The scripts know nothing of the command: they ask `conducto_cli.complete_words` for each
 word.
 """
 
-import argparse
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from conducto_cli.exit_codes import DONE
+
+if TYPE_CHECKING:
+    import argparse
+
+    from conducto_cli.argument_parser import Parser
+
 
 # A candidate that ends in "/" is a group, where the next name follows without a blank.
 _BASH = r"""
@@ -40,7 +48,12 @@ complete -c conducto -a '(__conducto_words)'
 _SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 
-def completion(arguments: argparse.Namespace) -> int:
+def add_arguments(parser: Parser) -> None:
+    """Add the shell."""
+    parser.add_argument("shell", choices=tuple(_SCRIPTS), metavar="|".join(_SCRIPTS))
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Print the script."""
     print(_SCRIPTS[arguments.shell].strip())
     return DONE

@@ -1,18 +1,17 @@
 """``conducto data``: files that commands share, of a pipeline or of the user."""
 
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
 from __future__ import annotations
 
 import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
-from conducto_cli.arguments import (
-    add_json,
-    add_verb,
-)
-from conducto_cli.connection import OpenClient, find_pipeline
+from conducto_cli.arguments import add_json, add_subcommand
 from conducto_cli.exit_codes import DONE
 from conducto_cli.output import as_json
 from conducto_cli.references import UsageError
@@ -22,8 +21,10 @@ from conducto_cli.text.text import printable
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator
+    from typing import BinaryIO
 
-    from conducto_cli.arguments import Verbs
+    from conducto_cli.argument_parser import Parser
+    from conducto_cli.connection import OpenClient
     from conducto_client import Client
     from conducto_core.model.responses import DataEntry
 
@@ -32,8 +33,32 @@ _CHUNK = 1 << 20
 _STANDARD = "-"
 
 
-def data(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+def add_arguments(parser: Parser) -> None:
+    """Add ``list``, ``get``, ``put`` and ``rm``."""
+    commands = parser.add_subparsers(dest="what", metavar="list|get|put|rm", required=True)
+    listing = add_subcommand(commands, "list", "list the entries of a directory")
+    getting = add_subcommand(commands, "get", "read a file")
+    putting = add_subcommand(commands, "put", "write a file, over one of the same name")
+    removing = add_subcommand(commands, "rm", "delete files")
+    for each, words, text in (
+        (listing, "ID [DIR]", "the pipeline, and a directory of its data"),
+        (getting, "ID NAME [FILE]", "FILE is where to; '-' is stdout"),
+        (putting, "ID FILE [NAME]", "FILE is what to write; '-' is stdin"),
+        (removing, "ID NAME ...", "the pipeline, and what to delete of its data"),
+    ):
+        # One argument for all words: with --user there is no ID in front of the others.
+        each.usage = f"conducto data {each.prog.split()[-1]} [--user | ID] {words[3:]}".strip()
+        each.add_argument("words", metavar=words, nargs="*", help=text)
+        each.add_argument(
+            "--user", action="store_true", help="instead of ID: the data of all your pipelines"
+        )
+    add_json(listing, putting, removing)
+
+
+def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """List, read, write or delete data files."""
+    from conducto_cli.connection import find_pipeline
+
     words = _words(arguments)
     with open_client() as client:
         whose = None
@@ -149,27 +174,3 @@ def _remove(client: Client, whose: str | None, names: list[str], *, json: bool) 
     for name in deleted:
         print(f"deleted {printable(name)}")
     return DONE
-
-
-def add_data(verbs: Verbs) -> None:
-    """Add what reads and writes files of data."""
-    about = "Names are paths below the directory, such as results/table.csv."
-    data = add_verb(verbs, "data", "list, read, write or delete files that commands share", about)
-    whats = data.add_subparsers(dest="what", metavar="list|get|put|rm", required=True)
-    listing = add_verb(whats, "list", "list the entries of a directory")
-    getting = add_verb(whats, "get", "read a file")
-    putting = add_verb(whats, "put", "write a file, over one of the same name")
-    removing = add_verb(whats, "rm", "delete files")
-    for parser, words, text in (
-        (listing, "ID [DIR]", "the pipeline, and a directory of its data"),
-        (getting, "ID NAME [FILE]", "FILE is where to; '-' is stdout"),
-        (putting, "ID FILE [NAME]", "FILE is what to write; '-' is stdin"),
-        (removing, "ID NAME ...", "the pipeline, and what to delete of its data"),
-    ):
-        # One argument for all words: with --user there is no ID in front of the others.
-        parser.usage = f"conducto data {parser.prog.split()[-1]} [--user | ID] {words[3:]}".strip()
-        parser.add_argument("words", metavar=words, nargs="*", help=text)
-        parser.add_argument(
-            "--user", action="store_true", help="instead of ID: the data of all your pipelines"
-        )
-    add_json(listing, putting, removing)

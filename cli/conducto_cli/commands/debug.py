@@ -1,31 +1,31 @@
 """``conducto debug`` and ``conducto livedebug``: a shell like the one a command ran in."""
 
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
 from __future__ import annotations
 
-import argparse
-import importlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from conducto_cli import selection
-from conducto_cli.arguments import a_positive, a_time, add_id, add_verb
-from conducto_cli.connection import OpenClient, find_pipeline
+from conducto_cli.arguments import a_positive, a_time, add_id
 from conducto_cli.exit_codes import DONE, FAILED, NO_ENGINE
 from conducto_cli.references import UsageError, expand, has_wildcard, node_path
 from conducto_cli.text.text import printable
-from conducto_cli.view import remote_shell
-from conducto_client import ApiError, Client
-from conducto_core.model.debug import DebugPlan, DebugRequest
-from conducto_core.model.remote_shells import DEFAULT_SECONDS, RemoteShellRequest
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
-    from conducto_cli.arguments import Verbs
+    from conducto_cli.argument_parser import Parser
+    from conducto_cli.connection import OpenClient
+    from conducto_client import Client
+    from conducto_core.model.debug import DebugPlan
+
 
 _NOT_FOUND = 404
 _SCRIPT = "/conducto/cmd.sh"
@@ -34,11 +34,51 @@ Front = Callable[[], ModuleType]
 
 
 def _front() -> ModuleType:
-    """Return what works with the engine; the command line does not know the local runner."""
-    return importlib.import_module("conducto_local.debug.commands")
+    """Return the functions that use the container engine."""
+    from conducto_local.debug import commands
+
+    return commands
 
 
-def debug(arguments: argparse.Namespace, open_client: OpenClient, front: Front = _front) -> int:
+def add_arguments(parser: Parser) -> None:
+    """Add the Exec, its attempt, and the kinds of shell."""
+    add_id(parser)
+    parser.add_argument("path", metavar="PATH", help="an Exec")
+    parser.add_argument(
+        "--attempt", type=a_positive, metavar="N", help="counted from 1 (default: the newest)"
+    )
+    parser.add_argument(
+        "--snapshot",
+        action="store_true",
+        help="with the files as the failed command left them, if that was asked for "
+        "(snapshot_on_error)",
+    )
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--print", action="store_true", help="open nothing, print a docker run line that does"
+    )
+    instead.add_argument(
+        "--no-shell",
+        action="store_true",
+        help="start a container that stays, for an editor to attach to; print its name",
+    )
+    parser.set_defaults(remote=False, time_limit=None)
+    if parser.command == "debug":
+        instead.add_argument(
+            "--remote",
+            action="store_true",
+            help="of a pipeline in the cloud: on a worker of its own, where the data is "
+            "(needs AWS's session-manager-plugin)",
+        )
+        parser.add_argument(
+            "--time-limit",
+            type=a_time,
+            metavar="TIME",
+            help="with --remote: end it after so long, such as 30m or 2h (default: 1h)",
+        )
+
+
+def run(arguments: argparse.Namespace, open_client: OpenClient, front: Front = _front) -> int:
     """Carry out ``debug`` and ``livedebug``; return the shell's exit code."""
     _check(arguments)
     if arguments.remote:
@@ -72,6 +112,9 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _remote(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Open a shell on a worker; what is missing on this machine is said before it is started."""
+    from conducto_cli.view import remote_shell
+    from conducto_core.model.remote_shells import DEFAULT_SECONDS, RemoteShellRequest
+
     enter = remote_shell.find_plugin(os.environ)
     limit = DEFAULT_SECONDS if arguments.time_limit is None else arguments.time_limit
     seconds = remote_shell.check_time(limit)
@@ -83,6 +126,8 @@ def _remote(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
 
 def _plan(client: Client, arguments: argparse.Namespace) -> DebugPlan:
+    from conducto_core.model.debug import DebugRequest
+
     pipeline_id, path = _subject(client, arguments)
     request = DebugRequest(
         path=path,
@@ -96,6 +141,9 @@ def _plan(client: Client, arguments: argparse.Namespace) -> DebugPlan:
 
 def _subject(client: Client, arguments: argparse.Namespace) -> tuple[str, str]:
     """Return the pipeline's whole id and the path that is meant."""
+    from conducto_cli import selection
+    from conducto_cli.connection import find_pipeline
+
     pipeline_id = find_pipeline(client, arguments.id).pipeline.id
     path = node_path(arguments.path)
     if has_wildcard(path):
@@ -106,6 +154,9 @@ def _subject(client: Client, arguments: argparse.Namespace) -> tuple[str, str]:
 @contextmanager
 def _naming_the_nearest(client: Client, pipeline_id: str, path: str) -> Iterator[None]:
     """Turn the refusal of a path that there is not into one that names the nearest."""
+    from conducto_cli import selection
+    from conducto_client import ApiError
+
     try:
         yield
     except ApiError as error:
@@ -151,55 +202,3 @@ def _of_the_container(plan: DebugPlan, name: str) -> Iterator[str]:
     yield from _of_all(plan)
     yield f"enter:  docker exec -it {name} {plan.shell}"
     yield f"remove: docker rm -f {name}"
-
-
-def add_shells(verbs: Verbs) -> None:
-    """Add what opens debug shells."""
-    debug = add_verb(
-        verbs,
-        "debug",
-        "open a shell in a fresh container like the one a node ran in",
-        "Same image, environment, secrets, data, directory and limits; the node's command is "
-        "/conducto/cmd.sh there. Ends with the shell's exit code.",
-    )
-    live = add_verb(
-        verbs,
-        "livedebug",
-        "open a debug shell with your code mounted over its copy in the image",
-        "What you change on this machine is there in the container at once, and the other way.",
-    )
-    for parser in (debug, live):
-        add_id(parser)
-        parser.add_argument("path", metavar="PATH", help="an Exec")
-        parser.add_argument(
-            "--attempt", type=a_positive, metavar="N", help="counted from 1 (default: the newest)"
-        )
-        parser.add_argument(
-            "--snapshot",
-            action="store_true",
-            help="with the files as the failed command left them, if that was asked for "
-            "(snapshot_on_error)",
-        )
-        instead = parser.add_mutually_exclusive_group()
-        instead.add_argument(
-            "--print", action="store_true", help="open nothing, print a docker run line that does"
-        )
-        instead.add_argument(
-            "--no-shell",
-            action="store_true",
-            help="start a container that stays, for an editor to attach to; print its name",
-        )
-        parser.set_defaults(remote=False, time_limit=None)
-        if parser is debug:
-            instead.add_argument(
-                "--remote",
-                action="store_true",
-                help="of a pipeline in the cloud: on a worker of its own, where the data is "
-                "(needs AWS's session-manager-plugin)",
-            )
-            parser.add_argument(
-                "--time-limit",
-                type=a_time,
-                metavar="TIME",
-                help="with --remote: end it after so long, such as 30m or 2h (default: 1h)",
-            )

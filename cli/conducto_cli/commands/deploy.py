@@ -1,31 +1,56 @@
-"""``conducto deploy`` and ``conducto destroy``: an installation in an AWS account."""
+"""``conducto deploy``: an installation in an AWS account."""
+
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
 
 from __future__ import annotations
 
-import argparse
 import getpass
 import os
 import re
 import sys
 from dataclasses import replace
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
-from conducto_cli.cloud_account import Account as LogIn
-from conducto_cli.cloud_account import account_of, keep, profile_named
-from conducto_cli.deploy.aws import BotoAccount
-from conducto_cli.deploy.deployment import Ask, Deployed, DeployError, Deployment, Prompt, Wish
-from conducto_cli.deploy.local_tools import LocalTools
-from conducto_cli.deploy.ports import Account, AccountError, Machine
-from conducto_cli.deploy.project import NoStacksError
-from conducto_cli.deploy.removal import Removal
+from conducto_cli.arguments import add_stage
+from conducto_cli.deploy.ports import AccountError
 from conducto_cli.exit_codes import DONE, FAILED
 from conducto_cli.references import UsageError, suggestion
-from conducto_core.model.deployment import EMULATOR_STAGE, SETTINGS
+from conducto_core.model.deployment import SETTINGS
+
+if TYPE_CHECKING:
+    import argparse
+
+    from conducto_cli.argument_parser import Parser
+    from conducto_cli.deploy.deployment import Ask, Deployed, Prompt, Wish
+    from conducto_cli.deploy.ports import Account, Machine
+
 
 _NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-def deploy(
+def add_arguments(parser: Parser) -> None:
+    """Add the options."""
+    add_stage(parser)
+    parser.add_argument(
+        "-c",
+        dest="setting",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="a setting, kept for later deployments; an empty value takes it back: "
+        + ", ".join(SETTINGS),
+    )
+    parser.add_argument("--org", default="main", help="organisation of the first token")
+    parser.add_argument("--user", help="whose the first token is (default: your name here)")
+    parser.add_argument("--yes", action="store_true", help="ask nothing")
+    parser.add_argument(
+        "--downgrade", action="store_true", help="also where a newer version is deployed"
+    )
+
+
+def run(
     arguments: argparse.Namespace, account: Account | None = None, machine: Machine | None = None
 ) -> int:
     """Deploy, and say how to log in; return the exit code.
@@ -35,6 +60,11 @@ def deploy(
         account: None takes that of the AWS configuration.
         machine: None is this one.
     """
+    from conducto_cli.deploy.aws import BotoAccount
+    from conducto_cli.deploy.deployment import DeployError, Deployment, Wish
+    from conducto_cli.deploy.local_tools import LocalTools
+    from conducto_cli.deploy.project import NoStacksError
+
     wish = Wish(
         stage=arguments.stage,
         settings=settings_of(arguments.setting),
@@ -48,21 +78,10 @@ def deploy(
         cloud_machine = Deployment(there, here, asker(yes=arguments.yes), say, prompter(arguments))
         deployed = cloud_machine.deploy(wish)
     except (AccountError, DeployError, NoStacksError) as error:
-        return _failed(error)
+        return failed(error)
     _tell(deployed, wish, arguments)
     if deployed.problem is not None:
-        return _failed(DeployError(f"the web app is not deployed: {deployed.problem}"))
-    return DONE
-
-
-def destroy(arguments: argparse.Namespace, account: Account | None = None) -> int:
-    """Remove what holds no data, and say what stays; return the exit code."""
-    try:
-        there = BotoAccount(arguments.region) if account is None else account
-        removal = Removal(there, asker(yes=arguments.yes), say)
-        removal.remove(arguments.stage, stop_workers=arguments.stop_workers)
-    except (AccountError, DeployError) as error:
-        return _failed(error)
+        return failed(DeployError(f"the web app is not deployed: {deployed.problem}"))
     return DONE
 
 
@@ -120,7 +139,8 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def _failed(error: Exception) -> int:
+def failed(error: Exception) -> int:
+    """Print an error and its remedy; return the exit code."""
     remedy = f"; {error.remedy}" if isinstance(error, AccountError) else ""
     print(f"conducto: {error}{remedy}", file=sys.stderr)
     return FAILED
@@ -150,6 +170,8 @@ def _moved(deployed: Deployed, arguments: argparse.Namespace) -> bool:
 
     After `conducto destroy` the next deployment has another URL, and knows the tokens of before.
     """
+    from conducto_cli.cloud_account import account_of, keep, profile_named
+
     if any(name in os.environ for name in ("CONDUCTO_URL", "CONDUCTO_TOKEN")):
         return False  # the account is the environment's, not the profile's
     known = account_of(arguments.profile)
@@ -170,6 +192,9 @@ def _is_listed(token: str, ids: tuple[str, ...]) -> bool:
 
 def _logged_in(url: str, token: str, wish: Wish, arguments: argparse.Namespace) -> bool:
     """Keep the token in the profile if the person likes; return whether it is kept."""
+    from conducto_cli.cloud_account import Account as LogIn
+    from conducto_cli.cloud_account import keep
+
     if not asker(yes=arguments.yes)(f"Log in there as {wish.user}, from this machine?"):
         return False
     name = keep(LogIn(url, token, wish.org, wish.user), arguments.profile)
@@ -182,50 +207,3 @@ def _logged_in(url: str, token: str, wish: Wish, arguments: argparse.Namespace) 
 def _user() -> str:
     """Return a name for the person, as far as names go there."""
     return _NAME.sub("-", getpass.getuser()).strip("-._")[:63] or "me"
-
-
-_STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
-
-
-def add_deploy(parser: argparse.ArgumentParser) -> None:
-    """Describe the words after ``conducto deploy``."""
-    _add_place(parser)
-    parser.add_argument(
-        "-c",
-        dest="setting",
-        metavar="NAME=VALUE",
-        action="append",
-        default=[],
-        help="a setting, kept for later deployments; an empty value takes it back: "
-        + ", ".join(SETTINGS),
-    )
-    parser.add_argument("--org", default="main", help="organisation of the first token")
-    parser.add_argument("--user", help="whose the first token is (default: your name here)")
-    parser.add_argument("--yes", action="store_true", help="ask nothing")
-    parser.add_argument(
-        "--downgrade", action="store_true", help="also where a newer version is deployed"
-    )
-
-
-def add_destroy(parser: argparse.ArgumentParser) -> None:
-    """Describe the words after ``conducto destroy``."""
-    _add_place(parser)
-    parser.add_argument("--stop-workers", action="store_true", help="also while commands run")
-    parser.add_argument("--yes", action="store_true", help="ask nothing")
-
-
-def _add_place(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--stage", type=_stage, default="main", help="the installation (default: main)"
-    )
-    parser.add_argument("--region", help="AWS region (default: that of the AWS configuration)")
-
-
-def _stage(text: str) -> str:
-    if _STAGE.fullmatch(text) is None:
-        raise argparse.ArgumentTypeError(
-            f"must be lower-case letters, digits and '-', at most 16, got {text!r}"
-        )
-    if text == EMULATOR_STAGE:
-        raise argparse.ArgumentTypeError(f"{text!r} is the name of the local emulator")
-    return text

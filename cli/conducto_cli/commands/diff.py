@@ -1,20 +1,32 @@
 """``conducto diff``: what changed between two attempts of a node."""
 
-import argparse
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
+from __future__ import annotations
+
 import base64
 import time
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from conducto_cli import selection
-from conducto_cli.connection import OpenClient, find_pipeline
+from conducto_cli.arguments import a_positive, add_id, add_json
 from conducto_cli.exit_codes import DONE
 from conducto_cli.output import as_json
 from conducto_cli.references import UsageError
-from conducto_cli.text.text import Line, Role, Span, printable
-from conducto_cli.view.attempt_diff import Difference, Side, differences, document, ending
-from conducto_client import Client
-from conducto_core.model.params import Stream
-from conducto_core.model.records import AttemptRecord
+from conducto_cli.text.text import Role, Span, printable
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from conducto_cli.argument_parser import Parser
+    from conducto_cli.connection import OpenClient
+    from conducto_cli.text.text import Line
+    from conducto_cli.view.attempt_diff import Difference, Side
+    from conducto_client import Client
+    from conducto_core.model.params import Stream
+    from conducto_core.model.records import AttemptRecord
+
 
 #: The end of each output that is compared: beyond it a comparison would take too long.
 MAX_BYTES = 256 << 10
@@ -23,9 +35,23 @@ _STREAMS: tuple[Stream, Stream] = ("stdout", "stderr")
 _ROLES = {"-": Role.BAD, "+": Role.GOOD, "@": Role.FAINT}
 
 
-def diff(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+def add_arguments(parser: Parser) -> None:
+    """Add the Exec and the numbers of its attempts."""
+    add_id(parser)
+    parser.add_argument("path", metavar="PATH", help="an Exec")
+    parser.add_argument(
+        "first", metavar="A", nargs="?", type=a_positive, help="an attempt's number"
+    )
+    parser.add_argument("second", metavar="B", nargs="?", type=a_positive, help="another's")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Print the differences, as a unified diff of everything that matters."""
-    from conducto_cli.view.session import write_lines  # noqa: PLC0415
+    from conducto_cli import selection
+    from conducto_cli.connection import find_pipeline
+    from conducto_cli.view.attempt_diff import document
+    from conducto_cli.view.session import write_lines
 
     with open_client() as client:
         pipeline_id = find_pipeline(client, arguments.id).pipeline.id
@@ -64,6 +90,8 @@ def _chosen(
 
 
 def _side(client: Client, pipeline_id: str, path: str, record: AttemptRecord) -> Side:
+    from conducto_cli.view.attempt_diff import Side
+
     return Side(
         record, {stream: _tail(client, pipeline_id, path, record, stream) for stream in _STREAMS}
     )
@@ -90,6 +118,8 @@ def _tail(
 
 
 def _lines(path: str, old: Side, new: Side) -> Iterator[Line]:
+    from conducto_cli.view.attempt_diff import differences
+
     yield _title("---", path, old.record, Role.BAD)
     yield _title("+++", path, new.record, Role.GOOD)
     found = list(differences(old, new))
@@ -101,6 +131,8 @@ def _lines(path: str, old: Side, new: Side) -> Iterator[Line]:
 
 
 def _title(sign: str, path: str, record: AttemptRecord, role: Role) -> Line:
+    from conducto_cli.view.attempt_diff import ending
+
     when = ""
     if record.started is not None:
         when = time.strftime("  %Y-%m-%d %H:%M:%S", time.localtime(record.started))

@@ -1,12 +1,14 @@
 """``conducto discover``: a pipeline of the test files in a directory, printed, written or run."""
 
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
 import argparse
 import sys
 from pathlib import Path
 
-from conducto import discovery
-from conducto import main as launching
 from conducto.tree.nodes import Parallel
+from conducto_cli.argument_parser import Parser
 from conducto_cli.exit_codes import DONE, USAGE
 
 _SCRIPT = '''\
@@ -28,8 +30,31 @@ if __name__ == "__main__":
 '''
 
 
-def discover(arguments: argparse.Namespace) -> int:
+def add_arguments(parser: Parser) -> None:
+    """Add the directory and the flags of a launch."""
+    parser.add_argument(
+        "directory", metavar="DIR", nargs="?", default=".", help="default: the current one"
+    )
+    parser.add_argument(
+        "--image",
+        metavar="IMAGE",
+        help="what to run the tests in (default: a Python with pytest and requirements.txt)",
+    )
+    parser.add_argument("--write", metavar="FILE", help="write a script into DIR instead")
+    for name, text in (
+        ("local", "launch it on this machine"),
+        ("run", "start it at once"),
+        ("detach", "do not stay with it"),
+        ("plain", "lines instead of the live picture"),
+    ):
+        parser.add_argument(f"--{name}", action="store_true", help=text)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Print the tree; with ``--write`` write a script; with launch flags launch it."""
+    from conducto import discovery
+    from conducto import main as launching
+
     directory = Path(arguments.directory)
     try:
         tree = discovery.find_tests(str(directory), arguments.image)
@@ -39,11 +64,11 @@ def discover(arguments: argparse.Namespace) -> int:
     if arguments.write is not None:
         return _write(Path(arguments.write), directory, arguments.image)
 
-    def tests() -> Parallel:
+    def tests() -> Parallel:  # `main` reads this annotation
         return tree
 
-    run = getattr(launching, "main", launching)
-    return int(run(variables={}, argv=_flags(arguments), default=tests, filename="conducto"))
+    launch = getattr(launching, "main", launching)
+    return int(launch(variables={}, argv=_flags(arguments), default=tests, filename="conducto"))
 
 
 def _flags(arguments: argparse.Namespace) -> list[str]:

@@ -1,9 +1,10 @@
 """``conducto doctor``: what works here and what does not, each with what to do about it."""
 
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
 from __future__ import annotations
 
-import asyncio
-import importlib
 import os
 import shutil
 import sys
@@ -11,21 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from conducto.api import paths
-from conducto_cli.commands.deploy import _add_place
-from conducto_cli.connection import LocalAgent
-from conducto_cli.deploy import check_results, checks
-from conducto_cli.deploy.aws import BotoAccount
+from conducto_cli.arguments import add_json, add_stage
 from conducto_cli.deploy.check_results import CheckResult, Status
-from conducto_cli.deploy.local_tools import LocalTools
-from conducto_cli.deploy.ports import Account, AccountError, Machine
+from conducto_cli.deploy.ports import AccountError
 from conducto_cli.exit_codes import DONE, FAILED
 from conducto_cli.output import as_json
 from conducto_cli.references import UsageError
-from conducto_client import Client, ClientError, HttpTransport
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
+
+    from conducto_cli.argument_parser import Parser
+    from conducto_cli.deploy.ports import Account, Machine
+
 
 #: Bytes of free disk below which images soon do not fit.
 DISK_MODEST = 5 << 30
@@ -75,11 +75,13 @@ class ThisHost:
 
     def engine(self) -> tuple[str, tuple[str, ...]]:
         """Return the container engine with its version, and what containers lack on it."""
-        ports = importlib.import_module("conducto_local.ports")
-        docker = importlib.import_module("conducto_local.engine.docker")
+        import asyncio
+
+        from conducto_local.engine.docker import DockerEngine
+        from conducto_local.ports import EngineError
 
         async def ask() -> tuple[str, tuple[str, ...]]:
-            engine = docker.DockerEngine()
+            engine = DockerEngine()
             try:
                 info = await engine.open()
             finally:
@@ -89,7 +91,7 @@ class ThisHost:
 
         try:
             return asyncio.run(ask())
-        except ports.EngineError as error:
+        except EngineError as error:
             raise RuntimeError(str(error)) from error
 
     def free_bytes(self) -> int:
@@ -101,6 +103,9 @@ class ThisHost:
 
     def agent(self) -> tuple[str, str] | None:
         """Return the version of the running agent and where it listens; None: none runs."""
+        from conducto_cli.connection import LocalAgent
+        from conducto_client import Client, ClientError, HttpTransport
+
         try:
             endpoint = LocalAgent(self._profile).find()
             if endpoint is None:
@@ -112,11 +117,19 @@ class ThisHost:
 
     def version(self) -> str:
         """Return the version of Conducto that is asked."""
-        found: str = importlib.import_module("conducto_local.version").package_version()
-        return found
+        from conducto_local.version import package_version
+
+        return package_version()
 
 
-def doctor(
+def add_arguments(parser: Parser) -> None:
+    """Add the options."""
+    parser.add_argument("--cloud", action="store_true", help="also what deploying to AWS needs")
+    add_stage(parser)
+    add_json(parser)
+
+
+def run(
     arguments: argparse.Namespace,
     host: Host | None = None,
     machine: Machine | None = None,
@@ -130,6 +143,9 @@ def doctor(
         machine: See ``host``.
         account: None is that of the AWS configuration.
     """
+    from conducto_cli.deploy import check_results, checks
+    from conducto_cli.deploy.local_tools import LocalTools
+
     found = list(host_findings(ThisHost(arguments.profile) if host is None else host))
     if arguments.cloud:
         found += checks.machine_findings(LocalTools() if machine is None else machine)
@@ -188,6 +204,9 @@ def _agent(host: Host) -> CheckResult:
 def _account_findings(
     arguments: argparse.Namespace, account: Account | None
 ) -> Iterator[CheckResult]:
+    from conducto_cli.deploy import checks
+    from conducto_cli.deploy.aws import BotoAccount
+
     try:
         there = BotoAccount(arguments.region) if account is None else account
     except AccountError as error:
@@ -197,10 +216,3 @@ def _account_findings(
     if profile:
         yield CheckResult("aws profile", Status.OK, profile)
     yield from checks.account_findings(there, arguments.stage)
-
-
-def add_doctor(parser: argparse.ArgumentParser) -> None:
-    """Describe the words after ``conducto doctor``."""
-    parser.add_argument("--cloud", action="store_true", help="also what deploying to AWS needs")
-    _add_place(parser)
-    parser.add_argument("--json", action="store_true", help="machine-readable")

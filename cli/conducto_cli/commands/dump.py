@@ -1,16 +1,34 @@
-"""What others take over: ``conducto dump-serialization`` and ``share-directory``."""
+"""``conducto dump-serialization``: the tree of a pipeline, for ``conducto build``."""
 
-import argparse
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from conducto_cli.connection import OpenClient, find_pipeline
+from conducto_cli.arguments import add_id
 from conducto_cli.exit_codes import DONE
 from conducto_cli.references import UsageError
 
+if TYPE_CHECKING:
+    import argparse
 
-def dump_serialization(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    from conducto_cli.argument_parser import Parser
+    from conducto_cli.connection import OpenClient
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the ID and the file."""
+    add_id(parser)
+    parser.add_argument("--outfile", metavar="FILE", help="write it to a file instead")
+
+
+def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Print a pipeline's tree as ``conducto build`` reads it, or write it to a file."""
-    from conducto.tree.serialize import encode  # noqa: PLC0415 - host side only
+    from conducto.tree.serialize import encode
+    from conducto_cli.connection import find_pipeline
 
     with open_client() as client:
         pipeline_id = find_pipeline(client, arguments.id).pipeline.id

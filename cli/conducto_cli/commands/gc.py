@@ -1,13 +1,22 @@
 """``conducto gc``: frees what no live pipeline needs, and says how much that was."""
 
-import argparse
+from __future__ import annotations
 
-from conducto_cli.connection import OpenClient
+from typing import TYPE_CHECKING
+
+from conducto_cli.arguments import add_json
 from conducto_cli.exit_codes import DONE
 from conducto_cli.output import as_json
 from conducto_cli.text.table import table
 from conducto_cli.text.text import count_of, printable
-from conducto_core.model.gc import GcItem, GcReport
+
+if TYPE_CHECKING:
+    import argparse
+
+    from conducto_cli.argument_parser import Parser
+    from conducto_cli.connection import OpenClient
+    from conducto_core.model.gc import GcItem, GcReport
+
 
 _COLUMNS = ("KIND", "SIZE", "PIPELINE", "NAME", "")
 _UNITS = ("B", "KB", "MB", "GB", "TB")
@@ -15,7 +24,13 @@ _STEP = 1024.0
 _WHOLE = 10  # from here on without a decimal
 
 
-def gc(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+def add_arguments(parser: Parser) -> None:
+    """Add the options."""
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be freed")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Free it, or with ``--dry-run`` say what would be freed."""
     with open_client() as client:
         report = client.gc(dry_run=arguments.dry_run)

@@ -1,23 +1,46 @@
 """``conducto images``: the images of a pipeline and how their builds stand."""
 
-import argparse
-import time
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
 
-from conducto_cli.connection import OpenClient, find_pipeline
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from conducto_cli.arguments import add_id, add_json
 from conducto_cli.exit_codes import DONE
 from conducto_cli.output import as_json
 from conducto_cli.references import UsageError
 from conducto_cli.text.table import table
 from conducto_cli.text.text import printable
-from conducto_cli.view.build_log import copy_build_log
-from conducto_core.model.labels import duration
-from conducto_core.model.records import ImageRecord, ImageState
+
+if TYPE_CHECKING:
+    import argparse
+
+    from conducto_cli.argument_parser import Parser
+    from conducto_cli.connection import OpenClient
+    from conducto_core.model.records import ImageRecord
+
 
 _COLUMNS = ("NAME", "STATE", "TIME", "REFERENCE")
 
 
-def images(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+def add_arguments(parser: Parser) -> None:
+    """Add the ID and the options."""
+    add_id(parser)
+    parser.add_argument("--log", metavar="NAME", help="instead, what the build of one printed")
+    parser.add_argument(
+        "-f", "--follow", action="store_true", help="with --log: stay until the build has ended"
+    )
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """List images, or print what the build of one printed."""
+    from conducto_cli.connection import find_pipeline
+    from conducto_cli.view.build_log import copy_build_log
+
     if arguments.follow and arguments.log is None:
         raise UsageError("--follow: say which image, with --log NAME")
     with open_client() as client:
@@ -37,6 +60,9 @@ def images(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
 
 def _cells(image: ImageRecord) -> tuple[str, ...]:
+    from conducto_core.model.labels import duration
+    from conducto_core.model.records import ImageState
+
     over = image.state in {ImageState.DONE, ImageState.ERROR}
     took = ""
     if image.started is not None:

@@ -1,65 +1,47 @@
 """``conducto list``: pipelines, newest first."""
 
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
 from __future__ import annotations
 
+import sys
+import time
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from conducto_cli.arguments import (
-    a_positive,
-    add_id,
-    add_json,
-    add_verb,
-)
+from conducto_cli.arguments import a_positive, add_json
+from conducto_cli.exit_codes import DONE
+from conducto_cli.output import as_json, listing
+from conducto_cli.text.table import table
+from conducto_cli.text.text import printable
 from conducto_core.model.states import State
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Collection, Iterator, Sequence
+    from typing import Any
 
-    from conducto_cli.arguments import Verbs
+    from conducto_cli.argument_parser import Parser
+    from conducto_cli.connection import OpenClient
+    from conducto_client import Client, ClientError
     from conducto_core.model.requests import PipelineSummary
 
 
-import sys
-import time
-from itertools import islice
-from typing import Any
-
-from conducto_cli.connection import OpenClient, message_of
-from conducto_cli.exit_codes import DONE
-from conducto_cli.output import as_json, listing
-from conducto_cli.target import opener_beside
-from conducto_cli.text.table import table
-from conducto_cli.text.text import printable
-from conducto_cli.view.model import total
-from conducto_cli.view.rows import state_text
-from conducto_client import Client, ClientError
-from conducto_core.model.params import MAX_PIPELINES_PAGE, ListParams
-
-_STATES = tuple(state.value for state in State)
-
-
-def add_lists(verbs: Verbs) -> None:
-    """Add what lists pipelines and their images."""
-    listing = add_verb(verbs, "list", "list pipelines, the newest first")
-    listing.add_argument("--state", choices=_STATES, help="only those in this state")
-    listing.add_argument("--tag", metavar="TAG", help="only those that have this tag")
-    listing.add_argument("--owner", metavar="NAME", help="only those of this person")
-    listing.add_argument(
+def add_arguments(parser: Parser) -> None:
+    """Add the filters."""
+    states = tuple(state.value for state in State)
+    parser.add_argument("--state", choices=states, help="only those in this state")
+    parser.add_argument("--tag", metavar="TAG", help="only those that have this tag")
+    parser.add_argument("--owner", metavar="NAME", help="only those of this person")
+    parser.add_argument(
         "--text", metavar="TEXT", help="only those whose id, title, tags or script hold this"
     )
-    listing.add_argument("--all", action="store_true", help="archived ones as well")
-    listing.add_argument(
+    parser.add_argument("--all", action="store_true", help="archived ones as well")
+    parser.add_argument(
         "-n", "--limit", metavar="N", type=a_positive, help="no more than the newest N"
     )
-
-    images = add_verb(verbs, "images", "list the images of a pipeline and how their builds stand")
-    add_id(images)
-    images.add_argument("--log", metavar="NAME", help="instead, what the build of one printed")
-    images.add_argument(
-        "-f", "--follow", action="store_true", help="with --log: stay until the build has ended"
-    )
-    add_json(listing, images)
+    add_json(parser)
 
 
 _FILTERS = ("state", "tag", "owner", "text")
@@ -70,9 +52,11 @@ _FILTERS = ("state", "tag", "owner", "text")
 _SIDES = (("this machine", "--cloud"), ("the cloud", "--local"))
 
 
-def list_(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Print the pipelines, the newest first; of both sides, unless one is asked for."""
-    beside = opener_beside(arguments)
+    from conducto_cli.target import second_opener
+
+    beside = second_opener(arguments)
     return list_of((open_client,) if beside is None else (open_client, beside), arguments)
 
 
@@ -85,6 +69,8 @@ def list_of(sides: Sequence[OpenClient], arguments: argparse.Namespace) -> int:
     Raises:
         conducto_client.ClientError: no side answers.
     """
+    from conducto_cli.connection import message_of
+
     filters = {name: getattr(arguments, name) for name in _FILTERS}
     filters = {name: value for name, value in filters.items() if value is not None}
     if arguments.all:
@@ -112,6 +98,9 @@ def _gathered(
     sides: Sequence[OpenClient], filters: dict[str, Any], maximum: int | None
 ) -> tuple[list[PipelineSummary], dict[int, ClientError]]:
     """Return the pipelines of all sides, the newest first, and ``{number of a side: error}``."""
+    from conducto_cli.connection import message_of
+    from conducto_client import ClientError
+
     found: list[PipelineSummary] = []
     away: dict[int, ClientError] = {}
     for number, side in enumerate(sides):
@@ -141,6 +130,8 @@ def _none(away: Collection[int], *, filtered: bool) -> str:
 def _pipelines(
     client: Client, filters: dict[str, Any], maximum: int | None
 ) -> Iterator[PipelineSummary]:
+    from conducto_core.model.params import MAX_PIPELINES_PAGE, ListParams
+
     limit = MAX_PIPELINES_PAGE if maximum is None else min(maximum, MAX_PIPELINES_PAGE)
     query = ListParams(**filters, limit=limit)
     while True:
@@ -156,6 +147,9 @@ def _head(*, both: bool) -> tuple[str, ...]:
 
 
 def _cells(summary: PipelineSummary, *, both: bool) -> tuple[str, ...]:
+    from conducto_cli.view.model import total
+    from conducto_cli.view.rows import state_text
+
     counts, record = summary.counts, summary.pipeline
     return (
         record.id,

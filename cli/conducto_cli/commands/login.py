@@ -1,68 +1,65 @@
-"""``conducto login``, ``logout`` and ``whoami``: who one is at a cloud installation."""
+"""``conducto login``: check a token at a cloud installation and keep it."""
 
-import argparse
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
+from __future__ import annotations
+
 import getpass
 import sys
 from dataclasses import replace
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from conducto.version import __version__
-from conducto_cli import cloud_account
-from conducto_cli.cloud_account import Account
-from conducto_cli.exit_codes import DONE, FAILED
-from conducto_cli.output import as_json
+from conducto_cli.argument_parser import keep_quiet
+from conducto_cli.exit_codes import DONE
 from conducto_cli.references import UsageError
-from conducto_cli.target import LOGIN_HINT, _Parser
-from conducto_core.model.operations.cloud import WhoAmI
 
+if TYPE_CHECKING:
+    import argparse
+
+    from conducto_cli.argument_parser import Parser
+
+
+#: Error for a token that is given as a word.
+_NOT_A_WORD = (
+    "--token takes '-' only, and then reads the token from standard input: "
+    "conducto login --url URL --token - <file; without it you are asked"
+)
 _SCHEMES = ("https", "http")
 
 
-def login(arguments: argparse.Namespace) -> int:
+def add_arguments(parser: Parser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "--url", metavar="URL", help="of the API, as 'conducto deploy' printed it (default: as now)"
+    )
+    parser.add_argument(
+        "--token",
+        metavar="-",
+        help="read the token from standard input; without it you are asked for it",
+    )
+    keep_quiet(parser, _NOT_A_WORD)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Check a token at an installation and keep it in the profile."""
+    from conducto_cli import cloud_account
+    from conducto_cli.cloud_account import Account
+
     url = _checked_url(arguments.url, arguments.profile)
     account = Account(url, _token(arguments.token))
     with account.client() as client:
         who = client.who_am_i()
-    _warn_of_version(who)
+    cloud_account.warn_of_version(who)
     name = cloud_account.keep(replace(account, org=who.org, user=who.user), arguments.profile)
     print(f"logged in at {url} as {who.user} of {who.org} (profile {name})")
     return DONE
 
 
-def logout(arguments: argparse.Namespace) -> int:
-    """Forget the profile's token."""
-    if not cloud_account.forget(arguments.profile):
-        print("not logged in")
-        return DONE
-    print(
-        "logged out; the token itself stays good until it expires: an administrator can take it "
-        "back with 'conducto admin revoke-token'"
-    )
-    return DONE
-
-
-def whoami(arguments: argparse.Namespace) -> int:
-    """Print whose the profile's token is, as the installation says."""
-    account = cloud_account.account_of(arguments.profile)
-    if account is None:
-        print("null" if arguments.json else cloud_account.NOT_LOGGED_IN)
-        return FAILED
-    with account.client() as client:
-        who = client.who_am_i()
-    _warn_of_version(who)
-    if arguments.json:
-        print(as_json({"url": account.url, **who.model_dump(mode="json")}))
-        return DONE
-    print(
-        f"{who.user} of {who.org} at {account.url}\n"
-        f"plan: {who.plan}\n"
-        f"may: {', '.join(who.permissions)}"
-    )
-    return DONE
-
-
 def _checked_url(given: str | None, profile: str | None) -> str:
+    from conducto_cli import cloud_account
+
     known = cloud_account.account_of(profile)
     url = (given or (known.url if known is not None else "")).rstrip("/")
     if not url:
@@ -87,7 +84,7 @@ def _token(given: str | None) -> str:
     """Return the token: asked for, or the first line of standard input for ``-``."""
     if given not in (None, "-"):
         # Others on the machine see command lines, and shells remember them.
-        raise UsageError(LOGIN_HINT)
+        raise UsageError(_NOT_A_WORD)
     if given == "-":
         token = sys.stdin.readline()
     elif not sys.stdin.isatty():
@@ -98,26 +95,3 @@ def _token(given: str | None) -> str:
     if not token or not token.isascii() or any(letter.isspace() for letter in token):
         raise UsageError("this is no token: one line such as cdo_…, without spaces")
     return token
-
-
-def _warn_of_version(who: WhoAmI) -> None:
-    if who.version.split(".")[0] != __version__.split(".")[0]:
-        print(
-            f"conducto: the installation has version {who.version}, this client {__version__}; "
-            "install the same one, or deploy anew",
-            file=sys.stderr,
-        )
-
-
-def add_login(login: _Parser, logout: _Parser, whoami: _Parser) -> None:
-    """Add the options of the verbs about an account."""
-    login.add_argument(
-        "--url", metavar="URL", help="of the API, as 'conducto deploy' printed it (default: as now)"
-    )
-    login.add_argument(
-        "--token",
-        metavar="-",
-        help="read the token from standard input; without it you are asked for it",
-    )
-    whoami.add_argument("--json", action="store_true", help="machine-readable")
-    del logout  # it takes nothing

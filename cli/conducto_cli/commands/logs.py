@@ -1,5 +1,8 @@
 """``conducto logs``: what a node, or the build of an image, printed."""
 
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
 from __future__ import annotations
 
 import base64
@@ -8,39 +11,28 @@ import sys
 import threading
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-from conducto_cli import selection
-from conducto_cli.arguments import (
-    a_line_range,
-    a_positive,
-    add_id,
-    add_verb,
-)
-from conducto_cli.connection import OpenClient, find_pipeline
+from conducto_cli.arguments import a_line_range, a_positive, add_id
 from conducto_cli.exit_codes import DONE, FAILED
 from conducto_cli.exit_gate import ExitGate
 from conducto_cli.output import as_json
 from conducto_cli.references import UsageError
 from conducto_cli.text.text import printable
-from conducto_cli.view.build_log import copy_build_log
-from conducto_core.model.params import (
-    MAX_LOG_LINES,
-    LogFileParams,
-    LogLinesParams,
-    LogSearchParams,
-    Stream,
-)
 from conducto_core.model.states import Cause
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+    from typing import BinaryIO
 
-    from conducto_cli.arguments import Verbs
+    from conducto_cli.argument_parser import Parser
+    from conducto_cli.connection import OpenClient
     from conducto_client import Client
+    from conducto_core.model.params import Stream
     from conducto_core.model.records import AttemptRecord
     from conducto_core.model.responses import LogMatch
+
 
 #: Seconds that one question for more output waits.
 FOLLOW_SECONDS = 20.0
@@ -48,8 +40,53 @@ _CHUNK = 1 << 20
 _STREAMS: tuple[Stream, Stream] = ("stdout", "stderr")
 
 
-def logs(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+def add_arguments(parser: Parser) -> None:
+    """Add the Exec, or the image, and the parts of its output."""
+    add_id(parser)
+    parser.add_argument("path", metavar="PATH", nargs="?", help="an Exec")
+    parser.add_argument(
+        "--attempt", type=a_positive, metavar="N", help="counted from 1 (default: the newest)"
+    )
+    parser.add_argument(
+        "--image", metavar="NAME", help="instead, what the build of an image printed"
+    )
+    parser.add_argument(
+        "-f", "--follow", action="store_true", help="stay until the attempt has ended"
+    )
+    stream = parser.add_mutually_exclusive_group()
+    stream.add_argument(
+        "--stdout", action="store_const", const="stdout", dest="stream", help="only this stream"
+    )
+    stream.add_argument(
+        "--stderr", action="store_const", const="stderr", dest="stream", help="only this stream"
+    )
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument("--tail", metavar="N", type=a_positive, help="only the last N lines")
+    part.add_argument(
+        "--lines",
+        metavar="FROM[:TO]",
+        type=a_line_range,
+        help="only these lines, counted from 1, TO included",
+    )
+    part.add_argument(
+        "--search", metavar="TEXT", help="only lines that hold TEXT, each with its number"
+    )
+    part.add_argument(
+        "--download",
+        metavar="FILE",
+        help="write it to a file instead; stderr goes to FILE.stderr",
+    )
+    parser.add_argument("--regex", action="store_true", help="--search with a regular expression")
+    parser.add_argument("-i", "--ignore-case", action="store_true", help="--search in any case")
+    parser.add_argument("--json", action="store_true", help="--search, machine-readable")
+
+
+def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Print the raw output of an attempt, or of an image's build."""
+    from conducto_cli import selection
+    from conducto_cli.connection import find_pipeline
+    from conducto_cli.view.build_log import copy_build_log
+
     _check(arguments)
     with open_client() as client:
         pipeline_id = find_pipeline(client, arguments.id).pipeline.id
@@ -174,6 +211,8 @@ def _write(target: BinaryIO, data: bytes) -> None:
 
 def _tail(output: _Output, stream: Stream, count: int) -> int:
     """Return where the last ``count`` lines begin."""
+    from conducto_core.model.params import LogLinesParams
+
     last = output.client.log_lines(
         LogLinesParams(**output.which, stream=stream, first=-count, count=1)
     )
@@ -182,6 +221,8 @@ def _tail(output: _Output, stream: Stream, count: int) -> int:
 
 def _lines(output: _Output, stream: Stream, first: int, last: int | None) -> Iterator[bytes]:
     """Yield the lines from ``first`` to ``last``, counted from 1, with their ends."""
+    from conducto_core.model.params import MAX_LOG_LINES, LogLinesParams
+
     at = first - 1
     while last is None or at < last:
         count = MAX_LOG_LINES if last is None else min(MAX_LOG_LINES, last - at)
@@ -218,6 +259,8 @@ def _search(output: _Output, arguments: argparse.Namespace, streams: tuple[Strea
 def _matches(
     output: _Output, arguments: argparse.Namespace, streams: tuple[Stream, ...]
 ) -> Iterator[tuple[Stream, LogMatch]]:
+    from conducto_core.model.params import LogSearchParams
+
     for stream in streams:
         query = LogSearchParams(
             **output.which,
@@ -237,6 +280,8 @@ def _matches(
 
 def _download(output: _Output, name: str, streams: tuple[Stream, ...]) -> int:
     """Write streams to files; an empty stderr makes none when both were wanted."""
+    from conducto_core.model.params import LogFileParams
+
     for stream in streams:
         beside = len(streams) > 1 and stream == "stderr"
         file = Path(f"{name}.stderr" if beside else name)
@@ -271,47 +316,3 @@ def _tell_why_not_started(path: str, attempt: AttemptRecord) -> None:
     if attempt.cause in {Cause.IMAGE, Cause.NO_WORKER} and attempt.message is not None:
         text = f"{path}: attempt {attempt.number} did not start: {printable(attempt.message)}"
         print(f"conducto: {text}", file=sys.stderr)
-
-
-def _add_logs(verbs: Verbs) -> None:
-    logs = add_verb(
-        verbs,
-        "logs",
-        "print what a node printed, byte for byte",
-        "stdout goes to stdout and stderr to stderr, unless one of them is asked for.",
-    )
-    add_id(logs)
-    logs.add_argument("path", metavar="PATH", nargs="?", help="an Exec")
-    logs.add_argument(
-        "--attempt", type=a_positive, metavar="N", help="counted from 1 (default: the newest)"
-    )
-    logs.add_argument("--image", metavar="NAME", help="instead, what the build of an image printed")
-    logs.add_argument(
-        "-f", "--follow", action="store_true", help="stay until the attempt has ended"
-    )
-    stream = logs.add_mutually_exclusive_group()
-    stream.add_argument(
-        "--stdout", action="store_const", const="stdout", dest="stream", help="only this stream"
-    )
-    stream.add_argument(
-        "--stderr", action="store_const", const="stderr", dest="stream", help="only this stream"
-    )
-    part = logs.add_mutually_exclusive_group()
-    part.add_argument("--tail", metavar="N", type=a_positive, help="only the last N lines")
-    part.add_argument(
-        "--lines",
-        metavar="FROM[:TO]",
-        type=a_line_range,
-        help="only these lines, counted from 1, TO included",
-    )
-    part.add_argument(
-        "--search", metavar="TEXT", help="only lines that hold TEXT, each with its number"
-    )
-    part.add_argument(
-        "--download",
-        metavar="FILE",
-        help="write it to a file instead; stderr goes to FILE.stderr",
-    )
-    logs.add_argument("--regex", action="store_true", help="--search with a regular expression")
-    logs.add_argument("-i", "--ignore-case", action="store_true", help="--search in any case")
-    logs.add_argument("--json", action="store_true", help="--search, machine-readable")

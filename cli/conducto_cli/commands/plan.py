@@ -12,8 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conducto_cli.arguments import add_json, add_method
 from conducto_cli.exit_codes import DONE, USAGE
-from conducto_cli.script_arguments import add_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +29,27 @@ LAUNCHES = 5
 FREE_WORKERS = 2
 
 
-def plan_command(argv: Sequence[str]) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options, the FILE and the METHOD."""
+    _add_options(parser)
+    add_method(parser)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workers",
+        type=int,
+        choices=range(1, 1001),
+        metavar="N",
+        help="workers of one kind at once, at most (default: those of the plan that you are logged "
+        "in with, else 2, as the free plan has)",
+    )
+    parser.add_argument("--spot", action="store_true", help="on Spot, which may be interrupted")
+    add_json(parser)
+    parser.add_argument("file", metavar="FILE", help="the script of the pipeline")
+
+
+def run(argv: Sequence[str]) -> int:
     """Print what a script's pipeline would take in the cloud; nothing is sent anywhere.
 
     Args:
@@ -77,7 +97,7 @@ def print_plan(
         spot: On Spot.
         as_json: For programs.
     """
-    from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415
+    from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415 - heavy, host side only
     from conducto.tree.validate import validate  # noqa: PLC0415
     from conducto.wire.printable import printable_lines  # noqa: PLC0415
     from conducto_core.errors import DefinitionError, check_each  # noqa: PLC0415
@@ -252,5 +272,5 @@ def _parser() -> argparse.ArgumentParser:
         epilog="METHOD returns the tree; it may be left out when only one does.",
         allow_abbrev=False,
     )
-    add_plan(parser)
+    _add_options(parser)
     return parser

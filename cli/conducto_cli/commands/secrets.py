@@ -1,32 +1,64 @@
 """``conducto secrets``. A value comes from a prompt, stdin or a variable, never from a word."""
 
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
+from __future__ import annotations
+
 import argparse
 import getpass
 import os
 import sys
 import time
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from conducto.wire import secret_names
-from conducto_cli.arguments import NAME_ALONE
-from conducto_cli.connection import OpenClient
+from conducto_cli.argument_parser import keep_quiet
+from conducto_cli.arguments import add_json, add_subcommand
 from conducto_cli.exit_codes import DONE, FAILED
 from conducto_cli.output import as_json
 from conducto_cli.references import UsageError, suggestion
+from conducto_cli.registry import COMMANDS
 from conducto_cli.text.text import pad, width
-from conducto_core.model.secrets import (
-    DeleteSecrets,
-    PutSecrets,
-    SecretInfo,
-    SecretKey,
-    SecretList,
-    SecretValue,
-)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conducto_cli.argument_parser import Parser
+    from conducto_cli.connection import OpenClient
+    from conducto_core.model.secrets import SecretInfo, SecretList
+
 
 _COLUMNS = ("NAME", "SCOPE", "MASKED", "SET")
+#: Error for a value that is given as a word.
+NAME_ALONE = (
+    "Give the name alone: a value on the command line is seen in the list of processes and stays "
+    "in the shell's history. Type it when asked, pipe it in, or use --from-env VARIABLE"
+)
 
 
-def secrets(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+def add_arguments(parser: Parser) -> None:
+    """Add ``list``, ``set`` and ``delete``."""
+    about = COMMANDS["secrets"].details
+    commands = parser.add_subparsers(dest="what", metavar="list|set|delete", required=True)
+    listing = add_subcommand(commands, "list", "list secrets, without values")
+    setting = add_subcommand(commands, "set", "store a secret over one of the same name", about)
+    setting.add_argument("name", metavar="NAME", help="name of the variable")
+    # Accepted in order to be rejected without being printed, as argparse would.
+    setting.add_argument("given", nargs="*", help=argparse.SUPPRESS)
+    setting.add_argument("--from-env", metavar="VARIABLE", help="take the value of this variable")
+    setting.add_argument("--no-mask", action="store_true", help="let commands print it")
+    deleting = add_subcommand(commands, "delete", "delete secrets")
+    deleting.add_argument("names", metavar="NAME", nargs="+")
+    for each in (setting, deleting):
+        each.add_argument(
+            "--org", action="store_true", help="of the organisation (default: of the user)"
+        )
+    add_json(listing, setting, deleting)
+    keep_quiet(parser, NAME_ALONE)
+
+
+def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Carry out ``list``, ``set`` or ``delete``."""
     verbs = {"list": _list, "set": _set, "delete": _delete}
     return verbs[arguments.what](arguments, open_client)
@@ -46,6 +78,8 @@ def _list(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
 
 def _set(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    from conducto_core.model.secrets import PutSecrets, SecretValue
+
     name = arguments.name
     if arguments.given or "=" in name:
         raise UsageError(NAME_ALONE)
@@ -70,6 +104,8 @@ def _set(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
 
 def _delete(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    from conducto_core.model.secrets import DeleteSecrets, SecretKey
+
     for name in arguments.names:
         _check_name(name)
     keys = tuple(SecretKey.model_validate(_key(arguments, name)) for name in arguments.names)

@@ -1,13 +1,26 @@
-"""``conducto share``: names a directory in the profile."""
+"""``conducto share-directory``: a name for a directory in the profile."""
 
-import argparse
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from conducto_cli.exit_codes import DONE
 from conducto_cli.references import UsageError
 
+if TYPE_CHECKING:
+    import argparse
 
-def share_directory(arguments: argparse.Namespace) -> int:
+    from conducto_cli.argument_parser import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the name and the directory."""
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("directory", metavar="DIR")
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Give a directory a name in the profile."""
     from conducto.api.config import Config, current_profile  # noqa: PLC0415 - reads files
 

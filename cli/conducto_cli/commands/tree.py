@@ -1,26 +1,48 @@
 """``conducto tree``: nodes as a tree, each with its state as a word."""
 
-import argparse
-import time
-from collections.abc import Iterable, Iterator
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
 
-from conducto_cli import selection
-from conducto_cli.connection import OpenClient, find_pipeline
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from conducto_cli.arguments import PATHS_HELP, a_count, add_id, add_json
 from conducto_cli.exit_codes import DONE
 from conducto_cli.output import as_json, pipeline_document
-from conducto_cli.text.text import Line, Marks
-from conducto_cli.view.model import PipelineModel, Row
-from conducto_cli.view.tree_lines import _line, _state, tree_lines
-from conducto_client import ApiError, Client
-from conducto_core.model.requests import NodeView
 from conducto_core.model.states import FAILED, NodeType, State
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+
+    from conducto_cli.argument_parser import Parser
+    from conducto_cli.connection import OpenClient
+    from conducto_client import Client
+    from conducto_core.model.requests import NodeView
+
 
 _NOT_FOUND = 404
 
 
-def tree(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+def add_arguments(parser: Parser) -> None:
+    """Add the ID, the PATHs and the options."""
+    add_id(parser)
+    parser.add_argument("paths", metavar="PATH", nargs="*", help=PATHS_HELP)
+    parser.add_argument("--depth", metavar="N", type=a_count, help="only N levels below each PATH")
+    states = (*(state.value for state in State), "failed", "skipped")
+    parser.add_argument("--state", choices=states, help="only Execs in this state")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Print the nodes below some paths."""
-    from conducto_cli.view.session import page, write_lines  # noqa: PLC0415
+    from conducto_cli import selection
+    from conducto_cli.connection import find_pipeline
+    from conducto_cli.view.model import PipelineModel
+    from conducto_cli.view.session import page, write_lines
+    from conducto_cli.view.tree_lines import flat_line, tree_lines
 
     with open_client() as client:
         summary = find_pipeline(client, arguments.id)
@@ -34,7 +56,7 @@ def tree(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     model.add(views)
     marks, now = page().marks, time.time()
     if arguments.state is not None:  # a list of paths: they need not be one tree
-        write_lines(_flat_line(model.rows[view.path], now, marks) for view in views)
+        write_lines(flat_line(model.rows[view.path], now, marks) for view in views)
         return DONE
     write_lines(tree_lines((model.rows[root] for root in _outermost(roots)), now, marks))
     return DONE
@@ -44,6 +66,9 @@ def _views(
     client: Client, pipeline_id: str, roots: list[str], arguments: argparse.Namespace
 ) -> list[NodeView]:
     """Return the nodes asked for, each once."""
+    from conducto_cli import selection
+    from conducto_client import ApiError
+
     found: dict[str, NodeView] = {}
     state = arguments.state if arguments.state in set(State) else None
     for root in roots:
@@ -74,7 +99,3 @@ def _outermost(roots: Iterable[str]) -> Iterator[str]:
         if not any(above in {"/", root} or root.startswith(f"{above}/") for above in kept):
             kept.append(root)
             yield root
-
-
-def _flat_line(row: Row, now: float, marks: Marks) -> Line:
-    return (_state(row), *_line(row, row.path, now, marks))

@@ -1,30 +1,46 @@
 """``conducto usage``: what commands took and cost, by month, pipeline and node."""
 
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
 from __future__ import annotations
 
 import argparse
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from conducto_cli.arguments import add_json
 from conducto_cli.exit_codes import DONE
 from conducto_cli.output import as_json, dollars
 from conducto_cli.text.table import table
 from conducto_cli.text.text import clip, count_of, printable
-from conducto_core.model.labels import duration
-from conducto_core.model.usage import MAX_USAGE_NODES, PipelineSpent, Spent, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
+    from conducto_cli.argument_parser import Parser
     from conducto_cli.connection import OpenClient
+    from conducto_core.model.usage import PipelineSpent, Spent, Usage
+
 
 #: Nodes that are named for each pipeline, the dearest first.
 MAX_NODES = 5
 _TITLE_COLUMNS = 40
 
 
-def usage(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+def add_arguments(parser: Parser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "--month", metavar="YYYY-MM", type=_month, help="only this one, with its pipelines' nodes"
+    )
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Print it; return the exit code."""
+    from conducto_core.model.usage import MAX_USAGE_NODES
+
     with open_client() as client:
         nodes = 0 if arguments.month is None else MAX_NODES
         if arguments.json:
@@ -78,6 +94,8 @@ def _pipeline_cells(pipeline: PipelineSpent) -> tuple[str, ...]:
 
 
 def _cells(spent: Spent) -> tuple[str, ...]:
+    from conducto_core.model.labels import duration
+
     hours = spent.cpu_seconds / 3600
     return (
         f"{spent.attempts:,}",
@@ -105,18 +123,12 @@ def _document(found: Usage) -> dict[str, Any]:
 
 
 def _sums(spent: Spent) -> dict[str, float]:
+    from conducto_core.model.usage import Spent
+
     return {name: getattr(spent, name) for name in Spent.model_fields}
 
 
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
-
-
-def add_usage(parser: argparse.ArgumentParser) -> None:
-    """Describe the words after ``conducto usage``."""
-    parser.add_argument(
-        "--month", metavar="YYYY-MM", type=_month, help="only this one, with its pipelines' nodes"
-    )
-    parser.add_argument("--json", action="store_true", help="machine-readable")
 
 
 def _month(text: str) -> str:

@@ -105,7 +105,7 @@ def final_report(client: Client, model: PipelineModel, page: Page) -> list[Line]
     if others:
         lines += _node_blocks(client, model, others, page)
     else:
-        lines.append(_hint("rerun:", f"conducto reset {model.summary.pipeline.id} --failed"))
+        lines.append(_hint("rerun:", f"conducto rerun {model.summary.pipeline.id} --failed"))
     return lines
 
 
@@ -185,7 +185,7 @@ def _node_blocks(
             f"{page.marks.more} {len(failed) - shown:,} more:",
             f"conducto show {pipeline_id} --failed",
         )
-    yield _hint("rerun:", f"conducto reset {pipeline_id} --failed")
+    yield _hint("rerun:", f"conducto rerun {pipeline_id} --failed")
     execs = [group.first for group in groups if group.first.view.type is NodeType.EXEC]
     if execs and model.summary.pipeline.engine == "docker":
         yield _hint("shell:", _shell_command(pipeline_id, execs[0]))

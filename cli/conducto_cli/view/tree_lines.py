@@ -30,3 +30,8 @@ def _line(row: Row, name: str, now: float, marks: Marks) -> Line:
     if row.is_exec:
         return exec_line(row, shown, now, marks, stated=True)
     return group_line(row, shown, now, marks, opened=bool(row.children), stated=True)
+
+
+def flat_line(row: Row, now: float, marks: Marks) -> Line:
+    """Return the line of a node in a list, with its whole path."""
+    return (_state(row), *_line(row, row.path, now, marks))

@@ -74,10 +74,10 @@ def why_idle(tree: TreeState, pipeline_id: str) -> str | None:
         return "nothing to run: the tree has no Exec"
     failed = list(islice(filter(is_failure, tree.subtree(root)), 2))
     if not failed:
-        return f"nothing to run: it is done; rerun all: conducto reset {pipeline_id} /"
+        return f"nothing to run: it is done; rerun all: conducto rerun {pipeline_id} /"
     rest = ", and other nodes failed" if len(failed) > 1 else ""
     why = f"{_ended(tree, failed[0])}{rest}"
-    return f"nothing to run: {why}; rerun: conducto reset {pipeline_id} --failed"
+    return f"nothing to run: {why}; rerun: conducto rerun {pipeline_id} --failed"
 
 
 def _ended(tree: TreeState, node: LiveNode) -> str:

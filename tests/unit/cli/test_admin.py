@@ -11,7 +11,8 @@ from tests.fakes.cloud import FakeOrgs, FakeTokens
 
 from chalicelib.domain.tokens import digest_of
 from chalicelib.services.admin import Administration
-from conducto_cli.commands.admin import AwsError, add_arguments, admin
+from conducto_cli.commands.admin import AwsError, add_arguments
+from conducto_cli.commands.admin import run as admin
 
 if TYPE_CHECKING:
     from collections.abc import Callable

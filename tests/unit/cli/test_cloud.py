@@ -245,10 +245,10 @@ def test_error_for_missing_pipeline_says_that_the_cloud_was_not_searched(
 def test_target_option_may_precede_or_follow_the_command() -> None:
     parse = build_parser().parse_args
 
-    assert parse(["list", "--cloud"]).side == "cloud"
-    assert parse(["data", "list", "abc", "--cloud"]).side == "cloud"
-    assert parse(["show", "abc", "--local"]).side == "local"
-    assert parse(["show", "abc"]).side is None
+    assert parse(["list", "--cloud"]).target == "cloud"
+    assert parse(["data", "list", "abc", "--cloud"]).target == "cloud"
+    assert parse(["show", "abc", "--local"]).target == "local"
+    assert parse(["show", "abc"]).target is None
 
 
 def test_cloud_commands_require_login(capsys: Output) -> None:
@@ -257,12 +257,12 @@ def test_cloud_commands_require_login(capsys: Output) -> None:
 
 
 def test_a_profile_may_say_the_side() -> None:
-    Config().set_profile_general("default", "side", "cloud")
+    Config().set_profile_general("default", "target", "cloud")
     arguments = build_parser().parse_args(["show", "abc"])
 
     with pytest.raises(UsageError, match="not logged in"):
         target.opener_for(arguments)
-    Config().set_profile_general("default", "side", "moon")
+    Config().set_profile_general("default", "target", "moon")
     with pytest.raises(UsageError, match="'moon'; it can be local or cloud"):
         target.opener_for(arguments)
 
@@ -339,12 +339,12 @@ def test_list_of_both_targets_respects_its_limit(two_sides: Any, capsys: Output)
 
 def test_list_shows_one_target_if_requested_or_not_logged_in() -> None:
     parse = build_parser().parse_args
-    assert target.opener_beside(parse(["list"])) is None
+    assert target.second_opener(parse(["list"])) is None
     cloud_account.keep(Account("https://a.invalid", "cdo_x", "acme", "ann"))
 
-    assert target.opener_beside(parse(["list"])) is not None
-    assert target.opener_beside(parse(["list", "--local"])) is None
-    assert target.opener_beside(parse(["list", "--cloud"])) is None
+    assert target.second_opener(parse(["list"])) is not None
+    assert target.second_opener(parse(["list", "--local"])) is None
+    assert target.second_opener(parse(["list", "--cloud"])) is None
 
 
 def test_usage_shows_the_cloud_after_login() -> None:

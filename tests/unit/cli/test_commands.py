@@ -1,14 +1,16 @@
 import argparse
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 
-from conducto.tools.serialized import COMMANDS
 from conducto_cli.exit_codes import MEANINGS
-from conducto_cli.main import ALONE, VERBS, function, main
-from conducto_cli.parser import GROUPS, build_parser
+from conducto_cli.main import main
+from conducto_cli.parser import build_parser
+from conducto_cli.registry import COMMANDS, Call
 from conducto_client import Client
 from conducto_core.model.requests import Action
 from conducto_core.model.states import Cause, State
@@ -244,7 +246,7 @@ def test_reset_of_paused_pipeline_says_how_to_continue(
 
     out = capsys.readouterr().out
     assert out.startswith("reset 1 Exec\n  /a\n")
-    assert ("nothing starts while it is paused; go on: conducto run new" in out) is told
+    assert ("nothing starts while it is paused; continue: conducto run new" in out) is told
 
 
 def test_reset_of_nothing_is_refused(fake: CountingPipelines, conducto: Conducto) -> None:
@@ -418,13 +420,28 @@ def test_action_without_a_node_is_rejected_before_an_agent_is_started(verb: str)
     assert main([verb, "abc"], lambda _profile: no_agent) == 2
 
 
-def test_every_verb_has_a_function() -> None:
-    parser = build_parser()
-    verbs = next(a.choices for a in parser._actions if a.dest == "verb")
-    assert verbs is not None
+@pytest.mark.parametrize(
+    "name", [name for name, command in COMMANDS.items() if command.call is not Call.ENTRY]
+)
+def test_module_of_a_command_has_its_arguments_and_its_behaviour(name: str) -> None:
+    module = COMMANDS[name].load()
 
-    for verb in set(verbs) - {"compile", "plan", *COMMANDS}:
-        assert callable(function({**VERBS, **ALONE}[verb]))
+    assert callable(module.add_arguments)
+    assert callable(module.run)
+
+
+@pytest.mark.parametrize("words", ["--help", "list --help", "reset --help", "secrets set --help"])
+def test_help_does_not_import_the_client(words: str) -> None:
+    code = (
+        "import sys; from conducto_cli.main import main; main(sys.argv[1:]); "
+        "sys.exit('pydantic' in sys.modules)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words.split()], capture_output=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_every_exit_code_is_in_the_help(conducto: Conducto, capsys: Output) -> None:
@@ -437,16 +454,86 @@ def test_every_exit_code_is_in_the_help(conducto: Conducto, capsys: Output) -> N
 def test_help_lists_every_command_once_by_group() -> None:
     parser = build_parser()
     (verbs,) = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
-    listed = [name for names in GROUPS.values() for name in names]
+    listed = list(verbs.choices)
 
-    assert sorted(listed) == sorted(verbs.choices)
+    assert listed == list(COMMANDS)
     text = parser.format_help()
     assert [text.count(f"\n    {name} ") + text.count(f"\n    {name}\n") for name in listed] == [
         1
     ] * len(listed)
 
 
-IDLE = "nothing to run: it is done; rerun all: conducto reset abc-def /"
+def test_rerun_resets_nodes_and_runs_the_pipeline(
+    fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    fake.finish("abc-def", "/tests/login", Cause.EXIT_CODE)
+
+    code = conducto("rerun", "abc", "/tests/login")
+
+    assert [(r.action, r.paths) for _, r in fake.orders] == [
+        (Action.RESET, ("/tests/login",)),
+        (Action.RUN, ()),
+    ]
+    assert (code, capsys.readouterr().out.splitlines()) == (
+        0,
+        [
+            "reset 1 Exec",
+            "  /tests/login",
+            "running; watch it: conducto show abc-def",
+        ],
+    )
+
+
+def test_rerun_of_failed_nodes_names_them(fake: CountingPipelines, conducto: Conducto) -> None:
+    fake.finish("abc-def", "/build")
+    fake.finish("abc-def", "/tests/login", Cause.EXIT_CODE)
+
+    assert conducto("rerun", "abc", "--failed") == 0
+
+    assert [r.action for _, r in fake.orders] == [Action.RESET, Action.RUN]
+    assert fake.orders[0][1].paths == ("/tests/login",)
+
+
+def test_rerun_of_failed_nodes_runs_nothing_if_none_failed(
+    fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    assert conducto("rerun", "abc", "--failed") == 0
+
+    assert [each.action for each in fake.asked] == [Action.RESET]
+    assert capsys.readouterr().out == "nothing failed\n"
+
+
+def test_rerun_dry_run_changes_nothing(
+    fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    fake.finish("abc-def", "/build")
+
+    assert conducto("rerun", "abc", "/", "--dry-run") == 0
+
+    assert fake.orders == []
+    assert capsys.readouterr().out == "would reset 1 Exec\n  /build\nwould run the pipeline\n"
+
+
+def test_rerun_json_is_one_document_with_all_notes(
+    fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    fake.finish("abc-def", "/build", Cause.EXIT_CODE)
+    fake.idle = IDLE
+
+    assert conducto("rerun", "abc", "/build", "--json") == 1
+
+    document = json.loads(capsys.readouterr().out)
+    assert (document["action"], document["affected"], document["notes"]) == ("rerun", 1, [IDLE])
+
+
+def test_rerun_without_a_node_is_rejected(
+    fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    assert (conducto("rerun", "abc"), fake.asked) == (2, [])
+    assert "say which nodes: conducto rerun ID PATH ..., or --failed" in capsys.readouterr().err
+
+
+IDLE = "nothing to run: it is done; rerun all: conducto rerun abc-def /"
 
 
 @pytest.mark.parametrize("more", [(), ("--json",)])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conducto_cli.commands.compile import compile_command
+from conducto_cli.commands.compile import run as compile_command
 
 if TYPE_CHECKING:
     from pathlib import Path

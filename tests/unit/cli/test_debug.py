@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from conducto_cli import connection
-from conducto_cli.commands.debug import debug
-from conducto_cli.main import build_parser
+from conducto_cli.commands.debug import run as debug
+from conducto_cli.parser import build_parser
 from conducto_client import Client
 from conducto_client.testing import InProcessTransport
 from conducto_core.api.dispatch import Service

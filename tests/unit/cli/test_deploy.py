@@ -12,10 +12,11 @@ from tests.fakes.deployment import FakeAccount, FakeMachine
 
 from conducto.version import __version__
 from conducto_cli.cloud_account import Account, account_of, keep
-from conducto_cli.commands.deploy import deploy, destroy
+from conducto_cli.commands.deploy import run as deploy
+from conducto_cli.commands.destroy import run as destroy
 from conducto_cli.deploy.deployment import Deployment, Wish, version_order
 from conducto_cli.deploy.ports import AccountError, Cdk, Subnet
-from conducto_cli.main import build_parser
+from conducto_cli.parser import build_parser
 from conducto_core.model.admin import TokenInfo
 from conducto_core.model.deployment import STACKS
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.fakes.deployment import FakeAccount, FakeMachine
 
-from conducto_cli.commands.doctor import ThisHost, doctor
+from conducto_cli.commands.doctor import ThisHost
+from conducto_cli.commands.doctor import run as doctor
 from conducto_cli.deploy.ports import AccountError
-from conducto_cli.main import build_parser
+from conducto_cli.parser import build_parser
 
 if TYPE_CHECKING:
     from pathlib import Path

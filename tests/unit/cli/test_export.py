@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from conducto_cli.commands.complete_words import candidates
+from conducto_cli.complete_words import candidates
 from conducto_client import Client
 from unit.cli.trees import CountingPipelines
 

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from conducto_cli.commands.gc import gc, size_of
+from conducto_cli.commands.gc import run as gc
+from conducto_cli.commands.gc import size_of
 from conducto_core.model.gc import GcItem, GcReport
 
 ITEMS = (

@@ -9,9 +9,9 @@ import pytest
 
 import conducto as co
 from conducto.wire.printable import printable, printable_lines, shell_word
-from conducto_cli.commands.compile import compile_command
-from conducto_cli.commands.plan import plan_command
-from conducto_cli.main import VERBS
+from conducto_cli.commands.compile import run as compile_command
+from conducto_cli.commands.plan import run as plan_command
+from conducto_cli.registry import COMMANDS, Call
 from conducto_core.model.records import ImageRecord, ImageState
 from conducto_core.model.states import Cause, State
 from unit.cli.trees import CountingPipelines, record, view
@@ -36,6 +36,7 @@ LINES: dict[str, list[list[str]]] = {
     "data": [["list", "abc"], ["rm", "abc", EVIL], ["get", "abc", EVIL, "-"]],
     "run": [["abc"]],
     "pause": [["abc"]],
+    "rerun": [["abc", PATH], ["abc", "--failed", "--dry-run"], ["abc", f"{PATH}no"]],
     "reset": [["abc", PATH], ["abc", "--failed", "--dry-run"], ["abc", f"{PATH}no"]],
     "skip": [["abc", PATH]],
     "unskip": [["abc", PATH]],
@@ -79,7 +80,7 @@ def raw(text: str) -> list[str]:
     return [line for line in text.split("\n") if RAW.search(line)]
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", [n for n, c in COMMANDS.items() if c.call is Call.CLIENT])
 def test_no_command_prints_a_name_raw(
     hostile: CountingPipelines, verb: str, conducto: Conducto, capsys: Output
 ) -> None:

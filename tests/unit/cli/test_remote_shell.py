@@ -15,8 +15,8 @@ import pytest
 from pydantic import SecretStr
 
 from conducto_cli import connection
-from conducto_cli.commands.debug import debug
-from conducto_cli.main import build_parser
+from conducto_cli.commands.debug import run as debug
+from conducto_cli.parser import build_parser
 from conducto_cli.references import UsageError
 from conducto_cli.view.remote_shell import check_time, find_plugin, remote_shell
 from conducto_client import AgentUnreachableError, ApiError, Client

@@ -52,7 +52,7 @@ def test_failure_report_has_at_most_twelve_lines(
         "    │ line 19",
         "    │ E  assert 302 == 200",
         "    all of it: conducto logs abc-def /tests/it",
-        "  rerun: conducto reset abc-def --failed",
+        "  rerun: conducto rerun abc-def --failed",
         "  shell: conducto debug abc-def /tests/it",
     ]
 
@@ -114,7 +114,7 @@ def test_timed_out_group_is_reported_instead_of_its_execs(
         "✘ /g timed out; 1 not run",
         "  /g  timed out: max_time 2s (2 killed, 1 not run)  pipeline.py:12",
         "    what it ended: conducto tree abc-def /g",
-        "  rerun: conducto reset abc-def --failed",
+        "  rerun: conducto rerun abc-def --failed",
     ]
 
 
@@ -161,7 +161,7 @@ def test_failed_image_is_reported_once(fake: CountingPipelines, open_client: Ope
         "    │ Step 2/2 : RUN make",
         "    │ make: not found",
         "  whole build: conducto logs abc-def --image app",
-        "  rerun: conducto reset abc-def --failed",
+        "  rerun: conducto rerun abc-def --failed",
     ]
 
 
@@ -271,4 +271,4 @@ def test_plain_processes_have_no_shell_to_offer(
     fake.add("abc-def", [view("/", "Serial"), view("/build")], plain)
     fail(fake, "/build")
 
-    assert report(open_client)[-1] == "  rerun: conducto reset abc-def --failed"
+    assert report(open_client)[-1] == "  rerun: conducto rerun abc-def --failed"

@@ -145,12 +145,12 @@ def test_a_run_that_starts_nothing_says_why():
     assert why_idle(fresh.tree, "p") is None
     assert why_idle(Driver(serial("a")).tree, "p") is None
     assert why_idle(finished.tree, "p") == (
-        "nothing to run: it is done; rerun all: conducto reset p /"
+        "nothing to run: it is done; rerun all: conducto rerun p /"
     )
     assert why_idle(failed.tree, "p") == (
-        "nothing to run: /a failed; rerun: conducto reset p --failed"
+        "nothing to run: /a failed; rerun: conducto rerun p --failed"
     )
     assert why_idle(timed.tree, "p") == (
         "nothing to run: /g timed out: max_time 2s (1 killed, 1 not run); "
-        "rerun: conducto reset p --failed"
+        "rerun: conducto rerun p --failed"
     )

@@ -1,0 +1,44 @@
+"""``conducto whoami``: the user of the profile's token."""
+
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conducto_cli.arguments import add_json
+from conducto_cli.exit_codes import DONE, FAILED
+from conducto_cli.output import as_json
+
+if TYPE_CHECKING:
+    import argparse
+
+    from conducto_cli.argument_parser import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options."""
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print whose the profile's token is, as the installation says."""
+    from conducto_cli import cloud_account
+
+    account = cloud_account.account_of(arguments.profile)
+    if account is None:
+        print("null" if arguments.json else cloud_account.NOT_LOGGED_IN)
+        return FAILED
+    with account.client() as client:
+        who = client.who_am_i()
+    cloud_account.warn_of_version(who)
+    if arguments.json:
+        print(as_json({"url": account.url, **who.model_dump(mode="json")}))
+        return DONE
+    print(
+        f"{who.user} of {who.org} at {account.url}\n"
+        f"plan: {who.plan}\n"
+        f"may: {', '.join(who.permissions)}"
+    )
+    return DONE

@@ -1,0 +1,316 @@
+"""The commands of ``conducto``: one row per command, and the module that implements it.
+
+``--help``, completion and `conducto_cli.main` read this table. The module of a command is imported
+when its arguments are parsed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from conducto.tools.serialized import COMMANDS as TREE_COMMANDS
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+#: Help of ``--local`` and ``--cloud`` for a command that names a pipeline.
+PIPELINE_TARGET = "the pipeline is {} (default: wherever its ID is known, here first)"
+
+
+class Call(Enum):
+    """The parameters of a command's function ``run``."""
+
+    CLIENT = auto()
+    """``run(arguments, open_client)``. The first client starts the agent: check usage before."""
+    ARGUMENTS = auto()
+    """``run(arguments)``: no agent is needed."""
+    WORDS = auto()
+    """``run(words)``: it parses its command line itself, because a part is for a script."""
+    ENTRY = auto()
+    """None: `conducto.tools.entry` runs it, also in containers, and has its summary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command: its place in ``--help``, and how it is called.
+
+    Attributes:
+        module: Module of `conducto_cli.commands` with the functions ``add_arguments(parser)`` and
+            ``run``.
+        group: Heading in ``conducto --help``.
+        summary: Line in ``conducto --help``.
+        details: Text that follows the summary in the command's own ``--help``.
+        call: Parameters of ``run``.
+        target: Help of ``--local`` and ``--cloud``, which commands with a client accept. None: the
+            command is about this machine only.
+        prefers_cloud: Whether it is about the cloud by default if the profile is logged in.
+        needs_engine: Whether commands may start, so that the agent must find the engine.
+    """
+
+    module: str
+    group: str
+    summary: str
+    details: str = ""
+    call: Call = Call.CLIENT
+    target: str | None = PIPELINE_TARGET
+    prefers_cloud: bool = False
+    needs_engine: bool = False
+
+    @property
+    def accepts_target(self) -> bool:
+        """Whether ``--local`` and ``--cloud`` are options of the command."""
+        return self.call is Call.CLIENT and self.target is not None
+
+    def load(self) -> ModuleType:
+        """Import the module that implements the command."""
+        return importlib.import_module(f"conducto_cli.commands.{self.module}")
+
+
+_LOOK = "look at pipelines"
+_ACT = "act on them"
+_SHELLS = "work in their containers"
+_MAKE = "make pipelines"
+_MACHINE = "this machine"
+_CLOUD = "the cloud"
+
+#: The commands in the order of ``--help``.
+COMMANDS = {
+    "list": Command(
+        "list",
+        _LOOK,
+        "list pipelines, the newest first",
+        target="only the pipelines {} (default: both, if one is logged in to a cloud)",
+    ),
+    "show": Command(
+        "show",
+        _LOOK,
+        "show a pipeline, or all about one node",
+        "On a terminal it is live, and keys act on the pipeline ('?' lists them). It stays until "
+        "the pipeline settles, like --local --run, and ends with the same exit code; one that has "
+        "settled stays until you leave with 'q'. Elsewhere it prints the tree once.",
+    ),
+    "tree": Command("tree", _LOOK, "print the nodes of a pipeline and how they stand"),
+    "logs": Command(
+        "logs",
+        _LOOK,
+        "print what a node printed, byte for byte",
+        "stdout goes to stdout and stderr to stderr, unless one of them is asked for.",
+    ),
+    "diff": Command(
+        "diff",
+        _LOOK,
+        "show what changed between two attempts of a node",
+        "The command, environment, image and limits, how it ended, and what it printed. "
+        "Without numbers: the last two attempts; with one: that and the newest.",
+    ),
+    "images": Command("images", _LOOK, "list the images of a pipeline and how their builds stand"),
+    "data": Command(
+        "data",
+        _LOOK,
+        "list, read, write or delete files that commands share",
+        "Names are paths below the directory, such as results/table.csv.",
+    ),
+    "export": Command(
+        "export",
+        _LOOK,
+        "write a pipeline, as it is now, into one HTML file",
+        "To keep, to send, or to attach to a pull request: any browser shows it, offline, on a "
+        "phone and on paper. It has the failures with their last output, the tree with commands "
+        "and attempts, a timeline and the images; no scripts, no variables of the environment, "
+        "and values of secrets masked. Of a large tree it has what failed or runs, and the upper "
+        "levels.",
+    ),
+    "usage": Command(
+        "usage",
+        _LOOK,
+        "print what was used and spent, by month and pipeline",
+        "In the cloud, if one is logged in. Reckoned from the time of workers and a table of "
+        "prices; AWS is not asked.",
+        target="what was used {} (default: in the cloud, if one is logged in)",
+        prefers_cloud=True,
+    ),
+    "run": Command("actions", _ACT, "start a pending or paused pipeline", needs_engine=True),
+    "pause": Command("actions", _ACT, "start nothing more; what runs may end"),
+    "reset": Command(
+        "actions",
+        _ACT,
+        "run nodes again",
+        "Other nodes keep their results; earlier attempts and their output are kept.",
+        needs_engine=True,
+    ),
+    "rerun": Command(
+        "actions",
+        _ACT,
+        "reset nodes and run the pipeline",
+        "Other nodes keep their results; earlier attempts and their output are kept.",
+        needs_engine=True,
+    ),
+    "skip": Command("actions", _ACT, "leave nodes out, as if they were done"),
+    "unskip": Command("actions", _ACT, "take skipped nodes in again"),
+    "kill": Command("actions", _ACT, "kill what runs", "Without a PATH: everything."),
+    "modify": Command(
+        "actions",
+        _ACT,
+        "change parameters of nodes in this pipeline, not in its script",
+        "What runs keeps what it began with; reset it to use the new values. An empty value takes "
+        "a parameter back to what is inherited.",
+    ),
+    "rebuild": Command(
+        "actions",
+        _ACT,
+        "build the images of nodes anew, with the code as it is now, and run the nodes again",
+        needs_engine=True,
+    ),
+    "sleep": Command("actions", _ACT, "end what runs and let go of containers, keep all else"),
+    "wake": Command(
+        "actions",
+        _ACT,
+        "take a pipeline out of sleep or the archive; it does not run yet",
+        needs_engine=True,
+    ),
+    "archive": Command("actions", _ACT, "end what runs and take the pipeline off the list"),
+    "debug": Command(
+        "debug",
+        _SHELLS,
+        "open a shell in a fresh container like the one a node ran in",
+        "Same image, environment, secrets, data, directory and limits; the node's command is "
+        "/conducto/cmd.sh there. Ends with the shell's exit code.",
+        needs_engine=True,
+    ),
+    "livedebug": Command(
+        "debug",
+        _SHELLS,
+        "open a debug shell with your code mounted over its copy in the image",
+        "What you change on this machine is there in the container at once, and the other way.",
+    ),
+    "discover": Command(
+        "discover",
+        _MAKE,
+        "make a pipeline of the test files in a directory",
+        "Each directory becomes a Parallel, each file a node that runs it with pytest or unittest. "
+        "Prints the tree; --local --run runs it.",
+        call=Call.ARGUMENTS,
+    ),
+    "plan": Command(
+        "plan",
+        _MAKE,
+        "print what a script's pipeline would take and cost in the cloud",
+        call=Call.WORDS,
+    ),
+    "compile": Command(
+        "compile",
+        _MAKE,
+        "print the AWS state machines of a script's pipeline; runs nothing",
+        call=Call.WORDS,
+    ),
+    "build": Command(
+        "",
+        _MAKE,
+        TREE_COMMANDS["build"],
+        "This is how other languages define pipelines.",
+        call=Call.ENTRY,
+    ),
+    "validate-serialization": Command(
+        "",
+        _MAKE,
+        TREE_COMMANDS["validate-serialization"],
+        "This is how other languages define pipelines.",
+        call=Call.ENTRY,
+    ),
+    "dump-serialization": Command(
+        "dump", _MAKE, "print the tree of a pipeline as it was launched, for 'conducto build'"
+    ),
+    "secrets": Command(
+        "secrets",
+        _MACHINE,
+        "list, set or delete secrets",
+        "They become variables of every command; their values are masked in what commands print. "
+        "Values are read from a prompt, from stdin or from a variable, never from the command "
+        "line.",
+        target="the secrets {} (default: those of this machine)",
+    ),
+    "agent": Command(
+        "agent",
+        _MACHINE,
+        "start, stop, repair or look at the process that runs pipelines on this machine",
+        "It starts by itself with the first launch and outlives the terminal. repair rebuilds its "
+        "store where that is lost or damaged, from the directories of the pipelines.",
+        call=Call.ARGUMENTS,
+    ),
+    "gc": Command(
+        "gc",
+        _MACHINE,
+        "free what no live pipeline needs: containers, networks, images, snapshots, files",
+        "Live is a pipeline that is neither archived nor deleted. Only what Conducto made for this "
+        "profile is touched.",
+        target=None,
+    ),
+    "doctor": Command(
+        "doctor",
+        _MACHINE,
+        "check what works on this machine, and what to do if not",
+        call=Call.ARGUMENTS,
+    ),
+    "share-directory": Command(
+        "share",
+        _MACHINE,
+        "give a directory of this machine a name that scripts can use",
+        "As co.Image.share_directory does, for all scripts of the profile.",
+        call=Call.ARGUMENTS,
+    ),
+    "completion": Command(
+        "completion",
+        _MACHINE,
+        "print a script that completes commands, ids and paths in a shell",
+        "bash: put 'source <(conducto completion bash)' into ~/.bashrc; zsh: the same with zsh "
+        "into ~/.zshrc; fish: 'conducto completion fish | source' into config.fish.",
+        call=Call.ARGUMENTS,
+    ),
+    "login": Command(
+        "login",
+        _CLOUD,
+        "log in to a cloud installation: check a token and keep it",
+        call=Call.ARGUMENTS,
+    ),
+    "logout": Command(
+        "logout", _CLOUD, "forget the token of the cloud installation", call=Call.ARGUMENTS
+    ),
+    "whoami": Command(
+        "whoami",
+        _CLOUD,
+        "print whose the token is, as the cloud installation says",
+        call=Call.ARGUMENTS,
+    ),
+    "deploy": Command(
+        "deploy",
+        _CLOUD,
+        "deploy Conducto to your AWS account, or bring what is there up to date",
+        "It checks first what it needs and uses your AWS credentials, Node, Docker, and: "
+        "pip install 'conducto[deploy]'.",
+        call=Call.ARGUMENTS,
+    ),
+    "destroy": Command(
+        "destroy",
+        _CLOUD,
+        "remove an installation at AWS, without its data",
+        "Records, output, files and secrets stay; it says where, and how to remove them.",
+        call=Call.ARGUMENTS,
+    ),
+    "admin": Command(
+        "admin",
+        _CLOUD,
+        "make tokens and set plans of an installation at AWS",
+        "It uses your AWS credentials, and needs: pip install 'conducto[aws]'.",
+        call=Call.ARGUMENTS,
+    ),
+    "cloud-emulator": Command(
+        "cloud_emulator",
+        _CLOUD,
+        "try the cloud on this machine, without an AWS account",
+        "It needs a container engine on Linux, and a checkout of Conducto. It keeps nothing.",
+        call=Call.ARGUMENTS,
+    ),
+}
