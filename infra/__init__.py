@@ -1,1 +1,1 @@
-"""The AWS installation, as CDK stacks. `infra/main.py` is what ``cdk`` runs."""
+"""The AWS installation as CDK stacks; ``cdk`` runs `infra/main.py`."""

@@ -1,8 +1,9 @@
-"""``python infra/copy_table.py FROM TO [PIPELINE]``: puts a restored table's items in place.
+"""``python infra/copy_table.py FROM TO [PIPELINE]``: copies the items of a restored table.
 
-A table that DynamoDB restores has another name than the one that the installation uses. Items of
-the same key are written over; others that are in ``TO`` stay. With a pipeline's id, only what
-belongs to it is copied, and only where ``TO`` has it no more: a journal has one end.
+DynamoDB restores a table under a new name, so its items are copied to the installation's table.
+Items with equal keys are replaced; other items in ``TO`` stay. With a pipeline id, only the items
+of that pipeline are copied, and only if ``TO`` does not have the pipeline: two journals cannot be
+merged.
 """
 
 import sys
@@ -10,32 +11,32 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-#: Items that DynamoDB takes at once.
+#: Maximum number of items per batch write.
 _BATCH = 25
-#: Seconds to wait when it took a part only.
+#: Seconds to wait after a partial batch write.
 _TIMEOUT = 1.0
 #: The keys of items (`conducto_core.model.deployment`, `chalicelib.adapters.table_keys`).
 _PARTITION, _SORT = "pk", "sk"
 
 
 class StillThereError(Exception):
-    """The pipeline was not lost."""
+    """The target still has the pipeline."""
 
 
 def copy(client: Any, source: str, target: str, pipeline: str | None = None) -> int:
-    """Copy items; return how many there were.
+    """Copy items and return their number.
 
     Args:
-        client: boto3's of DynamoDB.
+        client: A boto3 client of DynamoDB.
         source: Name of the table to read.
         target: Name of the table to write.
-        pipeline: Only those of this one; None is all.
+        pipeline: Copy only the items of this pipeline; None copies all items.
 
     Raises:
-        StillThereError: the target has the pipeline.
+        StillThereError: The target has the pipeline.
     """
     if pipeline is not None and _has(client, target, pipeline):
-        raise StillThereError(f"{target} has the pipeline {pipeline}; nothing was copied")
+        raise StillThereError(f"{target} still has the pipeline {pipeline}; nothing was copied")
     number = 0
     for page in client.get_paginator("scan").paginate(TableName=source, ConsistentRead=True):
         items = [item for item in page["Items"] if pipeline is None or _is_of(item, pipeline)]
@@ -64,11 +65,11 @@ def _put(client: Any, target: str, items: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    """Copy as the command line says."""
-    import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  for who restores only
+    """Run the command line."""
+    import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  only needed here
 
     if len(sys.argv) not in (3, 4):
-        sys.exit("python infra/copy_table.py FROM TO [PIPELINE]")
+        sys.exit("usage: python infra/copy_table.py FROM TO [PIPELINE]")
     try:
         number = copy(boto3.client("dynamodb"), *sys.argv[1:])
     except StillThereError as error:

@@ -1,4 +1,4 @@
-"""The stacks of one installation, and how they hang together."""
+"""The stacks of one installation and their dependencies."""
 
 import aws_cdk as cdk
 from constructs import Construct
@@ -14,15 +14,15 @@ from infra.stacks.site import SiteStack
 
 
 class Installation:
-    """Everything that one stage has.
+    """All stacks of one stage.
 
     Attributes:
-        network: Where workers run.
-        data: What outlives the rest.
-        compute: What runs commands and builds images.
-        api: What answers.
+        network: The network of workers.
+        data: Stateful resources, which are retained.
+        compute: The cluster, the registry and image builds.
+        api: The functions and their APIs.
         site: The web app.
-        watch: What says that something is wrong.
+        watch: Alarms and a dashboard.
     """
 
     def __init__(self, scope: Construct, settings: Settings) -> None:
@@ -35,14 +35,14 @@ class Installation:
             f"{title}-data",
             settings,
             self.network,
-            description="Conducto: records, output and files; kept when the rest is removed",
+            description="Conducto: records, output and files; retained on deletion",
         )
         self.compute = ComputeStack(
             scope,
             f"{title}-compute",
             settings,
             self.data,
-            description="Conducto: what runs commands and builds images",
+            description="Conducto: cluster, registry and image builds",
         )
         self.api = ApiStack(
             scope,
@@ -68,6 +68,6 @@ class Installation:
             api=self.api,
             description="Conducto: alarms and a dashboard",
         )
-        # The last, as in `conducto_core.model.deployment.STACKS`.
+        # Last, as in `conducto_core.model.deployment.STACKS`.
         self.site.add_stack_dependency(self.watch)
         cdk.Tags.of(scope).add(STAGE_TAG, settings.stage)

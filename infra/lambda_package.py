@@ -1,7 +1,7 @@
-"""What Chalice packages: the app, and of our own packages what it imports.
+"""The directory that Chalice packages: the app and the parts of our packages that it imports.
 
-Chalice takes a project directory as it is, with everything below ``vendor``; so one is made that
-holds no command line, no tests' fakes and no byte code.
+Chalice packages a project directory completely, including ``vendor``. This module assembles one
+without the command line, test fakes and byte code.
 """
 
 import shutil
@@ -24,9 +24,9 @@ _FILES = ("app.py", "requirements.txt", ".chalice/config.json", ".chalice/policy
 
 
 def stage_package(target: Path) -> Path:
-    """Make the project directory at ``target``, in place of one that is there; return it.
+    """Create the project directory at ``target``, replacing an existing one; return it.
 
-    What Chalice packaged there before stays: it packages anew only what has changed.
+    Chalice's own output in the directory stays: it repackages only changes.
     """
     for part in ("chalicelib", "vendor"):
         shutil.rmtree(target / part, ignore_errors=True)
@@ -35,9 +35,9 @@ def stage_package(target: Path) -> Path:
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / "functions" / name, place)
     _copy(ROOT / "functions/chalicelib", target / "chalicelib", "chalicelib")
-    for name in _PACKAGES:  # from a checkout or an installation
+    for name in _PACKAGES:  # works from a checkout and from an installation
         _copy(Path(str(resources.files(name))), target / "vendor" / name, name)
-    # What images get of us holds parts that no function imports
+    # The SDK wheel for images includes modules that no function imports
     # (`chalicelib.services.image_builds`).
     file, content = client_wheel()
     (target / "chalicelib/client").mkdir()

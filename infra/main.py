@@ -1,6 +1,6 @@
-"""The CDK app: ``cdk synth`` and ``cdk deploy`` run this file (cdk.json says so).
+"""The CDK app: ``cdk synth`` and ``cdk deploy`` run this file (see cdk.json).
 
-It is never called ``app``: Chalice imports ``functions/app.py`` under that name in this process.
+Do not import it as ``app``: Chalice imports ``functions/app.py`` under that name in this process.
 """
 
 import os
@@ -9,12 +9,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "sdk"), str(ROOT / "core"), str(ROOT / "worker")]
-# Chalice wants a region to write its template; what is deployed takes the one it is deployed to.
+# Chalice requires a region for its template; deployments use the target region.
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
-# `conducto deploy` says which versions of Node do; the box it prints at each start says no more.
+# `conducto deploy` checks the Node version; silence the box that CDK prints at each start.
 os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "18,20")
 
-import aws_cdk as cdk  # noqa: E402  the path comes first
+import aws_cdk as cdk  # noqa: E402  needs the path above
 
 from infra.installation import Installation  # noqa: E402
 from infra.settings import SettingsError, settings_from  # noqa: E402

@@ -1,4 +1,4 @@
-"""Caches of other registries in ours: AWS fetches an image there once, workers fetch it here."""
+"""Pull-through caches: ECR fetches an image of another registry once, workers pull it from ECR."""
 
 import json
 
@@ -7,19 +7,19 @@ from aws_cdk import aws_ecr as ecr
 
 from infra.settings import Settings
 
-#: What fetches an image through a cache, besides what fetches any image.
+#: Permissions for pulling through a cache, in addition to those for pulling any image.
 IMPORT = ("ecr:BatchImportUpstreamImage", "ecr:CreateRepository")
 _DAYS = 30
 _ENCRYPTION = ecr.CfnRepositoryCreationTemplate.EncryptionConfigurationProperty(
     encryption_type="AES256"
 )
-#: Registries whose API is at another name than the one that stands in references.
+#: Registries whose API host differs from the host in references.
 _APIS = {"docker.io": "registry-1.docker.io"}
 _FORGETTING = {
     "rules": [
         {
             "rulePriority": 1,
-            "description": "what was fetched long ago; who needs it has it fetched again",
+            "description": "expire old images; they are fetched again when needed",
             "selection": {
                 "tagStatus": "any",
                 "countType": "sinceImagePushed",
@@ -33,11 +33,11 @@ _FORGETTING = {
 
 
 def add_caches(stack: Stack, settings: Settings) -> tuple[str, list[str]]:
-    """Add the caches that an installation is to have to a stack.
+    """Add the configured caches to a stack.
 
     Returns:
         ``registry=where registry=where`` (`conducto_core.images.registries.read_caches`), and the
-        ARNs of the caches' repositories.
+            ARNs of the caches' repositories.
     """
     pairs, arns = [], []
     for number, (host, secret) in enumerate(settings.caches):

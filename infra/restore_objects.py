@@ -1,26 +1,26 @@
-"""``python infra/restore_objects.py BUCKET PREFIX``: brings back what was deleted from a bucket.
+"""``python infra/restore_objects.py BUCKET PREFIX``: restores deleted objects of a bucket.
 
-A bucket with versions keeps what is deleted for some days, below a mark that says so. Where the
-newest version of an object is such a mark, the mark goes.
+A versioned bucket keeps deleted objects for some days, below a delete marker. An object is restored
+by deleting the marker if it is the latest version.
 """
 
 import sys
 from typing import Any
 
-#: Marks that S3 takes at once.
+#: Maximum number of delete markers per request.
 _BATCH = 1000
 
 
 def restore_objects(client: Any, bucket: str, prefix: str) -> int:
-    """Bring objects back; return how many there were.
+    """Restore objects and return their number.
 
     Args:
-        client: boto3's of S3.
-        bucket: Its name.
-        prefix: How their keys begin.
+        client: A boto3 client of S3.
+        bucket: Name of the bucket.
+        prefix: Prefix of the keys.
 
     Raises:
-        RuntimeError: S3 refuses to bring one back.
+        RuntimeError: S3 rejected the deletion of a marker.
     """
     number = 0
     pages = client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
@@ -40,13 +40,13 @@ def restore_objects(client: Any, bucket: str, prefix: str) -> int:
 
 
 def main() -> None:
-    """Bring back what the command line says."""
-    import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  for who restores only
+    """Run the command line."""
+    import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  only needed here
 
     if len(sys.argv) != 3:  # noqa: PLR2004
-        sys.exit("python infra/restore_objects.py BUCKET PREFIX")
+        sys.exit("usage: python infra/restore_objects.py BUCKET PREFIX")
     number = restore_objects(boto3.client("s3"), *sys.argv[1:])
-    print(f"{number} objects are back")  # noqa: T201
+    print(f"{number} objects restored")  # noqa: T201
 
 
 if __name__ == "__main__":

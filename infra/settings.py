@@ -1,4 +1,4 @@
-"""What a deployment may choose, read from CDK's context and checked before anything is built."""
+"""The settings of a deployment, read from CDK's context and validated before synthesis."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 from conducto_core.model.deployment import MONTHLY_BUDGET, SETTINGS
 from conducto_core.model.task_roles import TaskRole, read_task_roles
 
-#: Days that CloudWatch Logs can keep; other numbers are refused by AWS after minutes of deploying.
+#: Retention values of CloudWatch Logs, in days; AWS would reject others minutes into a deployment.
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557)
 _NO_BUDGET = "off"
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
@@ -23,28 +23,28 @@ _ZONES = re.compile(rf"{_ZONE_NAME}(?:,{_ZONE_NAME})?")
 
 
 _HOST_NAME = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9-]+)+"
-#: AWS takes no other secrets for a cache.
+#: AWS requires this name prefix for the secrets of caches.
 _WITH = r"=arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:ecr-pullthroughcache/[\w/+=.@-]+"
 _CACHES = re.compile(rf"{_HOST_NAME}(?:{_WITH})?(?:,{_HOST_NAME}(?:{_WITH})?)*")
-#: Registries that ECR has a cache of only with credentials.
+#: Registries for which ECR caches require credentials.
 _WITH_CREDENTIALS = ("docker.io", "ghcr.io")
-#: Characters of the name of a cache.
+#: Maximum length of a cache's prefix.
 _MAX_PREFIX = 30
 
 
 class SettingsError(Exception):
-    """A value cannot be used; the message names it and says what would do."""
+    """A setting is invalid; the message names it and the valid values."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExistingVpc:
-    """A network that is there already.
+    """An existing network.
 
     Attributes:
         vpc_id: Its id.
-        zones: Availability zones of the subnets, in their order.
-        subnets: With a way out: to an internet gateway, or, where workers get no public address, by
-            a NAT.
+        zones: Availability zones of the subnets, in the same order.
+        subnets: Subnets with a route to an internet gateway or, if workers get no public address,
+            to a NAT gateway.
     """
 
     vpc_id: str
@@ -54,35 +54,36 @@ class ExistingVpc:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One installation.
+    """The settings of one installation.
 
     Attributes:
-        stage: Tells installations of one account and region apart; part of every name.
-        domain: Name under which the web app is served; None is CloudFront's own.
-        certificate: ARN of its certificate (in us-east-1), needed with ``domain``.
-        vpc: None makes a network.
-        zones: Availability zones of the network that is made: 1 halves the price of files, 2 go on
-            when a zone fails.
-        zone: Names of these zones, separated by commas; None: the first of the region.
-        public_ip: Workers get public addresses; False needs ``vpc``.
-        spot_share: Of ten workers, how many may be Spot, 0 to 10.
-        billing: People pay for plans; off, an administrator sets them.
-        log_days: Days that logs of functions and workers are kept.
-        tracing: X-Ray is on.
-        alarm_email: Who hears of alarms; None: nobody.
-        remote_debug: People may open debug shells on workers; whoever may can get at the role of
-            such workers, which mounts any pipeline's files (docs/decisions/0012).
-        monthly_budget: Dollars a month above which the alarm for spending goes off; None: none.
-        task_roles: Roles that commands get, ``ORG=ARN,ORG/TITLE=ARN``; None: they get none.
-        mount_policy: The statement that mounts files is added to these roles; off, their owner adds
-            it.
-        pull_through: Registries that have a cache in this account, ``host=secret,host``; None: none
-            has one.
-        smtp_url: Mail server of notifications, ``smtp://user@host:587``, whose password is a
-            secret of who uses it; None: there is no mail.
-        email_from: Address that such mail comes from, needed with ``smtp_url``.
-        slack_url: Takes the place of Slack's API; None: Slack's own.
-        github_url: Takes the place of GitHub's API; None: GitHub's own.
+        stage: Distinguishes installations in an account and region; part of every name.
+        domain: Host name of the web app; None: CloudFront's own.
+        certificate: ARN of its certificate (in us-east-1), required with ``domain``.
+        vpc: An existing network; None creates one.
+        zones: Number of availability zones of a new network: 1 halves the price of files, 2
+            tolerate the failure of a zone.
+        zone: Names of these zones, separated by commas; None: the first ones of the region.
+        public_ip: Whether workers get public addresses; False requires ``vpc``.
+        spot_share: Maximum number of Spot workers among ten, 0 to 10.
+        billing: Whether users pay for plans; otherwise an administrator sets plans.
+        log_days: Retention of the logs of functions and workers, in days.
+        tracing: Whether X-Ray is enabled.
+        alarm_email: Recipient of alarms; None: no recipient.
+        remote_debug: Whether debug shells on workers are allowed. Their users can obtain the
+            credentials of such workers, whose role can mount any pipeline's files
+            (docs/decisions/0012).
+        monthly_budget: Threshold of the spending alarm in dollars per month; None: no alarm.
+        task_roles: Roles of commands, ``ORG=ARN,ORG/TITLE=ARN``; None: no roles.
+        mount_policy: Whether to add the statement for mounting files to these roles; otherwise
+            their owner adds it.
+        pull_through: Registries with a cache in this account, ``host=secret,host``; None: no
+            caches.
+        smtp_url: Mail server for notifications, ``smtp://user@host:587``; users store its password
+            as a secret; None: no mail.
+        email_from: Sender address of such mail, required with ``smtp_url``.
+        slack_url: Replaces the address of Slack's API; None: Slack.
+        github_url: Replaces the address of GitHub's API; None: GitHub.
     """
 
     stage: str = "main"
@@ -109,19 +110,19 @@ class Settings:
 
     @property
     def prefix(self) -> str:
-        """What every name begins with."""
+        """The prefix of every name."""
         return f"conducto-{self.stage}"
 
     @property
     def caches(self) -> tuple[tuple[str, str | None], ...]:
-        """``(registry, ARN of the secret with its credentials)`` of those with a cache."""
+        """``(registry, ARN of the secret with its credentials)`` of registries with a cache."""
         given = (self.pull_through or "").split(",")
         pairs = (one.partition("=") for one in given if one)
         return tuple((host, secret or None) for host, _, secret in pairs)
 
     @property
     def named_roles(self) -> tuple[TaskRole, ...]:
-        """Roles that commands get."""
+        """The roles of commands."""
         return read_task_roles(self.task_roles or "")
 
 
@@ -129,7 +130,7 @@ DEFAULTS = Settings()
 
 
 def as_context(settings: Settings) -> dict[str, str]:
-    """Return the context values that make these settings, without the stage and the defaults."""
+    """Return the context values of these settings, without the stage and without defaults."""
     vpc = settings.vpc
     values: dict[str, object] = {
         name: getattr(settings, name)
@@ -146,7 +147,7 @@ def as_context(settings: Settings) -> dict[str, str]:
 
 
 def _written(value: object) -> str:
-    if value is None:  # of the settings with a default that is a value, one can be off
+    if value is None:  # a setting with a default value that is turned off
         return _NO_BUDGET
     if isinstance(value, bool):
         return str(value).lower()
@@ -154,22 +155,22 @@ def _written(value: object) -> str:
 
 
 def settings_from(lookup: Callable[[str], Any]) -> Settings:
-    """Return the settings that ``cdk -c name=value`` and cdk.json give.
+    """Return the settings in ``cdk -c name=value`` and cdk.json.
 
     Args:
         lookup: Returns a context value or None, such as ``app.node.try_get_context``.
 
     Raises:
-        SettingsError: a value cannot be used.
+        SettingsError: A value is invalid.
     """
     domain = _text(lookup, "domain", _DOMAIN, "a host name such as pipelines.example.org")
     certificate = lookup("certificate") or None
     if (domain is None) != (certificate is None):
-        raise SettingsError("domain and certificate (its ARN in us-east-1) go together: give both")
+        raise SettingsError("domain requires certificate (an ARN in us-east-1), and vice versa")
     smtp_url = _text(lookup, "smtp_url", _SMTP, "smtp://[user@]host[:port] or smtps://…")
     email_from = _text(lookup, "email_from", _ADDRESS, "an address such as ci@example.org")
     if (smtp_url is None) != (email_from is None):
-        raise SettingsError("smtp_url and email_from go together: give both")
+        raise SettingsError("smtp_url requires email_from, and vice versa")
     stage = _text(lookup, "stage", _STAGE, "lower-case letters, digits and '-', at most 16")
     vpc, zones = _vpc(lookup), _number(lookup, "zones", 1, 1, 2)
     return Settings(
@@ -198,7 +199,7 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
 
 
 def from_mapping(values: Mapping[str, Any]) -> Settings:
-    """Return the settings that a plain mapping gives, for tests."""
+    """Return the settings in a mapping, for tests."""
     return settings_from(values.get)
 
 
@@ -209,7 +210,7 @@ def _text(
     if value in (None, ""):
         return None
     if not isinstance(value, str) or pattern.fullmatch(value) is None:
-        raise SettingsError(f"{name}={value!r}: {wanted} is needed")
+        raise SettingsError(f"{name}={value!r}: expected {wanted}")
     return value
 
 
@@ -219,14 +220,14 @@ def _number(lookup: Callable[[str], Any], name: str, default: int, low: int, hig
         return default
     text = str(value)
     if not text.isdigit() or not low <= int(text) <= high:
-        raise SettingsError(f"{name}={value!r}: a whole number from {low} to {high} is needed")
+        raise SettingsError(f"{name}={value!r}: expected a whole number from {low} to {high}")
     return int(text)
 
 
 def _log_days(lookup: Callable[[str], Any]) -> int:
     days = _number(lookup, "log_days", DEFAULTS.log_days, 1, LOG_DAYS[-1])
     if days not in LOG_DAYS:
-        raise SettingsError(f"log_days={days}: AWS keeps logs {', '.join(map(str, LOG_DAYS))} days")
+        raise SettingsError(f"log_days={days}: expected one of {', '.join(map(str, LOG_DAYS))}")
     return days
 
 
@@ -242,7 +243,7 @@ def _budget(lookup: Callable[[str], Any]) -> float | None:
         dollars = 0.0
     if not dollars > 0:
         raise SettingsError(
-            f"monthly_budget={value!r}: a number of dollars above 0 is needed, or off"
+            f"monthly_budget={value!r}: expected a number of dollars above 0, or off"
         )
     return dollars
 
@@ -251,7 +252,7 @@ def _flag(lookup: Callable[[str], Any], name: str, *, default: bool = False) -> 
     value = lookup(name)
     known = {None: default, "": default, False: False, "false": False, True: True, "true": True}
     if value not in known:
-        raise SettingsError(f"{name}={value!r}: true or false is needed")
+        raise SettingsError(f"{name}={value!r}: expected true or false")
     return known[value]
 
 
@@ -263,7 +264,7 @@ def _zone(lookup: Callable[[str], Any], zones: int, vpc: ExistingVpc | None) -> 
         return None
     if vpc is not None:
         raise SettingsError(
-            f"zone={text!r}: with vpc_id, vpc_subnets and vpc_zones choose the zones"
+            f"zone={text!r} is not allowed with vpc_id; set vpc_subnets and vpc_zones instead"
         )
     if len(set(text.split(","))) != zones:
         raise SettingsError(f"zone={text!r}: zones={zones} needs {zones} different names")
@@ -274,8 +275,8 @@ def _public_ip(lookup: Callable[[str], Any], vpc: ExistingVpc | None) -> bool:
     public = _flag(lookup, "public_ip", default=True)
     if not public and vpc is None:
         raise SettingsError(
-            "public_ip=false needs vpc_id with private subnets that have a NAT: the network that "
-            "Conducto makes has none, so its workers could reach nothing"
+            "public_ip=false requires vpc_id with private subnets and a NAT: the network that "
+            "Conducto creates has none, so its workers would have no internet access"
         )
     return public
 
@@ -295,13 +296,13 @@ def _caches(lookup: Callable[[str], Any], stage: str) -> str | None:
     for host, secret in found.caches:
         if host in _WITH_CREDENTIALS and secret is None:
             raise SettingsError(
-                f"pull_through: {host} lets AWS in with credentials only; put them into a secret "
-                f"called ecr-pullthroughcache/… and write {host}=ARN of the secret"
+                f"pull_through: {host} requires credentials; store them in a secret "
+                f"named ecr-pullthroughcache/… and write {host}=ARN of the secret"
             )
         if len(f"{found.prefix}/{host}") > _MAX_PREFIX:
             raise SettingsError(
-                f"pull_through: {found.prefix}/{host} is longer than the {_MAX_PREFIX} characters "
-                "that ECR takes; leave it out, or choose a shorter stage"
+                f"pull_through: {found.prefix}/{host} exceeds the {_MAX_PREFIX} characters "
+                "that ECR allows; omit it, or choose a shorter stage"
             )
     return text
 
@@ -314,10 +315,10 @@ def _vpc(lookup: Callable[[str], Any]) -> ExistingVpc | None:
     zones = tuple(z for z in str(lookup("vpc_zones") or "").split(",") if z)
     if not subnets or len(subnets) != len(zones):
         raise SettingsError(
-            "vpc_id needs vpc_subnets (public ones) and vpc_zones of the same number, e.g. "
+            "vpc_id requires as many vpc_subnets (public ones) as vpc_zones, e.g. "
             "-c vpc_subnets=subnet-0a…,subnet-0b… -c vpc_zones=us-east-1a,us-east-1b"
         )
     for subnet in subnets:
         if _SUBNET.fullmatch(subnet) is None:
-            raise SettingsError(f"vpc_subnets: {subnet!r} is no id of a subnet")
+            raise SettingsError(f"vpc_subnets: {subnet!r} is not a subnet id")
     return ExistingVpc(vpc_id, zones, subnets)

@@ -1,4 +1,4 @@
-"""What a role needs whose function or state machine sends traces to X-Ray."""
+"""Permissions for sending traces to X-Ray."""
 
 from aws_cdk import aws_iam as iam
 
@@ -6,7 +6,7 @@ from infra.settings import Settings
 
 
 def allow_tracing(settings: Settings, role: iam.Role) -> None:
-    """Let a role send traces, where the installation has them on."""
+    """Allow a role to send traces, if the installation enables tracing."""
     if not settings.tracing:
         return
     role.add_to_policy(
@@ -18,6 +18,6 @@ def allow_tracing(settings: Settings, role: iam.Role) -> None:
                 "xray:GetSamplingRules",
                 "xray:GetSamplingTargets",
             ],
-            resources=["*"],  # X-Ray has no narrower one
+            resources=["*"],  # X-Ray has no resource-level permissions for these
         )
     )

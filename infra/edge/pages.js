@@ -1,5 +1,5 @@
-// CloudFront, before it looks for a file: a path is the app's own, but below "/assets/" and at the
-// top where it names a file. As the local server has it (`conducto_local.server.static_files`).
+// Viewer-request function: serves the web app's page for its paths, except for files below
+// "/assets/" and files at the top level, like `conducto_local.server.static_files`.
 function handler(event) {
   var request = event.request;
   var path = request.uri.slice(1);

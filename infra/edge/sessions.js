@@ -1,11 +1,12 @@
-// CloudFront, before it asks the API or opens the WebSocket: the cookie of a browser's session
-// becomes the header that the API knows, where a page of ours asks. "/session" makes the cookie of a
-// token, takes it back, and says whether there is one (204) or none (200). The rules are those of the local server (`conducto_local.server.auth`),
-// and `conducto_emulator.cloudfront` has them for the emulator; one test holds the two together.
+// Viewer-request function for the API and the WebSocket: replaces the session cookie by the
+// authorization header if the request comes from the web app's page. "/session" turns a token into
+// a cookie, deletes it, and reports whether a session exists (204) or not (200). The rules are the
+// same as in `conducto_local.server.auth`; `conducto_emulator.cloudfront` implements them for the
+// emulator, and one test covers all of them.
 var COOKIE = "__Host-conducto";
 var KEPT = "Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=";
 var SECONDS = 2592000;
-// All of the path that a WebSocket of API Gateway has is its stage.
+// The path of an API Gateway WebSocket is its stage.
 var STAGE = "/api";
 var BEARER = /^Bearer ([A-Za-z0-9_-]{20,200})$/;
 
@@ -44,7 +45,7 @@ function answer(status, words, value, seconds) {
   return said;
 }
 
-// A cookie comes by itself, also where a page of others asks.
+// Browsers also send the cookie with requests of other sites' pages.
 function isSafe(request) {
   var site = header(request, "sec-fetch-site") || "none";
   if (site !== "same-origin" && site !== "none") return false;

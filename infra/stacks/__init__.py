@@ -1,1 +1,1 @@
-"""One stack per concern: network, data (kept), compute, api."""
+"""One stack per concern: network, data (retained), compute, API, site, monitoring."""

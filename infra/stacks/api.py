@@ -1,8 +1,7 @@
-"""What answers: the functions of `functions/`, their APIs and rules, and what they may do.
+"""The functions of `functions/`, their APIs, schedules and event rules, and their permissions.
 
-Chalice packages the app and writes its template, which is included here; each function has a role
-of its own, so that what checks tokens cannot start workers, and what hears of the world cannot mint
-tokens.
+Chalice packages the app and writes its template, which is included here. Each function has its own
+role, so that the authorizer cannot launch workers, and the event handlers cannot create tokens.
 """
 
 import fcntl
@@ -32,8 +31,8 @@ from infra.stacks.network import NetworkStack
 from infra.stacks.permissions import Permissions
 from infra.tracing import allow_tracing
 
-#: Where an API's definition has them. A resource of its own would come after the deployment of the
-#: API, which would go without it.
+#: The place of gateway responses in an API's definition. As separate resources they would be
+#: created after the API's deployment, which would not include them.
 PROPERTY = "DefinitionBody.x-amazon-apigateway-gateway-responses"
 
 
@@ -49,15 +48,15 @@ def gateway_answers() -> dict[str, Any]:
     }
 
 
-#: Where things are put together, below the directory that CDK runs in: an installation's own
-#: directories are not ours to write to.
+#: Working directory, below the directory that CDK runs in: the directories of an installed package
+#: may be read-only.
 BUILD = Path("build")
 MEMORY_MB = 1024
-#: Requests a second that a stage accepts, and at once. 200 workers with commands of a second make
-#: about 800; API Gateway's own limit for an account is 10,000 and 5,000.
+#: Maximum requests per second of a stage, and maximum burst. 200 workers with commands of one
+#: second make about 800; API Gateway's limits for an account are 10,000 and 5,000.
 MAX_RATE = 1000
 MAX_BURST = 2000
-#: Where the function ``data`` has the file system.
+#: Mount point of the file system in the function ``data``.
 DATA_ROOT = "/mnt/data"
 
 #: ``{name in Chalice: its resource in the template}``.
@@ -79,7 +78,7 @@ _SOCKETS = ("socket_connect", "socket_message", "socket_disconnect")
 
 
 class ApiStack(Stack):
-    """Functions and their APIs.
+    """The functions and their APIs.
 
     Attributes:
         roles: ``{function: its role}``.
@@ -108,7 +107,7 @@ class ApiStack(Stack):
             path="/",
             posix_user=efs.PosixUser(uid="0", gid="0"),
         )
-        with _alone(BUILD.resolve()):  # two runs of CDK share what is staged
+        with _alone(BUILD.resolve()):  # concurrent CDK runs share the staged files
             self.agent = ecr_assets.DockerImageAsset(
                 self,
                 "Agent",
@@ -135,13 +134,13 @@ class ApiStack(Stack):
     # ---- roles --------------------------------------------------------------------------------
 
     def _roles(self) -> dict[str, iam.Role]:
-        """Return a role for each function; those of the WebSocket share one."""
-        socket = self._role("Sockets", "follows pipelines for clients")
+        """Return a role for each function; the WebSocket functions share one."""
+        socket = self._role("Sockets", "handles WebSocket clients")
         grants = self._permissions
         self._grant(socket, grants.keep_records(), grants.keep_blobs(), grants.read_addresses())
         authorizer = self._role("Authorizer", "checks tokens")
         self._grant(authorizer, grants.look_up_tokens())
-        admin = self._role("Administrator", "mints tokens and sets plans")
+        admin = self._role("Administrator", "creates tokens and sets plans")
         self._grant(admin, grants.keep_records(), grants.read_addresses())
         files = self._role("Data", "reads and writes data files")
         self._grant(files, grants.keep_data(self._data_root.access_point_arn))
@@ -152,13 +151,13 @@ class ApiStack(Stack):
         return roles
 
     def _driver(self, name: str) -> iam.Role:
-        """Return the role of a function that moves pipelines on."""
+        """Return the role of a function that drives pipelines."""
         grants = self._permissions
         title = "".join(word.capitalize() for word in name.split("_"))
         role = self._role(
             title,
-            "moves pipelines on",
-            # The roles that it assumes trust it by this name.
+            "drives pipelines",
+            # The trust policies of the roles that it assumes refer to this name.
             called=deployment.driver_role_name(self._settings.stage, self.region, name),
         )
         self._grant(
@@ -171,18 +170,14 @@ class ApiStack(Stack):
             grants.lend_pushing(),
             grants.read_addresses(),
         )
-        if (
-            name == deployment.API_FUNCTION
-        ):  # workers ask it for their commands, and these for secrets
+        if name == deployment.API_FUNCTION:
+            # Commands receive secrets, and their workers receive credentials.
             self._grant(role, grants.keep_secrets(), grants.lend_credentials())
             self._grant(role, grants.open_shells())
             self._grant(role, grants.read_web_app())
-        elif name != "every_day":  # by which nothing happens that anybody is told of
+        elif name != "every_day":  # it sends no notifications
             self._grant(role, grants.read_secrets())
-        if name in (
-            deployment.API_FUNCTION,
-            "every_day",
-        ):  # people's files, and those nobody needs any more
+        if name in (deployment.API_FUNCTION, "every_day"):  # users' files, and their deletion
             self._grant(role, grants.ask_data_function())
         if name == "every_day":
             self._grant(role, grants.sweep())
@@ -240,10 +235,10 @@ class ApiStack(Stack):
         }
 
     def _stage_config(self, variables: Mapping[str, str]) -> dict[str, Any]:
-        """Return Chalice's stage.
+        """Return Chalice's stage configuration.
 
-        What differs from function to function is none of it: Chalice reads that from a file only
-        (`_shape_functions` sets it).
+        Settings that differ between functions are set by `_shape_functions`, because Chalice reads
+        them only from a file.
         """
         return {
             "api_gateway_endpoint_type": "REGIONAL",
@@ -258,14 +253,14 @@ class ApiStack(Stack):
         }
 
     def _shape_functions(self) -> None:
-        """Give each function its name, role and time, and a log group that forgets."""
+        """Set the name, role and timeout of each function, and the retention of its logs."""
         for name, resource in _FUNCTIONS.items():
             function = f"{self._settings.prefix}-{name.replace('_', '-')}"
             found = self.app.get_resource(resource)
             found.add_property_override("FunctionName", function)
             found.add_property_override("Role", self.roles[name].role_arn)
-            # Lambda refuses a function in a network whose role may not yet create network
-            # interfaces, and CloudFormation creates functions and policies at the same time.
+            # Lambda rejects a function in a network whose role may not create network interfaces
+            # yet, and CloudFormation creates functions and policies concurrently.
             found.node.add_dependency(self.roles[name].node.find_child("DefaultPolicy"))
             found.add_property_override("Timeout", deployment.FUNCTION_SECONDS[name])
             group = logs.CfnLogGroup(
@@ -286,7 +281,7 @@ class ApiStack(Stack):
             allow_tracing(self._settings, role)
 
     def _narrow_events(self, compute: ComputeStack) -> None:
-        """Have functions invoked for events of this installation, not of the whole account."""
+        """Invoke functions only for events of this installation, not of the whole account."""
         machines = deployment.made_prefix(self._settings.stage)
         arns = f"arn:{self.partition}:states:{self.region}:{self.account}:stateMachine:{machines}"
         for function, detail, wanted in (
@@ -299,7 +294,7 @@ class ApiStack(Stack):
             )
 
     def _throttle(self) -> None:
-        """Bound what requests cost: each made-up token invokes the function that checks tokens."""
+        """Limit the cost of requests: each invalid token invokes the authorizer."""
         limits = {"ThrottlingRateLimit": MAX_RATE, "ThrottlingBurstLimit": MAX_BURST}
         every = [{"HttpMethod": "*", "ResourcePath": "/*", **limits}]
         self.app.get_resource("RestAPI").add_property_override("MethodSettings", every)
@@ -308,9 +303,9 @@ class ApiStack(Stack):
         )
 
     def _mount_data(self) -> None:
-        """Put the function ``data`` beside the file system.
+        """Mount the file system in the function ``data``.
 
-        It has no way to the internet; the bucket is reached by the network's endpoint.
+        It has no internet access; it reaches the bucket through the network's gateway endpoint.
         """
         function = self.app.get_resource(_FUNCTIONS["data"])
         for name, value in (
@@ -341,7 +336,7 @@ class ApiStack(Stack):
             "Addresses",
             type="String",
             name=deployment.addresses_name(self._settings.stage),
-            description="Where Conducto's APIs are",
+            description="The addresses of Conducto's APIs",
             value=Fn.join("", ['{"api":"', api, '","socket":"', frames, '"}']),
         )
         for name in (*deployment.DRIVERS, *_SOCKETS):
@@ -351,7 +346,7 @@ class ApiStack(Stack):
         CfnOutput(self, "SocketUrl", value=self._url("wss", socket))
 
     def _manage_connections(self, function: str, socket: CfnResource, *methods: str) -> None:
-        """Let a function send to the clients that follow pipelines, or hang up."""
+        """Allow a function to send to, or close, the connections of clients."""
         arns = [
             self.format_arn(
                 service="execute-api",
@@ -362,7 +357,7 @@ class ApiStack(Stack):
         ]
         self.roles[function].add_to_policy(
             iam.PolicyStatement(
-                sid="TellFollowers", actions=["execute-api:ManageConnections"], resources=arns
+                sid="ManageConnections", actions=["execute-api:ManageConnections"], resources=arns
             )
         )
 
@@ -372,7 +367,7 @@ class ApiStack(Stack):
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Let no other process stage and package in ``folder`` meanwhile."""
+    """Lock ``folder`` against concurrent staging and packaging."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "staging.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -380,8 +375,8 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _agent_context() -> Path:
-    """Return a directory with what the image of the workers' agent is made of."""
-    from conducto_worker.image import write_context  # noqa: PLC0415  not every synth needs it
+    """Return the build context of the workers' agent image."""
+    from conducto_worker.image import write_context  # noqa: PLC0415  only deployments need it
 
     target = BUILD.resolve() / "agent-image"
     shutil.rmtree(target, ignore_errors=True)
@@ -390,7 +385,7 @@ def _agent_context() -> Path:
 
 
 def _services(settings: Settings) -> dict[str, str]:
-    """Return the variables that say where notifications go, where they are not to go as always."""
+    """Return the variables of non-default notification services."""
     chosen = {
         Variables.SMTP_URL: settings.smtp_url,
         Variables.EMAIL_FROM: settings.email_from,

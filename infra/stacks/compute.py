@@ -1,4 +1,4 @@
-"""What runs commands and builds images: cluster, registry, CodeBuild, and the roles of each."""
+"""The cluster, the registry, CodeBuild, and their roles."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from infra.settings import Settings
 from infra.stacks.data import DataStack
 from infra.tracing import allow_tracing
 
-#: What images of a repository are fetched with, and what they are put there with.
+#: Permissions for pulling images from a repository, and for pushing them.
 PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 PUSH = (
     "ecr:CompleteLayerUpload",
@@ -23,7 +23,7 @@ PUSH = (
     "ecr:PutImage",
     "ecr:UploadLayerPart",
 )
-#: Each build brings its own; this one says that it was forgotten.
+#: Each build brings its own buildspec; this one reports a missing one.
 _NO_BUILD = {
     "version": "0.2",
     "phases": {"build": {"commands": ["echo 'started without a buildspec' >&2; exit 1"]}},
@@ -31,19 +31,19 @@ _NO_BUILD = {
 
 
 class ComputeStack(Stack):
-    """Cluster and roles.
+    """The cluster and the roles.
 
     Attributes:
-        cluster: Where workers run.
-        images: ARN of the repositories of organisations' images, which are tagged by their
-            content. The API makes one for each organisation (`chalicelib.adapters.ecr`).
-        registry: Registry of these, and how their names begin.
-        builder: Builds them from contexts in the bucket.
-        build_logs: Output of builds of images.
+        cluster: The cluster of workers.
+        images: ARN of the repositories of organisations' images, which are tagged by their content.
+            The API creates one for each organisation (`chalicelib.adapters.ecr`).
+        registry: Registry host and name prefix of these repositories.
+        builder: Builds images from contexts in the bucket.
+        build_logs: Output of image builds.
         worker_logs: Diagnostics of workers; the output of commands is in the bucket.
-        execution_role: ECS's own, to start a worker. Other stacks name it and the other roles by
-            `role_arn`.
-        caches: Caches of other registries, as the functions and the builds read them.
+        execution_role: The role with which ECS starts workers. Other stacks refer to it and to
+            other roles by `role_arn`.
+        caches: Caches of other registries, in the format that functions and builds read.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ComputeStack(Stack):
             "Cluster",
             cluster_name=settings.prefix,
             capacity_providers=["FARGATE", "FARGATE_SPOT"],
-            # What is typed and shown in a debug shell is in no log: it may be a secret.
+            # Do not log the contents of debug shells: they may be secret.
             configuration=ecs.CfnCluster.ClusterConfigurationProperty(
                 execute_command_configuration=(
                     ecs.CfnCluster.ExecuteCommandConfigurationProperty(logging="NONE")
@@ -87,8 +87,8 @@ class ComputeStack(Stack):
     def role_arn(self, name: deployment.RoleName) -> str:
         """Return the ARN of a role of this stack.
 
-        It is a string, not an export: CloudFormation deletes no export that another stack imports,
-        so a role that a setting removes could never go.
+        It is a string, not an export: CloudFormation does not delete an export that another stack
+        imports, so that a role could never be removed by a setting.
         """
         return self.format_arn(
             service="iam", region="", resource="role", resource_name=self._role_name(name)
@@ -105,7 +105,7 @@ class ComputeStack(Stack):
             removal_policy=RemovalPolicy.DESTROY,
         )
         plain = group.node.default_child
-        if isinstance(plain, logs.CfnLogGroup):  # the construct knows names of numbers only
+        if isinstance(plain, logs.CfnLogGroup):  # the construct accepts only enum members
             plain.retention_in_days = self._settings.log_days
         return group
 
@@ -117,14 +117,14 @@ class ComputeStack(Stack):
         return role
 
     def _task_role(self, data: DataStack) -> None:
-        """Make the role of a worker's containers, the user's included: it mounts its data."""
+        """Create the role of a worker's containers, including the user's: it mounts data."""
         role = self._role("task", "ecs-tasks.amazonaws.com", "mounts a pipeline's data")
         role.add_to_policy(data.mounting())
 
     def _let_named_roles_mount(self, data: DataStack) -> None:
-        """Add the statement that mounts files to the roles that the administrator named.
+        """Add the statement for mounting files to the roles that the administrator configured.
 
-        ECS mounts them with the role of the task, and a task has one role.
+        ECS mounts files with the role of the task, and a task has one role.
         """
         names = sorted({role.name for role in self._settings.named_roles})
         if not names or not self._settings.mount_policy:
@@ -138,39 +138,39 @@ class ComputeStack(Stack):
         )
 
     def _debug_role(self, data: DataStack) -> None:
-        """Make the role of a worker with a debug shell: AWS's program in it needs a way out."""
-        role = self._role("debug", "ecs-tasks.amazonaws.com", "is a worker for a debug shell")
+        """Create the role of debug shell workers: the SSM agent in them needs message channels."""
+        role = self._role("debug", "ecs-tasks.amazonaws.com", "runs a worker with a debug shell")
         role.add_to_policy(data.mounting())
         role.add_to_policy(
             iam.PolicyStatement(
-                sid="BeEntered",
+                sid="OpenExecChannels",
                 actions=[
                     "ssmmessages:CreateControlChannel",
                     "ssmmessages:CreateDataChannel",
                     "ssmmessages:OpenControlChannel",
                     "ssmmessages:OpenDataChannel",
                 ],
-                resources=["*"],  # they have no resource level
+                resources=["*"],  # no resource-level permissions
             )
         )
 
     def _push_role(self) -> None:
-        """Make the role that builds get, for one repository each time.
+        """Create the role for builds, which each session narrows to one repository.
 
-        A build logs in to the registry as this role, never as its own.
+        A build logs in to the registry with this role, never with its own.
         """
         role = iam.Role(
             self,
             "PushRole",
             role_name=self._role_name("push"),
             assumed_by=self._functions(*deployment.DRIVERS),
-            description="Lent to builds of images: pushes to one organisation's repository",
+            description="For image builds: pushes to one organisation's repository",
         )
         self._grant_images(role, "PushImages", (*PULL, *PUSH))
         self._grant_caches(role)
 
     def _grant_images(self, role: iam.IGrantable, sid: str, actions: Sequence[str]) -> None:
-        """Allow to log in to the registry, and to do something with organisations' images."""
+        """Allow actions on organisations' images, and logging in to the registry."""
         for statement in (
             iam.PolicyStatement(sid=sid, actions=list(actions), resources=[self.images]),
             iam.PolicyStatement(
@@ -180,7 +180,7 @@ class ComputeStack(Stack):
             role.grant_principal.add_to_principal_policy(statement)
 
     def _grant_caches(self, role: iam.IGrantable) -> None:
-        """Allow to fetch images of other registries by way of their caches."""
+        """Allow pulling images of other registries through their caches."""
         if self._cached:
             role.grant_principal.add_to_principal_policy(
                 iam.PolicyStatement(
@@ -189,13 +189,13 @@ class ComputeStack(Stack):
             )
 
     def _poll_role(self) -> None:
-        """Make the role that the API lends to a worker's agent, narrowed to one activity."""
+        """Create the role that the API lends to a worker's agent, narrowed to one activity."""
         role = iam.Role(
             self,
             "PollRole",
             role_name=self._role_name("poll"),
             assumed_by=self._functions(deployment.API_FUNCTION),
-            description="Lent to a Conducto worker: polls its own activity and sends heartbeats",
+            description="For Conducto workers: polls one activity and sends heartbeats",
             max_session_duration=Duration.hours(12),
         )
         role.add_to_policy(
@@ -209,17 +209,17 @@ class ComputeStack(Stack):
         )
         role.add_to_policy(
             iam.PolicyStatement(
-                sid="Heartbeat",  # has no resource level; the task's token is the key
+                sid="Heartbeat",  # no resource-level permissions; the task token authorizes
                 actions=["states:SendTaskHeartbeat"],
                 resources=["*"],
             )
         )
 
     def _functions(self, *functions: str) -> iam.IPrincipal:
-        """Return the principal for some functions' roles, which are created after this stack.
+        """Return the principal for the roles of functions, which are created after this stack.
 
-        AWS accepts no principal that does not exist yet, but accepts its ARN in a condition on the
-        account's own principal.
+        AWS rejects a principal that does not exist yet, but accepts its ARN in a condition on the
+        account principal.
         """
         stage, region = self._settings.stage, self.region
         roles = [
@@ -232,7 +232,7 @@ class ComputeStack(Stack):
         )
 
     def _machine_role(self) -> None:
-        """Make the role of the generated state machines."""
+        """Create the role of the generated state machines."""
         prefix = deployment.made_prefix(self._settings.stage)
         machines = self._states("stateMachine", f"{prefix}*")
         executions = self._states("execution", f"{prefix}*:*")
@@ -247,7 +247,7 @@ class ComputeStack(Stack):
                     "ArnLike": {"aws:SourceArn": machines},
                 },
             ),
-            description="Conducto's state machines: run one another, and wait",
+            description="Conducto's state machines: start and await child executions",
         )
         role.add_to_policy(
             iam.PolicyStatement(
@@ -263,7 +263,7 @@ class ComputeStack(Stack):
         )
         role.add_to_policy(
             iam.PolicyStatement(
-                sid="HearOfTheEnd",
+                sid="ManageExecutionEvents",
                 actions=["events:PutTargets", "events:PutRule", "events:DescribeRule"],
                 resources=[
                     self.format_arn(
@@ -285,7 +285,7 @@ class ComputeStack(Stack):
             environment=codebuild.BuildEnvironment(
                 build_image=codebuild.LinuxBuildImage.STANDARD_7_0,
                 compute_type=codebuild.ComputeType.SMALL,
-                privileged=True,  # an image cannot be built without
+                privileged=True,  # required for building images
             ),
             environment_variables={
                 "PULL_THROUGH": codebuild.BuildEnvironmentVariable(value=self.caches)

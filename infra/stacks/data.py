@@ -1,7 +1,7 @@
-"""What must outlive everything else: records, logs, files, secrets. Nothing here is deleted.
+"""Stateful resources that outlive all others: records, logs, files, settings. They are retained.
 
-``cdk destroy`` leaves these things in the account; `conducto destroy` says so, and how to remove
-them by hand.
+``cdk destroy`` leaves these resources in the account; `conducto destroy` lists them and explains
+how to delete them.
 """
 
 import json
@@ -21,11 +21,11 @@ from infra.stacks.network import NetworkStack
 
 
 class DataStack(Stack):
-    """Table, bucket and file system.
+    """The table, the bucket and the file system.
 
     Attributes:
         table: Every record (`functions/chalicelib/adapters`).
-        bucket: Trees, contexts, output of commands.
+        bucket: Trees, contexts and command output.
         files: ``/conducto/data`` of pipelines and users.
     """
 
@@ -47,22 +47,22 @@ class DataStack(Stack):
                 self,
                 "TaskRolePolicy",
                 value=self.to_json_string(policy),
-                description="What each role of the setting task_roles must allow",
+                description="The policy that each role of the setting task_roles needs",
             )
         ssm.CfnParameter(
             self,
             "Settings",
             type="String",
             name=deployment.settings_name(settings.stage),
-            description="What the last deployment of Conducto chose",
+            description="The settings of the last deployment of Conducto",
             value=json.dumps(as_context(settings)),
         )
 
     def mounting(self) -> iam.PolicyStatement:
-        """Return what the role of a worker must allow, so that ECS mounts a pipeline's data."""
+        """Return the statement that a worker's role needs to mount a pipeline's data."""
         return iam.PolicyStatement(
             sid="MountByAccessPoint",
-            # Root's access too: access points make root of everybody.
+            # ClientRootAccess because the access point maps every user to uid 0.
             actions=[
                 "elasticfilesystem:ClientMount",
                 "elasticfilesystem:ClientWrite",
@@ -116,9 +116,9 @@ class DataStack(Stack):
             minimum_tls_version=1.2,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             removal_policy=RemovalPolicy.RETAIN,
-            versioned=True,  # what is deleted or overwritten can be had back for a while
-            # Pages fetch large answers and hand over files by signed addresses, from whatever
-            # name the web app has; the signature is the key.
+            versioned=True,  # deleted and overwritten objects can be restored for a while
+            # Pages download and upload files through presigned URLs, from any host name that the
+            # web app has; the signature authorizes the request.
             cors=[
                 s3.CorsRule(
                     allowed_methods=[s3.HttpMethods.GET, s3.HttpMethods.PUT],
@@ -129,22 +129,22 @@ class DataStack(Stack):
             ],
             lifecycle_rules=[
                 s3.LifecycleRule(
-                    id="uploads that were never finished",
+                    id="unfinished uploads",
                     abort_incomplete_multipart_upload_after=Duration.days(2),
                 ),
                 s3.LifecycleRule(
-                    id="what was deleted",
+                    id="deleted versions",
                     noncurrent_version_expiration=Duration.days(14),
                     expired_object_delete_marker=True,
                 ),
                 s3.LifecycleRule(
-                    id="what was handed over",
+                    id="transfers",
                     prefix=deployment.UPLOAD_PREFIX,
                     expiration=Duration.days(2),
                 ),
                 *(
                     s3.LifecycleRule(
-                        id=f"what images were made of: {prefix}",
+                        id=f"image inputs: {prefix}",
                         prefix=prefix,
                         expiration=Duration.days(deployment.SOURCE_DAYS),
                     )

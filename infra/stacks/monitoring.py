@@ -1,6 +1,7 @@
-"""What says that something is wrong: alarms, a queue of news that was lost, a dashboard, a budget.
+"""Alarms, a queue of lost events, a dashboard and a budget.
 
-Whom they tell is a setting; without one they can be looked at.
+The setting ``alarm_email`` selects the recipient; without one, the alarms are only visible in the
+console.
 """
 
 from collections.abc import Sequence
@@ -21,11 +22,11 @@ from conducto_core.model import deployment
 from infra.settings import Settings
 from infra.stacks.api import ApiStack
 
-#: Functions that AWS calls without waiting for an answer: what they fail at is lost, but for
-#: the queue; the minute rule makes up for it.
+#: Functions that AWS invokes asynchronously: after all retries their events go to the queue, and
+#: the schedule that runs every minute compensates for them.
 ASYNCHRONOUS = ("task_stopped", "execution_ended", "build_ended", "every_minute", "every_day")
-#: ``{alarm: functions whose failures it counts}``: every function is in one of them. An alarm takes
-#: ten metrics; a function more is in another group, or makes a new one.
+#: ``{alarm: functions whose failures it counts}``: every function is in one of them. An alarm is
+#: limited to ten metrics; add further functions to another or a new group.
 WATCHED = {
     "Errors": (
         "api_handler",
@@ -39,15 +40,15 @@ WATCHED = {
     "EventErrors": ASYNCHRONOUS,
 }
 MAX_METRICS = 10
-#: Times in five minutes that a shell may not be ended before somebody is told: AWS asks to wait now
-#: and then, and the next minute tries again.
+#: Failures to end a shell in five minutes before the alarm goes off: AWS throttles now and then,
+#: and the next run retries.
 SHELL_TIMEOUT = 2
 _TITLES = {"Errors": "requests", "EventErrors": "events"}
-#: What the minute rule logs of a pipeline that it could not look at
-#: (`chalicelib.services.reconcile`).
+#: The log message for a pipeline that could not be reconciled (`chalicelib.services.reconcile`).
 NOT_RECONCILED = "a pipeline was not reconciled"
-#: ... and of a debug shell that it could not look at or end (`chalicelib.services.debug_sessions`).
-NOT_LOOKED_AT = "a shell was not looked at"
+#: The log message for a debug shell that could not be checked or ended
+#: (`chalicelib.services.debug_sessions`).
+NOT_CHECKED = "a debug shell was not checked"
 _MINUTES = Duration.minutes(5)
 
 
@@ -55,40 +56,40 @@ class MonitoringStack(Stack):
     """Alarms.
 
     Attributes:
-        alarms: All of them.
-        lost: News that no function could take in.
+        alarms: All alarms.
+        lost: Events that no function could handle.
     """
 
     def __init__(
         self, scope: Construct, name: str, settings: Settings, *, api: ApiStack, **options: object
     ) -> None:
         super().__init__(scope, name, **options)  # type: ignore[arg-type]
-        self.add_stack_dependency(api)  # functions and log groups go by their names
+        self.add_stack_dependency(api)  # functions and log groups are referenced by name
         self._settings = settings
         self.lost = self._queue(api)
         self._minutes = logs.LogGroup.from_log_group_name(
             self, "MinuteLogs", f"/aws/lambda/{self._function('every_minute')}"
         )
         self._reconciles = self._lines("NotReconciled", NOT_RECONCILED, "FailedReconciles")
-        self._shells = self._lines("NotLookedAt", NOT_LOOKED_AT, "FailedShells")
+        self._shells = self._lines("NotChecked", NOT_CHECKED, "FailedShells")
         self._topic = None if settings.alarm_email is None else self._told(settings.alarm_email)
         self.alarms = [
             self._alarm(
                 "Throttles",
-                # Of all functions of the account: these share what they may run at once.
+                # Of all functions of the account: they share its concurrency limit.
                 cloudwatch.Metric(
                     namespace="AWS/Lambda",
                     metric_name="Throttles",
                     statistic="Sum",
                     period=_MINUTES,
                 ),
-                "functions are throttled: raise the account's limit of concurrent executions",
+                "functions are throttled: raise the account's limit on concurrent executions",
             ),
             *(
                 self._alarm(
                     group,
                     self._sum("Errors", functions),
-                    f"functions fail ({', '.join(functions)}): their logs say why",
+                    f"functions fail ({', '.join(functions)}): see their logs",
                     above=5,
                 )
                 for group, functions in WATCHED.items()
@@ -99,22 +100,22 @@ class MonitoringStack(Stack):
                 "the table is throttled: a partition has more traffic than DynamoDB takes",
             ),
             self._alarm(
-                "LostNews",
+                "LostEvents",
                 self.lost.metric_approximate_number_of_messages_visible(
                     period=_MINUTES, statistic="Maximum"
                 ),
-                "news from AWS was lost, its messages are in the queue; the minute rule goes on",
+                "AWS events were lost; the queue has them, and every_minute compensates",
             ),
             self._alarm(
                 "FailedReconciles",
                 self._reconciles,
-                "pipelines cannot be looked after: the log of every_minute names them",
+                "pipelines cannot be reconciled: see the log of every_minute",
             ),
             self._alarm(
                 "FailedShells",
                 self._shells,
-                "debug shells on workers cannot be ended and cost on: the log of every_minute "
-                "names them; their tasks can be stopped in ECS",
+                "debug shells on workers cannot be ended and still cost money: see the log of "
+                "every_minute; their tasks can be stopped in ECS",
                 above=SHELL_TIMEOUT,
             ),
         ]
@@ -122,7 +123,7 @@ class MonitoringStack(Stack):
             self._budget(settings.monthly_budget)
         self._dashboard()
 
-    # ---- who is told --------------------------------------------------------------------------
+    # ---- notification --------------------------------------------------------------------------
 
     def _told(self, address: str) -> sns.Topic:
         topic = sns.Topic(self, "Topic", display_name="Conducto", enforce_ssl=True)
@@ -136,7 +137,7 @@ class MonitoringStack(Stack):
             self,
             name,
             alarm_name=f"{self._settings.prefix}-{name}",
-            alarm_description=f"Conducto: {what}. docs/cloud.md says more.",
+            alarm_description=f"Conducto: {what}. See docs/cloud.md.",
             metric=metric,
             threshold=above,
             evaluation_periods=1,
@@ -147,7 +148,7 @@ class MonitoringStack(Stack):
             alarm.add_alarm_action(actions.SnsAction(self._topic))
         return alarm
 
-    # ---- what is watched ----------------------------------------------------------------------
+    # ---- metrics ------------------------------------------------------------------------------
 
     def _function(self, name: str) -> str:
         return deployment.function_name(self._settings.stage, name)
@@ -155,13 +156,13 @@ class MonitoringStack(Stack):
     def _sum(
         self, metric: str, functions: Sequence[str], label: str | None = None
     ) -> cloudwatch.MathExpression:
-        """Return how often something happened to one of these functions.
+        """Return the sum of a metric of functions.
 
         Raises:
-            ValueError: an alarm cannot count so many.
+            ValueError: There are more functions than an alarm can have metrics.
         """
         if len(functions) > MAX_METRICS:
-            raise ValueError(f"an alarm takes {MAX_METRICS} functions, not {len(functions)}")
+            raise ValueError(f"an alarm takes {MAX_METRICS} functions, got {len(functions)}")
         each = {
             f"{metric.lower()}_{name}": cloudwatch.Metric(
                 namespace="AWS/Lambda",
@@ -180,7 +181,7 @@ class MonitoringStack(Stack):
         )
 
     def _sums(self, metric: str) -> list[cloudwatch.IMetric]:
-        """Return the same of every group of functions, for a graph: its lines go by their ids."""
+        """Return the sums of a metric by group of functions, for a graph."""
         return [
             self._sum(metric, functions, label=f"{metric}: {_TITLES[group]}")
             for group, functions in WATCHED.items()
@@ -198,7 +199,7 @@ class MonitoringStack(Stack):
             )
             for name in ("read", "write")
         }
-        # A metric that DynamoDB never reported must not make the sum unknown.
+        # A metric that DynamoDB never reported must not make the sum undefined.
         return cloudwatch.MathExpression(
             expression="FILL(read,0) + FILL(write,0)",
             using_metrics=each,
@@ -207,7 +208,7 @@ class MonitoringStack(Stack):
         )
 
     def _lines(self, name: str, message: str, metric: str) -> cloudwatch.Metric:
-        """Return how often the minute rule logged something."""
+        """Return the number of log records of every_minute with a message."""
         found = logs.MetricFilter(
             self,
             name,
@@ -219,7 +220,7 @@ class MonitoringStack(Stack):
         return found.metric(statistic="Sum", period=_MINUTES)
 
     def _queue(self, api: ApiStack) -> sqs.Queue:
-        """Return the queue that events go to which a function failed at three times."""
+        """Return the queue of events that a function failed to handle three times."""
         queue = sqs.Queue(
             self,
             "Lost",
@@ -237,7 +238,7 @@ class MonitoringStack(Stack):
                 roles=[api.roles[name]],
                 statements=[
                     iam.PolicyStatement(
-                        sid="KeepWhatWasLost",
+                        sid="SendLostEvents",
                         actions=["sqs:SendMessage"],
                         resources=[queue.queue_arn],
                     )
@@ -248,7 +249,7 @@ class MonitoringStack(Stack):
                 f"{title}Invocations",
                 function_name=self._function(name),
                 qualifier="$LATEST",
-                # The minute rule comes again by itself; what is older is no news.
+                # The schedule repeats by itself; older events are outdated.
                 maximum_retry_attempts=0 if name == "every_minute" else 2,
                 maximum_event_age_in_seconds=3600,
                 destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
@@ -257,11 +258,11 @@ class MonitoringStack(Stack):
                     )
                 ),
             )
-            config.node.add_dependency(policy)  # Lambda looks whether the role may
+            config.node.add_dependency(policy)  # Lambda validates the role's permission
         return queue
 
     def _budget(self, dollars: float) -> None:
-        """Watch what the whole account spends: a budget by tags sees none that is not activated."""
+        """Add a budget for the whole account: a budget by tag requires activated tags."""
         address = self._settings.alarm_email
         subscriber = budgets.CfnBudget.SubscriberProperty(
             address=address or "", subscription_type="EMAIL"
@@ -292,7 +293,7 @@ class MonitoringStack(Stack):
             ],
         )
 
-    # ---- what can be looked at ----------------------------------------------------------------
+    # ---- dashboard ----------------------------------------------------------------------------
 
     def _dashboard(self) -> None:
         board = cloudwatch.Dashboard(
@@ -300,15 +301,15 @@ class MonitoringStack(Stack):
         )
         board.add_widgets(cloudwatch.AlarmStatusWidget(alarms=self.alarms, width=24, height=3))
         board.add_widgets(
-            self._graph("Calls of functions", self._sums("Invocations")),
+            self._graph("Invocations", self._sums("Invocations")),
             self._graph("Errors and throttles", [*self._sums("Errors"), *self._sums("Throttles")]),
-            self._graph("Seconds that requests take", [self._took("p50"), self._took("p99")]),
+            self._graph("Duration of requests", [self._took("p50"), self._took("p99")]),
         )
         board.add_widgets(
             self._graph("State machines", [self._machines(m) for m in _EXECUTIONS]),
             self._graph("Table throttles", [self._table_throttles()]),
             self._graph(
-                "What was lost",
+                "Lost events and failures",
                 [
                     self.lost.metric_approximate_number_of_messages_visible(),
                     self._reconciles,

@@ -1,6 +1,6 @@
-"""Where workers run: public subnets and no NAT, so that nothing idles at a cost.
+"""The network of workers: public subnets without NAT gateways, which would cost money when idle.
 
-An existing network may have private subnets with a way out of its own.
+An existing network may have private subnets with a route to the internet instead.
 """
 
 from typing import Any
@@ -15,12 +15,12 @@ NFS = 2049
 
 
 class NetworkStack(Stack):
-    """A VPC, and who may talk to whom in it.
+    """A VPC and its security groups.
 
     Attributes:
         vpc: The network.
-        subnets: Where workers are started.
-        workers: Security group of workers: out to anywhere, in from nowhere.
+        subnets: The subnets of workers.
+        workers: Security group of workers: all outbound traffic, no inbound traffic.
         files: Security group of the file system and of the function that reads it.
     """
 
@@ -32,20 +32,20 @@ class NetworkStack(Stack):
             self,
             "Workers",
             vpc=self.vpc,
-            description="Conducto workers: out to anywhere, in from nowhere",
+            description="Conducto workers: all outbound traffic, no inbound traffic",
             allow_all_outbound=True,
         )
         self.files = ec2.SecurityGroup(
             self,
             "Files",
             vpc=self.vpc,
-            description="Conducto file system: NFS from workers and from its own function",
+            description="Conducto file system: NFS from workers and from the data function",
             allow_all_outbound=False,
         )
         self.files.add_ingress_rule(self.workers, ec2.Port.tcp(NFS), "workers mount data")
         self.files.add_ingress_rule(self.files, ec2.Port.tcp(NFS), "the data function mounts data")
         self.files.add_egress_rule(self.files, ec2.Port.tcp(NFS), "the data function mounts data")
-        # The data function hands large files over by S3, through the gateway endpoint.
+        # The data function transfers large files through S3, by the gateway endpoint.
         self.files.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "S3")
 
     def _made(self, settings: Settings) -> ec2.IVpc:
@@ -56,7 +56,7 @@ class NetworkStack(Stack):
             ip_addresses=ec2.IpAddresses.cidr("10.71.0.0/16"),
             **_zones(settings),
             nat_gateways=0,
-            # A worker has an address of this network; /20 has room for 4,000 in each zone.
+            # Each worker has an address in this network; a /20 has room for 4,000 in each zone.
             subnet_configuration=[
                 ec2.SubnetConfiguration(
                     name="public",
@@ -65,8 +65,8 @@ class NetworkStack(Stack):
                     map_public_ip_on_launch=False,
                 )
             ],
-            restrict_default_security_group=False,  # that would need a function of its own
-            gateway_endpoints={  # free, and they keep that traffic off the internet
+            restrict_default_security_group=False,  # that would add a custom resource function
+            gateway_endpoints={  # free of charge, and traffic stays off the internet
                 "S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3),
                 "DynamoDb": ec2.GatewayVpcEndpointOptions(
                     service=ec2.GatewayVpcEndpointAwsService.DYNAMODB
@@ -75,8 +75,8 @@ class NetworkStack(Stack):
         )
 
     def _existing(self, vpc: ExistingVpc) -> ec2.IVpc:
-        # To CDK they are public also where they are not: a mount target with another id would have
-        # to be made in a subnet that has one.
+        # Declared as public even if they are private: otherwise the mount target's id would
+        # change, and it would have to be recreated in a subnet that already has one.
         return ec2.Vpc.from_vpc_attributes(
             self,
             "Vpc",

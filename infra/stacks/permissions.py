@@ -1,7 +1,7 @@
-"""What each function may do, as statements of IAM policies, one function here per concern.
+"""The permissions of each function as statements of IAM policies, one method per concern.
 
-A resource is ``*`` only where AWS has no narrower one; a test holds the whole list of those with a
-reason for each (`tests/infra/test_policies.py`).
+A resource is ``*`` only if AWS has no resource-level permissions; `tests/infra/test_policies.py`
+lists all such actions with the reasons.
 """
 
 from collections.abc import Sequence
@@ -22,9 +22,9 @@ _ITEMS_WRITTEN = (
     "dynamodb:DeleteItem",
     "dynamodb:BatchWriteItem",
 )
-#: An upload in parts that fails is taken back.
+#: Failed multipart uploads are aborted.
 _OBJECTS = ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload")
-#: Root's too: access points make root of everybody, and EFS believes it of whoever may be root.
+#: ClientRootAccess because access points map every user to uid 0, which EFS squashes otherwise.
 FILE_ACCESS = (
     "elasticfilesystem:ClientMount",
     "elasticfilesystem:ClientWrite",
@@ -52,7 +52,7 @@ class Permissions:
         self._compute = compute
 
     def look_up_tokens(self) -> list[iam.PolicyStatement]:
-        """Read items whose key is that of a token, no others."""
+        """Read only items whose keys are those of tokens."""
         statement = _allow("LookUpTokens", ["dynamodb:GetItem"], [self._data.table.table_arn])
         statement.add_condition(
             "ForAllValues:StringLike", {"dynamodb:LeadingKeys": [f"{deployment.TOKEN_KEY}*"]}
@@ -68,7 +68,7 @@ class Permissions:
         ]
 
     def keep_blobs(self) -> list[iam.PolicyStatement]:
-        """Read and write trees, output, contexts and what is handed over; list nothing else."""
+        """Read and write trees, output, contexts and transfers."""
         prefixes = (
             deployment.TREE_PREFIX,
             deployment.LOG_PREFIX,
@@ -80,24 +80,25 @@ class Permissions:
         bucket = self._data.bucket.bucket_arn
         objects = [f"{bucket}/{prefix}*" for prefix in prefixes]
         return [
-            _allow("KeepBlobs", [*_OBJECTS, "s3:DeleteObject"], objects),
-            _allow("KnowWhatIsMissing", ["s3:ListBucket"], [bucket]),
+            _allow("ReadWriteObjects", [*_OBJECTS, "s3:DeleteObject"], objects),
+            _allow("DetectMissingObjects", ["s3:ListBucket"], [bucket]),
         ]
 
     def drive_machines(self) -> list[iam.PolicyStatement]:
-        """Create state machines and activities of ours, run and stop them, answer their tasks."""
+        """Create, run, stop and delete the installation's machines, and complete tasks."""
         prefix = f"{deployment.made_prefix(self._settings.stage)}*"
         return [
             _allow(
-                "MakeMachines",
+                "CreateMachines",
                 ["states:CreateStateMachine", "states:CreateActivity", "states:StartExecution"],
                 [self._states("stateMachine", prefix), self._states("activity", prefix)],
             ),
-            # It has no resource level; machines of a run are found by how their names begin.
+            # No resource-level permissions; machines are recognised by the prefixes of their
+            # names.
             _allow("FindMachines", ["states:ListStateMachines"], ["*"]),
             _allow("TagMachines", ["states:TagResource"], [self._states("stateMachine", prefix)]),
             _allow(
-                "ForgetMachines",
+                "DeleteMachines",
                 ["states:DeleteStateMachine", "states:DeleteActivity"],
                 [self._states("stateMachine", prefix), self._states("activity", prefix)],
             ),
@@ -106,9 +107,9 @@ class Permissions:
                 ["states:StopExecution", "states:DescribeExecution"],
                 [self._states("execution", f"{prefix}:*")],
             ),
-            # These have no resource level; the token of the task is the key.
+            # No resource-level permissions; the task token authorizes.
             _allow(
-                "AnswerTasks",
+                "CompleteTasks",
                 ["states:SendTaskSuccess", "states:SendTaskFailure"],
                 ["*"],
             ),
@@ -116,7 +117,7 @@ class Permissions:
         ]
 
     def run_workers(self) -> list[iam.PolicyStatement]:
-        """Start and stop workers in our cluster, and make what they mount."""
+        """Start and stop workers in the cluster, and create the access points that they mount."""
         stack = self._stack
         cluster = self._compute.cluster.attr_arn
         tasks = stack.format_arn(
@@ -136,8 +137,8 @@ class Permissions:
             watch,
             listing,
             _allow("DefineWorkers", ["ecs:RegisterTaskDefinition"], [self._definitions]),
-            # It has no resource level.
-            _allow("KnowDefinitions", ["ecs:DescribeTaskDefinition"], ["*"]),
+            # No resource-level permissions.
+            _allow("DescribeDefinitions", ["ecs:DescribeTaskDefinition"], ["*"]),
             *self._access_points(),
             self._pass_role(
                 "PassWorkerRoles", ["execution", "task"], "ecs-tasks", self._named_roles
@@ -146,19 +147,19 @@ class Permissions:
 
     @property
     def _named_roles(self) -> list[str]:
-        """Roles that the administrator named for commands: none but these can be passed."""
+        """The roles that the administrator configured for commands; no others can be passed."""
         return sorted({role.arn for role in self._settings.named_roles})
 
     def _access_points(self) -> list[iam.PolicyStatement]:
-        """Make access points of our file system, and delete such as are tagged as ours.
+        """Create access points of the file system, and delete those with the stage's tag.
 
-        AWS chooses their ids, and a tag can be given only while one is made.
+        AWS chooses their ids, and tagging is allowed only at creation.
         """
         points = self._stack.format_arn(
             service="elasticfilesystem", resource="access-point", resource_name="*"
         )
         files = self._data.files.file_system_arn
-        make = _allow("MakeAccessPoints", ["elasticfilesystem:CreateAccessPoint"], [files])
+        make = _allow("CreateAccessPoints", ["elasticfilesystem:CreateAccessPoint"], [files])
         tag = _allow("TagAccessPoints", ["elasticfilesystem:TagResource"], [files, points])
         tag.add_condition(
             "StringEquals",
@@ -167,7 +168,7 @@ class Permissions:
                 f"aws:RequestTag/{deployment.STAGE_TAG}": self._settings.stage,
             },
         )
-        forget = _allow("ForgetAccessPoints", ["elasticfilesystem:DeleteAccessPoint"], [points])
+        forget = _allow("DeleteAccessPoints", ["elasticfilesystem:DeleteAccessPoint"], [points])
         forget.add_condition(
             "StringEquals", {f"aws:ResourceTag/{deployment.STAGE_TAG}": self._settings.stage}
         )
@@ -175,7 +176,7 @@ class Permissions:
 
     @property
     def _definitions(self) -> str:
-        """Our task definitions; one that is registered has no number yet."""
+        """The installation's task definitions, in any revision."""
         return self._stack.format_arn(
             service="ecs",
             resource="task-definition",
@@ -183,11 +184,11 @@ class Permissions:
         )
 
     def sweep(self) -> list[iam.PolicyStatement]:
-        """Find what AWS keeps of what is over, and delete task definitions of ours."""
+        """Find orphaned resources, and delete the installation's task definitions."""
         return [
-            # These have no resource level; what is found is asked for by how its name begins.
+            # No resource-level permissions; results are filtered by the prefixes of their names.
             _allow(
-                "FindLeftovers",
+                "FindOrphans",
                 [
                     "ecs:ListTaskDefinitionFamilies",
                     "ecs:ListTaskDefinitions",
@@ -195,11 +196,11 @@ class Permissions:
                 ],
                 ["*"],
             ),
-            _allow("ForgetDefinitions", ["ecs:DeleteTaskDefinitions"], [self._definitions]),
+            _allow("DeleteDefinitions", ["ecs:DeleteTaskDefinitions"], [self._definitions]),
         ]
 
     def open_shells(self) -> list[iam.PolicyStatement]:
-        """Start workers for debug shells, and let people into their user's container alone."""
+        """Run commands in user containers of debug shells, and pass their workers' role."""
         if not self._settings.remote_debug:
             return []
         cluster = self._compute.cluster.attr_arn
@@ -211,12 +212,12 @@ class Permissions:
         return [enter, self._pass_role("PassDebugRole", ["debug"], "ecs-tasks")]
 
     def lend_credentials(self) -> list[iam.PolicyStatement]:
-        """Lend a worker's agent the right to poll its own activity."""
-        return [_allow("LendPolling", ["sts:AssumeRole"], [self._compute.role_arn("poll")])]
+        """Assume the role with which a worker's agent polls its activity."""
+        return [_allow("AssumePollRole", ["sts:AssumeRole"], [self._compute.role_arn("poll")])]
 
     def lend_pushing(self) -> list[iam.PolicyStatement]:
-        """Lend builds the right to push to the repository of their organisation."""
-        return [_allow("LendPushing", ["sts:AssumeRole"], [self._compute.role_arn("push")])]
+        """Assume the role with which builds push to their organisation's repository."""
+        return [_allow("AssumePushRole", ["sts:AssumeRole"], [self._compute.role_arn("push")])]
 
     def keep_secrets(self) -> list[iam.PolicyStatement]:
         """Read and write the secrets of this installation."""
@@ -228,11 +229,15 @@ class Permissions:
             "TagResource",
         ]
         return [
-            _allow("KeepSecrets", [f"secretsmanager:{action}" for action in actions], self._secrets)
+            _allow(
+                "ReadWriteSecrets",
+                [f"secretsmanager:{action}" for action in actions],
+                self._secrets,
+            )
         ]
 
     def read_secrets(self) -> list[iam.PolicyStatement]:
-        """Read them: what is told to people is written down with them hidden, and sent by them."""
+        """Read secrets, to mask them in notifications and to authenticate with services."""
         return [_allow("ReadSecrets", ["secretsmanager:GetSecretValue"], self._secrets)]
 
     @property
@@ -247,50 +252,51 @@ class Permissions:
         ]
 
     def build_images(self) -> list[iam.PolicyStatement]:
-        """Start builds, and see how they and the images in the registry are."""
+        """Start builds, and read their status and that of images in the registry."""
         project = self._compute.builder.project_arn
         return [
             _allow("BuildImages", ["codebuild:StartBuild", "codebuild:BatchGetBuilds"], [project]),
-            _allow("KnowImages", ["ecr:DescribeImages"], [self._compute.images]),
+            _allow("DescribeImages", ["ecr:DescribeImages"], [self._compute.images]),
             _allow(
-                "MakeRepositories",
+                "CreateRepositories",
                 ["ecr:CreateRepository", "ecr:PutLifecyclePolicy", "ecr:TagResource"],
                 [self._compute.images],
             ),
         ]
 
     def ask_data_function(self) -> list[iam.PolicyStatement]:
-        """Invoke the function that has the file system, and no other one."""
+        """Invoke the function that mounts the file system, and no other function."""
         function = self._stack.format_arn(
             service="lambda",
             resource="function",
             resource_name=deployment.function_name(self._settings.stage, "data"),
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
-        return [_allow("AskDataFunction", ["lambda:InvokeFunction"], [function])]
+        return [_allow("InvokeDataFunction", ["lambda:InvokeFunction"], [function])]
 
     def keep_data(self, access_point: str) -> list[iam.PolicyStatement]:
-        """Mount the whole file system, hand files over, and have an address in the network."""
+        """Mount the whole file system, transfer files, and attach to the network."""
         mount = _allow("MountFiles", FILE_ACCESS, [self._data.files.file_system_arn])
         mount.add_condition("StringEquals", {"elasticfilesystem:AccessPointArn": access_point})
         bucket = self._data.bucket.bucket_arn
-        listing = _allow("KnowWhatIsMissing", ["s3:ListBucket"], [bucket])
+        listing = _allow("DetectMissingObjects", ["s3:ListBucket"], [bucket])
         listing.add_condition("StringLike", {"s3:prefix": [f"{deployment.UPLOAD_PREFIX}*"]})
         return [
             mount,
-            _allow("HandOver", _OBJECTS, [f"{bucket}/{deployment.UPLOAD_PREFIX}*"]),
+            _allow("TransferFiles", _OBJECTS, [f"{bucket}/{deployment.UPLOAD_PREFIX}*"]),
             listing,
-            # Lambda wants these on everything before it takes the function; it uses them itself.
-            _allow("BeInTheNetwork", _NETWORK_INTERFACES, ["*"]),
+            # Lambda requires these on all resources before it creates the function, and uses them
+            # itself.
+            _allow("AttachToNetwork", _NETWORK_INTERFACES, ["*"]),
         ]
 
     def read_addresses(self) -> list[iam.PolicyStatement]:
-        """Read where the APIs are."""
+        """Read the addresses of the APIs."""
         name = deployment.addresses_name(self._settings.stage)
         return [_allow("ReadAddresses", ["ssm:GetParameter"], [self._parameter(name)])]
 
     def read_web_app(self) -> list[iam.PolicyStatement]:
-        """Read where the web app is."""
+        """Read the address of the web app."""
         name = deployment.web_app_name(self._settings.stage)
         return [_allow("ReadWebApp", ["ssm:GetParameter"], [self._parameter(name)])]
 
@@ -300,7 +306,7 @@ class Permissions:
         )
 
     def log(self, *names: str) -> list[iam.PolicyStatement]:
-        """Write logs of functions with these names."""
+        """Write the logs of functions with these names."""
         groups = [
             self._stack.format_arn(
                 service="logs",

@@ -1,6 +1,6 @@
-"""The web app: files in a bucket, and one address for them and the APIs, by CloudFront.
+"""The web app: files in a bucket, and a CloudFront distribution for them and the APIs.
 
-What CloudFront does to requests is in ``infra/edge``.
+The CloudFront functions are in ``infra/edge``.
 """
 
 from pathlib import Path
@@ -21,23 +21,23 @@ from infra.settings import Settings
 from infra.stacks.api import ApiStack
 from infra.stacks.data import DataStack
 
-#: Code that CloudFront runs.
+#: Directory of the CloudFront functions.
 EDGE = Path(__file__).resolve().parent.parent / "edge"
 _PAGE = "index.html"
 _NOT_BUILT = (
     "<!doctype html><title>Conducto</title>"
-    "<p>The web app was not built when this was deployed; the command line works.\n"
+    "<p>This deployment does not include the web app; use the command line.\n"
 )
 _YEAR = 31_536_000
-#: Answers that CloudFront would keep for ten seconds, and give to others, whatever they say.
+#: Error responses, which CloudFront would otherwise cache for ten seconds and serve to others.
 _ERRORS = (400, 403, 404, 405, 414, 500, 501, 502, 503, 504)
 
 
 class SiteStack(Stack):
-    """Bucket and distribution.
+    """The bucket and the distribution.
 
     Attributes:
-        distribution: CloudFront's.
+        distribution: The CloudFront distribution.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class SiteStack(Stack):
                 s3_deployment.Source.data(_PAGE, page),
             ],
             destination_bucket=bucket,
-            prune=False,  # pages that are open go on with the files they began with
+            prune=False,  # open pages still need the files of their version
             retain_on_delete=False,
         )
-        for part in self.node.find_all():  # CDK's own function says twice what it waits for
+        for part in self.node.find_all():  # CDK's own function repeats a dependency
             if CfnResource.is_cfn_resource(part) and isinstance(part, lambda_.CfnFunction):
                 part.add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3005"]}})
         url = f"https://{self._domain()}"
@@ -79,7 +79,7 @@ class SiteStack(Stack):
             "WebApp",
             type="String",
             name=deployment.web_app_name(settings.stage),
-            description="Where Conducto's web app is",
+            description="The address of Conducto's web app",
             value=url,
         )
         CfnOutput(self, "SiteUrl", value=url, description="The web app")
@@ -88,7 +88,7 @@ class SiteStack(Stack):
                 self,
                 "SiteTarget",
                 value=self.distribution.distribution_domain_name,
-                description=f"What the CNAME record of {settings.domain} points to",
+                description=f"The target of the CNAME record of {settings.domain}",
             )
 
     def _domain(self) -> str:
@@ -103,7 +103,7 @@ class SiteStack(Stack):
             enforce_ssl=True,
             minimum_tls_version=1.2,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            removal_policy=RemovalPolicy.DESTROY,  # it holds copies of what is deployed
+            removal_policy=RemovalPolicy.DESTROY,  # the bucket only holds copies
         )
 
     def _distribution(self, files: cloudfront.IOrigin, pages: str) -> cloudfront.Distribution:
@@ -119,7 +119,7 @@ class SiteStack(Stack):
             comment=f"Conducto, stage {settings.stage}",
             domain_names=None if settings.domain is None else [settings.domain],
             certificate=certificate,
-            # CloudFront heeds it with a certificate of one's own only.
+            # CloudFront ignores it without a custom certificate.
             minimum_protocol_version=None
             if certificate is None
             else cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
@@ -132,12 +132,12 @@ class SiteStack(Stack):
             ],
             default_behavior=cloudfront.BehaviorOptions(
                 origin=files,
-                # The page is small, and a new one must be seen at once.
+                # The page is small, and a new version must be visible at once.
                 cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
                 viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
                 response_headers_policy=self._headers("Pages", pages, "no-cache"),
                 function_associations=self._function(
-                    "Pages", "Paths of the web app are answered by its page"
+                    "Pages", "Serves the web app's page for its paths"
                 ),
             ),
             additional_behaviors=self._behaviors(files, pages),
@@ -146,18 +146,18 @@ class SiteStack(Stack):
     def _behaviors(
         self, files: cloudfront.IOrigin, pages: str
     ) -> dict[str, cloudfront.BehaviorOptions]:
-        """Return what is answered otherwise than by a page, by its path."""
+        """Return the behaviors of paths that the page does not serve."""
         keep = f"public, max-age={_YEAR}, immutable"
-        sessions = self._function("Sessions", "From the web app's cookie to its token")
+        sessions = self._function("Sessions", "Replaces the web app's cookie by its token")
         return {
-            # Their names hold a digest of their content.
+            # Their names contain a digest of their content.
             "/assets/*": cloudfront.BehaviorOptions(
                 origin=files,
                 viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
                 response_headers_policy=self._headers("Assets", pages, keep),
             ),
             "/session": cloudfront.BehaviorOptions(
-                origin=files,  # never asked: the function answers
+                origin=files,  # never requested: the function responds
                 allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
                 cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
                 viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
@@ -180,7 +180,7 @@ class SiteStack(Stack):
                     cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER
                 ),
                 viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
-                response_headers_policy=self._headers("Answers", DATA_POLICY, "no-store"),
+                response_headers_policy=self._headers("Responses", DATA_POLICY, "no-store"),
                 function_associations=sessions,
             ),
         }
@@ -195,7 +195,7 @@ class SiteStack(Stack):
         )
 
     def _function(self, name: str, what: str) -> list[cloudfront.FunctionAssociation]:
-        """Return the function ``name`` of ``infra/edge``, for requests as they come in."""
+        """Return an association of the function ``name`` of ``infra/edge`` with viewer requests."""
         function = cloudfront.Function(
             self,
             f"App{name}",
@@ -246,8 +246,8 @@ class SiteStack(Stack):
 
 
 def web_app() -> Path:
-    """Return the directory of the built web app, or of a page that says that there is none."""
-    import conducto_local  # noqa: PLC0415  its package holds the files
+    """Return the directory of the built web app, or of a placeholder page."""
+    import conducto_local  # noqa: PLC0415  its package contains the files
 
     built = Path(next(iter(conducto_local.__path__))) / "web"
     if (built / _PAGE).is_file():

@@ -375,9 +375,9 @@ def test_organisations_share_neither_images_nor_directories() -> None:
 
 
 def test_launch_with_missing_build_contexts_is_rejected(builds: Builds) -> None:
-    with pytest.raises(DefinitionError, match="'own': its files were not sent along"):
+    with pytest.raises(DefinitionError, match="'own': its files were not sent with"):
         builds.launch(sources={})
-    with pytest.raises(RefusedError, match="'own': a directory that it is made of was not"):
+    with pytest.raises(RefusedError, match="'own': a directory that it needs was not"):
         builds.launch(sources={"own": ImageSources(code="e" * 64)})
 
 

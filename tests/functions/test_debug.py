@@ -107,8 +107,8 @@ def test_a_node_that_never_ran_has_a_shell_as_it_is_defined(world: World, failed
         ({"path": "/nothing"}, NotFoundError, "no such node"),
         ({"path": "/"}, RefusedError, "runs no command of its own"),
         ({"attempt": 7}, NotFoundError, r"no attempt 7 \(there are: 1\)"),
-        ({"live": True}, RefusedError, "launch it locally"),
-        ({"snapshot": True}, RefusedError, "leave out --snapshot"),
+        ({"live": True}, RefusedError, "launch the pipeline locally"),
+        ({"snapshot": True}, RefusedError, "omit --snapshot"),
     ],
 )
 def test_nodes_without_a_shell_are_rejected(

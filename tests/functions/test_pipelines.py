@@ -111,7 +111,7 @@ def test_a_tree_over_the_limits_is_refused_and_nothing_is_launched(
 
 def test_an_image_whose_files_were_not_sent_along_is_refused(world: World) -> None:
     images = {"i": {"image": "busybox", "copy_dir": "/code"}}
-    with pytest.raises(DefinitionError, match="files were not sent along"):
+    with pytest.raises(DefinitionError, match="files were not sent with"):
         world.launch(leaf(image_name="i"), images=images)
 
 

@@ -327,7 +327,7 @@ def test_a_shell_whose_stop_is_lost_stays_counted_and_is_stopped_by_the_next_min
     desk.world.fleet.stop = fail  # type: ignore[method-assign]
     desk.world.minute(61)
     assert desk.workers == 1
-    (said,) = [each for each in caplog.records if each.message == "a shell was not looked at"]
+    (said,) = [each for each in caplog.records if each.message == "a debug shell was not checked"]
     assert said.__dict__["worker"] == shell.id  # `infra.stacks.monitoring` counts these
 
     desk.world.fleet.stop = stop  # type: ignore[method-assign]

@@ -95,9 +95,9 @@ def test_pages_have_the_headers_of_the_local_server_and_may_reach_their_own_clou
 def test_api_responses_are_neither_framed_nor_cached(
     installation: dict[str, dict[str, Any]],
 ) -> None:
-    answers = _policies(installation["site"])["answers"]
-    policy = answers["SecurityHeadersConfig"]["ContentSecurityPolicy"]["ContentSecurityPolicy"]
-    custom = {h["Header"]: h["Value"] for h in answers["CustomHeadersConfig"]["Items"]}
+    responses = _policies(installation["site"])["responses"]
+    policy = responses["SecurityHeadersConfig"]["ContentSecurityPolicy"]["ContentSecurityPolicy"]
+    custom = {h["Header"]: h["Value"] for h in responses["CustomHeadersConfig"]["Items"]}
 
     assert policy == "default-src 'none'; frame-ancestors 'none'; sandbox"
     assert custom["cache-control"] == "no-store"
@@ -176,7 +176,7 @@ def test_every_alarm_has_a_remedy_and_is_silent_without_data(
         "Errors",
         "EventErrors",
         "TableThrottles",
-        "LostNews",
+        "LostEvents",
         "FailedReconciles",
         "FailedShells",
     }

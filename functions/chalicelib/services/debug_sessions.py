@@ -294,7 +294,7 @@ class DebugSessions:
             except Exception:
                 # One failure must not affect the others; the next run retries.
                 about = {"pipeline": pipeline_id, "worker": shell_id}
-                logger.exception("a shell was not looked at", extra=about)
+                logger.exception("a debug shell was not checked", extra=about)
 
     def _look_at(self, pipeline_id: str, shell_id: str) -> None:
         shell = self._cloud.shells.find(pipeline_id, shell_id)
