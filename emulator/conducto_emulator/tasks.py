@@ -125,8 +125,8 @@ class Containers(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class StartFailure:
-    """A failure of a task at its start (`conducto_emulator.start_failures`).
+class TaskStartFailure:
+    """A failure of a task at its start.
 
     Attributes:
         stop_code: ECS's code, such as ``TaskFailedToStart``.
@@ -154,7 +154,7 @@ class StartFailure:
 class _Planned:
     """A failure for the next matching tasks."""
 
-    failure: StartFailure
+    failure: TaskStartFailure
     count: int
     family: str
     image: str
@@ -240,7 +240,7 @@ class TaskBoard:
         return [task], []
 
     def fail_next(
-        self, failure: StartFailure, count: int = 1, *, family: str = "", image: str = ""
+        self, failure: TaskStartFailure, count: int = 1, *, family: str = "", image: str = ""
     ) -> None:
         """Make the next tasks fail instead of starting.
 
@@ -258,7 +258,7 @@ class TaskBoard:
         with self._lock:
             self._planned.clear()
 
-    def _failure_of(self, task: Task) -> StartFailure | None:
+    def _failure_of(self, task: Task) -> TaskStartFailure | None:
         with self._lock:
             for planned in self._planned:
                 if planned.matches(task):

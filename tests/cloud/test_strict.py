@@ -25,7 +25,6 @@ from conducto_core.model.deployment import Variables
 from conducto_core.model.operations.cloud import SUBPROTOCOL, TOKEN_SUBPROTOCOL
 from conducto_core.model.operations.pipelines import API_ROOT
 from conducto_core.model.requests import Action
-from conducto_emulator import start_failures
 from conducto_emulator.limits import (
     FARGATE_VCPUS,
     GATEWAY_PAYLOAD,
@@ -36,6 +35,7 @@ from conducto_emulator.limits import (
     Rate,
 )
 from conducto_emulator.socket_limits import strict_times
+from support.cloud import start_failures
 from support.cloud.emulated import Cloud
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.api.websocket import FORBIDDEN, Sockets
 from chalicelib.ports import FRAME_LIMIT
 from chalicelib.services import event_push
 from chalicelib.services.admin import Administration
@@ -102,6 +103,17 @@ def test_follower_that_lost_access_gets_nothing_more_and_is_closed(world: World,
     assert _seqs(world, "c1") == before
     assert world.connections.closed == ["c1"]
     assert _seqs(world, "c2")[-1] == world.get(pipeline).seq
+
+
+def test_message_is_answered_even_if_its_connection_cannot_be_closed(world: World) -> None:
+    pipeline = world.launch(leaf(), run=False)
+    world.follow("c1", pipeline)
+    world.tokens.take("token of c1")
+    world.connections.broken.add("c1")
+
+    answer = Sockets(world.engine).message("c1", f'{{"subscribe": "{pipeline}"}}')
+
+    assert answer == FORBIDDEN
 
 
 def test_minute_rule_closes_a_connection_to_which_nothing_is_sent(world: World) -> None:

@@ -85,11 +85,11 @@ class TableConnections:
         self._table.delete(table_keys.connection(connection))
 
     def close(self, connection: str) -> None:
-        """Forget it, and hang up; one that is gone is no error."""
-        self.delete(connection)
+        """Hang up, and forget it; one that is gone is no error."""
         client = self._clients.get("apigatewaymanagementapi", self._endpoint())
         with throttling(), ignoring(*_GONE):
             client.delete_connection(ConnectionId=connection)
+        self.delete(connection)  # last, so that after an error the minute rule finds it again
 
     def send(self, connection: str, data: bytes) -> bool:
         """Send a frame; False when the connection is gone."""

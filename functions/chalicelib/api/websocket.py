@@ -69,7 +69,7 @@ class Sockets:
             return FORBIDDEN
         identity = self._followers.identity_of(connection)
         if identity is None:
-            self._cloud.connections.close(connection)
+            self._followers.close(connection)
             return FORBIDDEN
         self._follow(connection, identity.org, asked)
         return OK

@@ -35,7 +35,7 @@ def publish(cloud: Dependencies, live: CloudPipeline) -> None:
         try:
             identity = followers.identity_of(connection)
             if identity is None or identity.org != live.org:
-                cloud.connections.close(connection)
+                followers.close(connection)
             else:
                 _send(cloud, live, connection, cursor)
         except Exception:

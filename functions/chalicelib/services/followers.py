@@ -29,7 +29,7 @@ class Followers:
         """Close the connections of a revoked token and of its sessions."""
         for connection, own, parent in self._connections.opened_by():
             if token in (own, parent):
-                self._close(connection)
+                self.close(connection)
 
     def close_expired(self) -> None:
         """Close the connections whose tokens have expired or were revoked."""
@@ -38,18 +38,19 @@ class Followers:
             if token not in good:
                 good[token] = self._reader(token) is not None
             if not good[token]:
-                self._close(connection)
+                self.close(connection)
+
+    def close(self, connection: str) -> None:
+        """Close a connection; an error is logged, and the minute rule retries."""
+        try:
+            self._connections.close(connection)
+        except Exception:
+            # One failure must not affect other connections.
+            logger.exception("a connection was not closed")
 
     def _reader(self, token: str) -> Identity | None:
         identity = self._tokens.find(token)
         return identity if identity is not None and may_read(identity) else None
-
-    def _close(self, connection: str) -> None:
-        try:
-            self._connections.close(connection)
-        except Exception:
-            # One failure must not affect the others; the next run retries.
-            logger.exception("a connection was not closed")
 
 
 def may_read(identity: Identity) -> bool:

@@ -151,7 +151,7 @@ class FakeConnections:
     Attributes:
         sent: ``{connection: frames}``.
         gone: Connections that do not answer any more.
-        broken: Connections to which sending raises an error.
+        broken: Connections for which sending and closing raise an error.
         closed: Connections that were hung up.
     """
 
@@ -196,7 +196,9 @@ class FakeConnections:
         self._follow.pop(connection, None)
 
     def close(self, connection: str) -> None:
-        """Forget it, and hang up."""
+        """Delete a connection and close it; raises `ConnectionError` if it is in `broken`."""
+        if connection in self.broken:
+            raise ConnectionError(f"{connection} does not answer")
         self.delete(connection)
         self.closed.append(connection)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from conducto_emulator import start_failures
-from conducto_emulator.tasks import StartFailure, Task, TaskBoard
+from conducto_emulator.tasks import Task, TaskBoard, TaskStartFailure
+from support.cloud import start_failures
 
 DEFINITION = {
     "taskDefinitionArn": "arn:aws:ecs:us-east-1:1:task-definition/family:1",
@@ -155,7 +155,7 @@ def test_a_client_token_starts_one_task(room: Room) -> None:
     ],
 )
 def test_planned_failure_ends_the_next_task_in_the_words_of_ecs(
-    room: Room, failure: StartFailure, code: str, said: str
+    room: Room, failure: TaskStartFailure, code: str, said: str
 ) -> None:
     room.board.fail_next(failure)
 

@@ -4,84 +4,84 @@ Pages of the Amazon ECS Developer Guide: "Resolve Amazon ECS stopped task errors
 "CannotPullContainer task errors" and "ResourceInitializationError task errors".
 """
 
-from conducto_emulator.tasks import StartFailure
+from conducto_emulator.tasks import TaskStartFailure
 
 _NOT_STARTED, _EXITED = "TaskFailedToStart", "EssentialContainerExited"
 _ESSENTIAL = "Essential container in task exited"
 
 
-def image_not_found(image: str) -> StartFailure:
+def image_not_found(image: str) -> TaskStartFailure:
     """Return the failure for an image that is not in the registry."""
     reason = (
         "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to "
         f"resolve ref {image}: {image}: not found"
     )
-    return StartFailure(_NOT_STARTED, reason)
+    return TaskStartFailure(_NOT_STARTED, reason)
 
 
-def pull_denied(image: str) -> StartFailure:
+def pull_denied(image: str) -> TaskStartFailure:
     """Return the failure for missing permissions or a missing repository."""
     reason = (
         "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to "
         f"resolve ref {image}: pull access denied, repository does not exist or may require "
         "authorization: server message: insufficient_scope: authorization failed"
     )
-    return StartFailure(_NOT_STARTED, reason)
+    return TaskStartFailure(_NOT_STARTED, reason)
 
 
-def pull_throttled(image: str) -> StartFailure:
+def pull_throttled(image: str) -> TaskStartFailure:
     """Return the failure for a throttled pull, which may succeed later."""
     reason = (
         "CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to copy: "
         f"httpReadSeeker: failed open: unexpected status code https://{image}: 429 Too Many "
         "Requests - Server message: toomanyrequests: You have reached your pull rate limit"
     )
-    return StartFailure(_NOT_STARTED, reason)
+    return TaskStartFailure(_NOT_STARTED, reason)
 
 
-def wrong_architecture() -> StartFailure:
+def wrong_architecture() -> TaskStartFailure:
     """Return the failure for a multi-platform image without the task's platform."""
     reason = (
         "CannotPullContainerError: pull image manifest has been retried 5 time(s): image Manifest "
         "does not contain descriptor matching platform 'linux/amd64'"
     )
-    return StartFailure(_NOT_STARTED, reason)
+    return TaskStartFailure(_NOT_STARTED, reason)
 
 
-def cannot_execute() -> StartFailure:
+def cannot_execute() -> TaskStartFailure:
     """Return the failure for an image of another platform, whose program ends at once."""
-    return StartFailure(_EXITED, _ESSENTIAL, exit_code=255, reason="exec format error")
+    return TaskStartFailure(_EXITED, _ESSENTIAL, exit_code=255, reason="exec format error")
 
 
-def essential_exited(exit_code: int = 1, container: str = "user") -> StartFailure:
+def essential_exited(exit_code: int = 1, container: str = "user") -> TaskStartFailure:
     """Return the failure for a container that exits."""
-    return StartFailure(_EXITED, _ESSENTIAL, exit_code=exit_code, container=container)
+    return TaskStartFailure(_EXITED, _ESSENTIAL, exit_code=exit_code, container=container)
 
 
-def mount_failed() -> StartFailure:
+def mount_failed() -> TaskStartFailure:
     """Return the failure for a file system that cannot be mounted."""
     reason = (
         "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: "
         "stderr: Failed to resolve the file system's mount target: unsuccessful EFS utils command "
         "execution; code: 1"
     )
-    return StartFailure(_NOT_STARTED, reason)
+    return TaskStartFailure(_NOT_STARTED, reason)
 
 
-def no_route() -> StartFailure:
+def no_route() -> TaskStartFailure:
     """Return the failure for a network without a route to the registry."""
     reason = (
         "ResourceInitializationError: unable to pull secrets or registry auth: execution resource "
         "retrieval failed: unable to retrieve ecr registry auth: service call has been retried 3 "
         "time(s): RequestError: send request failed: dial tcp: i/o timeout"
     )
-    return StartFailure(_NOT_STARTED, reason)
+    return TaskStartFailure(_NOT_STARTED, reason)
 
 
-def out_of_addresses(subnet: str = "subnet-1") -> StartFailure:
+def out_of_addresses(subnet: str = "subnet-1") -> TaskStartFailure:
     """Return the failure for a subnet without a free address."""
     reason = (
         "Unexpected EC2 error while attempting to Create Network Interface in subnet "
         f"'{subnet}': InsufficientFreeAddressesInSubnet"
     )
-    return StartFailure(_NOT_STARTED, reason)
+    return TaskStartFailure(_NOT_STARTED, reason)
