@@ -1,1 +1,1 @@
-"""The ports over AWS. Only here is boto3 used, and nowhere is it imported before it is needed."""
+"""The ports over AWS. Only these modules use boto3, and they import it on first use."""

@@ -1,4 +1,4 @@
-"""What AWS's errors mean to us."""
+"""The meaning of AWS's errors."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,7 +32,7 @@ class TransactionCancelledError(Exception):
     """DynamoDB cancelled a transaction; nothing was written.
 
     Attributes:
-        reasons: The code of each operation's refusal; "None" for an operation that was no cause.
+        reasons: The error code of each operation; "None" for operations that did not fail.
     """
 
     def __init__(self, reasons: Sequence[str]) -> None:
@@ -41,18 +41,18 @@ class TransactionCancelledError(Exception):
 
 
 def code_of(error: ClientError) -> str:
-    """Return the error code of an AWS response."""
+    """Return the code of an AWS error."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def message_of(error: ClientError) -> str:
-    """Return the message of an AWS response."""
+    """Return the message of an AWS error."""
     return str(error.response.get("Error", {}).get("Message", "")) or str(error)
 
 
 @contextmanager
 def throttling() -> Iterator[None]:
-    """Raise `ThrottledError` in place of AWS's various errors that ask to retry later."""
+    """Convert any AWS throttling error to `ThrottledError`."""
     try:
         yield
     except ClientError as error:
@@ -63,7 +63,7 @@ def throttling() -> Iterator[None]:
 
 @contextmanager
 def denying() -> Iterator[None]:
-    """Raise `AccessDeniedError` in place of AWS's denial of a call."""
+    """Convert an AWS permission error to `AccessDeniedError`."""
     try:
         yield
     except ClientError as error:
@@ -98,7 +98,7 @@ def replacing(codes: Collection[str], error: Exception) -> Iterator[None]:
 
 @contextmanager
 def ignoring(*codes: str) -> Iterator[None]:
-    """Suppress AWS's errors with one of these codes."""
+    """Ignore errors with these codes."""
     try:
         yield
     except ClientError as error:

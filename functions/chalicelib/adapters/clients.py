@@ -1,15 +1,15 @@
-"""boto3's clients: made when first needed, then shared by everything in the process.
+"""boto3 clients: created on first use, then shared by the process.
 
-Making one takes some 100 ms, most of it reading the description of the service. Endpoints, regions
-and credentials are boto3's own matter: its environment variables point the emulator's app at the
-emulator.
+Creating one takes about 100 ms, mostly for reading the description of the service. boto3 configures
+endpoints, regions and credentials from its environment variables, which in the emulator point to
+the emulator.
 """
 
 from collections.abc import Mapping
 from threading import Lock
 from typing import Any
 
-#: A client of boto3, which has no types.
+#: A boto3 client; boto3 has no type hints.
 Client = Any
 
 _TIMEOUT = 10.0
@@ -17,10 +17,10 @@ _ATTEMPTS = 3
 
 
 class Clients:
-    """One client a service.
+    """One client per service.
 
     Args:
-        region: AWS region; None takes what the environment says.
+        region: AWS region; None: from the environment.
         options: Further arguments of each client, e.g. credentials in tests.
     """
 
@@ -39,9 +39,9 @@ class Clients:
             return self._made[key]
 
     def once(self, service: str, seconds: float) -> Client:
-        """Return the client of a service whose calls are tried once and may take some seconds.
+        """Return the client of a service without retries, and with a timeout.
 
-        A call that was cut off may have been executed: the caller decides whether it is repeated.
+        A call that timed out may have been executed: the caller decides whether to repeat it.
         """
         with self._lock:
             key = service, f"once within {seconds:g} s"
@@ -50,7 +50,7 @@ class Clients:
             return self._made[key]
 
     def lent(self, service: str, credentials: Mapping[str, Any]) -> Client:
-        """Return a new client that has credentials of a role, as STS answers them."""
+        """Return a new client with a role's credentials, as returned by STS."""
         return self._make(
             service,
             None,
@@ -68,17 +68,17 @@ class Clients:
         seconds: float = _TIMEOUT,
         **more: Any,
     ) -> Client:
-        import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  most requests need few
+        import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  slow; on first use
         from botocore.config import Config  # type: ignore[import-untyped]  # noqa: PLC0415
 
         config = Config(
-            # A throttled call is tried twice more at once; after that whoever called decides.
+            # Throttled calls are retried twice at once; then the caller decides.
             retries={"mode": "standard", "total_max_attempts": attempts},
             connect_timeout=_TIMEOUT,
             read_timeout=seconds,
             signature_version="s3v4" if service == "s3" else None,
-            # Signed addresses name the bucket's own host in its region: pages may go there alone,
-            # and that of all regions sends them on, which no browser follows with another's right.
+            # Presigned URLs use the bucket's regional host: it is the only host that pages may
+            # access, and the global host redirects, which browsers do not follow across origins.
             s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
         )
         options = {**self._options, **more}

@@ -1,4 +1,4 @@
-"""CodeBuild, which builds images from recipes for the registry."""
+"""CodeBuild, which builds images from recipes and pushes them to the registry."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from conducto_core.images.build_plan import PLATFORM
 from conducto_core.model.deployment import BUILD_MINUTES, BUILD_PIPELINE
 from conducto_core.model.operations.cloud import RegistryLogin
 
-#: CodeBuild reads JSON as the YAML that it is.
+#: JSON, which CodeBuild reads as YAML.
 BUILDSPEC = json.dumps(
     {
         "version": "0.2",
@@ -44,9 +44,9 @@ class CodeBuild:
     """A `chalicelib.ports.Builder`.
 
     Args:
-        clients: boto3's.
-        project: Name of the project, which says where and as whom builds run.
-        registry: Where images go.
+        clients: boto3 clients.
+        project: Name of the project, which defines the environment and the role of builds.
+        registry: The registry for images.
     """
 
     def __init__(self, clients: Clients, project: str, registry: EcrRegistry) -> None:
@@ -55,7 +55,7 @@ class CodeBuild:
         self._registry = registry
 
     def reference(self, org: str, tag: str) -> str:
-        """Return what workers know an image by."""
+        """Return the reference with which workers pull an image."""
         return self._registry.reference(org, tag)
 
     def exists(self, org: str, tag: str) -> bool:
@@ -63,11 +63,11 @@ class CodeBuild:
         return self._registry.exists(org, tag)
 
     def login(self, org: str, session: str) -> RegistryLogin | None:
-        """Return a login that pushes to and pulls from one organisation's repository."""
+        """Return a login that can push to and pull from one organisation's repository."""
         return self._registry.login(org, session)
 
     def start(self, order: BuildRequest) -> str:
-        """Start a build, once for equal orders; return its id."""
+        """Start a build, once for equal requests, and return its id."""
         with denying():
             self._registry.ensure(order.org)
         variables = {
@@ -91,7 +91,7 @@ class CodeBuild:
         return str(answer["build"]["id"])
 
     def status(self, build_id: str) -> BuildStatus:
-        """Return how a build is."""
+        """Return the status of a build."""
         builds = []
         with throttling(), ignoring(*_NO_BUILD):
             builds = self._clients.get("codebuild").batch_get_builds(ids=[build_id])["builds"]
@@ -104,7 +104,7 @@ class CodeBuild:
 
 
 def pipeline_of(detail: Mapping[str, object]) -> str | None:
-    """Return which pipeline started a build, from EventBridge's news of it; None: none of ours."""
+    """Return the pipeline that started a build, given its EventBridge event, or None."""
     known = detail.get("additional-information")
     environment = known.get("environment") if isinstance(known, Mapping) else None
     variables = environment.get("environment-variables") if isinstance(environment, Mapping) else ()

@@ -1,4 +1,4 @@
-"""Data files through the function beside the file system."""
+"""Data files through the function that mounts the file system."""
 
 import base64
 import json
@@ -10,8 +10,8 @@ from chalicelib.domain.data_protocol import What, raise_error
 from chalicelib.ports import FileFacts
 from conducto_core.model.responses import ChangedData, DataEntry, DataList, Deleted
 
-#: Seconds that the function may take to respond: API Gateway waits 29 s for us. It is invoked once,
-#: because it may be writing still when a second invocation would begin.
+#: Timeout of the function in seconds, below API Gateway's 29 s. It is invoked once, because it may
+#: still be writing when a second invocation would start.
 ANSWER_SECONDS = 26.0
 
 
@@ -19,7 +19,7 @@ class DataFunction:
     """A `chalicelib.ports.DataFiles` that invokes the function ``data``.
 
     Args:
-        clients: boto3's.
+        clients: boto3 clients.
         function: Name of the function.
     """
 
@@ -33,30 +33,30 @@ class DataFunction:
         return DataList.model_validate(found)
 
     def changed(self, directory: str, since: float, until: float | None, limit: int) -> ChangedData:
-        """Return the files that were written last within a time, the newest first."""
+        """Return the files that were last written within a period, newest first."""
         found = self._ask("changed", directory=directory, since=since, until=until, limit=limit)
         return ChangedData.model_validate(found)
 
     def look(self, directory: str, name: str) -> FileFacts:
-        """Return how many bytes a file has, and which version of it is there."""
+        """Return the size and version of a file."""
         return FileFacts(*self._ask("look", directory=directory, name=name))
 
     def stage(self, directory: str, name: str, key: str) -> None:
-        """Copy a file to a key of the bucket."""
+        """Copy a file to an object in the bucket."""
         self._ask("stage", directory=directory, name=name, key=key)
 
     def write(self, directory: str, name: str, data: bytes) -> DataEntry:
-        """Put a file there."""
+        """Write a file."""
         text = base64.b64encode(data).decode()
         found = self._ask("write", directory=directory, name=name, data=text)
         return DataEntry.model_validate(found)
 
     def fetch(self, directory: str, name: str, key: str) -> DataEntry:
-        """Put a file there that is at a key of the bucket."""
+        """Write a file from an object in the bucket."""
         return DataEntry.model_validate(self._ask("fetch", directory=directory, name=name, key=key))
 
     def begin(self, what: What, directory: str, name: str, key: str) -> None:
-        """Begin to stage or fetch a file, and return at once."""
+        """Start staging or fetching a file, and return at once."""
         request = {"do": "later", "what": what, "directory": directory, "name": name, "key": key}
         with throttling():
             self._clients.get("lambda").invoke(
@@ -64,11 +64,11 @@ class DataFunction:
             )
 
     def delete(self, directory: str, name: str) -> Deleted:
-        """Delete a file, or a directory with what is in it."""
+        """Delete a file, or a directory and its contents."""
         return Deleted.model_validate(self._ask("delete", directory=directory, name=name))
 
     def forget(self, directory: str) -> None:
-        """Delete a directory with all that is in it."""
+        """Delete a directory and its contents."""
         self._ask("forget", directory=directory)
 
     def _ask(self, do: str, **request: Any) -> Any:

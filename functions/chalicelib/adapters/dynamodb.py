@@ -1,9 +1,9 @@
-"""The one DynamoDB table: items of strings, numbers and bytes, by partition and sort key.
+"""The DynamoDB table: items of strings, numbers and bytes, by partition and sort key.
 
-Which kinds of items there are is in `chalicelib.adapters.table_keys`. Every item is written with
-the number of its schema; who reads one gets the attributes of this schema, and the number with
-which it was written, which its body has still (`chalicelib.domain.schema_migrations`). An item that
-is changed in place is brought up to date first.
+`chalicelib.adapters.table_keys` lists the kinds of items. Every item is written with the number of
+its schema. Readers get the attributes in the current schema, and the number with which the item was
+written, which still applies to its body (`chalicelib.domain.schema_migrations`). An item is
+migrated before it is updated in place.
 """
 
 import random
@@ -33,29 +33,29 @@ from conducto_core.model.deployment import PARTITION_KEY, SORT_KEY, Index
 Value = str | int | float | bytes
 Item = Mapping[str, Value]
 
-#: Items of one transaction; DynamoDB's own limit.
+#: DynamoDB's maximum number of items per transaction.
 MAX_TRANSACTION = 100
-#: Bytes of one attribute that stays in the table; DynamoDB's limit for a whole item is 400 KB.
+#: Maximum bytes of an attribute in the table; DynamoDB's limit for a whole item is 400 KB.
 MAX_INLINE = 256 * 1024
 _BATCH = 25
 _FAILED = "ConditionalCheckFailedException"
-#: A transaction writes the item just now. It takes some milliseconds, and boto3 does not try again.
+#: Another transaction is writing the item. This takes some milliseconds, and boto3 does not retry.
 _CONFLICT = "TransactionConflictException"
-#: Seconds before an item is written again after such a conflict.
+#: Seconds before a write is retried after such a conflict.
 _PAUSES = (0.02, 0.05, 0.1, 0.2)
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Update(NamedTuple):
-    """A change of an item, which is made where there is none.
+    """An update of an item, which creates the item if it does not exist.
 
     Attributes:
         set: Attributes to set.
         add: Numbers to add.
         remove: Attributes to remove.
         where: Condition, e.g. ``attribute_not_exists(x) OR x <= :room``.
-        values: What stands for ``:room``.
+        values: Values of placeholders such as ``:room``.
     """
 
     key: Key
@@ -67,13 +67,13 @@ class Update(NamedTuple):
 
 
 class DynamoTable:
-    """A table of DynamoDB.
+    """A DynamoDB table.
 
-    Every method raises `ThrottledError` where DynamoDB asks to come back later, and those that
-    meet an item of a newer schema `chalicelib.domain.schema_migrations.NewerRecordError`.
+    Every method raises `ThrottledError` if DynamoDB throttles, and
+    `chalicelib.domain.schema_migrations.NewerRecordError` for an item of a newer schema.
 
     Attributes:
-        schema: What is written, and what readers get.
+        schema: The schema for writing and reading.
     """
 
     def __init__(self, clients: Clients, name: str, schema: Schema = SCHEMA) -> None:
@@ -82,7 +82,7 @@ class DynamoTable:
         self.schema = schema
 
     def get(self, key: Key) -> dict[str, Value] | None:
-        """Return an item as it is now."""
+        """Return the current item."""
         item = self._raw(key)
         return None if item is None else self._current(key, item)
 
@@ -97,7 +97,7 @@ class DynamoTable:
         return _packed_key(key) | _packed({**item, ATTRIBUTE: self.schema.number})
 
     def put(self, key: Key, item: Item) -> None:
-        """Write an item over what may be there."""
+        """Write an item, replacing an existing one."""
         self._call("put_item", Item=self._whole(key, item))
 
     def put_where(
@@ -108,9 +108,9 @@ class DynamoTable:
         values: Item | None = None,
         names: Mapping[str, str] | None = None,
     ) -> None:
-        """Write an item if what is there fulfils a condition; raises `ConflictError`.
+        """Write an item if the existing one meets a condition; raises `ConflictError`.
 
-        ``names`` says which attributes stand behind ``#name``: DynamoDB reserves many words.
+        ``names`` maps ``#name`` to an attribute, because DynamoDB reserves many words.
         """
         options: dict[str, Any] = {}
         if values:
@@ -126,7 +126,7 @@ class DynamoTable:
             )
 
     def update(self, update: Update) -> None:
-        """Change an item; raises `ConflictError` when it does not fulfil ``where``."""
+        """Update an item; raises `ConflictError` if it does not meet ``where``."""
         try:
             with _conflicting(update.key, update.where):
                 self._call("update_item", **self._update(update))
@@ -136,10 +136,10 @@ class DynamoTable:
             self.update(update)
 
     def _lift(self, key: Key) -> bool:
-        """Bring an item up to date that can be changed in place; return whether it was not.
+        """Migrate an item that can be updated in place; return whether it was outdated.
 
-        Only what the steps changed is written: older functions that run for some seconds more may
-        change the rest meanwhile.
+        Only attributes that the steps change are written: older functions that still run for some
+        seconds may change others concurrently.
         """
         item = self._raw(key)
         if item is None:
@@ -151,15 +151,15 @@ class DynamoTable:
             with _conflicting(key, "its schema"):
                 self._call("update_item", **_lifting(key, item, current, self.schema.number))
         except ConflictError:
-            return self._lift(key)  # another one was faster
+            return self._lift(key)  # another process was faster
         return True
 
     def delete(self, key: Key) -> None:
-        """Delete an item that may be there."""
+        """Delete an item; a missing one is not an error."""
         self._call("delete_item", Key=_packed_key(key))
 
     def take(self, key: Key) -> bool:
-        """Delete an item and return whether it was there: of many who try, one hears so."""
+        """Delete an item; return True for exactly one of concurrent callers."""
         answer = self._call("delete_item", Key=_packed_key(key), ReturnValues="ALL_OLD")
         return bool(answer.get("Attributes"))
 
@@ -174,10 +174,10 @@ class DynamoTable:
                 asked = answer.get("UnprocessedItems", {}).get(self._name, [])
 
     def transact(self, operations: Sequence[Mapping[str, Any]]) -> None:
-        """Carry out all operations (`put_operation`, …) or none.
+        """Execute all operations (`put_operation`, …) or none.
 
         Raises:
-            TransactionCancelledError: a condition does not hold, or DynamoDB is busy.
+            TransactionCancelledError: A condition failed, or DynamoDB is busy.
         """
         try:
             self._transact(operations)
@@ -191,28 +191,28 @@ class DynamoTable:
             self._call_plain("transact_write_items", TransactItems=list(operations))
 
     def _lift_all(self, operations: Sequence[Mapping[str, Any]], reasons: Sequence[str]) -> bool:
-        """Bring items up to date because of which a transaction may have been refused."""
+        """Migrate the items that may have caused the rejection of a transaction."""
         refused = [
             operation["Update"]["Key"]
             for operation, reason in zip(operations, reasons, strict=True)
             if reason == "ConditionalCheckFailed" and "Update" in operation
         ]
-        lifted = [self._lift(_key(_unpacked(packed))) for packed in refused]  # each of them
+        lifted = [self._lift(_key(_unpacked(packed))) for packed in refused]  # all of them
         return any(lifted)
 
     def put_operation(self, key: Key, item: Item, *, new: bool = False) -> Mapping[str, Any]:
-        """Return an operation that writes an item; ``new``: only where there is none."""
+        """Return an operation that writes an item; ``new``: only if it does not exist."""
         put: dict[str, Any] = {"TableName": self._name, "Item": self._whole(key, item)}
         if new:
             put["ConditionExpression"] = f"attribute_not_exists({PARTITION_KEY})"
         return {"Put": put}
 
     def update_operation(self, update: Update) -> Mapping[str, Any]:
-        """Return an operation that changes an item."""
+        """Return an operation that updates an item."""
         return {"Update": {"TableName": self._name, **self._update(update)}}
 
     def delete_operation(self, key: Key) -> Mapping[str, Any]:
-        """Return an operation that deletes an item, which need not be there."""
+        """Return an operation that deletes an item, which may be missing."""
         return {"Delete": {"TableName": self._name, "Key": _packed_key(key)}}
 
     def _update(self, update: Update) -> dict[str, Any]:
@@ -231,7 +231,7 @@ class DynamoTable:
         if update.remove:
             names |= {f"#{name}": name for name in update.remove}
             clauses.append("REMOVE " + ", ".join(f"#{name}" for name in update.remove))
-        # What is not changed must be of this schema as well.
+        # Unchanged attributes must have this schema as well.
         where = f"(attribute_not_exists({PARTITION_KEY}) OR {ATTRIBUTE} = :{ATTRIBUTE})"
         return {
             "Key": _packed_key(update.key),
@@ -250,7 +250,7 @@ class DynamoTable:
         reverse: bool = False,
         limit: int | None = None,
     ) -> Iterator[tuple[str, dict[str, Value]]]:
-        """Yield ``(sort key, item)`` from ``low`` to ``high``, both included, as they are now."""
+        """Yield ``(sort key, item)`` from ``low`` to ``high``, both included (consistent reads)."""
         asked: dict[str, Any] = {
             "KeyConditionExpression": "#p = :p AND #s BETWEEN :low AND :high",
             "ExpressionAttributeNames": {"#p": PARTITION_KEY, "#s": SORT_KEY},
@@ -266,9 +266,9 @@ class DynamoTable:
     def index(
         self, index: Index, partition: str, *, after: Mapping[str, Any] | None = None
     ) -> Iterator[tuple[Key, dict[str, Value]]]:
-        """Yield ``(key, item)`` of an index, the last first, beyond the key ``after``.
+        """Yield ``(key, item)`` of an index in descending order, after the key ``after``.
 
-        An index of keys alone has no attributes besides them.
+        An index of keys only has no other attributes.
         """
         asked: dict[str, Any] = {
             "IndexName": index.name,
@@ -312,19 +312,19 @@ def _conflicting(key: Key, where: str) -> AbstractContextManager[None]:
 
 
 def compress(data: bytes) -> bytes:
-    """Return ``data`` as it is kept: deflated."""
+    """Return ``data`` compressed for storage."""
     return zlib.compress(data)
 
 
 def decompress(data: Value) -> bytes:
-    """Return what `compress` was given."""
+    """Return the original of compressed data."""
     if not isinstance(data, bytes):
         raise TypeError(f"bytes were expected, not {type(data).__name__}")
     return zlib.decompress(data)
 
 
 def _lifting(key: Key, item: Item, current: Item, number: int) -> dict[str, Any]:
-    """Return the update from ``item`` to ``current``, made if what it changes is still so."""
+    """Return the update from ``item`` to ``current``, on condition that ``item`` is unchanged."""
     names: dict[str, str] = {}
     values: dict[str, Value] = {":number": number}
     sets, removes, conditions = [f"{ATTRIBUTE} = :number"], [], [f"attribute_exists({SORT_KEY})"]

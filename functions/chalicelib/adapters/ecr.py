@@ -1,7 +1,7 @@
-"""ECR, which keeps the images of pipelines: a repository for each organisation.
+"""ECR, which stores the images of pipelines in one repository per organisation.
 
-Tags alone would be no border: whoever may push to a repository may put anything under any tag of it
-that is not there yet.
+Tags alone would not separate organisations: a client that may push to a repository can create any
+unused tag in it.
 """
 
 import base64
@@ -16,12 +16,11 @@ from chalicelib.adapters.tags import Tags, upper
 from conducto_core.model.deployment import IMAGE_DAYS
 from conducto_core.model.operations.cloud import RegistryLogin
 
-#: Seconds that the credentials behind a log-in are good; AWS gives no more to a role that takes
-#: another one's.
+#: Lifetime of the credentials behind a login in seconds; the AWS maximum for role chaining.
 LOGIN_SECONDS = 3600
 _MISSING = frozenset({"ImageNotFoundException", "RepositoryNotFoundException"})
 _PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
-#: What pulling through a cache needs besides `_PULL`.
+#: Permissions for pulling through a cache, in addition to `_PULL`.
 _IMPORT = ("ecr:BatchImportUpstreamImage", "ecr:CreateRepository")
 _PUSH = (
     "ecr:CompleteLayerUpload",
@@ -33,7 +32,7 @@ _FORGETTING = {
     "rules": [
         {
             "rulePriority": 1,
-            "description": "images that no launch has built anew for long",
+            "description": "expire images that no launch has rebuilt recently",
             "selection": {
                 "tagStatus": "any",
                 "countType": "sinceImagePushed",
@@ -50,11 +49,11 @@ class EcrRegistry:
     """The registry of an installation.
 
     Args:
-        clients: boto3's.
-        root: Registry and the beginning of the repositories' names.
-        tags: Of this installation; every repository has them.
-        push_role: ARN of the role that builds get, narrowed to one repository; None: builds and
-            workers use the same engine, as in the emulator.
+        clients: boto3 clients.
+        root: Registry host and name prefix of the repositories.
+        tags: Tags of this installation, for every repository.
+        push_role: ARN of the role for builds, narrowed to one repository; None: builds and workers
+            use the same engine, as in the emulator.
         caches: Repositories of pull-through caches, which any build may pull from.
     """
 
@@ -74,18 +73,18 @@ class EcrRegistry:
         self._made: set[str] = set()
 
     def reference(self, org: str, tag: str) -> str:
-        """Return what workers know an image by."""
+        """Return the reference with which workers pull an image."""
         return f"{self._root}/{_part(org)}:{tag}"
 
     def exists(self, org: str, tag: str) -> bool:
-        """Return whether an image is there."""
+        """Return whether an image exists."""
         wanted = {"repositoryName": self._name(org), "imageIds": [{"imageTag": tag}]}
         with throttling(), ignoring(*_MISSING):
             return bool(self._clients.get("ecr").describe_images(**wanted)["imageDetails"])
         return False
 
     def ensure(self, org: str) -> None:
-        """Make an organisation's repository, if it is not there."""
+        """Create an organisation's repository unless it exists."""
         name = self._name(org)
         if name in self._made:
             return
@@ -98,7 +97,7 @@ class EcrRegistry:
                 encryptionConfiguration={"encryptionType": "AES256"},
                 tags=upper(self._tags.of(org)),
             )
-        with throttling():  # also where it is there: whoever made it may not have come this far
+        with throttling():  # also if it existed: its creation may have been cut off
             ecr.put_lifecycle_policy(
                 repositoryName=name, lifecyclePolicyText=json.dumps(_FORGETTING)
             )
@@ -108,7 +107,7 @@ class EcrRegistry:
         """Return a login for one organisation's repository; CloudTrail shows it as ``session``.
 
         Raises:
-            AccessDeniedError: a role lacks a permission, or may not be assumed.
+            AccessDeniedError: A role lacks a permission, or cannot be assumed.
         """
         if self._push_role is None:
             return None
@@ -142,7 +141,7 @@ class EcrRegistry:
                 "Action": [*_PULL, *_PUSH],
                 "Resource": f"{repositories}/{self._name(org)}",
             },
-            # It has no resource level, and gives no right to any image.
+            # No resource-level permissions; it grants no access to images.
             {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
         ]
         if cached:
@@ -165,5 +164,5 @@ def _session_name(session: str) -> str:
 
 
 def _part(org: str) -> str:
-    """Return an organisation's part of a repository's name, which takes no capitals."""
+    """Return an organisation's part of a repository's name, which must be in lower case."""
     return sha256(org.encode()).hexdigest()[:24]

@@ -1,7 +1,7 @@
-"""Workers as tasks of ECS on Fargate.
+"""Workers as ECS tasks on Fargate.
 
-A task says by itself whose it is, in every answer and event of ECS: ``startedBy`` is its pipeline
-and ``group`` its org and worker id (`task_owner` reads them).
+Every response and event of ECS identifies a task's owner: ``startedBy`` is its pipeline and
+``group`` its organisation and worker id (see `task_owner`).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,28 +20,29 @@ from chalicelib.ports import CapacityError, TaskEnd, TaskStatus, WorkerTask
 from conducto_core.model.remote_shells import ShellSession
 from conducto_core.runtime.task_layout import AGENT, USER, AgentVariables
 
-#: Tasks that ECS describes at once.
+#: Maximum number of tasks per describe request.
 _PAGE = 100
 _GROUP = "conducto"
-#: What ECS puts into a container that can be entered, and what it says where that is not up.
+#: The managed agent in a container with ECS Exec, and ECS's message while it is not running.
 _ENTRANCE = "ExecuteCommandAgent"
 _NOT_UP = "isn't running"
 _OUT_OF_MEMORY = "outofmemory"
-#: How RunTask calls a task definition that was deleted.
+#: In RunTask's message for a deleted task definition.
 _INACTIVE = "inactive"
-#: What RunTask says when an account or a zone has no room; in `failures` as in errors.
+#: In RunTask's messages for exhausted capacity or quotas; in `failures` as well as errors.
 _NO_ROOM = ("capacity", "limit on the number", "vcpu", "resource:", "quota")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where workers run.
+    """The location of workers.
 
     Attributes:
-        cluster: Of ECS.
+        cluster: The ECS cluster.
         subnets: Ids of the subnets.
-        security_group: Of the workers.
-        public_ip: Workers get a public address; without one the subnets need another way out.
+        security_group: Security group of the workers.
+        public_ip: Whether workers get a public address; otherwise the subnets need another route to
+            the internet.
     """
 
     cluster: str
@@ -51,7 +52,7 @@ class Place:
 
 
 class Owner(NamedTuple):
-    """Whose a task is."""
+    """The owner of a task."""
 
     org: str
     pipeline_id: str
@@ -59,14 +60,14 @@ class Owner(NamedTuple):
 
 
 class Ecs:
-    """A `chalicelib.ports.Fleet`.
+    """A `chalicelib.ports.WorkerFleet`.
 
     Args:
-        clients: boto3's.
-        definitions: Of tasks.
-        place: Where workers run.
-        api_url: Returns under which URL workers reach the API.
-        tags: Of this installation; every task has them.
+        clients: boto3 clients.
+        definitions: Task definitions.
+        place: The location of workers.
+        api_url: Returns the URL with which workers reach the API.
+        tags: Tags of this installation, for every task.
     """
 
     def __init__(
@@ -139,12 +140,12 @@ class Ecs:
         }
 
     def stop(self, task_arn: str, reason: str) -> None:
-        """Stop a worker; one that is gone is no error."""
+        """Stop a worker; a stopped one is not an error."""
         with throttling(), ignoring("InvalidParameterException"):  # "task was not found"
             self._client.stop_task(cluster=self._place.cluster, task=task_arn, reason=reason)
 
     def running(self, pipeline_id: str) -> Mapping[str, str]:
-        """Return ``{worker id: task ARN}`` of the tasks that are not stopped."""
+        """Return ``{worker id: task ARN}`` of the tasks that have not stopped."""
         found = {}
         for task in self._tasks(pipeline_id):
             owner = task_owner(task)
@@ -153,7 +154,7 @@ class Ecs:
         return found
 
     def look(self, task_arn: str) -> TaskStatus | None:
-        """Return how a task is."""
+        """Return the status of a task, or None."""
         with throttling():
             tasks = self._client.describe_tasks(cluster=self._place.cluster, tasks=[task_arn])
         for task in tasks["tasks"]:
@@ -170,7 +171,7 @@ class Ecs:
         return None
 
     def enter(self, task_arn: str, command: str) -> ShellSession | None:
-        """Run a command in a shell's user container, on a terminal; None: not yet possible."""
+        """Run a command on a terminal in a shell's user container; None if it is not ready yet."""
         cluster = self._place.cluster
         with throttling():
             try:
@@ -198,7 +199,7 @@ class Ecs:
         )
 
     def release(self, pipeline_id: str) -> None:
-        """Give back the access point of a pipeline's data; its files stay."""
+        """Delete the access point of a pipeline's data; its files stay."""
         self._definitions.release(pipeline_id)
 
     def definitions(self) -> Iterator[tuple[str, str]]:
@@ -206,7 +207,7 @@ class Ecs:
         return self._definitions.families()
 
     def forget_definition(self, name: str) -> bool:
-        """Delete a task definition; return whether something of it was there."""
+        """Delete a task definition; return whether any part of it existed."""
         return self._definitions.forget(name)
 
     def _tasks(self, pipeline_id: str) -> Iterator[Mapping[str, Any]]:
@@ -234,13 +235,13 @@ def _container(task: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _reason(task: Mapping[str, Any]) -> str:
-    """Return why a task stops, with what its containers say; "" while it does not."""
+    """Return why a task stops, with its containers' reasons; "" if it does not."""
     said = [task.get("stoppedReason"), *(c.get("reason") for c in task.get("containers", ()))]
     return "; ".join(dict.fromkeys(str(each) for each in said if each))
 
 
 def task_end(task: Mapping[str, Any]) -> TaskEnd:
-    """Return how a task ended, as ECS or one of its events describes it."""
+    """Return the end of a task, given its description or event."""
     user = _container(task, USER)
     return TaskEnd(
         reason=_reason(task) or "its task stopped",
@@ -252,12 +253,12 @@ def task_end(task: Mapping[str, Any]) -> TaskEnd:
 
 
 def _began(task: Mapping[str, Any]) -> float | None:
-    """Return when AWS began to charge for a task: when the pull of its images began."""
+    """Return when AWS began to charge for a task: at the start of its image pull."""
     return _seconds(task.get("pullStartedAt") or task.get("startedAt"))
 
 
 def _seconds(time: datetime | str | float | None) -> float | None:
-    """Return a time of ECS in seconds since the epoch: events have text, the emulator numbers."""
+    """Return a time of ECS in seconds since the epoch: text in events, numbers in the emulator."""
     if time is None or isinstance(time, (int, float)):
         return time
     found = datetime.fromisoformat(time) if isinstance(time, str) else time
@@ -265,7 +266,7 @@ def _seconds(time: datetime | str | float | None) -> float | None:
 
 
 def task_owner(task: Mapping[str, Any]) -> Owner | None:
-    """Return whose a task is, as ECS or one of its events describes it; None is not ours."""
+    """Return the owner of a task, given its description or event; None: not Conducto's."""
     kind, _, rest = str(task.get("group", "")).partition(":")
     org, _, worker_id = rest.rpartition(":")
     pipeline_id = str(task.get("startedBy", ""))
@@ -280,7 +281,7 @@ def _failure(failures: Sequence[Mapping[str, Any]]) -> Exception:
 
 
 def _is_not_yet(error: ClientError) -> bool:
-    """Return whether a container cannot be entered because what lets people in is not up."""
+    """Return whether ECS Exec fails only because its agent in the container is not running yet."""
     if code_of(error) == "TargetNotConnectedException":
         return True
     return code_of(error) == "InvalidParameterException" and _NOT_UP in message_of(error)

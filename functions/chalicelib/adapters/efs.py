@@ -1,7 +1,7 @@
-"""Access points: what a worker sees of the file system, and as whom.
+"""Access points: a worker's view of the file system, and its user id.
 
-Each pipeline and each user has one of its own, made when first needed. The file system takes
-10,000 of them, so a pipeline's goes when it is archived, and comes back with its next worker.
+Each pipeline and each user has its own, created on first use. A file system is limited to 10,000,
+so a pipeline's access point is deleted when it is archived, and recreated for its next worker.
 """
 
 from collections.abc import Mapping
@@ -17,19 +17,19 @@ from chalicelib.adapters.dynamodb import DynamoTable
 from conducto_core.model.deployment import STAGE_TAG, pipeline_directory, user_directory
 
 _EXISTS = "AccessPointAlreadyExists"
-#: Attribute: how many access points of a name there were before.
+#: Attribute: number of earlier access points of a name.
 _GENERATION = "generation"
 
 
 class EfsAccessPoints:
-    """Access points of one file system of EFS.
+    """Access points of one EFS file system.
 
     Args:
-        clients: boto3's.
-        table: Knows their ids.
+        clients: boto3 clients.
+        table: Stores their ids.
         file_system: Its id.
-        stage: They are tagged with it: nobody chooses their ids, and the tag is what tells them
-            from those of another installation.
+        stage: Tag of the access points, which distinguishes them from those of other installations;
+            their ids cannot be chosen.
     """
 
     def __init__(self, clients: Clients, table: DynamoTable, file_system: str, stage: str) -> None:
@@ -54,7 +54,7 @@ class EfsAccessPoints:
             return
         with throttling(), ignoring("AccessPointNotFound"):
             self._client.delete_access_point(AccessPointId=str(known["id"]))
-        # The next one is asked for by another token: by this one, EFS would give the old one.
+        # The next one needs another token: for this one, EFS would return the deleted one.
         self._table.put(key, {_GENERATION: _generation(known) + 1})
 
     def _ensure(self, name: str, directory: str) -> str:
@@ -75,7 +75,7 @@ class EfsAccessPoints:
                     ClientToken=token,
                     FileSystemId=self.file_system,
                     Tags=self._tags,
-                    # Whatever user an image has: its commands may read and write everything.
+                    # Commands may read and write everything, whatever the image's user is.
                     PosixUser={"Uid": 0, "Gid": 0},
                     RootDirectory={
                         "Path": directory,

@@ -1,4 +1,4 @@
-"""Answers of requests that came with an idempotency key, for all processes of the app."""
+"""Responses to requests with an idempotency key, shared by all processes of the app."""
 
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.dynamodb import MAX_INLINE, DynamoTable, Item
@@ -14,8 +14,8 @@ class IdempotencyTable:
     """A `conducto_core.api.idempotency.ResponseStore` of one caller.
 
     Args:
-        table: Where they are.
-        caller: Keys of different callers have nothing to do with one another.
+        table: The table.
+        caller: ``(org, user)``; keys of different callers are independent.
     """
 
     def __init__(self, table: DynamoTable, caller: tuple[str, str]) -> None:
@@ -23,7 +23,7 @@ class IdempotencyTable:
         self._scope = "\0".join(caller)
 
     def recall(self, key: str, now: float) -> Memory | None:
-        """Return what is known of a key that has not expired at ``now``."""
+        """Return the record of a key that has not expired at ``now``."""
         item = self._table.get(table_keys.answer(self._scope, key))
         if item is None or float(item["until"]) <= now:
             return None
@@ -31,10 +31,10 @@ class IdempotencyTable:
         return Memory(str(item["fingerprint"]), answer if isinstance(answer, bytes) else None)
 
     def begin(self, key: str, fingerprint: str, now: float) -> None:
-        """Note that a request begins.
+        """Record the start of a request.
 
         Raises:
-            ProblemError: the same request began in another process at the same time.
+            ProblemError: The same request is being executed by another process.
         """
         until = now + REMEMBERED_SECONDS
         item: Item = {"fingerprint": fingerprint, "until": until, "expires": int(until) + 1}
@@ -47,7 +47,7 @@ class IdempotencyTable:
             raise ProblemError(problems.cut_off()) from error
 
     def finish(self, key: str, answer: bytes) -> None:
-        """Note its answer; one that is too large to keep counts as cut off."""
+        """Store the response; one that is too large counts as interrupted."""
         if len(answer) > MAX_INLINE:
             return
         place = table_keys.answer(self._scope, key)
@@ -57,7 +57,7 @@ class IdempotencyTable:
             self._table.put(place, {**known, "answer": answer})
 
     def forget(self, key: str) -> None:
-        """Forget a key, because nothing was done."""
+        """Delete a key, because nothing was done."""
         self._table.delete(table_keys.answer(self._scope, key))
 
 

@@ -1,9 +1,8 @@
-"""Pipelines and their journals in DynamoDB; what is too large for an item is in S3.
+"""Pipelines and their journals in DynamoDB; values that are too large for an item are in S3.
 
-An entry is one transaction: the entry itself, which must not be there yet, and what goes with
-it. Where it has more attempts than a transaction holds, these are in one item of the
-transaction, and written one by one afterwards; whoever reads attempts first finishes that, should
-it have been cut off.
+An entry is one transaction: the entry, which must not exist yet, and its related items. If it has
+more attempts than a transaction can hold, they are written to one item in the transaction, and
+separately afterwards; if that is interrupted, the next reader of attempts completes it.
 """
 
 import json
@@ -49,24 +48,24 @@ from conducto_core.model.form_codec import pack_form, unpack_form
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.records import AttemptRecord, NodeChange, PipelineRecord
 
-#: Attempts that an entry writes in its own transaction; beside them there are the entry, its
-#: transitions, the record, the org, the share, notifications and the waiting attempts.
+#: Maximum number of attempts in an entry's transaction, which also has the entry, its changes, the
+#: record, the organisation, the share, notifications and the spilled attempts.
 MAX_ATTEMPTS = MAX_TRANSACTION - 7
-#: Bytes of attempts in a transaction, which may have 4 MB in all.
+#: Maximum bytes of attempts in a transaction, which is limited to 4 MB.
 MAX_BYTES = 2 << 20
-#: Seconds after which a worker's sign of life is of no interest.
+#: Seconds after which a worker's heartbeat expires.
 WORKER_SECONDS = 7 * 86_400
-#: Partitions of the index of pipelines: each is in one of them.
+#: Partitions of the index of pipelines: each pipeline is in one of them.
 _OPEN = "open"
 _RESTING = "resting"
-#: Partition of the same index that has the notifications which are not sent, by when they are due.
+#: Partition of the same index with pending notifications, sorted by due time.
 _DUE = "due"
 _LATER = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """An operation of a transaction, and what it means when its condition does not hold."""
+    """An operation of a transaction, and the error if its condition fails."""
 
     operation: Mapping[str, Any]
     refusal: Exception
@@ -81,7 +80,7 @@ class JournalStore:
         self._orgs = orgs
 
     def create(self, record: CloudRecord, definition: bytes) -> None:
-        """Keep a new pipeline."""
+        """Store a new pipeline."""
         pipeline_id = record.record.id
         key = self.keep_tree(pipeline_id, definition)
         item = {
@@ -94,7 +93,7 @@ class JournalStore:
         )
 
     def record(self, org: str, pipeline_id: str) -> PipelineRecord | None:
-        """Return a pipeline's record; None as well where it is another org's."""
+        """Return a pipeline's record, or None if it belongs to another organisation."""
         item = self._table.get(table_keys.record(pipeline_id))
         if item is None or item["org"] != org:
             return None
@@ -103,7 +102,7 @@ class JournalStore:
     def records(
         self, org: str, *, after: str | None = None, limit: int = 100
     ) -> tuple[tuple[PipelineRecord, ...], str | None]:
-        """Return pipelines of an org, the newest first, and where to go on ``after``."""
+        """Return a page of an organisation's pipelines, newest first, and the next ``after``."""
         found: list[PipelineRecord] = []
         partition = _org_key(org)
         place = None if after is None else _place(partition, after)
@@ -114,11 +113,11 @@ class JournalStore:
         return tuple(found), None
 
     def open_pipelines(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(org, pipeline id)`` of those whose newest entry is ``open``, over all orgs."""
+        """Yield ``(org, pipeline id)`` of all pipelines whose latest entry is ``open``."""
         yield from self._listed_in(_OPEN)
 
     def resting_pipelines(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(org, pipeline id)`` of all others, over all orgs."""
+        """Yield ``(org, pipeline id)`` of all other pipelines."""
         yield from self._listed_in(_RESTING)
 
     def _listed_in(self, partition: str) -> Iterator[tuple[str, str]]:
@@ -127,7 +126,7 @@ class JournalStore:
             yield org, pipeline_id
 
     def forget(self, pipeline_id: str) -> None:
-        """Delete all of a pipeline, its record last: until then somebody knows of it."""
+        """Delete all data of a pipeline, its record last: until then the deletion is repeated."""
         self._bucket.delete_below(f"{STATE_PREFIX}{pipeline_id}/")
         record = table_keys.record(pipeline_id)
         org = self.org_of(pipeline_id)
@@ -142,19 +141,19 @@ class JournalStore:
         self._table.delete(record)
 
     def org_of(self, pipeline_id: str) -> str | None:
-        """Return whose a pipeline is."""
+        """Return a pipeline's organisation."""
         item = self._table.get(table_keys.record(pipeline_id))
         return None if item is None else str(item["org"])
 
     def definition(self, pipeline_id: str) -> bytes:
-        """Return what `create` was given; raises `LookupError`."""
+        """Return the definition that `create` stored; raises `LookupError`."""
         item = self._table.get(table_keys.record(pipeline_id))
         if item is None:
-            raise LookupError(f"there is no pipeline {pipeline_id}")
+            raise LookupError(f"no pipeline {pipeline_id}")
         return self._form("definition", pipeline_id, str(item["definition"]))
 
     def keep_tree(self, pipeline_id: str, data: bytes) -> str:
-        """Keep a generated tree and return its key."""
+        """Store a generated tree and return its key."""
         key = f"{self._table.schema.number}-{sha256(data).hexdigest()}"
         self._bucket.put(_tree_key(pipeline_id, key), compress(data))
         return key
@@ -171,7 +170,7 @@ class JournalStore:
         return pack_form(schema.body(kind, written, unpack_form(data))) if older else data
 
     def commit(self, org: str, pipeline_id: str, entry: Entry) -> None:
-        """Write an entry and all that goes with it, or nothing."""
+        """Write an entry and its related items in one transaction."""
         parts = [
             self._entry_part(pipeline_id, entry),
             self._record_part(org, pipeline_id, entry),
@@ -216,7 +215,7 @@ class JournalStore:
         key = table_keys.entry(pipeline_id, entry.number)
         data = compress(json.dumps(entry.input, separators=(",", ":")).encode())
         item = self._kept(pipeline_id, f"E{entry.number}", data)
-        refusal = ConflictError(f"pipeline {pipeline_id} has an entry {entry.number} already")
+        refusal = ConflictError(f"pipeline {pipeline_id} already has an entry {entry.number}")
         return _Part(self._table.put_operation(key, item, new=True), refusal)
 
     def _changes_part(self, pipeline_id: str, changes: Sequence[NodeChange]) -> _Part:
@@ -269,7 +268,7 @@ class JournalStore:
             raise _refusal(parts, error.reasons) from error
 
     def _spread(self, pipeline_id: str, number: int, attempts: Sequence[AttemptRecord]) -> None:
-        """Write the attempts of an entry one by one; repeating it changes nothing."""
+        """Write the attempts of an entry separately; repeating this changes nothing."""
         for attempt in attempts:
             key = table_keys.attempt(pipeline_id, attempt.path, attempt.number)
             where = f"attribute_not_exists({PARTITION_KEY}) OR entry < :n"
@@ -277,7 +276,7 @@ class JournalStore:
                 item = self._attempt_item(pipeline_id, attempt, number)
                 self._table.put_where(key, item, where, {":n": number})
             except ConflictError:
-                continue  # it went on since
+                continue  # the attempt has changed since
         self._table.delete(table_keys.spilled(pipeline_id, number))
 
     def _finish_spreading(self, pipeline_id: str) -> None:
@@ -286,21 +285,21 @@ class JournalStore:
             self._spread(pipeline_id, int(sort.removeprefix("X#")), attempts)
 
     def entries(self, pipeline_id: str, after: int) -> Iterator[Entry]:
-        """Yield the entries beyond number ``after``, in order."""
+        """Yield the entries after number ``after``, in order."""
         low = table_keys.entry(pipeline_id, after + 1)
         for sort, item in self._table.range(low.partition, low.sort, f"E#{table_keys.LAST}"):
             number = int(sort.removeprefix("E#"))
             yield Entry(number, json.loads(self._body("entry", item)))
 
     def snapshot(self, pipeline_id: str) -> Snapshot | None:
-        """Return the newest snapshot."""
+        """Return the latest snapshot."""
         item = self._table.get(table_keys.snapshot(pipeline_id))
         if item is None:
             return None
         return Snapshot(int(item["number"]), json.loads(self._body("snapshot", item)))
 
     def put_snapshot(self, pipeline_id: str, snapshot: Snapshot) -> None:
-        """Keep a snapshot; an older one than is there is ignored."""
+        """Store a snapshot unless a newer one exists."""
         data = compress(json.dumps(snapshot.state, separators=(",", ":")).encode())
         item = self._kept(pipeline_id, f"S{snapshot.number}", data)
         where = f"attribute_not_exists({PARTITION_KEY}) OR #n < :n"
@@ -312,7 +311,7 @@ class JournalStore:
                 {**item, "number": snapshot.number},
                 where,
                 {":n": snapshot.number},
-                names={"#n": "number"},  # a word of DynamoDB's own
+                names={"#n": "number"},  # reserved by DynamoDB
             )
         except ConflictError:
             return
@@ -327,7 +326,7 @@ class JournalStore:
             yield _attempt(self._body("attempt", item))
 
     def changes(self, pipeline_id: str, after: int, limit: int) -> Sequence[NodeChange]:
-        """Return the transitions numbered beyond ``after``, in order."""
+        """Return the changes numbered above ``after``, in order."""
         wanted = table_keys.changes(pipeline_id, after + 1)
         before = self._table.range(wanted.partition, "C#", wanted.sort, reverse=True, limit=1)
         low = next((sort for sort, _ in before), wanted.sort)
@@ -343,7 +342,7 @@ class JournalStore:
         return found[:limit]
 
     def outgoing(self, pipeline_id: str) -> Iterator[Outgoing]:
-        """Yield what was to be told, sent or not, by entry."""
+        """Yield the notifications of a pipeline, sent or not, by entry."""
         for sort, item in self._below(pipeline_id, "M#"):
             lines = self._lines("outgoing", item)
             yield Outgoing(
@@ -354,7 +353,7 @@ class JournalStore:
             )
 
     def put_outgoing(self, org: str, pipeline_id: str, outgoing: Outgoing) -> None:
-        """Write how notifications stand."""
+        """Write the delivery status of notifications."""
         self._table.put_where(
             table_keys.outgoing(pipeline_id, outgoing.entry),
             self._outgoing_item(org, pipeline_id, outgoing),
@@ -363,7 +362,7 @@ class JournalStore:
         )
 
     def outgoing_due(self, now: float) -> Iterator[tuple[str, str]]:
-        """Yield ``(org, pipeline id)``, once each, of those with notifications that are due."""
+        """Yield each ``(org, pipeline id)`` with due notifications once."""
         latest = _moment(now)
         found: dict[tuple[str, str], None] = {}
         for _, item in self._table.index(OPEN, _DUE):
@@ -373,12 +372,12 @@ class JournalStore:
         yield from found
 
     def note_worker(self, pipeline_id: str, worker_id: str, time: float) -> None:
-        """Note that a worker was heard of."""
+        """Record a worker's heartbeat."""
         item: Item = {"time": time, "expires": int(time) + WORKER_SECONDS}
         self._table.put(table_keys.worker(pipeline_id, worker_id), item)
 
     def workers_seen(self, pipeline_id: str) -> Mapping[str, float]:
-        """Return ``{worker id: when it was heard of last}``."""
+        """Return ``{worker id: time of its last heartbeat}``."""
         return {
             sort.removeprefix("W#"): float(item["time"])
             for sort, item in self._below(pipeline_id, "W#")
@@ -388,7 +387,7 @@ class JournalStore:
         return self._table.range(table_keys.pipeline(pipeline_id), prefix, prefix + table_keys.LAST)
 
     def _kept(self, pipeline_id: str, name: str, data: bytes) -> dict[str, Value]:
-        """Return attributes that hold ``data``; the object of a lost race is never read."""
+        """Return attributes with ``data``; the object of a failed write is never read."""
         if len(data) <= MAX_INLINE:
             return {"data": data}
         key = f"{STATE_PREFIX}{pipeline_id}/{name}-{sha256(data).hexdigest()}"
@@ -396,11 +395,11 @@ class JournalStore:
         return {"object": key}
 
     def _body(self, kind: Kind, item: Item) -> bytes:
-        """Return the JSON that an item holds, in the schema of now."""
+        """Return an item's JSON in the current schema."""
         return self._upgraded(kind, item, decompress(self._data(item)))
 
     def _lines(self, kind: Kind, item: Item) -> list[bytes]:
-        """Return the lines of JSON that an item holds, each in the schema of now."""
+        """Return an item's lines of JSON, each in the current schema."""
         lines = decompress(self._data(item)).splitlines()
         return [self._upgraded(kind, item, line) for line in lines]
 
@@ -422,7 +421,7 @@ class JournalStore:
 
 
 def _refusal(parts: Sequence[_Part], reasons: Sequence[str]) -> Exception:
-    """Return what a cancelled transaction means; a race that was lost comes before the plan."""
+    """Return the error for a cancelled transaction; conflicts take precedence over the plan."""
     failed = [
         part.refusal
         for part, reason in zip(parts, reasons, strict=True)
@@ -431,10 +430,10 @@ def _refusal(parts: Sequence[_Part], reasons: Sequence[str]) -> Exception:
     if failed:
         return failed[0]
     if _LATER & set(reasons):
-        return ThrottledError("DynamoDB asks to write later")
+        return ThrottledError("DynamoDB throttled the write")
     if "TransactionConflict" in reasons:
-        return ConflictError("another transaction was under way")
-    return RuntimeError(f"the transaction was refused: {', '.join(reasons)}")
+        return ConflictError("another transaction is writing the same items")
+    return RuntimeError(f"the transaction was rejected: {', '.join(reasons)}")
 
 
 def _record_item(org: str, record: PipelineRecord) -> dict[str, Value]:
@@ -464,7 +463,7 @@ def _created_key(record: PipelineRecord) -> str:
 
 
 def _moment(time: float) -> str:
-    """Return a time so that texts sort as times do."""
+    """Return a time as text with the same order."""
     return f"{time:020.6f}"
 
 

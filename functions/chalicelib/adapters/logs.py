@@ -1,11 +1,11 @@
-"""Output of commands: chunks, in the table or in S3, and in the table where each begins.
+"""Command output: chunks in the table or in S3, and an index of them in the table.
 
-A chunk is listed at the offset at which it begins, and only where the one before it ends; the
-first to list it there wins. So chunks have neither gaps nor overlaps, whoever writes.
+A chunk is indexed by the offset at which it starts, which must be the end of the preceding chunk;
+the first writer of an offset wins. So chunks have neither gaps nor overlaps, even with concurrent
+writers.
 
-A small chunk is in its item: one query reads a megabyte of them, and nothing is put into S3. An
-hour of a line a second is one query. A larger one costs less as an object: DynamoDB charges for
-each kilobyte, S3 for each object.
+A small chunk is in its item: one query reads a megabyte of them, for example an hour of output at a
+line per second. A larger one is cheaper in S3: DynamoDB charges per kilobyte, S3 per object.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,26 +20,26 @@ from chalicelib.adapters.table_keys import Key
 from chalicelib.ports import ConflictError, LogKey
 from conducto_core.model.deployment import LOG_PREFIX, PARTITION_KEY
 
-#: Bytes of a chunk that stays in the table. A PUT to S3 costs as much as writing about 8 kB there;
-#: reading one takes 30 ms, reading kilobytes along with a query nothing.
+#: Maximum bytes of a chunk in the table. A PUT to S3 costs as much as writing about 8 kB to the
+#: table; reading an object takes 30 ms, while a query returns the chunks in its items.
 MAX_INLINE_CHUNK = 16 << 10
-#: Objects that are read at once.
+#: Maximum number of objects that are read in parallel.
 _READERS = 16
-#: Seconds by which a reader's mark may be older than it could be: it is not written at each read.
+#: Minimum seconds between two writes of a reader's mark.
 _MARK_SECONDS = 10.0
 _READER = "reader"
 _DIGITS = 16
-#: Streams of which it is remembered where they end.
+#: Number of streams whose ends are cached.
 _MAX_ENDS = 10_000
 
 
 class _Part(NamedTuple):
-    """Bytes of a chunk.
+    """A range of a chunk.
 
     Attributes:
-        item: The chunk's.
-        skipped: Bytes of it before them.
-        length: How many they are.
+        item: The chunk's item.
+        skipped: Bytes of the chunk before the range.
+        length: Number of bytes.
     """
 
     item: dict[str, Value]
@@ -57,8 +57,8 @@ class ChunkedLogs:
         self._marked: dict[str, float] = {}
 
     def append(self, key: LogKey, offset: int, data: bytes) -> None:
-        """Add bytes at ``offset``; what is there already is left, a gap is refused."""
-        # Where a chunk may begin is known without a look, mostly: only the first is listed there.
+        """Append bytes at ``offset``; skips stored bytes and rejects a gap."""
+        # A cached end avoids a read; a wrong one is detected by the conditional write.
         is_end = offset in (0, self._ends.get(key))
         end = offset if is_end else self.size(key)
         while True:
@@ -70,7 +70,7 @@ class ChunkedLogs:
             try:
                 self._add(key, end, fresh)
             except ConflictError:
-                end = self.size(key)  # somebody else listed a chunk there; see how much it has
+                end = self.size(key)  # another process wrote a chunk there; continue after it
                 continue
             self._note_end(key, end + len(fresh))
             return
@@ -82,7 +82,7 @@ class ChunkedLogs:
             self._ends.pop(next(iter(self._ends)), None)
 
     def _add(self, key: LogKey, offset: int, data: bytes) -> None:
-        if offset == 0:  # `forget` finds the stream by this
+        if offset == 0:  # `forget` finds the stream by this item
             self._table.put(_stream(key), {"size": 0})
         item: Item = {"size": len(data), "data": data}
         if len(data) > MAX_INLINE_CHUNK:
@@ -92,11 +92,11 @@ class ChunkedLogs:
         self._table.put_where(_chunk(key, offset), item, f"attribute_not_exists({PARTITION_KEY})")
 
     def size(self, key: LogKey) -> int:
-        """Return how many bytes there are."""
+        """Return the size in bytes."""
         return _end(self._last(key, table_keys.LAST))
 
     def read(self, key: LogKey, offset: int, limit: int) -> bytes:
-        """Return at most ``limit`` bytes from ``offset`` on."""
+        """Return up to ``limit`` bytes starting at ``offset``."""
         first = self._last(key, _chunk(key, offset).sort)
         if first is None or limit <= 0:
             return b""
@@ -125,19 +125,19 @@ class ChunkedLogs:
         return self._bucket.get_range(str(part.item["object"]), part.skipped, part.length)
 
     def note_reader(self, pipeline_id: str, until: float) -> None:
-        """Note that somebody reads output of a pipeline as it comes."""
+        """Record that a client follows the output of a pipeline."""
         if until - self._marked.get(pipeline_id, 0.0) < _MARK_SECONDS:
             return
         self._marked[pipeline_id] = until
         self._table.put(Key(_streams(pipeline_id), _READER), {"size": 0, "until": until})
 
     def has_reader(self, pipeline_id: str, now: float) -> bool:
-        """Return whether somebody does."""
+        """Return whether a client follows the output."""
         mark = self._table.get(Key(_streams(pipeline_id), _READER))
         return mark is not None and float(mark["until"]) > now
 
     def forget(self, pipeline_id: str) -> None:
-        """Delete all output of a pipeline: of each stream first its chunks, then its name."""
+        """Delete all output of a pipeline: of each stream the chunks first, then its name."""
         self._ends = {key: end for key, end in self._ends.items() if key.pipeline_id != pipeline_id}
         for name, _ in self._table.range(_streams(pipeline_id), "0", table_keys.LAST):
             listed = self._table.range(f"L#{name}", "0", table_keys.LAST)
@@ -146,7 +146,7 @@ class ChunkedLogs:
         self._bucket.delete_below(f"{LOG_PREFIX}{pipeline_id}/")
 
     def _last(self, key: LogKey, upto: str) -> tuple[str, dict[str, Value]] | None:
-        """Return the last chunk that begins at or before a sort key."""
+        """Return the last chunk that starts at or before a sort key."""
         partition = _chunk(key, 0).partition
         return next(self._table.range(partition, "0", upto, reverse=True, limit=1), None)
 

@@ -1,4 +1,4 @@
-"""Organisations, their plans, the workers they have and what they use."""
+"""Organisations: their plans, workers and usage."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from chalicelib.adapters.dynamodb import DynamoTable, Update
 from chalicelib.ports import FREE, InUse, Plan, PlanLimitError, Share, Spender, ThrottledError
 from conducto_core.model.usage import PipelineSpent, Spent
 
-#: Seconds for which it is known what was counted: longer than anything comes twice.
+#: Seconds for which metered keys are kept: longer than any report can be repeated.
 METERED_SECONDS = 60 * 86_400
 
 
@@ -19,9 +19,9 @@ class TableOrgs:
     """A `chalicelib.ports.Orgs`.
 
     Args:
-        table: Where they are.
+        table: The table.
         clock: Seconds since the epoch.
-        first: The plan of an org for which none was set.
+        first: The default plan.
     """
 
     def __init__(
@@ -32,25 +32,25 @@ class TableOrgs:
         self._first = first
 
     def plan(self, org: str) -> Plan:
-        """Return an org's plan; the installation's first one where none was set."""
+        """Return an organisation's plan, or the installation's default plan."""
         return self.in_use(org).plan
 
     def set_plan(self, org: str, plan: Plan) -> None:
-        """Change it; the workers that the org has stay counted."""
+        """Set a plan; the organisation's workers stay counted."""
         self._table.update(Update(table_keys.org(org), set={"plan": json.dumps(asdict(plan))}))
 
     def workers(self, org: str) -> int:
-        """Return how many workers the org has now."""
+        """Return the number of workers that the organisation has now."""
         return self.in_use(org).workers
 
     def in_use(self, org: str) -> InUse:
-        """Return the plan and what is in use of it."""
+        """Return the plan and its current use."""
         item = self._table.get(table_keys.org(org)) or {}
         plan = Plan(**json.loads(str(item["plan"]))) if "plan" in item else self._first
         return InUse(plan, int(item.get("workers", 0)), int(item.get("reserved", 0)))
 
     def shares(self, org: str) -> Mapping[str, Share]:
-        """Return the shares of the org's pipelines."""
+        """Return the shares of the organisation's pipelines."""
         first = table_keys.share(org, "")
         found = self._table.range(first.partition, first.sort, first.sort + table_keys.LAST)
         return {
@@ -63,7 +63,7 @@ class TableOrgs:
         }
 
     def share_operation(self, org: str, pipeline_id: str, share: Share) -> Mapping[str, Any]:
-        """Return the operation that writes a pipeline's share; one of nothing is no item."""
+        """Return the operation that writes a pipeline's share; an empty share has no item."""
         key = table_keys.share(org, pipeline_id)
         if share == Share():
             return self._table.delete_operation(key)
@@ -74,18 +74,19 @@ class TableOrgs:
     def reservation(
         self, org: str, workers: int, reserved: int = 0, *, admits: bool = False
     ) -> tuple[Update, str]:
-        """Return the change that counts workers and reserved ones more, or fewer.
+        """Return the update of the counts of workers and reserved workers, and an error message.
 
-        Its condition holds while the plan allows so many; the sentence says that it does not.
+        The condition of the update is that the plan allows the new counts; the message is for its
+        failure.
 
         Args:
-            org: Whose.
-            workers: To add to those it has; where that is negative, it needs no condition.
-            reserved: To add to those that are reserved.
-            admits: That needs a condition, too.
+            org: The organisation.
+            workers: Number of workers to add; a negative number needs no condition.
+            reserved: Number of reserved workers to add.
+            admits: Whether ``reserved`` needs a condition, too.
 
         Raises:
-            PlanLimitError: the plan never allows so many at once.
+            PlanLimitError: The plan never allows that many.
         """
         key, add = table_keys.org(org), {"workers": workers, "reserved": reserved}
         bound = {"workers": workers} if workers > 0 else {}
@@ -96,13 +97,13 @@ class TableOrgs:
         plan = self.plan(org)
         sentence = (
             f"the plan {plan.name!r} of {org} allows {plan.max_workers} workers at once; wait for "
-            "one to end, or have the plan changed"
+            "one to end, or ask for a larger plan"
         )
         room = {name: plan.max_workers - more for name, more in bound.items()}
-        if min(room.values()) < 0:  # also where the org has no worker yet
+        if min(room.values()) < 0:  # even if the organisation has no worker yet
             raise PlanLimitError(sentence)
         bounds = [f"attribute_not_exists(#{name}) OR #{name} <= :room_{name}" for name in room]
-        # DynamoDB refuses parentheses that are not needed.
+        # DynamoDB rejects redundant parentheses.
         where = bounds[0] if len(bounds) == 1 else " AND ".join(f"({each})" for each in bounds)
         values = {f":room_{name}": maximum for name, maximum in room.items()}
         return Update(key, add=add, where=where, values=values), sentence
@@ -117,7 +118,7 @@ class TableOrgs:
         *,
         whose: Spender | None = None,
     ) -> None:
-        """Count a worker's or an Exec's seconds once."""
+        """Meter the seconds of a worker or an Exec once."""
         note = {"expires": int(self._clock()) + METERED_SECONDS}
         more = {"exec_seconds": seconds, "cpu_seconds": seconds * cpu}
         operations = [
@@ -140,10 +141,10 @@ class TableOrgs:
             self._table.transact(operations)
         except TransactionCancelledError as error:
             if not self._is_metered(org, month, key):
-                raise ThrottledError(f"DynamoDB asks to write later: {error}") from error
+                raise ThrottledError(f"DynamoDB throttled the write: {error}") from error
 
     def spent(self, org: str, month: str) -> Sequence[PipelineSpent]:
-        """Return what each pipeline took in a month, without its nodes."""
+        """Return the usage of each pipeline in a month, without its nodes."""
         first = table_keys.spent(org, month, "")
         return [
             PipelineSpent(

@@ -1,4 +1,4 @@
-"""The one S3 bucket, and the large things in it that clients send and fetch by themselves."""
+"""The S3 bucket, and the large objects in it that clients transfer themselves."""
 
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -7,7 +7,7 @@ from urllib.parse import quote
 from chalicelib.adapters.aws_errors import ignoring, throttling
 from chalicelib.adapters.clients import Clients
 
-#: Seconds for which a signed URL is good.
+#: Lifetime of a presigned URL in seconds.
 URL_SECONDS = 900
 _CHUNK = 4 << 20
 _MISSING = frozenset({"NoSuchKey", "404"})
@@ -21,14 +21,14 @@ class S3Bucket:
         self._name = name
 
     def upload_url(self, key: str, *, size: int | None = None, seconds: int | None = None) -> str:
-        """Return a URL that takes PUTs; of exactly ``size`` bytes, where that is given."""
+        """Return a URL for a PUT, of exactly ``size`` bytes if given."""
         wanted: dict[str, object] = {"Bucket": self._name, "Key": key}
         if size is not None:
             wanted["ContentLength"] = size
         return self._signed("put_object", wanted, seconds)
 
     def download_url(self, key: str, *, filename: str, seconds: int | None = None) -> str:
-        """Return a URL that answers a GET; a browser saves what comes and never shows it."""
+        """Return a URL for a GET; browsers save the content and never display it."""
         disposition = f"attachment; filename*=UTF-8''{quote(filename, safe='', errors='replace')}"
         wanted: dict[str, object] = {
             "Bucket": self._name,
@@ -39,16 +39,16 @@ class S3Bucket:
         return self._signed("get_object", wanted, seconds)
 
     def exists(self, key: str) -> bool:
-        """Return whether something is there."""
+        """Return whether an object exists."""
         return self.put_at(key) is not None
 
     def size(self, key: str) -> int | None:
-        """Return how many bytes are there; None: there is nothing."""
+        """Return the size of an object in bytes, or None if it does not exist."""
         found = self._head(key)
         return None if found is None else int(found["ContentLength"])
 
     def put_at(self, key: str) -> float | None:
-        """Return when what is there was put there, in seconds since the epoch; None: nothing is."""
+        """Return the last-modified time in seconds since the epoch, or None without an object."""
         found = self._head(key)
         return None if found is None else float(found["LastModified"].timestamp())
 
@@ -59,18 +59,18 @@ class S3Bucket:
         return None
 
     def get(self, key: str) -> bytes | None:
-        """Return what is there."""
+        """Return the content of an object, or None if it does not exist."""
         return self._get(Key=key)
 
     def get_range(self, key: str, first: int, count: int) -> bytes:
-        """Return ``count`` bytes from ``first`` on.
+        """Return ``count`` bytes of an object, starting at ``first``.
 
         Raises:
-            LookupError: there is no such object.
+            LookupError: The object does not exist.
         """
         data = self._get(Key=key, Range=f"bytes={first}-{first + count - 1}")
         if data is None:
-            raise LookupError(f"{key} is not in the bucket any more")
+            raise LookupError(f"{key} is no longer in the bucket")
         return data
 
     def _get(self, **wanted: object) -> bytes | None:
@@ -80,17 +80,17 @@ class S3Bucket:
         return None
 
     def put(self, key: str, data: bytes) -> None:
-        """Keep it."""
+        """Write an object."""
         with throttling():
             self._clients.get("s3").put_object(Bucket=self._name, Key=key, Body=data)
 
     def put_file(self, key: str, file: BinaryIO) -> None:
-        """Keep what is in an open file, however large."""
+        """Write an object from an open file of any size."""
         with throttling():
             self._clients.get("s3").upload_fileobj(file, self._name, key)
 
     def chunks(self, key: str) -> Iterator[bytes] | None:
-        """Return what is there in pieces of some MB, or None."""
+        """Return the content of an object in chunks of some MB, or None if it does not exist."""
         client = self._clients.get("s3")
         with throttling(), ignoring(*_MISSING):
             body = client.get_object(Bucket=self._name, Key=key)["Body"]
@@ -99,12 +99,12 @@ class S3Bucket:
         return None
 
     def delete(self, key: str) -> None:
-        """Forget it; what is not there is no error."""
+        """Delete an object; a missing one is not an error."""
         with throttling():
             self._clients.get("s3").delete_object(Bucket=self._name, Key=key)
 
     def delete_below(self, prefix: str) -> None:
-        """Forget everything whose key begins so."""
+        """Delete all objects whose keys have a prefix."""
         client = self._clients.get("s3")
         for page in self.pages_below(prefix):
             with throttling():
@@ -112,7 +112,7 @@ class S3Bucket:
                 client.delete_objects(Bucket=self._name, Delete={"Objects": objects})
 
     def pages_below(self, prefix: str) -> Iterator[list[str]]:
-        """Yield all keys that begin so, up to a thousand at a time."""
+        """Yield the keys with a prefix, up to a thousand at a time."""
         client = self._clients.get("s3")
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=prefix)
         with throttling():

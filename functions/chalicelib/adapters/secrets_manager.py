@@ -1,4 +1,4 @@
-"""Values of secrets in Secrets Manager: one secret of its own for each scope."""
+"""Secret values in Secrets Manager: one AWS secret per scope."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,12 +11,12 @@ from chalicelib.adapters.tags import Tags, upper
 from chalicelib.ports import ConflictError
 from conducto_core.errors import RefusedError
 
-#: Bytes of one secret; Secrets Manager's own limit.
+#: Secrets Manager's maximum size of a secret in bytes.
 MAX_SECRET = 65_536
 _MISSING = "ResourceNotFoundException"
-#: AWS's own label of what readers get, and ours of what is to become that.
+#: The staging labels of the current version (AWS's own) and of the next one.
 _CURRENT, _NEXT = "AWSCURRENT", "CONDUCTO_NEXT"
-#: How AWS says that a version is not the current one any more.
+#: AWS's errors for a version that is no longer the current one.
 _STALE = ("InvalidParameterException", "InvalidRequestException")
 
 
@@ -24,9 +24,9 @@ class SecretsManager:
     """A `chalicelib.ports.SecretVault`.
 
     Args:
-        clients: boto3's.
-        prefix: What the names of secrets begin with, e.g. ``conducto/main/``.
-        tags: Of this installation; every secret has them.
+        clients: boto3 clients.
+        prefix: Prefix of the names of secrets, e.g. ``conducto/main/``.
+        tags: Tags of this installation, for every secret.
     """
 
     def __init__(self, clients: Clients, prefix: str, tags: Tags) -> None:
@@ -35,7 +35,7 @@ class SecretsManager:
         self._tags = upper(tags.of())
 
     def read(self, scope: str) -> Mapping[str, Mapping[str, Any]]:
-        """Return a scope's secrets; empty when there are none."""
+        """Return a scope's secrets, or {} if it has none."""
         return self.look(scope)[0]
 
     def look(self, scope: str) -> tuple[Mapping[str, Mapping[str, Any]], str]:
@@ -49,14 +49,14 @@ class SecretsManager:
         return {}, ""
 
     def replace(self, scope: str, secrets: Mapping[str, Mapping[str, Any]], version: str) -> None:
-        """Put secrets in the place of a version.
+        """Replace a version of a scope's secrets.
 
-        They are first put beside it, and become the current ones in one step that names the
-        version which has been that: AWS refuses it where another one is by now.
+        The new version is stored first, and then made current in one step that names the previous
+        version: AWS rejects it if another version is current by now.
 
         Raises:
-            ConflictError: another one is.
-            RefusedError: they are too many; nothing was written.
+            ConflictError: Another version is current.
+            RefusedError: The secrets are too large; nothing was written.
         """
         text = json.dumps(secrets, separators=(",", ":"), ensure_ascii=False)
         _check_size(scope, text)
@@ -89,14 +89,14 @@ def _check_size(scope: str, text: str) -> None:
     size = len(text.encode())
     if size > MAX_SECRET:
         raise RefusedError(
-            f"the secrets of {scope} would have {size} bytes together, and Secrets Manager "
-            f"takes {MAX_SECRET}; delete some, or keep large values in a data file"
+            f"the secrets of {scope} would have {size} bytes in total, and Secrets Manager "
+            f"allows {MAX_SECRET}; delete some, or keep large values in a data file"
         )
 
 
 @contextmanager
 def _overtaken(scope: str, *codes: str) -> Iterator[None]:
-    """Turn errors of these codes into `ConflictError`: somebody else was faster."""
-    conflict = ConflictError(f"{scope}: somebody else changed its secrets")
+    """Convert errors with these codes to `ConflictError`."""
+    conflict = ConflictError(f"{scope}: another process changed its secrets")
     with throttling(), replacing(codes, conflict):
         yield

@@ -1,4 +1,4 @@
-"""Debug shells in the table: an item each, listed in an index until it has ended."""
+"""Debug shells in the table: one item each, listed in an index until it has ended."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from chalicelib.adapters.organizations import TableOrgs
 from chalicelib.ports import ConflictError, PlanLimitError, Shell, ThrottledError
 from conducto_core.model.deployment import OPEN
 
-#: Seconds for which a shell that has ended is remembered, after its last moment.
+#: Seconds for which an ended shell is kept.
 REMEMBERED_SECONDS = 7 * 86_400
 #: Partition of the index.
 _SHELLS = "shells"
@@ -22,8 +22,8 @@ class TableShells:
     """A `chalicelib.ports.Shells`.
 
     Args:
-        table: Where they are.
-        orgs: Count workers.
+        table: The table.
+        orgs: Counts workers.
         clock: Seconds since the epoch.
     """
 
@@ -33,7 +33,7 @@ class TableShells:
         self._clock = clock
 
     def open(self, shell: Shell) -> None:
-        """Keep a new shell and count it, or do neither."""
+        """Store and count a new shell in one transaction."""
         more, sentence = self._orgs.reservation(shell.org, 1, 1, admits=True)
         put = self._table.put_operation(_key(shell), _item(shell), new=True)
         reasons = self._transact([put, self._table.update_operation(more)])
@@ -52,27 +52,27 @@ class TableShells:
         return [shell for shell in found if shell.ended is None]
 
     def all_open(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(pipeline id, shell id)`` of those that have not ended, over all orgs."""
+        """Yield ``(pipeline id, shell id)`` of all shells that have not ended."""
         for _, item in self._table.index(OPEN, _SHELLS):
             pipeline_id, _, shell_id = str(item[OPEN.sort_key]).partition("#")
             yield pipeline_id, shell_id
 
     def started(self, shell: Shell, task_arn: str) -> None:
-        """Note which task a shell has."""
+        """Record a shell's task."""
         self._note(shell, {"task": task_arn})
 
     def is_up(self, shell: Shell) -> None:
-        """Note that it can be entered."""
+        """Record that a shell accepts connections."""
         self._note(shell, {"up": 1})
 
     def _note(self, shell: Shell, facts: Item) -> None:
         try:
             self._table.update(Update(_key(shell), set=facts, where=_GOES_ON))
         except ConflictError:
-            return  # it has ended
+            return  # the shell has ended
 
     def end(self, shell: Shell, reason: str) -> bool:
-        """Note that it is over and count it no more."""
+        """Record and uncount the end of a shell; return False if it had already ended."""
         fewer, _ = self._orgs.reservation(shell.org, -1, -shell.reserved)
         over = Update(
             _key(shell),
@@ -84,17 +84,17 @@ class TableShells:
         return not self._transact(operations)
 
     def _transact(self, operations: Sequence[Any]) -> Sequence[str]:
-        """Carry out all or none; return why each was refused, or nothing.
+        """Execute all operations or none; return the reasons of a rejection.
 
         Raises:
-            ThrottledError: another transaction was under way; an org's item is in many.
+            ThrottledError: A concurrent transaction, probably on the organisation's item.
         """
         try:
             self._table.transact(operations)
         except TransactionCancelledError as error:
             if _FAILED in error.reasons:
                 return error.reasons
-            raise ThrottledError(f"DynamoDB asks to write later: {error}") from error
+            raise ThrottledError(f"DynamoDB throttled the write: {error}") from error
         return ()
 
 

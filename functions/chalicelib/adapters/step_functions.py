@@ -1,7 +1,7 @@
-"""Credentials that a worker's agent is lent: they poll one activity and send heartbeats.
+"""Step Functions, and credentials with which a worker's agent polls one activity.
 
-The task's own role cannot have these rights: every container of a task can use it, and the user's
-is one of them.
+The task's own role cannot have these permissions: every container of a task can use it, including
+the user's.
 """
 
 import json
@@ -19,7 +19,7 @@ from conducto_core.model.worker import Credentials
 from conducto_core.semantics.asl.compiler import Machine
 from conducto_core.semantics.naming import Site
 
-#: Seconds that credentials are good; AWS gives no more to a role that takes another one's.
+#: Lifetime of the credentials in seconds; the AWS maximum for role chaining.
 LENT_SECONDS = 3600
 
 
@@ -27,7 +27,7 @@ class WorkerCredentials:
     """Lends the role of agents, narrowed to one activity.
 
     Args:
-        clients: boto3's.
+        clients: boto3 clients.
         role: ARN of the role.
     """
 
@@ -39,7 +39,7 @@ class WorkerCredentials:
         """Return credentials for an activity's ARN; CloudTrail shows them under the worker's id.
 
         Raises:
-            AccessDeniedError: the API's role may not assume the role of agents.
+            AccessDeniedError: The API's role cannot assume the role of agents.
         """
         with throttling(), denying():
             answer = self._clients.get("sts").assume_role(
@@ -62,21 +62,21 @@ def _policy(activity: str) -> dict[str, object]:
         "Version": "2012-10-17",
         "Statement": [
             {"Effect": "Allow", "Action": "states:GetActivityTask", "Resource": activity},
-            # It has no resource level; the token of a task is the key to it.
+            # No resource-level permissions; the task token authorizes.
             {"Effect": "Allow", "Action": "states:SendTaskHeartbeat", "Resource": "*"},
         ],
     }
 
 
-#: AWS lets an account make one machine or activity a second, after a burst of a hundred; so long a
-#: request waits for its turn. API Gateway gives it 29 s in all.
+#: AWS lets an account create one machine or activity per second, after a burst of a hundred; a
+#: request retries for this many seconds. API Gateway's timeout is 29 s.
 TIMEOUT = 15.0
 _PAUSE = 1.0
-#: Machines in one answer; AWS gives no more.
+#: AWS's maximum number of machines per response.
 _PAGE = 1000
-#: Names of what is known to be there, per process.
+#: Maximum number of cached names of existing resources.
 _MAX_KNOWN = 10_000
-#: Characters that Step Functions takes of an error and of its cause.
+#: Step Functions' maximum characters of an error and of its cause.
 _MAX_ERROR = 256
 _MAX_CAUSE = 32_768
 _GONE = frozenset({"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"})
@@ -86,11 +86,11 @@ class StepFunctions:
     """A `chalicelib.ports.StateMachines`.
 
     Args:
-        clients: boto3's.
-        site: Whose machines are listed; other installations in the account have theirs.
+        clients: boto3 clients.
+        site: The installation, whose machines are listed.
         role: ARN of the role of every machine.
-        sleep: Waits some seconds for AWS to be ready again.
-        tracing: Machines send traces to X-Ray.
+        sleep: Sleeps for a number of seconds, before a retry.
+        tracing: Whether machines send traces to X-Ray.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class StepFunctions:
         self._known: dict[str, None] = {}
 
     def ensure_activity(self, name: str) -> None:
-        """Make an activity known; it is no error that it is known already."""
+        """Create an activity unless it exists."""
 
         def make() -> None:
             with ignoring("ActivityAlreadyExists"):  # e.g. with other encryption
@@ -120,7 +120,7 @@ class StepFunctions:
         self._once(name, make)
 
     def create(self, machine: Machine, org: str, pipeline_id: str) -> None:
-        """Create a machine, unless it exists; its name is a function of its definition."""
+        """Create a machine unless it exists; its name is a function of its definition."""
 
         def make() -> None:
             with ignoring("StateMachineAlreadyExists"):  # e.g. with another role
@@ -136,7 +136,7 @@ class StepFunctions:
         self._once(machine.arn, make)
 
     def forget_activity(self, activity_arn: str) -> None:
-        """Delete an activity; its name is never used again."""
+        """Delete an activity; its name is never reused."""
         with throttling(), ignoring("ActivityDoesNotExist"):
             self._client.delete_activity(activityArn=activity_arn)
 
@@ -152,7 +152,7 @@ class StepFunctions:
         return head.replace(":execution:", ":stateMachine:", 1)
 
     def runs(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(run, machine ARN)`` of machines that were made for a run."""
+        """Yield ``(run, machine ARN)`` of machines that were created for a run."""
         pages = self._client.get_paginator("list_state_machines").paginate(
             PaginationConfig={"PageSize": _PAGE}
         )
@@ -172,7 +172,7 @@ class StepFunctions:
         self._known[name] = None
 
     def start(self, machine_arn: str, run: str, data: Mapping[str, object]) -> str:
-        """Start an execution named after ``run``, unless there is one; return its ARN."""
+        """Start an execution named after ``run``, unless it exists, and return its ARN."""
         with throttling(), ignoring("ExecutionAlreadyExists"):
             self._client.start_execution(
                 stateMachineArn=machine_arn, name=run, input=json.dumps(data)
@@ -180,10 +180,10 @@ class StepFunctions:
         return execution_arn(machine_arn, run)
 
     def stop(self, execution_arn: str, reason: str) -> None:
-        """Abort an execution; Step Functions aborts those that it started.
+        """Abort an execution; Step Functions aborts its child executions.
 
-        One that escapes does no harm: every task it hands out is of a run that is over, and is
-        answered so at its claim.
+        A child that escapes does no harm: its tasks belong to an old run and fail when they are
+        claimed.
         """
         with throttling(), ignoring("ExecutionDoesNotExist"):
             self._client.stop_execution(
@@ -193,12 +193,12 @@ class StepFunctions:
             )
 
     def status(self, execution_arn: str) -> str:
-        """Return ``RUNNING SUCCEEDED FAILED TIMED_OUT ABORTED``."""
+        """Return ``RUNNING``, ``SUCCEEDED``, ``FAILED``, ``TIMED_OUT`` or ``ABORTED``."""
         with throttling():
             return str(self._client.describe_execution(executionArn=execution_arn)["status"])
 
     def succeed(self, token: str, output: Mapping[str, object]) -> None:
-        """Answer a task."""
+        """Complete a task."""
         self._reply("send_task_success", taskToken=token, output=json.dumps(output))
 
     def fail(self, token: str, error: str, cause: str = "") -> None:
@@ -226,10 +226,10 @@ def execution_arn(machine_arn: str, name: str) -> str:
 
 
 def _pauses() -> Iterator[float]:
-    """Yield how long to wait for one's turn, `TIMEOUT` seconds in all."""
+    """Yield pauses between retries, `TIMEOUT` seconds in total."""
     left = TIMEOUT
     while True:
-        pause = _PAUSE * random.uniform(0.5, 1.5)  # noqa: S311  only spreads the callers
+        pause = _PAUSE * random.uniform(0.5, 1.5)  # noqa: S311  only jitter
         left -= pause
         if left < 0:
             return

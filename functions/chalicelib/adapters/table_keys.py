@@ -1,30 +1,30 @@
-"""Which kinds of items the table has, and their keys.
+"""The kinds of items in the table, and their keys.
 
 ==============================  ====================  ========================================
-partition                       sort                  what it is
+partition                       sort                  content
 ==============================  ====================  ========================================
 ``P#<pipeline>``                ``R``                 the record, and where its definition is
 ``P#<pipeline>``                ``E#<number>``        an entry of the journal
-``P#<pipeline>``                ``C#<first seq>``     the transitions of an entry
+``P#<pipeline>``                ``C#<first seq>``     the state changes of an entry
 ``P#<pipeline>``                ``A#<path>#<n>``      an attempt
-``P#<pipeline>``                ``X#<number>``        attempts of an entry, still to be written
-``P#<pipeline>``                ``M#<number>``        what an entry has somebody told
-``P#<pipeline>``                ``S``                 the newest snapshot
-``P#<pipeline>``                ``W#<worker>``        when a worker was heard of last
+``P#<pipeline>``                ``X#<number>``        attempts of an entry, not yet written
+``P#<pipeline>``                ``M#<number>``        notifications of an entry
+``P#<pipeline>``                ``S``                 the latest snapshot
+``P#<pipeline>``                ``W#<worker>``        time of a worker's last heartbeat
 ``F#<pipeline or user>``        ``F``                 access point of its data
 ``L#<stream of an attempt>``    ``<offset>``          a chunk of output
 ``L#<pipeline>``                ``<stream>``          a stream that has chunks
-``L#<pipeline>``                ``reader``            until when somebody reads output as it comes
+``L#<pipeline>``                ``reader``            until when a client follows the output
 ``O#<org>``                     ``O``                 plan, workers now, and reserved ones
 ``O#<org>``                     ``S#<pipeline>``      a pipeline's share of them
-``U#<org>#<month>``             ``T``, ``K#<key>``    what was used, and what is counted in it
-``U#<org>#<month>``             ``P#<pipeline>``      what a pipeline took
+``U#<org>#<month>``             ``T``, ``K#<key>``    usage, and marks of metered parts
+``U#<org>#<month>``             ``P#<pipeline>``      usage of a pipeline
 ``T#<SHA-256>``                 ``T``                 a token
 ``D#<pipeline>``                ``<shell>``           a debug shell on a worker of its own
-``C#<pipeline>``                ``<connection>``      who follows a pipeline
-``N#<connection>``              ``N``                 whose connection it is, what it follows
-``N``                           ``<connection>``      by whose token each was opened
-``I#<org and user>#<key>``      ``I``                 answer of a request that came with a key
+``C#<pipeline>``                ``<connection>``      follower of a pipeline
+``N#<connection>``              ``N``                 owner of a connection, and its pipeline
+``N``                           ``<connection>``      token that opened a connection
+``I#<org and user>#<key>``      ``I``                 response to an idempotent request
 ==============================  ====================  ========================================
 """
 
@@ -34,12 +34,12 @@ from typing import NamedTuple
 from chalicelib.domain.schema_migrations import Kind
 
 _DIGITS = 12
-#: Above every character of a key; DynamoDB sorts by the bytes of UTF-8.
+#: Sorts after every character of a key; DynamoDB sorts by UTF-8 bytes.
 LAST = "\U0010ffff"
-#: Below every character of a path, so that keys of attempts sort as their paths do.
+#: Sorts before every character of a path, so that keys of attempts sort like their paths.
 _END = "\x01"
 _MAX_PATH = 800
-#: Kinds of items by how their partition begins, and those of a pipeline by their sort key.
+#: Kinds of items by the first letter of their partition; those of a pipeline by their sort key.
 _KINDS: dict[str, Kind] = {
     "F": "files",
     "L": "chunk",
@@ -63,14 +63,14 @@ _OF_A_PIPELINE: dict[str, Kind] = {
 
 
 class Key(NamedTuple):
-    """Of an item."""
+    """The key of an item."""
 
     partition: str
     sort: str
 
 
 def kind_of(key: Key) -> Kind:
-    """Return which kind of item has a key."""
+    """Return the kind of item that has a key."""
     match key.partition[0]:
         case "P":
             return _OF_A_PIPELINE[key.sort[0]]
@@ -98,14 +98,14 @@ def entry(pipeline_id: str, number: int) -> Key:
 
 
 def changes(pipeline_id: str, seq: int) -> Key:
-    """Return the key of the transitions of which the first has this number."""
+    """Return the key of the changes whose first one has this number."""
     return Key(pipeline(pipeline_id), f"C#{seq:0{_DIGITS}}")
 
 
 def attempts_of(path: str) -> str:
-    """Return the beginning of the sort keys of a node's attempts.
+    """Return the prefix of the sort keys of a node's attempts.
 
-    A sort key may have 1,024 bytes; a longer path is cut, and told from others by its hash.
+    A sort key is limited to 1,024 bytes; a longer path is cut and made unique by its hash.
     """
     raw = path.encode()
     if len(raw) > _MAX_PATH:
@@ -119,7 +119,7 @@ def attempt(pipeline_id: str, path: str, number: int) -> Key:
 
 
 def spilled(pipeline_id: str, number: int) -> Key:
-    """Return the key of attempts that wait to be written one by one."""
+    """Return the key of attempts that are still to be written separately."""
     return Key(pipeline(pipeline_id), f"X#{number:0{_DIGITS}}")
 
 
@@ -134,7 +134,7 @@ def snapshot(pipeline_id: str) -> Key:
 
 
 def worker(pipeline_id: str, worker_id: str) -> Key:
-    """Return the key of a worker's sign of life."""
+    """Return the key of a worker's heartbeat."""
     return Key(pipeline(pipeline_id), f"W#{worker_id}")
 
 
@@ -154,17 +154,17 @@ def share(org_name: str, pipeline_id: str) -> Key:
 
 
 def usage(org_name: str, month: str) -> Key:
-    """Return the key of what an organisation used in a month."""
+    """Return the key of an organisation's usage in a month."""
     return Key(f"U#{org_name}#{month}", "T")
 
 
 def metered(org_name: str, month: str, key: str) -> Key:
-    """Return the key of the note that something is counted already."""
+    """Return the key that marks usage as metered."""
     return Key(f"U#{org_name}#{month}", f"K#{sha256(key.encode()).hexdigest()}")
 
 
 def spent(org_name: str, month: str, pipeline_id: str) -> Key:
-    """Return the key of what a pipeline of an organisation took in a month."""
+    """Return the key of a pipeline's usage in a month."""
     return Key(f"U#{org_name}#{month}", f"P#{pipeline_id}")
 
 
@@ -179,7 +179,7 @@ def shell(pipeline_id: str, shell_id: str) -> Key:
 
 
 def follower(pipeline_id: str, connection: str) -> Key:
-    """Return the key of a connection among those that follow a pipeline."""
+    """Return the key of a connection among the followers of a pipeline."""
     return Key(f"C#{pipeline_id}", connection)
 
 
@@ -189,10 +189,10 @@ def connection(name: str) -> Key:
 
 
 def open_connection(name: str) -> Key:
-    """Return the key of a connection among all that are open."""
+    """Return the key of a connection among all open connections."""
     return Key("N", name)
 
 
 def answer(scope: str, key: str) -> Key:
-    """Return the key of an answer that is remembered."""
+    """Return the key of an idempotent response."""
     return Key(f"I#{sha256(scope.encode()).hexdigest()[:32]}#{key}", "I")

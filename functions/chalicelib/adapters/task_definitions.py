@@ -1,9 +1,9 @@
-"""Task definitions of workers: two containers, the volume they share, and a pipeline's data.
+"""Task definitions of workers: two containers, their shared volume, and a pipeline's data.
 
-RunTask cannot override an image's name, volumes or sizes of a Fargate task, so there is one
-definition for each combination. Its family is named after its pipeline and its content: one that is
-there already is used, AWS's limit of one registration a second is met rarely, and those of a
-pipeline that is over can be found and deleted.
+RunTask cannot override the image, volumes or sizes of a Fargate task, so there is one definition
+for each combination. Its family is named after its pipeline and its content: existing ones are
+reused, so that AWS's limit of one registration per second is rarely reached, and those of finished
+pipelines can be found and deleted.
 """
 
 import json
@@ -32,25 +32,25 @@ from conducto_core.runtime.task_layout import (
 from conducto_core.semantics.fargate import AGENT_MEM, size_for
 
 _MIB = 1024
-#: Ends a pipeline's id in the name of a family.
+#: Separates the pipeline's id from the digest in a family's name.
 _OWNER_END = "_"
-#: Revisions that ECS deletes at once.
+#: ECS's maximum number of revisions per delete request.
 _MAX_DELETED = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """What a task runs with.
+    """The roles and common settings of tasks.
 
     Attributes:
         execution: ARN of the role with which ECS pulls images and writes logs.
-        task: ARN of the role that both containers have where none is named for the pipeline.
-        named: Roles that the administrator named; commands get the rights of these.
+        task: ARN of the role of both containers, unless a role is configured for the pipeline.
+        named: Roles that the administrator configured for commands.
         agent_image: Reference of the agent's image.
-        log_group: Where both containers' own output goes; that of commands does not.
+        log_group: Log group of both containers' diagnostics; the output of commands is not in it.
         region: AWS region.
-        caches: ``{registry: where its cache is}``.
-        debug: ARN of the role that both containers of a debug shell have; None: none opens.
+        caches: ``{registry: address of its cache}``.
+        debug: ARN of the role of both containers of a debug shell; None: shells are disabled.
     """
 
     execution: str
@@ -64,13 +64,13 @@ class Roles:
 
 
 class TaskDefinitions:
-    """Definitions of one installation.
+    """The task definitions of one installation.
 
     Args:
-        clients: boto3's.
-        files: Give each task its data.
-        roles: What tasks run with.
-        prefix: How the names of families begin; those of other installations begin otherwise.
+        clients: boto3 clients.
+        files: Access points for the tasks' data.
+        roles: Roles and common settings of tasks.
+        prefix: Prefix of the families' names, which is unique to the installation.
     """
 
     def __init__(self, clients: Clients, files: EfsAccessPoints, roles: Roles, prefix: str) -> None:
@@ -92,11 +92,11 @@ class TaskDefinitions:
         return self._known[family]
 
     def doubt(self, definition: str) -> None:
-        """Take a definition for gone: it is looked for, or made, anew."""
+        """Remove a definition from the cache: it is looked up, or registered, again."""
         self._known = {name: arn for name, arn in self._known.items() if arn != definition}
 
     def families(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(pipeline id, family)`` of ours: in use, or taken out of use and not deleted."""
+        """Yield ``(pipeline id, family)`` of this installation, including deregistered ones."""
         pages = self._client.get_paginator("list_task_definition_families").paginate(
             familyPrefix=self._prefix, status="ALL"
         )
@@ -108,19 +108,19 @@ class TaskDefinitions:
                         yield owner, str(family)
 
     def forget(self, family: str) -> bool:
-        """Delete a family; return whether something of it was there.
+        """Delete a family; return whether any part of it existed.
 
-        Tasks that run by it go on. Only what is out of use can be deleted: who was cut off between
-        the two steps left revisions that are, and they are deleted here.
+        Running tasks continue. Only deregistered revisions can be deleted; this includes those that
+        an interrupted call left deregistered.
 
         Raises:
-            RuntimeError: ECS keeps some.
+            RuntimeError: ECS did not delete some.
         """
         with throttling():
             active = self._revisions(family, "ACTIVE")
             for arn in active:
                 self._client.deregister_task_definition(taskDefinition=arn)
-            # Those that were taken out of use just now may not be listed yet.
+            # Revisions that were just deregistered may not be listed yet.
             found = list(dict.fromkeys([*active, *self._revisions(family, "INACTIVE")]))
             for first in range(0, len(found), _MAX_DELETED):
                 self._delete(found[first : first + _MAX_DELETED])
@@ -139,7 +139,7 @@ class TaskDefinitions:
         return [str(arn) for page in pages for arn in page["taskDefinitionArns"]]
 
     def release(self, pipeline_id: str) -> None:
-        """Give back the access point of a pipeline's data."""
+        """Delete the access point of a pipeline's data."""
         self._files.forget_pipeline(pipeline_id)
 
     def _find(self, family: str) -> str | None:
@@ -180,7 +180,7 @@ class TaskDefinitions:
                     entryPoint=user_entry(credentials=self._named(task) is not None),
                     command=[],
                     mountPoints=[shared, *data],
-                    # A hard limit: else the kernel may kill the agent in the command's place.
+                    # A hard limit: otherwise the kernel may kill the agent instead of the command.
                     memory=int(task.mem * _MIB),
                 ),
             ],
@@ -200,11 +200,11 @@ class TaskDefinitions:
         if not task.shell:
             return self._named(task) or self._roles.task
         if self._roles.debug is None:
-            raise RuntimeError(f"{task.pipeline_id}: a shell needs a role; deploy again")
+            raise RuntimeError(f"{task.pipeline_id}: no role for debug shells; deploy again")
         return self._roles.debug
 
     def _named(self, task: WorkerTask) -> str | None:
-        """Return the role whose rights commands get; shells have the one that lets people in."""
+        """Return the role configured for a pipeline's commands; debug shells have their own."""
         return None if task.shell else role_for(self._roles.named, task.org, task.title)
 
     def _container(self, name: str, image: str, **more: object) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tokens in the table: by digest, and, but for those of workers, by org for who lists them."""
+"""Tokens in the table, by digest; those of users also by organisation, for listing."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ class TableTokens:
     """A `chalicelib.ports.Tokens`.
 
     Args:
-        table: Where they are.
+        table: The table.
         clock: Seconds since the epoch.
     """
 
@@ -24,13 +24,14 @@ class TableTokens:
     def put(
         self, digest: str, identity: Identity, *, expires: float | None, parent: str | None = None
     ) -> None:
-        """Make a token known; with a ``parent`` it is good as long as that one is, too."""
+        """Store a token; one with a ``parent`` is valid only while its parent is."""
         created = self._clock()
         item: dict[str, Value] = {"identity": _text(identity), "created": created}
         if parent is not None:
             item["parent"] = parent
         if expires is not None:
-            # The table forgets it by whole seconds, some day after; `until` is when it ends.
+            # `until` is the exact expiry; DynamoDB deletes expired items within days, by whole
+            # seconds.
             item |= {"expires": int(expires) + 1, "until": expires}
         if identity.worker is None and parent is None:
             item |= {
@@ -40,7 +41,7 @@ class TableTokens:
         self._table.put(table_keys.token(digest), item)
 
     def find(self, digest: str) -> Identity | None:
-        """Return whose token it is, unless it or its parent has expired or was taken back."""
+        """Return a token's identity, unless it or its parent has expired or was revoked."""
         item = self._table.get(table_keys.token(digest))
         if item is None or float(item.get("until", self._clock() + 1)) <= self._clock():
             return None
@@ -50,11 +51,11 @@ class TableTokens:
         return _identity(item, digest)
 
     def take(self, digest: str) -> bool:
-        """Take a token back; return whether it was there: of many who try, one hears so."""
+        """Revoke a token; return True for exactly one of concurrent callers."""
         return self._table.take(table_keys.token(digest))
 
     def known(self, org: str) -> Sequence[TokenRecord]:
-        """Return an org's tokens, the newest first; none of workers, and none with a parent."""
+        """Return an organisation's tokens, newest first, without those of workers and sessions."""
         return [
             _known(key.partition.removeprefix("T#"), item)
             for key, item in self._table.index(BY_ORG, _org_key(org))

@@ -1,4 +1,4 @@
-"""Open WebSockets: whose each is and what it follows, and how it is sent something."""
+"""Open WebSockets: their tokens, the pipelines that they follow, and sending to them."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -7,7 +7,7 @@ from chalicelib.adapters.aws_errors import ignoring, throttling
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.dynamodb import DynamoTable, Item
 
-#: Seconds after which a connection is forgotten; API Gateway ends it after two hours.
+#: Seconds after which a connection's record expires; API Gateway closes it after two hours.
 CONNECTION_SECONDS = 3 * 3600
 _GONE = frozenset({"GoneException", "BadRequestException"})
 
@@ -16,9 +16,9 @@ class TableConnections:
     """A `chalicelib.ports.Connections`.
 
     Args:
-        table: Where it is known what each follows.
-        clients: boto3's.
-        endpoint: Returns where frames are sent to; asked only when there is one to send.
+        table: Stores the connections.
+        clients: boto3 clients.
+        endpoint: Returns the endpoint for sending frames; called only when there is one to send.
         clock: Seconds since the epoch.
     """
 
@@ -35,26 +35,26 @@ class TableConnections:
         self._clock = clock
 
     def opened(self, connection: str, token: str, parent: str | None = None) -> None:
-        """Note by which token a connection was opened, and the one that it ends with; digests."""
+        """Store the digests of a connection's token and of that token's parent."""
         item: Item = {"token": token, "pipeline": "", "expires": self._expires()}
         self._table.put(table_keys.connection(connection), item)
         whose: Item = {"token": token, "parent": parent or "", "expires": self._expires()}
         self._table.put(table_keys.open_connection(connection), whose)
 
     def opened_by(self) -> Iterator[tuple[str, str, str | None]]:
-        """Yield ``(connection, digest of its token, digest of that one's parent)`` of all."""
+        """Yield ``(connection, token digest, digest of the token's parent)`` of all connections."""
         partition = table_keys.open_connection("").partition
         for connection, item in self._table.range(partition, "\x01", table_keys.LAST):
             yield connection, str(item["token"]), str(item["parent"]) or None
 
     def token_of(self, connection: str) -> str | None:
-        """Return the digest of a connection's token; None: it has not sent one so far."""
+        """Return the digest of a connection's token, or None if it has not sent one yet."""
         known = self._table.get(table_keys.connection(connection))
-        # A connection of before an upgrade has none: its client connects again.
+        # Connections from before an upgrade have none: their clients reconnect.
         return None if known is None or "token" not in known else str(known["token"])
 
     def put(self, connection: str, org: str, pipeline_id: str, cursor: int) -> None:
-        """Note what a connection follows and how far it is told."""
+        """Store the pipeline that a connection follows, and the last change that it received."""
         known = self._table.get(table_keys.connection(connection))
         before = "" if known is None else str(known["pipeline"])
         if before != pipeline_id:
@@ -69,13 +69,13 @@ class TableConnections:
         return int(self._clock()) + CONNECTION_SECONDS
 
     def followers(self, pipeline_id: str) -> Sequence[tuple[str, int]]:
-        """Return ``(connection, cursor)`` of who follows a pipeline."""
+        """Return ``(connection, cursor)`` of a pipeline's followers."""
         partition = table_keys.follower(pipeline_id, "").partition
         rows = self._table.range(partition, "\x01", table_keys.LAST)
         return [(connection, int(item["cursor"])) for connection, item in rows]
 
     def delete(self, connection: str) -> None:
-        """Forget it."""
+        """Delete the record of a connection."""
         self._table.delete(table_keys.open_connection(connection))
         known = self._table.get(table_keys.connection(connection))
         if known is None:
@@ -85,14 +85,14 @@ class TableConnections:
         self._table.delete(table_keys.connection(connection))
 
     def close(self, connection: str) -> None:
-        """Hang up, and forget it; one that is gone is no error."""
+        """Delete the record of a connection and close it; a closed one is not an error."""
         client = self._clients.get("apigatewaymanagementapi", self._endpoint())
         with throttling(), ignoring(*_GONE):
             client.delete_connection(ConnectionId=connection)
         self.delete(connection)  # last, so that after an error the minute rule finds it again
 
     def send(self, connection: str, data: bytes) -> bool:
-        """Send a frame; False when the connection is gone."""
+        """Send a frame; return False if the connection is closed."""
         client = self._clients.get("apigatewaymanagementapi", self._endpoint())
         with throttling(), ignoring(*_GONE):
             client.post_to_connection(ConnectionId=connection, Data=data)

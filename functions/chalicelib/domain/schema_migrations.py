@@ -1,19 +1,18 @@
-"""Schema of the cloud's records: its number, and the steps from the first schema to it. Pure.
+"""The schema of the cloud's records: its number, and the steps from the first schema. Pure.
 
-Each item of the table has the number of the schema that it was written in, and so does the key of
-each tree in the bucket. Readers get the newest shape: an older record goes through the steps since
-(docs/decisions/0013). A record of a newer schema is refused, so functions of an older version that
-were deployed over newer ones change nothing.
+Each item of the table has the number of the schema in which it was written, and so does the key of
+each tree in the bucket. Readers get the current schema: an older record goes through the steps
+since then (docs/decisions/0013). A record of a newer schema is rejected, so that an older version
+of the functions cannot change it.
 
-A step that was released stays as it is. To change the shape of a released record, add a step to
-the end of `STEPS`.
+Do not change a released step. To change a released record, append a step to `STEPS`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-#: Attribute of an item that has the number.
+#: Attribute of an item with the schema number.
 ATTRIBUTE = "schema_version"
 
 Kind = Literal[
@@ -40,24 +39,24 @@ Kind = Literal[
     "definition",
     "tree",
 ]
-#: Returns the attributes of an item, or the JSON that it or an object of the bucket holds, as the
-#: next schema has them; what it is given stays as it is.
+#: Returns the attributes of an item, or the JSON of an item or object, in the next schema, without
+#: modifying its argument.
 Change = Callable[[Any], Any]
 
 
 class NewerRecordError(Exception):
-    """A newer version of the functions wrote it; the message says what to do."""
+    """The record was written by a newer version; the message has the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """From one schema to the next; kinds that are not named stayed as they were.
+    """A step from one schema to the next; kinds that are not listed are unchanged.
 
     Attributes:
-        items: Changes of attributes. Those of an index cannot be changed so: what an index has of
-            an item is not read again, and needs an index of its own.
-        bodies: Changes of JSON: of each line, where there are many (changes, notifications,
-            spilled attempts).
+        items: Changes of attributes. Attributes of an index cannot be changed this way: the index
+            is not rewritten, and a changed one needs a new index.
+        bodies: Changes of JSON: of each line in kinds with several (changes, notifications, spilled
+            attempts).
     """
 
     items: Mapping[Kind, Change] = field(default_factory=dict)
@@ -66,7 +65,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A schema: the steps from the first to it."""
+    """A schema: the steps from the first schema to this one."""
 
     steps: Sequence[Step]
 
@@ -79,7 +78,7 @@ class Schema:
         """Return an item's attributes in this schema; its number stays that of its body.
 
         Raises:
-            NewerRecordError: it is of a newer schema.
+            NewerRecordError: The item has a newer schema.
         """
         written = self.number_of(kind, attributes)
         found: Any = dict(attributes)
@@ -100,7 +99,7 @@ class Schema:
         return any(kind in step.bodies for step in self.steps[written - 1 :])
 
     def number_of(self, kind: Kind, attributes: Mapping[str, Any]) -> int:
-        """Return the number that an item says; raises `NewerRecordError`."""
+        """Return an item's schema number; raises `NewerRecordError`."""
         written = int(attributes[ATTRIBUTE])
         self._check(kind, written)
         return written

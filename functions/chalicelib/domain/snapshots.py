@@ -1,7 +1,7 @@
-"""A pipeline's state as JSON and back, so that a journal need not be read from its start.
+"""Conversion of a pipeline's state to JSON and back, so that only new entries must be read.
 
-What follows from a snapshot and the entries after it is what follows from all entries; a test
-holds this against random journals.
+A snapshot and the entries after it imply the same state as all entries; a test checks this with
+random journals.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -22,7 +22,7 @@ from conducto_core.semantics.cloud_machine import CloudMachine, RunState
 from conducto_core.semantics.start_failures import PoolStarts, StartFailure
 from conducto_core.semantics.tree_state import LiveGroup, LiveNode, TreeState
 
-#: Snapshots of another version are not read: the journal is, from its start.
+#: Snapshots of another version are ignored: the whole journal is read instead.
 VERSION = 1
 _PLAIN = (
     "number",
@@ -49,16 +49,16 @@ _SETS = ("planned", "met", "joined")
 
 
 def can_be_taken(live: CloudPipeline) -> bool:
-    """Return whether all of a pipeline's state can be written down now.
+    """Return whether a snapshot can represent all of a pipeline's state now.
 
-    A Lazy's target that is being emptied is remembered by the tree alone.
+    Only the tree records that a Lazy's target is being emptied.
     """
     groups = (n for n in live.tree.nodes.values() if isinstance(n, LiveGroup))
     return not any(group.discarding for group in groups)
 
 
 def take(live: CloudPipeline) -> Snapshot:
-    """Return a pipeline's state."""
+    """Return a snapshot of a pipeline."""
     status = asdict(live.cloud_machine.run_state)
     status.update({name: sorted(status[name]) for name in _SETS})
     tree = live.tree
@@ -95,8 +95,8 @@ def take(live: CloudPipeline) -> Snapshot:
 
 
 def _was_touched(node: LiveNode) -> bool:
-    """Return whether a node differs from one to which nothing has happened."""
-    if isinstance(node, LiveGroup):  # its state follows from its children
+    """Return whether a node differs from its initial state."""
+    if isinstance(node, LiveGroup):  # its state is computed from its children
         return bool(node.expired or node.tries or node.attempt or node.skipped != node.spec.skip)
     begun = node.state is not State.PENDING or node.attempt or node.tries
     return bool(begun or node.mem is not None or node.skipped != node.spec.skip)
@@ -105,7 +105,7 @@ def _was_touched(node: LiveNode) -> bool:
 def restore(
     org: str, definition: bytes, snapshot: Snapshot | None, tree_of: Callable[[str], bytes]
 ) -> CloudPipeline:
-    """Return a pipeline as of a snapshot; as of its launch where there is none to be used."""
+    """Return a pipeline at a snapshot, or at its launch without a valid snapshot."""
     live = CloudPipeline(org, definition, tree_of)
     if snapshot is None or snapshot.state.get("version") != VERSION:
         return live

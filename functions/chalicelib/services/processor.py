@@ -41,7 +41,7 @@ class DefinitionCache:
 
     Args:
         store: Returns the store.
-        most: Maximum bytes; the latest entry stays whatever its size.
+        maximum: Maximum bytes; the latest entry stays whatever its size.
     """
 
     def __init__(self, store: Callable[[], Store], maximum: int = MAX_BYTES) -> None:

@@ -15,7 +15,7 @@ class Upload:
     """A request body in the bucket; iterating reads it.
 
     Attributes:
-        pieces: Opens it.
+        chunks: Opens it.
     """
 
     key: str

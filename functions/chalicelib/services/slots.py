@@ -29,7 +29,7 @@ class Need(Enum):
 
 
 def needed_room(before: Share, after: Share, *, more_spare: bool) -> Need | None:
-    """Return what to do after an entry.
+    """Return the step after an entry, if any.
 
     Args:
         before: The pipeline's share before it.
