@@ -26,14 +26,7 @@ class StillThereError(Exception):
 def copy(client: Any, source: str, target: str, pipeline: str | None = None) -> int:
     """Copy items and return their number.
 
-    Args:
-        client: A boto3 client of DynamoDB.
-        source: Name of the table to read.
-        target: Name of the table to write.
-        pipeline: Copy only the items of this pipeline; None copies all items.
-
-    Raises:
-        StillThereError: The target has the pipeline.
+    With ``pipeline``, copy only its items; raises `StillThereError` if the target has it.
     """
     if pipeline is not None and _has(client, target, pipeline):
         raise StillThereError(f"{target} still has the pipeline {pipeline}; nothing was copied")

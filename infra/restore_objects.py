@@ -14,11 +14,6 @@ _BATCH = 1000
 def restore_objects(client: Any, bucket: str, prefix: str) -> int:
     """Restore objects and return their number.
 
-    Args:
-        client: A boto3 client of S3.
-        bucket: Name of the bucket.
-        prefix: Prefix of the keys.
-
     Raises:
         RuntimeError: S3 rejected the deletion of a marker.
     """

@@ -72,16 +72,7 @@ class Addresses:
 
 
 class App:
-    """The objects that the handlers of `app` call.
-
-    Args:
-        environment: Environment variables.
-        clients: boto3 clients.
-        clock: Seconds since the epoch.
-
-    Attributes:
-        clients: boto3 clients.
-    """
+    """The objects that the handlers of `app` call."""
 
     def __init__(
         self,
@@ -220,7 +211,6 @@ class App:
         return ""
 
     def _services(self) -> dict[str, str]:
-        """Return the environment variables of commands for non-default service addresses."""
         address = self._environment.get(Variables.SLACK_URL)
         return {slack.URL_VARIABLE: address} if address else {}
 

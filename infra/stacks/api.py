@@ -151,7 +151,6 @@ class ApiStack(Stack):
         return roles
 
     def _driver(self, name: str) -> iam.Role:
-        """Return the role of a function that drives pipelines."""
         grants = self._permissions
         title = "".join(word.capitalize() for word in name.split("_"))
         role = self._role(
@@ -346,7 +345,6 @@ class ApiStack(Stack):
         CfnOutput(self, "SocketUrl", value=self._url("wss", socket))
 
     def _manage_connections(self, function: str, socket: CfnResource, *methods: str) -> None:
-        """Allow a function to send to, or close, the connections of clients."""
         arns = [
             self.format_arn(
                 service="execute-api",
@@ -375,7 +373,6 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _agent_context() -> Path:
-    """Return the build context of the workers' agent image."""
     from conducto_worker.image import write_context  # noqa: PLC0415  only deployments need it
 
     target = BUILD.resolve() / "agent-image"
@@ -385,7 +382,6 @@ def _agent_context() -> Path:
 
 
 def _services(settings: Settings) -> dict[str, str]:
-    """Return the variables of non-default notification services."""
     chosen = {
         Variables.SMTP_URL: settings.smtp_url,
         Variables.EMAIL_FROM: settings.email_from,

@@ -170,7 +170,6 @@ class ComputeStack(Stack):
         self._grant_caches(role)
 
     def _grant_images(self, role: iam.IGrantable, sid: str, actions: Sequence[str]) -> None:
-        """Allow actions on organisations' images, and logging in to the registry."""
         for statement in (
             iam.PolicyStatement(sid=sid, actions=list(actions), resources=[self.images]),
             iam.PolicyStatement(
@@ -180,7 +179,6 @@ class ComputeStack(Stack):
             role.grant_principal.add_to_principal_policy(statement)
 
     def _grant_caches(self, role: iam.IGrantable) -> None:
-        """Allow pulling images of other registries through their caches."""
         if self._cached:
             role.grant_principal.add_to_principal_policy(
                 iam.PolicyStatement(
@@ -232,7 +230,6 @@ class ComputeStack(Stack):
         )
 
     def _machine_role(self) -> None:
-        """Create the role of the generated state machines."""
         prefix = deployment.made_prefix(self._settings.stage)
         machines = self._states("stateMachine", f"{prefix}*")
         executions = self._states("execution", f"{prefix}*:*")

@@ -156,11 +156,6 @@ class MonitoringStack(Stack):
     def _sum(
         self, metric: str, functions: Sequence[str], label: str | None = None
     ) -> cloudwatch.MathExpression:
-        """Return the sum of a metric of functions.
-
-        Raises:
-            ValueError: There are more functions than an alarm can have metrics.
-        """
         if len(functions) > MAX_METRICS:
             raise ValueError(f"an alarm takes {MAX_METRICS} functions, got {len(functions)}")
         each = {
@@ -181,7 +176,6 @@ class MonitoringStack(Stack):
         )
 
     def _sums(self, metric: str) -> list[cloudwatch.IMetric]:
-        """Return the sums of a metric by group of functions, for a graph."""
         return [
             self._sum(metric, functions, label=f"{metric}: {_TITLES[group]}")
             for group, functions in WATCHED.items()
@@ -208,7 +202,6 @@ class MonitoringStack(Stack):
         )
 
     def _lines(self, name: str, message: str, metric: str) -> cloudwatch.Metric:
-        """Return the number of log records of every_minute with a message."""
         found = logs.MetricFilter(
             self,
             name,

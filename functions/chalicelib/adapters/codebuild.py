@@ -41,13 +41,7 @@ _NO_BUILD = frozenset({"InvalidInputException", "ResourceNotFoundException"})
 
 
 class CodeBuild:
-    """A `chalicelib.ports.Builder`.
-
-    Args:
-        clients: boto3 clients.
-        project: Name of the project, which defines the environment and the role of builds.
-        registry: The registry for images.
-    """
+    """A `chalicelib.ports.Builder`; its project defines the environment and the role of builds."""
 
     def __init__(self, clients: Clients, project: str, registry: EcrRegistry) -> None:
         self._clients = clients

@@ -16,12 +16,7 @@ ANSWER_SECONDS = 26.0
 
 
 class DataFunction:
-    """A `chalicelib.ports.DataFiles` that invokes the function ``data``.
-
-    Args:
-        clients: boto3 clients.
-        function: Name of the function.
-    """
+    """A `chalicelib.ports.DataFiles` that invokes the function ``data``."""
 
     def __init__(self, clients: Clients, function: str) -> None:
         self._clients = clients

@@ -191,7 +191,6 @@ class DynamoTable:
             self._call_plain("transact_write_items", TransactItems=list(operations))
 
     def _lift_all(self, operations: Sequence[Mapping[str, Any]], reasons: Sequence[str]) -> bool:
-        """Migrate the items that may have caused the rejection of a transaction."""
         refused = [
             operation["Update"]["Key"]
             for operation, reason in zip(operations, reasons, strict=True)

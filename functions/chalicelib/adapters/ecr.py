@@ -104,11 +104,7 @@ class EcrRegistry:
         self._made.add(name)
 
     def login(self, org: str, session: str) -> RegistryLogin | None:
-        """Return a login for one organisation's repository; CloudTrail shows it as ``session``.
-
-        Raises:
-            AccessDeniedError: A role lacks a permission, or cannot be assumed.
-        """
+        """Return a login for one organisation's repository; CloudTrail shows it as ``session``."""
         if self._push_role is None:
             return None
         with throttling(), denying():
@@ -153,7 +149,6 @@ class EcrRegistry:
 
 
 def _path(reference: str) -> str:
-    """Return a repository's name without the host of its registry."""
     host, _, name = reference.partition("/")
     return name if "." in host else reference
 
@@ -164,5 +159,4 @@ def _session_name(session: str) -> str:
 
 
 def _part(org: str) -> str:
-    """Return an organisation's part of a repository's name, which must be in lower case."""
     return sha256(org.encode()).hexdigest()[:24]

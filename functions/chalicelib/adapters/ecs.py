@@ -60,15 +60,7 @@ class Owner(NamedTuple):
 
 
 class Ecs:
-    """A `chalicelib.ports.WorkerFleet`.
-
-    Args:
-        clients: boto3 clients.
-        definitions: Task definitions.
-        place: The location of workers.
-        api_url: Returns the URL with which workers reach the API.
-        tags: Tags of this installation, for every task.
-    """
+    """A `chalicelib.ports.WorkerFleet`; ``api_url`` returns the API's URL for workers."""
 
     def __init__(
         self,
@@ -235,7 +227,6 @@ def _container(task: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _reason(task: Mapping[str, Any]) -> str:
-    """Return why a task stops, with its containers' reasons; "" if it does not."""
     said = [task.get("stoppedReason"), *(c.get("reason") for c in task.get("containers", ()))]
     return "; ".join(dict.fromkeys(str(each) for each in said if each))
 

@@ -11,12 +11,7 @@ from conducto_core.model.operations.pipelines import REMEMBERED_SECONDS
 
 
 class IdempotencyTable:
-    """A `conducto_core.api.idempotency.ResponseStore` of one caller.
-
-    Args:
-        table: The table.
-        caller: ``(org, user)``; keys of different callers are independent.
-    """
+    """A `conducto_core.api.idempotency.ResponseStore` of one ``(org, user)``."""
 
     def __init__(self, table: DynamoTable, caller: tuple[str, str]) -> None:
         self._table = table

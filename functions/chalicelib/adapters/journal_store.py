@@ -395,11 +395,9 @@ class JournalStore:
         return {"object": key}
 
     def _body(self, kind: Kind, item: Item) -> bytes:
-        """Return an item's JSON in the current schema."""
         return self._upgraded(kind, item, decompress(self._data(item)))
 
     def _lines(self, kind: Kind, item: Item) -> list[bytes]:
-        """Return an item's lines of JSON, each in the current schema."""
         lines = decompress(self._data(item)).splitlines()
         return [self._upgraded(kind, item, line) for line in lines]
 
@@ -463,7 +461,6 @@ def _created_key(record: PipelineRecord) -> str:
 
 
 def _moment(time: float) -> str:
-    """Return a time as text with the same order."""
     return f"{time:020.6f}"
 
 

@@ -34,13 +34,7 @@ _MAX_ENDS = 10_000
 
 
 class _Part(NamedTuple):
-    """A range of a chunk.
-
-    Attributes:
-        item: The chunk's item.
-        skipped: Bytes of the chunk before the range.
-        length: Number of bytes.
-    """
+    """The range of a chunk that starts after ``skipped`` bytes."""
 
     item: dict[str, Value]
     skipped: int
@@ -146,7 +140,6 @@ class ChunkedLogs:
         self._bucket.delete_below(f"{LOG_PREFIX}{pipeline_id}/")
 
     def _last(self, key: LogKey, upto: str) -> tuple[str, dict[str, Value]] | None:
-        """Return the last chunk that starts at or before a sort key."""
         partition = _chunk(key, 0).partition
         return next(self._table.range(partition, "0", upto, reverse=True, limit=1), None)
 
@@ -161,7 +154,6 @@ def _folder(key: LogKey) -> str:
 
 
 def _streams(pipeline_id: str) -> str:
-    """Return the partition with the names of a pipeline's streams."""
     return f"L#{pipeline_id}"
 
 

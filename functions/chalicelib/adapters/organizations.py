@@ -16,13 +16,7 @@ METERED_SECONDS = 60 * 86_400
 
 
 class TableOrgs:
-    """A `chalicelib.ports.Orgs`.
-
-    Args:
-        table: The table.
-        clock: Seconds since the epoch.
-        first: The default plan.
-    """
+    """A `chalicelib.ports.Orgs`; ``first`` is the default plan."""
 
     def __init__(
         self, table: DynamoTable, clock: Callable[[], float], *, first: Plan = FREE

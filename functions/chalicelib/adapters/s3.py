@@ -63,11 +63,7 @@ class S3Bucket:
         return self._get(Key=key)
 
     def get_range(self, key: str, first: int, count: int) -> bytes:
-        """Return ``count`` bytes of an object, starting at ``first``.
-
-        Raises:
-            LookupError: The object does not exist.
-        """
+        """Return ``count`` bytes of an object, starting at ``first``; raises `LookupError`."""
         data = self._get(Key=key, Range=f"bytes={first}-{first + count - 1}")
         if data is None:
             raise LookupError(f"{key} is no longer in the bucket")

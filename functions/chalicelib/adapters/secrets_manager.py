@@ -21,13 +21,7 @@ _STALE = ("InvalidParameterException", "InvalidRequestException")
 
 
 class SecretsManager:
-    """A `chalicelib.ports.SecretVault`.
-
-    Args:
-        clients: boto3 clients.
-        prefix: Prefix of the names of secrets, e.g. ``conducto/main/``.
-        tags: Tags of this installation, for every secret.
-    """
+    """A `chalicelib.ports.SecretVault`; names of secrets start with ``prefix``."""
 
     def __init__(self, clients: Clients, prefix: str, tags: Tags) -> None:
         self._clients = clients
@@ -96,7 +90,6 @@ def _check_size(scope: str, text: str) -> None:
 
 @contextmanager
 def _overtaken(scope: str, *codes: str) -> Iterator[None]:
-    """Convert errors with these codes to `ConflictError`."""
     conflict = ConflictError(f"{scope}: another process changed its secrets")
     with throttling(), replacing(codes, conflict):
         yield

@@ -19,13 +19,7 @@ _GOES_ON = "attribute_exists(org) AND attribute_not_exists(ended)"
 
 
 class TableShells:
-    """A `chalicelib.ports.Shells`.
-
-    Args:
-        table: The table.
-        orgs: Counts workers.
-        clock: Seconds since the epoch.
-    """
+    """A `chalicelib.ports.Shells`."""
 
     def __init__(self, table: DynamoTable, orgs: TableOrgs, clock: Callable[[], float]) -> None:
         self._table = table
@@ -84,11 +78,6 @@ class TableShells:
         return not self._transact(operations)
 
     def _transact(self, operations: Sequence[Any]) -> Sequence[str]:
-        """Execute all operations or none; return the reasons of a rejection.
-
-        Raises:
-            ThrottledError: A concurrent transaction, probably on the organisation's item.
-        """
         try:
             self._table.transact(operations)
         except TransactionCancelledError as error:

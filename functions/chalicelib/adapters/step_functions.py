@@ -24,23 +24,14 @@ LENT_SECONDS = 3600
 
 
 class WorkerCredentials:
-    """Lends the role of agents, narrowed to one activity.
-
-    Args:
-        clients: boto3 clients.
-        role: ARN of the role.
-    """
+    """Lends the role of agents, narrowed to one activity."""
 
     def __init__(self, clients: Clients, role: str) -> None:
         self._clients = clients
         self._role = role
 
     def lend_credentials(self, activity: str, worker_id: str) -> Credentials:
-        """Return credentials for an activity's ARN; CloudTrail shows them under the worker's id.
-
-        Raises:
-            AccessDeniedError: The API's role cannot assume the role of agents.
-        """
+        """Return credentials for an activity's ARN; CloudTrail shows them under the worker's id."""
         with throttling(), denying():
             answer = self._clients.get("sts").assume_role(
                 RoleArn=self._role,
@@ -83,15 +74,7 @@ _GONE = frozenset({"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"})
 
 
 class StepFunctions:
-    """A `chalicelib.ports.StateMachines`.
-
-    Args:
-        clients: boto3 clients.
-        site: The installation, whose machines are listed.
-        role: ARN of the role of every machine.
-        sleep: Sleeps for a number of seconds, before a retry.
-        tracing: Whether machines send traces to X-Ray.
-    """
+    """A `chalicelib.ports.StateMachines` for the machines of one installation."""
 
     def __init__(
         self,
@@ -226,7 +209,6 @@ def execution_arn(machine_arn: str, name: str) -> str:
 
 
 def _pauses() -> Iterator[float]:
-    """Yield pauses between retries, `TIMEOUT` seconds in total."""
     left = TIMEOUT
     while True:
         pause = _PAUSE * random.uniform(0.5, 1.5)  # noqa: S311  only jitter

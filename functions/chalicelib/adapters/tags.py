@@ -15,11 +15,7 @@ _MAX_VALUE = 256
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """The tags of an installation.
-
-    Attributes:
-        stage: Its name.
-    """
+    """The tags of an installation."""
 
     stage: str
 

@@ -10,12 +10,7 @@ from conducto_core.model.deployment import BY_ORG
 
 
 class TableTokens:
-    """A `chalicelib.ports.Tokens`.
-
-    Args:
-        table: The table.
-        clock: Seconds since the epoch.
-    """
+    """A `chalicelib.ports.Tokens`."""
 
     def __init__(self, table: DynamoTable, clock: Callable[[], float]) -> None:
         self._table = table

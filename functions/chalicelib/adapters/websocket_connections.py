@@ -13,14 +13,7 @@ _GONE = frozenset({"GoneException", "BadRequestException"})
 
 
 class TableConnections:
-    """A `chalicelib.ports.Connections`.
-
-    Args:
-        table: Stores the connections.
-        clients: boto3 clients.
-        endpoint: Returns the endpoint for sending frames; called only when there is one to send.
-        clock: Seconds since the epoch.
-    """
+    """A `chalicelib.ports.Connections`; ``endpoint`` is called when there is a frame to send."""
 
     def __init__(
         self,
@@ -85,11 +78,11 @@ class TableConnections:
         self._table.delete(table_keys.connection(connection))
 
     def close(self, connection: str) -> None:
-        """Delete the record of a connection and close it; a closed one is not an error."""
+        """Close a connection and delete its record; a closed one is not an error."""
         client = self._clients.get("apigatewaymanagementapi", self._endpoint())
         with throttling(), ignoring(*_GONE):
             client.delete_connection(ConnectionId=connection)
-        self.delete(connection)  # last, so that after an error the minute rule finds it again
+        self.delete(connection)  # last, so that the schedule retries after an error
 
     def send(self, connection: str, data: bytes) -> bool:
         """Send a frame; return False if the connection is closed."""

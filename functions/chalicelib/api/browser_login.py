@@ -73,11 +73,7 @@ class BrowserLogin:
         return Login(url=f"{site}/", code=code, seconds=CODE_SECONDS)
 
     def start(self, code: Identity) -> SessionToken:
-        """Exchange a code for a session token.
-
-        Raises:
-            ProblemError: The code was used before or has expired (401).
-        """
+        """Exchange a code for a session token; a used or expired code is a `ProblemError` (401)."""
         owner = None if code.parent is None else self._tokens.find(code.parent)
         # API Gateway caches the code's authorization for minutes after its first use.
         known = self._tokens.find(code.token) is not None

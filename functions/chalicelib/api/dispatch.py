@@ -172,12 +172,7 @@ WORKER_OPERATIONS: tuple[Operation[Any, Any, Any], ...] = WORKER_CALLS
 
 
 class Api:
-    """Handles requests of clients and workers.
-
-    Args:
-        engine: Reads and changes pipelines.
-        answers: Returns the store of idempotent responses of an ``(org, user)``.
-    """
+    """Handles requests of clients and workers."""
 
     def __init__(
         self, engine: CommandProcessor, answers: Callable[[tuple[str, str]], ResponseStore]
@@ -289,13 +284,11 @@ class Api:
         return body
 
     def _redirect(self, key: str, name: str) -> Response:
-        """Redirect the client to the object in the bucket."""
         url = self._cloud.blobs.download_url(key, filename=name)
         return Response(303, "text/plain", b"", (("location", url), ("cache-control", "no-store")))
 
 
 def _fields(route: AnyRoute, identity: Identity | None, request: Request) -> dict[str, object]:
-    """Return the log fields of a request: caller, operation and pipeline."""
     known: dict[str, object] = {
         "operation": route.operation.name,
         "pipeline": request.params.get("id"),
@@ -314,11 +307,7 @@ def _needed(permission: Permission) -> tuple[str, ...]:
 
 
 def _admitted(identity: Identity | None, needed: set[str]) -> Identity:
-    """Return the caller if it has the needed permissions.
-
-    Raises:
-        ProblemError: The caller is unknown (401) or lacks a permission (403).
-    """
+    """Return the caller if it is known (else 401) and has the needed permissions (else 403)."""
     if identity is None:
         raise ProblemError(
             Problem(

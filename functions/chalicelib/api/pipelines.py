@@ -255,7 +255,6 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
         return await self._read(pipeline_id, look)
 
     def _looked_at(self, pipeline_id: str) -> str:
-        """Poll the pipeline's image builds and return its full id."""
         id_ = self._id(pipeline_id)
         self._engine.watch.look(self._me.org, id_)
         return id_
@@ -448,7 +447,6 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
         return edits, self._prepared(live, names, live.sources)
 
     def _rebuilt(self, live: CloudPipeline, request: ControlRequest) -> tuple[BuiltImage, ...]:
-        """Return new builds of the nodes' images."""
         below = [live.tree.nodes[path] for path in request.paths]
         names = dict.fromkeys(
             node.spec.placement.image
@@ -562,12 +560,6 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
                 return
 
     def _id(self, given: str) -> str:
-        """Return the full id of a pipeline, given the id or an unambiguous prefix.
-
-        Raises:
-            NotFoundError: No pipeline matches.
-            RefusedError: Several pipelines match.
-        """
         if self._cloud.store.record(self._me.org, given) is not None:
             return given
         return resolve_id(given, (record.id for record in self._records()))

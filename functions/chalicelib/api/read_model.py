@@ -114,7 +114,6 @@ def _why_queued(live: CloudPipeline, node: LiveExec) -> Wait:
 
 
 def _held_back(live: CloudPipeline, path: str, pool: Pool) -> str | None:
-    """Return why an Exec is not given to a worker, or None if it is next."""
     full = live.full_group(path)
     if full is not None:
         room = live.tree.nodes[full].spec.max_concurrent
@@ -139,7 +138,6 @@ def _when(moment: float) -> str:
 
 
 def _has_worker(live: CloudPipeline, path: str, pool: Pool) -> bool:
-    """Return whether an idle or starting worker is available for an Exec."""
     free = sum(
         1 for _ in live.registry.in_pool(pool.name, WorkerStatus.IDLE, WorkerStatus.STARTING)
     )

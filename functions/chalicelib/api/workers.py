@@ -283,7 +283,6 @@ class WorkerApi:
     def _record(
         self, live: CloudPipeline, node: LiveExec, worker_id: str, secrets: InjectedSecrets
     ) -> AttemptRecord:
-        """Return the record of an attempt at its start, with secrets masked."""
         mask = secrets.mask()
         queued = live.in_flight[node.path]
         try:
@@ -406,11 +405,7 @@ class WorkerApi:
     def _generated(
         self, live: CloudPipeline, node: LiveExec, worker_id: str, call: Report
     ) -> tuple[str, tuple[BuiltImage, ...]]:
-        """Store the tree that a Lazy generated, if it is valid.
-
-        Returns:
-            The key of the tree, and the images that it needs.
-        """
+        """Store the tree that a Lazy generated, if it is valid; return its key and images."""
         packed = None if call.tree is None else claims.unpack(call.tree)
         if call.tree_key is not None:
             if not call.tree_key.startswith(_uploads(live.id, worker_id)):
@@ -442,7 +437,6 @@ class WorkerApi:
         return self._cloud.store.keep_tree(live.id, definition), images
 
     def _prepared_images(self, live: CloudPipeline, tree: Pipeline) -> tuple[BuiltImage, ...]:
-        """Return the images of a generated tree that no node has used yet."""
         known = {**live.pipeline.images, **tree.images}
         fresh = [known[n] for n in used_images(tree) if not live.has_image(n)]
         sources = known_sources(fresh, live.pipeline.images, live.sources)
@@ -486,7 +480,6 @@ def _may_be_replaced(worker: Worker, pool: Pool) -> bool:
 
 
 def _who(identity: Identity) -> tuple[str, str, str]:
-    """Return the organisation, the pipeline and the id of the calling worker."""
     if identity.worker is None:
         raise WorkerGoneError("this call is for workers")
     pipeline_id, _, worker_id = identity.worker

@@ -17,11 +17,7 @@ from conducto_core.semantics.fargate import largest_mem
 
 
 def validate_nodes(nodes: Mapping[str, NodeSpec], plan: Plan) -> None:
-    """Reject Execs and ``new`` groups that Fargate or the plan cannot run.
-
-    Raises:
-        DefinitionError: There are such nodes; the message has a line for each.
-    """
+    """Reject Execs and ``new`` groups that Fargate or the plan cannot run, with a line for each."""
     execs = (node for node in nodes.values() if node.type is NodeType.EXEC)
     check_each(execs, lambda node: _check_exec(node, plan))
     capacity.check_fits(nodes, plan.max_workers, plan.name)

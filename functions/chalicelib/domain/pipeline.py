@@ -133,13 +133,6 @@ class CloudPipeline(PipelineState):
     """One pipeline and its reaction to events."""
 
     def __init__(self, org: str, definition: bytes, tree_of: Callable[[str], bytes]) -> None:
-        """Create the initial state of a pipeline.
-
-        Args:
-            org: The organisation that owns it.
-            definition: The result of `chalicelib.domain.pipeline_state.define`.
-            tree_of: Returns a generated tree by its key.
-        """
         super().__init__(org, definition, tree_of)
         self._effects = PipelineChanges()
         self._exit_codes: dict[str, int | None] = {}
@@ -148,11 +141,7 @@ class CloudPipeline(PipelineState):
     # ---- events -----------------------------------------------------------------------------
 
     def apply(self, happened: Input) -> PipelineChanges:
-        """Apply an event and return its results; increments `number`.
-
-        Raises:
-            TransitionError: The event is invalid in this state, which is a bug in its producer.
-        """
+        """Apply an event, increment `number` and return the results; raises `TransitionError`."""
         self.number += 1
         self.now = max(self.now, happened.time)
         self._effects = PipelineChanges()
@@ -283,11 +272,7 @@ class CloudPipeline(PipelineState):
         self._follow(self.cloud_machine.order(ev.NodesModified(differing)))
 
     def resolved(self, edits: Edits) -> Pipeline:
-        """Return the definition with generated trees in place and ``edits`` applied.
-
-        Raises:
-            DefinitionError: An edit makes it invalid.
-        """
+        """Return the definition with ``edits`` and generated trees; raises `DefinitionError`."""
         pipeline = resolve(self.form, edits)
         for name, image in getattr(self, "pipeline", pipeline).images.items():
             pipeline.images.setdefault(name, image)  # keep names from generated trees
@@ -423,7 +408,6 @@ class CloudPipeline(PipelineState):
         self._meter(worker, gone.began, gone.ended)
 
     def _meter(self, worker: Worker, began: float | None, ended: float | None) -> None:
-        """Meter the time of a worker's task beyond that of its commands."""
         if began is None or ended is None:
             return  # AWS does not charge for a task that never started
         pool = self.pools[worker.pool]
@@ -453,7 +437,6 @@ class CloudPipeline(PipelineState):
         return bool(queued) and free and not idle_left and not had_work and self._waited(pool)
 
     def _waited(self, pool: str) -> bool:
-        """Return whether queued Execs have waited longer than an idle worker stays."""
         queued = [self.in_flight[path].queued or 0.0 for path in self.queue.get(pool, {})]
         return bool(queued) and self.now - max(min(queued), self.planned_at) > GRACE
 
@@ -472,7 +455,6 @@ class CloudPipeline(PipelineState):
         self.starts[worker.pool] = starts.after(failed, self.now)
 
     def _fail_without_workers(self) -> None:
-        """End queued Execs of pools that cannot launch workers."""
         for pool in list(self.queue):
             starts = self.starts_of(pool)
             if starts.given_up:
@@ -524,7 +506,6 @@ class CloudPipeline(PipelineState):
             self._send_away(worker, _LATE.get(hold, ""))
 
     def _send_away(self, worker: Worker, why: str) -> None:
-        """Stop an idle worker."""
         worker.status = WorkerStatus.LEAVING
         self._effects.stops.append((worker.id, worker.task))
         self._note_lost_context(worker, why)
@@ -553,7 +534,6 @@ class CloudPipeline(PipelineState):
                     self._finish(path, Cause.WORKER_LOST, message=message, final=True)
 
     def _is_outdated(self, worker: Worker, pool: Pool) -> bool:
-        """Return whether a worker has an outdated image, or secrets that are now withheld."""
         holds_secrets = worker.for_owner and secrets_user(self.record) is None
         moved = worker.reference not in (None, self.images[pool.image].record.reference)
         return holds_secrets or moved
@@ -612,7 +592,6 @@ class CloudPipeline(PipelineState):
         self.starts = {pool: s for pool, s in starts if self.pools[pool].image != image}
 
     def _want_builds(self) -> None:
-        """Request builds of images that queued Execs need."""
         for name in dict.fromkeys(self.pools[pool].image for pool in self.queue):
             image = self.images[name]
             pending = image.record.state is ImageState.PENDING
@@ -629,7 +608,6 @@ class CloudPipeline(PipelineState):
                 self._images_moved([image.built.model_copy(update=again)])
 
     def _fail_without_image(self) -> None:
-        """End queued Execs whose image cannot be built."""
         failed = {n for n, i in self.images.items() if i.record.state is ImageState.ERROR}
         while failed:
             doomed = [
@@ -802,7 +780,6 @@ class CloudPipeline(PipelineState):
 
 
 def _record_of(record: ImageRecord, built: BuiltImage, now: float) -> ImageRecord:
-    """Return the record of an image after a state change."""
     begins = built.state in (ImageState.PENDING, ImageState.QUEUED)
     started = None if begins and record.ended is not None else record.started
     if built.state is not ImageState.PENDING:

@@ -106,13 +106,7 @@ class PipelineState:
     """
 
     def __init__(self, org: str, definition: bytes, tree_of: Callable[[str], bytes]) -> None:
-        """Create the initial state of a pipeline.
-
-        Args:
-            org: The organisation that owns it.
-            definition: The result of `define`.
-            tree_of: Returns a generated tree by its key.
-        """
+        """Create the initial state of a pipeline from the result of `define`."""
         self.org = org
         self.definition: dict[str, Any] = unpack_form(definition)
         self.record = record = PipelineRecord.model_validate(self.definition["record"])
@@ -410,7 +404,6 @@ class PipelineState:
     def _contexts_of(
         self, pools: Iterable[str], extras: Mapping[str, int] | None = None
     ) -> list[int]:
-        """Return the number of workers that each context in these pools needs besides its own."""
         keys = [self.pools[name].key for name in pools]
         owners = [owner_of(key) or "" for key in keys if kind_of(key) is PoolKind.CONTEXT]
         if owners and extras is None:

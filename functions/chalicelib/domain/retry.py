@@ -11,11 +11,7 @@ R = TypeVar("R")
 def retry_throttled(
     do: Callable[[], R], pauses: Iterable[float], sleep: Callable[[float], None]
 ) -> R:
-    """Call a function until it is not throttled, pausing (seconds) between calls.
-
-    Raises:
-        ThrottledError: The call after the last pause was throttled, too.
-    """
+    """Call a function, again after each pause (seconds) while it raises `ThrottledError`."""
     for pause in pauses:
         try:
             return do()

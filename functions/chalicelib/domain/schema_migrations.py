@@ -75,11 +75,7 @@ class Schema:
         return len(self.steps) + 1
 
     def item(self, kind: Kind, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an item's attributes in this schema; its number stays that of its body.
-
-        Raises:
-            NewerRecordError: The item has a newer schema.
-        """
+        """Return an item's attributes in this schema; its number stays that of its body."""
         written = self.number_of(kind, attributes)
         found: Any = dict(attributes)
         for step in self.steps[written - 1 :]:

@@ -95,7 +95,6 @@ def take(live: CloudPipeline) -> Snapshot:
 
 
 def _was_touched(node: LiveNode) -> bool:
-    """Return whether a node differs from its initial state."""
     if isinstance(node, LiveGroup):  # its state is computed from its children
         return bool(node.expired or node.tries or node.attempt or node.skipped != node.spec.skip)
     begun = node.state is not State.PENDING or node.attempt or node.tries

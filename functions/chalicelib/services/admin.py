@@ -29,14 +29,7 @@ ID_LENGTH = 16
 
 
 class Administration:
-    """Tokens and plans.
-
-    Args:
-        tokens: The tokens of all organisations.
-        orgs: All organisations.
-        clock: Seconds since the epoch.
-        revoked: Called with the digest of a token that was revoked.
-    """
+    """Tokens and plans; ``revoked`` is called with the digest of a revoked token."""
 
     def __init__(
         self,

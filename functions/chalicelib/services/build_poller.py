@@ -30,13 +30,7 @@ def image_update(live: CloudPipeline, moved: BuiltImage, now: float) -> Input | 
 
 
 class BuildPoller:
-    """Polls images that are being built.
-
-    Args:
-        cloud: The ports.
-        submit: `chalicelib.services.processor.CommandProcessor.submit`.
-        reading: `chalicelib.services.processor.CommandProcessor.reading`.
-    """
+    """Polls images that are being built."""
 
     def __init__(self, cloud: Dependencies, submit: Submit, reading: Reading) -> None:
         self._cloud = cloud

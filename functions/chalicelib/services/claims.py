@@ -24,11 +24,7 @@ class GeneratedTreeError(Exception):
 
 
 def unpack(written: str) -> bytes:
-    """Decode a tree from the base64 text of a report.
-
-    Raises:
-        GeneratedTreeError: The text is not valid base64.
-    """
+    """Decode a tree from the base64 text of a report; raises `GeneratedTreeError`."""
     try:
         return base64.b64decode(written, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -36,11 +32,7 @@ def unpack(written: str) -> bytes:
 
 
 def form_of(packed: bytes) -> bytes:
-    """Convert a generated tree from gzipped JSON to the form that is stored.
-
-    Raises:
-        GeneratedTreeError: The tree is invalid.
-    """
+    """Convert a tree from gzipped JSON to the form that is stored; raises `GeneratedTreeError`."""
     if len(packed) > MAX_TREE:
         raise GeneratedTreeError(f"printed a tree of over {MAX_TREE >> 20} MB; make it smaller")
     try:

@@ -111,13 +111,7 @@ class CopyJobs:
         return fresh and self._blobs.exists(key)
 
     def fetch(self, directory: str, name: str, key: str, size: int) -> DataEntry:
-        """Return the entry of a file that was copied from the bucket to the file system.
-
-        Raises:
-            CopyRunningError: The copy is not finished.
-            NotFoundError: The uploaded object does not exist.
-            RefusedError: The file cannot be written.
-        """
+        """Return the entry of a file copied from the bucket; raises `CopyRunningError`."""
         return DataEntry.model_validate(self._ask("fetch", directory, name, key, size))
 
     def _ask(self, what: What, directory: str, name: str, key: str, size: int) -> Any:

@@ -32,12 +32,7 @@ _DIRECTORY = re.compile(r"/(?:pipelines|users)/[A-Za-z0-9_-]+")
 
 
 class LocalDataFiles:
-    """A `chalicelib.ports.DataFiles` over a directory of this machine.
-
-    Args:
-        root: Where the file system is mounted.
-        blobs: The bucket for large contents.
-    """
+    """A `chalicelib.ports.DataFiles` over a directory of this machine."""
 
     def __init__(self, root: Path, blobs: Blobs) -> None:
         self._root = root

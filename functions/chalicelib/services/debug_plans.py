@@ -92,13 +92,7 @@ class CloudDebug(ABC):
 
 
 class _Plans:
-    """Creates plans for one user.
-
-    Args:
-        cloud: The ports.
-        me: The caller.
-        remote: Whether the shell opens on a worker, which mounts the data.
-    """
+    """Creates plans for one user; ``remote``: the shell opens on a worker, with the data."""
 
     def __init__(self, cloud: Dependencies, me: Identity, *, remote: bool = False) -> None:
         self._cloud = cloud
@@ -142,7 +136,6 @@ class _Plans:
         return (first, whose)
 
     def _command(self, pipeline_id: str, subject: _Subject) -> tuple[str, dict[str, str]]:
-        """Return the script and the environment without secrets."""
         spec, record, image = subject.spec, subject.record, subject.image
         around = ExecutionContext(
             pipeline_id, self._cloud.url(), where=self._where, owner=OUTER_OWNER
@@ -190,11 +183,7 @@ def _subject(
 
 
 def _image(live: CloudPipeline, spec: NodeSpec, record: AttemptRecord | None) -> BuiltImage:
-    """Return the image that an attempt ran in, or the node's current image.
-
-    Raises:
-        RefusedError: The image does not exist.
-    """
+    """Return the image of an attempt, or the node's current image; raises `RefusedError`."""
     reference = None if record is None else record.image
     there = [i.built for i in live.images.values() if i.built is not None and i.built.reference]
     for built in there:

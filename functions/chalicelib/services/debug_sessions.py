@@ -332,11 +332,7 @@ class DebugSessions:
         return Spender(shell.pipeline_id, title, dollars_for(shell.path, shell.cpu, None, seconds))
 
     def _over(self, shell: Shell, reason: str) -> Shell:
-        """End a shell: stop its task first, so that a failed stop is retried.
-
-        Returns:
-            The ended shell.
-        """
+        """End a shell: stop its task first, so that a failed stop is retried."""
         task = shell.task or self._cloud.fleet.running(shell.pipeline_id).get(shell.id)
         if task is not None:
             self._cloud.fleet.stop(task, reason)

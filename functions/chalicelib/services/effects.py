@@ -173,7 +173,6 @@ class EffectExecutor:
                 logger.exception("an effect failed", extra=about)
 
     def _releases(self, effects: Effects) -> list[Callable[[], object]]:
-        """Return the steps that release an archived pipeline's AWS resources, except its files."""
         cloud = self._cloud
         return [
             lambda: cloud.fleet.release(effects.pipeline_id),

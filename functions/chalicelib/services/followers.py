@@ -9,12 +9,7 @@ logger = logging.getLogger(__name__)
 
 
 class Followers:
-    """Finds and closes connections whose tokens are no longer valid.
-
-    Args:
-        connections: All connections.
-        tokens: All tokens.
-    """
+    """Finds and closes connections whose tokens are no longer valid."""
 
     def __init__(self, connections: Connections, tokens: Tokens) -> None:
         self._connections = connections

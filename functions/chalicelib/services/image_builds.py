@@ -396,7 +396,6 @@ def known_sources(
 
 
 def _files(image: ImageSpec) -> tuple[object, ...]:
-    """Return the fields that refer to files."""
     reads_npm = image.install_npm is True
     text = image.dockerfile_text if image.context is not None else None
     return (
@@ -453,13 +452,11 @@ def _moved(image: BuiltImage, state: ImageState, **changes: str | None) -> Built
 
 
 def _waiting(image: BuiltImage, error: Exception) -> BuiltImage:
-    """Return a queued image with the AWS error that delays its build."""
     logger.warning("a build is delayed: %s", error, extra={"tag": image.tag})
     return _moved(image, ImageState.QUEUED, error=f"AWS reported: {with_remedy(str(error))}")
 
 
 def _state_in(log: bytes) -> ImageState:
-    """Return the state that a build's output reports."""
     for line in reversed(log.decode(errors="replace").splitlines()):
         word = line.removeprefix(_STATE).strip()
         if line.startswith(_STATE) and word in _STATES:

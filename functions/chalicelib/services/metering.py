@@ -8,11 +8,7 @@ __all__ = ["check_usage", "month_of"]
 
 
 def check_usage(orgs: Orgs, org: str, now: float) -> None:
-    """Reject actions that use minutes if the month's allowance is used up.
-
-    Raises:
-        RefusedError: The message has the plan's minutes and the used ones.
-    """
+    """Reject actions that use minutes if the month's allowance is used up."""
     plan = orgs.plan(org)
     if plan.exec_minutes is None:
         return

@@ -59,13 +59,7 @@ class _Round:
 
 
 class NotificationSender:
-    """Sends due notifications.
-
-    Args:
-        cloud: The ports.
-        settings: The destinations; ``owner`` is replaced for each pipeline.
-        send: Sends one notification.
-    """
+    """Sends due notifications; ``settings.owner`` is replaced for each pipeline."""
 
     def __init__(self, cloud: Dependencies, settings: Settings, send: Send = deliver) -> None:
         self._cloud = cloud
@@ -136,7 +130,6 @@ class NotificationSender:
     def _settle(
         self, round_: _Round, found: Outgoing, outgoing: Outgoing, delay: float
     ) -> Outgoing:
-        """Write the status of the last deliveries and the time of the next attempt."""
         if outgoing is found:
             return found
         pending = next(_pending(outgoing), None)
@@ -182,6 +175,5 @@ def _kind(told: NotificationRecord) -> _Kind:
 
 
 def _with(outgoing: Outgoing, told: NotificationRecord) -> Outgoing:
-    """Return notifications with one of them replaced."""
     new = tuple(told if n.number == told.number else n for n in outgoing.notifications)
     return replace(outgoing, notifications=new)

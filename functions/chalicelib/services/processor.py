@@ -118,11 +118,7 @@ class CommandProcessor:
 
     @contextmanager
     def reading(self, org: str, pipeline_id: str) -> Iterator[CloudPipeline]:
-        """Yield the current pipeline for reading.
-
-        Raises:
-            NotFoundError: The organisation has no pipeline with that id.
-        """
+        """Yield the current pipeline for reading; raises `NotFoundError`."""
         with self._lock_of(pipeline_id):
             yield self._current(org, pipeline_id)
 
@@ -131,9 +127,6 @@ class CommandProcessor:
         """Yield the cached pipeline without rereading the journal, for use after `submit`.
 
         It is read if it is not cached. Changes of other processes may be missing.
-
-        Raises:
-            NotFoundError: The organisation has no pipeline with that id.
         """
         with self._lock_of(pipeline_id):
             live = self._kept.get(pipeline_id)
@@ -143,10 +136,8 @@ class CommandProcessor:
     def submit(self, org: str, pipeline_id: str, decide: Decide) -> bool:
         """Commit an event to a pipeline; return False if there was nothing to commit.
 
-        Args:
-            org: The organisation that owns the pipeline.
-            pipeline_id: Its id.
-            decide: Called with the current pipeline; again after each conflict with another writer.
+        ``decide`` is called with the current pipeline, again after each conflict with another
+        writer.
 
         Raises:
             NotFoundError: The organisation has no pipeline with that id.
@@ -217,7 +208,6 @@ class CommandProcessor:
     def _masked(
         self, live: CloudPipeline, told: list[NotificationRecord]
     ) -> list[NotificationRecord]:
-        """Return notifications with secret values masked, as they are stored."""
         if not told:
             return told
         cloud = self.cloud
@@ -274,7 +264,6 @@ class CommandProcessor:
     # ---- cache ------------------------------------------------------------------------------
 
     def _current(self, org: str, pipeline_id: str) -> CloudPipeline:
-        """Return a pipeline with all committed entries applied."""
         live = self._kept.get(pipeline_id)
         if live is None:
             live = self._load(org, pipeline_id)
@@ -321,7 +310,6 @@ def _if_new(live: CloudPipeline, share: Share) -> Share | None:
 
 
 def _limit(used: InUse, others: int) -> str:
-    """Return the message that the organisation uses all workers of its plan."""
     plan = used.plan
     elsewhere = f", of which other pipelines and debug shells use {others}" if others else ""
     return (
@@ -331,7 +319,6 @@ def _limit(used: InUse, others: int) -> str:
 
 
 def _reservation(used: InUse) -> str:
-    """Return the message that a group does not start although a worker is free."""
     plan = used.plan
     return (
         f"the plan {plan.name!r} allows {plan.max_workers} workers at once, and {used.reserved} "

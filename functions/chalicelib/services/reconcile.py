@@ -235,7 +235,6 @@ class Reconciler:
 
 
 def _is_there(worker: Worker, running: bool, seen: float, now: float) -> bool:
-    """Return whether a worker is not lost yet."""
     if now - max(worker.since, seen) < SILENCE:
         return True
     return running and worker.status is not WorkerStatus.BUSY

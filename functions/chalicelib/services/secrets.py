@@ -60,11 +60,7 @@ class VaultSecrets:
         return "AWS Secrets Manager"
 
     def _change(self, scope: Scope, change: Callable[[Written], Written]) -> Written:
-        """Change a scope and return its previous contents; unchanged scopes are not written.
-
-        Raises:
-            RefusedError: There would be too many secrets, or every attempt conflicted.
-        """
+        """Change a scope and return its previous contents; unchanged scopes are not written."""
         place = self._scopes[scope]
         for _ in range(MAX_TRIES):
             kept, version = self._vault.look(place)

@@ -29,13 +29,7 @@ class Need(Enum):
 
 
 def needed_room(before: Share, after: Share, *, more_spare: bool) -> Need | None:
-    """Return the step after an entry, if any.
-
-    Args:
-        before: The pipeline's share before it.
-        after: The pipeline's share after it.
-        more_spare: Whether it has more idle workers than before.
-    """
+    """Return the step after an entry, given the shares before and after it."""
     if after.waiting is not None and (before.waiting is None or more_spare):
         return Need.MAKE
     freed = after.workers < before.workers or after.reserved < before.reserved
@@ -84,8 +78,6 @@ class Slots:
             self._look(org, name)
 
     def _spare(self, org: str, pipeline_id: str) -> bool:
-        """Stop the idle workers of a pipeline; return whether there were any."""
-
         def decide(live: CloudPipeline) -> Input | None:
             surplus = live.surplus()
             return (
