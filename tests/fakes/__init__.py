@@ -1,1 +1,1 @@
-"""Fakes of ports that only our tests use."""
+"""Fakes of ports that only the tests use."""

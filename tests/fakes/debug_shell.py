@@ -23,16 +23,16 @@ _EXIT = re.compile(rb"exit (\d+)\r")
 
 
 class FakeShell:
-    """Opens one shell at a time; each echoes its input, and ends by ``exit N``.
+    """Opens one shell at a time; each echoes its input, and ends with ``exit N``.
 
     Attributes:
-        plans: Those of every shell that was opened.
-        sizes: ``(lines, columns)`` that the terminal has had.
-        open: Shells that are open.
-        waits: The shell was asked to pause its output.
-        unsent: Bytes that it is behind with reading.
-        screen: That of the newest shell.
-        echoes: It prints its input.
+        plans: The plan of each shell that was opened.
+        sizes: ``(lines, columns)`` of the terminal, in order.
+        open: Number of open shells.
+        waits: Whether the shell was asked to pause its output.
+        unsent: Bytes of input that the shell has not read.
+        screen: The screen of the latest shell.
+        echoes: Whether the shell echoes its input.
     """
 
     def __init__(self, *, echoes: bool = True) -> None:
@@ -47,7 +47,7 @@ class FakeShell:
         self._code: asyncio.Future[int] | None = None
 
     async def __call__(self, plan: Any, screen: "Screen", *, term: str) -> int:
-        """Be a shell until somebody types ``exit N``, or `end` is called; return its code."""
+        """Run a shell until the input ``exit N`` or a call of `end`; return its exit code."""
         code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._code = code
         self.plans.append(plan)
@@ -62,7 +62,7 @@ class FakeShell:
             self.open -= 1
 
     def end(self, how: int | Exception) -> None:
-        """End the newest shell, with an exit code or as one that is lost."""
+        """End the latest shell, with an exit code or by losing it."""
         if self._code is None or self._code.done():
             return
         if isinstance(how, Exception):
@@ -71,14 +71,13 @@ class FakeShell:
             self._code.set_result(how)
 
     def prints(self, data: bytes) -> None:
-        """Let the newest shell print something."""
+        """Print text in the latest shell."""
         if self.screen is not None:
             self.screen.write("stdout", data)
 
     # ---- the line from the screen -------------------------------------------------------------
 
     def typed(self, data: bytes) -> None:
-        """Receive input."""
         self.typing += data
         if self.echoes:
             self.prints(data)
@@ -87,9 +86,8 @@ class FakeShell:
             self.end(int(found[1]))
 
     def pause(self) -> None:
-        """Wait with printing; a test looks at ``waits``."""
+        """Pause the output; a test checks ``waits``."""
         self.waits = True
 
     def resume(self) -> None:
-        """Continue."""
         self.waits = False

@@ -1,4 +1,4 @@
-"""An AWS account and a machine to deploy from, without either."""
+"""Fakes of an AWS account and of a machine to deploy from."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -9,13 +9,13 @@ from conducto_core.model.admin import AdminResponse, TokenInfo
 
 
 class FakeAccount:
-    """A `conducto_cli.deploy.ports.Account` with the state that a test sets.
+    """A `conducto_cli.deploy.ports.Account` with a scripted state.
 
     Attributes:
-        region: None: none is configured.
+        region: None: no region is configured.
         refusals: ``{method: error it raises}``.
-        quota: vCPUs of Fargate.
-        functions: Functions of Lambda that may run at once.
+        quota: Fargate quota in vCPUs.
+        functions: Quota of concurrent Lambda functions.
         zone_ids: ``{zone: its id}``.
         networks: Subnets that exist.
         roles: ``{role: services that may assume it}``.
@@ -23,9 +23,9 @@ class FakeAccount:
         stacks: ``{name: status}``.
         failures: ``{stack: first failure}``.
         tables: ``{name: whether it is empty}``.
-        repositories: Names of repositories of images.
+        repositories: Names of image repositories.
         tasks: ARNs of running tasks.
-        tokens: Those that the function ``admin`` knows.
+        tokens: Tokens that the function ``admin`` returns.
         done: Changes, in order.
         service_roles: Services whose roles were created.
         requests: Requests to ``admin``.
@@ -53,87 +53,71 @@ class FakeAccount:
         self.version: str | None = None
 
     def caller(self) -> Caller:
-        """Return whose credentials are used."""
         self._refuse("caller")
         return Caller("123456789012", "arn:aws:iam::123456789012:user/me")
 
     def fargate_quota(self) -> float:
-        """Return how many vCPUs may run on Fargate at once."""
         self._refuse("fargate_quota")
         return self.quota
 
     def function_quota(self) -> int:
-        """Return how many functions may run at once."""
         self._refuse("function_quota")
         return self.functions
 
     def create_service_role(self, service: str) -> None:
-        """Create the role of a service."""
         self._refuse("create_service_role")
         self.service_roles.append(service)
 
     def zones(self) -> Mapping[str, str]:
-        """Return the zones."""
         self._refuse("zones")
         return self.zone_ids
 
     def subnets(self, ids: Sequence[str]) -> Sequence[Subnet]:
-        """Return those of these subnets that exist."""
         self._refuse("subnets")
         return [subnet for subnet in self.networks if subnet.id in ids]
 
     def trusted_services(self, role: str) -> Sequence[str] | None:
-        """Return which services may assume a role."""
         self._refuse("trusted_services")
         return self.roles.get(role)
 
     def parameter(self, name: str) -> str | None:
-        """Return a parameter of SSM."""
         self._refuse("parameter")
         return self.parameters.get(name)
 
     def stack_status(self, name: str) -> str | None:
-        """Return a stack's status."""
         return self.stacks.get(name)
 
     def first_failure(self, name: str) -> str | None:
-        """Return the first failure."""
         self._refuse("first_failure")
         return self.failures.get(name)
 
     def delete_stack(self, name: str) -> None:
-        """Delete a stack."""
         self.done.append(f"delete stack {name}")
         del self.stacks[name]
 
     def table_is_empty(self, name: str) -> bool | None:
-        """Return whether a table holds nothing."""
         return self.tables.get(name)
 
     def delete_table(self, name: str) -> None:
-        """Delete a table."""
         self.done.append(f"delete table {name}")
         del self.tables[name]
 
     def delete_repositories(self, prefix: str) -> int:
-        """Delete repositories."""
         going = [name for name in self.repositories if name.startswith(prefix)]
         self.done += [f"delete repository {name}" for name in going]
         self.repositories = [name for name in self.repositories if name not in going]
         return len(going)
 
     def running_tasks(self, cluster: str) -> Sequence[str]:
-        """Return running tasks."""
         del cluster
         return list(self.tasks)
 
     def stop_task(self, cluster: str, task: str) -> None:
-        """Stop a task."""
         self.done.append(f"stop {task} of {cluster}")
         self.tasks.remove(task)
 
     def invoke(self, function: str, payload: bytes) -> bytes:
-        """Answer as the function ``admin`` does."""
+        """Respond like the function ``admin``."""
         self._refuse("invoke")
         request = json.loads(payload)
         self.requests.append({"function": function, **request})
@@ -151,10 +135,11 @@ class FakeAccount:
 
 
 class FakeMachine:
-    """A `conducto_cli.deploy.ports.Machine` that is what a test says.
+    """A `conducto_cli.deploy.ports.Machine` with scripted programs.
 
     Args:
-        on_run: Called with the words of each program instead of it; returns its exit code.
+        on_run: Called with the arguments of each program instead of running it; returns the exit
+            code.
     """
 
     def __init__(self, on_run: Callable[[Sequence[str]], int] = lambda _: 0) -> None:
@@ -169,27 +154,22 @@ class FakeMachine:
         self.projects: list[dict[str, object]] = []
 
     def node(self) -> str | None:
-        """Return the version of Node."""
         return self.node_version
 
     def cdk(self) -> Cdk | None:
-        """Return how to run CDK."""
         return self.cdk_words
 
     def docker(self) -> str | None:
-        """Return the version of the engine."""
         return self.docker_version
 
     def missing_packages(self) -> Sequence[str]:
-        """Return the missing programs."""
         return self.missing
 
     def python(self) -> tuple[int, int]:
-        """Return the version of this Python."""
         return self.python_version
 
     def run(self, words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
-        """Record the command, and the files that CDK would read."""
+        """Record the command and the files that CDK would read."""
         self.runs.append(list(words))
         self.environments.append(environment)
         self.projects.append(json.loads((folder / "cdk.json").read_text("utf-8")))

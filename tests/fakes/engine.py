@@ -48,7 +48,7 @@ Script = Mapping[str, Outcome] | Callable[["WorkerSpec", "Job"], Outcome]
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A command that was run, in order of their starts."""
+    """A command that was run."""
 
     worker: str
     job: "Job"
@@ -89,13 +89,11 @@ class FakeEngine:
     readings: list[Reading] = field(default_factory=list)
 
     async def open(self) -> "EngineInfo":
-        """Return the size the test gave."""
         self._check()
         info: EngineInfo = ports.EngineInfo("fake", "1", self.cpus, self.memory, self.gpus)
         return info
 
     async def start_worker(self, spec: "WorkerSpec") -> "FakeWorker":
-        """Return a worker, unless the image is `unstartable`."""
         self._check()
         await asyncio.sleep(0)
         if spec.image in self.unstartable:
@@ -108,12 +106,10 @@ class FakeEngine:
         return worker
 
     async def ensure_network(self, name: str, labels: Mapping[str, str]) -> None:
-        """Note the network."""
         self._check()
         self.networks.setdefault(name, dict(labels))
 
     async def remove_labelled(self, labels: Mapping[str, str]) -> int:
-        """Remove the resources with all these labels; return how many."""
         self._check()
         wanted = labels.items()
         workers = [w for w in self.workers.values() if wanted <= dict(w.spec.labels).items()]
@@ -125,7 +121,6 @@ class FakeEngine:
         return len(workers) + len(networks)
 
     async def find(self, label: str, value: str) -> list[LabelledResource]:
-        """Return the resources whose label has this value."""
         self._check()
         found = [
             *(
@@ -142,7 +137,6 @@ class FakeEngine:
         ]
 
     async def discard(self, belonging: LabelledResource) -> bool:
-        """Remove one of these."""
         self._check()
         if belonging.kind == "container":
             worker = self.workers.get(belonging.name)
@@ -153,22 +147,21 @@ class FakeEngine:
         return things.pop(belonging.name, None) is not None
 
     async def remove_image(self, reference: str) -> bool:
-        """Remove a snapshot."""
         self._check()
         return self.images.pop(reference, None) is not None
 
     async def close(self) -> None:
-        """Do nothing: workers stay."""
+        """Do nothing: workers continue."""
 
     def running(self) -> list[str]:
-        """Return the scripts that run now, in the order they were started."""
+        """Return the scripts of running commands, in the order of their starts."""
         return [w.job.script for w in self.workers.values() if w.job is not None]
 
     def release(self, script: str) -> None:
-        """Let the held command end as its outcome says.
+        """End a held command as its outcome says.
 
         Raises:
-            KeyError: no such command runs.
+            KeyError: The command is not running.
         """
         for worker in self.workers.values():
             if worker.job is not None and worker.job.script == script:
@@ -177,18 +170,18 @@ class FakeEngine:
         raise KeyError(f"{script!r} does not run; running: {self.running()}")
 
     def lose(self, name: str, message: str = "the container died") -> None:
-        """Let a container die, and with it the command in it."""
+        """Lose a container together with its command."""
         worker = self.workers.pop(name)
         worker.lose(message)
 
     def go_away(self, message: str = "the container engine was stopped") -> None:
-        """Let the engine stop: its containers are lost, and it answers no more."""
+        """Stop the engine: its containers are lost, and calls fail."""
         self.gone = message
         for name in list(self.workers):
             self.lose(name, message)
 
     def outcome(self, spec: "WorkerSpec", job: "Job") -> Outcome:
-        """Return how a command shall end."""
+        """Return the scripted outcome of a command."""
         if isinstance(self.outcomes, Mapping):
             return self.outcomes.get(job.script, Outcome())
         return self.outcomes(spec, job)
@@ -211,16 +204,14 @@ class FakeWorker:
 
     @property
     def name(self) -> str:
-        """Name of the worker."""
         return self.spec.name
 
     @property
     def lost(self) -> bool:
-        """Whether the worker was lost or closed."""
         return self._lost is not None
 
     async def run(self, job: "Job", output: "Output") -> "Exit":
-        """Let the command end as the engine's outcomes say."""
+        """Run a command to its scripted outcome."""
         if self.job is not None:
             raise RuntimeError(f"worker {self.name} is already running a command")
         if "\0" in job.script:
@@ -253,7 +244,7 @@ class FakeWorker:
     async def snapshot(
         self, reference: str, labels: Mapping[str, str], *, max_bytes: int | None = None
     ) -> int:
-        """Note the snapshot, unless it is too large."""
+        """Record a snapshot, unless it is too large."""
         size = self._engine.changed_bytes
         if max_bytes is not None and size > max_bytes:
             raise ports.SnapshotError(f"no snapshot: {size} bytes, more than {max_bytes}")
@@ -261,23 +252,21 @@ class FakeWorker:
         return size
 
     async def reading(self) -> Reading | None:
-        """Return the next of the engine's readings."""
         return self._engine.readings.pop(0) if self._engine.readings else None
 
     async def close(self) -> None:
-        """Remove the worker; its running commands are lost."""
         if self._engine.workers.get(self.name) is self:
             del self._engine.workers[self.name]
         if self._lost is None:
             self.lose(f"container {self.name} was removed")
 
     def end(self, outcome: Outcome | None) -> None:
-        """End the running command; None ends it as it was to end."""
+        """End the running command with an outcome; None: the scripted one."""
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(outcome)
 
     def lose(self, message: str) -> None:
-        """Die, with the command that runs."""
+        """Lose the worker and its running command."""
         self._lost = message
         self.end(Outcome(None, cause=Cause.WORKER_LOST, message=message))
 

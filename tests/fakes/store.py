@@ -1,4 +1,4 @@
-"""A store in memory that keeps every promise of the port, except that it outlives nothing."""
+"""A store in memory that meets the contract of the port, except for durability."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -77,61 +77,49 @@ class MemoryStore:
         self._pipelines: dict[str, _Kept] = {}
 
     def create(self, record: PipelineRecord, definition: bytes) -> None:
-        """Add a pipeline."""
         if record.id in self._pipelines:
             raise DuplicatePipelineError(record.id)
         self._pipelines[record.id] = _Kept(record, definition)
 
     def definition(self, pipeline_id: str) -> bytes:
-        """Return the definition, as it was given to `create`."""
         return self._kept(pipeline_id).definition
 
     def put_record(self, record: PipelineRecord) -> None:
-        """Replace the record of the pipeline with this id."""
         self.save(record.id, WriteBatch(record=record))
 
     def records(self) -> list[PipelineRecord]:
-        """Return every pipeline, in the order of `create`."""
         return [kept.record for kept in self._pipelines.values()]
 
     def damaged(self) -> dict[str, str]:
-        """Return nothing: memory is not damaged."""
         return {}
 
     def delete(self, pipeline_id: str) -> None:
-        """Forget a pipeline and everything that happened in it."""
         self._kept(pipeline_id)
         del self._pipelines[pipeline_id]
 
     def save(self, pipeline_id: str, turn: WriteBatch) -> None:
-        """Save one pipeline's turn."""
         self.save_all({pipeline_id: turn})
 
     def save_all(self, turns: Mapping[str, WriteBatch]) -> None:
-        """Save ``{pipeline id: turn}``, all of it or nothing."""
         for pipeline_id, turn in turns.items():
             self._kept(pipeline_id).check(turn)
         for pipeline_id, turn in turns.items():
             self._kept(pipeline_id).apply(turn)
 
     def nodes(self, pipeline_id: str) -> Iterator[NodeState]:
-        """Yield the nodes that a turn ever named, by path."""
         nodes = self._kept(pipeline_id).nodes
         return iter([nodes[path] for path in sorted(nodes)])
 
     def attempts(self, pipeline_id: str, path: str | None = None) -> Iterator[AttemptRecord]:
-        """Yield the attempts of one node or of all, by path, the first one of each first."""
         attempts = self._kept(pipeline_id).attempts
         paths = sorted(attempts) if path is None else [path]
         return iter([each for key in paths for _, each in sorted(attempts.get(key, {}).items())])
 
     def snapshots(self, pipeline_id: str) -> list[AttemptRecord]:
-        """Return the attempts that have a snapshot, in the order of their ends."""
         kept = [each for each in self.attempts(pipeline_id) if each.snapshot is not None]
         return sorted(kept, key=lambda each: (each.ended is None, each.ended or 0.0))
 
     def newest_attempts(self, pipeline_id: str, below: str = "/") -> dict[str, int]:
-        """Return ``{path: number of its newest attempt}`` of a subtree."""
         prefix = prefix_of(below)
         return {
             path: max(numbers)
@@ -140,7 +128,6 @@ class MemoryStore:
         }
 
     def period(self, pipeline_id: str, below: str) -> Period:
-        """Return from when to when the newest attempts of a group's descendants ran."""
         prefix = prefix_of(below)
         known = self._kept(pipeline_id).attempts
         newest = [known[path][max(known[path])] for path in known if _is_below(path, prefix)]
@@ -149,36 +136,28 @@ class MemoryStore:
         return Period(min(started, default=None), max(ended, default=None))
 
     def changes(self, pipeline_id: str, after: int, limit: int) -> list[NodeChange]:
-        """Return at most ``limit`` changes with a ``seq`` above ``after``, in order."""
         return self._kept(pipeline_id).changes[after : after + limit]
 
     def last_seq(self, pipeline_id: str) -> int:
-        """Return the number of the newest change, 0 when there is none."""
         return len(self._kept(pipeline_id).changes)
 
     def generated(self, pipeline_id: str) -> dict[str, bytes]:
-        """Return ``{target path: definition}`` of the trees in place, outer before inner."""
         return dict(sorted(self._kept(pipeline_id).generated.items()))
 
     def edits(self, pipeline_id: str) -> dict[str, dict[str, Any]]:
-        """Return ``{path: edits}`` of the nodes that were modified."""
         return dict(self._kept(pipeline_id).edits)
 
     def images(self, pipeline_id: str) -> list[ImageRecord]:
-        """Return the images, in the order in which they were first saved."""
         return list(self._kept(pipeline_id).images.values())
 
     def notifications(self, pipeline_id: str, path: str | None = None) -> list[NotificationRecord]:
-        """Return the notifications of one node or of all, in the order of their events."""
         kept = self._kept(pipeline_id).notifications
         return [kept[number] for number in sorted(kept) if path in {None, kept[number].path}]
 
     def last_notification(self, pipeline_id: str) -> int:
-        """Return the number of the newest notification, 0 when there is none."""
         return max(self._kept(pipeline_id).notifications, default=0)
 
     def undelivered(self) -> list[tuple[str, NotificationRecord]]:
-        """Return ``(pipeline id, notification)`` of all that are still to be sent, in order."""
         return [
             (pipeline_id, each)
             for pipeline_id in self._pipelines
@@ -187,7 +166,7 @@ class MemoryStore:
         ]
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing: no resources to release."""
 
     def _kept(self, pipeline_id: str) -> _Kept:
         kept = self._pipelines.get(pipeline_id)

@@ -1,6 +1,6 @@
-"""A world for the agent without time, network and containers; the ports are in `agent.ports`.
+"""Fakes of the agent's ports (`agent.ports`), without time, network and containers.
 
-Time passes when somebody waits, and what other threads would do meanwhile is done then.
+Time passes only in waits; the work of other threads is done during these.
 """
 
 from collections import deque
@@ -35,7 +35,7 @@ _STEP = 0.25
 
 
 class FakeClock:
-    """Satisfies `agent.ports.Clock`; time passes in `wait` and in `pass_time` only.
+    """A fake `agent.ports.Clock`; time passes only in `wait` and `pass_time`.
 
     Attributes:
         meanwhile: Called at every step of time.
@@ -49,7 +49,6 @@ class FakeClock:
         self._inside = False
 
     def now(self) -> float:
-        """Return seconds since some fixed moment."""
         return self._now
 
     def wait(self, seconds: float) -> None:
@@ -57,7 +56,7 @@ class FakeClock:
         self.pass_time(seconds)
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass in small steps, and the others work."""
+        """Let time pass in small steps, with the work of other threads in between."""
         end = self._now + max(seconds, 0.01)
         while self._now < end:
             self._now = min(end, self._now + _STEP)
@@ -69,7 +68,7 @@ class FakeClock:
 
     @property
     def stopped_at(self) -> float | None:
-        """When the worker was asked to stop."""
+        """Return when the worker was asked to stop."""
         told = self.stop_at is not None and self._now >= self.stop_at
         return self.stop_at if told else None
 
@@ -102,26 +101,22 @@ class FakeApi:
     uploads: list[bytes] = field(default_factory=list)
 
     def start(self, start: WorkerStart) -> WorkerInstructions:
-        """Return the settings of the worker."""
         del start
         self._check()
         return self.orders
 
     def claim(self, claim: Claim) -> ClaimResponse:
-        """Return the next decision."""
         self._check()
         self.claims.append(claim)
         answers = self.decisions.get(claim.node, [ClaimResponse(decision=ClaimDecision.DROP)])
         return answers.pop(0) if len(answers) > 1 else answers[0]
 
     def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatResponse:
-        """Return whether to stop."""
         self._check()
         self.pulses.append(heartbeat)
         return HeartbeatResponse(stop=self.stop)
 
     def log(self, chunk: WorkerLogChunk) -> LogResponse:
-        """Receive output."""
         self._check()
         if chunk.stream in self.refused:
             raise RefusedError(f"stream: unknown: {chunk.stream}")
@@ -129,19 +124,16 @@ class FakeApi:
         return LogResponse(followed=self.followed)
 
     def report(self, report: Report) -> ReportResponse:
-        """Take in a report."""
         self._check()
         self.reports.append(report)
         return ReportResponse(again=self.again.pop(0) if self.again else False)
 
     def upload(self, data: bytes) -> str:
-        """Receive a large body."""
         self._check()
         self.uploads.append(data)
         return f"uploads/{len(self.uploads)}"
 
     def end(self, end: WorkerEnd) -> None:
-        """Take in a farewell."""
         self._check()
         self.ends.append(end)
 
@@ -170,13 +162,11 @@ class FakeTasks:
         self._clock = clock
 
     def poll(self) -> PolledTask | None:
-        """Return the next task."""
         self.polls += 1
         self._clock.pass_time(0.01 if self.offers else self.poll_seconds)
         return self.offers.popleft() if self.offers else None
 
     def heartbeat(self, token: str) -> bool:
-        """Keep a task alive."""
         if self.away:
             raise ApiError("Step Functions is unreachable")
         self.beats.append(token)
@@ -226,13 +216,12 @@ class FakeCommands:
         self._finished: Finished | None = None
 
     def wait_ready(self, seconds: float, stopping: Callable[[], bool]) -> None:
-        """Be ready, or broken."""
+        """Return at once, or fail if the container is broken."""
         del seconds, stopping
         if self.broken:
             raise BrokenError(self.broken)
 
     def begin(self, script: str, env: Mapping[str, str]) -> None:
-        """Start a command."""
         del env
         if "\0" in script:
             raise ValueError("a command cannot hold a NUL character: a shell cannot read it")
@@ -258,7 +247,6 @@ class FakeCommands:
 
     @property
     def finished(self) -> Finished | None:
-        """The result of the command."""
         return self._finished
 
     def signal(self, name: str) -> None:
@@ -268,5 +256,4 @@ class FakeCommands:
             self._finished = Finished(137 if name == "KILL" else 143, 0, None)
 
     def close(self) -> None:
-        """Let the container end."""
         self.closed = True

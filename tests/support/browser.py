@@ -1,4 +1,4 @@
-"""A person who looks at pipelines in a real browser, against an agent of their own."""
+"""A user who views pipelines in a real browser, with an agent of their own."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ PATIENCE_MS = 30_000
 
 
 def chromium() -> str:
-    """Return Debian's Chromium.
+    """Return the path of Debian's Chromium.
 
     Raises:
-        AssertionError: it is not installed, or the web app is not built.
+        AssertionError: It is not installed, or the web app is not built.
     """
     found = shutil.which("chromium")
     assert found, "Chromium is missing; apt-get install chromium"
@@ -61,10 +61,10 @@ def running_browser() -> Iterator[Browser]:
 
 @dataclass
 class Viewer:
-    """A browser page that is signed in to a person's agent.
+    """A browser page that is signed in to a user's agent.
 
     Attributes:
-        said: What the page printed to the console, and errors of its scripts.
+        said: Console output of the page, and errors of its scripts.
     """
 
     person: Person
@@ -94,7 +94,7 @@ class Viewer:
 
 
 def agent_api(person: Person, path: str, method: str = "GET", body: Any = None) -> Any:
-    """Ask a person's agent, as the command line does."""
+    """Call a user's agent like the command line."""
     directory = person.base / person.profile / "agent"
     url = json.loads((directory / "agent.json").read_text())["url"]
     request = urllib.request.Request(
@@ -112,7 +112,7 @@ def agent_api(person: Person, path: str, method: str = "GET", body: Any = None) 
 
 @contextmanager
 def viewer_of(person: Person, browser: Browser, **options: Any) -> Iterator[Viewer]:
-    """Yield a page that was signed in by a file, as 'conducto show --app' opens it."""
+    """Yield a page that was signed in like 'conducto show --app' does."""
     login = Login.model_validate(agent_api(person, "/agent/login", "POST"))
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
     page = context.new_page()
@@ -134,7 +134,7 @@ def launched_person(base: Path) -> Iterator[Person]:
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    """Poll what no event tells of, such as the engine's containers."""
+    """Poll a condition that has no event, such as the engine's containers."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"

@@ -1,4 +1,4 @@
-"""A bucket, as its signed addresses are used: content is got from it and put there."""
+"""A bucket as its presigned URLs present it, for uploads and downloads."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class HttpBucket:
-    """Serves until it is closed.
+    """A server that runs until it is closed.
 
     Args:
-        content: What every GET answers.
-        refused: Path at which nothing may be put.
-        host: Address at which it serves.
+        content: The response to every GET.
+        refused: Path whose uploads are rejected.
+        host: Address of the server.
 
     Attributes:
-        puts: ``(path, body)`` of everything that was taken, in order.
+        puts: ``(path, body)`` of every upload, in order.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class HttpBucket:
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer((host, 0), Handler)
         self._server.daemon_threads = False
@@ -55,7 +55,7 @@ class HttpBucket:
 
     @property
     def taken(self) -> dict[str, bytes]:
-        """``{path: what was put there last}``."""
+        """``{path: body of its last upload}``."""
         return dict(self.puts)
 
     def close(self) -> None:

@@ -31,7 +31,7 @@ def details(container: str) -> dict[str, Any]:
 
 
 def remove(container: str) -> None:
-    """Remove a container, as somebody else might."""
+    """Remove a container, like an external tool might."""
     call("DELETE", f"/containers/{container}", {"force": "1", "v": "1"})
 
 
@@ -51,10 +51,10 @@ async def clean_runner(
     profile: str = "test",
     env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Local]:
-    """Yield a runner on containers; once it is closed, nothing may be left of its pipelines.
+    """Yield a runner on containers, and check that it leaves no resources.
 
     Raises:
-        AssertionError: a container or a network is left.
+        AssertionError: A container or a network is left.
     """
     ensure(["busybox:latest"])
     async with local_runner(base, idle_seconds=idle_seconds, profile=profile, env=env) as local:
@@ -73,7 +73,7 @@ def _list(what: str, pipeline: str) -> list[dict[str, Any]]:
 
 
 def _left_behind(pipeline: str) -> list[str]:
-    """Return the resources of a pipeline; remove them."""
+    """Return the resources of a pipeline, and remove them."""
     containers, nets = _list("containers/json", pipeline), _list("networks", pipeline)
     for each in containers:
         remove(each["Id"])

@@ -1,4 +1,4 @@
-"""Laws that hold after agents have died and the pipeline has settled all the same."""
+"""Laws that hold after agents have crashed and the pipeline has still settled."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UNTOUCHED = 10_000
 
 
 class Aftermath(NamedTuple):
-    """The content of the store once every agent has stopped."""
+    """The contents of the store after every agent has stopped."""
 
     tree: TreeState
     attempts: dict[str, list[AttemptRecord]]
@@ -32,7 +32,7 @@ class Aftermath(NamedTuple):
 
 
 def check_all(played: Round, states: dict[str, State]) -> None:
-    """Check every law of this module; ``states`` are what the last agent said of the nodes."""
+    """Check every law of this module; ``states`` are the last agent's states of the nodes."""
     after = read_store(played)
     assert states == {path: node.state for path, node in after.tree.nodes.items()}
     check_states(after)
@@ -47,7 +47,7 @@ def check_all(played: Round, states: dict[str, State]) -> None:
 
 
 def read_store(played: Round) -> Aftermath:
-    """Open the store as the next agent would, and see that the file is whole."""
+    """Open the store like the next agent would, and check the file's integrity."""
     store = SqliteStore.open(played.home.store)
     try:
         (record,) = [r for r in store.records() if r.id == played.id]
@@ -66,7 +66,7 @@ def read_store(played: Round) -> Aftermath:
 
 
 def check_states(after: Aftermath) -> None:
-    """Groups are what their leaves make of them, and nothing that could run waits."""
+    """Check that groups match their leaves, and that no runnable node waits."""
     assert after.tree.armed
     told = {change.path: change for change in after.changes}
     for path, node in after.tree.nodes.items():
@@ -78,13 +78,13 @@ def check_states(after: Aftermath) -> None:
 
 
 def check_events(played: Round, after: Aftermath) -> None:
-    """The sequence has no gap, and every change that a client has received still exists."""
+    """Check that the sequence has no gap, and keeps every change that a client received."""
     assert [c.seq for c in after.changes] == list(range(1, len(after.changes) + 1))
     assert after.changes[: len(played.seen.changes)] == played.seen.changes
 
 
 def check_history(played: Round, after: Aftermath) -> None:
-    """Attempts that ended before a death are unchanged; done ones do not run again."""
+    """Check that ended attempts are unchanged, and that successful ones do not run again."""
     for (path, number), attempt in played.seen.ended.items():
         assert after.attempts[path][number - 1] == attempt
         again = _is_ordered(played, path) or _tried_again_by_a_group(after, path)
@@ -93,7 +93,7 @@ def check_history(played: Round, after: Aftermath) -> None:
 
 
 def check_attempts(played: Round, after: Aftermath) -> None:
-    """Every attempt has ended for a reason that there was, and was followed as rules say."""
+    """Check that every attempt has a valid cause and a valid successor."""
     for path, attempts in after.attempts.items():
         assert [a.number for a in attempts] == list(range(1, len(attempts) + 1)), path
         assert all(a.state in FINISHED for a in attempts), path
@@ -143,7 +143,7 @@ def _check_tries(after: Aftermath, path: str, attempts: list[AttemptRecord]) -> 
 
 
 def check_actions(played: Round, after: Aftermath) -> None:
-    """An acknowledged action is not forgotten."""
+    """Check that acknowledged actions took effect."""
     for path, (order, ended) in played.actions.items():
         node = after.tree.nodes.get(path)
         if order == "skip":
@@ -156,7 +156,7 @@ def check_actions(played: Round, after: Aftermath) -> None:
 
 
 def check_runs(played: Round, after: Aftermath) -> None:
-    """Each command ran once for each attempt, and none beside another one of its node."""
+    """Check that each attempt ran its command once, and never beside another one of its node."""
     notes = played.notes / NOTES
     lines = notes.read_text().splitlines() if notes.exists() else []
     assert len(lines) == len(set(lines)), "a command ran twice as one attempt"
@@ -176,7 +176,7 @@ def check_runs(played: Round, after: Aftermath) -> None:
 
 
 def check_output(played: Round, after: Aftermath) -> None:
-    """No byte that a client has read is lost, and the stored output is the printed one."""
+    """Check that stored output equals printed output, including all that a client has read."""
     logs = LogDirectory(played.home.pipeline(played.id).logs)
     for path, attempts in after.attempts.items():
         for attempt in attempts:
@@ -190,7 +190,7 @@ def check_output(played: Round, after: Aftermath) -> None:
 
 
 def check_notifications(after: Aftermath) -> None:
-    """Each start causes one notification, if they are enabled."""
+    """Check that each start causes one notification, if enabled."""
     told = [(each.path, each.attempt) for each in after.notifications]
     assert len(told) == len(set(told)), "somebody is told twice"
     begun = {(c.path, c.attempt) for c in after.changes if c.state is State.RUNNING}
@@ -201,7 +201,7 @@ def check_notifications(after: Aftermath) -> None:
 
 
 def check_agent_log(played: Round) -> None:
-    """The agents met nothing that they did not expect."""
+    """Check that the agents logged no unexpected errors."""
     lines = played.files.log.read_text().splitlines()
     wrong = [line for line in lines if "level=error" in line or line.startswith("Traceback")]
     assert not wrong, wrong

@@ -1,6 +1,6 @@
-"""Random small pipelines whose commands write down what they do, and random accidents.
+"""Random small pipelines whose commands log their runs, and random crashes.
 
-Everything follows from one seed, so that a round that failed can be played again.
+One seed determines everything, so that a failed round can be repeated.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Script:
     good_from: int = 1
 
     def command(self, tree: str = "") -> str:
-        """Return it as a shell command that prints ``tree`` at its end."""
+        """Return the shell command, which prints ``tree`` at its end."""
         return _COMMAND.format(notes=NOTES, tree=tree, **vars(self))
 
     def output(self, path: str, attempt: int) -> bytes:
@@ -65,7 +65,7 @@ class Plan:
     """A pipeline to run.
 
     Attributes:
-        scripts: ``{path: what the Exec does}``, generated ones included.
+        scripts: ``{path: script}``, including generated nodes.
     """
 
     random: Random
@@ -148,7 +148,7 @@ class Accident:
 
 
 def random_accident(random: Random, *, slow: bool) -> Accident:
-    """Return one; ``slow`` is for engines that take their time to start anything."""
+    """Return a random accident; ``slow`` is for engines that start slowly."""
     dice = random.random()
     order = random.choice([Action.RESET, Action.KILL, Action.SKIP]) if dice < 0.35 else None
     in_launch = dice > 0.9

@@ -1,4 +1,4 @@
-"""One round: launch through the client, watch, kill the agent, start another one, wait."""
+"""One round: launch with the client, observe, kill the agent, start another one, wait."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Round:
         self.mourned: set[str] = set()
 
     def play(self, leftovers: Callable[[], set[str]]) -> None:
-        """Do it all; afterwards the last agent lives and the pipeline has settled."""
+        """Play the round; afterwards the last agent runs and the pipeline has settled."""
         self._first_agent()
         self.mourned = leftovers()
         if self.accident.again is not None:
@@ -178,7 +178,7 @@ class Round:
     # ---- afterwards -------------------------------------------------------------------------
 
     def _launch_unless_known(self, client: Client) -> None:
-        """Acknowledged launches exist and continue; others may exist or not."""
+        """Launch again unless the pipeline exists: unacknowledged launches may be lost."""
         if self.id:
             return
         known = client.list()

@@ -1,4 +1,4 @@
-"""Small disks, to fill them."""
+"""Small disks for tests of full disks."""
 
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import pytest
 
 @contextmanager
 def small_disk(at: Path, megabytes: int) -> Iterator[Path]:
-    """Mount a disk in memory at ``at`` while the block runs; skip where that is not allowed."""
+    """Mount a tmpfs at ``at`` while the block runs; skip if that is not allowed."""
     at.mkdir(parents=True, exist_ok=True)
     options = f"size={megabytes}m,mode=755"
     mount = ["mount", "-t", "tmpfs", "-o", options, "conducto-test", str(at)]
@@ -24,7 +24,7 @@ def small_disk(at: Path, megabytes: int) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> Path:
-    """Take all the room that is left on a disk; return the file to remove to give it back."""
+    """Fill a disk; return the file to delete to free the space."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         for size in (1 << 20, 1 << 12, 1):

@@ -65,7 +65,7 @@ class Terminal:
 
     Args:
         person: The user, whose directory it is.
-        pipeline: The id of the pipeline, for which the docs write ``ID``.
+        pipeline: The id of the pipeline, which replaces ``ID`` in the docs.
         given: The input.
     """
 
@@ -87,7 +87,7 @@ class Terminal:
         password_store.chmod(0o755)
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Execute a command of the docs; return how it ended."""
+        """Execute a command of the docs and return its result."""
         command = re.sub(r"\b(ID|abc|qdx-ruf)\b", self.pipeline, command)
         command = command.replace("/conducto/data/pipeline", str(self.data))
         own = [str(self.person.base / "bin"), str(Path(sys.executable).parent)]

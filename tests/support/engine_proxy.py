@@ -1,4 +1,4 @@
-"""An engine that can go away for the code under test alone."""
+"""A proxy that makes the engine unavailable to the tested code only."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class EngineProxy:
         return f"unix://{self.path}"
 
     async def start(self) -> None:
-        """Let the engine answer, for the first time or again; do nothing if it does."""
+        """Accept connections; do nothing if it already does."""
         if self._server is not None:
             return
         self._server = await asyncio.start_unix_server(self._serve, self.path)
 
     async def stop(self) -> None:
-        """Cut every connection and take no new one."""
+        """Close every connection and accept no new ones."""
         if self._server is None:
             return
         self._server.close()
@@ -67,7 +67,7 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 @asynccontextmanager
 async def engine_proxy() -> AsyncIterator[EngineProxy]:
-    """Yield a running proxy; its path is short, as sockets need it."""
+    """Yield a running proxy with a short path, which Unix sockets require."""
     with tempfile.TemporaryDirectory(prefix="conducto-") as folder:
         proxy = EngineProxy(Path(folder))
         await proxy.start()

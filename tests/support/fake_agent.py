@@ -1,7 +1,7 @@
-"""An agent process whose pipelines are the shipped fake: a program for launcher tests.
+"""An agent process with fake pipelines: a program for launcher tests.
 
-``FAKE_AGENT_NOTES`` names a file in which it notes what happens; ``FAKE_AGENT_BUSY`` gives it a
-pipeline that runs; ``FAKE_AGENT_BROKEN`` lets its runner fail.
+It logs to the file in ``FAKE_AGENT_NOTES``; ``FAKE_AGENT_BUSY`` adds a running pipeline;
+``FAKE_AGENT_BROKEN`` makes its runner fail.
 """
 
 import contextlib

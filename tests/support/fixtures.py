@@ -1,4 +1,4 @@
-"""The same pipelines behind the API, once scripted and once really run, over a real socket."""
+"""The same pipelines behind the API, scripted and really run, over a real socket."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FAILURE = "bad\n"
 
 
 def tree() -> co.Serial:
-    """The tree of every scene: an Exec that prints, a group of which one Exec fails."""
+    """Return the tree of every scene: an Exec that prints, and a group with one failing Exec."""
     with co.Serial(image="debian", stop_on_error=False, env={"COLOUR": "red"}) as root:
         co.Exec(f"cat <<'END'\n{OUTPUT}\nEND", name="talk")
         with co.Parallel(name="group", cpu=0.5):
@@ -66,7 +66,7 @@ class Scene:
         return (await self.ask(lambda client: client.launch(request))).pipeline.id
 
     async def played(self, **fields: Any) -> str:
-        """Launch the tree and let it run to its end."""
+        """Launch the tree and run it to its end."""
         pipeline = await self.launched(run=True, **fields)
         await self._play(pipeline)
         return pipeline
@@ -74,7 +74,7 @@ class Scene:
 
 @asynccontextmanager
 async def serving(pipelines: Pipelines, folder: Path) -> AsyncIterator[Endpoint]:
-    """Serve ``pipelines`` in this event loop, with answers remembered in ``folder``."""
+    """Serve ``pipelines`` in this event loop, with idempotent responses stored in ``folder``."""
     sock = bind()
     port = sock.getsockname()[1]
     state = AgentState(os.getpid(), f"http://{LOOPBACK}:{port}", "1.2.3", 5.0)
@@ -129,7 +129,7 @@ async def real(folder: Path) -> AsyncIterator[Scene]:
 
 
 def _views(form: Any) -> list[NodeView]:
-    """Read a launch form just as far as the tree above needs it."""
+    """Read the parts of a launch form that the tree above uses."""
 
     return [
         NodeView(

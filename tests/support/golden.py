@@ -30,13 +30,13 @@ def _document(value: Any) -> str:
 
 
 def _lines(cases: Iterable[Any]) -> str:
-    """One case a line, so that a diff shows the cases that changed."""
+    """Write one case per line, so that a diff shows the changed cases."""
     text = ",\n".join(json.dumps(case, ensure_ascii=False) for case in cases)
     return f"[\n{text}\n]\n"
 
 
 def _routes() -> tuple[AnyRoute, ...]:
-    """Return the rows of an agent, and those for people that only the cloud has."""
+    """Return the routes of an agent, and those of users that only the cloud has."""
     # The mutated semantics read these files where the cloud's package is not at hand.
     from chalicelib.api.dispatch import CLIENT_ROUTES
 

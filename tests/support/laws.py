@@ -14,7 +14,7 @@ EFFORT = "CONDUCTO_TEST_EFFORT"
 
 
 def law(examples: int) -> Callable[[Any], Any]:
-    """Return the decorator of a property test that tries so many examples."""
+    """Return the decorator of a property test with that many examples."""
     effort = os.environ.get(EFFORT)
     quick: dict[str, Any] = {}
     if effort is not None:

@@ -1,4 +1,4 @@
-"""Limits of this process, to meet in a test what a full disk does."""
+"""Process limits that simulate a full disk."""
 
 import resource
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def files_no_larger_than(size: int) -> Iterator[None]:
-    """Let every write beyond ``size`` bytes of a file fail, with ``EFBIG``."""
+    """Make every write beyond ``size`` bytes of a file fail with ``EFBIG``."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

@@ -1,4 +1,4 @@
-"""The local runner in the test's own process, on real engines, with what a test asks of it."""
+"""The local runner in the test's own process, on real engines."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Run:
         return await self.local.pipelines.get(self.id)
 
     async def settled(self, seconds: float = TIMEOUT) -> PipelineSummary:
-        """Wait until nothing runs or will start by itself; from events, without polling."""
+        """Wait for events until nothing runs or will start by itself."""
         async with asyncio.timeout(seconds):
             async for batch in self.local.pipelines.events(self.id, 0):
                 if batch.pipeline.settled:
@@ -49,14 +49,14 @@ class Run:
         raise AssertionError("the events ended")
 
     async def until(self, path: str, state: str, seconds: float = TIMEOUT) -> None:
-        """Wait until a node reaches a state that it is in now or comes to later."""
+        """Wait until a node reaches a state."""
         async with asyncio.timeout(seconds):
             async for _ in self.local.pipelines.events(self.id, 0):
                 if (await self.node(path)).state == state:
                     return
 
     async def printed(self, path: str, text: bytes, seconds: float = 20.0) -> None:
-        """Wait until a node's output holds ``text``."""
+        """Wait until a node's output contains ``text``."""
 
         async def there() -> bool:
             return bool(await self.attempts(path)) and text in await self.output(path)
@@ -138,7 +138,7 @@ async def local_runner(
 async def order(
     run: Run, action: str, *paths: str, preview: bool = False, failed: bool = False, **changes: Any
 ) -> ControlResult:
-    """Request an action on a pipeline as a client does; ``changes`` are those of a modification."""
+    """Request an action like a client; ``changes`` are those of a modification."""
     request = ControlRequest(
         action=Action(action),
         paths=paths,
@@ -150,14 +150,14 @@ async def order(
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
-    """Poll what nobody tells of."""
+    """Poll a condition that has no event."""
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 (there is no event)
             await asyncio.sleep(0.05)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Poll something outside of our processes, such as the engine's list of containers."""
+    """Poll a condition outside of our processes, such as the engine's list of containers."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"

@@ -1,11 +1,11 @@
-"""Bugs that are put into the semantics on purpose, to see that the tests can fail.
+"""Bugs that are injected into the semantics, to check that the tests can fail.
 
-``python -m support.mutations [NAME…]``, run in ``tests/``, tries them and prints a line of JSON
-for each net that was to catch one: ``{"mutation", "net", "caught_by", "seconds"}``. A net is a
-file of tests, or one test of it; ``caught_by`` is the first test that failed, or null. The
-mutation ``none`` changes nothing, and nothing may catch it.
+``python -m support.mutations [NAME…]``, run in ``tests/``, tries them and prints a line of JSON for
+each net that should detect one: ``{"mutation", "net", "caught_by", "seconds"}``. A net is a file of
+tests, or one test of it; ``caught_by`` is the first test that failed, or null. The mutation
+``none`` changes nothing and must not be detected.
 
-Everything runs in children of one process that has loaded the other modules.
+Tests run in children of one process that has loaded the other modules.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class Mutation:
 
     Attributes:
         name: The fault of the program.
-        module: The module of `conducto_core.semantics` it is put into.
+        module: The module of `conducto_core.semantics` to change.
         old: Text that occurs once in its source.
         new: Its replacement.
-        nets: Each of these files of tests (or ``file::test``) must catch it.
+        nets: Each of these files of tests (or ``file::test``) must detect it.
     """
 
     name: str
@@ -304,7 +304,7 @@ def source_of(module: str) -> str:
 
 
 class _Mutating(MetaPathFinder, SourceFileLoader):
-    """Loads the mutated module, and leaves all others to the ordinary way."""
+    """An import hook that loads the mutated module."""
 
     def __init__(self, mutation: Mutation) -> None:
         self._mutation = mutation

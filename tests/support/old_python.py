@@ -1,4 +1,4 @@
-"""The oldest Python that the in-container part must run on, where this machine has one."""
+"""The oldest supported Python of the in-container part, if this machine has it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @cache
 def find_python38() -> str | None:
-    """Return the path of a Python 3.8, or None: of pyenv's, or one on the path."""
+    """Return the path of a Python 3.8 from pyenv or the PATH, or None."""
     installed = (Path.home() / ".pyenv" / "versions").glob("3.8*/bin/python")
     for program in (*map(str, installed), shutil.which("python3.8")):
         if program is not None and _version(program).startswith("Python 3.8"):

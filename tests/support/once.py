@@ -1,4 +1,4 @@
-"""Files that the processes of one test run share, since they take long to make."""
+"""Files that are slow to create, shared by the processes of one test run."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Path]) -> Path:
-    """Return a file or directory that the first process that needs it makes.
+    """Return a file or directory that the first process creates.
 
     Args:
-        name: Of the file, unique in the run.
-        make: Makes it below the given directory and returns its path.
+        name: Name of the file, unique in the run.
+        make: Creates it below the given directory and returns its path.
     """
     base = factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"

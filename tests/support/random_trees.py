@@ -52,7 +52,7 @@ def trees(
     levels: int = 2,
     least: int = 2,
 ) -> dict[str, Any]:
-    """A group with ``least`` to 4 children, and groups in it down to so many levels."""
+    """Return a strategy of groups with ``least`` to 4 children, nested up to ``levels`` levels."""
     kind = draw(st.sampled_from([serial, parallel]))
     below = trees(callbacks, lazies, levels - 1, least=0)
     one = leaves(callbacks)
@@ -80,7 +80,7 @@ ORDERS = ("nothing", "reset", "skip", "unskip", "kill", "pause", "run", "run", "
 
 
 def act(data: Any, driver: Driver) -> None:
-    """Do one random thing that could happen now."""
+    """Apply a random event that is possible now."""
     tree = driver.tree
     paths = sorted(tree.nodes)
     choices = [*ORDERS]
@@ -115,7 +115,7 @@ def act(data: Any, driver: Driver) -> None:
 
 
 def edited(data: Any, node: LiveNode) -> NodeSpec:
-    """Return a node's definition with policies of its own changed."""
+    """Return a node's definition with changed policies."""
     return replace(
         node.spec,
         stop_on_error=data.draw(st.booleans()),
@@ -124,7 +124,7 @@ def edited(data: Any, node: LiveNode) -> NodeSpec:
 
 
 def finish(data: Any, driver: Driver, path: str) -> None:
-    """Let a running Exec end somehow; the Exec of a Lazy prints a tree before."""
+    """End a running Exec with a random outcome; the Exec of a Lazy prints a tree first."""
     node = driver.tree.nodes[path]
     cause = data.draw(st.sampled_from([None, None, Cause.EXIT_CODE, Cause.OUT_OF_MEMORY]))
     if node.spec.lazy_target is not None and cause is None and path not in driver.stopping:

@@ -53,7 +53,7 @@ def roll_up_cases() -> list[dict[str, Any]]:
 
 
 def case(name: str, tree: Written) -> dict[str, Any]:
-    """Return one case with what the semantics make of it."""
+    """Return one case with the result of the semantics."""
     live = tree_of(tree)
     return {
         "name": name,
@@ -154,7 +154,7 @@ _PLAIN: dict[str, Written] = {
 
 
 def _pairs() -> Iterator[tuple[str, Written]]:
-    """Every two states side by side, in every kind of group."""
+    """Yield every pair of states in every kind of group."""
     for first, second in product(State, State):
         for name, kind, flags in (
             ("a Serial", serial, {}),

@@ -93,11 +93,11 @@ class Run:
 
 
 class Person:
-    """Someone with an agent and data of their own.
+    """A user with an agent and data of their own.
 
     Args:
         base: The directory for them.
-        interpreter: The Python that has their Conducto.
+        interpreter: The Python with their Conducto.
     """
 
     profile = "examples"
@@ -112,7 +112,7 @@ class Person:
         return Run(self, done.returncode, done.stdout, done.stderr)
 
     def python(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run Python with words and environment variables; return how it ended."""
+        """Run Python with arguments and environment variables, and return the result."""
         return self._start(list(words), variables=variables)
 
     def print_tree(self, script: Path) -> subprocess.CompletedProcess[str]:
@@ -120,11 +120,11 @@ class Person:
         return self._start([str(script)])
 
     def conducto(self, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        """Return how a ``conducto`` command ended, however that was."""
+        """Run a ``conducto`` command and return its result."""
         return self._start(["-c", CONDUCTO, *words], given)
 
     def ask(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Return how a ``conducto`` command ended; it must succeed."""
+        """Run a ``conducto`` command, which must succeed, and return its result."""
         done = self.conducto(*words)
         assert done.returncode == 0, f"conducto {' '.join(words)}: {done.stdout}{done.stderr}"
         return done
@@ -152,10 +152,10 @@ class Person:
 
 @contextmanager
 def person_at(base: Path) -> Iterator[Person]:
-    """Yield a person; at the end stop the agent and see that it left no container.
+    """Yield a user; at the end stop the agent and check that it left no container.
 
     Raises:
-        AssertionError: containers of a pipeline still exist.
+        AssertionError: Containers of a pipeline still exist.
     """
     person = Person(base)
     try:
@@ -168,7 +168,7 @@ def person_at(base: Path) -> Iterator[Person]:
 
 
 def _left_behind(pipeline_id: str) -> list[str]:
-    """Return the names of a pipeline's containers; remove them and its networks."""
+    """Return the names of a pipeline's containers, and remove them and its networks."""
     query = {"filters": json.dumps({"label": [f"com.conducto.pipeline={pipeline_id}"]})}
     containers = json.loads(call("GET", "/containers/json", {**query, "all": "1"})[1])
     for each in containers:

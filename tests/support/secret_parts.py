@@ -1,4 +1,4 @@
-"""Secrets for tests, and a keyring that no operating system has."""
+"""Secrets for tests, and an in-memory keyring."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class MemoryKeyring:
     """A keyring in memory.
 
     Attributes:
-        locked: Refuse everything.
+        locked: Reject all calls.
     """
 
     priority = 5.0

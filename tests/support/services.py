@@ -1,4 +1,4 @@
-"""Slack, GitHub and a mail server on this machine, which answer as the test says."""
+"""Slack, GitHub and a mail server on this machine, with scripted responses."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class MailServer:
     """A mail server.
 
     Attributes:
-        taken: ``(recipients, message)`` of every mail it took.
+        taken: ``(recipients, message)`` of every accepted mail.
         replies: Responses to the next messages instead of "250 taken".
     """
 

@@ -52,7 +52,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class StandInError(Exception):
-    """A stand-in cannot be made; the message says what to do."""
+    """A stand-in cannot be created; the message has the remedy."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -89,7 +89,7 @@ def call(
     """Return the status and the body of one request to the engine.
 
     Raises:
-        StandInError: nothing listens on the engine's socket.
+        StandInError: No engine listens on the socket.
     """
     host = engine_socket()
     connection = _UnixConnection(host, timeout)
@@ -113,11 +113,11 @@ def ensure(names: Iterable[str], say: Callable[[str], None] = lambda _line: None
     """Make every named image available: as it is, else pulled, else as a stand-in.
 
     Args:
-        names: Image references out of `ALL`.
+        names: Image references in `ALL`.
         say: Receives a line for each step.
 
     Raises:
-        StandInError: one is not available in any of the three ways.
+        StandInError: An image is not available in any of the three ways.
     """
     can_pull = True
     for name in names:
@@ -158,7 +158,7 @@ def _pull(name: str, say: Callable[[str], None]) -> bool:
 
 
 def _recipe(name: str) -> tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...]]:
-    """Return how to write the tar, the tags it serves and the image's settings."""
+    """Return how to create the tar, the tags it serves and the image's settings."""
     if name in DEBIAN_TAGS:
         settings = ("ENV PIP_BREAK_SYSTEM_PACKAGES=1", f"ENV PATH={PATH}", 'CMD ["python3"]')
         return _write_python, DEBIAN_TAGS, settings
@@ -292,7 +292,7 @@ def _suite() -> str:
 
 
 def _sources() -> list[str]:
-    """Return the host's own package sources; without any, mmdebstrap has its default."""
+    """Return the host's own package sources; without any, mmdebstrap uses its default."""
     candidates = (
         Path("/etc/apt/sources.list.d/debian.sources"),
         Path("/etc/apt/sources.list"),
@@ -340,7 +340,7 @@ def _write_bash(tar: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the images named on the command line; return the exit code."""
+    """Create the images named on the command line; return the exit code."""
     parser = argparse.ArgumentParser(description="Make stand-ins for base images.")
     parser.add_argument("names", nargs="*", default=[], metavar="NAME", help=", ".join(ALL))
     names = parser.parse_args(arguments).names

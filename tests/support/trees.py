@@ -29,7 +29,7 @@ def leaf(name: str | None = None, **params: Any) -> dict[str, Any]:
 
 
 def lazy(name: str | None = None, **params: Any) -> dict[str, Any]:
-    """The nodes of co.Lazy: a Serial of Generate and an empty Execute."""
+    """Return the nodes of co.Lazy: a Serial of Generate and an empty Execute."""
     callback = ["done", ["deserialize_into_node", {"target": "/any/Execute"}]]
     return serial(
         leaf("Generate", callbacks=[callback], **params), parallel(name="Execute"), name=name
@@ -45,7 +45,7 @@ def _named(children: Iterable[Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def form(root: dict[str, Any], images: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The launch form of a tree written with the helpers above."""
+    """Return the launch form of a tree written with the helpers above."""
     nodes: list[dict[str, Any]] = []
     edges: list[list[str]] = []
     queue = [(root, "0")]
@@ -67,7 +67,7 @@ def pipeline(root: dict[str, Any]) -> Pipeline:
 
 
 class Driver:
-    """Runs a tree by hand: the test says which attempt starts and how it ends."""
+    """Runs a tree step by step: the test chooses the next start and its outcome."""
 
     def __init__(self, root: dict[str, Any] | Pipeline, *, armed: bool = True) -> None:
         self.pipeline = root if isinstance(root, Pipeline) else pipeline(root)
@@ -142,7 +142,7 @@ FAILS = Cause.EXIT_CODE
 
 
 def check(driver: Driver) -> None:
-    """The laws that hold after every event, worked out here from the leaves alone."""
+    """Check the laws that hold after every event, computed here from the leaves alone."""
     tree = driver.tree
     assert not tree.notices
     outcomes: dict[str, Outcome] = {}
@@ -164,7 +164,7 @@ def _expect(
     *,
     reachable: bool,
 ) -> tuple[Outcome, int]:
-    """The state of ``node`` as its parent must see it, and the number of Execs in flight below."""
+    """Return a node's state from its parent's view, and the number of active Execs below it."""
     reachable = reachable and not node.skipped
     if isinstance(node, LiveExec):
         flying = int(node.state in (State.QUEUED, State.RUNNING))

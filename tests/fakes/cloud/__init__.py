@@ -1,4 +1,4 @@
-"""Fakes of all ports, in memory and honest: the contract suites hold them beside the real ones."""
+"""In-memory fakes of all ports; the contract suites test them together with the real adapters."""
 
 from tests.fakes.cloud.identity import FakeConnections, FakeOrgs, FakeTokens
 from tests.fakes.cloud.image_builder import FakeBuilder

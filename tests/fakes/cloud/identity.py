@@ -17,10 +17,10 @@ from conducto_core.model.usage import PipelineSpent
 
 
 class FakeOrgs:
-    """Organisations.
+    """A fake `Orgs`.
 
     Attributes:
-        plans: ``{org: plan}`` of those that are not on the free one.
+        plans: ``{org: plan}``; all other organisations have the free plan.
     """
 
     def __init__(self) -> None:
@@ -32,23 +32,18 @@ class FakeOrgs:
         self._spent: dict[tuple[str, str], dict[str, PipelineSpent]] = {}
 
     def plan(self, org: str) -> Plan:
-        """Return an org's plan."""
         return self.plans.get(org, Plan())
 
     def set_plan(self, org: str, plan: Plan) -> None:
-        """Change it."""
         self.plans[org] = plan
 
     def workers(self, org: str) -> int:
-        """Return how many workers the org has now."""
         return self._workers.get(org, 0)
 
     def in_use(self, org: str) -> InUse:
-        """Return the plan and its current use."""
         return InUse(self.plan(org), self.workers(org), self._reserved.get(org, 0))
 
     def shares(self, org: str) -> Mapping[str, Share]:
-        """Return the shares of the org's pipelines."""
         return dict(self._shares.get(org, {}))
 
     def set_share(self, org: str, pipeline_id: str, share: Share) -> None:
@@ -59,10 +54,10 @@ class FakeOrgs:
             del shares[pipeline_id]
 
     def count(self, org: str, workers: int, reserved: int = 0, *, admits: bool = False) -> None:
-        """Count workers in or out; the store does so with an entry.
+        """Add to the number of workers; the store does so with an entry.
 
         Raises:
-            PlanLimitError: the plan does not allow that number.
+            PlanLimitError: The plan does not allow that number.
         """
         plan, has, holds = self.in_use(org)
         too_many = workers > 0 and has + workers > plan.max_workers
@@ -80,7 +75,6 @@ class FakeOrgs:
         *,
         whose: Spender | None = None,
     ) -> None:
-        """Count seconds once."""
         counted = self._usage.setdefault((org, month), {})
         if key in counted:
             return
@@ -100,11 +94,9 @@ class FakeOrgs:
             )
 
     def spent(self, org: str, month: str) -> Sequence[PipelineSpent]:
-        """Return the usage of each pipeline."""
         return list(self._spent.get((org, month), {}).values())
 
     def usage(self, org: str, month: str) -> Mapping[str, float]:
-        """Return the sums of a month."""
         all_of_it = self._usage.get((org, month), {}).values()
         return {
             "exec_seconds": sum(seconds for seconds, _ in all_of_it),
@@ -122,12 +114,10 @@ class FakeTokens:
     def put(
         self, digest: str, identity: Identity, *, expires: float | None, parent: str | None = None
     ) -> None:
-        """Make a token known."""
         kept = replace(identity, token=digest, parent=parent)
         self._kept[digest] = TokenRecord(digest, kept, self._clock(), expires)
 
     def find(self, digest: str) -> Identity | None:
-        """Return whose token it is."""
         token = self._kept.get(digest)
         if token is None or (token.expires is not None and token.expires <= self._clock()):
             return None
@@ -135,24 +125,22 @@ class FakeTokens:
         return None if parent is not None and self.find(parent) is None else token.identity
 
     def take(self, digest: str) -> bool:
-        """Revoke a token; return whether it existed."""
         return self._kept.pop(digest, None) is not None
 
     def known(self, org: str) -> Sequence[TokenRecord]:
-        """Return an org's tokens, the newest first."""
         people = [t for t in self._kept.values() if not (t.identity.worker or t.identity.parent)]
         mine = [token for token in people if token.identity.org == org]
         return sorted(mine, key=lambda token: token.created, reverse=True)
 
 
 class FakeConnections:
-    """WebSockets.
+    """A fake `Connections`.
 
     Attributes:
         sent: ``{connection: frames}``.
-        gone: Connections that do not answer any more.
+        gone: Connections that the client has closed.
         broken: Connections for which sending and closing raise an error.
-        closed: Connections that were hung up.
+        closed: Connections that the API has closed.
     """
 
     def __init__(self) -> None:
@@ -165,25 +153,20 @@ class FakeConnections:
         self._follow: dict[str, tuple[str, str, int]] = {}
 
     def opened(self, connection: str, token: str, parent: str | None = None) -> None:
-        """Record the token that opened a connection, and the token with which it ends."""
         self._token[connection] = token
         self._parent[connection] = parent
 
     def opened_by(self) -> Iterator[tuple[str, str, str | None]]:
-        """Yield ``(connection, token, its parent)`` of all."""
         for connection, token in list(self._token.items()):
             yield connection, token, self._parent.get(connection)
 
     def token_of(self, connection: str) -> str | None:
-        """Return the digest of a connection's token."""
         return self._token.get(connection)
 
     def put(self, connection: str, org: str, pipeline_id: str, cursor: int) -> None:
-        """Note what a connection follows."""
         self._follow[connection] = (org, pipeline_id, cursor)
 
     def followers(self, pipeline_id: str) -> Sequence[tuple[str, int]]:
-        """Return who follows a pipeline."""
         return [
             (connection, cursor)
             for connection, (_, followed, cursor) in self._follow.items()
@@ -191,12 +174,10 @@ class FakeConnections:
         ]
 
     def delete(self, connection: str) -> None:
-        """Forget it."""
         self._token.pop(connection, None)
         self._follow.pop(connection, None)
 
     def close(self, connection: str) -> None:
-        """Delete a connection and close it; raises `ConnectionError` if it is in `broken`."""
         if connection in self.broken:
             raise ConnectionError(f"{connection} does not answer")
         self.delete(connection)
@@ -206,8 +187,8 @@ class FakeConnections:
         """Send a frame.
 
         Raises:
-            ValueError: the frame is larger than API Gateway allows.
-            ConnectionError: the connection is in `broken`.
+            ValueError: The frame is larger than API Gateway allows.
+            ConnectionError: The connection is in `broken`.
         """
         if connection in self.gone:
             return False

@@ -9,13 +9,13 @@ REPOSITORY = "registry.invalid/images"
 
 
 class FakeBuilder:
-    """A `Builder`; a test controls the progress of its builds.
+    """A fake `Builder`; a test controls the progress of its builds.
 
     Attributes:
         requests: ``{build id: request}`` of all builds.
-        statuses: ``{build id: how it is}``; a test changes them.
-        images: ``(org, tag)`` of images that the registry has.
-        deaf: Starts are lost on the way.
+        statuses: ``{build id: status}``; a test changes them.
+        images: ``(org, tag)`` of images in the registry.
+        deaf: Start requests are lost.
         full: No more builds are queued.
         logins: Number of logins so far.
     """
@@ -30,15 +30,13 @@ class FakeBuilder:
         self._numbers = count(1)
 
     def reference(self, org: str, tag: str) -> str:
-        """Return the reference by which workers pull an image."""
         return f"{REPOSITORY}/{org}:{tag}"
 
     def exists(self, org: str, tag: str) -> bool:
-        """Return whether the registry has an image."""
         return (org, tag) in self.images
 
     def login(self, org: str, session: str) -> RegistryLogin | None:
-        """Return a login whose password names the organisation, the session and its number."""
+        """Return a login whose password contains the organisation, the session and a counter."""
         self.logins += 1
         return RegistryLogin(
             registry="registry.invalid",
@@ -48,7 +46,6 @@ class FakeBuilder:
         )
 
     def start(self, order: BuildRequest) -> str:
-        """Start a build, once."""
         for build_id, known in self.requests.items():
             if (known.tag, known.again) == (order.tag, order.again):
                 return build_id
@@ -62,5 +59,4 @@ class FakeBuilder:
         return build_id
 
     def status(self, build_id: str) -> BuildStatus:
-        """Return how a build is."""
         return self.statuses.get(build_id, "gone")

@@ -9,44 +9,33 @@ from chalicelib.ports import Shell
 
 
 class FakeShells:
-    """Satisfies `chalicelib.ports.Shells`.
-
-    Args:
-        orgs: Count workers.
-    """
+    """A fake `chalicelib.ports.Shells`."""
 
     def __init__(self, orgs: FakeOrgs) -> None:
         self._orgs = orgs
         self._shells: dict[tuple[str, str], Shell] = {}
 
     def open(self, shell: Shell) -> None:
-        """Keep a new shell and count it."""
         self._orgs.count(shell.org, 1, shell.reserved, admits=True)
         self._shells[shell.pipeline_id, shell.id] = shell
 
     def find(self, pipeline_id: str, shell_id: str) -> Shell | None:
-        """Return a shell."""
         return self._shells.get((pipeline_id, shell_id))
 
     def of_pipeline(self, pipeline_id: str) -> Sequence[Shell]:
-        """Return a pipeline's shells that have not ended."""
         return [s for s in self._going_on() if s.pipeline_id == pipeline_id]
 
     def all_open(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(pipeline id, shell id)`` of those that have not ended."""
         for shell in self._going_on():
             yield shell.pipeline_id, shell.id
 
     def started(self, shell: Shell, task_arn: str) -> None:
-        """Note which task a shell has."""
         self._note(shell, task=task_arn)
 
     def is_up(self, shell: Shell) -> None:
-        """Note that it can be entered."""
         self._note(shell, up=True)
 
     def end(self, shell: Shell, reason: str) -> bool:
-        """Note that it is over and count it no more."""
         if not self._note(shell, ended=reason):
             return False
         self._orgs.count(shell.org, -1, -shell.reserved)

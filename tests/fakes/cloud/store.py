@@ -35,7 +35,7 @@ class _Kept:
 
 
 class FakeStore:
-    """Keeps everything as long as it lives; safe to be used by several threads."""
+    """A thread-safe `Store` in memory."""
 
     def __init__(self, orgs: FakeOrgs) -> None:
         self._orgs = orgs
@@ -43,21 +43,18 @@ class FakeStore:
         self._lock = RLock()
 
     def create(self, record: CloudRecord, definition: bytes) -> None:
-        """Keep a new pipeline."""
         with self._lock:
             if record.record.id in self._kept:
                 raise ConflictError(record.record.id)
             self._kept[record.record.id] = _Kept(record.org, record.record, definition)
 
     def record(self, org: str, pipeline_id: str) -> PipelineRecord | None:
-        """Return a pipeline's record; None as well where it is another org's."""
         kept = self._kept.get(pipeline_id)
         return None if kept is None or kept.org != org else kept.record
 
     def records(
         self, org: str, *, after: str | None = None, limit: int = 100
     ) -> tuple[tuple[PipelineRecord, ...], str | None]:
-        """Return pipelines of an org, the newest first, and the next ``after``."""
         mine = [kept.record for kept in self._kept.values() if kept.org == org]
         mine.sort(key=_place, reverse=True)
         rest = [r for r in mine if after is None or _place(r) < after]
@@ -65,41 +62,33 @@ class FakeStore:
         return page, _place(page[-1]) if len(rest) > limit else None
 
     def open_pipelines(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(org, pipeline id)`` of the open ones."""
         yield from [(kept.org, i) for i, kept in list(self._kept.items()) if kept.open]
 
     def resting_pipelines(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(org, pipeline id)`` of the others."""
         yield from [(kept.org, i) for i, kept in list(self._kept.items()) if not kept.open]
 
     def forget(self, pipeline_id: str) -> None:
-        """Delete a pipeline."""
         with self._lock:
             kept = self._kept.pop(pipeline_id, None)
             if kept is not None:
                 self._orgs.set_share(kept.org, pipeline_id, Share())
 
     def org_of(self, pipeline_id: str) -> str | None:
-        """Return the owner of a pipeline."""
         kept = self._kept.get(pipeline_id)
         return None if kept is None else kept.org
 
     def definition(self, pipeline_id: str) -> bytes:
-        """Return the definition given to `create`."""
         return self._kept[pipeline_id].definition
 
     def keep_tree(self, pipeline_id: str, data: bytes) -> str:
-        """Keep a generated tree and return its key."""
         key = sha256(data).hexdigest()
         self._kept[pipeline_id].trees[key] = data
         return key
 
     def tree(self, pipeline_id: str, key: str) -> bytes:
-        """Return a generated tree."""
         return self._kept[pipeline_id].trees[key]
 
     def commit(self, org: str, pipeline_id: str, entry: Entry) -> None:
-        """Write an entry and all that goes with it, or nothing."""
         json.dumps(entry.input)  # the real one could not keep anything else
         with self._lock:
             kept = self._kept[pipeline_id]
@@ -121,35 +110,28 @@ class FakeStore:
                 kept.record = entry.record
 
     def entries(self, pipeline_id: str, after: int) -> Iterator[Entry]:
-        """Yield the entries beyond number ``after``."""
         yield from list(self._kept[pipeline_id].journal[after:])
 
     def snapshot(self, pipeline_id: str) -> Snapshot | None:
-        """Return the newest snapshot."""
         kept = self._kept[pipeline_id].snapshot
         return None if kept is None else Snapshot(kept[0], json.loads(kept[1]))
 
     def put_snapshot(self, pipeline_id: str, snapshot: Snapshot) -> None:
-        """Keep a snapshot as JSON, unless there is a newer one."""
         kept = self._kept[pipeline_id]
         if kept.snapshot is None or kept.snapshot[0] < snapshot.number:
             kept.snapshot = (snapshot.number, json.dumps(snapshot.state))
 
     def attempts(self, pipeline_id: str, path: str | None = None) -> Iterator[AttemptRecord]:
-        """Yield attempts by path and number."""
         kept = self._kept[pipeline_id].attempts
         yield from [kept[key] for key in sorted(kept) if path is None or key[0] == path]
 
     def changes(self, pipeline_id: str, after: int, limit: int) -> Sequence[NodeChange]:
-        """Return the transitions numbered beyond ``after``."""
         return self._kept[pipeline_id].changes[after : after + limit]
 
     def outgoing(self, pipeline_id: str) -> Iterator[Outgoing]:
-        """Yield the notifications, sent or not, by entry."""
         yield from list(self._kept[pipeline_id].outgoing.values())
 
     def put_outgoing(self, org: str, pipeline_id: str, outgoing: Outgoing) -> None:
-        """Write the states of notifications."""
         with self._lock:
             kept = self._kept[pipeline_id]
             before = kept.outgoing.get(outgoing.entry)
@@ -158,7 +140,6 @@ class FakeStore:
             kept.outgoing[outgoing.entry] = outgoing
 
     def outgoing_due(self, now: float) -> Iterator[tuple[str, str]]:
-        """Yield ``(org, pipeline id)``, once each, of those with notifications that are due."""
         yield from [
             (kept.org, pipeline_id)
             for pipeline_id, kept in list(self._kept.items())
@@ -166,11 +147,9 @@ class FakeStore:
         ]
 
     def note_worker(self, pipeline_id: str, worker_id: str, time: float) -> None:
-        """Record a worker's heartbeat."""
         self._kept[pipeline_id].seen[worker_id] = time
 
     def workers_seen(self, pipeline_id: str) -> Mapping[str, float]:
-        """Return the time of each worker's last heartbeat."""
         return dict(self._kept[pipeline_id].seen)
 
 

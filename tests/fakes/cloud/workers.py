@@ -13,18 +13,18 @@ class FakeFleet:
     """Workers that exist only as records.
 
     Attributes:
-        tasks: ``{ARN: worker}`` of all that were started.
+        tasks: ``{ARN: worker}`` of all workers that were launched.
         stopped: ARNs of those that were stopped.
-        full: AWS has no room.
-        deaf: Starts are lost on the way.
+        full: AWS has no capacity.
+        deaf: Launch requests are lost.
         unlisted: ECS does not list new tasks yet.
-        released: Pipelines that need no files for now.
-        reasons: ``{ARN: why a task stopped}``.
-        closed: Nothing can be entered yet.
+        released: Pipelines whose files were released.
+        reasons: ``{ARN: why the task stopped}``.
+        closed: Shells are not ready for connections yet.
         entered: ``(ARN, command)`` of every session.
         defined: ``{pipeline id: name of its task definition}``.
-        times: ``{ARN: when AWS began to charge for a task, and when it had stopped}``.
-        halfway: Names of task definitions that are out of use and not deleted.
+        times: ``{ARN: when AWS began to charge for the task, and when it stopped}``.
+        halfway: Names of task definitions that are deregistered but not deleted.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,6 @@ class FakeFleet:
         self._numbers = count(1)
 
     def start(self, task: WorkerTask) -> str:
-        """Start a worker, once."""
         for arn, known in self.tasks.items():
             if known.worker_id == task.worker_id:
                 return arn
@@ -58,12 +57,10 @@ class FakeFleet:
         return arn
 
     def stop(self, task_arn: str, reason: str) -> None:
-        """Stop a worker."""
         if task_arn in self.tasks and task_arn not in self.stopped:
             self.stopped.append(task_arn)
 
     def running(self, pipeline_id: str) -> Mapping[str, str]:
-        """Return the tasks that are not stopped."""
         return {
             task.worker_id: arn
             for arn, task in self.tasks.items()
@@ -71,18 +68,16 @@ class FakeFleet:
         }
 
     def definitions(self) -> Iterator[tuple[str, str]]:
-        """Yield one for each pipeline that had a worker since it was forgotten, halfway or not."""
+        """Yield a definition for each pipeline that had a worker since its last deletion."""
         yield from list(self.defined.items())
 
     def forget_definition(self, name: str) -> bool:
-        """Delete a task definition."""
         known = name in self.defined.values()
         self.defined = {owner: each for owner, each in self.defined.items() if each != name}
         self.halfway.discard(name)
         return known
 
     def look(self, task_arn: str) -> TaskStatus | None:
-        """Return how a task is."""
         task = self.tasks.get(task_arn)
         if task is None:
             return None
@@ -93,7 +88,6 @@ class FakeFleet:
         return TaskStatus("RUNNING", connected=task.shell and not self.closed)
 
     def enter(self, task_arn: str, command: str) -> ShellSession | None:
-        """Open a session."""
         if self.closed:
             return None
         self.entered.append((task_arn, command))
@@ -107,5 +101,4 @@ class FakeFleet:
         )
 
     def release(self, pipeline_id: str) -> None:
-        """See the port."""
         self.released.append(pipeline_id)

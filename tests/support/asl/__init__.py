@@ -1,1 +1,1 @@
-"""The cloud's half of the conformance suite: interpreters, a small API, scripted workers."""
+"""The cloud part of the conformance suite: interpreters, a small API, scripted workers."""

@@ -1,7 +1,7 @@
-"""The compiled machine without an API: workers run whatever it offers, nobody asks the tree.
+"""Runs of the compiled machine without an API: workers execute every task that it offers.
 
-So everything that happens is decided by the definition alone. Outcomes and generated trees are
-functions of the path, so that they do not depend on the order in which things happen.
+Only the definition decides the behaviour. Outcomes and generated trees are functions of the path,
+so that they do not depend on the order of events.
 """
 
 from __future__ import annotations
@@ -30,16 +30,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Script:
-    """The results of Execs and the trees of Lazy nodes.
-
-    Attributes:
-        seed: The same seed, the same script.
-    """
+    """The outcomes of Execs and the trees of Lazy nodes; equal seeds give equal scripts."""
 
     seed: int
 
     def cause(self, path: str) -> Cause | None:
-        """Return how the Exec at ``path`` ends."""
+        """Return the outcome of the Exec at ``path``."""
         rng = Random(f"{self.seed}{path}")
         return rng.choice([None, None, None, Cause.EXIT_CODE, Cause.OUT_OF_MEMORY])
 
@@ -129,7 +125,7 @@ class Alone:
 
 
 def out_of_order(tree: TreeState, log: list[tuple[str, str]]) -> list[str]:
-    """Return children of Serials that began before an earlier sibling was over."""
+    """Return children of Serials that started before an earlier sibling had finished."""
     wrong = []
     for node in tree.nodes.values():
         if node.spec.type != "Serial":

@@ -1,6 +1,6 @@
-"""The cloud in small: `CloudMachine` over an interpreter of state machines, with scripted workers.
+"""A minimal cloud: `CloudMachine` over an interpreter of state machines, with scripted workers.
 
-`refused` says where graph and tree disagree; in a correct compiler it stays empty.
+`refused` lists disagreements between graph and tree; with a correct compiler it stays empty.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Cloud:
 
     @property
     def refused(self) -> list[str]:
-        """Nodes that the graph offered although it was not their turn."""
+        """Nodes that the graph offered too early."""
         return self.cloud_machine.run_state.refused
 
     def order(self, event: ev.Event) -> None:
@@ -69,7 +69,7 @@ class Cloud:
         self._execute(self.cloud_machine.order(event))
 
     def serve(self) -> None:
-        """Let workers fetch everything that is offered and claim it."""
+        """Let workers poll and claim every offered task."""
         while offers := self.engine.offers():
             for offer in offers:
                 waits = bool(offer.data.get("w"))
@@ -80,25 +80,25 @@ class Cloud:
                 )
 
     def startable(self) -> set[str]:
-        """Return the queued Execs that a worker has in hand."""
+        """Return the queued Execs whose tasks a worker holds."""
         held = self.cloud_machine.run_state.held
         return {p for p in held if self.tree.nodes[p].state is State.QUEUED}
 
     def start(self, path: str) -> None:
-        """A worker begins to run what it claimed."""
+        """Start a claimed command."""
         assert self.cloud_machine.run_state.held[path], path
         self._execute(self.cloud_machine.start(path))
 
     def generate(self, path: str, nodes: Mapping[str, NodeSpec]) -> None:
-        """A worker posts the tree that a Lazy printed."""
+        """Report the tree that a Lazy generated."""
         self._execute(self.cloud_machine.generate(path, nodes))
 
     def finish(self, path: str, cause: Cause | None, **measured: float) -> None:
-        """A worker reports how a command ended."""
+        """Report the end of a command."""
         self._execute(self.cloud_machine.finish(path, cause, **measured))
 
     def outcome(self) -> str | None:
-        """Return the status of the current execution; None when there is none."""
+        """Return the status of the current execution, or None."""
         execution = self._current()
         return None if execution is None else self.engine.status(execution)
 

@@ -1,8 +1,9 @@
 """A small interpreter of the Amazon States Language: the part that Conducto's compiler uses.
 
-Written from the specification, apart from moto's, so that two independent readers of a definition
-must agree; and fast, a millisecond per tree. It has no clock: a Wait stays, a retry is at once,
-heartbeats are missed at a test's request. Events are counted as in histories recorded by AWS.
+It is written from the specification, independently of moto's interpreter, so that two readings of a
+definition must agree; and it is fast, about a millisecond per tree. It has no clock: a Wait never
+ends, retries are immediate, and heartbeats are missed at a test's request. Events are counted as in
+histories recorded by AWS.
 
 Source: https://states-language.net/spec.html
 """
@@ -31,10 +32,10 @@ class Execution:
     """One execution of one machine.
 
     Attributes:
-        status: As AWS calls it.
-        events: Events of its history so far.
-        transitions: Transitions that are billed; AWS counts the start as well.
-        data: Every input a state had, as JSON.
+        status: The status in AWS's terms.
+        events: Number of events in its history.
+        transitions: Billed transitions; AWS also counts the start.
+        data: The input of every state, as JSON.
     """
 
     id: str
@@ -64,7 +65,7 @@ class Execution:
 
 @dataclass(slots=True, eq=False)
 class _Scope:
-    """A machine's states or a branch's, being run.
+    """The states of a machine or a branch, while they run.
 
     Attributes:
         ok: Called with the output when it ends.
@@ -80,7 +81,7 @@ class _Scope:
     inner: list[_Scope | Execution] = field(default_factory=list)
 
     def abort(self) -> None:
-        """Let nothing more happen in it."""
+        """Stop the scope and its inner scopes."""
         open_ones: list[_Scope | Execution] = [self]
         while open_ones:  # no recursion: a tree may be deep
             inner = open_ones.pop()
@@ -96,7 +97,7 @@ class _Visit:
     """One visit of a Task or a Parallel.
 
     Attributes:
-        tries: Retries made, by the retrier's position.
+        tries: Number of retries by the retrier's position.
     """
 
     scope: _Scope
@@ -113,7 +114,7 @@ class Interpreter:
     """Runs state machines step by step; implements `support.asl.port.Engine`.
 
     Attributes:
-        executions: ``{id: execution}``, nested ones included.
+        executions: ``{id: execution}``, including nested ones.
     """
 
     def __init__(self) -> None:

@@ -18,9 +18,9 @@ _SECONDS = 240
 
 
 def judged(definitions: Sequence[str]) -> list[str]:
-    """Return the errors in any of the definitions, in one process for all.
+    """Return the errors in any of the definitions, with one process for all.
 
-    Skips the test where Node or the package is missing.
+    Skips the test if Node or the package is missing.
     """
     node = shutil.which("node")
     if node is None or not (TOOLS / "node_modules" / "asl-validator").is_dir():

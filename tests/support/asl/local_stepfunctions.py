@@ -1,4 +1,4 @@
-"""The npm package aws-local-stepfunctions runs games; `make tools` installs it."""
+"""Runs games in the npm package aws-local-stepfunctions, which `make tools` installs."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Replayed(NamedTuple):
 
 
 def replayed(games: Sequence[dict[str, Any]]) -> list[Replayed]:
-    """Run games, one after the other, in one process.
+    """Run games in one process.
 
-    Skips the test where Node or the package is missing.
+    Skips the test if Node or the package is missing.
     """
     node = shutil.which("node")
     if node is None or not (TOOLS / "node_modules/aws-local-stepfunctions").is_dir():

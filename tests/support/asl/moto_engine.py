@@ -1,4 +1,4 @@
-"""moto's server in this process, and the port of `support.asl.port` over it."""
+"""moto's server in this process, as a `support.asl.port.Engine`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ROLE = "arn:aws:iam::123456789012:role/test"
 
 
 def start_server() -> ThreadedMotoServer:
-    """Start moto on a free port of the loopback, its interpreter mended and switched on."""
+    """Start moto on a free loopback port, with its interpreter patched and enabled."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -41,10 +41,10 @@ def start_server() -> ThreadedMotoServer:
 
 
 class MotoEngine:
-    """Runs machines in moto, or elsewhere; workers' polls are real ones over HTTP.
+    """Runs machines in moto or another server; workers poll over HTTP.
 
     Attributes:
-        client: Step Functions, as boto3 has it.
+        client: A boto3 client of Step Functions.
     """
 
     def __init__(self, client: Any = None) -> None:

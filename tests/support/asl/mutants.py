@@ -1,7 +1,7 @@
-"""A second set of Conducto's modules with one line changed: bugs that the suite has to catch.
+"""A second set of Conducto's modules with one line changed: bugs that the suite must detect.
 
-Only the cloud's half gets the changed set; the local half keeps the real one. So a bug in a rule
-is one in a rule that only one target uses.
+Only the cloud's part uses the changed set; the local part keeps the real one. So a bug in a rule
+affects one target only.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Mutant(NamedTuple):
 
     Attributes:
         name: The fault, as a sentence.
-        module: Where, below `conducto_core.semantics`.
-        old: The text that is replaced; it must occur exactly once.
+        module: Module below `conducto_core.semantics`.
+        old: The text to replace; it must occur exactly once.
         new: Its replacement.
     """
 
@@ -99,7 +99,7 @@ def mutated_cloud(mutant: Mutant) -> type:
 
 @contextmanager
 def _set_aside() -> Iterator[None]:
-    """Let the family be imported again, and restore the real one afterwards."""
+    """Allow the modules to be imported again, and restore the real ones afterwards."""
     for name in _FAMILY:
         importlib.import_module(name)
     kept = {name: sys.modules.pop(name) for name in _FAMILY}

@@ -18,7 +18,7 @@ Tree = Callable[[], dict[str, Any]]
 
 
 def chain() -> dict[str, Any]:
-    """The first failure ends it."""
+    """A Serial that stops at the first failure."""
     return serial(leaf("a"), leaf("b"), leaf("c"))
 
 
@@ -28,7 +28,7 @@ def all_children_run() -> dict[str, Any]:
 
 
 def side_by_side() -> dict[str, Any]:
-    """Branches, one of which may fail and one of which does not run."""
+    """Branches, one of which may fail and one of which is skipped."""
     return parallel(
         leaf("a"),
         serial(leaf("x"), leaf("y"), name="may fail", suppress_errors=True),
@@ -38,12 +38,12 @@ def side_by_side() -> dict[str, Any]:
 
 
 def generated() -> dict[str, Any]:
-    """A tree that is not known beforehand, between two Execs."""
+    """A tree that a Lazy generates, between two Execs."""
     return serial(leaf("before"), lazy("made"), leaf("after"))
 
 
 def divided() -> dict[str, Any]:
-    """More than one machine holds."""
+    """A tree that does not fit into one machine."""
     return parallel(*(serial(leaf("a"), leaf("b"), name=f"g{n}") for n in range(4)))
 
 

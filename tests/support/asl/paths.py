@@ -11,7 +11,7 @@ _CONTAINS_E = "States.ArrayContains($[*].e, true)"
 
 
 class PathError(Exception):
-    """A path that leads nowhere."""
+    """A path does not exist in the data."""
 
 
 def look_up(data: Any, path: str) -> Any:

@@ -1,7 +1,7 @@
-"""The same events on both targets, which offer the same actions and end in the same state.
+"""Games: the same events on both targets must lead to the same offers and states.
 
-A game is a seed: it gives the tree, the limits of a machine, the outcomes and the actions. The
-targets are compared after every move.
+A seed determines the tree, the limits of a machine, the outcomes and the actions. The targets are
+compared after every move.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Game:
         self.compare()
 
     def finish(self, path: str, cause: Cause | None) -> None:
-        """End a running Exec on both targets; a Lazy's prints a random tree."""
+        """End a running Exec on both targets; a Lazy generates a random tree."""
         self.moves.append(f"finish {path} {cause}")
         node = self.local.tree.nodes[path]
         prints = node.spec.lazy_target is not None and path not in self.local.stopping
@@ -149,7 +149,7 @@ def new_game(
 
 
 def play(game: Game, *, orders: int = 12) -> None:
-    """Run a game to its end, with up to so many orders of a person or a clock on the way."""
+    """Run a game to its end, with some user actions and expired time limits on the way."""
     game.send(ev.Armed())
     for _ in range(game.rng.randint(0, orders * 3)):
         _move(game)

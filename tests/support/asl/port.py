@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 class TaskGoneError(Exception):
-    """The execution that waited for this task does not any more."""
+    """The execution no longer waits for this task."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A task that a worker was handed.
+    """A task that a worker polled.
 
     Attributes:
-        token: Names it when it is answered.
+        token: Identifies it when it is completed.
         data: Its input.
-        activity: ARN of what it was scheduled on, where the engine tells.
+        activity: ARN of its activity, if the engine provides it.
     """
 
     token: str
@@ -34,13 +34,13 @@ class Engine(Protocol):
     """Executes state machines; the same for moto and for `support.asl.interpreter`."""
 
     def create(self, machine: Machine) -> None:
-        """Make a machine known; one that is known already is left alone."""
+        """Create a machine unless it exists."""
 
     def start(self, arn: str, data: Mapping[str, Any]) -> str:
         """Start an execution and return its id."""
 
     def stop(self, execution: str) -> None:
-        """Abort an execution and those it started."""
+        """Abort an execution and its child executions."""
 
     def status(self, execution: str) -> str:
         """Return ``RUNNING``, ``SUCCEEDED``, ``FAILED`` or ``ABORTED``."""
@@ -49,7 +49,7 @@ class Engine(Protocol):
         """Return the tasks that were scheduled since the last call."""
 
     def succeed(self, token: str, output: Mapping[str, Any]) -> None:
-        """Answer a task; raises `TaskGoneError`."""
+        """Complete a task; raises `TaskGoneError`."""
 
     def fail(self, token: str, error: str) -> None:
         """Fail a task; raises `TaskGoneError`."""

@@ -1,4 +1,4 @@
-"""Random trees and scripts from a seed; the same seed always gives the same ones."""
+"""Random trees and scripts from a seed; equal seeds give equal results."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _CAUSES = (None, None, None, Cause.EXIT_CODE, Cause.OUT_OF_MEMORY)
 def random_tree(
     rng: Random, *, leaves: int = 14, plain: bool = False, lazies: bool = True
 ) -> dict[str, Any]:
-    """Return a tree.
+    """Return a random tree.
 
     Args:
-        rng: Where its shape comes from.
-        leaves: How many Execs it has at most, nearly.
-        plain: Without callbacks and time limits: what happens is settled by outcomes alone.
-        lazies: It may hold Lazy nodes.
+        rng: Source of its shape.
+        leaves: Approximate maximum number of Execs.
+        plain: Without callbacks and time limits: outcomes alone determine the result.
+        lazies: Whether it may contain Lazy nodes.
     """
     if leaves <= 1 or rng.random() < 0.05:
         small = lazies and rng.random() < 0.15
@@ -76,5 +76,5 @@ def _common(rng: Random, *, plain: bool) -> dict[str, Any]:
 
 
 def random_cause(rng: Random) -> Cause | None:
-    """Return how an Exec ends."""
+    """Return a random outcome of an Exec."""
     return rng.choice(_CAUSES)

@@ -1,8 +1,8 @@
-"""Games played by our interpreter, written down so that interpreters of others can replay them.
+"""Recorded games of our interpreter, for replay by other interpreters.
 
-A game is a machine that runs without our API (`support.asl.alone`): what workers reply to each
-node decides everything, so every interpreter has to start the same nodes with the same inputs and
-to end alike.
+A game is a machine that runs without an API (`support.asl.alone`): the workers' replies to each
+node determine everything, so every interpreter must start the same nodes with the same inputs and
+end with the same result.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ REST, GIVE_UP = 1.0, 60.0
 
 @dataclass
 class Recorder(Interpreter):
-    """Our interpreter, which keeps what it was given.
+    """An interpreter that records its inputs.
 
     Attributes:
         machines: ``{arn: definition}``.
@@ -72,7 +72,7 @@ class Recorder(Interpreter):
 
 @dataclass(frozen=True)
 class Result:
-    """A game as an interpreter ran it.
+    """The result of a game in an interpreter.
 
     Attributes:
         started: The nodes whose tasks were started, sorted.
@@ -84,7 +84,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Recording:
-    """A game, and how it went."""
+    """A game and its result."""
 
     machines: Mapping[str, Any]
     top: str
@@ -103,7 +103,7 @@ class Recording:
 
 
 def record(tree: Pipeline, seed: int, maximum: Size) -> Recording:
-    """Play a game with our interpreter; the seed gives the replies."""
+    """Play a game with our interpreter; the seed determines the replies."""
     engine = Recorder()
     played = Alone(tree, engine, Script(seed), maximum).run(Random(seed))
     started = tuple(sorted(engine.replies))
@@ -111,7 +111,7 @@ def record(tree: Pipeline, seed: int, maximum: Size) -> Recording:
 
 
 def replay(engine: Any, recording: Recording) -> Result:
-    """Let an engine of `support.asl.port.Engine` run a game, over HTTP."""
+    """Run a game in a `support.asl.port.Engine` over HTTP."""
     for arn, definition in recording.machines.items():
         engine.create(Machine(arn.rpartition(":")[2], arn, json.dumps(definition), "/", 1, 1))
     execution = engine.start(recording.top, execution_input("alone"))

@@ -1,1 +1,1 @@
-"""The cloud target on fakes: an API, Step Functions, ECS and workers that a test drives by hand."""
+"""The cloud target on fakes: an API, Step Functions, ECS, and workers that a test controls."""

@@ -1,4 +1,4 @@
-"""AWS of moto, or of others (`support.cloud.other_aws`), with what infra/ deploys."""
+"""AWS in moto or other servers (`support.cloud.other_aws`), with the resources of infra/."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 
 @cache
 def _session() -> boto3.Session:
-    """Return the session of all tests: it reads the descriptions of services, which are large."""
+    """Return a shared session: it caches the descriptions of services, which are large."""
     return boto3.Session(region_name=REGION)
 
 
@@ -39,7 +39,7 @@ def role(name: str) -> str:
 
 @contextmanager
 def aws() -> Iterator[Clients]:
-    """Give clients of an AWS that holds the table, the bucket and the cluster."""
+    """Yield clients of an AWS with the table, the bucket and the cluster."""
     with chosen_aws():
         boto3.DEFAULT_SESSION = _session()  # moto restores the earlier one
         # ministack takes an access key of 12 digits as the number of the account.
@@ -51,7 +51,7 @@ def aws() -> Iterator[Clients]:
 
 
 def make_table(clients: Clients) -> None:
-    """Make the table as infra/stacks/data.py does."""
+    """Create the table like infra/stacks/data.py."""
     names = {PARTITION_KEY, SORT_KEY}
     names |= {name for index in INDEXES for name in (index.partition_key, index.sort_key)}
     clients.get("dynamodb").create_table(
@@ -78,13 +78,13 @@ def _schema(partition: str, sort: str) -> list[dict[str, str]]:
 
 
 def file_system(clients: Clients) -> str:
-    """Make a file system and return its id."""
+    """Create a file system and return its id."""
     answer = clients.get("efs").create_file_system(CreationToken="data", Encrypted=True)
     return str(answer["FileSystemId"])
 
 
 def subnet_and_group(clients: Clients) -> tuple[str, str]:
-    """Return the ids of a subnet and of a security group; moto has a network from the start."""
+    """Return the ids of a subnet and of a security group; moto has a default network."""
     ec2 = clients.get("ec2")
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
     group = ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
@@ -92,7 +92,7 @@ def subnet_and_group(clients: Clients) -> tuple[str, str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return the environment variables that infra/ gives the functions; no worker can start."""
+    """Return the functions' environment variables of infra/; workers cannot start."""
     return {
         "AWS_REGION": REGION,
         Variables.STAGE: "test",

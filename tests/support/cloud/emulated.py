@@ -1,4 +1,4 @@
-"""The whole cloud on this machine, as a client sees it."""
+"""The whole cloud on this machine, from a client's view."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class Cloud:
         self.client.close()
 
     def aws(self, service: str) -> Any:
-        """Return a client of an AWS service, as the functions have one."""
+        """Return a client of an AWS service, like those of the functions."""
         return boto3.client(service)
 
     def admin(self, **request: Any) -> Any:
-        """Ask what an administrator may."""
+        """Send an administrator's request."""
         return self.emulator.functions.call("admin", {"org": self.org, **request})
 
     def launch(self, root: Any, *, run: bool = True, **options: Any) -> Run:
@@ -76,7 +76,7 @@ class Run:
         )
 
     def until(self, condition: Any, what: str = "it", seconds: float = TIMEOUT) -> Run:
-        """Ask until it is so."""
+        """Poll until a condition holds."""
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"{what} in time; {self.states()}"
@@ -109,11 +109,7 @@ class Run:
 
 
 class ByHand:
-    """A worker that a test drives, with the token of one that never starts.
-
-    Attributes:
-        token: The worker's.
-    """
+    """A worker that a test controls, with the token of one that never starts."""
 
     def __init__(self, me: Cloud, task: Any) -> None:
         (agent,) = task.order["overrides"]["containerOverrides"]

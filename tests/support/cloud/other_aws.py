@@ -38,7 +38,7 @@ _START_SECONDS = 60
 
 @contextmanager
 def chosen_aws() -> Iterator[None]:
-    """Let boto3's clients use the implementation that was chosen, with nothing in it."""
+    """Direct boto3's clients to the chosen implementation, after emptying it."""
     match CHOSEN:
         case "moto":
             with mock_aws():
@@ -71,9 +71,9 @@ def _endpoint(name: str, url: str) -> Iterator[None]:
 
 @cache
 def dynalite() -> str:
-    """Start dynalite with transactions; return its URL.
+    """Start dynalite with transactions and return its URL.
 
-    Skips the test where Node or the package is missing.
+    Skips the test if Node or the package is missing.
     """
     node = shutil.which("node")
     if node is None or not (TOOLS / "node_modules/dynalite").is_dir():
@@ -86,13 +86,13 @@ def dynalite() -> str:
 
 
 def dynalite_alone() -> str:
-    """Return the URL of an empty dynalite, without what dynamodb.mjs adds."""
+    """Return the URL of an empty dynalite, without the additions of dynamodb.mjs."""
     return _post(f"{dynalite()}/reset")
 
 
 @cache
 def ministack() -> str:
-    """Start ministack, which is installed where it is missing; return its URL."""
+    """Start ministack, after installing it if necessary, and return its URL."""
     programs.install_ministack(_FOLDER)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

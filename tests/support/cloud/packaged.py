@@ -1,4 +1,4 @@
-"""The functions as they go to Lambda: staged and packaged as the CDK construct does, unpacked."""
+"""The functions as deployed to Lambda: packaged like in the CDK construct, and unpacked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def package(folder: Path) -> Path:
-    """Return the zip that Chalice makes below ``folder``; it fetches wheels from PyPI."""
+    """Build the zip with Chalice below ``folder``; it downloads wheels from PyPI."""
     project = stage_package(folder / "project")
     done = subprocess.run(
         [str(_beside_python("chalice")), "package", str(folder / "out")],
@@ -34,7 +34,7 @@ def package(folder: Path) -> Path:
 
 
 def unpack(archive: Path, target: Path) -> Path:
-    """Unpack a zip as Lambda does; return the directory."""
+    """Unpack a zip like Lambda, and return the directory."""
     with zipfile.ZipFile(archive) as opened:
         opened.extractall(target)
     return target

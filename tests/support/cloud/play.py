@@ -1,8 +1,8 @@
-"""The same game on both targets: the local machine, and the whole cloud on fakes.
+"""Games on both targets: the local machine, and the whole cloud on fakes.
 
-A game is a seed: it gives the tree, the outcomes, the user's actions, and which parts of the
-cloud fail. The cloud leads, since its workers start what they can; the local machine gets the
-same events, and after every move both have the same state.
+A seed determines the tree, the outcomes, the user's actions, and the failures of the cloud. The
+cloud leads, since its workers start what they can; the local machine gets the same events, and
+after every move both must have the same state.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _EVENTS: dict[str, Callable[[tuple[str, ...]], ev.Event]] = {
 
 
 class LostError(Exception):
-    """A call to AWS did not arrive, or its response did not."""
+    """A call to AWS was lost, or its response was."""
 
 
 class Lossy:
@@ -67,7 +67,7 @@ class Lossy:
 
 
 class Busy:
-    """A store that others write to at the same time: now and then somebody else was faster."""
+    """A store with concurrent writers, which sometimes write first."""
 
     def __init__(self, store: Any, rng: Random, share: float) -> None:
         self._store, self._rng, self._share = store, rng, share
@@ -82,9 +82,9 @@ class Busy:
 
 
 class Lambdas:
-    """Several engines over one store: each call goes to one of them, as at AWS.
+    """Several processors over one store: each call goes to one of them, like in AWS.
 
-    What one has ``seen`` is for the request that it served last; that is within one process.
+    `seen` uses the processor of the last request, as within one process.
     """
 
     def __init__(self, engines: list[CommandProcessor], rng: Random) -> None:
@@ -156,7 +156,7 @@ class CloudGame:
         self.settle()
 
     def finish(self, path: str, cause: Cause | None) -> None:
-        """End a running Exec on both targets; a Lazy's prints a random tree."""
+        """End a running Exec on both targets; a Lazy generates a random tree."""
         hand = self.world.running()[path]
         stopping = path in self.local.stopping
         assert hand.heartbeat() == stopping, f"{path}: told to stop: {not stopping}\n{self.story()}"
@@ -177,7 +177,7 @@ class CloudGame:
         self.settle()
 
     def lose(self, path: str) -> None:
-        """The worker that runs an Exec goes without a word; ECS tells of it."""
+        """Lose the worker of an Exec; ECS reports it."""
         self.moves.append(f"lose the worker of {path}")
         hand = self.world.running()[path]
         hand.vanish()
@@ -201,13 +201,13 @@ class CloudGame:
     # ---- the comparison ------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Let the cloud's workers fetch what they can, and compare."""
+        """Let the cloud's workers poll tasks, and compare."""
         self.world.serve()
         self.mirror()
         self.compare()
 
     def mirror(self) -> None:
-        """Repeat the moves of the cloud's workers locally: start, or miss their context."""
+        """Repeat the cloud's starts and lost contexts locally."""
         for entry in self.world.store.entries(self.id, self._read):
             self._read = entry.number
             for a in entry.attempts:
@@ -240,7 +240,7 @@ class CloudGame:
         assert sorted(ended, key=repr) == sorted(self.local.history, key=repr), self.story()
 
     def _check_confined(self) -> None:
-        """No group runs more than it may, no dedicated container two commands."""
+        """Check the limits of groups, and one command per dedicated container."""
         running = self.world.running()
         for node in self.local.tree.nodes.values():
             maximum = node.spec.max_concurrent
@@ -310,7 +310,7 @@ class CloudGame:
 
 
 def _stretch(node: dict[str, Any]) -> None:
-    """Make time limits so long that only `CloudGame.expire` reaches them."""
+    """Raise time limits so that only `CloudGame.expire` reaches them."""
     if "max_time" in node:
         node["max_time"] = 10**7
     for _, child in node.get("children", ()):
@@ -318,7 +318,7 @@ def _stretch(node: dict[str, Any]) -> None:
 
 
 def _retry_lost(node: dict[str, Any], rng: Random) -> None:
-    """Have some nodes run again when their container is lost."""
+    """Let some nodes run again when their container is lost."""
     if rng.random() < 0.3:
         node["retry_lost"] = rng.randint(0, 2)
     for _, child in node.get("children", ()):
@@ -341,10 +341,10 @@ def new_game(
     """Return the game of a seed, not started.
 
     Args:
-        seed: Where everything comes from.
-        confined: There are capacity groups and dedicated containers.
+        seed: Source of all decisions.
+        confined: Use capacity groups and dedicated containers.
         lossy: Share of the calls to AWS that are lost.
-        conflicts: Share of commits that come too late; there are three engines then.
+        conflicts: Share of commits that conflict; there are three processors then.
     """
     rng = Random(seed)
     tree = random_tree(rng, leaves=rng.choice([3, 6, 10, 14]))

@@ -1,7 +1,7 @@
-"""Calls of an installation to AWS, compared with the permissions of its roles.
+"""The AWS calls of an installation, compared with the permissions of its roles.
 
-The emulator itself asks nobody: a right that a role lacks would be missed in a real account first.
-`make test-deploy` holds what it records against the same policies (`deploy.calls`).
+The emulator itself checks no permissions: a missing one would first be noticed in a real account.
+`make test-deploy` checks its recorded calls against the same policies (`deploy.calls`).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _APP = "app"
 
 
 class Asked(NamedTuple):
-    """One thing that a call needs to be allowed.
+    """A permission that a call needs.
 
     Attributes:
-        function: The function that makes it, or its role's name.
-        context: ``{condition key: values}`` that AWS knows of the call.
-        policy: Of its session, as JSON: it allows no more than that; None: the session has none.
+        function: The function that makes the call, or its role's name.
+        context: ``{condition key: values}`` of the call.
+        policy: The session policy as JSON, which limits the permissions; None: no session policy.
     """
 
     function: str
@@ -173,7 +173,7 @@ def _execute_command(params: _Params) -> list[_Wish]:
 
 
 def _create_access_point(params: _Params) -> list[_Wish]:
-    """AWS checks the tags of a new resource, with the action that creates it."""
+    """Return the needs of tagged creation: AWS checks the tags with the creating action."""
     files = _arn("elasticfilesystem", f"file-system/{params['FileSystemId']}")
     point = _arn("elasticfilesystem", "access-point/fsap-new")
     told = {f"aws:RequestTag/{tag['Key']}": (tag["Value"],) for tag in params["Tags"]}
@@ -185,7 +185,7 @@ def _create_access_point(params: _Params) -> list[_Wish]:
 
 
 def _delete_access_point(params: _Params) -> list[_Wish]:
-    """Every access point that there is was made by the installation, with its tag."""
+    """Return the needs of deletion: every access point has the installation's tag."""
     point = _arn("elasticfilesystem", f"access-point/{params['AccessPointId']}")
     tag = {f"aws:ResourceTag/{STAGE_TAG}": (STAGE,)}
     return [("elasticfilesystem:DeleteAccessPoint", point, tag)]
@@ -202,7 +202,7 @@ def _repository(params: _Params) -> str:
 def _tagged(
     create: str, tag: str, resource: Callable[[_Params], str], tags: str
 ) -> Callable[[_Params], list[_Wish]]:
-    """Return the needs of a call that creates something, with tags or without."""
+    """Return the needs of a call that creates something, optionally with tags."""
 
     def wishes(params: _Params) -> list[_Wish]:
         made = resource(params)
@@ -324,10 +324,10 @@ NEEDS: dict[tuple[str, str], Callable[[_Params], list[_Wish]]] = {
 
 
 def asked(calls: Iterable[str]) -> Iterator[Asked]:
-    """Yield the permissions that calls need, each once; a call is a line of the JSON log.
+    """Yield each permission that calls need, once; a call is a line of the JSON log.
 
     Raises:
-        KeyError: the permissions of such a call are not listed.
+        KeyError: `NEEDS` does not list such a call.
     """
     seen: set[str] = set()
     for line in calls:
@@ -373,11 +373,11 @@ class Rights:
 
     @property
     def roles(self) -> set[str]:
-        """The names of the roles that have policies."""
+        """The names of roles with policies."""
         return set(self._statements)
 
     def allow(self, asked: Asked) -> bool:
-        """Return whether the role allows it, and its session."""
+        """Return whether the role and its session allow the call."""
         # An action of which AWS knows no resource is allowed on everything only.
         wanted = asked if has_resources(asked.action) else asked._replace(resource="*")
         role = self._roles.get(asked.function, asked.function)
@@ -428,7 +428,7 @@ class Rights:
     # ---- values of a template ------------------------------------------------------------------
 
     def text(self, stack: str, value: Any) -> str:
-        """Return a value of a template as it is in the installation."""
+        """Return the value of a template expression in the installation."""
         if isinstance(value, str):
             return value
         ((function, given),) = value.items()
@@ -499,7 +499,7 @@ _PSEUDO = {
 
 
 def _role_of(function: Template) -> str:
-    """Return the resource that is a function's role."""
+    """Return the resource of a function's role."""
     return str(function["Role"]["Fn::GetAtt"][0])
 
 
@@ -508,7 +508,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _like(value: str, pattern: str) -> bool:
-    """As AWS compares: ``*`` and ``?`` stand for anything, brackets for themselves."""
+    """Match like AWS: ``*`` and ``?`` are wildcards, brackets are literal."""
     return fnmatchcase(value, re.sub(r"\[", "[[]", pattern))
 
 

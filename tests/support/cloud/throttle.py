@@ -1,4 +1,4 @@
-"""Lets AWS ask to come back later, or take frames, through botocore's own hooks."""
+"""Simulated throttling and WebSocket frames, with botocore's own hooks."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ THROTTLED = "ProvisionedThroughputExceededException"
 def throttled(
     client: Any, operation: str, after: int = 0, code: str = THROTTLED, count: int | None = None
 ) -> Iterator[list[str]]:
-    """Refuse calls of an operation.
+    """Reject calls of an operation.
 
     Args:
-        client: Of boto3.
+        client: A boto3 client.
         operation: E.g. ``PutItem``.
-        after: Calls that go through before.
-        code: Of the error.
-        count: Calls that are refused; None is all.
+        after: Number of calls that succeed before.
+        code: Error code.
+        count: Number of calls to reject; None: all.
 
     Yields:
-        One entry for each call that was refused.
+        A list with an entry for each rejected call.
     """
     refused: list[str] = []
     calls: list[str] = []
@@ -50,7 +50,7 @@ def throttled(
 
 @contextmanager
 def calls_of(client: Any) -> Iterator[list[str]]:
-    """Yield the operations that a client of boto3 calls."""
+    """Yield the operations that a boto3 client calls."""
     calls: list[str] = []
 
     def note(model: Any, **_more: Any) -> None:

@@ -1,7 +1,7 @@
-"""Everything of the cloud in memory, with a clock that a test moves.
+"""The whole cloud in memory, with a clock that a test controls.
 
-`World` has the ports' fakes and any number of engines (Lambdas) over them; `Hand` is a worker that
-speaks `conducto_core.model.worker` and runs its commands at the test's request.
+`World` has the ports' fakes and any number of processors (Lambdas) over them; `Hand` is a worker
+that speaks `conducto_core.model.worker` and runs its commands at the test's request.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ class World:
     """The cloud.
 
     Attributes:
-        now: Seconds since the epoch, as everybody sees it.
+        now: The current time, in seconds since the epoch.
     """
 
     def __init__(self, plan: Plan = LARGE, *, folder: Path = NOWHERE, **overrides: Any) -> None:
-        """Make one; ``folder`` is its file system, without which no data can be written."""
+        """Create a world; ``folder`` is its file system, without which data cannot be written."""
         self.now = 1_000_000.0
         self.interpreter = Interpreter()
         self.orgs = FakeOrgs()
@@ -106,7 +106,7 @@ class World:
         self.engine = CommandProcessor(self.cloud)
 
     def over(self, **overrides: Any) -> Dependencies:
-        """Return the ports, some of them replaced."""
+        """Return the ports, with some replaced."""
         ports = {
             "store": self.store,
             "logs": self.logs,
@@ -165,7 +165,7 @@ class World:
         return asyncio.run(self.pipelines().attempts(pipeline_id, path))
 
     def follow(self, connection: str, pipeline_id: str, cursor: int = 0) -> Identity:
-        """Have somebody follow a pipeline; return who it is, with the token."""
+        """Open a connection that follows a pipeline; return it with its token."""
         digest = f"token of {connection}"
         self.tokens.put(digest, ME, expires=None)
         self.connections.opened(connection, digest)
@@ -175,7 +175,7 @@ class World:
     # ---- AWS -----------------------------------------------------------------------------------
 
     def minute(self, seconds: float = 60.0) -> None:
-        """A minute goes by, and the minute rule runs."""
+        """Let a minute pass, and run the schedule."""
         self.now += seconds
         self.beat()
         self.time_out()
@@ -186,7 +186,7 @@ class World:
         self.deliver()
 
     def time_out(self) -> None:
-        """Offer tasks whose heartbeats are missing to other workers."""
+        """Release tasks with missing heartbeats to other workers."""
         kept = {token for hand in self.living() for token in (*hand.held, hand.token)}
         for token in sorted(self.handed_out - kept):
             self.handed_out.discard(token)
@@ -194,13 +194,13 @@ class World:
                 self.interpreter.fail(token, "States.HeartbeatTimeout")
 
     def beat(self) -> None:
-        """Send a heartbeat of every worker with a running command."""
+        """Send a heartbeat for every running command."""
         for hand in list(self.hands.values()):
             if hand.alive and hand.job is not None:
                 hand.heartbeat()
 
     def deliver(self) -> None:
-        """Tell of executions that ended and of workers that left, as EventBridge does."""
+        """Deliver the events of ended executions and stopped workers, like EventBridge."""
         for hand in self.hands.values():
             if not hand.alive and hand.arn in self.fleet.stopped and hand.arn not in self.reported:
                 self.reported.add(hand.arn)
@@ -213,7 +213,7 @@ class World:
                 self.reconciler().execution_ended(run, status)
 
     def poll(self, activity: str) -> Offer | None:
-        """Return a task of an activity, as GetActivityTask does."""
+        """Return a task of an activity, like GetActivityTask."""
         self.offers += self.interpreter.offers()
         for offer in self.offers:
             if offer.activity == activity:
@@ -225,7 +225,7 @@ class World:
     # ---- workers -------------------------------------------------------------------------------
 
     def start_workers(self) -> list[Hand]:
-        """Let every task of ECS that is not up yet come up."""
+        """Start every launched ECS task."""
         new = [
             Hand(self, arn, task)
             for arn, task in self.fleet.tasks.items()
@@ -240,7 +240,7 @@ class World:
         return [hand for hand in self.hands.values() if hand.alive]
 
     def serve(self) -> None:
-        """Let workers start and fetch tasks, until nothing happens any more."""
+        """Start workers and let them poll, until nothing changes any more."""
         for _ in range(10_000):
             self.start_workers()
             self.retire()
@@ -266,7 +266,7 @@ class World:
                 hand.vanish()
 
     def running(self) -> dict[str, Hand]:
-        """Return ``{path: worker}`` of commands that run."""
+        """Return ``{path: worker}`` of running commands."""
         return {h.job.path: h for h in self.living() if h.job is not None}
 
     def run_out(self, cause: Any = lambda _path: None) -> None:
@@ -286,12 +286,12 @@ class Hand:
     """A worker.
 
     Attributes:
-        job: What it runs.
-        token: The task of that.
-        since: When it began to be idle.
+        job: The running command.
+        token: Its task.
+        since: When the worker became idle.
         held: Tasks that it keeps alive, by token.
-        alive: It is not gone.
-        protocol: Its version of the calls.
+        alive: Whether it still exists.
+        protocol: Its protocol version.
     """
 
     world: World
@@ -330,7 +330,7 @@ class Hand:
             self.vanish()
 
     def look(self) -> bool:
-        """Ask again for its held tasks, then poll; return whether it found something to do."""
+        """Claim its held tasks again, then poll; return whether it found work."""
         if self.job is not None or self.leaving:
             return False
         for offer in list(self.held.values()):
@@ -343,7 +343,7 @@ class Hand:
         return True
 
     def claim(self, offer: Offer) -> ClaimResponse:
-        """Ask what to do with a task, and do nothing about it."""
+        """Claim a task without executing the decision."""
         return self.desk.claim(self.identity, _claim_of(offer))
 
     def _claim(self, offer: Offer) -> ClaimResponse:
@@ -378,7 +378,7 @@ class Hand:
         self.desk.log(self.identity, chunk)
 
     def finish(self, cause: Cause | None = None, **more: Any) -> None:
-        """The command ends, and is reported."""
+        """End the command and report it."""
         assert self.job is not None
         job, self.job = self.job, None
         self.since = self.world.now
@@ -396,7 +396,7 @@ class Hand:
     def leave(
         self, reason: str = "idle", *, broken: bool = False, offer: Offer | None = None
     ) -> None:
-        """It leaves in good order, and gives back what it was handed last."""
+        """Leave normally, and return the last task that was polled."""
         self.alive = False
         self.held.clear()
         given_back = None if offer is None else _claim_of(offer)
