@@ -99,12 +99,12 @@ def test_gone_means_leave(clock: FakeClock) -> None:
         HttpApi(Line((410, b"{}")), clock).claim(CLAIM)
 
 
-@pytest.mark.parametrize("call", ["pulse", "log"])
+@pytest.mark.parametrize("call", ["heartbeat", "log"])
 def test_heartbeat_and_output_are_tried_once(clock: FakeClock, call: str) -> None:
     line = Line((503, b""))
     data = base64.b64encode(b"x").decode()
     given = {
-        "pulse": Heartbeat(path="/a", attempt=1),
+        "heartbeat": Heartbeat(path="/a", attempt=1),
         "log": WorkerLogChunk(path="/a", attempt=1, stream="stdout", offset=0, data=data),
     }
 

@@ -13,7 +13,7 @@ CONTEXT = Pool("c", "context:/g", "i", 1, 2)
 
 
 @pytest.mark.parametrize(
-    ("queued", "staff", "wanted"),
+    ("queued", "pool_workers", "wanted"),
     [
         (3, PoolWorkers(), 3),
         (3, PoolWorkers(starting=1, idle=1), 1),

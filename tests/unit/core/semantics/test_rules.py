@@ -407,7 +407,7 @@ def test_every_callback_that_is_called_a_retry_decides(name):
 
 
 @pytest.mark.parametrize(
-    ("had", "most", "decision"),
+    ("had", "maximum", "decision"),
     [
         (2.0, None, Decision(FailureDecision.RETRY, mem=8.0)),
         (8.0, 29.0, Decision(FailureDecision.RETRY, mem=29.0)),
