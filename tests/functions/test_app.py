@@ -185,7 +185,7 @@ def test_unknown_worker_is_sent_away(front: Front) -> None:
     own = front.call("POST", "/worker/start", worker_token(front, pipeline_id=mine), start)
     forged = front.call("POST", "/worker/start", worker_token(front, "other", mine), start)
 
-    assert (own[0], own[1]["title"]) == (410, "worker gone")
+    assert (own[0], own[1]["title"]) == (410, "worker lost")
     assert forged[0] == 404
 
 

@@ -68,6 +68,6 @@ def running_server(
     try:
         yield RunningServer(Endpoint(state.url, TOKEN), stopped)
     finally:
-        with contextlib.suppress(RuntimeError):  # it may have stopped by itself
+        with contextlib.suppress(RuntimeError):  # it may already have stopped
             loop.call_soon_threadsafe(stop.set)
         thread.join(10)

@@ -99,7 +99,7 @@ def check_attempts(played: Round, after: Aftermath) -> None:
         assert all(a.state in FINISHED for a in attempts), path
         lost = [a for a in attempts if a.cause is Cause.WORKER_LOST]
         assert len(lost) <= played.deaths, path
-        if path not in after.tree.nodes:  # of a tree that was to be generated again
+        if path not in after.tree.nodes:  # the tree was to be generated again
             continue
         for attempt in attempts:
             _check_end(played, after, attempt)
@@ -147,7 +147,7 @@ def check_actions(played: Round, after: Aftermath) -> None:
     for path, (order, ended) in played.actions.items():
         node = after.tree.nodes.get(path)
         if order == "skip":
-            # A regenerated tree begins as it is printed.
+            # A regenerated tree starts in its printed state.
             again = any(len(after.attempts[maker]) > 1 for maker in _makers(path))
             assert node is None or node.skipped or again, f"{path}: not skipped"
         elif order == "reset" and ended and node is not None:

@@ -26,7 +26,7 @@ echo "end $me" >> "$notes"
 printf %s '{tree}'
 test "$CONDUCTO_ATTEMPT" -ge {good_from}
 """
-#: No mail is sent, for no mail server is known; but it is stored, tried, and given up.
+#: Mail cannot be sent without a mail server; notifications are stored, tried and given up.
 _TELL = [["running", ["email", {"to": "a@b.c"}]]]
 _RETRY = [["error", ["retry", {"max_num_retries": 1}]]]
 _LAZY = "<__conducto_serialization>{}</__conducto_serialization>"

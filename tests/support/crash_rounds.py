@@ -115,7 +115,7 @@ class Round:
         order = self.accident.order
         assert order is not None
         self.actions[node.path] = (order, ended)
-        with contextlib.suppress(ApiError):  # nothing to kill there
+        with contextlib.suppress(ApiError):  # the agent is not running
             client.control(self.id, ControlRequest(action=order, paths=(node.path,)))
 
     def _look(self, client: Client) -> None:
@@ -158,7 +158,7 @@ class Round:
         before = self.files.holder()
 
         def start() -> None:
-            with contextlib.suppress(AgentStartError):  # which it says when it dies too early
+            with contextlib.suppress(AgentStartError):  # the error if it dies too early
                 ensure_agent(self.home)
 
         starter = threading.Thread(target=start)
@@ -171,7 +171,7 @@ class Round:
         assert agent is not None
         os.kill(agent, signal.SIGKILL)
         starter.join()
-        with contextlib.suppress(ChildProcessError):  # the starter has seen it end
+        with contextlib.suppress(ChildProcessError):  # its starter has already reaped it
             os.waitpid(agent, 0)
         self.deaths += 1
 

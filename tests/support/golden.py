@@ -37,7 +37,7 @@ def _lines(cases: Iterable[Any]) -> str:
 
 def _routes() -> tuple[AnyRoute, ...]:
     """Return the routes of an agent, and those of users that only the cloud has."""
-    # The mutated semantics read these files where the cloud's package is not at hand.
+    # The mutated semantics import this module without the cloud's package.
     from chalicelib.api.dispatch import CLIENT_ROUTES
 
     nobody = AgentState(pid=0, url="", version="", started=0.0)

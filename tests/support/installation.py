@@ -21,7 +21,7 @@ EXISTING = {
     "vpc_subnets": "subnet-0a1b2c3d4e5f60718,subnet-0a1b2c3d4e5f60719",
     "vpc_zones": "us-east-1a,us-east-1b",
 }
-#: What Lambda itself does for a function in a network.
+#: Actions that Lambda itself needs for a function in a network.
 IN_A_NETWORK = (
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -30,7 +30,7 @@ IN_A_NETWORK = (
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
 )
-#: How ARNs of an administrator's own roles begin.
+#: Prefix of the ARNs of an administrator's own roles.
 ROLES = "arn:aws:iam::123456789012:role/"
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},

@@ -8,8 +8,8 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
 
-#: Names a part of the examples, such as ``0.1``: for `support.mutations`, which runs the laws
-#: once a mutation, and wants the same examples every time and no search for the smallest one.
+#: A fraction of the examples, such as ``0.1``, for `support.mutations`, which runs the laws once
+#: per mutation: it needs the same examples each time and no shrinking.
 EFFORT = "CONDUCTO_TEST_EFFORT"
 
 

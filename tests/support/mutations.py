@@ -54,7 +54,7 @@ class Mutation:
     nets: tuple[str, ...]
 
 
-#: The laws and the residual are tried by the ordinary run of the tests often enough.
+#: The ordinary test run already covers the laws and the residual.
 NONE = Mutation("none", "rules", "", "", (TABLES, STORIES, TALLY, QUEUE))
 
 MUTATIONS = [
@@ -364,7 +364,7 @@ def _caught_by(mutation: Mutation, net: str) -> str | None:
     for name, function, arguments in _tests_of(net):
         try:
             function(**arguments)
-        except Exception:  # noqa: BLE001 - a mutant may raise anything anywhere
+        except Exception:  # noqa: BLE001 - a mutant may raise any error
             return name
     return None
 

@@ -70,9 +70,9 @@ def trees(
 
 
 TREES = trees(lazies=st.sampled_from([0, 0, 0, 1]))
-#: What a Lazy prints.
+#: Trees that a Lazy prints.
 PLAIN_TREES = st.one_of(trees(levels=1, least=0), leaves())
-#: Without callbacks and Lazy nodes: the states of these trees follow from their leaves alone.
+#: Without callbacks and Lazy nodes, the states of a tree follow from its leaves alone.
 SILENT_TREES = trees(callbacks=NO_CALLBACKS)
 
 #: Possible events and their weights; a failing example is reduced to the first one.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TIMEOUT = 240.0
-# As the console script does, whether it is installed or not.
+# Like the console script, whether it is installed or not.
 CONDUCTO = "import sys; from conducto.tools.entry import main; sys.exit(main())"
 _OURS = ("CONDUCTO_", "__RUN_BY_WORKER__")
 

@@ -40,9 +40,9 @@ DEBIAN_TAGS = (*PYTHON_TAGS, "conducto-test/debian:latest")
 BUSYBOX_TAGS = ("busybox:latest", "alpine:latest", "conducto-test/busybox:latest")
 BASH_TAGS = ("bash:latest",)
 ALL = (*DEBIAN_TAGS, *BUSYBOX_TAGS, *BASH_TAGS)
-#: No registry has these: they exist for our own tests.
+#: Names for our own tests, which no registry has.
 OURS = "conducto-test/"
-# Raise when a recipe below changes, so that cached tars and old tags are made again.
+# Increment when a recipe below changes, to rebuild cached tars and old tags.
 RECIPE = "3"
 PULL_SECONDS = 60
 PACKAGES = ("python3", "python3-pip", "python3-venv", "bash", "dash", "ca-certificates")
@@ -125,7 +125,7 @@ def ensure(names: Iterable[str], say: Callable[[str], None] = lambda _line: None
         if _is_current(name):
             continue
         if can_pull and not name.startswith(OURS) and not _has(name):
-            # One failure is enough: the next name would wait for the same network.
+            # Do not try again: the next name would wait for the same network.
             can_pull = _pull(name, say)
             if can_pull:
                 continue
@@ -199,14 +199,14 @@ def _make(name: str, say: Callable[[str], None]) -> None:
         raise StandInError(f"{name}: the engine did not take {tar}: {answer.decode()[-300:]}")
     replaced = set()
     for tag in tags:
-        # A real image that only this machine has under one of the other names stays.
+        # Keep a real local image with one of the other names.
         found = _inspect(tag)
         if tag == name or found is None or not _is_current(tag):
             replaced |= set() if found is None else {str(found["Id"])}
             repository, _, suffix = tag.partition(":")
             call("POST", f"/images/{identity}/tag", {"repo": repository, "tag": suffix})
     for old in replaced - {identity}:
-        call("DELETE", f"/images/{old}")  # refused where something still needs it
+        call("DELETE", f"/images/{old}")  # fails if the image is in use
     say(f"{name}: stand-in ready")
 
 
@@ -231,7 +231,7 @@ def cache_dir() -> Path:
 
 
 def _write_atomically(tar: Path, write: Callable[[Path], None]) -> None:
-    # Two test processes may want the same tar: each writes its own, the last rename wins.
+    # Concurrent processes may create the same tar: each writes its own, the last rename wins.
     with tempfile.TemporaryDirectory(dir=tar.parent) as folder:
         part = Path(folder) / "part.tar"
         write(part)

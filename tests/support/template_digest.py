@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-#: Properties at any depth whose values are part of the digest; statements are rendered apart.
+#: Properties, at any depth, that are part of the digest; statements are rendered separately.
 FACTS = {
     # retention and removal
     *("BackupPolicy", "DeletionProtectionEnabled", "ExpirationInDays", "LifecycleConfiguration"),

@@ -71,7 +71,7 @@ _ABOUT = {"path": "path", "attempt": "attempt", "run_id": "run"}
 WORKER = "worker"
 RULES = (
     *problems.RULES,
-    ProblemRule(WorkerGoneError, 410, "worker gone"),
+    ProblemRule(WorkerGoneError, 410, "worker lost"),
     ProblemRule(PlanLimitError, 409, "plan limit"),
     ProblemRule(CopyRunningError, PREPARING, "being prepared"),
     ProblemRule(BusyError, 503, "busy"),

@@ -36,7 +36,7 @@ class Followers:
                 self.close(connection)
 
     def close(self, connection: str) -> None:
-        """Close a connection; an error is logged, and the minute rule retries."""
+        """Close a connection; an error is logged, and the next run retries."""
         try:
             self._connections.close(connection)
         except Exception:

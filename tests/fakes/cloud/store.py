@@ -89,7 +89,7 @@ class FakeStore:
         return self._kept[pipeline_id].trees[key]
 
     def commit(self, org: str, pipeline_id: str, entry: Entry) -> None:
-        json.dumps(entry.input)  # the real one could not keep anything else
+        json.dumps(entry.input)  # the real store accepts JSON only
         with self._lock:
             kept = self._kept[pipeline_id]
             if kept.org != org:

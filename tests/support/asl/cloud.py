@@ -42,7 +42,7 @@ class Cloud:
     """A pipeline that runs in executions.
 
     Attributes:
-        course: Its state machine.
+        cloud_machine: Its state machine.
         executions: Those started so far, the current one last.
         history: Attempts that ended: ``(path, attempt, state, cause)``.
     """
@@ -148,7 +148,7 @@ class Cloud:
             else:
                 self.engine.fail(order.token, order.error)
         except TaskGoneError:
-            return  # its execution was stopped; the report has been taken in all the same
+            return  # its execution was stopped; the report was applied anyway
 
     def _compile(self, rest: Residual | None) -> str:
         compiled = compile_residual(rest, SITE, maximum=self.maximum)

@@ -83,7 +83,7 @@ class _Scope:
     def abort(self) -> None:
         """Stop the scope and its inner scopes."""
         open_ones: list[_Scope | Execution] = [self]
-        while open_ones:  # no recursion: a tree may be deep
+        while open_ones:  # iterative, because trees may be deep
             inner = open_ones.pop()
             if isinstance(inner, Execution):
                 inner.abort()

@@ -134,7 +134,7 @@ class MotoEngine:
             try:
                 task = self.client.get_activity_task(activityArn=arn, workerName="scripted")
             except ClientError as error:
-                # moto is shared by the whole process, and another test has emptied it.
+                # moto is shared by the whole process, and another test has reset it.
                 if error.response["Error"]["Code"] != "ActivityDoesNotExist":
                     raise
                 return

@@ -47,7 +47,7 @@ def divided() -> dict[str, Any]:
     return parallel(*(serial(leaf("a"), leaf("b"), name=f"g{n}") for n in range(4)))
 
 
-#: ``{name: (tree, what one machine may hold)}``
+#: ``{name: (tree, maximum size of a machine)}``
 NAMED_TREES: dict[str, tuple[Tree, Size]] = {
     "chain": (chain, MAX_SIZE),
     "all_children_run": (all_children_run, MAX_SIZE),

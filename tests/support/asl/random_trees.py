@@ -52,7 +52,7 @@ def _shares(rng: Random, leaves: int) -> list[int]:
         shares.append(rng.randint(1, 2 if wide and leaves > 2 else leaves))
         leaves -= shares[-1]
     if rng.random() < 0.05:
-        shares.append(0)  # an Exec more than was asked for, or nothing
+        shares.append(0)  # one Exec more than requested, or none
     return shares
 
 

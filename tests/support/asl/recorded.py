@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from conducto_core.semantics.asl.partition import Size
     from support.asl.port import Offer
 
-#: Seconds without a new task after which an execution that should rest in a Wait does, and after
-#: which one that should end does not.
+#: Seconds without a new task after which an execution must have reached its Wait, and seconds after
+#: which one that must end is given up.
 REST, GIVE_UP = 1.0, 60.0
 
 

@@ -22,7 +22,7 @@ TABLE = table_name("test")
 BUCKET = "conducto-test-bucket"
 CLUSTER = "conducto-test"
 
-# Otherwise moto makes 1,300 machine images with their disks for each test that uses EC2.
+# Otherwise moto creates 1,300 machine images with disks for each test that uses EC2.
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 
 
@@ -41,8 +41,8 @@ def role(name: str) -> str:
 def aws() -> Iterator[Clients]:
     """Yield clients of an AWS with the table, the bucket and the cluster."""
     with chosen_aws():
-        boto3.DEFAULT_SESSION = _session()  # moto restores the earlier one
-        # ministack takes an access key of 12 digits as the number of the account.
+        boto3.DEFAULT_SESSION = _session()  # moto restores the previous one
+        # ministack interprets an access key of 12 digits as the account id.
         clients = Clients(REGION, aws_access_key_id=ACCOUNT, aws_secret_access_key="test")
         make_table(clients)
         clients.get("s3").create_bucket(Bucket=BUCKET)

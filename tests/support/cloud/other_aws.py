@@ -126,7 +126,7 @@ def _post(url: str) -> str:
 
 # ---- differences ---------------------------------------------------------------------------------
 
-#: ``{implementation: {part of a test's id: where the implementation differs from AWS}}``.
+#: ``{implementation: {part of a test's id: difference from AWS}}``.
 DIFFERENCES: dict[str, dict[str, str]] = {
     MOTO: {},
     DYNALITE: {},

@@ -245,7 +245,7 @@ class CloudGame:
         for node in self.local.tree.nodes.values():
             maximum = node.spec.max_concurrent
             below = [p for p in running if p.startswith(node.path.rstrip("/") + "/")]
-            # An edit or a reset may lower earlier reservations; no move of these games does.
+            # An edit or a reset could lower earlier reservations, but these games make none.
             assert maximum is None or len(below) <= maximum, f"{node.path}: {below}\n{self.story()}"
         pools = [self.local.tree.nodes[p].spec.pool for p in running]
         contexts = [pool for pool in pools if kind_of(pool) is PoolKind.CONTEXT]
@@ -349,7 +349,7 @@ def new_game(
     rng = Random(seed)
     tree = random_tree(rng, leaves=rng.choice([3, 6, 10, 14]))
     _stretch(tree)
-    _retry_lost(tree, Random(seed))  # of its own, so that the other games stay as they are
+    _retry_lost(tree, Random(seed))  # a separate generator, so that other games stay the same
     if confined:
         _confine(tree, rng)
     least = 1 + max(capacity.extras(pipeline(tree).nodes).values(), default=0)

@@ -18,7 +18,7 @@ from conducto_emulator.resources import ACCOUNT, REGION, STAGE
 from support.iam_data import has_resources
 
 Template = Mapping[str, Any]
-#: What the functions of the app are called in `Host.answer`, where that is not their own name.
+#: The name of the app's functions in `Host.answer`, unless they have their own.
 _APP = "app"
 
 
@@ -217,7 +217,7 @@ def _builds(params: _Params) -> list[_Wish]:
     return [("codebuild:BatchGetBuilds", _arn("codebuild", f"project/{p}"), {}) for p in projects]
 
 
-#: ``{(service of boto3, operation): what it needs}``.
+#: ``{(boto3 service, operation): its needs}``.
 NEEDS: dict[tuple[str, str], Callable[[_Params], list[_Wish]]] = {
     ("apigatewaymanagementapi", "DeleteConnection"): _simply(
         "execute-api:ManageConnections",
@@ -378,7 +378,7 @@ class Rights:
 
     def allow(self, asked: Asked) -> bool:
         """Return whether the role and its session allow the call."""
-        # An action of which AWS knows no resource is allowed on everything only.
+        # Actions without resource-level permissions need the resource ``*``.
         wanted = asked if has_resources(asked.action) else asked._replace(resource="*")
         role = self._roles.get(asked.function, asked.function)
         session = [] if asked.policy is None else _listed(json.loads(asked.policy)["Statement"])
@@ -473,7 +473,7 @@ class Rights:
         return str(properties.get("Name") or properties.get("LogGroupName") or name)
 
 
-#: ``{type: the variable with its name}`` of what the emulator has made itself.
+#: ``{type: environment variable with the name}`` of resources that the emulator creates.
 _MADE = {
     "AWS::DynamoDB::GlobalTable": Variables.TABLE,
     "AWS::ECS::Cluster": Variables.CLUSTER,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from chalicelib.adapters.clients import Clients
     from support.cloud.world import Hand
 
-#: A person's token, as the scenes have it.
+#: A user's token in the scenes.
 TOKEN = "cdo_" + 43 * "t"
 SOCKET = "connection-1"
 KEY = "a key of the client's own"

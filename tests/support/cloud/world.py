@@ -68,7 +68,7 @@ SITE = Site("us-east-1", "123456789012", stage="test")
 EVERYTHING = frozenset({"read", "launch", "change_state", "secrets", "debug", "agent"})
 ME = Identity("acme", "ann", EVERYTHING)
 STRANGER = Identity("other", "bob", EVERYTHING)
-#: No directory can be made there.
+#: A path below which no directory can be created.
 NOWHERE = Path("/dev/null/data")
 LARGE = Plan("scale", max_workers=1000, max_pipelines=1000, max_cpu=16, exec_minutes=None)
 
@@ -244,7 +244,7 @@ class World:
         for _ in range(10_000):
             self.start_workers()
             self.retire()
-            looks = [hand.look() for hand in self.living()]  # each of them, whatever one finds
+            looks = [hand.look() for hand in self.living()]  # all of them, without short-circuiting
             if not any(looks):
                 self.deliver()
                 if not self.interpreter_moved() and not self._new_tasks():
