@@ -19,10 +19,10 @@ ARGUED = {
     ),
     "ecr:GetAuthorizationToken": "a log-in to the registry; it gives no right to an image",
     "ecs:DescribeTaskDefinition": "no resource level; definitions hold no secrets",
-    "ecs:DeregisterTaskDefinition": "no resource level; the daily sweep's alone, which asks for "
-    "families by how its own stage's begin",
-    "ecs:ListTaskDefinitionFamilies": "no resource level; the daily sweep's alone",
-    "ecs:ListTaskDefinitions": "no resource level; the daily sweep's alone",
+    "ecs:DeregisterTaskDefinition": "no resource level; only the daily cleanup uses it, for "
+    "families with the stage's prefix",
+    "ecs:ListTaskDefinitionFamilies": "no resource level; only the daily cleanup uses it",
+    "ecs:ListTaskDefinitions": "no resource level; only the daily cleanup uses it",
     "ecs:ListTasks": "no resource level but the cluster, which is a condition",
     "states:ListStateMachines": "no resource level; for the machines of runs that are over",
     **dict.fromkeys(

@@ -1,1 +1,0 @@
-"""Trying again what AWS asks to come back for, or what others were in the way of."""
