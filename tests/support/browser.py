@@ -142,7 +142,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 15.0) -> None:
 
 
 def environment_of(person: Person) -> dict[str, str]:
-    """Return the environment in which a person's terminal runs ``conducto``."""
+    """Return the environment in which a user's terminal runs ``conducto``."""
     return {
         **os.environ,
         "CONDUCTO_BASE_DIR": str(person.base),

@@ -50,7 +50,6 @@ class HttpBucket:
 
     @property
     def bodies(self) -> list[bytes]:
-        """Uploaded objects, in order."""
         return [body for _, body in self.puts]
 
     @property

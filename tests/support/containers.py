@@ -20,7 +20,6 @@ def of_pipeline(run: Run) -> list[str]:
 
 
 def networks(run: Run) -> list[str]:
-    """Return the names of a pipeline's networks."""
     return [each["Name"] for each in _list("networks", run.id)]
 
 

@@ -201,7 +201,6 @@ def check_notifications(after: Aftermath) -> None:
 
 
 def check_agent_log(played: Round) -> None:
-    """Check that the agents logged no unexpected errors."""
     lines = played.files.log.read_text().splitlines()
     wrong = [line for line in lines if "level=error" in line or line.startswith("Traceback")]
     assert not wrong, wrong

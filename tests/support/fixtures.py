@@ -94,7 +94,7 @@ async def serving(pipelines: Pipelines, folder: Path) -> AsyncIterator[Endpoint]
 
 @asynccontextmanager
 async def scripted(folder: Path) -> AsyncIterator[Scene]:
-    """A scene of the shipped fake."""
+    """Return a scene of the shipped fake."""
     fake = MemoryPipelines(_views)
 
     async def play(pipeline: str) -> None:

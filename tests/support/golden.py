@@ -55,7 +55,6 @@ FILES: dict[str, Callable[[], str]] = {
 
 
 def read(name: str) -> str:
-    """Return the content of the file."""
     return (FOLDER / name).read_text(encoding="utf-8")
 
 

@@ -73,7 +73,7 @@ def _with_settings(settings: str) -> dict[str, dict[str, Any]]:
 
 @cache
 def templates_of_emulator() -> dict[str, dict[str, Any]]:
-    """Return the templates of the installation that the emulator stands for."""
+    """Return the templates of the installation that the emulator implements."""
     return _synthesised({"stage": STAGE})
 
 
@@ -102,13 +102,11 @@ def _same_environment() -> Iterator[None]:
 
 
 def resources(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-    """Return the resources of a type."""
     found = template.get("Resources", {}).values()
     return [resource for resource in found if resource["Type"] == kind]
 
 
 def write_templates(variant: str, folder: Path) -> None:
-    """Write the templates of a variant into a directory."""
     for name, template in templates(variant).items():
         (folder / f"{name}.template.json").write_text(json.dumps(template))
 

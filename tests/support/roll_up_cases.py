@@ -72,7 +72,6 @@ def case(name: str, tree: Written) -> dict[str, Any]:
 
 
 def tree_of(tree: Written) -> TreeState:
-    """Return the tree with the given states of its leaves."""
     specs: dict[str, NodeSpec] = {}
     states: list[NodeState] = []
     for path, node in _walk(tree):

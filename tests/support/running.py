@@ -62,7 +62,6 @@ class Run:
 
     @property
     def states(self) -> dict[str, str]:
-        """``{path: state}``."""
         return {path: node["state"] for path, node in self.nodes.items()}
 
     def children(self, path: str) -> list[str]:
@@ -88,7 +87,6 @@ class Run:
 
     @property
     def data(self) -> Path:
-        """The pipeline's data directory."""
         return self.person.base / self.person.profile / "pipelines" / self.id / "data"
 
 

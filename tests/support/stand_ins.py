@@ -73,7 +73,6 @@ def engine_socket() -> str:
 
 
 def is_podman() -> bool:
-    """Return whether that engine is Podman."""
     return "Podman" in call("GET", "/version")[1].decode()
 
 
@@ -170,7 +169,6 @@ def _recipe(name: str) -> tuple[Callable[[Path], None], tuple[str, ...], tuple[s
 
 
 def _version(name: str) -> str:
-    """Return the label of a current stand-in."""
     digest = hashlib.sha256()
     for part in (RECIPE, *_recipe(name)[1:], PACKAGES):
         digest.update(repr(part).encode())

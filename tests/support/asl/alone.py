@@ -35,12 +35,10 @@ class Script:
     seed: int
 
     def cause(self, path: str) -> Cause | None:
-        """Return the outcome of the Exec at ``path``."""
         rng = Random(f"{self.seed}{path}")
         return rng.choice([None, None, None, Cause.EXIT_CODE, Cause.OUT_OF_MEMORY])
 
     def tree(self, target: str, here: Pipeline) -> dict[str, NodeSpec]:
-        """Return the tree that is generated into ``target``."""
         rng = Random(f"{self.seed}{target}")
         return resolve_generated(form(random_tree(rng, leaves=4, plain=True)), target, here).nodes
 

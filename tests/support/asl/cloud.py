@@ -98,7 +98,6 @@ class Cloud:
         self._execute(self.cloud_machine.finish(path, cause, **measured))
 
     def outcome(self) -> str | None:
-        """Return the status of the current execution, or None."""
         execution = self._current()
         return None if execution is None else self.engine.status(execution)
 

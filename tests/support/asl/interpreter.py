@@ -49,7 +49,6 @@ class Execution:
     scopes: list[_Scope] = field(default_factory=list)
 
     def close(self, status: str, output: Any = None) -> None:
-        """End it and its inner scopes."""
         if self.status != "RUNNING":
             return
         self.status, self.output = status, output
@@ -59,7 +58,6 @@ class Execution:
         self.ended(self)
 
     def abort(self) -> None:
-        """End it from outside."""
         self.close("ABORTED")
 
 
@@ -81,7 +79,6 @@ class _Scope:
     inner: list[_Scope | Execution] = field(default_factory=list)
 
     def abort(self) -> None:
-        """Stop the scope and its inner scopes."""
         open_ones: list[_Scope | Execution] = [self]
         while open_ones:  # iterative, because trees may be deep
             inner = open_ones.pop()

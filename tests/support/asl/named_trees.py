@@ -58,7 +58,6 @@ NAMED_TREES: dict[str, tuple[Tree, Size]] = {
 
 
 def compiled(name: str) -> Compiled:
-    """Return the machines of a named tree."""
     tree, maximum = NAMED_TREES[name]
     return compile_residual(residual(TreeState(pipeline(tree()))), SITE, maximum=maximum)
 

@@ -76,5 +76,4 @@ def _common(rng: Random, *, plain: bool) -> dict[str, Any]:
 
 
 def random_cause(rng: Random) -> Cause | None:
-    """Return a random outcome of an Exec."""
     return rng.choice(_CAUSES)

@@ -33,7 +33,6 @@ def _session() -> boto3.Session:
 
 
 def role(name: str) -> str:
-    """Return the ARN of a role."""
     return f"arn:aws:iam::{ACCOUNT}:role/{name}"
 
 
@@ -78,7 +77,6 @@ def _schema(partition: str, sort: str) -> list[dict[str, str]]:
 
 
 def file_system(clients: Clients) -> str:
-    """Create a file system and return its id."""
     answer = clients.get("efs").create_file_system(CreationToken="data", Encrypted=True)
     return str(answer["FileSystemId"])
 

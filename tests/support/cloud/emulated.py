@@ -47,7 +47,6 @@ class Cloud:
         return boto3.client(service)
 
     def admin(self, **request: Any) -> Any:
-        """Send an administrator's request."""
         return self.emulator.functions.call("admin", {"org": self.org, **request})
 
     def launch(self, root: Any, *, run: bool = True, **options: Any) -> Run:
@@ -76,7 +75,6 @@ class Run:
         )
 
     def until(self, condition: Any, what: str = "it", seconds: float = TIMEOUT) -> Run:
-        """Poll until a condition holds."""
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"{what} in time; {self.states()}"

@@ -202,8 +202,6 @@ def _repository(params: _Params) -> str:
 def _tagged(
     create: str, tag: str, resource: Callable[[_Params], str], tags: str
 ) -> Callable[[_Params], list[_Wish]]:
-    """Return the needs of a call that creates something, optionally with tags."""
-
     def wishes(params: _Params) -> list[_Wish]:
         made = resource(params)
         tagging: list[_Wish] = [(tag, made, {})] if params.get(tags) else []
@@ -373,7 +371,6 @@ class Rights:
 
     @property
     def roles(self) -> set[str]:
-        """The names of roles with policies."""
         return set(self._statements)
 
     def allow(self, asked: Asked) -> bool:
@@ -467,7 +464,6 @@ class Rights:
         return plain if attribute is None else _ARNS[resource["Type"]].format(plain)
 
     def _plain_name(self, kind: str, name: str, properties: Template) -> str:
-        """Return the value of ``Ref`` for a resource."""
         if kind in _MADE:
             return self.known[_MADE[kind]]
         return str(properties.get("Name") or properties.get("LogGroupName") or name)
@@ -499,7 +495,6 @@ _PSEUDO = {
 
 
 def _role_of(function: Template) -> str:
-    """Return the resource of a function's role."""
     return str(function["Role"]["Fn::GetAtt"][0])
 
 

@@ -137,7 +137,6 @@ class World:
         return CloudPipelines(self.engine, identity)
 
     def launch(self, tree: dict[str, Any], *, run: bool = True, **more: Any) -> str:
-        """Launch a tree and return the pipeline's id."""
         images = more.pop("images", None)
         request = LaunchRequest(tree=form(tree, images), run=run, **more)
         return asyncio.run(self.pipelines().launch(request)).pipeline.id
@@ -360,7 +359,6 @@ class Hand:
         return answer
 
     def heartbeat(self) -> bool:
-        """Return whether the command is to stop."""
         assert self.job is not None
         return self.desk.heartbeat(
             self.identity, Heartbeat(path=self.job.path, attempt=self.job.attempt)
@@ -378,7 +376,6 @@ class Hand:
         self.desk.log(self.identity, chunk)
 
     def finish(self, cause: Cause | None = None, **more: Any) -> None:
-        """End the command and report it."""
         assert self.job is not None
         job, self.job = self.job, None
         self.since = self.world.now
@@ -404,7 +401,6 @@ class Hand:
         self._stop()
 
     def vanish(self) -> None:
-        """Vanish without a report."""
         self.alive, self.job = False, None
         self.held.clear()
         self._stop()
