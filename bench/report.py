@@ -28,7 +28,7 @@ def document(results: Results, machine: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         ``{"machine": {...}, "metrics": {name: median}, "noise": {name: share of the median},
-            "budgets": {name: number}, "over_budget": [name], "failed": {measurement: why}}``.
+        "budgets": {name: number}, "over_budget": [name], "failed": {measurement: why}}``.
     """
     rows = results.rows
     return {

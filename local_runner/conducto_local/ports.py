@@ -1,6 +1,6 @@
 """The ports of the scheduler: an engine, a worker and an image builder.
 
-`conducto_core.testing` has a fake for each; one contract suite tests the real ones and the fakes.
+The tests have a fake engine; one contract suite tests it and the real engines.
 """
 
 from collections.abc import Callable, Mapping

@@ -98,7 +98,7 @@ class DockerWorker:
 
         Returns:
             A future that resolves when the server is ready, or to None if it ended; and a buffer
-                with the output until then.
+            with the output until then.
         """
         words = bytearray()
         result: asyncio.Future[Exit | None] = asyncio.get_running_loop().create_future()

@@ -24,7 +24,8 @@ def check_store(home: StateDir) -> None:
     """Reject an empty store if there are directories of pipelines.
 
     Raises:
-        StoreLostError: That is the case; the message names the repair.
+        StoreLostError: The store is empty although there are pipelines; the message names the
+            repair.
     """
     if has_held_pipelines(home.store):
         return
