@@ -442,7 +442,7 @@ async def test_failed_build_ends_with_its_last_lines(builder: Builder, busybox_b
 
     message, log = await fail(builder, dockerfile_text=text)
 
-    assert message.startswith("dockerfile_text did not build: ")
+    assert message.startswith("dockerfile_text failed to build: ")
     assert message.splitlines()[-2:] == ["100", "red"]
     assert len(message.splitlines()) == 16
     assert "\n1\n2\n3\n" in log.text

@@ -100,7 +100,7 @@ class FakeEngine:
             raise ports.WorkerStartError(self.unstartable[spec.image])
         if self.lost_starts:
             self.lost_starts -= 1
-            raise ports.WorkerLostError(f"container {spec.name} was lost while it started")
+            raise ports.WorkerLostError(f"container {spec.name} was lost during its start")
         self.started.append(spec)
         worker = self.workers[spec.name] = FakeWorker(self, spec)
         return worker
