@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -113,11 +112,6 @@ def test_a_token_of_ones_own_is_not_ended_as_if_it_were_a_session(desk: Desk) ->
 def test_a_session_makes_no_other_one(desk: Desk) -> None:
     with pytest.raises(RefusedError, match="session"):
         desk.sign_in.make_login(desk.session())
-
-
-def test_a_token_of_which_too_little_is_remembered_makes_none_yet(desk: Desk) -> None:
-    with pytest.raises(RefusedError, match="five minutes"):
-        desk.sign_in.make_login(replace(desk.me(), token=""))
 
 
 def test_code_used_within_its_minute_is_invalid_afterwards(desk: Desk) -> None:

@@ -43,7 +43,7 @@ class TableConnections:
     def token_of(self, connection: str) -> str | None:
         """Return the digest of a connection's token, or None if it has not sent one yet."""
         known = self._table.get(table_keys.connection(connection))
-        # Connections from before an upgrade have none: their clients reconnect.
+        # One that was closed while its client subscribed has none.
         return None if known is None or "token" not in known else str(known["token"])
 
     def put(self, connection: str, org: str, pipeline_id: str, cursor: int) -> None:

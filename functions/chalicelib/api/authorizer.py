@@ -56,7 +56,6 @@ def from_context(context: Mapping[str, Any]) -> Identity:
         user=context["user"],
         permissions=frozenset(str(context["permissions"]).split()),
         worker=None if worker is None else (worker[0], worker[1], worker[2]),
-        # API Gateway may cache results of functions from before an upgrade for minutes.
-        token=str(context.get("token", "")),
-        parent=context.get("parent") or None,
+        token=context["token"],
+        parent=context["parent"] or None,
     )

@@ -56,9 +56,6 @@ class BrowserLogin:
             raise RefusedError(
                 "a browser session cannot create another session; run 'conducto show --app'"
             )
-        if not caller.token:
-            # API Gateway caches the results of an older version this long (`authorizer.TTL`).
-            raise RefusedError("this installation was just upgraded; try again in five minutes")
         site = self._site()
         if not site:
             raise RefusedError("this installation has no web app; deploy it with 'conducto deploy'")

@@ -176,7 +176,7 @@ class CloudPipeline(PipelineState):
             )
         self.limited, self.withheld = written.limited, written.withheld
         if written.share is not None:
-            self.count(written.share)
+            self.share = written.share
 
     def _dispatch(self, happened: Input) -> None:  # noqa: C901, PLR0912  one case per event
         match happened:

@@ -136,9 +136,9 @@ class PipelineState:
         self.started: float | None = None
         self.ended: float | None = None
         self.activity = Activity()
+        self.share = Share()
         self._groups: dict[str, tuple[str, ...]] = {}
         self._where: dict[str, str] = {}
-        self._share: Share | None = None
         self._extras: dict[str, int] | None = None
         self.adopt(resolve(self.form), None)
 
@@ -334,15 +334,6 @@ class PipelineState:
         return any(self.now < self.starts_of(pool).until <= now for pool in self.queue)
 
     # ---- share of the organisation's workers --------------------------------------------------
-
-    @property
-    def share(self) -> Share:
-        """The share in the journal; older versions counted each worker until it had stopped."""
-        return Share(workers=len(self.registry.workers)) if self._share is None else self._share
-
-    def count(self, share: Share) -> None:
-        """Set the share that the journal records."""
-        self._share = share
 
     def share_with(self, hires: Iterable[str], *, waits: bool) -> Share:
         """Return the pipeline's current share.

@@ -133,7 +133,7 @@ def restore(
     live.registry.ended = _workers(state["ended_workers"])
     live.starts = {name: _starts(fields) for name, fields in state["starts"].items()}
     live.pools = {name: _pool(fields) for name, fields in state["pools"].items()}
-    live.count(Share.model_validate(state["share"]))
+    live.share = Share.model_validate(state["share"])
     live.know_places()
     return live
 

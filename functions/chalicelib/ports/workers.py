@@ -137,7 +137,7 @@ class Shell:
         task: ARN of its task, once it was launched.
         up: Whether its agent is ready for a connection.
         ended: Why it ended; None: it has not.
-        reserved: Workers that it reserves; 0 if an older version recorded it.
+        reserved: Workers that it reserves.
     """
 
     id: str

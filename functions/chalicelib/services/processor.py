@@ -186,7 +186,6 @@ class CommandProcessor:
     def _commit(self, live: CloudPipeline, happened: Input) -> Effects:
         self._kept.pop(live.id, None)  # the cached state is invalid until the commit succeeds
         before, spare = live.share, len(live.surplus())
-        live.count(before)
         changes = live.apply(happened)
         changes.told = self._masked(live, changes.told)
         written = self._staffed(live, happened)
