@@ -11,9 +11,9 @@ export default ts.config(
     rules: {
       "react-hooks/rules-of-hooks": "error",
       "react-hooks/exhaustive-deps": "error",
-      // A number or a truth value in a template is what it looks like.
+      // Numbers print in templates without surprises.
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
-      // Handlers of events may start work whose errors the query client reports.
+      // Event handlers may start work whose errors the query client reports.
       "@typescript-eslint/no-misused-promises": ["error", { checksVoidReturn: false }],
       "@typescript-eslint/consistent-type-definitions": ["error", "interface"],
       "@typescript-eslint/no-confusing-void-expression": "off",

@@ -1,8 +1,7 @@
-"""Puts the built web app into the wheel: `pip install` of a checkout builds it where it can.
+"""Adds the built web app to the wheel.
 
-A released wheel holds the built files and needs no Node. From a checkout they are built anew when
-npm is there; without it files that were built before go in; without these either the wheel is
-made without the web app, and says so.
+Wheels from a checkout or sdist build the app if npm is available. Otherwise they contain the files
+of an earlier build, or, with a warning, no web app. Installing a released wheel needs no Node.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ REMEDY = "install Node 20 or later and install Conducto again, or run 'make web'
 
 
 class WebAppHook(BuildHookInterface[Any]):
-    """Builds `web/` into `local_runner/conducto_local/web/`."""
+    """Build hook that compiles `web/` into `local_runner/conducto_local/web/`."""
 
     _copy: tempfile.TemporaryDirectory[str] | None = None
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Make sure that the built files are there, or say what is missing."""
+        """Build the app, or warn why it is missing or outdated."""
         if version == "editable":
-            return  # whoever works on the checkout runs `make web`
+            return  # developers run `make web`
         sources = Path(self.root) / "web"
         built = Path(self.root) / "local_runner" / "conducto_local" / "web" / "index.html"
         if os.access(sources, os.W_OK):
@@ -39,14 +38,12 @@ class WebAppHook(BuildHookInterface[Any]):
         if problem is None:
             return
         if built.exists():
-            self.app.display_warning(
-                f"web app: {problem}; the files that were built before are used"
-            )
+            self.app.display_warning(f"web app: {problem}; using the files of an earlier build")
         else:
-            self.app.display_warning(f"web app: {problem}; the wheel comes without it: {REMEDY}")
+            self.app.display_warning(f"web app: {problem}; the wheel will not contain it: {REMEDY}")
 
     def _build_elsewhere(self, build_data: dict[str, Any]) -> str | None:
-        """Build in a copy, because the checkout is read-only; return why it could not be built."""
+        """Build a copy of a read-only checkout; return an error message, or None."""
         self._copy = tempfile.TemporaryDirectory(prefix="conducto-web-")
         root = Path(self._copy.name)
         ignored = shutil.ignore_patterns("node_modules")
@@ -60,23 +57,23 @@ class WebAppHook(BuildHookInterface[Any]):
         return problem
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
-        """Remove the copy."""
+        """Delete the copy."""
         if self._copy is not None:
             self._copy.cleanup()
 
 
 def _build(sources: Path) -> str | None:
-    """Build the app; return why it could not be built, or None."""
+    """Build the app; return an error message, or None."""
     if not (sources / "package-lock.json").exists():
-        return "there are no sources here"
+        return "its sources are missing"
     npm = shutil.which("npm")
     if npm is None:
         return "Node is not installed (there is no npm)"
-    for words in (("ci", "--no-audit", "--no-fund", "--prefer-offline"), ("run", "build")):
+    for arguments in (("ci", "--no-audit", "--no-fund", "--prefer-offline"), ("run", "build")):
         done = subprocess.run(  # noqa: S603
-            [npm, *words], cwd=sources, capture_output=True, text=True, check=False
+            [npm, *arguments], cwd=sources, capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
             last = (done.stderr or done.stdout).strip().splitlines()[-1:]
-            return f"'npm {words[0]}' failed: {' '.join(last)}"
+            return f"'npm {arguments[0]}' failed: {' '.join(last)}"
     return None

@@ -1,9 +1,9 @@
 /**
- * Builds the app and puts it in the place of the one that the agent serves.
+ * Builds the app and replaces the one that the agent serves.
  *
- * An agent may be serving while this runs: the build is made elsewhere, its files come beside the
- * old ones (their names hold a digest), the page that names them is replaced in one step, and only
- * then do the old ones go. A build that fails changes nothing.
+ * An agent may be serving meanwhile. The app is built in another directory, the new files (named by
+ * digest) are added, the page is replaced atomically, and then the old files are deleted. A failed
+ * build changes nothing.
  */
 
 import { cp, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
@@ -23,7 +23,7 @@ async function filesIn(directory) {
     .map((entry) => join(entry.parentPath, entry.name).slice(directory.length + 1));
 }
 
-/** Replace one file as a whole: a reader sees the old one or the new one. */
+/** Replace a file atomically. */
 async function put(made, name) {
   const target = join(served, name);
   const beside = `${target}.${process.pid}.new`;

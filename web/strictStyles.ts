@@ -1,10 +1,9 @@
 /**
- * Lets xterm.js live under our content security policy.
+ * Makes xterm.js work under the content security policy.
  *
- * It makes style elements and sets `style` attributes. The policy allows neither, because a browser
- * cannot tell them from those that a stranger got into the page; style sheets and styles that a
- * script sets as objects it allows. So this writes the few places of xterm.js anew, and fails the
- * build where they are not as it knows them.
+ * xterm.js creates style elements and sets `style` attributes, which the policy forbids because
+ * injected ones look the same. Constructed style sheets and the CSSOM are allowed, so this plugin
+ * rewrites those places in xterm.js, and fails the build if it does not find the expected ones.
  */
 
 import { fileURLToPath } from "node:url";
@@ -33,8 +32,8 @@ function rewritten(code: string, { what, becomes, count }: Place): string {
   const found = code.match(what)?.length ?? 0;
   if (found !== count) {
     throw new Error(
-      `xterm.js has ${found} places like ${what.source}, not ${count}: look at how it writes styles ` +
-        "now, and correct web/strictStyles.ts",
+      `xterm.js has ${found} matches of ${what.source} instead of ${count}; ` +
+        "check how it sets styles and update web/strictStyles.ts",
     );
   }
   return code.replaceAll(what, becomes);
@@ -49,7 +48,7 @@ export function strictStyles(): Plugin {
       handler(code) {
         const strict = PLACES.reduce(rewritten, code);
         if (/createElement\(["'`]style|setAttribute\(["'`]style/.test(strict)) {
-          throw new Error("xterm.js writes styles in a way that web/strictStyles.ts does not know");
+          throw new Error("xterm.js sets styles in an unknown way; update web/strictStyles.ts");
         }
         const use = `import { styleElement as strictStyleElement } from ${JSON.stringify(OURS)};\n`;
         return { code: use + strict, map: null };

@@ -8,16 +8,15 @@ import { strictStyles } from "./strictStyles.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-/** Where the agent listens while somebody works on the app with `npm run dev`. */
+/** The agent that `npm run dev` uses. */
 const AGENT = process.env["CONDUCTO_AGENT"] ?? "http://127.0.0.1:8990";
 
-/** Modules of ours and parts that more than one page uses; what is for one page stays with it. */
-const SHARED =
-  /\/src\/(?:api|app|components|lib|live|model)\/|\/(?:HelpDialog|LogLine)\.tsx|\/node_modules\//;
+/** Modules that several pages use; the others stay with their page. */
+const SHARED = /\/src\/(?:api|app|components|lib|live|model)\/|\/HelpDialog\.tsx|\/node_modules\//;
 
 /**
- * The first paint waits for the app's script, which knows the chosen theme. A browser that does not
- * know `blocking` may show an empty page in the system's theme before.
+ * Delay the first paint until the script has set the theme. Browsers without `blocking` may briefly
+ * show an empty page in the system theme.
  */
 function paintLast(): Plugin {
   const script = '<script type="module" ';
@@ -34,15 +33,15 @@ export default defineConfig({
   plugins: [react(), strictStyles(), paintLast()],
   resolve: { alias: { "@": here("./src") } },
   build: {
-    // `publish.mjs` says where to: never straight into what an agent may be serving.
+    // `publish.mjs` overrides this; never build into the directory that an agent serves.
     outDir: here("../build/web"),
     target: "es2022",
-    // The content security policy allows files of our own only: no data: addresses.
+    // The content security policy forbids data: URLs.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    // Few small style sheets: one request is cheaper than two.
+    // The style sheets are small: one request is cheaper than several.
     cssCodeSplit: false,
-    // So are few scripts: what several pages use comes as one, not as a dozen of small ones.
+    // For the same reason, shared modules form one script.
     rolldownOptions: {
       output: {
         codeSplitting: {

@@ -16,6 +16,9 @@ from web.scripts import MENDABLE, QUICK, SLOW, launch
 if TYPE_CHECKING:
     from support.browser import Viewer
 
+#: Text in the red of the terminal.
+RED = ".log-text span[style*='ansi-1)']"
+
 pytestmark = pytest.mark.web
 
 
@@ -154,10 +157,10 @@ def test_a_log_is_searched_and_the_address_leads_back_to_the_node(viewer: Viewer
     run = launch(viewer.person, QUICK)
     page = viewer.node(run, "/good/b")
     expect(page.locator(".log-lines")).to_contain_text("300")
-    assert page.locator(".a-fg-1").count() == 0  # the end is shown, the red line is far above
+    assert page.locator(RED).count() == 0  # the end is shown, the red line is far above
     page.get_by_label("Search output").fill("red")
     expect(page.locator(".log-line-found")).to_contain_text("red")
-    expect(page.locator(".a-fg-1")).to_have_text("red")
+    expect(page.locator(RED)).to_have_text("red")
     page.reload()
     expect(page.get_by_role("heading", name="b", exact=True)).to_be_visible()
     expect(row(viewer, "b")).to_be_visible()  # its group is done, and open for it

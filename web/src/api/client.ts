@@ -111,15 +111,21 @@ async function problemIn(response: Response): Promise<Problem> {
   try {
     return (await response.json()) as Problem;
   } catch {
-    return {
-      type: "about:blank",
-      title: "unexpected response",
-      status: response.status,
-      detail: `the server returned ${response.status} ${response.statusText}`,
-      path: null,
-      remedy: null,
-    };
+    return unexpectedProblem(response.status, response.statusText);
   }
+}
+
+/** The problem of a response without a description. */
+export function unexpectedProblem(status: number, text: string): Problem {
+  const detail = `the server returned ${status} ${text}`;
+  return {
+    type: "about:blank",
+    title: "unexpected response",
+    status,
+    detail,
+    path: null,
+    remedy: null,
+  };
 }
 
 export async function get<T>(path: string, query: Values = {}, signal?: AbortSignal): Promise<T> {

@@ -15,9 +15,10 @@ export type LinkState =
   | { kind: "refused"; message: string; status: number };
 
 export interface StreamHandler {
-  /** Sequence number of the newest known change. */
+  /** Sequence number of the newest applied change. */
   cursor: () => number;
-  onBatch: (batch: EventBatch) => void;
+  /** Batches are waiting: `take` them soon. */
+  onPending: () => void;
   onState: (state: LinkState) => void;
   /** The server has fewer changes than the client: reload. */
   onReset: () => void;
@@ -32,6 +33,7 @@ export function lastChange(batches: readonly EventBatch[]): number | null {
 }
 
 export class EventStream {
+  private pending: EventBatch[] = [];
   private socket: WebSocket | null = null;
   private timer: number | undefined;
   private delay = MIN_DELAY_MS;
@@ -52,6 +54,13 @@ export class EventStream {
     closeSocket(this.socket);
   }
 
+  /** Return the batches received since the last call. */
+  take(): EventBatch[] {
+    const batches = this.pending;
+    this.pending = [];
+    return batches;
+  }
+
   /** Reconnect immediately. */
   readonly retryNow = (): void => {
     if (this.closed || this.socket !== null) return;
@@ -60,8 +69,13 @@ export class EventStream {
     this.connect();
   };
 
+  /** Includes changes that are not applied yet. */
+  private cursor(): number {
+    return lastChange(this.pending) ?? this.handler.cursor();
+  }
+
   private connect(): void {
-    const cursor = this.handler.cursor();
+    const cursor = this.cursor();
     const path = `/pipelines/${encodeURIComponent(this.id)}/events`;
     const address = new URL(IN_CLOUD ? CLOUD_PATH : apiUrl(path, { cursor }), location.href);
     address.protocol = address.protocol.replace("http", "ws");
@@ -74,8 +88,10 @@ export class EventStream {
     };
     socket.onmessage = (message: MessageEvent<string>) => {
       const content = JSON.parse(message.data) as EventBatch | Problem;
-      if ("changes" in content) this.handler.onBatch(content);
-      else socket.close(); // `recover` finds the cause
+      if ("changes" in content) {
+        this.pending.push(content);
+        this.handler.onPending();
+      } else socket.close(); // `recover` finds the cause
     };
     socket.onclose = () => {
       this.socket = null;
@@ -87,7 +103,7 @@ export class EventStream {
   private async recover(): Promise<void> {
     try {
       const summary = await api.pipeline(this.id);
-      if (summary.seq < this.handler.cursor()) {
+      if (summary.seq < this.cursor()) {
         this.handler.onReset();
         return;
       }

@@ -1,6 +1,6 @@
 /** Uploads with progress, which `fetch` does not report. */
 
-import { ApiError, FROM_APP, OfflineError, post, send } from "@/api/client";
+import { ApiError, FROM_APP, OfflineError, post, send, unexpectedProblem } from "@/api/client";
 import { IN_CLOUD } from "@/api/deployment";
 import type { Problem, UploadResponse } from "@/api/schema";
 
@@ -58,13 +58,6 @@ function problemIn({ status, statusText, responseText }: XMLHttpRequest): Proble
   try {
     return JSON.parse(responseText) as Problem;
   } catch {
-    return {
-      type: "about:blank",
-      title: "unexpected response",
-      status,
-      detail: `the server returned ${status} ${statusText}`,
-      path: null,
-      remedy: null,
-    };
+    return unexpectedProblem(status, statusText);
   }
 }

@@ -1,4 +1,4 @@
-import { Suspense, useEffect } from "react";
+import { Suspense } from "react";
 
 import { ErrorBoundary } from "@/app/ErrorBoundary";
 import { findRoute, ROUTES } from "@/app/routes";
@@ -7,6 +7,7 @@ import { Logo } from "@/components/Logo";
 import { SignedOut } from "@/components/SignedOut";
 import { Toasts } from "@/components/toasts";
 import { useNotifications } from "@/components/useNotifications";
+import { useTitle } from "@/components/useTitle";
 import { followLink, useLocation } from "@/lib/location";
 import { useTheme } from "@/lib/theme";
 
@@ -64,9 +65,7 @@ function TopBar({ path }: { path: string }) {
 }
 
 function UnknownPage({ path }: { path: string }) {
-  useEffect(() => {
-    document.title = "Not found · Conducto";
-  }, []);
+  useTitle("Not found");
   return (
     <EmptyState title="Page not found">
       <p className="muted">

@@ -18,30 +18,18 @@ export interface PageRoute {
 
 // The list and the tree are part of the main script, because most visits open them. The other
 // pages are loaded on demand.
-const ImagesPage = lazy(async () => ({
-  default: (await import("@/pages/images/ImagesPage")).ImagesPage,
-}));
-const DataPage = lazy(async () => ({
-  default: (await import("@/pages/data/DataPage")).DataPage,
-}));
-const UserDataPage = lazy(async () => ({
-  default: (await import("@/pages/data/UserDataPage")).UserDataPage,
-}));
-const TimelinePage = lazy(async () => ({
-  default: (await import("@/pages/timeline/TimelinePage")).TimelinePage,
-}));
-const SecretsPage = lazy(async () => ({
-  default: (await import("@/pages/secrets/SecretsPage")).SecretsPage,
-}));
-const AgentPage = lazy(async () => ({
-  default: (await import("@/pages/agent/AgentPage")).AgentPage,
-}));
-const AccountPage = lazy(async () => ({
-  default: (await import("@/pages/account/AccountPage")).AccountPage,
-}));
-const SettingsPage = lazy(async () => ({
-  default: (await import("@/pages/settings/SettingsPage")).SettingsPage,
-}));
+const ImagesPage = page(async () => (await import("@/pages/images/ImagesPage")).ImagesPage);
+const DataPage = page(async () => (await import("@/pages/data/DataPage")).DataPage);
+const UserDataPage = page(async () => (await import("@/pages/data/UserDataPage")).UserDataPage);
+const TimelinePage = page(async () => (await import("@/pages/timeline/TimelinePage")).TimelinePage);
+const SecretsPage = page(async () => (await import("@/pages/secrets/SecretsPage")).SecretsPage);
+const AgentPage = page(async () => (await import("@/pages/agent/AgentPage")).AgentPage);
+const AccountPage = page(async () => (await import("@/pages/account/AccountPage")).AccountPage);
+const SettingsPage = page(async () => (await import("@/pages/settings/SettingsPage")).SettingsPage);
+
+function page(load: () => Promise<ComponentType<PageProps>>): ComponentType<PageProps> {
+  return lazy(async () => ({ default: await load() }));
+}
 
 const PAGES: readonly PageRoute[] = [
   { path: "/", nav: "Pipelines", page: PipelinesPage },

@@ -16,7 +16,7 @@ export const LETTERS: Record<State, string> = {
 /** Commands by state, as a stacked bar. */
 export function CountsBar({ counts }: { counts: Counts }) {
   const all = total(counts);
-  const order: State[] = ["done", "error", "killed", "running", "queued", "pending"];
+  const order: State[] = ["done", "error", "killed", "running", "queued"];
   return (
     <svg className="bar" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden>
       {order.map((state, index) => {
@@ -24,7 +24,7 @@ export function CountsBar({ counts }: { counts: Counts }) {
         const share = all === 0 ? 0 : (counts[state] / all) * 100;
         const x = all === 0 ? 0 : (before / all) * 100;
         return share === 0 ? null : (
-          <rect key={state} className={`bar-${state}`} x={x} y="0" width={share} height="4" />
+          <rect key={state} className={`state-${state}`} x={x} y="0" width={share} height="4" />
         );
       })}
     </svg>

@@ -1,19 +1,20 @@
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, type ReactNode } from "react";
+import { type ReactNode } from "react";
 
 import { api, ApiError, messageOf } from "@/api/client";
 import type { PipelineSummary } from "@/api/schema";
-import { CountsBar, CountsText } from "@/components/Counts";
+import { CountsText } from "@/components/Counts";
 import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
 import { PageStatus } from "@/components/PageStatus";
-import { PipelineNav, type PipelinePageName } from "@/components/PipelineNav";
+import { PipelineHead } from "@/components/PipelineHead";
+import type { PipelinePageName } from "@/components/PipelineNav";
 import { StateLabel } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
-import { followLink, pipelineUrl } from "@/lib/location";
+import { useTitle } from "@/components/useTitle";
+import { followLink } from "@/lib/location";
 import { duration, elapsed } from "@/lib/time";
 import { loadErrorMessage } from "@/live/session";
-import { NO_COUNTS } from "@/model/states";
 
 const REFRESH_MS = 2000;
 
@@ -33,9 +34,7 @@ export function PipelineFrame({ id, page, title, children }: Props) {
     refetchInterval: REFRESH_MS,
   });
   const name = summary.data?.pipeline.title ?? id;
-  useEffect(() => {
-    document.title = `${title} of ${name} · Conducto`;
-  }, [title, name]);
+  useTitle(`${title} of ${name}`);
   const { data, error } = summary;
   return (
     <PageStatus error={error} known={data !== undefined}>
@@ -51,38 +50,21 @@ export function PipelineFrame({ id, page, title, children }: Props) {
   );
 }
 
-/** Same layout as the header of the tree page, so that nothing moves between pages. */
 function Head({ summary, page }: { summary: PipelineSummary; page: PipelinePageName }) {
   const { pipeline, counts, state, settled, started, ended } = summary;
   const now = useNow(!settled);
   const took = elapsed(started, settled ? ended : null, now);
-  return (
-    <header className="phead">
-      <div className="phead-line">
-        <h1 className="clip" title={pipeline.title}>
-          <a href={pipelineUrl(pipeline.id)} onClick={followLink}>
-            {pipeline.title}
-          </a>
-        </h1>
-        <code className="muted">{pipeline.id}</code>
-        {pipeline.tags.map((tag) => (
-          <span key={tag} className="tag">
-            {tag}
-          </span>
-        ))}
-      </div>
-      <div className="phead-line phead-facts">
-        <StateLabel state={state} />
-        {took === null ? null : <span className="number">{duration(took)}</span>}
-        <CountsText counts={counts} />
-      </div>
-      <PipelineNav id={pipeline.id} current={page} />
-      <CountsBar counts={counts} />
-    </header>
+  const facts = (
+    <>
+      <StateLabel state={state} />
+      {took === null ? null : <span className="number">{duration(took)}</span>}
+      <CountsText counts={counts} />
+    </>
   );
+  return <PipelineHead {...pipeline} page={page} counts={counts} facts={facts} />;
 }
 
-interface NotHereProps {
+interface LoadingProps {
   id: string;
   page: PipelinePageName;
   error: Error | null;
@@ -90,7 +72,7 @@ interface NotHereProps {
 }
 
 /** Shown while the pipeline loads, or if loading failed. */
-export function PipelineLoading({ id, page, error, onRetry }: NotHereProps) {
+export function PipelineLoading({ id, page, error, onRetry }: LoadingProps) {
   if (error instanceof ApiError && error.status === 404) {
     return (
       <EmptyState title={loadErrorMessage(error, id)}>
@@ -102,18 +84,7 @@ export function PipelineLoading({ id, page, error, onRetry }: NotHereProps) {
   }
   return (
     <>
-      <header className="phead">
-        <div className="phead-line">
-          <h1 className="clip">
-            <a href={pipelineUrl(id)} onClick={followLink}>
-              {id}
-            </a>
-          </h1>
-        </div>
-        <div className="phead-line phead-facts" />
-        <PipelineNav id={id} current={page} />
-        <CountsBar counts={NO_COUNTS} />
-      </header>
+      <PipelineHead id={id} page={page} />
       {error === null ? <Loading /> : <LoadError message={messageOf(error)} onRetry={onRetry} />}
     </>
   );

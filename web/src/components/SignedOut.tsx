@@ -1,12 +1,13 @@
 import { useMutation } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 
-import { messageOf } from "@/api/client";
 import { IN_CLOUD } from "@/api/deployment";
 import { signIn } from "@/api/session";
 import { Button } from "@/components/Button";
 import { Code } from "@/components/Code";
+import { FormError } from "@/components/ConfirmDialog";
 import { EmptyState } from "@/components/EmptyState";
+import { useTitle } from "@/components/useTitle";
 
 const COMMAND = IN_CLOUD ? "conducto show --app --cloud" : "conducto show --app";
 const ACCESS = IN_CLOUD
@@ -15,9 +16,7 @@ const ACCESS = IN_CLOUD
 
 /** The sign-in page. `expired`: the sign-in code in the URL was rejected. */
 export function SignedOut({ expired = false }: { expired?: boolean }) {
-  useEffect(() => {
-    document.title = "Not signed in · Conducto";
-  }, []);
+  useTitle("Not signed in");
   const title = expired ? "This sign-in link has expired" : "You are signed out";
   return (
     <EmptyState title={title}>
@@ -60,11 +59,7 @@ function CodeForm() {
           onChange={(event) => setEntered(event.target.value)}
         />
       </label>
-      {submit.error === null ? null : (
-        <p className="state-error" role="alert">
-          {messageOf(submit.error)}
-        </p>
-      )}
+      <FormError error={submit.error} />
       <Button variant="main" type="submit" disabled={entered.trim() === "" || submit.isPending}>
         Sign in
       </Button>

@@ -66,7 +66,7 @@ const SHAPES: Record<DisplayState, ReactElement> = {
 export function StateIcon({ state, label = false }: { state: DisplayState; label?: boolean }) {
   return (
     <svg
-      className={`mark mark-${state}`}
+      className={`mark mark-${state} state-${state}`}
       viewBox="0 0 16 16"
       width="14"
       height="14"

@@ -1,49 +1,49 @@
 /** Canvas helpers: theme colours and device pixels. */
 
-export type Palette = Record<
-  | "ground"
-  | "surface"
-  | "line"
-  | "text"
-  | "muted"
-  | "accent"
-  | "chosen"
-  | "pending"
-  | "queued"
-  | "running"
-  | "done"
-  | "error"
-  | "killed"
-  | "waitImage"
-  | "waitStart",
-  string
->;
+const COLOURS = [
+  "ground",
+  "surface",
+  "line",
+  "text",
+  "muted",
+  "accent",
+  "chosen",
+  "pending",
+  "queued",
+  "running",
+  "done",
+  "error",
+  "killed",
+  "wait-image",
+  "wait-start",
+] as const;
 
-export function paletteOf(element: Element): Palette {
-  const style = getComputedStyle(element);
-  const value = (name: string) => style.getPropertyValue(`--${name}`).trim();
-  return {
-    ground: value("ground"),
-    surface: value("surface"),
-    line: value("line"),
-    text: value("text"),
-    muted: value("muted"),
-    accent: value("accent"),
-    chosen: value("chosen"),
-    pending: value("pending"),
-    queued: value("queued"),
-    running: value("running"),
-    done: value("done"),
-    error: value("error"),
-    killed: value("killed"),
-    waitImage: value("wait-image"),
-    waitStart: value("wait-start"),
-  };
+export type Palette = Record<(typeof COLOURS)[number], string>;
+
+/** Context and colours of a canvas. */
+export interface Pen {
+  context: CanvasRenderingContext2D;
+  colours: Palette;
 }
 
-/**
- * Size a canvas to its element and return a context in CSS pixels; null if the element has no size.
- */
+/** The value of a CSS variable in the current theme. */
+export function themeValue(name: string, element: Element = document.documentElement): string {
+  const value = getComputedStyle(element).getPropertyValue(`--${name}`).trim();
+  const [, light, dark] = /^light-dark\((.*), (.*)\)$/.exec(value) ?? [];
+  return (isDark() ? dark : light) ?? value;
+}
+
+function isDark(): boolean {
+  const { theme } = document.documentElement.dataset;
+  if (theme !== undefined) return theme === "dark";
+  return window.matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+export function paletteOf(element: Element): Palette {
+  return Object.fromEntries(COLOURS.map((name) => [name, themeValue(name, element)])) as Palette;
+}
+
+/** Size a canvas to its element and return a context in CSS pixels; null if the element has no size. */
 export function prepared(canvas: HTMLCanvasElement): CanvasRenderingContext2D | null {
   const { clientWidth: width, clientHeight: height } = canvas;
   const ratio = window.devicePixelRatio;
@@ -53,4 +53,16 @@ export function prepared(canvas: HTMLCanvasElement): CanvasRenderingContext2D | 
   const context = canvas.getContext("2d");
   context?.scale(ratio, ratio);
   return context;
+}
+
+/** Call `changed` on every theme change. Returns a function that stops this. */
+export function onThemeChange(changed: () => void): () => void {
+  const system = window.matchMedia("(prefers-color-scheme: dark)");
+  const observer = new MutationObserver(changed);
+  observer.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  system.addEventListener("change", changed);
+  return () => {
+    observer.disconnect();
+    system.removeEventListener("change", changed);
+  };
 }

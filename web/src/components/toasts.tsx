@@ -1,5 +1,7 @@
 import { useSyncExternalStore } from "react";
 
+import { Listeners } from "@/lib/listeners";
+
 /** Short messages about completed actions, announced by screen readers. */
 export interface Toast {
   id: number;
@@ -13,11 +15,11 @@ const SHOWN_MS = 6000;
 const UNDO_MS = 12_000;
 let toasts: readonly Toast[] = [];
 let nextId = 1;
-const listeners = new Set<() => void>();
+const listeners = new Listeners();
 
 function change(next: readonly Toast[]): void {
   toasts = next;
-  for (const listener of listeners) listener();
+  listeners.notify();
 }
 
 export function dismiss(id: number): void {
@@ -38,13 +40,7 @@ export function toast(
 }
 
 export function Toasts() {
-  const shown = useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => toasts,
-  );
+  const shown = useSyncExternalStore(listeners.subscribe, () => toasts);
   return (
     <div className="toasts" role="status" aria-live="polite">
       {shown.map((one) => (

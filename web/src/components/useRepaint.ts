@@ -1,5 +1,7 @@
 import { useEffect, useRef, type RefObject } from "react";
 
+import { onThemeChange } from "@/components/canvas";
+
 /** Paint after every render and when size or theme change, at most once per frame. */
 export function useRepaint(element: RefObject<HTMLElement | null>, paint: () => void): void {
   const newest = useRef(paint);
@@ -18,14 +20,10 @@ export function useRepaint(element: RefObject<HTMLElement | null>, paint: () => 
     const repaint = schedule.current;
     const sizes = new ResizeObserver(repaint);
     if (element.current !== null) sizes.observe(element.current);
-    const theme = new MutationObserver(repaint);
-    theme.observe(document.documentElement, { attributeFilter: ["data-theme"] });
-    const system = window.matchMedia("(prefers-color-scheme: dark)");
-    system.addEventListener("change", repaint);
+    const stopWatchingTheme = onThemeChange(repaint);
     return () => {
       sizes.disconnect();
-      theme.disconnect();
-      system.removeEventListener("change", repaint);
+      stopWatchingTheme();
       if (frame.current !== null) cancelAnimationFrame(frame.current);
       frame.current = null;
     };

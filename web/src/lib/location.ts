@@ -2,30 +2,20 @@
 
 import { useMemo, useSyncExternalStore, type MouseEvent } from "react";
 
+import { Listeners } from "@/lib/listeners";
+
 /** What each page receives. */
 export interface PageProps {
   /** Values of the parts of the path in braces, by name. */
   params: Readonly<Record<string, string>>;
 }
 
-const listeners = new Set<() => void>();
-
-function subscribe(listener: () => void): () => void {
-  listeners.add(listener);
-  window.addEventListener("popstate", listener);
-  return () => {
-    listeners.delete(listener);
-    window.removeEventListener("popstate", listener);
-  };
-}
-
-function notify(): void {
-  for (const listener of listeners) listener();
-}
+const listeners = new Listeners();
+window.addEventListener("popstate", () => listeners.notify());
 
 /** Path and query of the URL. */
 export function useLocation(): { path: string; query: URLSearchParams } {
-  const href = useSyncExternalStore(subscribe, () => location.pathname + location.search);
+  const href = useSyncExternalStore(listeners.subscribe, () => location.pathname + location.search);
   return useMemo(() => {
     const [path = "/", query = ""] = href.split("?");
     return { path, query: new URLSearchParams(query) };
@@ -37,7 +27,7 @@ export function navigate(to: string, options: { replace?: boolean } = {}): void 
   if (to === location.pathname + location.search) return;
   if (options.replace === true) history.replaceState(null, "", to);
   else history.pushState(null, "", to);
-  notify();
+  listeners.notify();
 }
 
 /** Parameters that identify an output. */

@@ -2,6 +2,7 @@
 
 import { useCallback, useSyncExternalStore } from "react";
 
+import { Listeners } from "@/lib/listeners";
 import { setTimeZone } from "@/lib/time";
 
 export interface Settings {
@@ -30,7 +31,10 @@ const KEY = "conducto.settings";
 
 let current = read();
 setTimeZone(current.utc ? "UTC" : undefined);
-const listeners = new Set<() => void>();
+const listeners = new Listeners();
+window.addEventListener("storage", ({ key, newValue }) => {
+  if (key === KEY) update(parseSettings(newValue));
+});
 
 /** Parse stored settings, ignoring invalid values. */
 export function parseSettings(text: string | null): Settings {
@@ -56,23 +60,10 @@ function read(): Settings {
   }
 }
 
-function subscribe(listener: () => void): () => void {
-  listeners.add(listener);
-  window.addEventListener("storage", onOtherTab);
-  return () => {
-    listeners.delete(listener);
-    if (listeners.size === 0) window.removeEventListener("storage", onOtherTab);
-  };
-}
-
-function onOtherTab(event: StorageEvent): void {
-  if (event.key === KEY) update(parseSettings(event.newValue));
-}
-
 function update(settings: Settings): void {
   current = settings;
   setTimeZone(settings.utc ? "UTC" : undefined);
-  for (const listener of listeners) listener();
+  listeners.notify();
 }
 
 /** The current settings, outside components. */
@@ -96,6 +87,6 @@ export function changeSetting<Name extends keyof Settings>(
 export function useSetting<Name extends keyof Settings>(
   name: Name,
 ): [Settings[Name], (value: Settings[Name]) => void] {
-  const value = useSyncExternalStore(subscribe, () => current[name]);
+  const value = useSyncExternalStore(listeners.subscribe, () => current[name]);
   return [value, useCallback((next: Settings[Name]) => changeSetting(name, next), [name])];
 }

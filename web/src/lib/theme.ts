@@ -1,5 +1,7 @@
 import { useSyncExternalStore } from "react";
 
+import { Listeners } from "@/lib/listeners";
+
 export type Theme = "system" | "light" | "dark";
 
 const KEY = "conducto.theme";
@@ -19,34 +21,25 @@ function showTheme(theme: Theme): void {
   else document.documentElement.dataset.theme = theme;
 }
 
-function apply(theme: Theme): void {
+let current = storedTheme();
+// The first paint waits for this script (see `vite.config.ts`), so the page does not flash.
+showTheme(current);
+const listeners = new Listeners();
+
+function setTheme(theme: Theme): void {
   showTheme(theme);
+  current = theme;
   try {
     localStorage.setItem(KEY, theme);
   } catch {
     // Without storage, the theme lasts until the page is closed.
   }
-}
-
-let current = storedTheme();
-// The first paint waits for this script (see `vite.config.ts`), so the page does not flash.
-showTheme(current);
-const listeners = new Set<() => void>();
-
-function subscribe(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
-}
-
-function setTheme(theme: Theme): void {
-  apply(theme);
-  current = theme;
-  for (const listener of listeners) listener();
+  listeners.notify();
 }
 
 /** The theme and its setter. */
 export function useThemeChoice(): [Theme, (theme: Theme) => void] {
-  return [useSyncExternalStore(subscribe, () => current), setTheme];
+  return [useSyncExternalStore(listeners.subscribe, () => current), setTheme];
 }
 
 /** The theme and a function that switches to the next one. */

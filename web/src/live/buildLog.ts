@@ -3,6 +3,7 @@
 import { api, ApiError, messageOf } from "@/api/client";
 import type { ImageStep } from "@/api/schema";
 import { parseLine, PLAIN, type Span, type Style } from "@/lib/ansi";
+import { LiveSource } from "@/live/stream";
 
 /** Polling intervals during and after a build, in ms. */
 const ACTIVE_MS = 500;
@@ -10,7 +11,7 @@ const IDLE_MS = 3000;
 /** Only the end of a longer log is shown. */
 const MAX_BYTES = 2 << 20;
 
-export class BuildLog {
+export class BuildLog extends LiveSource {
   lines: Span[][] = [];
   /** Bytes before the first line. */
   skipped = 0;
@@ -18,33 +19,18 @@ export class BuildLog {
   complete: boolean | null = null;
   error: string | null = null;
   steps: readonly ImageStep[] = [];
-  version = 0;
 
   private next: number | null = null;
   /** The last, possibly incomplete line and the style at its start. */
   private partial = "";
   private style: Style = PLAIN;
-  private readonly listeners = new Set<() => void>();
-  private readonly aborter = new AbortController();
-  private timer: number | undefined;
 
   constructor(
     private readonly id: string,
     private readonly image: string,
   ) {
+    super();
     void this.poll();
-  }
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  };
-
-  readonly getVersion = (): number => this.version;
-
-  close(): void {
-    this.aborter.abort();
-    window.clearTimeout(this.timer);
   }
 
   private async poll(): Promise<void> {
@@ -55,17 +41,14 @@ export class BuildLog {
       // The server is unreachable: keep the lines and poll again.
       if (error instanceof ApiError) this.error = messageOf(error);
     }
-    if (this.aborter.signal.aborted) return;
-    this.version += 1;
-    for (const listener of this.listeners) listener();
+    this.show();
     const delay = this.complete === true || document.hidden ? IDLE_MS : ACTIVE_MS;
-    this.timer = window.setTimeout(() => void this.poll(), delay);
+    this.schedule("poll", delay, () => this.poll());
   }
 
   private async read(): Promise<void> {
-    const { signal } = this.aborter;
     const offset = this.next ?? -MAX_BYTES;
-    const log = await api.imageLog(this.id, { image: this.image, offset }, signal);
+    const log = await api.imageLog(this.id, { image: this.image, offset }, this.signal);
     this.error = null;
     this.complete = log.complete;
     this.steps = log.steps;

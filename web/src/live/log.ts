@@ -3,6 +3,7 @@
 import { api, ApiError, type LogLinesQuery, messageOf } from "@/api/client";
 import { IN_CLOUD } from "@/api/deployment";
 import { parseLine, PLAIN, type Span, type Style, styleAfter } from "@/lib/ansi";
+import { LiveSource } from "@/live/stream";
 
 /** Lines per request and in memory. */
 const PAGE = 500;
@@ -21,37 +22,22 @@ export interface LogLocation {
   stream: NonNullable<LogLinesQuery["stream"]>;
 }
 
-export class LogReader {
+export class LogReader extends LiveSource {
   /** Number of lines so far; null while they are being counted. */
   total: number | null = null;
   error: string | null = null;
-  version = 0;
 
   private size = -1;
   private readonly lines = new Map<number, string>();
   private readonly styles = new Map<number, Style>();
   private readonly requested = new Set<number>();
-  private readonly listeners = new Set<() => void>();
-  private readonly aborter = new AbortController();
-  private timer: number | undefined;
 
   constructor(
     private readonly location: LogLocation,
     private running: boolean,
   ) {
+    super();
     void this.countLines();
-  }
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  };
-
-  readonly getVersion = (): number => this.version;
-
-  close(): void {
-    this.aborter.abort();
-    window.clearTimeout(this.timer);
   }
 
   /** Set whether the output grows. It is polled once more after it ends. */
@@ -89,16 +75,15 @@ export class LogReader {
 
   private async countLines(): Promise<void> {
     // Each request counts a part of a long output.
-    while (this.total === null && this.error === null && !this.aborter.signal.aborted) {
+    while (this.total === null && this.error === null && !this.signal.aborted) {
       await this.fetch(-PAGE, PAGE);
     }
     this.schedulePoll(POLL_MS);
   }
 
   private schedulePoll(delay: number): void {
-    window.clearTimeout(this.timer);
-    if (this.aborter.signal.aborted) return;
-    this.timer = window.setTimeout(() => void this.poll(), delay);
+    this.cancel("poll");
+    this.schedule("poll", delay, () => this.poll());
   }
 
   private async poll(): Promise<void> {
@@ -110,8 +95,11 @@ export class LogReader {
   private async fetchNewLines(): Promise<void> {
     const { id, ...query } = this.location;
     try {
-      const { signal } = this.aborter;
-      const end = await api.log(id, { ...query, offset: Math.max(0, this.size), limit: 1 }, signal);
+      const end = await api.log(
+        id,
+        { ...query, offset: Math.max(0, this.size), limit: 1 },
+        this.signal,
+      );
       if (end.size !== this.size) await this.fetch(Math.max(0, (this.total ?? 0) - 1), PAGE);
     } catch (error) {
       this.fail(error);
@@ -123,8 +111,7 @@ export class LogReader {
     const numbers = first < 0 ? [] : Array.from({ length: count }, (_, index) => first + index);
     for (const number of numbers) this.requested.add(number);
     try {
-      const { signal } = this.aborter;
-      const found = await api.logLines(id, { ...query, first, count }, signal);
+      const found = await api.logLines(id, { ...query, first, count }, this.signal);
       if (this.lines.size > MAX_LINES) this.lines.clear();
       for (const [index, text] of found.lines.entries()) this.lines.set(found.first + index, text);
       this.styles.clear();
@@ -159,11 +146,5 @@ export class LogReader {
     }
     this.styles.set(line, style);
     return style;
-  }
-
-  private show(): void {
-    if (this.aborter.signal.aborted) return;
-    this.version += 1;
-    for (const listener of this.listeners) listener();
   }
 }

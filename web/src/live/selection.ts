@@ -1,7 +1,8 @@
 /** Selects a range of rows, including children that are not loaded. */
 
-import { api } from "@/api/client";
+import type { TreeQuery } from "@/api/client";
 import type { PipelineSession } from "@/live/session";
+import { treePages } from "@/live/stream";
 import { fillGap, type Gap, rangeOf, withinGap } from "@/model/range";
 
 /** Children per request. */
@@ -11,17 +12,13 @@ const MAX_CHARACTERS = 900_000;
 /** Two quotes and a comma. */
 const PATH_OVERHEAD = 3;
 
-export class SelectionTooLargeError extends Error {
-  constructor() {
-    super("Too many nodes selected for one action. Select their group, or fewer nodes.");
-    this.name = "TooManyError";
-  }
+function checkSize(paths: readonly string[]): void {
+  const size = paths.reduce((sum, path) => sum + path.length + PATH_OVERHEAD, 0);
+  if (size <= MAX_CHARACTERS) return;
+  throw new Error("Too many nodes selected for one action. Select their group, or fewer nodes.");
 }
 
-/**
- * The paths between two rows, inclusive.
- * @throws {SelectionTooLargeError} if one action cannot name them all.
- */
+/** The paths between two rows, inclusive. Throws if one action cannot name them all. */
 export async function pathsBetween(
   session: PipelineSession,
   one: string,
@@ -33,7 +30,7 @@ export async function pathsBetween(
     const { active } = session.order.childrenOf(gap.group); // the order at the time of the click
     paths = fillGap(paths, gap, active, await childrenOf(session, gap));
   }
-  if (characterCount(paths) > MAX_CHARACTERS) throw new SelectionTooLargeError();
+  checkSize(paths);
   return paths;
 }
 
@@ -42,15 +39,12 @@ async function childrenOf(session: PipelineSession, gap: Gap): Promise<string[]>
   const { group } = gap;
   const found: string[] = [];
   let started = gap.begin === null;
-  let after = group.children.next;
-  do {
-    const page = await api.tree(session.id, {
-      root: group.path,
-      depth: 1,
-      limit: PAGE,
-      attempts: "none",
-      ...(after === null ? {} : { after }),
-    });
+  const { next } = group.children;
+  const query: TreeQuery = { root: group.path, depth: 1, limit: PAGE, attempts: "none" };
+  for await (const page of treePages(
+    session.id,
+    next === null ? query : { ...query, after: next },
+  )) {
     const children = page.nodes.filter((view) => view.path !== group.path);
     const { inside, over } = withinGap(gap, children, started);
     started ||= inside.length > 0;
@@ -60,12 +54,8 @@ async function childrenOf(session: PipelineSession, gap: Gap): Promise<string[]>
       page.seq,
     );
     for (const view of inside) found.push(view.path);
-    if (characterCount(found) > MAX_CHARACTERS) throw new SelectionTooLargeError();
-    after = over ? null : page.next;
-  } while (after !== null);
+    checkSize(found);
+    if (over) break;
+  }
   return found;
-}
-
-function characterCount(paths: readonly string[]): number {
-  return paths.reduce((sum, path) => sum + path.length + PATH_OVERHEAD, 0);
 }

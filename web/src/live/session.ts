@@ -4,9 +4,10 @@
  */
 
 import { api, ApiError, messageOf, OfflineError } from "@/api/client";
-import { EventStream, lastChange, type LinkState } from "@/api/events";
-import type { Counts, EventBatch, NodeView, TreePage } from "@/api/schema";
+import { EventStream, type LinkState } from "@/api/events";
+import type { Counts, NodeView, TreePage } from "@/api/schema";
 import { findFailures, firstMatches } from "@/live/search";
+import { LiveSource } from "@/live/stream";
 import type { TreeNode } from "@/model/node";
 import { ancestorsOf, parentOf, ROOT } from "@/model/paths";
 import { PREFETCH_LIMIT, PrefetchQueue } from "@/model/prefetch";
@@ -35,13 +36,10 @@ const HIDDEN_INTERVAL = 500;
 
 export type Loading = { kind: "loading" } | { kind: "ready" } | { kind: "failed"; error: unknown };
 
-export class PipelineSession {
+export class PipelineSession extends LiveSource {
   model: TreeModel | null = null;
   loading: Loading = { kind: "loading" };
   link: LinkState = { kind: "connecting" };
-  /** Incremented on every visible change. */
-  version = 0;
-
   /** The display order of children. */
   readonly order = new RowOrder();
   /** Incremented when the user opens or closes a group. */
@@ -51,22 +49,17 @@ export class PipelineSession {
   /** The selected node; it is never pruned. */
   private revealedPath = ROOT;
   private hovered = false;
-  private sortTimer: number | null = null;
   private sortedAt = -Infinity;
   private sortedVersion = -1;
   private prefetching = false;
   private readonly prefetchQueue = new PrefetchQueue();
   private stream: EventStream | null = null;
-  private pendingBatches: EventBatch[] = [];
   private scheduled = false;
-  private closed = false;
   /** Number of failures requested per group. */
   private readonly requestedFailures = new Map<string, number>();
   private searching = false;
   private searchedAt = -Infinity;
-  private searchTimer: number | null = null;
   private readonly inFlight = new Set<string>();
-  private readonly listeners = new Set<() => void>();
   private rowCache: { model: number; choices: number; rows: Row[] } | null = null;
 
   /** `choices`: groups that start open or closed. */
@@ -74,22 +67,13 @@ export class PipelineSession {
     readonly id: string,
     choices: Choices = new Map(),
   ) {
+    super();
     this.choices = new Map(choices);
     void this.start();
   }
 
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  };
-
-  readonly getVersion = (): number => this.version;
-
-  close(): void {
-    this.closed = true;
-    for (const timer of [this.sortTimer, this.searchTimer]) {
-      if (timer !== null) window.clearTimeout(timer);
-    }
+  override close(): void {
+    super.close();
     this.stream?.close();
   }
 
@@ -184,7 +168,7 @@ export class PipelineSession {
         attempts: "newest",
         ...(whole ? { limit: 4 * WHOLE_TREE_LIMIT } : { depth: 1, limit: PAGE_SIZE + 1 }),
       });
-      if (this.closed) return;
+      if (this.signal.aborted) return;
       model.seq = page.seq;
       applyFirstPage(model, page, whole);
       this.model = model;
@@ -199,8 +183,8 @@ export class PipelineSession {
 
   private openStream(): void {
     this.stream = new EventStream(this.id, {
-      cursor: () => this.cursor(),
-      onBatch: (batch) => this.enqueue(batch),
+      cursor: () => this.model?.seq ?? 0,
+      onPending: () => this.scheduleFlush(),
       onState: (state) => {
         this.link = state;
         this.show();
@@ -209,13 +193,7 @@ export class PipelineSession {
     });
   }
 
-  /** Include batches that wait for the next frame. */
-  private cursor(): number {
-    return lastChange(this.pendingBatches) ?? this.model?.seq ?? 0;
-  }
-
-  private enqueue(batch: EventBatch): void {
-    this.pendingBatches.push(batch);
+  private scheduleFlush(): void {
     if (this.scheduled) return;
     this.scheduled = true;
     if (document.hidden) window.setTimeout(this.flush, HIDDEN_INTERVAL);
@@ -225,10 +203,8 @@ export class PipelineSession {
   private readonly flush = (): void => {
     this.scheduled = false;
     const model = this.model;
-    const batches = this.pendingBatches;
-    this.pendingBatches = [];
-    if (model === null || this.closed) return;
-    for (const batch of batches) model.apply(batch);
+    if (model === null || this.signal.aborted) return;
+    for (const batch of this.stream?.take() ?? []) model.apply(batch);
     for (const path of model.stale) void this.loadChildren(model, path, null);
     this.show();
   };
@@ -268,12 +244,7 @@ export class PipelineSession {
     const now = performance.now();
     const wait = this.searchedAt + SEARCH_INTERVAL - now;
     if (wait <= 0) this.searchedAt = now;
-    else {
-      this.searchTimer ??= window.setTimeout(() => {
-        this.searchTimer = null;
-        this.show();
-      }, wait);
-    }
+    else this.schedule("search", wait, () => this.show());
     return wait > 0;
   }
 
@@ -288,16 +259,15 @@ export class PipelineSession {
 
   /** Reorder rows after state changes, at a limited rate. */
   private scheduleSort(model: TreeModel): void {
-    if (this.sortTimer !== null || model.version === this.sortedVersion) return;
+    if (this.isScheduled("sort") || model.version === this.sortedVersion) return;
     const hasLargeGroup = this.rows().some((row) => row.kind === "node" && isLargeOpenGroup(row));
     if (!hasLargeGroup) return;
     const every = this.hovered ? HOVERED_SORT_INTERVAL : SORT_INTERVAL;
     const wait = Math.max(0, this.sortedAt + every - performance.now());
-    this.sortTimer = window.setTimeout(() => this.sortRows(model), wait);
+    this.schedule("sort", wait, () => this.sortRows(model));
   }
 
   private sortRows(model: TreeModel): void {
-    this.sortTimer = null;
     this.sortedAt = performance.now();
     this.sortedVersion = model.version;
     this.order.refresh();
@@ -419,13 +389,12 @@ export class PipelineSession {
     this.show();
   }
 
-  private show(): void {
-    if (this.model !== null && !this.closed) {
+  protected override show(): void {
+    if (this.model !== null && !this.signal.aborted) {
       this.loadFailures(this.model);
       this.scheduleSort(this.model);
     }
-    this.version += 1;
-    for (const listener of this.listeners) listener();
+    super.show();
   }
 }
 

@@ -1,9 +1,11 @@
 /** The attempts of a pipeline, kept current by the event stream. */
 
-import { api, ApiError, messageOf, type TreeQuery } from "@/api/client";
+import { api, ApiError, messageOf } from "@/api/client";
 import { EventStream, lastChange } from "@/api/events";
-import type { EventBatch, ImageRecord } from "@/api/schema";
+import type { ImageRecord } from "@/api/schema";
+import { LiveSource, treePages } from "@/live/stream";
 import type { Bar } from "@/model/lanes";
+import { isWithin } from "@/model/paths";
 import { Timeline } from "@/model/timeline";
 
 const PAGE_SIZE = 2000;
@@ -19,48 +21,32 @@ const MAX_SINGLE_QUERIES = 20;
 /** Maximum number of queued nodes whose wait reasons are requested. */
 const MAX_QUEUED = 500;
 
-export class TimelineSession {
+export class TimelineSession extends LiveSource {
   timeline = new Timeline();
   loading = true;
   /** Not all attempts are shown. */
   truncated = false;
   error: string | null = null;
-  version = 0;
 
   private seq = 0;
   private stream: EventStream | null = null;
-  private readonly pendingBatches: EventBatch[] = [];
   /** Nodes whose container and waits are unknown. */
   private readonly incomplete = new Set<string>();
   private images: readonly ImageRecord[] = [];
   /** Responses may be older than events that arrive meanwhile, so these wait. */
   private querying = false;
-  private readonly aborter = new AbortController();
-  private readonly listeners = new Set<() => void>();
-  private startTimer: number | undefined;
-  private renderTimer: number | undefined;
-  private queryTimer: number | undefined;
 
   constructor(
     private readonly id: string,
     private readonly root: string,
   ) {
+    super();
     void this.start();
   }
 
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  };
-
-  readonly getVersion = (): number => this.version;
-
-  close(): void {
-    this.aborter.abort();
+  override close(): void {
+    super.close();
     this.stream?.close();
-    window.clearTimeout(this.startTimer);
-    window.clearTimeout(this.renderTimer);
-    window.clearTimeout(this.queryTimer);
   }
 
   readonly retry = (): void => {
@@ -71,41 +57,32 @@ export class TimelineSession {
   private async start(): Promise<void> {
     this.stream?.close();
     this.stream = null;
-    this.pendingBatches.length = 0;
     this.incomplete.clear();
-    window.clearTimeout(this.startTimer);
-    window.clearTimeout(this.queryTimer);
-    this.queryTimer = undefined;
+    this.cancel("start");
+    this.cancel("query");
     this.loading = true;
     this.show();
     try {
       await this.load();
       this.error = null;
     } catch (error) {
-      if (this.aborter.signal.aborted) return;
+      if (this.signal.aborted) return;
       this.error = messageOf(error);
       // Retry automatically if the server is unreachable.
-      if (!(error instanceof ApiError)) this.startTimer = window.setTimeout(this.retry, RETRY_MS);
+      if (!(error instanceof ApiError)) this.schedule("start", RETRY_MS, this.retry);
     }
     this.loading = false;
     this.show();
-    if (this.error === null && !this.aborter.signal.aborted) this.openStream();
+    if (this.error === null && !this.signal.aborted) this.openStream();
   }
 
   private async load(): Promise<void> {
     const before = this.timeline;
     const timeline = new Timeline();
-    let after: string | null = null;
     let seq: number | null = null;
     this.truncated = false;
-    do {
-      const query: TreeQuery = {
-        root: this.root,
-        attempts: "all",
-        limit: PAGE_SIZE,
-        ...(after === null ? {} : { after }),
-      };
-      const page = await api.tree(this.id, query, this.aborter.signal);
+    const query = { root: this.root, attempts: "all", limit: PAGE_SIZE } as const;
+    for await (const page of treePages(this.id, query, this.signal)) {
       // Later pages may include later changes; applying them twice is harmless.
       seq ??= page.seq;
       for (const node of page.nodes) {
@@ -113,24 +90,21 @@ export class TimelineSession {
         const queued = node.state === "queued" ? before.barsOf(node.path) : [];
         timeline.add(node.path, node.attempts, queued);
       }
-      after = page.next;
-      this.truncated = after !== null && timeline.size >= MAX_ATTEMPTS;
+      this.truncated = page.next !== null && timeline.size >= MAX_ATTEMPTS;
       if (this.timeline.size <= timeline.size) {
         this.timeline = timeline;
         this.show();
       }
-    } while (after !== null && !this.truncated);
+      if (this.truncated) break;
+    }
     this.timeline = timeline;
-    this.seq = seq;
+    this.seq = seq ?? 0;
   }
 
   private openStream(): void {
     this.stream = new EventStream(this.id, {
-      cursor: () => lastChange(this.pendingBatches) ?? this.seq,
-      onBatch: (batch) => {
-        this.pendingBatches.push(batch);
-        this.renderTimer ??= window.setTimeout(this.applyBatches, RENDER_MS);
-      },
+      cursor: () => this.seq,
+      onPending: () => this.schedule("apply", RENDER_MS, this.applyBatches),
       // The frame of the page shows the connection state.
       onState: () => undefined,
       onReset: () => void this.start(),
@@ -138,9 +112,8 @@ export class TimelineSession {
   }
 
   private readonly applyBatches = (): void => {
-    this.renderTimer = undefined;
     if (this.querying) return;
-    for (const batch of this.pendingBatches.splice(0)) {
+    for (const batch of this.stream?.take() ?? []) {
       this.seq = lastChange([batch]) ?? this.seq;
       this.images = batch.pipeline.images;
       const isDocker = batch.pipeline.pipeline.engine === "docker";
@@ -151,7 +124,7 @@ export class TimelineSession {
       }
     }
     if (this.incomplete.size > 0 || this.timeline.hasQueued) {
-      this.queryTimer ??= window.setTimeout(() => void this.query(), QUERY_MS);
+      this.schedule("query", QUERY_MS, () => this.query());
     }
     this.show();
   };
@@ -166,7 +139,7 @@ export class TimelineSession {
 
   private isWithin(path: string): boolean {
     if (this.truncated && this.timeline.barsOf(path).length === 0) return false;
-    return this.root === "/" || path === this.root || path.startsWith(`${this.root}/`);
+    return isWithin(path, this.root);
   }
 
   /** Request the details of started and queued attempts. */
@@ -179,8 +152,7 @@ export class TimelineSession {
       // Bars stay in the row of a process until the next request succeeds.
     }
     this.querying = false;
-    this.queryTimer = undefined;
-    if (!this.aborter.signal.aborted) this.applyBatches();
+    if (!this.signal.aborted) this.applyBatches();
   }
 
   private async queryStarted(): Promise<void> {
@@ -191,25 +163,15 @@ export class TimelineSession {
       return;
     }
     for (const path of paths) {
-      const { attempts } = await api.attempts(this.id, path, this.aborter.signal);
+      const { attempts } = await api.attempts(this.id, path, this.signal);
       this.timeline.add(path, attempts);
     }
   }
 
   private async queryQueued(): Promise<void> {
-    const query = {
-      root: this.root,
-      state: "queued",
-      attempts: "none",
-      limit: MAX_QUEUED,
-    } as const;
-    const { nodes } = await api.tree(this.id, query, this.aborter.signal);
+    const { root } = this;
+    const query = { root, state: "queued", attempts: "none", limit: MAX_QUEUED } as const;
+    const { nodes } = await api.tree(this.id, query, this.signal);
     this.timeline.updateWaits(nodes, this.images, Date.now() / 1000);
-  }
-
-  private show(): void {
-    if (this.aborter.signal.aborted) return;
-    this.version += 1;
-    for (const listener of this.listeners) listener();
   }
 }

@@ -1,5 +1,6 @@
 /** Rows for groups of nodes, showing how many commands ran over time. */
 
+import { countBefore } from "@/lib/arrays";
 import { type Bar, endOf, type Group, type Lane, type Range, type Steps } from "@/model/lanes";
 import { depthOf, isWithin, ROOT } from "@/model/paths";
 import { lanesByNode } from "@/model/timeline";
@@ -118,14 +119,7 @@ export function columnsOf(steps: Steps, view: Range, width: number): number[] {
 
 /** Index of the step at a time; -1 before the first. */
 function stepAt({ times }: Steps, time: number): number {
-  let low = 0;
-  let high = times.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((times[middle] ?? Infinity) <= time) low = middle + 1;
-    else high = middle;
-  }
-  return low - 1;
+  return countBefore(times, (one) => one <= time) - 1;
 }
 
 /** Rows by node, or by group if there are many nodes and `rows` does not choose. */

@@ -88,7 +88,7 @@ test("only finished runs show their final state", () => {
   expect(looks(run("c", 1, { state: "killed" }), paused, failing, run("d", 1))).toEqual([
     "done",
     "running",
-    "waiting",
+    "pending",
     "killed",
   ]);
 });

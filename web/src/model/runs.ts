@@ -37,7 +37,7 @@ export function hasSameRuns(
 export interface Bar {
   id: string;
   /** Active runs are shown as running, whatever their state so far. */
-  status: "done" | "error" | "killed" | "running" | "waiting";
+  status: "done" | "error" | "killed" | "running" | "pending";
   /** Share of the tallest bar. */
   height: number;
   /** State, duration and start, for a tooltip. */
@@ -65,7 +65,7 @@ function durationOf(run: PipelineRun, now: number): number {
 
 function statusOf({ state, settled }: PipelineRun): Bar["status"] {
   if (!settled) return "running";
-  return state === "done" || state === "error" || state === "killed" ? state : "waiting";
+  return state === "done" || state === "error" || state === "killed" ? state : "pending";
 }
 
 function titleOf(run: PipelineRun, took: number): string {

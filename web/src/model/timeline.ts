@@ -1,25 +1,27 @@
 /** The attempts of a pipeline over time, and its critical path. */
 
 import type { AttemptRecord, ImageRecord, NodeChange, NodeView } from "@/api/schema";
+import { countBefore } from "@/lib/arrays";
 import { type Bar, beginOf, endOf, type Lane, type Range } from "@/model/lanes";
 import { isFinished } from "@/model/states";
 
 export function barOf(attempt: AttemptRecord): Bar {
   const { path, number, state, queued, admitted, started, ended, container } = attempt;
-  const imageReady = attempt.image_ready;
-  const exitCode = attempt.exit_code;
+  const { image_ready: imageReady, exit_code: exitCode } = attempt;
+  const times = { queued, imageReady, admitted, started, ended };
+  return { path, number, state, ...times, waitsFor: null, container, exitCode };
+}
+
+function queuedBar(path: string, number: number): Bar {
+  const times = { queued: null, imageReady: null, admitted: null, started: null, ended: null };
   return {
     path,
     number,
-    state,
-    queued,
-    imageReady,
-    admitted,
+    state: "queued",
+    ...times,
     waitsFor: null,
-    started,
-    ended,
-    container,
-    exitCode,
+    container: null,
+    exitCode: null,
   };
 }
 
@@ -109,19 +111,7 @@ export class Timeline {
     if (known !== undefined) return known;
     const last = bars.at(-1);
     if (last !== undefined && last.number > attempt) return null;
-    const bar: Bar = {
-      path,
-      number: attempt,
-      state: "queued",
-      queued: null,
-      imageReady: null,
-      admitted: null,
-      waitsFor: null,
-      started: null,
-      ended: null,
-      container: null,
-      exitCode: null,
-    };
+    const bar = queuedBar(path, attempt);
     bars.push(bar);
     this.count += 1;
     return bar;
@@ -237,7 +227,11 @@ function predecessor(ended: readonly Bar[], bar: Bar, used: ReadonlySet<Bar>): B
   const at = beginOf(bar) ?? 0;
   let best: Bar | null = null;
   let closest = -1;
-  for (let index = firstAfter(ended, at) - 1; index >= 0; index -= 1) {
+  for (
+    let index = countBefore(ended, (one) => (one.ended ?? 0) <= at) - 1;
+    index >= 0;
+    index -= 1
+  ) {
     const one = ended[index];
     if (one === undefined || (one.ended ?? 0) < at - MAX_GAP) break;
     if (used.has(one)) continue;
@@ -248,18 +242,6 @@ function predecessor(ended: readonly Bar[], bar: Bar, used: ReadonlySet<Bar>): B
     }
   }
   return best;
-}
-
-/** Index of the first bar that ended after a time. */
-function firstAfter(ended: readonly Bar[], time: number): number {
-  let low = 0;
-  let high = ended.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((ended[middle]?.ended ?? 0) <= time) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 /** Number of common path parts. */

@@ -1,16 +1,16 @@
 import "@/components/pages.css";
 
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { useEffect } from "react";
 
 import { api, messageOf } from "@/api/client";
 import type { Usage, WhoAmI } from "@/api/schema";
 import { signOut } from "@/api/session";
 import { Button } from "@/components/Button";
-import { LoadError } from "@/components/EmptyState";
-import { Loading } from "@/components/Loading";
+import { FactsList } from "@/components/Facts";
 import { PageStatus } from "@/components/PageStatus";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { toast } from "@/components/toasts";
+import { useTitle } from "@/components/useTitle";
 import { duration } from "@/lib/time";
 
 const MONTHS = 12;
@@ -22,9 +22,7 @@ export function AccountPage() {
     queryKey: ["usage"],
     queryFn: ({ signal }) => api.usage({}, signal),
   });
-  useEffect(() => {
-    document.title = "Account · Conducto";
-  }, []);
+  useTitle("Account");
   const signOutMutation = useMutation({
     mutationFn: signOut,
     onSuccess: () => location.assign("/"),
@@ -42,12 +40,8 @@ export function AccountPage() {
         </div>
         {who.data !== undefined ? (
           <Facts who={who.data} />
-        ) : who.error === null ? (
-          <div className="card">
-            <Loading rows={5} />
-          </div>
         ) : (
-          <LoadError message={messageOf(who.error)} onRetry={() => void who.refetch()} />
+          <QueryPlaceholder query={who} rows={5} />
         )}
         {usage.data === undefined ? null : <Months usage={usage.data} />}
       </div>
@@ -64,15 +58,8 @@ function Facts({ who }: { who: WhoAmI }) {
     ["Version", who.version],
   ];
   return (
-    <section aria-label="Signed in as" className="card agent-card">
-      <dl className="agent-facts account-facts">
-        {rows.map(([what, value]) => (
-          <div key={what}>
-            <dt>{what}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
+    <section aria-label="Signed in as" className="card agent-card account-facts">
+      <FactsList facts={rows} />
     </section>
   );
 }

@@ -1,18 +1,19 @@
 import "@/components/pages.css";
 
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 
-import { api, messageOf, OfflineError } from "@/api/client";
+import { api, OfflineError } from "@/api/client";
 import type { AgentStatus, PipelineSummary } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { CopyButton } from "@/components/CopyButton";
 import { CountsText } from "@/components/Counts";
-import { LoadError } from "@/components/EmptyState";
-import { Loading } from "@/components/Loading";
+import { FactsList } from "@/components/Facts";
 import { PageStatus } from "@/components/PageStatus";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { StateLabel } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
+import { useTitle } from "@/components/useTitle";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { bytes, duration, moment, plural } from "@/lib/time";
 import { CollectDialog } from "@/pages/agent/CollectDialog";
@@ -33,9 +34,7 @@ export function AgentPage() {
     queryFn: ({ signal }) => api.pipelines({ lifecycle: "active", limit: MAX_PIPELINES }, signal),
     refetchInterval: REFRESH_MS,
   });
-  useEffect(() => {
-    document.title = "Agent · Conducto";
-  }, []);
+  useTitle("Agent");
   const [opened, setOpened] = useState<"stop" | "collect" | null>(null);
   const offline = status.error instanceof OfflineError;
   const active = (running.data?.pipelines ?? []).filter((one) => !one.settled);
@@ -59,12 +58,8 @@ export function AgentPage() {
         </div>
         {status.data !== undefined ? (
           <Facts status={status.data} gone={offline} />
-        ) : status.error === null ? (
-          <div className="card agent-loading">
-            <Loading rows={9} />
-          </div>
         ) : (
-          <LoadError message={messageOf(status.error)} onRetry={() => void status.refetch()} />
+          <QueryPlaceholder query={status} rows={9} />
         )}
         {running.data === undefined ? null : <ActivePipelines busy={active} />}
         <Commands />
@@ -105,14 +100,7 @@ function Facts({ status, gone }: { status: AgentStatus; gone: boolean }) {
           <span className="state-done">Running</span>
         )}
       </p>
-      <dl className="agent-facts">
-        {rows.map(([what, value]) => (
-          <div key={what}>
-            <dt>{what}</dt>
-            <dd className="number">{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <FactsList facts={rows} />
     </section>
   );
 }

@@ -1,9 +1,9 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 
 import { agentApi } from "@/api/agent";
-import { messageOf } from "@/api/client";
 import type { GcItem, GcReport } from "@/api/schema";
 import { Button } from "@/components/Button";
+import { FormError } from "@/components/ConfirmDialog";
 import { Dialog } from "@/components/Dialog";
 import { Loading } from "@/components/Loading";
 import { bytes, plural } from "@/lib/time";
@@ -53,11 +53,7 @@ export function CollectDialog({ onClose }: { onClose: () => void }) {
           Images are rebuilt if they are needed again.
         </p>
       ) : null}
-      {error === null ? null : (
-        <p className="form-error" role="alert">
-          {messageOf(error)}
-        </p>
-      )}
+      <FormError error={error} />
       {found.isPending ? <Loading rows={3} /> : null}
       {found.isSuccess && items.length === 0 ? <p>There is nothing to clean up.</p> : null}
       {items.length === 0 ? null : <Items items={(result ?? found.data)?.items ?? []} />}

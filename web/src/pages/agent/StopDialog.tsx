@@ -1,10 +1,8 @@
 import { useMutation } from "@tanstack/react-query";
 
 import { agentApi } from "@/api/agent";
-import { messageOf } from "@/api/client";
-import { Button } from "@/components/Button";
-import { Dialog } from "@/components/Dialog";
-import { KilledNote } from "@/components/KilledNote";
+import { KilledNote } from "@/components/ActionPreview";
+import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { toast } from "@/components/toasts";
 
 interface Props {
@@ -22,19 +20,14 @@ export function StopDialog({ running, onClose }: Props) {
     },
   });
   return (
-    <Dialog
+    <ConfirmDialog
+      danger
       title="Stop the agent?"
+      action="Stop the agent"
+      disabled={stop.isPending}
+      error={stop.error}
+      onConfirm={() => stop.mutate()}
       onClose={onClose}
-      footer={
-        <>
-          <Button data-first onClick={onClose}>
-            Cancel
-          </Button>
-          <Button variant="danger" disabled={stop.isPending} onClick={() => stop.mutate()}>
-            Stop the agent
-          </Button>
-        </>
-      }
     >
       {running === 0 ? <p>No commands are running.</p> : <KilledNote count={running} />}
       <p>
@@ -42,11 +35,6 @@ export function StopDialog({ running, onClose }: Props) {
         which reconnects when the next command, such as <code>conducto list</code>, starts the
         agent. Pipelines that are not paused then continue.
       </p>
-      {stop.error === null ? null : (
-        <p className="form-error" role="alert">
-          {messageOf(stop.error)}
-        </p>
-      )}
-    </Dialog>
+    </ConfirmDialog>
   );
 }

@@ -6,7 +6,7 @@ import { messageOf } from "@/api/client";
 import { dataFileUrl } from "@/api/data";
 import type { DataEntry } from "@/api/schema";
 import { Button } from "@/components/Button";
-import { Dialog } from "@/components/Dialog";
+import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
 import { PageStatus } from "@/components/PageStatus";
@@ -104,20 +104,14 @@ export function DataBrowser({ id }: { id: string | null }) {
         />
       )}
       {uploads.question === null ? null : (
-        <Dialog
+        <ConfirmDialog
           title={`Replace ${uploads.question.join(", ")}?`}
+          action="Replace"
+          onConfirm={uploads.confirm}
           onClose={uploads.cancel}
-          footer={
-            <>
-              <Button onClick={uploads.cancel}>Cancel</Button>
-              <Button variant="main" autoFocus onClick={uploads.confirm}>
-                Replace
-              </Button>
-            </>
-          }
         >
           <p>A file with this name exists; its content will be replaced.</p>
-        </Dialog>
+        </ConfirmDialog>
       )}
     </>
   );

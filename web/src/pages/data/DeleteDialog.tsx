@@ -1,10 +1,8 @@
 import { useMutation } from "@tanstack/react-query";
 
-import { messageOf } from "@/api/client";
 import { dataApi } from "@/api/data";
 import type { DataEntry } from "@/api/schema";
-import { Button } from "@/components/Button";
-import { Dialog } from "@/components/Dialog";
+import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { toast } from "@/components/toasts";
 import { baseName } from "@/model/dataFiles";
 
@@ -25,19 +23,14 @@ export function DeleteDialog({ id, entry, onClose }: Props) {
     },
   });
   return (
-    <Dialog
+    <ConfirmDialog
+      danger
       title={`Delete ${label}?`}
+      action="Delete"
+      disabled={remove.isPending}
+      error={remove.error}
+      onConfirm={() => remove.mutate()}
       onClose={() => onClose(false)}
-      footer={
-        <>
-          <Button autoFocus onClick={() => onClose(false)}>
-            Cancel
-          </Button>
-          <Button variant="danger" disabled={remove.isPending} onClick={() => remove.mutate()}>
-            Delete
-          </Button>
-        </>
-      }
     >
       <p>
         {entry.kind === "directory"
@@ -45,11 +38,6 @@ export function DeleteDialog({ id, entry, onClose }: Props) {
           : "You cannot undo this."}{" "}
         Commands that read it will fail to find it.
       </p>
-      {remove.error === null ? null : (
-        <p className="form-error" role="alert">
-          {messageOf(remove.error)}
-        </p>
-      )}
-    </Dialog>
+    </ConfirmDialog>
   );
 }

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 
 import { ApiError, messageOf } from "@/api/client";
 import { dataApi, dataFileUrl } from "@/api/data";
@@ -7,11 +7,10 @@ import type { DataEntry } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { EmptyState, LoadError } from "@/components/EmptyState";
 import { FileLink } from "@/components/FileLink";
+import { LazyMarkdown } from "@/components/LazyMarkdown";
 import { parseTable } from "@/lib/csv";
 import { bytes, moment } from "@/lib/time";
 import { baseName, imageType, previewKind } from "@/model/dataFiles";
-
-const Markdown = lazy(async () => ({ default: (await import("@/components/Markdown")).Markdown }));
 
 /** Maximum number of bytes fetched for a preview, and for an image. */
 const TEXT_BYTES = 256 << 10;
@@ -112,9 +111,7 @@ function Content({ name, content, whole }: ContentProps) {
       return (
         <div className="data-content data-doc" tabIndex={0} role="region" aria-label="Content">
           {truncated}
-          <Suspense fallback={<p className="muted">Loading…</p>}>
-            <Markdown text={text} />
-          </Suspense>
+          <LazyMarkdown text={text} />
         </div>
       );
     case "text":

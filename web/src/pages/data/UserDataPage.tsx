@@ -1,12 +1,9 @@
-import { useEffect } from "react";
-
+import { useTitle } from "@/components/useTitle";
 import { DataBrowser } from "@/pages/data/DataBrowser";
 
 /** The user's own data, shared by all their pipelines. */
 export function UserDataPage() {
-  useEffect(() => {
-    document.title = "Data · Conducto";
-  }, []);
+  useTitle("Data");
   return (
     <>
       <h1 className="sr-only">Your data</h1>

@@ -3,13 +3,13 @@ import "@/pages/images/images.css";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
-import { api, messageOf } from "@/api/client";
+import { api } from "@/api/client";
 import type { ImageRecord, PipelineSummary } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { CopyButton } from "@/components/CopyButton";
-import { EmptyState, LoadError } from "@/components/EmptyState";
-import { Loading } from "@/components/Loading";
+import { EmptyState } from "@/components/EmptyState";
 import { PipelineFrame } from "@/components/PipelineFrame";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { StateIcon } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
 import { type PageProps, setQuery, useLocation } from "@/lib/location";
@@ -38,11 +38,7 @@ function Images({ summary }: { summary: PipelineSummary }) {
     refetchInterval: REFRESH_MS,
   });
   if (list.data === undefined) {
-    return list.error === null ? (
-      <Loading />
-    ) : (
-      <LoadError message={messageOf(list.error)} onRetry={() => void list.refetch()} />
-    );
+    return <QueryPlaceholder query={list} />;
   }
   const { images } = list.data;
   if (images.length === 0) {

@@ -1,9 +1,9 @@
 import { api } from "@/api/client";
 import type { PipelineSummary } from "@/api/schema";
 import { Button } from "@/components/Button";
-import { CountsBar, CountsText } from "@/components/Counts";
+import { CountsText } from "@/components/Counts";
 import { Menu } from "@/components/Menu";
-import { PipelineNav } from "@/components/PipelineNav";
+import { PipelineHead } from "@/components/PipelineHead";
 import { StateLabel } from "@/components/StateIcon";
 import { moment } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
@@ -23,64 +23,49 @@ export function PipelineHeader({ session, actions, onHelp }: Props) {
   const summary = session.model?.summary;
   if (summary === undefined) return null;
   const { pipeline, counts } = summary;
+  const facts = (
+    <>
+      <StateLabel state={summary.state} />
+      <Elapsed summary={summary} />
+      <CountsText counts={counts} />
+      <WorkersInUse summary={summary} />
+      <StatusFacts summary={summary} />
+    </>
+  );
   return (
-    <header className="phead">
-      <div className="phead-line">
-        <h1 className="clip" title={pipeline.title}>
-          {pipeline.title}
-        </h1>
-        <code className="muted">{pipeline.id}</code>
-        {pipeline.tags.map((tag) => (
-          <span key={tag} className="tag">
-            {tag}
-          </span>
-        ))}
-        <span className="phead-grow" />
-        <RunButton summary={summary} actions={actions} />
-        <Menu
-          label="More"
-          entries={[
-            {
-              label: "Rerun failed",
-              disabled: failures(counts) === 0 && !isFailed(summary.state),
-              onSelect: () => void actions.rerunFailed(ROOT),
-            },
-            pipeline.lifecycle === "active"
-              ? { label: "Sleep", onSelect: () => void actions.pipeline("sleep") }
-              : { label: "Wake", onSelect: () => void actions.pipeline("wake") },
-            { label: "Archive", onSelect: () => void actions.pipeline("archive") },
-            { label: "Download report", download: api.exportFile(pipeline.id) },
-            { label: "Keyboard shortcuts", shortcut: "?", onSelect: onHelp },
-          ]}
-        />
-      </div>
-      <div className="phead-line phead-facts">
-        <StateLabel state={summary.state} />
-        <Elapsed summary={summary} />
-        <CountsText counts={counts} />
-        <WorkersInUse summary={summary} />
-        <StatusFacts summary={summary} />
-      </div>
-      <PipelineNav id={pipeline.id} current="tree" />
-      <CountsBar counts={counts} />
-    </header>
+    <PipelineHead {...pipeline} page="tree" counts={counts} facts={facts}>
+      <span className="phead-grow" />
+      <RunButton summary={summary} actions={actions} />
+      <Menu
+        label="More"
+        entries={[
+          {
+            label: "Rerun failed",
+            disabled: failures(counts) === 0 && !isFailed(summary.state),
+            onSelect: () => void actions.rerunFailed(ROOT),
+          },
+          pipeline.lifecycle === "active"
+            ? { label: "Sleep", onSelect: () => void actions.pipeline("sleep") }
+            : { label: "Wake", onSelect: () => void actions.pipeline("wake") },
+          { label: "Archive", onSelect: () => void actions.pipeline("archive") },
+          { label: "Download report", download: api.exportFile(pipeline.id) },
+          { label: "Keyboard shortcuts", shortcut: "?", onSelect: onHelp },
+        ]}
+      />
+    </PipelineHead>
   );
 }
 
 function RunButton({ summary, actions }: { summary: PipelineSummary; actions: Actions }) {
-  const { armed } = summary.pipeline;
-  return armed ? (
-    <Button shortcut="g" disabled={actions.busy} onClick={() => void actions.pipeline("pause")}>
-      Pause
-    </Button>
-  ) : (
+  const action = summary.pipeline.armed ? "pause" : "run";
+  return (
     <Button
-      variant="main"
+      variant={action === "run" ? "main" : "plain"}
       shortcut="g"
       disabled={actions.busy}
-      onClick={() => void actions.pipeline("run")}
+      onClick={() => void actions.pipeline(action)}
     >
-      Run
+      {action === "run" ? "Run" : "Pause"}
     </Button>
   );
 }

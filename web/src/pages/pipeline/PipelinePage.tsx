@@ -1,4 +1,3 @@
-import "@/pages/pipeline/ansi.css";
 import "@/pages/pipeline/pipeline.css";
 
 import { useQueryClient } from "@tanstack/react-query";
@@ -7,9 +6,11 @@ import { useEffect, useRef, useState } from "react";
 import { ApiError } from "@/api/client";
 import { PipelineLoading } from "@/components/PipelineFrame";
 import { SignedOut } from "@/components/SignedOut";
+import { useTitle } from "@/components/useTitle";
 import { type PageProps, setQuery, useLocation } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
-import { useSession, useSessionVersion } from "@/live/useSession";
+import { useLiveVersion } from "@/live/stream";
+import { useSession } from "@/live/useSession";
 import { toQuery } from "@/model/openGroups";
 import { ROOT } from "@/model/paths";
 import { tabTitle } from "@/model/titles";
@@ -29,12 +30,9 @@ export function PipelinePage({ params }: PageProps) {
 }
 
 function OpenedPipeline({ session }: { session: PipelineSession }) {
-  useSessionVersion(session);
+  useLiveVersion(session);
   const { model, loading, link } = session;
-  useEffect(() => {
-    const summary = model?.summary;
-    document.title = `${summary === undefined ? session.id : tabTitle(summary)} · Conducto`;
-  }, [model?.summary, session.id]);
+  useTitle(model === null ? session.id : tabTitle(model.summary));
 
   if (link.kind === "refused" && link.status === 401) return <SignedOut />;
   if (model !== null) return <Workbench session={session} />;

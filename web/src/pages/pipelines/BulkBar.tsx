@@ -3,9 +3,9 @@ import { useState } from "react";
 
 import { api, messageOf } from "@/api/client";
 import type { Action, PipelineSummary } from "@/api/schema";
+import { KilledNote } from "@/components/ActionPreview";
 import { Button } from "@/components/Button";
-import { Dialog } from "@/components/Dialog";
-import { KilledNote } from "@/components/KilledNote";
+import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { toast } from "@/components/toasts";
 import { currentSettings } from "@/lib/settings";
 import { plural } from "@/lib/time";
@@ -58,28 +58,18 @@ export function BulkBar({ pipelines, onDone }: Props) {
         Clear
       </Button>
       {confirmation === null ? null : (
-        <Dialog
+        <ConfirmDialog
           title={`${VERBS[confirmation]} ${plural(pipelines.length, "pipeline")}?`}
+          action={`${VERBS[confirmation]} ${plural(pipelines.length, "pipeline")}`}
+          onConfirm={() => {
+            setConfirmation(null);
+            mutation.mutate(confirmation);
+          }}
           onClose={() => setConfirmation(null)}
-          footer={
-            <>
-              <Button onClick={() => setConfirmation(null)}>Cancel</Button>
-              <Button
-                variant="main"
-                data-first
-                onClick={() => {
-                  setConfirmation(null);
-                  mutation.mutate(confirmation);
-                }}
-              >
-                {VERBS[confirmation]} {plural(pipelines.length, "pipeline")}
-              </Button>
-            </>
-          }
         >
           {confirmation === "wake" ? null : <KilledNote count={running} />}
           <p>{EFFECTS[confirmation]}</p>
-        </Dialog>
+        </ConfirmDialog>
       )}
     </div>
   );

@@ -5,6 +5,7 @@ import type { PipelineRecord, PipelineSummary, RunHistory } from "@/api/schema";
 import { CountsBar, CountsText } from "@/components/Counts";
 import { StateLabel } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
+import { toggled } from "@/lib/arrays";
 import { formatDate, formatDateTitle } from "@/lib/formatDate";
 import { followLink, pipelineUrl, setQuery } from "@/lib/location";
 import { duration } from "@/lib/time";
@@ -60,11 +61,6 @@ export function PipelineTable({ pipelines, historyOf, chosen, onChoose, onEnd }:
   const all = pipelines.length > 0 && pipelines.every((one) => chosen.has(one.pipeline.id));
   const toggleAll = () =>
     onChoose(all ? new Set() : new Set(pipelines.map((one) => one.pipeline.id)));
-  const toggle = (id: string) => {
-    const next = new Set(chosen);
-    if (!next.delete(id)) next.add(id);
-    onChoose(next);
-  };
   return (
     <table className="ptable" aria-rowcount={onEnd === undefined ? pipelines.length + 1 : -1}>
       <thead>
@@ -93,7 +89,7 @@ export function PipelineTable({ pipelines, historyOf, chosen, onChoose, onEnd }:
               summary={one}
               history={historyOf(one.pipeline)}
               chosen={chosen.has(one.pipeline.id)}
-              onToggle={() => toggle(one.pipeline.id)}
+              onToggle={() => onChoose(toggled(chosen, one.pipeline.id))}
             />
           );
         })}

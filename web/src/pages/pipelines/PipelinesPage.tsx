@@ -1,13 +1,14 @@
 import "@/pages/pipelines/pipelines.css";
 
 import { useQueryClient } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 
 import { type ListQuery, messageOf } from "@/api/client";
 import type { State } from "@/api/schema";
 import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
 import { PageStatus } from "@/components/PageStatus";
+import { useTitle } from "@/components/useTitle";
 import { setQuery, useLocation } from "@/lib/location";
 import { stateLabel, STATES } from "@/model/states";
 import { BulkBar } from "@/pages/pipelines/BulkBar";
@@ -21,9 +22,7 @@ export function PipelinesPage() {
   const client = useQueryClient();
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const list = usePipelineList(filter);
-  useEffect(() => {
-    document.title = "Pipelines · Conducto";
-  }, []);
+  useTitle("Pipelines");
 
   const filtered = query.toString() !== "";
   const { pipelines } = list;

@@ -1,10 +1,8 @@
 import { useMutation } from "@tanstack/react-query";
 
-import { messageOf } from "@/api/client";
 import type { SecretKey, SecretList } from "@/api/schema";
 import { secretsApi } from "@/api/secrets";
-import { Button } from "@/components/Button";
-import { Dialog } from "@/components/Dialog";
+import { ConfirmDialog } from "@/components/ConfirmDialog";
 
 interface Props {
   secret: SecretKey;
@@ -18,26 +16,16 @@ export function DeleteSecretDialog({ secret, onDone, onClose }: Props) {
     onSuccess: onDone,
   });
   return (
-    <Dialog
+    <ConfirmDialog
+      danger
       title={`Delete ${secret.key}?`}
+      action="Delete"
+      disabled={remove.isPending}
+      error={remove.error}
+      onConfirm={() => remove.mutate()}
       onClose={onClose}
-      footer={
-        <>
-          <Button autoFocus onClick={onClose}>
-            Cancel
-          </Button>
-          <Button variant="danger" disabled={remove.isPending} onClick={() => remove.mutate()}>
-            Delete
-          </Button>
-        </>
-      }
     >
       <p>New commands will no longer receive it. You cannot restore its value.</p>
-      {remove.error === null ? null : (
-        <p className="form-error" role="alert">
-          {messageOf(remove.error)}
-        </p>
-      )}
-    </Dialog>
+    </ConfirmDialog>
   );
 }

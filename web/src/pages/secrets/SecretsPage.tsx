@@ -1,17 +1,17 @@
 import "@/components/pages.css";
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 
-import { messageOf } from "@/api/client";
 import type { SecretInfo, SecretKey, SecretList } from "@/api/schema";
 import { secretsApi } from "@/api/secrets";
 import { Button } from "@/components/Button";
-import { EmptyState, LoadError } from "@/components/EmptyState";
-import { Loading } from "@/components/Loading";
+import { EmptyState } from "@/components/EmptyState";
 import { PageStatus } from "@/components/PageStatus";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { toast } from "@/components/toasts";
 import { useNow } from "@/components/useNow";
+import { useTitle } from "@/components/useTitle";
 import { formatDate, formatDateTitle } from "@/lib/formatDate";
 import { DeleteSecretDialog } from "@/pages/secrets/DeleteSecretDialog";
 import { SetSecretDialog } from "@/pages/secrets/SetSecretDialog";
@@ -30,9 +30,7 @@ export function SecretsPage() {
     queryFn: ({ signal }) => secretsApi.list(signal),
     refetchInterval: REFRESH_MS,
   });
-  useEffect(() => {
-    document.title = "Secrets · Conducto";
-  }, []);
+  useTitle("Secrets");
   const onDone = (answer: SecretList, message: string) => {
     client.setQueryData(KEY, answer);
     setOpened(null);
@@ -55,13 +53,7 @@ export function SecretsPage() {
           but not read them.
         </p>
         {secrets === undefined ? (
-          list.error === null ? (
-            <div className="card">
-              <Loading rows={4} />
-            </div>
-          ) : (
-            <LoadError message={messageOf(list.error)} onRetry={() => void list.refetch()} />
-          )
+          <QueryPlaceholder query={list} rows={4} />
         ) : secrets.length === 0 ? (
           <EmptyState title="No secrets yet">
             <p className="muted">

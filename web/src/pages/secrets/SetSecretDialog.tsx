@@ -1,10 +1,10 @@
 import { useMutation } from "@tanstack/react-query";
 import { useId, useState } from "react";
 
-import { messageOf } from "@/api/client";
 import type { SecretInfo, SecretList, SecretValue } from "@/api/schema";
 import { secretsApi } from "@/api/secrets";
 import { Button } from "@/components/Button";
+import { FormError } from "@/components/ConfirmDialog";
 import { Dialog } from "@/components/Dialog";
 
 interface Props {
@@ -126,11 +126,7 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
           </label>
         ) : null}
         {replaces ? <p>{key} already exists; its value will be replaced.</p> : null}
-        {put.error === null ? null : (
-          <p className="form-error" role="alert">
-            {messageOf(put.error)}
-          </p>
-        )}
+        <FormError error={put.error} />
       </form>
     </Dialog>
   );

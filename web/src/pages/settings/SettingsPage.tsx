@@ -1,8 +1,9 @@
 import "@/components/pages.css";
 
-import { useEffect, useState, type ReactNode } from "react";
+import { useState, type ReactNode } from "react";
 
 import { mayNotify } from "@/components/useNotifications";
+import { useTitle } from "@/components/useTitle";
 import { type Settings, useSetting } from "@/lib/settings";
 import { THEMES, useThemeChoice } from "@/lib/theme";
 import { moment } from "@/lib/time";
@@ -10,9 +11,7 @@ import { KeyList } from "@/pages/pipeline/HelpDialog";
 
 /** User settings, stored in this browser. */
 export function SettingsPage() {
-  useEffect(() => {
-    document.title = "Settings · Conducto";
-  }, []);
+  useTitle("Settings");
   return (
     <div className="page settings">
       <h1>Settings</h1>

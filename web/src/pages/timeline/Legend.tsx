@@ -2,92 +2,55 @@
 export function Legend({ groups, bars }: { groups: boolean; bars: boolean }) {
   return (
     <ul className="tl-legend muted" aria-label="Legend">
-      {groups ? <GroupItems /> : null}
-      {bars ? <BarItems /> : null}
-      <li>
-        <svg viewBox="0 0 20 14" width="20" height="14" aria-hidden>
-          <rect y="6" width="20" height="2" className="tl-critical" />
-        </svg>
-        critical path
-      </li>
+      {groups ? (
+        <>
+          <Item
+            label="running commands over time"
+            colour="running"
+            fill="M0 14V9h5V2h6v4h5v5h4v3z"
+          />
+          <Item label="failure" colour="error" stroke="M10 0v14M6 1l8 7M14 1l-8 7" />
+        </>
+      ) : null}
+      {bars ? (
+        <>
+          <Item label="waiting for image" colour="wait-image" stroke={STROKES} />
+          <Item label="waiting for a slot" colour="queued" fill="M0 5h20v4H0z" />
+          <Item label="waiting for container" colour="wait-start" stroke="M20 3H1v8h19" />
+          <Item label="unknown wait" colour="muted" fill="M0 6h20v2H0z" />
+          <Item label="running" colour="running" fill={BAR} cut="M9 0v14M13 0v14M17 0v14" />
+          <Item label="done" colour="done" fill={BAR} />
+          <Item label="failed" colour="error" fill={BAR} cut="M4 4l6 6M10 4l-6 6" />
+          <Item label="killed" colour="killed" fill={BAR} cut="M4 7h6" />
+        </>
+      ) : null}
+      <Item label="critical path" colour="text" fill="M0 6h20v2H0z" />
     </ul>
   );
 }
 
-function GroupItems() {
-  return (
-    <>
-      <li>
-        <svg viewBox="0 0 20 14" width="20" height="14" aria-hidden>
-          <path d="M0 14V9h5V2h6v4h5v5h4v3z" className="tl-running" />
-        </svg>
-        running commands over time
-      </li>
-      <li>
-        <svg viewBox="0 0 20 14" width="20" height="14" aria-hidden>
-          <path d="M10 0v14M6 1l8 7M14 1l-8 7" className="tl-failed" />
-        </svg>
-        failure
-      </li>
-    </>
-  );
+const BAR = "M0 0h20v14H0z";
+const STROKES = "M0 7h20M1 2v10M5 2v10M9 2v10M13 2v10M17 2v10";
+
+interface ItemProps {
+  label: string;
+  /** A colour variable. */
+  colour: string;
+  /** Paths that are filled, stroked, and cut out. */
+  fill?: string;
+  stroke?: string;
+  cut?: string;
 }
 
-function BarItems() {
+function Item({ label, colour, fill, stroke, cut }: ItemProps) {
   return (
-    <>
-      <li>
-        <svg viewBox="0 0 20 14" width="20" height="14" aria-hidden>
-          <path d="M0 7h20" className="tl-wait-image" />
-          <path d="M1 2v10M5 2v10M9 2v10M13 2v10M17 2v10" className="tl-wait-image" />
-        </svg>
-        waiting for image
-      </li>
-      <li>
-        <svg viewBox="0 0 20 14" width="20" height="14" aria-hidden>
-          <rect y="5" width="20" height="4" className="tl-queued" />
-        </svg>
-        waiting for a slot
-      </li>
-      <li>
-        <svg viewBox="0 0 20 14" width="20" height="14" aria-hidden>
-          <path d="M20 3H1v8h19" className="tl-wait-start" />
-        </svg>
-        waiting for container
-      </li>
-      <li>
-        <svg viewBox="0 0 20 14" width="20" height="14" aria-hidden>
-          <rect y="6" width="20" height="2" className="tl-wait" />
-        </svg>
-        unknown wait
-      </li>
-      <li>
-        <svg viewBox="0 0 20 14" width="20" height="14" aria-hidden>
-          <rect width="20" height="14" className="tl-running" />
-          <path d="M9 0v14M13 0v14M17 0v14" className="tl-cut" />
-        </svg>
-        running
-      </li>
-      <li>
-        <svg viewBox="0 0 20 14" width="20" height="14" aria-hidden>
-          <rect width="20" height="14" className="tl-done" />
-        </svg>
-        done
-      </li>
-      <li>
-        <svg viewBox="0 0 20 14" width="20" height="14" aria-hidden>
-          <rect width="20" height="14" className="tl-error" />
-          <path d="M4 4l6 6M10 4l-6 6" className="tl-cut" />
-        </svg>
-        failed
-      </li>
-      <li>
-        <svg viewBox="0 0 20 14" width="20" height="14" aria-hidden>
-          <rect width="20" height="14" className="tl-killed" />
-          <path d="M4 7h6" className="tl-cut" />
-        </svg>
-        killed
-      </li>
-    </>
+    <li>
+      <svg viewBox="0 0 20 14" width="20" height="14" strokeWidth="1.8" fill="none" aria-hidden>
+        <path d={fill} fill={`var(--${colour})`} />
+        <path d={stroke} stroke={`var(--${colour})`} />
+        <path d={cut} stroke="var(--surface)" />
+      </svg>
+      {label}
+    </li>
   );
 }

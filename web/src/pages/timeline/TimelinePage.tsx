@@ -1,6 +1,6 @@
 import "@/pages/timeline/timeline.css";
 
-import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import { useMemo, useState } from "react";
 
 import type { PipelineSummary } from "@/api/schema";
 import { Button } from "@/components/Button";
@@ -9,6 +9,7 @@ import { Loading } from "@/components/Loading";
 import { PipelineFrame } from "@/components/PipelineFrame";
 import { useNow } from "@/components/useNow";
 import { type PageProps, setQuery, useLocation } from "@/lib/location";
+import { useLive, useLiveVersion } from "@/live/stream";
 import { MAX_ATTEMPTS, TimelineSession } from "@/live/timeline";
 import { rowsByNode } from "@/model/groupLanes";
 import type { ChartData } from "@/model/lanes";
@@ -28,12 +29,7 @@ export function TimelinePage({ params }: PageProps) {
 function Opened({ summary }: { summary: PipelineSummary }) {
   const { id } = summary.pipeline;
   const root = useLocation().query.get("root") ?? ROOT;
-  const [session, setSession] = useState<TimelineSession | null>(null);
-  useEffect(() => {
-    const opened = new TimelineSession(id, root);
-    setSession(opened);
-    return () => opened.close();
-  }, [id, root]);
+  const session = useLive(() => new TimelineSession(id, root), `${id} ${root}`);
   return session === null ? null : <Body session={session} summary={summary} root={root} />;
 }
 
@@ -44,7 +40,7 @@ interface BodyProps {
 }
 
 function Body({ session, summary, root }: BodyProps) {
-  const version = useSyncExternalStore(session.subscribe, session.getVersion);
+  const version = useLiveVersion(session);
   const { query } = useLocation();
   const byWorker = query.get("by") === "worker";
   const rows = query.get("rows");

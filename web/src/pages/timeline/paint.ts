@@ -1,7 +1,8 @@
 /** Draws the visible bars in the colours of the theme. */
 
-import { type Palette, prepared } from "@/components/canvas";
+import { type Palette, type Pen, prepared } from "@/components/canvas";
 import { type Bar, beginOf, endOf, type Lane, type Range } from "@/model/lanes";
+import { isFailed } from "@/model/states";
 import { ticks, tickText, xOf } from "@/model/timescale";
 import { paintGroup } from "@/pages/timeline/paintGroup";
 import { paintWait } from "@/pages/timeline/paintWait";
@@ -75,7 +76,7 @@ export function paintBars(canvas: HTMLCanvasElement, scene: Scene, colours: Pale
       context.fillRect(0, top, width, ROW);
       context.globalAlpha = 1;
     }
-    paintLane(context, lane, top, width, scene, colours);
+    paintLane({ context, colours }, lane, top, width, scene);
   }
   if (drag !== null) {
     const [from, to] = [xOf(drag.from, view, width), xOf(drag.to, view, width)];
@@ -86,17 +87,11 @@ export function paintBars(canvas: HTMLCanvasElement, scene: Scene, colours: Pale
   }
 }
 
-function paintLane(
-  context: CanvasRenderingContext2D,
-  lane: Lane,
-  top: number,
-  width: number,
-  scene: Scene,
-  colours: Palette,
-): void {
+function paintLane(pen: Pen, lane: Lane, top: number, width: number, scene: Scene): void {
+  const { context } = pen;
   const { group } = lane;
   if (group !== undefined) {
-    paintGroup(context, { ...lane, group }, { ...scene, top, width }, colours);
+    paintGroup(pen, { ...lane, group }, { ...scene, top, width });
     return;
   }
   for (const bar of lane.bars) {
@@ -109,9 +104,9 @@ function paintLane(
     const start = bar.started === null ? end : xOf(bar.started, scene.view, width);
     if (!scene.byWorker) {
       const xAt = (time: number) => xOf(time, scene.view, width);
-      paintWait(context, bar, { top, width, now: scene.now, xOf: xAt }, colours);
+      paintWait(pen, bar, { top, width, now: scene.now, xOf: xAt });
     }
-    paintRun(context, bar, { x: start, top, end, width }, scene, colours);
+    paintRun(pen, bar, { x: start, top, end, width }, scene);
     context.globalAlpha = 1;
   }
 }
@@ -123,13 +118,8 @@ interface Place {
   width: number;
 }
 
-function paintRun(
-  context: CanvasRenderingContext2D,
-  bar: Bar,
-  { x, top, end, width }: Place,
-  scene: Scene,
-  colours: Palette,
-): void {
+function paintRun(pen: Pen, bar: Bar, { x, top, end, width }: Place, scene: Scene): void {
+  const { context, colours } = pen;
   // A failure that never started still gets a mark.
   if (bar.started === null && bar.state === "queued") return;
   const left = Math.max(-4, x);
@@ -139,10 +129,9 @@ function paintRun(
   const y = top + BAR_TOP;
   context.fillStyle = colours[bar.state];
   context.fillRect(left, y, right - left, BAR_HEIGHT);
-  if (bar.state === "running") paintOpenEnd(context, right, y, colours);
-  if (bar.state === "error" || bar.state === "killed")
-    paintFailure(context, bar, left, right, y, colours);
-  else if (right - left >= MIN_TEXT_WIDTH) paintLabel(context, bar, left, right, y, scene, colours);
+  if (bar.state === "running") paintOpenEnd(pen, right, y);
+  if (isFailed(bar.state)) paintFailure(pen, bar, left, right, y);
+  else if (right - left >= MIN_TEXT_WIDTH) paintLabel(pen, bar, left, right, y, scene.byWorker);
   if (scene.critical.has(bar)) {
     context.fillStyle = colours.text;
     context.fillRect(left, y + BAR_HEIGHT + 1, right - left, 2);
@@ -155,25 +144,14 @@ function paintRun(
 }
 
 /** Draw stripes at the end of an active bar. */
-function paintOpenEnd(
-  context: CanvasRenderingContext2D,
-  right: number,
-  y: number,
-  colours: Palette,
-): void {
+function paintOpenEnd({ context, colours }: Pen, right: number, y: number): void {
   context.fillStyle = colours.surface;
   for (const back of [3, 7, 11]) context.fillRect(right - back, y, 1.5, BAR_HEIGHT);
 }
 
 /** A cross for an error, a dash for a killed command, as in the tree. */
-function paintFailure(
-  context: CanvasRenderingContext2D,
-  bar: Bar,
-  left: number,
-  right: number,
-  y: number,
-  colours: Palette,
-): void {
+function paintFailure(pen: Pen, bar: Bar, left: number, right: number, y: number): void {
+  const { context, colours } = pen;
   if (right - left < 12) {
     // Too short for a mark: draw over the full height of the row.
     context.fillRect(left, y - 4, Math.max(MIN_WIDTH + 1, right - left), BAR_HEIGHT + 8);
@@ -193,13 +171,12 @@ function paintFailure(
 }
 
 function paintLabel(
-  context: CanvasRenderingContext2D,
+  { context, colours }: Pen,
   bar: Bar,
   left: number,
   right: number,
   y: number,
-  { byWorker }: Scene,
-  colours: Palette,
+  byWorker: boolean,
 ): void {
   const name = bar.path.slice(bar.path.lastIndexOf("/") + 1);
   const text = byWorker ? name : bar.number > 1 ? `attempt ${bar.number}` : "";

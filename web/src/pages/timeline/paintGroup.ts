@@ -1,6 +1,6 @@
 /** Draws the row of a group: running commands over time, and failures. */
 
-import type { Palette } from "@/components/canvas";
+import type { Pen } from "@/components/canvas";
 import { barsWithin, columnsOf } from "@/model/groupLanes";
 import { type Bar, endOf, type Group, type Lane, type Range } from "@/model/lanes";
 import { xOf } from "@/model/timescale";
@@ -22,12 +22,8 @@ interface Place {
   onlyCritical: boolean;
 }
 
-export function paintGroup(
-  context: CanvasRenderingContext2D,
-  lane: Lane & { group: Group },
-  place: Place,
-  colours: Palette,
-): void {
+export function paintGroup(pen: Pen, lane: Lane & { group: Group }, place: Place): void {
+  const { context, colours } = pen;
   const { top, width, view } = place;
   const { steps, peak, failures } = lane.group;
   const xAt = (time: number) => xOf(time, view, width);
@@ -43,7 +39,7 @@ export function paintGroup(
   for (const x of failures.map(xAt)) {
     // Skip marks that overlap or are out of view.
     if (x - before < 1 || x < -HALF_WIDTH || x > width + HALF_WIDTH) continue;
-    paintFailure(context, x, top, colours);
+    paintFailure(pen, x, top);
     before = x;
   }
   context.fillStyle = colours.text;
@@ -55,12 +51,7 @@ export function paintGroup(
 }
 
 /** A cross on a vertical line, recognisable without colour. */
-function paintFailure(
-  context: CanvasRenderingContext2D,
-  x: number,
-  top: number,
-  colours: Palette,
-): void {
+function paintFailure({ context, colours }: Pen, x: number, top: number): void {
   context.fillStyle = colours.surface;
   context.fillRect(x - 2, top + 1, 4, TOP + HEIGHT);
   context.fillStyle = colours.error;

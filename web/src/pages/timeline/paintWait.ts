@@ -1,6 +1,6 @@
 /** Draws the waits of an attempt, each with its own colour and shape. */
 
-import type { Palette } from "@/components/canvas";
+import type { Palette, Pen } from "@/components/canvas";
 import type { Bar, PhaseName } from "@/model/lanes";
 import { phasesOf } from "@/model/phases";
 
@@ -14,10 +14,9 @@ const STROKE = 4;
 type Draw = (context: CanvasRenderingContext2D, x: number, y: number, width: number) => void;
 
 export function paintWait(
-  context: CanvasRenderingContext2D,
+  { context, colours }: Pen,
   bar: Bar,
   place: { top: number; width: number; now: number; xOf: (time: number) => number },
-  colours: Palette,
 ): void {
   for (const { name, from, to } of phasesOf(bar, place.now)) {
     const left = Math.max(-STROKE, place.xOf(from));
@@ -29,9 +28,9 @@ export function paintWait(
 }
 
 const COLOUR: Record<PhaseName, keyof Palette> = {
-  image: "waitImage",
+  image: "wait-image",
   turn: "queued",
-  start: "waitStart",
+  start: "wait-start",
   unknown: "muted",
 };
 

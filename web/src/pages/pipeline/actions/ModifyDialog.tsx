@@ -1,12 +1,14 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
-import { api, ApiError, messageOf } from "@/api/client";
+import { api, messageOf } from "@/api/client";
 import type { Changes, ControlResult, NodeDetail } from "@/api/schema";
+import { ActionPreview } from "@/components/ActionPreview";
 import { Button } from "@/components/Button";
+import { FormError } from "@/components/ConfirmDialog";
 import { Dialog } from "@/components/Dialog";
 import { LoadError } from "@/components/EmptyState";
-import { KilledNote } from "@/components/KilledNote";
+import { Change, FactsTable } from "@/components/Facts";
 import { Loading } from "@/components/Loading";
 import { toast } from "@/components/toasts";
 import { plural } from "@/lib/time";
@@ -108,40 +110,29 @@ function Editor({ title, session, detail, paths, onClose }: EditorProps) {
       />
       {count === 0 ? null : <Diff before={before} changes={changes} />}
       {preview.data === undefined ? null : <Preview preview={preview.data} />}
-      {error === null ? null : (
-        <p className="modify-error state-error" role="alert">
-          {error instanceof ApiError ? error.message : messageOf(error)}
-        </p>
-      )}
+      <FormError error={error} />
     </Dialog>
   );
 }
 
 function Diff({ before, changes }: { before: ModifyForm; changes: Partial<Changes> }) {
-  const env = changes.env ?? {};
   const lines: [string, string | undefined, string][] = [];
   for (const [name, value] of Object.entries(changes)) {
     if (name === "env") continue;
     lines.push([name, before.values[name as keyof ModifyForm["values"]], text(value)]);
   }
-  for (const [name, value] of Object.entries(env)) {
+  for (const [name, value] of Object.entries(changes.env ?? {})) {
     const old = before.env.find((one) => one.name === name)?.value;
     lines.push([`env ${name}`, old, value ?? "removed"]);
   }
   return (
-    <table className="facts modify-diff" aria-label="Changes">
-      <tbody>
-        {lines.map(([name, old, now]) => (
-          <tr key={name}>
-            <th scope="row">{name}</th>
-            <td>
-              <pre className="compare-old">{old === undefined || old === "" ? "not set" : old}</pre>
-              <pre className="compare-new">{now}</pre>
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <FactsTable
+      label="Changes"
+      rows={lines.map(([name, old = "", now]) => [
+        name,
+        <Change key={name} before={old === "" ? null : old} after={now} />,
+      ])}
+    />
   );
 }
 
@@ -154,10 +145,7 @@ function Preview({ preview }: { preview: ControlResult }) {
   return (
     <div role="status" className="modify-verdict">
       <p>Valid. Applies to {plural(preview.affected, "command")}.</p>
-      <KilledNote count={preview.stopped} />
-      {preview.notes.map((note) => (
-        <p key={note}>{note}</p>
-      ))}
+      <ActionPreview preview={preview} />
     </div>
   );
 }

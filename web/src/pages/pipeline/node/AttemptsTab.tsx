@@ -4,12 +4,13 @@ import type { AttemptRecord, NodeDetail } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { CopyButton } from "@/components/CopyButton";
 import { EmptyState } from "@/components/EmptyState";
+import { Change, FactsTable } from "@/components/Facts";
 import { StateLabel } from "@/components/StateIcon";
 import { debugCommand } from "@/lib/commands";
 import { setQuery } from "@/lib/location";
 import { duration, moment, plural } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
-import { type Difference, differences } from "@/model/attempts";
+import { differences } from "@/model/attempts";
 import { size } from "@/model/resources";
 import { failureText } from "@/model/states";
 import { OutputDiff } from "@/pages/pipeline/node/OutputDiff";
@@ -133,19 +134,7 @@ function Comparison({ id, first, second }: ComparisonProps) {
       {found.length === 0 ? (
         <p className="muted">Command, environment, image, size and outcome are the same.</p>
       ) : (
-        <table className="facts">
-          <tbody>
-            {found.map((one: Difference) => (
-              <tr key={one.label}>
-                <th scope="row">{one.label}</th>
-                <td>
-                  <pre className="compare-old">{one.before ?? "not set"}</pre>
-                  <pre className="compare-new">{one.after ?? "not set"}</pre>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+        <FactsTable rows={found.map((one) => [one.label, <Change key={one.label} {...one} />])} />
       )}
       <OutputDiff id={id} first={first} second={second} stream="stdout" />
       <OutputDiff id={id} first={first} second={second} stream="stderr" />

@@ -1,11 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
 
-import { messageOf } from "@/api/client";
 import { dataApi, dataFileUrl } from "@/api/data";
 import type { AttemptRecord, DataEntry } from "@/api/schema";
-import { EmptyState, LoadError } from "@/components/EmptyState";
+import { EmptyState } from "@/components/EmptyState";
 import { FileLink } from "@/components/FileLink";
-import { Loading } from "@/components/Loading";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { followLink } from "@/lib/location";
 import { bytes, moment } from "@/lib/time";
 import { directoryOf } from "@/model/dataFiles";
@@ -33,11 +32,7 @@ export function FilesTab({ id, attempt }: Props) {
   });
   if (started === null) return <EmptyState title="Not run yet" />;
   if (files.data === undefined) {
-    return files.error === null ? (
-      <Loading />
-    ) : (
-      <LoadError message={messageOf(files.error)} onRetry={() => void files.refetch()} />
-    );
+    return <QueryPlaceholder query={files} />;
   }
   const { entries, complete } = files.data;
   if (entries.length === 0) {

@@ -1,9 +1,8 @@
-import { lazy, Suspense } from "react";
-
 import type { NodeDetail } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { CopyButton } from "@/components/CopyButton";
 import { CountsBar, CountsText } from "@/components/Counts";
+import { LazyMarkdown } from "@/components/LazyMarkdown";
 import { StateIcon } from "@/components/StateIcon";
 import { TypeIcon } from "@/components/TypeIcon";
 import { useNow } from "@/components/useNow";
@@ -15,8 +14,6 @@ import { ancestorsOf, nameOf } from "@/model/paths";
 import { displayState, failureText, isFinished, stateLabel, stoppedText } from "@/model/states";
 import type { Actions } from "@/pages/pipeline/actions/useActions";
 import { ShellButtons } from "@/pages/pipeline/shell/ShellButtons";
-
-const Markdown = lazy(async () => ({ default: (await import("@/components/Markdown")).Markdown }));
 
 interface Props {
   session: PipelineSession;
@@ -66,11 +63,7 @@ export function NodeHeader({ session, detail, actions, onClose }: Props) {
       {node.waits_for === null || isFinished(node.state) ? null : (
         <p className="nhead-waits">{node.waits_for}</p>
       )}
-      {node.doc === null ? null : (
-        <Suspense fallback={null}>
-          <Markdown text={node.doc} />
-        </Suspense>
-      )}
+      {node.doc === null ? null : <LazyMarkdown text={node.doc} />}
     </header>
   );
 }

@@ -1,14 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, useEffect, useState } from "react";
+import { useEffect, useState } from "react";
 
 import { api, type LogLinesQuery, messageOf } from "@/api/client";
 import type { AttemptRecord } from "@/api/schema";
 import { LoadError } from "@/components/EmptyState";
+import { LazyMarkdown } from "@/components/LazyMarkdown";
 import { decodeBase64 } from "@/lib/base64";
 import { BEGIN, markdownBlocks } from "@/model/richOutput";
 import { isFinished } from "@/model/states";
-
-const Markdown = lazy(async () => ({ default: (await import("@/components/Markdown")).Markdown }));
 
 const STREAMS: readonly NonNullable<LogLinesQuery["stream"]>[] = ["stdout", "stderr"];
 /** Maximum number of bytes searched from the first block. */
@@ -60,11 +59,9 @@ export function ReportTab({ id, attempt }: { id: string; attempt: AttemptRecord 
   }
   return (
     <div className="report">
-      <Suspense fallback={<p className="muted">Loading…</p>}>
-        {report.data?.map((block, index) => (
-          <Markdown key={index} text={block} />
-        ))}
-      </Suspense>
+      {report.data?.map((block, index) => (
+        <LazyMarkdown key={index} text={block} />
+      ))}
     </div>
   );
 }

@@ -1,7 +1,8 @@
-import { lazy, Suspense, useState } from "react";
+import { useState } from "react";
 
 import { messageOf } from "@/api/client";
 import { Collapsible } from "@/components/Collapsible";
+import { LazyMarkdown } from "@/components/LazyMarkdown";
 import { useNow } from "@/components/useNow";
 import { formatDate, formatDateTitle } from "@/lib/formatDate";
 import { followLink, pipelineUrl } from "@/lib/location";
@@ -9,8 +10,6 @@ import { bytes, plural } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
 import { REPORT_BYTES, useReports, useReportText } from "@/live/useReports";
 import { type Report, REPORTS } from "@/model/reports";
-
-const Markdown = lazy(async () => ({ default: (await import("@/components/Markdown")).Markdown }));
 
 /** Number of reports open at first; fewer next to failures. */
 const OPEN_COUNT = 3;
@@ -106,9 +105,7 @@ function ReportText({ id, report: { entry, title } }: { id: string; report: Repo
   return (
     <>
       <Collapsible label={title}>
-        <Suspense fallback={<p className="muted">Loading…</p>}>
-          <Markdown text={text.data} />
-        </Suspense>
+        <LazyMarkdown text={text.data} />
       </Collapsible>
       {entry.size > REPORT_BYTES ? (
         <p className="muted">

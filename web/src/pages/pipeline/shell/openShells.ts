@@ -2,19 +2,11 @@
 
 import { useSyncExternalStore } from "react";
 
+import { Listeners } from "@/lib/listeners";
 import type { ShellTarget } from "@/live/shell";
 
 const open = new Map<string, ShellTarget>();
-const listeners = new Set<() => void>();
-
-function subscribe(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
-}
-
-function notify(): void {
-  for (const listener of listeners) listener();
-}
+const listeners = new Listeners();
 
 export function shellKey({ id, path }: Pick<ShellTarget, "id" | "path">): string {
   return `${id} ${path}`;
@@ -23,15 +15,15 @@ export function shellKey({ id, path }: Pick<ShellTarget, "id" | "path">): string
 export function openShell(place: ShellTarget): void {
   if (open.has(shellKey(place))) return;
   open.set(shellKey(place), place);
-  notify();
+  listeners.notify();
 }
 
 export function closeShell(place: ShellTarget): void {
   open.delete(shellKey(place));
-  notify();
+  listeners.notify();
 }
 
 /** The open shell of a node, or null. */
 export function useOpenShell(id: string, path: string): ShellTarget | null {
-  return useSyncExternalStore(subscribe, () => open.get(shellKey({ id, path })) ?? null);
+  return useSyncExternalStore(listeners.subscribe, () => open.get(shellKey({ id, path })) ?? null);
 }

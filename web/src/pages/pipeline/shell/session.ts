@@ -5,10 +5,12 @@ import { Terminal } from "@xterm/xterm";
 import css from "@xterm/xterm/css/xterm.css?inline";
 
 import type { ShellTicket } from "@/api/schema";
+import { onThemeChange } from "@/components/canvas";
+import { Listeners } from "@/lib/listeners";
 import { ShellLink, type ShellTarget } from "@/live/shell";
 import { type ShellState, withoutEscapes } from "@/model/shell";
 import { AdoptedSheet } from "@/pages/pipeline/shell/styles";
-import { monospace, onThemeChange, terminalTheme } from "@/pages/pipeline/shell/theme";
+import { monospace, terminalTheme } from "@/pages/pipeline/shell/theme";
 
 /** The shell receives all other keys, including Tab. */
 export const LEAVE_KEYS = "Ctrl+Shift+L";
@@ -34,7 +36,8 @@ const OPENING: ShellView = { state: { kind: "opening" }, ticket: null };
 export class ShellSession {
   readonly terminal: Terminal;
   private readonly fit = new FitAddon();
-  private readonly listeners = new Set<() => void>();
+  private readonly listeners = new Listeners();
+  readonly subscribe = this.listeners.subscribe;
   private readonly stopWatchingTheme: () => void;
   private readonly resized = new ResizeObserver(() => this.fit.fit());
   private link: ShellLink | null = null;
@@ -100,11 +103,6 @@ export class ShellSession {
     this.terminal.dispose();
   }
 
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  };
-
   private connect(): ShellLink {
     const { rows, cols } = this.terminal;
     return new ShellLink(
@@ -126,7 +124,7 @@ export class ShellSession {
 
   private change(view: ShellView): void {
     this.view = view;
-    for (const listener of this.listeners) listener();
+    this.listeners.notify();
   }
 
   /** Add labels for screen readers and remove escapes from pasted text. */

@@ -2,6 +2,8 @@
 
 import type { ITheme } from "@xterm/xterm";
 
+import { themeValue } from "@/components/canvas";
+
 const ANSI = [
   "black",
   "red",
@@ -21,36 +23,20 @@ const ANSI = [
   "brightWhite",
 ] as const;
 
-function token(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-}
-
 export function monospace(): string {
-  return token("--mono");
+  return themeValue("mono");
 }
 
 export function terminalTheme(): ITheme {
   return {
-    background: token("--ground"),
-    foreground: token("--text"),
-    cursor: token("--text"),
-    cursorAccent: token("--ground"),
-    selectionBackground: token("--chosen"),
-    scrollbarSliderBackground: token("--line-strong"),
-    scrollbarSliderHoverBackground: token("--muted"),
-    scrollbarSliderActiveBackground: token("--muted"),
-    ...Object.fromEntries(ANSI.map((name, number) => [name, token(`--ansi-${number}`)])),
-  };
-}
-
-/** Call `changed` on every theme change. Returns a function that stops this. */
-export function onThemeChange(changed: () => void): () => void {
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const observer = new MutationObserver(changed);
-  observer.observe(document.documentElement, { attributeFilter: ["data-theme"] });
-  dark.addEventListener("change", changed);
-  return () => {
-    observer.disconnect();
-    dark.removeEventListener("change", changed);
+    background: themeValue("ground"),
+    foreground: themeValue("text"),
+    cursor: themeValue("text"),
+    cursorAccent: themeValue("ground"),
+    selectionBackground: themeValue("chosen"),
+    scrollbarSliderBackground: themeValue("line-strong"),
+    scrollbarSliderHoverBackground: themeValue("muted"),
+    scrollbarSliderActiveBackground: themeValue("muted"),
+    ...Object.fromEntries(ANSI.map((name, number) => [name, themeValue(`ansi-${number}`)])),
   };
 }

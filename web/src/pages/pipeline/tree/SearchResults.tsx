@@ -7,6 +7,7 @@ import type { NodeView, State } from "@/api/schema";
 import { EmptyState, LoadError } from "@/components/EmptyState";
 import { StateIcon } from "@/components/StateIcon";
 import { TypeIcon } from "@/components/TypeIcon";
+import { toggled } from "@/lib/arrays";
 import { setQuery } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
 import { nameOf, parentOf } from "@/model/paths";
@@ -79,9 +80,7 @@ export function SearchResults({ session, text, state, current, selected, onSelec
     if (event.key === "Escape") setQuery({ q: null, state: null }, true);
     if (event.key === " " && current !== null) {
       event.preventDefault();
-      const next = new Set(selected);
-      if (!next.delete(current)) next.add(current);
-      onSelect(next);
+      onSelect(toggled(selected, current));
     }
     if (step === 0) return;
     event.preventDefault();

@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef, type KeyboardEvent, type MouseEvent } from 
 
 import { LETTERS } from "@/components/Counts";
 import { useNow } from "@/components/useNow";
+import { toggled } from "@/lib/arrays";
 import { setQuery } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
 import { parentOf, ROOT } from "@/model/paths";
@@ -72,11 +73,9 @@ export function Tree({ session, current, selected, onSelect }: Props) {
     if (row?.kind === "node") setQuery({ node: row.key, attempt: null }, true);
   };
   const toggleSelected = (path: string) => {
-    const next = new Set(selected);
-    if (!next.delete(path)) next.add(path);
     anchor.current = path;
     range.cancel();
-    onSelect(next);
+    onSelect(toggled(selected, path));
   };
   const toggleOpen = (path: string) => {
     const row = rows.find(({ key }) => key === path);

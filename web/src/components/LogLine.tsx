@@ -1,6 +1,6 @@
 import { type CSSProperties, type ReactNode } from "react";
 
-import type { Colour, Span, Style } from "@/lib/ansi";
+import { type Colour, PLAIN, type Span, type Style } from "@/lib/ansi";
 
 interface Props {
   /** Counted from 0. */
@@ -45,29 +45,25 @@ export function LogLine(props: Props) {
 
 function StyledSpan({ span, marked }: { span: Span; marked: string | null }) {
   const { style, text } = span;
-  const names = classesOf(style);
-  const css: CSSProperties = {};
-  if (typeof style.fg === "string") css.color = style.fg;
-  if (typeof style.bg === "string") css.backgroundColor = style.bg;
-  return (
-    <span {...(names === "" ? {} : { className: names })} style={css}>
-      {marked === null ? text : withMark(text, marked)}
-    </span>
-  );
+  return <span style={cssOf(style)}>{marked === null ? text : withMark(text, marked)}</span>;
 }
 
-function classesOf(style: Style): string {
-  const names: string[] = [];
-  for (const flag of ["bold", "dim", "italic", "underline", "inverse"] as const) {
-    if (style[flag]) names.push(`a-${flag}`);
-  }
-  if (isNamed(style.fg)) names.push(`a-fg-${style.fg}`);
-  if (isNamed(style.bg)) names.push(`a-bg-${style.bg}`);
-  return names.join(" ");
+function cssOf(style: Style): CSSProperties {
+  if (style === PLAIN) return {};
+  const css: CSSProperties = style.inverse
+    ? { background: "var(--text)", color: "var(--surface)" }
+    : {};
+  if (style.fg !== null) css.color = cssColour(style.fg);
+  if (style.bg !== null) css.background = cssColour(style.bg);
+  if (style.bold) css.fontWeight = 700;
+  if (style.dim) css.opacity = 0.8;
+  if (style.italic) css.fontStyle = "italic";
+  if (style.underline) css.textDecoration = "underline";
+  return css;
 }
 
-function isNamed(colour: Colour | null): colour is number {
-  return typeof colour === "number";
+function cssColour(colour: Colour): string {
+  return typeof colour === "number" ? `var(--ansi-${colour})` : colour;
 }
 
 function withMark(text: string, marked: string): ReactNode {
