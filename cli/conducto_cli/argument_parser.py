@@ -1,7 +1,6 @@
-"""The parser of the ``conducto`` command: argparse that helps more, and can keep what it is told.
+"""A parser that suggests the nearest option or command, and that can keep secrets.
 
-What was given in the wrong place may be a secret. Parts of the command are told to repeat none of
-it (`keep_quiet`).
+A word in the wrong place may be a secret: `keep_quiet` makes errors repeat no word.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _NOT_REPEATED = (
 
 
 class Parser(argparse.ArgumentParser):
-    """An `argparse.ArgumentParser` that names what is near, and the command that is meant.
+    """An `argparse.ArgumentParser` whose errors name the nearest choice and the right command.
 
     Attributes:
         command: Name of the command whose arguments it parses.
@@ -45,7 +44,7 @@ class Parser(argparse.ArgumentParser):
         return super().add_argument(*names, **settings)
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
-        """Print the help; a reader that has left is no error."""
+        """Print the help; ignore a closed pipe."""
         if file is None:
             print_usage(self.format_help().rstrip())
         else:
@@ -83,7 +82,7 @@ class Parser(argparse.ArgumentParser):
         raise argparse.ArgumentError(action, text)
 
     def error(self, message: str) -> NoReturn:
-        """Print the usage and what is wrong, and leave with 2."""
+        """Print the usage and the error, and exit with 2."""
         if self.hint is not None and not _WITHOUT_WORDS.fullmatch(message):
             message = f"{_NOT_REPEATED}. {self.hint}"
         super().error(message)

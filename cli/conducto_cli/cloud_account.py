@@ -13,7 +13,7 @@ from conducto_client.transport import Endpoint
 from conducto_core.model.operations.cloud import WhoAmI
 
 NOT_LOGGED_IN = "not logged in to a cloud installation; log in: conducto login --url URL"
-#: Between two lines on what is waited for.
+#: Seconds between two lines about the same wait.
 _TELL_SECONDS = 10.0
 #: Options of a profile's ``[general]``.
 _FIELDS = ("url", "token", "org_id", "email")
@@ -35,23 +35,23 @@ class Account:
     user: str = ""
 
     def client(self, timeout: float = TIMEOUT) -> CloudClient:
-        """Return a client for it, which waits so many seconds for an answer."""
+        """Return a client for it, which waits ``timeout`` seconds for a response."""
         endpoint = Endpoint(self.url, self.token)
         transport = CloudTransport(endpoint, timeout=timeout, waiting=Waiting())
         return CloudClient(transport)
 
 
 class Waiting:
-    """Tells a person on stderr what is waited for, now and then."""
+    """Prints on stderr why a request waits, now and then."""
 
     def __init__(self) -> None:
-        self._told = -_TELL_SECONDS
+        self._printed_at = -_TELL_SECONDS
 
     def __call__(self, what: str) -> None:
-        """Tell it, unless something was told a moment ago."""
-        if time.monotonic() - self._told >= _TELL_SECONDS:
+        """Print the reason, unless a line was printed a moment ago."""
+        if time.monotonic() - self._printed_at >= _TELL_SECONDS:
             print(f"conducto: {what}", file=sys.stderr)
-            self._told = time.monotonic()
+            self._printed_at = time.monotonic()
 
 
 def profile_named(profile: str | None) -> str:
@@ -87,9 +87,8 @@ def needed_account(profile: str | None = None) -> Account:
 def keep(account: Account, profile: str | None = None) -> str:
     """Log a profile in; return its name.
 
-    The profile in use keeps its local pipelines, so it is the one that is logged in, too. One that
-    is another account's already is left alone: that account gets a profile of its own, which
-    becomes the default.
+    The profile in use keeps its local pipelines, so it is logged in, too. A profile of another
+    account is not changed: the new account gets its own profile, which becomes the default.
     """
     config = Config()
     name = profile_named(profile)

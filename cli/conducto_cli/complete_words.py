@@ -1,4 +1,4 @@
-"""What may come next on a command line: asked by the scripts of `conducto_cli.commands.completion`.
+"""Candidates for the next word of a command line, for the scripts of `commands.completion`.
 
 Quick and silent: it never starts an agent, and whatever goes wrong means no candidates. The
 client is imported only where the agent is asked, for it takes longer than all the rest.
@@ -76,7 +76,7 @@ class _Place:
     """Where on the command line the last word is.
 
     Attributes:
-        positional: Words so far that are no options, in the innermost command.
+        positional: Words so far that are not options, in the innermost command.
         option: The option whose value the word is; None if it is none's.
     """
 
@@ -87,7 +87,7 @@ class _Place:
 
 
 def candidates(words: Sequence[str], find: FindClient) -> Iterable[str]:
-    """Return what the last word may become; not all of it need begin like that word."""
+    """Return candidates for the last word; some may begin differently."""
     if not words:
         return ()
     place = _place(words[:-1])
@@ -133,7 +133,7 @@ def _subcommands(
 
 
 def _positional(place: _Place) -> argparse.Action | None:
-    """Return what the next word that is no option stands for."""
+    """Return the argument to which the next word belongs, if it is not an option."""
     actions = [action for action in place.parser._actions if not action.option_strings]  # noqa: SLF001
     number = len(place.positional)
     if number < len(actions):
@@ -143,7 +143,7 @@ def _positional(place: _Place) -> argparse.Action | None:
 
 
 def _from_agent(dest: str, place: _Place, word: str, find: FindClient) -> Iterable[str]:
-    """Return what a running agent knows for an argument."""
+    """Return the running agent's candidates for an argument."""
     if dest not in {"id", "words", *_PATHS, *_IMAGES}:
         return ()
     from conducto_client import ClientError
@@ -157,7 +157,7 @@ def _from_agent(dest: str, place: _Place, word: str, find: FindClient) -> Iterab
 
 
 def _asked(client: "Client", dest: str, place: _Place, word: str) -> Iterator[str]:
-    """Yield what the agent knows."""
+    """Yield the agent's candidates."""
     from conducto_core.model.params import ListParams
 
     first_word = dest == "words" and not place.positional

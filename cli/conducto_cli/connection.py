@@ -85,7 +85,7 @@ OpenClient = Callable[[], Client]
 
 
 def client_opener(profile: str | None = None, *, launching: bool = False) -> OpenClient:
-    """Return what makes a client of the agent; the first call starts the agent if need be."""
+    """Return a factory of clients of the agent; its first call starts the agent if necessary."""
     local = LocalAgent(profile)
     ensure = cache(partial(local.ensure, launching=launching))
     return lambda: Client(HttpTransport(ensure(), find=local.find))
@@ -152,7 +152,7 @@ def guarded(command: Callable[[], int]) -> int:
 
 
 def message_of(error: ClientError | UsageError) -> str:
-    """Return what to tell a person, as a terminal may show it."""
+    """Return the message of an error, safe for a terminal."""
     text = _problem_text(error.problem) if isinstance(error, ApiError) else str(error)
     return printable_lines(text)
 

@@ -1,4 +1,4 @@
-"""Threads that nobody waits for, at the end of the process.
+"""Daemon threads at the end of the process.
 
 When Python ends, a daemon thread that takes the interpreter's lock again is ended on the spot. In
 compiled code that is written in Rust, as pydantic's, or while it holds the lock of standard output,

@@ -29,7 +29,7 @@ _TEXTS = (
     "container_reuse_context",
     "doc",
 )
-#: What is said of values that are no numbers, by pydantic's name for it.
+#: Messages about values that are not numbers, by pydantic's name of the error.
 _NUMBERS = {
     "float_parsing": "must be a number",
     "int_parsing": "must be a whole number",
@@ -58,7 +58,7 @@ def changes_of(arguments: argparse.Namespace) -> Changes:
         if choice is not None:
             given[name] = None if choice == "" else _YES_NO[choice]
     if arguments.docker_run_args is not None:
-        given["docker_run_args"] = _words("--docker-run-args", arguments.docker_run_args)
+        given["docker_run_args"] = _split("--docker-run-args", arguments.docker_run_args)
     env = _env(arguments)
     if env:
         given["env"] = env
@@ -69,15 +69,15 @@ def changes_of(arguments: argparse.Namespace) -> Changes:
     except ValidationError as error:
         first = error.errors()[0]
         option = "--" + str(first["loc"][0]).replace("_", "-")
-        raise UsageError(f"{option}: {_said(first)}, got {first['input']!r}") from error
+        raise UsageError(f"{option}: {_fault_text(first)}, got {first['input']!r}") from error
 
 
-def _said(error: ErrorDetails) -> str:
-    """Return what is wrong with a value; pydantic tells of inputs and strings."""
+def _fault_text(error: ErrorDetails) -> str:
+    """Return the fault of a value; pydantic's own texts mention inputs and strings."""
     return _NUMBERS.get(error["type"], error["msg"])
 
 
-def _words(option: str, text: str) -> tuple[str, ...] | None:
+def _split(option: str, text: str) -> tuple[str, ...] | None:
     try:
         return tuple(shlex.split(text)) or None
     except ValueError as error:
@@ -111,7 +111,7 @@ def add_changes(modify: argparse.ArgumentParser) -> None:
         ("image", "NAME", "an image of this pipeline"),
         ("docker-run-args", "ARGS", "further arguments of docker run, as in a shell"),
         ("max-time", "TIME", "longest time it may run: seconds, or e.g. 1h30m"),
-        ("max-concurrent", "N", "most Execs below that run at the same time"),
+        ("max-concurrent", "N", "maximum of Execs below that run at the same time"),
         ("retry-lost", "N", "runs again at most so often where its container is lost"),
         ("doc", "TEXT", "its description, markdown"),
     ):

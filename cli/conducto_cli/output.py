@@ -1,4 +1,4 @@
-"""The machine-readable answers. Stable: a key may be added, none changes or goes.
+"""The machine-readable documents. Stable: a key may be added, none changes or goes.
 
 Times are seconds since the epoch; whatever is not known is null.
 """
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def listing(summaries: Sequence[PipelineSummary]) -> list[dict[str, Any]]:
-    """Return what ``conducto list --json`` prints, the newest pipeline first.
+    """Return the document of ``conducto list --json``, the newest pipeline first.
 
-    Of two sides of which one is away, it holds what the other one has: ``mode`` tells them apart.
+    If one of two targets is unreachable, it has the pipelines of the other (see ``mode``).
     """
     from conducto_core.semantics.activity import active_time  # noqa: PLC0415 - heavy
 
@@ -45,12 +45,12 @@ def listing(summaries: Sequence[PipelineSummary]) -> list[dict[str, Any]]:
 
 
 def pipeline_document(summary: PipelineSummary, nodes: Iterable[NodeView]) -> dict[str, Any]:
-    """Return what ``conducto show ID --json`` prints: nodes in definition order."""
+    """Return the document of ``conducto show ID --json``: nodes in definition order."""
     return {**_pipeline(summary), "nodes": [_node(view) for view in nodes]}
 
 
 def action_document(verb: str, pipeline_id: str, result: ControlResult) -> dict[str, Any]:
-    """Return what the verbs that act print with ``--json``.
+    """Return the document that actions print with ``--json``.
 
     ``paths`` are the first of the affected Execs; ``stopped`` is how many of them ran.
     """
@@ -63,7 +63,7 @@ def as_json(document: object) -> str:
 
 
 def dollars(amount: float) -> str:
-    """Return an amount for people: with cents, and what is below them where it is under a dollar.
+    """Return an amount for people: with cents, and four digits below a dollar.
 
     >>> dollars(12.3), dollars(0.00123)
     ('$12.30', '$0.0012')

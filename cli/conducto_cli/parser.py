@@ -30,7 +30,7 @@ examples:
   conducto show abc                  come back to a pipeline
   conducto logs abc /tests/login     what a node printed
   conducto diff abc /tests/login     what changed between its last two attempts
-  conducto rerun abc --failed        run again what failed
+  conducto rerun abc --failed        run failed nodes again
   conducto skip abc '/deploy/*'
 
 exit codes: {BRIEF}
@@ -97,8 +97,9 @@ class _Commands(argparse._SubParsersAction):  # type: ignore[type-arg]  # noqa: 
 
     def __init__(self, *positional: Any, **settings: Any) -> None:
         super().__init__(*positional, **settings)
-        self.choices = parsers = _Parsers()
-        self._name_parser_map = parsers  # type: ignore[assignment]  # it is only read
+        parsers = _Parsers()
+        self.choices = parsers  # type: ignore[assignment]  # argparse only reads both
+        self._name_parser_map = parsers  # type: ignore[assignment]
         self._choices_actions = [
             self._ChoicesPseudoAction(name, (), command.summary)
             for name, command in COMMANDS.items()

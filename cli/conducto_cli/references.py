@@ -1,4 +1,4 @@
-"""What a person types for a pipeline or a node, and what it means."""
+"""IDs and paths as users type them."""
 
 import difflib
 import re
@@ -11,7 +11,7 @@ _NAMES_COMPARED = 3000
 
 
 class UsageError(Exception):
-    """What was asked for makes no sense; the message says why and what to do."""
+    """Wrong usage; the message says why, and names the remedy."""
 
 
 def node_path(text: str) -> str:

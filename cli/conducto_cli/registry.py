@@ -92,7 +92,7 @@ COMMANDS = {
         "the pipeline settles, like --local --run, and ends with the same exit code; one that has "
         "settled stays until you leave with 'q'. Elsewhere it prints the tree once.",
     ),
-    "tree": Command("tree", _LOOK, "print the nodes of a pipeline and how they stand"),
+    "tree": Command("tree", _LOOK, "print the nodes of a pipeline and their states"),
     "logs": Command(
         "logs",
         _LOOK,
@@ -106,7 +106,9 @@ COMMANDS = {
         "The command, environment, image and limits, how it ended, and what it printed. "
         "Without numbers: the last two attempts; with one: that and the newest.",
     ),
-    "images": Command("images", _LOOK, "list the images of a pipeline and how their builds stand"),
+    "images": Command(
+        "images", _LOOK, "list the images of a pipeline and the states of their builds"
+    ),
     "data": Command(
         "data",
         _LOOK,
@@ -120,20 +122,20 @@ COMMANDS = {
         "To keep, to send, or to attach to a pull request: any browser shows it, offline, on a "
         "phone and on paper. It has the failures with their last output, the tree with commands "
         "and attempts, a timeline and the images; no scripts, no variables of the environment, "
-        "and values of secrets masked. Of a large tree it has what failed or runs, and the upper "
-        "levels.",
+        "and values of secrets masked. Of a large tree it has the failed and running nodes, and "
+        "the upper levels.",
     ),
     "usage": Command(
         "usage",
         _LOOK,
-        "print what was used and spent, by month and pipeline",
+        "print usage and costs, by month and pipeline",
         "In the cloud, if one is logged in. Reckoned from the time of workers and a table of "
         "prices; AWS is not asked.",
-        target="what was used {} (default: in the cloud, if one is logged in)",
+        target="the usage {} (default: in the cloud, if one is logged in)",
         prefers_cloud=True,
     ),
     "run": Command("actions", _ACT, "start a pending or paused pipeline", needs_engine=True),
-    "pause": Command("actions", _ACT, "start nothing more; what runs may end"),
+    "pause": Command("actions", _ACT, "start nothing more; running commands continue"),
     "reset": Command(
         "actions",
         _ACT,
@@ -150,28 +152,28 @@ COMMANDS = {
     ),
     "skip": Command("actions", _ACT, "leave nodes out, as if they were done"),
     "unskip": Command("actions", _ACT, "take skipped nodes in again"),
-    "kill": Command("actions", _ACT, "kill what runs", "Without a PATH: everything."),
+    "kill": Command("actions", _ACT, "kill running commands", "Without a PATH: everything."),
     "modify": Command(
         "actions",
         _ACT,
         "change parameters of nodes in this pipeline, not in its script",
-        "What runs keeps what it began with; reset it to use the new values. An empty value takes "
-        "a parameter back to what is inherited.",
+        "Running commands keep their values; reset them to use the new ones. An empty value "
+        "removes a parameter, so that it is inherited.",
     ),
     "rebuild": Command(
         "actions",
         _ACT,
-        "build the images of nodes anew, with the code as it is now, and run the nodes again",
+        "build the images of nodes again, with the current code, and run the nodes again",
         needs_engine=True,
     ),
-    "sleep": Command("actions", _ACT, "end what runs and let go of containers, keep all else"),
+    "sleep": Command("actions", _ACT, "stop running commands and remove containers, keep all else"),
     "wake": Command(
         "actions",
         _ACT,
         "take a pipeline out of sleep or the archive; it does not run yet",
         needs_engine=True,
     ),
-    "archive": Command("actions", _ACT, "end what runs and take the pipeline off the list"),
+    "archive": Command("actions", _ACT, "stop running commands and take the pipeline off the list"),
     "debug": Command(
         "debug",
         _SHELLS,
@@ -281,13 +283,13 @@ COMMANDS = {
     "whoami": Command(
         "whoami",
         _CLOUD,
-        "print whose the token is, as the cloud installation says",
+        "print the owner of the token, as the cloud installation knows it",
         call=Call.ARGUMENTS,
     ),
     "deploy": Command(
         "deploy",
         _CLOUD,
-        "deploy Conducto to your AWS account, or bring what is there up to date",
+        "deploy Conducto to your AWS account, or update the installation",
         "It checks first what it needs and uses your AWS credentials, Node, Docker, and: "
         "pip install 'conducto[deploy]'.",
         call=Call.ARGUMENTS,

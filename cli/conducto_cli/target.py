@@ -1,7 +1,7 @@
 """The target of a command: this machine's agent, or a cloud installation.
 
-In this order: ``--local`` or ``--cloud``; the profile's ``[general] target``; the one that knows
-the pipeline's id, this machine first. Without a login it is always this machine.
+In this order: ``--local`` or ``--cloud``; the profile's ``[general] target``; the target that
+knows the pipeline's id, this machine first. Without a login it is always this machine.
 """
 
 import argparse

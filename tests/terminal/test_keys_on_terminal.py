@@ -31,7 +31,7 @@ def test_q_detaches_from_a_running_pipeline(start: Start) -> None:
     code = session.end()
 
     assert code == 130
-    assert session.lines()[-3] == "detached; pipeline abc-def goes on"
+    assert session.lines()[-3] == "detached; pipeline abc-def continues"
 
 
 def test_settled_pipeline_is_shown_until_q_and_its_exit_code_is_kept(start: Start) -> None:

@@ -204,7 +204,7 @@ def test_invalid_name_is_reported_before_the_value_is_requested(
 
     said = capsys.readouterr().err
     assert code == 2
-    assert "what was given cannot be the name of a secret: " in said
+    assert "the given name cannot be the name of a secret: " in said
     assert name not in said
 
 

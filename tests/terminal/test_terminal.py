@@ -44,7 +44,7 @@ def test_ctrl_c_detaches_and_says_how_to_come_back(started: list[Session]) -> No
 
     assert code == 130
     assert session.lines()[-3:] == [
-        "detached; pipeline abc-def goes on",
+        "detached; pipeline abc-def continues",
         "  come back: conducto show abc-def",
         "  end it:    conducto kill abc-def /",
     ]

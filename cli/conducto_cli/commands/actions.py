@@ -120,12 +120,12 @@ def _request(client: Client, pipeline_id: str, arguments: argparse.Namespace) ->
 
 
 def _report(arguments: argparse.Namespace, before: PipelineSummary, result: ControlResult) -> str:
-    """Return what the action did, and how to continue a paused pipeline."""
-    from conducto_cli.text.action_text import said
+    """Return a report of the action, and how to continue a paused pipeline."""
+    from conducto_cli.text.action_text import action_report
     from conducto_core.model.requests import Action
 
     action = Action.RESET if arguments.verb == "rerun" else Action(arguments.verb)
-    lines = [said(action, before.pipeline.id, result)]
+    lines = [action_report(action, before.pipeline.id, result)]
     if arguments.verb == "rerun" and result.preview:
         lines.append("would run the pipeline")
     waits = arguments.verb in _MAKES_WORK and result.affected and not result.preview
@@ -137,12 +137,12 @@ def _report(arguments: argparse.Namespace, before: PipelineSummary, result: Cont
 
 def _start(client: Client, pipeline_id: str, *, silent: bool) -> tuple[str, ...]:
     """Run a pipeline whose nodes were reset; return notes on why nothing starts."""
-    from conducto_cli.text.action_text import said
+    from conducto_cli.text.action_text import action_report
     from conducto_core.model.requests import Action, ControlRequest
 
     result = _send(client, pipeline_id, ControlRequest(action=Action.RUN))
     if not silent:
-        print(said(Action.RUN, pipeline_id, result))
+        print(action_report(Action.RUN, pipeline_id, result))
     return result.notes
 
 

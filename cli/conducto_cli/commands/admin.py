@@ -1,7 +1,7 @@
 """``conducto admin``: tokens and plans of an installation at AWS, or of the emulator.
 
-It calls the installation's function ``admin`` with the AWS credentials of whoever runs it: who may
-invoke functions of the account is an administrator.
+It calls the installation's function ``admin`` with the user's AWS credentials: users who may invoke
+functions of the account are administrators.
 """
 
 # ruff: noqa: PLC0415
@@ -36,7 +36,7 @@ class AwsError(Exception):
 
 
 def run(arguments: argparse.Namespace, invoke: Invoke | None = None) -> int:
-    """Carry out ``token mint``, ``token list``, ``token revoke``, ``plan set`` or ``plan show``."""
+    """Call the function; return the exit code."""
     request = _request(arguments)
     try:
         send = _invoker(arguments.stage, arguments.region) if invoke is None else invoke
@@ -97,7 +97,7 @@ def _ask(invoke: Invoke, function: str, request: Record) -> AdminResponse:
 
 
 def _invoker(stage: str, region: str | None) -> Invoke:
-    """Return what calls the functions of a stage: at AWS, or in this profile's emulator."""
+    """Return a caller of the functions of a stage: at AWS, or in this profile's emulator."""
     try:
         import boto3  # type: ignore[import-untyped]
         from botocore.exceptions import (  # type: ignore[import-untyped]
@@ -182,7 +182,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the words after ``conducto admin``."""
     kinds = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
     mint = _kind(kinds, "mint-token", "make a token for a person or a machine")
-    mint.add_argument("--user", required=True, help="whose it is")
+    mint.add_argument("--user", required=True, help="user of the token")
     mint.add_argument(
         "--permission",
         action="append",

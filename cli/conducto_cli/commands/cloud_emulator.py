@@ -45,7 +45,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="enforce AWS's limits, and let go wrong by chance what can go wrong there",
+        help="enforce AWS's limits, and let requests fail at random as they may at AWS",
     )
     parser.add_argument(
         "--latency", choices=["aws"], help="take as long as AWS (a model; default: no delays)"
@@ -99,7 +99,7 @@ def _up(folder: Path, arguments: argparse.Namespace) -> int:
     print("For 'conducto debug --remote' there, AWS's program is stood in for by one in:")
     print(f"  export PATH={shlex.quote(known['programs'])}:$PATH")
     print(_EXPOSED)
-    print("It keeps nothing: what ran in it is gone after 'conducto cloud-emulator down'.")
+    print("It keeps nothing: 'conducto cloud-emulator down' deletes all pipelines in it.")
     return DONE
 
 
@@ -191,7 +191,7 @@ def _find(folder: Path) -> dict[str, Any] | None:
 def _lives(pid: int) -> bool:
     with suppress(ChildProcessError):  # it may be a child of this very process
         os.waitpid(pid, os.WNOHANG)
-    # Empty for one that has ended and that nobody waits for; its number may be another's, too.
+    # Empty for a process that has ended; another process may have its number, too.
     return b"conducto_emulator" in _command_of(pid)
 
 

@@ -103,7 +103,7 @@ def _compiled(pipeline: Pipeline, region: str, account: str) -> Compiled:
 
 
 def _drawn(compiled: Compiled, pipeline: Pipeline, file: Path) -> bool:
-    """Write the picture; return whether that worked, told on stderr where it did not."""
+    """Write the picture; return whether that worked, with an error on stderr if not."""
     from conducto_core.semantics.asl.svg import svg  # noqa: PLC0415
     from conducto_core.semantics.naming import node_id  # noqa: PLC0415
 

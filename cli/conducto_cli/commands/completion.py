@@ -1,7 +1,6 @@
 """``conducto completion SHELL``: the script that a shell completes the command with.
 
-The scripts know nothing of the command: they ask `conducto_cli.complete_words` for each
-word.
+The scripts contain no commands: they call `conducto_cli.complete_words` for each word.
 """
 
 from __future__ import annotations

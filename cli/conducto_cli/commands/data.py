@@ -119,7 +119,7 @@ def _get(client: Client, whose: str | None, words: list[str]) -> int:
     name = words[0]
     file = words[1] if len(words) > 1 else os.path.basename(name)  # noqa: PTH119 - no path of here
     chunks = client.read_data(whose, name)
-    first = next(chunks, b"")  # a file that is not there must leave no empty one here
+    first = next(chunks, b"")  # a missing file must not leave an empty one here
     if file == _STANDARD:
         _copy(first, chunks, sys.stdout.buffer)
         return DONE

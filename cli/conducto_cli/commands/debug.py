@@ -79,7 +79,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient, front: Front = _front) -> int:
-    """Carry out ``debug`` and ``livedebug``; return the shell's exit code."""
+    """Open a shell; return its exit code."""
     _check(arguments)
     if arguments.remote:
         return _remote(arguments, open_client)
@@ -111,7 +111,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _remote(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Open a shell on a worker; what is missing on this machine is said before it is started."""
+    """Open a shell on a worker, after checking the programs on this machine."""
     from conducto_cli.view import remote_shell
     from conducto_core.model.remote_shells import DEFAULT_SECONDS, RemoteShellRequest
 
@@ -167,7 +167,7 @@ def _naming_the_nearest(client: Client, pipeline_id: str, path: str) -> Iterator
 
 
 def _say(lines: Iterator[str]) -> None:
-    """Print for the person; what is on stdout is for whoever reads it there."""
+    """Print on stderr, for people; programs read stdout."""
     for line in lines:
         print(line, file=sys.stderr, flush=True)
 
@@ -178,7 +178,7 @@ def _of_all(plan: DebugPlan) -> Iterator[str]:
     for mount in plan.code:
         yield f"Mounting {printable(mount.source)} at {printable(mount.target)}"
     if plan.code:
-        yield "This is your code, read-write: a change on either side is there on the other."
+        yield "This is your code, read-write: changes in the container are changes on this machine."
 
 
 def _of_the_shell(plan: DebugPlan) -> Iterator[str]:

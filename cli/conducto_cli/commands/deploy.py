@@ -43,7 +43,7 @@ def add_arguments(parser: Parser) -> None:
         + ", ".join(SETTINGS),
     )
     parser.add_argument("--org", default="main", help="organisation of the first token")
-    parser.add_argument("--user", help="whose the first token is (default: your name here)")
+    parser.add_argument("--user", help="user of the first token (default: your name here)")
     parser.add_argument("--yes", action="store_true", help="ask nothing")
     parser.add_argument(
         "--downgrade", action="store_true", help="also where a newer version is deployed"
@@ -89,7 +89,7 @@ def settings_of(words: list[str]) -> dict[str, str]:
     """Return ``{name: value}`` of ``-c name=value``; an empty value takes a setting back.
 
     Raises:
-        UsageError: a word of another form, or a setting that is not there.
+        UsageError: a word of another form, or an unknown setting.
     """
     found: dict[str, str] = {}
     for word in words:
@@ -104,7 +104,7 @@ def settings_of(words: list[str]) -> dict[str, str]:
 
 
 def asker(*, yes: bool) -> Ask:
-    """Return what asks a person: without a terminal the answer is no, with ``yes`` it is yes."""
+    """Return a function that asks the user: no without a terminal, yes with ``yes``."""
 
     def ask(question: str) -> bool:
         if yes:
@@ -121,7 +121,7 @@ def asker(*, yes: bool) -> Ask:
 
 
 def prompter(arguments: argparse.Namespace) -> Prompt | None:
-    """Return what asks a person for a word; None with ``--yes`` and without a terminal."""
+    """Return a function that asks for a word; None with ``--yes`` or without a terminal."""
     if arguments.yes or not sys.stdin.isatty():
         return None
 
@@ -168,7 +168,7 @@ def _tell(deployed: Deployed, wish: Wish, arguments: argparse.Namespace) -> None
 def _moved(deployed: Deployed, arguments: argparse.Namespace) -> bool:
     """Write the installation's URL into a profile with a token of it; return whether it has one.
 
-    After `conducto destroy` the next deployment has another URL, and knows the tokens of before.
+    After `conducto destroy` the next deployment has another URL, and knows the earlier tokens.
     """
     from conducto_cli.cloud_account import account_of, keep, profile_named
 

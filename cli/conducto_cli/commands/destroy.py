@@ -26,7 +26,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, account: Account | None = None) -> int:
-    """Remove what holds no data, and say what stays; return the exit code."""
+    """Remove the stacks that hold no data, and list the others; return the exit code."""
     from conducto_cli.commands.deploy import asker, failed, say
     from conducto_cli.deploy.aws import BotoAccount
     from conducto_cli.deploy.deployment import DeployError

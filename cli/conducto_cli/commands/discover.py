@@ -80,7 +80,7 @@ def _flags(arguments: argparse.Namespace) -> list[str]:
 def _write(path: Path, directory: Path, image: str | None) -> int:
     target = directory / path
     if target.exists():
-        print(f"conducto discover: {target}: is there already; give another name", file=sys.stderr)
+        print(f"conducto discover: {target}: file exists; give another name", file=sys.stderr)
         return USAGE
     given = "" if image is None else f", {image!r}"
     target.write_text(_SCRIPT.format(name=directory.resolve().name, image=given))

@@ -1,4 +1,4 @@
-"""``conducto doctor``: what works here and what does not, each with what to do about it."""
+"""``conducto doctor``: checks of this machine, each with a remedy."""
 
 # ruff: noqa: PLC0415
 # `--help` and completion import this module: the client's imports wait until the command runs.
@@ -135,7 +135,7 @@ def run(
     machine: Machine | None = None,
     account: Account | None = None,
 ) -> int:
-    """Print what was found; return 0 when nothing is in the way.
+    """Print the results; return 0 if no check failed.
 
     Args:
         arguments: The words.
@@ -158,7 +158,7 @@ def run(
 
 
 def host_findings(host: Host) -> Iterator[CheckResult]:
-    """Yield how this machine stands."""
+    """Yield the checks of this machine."""
     yield CheckResult("conducto", Status.OK, f"{host.version()}, on Python {host.python()}")
     yield _tried("engine", lambda: _engine(host))
     yield _disk(host.free_bytes())

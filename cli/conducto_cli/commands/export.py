@@ -33,7 +33,7 @@ def add_arguments(parser: Parser) -> None:
         metavar="FILE",
         help="where to (default: its title and .html, in this directory); '-' is stdout",
     )
-    parser.add_argument("--force", action="store_true", help="write over a file that is there")
+    parser.add_argument("--force", action="store_true", help="overwrite an existing file")
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
 def _check(file: Path, *, force: bool) -> None:
     if file.exists() and not force:
-        raise _is_there(file)
+        raise _exists(file)
 
 
 def _write(file: Path, page: bytes, *, force: bool) -> None:
@@ -66,10 +66,10 @@ def _write(file: Path, page: bytes, *, force: bool) -> None:
         with file.open("wb" if force else "xb") as target:
             target.write(page)
     except FileExistsError as error:
-        raise _is_there(file) from error
+        raise _exists(file) from error
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from error
 
 
-def _is_there(file: Path) -> UsageError:
-    return UsageError(f"{file}: is there already; --force writes over it, -o FILE takes another")
+def _exists(file: Path) -> UsageError:
+    return UsageError(f"{file}: file exists; --force overwrites it, -o FILE takes another")

@@ -26,12 +26,12 @@ _WHOLE = 10  # from here on without a decimal
 
 def add_arguments(parser: Parser) -> None:
     """Add the options."""
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be freed")
+    parser.add_argument("--dry-run", action="store_true", help="only list the items, free nothing")
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Free it, or with ``--dry-run`` say what would be freed."""
+    """Free unused resources, or with ``--dry-run`` list them."""
     with open_client() as client:
         report = client.gc(dry_run=arguments.dry_run)
     if arguments.json:

@@ -1,4 +1,4 @@
-"""``conducto images``: the images of a pipeline and how their builds stand."""
+"""``conducto images``: the images of a pipeline and the states of their builds."""
 
 # ruff: noqa: PLC0415
 # `--help` and completion import this module: the client's imports wait until the command runs.

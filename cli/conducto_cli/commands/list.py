@@ -47,27 +47,26 @@ def add_arguments(parser: Parser) -> None:
 _FILTERS = ("state", "tag", "owner", "text")
 
 
-#: The sides in the order in which a list asks them: what they are called, and which option is for
-#: the other one alone.
-_SIDES = (("this machine", "--cloud"), ("the cloud", "--local"))
+#: The targets in the order of requests: the name, and the option that selects only the other.
+_TARGETS = (("this machine", "--cloud"), ("the cloud", "--local"))
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Print the pipelines, the newest first; of both sides, unless one is asked for."""
+    """Print the pipelines, the newest first; of both targets, unless one is selected."""
     from conducto_cli.target import second_opener
 
     beside = second_opener(arguments)
     return list_of((open_client,) if beside is None else (open_client, beside), arguments)
 
 
-def list_of(sides: Sequence[OpenClient], arguments: argparse.Namespace) -> int:
-    """Print the pipelines of one side, or of both: this machine and the cloud.
+def list_of(openers: Sequence[OpenClient], arguments: argparse.Namespace) -> int:
+    """Print the pipelines of one target, or of both: this machine and the cloud.
 
-    What one of two sides has is printed also where the other does not answer. That is said on
-    stderr, and is no failure: the exit code is 0, and ``--json`` prints a list as ever.
+    If one of two targets does not respond, the pipelines of the other are printed, with a warning
+    on stderr. The exit code is 0, and ``--json`` prints a list.
 
     Raises:
-        conducto_client.ClientError: no side answers.
+        conducto_client.ClientError: no target responds.
     """
     from conducto_cli.connection import message_of
 
@@ -75,41 +74,41 @@ def list_of(sides: Sequence[OpenClient], arguments: argparse.Namespace) -> int:
     filters = {name: value for name, value in filters.items() if value is not None}
     if arguments.all:
         filters["lifecycle"] = "all"
-    summaries, away = _gathered(sides, filters, arguments.limit)
+    summaries, away = _gathered(openers, filters, arguments.limit)
     if arguments.json:
         print(as_json(listing(summaries)))
     elif not summaries:
         print(_none(away, filtered=bool(filters)))
     else:
-        both = len(sides) > 1
+        both = len(openers) > 1
         for line in table([_head(both=both), *(_cells(each, both=both) for each in summaries)]):
             print(line)
     for number, error in away.items():
-        side, option = _SIDES[number]
+        target, option = _TARGETS[number]
         print(
-            f"conducto: the pipelines of {side} are not listed: {message_of(error)}\n"
-            f"To leave {side} out: conducto list {option}",
+            f"conducto: the pipelines of {target} are not listed: {message_of(error)}\n"
+            f"To leave {target} out: conducto list {option}",
             file=sys.stderr,
         )
     return DONE
 
 
 def _gathered(
-    sides: Sequence[OpenClient], filters: dict[str, Any], maximum: int | None
+    openers: Sequence[OpenClient], filters: dict[str, Any], maximum: int | None
 ) -> tuple[list[PipelineSummary], dict[int, ClientError]]:
-    """Return the pipelines of all sides, the newest first, and ``{number of a side: error}``."""
+    """Return the pipelines of all targets, the newest first, and ``{index of a target: error}``."""
     from conducto_cli.connection import message_of
     from conducto_client import ClientError
 
     found: list[PipelineSummary] = []
     away: dict[int, ClientError] = {}
-    for number, side in enumerate(sides):
+    for number, open_client in enumerate(openers):
         try:
-            with side() as client:
+            with open_client() as client:
                 found += islice(_pipelines(client, filters, maximum), maximum)
         except ClientError as error:
             away[number] = error
-    if len(away) == len(sides):
+    if len(away) == len(openers):
         first, *others = away.values()
         for other in others:
             print(f"conducto: {message_of(other)}", file=sys.stderr)
@@ -119,7 +118,7 @@ def _gathered(
 
 
 def _none(away: Collection[int], *, filtered: bool) -> str:
-    """Return what is printed in place of a list that is empty."""
+    """Return the text in place of an empty list."""
     if away:
         where = "in the cloud" if 0 in away else "on this machine"
         return f"no {'such ' if filtered else ''}pipelines {where}"
@@ -143,7 +142,7 @@ def _pipelines(
 
 
 def _head(*, both: bool) -> tuple[str, ...]:
-    return ("ID", *(("SIDE",) if both else ()), "STATE", "DONE", "CREATED", "TITLE")
+    return ("ID", *(("TARGET",) if both else ()), "STATE", "DONE", "CREATED", "TITLE")
 
 
 def _cells(summary: PipelineSummary, *, both: bool) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ def _checked_url(given: str | None, profile: str | None) -> str:
     if not url:
         raise UsageError("say where: conducto login --url URL ('conducto deploy' printed it)")
     if not _is_address(url):
-        raise UsageError(f"--url: {url!r} is no address such as https://host/api")
+        raise UsageError(f"--url: {url!r} is not an address such as https://host/api")
     return url
 
 
@@ -73,7 +73,7 @@ def _is_address(url: str) -> bool:
     """Whether requests can be sent there: a scheme, a host, and a port that is a number."""
     try:
         parts = urlsplit(url)
-        port = parts.port  # raises ValueError for what is no number, or too large
+        port = parts.port  # raises ValueError if it is not a number, or too large
     except ValueError:
         return False
     plain = url.isascii() and url.isprintable() and " " not in url
@@ -93,5 +93,5 @@ def _token(given: str | None) -> str:
         token = getpass.getpass("token: ")
     token = token.strip()
     if not token or not token.isascii() or any(letter.isspace() for letter in token):
-        raise UsageError("this is no token: one line such as cdo_…, without spaces")
+        raise UsageError("invalid token: expected one line such as cdo_…, without spaces")
     return token

@@ -312,7 +312,7 @@ def _attempt(client: Client, pipeline_id: str, path: str, wanted: int | None) ->
 
 
 def _tell_why_not_started(path: str, attempt: AttemptRecord) -> None:
-    """Say on stderr why there is no output, where the command was never begun."""
+    """Print on stderr why there is no output, if the command never started."""
     if attempt.cause in {Cause.IMAGE, Cause.NO_WORKER} and attempt.message is not None:
         text = f"{path}: attempt {attempt.number} did not start: {printable(attempt.message)}"
         print(f"conducto: {text}", file=sys.stderr)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from conducto_client import Client
     from conducto_core.semantics.asl.estimate import Estimate, PoolEstimate
 
-#: Earlier launches whose durations are looked at, the newest.
+#: Earlier launches whose durations are read, the newest.
 LAUNCHES = 5
 #: Workers at once of the free plan.
 FREE_WORKERS = 2
@@ -126,7 +126,7 @@ def print_plan(
 
 
 def plan_document(found: Estimate, *, workers: int, spot: bool) -> dict[str, object]:
-    """Return what ``conducto plan --json`` prints: the estimate, in all and for each pool."""
+    """Return the document of ``conducto plan --json``: the estimate, in all and for each pool."""
     pools = [{**asdict(pool), "kind": pool.kind.value} for pool in found.pools]
     document = {**asdict(found), "pools": pools, "dollars": found.dollars}
     return {**document, "workers": workers, "spot": spot}
@@ -211,11 +211,11 @@ def _dollars(amount: float) -> str:
 
 
 def known_durations(program: str, openers: Sequence[OpenClient]) -> dict[str, float]:
-    """Return durations of earlier launches, of each side in turn: what a later one knows counts.
+    """Return durations of earlier launches from each target; a later target overrides.
 
     Args:
         program: Path of the script.
-        openers: Make clients; a side that does not answer is left out, an estimate does without.
+        openers: Make clients; targets that do not respond are skipped.
     """
     from conducto_cli.references import UsageError  # noqa: PLC0415
     from conducto_client import ClientError  # noqa: PLC0415
@@ -247,9 +247,9 @@ def _allowed_workers() -> int:
 
 
 def _history(program: str) -> Mapping[str, float]:
-    """Return what this machine's agent knows, if one runs, and the cloud, if one is logged in to.
+    """Return durations from this machine's agent, if one runs, and from the cloud, if logged in.
 
-    What ran in the cloud comes before: it ran in workers as those that are reckoned with.
+    Those of the cloud override: they were measured on the workers of the estimate.
     """
     from conducto_cli.cloud_account import account_of  # noqa: PLC0415
     from conducto_cli.connection import LocalAgent  # noqa: PLC0415

@@ -59,7 +59,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Carry out ``list``, ``set`` or ``delete``."""
+    """List, store or delete secrets."""
     verbs = {"list": _list, "set": _set, "delete": _delete}
     return verbs[arguments.what](arguments, open_client)
 
@@ -128,11 +128,11 @@ def _key(arguments: argparse.Namespace, name: str) -> dict[str, str]:
 
 
 def _check_name(name: str) -> None:
-    """Refuse what cannot be a name. It is not repeated: it may be a value in the wrong place."""
+    """Reject an invalid name, without repeating it: it may be a value in the wrong place."""
     try:
         secret_names.check_key(name)
     except ValueError as error:
-        raise UsageError(f"what was given{str(error).removeprefix(repr(name))}") from None
+        raise UsageError(f"the given name{str(error).removeprefix(repr(name))}") from None
 
 
 def _value(name: str, variable: str | None) -> str:
@@ -166,7 +166,7 @@ def _piped(name: str) -> str:
         text = data.decode()
     except UnicodeDecodeError as error:
         raise UsageError(f"{name}: stdin is not UTF-8 text; encode it, e.g. base64") from error
-    # What `echo` puts behind a token is no part of it; several lines are left as they are.
+    # `echo` adds a line end that does not belong to a token; several lines are kept as they are.
     line = text.removesuffix("\n").removesuffix("\r")
     return text if "\n" in line else line
 

@@ -39,7 +39,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--failed",
         action="store_true",
-        help="only list what failed: Execs, and groups that timed out",
+        help="only list failures: Execs, and groups that timed out",
     )
     parser.add_argument("--once", action="store_true", help="print the tree once and return")
     parser.add_argument(

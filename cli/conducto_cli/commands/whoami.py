@@ -23,7 +23,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print whose the profile's token is, as the installation says."""
+    """Print the owner of the profile's token, as the installation knows it."""
     from conducto_cli import cloud_account
 
     account = cloud_account.account_of(arguments.profile)

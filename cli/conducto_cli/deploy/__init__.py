@@ -1,1 +1,1 @@
-"""Deploying an installation to AWS: what is asked of the account and of this machine."""
+"""Deploying an installation to AWS: requests to the account, and programs on this machine."""

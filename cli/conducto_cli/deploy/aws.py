@@ -27,7 +27,7 @@ _NO_CREDENTIALS = frozenset(
 )
 _REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _ANYWHERE = "0.0.0.0/0"
-#: State of a route whose target is gone.
+#: State of a route whose target was deleted.
 _LOST = "blackhole"
 #: Where routes lead, in the words of EC2.
 _TARGETS = (
@@ -149,7 +149,7 @@ class BotoAccount:
         return None
 
     def first_failure(self, name: str) -> str | None:
-        """Return what failed first when a stack was last changed, as a sentence."""
+        """Return the first failure of a stack's last change, as a sentence."""
         failed = None
         with _sentences("cloudformation:DescribeStackEvents", none="ValidationError"):
             for event in self._events(name):
@@ -162,7 +162,7 @@ class BotoAccount:
         return failed
 
     def delete_stack(self, name: str) -> None:
-        """Delete a stack, protected or not, and wait until it is gone."""
+        """Delete a stack, protected or not, and wait until it is deleted."""
         with _sentences("cloudformation:DeleteStack"):
             self._formation.update_termination_protection(
                 StackName=name, EnableTerminationProtection=False
@@ -178,7 +178,7 @@ class BotoAccount:
         return None
 
     def delete_table(self, name: str) -> None:
-        """Delete a table, protected or not, and wait until it is gone."""
+        """Delete a table, protected or not, and wait until it is deleted."""
         client = self._client("dynamodb")
         with _sentences("dynamodb:DeleteTable"):
             client.update_table(TableName=name, DeletionProtectionEnabled=False)
@@ -212,7 +212,7 @@ class BotoAccount:
             self._client("ecs").stop_task(cluster=cluster, task=task, reason="conducto destroy")
 
     def invoke(self, function: str, payload: bytes) -> bytes:
-        """Call a function and return its answer."""
+        """Call a function and return its response."""
         with _sentences("lambda:InvokeFunction"):
             answer = self._client("lambda").invoke(FunctionName=function, Payload=payload)
         if "FunctionError" in answer:
@@ -279,7 +279,7 @@ def _sentences(action: str, none: str | None = None) -> Iterator[None]:
             raise
         code = _code(error)
         if none is None or code != none:
-            raise _told(action, code, error) from error
+            raise _account_error(action, code, error) from error
 
 
 def _code(error: Exception) -> str:
@@ -287,7 +287,7 @@ def _code(error: Exception) -> str:
     return str(response.get("Error", {}).get("Code", type(error).__name__))
 
 
-def _told(action: str, code: str, error: Exception) -> AccountError:
+def _account_error(action: str, code: str, error: Exception) -> AccountError:
     if code in _NO_CREDENTIALS:
         return AccountError(f"no AWS credentials that hold: {error}", _LOG_IN)
     if code in _REFUSED:

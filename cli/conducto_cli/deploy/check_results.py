@@ -1,4 +1,4 @@
-"""What a check found, and how it is told."""
+"""Results of checks, and how they are printed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ class CheckResult:
 
     Attributes:
         name: Of the check.
-        text: What is so.
+        text: The result.
         remedy: What to do about it.
     """
 
@@ -45,7 +45,7 @@ def lines(findings: Sequence[CheckResult], width: int = 0) -> Iterator[str]:
     """Yield the lines that tell them, remedies below what they are for.
 
     Args:
-        findings: What was found.
+        findings: The results.
         width: Columns for the names, where longer ones do not need more.
     """
     width = max(width, *(len(finding.name) for finding in findings), 0)

@@ -1,4 +1,4 @@
-"""What must be there before anything is deployed: each check says what to do when it is not."""
+"""Requirements of a deployment: a check that fails names the remedy."""
 
 from collections.abc import Callable, Iterator
 
@@ -25,7 +25,7 @@ _FUNCTIONS_CODE = "L-B99A9384"
 
 
 def machine_findings(machine: Machine) -> Iterator[CheckResult]:
-    """Yield what this machine has of what deploying needs."""
+    """Yield checks of the programs on this machine that deploying needs."""
     yield _python(machine.python())
     yield _packages(machine)
     yield _node(machine.node())
@@ -34,7 +34,7 @@ def machine_findings(machine: Machine) -> Iterator[CheckResult]:
 
 
 def account_findings(account: Account, stage: str) -> Iterator[CheckResult]:
-    """Yield how the account stands; what needs credentials is skipped without any."""
+    """Yield checks of the account; without credentials those that need some are skipped."""
     region = account.region
     yield _region(region)
     credentials = _guarded("credentials", lambda: _credentials(account))
@@ -172,17 +172,17 @@ def _stacks(account: Account, stage: str) -> CheckResult:
         if problem is not None:
             return problem
     present = [name for name, status in known.items() if status is not None]
-    text = f"{', '.join(present)} are there" if present else f"stage {stage!r} is not deployed"
+    text = f"deployed: {', '.join(present)}" if present else f"stage {stage!r} is not deployed"
     return CheckResult("stacks", Status.OK, text)
 
 
 def _trouble(stack: str, status: str | None) -> CheckResult | None:
-    """Return what is wrong with a stack, if something is."""
+    """Return the fault of a stack, or None."""
     text = f"{stack} is {status}"
     if status is None or status in _FINE:
         return None
     if status in FAILED_FIRST:
-        remedy = "'conducto deploy' removes what is left of it and deploys it anew"
+        remedy = "'conducto deploy' removes its remains and deploys it again"
         return CheckResult("stacks", Status.WARNING, f"{text}: its first deployment failed", remedy)
     if status.endswith("_IN_PROGRESS"):
         remedy = "wait until the other deployment has ended"
@@ -200,9 +200,9 @@ _FINE = frozenset(
         "UPDATE_ROLLBACK_COMPLETE",
         "IMPORT_COMPLETE",
         "IMPORT_ROLLBACK_COMPLETE",
-        "REVIEW_IN_PROGRESS",  # a change set that nobody carried out
+        "REVIEW_IN_PROGRESS",  # a change set that was never executed
         "DELETE_COMPLETE",
     }
 )
-#: How a stack stands whose first deployment failed; nothing of it was ever used.
+#: States of a stack whose first deployment failed; it was never used.
 FAILED_FIRST = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"})

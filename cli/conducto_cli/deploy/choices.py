@@ -22,7 +22,7 @@ def settings_findings(
     """Yield how what the settings name is: zones, subnets, roles.
 
     Args:
-        account: Where it is looked for.
+        account: The account that is searched.
         settings: All that apply.
         first: Nothing is deployed yet; later the zones stay as they are.
     """

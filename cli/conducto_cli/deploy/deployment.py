@@ -28,11 +28,11 @@ from conducto_core.model.deployment import (
 
 #: Asks a person something that is answered by yes or no.
 Ask = Callable[[str], bool]
-#: Asks a person for a word; "" where nobody can answer, and for no answer.
+#: Asks the user for a word; "" without a terminal or without a word.
 Prompt = Callable[[str], str]
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
-#: What a fixed setting is when nothing was said (`infra.settings`).
+#: Default of a fixed setting (`infra.settings`).
 _UNSAID = {"zones": "1"}
 _ECS = "ecs.amazonaws.com"
 _VERSION = re.compile(r"(\d+(?:\.\d+)*)(.*)")
@@ -49,14 +49,14 @@ class DeployError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be deployed.
+    """A deployment that the user requests.
 
     Attributes:
-        stage: Which installation.
-        settings: What was given; the rest stays as it is.
+        stage: Name of the installation.
+        settings: The given ones; the others keep their values.
         org: Of the first token.
         user: Of the first token.
-        downgrade: A newer version may be there.
+        downgrade: Deploy also over a newer version.
     """
 
     stage: str
@@ -68,7 +68,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """What came of it.
+    """The result of a deployment.
 
     Attributes:
         url: Of the API.
@@ -87,8 +87,8 @@ class Deployment:
     """Deploys to an account.
 
     Args:
-        account: Where to.
-        machine: What is deployed from.
+        account: The account to deploy to.
+        machine: The machine to deploy from.
         ask: Asks the person.
         say: Tells the person a line.
         prompt: Asks the person for a word; None: nobody can be asked.
@@ -156,13 +156,12 @@ class Deployment:
             raise DeployError("nothing was deployed: fix the problems listed above")
 
     def _check_version(self, wish: Wish) -> None:
-        """Let no older version take the place of a newer one, unless that was said.
+        """Reject replacing a newer version, unless ``--downgrade`` was given.
 
-        A yes to everything does not say it: scripts give one, and go on giving it after somebody
-        else has upgraded.
+        ``--yes`` does not include it: scripts pass it also after another user has upgraded.
 
         Raises:
-            DeployError: what is deployed is newer.
+            DeployError: the deployed version is newer.
         """
         if self._account.stack_status(stack_name(wish.stage, "api")) is None:
             return
@@ -183,13 +182,13 @@ class Deployment:
         try:
             payload = self._account.invoke(function_name(stage, "admin"), request)
         except AccountError:
-            return None  # a function that is broken must not hold up its mending
+            return None  # a broken function must not block its repair
         response = json.loads(payload)  # a newer version's response may have other fields
         version = response.get("version") if isinstance(response, dict) else None
         return version if isinstance(version, str) else None
 
     def _settings(self, wish: Wish) -> dict[str, str]:
-        """Return what is given and, for the rest, what the last deployment chose.
+        """Return the given settings and, for the rest, those of the last deployment.
 
         Raises:
             DeployError: a setting would change that an installation keeps for life.
@@ -210,7 +209,7 @@ class Deployment:
         return settings
 
     def _address(self) -> str:
-        """Return the address that the person wants alarms to go to; "" for nobody."""
+        """Return the address for alarms; "" for none."""
         question = "E-mail address for alarms and for spending (Enter: notify nobody):"
         address = self._prompt(question).strip()
         while address and _ADDRESS.fullmatch(address) is None:
@@ -219,7 +218,7 @@ class Deployment:
         return address
 
     def _kept(self, wish: Wish, before: Mapping[str, str]) -> dict[str, str]:
-        """Return what is given over what was chosen before.
+        """Return the given settings over the earlier ones.
 
         Raises:
             DeployError: see `_settings`.
@@ -235,8 +234,8 @@ class Deployment:
                 )
         kept = {name: value for name, value in before.items() if name not in wish.settings}
         if kept:
-            told = ", ".join(f"{name}={value}" for name, value in sorted(kept.items()))
-            self._say(f"kept from the last deployment: {told}")
+            text = ", ".join(f"{name}={value}" for name, value in sorted(kept.items()))
+            self._say(f"kept from the last deployment: {text}")
         return {**kept, **wish.settings}
 
     def _bootstrap(self, cdk: Cdk, folder: Path) -> None:
@@ -309,10 +308,10 @@ class Deployment:
         if code == 0:
             return
         failures = [] if stage is None else self._failures(stage)
-        told = "".join(f"\n  {failure}" for failure in failures)
+        text = "".join(f"\n  {failure}" for failure in failures)
         raise DeployError(
-            f"'cdk {words[0]}' failed with exit code {code}{told}\n"
-            "when the cause is gone, run the same command again: it goes on from where it is"
+            f"'cdk {words[0]}' failed with exit code {code}{text}\n"
+            "after removing the cause, run the same command again: it continues from there"
         )
 
     def _failures(self, stage: str) -> list[str]:

@@ -23,22 +23,22 @@ class LocalTools:
 
     def node(self) -> str | None:
         """Return the version of Node; None where it is not installed."""
-        said = _said("node", "--version")
+        said = _first_line("node", "--version")
         return None if said is None else said.removeprefix("v")
 
     def cdk(self) -> Cdk | None:
         """Return how to run CDK: an installed one that is new enough, else by npx."""
-        installed = _said("cdk", "--version")
+        installed = _first_line("cdk", "--version")
         numbers = re.match(r"(\d+)\.(\d+)", installed or "")
         if numbers is not None and (int(numbers[1]), int(numbers[2])) >= _CDK_LEAST:
             return Cdk(("cdk",), f"{installed}, installed")
         if shutil.which("npx") is None:
             return None
-        return Cdk(("npx", "--yes", "aws-cdk@2"), "by npx, which fetches it when it is not there")
+        return Cdk(("npx", "--yes", "aws-cdk@2"), "by npx, which fetches it if it is missing")
 
     def docker(self) -> str | None:
         """Return the version of the container engine; None where none answers."""
-        return _said("docker", "version", "--format", "{{.Server.Version}}")
+        return _first_line("docker", "version", "--format", "{{.Server.Version}}")
 
     def missing_packages(self) -> Sequence[str]:
         """Return the Python packages that the stacks need and that are not installed."""
@@ -57,8 +57,8 @@ class LocalTools:
         ).returncode
 
 
-def _said(*words: str) -> str | None:
-    """Return the first line that a program prints; None where it is not there or fails."""
+def _first_line(*words: str) -> str | None:
+    """Return the first line that a program prints; None if it is missing or fails."""
     program = shutil.which(words[0])
     if program is None:
         return None

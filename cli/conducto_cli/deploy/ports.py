@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class AccountError(Exception):
-    """AWS does not do what was asked; the message says why.
+    """AWS rejected a request; the message says why.
 
     Attributes:
         remedy: What to do about it.
@@ -20,7 +20,7 @@ class AccountError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose credentials are used.
+    """The owner of the credentials.
 
     Attributes:
         account: Number of the account, 12 digits.
@@ -83,16 +83,16 @@ class Account(Protocol):
         """Return a CloudFormation stack's status; None where there is no such stack."""
 
     def first_failure(self, name: str) -> str | None:
-        """Return what failed first when a stack was last changed, as a sentence."""
+        """Return the first failure of a stack's last change, as a sentence."""
 
     def delete_stack(self, name: str) -> None:
-        """Delete a stack, protected or not, and wait until it is gone."""
+        """Delete a stack, protected or not, and wait until it is deleted."""
 
     def table_is_empty(self, name: str) -> bool | None:
         """Return whether a table of DynamoDB holds nothing; None where there is none."""
 
     def delete_table(self, name: str) -> None:
-        """Delete a table, protected or not, and wait until it is gone."""
+        """Delete a table, protected or not, and wait until it is deleted."""
 
     def delete_repositories(self, prefix: str) -> int:
         """Delete the repositories of ECR whose names begin so, with their images; say how many."""
@@ -104,7 +104,7 @@ class Account(Protocol):
         """Stop a task."""
 
     def invoke(self, function: str, payload: bytes) -> bytes:
-        """Call a function and return its answer."""
+        """Call a function and return its response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +121,13 @@ class Cdk:
 
 
 class Machine(Protocol):
-    """This machine: what is installed, and programs that are run."""
+    """This machine: installed programs, and how they are run."""
 
     def node(self) -> str | None:
         """Return the version of Node, e.g. ``22.1.0``; None where it is not installed."""
 
     def cdk(self) -> Cdk | None:
-        """Return how to run CDK; None where neither it nor npx is there."""
+        """Return how to run CDK; None if neither CDK nor npx is installed."""
 
     def docker(self) -> str | None:
         """Return the version of the container engine; None where none answers."""

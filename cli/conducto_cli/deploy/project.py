@@ -26,7 +26,7 @@ def root() -> Path:
     for place in (package.parent / "conducto_deploy", package.parents[1]):
         if (place / "infra" / "main.py").is_file():
             return place
-    raise NoStacksError("this installation of Conducto came without the stacks; install it anew")
+    raise NoStacksError("this installation of Conducto came without the stacks; reinstall it")
 
 
 def write_project(stage: str, settings: Mapping[str, str], region: str | None) -> Path:

@@ -1,4 +1,4 @@
-"""The course of a removal: what holds nothing goes, what holds data stays and is named."""
+"""Steps of a removal: stacks without data are deleted, the others stay and are listed."""
 
 from collections.abc import Callable, Iterator
 
@@ -35,7 +35,7 @@ class Removal:
         self._say = say
 
     def remove(self, stage: str, *, stop_workers: bool) -> None:
-        """Remove the stacks that hold nothing; say what stays.
+        """Remove the stacks without data; list the rest.
 
         Args:
             stage: Which installation.
@@ -67,7 +67,7 @@ class Removal:
         for name in reversed(going):
             self._say(f"removing {stack_name(stage, name)}")
             self._account.delete_stack(stack_name(stage, name))
-        # Made while pipelines ran; an image can be built again, and a cache fetches anew.
+        # Made while pipelines ran; images can be rebuilt, and caches fetched again.
         count = self._account.delete_repositories(registry_prefix(stage))
         if count:
             self._say(f"removed {count} repositories of images")
@@ -76,7 +76,7 @@ class Removal:
 
 
 def what_stays(stage: str) -> Iterator[str]:
-    """Yield the lines that say what is kept and how to remove it."""
+    """Yield lines about the remaining data and how to delete it."""
     data, network = (stack_name(stage, name) for name in ("data", "network"))
     yield ""
     yield "These stay, and 'conducto deploy' finds them again:"

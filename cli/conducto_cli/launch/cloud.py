@@ -37,7 +37,7 @@ def _launch(root: "NodeBase", options: "LaunchOptions") -> int:
         raise UsageError("--engine process runs on this machine only; leave it out, or use --local")
     account = needed_account(options.profile)
     form = to_launch_form(root, title=options.title, doc=options.doc, tags=options.tags)
-    # What is not asked for stays out: the engine is the cloud's own.
+    # Omit fields that do not apply: the engine is the cloud's own.
     request = request_of(form, options).model_copy(update={"engine": "docker", "owner": ""})
     try:
         request = with_images(account, request, here=options.build == "local")
@@ -66,13 +66,13 @@ def with_images(account: Account, request: LaunchRequest, *, here: bool) -> Laun
         found = cloud_images.read(request.tree, say)
     except DefinitionError as error:
         raise UsageError(str(error)) from error
-    told = request.model_copy(update={"sources": found.sources})
+    complete = request.model_copy(update={"sources": found.sources})
     with account.client() as client:
         if here:
-            local_builds.build(client, told, found.contexts, say)
+            local_builds.build(client, complete, found.contexts, say)
         else:
             cloud_images.upload(client, found.contexts, say)
-    return told
+    return complete
 
 
 def say(line: str) -> None:
@@ -81,9 +81,9 @@ def say(line: str) -> None:
 
 
 def with_sources(client: Client, pipeline_id: str, request: ControlRequest) -> ControlRequest:
-    """Return an order to rebuild with what the images of its nodes are made of now.
+    """Return a rebuild request with the current sources of the nodes' images.
 
-    A local agent reads that itself: its orders stay as they are.
+    A local agent reads the sources itself: its requests are not changed.
 
     Raises:
         UsageError: files cannot be read.
@@ -98,7 +98,7 @@ def with_sources(client: Client, pipeline_id: str, request: ControlRequest) -> C
 
 
 def _meant(client: Client, pipeline_id: str, request: ControlRequest) -> Iterator[NodeView]:
-    """Yield the nodes that an order is about, and what is below them."""
+    """Yield the nodes that a request selects, and all nodes below them."""
     if request.failed:
         for view in selection.failed(client, pipeline_id):
             yield from client.tree(pipeline_id, root=view.path, attempts="none")

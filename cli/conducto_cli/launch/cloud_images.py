@@ -1,4 +1,4 @@
-"""Files of images, read on this machine and brought to the cloud: only what is not there yet."""
+"""Files of images, read on this machine and uploaded to the cloud if they are missing."""
 
 import base64
 import gzip
@@ -41,7 +41,7 @@ _LARGE = 200 << 20
 
 @dataclass(slots=True)
 class Read:
-    """What was read.
+    """Sources of the images.
 
     Attributes:
         sources: ``{image name: what to tell the cloud}``.
@@ -53,11 +53,11 @@ class Read:
 
 
 def read(form: Mapping[str, Any], say: Say, only: Iterable[str] | None = None) -> Read:
-    """Return what the images of a launch form are made of.
+    """Return the sources of the images of a launch form.
 
     Args:
         form: Tree in launch form.
-        say: Told what a person should know, a line at a time.
+        say: Receives lines for the user.
         only: Names of images; None is all of them.
 
     Raises:
@@ -81,7 +81,7 @@ def read(form: Mapping[str, Any], say: Say, only: Iterable[str] | None = None) -
         for context in gathered.contexts.values():
             for line in remarks(name, context):
                 say(line)
-        found.sources[name] = _told(gathered.sources)
+        found.sources[name] = _sources_of(gathered.sources)
         found.contexts.update(gathered.contexts)
     return found
 
@@ -89,12 +89,12 @@ def read(form: Mapping[str, Any], say: Say, only: Iterable[str] | None = None) -
 def upload(
     client: CloudClient, found: Mapping[str, Context], say: Say, maximum: int = MAX_CONTEXT
 ) -> int:
-    """Bring directories to the cloud that are not there yet; return how many.
+    """Upload the directories that the cloud lacks; return how many.
 
     Args:
         client: Of the cloud.
         found: ``{content hash: directory}``.
-        say: Told what a person should know, a line at a time.
+        say: Receives lines for the user.
         maximum: Bytes that a directory may have, packed.
 
     Raises:
@@ -139,7 +139,7 @@ def _too_large(context: Context, maximum: int) -> str:
 
 
 def remarks(image: str, context: Context) -> Iterator[str]:
-    """Yield what a user should know of a directory that leaves this machine."""
+    """Yield remarks about a directory that leaves this machine."""
     for path in context.skipped:
         yield f"image {image!r}: left out {path!r}: sockets, pipes and devices cannot be copied"
     for remark in git_remarks(context):
@@ -180,7 +180,7 @@ def _is_built(spec: ImageSpec) -> bool:
     return spec.image is None or layers.installs(spec) or layers.copies_code(spec)
 
 
-def _told(read_here: Sources) -> ImageSources:
+def _sources_of(read_here: Sources) -> ImageSources:
     clone = read_here.clone
     return ImageSources(
         dockerfile=read_here.dockerfile,

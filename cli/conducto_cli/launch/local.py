@@ -68,7 +68,7 @@ def submit(
     *,
     has_engine: bool = False,
 ) -> int:
-    """Hand in a request, then stay or say how to go on; return the exit code.
+    """Hand in a request, then stay or say how to continue; return the exit code.
 
     Args:
         open_client: Where it goes.

@@ -1,8 +1,8 @@
 """Images for the cloud that this machine builds and pushes: ``--build local``.
 
-What is carried out is the recipe that the cloud's build service would be given, by the same script,
-so the image and its name are the same. It comes before the launch: a build that fails leaves no
-pipeline behind, and what is launched finds its images in the registry.
+It runs the script and the recipe of the cloud's build service, so the image and its name are the
+same. It comes before the launch: a failed build leaves no pipeline behind, and a launched pipeline
+finds its images in the registry.
 """
 
 import base64
@@ -34,7 +34,7 @@ DOCKER = "docker"
 #: Bytes of a build's output that are kept at its beginning, and at its end.
 _MAX = 1 << 20
 _LAST_LINES = 20
-#: Bytes that these are looked for in, and that are read at once.
+#: Bytes that are searched for these, and read at once.
 _TAIL = 1 << 16
 _STATE = "==> "
 _NOT_BUILT = "was not built on this machine"
@@ -42,7 +42,7 @@ _NOT_PUSHED = "was built and not pushed"
 
 
 class ImageBuildError(Exception):
-    """An image was not built or not pushed; the message says which, and what was printed last."""
+    """An image was not built or not pushed; the message names it, and has its last output."""
 
 
 class Output:
@@ -54,7 +54,7 @@ class Output:
         self._left_out = False
 
     def add(self, chunk: bytes) -> None:
-        """Take in a piece."""
+        """Add a chunk."""
         room = _MAX - len(self._first)
         self._first += chunk[:room]
         self._last += chunk[room:]
@@ -66,7 +66,7 @@ class Output:
         del self._last[:-_MAX]
 
     def all(self) -> bytes:
-        """Return what was kept."""
+        """Return the kept output."""
         self._trim()
         gap = b"\n(what the build printed in between was not kept)\n" if self._left_out else b""
         return bytes(self._first) + gap + bytes(self._last)
@@ -91,15 +91,15 @@ def build(
         client: Of the cloud.
         request: The launch, with the sources of its images.
         found: ``{content hash: directory}`` of these.
-        say: Told how it goes on, a line at a time.
+        say: Receives the progress, a line at a time.
         docker: Name of the docker client.
 
     Raises:
         UsageError: this machine cannot build.
         ImageBuildError: a build or a push failed.
     """
-    told = client.own_builds(request)
-    if not told.builds:
+    response = client.own_builds(request)
+    if not response.builds:
         return 0
     if shutil.which(docker) is None:
         raise UsageError(
@@ -107,25 +107,25 @@ def build(
             "machine; install it, or leave --build out: then they are built in the cloud"
         )
     with tempfile.TemporaryDirectory(prefix="conducto-build-") as name:
-        for number, one in enumerate(told.builds):
+        for number, one in enumerate(response.builds):
             folder = Path(name, str(number))
             folder.mkdir()
-            _Build(one, folder, docker, say).execute(found, told.login)
-    return len(told.builds)
+            _Build(one, folder, docker, say).execute(found, response.login)
+    return len(response.builds)
 
 
 class _Build:
     """One image.
 
     Args:
-        order: What is to be built.
+        spec: The image to build.
         folder: An empty directory to do it in.
         docker: Name of the docker client.
-        say: Told how it goes on.
+        say: Receives the progress.
     """
 
-    def __init__(self, order: OwnBuild, folder: Path, docker: str, say: Say) -> None:
-        self._order = order
+    def __init__(self, spec: OwnBuild, folder: Path, docker: str, say: Say) -> None:
+        self._spec = spec
         self._folder = folder
         self._docker = docker
         self._say = say
@@ -134,36 +134,36 @@ class _Build:
     def execute(self, found: Mapping[str, Context], login: RegistryLogin | None) -> None:
         self._bring_contexts(found)
         recipe = self._folder / "recipe"
-        unpack(io.BytesIO(fetch(self._order.recipe_url)), str(recipe))
+        unpack(io.BytesIO(fetch(self._spec.recipe_url)), str(recipe))
         try:
             environment = self._environment()
             if login is not None:  # else workers use this machine's engine
                 environment["PLATFORM"] = PLATFORM
             self._run(["sh", "build.sh"], recipe, environment, _NOT_BUILT)
-            # First: an image of which nobody knows what it is like could not be pushed again.
+            # First: an image without a result could not be pushed again.
             result = (self._folder / "result.json").read_bytes()
-            put(self._order.result_url, result, len(result))
+            put(self._spec.result_url, result, len(result))
             if login is not None:
                 self._progress("pushing")
                 with self._logged_in(login) as config:
-                    push = [self._docker, "--config", config, "push", self._order.reference]
+                    push = [self._docker, "--config", config, "push", self._spec.reference]
                     environment = {**os.environ, **self._engine()}
                     self._run(push, self._folder, environment, _NOT_PUSHED)
         finally:
             self._keep_log()
 
     def _keep_log(self) -> None:
-        """Bring there what was printed; without it, the image is as good, and an error as bad."""
+        """Upload the log; a failure of that changes no result."""
         log = self._output.all()
         try:
-            put(self._order.log_url, log, len(log))
+            put(self._spec.log_url, log, len(log))
         except AgentUnreachableError as error:
             self._progress(f"what its build printed was not kept: {error}")
 
     def _environment(self) -> dict[str, str]:
         return {
             **os.environ,
-            "IMAGE": self._order.reference,
+            "IMAGE": self._spec.reference,
             "CONTEXTS": str(self._folder / "contexts"),
             "RESULT": str(self._folder / "result.json"),
             "PUSH": "",
@@ -173,7 +173,7 @@ class _Build:
     def _bring_contexts(self, found: Mapping[str, Context]) -> None:
         store = self._folder / "contexts"
         store.mkdir()
-        for digest in self._order.contexts:
+        for digest in self._spec.contexts:
             try:
                 with gzip.open(store / f"{digest}.tar.gz", "wb", compresslevel=1) as zipped:
                     for chunk in contexts.pack_for_upload(found[digest]):
@@ -201,12 +201,12 @@ class _Build:
         if process.returncode != 0:
             last = "\n".join(f"  {line}" for line in self._output.last_lines())
             raise ImageBuildError(
-                f"image {self._order.image!r}: it {failed}; nothing was "
+                f"image {self._spec.image!r}: it {failed}; nothing was "
                 f"launched. Its last lines:\n{last}"
             )
 
     def _progress(self, state: str) -> None:
-        self._say(f"image {self._order.image!r}: {state}")
+        self._say(f"image {self._spec.image!r}: {state}")
 
     @contextmanager
     def _logged_in(self, login: RegistryLogin) -> Iterator[str]:

@@ -11,7 +11,7 @@ _PAST = {
     Action.SKIP: "skipped",
     Action.UNSKIP: "unskipped",
     Action.KILL: "killed",
-    Action.REBUILD: "reset, to run with images built anew,",
+    Action.REBUILD: "reset, to run with rebuilt images,",
     Action.MODIFY: "modified",
 }
 
@@ -21,24 +21,24 @@ _WOULD = {
     Action.SKIP: "would skip",
     Action.UNSKIP: "would unskip",
     Action.KILL: "would kill",
-    Action.REBUILD: "would build images anew for and reset",
+    Action.REBUILD: "would rebuild images for and reset",
     Action.MODIFY: "would modify",
 }
 
 
-def said(action: Action, pipeline_id: str, result: ControlResult) -> str:
-    """Return what a person reads of an order that was carried out."""
+def action_report(action: Action, pipeline_id: str, result: ControlResult) -> str:
+    """Return the report of an action."""
     ended = f"; ended {count_of(result.stopped, 'Exec')}" if result.stopped else ""
     match action:
         case Action.RUN:
             running = (f"running; watch it: conducto show {pipeline_id}",)
             return "\n".join(map(printable, result.notes or running))  # a note: nothing starts
         case Action.PAUSE:
-            return "\n".join([f"paused; go on: conducto run {pipeline_id}", *result.notes])
+            return "\n".join([f"paused; continue: conducto run {pipeline_id}", *result.notes])
         case Action.SLEEP:
-            return f"asleep{ended}; go on: conducto run {pipeline_id}"
+            return f"asleep{ended}; continue: conducto run {pipeline_id}"
         case Action.WAKE:
-            return f"awake; go on: conducto run {pipeline_id}"
+            return f"awake; continue: conducto run {pipeline_id}"
         case Action.ARCHIVE:
             return f"archived{ended}; take it back: conducto wake {pipeline_id}"
         case _:

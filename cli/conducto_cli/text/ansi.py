@@ -13,14 +13,14 @@ _TAB = 8
 #: Codes that others belong to: a colour by its number (5), or by red, green and blue (2).
 _COLOURS = frozenset({"38", "48", "58"})
 _COLOUR_CODES = {"5": 3, "2": 5}
-#: Whoever never takes a style back gets none beyond this.
+#: Maximum of codes that are kept from output that never resets its style.
 _MAX_CODES = 40
 
 
 def coloured_lines(lines: Iterable[str]) -> Iterator[Line]:
     """Yield the lines with the colours that their escape sequences ask for.
 
-    A colour holds until it is taken back, also over the end of a line. Of a progress bar, which
+    A colour holds until it is reset, also over the end of a line. Of a progress bar, which
     writes over itself, its last state is shown.
     """
     style = ""

@@ -13,7 +13,7 @@ shell_word = _printable.shell_word
 
 
 class Role(StrEnum):
-    """What a piece of text means; the painter gives it a colour."""
+    """The meaning of a part of a text; the painter gives it a colour."""
 
     PLAIN = "plain"
     STRONG = "strong"
@@ -25,7 +25,7 @@ class Role(StrEnum):
 
 
 class Span(NamedTuple):
-    """A piece of a line.
+    """A part of a line.
 
     Attributes:
         shrinks: Where the line is too long, this is shortened first: a name, which the reader

@@ -1,4 +1,4 @@
-"""What differs between two attempts of one Exec: a pure function of their records and output."""
+"""Differences of two attempts of one Exec: a pure function of their records and output."""
 
 import difflib
 from collections.abc import Iterator, Sequence
@@ -42,18 +42,18 @@ class Difference:
 
 
 def differences(old: Side, new: Side) -> Iterator[Difference]:
-    """Yield what differs, the causes before the effects."""
+    """Yield the differences, the causes before the effects."""
     yield from _texts("command", old.record.command.splitlines(), new.record.command.splitlines())
     yield from _env(old.record.env, new.record.env)
     for name in ("image", "cpu", "mem"):
         before, after = getattr(old.record, name), getattr(new.record, name)
         if before != after:
-            yield Difference(name, (f"-{_said(before)}", f"+{_said(after)}"))
+            yield Difference(name, (f"-{_value_text(before)}", f"+{_value_text(after)}"))
     for stream in ("stdout", "stderr"):
         yield from _texts(stream, old.output[stream], new.output[stream])
 
 
-def _said(value: object) -> str:
+def _value_text(value: object) -> str:
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -83,7 +83,7 @@ def _texts(what: str, before: Sequence[str], after: Sequence[str]) -> Iterator[D
 
 
 def ending(record: AttemptRecord) -> str:
-    """Return how an attempt stands and how long it took: ``error, exit 1, 3.0s``."""
+    """Return the state of an attempt and its duration: ``error, exit 1, 3.0s``."""
     facts = [record.state.value]
     if record.state in FAILED:
         facts.append(cause_text(record.cause, record.exit_code))
@@ -93,7 +93,7 @@ def ending(record: AttemptRecord) -> str:
 
 
 def document(path: str, old: Side, new: Side) -> dict[str, Any]:
-    """Return what ``conducto diff --json`` prints."""
+    """Return the document of ``conducto diff --json``."""
     found = {each.what: list(each.lines) for each in differences(old, new)}
     return {
         "path": path,

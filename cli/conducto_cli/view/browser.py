@@ -1,6 +1,6 @@
 """A cursor over the tree: which rows are open, and which lines to show around the cursor.
 
-No I/O. What is shown costs what the screen holds, not what the tree does.
+No I/O. The cost depends on the size of the screen, not of the tree.
 """
 
 from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ class Browser:
         return self._folds.get(row.path, row.parent is None or row.interest in OPEN)
 
     def go(self, row: Row) -> None:
-        """Put the cursor on a row; what is above it is opened."""
+        """Put the cursor on a row; open the groups above it."""
         self.path = row.path
         above = row.parent
         while above is not None:

@@ -1,11 +1,11 @@
-"""What keys do in the live view: move over the tree, read output, give orders."""
+"""The keys of the live view: move over the tree, read output, perform actions."""
 
 import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from conducto_cli.connection import message_of
-from conducto_cli.text.action_text import said
+from conducto_cli.text.action_text import action_report
 from conducto_cli.text.text import count_of, printable, shell_word
 from conducto_cli.view.browser import Browser, next_failed
 from conducto_cli.view.model import PipelineModel, Row
@@ -26,10 +26,10 @@ HELP = (
     ("r", "reset the node and all below it: run it again"),
     ("R", "reset everything that failed"),
     ("s", "skip the node, or take it in again"),
-    ("x", "kill what runs in the node"),
+    ("x", "kill running commands in the node"),
     ("space", "run or pause the pipeline"),
     ("escape", "back to the picture that follows what happens"),
-    ("q", "leave; the pipeline goes on"),
+    ("q", "leave; the pipeline continues"),
 )
 HINT = "? keys  jk select  r reset  s skip  space {space}  q leave"
 TAIL_BYTES = 64 << 10
@@ -56,7 +56,7 @@ class KeyBindings:
     Attributes:
         browser: The cursor.
         left: The person has left.
-        stays: The view stays although nothing goes on, until the person leaves.
+        stays: The view stays after the pipeline has settled, until the user leaves.
         helping: The list of keys is shown.
         reading: The output that is shown instead of the tree.
         note: What the last key did, or the question that is open.
@@ -113,7 +113,7 @@ class KeyBindings:
             self.helping, self.reading = False, None
 
     def _on_node(self, model: PipelineModel, key: str) -> None:
-        """Do what needs a node; the first such key only puts the cursor somewhere."""
+        """Handle a key that needs a node; the first such key only shows the cursor."""
         row = self.browser.row(model)
         if row is None:
             row = next_failed(model, None) or model.root
@@ -211,13 +211,13 @@ class KeyBindings:
         text = base64.b64decode(chunk.data).decode("utf-8", "replace").removesuffix("\n")
         return text.split("\n") if text else []
 
-    # ---- orders
+    # ---- actions
 
     def _propose_on(self, row: Row, action: Action) -> None:
         self._propose(ControlRequest(action=action, paths=(row.path,)))
 
     def _propose(self, request: ControlRequest) -> None:
-        """Carry out what touches one Exec that does not run; ask before anything else."""
+        """Perform an action on one Exec that does not run; ask before any other."""
         try:
             would = self._client.control(self._id, request.model_copy(update={"preview": True}))
         except ApiError as error:
@@ -244,10 +244,10 @@ class KeyBindings:
         except ApiError as error:
             self.note = message_of(error)
             return
-        first = said(request.action, self._id, result).partition("\n")[0]
-        # How to go on is a command there, and here there are keys.
-        told = [] if request.action is Action.RUN and result.notes else [first.partition("; ")[0]]
-        self.note = "; ".join([*told, *result.notes])
+        first = action_report(request.action, self._id, result).partition("\n")[0]
+        # The command to continue is left out: here there are keys.
+        parts = [] if request.action is Action.RUN and result.notes else [first.partition("; ")[0]]
+        self.note = "; ".join([*parts, *result.notes])
 
 
 def _question(action: Action, would: ControlResult) -> str:

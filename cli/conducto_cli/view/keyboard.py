@@ -9,7 +9,7 @@ from contextlib import contextmanager
 #: Seconds after which a lone Escape is the key and not the start of a sequence.
 ESCAPE_SECONDS = 0.05
 _ESCAPE = b"\x1b"
-#: What terminals send for keys that are no character (ECMA-48, and xterm's keypad variants).
+#: Sequences of keys that are not characters (ECMA-48, and xterm's keypad variants).
 _SEQUENCES = {
     b"\x1b[A": "up",
     b"\x1bOA": "up",
@@ -32,14 +32,14 @@ _NAMED = {"\r": "enter", "\n": "enter", " ": "space", "\x04": "q"}
 
 
 class Decoder:
-    """Turns bytes of a terminal into names of keys; a sequence may come in pieces."""
+    """Turns bytes of a terminal into names of keys; a sequence may come in parts."""
 
     def __init__(self) -> None:
         self._open = b""
 
     @property
     def is_waiting(self) -> bool:
-        """Whether what came may be the beginning of a sequence."""
+        """Whether the received bytes may begin a sequence."""
         return bool(self._open)
 
     def feed(self, data: bytes) -> Iterator[str]:
@@ -57,7 +57,7 @@ class Decoder:
                 yield _SEQUENCES[sequence]
 
     def flush(self) -> Iterator[str]:
-        """Yield what was taken for the beginning of a sequence and is none: Escape."""
+        """Yield Escape, which looked like the beginning of a sequence."""
         if self._open.startswith(_ESCAPE):
             yield "escape"
         self._open = b""
@@ -72,7 +72,7 @@ class Decoder:
 
 
 def _sequence_size(data: bytes) -> int | None:
-    """Return the length of the sequence at the start; None while its end is not there."""
+    """Return the length of the sequence at the start; None while it is incomplete."""
     if len(data) == 1:
         return None
     if data[1:2] == b"O":
@@ -106,9 +106,9 @@ def keys_of(descriptor: int, pressed: Callable[[str], None]) -> Iterator[None]:
 def _unblocked(descriptor: int) -> int:
     """Return a descriptor of the same terminal that never waits.
 
-    Ctrl-C drops what was typed: a key that `select` has seen may be gone when it is read, and
-    reading would wait for the next one. It is opened anew, since the flag of the descriptor itself
-    is the shell's too.
+    Ctrl-C discards typed keys: a key that `select` has seen may be lost before it is read, and
+    reading would wait for the next one. The terminal is opened again, since the shell shares the
+    flag of the descriptor itself.
     """
     try:
         return os.open(os.ttyname(descriptor), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
@@ -130,7 +130,7 @@ def _read(descriptor: int, stop: int, pressed: Callable[[str], None]) -> None:
             data = os.read(descriptor, 1024)
         except BlockingIOError:  # it was dropped meanwhile
             continue
-        except OSError:  # the terminal is gone
+        except OSError:  # the terminal was closed
             return
         if not data:
             return

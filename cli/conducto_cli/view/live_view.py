@@ -17,7 +17,7 @@ from conducto_core.model.requests import EventBatch, NodeView
 
 #: Lines of the picture that stays at the end.
 FINAL_ROWS = 20
-_NO_KEYS = "Ctrl-C detaches, the pipeline goes on"
+_NO_KEYS = "Ctrl-C detaches, the pipeline continues"
 _BACK = "escape: back to the tree"
 
 
@@ -28,7 +28,7 @@ class LiveView:
         self._painter = Painter(stream, colour=colour)
         self._marks = marks_for(stream.encoding)
         self._clock = clock
-        self._steering: KeyBindings | None = None
+        self._bindings: KeyBindings | None = None
 
     @contextmanager
     def session(
@@ -37,10 +37,10 @@ class LiveView:
         """Hide the cursor and read keys."""
         keys: AbstractContextManager[None] = nullcontext()
         if sys.stdin.isatty():
-            self._steering = KeyBindings(client, pipeline_id)
+            self._bindings = KeyBindings(client, pipeline_id)
             keys = keys_of(sys.stdin.fileno(), pressed)
         with self._painter.live(), keys:
-            yield self._steering
+            yield self._bindings
 
     def added(self, model: PipelineModel, views: Sequence[NodeView]) -> None:
         """Leave it to the next refresh."""
@@ -49,13 +49,13 @@ class LiveView:
         """Leave it to the next refresh."""
 
     def refresh(self, model: PipelineModel) -> None:
-        """Paint what is to be seen now."""
+        """Paint the current frame."""
         columns, rows = self._painter.size()
         frame = Frame(columns, rows, self._clock(), self._marks)
         self._painter.paint(self._picture(model, frame))
 
     def _picture(self, model: PipelineModel, frame: Frame) -> list[Line]:
-        keys = self._steering
+        keys = self._bindings
         if keys is None:
             return render(model, frame, footer=_NO_KEYS)
         if keys.helping:

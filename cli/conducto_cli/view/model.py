@@ -1,7 +1,7 @@
 """What a reader knows of a pipeline: fed with node views and events, asked by the screen.
 
 No I/O and no clock. The cost of a change is constant, whatever the tree's size: a group keeps
-its children in buckets by what they mean to a reader, so that the screen takes the few that it
+its children in buckets by their interest to a reader, so that the screen takes the few that it
 shows from the front and the length of the rest.
 """
 
@@ -131,8 +131,8 @@ class PipelineModel:
         rows: ``{path: row}``, parents before children.
         seq: The newest change that is known.
         build_lines: ``{image name: last line its build printed}``.
-        unexplained: Execs that failed for what only their attempt's message tells: they are to be
-            fetched and `add`-ed.
+        unexplained: Execs whose failure only their attempt's message explains: to be fetched
+            and `add`-ed.
         grown: Groups that were given a new tree, whose nodes are to be fetched and `add`-ed.
     """
 
@@ -157,7 +157,7 @@ class PipelineModel:
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing goes on, as of the newest change that is known."""
+        """Whether the pipeline has settled, as of the newest known change."""
         return self.summary.settled and self.summary.seq >= self.seq
 
     def failures(self) -> Iterator[Row]:
@@ -276,16 +276,16 @@ def _had_its_time(row: Row, group: Row) -> bool:
 
 def _stamp(row: Row, change: NodeChange) -> None:
     """Set the times that a change of state tells."""
-    anew = row.state in FINISHED or row.is_exec
+    restarts = row.state in FINISHED or row.is_exec
     if change.state in FINISHED:
         if row.state is not change.state or row.ended is None:
             row.ended = change.time
         return
     row.ended = None
     if change.state is not State.RUNNING:
-        # Between two children a group may wait for a moment; its clock goes on.
-        row.started = None if anew else row.started
-    elif row.started is None or (anew and row.state is not State.RUNNING):
+        # Between two children a group may wait for a moment; its clock continues.
+        row.started = None if restarts else row.started
+    elif row.started is None or (restarts and row.state is not State.RUNNING):
         row.started = change.time
 
 

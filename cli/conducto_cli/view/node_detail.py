@@ -72,7 +72,7 @@ def _lines(
         "callbacks", (f"{c.event}: {c.name}  ({_from(c.source)})" for c in detail.callbacks)
     )
     yield from _section("attempts", _attempts(node.attempts, used))
-    yield from _section("notifications", _told(node.notifications))
+    yield from _section("notifications", _notification_rows(node.notifications))
 
 
 def _head(node: NodeView, marks: Marks) -> Iterator[Line]:
@@ -123,8 +123,8 @@ def _rows(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     return table(rows) if rows else iter(())
 
 
-def _told(notifications: tuple[NotificationRecord, ...]) -> Iterator[str]:
-    """Say of the newest ones what was told and whether it has arrived."""
+def _notification_rows(notifications: tuple[NotificationRecord, ...]) -> Iterator[str]:
+    """List the newest notifications and whether they have arrived."""
     return _rows(
         [
             (each.state.value, each.callback, each.delivery.value, each.error or "")
@@ -136,7 +136,7 @@ def _told(notifications: tuple[NotificationRecord, ...]) -> Iterator[str]:
 def _used(
     client: Client, pipeline_id: str, path: str, attempts: Sequence[AttemptRecord]
 ) -> dict[int, str]:
-    """Return what the newest attempts used, ``{number: sentence}``, where that is known."""
+    """Return the resources of the newest attempts, ``{number: sentence}``, if known."""
     asked = [each for each in attempts if _may_have_samples(each)][-_MAX_ASKED:]
     found = {}
     for each in asked:
@@ -171,5 +171,5 @@ def _attempts(attempts: tuple[AttemptRecord, ...], used: Mapping[int, str]) -> I
         yield line
         if attempt.number in used:
             yield f"   {used[attempt.number]}"
-        if attempt.message:  # why it ended so, or what is missing of its output
+        if attempt.message:  # the reason of its end, or gaps in its output
             yield from (f"   {words}" for words in textwrap.wrap(attempt.message, _MESSAGE_COLUMNS))

@@ -1,7 +1,7 @@
 """Repaints a block of lines in place on a terminal.
 
 The block always ends in the line above the cursor. Nothing scrolls as long as it is lower than
-the terminal; what was on the screen before stays above it.
+the terminal; earlier output stays above it.
 """
 
 import os
@@ -100,7 +100,7 @@ class Painter:
 
 @contextmanager
 def _quiet_keys() -> Iterator[Callable[[], None]]:
-    """Have keys come at once, and neither them nor ^C move the block; yield what does it anew."""
+    """Have keys come at once, and neither them nor ^C move the block; yield the setter."""
     if not sys.stdin.isatty():
         yield lambda: None
         return

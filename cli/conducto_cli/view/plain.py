@@ -28,7 +28,7 @@ class PlainPrinter:
 
     Args:
         write: Takes a line without its end.
-        since: What ended before (seconds since the epoch) is not told.
+        since: Ends before this time (seconds since the epoch) are not printed.
     """
 
     def __init__(self, write: Callable[[str], None], since: float = 0.0) -> None:
@@ -37,7 +37,7 @@ class PlainPrinter:
         self._done = 0
         self._failed = 0
         self._tenths = 0
-        self._said: set[tuple[str, int]] = set()
+        self._printed: set[tuple[str, int]] = set()
         self._images: dict[str, tuple[float, int]] = {}
         self._expired: set[str] = set()
         self._problem: str | None = None
@@ -56,7 +56,7 @@ class PlainPrinter:
         self._summarise(model)
 
     def show(self, model: PipelineModel, batch: EventBatch) -> None:
-        """Print what a batch, already applied to the model, brought: first what may explain."""
+        """Print the changes of a batch that is already applied to the model, causes first."""
         self._tell_problem(model)
         self.images(model)
         for change in batch.changes:
@@ -72,7 +72,7 @@ class PlainPrinter:
         self._summarise(model)
 
     def _tell_problem(self, model: PipelineModel) -> None:
-        """Print why nothing goes on, e.g. since the disk is full, and when it does again."""
+        """Print why the pipeline waits, e.g. since the disk is full, and when it continues."""
         self._tell_pause(model)
         record = model.summary.pipeline
         problem = record.problem or withheld(record)
@@ -83,7 +83,7 @@ class PlainPrinter:
         self._write(f"{'problem':{_WORD_COLUMNS}} {said}")
 
     def _tell_pause(self, model: PipelineModel) -> None:
-        """Print that nothing more starts, while something still runs, and when it goes on."""
+        """Print that nothing more starts, while commands still run, and when it continues."""
         armed, counts = model.summary.pipeline.armed, model.summary.counts
         if armed is self._armed or not counts.running:
             return
@@ -95,7 +95,7 @@ class PlainPrinter:
     def images(self, model: PipelineModel) -> None:
         """Print the images whose build moved.
 
-        A batch of events may be older than an answer that was printed before it came.
+        A batch of events may be older than a response that was printed before it came.
         """
         for image in model.summary.images:
             step = (image.started or 0.0, _STEPS.index(image.state))
@@ -106,9 +106,9 @@ class PlainPrinter:
                 self._write(_image_text(image))
 
     def _ended(self, row: Row, change: NodeChange) -> None:
-        if (change.path, change.attempt) in self._said:
+        if (change.path, change.attempt) in self._printed:
             return
-        self._said.add((change.path, change.attempt))
+        self._printed.add((change.path, change.attempt))
         if change.state is State.DONE:
             self._done += 1
             loud = self._done <= LOUD

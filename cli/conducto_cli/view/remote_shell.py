@@ -1,6 +1,6 @@
 """``conducto debug --remote``: a shell on a worker of the cloud.
 
-AWS's own program carries what is typed and printed; everything around it is here: the worker is
+AWS's own program carries the input and output; everything around it is here: the worker is
 started, waited for, and ended whatever happens to this process but a kill -9, after which the
 worker ends by itself.
 """
@@ -33,7 +33,7 @@ from conducto_core.model.remote_shells import (
 )
 
 PLUGIN = "session-manager-plugin"
-#: Older ones take the key to a session as an argument, which everybody on the machine can read.
+#: Older ones take the key to a session as an argument, which all users of the machine can read.
 OLDEST = (1, 2, 497)
 _KEY_VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
 _VERSION_SECONDS = 15.0
@@ -66,7 +66,7 @@ def check_time(seconds: float) -> int:
 
 
 def find_plugin(env: Mapping[str, str]) -> Enter:
-    """Return what opens a session on this terminal and returns the plugin's exit code.
+    """Return a function that opens a session on this terminal and returns the plugin's exit code.
 
     Raises:
         UsageError: the plugin is not installed, or too old.
@@ -98,7 +98,7 @@ def _version(program: str) -> tuple[int, ...]:
             check=False,
         ).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise UsageError(f"{program} does not start: {error}; install it anew") from error
+        raise UsageError(f"{program} does not start: {error}; reinstall it") from error
     found = re.search(r"\d+(?:\.\d+)+", said)
     return tuple(map(int, found.group().split("."))) if found else ()
 
@@ -152,7 +152,7 @@ def remote_shell(
         request: Which shell.
         enter: Opens a session on this terminal.
         wait: Returns after so many seconds.
-        tell: Where a person is told what happens; None: standard error.
+        tell: Receives messages for the user; None: standard error.
 
     Returns:
         ``DONE`` when the session ended in good order (AWS does not pass on the shell's own exit
@@ -227,7 +227,7 @@ def _end(client: Client, shell: RemoteShell, out: "_Teller") -> None:
 
 @contextlib.contextmanager
 def _signals_end() -> Iterator[None]:
-    """Leave by `_EndedError` on a signal, so that what was started is ended."""
+    """Leave by `_EndedError` on a signal, so that the shell is ended."""
 
     def end(number: int, _frame: FrameType | None) -> None:
         raise _EndedError(number)
@@ -241,7 +241,7 @@ def _signals_end() -> Iterator[None]:
 
 
 class _Teller:
-    """Lines for a person; the newest, on a terminal, is overwritten while something goes on."""
+    """Lines for a person; the newest, on a terminal, is overwritten while the user waits."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -254,7 +254,7 @@ class _Teller:
         print(line, file=self._stream, flush=True)
 
     def progress(self, message: str, seconds: float) -> None:
-        """Tell what goes on, and for how long."""
+        """Print the current step and its duration."""
         if self._moves:
             line = f"{printable(message)} ({duration(seconds)})"
             print(f"\r{line}\x1b[K", end="", file=self._stream, flush=True)
@@ -263,7 +263,7 @@ class _Teller:
         self._last = message
 
     def clear(self) -> None:
-        """Take the line of what goes on away."""
+        """Remove the line of the current step."""
         if self._moves and self._last:
             print("\r\x1b[K", end="", file=self._stream, flush=True)
         self._last = ""

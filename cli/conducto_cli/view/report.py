@@ -1,4 +1,4 @@
-"""What is said at the end of a run: how it went and, of failures, what one needs to go on.
+"""The report at the end of a run: the result and, for failures, the next commands.
 
 For a failure: which node, why, in which container, where in the script, the command, the last
 lines of its output, how to see all of it, how to run it again, how to look into it. At most 12
@@ -23,7 +23,7 @@ from conducto_core.model.states import FINISHED, Cause, NodeType, State
 #: Kinds of failure that are shown in full, and failures whose output is read to find the kinds.
 SHOWN = 3
 READ = 100
-#: Failures that are looked at for these: others may stand between them.
+#: Failures that are checked for these, which may have others between them.
 MAX_CHECKED = 10 * READ
 COMMAND_LINES = 2
 OUTPUT_LINES = 5
@@ -148,7 +148,7 @@ def _unfinished(model: PipelineModel, page: Page) -> list[Line]:
     if summary.state in FINISHED:
         words = f"{page.marks.failed} {summary.state.value}{_took(model)}"
     why = problem_lines(model, page.columns)
-    hint = _hint("go on:", f"conducto run {summary.pipeline.id}")
+    hint = _hint("continue:", f"conducto run {summary.pipeline.id}")
     return [(Span(words, Role.WAITING),), *why, hint]
 
 
@@ -210,7 +210,7 @@ def _read(client: Client, pipeline_id: str, failed: Sequence[Row]) -> Iterator[F
 
 
 def _last_output(view: NodeView) -> list[str]:
-    """Return what explains a failure: the runner's message, else the last lines of the output.
+    """Return the explanation of a failure: the runner's message, or the last lines of the output.
 
     Where the command failed by its exit code, its output says more than a message on it.
     """
@@ -284,7 +284,7 @@ def _quoted(lines: Iterable[str], page: Page) -> Iterator[Line]:
 
 
 def _printable_lines(text: str) -> list[str]:
-    """Return the lines that are not blank; of a progress bar what was visible last."""
+    """Return the lines that are not blank; of a progress bar the last visible text."""
     lines = (line.rstrip().rpartition("\r")[2] for line in _ESCAPES.sub("", text).split("\n"))
     return [printable(line.expandtabs(4)) for line in lines if line.strip()]
 

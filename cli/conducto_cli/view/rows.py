@@ -21,7 +21,7 @@ ROLE_OF_STATE = {
     State.ERROR: Role.BAD,
     State.KILLED: Role.BAD,
 }
-#: Lines that tell why a pipeline does not go on.
+#: Lines that tell why a pipeline does not continue.
 _PROBLEM_LINES = 8
 
 
@@ -89,7 +89,7 @@ def exec_line(row: Row, name: str, now: float, marks: Marks, *, stated: bool = F
 def group_line(
     row: Row, name: str, now: float, marks: Marks, *, opened: bool, stated: bool = False
 ) -> Line:
-    """Return the line of a group: how far it is, and what is wrong below."""
+    """Return the line of a group: its progress, and the failures below."""
     fold = Span(marks.opened if opened else marks.closed, Role.FAINT)
     if row.skipped:
         word = "" if stated else " skipped"
@@ -134,7 +134,7 @@ def image_line(image: ImageRecord, last: str, now: float, marks: Marks) -> Line:
 
 
 def header_line(model: PipelineModel, now: float, marks: Marks) -> Line:
-    """Return what pipeline it is and how it stands."""
+    """Return the pipeline's name and state."""
     summary = model.summary
     record = summary.pipeline
     took = "" if summary.started is None else f" {time_text(summary, now)}"
@@ -158,7 +158,7 @@ def time_text(summary: PipelineSummary, now: float) -> str:
 
 
 def problem_lines(model: PipelineModel, columns: int) -> list[Line]:
-    """Return what is wrong with the pipeline as a whole, such as a full disk; often nothing."""
+    """Return the problem of the pipeline as a whole, such as a full disk; often none."""
     record = model.summary.pipeline
     lines: list[Line] = []
     for problem in filter(None, (record.problem, withheld(record))):

@@ -1,8 +1,8 @@
 """The whole screen as lines, made to fit: a pure function of the model, the size and the time.
 
-What is done, or waits for its turn as a whole, is one line; what runs or failed is open. A wide
-group shows what runs, then its failures, and counts the rest, so a tree of any size fits the
-terminal.
+Groups that are done, or that wait as a whole, are one line; running and failed ones are open. A
+wide group shows its running nodes, then its failures, and counts the rest, so a tree of any size
+fits the terminal.
 """
 
 from collections.abc import Iterator
@@ -163,10 +163,10 @@ def _children(group: Row, room: int, frame: Frame) -> list[Line]:
 def _shares(shown: list[Row], left: int) -> dict[str, int]:
     """Share the lines left over among the open groups: ``{path: lines}``."""
     shares: dict[str, int] = {}
-    for interest in sorted(_OPEN):  # what runs is seen before what failed is told in detail
+    for interest in sorted(_OPEN):  # running nodes come before details of failures
         groups = [row for row in shown if not row.is_exec and row.interest is interest]
         wants = sorted((_want(row, left), row.path) for row in groups)
-        for number, (want, path) in enumerate(wants):  # the modest first: what they leave goes on
+        for number, (want, path) in enumerate(wants):  # small groups first: others get their rest
             shares[path] = min(want, left // (len(wants) - number))
             left -= shares[path]
     return shares
@@ -195,7 +195,7 @@ def _chosen(group: Row, room: int) -> list[Row]:
         return list(group.children.values())
     maximum = max(0, room - 1)
     busy, failing = group.among(Interest.RUNNING), group.among(Interest.FAILING)
-    # What runs comes first, but leaves a third of the lines to failures; the report at the end
+    # Running nodes come first, but leave a third of the lines to failures; the report at the end
     # tells them all, by kind.
     failures = min(len(failing), MAX_FAILURES, max(maximum - len(busy), maximum // 3))
     chosen = list(islice(busy.values(), min(MAX_BUSY, maximum - failures)))

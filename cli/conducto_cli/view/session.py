@@ -30,7 +30,7 @@ def stay(
         open_client: Makes a client.
         pipeline_id: Its full id.
         plain: Lines instead of the live picture.
-        since: What ended before (seconds since the epoch) is no news, hence no line.
+        since: Ends before this time (seconds since the epoch) get no line.
         linger: On a terminal, one that has settled already stays in view until it is left.
     """
     view = view_for(sys.stdout, os.environ, plain=plain, since=since)
@@ -50,7 +50,7 @@ def stay(
 
 def _detached(pipeline_id: str) -> int:
     print(
-        f"detached; pipeline {pipeline_id} goes on\n"
+        f"detached; pipeline {pipeline_id} continues\n"
         f"  come back: conducto show {pipeline_id}\n"
         f"  end it:    conducto kill {pipeline_id} /"
     )
@@ -58,7 +58,7 @@ def _detached(pipeline_id: str) -> int:
 
 
 def page() -> Page:
-    """Return what a report on standard output is written for."""
+    """Return the page for a report on standard output."""
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else _NO_TERMINAL_COLUMNS
     return Page(marks_for(sys.stdout.encoding), columns)
 

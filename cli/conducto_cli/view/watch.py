@@ -33,7 +33,7 @@ class View(Protocol):
     ) -> "AbstractContextManager[KeyBindings | None]":
         """Hold what the view needs while it is live; give what keys do, None without keys.
 
-        ``pressed`` is told of each key, by any thread.
+        ``pressed`` is called for each key, by any thread.
         """
 
     def added(self, model: PipelineModel, views: Sequence[NodeView]) -> None:
@@ -63,7 +63,7 @@ class PlainView:
         return nullcontext()
 
     def added(self, model: PipelineModel, views: Sequence[NodeView]) -> None:
-        """Print what has ended already."""
+        """Print the nodes that have ended already."""
         self._printer.nodes(model, views)
 
     def changed(self, model: PipelineModel, batch: EventBatch) -> None:
@@ -130,11 +130,11 @@ class _Follower:
         self._gate = client.gate = ExitGate()
 
     def start(self) -> None:
-        """Begin; the thread is a daemon, for it may wait for events for ever."""
+        """Begin; the thread is a daemon, for it may wait for events without a limit."""
         threading.Thread(target=self._run, name="events", daemon=True).start()
 
     def leave(self) -> None:
-        """Read no more: what comes from here on is for nobody."""
+        """Stop reading; later events are dropped."""
         self._gate.close()
 
     def _run(self) -> None:
@@ -148,7 +148,7 @@ class _Follower:
             self._messages.put(error)
 
     def _cursor(self) -> int:
-        """Read the tree; return where its events go on: at what its first page includes."""
+        """Read the tree; return where its events continue: at the state of its first page."""
         first = after = None
         while True:
             page = self._client.tree_page(self._id, after=after, limit=_CHUNK)
@@ -172,7 +172,7 @@ def watch(
     *,
     linger: bool = False,
 ) -> PipelineModel:
-    """Show a pipeline until it settles, or the person leaves; return how it stands then.
+    """Show a pipeline until it settles or the user leaves; return its state then.
 
     Args:
         open_client: Makes a client; two are needed, since one belongs to one thread.
@@ -182,21 +182,21 @@ def watch(
         linger: One that has settled already stays in view, if there is somebody to leave it.
 
     Raises:
-        conducto_client.ClientError: the agent refuses or is gone.
+        conducto_client.ClientError: the agent refuses or is unreachable.
         KeyboardInterrupt: the user wants to leave.
     """
     with open_client() as client:
         model = PipelineModel(client.get(pipeline_id))
         messages: queue.SimpleQueue[_Message] = queue.SimpleQueue()
-        with view.session(client, pipeline_id, lambda key: messages.put(_Key(key))) as steering:
-            # A person may let it go on after it has settled; then there are further events.
-            settles = steering is None
+        with view.session(client, pipeline_id, lambda key: messages.put(_Key(key))) as bindings:
+            # A user may continue it after it has settled; then there are further events.
+            settles = bindings is None
             follower = _Follower(open_client(), pipeline_id, messages, until_settled=settles)
             follower.start()
-            if steering is not None:
-                steering.stays = linger and model.summary.settled
+            if bindings is not None:
+                bindings.stays = linger and model.summary.settled
             try:
-                for _ in _turns(client, model, messages, _Person(view, steering), clock):
+                for _ in _turns(client, model, messages, _Person(view, bindings), clock):
                     view.refresh(model)
             finally:
                 follower.leave()
@@ -206,14 +206,14 @@ def watch(
 
 @dataclass(frozen=True, slots=True)
 class _Person:
-    """Who looks on, and what their keys do."""
+    """The user at the terminal, and the effects of their keys."""
 
     view: View
-    steering: "KeyBindings | None"
+    bindings: "KeyBindings | None"
 
     def is_done(self, *, settled: bool) -> bool:
         """Return whether there is nothing more to show."""
-        keys = self.steering
+        keys = self.bindings
         if keys is None or not settled:
             return settled or (keys is not None and keys.left)
         return keys.left or not (keys.stays or keys.is_busy)
@@ -232,12 +232,12 @@ def _turns(
     while not person.is_done(settled=loaded and model.is_settled):
         for message in _received(messages, painted, clock):
             loaded = _take(client, model, person, message) or loaded
-        if person.steering is not None and loaded and not model.is_settled:
-            person.steering.stays = False  # it goes on: its end is an end
+        if person.bindings is not None and loaded and not model.is_settled:
+            person.bindings.stays = False  # it continues: its end is an end
         if clock() - looked >= REFRESH_SECONDS:
             _look(client, model)
-            if person.steering is not None:
-                person.steering.look()
+            if person.bindings is not None:
+                person.bindings.look()
             looked = clock()
         painted = clock()
         yield
@@ -246,7 +246,7 @@ def _turns(
 def _received(
     messages: "queue.SimpleQueue[_Message]", painted: float, clock: Callable[[], float]
 ) -> Iterator[_Message]:
-    """Yield what has come, waiting so that two frames are `FRAME_SECONDS` apart."""
+    """Yield the received messages, waiting so that two frames are `FRAME_SECONDS` apart."""
     wait = IDLE_FRAME_SECONDS
     while True:
         left = painted + wait - clock()
@@ -276,24 +276,24 @@ def _take(client: Client, model: PipelineModel, person: _Person, message: _Messa
             person.view.changed(model, message)
             return False
         case _Key():
-            if person.steering is not None:
-                person.steering.press(model, message.name)
+            if person.bindings is not None:
+                person.bindings.press(model, message.name)
             return False
         case Exception():
             raise message
 
 
 def _one(client: Client, model: PipelineModel, path: str) -> Iterator[NodeView]:
-    """Yield the node at a path, unless it is gone by now."""
+    """Yield the node at a path, unless it no longer exists."""
     with suppress(ApiError):
         yield from client.tree(model.summary.pipeline.id, root=path, depth=0, attempts="newest")
 
 
 def _look(client: Client, model: PipelineModel) -> None:
-    """Ask for what no event tells: the builds' output, and a settlement without a change."""
+    """Fetch facts without an event: the builds' output, and a settlement without a change."""
     summary = client.get(model.summary.pipeline.id)
     if summary.seq <= model.seq and summary.settled:
-        # Else the next batch of events says so, too, and one that waits may be older than this.
+        # Otherwise the next batch of events reports it, and a waiting batch may be older than this.
         model.summary = summary
     for image in model.summary.images:
         if image.state not in _SILENT:

@@ -101,15 +101,15 @@ def test_logout_forgets_the_token_and_nothing_else(capsys: Output) -> None:
         (["--url", "https://a.invalid", "cdo_secret"], "--token takes '-' only"),
         (["--url", "https://a.invalid", "--tokn=cdo_secret"], "--token takes '-' only"),
         (["--url", "https://a.invalid", "-cdo_secret"], "--token takes '-' only"),
-        (["--url", "ftp://a.invalid", "--token", "-"], "is no address"),
-        (["--url", "http://a.invalid:1234,", "--token", "-"], "is no address"),
-        (["--url", "http://a.invalid:99999", "--token", "-"], "is no address"),
-        (["--url", "http://[a.invalid", "--token", "-"], "is no address"),
-        (["--url", "https://", "--token", "-"], "is no address"),
-        (["--url", "https://a b", "--token", "-"], "is no address"),
+        (["--url", "ftp://a.invalid", "--token", "-"], "is not an address"),
+        (["--url", "http://a.invalid:1234,", "--token", "-"], "is not an address"),
+        (["--url", "http://a.invalid:99999", "--token", "-"], "is not an address"),
+        (["--url", "http://[a.invalid", "--token", "-"], "is not an address"),
+        (["--url", "https://", "--token", "-"], "is not an address"),
+        (["--url", "https://a b", "--token", "-"], "is not an address"),
         (["--token", "-"], "say where"),
         (["--url", "https://a.invalid"], "no terminal to ask on"),
-        (["--url", "https://a.invalid", "--token", "-"], "this is no token"),
+        (["--url", "https://a.invalid", "--token", "-"], "invalid token: expected one line"),
     ],
 )
 def test_wrong_login_shows_the_correct_usage(
@@ -274,7 +274,7 @@ def test_list_shows_both_targets_after_login(two_sides: Any, capsys: Output) -> 
     assert list_of((local, cloud), arguments) == 0
     lines = capsys.readouterr().out.splitlines()
 
-    assert lines[0].split() == ["ID", "SIDE", "STATE", "DONE", "CREATED", "TITLE"]
+    assert lines[0].split() == ["ID", "TARGET", "STATE", "DONE", "CREATED", "TITLE"]
     assert {line.split()[0] for line in lines[1:]} == {here, there}
 
 

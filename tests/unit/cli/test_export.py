@@ -40,7 +40,7 @@ def test_a_file_that_is_there_is_written_over_only_by_force(
 
     assert refused == 2
     assert (folder / "run.html").read_text() == "mine"
-    assert "run.html: is there already; --force" in capsys.readouterr().err
+    assert "run.html: file exists; --force" in capsys.readouterr().err
     assert conducto("export", "abc", "-o", "run.html", "--force") == 0
     assert "<!doctype" in (folder / "run.html").read_text()
 

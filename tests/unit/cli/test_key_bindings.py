@@ -18,15 +18,15 @@ class Person:
     def __init__(self, fake: CountingPipelines, client: Client) -> None:
         self.fake = fake
         self.client = client
-        self.steering = KeyBindings(client, "abc-def")
+        self.bindings = KeyBindings(client, "abc-def")
 
     def press(self, *keys: str) -> str:
         """Press keys; return the message shown afterwards."""
         for key in keys:
             model = PipelineModel(self.client.get("abc-def"))
             model.add(self.client.tree("abc-def"))
-            self.steering.press(model, key)
-        return self.steering.note
+            self.bindings.press(model, key)
+        return self.bindings.note
 
     @property
     def orders(self) -> list[tuple[Action, tuple[str, ...]]]:
@@ -34,7 +34,7 @@ class Person:
 
     @property
     def path(self) -> str | None:
-        return self.steering.browser.path
+        return self.bindings.browser.path
 
 
 @pytest.fixture
@@ -159,27 +159,27 @@ def test_space_pauses_and_runs(person: Person) -> None:
 
 def test_rejected_action_is_shown_and_the_view_continues(person: Person) -> None:
     person.press("j", "j")
-    person.steering.browser.path = "/"
+    person.bindings.browser.path = "/"
     note = person.press("x")
 
     assert note == "nothing to kill"
-    assert not person.steering.left
+    assert not person.bindings.left
 
 
 def test_output_is_read_again_and_again(person: Person) -> None:
     person.fake.change("abc-def", "/build", State.RUNNING)
     person.fake.write("abc-def", "/build", b"one\n")
     person.press("j", "j", "l")
-    reading = person.steering.reading
+    reading = person.bindings.reading
     assert reading is not None
     first = dict(reading.lines)
 
     person.fake.write("abc-def", "/build", b"two\n")
-    person.steering.look()
+    person.bindings.look()
 
     assert (first["stdout"], reading.lines["stdout"]) == (["one"], ["one", "two"])
     person.press("escape")
-    assert (person.steering.reading, person.path) == (None, "/build")
+    assert (person.bindings.reading, person.path) == (None, "/build")
 
 
 def test_groups_and_pending_nodes_have_no_output(person: Person) -> None:
@@ -189,11 +189,11 @@ def test_groups_and_pending_nodes_have_no_output(person: Person) -> None:
 
 def test_q_leaves_a_page_first_and_then_the_view(person: Person) -> None:
     person.press("?", "q")
-    after_page = person.steering.left
+    after_page = person.bindings.left
 
     person.press("q")
 
-    assert (after_page, person.steering.left) == (False, True)
+    assert (after_page, person.bindings.left) == (False, True)
 
 
 def test_d_names_the_command_that_opens_a_shell(person: Person) -> None:

@@ -235,7 +235,7 @@ def test_paused_pipeline_says_how_to_continue(
 ) -> None:
     assert report(open_client) == [
         "○ pending: 3 Execs not run",
-        "  go on: conducto run abc-def",
+        "  continue: conducto run abc-def",
     ]
 
 
