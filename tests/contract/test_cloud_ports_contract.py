@@ -281,7 +281,7 @@ def test_secrets_that_are_too_large_are_refused_without_a_word_of_them(clients: 
     vault.replace("org/acme", {"A": {"value": "kept"}}, "")
     _, version = vault.look("org/acme")
 
-    with pytest.raises(RefusedError, match="Secrets Manager takes 65536") as refused:
+    with pytest.raises(RefusedError, match="Secrets Manager allows 65536") as refused:
         vault.replace("org/acme", {"A": {"value": "very-secret" * 10_000}}, version)
 
     assert "very-secret" not in str(refused.value)

@@ -358,7 +358,7 @@ async def test_a_wrong_pattern_is_refused(scene: Scene) -> None:
     pipeline = await scene.played()
     query = LogSearchParams(id=pipeline, path="/talk", text="(", regex=True)
 
-    with pytest.raises(ApiError, match="no regular expression") as caught:
+    with pytest.raises(ApiError, match="not a regular expression") as caught:
         await scene.ask(lambda c: c.search_log(query))
 
     assert caught.value.status == 409

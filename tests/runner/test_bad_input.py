@@ -264,7 +264,7 @@ async def test_odd_names_are_names(local):
 
 HUGE = "head -c 70000000 /dev/zero | tr '\\0' A"
 LAZY = {
-    "huge": (f"echo '<__conducto_serialization>'; {HUGE}", Cause.LAZY, "does not end"),
+    "huge": (f"echo '<__conducto_serialization>'; {HUGE}", Cause.LAZY, "an incomplete tree"),
     "huge and closed": (
         f"echo '<__conducto_serialization>'; {HUGE}; echo '</__conducto_serialization>'",
         Cause.LAZY,
