@@ -123,7 +123,7 @@ async def test_pattern_is_searched_in_a_separate_process(log: Path) -> None:
 
 
 async def test_invalid_pattern_is_rejected(log: Path) -> None:
-    with pytest.raises(RefusedError, match="no regular expression: missing"):
+    with pytest.raises(RefusedError, match="not a regular expression: missing"):
         await log_responses.search(order(log, "(", regex=True))
 
 

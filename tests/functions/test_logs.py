@@ -181,7 +181,7 @@ def test_slow_pattern_is_terminated(world: World) -> None:
 def test_a_pattern_that_is_none_is_refused(world: World) -> None:
     pipeline_id = printed(world, "a\n")
 
-    with pytest.raises(RefusedError, match="no regular expression"):
+    with pytest.raises(RefusedError, match="not a regular expression"):
         search(world, pipeline_id, "(", regex=True)
 
 
