@@ -90,7 +90,7 @@ def test_missing_or_invalid_token_error_names_the_remedy(me: Cloud) -> None:
     refused(ask(me, "GET", "/pipelines"), 401, "carries no token")
     refused(ask(me, "GET", "/pipelines", "cdo_forged"), 401, "not valid")
     assert "conducto login" in ask(me, "GET", "/pipelines", "cdo_forged").body["remedy"]
-    refused(ask(me, "GET", "/there/is/no/such/call", me.token), 404, "no such call")
+    refused(ask(me, "GET", "/there/is/no/such/call", me.token), 404, "no such operation")
 
 
 def test_a_workers_token_is_good_for_its_own_work_and_for_nothing_else(me: Cloud) -> None:
