@@ -98,8 +98,8 @@ def test_a_workers_token_is_good_for_its_own_work_and_for_nothing_else(me: Cloud
     mine = {"path": "/a", "attempt": 1}
 
     forged = worker.token[:-1] + ("a" if worker.token[-1] != "a" else "b")
-    refused(ask(me, "POST", "/worker/pulse", forged, mine), 401, "not valid")
-    refused(ask(me, "POST", "/worker/pulse", me.token, mine), 403, "worker")
+    refused(ask(me, "POST", "/worker/heartbeat", forged, mine), 401, "not valid")
+    refused(ask(me, "POST", "/worker/heartbeat", me.token, mine), 403, "worker")
     refused(ask(me, "GET", f"/pipelines/{run.id}", worker.token), 403, "read")
 
     other, colleague = alone(me, a="true")

@@ -31,7 +31,7 @@ class Worker:
         token: The task that started the last one.
         reference: Reference of the image that it runs.
         protocol: Its protocol version (`conducto_core.model.worker.PROTOCOL`).
-        launched: When its launch was decided; 0 if an older version recorded it.
+        launched: When its launch was decided, in seconds since the epoch.
         round: `conducto_core.semantics.start_failures.PoolStarts.rounds` at its launch.
         for_owner: Whether it was launched while commands received the owner's user secrets and
             data.

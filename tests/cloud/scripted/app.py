@@ -63,7 +63,7 @@ def claim() -> Any:
         return answers.pop(0) if answers else {"decision": "drop"}
 
 
-@app.route("/api/v1/worker/pulse", methods=["POST"])
+@app.route("/api/v1/worker/heartbeat", methods=["POST"])
 def heartbeat() -> Any:
     script.note("pulse", _body())
     return {"stop": script.stop}

@@ -44,7 +44,13 @@ CLAIM = Operation[NoParams, Claim, ClaimResponse](
     kept=False,
 )
 HEARTBEAT = Operation[NoParams, Heartbeat, HeartbeatResponse](
-    "worker_pulse", "POST", "/worker/pulse", NoParams, Heartbeat, HeartbeatResponse, kept=False
+    "worker_heartbeat",
+    "POST",
+    "/worker/heartbeat",
+    NoParams,
+    Heartbeat,
+    HeartbeatResponse,
+    kept=False,
 )
 LOG = Operation[NoParams, WorkerLogChunk, LogResponse](
     "worker_log",
