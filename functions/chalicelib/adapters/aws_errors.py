@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from typing import TYPE_CHECKING
 
 from chalicelib.ports import AccessDeniedError, ThrottledError
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 THROTTLED = frozenset(
     {
@@ -40,12 +42,19 @@ class TransactionCancelledError(Exception):
         self.reasons = reasons
 
 
-def code_of(error: ClientError) -> str:
+def client_error() -> "type[ClientError]":
+    """Return the class of AWS's errors; importing botocore would slow down a cold start."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    return ClientError  # type: ignore[no-any-return]
+
+
+def code_of(error: "ClientError") -> str:
     """Return the code of an AWS error."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def message_of(error: ClientError) -> str:
+def message_of(error: "ClientError") -> str:
     """Return the message of an AWS error."""
     return str(error.response.get("Error", {}).get("Message", "")) or str(error)
 
@@ -55,7 +64,7 @@ def throttling() -> Iterator[None]:
     """Convert any AWS throttling error to `ThrottledError`."""
     try:
         yield
-    except ClientError as error:
+    except client_error() as error:
         if code_of(error) in THROTTLED:
             raise ThrottledError(message_of(error)) from error
         raise
@@ -66,7 +75,7 @@ def denying() -> Iterator[None]:
     """Convert an AWS permission error to `AccessDeniedError`."""
     try:
         yield
-    except ClientError as error:
+    except client_error() as error:
         if code_of(error) in DENIED:
             raise AccessDeniedError(message_of(error)) from error
         raise
@@ -77,7 +86,7 @@ def cancelling() -> Iterator[None]:
     """Raise `TransactionCancelledError` in place of AWS's error."""
     try:
         yield
-    except ClientError as error:
+    except client_error() as error:
         if code_of(error) != "TransactionCanceledException":
             raise
         reasons = error.response.get("CancellationReasons", [])
@@ -90,7 +99,7 @@ def replacing(codes: Collection[str], error: Exception) -> Iterator[None]:
     """Raise ``error`` in place of AWS's errors with one of these codes."""
     try:
         yield
-    except ClientError as aws:
+    except client_error() as aws:
         if code_of(aws) in codes:
             raise error from aws
         raise
@@ -101,6 +110,6 @@ def ignoring(*codes: str) -> Iterator[None]:
     """Ignore errors with these codes."""
     try:
         yield
-    except ClientError as error:
+    except client_error() as error:
         if code_of(error) not in codes:
             raise

@@ -15,11 +15,10 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
-
 from chalicelib.adapters.aws_errors import (
     TransactionCancelledError,
     cancelling,
+    client_error,
     code_of,
     replacing,
     throttling,
@@ -299,7 +298,7 @@ class DynamoTable:
             for pause in _PAUSES:
                 try:
                     return call(**arguments)
-                except ClientError as error:
+                except client_error() as error:
                     if code_of(error) != _CONFLICT:
                         raise
                 time.sleep(pause * (0.5 + random.random()))  # noqa: S311  not for secrets

@@ -7,18 +7,27 @@ Every response and event of ECS identifies a task's owner: ``startedBy`` is its 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 from pydantic import SecretStr
 
-from chalicelib.adapters.aws_errors import code_of, denying, ignoring, message_of, throttling
+from chalicelib.adapters.aws_errors import (
+    client_error,
+    code_of,
+    denying,
+    ignoring,
+    message_of,
+    throttling,
+)
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.tags import Tags, lower
 from chalicelib.adapters.task_definitions import TaskDefinitions
 from chalicelib.ports import CapacityError, TaskEnd, TaskStatus, WorkerTask
 from conducto_core.model.remote_shells import ShellSession
 from conducto_core.runtime.task_layout import AGENT, USER, AgentVariables
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 #: Maximum number of tasks per describe request.
 _PAGE = 100
@@ -85,7 +94,7 @@ class Ecs:
         definition = self._definitions.ensure(task)
         try:
             return self._run(task, definition)
-        except ClientError as error:
+        except client_error() as error:
             if _INACTIVE not in message_of(error).lower():
                 raise
         self._definitions.doubt(definition)  # it was deleted meanwhile
@@ -94,7 +103,7 @@ class Ecs:
     def _run(self, task: WorkerTask, definition: str) -> str:
         try:
             answer = self._client.run_task(**self._order(task, definition))
-        except ClientError as error:
+        except client_error() as error:
             if _is_no_room(message_of(error)):
                 raise CapacityError(message_of(error)) from error
             raise
@@ -174,7 +183,7 @@ class Ecs:
                     interactive=True,
                     command=command,
                 )
-            except ClientError as error:
+            except client_error() as error:
                 if _is_not_yet(error):
                     return None
                 raise
@@ -271,7 +280,7 @@ def _failure(failures: Sequence[Mapping[str, Any]]) -> Exception:
     return CapacityError(reason) if _is_no_room(reason) else RuntimeError(f"RunTask: {reason}")
 
 
-def _is_not_yet(error: ClientError) -> bool:
+def _is_not_yet(error: "ClientError") -> bool:
     """Return whether ECS Exec fails only because its agent in the container is not running yet."""
     if code_of(error) == "TargetNotConnectedException":
         return True

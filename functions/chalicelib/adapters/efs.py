@@ -8,10 +8,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
-
 from chalicelib.adapters import table_keys
-from chalicelib.adapters.aws_errors import code_of, ignoring, throttling
+from chalicelib.adapters.aws_errors import client_error, code_of, ignoring, throttling
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.dynamodb import DynamoTable
 from conducto_core.model.deployment import STAGE_TAG, pipeline_directory, user_directory
@@ -82,7 +80,7 @@ class EfsAccessPoints:
                         "CreationInfo": {"OwnerUid": 0, "OwnerGid": 0, "Permissions": "0755"},
                     },
                 )
-        except ClientError as error:
+        except client_error() as error:
             if code_of(error) != _EXISTS:
                 raise
             return str(error.response["AccessPointId"])  # another process was first

@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
-
-from chalicelib.adapters.aws_errors import code_of, message_of, throttling
+from chalicelib.adapters.aws_errors import client_error, code_of, message_of, throttling
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.efs import EfsAccessPoints
 from chalicelib.ports import WorkerTask
@@ -145,7 +143,7 @@ class TaskDefinitions:
     def _find(self, family: str) -> str | None:
         try:
             answer = self._client.describe_task_definition(taskDefinition=family)
-        except ClientError as error:
+        except client_error() as error:
             if code_of(error) == "ClientException" and "describe" in message_of(error):
                 return None  # "Unable to describe task definition"
             raise
