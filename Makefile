@@ -62,14 +62,12 @@ test-quick: $(READY) ## Run all tests that need no containers
 unit: $(READY) ## Run the unit tests: without an engine, in under a minute
 	$(PYTEST) tests/unit -m 'not docker and not long'
 
-lint: $(READY) ## Check style, types and the dependency rules
+lint: $(READY) ## Check style, types, dependency rules and prose
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check --output-format concise .
 	$(BIN)/mypy
 	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin -p conducto -p conducto_core -p conducto_client -p conducto_cli -p conducto_local
 	PYTHONPATH=functions:emulator $(BIN)/lint-imports
-
-prose: $(READY) ## Check the prose of docs, messages, comments and names of tests
 	$(BIN)/python tests/tools/prose.py
 
 conformance: $(READY) $(TEST_PACKAGES) ## Check that local and compiled state machines agree
@@ -162,4 +160,4 @@ bench: $(READY) engine ## Run the benchmarks: BENCH=local, web or cloud
 clean: ## Remove all files that set-up and tests created in the checkout
 	rm -rf $(VENV) dist build chalice.out cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
 
-.PHONY: help setup engine tools demo test test-quick unit lint prose conformance test-dynamodb test-adapters test-crash test-docker test-podman test-podman-quick test-cloud web lint-web test-web test-deploy test-long screenshots looks synth bench clean
+.PHONY: help setup engine tools demo test test-quick unit lint conformance test-dynamodb test-adapters test-crash test-docker test-podman test-podman-quick test-cloud web lint-web test-web test-deploy test-long screenshots looks synth bench clean

@@ -1,5 +1,5 @@
 /**
- * Builds the app and replaces the one that the agent serves.
+ * Builds the app and replaces the version that the agent serves.
  *
  * An agent may be serving meanwhile. The app is built in another directory, the new files (named by
  * digest) are added, the page is replaced atomically, and then the old files are deleted. A failed

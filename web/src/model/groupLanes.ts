@@ -133,7 +133,7 @@ export function rowsByNode(
   if (nodes.length <= MAX_ROWS) return { lanes: nodes, grouped: null };
   if (rows === "all") return { lanes: nodes, grouped: false };
   const groups = groupedLanes(nodes, root, now);
-  // A single group is no choice.
+  // With a single group, show its nodes.
   const grouped = rows === "groups" || groups.length > 1;
   return { lanes: grouped ? groups : nodes, grouped };
 }

@@ -18,7 +18,7 @@ export interface Range {
   gaps: Gap[];
 }
 
-/** The range between two rows, inclusive. If one row is gone, only the other. */
+/** The range between two rows, inclusive; only the existing row if the other was deleted. */
 export function rangeOf(rows: readonly Row[], one: string, other: string): Range {
   const places = [one, other].map((path) => rows.findIndex((row) => row.key === path));
   const there = places.filter((place) => place >= 0);

@@ -217,7 +217,7 @@ function latest(bars: readonly Bar[], now: number): Bar | null {
   return found;
 }
 
-/** Of two active bars, the one that started first counts as later. */
+/** Compares ends; of two active bars, the earlier start counts as later. */
 function isLater(bar: Bar, than: Bar, now: number): boolean {
   const difference = endOf(bar, now) - endOf(than, now);
   return difference > 0 || (difference === 0 && (bar.started ?? 0) < (than.started ?? 0));

@@ -8,7 +8,7 @@ import { Dialog } from "@/components/Dialog";
 import { Loading } from "@/components/Loading";
 import { bytes, plural } from "@/lib/time";
 
-/** Lists what is no longer needed, deletes it on request and shows the result. */
+/** Lists unneeded resources, deletes them on request and shows the result. */
 export function CollectDialog({ onClose }: { onClose: () => void }) {
   const found = useQuery({
     queryKey: ["unneeded"],
