@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+# Chalice imports the app before it packages the directory: no byte code belongs in the zip.
+sys.dont_write_bytecode = True
 sys.path[:0] = [str(ROOT), str(ROOT / "sdk"), str(ROOT / "core"), str(ROOT / "worker")]
 # Chalice requires a region for its template; deployments use the target region.
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")

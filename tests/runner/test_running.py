@@ -252,7 +252,7 @@ async def test_nested_lazies(local):
         ("echo nothing", "printed no tree"),
         (printing(small(), small()), "printed 2 trees"),
         ("echo '<__conducto_serialization>xx</__conducto_serialization>'", "a broken tree"),
-        ("echo '<__conducto_serialization>'", "that does not end"),
+        ("echo '<__conducto_serialization>'", "printed an incomplete tree"),
         (printing(small(command="a\0b")), "/lazy/Execute/x: command holds a NUL"),
     ],
     ids=["none", "two", "broken", "cut", "invalid"],

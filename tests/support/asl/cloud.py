@@ -66,14 +66,14 @@ class Cloud:
 
     def order(self, event: ev.Event) -> None:
         """Execute a user's action, or a time limit."""
-        self._execute(self.cloud_machine.order(event))
+        self._follow(self.cloud_machine.order(event))
 
     def serve(self) -> None:
         """Let workers poll and claim every offered task."""
         while offers := self.engine.offers():
             for offer in offers:
                 waits = bool(offer.data.get("w"))
-                self._execute(
+                self._follow(
                     self.cloud_machine.claim(
                         offer.token, offer.data["r"], offer.data["n"], waits=waits
                     )
@@ -87,15 +87,15 @@ class Cloud:
     def start(self, path: str) -> None:
         """Start a claimed command."""
         assert self.cloud_machine.run_state.held[path], path
-        self._execute(self.cloud_machine.start(path))
+        self._follow(self.cloud_machine.start(path))
 
     def generate(self, path: str, nodes: Mapping[str, NodeSpec]) -> None:
         """Report the tree that a Lazy generated."""
-        self._execute(self.cloud_machine.generate(path, nodes))
+        self._follow(self.cloud_machine.generate(path, nodes))
 
     def finish(self, path: str, cause: Cause | None, **measured: float) -> None:
         """Report the end of a command."""
-        self._execute(self.cloud_machine.finish(path, cause, **measured))
+        self._follow(self.cloud_machine.finish(path, cause, **measured))
 
     def outcome(self) -> str | None:
         execution = self._current()
@@ -117,7 +117,7 @@ class Cloud:
     def _current(self) -> str | None:
         return self._runs[self.cloud_machine.run] if self.cloud_machine.run_state.open else None
 
-    def _execute(self, taken: StepResult) -> None:
+    def _follow(self, taken: StepResult) -> None:
         for command in taken.commands:
             if isinstance(command, ev.EndAttempt):
                 self.history.append((command.path, command.attempt, command.state, command.cause))

@@ -26,6 +26,7 @@ def package(folder: Path) -> Path:
         env={
             **os.environ,
             "AWS_DEFAULT_REGION": "us-east-1",
+            "PYTHONDONTWRITEBYTECODE": "1",  # as in infra/main.py
             "PYTHONPATH": str(project / "vendor"),
         },
     )
