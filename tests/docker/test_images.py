@@ -153,7 +153,7 @@ async def test_missing_image_error_names_the_checks(builder: Builder) -> None:
 
     assert log.steps == ["queued", "pulling", "error"]
     assert f"image '{name}': not on this machine and cannot be pulled" in message
-    assert "spelled right" in message
+    assert "Check its spelling" in message
     assert "docker login" in message
     assert "offline" in message
 

@@ -121,7 +121,7 @@ async def test_missing_image_fails_with_the_checks_to_make(local):
     (attempt,) = await run.attempts("/a")
     assert attempt.cause is Cause.IMAGE
     assert "'conducto-test/no-such:1'" in attempt.message
-    assert "spelled right" in attempt.message
+    assert "Check its spelling" in attempt.message
 
 
 @pytest.mark.parametrize("removed", ["Dockerfile", "code"])
