@@ -16,7 +16,7 @@ from conducto_emulator import (
     app,
     builds,
     ecs,
-    lambda_host,
+    lambda_invoke,
     moto_shim,
     resources,
     session_manager_plugin,
@@ -176,7 +176,7 @@ class Emulator:
         functions = self.functions = app.Functions(self._app(made))
         by_lambda = (_ADMIN,) if self.package is None else (_ADMIN, _DATA)
         calls = self._asynchronous()
-        lambda_host.install(functions.call, resources.STAGE, by_lambda, calls)
+        lambda_invoke.install(functions.call, resources.STAGE, by_lambda, calls)
         self.bus = EventBus(
             functions.rules(), resources.REGION, resources.ACCOUNT, calls, self._options.strict
         )

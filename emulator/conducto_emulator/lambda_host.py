@@ -12,7 +12,6 @@ of the same function.
 import ctypes
 import importlib
 import json
-import logging
 import os
 import selectors
 import signal
@@ -22,7 +21,6 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar, copy_context
@@ -30,15 +28,6 @@ from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
-from urllib.parse import unquote
-
-from moto.awslambda.responses import LambdaResponse
-from moto.core.exceptions import AWSError
-
-from conducto_core.model.deployment import function_name
-from conducto_emulator.asynchronous import AsyncCalls
-from conducto_emulator.limits import LAMBDA_ASYNC_PAYLOAD, LAMBDA_SYNC_PAYLOAD
-from conducto_emulator.packaged_errors import TooManyRequestsError
 
 _STDERR, _STDOUT = 2, 1
 #: Size of the header of a call in bytes, JSON padded with spaces: ``name`` of the function, its
@@ -380,42 +369,3 @@ def main(package: str, runtime: str, path: str) -> None:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
-
-
-logger = logging.getLogger(__name__)
-
-Call = Callable[[str, Any], Any]
-_TOO_LARGE = "Request must be smaller than {} bytes for the InvokeFunction operation"
-_Answer = tuple[int, dict[str, str], str]
-
-
-def install(call: Call, stage: str, functions: tuple[str, ...], later: AsyncCalls) -> None:
-    """Make moto's server in this process invoke functions."""
-    known = {function_name(stage, name): name for name in functions}
-
-    def invoke(self: Any) -> _Answer:
-        asked = unquote(self.path.rsplit("/", 2)[-2]).rpartition(":")[2]
-        if asked not in known:
-            raise AWSError(f"Function not found: {asked}", "ResourceNotFoundException")
-        name, body = known[asked], self.body or b"{}"
-        is_event = self.headers.get("X-Amz-Invocation-Type") == "Event"
-        maximum = (LAMBDA_ASYNC_PAYLOAD if is_event else LAMBDA_SYNC_PAYLOAD).value
-        if len(body) > maximum:
-            raise AWSError(_TOO_LARGE.format(maximum), "RequestTooLargeException", 413)
-        if is_event:
-            later.submit(name, lambda: call(name, json.loads(body)))
-            return 202, {}, ""
-        return _invoked(call, name, json.loads(body))
-
-    LambdaResponse.invoke = invoke
-
-
-def _invoked(call: Call, name: str, event: Any) -> _Answer:
-    try:
-        return 200, {}, json.dumps(call(name, event))
-    except TooManyRequestsError as error:
-        raise AWSError(str(error), "TooManyRequestsException", 429) from error
-    except Exception as error:  # as in Lambda, the caller gets the error
-        logger.exception("the function %s failed", name)
-        told = {"errorMessage": str(error), "errorType": type(error).__name__}
-        return 200, {"x-amz-function-error": "Unhandled"}, json.dumps(told)
