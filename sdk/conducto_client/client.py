@@ -344,7 +344,7 @@ class Client:
             try:
                 for frame in self._transport.stream(*address):
                     with self.gate:
-                        batch = EventBatch.model_validate_json(frame)
+                        batch = _after(cursor, EventBatch.model_validate_json(frame))
                     failures = 0
                     if batch.changes:
                         cursor = batch.changes[-1].seq
@@ -451,6 +451,12 @@ def _foreign_answer(what: str, reply: Reply) -> Problem:
         remedy="client and server may differ in version: stop a local agent with 'conducto agent "
         "stop', or install the version of your cloud installation",
     )
+
+
+def _after(cursor: int, batch: EventBatch) -> EventBatch:
+    """Return the batch without changes up to ``cursor``; the cloud may send a change twice."""
+    new = tuple(change for change in batch.changes if change.seq > cursor)
+    return batch if len(new) == len(batch.changes) else batch.model_copy(update={"changes": new})
 
 
 def _address(operation: AnyOperation, query: Record) -> tuple[str, dict[str, str]]:
