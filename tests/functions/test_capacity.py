@@ -196,7 +196,7 @@ def test_container_lost_between_two_commands_ends_its_group_with_a_message(
     world.reconciler().task_stopped(run, hand.id, TaskEnd("Host EC2 terminated"))
     gone = (
         "the container of / is lost, and with it the state of earlier commands: Host EC2 "
-        f"terminated; to run the group again: conducto reset {run} /"
+        f"terminated; to run the group again: conducto rerun {run} /"
     )
     assert world.nodes(run)["/c"].waits_for == gone
     world.running()["/free"].finish()
@@ -272,7 +272,7 @@ def test_paused_group_keeps_its_container_for_a_day_and_reports_its_loss_then(
     world.minute()
     world.retire()
     assert not hand.alive
-    said = f"conducto reset {run} /"
+    said = f"conducto rerun {run} /"
     problem = str(world.get(run).pipeline.problem)
     assert "paused for more than 24 hours" in problem
     assert said in problem

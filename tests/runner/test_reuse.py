@@ -228,7 +228,7 @@ async def test_a_group_whose_container_was_removed_ends_until_it_is_reset(local)
     assert lost.message.startswith(
         "the container of / is lost, and with it the state of earlier commands"
     )
-    assert f"conducto reset {run.id} /" in lost.message
+    assert f"conducto rerun {run.id} /" in lost.message
     (run.data / "go").touch()
     await run.control(Action.RESET, "/")
     await run.settled()

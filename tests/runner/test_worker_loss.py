@@ -234,7 +234,7 @@ async def test_group_does_not_continue_without_its_container_after_a_restart(tmp
 
         (lost,) = await again.attempts("/b")
         assert (lost.state, lost.cause) == (State.KILLED, Cause.WORKER_LOST)
-        assert f"to run the group again: conducto reset {run.id} /" in lost.message
+        assert f"to run the group again: conducto rerun {run.id} /" in lost.message
         await again.control(
             Action.RESET, "/b"
         )  # what a fresh container lacks is this person's will

@@ -97,7 +97,7 @@ def loss(pool: str, why: str, pipeline_id: str) -> str:
     group = owner_of(pool) or "/"
     return (
         f"the container of {group} is lost, and with it the state of earlier commands: {why}; "
-        f"to run the group again: conducto reset {pipeline_id} {group}"
+        f"to run the group again: conducto rerun {pipeline_id} {group}"
     )
 
 
