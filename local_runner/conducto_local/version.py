@@ -8,9 +8,8 @@ import conducto
 import conducto_client
 import conducto_core
 import conducto_local
+from conducto.version import __version__
 
-#: Version of a checkout that is not installed.
-UNINSTALLED = "1.0.0.dev0"
 #: Packages that the agent uses.
 PACKAGES = (conducto, conducto_client, conducto_core, conducto_local)
 
@@ -20,7 +19,7 @@ def package_version() -> str:
     try:
         return metadata.version("conducto")
     except metadata.PackageNotFoundError:
-        return UNINSTALLED
+        return __version__
 
 
 def code_mark() -> str | None:

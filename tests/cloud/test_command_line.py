@@ -175,19 +175,19 @@ def test_a_build_that_fails_is_mended_by_a_rebuild(
 
     run = person.run(script, side="cloud")
     failed = steps_of(me, run.id)
-    (code / "Dockerfile").write_text("FROM python:3.11-slim\nRUN echo made anew >/made\n")
+    (code / "Dockerfile").write_text("FROM python:3.11-slim\nRUN echo rebuilt >/made\n")
     rebuilt = person.conducto("rebuild", run.id, nodes, "--watch")
 
     assert run.code == 1, run.stdout + run.stderr
     assert run.attempts("/a")[0]["cause"] == "image"
     assert "no such thing" in run.stdout
     assert rebuilt.returncode == 0, rebuilt.stdout + rebuilt.stderr
-    assert person.ask("logs", run.id, "/a").stdout == "made anew\n"
+    assert person.ask("logs", run.id, "/a").stdout == "rebuilt\n"
     assert [step.name for step in failed if step.within is None] == ["queued", "building"]
     assert failed[-1].name == "[2/2] RUN echo no such thing; exit 9"
     assert "exit code: 9" in str(failed[-1].error)
     names = [step.name for step in steps_of(me, run.id)]
-    assert "[2/2] RUN echo made anew >/made" in names  # without steps of the previous build
+    assert "[2/2] RUN echo rebuilt >/made" in names  # without steps of the previous build
     assert failed[-1].name not in names
 
 

@@ -44,8 +44,8 @@ ARGUED = {
 }
 
 
-#: ``{what may be done to what bears no stage in its name: which condition bounds it, or why none
-#: need do so}``.
+#: For actions on resources without a stage in their name: the condition that limits the action, or
+#: the reason why it needs none.
 WITHOUT_STAGE = {
     ("elasticfilesystem:DeleteAccessPoint", "access-point/*"): "aws:ResourceTag/conducto:stage",
     # A tag is given to a new access point by its creator: only in the stage's own file system.

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from importlib import metadata, resources
 from pathlib import Path
 
+from conducto.version import __version__
+
 #: ``{command: its function}``. Shipped as plain scripts: pip's wrappers for entry points import
 #: `re`, which takes a fifth of the time of a small native function.
 SCRIPTS = {
@@ -24,8 +26,6 @@ SCRIPTS = {
     "conducto-notebook": "conducto.tools.notebook:main",
     "conducto-slack": "conducto.tools.slack:main",
 }
-#: Version of a checkout that runs without being installed.
-UNINSTALLED_VERSION = "1.0.0.dev0"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time of a zip file
 
 
@@ -40,7 +40,7 @@ def client_version() -> str:
     try:
         return metadata.version("conducto")
     except metadata.PackageNotFoundError:
-        return UNINSTALLED_VERSION
+        return __version__
 
 
 def client_files(root: Path) -> dict[str, bytes]:
