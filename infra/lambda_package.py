@@ -16,7 +16,6 @@ LEFT_OUT = frozenset(
     {
         "conducto/nb",
         "conducto/tools",
-        "conducto_core/testing",
     }
 )
 _PACKAGES = ("conducto", "conducto_core")

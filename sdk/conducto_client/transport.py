@@ -26,7 +26,7 @@ class Reply:
 
 
 class Transport(Protocol):
-    """A connection to a server. `conducto_client.testing` ships one without a network."""
+    """A connection to a server."""
 
     def request(
         self,

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from tests.fakes.pipelines import MemoryPipelines
 
 from conducto_core.api.export import report as limits
 from conducto_core.api.export.collect import collect
@@ -17,7 +18,6 @@ from conducto_core.api.export.timeline import MAX_BARS
 from conducto_core.model.records import AttemptRecord, ImageRecord, ImageState, PipelineRecord
 from conducto_core.model.requests import NodeView
 from conducto_core.model.states import Cause, NodeType, State
-from conducto_core.testing.pipelines import MemoryPipelines
 
 NOW = 1_800_000_000.0
 EVIL = "</pre></title><script>alert(1)</script><img src=x onerror=alert(2)>&\"'"

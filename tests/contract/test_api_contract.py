@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from tests.fakes.pipelines import MemoryPipelines
+from tests.fakes.transport import InProcessTransport
 
 from conducto_client import ApiError, Body, Client, HttpTransport, Reply, StreamLostError, Transport
-from conducto_client.testing import InProcessTransport
 from conducto_core.api.dispatch import Service
 from conducto_core.model.debug import DebugRequest
 from conducto_core.model.operations.pipelines import Operation
@@ -24,7 +25,6 @@ from conducto_core.model.requests import (
     NodeView,
 )
 from conducto_core.model.states import Cause, NodeType, State
-from conducto_core.testing.pipelines import MemoryPipelines
 from support.api_server import running_server
 
 ODD_NAME = "/a b?c=1&d#e%2F\"'\\ü\n+;"

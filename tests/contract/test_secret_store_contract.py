@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.fakes.pipelines import MemorySecrets
 
 from conducto.wire.secret_names import MAX_VALUE
 from conducto_core.ports.secret_store import (
@@ -15,7 +16,6 @@ from conducto_core.ports.secret_store import (
     SecretStore,
     StoredSecret,
 )
-from conducto_core.testing.pipelines import MemorySecrets
 from conducto_local.secrets.encrypted_file import EncryptedFile
 from conducto_local.secrets.keyring_store import KeyringStore
 from conducto_local.secrets.local import LocalSecrets

@@ -10,10 +10,11 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from tests.fakes.pipelines import MemoryPipelines
+
 from conducto_core.model.requests import NodeView
 from conducto_core.model.states import NodeType, State
 from conducto_core.ports.pipelines import Pipelines
-from conducto_core.testing.pipelines import MemoryPipelines
 from conducto_local.__main__ import main
 from conducto_local.state_dir import StateDir
 

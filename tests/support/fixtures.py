@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.fakes.pipelines import MemoryPipelines
+
 import conducto as co
 from conducto.tree.launch_form import to_launch_form
 from conducto_client import Client, Endpoint, HttpTransport
@@ -18,7 +20,6 @@ from conducto_core.model.requests import LaunchRequest, NodeView
 from conducto_core.model.states import Cause, NodeType
 from conducto_core.ports.pipelines import Pipelines
 from conducto_core.semantics.resolve import resolve
-from conducto_core.testing.pipelines import MemoryPipelines
 from conducto_local.agent import LOCAL_RULES
 from conducto_local.agent_files import AgentState
 from conducto_local.server.agent_routes import local_routes

@@ -7,11 +7,12 @@ import json
 import sys
 from pathlib import Path
 
+from tests.fakes.pipelines import MemoryPipelines
+from tests.fakes.transport import InProcessTransport
+
 from conducto_cli.main import main
 from conducto_client import Client
-from conducto_client.testing import InProcessTransport
 from conducto_core.api.dispatch import Service
-from conducto_core.testing.pipelines import MemoryPipelines
 
 fake = MemoryPipelines()
 with InProcessTransport(Service(fake)) as transport:

@@ -4,9 +4,10 @@ import sys
 import threading
 import time
 
+from tests.fakes.transport import InProcessTransport
+
 from conducto_cli.view.session import stay
 from conducto_client import Client
-from conducto_client.testing import InProcessTransport
 from conducto_core.api.dispatch import Service
 from unit.cli.trees import CountingPipelines, record, wide_tree
 

@@ -5,9 +5,10 @@ Argument: ``error`` for a pipeline in which /build failed, ``running`` for one t
 
 import sys
 
+from tests.fakes.transport import InProcessTransport
+
 from conducto_cli.view.session import stay
 from conducto_client import Client
-from conducto_client.testing import InProcessTransport
 from conducto_core.api.dispatch import Service
 from conducto_core.model.states import Cause, State
 from unit.cli.trees import CountingPipelines, record, small_tree

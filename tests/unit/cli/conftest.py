@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.fakes.transport import InProcessTransport
 
 from conducto_cli.main import main
 from conducto_client import Client
-from conducto_client.testing import InProcessTransport
 from conducto_core.api.dispatch import Service
 from unit.cli.trees import CountingPipelines, record, small_tree
 

@@ -11,6 +11,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.fakes.pipelines import MemoryPipelines
+from tests.fakes.transport import InProcessTransport
 
 from conducto import _host
 from conducto.api.config import Config
@@ -24,12 +26,10 @@ from conducto_cli.main import main
 from conducto_cli.parser import build_parser
 from conducto_cli.references import UsageError
 from conducto_client import AgentUnreachableError, ApiError, Client
-from conducto_client.testing import InProcessTransport
 from conducto_core.api.dispatch import Service
 from conducto_core.errors import DefinitionError
 from conducto_core.images import contexts
 from conducto_core.images.ignore import Ignore
-from conducto_core.testing.pipelines import MemoryPipelines
 from unit.cli.trees import record, small_tree
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.fakes.transport import InProcessTransport
 
 from conducto_cli import connection
 from conducto_cli.commands.debug import run as debug
 from conducto_cli.parser import build_parser
 from conducto_client import Client
-from conducto_client.testing import InProcessTransport
 from conducto_core.api.dispatch import Service
 from conducto_core.errors import RefusedError
 from conducto_core.model.debug import DebugMount, DebugPlan, DebugRequest

@@ -8,17 +8,17 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.fakes.pipelines import MemoryPipelines
+from tests.fakes.transport import InProcessTransport
 
 from conducto_cli.commands.plan import durations, known_durations, plan_lines
 from conducto_cli.main import main
 from conducto_client import AgentUnreachableError, Client
-from conducto_client.testing import InProcessTransport
 from conducto_core.api.dispatch import Service
 from conducto_core.model.records import AttemptRecord, PipelineRecord
 from conducto_core.model.states import State
 from conducto_core.semantics.asl.estimate import estimate
 from conducto_core.semantics.resolve import resolve
-from conducto_core.testing.pipelines import MemoryPipelines
 from support.trees import form, leaf, parallel, serial
 from unit.cli.trees import view
 

@@ -15,19 +15,19 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from tests.fakes.pipelines import MemoryPipelines
+from tests.fakes.transport import InProcessTransport
 
 from conducto_cli.commands import logs
 from conducto_cli.main import main
 from conducto_cli.view.model import PipelineModel
 from conducto_cli.web_page import forwarding_file
 from conducto_client import Client, HttpTransport
-from conducto_client.testing import InProcessTransport
 from conducto_core.api.dispatch import Service
 from conducto_core.model.records import AttemptRecord, ImageRecord, ImageState
 from conducto_core.model.resources import Resources
 from conducto_core.model.responses import Login
 from conducto_core.model.states import Cause, State
-from conducto_core.testing.pipelines import MemoryPipelines
 from support.api_server import TOKEN, RunningServer, running_server
 from unit.cli.trees import CountingPipelines, record, small_tree, summary, view
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import SecretStr
+from tests.fakes.pipelines import MemoryPipelines
+from tests.fakes.transport import InProcessTransport
 
 from conducto_cli import connection
 from conducto_cli.commands.debug import run as debug
@@ -20,7 +22,6 @@ from conducto_cli.parser import build_parser
 from conducto_cli.references import UsageError
 from conducto_cli.view.remote_shell import check_time, find_plugin, remote_shell
 from conducto_client import AgentUnreachableError, ApiError, Client
-from conducto_client.testing import InProcessTransport
 from conducto_core.api.dispatch import Service
 from conducto_core.model.remote_shells import (
     RemoteShell,
@@ -29,7 +30,6 @@ from conducto_core.model.remote_shells import (
     ShellSession,
 )
 from conducto_core.model.requests import Problem
-from conducto_core.testing.pipelines import MemoryPipelines
 from unit.cli.trees import record, small_tree
 
 if TYPE_CHECKING:

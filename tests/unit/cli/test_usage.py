@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.fakes.pipelines import MemoryPipelines
+from tests.fakes.transport import InProcessTransport
 
 from conducto_cli.main import main
 from conducto_client import Client
-from conducto_client.testing import InProcessTransport
 from conducto_core.api.dispatch import Service
 from conducto_core.api.queries.usage_reports import usage_of
 from conducto_core.model.records import AttemptRecord, PipelineRecord
@@ -17,7 +18,6 @@ from conducto_core.model.states import State
 from conducto_core.model.usage import MAX_USAGE_PIPELINES, MONTHS, UsageParams
 from conducto_core.semantics.cost import use_of
 from conducto_core.semantics.fargate import PRICES, Size
-from conducto_core.testing.pipelines import MemoryPipelines
 from unit.cli.trees import view
 
 NOVEMBER = 1_794_000_000.0  # 2026-11-06

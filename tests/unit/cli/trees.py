@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator
 
+from tests.fakes.pipelines import MemoryPipelines
+
 from conducto_core.model.nodes import ancestors
 from conducto_core.model.records import Counts, ImageRecord, NodeChange, PipelineRecord
 from conducto_core.model.requests import (
@@ -13,7 +15,6 @@ from conducto_core.model.requests import (
     PipelineSummary,
 )
 from conducto_core.model.states import FINISHED, NodeType, State
-from conducto_core.testing.pipelines import MemoryPipelines
 
 FILE = "/home/ada/pipeline.py"
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from tests.fakes.pipelines import MemoryPipelines
+from tests.fakes.transport import InProcessTransport
+
 from conducto_client import Client
-from conducto_client.testing import InProcessTransport
 from conducto_core.api.dispatch import Service
 from conducto_core.model.nodes import NodeType
 from conducto_core.model.records import Counts, NodeChange, PipelineRecord
 from conducto_core.model.requests import EventBatch, PipelineSummary
 from conducto_core.model.states import State
-from conducto_core.testing.pipelines import MemoryPipelines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.fakes.pipelines import MemoryPipelines
 
 from conducto_core.api.idempotency import (
     IdempotentExecutor,
@@ -16,7 +17,6 @@ from conducto_core.api.idempotency import (
 )
 from conducto_core.api.problems import ProblemError
 from conducto_core.model.operations import pipelines
-from conducto_core.testing.pipelines import MemoryPipelines
 from conducto_local.server.idempotency_file import IdempotencyFile, remembered
 from support.api_server import TOKEN, running_server
 from support.disks import fill, small_disk

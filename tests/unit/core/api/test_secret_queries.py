@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+from tests.fakes.pipelines import MemoryPipelines
+from tests.fakes.transport import InProcessTransport
 
 from conducto.wire.secret_names import MAX_VALUE
 from conducto_client import ApiError, Client, HttpTransport, Transport
-from conducto_client.testing import InProcessTransport
 from conducto_core.api.dispatch import Service
 from conducto_core.api.routes import ROUTES, Permission
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretKey, SecretValue
 from conducto_core.ports.secret_store import SecretName
-from conducto_core.testing.pipelines import MemoryPipelines
 from support.api_server import running_server
 
 VALUE = "very-secret-\u00fc"

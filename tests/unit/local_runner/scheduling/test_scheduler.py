@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.fakes.engine import FakeEngine, Outcome
+from tests.fakes.pipelines import MemorySecrets
 from tests.fakes.store import MemoryStore
 
 import conducto as co
@@ -16,7 +17,6 @@ from conducto_core.model.records import ImageState
 from conducto_core.model.requests import LaunchRequest
 from conducto_core.model.states import Cause, State
 from conducto_core.semantics import events as ev
-from conducto_core.testing.pipelines import MemorySecrets
 from conducto_local.api.pipelines import LocalPipelines
 from conducto_local.engine_factory import NullImageBuilder
 from conducto_local.notify.outbox import Channels, Outbox

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.fakes.pipelines import MemorySecrets
 
 from conducto_core.ports.secret_store import SecretName, StoredSecret
-from conducto_core.testing.pipelines import MemorySecrets
 from conducto_local.notify.settings import CommandAddresses
 from conducto_local.secrets.injection import SecretProvider, inject
 from conducto_local.state_dir import StateDir

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 
 import pytest
+from tests.fakes.pipelines import MemoryPipelines
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
@@ -19,7 +20,6 @@ from conducto_core.model.debug import DebugRequest
 from conducto_core.model.operations.pipelines import MAX_BODY, MAX_LAUNCH_BODY
 from conducto_core.model.requests import Action, ControlRequest, NodeView
 from conducto_core.model.states import NodeType, State
-from conducto_core.testing.pipelines import MemoryPipelines
 from conducto_local.ports import EngineError
 from support.api_server import TOKEN, RunningServer, running_server
 

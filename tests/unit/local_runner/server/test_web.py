@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from tests.fakes.pipelines import MemoryPipelines
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -14,7 +15,6 @@ from conducto_client import Client, HttpTransport
 from conducto_core.model.requests import NodeView
 from conducto_core.model.responses import Login
 from conducto_core.model.states import NodeType, State
-from conducto_core.testing.pipelines import MemoryPipelines
 from conducto_local.server.auth import FORM
 from conducto_local.server.sessions import CODE_SECONDS, SESSION_SECONDS, Sessions
 from support.api_server import TOKEN, RunningServer, running_server

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.fakes.debug_shell import FakeShell
+from tests.fakes.pipelines import MemoryPipelines
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -22,7 +23,6 @@ from conducto_core.model.params import PipelineParams
 from conducto_core.model.requests import NodeView
 from conducto_core.model.shells import ShellTicket
 from conducto_core.model.states import NodeType, State
-from conducto_core.testing.pipelines import MemoryPipelines
 from conducto_local.server.auth import SCRIPT_HEADER
 from conducto_local.settings import AgentSettingError
 from conducto_local.shells.terminal_socket import Limits

@@ -8,6 +8,15 @@ import time
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping
 from typing import Any
 
+from tests.fakes.data import MemoryData, download_of
+from tests.fakes.pipeline_state import (
+    PipelineState,
+    is_asked_for,
+    next_attempts,
+    ordered,
+    with_attempts,
+)
+
 from conducto_core.api.queries import listing
 from conducto_core.api.queries import secret_queries as answers
 from conducto_core.api.queries.compact_states import LETTERS, SKIPPED
@@ -62,14 +71,6 @@ from conducto_core.model.states import IN_FLIGHT, STATE_OF_CAUSE, Cause, NodeTyp
 from conducto_core.model.usage import Usage, UsageParams
 from conducto_core.ports.downloads import Download, Span
 from conducto_core.ports.secret_store import SecretName, StoredSecret, check, check_total
-from conducto_core.testing.data import MemoryData, download_of
-from conducto_core.testing.pipeline_state import (
-    PipelineState,
-    is_asked_for,
-    next_attempts,
-    ordered,
-    with_attempts,
-)
 
 
 class MemorySecrets:
@@ -493,7 +494,7 @@ class MemoryPipelines:
                 _attempt(node, request.attempt)
             number = node.attempts[-1].number if node.attempts else None
             self.shells.append((pipeline.record.id, request))
-        return DebugPlan(  # noqa: S604 (a shell's path)
+        return DebugPlan(
             pipeline=pipeline.record.id,
             path=node.path,
             attempt=number if request.attempt is None else request.attempt,

@@ -1,9 +1,11 @@
-"""The state of a pipeline of `conducto_core.testing.pipelines`, and its transitions."""
+"""The state of a pipeline of `tests.fakes.pipelines`, and its transitions."""
 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from tests.fakes.data import MemoryData
 
 from conducto_core.api.queries.tree_pages import holding
 from conducto_core.model.nodes import ancestors, parent_of
@@ -18,7 +20,6 @@ from conducto_core.model.records import (
 from conducto_core.model.requests import Action, ControlRequest, NodeView, PipelineSummary
 from conducto_core.model.resources import Resources
 from conducto_core.model.states import FAILED, IN_FLIGHT, Cause, NodeType, State
-from conducto_core.testing.data import MemoryData
 
 
 @dataclass

@@ -27,7 +27,7 @@ class InProcessTransport:
     `stop` it.
 
     >>> from conducto_client import Client
-    >>> from conducto_core.testing.pipelines import MemoryPipelines
+    >>> from tests.fakes.pipelines import MemoryPipelines
     >>> with InProcessTransport(Service(MemoryPipelines())) as transport:
     ...     Client(transport).list()
     ()
