@@ -20,7 +20,6 @@ from conducto_emulator import (
     moto_shim,
     resources,
     session_manager_plugin,
-    throttling,
 )
 from conducto_emulator.asynchronous import AsyncCalls
 from conducto_emulator.build_container import BuildContainer
@@ -28,7 +27,6 @@ from conducto_emulator.containers import LABEL, DockerContainers
 from conducto_emulator.ecs_exec import EcsExec
 from conducto_emulator.events import EventBus
 from conducto_emulator.gateway import LOOPBACK, Gateway
-from conducto_emulator.lambda_host import CALLS
 from conducto_emulator.latency import Latency
 from conducto_emulator.limits import FARGATE_VCPUS, LAMBDA_CONCURRENCY, LAMBDA_RETRY_MINUTES
 from conducto_emulator.metadata import METADATA_PATH, Metadata
@@ -66,7 +64,6 @@ class Options:
         variables: Variables of the functions, in addition to those of every installation.
         minute: Seconds of the emulator's minute, the interval of scheduled functions.
         poll: Seconds that a poll without a task stays open; AWS: 60.
-        calls: File that records AWS requests of a ``package`` (`conducto_emulator.lambda_host`).
         strict: AWS's limits and random failures; None enforces only sizes.
         latency: AWS's latencies; None for those of this machine.
     """
@@ -79,7 +76,6 @@ class Options:
     variables: Mapping[str, str] = field(default_factory=dict)
     minute: float = 60.0
     poll: float = 1.0
-    calls: Path | None = None
     strict: Strictness | None = None
     latency: Latency | None = None
 
@@ -162,7 +158,6 @@ class Emulator:
         self.moto.start()
         os.environ.update(self._aws())
         ecs.install(self.board, self._sessions)
-        throttling.install()
         session_manager_plugin.install(self.programs)
         agent = agent_image.ensure(self._options.base)
         self.builds = self._build_service(agent)
@@ -225,8 +220,7 @@ class Emulator:
         if self._options.latency is not None:
             self.package.cold_start = self._options.latency.of_cold_start
         function = {Variables.DATA_FUNCTION: function_name(resources.STAGE, _DATA)}
-        calls = {} if self._options.calls is None else {CALLS: str(self._options.calls)}
-        return self.package.start({**environment, **self._aws(), **function, **calls})
+        return self.package.start({**environment, **self._aws(), **function})
 
     def _aws(self) -> dict[str, str]:
         return {**resources.aws_env(self.moto.endpoint), **resources.key_env(self.key)}

@@ -13,19 +13,16 @@ import ctypes
 import importlib
 import json
 import os
+import runpy
 import selectors
 import signal
 import socket
 import sys
-import threading
 import time
 import traceback
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from contextvars import ContextVar, copy_context
 from itertools import chain
-from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -42,30 +39,8 @@ _DIE_WITH_PARENT = 1
 _REGION = "AWS_REGION"
 #: The services that functions use most.
 _SERVICES = ("dynamodb", "s3", "ecs", "stepfunctions", "secretsmanager", "sts", "efs", "lambda")
-#: Variable with the path of the file that records AWS requests.
-CALLS = "CONDUCTO_EMULATOR_CALLS"
-#: Parameters of AWS requests that are not recorded, because they may be long or secret.
-_CARRIED = frozenset(
-    [
-        "Body",
-        "Data",
-        "ExpressionAttributeValues",
-        "Item",
-        "Payload",
-        "Policy",
-        "SecretString",
-        "buildspecOverride",
-        "cause",
-        "containerDefinitions",
-        "definition",
-        "environmentVariablesOverride",
-        "input",
-        "output",
-        "overrides",
-        "taskToken",
-    ]
-)
-_called: ContextVar[str] = ContextVar("_called", default="")
+#: Variable with the path of a program that is executed before the app is imported.
+PRELUDE = "CONDUCTO_EMULATOR_PRELUDE"
 
 
 class Context:
@@ -92,7 +67,6 @@ class Host:
         """Execute one call."""
         if request["do"] == "describe":
             return self.describe()
-        _called.set(request["name"])
         # Lambda resolves the handler "app.NAME" in the same way.
         handler = getattr(self._module, request["name"])
         return handler(request["event"], Context(request["name"], seconds))
@@ -125,57 +99,6 @@ def _source(source: Any) -> dict[str, Any]:
     expression = source.schedule_expression
     text = expression if isinstance(expression, str) else expression.to_string()
     return {"name": source.name, "schedule": text}
-
-
-def note_calls(file: Path) -> None:
-    """Record every AWS request that a function sends or signs.
-
-    Each line has the function, the service, the operation and its parameters.
-    """
-    from botocore.client import BaseClient  # type: ignore[import-untyped]  # noqa: PLC0415
-
-    begin, one = BaseClient._emit_api_params, threading.Lock()  # noqa: SLF001  covers both
-    written = file.open("a")
-
-    def noting(self: Any, *given: Any, **named: Any) -> Any:
-        params, operation = named["api_params"], named["operation_model"]
-        call = {
-            "function": _called.get(),
-            "service": operation.service_model.service_name,
-            "operation": operation.name,
-            "params": _about(params),
-        }
-        with one:
-            written.write(json.dumps(call) + "\n")
-            written.flush()
-        return begin(self, *given, **named)
-
-    BaseClient._emit_api_params = noting  # noqa: SLF001
-    _let_threads_know()
-
-
-def _about(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _about(each) for name, each in value.items() if name not in _CARRIED}
-    if isinstance(value, list | tuple):
-        return [_about(each) for each in value]
-    return value if isinstance(value, str | int | float | None) else type(value).__name__
-
-
-def _let_threads_know() -> None:
-    """Attribute the requests of a thread to the function that started it."""
-    start, submit = threading.Thread.start, ThreadPoolExecutor.submit
-
-    def started(self: Any) -> None:
-        run, context = self.run, copy_context()
-        self.run = lambda: context.run(run)
-        start(self)
-
-    def submitted(self: Any, task: Any, /, *given: Any, **named: Any) -> Any:
-        return submit(self, copy_context().run, task, *given, **named)
-
-    threading.Thread.start = started  # type: ignore[method-assign]
-    ThreadPoolExecutor.submit = submitted  # type: ignore[method-assign]
 
 
 class Sandbox:
@@ -359,8 +282,8 @@ def main(package: str, runtime: str, path: str) -> None:
     """Serve the package until the emulator stops."""
     sys.path[:0] = [package]
     sys.path.extend(runtime.split(os.pathsep))
-    if CALLS in os.environ:
-        note_calls(Path(os.environ[CALLS]))
+    if PRELUDE in os.environ:
+        runpy.run_path(os.environ[PRELUDE])
     module = importlib.import_module("app")
     if _REGION in os.environ:
         warm()

@@ -10,11 +10,13 @@ import itertools
 import json
 import os
 import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from conducto_emulator.emulator import Emulator, Options
+from conducto_emulator.lambda_host import PRELUDE
 from conducto_emulator.strict import Strictness
 from support.cloud import packaged
 from support.cloud.emulated import Cloud
@@ -25,8 +27,8 @@ from support.stand_ins import ensure
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from pathlib import Path
 
+RECORDER = Path(packaged.__file__).with_name("record_calls.py")
 _SEED = "CONDUCTO_TEST_SEED"
 _numbers = itertools.count(1)
 
@@ -106,8 +108,7 @@ def whole(
         folder,
         minute=3.0,
         package=package,
-        variables=variables,
-        calls=calls,
+        variables={**variables, PRELUDE: str(RECORDER), "CONDUCTO_TEST_CALLS": str(calls)},
         strict=strictness,
     )
     made = Emulator(options)

@@ -21,9 +21,9 @@ from conducto_core.model.requests import Action
 from conducto_core.model.states import State
 from conducto_core.model.worker import MAX_CHUNK, ClaimDecision, Report, WorkerLogChunk
 from conducto_emulator.tasks import Knobs
-from conducto_emulator.throttling import REFUSALS
 from conducto_worker.agent.ports import WorkerGoneError
 from support.cloud.emulated import ByHand, Cloud, Run
+from support.cloud.throttled_table import throttled_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,8 +152,8 @@ def test_a_table_that_asks_to_come_later_delays_a_pipeline_and_no_more(me: Cloud
     run.until(lambda: run.state("/a") == "running")
 
     with (
-        REFUSALS.of("transact_write_items", 8) as transactions,
-        REFUSALS.of("put_item", 3) as puts,
+        throttled_table("transact_write_items", 8) as transactions,
+        throttled_table("put_item", 3) as puts,
     ):
         me.client.write_data(run.id, "go", b"")
         run.settled()
