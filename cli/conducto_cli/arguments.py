@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     Subcommands = argparse._SubParsersAction[Parser]  # noqa: SLF001 - it has no other name
 
 METHOD_HELP = "returns the tree, with its arguments; may be left out when only one method does"
-ID_HELP = "the pipeline; the beginning of its id is enough"
+#: References that need no name: the pipeline launched last, and the last one that failed.
+SHORTCUTS = ("@last", "@failed")
+ID_HELP = "the pipeline: its id or the beginning of it, its title, @last or @failed"
 PATHS_HELP = "nodes, each with all below it; wildcards *, ? and ** are allowed"
 
 

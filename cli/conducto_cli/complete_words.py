@@ -9,11 +9,13 @@ client is imported only where the agent is asked, for it takes longer than all t
 import argparse
 import re
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from conducto_cli.arguments import SHORTCUTS
 from conducto_cli.parser import build_parser
 from conducto_cli.references import UsageError, node_path
 
@@ -52,14 +54,14 @@ def complete_words(words: Sequence[str], find: "FindClient | None" = None) -> in
 def _words_of(line: str) -> tuple[list[str], str, str]:
     """Return the words of a line behind the command, the quote that is open, and what bash keeps.
 
-    bash takes ``:`` and ``=`` for ends of words: candidates begin behind the last of them.
+    bash takes ``:``, ``=`` and ``@`` for ends of words: candidates begin behind the last of them.
     """
     for quote in ("", "'", '"'):
         with suppress(ValueError):
             words = shlex.split(line + quote)
             if not quote and (not line or (line[-1].isspace() and not line.endswith("\\ "))):
                 words.append("")
-            kept = "" if quote else re.sub(r"[^:=]*$", "", words[-1])
+            kept = "" if quote else re.sub(r"[^:=@]*$", "", words[-1])
             return words[1:], quote, kept
     return [], "", ""
 
@@ -164,10 +166,25 @@ def _asked(client: "Client", dest: str, place: _Place, word: str) -> Iterator[st
     if dest == "id" or first_word:
         found = client.list_page(ListParams(limit=_MAX)).pipelines
         yield from (summary.pipeline.id for summary in found)
+        if found:
+            yield from SHORTCUTS
+        if word:
+            yield from _unique(summary.pipeline.title for summary in found)
     elif dest in _PATHS:
-        yield from _children(client, place.positional[0], word)
+        yield from _children(client, _id_of(client, place), word)
     elif dest in _IMAGES and place.positional:
-        yield from (image.name for image in client.images(place.positional[0]))
+        yield from (image.name for image in client.images(_id_of(client, place)))
+
+
+def _unique(titles: Iterable[str]) -> Iterator[str]:
+    return (title for title, number in Counter(titles).items() if number == 1)
+
+
+def _id_of(client: "Client", place: _Place) -> str:
+    """Return the id of the pipeline that the line names."""
+    from conducto_cli.pipeline_lookup import find_pipeline
+
+    return find_pipeline(client, place.positional[0]).pipeline.id
 
 
 def _children(client: "Client", pipeline_id: str, word: str) -> Iterator[str]:

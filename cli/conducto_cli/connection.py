@@ -7,19 +7,18 @@ from collections.abc import Callable
 from functools import cache, partial
 
 from conducto_cli.exit_codes import FAILED, LEFT, NO_ENGINE, USAGE
-from conducto_cli.references import UsageError, suggestion
+from conducto_cli.references import UsageError
 from conducto_cli.text.text import printable_lines
 from conducto_client import AgentUnreachableError, ApiError, Client, ClientError
 from conducto_client.http_transport import HttpTransport
 from conducto_client.transport import Endpoint
-from conducto_core.model.requests import PipelineSummary, Problem
+from conducto_core.model.requests import Problem
 from conducto_local import launcher
 from conducto_local.state_dir import open_state_dir
 
 #: `Problem.type` of a container engine that is missing, not running or not permitted.
 ENGINE_PROBLEM = "about:blank#engine"
 _USAGE_STATUSES = {400, 404, 409, 413, 422}
-_NOT_FOUND = 404
 
 
 class LocalAgent:
@@ -89,28 +88,6 @@ def client_opener(profile: str | None = None, *, launching: bool = False) -> Ope
     local = LocalAgent(profile)
     ensure = cache(partial(local.ensure, launching=launching))
     return lambda: Client(HttpTransport(ensure(), find=local.find))
-
-
-def find_pipeline(client: Client, pipeline_id: str) -> PipelineSummary:
-    """Return a pipeline by its id or the beginning of it.
-
-    Raises:
-        UsageError: there is none; names the nearest.
-    """
-    try:
-        return client.get(pipeline_id)
-    except ApiError as error:
-        if error.status != _NOT_FOUND:
-            raise
-        if pipeline_id.startswith("/"):
-            raise UsageError(f"{pipeline_id!r} is a PATH; the ID comes before it") from error
-        known = [summary.pipeline.id for summary in client.list()]
-        if not known:
-            raise UsageError(
-                f"no pipeline {pipeline_id!r}, for there is none yet; launch one: "
-                "python pipeline.py --local --run"
-            ) from error
-        raise UsageError(f"{error.problem.detail}{suggestion(pipeline_id, known)}") from error
 
 
 def exit_code_of(error: ClientError | UsageError) -> int:

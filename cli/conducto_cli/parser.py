@@ -23,14 +23,15 @@ launch:
   conducto pipeline.py --local       the same through this command; without --run it stays pending
   python pipeline.py --cloud --run   run it in the cloud (first: conducto login --url URL)
 
-an ID may be shortened; a PATH may hold wildcards: '/tests/*', '/**/login' (quote them)
+an ID may be shortened; a title, or @last or @failed, may replace it
+a PATH may hold wildcards: '/tests/*', '/**/login' (quote them)
 
 examples:
   conducto list
   conducto show abc                  come back to a pipeline
   conducto logs abc /tests/login     what a node printed
   conducto diff abc /tests/login     what changed between its last two attempts
-  conducto rerun abc --failed        run failed nodes again
+  conducto rerun @last --failed      run failed nodes of the newest pipeline again
   conducto skip abc '/deploy/*'
 
 exit codes: {BRIEF}

@@ -92,6 +92,12 @@ COMMANDS = {
         "the pipeline settles, like --local --run, and ends with the same exit code; one that has "
         "settled stays until you leave with 'q'. Elsewhere it prints the tree once.",
     ),
+    "open": Command(
+        "open",
+        _LOOK,
+        "open the page of a pipeline in a browser",
+        "It signs the browser in, and prints the address and a code to sign another one in with.",
+    ),
     "tree": Command("tree", _LOOK, "print the nodes of a pipeline and their states"),
     "logs": Command(
         "logs",

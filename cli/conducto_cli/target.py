@@ -5,20 +5,23 @@ knows the pipeline's id, this machine first. Without a login it is always this m
 """
 
 import argparse
+import sys
 from functools import partial
 from typing import Literal
 
 from conducto.api.config import Config
+from conducto_cli.arguments import SHORTCUTS
 from conducto_cli.cloud_account import account_of, needed_account, profile_named
 from conducto_cli.connection import OpenClient, client_opener, exit_code_of, message_of
 from conducto_cli.exit_codes import USAGE
+from conducto_cli.pipeline_lookup import matching, newest, only_one
 from conducto_cli.references import UsageError, suggestion
 from conducto_cli.registry import COMMANDS
-from conducto_client import AgentUnreachableError, ApiError, Client, ClientError
+from conducto_client import AgentUnreachableError, ClientError
 from conducto_core.model.params import ListParams
+from conducto_core.model.requests import PipelineSummary
 
 Target = Literal["local", "cloud"]
-_NOT_FOUND = 404
 #: Seconds to wait for each response of the cloud if no option selects the cloud.
 _TIMEOUT = 10.0
 
@@ -68,7 +71,7 @@ def _chosen(arguments: argparse.Namespace) -> Target | None:
 
 
 def _id_in(arguments: argparse.Namespace) -> str | None:
-    """Return the pipeline's id on the command line, or None."""
+    """Return the reference to a pipeline on the command line, or None."""
     found = getattr(arguments, "id", None)
     words = getattr(arguments, "words", ())
     if found is None and words and not getattr(arguments, "user", False):
@@ -76,20 +79,26 @@ def _id_in(arguments: argparse.Namespace) -> str | None:
     return found
 
 
-def _is_in_cloud(pipeline_id: str, local: OpenClient, cloud: OpenClient) -> bool:
-    """Return whether the cloud, and not this machine, knows a pipeline.
+def _is_in_cloud(reference: str, local: OpenClient, cloud: OpenClient) -> bool:
+    """Return whether a reference means a pipeline of the cloud, and not one of this machine.
+
+    This machine is searched first for an id. ``@last`` and ``@failed`` mean the newest of both
+    targets, and a title must be unique in both; while one cannot be reached, the other decides.
 
     Raises:
-        UsageError: neither target knows it.
+        UsageError: neither target knows it, or both have a pipeline with this title.
         AgentUnreachableError: one target does not know it and the other cannot be reached.
     """
     near: list[str] = []
+    found: list[list[PipelineSummary]] = []
     not_in: list[str] = []
     unreachable: list[str] = []
     for where, open_client in (("on this machine", local), ("in the cloud", cloud)):
+        here: list[PipelineSummary] = []
         try:
             with open_client() as client:
-                if _knows(client, pipeline_id):
+                here = matching(client, reference)
+                if any(each.pipeline.id.startswith(reference) for each in here) and not any(found):
                     return open_client is cloud
                 near += (each.pipeline.id for each in client.list_page(ListParams()).pipelines)
         except ClientError as error:
@@ -98,17 +107,25 @@ def _is_in_cloud(pipeline_id: str, local: OpenClient, cloud: OpenClient) -> bool
             unreachable.append(f"it was not looked for {where}: {message_of(error)}")
         else:
             not_in.append(where)
-    missing = f"no pipeline {pipeline_id!r} {' or '.join(not_in)}".rstrip()
+        found.append(here)
+    if any(found):
+        for line in unreachable:
+            print(f"conducto: {reference}: {line}", file=sys.stderr)
+        return _is_second(reference, *found)
+    missing = f"no pipeline {reference!r} {' or '.join(not_in)}".rstrip()
     if not unreachable:
-        raise UsageError(f"{missing}{suggestion(pipeline_id, near)}")
+        raise UsageError(f"{missing}{suggestion(reference, near)}")
     raise AgentUnreachableError("\n".join([missing, *unreachable] if not_in else unreachable))
 
 
-def _knows(client: Client, pipeline_id: str) -> bool:
-    try:
-        client.get(pipeline_id)
-    except ApiError as error:
-        if error.status != _NOT_FOUND:
-            raise
-        return False
-    return True
+def _is_second(reference: str, first: list[PipelineSummary], second: list[PipelineSummary]) -> bool:
+    """Return whether a reference means a pipeline of the second target.
+
+    Raises:
+        UsageError: a title is in both.
+    """
+    if reference in SHORTCUTS:
+        return newest([*first, *second]) != first
+    if first and second:
+        only_one(reference, [*first, *second])
+    return bool(second)

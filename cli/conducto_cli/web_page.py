@@ -54,7 +54,7 @@ def open_page(client: Client, pipeline_id: str | None) -> Page:
     import webbrowser  # noqa: PLC0415 - slow, and rarely needed
 
     login = client.login()
-    path = "/" if pipeline_id is None else f"/p/{quote(pipeline_id)}"
+    path = "/" if pipeline_id is None else _path_of(pipeline_id)
     address = urlsplit(login.url)._replace(path=path).geturl()
     forwarded = False
     if any(map(os.environ.get, _SCREENS)) or sys.platform == "darwin":
@@ -63,6 +63,16 @@ def open_page(client: Client, pipeline_id: str | None) -> Page:
         target = forwarding_file(folder, login, path).as_uri() if reads_files else address
         forwarded = webbrowser.open(target) and reads_files
     return Page(address, login.code, login.seconds, forwarded)
+
+
+def page_address(client: Client, pipeline_id: str) -> str | None:
+    """Return the address of a pipeline's page, which signs nobody in; None without a web app."""
+    app = client.status().app
+    return None if app is None else f"{app}{_path_of(pipeline_id)}"
+
+
+def _path_of(pipeline_id: str) -> str:
+    return f"/p/{quote(pipeline_id)}"
 
 
 def forwarding_file(folder: Path, login: Login, path: str) -> Path:

@@ -186,6 +186,7 @@ class MemoryPipelines:
         orders: ``(pipeline id, request)`` of every accepted action.
         shells: ``(pipeline id, request)`` of every planned debug shell.
         secret_store: The secrets that `put_secrets` stored.
+        app: The address of the web app; None if there is none.
     """
 
     def __init__(
@@ -197,6 +198,7 @@ class MemoryPipelines:
         self.shells: list[tuple[str, DebugRequest]] = []
         self.secret_store = MemorySecrets()
         self.warnings: tuple[str, ...] = ()
+        self.app: str | None = None
         self._nodes_of = _plain_nodes if nodes_of is None else nodes_of
         self._pipelines: dict[str, PipelineState] = {}
         self._user_data = MemoryData()
@@ -562,6 +564,7 @@ class MemoryPipelines:
             started=0.0,
             pipelines=len(self._pipelines),
             warnings=self.warnings,
+            app=self.app,
         )
 
     def _find(self, beginning: str) -> PipelineState:

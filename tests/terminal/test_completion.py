@@ -17,6 +17,7 @@ from conducto_core.model.states import State
 from unit.cli.trees import CountingPipelines, record, view
 
 Complete = Callable[..., list[str]]
+IDS = ["@failed", "@last", "abc-def", "abq-ttt", "xyz-aaa", "xyz-bbb"]
 
 
 @pytest.fixture
@@ -26,6 +27,8 @@ def complete(
     capsys: pytest.CaptureFixture[str],
 ) -> Complete:
     """Returns the candidates for a line of bash, the command in front."""
+    fake.add("xyz-aaa", [view("/", "Serial")], record("xyz-aaa", title="Nightly build"))
+    fake.add("xyz-bbb", [view("/", "Serial")], record("xyz-bbb"))
     fake.add(
         "abq-ttt",
         [view("/", "Serial"), view("/a b"), view("/x:y"), view("/x:z")],
@@ -48,11 +51,15 @@ def complete(
         ("conducto list --state r", ["running"]),
         ("conducto list --state=", []),
         ("conducto data g", ["get"]),
-        ("conducto data get ", ["abc-def", "abq-ttt"]),
+        ("conducto data get ", IDS),
+        ("conducto logs @l", ["last"]),
+        ("conducto logs @last /a", ["/a\\ b"]),
+        ("conducto logs 'Night", ["Nightly build"]),
+        ("conducto logs demo", []),
         ("conducto plan --w", ["--workers"]),
         ("conducto compile --s", ["--svg"]),
         ("conducto completion ", ["bash", "fish", "zsh"]),
-        ("conducto show ", ["abc-def", "abq-ttt"]),
+        ("conducto show ", IDS),
         ("conducto --profile p show abc", ["abc-def"]),
         ("conducto reset abc-def ", ["/build", "/tests/"]),
         ("conducto reset abc-def /te", ["/tests/"]),

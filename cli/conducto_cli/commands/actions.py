@@ -56,7 +56,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Perform an action; return the exit code."""
-    from conducto_cli.connection import find_pipeline
+    from conducto_cli.pipeline_lookup import find_pipeline
     from conducto_core.model.states import FAILED as FAILED_STATES
 
     _check(arguments)

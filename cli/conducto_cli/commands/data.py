@@ -57,7 +57,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """List, read, write or delete data files."""
-    from conducto_cli.connection import find_pipeline
+    from conducto_cli.pipeline_lookup import find_pipeline
 
     words = _words(arguments)
     with open_client() as client:

@@ -142,7 +142,7 @@ def _plan(client: Client, arguments: argparse.Namespace) -> DebugPlan:
 def _subject(client: Client, arguments: argparse.Namespace) -> tuple[str, str]:
     """Return the pipeline's whole id and the path that is meant."""
     from conducto_cli import selection
-    from conducto_cli.connection import find_pipeline
+    from conducto_cli.pipeline_lookup import find_pipeline
 
     pipeline_id = find_pipeline(client, arguments.id).pipeline.id
     path = node_path(arguments.path)

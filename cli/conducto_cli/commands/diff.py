@@ -49,7 +49,7 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Print the differences, as a unified diff of everything that matters."""
     from conducto_cli import selection
-    from conducto_cli.connection import find_pipeline
+    from conducto_cli.pipeline_lookup import find_pipeline
     from conducto_cli.view.attempt_diff import document
     from conducto_cli.view.session import write_lines
 

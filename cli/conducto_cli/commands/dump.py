@@ -28,7 +28,7 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Print a pipeline's tree as ``conducto build`` reads it, or write it to a file."""
     from conducto.tree.serialize import encode
-    from conducto_cli.connection import find_pipeline
+    from conducto_cli.pipeline_lookup import find_pipeline
 
     with open_client() as client:
         pipeline_id = find_pipeline(client, arguments.id).pipeline.id

@@ -38,7 +38,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Write the page and say where it is."""
-    from conducto_cli.connection import find_pipeline
+    from conducto_cli.pipeline_lookup import find_pipeline
     from conducto_core.api.export.text import file_name
 
     with open_client() as client:

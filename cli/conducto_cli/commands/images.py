@@ -38,7 +38,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """List images, or print what the build of one printed."""
-    from conducto_cli.connection import find_pipeline
+    from conducto_cli.pipeline_lookup import find_pipeline
     from conducto_cli.view.build_log import copy_build_log
 
     if arguments.follow and arguments.log is None:

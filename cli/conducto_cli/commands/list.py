@@ -146,8 +146,8 @@ def _head(*, both: bool) -> tuple[str, ...]:
 
 
 def _cells(summary: PipelineSummary, *, both: bool) -> tuple[str, ...]:
+    from conducto_cli.text.state_text import state_text
     from conducto_cli.view.model import total
-    from conducto_cli.view.rows import state_text
 
     counts, record = summary.counts, summary.pipeline
     return (

@@ -84,7 +84,7 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Print the raw output of an attempt, or of an image's build."""
     from conducto_cli import selection
-    from conducto_cli.connection import find_pipeline
+    from conducto_cli.pipeline_lookup import find_pipeline
     from conducto_cli.view.build_log import copy_build_log
 
     _check(arguments)

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from conducto_cli.arguments import ID_HELP
+from conducto_cli.commands.open import show_page
 from conducto_cli.exit_codes import DONE
 from conducto_cli.output import as_json, pipeline_document
 from conducto_cli.references import UsageError
@@ -48,7 +49,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--app",
         action="store_true",
-        help="open its page in a browser, signed in; print its address and a code to sign in with",
+        help="open its page in a browser, as 'conducto open' does",
     )
     parser.add_argument("--json", action="store_true", help="everything, with all attempts")
 
@@ -56,12 +57,12 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Print or watch one pipeline, or print all about one node."""
     from conducto_cli import selection
-    from conducto_cli.connection import find_pipeline
+    from conducto_cli.pipeline_lookup import find_pipeline
 
     if arguments.app:
-        return _show_app(arguments.id, open_client)
+        return show_page(arguments.id, open_client)
     if arguments.id is None:
-        raise UsageError("no pipeline is named; 'conducto list' lists them, --app in a browser")
+        raise UsageError("no pipeline is named; 'conducto list' lists them")
     with open_client() as client:
         summary = find_pipeline(client, arguments.id)
         pipeline_id = summary.pipeline.id
@@ -81,18 +82,6 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     from conducto_cli.view.session import stay
 
     return stay(open_client, pipeline_id, plain=arguments.plain, since=time.time(), linger=True)
-
-
-def _show_app(named: str | None, open_client: OpenClient) -> int:
-    from conducto_cli.connection import find_pipeline
-    from conducto_cli.web_page import open_page
-
-    with open_client() as client:
-        found = None if named is None else find_pipeline(client, named).pipeline.id
-        page = open_page(client, found)
-    print(page.address)
-    print(page.code_line())
-    return DONE
 
 
 def _loaded(client: Client, summary: PipelineSummary) -> PipelineModel:

@@ -39,7 +39,7 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Print the nodes below some paths."""
     from conducto_cli import selection
-    from conducto_cli.connection import find_pipeline
+    from conducto_cli.pipeline_lookup import find_pipeline
     from conducto_cli.view.model import PipelineModel
     from conducto_cli.view.session import page, write_lines
     from conducto_cli.view.tree_lines import flat_line, tree_lines

@@ -87,11 +87,13 @@ def submit(
         print(f"web page: {page.address}", flush=True)
         if not page.forwarded and sys.stdout.isatty():
             print(page.code_line(), flush=True)
+    from conducto_cli.view.session import page_lines, stay, write_lines  # noqa: PLC0415 - late
+
     if not options.run or options.detach:
         print(_next_steps(summary, options), flush=True)
+        with open_client() as client:
+            write_lines(page_lines(client, summary.pipeline.id) if page is None else ())
         return DONE
-    from conducto_cli.view.session import stay  # noqa: PLC0415 - not for --detach
-
     return stay(open_client, summary.pipeline.id, plain=options.plain)
 
 

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from conducto_cli.text.state_text import state_text
 from conducto_cli.text.text import Line, Marks, Role, Span, clip, count_of, printable, shell_word
 from conducto_cli.view.model import PipelineModel, Row, failures, total
-from conducto_cli.view.rows import place, problem_lines, state_text, time_text
+from conducto_cli.view.rows import place, problem_lines, time_text
 from conducto_client import Client
 from conducto_core.model.labels import cause_text, failure_text
 from conducto_core.model.records import AttemptRecord, ImageRecord, ImageState
@@ -105,7 +106,7 @@ def final_report(client: Client, model: PipelineModel, page: Page) -> list[Line]
     if others:
         lines += _node_blocks(client, model, others, page)
     else:
-        lines.append(_hint("rerun:", f"conducto rerun {model.summary.pipeline.id} --failed"))
+        lines.append(hint("rerun:", f"conducto rerun {model.summary.pipeline.id} --failed"))
     return lines
 
 
@@ -148,8 +149,8 @@ def _unfinished(model: PipelineModel, page: Page) -> list[Line]:
     if summary.state in FINISHED:
         words = f"{page.marks.failed} {summary.state.value}{_took(model)}"
     why = problem_lines(model, page.columns)
-    hint = _hint("continue:", f"conducto run {summary.pipeline.id}")
-    return [(Span(words, Role.WAITING),), *why, hint]
+    how = hint("continue:", f"conducto run {summary.pipeline.id}")
+    return [(Span(words, Role.WAITING),), *why, how]
 
 
 def _broken_images(model: PipelineModel) -> list[ImageRecord]:
@@ -169,7 +170,7 @@ def _image_block(
     wrapped = [part for line in lines for part in textwrap.wrap(line, max(40, page.columns - 6))]
     yield from _quoted(wrapped[-2 * OUTPUT_LINES :], page)
     name = shell_word(image.name)
-    yield _hint("whole build:", f"conducto logs {model.summary.pipeline.id} --image {name}")
+    yield hint("whole build:", f"conducto logs {model.summary.pipeline.id} --image {name}")
 
 
 def _node_blocks(
@@ -181,14 +182,14 @@ def _node_blocks(
         yield from _group_block(pipeline_id, group, page)
     shown = sum(len(group.paths) for group in groups[:SHOWN])
     if len(failed) > shown:
-        yield _hint(
+        yield hint(
             f"{page.marks.more} {len(failed) - shown:,} more:",
             f"conducto show {pipeline_id} --failed",
         )
-    yield _hint("rerun:", f"conducto rerun {pipeline_id} --failed")
+    yield hint("rerun:", f"conducto rerun {pipeline_id} --failed")
     execs = [group.first for group in groups if group.first.view.type is NodeType.EXEC]
     if execs and model.summary.pipeline.engine == "docker":
-        yield _hint("shell:", _shell_command(pipeline_id, execs[0]))
+        yield hint("shell:", _shell_command(pipeline_id, execs[0]))
 
 
 def _shell_command(pipeline_id: str, failure: Failure) -> str:
@@ -242,9 +243,9 @@ def _group_block(pipeline_id: str, group: Group, page: Page) -> Iterator[Line]:
     yield from _command(view.command if attempt is None else attempt.command, page)
     yield from _quoted(failure.output, page)
     if view.type is not NodeType.EXEC:
-        yield _hint("  what it ended:", f"conducto tree {pipeline_id} {shell_word(view.path)}")
+        yield hint("  what it ended:", f"conducto tree {pipeline_id} {shell_word(view.path)}")
         return
-    yield _hint("  all of it:", f"conducto logs {pipeline_id} {shell_word(view.path)}")
+    yield hint("  all of it:", f"conducto logs {pipeline_id} {shell_word(view.path)}")
 
 
 def _circumstances(view: NodeView, attempt: AttemptRecord | None) -> Iterator[str]:
@@ -289,5 +290,6 @@ def _printable_lines(text: str) -> list[str]:
     return [printable(line.expandtabs(4)) for line in lines if line.strip()]
 
 
-def _hint(label: str, command: str) -> Line:
+def hint(label: str, command: str) -> Line:
+    """Return a line that offers a command or an address."""
     return (Span(f"  {label} ", Role.FAINT), Span(command))

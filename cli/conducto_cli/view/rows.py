@@ -2,12 +2,12 @@
 
 import os.path
 import textwrap
-import time
 
+from conducto_cli.text.state_text import state_text
 from conducto_cli.text.text import Line, Marks, Role, Span, pad, printable
 from conducto_cli.view.model import PipelineModel, Row, failures, total
 from conducto_core.model.labels import cause_text, duration, explained, timeout_text
-from conducto_core.model.records import Counts, ImageRecord, ImageState, Lifecycle
+from conducto_core.model.records import Counts, ImageRecord, ImageState
 from conducto_core.model.requests import PipelineSummary
 from conducto_core.model.states import FINISHED, State
 from conducto_core.semantics.activity import active_time, wall_time
@@ -165,21 +165,6 @@ def problem_lines(model: PipelineModel, columns: int) -> list[Line]:
         words = textwrap.wrap(printable(problem), max(20, columns - 2))
         lines += [(Span(f"  {line}", Role.BAD),) for line in words[:_PROBLEM_LINES]]
     return lines
-
-
-def state_text(summary: PipelineSummary) -> str:
-    """Return the pipeline's state, and what it does not tell: a pause, a start to come, a rest."""
-    record, state = summary.pipeline, summary.state
-    if summary.settled and record.lifecycle is not Lifecycle.ACTIVE:
-        return f"{state.value}, {record.lifecycle.value}"
-    if record.run_at is not None and not record.armed:
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.run_at))
-        return f"{state.value}, starts at {when}"
-    if record.armed or state in FINISHED:
-        return state.value
-    if summary.settled:
-        return "pending" if summary.started is None else "paused"
-    return f"{state.value}, paused"
 
 
 def counts_line(counts: Counts) -> Line:

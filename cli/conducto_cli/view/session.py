@@ -4,12 +4,15 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 
 from conducto_cli.connection import OpenClient
 from conducto_cli.exit_codes import DONE, FAILED, LEFT
 from conducto_cli.text.text import Line, marks_for, text_of
-from conducto_cli.view.report import Page, final_report
+from conducto_cli.view.report import Page, final_report, hint
 from conducto_cli.view.watch import view_for, watch
+from conducto_cli.web_page import page_address
+from conducto_client import Client, ClientError
 from conducto_core.model.states import FINISHED, State
 
 #: Width that output is quoted in where there is no terminal.
@@ -39,10 +42,10 @@ def stay(
         if not model.is_settled:
             return _detached(pipeline_id)
         with open_client() as client:
-            report = final_report(client, model, page())
+            write_lines(final_report(client, model, page()))
+            write_lines(page_lines(client, pipeline_id))
     except KeyboardInterrupt:
         return _detached(pipeline_id)
-    write_lines(report)
     if model.summary.state not in FINISHED:
         return LEFT  # paused, or never started: there is no end to tell of
     return DONE if model.summary.state is State.DONE else FAILED
@@ -55,6 +58,15 @@ def _detached(pipeline_id: str) -> int:
         f"  end it:    conducto kill {pipeline_id} /"
     )
     return LEFT
+
+
+def page_lines(client: Client, pipeline_id: str) -> list[Line]:
+    """Return the line with the address of a pipeline's page, if the server has a web app."""
+    with suppress(ClientError):  # the pipeline has ended, whatever becomes of the server
+        address = page_address(client, pipeline_id)
+        if address is not None:
+            return [hint("page:", address)]
+    return []
 
 
 def page() -> Page:

@@ -310,6 +310,7 @@ class AgentStatus(Record):
         disk_free: Free bytes of the disk with the pipelines; None in the cloud.
         socket: In the cloud: URL of the WebSocket for events.
         shell: Pages may open debug shells.
+        app: Address of the web app, without a "/" at its end; None if there is none.
         warnings: Features that the engine on this machine lacks, such as limits that it ignores.
     """
 
@@ -326,6 +327,7 @@ class AgentStatus(Record):
     disk_total: int | None = None
     socket: str | None = None
     shell: bool = False
+    app: str | None = None
     warnings: tuple[str, ...] = ()
 
 

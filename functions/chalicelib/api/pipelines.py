@@ -539,6 +539,7 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
             started=0.0,
             pipelines=records,
             socket=self._cloud.socket() or None,
+            app=self._cloud.web_app() or None,
         )
 
     async def _read(self, pipeline_id: str, look: Callable[[CloudPipeline], R]) -> R:

@@ -85,6 +85,7 @@ class _Agent:
                 "started": agent.started,
                 "memory": memory,
                 "shell": self._has_shells,
+                "app": None if self._sessions is None else agent.url,
             }
         )
 

@@ -147,3 +147,15 @@ def test_a_pipeline_that_was_never_started_has_no_end_to_tell_of(
     fake.add("idle", small_tree(), record("idle", armed=False))
 
     assert stay(open_client, "idle", plain=True) == LEFT
+
+
+def test_a_run_ends_with_the_address_of_its_page(
+    fake: CountingPipelines, open_client: OpenClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.app = "http://127.0.0.1:7"
+    for step in finish_all(fake):
+        step()
+
+    stay(open_client, "abc-def", plain=True)
+
+    assert capsys.readouterr().out.splitlines()[-1] == "  page: http://127.0.0.1:7/p/abc-def"

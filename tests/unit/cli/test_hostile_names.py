@@ -28,6 +28,7 @@ PATH = f"/{EVIL}"
 LINES: dict[str, list[list[str]]] = {
     "list": [["--tag", EVIL], []],
     "show": [["abc", "--once"], ["abc", "--failed"], ["abc", PATH], ["abc", "--plain"]],
+    "open": [["abc"], [f"{EVIL}no"]],
     "tree": [["abc"], ["abc", "--state", "failed"], ["abc", f"{PATH}no"]],
     "logs": [["abc", f"{PATH}no"], ["abc", PATH, "--attempt", "9"], ["abc", "--image", "no"]],
     "diff": [["abc", PATH], ["abc", PATH, "1", "9"]],

@@ -36,11 +36,15 @@ def test_a_launch_without_run_is_pending_and_says_how_to_start(
 def test_a_detached_launch_says_how_to_come_back(
     fake: CountingPipelines, open_client: OpenClient, capsys: Output
 ) -> None:
+    fake.app = "http://127.0.0.1:7"
+
     code = launch(open_client, run=True, detach=True)
 
     assert code == 0
     assert fake.launches[0].run
-    assert capsys.readouterr().out == "pipeline p2\nrunning; watch it: conducto show p2\n"
+    assert capsys.readouterr().out == (
+        "pipeline p2\nrunning; watch it: conducto show p2\n  page: http://127.0.0.1:7/p/p2\n"
+    )
 
 
 @pytest.mark.parametrize("has_engine", [True, False])

@@ -1,0 +1,136 @@
+"""Pipelines as people name them: an id or its beginning, a title, ``@last`` or ``@failed``."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from conducto_cli.arguments import SHORTCUTS
+from conducto_cli.references import UsageError, suggestion
+from conducto_cli.text.state_text import state_text
+from conducto_cli.text.table import table
+from conducto_cli.text.text import printable
+from conducto_client import ApiError, Client
+from conducto_core.model.labels import duration
+from conducto_core.model.params import ListParams
+from conducto_core.model.requests import PipelineSummary
+from conducto_core.model.states import FAILED
+
+_NOT_FOUND = 404
+_MAX_ID = 64
+#: Maximum number of pipelines in the list of those that a reference can mean.
+_LISTED = 10
+_DAY = 86_400.0
+
+
+def find_pipeline(client: Client, reference: str) -> PipelineSummary:
+    """Return the pipeline that a person means.
+
+    Raises:
+        UsageError: there is none, which names the nearest, or there are several.
+    """
+    found = matching(client, reference)
+    if not found:
+        raise _none(client, reference)
+    return only_one(reference, found)
+
+
+def matching(client: Client, reference: str) -> list[PipelineSummary]:
+    """Return the pipelines of one target that a reference can mean, the newest first.
+
+    An exact id is unambiguous. A title counts only if no other pipeline has it and no id begins
+    with it. Archived pipelines are considered if no others have the title.
+    """
+    if reference in SHORTCUTS:
+        return _SHORTCUTS[reference](client)
+    by_id = _with_id(client, reference)
+    if by_id is not None and by_id.pipeline.id == reference:
+        return [by_id]
+    found = _titled(client, reference)
+    if by_id is not None and by_id.pipeline.id not in {each.pipeline.id for each in found}:
+        found.append(by_id)
+    return found
+
+
+def newest(summaries: Sequence[PipelineSummary]) -> list[PipelineSummary]:
+    """Return the pipeline that was launched last; empty if there is none."""
+    return sorted(summaries, key=lambda each: each.pipeline.created)[-1:]
+
+
+def only_one(reference: str, found: Sequence[PipelineSummary]) -> PipelineSummary:
+    """Return the only pipeline of some.
+
+    Raises:
+        UsageError: there are several; lists them with id, state, age and title.
+    """
+    if len(found) == 1:
+        return found[0]
+    targets = {each.pipeline.mode for each in found}
+    lines = table([_cells(each, both=len(targets) > 1) for each in found[:_LISTED]])
+    more = [f"and {len(found) - _LISTED:,} more"] if len(found) > _LISTED else []
+    head = f"{reference!r} could be any of {len(found):,} pipelines; give the ID of one:"
+    raise UsageError("\n".join([head, *(f"  {line}" for line in (*lines, *more))]))
+
+
+def _cells(summary: PipelineSummary, *, both: bool) -> tuple[str, ...]:
+    record = summary.pipeline
+    target = (record.mode,) if both else ()
+    return (record.id, *target, state_text(summary), _age(record.created), printable(record.title))
+
+
+def _age(created: float) -> str:
+    seconds = max(0.0, time.time() - created)
+    text = f"{seconds / _DAY:.0f} days" if seconds >= 2 * _DAY else duration(seconds)
+    return f"{text} ago"
+
+
+def _last(client: Client) -> list[PipelineSummary]:
+    return [*client.list_page(ListParams(limit=1)).pipelines]
+
+
+def _last_failed(client: Client) -> list[PipelineSummary]:
+    queries = (ListParams(state=state, limit=1) for state in sorted(FAILED))
+    return newest([each for query in queries for each in client.list_page(query).pipelines])
+
+
+_SHORTCUTS: dict[str, Callable[[Client], list[PipelineSummary]]] = {
+    "@last": _last,
+    "@failed": _last_failed,
+}
+
+
+def _with_id(client: Client, reference: str) -> PipelineSummary | None:
+    if not 0 < len(reference) <= _MAX_ID:
+        return None
+    try:
+        return client.get(reference)
+    except ApiError as error:
+        if error.status != _NOT_FOUND:
+            raise
+        return None
+
+
+def _titled(client: Client, title: str) -> list[PipelineSummary]:
+    if not title.strip():
+        return []
+    for lifecycle in ("listed", "archived"):
+        page = client.list_page(ListParams(text=title, lifecycle=lifecycle))
+        found = [each for each in page.pipelines if each.pipeline.title == title]
+        if found:
+            return found
+    return []
+
+
+def _none(client: Client, reference: str) -> UsageError:
+    if reference.startswith("/"):
+        return UsageError(f"{reference!r} is a PATH; the ID comes before it")
+    known = client.list_page(ListParams()).pipelines
+    if not known:
+        return UsageError(
+            f"no pipeline {reference!r}, for there is none yet; launch one: "
+            "python pipeline.py --local --run"
+        )
+    if reference == "@failed":
+        return UsageError("@failed: no pipeline has failed; 'conducto list' lists them")
+    names = [*SHORTCUTS, *(each.pipeline.id for each in known)]
+    names += dict.fromkeys(each.pipeline.title for each in known)
+    remedy = suggestion(reference, names) or "; 'conducto list' lists them"
+    return UsageError(f"no pipeline {reference!r}{remedy}")
