@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-from conducto_client.testing import InProcessTransport
-from conducto_core.testing.pipelines import MemoryPipelines
+from tests.fakes.pipelines import MemoryPipelines
+from tests.fakes.transport import InProcessTransport
 
 from conducto_cli import target
 from conducto_cli.pipeline_lookup import find_pipeline
