@@ -5,8 +5,8 @@ import time
 from dataclasses import dataclass, field
 
 from conducto.api.config import Config, current_profile
+from conducto.errors import UsageError
 from conducto.version import __version__
-from conducto_cli.references import UsageError
 from conducto_client.cloud_transport import CloudClient, CloudTransport
 from conducto_client.http_transport import TIMEOUT
 from conducto_client.transport import Endpoint

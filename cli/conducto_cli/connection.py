@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable
 from functools import cache, partial
 
+from conducto.errors import UsageError
 from conducto_cli.exit_codes import FAILED, LEFT, NO_ENGINE, USAGE
-from conducto_cli.references import UsageError
 from conducto_cli.text.text import printable_lines
 from conducto_client import AgentUnreachableError, ApiError, Client, ClientError
 from conducto_client.http_transport import HttpTransport

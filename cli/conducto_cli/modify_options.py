@@ -6,7 +6,7 @@ import argparse
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from conducto_cli.references import UsageError
+from conducto.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse

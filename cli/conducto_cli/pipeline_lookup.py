@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable, Sequence
 
+from conducto.errors import UsageError
 from conducto_cli.arguments import SHORTCUTS
-from conducto_cli.references import UsageError, suggestion
+from conducto_cli.references import suggestion
 from conducto_cli.text.state_text import state_text
 from conducto_cli.text.table import table
 from conducto_cli.text.text import printable

@@ -5,13 +5,11 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from conducto.errors import UsageError
+
 _MAGIC = re.compile(r"[*?\[]")
 #: `difflib` is slow on more names than this.
 _NAMES_COMPARED = 3000
-
-
-class UsageError(Exception):
-    """Wrong usage; the message says why, and names the remedy."""
 
 
 def node_path(text: str) -> str:

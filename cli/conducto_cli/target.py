@@ -10,12 +10,13 @@ from functools import partial
 from typing import Literal
 
 from conducto.api.config import Config
+from conducto.errors import UsageError
 from conducto_cli.arguments import SHORTCUTS
 from conducto_cli.cloud_account import account_of, needed_account, profile_named
 from conducto_cli.connection import OpenClient, client_opener, exit_code_of, message_of
 from conducto_cli.exit_codes import USAGE
 from conducto_cli.pipeline_lookup import matching, newest, only_one
-from conducto_cli.references import UsageError, suggestion
+from conducto_cli.references import suggestion
 from conducto_cli.registry import COMMANDS
 from conducto_client import AgentUnreachableError, ClientError
 from conducto_core.model.params import ListParams

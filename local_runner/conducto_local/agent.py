@@ -18,6 +18,7 @@ from typing import Protocol, runtime_checkable
 from conducto_core.api.dispatch import Service
 from conducto_core.api.idempotency import IdempotentExecutor
 from conducto_core.api.problems import RULES, ProblemRule
+from conducto_core.images.sdk_wheel import package_version
 from conducto_core.model.gc import GcReport, GcRequest
 from conducto_core.ports.pipelines import Pipelines
 from conducto_core.ports.secret_store import SecretStoreError
@@ -32,7 +33,6 @@ from conducto_local.server.sessions import Sessions
 from conducto_local.shells.tickets import allowed_shells
 from conducto_local.state_dir import StateDir
 from conducto_local.store.errors import DamagedError, StoreFullError
-from conducto_local.version import package_version
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from conducto_local.version import code_mark
+from conducto_local.code_mark import code_mark
 
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
@@ -47,7 +47,7 @@ class AgentState:
         docker_host: Its ``DOCKER_HOST``, which locates the engine; None if an older agent did not
             record it.
         groups: Its group ids; None if an older agent did not record them.
-        code: Mark of its code, if the version is not enough (`conducto_local.version.code_mark`).
+        code: Mark of its code, if the version is not enough (`conducto_local.code_mark.code_mark`).
     """
 
     pid: int

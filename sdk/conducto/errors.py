@@ -43,7 +43,7 @@ class NodeMethodError(ConductoError):
 
 
 class UsageError(ConductoError):
-    """The arguments on the command line are invalid."""
+    """The arguments on the command line are invalid; the message has the reason and a remedy."""
 
 
 class DefinitionError(ConductoError, ValueError):

@@ -18,6 +18,7 @@ import pytest
 
 from conducto_client import Client, Endpoint, HttpTransport
 from conducto_local.agent_files import AgentFiles, AgentState, own_groups
+from conducto_local.code_mark import code_mark
 from conducto_local.launcher import (
     AgentStartError,
     agent_command,
@@ -26,7 +27,6 @@ from conducto_local.launcher import (
     stop_agent,
 )
 from conducto_local.state_dir import StateDir, open_state_dir
-from conducto_local.version import code_mark
 
 FAKE_AGENT = Path(__file__).parents[1] / "support" / "fake_agent.py"
 COMMAND = [sys.executable, str(FAKE_AGENT), "agent", "run"]

@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from conducto.errors import UsageError
 from conducto_cli.arguments import PATHS_HELP, add_id, add_json
 from conducto_cli.exit_codes import DONE, FAILED
 from conducto_cli.modify_options import add_changes, changes_of
 from conducto_cli.output import action_document, as_json
-from conducto_cli.references import UsageError, expand
+from conducto_cli.references import expand
 
 if TYPE_CHECKING:
     import argparse

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conducto.errors import UsageError
 from conducto_cli.arguments import add_json, add_subcommand
 from conducto_cli.exit_codes import DONE
 from conducto_cli.output import as_json
-from conducto_cli.references import UsageError
 from conducto_cli.text.table import table
 from conducto_cli.text.text import printable
 

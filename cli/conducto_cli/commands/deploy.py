@@ -13,10 +13,11 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from conducto.errors import UsageError
 from conducto_cli.arguments import add_stage
 from conducto_cli.deploy.ports import AccountError
 from conducto_cli.exit_codes import DONE, FAILED
-from conducto_cli.references import UsageError, suggestion
+from conducto_cli.references import suggestion
 from conducto_core.model.deployment import SETTINGS
 
 if TYPE_CHECKING:

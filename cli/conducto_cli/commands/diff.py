@@ -9,10 +9,10 @@ import base64
 import time
 from typing import TYPE_CHECKING
 
+from conducto.errors import UsageError
 from conducto_cli.arguments import a_positive, add_id, add_json
 from conducto_cli.exit_codes import DONE
 from conducto_cli.output import as_json
-from conducto_cli.references import UsageError
 from conducto_cli.text.text import Role, Span, printable
 
 if TYPE_CHECKING:

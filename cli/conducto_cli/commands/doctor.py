@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from conducto.api import paths
+from conducto.errors import UsageError
 from conducto_cli.arguments import add_json, add_stage
 from conducto_cli.deploy.check_results import CheckResult, Status
 from conducto_cli.deploy.ports import AccountError
 from conducto_cli.exit_codes import DONE, FAILED
 from conducto_cli.output import as_json
-from conducto_cli.references import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -117,7 +117,7 @@ class ThisHost:
 
     def version(self) -> str:
         """Return the version of Conducto that is asked."""
-        from conducto_local.version import package_version
+        from conducto_core.images.sdk_wheel import package_version
 
         return package_version()
 

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conducto.errors import UsageError
 from conducto_cli.arguments import add_id
 from conducto_cli.exit_codes import DONE
-from conducto_cli.references import UsageError
 from conducto_cli.text.text import printable
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from conducto.errors import UsageError
 from conducto_cli.arguments import add_id, add_json
 from conducto_cli.exit_codes import DONE
 from conducto_cli.output import as_json
-from conducto_cli.references import UsageError
 from conducto_cli.text.table import table
 from conducto_cli.text.text import printable
 

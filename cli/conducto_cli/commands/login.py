@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from conducto.errors import UsageError
 from conducto_cli.argument_parser import keep_quiet
 from conducto_cli.exit_codes import DONE
-from conducto_cli.references import UsageError
 
 if TYPE_CHECKING:
     import argparse

@@ -13,11 +13,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from conducto.errors import UsageError
 from conducto_cli.arguments import a_line_range, a_positive, add_id
 from conducto_cli.exit_codes import DONE, FAILED
 from conducto_cli.exit_gate import ExitGate
 from conducto_cli.output import as_json
-from conducto_cli.references import UsageError
 from conducto_cli.text.text import printable
 from conducto_core.model.states import Cause
 

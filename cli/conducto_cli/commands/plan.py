@@ -217,7 +217,7 @@ def known_durations(program: str, openers: Sequence[OpenClient]) -> dict[str, fl
         program: Path of the script.
         openers: Make clients; targets that do not respond are skipped.
     """
-    from conducto_cli.references import UsageError  # noqa: PLC0415
+    from conducto.errors import UsageError  # noqa: PLC0415
     from conducto_client import ClientError  # noqa: PLC0415
 
     known: dict[str, float] = {}
@@ -232,8 +232,8 @@ def known_durations(program: str, openers: Sequence[OpenClient]) -> dict[str, fl
 
 def _allowed_workers() -> int:
     """Return how many workers the plan allows that one is logged in with; else the free one."""
+    from conducto.errors import UsageError  # noqa: PLC0415
     from conducto_cli.cloud_account import account_of  # noqa: PLC0415
-    from conducto_cli.references import UsageError  # noqa: PLC0415
     from conducto_client import ClientError  # noqa: PLC0415
 
     account = account_of()

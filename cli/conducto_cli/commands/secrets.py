@@ -12,12 +12,13 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from conducto.errors import UsageError
 from conducto.wire import secret_names
 from conducto_cli.argument_parser import keep_quiet
 from conducto_cli.arguments import add_json, add_subcommand
 from conducto_cli.exit_codes import DONE, FAILED
 from conducto_cli.output import as_json
-from conducto_cli.references import UsageError, suggestion
+from conducto_cli.references import suggestion
 from conducto_cli.registry import COMMANDS
 from conducto_cli.text.text import pad, width
 

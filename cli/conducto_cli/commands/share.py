@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conducto.errors import UsageError
 from conducto_cli.exit_codes import DONE
-from conducto_cli.references import UsageError
 
 if TYPE_CHECKING:
     import argparse

@@ -9,11 +9,11 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from conducto.errors import UsageError
 from conducto_cli.arguments import ID_HELP
 from conducto_cli.commands.open import show_page
 from conducto_cli.exit_codes import DONE
 from conducto_cli.output import as_json, pipeline_document
-from conducto_cli.references import UsageError
 from conducto_cli.text.text import printable
 
 if TYPE_CHECKING:

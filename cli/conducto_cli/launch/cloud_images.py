@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from typing import Any
 
-from conducto_cli.references import UsageError
+from conducto.errors import UsageError
 from conducto_client.cloud_transport import CloudClient, put
 from conducto_core.errors import check_each
 from conducto_core.images import contexts, layers, sources

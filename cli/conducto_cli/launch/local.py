@@ -6,9 +6,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from conducto.errors import UsageError
 from conducto_cli.connection import OpenClient, client_opener, guarded
 from conducto_cli.exit_codes import DONE
-from conducto_cli.references import UsageError
 from conducto_cli.text.text import printable
 from conducto_client import Client
 from conducto_core.model.requests import LaunchRequest, PipelineSummary

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from conducto.data.archive import unpack
-from conducto_cli.references import UsageError
+from conducto.errors import UsageError
 from conducto_client import AgentUnreachableError
 from conducto_client.cloud_transport import CloudClient, fetch, put
 from conducto_core.images import contexts

@@ -2,7 +2,8 @@
 
 import sys
 
-from conducto_cli.references import UsageError, suggestion
+from conducto.errors import UsageError
+from conducto_cli.references import suggestion
 from conducto_cli.text.text import printable
 from conducto_client import Client
 from conducto_core.model.params import ImageLogParams

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import TextIO
 
+from conducto.errors import UsageError
 from conducto_cli.exit_codes import DONE, FAILED
-from conducto_cli.references import UsageError
 from conducto_cli.text.text import printable
 from conducto_client import ApiError, Client, ClientError
 from conducto_core.model.labels import duration

@@ -32,11 +32,11 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time of a zip file
 def client_wheel() -> tuple[str, bytes]:
     """Return the file name and the bytes of the wheel of the running package."""
     root = Path(str(resources.files("conducto")))
-    return build_wheel(client_files(root), client_version())
+    return build_wheel(client_files(root), package_version())
 
 
-def client_version() -> str:
-    """Return the version of the wheel."""
+def package_version() -> str:
+    """Return the version of the installed distribution ``conducto``."""
     try:
         return metadata.version("conducto")
     except metadata.PackageNotFoundError:

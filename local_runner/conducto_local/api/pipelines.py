@@ -19,6 +19,7 @@ from conducto_core.api.queries.compact_states import compact_states
 from conducto_core.api.queries.relaunch import launch_request
 from conducto_core.api.queries.usage_reports import usage_of
 from conducto_core.errors import RefusedError, no_node
+from conducto_core.images.sdk_wheel import package_version
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.form_codec import pack_form, unpack_form
 from conducto_core.model.gc import GcReport, GcRequest
@@ -83,7 +84,6 @@ from conducto_local.scheduling.scheduler import Scheduler
 from conducto_local.state_dir import StateDir
 from conducto_local.store.errors import DamagedError, StoreFullError
 from conducto_local.store.port import Store
-from conducto_local.version import package_version
 
 if TYPE_CHECKING:
     from conducto_core.model.notifications import NotificationRecord

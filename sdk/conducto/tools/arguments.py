@@ -7,14 +7,12 @@ start with a dash; after ``--`` every argument is a value.
 
 from __future__ import annotations
 
+from conducto.errors import UsageError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Dict, Optional
-
-
-class UsageError(Exception):
-    """The command line is invalid; the message has the reason."""
 
 
 class Command:

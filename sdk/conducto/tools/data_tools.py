@@ -13,7 +13,8 @@ import sys
 
 from conducto import data
 from conducto.data import files, location
-from conducto.tools.arguments import Command, UsageError
+from conducto.errors import UsageError
+from conducto.tools.arguments import Command
 from conducto.tools.run import print_usage, run_tool
 
 TYPE_CHECKING = False

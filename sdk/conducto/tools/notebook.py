@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-from conducto.tools.arguments import UsageError
+from conducto.errors import UsageError
 from conducto.tools.run import FAILED, print_usage, run_tool
 
 TYPE_CHECKING = False

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from conducto import profile
-from conducto.tools.arguments import Command, UsageError
+from conducto.errors import UsageError
+from conducto.tools.arguments import Command
 from conducto.tools.run import print_usage, run_tool
 
 TYPE_CHECKING = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from conducto.tools.arguments import UsageError
+from conducto.errors import UsageError
 from conducto.wire.printable import printable_lines
 
 TYPE_CHECKING = False

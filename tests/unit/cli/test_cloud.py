@@ -16,6 +16,7 @@ from tests.fakes.transport import InProcessTransport
 
 from conducto import _host
 from conducto.api.config import Config
+from conducto.errors import UsageError
 from conducto.tree.launch_options import LaunchOptions
 from conducto_cli import cloud_account, target
 from conducto_cli.cloud_account import Account
@@ -24,7 +25,6 @@ from conducto_cli.connection import guarded
 from conducto_cli.launch import cloud_images
 from conducto_cli.main import main
 from conducto_cli.parser import build_parser
-from conducto_cli.references import UsageError
 from conducto_client import AgentUnreachableError, ApiError, Client
 from conducto_core.api.dispatch import Service
 from conducto_core.errors import DefinitionError

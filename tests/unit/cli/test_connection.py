@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
+from conducto.errors import UsageError
 from conducto_cli.connection import ENGINE_PROBLEM, guarded
-from conducto_cli.references import UsageError
 from conducto_client import AgentUnreachableError, ApiError
 from conducto_core.model.requests import Problem
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from conducto.errors import UsageError
 from conducto_cli.launch import local_builds
 from conducto_cli.launch.local_builds import ImageBuildError, Output
-from conducto_cli.references import UsageError
 from conducto_core.images.contexts import Context, read_context
 from conducto_core.images.ignore import Ignore
 from conducto_core.model.operations.cloud import OwnBuild, OwnBuilds, RegistryLogin

@@ -6,9 +6,9 @@ import pytest
 from tests.fakes.pipelines import MemoryPipelines
 from tests.fakes.transport import InProcessTransport
 
+from conducto.errors import UsageError
 from conducto_cli import target
 from conducto_cli.pipeline_lookup import find_pipeline
-from conducto_cli.references import UsageError
 from conducto_client import AgentUnreachableError, Client
 from conducto_core.api.dispatch import Service
 from conducto_core.model.records import Lifecycle

@@ -1,6 +1,7 @@
 import pytest
 
-from conducto_cli.references import UsageError, expand, node_path
+from conducto.errors import UsageError
+from conducto_cli.references import expand, node_path
 
 PATHS = ["/", "/tests", "/tests/auth", "/tests/auth/login", "/tests/unit", "/deploy", "/odd[1]*"]
 

@@ -16,10 +16,10 @@ from pydantic import SecretStr
 from tests.fakes.pipelines import MemoryPipelines
 from tests.fakes.transport import InProcessTransport
 
+from conducto.errors import UsageError
 from conducto_cli import connection
 from conducto_cli.commands.debug import run as debug
 from conducto_cli.parser import build_parser
-from conducto_cli.references import UsageError
 from conducto_cli.view.remote_shell import check_time, find_plugin, remote_shell
 from conducto_client import AgentUnreachableError, ApiError, Client
 from conducto_core.api.dispatch import Service

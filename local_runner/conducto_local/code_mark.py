@@ -1,25 +1,16 @@
-"""The version of this installation, and of its code."""
+"""A mark of the code of this installation, besides its version."""
 
 import os
 from collections.abc import Iterator
-from importlib import metadata
 
 import conducto
 import conducto_client
 import conducto_core
 import conducto_local
-from conducto.version import __version__
+from conducto_core.images.sdk_wheel import package_version
 
 #: Packages that the agent uses.
 PACKAGES = (conducto, conducto_client, conducto_core, conducto_local)
-
-
-def package_version() -> str:
-    """Return the version of the installed distribution ``conducto``."""
-    try:
-        return metadata.version("conducto")
-    except metadata.PackageNotFoundError:
-        return __version__
 
 
 def code_mark() -> str | None:
