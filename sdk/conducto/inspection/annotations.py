@@ -13,98 +13,13 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, List, Optional, Tuple
+    from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+    from conducto.inspection.codecs.base import Codec
 
 _NOTHING = object()  # a parameter without a default
 _VAR_POSITIONAL = 0x04  # flags of co_flags, from Python's data model
 _VAR_KEYWORD = 0x08
-
-
-class Kind:
-    """The values that a parameter accepts.
-
-    Attributes:
-        base: The class of its values, or None for any.
-        element: The kind of a list's elements, or None for any.
-        optional: None is also accepted.
-    """
-
-    __slots__ = ("annotation", "base", "element", "optional")
-
-    def __init__(
-        self,
-        base: Optional[type],
-        annotation: Any,
-        *,
-        element: Optional[Kind] = None,
-        optional: bool = False,
-    ) -> None:
-        self.base = base
-        self.annotation = annotation
-        self.element = element
-        self.optional = optional
-
-    def accepts(self, value: Any) -> bool:
-        """Return whether ``value`` is of this kind; no conversion, an int is not a float."""
-        if value is None and self.optional:
-            return True
-        if self.base is None:
-            return True
-        if not isinstance(value, self.base):
-            return False
-        items: Any = value
-        return self.element is None or all(self.element.accepts(item) for item in items)
-
-
-def kind_of(annotation: Any) -> Kind:
-    """Return the kind of a parameter with that annotation.
-
-    Raises:
-        TypeError: no text on a command line could be converted to it.
-    """
-    origin = getattr(annotation, "__origin__", None)
-    if _is_union(annotation, origin):
-        return _union(annotation)
-    if hasattr(annotation, "__metadata__"):  # typing.Annotated
-        return kind_of(origin)
-    if origin is not None:
-        return _generic(annotation, origin)
-    if hasattr(annotation, "__supertype__"):  # typing.NewType
-        return kind_of(annotation.__supertype__)
-    if isinstance(annotation, str) or _is_any(annotation):
-        return Kind(None, annotation)
-    if isinstance(annotation, type):
-        return Kind(annotation, annotation)
-    raise TypeError(f"Invalid type annotation {annotation}/{type(annotation)}")
-
-
-def _is_union(annotation: Any, origin: Any) -> bool:
-    if type(annotation).__name__ == "UnionType":
-        return True
-    typing = sys.modules.get("typing")
-    return typing is not None and origin is typing.Union
-
-
-def _is_any(annotation: Any) -> bool:
-    typing = sys.modules.get("typing")
-    return type(annotation).__name__ == "TypeVar" or (
-        typing is not None and annotation is typing.Any
-    )
-
-
-def _union(annotation: Any) -> Kind:
-    members = [arg for arg in getattr(annotation, "__args__", ()) if arg is not type(None)]
-    if len(members) != 1:
-        raise TypeError(f"Only Union[T, None] is allowed, i.e., Optional[T], got {annotation}")
-    inner = kind_of(members[0])
-    return Kind(inner.base, annotation, element=inner.element, optional=True)
-
-
-def _generic(annotation: Any, origin: Any) -> Kind:
-    if origin is not list:
-        raise TypeError(f"Only typing.List[T] is allowed, got {annotation}")
-    args = getattr(annotation, "__args__", None) or ()
-    return Kind(list, annotation, element=kind_of(args[0]) if args else None)
 
 
 def evaluate(text: str, names: Dict[str, Any]) -> Any:
@@ -114,45 +29,85 @@ def evaluate(text: str, names: Dict[str, Any]) -> Any:
     annotations.
     """
     try:
-        meaning = eval(text, names)  # noqa: S307 (the author's own annotation, as typing does)
+        return resolve(text, names)
     except TypeError:
-        return _old_python(text, names)
-    except (NameError, AttributeError, SyntaxError):
         return text
+
+
+def resolve(text: str, names: Dict[str, Any]) -> Any:
+    """Return the value of a string annotation in the module ``names``.
+
+    Raises:
+        TypeError: it cannot be evaluated.
+    """
+    try:
+        meaning = _value(text, names)
+    except Exception as error:  # noqa: BLE001 (the author's own expression)
+        hint = "; import it at run time, not only for type checkers"
+        raise TypeError(
+            f"the annotation {text!r} cannot be evaluated: {error}"
+            f"{hint if isinstance(error, NameError) else ''}"
+        ) from None
     quoted = isinstance(meaning, str) and meaning != text  # under postponed evaluation
-    return evaluate(meaning, names) if quoted else meaning
+    return resolve(meaning, names) if quoted else meaning
 
 
-def _old_python(text: str, names: Dict[str, Any]) -> Any:
-    import typing
+def _value(text: str, names: Dict[str, Any]) -> Any:
+    try:
+        return eval(text, names)  # noqa: S307 (the author's own annotation, as typing does)
+    except NameError as error:  # often of typing, imported for type checkers only
+        missing = str(error).split("'")[1:2]
+        import typing
 
-    if "|" in text:
-        members = [evaluate(part.strip(), names) for part in text.split("|")]
-        return typing.Union[tuple(members)]
-    if text.startswith("list[") and text.endswith("]"):
-        return typing.List[evaluate(text[5:-1].strip(), names)]  # type: ignore[misc]
-    return text
+        if not missing or missing[0] in names or missing[0] not in typing.__all__:
+            raise
+        return _value(text, {**names, missing[0]: getattr(typing, missing[0])})
+    except TypeError:
+        if sys.version_info >= (3, 10):  # noqa: UP036 (3.8 in containers)
+            raise
+        from conducto.inspection.old_syntax import value_on_old_python
+
+        return value_on_old_python(text, names)
 
 
 class Parameter:
     """One parameter of a function.
 
     Attributes:
-        kind: The values it accepts; a default of None makes it optional.
-        annotated: Whether the kind comes from an annotation rather than the default.
+        annotation: Its annotation; see `annotated`.
+        annotated: Whether it has an annotation; if not, the type comes from the default.
         default: Its default; see `has_default`.
     """
 
-    __slots__ = ("annotated", "default", "has_default", "kind", "name")
+    __slots__ = ("_codec", "_names", "annotated", "annotation", "default", "has_default", "name")
 
-    def __init__(self, name: str, annotation: Any, default: Any) -> None:
+    def __init__(self, name: str, annotation: Any, default: Any, names: Dict[str, Any]) -> None:
         self.name = name
         self.has_default = default is not _NOTHING
         self.default = default if self.has_default else None
         self.annotated = annotation is not _NOTHING
-        self.kind = kind_of(annotation) if self.annotated else Kind(None, None)
-        if self.has_default and default is None:
-            self.kind.optional = True
+        self.annotation = annotation if self.annotated else None
+        self._names = names
+        self._codec: Optional[Codec] = None
+
+    @property
+    def codec(self) -> Codec:
+        """How its values are written on a command line; a default of None makes it optional.
+
+        Raises:
+            TypeError: values of its type cannot be passed.
+        """
+        if self._codec is None:
+            from conducto.inspection.codecs.parameter import of_annotation, of_default
+
+            if self.annotated:
+                if isinstance(self.annotation, str):
+                    self.annotation = resolve(self.annotation, self._names)
+                optional = self.has_default and self.default is None
+                self._codec = of_annotation(self.annotation, self._names, optional=optional)
+            else:
+                self._codec = of_default(self.default)
+        return self._codec
 
 
 class Signature:
@@ -162,16 +117,19 @@ class Signature:
         parameters: ``{name: parameter}``, in order, the keyword-only ones last.
         special: ``[(name, kind)]`` of the others: ``*args``, ``**kwargs``, positional-only and
             keyword-only ones, with the names ``inspect`` has for their kinds.
+        rest: ``{kind: parameter}`` of ``*args`` and ``**kwargs``, with the type of each value.
     """
 
-    __slots__ = ("parameters", "returns", "special")
+    __slots__ = ("parameters", "rest", "special")
 
     def __init__(
-        self, parameters: Dict[str, Parameter], special: List[Tuple[str, str]], returns: Any
+        self, parameters: Dict[str, Parameter], special: List[Tuple[str, str]], func: Any
     ) -> None:
         self.parameters = parameters
         self.special = special
-        self.returns = returns
+        self.rest = {
+            kind: _parameter(func, name) for name, kind in special if kind.startswith("VAR_")
+        }
 
 
 def unwrapped(func: Any) -> Any:
@@ -183,20 +141,28 @@ def unwrapped(func: Any) -> Any:
     return func
 
 
-def annotations_of(func: Any) -> Dict[str, Any]:
-    """Return ``{parameter or "return": annotation}``, string annotations evaluated."""
-    raw = getattr(func, "__annotations__", None) or {}
-    names = getattr(func, "__globals__", {})
-    return {
-        key: evaluate(value, names) if isinstance(value, str) else value
-        for key, value in raw.items()
-    }
+def _annotations(func: Any) -> Mapping[str, Any]:
+    """Return ``{parameter or "return": annotation}`` as written: some may be strings."""
+    try:
+        return getattr(func, "__annotations__", None) or {}
+    except NameError:  # Python 3.14 evaluates them now; a name is imported for type checkers only
+        import annotationlib  # type: ignore[import-not-found,unused-ignore]
+
+        found: Dict[str, Any] = annotationlib.get_annotations(
+            func, format=annotationlib.Format.STRING
+        )
+        return found
+
+
+def _parameter(func: Any, name: str, default: Any = _NOTHING) -> Parameter:
+    annotation = _annotations(func).get(name, _NOTHING)
+    return Parameter(name, annotation, default, getattr(func, "__globals__", {}))
 
 
 def returns_of(func: Callable[..., Any]) -> Any:
     """Return the return annotation of ``func``, evaluated, or None."""
     func = unwrapped(func)
-    annotation = (getattr(func, "__annotations__", None) or {}).get("return")
+    annotation = _annotations(func).get("return")
     if isinstance(annotation, str):
         return evaluate(annotation, getattr(func, "__globals__", {}))
     return annotation
@@ -230,12 +196,11 @@ def _from_code(func: Any, code: Any) -> Signature:
     given = func.__defaults__ or ()
     defaults = dict(zip(plain[len(plain) - len(given) :], given))  # noqa: B905 (of Python 3.10)
     defaults.update(func.__kwdefaults__ or {})
-    types = annotations_of(func)
     parameters = {
-        name: Parameter(name, types.get(name, _NOTHING), defaults.get(name, _NOTHING))
+        name: _parameter(func, name, defaults.get(name, _NOTHING))
         for name in (*plain, *keyword_only)
     }
-    return Signature(parameters, special, types.get("return"))
+    return Signature(parameters, special, func)
 
 
 def _inspected(func: Callable[..., Any]) -> Signature:
@@ -243,16 +208,14 @@ def _inspected(func: Callable[..., Any]) -> Signature:
 
     parameters = {}
     special = []
-    types = annotations_of(func)
     for name, parameter in inspect.signature(func).parameters.items():
         if parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
             special.append((name, parameter.kind.name))
         if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             empty = parameter.default is parameter.empty
-            parameters[name] = Parameter(
-                name, types.get(name, _NOTHING), _NOTHING if empty else parameter.default
-            )
-    return Signature(parameters, special, types.get("return"))
+            default = _NOTHING if empty else parameter.default
+            parameters[name] = _parameter(func, name, default)
+    return Signature(parameters, special, func)
 
 
 def node_type_of(method: Callable[..., Any]) -> Optional[type]:

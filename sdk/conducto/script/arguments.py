@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from conducto.errors import UsageError
-from conducto.inspection.annotations import Kind
-from conducto.inspection.values import from_text
+from conducto.inspection.codecs.base import Codec, CodecError
+from conducto.inspection.codecs.parameter import Untyped
+from conducto.inspection.codecs.unions import Maybe
 from conducto.tree.text import suggestion
 
 TYPE_CHECKING = False
@@ -60,17 +61,6 @@ def underscored(name: str) -> str:
     return name.replace("-", "_")
 
 
-def parsing_kind(parameter: Parameter) -> Kind:
-    """Return the type of an argument: its annotation, or the type of its default."""
-    if parameter.annotated or parameter.default is None:
-        return parameter.kind
-    default_type = type(parameter.default)
-    known = default_type in (str, int, float, bool, bytes, list, tuple, set)
-    if known or hasattr(default_type, "from_str") or default_type.__module__ == "datetime":
-        return Kind(default_type, default_type)
-    return Kind(None, None)
-
-
 class Call:
     """The arguments of a call, collected argument by argument.
 
@@ -103,7 +93,7 @@ class Call:
             return parameters[plain], True
         if plain.startswith("no_") and plain[3:] in parameters:
             parameter = parameters[plain[3:]]
-            if parsing_kind(parameter).base in (bool, None):
+            if _codec(parameter).is_flag or _is_untyped(parameter):
                 return parameter, False
         return None
 
@@ -120,16 +110,23 @@ class Call:
             self.named[underscored(name)] = words.value(name) if value is None else value
             return
         parameter, positive = target
-        kind = parsing_kind(parameter)
-        if kind.base is bool or not positive:
-            if value is not None:
-                raise UsageError(f"--{name} accepts no arguments, but got: {value!r}")
-            self._put(parameter, positive)
-        elif value is None and kind.base is None and words.at_name:
+        if _codec(parameter).is_flag or not positive:
+            self._take_flag(parameter, name, value, positive=positive)
+        elif value is None and _is_untyped(parameter) and words.at_name:
             self._put(parameter, True)  # how a native call writes True for an untyped parameter
         else:
             text = words.value(name) if value is None else value
-            self._put(parameter, _convert(parameter, kind, text))
+            self._put(parameter, _convert(parameter, text))
+
+    def _take_flag(
+        self, parameter: Parameter, name: str, value: Optional[str], *, positive: bool
+    ) -> None:
+        if value is None:
+            self._put(parameter, positive)
+        elif positive and value == "None" and isinstance(_codec(parameter), Maybe):
+            self._put(parameter, None)
+        else:
+            raise UsageError(f"--{name} accepts no arguments, but got: {value!r}")
 
     def _near(self, name: str) -> str:
         return suggestion(underscored(name), self._signature.parameters)
@@ -156,7 +153,7 @@ class Call:
         places = [p for n, p in self._signature.parameters.items() if n not in keyword_only]
         taken = places[: len(self._positional)]
         for parameter, text in zip(taken, self._positional):  # noqa: B905 (of Python 3.10)
-            self._put(parameter, _convert(parameter, parsing_kind(parameter), text))
+            self._put(parameter, _convert(parameter, text))
         rest = self._positional[len(taken) :]
         if rest and "VAR_POSITIONAL" not in self._special:
             raise self._misfit(f"nothing takes {rest[0]!r}")
@@ -182,8 +179,19 @@ def _again(name: str, value: Optional[str]) -> str:
     return name if value is None else f"{name}={value}"
 
 
-def _convert(parameter: Parameter, kind: Kind, text: str) -> Any:
+def _codec(parameter: Parameter) -> Codec:
     try:
-        return from_text(text, kind)
-    except (ValueError, TypeError) as error:
+        return parameter.codec
+    except TypeError as error:
+        raise UsageError(f"parameter {parameter.name!r}: {error}") from error
+
+
+def _is_untyped(parameter: Parameter) -> bool:
+    return isinstance(_codec(parameter), Untyped)
+
+
+def _convert(parameter: Parameter, text: str) -> Any:
+    try:
+        return _codec(parameter).decode(text)
+    except CodecError as error:
         raise UsageError(f"parameter {parameter.name!r}: {error}") from error

@@ -1,7 +1,8 @@
 """Native functions: a Python function as the command of a node.
 
 The command is ``conducto FILE FUNCTION --argument=value ...``: inside the container the file is
-loaded and the function is called with the arguments, converted back (`conducto.main`).
+loaded and the function is called with the arguments, converted back (`conducto.main`). The codecs
+of `conducto.inspection.codecs` write and read them.
 """
 
 # ruff: noqa: PLC0415
@@ -13,7 +14,8 @@ import os
 import shlex
 
 from conducto.inspection.annotations import Signature, signature_of, unwrapped
-from conducto.inspection.values import to_text
+from conducto.inspection.codecs.base import CodecError
+from conducto.inspection.codecs.parameter import ByDefault, Untyped
 from conducto.wire import paths
 
 TYPE_CHECKING = False
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
     from conducto.inspection.annotations import Parameter
+    from conducto.inspection.codecs.base import Codec
+
+_MAX_SHOWN = 200  # characters of a value in a message
+_OF_EVERY_SCRIPT = ("help", "version")  # conducto.main answers them before it reads arguments
 
 
 class _Native:
@@ -105,10 +111,9 @@ def command_of(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[st
     parts = ["conducto", paths.draft(native.file), shlex.quote(native.name)]
     for name, value in _bind(func, native.signature, args, kwargs).items():
         parameter = native.signature.parameters[name]
-        _check(native.name, parameter, value)
         if value is None and parameter.has_default and parameter.default is None:
-            continue  # like a missing argument: "None" would be read back as text
-        parts.append(shlex.quote(_argument(parameter, value)))
+            continue  # like a missing argument
+        parts.append(shlex.quote(_argument(native, parameter, value)))
     return " ".join(parts)
 
 
@@ -138,21 +143,67 @@ def _misfit(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, 
     return TypeError(f"{_name(func)}() does not take these arguments")
 
 
-def _check(function: str, parameter: Parameter, value: Any) -> None:
-    if not parameter.annotated or parameter.kind.accepts(value):
-        return
-    raise TypeError(
-        f"Argument {parameter.name}={value!r} {type(value)} for function {function} "
-        f"is not compatible with expected type: {parameter.kind.annotation}"
+def _argument(native: _Native, parameter: Parameter, value: Any) -> str:
+    """Return the word for an argument.
+
+    Raises:
+        TypeError: it cannot be passed.
+    """
+    codec, name = _codec(native, parameter), parameter.name
+    try:
+        if isinstance(value, bool) and (codec.is_flag or isinstance(codec, Untyped)):
+            _check_flag(native, name)
+            return "--{}{}".format("" if value else "no-", name)
+        return f"--{name}={_checked(codec, value)}"
+    except CodecError as error:
+        raise _unfit(native, parameter, value, str(error)) from None
+
+
+def _codec(native: _Native, parameter: Parameter) -> Codec:
+    try:
+        return parameter.codec
+    except TypeError as error:
+        raise TypeError(f"Argument {parameter.name} of function {native.name}: {error}") from None
+
+
+def _checked(codec: Codec, value: Any) -> str:
+    if codec.base is float and isinstance(value, int) and not isinstance(codec, ByDefault):
+        raise CodecError("expected a float")  # as the original: float(x) makes it one
+    text = codec.encode(value)
+    if "\0" in text:
+        raise CodecError("a command cannot have the character NUL")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise CodecError("it is not valid Unicode text") from None
+    return text
+
+
+def _check_flag(native: _Native, name: str) -> None:
+    """Refuse a flag that has another meaning on the command line."""
+    if name in _OF_EVERY_SCRIPT:
+        raise CodecError(f"--{name} is a flag of every script; rename the parameter")
+    for flag, other in ((name, name[3:]), (f"no_{name}", f"no_{name}")):
+        if flag.startswith("no_") and other != name and other in native.signature.parameters:
+            raise CodecError(
+                f"--{flag.replace('_', '-', 1)} could mean {name} or {other}; rename one"
+            )
+
+
+def _unfit(native: _Native, parameter: Parameter, value: Any, reason: str) -> TypeError:
+    argument = f"Argument {parameter.name}={_shown(value)} {type(value)} for function {native.name}"
+    if not parameter.annotated:
+        return TypeError(f"{argument} cannot be passed: {reason}")
+    plain = reason.startswith("expected a") and isinstance(parameter.annotation, type)
+    return TypeError(
+        f"{argument} is not compatible with expected type: {parameter.annotation}"
+        f"{'' if plain else ': ' + reason}"
     )
 
 
-def _argument(parameter: Parameter, value: Any) -> str:
-    if isinstance(value, bool):
-        if parameter.kind.base is int:
-            return f"--{parameter.name}={int(value)}"
-        return "--{}{}".format("" if value else "no-", parameter.name)
-    return f"--{parameter.name}={to_text(value)}"
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "..."
 
 
 def notebook_arguments(values: Mapping[str, Any]) -> str:

@@ -15,6 +15,12 @@ SDK = pathlib.Path(co.__file__).parent.parent
 HEAVY = ("re", "json", "typing", "inspect", "dataclasses", "asyncio", "pathlib", "shlex", "gzip")
 MODULES = (
     "conducto.inspection.annotations",
+    "conducto.inspection.codecs.factory",
+    "conducto.inspection.codecs.parameter",
+    "conducto.inspection.codecs.records",
+    "conducto.inspection.codecs.times",
+    "conducto.inspection.codecs.untyped",
+    "conducto.inspection.old_syntax",
     "conducto.script.arguments",
     "conducto.tools.entry",
     "conducto.script.flags",

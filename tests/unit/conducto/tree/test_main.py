@@ -149,7 +149,7 @@ def test_arguments_are_converted(line: str, result: Any) -> None:
         ("add 1 --a=2", "p.py : wrong parameters for add(): a is given twice"),
         ("add 1 --zz=1", "Unknown argument: --zz=1"),
         ("add 1 --flag=true", "--flag accepts no arguments, but got: 'true'"),
-        ("add x", "parameter 'a': invalid literal for int() with base 10: 'x'"),
+        ("add x", "parameter 'a': expected an int, got 'x'"),
         ("add --a", "--a needs a value"),
         ("hello --retention=x", "--retention must be a number of days"),
         ("hello --engine=lxc", "--engine must be one of docker, process, got 'lxc'"),
