@@ -101,10 +101,12 @@ class Job:
     Attributes:
         script: Text of the shell script, of any size, without NUL.
         env: ``{name: value}``, added to the image's environment.
+        inputs: Content of its file of inputs; empty for none.
     """
 
     script: str
     env: Mapping[str, str] = field(default_factory=dict, repr=False)  # it contains secrets
+    inputs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ class Exit:
         peak_memory: Bytes, if known.
         engine_gone: The worker was lost because the engine is unreachable.
         started: Whether the command may have started; False if the worker was lost before it.
+        files: ``{name: content}`` of the `OUTPUT_FILES` that the command left.
     """
 
     code: int | None
@@ -127,6 +130,7 @@ class Exit:
     peak_memory: int | None = None
     engine_gone: bool = False
     started: bool = True
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Worker(Protocol):

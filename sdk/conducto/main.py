@@ -175,6 +175,7 @@ class _Invocation:
             _refuse_node(name, result)
             if result is not None:
                 printer(result)
+            _keep_result(result)
             return 0
         from conducto.script.definition import Definition
 
@@ -261,6 +262,14 @@ def _refuse_flag(name: str, word: str) -> None:
 
 def _is_flag(word: str, flags: Optional[Flags]) -> bool:
     return word == "profile" or (flags is not None and flags.knows(word, pipeline=True))
+
+
+def _keep_result(value: Any) -> None:
+    """Keep the result of a node's command."""
+    if os.environ.get("CONDUCTO_RUN_DIR"):
+        from conducto import results
+
+        results.keep(value)
 
 
 def _awaited(result: Any) -> Any:

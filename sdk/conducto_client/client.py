@@ -19,6 +19,7 @@ from conducto_core.model.gc import GcReport, GcRequest
 from conducto_core.model.node_detail import NodeDetail
 from conducto_core.model.operations import pipelines
 from conducto_core.model.operations.pipelines import API_ROOT, AnyOperation, Operation
+from conducto_core.model.outputs import Artifact, MetricSeries, OutputParams, ResultValue
 from conducto_core.model.records import AttemptRecord, ImageRecord
 from conducto_core.model.remote_shells import (
     RemoteShell,
@@ -207,6 +208,24 @@ class Client:
         """Return the resource usage of an attempt; empty if unknown."""
         query = ResourcesParams(id=pipeline_id, path=path, attempt=attempt)
         return self.call(pipelines.RESOURCES, query)
+
+    def get_result(self, pipeline_id: str, path: str, *, attempt: int | None = None) -> ResultValue:
+        """Return the result of an attempt, by default the newest."""
+        return self.call(pipelines.RESULT, OutputParams(id=pipeline_id, path=path, attempt=attempt))
+
+    def metrics(
+        self, pipeline_id: str, path: str, *, attempt: int | None = None
+    ) -> tuple[MetricSeries, ...]:
+        """Return the metrics of an attempt, by default the newest."""
+        query = OutputParams(id=pipeline_id, path=path, attempt=attempt)
+        return self.call(pipelines.METRICS, query).metrics
+
+    def artifacts(
+        self, pipeline_id: str, path: str, *, attempt: int | None = None
+    ) -> tuple[Artifact, ...]:
+        """Return the artifacts of an attempt, by default the newest, in their order."""
+        query = OutputParams(id=pipeline_id, path=path, attempt=attempt)
+        return self.call(pipelines.ARTIFACTS, query).artifacts
 
     def export(self, pipeline_id: str) -> bytes:
         """Return the current state of a pipeline as one self-contained HTML file."""

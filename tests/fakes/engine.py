@@ -31,6 +31,7 @@ class Outcome:
         code: Exit code; None with ``cause=Cause.WORKER_LOST``.
         held: The command runs until `FakeEngine.release`, `FakeWorker.stop` or a loss.
         stopped_code: Exit code when it is stopped: 137 for a command that ignores TERM.
+        files: Its result, metrics and artifacts, as it left them.
     """
 
     code: int | None = 0
@@ -41,6 +42,7 @@ class Outcome:
     peak_memory: int | None = None
     held: bool = False
     stopped_code: int = 143
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 Script = Mapping[str, Outcome] | Callable[["WorkerSpec", "Job"], Outcome]
@@ -278,5 +280,6 @@ class FakeWorker:
             outcome.peak_memory,
             engine_gone=outcome.cause is Cause.WORKER_LOST and self._engine.gone is not None,
             started=started,
+            files=outcome.files,
         )
         return result

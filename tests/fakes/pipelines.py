@@ -27,6 +27,7 @@ from conducto_core.api.queries.usage_reports import usage_of
 from conducto_core.errors import DefinitionError, NotFoundError, RefusedError, no_image, no_node
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.node_detail import NodeDetail
+from conducto_core.model.outputs import OutputParams, OutputStream
 from conducto_core.model.params import (
     ChangedDataParams,
     ImageLogParams,
@@ -418,6 +419,18 @@ class MemoryPipelines:
                 return Resources()
             number = _attempt(node, query.attempt).number
             return pipeline.resources.get((query.path, number), Resources())
+
+    async def attempt_output(
+        self, query: OutputParams, stream: OutputStream
+    ) -> tuple[int | None, bytes]:
+        """Return the bytes that `write` has written to the stream."""
+        with self._lock:
+            pipeline = self._find(query.id)
+            node = _node(pipeline, query.path)
+            if not node.attempts:
+                return None, b""
+            number = _attempt(node, query.attempt).number
+            return number, pipeline.output.get((query.path, number, stream), b"")
 
     async def image_log(self, query: ImageLogParams) -> ImageLog:
         """Return a part of the log from `set_image`; it never splits a character."""

@@ -3,7 +3,7 @@
 import textwrap
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 from conducto_cli import selection
 from conducto_cli.exit_codes import DONE
@@ -16,12 +16,14 @@ from conducto_client import ApiError, Client
 from conducto_core.model.labels import failure_text, wait_text
 from conducto_core.model.node_detail import NodeDetail, Parameter
 from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.outputs import MetricSeries
 from conducto_core.model.records import AttemptRecord
 from conducto_core.model.requests import NodeView
 from conducto_core.model.states import FAILED
 from conducto_core.runtime.resource_series import SHORTEST_SECONDS, summary
 
 _MAX_ATTEMPTS = 20
+_MAX_RESULT_LINES = 50
 _MESSAGE_COLUMNS = 100
 #: Failures that are named of a group.
 _MAX_FAILURES = 5
@@ -40,7 +42,8 @@ def show_node(client: Client, pipeline_id: str, text: str, *, json: bool) -> int
         print(as_json(detail.model_dump(mode="json")))
     else:
         used = _used(client, pipeline_id, path, detail.node.attempts)
-        write_lines(_lines(detail, page().marks, used, _failures(client, pipeline_id, detail.node)))
+        lines = _lines(detail, page().marks, used, _failures(client, pipeline_id, detail.node))
+        write_lines(chain(lines, _outputs(client, pipeline_id, detail.node)))
     return DONE
 
 
@@ -73,6 +76,42 @@ def _lines(
     )
     yield from _section("attempts", _attempts(node.attempts, used))
     yield from _section("notifications", _notification_rows(node.notifications))
+
+
+def _outputs(client: Client, pipeline_id: str, node: NodeView) -> Iterator[Line]:
+    """List the result, metrics and artifacts of the newest attempt that left any."""
+    attempt = next((each for each in reversed(node.attempts) if each.outputs), None)
+    if attempt is None or attempt.outputs is None:
+        return
+    number, there = attempt.number, attempt.outputs
+    of = "" if number == node.attempts[-1].number else f" of attempt {number}"
+    if there.result is not None:
+        found = client.get_result(pipeline_id, node.path, attempt=number)
+        yield from _section(f"result{of}", result_lines(found.value))
+    if there.metrics:
+        series = client.metrics(pipeline_id, node.path, attempt=number)
+        yield from _section(f"metrics{of}", _rows([_metric(each) for each in series]))
+    if there.artifacts:
+        files = client.artifacts(pipeline_id, node.path, attempt=number)
+        rows = [(each.name, f"{each.size:,} bytes", each.title) for each in files]
+        yield from _section(f"artifacts{of}", _rows(rows))
+
+
+def result_lines(value: object) -> Iterator[str]:
+    """Return a result as indented JSON, with at most `_MAX_RESULT_LINES` lines."""
+    lines = as_json(value).splitlines()
+    yield from lines[:_MAX_RESULT_LINES]
+    if len(lines) > _MAX_RESULT_LINES:
+        yield f"... {len(lines) - _MAX_RESULT_LINES:,} more lines; --json shows all"
+
+
+def _metric(series: MetricSeries) -> tuple[str, str, str, str]:
+    numbers = [value for value in series.values if value is not None]
+    last = series.values[-1] if series.values else None
+    shown = "null" if last is None else f"{last:.6g}"
+    reach = f"from {min(numbers):.6g} to {max(numbers):.6g}" if len(numbers) > 1 else ""
+    points = "1 point" if series.count == 1 else f"{series.count:,} points"
+    return (series.name, shown, reach, points)
 
 
 def _head(node: NodeView, marks: Marks) -> Iterator[Line]:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from urllib.parse import unquote
 
-from conducto_core.api import data_handlers, handlers, problems
+from conducto_core.api import data_handlers, handlers, output_handlers, problems
 from conducto_core.api.handlers import Call
 from conducto_core.model.base import Record
 from conducto_core.model.operations import pipelines
@@ -97,6 +97,9 @@ ROUTES: tuple[AnyRoute, ...] = (
     Route(pipelines.LOG_SEARCH, Permission.READ, handlers.search_log),
     DownloadRoute(pipelines.LOG_FILE, Permission.READ, handlers.download_log),
     Route(pipelines.RESOURCES, Permission.READ, handlers.get_resources),
+    Route(pipelines.RESULT, Permission.READ, output_handlers.get_result),
+    Route(pipelines.METRICS, Permission.READ, output_handlers.list_metrics),
+    Route(pipelines.ARTIFACTS, Permission.READ, output_handlers.list_artifacts),
     DownloadRoute(pipelines.EXPORT, Permission.READ, handlers.export_pipeline),
     Route(pipelines.IMAGES, Permission.READ, handlers.list_images),
     Route(pipelines.IMAGE_LOG, Permission.READ, handlers.read_image_log),

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Literal, NamedTuple
 
 from conducto_core.model.base import SCHEMA_VERSION, Record
+from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.states import Cause, NodeType, State, StopReason
 
 
@@ -187,6 +188,7 @@ class AttemptRecord(Record):
         peak_memory: Bytes, if the engine reports them.
         snapshot: The engine's reference of an image with the container's files after a failure;
             None if there is none.
+        outputs: Its result, metrics and artifacts; None without any.
     """
 
     path: str
@@ -209,6 +211,7 @@ class AttemptRecord(Record):
     ended: float | None = None
     peak_memory: int | None = None
     snapshot: str | None = None
+    outputs: OutputSummary | None = None
 
 
 class NodeChange(Record):

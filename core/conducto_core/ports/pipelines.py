@@ -5,6 +5,7 @@ from typing import Protocol
 
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.node_detail import NodeDetail
+from conducto_core.model.outputs import OutputParams, OutputStream
 from conducto_core.model.params import (
     ChangedDataParams,
     ImageLogParams,
@@ -105,6 +106,11 @@ class Pipelines(Protocol):
 
     async def resources(self, query: ResourcesParams) -> Resources:
         """Return the resource usage of an attempt; empty if unknown."""
+
+    async def attempt_output(
+        self, query: OutputParams, stream: OutputStream
+    ) -> tuple[int | None, bytes]:
+        """Return an output stream of an attempt, and the attempt's number (None: no attempt)."""
 
     async def image_log(self, query: ImageLogParams) -> ImageLog:
         """Return a part of the output of an image's build; like `log`."""

@@ -8,6 +8,11 @@ recognises by a nonce::
     stdout   \x1e<nonce> <exit code> <processes killed for memory> <peak memory>\n
     stderr   \x1e<nonce>\n
 
+Before the trailer on stdout come the files that the command left in the run directory, its result,
+metrics and artifacts, each after a line with its name::
+
+    \x1e<nonce>=<name>\n<content>
+
 A trailer starts with a byte with which text never ends, so output need not be held back to check
 for a trailer.
 """
@@ -15,7 +20,7 @@ for a trailer.
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Literal
 
@@ -33,6 +38,11 @@ _SPECIAL = frozenset(
     | {"SHELLOPTS", "SRANDOM", "UID", "_"}
 )
 _TRAILER_LIMIT = 256
+#: Files of a command, in the run directory: its inputs, and those that it may leave.
+INPUTS_FILE = "inputs"
+OUTPUT_FILES = ("result", "metrics", "artifacts")
+#: Maximum bytes that are read of one of `OUTPUT_FILES`.
+MAX_FILE = 16 << 20
 #: Line length in bytes from which starting `head` is faster than reading byte by byte.
 _LONG = 2048
 
@@ -43,9 +53,18 @@ class ServerProtocolError(Exception):
 
 def server_argv(shell: str, run_directory: str = RUN_DIRECTORY) -> list[str]:
     """Return the command line of the server, for process 1 of a container."""
-    text = resources.files(__package__).joinpath("command_server.sh").read_text("utf-8")
-    code = "\n".join(line for line in text.splitlines() if line and not line.startswith("#"))
-    return ["/bin/sh", "-c", code, "conducto-command-server", run_directory, shell]
+    return ["/bin/sh", "-c", server_code(), "conducto-command-server", run_directory, shell]
+
+
+def server_code() -> str:
+    """Return the code of the server."""
+    return shell_code("command_server.sh").replace("FILE_LIMIT", str(MAX_FILE))
+
+
+def shell_code(name: str) -> str:
+    """Return the code in a file of this package, without comments."""
+    text = resources.files(__package__).joinpath(name).read_text("utf-8")
+    return "\n".join(line for line in text.splitlines() if line and not line.startswith("#"))
 
 
 def settings_line(shell: str | None, workdir: str | None) -> bytes:
@@ -78,8 +97,10 @@ class JobEncoder:
     def __init__(self) -> None:
         self._base: dict[str, str] | None = None
 
-    def encode(self, script: str, env: Mapping[str, str]) -> EncodedJob:
+    def encode(self, script: str, env: Mapping[str, str], inputs: str = "") -> EncodedJob:
         """Return the line that runs ``script`` with ``env`` on top of the container's environment.
+
+        ``inputs`` is the content of the command's file of inputs; without it there is no such file.
 
         Raises:
             ValueError: there is a NUL in the script or a value, or a name is empty or contains
@@ -90,7 +111,9 @@ class JobEncoder:
         for name, value in env.items():
             _check_variable(name, value)
         nonce = secrets.token_hex(8)
-        code = f"{self._environment(env)}_cs_script={quoted(script)};_cs_run {nonce}\n"
+        given = f"_cs_inputs={quoted(inputs)};" if inputs else ""
+        script_code = f"_cs_script={quoted(script)};"
+        code = f"{self._environment(env)}{given}{script_code}_cs_run {nonce}\n"
         line = code.encode("utf-8", "surrogateescape")
         head = f"_cs_load {len(line)} {nonce}\n".encode() if len(line) > _LONG else b""
         return EncodedJob(head + line, nonce)
@@ -174,11 +197,13 @@ class Finished:
         code: Exit code; 128 + signal if a signal ended the command.
         oom_kills: Processes that the kernel killed for memory while the command ran.
         peak_memory: Bytes; the container's maximum since it started. None if unknown.
+        files: ``{name: content}`` of the `OUTPUT_FILES` that the command left.
     """
 
     code: int
     oom_kills: int
     peak_memory: int | None
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class OutputParser:
@@ -200,23 +225,28 @@ class OutputParser:
         """
         if self._streams["stderr"].trailer is None:
             return None
-        trailer = self._streams["stdout"].trailer
-        return None if trailer is None else _read_trailer(trailer)
+        stdout = self._streams["stdout"]
+        return None if stdout.trailer is None else _read_trailer(stdout.trailer, stdout.files)
 
 
-def _read_trailer(trailer: bytes) -> Finished:
+def _read_trailer(trailer: bytes, files: Mapping[str, bytearray]) -> Finished:
     words = trailer.split()
     if not 2 <= len(words) <= 3 or not all(word.isdigit() for word in words):  # noqa: PLR2004
         raise ServerProtocolError(f"the command server's trailer is unreadable: {trailer!r}")
     code, oom_kills, *peak = (int(word) for word in words)
-    return Finished(code, oom_kills, peak[0] if peak and peak[0] > 0 else None)
+    kept = {name: bytes(content) for name, content in files.items()}
+    return Finished(code, oom_kills, peak[0] if peak and peak[0] > 0 else None, kept)
 
 
 class _StreamParser:
+    """Splits a stream: output, then files, then the trailer, each after a marker."""
+
     def __init__(self, nonce: str) -> None:
         self._marker = b"\x1e" + nonce.encode("ascii")
         self._held = b""
         self._tail: bytes | None = None
+        self._file: bytearray | None = None
+        self.files: dict[str, bytearray] = {}
         self.trailer: bytes | None = None
 
     def feed(self, chunk: bytes) -> bytes:
@@ -239,12 +269,36 @@ class _StreamParser:
         return at if at >= 0 and self._marker.startswith(data[at:]) else len(data)
 
     def _collect(self, chunk: bytes) -> None:
-        """Add to the trailer; drop output after it, which belongs to no command."""
-        if self.trailer is not None or self._tail is None:
-            return
-        self._tail += chunk
-        line, newline, _ = self._tail.partition(b"\n")
-        if newline:
+        """Add to the files and the trailer; drop output after it, which belongs to no command."""
+        self._tail = (self._tail or b"") + chunk
+        while self.trailer is None:
+            complete = self._content() if self._file is not None else self._line()
+            if not complete:
+                return
+
+    def _line(self) -> bool:
+        """Take the line after a marker: the name of a file, or the trailer."""
+        line, newline, rest = (self._tail or b"").partition(b"\n")
+        if not newline:
+            if len(line) > _TRAILER_LIMIT:
+                raise ServerProtocolError("the command server's trailer does not end")
+            return False
+        self._tail = rest
+        if line.startswith(b"="):
+            self._file = self.files[line[1:].decode("ascii", "replace")] = bytearray()
+        else:
             self.trailer = line
-        elif len(self._tail) > _TRAILER_LIMIT:
-            raise ServerProtocolError("the command server's trailer does not end")
+        return True
+
+    def _content(self) -> bool:
+        """Take the content of a file up to the next marker."""
+        data = self._tail or b""
+        at = data.find(self._marker)
+        end = at if at >= 0 else self._kept_from(data)
+        if self._file is not None and len(self._file) <= MAX_FILE:
+            self._file += data[:end]
+        if at < 0:
+            self._tail = data[end:]
+            return False
+        self._file, self._tail = None, data[at + len(self._marker) :]
+        return True

@@ -3,7 +3,7 @@
 #   /bin/sh -c "$THIS_TEXT" conducto-command-server RUN_DIRECTORY SHELL [KILL_FIFO]
 #
 # It needs /bin/sh (bash, dash or busybox ash) and /proc; every command here is a builtin, except
-# chmod and head, which may be missing. The host's part is command_server.py: it sends a line of shell
+# chmod, head and rm, which may be missing. The host's part is command_server.py: it sends a line of shell
 # code per command on stdin, and reads both output streams up to their trailers.
 #
 # Rules for editors
@@ -20,6 +20,8 @@ _cs_file=$_cs_dir/cmd.sh
 _cs_cwd=$PWD
 # Without it every bash looks up its user at its start, which takes a tenth of its time.
 export SHELL="${SHELL:-$_cs_shell}"
+# Where a command finds its inputs, and leaves its result, metrics and artifacts.
+export CONDUCTO_RUN_DIR="$_cs_dir"
 _n='
 '
 
@@ -108,6 +110,26 @@ _cs_load() {
     . "$_cs_long"
 }
 
+# Remove the files of an earlier command; fail if one is left, whose content must not be reported.
+_cs_clear() {
+    for _cs_k in inputs result metrics artifacts; do
+        if [ -e "$_cs_dir/$_cs_k" ] || [ -L "$_cs_dir/$_cs_k" ]; then
+            rm -rf "$_cs_dir/$_cs_k"
+            if [ -e "$_cs_dir/$_cs_k" ]; then return 1; fi
+        fi
+    done
+}
+
+# _cs_send NONCE: write the files that the command left, each after a line with its name.
+_cs_send() {
+    for _cs_k in result metrics artifacts; do
+        if [ -s "$_cs_dir/$_cs_k" ] && [ -f "$_cs_dir/$_cs_k" ] && [ ! -L "$_cs_dir/$_cs_k" ]; then
+            printf '\036%s=%s\n' "$1" "$_cs_k"
+            head -c FILE_LIMIT "$_cs_dir/$_cs_k"
+        fi
+    done
+}
+
 # _cs_run NONCE: run $_cs_script.
 _cs_run() {
     if [ -n "$_cs_long" ]; then
@@ -119,6 +141,12 @@ _cs_run() {
         _cs_file=$_cs_dir/cmd.$1.sh
         _cs_write || printf 'cannot write the command to %s\n' "$_cs_file" >&9
     fi
+    _cs_own=1
+    _cs_clear || _cs_own=
+    if [ -n "$_cs_inputs" ]; then
+        printf '%s' "$_cs_inputs" >"$_cs_dir/inputs"
+        _cs_inputs=
+    fi
     # Not "[ ... ] || _cs_watch &": that would always fork a process.
     if [ -n "$_cs_kill" ]; then _cs_watch "$1" & fi
     _cs_job
@@ -126,11 +154,13 @@ _cs_run() {
     kill -KILL -1 && _cs_clean
     _cs_before=$_cs_oom
     _cs_look
+    if [ -n "$_cs_own" ]; then _cs_send "$1"; fi
     printf '\036%s %s %s %s\n' "$1" "$_cs_code" "$((_cs_oom - _cs_before))" "$_cs_peak"
     printf '\036%s\n' "$1" >&9
 }
 
 _cs_long=
+_cs_inputs=
 _cs_script=:
 _cs_write && chmod 755 "$_cs_file"
 _cs_look

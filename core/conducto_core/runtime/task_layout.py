@@ -6,9 +6,8 @@ container ``agent`` has the agent's image. Both are essential and neither depend
 dependencies, and the agent must learn of a stop first.
 """
 
-from importlib import resources
-
 from conducto_core.images.layers import SHELLS
+from conducto_core.runtime.command_server import server_code, shell_code
 
 AGENT = "agent"
 USER = "user"
@@ -68,10 +67,5 @@ def user_entry(*, credentials: bool = False) -> list[str]:
     """
     dropped = [name for name in ECS_VARIABLES if not (credentials and name == _CREDENTIALS)]
     drop = f'unset {" ".join(dropped)}; exec /bin/sh -c "$0" "$@"'
-    text = _code("task_entry.sh") + "\n" + _code("command_server.sh")
+    text = shell_code("task_entry.sh") + "\n" + server_code()
     return ["/bin/sh", "-c", drop, text, "conducto-worker", CTL, *SHELLS]
-
-
-def _code(name: str) -> str:
-    text = resources.files(__package__).joinpath(name).read_text("utf-8")
-    return "\n".join(line for line in text.splitlines() if line and not line.startswith("#"))

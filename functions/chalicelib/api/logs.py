@@ -17,6 +17,7 @@ from conducto_core.api.queries.log_search import SearchQuery, chunk_to_search
 from conducto_core.api.queries.lookup import chosen_attempt
 from conducto_core.api.queries.output_tails import with_tail
 from conducto_core.errors import NotFoundError
+from conducto_core.model.outputs import OutputParams, OutputStream
 from conducto_core.model.params import (
     MAX_LOG_CHUNK,
     MAX_LOG_SCAN,
@@ -31,6 +32,7 @@ from conducto_core.model.resources import Resources, ResourcesParams
 from conducto_core.model.responses import LogLines, LogMatches
 from conducto_core.model.states import FINISHED
 from conducto_core.ports.downloads import Download, Span
+from conducto_core.runtime.attempt_outputs import MAX_STREAM
 from conducto_core.runtime.resource_series import MAX_BYTES, resources_in
 
 #: Seconds between two polls while a request waits for changes.
@@ -235,6 +237,17 @@ class LogQueries(ABC):
         key = LogKey(id_, query.path, chosen.number, "resources")
         lines = await asyncio.to_thread(self._cloud.logs.read, key, 0, MAX_BYTES)
         return resources_in(lines, chosen.cpu, chosen.mem)
+
+    async def attempt_output(
+        self, query: OutputParams, stream: OutputStream
+    ) -> tuple[int | None, bytes]:
+        """Return an output stream of an attempt, besides stdout and stderr."""
+        id_ = await asyncio.to_thread(self._owned, query.id)
+        chosen = chosen_attempt(query.path, await self.attempts(id_, query.path), query.attempt)
+        if chosen is None:
+            return None, b""
+        key = LogKey(id_, query.path, chosen.number, stream)
+        return chosen.number, await asyncio.to_thread(self._cloud.logs.read, key, 0, MAX_STREAM)
 
     async def _chunks(self, key: LogKey, first: int, count: int) -> AsyncIterator[bytes]:
         while count > 0:

@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple, Protocol
 
 #: Output streams, and the resource usage of the command.
-Stream = Literal["stdout", "stderr", "resources"]
+Stream = Literal["stdout", "stderr", "resources", "result", "metrics", "artifacts"]
 
 
 class LogKey(NamedTuple):

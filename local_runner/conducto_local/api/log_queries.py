@@ -13,6 +13,7 @@ from conducto_core.api.queries.log_search import SearchQuery
 from conducto_core.api.queries.lookup import chosen_attempt
 from conducto_core.api.queries.output_tails import with_tail
 from conducto_core.errors import NotFoundError, no_image
+from conducto_core.model.outputs import OutputParams, OutputStream
 from conducto_core.model.params import (
     MAX_LOG_SCAN,
     ImageLogParams,
@@ -27,6 +28,7 @@ from conducto_core.model.resources import Resources, ResourcesParams
 from conducto_core.model.responses import ImageLog, ImageStep, LogLines, LogMatches
 from conducto_core.model.states import FINISHED
 from conducto_core.ports.downloads import Download, Span
+from conducto_core.runtime.attempt_outputs import MAX_STREAM
 from conducto_core.runtime.resource_series import MAX_BYTES, resources_in
 from conducto_local.api.file_downloads import download
 from conducto_local.ports import Stream
@@ -156,6 +158,21 @@ class LogQueries:
         reader = self._logs(live.id).reader(query.path, attempt.number)
         kept = await asyncio.to_thread(reader.read, "resources", 0, MAX_BYTES)
         return resources_in(kept.data, attempt.cpu, attempt.mem)
+
+    async def kept(
+        self,
+        live: LivePipeline,
+        query: OutputParams,
+        attempts: Sequence[AttemptRecord],
+        stream: OutputStream,
+    ) -> tuple[int | None, bytes]:
+        """Return the number of an attempt, and an output stream of it."""
+        attempt = chosen_attempt(query.path, attempts, query.attempt)
+        if attempt is None:
+            return None, b""
+        reader = self._logs(live.id).reader(query.path, attempt.number)
+        found = await asyncio.to_thread(reader.read, stream, 0, MAX_STREAM)
+        return attempt.number, found.data
 
     async def build(self, live: LivePipeline, query: ImageLogParams) -> ImageLog:
         """Return a chunk of the log of an image build.

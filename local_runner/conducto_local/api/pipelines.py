@@ -25,6 +25,7 @@ from conducto_core.model.form_codec import pack_form, unpack_form
 from conducto_core.model.gc import GcReport, GcRequest
 from conducto_core.model.node_detail import NodeDetail
 from conducto_core.model.nodes import Pipeline, ancestors
+from conducto_core.model.outputs import OutputParams, OutputStream
 from conducto_core.model.params import (
     ChangedDataParams,
     ImageLogParams,
@@ -299,6 +300,13 @@ class LocalPipelines:
         """Return the resource usage of an attempt."""
         attempts = await self.attempts(query.id, query.path)
         return await self._outputs.resources(self.live(query.id), query, attempts)
+
+    async def attempt_output(
+        self, query: OutputParams, stream: OutputStream
+    ) -> tuple[int | None, bytes]:
+        """Return an output stream of an attempt, besides stdout and stderr."""
+        attempts = await self.attempts(query.id, query.path)
+        return await self._outputs.kept(self.live(query.id), query, attempts, stream)
 
     async def image_log(self, query: ImageLogParams) -> ImageLog:
         """Return a chunk of the log of an image build."""

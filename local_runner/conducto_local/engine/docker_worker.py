@@ -10,6 +10,7 @@ from typing import Any
 from conducto_core.model.states import Cause
 from conducto_core.runtime.command_server import (
     READY,
+    Finished,
     JobEncoder,
     OutputParser,
     ServerProtocolError,
@@ -123,7 +124,7 @@ class DockerWorker:
             await asyncio.shield(self._stopping)
         if self._run is not None:
             raise RuntimeError(f"worker {self.name} is already running a command")
-        encoded = self._encoder.encode(job.script, job.env)
+        encoded = self._encoder.encode(job.script, job.env, job.inputs)
         if self._lost or self._attachment is None:
             return replace(await self._explain_loss(), started=False)
         result: asyncio.Future[Exit | None] = asyncio.get_running_loop().create_future()
@@ -208,9 +209,7 @@ class DockerWorker:
             except Exception as error:  # noqa: BLE001  (the caller's; raised by `run`)
                 run.failure = error
         if finished is not None:
-            run.result.set_result(
-                self._exit(finished.code, finished.oom_kills, finished.peak_memory)
-            )
+            run.result.set_result(self._exit(finished))
 
     def ended(self) -> None:
         """Note that the container, the engine or the connection was lost."""
@@ -218,15 +217,17 @@ class DockerWorker:
         if self._run is not None and not self._run.result.done():
             self._run.result.set_result(None)
 
-    def _exit(self, code: int, oom_kills: int, peak: int | None) -> Exit:
-        self._oom_kills += oom_kills
+    def _exit(self, finished: Finished) -> Exit:
+        code, peak = finished.code, finished.peak_memory
+        self._oom_kills += finished.oom_kills
         # The kernel records the peak of the container's lifetime: only a new peak is this
         # command's.
         mine = peak if peak is not None and peak > self._peak else None
         self._peak = max(self._peak, peak or 0)
-        if oom_kills > 0 and code != 0:
-            return Exit(code, Cause.OUT_OF_MEMORY, self._oom_message(), mine)
-        return Exit(code, peak_memory=mine)
+        if finished.oom_kills > 0 and code != 0:
+            message = self._oom_message()
+            return Exit(code, Cause.OUT_OF_MEMORY, message, mine, files=finished.files)
+        return Exit(code, peak_memory=mine, files=finished.files)
 
     def _oom_message(self) -> str:
         if not self._has_memory_limit:

@@ -17,8 +17,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from conducto.wire.outputs import RUN_DIRECTORY
 from conducto_core.model.states import Cause
 from conducto_local.engine.process_cleanup import FOLDER_PREFIX, SCRIPT, clean_up, has_mark, mark
+from conducto_local.engine.run_files import files_in, prepare
 from conducto_local.ports import (
     EngineInfo,
     Exit,
@@ -211,6 +213,10 @@ class ProcessWorker:
         return Path(self._folder.name)
 
     @property
+    def _run_directory(self) -> Path:
+        return self.folder / "run"
+
+    @property
     def lost(self) -> bool:
         """Whether `close` was called."""
         return self._closed
@@ -251,7 +257,8 @@ class ProcessWorker:
             raise failure
         if self._closed:
             return Exit(None, Cause.WORKER_LOST, f"worker {self.name} was closed")
-        return Exit(code if code >= 0 else 128 - code)
+        files = await asyncio.to_thread(files_in, self._run_directory)
+        return Exit(code if code >= 0 else 128 - code, files=files)
 
     async def stop(self) -> None:
         """Stop the running command: TERM, then KILL after the grace period. `run` then returns."""
@@ -296,13 +303,19 @@ class ProcessWorker:
 
     async def _spawn(self, job: Job, pipes: list[_Pipe]) -> asyncio.subprocess.Process:
         script = self._write_script(job.script)
+        prepare(self._run_directory, job.inputs)
         process = await asyncio.create_subprocess_exec(
             self.spec.shell,
             script,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=pipes[0].write_end,
             stderr=pipes[1].write_end,
-            env={**os.environ, **self._data_variables(), **job.env},
+            env={
+                **os.environ,
+                **self._data_variables(),
+                RUN_DIRECTORY: str(self._run_directory),
+                **job.env,
+            },
             cwd=self.spec.workdir,
             start_new_session=True,
         )

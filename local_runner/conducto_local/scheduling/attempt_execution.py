@@ -8,7 +8,9 @@ from conducto.wire.lazy_form import from_wire_document
 from conducto_core.errors import DefinitionError
 from conducto_core.model.form_codec import pack_form
 from conducto_core.model.nodes import Pipeline
+from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.states import Cause
+from conducto_core.runtime.attempt_outputs import CollectedOutputs, collect
 from conducto_core.runtime.commands import script_of
 from conducto_core.runtime.environment import NOTHING, ExecutionContext, command_env
 from conducto_core.runtime.masking import Mask
@@ -57,6 +59,7 @@ class Result:
     Attributes:
         tree: Generated tree of a Lazy, resolved, and its definition as stored.
         started: Whether the command may have started.
+        outputs: Its result, metrics and artifacts.
     """
 
     cause: Cause | None
@@ -65,6 +68,7 @@ class Result:
     peak_memory: int | None = None
     tree: tuple[Pipeline, bytes] | None = None
     started: bool = True
+    outputs: OutputSummary | None = None
 
     def with_note(self, note: str | None) -> "Result":
         """Return the result with a further line in its message, unless ``note`` is None."""
@@ -119,8 +123,13 @@ async def run_command(
         limits=(size.cpu, size.mem),
         fresh=container.used == 0,
     )
+    outputs = CollectedOutputs()
     try:
         done = await container.worker.run(job, output.write)
+        if done.files:
+            output.finish()
+            outputs = await asyncio.to_thread(collect, done.files, mask)
+            _store(outputs, writer)
     finally:
         sampler.end()
         output.finish()
@@ -135,13 +144,28 @@ async def run_command(
         # The output is incomplete, and the output of a Lazy or a test is its result.
         cause = Cause.WORKER_LOST
         message = f"the command ended with exit code 0, but {writer.failure}"
-    result = Result(cause, done.code, message, done.peak_memory, started=done.started)
+    result = Result(
+        cause,
+        done.code,
+        message,
+        done.peak_memory,
+        started=done.started,
+        outputs=None if writer.failure is not None else outputs.summary,
+    )
     if cutter is not None and cause is None and not active.stopping:
         # A copy, because the event loop changes the tree while the thread reads it.
         tree = Pipeline(dict(active.live.pipeline.nodes), dict(active.live.pipeline.images))
         result = await asyncio.to_thread(_with_tree, result, cutter, active, tree, limits)
     said = result.message
     return result if said is None else replace(result, message=mask.text(said))
+
+
+def _store(outputs: CollectedOutputs, writer: LogWriter) -> None:
+    """Write the outputs to their streams, and warnings to the end of its stderr."""
+    for stream, data in outputs.streams.items():
+        writer.write(stream, data)
+    if outputs.warnings:
+        writer.write("stderr", outputs.warning_text)
 
 
 def _with_tree(

@@ -17,8 +17,8 @@ from typing import Literal, NamedTuple
 from conducto_core.api.queries.log_lines import FileStream, LineIndex, Lines
 from conducto_local import descriptors
 
-#: The streams of an attempt: the output of its command, and its resource usage.
-Kept = Literal["stdout", "stderr", "resources"]
+#: The streams of an attempt: output, resource usage, result, metrics and artifacts.
+Kept = Literal["stdout", "stderr", "resources", "result", "metrics", "artifacts"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: Directory of output whose node is unknown.

@@ -9,6 +9,7 @@ from typing import Any
 
 from conducto_core.model.nodes import NodeSpec, Pipeline, ancestors
 from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.records import (
     AttemptRecord,
     Counts,
@@ -69,6 +70,7 @@ class ActiveAttempt:
     exit_code: int | None = None
     message: str | None = None
     peak_memory: int | None = None
+    outputs: OutputSummary | None = None
     _begun: float = 0.0
 
     def begin(self) -> None:

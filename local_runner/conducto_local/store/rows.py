@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from conducto_core.model.notifications import DeliveryState, NotificationRecord
+from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.records import (
     AttemptRecord,
     ImageRecord,
@@ -40,19 +41,20 @@ GET_NODES = """SELECT path, state, skipped, cause, warning, attempt, tries, expi
     FROM nodes WHERE pipeline=? AND path>? ORDER BY path LIMIT ?"""
 
 # The WHERE is `invariants.may_replace`; a rejected row is missing in the cursor's rowcount.
-PUT_ATTEMPT = """INSERT INTO attempts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+PUT_ATTEMPT = """INSERT INTO attempts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
     ON CONFLICT DO UPDATE SET state=excluded.state, cause=excluded.cause,
     message=excluded.message, exit_code=excluded.exit_code, command=excluded.command,
     env=excluded.env, image=excluded.image, container=excluded.container,
     position=excluded.position, cpu=excluded.cpu, mem=excluded.mem, queued=excluded.queued,
     started=excluded.started, ended=excluded.ended, peak_memory=excluded.peak_memory,
-    snapshot=excluded.snapshot, image_ready=excluded.image_ready, admitted=excluded.admitted
+    snapshot=excluded.snapshot, image_ready=excluded.image_ready, admitted=excluded.admitted,
+    outputs=excluded.outputs
     WHERE state NOT IN ('done', 'error', 'killed')
     OR (state = excluded.state AND ended IS excluded.ended)"""
 _ATTEMPTS = """SELECT a.path, a.number, a.state, a.cause, a.message, a.exit_code,
     coalesce(c.body, a.command), coalesce(e.body, a.env), coalesce(i.body, a.image),
     a.container, a.position, a.cpu, a.mem, a.queued, a.started, a.ended, a.peak_memory,
-    a.snapshot, a.image_ready, a.admitted
+    a.snapshot, a.image_ready, a.admitted, a.outputs
     FROM attempts a
     LEFT JOIN texts c ON typeof(a.command)='integer' AND c.pipeline=a.pipeline
         AND c.number=a.command
@@ -195,6 +197,7 @@ def attempt_row(
         attempt.snapshot,
         attempt.image_ready,
         attempt.admitted,
+        None if attempt.outputs is None else attempt.outputs.model_dump_json(),
     )
 
 
@@ -221,6 +224,7 @@ def attempt_of(row: Row) -> AttemptRecord:
         snapshot=row[17],
         image_ready=row[18],
         admitted=row[19],
+        outputs=None if row[20] is None else OutputSummary.model_validate_json(row[20]),
     )
 
 

@@ -12,6 +12,7 @@ from conducto_core.model.base import Record
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.gc import GcReport, GcRequest
 from conducto_core.model.node_detail import NodeDetail
+from conducto_core.model.outputs import ArtifactList, MetricList, OutputParams, ResultValue
 from conducto_core.model.remote_shells import (
     RemoteShell,
     RemoteShellEnd,
@@ -172,6 +173,15 @@ LOG_FILE = Operation[p.LogFileParams, None, Bytes](
 )
 RESOURCES = Operation[ResourcesParams, None, Resources](
     "get_resources", "GET", "/pipelines/{id}/resources", ResourcesParams, None, Resources
+)
+RESULT = Operation[OutputParams, None, ResultValue](
+    "get_result", "GET", "/pipelines/{id}/result", OutputParams, None, ResultValue
+)
+METRICS = Operation[OutputParams, None, MetricList](
+    "list_metrics", "GET", "/pipelines/{id}/metrics", OutputParams, None, MetricList
+)
+ARTIFACTS = Operation[OutputParams, None, ArtifactList](
+    "list_artifacts", "GET", "/pipelines/{id}/artifacts", OutputParams, None, ArtifactList
 )
 EXPORT = Operation[p.PipelineParams, None, Bytes](
     "export_pipeline", "GET", "/pipelines/{id}/export", p.PipelineParams, None, Bytes

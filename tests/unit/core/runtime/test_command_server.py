@@ -46,6 +46,20 @@ def test_output_is_the_same_wherever_chunks_are_cut(text: bytes, cuts: list[int]
     assert parser.finished == Finished(3, 1, 4096)
 
 
+@given(content=st.binary() | LOOKALIKE, cuts=st.lists(st.integers(0, 1000)))
+def test_files_are_the_same_wherever_chunks_are_cut(content: bytes, cuts: list[int]) -> None:
+    marker = b"\x1e" + NONCE.encode()
+    content = content.replace(marker, b"")
+    sent = marker + b"=result\n" + content + marker + b"=metrics\n{}\n" + STDOUT_TRAILER
+    parser = OutputParser(NONCE)
+
+    output = b"".join(parser.feed("stdout", chunk) for chunk in _cut(b"out" + sent, cuts))
+    parser.feed("stderr", STDERR_TRAILER)
+
+    assert output == b"out"
+    assert parser.finished == Finished(3, 1, 4096, {"result": content, "metrics": b"{}\n"})
+
+
 @pytest.mark.parametrize("order", [("stdout", "stderr"), ("stderr", "stdout")], ids="-".join)
 def test_a_command_is_finished_when_both_streams_are(order: tuple[Stream, Stream]) -> None:
     trailers = {"stdout": STDOUT_TRAILER, "stderr": STDERR_TRAILER}

@@ -1,0 +1,46 @@
+"""The run directory of a command that is a plain process: its inputs and outputs."""
+
+import os
+import shutil
+import stat
+from pathlib import Path
+
+from conducto_core.runtime.command_server import INPUTS_FILE, MAX_FILE, OUTPUT_FILES
+
+_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+def prepare(directory: Path, inputs: str) -> None:
+    """Create the directory for the next command, without the files of an earlier one."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    if inputs:
+        (directory / INPUTS_FILE).write_text(inputs, "utf-8")
+
+
+def files_in(directory: Path) -> dict[str, bytes]:
+    """Return the files that a command left, each at most `MAX_FILE` bytes.
+
+    The command's user may be another one than the agent's, so only regular files directly in the
+    directory are read: neither a link nor a pipe that a command put there.
+    """
+    try:
+        parent = os.open(directory, _OPEN | os.O_DIRECTORY)
+    except OSError:
+        return {}
+    try:
+        found = {name: _content(name, parent) for name in OUTPUT_FILES}
+    finally:
+        os.close(parent)
+    return {name: content for name, content in found.items() if content}
+
+
+def _content(name: str, parent: int) -> bytes:
+    try:
+        descriptor = os.open(name, _OPEN, dir_fd=parent)
+    except OSError:
+        return b""
+    with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return b""
+        return file.read(MAX_FILE)

@@ -1,0 +1,31 @@
+"""The files in which a command leaves its result, metrics and artifacts, and their limits."""
+
+from __future__ import annotations
+
+import re
+
+#: Environment variable with the directory of these files.
+RUN_DIRECTORY = "CONDUCTO_RUN_DIR"
+RESULT, METRICS, ARTIFACTS, INPUTS = "result", "metrics", "artifacts", "inputs"
+
+#: Maximum bytes of a result, as JSON.
+MAX_RESULT = 1 << 20
+#: Maximum number of metrics of an attempt, and of points that are kept of each.
+MAX_METRIC_NAMES = 100
+MAX_POINTS = 10_000
+METRIC_NAMES = "letters, digits and _ - . / ( ) % @ = : and spaces, at most 100 characters"
+
+_METRIC_NAME = re.compile(r"[\w][\w\-./()%@=: ]{0,99}")
+
+
+def too_large(size: int) -> str:
+    """Return the warning about a result of ``size`` bytes."""
+    return (
+        f"the result was not kept: it has {size:,} bytes, the maximum is {MAX_RESULT:,}; write a "
+        "large value to a file in the pipeline's data and return the file's name"
+    )
+
+
+def is_metric_name(name: str) -> bool:
+    """Return whether ``name`` can be the name of a metric."""
+    return _METRIC_NAME.fullmatch(name) is not None and name == name.strip()

@@ -1,0 +1,107 @@
+"""Results, metrics and artifacts of commands, on each engine."""
+
+import json
+
+import pytest
+
+import conducto as co
+from conducto_core.model.outputs import OutputParams
+from support.containers import BUSYBOX
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def serial(**commands):
+    root = co.Serial(image=BUSYBOX, stop_on_error=False)
+    for name, command in commands.items():
+        root[name] = co.Exec(command)
+    return root
+
+
+async def left(run, path, stream="result", attempt=None):
+    query = OutputParams(id=run.id, path=path, attempt=attempt)
+    return (await run.local.pipelines.attempt_output(query, stream))[1]
+
+
+async def outputs(run, path):
+    (attempt,) = await run.attempts(path)
+    return attempt.outputs
+
+
+async def test_result_is_kept_with_the_attempt(local):
+    root = serial(a="""echo hello; echo '{"loss": 0.5}' >"$CONDUCTO_RUN_DIR/result" """)
+
+    run = await local.run(root)
+
+    assert await left(run, "/a") == b'{"loss":0.5}'
+    assert (await outputs(run, "/a")).result == 12
+    assert await run.output("/a") == b"hello\n"
+
+
+async def test_each_command_has_only_its_own_files(local):
+    write = """cd "$CONDUCTO_RUN_DIR"; echo 1 >result; echo '{"name":"m","value":1}' >metrics"""
+
+    run = await local.run(serial(a=write, b="true", c='ls -A "$CONDUCTO_RUN_DIR" | grep -v cmd.sh'))
+
+    assert (await outputs(run, "/a")).metrics == ("m",)
+    assert await outputs(run, "/b") is None
+    assert await run.output("/c") == b""
+
+
+async def test_result_of_a_failed_command_is_kept(local):
+    run = await local.run(serial(a='echo 1 >"$CONDUCTO_RUN_DIR/result"; exit 3'))
+
+    (attempt,) = await run.attempts("/a")
+    assert (attempt.exit_code, attempt.outputs.result) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        'ln -s /etc/passwd "$CONDUCTO_RUN_DIR/result"',
+        'mkfifo "$CONDUCTO_RUN_DIR/result"',
+        'mkdir "$CONDUCTO_RUN_DIR/result"',
+        'touch "$CONDUCTO_RUN_DIR/result"',
+        'ln -s /dev/zero "$CONDUCTO_RUN_DIR/metrics"',
+    ],
+    ids=["link", "pipe", "directory", "empty", "device"],
+)
+async def test_only_regular_files_of_the_run_directory_are_read(local, command):
+    run = await local.run(serial(a=command, b="true"))
+
+    assert await outputs(run, "/a") is None
+    assert (await run.states())["/b"] == "done"
+
+
+async def test_result_that_cannot_be_kept_is_a_warning_and_no_failure(local):
+    large = 'head -c 1100000 /dev/zero | tr "\\0" 1 >"$CONDUCTO_RUN_DIR/result"'
+
+    run = await local.run(serial(a='echo oops >"$CONDUCTO_RUN_DIR/result"', b=large))
+
+    assert (await run.states())["/a"] == "done"
+    assert await outputs(run, "/a") is None
+    assert b"conducto: the result was not kept: " in await run.output("/a", "stderr")
+    assert b"the maximum is 1,048,576" in await run.output("/b", "stderr")
+
+
+async def test_results_of_all_attempts_are_kept(local):
+    run = await local.run(serial(a='echo "$CONDUCTO_ATTEMPT" >"$CONDUCTO_RUN_DIR/result"'))
+
+    await run.control("reset", "/a")
+    await run.settled()
+
+    assert await left(run, "/a") == b"2"
+    assert await left(run, "/a", attempt=1) == b"1"
+
+
+async def test_large_metrics_are_thinned(local):
+    command = (
+        "i=0; while [ $i -lt 12000 ]; do i=$((i+1)); "
+        """echo '{"name":"loss","value":'$i'}'; done >"$CONDUCTO_RUN_DIR/metrics" """
+    )
+
+    run = await local.run(serial(a=command))
+
+    series = json.loads(await left(run, "/a", "metrics"))
+    assert series["count"] == 12_000
+    assert len(series["values"]) == 6_001

@@ -1,0 +1,180 @@
+"""Checks, limits and masking of results, metrics and artifacts."""
+
+import json
+from itertools import pairwise
+
+import pytest
+
+from conducto.wire.outputs import MAX_METRIC_NAMES, MAX_POINTS, MAX_RESULT, is_metric_name
+from conducto_core.model.outputs import OutputSummary
+from conducto_core.runtime.attempt_outputs import (
+    MAX_ARTIFACTS,
+    artifacts_in,
+    collect,
+    metrics_in,
+    thinned,
+)
+from conducto_core.runtime.masking import Mask
+
+NOTHING = Mask(())
+SECRET = Mask(["hunter2!", "123456"])
+
+
+def points(*lines: object) -> bytes:
+    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+
+
+def test_command_that_left_nothing_has_no_outputs() -> None:
+    assert collect({}, NOTHING).summary is None
+
+
+def test_result_is_kept_as_compact_json() -> None:
+    outputs = collect({"result": b'{"a": [1, 2.5, null, "x"]}'}, NOTHING)
+
+    assert outputs.streams == {"result": b'{"a":[1,2.5,null,"x"]}'}
+    assert outputs.summary == OutputSummary(result=22)
+
+
+def test_secrets_are_masked_in_texts_keys_and_numbers_of_a_result() -> None:
+    value = {"hunter2!": ["say hunter2! twice", 123456, True, 7]}
+
+    kept = collect({"result": json.dumps(value).encode()}, SECRET).streams["result"]
+
+    assert json.loads(kept) == {"********": ["say ******** twice", "********", True, 7]}
+
+
+def test_result_that_is_not_finite_becomes_null() -> None:
+    assert collect({"result": b"[NaN, Infinity]"}, NOTHING).streams["result"] == b"[null,null]"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"not json", "the result was not kept: Expecting value"),
+        (b"\xff", "the result was not kept: "),
+        (b"[" * 200 + b"]" * 200, "more than 100 levels"),
+        (b"[" * 100_000, "the result was not kept: "),
+        (b'"' + b"x" * MAX_RESULT + b'"', "the maximum is 1,048,576"),
+    ],
+    ids=["text", "bytes", "deep", "bottomless", "large"],
+)
+def test_result_that_cannot_be_kept_is_a_warning(content: bytes, reason: str) -> None:
+    outputs = collect({"result": content}, NOTHING)
+
+    assert outputs.summary is None
+    (warning,) = outputs.warnings
+    assert reason in warning
+    assert outputs.warning_text.startswith(b"conducto: ")
+
+
+def test_metrics_are_grouped_by_name_in_their_order() -> None:
+    lines = points(
+        {"name": "loss", "value": 0.5, "step": 10, "time": 1.0},
+        {"name": "accuracy", "value": 0.9},
+        {"name": "loss", "value": 0.25, "step": 20, "time": 2.0},
+        {"name": "accuracy", "value": 0.95},
+    )
+
+    outputs = collect({"metrics": lines}, NOTHING)
+
+    loss, accuracy = metrics_in(outputs.streams["metrics"])
+    assert (loss.values, loss.steps, loss.times) == ((0.5, 0.25), (10, 20), (1.0, 2.0))
+    assert (accuracy.values, accuracy.steps) == ((0.9, 0.95), (0, 1))
+    assert outputs.summary == OutputSummary(metrics=("loss", "accuracy"))
+
+
+def test_values_that_are_not_finite_are_null() -> None:
+    lines = b'{"name": "a", "value": NaN}\n{"name": "a", "value": 1e999}\n'
+
+    (series,) = metrics_in(collect({"metrics": lines}, NOTHING).streams["metrics"])
+
+    assert series.values == (None, None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"no json",
+        b"[1]",
+        b'{"value": 1}',
+        b'{"name": "a"}',
+        b'{"name": "a", "value": "1"}',
+        b'{"name": "a", "value": true}',
+        b'{"name": "", "value": 1}',
+        b'{"name": "a\\nb", "value": 1}',
+        b'{"name": "a", "value": 1, "st',
+    ],
+)
+def test_invalid_point_is_a_warning_and_the_others_are_kept(line: bytes) -> None:
+    outputs = collect({"metrics": line + b'\n{"name": "good", "value": 1}\n'}, NOTHING)
+
+    assert outputs.summary == OutputSummary(metrics=("good",))
+    assert outputs.warnings[0].startswith("1 points of metrics were not kept")
+
+
+def test_metrics_beyond_the_limits_are_thinned_and_their_names_limited() -> None:
+    many = points(*({"name": "a", "value": n} for n in range(MAX_POINTS + 2)))
+    names = points(*({"name": f"n{n}", "value": n} for n in range(MAX_METRIC_NAMES)))
+
+    outputs = collect({"metrics": many + names}, NOTHING)
+
+    series = metrics_in(outputs.streams["metrics"])
+    assert len(series) == MAX_METRIC_NAMES
+    assert series[0].count == MAX_POINTS + 2
+    assert len(series[0].values) <= MAX_POINTS // 20
+    assert (series[0].values[0], series[0].values[-1]) == (0, MAX_POINTS + 1)
+    assert outputs.warnings != ()
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 19, 20, 21, 1000])
+def test_thinned_points_have_both_ends_and_equal_distances(count: int) -> None:
+    kept = thinned(list(range(count)), 10)
+
+    assert len(kept) <= 10
+    assert kept[:1] + kept[-1:] == ([0] if count else [])[:1] + ([count - 1] if count else [])
+    steps = {after - before for before, after in pairwise(kept[:-1])}
+    assert len(steps) <= 1
+
+
+def test_artifacts_keep_the_order_of_their_last_declaration() -> None:
+    lines = points(
+        {"name": "a.png", "title": "old", "size": 1},
+        {"name": "b.txt", "size": 2, "type": "text/plain"},
+        {"name": "a.png", "title": "hunter2!", "size": 3},
+        {"size": 4},
+    )
+
+    outputs = collect({"artifacts": lines}, SECRET)
+
+    found = artifacts_in(outputs.streams["artifacts"])
+    assert [(each.name, each.title, each.size) for each in found] == [
+        ("b.txt", "", 2),
+        ("a.png", "********", 3),
+    ]
+    assert outputs.warnings == ("an artifact was not kept: its entry is invalid",)
+
+
+def test_number_of_artifacts_is_limited() -> None:
+    lines = points(*({"name": f"{n}"} for n in range(MAX_ARTIFACTS + 1)))
+
+    outputs = collect({"artifacts": lines}, NOTHING)
+
+    assert outputs.summary == OutputSummary(artifacts=MAX_ARTIFACTS)
+    assert outputs.warnings == ("only the first 1,000 of 1,001 artifacts were kept",)
+
+
+@pytest.mark.parametrize(
+    ("name", "valid"),
+    [
+        ("accuracy", True),
+        ("val/top-5 (%)", True),
+        ("précision", True),
+        ("", False),
+        (" a", False),
+        ("a ", False),
+        ("a\tb", False),
+        ("x" * 101, False),
+    ],
+)
+def test_metric_names(name: str, *, valid: bool) -> None:
+    assert is_metric_name(name) is valid
