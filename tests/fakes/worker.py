@@ -183,6 +183,7 @@ class FakeCommand:
         code: How it ends by itself.
         handles: Signals that end the command.
         dies: The container ends with it.
+        files: Its result, metrics and artifacts, as it left them.
     """
 
     output: Sequence[Chunk] = ()
@@ -192,6 +193,7 @@ class FakeCommand:
     peak: int | None = None
     handles: Sequence[str] = ("TERM", "KILL")
     dies: bool = False
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class FakeCommands:
@@ -207,6 +209,7 @@ class FakeCommands:
         self.scripts = dict(scripts or {})
         self.signals: list[str] = []
         self.began: list[str] = []
+        self.inputs: list[str] = []
         self.broken = ""
         self.closed = False
         self._clock = clock
@@ -221,8 +224,9 @@ class FakeCommands:
         if self.broken:
             raise BrokenError(self.broken)
 
-    def begin(self, script: str, env: Mapping[str, str]) -> None:
+    def begin(self, script: str, env: Mapping[str, str], inputs: str = "") -> None:
         del env
+        self.inputs.append(inputs)
         if "\0" in script:
             raise ValueError("a command cannot hold a NUL character: a shell cannot read it")
         self.began.append(script)
@@ -242,7 +246,7 @@ class FakeCommands:
             raise LostError("the container of the image ended")
         else:
             running = self._running
-            self._finished = Finished(running.code, running.oom_kills, running.peak)
+            self._finished = Finished(running.code, running.oom_kills, running.peak, running.files)
         return []
 
     @property

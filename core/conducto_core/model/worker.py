@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from conducto_core.model.base import Record
+from conducto_core.model.outputs import OutputStream, OutputSummary
 from conducto_core.model.secrets import Hidden
 from conducto_core.model.states import Cause
 
@@ -132,6 +133,7 @@ class ClaimResponse(Record):
         script: The command to run.
         env: The whole environment on top of the image's own, including secrets.
         masked: Values to hide in the output.
+        inputs: Content of the command's file of inputs; empty for none.
         prints_tree: It is a Lazy's Generate: the tree it prints goes into the report.
         again: Seconds.
         blocked: Nothing in this pool may start now, because a capacity group is full: polling is
@@ -144,6 +146,7 @@ class ClaimResponse(Record):
     script: str = ""
     env: dict[str, str] = Field(default={}, repr=False)
     masked: tuple[str, ...] = Field(default=(), repr=False)
+    inputs: str = Field(default="", repr=False)
     max_time: float | None = None
     prints_tree: bool = False
     again: float = 2.0
@@ -179,7 +182,7 @@ class WorkerLogChunk(Record):
 
     path: str
     attempt: int
-    stream: Literal["stdout", "stderr", "resources"]
+    stream: Literal["stdout", "stderr", "resources"] | OutputStream
     offset: int = Field(ge=0)
     data: str = Field(max_length=2 * MAX_CHUNK)
 
@@ -194,6 +197,7 @@ class Report(Record):
         tree: The tree that a Lazy printed: base64 of gzip of its JSON. A tree that is too large is
             uploaded to the address in an `UploadResponse`.
         tree_key: Key of an uploaded tree.
+        outputs: The result, metrics and artifacts, which were sent as streams.
         last: The worker takes no further command.
     """
 
@@ -206,6 +210,7 @@ class Report(Record):
     peak_memory: int | None = None
     tree: str | None = None
     tree_key: str | None = None
+    outputs: OutputSummary | None = None
     last: bool = False
 
 

@@ -397,6 +397,7 @@ class WorkerApi:
             message=message,
             seconds=max(0.0, call.seconds),
             peak_memory=call.peak_memory,
+            outputs=call.outputs,
             tree_key=key,
             images=images,
             last=call.last,

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from chalicelib.ports import Share
 from conducto_core.model.base import Record
+from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.records import AttemptRecord, ImageState
 from conducto_core.model.requests import Action
 from conducto_core.model.states import Cause
@@ -107,6 +108,7 @@ class Reported(PipelineEvent):
     message: str | None = None
     seconds: float = 0.0
     peak_memory: int | None = None
+    outputs: OutputSummary | None = None
     tree_key: str | None = None
     images: tuple[BuiltImage, ...] = ()
     last: bool = False

@@ -10,7 +10,7 @@ Policies are in `conducto_core.semantics`.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from chalicelib.domain.events import (
     ActionRequested,
@@ -36,6 +36,7 @@ from chalicelib.ports import Spender
 from conducto_core.model.form_codec import unpack_form
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.records import (
     AttemptRecord,
     ImageRecord,
@@ -129,6 +130,15 @@ class PipelineChanges:
     builds: list[BuiltImage] = field(default_factory=list)
 
 
+class _Note(NamedTuple):
+    """Facts about the end of an attempt for its record."""
+
+    exit_code: int | None = None
+    message: str | None = None
+    peak_memory: int | None = None
+    outputs: OutputSummary | None = None
+
+
 class CloudPipeline(PipelineState):
     """One pipeline and its reaction to events."""
 
@@ -136,7 +146,7 @@ class CloudPipeline(PipelineState):
         super().__init__(org, definition, tree_of)
         self._effects = PipelineChanges()
         self._exit_codes: dict[str, int | None] = {}
-        self._notes: dict[str, tuple[int | None, str | None, int | None]] = {}
+        self._notes: dict[str, _Note] = {}
 
     # ---- events -----------------------------------------------------------------------------
 
@@ -337,7 +347,9 @@ class CloudPipeline(PipelineState):
         worker.metered += report.seconds
         if report.cause is None and node.order is None:
             self._graft(node, report)
-        self._notes[report.path] = (report.exit_code, report.message, report.peak_memory)
+        self._notes[report.path] = _Note(
+            report.exit_code, report.message, report.peak_memory, report.outputs
+        )
         self._exit_codes[report.path] = report.exit_code
         self._finish(report.path, report.cause, seconds=report.seconds, message=report.message)
         if worker.status is WorkerStatus.LEAVING:
@@ -354,7 +366,7 @@ class CloudPipeline(PipelineState):
         final: bool = False,
     ) -> None:
         self.fruitless = 0
-        self._notes.setdefault(path, (None, message, None))
+        self._notes.setdefault(path, _Note(message=message))
         record = self.in_flight[path]
         mem = 0.0 if record.mem is None else record.mem
         taken = self.cloud_machine.finish(path, cause, seconds=seconds, mem=mem, final=final)
@@ -720,16 +732,17 @@ class CloudPipeline(PipelineState):
     def _end_attempt(self, command: ev.EndAttempt) -> None:
         record = self.in_flight.pop(command.path)
         self._unqueue(command.path)
-        exit_code, said, peak = self._notes.get(command.path, (None, None, None))
-        said = ": ".join(filter(None, (said, command.note)))
+        note = self._notes.get(command.path, _Note())
+        said = ": ".join(filter(None, (note.message, command.note)))
         message = "\n".join(filter(None, (record.message, said))) or None
         ended = record.model_copy(
             update={
                 "state": command.state,
                 "cause": command.cause,
                 "message": message,
-                "exit_code": exit_code,
-                "peak_memory": peak,
+                "exit_code": note.exit_code,
+                "peak_memory": note.peak_memory,
+                "outputs": note.outputs,
                 "ended": self.now,
             }
         )

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from tests.fakes.worker import FakeApi, FakeClock, FakeCommand, FakeCommands, FakeTasks
 
+from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.states import Cause
 from conducto_core.model.worker import ClaimDecision, ClaimResponse, WorkerInstructions
 from conducto_core.runtime.container_stats import Reading
@@ -94,6 +95,22 @@ def test_a_task_is_claimed_run_and_reported() -> None:
     assert (world.log(), world.log("stderr")) == (b"hi\n", b"err\n")
     assert str(reason) == "idle"
     assert world.api.ends[0].reason == "idle"
+
+
+def test_result_is_sent_as_a_stream_and_summarised_in_the_report() -> None:
+    left = {"result": b'{"key": "hunter2!"}', "metrics": b'{"name": "m", "value": 1}\noops\n'}
+    command = FakeCommand([("stderr", b"half hunter")], files=left)
+    world = World(offer("a"), scripts={"x": command})
+    world.say(a=go("x", masked=("hunter2!",), inputs='{"/b": 1}'))
+
+    world.run()
+
+    assert world.api.reports[0].outputs == OutputSummary(result=18, metrics=("m",))
+    assert world.log("result") == b'{"key":"********"}'
+    assert b'"values":[1.0]' in world.log("metrics")
+    said = b"half hunterconducto: 1 points of metrics were not kept: they are invalid"
+    assert world.log("stderr").startswith(said)
+    assert world.commands.inputs == ['{"/b": 1}']
 
 
 def test_a_command_that_fails_is_reported_as_such() -> None:

@@ -4,11 +4,13 @@ import base64
 import gzip
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.states import Cause
 from conducto_core.model.worker import ClaimResponse, Report
+from conducto_core.runtime.attempt_outputs import collect
 from conducto_core.runtime.command_server import Finished, Stream
 from conducto_core.runtime.masking import Mask
 from conducto_core.runtime.tree_extractor import PrintedTreeError, TreeExtractor
@@ -120,8 +122,9 @@ class Execution:
         self._keeper.running(answer.path, answer.attempt)
         self._sampler.begin()
         try:
-            self._commands.begin(answer.script, answer.env)
+            self._commands.begin(answer.script, answer.env, answer.inputs)
             finished = self._follow(began)
+            outputs = self._outputs(finished)
         except ValueError as error:
             return CommandResult(self._report(0.0, Cause.IMAGE, None, str(error)))
         finally:
@@ -129,7 +132,19 @@ class Execution:
             self._sampler.end()
             self._close_output()
             self._shipper.finish()
-        return self._judge(finished, self._clock.now() - began)
+        ended = self._judge(finished, self._clock.now() - began)
+        return replace(ended, report=ended.report.model_copy(update={"outputs": outputs}))
+
+    def _outputs(self, finished: Finished | None) -> OutputSummary | None:
+        """Send the result, metrics and artifacts, and warnings at the end of stderr."""
+        if finished is None or not finished.files:
+            return None
+        outputs = collect(finished.files, self._mask)
+        self._close_output()
+        self._shipper.add("stderr", outputs.warning_text)
+        for stream, data in outputs.streams.items():
+            self._shipper.add(stream, data)
+        return outputs.summary
 
     def _follow(self, began: float) -> Finished | None:
         """Forward output until the command has ended; return None if it could not be stopped."""

@@ -84,9 +84,9 @@ class FifoCommands:
         self._parser = None
         self._to_write += self._settings
 
-    def begin(self, script: str, env: Mapping[str, str]) -> None:
+    def begin(self, script: str, env: Mapping[str, str], inputs: str = "") -> None:
         """Start a command."""
-        encoded = self._encoder.encode(script, env)
+        encoded = self._encoder.encode(script, env, inputs)
         self._parser, self._nonce = OutputParser(encoded.nonce), encoded.nonce
         self._to_write += encoded.line
 

@@ -5,15 +5,15 @@ import logging
 import threading
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from conducto_core.model.worker import WorkerLogChunk
 from conducto_worker.agent.ports import Api, ApiError, Clock, RefusedError
 
 logger = logging.getLogger(__name__)
 
-#: The streams of an attempt: the output of its command, and samples of its resource usage.
-Kept = Literal["stdout", "stderr", "resources"]
+#: The streams of an attempt: output, resource usage, result, metrics and artifacts.
+Kept = Literal["stdout", "stderr", "resources", "result", "metrics", "artifacts"]
 
 #: Seconds after which output is sent regardless of its size: while a client reads it, and
 #: otherwise.
@@ -88,11 +88,7 @@ class LogShipper:
         with self._changed:
             self._linger = LINGER_SECONDS  # the first output is shown at once
             self.lost = False
-            self._streams = {
-                "stdout": _Stream(path, attempt, "stdout"),
-                "stderr": _Stream(path, attempt, "stderr"),
-                "resources": _Stream(path, attempt, "resources"),
-            }
+            self._streams = {name: _Stream(path, attempt, name) for name in get_args(Kept)}
 
     def add(self, stream: Kept, data: bytes) -> None:
         """Add output, already masked."""

@@ -117,7 +117,7 @@ class Commands(Protocol):
             BrokenError: It cannot.
         """
 
-    def begin(self, script: str, env: Mapping[str, str]) -> None:
+    def begin(self, script: str, env: Mapping[str, str], inputs: str = "") -> None:
         """Start a command; raise ValueError if a shell cannot take it."""
 
     def read(self, seconds: float) -> list[Chunk]:
