@@ -180,6 +180,13 @@ COMMANDS = {
         needs_engine=True,
     ),
     "archive": Command("actions", _ACT, "stop running commands and take the pipeline off the list"),
+    "delete": Command(
+        "delete",
+        _ACT,
+        "delete a pipeline with its output, data and history, archived or not",
+        "It asks first on a terminal. A pipeline that is not finished is not deleted; archive it "
+        "before, which stops it.",
+    ),
     "debug": Command(
         "debug",
         _SHELLS,

@@ -133,6 +133,10 @@ class Client:
         """Return one pipeline; an unambiguous prefix of its id is enough."""
         return self.call(pipelines.GET, params.PipelineParams(id=pipeline_id))
 
+    def delete(self, pipeline_id: str) -> str:
+        """Delete a pipeline with its output, data and history; return its id."""
+        return self.call(pipelines.DELETE, params.PipelineParams(id=pipeline_id)).id
+
     def definition(self, pipeline_id: str) -> LaunchRequest:
         """Return the launch request of a pipeline; `launch` creates another one from it."""
         return self.call(pipelines.DEFINITION, params.PipelineParams(id=pipeline_id))

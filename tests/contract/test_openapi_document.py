@@ -44,7 +44,9 @@ def all_operations() -> list[Any]:
     document = openapi_document()
     document["servers"] = [{"url": "/api/v1"}]
     schema = schemathesis.openapi.from_dict(document)
-    return [found.ok() for found in schema.get_all_operations()]
+    found = [operation.ok() for operation in schema.get_all_operations()]
+    # The others need the pipeline.
+    return sorted(found, key=lambda each: each.definition.raw["operationId"] == "delete_pipeline")
 
 
 def test_a_running_agent_answers_as_its_document_says(tmp_path: Path) -> None:

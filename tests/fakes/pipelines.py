@@ -324,6 +324,15 @@ class MemoryPipelines:
         with self._lock:
             return self._find(pipeline_id).summary()
 
+    async def delete(self, pipeline_id: str) -> str:
+        """Delete a pipeline."""
+        with self._lock:
+            pipeline = self._find(pipeline_id)
+            if not pipeline.summary().settled:
+                raise RefusedError(f"{pipeline.record.id}: is not finished")
+            del self._pipelines[pipeline.record.id]
+            return pipeline.record.id
+
     async def definition(self, pipeline_id: str) -> LaunchRequest:
         """Return the launch request of a pipeline; it is not armed."""
         with self._lock:

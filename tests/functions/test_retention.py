@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from chalicelib.ports import LogKey
+from chalicelib.services.deletion import DeletionRunningError
 from chalicelib.services.retention import Retention
-from conducto_core.errors import NotFoundError
+from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.deployment import pipeline_directory
 from conducto_core.model.records import Lifecycle
 from support.cloud.world import ME, World
@@ -112,3 +115,79 @@ def test_failed_deletion_does_not_block_the_others(world: World) -> None:
     world.engine.cloud = world.cloud
     assert Retention(world.engine).run() == 1
     assert world.store.record(ME.org, first) is None
+
+
+# ---- deletion on request -------------------------------------------------------------------------
+
+
+def delete(world: World, pipeline_id: str) -> str:
+    return asyncio.run(world.pipelines().delete(pipeline_id))
+
+
+def test_a_finished_pipeline_is_deleted_on_request(world: World) -> None:
+    pipeline_id, other = finished(world), finished(world)
+    where = pipeline_directory(pipeline_id)
+    world.data.write(where, "x", b"content")
+    world.logs.append(LogKey(pipeline_id, "/a", 1, "stdout"), 0, b"output")
+
+    assert delete(world, pipeline_id) == pipeline_id
+
+    with pytest.raises(NotFoundError):
+        world.get(pipeline_id)
+    with pytest.raises(NotFoundError):
+        delete(world, pipeline_id)
+    assert world.data.entries(where, "", None, 10).entries == ()
+    assert world.logs.size(LogKey(pipeline_id, "/a", 1, "stdout")) == 0
+    assert pipeline_id in world.fleet.released
+    assert lifecycle(world, other) is Lifecycle.ACTIVE
+
+
+def test_an_archived_pipeline_is_deleted_on_request(world: World) -> None:
+    pipeline_id = finished(world)
+    world.control(pipeline_id, "archive")
+
+    delete(world, pipeline_id)
+
+    assert world.store.record(ME.org, pipeline_id) is None
+
+
+def test_a_running_pipeline_is_not_deleted(world: World) -> None:
+    pipeline_id = world.launch(serial(leaf("a")))
+    world.serve()
+
+    with pytest.raises(RefusedError, match=f"stop it first: conducto archive {pipeline_id}"):
+        delete(world, pipeline_id)
+
+    assert set(world.running()) == {"/a"}
+
+
+def test_a_pipeline_of_another_organisation_is_not_deleted(world: World) -> None:
+    pipeline_id = finished(world)
+
+    with pytest.raises(NotFoundError):
+        asyncio.run(world.pipelines(replace(ME, org="other")).delete(pipeline_id))
+
+    assert lifecycle(world, pipeline_id) is Lifecycle.ACTIVE
+
+
+def test_deletion_waits_until_the_workers_have_stopped(world: World) -> None:
+    pipeline_id = world.launch(serial(leaf("a")))
+    world.run_out()
+
+    with pytest.raises(DeletionRunningError, match="its workers are stopping"):
+        delete(world, pipeline_id)
+    world.minute(100)
+
+    assert delete(world, pipeline_id) == pipeline_id
+
+
+def test_a_long_deletion_continues_with_the_next_request(world: World) -> None:
+    pipeline_id = finished(world)
+    times = iter((0.0, 1.0))
+    world.engine.cloud = replace(world.cloud, clock=lambda: next(times, 1000.0))
+    with pytest.raises(DeletionRunningError, match="it has much output or history"):
+        delete(world, pipeline_id)
+    world.engine.cloud = world.cloud
+
+    assert delete(world, pipeline_id) == pipeline_id
+    assert world.store.record(ME.org, pipeline_id) is None

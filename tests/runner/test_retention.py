@@ -8,7 +8,8 @@ import sqlite3
 import pytest
 
 import conducto as co
-from conducto_core.errors import NotFoundError
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.params import ListParams
 from conducto_core.model.records import Lifecycle, PipelineRecord
 from conducto_core.model.requests import Action
 from conducto_local.lifecycle.retention import Step, due
@@ -116,6 +117,48 @@ async def test_a_pipeline_is_archived_then_deleted(local, time):
     assert local.home.discarded() == []
     assert await lifecycle(young) is Lifecycle.ACTIVE
     assert (await young.summary()).state == "done"
+
+
+async def test_finished_pipeline_is_deleted_on_request(local):
+    run = await local.run(tree("echo out; touch /conducto/data/pipeline/f"))
+    root = local.home.pipeline(run.id).root
+
+    assert await local.pipelines.delete(run.id[:5]) == run.id
+
+    with pytest.raises(NotFoundError):
+        await run.summary()
+    assert (root.exists(), local.home.discarded()) == (False, [])
+
+
+async def test_archived_pipeline_is_deleted_on_request(local):
+    run = await local.run(tree())
+    await run.control(Action.ARCHIVE)
+
+    await local.pipelines.delete(run.id)
+
+    assert (await local.pipelines.list(ListParams(lifecycle="all"))).pipelines == ()
+
+
+async def test_running_pipeline_is_not_deleted_on_request(local):
+    run = await local.launch(tree("sleep 60"))
+    await run.until("/a", "running")
+
+    with pytest.raises(RefusedError, match=f"stop it first: conducto archive {run.id}"):
+        await local.pipelines.delete(run.id)
+
+    assert (await run.summary()).state == "running"
+    await run.control(Action.ARCHIVE)
+    assert await local.pipelines.delete(run.id) == run.id
+
+
+async def test_two_requests_delete_a_pipeline_once(local):
+    run = await local.run(tree())
+
+    both = (local.pipelines.delete(run.id), local.pipelines.delete(run.id))
+    ends = await asyncio.gather(*both, return_exceptions=True)
+
+    assert run.id in ends
+    assert all(end == run.id or isinstance(end, NotFoundError) for end in ends)
 
 
 async def test_woken_pipeline_is_not_deleted(local, time):

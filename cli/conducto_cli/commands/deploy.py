@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
 from conducto_cli.arguments import add_stage
+from conducto_cli.confirmation import asker
 from conducto_cli.deploy.ports import AccountError
 from conducto_cli.exit_codes import DONE, FAILED
 from conducto_cli.references import suggestion
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import argparse
 
     from conducto_cli.argument_parser import Parser
-    from conducto_cli.deploy.deployment import Ask, Deployed, Prompt, Wish
+    from conducto_cli.deploy.deployment import Deployed, Prompt, Wish
     from conducto_cli.deploy.ports import Account, Machine
 
 
@@ -102,23 +103,6 @@ def settings_of(words: list[str]) -> dict[str, str]:
             raise UsageError(f"-c {word}: there is no setting {name!r}{hint}")
         found[name] = value
     return found
-
-
-def asker(*, yes: bool) -> Ask:
-    """Return a function that asks the user: no without a terminal, yes with ``yes``."""
-
-    def ask(question: str) -> bool:
-        if yes:
-            return True
-        if not sys.stdin.isatty():
-            print(f"{question} Say --yes to do so.", file=sys.stderr)
-            return False
-        try:
-            return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
-        except EOFError:
-            return False
-
-    return ask
 
 
 def prompter(arguments: argparse.Namespace) -> Prompt | None:

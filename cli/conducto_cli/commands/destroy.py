@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conducto_cli.arguments import add_stage
+from conducto_cli.confirmation import asker
 from conducto_cli.deploy.ports import AccountError
 from conducto_cli.exit_codes import DONE
 
@@ -27,7 +28,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, account: Account | None = None) -> int:
     """Remove the stacks that hold no data, and list the others; return the exit code."""
-    from conducto_cli.commands.deploy import asker, failed, say
+    from conducto_cli.commands.deploy import failed, say
     from conducto_cli.deploy.aws import BotoAccount
     from conducto_cli.deploy.deployment import DeployError
     from conducto_cli.deploy.removal import Removal

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from conducto.version import __version__
+from conducto_cli.confirmation import Ask
 from conducto_cli.deploy import check_results, checks
 from conducto_cli.deploy.check_results import CheckResult, Status
 from conducto_cli.deploy.choices import settings_findings
@@ -26,8 +27,6 @@ from conducto_core.model.deployment import (
     table_name,
 )
 
-#: Asks a person something that is answered by yes or no.
-Ask = Callable[[str], bool]
 #: Asks the user for a word; "" without a terminal or without a word.
 Prompt = Callable[[str], str]
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")

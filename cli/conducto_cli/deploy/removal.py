@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
+from conducto_cli.confirmation import Ask
 from conducto_cli.deploy.checks import NO_REGION, NO_REGION_REMEDY
-from conducto_cli.deploy.deployment import Ask, DeployError
+from conducto_cli.deploy.deployment import DeployError
 from conducto_cli.deploy.ports import Account, AccountError
 from conducto_core.model.deployment import (
     STACKS,

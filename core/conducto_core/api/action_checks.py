@@ -39,6 +39,19 @@ def check_action(live: CheckedAction, request: ControlRequest) -> None:
         raise RefusedError(f"{live.id}: is archived; wake it first: conducto wake {live.id}")
 
 
+def check_deletable(live: Viewed) -> None:
+    """Check that a pipeline can be deleted.
+
+    Raises:
+        RefusedError: it runs, or will start by itself.
+    """
+    if not live.status().settled:
+        raise RefusedError(
+            f"{live.id}: is not finished, so it cannot be deleted; stop it first: "
+            f"conducto archive {live.id}"
+        )
+
+
 def preview_of_whole(live: CheckedAction, action: Action) -> ControlResult:
     """Return the effect of an action on the whole pipeline on its Execs."""
     if action is Action.RUN:

@@ -50,6 +50,7 @@ from conducto_core.model.requests import (
 from conducto_core.model.resources import Resources, ResourcesParams
 from conducto_core.model.responses import (
     AttemptList,
+    DeletedPipeline,
     ImageList,
     ImageLog,
     LogLines,
@@ -95,6 +96,13 @@ async def launch(pipelines: Pipelines, call: Call[NoParams, LaunchRequest]) -> P
 async def get_pipeline(pipelines: Pipelines, call: Call[PipelineParams, None]) -> PipelineSummary:
     """Return one pipeline."""
     return await pipelines.get(call.params.id)
+
+
+async def delete_pipeline(
+    pipelines: Pipelines, call: Call[PipelineParams, None]
+) -> DeletedPipeline:
+    """Delete a pipeline with its output, data and history."""
+    return DeletedPipeline(id=await pipelines.delete(call.params.id))
 
 
 async def get_definition(pipelines: Pipelines, call: Call[PipelineParams, None]) -> LaunchRequest:

@@ -87,6 +87,7 @@ ROUTES: tuple[AnyRoute, ...] = (
     Route(pipelines.LIST, Permission.READ, handlers.list_pipelines),
     Route(pipelines.LAUNCH, Permission.LAUNCH, handlers.launch),
     Route(pipelines.GET, Permission.READ, handlers.get_pipeline),
+    Route(pipelines.DELETE, Permission.CHANGE_STATE, handlers.delete_pipeline),
     Route(pipelines.DEFINITION, Permission.READ, handlers.get_definition),
     Route(pipelines.TREE, Permission.READ, handlers.get_tree),
     Route(pipelines.STATES, Permission.READ, handlers.get_states),

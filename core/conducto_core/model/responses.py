@@ -213,6 +213,12 @@ class Deleted(Record):
     name: str
 
 
+class DeletedPipeline(Record):
+    """A deleted pipeline."""
+
+    id: str
+
+
 class AgentStopping(Record):
     """The agent is stopping; the process ``pid`` ends when it has stopped."""
 

@@ -70,6 +70,13 @@ class Pipelines(Protocol):
     async def get(self, pipeline_id: str) -> PipelineSummary:
         """Return one pipeline. An unambiguous prefix of its id is enough."""
 
+    async def delete(self, pipeline_id: str) -> str:
+        """Delete a pipeline with its output, data and history, archived or not; return its id.
+
+        Raises:
+            RefusedError: it runs, or will start by itself.
+        """
+
     async def definition(self, pipeline_id: str) -> LaunchRequest:
         """Return the launch request of a pipeline, so that it can be launched again; not armed."""
 

@@ -9,7 +9,7 @@ migrated before it is updated in place.
 import random
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import islice
 from types import MappingProxyType
@@ -162,8 +162,8 @@ class DynamoTable:
         answer = self._call("delete_item", Key=_packed_key(key), ReturnValues="ALL_OLD")
         return bool(answer.get("Attributes"))
 
-    def delete_all(self, keys: Sequence[Key]) -> None:
-        """Delete many items."""
+    def delete_all(self, keys: Sequence[Key], check: Callable[[], None] = lambda: None) -> None:
+        """Delete many items; ``check`` is called between batches and may raise an error."""
         for start in range(0, len(keys), _BATCH):
             asked = [
                 {"DeleteRequest": {"Key": _packed_key(key)}} for key in keys[start : start + _BATCH]
@@ -171,6 +171,7 @@ class DynamoTable:
             while asked:
                 answer = self._call_plain("batch_write_item", RequestItems={self._name: asked})
                 asked = answer.get("UnprocessedItems", {}).get(self._name, [])
+            check()
 
     def transact(self, operations: Sequence[Mapping[str, Any]]) -> None:
         """Execute all operations (`put_operation`, …) or none.

@@ -6,7 +6,7 @@ separately afterwards; if that is interrupted, the next reader of attempts compl
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -36,6 +36,7 @@ from chalicelib.ports import (
     Snapshot,
     ThrottledError,
 )
+from chalicelib.ports.journal import no_check
 from conducto_core.model.deployment import (
     BY_ORG,
     OPEN,
@@ -125,9 +126,11 @@ class JournalStore:
             org, _, pipeline_id = str(item[OPEN.sort_key]).partition("#")
             yield org, pipeline_id
 
-    def forget(self, pipeline_id: str) -> None:
+    def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
         """Delete all data of a pipeline, its record last: until then the deletion is repeated."""
-        self._bucket.delete_below(f"{STATE_PREFIX}{pipeline_id}/")
+        for prefix in (TREE_PREFIX, STATE_PREFIX):
+            self._bucket.delete_below(f"{prefix}{pipeline_id}/")
+            check()
         record = table_keys.record(pipeline_id)
         org = self.org_of(pipeline_id)
         if org is not None:
@@ -136,8 +139,7 @@ class JournalStore:
             Key(record.partition, sort)
             for sort, _ in self._table.range(record.partition, "!", table_keys.LAST)
         ]
-        self._table.delete_all([key for key in found if key != record])
-        self._bucket.delete_below(f"{TREE_PREFIX}{pipeline_id}/")
+        self._table.delete_all([key for key in found if key != record], check)
         self._table.delete(record)
 
     def org_of(self, pipeline_id: str) -> str | None:

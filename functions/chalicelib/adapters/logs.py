@@ -8,7 +8,7 @@ A small chunk is in its item: one query reads a megabyte of them, for example an
 line per second. A larger one is cheaper in S3: DynamoDB charges per kilobyte, S3 per object.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from chalicelib.adapters.dynamodb import DynamoTable, Item, Value
 from chalicelib.adapters.s3 import S3Bucket
 from chalicelib.adapters.table_keys import Key
 from chalicelib.ports import ConflictError, LogKey
+from chalicelib.ports.journal import no_check
 from conducto_core.model.deployment import LOG_PREFIX, PARTITION_KEY
 
 #: Maximum bytes of a chunk in the table. A PUT to S3 costs as much as writing about 8 kB to the
@@ -130,13 +131,14 @@ class ChunkedLogs:
         mark = self._table.get(Key(_streams(pipeline_id), _READER))
         return mark is not None and float(mark["until"]) > now
 
-    def forget(self, pipeline_id: str) -> None:
+    def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
         """Delete all output of a pipeline: of each stream the chunks first, then its name."""
         self._ends = {key: end for key, end in self._ends.items() if key.pipeline_id != pipeline_id}
         for name, _ in self._table.range(_streams(pipeline_id), "0", table_keys.LAST):
             listed = self._table.range(f"L#{name}", "0", table_keys.LAST)
-            self._table.delete_all([Key(f"L#{name}", sort) for sort, _ in listed])
+            self._table.delete_all([Key(f"L#{name}", sort) for sort, _ in listed], check)
             self._table.delete(Key(_streams(pipeline_id), name))
+            check()
         self._bucket.delete_below(f"{LOG_PREFIX}{pipeline_id}/")
 
     def _last(self, key: LogKey, upto: str) -> tuple[str, dict[str, Value]] | None:

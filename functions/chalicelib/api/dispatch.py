@@ -16,6 +16,7 @@ from chalicelib.api.workers import WorkerApi, WorkerGoneError
 from chalicelib.domain.schema_migrations import NewerRecordError
 from chalicelib.ports import AccessDeniedError, Identity, PlanLimitError, ThrottledError
 from chalicelib.services.copy_jobs import CopyRunningError
+from chalicelib.services.deletion import DeletionRunningError
 from chalicelib.services.processor import BusyError, CommandProcessor
 from chalicelib.services.s3_transfer import StagedDownload, Upload, new_key, transfer_key, uploads
 from conducto_core.api import problems
@@ -74,6 +75,7 @@ RULES = (
     ProblemRule(WorkerGoneError, 410, "worker lost"),
     ProblemRule(PlanLimitError, 409, "plan limit"),
     ProblemRule(CopyRunningError, PREPARING, "being prepared"),
+    ProblemRule(DeletionRunningError, PREPARING, "being deleted"),
     ProblemRule(BusyError, 503, "busy"),
     ProblemRule(ThrottledError, 503, "busy"),
     ProblemRule(AccessDeniedError, 503, "denied by AWS"),

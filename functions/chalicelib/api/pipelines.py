@@ -20,6 +20,7 @@ from chalicelib.domain.pipeline_state import define
 from chalicelib.ports import CloudRecord, ConflictError, Identity, Plan
 from chalicelib.services.debug_plans import CloudDebug
 from chalicelib.services.debug_sessions import DebugSessions
+from chalicelib.services.deletion import PipelineDeletion
 from chalicelib.services.event_push import batch_after
 from chalicelib.services.followers import Followers
 from chalicelib.services.image_builds import ImageBuilds, chunk_of, known_sources
@@ -244,6 +245,15 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
         """Return one pipeline by its id or an unambiguous prefix of it."""
         id_ = await asyncio.to_thread(self._looked_at, pipeline_id)
         return await self._read(id_, views.summary)
+
+    async def delete(self, pipeline_id: str) -> str:
+        """Delete a pipeline; raises `DeletionRunningError` until it is finished."""
+        return await asyncio.to_thread(self._delete, pipeline_id)
+
+    def _delete(self, pipeline_id: str) -> str:
+        id_ = self._id(pipeline_id)
+        PipelineDeletion(self._engine).request(self._me.org, id_, self._me.user)
+        return id_
 
     async def definition(self, pipeline_id: str) -> LaunchRequest:
         """Return the definition as it was launched."""

@@ -1,6 +1,6 @@
 """The store of pipelines: their journals, and records for fast reads."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -73,6 +73,10 @@ class Outgoing:
     notifications: tuple[NotificationRecord, ...]
 
 
+def no_check() -> None:
+    """Never interrupt a deletion."""
+
+
 class Store(Protocol):
     """Pipelines and their journals (DynamoDB; large values in S3)."""
 
@@ -93,8 +97,12 @@ class Store(Protocol):
     def resting_pipelines(self) -> Iterator[tuple[str, str]]:
         """Yield ``(org, pipeline id)`` of all other pipelines."""
 
-    def forget(self, pipeline_id: str) -> None:
-        """Delete all data of a pipeline, its record last; a missing pipeline is not an error."""
+    def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
+        """Delete all data of a pipeline, its record last; a missing pipeline is not an error.
+
+        It can no longer be loaded from the first step on. ``check`` is called between the steps and
+        may raise an error; the next call continues.
+        """
 
     def org_of(self, pipeline_id: str) -> str | None:
         """Return a pipeline's organisation, for AWS events that do not name it."""

@@ -1,6 +1,9 @@
 """The store of command output."""
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple, Protocol
+
+from chalicelib.ports.journal import no_check
 
 #: Output streams, and the resource usage of the command.
 Stream = Literal["stdout", "stderr", "resources", "result", "metrics", "artifacts"]
@@ -37,5 +40,5 @@ class LogStore(Protocol):
     def has_reader(self, pipeline_id: str, now: float) -> bool:
         """Return whether a client follows the output."""
 
-    def forget(self, pipeline_id: str) -> None:
-        """Delete all output of a pipeline."""
+    def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
+        """Delete all output of a pipeline; ``check`` is that of `Store.forget`."""

@@ -6,23 +6,17 @@ jump, so a pipeline's age is a difference of two times.
 """
 
 import logging
-from functools import partial
-from itertools import repeat
 
 from chalicelib.domain.events import ActionRequested, Input
 from chalicelib.domain.pipeline import CloudPipeline
-from chalicelib.domain.retry import retry_throttled
-from chalicelib.services.orphan_cleanup import PAUSE
+from chalicelib.services.deletion import PipelineDeletion
 from chalicelib.services.processor import CommandProcessor
-from conducto_core.model.deployment import pipeline_directory
 from conducto_core.model.records import Lifecycle, PipelineRecord
 from conducto_core.model.requests import Action
 
 logger = logging.getLogger(__name__)
 
 _DAY = 86_400.0
-#: Maximum number of attempts to delete an activity.
-_TRIES = 10
 
 
 class Retention:
@@ -31,6 +25,7 @@ class Retention:
     def __init__(self, engine: CommandProcessor) -> None:
         self._engine = engine
         self._cloud = engine.cloud
+        self._deletion = PipelineDeletion(engine)
 
     def run(self) -> int:
         """Check every inactive pipeline; return how many were archived or deleted."""
@@ -50,33 +45,9 @@ class Retention:
         if self._cloud.shells.of_pipeline(pipeline_id):
             return False  # a debug shell is open
         if record.lifecycle is Lifecycle.ARCHIVED:
-            self.forget(org, pipeline_id)
+            self._deletion.delete(org, pipeline_id)
             return True
         return self._engine.submit(org, pipeline_id, self._archive)
-
-    def forget(self, org: str, pipeline_id: str) -> None:
-        """Delete a pipeline: its files and output, and its records last."""
-        logger.info("deleted after its retention", extra={"org": org, "pipeline": pipeline_id})
-        self._release(org, pipeline_id)
-        self._cloud.data.forget(pipeline_directory(pipeline_id))
-        self._cloud.logs.forget(pipeline_id)
-        self._cloud.store.forget(pipeline_id)
-        self._engine.drop(pipeline_id)
-
-    def _release(self, org: str, pipeline_id: str) -> None:
-        """Release its AWS resources; `services.orphan_cleanup` finds its state machines."""
-        cloud = self._cloud
-        cloud.fleet.release(pipeline_id)
-        try:
-            with self._engine.reading(org, pipeline_id) as live:
-                activities = [cloud.site.activity_of(pool) for pool in live.pools]
-        except LookupError:
-            return  # an interrupted deletion had already done this
-        for (
-            arn
-        ) in activities:  # at AWS's rate; otherwise pipelines with many would never be deleted
-            forget = partial(cloud.machines.forget_activity, arn)
-            retry_throttled(forget, repeat(PAUSE, _TRIES), cloud.sleep)
 
     def _archive(self, live: CloudPipeline) -> Input | None:
         kept = live.open() or live.record.lifecycle is Lifecycle.ARCHIVED

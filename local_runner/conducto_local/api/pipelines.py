@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conducto_core.api.action_checks import check_deletable
 from conducto_core.api.data_files import DataDirectory
 from conducto_core.api.launching import TRIED_IDS, ids_for, is_of_launch, new_record
 from conducto_core.api.queries import listing, node_details, tree_pages, views
@@ -41,6 +42,7 @@ from conducto_core.model.params import (
 from conducto_core.model.records import AttemptRecord, Lifecycle, Period, PipelineRecord
 from conducto_core.model.requests import (
     WHOLE,
+    Action,
     AgentStatus,
     ControlRequest,
     ControlResult,
@@ -73,6 +75,7 @@ from conducto_core.semantics.tree_state import LiveGroup, LiveNode
 from conducto_local.api.debug_containers import DebugContainers
 from conducto_local.api.file_downloads import download
 from conducto_local.api.log_queries import LogQueries
+from conducto_local.lifecycle.deletion import PipelineDeleter
 from conducto_local.lifecycle.gc import GarbageCollector
 from conducto_local.scheduling import pipeline_loader
 from conducto_local.scheduling.actions import Actions
@@ -116,6 +119,8 @@ class LocalPipelines:
         self._scheduler = scheduler
         self._control = Actions(scheduler, store)
         self._debug = DebugContainers(home, store, scheduler)
+        self._deleter = PipelineDeleter(home, store, scheduler)
+        self._deleting = asyncio.Lock()
         self._collector = GarbageCollector(home, store, engine_contexts, scheduler)
         self._outputs = LogQueries(scheduler.logs)
         self._started = time.time()
@@ -214,6 +219,17 @@ class LocalPipelines:
     async def get(self, pipeline_id: str) -> PipelineSummary:
         """Return one pipeline, by its id or an unambiguous prefix."""
         return views.summary(self.live(pipeline_id))
+
+    async def delete(self, pipeline_id: str) -> str:
+        """Delete a pipeline with all its resources."""
+        async with self._deleting:
+            live = self.live(pipeline_id)
+            check_deletable(live)
+            if live.record.lifecycle is not Lifecycle.ARCHIVED:  # nothing may start it meanwhile
+                await self.control(live.id, ControlRequest(action=Action.ARCHIVE))
+            if not await self._deleter.delete(live):
+                raise StoreFullError(f"{live.id}: cannot be deleted while the disk is full")
+            return live.id
 
     async def definition(self, pipeline_id: str) -> LaunchRequest:
         """Return the pipeline as it was launched."""

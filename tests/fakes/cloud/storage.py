@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any, BinaryIO
 
 from chalicelib.ports import ConflictError, LogKey
+from chalicelib.ports.journal import no_check
 
 
 class FakeLogs:
@@ -33,7 +34,8 @@ class FakeLogs:
     def has_reader(self, pipeline_id: str, now: float) -> bool:
         return self._readers.get(pipeline_id, 0.0) > now
 
-    def forget(self, pipeline_id: str) -> None:
+    def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
+        check()
         for key in [key for key in self._kept if key.pipeline_id == pipeline_id]:
             del self._kept[key]
         self._readers.pop(pipeline_id, None)

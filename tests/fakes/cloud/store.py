@@ -1,7 +1,7 @@
 """A `Store` in memory."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from threading import RLock
@@ -16,6 +16,7 @@ from chalicelib.ports import (
     Share,
     Snapshot,
 )
+from chalicelib.ports.journal import no_check
 from conducto_core.model.records import AttemptRecord, NodeChange, PipelineRecord
 
 
@@ -67,7 +68,8 @@ class FakeStore:
     def resting_pipelines(self) -> Iterator[tuple[str, str]]:
         yield from [(kept.org, i) for i, kept in list(self._kept.items()) if not kept.open]
 
-    def forget(self, pipeline_id: str) -> None:
+    def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
+        check()
         with self._lock:
             kept = self._kept.pop(pipeline_id, None)
             if kept is not None:

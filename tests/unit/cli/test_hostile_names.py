@@ -47,6 +47,7 @@ LINES: dict[str, list[list[str]]] = {
     "sleep": [["abc"]],
     "wake": [["abc"]],
     "archive": [["abc"]],
+    "delete": [["abc", "--yes"], [f"{EVIL}no", "--yes"], ["abc"]],
     "debug": [["abc", PATH, "--print"], ["abc", f"{PATH}no", "--print"]],
     "livedebug": [["abc", PATH, "--print"]],
     "secrets": [["list"]],

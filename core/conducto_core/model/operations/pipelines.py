@@ -39,6 +39,7 @@ from conducto_core.model.responses import (
     DataEntry,
     DataList,
     Deleted,
+    DeletedPipeline,
     ImageList,
     ImageLog,
     Login,
@@ -143,6 +144,9 @@ LAUNCH = Operation[p.NoParams, LaunchRequest, PipelineSummary](
 )
 GET = Operation[p.PipelineParams, None, PipelineSummary](
     "get_pipeline", "GET", "/pipelines/{id}", p.PipelineParams, None, PipelineSummary
+)
+DELETE = Operation[p.PipelineParams, None, DeletedPipeline](
+    "delete_pipeline", "DELETE", "/pipelines/{id}", p.PipelineParams, None, DeletedPipeline
 )
 DEFINITION = Operation[p.PipelineParams, None, LaunchRequest](
     "get_definition", "GET", "/pipelines/{id}/definition", p.PipelineParams, None, LaunchRequest
