@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from conducto.tree.launch_options import LaunchOptions
     from conducto.tree.node_base import NodeBase
+    from conducto_cli import python_client as python_client
 
 
 def run(argv: Sequence[str]) -> int:
@@ -39,6 +40,13 @@ def plan(root: NodeBase) -> int:
     from conducto_cli.commands.plan import print_plan
 
     return print_plan(root, program=sys.argv[0] if sys.argv else None)
+
+
+def load_python_client() -> ModuleType:
+    """Return the module with ``co.launch`` and its relatives."""
+    from conducto_cli import python_client as module
+
+    return module
 
 
 def secrets() -> ModuleType:

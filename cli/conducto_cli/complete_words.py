@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
+from conducto.wire.node_patterns import node_path
 from conducto_cli.arguments import SHORTCUTS
 from conducto_cli.parser import build_parser
-from conducto_cli.references import node_path
 
 if TYPE_CHECKING:
     from conducto_client import Client

@@ -1,25 +1,13 @@
 """IDs and paths as users type them."""
 
 import difflib
-import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 
 from conducto.errors import UsageError
+from conducto.wire.node_patterns import has_wildcard, matches, node_path
 
-_MAGIC = re.compile(r"[*?\[]")
 #: `difflib` is slow on more names than this.
 _NAMES_COMPARED = 3000
-
-
-def node_path(text: str) -> str:
-    """Return the path that a person meant: ``tests/login`` and ``/tests/login/`` are the same."""
-    return "/" + text.strip("/")
-
-
-def has_wildcard(text: str) -> bool:
-    """Return whether a path is a pattern."""
-    return _MAGIC.search(text) is not None
 
 
 def expand(patterns: Sequence[str], paths: Sequence[str]) -> list[str]:
@@ -37,39 +25,11 @@ def expand(patterns: Sequence[str], paths: Sequence[str]) -> list[str]:
         if pattern in known:
             chosen.add(pattern)
             continue
-        matching = [path for path in paths if _matches(pattern, path)]
+        matching = [path for path in paths if matches(pattern, path)]
         if not matching:
             raise UsageError(_no_node(pattern, paths))
         chosen.update(matching)
     return [path for path in paths if path in chosen]
-
-
-def _matches(pattern: str, path: str) -> bool:
-    return _compiled(pattern).fullmatch(path) is not None
-
-
-@lru_cache(maxsize=64)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    names = pattern.split("/")[1:]
-    # A name may hold anything but "/", so the wildcards of one name never cross it.
-    parts = ("(?:/[^/]+)*" if name == "**" else "/" + _one_name(name) for name in names)
-    return re.compile("".join(parts), re.DOTALL)
-
-
-def _one_name(pattern: str) -> str:
-    chunks = re.split(r"(\*|\?|\[[^\]]+\])", pattern)
-    return "".join(_chunk(chunk) for chunk in chunks)
-
-
-def _chunk(chunk: str) -> str:
-    if chunk == "*":
-        return "[^/]*"
-    if chunk == "?":
-        return "[^/]"
-    if len(chunk) > 2 and chunk.startswith("[") and chunk.endswith("]"):  # noqa: PLR2004 - "[a]"
-        inside = chunk[1:-1].replace("\\", "\\\\").replace("[", "\\[")
-        return f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]"
-    return re.escape(chunk)
 
 
 def _no_node(pattern: str, paths: Sequence[str]) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from conducto.errors import UsageError
-from conducto_cli.references import expand, has_wildcard, node_path
+from conducto.wire.node_patterns import has_wildcard, node_path
+from conducto_cli.references import expand
 from conducto_cli.text.text import count_of
 from conducto_client import ApiError, Client
 from conducto_core.model.requests import NodeView

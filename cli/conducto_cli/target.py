@@ -12,7 +12,7 @@ from typing import Literal
 from conducto.api.config import Config
 from conducto.errors import UsageError
 from conducto_cli.arguments import SHORTCUTS
-from conducto_cli.cloud_account import account_of, needed_account, profile_named
+from conducto_cli.cloud_account import Account, account_of, needed_account, profile_named
 from conducto_cli.connection import OpenClient, client_opener, exit_code_of, message_of
 from conducto_cli.exit_codes import USAGE
 from conducto_cli.pipeline_lookup import matching, newest, only_one
@@ -37,7 +37,7 @@ def opener_for(arguments: argparse.Namespace) -> OpenClient:
     local = client_opener(arguments.profile, launching=command.needs_engine)
     if not command.accepts_target:
         return local
-    target = _chosen(arguments)
+    target = chosen(arguments.target, arguments.profile)
     if target == "cloud":
         return needed_account(arguments.profile).client
     account = account_of(arguments.profile)
@@ -46,8 +46,7 @@ def opener_for(arguments: argparse.Namespace) -> OpenClient:
     pipeline_id = _id_in(arguments)
     if target == "local" or account is None or pipeline_id is None:
         return local
-    probe = partial(account.client, timeout=_TIMEOUT)
-    return account.client if _is_in_cloud(pipeline_id, local, probe) else local
+    return account.client if is_in_cloud(pipeline_id, local, probe(account)) else local
 
 
 def second_opener(arguments: argparse.Namespace) -> OpenClient | None:
@@ -56,15 +55,19 @@ def second_opener(arguments: argparse.Namespace) -> OpenClient | None:
     None if the options or the profile select one target, or the profile is not logged in.
     """
     account = account_of(arguments.profile)
-    if account is None or _chosen(arguments) is not None:
+    if account is None or chosen(arguments.target, arguments.profile) is not None:
         return None
-    return partial(account.client, timeout=_TIMEOUT)
+    return probe(account)
 
 
-def _chosen(arguments: argparse.Namespace) -> Target | None:
-    target = arguments.target
+def chosen(target: str | None, profile: str | None) -> Target | None:
+    """Return the target that an option or the profile selects.
+
+    Raises:
+        UsageError: the profile's target is invalid.
+    """
     if target is None:
-        general = Config.get_profile_config(profile_named(arguments.profile))
+        general = Config.get_profile_config(profile_named(profile))
         target = general.get("general", "target", fallback=None)
     if target not in (None, "local", "cloud"):
         raise UsageError(f"the profile's [general] target is {target!r}; it can be local or cloud")
@@ -80,7 +83,12 @@ def _id_in(arguments: argparse.Namespace) -> str | None:
     return found
 
 
-def _is_in_cloud(reference: str, local: OpenClient, cloud: OpenClient) -> bool:
+def probe(account: Account) -> OpenClient:
+    """Return the factory of clients that look for a pipeline without waiting for long."""
+    return partial(account.client, timeout=_TIMEOUT)
+
+
+def is_in_cloud(reference: str, local: OpenClient, cloud: OpenClient) -> bool:
     """Return whether a reference means a pipeline of the cloud, and not one of this machine.
 
     This machine is searched first for an id. ``@last`` and ``@failed`` mean the newest of both

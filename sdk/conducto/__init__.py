@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         slack,
         util,
     )
+    from conducto._host import python_client as _client
     from conducto.data import pipeline as temp_data
     from conducto.data import user as perm_data
     from conducto.errors import (
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         DuplicateImageError,
         InvalidCloudParams,
         NodeMethodError,
+        PipelineFailed,
         TreeError,
     )
     from conducto.main import main
@@ -52,6 +54,17 @@ if TYPE_CHECKING:
     from conducto.version import __version__ as __version__
     from conducto.wire.paths import Path
 
+    AsyncNodeHandle = _client.AsyncNodeHandle
+    AsyncPipeline = _client.AsyncPipeline
+    Connection = _client.Connection
+    NodeHandle = _client.NodeHandle
+    Pipeline = _client.Pipeline
+    aio = _client.aio
+    connect = _client.connect
+    get_pipeline = _client.get_pipeline
+    latest = _client.latest
+    launch = _client.launch
+    list_pipelines = _client.list_pipelines
 
 # {public name: module that defines it, with the name there if it differs}
 _HOMES = {
@@ -70,6 +83,7 @@ _HOMES = {
     "Notebook": "tree.nodes",
     "Parallel": "tree.nodes",
     "Params": "tree.parameters",
+    "PipelineFailed": "errors",
     "Path": "wire.paths",
     "SameContainer": "tree.parameters",
     "Serial": "tree.nodes",
@@ -101,9 +115,28 @@ _MODULES = frozenset(
         "util",
     ]
 )
+#: Names of the Python client, which needs the host's packages.
+_CLIENT = frozenset(
+    [
+        "AsyncNodeHandle",
+        "AsyncPipeline",
+        "Connection",
+        "NodeHandle",
+        "Pipeline",
+        "aio",
+        "connect",
+        "get_pipeline",
+        "latest",
+        "launch",
+        "list_pipelines",
+    ]
+)
 
 __all__ = [
+    "AsyncNodeHandle",
+    "AsyncPipeline",
     "ConductoError",
+    "Connection",
     "ContainerReuseContext",
     "DefinitionError",
     "DuplicateImageError",
@@ -112,25 +145,34 @@ __all__ = [
     "InvalidCloudParams",
     "Lazy",
     "Node",
+    "NodeHandle",
     "NodeMethodError",
     "Notebook",
     "Parallel",
     "Params",
     "Path",
+    "Pipeline",
+    "PipelineFailed",
     "SameContainer",
     "Serial",
     "TreeError",
+    "aio",
     "api",
     "callback",
+    "connect",
     "data",
     "env_bool",
+    "get_pipeline",
     "git",
     "glue",
     "image",
     "integrations",
     "internal",
+    "latest",
+    "launch",
     "lazy_py",
     "lazy_shell",
+    "list_pipelines",
     "main",
     "nb",
     "perm_data",
@@ -146,6 +188,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    if name in _CLIENT:
+        from conducto._host import client_name
+
+        globals()[name] = client_name(name)
+        return globals()[name]
     home = _HOMES.get(name)
     if home is None and name not in _MODULES:
         raise AttributeError(f"module 'conducto' has no attribute {name!r}")

@@ -13,11 +13,14 @@ from __future__ import annotations
 import sys
 
 from conducto import platforms
+from conducto.errors import HostRequiredError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Sequence
+    from typing import NoReturn, Optional, Sequence, Tuple
+
+    from conducto_cli.author_api import python_client as python_client
 
 
 _USAGE = 2
@@ -60,8 +63,46 @@ def secrets() -> ModuleType:
     return author_api.secrets()
 
 
+def client_name(name: str) -> object:
+    """Return a name of the Python client, such as ``launch``.
+
+    A script may import it at its top, also inside an image; there, only using it is an error.
+    """
+    host, problem = _find(f"use co.{name}")
+    if host is None:
+        return _Missing(name, problem)
+    return getattr(host.load_python_client(), name)
+
+
+class _Missing:
+    """A name of the Python client where the host's packages are missing."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        self._name = name
+        self._problem = problem
+
+    def __repr__(self) -> str:
+        return f"<co.{self._name}, not available here>"
+
+    def __call__(self, *_args: object, **_kwargs: object) -> NoReturn:
+        raise HostRequiredError(f"co.{self._name}: {self._problem}")
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise HostRequiredError(f"co.{self._name}: {self._problem}")
+
+
 def _host(action: str) -> ModuleType | None:
     """Return the host's module, or None after an error message."""
+    host, problem = _find(action)
+    if host is None:
+        print(f"conducto: {problem}", file=sys.stderr)  # noqa: T201
+    return host
+
+
+def _find(action: str) -> Tuple[Optional[ModuleType], str]:
+    """Return the host's module, or None and the reason."""
     problem = platforms.refusal()
     if problem is None and not can_run():
         problem = (
@@ -79,6 +120,5 @@ def _host(action: str) -> ModuleType | None:
                 "here 'conducto FILE.py [METHOD ...]' works"
             )
         else:
-            return author_api
-    print(f"conducto: {problem}", file=sys.stderr)  # noqa: T201
-    return None
+            return author_api, ""
+    return None, problem

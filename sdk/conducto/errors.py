@@ -6,6 +6,15 @@ ConductoError
 ├── ImageChoiceError       image and image_name were both given (an AssertionError, too)
 ├── NodeMethodError        a method of the command line did not return the annotated node
 ├── UsageError             the command line is invalid
+├── HostRequiredError      it works on a user's machine only, not inside an image
+├── ClientError            an operation on a launched pipeline failed
+│   ├── ApiError               the server rejected the request
+│   ├── AgentUnreachableError  no server responded
+│   ├── InvalidArgumentError   an argument is invalid (a ValueError, too)
+│   ├── PipelineNotFoundError  there is no such pipeline (a LookupError, too)
+│   ├── NodeNotFoundError      the pipeline has no such node (a KeyError, too)
+│   ├── WaitTimeoutError       the pipeline did not settle in time (a TimeoutError, too)
+│   └── PipelineFailed         the pipeline settled in another state than done
 └── DefinitionError        a value is invalid; nothing has run (a ValueError, too)
     ├── DefinitionTypeError    ... because of its type (a TypeError, too)
     ├── UnknownImageError      no image has that name (a KeyError, too)
@@ -44,6 +53,59 @@ class NodeMethodError(ConductoError):
 
 class UsageError(ConductoError):
     """The arguments on the command line are invalid; the message has the reason and a remedy."""
+
+
+class HostRequiredError(ConductoError):
+    """An operation needs the packages of a user's machine, which are absent in images."""
+
+
+class ClientError(ConductoError):
+    """The base class of errors of operations on launched pipelines."""
+
+
+class AgentUnreachableError(ClientError):
+    """No server responded at the address; the message has the address and a remedy."""
+
+
+class InvalidArgumentError(ClientError, ValueError):
+    """An argument of an operation on a pipeline is invalid."""
+
+
+class PipelineNotFoundError(ClientError, LookupError):
+    """There is no such pipeline."""
+
+
+class NodeNotFoundError(ClientError, KeyError):
+    """The pipeline has no node with that path."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class WaitTimeoutError(ClientError, TimeoutError):
+    """The pipeline did not settle within the given time; it continues."""
+
+
+class PipelineFailed(ClientError):  # noqa: N818 (as Metaflow and Prefect name theirs)
+    """A pipeline settled in another state than ``done``; the message is its failure report.
+
+    Attributes:
+        pipeline_id: Its id.
+        state: Its state.
+    """
+
+    def __init__(self, report: str, pipeline_id: str = "", state: str = "error") -> None:
+        super().__init__(report, pipeline_id, state)
+        self.pipeline_id = pipeline_id
+        self.state = state
+
+    @property
+    def report(self) -> str:
+        """The failed nodes with their commands and last output, as a run prints them."""
+        return str(self.args[0])
+
+    def __str__(self) -> str:
+        return self.report
 
 
 class DefinitionError(ConductoError, ValueError):

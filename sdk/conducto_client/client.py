@@ -1,7 +1,7 @@
 """The API as methods, named as in `conducto_core.ports.pipelines`."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -360,14 +360,11 @@ class Client:
         """
         failures = 0
         while True:
-            with self.gate:
-                query = params.EventParams(id=pipeline_id, cursor=cursor)
-                address = _address(pipelines.EVENTS, query)
             begun = time.monotonic()
             try:
-                for frame in self._transport.stream(*address):
-                    with self.gate:
-                        batch = _after(cursor, EventBatch.model_validate_json(frame))
+                for batch in self._event_stream(pipeline_id, cursor, None):
+                    if batch is None:
+                        continue
                     failures = 0
                     if batch.changes:
                         cursor = batch.changes[-1].seq
@@ -376,12 +373,38 @@ class Client:
                 if time.monotonic() - begun > LASTED:
                     failures = 0  # it was idle for so long that it was closed
                 if failures == len(self._resume_delays):
-                    raise AgentUnreachableError(
-                        f"the live events of pipeline {pipeline_id} broke off: {error}; "
-                        f"'conducto show {pipeline_id}' reconnects"
-                    ) from error
+                    raise _broken_off(pipeline_id, error) from error
                 time.sleep(self._resume_delays[failures])
                 failures += 1
+
+    def event_stream(
+        self, pipeline_id: str, cursor: int, heartbeat: float
+    ) -> Generator[EventBatch | None, None, None]:
+        """Yield changes like `events`, over one connection, and None as a heartbeat.
+
+        Raises:
+            AgentUnreachableError: the connection was lost.
+        """
+        try:
+            yield from self._event_stream(pipeline_id, cursor, heartbeat)
+        except StreamLostError as error:
+            raise _broken_off(pipeline_id, error) from error
+
+    def _event_stream(
+        self, pipeline_id: str, cursor: int, heartbeat: float | None
+    ) -> Iterator[EventBatch | None]:
+        with self.gate:
+            query = params.EventParams(id=pipeline_id, cursor=cursor)
+            address = _address(pipelines.EVENTS, query)
+        for frame in self._transport.stream(*address, heartbeat=heartbeat):
+            if not frame:
+                yield None
+                continue
+            with self.gate:
+                batch = _after(cursor, EventBatch.model_validate_json(frame))
+            if batch.changes:
+                cursor = batch.changes[-1].seq
+            yield batch
 
     def call(self, operation: Operation[P, B, R], query: P, body: Record | None = None) -> R:
         """Call any operation of `conducto_core.model.operations`."""
@@ -428,6 +451,13 @@ class Client:
             offset += len(reply.body)
             if reply.status == _OK or offset >= _size_in(reply):
                 return
+
+
+def _broken_off(pipeline_id: str, error: StreamLostError) -> AgentUnreachableError:
+    return AgentUnreachableError(
+        f"the live events of pipeline {pipeline_id} broke off: {error}; "
+        f"'conducto show {pipeline_id}' reconnects"
+    )
 
 
 def problem_in(reply: Reply) -> Problem:

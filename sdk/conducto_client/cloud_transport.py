@@ -88,15 +88,17 @@ class CloudTransport(HttpTransport):
             return _fetched(reply.headers["location"], given.get("Range"))
         return self._in_our_words(reply)
 
-    def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
+    def stream(
+        self, path: str, query: Mapping[str, str], *, heartbeat: float | None = None
+    ) -> Iterator[bytes]:
         """Yield the frames of changes of the pipeline in ``path``."""
         # A third of the import time of the client; most commands have no stream.
         from conducto_client.websocket import followed  # noqa: PLC0415
 
         pipeline_id = unquote(path.removesuffix("/events").rpartition("/")[2])
         wanted = {"subscribe": pipeline_id, "cursor": int(query.get("cursor", 0))}
-        for frame in followed(self._socket_url(), self._token, wanted):
-            problem = _problem_of(frame)
+        for frame in followed(self._socket_url(), self._token, wanted, heartbeat):
+            problem = _problem_of(frame) if frame else None
             if problem is not None:
                 raise ApiError(problem)
             yield frame

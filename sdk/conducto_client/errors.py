@@ -1,15 +1,14 @@
-"""Errors a caller of the client can catch.
+"""Errors of requests; `conducto.errors` has the whole tree.
 
 ClientError
 ├── ApiError               the server responded with a problem
 └── AgentUnreachableError  no server responded
 """
 
+from conducto.errors import AgentUnreachableError, ClientError
 from conducto_core.model.requests import Problem
 
-
-class ClientError(Exception):
-    """The base class of the client's errors."""
+__all__ = ["AgentUnreachableError", "ApiError", "ClientError"]
 
 
 class ApiError(ClientError):
@@ -24,11 +23,10 @@ class ApiError(ClientError):
         super().__init__(f"{problem.detail}{remedy}")
         self.problem = problem
 
+    def __reduce__(self) -> tuple[type["ApiError"], tuple[Problem]]:
+        return (ApiError, (self.problem,))
+
     @property
     def status(self) -> int:
         """The HTTP status, e.g. 404."""
         return self.problem.status
-
-
-class AgentUnreachableError(ClientError):
-    """No server responded at the address; the message has the address and a remedy."""

@@ -103,13 +103,15 @@ class HttpTransport:
         self._connection = kind(parts.hostname or "127.0.0.1", parts.port, timeout=self._timeout)
         return self._connection
 
-    def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
+    def stream(
+        self, path: str, query: Mapping[str, str], *, heartbeat: float | None = None
+    ) -> Iterator[bytes]:
         """Yield the frames of a WebSocket."""
         # A third of the import time of the client; most commands have no stream.
         from conducto_client.websocket import frames  # noqa: PLC0415
 
         try:
-            yield from frames(self._endpoint, path, query)
+            yield from frames(self._endpoint, path, query, heartbeat)
         except StreamLostError:
             self._refresh()
             raise

@@ -42,8 +42,16 @@ class Transport(Protocol):
             AgentUnreachableError: no server responds.
         """
 
-    def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
+    def stream(
+        self, path: str, query: Mapping[str, str], *, heartbeat: float | None = None
+    ) -> Iterator[bytes]:
         """Yield the frames of a stream; closing the iterator closes the stream.
+
+        Args:
+            path: Percent-encoded.
+            query: Parameters.
+            heartbeat: Yield ``b""`` after this many seconds without a frame, so that the caller
+                can stop.
 
         Raises:
             StreamLostError: the connection was lost, or could not be opened now.

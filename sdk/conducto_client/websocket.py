@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from conducto_client.client import problem_in
@@ -25,8 +25,10 @@ OPEN_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 1.0
 
 
-def frames(endpoint: "Endpoint", path: str, query: Mapping[str, str]) -> Iterator[bytes]:
-    """Yield the frames from the server until the iterator is closed.
+def frames(
+    endpoint: "Endpoint", path: str, query: Mapping[str, str], heartbeat: float | None = None
+) -> Iterator[bytes]:
+    """Yield the frames from the server until the iterator is closed; see `Transport.stream`.
 
     Raises:
         StreamLostError: the connection was lost or could not be opened.
@@ -35,10 +37,12 @@ def frames(endpoint: "Endpoint", path: str, query: Mapping[str, str]) -> Iterato
     url = f"{endpoint.url.replace('http', 'ws', 1)}{path}?{urlencode(query)}"
     headers = {"Authorization": f"Bearer {endpoint.token}"}
     # On one machine, time costs more than bytes.
-    yield from _received(url, additional_headers=headers, compression=None, proxy=None)
+    yield from _received(url, heartbeat, additional_headers=headers, compression=None, proxy=None)
 
 
-def followed(url: str, token: str, subscription: Mapping[str, object]) -> Iterator[bytes]:
+def followed(
+    url: str, token: str, subscription: Mapping[str, object], heartbeat: float | None = None
+) -> Iterator[bytes]:
     """Yield the frames of a subscription from the cloud until the iterator is closed.
 
     The token is sent as a subprotocol: never in the URL, which servers write to logs.
@@ -48,10 +52,12 @@ def followed(url: str, token: str, subscription: Mapping[str, object]) -> Iterat
         ApiError: the server rejects the connection.
     """
     protocols = [Subprotocol(word) for word in (SUBPROTOCOL, TOKEN_SUBPROTOCOL + token)]
-    yield from _received(url, json.dumps(subscription), subprotocols=protocols)
+    yield from _received(url, heartbeat, json.dumps(subscription), subprotocols=protocols)
 
 
-def _received(url: str, first: str | None = None, **options: Any) -> Iterator[bytes]:
+def _received(
+    url: str, heartbeat: float | None, first: str | None = None, **options: Any
+) -> Iterator[bytes]:
     """Yield the frames of a connection after sending ``first``."""
     try:
         with connect(
@@ -65,9 +71,17 @@ def _received(url: str, first: str | None = None, **options: Any) -> Iterator[by
             if first is not None:
                 connection.send(first)
             while True:
-                yield connection.recv(decode=False)
+                yield _next_frame(connection, heartbeat)
     except InvalidStatus as error:
         response = error.response
         raise ApiError(problem_in(Reply(response.status_code, bytes(response.body)))) from error
     except (ConnectionClosed, InvalidHandshake, OSError) as error:
         raise StreamLostError(str(error)) from error
+
+
+def _next_frame(connection: ClientConnection, heartbeat: float | None) -> bytes:
+    """Return the next frame, or ``b""`` if there is none for ``heartbeat`` seconds."""
+    try:
+        return connection.recv(heartbeat, decode=False)
+    except TimeoutError:
+        return b""

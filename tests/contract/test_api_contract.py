@@ -363,11 +363,13 @@ class BreakingTransport:
     ) -> Reply:
         return self._inner.request(method, path, query, body, headers)
 
-    def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
+    def stream(
+        self, path: str, query: Mapping[str, str], *, heartbeat: float | None = None
+    ) -> Iterator[bytes]:
         self.streams += 1
         if self.streams == 1:
             raise StreamLostError("cut")
-        frames = self._inner.stream(path, query)
+        frames = self._inner.stream(path, query, heartbeat=heartbeat)
         yield next(frames)
         frames.close()
         raise StreamLostError("cut")

@@ -85,18 +85,29 @@ class InProcessTransport:
         body = b"".join([chunk async for chunk in answer.chunks])
         return Reply(answer.status, body, dict(answer.headers()))
 
-    def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
+    def stream(
+        self, path: str, query: Mapping[str, str], *, heartbeat: float | None = None
+    ) -> Iterator[bytes]:
         """Yield the frames of the service's stream."""
         try:
             match = self._service.find(WEBSOCKET, path)
             frames = self._run(self._service.subscribe(match, urlencode(query)))
         except ProblemError as error:
             raise ApiError(error.problem) from error
+        pending = None
         try:
             while True:
-                frame = self._run(_next(frames))
+                pending = pending or asyncio.run_coroutine_threadsafe(_next(frames), self._loop)
+                try:
+                    frame = pending.result(heartbeat)
+                except TimeoutError:
+                    yield b""
+                    continue
+                pending = None
                 yield frame if isinstance(frame, bytes) else encode(frame)
         finally:
+            if pending is not None:
+                pending.cancel()
             self._run(_close(frames))
 
     def close(self) -> None:

@@ -23,7 +23,9 @@ class Endless:
     def request(self, *_: object, **__: object) -> Reply:
         raise AssertionError("nothing is asked for")
 
-    def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
+    def stream(
+        self, path: str, query: Mapping[str, str], *, heartbeat: float | None = None
+    ) -> Iterator[bytes]:
         while True:
             yield FRAME
 

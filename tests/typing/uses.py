@@ -53,3 +53,45 @@ def wrong(root: co.Serial) -> None:
     root.set(stop_on_eror=True)  # wrong
     with co.Serial() as group:
         group.stop_on_errors  # noqa: B018  # wrong
+
+
+def client(tree: co.Serial) -> list[int | None]:
+    pipeline = co.launch(generate, 3, target="local", title="grid")
+    reveal: co.Pipeline = co.launch(tree, target="cloud", tags=["nightly"])
+    state: str = pipeline.wait(timeout=60, check=True)
+    pipeline["/a"].modify(command="true", cpu=2, env={"A": None})
+    pipeline.rerun("/a", failed=True)
+    assert state in {reveal.state, pipeline.counts.done, pipeline.url}
+    for change in pipeline.follow():
+        assert change.path
+    with pipeline.data.open("notes.txt", "w") as file:
+        file.write("text")
+    co.connect("cloud").secrets.set("KEY", "value", scope="org")
+    co.launch(tree, target="clod")  # wrong
+    co.launch(3)  # wrong
+    pipeline.wait(seconds=3)  # wrong
+    pipeline.nodes(state="failed")  # wrong
+    pipeline["/a"].modify(cpus=2)  # wrong
+    pipeline["/a"].output()  # wrong
+    co.latest("grid", sate="error")  # wrong
+    with pipeline.data.open("model.bin") as binary:
+        binary.write("text")  # wrong
+    return [node.exit_code for node in pipeline.nodes("/tests/**", state="error")]
+
+
+async def asynchronous(tree: co.Serial) -> str:
+    pipeline = await co.aio.launch(tree, target="local")
+    state: str = await pipeline.wait(timeout=60)
+    result = await pipeline.rerun("/a", failed=True)
+    assert result.affected >= 0
+    assert await pipeline.data.read("a") == b""
+    async for change in pipeline.follow():
+        assert change.path
+    await co.aio.launch(tree, target="clod")  # wrong
+    await pipeline.rerun("/a", faild=True)  # wrong
+    number: int = await pipeline.state()  # wrong
+    assert number
+    (node,) = await pipeline.nodes("/a")
+    await node.modify(cpus=2)  # wrong
+    text: str = await node.logs(tail=3)
+    return state + text

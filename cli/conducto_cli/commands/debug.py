@@ -13,9 +13,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
+from conducto.wire.node_patterns import has_wildcard, node_path
 from conducto_cli.arguments import a_positive, a_time, add_id
 from conducto_cli.exit_codes import DONE, FAILED, NO_ENGINE
-from conducto_cli.references import expand, has_wildcard, node_path
+from conducto_cli.references import expand
 from conducto_cli.text.text import printable
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from conducto.errors import UsageError
 from conducto_cli.arguments import add_id, add_json
 from conducto_cli.confirmation import asker
 from conducto_cli.exit_codes import DONE, FAILED
 from conducto_cli.output import as_json
-from conducto_cli.references import UsageError
 from conducto_cli.text.text import printable
 
 if TYPE_CHECKING:

@@ -27,10 +27,27 @@ from conducto_core.model.requests import ControlRequest, NodeView
 
 def launch(root: "NodeBase", options: "LaunchOptions") -> int:
     """Launch a tree; see `conducto._host.launch`."""
-    return guarded(lambda: _launch(root, options))
+
+    def launch_and_stay() -> int:
+        try:
+            account, request = prepared(root, options)
+        except local_builds.ImageBuildError as error:
+            say(str(error))
+            return FAILED
+        # A page in the browser is the local agent's.
+        return submit(account.client, request, replace(options, app=False))
+
+    return guarded(launch_and_stay)
 
 
-def _launch(root: "NodeBase", options: "LaunchOptions") -> int:
+def prepared(root: "NodeBase", options: "LaunchOptions") -> tuple[Account, LaunchRequest]:
+    """Return the request that launches a tree, and the account, which has its images then.
+
+    Raises:
+        UsageError: the tree or an option is wrong.
+        conducto_cli.launch.local_builds.ImageBuildError: an image was not built here.
+        conducto_client.ClientError: the cloud refuses, or does not answer.
+    """
     from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415 - heavy, host side only
 
     if options.engine == "process":
@@ -39,14 +56,7 @@ def _launch(root: "NodeBase", options: "LaunchOptions") -> int:
     form = to_launch_form(root, title=options.title, doc=options.doc, tags=options.tags)
     # Omit fields that do not apply: the engine is the cloud's own.
     request = request_of(form, options).model_copy(update={"engine": "docker", "owner": ""})
-    try:
-        request = with_images(account, request, here=options.build == "local")
-    except local_builds.ImageBuildError as error:
-        say(str(error))
-        return FAILED
-    # A page in the browser is the local agent's.
-    shown = replace(options, app=False)
-    return submit(account.client, request, shown)
+    return account, with_images(account, request, here=options.build == "local")
 
 
 def with_images(account: Account, request: LaunchRequest, *, here: bool) -> LaunchRequest:

@@ -21,10 +21,20 @@ if TYPE_CHECKING:
 
 def launch(root: "NodeBase", options: "LaunchOptions") -> int:
     """Launch a tree; see `conducto._host.launch`."""
-    return guarded(lambda: _launch(root, options))
+
+    def launch_and_stay() -> int:
+        opener = client_opener(options.profile, launching=True)
+        return submit(opener, prepared(root, options), options, has_engine=True)
+
+    return guarded(launch_and_stay)
 
 
-def _launch(root: "NodeBase", options: "LaunchOptions") -> int:
+def prepared(root: "NodeBase", options: "LaunchOptions") -> LaunchRequest:
+    """Return the request that launches a tree on this machine.
+
+    Raises:
+        UsageError: an option is for the cloud.
+    """
     from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415 - heavy, host side only
 
     if options.build is not None:
@@ -32,9 +42,7 @@ def _launch(root: "NodeBase", options: "LaunchOptions") -> int:
     form = to_launch_form(root, title=options.title, doc=options.doc, tags=options.tags)
     if options.snapshot_on_error:
         form["nodes"][0]["snapshot_on_error"] = True
-    request = request_of(form, options)
-    opener = client_opener(options.profile, launching=True)
-    return submit(opener, request, options, has_engine=True)
+    return request_of(form, options)
 
 
 def request_of(form: "dict[str, Any]", options: "LaunchOptions") -> LaunchRequest:

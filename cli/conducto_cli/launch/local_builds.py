@@ -19,7 +19,7 @@ from pathlib import Path
 
 from conducto.data.archive import unpack
 from conducto.errors import UsageError
-from conducto_client import AgentUnreachableError
+from conducto_client import AgentUnreachableError, ClientError
 from conducto_client.cloud_transport import CloudClient, fetch, put
 from conducto_core.images import contexts
 from conducto_core.images.build_plan import PLATFORM
@@ -41,7 +41,7 @@ _NOT_BUILT = "was not built on this machine"
 _NOT_PUSHED = "was built and not pushed"
 
 
-class ImageBuildError(Exception):
+class ImageBuildError(ClientError):
     """An image was not built or not pushed; the message names it, and has its last output."""
 
 

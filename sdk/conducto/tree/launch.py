@@ -62,20 +62,30 @@ def start(root: NodeBase, options: LaunchOptions, *, local: bool) -> int:
         UsageError: Kubernetes was requested, which is not available.
         DefinitionError: the tree cannot run there.
     """
-    unused.mark_used()
-    if is_inside_node():
-        raise RuntimeError(_INSIDE)
     if options.k8s:
         raise UsageError(
             "error: Kubernetes is not available yet; launch on this machine (--local) or in the "
             "cloud (--cloud)"
         )
-    from conducto.tree import left_out
-    from conducto.tree.validate import validate
-
-    validate(root, check_code=True, cloud=not local)
-    left_out.warn_unnamed(root)
-    left_out.warn_empty(root)
+    check(root, cloud=not local)
     from conducto import _host
 
     return _host.launch(root, options, "local" if local else "cloud")
+
+
+def check(root: NodeBase, *, cloud: bool) -> None:
+    """Check that a tree can be launched from here, on this machine or in the cloud.
+
+    Raises:
+        RuntimeError: inside a node.
+        DefinitionError: the tree cannot run there.
+    """
+    unused.mark_used()
+    if is_inside_node():
+        raise RuntimeError(_INSIDE)
+    from conducto.tree import left_out
+    from conducto.tree.validate import validate
+
+    validate(root, check_code=True, cloud=cloud)
+    left_out.warn_unnamed(root)
+    left_out.warn_empty(root)

@@ -178,30 +178,30 @@ def away(text: str = "the cloud installation at https://a.invalid is away") -> C
 def test_local_pipelines_are_searched_before_the_cloud(two_sides: Any) -> None:
     local, cloud, here, there = two_sides
 
-    assert not target._is_in_cloud(here, local, cloud)
-    assert target._is_in_cloud(there, local, cloud)
-    assert not target._is_in_cloud(here, local, away())
+    assert not target.is_in_cloud(here, local, cloud)
+    assert target.is_in_cloud(there, local, cloud)
+    assert not target.is_in_cloud(here, local, away())
     with pytest.raises(
         UsageError, match="no pipeline 'uvw-xyy' on this machine or in the cloud; did you mean"
     ):
-        target._is_in_cloud("uvw-xyy", local, cloud)
+        target.is_in_cloud("uvw-xyy", local, cloud)
 
 
 def test_a_pipeline_of_the_cloud_is_found_without_an_agent(two_sides: Any) -> None:
     _, cloud, _, there = two_sides
 
-    assert target._is_in_cloud(there, away("no agent"), cloud)
+    assert target.is_in_cloud(there, away("no agent"), cloud)
 
 
 def test_error_names_targets_that_were_not_searched(two_sides: Any) -> None:
     local, cloud, *_ = two_sides
 
     with pytest.raises(AgentUnreachableError) as of_cloud:
-        target._is_in_cloud("nowhere", local, away("no network"))
+        target.is_in_cloud("nowhere", local, away("no network"))
     with pytest.raises(AgentUnreachableError) as of_machine:
-        target._is_in_cloud("nowhere", away("no agent"), cloud)
+        target.is_in_cloud("nowhere", away("no agent"), cloud)
     with pytest.raises(AgentUnreachableError) as of_both:
-        target._is_in_cloud("nowhere", away("no agent"), away("no network"))
+        target.is_in_cloud("nowhere", away("no agent"), away("no network"))
 
     said = [str(each.value).splitlines() for each in (of_cloud, of_machine, of_both)]
     no_cloud = "it was not looked for in the cloud: no network"
@@ -219,7 +219,7 @@ def test_an_id_that_may_be_any_of_several_here_is_not_looked_for_in_the_cloud() 
         name = f"abc-{number}"
         pipelines.add(name, small_tree(), record().model_copy(update={"id": name}))
     with InProcessTransport(Service(pipelines)) as transport, pytest.raises(ApiError) as refusal:
-        target._is_in_cloud("abc", lambda: Client(transport), away())
+        target.is_in_cloud("abc", lambda: Client(transport), away())
 
     assert refusal.value.status == 409
     assert str(refusal.value) == (
@@ -234,7 +234,7 @@ def test_error_for_missing_pipeline_says_that_the_cloud_was_not_searched(
     local, *_ = two_sides
     arguments = build_parser().parse_args(line.split())
 
-    code = guarded(lambda: 1 if target._is_in_cloud(arguments.id, local, away()) else 0)
+    code = guarded(lambda: 1 if target.is_in_cloud(arguments.id, local, away()) else 0)
 
     said = capsys.readouterr().err
     assert code == 1

@@ -139,7 +139,7 @@ def both() -> "tuple[MemoryPipelines, MemoryPipelines]":
 def is_in_cloud(both: "tuple[MemoryPipelines, MemoryPipelines]", reference: str) -> bool:
     first, second = (InProcessTransport(Service(each)) for each in both)
     with first, second:
-        return target._is_in_cloud(reference, lambda: Client(first), lambda: Client(second))
+        return target.is_in_cloud(reference, lambda: Client(first), lambda: Client(second))
 
 
 def test_last_is_the_newest_of_both_targets(
@@ -172,7 +172,7 @@ def test_last_of_one_target_is_used_while_the_other_is_unreachable(
         raise AgentUnreachableError("no network")
 
     with InProcessTransport(Service(both[0])) as transport:
-        assert not target._is_in_cloud("@last", lambda: Client(transport), away)
+        assert not target.is_in_cloud("@last", lambda: Client(transport), away)
 
     expected = "conducto: @last: it was not looked for in the cloud: no network\n"
     assert capsys.readouterr().err == expected

@@ -35,7 +35,9 @@ def frame(*numbers: int) -> bytes:
 class Repeating(InProcessTransport):
     """Sends some changes twice, as two functions do that push at the same time."""
 
-    def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
+    def stream(
+        self, path: str, query: Mapping[str, str], *, heartbeat: float | None = None
+    ) -> Iterator[bytes]:
         yield from (frame(1, 2), frame(2, 3), frame(1, 2, 3), frame(4))
 
 

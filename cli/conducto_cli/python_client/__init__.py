@@ -1,0 +1,28 @@
+"""The Python client on the targets of the command line: ``co.launch`` and its relatives."""
+
+from conducto_cli.python_client import aio
+from conducto_cli.python_client.functions import (
+    Connection,
+    connect,
+    get_pipeline,
+    latest,
+    launch,
+    list_pipelines,
+)
+from conducto_client.aio import AsyncNodeHandle, AsyncPipeline
+from conducto_client.nodes import NodeHandle
+from conducto_client.pipeline import Pipeline
+
+__all__ = [
+    "AsyncNodeHandle",
+    "AsyncPipeline",
+    "Connection",
+    "NodeHandle",
+    "Pipeline",
+    "aio",
+    "connect",
+    "get_pipeline",
+    "latest",
+    "launch",
+    "list_pipelines",
+]

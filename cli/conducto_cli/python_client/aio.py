@@ -1,0 +1,53 @@
+"""``co.aio``: the functions of the Python client as coroutine functions."""
+
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec
+
+from conducto_cli.python_client import functions
+from conducto_client.aio import AsyncData, AsyncPipeline, AsyncSecretStore
+from conducto_client.pipeline import Pipeline
+from conducto_client.target import TargetName
+from conducto_client.threads import in_thread
+
+P = ParamSpec("P")
+
+
+def _twin(
+    function: Callable[P, Pipeline],
+) -> Callable[P, Coroutine[Any, Any, AsyncPipeline]]:
+    @functools.wraps(function)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> AsyncPipeline:
+        return AsyncPipeline(await in_thread(function, *args, **kwargs))
+
+    return call
+
+
+def _twins(
+    function: Callable[P, list[Pipeline]],
+) -> Callable[P, Coroutine[Any, Any, list[AsyncPipeline]]]:
+    @functools.wraps(function)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> list[AsyncPipeline]:
+        return [AsyncPipeline(each) for each in await in_thread(function, *args, **kwargs)]
+
+    return call
+
+
+launch = _twin(functions.launch)
+get_pipeline = _twin(functions.get_pipeline)
+latest = _twin(functions.latest)
+list_pipelines = _twins(functions.list_pipelines)
+
+
+class AsyncConnection:
+    """A target: the data of the user and the secrets there."""
+
+    def __init__(self, connection: functions.Connection) -> None:
+        self.target = connection.target
+        self.data = AsyncData(connection.data)
+        self.secrets = AsyncSecretStore(connection.secrets)
+
+
+def connect(target: TargetName | None = None, *, profile: str | None = None) -> AsyncConnection:
+    """Return a target, for the user's data and the secrets; see ``co.connect``."""
+    return AsyncConnection(functions.connect(target, profile=profile))

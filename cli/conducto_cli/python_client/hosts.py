@@ -1,0 +1,84 @@
+"""The targets of the command line, as the handles of the Python client use them."""
+
+import sys
+
+from conducto_cli.cloud_account import needed_account, profile_named
+from conducto_cli.connection import LocalAgent
+from conducto_cli.launch.cloud import with_sources
+from conducto_cli.text.text import marks_for, text_of
+from conducto_cli.view.model import PipelineModel
+from conducto_cli.view.report import Page, final_report
+from conducto_client import AgentUnreachableError, Client, HttpTransport
+from conducto_client.target import TargetName
+from conducto_core.model.requests import ControlRequest
+
+
+class _Host:
+    """The parts that both targets have."""
+
+    def rebuild_request(
+        self, client: Client, pipeline_id: str, request: ControlRequest
+    ) -> ControlRequest:
+        """Return a rebuild request with the current files of the images, if it needs them."""
+        return with_sources(client, pipeline_id, request)
+
+    def failure_report(self, client: Client, pipeline_id: str) -> str:
+        """Return the report that ends a run in a terminal."""
+        model = PipelineModel(client.get(pipeline_id))
+        model.add(client.tree(pipeline_id, attempts="newest"))
+        lines = final_report(client, model, Page(marks_for(sys.stdout.encoding)))
+        return "\n".join(map(text_of, lines))
+
+    def open_page(self, client: Client, pipeline_id: str | None) -> str:
+        """Open a page of the web app in a browser, signed in; return its address."""
+        from conducto_cli.web_page import open_page  # noqa: PLC0415 - rarely needed
+
+        return open_page(client, pipeline_id).address
+
+
+class LocalHost(_Host):
+    """This machine.
+
+    Args:
+        profile: Profile of the agent; None is the one in use.
+        launching: Commands may start, so the agent must find the container engine.
+    """
+
+    name: TargetName = "local"
+
+    def __init__(self, profile: str | None = None, *, launching: bool = False) -> None:
+        self._agent = LocalAgent(profile)
+        self._launching = launching
+
+    def open(self, *, start: bool = True) -> Client:
+        """Return a client of the agent; with ``start``, start the agent if necessary."""
+        agent = self._agent
+        endpoint = agent.ensure(launching=self._launching) if start else agent.find()
+        if endpoint is None:
+            raise AgentUnreachableError(
+                "no agent is running, so no pipeline on this machine runs; "
+                "start it with 'conducto agent start'"
+            )
+        return Client(HttpTransport(endpoint, find=agent.find))
+
+
+class CloudHost(_Host):
+    """The cloud installation that a profile is logged in to.
+
+    Args:
+        profile: None is the one in use.
+
+    Raises:
+        UsageError: the profile is not logged in.
+    """
+
+    name: TargetName = "cloud"
+
+    def __init__(self, profile: str | None = None) -> None:
+        self._profile = profile_named(profile)
+        needed_account(self._profile)
+
+    def open(self, *, start: bool = True) -> Client:
+        """Return a client with the profile's current token."""
+        del start  # there is always a server
+        return needed_account(self._profile).client()

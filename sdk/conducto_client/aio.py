@@ -1,0 +1,194 @@
+"""The handles with coroutines as methods.
+
+Each method does what the method of the same name of `Pipeline`, `NodeHandle`, `Data` and
+`SecretStore` does, in a thread.
+"""
+
+from collections.abc import AsyncGenerator
+from typing import Unpack
+
+from conducto_client.actions import Selection
+from conducto_client.data import Data
+from conducto_client.nodes import NodeHandle
+from conducto_client.pipeline import Pipeline
+from conducto_client.secrets import SecretStore
+from conducto_client.target import TargetName
+from conducto_client.threads import Stepped, Twin, awaitable, in_thread
+from conducto_core.model.params import Stream
+from conducto_core.model.records import Counts, ImageRecord, NodeChange
+from conducto_core.model.requests import NodeView, PipelineSummary
+from conducto_core.model.states import State
+
+
+class AsyncNodeHandle(Twin[NodeHandle]):
+    """A node of a launched pipeline; see `NodeHandle`. Its properties are in ``view``."""
+
+    @property
+    def view(self) -> NodeView:
+        """The node as it was when it was read."""
+        return self._inner.view
+
+    @property
+    def path(self) -> str:
+        """Its path."""
+        return self._inner.path
+
+    @property
+    def state(self) -> State:
+        """Its state when it was read."""
+        return self._inner.state
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code of the newest attempt when it was read."""
+        return self._inner.exit_code
+
+    async def refresh(self) -> "AsyncNodeHandle":
+        """Read the node again; return it."""
+        await in_thread(self._inner.refresh)
+        return self
+
+    async def nodes(self, **filters: Unpack[Selection]) -> "list[AsyncNodeHandle]":
+        """Return the nodes below it, in definition order."""
+        found = await in_thread(self._inner.nodes, **filters)
+        return [AsyncNodeHandle(node) for node in found]
+
+    async def follow_logs(
+        self, *, stream: Stream = "stdout", attempt: int | None = None
+    ) -> AsyncGenerator[str, None]:
+        """Yield the lines of an attempt's output until the attempt has ended."""
+        steps = Stepped(self._inner._lines(stream, attempt))  # noqa: SLF001
+        async with steps:
+            async for line in steps:
+                if line is not None:
+                    yield line
+
+    detail = awaitable(NodeHandle.detail)
+    attempts = awaitable(NodeHandle.attempts)
+    resources = awaitable(NodeHandle.resources)
+    logs = awaitable(NodeHandle.logs)
+    reset = awaitable(NodeHandle.reset)
+    rerun = awaitable(NodeHandle.rerun)
+    skip = awaitable(NodeHandle.skip)
+    unskip = awaitable(NodeHandle.unskip)
+    kill = awaitable(NodeHandle.kill)
+    rebuild = awaitable(NodeHandle.rebuild)
+    modify = awaitable(NodeHandle.modify)
+
+
+class AsyncData(Twin[Data]):
+    """Data files; see `Data`."""
+
+    list = awaitable(Data.list)
+    walk = awaitable(Data.walk)
+    read = awaitable(Data.read)
+    write = awaitable(Data.write)
+    download = awaitable(Data.download)
+    upload = awaitable(Data.upload)
+    delete = awaitable(Data.delete)
+
+
+class AsyncSecretStore(Twin[SecretStore]):
+    """Secrets; see `SecretStore`."""
+
+    list = awaitable(SecretStore.list)
+    set = awaitable(SecretStore.set)
+    update = awaitable(SecretStore.update)
+    delete = awaitable(SecretStore.delete)
+
+
+class AsyncPipeline(Twin[Pipeline]):
+    """A launched pipeline; see `Pipeline`."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self._inner.id
+
+    @property
+    def title(self) -> str:
+        """Its title."""
+        return self._inner.title
+
+    @property
+    def target(self) -> TargetName:
+        """``local`` or ``cloud``."""
+        return self._inner.target
+
+    @property
+    def data(self) -> AsyncData:
+        """The pipeline's data files."""
+        return AsyncData(self._inner.data)
+
+    async def summary(self) -> PipelineSummary:
+        """Return the current state with counts, images and times."""
+        return await in_thread(lambda: self._inner.summary)
+
+    async def state(self) -> State:
+        """Return the current state."""
+        return (await self.summary()).state
+
+    async def counts(self) -> Counts:
+        """Return the number of Execs by state."""
+        return (await self.summary()).counts
+
+    async def url(self) -> str:
+        """Return the address of its page in the web app."""
+        return await in_thread(lambda: self._inner.url)
+
+    async def images(self) -> tuple[ImageRecord, ...]:
+        """Return the images, with the states of their builds."""
+        return await in_thread(lambda: self._inner.images)
+
+    async def node(self, path: str) -> AsyncNodeHandle:
+        """Return a node."""
+        return AsyncNodeHandle(await in_thread(self._inner.node, path))
+
+    async def nodes(
+        self, pattern: str | None = None, **filters: Unpack[Selection]
+    ) -> list[AsyncNodeHandle]:
+        """Return nodes in definition order."""
+        found = await in_thread(self._inner.nodes, pattern, **filters)
+        return [AsyncNodeHandle(node) for node in found]
+
+    async def follow(self, *, since: int = 0) -> AsyncGenerator[NodeChange, None]:
+        """Yield the state changes of nodes in order, until the pipeline has settled."""
+        steps = Stepped(self._inner._watcher.follow(since))  # noqa: SLF001
+        async with steps:
+            async for change in steps:
+                if change is not None:
+                    yield change
+
+    async def wait(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - it is that of `Pipeline.wait`
+        *,
+        check: bool = False,
+        progress: bool | None = None,
+    ) -> State:
+        """Wait until the pipeline has settled; return its state. See `Pipeline.wait`."""
+        steps = Stepped(self._inner._waiting(timeout, check=check, progress=progress))  # noqa: SLF001
+        state = State.PENDING
+        async with steps:
+            async for now in steps:
+                state = now
+        return state
+
+    open = awaitable(Pipeline.open)
+    export = awaitable(Pipeline.export)
+    image_log = awaitable(Pipeline.image_log)
+    run = awaitable(Pipeline.run)
+    pause = awaitable(Pipeline.pause)
+    sleep = awaitable(Pipeline.sleep)
+    wake = awaitable(Pipeline.wake)
+    archive = awaitable(Pipeline.archive)
+    reset = awaitable(Pipeline.reset)
+    rerun = awaitable(Pipeline.rerun)
+    skip = awaitable(Pipeline.skip)
+    unskip = awaitable(Pipeline.unskip)
+    kill = awaitable(Pipeline.kill)
+    rebuild = awaitable(Pipeline.rebuild)
+    modify = awaitable(Pipeline.modify)
+
+    def _repr_html_(self) -> str:
+        return self._inner._repr_html_()

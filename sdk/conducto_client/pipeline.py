@@ -1,0 +1,311 @@
+"""The handle of a launched pipeline."""
+
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Self, Unpack
+from urllib.parse import quote
+
+from conducto.errors import PipelineFailed
+from conducto_client import display
+from conducto_client.actions import Actions, NodeChanges, Selection
+from conducto_client.data import Data
+from conducto_client.nodes import NodeHandle
+from conducto_client.progress import progress_for
+from conducto_client.target import Target, TargetName
+from conducto_client.watching import Watcher
+from conducto_core.model.records import Counts, ImageRecord, NodeChange
+from conducto_core.model.requests import Action, ControlResult, PipelineSummary
+from conducto_core.model.states import State
+
+
+class PipelineIdentity:
+    """The unchanging facts of a pipeline, known without a request."""
+
+    def __init__(self, target: Target, summary: PipelineSummary) -> None:
+        self._target = target
+        self._record = summary.pipeline
+
+    @property
+    def id(self) -> str:
+        """Its id, e.g. ``abc-def``."""
+        return self._record.id
+
+    @property
+    def title(self) -> str:
+        """Its title."""
+        return self._record.title
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Its tags."""
+        return self._record.tags
+
+    @property
+    def program(self) -> str | None:
+        """Path of the script that launched it, if known."""
+        return self._record.program
+
+    @property
+    def created(self) -> float:
+        """Time of the launch, in seconds since the epoch."""
+        return self._record.created
+
+    @property
+    def target(self) -> TargetName:
+        """``local`` or ``cloud``."""
+        return self._target.name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PipelineIdentity) and (self.target, self.id) == (
+            other.target,
+            other.id,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.target, self.id))
+
+    def __repr__(self) -> str:
+        return f"<pipeline {self.id} ({self.target}): {self.title!r}>"
+
+
+class Pipeline(PipelineIdentity):
+    """A launched pipeline.
+
+    ``state``, ``counts`` and ``summary`` are read from the server each time. Methods raise
+    `conducto.errors.ClientError`. Threads may share it.
+    """
+
+    def __init__(self, target: Target, summary: PipelineSummary) -> None:
+        super().__init__(target, summary)
+        self._actions = Actions(target, self.id)
+        self._watcher = Watcher(target, self.id)
+
+    # ---- read --------------------------------------------------------------------------------
+
+    @property
+    def summary(self) -> PipelineSummary:
+        """The current state with counts, images and times."""
+        return self._watcher.summary()
+
+    @property
+    def state(self) -> State:
+        """The current state, which equals a text such as ``"done"``."""
+        return self.summary.state
+
+    @property
+    def counts(self) -> Counts:
+        """The number of Execs by state."""
+        return self.summary.counts
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing runs, is queued or will start by itself."""
+        return self.summary.settled
+
+    @property
+    def url(self) -> str:
+        """Address of its page in the web app; it signs nobody in, see `open`."""
+        root = self._target.read(lambda client: client.status().url)
+        return f"{root.rstrip('/')}/p/{quote(self.id)}"
+
+    @property
+    def images(self) -> tuple[ImageRecord, ...]:
+        """The images, with the states of their builds."""
+        return self._target.read(lambda client: client.images(self.id))
+
+    def image_log(self, name: str) -> str:
+        """Return the output so far of the build of an image."""
+        return self._target.read(lambda client: client.image_log(self.id, name))
+
+    @property
+    def data(self) -> Data:
+        """The pipeline's data files."""
+        return Data(self._target, self.id)
+
+    def node(self, path: str) -> NodeHandle:
+        """Return a node.
+
+        Raises:
+            conducto.errors.NodeNotFoundError: there is none; a KeyError, too.
+        """
+        return NodeHandle(self._actions, self._actions.node(path))
+
+    def __getitem__(self, path: str) -> NodeHandle:
+        return self.node(path)
+
+    def nodes(self, pattern: str | None = None, **filters: Unpack[Selection]) -> list[NodeHandle]:
+        """Return nodes in definition order.
+
+        Args:
+            pattern: Path with wildcards: ``*`` and ``?`` within a name, ``**`` for any number of
+                names, e.g. ``/tests/**``. None is all nodes.
+            filters: ``state``: only Execs in this state. ``failed=True``: only nodes that failed
+                by themselves. ``text``: only nodes whose path or command contains it.
+        """
+        found = self._actions.nodes(pattern, **filters)
+        return [NodeHandle(self._actions, view) for view in found]
+
+    def follow(self, *, since: int = 0) -> Generator[NodeChange, None, None]:
+        """Yield the state changes of nodes in order, until the pipeline has settled.
+
+        Args:
+            since: ``seq`` of the last change that is already known; 0 starts at the launch.
+        """
+        for change in self._watcher.follow(since):
+            if change is not None:
+                yield change
+
+    def export(self, file: str | Path) -> Path:
+        """Write the current state as one self-contained HTML file; return its path."""
+        path = Path(file)
+        path.write_bytes(self._target.read(lambda client: client.export(self.id)))
+        return path
+
+    def open(self) -> str:
+        """Open its page in a browser, signed in; return the address."""
+        host = self._target.host
+        return self._target.call(lambda client: host.open_page(client, self.id))
+
+    # ---- wait --------------------------------------------------------------------------------
+
+    def wait(
+        self, timeout: float | None = None, *, check: bool = False, progress: bool | None = None
+    ) -> State:
+        """Wait until the pipeline has settled; return its state.
+
+        A pipeline has settled when nothing runs, is queued or will start by itself, so a paused
+        one has settled, too. A lost connection is reopened for a minute. Ctrl-C stops waiting; the
+        pipeline continues.
+
+        Args:
+            timeout: Seconds; None is no limit.
+            check: Raise an error unless it is done.
+            progress: Show the progress, on stderr or in the notebook. None shows it on a terminal
+                and in a notebook.
+
+        Raises:
+            conducto.errors.PipelineFailed: ``check`` is true and it is not done.
+            conducto.errors.WaitTimeoutError: it has not settled in time; a TimeoutError, too.
+            conducto.errors.AgentUnreachableError: the server stays unreachable.
+        """
+        state = State.PENDING
+        try:
+            for now in self._waiting(timeout, check=check, progress=progress):
+                state = now
+        except KeyboardInterrupt:
+            print(self._interrupted(), file=sys.stderr)  # noqa: T201 - for the user at the terminal
+            raise
+        return state
+
+    def _waiting(
+        self, timeout: float | None, *, check: bool, progress: bool | None
+    ) -> Generator[State, None, None]:
+        """Yield the state at least once per heartbeat, until the pipeline has settled."""
+        shown = progress_for(self, progress)
+        state = State.PENDING
+        try:
+            for summary in self._watcher.wait(timeout):
+                state = summary.state
+                shown.show(summary)
+                yield state
+        finally:
+            shown.close()
+        if check:
+            self._check(state)
+
+    def _interrupted(self) -> str:
+        return (
+            f"stopped waiting; pipeline {self.id} continues\n"
+            f"  come back: conducto show {self.id}\n"
+            f"  end it:    conducto kill {self.id} /"
+        )
+
+    def _check(self, state: State) -> None:
+        if state is State.DONE:
+            return
+        host = self._target.host
+        report = self._target.read(lambda client: host.failure_report(client, self.id))
+        raise PipelineFailed(report, self.id, state.value)
+
+    # ---- act on the pipeline -----------------------------------------------------------------
+
+    def run(self) -> ControlResult:
+        """Start the pipeline, or continue it."""
+        return self._actions.on_pipeline(Action.RUN)
+
+    def pause(self) -> ControlResult:
+        """Start no further commands; running ones continue."""
+        return self._actions.on_pipeline(Action.PAUSE)
+
+    def sleep(self) -> ControlResult:
+        """Stop its commands and remove its containers."""
+        return self._actions.on_pipeline(Action.SLEEP)
+
+    def wake(self) -> ControlResult:
+        """Revert `sleep` or `archive`."""
+        return self._actions.on_pipeline(Action.WAKE)
+
+    def archive(self) -> ControlResult:
+        """Stop it and remove it from the list."""
+        return self._actions.on_pipeline(Action.ARCHIVE)
+
+    # ---- act on nodes ------------------------------------------------------------------------
+
+    def reset(self, *patterns: str, failed: bool = False, preview: bool = False) -> ControlResult:
+        """Return nodes and their subtrees to pending.
+
+        Args:
+            patterns: Paths, with wildcards as in `nodes`; this applies to the other actions, too.
+            failed: Only the failed Execs in them; without patterns, in the pipeline.
+            preview: Change nothing, only return the effect.
+        """
+        return self._act(Action.RESET, patterns, failed=failed, preview=preview)
+
+    def rerun(self, *patterns: str, failed: bool = False) -> ControlResult:
+        """Reset nodes, as `reset`, and run the pipeline."""
+        return self._actions.rerun(self._actions.paths(patterns), failed=failed)
+
+    def skip(self, *patterns: str, failed: bool = False, preview: bool = False) -> ControlResult:
+        """Skip nodes."""
+        return self._act(Action.SKIP, patterns, failed=failed, preview=preview)
+
+    def unskip(self, *patterns: str, preview: bool = False) -> ControlResult:
+        """Revert `skip`."""
+        return self._act(Action.UNSKIP, patterns, preview=preview)
+
+    def kill(self, *patterns: str, preview: bool = False) -> ControlResult:
+        """Stop the running commands of nodes; without patterns, of the pipeline."""
+        return self._act(Action.KILL, patterns or ("/",), preview=preview)
+
+    def rebuild(self, *patterns: str, failed: bool = False, preview: bool = False) -> ControlResult:
+        """Build the images of nodes again and reset the nodes."""
+        return self._act(Action.REBUILD, patterns, failed=failed, preview=preview)
+
+    def modify(
+        self, *patterns: str, failed: bool = False, **changes: Unpack[NodeChanges]
+    ) -> ControlResult:
+        """Change parameters of nodes; None removes a node's own value."""
+        paths = self._actions.paths(patterns)
+        return self._actions.on_nodes(Action.MODIFY, paths, failed=failed, **changes)
+
+    def _act(
+        self,
+        action: Action,
+        patterns: tuple[str, ...],
+        *,
+        failed: bool = False,
+        preview: bool = False,
+    ) -> ControlResult:
+        paths = self._actions.paths(patterns)
+        return self._actions.on_nodes(action, paths, failed=failed, preview=preview)
+
+    # ---- notebooks ---------------------------------------------------------------------------
+
+    def _repr_html_(self) -> str:
+        return display.html_of(self._target, self.id)
+
+    def refresh(self) -> Self:
+        """Read the title and the tags again; return the pipeline."""
+        self._record = self.summary.pipeline
+        return self

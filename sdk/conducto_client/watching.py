@@ -1,0 +1,120 @@
+"""Waits for a pipeline and follows its changes, over restarts of the agent."""
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from conducto.errors import WaitTimeoutError
+from conducto_client.errors import AgentUnreachableError, ApiError
+from conducto_client.target import Target
+from conducto_core.model.records import NodeChange
+from conducto_core.model.requests import EventBatch, PipelineSummary
+
+#: Seconds after which a server that is unreachable is an error.
+RECONNECT_SECONDS = 60.0
+#: Longest time between two steps, in seconds: callers check their deadline after each.
+HEARTBEAT_SECONDS = 1.0
+#: Seconds between two attempts to reconnect.
+_RETRY_SECONDS = 0.2
+#: Heartbeats without a change after which the state is read: pausing is not a change of a node.
+_QUIET = 2
+_REJECTED = frozenset({401, 403})
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """Reads the events of one pipeline.
+
+    Attributes:
+        reconnect: Seconds to try to reconnect.
+        clock: Seconds that never go back.
+    """
+
+    target: Target
+    pipeline_id: str
+    reconnect: float = RECONNECT_SECONDS
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
+
+    def summary(self) -> PipelineSummary:
+        """Return the current state of the pipeline."""
+        return self.target.read(lambda client: client.get(self.pipeline_id))
+
+    def wait(self, timeout: float | None) -> Generator[PipelineSummary, None, None]:
+        """Yield the state at least once per heartbeat, until the pipeline has settled.
+
+        Raises:
+            WaitTimeoutError: it has not settled after ``timeout`` seconds.
+            AgentUnreachableError: the server stays unreachable.
+        """
+        end = None if timeout is None else self.clock() + timeout
+        now = self.summary()
+        newest = now.seq
+        batches = self._batches(newest)
+        while True:
+            yield now
+            if now.settled:
+                return
+            if end is not None and self.clock() >= end:
+                raise WaitTimeoutError(
+                    f"pipeline {self.pipeline_id} is {now.state.value} after {timeout:g} s; it "
+                    f"continues: wait again, or see 'conducto show {self.pipeline_id}'"
+                )
+            batch = next(batches)
+            if batch is not None and batch.pipeline.seq >= newest:
+                now = batch.pipeline
+
+    def follow(self, cursor: int) -> Generator[NodeChange | None, None, None]:
+        """Yield the changes after ``cursor``, and None as a heartbeat, until it has settled."""
+        for batch in self._batches(cursor):
+            if batch is None:
+                yield None
+                continue
+            for change in batch.changes:
+                cursor = change.seq
+                yield change
+            if batch.pipeline.settled and batch.pipeline.seq <= cursor:
+                return
+
+    def _batches(self, cursor: int) -> Iterator[EventBatch | None]:
+        """Yield changes without end, over lost connections; None at least once per heartbeat."""
+        lost: float | None = None
+        rejected = False
+        while True:
+            try:
+                for batch in self._connection(cursor):
+                    lost, rejected = None, False
+                    if batch is not None and batch.changes:
+                        cursor = batch.changes[-1].seq
+                    yield batch
+            except AgentUnreachableError as error:
+                lost = self.clock() if lost is None else lost
+                if self.clock() - lost >= self.reconnect:
+                    raise self._lost(error) from error
+            except ApiError as error:
+                # A new agent or a new login has another token; it is read with the next client.
+                if error.status not in _REJECTED or rejected:
+                    raise
+                rejected = True
+            yield None
+            time.sleep(_RETRY_SECONDS)
+
+    def _connection(self, cursor: int) -> Iterator[EventBatch | None]:
+        """Yield changes of one connection, and the state if there are none."""
+        quiet = 0
+        with (
+            self.target.host.open(start=False) as client,
+            closing(client.event_stream(self.pipeline_id, cursor, HEARTBEAT_SECONDS)) as batches,
+        ):
+            for batch in batches:
+                yield batch
+                quiet = quiet + 1 if batch is None else 0
+                if quiet == _QUIET:
+                    quiet = 0
+                    yield EventBatch(changes=(), pipeline=client.get(self.pipeline_id))
+
+    def _lost(self, error: Exception) -> AgentUnreachableError:
+        return AgentUnreachableError(
+            f"pipeline {self.pipeline_id}: the server has been unreachable for "
+            f"{self.reconnect:g} s, so its state is unknown; wait again to reconnect\n{error}"
+        )
