@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from conducto.tree.image import Image
     from conducto.tree.launch_options import LaunchOptions as LaunchOptions  # noqa: PLC0414 (exported)
 
+_PROBABLY_MISTYPED = 0.8  # similarity of a word and the name of a method
+_BY_NAME = "KEYWORD_ONLY"  # of inspect
 _ONE_LINE = 70  # maximum length of a text that pprint never wraps
 
 
@@ -157,7 +159,7 @@ class _Invocation:
 
     def run(self, settings: Mapping[str, Any], printer: Callable[[Any], object]) -> int:
         if "-h" in self.argv or "--help" in self.argv:
-            print(methods.usage(self.program, self.methods), file=sys.stderr)  # noqa: T201
+            self._print_help(self._named() if self.argv else None)
             return 0
         if "-v" in self.argv or "--version" in self.argv:
             from conducto import version
@@ -166,7 +168,10 @@ class _Invocation:
             return 0
         name, method, words = self._choose()
         expected = node_type_of(method)
-        call, flags = _parse(name, method, words, pipeline=expected is not None)
+        try:
+            call, flags = _parse(name, method, words, pipeline=expected is not None)
+        except UsageError as error:
+            raise self._with_methods(error) from None
         if flags is not None and flags.get("profile"):
             os.environ["CONDUCTO_PROFILE"] = flags.get("profile")
         args, kwargs = call.arguments()
@@ -186,35 +191,71 @@ class _Invocation:
 
     @property
     def _by_default(self) -> bool:
-        return self.default is not None and (not self.argv or self.argv[0].startswith("--"))
+        if self.default is None:
+            return False
+        return not self.argv or self.argv[0].startswith("--") or self._begins_with_argument()
+
+    def _begins_with_argument(self) -> bool:
+        """Whether the first word is an argument of the default method, not a name of a method."""
+        from conducto.inspection.annotations import signature_of
+
+        word = self.argv[0]
+        if self._named() or word.startswith("_") or self._near(_PROBABLY_MISTYPED):
+            return False
+        assert self.default is not None  # noqa: S101 (an internal invariant)
+        signature = signature_of(self.default)
+        special = dict(signature.special)
+        placed = any(special.get(name) != _BY_NAME for name in signature.parameters)
+        return placed or "VAR_POSITIONAL" in special.values()
+
+    def _with_methods(self, error: UsageError) -> UsageError:
+        """Return an error about the first word with the names of the methods."""
+        first = self.argv[0] if self.argv and self._by_default else "--"
+        if first.startswith("--") or repr(first) not in str(error):
+            return error
+        return UsageError(f"{error}; it is not a method either: {', '.join(self.methods)}")
+
+    def _named(self) -> Optional[str]:
+        """Return the method that the first word names, or None."""
+        word = self.argv[0]
+        return next((name for name in (word, word.replace("-", "_")) if name in self.methods), None)
+
+    def _near(self, cutoff: float = 0.6) -> str:
+        from conducto.tree.text import suggestion
+
+        return suggestion(self.argv[0], self.methods, cutoff=cutoff)
+
+    def _print_help(self, only: Optional[str] = None) -> None:
+        from conducto.script.help import usage
+
+        text = usage(self.program, self.methods, self.default, only)
+        print(text, file=sys.stderr)  # noqa: T201
 
     def _choose(self) -> Tuple[str, Callable[..., Any], List[str]]:
         if self._by_default:
             assert self.default is not None  # noqa: S101 (an internal invariant)
             return str(getattr(self.default, "__name__", "main")), self.default, self.argv
         if not self.argv:
-            print(methods.usage(self.program, self.methods), file=sys.stderr)  # noqa: T201
+            self._print_help()
             raise UsageError("error: must specify method")
-        name = self.argv[0]
-        method = self.methods.get(name) or self.methods.get(name.replace("-", "_"))
-        if method is None:
-            raise UsageError(f"error: {name} is not a valid method{self._hint()}")
-        return name, method, self.argv[1:]
+        name = self._named()
+        if name is None:
+            raise UsageError(f"error: {self.argv[0]} is not a valid method{self._hint()}")
+        return name, self.methods[name], self.argv[1:]
 
     def _hint(self) -> str:
-        from conducto.tree.text import suggestion
-
-        name = self.argv[0]
-        if name.startswith("_"):
+        if self.argv[0].startswith("_"):
             return "; names that begin with an underscore cannot be called"
-        near = suggestion(name, self.methods)
-        if near or self.default is None:
-            return near
+        near = self._near()
+        if self.default is None:
+            return near or f"; the methods are {', '.join(self.methods) or 'none'}"
         import shlex
 
         method = getattr(self.default, "__name__", "main")
         rest = " ".join(map(shlex.quote, self.argv))
-        return f"; arguments without names follow the method: {self.program} {method} {rest}"
+        if near:
+            return f"{near} As an argument of {method}: {self.program} {method} {rest}"
+        return f"; {method} takes no arguments without names"
 
 
 def _parse(
@@ -224,12 +265,14 @@ def _parse(
     from conducto.inspection.annotations import signature_of
     from conducto.script.arguments import Call, Words
 
-    call = Call(name, signature_of(method))
     flags: Optional[Flags] = None
+    known: Sequence[str] = ()
     if pipeline:
-        from conducto.script.flags import Flags
+        from conducto.script.flags import NAMES, Flags
 
         flags = Flags()
+        known = [flag[2:] for flag in NAMES]
+    call = Call(name, signature_of(method), known)
     words = Words(argv)
     while words:
         word, value = words.next()

@@ -13,6 +13,8 @@ import pytest
 from frozen.cases import OTHERS, SCRIPTS, TREES, Facts, facts_of, read_facts
 
 FACTS = read_facts()
+#: ``{command line: what Conducto does instead}``.
+DIFFERENT = {"functions.py 5": "passes 5 to the default method, which prints its tree"}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def test_tree_is_printed_and_serialised_as_before(line: str, scripts: Path) -> N
     assert now.tree == before.tree
 
 
-@pytest.mark.parametrize("line", OTHERS)
+@pytest.mark.parametrize("line", [line for line in OTHERS if line not in DIFFERENT])
 def test_method_prints_and_ends_as_before(line: str, scripts: Path) -> None:
     before, now = FACTS[line], ours(line, scripts)
 

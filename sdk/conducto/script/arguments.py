@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from conducto.inspection.annotations import Parameter, Signature
 
-_FLAG = object()  # the value of a name without one
-
 
 class Words:
     """Splits a command line into names with values and positional values."""
@@ -39,14 +37,15 @@ class Words:
         name, equals, value = word[2:].partition("=")
         return name, value if equals else None
 
-    def value(self, name: str) -> str:
-        """Return the next word, the value of ``--name``.
+    def value(self, name: str, kind: str = "") -> str:
+        """Return the next word, the value of ``--name``; ``kind`` is its type, for messages.
 
         Raises:
             UsageError: there is none.
         """
-        if not self:
-            raise UsageError(f"--{name} needs a value")
+        if self.at_name:
+            next_word = f"; to pass {self._words[self._at]!r}, write --{name}=..." if self else ""
+            raise UsageError(f"--{name} needs a value{kind and f' ({kind})'}{next_word}")
         self._at += 1
         return self._words[self._at - 1]
 
@@ -69,10 +68,11 @@ class Call:
         extra: Values for ``*args``.
     """
 
-    def __init__(self, function: str, signature: Signature) -> None:
+    def __init__(self, function: str, signature: Signature, flags: Sequence[str] = ()) -> None:
         self.named: Dict[str, Any] = {}
-        self.extra: List[str] = []
+        self.extra: List[Any] = []
         self._function = function
+        self._flags = flags
         self._signature = signature
         self._positional: List[str] = []
         self._special = {kind: name for name, kind in signature.special}
@@ -107,7 +107,8 @@ class Call:
         if target is None:
             if not self.takes_any:
                 raise UsageError(f"Unknown argument: --{_again(name, value)}{self._near(name)}")
-            self.named[underscored(name)] = words.value(name) if value is None else value
+            text = words.value(name) if value is None else value
+            self.named[underscored(name)] = _convert(self._signature.rest["VAR_KEYWORD"], text)
             return
         parameter, positive = target
         if _codec(parameter).is_flag or not positive:
@@ -115,7 +116,8 @@ class Call:
         elif value is None and _is_untyped(parameter) and words.at_name:
             self._put(parameter, True)  # how a native call writes True for an untyped parameter
         else:
-            text = words.value(name) if value is None else value
+            kind = _codec(parameter).help
+            text = words.value(name, kind) if value is None else value
             self._put(parameter, _convert(parameter, text))
 
     def _take_flag(
@@ -126,10 +128,21 @@ class Call:
         elif positive and value == "None" and isinstance(_codec(parameter), Maybe):
             self._put(parameter, None)
         else:
-            raise UsageError(f"--{name} accepts no arguments, but got: {value!r}")
+            plain = parameter.name.replace("_", "-")
+            raise UsageError(
+                f"--{name} accepts no arguments, but got: {value!r}; "
+                f"write --{plain} or --no-{plain}"
+            )
 
     def _near(self, name: str) -> str:
-        return suggestion(underscored(name), self._signature.parameters)
+        """Return a hint with the name that was probably meant, or all valid names."""
+        known = {parameter.replace("_", "-") for parameter in self._signature.parameters}
+        near = suggestion(name.replace("_", "-"), [*known, *self._flags], prefix="--")
+        return near or f"; {self._function} takes {self._names()}"
+
+    def _names(self) -> str:
+        names = [f"--{name.replace('_', '-')}" for name in self._signature.parameters]
+        return ", ".join(names) or "no arguments"
 
     def _put(self, parameter: Parameter, value: Any) -> None:
         if parameter.name in self.named:
@@ -156,11 +169,11 @@ class Call:
             self._put(parameter, _convert(parameter, text))
         rest = self._positional[len(taken) :]
         if rest and "VAR_POSITIONAL" not in self._special:
-            raise self._misfit(f"nothing takes {rest[0]!r}")
-        self.extra = rest
+            raise self._misfit(f"nothing takes {rest[0]!r}; its arguments are {self._names()}")
+        self.extra = [_convert(self._signature.rest["VAR_POSITIONAL"], text) for text in rest]
         for name, parameter in self._signature.parameters.items():
             if not parameter.has_default and name not in self.named:
-                raise self._misfit(f"no value for {name}")
+                raise self._misfit(f"no value for {name} ({_codec(parameter).help})")
 
     def arguments(self) -> Tuple[List[Any], Dict[str, Any]]:
         """Return ``(positional, keyword)`` arguments to call the method with."""

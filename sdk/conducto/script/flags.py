@@ -14,36 +14,54 @@ if TYPE_CHECKING:
 
     from conducto.script.arguments import Words
 
-#: ``{flag, with underscores: (value or "", meaning)}``, as ``--help`` lists them.
-FLAGS = {
-    "local": ("", "Launch on this machine."),
-    "run": ("", "Start at once and stay until the pipeline settles. Needs --local or --cloud."),
-    "detach": ("", "With --run: return at once."),
-    "plain": ("", "Print lines instead of the live view, even on a terminal."),
-    "run_at": ("TIME", "Start automatically at a time: 18:30, 2030-01-31T18:30 or epoch seconds."),
-    "build": ("local|cloud", "Where images for the cloud are built; the cloud by default."),
-    "engine": ("docker|process", "process runs plain processes: no images, no isolation."),
-    "title": ("TEXT", "Title of the pipeline; the command line by default."),
-    "doc": ("TEXT", "Description of the pipeline, markdown."),
-    "default_doc": ("TEXT", "Description where the root has none."),
-    "tags": ("A,B", "Tags of the pipeline."),
-    "profile": ("NAME", "The profile to use."),
-    "retention": (
-        "DAYS",
-        "Days without activity until it is archived; after as many more it is deleted. 0 is never.",
-    ),
-    "sleep_when_done": ("", "Put it to sleep once its root is done."),
-    "cloud": ("", "Launch in the cloud installation that you are logged in to."),
-    "k8s": ("", "Launch in Kubernetes; not available yet."),
-    "snapshot_on_error": ("", "Keep the container files of a failed command, for conducto debug."),
-    "app": ("", "Open the pipeline's page in a browser; so does show_app in the configuration."),
-    "no_app": ("", "Do not open the web app."),
-    "shell": ("", "Accepted for older scripts, no effect."),
-    "no_shell": ("", "Accepted for older scripts, no effect."),
-    "public": ("", "Show it to anyone with the link; no effect on this machine."),
-    "plan": ("", "Print the estimated resources and cost in the cloud; launch nothing."),
-    "pipeline_id": ("ID", "Replace a pipeline's definition; not available yet."),
+#: ``{group: {flag, with underscores: (value or "", meaning)}}``, as ``--help`` lists them.
+GROUPS = {
+    "target": {
+        "local": ("", "Launch on this machine."),
+        "cloud": ("", "Launch in the cloud installation that you are logged in to."),
+        "k8s": ("", "Launch in Kubernetes; not available yet."),
+        "profile": ("NAME", "The profile to use."),
+        "engine": ("docker|process", "process runs plain processes: no images, no isolation."),
+        "build": ("local|cloud", "Where images for the cloud are built; the cloud by default."),
+    },
+    "run and retention": {
+        "run": ("", "Start at once and stay until the pipeline settles. Needs --local or --cloud."),
+        "detach": ("", "With --run: return at once."),
+        "run_at": (
+            "TIME",
+            "Start automatically at a time: 18:30, 2030-01-31T18:30 or epoch seconds.",
+        ),
+        "sleep_when_done": ("", "Put it to sleep once its root is done."),
+        "retention": (
+            "DAYS",
+            "Days without activity until it is archived; after as many more, deleted. 0: never.",
+        ),
+        "snapshot_on_error": (
+            "",
+            "Keep the container files of a failed command, for conducto debug.",
+        ),
+    },
+    "title, description and tags": {
+        "title": ("TEXT", "Title of the pipeline; the command line by default."),
+        "doc": ("TEXT", "Description of the pipeline, markdown."),
+        "default_doc": ("TEXT", "Description where the root has none."),
+        "tags": ("A,B", "Tags of the pipeline."),
+        "pipeline_id": ("ID", "Replace a pipeline's definition; not available yet."),
+    },
+    "output": {
+        "plan": ("", "Print the estimated resources and cost in the cloud; launch nothing."),
+        "plain": ("", "Print lines instead of the live view, even on a terminal."),
+        "app": (
+            "",
+            "Open the pipeline's page in a browser; so does show_app in the configuration.",
+        ),
+        "no_app": ("", "Do not open the web app."),
+        "shell": ("", "Accepted for older scripts, no effect."),
+        "no_shell": ("", "Accepted for older scripts, no effect."),
+        "public": ("", "Show it to anyone with the link; no effect on this machine."),
+    },
 }
+FLAGS = {name: flag for group in GROUPS.values() for name, flag in group.items()}
 SWITCHES = frozenset(name for name, (value, _) in FLAGS.items() if not value)
 VALUES = frozenset(FLAGS) - SWITCHES
 NAMES = tuple("--" + name.replace("_", "-") for name in sorted(SWITCHES | VALUES))
@@ -59,13 +77,17 @@ BUILDS = ("local", "cloud")
 
 
 def described() -> str:
-    """Return the lines of ``--help`` about the flags."""
+    """Return the lines of ``--help`` about the flags, in groups."""
     forms = {
         name: "--{} {}".format(name.replace("_", "-"), value).strip()
         for name, (value, _) in FLAGS.items()
     }
     width = max(map(len, forms.values()))
-    return "\n".join(f"    {forms[name]:<{width}}  {FLAGS[name][1]}" for name in FLAGS)
+    lines = []
+    for title, group in GROUPS.items():
+        lines.append(f"  {title}:")
+        lines += [f"    {forms[name]:<{width}}  {meaning}" for name, (_, meaning) in group.items()]
+    return "\n".join(lines)
 
 
 class Flags:

@@ -69,12 +69,12 @@ def paint(text: str, color: str, *, on: bool = True) -> str:
     return f"\x1b[{_COLORS[color]}m{text}\x1b[0m" if on else text
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
+def suggestion(word: str, known: Iterable[str], *, prefix: str = "", cutoff: float = 0.6) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest of ``known``, or an empty text."""
     import difflib
 
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
+    return f"; did you mean {prefix + near[0]!r}?" if near else ""
 
 
 def count(number: int, noun: str) -> str:

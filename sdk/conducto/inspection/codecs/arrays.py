@@ -67,7 +67,7 @@ class Array(Codec):
         self._element = element
         self._sorts = make in (set, frozenset)
         name = make.__name__
-        self.help = f"{name} of {element.help}"
+        self.help = f"{element.help},..." if element.is_simple else f"JSON [{element.help}, ...]"
         self.expected = f"a {name}"
 
     def _items(self, value: Any) -> List[Any]:
@@ -118,7 +118,8 @@ class Tuple(Codec):
     def __init__(self, elements: Sequence[Codec]) -> None:
         self._elements = list(elements)
         inside = ", ".join(element.help for element in elements)
-        self.help = f"tuple of {inside or 'nothing'}"
+        simple = all(element.is_simple for element in elements)
+        self.help = ",".join(element.help for element in elements) if simple else f"JSON [{inside}]"
         self.expected = f"a tuple of {len(self._elements)} ({inside})"
 
     def _each(self, method: str, items: Any) -> List[Any]:
@@ -190,6 +191,7 @@ class Data(Codec):
 
     help = "any"
     expected = "a value that JSON has"
+    is_simple = True  # of the texts among them
 
     def is_word(self, value: Any) -> bool:
         return isinstance(value, str)

@@ -23,18 +23,24 @@ class Codec:
         base: The class of the values, or None if there are several.
         help: The type for people, such as ``int`` or ``red|green``.
         expected: The noun phrase for messages, such as ``an int``.
+        is_simple: Whether a list of such values is written with commas.
     """
 
     base: Any = None
     help = "JSON"
     expected = "JSON"
+    is_simple = False
     #: Whether a command line has ``--name`` and ``--no-name`` instead of a value.
     is_flag = False
 
+    def details(self) -> str:
+        """Return the parts of the type for ``--help``, or an empty text."""
+        return ""
+
     def is_word(self, value: Any) -> bool:
-        """Return whether ``value`` is written without JSON, so that a list can have commas."""
+        """Return whether ``value`` is written without JSON."""
         del value
-        return False
+        return self.is_simple
 
     def encode(self, value: Any) -> str:
         """Return ``value`` as one word.

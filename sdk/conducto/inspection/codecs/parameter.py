@@ -19,11 +19,8 @@ class Untyped(Codec):
     """A parameter without a type: its function receives text, or a bool from a flag."""
 
     help = "text"
+    is_simple = True
     expected = "text"
-
-    def is_word(self, value: Any) -> bool:
-        del value
-        return True
 
     def encode(self, value: Any) -> str:
         if isinstance(value, bytes):
@@ -59,11 +56,15 @@ class ByDefault(Codec):
         self.expected = inner.expected
         self.is_flag = inner.is_flag
 
+    def details(self) -> str:
+        return self._inner.details()
+
     def encode(self, value: Any) -> str:
         try:
             return self._inner.encode(value)
         except CodecError:
-            if self.is_flag or isinstance(value, bool) or not isinstance(self._inner, Scalar):
+            readable = isinstance(self._inner, Scalar) and not self.is_flag
+            if not readable or isinstance(value, bool) or not _has_text(value):
                 raise
         text = Untyped().encode(value)
         self._inner.decode(text)

@@ -41,6 +41,10 @@ class Record(Codec):
     def _values(self, value: Any) -> Mapping[str, Any]:
         return {name: getattr(value, name) for name in self._annotations()}
 
+    def details(self) -> str:
+        fields = ", ".join(f"{name}: {codec.help}" for name, codec in self._fields().items())
+        return f"{{{fields}}}"
+
     def _fits(self, value: Any) -> bool:
         return type(value) is self.base
 
@@ -146,6 +150,10 @@ class Typed(Record):
     def _required(self) -> Any:
         every = self._annotations() if self.base.__total__ else ()
         return getattr(self.base, "__required_keys__", every)
+
+    def details(self) -> str:
+        fields = ", ".join(f"{name}: {codec.help}" for name, codec in self._fields().items())
+        return f"{{{fields}}}"
 
     def _fits(self, value: Any) -> bool:
         return type(value) is dict

@@ -19,6 +19,8 @@ _SPECIAL_FLOATS = ("NaN", "Infinity", "-Infinity")
 class Scalar(Codec):
     """A type with a natural text; in JSON, too, its values are texts."""
 
+    is_simple = True
+
     def __init__(
         self, base: type, names: str, write: Callable[[Any], str], read: Callable[[str], Any]
     ) -> None:
@@ -27,10 +29,6 @@ class Scalar(Codec):
         self.expected = expected or self.help
         self._write = write
         self._read = read
-
-    def is_word(self, value: Any) -> bool:
-        del value
-        return True
 
     def accepts(self, value: Any) -> bool:
         """Return whether ``value`` belongs to the type."""
@@ -132,15 +130,13 @@ class Null(Scalar):
 class Choice(Codec):
     """The members of an Enum by name, or the values of a Literal."""
 
+    is_simple = True
+
     def __init__(self, words: Dict[str, Any], base: Optional[type] = None) -> None:
         self.base = base
         self.help = "|".join(words)
         self.expected = "one of " + ", ".join(words)
         self._words = words
-
-    def is_word(self, value: Any) -> bool:
-        del value
-        return True
 
     def encode(self, value: Any) -> str:
         for word, member in self._words.items():

@@ -30,6 +30,10 @@ class Maybe(Codec):
         self.help = inner.help
         self.expected = f"{inner.expected} or None"
         self.is_flag = inner.is_flag
+        self.is_simple = inner.is_simple
+
+    def details(self) -> str:
+        return self.inner.details()
 
     def is_word(self, value: Any) -> bool:
         return value is None or self.inner.is_word(value)
@@ -68,6 +72,7 @@ class Union(Codec):
     def __init__(self, members: Sequence[Codec]) -> None:
         self._members = sorted(members, key=_rank)
         self.help = " or ".join(member.help for member in members)
+        self.is_simple = all(member.is_simple for member in members)
         self.expected = " or ".join(member.expected for member in members)
 
     def _owner(self, value: Any) -> Codec:

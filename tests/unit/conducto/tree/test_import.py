@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import shlex
 import subprocess
 import sys
 
@@ -124,6 +125,54 @@ def test_oldest_python_calls_a_native_function(old_python: str, tmp_path: pathli
     out = python(old_python, "s.py", "f", "--a=1", "--b=2", "--c=1,2", cwd=tmp_path)
 
     assert out == "'1 2 [1, 2]'\n"
+
+
+TYPED = """
+from __future__ import annotations
+import dataclasses, datetime as dt, enum
+from typing import TYPE_CHECKING, Literal
+if TYPE_CHECKING:
+    from typing import Sequence
+import conducto as co
+
+class Color(enum.Enum):
+    RED = 1
+
+@dataclasses.dataclass
+class Net:
+    layers: list[int] | None
+    more: dict[str, "Net"]
+
+def f(
+    net: Net,
+    color: Color | None,
+    parts: tuple[int, ...],
+    kind: Literal["a|b"],
+    names: Sequence[str | int],
+) -> None:
+    print(net, color, parts, kind, names)
+
+def g() -> co.Serial:
+    root = co.Serial(image=co.Image(copy_dir="."))
+    root["f"] = co.Exec(f, Net([1], {"a": Net(None, {})}), Color.RED, (1, 2), "a|b", ["x", 3])
+    return root
+
+co.main()
+"""
+
+
+@pytest.mark.parametrize("newer", [False, True])
+def test_newer_syntax_in_string_annotations_works(
+    newer: bool, old_python: str, tmp_path: pathlib.Path
+) -> None:
+    program = sys.executable if newer else old_python
+    (tmp_path / "s.py").write_text(TYPED)
+    out = python(program, "s.py", "g", cwd=tmp_path)
+    words = shlex.split(out[out.index("s.py f") :].split("\n")[0])
+
+    assert python(program, *words, cwd=tmp_path) == (
+        "Net(layers=[1], more={'a': Net(layers=None, more={})}) Color.RED (1, 2) a|b ['x', 3]\n"
+    )
 
 
 def test_oldest_python_is_rejected_with_the_required_version(old_python: str) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
+import datetime as dt
+import enum
 import gzip
 import json
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Literal, Optional
 
 import pytest
 
@@ -86,6 +89,45 @@ def broken() -> co.Serial:
     raise ZeroDivisionError("mine")
 
 
+class Color(enum.Enum):
+    RED = "red"
+    GREEN = "green"
+
+
+@dataclasses.dataclass
+class Net:
+    layers: list[int]
+    rate: float = 0.5
+
+
+def typed(  # noqa: PLR0917
+    net: Net,
+    day: dt.date = dt.date(2026, 1, 31),
+    color: Color = Color.RED,
+    limit: dt.timedelta | None = None,
+    kind: Literal["fast", "slow"] = "fast",
+    check: bool | None = True,
+):
+    """Train a net.
+
+    Args:
+        net (Net): Its layers
+            and its rate.
+        limit: Time for it.
+    """
+    return net, day, color, limit, kind, check
+
+
+def several(*numbers: int, **rates: float):
+    return numbers, rates
+
+
+def numbered(depth: int, name: str = "n") -> co.Serial:
+    root = co.Serial()
+    root[name] = co.Exec(f"echo {depth}")
+    return root
+
+
 def needing_a_child() -> co.Serial:
     co.Serial()["zz"]
     return co.Serial()
@@ -131,6 +173,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("optional --n=3 --xs=1,2", (3, [1, 2])),
         ("optional --n None", (None, ())),
         ("nothing", None),
+        ("several 1 2 --x=0.5", ((1, 2), {"x": 0.5})),
     ],
 )
 def test_arguments_are_converted(line: str, result: Any) -> None:
@@ -167,6 +210,18 @@ def test_arguments_are_converted(line: str, result: Any) -> None:
         ("misbuilt", "unexpected keyword argument 'cpuu'; did you mean 'cpu'?"),
         ("misvalued", "/a: max_time is an invalid duration: 'banana'"),
         ("needing_a_child", "no node or image is called 'zz'"),
+        ("add --a --flag", "--a needs a value (int); to pass '--flag', write --a=..."),
+        ("add 1 --flg", "Unknown argument: --flg; did you mean '--flag'?"),
+        ("add 1 --zzz", "Unknown argument: --zzz; add takes --a, --b, --flag"),
+        ("hello --locl", "Unknown argument: --locl; did you mean '--local'?"),
+        ("typed", "no value for net (JSON Net)"),
+        ("typed {}", "parameter 'net': Net needs the field 'layers'"),
+        ('typed {"layers":[1]} --color=blue', "'color': expected one of RED, GREEN, got 'blue'"),
+        ('typed {"layers":[1]} --kind=x', "'kind': expected one of fast, slow, got 'x'"),
+        ('typed {"layers":[1]} --day=1.2.26', "'day': expected a date such as 2026-01-31, got"),
+        ('typed {"layers":[1]} --limit=soon', "'limit': expected a duration such as 1h30m"),
+        ("several x", "parameter 'numbers': expected an int, got 'x'"),
+        ("several --x=y", "parameter 'rates': expected a float, got 'y'"),
     ],
 )
 def test_usage_error_exits_with_code_2(
@@ -217,6 +272,44 @@ def test_default_is_used_without_a_method(capsys: pytest.CaptureFixture[str]) ->
     assert "echo hi" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("line", ["3", "3 b", "--name=b 3", "-3"])
+def test_default_takes_arguments_without_names(
+    line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(*line.split(), default=numbered)
+
+    assert f"echo {re.findall('-?3', line)[0]}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("evaluate", "expected an int, got 'evaluate'; it is not a method either: "),
+        ("numberd", "numberd is not a valid method; did you mean 'numbered'? As an argument of"),
+    ],
+)
+def test_word_that_the_default_cannot_read_names_the_methods(
+    word: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, err = refused(capsys, word, default=numbered)
+
+    assert code == 2
+    assert text in err
+
+
+def test_typed_values_reach_the_method() -> None:
+    words = ['{"layers": [1, 2]}', "--color=green", "--limit=90m", "--check=None"]
+
+    assert call("typed", *words) == (
+        Net([1, 2]),
+        dt.date(2026, 1, 31),
+        Color.GREEN,
+        dt.timedelta(minutes=90),
+        "fast",
+        None,
+    )
+
+
 def test_string_annotation_makes_a_pipeline(capsys: pytest.CaptureFixture[str]) -> None:
     call("stringly")
 
@@ -236,6 +329,25 @@ def test_help_lists_pipelines_first(capsys: pytest.CaptureFixture[str]) -> None:
     assert err.startswith("usage: p.py  [-h] <method> [method arguments]")
     assert err.index("hello") < err.index("other methods:") < err.index("add")
     assert "Say hello." in err
+
+
+def test_help_of_a_method_has_types_defaults_and_docstring(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    call("typed", "--help")
+    err = capsys.readouterr().err
+
+    assert err.split("other methods:\n")[1] == (
+        "    typed\n"
+        "      Train a net.\n"
+        "        --net JSON Net       Its layers and its rate. "
+        "{layers: int,..., rate:\n                             float} [required]\n"
+        "        --day date           [default: 2026-01-31]\n"
+        "        --color RED|GREEN    [default: RED]\n"
+        "        --limit duration     Time for it. [default: None]\n"
+        "        --kind fast|slow     [default: fast]\n"
+        "        --check, --no-check  [default: --check]\n"
+    )
 
 
 @pytest.mark.parametrize("flag", NAMES)

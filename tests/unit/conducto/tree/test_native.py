@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+import enum
 import functools
 import pathlib
 import re
 import shlex
-from typing import TYPE_CHECKING, Any, List, NewType, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, List, NamedTuple, NewType, Optional, TypeVar
 
 import pytest
 
@@ -93,6 +95,10 @@ def maybe_texts(x: Optional[List[str]] = None):
     return x
 
 
+def maybe_text(x: str | None):
+    return x
+
+
 def implicit(x: int = None):
     return x
 
@@ -154,6 +160,65 @@ def wrapped(*args, **kwargs):
     return integer(*args, **kwargs)
 
 
+class Color(enum.Enum):
+    RED = "red"
+
+
+@dataclasses.dataclass
+class Net:
+    layers: list[int]
+    color: Color = Color.RED
+
+
+class Pair(NamedTuple):
+    left: int
+    right: str
+
+
+def net(x: Net):
+    return x
+
+
+def nets(x: dict[str, list[Net]]):
+    return x
+
+
+def pair(x: Pair):
+    return x
+
+
+def limit(x: dt.timedelta):
+    return x
+
+
+def color(x: Color):
+    return x
+
+
+def either(x: int | str):
+    return x
+
+
+def numbers(x: set[int]):
+    return x
+
+
+def maybe_flag(x: bool | None = True):
+    return x
+
+
+def color_by_default(x=Color.RED):
+    return x
+
+
+def helped(help: bool):  # noqa: A002 (on purpose)
+    return help
+
+
+def twofold(x: bool, no_x: bool):
+    return x, no_x
+
+
 def words_of(node: co.Exec) -> list[str]:
     command = re.sub(r"__conducto_intermediate_path:(.*?):endpath__", r"\1", node.command)
     return shlex.split(command)
@@ -206,6 +271,20 @@ ROUND_TRIPS: list[tuple[Callable[..., Any], Any]] = [
     (by_text_default, "b"),
     (without_default, "b"),
     (wrapped, 3),
+    (net, Net([1, 2])),
+    (nets, {"a": [Net([])], "b": []}),
+    (pair, Pair(1, "a")),
+    (limit, dt.timedelta(days=1, microseconds=5)),
+    (color, Color.RED),
+    (either, 3),
+    (either, "3"),
+    (numbers, {1, 2}),
+    (texts, [1, [2]]),
+    (texts, ["", "b"]),
+    (maybe_text, "None"),
+    (maybe_flag, None),
+    (maybe_flag, False),
+    (color_by_default, Color.RED),
 ]
 
 
@@ -236,6 +315,36 @@ def test_command_names_file_function_and_bound_arguments(node: Any, tail: list[s
 
     assert words[:2] == ["conducto", str(pathlib.Path(__file__).resolve())]
     assert words[3:] == tail
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "reason"),
+    [
+        (bare, [1, 2], "Argument x=[1, 2] <class 'list'> for function bare cannot be passed: "),
+        (bare, None, "None is a NoneType; annotate the parameter with its type"),
+        (anything, {"a": 1}, "{'a': 1} is a dict; annotate the parameter with its type"),
+        (by_default, [1.0], "expected a float, got [1.0]"),
+        (by_text_default, None, "expected text, got None"),
+        (color, "RED", "expected one of RED, got 'RED'"),
+        (net, Net(["a"]), "Net.layers: item 0: expected an int, got 'a'"),  # type: ignore[list-item]
+        (day, dt.datetime(2026, 1, 31), "is not compatible with expected type"),  # noqa: DTZ001
+        (text, "a\0b", "a command cannot have the character NUL"),
+        (helped, True, "--help is a flag of every script; rename the parameter"),
+        (lambda x: x, object(), "is a object; annotate the parameter with its type"),
+    ],
+)
+def test_value_that_would_change_is_rejected(
+    function: Callable[..., Any], value: Any, reason: str
+) -> None:
+    with pytest.raises(TypeError) as raised:
+        co.Exec(function, value)
+
+    assert reason in str(raised.value)
+
+
+def test_flag_with_two_meanings_is_rejected() -> None:
+    with pytest.raises(TypeError, match="--no-x could mean x or no_x; rename one"):
+        co.Exec(twofold, x=False, no_x=False)
 
 
 def test_node_parameters_come_through_params() -> None:

@@ -97,7 +97,7 @@ def script(tmp_path: Path) -> Path:
 
 def test_terminal_gets_colors(script: Path) -> None:
     assert run_on_terminal(script).startswith(WITH_COLORS)
-    assert "    \x1b[1;34mpipeline\x1b[0m  " in run_on_terminal(script, "--help")
+    assert "    \x1b[1;34mpipeline\x1b[0m -> Parallel" in run_on_terminal(script, "--help")
 
 
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
