@@ -22,7 +22,7 @@ from chalicelib.adapters.ecs import task_end, task_owner
 from chalicelib.api import authorizer
 from chalicelib.api.dispatch import CLIENT_ROUTES, WORKER_OPERATIONS, Request
 from chalicelib.bootstrap import from_environment
-from chalicelib.ports import Identity
+from chalicelib.ports.identity import Identity
 from chalicelib.services.data_function import serve
 from conducto_core.api.dispatch import Response as Answer
 from conducto_core.api.routes import AnyRoute

@@ -25,7 +25,7 @@ from bench.cloud.lab import CloudLab
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.api.workers import WorkerApi
 from chalicelib.domain.tokens import digest_of
-from chalicelib.ports import Identity, Plan
+from chalicelib.ports.identity import Identity, Plan
 from chalicelib.services.data_function import LocalDataFiles
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.processor import CommandProcessor

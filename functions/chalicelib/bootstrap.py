@@ -34,7 +34,8 @@ from chalicelib.adapters.tokens import TableTokens
 from chalicelib.adapters.websocket_connections import TableConnections
 from chalicelib.api.dispatch import Api
 from chalicelib.api.websocket import Sockets
-from chalicelib.ports import FREE, FULL, DataFiles
+from chalicelib.ports.identity import FREE, FULL
+from chalicelib.ports.storage import DataFiles
 from chalicelib.services.admin import Administration
 from chalicelib.services.data_function import LocalDataFiles
 from chalicelib.services.dependencies import Dependencies

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from chalicelib.ports import DataFiles
+    from chalicelib.ports.storage import DataFiles
 
 HERE = pipeline_directory("abc")
 SECRET = b"of somebody else"

@@ -16,14 +16,8 @@ from chalicelib.adapters.efs import EfsAccessPoints
 from chalicelib.adapters.step_functions import WorkerCredentials
 from chalicelib.adapters.tags import Tags
 from chalicelib.adapters.task_definitions import Roles, TaskDefinitions
-from chalicelib.ports import (
-    CapacityError,
-    TaskEnd,
-    TaskStatus,
-    ThrottledError,
-    WorkerFleet,
-    WorkerTask,
-)
+from chalicelib.ports.errors import CapacityError, ThrottledError
+from chalicelib.ports.workers import TaskEnd, TaskStatus, WorkerFleet, WorkerTask
 from conducto_core.errors import DefinitionError
 from conducto_core.model.deployment import made_prefix
 from conducto_core.model.task_roles import TaskRole

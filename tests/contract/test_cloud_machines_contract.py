@@ -11,7 +11,8 @@ from botocore.stub import Stubber
 from tests.fakes.cloud import FakeMachines
 
 from chalicelib.adapters.step_functions import TIMEOUT, StepFunctions, execution_arn
-from chalicelib.ports import StateMachines, TaskGoneError, ThrottledError
+from chalicelib.ports.errors import TaskGoneError, ThrottledError
+from chalicelib.ports.state_machines import StateMachines
 from conducto_core.semantics.asl.compiler import Machine
 from conducto_core.semantics.naming import Site
 from support.asl.interpreter import Interpreter

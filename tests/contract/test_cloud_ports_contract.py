@@ -19,20 +19,18 @@ from chalicelib.adapters.secrets_manager import SecretsManager
 from chalicelib.adapters.tags import Tags
 from chalicelib.adapters.tokens import TableTokens
 from chalicelib.adapters.websocket_connections import TableConnections
-from chalicelib.ports import (
-    Blobs,
-    ConflictError,
+from chalicelib.ports.errors import ConflictError, ThrottledError
+from chalicelib.ports.identity import (
     Connections,
     Identity,
-    LogKey,
-    LogStore,
     Orgs,
     Plan,
     SecretVault,
     Spender,
-    ThrottledError,
     Tokens,
 )
+from chalicelib.ports.logs import LogKey, LogStore
+from chalicelib.ports.storage import Blobs
 from conducto_core.errors import RefusedError
 from conducto_core.model.usage import PipelineSpent
 from support.cloud.aws import BUCKET, TABLE, aws

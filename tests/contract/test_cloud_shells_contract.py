@@ -13,7 +13,9 @@ from chalicelib.adapters import table_keys
 from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.organizations import TableOrgs
 from chalicelib.adapters.shells import TableShells
-from chalicelib.ports import Orgs, Plan, PlanLimitError, Shell, Shells, ThrottledError
+from chalicelib.ports.errors import PlanLimitError, ThrottledError
+from chalicelib.ports.identity import Orgs, Plan
+from chalicelib.ports.workers import Shell, Shells
 from support.cloud.aws import TABLE, aws
 from support.cloud.throttle import throttled
 

@@ -13,17 +13,9 @@ from chalicelib.adapters.dynamodb import MAX_INLINE, DynamoTable
 from chalicelib.adapters.journal_store import MAX_ATTEMPTS, JournalStore
 from chalicelib.adapters.organizations import TableOrgs
 from chalicelib.adapters.s3 import S3Bucket
-from chalicelib.ports import (
-    CloudRecord,
-    ConflictError,
-    Entry,
-    Outgoing,
-    Plan,
-    PlanLimitError,
-    Share,
-    Snapshot,
-    ThrottledError,
-)
+from chalicelib.ports.errors import ConflictError, PlanLimitError, ThrottledError
+from chalicelib.ports.identity import Plan, Share
+from chalicelib.ports.journal import CloudRecord, Entry, Outgoing, Snapshot
 from conducto_core.model.notifications import DeliveryState, NotificationRecord
 from conducto_core.model.records import AttemptRecord, NodeChange, PipelineRecord, PipelineStatus
 from conducto_core.model.states import NodeType, State
@@ -33,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chalicelib.adapters.clients import Clients
-    from chalicelib.ports import Orgs, Store
+    from chalicelib.ports.identity import Orgs
+    from chalicelib.ports.journal import Store
 
 
 class Over:

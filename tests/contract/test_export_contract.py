@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chalicelib.ports import LogKey
+from chalicelib.ports.logs import LogKey
 from conducto_client import ApiError
 from conducto_core.api import handlers
 from conducto_core.api.handlers import Call

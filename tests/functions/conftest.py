@@ -11,7 +11,7 @@ from chalice.test import Client
 
 from chalicelib.bootstrap import App
 from chalicelib.domain.tokens import new_token
-from chalicelib.ports import Identity
+from chalicelib.ports.identity import Identity
 from conducto_core.model.deployment import Variables
 from conducto_core.model.operations.pipelines import API_ROOT
 from support.cloud.aws import REGION, aws, environment

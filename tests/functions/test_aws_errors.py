@@ -15,7 +15,7 @@ from chalicelib.adapters.aws_errors import (
     replacing,
     throttling,
 )
-from chalicelib.ports import AccessDeniedError, ConflictError, ThrottledError
+from chalicelib.ports.errors import AccessDeniedError, ConflictError, ThrottledError
 
 CANCELLED = {
     "Error": {"Code": "TransactionCanceledException", "Message": "cancelled"},

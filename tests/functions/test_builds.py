@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.api.dispatch import RULES
-from chalicelib.ports import AccessDeniedError, Identity, Plan
+from chalicelib.ports.errors import AccessDeniedError
+from chalicelib.ports.identity import Identity, Plan
 from chalicelib.services.image_builds import LOGIN_RENEWAL, context_key, known_sources
 from conducto_core.api.problems import problem_of
 from conducto_core.errors import DefinitionError, RefusedError
@@ -25,7 +26,7 @@ from support.cloud.world import LARGE, ME, World
 from support.trees import form, serial
 
 if TYPE_CHECKING:
-    from chalicelib.ports import BuildRequest
+    from chalicelib.ports.images import BuildRequest
 
 CODE = "c" * 64
 OWN: dict[str, dict[str, Any]] = {"own": {"image": "base:1", "copy_dir": "/home/me/code"}}

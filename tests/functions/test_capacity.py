@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.ports import Plan, TaskEnd
+from chalicelib.ports.identity import Plan
+from chalicelib.ports.workers import TaskEnd
 from conducto_core.errors import DefinitionError
 from conducto_core.model.states import Cause, State
 from conducto_core.semantics import capacity

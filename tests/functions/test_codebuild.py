@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 from chalicelib.adapters.codebuild import BUILDSPEC, CodeBuild, pipeline_of
 from chalicelib.adapters.ecr import EcrRegistry
 from chalicelib.adapters.tags import Tags
-from chalicelib.ports import AccessDeniedError, BuildRequest
+from chalicelib.ports.errors import AccessDeniedError
+from chalicelib.ports.images import BuildRequest
 from support.cloud.aws import ACCOUNT, CLUSTER, REGION, aws, role
 from support.iam_data import problems_of_policy
 

@@ -7,7 +7,7 @@ from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.api.workers import WorkerApi
-from chalicelib.ports import ConflictError
+from chalicelib.ports.errors import ConflictError
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.reconcile import Reconciler
 from conducto_core.model.states import State
@@ -16,7 +16,7 @@ from support.cloud.world import ME, World
 from support.trees import leaf, parallel
 
 if TYPE_CHECKING:
-    from chalicelib.ports import Entry
+    from chalicelib.ports.journal import Entry
 
 WIDE = 16
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.ports import TaskEnd
+from chalicelib.ports.workers import TaskEnd
 from conducto_core.model.states import State
 from support.cloud.world import ME, World
 from support.trees import leaf, parallel, serial

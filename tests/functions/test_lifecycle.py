@@ -7,7 +7,7 @@ import base64
 
 import pytest
 
-from chalicelib.ports import Plan
+from chalicelib.ports.identity import Plan
 from conducto_core.model.params import LogParams
 from conducto_core.model.states import Cause, State
 from support.cloud.world import ME, World

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.ports import FREE, FULL, Plan
+from chalicelib.ports.identity import FREE, FULL, Plan
 from conducto_core.errors import DefinitionError, RefusedError
 from conducto_core.model.requests import Action, Changes
 from conducto_core.model.states import Cause, State

@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.cloud import FakeLogs
 
 from chalicelib.api.logs import BlockStream
-from chalicelib.ports import LogKey
+from chalicelib.ports.logs import LogKey
 from conducto_core.api.queries.log_lines import LineIndex
 from conducto_core.api.queries.output_tails import TAIL_BYTES
 from conducto_core.errors import NotFoundError, RefusedError

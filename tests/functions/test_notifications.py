@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.fakes.cloud import FakeStore
 
-from chalicelib.ports import ThrottledError
+from chalicelib.ports.errors import ThrottledError
 from chalicelib.services.notifications import LEASE, NotificationSender
 from chalicelib.services.secret_injection import org_scope, user_scope
 from conducto.integrations.http import DeliveryError
@@ -25,7 +25,7 @@ from support.trees import form, leaf, parallel, serial
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from chalicelib.ports import Outgoing
+    from chalicelib.ports.journal import Outgoing
     from conducto_core.model.notifications import NotificationRecord
 
 TEMPORARY = DeliveryError("not now", temporary=True)

@@ -10,15 +10,9 @@ import pytest
 
 from chalicelib.api.workers import CONTEXT_IDLE
 from chalicelib.domain.events import BuiltImage, ImagesUpdated
-from chalicelib.ports import (
-    AccessDeniedError,
-    CapacityError,
-    Identity,
-    Plan,
-    TaskEnd,
-    ThrottledError,
-    WorkerTask,
-)
+from chalicelib.ports.errors import AccessDeniedError, CapacityError, ThrottledError
+from chalicelib.ports.identity import Identity, Plan
+from chalicelib.ports.workers import TaskEnd, WorkerTask
 from chalicelib.services.processor import CommandProcessor
 from conducto.wire import limits
 from conducto_core.errors import DefinitionError, NotFoundError, RefusedError

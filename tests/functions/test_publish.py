@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib.api.websocket import FORBIDDEN, Sockets
-from chalicelib.ports import FRAME_LIMIT
+from chalicelib.ports.identity import FRAME_LIMIT
 from chalicelib.services import event_push
 from chalicelib.services.admin import Administration
 from chalicelib.services.followers import Followers

@@ -7,7 +7,7 @@ import pytest
 from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.efs import EfsAccessPoints
 from chalicelib.adapters.task_definitions import Roles, TaskDefinitions
-from chalicelib.ports import WorkerTask
+from chalicelib.ports.workers import WorkerTask
 from conducto_core.runtime.task_layout import AGENT, USER
 from support.cloud.aws import REGION, TABLE, aws, file_system, role
 

@@ -9,7 +9,9 @@ import pytest
 
 from chalicelib.api.workers import WorkerApi, WorkerGoneError
 from chalicelib.domain.tokens import digest_of
-from chalicelib.ports import Identity, Plan, PlanLimitError, TaskEnd, ThrottledError
+from chalicelib.ports.errors import PlanLimitError, ThrottledError
+from chalicelib.ports.identity import Identity, Plan
+from chalicelib.ports.workers import TaskEnd
 from chalicelib.services.retention import Retention
 from chalicelib.services.secret_injection import org_scope, user_scope
 from conducto_core.errors import NotFoundError, RefusedError
@@ -22,7 +24,7 @@ from support.trees import leaf, serial
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chalicelib.ports import WorkerTask
+    from chalicelib.ports.workers import WorkerTask
     from conducto_core.model.worker import WorkerInstructions
 
 COLLEAGUE = Identity(ME.org, "cem", EVERYTHING)

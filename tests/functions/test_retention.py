@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.ports import LogKey
+from chalicelib.ports.logs import LogKey
 from chalicelib.services.deletion import DeletionRunningError
 from chalicelib.services.retention import Retention
 from conducto_core.errors import NotFoundError, RefusedError

@@ -20,7 +20,7 @@ from chalicelib.domain.schema_migrations import (
     Step,
 )
 from chalicelib.domain.tokens import digest_of
-from chalicelib.ports import ConflictError
+from chalicelib.ports.errors import ConflictError
 from conducto_core.model.form_codec import unpack_form
 from conducto_core.model.worker import Report
 from support.cloud.aws import TABLE, aws

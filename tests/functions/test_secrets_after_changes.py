@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.ports import Identity
+from chalicelib.ports.identity import Identity
 from chalicelib.services.secret_injection import org_scope, user_scope
 from conducto_core.model.debug import DebugRequest
 from conducto_core.model.remote_shells import RemoteShellRequest

@@ -17,7 +17,7 @@ from support.cloud.world import ME
 if TYPE_CHECKING:
     from tests.functions.conftest import Front
 
-    from chalicelib.ports import Identity
+    from chalicelib.ports.identity import Identity
 
 SITE = "https://web.invalid"
 

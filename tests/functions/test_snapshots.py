@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.domain import snapshots
 from chalicelib.domain.events import JournalEntry
-from chalicelib.ports import Snapshot
+from chalicelib.ports.journal import Snapshot
 from support.cloud.play import new_game
 from support.cloud.world import World
 from support.trees import form, lazy, leaf, serial
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from chalicelib.domain.pipeline import CloudPipeline
-    from chalicelib.ports import Entry
+    from chalicelib.ports.journal import Entry
 
 
 def _replay(live: CloudPipeline, entries: Iterable[Entry]) -> None:

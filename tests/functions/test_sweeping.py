@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.ports import ThrottledError
+from chalicelib.ports.errors import ThrottledError
 from chalicelib.services.orphan_cleanup import LONGEST, OrphanCleanup
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.retention import Retention

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.ports import TaskEnd, ThrottledError
+from chalicelib.ports.errors import ThrottledError
+from chalicelib.ports.workers import TaskEnd
 from chalicelib.services.retention import Retention
 from conducto_core.model.states import Cause
 from conducto_core.model.usage import Usage, UsageParams

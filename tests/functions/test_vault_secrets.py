@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.fakes.cloud import FakeVault
 
-from chalicelib.ports import ConflictError
+from chalicelib.ports.errors import ConflictError
 from chalicelib.services.secrets import MAX_TRIES, VaultSecrets
 from conducto_core.errors import RefusedError
 from conducto_core.ports.secret_store import SecretName, StoredSecret

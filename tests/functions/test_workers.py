@@ -14,7 +14,9 @@ from botocore.exceptions import ClientError
 from chalicelib.adapters.step_functions import WorkerCredentials
 from chalicelib.api.workers import WorkerApi, WorkerGoneError
 from chalicelib.domain.tokens import PREFIX, digest_of, new_token
-from chalicelib.ports import AccessDeniedError, Identity, TaskEnd
+from chalicelib.ports.errors import AccessDeniedError
+from chalicelib.ports.identity import Identity
+from chalicelib.ports.workers import TaskEnd
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.params import LogParams, TreeParams
 from conducto_core.model.requests import Changes

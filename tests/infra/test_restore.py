@@ -12,7 +12,7 @@ from infra.restore_objects import restore_objects
 from moto import mock_aws
 
 from chalicelib.adapters.clients import Clients
-from chalicelib.ports import LogKey
+from chalicelib.ports.logs import LogKey
 from conducto_core.errors import NotFoundError
 from conducto_core.model.deployment import PARTITION_KEY, SORT_KEY, table_name
 from support.cloud.aws import BUCKET, aws

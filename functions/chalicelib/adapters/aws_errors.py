@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from chalicelib.ports import AccessDeniedError, ThrottledError
+from chalicelib.ports.errors import AccessDeniedError, ThrottledError
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError  # type: ignore[import-untyped]

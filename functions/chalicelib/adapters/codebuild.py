@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from chalicelib.adapters.aws_errors import denying, ignoring, throttling
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.ecr import EcrRegistry
-from chalicelib.ports import BuildRequest, BuildStatus
+from chalicelib.ports.images import BuildRequest, BuildStatus
 from conducto_core.images.build_plan import PLATFORM
 from conducto_core.model.deployment import BUILD_MINUTES, BUILD_PIPELINE
 from conducto_core.model.operations.cloud import RegistryLogin
@@ -41,7 +41,7 @@ _NO_BUILD = frozenset({"InvalidInputException", "ResourceNotFoundException"})
 
 
 class CodeBuild:
-    """A `chalicelib.ports.Builder`; its project defines the environment and the role of builds."""
+    """Implements `Builder`; its project defines the environment and the role of builds."""
 
     def __init__(self, clients: Clients, project: str, registry: EcrRegistry) -> None:
         self._clients = clients

@@ -7,7 +7,7 @@ from typing import Any
 from chalicelib.adapters.aws_errors import throttling
 from chalicelib.adapters.clients import Clients
 from chalicelib.domain.data_protocol import What, raise_error
-from chalicelib.ports import FileFacts
+from chalicelib.ports.storage import FileFacts
 from conducto_core.model.responses import ChangedData, DataEntry, DataList, Deleted
 
 #: Timeout of the function in seconds, below API Gateway's 29 s. It is invoked once, because it may
@@ -16,7 +16,7 @@ ANSWER_SECONDS = 26.0
 
 
 class DataFunction:
-    """A `chalicelib.ports.DataFiles` that invokes the function ``data``."""
+    """A `chalicelib.ports.storage.DataFiles` that invokes the function ``data``."""
 
     def __init__(self, clients: Clients, function: str) -> None:
         self._clients = clients

@@ -26,7 +26,7 @@ from chalicelib.adapters.aws_errors import (
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.table_keys import Key, kind_of
 from chalicelib.domain.schema_migrations import ATTRIBUTE, SCHEMA, Schema
-from chalicelib.ports import ConflictError
+from chalicelib.ports.errors import ConflictError
 from conducto_core.model.deployment import PARTITION_KEY, SORT_KEY, Index
 
 Value = str | int | float | bytes

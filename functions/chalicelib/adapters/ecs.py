@@ -22,7 +22,8 @@ from chalicelib.adapters.aws_errors import (
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.tags import Tags, lower
 from chalicelib.adapters.task_definitions import TaskDefinitions
-from chalicelib.ports import CapacityError, TaskEnd, TaskStatus, WorkerTask
+from chalicelib.ports.errors import CapacityError
+from chalicelib.ports.workers import TaskEnd, TaskStatus, WorkerTask
 from conducto_core.model.remote_shells import ShellSession
 from conducto_core.runtime.task_layout import AGENT, USER, AgentVariables
 
@@ -69,7 +70,7 @@ class Owner(NamedTuple):
 
 
 class Ecs:
-    """A `chalicelib.ports.WorkerFleet`; ``api_url`` returns the API's URL for workers."""
+    """A `chalicelib.ports.workers.WorkerFleet`; ``api_url`` returns the API's URL for workers."""
 
     def __init__(
         self,

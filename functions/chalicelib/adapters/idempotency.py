@@ -2,7 +2,7 @@
 
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.dynamodb import MAX_INLINE, DynamoTable, Item
-from chalicelib.ports import ConflictError
+from chalicelib.ports.errors import ConflictError
 from conducto_core.api import problems
 from conducto_core.api.idempotency import Memory
 from conducto_core.api.problems import ProblemError

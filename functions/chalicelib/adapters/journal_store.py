@@ -27,16 +27,8 @@ from chalicelib.adapters.organizations import TableOrgs
 from chalicelib.adapters.s3 import S3Bucket
 from chalicelib.adapters.table_keys import Key
 from chalicelib.domain.schema_migrations import ATTRIBUTE, Kind
-from chalicelib.ports import (
-    CloudRecord,
-    ConflictError,
-    Entry,
-    Outgoing,
-    PlanLimitError,
-    Snapshot,
-    ThrottledError,
-)
-from chalicelib.ports.journal import no_check
+from chalicelib.ports.errors import ConflictError, PlanLimitError, ThrottledError
+from chalicelib.ports.journal import CloudRecord, Entry, Outgoing, Snapshot, no_check
 from conducto_core.model.deployment import (
     BY_ORG,
     OPEN,

@@ -17,8 +17,9 @@ from chalicelib.adapters import table_keys
 from chalicelib.adapters.dynamodb import DynamoTable, Item, Value
 from chalicelib.adapters.s3 import S3Bucket
 from chalicelib.adapters.table_keys import Key
-from chalicelib.ports import ConflictError, LogKey
+from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.journal import no_check
+from chalicelib.ports.logs import LogKey
 from conducto_core.model.deployment import LOG_PREFIX, PARTITION_KEY
 
 #: Maximum bytes of a chunk in the table. A PUT to S3 costs as much as writing about 8 kB to the

@@ -8,7 +8,8 @@ from typing import Any
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.aws_errors import TransactionCancelledError
 from chalicelib.adapters.dynamodb import DynamoTable, Update
-from chalicelib.ports import FREE, InUse, Plan, PlanLimitError, Share, Spender, ThrottledError
+from chalicelib.ports.errors import PlanLimitError, ThrottledError
+from chalicelib.ports.identity import FREE, InUse, Plan, Share, Spender
 from conducto_core.model.usage import PipelineSpent, Spent
 
 #: Seconds for which metered keys are kept: longer than any report can be repeated.
@@ -16,7 +17,7 @@ METERED_SECONDS = 60 * 86_400
 
 
 class TableOrgs:
-    """A `chalicelib.ports.Orgs`; ``first`` is the default plan."""
+    """A `chalicelib.ports.identity.Orgs`; ``first`` is the default plan."""
 
     def __init__(
         self, table: DynamoTable, clock: Callable[[], float], *, first: Plan = FREE

@@ -14,7 +14,7 @@ _MISSING = frozenset({"NoSuchKey", "404"})
 
 
 class S3Bucket:
-    """S3; a `chalicelib.ports.Blobs`."""
+    """S3; a `chalicelib.ports.storage.Blobs`."""
 
     def __init__(self, clients: Clients, name: str) -> None:
         self._clients = clients

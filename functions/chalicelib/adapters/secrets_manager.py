@@ -8,7 +8,7 @@ from typing import Any
 from chalicelib.adapters.aws_errors import ignoring, replacing, throttling
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.tags import Tags, upper
-from chalicelib.ports import ConflictError
+from chalicelib.ports.errors import ConflictError
 from conducto_core.errors import RefusedError
 
 #: Secrets Manager's maximum size of a secret in bytes.
@@ -21,7 +21,7 @@ _STALE = ("InvalidParameterException", "InvalidRequestException")
 
 
 class SecretsManager:
-    """A `chalicelib.ports.SecretVault`; names of secrets start with ``prefix``."""
+    """A `chalicelib.ports.identity.SecretVault`; names of secrets start with ``prefix``."""
 
     def __init__(self, clients: Clients, prefix: str, tags: Tags) -> None:
         self._clients = clients

@@ -7,7 +7,8 @@ from chalicelib.adapters import table_keys
 from chalicelib.adapters.aws_errors import TransactionCancelledError
 from chalicelib.adapters.dynamodb import DynamoTable, Item, Update
 from chalicelib.adapters.organizations import TableOrgs
-from chalicelib.ports import ConflictError, PlanLimitError, Shell, ThrottledError
+from chalicelib.ports.errors import ConflictError, PlanLimitError, ThrottledError
+from chalicelib.ports.workers import Shell
 from conducto_core.model.deployment import OPEN
 
 #: Seconds for which an ended shell is kept.
@@ -19,7 +20,7 @@ _GOES_ON = "attribute_exists(org) AND attribute_not_exists(ended)"
 
 
 class TableShells:
-    """A `chalicelib.ports.Shells`."""
+    """A `chalicelib.ports.workers.Shells`."""
 
     def __init__(self, table: DynamoTable, orgs: TableOrgs, clock: Callable[[], float]) -> None:
         self._table = table

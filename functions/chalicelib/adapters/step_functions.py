@@ -14,7 +14,7 @@ from chalicelib.adapters.aws_errors import denying, ignoring, replacing, throttl
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.tags import Tags, lower
 from chalicelib.domain.retry import retry_throttled
-from chalicelib.ports import TaskGoneError
+from chalicelib.ports.errors import TaskGoneError
 from conducto_core.model.worker import Credentials
 from conducto_core.semantics.asl.compiler import Machine
 from conducto_core.semantics.naming import Site
@@ -74,7 +74,7 @@ _GONE = frozenset({"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"})
 
 
 class StepFunctions:
-    """A `chalicelib.ports.StateMachines` for the machines of one installation."""
+    """A `chalicelib.ports.state_machines.StateMachines` for the machines of one installation."""
 
     def __init__(
         self,

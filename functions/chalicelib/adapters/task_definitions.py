@@ -15,7 +15,7 @@ from typing import Any
 from chalicelib.adapters.aws_errors import client_error, code_of, message_of, throttling
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.efs import EfsAccessPoints
-from chalicelib.ports import WorkerTask
+from chalicelib.ports.workers import WorkerTask
 from conducto_core.images.registries import cached
 from conducto_core.model.task_roles import TaskRole, role_for
 from conducto_core.runtime.task_layout import (

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.dynamodb import DynamoTable, Item, Value
-from chalicelib.ports import Identity, TokenRecord
+from chalicelib.ports.identity import Identity, TokenRecord
 from conducto_core.model.deployment import BY_ORG
 
 
 class TableTokens:
-    """A `chalicelib.ports.Tokens`."""
+    """A `chalicelib.ports.identity.Tokens`."""
 
     def __init__(self, table: DynamoTable, clock: Callable[[], float]) -> None:
         self._table = table

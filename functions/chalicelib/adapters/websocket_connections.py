@@ -13,7 +13,7 @@ _GONE = frozenset({"GoneException", "BadRequestException"})
 
 
 class TableConnections:
-    """A `chalicelib.ports.Connections`; ``endpoint`` is called when there is a frame to send."""
+    """Implements `Connections`; ``endpoint`` is called when there is a frame to send."""
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.domain.tokens import digest_of
-from chalicelib.ports import Identity, Tokens
+from chalicelib.ports.identity import Identity, Tokens
 from conducto_core.model.operations.cloud import TOKEN_SUBPROTOCOL
 
 #: Seconds for which API Gateway caches an authorizer result. A revoked token works that long.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from chalicelib.domain.tokens import new_token
-from chalicelib.ports import Identity, Tokens
+from chalicelib.ports.identity import Identity, Tokens
 from conducto_core.api.problems import ProblemError
 from conducto_core.api.routes import Permission
 from conducto_core.errors import RefusedError

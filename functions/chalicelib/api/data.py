@@ -4,7 +4,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 
-from chalicelib.ports import Identity
+from chalicelib.ports.identity import Identity
 from chalicelib.services.copy_jobs import MAX_AT_ONCE, Copy, CopyJobs
 from chalicelib.services.data_function import MAX_INLINE
 from chalicelib.services.dependencies import Dependencies

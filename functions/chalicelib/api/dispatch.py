@@ -14,7 +14,8 @@ from urllib.parse import urlencode
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.api.workers import WorkerApi, WorkerGoneError
 from chalicelib.domain.schema_migrations import NewerRecordError
-from chalicelib.ports import AccessDeniedError, Identity, PlanLimitError, ThrottledError
+from chalicelib.ports.errors import AccessDeniedError, PlanLimitError, ThrottledError
+from chalicelib.ports.identity import Identity
 from chalicelib.services.copy_jobs import CopyRunningError
 from chalicelib.services.deletion import DeletionRunningError
 from chalicelib.services.processor import BusyError, CommandProcessor

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from tempfile import NamedTemporaryFile
 
-from chalicelib.ports import LogKey, LogStore, Stream
+from chalicelib.ports.logs import LogKey, LogStore, Stream
 from chalicelib.services.dependencies import Dependencies
 from conducto_core.api.queries.log_lines import LineIndex
 from conducto_core.api.queries.log_responses import lines_answer, matches_answer, search

@@ -17,7 +17,9 @@ from chalicelib.domain.events import ActionRequested, BuiltImage, ImagesUpdated,
 from chalicelib.domain.launch_validation import used_images, validate_nodes
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.pipeline_state import define
-from chalicelib.ports import CloudRecord, ConflictError, Identity, Plan
+from chalicelib.ports.errors import ConflictError
+from chalicelib.ports.identity import Identity, Plan
+from chalicelib.ports.journal import CloudRecord
 from chalicelib.services.debug_plans import CloudDebug
 from chalicelib.services.debug_sessions import DebugSessions
 from chalicelib.services.deletion import PipelineDeletion

@@ -24,7 +24,9 @@ from chalicelib.domain.events import (
 from chalicelib.domain.launch_validation import used_images, validate_nodes
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.workers import Worker
-from chalicelib.ports import AccessDeniedError, ConflictError, Identity, LogKey
+from chalicelib.ports.errors import AccessDeniedError, ConflictError
+from chalicelib.ports.identity import Identity
+from chalicelib.ports.logs import LogKey
 from chalicelib.services import claims
 from chalicelib.services.claims import Prepared
 from chalicelib.services.debug_plans import OUTER_OWNER

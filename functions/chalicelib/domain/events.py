@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from chalicelib.ports import Share
+from chalicelib.ports.identity import Share
 from conducto_core.model.base import Record
 from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.records import AttemptRecord, ImageState

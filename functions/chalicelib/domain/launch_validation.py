@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from chalicelib.domain.events import BuiltImage
-from chalicelib.ports import Plan
+from chalicelib.ports.identity import Plan
 from conducto_core.errors import DefinitionError, check_each
 from conducto_core.images import layers
 from conducto_core.model.images import AUTO_SHELL, ImageSpec

@@ -32,7 +32,7 @@ from chalicelib.domain.events import (
 )
 from chalicelib.domain.pipeline_state import CloudImage, PipelineState
 from chalicelib.domain.workers import Worker, WorkerStatus
-from chalicelib.ports import Spender
+from chalicelib.ports.identity import Spender
 from conducto_core.model.form_codec import unpack_form
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.notifications import NotificationRecord

@@ -9,7 +9,7 @@ from typing import Any
 
 from chalicelib.domain.events import BuiltImage, Claimed
 from chalicelib.domain.workers import Worker, WorkerRegistry, WorkerStatus
-from chalicelib.ports import Share
+from chalicelib.ports.identity import Share
 from conducto_core.model.form_codec import pack_form, unpack_form
 from conducto_core.model.image_sources import ImageSources
 from conducto_core.model.nodes import NodeSpec, Pipeline, ancestors

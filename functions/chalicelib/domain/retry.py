@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from chalicelib.ports import ThrottledError
+from chalicelib.ports.errors import ThrottledError
 
 R = TypeVar("R")
 

@@ -12,7 +12,8 @@ from chalicelib.domain.events import BuiltImage
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.pipeline_state import CloudImage
 from chalicelib.domain.workers import Worker, WorkerStatus
-from chalicelib.ports import Share, Snapshot
+from chalicelib.ports.identity import Share
+from chalicelib.ports.journal import Snapshot
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.records import AttemptRecord, ImageRecord, NodeState, PipelineRecord
 from conducto_core.model.states import State

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.domain.tokens import new_token
-from chalicelib.ports import Identity, Orgs, TokenRecord, Tokens
+from chalicelib.ports.identity import Identity, Orgs, TokenRecord, Tokens
 from conducto.version import __version__
 from conducto_core.model.admin import (
     AdminRequest,

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 from chalicelib.domain.data_protocol import What
-from chalicelib.ports import Blobs
+from chalicelib.ports.storage import Blobs
 from chalicelib.services.dependencies import Dependencies
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.responses import DataEntry

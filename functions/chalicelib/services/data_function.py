@@ -17,7 +17,7 @@ from threading import Thread
 from typing import Any, BinaryIO, cast
 
 from chalicelib.domain.data_protocol import What
-from chalicelib.ports import Blobs, FileFacts
+from chalicelib.ports.storage import Blobs, FileFacts
 from chalicelib.services.copy_jobs import Counted, Counter, end
 from conducto_core.api.data_files import DataDirectory
 from conducto_core.errors import NotFoundError, RefusedError
@@ -32,7 +32,7 @@ _DIRECTORY = re.compile(r"/(?:pipelines|users)/[A-Za-z0-9_-]+")
 
 
 class LocalDataFiles:
-    """A `chalicelib.ports.DataFiles` over a directory of this machine."""
+    """A `chalicelib.ports.storage.DataFiles` over a directory of this machine."""
 
     def __init__(self, root: Path, blobs: Blobs) -> None:
         self._root = root

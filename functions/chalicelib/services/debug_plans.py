@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from chalicelib.domain.events import BuiltImage
 from chalicelib.domain.pipeline import CloudPipeline
-from chalicelib.ports import Identity
+from chalicelib.ports.identity import Identity
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.secret_injection import inject

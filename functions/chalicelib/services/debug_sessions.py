@@ -1,26 +1,20 @@
 """Debug shells on workers of their own: opened by users, kept alive by an agent, ended.
 
-A shell is not part of its pipeline's journal. It has an item of its own (`chalicelib.ports.Shells`)
-and counts as one of the organisation's workers from before its task is launched until it is asked
-to stop. A shell ends when its user leaves, when its time is up, when its pipeline is archived, or
-when its task stops; the schedule that runs every minute completes interrupted ends. The response to
-each heartbeat tells the agent whether to continue, so that no task outlives its item by more than
-some seconds, even if a stop request was lost.
+A shell is not part of its pipeline's journal. It has an item of its own
+(`chalicelib.ports.workers.Shells`) and counts as one of the organisation's workers from before its
+task is launched until it is asked to stop. A shell ends when its user leaves, when its time is up,
+when its pipeline is archived, or when its task stops; the schedule that runs every minute completes
+interrupted ends. The response to each heartbeat tells the agent whether to continue, so that no
+task outlives its item by more than some seconds, even if a stop request was lost.
 """
 
 import logging
 from secrets import token_hex
 
 from chalicelib.domain.tokens import new_token
-from chalicelib.ports import (
-    CapacityError,
-    Identity,
-    PlanLimitError,
-    Shell,
-    Spender,
-    TaskStatus,
-    WorkerTask,
-)
+from chalicelib.ports.errors import CapacityError, PlanLimitError
+from chalicelib.ports.identity import Identity, Spender
+from chalicelib.ports.workers import Shell, TaskStatus, WorkerTask
 from chalicelib.services.debug_plans import remote_plan
 from chalicelib.services.dependencies import write_with_retry
 from chalicelib.services.effects import WORKER

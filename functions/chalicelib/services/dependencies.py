@@ -6,20 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from chalicelib.domain.retry import R, retry_throttled
-from chalicelib.ports import (
-    Blobs,
-    Builder,
-    Connections,
-    DataFiles,
-    LogStore,
-    Orgs,
-    SecretVault,
-    Shells,
-    StateMachines,
-    Store,
-    Tokens,
-    WorkerFleet,
-)
+from chalicelib.ports.identity import Connections, Orgs, SecretVault, Tokens
+from chalicelib.ports.images import Builder
+from chalicelib.ports.journal import Store
+from chalicelib.ports.logs import LogStore
+from chalicelib.ports.state_machines import StateMachines
+from chalicelib.ports.storage import Blobs, DataFiles
+from chalicelib.ports.workers import Shells, WorkerFleet
 from conducto_core.model.worker import Credentials
 from conducto_core.semantics.asl.partition import MAX_SIZE, Size
 from conducto_core.semantics.naming import Site

@@ -30,14 +30,9 @@ from chalicelib.domain.events import (
 )
 from chalicelib.domain.pipeline import CloudPipeline, PipelineChanges, Usage
 from chalicelib.domain.tokens import new_token
-from chalicelib.ports import (
-    AccessDeniedError,
-    CapacityError,
-    Identity,
-    TaskGoneError,
-    ThrottledError,
-    WorkerTask,
-)
+from chalicelib.ports.errors import AccessDeniedError, CapacityError, TaskGoneError, ThrottledError
+from chalicelib.ports.identity import Identity
+from chalicelib.ports.workers import WorkerTask
 from chalicelib.services.build_poller import image_update
 from chalicelib.services.dependencies import Dependencies, write_with_retry
 from chalicelib.services.event_push import publish

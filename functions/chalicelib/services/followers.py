@@ -2,7 +2,7 @@
 
 import logging
 
-from chalicelib.ports import Connections, Identity, Tokens
+from chalicelib.ports.identity import Connections, Identity, Tokens
 from conducto_core.api.routes import Permission
 
 logger = logging.getLogger(__name__)

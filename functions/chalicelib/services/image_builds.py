@@ -29,7 +29,9 @@ from pathlib import Path
 
 from chalicelib.domain.events import BuiltImage
 from chalicelib.domain.launch_validation import check_reference, is_plain, ready_image
-from chalicelib.ports import AccessDeniedError, BuildRequest, BuildStatus, Identity, ThrottledError
+from chalicelib.ports.errors import AccessDeniedError, ThrottledError
+from chalicelib.ports.identity import Identity
+from chalicelib.ports.images import BuildRequest, BuildStatus
 from chalicelib.services.dependencies import Dependencies
 from conducto_core.errors import DefinitionError, RefusedError
 from conducto_core.images import build_plan, install, layers, sdk_wheel

@@ -1,6 +1,6 @@
 """Usage limits of organisations."""
 
-from chalicelib.ports import Orgs
+from chalicelib.ports.identity import Orgs
 from conducto_core.api.queries.usage_reports import month_of
 from conducto_core.errors import RefusedError
 

@@ -11,7 +11,8 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from chalicelib.ports import ConflictError, Outgoing, Store
+from chalicelib.ports.errors import ConflictError
+from chalicelib.ports.journal import Outgoing, Store
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.secret_injection import inject as secrets_of
 from conducto.integrations.http import DeliveryError

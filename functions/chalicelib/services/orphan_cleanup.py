@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import NamedTuple
 
-from chalicelib.ports import ThrottledError
+from chalicelib.ports.errors import ThrottledError
 from chalicelib.services.processor import CommandProcessor
 from conducto_core.model.records import Lifecycle
 

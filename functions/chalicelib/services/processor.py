@@ -10,16 +10,9 @@ from threading import Lock, RLock
 from chalicelib.domain import snapshots
 from chalicelib.domain.events import Changed, Input, JournalEntry, WorkerLaunch
 from chalicelib.domain.pipeline import CloudPipeline, PipelineChanges
-from chalicelib.ports import (
-    ConflictError,
-    Entry,
-    InUse,
-    PlanLimitError,
-    Share,
-    Snapshot,
-    Store,
-    ThrottledError,
-)
+from chalicelib.ports.errors import ConflictError, PlanLimitError, ThrottledError
+from chalicelib.ports.identity import InUse, Share
+from chalicelib.ports.journal import Entry, Snapshot, Store
 from chalicelib.services.build_poller import BuildPoller
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.effects import EffectExecutor, Effects, effects_of

@@ -19,7 +19,8 @@ from chalicelib.domain.events import (
 )
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.workers import Worker, WorkerStatus
-from chalicelib.ports import TaskEnd, ThrottledError
+from chalicelib.ports.errors import ThrottledError
+from chalicelib.ports.workers import TaskEnd
 from chalicelib.services.debug_sessions import DebugSessions, is_shell
 from chalicelib.services.metering import check_usage
 from chalicelib.services.processor import CommandProcessor, Decide

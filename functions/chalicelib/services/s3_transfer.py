@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from secrets import token_hex
 
-from chalicelib.ports import Identity
+from chalicelib.ports.identity import Identity
 from conducto_core.model.deployment import UPLOAD_PREFIX
 from conducto_core.ports.downloads import Download
 

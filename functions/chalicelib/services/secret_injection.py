@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from chalicelib.ports import SecretVault
+from chalicelib.ports.identity import SecretVault
 from conducto_core.runtime.masking import Mask, can_be_masked
 
 NONE: Mapping[str, str] = MappingProxyType({})

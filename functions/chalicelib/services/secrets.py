@@ -8,7 +8,8 @@ from collections.abc import Callable, Container, Hashable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from chalicelib.ports import ConflictError, SecretVault
+from chalicelib.ports.errors import ConflictError
+from chalicelib.ports.identity import SecretVault
 from chalicelib.services.secret_injection import org_scope, user_scope
 from conducto_core.errors import RefusedError
 from conducto_core.ports.secret_store import Scope, SecretName, StoredSecret, check, check_total

@@ -13,7 +13,7 @@ from enum import Enum, auto
 
 from chalicelib.domain.events import HealthChecked, Input
 from chalicelib.domain.pipeline import CloudPipeline
-from chalicelib.ports import Share
+from chalicelib.ports.identity import Share
 from chalicelib.services.dependencies import Dependencies
 
 logger = logging.getLogger(__name__)

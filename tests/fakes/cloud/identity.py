@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from chalicelib.ports import (
+from chalicelib.ports.errors import PlanLimitError
+from chalicelib.ports.identity import (
     FRAME_LIMIT,
     Identity,
     InUse,
     Plan,
-    PlanLimitError,
     Share,
     Spender,
     TokenRecord,

@@ -2,7 +2,8 @@
 
 from itertools import count
 
-from chalicelib.ports import BuildRequest, BuildStatus, ThrottledError
+from chalicelib.ports.errors import ThrottledError
+from chalicelib.ports.images import BuildRequest, BuildStatus
 from conducto_core.model.operations.cloud import RegistryLogin
 
 REPOSITORY = "registry.invalid/images"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from chalicelib.ports import TaskGoneError
+from chalicelib.ports.errors import TaskGoneError
 from conducto_core.semantics.asl.compiler import Machine
 from conducto_core.semantics.naming import Site
 

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from typing import Any, BinaryIO
 
-from chalicelib.ports import ConflictError, LogKey
+from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.journal import no_check
+from chalicelib.ports.logs import LogKey
 
 
 class FakeLogs:

@@ -8,15 +8,9 @@ from threading import RLock
 
 from tests.fakes.cloud.identity import FakeOrgs
 
-from chalicelib.ports import (
-    CloudRecord,
-    ConflictError,
-    Entry,
-    Outgoing,
-    Share,
-    Snapshot,
-)
-from chalicelib.ports.journal import no_check
+from chalicelib.ports.errors import ConflictError
+from chalicelib.ports.identity import Share
+from chalicelib.ports.journal import CloudRecord, Entry, Outgoing, Snapshot, no_check
 from conducto_core.model.records import AttemptRecord, NodeChange, PipelineRecord
 
 

@@ -5,7 +5,8 @@ from itertools import count
 
 from pydantic import SecretStr
 
-from chalicelib.ports import CapacityError, TaskStatus, WorkerTask
+from chalicelib.ports.errors import CapacityError
+from chalicelib.ports.workers import TaskStatus, WorkerTask
 from conducto_core.model.remote_shells import ShellSession
 
 

@@ -12,7 +12,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.events import TimeLimitsExpired
-from chalicelib.ports import ConflictError, Plan, TaskEnd
+from chalicelib.ports.errors import ConflictError
+from chalicelib.ports.identity import Plan
+from chalicelib.ports.workers import TaskEnd
 from chalicelib.services.processor import CommandProcessor
 from conducto.wire.lazy_form import from_wire_document
 from conducto_core.model.nodes import Pipeline

@@ -18,7 +18,8 @@ from chalicelib.adapters.tokens import TableTokens
 from chalicelib.adapters.websocket_connections import TableConnections
 from chalicelib.domain.schema_migrations import SCHEMA, Schema
 from chalicelib.domain.tokens import digest_of
-from chalicelib.ports import Identity, Shell
+from chalicelib.ports.identity import Identity
+from chalicelib.ports.workers import Shell
 from chalicelib.services.processor import CommandProcessor
 from conducto_core.model.requests import Changes
 from conducto_core.model.states import Cause

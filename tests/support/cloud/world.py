@@ -32,7 +32,8 @@ from tests.fakes.cloud import (
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.api.workers import WorkerApi, WorkerGoneError
 from chalicelib.domain.tokens import digest_of
-from chalicelib.ports import Identity, Plan, TaskEnd
+from chalicelib.ports.identity import Identity, Plan
+from chalicelib.ports.workers import TaskEnd
 from chalicelib.services.data_function import LocalDataFiles
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.processor import CommandProcessor
@@ -59,7 +60,7 @@ from support.trees import form
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chalicelib.ports import WorkerTask
+    from chalicelib.ports.workers import WorkerTask
     from conducto_core.model.records import AttemptRecord
     from conducto_core.model.requests import ControlResult, NodeView, PipelineSummary
     from conducto_core.model.states import Cause
