@@ -5,7 +5,8 @@ when they are written.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from pydantic import ValidationError
@@ -24,6 +25,15 @@ from conducto_local.store.port import ChangeRow, NodeRow
 
 Row = tuple[Any, ...]
 
+#: Columns of attempts and changes, named like the fields of their records.
+_ATTEMPT = tuple(AttemptRecord.model_fields)
+_CHANGE = ChangeRow._fields
+#: Columns of nodes; ``order`` is a keyword of SQL.
+_NODE = tuple("stop" if name == "order" else name for name in NodeRow._fields)
+#: Columns of an attempt with the unchanged values of the fields.
+_PLAIN = _ATTEMPT[_ATTEMPT.index("image") + 1 : _ATTEMPT.index("outputs")]
+_plain_of = attrgetter(*_PLAIN)
+
 GET_PIPELINES = "SELECT id, record FROM pipelines ORDER BY number"
 GET_DEFINITION = "SELECT body FROM definitions WHERE pipeline=? AND target=''"
 GET_GENERATED = """SELECT target, body FROM definitions WHERE pipeline=? AND target>''
@@ -31,30 +41,26 @@ GET_GENERATED = """SELECT target, body FROM definitions WHERE pipeline=? AND tar
 GET_EDITS = "SELECT path, body FROM edits WHERE pipeline=?"
 GET_IMAGES = "SELECT record FROM images WHERE pipeline=? ORDER BY position"
 
-PUT_NODE = """INSERT INTO nodes VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)
-    ON CONFLICT DO UPDATE SET state=excluded.state, skipped=excluded.skipped,
-    cause=excluded.cause, warning=excluded.warning, attempt=excluded.attempt,
-    tries=excluded.tries, expired=excluded.expired, mem=excluded.mem, stop=excluded.stop,
-    lost=excluded.lost, lost_starts=excluded.lost_starts"""
-GET_NODES = """SELECT path, state, skipped, cause, warning, attempt, tries, expired, mem, stop,
-    lost, lost_starts
-    FROM nodes WHERE pipeline=? AND path>? ORDER BY path LIMIT ?"""
+
+def _upsert(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
+    """Return the statement that writes a pipeline's row, replacing the one with the same key."""
+    marks = ",".join("?" * (1 + len(columns)))
+    new = ", ".join(f"{name}=excluded.{name}" for name in columns if name not in key)
+    return f"""INSERT INTO {table} (pipeline, {", ".join(columns)}) VALUES ({marks})
+        ON CONFLICT DO UPDATE SET {new}"""  # noqa: S608  our own names
+
+
+PUT_NODE = _upsert("nodes", ("path",), _NODE)
+GET_NODES = f"""SELECT {", ".join(_NODE)}
+    FROM nodes WHERE pipeline=? AND path>? ORDER BY path LIMIT ?"""  # noqa: S608
 
 # The WHERE is `invariants.may_replace`; a rejected row is missing in the cursor's rowcount.
-PUT_ATTEMPT = """INSERT INTO attempts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
-    ON CONFLICT DO UPDATE SET state=excluded.state, cause=excluded.cause,
-    message=excluded.message, exit_code=excluded.exit_code, command=excluded.command,
-    env=excluded.env, image=excluded.image, container=excluded.container,
-    position=excluded.position, cpu=excluded.cpu, mem=excluded.mem, queued=excluded.queued,
-    started=excluded.started, ended=excluded.ended, peak_memory=excluded.peak_memory,
-    snapshot=excluded.snapshot, image_ready=excluded.image_ready, admitted=excluded.admitted,
-    outputs=excluded.outputs
+PUT_ATTEMPT = f"""{_upsert("attempts", ("path", "number"), _ATTEMPT)}
     WHERE state NOT IN ('done', 'error', 'killed')
     OR (state = excluded.state AND ended IS excluded.ended)"""
-_ATTEMPTS = """SELECT a.path, a.number, a.state, a.cause, a.message, a.exit_code,
+_ATTEMPTS = f"""SELECT a.path, a.number, a.state, a.cause, a.message, a.exit_code,
     coalesce(c.body, a.command), coalesce(e.body, a.env), coalesce(i.body, a.image),
-    a.container, a.position, a.cpu, a.mem, a.queued, a.started, a.ended, a.peak_memory,
-    a.snapshot, a.image_ready, a.admitted, a.outputs
+    {", ".join(f"a.{name}" for name in _PLAIN)}, a.outputs
     FROM attempts a
     LEFT JOIN texts c ON typeof(a.command)='integer' AND c.pipeline=a.pipeline
         AND c.number=a.command
@@ -62,7 +68,7 @@ _ATTEMPTS = """SELECT a.path, a.number, a.state, a.cause, a.message, a.exit_code
         AND e.number=a.env
     LEFT JOIN texts i ON typeof(a.image)='integer' AND i.pipeline=a.pipeline
         AND i.number=a.image
-    """
+    """  # noqa: S608
 GET_ATTEMPTS = f"""{_ATTEMPTS} WHERE a.pipeline=? AND a.path <= ? AND (a.path, a.number) > (?, ?)
     ORDER BY a.path, a.number LIMIT ?"""
 GET_SNAPSHOTS = f"""{_ATTEMPTS} WHERE a.pipeline=? AND a.snapshot IS NOT NULL
@@ -74,8 +80,8 @@ GET_PERIOD = """SELECT min(started), max(ended) FROM (
     WHERE pipeline=? AND path>? AND path<? GROUP BY path)"""
 
 PUT_CHANGE = "INSERT INTO changes VALUES (?,?,?,?,?,?,?,?,?,?,?)"
-GET_CHANGES = """SELECT seq, time, path, type, state, skipped, cause, warning, attempt,
-    exit_code FROM changes WHERE pipeline=? AND seq>? ORDER BY seq LIMIT ?"""
+GET_CHANGES = f"""SELECT {", ".join(_CHANGE)} FROM changes
+    WHERE pipeline=? AND seq>? ORDER BY seq LIMIT ?"""  # noqa: S608
 # Without typeof() a command that reads "7" would equal the number 7.
 PUT_TEXT = "INSERT INTO texts VALUES (?, ?, ?)"
 LAST_TEXT = "SELECT coalesce(max(number), 0) FROM texts WHERE pipeline=?"
@@ -89,21 +95,6 @@ GET_UNDELIVERED = """SELECT p.id, n.record FROM notifications n
 LAST_NOTIFICATION = "SELECT coalesce(max(number), 0) FROM notifications WHERE pipeline=?"
 
 LAST_SEQ = "SELECT coalesce(max(seq), 0) FROM changes WHERE pipeline=?"
-
-_NODE_FIELDS = (
-    "path",
-    "state",
-    "skipped",
-    "cause",
-    "warning",
-    "attempt",
-    "tries",
-    "expired",
-    "mem",
-    "order",
-    "lost",
-    "lost_starts",
-)
 
 # sqlite3 binds a plain str several times faster than a subclass such as a StrEnum.
 _STATES = {state: state.value for state in State}
@@ -164,7 +155,7 @@ def node_row(pipeline: int, node: NodeState | NodeRow) -> Row:
 
 def node_of(row: Row) -> NodeState:
     """Return the record of a row of `GET_NODES`."""
-    return NodeState.model_validate(dict(zip(_NODE_FIELDS, row, strict=True)))
+    return NodeState.model_validate(dict(zip(NodeRow._fields, row, strict=True)))
 
 
 def attempt_row(
@@ -186,46 +177,18 @@ def attempt_row(
         command,
         env,
         image,
-        attempt.container,
-        attempt.position,
-        attempt.cpu,
-        attempt.mem,
-        attempt.queued,
-        attempt.started,
-        attempt.ended,
-        attempt.peak_memory,
-        attempt.snapshot,
-        attempt.image_ready,
-        attempt.admitted,
+        *_plain_of(attempt),
         None if attempt.outputs is None else attempt.outputs.model_dump_json(),
     )
 
 
 def attempt_of(row: Row) -> AttemptRecord:
     """Return the record of a row of `GET_ATTEMPTS`."""
-    return AttemptRecord(
-        path=row[0],
-        number=row[1],
-        state=row[2],
-        cause=row[3],
-        message=row[4],
-        exit_code=row[5],
-        command=row[6],
-        env=env_of(row[7]),
-        image=row[8],
-        container=row[9],
-        position=row[10],
-        cpu=row[11],
-        mem=row[12],
-        queued=row[13],
-        started=row[14],
-        ended=row[15],
-        peak_memory=row[16],
-        snapshot=row[17],
-        image_ready=row[18],
-        admitted=row[19],
-        outputs=None if row[20] is None else OutputSummary.model_validate_json(row[20]),
-    )
+    fields = dict(zip(_ATTEMPT, row, strict=True))
+    fields["env"] = env_of(fields["env"])
+    if fields["outputs"] is not None:
+        fields["outputs"] = OutputSummary.model_validate_json(fields["outputs"])
+    return AttemptRecord(**fields)
 
 
 def env_text(env: Mapping[str, str]) -> str:
@@ -271,15 +234,4 @@ def change_row(pipeline: int, change: NodeChange | ChangeRow) -> Row:
 
 def change_of(row: Row) -> NodeChange:
     """Return the record of a row of `GET_CHANGES`."""
-    return NodeChange(
-        seq=row[0],
-        time=row[1],
-        path=row[2],
-        type=row[3],
-        state=row[4],
-        skipped=row[5],
-        cause=row[6],
-        warning=row[7],
-        attempt=row[8],
-        exit_code=row[9],
-    )
+    return NodeChange(**dict(zip(_CHANGE, row, strict=True)))
