@@ -5,7 +5,7 @@ line is preceded by a line with its length. The command inherits the server's st
 When it has ended and its remaining processes are killed, each stream gets a trailer, which the host
 recognises by a nonce::
 
-    stdout   \x1e<nonce> <exit code> <processes killed for memory> <peak memory>\n
+    stdout   \x1e<nonce> <exit code> <processes killed for memory> <peak memory> <interpreter>\n
     stderr   \x1e<nonce>\n
 
 Before the trailer on stdout come the files that the command left in the run directory, its result,
@@ -19,6 +19,7 @@ for a trailer.
 
 import re
 import secrets
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -31,13 +32,20 @@ RUN_DIRECTORY = "/conducto/run"
 #: The nonce of the first trailer, which the server sends when it is ready.
 READY = "ready"
 
+#: `Finished.interpreter` of a call that ran in a fork.
+FORKED = "forked"
+#: Variable of a node: "0" if its function may share its import with other calls, "1" if not.
+ISOLATE = "CONDUCTO_ISOLATE"
+#: Its default.
+_ISOLATED = "1"
+
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: Names that a shell refuses to assign, or treats specially, set by `env` instead. Also ``BASH…``.
 _SPECIAL = frozenset(
     {"EUID", "FUNCNAME", "GROUPS", "IFS", "LINENO", "OPTIND", "PPID", "RANDOM", "SECONDS"}
     | {"SHELLOPTS", "SRANDOM", "UID", "_"}
 )
-_TRAILER_LIMIT = 256
+_TRAILER_LIMIT = 1024
 #: Files of a command, in the run directory: its inputs, and those that it may leave.
 INPUTS_FILE = "inputs"
 OUTPUT_FILES = ("result", "metrics", "artifacts")
@@ -112,8 +120,12 @@ class JobEncoder:
             _check_variable(name, value)
         nonce = secrets.token_hex(8)
         given = f"_cs_inputs={quoted(inputs)};" if inputs else ""
+        action = f"_cs_run {nonce}"
+        call = native_call(script)
+        if call and env.get(ISOLATE, _ISOLATED) == "0" and all(map(_is_plain, env)):
+            action = " ".join(("_cs_call", nonce, *map(quoted, call)))
         script_code = f"_cs_script={quoted(script)};"
-        code = f"{self._environment(env)}{given}{script_code}_cs_run {nonce}\n"
+        code = f"{self._environment(env)}{given}{script_code}{action}\n"
         line = code.encode("utf-8", "surrogateescape")
         head = f"_cs_load {len(line)} {nonce}\n".encode() if len(line) > _LONG else b""
         return EncodedJob(head + line, nonce)
@@ -123,11 +135,25 @@ class JobEncoder:
         special = {name: value for name, value in env.items() if name not in plain}
         base = _next_base(self._base, plain)
         changed = {name: value for name, value in plain.items() if base.get(name) != value}
-        code = f"_cs_env() {{ {_exports(changed)}{_through_env(special)}:;}};"
+        code = f"_cs_env() {{ {_exports(changed, '$1')}{_through_env(special)}:;}};"
         if base != self._base:
-            code = f"_cs_base() {{ {_exports(base)}:;}};{code}"
+            code = f"_cs_base() {{ {_exports(base, '$1')}:;}};{code}"
             self._base = base
         return code
+
+
+def native_call(script: str) -> list[str] | None:
+    """Return file, function and arguments if a command only calls a function of a Python file."""
+    if not script.startswith("conducto ") or "\n" in script:
+        return None
+    try:
+        words = shlex.split(script)
+    except ValueError:
+        return None
+    _conducto, *call = words
+    if len(call) < 2 or not call[0].endswith(".py") or not call[1].isidentifier():  # noqa: PLR2004
+        return None
+    return call if shlex.join(words) == script else None
 
 
 def _next_base(base: dict[str, str] | None, env: dict[str, str]) -> dict[str, str]:
@@ -176,10 +202,11 @@ def assignments(env: Mapping[str, str]) -> tuple[str, list[str]]:
     return _exports(plain), [f"{name}={env[name]}" for name in env if name not in plain]
 
 
-def _exports(env: Mapping[str, str]) -> str:
+def _exports(env: Mapping[str, str], command: str = "export") -> str:
     if not env:
         return ""
-    return "export " + " ".join(f"{name}={quoted(value)}" for name, value in env.items()) + ";"
+    words = " ".join(f"{name}={quoted(value)}" for name, value in env.items())
+    return f"{command} {words};"
 
 
 def _through_env(env: Mapping[str, str]) -> str:
@@ -198,12 +225,14 @@ class Finished:
         oom_kills: Processes that the kernel killed for memory while the command ran.
         peak_memory: Bytes; the container's maximum since it started. None if unknown.
         files: ``{name: content}`` of the `OUTPUT_FILES` that the command left.
+        interpreter: Of a native function: `FORKED`, or why it got a new interpreter; else empty.
     """
 
     code: int
     oom_kills: int
     peak_memory: int | None
     files: Mapping[str, bytes] = field(default_factory=dict)
+    interpreter: str = ""
 
 
 class OutputParser:
@@ -230,12 +259,18 @@ class OutputParser:
 
 
 def _read_trailer(trailer: bytes, files: Mapping[str, bytearray]) -> Finished:
-    words = trailer.split()
-    if not 2 <= len(words) <= 3 or not all(word.isdigit() for word in words):  # noqa: PLR2004
+    words = trailer.split(None, 3)
+    numbers = words[:3]
+    if len(words) < 2 or not all(word.isdigit() for word in numbers):  # noqa: PLR2004
         raise ServerProtocolError(f"the command server's trailer is unreadable: {trailer!r}")
-    code, oom_kills, *peak = (int(word) for word in words)
-    kept = {name: bytes(content) for name, content in files.items()}
-    return Finished(code, oom_kills, peak[0] if peak and peak[0] > 0 else None, kept)
+    code, oom_kills, *peak = (int(word) for word in numbers)
+    return Finished(
+        code,
+        oom_kills,
+        peak[0] if peak and peak[0] > 0 else None,
+        {name: bytes(content) for name, content in files.items()},
+        words[3].decode(errors="replace").strip() if len(words) > len(numbers) else "",
+    )
 
 
 class _StreamParser:

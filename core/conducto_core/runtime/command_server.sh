@@ -63,21 +63,22 @@ _cs_look() {
     read -r _cs_peak <"$_cs_peaks"
 }
 
-# The environment that all commands share, and that of one command; the host redefines both.
+# The environment that all commands share, and that of one command; the host redefines both, as
+# functions that call $1 with NAME=VALUE words.
 _cs_base() { :; }
 _cs_env() { :; }
 
-_cs_write() { printf '#!%s\n%s\n' "$_cs_shell" "$_cs_script" >"$_cs_file"; }
+_cs_write() { printf '#!%s\n%s\n' "$_cs_shell" "$1" >"$_cs_file"; }
 
 # A subshell in the foreground: in the background it would ignore SIGINT.
 eval '_cs_job() {
     (
         trap - INT
         cd "$_cs_cwd" 2>/dev/null || { printf "cannot enter the working directory %s\n" "$_cs_cwd" >&2; exit 126; }
-        _cs_base
-        _cs_env
+        _cs_base export
+        _cs_env export
         exec "$_cs_shell" "$_cs_file"
-    ) </dev/null '"$_cs_streams"' 9>&-
+    ) </dev/null '"$_cs_streams"' 7>&- 8>&- 9>&-
 }'
 
 # The kill leaves zombies, which only a waiting shell reaps. Processes of another user stay, hence the limit.
@@ -130,16 +131,12 @@ _cs_send() {
     done
 }
 
-# _cs_run NONCE: run $_cs_script.
-_cs_run() {
+# The start of a command.
+_cs_begin() {
+    _cs_nonce=$1 _cs_how=
     if [ -n "$_cs_long" ]; then
         true >"$_cs_long"  # it has been read, and the command must not see it
         _cs_long=
-    fi
-    if ! _cs_write; then
-        # An earlier command created an entry with that name.
-        _cs_file=$_cs_dir/cmd.$1.sh
-        _cs_write || printf 'cannot write the command to %s\n' "$_cs_file" >&9
     fi
     _cs_own=1
     _cs_clear || _cs_own=
@@ -149,20 +146,202 @@ _cs_run() {
     fi
     # Not "[ ... ] || _cs_watch &": that would always fork a process.
     if [ -n "$_cs_kill" ]; then _cs_watch "$1" & fi
+}
+
+# Run $_cs_script in a new process, then kill what it left.
+_cs_execute() {
+    if ! _cs_write "$_cs_script"; then
+        # An earlier command created an entry with that name.
+        _cs_file=$_cs_dir/cmd.$_cs_nonce.sh
+        _cs_write "$_cs_script" || printf 'cannot write the command to %s\n' "$_cs_file" >&9
+    fi
     _cs_job
     _cs_code=$?
-    kill -KILL -1 && _cs_clean
+    _cs_kill_all
+}
+
+# The end of a command: both trailers.
+_cs_end() {
     _cs_before=$_cs_oom
     _cs_look
-    if [ -n "$_cs_own" ]; then _cs_send "$1"; fi
-    printf '\036%s %s %s %s\n' "$1" "$_cs_code" "$((_cs_oom - _cs_before))" "$_cs_peak"
-    printf '\036%s\n' "$1" >&9
+    if [ -n "$_cs_own" ]; then _cs_send "$_cs_nonce"; fi
+    printf '\036%s %s %s %s %s\n' "$_cs_nonce" "$_cs_code" "$((_cs_oom - _cs_before))" "${_cs_peak:-0}" "$_cs_how"
+    printf '\036%s\n' "$_cs_nonce" >&9
+}
+
+# _cs_run NONCE: run $_cs_script.
+_cs_run() {
+    _cs_begin "$1"
+    _cs_execute
+    _cs_end
+}
+
+# The fork server (sdk/conducto/tools/fork_server): from the second call of functions of a Python file in
+# succession, a template that has imported the file runs them. Number 7 leads to it, and number 8 back; both
+# report its death.
+_cs_template=
+_cs_template_file=
+_cs_last_file=
+_cs_refused=
+_cs_stale=0
+
+# _cs_call NONCE FILE WORD...: call a function in a fork of the template, or else run $_cs_script.
+_cs_call() {
+    _cs_begin "$1"
+    shift
+    _cs_code=
+    if _cs_ready "$1" && _cs_fork "$@"; then
+        :
+    elif [ -z "$_cs_code" ]; then
+        _cs_execute
+    fi
+    _cs_last_file=$1
+    _cs_end
+}
+
+# Succeed if there is a template of file $1; start one if the last call was of the same file.
+_cs_ready() {
+    if [ -n "$_cs_template" ] && [ "$_cs_template_file" = "$1" ]; then return 0; fi
+    _cs_how='first call'
+    [ "$_cs_last_file" = "$1" ] || return 1
+    case $_n$_cs_refused in
+        *"$_n$1:"*)
+            _cs_how=$_n$_cs_refused
+            _cs_how=${_cs_how##*"$_n$1:"}
+            _cs_how=${_cs_how%%"$_n"*}
+            return 1
+            ;;
+    esac
+    _cs_drop
+    _cs_start "$1"
+}
+
+# The names of the variables: those words of its arguments.
+_cs_names() { for _cs_k; do printf '%s ' "${_cs_k%%=*}"; done; }
+
+_cs_start() {
+    _cs_write 'conducto "$1"' || return 1
+    {
+        _cs_said=$(
+            trap - INT
+            cd "$_cs_cwd" || exit
+            export CONDUCTO_FORK_SERVER="$_cs_dir" CONDUCTO_FORK_SERVER_NAMES="$(_cs_base _cs_names; _cs_env _cs_names)"
+            exec "$_cs_shell" "$_cs_file" "$1" 2>&1 </dev/null 7>&- 8>&- 9>&-
+        )
+    } 3>&1 4>&9
+    # These signals stop the call, too.
+    _cs_k=$?
+    case $_cs_k in
+        130 | 137 | 143)
+            _cs_code=$_cs_k
+            return 1
+            ;;
+    esac
+    case $_cs_said in
+        "ready "*[!0-9]*) _cs_template= ;;
+        "ready "*) _cs_template=${_cs_said#ready } ;;
+    esac
+    # A redirection of exec that fails would end the server.
+    if [ -z "$_cs_template" ] || ! [ -p "$_cs_dir/call" ] || ! [ -p "$_cs_dir/response" ]; then
+        _cs_template=
+        case $_cs_said in
+            *"$_n"* | "ready "*) _cs_said='refused the interpreter prints text at its start' ;;
+            "refused "*) ;;
+            *) _cs_said='refused the import ends the process' ;;
+        esac
+        _cs_refuse "$1" "${_cs_said#refused }"
+        return 1
+    fi
+    _cs_template_file=$1
+    # Opened at both ends first, which never waits.
+    exec 6<>"$_cs_dir/call" 7>"$_cs_dir/call" 6>&-
+    exec 6<>"$_cs_dir/response" 8<"$_cs_dir/response" 6>&-
+}
+
+# _cs_refuse FILE REASON: do not start a template of that file again.
+_cs_refuse() {
+    _cs_how=$2
+    _cs_refused=$_cs_refused$1:$2$_n
+}
+
+_cs_drop() {
+    if [ -n "$_cs_template" ]; then
+        kill -KILL "$_cs_template"
+        exec 7>&- 8>&-
+        _cs_template=
+    fi
+}
+
+_cs_put() { printf '%s\0' "$@"; }
+
+# Call a function in a fork. Fail if the function did not start.
+_cs_fork() {
+    _cs_file_called=$1
+    shift
+    kill -CONT "$_cs_template"
+    _cs_k=
+    _cs_v=
+    {
+        printf r
+        _cs_base _cs_put
+        _cs_env _cs_put
+        _cs_put '' "$#" "$@"
+    } >&7
+    read -r _cs_k _cs_v <&8
+    case $_cs_k in
+        started)
+            _cs_how=forked
+            if read -r _cs_code _cs_left <&8; then
+                _cs_collect "$_cs_left"
+            else
+                _cs_code=137
+                _cs_kill_all
+            fi
+            ;;
+        other)
+            _cs_how=$_cs_v
+            read -r _cs_k _cs_left <&8
+            return 1
+            ;;
+        *)
+            _cs_drop
+            _cs_how=${_cs_v:-the template ended}
+            # A file may change between all calls.
+            _cs_stale=$((_cs_stale + 1))
+            [ "$_cs_stale" -lt 4 ] || _cs_refuse "$_cs_file_called" "$_cs_how"
+            return 1
+            ;;
+    esac
+}
+
+# The kernel spares process 1 and the sender, so the template must be the sender, if there is one.
+_cs_kill_all() {
+    if [ -n "$_cs_template" ]; then
+        kill -CONT "$_cs_template"
+        if printf c >&7 && read -r _cs_left <&8; then
+            _cs_collect "$_cs_left"
+            return
+        fi
+        _cs_drop
+    fi
+    kill -KILL -1 && _cs_clean
+}
+
+# Collect $1 killed processes, besides which there are process 1 and the template.
+_cs_collect() {
+    [ "$1" -gt 0 ] || return
+    _cs_i=0
+    while [ "$_cs_i" -lt 25 ]; do
+        ( : )
+        set -- /proc/[0-9]*
+        [ "$#" -gt 2 ] || return
+        _cs_i=$((_cs_i + 1))
+    done
 }
 
 _cs_long=
 _cs_inputs=
-_cs_script=:
-_cs_write && chmod 755 "$_cs_file"
+_cs_write : && chmod 755 "$_cs_file"
 _cs_look
 printf '\036ready 0 0 %s\n' "$_cs_peak"
 printf '\036ready\n' >&9

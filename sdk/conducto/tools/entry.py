@@ -55,8 +55,15 @@ def run_file(path: str, argv: List[str]) -> int:
 
     run = getattr(commands, "main", commands)
     sys.argv = [path, *argv]
-    module = _load_or_report(path)
-    return int(run(variables=vars(module), argv=argv, filename=os.path.basename(path)))
+
+    def call(module: ModuleType, words: List[str]) -> int:
+        return int(run(variables=vars(module), argv=words, filename=os.path.basename(path)))
+
+    if "CONDUCTO_FORK_SERVER" in os.environ or argv == ["--explain"]:
+        from conducto.tools.fork_server import start
+
+        return start.explain(path, load) if argv else start.serve(path, _load_or_report, call)
+    return call(_load_or_report(path), argv)
 
 
 def _load_or_report(path: str) -> ModuleType:

@@ -9,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conducto_core.runtime.command_server import (
+    ISOLATE,
     READY,
     Finished,
     JobEncoder,
     OutputParser,
     ServerProtocolError,
     Stream,
+    native_call,
     server_argv,
 )
 
@@ -94,7 +96,9 @@ def test_an_unknown_peak_is_none() -> None:
     assert parser.finished == Finished(0, 0, None)
 
 
-@pytest.mark.parametrize("trailer", [b" x 0 0\n", b" \n", b" " * 300], ids=["word", "none", "long"])
+@pytest.mark.parametrize(
+    "trailer", [b" x 0 0\n", b" \n", b" " * 2000], ids=["word", "none", "long"]
+)
 def test_a_trailer_that_cannot_be_read_is_an_error(trailer: bytes) -> None:
     parser = OutputParser(NONCE)
     parser.feed("stderr", STDERR_TRAILER)
@@ -123,7 +127,8 @@ SHELL_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=(
 def test_shell_decodes_encoded_jobs(shell: str, script: str, value: str) -> None:
     line = JobEncoder().encode(script, {"VALUE": value}).line
     receive = (
-        "_n='\n'; _cs_run() { _cs_base; _cs_env; printf '%s\\0%s' \"$_cs_script\" \"$VALUE\"; }"
+        "_n='\n'; _cs_run() { _cs_base export; _cs_env export; "
+        'printf \'%s\\0%s\' "$_cs_script" "$VALUE"; }'
     )
 
     result = subprocess.run(
@@ -159,7 +164,7 @@ def test_shared_environment_is_sent_once() -> None:
 def test_each_command_sees_its_own_variables_only(environments: list[dict[str, str]]) -> None:
     encoder = JobEncoder()
     lines = b"".join(encoder.encode("", env).line for env in environments)
-    receive = '_cs_run() { ( _cs_base; _cs_env; echo "$A,$B,$C,$D" ) }'
+    receive = '_cs_run() { ( _cs_base export; _cs_env export; echo "$A,$B,$C,$D" ) }'
 
     result = subprocess.run(
         ["dash", "-c", f'{receive}; while IFS= read -r line; do eval "$line"; done'],
@@ -203,6 +208,45 @@ def test_the_server_does_not_run_outside_a_process_namespace_of_its_own() -> Non
     assert result.returncode == 70
     assert b"not 1: it does not run outside its own process namespace" in result.stderr
     assert result.stdout == b""
+
+
+@pytest.mark.parametrize(
+    ("script", "call"),
+    [
+        ("conducto /app/a.py f", ["/app/a.py", "f"]),
+        ("conducto a.py f --x=1 '--y=a b'", ["a.py", "f", "--x=1", "--y=a b"]),
+        ("conducto a.py f; rm -r x", None),
+        ("conducto a.py f $HOME", None),
+        ("conducto a.py f\ntrue", None),
+        ("conducto a.py -h", None),
+        ("conducto a.py", None),
+        ("conducto list", None),
+        ("exec conducto a.py f", None),
+        ("conducto a.py f 'x", None),
+    ],
+)
+def test_native_call_is_recognized_only_if_the_command_does_nothing_else(
+    script: str, call: list[str] | None
+) -> None:
+    assert native_call(script) == call
+
+
+def test_native_calls_are_forked_only_if_the_node_allows_it() -> None:
+    script = "conducto a.py f"
+    encoded = [
+        JobEncoder().encode(script, env).line
+        for env in ({}, {ISOLATE: "1"}, {ISOLATE: "0"}, {ISOLATE: "0", "a-b": "not a shell's name"})
+    ]
+
+    assert [b";_cs_call " in line for line in encoded] == [False, False, True, False]
+
+
+def test_trailer_names_the_interpreter_of_a_native_function() -> None:
+    parser = OutputParser(NONCE)
+    parser.feed("stdout", b"\x1e0123456789abcdef 0 0 4096 the import starts a thread\n")
+    parser.feed("stderr", STDERR_TRAILER)
+
+    assert parser.finished == Finished(0, 0, 4096, interpreter="the import starts a thread")
 
 
 def test_long_lines_are_announced_and_short_ones_are_not() -> None:
