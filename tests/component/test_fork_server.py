@@ -194,7 +194,7 @@ def warm(server: CommandServer, file: str = "job.py", function: str = "state") -
     assert last.interpreter == FORKED
 
 
-def shown(result: Result) -> tuple[str, str, int]:
+def shown(result: Result) -> tuple[object, ...]:
     """Return a result without addresses and without the frames of Conducto in a traceback."""
     lines, ours = [], False
     for line in re.sub("0x[0-9a-f]+", "0x", result.err).splitlines():
@@ -202,7 +202,7 @@ def shown(result: Result) -> tuple[str, str, int]:
             ours = "/conducto" in line
         if not (ours and line.startswith("  ")) and "Segmentation fault" not in line:
             lines.append(line)
-    return result.out, "\n".join(lines), result.code
+    return result.out, "\n".join(lines), result.code, result.files
 
 
 @pytest.mark.parametrize("server", _pythons("3.8"), indirect=True)
@@ -264,6 +264,15 @@ def find() -> str:
                     pass
     return str(sorted(found))
 '''
+
+
+def test_fork_keeps_the_result_of_the_function(server: CommandServer) -> None:
+    warm(server)
+    calls = [server.call(f"conducto job.py words --a={number}") for number in range(2)]
+
+    assert [call.interpreter for call in calls] == [FORKED] * 2
+    assert [b"'%d'" % n in call.files["result"] for n, call in enumerate(calls)] == [True, True]
+    assert server.call("conducto job.py openfile").files == {}
 
 
 def test_fork_finds_no_secret_of_another_call(server: CommandServer) -> None:
