@@ -63,6 +63,16 @@ class ClientError(ConductoError):
     """The base class of errors of operations on launched pipelines."""
 
 
+class ApiError(ClientError):
+    """The server rejected the request, or failed.
+
+    Attributes:
+        status: The HTTP status, e.g. 404.
+    """
+
+    status: int
+
+
 class AgentUnreachableError(ClientError):
     """No server responded at the address; the message has the address and a remedy."""
 

@@ -5,8 +5,9 @@ Each method does what the method of the same name of `Pipeline`, `NodeHandle`, `
 """
 
 from collections.abc import AsyncGenerator
-from typing import Unpack
+from typing import Any, Unpack
 
+from conducto_client import notebook
 from conducto_client.actions import Selection
 from conducto_client.data import Data
 from conducto_client.nodes import NodeHandle
@@ -43,6 +44,10 @@ class AsyncNodeHandle(Twin[NodeHandle]):
         """Exit code of the newest attempt when it was read."""
         return self._inner.exit_code
 
+    async def result(self) -> Any:
+        """Return the return value of a native function."""
+        return await in_thread(lambda: self._inner.result)
+
     async def refresh(self) -> "AsyncNodeHandle":
         """Read the node again; return it."""
         await in_thread(self._inner.refresh)
@@ -65,6 +70,8 @@ class AsyncNodeHandle(Twin[NodeHandle]):
 
     detail = awaitable(NodeHandle.detail)
     attempts = awaitable(NodeHandle.attempts)
+    metrics = awaitable(NodeHandle.metrics)
+    artifacts = awaitable(NodeHandle.artifacts)
     resources = awaitable(NodeHandle.resources)
     logs = awaitable(NodeHandle.logs)
     reset = awaitable(NodeHandle.reset)
@@ -182,6 +189,8 @@ class AsyncPipeline(Twin[Pipeline]):
     sleep = awaitable(Pipeline.sleep)
     wake = awaitable(Pipeline.wake)
     archive = awaitable(Pipeline.archive)
+    delete = awaitable(Pipeline.delete)
+    metrics = awaitable(Pipeline.metrics)
     reset = awaitable(Pipeline.reset)
     rerun = awaitable(Pipeline.rerun)
     skip = awaitable(Pipeline.skip)
@@ -192,3 +201,6 @@ class AsyncPipeline(Twin[Pipeline]):
 
     def _repr_html_(self) -> str:
         return self._inner._repr_html_()
+
+    def _ipython_display_(self) -> None:
+        notebook.show_live(self._inner)

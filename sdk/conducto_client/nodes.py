@@ -2,11 +2,13 @@
 
 import base64
 from collections.abc import Callable, Generator, Iterator
-from typing import Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack
 
+from conducto.errors import ClientError
 from conducto_client.actions import Actions, NodeChanges, Selection
 from conducto_client.client import Client
 from conducto_core.model.node_detail import NodeDetail
+from conducto_core.model.outputs import Artifact, MetricSeries
 from conducto_core.model.params import MAX_LOG_LINES, LogLinesParams, Stream
 from conducto_core.model.records import AttemptRecord, Counts
 from conducto_core.model.requests import Action, ControlResult, NodeView
@@ -87,6 +89,12 @@ class NodeSnapshot:
         return self._view.counts
 
     @property
+    def has_metrics(self) -> bool:
+        """Whether the newest attempt has metrics."""
+        outputs = self._view.attempts[-1].outputs if self._view.attempts else None
+        return outputs is not None and bool(outputs.metrics)
+
+    @property
     def view(self) -> NodeView:
         """The complete record of the API."""
         return self._view
@@ -118,6 +126,30 @@ class NodeHandle(NodeSnapshot):
     def attempts(self) -> tuple[AttemptRecord, ...]:
         """Return all attempts, the first one first."""
         return self._read(lambda client, pipeline_id: client.attempts(pipeline_id, self.path))
+
+    @property
+    def result(self) -> Any:
+        """The return value of a native function, as JSON; None if it returned none.
+
+        Raises:
+            conducto.errors.ClientError: the node is not done.
+        """
+        found = self._read(lambda client, pipeline_id: client.get_result(pipeline_id, self.path))
+        if not found.exists and self.state is not State.DONE and self.refresh().state != "done":
+            raise ClientError(f"{self.path}: is {self.state.value}, so it has no result")
+        return found.value
+
+    def metrics(self, *, attempt: int | None = None) -> tuple[MetricSeries, ...]:
+        """Return the metrics of an attempt; the newest by default."""
+        return self._read(
+            lambda client, pipeline_id: client.metrics(pipeline_id, self.path, attempt=attempt)
+        )
+
+    def artifacts(self, *, attempt: int | None = None) -> tuple[Artifact, ...]:
+        """Return the artifacts of an attempt; the newest by default."""
+        return self._read(
+            lambda client, pipeline_id: client.artifacts(pipeline_id, self.path, attempt=attempt)
+        )
 
     def resources(self, *, attempt: int | None = None) -> Resources:
         """Return the use of CPU and memory of an attempt; the newest by default."""

@@ -1,9 +1,12 @@
 """The live view of a pipeline in a notebook."""
 
+import atexit
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from conducto.errors import ClientError
 from conducto_core.model.requests import PipelineSummary
 
 if TYPE_CHECKING:
@@ -11,6 +14,7 @@ if TYPE_CHECKING:
 
 #: Seconds between two updates of the view.
 _UPDATE_SECONDS = 1.0
+_ended = threading.Event()
 
 
 def is_active() -> bool:
@@ -33,7 +37,7 @@ class NotebookProgress:
         """Update the view if the pipeline has changed, at most once a second."""
         newest = (summary.seq, summary.settled)
         due = time.monotonic() - self._updated_at >= _UPDATE_SECONDS
-        if newest != self._newest and (due or summary.settled):
+        if newest != self._newest and (self._handle is None or due or summary.settled):
             self._newest, self._updated_at = newest, time.monotonic()
             self._display()
 
@@ -49,3 +53,31 @@ class NotebookProgress:
             self._handle = display(html, display_id=True)
         else:
             self._handle.update(html)
+
+
+def show_live(pipeline: "Pipeline") -> None:
+    """Display a pipeline, and update the view in the background until it has settled."""
+    view = NotebookProgress(pipeline)
+    summary = pipeline.summary
+    view.show(summary)
+    if not summary.settled and is_active():
+        thread = threading.Thread(target=_update, args=(pipeline, view), daemon=True)
+        thread.start()
+        atexit.register(_join, thread)
+
+
+def _update(pipeline: "Pipeline", view: NotebookProgress) -> None:
+    settled = False
+    while not (settled or _ended.wait(_UPDATE_SECONDS)):
+        try:
+            summary = pipeline.summary
+            view.show(summary)
+        except ClientError:
+            return  # the last view stays
+        settled = summary.settled
+
+
+def _join(thread: threading.Thread) -> None:
+    """End a thread before Python does, which would end it in the middle of anything."""
+    _ended.set()
+    thread.join()

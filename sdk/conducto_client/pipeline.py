@@ -3,11 +3,11 @@
 import sys
 from collections.abc import Generator
 from pathlib import Path
-from typing import Self, Unpack
+from typing import Self, TypedDict, Unpack
 from urllib.parse import quote
 
 from conducto.errors import PipelineFailed
-from conducto_client import display
+from conducto_client import display, notebook
 from conducto_client.actions import Actions, NodeChanges, Selection
 from conducto_client.data import Data
 from conducto_client.nodes import NodeHandle
@@ -67,6 +67,16 @@ class PipelineIdentity:
 
     def __repr__(self) -> str:
         return f"<pipeline {self.id} ({self.target}): {self.title!r}>"
+
+
+class MetricRow(TypedDict):
+    """A point of a metric, as a row of a data frame."""
+
+    path: str
+    name: str
+    step: float | None
+    value: float | None
+    time: float | None
 
 
 class Pipeline(PipelineIdentity):
@@ -156,6 +166,20 @@ class Pipeline(PipelineIdentity):
             if change is not None:
                 yield change
 
+    def metrics(self, pattern: str | None = None) -> list[MetricRow]:
+        """Return the metrics of the newest attempts, a row for each point.
+
+        Args:
+            pattern: Only those of these nodes, as in `nodes`.
+        """
+        return [
+            {"path": node.path, "name": series.name, "step": step, "value": value, "time": time}
+            for node in self.nodes(pattern)
+            if node.has_metrics
+            for series in node.metrics()
+            for step, value, time in zip(series.steps, series.values, series.times, strict=True)
+        ]
+
     def export(self, file: str | Path) -> Path:
         """Write the current state as one self-contained HTML file; return its path."""
         path = Path(file)
@@ -179,7 +203,7 @@ class Pipeline(PipelineIdentity):
         pipeline continues.
 
         Args:
-            timeout: Seconds; None is no limit.
+            timeout: Seconds; None waits without a limit.
             check: Raise an error unless it is done.
             progress: Show the progress, on stderr or in the notebook. None shows it on a terminal
                 and in a notebook.
@@ -250,6 +274,10 @@ class Pipeline(PipelineIdentity):
         """Stop it and remove it from the list."""
         return self._actions.on_pipeline(Action.ARCHIVE)
 
+    def delete(self) -> None:
+        """Delete the pipeline with its output, data and history; it must have settled."""
+        self._target.call(lambda client: client.delete(self.id))
+
     # ---- act on nodes ------------------------------------------------------------------------
 
     def reset(self, *patterns: str, failed: bool = False, preview: bool = False) -> ControlResult:
@@ -304,6 +332,9 @@ class Pipeline(PipelineIdentity):
 
     def _repr_html_(self) -> str:
         return display.html_of(self._target, self.id)
+
+    def _ipython_display_(self) -> None:
+        notebook.show_live(self)
 
     def refresh(self) -> Self:
         """Read the title and the tags again; return the pipeline."""

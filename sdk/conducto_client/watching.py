@@ -1,7 +1,7 @@
 """Waits for a pipeline and follows its changes, over restarts of the agent."""
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ RECONNECT_SECONDS = 60.0
 #: Longest time between two steps, in seconds: callers check their deadline after each.
 HEARTBEAT_SECONDS = 1.0
 #: Seconds between two attempts to reconnect.
-_RETRY_SECONDS = 0.2
+RETRY_SECONDS = 0.2
 #: Heartbeats without a change after which the state is read: pausing is not a change of a node.
 _QUIET = 2
 _REJECTED = frozenset({401, 403})
@@ -28,12 +28,14 @@ class Watcher:
 
     Attributes:
         reconnect: Seconds to try to reconnect.
+        retry: Seconds between two attempts.
         clock: Seconds that never go back.
     """
 
     target: Target
     pipeline_id: str
     reconnect: float = RECONNECT_SECONDS
+    retry: float = RETRY_SECONDS
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
 
     def summary(self) -> PipelineSummary:
@@ -50,43 +52,48 @@ class Watcher:
         end = None if timeout is None else self.clock() + timeout
         now = self.summary()
         newest = now.seq
-        batches = self._batches(newest)
-        while True:
-            yield now
-            if now.settled:
-                return
-            if end is not None and self.clock() >= end:
-                raise WaitTimeoutError(
-                    f"pipeline {self.pipeline_id} is {now.state.value} after {timeout:g} s; it "
-                    f"continues: wait again, or see 'conducto show {self.pipeline_id}'"
-                )
-            batch = next(batches)
-            if batch is not None and batch.pipeline.seq >= newest:
-                now = batch.pipeline
+        with closing(self._batches(newest)) as batches:
+            while True:
+                yield now
+                if now.settled:
+                    return
+                if end is not None and self.clock() >= end:
+                    raise WaitTimeoutError(
+                        f"pipeline {self.pipeline_id} is {now.state.value} after {timeout:g} s; "
+                        f"it continues: wait again, or see 'conducto show {self.pipeline_id}'"
+                    )
+                batch = next(batches)
+                if batch is not None and batch.pipeline.seq >= newest:
+                    now = batch.pipeline
 
     def follow(self, cursor: int) -> Generator[NodeChange | None, None, None]:
         """Yield the changes after ``cursor``, and None as a heartbeat, until it has settled."""
-        for batch in self._batches(cursor):
-            if batch is None:
-                yield None
-                continue
-            for change in batch.changes:
-                cursor = change.seq
-                yield change
-            if batch.pipeline.settled and batch.pipeline.seq <= cursor:
-                return
+        now = self.summary()
+        if now.settled and now.seq <= cursor:
+            return
+        with closing(self._batches(cursor)) as batches:
+            for batch in batches:
+                if batch is None:
+                    yield None
+                    continue
+                for change in batch.changes:
+                    cursor = change.seq
+                    yield change
+                if batch.pipeline.settled and batch.pipeline.seq <= cursor:
+                    return
 
-    def _batches(self, cursor: int) -> Iterator[EventBatch | None]:
+    def _batches(self, cursor: int) -> Generator[EventBatch | None, None, None]:
         """Yield changes without end, over lost connections; None at least once per heartbeat."""
         lost: float | None = None
         rejected = False
         while True:
             try:
-                for batch in self._connection(cursor):
-                    lost, rejected = None, False
-                    if batch is not None and batch.changes:
-                        cursor = batch.changes[-1].seq
-                    yield batch
+                with closing(self._connection(cursor)) as batches:
+                    for batch in batches:
+                        lost, rejected = None, False
+                        if batch is not None and batch.changes:
+                            cursor = batch.changes[-1].seq
+                        yield batch
             except AgentUnreachableError as error:
                 lost = self.clock() if lost is None else lost
                 if self.clock() - lost >= self.reconnect:
@@ -97,9 +104,9 @@ class Watcher:
                     raise
                 rejected = True
             yield None
-            time.sleep(_RETRY_SECONDS)
+            time.sleep(self.retry)
 
-    def _connection(self, cursor: int) -> Iterator[EventBatch | None]:
+    def _connection(self, cursor: int) -> Generator[EventBatch | None, None, None]:
         """Yield changes of one connection, and the state if there are none."""
         quiet = 0
         with (

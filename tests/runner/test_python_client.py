@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import conducto as co
+from conducto import errors
 from support.running import person_at
 
 if TYPE_CHECKING:
@@ -23,6 +34,8 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
     with person_at(tmp_path_factory.mktemp("client")) as someone, pytest.MonkeyPatch.context() as m:
         m.setenv("CONDUCTO_BASE_DIR", str(someone.base))
         m.setenv("CONDUCTO_PROFILE", someone.profile)
+        m.setenv("CONDUCTO_SECRET_STORE", "file")
+        m.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
         yield someone
 
 
@@ -37,8 +50,23 @@ def grid(depths: list[int]) -> co.Parallel:
     return root
 
 
+def gated(gate: Path, **params: Any) -> co.Serial:
+    """Return a tree that runs until a file exists."""
+    root = co.Serial(**params)
+    root["wait"] = co.Exec(f"until test -e {gate}; do sleep 0.05; done")
+    root["end"] = co.Exec("true")
+    return root
+
+
 def launch(*arguments: Any, **options: Any) -> co.Pipeline:
     return co.launch(*arguments, target="local", engine="process", **options)
+
+
+def eventually(condition: Any) -> None:
+    end = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_pipeline_is_launched_waited_for_and_repaired() -> None:
@@ -59,3 +87,318 @@ def test_pipeline_is_launched_waited_for_and_repaired() -> None:
 
     assert pipeline.wait(TIMEOUT, check=True) == "done"
     assert [attempt.number for attempt in pipeline["/d5"].attempts()] == [1, 2]
+    assert pipeline.rerun(failed=True).affected == 0
+
+
+def test_nodes_are_selected_by_patterns_and_filters() -> None:
+    root = co.Parallel()
+    for name in ("unit", "web"):
+        root[name] = co.Parallel()
+        for number in range(3):
+            root[name][f"t{number}"] = co.Exec("true")
+    root["odd*"] = co.Exec("true")
+    pipeline = launch(root, run=False)
+
+    def paths(*arguments: Any, **filters: Any) -> list[str]:
+        return [node.path for node in pipeline.nodes(*arguments, **filters)]
+
+    assert len(paths()) == 10
+    assert paths("/unit/*") == ["/unit/t0", "/unit/t1", "/unit/t2"]
+    assert paths("**/t1") == ["/unit/t1", "/web/t1"]
+    assert paths("/web/t[12]", state="pending") == ["/web/t1", "/web/t2"]
+    assert paths("/web/**", text="t2") == ["/web/t2"]
+    assert paths("/nowhere/**") == paths("/web/**", state="error") == []
+    assert paths("unit/t1") == ["/unit/t1"]
+    assert [node.path for node in pipeline["/unit"].nodes()] == paths("/unit/*")
+    assert pipeline.skip("/web/*").affected == 3
+    assert pipeline["/odd*"].skip().paths == ("/odd*",)
+    for wrong in (lambda: pipeline["/uni"], lambda: pipeline.reset("/uni")):
+        with pytest.raises(KeyError, match="has no such node; did you mean '/unit'"):
+            wrong()
+    with pytest.raises(errors.NodeNotFoundError, match="matches no node"):
+        pipeline.reset("/nowhere/*")
+
+
+def test_every_action_of_the_command_line_is_a_method(tmp_path: Path) -> None:
+    pipeline = launch(gated(tmp_path / "gate"), run=False, title="actions", tags=["nightly"])
+    assert (pipeline.wait(TIMEOUT), pipeline.settled) == ("pending", True)
+    assert co.list_pipelines(tag="nightly", target="local") == [pipeline]
+    assert pipeline.skip("/end", preview=True).preview
+
+    pipeline.skip("/end")
+    pipeline.unskip("/end")
+    pipeline.run()
+    eventually(lambda: pipeline["/wait"].state == "running")
+    pipeline.pause()
+    pipeline.kill()
+    assert pipeline.wait(TIMEOUT) == "error"
+    assert pipeline["/wait"].state == "killed"
+    pipeline["/wait"].reset()
+    pipeline.sleep()
+    pipeline.wake()
+    assert pipeline["/wait"].refresh().state == "pending"
+    (tmp_path / "gate").touch()
+    pipeline["/wait"].rerun()
+    assert pipeline.wait(TIMEOUT, check=True) == "done"
+    assert pipeline.reset("/", preview=True).affected == 2
+    pipeline.rebuild("/end")
+    assert pipeline.export(tmp_path / "page.html").read_text().startswith("<!doctype html>")
+    pipeline.archive()
+    assert pipeline not in co.list_pipelines(title="actions", target="local")
+    assert pipeline in co.list_pipelines(title="actions", archived=True, target="local")
+
+    pipeline.delete()
+
+    with pytest.raises(errors.PipelineNotFoundError, match="no pipeline"):
+        co.get_pipeline(pipeline.id)
+
+
+def test_changes_and_output_can_be_followed() -> None:
+    root = co.Serial()
+    root["a"] = co.Exec("for i in 1 2 3; do echo line $i; sleep 0.05; done; printf end")
+    pipeline = launch(root)
+
+    lines = [*pipeline["/a"].follow_logs()]
+    changes = [*pipeline.follow()]
+
+    assert lines == ["line 1\n", "line 2\n", "line 3\n", "end"]
+    assert [change.seq for change in changes] == list(range(1, len(changes) + 1))
+    assert [str(change.state) for change in changes if change.path == "/a"] == [
+        "queued",
+        "running",
+        "done",
+    ]
+
+
+def test_data_files_are_read_and_written(tmp_path: Path) -> None:
+    root = co.Serial()
+    root["a"] = co.Exec(
+        'cd "$CONDUCTO_DATA_PIPELINE" && cat in.txt && mkdir -p p/q && echo x >p/q/r'
+    )
+    pipeline = launch(root, run=False)
+    (tmp_path / "tree" / "sub").mkdir(parents=True)
+    (tmp_path / "tree" / "sub" / "leaf").write_text("leaf")
+
+    with pipeline.data.open("in.txt", "w") as file:
+        file.write("héllo\n")
+    half = pipeline.data.open("half.txt", "w")
+    half.write("half")
+    half.__exit__(ZeroDivisionError, None, None)
+    assert [entry.name for entry in pipeline.data.upload(tmp_path / "tree")] == ["tree/sub/leaf"]
+    pipeline.run()
+    pipeline.wait(TIMEOUT, check=True)
+
+    assert pipeline["/a"].logs() == "héllo\n"
+    assert pipeline.data.read("p/q/r") == b"x\n"
+    with pipeline.data.open("p/q/r") as binary, pipeline.data.open("in.txt", "r") as text:
+        assert (binary.read(), text.read()) == (b"x\n", "héllo\n")
+    assert pipeline.data.download("p/", tmp_path) == tmp_path / "p"
+    assert (tmp_path / "p" / "q" / "r").read_text() == "x\n"
+    assert pipeline.data.download("in.txt", tmp_path / "copy") == tmp_path / "copy"
+    pipeline.data.delete("p")
+    assert [entry.name for entry in pipeline.data.list()] == ["in.txt", "tree"]
+    with pytest.raises(errors.ApiError):
+        pipeline.data.open("missing")
+    connection = co.connect("local")
+    connection.data.write("last.txt", "text")
+    assert connection.data.read("last.txt") == b"text"
+
+
+def test_secrets_are_set_and_never_shown() -> None:
+    connection = co.connect("local")
+    connection.secrets.set("CLIENT_KEY", "very-secret-value")
+    root = co.Serial()
+    root["a"] = co.Exec('test "$CLIENT_KEY" = very-secret-value && echo "$CLIENT_KEY"')
+    pipeline = launch(root)
+
+    assert pipeline.wait(TIMEOUT, check=True) == "done"
+    assert "very-secret" not in pipeline["/a"].logs()
+    assert [secret.key for secret in connection.secrets.list()] == ["CLIENT_KEY"]
+    assert connection.secrets.delete("CLIENT_KEY", "OTHER") == ("CLIENT_KEY",)
+    with pytest.raises(errors.InvalidArgumentError, match="A: the value must be text") as caught:
+        connection.secrets.set("A", 5)
+    assert caught.value.__cause__ is None
+    shown = repr([pipeline, pipeline["/a"], connection, connection.secrets, vars(pipeline)])
+    assert connection._target.read(lambda client: client._transport._endpoint.token) not in shown
+
+
+WORK = """
+def double(number: int) -> dict:
+    return {"double": 2 * number}
+"""
+
+
+def test_results_are_read(tmp_path: Path) -> None:
+    (tmp_path / "work_of_client.py").write_text(WORK)
+    spec = importlib.util.spec_from_file_location("w", tmp_path / "work_of_client.py")
+    assert spec is not None
+    assert spec.loader is not None
+    work = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(work)
+    root = co.Parallel(image=co.Image(copy_dir=str(tmp_path)))
+    root["double"] = co.Exec(work.double, 4)
+    root["shell"] = co.Exec("true")
+    pipeline = launch(root)
+    pipeline.wait(TIMEOUT, check=True)
+
+    assert pipeline["/double"].result == {"double": 8}
+    assert pipeline["/shell"].result is None
+    assert pipeline.metrics() == []
+    waiting = launch(root, run=False)
+    with pytest.raises(errors.ClientError, match="/shell: is pending, so it has no result"):
+        waiting["/shell"].result  # noqa: B018 - reading it is the test
+
+
+def test_a_tree_can_be_launched_twice_and_names_at_once() -> None:
+    tree = grid([1])
+
+    first, second = launch(tree, title="twice"), launch(tree, title="twice")
+    with ThreadPoolExecutor(4) as pool:
+        several = [*pool.map(lambda _: launch(grid, [2], title="same"), range(4))]
+
+    assert first != second
+    assert {first.wait(TIMEOUT), second.wait(TIMEOUT)} == {"done"}
+    assert co.latest("twice", target="local") == second
+    assert len({each.id for each in several}) == 4
+    assert {*co.list_pipelines(title="same", target="local")} == {*several}
+    assert len(co.list_pipelines(title="same", limit=2, target="local")) == 2
+    assert [each.wait(TIMEOUT) for each in several] == ["done"] * 4
+    assert co.get_pipeline("@last", target="local") in several
+    with pytest.raises(LookupError, match="no pipeline with title 'none'"):
+        co.latest("none", target="local")
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: co.launch(3), "expected a tree or a function that returns one, got 3"),
+        (lambda: co.launch(lambda: 3), "expected a tree, the function returned 3"),
+        (lambda: co.launch(grid([1]), 2), "a tree takes no arguments, got 2"),
+        (lambda: co.launch(grid([1]), target="moon"), "target: 'moon'; it can be 'local' or"),
+        (lambda: co.launch(grid([1]), engine="podman"), "engine: 'podman'; it can be 'docker'"),
+        (lambda: co.launch(lambda title: grid([1]), title="x"), "'title' is a parameter of launch"),
+        (lambda: co.launch(grid([1])["d1"]), "launch its root"),
+        (lambda: co.launch(co.Exec("x", max_time="banana")), "max_time"),
+        (lambda: co.launch(grid([1]), build="local"), "--build is about images for the cloud"),
+        (lambda: co.launch(grid([1]), target="cloud"), "not logged in"),
+        (lambda: co.list_pipelines(state="failed"), "state: Input should be"),
+        (lambda: co.list_pipelines(limit=0), "limit: 0"),
+        (lambda: co.get_pipeline("nowhere"), "no pipeline 'nowhere'"),
+        (lambda: co.latest("no such title"), "no pipeline with title"),
+    ],
+)
+def test_bad_input_is_one_clear_error(call: Any, text: str, person: Person) -> None:
+    before = len(co.list_pipelines(target="local"))
+
+    with pytest.raises(errors.ConductoError) as caught:
+        call()
+
+    assert text in str(caught.value)
+    assert len(co.list_pipelines(target="local")) == before
+
+
+def test_invalid_changes_are_rejected() -> None:
+    pipeline = launch(grid, [1], run=False)
+
+    for wrong in ({"cpu": "many"}, {"comand": "x"}, {}):
+        with pytest.raises(errors.InvalidArgumentError):
+            pipeline["/d1"].modify(**wrong)
+    with pytest.raises(errors.InvalidArgumentError, match="name the nodes"):
+        pipeline.reset()
+
+
+async def test_coroutines_wait_for_several_pipelines_at_once(tmp_path: Path) -> None:
+    made = [
+        await co.aio.launch(gated(tmp_path / "gate"), target="local", engine="process")
+        for _ in range(3)
+    ]
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(made[0].wait(), 0.2)
+    waiting = asyncio.gather(*(each.wait(TIMEOUT, check=True) for each in made))
+    await asyncio.sleep(0)
+    (tmp_path / "gate").touch()
+
+    assert await waiting == ["done"] * 3
+    assert next(iter([change.seq async for change in made[0].follow()])) == 1
+    node = await made[0].node("/end")
+    assert (node.path, node.state, await node.logs()) == ("/end", "done", "")
+    assert (await made[0].rerun("/end")).affected == 1
+    assert await made[0].wait(TIMEOUT) == "done"
+    assert [each.id for each in await co.aio.list_pipelines(limit=1)] == [made[2].id]
+    await made[0].data.write("a", b"1")
+    assert await made[0].data.read("a") == b"1"
+
+
+async def test_synchronous_calls_work_inside_a_running_loop() -> None:
+    pipeline = launch(grid, [1])
+
+    assert pipeline.wait(TIMEOUT, check=True) == "done"
+
+
+def test_a_forked_process_uses_connections_of_its_own() -> None:
+    pipeline = launch(grid, [1])
+    pipeline.wait(TIMEOUT)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = 0 if pipeline.state == "done" and asyncio.run(_state_of(pipeline)) else 1
+        finally:
+            os._exit(code)
+
+    assert os.waitpid(child, 0)[1] == 0
+    assert pipeline.state == "done"
+
+
+async def _state_of(pipeline: co.Pipeline) -> bool:
+    return await co.AsyncPipeline(pipeline).state() == "done"
+
+
+def test_wait_survives_an_agent_that_is_killed_and_started_again(
+    person: Person, tmp_path: Path
+) -> None:
+    pipeline = launch(gated(tmp_path / "gate", retry_lost=2))
+    eventually(lambda: pipeline["/wait"].state == "running")
+    states: list[str] = []
+    waiter = threading.Thread(target=lambda: states.append(pipeline.wait(TIMEOUT)))
+    waiter.start()
+
+    status = person.ask("agent", "status").stdout
+    os.kill(int(status.split("pid ")[1].split()[0].strip(",;)")), signal.SIGKILL)
+    (tmp_path / "gate").touch()
+    person.ask("agent", "start")
+    waiter.join(TIMEOUT)
+
+    assert states == ["done"]
+    assert pipeline.state == "done"
+
+
+INTERRUPTED = """
+import conducto as co
+
+root = co.Serial()
+root["wait"] = co.Exec("until test -e {gate}; do sleep 0.05; done")
+p = co.launch(root, target="local", engine="process", title="interrupted")
+print(p.id, flush=True)
+p.wait()
+"""
+
+
+def test_ctrl_c_stops_waiting_and_the_pipeline_continues(person: Person, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(INTERRUPTED.format(gate=tmp_path / "gate"))
+    with subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        pipeline = co.get_pipeline(process.stdout.readline().strip())
+        eventually(lambda: pipeline["/wait"].state == "running")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=TIMEOUT)
+
+    assert f"stopped waiting; pipeline {pipeline.id} continues" in said
+    assert said.rstrip().endswith("KeyboardInterrupt")
+    assert process.returncode == -signal.SIGINT
+    assert pipeline.state == "running"
+    (tmp_path / "gate").touch()
+    assert pipeline.wait(TIMEOUT) == "done"
