@@ -37,6 +37,11 @@ class Point:
     inner: Point | None = None
 
 
+@dataclasses.dataclass
+class Other:
+    x: int
+
+
 class Special(Point):
     pass
 
@@ -136,7 +141,11 @@ def test_wrong_text_is_rejected_with_the_reason(annotation: Any, text: str, reas
         (Counter, changed_counter(), "Counter.count would be lost"),
         (Login, Login(password=pydantic.SecretStr("x")), "is not equal after its own JSON"),
         (typing.Union[Point, Options], {"depth": "x"}, "expected"),
-        (typing.Union[dt.date, str], "2026-01-31", "cannot be told apart"),
+        (
+            typing.Union[Point, Other],
+            Other(1),
+            "Other(x=1) cannot be told apart from other members",
+        ),
         (bytes, b"\xff", "cannot be written as text"),
     ],
 )

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from conducto.inspection.codecs.arrays import Data
 from conducto.inspection.codecs.base import Codec, CodecError, dumps, loads, mismatch, shown
-from conducto.inspection.codecs.scalars import Choice, Null
+from conducto.inspection.codecs.scalars import Bool, Choice, Float, Int, Null, Scalar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, List, Optional, Sequence, Tuple
 
 _NONE = "None"
+_TEXTS = (bytes, str)
 #: Members with these classes read a word in this order, between a Literal and others; text is last.
 _ORDER = ("NoneType", "int", "float", "bool", "date", "datetime", "time", "timedelta")
 
@@ -65,12 +66,14 @@ class Maybe(Codec):
 class Union(Codec):
     """``Union[A, B]``: a word is read by the first member that it fits, text last.
 
-    A value is written as the word that its own member reads, otherwise in JSON, so that the text
-    ``3`` of ``Union[int, str]`` is ``"3"``.
+    Quotes mark a text that another member would read: in ``Union[int, str]``, the text ``3`` is
+    ``"3"``; likewise in JSON, where ``Union[date, str]`` needs it.
     """
 
     def __init__(self, members: Sequence[Codec]) -> None:
         self._members = sorted(members, key=_rank)
+        #: The member whose words may be in quotes: text, or the last one that is text in JSON.
+        self._text = next(filter(_is_text, reversed(self._members)), None)
         self.help = " or ".join(member.help for member in members)
         self.is_simple = all(member.is_simple for member in members)
         self.expected = " or ".join(member.expected for member in members)
@@ -99,10 +102,12 @@ class Union(Codec):
     def encode(self, value: Any) -> str:
         owner = self._owner(value)
         text = owner.encode(value)
-        if not _quoted(text) and self._reader("decode", text)[0] is owner:
+        if not self._is_marked(text) and self._reader("decode", text)[0] is owner:
             return text
-        text = dumps(owner.to_json(value))
-        if self._read(text)[0] is owner:
+        data = owner.to_json(value)
+        text = dumps(data)
+        marked = owner is self._text or not isinstance(data, str)
+        if marked and self._read(text)[0] is owner:
             return text
         raise self._ambiguous(value)
 
@@ -112,18 +117,31 @@ class Union(Codec):
     def to_json(self, value: Any) -> Any:
         owner = self._owner(value)
         data = owner.to_json(value)
-        if self._reader("from_json", data)[0] is not owner:
+        if not self._is_marked(data) and self._reader("from_json", data)[0] is owner:
+            return data
+        if owner is not self._text:
             raise self._ambiguous(value)
-        return data
+        return dumps(data)
 
     def from_json(self, data: Any) -> Any:
+        if self._text is not None and self._is_marked(data):
+            return self._text.from_json(loads(data, "text"))
         return self._reader("from_json", data)[1]
 
     def _read(self, text: str) -> Tuple[Codec, Any]:
         """Return the member that reads a word, and the value."""
-        if _quoted(text):
-            return self._reader("from_json", loads(text, "text"))
+        if self._text is not None and self._is_marked(text):
+            return self._text, self._text.from_json(loads(text, "text"))
         return self._reader("decode", text)
+
+    def _is_marked(self, text: Any) -> bool:
+        """Return whether a word is a text in quotes, for one member only."""
+        if self._text is None or not isinstance(text, str) or not text.startswith('"'):
+            return False
+        try:
+            return isinstance(loads(text, "text"), str)
+        except CodecError:
+            return False
 
     def _reader(self, method: str, data: Any) -> Tuple[Codec, Any]:
         problems: List[str] = []
@@ -139,22 +157,17 @@ class Union(Codec):
         return CodecError(f"{shown(value)} cannot be told apart from other members of {self.help}")
 
 
-def _quoted(text: str) -> bool:
-    """Return whether a word is a text of JSON."""
-    if not text.startswith('"'):
-        return False
-    try:
-        loads(text, "text")
-    except CodecError:
-        return False
-    return True
+def _is_text(member: Codec) -> bool:
+    return isinstance(member, (Scalar, Choice)) and not isinstance(member, (Int, Float, Bool, Null))
 
 
 def _rank(member: Codec) -> int:
     name = getattr(member.base, "__name__", "")
     if type(member) is Choice:  # a Literal
         return -1
-    if member.base in (str, bytes) or isinstance(member, Data):
+    if member.base in _TEXTS:
+        return len(_ORDER) + 1 + _TEXTS.index(member.base)
+    if isinstance(member, Data):
         return len(_ORDER) + 1
     return _ORDER.index(name) if name in _ORDER else len(_ORDER)
 
