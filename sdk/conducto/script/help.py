@@ -126,7 +126,8 @@ def _meaning(parameter: Parameter, text: str) -> str:
     if not parameter.has_default:
         return f"{text} [required]".strip()
     default = _default(parameter)
-    return f"{text} [default: {default}]".strip()
+    mark = "[optional]" if default.startswith("<") else f"[default: {default}]"
+    return f"{text} {mark}".strip()
 
 
 def _default(parameter: Parameter) -> str:

@@ -74,12 +74,18 @@ class Command:
             parsed.flags[flag] = flag == key
             return
         if key not in (*self.required, *self.optional, *options):
-            raise UsageError(f"unknown option {word!r}")
+            raise UsageError(f"unknown option {word!r}; {self._known(options)}")
         if not equals:
             if not waiting:
                 raise UsageError(f"{word} needs a value")
             value = waiting.pop(0)
         _set(parsed, key, value)
+
+    def _known(self, options: Sequence[str]) -> str:
+        names = [*self.required, *self.optional, *options]
+        names += [form for flag in self.flags for form in (flag, f"no_{flag}")]
+        known = ", ".join("--" + name.replace("_", "-") for name in names)
+        return f"the options are {known}" if known else "it has no options"
 
     def _take_positional(self, values: Sequence[str], parsed: Parsed) -> None:
         free = [name for name in self.required + self.optional if name not in parsed.values]

@@ -207,7 +207,7 @@ def test_a_failure_is_one_line_and_1(words: list[str], text: str, user) -> None:
         (["frobnicate"], "'frobnicate' is not a command"),
         (["gets"], "missing argument NAME"),
         (["gets", "a", "b", "c"], "unexpected argument 'c'"),
-        (["gets", "a", "--nme", "b"], "unknown option '--nme'"),
+        (["gets", "a", "--nme", "b"], "unknown option '--nme'; the options are --name"),
         (["gets", "--name"], "--name needs a value"),
         (["gets", "--name", "a", "--name", "b"], "name is given twice"),
         (["delete", "a", "--recursive=yes"], "--recursive takes no value, got 'yes'"),

@@ -331,6 +331,20 @@ def test_help_lists_pipelines_first(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Say hello." in err
 
 
+def test_help_survives_defaults_and_annotations_that_cannot_be_passed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def odd(marker=object(), known: Nowhere = None, call=print):  # type: ignore[name-defined] # noqa: F821, B008
+        return marker, known, call
+
+    main_module(variables={"odd": odd}, argv=["--help"])
+    err = capsys.readouterr().err
+
+    assert "--marker text    [optional]\n" in err
+    assert "--known Nowhere  [default: None]\n" in err
+    assert "--call text      [optional]\n" in err
+
+
 def test_help_of_a_method_has_types_defaults_and_docstring(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
