@@ -1,14 +1,12 @@
 """Errors that a definition or an action can cause.
 
-ConductoError
-├── DefinitionError      the tree is invalid; nothing has run
-│   └── SeveralProblemsError     ... in several places
-└── TransitionError      a bug in Conducto: the event cannot happen in this state
+`conducto.errors` has the errors in a definition.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from conducto.errors import ConductoError, DefinitionError, SeveralProblemsError, raise_found
 from conducto.wire.limits import shortened
 
 
@@ -32,37 +30,9 @@ class RefusedError(_TellingError):
     """The request is not possible now; the message has the reason and a remedy."""
 
 
-#: Maximum number of problems of one tree in a message.
-MAX_TOLD = 20
-
-
-class ConductoError(Exception):
-    """The base class of the errors of this package."""
-
-
-class DefinitionError(ConductoError):
-    """The tree is invalid.
-
-    Attributes:
-        path: The invalid node; None for the tree as a whole.
-    """
-
-    def __init__(self, path: str | None, message: str) -> None:
-        super().__init__(f"{shortened(path)}: {message}" if path is not None else message)
-        self.path = path
-
-
-class SeveralProblemsError(DefinitionError):
-    """The tree is invalid in several places; the message has a line for each."""
-
-    def __init__(self, found: Sequence[DefinitionError]) -> None:
-        lines = [f"the tree has {len(found):,} problems:"]
-        lines += [str(error) for error in found[:MAX_TOLD]]
-        if len(found) > MAX_TOLD:
-            lines.append(f"and {len(found) - MAX_TOLD:,} more problems")
-        super().__init__(None, "\n".join(lines))
-        self.path = found[0].path
-        self.found = tuple(found)
+def invalid(path: str | None, message: str) -> DefinitionError:
+    """Return the error for an invalid node; None: for the tree as a whole."""
+    return DefinitionError(message if path is None else f"{shortened(path)}: {message}", path=path)
 
 
 T = TypeVar("T")
@@ -81,12 +51,6 @@ def check_each(things: Iterable[T], check: Callable[[T], None]) -> None:
         except DefinitionError as error:
             found += error.found if isinstance(error, SeveralProblemsError) else [error]
     raise_found(found)
-
-
-def raise_found(found: Sequence[DefinitionError]) -> None:
-    """Raise the problems found: a single one as it is, several as one error."""
-    if found:
-        raise found[0] if len(found) == 1 else SeveralProblemsError(found)
 
 
 class TransitionError(ConductoError):

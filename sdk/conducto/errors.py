@@ -122,6 +122,7 @@ class DefinitionError(ConductoError, ValueError):
     """A value of a node is invalid.
 
     Attributes:
+        path: The node; None for the tree as a whole.
         file: File that created the node, or None if unknown.
         line: Line in that file, or None.
     """
@@ -130,7 +131,7 @@ class DefinitionError(ConductoError, ValueError):
         self,
         message: str,
         *,
-        path: str = "/",
+        path: Optional[str] = "/",
         file: Optional[str] = None,
         line: Optional[int] = None,
     ) -> None:
@@ -155,12 +156,19 @@ class SeveralProblemsError(DefinitionError):
     """
 
     def __init__(self, found: Sequence[DefinitionError]) -> None:
-        lines = [str(error) for error in found[:MAX_TOLD]]
+        lines = [f"the tree has {len(found):,} problems:"]
+        lines += [str(error) for error in found[:MAX_TOLD]]
         if len(found) > MAX_TOLD:
             lines.append(f"and {len(found) - MAX_TOLD:,} more problems")
         first = found[0]
         super().__init__("\n".join(lines), path=first.path, file=first.file, line=first.line)
         self.found = tuple(found)
+
+
+def raise_found(found: Sequence[DefinitionError]) -> None:
+    """Raise the problems found: a single one as it is, several as one error."""
+    if found:
+        raise found[0] if len(found) == 1 else SeveralProblemsError(found)
 
 
 class DefinitionTypeError(DefinitionError, TypeError):

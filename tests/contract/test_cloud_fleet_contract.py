@@ -18,7 +18,7 @@ from chalicelib.adapters.tags import Tags
 from chalicelib.adapters.task_definitions import Roles, TaskDefinitions
 from chalicelib.ports.errors import CapacityError, ThrottledError
 from chalicelib.ports.workers import TaskEnd, TaskStatus, WorkerFleet, WorkerTask
-from conducto_core.errors import DefinitionError
+from conducto.errors import DefinitionError
 from conducto_core.model.deployment import made_prefix
 from conducto_core.model.task_roles import TaskRole
 from conducto_core.runtime.task_layout import ENTER, user_entry

@@ -24,7 +24,7 @@ from conducto_core.api.queries.lookup import resolve_id
 from conducto_core.api.queries.output_tails import with_tail
 from conducto_core.api.queries.relaunch import launch_request
 from conducto_core.api.queries.usage_reports import usage_of
-from conducto_core.errors import DefinitionError, NotFoundError, RefusedError, no_image, no_node
+from conducto_core.errors import NotFoundError, RefusedError, invalid, no_image, no_node
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.node_detail import NodeDetail
 from conducto_core.model.outputs import OutputParams, OutputStream
@@ -296,7 +296,7 @@ class MemoryPipelines:
             return await self.get(self._keys[key])
         nodes = list(self._nodes_of(request.tree))
         if not nodes:
-            raise DefinitionError(None, "the tree has no nodes")
+            raise invalid(None, "the tree has no nodes")
         self.launches.append(request)
         self._keys[key] = f"p{len(self._pipelines) + 1}"
         record = PipelineRecord(

@@ -12,9 +12,21 @@ from conducto_core.model.records import (
     Period,
     PipelineRecord,
 )
+from conducto_core.model.states import FINISHED
 from conducto_local.store.errors import DuplicatePipelineError, UnknownPipelineError
-from conducto_local.store.invariants import check_changes, may_replace, overwritten, prefix_of
+from conducto_local.store.invariants import check_changes, overwritten, prefix_of
 from conducto_local.store.port import ChangeRow, NodeRow, WriteBatch
+
+
+def may_replace(stored: AttemptRecord, new: AttemptRecord) -> bool:
+    """Return whether ``new`` may replace ``stored``, an earlier record of the same attempt.
+
+    An attempt that has ended may get further details but must not end again: that would be another
+    attempt with the same number. `conducto_local.store.rows` has the same rule in SQL.
+    """
+    if stored.state not in FINISHED:
+        return True
+    return (stored.state, stored.ended) == (new.state, new.ended)
 
 
 class _Kept:

@@ -12,8 +12,9 @@ from chalicelib.api.dispatch import RULES
 from chalicelib.ports.errors import AccessDeniedError
 from chalicelib.ports.identity import Identity, Plan
 from chalicelib.services.image_builds import LOGIN_RENEWAL, context_key, known_sources
+from conducto.errors import DefinitionError
 from conducto_core.api.problems import problem_of
-from conducto_core.errors import DefinitionError, RefusedError
+from conducto_core.errors import RefusedError
 from conducto_core.model.deployment import FRESH_DAYS, IMAGE_DAYS, SOURCE_DAYS
 from conducto_core.model.image_sources import CloneSource, ImageSources
 from conducto_core.model.images import ImageSpec

@@ -13,7 +13,7 @@ import pytest
 
 from chalicelib.ports.identity import Plan
 from chalicelib.ports.workers import TaskEnd
-from conducto_core.errors import DefinitionError
+from conducto.errors import DefinitionError
 from conducto_core.model.states import Cause, State
 from conducto_core.semantics import capacity
 from conducto_core.semantics.contexts import CONTEXT_IDLE, CONTEXT_PAUSE

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.launch_validation import check_reference
-from conducto_core.errors import DefinitionError
+from conducto.errors import DefinitionError
 from conducto_core.model.image_sources import ImageSources
 from support.cloud.world import ME, World
 from support.trees import serial

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from chalicelib.ports.identity import FREE, FULL, Plan
-from conducto_core.errors import DefinitionError, RefusedError
+from conducto.errors import DefinitionError
+from conducto_core.errors import RefusedError
 from conducto_core.model.requests import Action, Changes
 from conducto_core.model.states import Cause, State
 from conducto_core.semantics.fargate import largest_mem

@@ -14,8 +14,9 @@ from chalicelib.ports.errors import AccessDeniedError, CapacityError, ThrottledE
 from chalicelib.ports.identity import Identity, Plan
 from chalicelib.ports.workers import TaskEnd, WorkerTask
 from chalicelib.services.processor import CommandProcessor
+from conducto.errors import DefinitionError
 from conducto.wire import limits
-from conducto_core.errors import DefinitionError, NotFoundError, RefusedError
+from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.params import ListParams, LogParams, StatesParams
 from conducto_core.model.records import ImageState, Lifecycle
 from conducto_core.model.requests import (

@@ -8,9 +8,9 @@ not print are in ``test_running.py``.
 import pytest
 
 import conducto as co
+from conducto.errors import DefinitionError
 from conducto.tree.launch_form import to_launch_form
 from conducto.wire.limits import MAX_NAME_BYTES
-from conducto_core.errors import DefinitionError
 from conducto_core.model.params import LogParams
 from conducto_core.model.requests import Action
 from conducto_core.model.states import Cause, State

@@ -6,7 +6,8 @@ import re
 import pytest
 
 import conducto as co
-from conducto_core.errors import DefinitionError, NotFoundError, RefusedError
+from conducto.errors import DefinitionError
+from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.params import TreeParams
 from conducto_core.model.records import Lifecycle
 from conducto_core.model.requests import Action, ControlResult

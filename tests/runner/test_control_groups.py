@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 import conducto as co
-from conducto_core.errors import DefinitionError, RefusedError
+from conducto.errors import DefinitionError
+from conducto_core.errors import RefusedError
 from conducto_core.model.states import Cause
 from support.local import Local, order
 

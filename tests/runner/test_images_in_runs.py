@@ -7,7 +7,7 @@ import pytest
 
 import conducto as co
 from conducto.data import pipeline as pipeline_data
-from conducto_core.errors import DefinitionError
+from conducto.errors import DefinitionError
 from conducto_core.model.params import ImageLogParams
 from conducto_core.model.records import ImageState
 from conducto_core.model.requests import Action

@@ -6,7 +6,7 @@ import math
 import pytest
 
 import conducto as co
-from conducto_core.errors import DefinitionError
+from conducto.errors import DefinitionError
 from conducto_core.model.requests import Action
 from conducto_core.model.resources import Resources, ResourcesParams
 from conducto_core.model.states import Cause, State

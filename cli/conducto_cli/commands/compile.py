@@ -55,14 +55,10 @@ def run(argv: Sequence[str]) -> int:
     except SystemExit as stop:  # argparse has printed the usage or an error
         return stop.code if isinstance(stop.code, int) else _WRONG
     from conducto.script import user_errors  # noqa: PLC0415 - not for --help
-    from conducto_core.errors import DefinitionError  # noqa: PLC0415
 
     try:
         pipeline = _resolved(root_of(options.file, words))
         compiled = _compiled(pipeline, options.region, options.account)
-    except DefinitionError as error:
-        print(printable_lines(str(error)), file=sys.stderr)
-        return _WRONG
     except Exception as error:
         if user_errors.debugging():
             raise

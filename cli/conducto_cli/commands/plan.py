@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,25 +95,23 @@ def print_plan(
         workers: At once, at most; None: what the plan allows.
         spot: On Spot.
         as_json: For programs.
+
+    Raises:
+        DefinitionError: the cloud cannot run the tree.
     """
     from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415 - heavy, host side only
     from conducto.tree.validate import validate  # noqa: PLC0415
-    from conducto.wire.printable import printable_lines  # noqa: PLC0415
-    from conducto_core.errors import DefinitionError, check_each  # noqa: PLC0415
+    from conducto_core.errors import check_each  # noqa: PLC0415
     from conducto_core.semantics.asl.estimate import estimate  # noqa: PLC0415
     from conducto_core.semantics.cloud_limits import check_exec  # noqa: PLC0415
     from conducto_core.semantics.resolve import resolve  # noqa: PLC0415
 
-    try:
-        validate(root)
-        pipeline = resolve(to_launch_form(root))
-        check_each(pipeline.execs(), check_exec)
-        workers = _allowed_workers() if workers is None else workers
-        history = {} if program is None else _history(program)
-        found = estimate(pipeline, history=history, max_workers=workers, spot=spot)
-    except DefinitionError as error:
-        print(printable_lines(str(error)), file=sys.stderr)
-        return USAGE
+    validate(root)
+    pipeline = resolve(to_launch_form(root))
+    check_each(pipeline.execs(), check_exec)
+    workers = _allowed_workers() if workers is None else workers
+    history = {} if program is None else _history(program)
+    found = estimate(pipeline, history=history, max_workers=workers, spot=spot)
     if as_json:
         from conducto_cli.output import as_json as json_of  # noqa: PLC0415
 

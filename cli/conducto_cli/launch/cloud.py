@@ -4,13 +4,12 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from conducto.errors import UsageError
+from conducto.errors import DefinitionError, UsageError
 from conducto_cli.cloud_account import Account, needed_account
 from conducto_cli.connection import guarded
 from conducto_cli.exit_codes import FAILED
 from conducto_cli.launch import cloud_images, local_builds
 from conducto_cli.launch.local import request_of, submit
-from conducto_core.errors import DefinitionError
 from conducto_core.model.requests import LaunchRequest
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from conducto_core.api.queries.views import Viewed
-from conducto_core.errors import DefinitionError, RefusedError, no_node
+from conducto_core.errors import RefusedError, invalid, no_node
 from conducto_core.model.records import Lifecycle
 from conducto_core.model.requests import WHOLE, Action, ControlRequest, ControlResult
 from conducto_core.semantics.actions import lay_over, why_idle
@@ -78,7 +78,7 @@ def edits_of(live: CheckedAction, request: ControlRequest) -> dict[str, dict[str
     images = live.pipeline.images
     if changes.image is not None and changes.image not in images:
         known = ", ".join(sorted(images))
-        raise DefinitionError(
+        raise invalid(
             request.paths[0],
             f"image={changes.image!r} names no image of this pipeline; there are {known}",
         )

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from conducto_core.errors import DefinitionError, NotFoundError, RefusedError
+from conducto.errors import DefinitionError
+from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.requests import Problem
 from conducto_core.ports.downloads import RangeError
 

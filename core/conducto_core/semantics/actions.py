@@ -1,13 +1,14 @@
 """Previews of the actions that users request, and edits of nodes."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from conducto_core.errors import DefinitionError
+from conducto_core.errors import invalid
 from conducto_core.model.labels import timeout_text
 from conducto_core.model.requests import MAX_NAMED, Action, Changes, ControlRequest, ControlResult
 from conducto_core.model.states import FAILED, FINISHED, IN_FLIGHT, NodeType, State
+from conducto_core.semantics import events as ev
 from conducto_core.semantics.failures import is_failure, is_held_by_limit, left_over
 from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
 from conducto_core.semantics.ready import ready_below
@@ -17,6 +18,15 @@ from conducto_core.semantics.tree_state import LiveExec, LiveGroup, LiveNode, Tr
 #: Parameters that only an Exec has, and those that only a group has.
 _EXEC_ONLY = {"command"}
 _GROUP_ONLY = {"max_concurrent", "stop_on_error"}
+
+#: The events of actions on nodes.
+EVENTS: dict[Action, Callable[[tuple[str, ...]], ev.Event]] = {
+    Action.RESET: ev.NodesReset,
+    Action.REBUILD: ev.NodesReset,
+    Action.SKIP: ev.NodesSkipped,
+    Action.UNSKIP: ev.NodesUnskipped,
+    Action.KILL: ev.NodesKilled,
+}
 
 
 def named(tree: TreeState, request: ControlRequest) -> ControlRequest:
@@ -157,13 +167,13 @@ def lay_over(edit: Mapping[str, Any], changes: Changes, node: LiveNode) -> dict[
     wrong = _GROUP_ONLY if node.spec.type is NodeType.EXEC else _EXEC_ONLY
     for name in given:
         if name in wrong:
-            raise DefinitionError(
+            raise invalid(
                 node.path, f"{name} cannot be set on a node of type {node.spec.type.value}"
             )
     if "command" in given and given["command"] is None:
-        raise DefinitionError(node.path, "an Exec needs a command; set command to a new one")
+        raise invalid(node.path, "an Exec needs a command; set command to a new one")
     if "stop_on_error" in given and node.spec.type is NodeType.PARALLEL:
-        raise DefinitionError(node.path, "stop_on_error is for a Serial, not for a Parallel")
+        raise invalid(node.path, "stop_on_error is for a Serial, not for a Parallel")
     env = given.pop("env", None)
     if "image" in given:
         given["image_name"] = given.pop("image")

@@ -10,7 +10,7 @@ shared pools reserve nothing: their commands end by themselves.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from conducto_core.errors import DefinitionError
+from conducto_core.errors import invalid
 from conducto_core.model.nodes import NodeSpec, ancestors
 from conducto_core.model.states import NodeType
 from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
@@ -58,7 +58,7 @@ def check_fits(nodes: Mapping[str, NodeSpec], maximum: int, plan: str) -> None:
     """
     for path, extra in reversed(extras(nodes).items()):
         if 1 + extra > maximum:
-            raise DefinitionError(
+            raise invalid(
                 path,
                 f"container_reuse_context=NEW: the group needs {1 + extra} workers at once, one "
                 f"for its own container and {extra} for nodes below it in other containers; "

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from urllib.parse import quote
 
+from conducto.errors import raise_found
 from conducto.wire import limits
-from conducto_core.errors import DefinitionError, check_each, raise_found
+from conducto_core.errors import check_each, invalid
 from conducto_core.model.nodes import NodeSpec, Placement
 from conducto_core.semantics.fargate import size_for
 
@@ -20,7 +21,7 @@ def check_exec(node: NodeSpec) -> None:
 
 def _check_features(node: NodeSpec) -> None:
     place = node.placement
-    raise_found([DefinitionError(node.path, text) for used, text in _missing(place) if used])
+    raise_found([invalid(node.path, text) for used, text in _missing(place) if used])
 
 
 def _missing(place: Placement) -> Iterator[tuple[object, str]]:
@@ -40,7 +41,7 @@ def _check_size(node: NodeSpec) -> None:
 def _check_path(node: NodeSpec) -> None:
     quoted = len(quote(node.path, safe=""))
     if quoted > limits.MAX_CLOUD_PATH_BYTES:
-        raise DefinitionError(
+        raise invalid(
             node.path,
             f"the path is {quoted} bytes long in a URL, the cloud accepts at most "
             f"{limits.MAX_CLOUD_PATH_BYTES}; use shorter names or fewer levels, or run the "
@@ -53,4 +54,4 @@ def _check_command(node: NodeSpec) -> None:
     try:
         limits.check_command_size(size, limits.MAX_CLOUD_COMMAND_BYTES)
     except ValueError as error:
-        raise DefinitionError(node.path, f"{error}, or run the pipeline locally") from error
+        raise invalid(node.path, f"{error}, or run the pipeline locally") from error

@@ -8,7 +8,7 @@ Source of sizes: ECS ``RegisterTaskDefinition`` (``cpu`` and ``memory`` of Farga
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from conducto_core.errors import DefinitionError
+from conducto_core.errors import invalid
 
 #: GB of a worker's memory for the agent next to the user's container.
 AGENT_MEM = 0.125
@@ -60,7 +60,7 @@ def size_for(path: str, cpu: float, mem: float) -> Size:
     for size in _all_sizes():
         if size.cpu >= cpu and size.mem >= mem + AGENT_MEM:
             return size
-    raise DefinitionError(
+    raise invalid(
         path,
         f"cpu={cpu:g} and mem={mem:g} are more than Fargate has: at most {LARGEST.cpu:g} vCPUs and "
         f"{LARGEST.mem - 1:g} GB; ask for less, or run it locally",

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from conducto_core.errors import DefinitionError
+from conducto_core.errors import invalid
 from conducto_core.model.images import AUTO_SHELL, ImageSpec, is_our_package
 
 #: The name of this package in `install_pip`.
@@ -27,13 +27,13 @@ def resolve_images(written: Mapping[str, Any]) -> dict[str, ImageSpec]:
         DefinitionError: an image is invalid; the message names it.
     """
     if not isinstance(written, Mapping):
-        raise DefinitionError(None, f"images must be {{name: definition}}, got {written!r}")
+        raise invalid(None, f"images must be {{name: definition}}, got {written!r}")
     return {name: _resolve_image(name, image) for name, image in written.items()}
 
 
 def _resolve_image(name: str, written: Mapping[str, Any]) -> ImageSpec:
     if not isinstance(written, Mapping):
-        raise DefinitionError(None, f"image {name!r}: a definition is needed, got {written!r}")
+        raise invalid(None, f"image {name!r}: a definition is needed, got {written!r}")
 
     def either(new: str) -> Any:
         return written.get(new) or written.get(_OLD_NAMES[new])
@@ -62,7 +62,7 @@ def _resolve_image(name: str, written: Mapping[str, Any]) -> ImageSpec:
             shell=written.get("shell") or AUTO_SHELL,
         )
     except (ValidationError, TypeError, AttributeError) as error:
-        raise DefinitionError(None, f"image {name!r}: {error}") from error
+        raise invalid(None, f"image {name!r}: {error}") from error
     _check(image)
     return image
 
@@ -76,13 +76,13 @@ def _names(field: str, given: Any) -> tuple[str, ...]:
 def _check(image: ImageSpec) -> None:
     bases = [f for f in ("image", "dockerfile", "dockerfile_text") if getattr(image, f) is not None]
     if len(bases) != 1:
-        raise DefinitionError(
+        raise invalid(
             None,
             f"image {image.name!r}: must specify exactly one of image, dockerfile and "
             f"dockerfile_text, got {' and '.join(bases) or 'none'}",
         )
     if image.copy_dir is not None and image.copy_url is not None:
-        raise DefinitionError(
+        raise invalid(
             None, f"image {image.name!r}: must not specify copy_dir and copy_url together"
         )
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from conducto.errors import DefinitionError, raise_found
 from conducto.wire import fields, limits
-from conducto_core.errors import DefinitionError, check_each, raise_found
+from conducto_core.errors import invalid
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.nodes import Callback, NodeSpec, Pipeline, Placement, ancestors, child_path
 from conducto_core.model.states import NodeType
@@ -110,16 +111,6 @@ def resolve_generated(
     return Pipeline(nodes, images)
 
 
-def check_sizes(nodes: Mapping[str, NodeSpec], limits: Limits) -> None:
-    """Reject Execs that could never start.
-
-    Raises:
-        DefinitionError: Execs are too large; the message names each.
-    """
-    execs = (node for node in nodes.values() if node.type is NodeType.EXEC)
-    check_each(execs, lambda node: check_size(node, limits))
-
-
 def check_size(node: NodeSpec, limits: Limits) -> None:
     """Reject an Exec that could never start.
 
@@ -134,7 +125,7 @@ def check_size(node: NodeSpec, limits: Limits) -> None:
     )
     raise_found(
         [
-            DefinitionError(
+            invalid(
                 node.path,
                 f"{name}={asked:g} can never fit: {limits.where} has {there:g} {unit}; "
                 f"lower {name}",
@@ -164,7 +155,7 @@ class _Written:
 def _written(form: Form, place: str, others: Mapping[str, NodeSpec]) -> _Written:
     """Return the nodes of a form whose root goes to ``place`` in a tree with ``others``."""
     if not isinstance(form, Mapping):
-        raise DefinitionError(None, f"not a serialised tree: {type(form).__name__}")
+        raise invalid(None, f"not a serialised tree: {type(form).__name__}")
     _check_count(place, form, others)
     children: dict[str, list[tuple[str, str]]] = {}
     try:
@@ -174,9 +165,9 @@ def _written(form: Form, place: str, others: Mapping[str, NodeSpec]) -> _Written
             hash(child)  # raise a TypeError here rather than in a later lookup
             children.setdefault(parent, []).append((child, name))
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise DefinitionError(None, f"not a serialised tree: {error!r}") from error
+        raise invalid(None, f"not a serialised tree: {error!r}") from error
     if len(nodes) < len(form["nodes"]):
-        raise DefinitionError(None, "not a serialised tree: two nodes have the same id")
+        raise invalid(None, "not a serialised tree: two nodes have the same id")
     return _Written(nodes, root, children)
 
 
@@ -200,14 +191,14 @@ class _Resolver:
         while stack:
             node_id, path, above = stack.pop()
             if node_id in seen:
-                raise DefinitionError(path, "the tree has a cycle, or a node with two parents")
+                raise invalid(path, "the tree has a cycle, or a node with two parents")
             seen.add(node_id)
             try:
                 resolved[path], below = self._node(node_id, path, above)
             except (ValueError, TypeError) as error:
-                found.append(DefinitionError(path, str(error)))
+                found.append(invalid(path, str(error)))
             except (AttributeError, LookupError) as error:
-                found.append(DefinitionError(path, f"not a serialised node: {error!r}"))
+                found.append(invalid(path, f"not a serialised node: {error!r}"))
             if path not in resolved:
                 below = self._image_below(node_id, above)
             for child, name in reversed(self._written.children.get(node_id, [])):
@@ -215,7 +206,7 @@ class _Resolver:
                     stack.append((child, child_path(path, name), below))
         raise_found(found)
         if len(seen) < len(self._written.nodes):
-            raise DefinitionError(
+            raise invalid(
                 None, "the tree has nodes that its root does not reach; give each one parent"
             )
         return resolved if top == "/" else _as_target(resolved, top)
@@ -231,7 +222,7 @@ class _Resolver:
     def _node(self, node_id: str, path: str, above: _Inherited) -> tuple[NodeSpec, _Inherited]:
         written = self._written.nodes.get(node_id)
         if written is None:
-            raise DefinitionError(path, f"the serialised tree has no node {node_id!r}")
+            raise ValueError(f"the serialised tree has no node {node_id!r}")
         written = _edited(written, self._edits.get(path))
         kind = _type(written)
         children = self._written.children.get(node_id, [])
@@ -337,7 +328,7 @@ def _check_count(place: str, form: Form, others: Mapping[str, NodeSpec]) -> None
         try:
             limits.check_nodes(count + len(others) - replaced)
         except ValueError as error:
-            raise DefinitionError(place, str(error)) from error
+            raise invalid(place, str(error)) from error
 
 
 def _is_name(name: object) -> bool:
@@ -409,14 +400,14 @@ def _check_lazy_targets(nodes: dict[str, NodeSpec]) -> None:
             continue
         target = nodes.get(node.lazy_target)
         if target is None or target.type is NodeType.EXEC or target.path in ancestors(node.path):
-            raise DefinitionError(
+            raise invalid(
                 node.path,
                 f"no group {node.lazy_target} is beside it to take the tree it prints; "
                 "use co.Lazy, which makes both",
             )
         other = generates.setdefault(target.path, node.path)
         if other != node.path:
-            raise DefinitionError(
+            raise invalid(
                 node.path,
                 f"prints a tree for {target.path}, and so does {other}; give each its own co.Lazy",
             )
@@ -429,7 +420,7 @@ def _check_order(node: NodeSpec, target: NodeSpec, nodes: Mapping[str, NodeSpec]
     above = nodes[next(ancestors(target.path))]
     places = [child_path(above.path, name) for name in above.children]
     if above.type is NodeType.SERIAL and places.index(target.path) < places.index(node.path):
-        raise DefinitionError(
+        raise invalid(
             node.path,
             f"comes after {target.path} in a Serial, which waits for the tree it prints; "
             "put it before",
@@ -446,7 +437,7 @@ def _check_contexts(nodes: Mapping[str, NodeSpec]) -> None:
         mine, theirs = _fixed_by_container(node.placement), _fixed_by_container(other.placement)
         for name, value in mine.items():
             if value != theirs[name]:
-                raise DefinitionError(
+                raise invalid(
                     node.path,
                     f"{name}={value!r} differs from {name}={theirs[name]!r} of {other.path}, but "
                     f"both share the container of {owner_of(node.pool)} "

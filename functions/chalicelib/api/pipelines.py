@@ -28,9 +28,10 @@ from chalicelib.services.followers import Followers
 from chalicelib.services.image_builds import ImageBuilds, chunk_of, known_sources
 from chalicelib.services.metering import check_usage
 from chalicelib.services.notifications import notifications_by_path
-from chalicelib.services.processor import CommandProcessor, Decide
+from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.s3_transfer import new_key
 from chalicelib.services.secrets import VaultSecrets
+from chalicelib.services.slots import Decide
 from conducto.version import __version__
 from conducto_core.api.action_checks import check_action, edits_of, preview_of_whole
 from conducto_core.api.launching import TRIED_IDS, ids_for, is_of_launch, new_record

@@ -34,7 +34,8 @@ from chalicelib.services.debug_sessions import DebugSessions, ShellOverError, is
 from chalicelib.services.image_builds import ImageBuilds, known_sources
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.secret_injection import InjectedSecrets, inject
-from conducto_core.errors import DefinitionError, RefusedError
+from conducto.errors import DefinitionError
+from conducto_core.errors import RefusedError
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.records import AttemptRecord
 from conducto_core.model.states import Cause, State

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from chalicelib.domain.events import BuiltImage
 from chalicelib.ports.identity import Plan
-from conducto_core.errors import DefinitionError, check_each
+from conducto_core.errors import check_each, invalid
 from conducto_core.images import layers
 from conducto_core.model.images import AUTO_SHELL, ImageSpec
 from conducto_core.model.nodes import NodeSpec, Pipeline
@@ -27,13 +27,13 @@ def _check_exec(node: NodeSpec, plan: Plan) -> None:
     check_exec(node)
     place, path = node.placement, node.path
     if place.cpu > plan.max_cpu:
-        raise DefinitionError(
+        raise invalid(
             path,
             f"cpu={place.cpu:g} is more than the plan {plan.name!r} allows for one worker: "
             f"{plan.max_cpu:g}; lower cpu, or choose a larger plan",
         )
     if place.mem > largest_mem(plan.max_cpu):
-        raise DefinitionError(
+        raise invalid(
             path,
             f"mem={place.mem:g} is more than the plan {plan.name!r} allows for a worker: "
             f"{plan.max_cpu:g} vCPUs allow at most {largest_mem(plan.max_cpu):g} GB; lower mem, or "
@@ -71,7 +71,7 @@ def check_reference(image: str, reference: str, own: str) -> None:
     # Ignore the prefix: the registry's host can be written in several ways.
     found = re.search(rf"(?:^|/){re.escape(path)}/([^/:@]+)", reference, re.IGNORECASE)
     if found is not None and found[1] != part:
-        raise DefinitionError(
+        raise invalid(
             None,
             f"image {image!r}: {reference} is an image of another organisation; build your "
             "own, or use a registry that both organisations can read",

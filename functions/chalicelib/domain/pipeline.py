@@ -49,6 +49,7 @@ from conducto_core.model.states import IN_FLIGHT, Cause, NodeType, State
 from conducto_core.notifications.messages import compose
 from conducto_core.runtime.commands import as_written
 from conducto_core.semantics import events as ev
+from conducto_core.semantics.actions import EVENTS
 from conducto_core.semantics.autoscaling import Pool
 from conducto_core.semantics.cloud_machine import (
     CompleteTask,
@@ -80,14 +81,6 @@ _SPARED = "another command of the organisation needed a worker"
 _LATE = {
     Hold.PAUSED: "the pipeline was paused for more than 24 hours",
     Hold.SPARE: "no command of the group had run for 15 minutes",
-}
-
-_ORDERS: dict[Action, Callable[[tuple[str, ...]], ev.Event]] = {
-    Action.RESET: ev.NodesReset,
-    Action.REBUILD: ev.NodesReset,
-    Action.SKIP: ev.NodesSkipped,
-    Action.UNSKIP: ev.NodesUnskipped,
-    Action.KILL: ev.NodesKilled,
 }
 
 
@@ -256,7 +249,7 @@ class CloudPipeline(PipelineState):
                 if order.action in _RESETS:
                     self._try_failed_images_again()
                 self._images_moved(order.images)
-                self._follow(self.cloud_machine.order(_ORDERS[order.action](order.paths)))
+                self._follow(self.cloud_machine.order(EVENTS[order.action](order.paths)))
 
     def _leave_archive(self) -> None:
         if self.record.lifecycle is Lifecycle.ARCHIVED:

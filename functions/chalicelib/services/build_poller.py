@@ -9,13 +9,13 @@ from chalicelib.domain.events import BuiltImage, ImagesUpdated, Input
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.image_builds import ImageBuilds, is_building
+from chalicelib.services.slots import Submit
 
 logger = logging.getLogger(__name__)
 
 #: Minimum seconds between two polls of a pipeline's images.
 PAUSE = 2.0
 
-Submit = Callable[[str, str, Callable[[CloudPipeline], Input | None]], bool]
 Reading = Callable[[str, str], AbstractContextManager[CloudPipeline]]
 
 

@@ -17,7 +17,6 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
 from chalicelib.domain.events import (
@@ -33,13 +32,13 @@ from chalicelib.domain.tokens import new_token
 from chalicelib.ports.errors import AccessDeniedError, CapacityError, TaskGoneError, ThrottledError
 from chalicelib.ports.identity import Identity
 from chalicelib.ports.workers import WorkerTask
-from chalicelib.services.build_poller import image_update
+from chalicelib.services.build_poller import Reading, image_update
 from chalicelib.services.dependencies import Dependencies, write_with_retry
 from chalicelib.services.event_push import publish
 from chalicelib.services.image_builds import ImageBuilds
 from chalicelib.services.metering import month_of
 from chalicelib.services.slots import Need, Slots, Submit
-from conducto_core.errors import DefinitionError
+from conducto.errors import DefinitionError
 from conducto_core.model.records import Lifecycle
 from conducto_core.model.requests import Action
 from conducto_core.semantics.asl.compiler import compile_residual
@@ -56,8 +55,6 @@ logger = logging.getLogger(__name__)
 TOKEN_SECONDS = 3 * 86_400.0
 #: The only permission of a worker.
 WORKER = "worker"
-
-Reading = Callable[[str, str], AbstractContextManager[CloudPipeline]]
 
 
 @dataclass(slots=True)

@@ -33,7 +33,7 @@ from chalicelib.ports.errors import AccessDeniedError, ThrottledError
 from chalicelib.ports.identity import Identity
 from chalicelib.ports.images import BuildRequest, BuildStatus
 from chalicelib.services.dependencies import Dependencies
-from conducto_core.errors import DefinitionError, RefusedError
+from conducto_core.errors import RefusedError, invalid
 from conducto_core.images import build_plan, install, layers, sdk_wheel
 from conducto_core.model.deployment import BUILD_MINUTES, BUILD_PREFIX, CONTEXT_PREFIX, FRESH_DAYS
 from conducto_core.model.image_sources import ImageSources
@@ -136,7 +136,7 @@ class ImageBuilds:
         try:
             plan = build_plan.plan(image, _sources(image, given), client)
         except build_plan.BuildPlanError as error:
-            raise DefinitionError(None, str(error)) from error
+            raise invalid(None, str(error)) from error
         self._check_references(org, image.name, plan.bases())
         tag = sha256(f"{org}\0{plan.digest}\0{salt}".encode()).hexdigest()[:40]
         key = _key(org, tag, "recipe.tar.gz")
@@ -413,7 +413,7 @@ def _files(image: ImageSpec) -> tuple[object, ...]:
 
 def _sources(image: ImageSpec, given: ImageSources | None) -> build_plan.Sources:
     if given is None:
-        raise DefinitionError(
+        raise invalid(
             None,
             f"image {image.name!r}: its files were not sent with the launch; assign the image "
             "to a node of the tree that you launch, or launch with a newer client",
@@ -424,7 +424,7 @@ def _sources(image: ImageSpec, given: ImageSources | None) -> build_plan.Sources
             name: base64.b64decode(text, validate=True) for name, text in given.npm_files.items()
         }
     except binascii.Error as error:
-        raise DefinitionError(
+        raise invalid(
             None, f"image {image.name!r}: npm_files is not valid base64: {error}"
         ) from error
     return build_plan.Sources(

@@ -17,7 +17,7 @@ from chalicelib.services.build_poller import BuildPoller
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.effects import EffectExecutor, Effects, effects_of
 from chalicelib.services.secret_injection import inject
-from chalicelib.services.slots import Slots, needed_room
+from chalicelib.services.slots import Decide, Slots, needed_room
 from conducto_core.errors import NotFoundError
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.notifications.messages import masked
@@ -81,9 +81,6 @@ MAX_TRIES = 12
 SNAPSHOT_EVERY = 200
 #: In large trees snapshots are rarer: their cost is proportional to the number of nodes.
 NODES_AN_ENTRY = 10
-
-#: Returns the event to commit to a current pipeline, or None.
-Decide = Callable[[CloudPipeline], Input | None]
 
 
 class BusyError(Exception):

@@ -23,7 +23,8 @@ from chalicelib.ports.errors import ThrottledError
 from chalicelib.ports.workers import TaskEnd
 from chalicelib.services.debug_sessions import DebugSessions, is_shell
 from chalicelib.services.metering import check_usage
-from chalicelib.services.processor import CommandProcessor, Decide
+from chalicelib.services.processor import CommandProcessor
+from chalicelib.services.slots import Decide
 from conducto_core.errors import RefusedError
 from conducto_core.model.requests import Action
 from conducto_core.model.states import Cause

@@ -18,7 +18,9 @@ from chalicelib.services.dependencies import Dependencies
 
 logger = logging.getLogger(__name__)
 
-Submit = Callable[[str, str, Callable[[CloudPipeline], Input | None]], bool]
+#: Returns the event to commit to a current pipeline, or None.
+Decide = Callable[[CloudPipeline], Input | None]
+Submit = Callable[[str, str, Decide], bool]
 
 
 class Need(Enum):
@@ -96,9 +98,7 @@ class Slots:
                 lambda live: HealthChecked(time=self._cloud.clock()) if live.wanted() else None,
             )
 
-    def _try(
-        self, org: str, pipeline_id: str, decide: Callable[[CloudPipeline], Input | None]
-    ) -> bool:
+    def _try(self, org: str, pipeline_id: str, decide: Decide) -> bool:
         try:
             return self._submit(org, pipeline_id, decide)
         except Exception:

@@ -1,26 +1,17 @@
 """Users' actions on a loaded pipeline."""
 
 import asyncio
-from collections.abc import Callable
 
 from conducto_core.api.action_checks import check_action, edits_of, preview_of_whole
 from conducto_core.model.records import Lifecycle
 from conducto_core.model.requests import WHOLE, Action, ControlRequest, ControlResult
 from conducto_core.semantics import events as ev
-from conducto_core.semantics.actions import named, preview
+from conducto_core.semantics.actions import EVENTS, named, preview
 from conducto_local.scheduling import pipeline_loader
 from conducto_local.scheduling.admission import check_nodes
 from conducto_local.scheduling.live_pipeline import LivePipeline
 from conducto_local.scheduling.scheduler import Scheduler
 from conducto_local.store.port import Store
-
-_EVENTS: dict[Action, Callable[[tuple[str, ...]], ev.Event]] = {
-    Action.RESET: ev.NodesReset,
-    Action.REBUILD: ev.NodesReset,
-    Action.SKIP: ev.NodesSkipped,
-    Action.UNSKIP: ev.NodesUnskipped,
-    Action.KILL: ev.NodesKilled,
-}
 
 
 class Actions:
@@ -55,7 +46,7 @@ class Actions:
                 self._scheduler.contexts.forget(live, request.paths)
             if request.action is Action.REBUILD:
                 self._scheduler.forget_images(live, request.paths)
-            self._scheduler.apply(live, _EVENTS[request.action](request.paths))
+            self._scheduler.apply(live, EVENTS[request.action](request.paths))
         return result.model_copy(update={"preview": request.preview})
 
     async def _whole(self, live: LivePipeline, request: ControlRequest) -> ControlResult:

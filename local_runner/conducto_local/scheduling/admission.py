@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from conducto_core.errors import DefinitionError, check_each
+from conducto_core.errors import check_each, invalid
 from conducto_core.model.nodes import NodeSpec
 from conducto_core.model.states import NodeType
 from conducto_core.semantics.resolve import Limits, check_size
@@ -31,9 +31,9 @@ def check_nodes(nodes: Mapping[str, NodeSpec], limits: Limits | None) -> None:
         try:
             gpus = gpus_of(args)
         except RunArgsError as error:
-            raise DefinitionError(node.path, str(error)) from error
+            raise invalid(node.path, str(error)) from error
         if limits is not None and _lacks_gpus(gpus, limits):
-            raise DefinitionError(node.path, _too_many_gpus(gpus, limits))
+            raise invalid(node.path, _too_many_gpus(gpus, limits))
         fine.add(args)
 
     check_each((node for node in nodes.values() if node.type is NodeType.EXEC), check)

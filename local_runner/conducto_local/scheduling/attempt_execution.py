@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from conducto.errors import DefinitionError
 from conducto.wire.lazy_form import from_wire_document
-from conducto_core.errors import DefinitionError
 from conducto_core.model.form_codec import pack_form
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.outputs import OutputSummary

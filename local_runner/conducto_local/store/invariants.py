@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from conducto_core.model.records import AttemptRecord, NodeChange
-from conducto_core.model.states import FINISHED
+from conducto_core.model.records import NodeChange
 from conducto_local.store.errors import HistoryError
 from conducto_local.store.port import ChangeRow
 
@@ -18,17 +17,6 @@ def check_changes(
                 f"{change.path}: change {change.seq} of pipeline {pipeline_id!r} is out of "
                 f"sequence, expected {expected}; reread the last number"
             )
-
-
-def may_replace(stored: AttemptRecord, new: AttemptRecord) -> bool:
-    """Return whether ``new`` may replace ``stored``, an earlier record of the same attempt.
-
-    An attempt that has ended may get further details but must not end again: that would be another
-    attempt with the same number. `conducto_local.store.rows` has the same rule in SQL.
-    """
-    if stored.state not in FINISHED:
-        return True
-    return (stored.state, stored.ended) == (new.state, new.ended)
 
 
 def overwritten(pipeline_id: str, paths: Sequence[str]) -> HistoryError:

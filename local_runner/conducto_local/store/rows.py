@@ -54,7 +54,8 @@ PUT_NODE = _upsert("nodes", ("path",), _NODE)
 GET_NODES = f"""SELECT {", ".join(_NODE)}
     FROM nodes WHERE pipeline=? AND path>? ORDER BY path LIMIT ?"""  # noqa: S608
 
-# The WHERE is `invariants.may_replace`; a rejected row is missing in the cursor's rowcount.
+# An attempt that has ended may get further details but must not end again: that would be another
+# attempt with the same number. A rejected row is missing in the cursor's rowcount.
 PUT_ATTEMPT = f"""{_upsert("attempts", ("path", "number"), _ATTEMPT)}
     WHERE state NOT IN ('done', 'error', 'killed')
     OR (state = excluded.state AND ended IS excluded.ended)"""

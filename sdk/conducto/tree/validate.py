@@ -9,8 +9,8 @@ from conducto.errors import (
     DefinitionError,
     DefinitionTypeError,
     InvalidCloudParams,
-    SeveralProblemsError,
     UnknownImageError,
+    raise_found,
 )
 from conducto.tree import image_form as image_rules
 from conducto.tree import parameters
@@ -63,12 +63,7 @@ def validate(
     found += _image_problems(root, files=check_images)
     if check_code and not found:  # commands are expanded with their images
         found += _function_problems(root)
-    _raise_found(found)
-
-
-def _raise_found(found: List[DefinitionError]) -> None:
-    if found:
-        raise found[0] if len(found) == 1 else SeveralProblemsError(found)
+    raise_found(found)
 
 
 def _raised(
@@ -160,7 +155,7 @@ def check_images(root: NodeBase) -> None:
     Raises:
         DefinitionError: a definition is invalid, or a file that it needs is missing.
     """
-    _raise_found(list(_image_problems(root, files=True)))
+    raise_found(list(_image_problems(root, files=True)))
 
 
 def _image_problems(root: NodeBase, *, files: bool) -> Iterator[DefinitionError]:
@@ -189,7 +184,7 @@ def check_functions(root: NodeBase) -> None:
     Raises:
         DefinitionError: some are missing.
     """
-    _raise_found(list(_function_problems(root)))
+    raise_found(list(_function_problems(root)))
 
 
 def _function_problems(root: NodeBase) -> Iterator[DefinitionError]:

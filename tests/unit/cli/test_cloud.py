@@ -16,7 +16,7 @@ from tests.fakes.transport import InProcessTransport
 
 from conducto import _host
 from conducto.api.config import Config
-from conducto.errors import UsageError
+from conducto.errors import DefinitionError, UsageError
 from conducto.tree.launch_options import LaunchOptions
 from conducto_cli import cloud_account, target
 from conducto_cli.cloud_account import Account
@@ -27,7 +27,6 @@ from conducto_cli.main import main
 from conducto_cli.parser import build_parser
 from conducto_client import AgentUnreachableError, ApiError, Client
 from conducto_core.api.dispatch import Service
-from conducto_core.errors import DefinitionError
 from conducto_core.images import contexts
 from conducto_core.images.ignore import Ignore
 from unit.cli.trees import record, small_tree

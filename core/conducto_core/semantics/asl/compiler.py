@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from conducto_core.errors import DefinitionError
+from conducto_core.errors import invalid
 from conducto_core.model.nodes import NodeSpec
 from conducto_core.semantics.asl.builder import End, GraphBuilder, Scope
 from conducto_core.semantics.asl.lint import MAX_BYTES
@@ -105,7 +105,7 @@ def _machine_of(body: Part, builder: GraphBuilder, site: Site, run: str) -> Mach
 def _machine(site: Site, path: str, definition: State, weight: Size, run: str) -> Machine:
     text = json.dumps(definition, separators=(",", ":"))
     if len(text) > MAX_BYTES:
-        raise DefinitionError(
+        raise invalid(
             path,
             f"its state machine has {len(text):,} bytes, more than the {MAX_BYTES:,} that "
             "Step Functions accepts; divide the node into smaller groups",

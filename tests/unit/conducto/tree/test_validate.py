@@ -118,6 +118,7 @@ def test_all_problems_of_a_tree_are_reported_at_once() -> None:
         validate(root, cloud=True)
 
     assert [" ".join(line.split(" ")[:2]) for line in str(raised.value).split("\n")] == [
+        "the tree",  # has 5 problems
         "/a: cpu",
         "/a: mem",
         "/b: max_time",

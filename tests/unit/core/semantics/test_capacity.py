@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from conducto_core.errors import DefinitionError
+from conducto.errors import DefinitionError
 from conducto_core.semantics.capacity import Room, admit, check_fits, claim, extras
 from support.trees import lazy, leaf, parallel, pipeline, serial
 

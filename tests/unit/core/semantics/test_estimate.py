@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conducto_core.errors import DefinitionError
+from conducto.errors import DefinitionError
 from conducto_core.semantics.asl.estimate import (
     ASSUMED_SECONDS,
     IDLE_SECONDS,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from conducto_core.errors import DefinitionError
+from conducto.errors import DefinitionError
 from conducto_core.model.nodes import Callback, Pipeline
 from conducto_core.model.states import NodeType
 from conducto_core.semantics.resolve import resolve, resolve_generated

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from conducto.errors import DefinitionError
 from conducto.wire import limits
-from conducto_core.errors import DefinitionError
 from conducto_core.model.nodes import NodeSpec
 from conducto_core.semantics.cloud_limits import check_exec
 from conducto_core.semantics.resolve import resolve, resolve_generated

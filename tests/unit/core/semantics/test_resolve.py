@@ -2,10 +2,11 @@
 
 import pytest
 
-from conducto_core.errors import DefinitionError
+from conducto.errors import DefinitionError
 from conducto_core.model.nodes import Callback, Placement
 from conducto_core.model.states import NodeType
-from conducto_core.semantics.resolve import Limits, check_sizes, resolve
+from conducto_core.semantics.resolve import Limits, resolve
+from conducto_local.scheduling.admission import check_nodes
 from support.trees import form, lazy, leaf, parallel, pipeline, serial
 
 IMAGES = {"i": {"image": "busybox"}, "j": {"image": "debian"}}
@@ -337,11 +338,11 @@ MACHINE = Limits(cpu=4, mem=8, gpu=1)
 
 
 def test_request_for_the_whole_machine_is_accepted():
-    check_sizes(resolved(serial(leaf("a", cpu=4, mem=8, gpu=1))), MACHINE)
+    check_nodes(resolved(serial(leaf("a", cpu=4, mem=8, gpu=1))), MACHINE)
 
 
 def test_the_size_of_a_group_without_execs_of_that_size_does_not_matter():
-    check_sizes(resolved(serial(leaf("a", cpu=1), cpu=64)), MACHINE)
+    check_nodes(resolved(serial(leaf("a", cpu=1), cpu=64)), MACHINE)
 
 
 def test_a_tag_written_as_text_is_one_tag() -> None:

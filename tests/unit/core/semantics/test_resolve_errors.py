@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conducto_core.errors import DefinitionError
+from conducto.errors import DefinitionError
 from conducto_core.model.nodes import Pipeline
-from conducto_core.semantics.resolve import Limits, check_sizes, resolve, resolve_generated
+from conducto_core.semantics.resolve import Limits, resolve, resolve_generated
+from conducto_local.scheduling.admission import check_nodes
 from support.laws import law
 from support.trees import form, lazy, leaf, parallel, serial
 
@@ -100,7 +101,7 @@ def test_sizes_that_never_fit_are_rejected_at_once():
     nodes = resolve(form(serial(leaf("a", cpu=64, mem=512), leaf("b"), leaf("c", gpu=1)))).nodes
 
     with pytest.raises(DefinitionError) as raised:
-        check_sizes(nodes, Limits(cpu=8, mem=16, gpu=0))
+        check_nodes(nodes, Limits(cpu=8, mem=16, gpu=0))
 
     assert [line.partition("=")[0] for line in str(raised.value).split("\n")] == [
         "the tree has 3 problems:",
@@ -372,7 +373,7 @@ def test_a_size_that_can_never_fit_is_refused(params, message):
     nodes = resolve(in_place(leaf("x", **params))).nodes
 
     with pytest.raises(DefinitionError, match="^" + re.escape(message) + "$"):
-        check_sizes(nodes, Limits(cpu=4, mem=8, gpu=1))
+        check_nodes(nodes, Limits(cpu=4, mem=8, gpu=1))
 
 
 # ---- images -------------------------------------------------------------------------------------

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 import conducto as co
+from conducto.errors import DefinitionError
 from conducto.tree.launch_form import to_launch_form
 from conducto.tree.nodes import Node
-from conducto_core.errors import DefinitionError
 from conducto_core.model.requests import Changes
 from conducto_core.model.states import Cause, State
 from conducto_core.semantics import events as ev

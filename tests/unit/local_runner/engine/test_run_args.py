@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 import conducto as co
+from conducto.errors import DefinitionError
 from conducto.tree.launch_form import to_launch_form
-from conducto_core.errors import DefinitionError
 from conducto_core.semantics.resolve import Limits, resolve
 from conducto_local.engine.address import Address
 from conducto_local.engine.container import create_body
