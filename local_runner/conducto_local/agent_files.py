@@ -44,9 +44,8 @@ class AgentState:
 
     Attributes:
         started: Seconds since the epoch.
-        docker_host: Its ``DOCKER_HOST``, which locates the engine; None if an older agent did not
-            record it.
-        groups: Its group ids; None if an older agent did not record them.
+        docker_host: Its ``DOCKER_HOST``, which locates the engine.
+        groups: Its group ids.
         code: Mark of its code, if the version is not enough (`conducto_local.code_mark.code_mark`).
     """
 
@@ -54,9 +53,9 @@ class AgentState:
     url: str
     version: str
     started: float
-    docker_host: str | None = field(default_factory=docker_host)
+    docker_host: str = field(default_factory=docker_host)
     code: str | None = field(default_factory=code_mark)
-    groups: tuple[int, ...] | None = field(default_factory=own_groups)
+    groups: tuple[int, ...] = field(default_factory=own_groups)
 
 
 class AgentFiles:
@@ -86,9 +85,9 @@ class AgentFiles:
                 found["url"],
                 found["version"],
                 found["started"],
-                found.get("docker_host"),
-                found.get("code"),
-                None if (groups := found.get("groups")) is None else tuple(groups),
+                found["docker_host"],
+                found["code"],
+                tuple(found["groups"]),
             )
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None  # a newer version may use another format

@@ -77,16 +77,14 @@ def open_engines(home: StateDir, env: Mapping[str, str] | None = None) -> dict[s
         env: Environment with ``DOCKER_HOST``; None for the process's own.
     """
     docker = DockerEngine(env)
-    identity = installation_id(home)
-    labels = {LABEL_PROFILE: home.profile, LABEL_IMAGE_HOME: identity.mark}
-    started = [{LABEL_HOME: mark} for mark in identity.marks]
+    mark = installation_id(home)
+    labels = {LABEL_PROFILE: home.profile, LABEL_IMAGE_HOME: mark}
+    started = {LABEL_HOME: mark}
     return {
         "docker": EngineContext(
             docker,
             started,
-            lambda: Builder(
-                docker.http, home.agent / "cache", labels=labels, work_labels=started[0]
-            ),
+            lambda: Builder(docker.http, home.agent / "cache", labels=labels, work_labels=started),
             _note_in(home),
         ),
         "process": EngineContext(ProcessEngine(), started, NullImageBuilder),

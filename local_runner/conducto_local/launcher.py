@@ -139,22 +139,22 @@ def _difference(state: AgentState, *, launching: bool) -> str | None:
         return f"its version is {state.version}, not {version}"
     if state.code != code_mark():
         return f"its code is older (version {version})"
-    if launching and state.docker_host not in (None, here):
+    if launching and state.docker_host != here:
         there = state.docker_host or "not set"
         return f"its DOCKER_HOST is {there}, which here is {here or 'not set'}"
-    if launching and state.groups not in (None, own_groups()):
+    if launching and state.groups != own_groups():
         return f"its groups differ ({_named(state.groups)}; here {_named(own_groups())})"
     return None
 
 
-def _named(groups: Iterable[int] | None) -> str:
+def _named(groups: Iterable[int]) -> str:
     def name(number: int) -> str:
         try:
             return grp.getgrgid(number).gr_name
         except KeyError:
             return str(number)
 
-    return ", ".join(map(name, groups or ()))
+    return ", ".join(map(name, groups))
 
 
 def _answering(home: StateDir) -> Endpoint | None:

@@ -10,7 +10,6 @@ import conducto as co
 from conducto_core.model.gc import GcRequest
 from conducto_core.model.requests import Action
 from conducto_local.images.engine_images import LABEL_IMAGE_HOME
-from conducto_local.installation_id import path_mark
 from conducto_local.scheduling.attempt_records import LABEL_HOME, home_mark
 from conducto_local.state_dir import StateDir
 from support.containers import BUSYBOX as IMAGE
@@ -264,42 +263,6 @@ async def test_an_agent_that_starts_removes_the_leftovers_of_its_own_home_only(
 
     assert not is_there(mine)
     assert is_there(theirs)
-
-
-async def test_labels_of_an_earlier_version_belong_to_the_home_of_that_path(
-    home, neighbour, containers
-):
-    async with runner(home) as local:  # an earlier version left a store, and no identity
-        await local.run(tree())
-    (home.agent / "identity").unlink()
-    left = container_of(path_mark(home))
-    containers.append(left)
-    async with runner(neighbour) as other:
-        await other.run(tree())
-        await gc(other)
-    still = is_there(left)
-    built = f"conducto_test_older:{uuid.uuid4().hex}"
-    label_image(built, path_mark(home))
-
-    async with runner(home) as local:
-        await local.run(tree())
-        report = await gc(local)
-
-    assert still
-    assert not is_there(left)
-    assert names(report, "image") == [built]
-    assert not exists(built)
-
-
-def label_image(reference, mark):
-    """Make an image as an agent labels them."""
-    name, _, tag = reference.partition(":")
-    container = make({})
-    body = json.dumps({"Labels": {LABEL_IMAGE_HOME: mark}}).encode()
-    where = {"container": container, "repo": name, "tag": tag}
-    status, answer = call("POST", "/commit", where, body=body, kind="application/json")
-    call("DELETE", f"/containers/{container}", {"force": "1"})
-    assert status == 201, answer
 
 
 async def test_an_image_that_another_home_freed_is_made_again(home, neighbour):

@@ -16,7 +16,6 @@ from conducto_core.model.states import Cause, State
 from conducto_core.model.usage import UsageParams
 from conducto_local.agent_files import AgentFiles
 from conducto_local.repair import RepairError, repair
-from conducto_local.runner import open_parts
 from conducto_local.state_dir import StateDir
 from conducto_local.store.errors import DamagedError, StoreError, StoreLostError
 from support.local import Run, local_runner
@@ -104,7 +103,7 @@ async def test_repair_rebuilds_a_lost_store_from_the_directories(home):
         assert await run.output("/a", attempt=1) == b"hello\n"
 
 
-async def test_repair_takes_in_a_directory_that_an_older_version_made(home):
+async def test_repair_takes_in_a_directory_without_record_and_definition(home):
     (one,) = await launched(home, 1)
     home.pipeline(one).record.unlink()
     home.pipeline(one).definition.unlink()
@@ -119,18 +118,6 @@ async def test_repair_takes_in_a_directory_that_an_older_version_made(home):
         assert summary.pipeline.retention == 0
         names = [e.name for e in (await local.pipelines.data(one, ListUserDataParams())).entries]
         assert names == ["file"]
-
-
-async def test_agent_writes_the_data_for_repairs_of_older_pipelines(home):
-    (one,) = await launched(home, 1)
-    home.pipeline(one).record.unlink()
-    home.pipeline(one).definition.unlink()
-
-    async with open_parts(home) as parts:
-        await parts.keeper.look()
-
-    os.truncate(home.store, 0)
-    assert repair(home).repaired[0].lost == ("results of its attempts",)
 
 
 async def test_gc_keeps_a_directory_that_it_cannot_attribute(home):

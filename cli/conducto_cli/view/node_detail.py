@@ -12,7 +12,7 @@ from conducto_cli.text.table import table
 from conducto_cli.text.text import Line, Marks, Role, Span, printable
 from conducto_cli.view.attempt_diff import ending
 from conducto_cli.view.rows import ROLE_OF_STATE, place, progress
-from conducto_client import ApiError, Client
+from conducto_client import Client
 from conducto_core.model.labels import failure_text, wait_text
 from conducto_core.model.node_detail import NodeDetail, Parameter
 from conducto_core.model.notifications import NotificationRecord
@@ -179,11 +179,7 @@ def _used(
     asked = [each for each in attempts if _may_have_samples(each)][-_MAX_ASKED:]
     found = {}
     for each in asked:
-        try:
-            used = client.resources(pipeline_id, path, attempt=each.number)
-        except ApiError:  # an older agent, or an older cloud, knows no such call
-            break
-        words = summary(used)
+        words = summary(client.resources(pipeline_id, path, attempt=each.number))
         if words is not None:
             found[each.number] = words
     return found

@@ -18,7 +18,6 @@ started again.
 
 import base64
 import binascii
-import codecs
 import json
 import logging
 import shlex
@@ -33,6 +32,7 @@ from chalicelib.ports.errors import AccessDeniedError, ThrottledError
 from chalicelib.ports.identity import Identity
 from chalicelib.ports.images import BuildRequest, BuildStatus
 from chalicelib.services.dependencies import Dependencies
+from conducto_core.api.queries.log_responses import image_log
 from conducto_core.errors import RefusedError, invalid
 from conducto_core.images import build_plan, install, layers, sdk_wheel
 from conducto_core.model.deployment import BUILD_MINUTES, BUILD_PREFIX, CONTEXT_PREFIX, FRESH_DAYS
@@ -359,15 +359,7 @@ def chunk_of(
     """
     start = max(0, len(log) + offset) if offset < 0 else min(offset, len(log))
     data = log[start : start + limit]
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    text = decoder.decode(data, final=complete and start + len(data) == len(log))
-    left = len(decoder.getstate()[0])
-    if not text:  # a chunk this small would otherwise be requested forever
-        text, left = data.decode(errors="replace"), 0
-    end = start + len(data) - left
-    return ImageLog(
-        text=text, offset=start, next=end, size=len(log), complete=complete, steps=steps
-    )
+    return image_log(data, start, len(log), complete=complete, steps=steps)
 
 
 def known_sources(

@@ -2,13 +2,12 @@
 
 import asyncio
 import base64
-import codecs
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from conducto_core.api.queries.log_responses import lines_answer, matches_answer, search
+from conducto_core.api.queries.log_responses import image_log, lines_answer, matches_answer, search
 from conducto_core.api.queries.log_search import SearchQuery
 from conducto_core.api.queries.lookup import chosen_attempt
 from conducto_core.api.queries.output_tails import with_tail
@@ -25,7 +24,7 @@ from conducto_core.model.params import (
 from conducto_core.model.records import AttemptRecord, ImageState
 from conducto_core.model.requests import LogChunk, NodeView
 from conducto_core.model.resources import Resources, ResourcesParams
-from conducto_core.model.responses import ImageLog, ImageStep, LogLines, LogMatches
+from conducto_core.model.responses import ImageLog, LogLines, LogMatches
 from conducto_core.model.states import FINISHED
 from conducto_core.ports.downloads import Download, Span
 from conducto_core.runtime.attempt_outputs import MAX_STREAM
@@ -190,7 +189,9 @@ class LogQueries:
             chunk = reader.read("stdout", query.offset, query.limit)
             if chunk.data or complete or not await _wait(live, deadline):
                 steps = steps_in(reader.read("stderr", -MAX_STEP_BYTES, MAX_STEP_BYTES).data)
-                return _image_log(chunk, steps, complete=complete)
+                return image_log(
+                    chunk.data, chunk.offset, chunk.size, complete=complete, steps=steps
+                )
 
     def _output(
         self, live: LivePipeline, query: LogFileParams, attempts: Sequence[AttemptRecord]
@@ -210,21 +211,3 @@ async def _wait(live: LivePipeline, deadline: float) -> bool:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(live.news(live.version), min(LOOK_EVERY, left))
     return True
-
-
-def _image_log(chunk: StoredChunk, steps: tuple[ImageStep, ...], *, complete: bool) -> ImageLog:
-    """Return a chunk as text; an incomplete character is left for the next chunk."""
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    is_last = complete and chunk.offset + len(chunk.data) == chunk.size
-    text = decoder.decode(chunk.data, final=is_last)
-    left = len(decoder.getstate()[0])
-    if not text:  # the client would request the same chunk forever
-        text, left = chunk.data.decode(errors="replace"), 0
-    return ImageLog(
-        text=text,
-        offset=chunk.offset,
-        next=chunk.offset + len(chunk.data) - left,
-        size=chunk.size,
-        complete=complete,
-        steps=steps,
-    )

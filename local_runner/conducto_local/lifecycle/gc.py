@@ -1,7 +1,7 @@
 """Garbage collection of the resources that no live pipeline of this state directory needs.
 
 A pipeline is live unless it is archived or deleted. Resources on the engine are identified by
-labels with a mark of the state directory (`conducto_local.installation_id`):
+labels with the mark of the state directory (`conducto_local.installation_id`):
 `attempt_records.LABEL_HOME`, `engine_images.LABEL_IMAGE_HOME`, `container.LABEL_DEBUG_HOME`.
 Resources without a mark are never touched.
 """
@@ -195,8 +195,7 @@ class GarbageCollector:
         return items
 
     async def _own(self, engine: Engine, label: str) -> list[LabelledResource]:
-        marks = installation_id(self._home).marks
-        return [one for mark in marks for one in await engine.find(label, mark)]
+        return await engine.find(label, installation_id(self._home))
 
     def _is_wanted(self, image: str) -> bool:
         """Return whether a launch may have found the image meanwhile and relies on it."""

@@ -8,7 +8,6 @@ without activity for its ``retention`` days is archived, and deleted after as ma
 import asyncio
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from enum import Enum, auto
 from typing import Protocol
 
@@ -19,7 +18,6 @@ from conducto_core.model.states import State
 from conducto_local.lifecycle.deletion import PipelineDeleter
 from conducto_local.lifecycle.idle_clock import IdleClock
 from conducto_local.ports import EngineError
-from conducto_local.scheduling import pipeline_loader
 from conducto_local.scheduling.clock import Clock
 from conducto_local.scheduling.live_pipeline import LivePipeline
 from conducto_local.scheduling.scheduler import Scheduler
@@ -95,7 +93,6 @@ class RetentionScheduler:
         """Perform all steps that are due."""
         await asyncio.to_thread(self.remover.sweep)
         records = self._store.records()
-        self._keep_missing(records)
         for record in records:
             if _is_to_sleep(record):
                 await self._order(record.id, Action.SLEEP)
@@ -112,13 +109,6 @@ class RetentionScheduler:
         except Exception:
             # One failure must not keep the other pipelines from being handled.
             logger.exception("cannot delete the pipeline", extra={"pipeline": pipeline_id})
-
-    def _keep_missing(self, records: Iterable[PipelineRecord]) -> None:
-        """Write the files for a repair beside pipelines of older versions that have none."""
-        for record in records:
-            if not self._home.pipeline(record.id).record.exists():
-                with suppress(StoreError):
-                    pipeline_loader.keep(self._home, record, self._store.definition(record.id))
 
     async def _go_on(self) -> None:
         while True:

@@ -97,7 +97,7 @@ def labels_of(pipeline_id: str, home: StateDir) -> dict[str, str]:
 
 def home_mark(home: StateDir) -> str:
     """Return the mark of this state directory's containers and images."""
-    return installation_id(home).mark
+    return installation_id(home)
 
 
 def started_record(

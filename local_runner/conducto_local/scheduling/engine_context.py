@@ -1,7 +1,7 @@
 """An engine and its queue and builder, opened when the first pipeline needs it."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from conducto_core.semantics.admission_queue import AdmissionQueue
@@ -14,8 +14,8 @@ class EngineContext:
     """An engine, the builder of its images, and the queue for its machine.
 
     Attributes:
-        labels: Sets of labels, ``{name: value}``; all resources of this state directory have one of
-            these sets. Leftovers of a dead agent are removed by them before the first use.
+        labels: ``{name: value}`` of all resources of this state directory. Leftovers of a dead
+            agent are removed by them before the first use.
         make_builder: Makes the builder, once the engine is open.
         note: Called with whether opening the engine failed.
         info: Description of the engine; None until `open`.
@@ -23,7 +23,7 @@ class EngineContext:
     """
 
     engine: Engine
-    labels: Sequence[Mapping[str, str]]
+    labels: Mapping[str, str]
     make_builder: Callable[[], ImageBuilder]
     note: Callable[[bool], None] = lambda _failed: None
     info: EngineInfo | None = None
@@ -42,8 +42,7 @@ class EngineContext:
                     raise
                 self.note(False)
                 if self.dispatcher is None:
-                    for labels in self.labels:
-                        await self.engine.remove_labelled(labels)
+                    await self.engine.remove_labelled(self.labels)
                     self.dispatcher = AdmissionQueue(cpu=info.cpus, mem=info.memory, gpu=info.gpus)
                 self._builder = self.make_builder()
                 self.info = info

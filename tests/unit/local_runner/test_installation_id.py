@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conducto_local.installation_id import installation_id, path_mark
+from conducto_local.installation_id import installation_id
 from conducto_local.state_dir import StateDir
 
 
@@ -19,7 +19,6 @@ def test_a_home_keeps_its_mark(home: StateDir) -> None:
     first = installation_id(home)
 
     assert installation_id(StateDir(home.base, "default")) == first
-    assert first.marks == (first.mark,)
 
 
 def test_homes_of_one_path_and_profile_have_marks_of_their_own(home: StateDir) -> None:
@@ -27,11 +26,11 @@ def test_homes_of_one_path_and_profile_have_marks_of_their_own(home: StateDir) -
     first = installation_id(home)
     shutil.rmtree(home.base)
 
-    assert installation_id(home).mark != first.mark
+    assert installation_id(home) != first
 
 
 def test_profiles_have_marks_of_their_own(home: StateDir) -> None:
-    assert installation_id(home).mark != installation_id(StateDir(home.base, "other")).mark
+    assert installation_id(home) != installation_id(StateDir(home.base, "other"))
 
 
 def test_a_home_that_was_moved_keeps_its_mark(home: StateDir, tmp_path: Path) -> None:
@@ -52,7 +51,7 @@ def test_a_copy_gets_a_mark_of_its_own_and_the_original_keeps_its(
 
     made = installation_id(copy)
 
-    assert made.mark != first.mark
+    assert made != first
     assert installation_id(copy) == made
     assert installation_id(home) == first
 
@@ -64,28 +63,12 @@ def test_another_path_to_the_same_home_is_not_a_copy(home: StateDir, tmp_path: P
     assert installation_id(StateDir(tmp_path / "link", "default")) == first
 
 
-def test_home_of_an_earlier_version_owns_resources_with_its_path(
-    home: StateDir, tmp_path: Path
-) -> None:
-    home.make()
-    home.store.touch()
-    older = path_mark(home)
-
-    first = installation_id(home)
-    home.base.rename(tmp_path / "moved")
-
-    assert first.marks == (first.mark, older)
-    assert installation_id(StateDir(tmp_path / "moved", "default")).marks == (first.mark, older)
-
-
-@pytest.mark.parametrize(
-    "kept", [b"", b"{", b"[]", b'{"mark": "x", "older": null, "root": "/"}', b"\xff"]
-)
+@pytest.mark.parametrize("kept", [b"", b"{", b"[]", b'{"mark": "x", "root": "/"}', b"\xff"])
 def test_invalid_identity_is_replaced(home: StateDir, kept: bytes) -> None:
     home.make()
     (home.agent / "identity").write_bytes(kept)
 
     made = installation_id(home)
 
-    assert json.loads((home.agent / "identity").read_text())["mark"] == made.mark
+    assert json.loads((home.agent / "identity").read_text())["mark"] == made
     assert [path.name for path in home.agent.iterdir()] == ["identity"]

@@ -1,6 +1,7 @@
 """Responses to queries for lines of output."""
 
 import asyncio
+import codecs
 import json
 import sys
 
@@ -8,10 +9,31 @@ from conducto_core.api.queries import log_search
 from conducto_core.api.queries.log_lines import Lines
 from conducto_core.api.queries.log_search import SearchHit, SearchQuery, SearchResult
 from conducto_core.errors import RefusedError
-from conducto_core.model.responses import LogLines, LogMatch, LogMatches
+from conducto_core.model.responses import ImageLog, ImageStep, LogLines, LogMatch, LogMatches
 
 #: Maximum seconds of a search for a pattern.
 SEARCH_SECONDS = 10.0
+
+
+def image_log(
+    data: bytes, offset: int, size: int, *, complete: bool, steps: tuple[ImageStep, ...]
+) -> ImageLog:
+    """Return a chunk of a build's log; an incomplete character is left for the next chunk.
+
+    Args:
+        data: The bytes of the chunk.
+        offset: Its position in the log.
+        size: Bytes of the log so far.
+        complete: The build has ended.
+        steps: The steps of the build.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    text = decoder.decode(data, final=complete and offset + len(data) == size)
+    left = len(decoder.getstate()[0])
+    if not text:  # the client would request the same chunk forever
+        text, left = data.decode(errors="replace"), 0
+    end = offset + len(data) - left
+    return ImageLog(text=text, offset=offset, next=end, size=size, complete=complete, steps=steps)
 
 
 def lines_answer(found: Lines, *, complete: bool) -> LogLines:

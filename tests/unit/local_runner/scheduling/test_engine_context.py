@@ -22,7 +22,7 @@ def home(tmp_path: Path) -> StateDir:
 
 async def test_a_failed_opening_is_noted_and_a_later_one_takes_that_back() -> None:
     engine, noted = FakeEngine(gone="not started"), list[bool]()
-    engine_context = EngineContext(engine, (), NullImageBuilder, noted.append)
+    engine_context = EngineContext(engine, {}, NullImageBuilder, noted.append)
 
     with pytest.raises(EngineError):
         await engine_context.open()

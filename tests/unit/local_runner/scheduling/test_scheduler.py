@@ -79,7 +79,7 @@ class Bench:
     def __init__(self, home: StateDir) -> None:
         self.store = WatchedStore()
         self.engine = FakeEngine()
-        engine_contexts = {"docker": EngineContext(self.engine, [{"label": "value"}], BareImages)}
+        engine_contexts = {"docker": EngineContext(self.engine, {"label": "value"}, BareImages)}
         secrets = SecretProvider(MemorySecrets())
         self.scheduler = InterruptedScheduler(
             home=home,
