@@ -175,7 +175,13 @@ class _Invocation:
         if flags is not None and flags.get("profile"):
             os.environ["CONDUCTO_PROFILE"] = flags.get("profile")
         args, kwargs = call.arguments()
-        result = _awaited(method(*args, **kwargs))
+        if flags is None or expected is None:
+            result = _awaited(method(*args, **kwargs))
+        else:
+            from conducto.api.target import Launching
+
+            with Launching(flags.mode()):  # the method may declare secrets
+                result = _awaited(method(*args, **kwargs))
         if expected is None:
             _refuse_node(name, result)
             if result is not None:

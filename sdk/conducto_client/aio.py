@@ -101,6 +101,7 @@ class AsyncSecretStore(Twin[SecretStore]):
     list = awaitable(SecretStore.list)
     set = awaitable(SecretStore.set)
     update = awaitable(SecretStore.update)
+    put = awaitable(SecretStore.put)
     delete = awaitable(SecretStore.delete)
 
 

@@ -116,8 +116,8 @@ class Pipeline(PipelineIdentity):
     @property
     def url(self) -> str:
         """Address of its page in the web app; it signs nobody in, see `open`."""
-        root = self._target.read(lambda client: client.status().url)
-        return f"{root.rstrip('/')}/p/{quote(self.id)}"
+        status = self._target.read(lambda client: client.status())
+        return f"{(status.app or status.url).rstrip('/')}/p/{quote(self.id)}"
 
     @property
     def images(self) -> tuple[ImageRecord, ...]:

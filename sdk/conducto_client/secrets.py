@@ -1,6 +1,6 @@
 """The secrets of a target."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from conducto.errors import InvalidArgumentError
 from conducto.wire import secret_names
@@ -43,9 +43,15 @@ class SecretStore:
         self, values: Mapping[str, str], *, scope: Scope = "user", mask: bool = True
     ) -> None:
         """Store several secrets, ``{name: value}``, all or nothing."""
-        secrets = tuple(_value(name, value, scope, mask=mask) for name, value in values.items())
-        if secrets:
-            self._target.call(lambda client: client.put_secrets(PutSecrets(secrets=secrets)))
+        self.put([(name, value, scope, mask) for name, value in values.items()])
+
+    def put(self, secrets: Iterable[tuple[str, str, Scope, bool]]) -> None:
+        """Store secrets of any scope, ``(name, value, scope, mask)`` each, all or nothing."""
+        values = tuple(
+            _value(name, value, scope, mask=mask) for name, value, scope, mask in secrets
+        )
+        if values:
+            self._target.call(lambda client: client.put_secrets(PutSecrets(secrets=values)))
 
     def delete(self, *names: str, scope: Scope = "user") -> tuple[str, ...]:
         """Delete secrets; return the names of those that existed."""

@@ -402,3 +402,24 @@ def test_ctrl_c_stops_waiting_and_the_pipeline_continues(person: Person, tmp_pat
     assert pipeline.state == "running"
     (tmp_path / "gate").touch()
     assert pipeline.wait(TIMEOUT) == "done"
+
+
+def test_services_of_the_original_are_forms_of_the_client() -> None:
+    pipeline = launch(grid, [1], title="original", tags=["old"])
+    pipeline.wait(TIMEOUT)
+    service = co.api.Pipeline()
+
+    found = service.get(pipeline.id)
+
+    assert (found["pipeline_id"], found["status"]) == (pipeline.id, "active_local")
+    assert (found["tags"], found["meta"]["state"]) == (["old"], "done")
+    assert co.api.Analytics().get_pipeline_summary(pipeline.id) == found
+    assert pipeline.id in [each["pipeline_id"] for each in service.list()]
+    service.sleep(pipeline_ids=[pipeline.id])
+    assert service.get(pipeline.id)["status"] == "sleeping_local"
+    co.api.Manager().launch(pipeline.id)
+    assert service.get(pipeline.id)["status"] == "active_local"
+    service.archive(pipeline.id)
+    assert pipeline.id not in [each["pipeline_id"] for each in service.list()]
+    with pytest.raises(co.api.InvalidResponse, match="no pipeline 'nowhere'"):
+        service.get("nowhere")

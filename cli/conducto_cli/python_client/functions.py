@@ -7,12 +7,14 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Literal
 
+from conducto.api.target import Launching
 from conducto.errors import (
     DefinitionError,
     InvalidArgumentError,
     PipelineNotFoundError,
     UsageError,
 )
+from conducto.tree import unused
 from conducto.tree.launch import check
 from conducto.tree.launch_options import LaunchOptions
 from conducto.tree.nodes import Node
@@ -95,9 +97,10 @@ def launch(
     )
     given = {name for name, value in vars(options).items() if value != getattr(_DEFAULTS, name)}
     given |= {"target"} if target is not None else set()
-    root = _tree(pipeline, args, kwargs, given)
-    _complete(options, root, pipeline)
     where = _target(target, profile) or "local"
+    with Launching(where):  # the function may declare secrets
+        root = _tree(pipeline, args, kwargs, given)
+    _complete(options, root, pipeline)
     check(root, cloud=where == "cloud")
     return _launched(root, options, where)
 
@@ -198,6 +201,7 @@ def get_pipeline(
     Raises:
         conducto.errors.PipelineNotFoundError: there is none; names the nearest.
     """
+    unused.mark_used()
     where = _target(target, profile)
     account = account_of(profile)
     try:
@@ -241,6 +245,7 @@ def list_pipelines(
         target: ``local`` or ``cloud``; by default both, if the profile is logged in.
         profile: The profile; by default the one in use.
     """
+    unused.mark_used()
     if limit is not None and limit < 1:
         raise InvalidArgumentError(f"limit: {limit}; it must be at least 1")
     fields = {"state": state, "tag": tag, "owner": owner, "text": text if title is None else title}

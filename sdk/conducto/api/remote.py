@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from typing import Any, NoReturn
 
-LOCAL_COMMANDS = "For local pipelines use the commands: `conducto list`, `show`, `logs`."
-
 
 def not_yet(what: str, remedy: str = "") -> Callable[..., NoReturn]:
     """Return a method that raises ``NotAvailableError(what, remedy)`` when called."""

@@ -1,17 +1,18 @@
 """Secrets: values that become environment variables of commands, and are masked in output.
 
-On a user's machine the local runner stores them. A script may declare them each time it is run or
-merely printed: that prints nothing, and no error stops the script. Inside a node declaring them
-does nothing, since the node already has them as variables.
+The secrets are those of the target: of the launch that the script is for (``--cloud``), else of the
+profile, else this machine, where the local runner stores them. A script may declare them each time
+it is run or merely printed: that prints nothing, and no error stops the script. Inside a node
+declaring them does nothing, since the node already has them as variables.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 
 from conducto import _host
+from conducto.api import target
 from conducto.api.errors import NotAvailableError
 from conducto.wire import secret_names as secret_rules
 
@@ -70,7 +71,7 @@ class Secret(SecretKey):
 
 
 class Secrets:
-    """The secrets of the profile in use. ``token`` is for servers; this machine needs none."""
+    """The secrets of the profile in use. ``token`` is ignored: the profile's login is used."""
 
     def put(self, secrets: Iterable[Secret], token: str | None = None) -> None:
         """Store secrets of any scope, replacing those of the same name, all or nothing.
@@ -86,7 +87,7 @@ class Secrets:
         for secret in given:
             if not isinstance(secret, Secret):
                 raise TypeError(f"expected co.api.Secret, got {type(secret).__name__}")
-        if not _in_node():
+        if not target.in_node():
             _put(given)
 
     def put_user_secrets(self, secrets: Mapping[str, str], token: str | None = None) -> None:
@@ -106,10 +107,16 @@ class Secrets:
         """Return all secrets with their values, those of the organisation first.
 
         Raises:
-            NotAvailableError: This runs inside a node, or on a Python without the local runner.
+            NotAvailableError: This runs inside a node, or on a Python without the local runner; or
+                the target is the cloud, which never returns a value.
             Exception: They cannot be read; the message has the reason and a remedy.
         """
         del token
+        if _is_in_cloud():
+            raise NotAvailableError(
+                "Reading the values of secrets in the cloud",
+                "`get_user_secrets(obfuscate=True)` returns their names.",
+            )
         found = sorted(_runner("Reading secrets").read().items())
         return [Secret(name.key, kept.value, name.scope, kept.mask) for name, kept in found]
 
@@ -130,12 +137,20 @@ class Secrets:
         Raises:
             NotAvailableError: See ``get``.
         """
+        del token
         scopes = ("org", "user") if include_org_secrets else ("user",)
-        return _values(self.get(token), scopes, obfuscate)
+        return self._read(scopes, obfuscate)
 
     def get_org_secrets(self, token: str | None = None, obfuscate: bool = False) -> dict[str, str]:
         """Return ``{name: value}`` of the organisation; see ``get_user_secrets``."""
-        return _values(self.get(token), ("org",), obfuscate)
+        del token
+        return self._read(("org",), obfuscate)
+
+    def _read(self, scopes: tuple[str, ...], obfuscate: bool) -> dict[str, str]:
+        if obfuscate and _is_in_cloud():
+            infos = _cloud("Listing secrets").list()
+            return {info.key: _HIDDEN for info in infos if info.scope in scopes}
+        return _values(self.get(), scopes, obfuscate)
 
     def delete(self, secret_keys: Iterable[SecretKey], token: str | None = None) -> None:
         """Delete secrets of any scope; missing ones are ignored.
@@ -150,6 +165,11 @@ class Secrets:
         for key in keys:
             if not isinstance(key, SecretKey):
                 raise TypeError(f"expected co.api.SecretKey, got {type(key).__name__}")
+        if _is_in_cloud():
+            store = _cloud("Deleting secrets")
+            for scope in ("user", "org"):
+                store.delete(*(key.key for key in keys if key.scope == scope), scope=scope)
+            return
         runner = _runner("Deleting secrets")
         runner.delete([runner.SecretName(key.scope, key.key) for key in keys])
 
@@ -172,6 +192,10 @@ def _values(secrets: list[Secret], scopes: tuple[str, ...], obfuscate: bool) -> 
 
 def _put(secrets: list[Secret]) -> None:
     try:
+        if _is_in_cloud():
+            given = [(each.key, each.value, each.scope, each.mask) for each in secrets]
+            _cloud("Storing secrets").put(given)
+            return
         runner = _runner("Storing secrets")
         runner.put(
             [
@@ -185,8 +209,20 @@ def _put(secrets: list[Secret]) -> None:
         _say(f"secrets were not stored: {error}")
 
 
-def _in_node() -> bool:
-    return bool(os.environ.get("__RUN_BY_WORKER__") or os.environ.get("CONDUCTO_EXECUTION_ENV"))
+def _is_in_cloud() -> bool:
+    return target.of_process() == "cloud" and not target.in_node()
+
+
+def _cloud(what: str) -> Any:
+    """Return the secrets of the cloud installation that the profile is logged in to.
+
+    Raises:
+        NotAvailableError: This Python is without the host's packages.
+    """
+    if not _host.can_run():
+        raise NotAvailableError(f"{what} with Python before 3.11", "Use `conducto secrets`.")
+    connect: Any = _host.client_name("connect")
+    return connect("cloud").secrets
 
 
 def _runner(what: str) -> Any:
@@ -195,7 +231,7 @@ def _runner(what: str) -> Any:
     Raises:
         NotAvailableError: It does not exist here.
     """
-    if _in_node():
+    if target.in_node():
         raise NotAvailableError(f"{what} inside a node", "A node finds them in its environment.")
     if not _host.can_run():
         raise NotAvailableError(f"{what} with Python before 3.11", "Use `conducto secrets`.")

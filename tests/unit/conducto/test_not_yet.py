@@ -14,11 +14,10 @@ from conducto.integrations.slack import AsyncSlack, Slack
 
 CALLS = {
     "Pipeline.create": lambda: api.Pipeline().create("x", cloud=True),
-    "Pipeline.list": lambda: api.Pipeline().list(),
-    "Manager.launch": lambda: api.Manager().launch("abc"),
+    "Pipeline.touch": lambda: api.Pipeline().touch("abc"),
     "Auth.get_token": lambda: api.Auth().get_token({}),
     "Dir.org": lambda: api.Dir().org(1),
-    "Analytics": lambda: api.Analytics().get_pipeline_summary("abc"),
+    "Analytics": lambda: api.Analytics().get_data_summary("token"),
     "connect_to_pipeline": lambda: api.connect_to_pipeline("abc"),
     "connect_to_ns": api.connect_to_ns,
     "schedule": lambda: schedule.create_schedule("i", "t", name="n"),
@@ -33,10 +32,10 @@ def test_a_call_to_a_server_says_that_it_comes_later(call) -> None:
 
 def test_the_parts_of_the_message_can_be_read() -> None:
     with pytest.raises(NotAvailableError) as caught:
-        api.Manager().launch("abc")
+        api.Pipeline().touch("abc")
 
-    assert caught.value.what == "Launching in the cloud"
-    assert caught.value.remedy == "Launch with --local."
+    assert caught.value.what == "Prolonging a pipeline"
+    assert caught.value.remedy == "Every action on it does."
 
 
 @pytest.mark.parametrize(

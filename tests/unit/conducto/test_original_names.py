@@ -58,6 +58,6 @@ def test_module_of_the_original_is_a_module(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_name_of_the_original_is_there(name: str) -> None:
+def test_name_of_the_original_exists(name: str) -> None:
     assert name in dir(co)
     assert getattr(co, name) is not None

@@ -291,7 +291,7 @@ def test_progress_on_a_terminal_is_one_line_without_control_characters(
     assert stream.getvalue() == "\revil?[2J abc-def: error, 0/1 done, 1 failed\n"
 
 
-def test_wait_prints_nothing_where_nobody_watches(
+def test_wait_prints_nothing_without_a_terminal(
     fake: MemoryPipelines, host: Host, capfd: pytest.CaptureFixture[str]
 ) -> None:
     finish_soon(fake)

@@ -1,0 +1,56 @@
+"""The target of this process, on which the services of `conducto.api` work."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Optional
+
+_LAUNCHES: List[str] = []
+_OPTIONS = {"--local": "local", "--cloud": "cloud"}
+
+
+class Launching:
+    """A context in which a pipeline is defined that is launched on a target.
+
+    Args:
+        target: ``local`` or ``cloud``; None for a tree that is printed, which is of this machine.
+    """
+
+    def __init__(self, target: Optional[str]) -> None:
+        self._target = "cloud" if target == "cloud" else "local"
+
+    def __enter__(self) -> None:
+        _LAUNCHES.append(self._target)
+
+    def __exit__(self, *_: object) -> None:
+        _LAUNCHES.pop()
+
+
+def of_launch() -> Optional[str]:
+    """Return the target of the launch that this process is for; None if it launches nothing.
+
+    Before ``co.main`` has read the command line, its first ``--local`` or ``--cloud`` decides.
+    """
+    if _LAUNCHES:
+        return _LAUNCHES[-1]
+    options = [_OPTIONS[word] for word in sys.argv[1:] if word in _OPTIONS]
+    return options[0] if options else None
+
+
+def of_process() -> str:
+    """Return the target of this process: of its launch, else of its profile, else this machine."""
+    found = of_launch()
+    if found is None and not in_node():
+        from conducto.api.config import Config, current_profile  # noqa: PLC0415 - reads files
+
+        found = Config.get_profile_config(current_profile()).get("general", "target", fallback=None)
+    return "cloud" if found == "cloud" else "local"
+
+
+def in_node() -> bool:
+    """Return whether this process is a command of a pipeline."""
+    return bool(os.environ.get("__RUN_BY_WORKER__") or os.environ.get("CONDUCTO_EXECUTION_ENV"))
