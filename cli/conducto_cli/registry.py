@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from conducto.tools.output_tools import COMMANDS as OUTPUT_COMMANDS
 from conducto.tools.serialized import COMMANDS as TREE_COMMANDS
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ _LOOK = "look at pipelines"
 _ACT = "act on them"
 _SHELLS = "work in their containers"
 _MAKE = "make pipelines"
+_IN_COMMANDS = "in commands of nodes"
 _MACHINE = "this machine"
 _CLOUD = "the cloud"
 
@@ -235,6 +237,10 @@ COMMANDS = {
         "This is how other languages define pipelines.",
         call=Call.ENTRY,
     ),
+    **{
+        name: Command("", _IN_COMMANDS, summary, call=Call.ENTRY)
+        for name, summary in OUTPUT_COMMANDS.items()
+    },
     "dump-serialization": Command(
         "dump", _MAKE, "print the tree of a pipeline as it was launched, for 'conducto build'"
     ),

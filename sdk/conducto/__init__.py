@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         TreeError,
     )
     from conducto.main import main
+    from conducto.results import artifact, metric, result
     from conducto.tree.image import Image, relpath
     from conducto.tree.lazy import Lazy, lazy_py, lazy_shell
     from conducto.tree.nodes import Exec, Node, Notebook, Parallel, Serial
@@ -88,12 +89,15 @@ _HOMES = {
     "SameContainer": "tree.parameters",
     "Serial": "tree.nodes",
     "TreeError": "errors",
+    "artifact": "results",
     "env_bool": "util",
     "lazy_py": "tree.lazy",
     "lazy_shell": "tree.lazy",
     "main": "main",
+    "metric": "results",
     "perm_data": "data:user",
     "relpath": "tree.image",
+    "result": "results",
     "temp_data": "data:pipeline",
 }
 _MODULES = frozenset(
@@ -158,6 +162,7 @@ __all__ = [
     "TreeError",
     "aio",
     "api",
+    "artifact",
     "callback",
     "connect",
     "data",
@@ -174,11 +179,13 @@ __all__ = [
     "lazy_shell",
     "list_pipelines",
     "main",
+    "metric",
     "nb",
     "perm_data",
     "pipeline",
     "profile",
     "relpath",
+    "result",
     "schedule",
     "shared",
     "slack",

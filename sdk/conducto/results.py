@@ -1,11 +1,11 @@
-"""The result, metrics and artifacts of a running command.
+"""The result, metrics and artifacts of a running command, and the results that it uses.
 
-Everything is written to files in the run directory of the attempt, which Conducto reads when the
-command has ended. Outside of a pipeline there is no such directory: then the arguments are checked
-and nothing is written.
+Everything is read and written in files of the run directory of the attempt. Conducto reads them
+when the command has ended. Outside of a pipeline there is no such directory: then the arguments are
+checked, and nothing is written.
 """
 
-# ruff: noqa: PLC0415, PTH118, PTH123
+# ruff: noqa: PLC0415, PTH107, PTH110, PTH112, PTH116, PTH117, PTH118, PTH119, PTH123
 # imports wait until they are needed; pathlib is a heavy import.
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ from conducto.wire import outputs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional
+    from typing import Any, Dict, Optional
+
+    from conducto.inspection.annotations import Parameter
+
+_MAX_DIRECTORY = 200  # bytes of the name of a directory for a node's artifacts
+#: Of the metrics of this process: ``{name: number of the last point}``, and points left out.
+_counts: Dict[str, int] = {}
+_left_out: Dict[str, str] = {}
 
 
 def keep(value: Any) -> None:
@@ -29,13 +36,15 @@ def keep(value: Any) -> None:
     if file is None:
         return
     if value is None:
-        if os.path.exists(file):  # noqa: PTH110
-            os.remove(file)  # noqa: PTH107
+        if os.path.exists(file):
+            os.remove(file)
         return
     import json
 
+    from conducto.inspection.codecs import to_json
+
     try:
-        text = json.dumps(value)
+        text = json.dumps(to_json(value))
         if len(text) > outputs.MAX_RESULT:
             _warn(outputs.too_large(len(text)))
         else:
@@ -44,8 +53,200 @@ def keep(value: Any) -> None:
         _warn(f"the result was not kept: {error}")
 
 
-def _warn(text: str) -> None:
-    print(f"conducto: {text}", file=sys.stderr)  # noqa: T201
+def result(path: str) -> Any:
+    """Return the result of another node of the pipeline.
+
+    In a running command, it is the value; the node must declare it. While a tree is built, it is a
+    reference, an argument for the function of a later node: ``co.Exec(evaluate,
+    co.result("/train"))``.
+
+    Args:
+        path: Path of the node from the root of the tree.
+
+    Raises:
+        LookupError: The running command does not declare that result.
+        ValueError: The path does not start with "/".
+    """
+    from conducto.tree.references import ResultReference
+
+    reference = ResultReference(path)
+    if not _is_running():
+        return reference
+    return value_of(path)
+
+
+def _is_running() -> bool:
+    return bool(os.environ.get(outputs.RUN_DIRECTORY))
+
+
+def value_of(path: str) -> Any:
+    """Return the value of a result that the running command declares.
+
+    Raises:
+        LookupError: It does not declare that result.
+    """
+    known = _inputs()
+    if path not in known:
+        declared = ", ".join(known) or "none"
+        raise LookupError(
+            f"{os.environ.get('CONDUCTO_NODE', 'this node')} does not declare that it uses the "
+            f"result of {path} (declared: {declared}); write co.Exec(..., results=[{path!r}])"
+        )
+    return known[path]
+
+
+def _inputs() -> Dict[str, Any]:
+    file = _file(outputs.INPUTS)
+    if file is None or not os.path.exists(file):
+        return {}
+    import json
+
+    with open(file, encoding="utf-8") as source:
+        values: Dict[str, Any] = json.load(source)
+    return values
+
+
+def is_reference(text: Optional[str]) -> bool:
+    """Return whether an argument of the running command has references to declared results."""
+    from conducto.wire.references import OPEN
+
+    return text is not None and OPEN in text and _is_running() and bool(_inputs())
+
+
+def argument(parameter: Parameter, text: str) -> Any:
+    """Return the value of an argument with references to results.
+
+    Raises:
+        CodecError: A result does not fit the type of the parameter.
+        LookupError: The running command does not declare a result.
+    """
+    from conducto.inspection.codecs.base import loads
+    from conducto.wire.references import path_in, replaced
+
+    path = path_in(text)
+    data = value_of(path) if path else replaced(loads(text, "a reference"), value_of)
+    codec: Any = parameter.codec if parameter.annotated else None
+    return codec.from_json(data) if hasattr(type(codec), "from_json") else data
+
+
+def metric(name: str, value: Optional[float], step: Optional[float] = None) -> None:
+    """Record a point of a metric of the node, such as ``co.metric("accuracy", 0.93, step=7)``.
+
+    Args:
+        name: Its name: letters, digits, spaces and ``_ - . / ( ) % @ = :``.
+        value: A number. NaN and infinities are stored as null.
+        step: Its position; without it, the number of the point.
+
+    Raises:
+        ValueError: The name is invalid.
+        TypeError: The value or the step is not a number.
+    """
+    import json
+    import time
+
+    number, position = _number("value", value), _number("step", step)
+    if not outputs.is_metric_name(name):
+        raise ValueError(f"invalid name of a metric: {name!r}; use {outputs.METRIC_NAMES}")
+    count = _counts[name] = _counts.get(name, -1) + 1
+    file = _file(outputs.METRICS)
+    if file is None:
+        return
+    if position is None and count >= outputs.MAX_POINTS:
+        position = count  # its number, as other points are left out
+    point = {"name": name, "value": number, "step": position, "time": time.time()}
+    line = json.dumps(point) + "\n"
+    if is_left_out(count):
+        import atexit
+
+        atexit.unregister(_write_left_out)
+        atexit.register(_write_left_out)
+        _left_out[name] = line
+    else:
+        _left_out.pop(name, None)
+        _write(file, line, "a")
+
+
+def _write_left_out() -> None:
+    """Write the last point of each metric, if it was left out."""
+    file = _file(outputs.METRICS)
+    if file is not None:
+        _write(file, "".join(_left_out.values()), "a")
+
+
+def is_left_out(count: int) -> bool:
+    """Return whether a point is left out, which happens ever more often after `MAX_POINTS`."""
+    stride = 1
+    while count >= outputs.MAX_POINTS * stride:
+        stride *= 2
+    return count % stride != 0
+
+
+def _number(what: str, value: Any) -> Optional[float]:
+    """Return a plain number, also for one of numpy or torch; None if it is not finite."""
+    if value is None:
+        return None
+    if isinstance(value, (bool, str)):
+        raise TypeError(f"the {what} of a metric must be a number, got {value!r}")
+    try:
+        number = value if type(value) in (int, float) else float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"the {what} of a metric must be a number, got {value!r}") from None
+    return number if abs(number) < float("inf") else None
+
+
+def artifact(path: Any, title: str = "") -> str:
+    """Declare a file as an artifact of the node, which lists it with a preview.
+
+    A file outside of the pipeline's data is copied into it.
+
+    Args:
+        path: Path of the file.
+        title: Its title; the file's name by default.
+
+    Returns:
+        The file's name in the pipeline's data.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The path is a directory.
+    """
+    file = os.fspath(path)
+    if os.path.isdir(file):
+        raise ValueError(f"{file} is a directory; declare its files one by one")
+    size = os.stat(file).st_size
+    target = _file(outputs.ARTIFACTS)
+    if target is None:
+        return str(file)
+    import json
+
+    name = _name_in_data(str(file))
+    entry = {"name": name, "title": title, "size": size, "type": _media_type(name)}
+    _write(target, json.dumps(entry) + "\n", "a")
+    return name
+
+
+def _name_in_data(file: str) -> str:
+    """Return the name of a file in the pipeline's data, after copying it there if needed."""
+    from conducto.data import pipeline
+    from conducto.data.location import root_of
+    from conducto.wire.data_names import of_node
+
+    root, real = os.path.realpath(root_of("pipeline")), os.path.realpath(file)
+    if real.startswith(root + "/"):
+        return os.path.relpath(real, root)
+    inner = os.path.normpath(file)
+    if os.path.isabs(inner) or inner.startswith(".."):
+        inner = os.path.basename(inner)
+    node = of_node(os.environ.get("CONDUCTO_NODE", "/"), _MAX_DIRECTORY)
+    name = f"artifacts/{node}/{os.environ.get('CONDUCTO_ATTEMPT', '1')}/{inner}"
+    pipeline.put(name, file)
+    return name
+
+
+def _media_type(name: str) -> str:
+    import mimetypes
+
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 def _file(name: str) -> Optional[str]:
@@ -56,3 +257,7 @@ def _file(name: str) -> Optional[str]:
 def _write(file: str, text: str, mode: str) -> None:
     with open(file, mode, encoding="utf-8") as target:
         target.write(text)
+
+
+def _warn(text: str) -> None:
+    print(f"conducto: {text}", file=sys.stderr)  # noqa: T201

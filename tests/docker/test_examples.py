@@ -165,6 +165,24 @@ def test_invalid_argument_is_reported_before_anything_runs(person: Person) -> No
     assert run.stdout == ""
 
 
+# ---- results -------------------------------------------------------------------------------
+
+
+def test_functions_use_the_results_of_others(person: Person) -> None:
+    run = done(person.run(EXAMPLES["results"]))
+
+    shown = person.conducto("show", run.id, "/Simulate/rate 0.4").stdout
+    best = json.loads(run.output("/Show"))
+
+    assert best == {"rate": 0.4, "size": 99.973}
+    assert '"size": ' in shown
+    assert re.search(r"^  size +\S+ +from \S+ to \S+ +30 points$", shown, re.MULTILINE)
+    assert "artifacts/+Simulate+rate 0.4/1/growth.svg" in shown
+    assert "Growth of the population" in shown
+    drawing = run.data / "artifacts" / "+Simulate+rate 0.4" / "1" / "growth.svg"
+    assert drawing.read_text(encoding="utf-8").startswith("<svg ")
+
+
 # ---- lazy_fanout ---------------------------------------------------------------------------
 
 

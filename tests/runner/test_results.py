@@ -105,3 +105,66 @@ async def test_large_metrics_are_thinned(local):
     series = json.loads(await left(run, "/a", "metrics"))
     assert series["count"] == 12_000
     assert len(series["values"]) == 6_001
+
+
+async def test_later_command_reads_the_declared_results(local):
+    root = co.Serial(image=BUSYBOX)
+    root["train"] = co.Exec("""echo '{"loss": "it'"'"'s"}' >"$CONDUCTO_RUN_DIR/result" """)
+    root["use"] = co.Exec('cat "$CONDUCTO_RUN_DIR/inputs"', results=["/train"])
+    root["none"] = co.Exec('cat "$CONDUCTO_RUN_DIR/inputs"')
+
+    run = await local.run(root)
+
+    assert await run.output("/use") == b'{"/train":{"loss":"it\'s"}}'
+    assert (await run.states())["/none"] == "error"
+
+
+async def test_large_result_reaches_a_later_command(local):
+    root = co.Serial(image=BUSYBOX)
+    text = 'head -c 1000000 /dev/zero | tr "\\0" 7'
+    quote = "printf '\"'"
+    root["a"] = co.Exec(f'{{ {quote}; {text}; {quote}; }} >"$CONDUCTO_RUN_DIR/result"')
+    root["b"] = co.Exec('wc -c <"$CONDUCTO_RUN_DIR/inputs"', results=["/a"])
+
+    run = await local.run(root)
+
+    assert int(await run.output("/b")) == 1_000_000 + len('{"/a":""}')
+
+
+async def test_missing_result_fails_the_node_before_its_container_starts(local):
+    root = co.Serial(image=BUSYBOX)
+    root["a"] = co.Exec("true", container_reuse_context=co.ContainerReuseContext.NEW)
+    root["b"] = co.Exec("true", results=["/a"])
+
+    run = await local.run(root)
+
+    (attempt,) = await run.attempts("/b")
+    assert (attempt.state, attempt.cause, attempt.container) == ("error", "input", None)
+    assert attempt.message.startswith("it uses the result of /a, which has none")
+
+
+async def test_result_of_the_newest_attempt_is_used(local):
+    root = co.Serial(image=BUSYBOX)
+    root["a"] = co.Exec('echo "$CONDUCTO_ATTEMPT" >"$CONDUCTO_RUN_DIR/result"')
+    root["b"] = co.Exec('cat "$CONDUCTO_RUN_DIR/inputs"', results=["/a"])
+    run = await local.run(root)
+
+    await run.control("reset", "/")
+    await run.settled()
+
+    assert await run.output("/b") == b'{"/a":2}'
+    assert await run.output("/b", attempt=1) == b'{"/a":1}'
+
+
+async def test_skipped_source_fails_the_node_that_uses_its_result(local):
+    root = co.Serial(image=BUSYBOX)
+    root["a"] = co.Exec('echo 1 >"$CONDUCTO_RUN_DIR/result"')
+    root["b"] = co.Exec("true", results=["/a"])
+    run = await local.launch(root, run=False)
+    await run.control("skip", "/a")
+
+    await run.control("run")
+    await run.settled()
+
+    (attempt,) = await run.attempts("/b")
+    assert attempt.message == "it uses the result of /a, but /a was skipped; run /a first"

@@ -10,6 +10,7 @@ import pytest
 
 import conducto as co
 from conducto_core.errors import RefusedError
+from conducto_core.model.outputs import OutputParams
 from conducto_core.model.requests import Action
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretKey, SecretValue
 from conducto_core.model.states import Cause, State
@@ -48,6 +49,24 @@ def files_with(text: str, directory: Path) -> list[Path]:
     """Return the files, data of pipelines included, that hold a text in plain."""
     files = [path for path in directory.rglob("*") if path.is_file()]
     return [path for path in files if text.encode() in path.read_bytes()]
+
+
+async def test_secrets_are_masked_in_results_metrics_and_artifacts(local):
+    await put(local, TOKEN=TOKEN)
+    write = """cd "$CONDUCTO_RUN_DIR"; printf '{"%s": ["x %s"]}' "$TOKEN" "$TOKEN" >result
+    printf '{"name": "%s", "title": "%s"}' a "$TOKEN" >artifacts"""
+    root = tree(write)
+    root["b"] = co.Exec(
+        'cat "$CONDUCTO_RUN_DIR/inputs"; cat "$CONDUCTO_RUN_DIR/result"', results=["/a"]
+    )
+
+    run = await local.run(root)
+
+    assert await run.output("/b") == b'{"/a":{"********":["x ********"]}}'
+    query = OutputParams(id=run.id, path="/a")
+    (_, artifacts) = await local.pipelines.attempt_output(query, "artifacts")
+    assert b'"title":"********"' in artifacts
+    assert files_with(TOKEN, local.home.pipeline(run.id).root) == []
 
 
 async def test_a_secret_is_a_variable_and_masked_in_both_streams(local):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import conducto as co
-from conducto.tree.node_params import GroupParams, NodeParams, SetParams
+from conducto.tree.node_params import ExecParams, GroupParams, NodeParams, SetParams
 from conducto.tree.parameters import SETTABLE
 
 HERE = Path(__file__).parent
@@ -48,6 +48,7 @@ def test_types_name_the_parameters_that_nodes_accept() -> None:
     accepted = {*inspect.signature(co.Node.__init__).parameters} - {"self", "unknown"}
 
     assert {*GroupParams.__annotations__, *NodeParams.__annotations__} == accepted
+    assert {*ExecParams.__annotations__} - {*NodeParams.__annotations__} == {"results"}
     assert {*SETTABLE, "same_container", "stop_on_error", "command"} < {
         *SetParams.__annotations__,
         *GroupParams.__annotations__,

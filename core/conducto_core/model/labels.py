@@ -23,6 +23,7 @@ _CAUSES = {
     Cause.WORKER_LOST: "container lost",
     Cause.KILLED_BY_USER: "killed",
     Cause.LAZY: "printed no valid tree",
+    Cause.INPUT: "a result it uses is missing",
 }
 
 
@@ -64,7 +65,7 @@ def failure_text(node: NodeView) -> str:
 
 
 #: Causes whose label needs the message of the attempt.
-EXPLAINED = frozenset({Cause.LAZY, Cause.NO_WORKER, Cause.WORKER_LOST})
+EXPLAINED = frozenset({Cause.INPUT, Cause.LAZY, Cause.NO_WORKER, Cause.WORKER_LOST})
 
 
 def explained(words: str, cause: Cause | None, message: str | None) -> str:

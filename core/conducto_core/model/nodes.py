@@ -63,6 +63,7 @@ class NodeSpec:
         suppress_errors: A failure counts as done, with a warning.
         snapshot_on_error: After a failure an Exec's container is kept as an image; inherited.
         retry_lost: How often an Exec is run again whose container was lost; inherited.
+        results: Paths of the Execs whose results an Exec uses.
         callbacks: Own and inherited ones.
         handed_down: Callbacks that the nodes below inherit.
         lazy_target: Path of the node that receives the tree this Exec prints, or None.
@@ -85,6 +86,7 @@ class NodeSpec:
     suppress_errors: bool = False
     snapshot_on_error: bool = False
     retry_lost: int = 0
+    results: tuple[str, ...] = ()
     callbacks: tuple[Callback, ...] = ()
     handed_down: tuple[Callback, ...] = ()
     lazy_target: str | None = None

@@ -33,6 +33,7 @@ class Cause(StrEnum):
     WORKER_LOST = "worker_lost"
     KILLED_BY_USER = "killed_by_user"
     LAZY = "lazy"
+    INPUT = "input"
 
 
 class StopReason(StrEnum):
@@ -53,6 +54,7 @@ STATE_OF_CAUSE: dict[Cause | None, State] = {
     Cause.EXIT_CODE: State.ERROR,
     Cause.IMAGE: State.ERROR,
     Cause.LAZY: State.ERROR,
+    Cause.INPUT: State.ERROR,
     Cause.NO_WORKER: State.ERROR,
     Cause.TIMEOUT: State.KILLED,
     Cause.OUT_OF_MEMORY: State.KILLED,

@@ -25,6 +25,7 @@ from conducto_core.semantics.pools import (
     pool_below,
     pool_of_exec,
 )
+from conducto_core.semantics.results import check_results, refuse_results, results_of
 
 ENV_PREFIX: Final = "__env__"
 #: Name of the only child of a Lazy's target whose generated root is an Exec.
@@ -83,6 +84,7 @@ def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
     pipeline = Pipeline(nodes, images)
     _check_lazy_targets(pipeline.nodes)
     _check_contexts(pipeline.nodes)
+    check_results(pipeline.nodes)
     return pipeline
 
 
@@ -106,6 +108,7 @@ def resolve_generated(
     nodes = resolver.nodes(target, _inherited_at(old, pipeline.nodes))
     nodes[target] = replace(nodes[target], skip=nodes[target].skip or old.skip, place=old)
     _check_lazy_targets(nodes)
+    refuse_results(nodes.values())
     in_context = kind_of(old.pool) is PoolKind.CONTEXT
     _check_contexts({**pipeline.nodes, **nodes} if in_context else nodes)
     return Pipeline(nodes, images)
@@ -263,6 +266,7 @@ class _Resolver:
             suppress_errors=bool(written.get("suppress_errors")),
             snapshot_on_error=snapshot,
             retry_lost=lost,
+            results=results_of(written, kind),
             callbacks=about,
             handed_down=above.callbacks if is_exec else handed_down,
             lazy_target=cb.lazy_target(written, path),

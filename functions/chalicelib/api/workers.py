@@ -35,6 +35,7 @@ from chalicelib.services.image_builds import ImageBuilds, known_sources
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.secret_injection import InjectedSecrets, inject
 from conducto.errors import DefinitionError
+from conducto.wire.outputs import MAX_RESULT
 from conducto_core.errors import RefusedError
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.records import AttemptRecord
@@ -60,11 +61,13 @@ from conducto_core.model.worker import (
 )
 from conducto_core.runtime.commands import CommandError, as_written, script_of
 from conducto_core.runtime.environment import ExecutionContext, command_env
+from conducto_core.runtime.inputs import inputs_text
 from conducto_core.semantics import capacity
 from conducto_core.semantics.autoscaling import Pool
 from conducto_core.semantics.contexts import CONTEXT_PAUSE
 from conducto_core.semantics.pools import PoolKind
 from conducto_core.semantics.resolve import resolve_generated
+from conducto_core.semantics.results import MissingResultError, source_attempts
 from conducto_core.semantics.rules import cause_of_exit
 from conducto_core.semantics.start_failures import StartFailure
 from conducto_core.semantics.tree_state import LiveExec
@@ -235,8 +238,12 @@ class WorkerApi:
         record = self._record(live, node, claimed.worker, secrets)
         try:
             self._prepare(live, node, secrets)
+            self._inputs(live, node)
         except CommandError as error:
             return claimed.model_copy(update={"attempt": record, "refusal": str(error)})
+        except MissingResultError as error:
+            refusal = {"refusal": str(error), "refusal_cause": Cause.INPUT}
+            return claimed.model_copy(update={"attempt": record, **refusal})
         return claimed.model_copy(update={"attempt": record})
 
     def _decision(
@@ -258,6 +265,10 @@ class WorkerApi:
         self, live: CloudPipeline, node: LiveExec, secrets: InjectedSecrets
     ) -> ClaimResponse:
         job = self._prepare(live, node, secrets)
+        try:
+            inputs = self._inputs(live, node)
+        except MissingResultError:  # reset since the start of the attempt; reading it fails
+            inputs = ""
         return ClaimResponse(
             decision=ClaimDecision.RUN,
             path=node.path,
@@ -265,8 +276,23 @@ class WorkerApi:
             script=job.script,
             env=job.env,
             masked=job.secrets.masked,
+            inputs=inputs,
             max_time=node.spec.max_time,
             prints_tree=node.spec.lazy_target is not None,
+        )
+
+    def _inputs(self, live: CloudPipeline, node: LiveExec) -> str:
+        """Return the results that a command uses.
+
+        Raises:
+            MissingResultError: one does not exist.
+        """
+        logs, sources = self._cloud.logs, source_attempts(node.spec, live.tree.nodes)
+        return inputs_text(
+            {
+                path: logs.read(LogKey(live.id, path, number, "result"), 0, MAX_RESULT)
+                for path, number in sources.items()
+            }
         )
 
     def _prepare(self, live: CloudPipeline, node: LiveExec, secrets: InjectedSecrets) -> Prepared:

@@ -78,6 +78,7 @@ class Claimed(PipelineEvent):
     Attributes:
         attempt: The record of the attempt that starts; None: the command does not start.
         refusal: Why the command of the attempt cannot be prepared.
+        refusal_cause: The cause of the failure then.
     """
 
     kind: Literal["claimed"] = "claimed"
@@ -88,6 +89,7 @@ class Claimed(PipelineEvent):
     waits: bool = False
     attempt: AttemptRecord | None = None
     refusal: str | None = None
+    refusal_cause: Cause = Cause.IMAGE
 
 
 class Reported(PipelineEvent):

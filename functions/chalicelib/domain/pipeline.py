@@ -296,7 +296,7 @@ class CloudPipeline(PipelineState):
             self._start(worker, claim.attempt)
             if claim.refusal is not None:
                 worker.busy, worker.status = False, WorkerStatus.IDLE
-                self._finish(claim.attempt.path, Cause.IMAGE, message=claim.refusal)
+                self._finish(claim.attempt.path, claim.refusal_cause, message=claim.refusal)
 
     def _hand(self, worker: Worker, claim: Claimed) -> bool:
         """Record that a worker holds a task, or complete a stray one; return its validity."""

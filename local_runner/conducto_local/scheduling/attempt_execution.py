@@ -99,7 +99,7 @@ def prepare(
         path_map=image.path_map,
         secrets=secrets,
     )
-    return Job(script, env)
+    return Job(script, env, active.inputs)
 
 
 async def run_command(

@@ -1,5 +1,6 @@
 """The execution of attempts: admission, container, command, and the resulting events."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -7,15 +8,18 @@ from dataclasses import dataclass
 from itertools import count
 from secrets import token_hex
 
+from conducto.wire.outputs import MAX_RESULT
 from conducto_core.model.states import Cause, StopReason
 from conducto_core.ports.secret_store import SecretStoreError
 from conducto_core.runtime.commands import CommandError
 from conducto_core.runtime.environment import ExecutionContext
+from conducto_core.runtime.inputs import inputs_text
 from conducto_core.runtime.masking import Mask
 from conducto_core.semantics import events as ev
 from conducto_core.semantics.admission_queue import QueuedAttempt
 from conducto_core.semantics.pools import PoolKind, kind_of
 from conducto_core.semantics.resolve import Limits
+from conducto_core.semantics.results import MissingResultError, source_attempts
 from conducto_core.semantics.tree_state import LiveExec
 from conducto_local.ports import (
     BuiltImage,
@@ -158,6 +162,11 @@ class Attempts:
             self._wait(active)
             return
         try:
+            active.inputs = await self._inputs(active)
+        except MissingResultError as error:
+            self._finish(active, Result(Cause.INPUT, message=str(error)))
+            return
+        try:
             container = await self._container(active, image, engine_context)
         except ImageGoneError:
             self._images.gone(live, spec.placement.image, image.reference)
@@ -176,6 +185,25 @@ class Attempts:
             self._containers.put(container, reuse=not (lost or leaves), lost=why)
         if result is not None:
             self._finish(active, result)
+
+    async def _inputs(self, active: ActiveAttempt) -> str:
+        """Return the results that the attempt's command uses.
+
+        Raises:
+            MissingResultError: One does not exist.
+        """
+        if not active.spec.results:
+            return ""
+        sources = source_attempts(active.spec, active.live.tree.nodes)
+        logs = self._common.logs(active.live.id)
+        return await asyncio.to_thread(
+            lambda: inputs_text(
+                {
+                    path: logs.reader(path, number).read("result", 0, MAX_RESULT).data
+                    for path, number in sources.items()
+                }
+            )
+        )
 
     def _wait(self, active: ActiveAttempt) -> None:
         """Make an attempt wait for its image again; it is requeued when the image is available."""

@@ -47,6 +47,7 @@ class ActiveAttempt:
         image_ready: When the image became available, if it waited for one.
         admitted: When it was admitted.
         ended: Seconds since the epoch, once its command has ended.
+        inputs: Content of its command's file of inputs.
     """
 
     live: "LivePipeline"
@@ -71,6 +72,7 @@ class ActiveAttempt:
     message: str | None = None
     peak_memory: int | None = None
     outputs: OutputSummary | None = None
+    inputs: str = ""
     _begun: float = 0.0
 
     def begin(self) -> None:

@@ -11,6 +11,8 @@ path (``web/src/model/reports.ts``); other names cannot start with ``+``.
 
 from __future__ import annotations
 
+from conducto.wire.data_names import of_node
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Optional
@@ -19,7 +21,6 @@ DIRECTORY = "reports"
 ENDING = ".md"
 # File systems allow names of 255 bytes.
 _LONGEST = 255 - len(ENDING)
-_KEPT = 200
 
 
 def file_name(name: Optional[str], node: str) -> str:
@@ -28,7 +29,7 @@ def file_name(name: Optional[str], node: str) -> str:
     Raises:
         ValueError: ``name`` is not a valid file name.
     """
-    return f"{DIRECTORY}/{_of_node(node) if name is None else _checked(name)}{ENDING}"
+    return f"{DIRECTORY}/{of_node(node, _LONGEST) if name is None else _checked(name)}{ENDING}"
 
 
 def _checked(name: str) -> str:
@@ -43,14 +44,3 @@ def _checked(name: str) -> str:
     if len(plain.encode()) > _LONGEST:
         raise ValueError(f"the name of a report has at most {_LONGEST} bytes, got {name!r}")
     return plain
-
-
-def _of_node(path: str) -> str:
-    quoted = path.replace("%", "%25").replace("+", "%2B").replace("/", "+").encode()
-    if len(quoted) <= _LONGEST:
-        return quoted.decode()
-    import hashlib  # noqa: PLC0415 - slow to import, rarely needed
-
-    # A percent sign without digits after it, so that the name cannot be read as a path.
-    start = quoted[:_KEPT].decode(errors="ignore")
-    return f"{start}%-{hashlib.sha256(path.encode()).hexdigest()[:16]}"

@@ -6,6 +6,7 @@ from conducto.errors import UsageError
 from conducto.inspection.codecs.base import Codec, CodecError
 from conducto.inspection.codecs.parameter import Untyped
 from conducto.inspection.codecs.unions import Maybe
+from conducto.results import is_reference
 from conducto.tree.text import suggestion
 
 TYPE_CHECKING = False
@@ -111,6 +112,9 @@ class Call:
             self.named[underscored(name)] = _convert(self._signature.rest["VAR_KEYWORD"], text)
             return
         parameter, positive = target
+        if positive and is_reference(value):
+            self._put(parameter, _from_result(parameter, str(value)))
+            return
         if _codec(parameter).is_flag or not positive:
             self._take_flag(parameter, name, value, positive=positive)
         elif value is None and _is_untyped(parameter) and words.at_name:
@@ -201,6 +205,15 @@ def _codec(parameter: Parameter) -> Codec:
 
 def _is_untyped(parameter: Parameter) -> bool:
     return isinstance(_codec(parameter), Untyped)
+
+
+def _from_result(parameter: Parameter, text: str) -> Any:
+    from conducto.results import argument  # noqa: PLC0415 (when needed)
+
+    try:
+        return argument(parameter, text)
+    except (CodecError, LookupError) as error:
+        raise UsageError(f"parameter {parameter.name!r}: {text}: {error}") from error
 
 
 def _convert(parameter: Parameter, text: str) -> Any:

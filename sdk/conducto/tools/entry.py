@@ -21,6 +21,8 @@ _WRONG = 2
 _NOT_FOUND = 127
 #: `conducto.tools.serialized.COMMANDS`, which also run inside containers.
 _OF_TREES = ("build", "validate-serialization")
+#: `conducto.tools.output_tools.COMMANDS`, for commands of nodes.
+_OF_OUTPUTS = ("metric", "artifact", "result")
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -37,6 +39,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         from conducto.tools import serialized
 
         return serialized.run(first, words[1:])
+    if first in _OF_OUTPUTS:
+        from conducto.tools import output_tools
+
+        return output_tools.run(first, words[1:])
     from conducto import _host
 
     return _host.run(words)

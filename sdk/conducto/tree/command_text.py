@@ -8,6 +8,7 @@ from __future__ import annotations
 from conducto.errors import DefinitionError
 from conducto.tree.image_form import resolved_form
 from conducto.tree.node_base import NodeBase
+from conducto.tree.wire_records import command_text
 from conducto.wire import paths
 
 TYPE_CHECKING = False
@@ -56,8 +57,9 @@ class Expander:
         Raises:
             DefinitionError: strict, and the image does not contain a file that it names.
         """
-        if paths.END not in node.command:
-            return node.command
+        command = command_text(node)
+        if paths.END not in command:
+            return command
         image = node.image
         form = self._form(image)
 
@@ -69,7 +71,7 @@ class Expander:
         copied = form.get("copy_dir") is not None or form.get("copy_url") is not None
         path_map = {paths.to_host(k): v for k, v in (form["path_map"] or {}).items()}
         shorten = bool(form["docker_auto_workdir"]) and copied
-        return paths.expand(node.command, path_map, shorten=shorten, missing=missing)
+        return paths.expand(command, path_map, shorten=shorten, missing=missing)
 
 
 def _relative(path: str) -> str:

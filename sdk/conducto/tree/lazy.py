@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from conducto.tree.node_params import NodeParams
+    from conducto.tree.node_params import ExecParams
     from conducto.tree.nodes import Node
 
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     @overload
     def Lazy(
-        command_or_func: str, *, params: NodeParams = ..., **more: Unpack[NodeParams]
+        command_or_func: str, *, params: ExecParams = ..., **more: Unpack[ExecParams]
     ) -> Serial: ...
     @overload
     def Lazy(
         command_or_func: Callable[..., Node],
         *args: Any,
-        params: NodeParams = ...,
+        params: ExecParams = ...,
         **kwargs: Any,
     ) -> Serial: ...
 

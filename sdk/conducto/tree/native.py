@@ -16,6 +16,7 @@ import shlex
 from conducto.inspection.annotations import Signature, signature_of, unwrapped
 from conducto.inspection.codecs.base import CodecError
 from conducto.inspection.codecs.parameter import ByDefault, Untyped
+from conducto.tree.references import found_in, word
 from conducto.wire import paths
 
 TYPE_CHECKING = False
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from conducto.inspection.annotations import Parameter
     from conducto.inspection.codecs.base import Codec
+    from conducto.tree.references import ResultReference
 
 _MAX_SHOWN = 200  # characters of a value in a message
 _OF_EVERY_SCRIPT = ("help", "version")  # conducto.main answers them before it reads arguments
@@ -100,8 +102,21 @@ def problem_of(func: Callable[..., Any]) -> Optional[str]:
     return _look(func).problem
 
 
-def command_of(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+def has_parameter(func: Callable[..., Any], name: str) -> bool:
+    """Return whether ``func`` has a parameter of that name."""
+    return name in _look(func).signature.parameters
+
+
+def command_of(
+    func: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    references: List[ResultReference],
+) -> str:
     """Return the command that calls ``func`` with these arguments, in a container.
+
+    References to results among the arguments are added to ``references``; the command has marks in
+    their places (`conducto.wire.references`).
 
     Raises:
         TypeError: the arguments do not fit the function's parameters or their annotations, or the
@@ -113,7 +128,10 @@ def command_of(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[st
         parameter = native.signature.parameters[name]
         if value is None and parameter.has_default and parameter.default is None:
             continue  # like a missing argument
-        parts.append(shlex.quote(_argument(native, parameter, value)))
+        if found_in(value):
+            parts.append(shlex.quote(_reference(native, parameter, value, references)))
+        else:
+            parts.append(shlex.quote(_argument(native, parameter, value)))
     return " ".join(parts)
 
 
@@ -155,6 +173,16 @@ def _argument(native: _Native, parameter: Parameter, value: Any) -> str:
             _check_flag(native, name)
             return "--{}{}".format("" if value else "no-", name)
         return f"--{name}={_checked(codec, value)}"
+    except CodecError as error:
+        raise _unfit(native, parameter, value, str(error)) from None
+
+
+def _reference(
+    native: _Native, parameter: Parameter, value: Any, references: List[ResultReference]
+) -> str:
+    """Return the word for an argument with references to results."""
+    try:
+        return f"--{parameter.name}={word(value, references)}"
     except CodecError as error:
         raise _unfit(native, parameter, value, str(error)) from None
 

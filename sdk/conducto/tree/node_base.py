@@ -80,6 +80,8 @@ class NodeBase:
     _kind = ""
 
     if TYPE_CHECKING:  # attributes of one kind only
+        _references: List[Any]
+        results: Tuple[str, ...]
         _unfindable: Optional[str]
         command: str
         is_notebook: bool

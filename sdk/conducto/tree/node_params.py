@@ -9,7 +9,7 @@ A test compares the names with those that the nodes accept.
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Iterable, Optional, TypedDict, Union
+from typing import Any, Dict, Iterable, List, Optional, TypedDict, Union
 
 from conducto.tree.image import Image
 
@@ -65,6 +65,13 @@ class NodeParams(TypedDict, total=False):
     """File that defines the node; the calling file by default."""
     line: Optional[int]
     """Line that defines the node."""
+
+
+class ExecParams(NodeParams, total=False):
+    """Parameters of `conducto.Exec`."""
+
+    results: List[Any]
+    """Paths of nodes, or references such as ``node.result``, whose results the command uses."""
 
 
 class GroupParams(NodeParams, total=False):

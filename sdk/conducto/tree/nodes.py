@@ -18,11 +18,12 @@ from conducto.tree.text import unindent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterator, Optional, Union, overload
+    from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union, overload
 
     from typing_extensions import Unpack
 
-    from conducto.tree.node_params import AnyPath, GroupParams, NodeParams, NotebookValue
+    from conducto.tree.node_params import AnyPath, ExecParams, GroupParams, NotebookValue
+    from conducto.tree.references import ResultReference
 
 
 unused.watch()
@@ -222,21 +223,21 @@ class Exec(Node):
         command: A shell script. It is done if its last command exits with 0.
     """
 
-    __slots__ = ("_unfindable", "command", "is_notebook")
+    __slots__ = ("_references", "_unfindable", "command", "is_notebook")
     _kind = "Exec"
 
     if TYPE_CHECKING:
 
         @overload
         def __init__(
-            self, command: str, *, params: NodeParams = ..., **more: Unpack[NodeParams]
+            self, command: str, *, params: ExecParams = ..., **more: Unpack[ExecParams]
         ) -> None: ...
         @overload
         def __init__(
             self,
             command: Callable[..., object],
             *args: Any,
-            params: NodeParams = ...,
+            params: ExecParams = ...,
             **kwargs: Any,
         ) -> None: ...
 
@@ -247,7 +248,8 @@ class Exec(Node):
             command: A shell script, or a function defined at the top level of one of your files.
             *args: Arguments of the function; none for a shell script.
             **kwargs: For a shell script: node parameters. For a function: its arguments; pass node
-                parameters as ``params=co.Params(...)``.
+                parameters as ``params=co.Params(...)``. ``results``, a list of paths of nodes or of
+                references such as ``node.result``, declares results that the command reads.
 
         Raises:
             TypeError: the command is neither, or the arguments do not fit the function.
@@ -255,6 +257,7 @@ class Exec(Node):
         """
         self.is_notebook = False
         self._unfindable: Optional[str] = None  # why a container cannot find the function
+        self._references: List[ResultReference] = []
         if isinstance(command, str):
             if args:
                 raise ValueError(
@@ -265,10 +268,12 @@ class Exec(Node):
                 kwargs = parameters.merge(kwargs, kwargs.pop("params"))
             self.command = unindent(command)
         elif callable(command):
-            from conducto.tree.native import command_of, problem_of
+            from conducto.tree.native import command_of, has_parameter, problem_of
 
             params = parameters.merge({}, kwargs.pop("params", None))
-            self.command = command_of(command, args, kwargs)
+            if "results" in kwargs and not has_parameter(command, "results"):
+                params = {**params, "results": kwargs.pop("results")}
+            self.command = command_of(command, args, kwargs, self._references)
             self._unfindable = problem_of(command)
             kwargs = {k: v() if callable(v) else v for k, v in params.items()}
         else:
@@ -276,9 +281,40 @@ class Exec(Node):
                 f"command must be text or a function, got {command!r}; write what to run, "
                 "or 'true' to run nothing"
             )
+        self._use_results(kwargs.pop("results", None))
         if kwargs.get("max_concurrent") is not None:
             raise ValueError(parameters.LONELY.format(kwargs["max_concurrent"]))
         super().__init__(**kwargs)
+
+    def _use_results(self, values: Any) -> None:
+        if values is not None:
+            from conducto.tree.references import to_references
+
+            self._references = [*self._references, *to_references(values)]
+
+    @property
+    def result(self) -> ResultReference:
+        """A reference to the return value of the node's function, for a later node.
+
+        ``co.Exec(evaluate, train.result)`` passes the value to ``evaluate``.
+        """
+        from conducto.tree.references import ResultReference
+
+        return ResultReference(self)
+
+    @property
+    def results(self) -> Tuple[str, ...]:
+        """Paths of the nodes whose results the command uses."""
+        if not self._references:
+            return ()
+        from conducto.tree.references import paths_of
+
+        return tuple(dict.fromkeys(paths_of(self._references)))
+
+    @results.setter
+    def results(self, values: Any) -> None:
+        self._references = []
+        self._use_results(values)
 
     def _attach(self, name: str, node: NodeBase) -> None:  # noqa: ARG002 (an Exec refuses any)
         raise TreeError(
@@ -293,7 +329,7 @@ class Notebook(Exec):
     __slots__ = ()
 
     def __init__(
-        self, path: AnyPath, *, params: Optional[NodeParams] = None, **kwargs: NotebookValue
+        self, path: AnyPath, *, params: Optional[ExecParams] = None, **kwargs: NotebookValue
     ) -> None:
         """Create a node from the notebook at ``path``.
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from conducto.tree.node_params import NodeParams
+    from conducto.tree.node_params import ExecParams
 
     Tags = Union[str, Iterable[str], None]
     DockerRunArgs = Union[str, Iterable[str], None]
@@ -53,7 +53,7 @@ LONELY = (
     "max_concurrent={!r} cannot be set on an Exec, which is a single command; "
     "set it on the Serial or Parallel around it"
 )
-NAMES = frozenset(["name", "same_container", "file", "line", "stop_on_error", *SETTABLE])
+NAMES = frozenset(["name", "same_container", "file", "line", "stop_on_error", "results", *SETTABLE])
 
 
 class ContainerReuseContext:
@@ -76,7 +76,7 @@ class SameContainer:
     INHERIT = None
 
 
-def Params(**params: Unpack[NodeParams]) -> NodeParams:  # noqa: N802 (as above)
+def Params(**params: Unpack[ExecParams]) -> ExecParams:  # noqa: N802 (as above)
     """Return the node parameters for ``Exec(function, ..., params=co.Params(cpu=2))``."""
     return params
 

@@ -19,7 +19,7 @@ from conducto.wire import fields, limits, paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
+    from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 CLOUD_MAX_CPU = 4
 CLOUD_MAX_MEM = 32
@@ -61,6 +61,8 @@ def validate(
         if cloud:
             found += _cloud_problems(node)
     found += _image_problems(root, files=check_images)
+    if root.parent is None:
+        found += _result_problems(root)
     if check_code and not found:  # commands are expanded with their images
         found += _function_problems(root)
     raise_found(found)
@@ -197,6 +199,48 @@ def _function_problems(root: NodeBase) -> Iterator[DefinitionError]:
                 yield _error(node, node._unfindable)
             else:
                 yield from _raised(node, expander.command, node)
+
+
+def _result_problems(root: NodeBase) -> Iterator[DefinitionError]:
+    """Yield an error for each result that may not exist when its user starts."""
+    users = [node for node in root.stream() if node._kind == "Exec" and node._references]
+    if not users:
+        return
+    from conducto.wire.result_order import MAX_RESULTS, Facts, problem
+
+    nodes = {str(node): node for node in root.stream()}
+
+    def facts_of(path: str) -> Optional[Facts]:
+        node = nodes.get(path)
+        return (
+            None
+            if node is None
+            else Facts(
+                node._kind,
+                tuple(node.children),
+                bool(node.skip),
+                node._kind != "Serial" or bool(node.stop_on_error),
+                bool(node.suppress_errors),
+                _prints_tree(node),
+            )
+        )
+
+    for node in users:
+        if len(node.results) > MAX_RESULTS:
+            yield _error(node, f"uses {len(node.results)} results; the maximum is {MAX_RESULTS}")
+        for reference in node._references:
+            source = reference.source
+            if isinstance(source, NodeBase) and source.root is not root:
+                yield _error(node, f"uses the result of {source} of another tree")
+        for path in node.results:
+            reason = problem(str(node), path, facts_of)
+            if reason is not None:
+                yield _error(node, reason)
+
+
+def _prints_tree(node: NodeBase) -> bool:
+    literals = node.callback_literals() if node._callbacks else []
+    return any(literal[0] == "deserialize_into_node" for _, literal in literals)
 
 
 def _cloud_problems(node: NodeBase) -> Iterator[DefinitionError]:

@@ -5,7 +5,7 @@ An id is a pure function of the path, so ids are stable across launches.
 
 from __future__ import annotations
 
-# ruff: noqa: SLF001
+# ruff: noqa: PLC0415, SLF001
 # the modules of the tree share its nodes' slots.
 from conducto.tree import parameters, unused
 from conducto.tree.node_base import KINDS, NodeBase
@@ -115,8 +115,20 @@ def describe(node: NodeBase, memo: Optional[Memo] = None) -> Record:
     if node._kind == "Serial":
         record["stop_on_error"] = node.stop_on_error
     if node._kind == "Exec":
-        record["command"] = node.command
+        record["command"] = command_text(node)
+        if node._references:
+            record["results"] = list(node.results)
     return record
+
+
+def command_text(node: NodeBase) -> str:
+    """Return the command of an Exec, with texts for the references to results in it."""
+    if not node._references:
+        return node.command
+    from conducto.tree.references import paths_of
+    from conducto.wire.references import finish
+
+    return finish(node.command, paths_of(node._references))
 
 
 def to_record(node: NodeBase, memo: Memo) -> Record:
@@ -188,6 +200,7 @@ _ATTRIBUTES = [
     "line",
     "stop_on_error",
     "command",
+    "results",
 ]
 
 

@@ -21,3 +21,18 @@ def clean(name: str) -> str:
     if ".." in parts:
         raise ValueError(f"{name!r} cannot be a name of data: '..' would leave its directory.")
     return "/".join(parts)
+
+
+_KEPT = 200
+
+
+def of_node(path: str, longest: int) -> str:
+    """Return a name of at most ``longest`` bytes, without a slash, for the path of a node."""
+    quoted = path.replace("%", "%25").replace("+", "%2B").replace("/", "+").encode()
+    if len(quoted) <= longest:
+        return quoted.decode()
+    import hashlib  # noqa: PLC0415 - slow to import, rarely needed
+
+    # A percent sign without digits after it, so that the name cannot be read as a path.
+    start = quoted[:_KEPT].decode(errors="ignore")
+    return f"{start}%-{hashlib.sha256(path.encode()).hexdigest()[:16]}"

@@ -138,6 +138,7 @@ def test_the_words_of_the_contract():
         "worker_lost",
         "killed_by_user",
         "lazy",
+        "input",
     ]
     assert [str(kind) for kind in NodeType] == ["Exec", "Serial", "Parallel"]
 

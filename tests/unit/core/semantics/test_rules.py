@@ -189,6 +189,7 @@ ENDS = {
     (Cause.EXIT_CODE,): ERROR,
     (Cause.IMAGE,): ERROR,
     (Cause.LAZY,): ERROR,
+    (Cause.INPUT,): ERROR,
     (Cause.NO_WORKER,): ERROR,
     (Cause.TIMEOUT,): KILLED,
     (Cause.OUT_OF_MEMORY,): KILLED,

@@ -1,0 +1,64 @@
+"""``conducto metric``, ``artifact`` and ``result``, for commands in any language."""
+
+from __future__ import annotations
+
+from conducto import results
+from conducto.errors import UsageError
+from conducto.tools.arguments import Command
+from conducto.tools.run import print_usage, run_tool
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Optional, Sequence
+
+#: The commands; ``{name: help}``.
+COMMANDS = {
+    "metric": "record a point of a metric of the node",
+    "artifact": "declare a file as an artifact of the node",
+    "result": "print the result of another node as JSON",
+}
+_PARAMETERS: Dict[str, Command] = {
+    "metric": Command(("name", "value")),
+    "artifact": Command(("path",)),
+    "result": Command(("path",)),
+}
+_OPTIONS = {"metric": ("step",), "artifact": ("title",), "result": ()}
+_USAGE = {
+    "metric": "usage: conducto metric NAME VALUE [--step N]",
+    "artifact": "usage: conducto artifact PATH [--title TEXT]",
+    "result": "usage: conducto result PATH; the node needs results=[PATH]",
+}
+
+
+def run(name: str, words: Sequence[str]) -> int:
+    """Run one of `COMMANDS`; return its exit code: 0, 1 failed, 2 wrong usage."""
+    if any(word in {"-h", "--help"} for word in words[:1]):
+        return print_usage(f"{_USAGE[name]}\n\n{COMMANDS[name]}")
+    return run_tool(f"conducto {name}", _USAGE[name], lambda: _run(name, words))
+
+
+def _run(name: str, words: Sequence[str]) -> int:
+    values = _PARAMETERS[name].parse(words, options=_OPTIONS[name]).values
+    if name == "metric":
+        step = values.get("step")
+        results.metric(values["name"], _number(values["value"]), _step(step))
+    elif name == "artifact":
+        print(results.artifact(values["path"], values.get("title", "")))
+    else:
+        import json  # noqa: PLC0415 (when needed)
+
+        print(json.dumps(results.value_of(values["path"])))
+    return 0
+
+
+def _step(text: Optional[str]) -> Optional[float]:
+    return None if text is None else _number(text)
+
+
+def _number(text: str) -> float:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    raise UsageError(f"expected a number, got {text!r}")
