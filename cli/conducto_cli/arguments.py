@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
+import time
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from conducto.wire.fields import parse_duration
@@ -93,6 +95,20 @@ def a_time(text: str) -> float:
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"must be a time such as 30m or 2h, got {text!r}"
+        ) from None
+
+
+def a_moment(text: str) -> float:
+    """Return a time that was typed, as ``10m`` before now or as a date, in seconds since 1970."""
+    try:
+        return time.time() - parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise argparse.ArgumentTypeError(
+            f"must be a time such as 10m or 2026-01-31T18:00, got {text!r}"
         ) from None
 
 

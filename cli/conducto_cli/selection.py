@@ -50,14 +50,21 @@ def one(client: Client, pipeline_id: str, text: str) -> str:
     return found[0]
 
 
+def one_view(client: Client, pipeline_id: str, text: str) -> NodeView:
+    """Return the one node that a person means, without its attempts."""
+    path = one(client, pipeline_id, text)
+    (view,) = client.tree(pipeline_id, root=path, depth=0, attempts="none")
+    return view
+
+
 def one_exec(client: Client, pipeline_id: str, text: str) -> str:
     """Return the one Exec that a person means.
 
     Raises:
         UsageError: there is none, or several, or it is a group.
     """
-    path = one(client, pipeline_id, text)
-    (view,) = client.tree(pipeline_id, root=path, depth=0, attempts="none")
+    view = one_view(client, pipeline_id, text)
+    path = view.path
     if view.type is not NodeType.EXEC:
         raise UsageError(
             f"{path}: is a {view.type.value}, which runs no command of its own; name one of the "

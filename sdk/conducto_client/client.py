@@ -179,6 +179,7 @@ class Client:
         offset: int = 0,
         limit: int = 1 << 20,
         wait: float = 0.0,
+        times: bool = False,
     ) -> LogChunk:
         """Return a part of an output stream; a negative ``offset`` counts from the end.
 
@@ -193,6 +194,7 @@ class Client:
             offset=offset,
             limit=limit,
             wait=wait,
+            times=times,
         )
         return self.call(pipelines.LOG, query)
 

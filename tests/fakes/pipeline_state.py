@@ -32,6 +32,7 @@ class PipelineState:
     image_logs: dict[str, str] = field(default_factory=dict)
     changes: list[NodeChange] = field(default_factory=list)
     output: dict[tuple[str, int, str], bytes] = field(default_factory=dict)
+    times: dict[tuple[str, int, str], list[tuple[int, float]]] = field(default_factory=dict)
     resources: dict[tuple[str, int], Resources] = field(default_factory=dict)
     readers: set[Callable[[], None]] = field(default_factory=set)
     data: MemoryData = field(default_factory=MemoryData)

@@ -20,6 +20,7 @@ from tests.fakes.pipeline_state import (
 from conducto_core.api.queries import listing
 from conducto_core.api.queries import secret_queries as answers
 from conducto_core.api.queries.compact_states import LETTERS, SKIPPED
+from conducto_core.api.queries.line_times import RECORD, LineTime, packed, times_within
 from conducto_core.api.queries.lookup import resolve_id
 from conducto_core.api.queries.output_tails import with_tail
 from conducto_core.api.queries.relaunch import launch_request
@@ -252,13 +253,23 @@ class MemoryPipelines:
         self.change(pipeline_id, path, state, cause=cause, exit_code=0 if cause is None else 1)
 
     def write(
-        self, pipeline_id: str, path: str, data: bytes, *, attempt: int = 1, stream: str = "stdout"
+        self,
+        pipeline_id: str,
+        path: str,
+        data: bytes,
+        *,
+        attempt: int = 1,
+        stream: str = "stdout",
+        at: float | None = None,
     ) -> None:
-        """Append to the output of an attempt."""
+        """Append to the output of an attempt; ``at`` is the time at which it was read."""
         with self._lock:
-            output = self._find(pipeline_id).output
+            pipeline = self._find(pipeline_id)
             key = (path, attempt, stream)
-            output[key] = output.get(key, b"") + data
+            before = pipeline.output.get(key, b"")
+            if at is not None:
+                pipeline.times.setdefault(key, []).append((len(before), at))
+            pipeline.output[key] = before + data
 
     def set_resources(
         self, pipeline_id: str, path: str, resources: Resources, *, attempt: int = 1
@@ -394,8 +405,25 @@ class MemoryPipelines:
                     offset=start,
                     size=len(data),
                     complete=complete,
+                    times=self._times(query, start, start + len(chunk)),
                 )
             await asyncio.sleep(_LOOK_EVERY)
+
+    def _times(self, query: LogParams, start: int, end: int) -> tuple[LineTime, ...]:
+        with self._lock:
+            pipeline = self._find(query.id)
+            attempts = _node(pipeline, query.path).attempts
+            number = query.attempt or (attempts[-1].number if attempts else 0)
+            data = packed(pipeline.times.get((query.path, number, query.stream), []))
+        size = RECORD.size
+        if not query.times or not data:
+            return ()
+        return times_within(
+            lambda count, first: data[first * size : (first + count) * size],
+            len(data) // size,
+            start,
+            end,
+        )
 
     async def log_lines(self, query: LogLinesParams) -> LogLines:
         """Return some lines; the byte limit is ignored."""

@@ -1,4 +1,4 @@
-"""``conducto logs``: what a node, or the build of an image, printed."""
+"""``conducto logs``: the output of a node, of all nodes, or of the build of an image."""
 
 # ruff: noqa: PLC0415
 # `--help` and completion import this module: the client's imports wait until the command runs.
@@ -9,17 +9,18 @@ import base64
 import queue
 import sys
 import threading
+import time
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conducto.errors import UsageError
-from conducto_cli.arguments import a_line_range, a_positive, add_id
+from conducto_cli.arguments import a_line_range, a_moment, a_positive, add_id
 from conducto_cli.exit_codes import DONE, FAILED
 from conducto_cli.exit_gate import ExitGate
 from conducto_cli.output import as_json
 from conducto_cli.text.text import printable
-from conducto_core.model.states import Cause
+from conducto_core.model.states import Cause, NodeType
 
 if TYPE_CHECKING:
     import argparse
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 #: Seconds that one question for more output waits.
 FOLLOW_SECONDS = 20.0
+#: Seconds between two checks whether a node has started.
+PENDING_SECONDS = 0.3
 _CHUNK = 1 << 20
 _STREAMS: tuple[Stream, Stream] = ("stdout", "stderr")
 
@@ -43,7 +46,12 @@ _STREAMS: tuple[Stream, Stream] = ("stdout", "stderr")
 def add_arguments(parser: Parser) -> None:
     """Add the Exec, or the image, and the parts of its output."""
     add_id(parser)
-    parser.add_argument("path", metavar="PATH", nargs="?", help="an Exec")
+    parser.add_argument(
+        "path",
+        metavar="PATH",
+        nargs="?",
+        help="an Exec; or a group, for all below it (default: all nodes)",
+    )
     parser.add_argument(
         "--attempt", type=a_positive, metavar="N", help="counted from 1 (default: the newest)"
     )
@@ -51,7 +59,34 @@ def add_arguments(parser: Parser) -> None:
         "--image", metavar="NAME", help="instead, what the build of an image printed"
     )
     parser.add_argument(
-        "-f", "--follow", action="store_true", help="stay until the attempt has ended"
+        "-f",
+        "--follow",
+        action="store_true",
+        help="stay until the attempt has ended, or with several nodes the pipeline",
+    )
+    parser.add_argument(
+        "--failed", action="store_true", help="with several nodes: only those that failed"
+    )
+    parser.add_argument(
+        "--since",
+        metavar="TIME",
+        type=a_moment,
+        help="only lines printed since: 10m (ago), or 2026-01-31T18:00",
+    )
+    stamps = parser.add_mutually_exclusive_group()
+    stamps.add_argument(
+        "--timestamps",
+        action="store_const",
+        const="iso",
+        dest="stamps",
+        help="the time in front of each line, to a tenth of a second",
+    )
+    stamps.add_argument(
+        "--relative",
+        action="store_const",
+        const="relative",
+        dest="stamps",
+        help="the seconds since the pipeline started instead",
     )
     stream = parser.add_mutually_exclusive_group()
     stream.add_argument(
@@ -69,7 +104,10 @@ def add_arguments(parser: Parser) -> None:
         help="only these lines, counted from 1, TO included",
     )
     part.add_argument(
-        "--search", metavar="TEXT", help="only lines that hold TEXT, each with its number"
+        "--search",
+        metavar="TEXT",
+        help="only lines that hold TEXT, each with its number; with several nodes, only lines that "
+        "match this regular expression",
     )
     part.add_argument(
         "--download",
@@ -78,25 +116,30 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--regex", action="store_true", help="--search with a regular expression")
     parser.add_argument("-i", "--ignore-case", action="store_true", help="--search in any case")
-    parser.add_argument("--json", action="store_true", help="--search, machine-readable")
+    parser.add_argument("--json", action="store_true", help="the same as JSON")
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Print the raw output of an attempt, or of an image's build."""
+    """Print the output of an attempt as it is, of several nodes, or of an image's build."""
     from conducto_cli import selection
     from conducto_cli.pipeline_lookup import find_pipeline
     from conducto_cli.view.build_log import copy_build_log
 
-    _check(arguments)
     with open_client() as client:
-        pipeline_id = find_pipeline(client, arguments.id).pipeline.id
+        summary = find_pipeline(client, arguments.id)
+        pipeline_id = summary.pipeline.id
         if arguments.image is not None:
+            _check(arguments)
             copy_build_log(client, pipeline_id, arguments.image, follow=arguments.follow)
             return DONE
-        if arguments.path is None:
-            raise UsageError("say which node: conducto logs ID PATH (or --image NAME)")
-        path = selection.one_exec(client, pipeline_id, arguments.path)
-        attempt = _attempt(client, pipeline_id, path, arguments.attempt)
+        node = selection.one_view(client, pipeline_id, arguments.path or "/")
+        if node.type is not NodeType.EXEC or arguments.stamps or arguments.since is not None:
+            from conducto_cli.view.pipeline_logs import print_merged
+
+            return print_merged(open_client, client, summary, node, arguments)
+        _check(arguments)
+        path = node.path
+        attempt = _attempt(client, pipeline_id, path, arguments)
         _tell_why_not_started(path, attempt)
         output = _Output(client, {"id": pipeline_id, "path": path, "attempt": attempt.number})
         streams = _STREAMS if arguments.stream is None else (arguments.stream,)
@@ -151,6 +194,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError("--regex and --ignore-case are for --search TEXT")
     if arguments.json and arguments.search is None:
         raise UsageError("--json is for --search TEXT; output itself is bytes, printed as they are")
+    if arguments.failed:
+        raise UsageError("--failed is for several nodes: conducto logs ID --failed")
     if arguments.image is not None and (parts or arguments.tail is not None):
         raise UsageError(f"--image: not together with {(parts or ['--tail'])[0]}")
 
@@ -300,15 +345,32 @@ def _download(output: _Output, name: str, streams: tuple[Stream, ...]) -> int:
     return DONE
 
 
-def _attempt(client: Client, pipeline_id: str, path: str, wanted: int | None) -> AttemptRecord:
+def _attempt(
+    client: Client, pipeline_id: str, path: str, arguments: argparse.Namespace
+) -> AttemptRecord:
+    """Return the attempt that is meant; with ``--follow``, wait for the first one."""
     attempts = {attempt.number: attempt for attempt in client.attempts(pipeline_id, path)}
+    if not attempts and arguments.follow:
+        attempts = _wait_for_attempt(client, pipeline_id, path)
     if not attempts:
         raise UsageError(f"{path}: has not run, so it printed nothing")
+    wanted = arguments.attempt
     number = max(attempts) if wanted is None else wanted
     if number not in attempts:
         there = ", ".join(map(str, attempts))
         raise UsageError(f"{path}: no attempt {number}; there are: {there}")
     return attempts[number]
+
+
+def _wait_for_attempt(client: Client, pipeline_id: str, path: str) -> dict[int, AttemptRecord]:
+    """Return the attempts of a node once there is one; none if the pipeline ends before."""
+    print(f"conducto: {printable(path)} has not started; waiting", file=sys.stderr)
+    while True:
+        settled = client.get(pipeline_id).settled
+        attempts = {attempt.number: attempt for attempt in client.attempts(pipeline_id, path)}
+        if attempts or settled:
+            return attempts
+        time.sleep(PENDING_SECONDS)
 
 
 def _tell_why_not_started(path: str, attempt: AttemptRecord) -> None:

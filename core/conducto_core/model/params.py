@@ -157,11 +157,13 @@ class LogParams(LogFileParams):
         offset: Bytes from the start; a negative number counts from the end.
         wait: Seconds to wait until there is output at ``offset`` or the stream is complete; to
             follow a stream, continue at the end of the last response.
+        times: Also return when the output was read from the command's pipe, to a tenth of a second.
     """
 
     offset: ByteOffset = 0
     limit: int = Field(default=1 << 20, ge=1, le=MAX_LOG_CHUNK)
     wait: Wait = 0.0
+    times: bool = False
 
 
 class LogLinesParams(LogFileParams):

@@ -172,12 +172,15 @@ class LogChunk(Record):
         offset: Position of the first byte.
         size: Bytes of the stream so far.
         complete: The attempt has ended; no more output will come.
+        times: If requested: ``(offset, time)`` for each moment at which output was read from the
+            command's pipe. The first record may be in front of the part.
     """
 
     data: str
     offset: int
     size: int
     complete: bool
+    times: tuple[tuple[int, float], ...] = ()
 
 
 class Action(StrEnum):

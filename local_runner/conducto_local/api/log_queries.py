@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
+from conducto_core.api.queries.line_times import LineTime
 from conducto_core.api.queries.log_responses import image_log, lines_answer, matches_answer, search
 from conducto_core.api.queries.log_search import SearchQuery
 from conducto_core.api.queries.lookup import chosen_attempt
@@ -73,8 +74,13 @@ class LogQueries:
                 chunk = output.reader.read(query.stream, query.offset, query.limit)
             complete = output is not None and output.complete
             if chunk.data or complete or not await _wait(live, deadline):
-                data = base64.b64encode(chunk.data).decode()
-                return LogChunk(data=data, offset=chunk.offset, size=chunk.size, complete=complete)
+                return LogChunk(
+                    data=base64.b64encode(chunk.data).decode(),
+                    offset=chunk.offset,
+                    size=chunk.size,
+                    complete=complete,
+                    times=() if output is None or not query.times else _times(output, query, chunk),
+                )
 
     async def with_tails(
         self, live: LivePipeline, nodes: Sequence[NodeView]
@@ -201,6 +207,10 @@ class LogQueries:
             return None
         reader = self._logs(live.id).reader(query.path, attempt.number)
         return _Output(attempt.number, reader, attempt.state in FINISHED)
+
+
+def _times(output: _Output, query: LogParams, chunk: StoredChunk) -> tuple[LineTime, ...]:
+    return output.reader.times(query.stream, chunk.offset, chunk.offset + len(chunk.data))
 
 
 async def _wait(live: LivePipeline, deadline: float) -> bool:

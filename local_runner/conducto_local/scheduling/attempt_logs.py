@@ -8,17 +8,36 @@ contain any character.
 import errno
 import os
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from conducto_core.api.queries.line_times import (
+    RECORD,
+    LineClock,
+    LineTime,
+    packed,
+    times_within,
+)
 from conducto_core.api.queries.log_lines import FileStream, LineIndex, Lines
 from conducto_local import descriptors
 
-#: The streams of an attempt: output, resource usage, result, metrics and artifacts.
-Kept = Literal["stdout", "stderr", "resources", "result", "metrics", "artifacts"]
+#: The streams of an attempt: output, resource usage, result, metrics and artifacts; and the times
+#: of output (`conducto_core.api.queries.line_times`).
+Kept = Literal[
+    "stdout",
+    "stderr",
+    "resources",
+    "result",
+    "metrics",
+    "artifacts",
+    "stdout_times",
+    "stderr_times",
+]
+_TIMES: dict[str, Kept] = {"stdout": "stdout_times", "stderr": "stderr_times"}
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: Directory of output whose node is unknown.
@@ -51,11 +70,14 @@ class LogWriter:
         dropped: Number of bytes that could not be stored.
     """
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, clock: Callable[[], float] = time.time) -> None:
         """Write to the files that `LogDirectory` names with ``base``."""
         self.failure: str | None = None
         self.dropped = 0
         self._base = base
+        self._clock = clock
+        self._clocks: dict[Kept, LineClock] = {}
+        self._sizes: dict[Kept, int] = {}
         self._fds: dict[Kept, int] = {}
         self._closed = False
 
@@ -72,6 +94,8 @@ class LogWriter:
             return
         rest = memoryview(data)
         try:
+            if rest and stream in _TIMES:
+                self._note_time(stream, len(data))
             while rest:
                 rest = rest[os.write(self._fd(stream), rest) :]
         except OSError as error:
@@ -82,6 +106,25 @@ class LogWriter:
         self._closed = True
         self._close_files()
         descriptors.OUTPUT.refill()
+
+    def _note_time(self, stream: Kept, size: int) -> None:
+        """Add a record to the index of times; one for output that is not stored does no harm.
+
+        The file is opened for each record: descriptors are for output, which may not be lost.
+        """
+        clock = self._clocks.get(stream)
+        if clock is None:
+            clock = self._clocks[stream] = LineClock(self._clock)
+            self._sizes[stream] = os.fstat(self._fd(stream)).st_size
+        record = clock.record(self._sizes[stream])
+        self._sizes[stream] += size
+        if record is not None:
+            with suppress(OSError):
+                fd = _open_to_append(_file(self._base, _TIMES[stream]))
+                try:
+                    os.write(fd, packed([record]))
+                finally:
+                    os.close(fd)
 
     def _fd(self, stream: Kept) -> int:
         fd = self._fds.get(stream)
@@ -140,6 +183,19 @@ class LogReader:
             size = os.fstat(fd).st_size
             start = max(0, size + offset) if offset < 0 else min(offset, size)
             return StoredChunk(start, _pread(fd, start, min(limit, size - start)), size)
+
+    def times(self, stream: Kept, start: int, end: int) -> tuple[LineTime, ...]:
+        """Return the times of a part of a stream: of the record up to it, and of those in it."""
+        with self._open(_TIMES[stream]) as fd:
+            if fd is None:
+                return ()
+            size = RECORD.size
+            count = os.fstat(fd).st_size // size
+
+            def read(number: int, first: int) -> bytes:
+                return _pread(fd, first * size, number * size)
+
+            return times_within(read, count, start, end)
 
     def lines(self, stream: Kept, first: int, count: int, limit: int = 1 << 20) -> Lines:
         """Return at most ``count`` lines and ``limit`` bytes starting at line ``first``.

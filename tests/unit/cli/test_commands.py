@@ -169,7 +169,6 @@ def test_logs_of_an_earlier_attempt(
         (["/tests/logn"], "did you mean '/tests/login'?"),
         (["/tests/*"], "/tests/*: matches 2 nodes; name one of them"),
         (["/build"], "/build: has not run, so it printed nothing"),
-        ([], "say which node"),
     ],
 )
 def test_logs_without_output_suggest_the_next_step(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conducto_core.api.queries.log_lines import FileStream, LineIndex
-from conducto_local.scheduling.attempt_logs import LogDirectory, LogWriter, StoredChunk
+from conducto_local.scheduling.attempt_logs import LogDirectory, LogReader, LogWriter, StoredChunk
 from support.limits import files_no_larger_than
 
 
@@ -377,3 +377,22 @@ def test_unwritable_directory_is_reported_as_such(tmp_path: Path) -> None:
     writer.write("stdout", b"x")
 
     assert "cannot be written to (Not a directory)" in (writer.failure or "")
+
+
+def test_times_of_output_survive_a_restart(tmp_path: Path) -> None:
+    now = [100.0]
+
+    def write(*parts: bytes) -> None:
+        writer = LogWriter(tmp_path / "ab" / "x-1", lambda: now[0])
+        for part in parts:
+            writer.write("stdout", part)
+            now[0] += 1.0
+        writer.close()
+
+    write(b"one\n", b"two\n")
+    write(b"three\n")
+    reader = LogReader(tmp_path / "ab" / "x-1")
+
+    assert reader.times("stdout", 0, 14) == ((0, 100.0), (4, 101.0), (8, 102.0))
+    assert reader.times("stdout", 5, 8) == ((4, 101.0),)
+    assert reader.times("stderr", 0, 10) == ()
