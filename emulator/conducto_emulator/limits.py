@@ -67,22 +67,6 @@ LAMBDA_RETRY_MINUTES = (1, 2)
 LAMBDA_CONCURRENCY = Limit(1000, "invocations", _LAMBDA)
 FARGATE_VCPUS = Limit(6, "vCPUs", _FARGATE)
 
-LIMITS: Mapping[str, Limit] = MappingProxyType(
-    {
-        "WebSocket frame, both ways": WEBSOCKET_FRAME,
-        "WebSocket message from a client": WEBSOCKET_MESSAGE,
-        "WebSocket without a message": WEBSOCKET_IDLE,
-        "WebSocket connection": WEBSOCKET_AGE,
-        "API Gateway's wait for a function": GATEWAY_WAIT,
-        "API Gateway's request": GATEWAY_PAYLOAD,
-        "Lambda's event and response, synchronous": LAMBDA_SYNC_PAYLOAD,
-        "Lambda's event, asynchronous": LAMBDA_ASYNC_PAYLOAD,
-        "Lambda's retries, asynchronous": LAMBDA_RETRIES,
-        "Lambda's concurrency": LAMBDA_CONCURRENCY,
-        "Fargate On-Demand in a new account": FARGATE_VCPUS,
-    }
-)
-
 #: ``{(service, operation): rate}``; every operation has its own bucket.
 RATES: Mapping[tuple[str, str], Rate] = MappingProxyType(
     {

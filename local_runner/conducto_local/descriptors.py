@@ -41,8 +41,7 @@ def limit() -> int:
 class Reserve:
     """Descriptors kept open so that they can be replaced by others when the limit is reached."""
 
-    def __init__(self, count: int = RESERVED) -> None:
-        self._count = count
+    def __init__(self) -> None:
         self._held: list[int] = []
         self._is_used = False
 
@@ -50,7 +49,7 @@ class Reserve:
         """Open descriptors until the reserve is full or the limit is reached."""
         self._is_used = True
         with contextlib.suppress(OSError):
-            while len(self._held) < self._count:
+            while len(self._held) < RESERVED:
                 self._held.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
 
     def refill(self) -> None:

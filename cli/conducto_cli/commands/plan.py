@@ -144,6 +144,7 @@ def durations(client: Client, program: str) -> dict[str, float]:
 
 def plan_lines(found: Estimate, *, workers: int, spot: bool) -> Iterator[str]:
     """Yield the lines that tell an estimate."""
+    from conducto_cli.output import dollars  # noqa: PLC0415
     from conducto_cli.text.table import table  # noqa: PLC0415
     from conducto_cli.text.text import count_of, printable  # noqa: PLC0415
     from conducto_core.semantics.fargate import PRICES  # noqa: PLC0415
@@ -161,8 +162,8 @@ def plan_lines(found: Estimate, *, workers: int, spot: bool) -> Iterator[str]:
         f"{count_of(found.transitions, 'state transition')}"
     )
     yield (
-        f"{found.cpu_hours:.2f} vCPU-hours: {_dollars(found.worker_dollars)} for workers, "
-        f"{_dollars(found.transition_dollars)} for transitions, together {_dollars(found.dollars)}"
+        f"{found.cpu_hours:.2f} vCPU-hours: {dollars(found.worker_dollars)} for workers, "
+        f"{dollars(found.transition_dollars)} for transitions, together {dollars(found.dollars)}"
     )
     yield _assumption(found)
     yield f"prices of {PRICES.date} in {PRICES.region}, before tax; AWS was not asked"
@@ -175,6 +176,7 @@ _KINDS = {"many": "shared", "context": "one for its group", "once": "one each"}
 
 
 def _cells(pool: PoolEstimate) -> tuple[str, ...]:
+    from conducto_cli.output import dollars  # noqa: PLC0415
     from conducto_cli.text.text import printable  # noqa: PLC0415
     from conducto_core.model.labels import duration  # noqa: PLC0415
 
@@ -185,7 +187,7 @@ def _cells(pool: PoolEstimate) -> tuple[str, ...]:
         str(pool.workers),
         f"{pool.execs:,}",
         duration(pool.seconds),
-        _dollars(pool.dollars),
+        dollars(pool.dollars),
     )
 
 
@@ -199,12 +201,6 @@ def _assumption(found: Estimate) -> str:
         f"durations of {found.known:,} of {found.execs:,} Execs are those of earlier runs; the "
         f"others are taken to run {found.assumed:g} s"
     )
-
-
-def _dollars(amount: float) -> str:
-    from conducto_cli.output import dollars  # noqa: PLC0415
-
-    return dollars(amount)
 
 
 def known_durations(program: str, openers: Sequence[OpenClient]) -> dict[str, float]:

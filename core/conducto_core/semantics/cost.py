@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from conducto_core.model.records import AttemptRecord
-from conducto_core.semantics.fargate import PRICES, Prices, Size, size_for
+from conducto_core.semantics.fargate import PRICES, Size, size_for
 
-#: AWS charges at least this many seconds for a task.
-_MIN_SECONDS = 60.0
 #: The size of an attempt whose record has none: the defaults of a node.
 _CPU, _MEM = 1.0, 2.0
 
@@ -39,13 +37,13 @@ class Use:
         self.dollars += other.dollars
 
 
-def use_of(attempt: AttemptRecord, *, prices: Prices = PRICES) -> Use:
+def use_of(attempt: AttemptRecord) -> Use:
     """Return the use of an attempt; zero if it has not ended or never started."""
     if attempt.started is None or attempt.ended is None:
         return Use()
     seconds = max(0.0, attempt.ended - attempt.started)
     size = _size(attempt)
-    return Use(1, seconds, seconds * size.cpu, _dollars(size, seconds, prices))
+    return Use(1, seconds, seconds * size.cpu, _dollars(size, seconds))
 
 
 def own_use_of(attempt: AttemptRecord) -> Use:
@@ -61,12 +59,12 @@ def dollars_for(path: str, cpu: float, mem: float | None, seconds: float) -> flo
 
     None stands for a node's default of GB.
     """
-    return _dollars(size_for(path, cpu, _MEM if mem is None else mem), seconds, PRICES)
+    return _dollars(size_for(path, cpu, _MEM if mem is None else mem), seconds)
 
 
 def charged_seconds(began: float, ended: float) -> float:
     """Return the seconds of a worker that AWS charges, from image pull to the end of its task."""
-    return max(_MIN_SECONDS, ended - began)
+    return max(PRICES.least_seconds, ended - began)
 
 
 def total(uses: Iterable[Use]) -> Use:
@@ -77,8 +75,8 @@ def total(uses: Iterable[Use]) -> Use:
     return found
 
 
-def _dollars(size: Size, seconds: float, prices: Prices) -> float:
-    return seconds / 3600 * prices.worker_hour(size)
+def _dollars(size: Size, seconds: float) -> float:
+    return seconds / 3600 * PRICES.worker_hour(size)
 
 
 def _size(attempt: AttemptRecord) -> Size:

@@ -99,7 +99,6 @@ class Prices:
         address_hour: Per public IPv4 address and hour; each worker has one.
         spot: Ratio of the Spot price, without the address.
         transition: Per state transition.
-        build_minute: Per minute of an image build.
         least_seconds: Minimum charged time of a worker.
     """
 
@@ -110,7 +109,6 @@ class Prices:
     address_hour: float
     spot: float
     transition: float
-    build_minute: float
     least_seconds: float
 
     def worker_hour(self, size: Size, *, spot: bool = False) -> float:
@@ -127,6 +125,5 @@ PRICES = Prices(
     address_hour=0.005,
     spot=0.3,
     transition=0.025 / 1000,
-    build_minute=0.005,
     least_seconds=60.0,
 )

@@ -37,9 +37,8 @@ class DefinitionCache:
         maximum: Maximum bytes; the latest entry stays whatever its size.
     """
 
-    def __init__(self, store: Callable[[], Store], maximum: int = MAX_BYTES) -> None:
+    def __init__(self, store: Callable[[], Store]) -> None:
         self._store = store
-        self._maximum = maximum
         self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._lock = Lock()
 
@@ -66,7 +65,7 @@ class DefinitionCache:
         found = read()
         with self._lock:
             self._kept[pipeline_id, key] = found
-            while len(self._kept) > 1 and sum(map(len, self._kept.values())) > self._maximum:
+            while len(self._kept) > 1 and sum(map(len, self._kept.values())) > MAX_BYTES:
                 self._kept.popitem(last=False)
         return found
 

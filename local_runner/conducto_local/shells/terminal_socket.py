@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from conducto_core.model.debug import DebugPlan
+from conducto_core.model.labels import duration
 from conducto_core.model.operations.pipelines import (
     MAX_SHELL_FRAME,
     MAX_SHELL_IDLE,
@@ -153,16 +154,7 @@ class TerminalSocket:
                     self._screen.on_traffic = lambda: None
         except TimeoutError:
             if quiet.expired():
-                return ShellEnd(reason=f"no input or output for {in_words(limits.idle)}")
+                return ShellEnd(reason=f"no input or output for {duration(limits.idle)}")
             if whole.expired():
-                return ShellEnd(reason=f"the time limit of {in_words(limits.seconds)} was reached")
+                return ShellEnd(reason=f"the time limit of {duration(limits.seconds)} was reached")
             raise
-
-
-def in_words(seconds: float) -> str:
-    """Return a duration in words."""
-    for size, word in ((3600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = f"{seconds / size:g}"
-            return f"{count} {word}" if count == "1" else f"{count} {word}s"
-    return f"{seconds:g} seconds"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from conducto_emulator import limits
 from conducto_emulator.latency import (
     CALLS,
     COLD_START,
@@ -13,10 +14,24 @@ from conducto_emulator.latency import (
     Delay,
     Latency,
 )
-from conducto_emulator.limits import LIMITS, RATES, Buckets, Dice, Rate, TokenBucket
+from conducto_emulator.limits import RATES, Buckets, Dice, Rate, TokenBucket
 
 ROOT = Path(__file__).parents[3]
 RATE = Rate(3, 2.0, "a page")
+#: The names in the documentation.
+LIMITS = {
+    "WebSocket frame, both ways": limits.WEBSOCKET_FRAME,
+    "WebSocket message from a client": limits.WEBSOCKET_MESSAGE,
+    "WebSocket without a message": limits.WEBSOCKET_IDLE,
+    "WebSocket connection": limits.WEBSOCKET_AGE,
+    "API Gateway's wait for a function": limits.GATEWAY_WAIT,
+    "API Gateway's request": limits.GATEWAY_PAYLOAD,
+    "Lambda's event and response, synchronous": limits.LAMBDA_SYNC_PAYLOAD,
+    "Lambda's event, asynchronous": limits.LAMBDA_ASYNC_PAYLOAD,
+    "Lambda's retries, asynchronous": limits.LAMBDA_RETRIES,
+    "Lambda's concurrency": limits.LAMBDA_CONCURRENCY,
+    "Fargate On-Demand in a new account": limits.FARGATE_VCPUS,
+}
 
 
 class Clock:

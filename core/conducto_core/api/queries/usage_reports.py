@@ -23,10 +23,10 @@ def month_of(moment: float) -> str:
     return time.strftime("%Y-%m", time.gmtime(moment))
 
 
-def months_before(moment: float, count: int = MONTHS) -> tuple[str, ...]:
-    """Return the month of a time and the months before it, ``count`` in total, the newest first."""
+def months_before(moment: float) -> tuple[str, ...]:
+    """Return the month of a time and the months before it, `MONTHS` in total, the newest first."""
     year, month, *_ = time.gmtime(moment)
-    numbers = range(year * 12 + month - 1, year * 12 + month - 1 - count, -1)
+    numbers = range(year * 12 + month - 1, year * 12 + month - 1 - MONTHS, -1)
     return tuple(f"{number // 12:04}-{number % 12 + 1:02}" for number in numbers)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from conducto_core.model.nodes import NodeSpec, Pipeline
 from conducto_core.model.states import NodeType
 from conducto_core.semantics.asl.compiler import Compiled, compile_residual
-from conducto_core.semantics.fargate import PRICES, Prices, Size, rounding_note, size_for
+from conducto_core.semantics.fargate import PRICES, Size, rounding_note, size_for
 from conducto_core.semantics.naming import Site, pool_name
 from conducto_core.semantics.pools import PoolKind, kind_of
 from conducto_core.semantics.residual import residual
@@ -84,7 +84,6 @@ def estimate(
     history: Mapping[str, float] | None = None,
     max_workers: int,
     spot: bool = False,
-    prices: Prices = PRICES,
 ) -> Estimate:
     """Return the resources and cost of one run; ``history`` is ``{path: seconds}``.
 
@@ -103,11 +102,11 @@ def estimate(
         _add(pools, spec, seconds, found)
     for name, width in _widths(pipeline).items():
         if name in pools:
-            _price(pools[name], width, max_workers, prices.worker_hour(pools[name].size, spot=spot))
+            _price(pools[name], width, max_workers, PRICES.worker_hour(pools[name].size, spot=spot))
     found.pools = sorted(pools.values(), key=lambda pool: -pool.dollars)
     found.cpu_hours = sum(p.size.cpu * p.worker_seconds for p in found.pools) / 3600
     found.worker_dollars = sum(pool.dollars for pool in found.pools)
-    found.transition_dollars = found.transitions * prices.transition
+    found.transition_dollars = found.transitions * PRICES.transition
     _note(found, pipeline)
     return found
 

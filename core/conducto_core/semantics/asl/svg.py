@@ -85,7 +85,7 @@ def svg(compiled: Compiled, paths: Mapping[str, str]) -> str:
     """Return a picture, the machine to start first; ``paths`` is ``{id: path}``."""
     words = Labels(compiled.machines, paths)
     boxes = [
-        _titled(words.machine(machine), _scope(json.loads(machine.definition), words), "scope")
+        _titled(words.machine(machine), _scope(json.loads(machine.definition), words))
         for machine in reversed(compiled.machines)
     ]
     drawing = _wrapped(boxes, 0)
@@ -106,7 +106,7 @@ def _state(name: str, state: State, words: Labels) -> _Figure:
     if state["Type"] == "Parallel":
         branches = [_scope(branch, words) for branch in state["Branches"]]
         area = sum(b.width * b.height for b in branches)
-        return _titled(label, _wrapped(branches, max(_PAGE, sqrt(2 * area))), "scope")
+        return _titled(label, _wrapped(branches, max(_PAGE, sqrt(2 * area))))
     kind = _kind(state, label)
     text = _shortened(label)
     width = _CHAR * len(text) + 2 * _GAP
@@ -127,7 +127,7 @@ def _kind(state: State, label: str) -> str:
     return "ok" if label == "done" else "bad"
 
 
-def _titled(label: str, content: _Figure, kind: str) -> _Figure:
+def _titled(label: str, content: _Figure) -> _Figure:
     text = _shortened(label)
     width = max(content.width, _CHAR * len(text)) + 2 * _GAP
     height = content.height + _TITLE + 2 * _GAP
@@ -135,7 +135,7 @@ def _titled(label: str, content: _Figure, kind: str) -> _Figure:
     return _Figure(
         width,
         height,
-        f'<rect class="{kind}" width="{width:g}" height="{height:g}" rx="6"/>'
+        f'<rect class="scope" width="{width:g}" height="{height:g}" rx="6"/>'
         f'<text x="{_GAP:g}" y="{_TITLE - 4:g}">{escape(text)}</text>{inside}',
     )
 

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from tests.fakes.debug_shell import FakeShell
 
+from conducto_core.model.labels import duration
 from conducto_core.model.operations.pipelines import MAX_SHELL_FRAME
 from conducto_core.model.shells import ShellEnd
 from conducto_local.debug.errors import DebugError
 from conducto_local.ports import EngineError
 from conducto_local.shells.screen import PageScreen
-from conducto_local.shells.terminal_socket import Limits, TerminalSocket, in_words
+from conducto_local.shells.terminal_socket import Limits, TerminalSocket
 from unit.local_runner.debug.plans import plan
 
 LIMITS = Limits()
@@ -134,7 +135,7 @@ async def test_internal_error_is_not_reported_as_an_end() -> None:
 async def test_a_shell_in_which_nothing_happens_ends() -> None:
     page = Page(replace(LIMITS, idle=SHORT))
 
-    assert await page.frames() == [ShellEnd(reason=f"no input or output for {SHORT:g} seconds")]
+    assert await page.frames() == [ShellEnd(reason=f"no input or output for {duration(SHORT)}")]
     assert page.shell.open == 0
 
 
@@ -152,22 +153,8 @@ async def test_a_shell_in_which_something_happens_stays_until_its_time_is_over()
     *printed, end = await reading
 
     await working
-    assert end == ShellEnd(reason="the time limit of 0.5 seconds was reached")
+    assert end == ShellEnd(reason="the time limit of 0.5s was reached")
     assert len(b"".join(printed)) > 1
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (3600.0, "1 hour"),
-        (8 * 3600.0, "8 hours"),
-        (90.0, "1.5 minutes"),
-        (60.0, "1 minute"),
-        (0.5, "0.5 seconds"),
-    ],
-)
-def test_time_is_formatted_in_words(seconds: float, words: str) -> None:
-    assert in_words(seconds) == words
 
 
 async def test_excessive_typing_ends_the_shell_with_a_message() -> None:
