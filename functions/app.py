@@ -20,13 +20,14 @@ from chalice.app import Request as ChaliceRequest
 from chalicelib.adapters.codebuild import pipeline_of
 from chalicelib.adapters.ecs import task_end, task_owner
 from chalicelib.api import authorizer
-from chalicelib.api.dispatch import CLIENT_ROUTES, WORKER_OPERATIONS, Request
+from chalicelib.api.dispatch import Request
 from chalicelib.bootstrap import from_environment
 from chalicelib.ports.identity import Identity
 from chalicelib.services.data_function import serve
 from conducto_core.api.dispatch import Response as Answer
-from conducto_core.api.routes import AnyRoute
-from conducto_core.model.operations.pipelines import API_ROOT, AnyOperation
+from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
+from conducto_core.model.operations.operation import API_ROOT, AnyOperation
+from conducto_core.model.operations.worker import WORKER_OPERATIONS
 from conducto_core.runtime.json_logs import log_fields
 
 app = Chalice(app_name="conducto")
@@ -55,21 +56,10 @@ def authorize(request: AuthRequest) -> AuthResponse:
     return AuthResponse(routes=["*"], principal_id=identity.user, context=context)
 
 
-def _mount_client(route: AnyRoute) -> None:
+def _mount(operation: AnyOperation) -> None:
     def view(**params: str) -> Response:
-        return _response(conducto.api.client_call(route, _caller(), _request(params)))
+        return _response(conducto.api.call(operation, _caller(), _request(params)))
 
-    _mount(route.operation, view)
-
-
-def _mount_worker(operation: AnyOperation) -> None:
-    def view() -> Response:
-        return _response(conducto.api.worker_call(operation, _caller(), _request({})))
-
-    _mount(operation, view)
-
-
-def _mount(operation: AnyOperation, view: Any) -> None:
     app.route(
         f"{API_ROOT}{operation.path}",
         methods=[operation.method],
@@ -79,10 +69,8 @@ def _mount(operation: AnyOperation, view: Any) -> None:
     )(view)
 
 
-for _route in CLIENT_ROUTES:
-    _mount_client(_route)
-for _operation in WORKER_OPERATIONS:
-    _mount_worker(_operation)
+for _operation in (*CLOUD_OPERATIONS, *WORKER_OPERATIONS):
+    _mount(_operation)
 
 
 @app.on_ws_connect(name="socket_connect")

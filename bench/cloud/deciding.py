@@ -126,16 +126,16 @@ def claim_and_report(_lab: CloudLab) -> Found:
     worker = place.tokens.find(digest_of(task.token))
     if worker is None:
         raise AssertionError("the worker's token is unknown")
-    desk = WorkerApi(place.engine)
-    desk.start(worker, WorkerStart(task=arn, protocol=PROTOCOL))
+    desk = WorkerApi(place.engine, worker)
+    asyncio.run(desk.worker_start(WorkerStart(task=arn, protocol=PROTOCOL)))
     with place.engine.reading(_ME.org, place.pipeline) as live:
         run = live.cloud_machine.run
     begun = time.perf_counter()
     for n in range(_EXECS):
         path = f"/n{n:04}"
-        answer = desk.claim(worker, Claim(token=f"t{n}", run=run, node=node_id(path)))
+        answer = asyncio.run(desk.worker_claim(Claim(token=f"t{n}", run=run, node=node_id(path))))
         if answer.decision is not ClaimDecision.RUN:
             raise AssertionError(f"{path} was not allowed to run: {answer}")
-        desk.report(worker, Report(path=path, attempt=answer.attempt, exit_code=0))
+        asyncio.run(desk.worker_report(Report(path=path, attempt=answer.attempt, exit_code=0)))
     seconds = time.perf_counter() - begun
     return {"ms_per_exec": 1e3 * seconds / _EXECS, "commits_per_second": 2 * _EXECS / seconds}

@@ -13,18 +13,16 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol, runtime_checkable
 
 from conducto_core.api.dispatch import Service
 from conducto_core.api.idempotency import IdempotentExecutor
+from conducto_core.api.pipelines import Pipelines
 from conducto_core.api.problems import RULES, ProblemRule
 from conducto_core.images.sdk_wheel import package_version
-from conducto_core.model.gc import GcReport, GcRequest
-from conducto_core.ports.pipelines import Pipelines
 from conducto_core.ports.secret_store import SecretStoreError
 from conducto_local.agent_files import AgentFiles, AgentState
 from conducto_local.ports import EngineError
-from conducto_local.server.agent_routes import local_routes
+from conducto_local.server.agent_operations import LOCAL_OPERATIONS, local_servers
 from conducto_local.server.app import build_app
 from conducto_local.server.idempotency_file import remembered
 from conducto_local.server.idle_shutdown import IdleShutdown, idle_seconds, stop_when_idle
@@ -35,14 +33,6 @@ from conducto_local.state_dir import StateDir
 from conducto_local.store.errors import DamagedError, StoreFullError
 
 logger = logging.getLogger(__name__)
-
-
-@runtime_checkable
-class Collecting(Protocol):
-    """Pipelines that can also free unneeded resources."""
-
-    async def gc(self, request: GcRequest) -> GcReport:
-        """Free the resources, or list them for a dry run."""
 
 
 OpenRunner = Callable[[StateDir], AbstractAsyncContextManager[Pipelines]]
@@ -106,7 +96,7 @@ async def _run(
     port: int = sock.getsockname()[1]
     state = AgentState(os.getpid(), f"http://{LOOPBACK}:{port}", package_version(), time.time())
     stop = _stop_on_signals()
-    idle, shells = idle_seconds(), allowed_shells()
+    idle = idle_seconds()
 
     def announce() -> None:
         files.write_state(state)
@@ -119,10 +109,10 @@ async def _run(
     async with open_runner(home) as pipelines:
         token = files.token()
         sessions = Sessions(token, port, file=files.sessions)
-        collect = pipelines.gc if isinstance(pipelines, Collecting) else None
-        routes = local_routes(state, stop.set, sessions, collect, shells)
+        servers = local_servers(pipelines, state, stop.set, sessions, allowed_shells(pipelines))
         with remembered(home.agent / "answers.sqlite") as answers:
-            service = Service(pipelines, routes, LOCAL_RULES, IdempotentExecutor(answers))
+            once = IdempotentExecutor(answers)
+            service = Service(*servers, operations=LOCAL_OPERATIONS, rules=LOCAL_RULES, once=once)
             app = build_app(service, token=token, port=port, sessions=sessions)
             attendance = IdleShutdown(app)
             leaving = asyncio.create_task(stop_when_idle(pipelines, attendance, idle, stop))

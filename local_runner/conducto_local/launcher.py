@@ -17,7 +17,8 @@ from pathlib import Path
 
 from conducto_client import AgentUnreachableError, ApiError, Client, Endpoint, HttpTransport
 from conducto_core.images.sdk_wheel import package_version
-from conducto_core.model.operations.pipelines import AGENT_STATUS, API_ROOT
+from conducto_core.model.operations.operation import API_ROOT
+from conducto_core.model.operations.pipelines import AGENT_STATUS
 from conducto_local.agent_files import STEP, AgentFiles, AgentState, docker_host, own_groups
 from conducto_local.code_mark import PACKAGES, code_mark
 from conducto_local.state_dir import StateDir

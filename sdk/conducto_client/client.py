@@ -1,4 +1,4 @@
-"""The API as methods, named as in `conducto_core.ports.pipelines`."""
+"""The API as methods; the operations are those of `conducto_core.model.operations`."""
 
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -17,8 +17,13 @@ from conducto_core.model.base import Record
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.gc import GcReport, GcRequest
 from conducto_core.model.node_detail import NodeDetail
-from conducto_core.model.operations import pipelines
-from conducto_core.model.operations.pipelines import API_ROOT, AnyOperation, Operation
+from conducto_core.model.operations import agent, pipelines
+from conducto_core.model.operations.operation import (
+    API_ROOT,
+    IDEMPOTENCY_KEY,
+    AnyOperation,
+    Operation,
+)
 from conducto_core.model.outputs import Artifact, MetricSeries, OutputParams, ResultValue
 from conducto_core.model.records import AttemptRecord, ImageRecord
 from conducto_core.model.remote_shells import (
@@ -341,15 +346,15 @@ class Client:
 
     def stop_agent(self, *, if_idle: bool = False) -> int:
         """Stop the agent; return its pid, whose process ends a little later."""
-        return self.call(pipelines.STOP_AGENT, params.StopParams(if_idle=if_idle)).pid
+        return self.call(agent.STOP_AGENT, params.StopParams(if_idle=if_idle)).pid
 
     def gc(self, *, dry_run: bool = False) -> GcReport:
         """Delete resources that no live pipeline of this machine needs, or list them."""
-        return self.call(pipelines.GC, params.NoParams(), GcRequest(dry_run=dry_run))
+        return self.call(agent.GC, params.NoParams(), GcRequest(dry_run=dry_run))
 
     def login(self) -> Login:
         """Create an address that opens the web app once, with the rights of this client."""
-        return self.call(pipelines.LOGIN, params.NoParams())
+        return self.call(agent.LOGIN, params.NoParams())
 
     def events(self, pipeline_id: str, cursor: int = 0) -> Iterator[EventBatch]:
         """Yield the changes after ``cursor``, then live ones, without loss or repetition.
@@ -415,7 +420,7 @@ class Client:
         data = None if body is None else body.model_dump_json(exclude_unset=True).encode()
         if data is not None and len(data) > operation.max_body:
             raise ApiError(_too_large(operation, len(data)))
-        key = {pipelines.IDEMPOTENCY_KEY: uuid4().hex} if operation.remembered else None
+        key = {IDEMPOTENCY_KEY: uuid4().hex} if operation.remembered else None
         return self._answer(operation, query, data, key)
 
     def _answer(

@@ -23,7 +23,7 @@ from conducto_client.http_transport import TIMEOUT, HttpTransport
 from conducto_client.transport import Body, Endpoint, Reply, StreamLostError
 from conducto_core.model.base import Record
 from conducto_core.model.operations import cloud, pipelines
-from conducto_core.model.operations.pipelines import API_ROOT
+from conducto_core.model.operations.operation import API_ROOT, AnyOperation
 from conducto_core.model.params import NoParams
 from conducto_core.model.requests import AgentStatus, LaunchRequest, Problem
 from conducto_core.model.worker import UploadResponse
@@ -124,7 +124,7 @@ class CloudTransport(HttpTransport):
         headers[cloud.BODY_KEY] = answer.key
         return b""
 
-    def _ask(self, operation: pipelines.AnyOperation, answer: type[R]) -> R:
+    def _ask(self, operation: AnyOperation, answer: type[R]) -> R:
         path = f"{API_ROOT}{operation.path}"
         reply = self._in_our_words(super().request(operation.method, path, {}, None))
         if reply.status != _OK:

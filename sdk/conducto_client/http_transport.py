@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 from conducto_client.errors import AgentUnreachableError
 from conducto_client.transport import Body, Endpoint, Reply, StreamLostError
-from conducto_core.model.operations.pipelines import IDEMPOTENCY_KEY
+from conducto_core.model.operations.operation import IDEMPOTENCY_KEY
 
 TIMEOUT = 60.0
 _SAFE_METHODS = frozenset({"GET"})

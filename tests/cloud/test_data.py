@@ -15,7 +15,7 @@ from conducto_client import Client
 from conducto_client.client import CHUNK
 from conducto_client.cloud_transport import CloudTransport
 from conducto_client.transport import Endpoint
-from conducto_core.model.operations.pipelines import API_ROOT
+from conducto_core.model.operations.operation import API_ROOT
 from conducto_core.model.params import LogFileParams, LogLinesParams, LogSearchParams
 from conducto_core.model.requests import Action
 

@@ -16,7 +16,7 @@ import conducto as co
 from conducto_client.client import Client
 from conducto_client.cloud_transport import CloudTransport
 from conducto_client.transport import Endpoint
-from conducto_core.model.operations.pipelines import API_ROOT
+from conducto_core.model.operations.operation import API_ROOT
 from conducto_core.model.requests import Action
 from conducto_core.model.states import State
 from conducto_core.model.worker import MAX_CHUNK, ClaimDecision, Report, WorkerLogChunk

@@ -18,7 +18,7 @@ from websockets.typing import Origin
 
 import conducto as co
 import docker
-from conducto_core.model.operations.pipelines import API_ROOT
+from conducto_core.model.operations.operation import API_ROOT
 from conducto_core.model.requests import Action
 from conducto_emulator.tasks import Knobs
 from support.cloud.emulated import ByHand, Cloud

@@ -13,9 +13,9 @@ from tests.fakes.transport import InProcessTransport
 from conducto_client import ApiError, Body, Client, HttpTransport, Reply, StreamLostError, Transport
 from conducto_core.api.dispatch import Service
 from conducto_core.model.debug import DebugRequest
-from conducto_core.model.operations.pipelines import Operation
-from conducto_core.model.params import LogFileParams, NoParams
-from conducto_core.model.records import AttemptRecord, ImageRecord, ImageState
+from conducto_core.model.operations.operation import read
+from conducto_core.model.params import LogFileParams, NodeParams, NoParams
+from conducto_core.model.records import ImageRecord, ImageState
 from conducto_core.model.requests import (
     Action,
     AgentStatus,
@@ -24,6 +24,7 @@ from conducto_core.model.requests import (
     LaunchRequest,
     NodeView,
 )
+from conducto_core.model.responses import AttemptList
 from conducto_core.model.states import Cause, NodeType, State
 from support.api_server import running_server
 
@@ -43,10 +44,10 @@ TREE = {
 class Pipelines(MemoryPipelines):
     """The shipped fake, with a bug in one place."""
 
-    async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
-        if pipeline_id == "broken":
+    async def list_attempts(self, params: NodeParams) -> AttemptList:
+        if params.id == "broken":
             raise ZeroDivisionError("a bug of the test")
-        return await super().attempts(pipeline_id, path)
+        return await super().list_attempts(params)
 
 
 @dataclass
@@ -481,9 +482,7 @@ def test_internal_error_has_a_number_that_is_also_logged(
 
 
 def test_response_of_another_shape_is_rejected(api: Api) -> None:
-    other = Operation[NoParams, None, AgentStatus](
-        "get_agent", "GET", "/pipelines", NoParams, None, AgentStatus
-    )
+    other = read("get_agent", "/pipelines", NoParams, AgentStatus, "A wrong path.")
 
     with pytest.raises(ApiError, match="unexpected response"):
         api.client.call(other, NoParams())

@@ -18,7 +18,12 @@ from chalicelib.services.data_function import MAX_INLINE, LocalDataFiles, serve
 from chalicelib.services.s3_transfer import StagedDownload, Upload
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.deployment import pipeline_directory, user_directory
-from conducto_core.model.params import ListUserDataParams
+from conducto_core.model.params import (
+    DataParams,
+    ListDataParams,
+    ListUserDataParams,
+    UserDataParams,
+)
 from support.cloud.world import ME, STRANGER, World
 from support.trees import leaf
 
@@ -260,12 +265,18 @@ async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
         yield part
 
 
+def named(pipeline_id: str | None, name: str) -> UserDataParams:
+    return (
+        UserDataParams(name=name) if pipeline_id is None else DataParams(id=pipeline_id, name=name)
+    )
+
+
 def put(pipelines: CloudPipelines, pipeline_id: str | None, name: str, *parts: bytes) -> None:
-    asyncio.run(pipelines.write_data(pipeline_id, name, chunks(*parts)))
+    asyncio.run(pipelines.write_data(named(pipeline_id, name), chunks(*parts)))
 
 
 def fetched(world: World, pipeline_id: str | None, name: str) -> bytes | None:
-    found = asyncio.run(world.pipelines().read_data(pipeline_id, name))
+    found = asyncio.run(world.pipelines().read_data(named(pipeline_id, name)))
     assert isinstance(found, StagedDownload)
     return world.blobs.get(found.key) if found.size else b""
 
@@ -288,7 +299,7 @@ def test_uploaded_content_never_passes_through_the_api(world: World) -> None:
         raise AssertionError("the API reads it")
 
     content = Upload("uploads/acme/ann/k", unread)
-    asyncio.run(world.pipelines().write_data(pipeline_id, "f", content))
+    asyncio.run(world.pipelines().write_data(DataParams(id=pipeline_id, name="f"), content))
 
     assert fetched(world, pipeline_id, "f") == b"large"
 
@@ -297,10 +308,10 @@ def test_file_is_staged_once_and_again_after_a_change(world: World) -> None:
     pipeline_id = world.launch(leaf("a"), run=False)
     pipelines = world.pipelines()
     put(pipelines, pipeline_id, "f", b"one")
-    first = asyncio.run(pipelines.read_data(pipeline_id, "f"))
-    again = asyncio.run(pipelines.read_data(pipeline_id, "f"))
+    first = asyncio.run(pipelines.read_data(DataParams(id=pipeline_id, name="f")))
+    again = asyncio.run(pipelines.read_data(DataParams(id=pipeline_id, name="f")))
     put(pipelines, pipeline_id, "f", b"two")
-    changed = asyncio.run(pipelines.read_data(pipeline_id, "f"))
+    changed = asyncio.run(pipelines.read_data(DataParams(id=pipeline_id, name="f")))
 
     assert isinstance(first, StagedDownload)
     assert isinstance(again, StagedDownload)
@@ -315,20 +326,20 @@ def test_another_organisations_pipeline_has_no_data(world: World) -> None:
     stranger = world.pipelines(STRANGER)
 
     with pytest.raises(NotFoundError):
-        asyncio.run(stranger.data(pipeline_id, ListUserDataParams()))
+        asyncio.run(stranger.list_data(ListDataParams(id=pipeline_id)))
     with pytest.raises(NotFoundError):
-        asyncio.run(stranger.read_data(pipeline_id, "f"))
+        asyncio.run(stranger.read_data(DataParams(id=pipeline_id, name="f")))
     with pytest.raises(NotFoundError):
         put(stranger, pipeline_id, "f", b"theirs")
     with pytest.raises(NotFoundError):
-        asyncio.run(stranger.delete_data(pipeline_id, "f"))
+        asyncio.run(stranger.delete_data(DataParams(id=pipeline_id, name="f")))
     assert fetched(world, pipeline_id, "f") == SECRET
 
 
 def test_each_user_has_data_of_their_own(world: World) -> None:
     put(world.pipelines(ME), None, "mine", b"x")
 
-    listed = asyncio.run(world.pipelines(STRANGER).data(None, ListUserDataParams()))
+    listed = asyncio.run(world.pipelines(STRANGER).list_data(ListUserDataParams()))
 
     assert listed.entries == ()
     assert fetched(world, None, "mine") == b"x"

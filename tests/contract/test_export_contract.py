@@ -12,8 +12,6 @@ import pytest
 
 from chalicelib.ports.logs import LogKey
 from conducto_client import ApiError
-from conducto_core.api import handlers
-from conducto_core.api.handlers import Call
 from conducto_core.model.params import PipelineParams
 from support.api_server import TOKEN
 from support.cloud.world import STRANGER, World
@@ -79,10 +77,10 @@ async def test_a_browser_saves_it_under_its_title(scene: Scene) -> None:
 
 
 def exported(world: World, pipeline_id: str) -> str:
-    call = Call(params=PipelineParams(id=pipeline_id), body=None)
+    params = PipelineParams(id=pipeline_id)
 
     async def read() -> bytes:
-        download = await handlers.export_pipeline(world.pipelines(), call)
+        download = await world.pipelines().export_pipeline(params)
         return b"".join([chunk async for chunk in download.chunks])
 
     return asyncio.run(read()).decode()
@@ -107,7 +105,7 @@ def test_a_run_in_the_cloud_is_the_same_page() -> None:
 def test_another_organisation_gets_none() -> None:
     world = World()
     pipeline_id = world.launch(leaf("a"), run=False)
-    call = Call(params=PipelineParams(id=pipeline_id), body=None)
+    params = PipelineParams(id=pipeline_id)
 
     with pytest.raises(Exception, match=pipeline_id):
-        asyncio.run(handlers.export_pipeline(world.pipelines(STRANGER), call))
+        asyncio.run(world.pipelines(STRANGER).export_pipeline(params))

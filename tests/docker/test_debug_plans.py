@@ -10,6 +10,7 @@ import pytest
 import conducto as co
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.debug import DebugPlan, DebugRequest
+from conducto_core.model.params import PipelineParams
 from conducto_core.model.requests import Action, Changes, ControlRequest
 from conducto_core.ports.secret_store import SecretName, StoredSecret
 from conducto_local.secrets.local import LocalSecrets
@@ -31,7 +32,7 @@ async def local(tmp_path: Path) -> AsyncIterator[Local]:
 
 async def planned(run: Run, path: str, attempt: int | None = None, **more: bool) -> DebugPlan:
     request = DebugRequest(path=path, attempt=attempt, **more)
-    return await run.local.pipelines.debug(run.id, request)
+    return await run.local.pipelines.debug(PipelineParams(id=run.id), request)
 
 
 def leaf(command: str, folder: Path | None = None, **params: object) -> co.Serial:
@@ -45,7 +46,7 @@ async def test_attempt_keeps_its_definition_from_before_a_change(local: Local) -
     run = await local.run(leaf("exit 1", env={"A": "old"}, cpu=0.5))
     changes = Changes(command="exit 0", cpu=0.25, env={"A": "new"})
     order = ControlRequest(action=Action.MODIFY, paths=("/a",), changes=changes)
-    await local.pipelines.control(run.id, order)
+    await local.pipelines.control(PipelineParams(id=run.id), order)
 
     ran = await planned(run, "/a")
     await run.control(Action.RESET, "/a")
@@ -87,7 +88,7 @@ async def test_node_of_a_regenerated_tree_is_opened_from_its_history(local: Loca
     run = await local.run(root)
     changes = Changes(command=tree("new"))
     order = ControlRequest(action=Action.MODIFY, paths=("/lazy/Generate",), changes=changes)
-    await local.pipelines.control(run.id, order)
+    await local.pipelines.control(PipelineParams(id=run.id), order)
     await run.control(Action.RESET, "/lazy")
     await run.settled()
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import conducto as co
+from conducto_core.model.params import ListParams
 from conducto_core.model.requests import Action
 from support.local import Local, Run, local_runner
 from support.stand_ins import call, ensure
@@ -24,7 +25,7 @@ async def local(tmp_path: Path) -> AsyncIterator[Local]:
     ensure([BUSYBOX])
     async with local_runner(tmp_path, profile="snapshots") as runner:
         yield runner
-        for each in (await runner.pipelines.list()).pipelines:
+        for each in (await runner.pipelines.list_pipelines(ListParams())).pipelines:
             await Run(runner, each).control(Action.ARCHIVE)
             assert images(each.pipeline.id) == []
 

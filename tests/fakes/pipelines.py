@@ -17,6 +17,7 @@ from tests.fakes.pipeline_state import (
     with_attempts,
 )
 
+from conducto_core.api.pipelines import Pipelines
 from conducto_core.api.queries import listing
 from conducto_core.api.queries import secret_queries as answers
 from conducto_core.api.queries.compact_states import LETTERS, SKIPPED
@@ -27,6 +28,7 @@ from conducto_core.api.queries.relaunch import launch_request
 from conducto_core.api.queries.usage_reports import usage_of
 from conducto_core.errors import NotFoundError, RefusedError, invalid, no_image, no_node
 from conducto_core.model.debug import DebugPlan, DebugRequest
+from conducto_core.model.gc import GcReport, GcRequest
 from conducto_core.model.node_detail import NodeDetail
 from conducto_core.model.outputs import OutputParams, OutputStream
 from conducto_core.model.params import (
@@ -38,8 +40,11 @@ from conducto_core.model.params import (
     LogLinesParams,
     LogParams,
     LogSearchParams,
+    NodeParams,
+    PipelineParams,
     StatesParams,
     TreeParams,
+    UserDataParams,
 )
 from conducto_core.model.records import AttemptRecord, ImageRecord, Lifecycle, PipelineRecord
 from conducto_core.model.requests import (
@@ -58,10 +63,12 @@ from conducto_core.model.requests import (
 )
 from conducto_core.model.resources import Resources, ResourcesParams
 from conducto_core.model.responses import (
+    AttemptList,
     ChangedData,
     DataEntry,
     DataList,
     Deleted,
+    DeletedPipeline,
     ImageLog,
     LogLines,
     LogMatch,
@@ -177,7 +184,7 @@ _WHOLE_PIPELINE: Mapping[Action, Mapping[str, object]] = {
 }
 
 
-class MemoryPipelines:
+class MemoryPipelines(Pipelines):
     """Pipelines in memory.
 
     Args:
@@ -304,7 +311,7 @@ class MemoryPipelines:
     ) -> PipelineSummary:
         """Add a pipeline with the ids ``p1``, ``p2`` and so on."""
         if repeated and key in self._keys:
-            return await self.get(self._keys[key])
+            return await self.get_pipeline(PipelineParams(id=self._keys[key]))
         nodes = list(self._nodes_of(request.tree))
         if not nodes:
             raise invalid(None, "the tree has no nodes")
@@ -325,33 +332,33 @@ class MemoryPipelines:
         )
         return self.add(record.id, nodes, record)
 
-    async def list(self, query: ListParams | None = None) -> PipelineList:
-        """Return the newest pipelines; None selects all that are not archived."""
+    async def list_pipelines(self, query: ListParams) -> PipelineList:
+        """Return the newest pipelines."""
         with self._lock:
             return listing.page((p.summary() for p in reversed(self._pipelines.values())), query)
 
-    async def get(self, pipeline_id: str) -> PipelineSummary:
+    async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:
         """Return one pipeline."""
         with self._lock:
-            return self._find(pipeline_id).summary()
+            return self._find(params.id).summary()
 
-    async def delete(self, pipeline_id: str) -> str:
+    async def delete_pipeline(self, params: PipelineParams) -> DeletedPipeline:
         """Delete a pipeline."""
         with self._lock:
-            pipeline = self._find(pipeline_id)
+            pipeline = self._find(params.id)
             if not pipeline.summary().settled:
                 raise RefusedError(f"{pipeline.record.id}: is not finished")
             del self._pipelines[pipeline.record.id]
-            return pipeline.record.id
+            return DeletedPipeline(id=pipeline.record.id)
 
-    async def definition(self, pipeline_id: str) -> LaunchRequest:
+    async def get_definition(self, params: PipelineParams) -> LaunchRequest:
         """Return the launch request of a pipeline; it is not armed."""
         with self._lock:
-            record = self._find(pipeline_id).record
+            record = self._find(params.id).record
         made = int(record.id.removeprefix("p")) - 1
         return launch_request(record, self.launches[made].tree)
 
-    async def nodes(self, query: TreeParams) -> TreePage:
+    async def get_tree(self, query: TreeParams) -> TreePage:
         """Return nodes of a subtree, down to a depth, or those that a search finds."""
         with self._lock:
             pipeline = self._find(query.id)
@@ -368,7 +375,7 @@ class MemoryPipelines:
                 shown = tuple(with_tail(node, pipeline.end_of_output) for node in shown)
             return TreePage(seq=len(pipeline.changes), nodes=shown, next=following)
 
-    async def states(self, query: StatesParams) -> NodeStates:
+    async def get_states(self, query: StatesParams) -> NodeStates:
         """Return the state of each Exec of a subtree; skipped groups are ignored."""
         with self._lock:
             pipeline = self._find(query.id)
@@ -381,18 +388,18 @@ class MemoryPipelines:
                 names=tuple(one.path[start:] for one in execs) if query.names else (),
             )
 
-    async def node(self, pipeline_id: str, path: str) -> NodeDetail:
+    async def get_node(self, params: NodeParams) -> NodeDetail:
         """Return a node without its parameters, which a `NodeView` does not have."""
         with self._lock:
-            pipeline = self._find(pipeline_id)
-            return NodeDetail(node=pipeline.numbered(_node(pipeline, path)))
+            pipeline = self._find(params.id)
+            return NodeDetail(node=pipeline.numbered(_node(pipeline, params.path)))
 
-    async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
+    async def list_attempts(self, params: NodeParams) -> AttemptList:
         """Return all attempts of a node."""
         with self._lock:
-            return _node(self._find(pipeline_id), path).attempts
+            return AttemptList(attempts=_node(self._find(params.id), params.path).attempts)
 
-    async def log(self, query: LogParams) -> LogChunk:
+    async def read_log(self, query: LogParams) -> LogChunk:
         """Return a part of an output stream."""
         deadline = time.monotonic() + query.wait
         while True:
@@ -425,7 +432,7 @@ class MemoryPipelines:
             end,
         )
 
-    async def log_lines(self, query: LogLinesParams) -> LogLines:
+    async def read_log_lines(self, query: LogLinesParams) -> LogLines:
         """Return some lines; the byte limit is ignored."""
         data, complete = self._output(query)
         return lines_of(data, query, complete=complete)
@@ -435,7 +442,7 @@ class MemoryPipelines:
         data, complete = self._output(query)
         return matches_in(data, query, complete=complete)
 
-    async def log_file(self, query: LogFileParams, span: Span | None = None) -> Download:
+    async def download_log(self, query: LogFileParams, span: Span | None = None) -> Download:
         """Return the current contents of an output stream."""
         name = query.path.rpartition("/")[2] or "root"
         return download_of(self._output(query)[0], f"{name}.{query.stream}.txt", span)
@@ -447,7 +454,7 @@ class MemoryPipelines:
             data = pipeline.output.get((query.path, record.number, query.stream), b"")
         return data, record.state not in _IN_FLIGHT_OR_PENDING
 
-    async def resources(self, query: ResourcesParams) -> Resources:
+    async def get_resources(self, query: ResourcesParams) -> Resources:
         """Return the usage from `set_resources`."""
         with self._lock:
             pipeline = self._find(query.id)
@@ -469,7 +476,7 @@ class MemoryPipelines:
             number = _attempt(node, query.attempt).number
             return number, pipeline.output.get((query.path, number, stream), b"")
 
-    async def image_log(self, query: ImageLogParams) -> ImageLog:
+    async def read_image_log(self, query: ImageLogParams) -> ImageLog:
         """Return a part of the log from `set_image`; it never splits a character."""
         with self._lock:
             logs = self._find(query.id).image_logs
@@ -486,38 +493,34 @@ class MemoryPipelines:
             complete=True,
         )
 
-    async def data(self, pipeline_id: str | None, query: ListUserDataParams) -> DataList:
+    async def list_data(self, query: ListUserDataParams) -> DataList:
         """Return entries of a directory of data."""
-        return self._data(pipeline_id).entries(query.name, query.after, query.limit)
+        return self._data(query.pipeline).entries(query.name, query.after, query.limit)
 
-    async def changed_data(self, query: ChangedDataParams) -> ChangedData:
+    async def list_changed_data(self, query: ChangedDataParams) -> ChangedData:
         """Return files of data that were written within a time range."""
         return self._data(query.id).changed(query.since, query.until, query.limit)
 
-    async def read_data(
-        self, pipeline_id: str | None, name: str, span: Span | None = None
-    ) -> Download:
+    async def read_data(self, params: UserDataParams, span: Span | None = None) -> Download:
         """Return a data file, or a part of it."""
-        return self._data(pipeline_id).read(name, span)
+        return self._data(params.pipeline).read(params.name, span)
 
-    async def write_data(
-        self, pipeline_id: str | None, name: str, content: AsyncIterator[bytes]
-    ) -> DataEntry:
+    async def write_data(self, params: UserDataParams, content: AsyncIterator[bytes]) -> DataEntry:
         """Write a data file."""
         whole = b"".join([chunk async for chunk in content])
-        return self._data(pipeline_id).write(name, whole)
+        return self._data(params.pipeline).write(params.name, whole)
 
-    async def delete_data(self, pipeline_id: str | None, name: str) -> Deleted:
+    async def delete_data(self, params: UserDataParams) -> Deleted:
         """Delete data."""
-        return self._data(pipeline_id).delete(name)
+        return self._data(params.pipeline).delete(params.name)
 
     def _data(self, pipeline_id: str | None) -> MemoryData:
         return self._user_data if pipeline_id is None else self._find(pipeline_id).data
 
-    async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
+    async def control(self, params: PipelineParams, request: ControlRequest) -> ControlResult:
         """Execute an action, with a simplified effect."""
         with self._lock:
-            pipeline = self._find(pipeline_id)
+            pipeline = self._find(params.id)
             if request.failed:
                 request = pipeline.named(request)
                 if not request.paths:
@@ -537,10 +540,10 @@ class MemoryPipelines:
         paths = tuple(node.path for node in nodes)
         return ControlResult(affected=len(paths), paths=paths)
 
-    async def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
+    async def debug(self, params: PipelineParams, request: DebugRequest) -> DebugPlan:
         """Return a plan of which only the node and its command are real."""
         with self._lock:
-            pipeline = self._find(pipeline_id)
+            pipeline = self._find(params.id)
             node = _node(pipeline, request.path)
             if request.attempt is not None:
                 _attempt(node, request.attempt)
@@ -558,7 +561,7 @@ class MemoryPipelines:
             folder="/nowhere",
         )
 
-    async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
+    async def changes(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         """Yield changes after ``cursor``, then live ones, each batch at once."""
         with self._lock:
             pipeline = self._find(pipeline_id)
@@ -583,7 +586,7 @@ class MemoryPipelines:
         finally:
             pipeline.readers.discard(ring)
 
-    async def secrets(self) -> SecretList:
+    async def list_secrets(self) -> SecretList:
         """Return all secrets, without values."""
         return answers.listing(self.secret_store)
 
@@ -595,7 +598,7 @@ class MemoryPipelines:
         """Delete secrets."""
         return answers.delete(self.secret_store, request)
 
-    async def usage(self, query: UsageParams) -> Usage:
+    async def get_usage(self, query: UsageParams) -> Usage:
         """Return the usage of all pipelines."""
         return usage_of(
             (
@@ -605,7 +608,11 @@ class MemoryPipelines:
             query,
         )
 
-    async def status(self) -> AgentStatus:
+    async def collect_garbage(self, request: GcRequest) -> GcReport:
+        """Return a report without any resource."""
+        return GcReport(dry_run=request.dry_run)
+
+    async def get_agent(self) -> AgentStatus:
         """Return the status of a process that does not exist."""
         return AgentStatus(
             pid=0,

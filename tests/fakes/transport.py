@@ -11,9 +11,8 @@ from conducto_client.errors import ApiError
 from conducto_client.transport import Body, Reply, StreamLostError
 from conducto_core.api.dispatch import Headers, Response, Service, encode, takes_bytes
 from conducto_core.api.problems import ProblemError
-from conducto_core.api.routes import WEBSOCKET
 from conducto_core.model.base import Record
-from conducto_core.model.operations.pipelines import IDEMPOTENCY_KEY
+from conducto_core.model.operations.operation import IDEMPOTENCY_KEY, WEBSOCKET
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from chalicelib.bootstrap import App
 from chalicelib.domain.tokens import new_token
 from chalicelib.ports.identity import Identity
 from conducto_core.model.deployment import Variables
-from conducto_core.model.operations.pipelines import API_ROOT
+from conducto_core.model.operations.operation import API_ROOT
 from support.cloud.aws import REGION, aws, environment
 
 if TYPE_CHECKING:

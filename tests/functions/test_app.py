@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.adapters.websocket_connections import TableConnections
-from chalicelib.api.dispatch import CLIENT_ROUTES, WORKER_OPERATIONS
 from chalicelib.domain.tokens import digest_of
 from chalicelib.services.notifications import NotificationSender
 from chalicelib.services.secret_injection import org_scope
-from conducto_core.api.routes import ROUTES, Permission, StreamRoute
 from conducto_core.model.operations import pipelines
-from conducto_core.model.operations.cloud import BODY_KEY, MAX_DIRECT
-from conducto_core.model.operations.pipelines import API_ROOT
+from conducto_core.model.operations.cloud import BODY_KEY, CLOUD_OPERATIONS, MAX_DIRECT
+from conducto_core.model.operations.operation import API_ROOT, AnyOperation, Permission
+from conducto_core.model.operations.worker import WORKER_OPERATIONS
 from conducto_core.notifications.settings import Settings
 from support.cloud.throttle import taking_frames, throttled
 from support.services import web_service
@@ -23,8 +22,6 @@ from support.trees import form, leaf, serial
 
 if TYPE_CHECKING:
     from tests.functions.conftest import Front
-
-    from conducto_core.api.routes import AnyRoute
 
 EVERYTHING = frozenset({"read", "write_data", "launch", "change_state", "secrets", "debug"})
 WORKER = frozenset({"worker"})
@@ -48,9 +45,9 @@ def test_every_route_and_every_workers_call_is_mounted_behind_the_authorizer(fro
     entries = [e for methods in front.module.app.routes.values() for e in methods.values()]
 
     mounted = {(entry.method, entry.uri_pattern) for entry in entries}
-    wanted = {r.operation for r in ROUTES if not isinstance(r, StreamRoute)}
+    wanted = {operation for operation in pipelines.OPERATIONS if not operation.is_stream}
     assert mounted > {(o.method, API_ROOT + o.path) for o in (*wanted, *WORKER_OPERATIONS)}
-    assert len(mounted) == len(CLIENT_ROUTES) + len(WORKER_OPERATIONS)
+    assert len(mounted) == len(CLOUD_OPERATIONS) + len(WORKER_OPERATIONS)
     assert {entry.authorizer for entry in entries} == {front.module.authorize}
 
 
@@ -76,9 +73,8 @@ def test_every_function_has_a_plain_name(front: Front) -> None:
 # ---- who may do what: the whole table ---------------------------------------------------------
 
 
-def sent(route: AnyRoute, pipeline_id: str) -> tuple[str, str, Any]:
-    """Return a request for a route that names a pipeline and is otherwise as good as any."""
-    operation = route.operation
+def sent(operation: AnyOperation, pipeline_id: str) -> tuple[str, str, Any]:
+    """Return a request for an operation that names a pipeline and is otherwise as good as any."""
     query = "?path=/a&name=x&image=i&text=x&count=1&first=1&since=0"
     wanted = {f for f in operation.params.model_fields if f != "id"}
     kept = "&".join(p for p in query[1:].split("&") if p.partition("=")[0] in wanted)
@@ -98,17 +94,13 @@ BODIES: dict[str, Any] = {
     "write_user_data": "x",
 }
 #: What names no pipeline; it answers from the caller's own org.
-OF_THE_ORG = [route for route in CLIENT_ROUTES if "{id}" not in route.operation.path]
-OF_A_PIPELINE = [route for route in CLIENT_ROUTES if "{id}" in route.operation.path]
-
-
-def name(route: AnyRoute) -> str:
-    return route.operation.name
+OF_THE_ORG = [one for one in CLOUD_OPERATIONS if "{id}" not in one.path]
+OF_A_PIPELINE = [one for one in CLOUD_OPERATIONS if "{id}" in one.path]
 
 
 def test_no_route_answers_without_a_valid_token(front: Front) -> None:
     mine = launched(front, front.token())
-    operations = [*(r.operation for r in CLIENT_ROUTES), *WORKER_OPERATIONS]
+    operations = [*CLOUD_OPERATIONS, *WORKER_OPERATIONS]
     for operation in operations:
         path = operation.path.replace("{id}", mine)
         for token in (None, "", "cdo_wrong", "x" * 5000):
@@ -119,10 +111,10 @@ def test_no_route_answers_without_a_valid_token(front: Front) -> None:
 def test_no_route_gives_away_a_pipeline_of_another_org(front: Front) -> None:
     mine = launched(front, front.token())
     stranger = front.token("other")
-    for route in OF_A_PIPELINE:
-        status, answer = front.call(*_with(stranger, sent(route, mine)))
-        assert status in (404, 409), (name(route), status, answer)
-        assert "Train" not in json.dumps(answer), name(route)
+    for operation in OF_A_PIPELINE:
+        status, answer = front.call(*_with(stranger, sent(operation, mine)))
+        assert status in (404, 409), (operation.name, status, answer)
+        assert "Train" not in json.dumps(answer), operation.name
     assert front.call("GET", "/pipelines", stranger)[1]["pipelines"] == []
     record = front.app.cloud.store.record("acme", mine)
     assert record is not None
@@ -138,32 +130,31 @@ def test_routes_of_a_pipeline_that_the_cloud_answers_say_404_to_a_stranger(front
         pipelines.NODE,
         pipelines.CONTROL,
     ):
-        route = next(r for r in CLIENT_ROUTES if r.operation is operation)
-        own = front.call(*_with(front.token(), sent(route, mine)))
-        theirs = front.call(*_with(front.token("other"), sent(route, mine)))
+        own = front.call(*_with(front.token(), sent(operation, mine)))
+        theirs = front.call(*_with(front.token("other"), sent(operation, mine)))
         assert own[0] == 200, (operation.name, own)
         assert theirs[0] == 404, (operation.name, theirs)
 
 
 def test_every_route_refuses_a_token_without_its_permission(front: Front) -> None:
     mine = launched(front, front.token())
-    for route in CLIENT_ROUTES:
+    for operation in CLOUD_OPERATIONS:
         also = {Permission.CHANGE_STATE, Permission.SECRETS}
-        for lacking in {route.permission} | (
-            also if route.permission is Permission.DEBUG else set()
+        for lacking in {operation.permission} | (
+            also if operation.permission is Permission.DEBUG else set()
         ):
             token = front.token(permissions=EVERYTHING - {lacking})
-            status, answer = front.call(*_with(token, sent(route, mine)))
-            assert status == 403, (name(route), lacking, status)
-            assert answer["title"] == "not allowed", name(route)
-            assert lacking in answer["detail"], name(route)
+            status, answer = front.call(*_with(token, sent(operation, mine)))
+            assert status == 403, (operation.name, lacking, status)
+            assert answer["title"] == "not allowed", operation.name
+            assert lacking in answer["detail"], operation.name
 
 
 def test_a_workers_token_opens_no_route_of_people(front: Front) -> None:
     mine = launched(front, front.token())
-    for route in CLIENT_ROUTES:
-        status, _ = front.call(*_with(worker_token(front, pipeline_id=mine), sent(route, mine)))
-        assert status == 403, name(route)
+    for operation in CLOUD_OPERATIONS:
+        status, _ = front.call(*_with(worker_token(front, pipeline_id=mine), sent(operation, mine)))
+        assert status == 403, operation.name
 
 
 def test_token_with_user_and_worker_permissions_is_rejected(front: Front) -> None:

@@ -22,7 +22,7 @@ def put(world: World, *values: str) -> None:
 
 
 def names(world: World) -> list[str]:
-    return [secret.key for secret in asyncio.run(world.pipelines().secrets()).secrets]
+    return [secret.key for secret in asyncio.run(world.pipelines().list_secrets()).secrets]
 
 
 def test_a_secret_of_more_than_64_kb_is_refused_with_all_that_came_with_it() -> None:

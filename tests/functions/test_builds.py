@@ -19,7 +19,7 @@ from conducto_core.model.deployment import FRESH_DAYS, IMAGE_DAYS, SOURCE_DAYS
 from conducto_core.model.image_sources import CloneSource, ImageSources
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.operations.cloud import ContextsWanted, OwnBuilds
-from conducto_core.model.params import ImageLogParams
+from conducto_core.model.params import ImageLogParams, PipelineParams
 from conducto_core.model.records import ImageRecord, ImageState
 from conducto_core.model.requests import LaunchRequest
 from conducto_core.semantics.start_failures import DENIED_REMEDY
@@ -82,7 +82,7 @@ class Builds:
     def steps(self, pipeline_id: str) -> list[tuple[str, float | None, str | None]]:
         """Return name, seconds and error of the steps that the API answers."""
         asked = ImageLogParams(id=pipeline_id, image="own")
-        log = asyncio.run(self.world.pipelines().image_log(asked))
+        log = asyncio.run(self.world.pipelines().read_image_log(asked))
         return [
             (
                 step.name,
@@ -225,7 +225,7 @@ def test_denied_push_role_refuses_builds_of_ones_own_with_a_remedy(builds: Build
     _deny_logins(builds)
     asked = LaunchRequest(tree=form(TREE, OWN), sources=SOURCES)
     with pytest.raises(AccessDeniedError, match="sts:AssumeRole") as denied:
-        builds.world.pipelines().own_builds(asked)
+        asyncio.run(builds.world.pipelines().own_builds(asked))
     problem = problem_of(denied.value, RULES)
     assert (problem.status, problem.remedy) == (503, DENIED_REMEDY)
 
@@ -280,12 +280,12 @@ def test_upload_with_wrong_content_is_deleted_and_uploaded_again(builds: Builds)
     pipelines = builds.world.pipelines()
     wanted = ContextsWanted(contexts=(CODE,))
     pipeline_id = builds.launch()
-    assert not pipelines.missing_contexts(wanted).missing
+    assert not asyncio.run(pipelines.upload_contexts(wanted)).missing
 
     builds.fails(f"conducto: context {CODE} has the wrong content and was deleted; launch again\n")
 
     assert "launch again" in str(builds.image(pipeline_id).error)
-    assert set(pipelines.missing_contexts(wanted).missing) == {CODE}
+    assert set(asyncio.run(pipelines.upload_contexts(wanted)).missing) == {CODE}
 
 
 @pytest.mark.parametrize(
@@ -365,7 +365,9 @@ def test_organisations_share_neither_images_nor_directories() -> None:
     builds.succeeds()
     stranger = Identity("other", "bob", ME.permissions)
     request = asyncio.run(
-        world.pipelines().definition(next(iter(world.store.records(ME.org)[0])).id)
+        world.pipelines().get_definition(
+            PipelineParams(id=next(iter(world.store.records(ME.org)[0])).id)
+        )
     )
 
     with pytest.raises(RefusedError, match="was not uploaded"):
@@ -386,7 +388,7 @@ def test_launch_with_missing_build_contexts_is_rejected(builds: Builds) -> None:
 def test_relaunch_needs_nothing_from_the_launching_machine(builds: Builds) -> None:
     pipeline_id = builds.launch()
 
-    request = asyncio.run(builds.world.pipelines().definition(pipeline_id))
+    request = asyncio.run(builds.world.pipelines().get_definition(PipelineParams(id=pipeline_id)))
 
     assert request.sources == SOURCES
     asyncio.run(builds.world.pipelines().launch(request))
@@ -397,16 +399,18 @@ def test_build_log_is_read_in_chunks(builds: Builds) -> None:
     builds.says("ä1\nü2\n")
     pipelines = builds.world.pipelines()
 
-    first = asyncio.run(pipelines.image_log(ImageLogParams(id=pipeline_id, image="own", limit=6)))
+    first = asyncio.run(
+        pipelines.read_image_log(ImageLogParams(id=pipeline_id, image="own", limit=6))
+    )
     second = asyncio.run(
-        pipelines.image_log(ImageLogParams(id=pipeline_id, image="own", offset=first.next))
+        pipelines.read_image_log(ImageLogParams(id=pipeline_id, image="own", offset=first.next))
     )
 
     assert first.text + second.text == "ä1\nü2\n"
     assert (second.size, second.complete) == (8, False)
     builds.succeeds()
     assert asyncio.run(
-        pipelines.image_log(ImageLogParams(id=pipeline_id, image="own", offset=8))
+        pipelines.read_image_log(ImageLogParams(id=pipeline_id, image="own", offset=8))
     ).complete
 
 
@@ -418,7 +422,7 @@ def test_the_end_of_the_output_of_a_build_is_read_once(
     builds.says("wx\nyz\n")
 
     chunk = asyncio.run(
-        builds.world.pipelines().image_log(
+        builds.world.pipelines().read_image_log(
             ImageLogParams(id=pipeline_id, image="own", offset=offset)
         )
     )
@@ -540,7 +544,7 @@ def test_build_contexts_are_uploaded_again_before_they_expire(
 ) -> None:
     def missing() -> set[str]:
         wanted = ContextsWanted(contexts=(CODE,))
-        return set(builds.world.pipelines().missing_contexts(wanted).missing)
+        return set(asyncio.run(builds.world.pipelines().upload_contexts(wanted)).missing)
 
     builds.launch(run=False)
     (recipe,) = (key for key in builds.world.blobs.names() if key.endswith("recipe.tar.gz"))
@@ -560,7 +564,7 @@ def test_build_contexts_are_uploaded_again_before_they_expire(
 
 def own_builds(world: World, identity: Identity = ME) -> OwnBuilds:
     request = LaunchRequest(tree=form(TREE, OWN), sources=SOURCES)
-    return world.pipelines(identity).own_builds(request)
+    return asyncio.run(world.pipelines(identity).own_builds(request))
 
 
 def test_client_that_builds_receives_the_recipe_and_the_registry(builds: Builds) -> None:

@@ -6,13 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.api.workers import WorkerApi
 from chalicelib.ports.errors import ConflictError
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.reconcile import Reconciler
 from conducto_core.model.states import State
 from conducto_core.model.worker import Report
-from support.cloud.world import ME, World
+from support.cloud.world import ME, WorkerCalls, World
 from support.trees import leaf, parallel
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def test_two_simultaneous_reports_are_both_applied() -> None:
     hands = list(world.running().values())
     barrier = Barrier(2)
     stores = [Meeting(world.store, barrier) for _ in hands]
-    desks = [WorkerApi(CommandProcessor(world.over(store=store))) for store in stores]
+    desks = [WorkerCalls(CommandProcessor(world.over(store=store))) for store in stores]
 
     def report(number: int) -> None:
         job = hands[number].job
@@ -77,7 +76,7 @@ def test_many_workers_and_the_minute_rule_at_once_lose_nothing() -> None:
         assert job is not None
         done = Report(path=job.path, attempt=job.attempt, exit_code=0)
         for _ in range(2):  # and each of them comes twice
-            WorkerApi(engine).report(hands[number].identity, done)
+            WorkerCalls(engine).report(hands[number].identity, done)
         Reconciler(engine).run()
 
     with ThreadPoolExecutor(8) as pool:

@@ -11,6 +11,7 @@ from chalicelib.ports.identity import Identity
 from chalicelib.services.secret_injection import org_scope, user_scope
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.debug import DebugRequest
+from conducto_core.model.params import PipelineParams
 from support.cloud.world import EVERYTHING, ME, STRANGER, World
 from support.trees import leaf, serial
 
@@ -42,7 +43,7 @@ def failed(world: World) -> str:
 
 def plan(world: World, pipeline_id: str, me: Identity = ME, **request: object) -> DebugPlan:
     wanted = DebugRequest(**{"path": "/build", **request})
-    return asyncio.run(world.pipelines(me).debug(pipeline_id, wanted))
+    return asyncio.run(world.pipelines(me).debug(PipelineParams(id=pipeline_id), wanted))
 
 
 def test_a_shell_is_like_the_container_of_the_attempt(world: World, failed: str) -> None:

@@ -69,7 +69,7 @@ def test_for_the_few_that_failed_not_all_attempts_are_read() -> None:
     store.read = 0
 
     query = TreeParams(id=pipeline_id, state=State.ERROR, attempts="newest")
-    found = asyncio.run(world.pipelines().nodes(query)).nodes
+    found = asyncio.run(world.pipelines().get_tree(query)).nodes
 
     assert [(node.path, len(node.attempts)) for node in found] == [("/n5", 1), ("/n7", 1)]
     assert store.read == 2

@@ -44,7 +44,7 @@ def test_two_commands_run_one_after_the_other_and_the_pipeline_is_done(world: Wo
 
     # What it prints can be read while it runs.
     worker.print("hello\n")
-    chunk = asyncio.run(world.pipelines().log(LogParams(id=pipeline, path="/build")))
+    chunk = asyncio.run(world.pipelines().read_log(LogParams(id=pipeline, path="/build")))
     assert base64.b64decode(chunk.data) == b"hello\n"
     assert not chunk.complete
 

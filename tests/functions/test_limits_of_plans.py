@@ -11,6 +11,7 @@ import pytest
 from chalicelib.ports.identity import FREE, FULL, Plan
 from conducto.errors import DefinitionError
 from conducto_core.errors import RefusedError
+from conducto_core.model.params import ListParams
 from conducto_core.model.requests import Action, Changes
 from conducto_core.model.states import Cause, State
 from conducto_core.semantics.fargate import largest_mem
@@ -57,8 +58,8 @@ def test_launch_that_runs_needs_minutes(when: dict[str, Any]) -> None:
     with pytest.raises(RefusedError, match="10 worker minutes per month, 10 are used"):
         world.launch(leaf(), **when)
 
-    assert world.pipelines().who_am_i().plan == "small"
-    assert asyncio.run(world.pipelines().list()).pipelines == ()
+    assert asyncio.run(world.pipelines().who_am_i()).plan == "small"
+    assert asyncio.run(world.pipelines().list_pipelines(ListParams())).pipelines == ()
 
 
 @pytest.mark.parametrize("action", [Action.RUN, Action.RESET, Action.UNSKIP, Action.MODIFY])

@@ -12,9 +12,10 @@ import pytest
 from pydantic import ValidationError
 from tests.fakes.cloud import FakeMachines
 
-from chalicelib.api.dispatch import WORKER_OPERATIONS, Api, Request
+from chalicelib.api.dispatch import Api, Request
 from chalicelib.services.secrets import VaultSecrets
 from conducto_core.api.idempotency import MemoryResponses
+from conducto_core.model.operations.worker import REPORT
 from conducto_core.model.records import AttemptRecord
 from conducto_core.model.worker import Report
 from conducto_core.ports.secret_store import SecretName, StoredSecret
@@ -174,13 +175,10 @@ def test_line_of_a_worker_call_names_the_command_and_no_secret(
     assert hand.job is not None
     assert hand.job.env["PASSWORD"] == SECRET
     world.machines.__class__ = Broken
-    report = next(o for o in WORKER_OPERATIONS if o.name == "worker_report")
     body = Report(path="/", attempt=1, exit_code=0).model_dump_json().encode()
     request = Request({}, (), {"content-type": "application/json"}, body)
 
-    answer = Api(world.engine, lambda _: MemoryResponses()).worker_call(
-        report, hand.identity, request
-    )
+    answer = Api(world.engine, lambda _: MemoryResponses()).call(REPORT, hand.identity, request)
 
     assert answer.status == 200, answer.body
     (line,) = [line for line in lines_of(written) if line["message"] == "an effect failed"]

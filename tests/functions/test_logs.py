@@ -59,7 +59,7 @@ def printed(world: World, text: str) -> str:
 
 def lines(world: World, pipeline_id: str, **query: int) -> LogLines:
     wanted = LogLinesParams(id=pipeline_id, path="/", **query)
-    return asyncio.run(world.pipelines().log_lines(wanted))
+    return asyncio.run(world.pipelines().read_log_lines(wanted))
 
 
 def search(world: World, pipeline_id: str, text: str, **more: object) -> LogMatches:
@@ -126,7 +126,7 @@ def test_tree_page_contains_the_end_of_the_output_of_failed_nodes(world: World) 
     worker.finish(exit_code=1)
     query = TreeParams(id=pipeline_id, attempts="newest", tails=True)
 
-    (node,) = asyncio.run(world.pipelines().nodes(query)).nodes
+    (node,) = asyncio.run(world.pipelines().get_tree(query)).nodes
 
     assert node.tail == COUNTED[-TAIL_BYTES:]
 
@@ -193,11 +193,11 @@ def test_another_organisation_reads_nothing(world: World) -> None:
     theirs = world.pipelines(STRANGER)
 
     with pytest.raises(NotFoundError):
-        asyncio.run(theirs.log_lines(LogLinesParams(id=pipeline_id, path="/")))
+        asyncio.run(theirs.read_log_lines(LogLinesParams(id=pipeline_id, path="/")))
     with pytest.raises(NotFoundError):
         asyncio.run(theirs.search_log(LogSearchParams(id=pipeline_id, path="/", text="secret")))
     with pytest.raises(NotFoundError):
-        asyncio.run(theirs.log_file(LogFileParams(id=pipeline_id, path="/")))
+        asyncio.run(theirs.download_log(LogFileParams(id=pipeline_id, path="/")))
 
 
 def test_an_attempt_that_is_not_there_is_named(world: World) -> None:

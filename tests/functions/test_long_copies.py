@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.fakes.cloud import FakeBlobs
 
-from chalicelib.api.dispatch import CLIENT_ROUTES, Api, Request
+from chalicelib.api.dispatch import Api, Request
 from chalicelib.services.copy_jobs import (
     HANDED_SECONDS,
     MAX_AT_ONCE,
@@ -25,6 +25,7 @@ from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.deployment import pipeline_directory
 from conducto_core.model.operations import pipelines
 from conducto_core.model.operations.cloud import PREPARING
+from conducto_core.model.params import DataParams
 from conducto_core.model.responses import DataEntry
 from support.cloud.world import ME, World
 from support.trees import leaf
@@ -72,13 +73,15 @@ class Place:
             file.truncate(size)
 
     def read(self, name: str = "large") -> StagedDownload:
-        found = asyncio.run(self.world.pipelines().read_data(self.id, name))
+        found = asyncio.run(self.world.pipelines().read_data(DataParams(id=self.id, name=name)))
         assert isinstance(found, StagedDownload)
         return found
 
     def write(self, name: str = "new") -> DataEntry:
         content = Upload(UPLOAD, lambda: iter(()))
-        return asyncio.run(self.world.pipelines().write_data(self.id, name, content))
+        return asyncio.run(
+            self.world.pipelines().write_data(DataParams(id=self.id, name=name), content)
+        )
 
 
 @pytest.fixture
@@ -266,12 +269,11 @@ def test_running_copy_reports_its_progress() -> None:
 
 def test_the_api_answers_202_and_how_far_it_is(place: Place) -> None:
     api = Api(place.world.engine, lambda _caller: None)  # type: ignore[arg-type, return-value]
-    (route,) = (r for r in CLIENT_ROUTES if r.operation.name == pipelines.DATA_FILE.name)
     request = Request({"id": place.id}, (("name", "large"),), {}, b"")
 
-    first = api.client_call(route, ME, request)
+    first = api.call(pipelines.DATA_FILE, ME, request)
     place.data.go()
-    then = api.client_call(route, ME, request)
+    then = api.call(pipelines.DATA_FILE, ME, request)
 
     assert (first.status, then.status) == (PREPARING, 303)
     told = json.loads(first.body)

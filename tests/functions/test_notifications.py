@@ -410,6 +410,6 @@ def test_nodes_of_one_page_are_told_apart(world: World, messenger: NotificationS
     world.run_out()
     messenger.run()
 
-    page = asyncio.run(world.pipelines().nodes(TreeParams(id=pipeline)))
+    page = asyncio.run(world.pipelines().get_tree(TreeParams(id=pipeline)))
 
     assert {n.path: len(n.notifications) for n in page.nodes} == {"/": 0, "/a": 1, "/b": 2}

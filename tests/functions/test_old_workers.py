@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.api.workers import WorkerApi, WorkerGoneError
+from chalicelib.api.workers import WorkerGoneError
 from conducto_core.model.worker import PROTOCOL, Report, WorkerStart
-from support.cloud.world import Hand, World
+from support.cloud.world import Hand, WorkerCalls, World
 from support.trees import leaf, parallel, serial
 
 OLD = PROTOCOL - 1
@@ -106,4 +106,4 @@ def test_reports_of_a_dismissed_worker_are_ignored(world: Aged) -> None:
     world.serve()
 
     with pytest.raises(WorkerGoneError):
-        WorkerApi(world.engine).start(identity, WorkerStart(task=old.arn, protocol=OLD))
+        WorkerCalls(world.engine).start(identity, WorkerStart(task=old.arn, protocol=OLD))

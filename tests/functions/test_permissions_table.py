@@ -6,8 +6,8 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from chalicelib.api.dispatch import CLIENT_ROUTES
 from conducto_core.model.deployment import PERMISSIONS
+from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "concepts" / "security.md"
 ROW = re.compile(r"^\| `(\w+)` \| ((?:`\w+` ?)+) \| (.+) \|$", re.MULTILINE)
@@ -15,8 +15,8 @@ ROW = re.compile(r"^\| `(\w+)` \| ((?:`\w+` ?)+) \| (.+) \|$", re.MULTILINE)
 
 def test_documented_operations_of_each_permission_are_those_of_the_routes() -> None:
     of_routes: dict[str, set[str]] = defaultdict(set)
-    for route in CLIENT_ROUTES:
-        of_routes[route.permission.value].add(route.operation.name)
+    for operation in CLOUD_OPERATIONS:
+        of_routes[operation.permission.value].add(operation.name)
     assert of_routes.pop("sign_in") == {"start_session"}
 
     rows = ROW.findall(PAGE.read_text(encoding="utf-8"))

@@ -17,7 +17,13 @@ from chalicelib.services.processor import CommandProcessor
 from conducto.errors import DefinitionError
 from conducto.wire import limits
 from conducto_core.errors import NotFoundError, RefusedError
-from conducto_core.model.params import ListParams, LogParams, StatesParams
+from conducto_core.model.params import (
+    ListParams,
+    LogParams,
+    NodeParams,
+    PipelineParams,
+    StatesParams,
+)
 from conducto_core.model.records import ImageState, Lifecycle
 from conducto_core.model.requests import (
     Action,
@@ -141,16 +147,18 @@ def test_another_orgs_pipeline_does_not_exist(world: World) -> None:
     pipeline = world.launch(leaf())
     theirs = world.pipelines(STRANGER)
     for call in (
-        lambda: theirs.get(pipeline),
-        lambda: theirs.attempts(pipeline, "/"),
-        lambda: theirs.log(LogParams(id=pipeline, path="/")),
-        lambda: theirs.definition(pipeline),
-        lambda: theirs.control(pipeline, ControlRequest(action=Action.KILL, paths=("/",))),
-        lambda: theirs.node(pipeline, "/"),
+        lambda: theirs.get_pipeline(PipelineParams(id=pipeline)),
+        lambda: theirs.list_attempts(NodeParams(id=pipeline, path="/")),
+        lambda: theirs.read_log(LogParams(id=pipeline, path="/")),
+        lambda: theirs.get_definition(PipelineParams(id=pipeline)),
+        lambda: theirs.control(
+            PipelineParams(id=pipeline), ControlRequest(action=Action.KILL, paths=("/",))
+        ),
+        lambda: theirs.get_node(NodeParams(id=pipeline, path="/")),
     ):
         with pytest.raises(NotFoundError, match=f"no pipeline {pipeline!r}"):
             asyncio.run(call())
-    assert asyncio.run(theirs.list()).pipelines == ()
+    assert asyncio.run(theirs.list_pipelines(ListParams())).pipelines == ()
 
 
 def test_pipeline_is_owned_by_its_launcher_and_not_by_a_user_in_the_request(world: World) -> None:
@@ -160,12 +168,12 @@ def test_pipeline_is_owned_by_its_launcher_and_not_by_a_user_in_the_request(worl
 
 def test_a_pipeline_is_found_by_the_beginning_of_its_id_and_launched_again(world: World) -> None:
     pipeline = world.launch(serial(leaf("a")), title="mine", run=False)
-    again = asyncio.run(world.pipelines().definition(pipeline[:5]))
+    again = asyncio.run(world.pipelines().get_definition(PipelineParams(id=pipeline[:5])))
     assert isinstance(again, LaunchRequest)
     assert again.title == "mine"
     other = asyncio.run(world.pipelines().launch(again)).pipeline.id
     assert set(world.states(other)) == {"/", "/a"}
-    assert len(asyncio.run(world.pipelines().list()).pipelines) == 2
+    assert len(asyncio.run(world.pipelines().list_pipelines(ListParams())).pipelines) == 2
 
 
 # ---- pools ---------------------------------------------------------------------------------------
@@ -732,11 +740,14 @@ def test_archived_pipeline_deletes_its_files_once_workers_have_stopped(world: Wo
 def test_archived_pipeline_is_not_listed_and_rejects_actions(world: World) -> None:
     pipeline = world.launch(leaf(), run=False)
     world.control(pipeline, "archive")
-    assert asyncio.run(world.pipelines().list()).pipelines == ()
+    assert asyncio.run(world.pipelines().list_pipelines(ListParams())).pipelines == ()
     for order, paths in (("reset", ("/",)), ("pause", ()), ("sleep", ()), ("run", ())):
         with pytest.raises(RefusedError, match="is archived; wake it first"):
             world.control(pipeline, order, *paths)
-    assert asyncio.run(world.pipelines().get(pipeline)).pipeline.lifecycle is Lifecycle.ARCHIVED
+    assert (
+        asyncio.run(world.pipelines().get_pipeline(PipelineParams(id=pipeline))).pipeline.lifecycle
+        is Lifecycle.ARCHIVED
+    )
 
 
 def test_night_before_a_reset_does_not_count_as_active_time(world: World) -> None:
@@ -752,7 +763,7 @@ def test_night_before_a_reset_does_not_count_as_active_time(world: World) -> Non
         )  # it reads what the last one wrote
         world.control(pipeline, "reset", "/")
 
-    listed = asyncio.run(world.pipelines().list(ListParams(history=True))).pipelines[0]
+    listed = asyncio.run(world.pipelines().list_pipelines(ListParams(history=True))).pipelines[0]
     assert world.get(pipeline).active_seconds == listed.active_seconds == 10
     assert world.get(pipeline).active_since is None
 
@@ -776,8 +787,8 @@ def test_a_list_tells_how_earlier_runs_of_its_pipelines_ended(world: World) -> N
     again = world.launch(leaf(), title="nightly", run=False)
     api = world.pipelines()
 
-    (history,) = asyncio.run(api.list(ListParams(history=True, limit=1))).histories
-    strangers = asyncio.run(world.pipelines(STRANGER).list(ListParams(history=True)))
+    (history,) = asyncio.run(api.list_pipelines(ListParams(history=True, limit=1))).histories
+    strangers = asyncio.run(world.pipelines(STRANGER).list_pipelines(ListParams(history=True)))
 
     assert [run.id for run in history.runs] == [again, first]
     assert (history.passed, history.ended, history.median_seconds) == (1, 1, 0.0)
@@ -824,8 +835,8 @@ def test_secrets_are_stored_listed_without_values_and_reach_the_next_command(
     assert job is not None
     assert (job.env["A"], job.env["B"]) == ("of-ann", "of-acme")
     theirs = world.pipelines(Identity(ME.org, "bea", EVERYTHING))
-    assert [s.key for s in asyncio.run(theirs.secrets()).secrets] == ["B"]
-    assert asyncio.run(world.pipelines(STRANGER).secrets()).secrets == ()
+    assert [s.key for s in asyncio.run(theirs.list_secrets()).secrets] == ["B"]
+    assert asyncio.run(world.pipelines(STRANGER).list_secrets()).secrets == ()
     gone = DeleteSecrets.model_validate({"keys": [{"key": "A"}, {"key": "nowhere"}]})
     assert [s.key for s in asyncio.run(mine.delete_secrets(gone)).secrets] == ["B"]
 
@@ -834,7 +845,7 @@ def test_a_secret_with_a_name_that_no_variable_has_is_refused(world: World) -> N
     request = PutSecrets.model_validate({"secrets": [{"key": "1=2", "value": "x"}]})
     with pytest.raises(RefusedError):
         asyncio.run(world.pipelines().put_secrets(request))
-    assert asyncio.run(world.pipelines().secrets()).secrets == ()
+    assert asyncio.run(world.pipelines().list_secrets()).secrets == ()
 
 
 # ---- who follows ---------------------------------------------------------------------------------
@@ -846,7 +857,7 @@ def test_events_come_in_order_and_without_gaps_from_any_cursor(world: World) -> 
 
     async def collect(cursor: int) -> list[int]:
         seqs: list[int] = []
-        async for batch in world.pipelines().events(pipeline, cursor):
+        async for batch in world.pipelines().changes(pipeline, cursor):
             seqs += [change.seq for change in batch.changes]
             if batch.pipeline.seq == seqs[-1]:
                 break
@@ -945,8 +956,8 @@ def test_states_of_execs_are_encoded_as_letters(world: World) -> None:
     world.control(pipeline, "skip", "/b")
     query = StatesParams(id=pipeline, names=True)
 
-    states = asyncio.run(world.pipelines().states(query))
+    states = asyncio.run(world.pipelines().get_states(query))
 
     assert (states.states, states.names, states.complete) == ("PS", ("a", "b"), True)
     with pytest.raises(NotFoundError, match="/nowhere"):
-        asyncio.run(world.pipelines().states(StatesParams(id=pipeline, root="/nowhere")))
+        asyncio.run(world.pipelines().get_states(StatesParams(id=pipeline, root="/nowhere")))

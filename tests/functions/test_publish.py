@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import Any
@@ -150,5 +151,5 @@ def test_ending_a_session_closes_its_connections(world: World) -> None:
     world.tokens.put("a session", ME, expires=None, parent=parent.token)
     world.connections.opened("c2", "a session", parent.token)
 
-    world.pipelines(replace(ME, token="a session", parent=parent.token)).end_session()
+    asyncio.run(world.pipelines(replace(ME, token="a session", parent=parent.token)).end_session())
     assert world.connections.closed == ["c2"]

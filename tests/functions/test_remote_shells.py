@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.api.workers import WorkerApi, WorkerGoneError
+from chalicelib.api.workers import WorkerGoneError
 from chalicelib.domain.tokens import digest_of
 from chalicelib.ports.errors import PlanLimitError, ThrottledError
 from chalicelib.ports.identity import Identity, Plan
@@ -15,10 +16,16 @@ from chalicelib.ports.workers import TaskEnd
 from chalicelib.services.retention import Retention
 from chalicelib.services.secret_injection import org_scope, user_scope
 from conducto_core.errors import NotFoundError, RefusedError
-from conducto_core.model.remote_shells import MAX_SECONDS, RemoteShell, RemoteShellRequest
+from conducto_core.model.params import PipelineParams
+from conducto_core.model.remote_shells import (
+    MAX_SECONDS,
+    RemoteShell,
+    RemoteShellParams,
+    RemoteShellRequest,
+)
 from conducto_core.model.worker import PROTOCOL, Claim, Heartbeat, WorkerEnd, WorkerStart
 from conducto_core.runtime.task_layout import ENTER
-from support.cloud.world import EVERYTHING, LARGE, ME, STRANGER, World
+from support.cloud.world import EVERYTHING, LARGE, ME, STRANGER, WorkerCalls, World
 from support.trees import leaf, serial
 
 if TYPE_CHECKING:
@@ -47,7 +54,9 @@ class Desk:
 
     def open(self, me: Identity = ME, **request: object) -> RemoteShell:
         wanted = RemoteShellRequest(**{"path": "/build", **request})
-        return self.world.pipelines(me).open_remote_shell(self.id, wanted)
+        return asyncio.run(
+            self.world.pipelines(me).open_remote_shell(PipelineParams(id=self.id), wanted)
+        )
 
     def task(self, shell: RemoteShell) -> tuple[str, WorkerTask]:
         (found,) = [(a, t) for a, t in self.world.fleet.tasks.items() if t.worker_id == shell.id]
@@ -68,14 +77,22 @@ class Desk:
         return self.desk.heartbeat(self.agent(shell), Heartbeat(path="/build", attempt=1)).stop
 
     @property
-    def desk(self) -> WorkerApi:
-        return WorkerApi(self.world.engine)
+    def desk(self) -> WorkerCalls:
+        return WorkerCalls(self.world.engine)
 
     def enter(self, shell: RemoteShell, me: Identity = ME):
-        return self.world.pipelines(me).enter_remote_shell(shell.pipeline, shell.id)
+        return asyncio.run(
+            self.world.pipelines(me).enter_remote_shell(
+                RemoteShellParams(id=shell.pipeline, shell=shell.id)
+            )
+        )
 
     def end(self, shell: RemoteShell, me: Identity = ME) -> None:
-        self.world.pipelines(me).end_remote_shell(shell.pipeline, shell.id)
+        asyncio.run(
+            self.world.pipelines(me).end_remote_shell(
+                RemoteShellParams(id=shell.pipeline, shell=shell.id)
+            )
+        )
 
     def stopped(self, shell: RemoteShell) -> bool:
         return self.task(shell)[0] in self.world.fleet.stopped

@@ -13,6 +13,7 @@ from chalicelib.services.deletion import DeletionRunningError
 from chalicelib.services.retention import Retention
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.deployment import pipeline_directory
+from conducto_core.model.params import PipelineParams
 from conducto_core.model.records import Lifecycle
 from support.cloud.world import ME, World
 from support.trees import leaf, serial
@@ -121,7 +122,7 @@ def test_failed_deletion_does_not_block_the_others(world: World) -> None:
 
 
 def delete(world: World, pipeline_id: str) -> str:
-    return asyncio.run(world.pipelines().delete(pipeline_id))
+    return asyncio.run(world.pipelines().delete_pipeline(PipelineParams(id=pipeline_id))).id
 
 
 def test_a_finished_pipeline_is_deleted_on_request(world: World) -> None:
@@ -165,7 +166,11 @@ def test_a_pipeline_of_another_organisation_is_not_deleted(world: World) -> None
     pipeline_id = finished(world)
 
     with pytest.raises(NotFoundError):
-        asyncio.run(world.pipelines(replace(ME, org="other")).delete(pipeline_id))
+        asyncio.run(
+            world.pipelines(replace(ME, org="other")).delete_pipeline(
+                PipelineParams(id=pipeline_id)
+            )
+        )
 
     assert lifecycle(world, pipeline_id) is Lifecycle.ACTIVE
 

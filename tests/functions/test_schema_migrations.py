@@ -11,7 +11,6 @@ import pytest
 
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.dynamodb import DynamoTable, Update
-from chalicelib.api.workers import WorkerApi
 from chalicelib.domain.schema_migrations import (
     ATTRIBUTE,
     SCHEMA,
@@ -25,7 +24,7 @@ from conducto_core.model.form_codec import unpack_form
 from conducto_core.model.worker import Report
 from support.cloud.aws import TABLE, aws
 from support.cloud.stored_records import dumped, play, world_over
-from support.cloud.world import ME, World
+from support.cloud.world import ME, WorkerCalls, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +85,7 @@ def test_a_pipeline_of_the_older_schema_continues_in_the_newer_one(
     worker = world.cloud.tokens.find(digest_of(scenes.token))
     assert worker is not None
 
-    WorkerApi(world.engine).report(
+    WorkerCalls(world.engine).report(
         worker, Report(path="/long", attempt=1, exit_code=0, seconds=3.0, last=True)
     )
     with world.engine.reading(ME.org, scenes.running) as live:

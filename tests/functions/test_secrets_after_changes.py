@@ -10,6 +10,7 @@ import pytest
 from chalicelib.ports.identity import Identity
 from chalicelib.services.secret_injection import org_scope, user_scope
 from conducto_core.model.debug import DebugRequest
+from conducto_core.model.params import DataParams, PipelineParams
 from conducto_core.model.remote_shells import RemoteShellRequest
 from conducto_core.model.requests import Action, Changes, ControlRequest, LaunchRequest
 from support.cloud.world import LARGE, ME, World
@@ -37,7 +38,7 @@ def act(
     world: World, me: Identity, pipeline: str, action: Action, *paths: str, **more: Any
 ) -> None:
     request = ControlRequest(action=action, paths=paths, **more)
-    asyncio.run(world.pipelines(me).control(pipeline, request))
+    asyncio.run(world.pipelines(me).control(PipelineParams(id=pipeline), request))
 
 
 def steal(world: World, me: Identity, pipeline: str, path: str = "/a") -> None:
@@ -68,12 +69,14 @@ async def _content() -> AsyncIterator[bytes]:
 
 
 def write_data(world: World, pipeline: str) -> None:
-    asyncio.run(world.pipelines(COLLEAGUE).write_data(pipeline, "script", _content()))
+    asyncio.run(
+        world.pipelines(COLLEAGUE).write_data(DataParams(id=pipeline, name="script"), _content())
+    )
 
 
 def delete_data(world: World, pipeline: str) -> None:
-    asyncio.run(world.pipelines().write_data(pipeline, "script", _content()))
-    asyncio.run(world.pipelines(COLLEAGUE).delete_data(pipeline, "script"))
+    asyncio.run(world.pipelines().write_data(DataParams(id=pipeline, name="script"), _content()))
+    asyncio.run(world.pipelines(COLLEAGUE).delete_data(DataParams(id=pipeline, name="script")))
 
 
 def rebuild(world: World, pipeline: str) -> None:
@@ -86,7 +89,8 @@ def modify_other_node(world: World, pipeline: str) -> None:
 
 def enter_worker(world: World, pipeline: str) -> None:
     request = RemoteShellRequest(path="/a", seconds=60)
-    world.pipelines(COLLEAGUE).open_remote_shell(pipeline, request)
+    params = PipelineParams(id=pipeline)
+    asyncio.run(world.pipelines(COLLEAGUE).open_remote_shell(params, request))
 
 
 def test_command_changed_by_colleague_runs_without_owners_secrets(world: World) -> None:
@@ -189,7 +193,9 @@ def test_command_that_ran_before_the_change_is_not_sent_again_with_secrets(world
 def test_another_launcher_gets_no_secrets_of_the_owner(world: World) -> None:
     colleague = Identity(ME.org, "cem", frozenset({"read", "launch", "change_state"}))
     pipeline = launched(world)
-    again: LaunchRequest = asyncio.run(world.pipelines(colleague).definition(pipeline))
+    again: LaunchRequest = asyncio.run(
+        world.pipelines(colleague).get_definition(PipelineParams(id=pipeline))
+    )
     assert "of-ann" not in again.model_dump_json()
     asyncio.run(
         world.pipelines(colleague).launch(again.model_copy(update={"run": True, "owner": "ann"}))
@@ -202,7 +208,9 @@ def test_relaunch_by_the_owner_restores_the_secrets(world: World) -> None:
     pipeline = launched(world)
     steal(world, COLLEAGUE, pipeline)
     world.run_out()
-    again: LaunchRequest = asyncio.run(world.pipelines().definition(pipeline))
+    again: LaunchRequest = asyncio.run(
+        world.pipelines().get_definition(PipelineParams(id=pipeline))
+    )
     asyncio.run(world.pipelines().launch(again.model_copy(update={"run": True})))
 
     assert secrets_of(world, "/a") == ALL
@@ -212,8 +220,12 @@ def test_debug_shells_have_the_secrets_of_their_user(world: World) -> None:
     pipeline = launched(world)
     steal(world, COLLEAGUE, pipeline)
 
-    mine = asyncio.run(world.pipelines(ME).debug(pipeline, DebugRequest(path="/a")))
-    theirs = asyncio.run(world.pipelines(COLLEAGUE).debug(pipeline, DebugRequest(path="/a")))
+    mine = asyncio.run(
+        world.pipelines(ME).debug(PipelineParams(id=pipeline), DebugRequest(path="/a"))
+    )
+    theirs = asyncio.run(
+        world.pipelines(COLLEAGUE).debug(PipelineParams(id=pipeline), DebugRequest(path="/a"))
+    )
 
     assert set(mine.secrets) == {"SHARED", "TOKEN"}
     assert any("cem" in note for note in mine.notes)

@@ -8,10 +8,10 @@ import pytest
 from tests.fakes.cloud import FakeTokens
 
 from chalicelib.api.browser_login import CODE_SECONDS, SESSION_SECONDS, BrowserLogin
-from chalicelib.api.dispatch import CLIENT_ROUTES
 from chalicelib.domain.tokens import digest_of
 from conducto_core.api.problems import ProblemError
 from conducto_core.errors import RefusedError
+from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
 from support.cloud.world import ME
 
 if TYPE_CHECKING:
@@ -152,10 +152,10 @@ def test_a_browser_gets_in_reads_and_leaves(front: Front) -> None:
 
 def test_a_code_opens_nothing_but_a_session(front: Front) -> None:
     code = front.call("POST", "/agent/login", front.token())[1]["code"]
-    for route in CLIENT_ROUTES:
-        if route.operation.name != "start_session":
-            path = route.operation.path.replace("{id}", "abc")
-            assert front.call(route.operation.method, path, code)[0] == 403, route.operation.name
+    for operation in CLOUD_OPERATIONS:
+        if operation.name != "start_session":
+            path = operation.path.replace("{id}", "abc")
+            assert front.call(operation.method, path, code)[0] == 403, operation.name
 
 
 def test_session_requires_a_code(front: Front) -> None:

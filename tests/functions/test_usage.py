@@ -29,7 +29,7 @@ def world() -> World:
 
 
 def usage(world: World, identity: Any = ME, **query: Any) -> Usage:
-    return asyncio.run(world.pipelines(identity).usage(UsageParams(**query)))
+    return asyncio.run(world.pipelines(identity).get_usage(UsageParams(**query)))
 
 
 def run(world: World, seconds: dict[str, float], **more: Any) -> str:

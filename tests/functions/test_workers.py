@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from chalicelib.adapters.step_functions import WorkerCredentials
-from chalicelib.api.workers import WorkerApi, WorkerGoneError
+from chalicelib.api.workers import WorkerGoneError
 from chalicelib.domain.tokens import PREFIX, digest_of, new_token
 from chalicelib.ports.errors import AccessDeniedError
 from chalicelib.ports.identity import Identity
@@ -35,7 +35,7 @@ from conducto_core.model.worker import (
 from conducto_core.runtime.resource_series import ResourceWriter
 from conducto_core.semantics.naming import MAX_OFFERS
 from support.asl.port import Offer
-from support.cloud.world import ME, World, offers_of
+from support.cloud.world import ME, WorkerCalls, World, offers_of
 from support.trees import form, lazy, leaf, parallel, serial
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def test_a_token_is_256_bits_and_only_its_digest_is_kept(world: World) -> None:
 
 def test_a_persons_token_is_none_of_a_worker(world: World) -> None:
     with pytest.raises(WorkerGoneError):
-        WorkerApi(world.engine).start(ME, WorkerStart(task="arn", protocol=PROTOCOL))
+        WorkerCalls(world.engine).start(ME, WorkerStart(task="arn", protocol=PROTOCOL))
 
 
 def test_a_worker_of_another_org_does_not_find_the_pipeline(world: World) -> None:
@@ -296,15 +296,15 @@ def test_resource_usage_is_stored_beside_the_output_and_not_in_it(world: World) 
     hand.desk.log(hand.identity, _chunk(hand, b"not ours", stream="resources"))  # came already
 
     query = ResourcesParams(id=pipeline, path=path)
-    used = asyncio.run(world.pipelines().resources(query))
+    used = asyncio.run(world.pipelines().get_resources(query))
     stranger = world.pipelines(Identity("other", "bob", ME.permissions))
 
     assert (used.cpu, used.memory, used.since) == ((0.5,), (1000,), 7.0)
     assert used.cpu_limit == limits.cpu
     printed = LogParams(id=pipeline, path=path)
-    assert asyncio.run(world.pipelines().log(printed)).size == 0
+    assert asyncio.run(world.pipelines().read_log(printed)).size == 0
     with pytest.raises(NotFoundError):
-        asyncio.run(stranger.resources(query))
+        asyncio.run(stranger.get_resources(query))
 
 
 # ---- reports -----------------------------------------------------------------------------------
@@ -515,7 +515,7 @@ def test_timed_out_group_is_the_failure_shown_for_the_run(world: World) -> None:
     hand.finish(Cause.EXIT_CODE)
 
     query = TreeParams(id=pipeline, failed=True)
-    found = asyncio.run(world.pipelines().nodes(query)).nodes
+    found = asyncio.run(world.pipelines().get_tree(query)).nodes
     waits = world.nodes(pipeline)["/b"].waits_for
     run = world.control(pipeline, "run")
     reset = world.control(pipeline, "reset", failed=True)

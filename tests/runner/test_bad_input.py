@@ -11,7 +11,7 @@ import conducto as co
 from conducto.errors import DefinitionError
 from conducto.tree.launch_form import to_launch_form
 from conducto.wire.limits import MAX_NAME_BYTES
-from conducto_core.model.params import LogParams
+from conducto_core.model.params import ListParams, LogParams
 from conducto_core.model.requests import Action
 from conducto_core.model.states import Cause, State
 from support.containers import BUSYBOX as IMAGE
@@ -127,7 +127,7 @@ WRONG_TREES = [
 async def test_a_wrong_tree_is_refused_with_its_node_and_nothing_is_kept(processes, tree, message):
     with pytest.raises(DefinitionError, match=message):
         await processes.launch(tree)
-    assert (await processes.pipelines.list()).pipelines == ()
+    assert (await processes.pipelines.list_pipelines(ListParams())).pipelines == ()
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ async def test_an_image_of_the_wrong_type_is_refused_with_its_name(processes, im
 
     with pytest.raises(DefinitionError, match=name):
         await processes.launch(tree)
-    assert (await processes.pipelines.list()).pipelines == ()
+    assert (await processes.pipelines.list_pipelines(ListParams())).pipelines == ()
 
 
 async def test_unknown_parameters_from_a_newer_client_are_ignored(processes):
@@ -225,7 +225,7 @@ async def test_a_hundred_megabytes_are_kept_to_the_last_byte(tmp_path):
     async with clean_runner(tmp_path / "home") as local:
         run = await local.run(nodes(a="yes 0123456 | head -c 100000000; echo; echo end"))
 
-        log = await local.pipelines.log(LogParams(id=run.id, path="/a", offset=-9))
+        log = await local.pipelines.read_log(LogParams(id=run.id, path="/a", offset=-9))
         assert log.size == 100_000_005
         assert (await run.attempts("/a"))[0].state is State.DONE
         assert log.complete

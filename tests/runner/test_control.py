@@ -8,7 +8,7 @@ import pytest
 import conducto as co
 from conducto.errors import DefinitionError
 from conducto_core.errors import NotFoundError, RefusedError
-from conducto_core.model.params import TreeParams
+from conducto_core.model.params import ListParams, PipelineParams, TreeParams
 from conducto_core.model.records import Lifecycle
 from conducto_core.model.requests import Action, ControlResult
 from conducto_core.model.states import Cause, State
@@ -76,7 +76,7 @@ async def test_a_modification_outlives_the_runner(tmp_path):
         await order(run, Action.MODIFY, "/a", command="echo kept")
 
     async with local_runner(tmp_path / "home", "process") as second:
-        again = type(run)(second, await second.pipelines.get(run.id))
+        again = type(run)(second, await second.pipelines.get_pipeline(PipelineParams(id=run.id)))
         await order(again, Action.RUN)
         await again.until("/a", "done")
         output = await again.output("/a")
@@ -161,12 +161,16 @@ async def test_archived_pipeline_is_not_listed_and_can_be_restored(local):
 
     await order(run, Action.ARCHIVE)
 
-    assert run.id not in [s.pipeline.id for s in (await local.pipelines.list()).pipelines]
+    assert run.id not in [
+        s.pipeline.id for s in (await local.pipelines.list_pipelines(ListParams())).pipelines
+    ]
     for action, paths in ((Action.RESET, ("/a",)), (Action.RUN, ())):
         with pytest.raises(RefusedError, match="is archived; wake it first: conducto wake"):
             await order(run, action, *paths)
     await order(run, Action.WAKE)
-    assert run.id in [s.pipeline.id for s in (await local.pipelines.list()).pipelines]
+    assert run.id in [
+        s.pipeline.id for s in (await local.pipelines.list_pipelines(ListParams())).pipelines
+    ]
 
 
 async def test_kill_of_a_queued_node(local):
@@ -266,7 +270,7 @@ async def test_timed_out_group_is_the_failure_shown_for_the_run(local):
     root["g/retried"].on_error(co.callback.retry(3))
     run = await local.run(root)
 
-    found = await local.pipelines.nodes(TreeParams(id=run.id, failed=True))
+    found = await local.pipelines.get_tree(TreeParams(id=run.id, failed=True))
     ran = await order(run, Action.RUN)
     await order(run, Action.MODIFY, "/g", max_time=100)
     await order(run, Action.MODIFY, "/g/slow", "/g/retried", command="true")

@@ -11,7 +11,7 @@ from conducto.tree.launch_form import to_launch_form
 from conducto_core.api.export.collect import collect
 from conducto_core.api.export.page import MAX_BYTES, page_of
 from conducto_core.api.export.report import MAX_NODES
-from conducto_core.model.params import TreeParams
+from conducto_core.model.params import PipelineParams, TreeParams
 from conducto_core.model.requests import LaunchRequest, TreePage
 from support.local import local_runner
 
@@ -28,9 +28,9 @@ class Asked:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pipelines, name)
 
-    async def nodes(self, query: TreeParams) -> TreePage:
+    async def get_tree(self, params: TreeParams) -> TreePage:
         self.pages += 1
-        page: TreePage = await self._pipelines.nodes(query)
+        page: TreePage = await self._pipelines.get_tree(params)
         return page
 
 
@@ -51,7 +51,7 @@ async def test_a_hundred_thousand_nodes_make_a_small_page_quickly(tmp_path: Path
         port = Asked(local.pipelines)
 
         begun = time.perf_counter()
-        run = await collect(port, made.pipeline.id, time.time())
+        run = await collect(port, PipelineParams(id=made.pipeline.id), time.time())
         page = page_of(run)
         took = time.perf_counter() - begun
 

@@ -53,7 +53,7 @@ def exists(reference):
 
 
 async def gc(local, *, dry_run=False):
-    return await local.pipelines.gc(GcRequest(dry_run=dry_run))
+    return await local.pipelines.collect_garbage(GcRequest(dry_run=dry_run))
 
 
 def names(report, kind):

@@ -8,7 +8,7 @@ import pytest
 import conducto as co
 from conducto.data import pipeline as pipeline_data
 from conducto.errors import DefinitionError
-from conducto_core.model.params import ImageLogParams
+from conducto_core.model.params import ImageLogParams, ListParams
 from conducto_core.model.records import ImageState
 from conducto_core.model.requests import Action
 from conducto_core.model.states import Cause, State
@@ -54,7 +54,7 @@ async def test_build_steps_are_shown_with_their_times(local):
     image = co.Image(dockerfile_text=text, name="made")
 
     run = await local.run(nodes(a=co.Exec("true", image=image)))
-    steps = (await local.pipelines.image_log(ImageLogParams(id=run.id, image="made"))).steps
+    steps = (await local.pipelines.read_image_log(ImageLogParams(id=run.id, image="made"))).steps
 
     assert [step.name for step in steps if step.within is None] == ["queued", "building"]
     within = [step for step in steps if step.within == "building"]
@@ -82,7 +82,7 @@ async def test_the_whole_build_is_in_the_log_of_its_image(local):
     run = await local.run(root)
 
     (image,) = [i for i in (await run.summary()).images if i.state is ImageState.ERROR]
-    log = (await local.pipelines.image_log(ImageLogParams(id=run.id, image=image.name))).text
+    log = (await local.pipelines.read_image_log(ImageLogParams(id=run.id, image=image.name))).text
     assert "\n1000\n1001\n" in log
     assert image.error == (await run.attempts("/a"))[0].message
 
@@ -94,7 +94,7 @@ async def test_an_image_that_failed_is_not_built_again_in_the_same_run(local):
 
     run = await local.run(root)
 
-    steps = (await local.pipelines.image_log(ImageLogParams(id=run.id, image="made"))).steps
+    steps = (await local.pipelines.read_image_log(ImageLogParams(id=run.id, image="made"))).steps
     (first,), (second,) = await run.attempts("/a"), await run.attempts("/b")
     assert first.cause is second.cause is Cause.IMAGE
     assert second.message == first.message
@@ -356,7 +356,7 @@ async def test_a_run_arg_that_is_never_granted_is_refused_at_launch(local, given
     with pytest.raises(DefinitionError, match=rf"^/a: docker_run_args: .*{given[:5]}"):
         await local.launch(nodes(a=co.Exec("true", docker_run_args=given)))
 
-    assert (await local.pipelines.list()).pipelines == ()
+    assert (await local.pipelines.list_pipelines(ListParams())).pipelines == ()
 
 
 async def test_a_volume_beside_the_script_is_found_wherever_the_agent_is(local, tmp_path):

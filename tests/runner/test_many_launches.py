@@ -7,7 +7,9 @@ import conducto as co
 from conducto.tree.launch_form import to_launch_form
 from conducto_core.api.dispatch import Headers, Service
 from conducto_core.api.idempotency import IdempotentExecutor, MemoryResponses
-from conducto_core.model.operations.pipelines import API_ROOT, LAUNCH
+from conducto_core.model.operations.operation import API_ROOT
+from conducto_core.model.operations.pipelines import LAUNCH
+from conducto_core.model.params import ListParams
 from conducto_core.model.requests import LaunchRequest, PipelineSummary
 from conducto_local.scheduling import pipeline_cache
 from support.local import Run, local_runner
@@ -77,7 +79,7 @@ async def test_launch_that_was_cut_off_returns_its_pipeline(tmp_path):
 
         assert again.pipeline.id == first.pipeline.id
         assert (await Run(local, again).settled()).state == "done"
-        assert len((await local.pipelines.list()).pipelines) == 2
+        assert len((await local.pipelines.list_pipelines(ListParams())).pipelines) == 2
         assert (local.home.user_data / "ran").read_text().split().count("mine") == 1
 
 

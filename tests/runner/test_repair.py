@@ -9,7 +9,7 @@ import pytest
 import conducto as co
 from conducto_core.api.queries.views import stored_summary
 from conducto_core.model.gc import GcRequest
-from conducto_core.model.params import ListParams, ListUserDataParams
+from conducto_core.model.params import ListDataParams, ListParams
 from conducto_core.model.records import PipelineRecord
 from conducto_core.model.requests import Action
 from conducto_core.model.states import Cause, State
@@ -113,10 +113,10 @@ async def test_repair_takes_in_a_directory_without_record_and_definition(home):
 
     assert "definition" in repaired.lost
     async with runner(home) as local:
-        (summary,) = (await local.pipelines.list()).pipelines
+        (summary,) = (await local.pipelines.list_pipelines(ListParams())).pipelines
         assert "without a definition" in summary.pipeline.problem
         assert summary.pipeline.retention == 0
-        names = [e.name for e in (await local.pipelines.data(one, ListUserDataParams())).entries]
+        names = [e.name for e in (await local.pipelines.list_data(ListDataParams(id=one))).entries]
         assert names == ["file"]
 
 
@@ -127,7 +127,7 @@ async def test_gc_keeps_a_directory_that_it_cannot_attribute(home):
         (orphan.data / "big").write_bytes(b"x" * 1000)
         empty = home.make_pipeline("abd-abd")
 
-        report = await local.pipelines.gc(GcRequest())
+        report = await local.pipelines.collect_garbage(GcRequest())
 
         items = {item.name: item for item in report.items}
         assert not items[str(orphan.root)].freed
@@ -152,8 +152,8 @@ async def test_gc_frees_the_uploads_that_a_killed_agent_left(home):
         under_way = home.user_data / ".conducto-tmp-0c"
         under_way.write_bytes(b"x")
 
-        planned = await local.pipelines.gc(GcRequest(dry_run=True))
-        done = await local.pipelines.gc(GcRequest())
+        planned = await local.pipelines.collect_garbage(GcRequest(dry_run=True))
+        done = await local.pipelines.collect_garbage(GcRequest())
 
         assert {item.name for item in planned.items} == set(map(str, left))
         assert planned.bytes == done.bytes >= 10_000
@@ -189,7 +189,9 @@ async def test_one_damaged_record_sets_its_pipeline_aside(home, part):
         await healthy.control(Action.RESET, "/")
         await healthy.settled()
         assert (await healthy.states())["/a"] == "done"
-        listed = {s.pipeline.id: s for s in (await local.pipelines.list(ListParams())).pipelines}
+        listed = {
+            s.pipeline.id: s for s in (await local.pipelines.list_pipelines(ListParams())).pipelines
+        }
         assert set(listed) == {one, other}
         if part in ("record", "definition", "state"):
             assert f"{one} is set aside" in listed[one].pipeline.problem
@@ -200,10 +202,10 @@ async def test_one_damaged_record_sets_its_pipeline_aside(home, part):
         elif part == "attempt":
             with pytest.raises(DamagedError, match=f"{one}: its attempt is damaged.*repair"):
                 await run_of(local, one).attempts("/a")
-        report = await local.pipelines.gc(GcRequest())
+        report = await local.pipelines.collect_garbage(GcRequest())
         assert [item for item in report.items if item.pipeline == one and item.freed] == []
         assert home.pipeline(one).data.exists()
-        await local.pipelines.usage(UsageParams())
+        await local.pipelines.get_usage(UsageParams())
 
     repaired = repair(home)
 
@@ -227,7 +229,7 @@ async def test_repair_rebuilds_a_store_with_a_damaged_page(home):
 
     with contextlib.suppress(StoreError):
         async with runner(home) as local:
-            await local.pipelines.list()
+            await local.pipelines.list_pipelines(ListParams())
     report = repair(home)
 
     assert report.moved is not None

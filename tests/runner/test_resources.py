@@ -7,6 +7,7 @@ import pytest
 
 import conducto as co
 from conducto.errors import DefinitionError
+from conducto_core.model.params import ListParams
 from conducto_core.model.requests import Action
 from conducto_core.model.resources import Resources, ResourcesParams
 from conducto_core.model.states import Cause, State
@@ -30,7 +31,7 @@ async def local(tmp_path):
 
 async def machine(local):
     await local.launch(co.Exec("true", image=IMAGE), run=False)
-    return await local.pipelines.status()
+    return await local.pipelines.get_agent()
 
 
 def sized(kind=co.Parallel, image=IMAGE, **children):
@@ -140,7 +141,7 @@ async def reason(run, path):
 
 
 async def free(local):
-    amount = (await local.pipelines.status()).mem - 0.1
+    amount = (await local.pipelines.get_agent()).mem - 0.1
     return f"{math.floor(round(amount * 100, 6)) / 100:g}"
 
 
@@ -163,7 +164,7 @@ async def test_a_size_that_can_never_fit_is_refused_at_launch(local, name, value
 
     with pytest.raises(DefinitionError, match=rf"^/b: .*{value}"):
         await local.launch(root)
-    assert (await local.pipelines.list()).pipelines == ()
+    assert (await local.pipelines.list_pipelines(ListParams())).pipelines == ()
 
 
 async def test_a_generated_size_that_can_never_fit_fails_its_lazy(local):
@@ -201,8 +202,8 @@ async def test_resource_usage_is_recorded_over_time(local):
     minutes, seconds = user.decode().removesuffix("s").split("m")
     cores = (60 * int(minutes) + float(seconds)) / 7
 
-    used = await local.pipelines.resources(ResourcesParams(id=run.id, path="/a"))
-    quick = await local.pipelines.resources(ResourcesParams(id=run.id, path="/quick"))
+    used = await local.pipelines.get_resources(ResourcesParams(id=run.id, path="/a"))
+    quick = await local.pipelines.get_resources(ResourcesParams(id=run.id, path="/quick"))
 
     assert (used.interval, used.cpu_limit, used.mem_limit) == (2.0, 1.0, GB // 4)
     assert len(used.cpu) >= 2

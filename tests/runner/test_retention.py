@@ -9,9 +9,10 @@ import pytest
 
 import conducto as co
 from conducto_core.errors import NotFoundError, RefusedError
-from conducto_core.model.params import ListParams
+from conducto_core.model.params import ListParams, PipelineParams
 from conducto_core.model.records import Lifecycle, PipelineRecord
 from conducto_core.model.requests import Action
+from conducto_core.model.responses import DeletedPipeline
 from conducto_local.lifecycle.retention import Step, due
 from conducto_local.runner import open_parts
 from conducto_local.scheduling.clock import Clock
@@ -123,7 +124,7 @@ async def test_finished_pipeline_is_deleted_on_request(local):
     run = await local.run(tree("echo out; touch /conducto/data/pipeline/f"))
     root = local.home.pipeline(run.id).root
 
-    assert await local.pipelines.delete(run.id[:5]) == run.id
+    assert (await local.pipelines.delete_pipeline(PipelineParams(id=run.id[:5]))).id == run.id
 
     with pytest.raises(NotFoundError):
         await run.summary()
@@ -134,9 +135,9 @@ async def test_archived_pipeline_is_deleted_on_request(local):
     run = await local.run(tree())
     await run.control(Action.ARCHIVE)
 
-    await local.pipelines.delete(run.id)
+    await local.pipelines.delete_pipeline(PipelineParams(id=run.id))
 
-    assert (await local.pipelines.list(ListParams(lifecycle="all"))).pipelines == ()
+    assert (await local.pipelines.list_pipelines(ListParams(lifecycle="all"))).pipelines == ()
 
 
 async def test_running_pipeline_is_not_deleted_on_request(local):
@@ -144,21 +145,23 @@ async def test_running_pipeline_is_not_deleted_on_request(local):
     await run.until("/a", "running")
 
     with pytest.raises(RefusedError, match=f"stop it first: conducto archive {run.id}"):
-        await local.pipelines.delete(run.id)
+        await local.pipelines.delete_pipeline(PipelineParams(id=run.id))
 
     assert (await run.summary()).state == "running"
     await run.control(Action.ARCHIVE)
-    assert await local.pipelines.delete(run.id) == run.id
+    deleted = await local.pipelines.delete_pipeline(PipelineParams(id=run.id))
+    assert deleted.id == run.id
 
 
 async def test_two_requests_delete_a_pipeline_once(local):
     run = await local.run(tree())
 
-    both = (local.pipelines.delete(run.id), local.pipelines.delete(run.id))
+    params, deleted = PipelineParams(id=run.id), DeletedPipeline(id=run.id)
+    both = (local.pipelines.delete_pipeline(params), local.pipelines.delete_pipeline(params))
     ends = await asyncio.gather(*both, return_exceptions=True)
 
-    assert run.id in ends
-    assert all(end == run.id or isinstance(end, NotFoundError) for end in ends)
+    assert deleted in ends
+    assert all(end == deleted or isinstance(end, NotFoundError) for end in ends)
 
 
 async def test_woken_pipeline_is_not_deleted(local, time):

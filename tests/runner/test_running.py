@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 import conducto as co
+from conducto_core.model.params import PipelineParams
 from conducto_core.model.requests import Action
 from conducto_core.model.states import Cause, State
 from support.local import local_runner
@@ -141,7 +142,7 @@ async def test_a_pipeline_is_there_after_the_runner_was_closed_and_opened(tmp_pa
         identity = run.id
 
     async with local_runner(tmp_path / "home", "process") as second:
-        again = type(run)(second, await second.pipelines.get(identity))
+        again = type(run)(second, await second.pipelines.get_pipeline(PipelineParams(id=identity)))
         states = await again.states()
         output = await again.output("/a")
         await again.control(Action.SKIP, "/a")
@@ -158,7 +159,7 @@ async def test_nodes_that_ran_when_the_runner_ended_are_marked_and_not_run_again
         await run.until("/a", "running")
 
     async with local_runner(tmp_path / "home", "process") as second:
-        again = type(run)(second, await second.pipelines.get(run.id))
+        again = type(run)(second, await second.pipelines.get_pipeline(PipelineParams(id=run.id)))
         attempts = await again.attempts("/a")
 
     assert [(a.number, a.state, a.cause) for a in attempts] == [
@@ -174,7 +175,7 @@ async def test_events_come_complete_and_in_order_to_a_late_and_an_early_reader(l
 
     async def read():
         seen = []
-        async for batch in local.pipelines.events(run.id, 0):
+        async for batch in local.pipelines.changes(run.id, 0):
             seen += batch.changes
             if batch.pipeline.settled and batch.pipeline.state is State.DONE:
                 return seen

@@ -244,4 +244,4 @@ async def test_a_secret_that_is_not_allowed_is_refused(local):
     with pytest.raises(RefusedError, match="'CONDUCTO_URL' cannot be the name of a secret"):
         await put(local, GOOD="x", CONDUCTO_URL="http://elsewhere")
 
-    assert (await local.pipelines.secrets()).secrets == ()
+    assert (await local.pipelines.list_secrets()).secrets == ()

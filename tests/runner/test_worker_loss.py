@@ -7,6 +7,7 @@ import uuid
 import pytest
 
 import conducto as co
+from conducto_core.model.params import ListParams, PipelineParams
 from conducto_core.model.records import ImageState, NodeChange
 from conducto_core.model.requests import Action
 from conducto_core.model.states import Cause, NodeType, State
@@ -46,7 +47,7 @@ async def cut(tmp_path):
 async def paused(run, seconds=20.0):
     """Return the reason for which a pipeline paused by itself."""
     async with asyncio.timeout(seconds):
-        async for batch in run.local.pipelines.events(run.id, 0):
+        async for batch in run.local.pipelines.changes(run.id, 0):
             record = batch.pipeline.pipeline
             if record.problem is not None and not record.armed and batch.pipeline.settled:
                 return record.problem
@@ -228,7 +229,7 @@ async def test_group_does_not_continue_without_its_container_after_a_restart(tmp
         await run.control(Action.UNSKIP, "/b")
 
     async with local_runner(tmp_path / "home", "process") as local:
-        again = Run(local, await local.pipelines.get(run.id))
+        again = Run(local, await local.pipelines.get_pipeline(PipelineParams(id=run.id)))
         await again.control(Action.RUN)
         await again.settled()
 
@@ -288,7 +289,7 @@ async def test_a_launch_on_a_full_disk_is_refused(tmp_path):
             with pytest.raises(StoreFullError, match="free some space"):
                 await local.launch(nodes(co.Parallel, **{f"n{i}": "x" * 9999 for i in range(30)}))
             filler.unlink()
-            assert len((await local.pipelines.list()).pipelines) == 1
+            assert len((await local.pipelines.list_pipelines(ListParams())).pipelines) == 1
             await local.run(nodes(a="true"))
 
 

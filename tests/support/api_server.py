@@ -10,10 +10,10 @@ from pathlib import Path
 
 from conducto_client import Endpoint
 from conducto_core.api.dispatch import Service
-from conducto_core.ports.pipelines import Pipelines
+from conducto_core.api.pipelines import Pipelines
 from conducto_local.agent import LOCAL_RULES
 from conducto_local.agent_files import AgentState
-from conducto_local.server.agent_routes import local_routes
+from conducto_local.server.agent_operations import LOCAL_OPERATIONS, local_servers
 from conducto_local.server.app import build_app
 from conducto_local.server.listener import LOOPBACK, bind, serve
 from conducto_local.server.sessions import Sessions
@@ -52,8 +52,8 @@ def running_server(
     listening, stopped = threading.Event(), threading.Event()
     stop, loop = asyncio.Event(), asyncio.new_event_loop()
     sessions = Sessions(TOKEN, chosen)
-    routes = local_routes(state, stop.set, sessions, shells=shells)
-    service = Service(pipelines, routes, LOCAL_RULES)
+    servers = local_servers(pipelines, state, stop.set, sessions, shells)
+    service = Service(*servers, operations=LOCAL_OPERATIONS, rules=LOCAL_RULES)
     app = build_app(service, token=TOKEN, port=chosen, sessions=sessions, web_root=web_root)
 
     def run() -> None:

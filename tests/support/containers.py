@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from conducto_core.model.params import ListParams
 from support.local import Local, Run, local_runner
 from support.stand_ins import call, ensure
 
@@ -58,7 +59,10 @@ async def clean_runner(
     ensure(["busybox:latest"])
     async with local_runner(base, idle_seconds=idle_seconds, profile=profile, env=env) as local:
         yield local
-        known = [each.pipeline.id for each in (await local.pipelines.list()).pipelines]
+        known = [
+            each.pipeline.id
+            for each in (await local.pipelines.list_pipelines(ListParams())).pipelines
+        ]
     left = [each for one in known for each in _left_behind(one)]
     assert not left, f"left behind: {left}"
 

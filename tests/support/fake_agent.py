@@ -12,9 +12,9 @@ from pathlib import Path
 
 from tests.fakes.pipelines import MemoryPipelines
 
+from conducto_core.api.pipelines import Pipelines
 from conducto_core.model.requests import NodeView
 from conducto_core.model.states import NodeType, State
-from conducto_core.ports.pipelines import Pipelines
 from conducto_local.__main__ import main
 from conducto_local.state_dir import StateDir
 

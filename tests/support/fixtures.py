@@ -16,13 +16,13 @@ from conducto.tree.launch_form import to_launch_form
 from conducto_client import Client, Endpoint, HttpTransport
 from conducto_core.api.dispatch import Service
 from conducto_core.api.idempotency import IdempotentExecutor
+from conducto_core.api.pipelines import Pipelines
 from conducto_core.model.requests import LaunchRequest, NodeView
 from conducto_core.model.states import Cause, NodeType
-from conducto_core.ports.pipelines import Pipelines
 from conducto_core.semantics.resolve import resolve
 from conducto_local.agent import LOCAL_RULES
 from conducto_local.agent_files import AgentState
-from conducto_local.server.agent_routes import local_routes
+from conducto_local.server.agent_operations import LOCAL_OPERATIONS, local_servers
 from conducto_local.server.app import build_app
 from conducto_local.server.idempotency_file import remembered
 from conducto_local.server.listener import LOOPBACK, bind, serve
@@ -81,8 +81,12 @@ async def serving(pipelines: Pipelines, folder: Path) -> AsyncIterator[Endpoint]
     state = AgentState(os.getpid(), f"http://{LOOPBACK}:{port}", "1.2.3", 5.0)
     sessions, stop, listening = Sessions(TOKEN, port), asyncio.Event(), asyncio.Event()
     with remembered(folder / "answers.sqlite") as answers:
-        routes = local_routes(state, stop.set, sessions)
-        service = Service(pipelines, routes, LOCAL_RULES, IdempotentExecutor(answers))
+        service = Service(
+            *local_servers(pipelines, state, stop.set, sessions),
+            operations=LOCAL_OPERATIONS,
+            rules=LOCAL_RULES,
+            once=IdempotentExecutor(answers),
+        )
         app = build_app(service, token=TOKEN, port=port, sessions=sessions, web_root=folder / "web")
         task = asyncio.create_task(serve(app, sock, stop, listening.set))
         await listening.wait()
@@ -119,7 +123,7 @@ async def real(folder: Path) -> AsyncIterator[Scene]:
 
         async def play(pipeline: str) -> None:
             async with asyncio.timeout(60):
-                async for batch in local.pipelines.events(pipeline, 0):
+                async for batch in local.pipelines.changes(pipeline, 0):
                     if batch.pipeline.settled:
                         return
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from conducto_core.api.openapi import openapi_document
-from conducto_core.api.routes import AnyRoute
-from conducto_local.agent_files import AgentState
-from conducto_local.server.agent_routes import local_routes
+from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
+from conducto_core.model.operations.operation import AnyOperation
+from conducto_local.server.agent_operations import LOCAL_OPERATIONS
 from support.asl.named_trees import machines_of_named_trees
 from support.roll_up_cases import roll_up_cases
 from support.wire_schemas import wire_schemas
@@ -35,20 +35,15 @@ def _lines(cases: Iterable[Any]) -> str:
     return f"[\n{text}\n]\n"
 
 
-def _routes() -> tuple[AnyRoute, ...]:
-    """Return the routes of an agent, and those of users that only the cloud has."""
-    # The mutated semantics import this module without the cloud's package.
-    from chalicelib.api.dispatch import CLIENT_ROUTES
-
-    nobody = AgentState(pid=0, url="", version="", started=0.0)
-    of_agent = local_routes(nobody, lambda: None)
-    known = {route.operation.name for route in of_agent}
-    return (*of_agent, *(r for r in CLIENT_ROUTES if r.operation.name not in known))
+def _operations() -> tuple[AnyOperation, ...]:
+    """Return the operations of an agent, and those of users that only the cloud has."""
+    known = {operation.name for operation in LOCAL_OPERATIONS}
+    return (*LOCAL_OPERATIONS, *(one for one in CLOUD_OPERATIONS if one.name not in known))
 
 
 FILES: dict[str, Callable[[], str]] = {
     "schemas.json": lambda: _document(wire_schemas()),
-    "openapi.json": lambda: _document(openapi_document(_routes())),
+    "openapi.json": lambda: _document(openapi_document(_operations())),
     "state_machines.json": lambda: _document(machines_of_named_trees()),
     "roll_up.json": lambda: _lines(roll_up_cases()),
 }

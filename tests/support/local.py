@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from conducto.tree.launch_form import to_launch_form
-from conducto_core.model.params import LogParams, TreeParams
+from conducto_core.model.params import LogParams, NodeParams, PipelineParams, TreeParams
 from conducto_core.model.records import AttemptRecord
 from conducto_core.model.requests import (
     Action,
@@ -38,12 +38,12 @@ class Run:
         self.id = launched.pipeline.id
 
     async def summary(self) -> PipelineSummary:
-        return await self.local.pipelines.get(self.id)
+        return await self.local.pipelines.get_pipeline(PipelineParams(id=self.id))
 
     async def settled(self, seconds: float = TIMEOUT) -> PipelineSummary:
         """Wait for events until nothing runs or will start by itself."""
         async with asyncio.timeout(seconds):
-            async for batch in self.local.pipelines.events(self.id, 0):
+            async for batch in self.local.pipelines.changes(self.id, 0):
                 if batch.pipeline.settled:
                     return batch.pipeline
         raise AssertionError("the events ended")
@@ -51,7 +51,7 @@ class Run:
     async def until(self, path: str, state: str, seconds: float = TIMEOUT) -> None:
         """Wait until a node reaches a state."""
         async with asyncio.timeout(seconds):
-            async for _ in self.local.pipelines.events(self.id, 0):
+            async for _ in self.local.pipelines.changes(self.id, 0):
                 if (await self.node(path)).state == state:
                     return
 
@@ -68,34 +68,38 @@ class Run:
         after = None
         while True:
             query = TreeParams(id=self.id, after=after)
-            page = await self.local.pipelines.nodes(query)
+            page = await self.local.pipelines.get_tree(query)
             found.update({node.path: node for node in page.nodes})
             after = page.next
             if after is None:
                 return found
 
     async def node(self, path: str) -> NodeView:
-        page = await self.local.pipelines.nodes(TreeParams(id=self.id, root=path, limit=1))
+        page = await self.local.pipelines.get_tree(TreeParams(id=self.id, root=path, limit=1))
         return page.nodes[0]
 
     async def states(self) -> dict[str, str]:
         return {path: str(node.state) for path, node in (await self.nodes()).items()}
 
     async def attempts(self, path: str) -> list[AttemptRecord]:
-        return list(await self.local.pipelines.attempts(self.id, path))
+        return list(
+            (await self.local.pipelines.list_attempts(NodeParams(id=self.id, path=path))).attempts
+        )
 
     async def output(self, path: str, stream: str = "stdout", attempt: int | None = None) -> bytes:
         data = b""
         while True:
             asked = {"id": self.id, "path": path, "attempt": attempt, "stream": stream}
             query = LogParams.model_validate({**asked, "offset": len(data)})
-            chunk = await self.local.pipelines.log(query)
+            chunk = await self.local.pipelines.read_log(query)
             data += base64.b64decode(chunk.data)
             if len(data) >= chunk.size:
                 return data
 
     async def control(self, action: Action, *paths: str) -> None:
-        await self.local.pipelines.control(self.id, ControlRequest(action=action, paths=paths))
+        await self.local.pipelines.control(
+            PipelineParams(id=self.id), ControlRequest(action=action, paths=paths)
+        )
 
     @property
     def data(self) -> Path:
@@ -146,7 +150,7 @@ async def order(
         changes=Changes.model_validate(changes) if changes else None,
         preview=preview,
     )
-    return await run.local.pipelines.control(run.id, request)
+    return await run.local.pipelines.control(PipelineParams(id=run.id), request)
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:

@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 import conducto_core.model
 from conducto_core.model.base import Record
-from conducto_core.model.operations.pipelines import Operation
+from conducto_core.model.operations.operation import Operation
 
 
 def records() -> dict[str, type[Record]]:
@@ -79,5 +79,6 @@ def without_prose(schema: Any) -> Any:
 
 
 def _modules() -> Iterator[Any]:
-    for info in pkgutil.iter_modules(conducto_core.model.__path__):
-        yield importlib.import_module(f"{conducto_core.model.__name__}.{info.name}")
+    prefix = f"{conducto_core.model.__name__}."
+    for info in pkgutil.walk_packages(conducto_core.model.__path__, prefix):
+        yield importlib.import_module(info.name)

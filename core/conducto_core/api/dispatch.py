@@ -7,29 +7,21 @@ handler, and serialises the result or a problem. A server authenticates the call
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 from urllib.parse import parse_qsl
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
 from conducto_core.api import problems
-from conducto_core.api.handlers import Call
 from conducto_core.api.idempotency import IdempotentExecutor, MemoryResponses
+from conducto_core.api.pipelines import Call, call_operation
 from conducto_core.api.problems import ProblemError, ProblemRule
-from conducto_core.api.routes import (
-    ROUTES,
-    AnyRoute,
-    DownloadRoute,
-    Match,
-    Route,
-    RouteTable,
-    StreamRoute,
-)
+from conducto_core.api.routes import Match, RouteTable
 from conducto_core.model.base import Record
-from conducto_core.model.operations.pipelines import AnyOperation, Bytes
+from conducto_core.model.operations.operation import WEBSOCKET, AnyOperation, Bytes
+from conducto_core.model.operations.pipelines import OPERATIONS
 from conducto_core.ports.downloads import Download, RangeError, parse_range
-from conducto_core.ports.pipelines import Pipelines
 
 JSON = "application/json"
 
@@ -59,36 +51,48 @@ class Headers:
     idempotency_key: str | None = None
 
 
+@runtime_checkable
+class Conversation(Protocol):
+    """A stream whose client also sends messages."""
+
+    def heard(self, message: str | bytes) -> None:
+        """Process a message of the client, without blocking.
+
+        Raises:
+            ValueError: it is invalid; the connection ends.
+        """
+
+
 class Service:
-    """The API over one port.
+    """The API of one target.
 
     Args:
-        pipelines: The implementation of the port.
-        routes: The table; a server may add rows of its own.
-        rules: Problems for exceptions of the port's implementation.
+        servers: Objects with the methods of the operations, as `call_operation` takes them.
+        operations: The operations of this server.
+        rules: Problems for exceptions of the servers.
         once: Remembers responses; the default keeps them for the life of the process.
     """
 
     def __init__(
         self,
-        pipelines: Pipelines,
-        routes: Iterable[AnyRoute] = ROUTES,
+        *servers: object,
+        operations: Iterable[AnyOperation] = OPERATIONS,
         rules: Iterable[ProblemRule] = problems.RULES,
         once: IdempotentExecutor | None = None,
     ) -> None:
-        self._pipelines = pipelines
-        self._table = RouteTable(routes)
+        self._servers = servers
+        self._table = RouteTable(operations)
         self._rules = tuple(rules)
         self._once = IdempotentExecutor(MemoryResponses()) if once is None else once
 
     def find(self, method: str, raw_path: str) -> Match:
-        """Return the route for a request, or raise `ProblemError`."""
+        """Return the operation for a request, or raise `ProblemError`."""
         return self._table.find(method, raw_path)
 
     async def answer(
         self, match: Match, query: str, body: bytes | AsyncIterator[bytes], headers: Headers
     ) -> Response | Download:
-        """Execute a request that was matched to a `Route` or a `DownloadRoute`."""
+        """Execute a request that was matched to an operation with one response."""
         try:
             return await self._execute(match, query, body, headers)
         except Exception as error:  # noqa: BLE001  the edge: every error becomes an answer
@@ -97,24 +101,22 @@ class Service:
     async def _execute(
         self, match: Match, query: str, body: bytes | AsyncIterator[bytes], headers: Headers
     ) -> Response | Download:
-        route = match.route
-        params = _parse_params(route.operation, match.params, query)
-        if isinstance(route, DownloadRoute):
-            call = Call(params=params, body=None, span=parse_range(headers.range))
-            return await self._download(route, call)
-        if not isinstance(route, Route):
-            raise problems.wrong_method("GET", route.operation.path, [route.operation.method])
+        operation = match.operation
+        params = _parse_params(operation, match.params, query)
+        if operation.is_download:
+            return await self._download(operation, Call(params, None, parse_range(headers.range)))
+        if operation.is_stream:
+            raise problems.wrong_method("GET", operation.path, [operation.method])
         parsed = body
         if isinstance(body, bytes):
-            parsed = _parse_body(route.operation, body, headers.media_type)
+            parsed = _parse_body(operation, body, headers.media_type)
 
         key = headers.idempotency_key
 
         async def work(*, repeated: bool = False) -> bytes:
             call = Call(params=params, body=parsed, key=key, repeated=repeated)
-            return encode(await route.handler(self._pipelines, call))
+            return encode(await call_operation(self._servers, operation, call))
 
-        operation = route.operation
         if key is None or not isinstance(body, bytes) or not operation.remembered:
             return Response(200, JSON, await work())
         request = (operation.name.encode(), encode(params), body)
@@ -122,28 +124,33 @@ class Service:
         answer = await self._once.answer(key, request, work, again=again, private=operation.private)
         return Response(200, JSON, answer)
 
-    async def _download(self, route: DownloadRoute[Any], call: Call[Any, None]) -> Download:
+    async def _download(self, operation: AnyOperation, call: Call[Any, None]) -> Download:
         try:
-            return await route.handler(self._pipelines, call)
+            found: Download = await call_operation(self._servers, operation, call)
         except RangeError as error:
             raise problems.wrong_range(error) from error
+        return found
 
     async def subscribe(self, match: Match, query: str) -> AsyncIterator[Record | bytes]:
-        """Open the stream of a request that was matched to a `StreamRoute`.
+        """Open the stream of a request that was matched to a stream.
 
-        The result may be a `conducto_core.api.routes.Conversation`.
+        The result may be a `Conversation`.
 
         Raises:
             ProblemError: the stream cannot be opened.
         """
-        route = match.route
-        if not isinstance(route, StreamRoute):
-            raise problems.wrong_method("WEBSOCKET", route.operation.path, [route.operation.method])
+        operation = match.operation
+        if not operation.is_stream:
+            raise problems.wrong_method(WEBSOCKET, operation.path, [operation.method])
         try:
-            params = _parse_params(route.operation, match.params, query)
-            return await route.handler(self._pipelines, Call(params=params, body=None))
+            params = _parse_params(operation, match.params, query)
+            call = Call(params, None)
+            stream: AsyncIterator[Record | bytes] = await call_operation(
+                self._servers, operation, call
+            )
         except Exception as error:
             raise ProblemError(problems.problem_of(error, self._rules)) from error
+        return stream
 
     def refusal(self, error: Exception) -> Response:
         """Return the error response for ``error``."""
@@ -154,7 +161,7 @@ class Service:
 
 def takes_bytes(match: Match) -> bool:
     """Return whether the body of a request is passed on as it arrives, unparsed."""
-    return match.route.operation.body is Bytes
+    return match.operation.body is Bytes
 
 
 def encode(record: Record) -> bytes:

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from conducto_core.api import problems
 from conducto_core.api.problems import ProblemError
-from conducto_core.model.operations.pipelines import (
+from conducto_core.model.operations.operation import (
     IDEMPOTENCY_KEY,
     MAX_IDEMPOTENCY_KEY,
     REMEMBERED_RESPONSES,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from conducto_core.model.nodes import Pipeline
-from conducto_core.model.operations.pipelines import REMEMBERED_SECONDS
+from conducto_core.model.operations.operation import REMEMBERED_SECONDS
 from conducto_core.model.records import PipelineRecord
 from conducto_core.model.requests import LaunchRequest
 

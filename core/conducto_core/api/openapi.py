@@ -1,4 +1,4 @@
-"""The API's OpenAPI 3.1 document, generated from the route table and the models.
+"""The API's OpenAPI 3.1 document, generated from the operations and the models.
 
 ``python -m conducto_core.api.openapi`` prints it.
 """
@@ -11,14 +11,14 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from conducto_core.api.problems import MEDIA_TYPE
-from conducto_core.api.routes import ROUTES, AnyRoute, StreamRoute
-from conducto_core.model.operations.pipelines import (
+from conducto_core.model.operations.operation import (
     API_ROOT,
     IDEMPOTENCY_KEY,
     MAX_IDEMPOTENCY_KEY,
     AnyOperation,
     Bytes,
 )
+from conducto_core.model.operations.pipelines import OPERATIONS
 from conducto_core.model.requests import Problem
 from conducto_core.ports.downloads import OCTETS
 
@@ -31,22 +31,21 @@ _BYTES = {"type": "string", "format": "binary"}
 _Refs = Mapping[Any, dict[str, Any]]
 
 
-def openapi_document(routes: Iterable[AnyRoute] = ROUTES) -> dict[str, Any]:
+def openapi_document(operations: Iterable[AnyOperation] = OPERATIONS) -> dict[str, Any]:
     """Return the document as JSON values.
 
     Streams, which OpenAPI does not cover, are under ``x-streams`` in the form of paths.
     """
-    table = tuple(routes)
+    table = tuple(operations)
     refs, definitions = models_json_schema(_models(table), ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     streams: dict[str, dict[str, Any]] = {}
-    for route in table:
-        operation = route.operation
-        if isinstance(route, StreamRoute):
-            streams[operation.path] = _operation(route, refs)
+    for operation in table:
+        if operation.is_stream:
+            streams[operation.path] = _operation(operation, refs)
         else:
             methods = paths.setdefault(operation.path, {})
-            methods[operation.method.lower()] = _operation(route, refs)
+            methods[operation.method.lower()] = _operation(operation, refs)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Conducto", "version": API_VERSION},
@@ -61,10 +60,9 @@ def openapi_document(routes: Iterable[AnyRoute] = ROUTES) -> dict[str, Any]:
     }
 
 
-def _models(routes: Iterable[AnyRoute]) -> list[Any]:
+def _models(operations: Iterable[AnyOperation]) -> list[Any]:
     found: dict[Any, None] = {(Problem, "serialization"): None}
-    for route in routes:
-        operation = route.operation
+    for operation in operations:
         if operation.response is not Bytes:
             found[operation.response, "serialization"] = None
         if operation.body not in (None, Bytes):
@@ -72,17 +70,16 @@ def _models(routes: Iterable[AnyRoute]) -> list[Any]:
     return list(found)
 
 
-def _operation(route: AnyRoute, refs: _Refs) -> dict[str, Any]:
-    operation = route.operation
+def _operation(operation: AnyOperation, refs: _Refs) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.name,
-        "summary": (route.handler.__doc__ or "").strip().partition("\n")[0],
+        "summary": operation.summary,
         "parameters": [*_parameters(operation), *_headers(operation)],
         "responses": {
             **_answers(operation, refs),
             "default": _content("a problem", MEDIA_TYPE, refs[Problem, "serialization"]),
         },
-        "x-permission": route.permission,
+        "x-permission": operation.permission,
     }
     if operation.body is not None:
         described["requestBody"] = {

@@ -92,7 +92,7 @@ BUILD_PIPELINE = "CONDUCTO_PIPELINE"
 #: Stage name of ``conducto cloud-emulator``.
 EMULATOR_STAGE = "emulator"
 PermissionName = Literal["read", "write_data", "launch", "change_state", "secrets", "debug"]
-#: Permissions that a user's token can have (`conducto_core.api.routes.Permission`).
+#: Permissions that a user's token can have (`conducto_core.model.operations.operation.Permission`).
 PERMISSIONS: tuple[PermissionName, ...] = (
     "read",
     "write_data",

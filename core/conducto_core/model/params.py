@@ -214,11 +214,21 @@ class UserDataParams(Record):
 
     name: str = Field(default="", max_length=MAX_DATA_NAME)
 
+    @property
+    def pipeline(self) -> str | None:
+        """The id of the pipeline that has the data; None is the user's data."""
+        return None
+
 
 class DataParams(UserDataParams):
     """A directory or file of a pipeline's data."""
 
     id: PipelineId
+
+    @property
+    def pipeline(self) -> str:
+        """The id of the pipeline."""
+        return self.id
 
 
 class ListUserDataParams(UserDataParams):
@@ -233,10 +243,8 @@ class ListUserDataParams(UserDataParams):
     limit: int = Field(default=MAX_DATA_PAGE, ge=1, le=MAX_DATA_PAGE)
 
 
-class ListDataParams(ListUserDataParams):
+class ListDataParams(ListUserDataParams, DataParams):
     """A query for entries of a directory of a pipeline's data."""
-
-    id: PipelineId
 
 
 class ChangedDataParams(Record):

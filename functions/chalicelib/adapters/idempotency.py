@@ -7,7 +7,7 @@ from conducto_core.api import problems
 from conducto_core.api.idempotency import Memory
 from conducto_core.api.problems import ProblemError
 from conducto_core.model.deployment import PARTITION_KEY
-from conducto_core.model.operations.pipelines import REMEMBERED_SECONDS
+from conducto_core.model.operations.operation import REMEMBERED_SECONDS
 
 
 class IdempotencyTable:

@@ -9,9 +9,9 @@ from dataclasses import replace
 from chalicelib.domain.tokens import new_token
 from chalicelib.ports.identity import Identity, Tokens
 from conducto_core.api.problems import ProblemError
-from conducto_core.api.routes import Permission
 from conducto_core.errors import RefusedError
 from conducto_core.model.operations.cloud import SessionEnd, SessionToken
+from conducto_core.model.operations.operation import Permission
 from conducto_core.model.requests import Problem
 from conducto_core.model.responses import Login
 

@@ -10,7 +10,7 @@ from chalicelib.services.data_function import MAX_INLINE
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.s3_transfer import StagedDownload, Upload, new_key, nothing, transfer_key
 from conducto_core.model.deployment import pipeline_directory, user_directory
-from conducto_core.model.params import ChangedDataParams, ListUserDataParams
+from conducto_core.model.params import ChangedDataParams, ListUserDataParams, UserDataParams
 from conducto_core.model.responses import ChangedData, DataEntry, DataList, Deleted
 from conducto_core.ports.downloads import Download, Span
 
@@ -40,26 +40,24 @@ class CloudData(ABC):
             await asyncio.to_thread(self._note_change, self._owned(pipeline_id), change)
         return where
 
-    async def data(self, pipeline_id: str | None, query: ListUserDataParams) -> DataList:
-        """List a directory of a pipeline's data, or of the user's data if the id is None."""
-        where = self._data_directory(pipeline_id)
+    async def list_data(self, query: ListUserDataParams) -> DataList:
+        """List a directory of a pipeline's data, or of the user's data."""
+        where = self._data_directory(query.pipeline)
         return await asyncio.to_thread(
             self._cloud.data.entries, where, query.name, query.after, query.limit
         )
 
-    async def changed_data(self, query: ChangedDataParams) -> ChangedData:
+    async def list_changed_data(self, query: ChangedDataParams) -> ChangedData:
         """List the files of a pipeline's data that were written within a period."""
         where = self._data_directory(query.id)
         return await asyncio.to_thread(
             self._cloud.data.changed, where, query.since, query.until, query.limit
         )
 
-    async def read_data(
-        self, pipeline_id: str | None, name: str, span: Span | None = None
-    ) -> Download:
+    async def read_data(self, params: UserDataParams, span: Span | None = None) -> Download:
         """Return a download of a data file; the bucket serves the whole file and ranges of it."""
         del span
-        where = self._data_directory(pipeline_id)
+        where, name = self._data_directory(params.pipeline), params.name
         facts = await asyncio.to_thread(self._cloud.data.look, where, name)
         copy = Copy(transfer_key(self._me, where, name, facts.version), *facts)
         if facts.size > MAX_AT_ONCE:
@@ -71,11 +69,9 @@ class CloudData(ABC):
             name.rpartition("/")[2], copy.size, 0, copy.size, copy.version, nothing(), key=copy.key
         )
 
-    async def write_data(
-        self, pipeline_id: str | None, name: str, content: AsyncIterator[bytes]
-    ) -> DataEntry:
+    async def write_data(self, params: UserDataParams, content: AsyncIterator[bytes]) -> DataEntry:
         """Write a data file, replacing an existing one."""
-        where = await self._changed_directory(pipeline_id, "write_data")
+        where, name = await self._changed_directory(params.pipeline, "write_data"), params.name
         if isinstance(content, Upload):
             return await asyncio.to_thread(self._fetched, where, name, content.key)
         data = b"".join([chunk async for chunk in content])
@@ -91,7 +87,7 @@ class CloudData(ABC):
             return CopyJobs(self._cloud).fetch(where, name, key, size)
         return self._cloud.data.fetch(where, name, key)
 
-    async def delete_data(self, pipeline_id: str | None, name: str) -> Deleted:
+    async def delete_data(self, params: UserDataParams) -> Deleted:
         """Delete a data file, or a directory and its contents."""
-        where = await self._changed_directory(pipeline_id, "delete_data")
-        return await asyncio.to_thread(self._cloud.data.delete, where, name)
+        where = await self._changed_directory(params.pipeline, "delete_data")
+        return await asyncio.to_thread(self._cloud.data.delete, where, params.name)

@@ -1,14 +1,14 @@
 """Request dispatch: from an authorized API Gateway request to its response, without Chalice.
 
-Routes and handlers are shared with the local server. In the cloud, the caller is an `Identity`, and
+Operations are shared with the local server. In the cloud, the caller is an `Identity`, and
 large request and response bodies pass through the bucket.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 from urllib.parse import urlencode
 
 from chalicelib.api.pipelines import CloudPipelines
@@ -22,55 +22,15 @@ from chalicelib.services.processor import BusyError, CommandProcessor
 from chalicelib.services.s3_transfer import StagedDownload, Upload, new_key, transfer_key, uploads
 from conducto_core.api import problems
 from conducto_core.api.dispatch import Headers, Response, Service, takes_bytes
-from conducto_core.api.handlers import Call
 from conducto_core.api.idempotency import IdempotentExecutor, ResponseStore
 from conducto_core.api.problems import ProblemError, ProblemRule
-from conducto_core.api.routes import ROUTES, AnyRoute, Match, Permission, Route, StreamRoute
-from conducto_core.model.operations.cloud import (
-    BODY_KEY,
-    CONTEXTS,
-    END_SESSION,
-    MAX_DIRECT,
-    OWN_BUILDS,
-    PREPARING,
-    START_SESSION,
-    UPLOAD_BODY,
-    WHO_AM_I,
-    ContextsMissing,
-    ContextsWanted,
-    OwnBuilds,
-    SessionEnd,
-    SessionToken,
-    WhoAmI,
-)
-from conducto_core.model.operations.pipelines import (
-    END_REMOTE_SHELL,
-    ENTER_REMOTE_SHELL,
-    IDEMPOTENCY_KEY,
-    LOGIN,
-    OPEN_REMOTE_SHELL,
-    Operation,
-)
-from conducto_core.model.operations.worker import WORKER_CALLS
-from conducto_core.model.params import NoParams, PipelineParams
-from conducto_core.model.remote_shells import (
-    RemoteShell,
-    RemoteShellEnd,
-    RemoteShellEntry,
-    RemoteShellParams,
-    RemoteShellRequest,
-)
-from conducto_core.model.requests import LaunchRequest, Problem
-from conducto_core.model.responses import Login
-from conducto_core.model.worker import UploadResponse
+from conducto_core.api.routes import Match
+from conducto_core.model.operations.cloud import BODY_KEY, MAX_DIRECT, PREPARING
+from conducto_core.model.operations.operation import IDEMPOTENCY_KEY, AnyOperation, Permission
+from conducto_core.model.requests import Problem
 from conducto_core.ports.downloads import Download
-from conducto_core.ports.pipelines import Pipelines
 from conducto_core.runtime.json_logs import log_fields
 
-#: ``{log field: field of a worker call}`` with the same meaning.
-_ABOUT = {"path": "path", "attempt": "attempt", "run_id": "run"}
-#: The only permission of a worker token.
-WORKER = "worker"
 RULES = (
     *problems.RULES,
     ProblemRule(WorkerGoneError, 410, "worker lost"),
@@ -100,80 +60,6 @@ class Request:
     body: bytes
 
 
-def _cloud(pipelines: Pipelines) -> CloudPipelines:
-    assert isinstance(pipelines, CloudPipelines)  # noqa: S101  `Api` passes no other kind
-    return pipelines
-
-
-async def _upload(pipelines: Pipelines, _call: Call[NoParams, None]) -> UploadResponse:
-    return _cloud(pipelines).way_to_upload()
-
-
-async def _contexts(pipelines: Pipelines, call: Call[NoParams, ContextsWanted]) -> ContextsMissing:
-    return _cloud(pipelines).missing_contexts(call.body)
-
-
-async def _own_builds(pipelines: Pipelines, call: Call[NoParams, LaunchRequest]) -> OwnBuilds:
-    return await asyncio.to_thread(_cloud(pipelines).own_builds, call.body)
-
-
-async def _who_am_i(pipelines: Pipelines, _call: Call[NoParams, None]) -> WhoAmI:
-    return _cloud(pipelines).who_am_i()
-
-
-async def _make_login(pipelines: Pipelines, _call: Call[NoParams, None]) -> Login:
-    return _cloud(pipelines).make_login()
-
-
-async def _start_session(pipelines: Pipelines, _call: Call[NoParams, None]) -> SessionToken:
-    return _cloud(pipelines).start_session()
-
-
-async def _end_session(pipelines: Pipelines, _call: Call[NoParams, None]) -> SessionEnd:
-    return _cloud(pipelines).end_session()
-
-
-async def _open_remote_shell(
-    pipelines: Pipelines, call: Call[PipelineParams, RemoteShellRequest]
-) -> RemoteShell:
-    return _cloud(pipelines).open_remote_shell(call.params.id, call.body)
-
-
-async def _enter_remote_shell(
-    pipelines: Pipelines, call: Call[RemoteShellParams, None]
-) -> RemoteShellEntry:
-    return _cloud(pipelines).enter_remote_shell(call.params.id, call.params.shell)
-
-
-async def _end_remote_shell(
-    pipelines: Pipelines, call: Call[RemoteShellParams, None]
-) -> RemoteShellEnd:
-    return _cloud(pipelines).end_remote_shell(call.params.id, call.params.shell)
-
-
-#: The local server refuses these operations.
-_SHELL_ROUTES: tuple[AnyRoute, ...] = (
-    Route(OPEN_REMOTE_SHELL, Permission.DEBUG, _open_remote_shell),
-    Route(ENTER_REMOTE_SHELL, Permission.DEBUG, _enter_remote_shell),
-    Route(END_REMOTE_SHELL, Permission.DEBUG, _end_remote_shell),
-)
-_OURS = frozenset(route.operation.name for route in _SHELL_ROUTES)
-
-#: Operations that clients call over HTTP.
-CLIENT_ROUTES: tuple[AnyRoute, ...] = (
-    *(r for r in ROUTES if not isinstance(r, StreamRoute) and r.operation.name not in _OURS),
-    *_SHELL_ROUTES,
-    Route(UPLOAD_BODY, Permission.LAUNCH, _upload),
-    Route(CONTEXTS, Permission.LAUNCH, _contexts),
-    Route(OWN_BUILDS, Permission.LAUNCH, _own_builds),
-    Route(WHO_AM_I, Permission.READ, _who_am_i),
-    Route(LOGIN, Permission.READ, _make_login),
-    Route(START_SESSION, Permission.SIGN_IN, _start_session),
-    Route(END_SESSION, Permission.READ, _end_session),
-)
-WORKER_OPERATIONS: tuple[Operation[Any, Any, Any], ...] = WORKER_CALLS
-
-
 class Api:
     """Handles requests of clients and workers."""
 
@@ -184,50 +70,38 @@ class Api:
         self._cloud = engine.cloud
         self._answers = answers
 
-    def client_call(self, route: AnyRoute, identity: Identity | None, request: Request) -> Response:
-        """Handle a request of a client."""
-        return self._answer(route, identity, request, set(_needed(route.permission)))
-
-    def worker_call(
-        self, operation: Operation[Any, Any, Any], identity: Identity | None, request: Request
+    def call(
+        self, operation: AnyOperation, identity: Identity | None, request: Request
     ) -> Response:
-        """Handle a request of a worker."""
-        handler = _worker_handler(WorkerApi(self._engine), operation, identity)
-        return self._answer(
-            Route(operation, Permission.AGENT, handler), identity, request, {WORKER}
-        )
+        """Handle a request of a client or a worker."""
+        with log_fields(**_fields(operation, identity, request)):
+            return self._answer(operation, identity, request)
 
     def _answer(
-        self, route: AnyRoute, identity: Identity | None, request: Request, needed: set[str]
-    ) -> Response:
-        with log_fields(**_fields(route, identity, request)):
-            return self._admitted_answer(route, identity, request, needed)
-
-    def _admitted_answer(
-        self, route: AnyRoute, identity: Identity | None, request: Request, needed: set[str]
+        self, operation: AnyOperation, identity: Identity | None, request: Request
     ) -> Response:
         try:
-            caller = _admitted(identity, needed)
-            service = self._service(caller)
-            body = self._body(route, caller, request)
+            caller = _admitted(identity, operation.permission)
+            service = self._service(operation, caller)
+            body = self._body(operation, caller, request)
         except ProblemError as error:
             return Response(error.problem.status, problems.MEDIA_TYPE, _json(error.problem))
-        answer = asyncio.run(self._carried_out(service, caller, route, request, body))
+        answer = asyncio.run(self._execute(service, caller, operation, request, body))
         if len(answer.body) <= MAX_DIRECT:
             return answer
         key = new_key(caller)
         self._cloud.blobs.put(key, answer.body)
         return self._redirect(key, "answer.json")
 
-    async def _carried_out(
+    async def _execute(
         self,
         service: Service,
         caller: Identity,
-        route: AnyRoute,
+        operation: AnyOperation,
         request: Request,
         body: bytes | Upload,
     ) -> Response:
-        match = Match(route, dict(request.params))
+        match = Match(operation, dict(request.params))
         content: bytes | AsyncIterator[bytes]
         if isinstance(body, Upload):
             content = cast("AsyncIterator[bytes]", body)
@@ -262,11 +136,14 @@ class Api:
                 self._cloud.blobs.put_file(key, cast("BinaryIO", file))
         return key
 
-    def _service(self, caller: Identity) -> Service:
+    def _service(self, operation: AnyOperation, caller: Identity) -> Service:
         once = IdempotentExecutor(self._answers((caller.org, caller.user)), self._cloud.clock)
-        return Service(CloudPipelines(self._engine, caller), rules=RULES, once=once)
+        server: object = CloudPipelines(self._engine, caller)
+        if operation.permission is Permission.WORKER:
+            server = WorkerApi(self._engine, caller)
+        return Service(server, rules=RULES, once=once)
 
-    def _body(self, route: AnyRoute, caller: Identity, request: Request) -> bytes | Upload:
+    def _body(self, operation: AnyOperation, caller: Identity, request: Request) -> bytes | Upload:
         key = request.headers.get(BODY_KEY.lower())
         body = request.body
         if key is not None:
@@ -279,11 +156,11 @@ class Api:
                     BODY_KEY,
                     "no uploaded object has this key, or it has expired; upload the body again",
                 )
-            if takes_bytes(Match(route, {})):  # stream files instead of loading them
+            if takes_bytes(Match(operation, {})):  # stream files instead of loading them
                 return Upload(key, lambda: self._cloud.blobs.chunks(key) or iter(()))
             body = self._cloud.blobs.get(key) or b""
-        if len(body) > route.operation.max_body:
-            raise problems.too_large(route.operation.max_body)
+        if len(body) > operation.max_body:
+            raise problems.too_large(operation.max_body)
         return body
 
     def _redirect(self, key: str, name: str) -> Response:
@@ -291,9 +168,11 @@ class Api:
         return Response(303, "text/plain", b"", (("location", url), ("cache-control", "no-store")))
 
 
-def _fields(route: AnyRoute, identity: Identity | None, request: Request) -> dict[str, object]:
+def _fields(
+    operation: AnyOperation, identity: Identity | None, request: Request
+) -> dict[str, object]:
     known: dict[str, object] = {
-        "operation": route.operation.name,
+        "operation": operation.name,
         "pipeline": request.params.get("id"),
     }
     if identity is not None:
@@ -303,14 +182,14 @@ def _fields(route: AnyRoute, identity: Identity | None, request: Request) -> dic
     return known
 
 
-def _needed(permission: Permission) -> tuple[str, ...]:
+def _needed(permission: Permission) -> set[str]:
     if permission is Permission.DEBUG:  # a shell can do all of this
-        return (Permission.DEBUG, Permission.CHANGE_STATE, Permission.SECRETS)
-    return (permission,)
+        return {Permission.DEBUG, Permission.CHANGE_STATE, Permission.SECRETS}
+    return {permission}
 
 
-def _admitted(identity: Identity | None, needed: set[str]) -> Identity:
-    """Return the caller if it is known (else 401) and has the needed permissions (else 403)."""
+def _admitted(identity: Identity | None, permission: Permission) -> Identity:
+    """Return the caller if it is known (else 401) and has the permission (else 403)."""
     if identity is None:
         raise ProblemError(
             Problem(
@@ -320,8 +199,9 @@ def _admitted(identity: Identity | None, needed: set[str]) -> Identity:
                 remedy="log in with 'conducto login'",
             )
         )
-    lacking = sorted(needed - identity.permissions)
-    if lacking or (WORKER in identity.permissions and needed != {WORKER}):
+    lacking = sorted(_needed(permission) - identity.permissions)
+    is_worker = Permission.WORKER in identity.permissions
+    if lacking or (is_worker and permission is not Permission.WORKER):
         what = ", ".join(lacking) or "clients only"
         raise ProblemError(
             Problem(
@@ -332,20 +212,6 @@ def _admitted(identity: Identity | None, needed: set[str]) -> Identity:
             )
         )
     return identity
-
-
-def _worker_handler(
-    desk: WorkerApi, operation: Operation[Any, Any, Any], identity: Identity | None
-) -> Callable[..., Awaitable[Any]]:
-    method = getattr(desk, operation.name.removeprefix("worker_"))
-
-    async def handler(_pipelines: Pipelines, call: Call[NoParams, Any]) -> Any:
-        given = () if operation.body is None else (call.body,)
-        about = {name: getattr(call.body, field, None) for name, field in _ABOUT.items()}
-        with log_fields(**about):
-            return method(identity, *given)
-
-    return handler
 
 
 def _json(problem: Problem) -> bytes:

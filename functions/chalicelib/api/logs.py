@@ -107,10 +107,10 @@ class LogQueries(ABC):
         """Return the full id of a pipeline that the caller may see; raises `NotFoundError`."""
 
     @abstractmethod
-    async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
+    async def _attempts_at(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
         """Return every attempt of a node, oldest first."""
 
-    async def log(self, query: LogParams) -> LogChunk:
+    async def read_log(self, query: LogParams) -> LogChunk:
         """Return a chunk of an output stream; wait up to ``query.wait`` seconds for output."""
         end = self._cloud.clock() + query.wait
         while True:
@@ -134,7 +134,7 @@ class LogQueries(ABC):
         Completeness is read before the bytes, so that no output can follow a complete chunk.
         """
         id_ = await asyncio.to_thread(self._owned, query.id)
-        chosen = chosen_attempt(query.path, await self.attempts(id_, query.path), query.attempt)
+        chosen = chosen_attempt(query.path, await self._attempts_at(id_, query.path), query.attempt)
         if chosen is None:
             return None, False
         key = LogKey(id_, query.path, chosen.number, query.stream)
@@ -163,7 +163,7 @@ class LogQueries(ABC):
 
         return await asyncio.to_thread(read)
 
-    async def log_lines(self, query: LogLinesParams) -> LogLines:
+    async def read_log_lines(self, query: LogLinesParams) -> LogLines:
         """Return lines of an output stream."""
         key, complete = await self._output(query)
         if key is None:
@@ -209,7 +209,7 @@ class LogQueries(ABC):
         with _LINE_INDEXES.using(self._cloud.logs, key) as index:
             return index.ended(stream, min(offset, stream.size()))
 
-    async def log_file(self, query: LogFileParams, span: Span | None = None) -> Download:
+    async def download_log(self, query: LogFileParams, span: Span | None = None) -> Download:
         """Return a download of an output stream as it is now, or of a range of it."""
         key, _ = await self._output(query)
         if key is None:
@@ -228,10 +228,10 @@ class LogQueries(ABC):
             chunks=self._chunks(key, first, count),
         )
 
-    async def resources(self, query: ResourcesParams) -> Resources:
+    async def get_resources(self, query: ResourcesParams) -> Resources:
         """Return the resource usage of an attempt."""
         id_ = await asyncio.to_thread(self._owned, query.id)
-        chosen = chosen_attempt(query.path, await self.attempts(id_, query.path), query.attempt)
+        chosen = chosen_attempt(query.path, await self._attempts_at(id_, query.path), query.attempt)
         if chosen is None:
             return Resources()
         key = LogKey(id_, query.path, chosen.number, "resources")
@@ -243,7 +243,7 @@ class LogQueries(ABC):
     ) -> tuple[int | None, bytes]:
         """Return an output stream of an attempt, besides stdout and stderr."""
         id_ = await asyncio.to_thread(self._owned, query.id)
-        chosen = chosen_attempt(query.path, await self.attempts(id_, query.path), query.attempt)
+        chosen = chosen_attempt(query.path, await self._attempts_at(id_, query.path), query.attempt)
         if chosen is None:
             return None, b""
         key = LogKey(id_, query.path, chosen.number, stream)

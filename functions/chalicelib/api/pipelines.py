@@ -5,14 +5,14 @@ Every operation is limited to pipelines of the caller's organisation; others are
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from itertools import chain, islice
+from itertools import islice
 from secrets import token_hex
 from typing import Any, TypeVar
 
 from chalicelib.api.browser_login import BrowserLogin
 from chalicelib.api.data import CloudData
 from chalicelib.api.logs import LOOK_EVERY, LogQueries
-from chalicelib.api.read_model import group_times, steps_of, wait_reason
+from chalicelib.api.read_model import CloudReadModel, steps_of
 from chalicelib.domain.events import ActionRequested, BuiltImage, ImagesUpdated, Input
 from chalicelib.domain.launch_validation import used_images, validate_nodes
 from chalicelib.domain.pipeline import CloudPipeline
@@ -27,7 +27,6 @@ from chalicelib.services.event_push import batch_after
 from chalicelib.services.followers import Followers
 from chalicelib.services.image_builds import ImageBuilds, chunk_of, known_sources
 from chalicelib.services.metering import check_usage
-from chalicelib.services.notifications import notifications_by_path
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.s3_transfer import new_key
 from chalicelib.services.secrets import VaultSecrets
@@ -35,8 +34,9 @@ from chalicelib.services.slots import Decide
 from conducto.version import __version__
 from conducto_core.api.action_checks import check_action, edits_of, preview_of_whole
 from conducto_core.api.launching import TRIED_IDS, ids_for, is_of_launch, new_record
-from conducto_core.api.queries import listing, node_details, secret_queries, tree_pages, views
-from conducto_core.api.queries.compact_states import compact_states
+from conducto_core.api.pipelines import Pipelines
+from conducto_core.api.queries import listing, secret_queries, views
+from conducto_core.api.queries import pipelines as queries
 from conducto_core.api.queries.lookup import resolve_id
 from conducto_core.api.queries.relaunch import launch_request
 from conducto_core.api.queries.usage_reports import (
@@ -46,10 +46,10 @@ from conducto_core.api.queries.usage_reports import (
     uses_by_node,
     with_nodes,
 )
-from conducto_core.errors import NotFoundError, RefusedError, no_image, no_node
+from conducto_core.errors import NotFoundError, RefusedError, no_image
 from conducto_core.model.image_sources import ImageSources
 from conducto_core.model.node_detail import NodeDetail
-from conducto_core.model.nodes import Pipeline, ancestors
+from conducto_core.model.nodes import Pipeline
 from conducto_core.model.operations.cloud import (
     ContextsMissing,
     ContextsWanted,
@@ -58,12 +58,20 @@ from conducto_core.model.operations.cloud import (
     SessionToken,
     WhoAmI,
 )
-from conducto_core.model.params import ImageLogParams, ListParams, StatesParams, TreeParams
+from conducto_core.model.params import (
+    ImageLogParams,
+    ListParams,
+    NodeParams,
+    PipelineParams,
+    StatesParams,
+    TreeParams,
+)
 from conducto_core.model.records import AttemptRecord, ImageState, PipelineRecord
 from conducto_core.model.remote_shells import (
     RemoteShell,
     RemoteShellEnd,
     RemoteShellEntry,
+    RemoteShellParams,
     RemoteShellRequest,
 )
 from conducto_core.model.requests import (
@@ -78,7 +86,13 @@ from conducto_core.model.requests import (
     PipelineSummary,
     TreePage,
 )
-from conducto_core.model.responses import ImageLog, Login, PipelineList
+from conducto_core.model.responses import (
+    AttemptList,
+    DeletedPipeline,
+    ImageLog,
+    Login,
+    PipelineList,
+)
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
 from conducto_core.model.states import NodeType
 from conducto_core.model.usage import PipelineSpent, Usage, UsageParams
@@ -88,18 +102,14 @@ from conducto_core.semantics.fargate import largest_mem
 from conducto_core.semantics.resolve import resolve
 
 _PAGE = 200
-#: Attempts that can be read in about the time of one more query.
-_PER_QUERY = 20
 #: Lifetime of upload URLs for directories, in seconds; the client packs directories in sequence.
 UPLOAD_SECONDS = 3600
 #: Actions that start commands immediately if the pipeline is running.
 _RERUNS = frozenset({Action.RESET, Action.REBUILD, Action.UNSKIP, Action.MODIFY})
 R = TypeVar("R")
-#: The class defines a method named ``list``.
-builtins_list = list
 
 
-class CloudPipelines(CloudData, CloudDebug, LogQueries):
+class CloudPipelines(CloudData, CloudDebug, LogQueries, Pipelines):
     """The pipelines of one organisation, with the permissions of one caller."""
 
     def __init__(self, engine: CommandProcessor, identity: Identity) -> None:
@@ -107,12 +117,13 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
         self._cloud = engine.cloud
         self._me = identity
         self._builds = ImageBuilds(engine.cloud)
+        self._read_model = CloudReadModel(engine.cloud.store)
         self._shells = DebugSessions(engine)
         cloud = engine.cloud
         close = Followers(cloud.connections, cloud.tokens).close_of
         self._sign_in = BrowserLogin(cloud.tokens, cloud.web_app, cloud.clock, close)
 
-    def who_am_i(self) -> WhoAmI:
+    async def who_am_i(self) -> WhoAmI:
         """Return the caller's identity and plan."""
         plan = self._cloud.orgs.plan(self._me.org)
         return WhoAmI(
@@ -125,24 +136,24 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
             max_cpu=plan.max_cpu,
         )
 
-    def make_login(self) -> Login:
+    async def make_login(self) -> Login:
         """Return a one-time address of the web app."""
         return self._sign_in.make_login(self._me)
 
-    def start_session(self) -> SessionToken:
+    async def start_session(self) -> SessionToken:
         """Exchange a code for the token of a browser session."""
         return self._sign_in.start(self._me)
 
-    def end_session(self) -> SessionEnd:
+    async def end_session(self) -> SessionEnd:
         """End the caller's session."""
         return self._sign_in.end(self._me)
 
-    def way_to_upload(self) -> UploadResponse:
+    async def upload_body(self) -> UploadResponse:
         """Return a URL for uploading a body that is too large for a request."""
         key = new_key(self._me)
         return UploadResponse(url=self._cloud.blobs.upload_url(key), key=key)
 
-    def missing_contexts(self, wanted: ContextsWanted) -> ContextsMissing:
+    async def upload_contexts(self, wanted: ContextsWanted) -> ContextsMissing:
         """Return upload URLs for the directories that are not in the bucket yet."""
         missing = self._builds.wanted_contexts(self._me.org, wanted.contexts)
         return ContextsMissing(
@@ -152,8 +163,11 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
             }
         )
 
-    def own_builds(self, request: LaunchRequest) -> OwnBuilds:
+    async def own_builds(self, request: LaunchRequest) -> OwnBuilds:
         """Return the images of a launch that the client must build itself."""
+        return await asyncio.to_thread(self._own_builds, request)
+
+    def _own_builds(self, request: LaunchRequest) -> OwnBuilds:
         pipeline = resolve(request.tree)
         plan = self._cloud.orgs.plan(self._me.org)
         validate_nodes(pipeline.nodes, plan)
@@ -237,127 +251,68 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
 
     # ---- reading ------------------------------------------------------------------------------
 
-    async def list(self, query: ListParams | None = None) -> PipelineList:
-        """Return pipelines, newest first; without a query, all that are not archived."""
-        return await asyncio.to_thread(self._list, query)
+    async def list_pipelines(self, params: ListParams) -> PipelineList:
+        """Return a page of pipelines, the newest first."""
+        summaries = map(views.stored_summary, self._records())
+        return await asyncio.to_thread(listing.page, summaries, params)
 
-    def _list(self, query: ListParams | None) -> PipelineList:
-        return listing.page(map(views.stored_summary, self._records()), query)
-
-    async def get(self, pipeline_id: str) -> PipelineSummary:
+    async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:
         """Return one pipeline by its id or an unambiguous prefix of it."""
-        id_ = await asyncio.to_thread(self._looked_at, pipeline_id)
+        id_ = await asyncio.to_thread(self._looked_at, params.id)
         return await self._read(id_, views.summary)
 
-    async def delete(self, pipeline_id: str) -> str:
+    async def delete_pipeline(self, params: PipelineParams) -> DeletedPipeline:
         """Delete a pipeline; raises `DeletionRunningError` until it is finished."""
-        return await asyncio.to_thread(self._delete, pipeline_id)
+        return await asyncio.to_thread(self._delete, params.id)
 
-    def _delete(self, pipeline_id: str) -> str:
+    def _delete(self, pipeline_id: str) -> DeletedPipeline:
         id_ = self._id(pipeline_id)
         PipelineDeletion(self._engine).request(self._me.org, id_, self._me.user)
-        return id_
+        return DeletedPipeline(id=id_)
 
-    async def definition(self, pipeline_id: str) -> LaunchRequest:
+    async def get_definition(self, params: PipelineParams) -> LaunchRequest:
         """Return the definition as it was launched."""
 
         def look(live: CloudPipeline) -> LaunchRequest:
             launch = launch_request(live.record, live.form)
             return launch.model_copy(update={"sources": live.sources})
 
-        return await self._read(pipeline_id, look)
+        return await self._read(params.id, look)
 
     def _looked_at(self, pipeline_id: str) -> str:
         id_ = self._id(pipeline_id)
         self._engine.watch.look(self._me.org, id_)
         return id_
 
-    async def nodes(self, query: TreeParams) -> TreePage:
+    async def get_tree(self, params: TreeParams) -> TreePage:
         """Return the nodes of a subtree down to a depth, or those that match a search."""
-        page = await self._read(query.id, lambda live: self._nodes(live, query))
-        if not query.tails:
+        page = await self._read(
+            params.id, lambda live: queries.tree_page(self._read_model, live, params)
+        )
+        if not params.tails:
             return page
-        return page.model_copy(update={"nodes": await self.with_tails(query.id, page.nodes)})
+        return page.model_copy(update={"nodes": await self.with_tails(params.id, page.nodes)})
 
-    async def states(self, query: StatesParams) -> NodeStates:
+    async def get_states(self, params: StatesParams) -> NodeStates:
         """Return the state of each Exec of a subtree, one letter each."""
+        return await self._read(params.id, lambda live: queries.node_states(live, params))
 
-        def look(live: CloudPipeline) -> NodeStates:
-            try:
-                return compact_states(live.tree, query, live.seq)
-            except KeyError as error:
-                raise no_node(live.id, str(error.args[0])) from error
-
-        return await self._read(query.id, look)
-
-    def _nodes(self, live: CloudPipeline, query: TreeParams) -> TreePage:
-        try:
-            nodes, more = tree_pages.page(live.tree, query)
-        except KeyError as error:
-            raise no_node(live.id, str(error.args[0])) from error
-        attempts = self._attempts_of(live, [n.path for n in nodes if n.attempt], query)
-        told = notifications_by_path(self._engine.cloud.store, live.id) if live.notified else {}
-        periods = {} if query.attempts == "none" else group_times(live, nodes)
-        return TreePage(
-            seq=live.seq,
-            next=more,
-            nodes=tuple(
-                views.node_view(
-                    live,
-                    n,
-                    attempts.get(n.path, ()),
-                    wait_reason(live, n),
-                    told.get(n.path, ()),
-                    period=periods.get(n.path),
-                )
-                for n in nodes
-            ),
+    async def get_node(self, params: NodeParams) -> NodeDetail:
+        """Return the details of one node."""
+        return await self._read(
+            params.id, lambda live: queries.node_detail(self._read_model, live, params.path)
         )
 
-    def _attempts_of(
-        self, live: CloudPipeline, paths: builtins_list[str], query: TreeParams
-    ) -> dict[str, tuple[AttemptRecord, ...]]:
-        if query.attempts == "none" or not paths:
-            return {}
-        found: dict[str, list[AttemptRecord]] = {path: [] for path in paths}
-        for attempt in self._stored_attempts(live, paths):
-            if attempt.path in found:
-                found[attempt.path].append(attempt)
-        newest = query.attempts == "newest"
-        return {p: tuple(a[-1:] if newest else a) for p, a in found.items()}
-
-    def _stored_attempts(
-        self, live: CloudPipeline, paths: builtins_list[str]
-    ) -> Iterator[AttemptRecord]:
-        store = self._cloud.store
-        if len(paths) == 1 or len(paths) * _PER_QUERY < len(live.times):
-            return chain.from_iterable(store.attempts(live.id, path) for path in paths)
-        return store.attempts(live.id)
-
-    async def node(self, pipeline_id: str, path: str) -> NodeDetail:
-        """Return the details of one node."""
-        query = TreeParams(id=pipeline_id, root=path, depth=0)
-
-        def look(live: CloudPipeline) -> NodeDetail:
-            page = self._nodes(live, query)
-            chain = [live.tree.nodes[one].spec for one in (path, *ancestors(path))]
-            edits = live.edits.get(path, {})
-            return node_details.detail(live.record, chain, page.nodes[0], edits)
-
-        return await self._read(pipeline_id, look)
-
-    async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
+    async def list_attempts(self, params: NodeParams) -> AttemptList:
         """Return every attempt of a node, oldest first."""
+        return AttemptList(attempts=await self._attempts_at(params.id, params.path))
 
-        def look(live: CloudPipeline) -> tuple[AttemptRecord, ...]:
-            found = tuple(self._cloud.store.attempts(live.id, path))
-            if not found and path not in live.tree.nodes:
-                raise no_node(live.id, path)
-            return found
+    async def _attempts_at(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
+        return await self._read(
+            pipeline_id, lambda live: queries.attempts_of(self._read_model, live, path)
+        )
 
-        return await self._read(pipeline_id, look)
-
-    async def image_log(self, query: ImageLogParams) -> ImageLog:
+    async def read_image_log(self, query: ImageLogParams) -> ImageLog:
         """Return a chunk of the log of an image's latest build."""
         end = self._cloud.clock() + query.wait
         while True:
@@ -380,17 +335,11 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
         log = self._builds.log(self._me.org, built)
         return chunk_of(log, query.offset, query.limit, complete=complete, steps=steps)
 
-    async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
+    async def changes(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         """Yield the changes after ``cursor``, then new ones as they occur."""
-        id_ = await asyncio.to_thread(self._id, pipeline_id)
-        first = await self.get(id_)
-        if cursor > first.seq:
-            raise RefusedError(
-                f"{id_}: cursor {cursor} is beyond the newest change {first.seq}; read the tree"
-            )
         seen = -1
         while True:
-            batch, seen = await asyncio.to_thread(self._batch, id_, cursor, seen)
+            batch, seen = await asyncio.to_thread(self._batch, pipeline_id, cursor, seen)
             if batch is not None:
                 yield batch
                 cursor = batch.changes[-1].seq if batch.changes else cursor
@@ -403,9 +352,9 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
 
     # ---- actions ------------------------------------------------------------------------------
 
-    async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
+    async def control(self, params: PipelineParams, request: ControlRequest) -> ControlResult:
         """Apply an action to a set of nodes, or to none of them if one is invalid."""
-        return await asyncio.to_thread(self._control, pipeline_id, request)
+        return await asyncio.to_thread(self._control, params.id, request)
 
     def _control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
         results: list[ControlResult] = []
@@ -483,21 +432,23 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
 
     # ---- shells on workers --------------------------------------------------------------------
 
-    def open_remote_shell(self, pipeline_id: str, request: RemoteShellRequest) -> RemoteShell:
+    async def open_remote_shell(
+        self, params: PipelineParams, request: RemoteShellRequest
+    ) -> RemoteShell:
         """Request a worker for a debug shell."""
-        return self._shells.open(self._me, self._id(pipeline_id), request)
+        return self._shells.open(self._me, self._id(params.id), request)
 
-    def enter_remote_shell(self, pipeline_id: str, shell_id: str) -> RemoteShellEntry:
+    async def enter_remote_shell(self, params: RemoteShellParams) -> RemoteShellEntry:
         """Return the shell's endpoint, or the reason why it is not ready."""
-        return self._shells.enter(self._me, pipeline_id, shell_id)
+        return self._shells.enter(self._me, params.id, params.shell)
 
-    def end_remote_shell(self, pipeline_id: str, shell_id: str) -> RemoteShellEnd:
+    async def end_remote_shell(self, params: RemoteShellParams) -> RemoteShellEnd:
         """Close a debug shell and stop its worker."""
-        return self._shells.end(self._me, pipeline_id, shell_id)
+        return self._shells.end(self._me, params.id, params.shell)
 
     # ---- secrets ------------------------------------------------------------------------------
 
-    async def secrets(self) -> SecretList:
+    async def list_secrets(self) -> SecretList:
         """List the secrets of the caller and of the organisation, without values."""
         return await asyncio.to_thread(secret_queries.listing, self._secrets())
 
@@ -523,7 +474,7 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
 
     # ---- helpers ------------------------------------------------------------------------------
 
-    async def usage(self, query: UsageParams) -> Usage:
+    async def get_usage(self, query: UsageParams) -> Usage:
         """Return the run time and cost of commands, including those of deleted pipelines."""
         return await asyncio.to_thread(self._usage, query)
 
@@ -542,7 +493,7 @@ class CloudPipelines(CloudData, CloudDebug, LogQueries):
         nodes = uses_by_node(self._cloud.store.attempts(spent.id), month=spent.month)
         return with_nodes(spent, nodes, maximum)
 
-    async def status(self) -> AgentStatus:
+    async def get_agent(self) -> AgentStatus:
         """Return the status of the service, which has no process id."""
         records = await asyncio.to_thread(lambda: sum(1 for _ in self._records()))
         return AgentStatus(

@@ -1,15 +1,17 @@
 """Queries on one pipeline: build steps, times of groups, and reasons for waiting."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from time import gmtime, strftime
 
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.workers import WorkerStatus
+from chalicelib.ports.journal import Store
 from conducto_core.api.queries import views
 from conducto_core.images.build_steps import MAX_STEPS, steps_in
 from conducto_core.model.nodes import ancestors
-from conducto_core.model.records import ImageRecord, ImageState, Lifecycle, Period
+from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.records import AttemptRecord, ImageRecord, ImageState, Lifecycle, Period
 from conducto_core.model.responses import ImageStep
 from conducto_core.model.states import State
 from conducto_core.model.wait_phases import Wait
@@ -19,6 +21,8 @@ from conducto_core.semantics.pools import PoolKind, owner_of
 from conducto_core.semantics.start_failures import with_remedy
 from conducto_core.semantics.tree_state import LiveExec, LiveGroup, LiveNode
 
+#: Attempts that can be read in about the time of one more query.
+_PER_QUERY = 20
 _OVER = frozenset({ImageState.DONE, ImageState.ERROR})
 
 
@@ -57,43 +61,50 @@ def _ended(step: ImageStep, record: ImageRecord) -> ImageStep:
     return step.model_copy(update={"ended": record.ended, "error": why})
 
 
-def group_times(live: CloudPipeline, nodes: Iterable[LiveNode]) -> Mapping[str, Period]:
-    """Return ``{path: period}`` of the given nodes that are groups and have started.
+class CloudReadModel:
+    """A `conducto_core.api.queries.pipelines.ReadModel` over the store."""
 
-    Reads the attempts once, for any number of groups.
-    """
-    begun = {
-        node.path
-        for node in nodes
-        if isinstance(node, LiveGroup) and node.state not in (State.PENDING, State.QUEUED)
-    }
-    root = live.tree.root.path
-    found = {root: Period(live.started, live.ended)} if root in begun else {}
-    below = begun - {root}
-    if below:
-        for path, times in live.times.items():
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def attempts(self, live: CloudPipeline, paths: Collection[str]) -> Iterable[AttemptRecord]:
+        """Return the attempts of nodes, with one query if they are many."""
+        if len(paths) == 1 or len(paths) * _PER_QUERY < len(live.times):
+            return (one for path in paths for one in self._store.attempts(live.id, path))
+        return self._store.attempts(live.id)
+
+    def notifications(self, live: CloudPipeline) -> Iterable[NotificationRecord]:
+        """Return the notifications of the pipeline."""
+        return (one for sent in self._store.outgoing(live.id) for one in sent.notifications)
+
+    def periods(self, live: CloudPipeline, groups: Sequence[LiveGroup]) -> Mapping[str, Period]:
+        """Return the periods of groups; reads the times once, for any number of groups."""
+        below = {group.path for group in groups if group is not live.tree.root}
+        found: dict[str, Period] = {}
+        if len(below) < len(groups):
+            found[live.tree.root.path] = Period(live.started, live.ended)
+        for path, times in live.times.items() if below else ():
             for group in below.intersection(ancestors(path)):
                 found[group] = _both(found.get(group, Period()), Period(*times))
-    return found
+        return found
+
+    def wait(self, live: CloudPipeline, node: LiveNode) -> Wait | None:
+        """Return why a node does not run."""
+        if live.record.lifecycle is not Lifecycle.ACTIVE and node.state is State.PENDING:
+            return Wait(f"{live.record.lifecycle.value}; wake it with: conducto wake {live.id}")
+        if isinstance(node, LiveExec) and node.state is State.QUEUED:
+            return _why_queued(live, node)
+        lost = live.lost_contexts.get(node.spec.pool)
+        misses = node.state is State.PENDING or owner_of(node.spec.pool) == node.path
+        if lost is not None and misses:
+            return Wait(loss(node.spec.pool, lost, live.id))
+        return views.why_pending(live, node)
 
 
 def _both(one: Period, other: Period) -> Period:
     starts = [time for time in (one.started, other.started) if time is not None]
     ends = [time for time in (one.ended, other.ended) if time is not None]
     return Period(min(starts, default=None), max(ends, default=None))
-
-
-def wait_reason(live: CloudPipeline, node: LiveNode) -> Wait | None:
-    """Return why a pending or queued node does not run, or None if the reason is obvious."""
-    if live.record.lifecycle is not Lifecycle.ACTIVE and node.state is State.PENDING:
-        return Wait(f"{live.record.lifecycle.value}; wake it with: conducto wake {live.id}")
-    if isinstance(node, LiveExec) and node.state is State.QUEUED:
-        return _why_queued(live, node)
-    lost = live.lost_contexts.get(node.spec.pool)
-    misses = node.state is State.PENDING or owner_of(node.spec.pool) == node.path
-    if lost is not None and misses:
-        return Wait(loss(node.spec.pool, lost, live.id))
-    return views.why_pending(live, node)
 
 
 def _why_queued(live: CloudPipeline, node: LiveExec) -> Wait:

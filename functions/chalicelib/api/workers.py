@@ -6,11 +6,11 @@ the pipeline: any other worker is asked to leave (410) and its reports are ignor
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache, partial, wraps
 from secrets import token_hex
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from chalicelib.domain.events import (
     BuiltImage,
@@ -62,6 +62,7 @@ from conducto_core.model.worker import (
 from conducto_core.runtime.commands import CommandError, as_written, script_of
 from conducto_core.runtime.environment import ExecutionContext, command_env
 from conducto_core.runtime.inputs import inputs_text
+from conducto_core.runtime.json_logs import log_fields
 from conducto_core.semantics import capacity
 from conducto_core.semantics.autoscaling import Pool
 from conducto_core.semantics.contexts import CONTEXT_PAUSE
@@ -92,26 +93,46 @@ _POLICIES: dict[PoolKind, Literal["many", "once", "context"]] = {
 Secrets = Callable[[str | None], InjectedSecrets]
 
 
+#: ``{log field: field of a request}`` with the same meaning.
+_LOGGED = {"path": "path", "attempt": "attempt", "run_id": "run"}
+C = TypeVar("C")
+R = TypeVar("R")
+
+
 class WorkerGoneError(Exception):
     """The pipeline does not know this worker any more: it must leave (410)."""
 
 
-class WorkerApi:
-    """Handles the requests of workers."""
+def _logged(
+    method: Callable[[Any, C], Coroutine[Any, Any, R]],
+) -> Callable[[Any, C], Coroutine[Any, Any, R]]:
+    """Add the node, the attempt and the run of a request to each log record."""
 
-    def __init__(self, engine: CommandProcessor) -> None:
+    @wraps(method)
+    async def logged(self: Any, call: C) -> R:
+        with log_fields(**{name: getattr(call, field, None) for name, field in _LOGGED.items()}):
+            return await method(self, call)
+
+    return logged
+
+
+class WorkerApi:
+    """Handles the requests of one worker."""
+
+    def __init__(self, engine: CommandProcessor, identity: Identity) -> None:
         self._engine = engine
+        self._me = identity
         self._cloud = engine.cloud
         self._shells = DebugSessions(engine)
 
     # ---- start and end -----------------------------------------------------------------------
 
-    def start(self, identity: Identity, call: WorkerStart) -> WorkerInstructions:
+    async def worker_start(self, call: WorkerStart) -> WorkerInstructions:
         """Register a started worker and return its instructions."""
-        org, pipeline_id, worker_id = _who(identity)
+        org, pipeline_id, worker_id = _who(self._me)
         if is_shell(worker_id):
             try:
-                return self._shells.start(identity)
+                return self._shells.start(self._me)
             except ShellOverError as error:
                 raise WorkerGoneError(str(error)) from error
 
@@ -124,8 +145,8 @@ class WorkerApi:
             )
 
         self._engine.submit(org, pipeline_id, decide)
-        credentials = self._lend(identity)
-        with self._attending(identity) as (live, worker):
+        credentials = self._lend()
+        with self._attending() as (live, worker):
             pool = live.pools[worker.pool]
             built = live.images[pool.image].built
             return WorkerInstructions(
@@ -138,15 +159,15 @@ class WorkerApi:
                 idle=CONTEXT_IDLE if pool.kind is PoolKind.CONTEXT else IDLE,
             )
 
-    def _lend(self, identity: Identity) -> Credentials | None:
+    def _lend(self) -> Credentials | None:
         """Return the credentials of a worker's agent.
 
         Raises:
             WorkerGoneError: AWS denied them. The worker leaves, and nodes of its pool show the
                 reason.
         """
-        org, pipeline_id, worker_id = _who(identity)
-        with self._attending(identity) as (_, worker):
+        org, pipeline_id, worker_id = _who(self._me)
+        with self._attending() as (_, worker):
             activity = self._cloud.site.activity_of(worker.pool)
         try:
             return self._cloud.lend_credentials(activity, worker_id)
@@ -162,11 +183,11 @@ class WorkerApi:
             time=self._now(), worker=worker_id, reason=error, failure=StartFailure.DENIED
         )
 
-    def end(self, identity: Identity, call: WorkerEnd) -> Nothing:
+    async def worker_end(self, call: WorkerEnd) -> Nothing:
         """Remove a worker; a task that it polled too late is released to others."""
-        org, pipeline_id, worker_id = _who(identity)
+        org, pipeline_id, worker_id = _who(self._me)
         if is_shell(worker_id):
-            return self._shells.left(identity, call)
+            return self._shells.left(self._me, call)
         handed = None if call.offer is None else self._claimed(worker_id, call.offer)
         strays: list[str] = []
 
@@ -191,9 +212,10 @@ class WorkerApi:
 
     # ---- tasks --------------------------------------------------------------------------------
 
-    def claim(self, identity: Identity, call: Claim) -> ClaimResponse:
+    @_logged
+    async def worker_claim(self, call: Claim) -> ClaimResponse:
         """Decide whether a worker runs, keeps or drops a task that it polled."""
-        org, pipeline_id, worker_id = _who(identity)
+        org, pipeline_id, worker_id = _who(self._me)
         strays: list[str] = []
 
         @cache  # read once, even if the decision is repeated
@@ -337,12 +359,13 @@ class WorkerApi:
 
     # ---- a command ----------------------------------------------------------------------------
 
-    def heartbeat(self, identity: Identity, call: Heartbeat) -> HeartbeatResponse:
+    @_logged
+    async def worker_heartbeat(self, call: Heartbeat) -> HeartbeatResponse:
         """Record a heartbeat of a running command and return whether it must stop."""
-        org, pipeline_id, worker_id = _who(identity)
+        org, pipeline_id, worker_id = _who(self._me)
         if is_shell(worker_id):
-            return self._shells.heartbeat(identity)
-        with self._attending(identity) as (live, worker):
+            return self._shells.heartbeat(self._me)
+        with self._attending() as (live, worker):
             due = live.due(self._now())
             self._cloud.store.note_worker(pipeline_id, worker.id, self._now())
         if due:
@@ -357,13 +380,14 @@ class WorkerApi:
         due = live.due(self._now())
         return TimeLimitsExpired(time=self._now(), paths=due) if due else None
 
-    def log(self, identity: Identity, call: WorkerLogChunk) -> LogResponse:
+    @_logged
+    async def worker_log(self, call: WorkerLogChunk) -> LogResponse:
         """Store a chunk of output."""
-        org, pipeline_id, worker_id = _who(identity)
+        org, pipeline_id, worker_id = _who(self._me)
         with self._engine.seen(org, pipeline_id) as live:
             its_own = _has_had(live.registry.workers.get(worker_id), call)
         if not its_own:  # this process may not have read the latest entries
-            with self._attending(identity) as (_, worker):
+            with self._attending() as (_, worker):
                 _check_had(worker, call)
         try:
             data = base64.b64decode(call.data, validate=True)
@@ -386,9 +410,10 @@ class WorkerApi:
             ) from error
         return LogResponse(followed=self._cloud.logs.has_reader(pipeline_id, self._now()))
 
-    def report(self, identity: Identity, call: Report) -> ReportResponse:
+    @_logged
+    async def worker_report(self, call: Report) -> ReportResponse:
         """Record the end of a command and return whether its task stays open for a retry."""
-        org, pipeline_id, worker_id = _who(identity)
+        org, pipeline_id, worker_id = _who(self._me)
 
         def decide(live: CloudPipeline) -> Input | None:
             worker = _known(live, worker_id)
@@ -475,9 +500,9 @@ class WorkerApi:
         except RefusedError as error:
             raise claims.GeneratedTreeError(str(error)) from error
 
-    def upload(self, identity: Identity) -> UploadResponse:
+    async def worker_upload(self) -> UploadResponse:
         """Return an upload URL for a tree that is too large for a report."""
-        with self._attending(identity) as (live, worker):
+        with self._attending() as (live, worker):
             key = _uploads(live.id, worker.id) + token_hex(8)
         return UploadResponse(url=self._cloud.blobs.upload_url(key), key=key)
 
@@ -488,8 +513,8 @@ class WorkerApi:
             self._engine.refuse_task(org, pipeline_id, token, error)
 
     @contextmanager
-    def _attending(self, identity: Identity) -> Iterator[tuple[CloudPipeline, Worker]]:
-        org, pipeline_id, worker_id = _who(identity)
+    def _attending(self) -> Iterator[tuple[CloudPipeline, Worker]]:
+        org, pipeline_id, worker_id = _who(self._me)
         with self._engine.reading(org, pipeline_id) as live:
             yield live, _known(live, worker_id)
 

@@ -34,7 +34,7 @@ class Identity:
     """The identity of a caller.
 
     Attributes:
-        permissions: Values of `conducto_core.api.routes.Permission`, or ``worker``.
+        permissions: Values of `conducto_core.model.operations.operation.Permission`.
         worker: For a worker's token: ``(pipeline id, pool, worker id)``.
         token: Digest of the token; "" before it is stored.
         parent: Digest of the token that it was created from, and with which it expires.

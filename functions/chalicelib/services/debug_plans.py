@@ -17,6 +17,7 @@ from conducto_core.api.queries.lookup import chosen_attempt
 from conducto_core.errors import RefusedError
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.nodes import NodeSpec
+from conducto_core.model.params import PipelineParams
 from conducto_core.model.records import AttemptRecord, ForeignChange, ImageState
 from conducto_core.runtime.commands import CommandError, script_of
 from conducto_core.runtime.debug_shell import (
@@ -74,9 +75,9 @@ class CloudDebug(ABC):
     async def _read(self, pipeline_id: str, look: Callable[[CloudPipeline], R]) -> R:
         """Call ``look`` with the current pipeline and return its result."""
 
-    async def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
+    async def debug(self, params: PipelineParams, request: DebugRequest) -> DebugPlan:
         """Return the container of a debug shell for an attempt."""
-        id_ = await asyncio.to_thread(self._owned, pipeline_id)
+        id_ = await asyncio.to_thread(self._owned, params.id)
         if request.live:
             raise RefusedError(
                 f"{request.path}: no live shells in the cloud; launch the pipeline locally, or "

@@ -3,7 +3,7 @@
 import logging
 
 from chalicelib.ports.identity import Connections, Identity, Tokens
-from conducto_core.api.routes import Permission
+from conducto_core.model.operations.operation import Permission
 
 logger = logging.getLogger(__name__)
 

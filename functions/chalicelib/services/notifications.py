@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from chalicelib.ports.errors import ConflictError
-from chalicelib.ports.journal import Outgoing, Store
+from chalicelib.ports.journal import Outgoing
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.secret_injection import inject as secrets_of
 from conducto.integrations.http import DeliveryError
@@ -154,17 +154,6 @@ class NotificationSender:
             # the response of a service may contain a secret.
             error = DeliveryError(round_.mask().text(f"sending failed: {strange!r}"))
         return after_try(round_.pipeline_id, told, error, self._now)
-
-
-def notifications_by_path(
-    store: Store, pipeline_id: str
-) -> dict[str, tuple[NotificationRecord, ...]]:
-    """Return ``{path: its notifications, in order}``."""
-    found: dict[str, tuple[NotificationRecord, ...]] = {}
-    for outgoing in store.outgoing(pipeline_id):
-        for told in outgoing.notifications:
-            found[told.path] = (*found.get(told.path, ()), told)
-    return found
 
 
 def _pending(outgoing: Outgoing) -> Iterator[NotificationRecord]:

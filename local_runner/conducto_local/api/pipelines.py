@@ -5,27 +5,26 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from conducto_core.api.action_checks import check_deletable
 from conducto_core.api.data_files import DataDirectory
 from conducto_core.api.launching import TRIED_IDS, ids_for, is_of_launch, new_record
-from conducto_core.api.queries import listing, node_details, tree_pages, views
+from conducto_core.api.pipelines import Pipelines
+from conducto_core.api.queries import listing, views
+from conducto_core.api.queries import pipelines as queries
 from conducto_core.api.queries import secret_queries as answers
-from conducto_core.api.queries.compact_states import compact_states
 from conducto_core.api.queries.relaunch import launch_request
 from conducto_core.api.queries.usage_reports import usage_of
-from conducto_core.errors import RefusedError, no_node
 from conducto_core.images.sdk_wheel import package_version
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.form_codec import pack_form, unpack_form
 from conducto_core.model.gc import GcReport, GcRequest
 from conducto_core.model.node_detail import NodeDetail
-from conducto_core.model.nodes import Pipeline, ancestors
+from conducto_core.model.nodes import Pipeline
 from conducto_core.model.outputs import OutputParams, OutputStream
 from conducto_core.model.params import (
     ChangedDataParams,
@@ -36,10 +35,13 @@ from conducto_core.model.params import (
     LogLinesParams,
     LogParams,
     LogSearchParams,
+    NodeParams,
+    PipelineParams,
     StatesParams,
     TreeParams,
+    UserDataParams,
 )
-from conducto_core.model.records import AttemptRecord, Lifecycle, Period, PipelineRecord
+from conducto_core.model.records import AttemptRecord, Lifecycle, PipelineRecord
 from conducto_core.model.requests import (
     WHOLE,
     Action,
@@ -55,26 +57,26 @@ from conducto_core.model.requests import (
 )
 from conducto_core.model.resources import Resources, ResourcesParams
 from conducto_core.model.responses import (
+    AttemptList,
     ChangedData,
     DataEntry,
     DataList,
     Deleted,
+    DeletedPipeline,
     ImageLog,
     LogLines,
     LogMatches,
     PipelineList,
 )
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
-from conducto_core.model.states import State
 from conducto_core.model.usage import Usage, UsageParams
-from conducto_core.model.wait_phases import Wait
 from conducto_core.ports.downloads import Download, Span
 from conducto_core.semantics import events as ev
 from conducto_core.semantics.resolve import resolve
-from conducto_core.semantics.tree_state import LiveGroup, LiveNode
 from conducto_local.api.debug_containers import DebugContainers
 from conducto_local.api.file_downloads import download
 from conducto_local.api.log_queries import LogQueries
+from conducto_local.api.read_model import LocalReadModel
 from conducto_local.lifecycle.deletion import PipelineDeleter
 from conducto_local.lifecycle.gc import GarbageCollector
 from conducto_local.scheduling import pipeline_loader
@@ -89,9 +91,6 @@ from conducto_local.state_dir import StateDir
 from conducto_local.store.errors import DamagedError, StoreFullError
 from conducto_local.store.port import Store
 
-if TYPE_CHECKING:
-    from conducto_core.model.notifications import NotificationRecord
-
 logger = logging.getLogger(__name__)
 
 #: Seconds between two batches to one subscriber, and the maximum number of changes in a batch.
@@ -102,7 +101,7 @@ READ_TIMEOUT = 1.0
 _RESTARTED = "the agent was stopped while this ran"
 
 
-class LocalPipelines:
+class LocalPipelines(Pipelines):
     """All pipelines of one profile."""
 
     def __init__(
@@ -123,6 +122,7 @@ class LocalPipelines:
         self._deleting = asyncio.Lock()
         self._collector = GarbageCollector(home, store, engine_contexts, scheduler)
         self._outputs = LogQueries(scheduler.logs)
+        self._read_model = LocalReadModel(store, scheduler)
         self._started = time.time()
         self._cache = PipelineCache(store, scheduler)
         self._start_times = ScheduledStarts(scheduler)
@@ -205,7 +205,7 @@ class LocalPipelines:
             logger.exception("pipeline could not be started", extra={"pipeline": live.id})
             live.set_record(problem=f"the start failed (details in agent.log): {error!r}")
 
-    async def list(self, query: ListParams | None = None) -> PipelineList:
+    async def list_pipelines(self, params: ListParams) -> PipelineList:
         """Return a page of pipelines, newest first."""
         records = self._store.records()
         damaged = [PipelineRecord(id=one, title=one) for one in self._store.damaged()]
@@ -214,146 +214,121 @@ class LocalPipelines:
             set_aside_record(record, aside[record.id]) if record.id in aside else record
             for record in (*damaged, *reversed(records))
         )
-        return listing.page(map(self._summary, listed), query)
+        return listing.page(map(self._summary, listed), params)
 
-    async def get(self, pipeline_id: str) -> PipelineSummary:
+    async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:
         """Return one pipeline, by its id or an unambiguous prefix."""
-        return views.summary(self.live(pipeline_id))
+        return views.summary(self.live(params.id))
 
-    async def delete(self, pipeline_id: str) -> str:
+    async def delete_pipeline(self, params: PipelineParams) -> DeletedPipeline:
         """Delete a pipeline with all its resources."""
         async with self._deleting:
-            live = self.live(pipeline_id)
+            live = self.live(params.id)
             check_deletable(live)
             if live.record.lifecycle is not Lifecycle.ARCHIVED:  # nothing may start it meanwhile
-                await self.control(live.id, ControlRequest(action=Action.ARCHIVE))
+                archive = ControlRequest(action=Action.ARCHIVE)
+                await self.control(PipelineParams(id=live.id), archive)
             if not await self._deleter.delete(live):
                 raise StoreFullError(f"{live.id}: cannot be deleted while the disk is full")
-            return live.id
+            return DeletedPipeline(id=live.id)
 
-    async def definition(self, pipeline_id: str) -> LaunchRequest:
+    async def get_definition(self, params: PipelineParams) -> LaunchRequest:
         """Return the pipeline as it was launched."""
-        record = self._cache.record(pipeline_id)
+        record = self._cache.record(params.id)
         packed = self._store.definition(record.id)
         return launch_request(record, await asyncio.to_thread(unpack_form, packed))
 
-    async def nodes(self, query: TreeParams) -> TreePage:
+    async def get_tree(self, params: TreeParams) -> TreePage:
         """Return nodes of a subtree, or those that a search finds."""
-        live = self.live(query.id)
-        await self._caught_up()
-        try:
-            nodes, more = tree_pages.page(live.tree, query)
-        except KeyError as error:
-            raise no_node(live.id, str(error.args[0])) from error
-        tried = [node.path for node in nodes if node.attempt]
-        found = _attempts(self._store, live, tried, query)
-        told: dict[str, list[NotificationRecord]] = {}
-        for notification in self._store.notifications(live.id) if live.notified else ():
-            told.setdefault(notification.path, []).append(notification)
-        shown = tuple(
-            views.node_view(
-                live,
-                n,
-                found.get(n.path, ()),
-                self._wait(live, n.path),
-                told.get(n.path, ()),
-                period=_period(self._store, live, n, query),
-            )
-            for n in nodes
-        )
-        seq = live.seq
-        if query.tails:
-            shown = await self._outputs.with_tails(live, shown)
-        return TreePage.model_construct(seq=seq, next=more, nodes=shown)
+        live = await self._current(params.id)
+        page = queries.tree_page(self._read_model, live, params)
+        if not params.tails:
+            return page
+        return page.model_copy(update={"nodes": await self._outputs.with_tails(live, page.nodes)})
 
-    async def states(self, query: StatesParams) -> NodeStates:
+    async def get_states(self, params: StatesParams) -> NodeStates:
         """Return the state of each Exec of a subtree as one letter."""
-        live = self.live(query.id)
-        try:
-            return compact_states(live.tree, query, live.seq)
-        except KeyError as error:
-            raise no_node(live.id, str(error.args[0])) from error
+        return queries.node_states(self.live(params.id), params)
 
-    async def node(self, pipeline_id: str, path: str) -> NodeDetail:
+    async def get_node(self, params: NodeParams) -> NodeDetail:
         """Return all details of one node."""
-        page = await self.nodes(TreeParams(id=pipeline_id, root=path, depth=0))
-        live = self.live(pipeline_id)
-        chain = [live.tree.nodes[one].spec for one in (path, *ancestors(path))]
-        return node_details.detail(live.record, chain, page.nodes[0], live.edits.get(path, {}))
+        return queries.node_detail(self._read_model, await self._current(params.id), params.path)
 
-    async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
+    async def list_attempts(self, params: NodeParams) -> AttemptList:
         """Return every attempt of a node, oldest first."""
+        return AttemptList(attempts=await self._attempts_at(params.id, params.path))
+
+    async def _attempts_at(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
+        return queries.attempts_of(self._read_model, await self._current(pipeline_id), path)
+
+    async def _current(self, pipeline_id: str) -> LivePipeline:
+        """Return a pipeline whose pending changes are stored, unless the store cannot write."""
         live = self.live(pipeline_id)
         await self._caught_up()
-        found = tuple(self._store.attempts(live.id, path))
-        if not found and path not in live.tree.nodes:
-            raise no_node(live.id, path)
-        return found
+        return live
 
-    async def log(self, query: LogParams) -> LogChunk:
+    async def read_log(self, query: LogParams) -> LogChunk:
         """Return a chunk of an output stream."""
         live = self.live(query.id)
-        return await self._outputs.chunk(live, query, lambda: self.attempts(live.id, query.path))
+        return await self._outputs.chunk(
+            live, query, lambda: self._attempts_at(live.id, query.path)
+        )
 
-    async def log_lines(self, query: LogLinesParams) -> LogLines:
+    async def read_log_lines(self, query: LogLinesParams) -> LogLines:
         """Return lines of an output stream."""
         return await self._outputs.lines(
-            self.live(query.id), query, await self.attempts(query.id, query.path)
+            self.live(query.id), query, await self._attempts_at(query.id, query.path)
         )
 
     async def search_log(self, query: LogSearchParams) -> LogMatches:
         """Return the lines of an output stream that match."""
         return await self._outputs.search(
-            self.live(query.id), query, await self.attempts(query.id, query.path)
+            self.live(query.id), query, await self._attempts_at(query.id, query.path)
         )
 
-    async def log_file(self, query: LogFileParams, span: Span | None = None) -> Download:
+    async def download_log(self, query: LogFileParams, span: Span | None = None) -> Download:
         """Return an output stream as it is now."""
-        attempts = await self.attempts(query.id, query.path)
+        attempts = await self._attempts_at(query.id, query.path)
         return self._outputs.file(self.live(query.id), query, attempts, span)
 
-    async def resources(self, query: ResourcesParams) -> Resources:
+    async def get_resources(self, query: ResourcesParams) -> Resources:
         """Return the resource usage of an attempt."""
-        attempts = await self.attempts(query.id, query.path)
+        attempts = await self._attempts_at(query.id, query.path)
         return await self._outputs.resources(self.live(query.id), query, attempts)
 
     async def attempt_output(
-        self, query: OutputParams, stream: OutputStream
+        self, params: OutputParams, stream: OutputStream
     ) -> tuple[int | None, bytes]:
         """Return an output stream of an attempt, besides stdout and stderr."""
-        attempts = await self.attempts(query.id, query.path)
-        return await self._outputs.kept(self.live(query.id), query, attempts, stream)
+        attempts = await self._attempts_at(params.id, params.path)
+        return await self._outputs.kept(self.live(params.id), params, attempts, stream)
 
-    async def image_log(self, query: ImageLogParams) -> ImageLog:
+    async def read_image_log(self, query: ImageLogParams) -> ImageLog:
         """Return a chunk of the log of an image build."""
         return await self._outputs.build(self.live(query.id), query)
 
-    async def data(self, pipeline_id: str | None, query: ListUserDataParams) -> DataList:
+    async def list_data(self, query: ListUserDataParams) -> DataList:
         """Return the entries of a data directory."""
-        directory = self._data(pipeline_id)
+        directory = self._data(query.pipeline)
         return await asyncio.to_thread(directory.entries, query.name, query.after, query.limit)
 
-    async def changed_data(self, query: ChangedDataParams) -> ChangedData:
+    async def list_changed_data(self, query: ChangedDataParams) -> ChangedData:
         """Return the data files that were written within a period."""
         directory = self._data(query.id)
         return await asyncio.to_thread(directory.changed, query.since, query.until, query.limit)
 
-    async def read_data(
-        self, pipeline_id: str | None, name: str, span: Span | None = None
-    ) -> Download:
+    async def read_data(self, params: UserDataParams, span: Span | None = None) -> Download:
         """Return a data file, or a part of it."""
-        file = self._data(pipeline_id).open(name)
-        return download(file, name.rpartition("/")[2], span)
+        file = self._data(params.pipeline).open(params.name)
+        return download(file, params.name.rpartition("/")[2], span)
 
-    async def write_data(
-        self, pipeline_id: str | None, name: str, content: AsyncIterator[bytes]
-    ) -> DataEntry:
+    async def write_data(self, params: UserDataParams, content: AsyncIterator[bytes]) -> DataEntry:
         """Write a data file."""
-        return await self._data(pipeline_id).write(name, content)
+        return await self._data(params.pipeline).write(params.name, content)
 
-    async def delete_data(self, pipeline_id: str | None, name: str) -> Deleted:
+    async def delete_data(self, params: UserDataParams) -> Deleted:
         """Delete data."""
-        return await asyncio.to_thread(self._data(pipeline_id).delete, name)
+        return await asyncio.to_thread(self._data(params.pipeline).delete, params.name)
 
     def _data(self, pipeline_id: str | None) -> DataDirectory:
         return DataDirectory(self._data_root(pipeline_id), StoreFullError)
@@ -363,9 +338,9 @@ class LocalPipelines:
             return self._home.user_data
         return self._home.pipeline(self._cache.record(pipeline_id).id).data
 
-    async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
+    async def control(self, params: PipelineParams, request: ControlRequest) -> ControlResult:
         """Perform an action on a set of nodes, all or nothing."""
-        live = self.live(pipeline_id)
+        live = self.live(params.id)
         if request.action in WHOLE and not request.preview:
             self._start_times.cancel(live)
         with live.in_use():
@@ -373,19 +348,15 @@ class LocalPipelines:
             await self._scheduler.saved()
         return result
 
-    async def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
+    async def debug(self, params: PipelineParams, request: DebugRequest) -> DebugPlan:
         """Return the container of a debug shell."""
-        live = self.live(pipeline_id)
+        live = self.live(params.id)
         with live.in_use():
             return await self._debug.plan(live, request)
 
-    async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
+    async def changes(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         """Yield the changes after ``cursor``, then live ones."""
         live = self.live(pipeline_id)
-        if cursor > live.seq:
-            raise RefusedError(
-                f"{live.id}: cursor {cursor} is beyond the newest change {live.seq}; read the tree"
-            )
         live.subscribers += 1
         seen = 0
         try:
@@ -402,7 +373,7 @@ class LocalPipelines:
         finally:
             live.subscribers -= 1
 
-    async def secrets(self) -> SecretList:
+    async def list_secrets(self) -> SecretList:
         """Return every secret, without values."""
         return await asyncio.to_thread(answers.listing, self._scheduler.secrets.store)
 
@@ -414,11 +385,11 @@ class LocalPipelines:
         """Delete secrets; commands that start from now on do not receive them."""
         return await asyncio.to_thread(answers.delete, self._scheduler.secrets.store, request)
 
-    async def gc(self, request: GcRequest) -> GcReport:
+    async def collect_garbage(self, request: GcRequest) -> GcReport:
         """Free the resources that no live pipeline needs."""
         return await self._collector.collect(request)
 
-    async def usage(self, query: UsageParams) -> Usage:
+    async def get_usage(self, query: UsageParams) -> Usage:
         """Return the run time of commands; on this machine they cost nothing."""
         return await asyncio.to_thread(self._usage, query)
 
@@ -429,7 +400,7 @@ class LocalPipelines:
         with suppress(DamagedError):
             yield from self._store.attempts(record.id)
 
-    async def status(self) -> AgentStatus:
+    async def get_agent(self) -> AgentStatus:
         """Return the status of this process."""
         infos = [
             engine_context.info
@@ -463,19 +434,12 @@ class LocalPipelines:
         return self._cache.find(pipeline_id)
 
     async def _caught_up(self) -> bool:
-        """Wait until everything is written, at most `READ_PATIENCE`; return whether it is."""
+        """Wait until everything is written, at most `READ_TIMEOUT`; return whether it is."""
         try:
             await asyncio.wait_for(self._scheduler.saved(), READ_TIMEOUT)
         except TimeoutError:
             return False
         return True
-
-    def _wait(self, live: LivePipeline, path: str) -> Wait | None:
-        active = live.active_attempts.get(path)
-        node = live.tree.nodes[path]
-        if active is not None and node.state is State.QUEUED:
-            return self._scheduler.wait(active)
-        return views.why_pending(live, node)
 
 
 def _take_tree(request: LaunchRequest) -> tuple[Pipeline, bytes]:
@@ -487,29 +451,3 @@ def _take_tree(request: LaunchRequest) -> tuple[Pipeline, bytes]:
     taken = resolve(request.tree), pack_form(request.tree)
     request.tree.clear()
     return taken
-
-
-def _attempts(
-    store: Store, live: LivePipeline, paths: Sequence[str], query: TreeParams
-) -> dict[str, list[AttemptRecord]]:
-    if query.attempts == "none":
-        return {}
-    found: dict[str, list[AttemptRecord]] = {}
-    if len(paths) * 2 > len(live.tree.nodes):
-        for attempt in store.attempts(live.id):
-            found.setdefault(attempt.path, []).append(attempt)
-    else:
-        found = {path: [*store.attempts(live.id, path)] for path in paths}
-    if query.attempts == "newest":
-        return {path: attempts[-1:] for path, attempts in found.items()}
-    return found
-
-
-def _period(store: Store, live: LivePipeline, node: LiveNode, query: TreeParams) -> Period | None:
-    if not isinstance(node, LiveGroup) or query.attempts == "none":
-        return None
-    if node.state in (State.PENDING, State.QUEUED):
-        return None
-    if node is live.tree.root:  # known without reading every attempt
-        return Period(live.started, live.ended)
-    return store.period(live.id, node.path)

@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.params import PipelineParams
 from conducto_core.model.records import Lifecycle, PipelineRecord
 from conducto_core.model.requests import Action, ControlRequest
 from conducto_core.model.states import State
@@ -54,7 +55,7 @@ class Pipelines(Protocol):
     def live(self, pipeline_id: str) -> LivePipeline:
         """Return a pipeline, loaded."""
 
-    async def control(self, pipeline_id: str, request: ControlRequest) -> object:
+    async def control(self, params: PipelineParams, request: ControlRequest) -> object:
         """Execute an action."""
 
 
@@ -127,7 +128,9 @@ class RetentionScheduler:
 
     async def _order(self, pipeline_id: str, action: Action) -> None:
         try:
-            await self._pipelines.control(pipeline_id, ControlRequest(action=action))
+            await self._pipelines.control(
+                PipelineParams(id=pipeline_id), ControlRequest(action=action)
+            )
         except (NotFoundError, RefusedError, EngineError, StoreError) as error:
             about = {"pipeline": pipeline_id, "action": action.value, "why": str(error)}
             logger.warning("action failed; it is retried at the next check", extra=about)

@@ -1,4 +1,4 @@
-"""The API's route table as an ASGI application."""
+"""The API of the local runner as an ASGI application."""
 
 import asyncio
 import contextlib
@@ -12,12 +12,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from conducto_core.api import problems
-from conducto_core.api.dispatch import Headers, Service, encode, takes_bytes
+from conducto_core.api.dispatch import Conversation, Headers, Service, encode, takes_bytes
 from conducto_core.api.dispatch import Response as Answer
 from conducto_core.api.problems import ProblemError
-from conducto_core.api.routes import WEBSOCKET, Conversation
 from conducto_core.model.base import Record
-from conducto_core.model.operations.pipelines import IDEMPOTENCY_KEY
+from conducto_core.model.operations.operation import IDEMPOTENCY_KEY, WEBSOCKET
 from conducto_core.ports.downloads import OCTETS, Download
 from conducto_local.server.auth import SUBPROTOCOL, Authenticator, Owner, denier, is_guarded
 from conducto_local.server.security_headers import StrictHeaders
@@ -145,7 +144,7 @@ class ApiEndpoint:
     async def _answer(self, request: Request) -> Answer | Download:
         try:
             match = self._service.find(request.method, _raw_path(request.scope))
-            limit = match.route.operation.max_body
+            limit = match.operation.max_body
             body = chunks(request, limit) if takes_bytes(match) else await read_body(request, limit)
         except (ProblemError, ClientDisconnect) as error:
             return self._service.refusal(error)

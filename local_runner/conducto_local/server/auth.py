@@ -22,7 +22,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from conducto_core.api import problems
 from conducto_core.api.dispatch import encode
-from conducto_core.model.operations import pipelines
+from conducto_core.model.operations.agent import LOGIN
+from conducto_core.model.operations.operation import API_ROOT
 from conducto_core.model.requests import Problem
 from conducto_local.server.sessions import Sessions
 
@@ -36,7 +37,7 @@ _GUARDED = "/api"
 #: Header of the app's own pages, with any value, required for changes with a cookie.
 SCRIPT_HEADER = "x-conducto"
 #: Path for creating logins, which needs the token itself.
-_LOGIN = f"{pipelines.API_ROOT}{pipelines.LOGIN.path}"
+_LOGIN = f"{API_ROOT}{LOGIN.path}"
 FORM = "application/x-www-form-urlencoded"
 #: Origin header of a form in a local file.
 _NO_ORIGIN = "null"

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from conducto_core.api.idempotency import Memory, MemoryResponses, NotRememberedError, ResponseStore
-from conducto_core.model.operations.pipelines import REMEMBERED_RESPONSES, REMEMBERED_SECONDS
+from conducto_core.model.operations.operation import REMEMBERED_RESPONSES, REMEMBERED_SECONDS
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from conducto_core.ports.pipelines import Pipelines
+from conducto_core.api.pipelines import Pipelines
+from conducto_core.model.params import ListParams
 from conducto_local.settings import number_in
 
 logger = logging.getLogger(__name__)
@@ -74,6 +75,8 @@ async def stop_when_idle(
         await asyncio.sleep(min(after / 4, _LOOK))
         if attendance.empty_for() < after:
             continue
-        if all(summary.settled for summary in (await pipelines.list()).pipelines):
+        if all(
+            summary.settled for summary in (await pipelines.list_pipelines(ListParams())).pipelines
+        ):
             logger.info("idle agent stops", extra={"hours": after / _HOUR})
             stop.set()

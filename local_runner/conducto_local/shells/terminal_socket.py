@@ -53,7 +53,7 @@ class Limits:
 
 
 class TerminalSocket:
-    """One shell for one page; a stream and a `conducto_core.api.routes.Conversation`.
+    """One shell for one page; a stream and a `conducto_core.api.dispatch.Conversation`.
 
     The shell opens when the first frame is requested.
     """

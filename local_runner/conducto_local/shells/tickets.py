@@ -13,12 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from conducto_core.api.handlers import Call
+from conducto_core.api.pipelines import Pipelines
 from conducto_core.errors import RefusedError
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.params import PipelineParams
 from conducto_core.model.shells import ShellParams, ShellTicket
-from conducto_core.ports.pipelines import Pipelines
 from conducto_local.debug.session import hold_shell
 from conducto_local.settings import switch_in
 from conducto_local.shells.screen import PageScreen
@@ -40,7 +39,10 @@ class _Waiting:
 class Shells:
     """The shells in pages of one agent."""
 
-    def __init__(self, limits: Limits = DEFAULTS, hold: OpenShell = hold_shell) -> None:
+    def __init__(
+        self, pipelines: Pipelines, limits: Limits = DEFAULTS, hold: OpenShell = hold_shell
+    ) -> None:
+        self._pipelines = pipelines
         self._limits = limits
         self._hold = hold
         self._waiting: dict[str, _Waiting] = {}
@@ -50,25 +52,23 @@ class Shells:
         """Return the shells with unused tickets."""
         return tuple(one.plan for one in self._waiting.values())
 
-    async def ticket(
-        self, pipelines: Pipelines, call: Call[PipelineParams, DebugRequest]
-    ) -> ShellTicket:
+    async def open_shell(self, params: PipelineParams, request: DebugRequest) -> ShellTicket:
         """Return a ticket for a debug shell in the page.
 
         Raises:
             NotFoundError, RefusedError: The shell is not possible, or there are too many.
             EngineError: The engine is unreachable.
         """
-        place = f"{call.params.id} {call.body.path}"
+        place = f"{params.id} {request.path}"
         if len(self._places) >= self._limits.shells:
             raise RefusedError(
-                f"{call.body.path}: {self._limits.shells} shells are open in pages, the maximum "
+                f"{request.path}: {self._limits.shells} shells are open in pages, the maximum "
                 f"({', '.join(self._places)}); end one of them, or open this one with "
                 "'conducto debug'"
             )
         self._places.append(place)
         try:
-            plan = await pipelines.debug(call.params.id, call.body)
+            plan = await self._pipelines.debug(params, request)
         except BaseException:
             self._places.remove(place)
             raise
@@ -80,20 +80,20 @@ class Shells:
             ticket=ticket, seconds=self._limits.ticket, attempt=plan.attempt, notes=plan.notes
         )
 
-    async def shell(self, _pipelines: Pipelines, call: Call[ShellParams, None]) -> TerminalSocket:
+    async def shell(self, params: ShellParams) -> TerminalSocket:
         """Open the debug shell of a ticket; return its output and result.
 
         Raises:
             RefusedError: The ticket is invalid or expired.
         """
-        waiting = self._waiting.pop(_digest(call.params.ticket), None)
+        waiting = self._waiting.pop(_digest(params.ticket), None)
         if waiting is None:
             raise RefusedError(
                 f"the ticket was used before, or is older than {self._limits.ticket:g} seconds; "
                 "request a new one"
             )
         waiting.timer.cancel()
-        screen = PageScreen(call.params.lines, call.params.columns)
+        screen = PageScreen(params.lines, params.columns)
         leave = partial(self._places.remove, waiting.place)
         return TerminalSocket(waiting.plan, screen, self._limits, self._hold, leave)
 
@@ -103,13 +103,13 @@ class Shells:
             self._places.remove(waiting.place)
 
 
-def allowed_shells(env: Mapping[str, str] = os.environ) -> Shells | None:
+def allowed_shells(pipelines: Pipelines, env: Mapping[str, str] = os.environ) -> Shells | None:
     """Return the shells in pages, or None if the agent's environment disables them.
 
     Raises:
         AgentSettingError: The variable is neither ``on`` nor ``off``.
     """
-    return Shells() if switch_in(env, VARIABLE, default=True) else None
+    return Shells(pipelines) if switch_in(env, VARIABLE, default=True) else None
 
 
 def _digest(ticket: str) -> str:

@@ -38,7 +38,7 @@ from chalicelib.services.data_function import LocalDataFiles
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.reconcile import Reconciler
-from conducto_core.model.params import TreeParams
+from conducto_core.model.params import NodeParams, PipelineParams, TreeParams
 from conducto_core.model.requests import Action, ControlRequest, LaunchRequest
 from conducto_core.model.worker import (
     PROTOCOL,
@@ -58,7 +58,7 @@ from support.asl.port import Offer, TaskGoneError
 from support.trees import form
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from chalicelib.ports.workers import WorkerTask
     from conducto_core.model.records import AttemptRecord
@@ -146,23 +146,25 @@ class World:
         self, pipeline_id: str, action: Action | str, *paths: str, **more: Any
     ) -> ControlResult:
         request = ControlRequest(action=Action(action), paths=paths, **more)
-        return asyncio.run(self.pipelines().control(pipeline_id, request))
+        return asyncio.run(self.pipelines().control(PipelineParams(id=pipeline_id), request))
 
     def reconciler(self) -> Reconciler:
         return Reconciler(self.engine)
 
     def get(self, pipeline_id: str) -> PipelineSummary:
-        return asyncio.run(self.pipelines().get(pipeline_id))
+        return asyncio.run(self.pipelines().get_pipeline(PipelineParams(id=pipeline_id)))
 
     def nodes(self, pipeline_id: str) -> dict[str, NodeView]:
-        page = asyncio.run(self.pipelines().nodes(TreeParams(id=pipeline_id)))
+        page = asyncio.run(self.pipelines().get_tree(TreeParams(id=pipeline_id)))
         return {node.path: node for node in page.nodes}
 
     def states(self, pipeline_id: str) -> dict[str, str]:
         return {path: str(node.state) for path, node in self.nodes(pipeline_id).items()}
 
     def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
-        return asyncio.run(self.pipelines().attempts(pipeline_id, path))
+        return asyncio.run(
+            self.pipelines().list_attempts(NodeParams(id=pipeline_id, path=path))
+        ).attempts
 
     def follow(self, connection: str, pipeline_id: str, cursor: int = 0) -> Identity:
         """Open a connection that follows a pipeline; return it with its token."""
@@ -281,6 +283,19 @@ class World:
         raise AssertionError("it does not come to an end")
 
 
+class WorkerCalls:
+    """The operations of workers, without HTTP and without coroutines."""
+
+    def __init__(self, engine: CommandProcessor) -> None:
+        self._engine = engine
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(identity: Identity, *body: Any) -> Any:
+            return asyncio.run(getattr(WorkerApi(self._engine, identity), f"worker_{name}")(*body))
+
+        return call
+
+
 @dataclass
 class Hand:
     """A worker.
@@ -318,8 +333,8 @@ class Hand:
         return found
 
     @property
-    def desk(self) -> WorkerApi:
-        return WorkerApi(self.world.engine)
+    def desk(self) -> WorkerCalls:
+        return WorkerCalls(self.world.engine)
 
     def start(self) -> None:
         self.since = self.world.now

@@ -13,6 +13,7 @@ from conducto_client import Client
 from conducto_core.api.dispatch import Service
 from conducto_core.errors import RefusedError
 from conducto_core.model.debug import DebugMount, DebugPlan, DebugRequest
+from conducto_core.model.params import PipelineParams
 from conducto_core.model.states import Cause
 from conducto_local.debug.errors import DebugError
 from unit.cli.trees import CountingPipelines, record, small_tree
@@ -49,8 +50,8 @@ class Planning(CountingPipelines):
 
     refusal: RefusedError | None = None
 
-    async def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
-        planned = await super().debug(pipeline_id, request)
+    async def debug(self, params: PipelineParams, request: DebugRequest) -> DebugPlan:
+        planned = await super().debug(params, request)
         if self.refusal is not None:
             raise self.refusal
         code = (DebugMount(source="/me/code", target="/mnt/conducto"),) if request.live else ()

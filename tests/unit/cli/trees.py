@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from tests.fakes.pipelines import MemoryPipelines
 
 from conducto_core.model.nodes import ancestors
+from conducto_core.model.params import PipelineParams
 from conducto_core.model.records import Counts, ImageRecord, NodeChange, PipelineRecord
 from conducto_core.model.requests import (
     Action,
@@ -32,21 +33,21 @@ class CountingPipelines(MemoryPipelines):
         self.asked: list[ControlRequest] = []
         self.idle: str | None = None
 
-    async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
+    async def changes(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         pipeline = self._find(pipeline_id)
-        async for batch in super().events(pipeline_id, cursor):
+        async for batch in super().changes(pipeline_id, cursor):
             above = {path for change in batch.changes for path in ancestors(change.path)}
             counts = {path: pipeline.counts(path) for path in above}
             yield batch.model_copy(update={"counts": counts})
 
-    async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
+    async def control(self, params: PipelineParams, request: ControlRequest) -> ControlResult:
         """Do it, or for a preview say what it would touch: Execs that have run, for a reset."""
         self.asked.append(request)
         if request.action is Action.RUN and self.idle is not None:
             return ControlResult(notes=(self.idle,))
         if not request.preview:
-            return await super().control(pipeline_id, request)
-        pipeline = self._find(pipeline_id)
+            return await super().control(params, request)
+        pipeline = self._find(params.id)
         if request.failed:
             request = pipeline.named(request)
         below = [node for path in request.paths for node in pipeline.below(path)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conducto_core.model.operations.pipelines import REMEMBERED_RESPONSES, REMEMBERED_SECONDS
+from conducto_core.model.operations.operation import REMEMBERED_RESPONSES, REMEMBERED_SECONDS
 from conducto_core.runtime.environment import ExecutionContext, command_env
 from conducto_core.runtime.resource_series import MAX_POINTS
 from conducto_core.semantics.rules import MAX_LOST_STARTS

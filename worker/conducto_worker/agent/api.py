@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from conducto_core.model.base import Record
-from conducto_core.model.operations.pipelines import API_ROOT, Operation
+from conducto_core.model.operations.operation import API_ROOT, Operation
 from conducto_core.model.operations.worker import CLAIM, END, HEARTBEAT, LOG, REPORT, START, UPLOAD
 from conducto_core.model.worker import (
     Claim,

@@ -7,7 +7,7 @@ run, then as many whole levels from the root as fit, and a part of the next.
 import base64
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from conducto_core.api.export.report import (
     END_BYTES,
@@ -21,11 +21,10 @@ from conducto_core.api.export.report import (
 )
 from conducto_core.api.export.text import last_lines
 from conducto_core.errors import NotFoundError, RefusedError
-from conducto_core.model.params import LogParams, TreeParams
+from conducto_core.model.params import LogParams, PipelineParams, TreeParams
 from conducto_core.model.records import Counts
-from conducto_core.model.requests import NodeView, PipelineSummary, TreePage
+from conducto_core.model.requests import AgentStatus, LogChunk, NodeView, PipelineSummary, TreePage
 from conducto_core.model.states import FAILED, FINISHED, State
-from conducto_core.ports.pipelines import Pipelines
 
 #: Number of Execs above which levels are read without attempts: the cloud reads all attempts of a
 #: pipeline for a page that needs many of them.
@@ -34,14 +33,30 @@ _LARGE = 20_000
 _MAX_LEVELS = 1 << 14
 
 
-async def collect(pipelines: Pipelines, pipeline_id: str, made: float) -> Report:
+class Source(Protocol):
+    """The operations of `conducto_core.api.pipelines.Pipelines` that an export needs."""
+
+    async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:
+        """Return the pipeline."""
+
+    async def get_tree(self, params: TreeParams) -> TreePage:
+        """Return a page of its nodes."""
+
+    async def read_log(self, params: LogParams) -> LogChunk:
+        """Return a part of an output stream."""
+
+    async def get_agent(self) -> AgentStatus:
+        """Return the status of the server."""
+
+
+async def collect(source: Source, params: PipelineParams, made: float) -> Report:
     """Return the contents of an export of a pipeline made at ``made``.
 
     Raises:
         NotFoundError: there is no such pipeline.
     """
-    summary = await pipelines.get(pipeline_id)
-    reader = _Reader(pipelines, summary)
+    summary = await source.get_pipeline(params)
+    reader = _Reader(source, summary)
     failed = [node async for node in reader.failed()]
     nodes, whole = await reader.nodes(failed)
     return Report(
@@ -50,7 +65,7 @@ async def collect(pipelines: Pipelines, pipeline_id: str, made: float) -> Report
         failed=tuple(failed),
         ends=await reader.ends(nodes),
         made=made,
-        version=(await pipelines.status()).version,
+        version=(await source.get_agent()).version,
         whole=whole,
     )
 
@@ -58,8 +73,8 @@ async def collect(pipelines: Pipelines, pipeline_id: str, made: float) -> Report
 class _Reader:
     """Reads the parts of one pipeline."""
 
-    def __init__(self, pipelines: Pipelines, summary: PipelineSummary) -> None:
-        self._pipelines = pipelines
+    def __init__(self, source: Source, summary: PipelineSummary) -> None:
+        self._source = source
         self._id = summary.pipeline.id
         self._counts = summary.counts
         self._execs = _total(summary.counts)
@@ -153,14 +168,14 @@ class _Reader:
 
     async def _end(self, path: str) -> str:
         asked = LogParams(id=self._id, path=path, offset=-END_BYTES, limit=END_BYTES)
-        chunk = await self._pipelines.log(asked)
+        chunk = await self._source.read_log(asked)
         text = base64.b64decode(chunk.data).decode(errors="replace")
         if chunk.offset > 0:  # the first line is incomplete
             text = text.partition("\n")[2] or text
         return last_lines(text, END_LINES)
 
     async def _page(self, **query: Any) -> TreePage:
-        return await self._pipelines.nodes(TreeParams(id=self._id, **query))
+        return await self._source.get_tree(TreeParams(id=self._id, **query))
 
 
 def _total(counts: Counts) -> int:

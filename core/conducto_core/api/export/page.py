@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from hashlib import sha256
 
-from conducto_core.api.export.collect import collect
+from conducto_core.api.export.collect import Source, collect
 from conducto_core.api.export.failures import failures
 from conducto_core.api.export.markup import Markup, tag, void
 from conducto_core.api.export.outline import Branch, outline
@@ -15,8 +15,8 @@ from conducto_core.api.export.summary import foot, head, images, title_of
 from conducto_core.api.export.text import file_name
 from conducto_core.api.export.timeline import timeline
 from conducto_core.api.export.tree import TreeView
+from conducto_core.model.params import PipelineParams
 from conducto_core.ports.downloads import Download, Span
-from conducto_core.ports.pipelines import Pipelines
 
 #: Maximum bytes of a page; it is sent as one response, and Lambda allows 6 MB.
 MAX_BYTES = 4_000_000
@@ -79,14 +79,14 @@ def _all(branch: Branch) -> Iterator[Branch]:
 
 
 async def export_response(
-    pipelines: Pipelines, pipeline_id: str, made: float, span: Span | None
+    source: Source, params: PipelineParams, made: float, span: Span | None
 ) -> Download:
     """Return a pipeline's export, made at ``made``, as a download of the page or a part of it.
 
     Raises:
         NotFoundError: there is no such pipeline.
     """
-    run = await collect(pipelines, pipeline_id, made)
+    run = await collect(source, params, made)
     page = await asyncio.to_thread(page_of, run)
     first, count = (0, len(page)) if span is None else span.within(len(page))
 

@@ -1,10 +1,14 @@
 """Operations that only the cloud's API has: large bodies, directories of images, sessions."""
 
+from dataclasses import replace
+
 from pydantic import Field
 
 from conducto_core.model.base import Record
 from conducto_core.model.image_sources import ContextHash
-from conducto_core.model.operations.pipelines import MAX_LAUNCH_BODY, Operation
+from conducto_core.model.operations.agent import LOGIN
+from conducto_core.model.operations.operation import AnyOperation, Permission, act, read, send
+from conducto_core.model.operations.pipelines import MAX_LAUNCH_BODY, OPERATIONS
 from conducto_core.model.params import NoParams
 from conducto_core.model.requests import LaunchRequest
 from conducto_core.model.worker import UploadResponse
@@ -126,20 +130,68 @@ class SessionEnd(Record):
     ended: bool
 
 
-UPLOAD_BODY = Operation[NoParams, None, UploadResponse](
-    "upload_body", "POST", "/uploads", NoParams, None, UploadResponse, kept=False
+UPLOAD_BODY = act(
+    "upload_body",
+    "POST /uploads",
+    NoParams,
+    UploadResponse,
+    Permission.LAUNCH,
+    "Return a URL for the upload of a body that is too large for a request.",
+    kept=False,
 )
-CONTEXTS = Operation[NoParams, ContextsWanted, ContextsMissing](
-    "upload_contexts", "POST", "/contexts", NoParams, ContextsWanted, ContextsMissing, kept=False
+CONTEXTS = send(
+    "upload_contexts",
+    "POST /contexts",
+    NoParams,
+    ContextsWanted,
+    ContextsMissing,
+    Permission.LAUNCH,
+    "Return URLs for the upload of the directories that are not stored yet.",
+    kept=False,
 )
-OWN_BUILDS = Operation[NoParams, LaunchRequest, OwnBuilds](
-    "own_builds", "POST", "/builds", NoParams, LaunchRequest, OwnBuilds, MAX_LAUNCH_BODY, kept=False
+OWN_BUILDS = send(
+    "own_builds",
+    "POST /builds",
+    NoParams,
+    LaunchRequest,
+    OwnBuilds,
+    Permission.LAUNCH,
+    "Return the images of a launch that the launching machine has to build.",
+    max_body=MAX_LAUNCH_BODY,
+    kept=False,
 )
-#: For browsers: exchanges a code for the token of a session.
-START_SESSION = Operation[NoParams, None, SessionToken](
-    "start_session", "POST", "/sessions", NoParams, None, SessionToken, kept=False
+WHO_AM_I = read(
+    "who_am_i", "/whoami", NoParams, WhoAmI, "Return the owner, the rights and the plan of a token."
 )
-END_SESSION = Operation[NoParams, None, SessionEnd](
-    "end_session", "DELETE", "/sessions", NoParams, None, SessionEnd, kept=False
+#: Any user may open the web app of the cloud; the agent's belongs to the owner of the machine.
+CLOUD_LOGIN = replace(LOGIN, permission=Permission.READ)
+START_SESSION = act(
+    "start_session",
+    "POST /sessions",
+    NoParams,
+    SessionToken,
+    Permission.SIGN_IN,
+    "Exchange a code for the token of a browser's session.",
+    kept=False,
 )
-WHO_AM_I = Operation[NoParams, None, WhoAmI]("who_am_i", "GET", "/whoami", NoParams, None, WhoAmI)
+END_SESSION = act(
+    "end_session",
+    "DELETE /sessions",
+    NoParams,
+    SessionEnd,
+    Permission.READ,
+    "End a browser's session.",
+    kept=False,
+)
+
+#: Operations that clients of the cloud call over HTTP; streams have a WebSocket API of their own.
+CLOUD_OPERATIONS: tuple[AnyOperation, ...] = (
+    *(operation for operation in OPERATIONS if not operation.is_stream),
+    UPLOAD_BODY,
+    CONTEXTS,
+    OWN_BUILDS,
+    WHO_AM_I,
+    CLOUD_LOGIN,
+    START_SESSION,
+    END_SESSION,
+)

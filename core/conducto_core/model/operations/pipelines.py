@@ -1,17 +1,21 @@
-"""The operations of the API: the path, parameters, body and response of each.
+"""The operations that both the agent and the cloud have.
 
-The client and the service both read this table, so neither repeats a path, a parameter or a limit.
 `conducto_core.model.params` has the parameters.
 """
 
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
-
 from conducto_core.model import params as p
-from conducto_core.model.base import Record
 from conducto_core.model.debug import DebugPlan, DebugRequest
-from conducto_core.model.gc import GcReport, GcRequest
 from conducto_core.model.node_detail import NodeDetail
+from conducto_core.model.operations.operation import (
+    WEBSOCKET,
+    AnyOperation,
+    Bytes,
+    Operation,
+    Permission,
+    act,
+    read,
+    send,
+)
 from conducto_core.model.outputs import ArtifactList, MetricList, OutputParams, ResultValue
 from conducto_core.model.remote_shells import (
     RemoteShell,
@@ -33,7 +37,6 @@ from conducto_core.model.requests import (
 )
 from conducto_core.model.resources import Resources, ResourcesParams
 from conducto_core.model.responses import (
-    AgentStopping,
     AttemptList,
     ChangedData,
     DataEntry,
@@ -42,7 +45,6 @@ from conducto_core.model.responses import (
     DeletedPipeline,
     ImageList,
     ImageLog,
-    Login,
     LogLines,
     LogMatches,
     PipelineList,
@@ -51,15 +53,11 @@ from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
 from conducto_core.model.shells import ShellEnd, ShellParams, ShellTicket
 from conducto_core.model.usage import Usage, UsageParams
 
-API_ROOT = "/api/v1"
-MAX_BODY = 1 << 20
 MAX_LAUNCH_BODY = 256 << 20
 #: A megabyte of values, each byte up to six in JSON, and names.
 MAX_SECRETS_BODY = 8 << 20
 #: Maximum bytes of a data file uploaded through the API; commands may write larger ones.
 MAX_DATA_FILE = 4 << 30
-#: Maximum levels of arrays and objects in a JSON body; pydantic's own limit, which cannot be set.
-MAX_JSON_DEPTH = 200
 #: Maximum number of debug shells open in pages at once, with those that have an unused ticket.
 MAX_SHELLS = 4
 #: Maximum bytes of input in one frame, and of input that the shell has not read yet.
@@ -70,255 +68,332 @@ MAX_SHELL_AHEAD = 256 << 10
 #: Maximum seconds that a shell is open, and that it is idle.
 MAX_SHELL_SECONDS = 8 * 3600.0
 MAX_SHELL_IDLE = 3600.0
-#: Header that identifies a mutation, and its maximum length; each key is executed once.
-IDEMPOTENCY_KEY = "Idempotency-Key"
-MAX_IDEMPOTENCY_KEY = 200
-#: Seconds for which a response is remembered, and the maximum number of remembered responses.
-REMEMBERED_SECONDS = 24 * 3600.0
-REMEMBERED_RESPONSES = 1000
 
-P = TypeVar("P", bound=Record)
-B = TypeVar("B")
-R = TypeVar("R", bound=Record)
-
-
-class Bytes(Record):
-    """Placeholder for bytes instead of JSON in an `Operation`."""
-
-
-@dataclass(frozen=True)
-class Operation(Generic[P, B, R]):
-    """One operation.
-
-    Attributes:
-        method: The HTTP method; ``WEBSOCKET`` for a stream of JSON frames.
-        path: Path template below `API_ROOT`; it has fields of ``params`` in braces, the other
-            fields go in the query string.
-        body: Model of the JSON body, `Bytes`, or None.
-        response: Model of the JSON response or of one frame, or `Bytes`.
-        max_body: Maximum bytes of a body.
-        private: The body is never quoted in error messages or stored in a file.
-        kept: The response may be remembered under the caller's idempotency key.
-        resumable: An interrupted request can be executed again under its key.
-    """
-
-    name: str
-    method: str
-    path: str
-    params: type[P]
-    body: type[B] | None
-    response: type[R]
-    max_body: int = MAX_BODY
-    private: bool = False
-    kept: bool = True
-    resumable: bool = False
-
-    @property
-    def safe(self) -> bool:
-        """Whether the operation changes nothing."""
-        return self.method in ("GET", "WEBSOCKET")
-
-    @property
-    def remembered(self) -> bool:
-        """Whether the operation is executed once for each idempotency key.
-
-        Repeating any other operation has no further effect.
-        """
-        return not self.safe and self.kept and self.body is not Bytes
-
-
-AnyOperation = Operation[Any, Any, Any]
-
-LIST = Operation[p.ListParams, None, PipelineList](
-    "list_pipelines", "GET", "/pipelines", p.ListParams, None, PipelineList
+LIST = read(
+    "list_pipelines", "/pipelines", p.ListParams, PipelineList, "List pipelines, the newest first."
 )
-LAUNCH = Operation[p.NoParams, LaunchRequest, PipelineSummary](
+LAUNCH = send(
     "launch",
-    "POST",
-    "/pipelines",
+    "POST /pipelines",
     p.NoParams,
     LaunchRequest,
     PipelineSummary,
+    Permission.LAUNCH,
+    "Launch a pipeline, and run it if requested.",
     max_body=MAX_LAUNCH_BODY,
     resumable=True,
 )
-GET = Operation[p.PipelineParams, None, PipelineSummary](
-    "get_pipeline", "GET", "/pipelines/{id}", p.PipelineParams, None, PipelineSummary
+GET = read(
+    "get_pipeline", "/pipelines/{id}", p.PipelineParams, PipelineSummary, "Return one pipeline."
 )
-DELETE = Operation[p.PipelineParams, None, DeletedPipeline](
-    "delete_pipeline", "DELETE", "/pipelines/{id}", p.PipelineParams, None, DeletedPipeline
+DELETE = act(
+    "delete_pipeline",
+    "DELETE /pipelines/{id}",
+    p.PipelineParams,
+    DeletedPipeline,
+    Permission.CHANGE_STATE,
+    "Delete a pipeline with its output, data and history.",
 )
-DEFINITION = Operation[p.PipelineParams, None, LaunchRequest](
-    "get_definition", "GET", "/pipelines/{id}/definition", p.PipelineParams, None, LaunchRequest
+DEFINITION = read(
+    "get_definition",
+    "/pipelines/{id}/definition",
+    p.PipelineParams,
+    LaunchRequest,
+    "Return the launch request of a pipeline, so that it can be launched again.",
 )
-TREE = Operation[p.TreeParams, None, TreePage](
-    "get_tree", "GET", "/pipelines/{id}/tree", p.TreeParams, None, TreePage
+TREE = read(
+    "get_tree",
+    "/pipelines/{id}/tree",
+    p.TreeParams,
+    TreePage,
+    "Return one page of a subtree, or of the results of a search in it.",
 )
-STATES = Operation[p.StatesParams, None, NodeStates](
-    "get_states", "GET", "/pipelines/{id}/states", p.StatesParams, None, NodeStates
+STATES = read(
+    "get_states",
+    "/pipelines/{id}/states",
+    p.StatesParams,
+    NodeStates,
+    "Return the state of each Exec of a subtree as a letter.",
 )
-NODE = Operation[p.NodeParams, None, NodeDetail](
-    "get_node", "GET", "/pipelines/{id}/node", p.NodeParams, None, NodeDetail
+NODE = read(
+    "get_node", "/pipelines/{id}/node", p.NodeParams, NodeDetail, "Return the details of one node."
 )
-ATTEMPTS = Operation[p.NodeParams, None, AttemptList](
-    "list_attempts", "GET", "/pipelines/{id}/attempts", p.NodeParams, None, AttemptList
+ATTEMPTS = read(
+    "list_attempts",
+    "/pipelines/{id}/attempts",
+    p.NodeParams,
+    AttemptList,
+    "List all attempts of a node, even of one that a Lazy discarded.",
 )
-LOG = Operation[p.LogParams, None, LogChunk](
-    "read_log", "GET", "/pipelines/{id}/log", p.LogParams, None, LogChunk
+LOG = read(
+    "read_log",
+    "/pipelines/{id}/log",
+    p.LogParams,
+    LogChunk,
+    "Return a part of an output stream.",
 )
-LOG_LINES = Operation[p.LogLinesParams, None, LogLines](
-    "read_log_lines", "GET", "/pipelines/{id}/log/lines", p.LogLinesParams, None, LogLines
+LOG_LINES = read(
+    "read_log_lines",
+    "/pipelines/{id}/log/lines",
+    p.LogLinesParams,
+    LogLines,
+    "Return some lines of an output stream.",
 )
-LOG_SEARCH = Operation[p.LogSearchParams, None, LogMatches](
-    "search_log", "GET", "/pipelines/{id}/log/search", p.LogSearchParams, None, LogMatches
+LOG_SEARCH = read(
+    "search_log",
+    "/pipelines/{id}/log/search",
+    p.LogSearchParams,
+    LogMatches,
+    "Search an output stream for lines with a text or pattern.",
 )
-LOG_FILE = Operation[p.LogFileParams, None, Bytes](
-    "download_log", "GET", "/pipelines/{id}/log/file", p.LogFileParams, None, Bytes
+LOG_FILE = read(
+    "download_log",
+    "/pipelines/{id}/log/file",
+    p.LogFileParams,
+    Bytes,
+    "Download an output stream.",
 )
-RESOURCES = Operation[ResourcesParams, None, Resources](
-    "get_resources", "GET", "/pipelines/{id}/resources", ResourcesParams, None, Resources
+RESOURCES = read(
+    "get_resources",
+    "/pipelines/{id}/resources",
+    ResourcesParams,
+    Resources,
+    "Return the resource usage of an attempt: CPUs and memory over time.",
 )
-RESULT = Operation[OutputParams, None, ResultValue](
-    "get_result", "GET", "/pipelines/{id}/result", OutputParams, None, ResultValue
+RESULT = read(
+    "get_result",
+    "/pipelines/{id}/result",
+    OutputParams,
+    ResultValue,
+    "Return the result of an attempt: the return value of its function.",
 )
-METRICS = Operation[OutputParams, None, MetricList](
-    "list_metrics", "GET", "/pipelines/{id}/metrics", OutputParams, None, MetricList
+METRICS = read(
+    "list_metrics",
+    "/pipelines/{id}/metrics",
+    OutputParams,
+    MetricList,
+    "Return the points of all metrics of an attempt.",
 )
-ARTIFACTS = Operation[OutputParams, None, ArtifactList](
-    "list_artifacts", "GET", "/pipelines/{id}/artifacts", OutputParams, None, ArtifactList
+ARTIFACTS = read(
+    "list_artifacts",
+    "/pipelines/{id}/artifacts",
+    OutputParams,
+    ArtifactList,
+    "List the artifacts of an attempt, in the order in which they were declared.",
 )
-EXPORT = Operation[p.PipelineParams, None, Bytes](
-    "export_pipeline", "GET", "/pipelines/{id}/export", p.PipelineParams, None, Bytes
+EXPORT = read(
+    "export_pipeline",
+    "/pipelines/{id}/export",
+    p.PipelineParams,
+    Bytes,
+    "Download the current state of a pipeline as one self-contained HTML file.",
 )
-IMAGES = Operation[p.PipelineParams, None, ImageList](
-    "list_images", "GET", "/pipelines/{id}/images", p.PipelineParams, None, ImageList
+IMAGES = read(
+    "list_images",
+    "/pipelines/{id}/images",
+    p.PipelineParams,
+    ImageList,
+    "List the images of a pipeline, with the states of their builds.",
 )
-IMAGE_LOG = Operation[p.ImageLogParams, None, ImageLog](
-    "read_image_log", "GET", "/pipelines/{id}/image-log", p.ImageLogParams, None, ImageLog
+IMAGE_LOG = read(
+    "read_image_log",
+    "/pipelines/{id}/image-log",
+    p.ImageLogParams,
+    ImageLog,
+    "Return a part of the log of an image's build.",
 )
-DATA = Operation[p.ListDataParams, None, DataList](
-    "list_data", "GET", "/pipelines/{id}/data", p.ListDataParams, None, DataList
+DATA = read(
+    "list_data",
+    "/pipelines/{id}/data",
+    p.ListDataParams,
+    DataList,
+    "List a directory of a pipeline's data.",
 )
-CHANGED_DATA = Operation[p.ChangedDataParams, None, ChangedData](
+CHANGED_DATA = read(
     "list_changed_data",
-    "GET",
     "/pipelines/{id}/data/changed",
     p.ChangedDataParams,
-    None,
     ChangedData,
+    "List the files of a pipeline's data that were written within a time range.",
 )
-DATA_FILE = Operation[p.DataParams, None, Bytes](
-    "read_data", "GET", "/pipelines/{id}/data/file", p.DataParams, None, Bytes
-)
-PUT_DATA = Operation[p.DataParams, Bytes, DataEntry](
-    "write_data",
-    "PUT",
+DATA_FILE = read(
+    "read_data",
     "/pipelines/{id}/data/file",
     p.DataParams,
     Bytes,
+    "Download a file of a pipeline's data.",
+)
+PUT_DATA = send(
+    "write_data",
+    "PUT /pipelines/{id}/data/file",
+    p.DataParams,
+    Bytes,
     DataEntry,
+    Permission.WRITE_DATA,
+    "Write a file of a pipeline's data.",
     max_body=MAX_DATA_FILE,
 )
-DELETE_DATA = Operation[p.DataParams, None, Deleted](
-    "delete_data", "DELETE", "/pipelines/{id}/data/file", p.DataParams, None, Deleted
+DELETE_DATA = act(
+    "delete_data",
+    "DELETE /pipelines/{id}/data/file",
+    p.DataParams,
+    Deleted,
+    Permission.WRITE_DATA,
+    "Delete a file or directory of a pipeline's data.",
 )
-USER_DATA = Operation[p.ListUserDataParams, None, DataList](
-    "list_user_data", "GET", "/data", p.ListUserDataParams, None, DataList
+USER_DATA = read(
+    "list_user_data",
+    "/data",
+    p.ListUserDataParams,
+    DataList,
+    "List a directory of the user's data.",
+    executed_by=DATA.name,
 )
-USER_DATA_FILE = Operation[p.UserDataParams, None, Bytes](
-    "read_user_data", "GET", "/data/file", p.UserDataParams, None, Bytes
-)
-PUT_USER_DATA = Operation[p.UserDataParams, Bytes, DataEntry](
-    "write_user_data",
-    "PUT",
+USER_DATA_FILE = read(
+    "read_user_data",
     "/data/file",
     p.UserDataParams,
     Bytes,
+    "Download a file of the user's data.",
+    executed_by=DATA_FILE.name,
+)
+PUT_USER_DATA = send(
+    "write_user_data",
+    "PUT /data/file",
+    p.UserDataParams,
+    Bytes,
     DataEntry,
+    Permission.WRITE_DATA,
+    "Write a file of the user's data.",
     max_body=MAX_DATA_FILE,
+    executed_by=PUT_DATA.name,
 )
-DELETE_USER_DATA = Operation[p.UserDataParams, None, Deleted](
-    "delete_user_data", "DELETE", "/data/file", p.UserDataParams, None, Deleted
+DELETE_USER_DATA = act(
+    "delete_user_data",
+    "DELETE /data/file",
+    p.UserDataParams,
+    Deleted,
+    Permission.WRITE_DATA,
+    "Delete a file or directory of the user's data.",
+    executed_by=DELETE_DATA.name,
 )
-CONTROL = Operation[p.PipelineParams, ControlRequest, ControlResult](
-    "control", "POST", "/pipelines/{id}/control", p.PipelineParams, ControlRequest, ControlResult
+CONTROL = send(
+    "control",
+    "POST /pipelines/{id}/control",
+    p.PipelineParams,
+    ControlRequest,
+    ControlResult,
+    Permission.CHANGE_STATE,
+    "Execute an action.",
 )
-SECRETS = Operation[p.NoParams, None, SecretList](
-    "list_secrets", "GET", "/secrets", p.NoParams, None, SecretList
-)
-PUT_SECRETS = Operation[p.NoParams, PutSecrets, SecretList](
-    "put_secrets",
-    "POST",
+SECRETS = read(
+    "list_secrets",
     "/secrets",
+    p.NoParams,
+    SecretList,
+    "List all secrets, without values.",
+    permission=Permission.SECRETS,
+)
+PUT_SECRETS = send(
+    "put_secrets",
+    "POST /secrets",
     p.NoParams,
     PutSecrets,
     SecretList,
+    Permission.SECRETS,
+    "Store secrets.",
     max_body=MAX_SECRETS_BODY,
     private=True,
 )
-DELETE_SECRETS = Operation[p.NoParams, DeleteSecrets, SecretList](
-    "delete_secrets", "POST", "/secrets/delete", p.NoParams, DeleteSecrets, SecretList
+DELETE_SECRETS = send(
+    "delete_secrets",
+    "POST /secrets/delete",
+    p.NoParams,
+    DeleteSecrets,
+    SecretList,
+    Permission.SECRETS,
+    "Delete secrets.",
 )
-USAGE = Operation[UsageParams, None, Usage]("get_usage", "GET", "/usage", UsageParams, None, Usage)
-AGENT_STATUS = Operation[p.NoParams, None, AgentStatus](
-    "get_agent", "GET", "/agent", p.NoParams, None, AgentStatus
+USAGE = read(
+    "get_usage",
+    "/usage",
+    UsageParams,
+    Usage,
+    "Return the usage and cost of commands, by month, pipeline and node.",
 )
-STOP_AGENT = Operation[p.StopParams, None, AgentStopping](
-    "stop_agent", "POST", "/agent/stop", p.StopParams, None, AgentStopping
+AGENT_STATUS = read(
+    "get_agent",
+    "/agent",
+    p.NoParams,
+    AgentStatus,
+    "Return the status of the process that runs pipelines.",
 )
-GC = Operation[p.NoParams, GcRequest, GcReport](
-    "collect_garbage", "POST", "/agent/gc", p.NoParams, GcRequest, GcReport
-)
-LOGIN = Operation[p.NoParams, None, Login](
-    "make_login", "POST", "/agent/login", p.NoParams, None, Login, kept=False
-)
-DEBUG = Operation[p.PipelineParams, DebugRequest, DebugPlan](
+DEBUG = send(
     "debug",
-    "POST",
-    "/pipelines/{id}/debug",
+    "POST /pipelines/{id}/debug",
     p.PipelineParams,
     DebugRequest,
     DebugPlan,
+    Permission.DEBUG,
+    "Return the container of a debug shell for an attempt, including secrets.",
     kept=False,  # it holds secrets, and changes nothing
 )
-OPEN_SHELL = Operation[p.PipelineParams, DebugRequest, ShellTicket](
+OPEN_SHELL = send(
     "open_shell",
-    "POST",
-    "/pipelines/{id}/shell",
+    "POST /pipelines/{id}/shell",
     p.PipelineParams,
     DebugRequest,
     ShellTicket,
+    Permission.DEBUG,
+    "Return a ticket for a debug shell in the web app, if the server supports it.",
     kept=False,  # a ticket can be used once
 )
-SHELL = Operation[ShellParams, None, ShellEnd](
-    "shell", "WEBSOCKET", "/shell", ShellParams, None, ShellEnd
+SHELL = read(
+    "shell",
+    "/shell",
+    ShellParams,
+    ShellEnd,
+    "Connect to the debug shell of a ticket: its output and its end.",
+    method=WEBSOCKET,
+    permission=Permission.DEBUG,
 )
-OPEN_REMOTE_SHELL = Operation[p.PipelineParams, RemoteShellRequest, RemoteShell](
+OPEN_REMOTE_SHELL = send(
     "open_remote_shell",
-    "POST",
-    "/pipelines/{id}/remote-shells",
+    "POST /pipelines/{id}/remote-shells",
     p.PipelineParams,
     RemoteShellRequest,
     RemoteShell,
+    Permission.DEBUG,
+    "Open a debug shell on a worker of its own, if the server is in the cloud.",
 )
-ENTER_REMOTE_SHELL = Operation[RemoteShellParams, None, RemoteShellEntry](
+ENTER_REMOTE_SHELL = act(
     "enter_remote_shell",
-    "POST",
-    "/pipelines/{id}/remote-shells/{shell}/enter",
+    "POST /pipelines/{id}/remote-shells/{shell}/enter",
     RemoteShellParams,
-    None,
     RemoteShellEntry,
+    Permission.DEBUG,
+    "Return the session of such a shell, once it has started.",
     kept=False,  # a session can be used once
 )
-END_REMOTE_SHELL = Operation[RemoteShellParams, None, RemoteShellEnd](
+END_REMOTE_SHELL = act(
     "end_remote_shell",
-    "DELETE",
-    "/pipelines/{id}/remote-shells/{shell}",
+    "DELETE /pipelines/{id}/remote-shells/{shell}",
     RemoteShellParams,
-    None,
     RemoteShellEnd,
+    Permission.DEBUG,
+    "End such a shell.",
     kept=False,
 )
-EVENTS = Operation[p.EventParams, None, EventBatch](
-    "events", "WEBSOCKET", "/pipelines/{id}/events", p.EventParams, None, EventBatch
+EVENTS = read(
+    "events",
+    "/pipelines/{id}/events",
+    p.EventParams,
+    EventBatch,
+    "Stream the changes after the cursor, then live ones, without an end.",
+    method=WEBSOCKET,
+)
+
+#: All operations of this module.
+OPERATIONS: tuple[AnyOperation, ...] = tuple(
+    value for value in tuple(globals().values()) if isinstance(value, Operation)
 )

@@ -1,11 +1,21 @@
 """The operations of a worker: the path, body and response of each.
 
 The worker and the app that serves it both read this table. Paths are below
-`conducto_core.model.operations.pipelines.API_ROOT`. Every request carries the worker's own token,
+`conducto_core.model.operations.operation.API_ROOT`. Every request carries the worker's own token,
 which identifies the pipeline, the pool and the worker, so no path has to name them.
 """
 
-from conducto_core.model.operations.pipelines import Operation
+from typing import Any
+
+from conducto_core.model.operations.operation import (
+    AnyOperation,
+    B,
+    Operation,
+    Permission,
+    R,
+    act,
+    send,
+)
 from conducto_core.model.params import NoParams
 from conducto_core.model.worker import (
     MAX_CHUNK,
@@ -30,56 +40,62 @@ MAX_REPORT = 4 << 20
 #: Maximum bytes of a log chunk's body: base64 of `MAX_CHUNK`, and the other fields.
 MAX_LOG_BODY = 2 * MAX_CHUNK + 4096
 
-START = Operation[NoParams, WorkerStart, WorkerInstructions](
-    "worker_start", "POST", "/worker/start", NoParams, WorkerStart, WorkerInstructions, kept=False
+
+def _call(
+    name: str, body: type[B], response: type[R], summary: str, **more: Any
+) -> Operation[NoParams, B, R]:
+    """Return an operation of a worker; workers repeat requests, and a response is never kept."""
+    return send(
+        f"worker_{name}",
+        f"POST /worker/{name}",
+        NoParams,
+        body,
+        response,
+        Permission.WORKER,
+        summary,
+        kept=False,
+        **more,
+    )
+
+
+START = _call(
+    "start",
+    WorkerStart,
+    WorkerInstructions,
+    "Register a started worker and return its instructions.",
 )
-CLAIM = Operation[NoParams, Claim, ClaimResponse](
-    "worker_claim",
-    "POST",
-    "/worker/claim",
-    NoParams,
-    Claim,
-    ClaimResponse,
-    private=True,
-    kept=False,
+CLAIM = _call(
+    "claim", Claim, ClaimResponse, "Decide whether the worker runs an attempt.", private=True
 )
-HEARTBEAT = Operation[NoParams, Heartbeat, HeartbeatResponse](
-    "worker_heartbeat",
-    "POST",
-    "/worker/heartbeat",
-    NoParams,
-    Heartbeat,
-    HeartbeatResponse,
-    kept=False,
+HEARTBEAT = _call(
+    "heartbeat", Heartbeat, HeartbeatResponse, "Return the instructions for a running command."
 )
-LOG = Operation[NoParams, WorkerLogChunk, LogResponse](
-    "worker_log",
-    "POST",
-    "/worker/log",
-    NoParams,
+LOG = _call(
+    "log",
     WorkerLogChunk,
     LogResponse,
+    "Store a chunk of output.",
     max_body=MAX_LOG_BODY,
     private=True,
-    kept=False,
 )
-REPORT = Operation[NoParams, Report, ReportResponse](
-    "worker_report",
-    "POST",
-    "/worker/report",
-    NoParams,
+REPORT = _call(
+    "report",
     Report,
     ReportResponse,
+    "Record the end of an attempt.",
     max_body=MAX_REPORT,
     private=True,
+)
+UPLOAD = act(
+    "worker_upload",
+    "POST /worker/upload",
+    NoParams,
+    UploadResponse,
+    Permission.WORKER,
+    "Return a URL for the upload of a generated tree.",
     kept=False,
 )
-UPLOAD = Operation[NoParams, None, UploadResponse](
-    "worker_upload", "POST", "/worker/upload", NoParams, None, UploadResponse, kept=False
-)
-END = Operation[NoParams, WorkerEnd, Nothing](
-    "worker_end", "POST", "/worker/end", NoParams, WorkerEnd, Nothing, kept=False
-)
+END = _call("end", WorkerEnd, Nothing, "Record the end of a worker.")
 
 #: All operations, in the order of a worker's life.
-WORKER_CALLS = (START, CLAIM, HEARTBEAT, LOG, REPORT, UPLOAD, END)
+WORKER_OPERATIONS: tuple[AnyOperation, ...] = (START, CLAIM, HEARTBEAT, LOG, REPORT, UPLOAD, END)

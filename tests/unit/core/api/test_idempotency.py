@@ -17,6 +17,7 @@ from conducto_core.api.idempotency import (
 )
 from conducto_core.api.problems import ProblemError
 from conducto_core.model.operations import pipelines
+from conducto_core.model.operations.agent import LOGIN
 from conducto_local.server.idempotency_file import IdempotencyFile, remembered
 from support.api_server import TOKEN, running_server
 from support.disks import fill, small_disk
@@ -259,9 +260,7 @@ def test_a_launch_that_arrives_twice_makes_one_pipeline() -> None:
     assert len(fake.launches) == 1
 
 
-@pytest.mark.parametrize(
-    "operation", [pipelines.DEBUG, pipelines.LOGIN, pipelines.GET, pipelines.PUT_DATA]
-)
+@pytest.mark.parametrize("operation", [pipelines.DEBUG, LOGIN, pipelines.GET, pipelines.PUT_DATA])
 def test_answers_that_are_secret_or_harmless_are_not_remembered(operation) -> None:
     assert not operation.remembered
 

@@ -1,4 +1,4 @@
-"""The route table is whole, and its document describes it."""
+"""Routes are found by method and path, and the document describes every operation."""
 
 import difflib
 import re
@@ -7,43 +7,29 @@ import pytest
 
 from conducto_core.api.openapi import openapi_document
 from conducto_core.api.problems import ProblemError, ProblemRule, problem_of
-from conducto_core.api.routes import ROUTES, RouteTable, StreamRoute
+from conducto_core.api.routes import RouteTable
 from conducto_core.errors import NotFoundError
-from conducto_core.model.operations import pipelines
-from conducto_core.model.operations.pipelines import (
-    AGENT_STATUS,
-    GC,
-    LOG,
-    LOGIN,
-    STOP_AGENT,
-    Operation,
-)
+from conducto_core.model.operations.agent import AGENT_OPERATIONS
+from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
+from conducto_core.model.operations.operation import AnyOperation
+from conducto_core.model.operations.pipelines import AGENT_STATUS, LOG, OPERATIONS
+from conducto_core.model.operations.worker import WORKER_OPERATIONS
 from support.golden import FILES, REMEDY, read
 
-OPERATIONS = [value for value in vars(pipelines).values() if isinstance(value, Operation)]
+ALL = [*OPERATIONS, *AGENT_OPERATIONS, *CLOUD_OPERATIONS, *WORKER_OPERATIONS]
 
 
-def test_every_call_has_one_route() -> None:
-    routed = [route.operation for route in ROUTES]
-
-    assert sorted(o.name for o in routed) == sorted(
-        o.name
-        for o in OPERATIONS
-        if o not in (GC, LOGIN, STOP_AGENT)  # the local server's own
-    )
-
-
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.name)
-def test_names_in_braces_are_parameters(operation: Operation) -> None:
+@pytest.mark.parametrize("operation", ALL, ids=lambda o: o.name)
+def test_names_in_braces_are_parameters(operation: AnyOperation) -> None:
     in_braces = set(re.findall(r"{(\w+)}", operation.path))
 
     assert in_braces <= set(operation.params.model_fields)
 
 
 def test_an_encoded_slash_is_part_of_a_value() -> None:
-    match = RouteTable(ROUTES).find("GET", "/api/v1/pipelines/a%2Fb%20c/log")
+    match = RouteTable(OPERATIONS).find("GET", "/api/v1/pipelines/a%2Fb%20c/log")
 
-    assert match.route.operation is LOG
+    assert match.operation is LOG
     assert match.params == {"id": "a/b c"}
 
 
@@ -52,7 +38,7 @@ def test_an_encoded_slash_is_part_of_a_value() -> None:
 )
 def test_a_path_that_is_nearly_a_route_is_none(path: str) -> None:
     with pytest.raises(ProblemError) as caught:
-        RouteTable([r for r in ROUTES if r.operation is AGENT_STATUS]).find("GET", path)
+        RouteTable([AGENT_STATUS]).find("GET", path)
 
     assert caught.value.problem.status == 404
 
@@ -72,13 +58,13 @@ def test_a_server_adds_rules_of_its_own() -> None:
     assert (problem.status, problem.title) == (507, "disk full")
 
 
-def test_the_document_describes_every_route() -> None:
+def test_the_document_describes_every_operation() -> None:
     document = openapi_document()
 
     described = {
         (method.upper(), path) for path, item in document["paths"].items() for method in item
     }
-    plain = [route.operation for route in ROUTES if not isinstance(route, StreamRoute)]
+    plain = [operation for operation in OPERATIONS if not operation.is_stream]
     assert described == {(o.method, o.path) for o in plain}
     assert set(document["x-streams"]) == {"/pipelines/{id}/events", "/shell"}
 

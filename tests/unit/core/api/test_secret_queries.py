@@ -13,7 +13,8 @@ from tests.fakes.transport import InProcessTransport
 from conducto.wire.secret_names import MAX_VALUE
 from conducto_client import ApiError, Client, HttpTransport, Transport
 from conducto_core.api.dispatch import Service
-from conducto_core.api.routes import ROUTES, Permission
+from conducto_core.model.operations.operation import Permission
+from conducto_core.model.operations.pipelines import OPERATIONS
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretKey, SecretValue
 from conducto_core.ports.secret_store import SecretName
 from support.api_server import running_server
@@ -127,7 +128,7 @@ def test_a_request_does_not_print_its_value() -> None:
 
 
 def test_all_calls_need_the_permission_for_secrets() -> None:
-    routes = [route for route in ROUTES if "/secrets" in route.operation.path]
+    found = [operation for operation in OPERATIONS if "/secrets" in operation.path]
 
-    assert len(routes) == 3
-    assert {route.permission for route in routes} == {Permission.SECRETS}
+    assert len(found) == 3
+    assert {operation.permission for operation in found} == {Permission.SECRETS}

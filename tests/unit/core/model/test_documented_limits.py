@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from conducto_core.model import params
-from conducto_core.model.operations import pipelines
+from conducto_core.model.operations import operation, pipelines
 
 PAGE = Path(__file__).resolve().parents[4] / "docs" / "concepts" / "api.md"
 UNITS = {None: 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -21,7 +21,7 @@ def documented() -> dict[str, int]:
 def in_the_code() -> dict[str, float]:
     return {
         name: value
-        for module in (pipelines, params)
+        for module in (operation, pipelines, params)
         for name, value in vars(module).items()
         if name.startswith(("MAX_", "REMEMBERED_"))
     }

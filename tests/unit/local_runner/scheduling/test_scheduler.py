@@ -12,7 +12,7 @@ from tests.fakes.store import MemoryStore
 import conducto as co
 from conducto.tree.launch_form import to_launch_form
 from conducto_core.model.images import ImageSpec
-from conducto_core.model.params import StatesParams, TreeParams
+from conducto_core.model.params import ListParams, NodeParams, StatesParams, TreeParams
 from conducto_core.model.records import ImageState
 from conducto_core.model.requests import LaunchRequest
 from conducto_core.model.states import Cause, State
@@ -96,7 +96,7 @@ class Bench:
     async def run(self, root: co.Node) -> str:
         request = LaunchRequest(tree=to_launch_form(root), run=True)
         launched = await self.pipelines.launch(request)
-        async for batch in self.pipelines.events(launched.pipeline.id, 0):
+        async for batch in self.pipelines.changes(launched.pipeline.id, 0):
             if batch.pipeline.settled:
                 break
         return launched.pipeline.id
@@ -167,7 +167,7 @@ async def test_change_just_before_a_reader_continues_is_delivered(bench: Bench, 
 
     seen: list[bool] = []
     async with asyncio.timeout(10):
-        async for batch in bench.pipelines.events(live.id, 0):
+        async for batch in bench.pipelines.changes(live.id, 0):
             seen += [change.skipped for change in batch.changes if change.path == "/n0"]
             if len(seen) == 2:
                 break
@@ -182,8 +182,8 @@ async def test_attempt_records_its_wait_reason(bench: Bench) -> None:
 
     pipeline = await bench.run(root)
 
-    (first,) = await bench.pipelines.attempts(pipeline, "/a")
-    (second,) = await bench.pipelines.attempts(pipeline, "/b")
+    (first,) = (await bench.pipelines.list_attempts(NodeParams(id=pipeline, path="/a"))).attempts
+    (second,) = (await bench.pipelines.list_attempts(NodeParams(id=pipeline, path="/b"))).attempts
     for attempt in (first, second):
         times = (attempt.queued, attempt.image_ready, attempt.admitted, attempt.started)
         known = [time for time in times if time is not None]
@@ -197,7 +197,7 @@ async def test_attempt_records_its_wait_reason(bench: Bench) -> None:
 async def test_an_attempt_whose_image_is_there_did_not_wait_for_it(bench: Bench) -> None:
     pipeline = await bench.run(chain("true", "true"))
 
-    (last,) = await bench.pipelines.attempts(pipeline, "/n1")
+    (last,) = (await bench.pipelines.list_attempts(NodeParams(id=pipeline, path="/n1"))).attempts
 
     assert last.image_ready is None
     assert last.admitted is not None
@@ -222,7 +222,7 @@ async def test_a_function_whose_file_the_image_does_not_hold_fails_its_node(benc
 
     pipeline = await bench.run(root)
 
-    (attempt,) = await bench.pipelines.attempts(pipeline, "/a")
+    (attempt,) = (await bench.pipelines.list_attempts(NodeParams(id=pipeline, path="/a"))).attempts
     assert (attempt.state, attempt.cause) == (State.ERROR, Cause.IMAGE)
     assert attempt.message is not None
     assert attempt.message.startswith(f"/a: the command uses {__file__}, but the image ")
@@ -237,7 +237,7 @@ async def test_a_pipeline_that_was_never_run_is_listed_with_its_counts_by_the_ne
     launched = await bench.pipelines.launch(request)
 
     bench.scheduler.unload(bench.pipelines.live(launched.pipeline.id))
-    (listed,) = (await bench.pipelines.list()).pipelines
+    (listed,) = (await bench.pipelines.list_pipelines(ListParams())).pipelines
 
     assert listed.counts == launched.counts
     assert listed.counts.pending == 2
@@ -252,7 +252,7 @@ async def test_a_group_tells_from_when_to_when_it_ran(bench: Bench) -> None:
 
     pipeline = await bench.run(root)
 
-    page = await bench.pipelines.nodes(TreeParams(id=pipeline))
+    page = await bench.pipelines.get_tree(TreeParams(id=pipeline))
     nodes = {node.path: node for node in page.nodes}
     first, last = nodes["/first/n0"].attempts[0], nodes["/first/n1"].attempts[0]
     assert (nodes["/first"].started, nodes["/first"].ended) == (first.started, last.ended)
@@ -270,7 +270,7 @@ async def test_nodes_show_their_container_reuse(bench: Bench) -> None:
     root["kept/deep/one"] = co.Exec("true")
     launched = await bench.pipelines.launch(LaunchRequest(tree=to_launch_form(root)))
 
-    page = await bench.pipelines.nodes(TreeParams(id=launched.pipeline.id))
+    page = await bench.pipelines.get_tree(TreeParams(id=launched.pipeline.id))
 
     assert {node.path: node.reuse for node in page.nodes if node.reuse} == {
         "/alone": "fresh",
@@ -288,7 +288,7 @@ async def test_skipped_nodes_and_their_descendants_are_reported(bench: Bench) ->
     root["c"] = co.Exec("true", skip=True)
     launched = await bench.pipelines.launch(LaunchRequest(tree=to_launch_form(root)))
 
-    states = await bench.pipelines.states(StatesParams(id=launched.pipeline.id, names=True))
+    states = await bench.pipelines.get_states(StatesParams(id=launched.pipeline.id, names=True))
 
     assert (states.states, states.names) == ("PSS", ("a", "group/deep/b", "c"))
 
@@ -301,7 +301,9 @@ async def test_container_lost_while_it_starts_is_replaced_three_times(
 
     pipeline_id = await bench.run(chain("true"))
 
-    attempts = await bench.pipelines.attempts(pipeline_id, "/n0")
+    attempts = (
+        await bench.pipelines.list_attempts(NodeParams(id=pipeline_id, path="/n0"))
+    ).attempts
     lost = [a for a in attempts if a.cause is Cause.WORKER_LOST]
     assert len(lost) == losses
     assert attempts[-1].state is (State.DONE if losses == 3 else State.KILLED)

@@ -10,7 +10,7 @@ from tests.fakes.pipelines import MemoryPipelines
 
 from conducto.api import NotAvailableError, Secret, SecretKey, Secrets
 from conducto_client import Endpoint
-from conducto_core.ports.pipelines import Pipelines
+from conducto_core.api.pipelines import Pipelines
 from conducto_core.ports.secret_store import SecretName
 from conducto_local.agent_files import AgentFiles, AgentState
 from conducto_local.secrets.local import CHOICE, LocalSecrets

@@ -17,7 +17,9 @@ from websockets.typing import Subprotocol
 from conducto_client import AgentUnreachableError, ApiError, Client, Endpoint, HttpTransport
 from conducto_core.errors import RefusedError
 from conducto_core.model.debug import DebugRequest
-from conducto_core.model.operations.pipelines import MAX_BODY, MAX_LAUNCH_BODY
+from conducto_core.model.operations.operation import MAX_BODY
+from conducto_core.model.operations.pipelines import MAX_LAUNCH_BODY
+from conducto_core.model.params import PipelineParams
 from conducto_core.model.requests import Action, ControlRequest, NodeView
 from conducto_core.model.states import NodeType, State
 from conducto_local.ports import EngineError
@@ -189,7 +191,7 @@ def raw_exchange(server: RunningServer, data: bytes) -> tuple[int, str]:
 
 def test_a_missing_engine_is_a_problem_of_its_own(server: RunningServer) -> None:
     class NoEngine(MemoryPipelines):
-        async def status(self) -> None:  # type: ignore[override]
+        async def get_agent(self) -> None:  # type: ignore[override]
             raise EngineError("no container engine runs; start it with 'systemctl start docker'")
 
     with running_server(NoEngine()) as other:
@@ -448,8 +450,8 @@ def test_a_token_is_not_shown_with_its_endpoint() -> None:
 
 def test_refusals_of_the_scheduler_keep_their_words(pipelines: MemoryPipelines) -> None:
     class Refusing(MemoryPipelines):
-        async def get(self, pipeline_id: str) -> None:  # type: ignore[override]
-            raise RefusedError(f"{pipeline_id} is asleep; wake it with 'conducto wake'")
+        async def get_pipeline(self, params: PipelineParams) -> None:  # type: ignore[override]
+            raise RefusedError(f"{params.id} is asleep; wake it with 'conducto wake'")
 
     with running_server(Refusing()) as server:
         status, _, problem = ask(server, "/api/v1/pipelines/abc")

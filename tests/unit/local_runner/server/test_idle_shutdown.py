@@ -26,7 +26,7 @@ class Machine:
         self.summaries = [Summary(settled=each) for each in settled]
         self.asked = asyncio.Event()
 
-    async def list(self):
+    async def list_pipelines(self, _params):
         self.asked.set()
         return Page(self.summaries)
 

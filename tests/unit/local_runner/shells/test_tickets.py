@@ -15,7 +15,6 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from conducto_client import ApiError, Client, HttpTransport
-from conducto_core.api.handlers import Call
 from conducto_core.errors import RefusedError
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.operations.pipelines import MAX_SHELLS
@@ -41,8 +40,8 @@ class Planning(MemoryPipelines):
 
     refuses = False
 
-    async def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
-        await super().debug(pipeline_id, request)
+    async def debug(self, params: PipelineParams, request: DebugRequest) -> DebugPlan:
+        await super().debug(params, request)
         if self.refuses:
             raise RefusedError("/: image a is building; try again when it is built")
         return plan(path=request.path, notes=("know this",))
@@ -62,7 +61,7 @@ def shell() -> FakeShell:
 
 @pytest.fixture
 def server(pipelines: Planning, shell: FakeShell) -> Iterator[RunningServer]:
-    with running_server(pipelines, shells=Shells(hold=shell)) as running:
+    with running_server(pipelines, shells=Shells(pipelines, hold=shell)) as running:
         yield running
 
 
@@ -199,7 +198,7 @@ def can_be_asked(server: RunningServer) -> bool:
 
 
 def test_unused_ticket_expires_and_frees_its_slot(pipelines: Planning, shell: FakeShell) -> None:
-    shells = Shells(replace(Limits(), shells=1, ticket=0.05), shell)
+    shells = Shells(pipelines, replace(Limits(), shells=1, ticket=0.05), shell)
     with running_server(pipelines, shells=shells) as server:
         code = ticket(server).ticket
         wait_for(lambda: can_be_asked(server))
@@ -211,7 +210,7 @@ def test_a_shell_that_cannot_be_planned_takes_no_room(
     pipelines: Planning, shell: FakeShell
 ) -> None:
     pipelines.refuses = True
-    with running_server(pipelines, shells=Shells(Limits(shells=1), shell)) as server:
+    with running_server(pipelines, shells=Shells(pipelines, Limits(shells=1), shell)) as server:
         for _ in range(2):
             with pytest.raises(ApiError, match="image a is building"):
                 ticket(server)
@@ -232,7 +231,9 @@ def test_a_page_that_goes_away_ends_its_shell(server: RunningServer, shell: Fake
 
 def test_an_agent_that_stops_ends_its_shells(pipelines: Planning, shell: FakeShell) -> None:
     with ExitStack() as stack:
-        server = stack.enter_context(running_server(pipelines, shells=Shells(hold=shell)))
+        server = stack.enter_context(
+            running_server(pipelines, shells=Shells(pipelines, hold=shell))
+        )
         opened = ExitStack()
         socket = opened.enter_context(dial(server, ticket(server).ticket))
         socket.send(b"x")
@@ -288,17 +289,17 @@ def test_agent_without_shells_names_the_command(pipelines: Planning) -> None:
     ],
 )
 def test_the_agents_environment_says_whether_pages_may(env: dict[str, str], allowed: bool) -> None:
-    assert (allowed_shells(env) is not None) is allowed
+    assert (allowed_shells(MemoryPipelines(), env) is not None) is allowed
 
 
 def test_invalid_environment_value_is_rejected() -> None:
     with pytest.raises(AgentSettingError, match="CONDUCTO_WEB_SHELL must be on or off, got 'no'"):
-        allowed_shells({"CONDUCTO_WEB_SHELL": "no"})
+        allowed_shells(MemoryPipelines(), {"CONDUCTO_WEB_SHELL": "no"})
 
 
 async def test_secrets_are_deleted_with_their_ticket(pipelines: Planning) -> None:
-    shells = Shells(replace(Limits(), ticket=0.01), FakeShell())
-    await shells.ticket(pipelines, Call(params=PIPELINE, body=REQUEST))
+    shells = Shells(pipelines, replace(Limits(), ticket=0.01), FakeShell())
+    await shells.open_shell(PIPELINE, REQUEST)
     held = [one.secrets["TOKEN"].get_secret_value() for one in shells.planned()]
 
     await asyncio.sleep(0.05)

@@ -1,0 +1,328 @@
+"""The pipelines of a target: one method for each operation of the API.
+
+A server implements `Pipelines`; `call_operation` calls the method of an operation.
+"""
+
+import json
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from conducto.wire.printable import shell_word
+from conducto_core.api.export.page import export_response
+from conducto_core.errors import RefusedError
+from conducto_core.model import params as p
+from conducto_core.model.base import Record
+from conducto_core.model.debug import DebugPlan, DebugRequest
+from conducto_core.model.node_detail import NodeDetail
+from conducto_core.model.operations.operation import AnyOperation
+from conducto_core.model.outputs import (
+    ArtifactList,
+    MetricList,
+    OutputParams,
+    OutputStream,
+    ResultValue,
+)
+from conducto_core.model.remote_shells import (
+    RemoteShell,
+    RemoteShellEnd,
+    RemoteShellEntry,
+    RemoteShellParams,
+    RemoteShellRequest,
+)
+from conducto_core.model.requests import (
+    AgentStatus,
+    ControlRequest,
+    ControlResult,
+    EventBatch,
+    LaunchRequest,
+    LogChunk,
+    NodeStates,
+    PipelineSummary,
+    TreePage,
+)
+from conducto_core.model.resources import Resources, ResourcesParams
+from conducto_core.model.responses import (
+    AttemptList,
+    ChangedData,
+    DataEntry,
+    DataList,
+    Deleted,
+    DeletedPipeline,
+    ImageList,
+    ImageLog,
+    LogLines,
+    LogMatches,
+    PipelineList,
+)
+from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
+from conducto_core.model.shells import ShellEnd, ShellParams, ShellTicket
+from conducto_core.model.usage import Usage, UsageParams
+from conducto_core.ports.downloads import Download, Span
+from conducto_core.runtime.attempt_outputs import artifacts_in, metrics_in
+
+P = TypeVar("P", bound=Record)
+B = TypeVar("B")
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[P, B]):
+    """A parsed request: parameters of path and query, and the body (None without one).
+
+    Attributes:
+        span: The requested part of the content, for a download.
+        key: The idempotency key.
+        repeated: An earlier request with this key was interrupted; it may have been executed.
+    """
+
+    params: P
+    body: B
+    span: Span | None = None
+    key: str | None = None
+    repeated: bool = False
+
+
+async def call_operation(
+    servers: Iterable[object], operation: AnyOperation, call: Call[Any, Any]
+) -> Any:
+    """Execute an operation by the method of its name, and return its response.
+
+    The arguments are the parameters (unless they are `NoParams`) and the body (if there is one);
+    ``span`` for a download; ``key`` and ``repeated`` for a resumable operation.
+
+    Args:
+        servers: The first of these objects that has the method is used.
+        operation: The operation.
+        call: The parsed request.
+    """
+    name = operation.executed_by or operation.name
+    method = next(getattr(server, name) for server in servers if hasattr(server, name))
+    arguments = [] if operation.params is p.NoParams else [call.params]
+    if operation.body is not None:
+        arguments.append(call.body)
+    if operation.is_download:
+        return await method(*arguments, span=call.span)
+    if operation.resumable:
+        return await method(*arguments, key=call.key, repeated=call.repeated)
+    return await method(*arguments)
+
+
+class Pipelines(ABC):
+    """The operations of clients. Raises `NotFoundError`, `RefusedError`, `DefinitionError`.
+
+    Reading works even while nothing can be written, e.g. because the disk is full.
+    """
+
+    @abstractmethod
+    async def launch(
+        self, request: LaunchRequest, key: str | None = None, *, repeated: bool = False
+    ) -> PipelineSummary:
+        """Validate, resolve, store and (if requested) run a pipeline.
+
+        Args:
+            request: The tree, with options.
+            key: The idempotency key of the request.
+            repeated: An earlier request with this key was interrupted: return the pipeline that it
+                created, if any.
+        """
+
+    @abstractmethod
+    async def list_pipelines(self, params: p.ListParams) -> PipelineList:
+        """Return a page of pipelines, the newest first."""
+
+    @abstractmethod
+    async def get_pipeline(self, params: p.PipelineParams) -> PipelineSummary:
+        """Return one pipeline. An unambiguous prefix of its id is enough."""
+
+    @abstractmethod
+    async def delete_pipeline(self, params: p.PipelineParams) -> DeletedPipeline:
+        """Delete a pipeline with its output, data and history, archived or not.
+
+        Raises:
+            RefusedError: it runs, or will start by itself.
+        """
+
+    @abstractmethod
+    async def get_definition(self, params: p.PipelineParams) -> LaunchRequest:
+        """Return the launch request of a pipeline, so that it can be launched again; not armed."""
+
+    @abstractmethod
+    async def get_states(self, params: p.StatesParams) -> NodeStates:
+        """Return the state of each Exec of a subtree as a letter."""
+
+    @abstractmethod
+    async def get_tree(self, params: p.TreeParams) -> TreePage:
+        """Return nodes of a subtree, down to a depth, or those that a search finds.
+
+        Its cost is proportional to the page (for a search, to `MAX_TREE_SCAN` at most), not to the
+        tree.
+        """
+
+    @abstractmethod
+    async def get_node(self, params: p.NodeParams) -> NodeDetail:
+        """Return the details of one node."""
+
+    @abstractmethod
+    async def list_attempts(self, params: p.NodeParams) -> AttemptList:
+        """Return all attempts of a node, the first one first, even of one that a Lazy discarded."""
+
+    @abstractmethod
+    async def read_log(self, params: p.LogParams) -> LogChunk:
+        """Return a part of an output stream.
+
+        If it would be empty and more may come, wait for output, at most ``params.wait`` seconds.
+        """
+
+    @abstractmethod
+    async def read_log_lines(self, params: p.LogLinesParams) -> LogLines:
+        """Return some lines of an output stream."""
+
+    @abstractmethod
+    async def search_log(self, params: p.LogSearchParams) -> LogMatches:
+        """Search an output stream; bounded in time and size."""
+
+    @abstractmethod
+    async def download_log(self, params: p.LogFileParams, span: Span | None = None) -> Download:
+        """Return the current contents of an output stream, or a part of it."""
+
+    @abstractmethod
+    async def get_resources(self, params: ResourcesParams) -> Resources:
+        """Return the resource usage of an attempt; empty if unknown."""
+
+    @abstractmethod
+    async def attempt_output(
+        self, params: OutputParams, stream: OutputStream
+    ) -> tuple[int | None, bytes]:
+        """Return an output stream of an attempt, and the attempt's number (None: no attempt)."""
+
+    @abstractmethod
+    async def read_image_log(self, params: p.ImageLogParams) -> ImageLog:
+        """Return a part of the output of an image's build; like `read_log`."""
+
+    @abstractmethod
+    async def list_data(self, params: p.ListUserDataParams) -> DataList:
+        """Return entries of a directory of the data of ``params.pipeline``."""
+
+    @abstractmethod
+    async def list_changed_data(self, params: p.ChangedDataParams) -> ChangedData:
+        """Return files of a pipeline's data last written within a time range, the newest first."""
+
+    @abstractmethod
+    async def read_data(self, params: p.UserDataParams, span: Span | None = None) -> Download:
+        """Return a data file, or a part of it. No file outside of the data is ever read."""
+
+    @abstractmethod
+    async def write_data(
+        self, params: p.UserDataParams, content: AsyncIterator[bytes]
+    ) -> DataEntry:
+        """Write a data file, replacing an existing one once ``content`` is complete."""
+
+    @abstractmethod
+    async def delete_data(self, params: p.UserDataParams) -> Deleted:
+        """Delete a data file, or a directory with its contents."""
+
+    @abstractmethod
+    async def control(self, params: p.PipelineParams, request: ControlRequest) -> ControlResult:
+        """Execute an action on a set of nodes, all or nothing."""
+
+    @abstractmethod
+    async def debug(self, params: p.PipelineParams, request: DebugRequest) -> DebugPlan:
+        """Return the container of a debug shell for an attempt; its image and network exist."""
+
+    @abstractmethod
+    def changes(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
+        """Yield changes after ``cursor``, then live ones; at most four batches a second."""
+
+    @abstractmethod
+    async def list_secrets(self) -> SecretList:
+        """Return all secrets, without values."""
+
+    @abstractmethod
+    async def put_secrets(self, request: PutSecrets) -> SecretList:
+        """Store secrets, replacing those of the same name, all or nothing."""
+
+    @abstractmethod
+    async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
+        """Delete secrets; missing ones are ignored."""
+
+    @abstractmethod
+    async def get_usage(self, params: UsageParams) -> Usage:
+        """Return the usage and cost of commands, by month, pipeline and node."""
+
+    @abstractmethod
+    async def get_agent(self) -> AgentStatus:
+        """Return the status of the process."""
+
+    # ---- the same for every target, unless it overrides them ------------------------------------
+
+    async def get_result(self, params: OutputParams) -> ResultValue:
+        """Return the result of an attempt."""
+        attempt, data = await self.attempt_output(params, "result")
+        if not data:
+            return ResultValue(attempt=attempt)
+        return ResultValue(attempt=attempt, exists=True, value=json.loads(data), size=len(data))
+
+    async def list_metrics(self, params: OutputParams) -> MetricList:
+        """Return the metrics of an attempt."""
+        attempt, data = await self.attempt_output(params, "metrics")
+        return MetricList(attempt=attempt, metrics=metrics_in(data))
+
+    async def list_artifacts(self, params: OutputParams) -> ArtifactList:
+        """Return the artifacts of an attempt."""
+        attempt, data = await self.attempt_output(params, "artifacts")
+        return ArtifactList(attempt=attempt, artifacts=artifacts_in(data))
+
+    async def list_images(self, params: p.PipelineParams) -> ImageList:
+        """Return the images of a pipeline."""
+        return ImageList(images=(await self.get_pipeline(params)).images)
+
+    async def export_pipeline(self, params: p.PipelineParams, span: Span | None = None) -> Download:
+        """Return the current state of a pipeline as one HTML file."""
+        return await export_response(self, params, time.time(), span)
+
+    async def events(self, params: p.EventParams) -> AsyncIterator[EventBatch]:
+        """Return the stream of changes.
+
+        An unknown pipeline and a cursor beyond the newest change are rejected here, before the
+        stream opens.
+        """
+        known = await self.get_pipeline(p.PipelineParams(id=params.id))
+        if params.cursor > known.seq:
+            raise RefusedError(
+                f"{known.pipeline.id}: cursor {params.cursor} is beyond the newest change "
+                f"{known.seq}; read the tree again and continue from its seq"
+            )
+        return self.changes(known.pipeline.id, params.cursor)
+
+    async def open_shell(self, params: p.PipelineParams, request: DebugRequest) -> ShellTicket:
+        """Refuse: only an agent opens shells in pages."""
+        raise RefusedError(
+            f"{request.path}: this server does not open shells in pages; in a terminal, run: "
+            f"conducto debug {params.id} {shell_word(request.path)}"
+        )
+
+    async def shell(self, _params: ShellParams) -> AsyncIterator[ShellEnd | bytes]:
+        """Refuse: only an agent opens shells in pages."""
+        raise RefusedError("this server does not open shells in pages; use 'conducto debug'")
+
+    async def open_remote_shell(
+        self, params: p.PipelineParams, _request: RemoteShellRequest
+    ) -> RemoteShell:
+        """Refuse: only the cloud has workers."""
+        raise _runs_here(params.id)
+
+    async def enter_remote_shell(self, params: RemoteShellParams) -> RemoteShellEntry:
+        """Refuse: only the cloud has workers."""
+        raise _runs_here(params.id)
+
+    async def end_remote_shell(self, params: RemoteShellParams) -> RemoteShellEnd:
+        """Refuse: only the cloud has workers."""
+        raise _runs_here(params.id)
+
+
+def _runs_here(pipeline_id: str) -> RefusedError:
+    return RefusedError(
+        f"{pipeline_id}: runs on this machine, not in the cloud; leave out --remote"
+    )

@@ -1,0 +1,113 @@
+"""The operations of the agent itself: its status, its end, and logins."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from conducto_core.api.pipelines import Pipelines
+from conducto_core.errors import RefusedError
+from conducto_core.model.operations.agent import AGENT_OPERATIONS
+from conducto_core.model.operations.operation import AnyOperation
+from conducto_core.model.operations.pipelines import OPERATIONS
+from conducto_core.model.params import ListParams, StopParams
+from conducto_core.model.requests import AgentStatus
+from conducto_core.model.responses import AgentStopping, Login
+from conducto_local.agent_files import AgentState
+from conducto_local.server.sessions import CODE_SECONDS, Sessions
+from conducto_local.shells.tickets import Shells
+
+#: The operations of a local server.
+LOCAL_OPERATIONS: tuple[AnyOperation, ...] = (*OPERATIONS, *AGENT_OPERATIONS)
+_SHOWN = 3
+
+
+class AgentOperations:
+    """The agent's own operations.
+
+    Args:
+        pipelines: The pipelines of the agent.
+        agent: State of this process.
+        stop: Makes the process stop after the response is sent.
+        sessions: Sessions of the web app; None disables logins.
+        has_shells: The agent opens debug shells in pages.
+    """
+
+    def __init__(
+        self,
+        pipelines: Pipelines,
+        agent: AgentState,
+        stop: Callable[[], None],
+        sessions: Sessions | None,
+        *,
+        has_shells: bool,
+    ) -> None:
+        self._pipelines = pipelines
+        self._agent = agent
+        self._stop = stop
+        self._sessions = sessions
+        self._has_shells = has_shells
+
+    async def get_agent(self) -> AgentStatus:
+        """Return the status of the process that runs pipelines."""
+        agent, status = self._agent, await self._pipelines.get_agent()
+        memory = resident_bytes() if status.memory is None else status.memory
+        return status.model_copy(
+            update={
+                "pid": agent.pid,
+                "url": agent.url,
+                "version": agent.version,
+                "started": agent.started,
+                "memory": memory,
+                "shell": self._has_shells,
+                "app": None if self._sessions is None else agent.url,
+            }
+        )
+
+    async def stop_agent(self, params: StopParams) -> AgentStopping:
+        """Stop the process; armed pipelines continue with the next one."""
+        if params.if_idle:
+            await self._refuse_if_busy()
+        self._stop()
+        return AgentStopping(pid=self._agent.pid)
+
+    async def _refuse_if_busy(self) -> None:
+        listed = await self._pipelines.list_pipelines(ListParams())
+        busy = [p.pipeline.id for p in listed.pipelines if not p.settled]
+        if busy:
+            more = f" and {len(busy) - _SHOWN} more" if len(busy) > _SHOWN else ""
+            raise RefusedError(
+                f"pipelines are running: {', '.join(busy[:_SHOWN])}{more}; wait for them, pause "
+                "them with 'conducto pause ID', or stop the agent anyway"
+            )
+
+    async def make_login(self) -> Login:
+        """Create a login for one browser."""
+        if self._sessions is None:
+            raise RefusedError("this server has no web app")
+        made = self._sessions.new_login()
+        url = f"{self._agent.url}/"
+        return Login(url=url, code=made.code, form=made.form, seconds=CODE_SECONDS)
+
+
+def local_servers(
+    pipelines: Pipelines,
+    agent: AgentState,
+    stop: Callable[[], None],
+    sessions: Sessions | None = None,
+    shells: Shells | None = None,
+) -> tuple[object, ...]:
+    """Return the objects that execute `LOCAL_OPERATIONS`.
+
+    The arguments are those of `AgentOperations`; ``shells`` opens debug shells in pages.
+    """
+    ours = AgentOperations(pipelines, agent, stop, sessions, has_shells=shells is not None)
+    return (ours, pipelines) if shells is None else (ours, shells, pipelines)
+
+
+def resident_bytes() -> int | None:
+    """Return this process's resident memory in bytes, or None if it is unknown."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,67 @@
+"""Each server has a method for each operation, with the types of the table."""
+
+import inspect
+from collections.abc import AsyncIterator
+from typing import Any, get_type_hints
+
+import pytest
+from tests.fakes.pipelines import MemoryPipelines
+
+from chalicelib.api.pipelines import CloudPipelines
+from chalicelib.api.workers import WorkerApi
+from conducto_core.model.operations.agent import AGENT_OPERATIONS, GC
+from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
+from conducto_core.model.operations.operation import AnyOperation, Bytes
+from conducto_core.model.operations.pipelines import OPERATIONS
+from conducto_core.model.operations.worker import WORKER_OPERATIONS
+from conducto_core.model.params import NoParams
+from conducto_core.ports.downloads import Download
+from conducto_local.api.pipelines import LocalPipelines
+from conducto_local.server.agent_operations import AgentOperations
+from conducto_local.shells.tickets import Shells
+
+SERVERS: list[tuple[type[Any], ...]] = [
+    (MemoryPipelines,),
+    (LocalPipelines,),
+    (CloudPipelines,),
+    (WorkerApi,),
+    (AgentOperations, LocalPipelines),
+    (Shells, LocalPipelines),
+]
+TABLES = {
+    MemoryPipelines: (*OPERATIONS, GC),
+    LocalPipelines: (*OPERATIONS, GC),
+    CloudPipelines: CLOUD_OPERATIONS,
+    WorkerApi: WORKER_OPERATIONS,
+    AgentOperations: (*OPERATIONS, *AGENT_OPERATIONS),
+    Shells: OPERATIONS,
+}
+ROWS = [(classes, operation) for classes in SERVERS for operation in TABLES[classes[0]]]
+
+
+@pytest.mark.parametrize(
+    ("classes", "operation"), ROWS, ids=lambda value: getattr(value, "name", "")
+)
+def test_server_has_the_method_with_the_types_of_the_operation(
+    classes: tuple[type[Any], ...], operation: AnyOperation
+) -> None:
+    name = operation.executed_by or operation.name
+    method = next(getattr(one, name) for one in classes if hasattr(one, name))
+    hints = get_type_hints(inspect.unwrap(method))
+
+    returned = hints.pop("return")
+    given = [
+        hints[parameter] for parameter in inspect.signature(method).parameters if parameter in hints
+    ]
+
+    if operation.params is not NoParams:
+        assert issubclass(operation.params, given.pop(0))
+    if operation.body is not None:
+        assert given.pop(0) == (AsyncIterator[bytes] if operation.body is Bytes else operation.body)
+    if operation.is_download:
+        assert returned is Download
+    elif not operation.is_stream:
+        assert returned is operation.response
+    extra = set(inspect.signature(method).parameters) - {"self"}
+    assert {"span"} <= extra if operation.is_download else "span" not in extra
+    assert ({"key", "repeated"} <= extra) is operation.resumable
