@@ -104,11 +104,11 @@ class Functions:
 
     def rules(self) -> Rules:
         """Return the event patterns of the functions."""
-        return Rules(
+        return [
             (source.event_pattern, self._app.handler_map[source.name])
             for source in self._app.event_sources
             if isinstance(source, CloudWatchEventConfig)
-        )
+        ]
 
     def schedules(self) -> Iterator[tuple[float, Function]]:
         """Yield the scheduled functions with their intervals in seconds."""

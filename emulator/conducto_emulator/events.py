@@ -12,17 +12,8 @@ from conducto_emulator.limits import Dice
 from conducto_emulator.strict import Strictness
 
 Function = Callable[[dict[str, Any], Any], Any]
-
-
-class Rules:
-    """Event patterns and the functions that they trigger."""
-
-    def __init__(self, patterns: Iterable[tuple[Mapping[str, Any], Function]]) -> None:
-        self._patterns = tuple(patterns)
-
-    def wanting(self, event: Mapping[str, Any]) -> Sequence[Function]:
-        """Return the functions whose pattern matches an event."""
-        return [function for pattern, function in self._patterns if matches(pattern, event)]
+#: Event patterns and the functions that they trigger.
+Rules = Iterable[tuple[Mapping[str, Any], Function]]
 
 
 def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
@@ -68,7 +59,7 @@ class EventBus:
         self._calls = calls
         self._strictness = strictness
         self._dice = Dice(strictness.seed if strictness else 0)
-        self._rules = rules
+        self._rules = tuple(rules)
         self._region = region
         self._account = account
         self._leaving = threading.Event()
@@ -77,7 +68,7 @@ class EventBus:
     def publish(self, source: str, kind: str, detail: Mapping[str, Any]) -> None:
         """Deliver an event, possibly later."""
         event = self._event(source, kind, detail)
-        for function in self._rules.wanting(event):
+        for function in [each for pattern, each in self._rules if matches(pattern, event)]:
             for _ in range(self.copies + self._duplicates()):
                 self._call(function, event, self._delay())
 

@@ -10,7 +10,8 @@ import conducto as co
 from conducto_core.model.gc import GcRequest
 from conducto_core.model.requests import Action
 from conducto_local.images.engine_images import LABEL_IMAGE_HOME
-from conducto_local.scheduling.attempt_records import LABEL_HOME, home_mark
+from conducto_local.installation_id import installation_id
+from conducto_local.scheduling.attempt_records import LABEL_HOME
 from conducto_local.state_dir import StateDir
 from support.containers import BUSYBOX as IMAGE
 from support.containers import of_pipeline
@@ -113,7 +114,7 @@ async def test_running_containers_are_kept(home):
 
 
 async def test_containers_of_abandoned_pipelines_are_removed(home):
-    labels = {LABEL_HOME: home_mark(home), "com.conducto.pipeline": "zzz-zzz"}
+    labels = {LABEL_HOME: installation_id(home), "com.conducto.pipeline": "zzz-zzz"}
     async with runner(home) as local:
         await local.run(tree())
         orphan, foreign = make(labels), make({**labels, LABEL_HOME: "somebody else"})
@@ -140,8 +141,8 @@ async def test_foreign_container_of_a_conducto_image_is_kept(home):
         image = await image_of(run)
 
     config = call("GET", f"/images/{image}/json")[1].decode()
-    assert f'"{LABEL_IMAGE_HOME}":"{home_mark(home)}"' in config.replace(" ", "")
-    assert f'"{LABEL_HOME}":"{home_mark(home)}"' not in config.replace(" ", "")
+    assert f'"{LABEL_IMAGE_HOME}":"{installation_id(home)}"' in config.replace(" ", "")
+    assert f'"{LABEL_HOME}":"{installation_id(home)}"' not in config.replace(" ", "")
 
 
 async def test_a_snapshot_without_its_attempt_goes_and_is_not_taken_for_a_container(home):
@@ -217,7 +218,7 @@ async def test_a_profile_of_the_same_name_in_another_home_is_left_alone(
         theirs = await other.run(tree(some_text()))
         image = await image_of(theirs)
         await theirs.control(Action.ARCHIVE)
-        containers.append(container_of(home_mark(neighbour)))
+        containers.append(container_of(installation_id(neighbour)))
         async with runner(home) as local:
             await local.run(tree())
 
@@ -239,7 +240,7 @@ async def test_a_home_of_the_same_path_is_left_alone(home, containers):
         run = await local.run(tree(some_text()))
         image = await image_of(run)
         await run.control(Action.ARCHIVE)
-    containers.append(container_of(home_mark(home)))
+    containers.append(container_of(installation_id(home)))
     home.base.rename(home.base.with_name("in another container"))
 
     async with runner(home) as local:
@@ -255,7 +256,7 @@ async def test_a_home_of_the_same_path_is_left_alone(home, containers):
 async def test_an_agent_that_starts_removes_the_leftovers_of_its_own_home_only(
     home, neighbour, containers
 ):
-    mine, theirs = container_of(home_mark(home)), container_of(home_mark(neighbour))
+    mine, theirs = container_of(installation_id(home)), container_of(installation_id(neighbour))
     containers += [mine, theirs]
 
     async with runner(home) as local:

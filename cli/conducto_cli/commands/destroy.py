@@ -31,12 +31,12 @@ def run(arguments: argparse.Namespace, account: Account | None = None) -> int:
     from conducto_cli.commands.deploy import failed, say
     from conducto_cli.deploy.aws import BotoAccount
     from conducto_cli.deploy.deployment import DeployError
-    from conducto_cli.deploy.removal import Removal
+    from conducto_cli.deploy.removal import remove
 
     try:
         there = BotoAccount(arguments.region) if account is None else account
-        removal = Removal(there, asker(yes=arguments.yes), say)
-        removal.remove(arguments.stage, stop_workers=arguments.stop_workers)
+        ask = asker(yes=arguments.yes)
+        remove(there, ask, say, arguments.stage, stop_workers=arguments.stop_workers)
     except (AccountError, DeployError) as error:
         return failed(error)
     return DONE

@@ -21,59 +21,50 @@ KEPT = ("network", "data")
 REMOVED = tuple(name for name in STACKS if name not in KEPT)
 
 
-class Removal:
-    """Removes an installation from an account.
+def remove(
+    account: Account, ask: Ask, say: Callable[[str], None], stage: str, *, stop_workers: bool
+) -> None:
+    """Remove the stacks without data from an account; list the rest.
 
     Args:
-        account: Where it is.
+        account: Where the installation is.
         ask: Asks the person.
         say: Tells the person a line.
+        stage: Which installation.
+        stop_workers: Also when workers run.
+
+    Raises:
+        DeployError: there is nothing, workers run, or the person changed their mind.
+        AccountError: no region is configured, or AWS refuses something.
     """
-
-    def __init__(self, account: Account, ask: Ask, say: Callable[[str], None]) -> None:
-        self._account = account
-        self._ask = ask
-        self._say = say
-
-    def remove(self, stage: str, *, stop_workers: bool) -> None:
-        """Remove the stacks without data; list the rest.
-
-        Args:
-            stage: Which installation.
-            stop_workers: Also when workers run.
-
-        Raises:
-            DeployError: there is nothing, workers run, or the person changed their mind.
-            AccountError: no region is configured, or AWS refuses something.
-        """
-        if self._account.region is None:
-            raise AccountError(NO_REGION, NO_REGION_REMEDY)
-        there = [n for n in STACKS if self._account.stack_status(stack_name(stage, n)) is not None]
-        going = [name for name in REMOVED if name in there]
-        if not there:
-            raise DeployError(f"stage {stage!r} is not deployed in {self._account.region}")
-        cluster = cluster_name(stage)
-        tasks = self._account.running_tasks(cluster)
-        if tasks and not stop_workers:
-            raise DeployError(
-                f"{len(tasks)} workers run in {cluster}; pause their pipelines and wait, or say "
-                "--stop-workers"
-            )
-        if going:
-            names = ", ".join(stack_name(stage, name) for name in going)
-            if not self._ask(f"Remove {names} and images? Records, output, files, secrets stay."):
-                raise DeployError("nothing was removed")
-        for task in tasks:
-            self._account.stop_task(cluster, task)
-        for name in reversed(going):
-            self._say(f"removing {stack_name(stage, name)}")
-            self._account.delete_stack(stack_name(stage, name))
-        # Made while pipelines ran; images can be rebuilt, and caches fetched again.
-        count = self._account.delete_repositories(registry_prefix(stage))
-        if count:
-            self._say(f"removed {count} repositories of images")
-        for line in what_stays(stage):
-            self._say(line)
+    if account.region is None:
+        raise AccountError(NO_REGION, NO_REGION_REMEDY)
+    there = [n for n in STACKS if account.stack_status(stack_name(stage, n)) is not None]
+    going = [name for name in REMOVED if name in there]
+    if not there:
+        raise DeployError(f"stage {stage!r} is not deployed in {account.region}")
+    cluster = cluster_name(stage)
+    tasks = account.running_tasks(cluster)
+    if tasks and not stop_workers:
+        raise DeployError(
+            f"{len(tasks)} workers run in {cluster}; pause their pipelines and wait, or say "
+            "--stop-workers"
+        )
+    if going:
+        names = ", ".join(stack_name(stage, name) for name in going)
+        if not ask(f"Remove {names} and images? Records, output, files, secrets stay."):
+            raise DeployError("nothing was removed")
+    for task in tasks:
+        account.stop_task(cluster, task)
+    for name in reversed(going):
+        say(f"removing {stack_name(stage, name)}")
+        account.delete_stack(stack_name(stage, name))
+    # Made while pipelines ran; images can be rebuilt, and caches fetched again.
+    count = account.delete_repositories(registry_prefix(stage))
+    if count:
+        say(f"removed {count} repositories of images")
+    for line in what_stays(stage):
+        say(line)
 
 
 def what_stays(stage: str) -> Iterator[str]:

@@ -27,13 +27,13 @@ from conducto_core.runtime.debug_shell import (
 )
 from conducto_core.runtime.environment import ExecutionContext
 from conducto_local.debug.container import LABEL_DEBUG, LABEL_DEBUG_HOME
+from conducto_local.installation_id import installation_id
 from conducto_local.ports import BuiltImage, WorkerSpec
 from conducto_local.scheduling.attempt_execution import prepare
 from conducto_local.scheduling.attempt_records import (
     LABEL_HOME,
     LABEL_PIPELINE,
     LABEL_PROFILE,
-    home_mark,
     worker_spec,
 )
 from conducto_local.scheduling.live_pipeline import ActiveAttempt, LivePipeline
@@ -136,7 +136,7 @@ class DebugContainers:
         # its own.
         return {
             LABEL_DEBUG: live.id,
-            LABEL_DEBUG_HOME: home_mark(self._home),
+            LABEL_DEBUG_HOME: installation_id(self._home),
             LABEL_PROFILE: self._home.profile,
             LABEL_HOME: "",
             LABEL_PIPELINE: "",

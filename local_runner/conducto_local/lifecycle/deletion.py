@@ -8,11 +8,11 @@ from pathlib import Path
 from secrets import token_hex
 
 from conducto_core.semantics import events as ev
+from conducto_local.installation_id import installation_id
 from conducto_local.ports import Engine, EngineError, Job, Mount, WorkerSpec, WorkerStartError
 from conducto_local.scheduling.attempt_records import (
     LABEL_HOME,
     LABEL_PROFILE,
-    home_mark,
     labels_of,
 )
 from conducto_local.scheduling.live_pipeline import LivePipeline
@@ -86,7 +86,7 @@ class PipelineDeleter:
             docker_run_args=("--user=0:0",),
             mounts=(Mount(str(path), _ERASED),),
             network="none",
-            labels={LABEL_HOME: home_mark(self._home), LABEL_PROFILE: self._home.profile},
+            labels={LABEL_HOME: installation_id(self._home), LABEL_PROFILE: self._home.profile},
         )
 
     def _image_of(self, pipeline_id: str) -> str | None:

@@ -91,13 +91,8 @@ def labels_of(pipeline_id: str, home: StateDir) -> dict[str, str]:
     return {
         LABEL_PIPELINE: pipeline_id,
         LABEL_PROFILE: home.profile,
-        LABEL_HOME: home_mark(home),
+        LABEL_HOME: installation_id(home),
     }
-
-
-def home_mark(home: StateDir) -> str:
-    """Return the mark of this state directory's containers and images."""
-    return installation_id(home)
 
 
 def started_record(

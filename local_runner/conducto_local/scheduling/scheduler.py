@@ -17,13 +17,13 @@ from conducto_core.model.wait_phases import Wait
 from conducto_core.runtime.environment import ExecutionContext
 from conducto_core.semantics import events as ev
 from conducto_local.images.engine_images import LABEL_IMAGE_HOME
+from conducto_local.installation_id import installation_id
 from conducto_local.ports import ImageBuilder
 from conducto_local.scheduling.attempt_logs import LogDirectory
 from conducto_local.scheduling.attempt_records import (
     LABEL_HOME,
     LABEL_PIPELINE,
     ended_record,
-    home_mark,
 )
 from conducto_local.scheduling.attempts import AttemptDependencies, Attempts
 from conducto_local.scheduling.containers import Containers
@@ -86,7 +86,7 @@ class Scheduler:
         self.when_settled: Callable[[LivePipeline], None] | None = None
         self.containers = containers
         self.secrets = secrets
-        labels = {LABEL_IMAGE_HOME: home_mark(home), LABEL_HOME: "", LABEL_PIPELINE: ""}
+        labels = {LABEL_IMAGE_HOME: installation_id(home), LABEL_HOME: "", LABEL_PIPELINE: ""}
         self.snapshots = Snapshots(store, self.saved, limits_from(), labels)
         self.notifier = notifier(self.saved)
         self._store = store

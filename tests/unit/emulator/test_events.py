@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conducto_emulator.asynchronous import AsyncCalls
-from conducto_emulator.events import EventBus, Rules, matches
+from conducto_emulator.events import EventBus, matches
 from conducto_emulator.strict import Strictness
 
 EVENT = {"source": "aws.ecs", "detail": {"lastStatus": "STOPPED", "group": "conducto:org:w"}}
@@ -58,7 +58,7 @@ def bus(function: Function) -> EventBus:
 
 
 def bus_of(function: Function, pauses: tuple[float, ...] = (0.0, 0.0), **chances: Any) -> EventBus:
-    rules = Rules([({"source": ["aws.ecs"]}, function)])
+    rules = [({"source": ["aws.ecs"]}, function)]
     none = {"duplicates": 0.0, "late": 0.0, "late_seconds": 0.2}
     strictness = Strictness(1, **{**none, **chances}) if chances else None
     return EventBus(rules, "us-east-1", "1", AsyncCalls(pauses), strictness)
