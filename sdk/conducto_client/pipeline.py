@@ -1,12 +1,12 @@
 """The handle of a launched pipeline."""
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Self, TypedDict, Unpack
 from urllib.parse import quote
 
-from conducto.errors import PipelineFailed
+from conducto.errors import NodeNotFoundError, PipelineFailed
 from conducto_client import display, notebook
 from conducto_client.actions import Actions, NodeChanges, Selection
 from conducto_client.data import Data
@@ -143,6 +143,16 @@ class Pipeline(PipelineIdentity):
 
     def __getitem__(self, path: str) -> NodeHandle:
         return self.node(path)
+
+    def __iter__(self) -> Iterator[NodeHandle]:
+        return iter(self.nodes())
+
+    def __contains__(self, path: str) -> bool:
+        try:
+            self.node(path)
+        except NodeNotFoundError:
+            return False
+        return True
 
     def nodes(self, pattern: str | None = None, **filters: Unpack[Selection]) -> list[NodeHandle]:
         """Return nodes in definition order.

@@ -138,7 +138,11 @@ def checked(kind: type[R], **fields: Any) -> R:
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"])) or kind.__name__
-        # Not the value: it may be a secret.
-        raise InvalidArgumentError(f"{name}: {first['msg']}") from None
+        raise InvalidArgumentError(problem_of(error)) from None
+
+
+def problem_of(error: ValidationError) -> str:
+    """Return the first problem of a record, without the value, which may be a secret."""
+    first = error.errors()[0]
+    name = ".".join(map(str, first["loc"])) or error.title
+    return f"{name}: {first['msg']}"

@@ -110,6 +110,8 @@ def test_nodes_are_selected_by_patterns_and_filters() -> None:
     assert paths("/nowhere/**") == paths("/web/**", state="error") == []
     assert paths("unit/t1") == ["/unit/t1"]
     assert [node.path for node in pipeline["/unit"].nodes()] == paths("/unit/*")
+    assert [node.path for node in pipeline] == paths()
+    assert ("/unit" in pipeline, "/uni" in pipeline) == (True, False)
     assert pipeline.skip("/web/*").affected == 3
     assert pipeline["/odd*"].skip().paths == ("/odd*",)
     for wrong in (lambda: pipeline["/uni"], lambda: pipeline.reset("/uni")):
@@ -278,6 +280,7 @@ def test_a_tree_can_be_launched_twice_and_names_at_once() -> None:
         (lambda: co.launch(grid([1]), engine="podman"), "engine: 'podman'; it can be 'docker'"),
         (lambda: co.launch(lambda title: grid([1]), title="x"), "'title' is a parameter of launch"),
         (lambda: co.launch(grid([1])["d1"]), "launch its root"),
+        (lambda: co.launch(grid([1]), retention="long"), "launch: retention: Input should be"),
         (lambda: co.launch(co.Exec("x", max_time="banana")), "max_time"),
         (lambda: co.launch(grid([1]), build="local"), "--build is about images for the cloud"),
         (lambda: co.launch(grid([1]), target="cloud"), "not logged in"),

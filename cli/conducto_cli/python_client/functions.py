@@ -7,6 +7,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from conducto.api.target import Launching
 from conducto.errors import (
     DefinitionError,
@@ -30,7 +32,7 @@ from conducto_client import Client
 from conducto_client.data import Data
 from conducto_client.pipeline import Pipeline
 from conducto_client.secrets import SecretStore
-from conducto_client.target import Target, TargetName, checked
+from conducto_client.target import Target, TargetName, checked, problem_of
 from conducto_core.model.params import MAX_PIPELINES_PAGE, ListParams
 from conducto_core.model.requests import PipelineSummary
 from conducto_core.model.states import State
@@ -96,7 +98,7 @@ def launch(
         argv=[_script()],
     )
     given = {name for name, value in vars(options).items() if value != getattr(_DEFAULTS, name)}
-    given |= {"target"} if target is not None else set()
+    given = (given - {"argv"}) | ({"target"} if target is not None else set())
     where = _target(target, profile) or "local"
     with Launching(where):  # the function may declare secrets
         root = _tree(pipeline, args, kwargs, given)
@@ -109,12 +111,14 @@ _DEFAULTS = LaunchOptions(run=True)
 
 
 def _launched(root: Node, options: LaunchOptions, where: TargetName) -> Pipeline:
-    if where == "local":
-        request = local_launch.prepared(root, options)
-        target = Target(LocalHost(options.profile, launching=True))
-    else:
-        _, request = cloud_launch.prepared(root, options)
-        target = Target(CloudHost(options.profile))
+    try:
+        if where == "local":
+            request = local_launch.prepared(root, options)
+        else:
+            _, request = cloud_launch.prepared(root, options)
+    except ValidationError as error:
+        raise InvalidArgumentError(f"launch: {problem_of(error)}") from None
+    target = Target(_host(where, options.profile, launching=True))
     return Pipeline(target, target.call(lambda client: client.launch(request)))
 
 
@@ -163,10 +167,11 @@ def _refuse_ambiguous(function: Callable[..., object], given: set[str]) -> None:
 
 def _complete(options: LaunchOptions, root: Node, pipeline: object) -> None:
     """Fill in the title and the description, as the command line of a script does."""
-    name = getattr(pipeline, "__name__", None)
+    name = getattr(pipeline, "__name__", "")
+    name = "" if name.startswith("<") else name  # such as <lambda>
     if options.title is None:
         options.title = root.title or name or (title_of_process() if _script() else "pipeline")
-    if options.doc is None and root.doc is None and name is not None:
+    if options.doc is None and root.doc is None and name:
         options.doc = inspect.getdoc(pipeline)
 
 
