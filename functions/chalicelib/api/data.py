@@ -1,13 +1,11 @@
 """The data file operations of `CloudPipelines`."""
 
 import asyncio
-from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 
-from chalicelib.ports.identity import Identity
+from chalicelib.api.caller import CloudCaller
 from chalicelib.services.copy_jobs import MAX_AT_ONCE, Copy, CopyJobs
 from chalicelib.services.data_function import MAX_INLINE
-from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.s3_transfer import StagedDownload, Upload, new_key, nothing, transfer_key
 from conducto_core.model.deployment import pipeline_directory, user_directory
 from conducto_core.model.params import ChangedDataParams, ListUserDataParams, UserDataParams
@@ -15,19 +13,8 @@ from conducto_core.model.responses import ChangedData, DataEntry, DataList, Dele
 from conducto_core.ports.downloads import Download, Span
 
 
-class CloudData(ABC):
+class CloudData(CloudCaller):
     """Data file operations; a function that mounts the file system executes them."""
-
-    _cloud: Dependencies
-    _me: Identity
-
-    @abstractmethod
-    def _note_change(self, pipeline_id: str, change: str) -> None:
-        """Record in the journal that the caller is about to change a pipeline's data."""
-
-    @abstractmethod
-    def _owned(self, pipeline_id: str) -> str:
-        """Return the full id of a pipeline that the caller may see; raises `NotFoundError`."""
 
     def _data_directory(self, pipeline_id: str | None) -> str:
         if pipeline_id is None:

@@ -3,19 +3,16 @@
 import asyncio
 import base64
 import threading
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from tempfile import NamedTemporaryFile
 
-from chalicelib.ports.logs import LogKey, LogStore, Stream
-from chalicelib.services.dependencies import Dependencies
+from chalicelib.api.reading import LOOK_EVERY, CloudQueries
+from chalicelib.ports.logs import LogKey, LogStore
 from conducto_core.api.queries.log_lines import LineIndex
 from conducto_core.api.queries.log_responses import lines_answer, matches_answer, search
 from conducto_core.api.queries.log_search import SearchQuery, chunk_to_search
 from conducto_core.api.queries.lookup import chosen_attempt
-from conducto_core.api.queries.output_tails import with_tail
 from conducto_core.errors import NotFoundError
 from conducto_core.model.outputs import OutputParams, OutputStream
 from conducto_core.model.params import (
@@ -26,8 +23,7 @@ from conducto_core.model.params import (
     LogParams,
     LogSearchParams,
 )
-from conducto_core.model.records import AttemptRecord
-from conducto_core.model.requests import LogChunk, NodeView
+from conducto_core.model.requests import LogChunk
 from conducto_core.model.resources import Resources, ResourcesParams
 from conducto_core.model.responses import LogLines, LogMatches
 from conducto_core.model.states import FINISHED
@@ -35,15 +31,11 @@ from conducto_core.ports.downloads import Download, Span
 from conducto_core.runtime.attempt_outputs import MAX_STREAM
 from conducto_core.runtime.resource_series import MAX_BYTES, resources_in
 
-#: Seconds between two polls while a request waits for changes.
-LOOK_EVERY = 0.5
 #: Seconds for which workers send output every second after a client has read some.
 FOLLOWED_SECONDS = 30.0
 #: Bytes per read, and the maximum that one request reads to extend an index.
 _BLOCK = 1 << 20
 _BUDGET = 64 << 20
-#: Maximum number of output ends that are read in parallel.
-_READERS = 8
 #: Number of streams whose line indexes a process caches; each takes up to 32 kB.
 _INDEXES = 64
 
@@ -97,18 +89,8 @@ class BlockStream:
         return self._size
 
 
-class LogQueries(ABC):
+class CloudLogs(CloudQueries):
     """Queries on command output, over a `LogStore`."""
-
-    _cloud: Dependencies
-
-    @abstractmethod
-    def _owned(self, pipeline_id: str) -> str:
-        """Return the full id of a pipeline that the caller may see; raises `NotFoundError`."""
-
-    @abstractmethod
-    async def _attempts_at(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
-        """Return every attempt of a node, oldest first."""
 
     async def read_log(self, query: LogParams) -> LogChunk:
         """Return a chunk of an output stream; wait up to ``query.wait`` seconds for output."""
@@ -146,22 +128,6 @@ class LogQueries(ABC):
         data = self._cloud.logs.read(key, first, min(limit, MAX_LOG_CHUNK))
         text = base64.b64encode(data).decode()
         return LogChunk(data=text, offset=first, size=size, complete=complete)
-
-    async def with_tails(self, pipeline_id: str, nodes: Sequence[NodeView]) -> tuple[NodeView, ...]:
-        """Add the end of the output to the nodes that failed."""
-        id_ = await asyncio.to_thread(self._owned, pipeline_id)
-        logs = self._cloud.logs
-
-        def end(path: str, number: int, stream: Stream, count: int) -> bytes:
-            key = LogKey(id_, path, number, stream)
-            size = logs.size(key)
-            return logs.read(key, max(0, size - count), min(size, count)) if size else b""
-
-        def read() -> tuple[NodeView, ...]:
-            with ThreadPoolExecutor(_READERS) as readers:
-                return tuple(readers.map(lambda node: with_tail(node, end), nodes))
-
-        return await asyncio.to_thread(read)
 
     async def read_log_lines(self, query: LogLinesParams) -> LogLines:
         """Return lines of an output stream."""

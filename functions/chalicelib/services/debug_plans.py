@@ -1,8 +1,5 @@
-"""The debug shell operations of `CloudPipelines`."""
+"""Plans of debug shells."""
 
-import asyncio
-from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 from pydantic import SecretStr
@@ -17,7 +14,6 @@ from conducto_core.api.queries.lookup import chosen_attempt
 from conducto_core.errors import RefusedError
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.nodes import NodeSpec
-from conducto_core.model.params import PipelineParams
 from conducto_core.model.records import AttemptRecord, ForeignChange, ImageState
 from conducto_core.runtime.commands import CommandError, script_of
 from conducto_core.runtime.debug_shell import (
@@ -59,37 +55,6 @@ class _Subject(NamedTuple):
     record: AttemptRecord | None
     image: BuiltImage
     notes: tuple[str, ...]
-
-
-class CloudDebug(ABC):
-    """Plans of debug shells, whose containers run on the caller's machine."""
-
-    _cloud: Dependencies
-    _me: Identity
-
-    @abstractmethod
-    def _owned(self, pipeline_id: str) -> str:
-        """Return the full id of a pipeline that the caller may see; raises `NotFoundError`."""
-
-    @abstractmethod
-    async def _read(self, pipeline_id: str, look: Callable[[CloudPipeline], R]) -> R:
-        """Call ``look`` with the current pipeline and return its result."""
-
-    async def debug(self, params: PipelineParams, request: DebugRequest) -> DebugPlan:
-        """Return the container of a debug shell for an attempt."""
-        id_ = await asyncio.to_thread(self._owned, params.id)
-        if request.live:
-            raise RefusedError(
-                f"{request.path}: no live shells in the cloud; launch the pipeline locally, or "
-                f"use: conducto debug {id_} {request.path}"
-            )
-        if request.snapshot:
-            raise RefusedError(f"{request.path}: cloud workers take no snapshots; omit --snapshot")
-        records = await asyncio.to_thread(
-            lambda: tuple(self._cloud.store.attempts(id_, request.path))
-        )
-        subject = await self._read(id_, lambda live: _subject(live, request, records))
-        return await asyncio.to_thread(_Plans(self._cloud, self._me).plan, id_, subject)
 
 
 class _Plans:
@@ -152,10 +117,15 @@ class _Plans:
         return script, env
 
 
-def remote_plan(
-    engine: CommandProcessor, me: Identity, pipeline_id: str, request: DebugRequest
+def debug_plan(
+    engine: CommandProcessor,
+    me: Identity,
+    pipeline_id: str,
+    request: DebugRequest,
+    *,
+    remote: bool = False,
 ) -> DebugPlan:
-    """Return the plan of a shell on a worker.
+    """Return the plan of a shell on the caller's machine, or on a worker.
 
     Raises:
         NotFoundError: The pipeline, node or attempt does not exist.
@@ -164,7 +134,7 @@ def remote_plan(
     records = tuple(engine.cloud.store.attempts(pipeline_id, request.path))
     with engine.reading(me.org, pipeline_id) as live:
         subject = _subject(live, request, records)
-    return _Plans(engine.cloud, me, remote=True).plan(pipeline_id, subject)
+    return _Plans(engine.cloud, me, remote=remote).plan(pipeline_id, subject)
 
 
 def _subject(

@@ -15,7 +15,7 @@ from chalicelib.domain.tokens import new_token
 from chalicelib.ports.errors import CapacityError, PlanLimitError
 from chalicelib.ports.identity import Identity, Spender
 from chalicelib.ports.workers import Shell, TaskStatus, WorkerTask
-from chalicelib.services.debug_plans import remote_plan
+from chalicelib.services.debug_plans import debug_plan
 from chalicelib.services.dependencies import write_with_retry
 from chalicelib.services.effects import WORKER
 from chalicelib.services.metering import check_usage, month_of
@@ -86,7 +86,7 @@ class DebugSessions:
         """
         self._check(me, pipeline_id, request)
         wanted = DebugRequest(path=request.path, attempt=request.attempt)
-        plan = remote_plan(self._engine, me, pipeline_id, wanted)
+        plan = debug_plan(self._engine, me, pipeline_id, wanted, remote=True)
         allowed = self._cloud.orgs.plan(me.org).max_cpu
         if plan.cpu > allowed:
             raise RefusedError(
@@ -213,7 +213,7 @@ class DebugSessions:
         me = Identity(shell.org, shell.user, frozenset())
         wanted = DebugRequest(path=shell.path, attempt=shell.attempt)
         try:
-            plan = remote_plan(self._engine, me, shell.pipeline_id, wanted)
+            plan = debug_plan(self._engine, me, shell.pipeline_id, wanted, remote=True)
         except (NotFoundError, RefusedError) as error:  # the pipeline changed meanwhile
             raise ShellOverError(str(self._over(shell, str(error)).ended)) from error
         return WorkerInstructions(

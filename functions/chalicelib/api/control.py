@@ -1,0 +1,115 @@
+"""The operations of `CloudPipelines` that change a pipeline."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from secrets import token_hex
+from typing import Any
+
+from chalicelib.api.caller import CloudCaller
+from chalicelib.domain.events import ActionRequested, BuiltImage, Input
+from chalicelib.domain.launch_validation import used_images, validate_nodes
+from chalicelib.domain.pipeline import CloudPipeline
+from chalicelib.services.deletion import PipelineDeletion
+from chalicelib.services.image_builds import known_sources
+from chalicelib.services.metering import check_usage
+from conducto_core.api.action_checks import check_action, edits_of, preview_of_whole
+from conducto_core.model.image_sources import ImageSources
+from conducto_core.model.params import PipelineParams
+from conducto_core.model.requests import WHOLE, Action, ControlRequest, ControlResult
+from conducto_core.model.responses import DeletedPipeline
+from conducto_core.model.states import NodeType
+from conducto_core.semantics.actions import named, preview
+
+#: Actions that start commands immediately if the pipeline is running.
+_RERUNS = frozenset({Action.RESET, Action.REBUILD, Action.UNSKIP, Action.MODIFY})
+
+
+class CloudActions(CloudCaller):
+    """Actions on nodes and pipelines, and deletion."""
+
+    async def control(self, params: PipelineParams, request: ControlRequest) -> ControlResult:
+        """Apply an action to a set of nodes, or to none of them if one is invalid."""
+        return await asyncio.to_thread(self._control, params.id, request)
+
+    def _control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
+        results: list[ControlResult] = []
+
+        def decide(live: CloudPipeline) -> Input | None:
+            check_action(live, request)
+            if request.action in WHOLE:
+                asked = request
+                results.append(preview_of_whole(live, asked.action))
+            else:
+                asked = named(live.tree, request)
+                results.append(preview(live.tree, asked.action, asked.paths))
+                if not asked.paths:  # nothing failed
+                    return None
+            order = self._order(live, asked)
+            return None if request.preview else order
+
+        id_ = self._owned(pipeline_id)
+        if request.action is Action.ARCHIVE and not request.preview:
+            # Close shells first: archiving deletes the EFS access point.
+            self._shells.end_all(id_, "its pipeline was archived")
+        self._submit(id_, decide)
+        return results[-1].model_copy(update={"preview": request.preview})
+
+    def _order(self, live: CloudPipeline, request: ControlRequest) -> ActionRequested:
+        """Return the journal entry of an action; raises an error if the action is invalid."""
+        if request.action is Action.RUN or (request.action in _RERUNS and live.record.armed):
+            check_usage(self._cloud.orgs, self._me.org, self._cloud.clock())
+        edits: dict[str, dict[str, Any]] = {}
+        images: tuple[BuiltImage, ...] = ()
+        if request.action is Action.MODIFY:
+            edits, images = self._edits(live, request)
+        if request.action is Action.REBUILD:
+            images = self._rebuilt(live, request)
+        return ActionRequested(
+            time=self._cloud.clock(),
+            action=request.action,
+            paths=request.paths,
+            edits=edits,
+            images=images,
+            by=self._me.user,
+        )
+
+    def _edits(
+        self, live: CloudPipeline, request: ControlRequest
+    ) -> tuple[dict[str, dict[str, Any]], tuple[BuiltImage, ...]]:
+        """Return the complete edits of each node, and the images that no node has used yet."""
+        edits = edits_of(live, request)
+        pipeline = live.resolved({**live.edits, **edits})
+        validate_nodes(pipeline.nodes, self._cloud.orgs.plan(live.org))
+        names = [name for name in used_images(pipeline) if not live.has_image(name)]
+        return edits, self._prepared(live, names, live.sources)
+
+    def _rebuilt(self, live: CloudPipeline, request: ControlRequest) -> tuple[BuiltImage, ...]:
+        below = [live.tree.nodes[path] for path in request.paths]
+        names = dict.fromkeys(
+            node.spec.placement.image
+            for each in below
+            for node in live.tree.subtree(each)
+            if node.spec.type is NodeType.EXEC
+        )
+        return self._prepared(live, names, {**live.sources, **request.sources}, salt=token_hex(8))
+
+    def _prepared(
+        self,
+        live: CloudPipeline,
+        names: Iterable[str],
+        sources: Mapping[str, ImageSources],
+        *,
+        salt: str = "",
+    ) -> tuple[BuiltImage, ...]:
+        images = [live.pipeline.images[name] for name in names]
+        known = known_sources(images, live.pipeline.images, sources)
+        return self._builds.prepare(live.org, images, known, salt=salt)
+
+    async def delete_pipeline(self, params: PipelineParams) -> DeletedPipeline:
+        """Delete a pipeline; raises `DeletionRunningError` until it is finished."""
+        return await asyncio.to_thread(self._delete, params.id)
+
+    def _delete(self, pipeline_id: str) -> DeletedPipeline:
+        id_ = self._owned(pipeline_id)
+        PipelineDeletion(self._engine).request(self._me.org, id_, self._me.user)
+        return DeletedPipeline(id=id_)

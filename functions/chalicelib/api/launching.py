@@ -1,0 +1,134 @@
+"""The operations of `CloudPipelines` that launch a pipeline."""
+
+import asyncio
+from itertools import islice
+
+from chalicelib.api.caller import CloudCaller
+from chalicelib.domain.events import ActionRequested, ImagesUpdated
+from chalicelib.domain.launch_validation import used_images, validate_nodes
+from chalicelib.domain.pipeline import CloudPipeline
+from chalicelib.domain.pipeline_state import define
+from chalicelib.ports.errors import ConflictError
+from chalicelib.ports.identity import Plan
+from chalicelib.ports.journal import CloudRecord
+from chalicelib.services.metering import check_usage
+from chalicelib.services.s3_transfer import new_key
+from conducto_core.api.launching import TRIED_IDS, ids_for, is_of_launch, new_record
+from conducto_core.api.queries import views
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.nodes import Pipeline
+from conducto_core.model.operations.cloud import ContextsMissing, ContextsWanted, OwnBuilds
+from conducto_core.model.requests import Action, LaunchRequest, PipelineSummary
+from conducto_core.model.worker import UploadResponse
+from conducto_core.semantics.fargate import largest_mem
+from conducto_core.semantics.resolve import resolve
+
+#: Lifetime of upload URLs for directories, in seconds; the client packs directories in sequence.
+UPLOAD_SECONDS = 3600
+
+
+class CloudLaunches(CloudCaller):
+    """Uploads, own builds and launches."""
+
+    async def upload_body(self) -> UploadResponse:
+        """Return a URL for uploading a body that is too large for a request."""
+        key = new_key(self._me)
+        return UploadResponse(url=self._cloud.blobs.upload_url(key), key=key)
+
+    async def upload_contexts(self, wanted: ContextsWanted) -> ContextsMissing:
+        """Return upload URLs for the directories that are not in the bucket yet."""
+        missing = self._builds.wanted_contexts(self._me.org, wanted.contexts)
+        return ContextsMissing(
+            missing={
+                digest: self._cloud.blobs.upload_url(key, seconds=UPLOAD_SECONDS)
+                for digest, key in missing
+            }
+        )
+
+    async def own_builds(self, request: LaunchRequest) -> OwnBuilds:
+        """Return the images of a launch that the client must build itself."""
+        return await asyncio.to_thread(self._own_builds, request)
+
+    def _own_builds(self, request: LaunchRequest) -> OwnBuilds:
+        pipeline = resolve(request.tree)
+        plan = self._cloud.orgs.plan(self._me.org)
+        validate_nodes(pipeline.nodes, plan)
+        used = [pipeline.images[name] for name in used_images(pipeline)]
+        return self._builds.for_own(self._me, used, request.sources)
+
+    async def launch(
+        self, request: LaunchRequest, key: str | None = None, *, repeated: bool = False
+    ) -> PipelineSummary:
+        """Validate, resolve and store a pipeline, and start it if requested."""
+        # Users may choose equal keys.
+        own = None if key is None else f"{self._me.org}/{self._me.user}/{key}"
+        return await asyncio.to_thread(self._launch, request, own, repeated=repeated)
+
+    def _launch(
+        self, request: LaunchRequest, key: str | None, *, repeated: bool
+    ) -> PipelineSummary:
+        launched = self._launched(key) if repeated and key is not None else None
+        if launched is None and (request.run or request.run_at is not None):
+            check_usage(self._cloud.orgs, self._me.org, self._cloud.clock())
+        if request.engine != "docker":
+            raise RefusedError(f"engine={request.engine!r} runs locally only; leave it out")
+        pipeline = resolve(request.tree)
+        plan = self._cloud.orgs.plan(self._me.org)
+        validate_nodes(pipeline.nodes, plan)
+        if launched is None:
+            self._check_plan(plan)
+        used = [pipeline.images[name] for name in used_images(pipeline)]
+        images = self._builds.prepare(self._me.org, used, request.sources)
+        now = self._cloud.clock()
+        mine = request.model_copy(update={"owner": self._me.user})
+        pipeline_id = launched or self._create(mine, pipeline, now, key)
+        # Do not repeat steps that an earlier request has completed.
+        moved = ImagesUpdated(time=now, images=images)
+        self._submit(pipeline_id, lambda live: None if live.number else moved)
+        if request.run:
+            run = ActionRequested(time=now, action=Action.RUN, by=self._me.user)
+            self._submit(pipeline_id, lambda live: None if _has_begun(live) else run)
+        with self._engine.reading(self._me.org, pipeline_id) as live:
+            return views.summary(live)
+
+    def _launched(self, key: str) -> str | None:
+        """Return the pipeline that an earlier request with this key created, or None."""
+        for pipeline_id in islice(ids_for(key), TRIED_IDS):
+            try:
+                with self._engine.reading(self._me.org, pipeline_id) as live:
+                    record = live.record
+            except NotFoundError:
+                continue
+            if is_of_launch(record, self._me.user, self._cloud.clock()):
+                return pipeline_id
+        return None
+
+    def _create(
+        self, request: LaunchRequest, pipeline: Pipeline, now: float, key: str | None
+    ) -> str:
+        ids = ids_for(key)
+        while True:
+            record = new_record(next(ids), request, pipeline, mode="cloud", now=now)
+            try:
+                maximum = largest_mem(self._cloud.orgs.plan(self._me.org).max_cpu)
+                definition = define(record, request.tree, request.sources, max_mem=maximum)
+                self._cloud.store.create(CloudRecord(self._me.org, record), definition)
+            except ConflictError:
+                # Created by another organisation, or by a concurrent request with this key.
+                launched = None if key is None else self._launched(key)
+                if launched is None:
+                    continue
+                return launched
+            return record.id
+
+    def _check_plan(self, plan: Plan) -> None:
+        active = sum(1 for record in self._records() if not record.status.settled)
+        if active >= plan.max_pipelines:
+            raise RefusedError(
+                f"the plan {plan.name!r} allows {plan.max_pipelines} active pipelines, "
+                f"{active} are active; wait for one to end, pause one, or choose a larger plan"
+            )
+
+
+def _has_begun(live: CloudPipeline) -> bool:
+    return live.record.armed or live.started is not None
