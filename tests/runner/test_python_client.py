@@ -225,12 +225,15 @@ def test_secrets_are_set_and_never_shown() -> None:
 
 
 WORK = """
+import conducto as co
+
 def double(number: int) -> dict:
+    co.metric("loss", 0.5, step=1)
     return {"double": 2 * number}
 """
 
 
-def test_results_are_read(tmp_path: Path) -> None:
+def test_results_and_metrics_are_read(tmp_path: Path) -> None:
     (tmp_path / "work_of_client.py").write_text(WORK)
     spec = importlib.util.spec_from_file_location("w", tmp_path / "work_of_client.py")
     assert spec is not None
@@ -245,7 +248,10 @@ def test_results_are_read(tmp_path: Path) -> None:
 
     assert pipeline["/double"].result == {"double": 8}
     assert pipeline["/shell"].result is None
-    assert pipeline.metrics() == []
+    (row,) = pipeline.metrics()
+    assert (row["path"], row["name"], row["step"], row["value"]) == ("/double", "loss", 1, 0.5)
+    assert pipeline.metrics("/shell") == []
+    assert pipeline["/double"].artifacts() == ()
     waiting = launch(root, run=False)
     with pytest.raises(errors.ClientError, match="/shell: is pending, so it has no result"):
         waiting["/shell"].result  # noqa: B018 - reading it is the test

@@ -58,7 +58,11 @@ OUTPUTS = {
     "Fan out over a list": ["import eu done", "import us done"],
     "Gate a CI job": [],
     "Rerun nightly failures": [" done"],
-    "Collect results into a data frame": ["{'depth': 2, 'accuracy': 0.5}", "'accuracy': 0.75}"],
+    "Collect results into a data frame": [
+        "{'depth': 2, 'accuracy': 0.5}",
+        "'accuracy': 0.75}",
+        "'value': 0.5",
+    ],
     "Use from a notebook": ["done"],
     "Use from a web service": ['"page":"http', '{"state":"done"}'],
 }
