@@ -79,6 +79,25 @@ def test_it_works_on_the_oldest_python(python38, tmp_path: Path) -> None:
     assert b"['a/b']" in result.stdout
 
 
+CLIENT = """\
+import conducto as co
+from conducto import AsyncPipeline, Pipeline, PipelineFailed, aio, launch
+for use in (lambda: launch(3), lambda: aio.launch(3), lambda: Pipeline.wait):
+    try:
+        use()
+    except co.ConductoError as error:
+        print(error)
+"""
+
+
+def test_names_of_the_client_are_importable_where_only_using_them_fails(python38) -> None:
+    result = python38("-I", "-c", f"import sys; sys.path.insert(0, {sdk()!r})\n{CLIENT}")
+
+    lines = result.stdout.decode().splitlines()
+    assert (result.stderr, len(lines)) == (b"", 3)
+    assert lines[0].startswith("co.launch: to use co.launch you need Python 3.11 or later")
+
+
 def test_data_brings_nothing_along(python) -> None:
     code = "import sys, os; a = {*sys.modules}; import conducto.data; print(*{*sys.modules} - a)"
 

@@ -18,6 +18,7 @@ from tests.fakes.transport import InProcessTransport
 import conducto as co
 from conducto.errors import ConductoError, WaitTimeoutError
 from conducto_client import AgentUnreachableError, ApiError, Client
+from conducto_client.actions import NodeChanges
 from conducto_client.pipeline import Pipeline
 from conducto_client.progress import TerminalProgress
 from conducto_client.target import Target
@@ -25,7 +26,7 @@ from conducto_client.transport import StreamLostError
 from conducto_client.watching import Watcher
 from conducto_core.api.dispatch import Service
 from conducto_core.model.records import PipelineRecord
-from conducto_core.model.requests import ControlRequest, NodeView, Problem
+from conducto_core.model.requests import Changes, ControlRequest, NodeView, Problem
 from conducto_core.model.states import NodeType, State
 
 if TYPE_CHECKING:
@@ -299,3 +300,7 @@ def test_wait_prints_nothing_without_a_terminal(
     pipeline_of(host).wait(30)
 
     assert capfd.readouterr() == ("", "")
+
+
+def test_types_of_modify_name_the_fields_of_changes() -> None:
+    assert NodeChanges.__annotations__.keys() == Changes.model_fields.keys()
