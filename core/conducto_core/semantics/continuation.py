@@ -1,0 +1,356 @@
+"""The plan to continue a pipeline with a changed tree: the nodes that stay done, and why.
+
+An Exec is kept if it is done, its fingerprint is equal, and nothing before it in any enclosing
+Serial changed. Nodes are compared by path.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from conducto_core.model.nodes import NodeSpec, child_path
+from conducto_core.model.states import NodeType, State
+from conducto_core.semantics.pools import PoolKind, kind_of
+from conducto_core.semantics.tree_state import LiveNode, TreeState
+
+#: The parts of a fingerprint, in order, as the reasons name them.
+PARTS: Final = (
+    "command",
+    "environment",
+    "secrets",
+    "image digest",
+    "CPUs or memory",
+    "container settings",
+)
+#: An image that is not known yet; it equals every image.
+ANY_IMAGE: Final = "*"
+NO_DIGEST: Final = "its image has no digest"
+_DIGITS: Final = 16
+
+
+class Fate(StrEnum):
+    """The three results of a plan for an Exec."""
+
+    KEPT = "kept"
+    RUNS = "runs"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The decision about one Exec.
+
+    Attributes:
+        reason: The cause of the decision; empty for an Exec that is kept.
+        changed: The Exec differs from the old one, so nothing after it in a Serial is kept.
+    """
+
+    fate: Fate
+    reason: str = ""
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan.
+
+    Attributes:
+        execs: ``{path: decision}`` for every Exec of the new tree, in definition order.
+        removed: Paths of the Execs that only the old tree has.
+    """
+
+    execs: Mapping[str, Decision]
+    removed: tuple[str, ...] = ()
+
+    def kept(self) -> Iterator[str]:
+        """Yield the paths of the Execs that stay done."""
+        return (path for path, each in self.execs.items() if each.fate is Fate.KEPT)
+
+
+def fingerprint(spec: NodeSpec, script: str, image: str | None, secrets: str) -> str | None:
+    """Return the fingerprint of the inputs of an Exec, or None if its image has no digest.
+
+    Args:
+        spec: The resolved Exec.
+        script: Its command as it runs, with secrets masked.
+        image: The digest of its image, or `ANY_IMAGE`.
+        secrets: The version of the secrets that it receives, without values.
+    """
+    if image is None:
+        return None
+    place = spec.placement
+    parts = (
+        script,
+        [sorted(spec.env.items()), spec.results],
+        secrets,
+        image,
+        [place.cpu, place.mem],
+        [place.gpu, place.requires_docker, place.docker_run_args, spec.pool, spec.lazy_target],
+    )
+    return " ".join(image if part == ANY_IMAGE else _digest(part) for part in parts)
+
+
+def _digest(part: object) -> str:
+    return hashlib.sha256(json.dumps(part).encode()).hexdigest()[:_DIGITS]
+
+
+def plan(
+    old: TreeState,
+    ran: Mapping[str, str | None],
+    new: Mapping[str, NodeSpec],
+    now: Mapping[str, str | None],
+) -> Plan:
+    """Return the plan to replace a tree.
+
+    Args:
+        old: The tree with its states.
+        ran: ``{path: fingerprint of the newest attempt}`` of the Execs with attempts.
+        new: The nodes of the new tree, parents first.
+        now: ``{path: fingerprint}`` of the Execs of the new tree.
+    """
+    forced: dict[str, str] = {}
+    while True:
+        made = _Planner(old, ran, new, now, forced).plan()
+        more = _shared_containers(old, new, made)
+        if not more:
+            return made
+        forced.update(more)
+
+
+def fresh(old: TreeState, new: Mapping[str, NodeSpec]) -> Plan:
+    """Return the plan that keeps nothing."""
+    execs = {
+        path: Decision(Fate.SKIPPED if skipped else Fate.RUNS, "--fresh", changed=True)
+        for path, skipped in _skips(old, new).items()
+        if new[path].type is NodeType.EXEC
+    }
+    return Plan(execs, _removed(old, new))
+
+
+def carried_skip(old: TreeState, spec: NodeSpec) -> bool:
+    """Return whether a node of the new tree is skipped.
+
+    A user's skip or unskip outlasts the old tree, unless the script changes ``skip``.
+    """
+    node = old.nodes.get(spec.path)
+    return spec.skip if node is None or node.spec.skip != spec.skip else node.skipped
+
+
+def _shared_containers(old: TreeState, new: Mapping[str, NodeSpec], made: Plan) -> dict[str, str]:
+    """Return ``{path: reason}`` of the Execs whose shared container is lost with a change.
+
+    The state in the container of a ``new`` context is an input of the Execs in it.
+    """
+    lost: dict[str, str] = {}
+    for path, each in made.execs.items():
+        pool = new[path].pool
+        is_repeated = each.fate is not Fate.KEPT and _done(old.nodes.get(path))
+        if kind_of(pool) is PoolKind.CONTEXT and (each.changed or is_repeated):
+            lost.setdefault(pool, path)
+    return {
+        path: f"shares a container with {lost[new[path].pool]}, which runs"
+        for path in made.kept()
+        if new[path].pool in lost
+    }
+
+
+def _removed(old: TreeState, new: Mapping[str, NodeSpec]) -> tuple[str, ...]:
+    execs = (node.spec for node in old.nodes.values() if node.spec.type is NodeType.EXEC)
+    return tuple(
+        spec.path
+        for spec in execs
+        if spec.path not in new or new[spec.path].type is not NodeType.EXEC
+    )
+
+
+def _skips(old: TreeState, new: Mapping[str, NodeSpec]) -> dict[str, bool]:
+    """Return ``{path: it or a node above is skipped}`` of the new tree."""
+    skipped: dict[str, bool] = {}
+    for path, spec in new.items():
+        skipped[path] = skipped.get(path, False) or carried_skip(old, spec)
+        for name in spec.children:
+            skipped[child_path(path, name)] = skipped[path]
+    return skipped
+
+
+class _Planner:
+    """One traversal of the new tree, in definition order."""
+
+    def __init__(
+        self,
+        old: TreeState,
+        ran: Mapping[str, str | None],
+        new: Mapping[str, NodeSpec],
+        now: Mapping[str, str | None],
+        forced: Mapping[str, str],
+    ) -> None:
+        self._old = old
+        self._ran = ran
+        self._new = new
+        self._now = now
+        self._forced = forced
+        self._skipped = _skips(old, new)
+        self._decisions: dict[str, Decision] = {}
+
+    def plan(self) -> Plan:
+        self._visit("/", None)
+        return Plan(self._decisions, _removed(self._old, self._new))
+
+    def _visit(self, path: str, after: str | None) -> str | None:
+        """Decide about the Execs at or below ``path``; return the first change there.
+
+        Args:
+            path: The node.
+            after: The change before it in an enclosing Serial, as a reason.
+
+        Returns:
+            The change, as a reason for the nodes after it, or None.
+        """
+        spec = self._new[path]
+        if spec.type is not NodeType.EXEC:
+            return self._visit_group(spec, after)
+        made = self._decide(spec, after)
+        self._decisions[path] = made
+        return f"after {path}, which changed" if made.changed else None
+
+    def _visit_group(self, spec: NodeSpec, after: str | None) -> str | None:
+        order = self._order(spec)
+        change: str | None = None
+        for position, name in enumerate(spec.children):
+            before = after
+            if position >= order.intact:
+                before = before or order.reason
+            if spec.type is NodeType.SERIAL:
+                before = before or change
+            below = self._visit(child_path(spec.path, name), before)
+            change = change or below
+        return change or order.change
+
+    def _order(self, spec: NodeSpec) -> "_Order":
+        node = self._old.nodes.get(spec.path)
+        if node is None or node.spec.type is NodeType.EXEC:
+            return _Order(len(spec.children))
+        return _order(node.spec, spec)
+
+    def _decide(self, spec: NodeSpec, after: str | None) -> Decision:
+        node = self._old.nodes.get(spec.path)
+        difference = self._difference(spec, node)
+        if self._skipped[spec.path] and (difference or after or not _done(node)):
+            reason = difference or after or ""
+            return Decision(Fate.SKIPPED, reason, changed=difference is not None)
+        if difference is not None:
+            return Decision(Fate.RUNS, difference, changed=True)
+        again = after or _unfinished(node)
+        return Decision(Fate.RUNS, again) if again else Decision(Fate.KEPT)
+
+    def _difference(self, spec: NodeSpec, node: LiveNode | None) -> str | None:
+        """Return the difference between an Exec and its old one, or None."""
+        if node is None or node.spec.type is not NodeType.EXEC:
+            return "new"
+        path = spec.path
+        other = self._forced.get(path) or self._other_result(spec, node)
+        if other is not None:
+            return other
+        if path not in self._ran:
+            return None if _definition(node.spec) == _definition(spec) else "definition changed"
+        return _unequal(self._ran[path], self._now[path])
+
+    def _other_result(self, spec: NodeSpec, node: LiveNode) -> str | None:
+        """Return why the result of an equal Exec is not valid in the new tree."""
+        if not _done(node):
+            back = _was_skipped(node) and not self._skipped[spec.path]
+            return "no longer skipped" if back else None
+        if node.warning and not spec.suppress_errors:
+            return "it failed, and suppress_errors was removed"
+        if spec.lazy_target is not None and self._new[spec.lazy_target].awaits_tree:
+            return "its tree is not available"
+        lost = next((one for one in spec.results if not self._is_kept(one)), None)
+        return None if lost is None else f"uses the result of {lost}, which runs"
+
+    def _is_kept(self, path: str) -> bool:
+        made = self._decisions.get(path)
+        return made is not None and made.fate is Fate.KEPT
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """The comparison of the children of a group with the old ones.
+
+    Attributes:
+        intact: Number of children, from the first, before which the same nodes run in both trees.
+        reason: The reason for which the other children run.
+        change: The reason for the nodes after the group; None if its children are the same.
+    """
+
+    intact: int
+    reason: str | None = None
+    change: str | None = None
+
+
+def _order(old: NodeSpec, new: NodeSpec) -> _Order:
+    removed = [name for name in old.children if name not in set(new.children)]
+    gone = f"after {child_path(old.path, removed[0])}, which was removed" if removed else None
+    if old.type is not new.type:
+        reason = f"{new.path} changed from {old.type.value} to {new.type.value}"
+        same = old.children[:1] == new.children[:1]
+        return _Order(int(same), reason, reason)
+    if new.type is NodeType.PARALLEL:
+        return _Order(len(new.children), None, gone)
+    pairs = zip(old.children, new.children, strict=False)
+    intact = next(
+        (i for i, (one, other) in enumerate(pairs) if one != other),
+        min(len(old.children), len(new.children)),
+    )
+    if intact == len(old.children) == len(new.children):
+        return _Order(intact)
+    reason = _moved(old, new, intact)
+    return _Order(intact, reason, reason)
+
+
+def _moved(old: NodeSpec, new: NodeSpec, at: int) -> str:
+    """Return the first difference between the orders of two Serials, at the child ``at``."""
+    if at < len(old.children) and old.children[at] not in new.children:
+        return f"after {child_path(old.path, old.children[at])}, which was removed"
+    if at < len(new.children) and new.children[at] not in old.children:
+        return f"after {child_path(new.path, new.children[at])}, which is new"
+    return f"the order in {new.path} changed"
+
+
+def _done(node: LiveNode | None) -> bool:
+    return node is not None and node.state is State.DONE
+
+
+def _unfinished(node: LiveNode | None) -> str | None:
+    """Return why an Exec without a difference runs nevertheless."""
+    match None if node is None else node.state:
+        case State.DONE:
+            return None
+        case State.ERROR:
+            return "it failed"
+        case State.KILLED:
+            return "it was killed"
+        case _:
+            return "it has not run"
+
+
+def _was_skipped(node: LiveNode) -> bool:
+    above: LiveNode | None = node
+    while above is not None and not above.skipped:
+        above = above.parent
+    return above is not None
+
+
+def _definition(spec: NodeSpec) -> str | None:
+    return fingerprint(spec, spec.command, spec.placement.image, "")
+
+
+def _unequal(ran: str | None, now: str | None) -> str | None:
+    """Return the parts in which two fingerprints differ, or None."""
+    if ran is None or now is None:
+        return NO_DIGEST
+    pairs = zip(PARTS, ran.split(" "), now.split(" "), strict=True)
+    parts = [name for name, one, other in pairs if one != other and ANY_IMAGE not in (one, other)]
+    return f"{' and '.join(parts)} changed" if parts else None
