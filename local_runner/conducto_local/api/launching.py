@@ -1,0 +1,117 @@
+"""Launches of pipelines, and their recovery after a restart of the agent."""
+
+import asyncio
+import logging
+import time
+from itertools import islice
+
+from conducto_core.api.launching import TRIED_IDS, ids_for, is_of_launch, new_record
+from conducto_core.api.queries import views
+from conducto_core.model.form_codec import pack_form
+from conducto_core.model.nodes import Pipeline
+from conducto_core.model.records import Lifecycle, PipelineRecord
+from conducto_core.model.requests import LaunchRequest, PipelineSummary
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.resolve import resolve
+from conducto_local.api.access import LocalAccess
+from conducto_local.scheduling import pipeline_loader
+from conducto_local.scheduling.admission import check_nodes
+from conducto_local.scheduling.live_pipeline import LivePipeline
+from conducto_local.store.errors import DamagedError
+
+logger = logging.getLogger(__name__)
+
+_RESTARTED = "the agent was stopped while this ran"
+
+
+class LocalLaunches(LocalAccess):
+    """Launches and recovery."""
+
+    async def recover(self) -> None:
+        """Load the pipelines that were active when the last agent stopped, and continue them.
+
+        Their running attempts lost their containers: they are marked as lost and never rerun
+        silently.
+        """
+        active = [r for r in self._store.records() if r.lifecycle is Lifecycle.ACTIVE]
+        for engine in dict.fromkeys(record.engine for record in active):
+            self._scheduler.tidy(self._engine_contexts[engine])
+        for record in active:
+            if not record.status.settled or record.run_at is not None:
+                self._resume(record)
+        for pipeline_id, cause in self._store.damaged().items():
+            logger.error("pipeline set aside", extra={"pipeline": pipeline_id, "why": cause})
+
+    def _resume(self, record: PipelineRecord) -> None:
+        """Load and continue a pipeline; set it aside if it is damaged."""
+        try:
+            live = self._cache.load(record)
+        except DamagedError:
+            return
+        try:
+            for path, attempt in pipeline_loader.interrupted(live):
+                self._scheduler.lose(live, path, attempt, _RESTARTED)
+            if record.armed:
+                self._scheduler.apply(live, ev.Armed())
+            elif record.run_at is not None:
+                self._start_times.set(live, record.run_at)
+            self._scheduler.restart_timers(live)
+        except DamagedError as error:
+            self._cache.put_aside(record.id, error)
+
+    async def launch(
+        self, request: LaunchRequest, key: str | None = None, *, repeated: bool = False
+    ) -> PipelineSummary:
+        """Validate, resolve, store and (if requested) run a pipeline. Clears the request's tree."""
+        if repeated and (live := self._launched(request, key)) is not None:
+            if request.run and live.started is None and not live.record.armed:
+                self._begin(live, request)
+            await self._scheduler.saved()
+            return views.summary(live)
+        engine_context = self._engine_contexts[request.engine]
+        await engine_context.open()
+        pipeline, definition = await asyncio.to_thread(_take_tree, request)
+        check_nodes(pipeline.nodes, engine_context.limits())
+        taken = {*self._home.pipeline_ids(), *self._store.damaged()}
+        taken.update(record.id for record in self._store.records())
+        chosen = next(one for one in ids_for(key) if one not in taken)
+        record = new_record(chosen, request, pipeline)
+        self._home.make_pipeline(record.id)
+        live = pipeline_loader.begin(record, pipeline)
+        self._store.create(live.record, definition)
+        pipeline_loader.keep(self._home, live.record, definition)
+        self._scheduler.add(live)
+        self._begin(live, request)
+        self._scheduler.spawn(self._cache.evict(but=live))
+        await self._scheduler.saved()  # before the response, so that it is durable
+        return views.summary(live)
+
+    def _launched(self, request: LaunchRequest, key: str | None) -> LivePipeline | None:
+        known = {record.id: record for record in self._store.records()}
+        for pipeline_id in islice(ids_for(key), TRIED_IDS):
+            record = known.get(pipeline_id)
+            if record is not None and is_of_launch(record, request.owner, time.time()):
+                return self.live(record.id)
+        return None
+
+    def _begin(self, live: LivePipeline, request: LaunchRequest) -> None:
+        """Run or schedule a pipeline if requested; errors must not hide its id from the client."""
+        try:
+            if request.run:
+                self._scheduler.apply(live, ev.Armed())
+            elif request.run_at is not None:
+                self._start_times.set(live, request.run_at)
+        except Exception as error:
+            logger.exception("pipeline could not be started", extra={"pipeline": live.id})
+            live.set_record(problem=f"the start failed (details in agent.log): {error!r}")
+
+
+def _take_tree(request: LaunchRequest) -> tuple[Pipeline, bytes]:
+    """Return the resolved tree of a request, and its definition as stored.
+
+    The form is cleared: with 100,000 nodes it takes more memory than everything that follows, and
+    the callers still hold the request.
+    """
+    taken = resolve(request.tree), pack_form(request.tree)
+    request.tree.clear()
+    return taken

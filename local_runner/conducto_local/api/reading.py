@@ -1,0 +1,118 @@
+"""Queries on pipelines, their nodes and their output."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+
+from conducto_core.api.queries import listing, views
+from conducto_core.api.queries import pipelines as queries
+from conducto_core.api.queries.relaunch import launch_request
+from conducto_core.api.queries.usage_reports import usage_of
+from conducto_core.model.form_codec import unpack_form
+from conducto_core.model.node_detail import NodeDetail
+from conducto_core.model.params import (
+    ListParams,
+    NodeParams,
+    PipelineParams,
+    StatesParams,
+    TreeParams,
+)
+from conducto_core.model.records import AttemptRecord, PipelineRecord
+from conducto_core.model.requests import (
+    EventBatch,
+    LaunchRequest,
+    NodeStates,
+    PipelineSummary,
+    TreePage,
+)
+from conducto_core.model.responses import AttemptList, PipelineList
+from conducto_core.model.usage import Usage, UsageParams
+from conducto_local.api.access import LocalAccess
+from conducto_local.scheduling.pipeline_cache import set_aside_record
+from conducto_local.store.errors import DamagedError
+
+#: Seconds between two batches to one subscriber, and the maximum number of changes in a batch.
+BATCH_EVERY = 0.1
+BATCH_SIZE = 5000
+
+
+class LocalQueries(LocalAccess):
+    """Operations that read pipelines."""
+
+    async def list_pipelines(self, params: ListParams) -> PipelineList:
+        """Return a page of pipelines, newest first."""
+        records = self._store.records()
+        damaged = [PipelineRecord(id=one, title=one) for one in self._store.damaged()]
+        aside = self._cache.set_aside()
+        listed = (
+            set_aside_record(record, aside[record.id]) if record.id in aside else record
+            for record in (*damaged, *reversed(records))
+        )
+        return listing.page(map(self._summary, listed), params)
+
+    async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:
+        """Return one pipeline, by its id or an unambiguous prefix."""
+        return views.summary(self.live(params.id))
+
+    def _summary(self, record: PipelineRecord) -> PipelineSummary:
+        live = self._scheduler.live.get(record.id)
+        return views.stored_summary(record) if live is None else views.summary(live)
+
+    async def get_definition(self, params: PipelineParams) -> LaunchRequest:
+        """Return the pipeline as it was launched."""
+        record = self._cache.record(params.id)
+        packed = self._store.definition(record.id)
+        return launch_request(record, await asyncio.to_thread(unpack_form, packed))
+
+    async def get_tree(self, params: TreeParams) -> TreePage:
+        """Return nodes of a subtree, or those that a search finds."""
+        live = await self._current(params.id)
+        page = queries.tree_page(self._read_model, live, params)
+        if not params.tails:
+            return page
+        return page.model_copy(update={"nodes": await self._outputs.with_tails(live, page.nodes)})
+
+    async def get_states(self, params: StatesParams) -> NodeStates:
+        """Return the state of each Exec of a subtree as one letter."""
+        return queries.node_states(self.live(params.id), params)
+
+    async def get_node(self, params: NodeParams) -> NodeDetail:
+        """Return all details of one node."""
+        return queries.node_detail(self._read_model, await self._current(params.id), params.path)
+
+    async def list_attempts(self, params: NodeParams) -> AttemptList:
+        """Return every attempt of a node, oldest first."""
+        return AttemptList(attempts=await self._attempts_at(params.id, params.path))
+
+    async def _attempts_at(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
+        return queries.attempts_of(self._read_model, await self._current(pipeline_id), path)
+
+    async def changes(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
+        """Yield the changes after ``cursor``, then live ones."""
+        live = self.live(pipeline_id)
+        live.subscribers += 1
+        seen = 0
+        try:
+            while True:
+                await live.news(seen)
+                version = live.version  # later changes may not be written in time
+                is_whole = await self._caught_up()
+                changes = self._store.changes(live.id, cursor, BATCH_SIZE)
+                yield views.batch(live, changes, seen)
+                cursor = changes[-1].seq if changes else cursor
+                if len(changes) < BATCH_SIZE:
+                    seen = version if is_whole else seen
+                    await asyncio.sleep(BATCH_EVERY)
+        finally:
+            live.subscribers -= 1
+
+    async def get_usage(self, query: UsageParams) -> Usage:
+        """Return the run time of commands; on this machine they cost nothing."""
+        return await asyncio.to_thread(self._usage, query)
+
+    def _usage(self, query: UsageParams) -> Usage:
+        return usage_of(((r, self._attempts_of(r)) for r in self._store.records()), query)
+
+    def _attempts_of(self, record: PipelineRecord) -> Iterator[AttemptRecord]:
+        with suppress(DamagedError):
+            yield from self._store.attempts(record.id)
