@@ -106,7 +106,7 @@ may be added later, but none changes or is removed."""
 EXIT_CODES = """## Exit codes
 
 All commands use the same codes, with three exceptions: `debug` and `livedebug` end with the exit
-code of the shell, and `logs --search` with 1 if no line contains the text. `show`, and commands
+code of the shell, and `logs --search` with 1 if no line matches. `show`, and commands
 with `--watch`, end with the code of the pipeline if they watched it to its end."""
 CLI_OPTIONS = """Options before the command:"""
 #: ``{constant of conducto.wire.limits: (target, limited quantity)}``

@@ -84,6 +84,7 @@ def submit(
         options: Those of the command line.
         has_engine: The containers are this machine's, whose engine may lack something.
     """
+    _check_junit(options)
     with open_client() as client:
         summary = client.launch(request)
         for warning in client.status().warnings if has_engine else ():
@@ -102,7 +103,26 @@ def submit(
         with open_client() as client:
             write_lines(page_lines(client, summary.pipeline.id) if page is None else ())
         return DONE
-    return stay(open_client, summary.pipeline.id, plain=options.plain)
+    from conducto_cli.view.ci import streams, write_reports  # noqa: PLC0415 - not for --detach
+
+    return stay(
+        open_client,
+        summary.pipeline.id,
+        plain=options.plain,
+        stream=streams(options.stream, os.environ, sys.stdout, plain=options.plain),
+        when_ended=lambda client, ended: write_reports(client, ended, options.junit, os.environ),
+    )
+
+
+def _check_junit(options: "LaunchOptions") -> None:
+    """Check the file of ``--junit`` before anything runs."""
+    if options.junit is None:
+        return
+    if not options.run or options.detach:
+        raise UsageError("--junit is written at the end of a run; use --run without --detach")
+    from conducto_cli.view.junit import check_file  # noqa: PLC0415 - rarely needed
+
+    check_file(options.junit)
 
 
 def _page(client: Client, summary: PipelineSummary, options: "LaunchOptions") -> "Page | None":

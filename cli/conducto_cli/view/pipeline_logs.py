@@ -208,19 +208,20 @@ class OutputView:
         began = self._clock()
         if began < self._next:
             return
-        self._show(final=False)
+        self.show()
         self._next = self._clock() + max(_POLL_SECONDS, self._clock() - began)
 
     def finish(self, model: PipelineModel) -> None:
         """Print the rest."""
         if model.is_settled:
-            self._show(final=True)
+            self.show(final=True)
 
     def _add(self, output: AttemptOutput) -> None:
         if self._merged is not None:
             self._merged.add(output)
 
-    def _show(self, *, final: bool) -> None:
+    def show(self, *, final: bool = False) -> None:
+        """Print the output so far."""
         if self._merged is not None:
             for line in self._merged.lines(final=final):
                 self._printer.show(line)

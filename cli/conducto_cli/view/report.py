@@ -165,7 +165,7 @@ def _image_block(
         Span(f"  image {printable(image.name)}", Role.STRONG),
         Span(f"  could not be had{said}", Role.BAD),
     )
-    lines = _printable_lines("" if image.error is None else image.error)
+    lines = plain_lines("" if image.error is None else image.error)
     # Wrapped, not clipped: the end of a sentence says what to do.
     wrapped = [part for line in lines for part in textwrap.wrap(line, max(40, page.columns - 6))]
     yield from _quoted(wrapped[-2 * OUTPUT_LINES :], page)
@@ -215,8 +215,8 @@ def _last_output(view: NodeView) -> list[str]:
 
     Where the command failed by its exit code, its output says more than a message on it.
     """
-    said = _printable_lines(view.attempts[-1].message or "" if view.attempts else "")
-    printed = _printable_lines(view.tail or "")
+    said = plain_lines(view.attempts[-1].message or "" if view.attempts else "")
+    printed = plain_lines(view.tail or "")
     first, other = (printed, said) if view.cause is Cause.EXIT_CODE else (said, printed)
     return (first or other)[-OUTPUT_LINES:]
 
@@ -284,7 +284,7 @@ def _quoted(lines: Iterable[str], page: Page) -> Iterator[Line]:
         yield (Span(f"    {page.marks.output} ", Role.FAINT), Span(text))
 
 
-def _printable_lines(text: str) -> list[str]:
+def plain_lines(text: str) -> list[str]:
     """Return the lines that are not blank; of a progress bar the last visible text."""
     lines = (line.rstrip().rpartition("\r")[2] for line in _ESCAPES.sub("", text).split("\n"))
     return [printable(line.expandtabs(4)) for line in lines if line.strip()]

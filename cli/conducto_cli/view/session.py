@@ -3,16 +3,18 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from conducto_cli.connection import OpenClient
 from conducto_cli.exit_codes import DONE, FAILED, LEFT
 from conducto_cli.text.text import Line, marks_for, text_of
+from conducto_cli.view.ci import stream_view
 from conducto_cli.view.report import Page, final_report, hint
 from conducto_cli.view.watch import view_for, watch
 from conducto_cli.web_page import page_address
 from conducto_client import Client, ClientError
+from conducto_core.model.requests import PipelineSummary
 from conducto_core.model.states import FINISHED, State
 
 #: Width that output is quoted in where there is no terminal.
@@ -26,6 +28,8 @@ def stay(
     plain: bool,
     since: float = 0.0,
     linger: bool = False,
+    stream: bool = False,
+    when_ended: Callable[[Client, PipelineSummary], None] | None = None,
 ) -> int:
     """Show a pipeline until it settles, then how it ended; return the exit code.
 
@@ -35,8 +39,13 @@ def stay(
         plain: Lines instead of the live picture.
         since: Ends before this time (seconds since the epoch) get no line.
         linger: On a terminal, one that has settled already stays in view until it is left.
+        stream: Print the output of all nodes instead.
+        when_ended: Called with the pipeline that has settled.
     """
-    view = view_for(sys.stdout, os.environ, plain=plain, since=since)
+    if stream:
+        view = stream_view(os.environ)
+    else:
+        view = view_for(sys.stdout, os.environ, plain=plain, since=since)
     try:
         model = watch(open_client, pipeline_id, view, linger=linger)
         if not model.is_settled:
@@ -44,6 +53,8 @@ def stay(
         with open_client() as client:
             write_lines(final_report(client, model, page()))
             write_lines(page_lines(client, pipeline_id))
+            if when_ended is not None:
+                when_ended(client, model.summary)
     except KeyboardInterrupt:
         return _detached(pipeline_id)
     if model.summary.state not in FINISHED:

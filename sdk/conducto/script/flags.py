@@ -51,6 +51,12 @@ GROUPS = {
     "output": {
         "plan": ("", "Print the estimated resources and cost in the cloud; launch nothing."),
         "plain": ("", "Print lines instead of the live view, even on a terminal."),
+        "stream": (
+            "",
+            "Print the output of all nodes as it comes; the default where CI is set.",
+        ),
+        "no_stream": ("", "Do not print the output of nodes."),
+        "junit": ("FILE", "Write the results as JUnit XML to a file at the end."),
         "app": (
             "",
             "Open the pipeline's page in a browser; so does show_app in the configuration.",
@@ -168,6 +174,8 @@ class Flags:
             "engine": _one_of("engine", ENGINES, self.get("engine")),
             "build": _one_of("build", BUILDS, self.get("build")),
             "plain": self._on("plain"),
+            "stream": self._choice("stream"),
+            "junit": self.get("junit"),
             "shell": self._choice("shell"),
             "app": self._choice("app"),
             "public": self._on("public"),

@@ -23,6 +23,8 @@ class LaunchOptions:
         engine: ``docker``, ``process``, or None for the configured one.
         build: Place to build images for the cloud: ``local``, or None for the cloud.
         plain: Plain lines instead of the live view.
+        stream: Print the output of all nodes; None where a CI job runs.
+        junit: File to write a JUnit report to at the end.
         shell: Stay attached with the text interface; None for the configured behaviour.
         app: Open the web app; None for the configured behaviour.
         public: Anyone with the link may see it.
@@ -43,6 +45,8 @@ class LaunchOptions:
     engine: Optional[str] = None
     build: Optional[str] = None
     plain: bool = False
+    stream: Optional[bool] = None
+    junit: Optional[str] = None
     shell: Optional[bool] = None
     app: Optional[bool] = None
     public: bool = False
