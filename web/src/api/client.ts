@@ -3,6 +3,7 @@
 import { SERVER, START_COMMAND } from "@/api/deployment";
 import type {
   AgentStatus,
+  ArtifactList,
   AttemptList,
   ControlRequest,
   ControlResult,
@@ -11,6 +12,7 @@ import type {
   LogChunk,
   LogLines,
   LogMatches,
+  MetricList,
   NodeDetail,
   NodeStates,
   operations,
@@ -18,6 +20,7 @@ import type {
   PipelineSummary,
   Problem,
   Resources,
+  ResultValue,
   TreePage,
   Usage,
   WhoAmI,
@@ -183,6 +186,12 @@ export const api = {
     apiUrl(pipelinePath(id, "/log/file"), query),
   resources: (id: string, query: QueryOf<"get_resources">, signal?: AbortSignal) =>
     get<Resources>(pipelinePath(id, "/resources"), query, signal),
+  result: (id: string, query: QueryOf<"get_result">, signal?: AbortSignal) =>
+    get<ResultValue>(pipelinePath(id, "/result"), query, signal),
+  metrics: (id: string, query: QueryOf<"list_metrics">, signal?: AbortSignal) =>
+    get<MetricList>(pipelinePath(id, "/metrics"), query, signal),
+  artifacts: (id: string, query: QueryOf<"list_artifacts">, signal?: AbortSignal) =>
+    get<ArtifactList>(pipelinePath(id, "/artifacts"), query, signal),
   exportFile: (id: string) => apiUrl(pipelinePath(id, "/export")),
   images: (id: string, signal?: AbortSignal) =>
     get<ImageList>(pipelinePath(id, "/images"), {}, signal),

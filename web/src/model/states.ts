@@ -25,6 +25,7 @@ const CAUSES: Record<Cause, string> = {
   worker_lost: "worker lost",
   killed_by_user: "killed by user",
   lazy: "printed an invalid tree",
+  input: "a result is missing",
 };
 
 /** The state that users see. */

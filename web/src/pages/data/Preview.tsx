@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useMemo, useState } from "react";
+import { useMemo } from "react";
 
 import { ApiError, messageOf } from "@/api/client";
 import { dataApi, dataFileUrl } from "@/api/data";
@@ -11,6 +11,7 @@ import { LazyMarkdown } from "@/components/LazyMarkdown";
 import { parseTable } from "@/lib/csv";
 import { bytes, moment } from "@/lib/time";
 import { baseName, imageType, previewKind } from "@/model/dataFiles";
+import { Picture } from "@/pages/data/Picture";
 
 /** Maximum number of bytes fetched for a preview, and for an image. */
 const TEXT_BYTES = 256 << 10;
@@ -131,23 +132,6 @@ function TooLarge() {
     <EmptyState title="This image is too large to preview">
       <p className="muted">Download the file to view it.</p>
     </EmptyState>
-  );
-}
-
-function Picture({ name, content }: { name: string; content: ArrayBuffer }) {
-  const [address, setAddress] = useState<string | null>(null);
-  const [broken, setBroken] = useState(false);
-  useEffect(() => {
-    const made = URL.createObjectURL(new Blob([content], { type: imageType(name) ?? "" }));
-    setAddress(made);
-    setBroken(false);
-    return () => URL.revokeObjectURL(made);
-  }, [name, content]);
-  if (broken) return <EmptyState title="The browser cannot show this image" />;
-  return address === null ? null : (
-    <div className="data-picture">
-      <img src={address} alt={baseName(name)} onError={() => setBroken(true)} />
-    </div>
   );
 }
 

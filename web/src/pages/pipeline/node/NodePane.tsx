@@ -19,6 +19,7 @@ import { OutputTab } from "@/pages/pipeline/node/OutputTab";
 import { OverviewTab } from "@/pages/pipeline/node/OverviewTab";
 import { ReportsSection } from "@/pages/pipeline/node/ReportsSection";
 import { ReportTab, useReport } from "@/pages/pipeline/node/ReportTab";
+import { ResultsTab } from "@/pages/pipeline/node/ResultsTab";
 import { ShellSlot } from "@/pages/pipeline/shell/ShellButtons";
 
 export interface NodePaneProps {
@@ -77,6 +78,7 @@ function NodeLoading(props: { error: Error | null; path: string; onRetry: () => 
 const LABELS = {
   output: "Output",
   report: "Report",
+  results: "Results",
   files: "Files",
   attempts: "Attempts",
   overview: "Overview",
@@ -97,7 +99,11 @@ function NodeTabs({
   const isSingleExec = isExec && detail.node.path === ROOT;
   const hasReports = (useReports(session, isSingleExec).data?.shown.length ?? 0) > 0;
   const offered = isExec
-    ? tabsOfExec({ report: hasReport, overview: isSingleExec && hasReports })
+    ? tabsOfExec({
+        report: hasReport,
+        results: attempt !== undefined && attempt.outputs !== null,
+        overview: isSingleExec && hasReports,
+      })
     : (["overview", "details"] as const);
   const tab = offered.find((one) => one === query.get("tab")) ?? offered[0] ?? "details";
   return (
@@ -117,6 +123,9 @@ function NodeTabs({
       <Tabs.Content value={tab} className={`node-content node-content-${tab}`} tabIndex={-1}>
         {tab === "output" ? <OutputTab session={session} detail={detail} /> : null}
         {tab === "report" ? <ReportTab id={session.id} attempt={attempt} /> : null}
+        {tab === "results" && attempt !== undefined ? (
+          <ResultsTab id={session.id} attempt={attempt} />
+        ) : null}
         {tab === "files" ? <FilesTab id={session.id} attempt={attempt} /> : null}
         {tab === "attempts" ? <AttemptsTab session={session} detail={detail} /> : null}
         {tab === "overview" && isExec ? (
@@ -133,9 +142,11 @@ function NodeTabs({
   );
 }
 
-function tabsOfExec(has: { report: boolean; overview: boolean }): readonly Tab[] {
-  const tabs: Tab[] = ["output", "report", "overview", "files", "attempts", "details"];
-  return tabs.filter((tab) => (tab === "report" || tab === "overview" ? has[tab] : true));
+type Optional = "report" | "results" | "overview";
+
+function tabsOfExec(has: Record<Optional, boolean>): readonly Tab[] {
+  const tabs: Tab[] = ["output", "report", "results", "overview", "files", "attempts", "details"];
+  return tabs.filter((tab) => !(tab in has) || has[tab as Optional]);
 }
 
 /** The attempt in the URL, otherwise the newest. */

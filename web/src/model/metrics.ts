@@ -1,0 +1,54 @@
+/** Metrics of an attempt as text and chart. */
+
+import type { MetricSeries } from "@/api/schema";
+
+/** Maximum number of points that a chart draws. */
+const MAX_DRAWN = 400;
+
+/** `0.25, from 0.25 to 1.5, 30 points`: the last value, the range and the number of points. */
+export function metricText({ values, count }: MetricSeries): string {
+  const last = values.at(-1) ?? null;
+  const finite = values.filter((one) => one !== null);
+  const range =
+    finite.length > 1
+      ? `, from ${number(Math.min(...finite))} to ${number(Math.max(...finite))}`
+      : "";
+  return `${last === null ? "null" : number(last)}${range}, ${count.toLocaleString("en")} ${
+    count === 1 ? "point" : "points"
+  }`;
+}
+
+export function number(value: number): string {
+  return String(Number(value.toPrecision(5)));
+}
+
+/** The SVG path of a line chart; a null value interrupts the line. */
+export function metricLine(series: MetricSeries, width: number, height: number): string {
+  const points = drawn(series);
+  const values = points.flatMap(({ value }) => (value === null ? [] : [value]));
+  const steps = points.map(({ step }) => step);
+  const x = scale(Math.min(...steps), Math.max(...steps), width);
+  const y = scale(Math.min(...values), Math.max(...values), height);
+  let pen = "M";
+  let path = "";
+  for (const { step, value } of points) {
+    if (value !== null) path += `${pen}${round(x(step))} ${round(height - y(value))}`;
+    pen = value === null ? "M" : "L";
+  }
+  return path;
+}
+
+function drawn({ values, steps }: MetricSeries): { step: number; value: number | null }[] {
+  const stride = Math.ceil(values.length / MAX_DRAWN);
+  return values
+    .map((value, index) => ({ step: steps[index] ?? index, value }))
+    .filter((_, index) => index % stride === 0 || index === values.length - 1);
+}
+
+function scale(from: number, to: number, length: number): (value: number) => number {
+  return (value) => (to === from ? length / 2 : ((value - from) * length) / (to - from));
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}

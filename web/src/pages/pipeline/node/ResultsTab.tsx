@@ -1,0 +1,127 @@
+import { useQuery } from "@tanstack/react-query";
+
+import { api } from "@/api/client";
+import { dataApi, dataFileUrl } from "@/api/data";
+import type { Artifact, AttemptRecord, MetricSeries } from "@/api/schema";
+import { Code } from "@/components/Code";
+import { FileLink } from "@/components/FileLink";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { followLink } from "@/lib/location";
+import { bytes } from "@/lib/time";
+import { baseName, directoryOf, imageType } from "@/model/dataFiles";
+import { metricLine, metricText } from "@/model/metrics";
+import { Picture } from "@/pages/data/Picture";
+
+const WIDTH = 300;
+const HEIGHT = 80;
+/** Maximum number of bytes of an image that is shown in the list of artifacts. */
+const IMAGE_BYTES = 4 << 20;
+
+interface Props {
+  id: string;
+  attempt: AttemptRecord;
+}
+
+/** The result, metrics and artifacts of an attempt. */
+export function ResultsTab({ id, attempt }: Props) {
+  const { outputs } = attempt;
+  if (outputs === null) return null;
+  return (
+    <div className="results">
+      {outputs.result === null ? null : <Result id={id} attempt={attempt} />}
+      {outputs.metrics.length === 0 ? null : <Metrics id={id} attempt={attempt} />}
+      {outputs.artifacts === 0 ? null : <Artifacts id={id} attempt={attempt} />}
+    </div>
+  );
+}
+
+function Result({ id, attempt: { path, number } }: Props) {
+  const result = useQuery({
+    queryKey: ["result", id, path, number],
+    queryFn: ({ signal }) => api.result(id, { path, attempt: number }, signal),
+  });
+  return (
+    <section>
+      <h2>Result</h2>
+      {result.data === undefined ? (
+        <QueryPlaceholder query={result} rows={2} />
+      ) : (
+        <Code text={JSON.stringify(result.data.value, null, 2)} label="result" />
+      )}
+    </section>
+  );
+}
+
+function Metrics({ id, attempt: { path, number } }: Props) {
+  const metrics = useQuery({
+    queryKey: ["metrics", id, path, number],
+    queryFn: ({ signal }) => api.metrics(id, { path, attempt: number }, signal),
+  });
+  return (
+    <section>
+      <h2>Metrics</h2>
+      {metrics.data === undefined ? <QueryPlaceholder query={metrics} rows={2} /> : null}
+      <div className="metrics">
+        {metrics.data?.metrics.map((series) => (
+          <Metric key={series.name} series={series} />
+        ))}
+      </div>
+    </section>
+  );
+}
+
+function Metric({ series }: { series: MetricSeries }) {
+  return (
+    <figure>
+      <figcaption>
+        <strong>{series.name}</strong> <span className="muted number">{metricText(series)}</span>
+      </figcaption>
+      <svg viewBox={`0 -2 ${WIDTH} ${HEIGHT + 4}`} preserveAspectRatio="none" aria-hidden>
+        <path d={metricLine(series, WIDTH, HEIGHT)} vectorEffect="non-scaling-stroke" />
+      </svg>
+    </figure>
+  );
+}
+
+function Artifacts({ id, attempt: { path, number } }: Props) {
+  const artifacts = useQuery({
+    queryKey: ["artifacts", id, path, number],
+    queryFn: ({ signal }) => api.artifacts(id, { path, attempt: number }, signal),
+  });
+  return (
+    <section>
+      <h2>Artifacts</h2>
+      {artifacts.data === undefined ? <QueryPlaceholder query={artifacts} rows={2} /> : null}
+      {artifacts.data?.artifacts.map((artifact) => (
+        <ArtifactEntry key={artifact.name} id={id} artifact={artifact} />
+      ))}
+    </section>
+  );
+}
+
+function ArtifactEntry({ id, artifact }: { id: string; artifact: Artifact }) {
+  const { name, title, size } = artifact;
+  const place = new URLSearchParams({ dir: directoryOf(name), file: name });
+  const isImage = imageType(name) !== null && size <= IMAGE_BYTES;
+  return (
+    <figure className="artifact">
+      <figcaption>
+        <a href={`/p/${encodeURIComponent(id)}/data?${place}`} onClick={followLink} title={name}>
+          {title === "" ? baseName(name) : title}
+        </a>
+        <span className="muted number">{bytes(size)}</span>
+        <FileLink href={dataFileUrl(id, name)} label={`Download ${name}`} />
+      </figcaption>
+      {isImage ? <ArtifactPicture id={id} artifact={artifact} /> : null}
+    </figure>
+  );
+}
+
+function ArtifactPicture({ id, artifact: { name, size } }: { id: string; artifact: Artifact }) {
+  const content = useQuery({
+    queryKey: ["data-preview", id, name, size],
+    queryFn: ({ signal }) => dataApi.read(id, name, IMAGE_BYTES, signal),
+  });
+  if (content.data === undefined) return <QueryPlaceholder query={content} rows={3} />;
+  return <Picture name={name} content={content.data} />;
+}
