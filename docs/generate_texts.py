@@ -14,6 +14,7 @@ INHERITANCE = {
     "gpu": _NEAREST,
     "image": _NEAREST,
     "image_name": _NEAREST,
+    "isolate": _NEAREST,
     "line": _HERE,
     "max_concurrent": _HERE,
     "max_time": "nearest; also limits its own group as a whole",

@@ -1,9 +1,11 @@
 """The cost of commands that do nothing, in warm and in fresh containers."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import conducto as co
 from bench.local.agents import Times
+from bench.local.heavy import nothing_heavy
 from bench.local.lab import IMAGE, LocalLab
 from bench.local.nothing import nothing
 
@@ -80,10 +82,26 @@ def fresh_30(lab: LocalLab) -> Found:
 
 def native_50(lab: LocalLab) -> Found:
     """Run a chain of Python functions in an image with their code and Conducto."""
+    return _native(lab, nothing, isolate=False)
+
+
+def native_isolated_50(lab: LocalLab) -> Found:
+    return _native(lab, nothing, isolate=True)
+
+
+def native_heavy_50(lab: LocalLab) -> Found:
+    return _native(lab, nothing_heavy, isolate=False)
+
+
+def native_heavy_isolated_50(lab: LocalLab) -> Found:
+    return _native(lab, nothing_heavy, isolate=True)
+
+
+def _native(lab: LocalLab, function: Callable[[], None], *, isolate: bool) -> Found:
     image = co.Image(IMAGE, copy_dir=str(Path(__file__).parent), install_pip=["conducto"])
-    root = co.Serial(image=image)
+    root = co.Serial(image=image, isolate=isolate)
     for i in range(50):
-        root[f"n{i:03}"] = co.Exec(nothing)
+        root[f"n{i:03}"] = co.Exec(function)
     return _found(lab.agent.run(root), 50)
 
 

@@ -26,6 +26,8 @@ _SHELL_CHAIN = "local.floor.resident_shell_100.ms_per_exec"
 _FRESH = "local.floor.fresh_container.ms_per_exec"
 _FRESH_LIKE_OURS = "local.floor.fresh_like_ours.ms_per_exec"
 _PYTHON = "local.floor.python_50.ms_per_exec"
+_ISOLATED = "local.native_isolated_50.warm_ms_per_exec"
+_HEAVY = "local.native_heavy_isolated_50.warm_ms_per_exec"
 _FLAT = "local.parallel_1000.ms_per_exec"
 _FLAT_WARM = "local.parallel_1000.warm_ms_per_exec"
 _FLAT_CPU = "local.parallel_1000.agent_cpu_ms_per_exec"
@@ -141,11 +143,37 @@ _CHAINS = (
         group="python",
     ),
     Measurement(
-        "local.native_50",
-        "a Serial of 50 Python functions in a warm container",
-        commands.native_50,
-        (_PER_EXEC, Metric("warm_ms_per_exec", "ms", 20, 3), _CPU),
+        "local.native_isolated_50",
+        "a Serial of 50 Python functions, each in a new interpreter",
+        commands.native_isolated_50,
+        (_PER_EXEC, Metric("warm_ms_per_exec", "ms", 20), _CPU),
         ratios=(Ratio("warm_ratio_to_python", "warm_ms_per_exec", _PYTHON),),
+        group="python",
+    ),
+    Measurement(
+        "local.native_50",
+        "the same in forks of one interpreter",
+        commands.native_50,
+        (_PER_EXEC, Metric("warm_ms_per_exec", "ms", 8, 4), _CPU),
+        ratios=(
+            Ratio("warm_ratio_to_python", "warm_ms_per_exec", _PYTHON),
+            Ratio("warm_ratio_to_isolated", "warm_ms_per_exec", _ISOLATED),
+        ),
+        group="python",
+    ),
+    Measurement(
+        "local.native_heavy_isolated_50",
+        "50 functions of a module with many imports, each in a new interpreter",
+        commands.native_heavy_isolated_50,
+        (_PER_EXEC, Metric("warm_ms_per_exec", "ms"), _CPU),
+        group="python",
+    ),
+    Measurement(
+        "local.native_heavy_50",
+        "the same in forks of one interpreter",
+        commands.native_heavy_50,
+        (_PER_EXEC, Metric("warm_ms_per_exec", "ms"), _CPU),
+        ratios=(Ratio("warm_ratio_to_isolated", "warm_ms_per_exec", _HEAVY, 0.2, 0.05),),
         group="python",
     ),
     Measurement(

@@ -8,20 +8,22 @@ Each test runs in a process namespace of its own, with every supported Python of
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from conducto_core.runtime.command_server import FORKED
 from support.command_server import CommandServer, Result, namespaces_available
+from support.local import wait_for
 from support.old_python import find_pythons
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(
     not namespaces_available(), reason="this machine does not allow process namespaces"
@@ -64,6 +66,8 @@ def deleted() -> None:
     global D
     D = Final(); LEFT.append(Final())
 def cycle() -> None:
+    import gc
+    gc.disable()  # its time is not the same
     a = Final(); a.me = a
 def thread() -> None:
     def late():
@@ -294,7 +298,9 @@ def test_import_that_reads_a_variable_of_the_node_gets_no_template(server: Comma
     server.write("reads.py", text)
     calls = [server.call("conducto reads.py draw", TOKEN="a") for _ in range(3)]
 
-    assert calls[2].interpreter == "the import reads the variable TOKEN, which the node sets"
+    assert calls[2].interpreter == (
+        f"the import reads the variable TOKEN, which the node sets, at {server.work / 'reads.py'}:2"
+    )
     assert server.run("cat log").out == "xxx"
 
 
@@ -341,3 +347,103 @@ def test_file_that_always_changes_gets_no_further_template(
         server.write("config.txt", f"{number} too")
 
     assert last.interpreter.endswith("config.txt has changed")
+
+
+SLOW = r"""
+import os, signal, time
+with open("slow.txt") as file:
+    if file.read() == "yes":
+        time.sleep(60)
+def slow() -> None:
+    print("begun", flush=True)
+    time.sleep(60)
+def kill_all() -> None:
+    os.kill(-1, signal.SIGTERM); time.sleep(0.01); print("survived")
+def kill_hard() -> None:
+    os.kill(-1, signal.SIGKILL)
+def kill_parent() -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+    print("begun", flush=True)
+    time.sleep(60)
+def leave() -> None:
+    for _ in range(3):
+        if os.fork() == 0:
+            os.setsid()
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            time.sleep(60)
+def quick() -> str:
+    return "quick"
+"""
+
+
+@pytest.fixture
+def slow(server: CommandServer) -> CommandServer:
+    server.write("slow.txt", "no")
+    server.write("slow.py", SLOW)
+    warm(server, "slow.py", "quick")
+    return server
+
+
+@pytest.mark.parametrize(("name", "code"), [("TERM", 143), ("KILL", 137)])
+def test_forked_function_is_stopped_by_a_signal(slow: CommandServer, name: str, code: int) -> None:
+    slow.start("conducto slow.py slow", {"CONDUCTO_ISOLATE": "0"})
+    slow.until("begun")
+    slow.signal(name)
+
+    assert (slow.finish().code, slow.call("conducto slow.py quick").interpreter) == (code, FORKED)
+
+
+@pytest.mark.parametrize(
+    ("function", "code"),
+    [("kill_all", 0), ("kill_hard", 137), ("kill_parent", 137), ("leave", 0)],
+)
+def test_calls_continue_after_a_function_that_signals_or_leaves_processes(
+    slow: CommandServer, function: str, code: int
+) -> None:
+    result = slow.call(f"conducto slow.py {function}")
+    # The command server and its watch, the template, the shell.
+    wait_for(lambda: int(slow.run("set -- /proc/[0-9]*; echo $#").out) <= 4, 60)
+    after = slow.call("conducto slow.py quick")
+
+    assert (result.code, result.interpreter) == (code, FORKED)
+    assert (after.out, after.interpreter) == ("'quick'\n", FORKED)
+
+
+def test_calls_continue_after_a_command_that_kills_all_processes(slow: CommandServer) -> None:
+    killed = slow.run("sleep 60 & setsid sleep 60 & kill -9 -1")
+    after = slow.call("conducto slow.py quick")
+
+    assert killed.code in {0, 137}
+    assert (after.out, after.interpreter) == ("'quick'\n", FORKED)
+
+
+def test_template_survives_other_commands(slow: CommandServer) -> None:
+    first = slow.call("conducto slow.py quick")
+    slow.run("sleep 60 & true")
+    slow.run("conducto slow.py quick")
+    slow.write("third.py", DRAW)
+    slow.call("conducto third.py draw")
+
+    assert slow.call("conducto slow.py quick").interpreter == first.interpreter == FORKED
+
+
+def test_call_that_is_stopped_during_the_import_of_a_template_does_not_run(
+    server: CommandServer,
+) -> None:
+    server.write("slow.txt", "no")
+    server.write("slow.py", SLOW)
+    server.call("conducto slow.py quick")
+    server.write("slow.txt", "yes")
+    server.start("conducto slow.py quick", {"CONDUCTO_ISOLATE": "0"})
+    mark = str(server.folder / "bin").encode()
+    wait_for(lambda: any(mark in words for words in _command_lines()))
+    server.signal("TERM")
+    result = server.finish()
+
+    assert (result.code, result.out) == (143, "")
+
+
+def _command_lines() -> Iterator[bytes]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            yield path.read_bytes()

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from conducto_core.runtime.command_server import FORKED
 from conducto_core.runtime.task_layout import CTL, ECS_VARIABLES, user_entry
 from conducto_worker.agent.fifo_channel import FifoCommands
 from conducto_worker.agent.ports import BrokenError, LostError
+from support.command_server import install
 from support.stand_ins import call, ensure
 
 if TYPE_CHECKING:
@@ -283,3 +285,25 @@ def test_restarted_agent_removes_leftovers(tmp_path: Path) -> None:
 
     assert (tmp_path / "up").exists()
     second.close()
+
+
+def test_functions_run_in_forks(pairs: Any, tmp_path: Path) -> None:
+    # The container mounts the folder of the channel only.
+    env = (f"PATH={CTL}/native/bin:/usr/bin:/bin", f"PYTHONPATH={CTL}/native/lib/site-packages")
+    pair = pairs(DASH, config={"env": env}, workdir=CTL)
+    install(pair.folder / "native", "/usr/bin/python3")
+    text = "import os, time\ndef who() -> str:\n    return str(os.getppid())\n"
+    text += "def slow() -> None:\n    print('begun', flush=True)\n    time.sleep(60)\n"
+    (pair.folder / "job.py").write_text(text)
+
+    results = [pair.run("conducto job.py who", CONDUCTO_ISOLATE="0") for _ in range(3)]
+    pair.begin("conducto job.py slow", CONDUCTO_ISOLATE="0")
+    pair.until(b"begun")
+    pair.commands.signal("TERM")
+    stopped = pair.finish()[0]
+    after = pair.run("conducto job.py who", CONDUCTO_ISOLATE="0")
+
+    assert [finished.interpreter for finished, _, _ in results[1:]] == [FORKED] * 2
+    assert (stopped.code, stopped.interpreter) == (143, FORKED)
+    assert results[1][1] == results[2][1] == after[1]
+    assert json.loads(after[0].files["result"]) == json.loads(after[1].decode().replace("'", '"'))

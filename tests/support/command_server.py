@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from conducto_core.images.sdk_wheel import SCRIPTS
 from conducto_core.runtime.command_server import (
@@ -19,11 +19,12 @@ from conducto_core.runtime.command_server import (
     READY,
     JobEncoder,
     OutputParser,
+    Stream,
     server_argv,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 ROOT = Path(__file__).parents[2]
 _SECONDS = 120
@@ -57,7 +58,7 @@ def install(folder: Path, python: str) -> None:
     shutil.copytree(ROOT / "sdk" / "conducto", site / "conducto", dirs_exist_ok=True)
     module, _, function = SCRIPTS["conducto"].partition(":")
     script = folder / "bin" / "conducto"
-    script.parent.mkdir()
+    script.parent.mkdir(parents=True)
     script.write_text(
         f"#!{python}\nimport sys\nfrom {module} import {function}\n\nsys.exit({function}())\n"
     )
@@ -82,13 +83,18 @@ class CommandServer:
             "HOME": str(folder),
             "LANG": "C.UTF-8",
         }
-        argv = server_argv(shell, str(self.run_directory))
+        self._kill_file = folder / "kill"
+        os.mkfifo(self._kill_file)
+        self._kill = os.open(self._kill_file, os.O_RDWR)
+        argv = [*server_argv(shell, str(self.run_directory)), str(self._kill_file)]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
             [*_NAMESPACE, *argv], cwd=self.work, env=env, stdin=pipe, stdout=pipe, stderr=pipe
         )
         self._encoder = JobEncoder()
-        self._read(READY)
+        self._output: dict[Stream, bytes] = {}
+        self._expect(READY)
+        self.finish()
 
     def __enter__(self) -> Self:
         return self
@@ -96,6 +102,7 @@ class CommandServer:
     def __exit__(self, *_error: object) -> None:
         self._process.kill()
         self._process.communicate()
+        os.close(self._kill)
 
     def write(self, name: str, text: str) -> None:
         """Write a file into the working directory."""
@@ -103,39 +110,57 @@ class CommandServer:
 
     def run(self, script: str, **env: str) -> Result:
         """Run a command; a native function in a new interpreter."""
-        return self.send(script, {**env, ISOLATE: "1"})
+        self.start(script, {**env, ISOLATE: "1"})
+        return self.finish()
 
     def call(self, script: str, **env: str) -> Result:
         """Run a command; a native function in a fork if possible."""
-        return self.send(script, {**env, ISOLATE: "0"})
+        self.start(script, {**env, ISOLATE: "0"})
+        return self.finish()
 
-    def send(self, script: str, env: Mapping[str, str]) -> Result:
-        return self._read(self.start(script, env))
-
-    def start(self, script: str, env: Mapping[str, str]) -> str:
-        """Start a command; return its nonce."""
+    def start(self, script: str, env: Mapping[str, str]) -> None:
+        """Start a command."""
         job = self._encoder.encode(script, env)
         stdin = self._process.stdin
         assert stdin is not None
+        self._expect(job.nonce)
         stdin.write(job.line)
         stdin.flush()
-        return job.nonce
 
-    def _read(self, nonce: str) -> Result:
-        parser = OutputParser(nonce)
-        streams: dict[Literal["stdout", "stderr"], bytes] = {"stdout": b"", "stderr": b""}
+    def signal(self, name: str) -> None:
+        """Send a signal to every process of the running command, as a worker's agent does."""
+        os.write(self._kill, f"{name} {self._nonce}\n".encode())
+
+    def until(self, text: str) -> None:
+        """Read until the running command has printed a text."""
+        self._read(lambda: text.encode() in self._output["stdout"])
+
+    def finish(self) -> Result:
+        """Return the result of the running command when it has ended."""
+        self._read(lambda: self._parser.finished is not None)
+        finished = self._parser.finished
+        assert finished is not None
+        out, err = (
+            self._output[stream].decode(errors="backslashreplace")
+            for stream in ("stdout", "stderr")
+        )
+        return Result(out, err, finished.code, finished.files, finished.interpreter)
+
+    def _expect(self, nonce: str) -> None:
+        self._nonce, self._parser = nonce, OutputParser(nonce)
+        self._output = {"stdout": b"", "stderr": b""}
+
+    def _read(self, enough: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _SECONDS
         with selectors.DefaultSelector() as selector:
             selector.register(_fd(self._process.stdout), selectors.EVENT_READ, "stdout")
             selector.register(_fd(self._process.stderr), selectors.EVENT_READ, "stderr")
-            while (finished := parser.finished) is None:
-                assert time.monotonic() < deadline, f"no end of the command: {streams}"
+            while not enough():
+                assert time.monotonic() < deadline, f"too late: {self._output}"
                 for key, _ in selector.select(1):
                     data = os.read(key.fd, 65_536)
-                    assert data, f"the command server has ended: {streams}"
-                    streams[key.data] += parser.feed(key.data, data)
-        out, err = (data.decode(errors="backslashreplace") for data in streams.values())
-        return Result(out, err, finished.code, finished.files, finished.interpreter)
+                    assert data, f"the command server has ended: {self._output}"
+                    self._output[key.data] += self._parser.feed(key.data, data)
 
 
 def _fd(stream: IO[Any] | None) -> int:

@@ -34,10 +34,8 @@ READY = "ready"
 
 #: `Finished.interpreter` of a call that ran in a fork.
 FORKED = "forked"
-#: Variable of a node: "0" if its function may share its import with other calls, "1" if not.
+#: Variable of a node with ``isolate=True``: "1" if its function needs an interpreter of its own.
 ISOLATE = "CONDUCTO_ISOLATE"
-#: Its default.
-_ISOLATED = "1"
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: Names that a shell refuses to assign, or treats specially, set by `env` instead. Also ``BASH…``.
@@ -45,7 +43,7 @@ _SPECIAL = frozenset(
     {"EUID", "FUNCNAME", "GROUPS", "IFS", "LINENO", "OPTIND", "PPID", "RANDOM", "SECONDS"}
     | {"SHELLOPTS", "SRANDOM", "UID", "_"}
 )
-_TRAILER_LIMIT = 1024
+_TRAILER_LIMIT = 4096
 #: Files of a command, in the run directory: its inputs, and those that it may leave.
 INPUTS_FILE = "inputs"
 OUTPUT_FILES = ("result", "metrics", "artifacts")
@@ -122,7 +120,7 @@ class JobEncoder:
         given = f"_cs_inputs={quoted(inputs)};" if inputs else ""
         action = f"_cs_run {nonce}"
         call = native_call(script)
-        if call and env.get(ISOLATE, _ISOLATED) == "0" and all(map(_is_plain, env)):
+        if call and env.get(ISOLATE) != "1" and all(map(_is_plain, env)):
             action = " ".join(("_cs_call", nonce, *map(quoted, call)))
         script_code = f"_cs_script={quoted(script)};"
         code = f"{self._environment(env)}{given}{script_code}{action}\n"

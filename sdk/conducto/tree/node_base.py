@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _MAX_LOCATED = 50_000
 _RUNNABLE = ("Exec", "Serial", "Parallel")
+#: Environment variable of a node that has the parameter ``isolate``.
+ISOLATE = "CONDUCTO_ISOLATE"
 #: ``{type on the wire: its class}``, filled by `conducto.tree.nodes`.
 KINDS: Dict[str, type] = {}
 
@@ -104,6 +106,7 @@ class NodeBase:
         suppress_errors: bool = False,
         snapshot_on_error: Optional[bool] = None,
         retry_lost: Optional[int] = None,
+        isolate: Optional[bool] = None,
         max_time: Union[float, str, None] = None,
         max_concurrent: Optional[int] = None,
         container_reuse_context: Optional[str] = None,
@@ -157,6 +160,8 @@ class NodeBase:
         self._max_concurrent: Optional[int] = None
         self._tags: Optional[List[str]] = None
         self._docker_run_args: Optional[List[str]] = None
+        if isolate is not None:
+            self.isolate = isolate
         if max_concurrent is not None:
             self.max_concurrent = max_concurrent
         if tags is not None:
@@ -274,6 +279,24 @@ class NodeBase:
         self._env = None if value is None else dict(value)
 
     @property
+    def isolate(self) -> Optional[bool]:
+        """Whether a Python function gets an interpreter of its own; inherited, False by default.
+
+        Without it, calls of one file in a container may share its import. It is kept in `env`.
+        """
+        value = None if self._env is None else self._env.get(ISOLATE)
+        return None if value is None else value == "1"
+
+    @isolate.setter
+    def isolate(self, value: Optional[bool]) -> None:
+        if value is None:
+            self.env.pop(ISOLATE, None)
+        elif isinstance(value, bool):
+            self.env[ISOLATE] = str(int(value))
+        else:
+            raise TypeError(f"isolate must be True or False, got {value!r}")
+
+    @property
     def tags(self) -> Optional[List[str]]:
         """Labels of the pipeline; set them on the root."""
         return self._tags
@@ -321,7 +344,7 @@ class NodeBase:
 
         Args:
             attr: ``cpu mem gpu requires_docker docker_run_args image image_name max_time
-                snapshot_on_error retry_lost``.
+                snapshot_on_error retry_lost isolate``.
         """
         if attr in ("image", "image_name"):
             return getattr(self, attr)

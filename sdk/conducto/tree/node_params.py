@@ -37,6 +37,8 @@ class NodeParams(TypedDict, total=False):
     """Time limit in seconds, or a text such as ``1h30m``; inherited, 4 hours by default."""
     retry_lost: Optional[int]
     """How often a command is run again whose container was lost; inherited, 0 by default."""
+    isolate: Optional[bool]
+    """A Python function gets an interpreter of its own; inherited, False by default."""
     skip: bool
     """Do not run the node; the pipeline continues as if it were done."""
     suppress_errors: bool

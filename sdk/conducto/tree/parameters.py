@@ -25,6 +25,7 @@ INHERITED_DEFAULTS = {
     "requires_docker": False,
     "snapshot_on_error": False,
     "retry_lost": 0,
+    "isolate": False,
     "max_time": "4h",
 }
 SETTABLE = [
@@ -37,6 +38,7 @@ SETTABLE = [
     "suppress_errors",
     "snapshot_on_error",
     "retry_lost",
+    "isolate",
     "max_time",
     "max_concurrent",
     "container_reuse_context",

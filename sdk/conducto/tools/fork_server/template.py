@@ -20,12 +20,23 @@ if TYPE_CHECKING:
 
     from conducto.tools.fork_server.call import ForkedCall
 
-#: Modules that every call imports after the file.
-_USED_LATER = ("conducto.script.arguments", "conducto.inspection.annotations")
+#: Modules that most calls import after the file.
+_USED_LATER = (
+    "conducto.script.arguments",
+    "conducto.inspection.annotations",
+    "conducto.inspection.codecs.arrays",
+    "conducto.inspection.codecs.factory",
+    "conducto.inspection.codecs.scalars",
+    "conducto.inspection.codecs.unions",
+    "conducto.results",
+    "json",
+)
 #: Modules with state outside Python that a fork breaks, or that trace every line.
 _UNSUITABLE = ("tensorflow", "grpc", "jax", "jaxlib", "ray", "pyspark", "cupy", "coverage")
 #: Maximum bytes that an import may print: each call prints it again.
 _MAX_PRINTED = 65_536
+#: Part of the memory limit that a template may keep: other commands in the container need theirs.
+_MAX_SHARE = 8
 _MAX_REASON = 200
 #: Number from which descriptors are not used by programs.
 _HIGH = 200
@@ -86,9 +97,9 @@ class Template:
         self._fds = _descriptors()
         self.watch.start()
 
-    def refuse(self, reason: str) -> NoReturn:
+    def refuse(self, reason: str, place: str = "") -> NoReturn:
         """End the process: each call needs a new interpreter."""
-        self.reply(f"refused {shown(reason)}")
+        self.reply(f"refused {shown(reason)}" + (f", at {place[-_MAX_REASON:]}" if place else ""))
         os._exit(0)
 
     def reply(self, text: str) -> None:
@@ -273,8 +284,8 @@ def _too_large() -> Optional[str]:
     limit = _memory_limit()
     with open("/proc/self/status") as file:
         used = [int(line.split()[1]) * 1024 for line in file if line.startswith("RssAnon:")]
-    if limit and used and used[0] > limit / 4:
-        return f"the import needs {used[0] >> 20} MB, more than a quarter of {limit >> 20} MB"
+    if limit and used and used[0] > limit / _MAX_SHARE:
+        return f"the import needs {used[0] >> 20} MB, more than 1/{_MAX_SHARE} of {limit >> 20} MB"
     return None
 
 

@@ -1,6 +1,6 @@
 """A record of what an import reads, which ends at the first action that a fork cannot repeat."""
 
-# ruff: noqa: PTH118, SLF001
+# ruff: noqa: PTH118, PTH120, SLF001
 # pathlib is a heavy import; sys._getframe has no public equivalent.
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ _ACTIONS = {
     "builtins.input": "reads its input",
 }
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
 _SYSTEM = ("/proc/", "/dev/", "/sys/")
 
 
@@ -51,11 +52,11 @@ class ImportWatch:
     """Records the files and variables that an import reads. Make only one: audit hooks stay.
 
     Args:
-        refuse: Ends the process with a reason.
+        refuse: Ends the process with a reason and a place in the source.
         forbidden: Variables that the import must not read, because a call sets them.
     """
 
-    def __init__(self, refuse: Callable[[str], NoReturn], forbidden: Set[str]) -> None:
+    def __init__(self, refuse: Callable[[str, str], NoReturn], forbidden: Set[str]) -> None:
         self.files: Set[str] = set()
         self.names: Set[str] = set()
         self._refuse = refuse
@@ -80,12 +81,12 @@ class ImportWatch:
         """Record that the import reads a variable."""
         name = os.fsdecode(name) if isinstance(name, (str, bytes)) else ""
         if name in self._forbidden:
-            self._refuse(f"the import reads the variable {name}, which the node sets")
+            self._refuse(f"the import reads the variable {name}, which the node sets", _place())
         self.names.add(name)
 
     def read_all(self) -> NoReturn:
         """Record that the import reads all variables."""
-        self._refuse("the import reads the whole environment")
+        self._refuse("the import reads the whole environment", _place())
 
     def _hook(self, event: str, args: Tuple[Any, ...]) -> None:
         if not self._active:
@@ -94,7 +95,7 @@ class ImportWatch:
             self._opened(*args)
         elif event in _ACTIONS:
             if "__pycache__" not in str(args):
-                self._refuse(f"the import {_ACTIONS[event]} ({event} {str(args)[:60]})")
+                self._refuse(f"the import {_ACTIONS[event]} ({event} {str(args)[:60]})", _place())
         elif event in {"os.listdir", "os.scandir", "glob.glob"} and not _by_importlib():
             self.files.add(_text(args[0]) or ".")
 
@@ -104,7 +105,7 @@ class ImportWatch:
             return
         if flags & _WRITES or (mode and set(mode) & set("wax+")):
             if not name.startswith("/dev/"):
-                self._refuse(f"the import writes {name}")
+                self._refuse(f"the import writes {name}", _place())
         elif not name.startswith(_SYSTEM) and not is_installed(name):
             self.files.add(name)
 
@@ -126,6 +127,21 @@ class _Recording(type(os.environ)):  # type: ignore[misc]
         self.watch.read_all()
 
 
+def _place() -> str:
+    """Return the file and the line that read or did something, outside of the standard library."""
+    frame: Any = sys._getframe(2)
+    first = ""
+    while frame is not None:
+        file = frame.f_code.co_filename
+        place = f"{file}:{frame.f_lineno}"
+        if not file.startswith("<frozen") and os.path.dirname(file) != os.path.dirname(__file__):
+            first = first or place
+            if not file.startswith(_LIBRARY):
+                return place
+        frame = frame.f_back
+    return first
+
+
 def _text(path: Any) -> str:
     return os.fsdecode(path) if isinstance(path, (str, bytes)) else ""
 
@@ -139,6 +155,8 @@ def is_installed(path: str) -> bool:
     """Return whether a file belongs to the interpreter or to an installed package."""
     if "site-packages" in path or "dist-packages" in path:
         return True
-    library = os.path.dirname(os.__file__)  # noqa: PTH120
-    roots = [library, *(os.path.join(each, "lib") for each in {sys.prefix, sys.base_prefix})]
+    roots = [
+        _LIBRARY.rstrip(os.sep),
+        *(os.path.join(each, "lib") for each in {sys.prefix, sys.base_prefix}),
+    ]
     return path.startswith(tuple(f"{root}/" for root in roots))

@@ -7,6 +7,9 @@ import threading
 import pytest
 
 import conducto as co
+from conducto.tree.launch_form import to_launch_form
+from conducto_core.runtime.command_server import ISOLATE
+from conducto_core.semantics.resolve import resolve
 
 DEEP = 5_000
 
@@ -242,3 +245,25 @@ def test_deep_tree_is_built_from_the_bottom() -> None:
         node = above
 
     assert len(list(node.stream())) == DEEP + 1
+
+
+def test_isolate_is_inherited_as_a_variable_of_the_command() -> None:
+    root = co.Serial(image="busybox", isolate=True, env={"A": "1"})
+    root["inherits"] = co.Exec("true")
+    root["shares"] = co.Exec("true", isolate=False)
+
+    nodes = resolve(to_launch_form(root)).nodes
+
+    assert nodes["/inherits"].env == {"A": "1", ISOLATE: "1"}
+    assert nodes["/shares"].env == {"A": "1", ISOLATE: "0"}
+    assert [root["inherits"].isolate, root["shares"].isolate] == [None, False]
+    assert root["inherits"].get_inherited_attribute("isolate") is True
+    root.set(isolate=False)
+    assert root.isolate is False
+    root.isolate = None
+    assert root.env == {"A": "1"}
+
+
+def test_isolate_must_be_a_bool() -> None:
+    with pytest.raises(TypeError, match="isolate must be True or False, got 'yes'"):
+        co.Exec("true", isolate="yes")  # type: ignore[arg-type]
