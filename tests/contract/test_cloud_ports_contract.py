@@ -33,6 +33,7 @@ from chalicelib.ports.logs import LogKey, LogStore
 from chalicelib.ports.storage import Blobs
 from conducto_core.errors import RefusedError
 from conducto_core.model.usage import PipelineSpent
+from conducto_core.runtime.line_times import packed
 from support.cloud.aws import BUCKET, TABLE, aws
 from support.cloud.throttle import calls_of, throttled
 
@@ -506,6 +507,19 @@ def test_hour_of_one_line_a_second_is_read_without_s3(clients: Clients, table: D
         assert logs.read(KEY, 0, 1 << 20) == lines * 720
 
     assert (s3, dynamodb) == ([], ["Query", "Query"])
+
+
+def test_times_of_output_are_found_across_chunks(logs: LogStore) -> None:
+    large = b"x" * 20_000
+    logs.append(KEY, 0, b"one\n", packed([(0, 10.0)]))
+    logs.append(KEY, 4, large, packed([(0, 10.0), (9_000, 11.0)]))
+    logs.append(KEY, 4, large, packed([(0, 10.0), (9_000, 11.0)]))
+    logs.append(KEY, 20_004, b"end\n")
+
+    assert logs.times(KEY, 0, 30_000) == ((0, 10.0), (9_000, 11.0))
+    assert logs.times(KEY, 0, 4) == ((0, 10.0),)
+    assert logs.times(KEY, 10_000, 10_001) == ((9_000, 11.0),)
+    assert logs.times(LogKey("abc", "/none", 1, "stdout"), 0, 10) == ()
 
 
 def test_reader_is_known_until_its_time(logs: LogStore) -> None:

@@ -21,7 +21,6 @@ from conducto_core.api.pipelines import Pipelines
 from conducto_core.api.queries import listing
 from conducto_core.api.queries import secret_queries as answers
 from conducto_core.api.queries.compact_states import LETTERS, SKIPPED
-from conducto_core.api.queries.line_times import RECORD, LineTime, packed, times_within
 from conducto_core.api.queries.lookup import resolve_id
 from conducto_core.api.queries.output_tails import with_tail
 from conducto_core.api.queries.relaunch import launch_request
@@ -80,6 +79,7 @@ from conducto_core.model.states import IN_FLIGHT, STATE_OF_CAUSE, Cause, NodeTyp
 from conducto_core.model.usage import Usage, UsageParams
 from conducto_core.ports.downloads import Download, Span
 from conducto_core.ports.secret_store import SecretName, StoredSecret, check, check_total
+from conducto_core.runtime.line_times import RECORD, LineTime, packed, times_within
 
 
 class MemorySecrets:

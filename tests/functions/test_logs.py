@@ -13,7 +13,14 @@ from chalicelib.ports.logs import LogKey
 from conducto_core.api.queries.log_lines import LineIndex
 from conducto_core.api.queries.output_tails import TAIL_BYTES
 from conducto_core.errors import NotFoundError, RefusedError
-from conducto_core.model.params import LogFileParams, LogLinesParams, LogSearchParams, TreeParams
+from conducto_core.model.params import (
+    LogFileParams,
+    LogLinesParams,
+    LogParams,
+    LogSearchParams,
+    TreeParams,
+)
+from conducto_core.runtime.line_times import packed
 from support.cloud.world import STRANGER, World
 from support.trees import leaf
 
@@ -65,6 +72,19 @@ def lines(world: World, pipeline_id: str, **query: int) -> LogLines:
 def search(world: World, pipeline_id: str, text: str, **more: object) -> LogMatches:
     wanted = LogSearchParams(id=pipeline_id, path="/", text=text, **more)
     return asyncio.run(world.pipelines().search_log(wanted))
+
+
+def test_output_is_returned_with_its_times(world: World) -> None:
+    pipeline_id = printed(world, "one\ntwo\n")
+    key = LogKey(pipeline_id, "/", 1, "stdout")
+    world.cloud.logs.append(key, 8, b"three\n", packed([(0, 5.0), (8, 7.0)]))
+
+    def times(*, wanted: bool) -> tuple[tuple[int, float], ...]:
+        query = LogParams(id=pipeline_id, path="/", offset=8, times=wanted)
+        return asyncio.run(world.pipelines().read_log(query)).times
+
+    assert times(wanted=True) == ((8, 7.0),)
+    assert times(wanted=False) == ()
 
 
 # ---- lines ------------------------------------------------------------------------------------

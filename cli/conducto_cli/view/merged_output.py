@@ -18,7 +18,7 @@ from conducto_client import Client
 from conducto_core.model.params import Stream
 
 if TYPE_CHECKING:
-    from conducto_core.api.queries.line_times import LineTime
+    from conducto_core.runtime.line_times import LineTime
 
 #: Bytes of all open streams in memory, and the bounds of one request.
 _BUFFERED = 8 << 20

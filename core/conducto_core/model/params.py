@@ -157,7 +157,7 @@ class LogParams(LogFileParams):
         offset: Bytes from the start; a negative number counts from the end.
         wait: Seconds to wait until there is output at ``offset`` or the stream is complete; to
             follow a stream, continue at the end of the last response.
-        times: Also return when the output was read from the command's pipe, to a tenth of a second.
+        times: Also return when the output was read from the command's pipe.
     """
 
     offset: ByteOffset = 0

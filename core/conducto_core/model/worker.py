@@ -8,17 +8,20 @@ one pool.
 """
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from conducto_core.model.base import Record
 from conducto_core.model.outputs import OutputStream, OutputSummary
+from conducto_core.model.params import Moment
 from conducto_core.model.secrets import Hidden
 from conducto_core.model.states import Cause
 
 #: Maximum bytes of output in one `WorkerLogChunk`, before base64.
 MAX_CHUNK = 1 << 20
+#: Maximum number of records of times in a chunk.
+MAX_CHUNK_TIMES = 1000
 #: Maximum bytes of a tree that a Lazy prints, before compression.
 MAX_TREE = 64 << 20
 #: Protocol version of a worker. An API may be newer than its workers: it supports the previous
@@ -178,6 +181,7 @@ class WorkerLogChunk(Record):
             the agent drops it.
         offset: Bytes of the stream before this chunk; a repeated chunk is accepted.
         data: Base64.
+        times: ``(offset, time)`` of output: when it was read; the first one may be in front of it.
     """
 
     path: str
@@ -185,6 +189,9 @@ class WorkerLogChunk(Record):
     stream: Literal["stdout", "stderr", "resources"] | OutputStream
     offset: int = Field(ge=0)
     data: str = Field(max_length=2 * MAX_CHUNK)
+    times: tuple[tuple[Annotated[int, Field(ge=0, le=2**62)], Moment], ...] = Field(
+        default=(), max_length=MAX_CHUNK_TIMES
+    )
 
 
 class Report(Record):

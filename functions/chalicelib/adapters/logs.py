@@ -21,6 +21,7 @@ from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.journal import no_check
 from chalicelib.ports.logs import LogKey
 from conducto_core.model.deployment import LOG_PREFIX, PARTITION_KEY
+from conducto_core.runtime.line_times import LineTime, part_of, unpacked
 
 #: Maximum bytes of a chunk in the table. A PUT to S3 costs as much as writing about 8 kB to the
 #: table; reading an object takes 30 ms, while a query returns the chunks in its items.
@@ -52,7 +53,7 @@ class ChunkedLogs:
         self._ends: dict[LogKey, int] = {}
         self._marked: dict[str, float] = {}
 
-    def append(self, key: LogKey, offset: int, data: bytes) -> None:
+    def append(self, key: LogKey, offset: int, data: bytes, times: bytes = b"") -> None:
         """Append bytes at ``offset``; skips stored bytes and rejects a gap."""
         # A cached end avoids a read; a wrong one is detected by the conditional write.
         is_end = offset in (0, self._ends.get(key))
@@ -64,7 +65,7 @@ class ChunkedLogs:
             if not fresh:
                 return
             try:
-                self._add(key, end, fresh)
+                self._add(key, end, fresh, times)
             except ConflictError:
                 end = self.size(key)  # another process wrote a chunk there; continue after it
                 continue
@@ -77,7 +78,7 @@ class ChunkedLogs:
         while len(self._ends) > _MAX_ENDS:
             self._ends.pop(next(iter(self._ends)), None)
 
-    def _add(self, key: LogKey, offset: int, data: bytes) -> None:
+    def _add(self, key: LogKey, offset: int, data: bytes, times: bytes) -> None:
         if offset == 0:  # `forget` finds the stream by this item
             self._table.put(_stream(key), {"size": 0})
         item: Item = {"size": len(data), "data": data}
@@ -85,6 +86,8 @@ class ChunkedLogs:
             place = f"{_folder(key)}/{offset:0{_DIGITS}}-{sha256(data).hexdigest()[:16]}"
             self._bucket.put(place, data)
             item = {"size": len(data), "object": place}
+        if times:
+            item = {**item, "times": times}
         self._table.put_where(_chunk(key, offset), item, f"attribute_not_exists({PARTITION_KEY})")
 
     def size(self, key: LogKey) -> int:
@@ -107,6 +110,18 @@ class ChunkedLogs:
             if end >= offset + limit:
                 break
         return b"".join(self._bytes_of(parts))
+
+    def times(self, key: LogKey, start: int, end: int) -> tuple[LineTime, ...]:
+        """Return the records of the times of a part of a stream."""
+        first = self._last(key, _chunk(key, start).sort)
+        found: list[LineTime] = []
+        if first is None:
+            return ()
+        for sort, item in self._table.range(_chunk(key, 0).partition, first[0], table_keys.LAST):
+            if int(sort) >= max(end, start + 1):
+                break
+            found += unpacked(bytes(item.get("times", b"")))  # type: ignore[arg-type]
+        return part_of(found, start, end)
 
     def _bytes_of(self, parts: Sequence[_Part]) -> Iterator[bytes]:
         if all("data" in part.item for part in parts):

@@ -100,9 +100,7 @@ class CloudLogs(CloudQueries):
             if key is None:
                 chunk = LogChunk(data="", offset=0, size=0, complete=False)
             else:
-                chunk = await asyncio.to_thread(
-                    self._chunk, key, query.offset, query.limit, complete
-                )
+                chunk = await asyncio.to_thread(self._chunk, key, query, complete)
             if key is not None and not complete:
                 until = self._cloud.clock() + FOLLOWED_SECONDS
                 await asyncio.to_thread(self._cloud.logs.note_reader, key.pipeline_id, until)
@@ -122,12 +120,19 @@ class CloudLogs(CloudQueries):
         key = LogKey(id_, query.path, chosen.number, query.stream)
         return key, chosen.state in FINISHED
 
-    def _chunk(self, key: LogKey, offset: int, limit: int, complete: bool) -> LogChunk:
-        size = self._cloud.logs.size(key)
+    def _chunk(self, key: LogKey, query: LogParams, complete: bool) -> LogChunk:
+        logs, offset = self._cloud.logs, query.offset
+        size = logs.size(key)
         first = max(0, size + offset) if offset < 0 else min(offset, size)
-        data = self._cloud.logs.read(key, first, min(limit, MAX_LOG_CHUNK))
-        text = base64.b64encode(data).decode()
-        return LogChunk(data=text, offset=first, size=size, complete=complete)
+        data = logs.read(key, first, min(query.limit, MAX_LOG_CHUNK))
+        timed = query.times and bool(data)
+        return LogChunk(
+            data=base64.b64encode(data).decode(),
+            offset=first,
+            size=size,
+            complete=complete,
+            times=logs.times(key, first, first + len(data)) if timed else (),
+        )
 
     async def read_log_lines(self, query: LogLinesParams) -> LogLines:
         """Return lines of an output stream."""

@@ -63,6 +63,7 @@ from conducto_core.runtime.commands import CommandError, as_written, script_of
 from conducto_core.runtime.environment import ExecutionContext, command_env
 from conducto_core.runtime.inputs import inputs_text
 from conducto_core.runtime.json_logs import log_fields
+from conducto_core.runtime.line_times import packed
 from conducto_core.semantics import capacity
 from conducto_core.semantics.autoscaling import Pool
 from conducto_core.semantics.contexts import CONTEXT_PAUSE
@@ -402,7 +403,7 @@ class WorkerApi:
             )
         key = LogKey(pipeline_id, call.path, call.attempt, call.stream)
         try:
-            self._cloud.logs.append(key, call.offset, data)
+            self._cloud.logs.append(key, call.offset, data, packed(call.times))
         except ConflictError as error:
             raise RefusedError(
                 f"{call.path}: output before byte {call.offset} is missing; "

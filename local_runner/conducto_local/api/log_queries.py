@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from conducto_core.api.queries.line_times import LineTime
 from conducto_core.api.queries.log_responses import image_log, lines_answer, matches_answer, search
 from conducto_core.api.queries.log_search import SearchQuery
 from conducto_core.api.queries.lookup import chosen_attempt
@@ -29,6 +28,7 @@ from conducto_core.model.responses import ImageLog, LogLines, LogMatches
 from conducto_core.model.states import FINISHED
 from conducto_core.ports.downloads import Download, Span
 from conducto_core.runtime.attempt_outputs import MAX_STREAM
+from conducto_core.runtime.line_times import LineTime
 from conducto_core.runtime.resource_series import MAX_BYTES, resources_in
 from conducto_local.api.file_downloads import download
 from conducto_local.ports import Stream

@@ -15,18 +15,18 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from conducto_core.api.queries.line_times import (
+from conducto_core.api.queries.log_lines import FileStream, LineIndex, Lines
+from conducto_core.runtime.line_times import (
     RECORD,
     LineClock,
     LineTime,
     packed,
     times_within,
 )
-from conducto_core.api.queries.log_lines import FileStream, LineIndex, Lines
 from conducto_local import descriptors
 
 #: The streams of an attempt: output, resource usage, result, metrics and artifacts; and the times
-#: of output (`conducto_core.api.queries.line_times`).
+#: of output (`conducto_core.runtime.line_times`).
 Kept = Literal[
     "stdout",
     "stderr",

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.journal import no_check
 from chalicelib.ports.logs import LogKey
+from conducto_core.runtime.line_times import LineTime, part_of, unpacked
 
 
 class FakeLogs:
@@ -16,18 +17,23 @@ class FakeLogs:
     def __init__(self) -> None:
         self._kept: dict[LogKey, bytes] = {}
         self._readers: dict[str, float] = {}
+        self._times: dict[LogKey, bytes] = {}
 
-    def append(self, key: LogKey, offset: int, data: bytes) -> None:
+    def append(self, key: LogKey, offset: int, data: bytes, times: bytes = b"") -> None:
         there = self._kept.get(key, b"")
         if offset > len(there):
             raise ConflictError(f"{key.path}: {offset} is beyond the end, {len(there)}")
         self._kept[key] = there + data[len(there) - offset :]
+        self._times[key] = self._times.get(key, b"") + times
 
     def size(self, key: LogKey) -> int:
         return len(self._kept.get(key, b""))
 
     def read(self, key: LogKey, offset: int, limit: int) -> bytes:
         return self._kept.get(key, b"")[offset : offset + limit]
+
+    def times(self, key: LogKey, start: int, end: int) -> tuple[LineTime, ...]:
+        return part_of(unpacked(self._times.get(key, b"")), start, end)
 
     def note_reader(self, pipeline_id: str, until: float) -> None:
         self._readers[pipeline_id] = until

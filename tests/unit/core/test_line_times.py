@@ -1,6 +1,6 @@
 """The index of the times at which output was read."""
 
-from conducto_core.api.queries.line_times import RECORD, LineClock, packed, times_within, unpacked
+from conducto_core.runtime.line_times import RECORD, LineClock, packed, times_within, unpacked
 
 TIMES = [(0, 10.0), (100, 11.0), (250, 12.0)]
 

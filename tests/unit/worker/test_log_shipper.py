@@ -107,3 +107,22 @@ def test_draining_gives_up_in_time() -> None:
 
     assert not made.drain(10)
     assert clock.now() - begins < 20
+
+
+def test_chunks_have_the_times_of_their_output() -> None:
+    api, clock, now = FakeApi(), FakeClock(), [100.0]
+    made = LogShipper(api, clock, lambda: now[0])
+    made.begin("/a", 1)
+    for data in (b"one\n", b"two\n", b"x" * CHUNK_BYTES, b"end\n"):
+        made.add("stdout", data)
+        now[0] += 0.3
+    made.add("resources", b"{}")
+    made.finish()
+    made.drain(10)
+
+    times = {(chunk.stream, chunk.offset): chunk.times for chunk in api.chunks}
+    assert times == {
+        ("stdout", 0): ((0, 100.0), (8, 100.6)),
+        ("stdout", CHUNK_BYTES): ((8, 100.6),),
+        ("resources", 0): (),
+    }

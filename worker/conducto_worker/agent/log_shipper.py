@@ -3,17 +3,22 @@
 import base64
 import logging
 import threading
+import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from conducto_core.model.worker import WorkerLogChunk
+from conducto_core.model.worker import MAX_CHUNK_TIMES, WorkerLogChunk
+from conducto_core.runtime.line_times import CLOUD_RESOLUTION, LineClock, LineTime
 from conducto_worker.agent.ports import Api, ApiError, Clock, RefusedError
 
 logger = logging.getLogger(__name__)
 
 #: The streams of an attempt: output, resource usage, result, metrics and artifacts.
 Kept = Literal["stdout", "stderr", "resources", "result", "metrics", "artifacts"]
+
+_TIMED: tuple[Kept, Kept] = ("stdout", "stderr")
 
 #: Seconds after which output is sent regardless of its size: while a client reads it, and
 #: otherwise.
@@ -34,6 +39,8 @@ class _Stream:
         offset: Number of bytes already sent.
         since: Time from which the unsent bytes have been waiting.
         closing: The stream is complete, so it is sent without delay.
+        clock: Decides which output gets a record of its time; None: none does.
+        times: The records of unsent output, behind the last one in front of it.
     """
 
     path: str
@@ -43,6 +50,8 @@ class _Stream:
     data: bytearray = field(default_factory=bytearray)
     since: float = 0.0
     closing: bool = False
+    clock: LineClock | None = None
+    times: deque[LineTime] = field(default_factory=deque)
 
     def due(self, now: float, linger: float) -> float:
         if self.closing or len(self.data) >= CHUNK_BYTES:
@@ -52,13 +61,29 @@ class _Stream:
     def chunk(self) -> WorkerLogChunk:
         """Return the next chunk to send."""
         data = base64.b64encode(self.data[:CHUNK_BYTES]).decode("ascii")
+        end = self.offset + CHUNK_BYTES
+        times = [each for each in self.times if each[0] < end]
         return WorkerLogChunk(
             path=self.path,
             attempt=self.attempt,
             stream=self.stream,
             offset=self.offset,
             data=data,
+            times=tuple(times[:MAX_CHUNK_TIMES]),
         )
+
+    def note_time(self) -> None:
+        """Record the time at which the next bytes were read."""
+        record = None if self.clock is None else self.clock.record(self.offset + len(self.data))
+        if record is not None:
+            self.times.append(record)
+
+    def sent(self, size: int) -> None:
+        """Drop sent bytes, and the records that no unsent byte needs."""
+        del self.data[:size]
+        self.offset += size
+        while len(self.times) > 1 and self.times[1][0] <= self.offset:
+            self.times.popleft()
 
 
 class LogShipper:
@@ -71,8 +96,9 @@ class LogShipper:
         lost: The API rejected output of the current attempt.
     """
 
-    def __init__(self, api: Api, clock: Clock) -> None:
+    def __init__(self, api: Api, clock: Clock, wall: Callable[[], float] = time.time) -> None:
         self._api = api
+        self._wall = wall
         self._clock = clock
         self._streams: dict[Kept, _Stream] = {}
         self._finished: deque[_Stream] = deque()
@@ -89,6 +115,8 @@ class LogShipper:
             self._linger = LINGER_SECONDS  # the first output is shown at once
             self.lost = False
             self._streams = {name: _Stream(path, attempt, name) for name in get_args(Kept)}
+            for name in _TIMED:
+                self._streams[name].clock = LineClock(self._wall, CLOUD_RESOLUTION)
 
     def add(self, stream: Kept, data: bytes) -> None:
         """Add output, already masked."""
@@ -98,6 +126,7 @@ class LogShipper:
             found = self._streams[stream]
             if not found.data:
                 found.since = self._clock.now()
+            found.note_time()
             found.data += data
             self._waiting += len(data)
             self._changed.notify_all()
@@ -189,8 +218,7 @@ class LogShipper:
 
     def _sent(self, stream: _Stream, size: int) -> None:
         with self._changed:
-            del stream.data[:size]
-            stream.offset += size
+            stream.sent(size)
             stream.since = self._clock.now()
             self._waiting -= size
             if not stream.data and self._finished and self._finished[0] is stream:

@@ -2,7 +2,8 @@
 
 The index has a record for each part that was read at least `RESOLUTION` seconds after the part of
 the record before: the position of its first byte, and the time. So a line's time is known to within
-`RESOLUTION`, and a stream has at most ten records a second, of 16 bytes each.
+`RESOLUTION`, and a stream has at most ten records a second, of 16 bytes each. In the cloud, where a
+kilobyte has a price, it is `CLOUD_RESOLUTION`.
 """
 
 import struct
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 RECORD = struct.Struct("<Qd")
 #: Seconds.
 RESOLUTION = 0.1
+CLOUD_RESOLUTION = 0.5
 #: Maximum number of records in a response; a reader requests smaller parts if it needs more.
 MAX_TIMES = 20_000
 
@@ -21,14 +23,15 @@ LineTime = tuple[int, float]
 class LineClock:
     """Decides for each part of one stream whether the index gets a record."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], resolution: float = RESOLUTION) -> None:
         self._clock = clock
+        self._resolution = resolution
         self._last = float("-inf")
 
     def record(self, offset: int) -> LineTime | None:
         """Return the record for output that was read now; None if the last one is recent enough."""
         now = self._clock()
-        if 0 <= now - self._last < RESOLUTION:
+        if 0 <= now - self._last < self._resolution:
             return None
         self._last = now
         return offset, now
@@ -43,6 +46,13 @@ def unpacked(data: bytes) -> list[LineTime]:
     """Return stored records; an incomplete one at the end is ignored."""
     whole = len(data) // RECORD.size * RECORD.size
     return [(offset, time) for offset, time in RECORD.iter_unpack(data[:whole])]
+
+
+def part_of(times: Sequence[LineTime], start: int, end: int) -> tuple[LineTime, ...]:
+    """Return the records for a part of a stream, with the last one in front of it, each once."""
+    before = [each for each in times if each[0] <= start][-1:]
+    within = dict.fromkeys(each for each in times if start < each[0] < end)
+    return (*before, *within)
 
 
 def times_within(
