@@ -14,6 +14,10 @@ from conducto_local.dispositions import reset_dispositions
 # of them fail where the suite runs under nohup or in the background.
 reset_dispositions()
 
+# A CI job runs the suite, but the runs in it are not to print what they print in one.
+for name in ("CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "BUILDKITE"):
+    os.environ.pop(name, None)
+
 HERE = Path(__file__).parent
 #: Directories that a target of the Makefile searches for tests with a marker.
 DIRECTORIES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -252,12 +253,22 @@ def test_actions_reach_a_pipeline_on_either_target(person: Person) -> None:
     run = person.run(HELLO, side="cloud")
 
     reset = person.conducto("reset", run.id, "/", "--watch")
+    lines = [json.loads(line) for line in person.ask("logs", "@last", "--json").stdout.splitlines()]
+    nodes = person.read("show", run.id)["nodes"]
+    started = {node["path"]: node["attempts"][-1]["started"] for node in nodes if node["attempts"]}
     archived = person.ask("archive", run.id)
 
     assert reset.returncode == 0, reset.stdout + reset.stderr
+    assert lines == sorted(lines, key=lambda line: line["time"])
+    assert all(line["time"] != started[line["path"]] for line in lines)  # they were recorded
     assert "archived" in archived.stdout
     assert run.id not in person.ask("list", "--cloud").stdout
     assert run.id in person.ask("list", "--cloud", "--all").stdout
+
+    deleted = person.ask("delete", run.id, "--yes")
+
+    assert deleted.stdout == f"deleted {run.id}\n"
+    assert run.id not in person.ask("list", "--cloud", "--all").stdout
 
 
 def test_unauthorised_user_is_shown_the_remedy(person: Person, me: Cloud, tmp_path: Path) -> None:
