@@ -41,7 +41,8 @@ NODE_INTRODUCTION = """# Parameters of nodes and images
 Every parameter is a keyword of `co.Serial(...)`, `co.Parallel(...)` and
 `co.Exec("command", ...)`, and an attribute that can be set later; `node.set(cpu=2, mem=4)` sets
 several. The keywords of `co.Exec(function, ...)` are arguments of the function: pass parameters of
-the node as `params=co.Params(cpu=2)`, or set them later. An unknown parameter is an error.
+the node as `params=co.Params(cpu=2)`, or set them later. An unknown parameter is an error. Only an
+Exec has `results`, the paths of nodes whose [results](../concepts/results.md#use-a-result) it uses.
 
 "Inherited" is the value for nodes below that do not set the parameter: *nearest* is the value of
 the nearest node above that has one. For the rules see

@@ -112,13 +112,28 @@ def data() -> Any:
     )
 
 
-PIPELINES = (hello, cleanup, stopped, lazy, containers, data)
+def results() -> Any:
+    """Return commands that leave results, metrics and artifacts, and one that uses the results."""
+    leave = f"""cd "$CONDUCTO_RUN_DIR"; echo "[$CONDUCTO_ATTEMPT, null]" >result
+        echo '{{"name": "loss", "value": NaN}}' >metrics; echo drawn >{DATA}/plot.txt
+        echo '{{"name": "plot.txt", "title": "Plot"}}' >artifacts; echo oops >>metrics"""
+    root = grown(
+        small(co.Serial),
+        train=grown(co.Parallel(), a=leave, b='echo 2 >"$CONDUCTO_RUN_DIR/result"'),
+    )
+    root["use"] = co.Exec('cat "$CONDUCTO_RUN_DIR/inputs"', results=["/train/a", "/train/b"])
+    root["none"] = co.Exec("true", results=["/use"])
+    return root
+
+
+PIPELINES = (hello, cleanup, stopped, lazy, containers, data, results)
 
 
 def said_of(attempt: AttemptRecord) -> tuple[object, ...]:
     fields = (attempt.number, attempt.state, attempt.cause, attempt.exit_code)
     sizes = (attempt.cpu, attempt.mem)
-    return (*map(str, fields), attempt.command, tuple(sorted(attempt.env.items())), *sizes)
+    said = (*map(str, fields), attempt.command, tuple(sorted(attempt.env.items())), *sizes)
+    return (*said, attempt.outputs)
 
 
 def times_of(nodes: Iterable[NodeView]) -> dict[str, tuple[object, ...]]:

@@ -4,6 +4,7 @@ import textwrap
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
+from typing import Any
 
 from conducto_cli import selection
 from conducto_cli.exit_codes import DONE
@@ -39,7 +40,8 @@ def show_node(client: Client, pipeline_id: str, text: str, *, json: bool) -> int
     path = selection.one(client, pipeline_id, text)
     detail = client.node(pipeline_id, path)
     if json:
-        print(as_json(detail.model_dump(mode="json")))
+        outputs = _outputs_document(client, pipeline_id, detail.node)
+        print(as_json({**detail.model_dump(mode="json"), **outputs}))
     else:
         used = _used(client, pipeline_id, path, detail.node.attempts)
         lines = _lines(detail, page().marks, used, _failures(client, pipeline_id, detail.node))
@@ -78,9 +80,33 @@ def _lines(
     yield from _section("notifications", _notification_rows(node.notifications))
 
 
+def _outputs_document(client: Client, pipeline_id: str, node: NodeView) -> dict[str, Any]:
+    """Return the result, metrics and artifacts of the newest attempt that left any."""
+    attempt = _attempt_with_outputs(node)
+    if attempt is None or attempt.outputs is None:
+        return {}
+    place: dict[str, Any] = {"path": node.path, "attempt": attempt.number}
+    document: dict[str, Any] = {}
+    if attempt.outputs.result is not None:
+        document["result"] = client.get_result(pipeline_id, **place).value
+    if attempt.outputs.metrics:
+        document["metrics"] = [
+            each.model_dump(mode="json") for each in client.metrics(pipeline_id, **place)
+        ]
+    if attempt.outputs.artifacts:
+        document["artifacts"] = [
+            each.model_dump(mode="json") for each in client.artifacts(pipeline_id, **place)
+        ]
+    return document
+
+
+def _attempt_with_outputs(node: NodeView) -> AttemptRecord | None:
+    return next((each for each in reversed(node.attempts) if each.outputs), None)
+
+
 def _outputs(client: Client, pipeline_id: str, node: NodeView) -> Iterator[Line]:
     """List the result, metrics and artifacts of the newest attempt that left any."""
-    attempt = next((each for each in reversed(node.attempts) if each.outputs), None)
+    attempt = _attempt_with_outputs(node)
     if attempt is None or attempt.outputs is None:
         return
     number, there = attempt.number, attempt.outputs

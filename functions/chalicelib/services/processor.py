@@ -232,7 +232,9 @@ class CommandProcessor:
             number=live.number,
             input=written.written(),
             changes=tuple(changes.changes),
-            attempts=tuple(changes.attempts),
+            # An attempt whose command cannot be prepared starts and ends in one entry, but a
+            # transaction writes an item only once.
+            attempts=tuple({(a.path, a.number): a for a in changes.attempts}.values()),
             record=live.record,
             workers=share.workers - before.workers,
             reserved=share.reserved - before.reserved,

@@ -86,6 +86,8 @@ class FakeStore:
 
     def commit(self, org: str, pipeline_id: str, entry: Entry) -> None:
         json.dumps(entry.input)  # the real store accepts JSON only
+        if len({(a.path, a.number) for a in entry.attempts}) < len(entry.attempts):
+            raise ValueError(f"{pipeline_id}: an attempt twice in one transaction")
         with self._lock:
             kept = self._kept[pipeline_id]
             if kept.org != org:

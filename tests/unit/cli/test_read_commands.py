@@ -28,11 +28,16 @@ from conducto_core.model.records import AttemptRecord, ImageRecord, ImageState
 from conducto_core.model.resources import Resources
 from conducto_core.model.responses import Login
 from conducto_core.model.states import Cause, State
+from conducto_core.runtime.attempt_outputs import collect
+from conducto_core.runtime.masking import Mask
 from support.api_server import TOKEN, RunningServer, running_server
 from unit.cli.trees import CountingPipelines, record, small_tree, summary, view
 
 Conducto = Callable[..., int]
 Output = pytest.CaptureFixture[str]
+
+#: The line of an artifact, as a command writes it.
+ARTIFACT = '{"name": "plot.png", "title": "Plot", "size": 9}'
 
 
 def lines_of(capsys: Output) -> list[str]:
@@ -213,6 +218,50 @@ def test_node_page_shows_usage_of_its_attempts(
     conducto("show", "abc-def", "/build")
 
     assert "1.7 of 2 CPUs on average, 9 MB of 2 GB at its peak" in capsys.readouterr().out
+
+
+@pytest.fixture
+def leaving(fake: CountingPipelines) -> CountingPipelines:
+    """/build left a result, a metric and an artifact."""
+    value, point = {"a": list(range(60))}, {"name": "loss", "value": 0.5, "step": 3}
+    written = {"result": json.dumps(value), "metrics": json.dumps(point), "artifacts": ARTIFACT}
+    outputs = collect({name: text.encode() for name, text in written.items()}, Mask(()))
+    fake.change("abc-def", "/build", State.RUNNING, outputs=outputs.summary)
+    for stream, data in outputs.streams.items():
+        fake.write("abc-def", "/build", data, stream=stream)
+    return fake
+
+
+def test_node_page_shows_its_result_metrics_and_artifacts(
+    leaving: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    del leaving
+
+    conducto("show", "abc-def", "/build")
+
+    lines = lines_of(capsys)
+    at = lines.index("result")
+    assert lines[at + 1 : at + 4] == ["  {", '   "a": [', "    0,"]
+    assert lines[at + 51 :] == [
+        "  ... 14 more lines; --json shows all",
+        "metrics",
+        "  loss  0.5    1 point",
+        "artifacts",
+        "  plot.png  9 bytes  Plot",
+    ]
+
+
+def test_node_as_json_has_its_result_metrics_and_artifacts(
+    leaving: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    del leaving
+
+    conducto("show", "abc-def", "/build", "--json")
+
+    document = json.loads(capsys.readouterr().out)
+    assert document["result"] == {"a": list(range(60))}
+    assert document["metrics"][0]["values"] == [0.5]
+    assert document["artifacts"][0]["title"] == "Plot"
 
 
 def test_a_node_as_json(conducto: Conducto, capsys: Output) -> None:

@@ -76,9 +76,11 @@ function Metric({ series }: { series: MetricSeries }) {
       <figcaption>
         <strong>{series.name}</strong> <span className="muted number">{metricText(series)}</span>
       </figcaption>
-      <svg viewBox={`0 -2 ${WIDTH} ${HEIGHT + 4}`} preserveAspectRatio="none" aria-hidden>
-        <path d={metricLine(series, WIDTH, HEIGHT)} vectorEffect="non-scaling-stroke" />
-      </svg>
+      {series.values.length > 1 ? (
+        <svg viewBox={`0 -2 ${WIDTH} ${HEIGHT + 4}`} preserveAspectRatio="none" aria-hidden>
+          <path d={metricLine(series, WIDTH, HEIGHT)} vectorEffect="non-scaling-stroke" />
+        </svg>
+      ) : null}
     </figure>
   );
 }
