@@ -447,3 +447,25 @@ def _command_lines() -> Iterator[bytes]:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             yield path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import os\nM = os.environ.get('MODEL')", "calls in a container share one import, unless"),
+        (
+            "open('log', 'w').close()",
+            "each call starts a new interpreter: the import writes log, at",
+        ),
+        ("1/0", "each call starts a new interpreter: the import fails"),
+    ],
+)
+def test_explain_prints_why_a_file_is_not_shared(
+    server: CommandServer, source: str, expected: str
+) -> None:
+    server.write("job2.py", source)
+    result = server.run("conducto job2.py --explain")
+
+    assert (result.err, result.code) == ("", 0)
+    assert result.out.startswith(f"job2.py: {expected}")
+    assert server.run("conducto none.py --explain").code == 2

@@ -65,7 +65,8 @@ def run_file(path: str, argv: List[str]) -> int:
     def call(module: ModuleType, words: List[str]) -> int:
         return int(run(variables=vars(module), argv=words, filename=os.path.basename(path)))
 
-    if "CONDUCTO_FORK_SERVER" in os.environ or argv == ["--explain"]:
+    is_template = not argv and "CONDUCTO_FORK_SERVER" in os.environ
+    if is_template or argv == ["--explain"]:
         from conducto.tools.fork_server import start
 
         return start.explain(path, load) if argv else start.serve(path, _load_or_report, call)

@@ -1,6 +1,6 @@
 """One call in a fork of the template: its state, and its end."""
 
-# ruff: noqa: B905, PTH123, PLC0415, S110, SIM905, SLF001
+# ruff: noqa: B905, PLC0415, S110, SIM905, SLF001
 # A fork must not find modules that a new interpreter lacks: hence local imports, and
 # `_signal` instead of `signal`.
 
@@ -11,6 +11,7 @@ import os
 import sys
 
 from conducto.tools.fork_server.template import shown, stat_of
+from conducto.tools.fork_server.watch import is_installed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -161,8 +162,12 @@ class ForkedCall:
         import gc
         import io
 
-        for name, module in list(sys.modules.items()):
-            if name != "__main__" and getattr(module, "__file__", None) in self._template.stats:
+        # Only few modules are touched: each access copies a page of the template.
+        template = self._template
+        count = len(sys.modules) - template.modules
+        added = [name for name, _ in zip(reversed(sys.modules), range(count))]
+        for module in (*template.own, *(sys.modules[name] for name in added)):
+            if not is_installed(getattr(module, "__file__", None) or os.__file__):
                 for each in list(vars(module)):
                     if not each.startswith("__"):
                         vars(module)[each] = None
@@ -214,22 +219,19 @@ def _run_exit_functions() -> None:
 
 
 def _refresh_clocks() -> None:
-    """Set what modules derive from the time at their import, or from files that may be new."""
+    """Set the start time that `logging` took at its import."""
     logging: Any = sys.modules.get("logging")
     if logging is not None:
         import time
 
         start = logging._startTime
         logging._startTime = time.time_ns() if isinstance(start, int) else time.time()
-    finders: Iterable[Any] = sys.path_importer_cache.values()
-    for finder in finders:
-        if hasattr(finder, "_path_mtime"):
-            finder.invalidate_caches()
 
 
 def _write(path: str, text: str) -> None:
     try:
-        with open(path, "w") as file:
-            file.write(text)
+        fd = os.open(path, os.O_WRONLY)
+        os.write(fd, text.encode())
+        os.close(fd)
     except OSError:
         pass

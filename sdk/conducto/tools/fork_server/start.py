@@ -50,7 +50,14 @@ def _imported(template: Template, load: Load) -> ModuleType:
 
 
 def explain(file: str, load: Load) -> int:
-    """Print whether calls of a file can share one import, or the reason why not; return 0."""
+    """Print whether calls of a file can share one import, or the reason why not.
+
+    Returns:
+        0, or 1 if this system cannot tell.
+    """
+    if sys.platform != "linux":
+        print(f"{file}: run this on Linux, for example in `conducto debug`", file=sys.stderr)
+        return 1
     import tempfile  # noqa: PLC0415 - needed on this path only
 
     with tempfile.TemporaryDirectory() as directory:

@@ -16,6 +16,7 @@ from conducto.tools.fork_server.watch import ImportWatch, is_installed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import ModuleType
     from typing import Dict, List, NoReturn, Optional, Set, Tuple
 
     from conducto.tools.fork_server.call import ForkedCall
@@ -64,6 +65,8 @@ class Template:
         printed: The output of the import, on stdout and stderr.
         changed: Variables that the import sets, or deletes (None).
         stats: ``{path: value that changes with the file}`` of what the import depends on.
+        own: The user's modules.
+        modules: Number of all modules.
         random_state: State of `random` after the import, if the import sets a seed.
         reseed_numpy: Whether each call gets its own random numbers from numpy.
         handlers: Signal handlers after the import.
@@ -78,6 +81,8 @@ class Template:
         self.changed: Dict[str, Optional[str]] = {}
         self.stats: Dict[str, object] = {}
         self.printed: List[bytes] = []
+        self.own: List[ModuleType] = []
+        self.modules = 0
         self.random_state: Optional[Tuple[object, ...]] = None
         self.reseed_numpy = False
         self.handlers: Dict[int, object] = {}
@@ -85,7 +90,7 @@ class Template:
         self._directory = directory
         self._reply = reply
         self._cwd = os.getcwd()
-        self._ids = os.getresuid(), os.getresgid()
+        self._ids = _ids()
         self._capture = [_temporary(directory), _temporary(directory)]
         self._fds: Set[int] = set()
         self.watch = ImportWatch(self.refuse, forbidden)
@@ -114,7 +119,8 @@ class Template:
         reason = self._reason()
         if reason is not None:
             self.refuse(reason)
-        own = _own_files()
+        self.own = _own_modules()
+        own = {os.path.abspath(str(module.__file__)) for module in self.own}
         source = SourceCheck(own)
         if source.reason is not None:
             self.refuse(source.reason)
@@ -135,7 +141,7 @@ class Template:
             return f"the import leaves {os.readlink(f'/proc/self/fd/{fd}')} open"
         if os.getcwd() != self._cwd:
             return "the import changes the working directory"
-        if (os.getresuid(), os.getresgid()) != self._ids:
+        if _ids() != self._ids:
             return "the import changes the user"
         return _threads() or _tracer() or _left_in_libraries() or _too_large()
 
@@ -150,6 +156,7 @@ class Template:
             self.refuse("process 1 is not the command server")
         for name in _USED_LATER:
             __import__(name)
+        self.modules = len(sys.modules)
         fifos = [os.path.join(self._directory, name) for name in ("call", "response")]
         for fifo in fifos:
             if os.path.lexists(fifo):
@@ -237,15 +244,19 @@ def _is_in_command_server() -> bool:
     return own == str(os.getpid()) and bool(names.intersection(words))
 
 
-def _own_files() -> Set[str]:
+def _ids() -> Tuple[int, ...]:
+    return os.getuid(), os.geteuid(), os.getgid(), os.getegid()
+
+
+def _own_modules() -> List[ModuleType]:
     """Return the user's modules."""
-    main = os.path.abspath(getattr(sys.modules.get("__main__"), "__file__", None) or "/")
-    files = set()
-    for module in list(sys.modules.values()):
+    found = []
+    for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if isinstance(file, str) and file.endswith(".py") and not is_installed(file):
-            files.add(os.path.abspath(file))
-    return files - {main}
+        is_source = isinstance(file, str) and file.endswith(".py") and name != "__main__"
+        if is_source and not is_installed(str(file)):
+            found.append(module)
+    return found
 
 
 def _threads() -> Optional[str]:
@@ -255,7 +266,7 @@ def _threads() -> Optional[str]:
         names = [thread.name for thread in threading.enumerate() if thread is not main]
         return f"the import starts a thread ({', '.join(names)})"
     try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        os.waitpid(-1, os.WNOHANG)
     except ChildProcessError:
         return None
     return "the import leaves a process running"
