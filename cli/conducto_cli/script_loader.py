@@ -18,7 +18,7 @@ def root_of(file: str, words: Sequence[str]) -> Node:
         UsageError: there is no such file or method, or the arguments do not fit.
     """
     from conducto.errors import NodeMethodError, UsageError  # noqa: PLC0415
-    from conducto.inspection.annotations import signature_of  # noqa: PLC0415
+    from conducto.inspection.signatures import signature_of  # noqa: PLC0415
     from conducto.script import methods  # noqa: PLC0415
     from conducto.script.arguments import Call, Words  # noqa: PLC0415
     from conducto.tools.entry import load  # noqa: PLC0415
@@ -48,7 +48,7 @@ def root_of(file: str, words: Sequence[str]) -> Node:
 
 def _only_pipeline(found: dict[str, Callable[..., Any]]) -> str:
     from conducto.errors import UsageError  # noqa: PLC0415
-    from conducto.inspection.annotations import node_type_of  # noqa: PLC0415
+    from conducto.inspection.signatures import node_type_of  # noqa: PLC0415
 
     names = [name for name, method in found.items() if node_type_of(method) is not None]
     if len(names) != 1:

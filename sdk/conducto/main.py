@@ -14,7 +14,7 @@ import sys
 
 from conducto.errors import DefinitionError, NodeMethodError, UsageError
 from conducto.inspection import call_site
-from conducto.inspection.annotations import node_type_of
+from conducto.inspection.signatures import node_type_of
 from conducto.script import methods
 from conducto.tree import unused
 
@@ -203,7 +203,7 @@ class _Invocation:
 
     def _begins_with_argument(self) -> bool:
         """Whether the first word is an argument of the default method, not a name of a method."""
-        from conducto.inspection.annotations import signature_of
+        from conducto.inspection.signatures import signature_of
 
         word = self.argv[0]
         if self._named() or word.startswith("_") or self._near(_PROBABLY_MISTYPED):
@@ -268,7 +268,7 @@ def _parse(
     name: str, method: Callable[..., Any], argv: Sequence[str], *, pipeline: bool
 ) -> Tuple[Call, Optional[Flags]]:
     """Split the command line into arguments of the method, which take precedence, and flags."""
-    from conducto.inspection.annotations import signature_of
+    from conducto.inspection.signatures import signature_of
     from conducto.script.arguments import Call, Words
 
     flags: Optional[Flags] = None

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Optional
 
-    from conducto.inspection.annotations import Parameter
+    from conducto.inspection.signatures import Parameter
 
 _MAX_DIRECTORY = 200  # bytes of the name of a directory for a node's artifacts
 #: Of the metrics of this process: ``{name: number of the last point}``, and points left out.

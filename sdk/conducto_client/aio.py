@@ -7,7 +7,6 @@ Each method does what the method of the same name of `Pipeline`, `NodeHandle`, `
 from collections.abc import AsyncGenerator
 from typing import Any, Unpack
 
-from conducto_client import notebook
 from conducto_client.actions import Selection
 from conducto_client.data import Data
 from conducto_client.nodes import NodeHandle
@@ -204,4 +203,4 @@ class AsyncPipeline(Twin[Pipeline]):
         return self._inner._repr_html_()
 
     def _ipython_display_(self) -> None:
-        notebook.show_live(self._inner)
+        self._inner._ipython_display_()

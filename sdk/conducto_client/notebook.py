@@ -4,13 +4,11 @@ import atexit
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from conducto.errors import ClientError
 from conducto_core.model.requests import PipelineSummary
-
-if TYPE_CHECKING:
-    from conducto_client.pipeline import Pipeline
 
 #: Seconds between two updates of the view.
 _UPDATE_SECONDS = 1.0
@@ -25,10 +23,14 @@ def is_active() -> bool:
 
 
 class NotebookProgress:
-    """The tree below the cell, updated in place."""
+    """The tree below the cell, updated in place.
 
-    def __init__(self, pipeline: "Pipeline") -> None:
-        self._pipeline = pipeline
+    Args:
+        html: Returns the current view.
+    """
+
+    def __init__(self, html: Callable[[], str]) -> None:
+        self._html = html
         self._handle: Any = None
         self._newest: tuple[int, bool] | None = None
         self._updated_at = 0.0
@@ -48,29 +50,34 @@ class NotebookProgress:
         # Notebooks have it.
         from IPython.display import HTML, display  # type: ignore[import-not-found]  # noqa: PLC0415
 
-        html = HTML(self._pipeline._repr_html_())
+        html = HTML(self._html())
         if self._handle is None:
             self._handle = display(html, display_id=True)
         else:
             self._handle.update(html)
 
 
-def show_live(pipeline: "Pipeline") -> None:
-    """Display a pipeline, and update the view in the background until it has settled."""
-    view = NotebookProgress(pipeline)
-    summary = pipeline.summary
+def show_live(read: Callable[[], PipelineSummary], html: Callable[[], str]) -> None:
+    """Display a pipeline, and update the view in the background until it has settled.
+
+    Args:
+        read: Returns the current summary.
+        html: Returns the current view.
+    """
+    view = NotebookProgress(html)
+    summary = read()
     view.show(summary)
     if not summary.settled and is_active():
-        thread = threading.Thread(target=_update, args=(pipeline, view), daemon=True)
+        thread = threading.Thread(target=_update, args=(read, view), daemon=True)
         thread.start()
         atexit.register(_join, thread)
 
 
-def _update(pipeline: "Pipeline", view: NotebookProgress) -> None:
+def _update(read: Callable[[], PipelineSummary], view: NotebookProgress) -> None:
     settled = False
     while not (settled or _ended.wait(_UPDATE_SECONDS)):
         try:
-            summary = pipeline.summary
+            summary = read()
             view.show(summary)
         except ClientError:
             return  # the last view stays

@@ -236,7 +236,7 @@ class Pipeline(PipelineIdentity):
         self, timeout: float | None, *, check: bool, progress: bool | None
     ) -> Generator[State, None, None]:
         """Yield the state at least once per heartbeat, until the pipeline has settled."""
-        shown = progress_for(self, progress)
+        shown = progress_for(self._repr_html_, progress)
         state = State.PENDING
         try:
             for summary in self._watcher.wait(timeout):
@@ -344,7 +344,7 @@ class Pipeline(PipelineIdentity):
         return display.html_of(self._target, self.id)
 
     def _ipython_display_(self) -> None:
-        notebook.show_live(self)
+        notebook.show_live(lambda: self.summary, self._repr_html_)
 
     def refresh(self) -> Self:
         """Read the title and the tags again; return the pipeline."""

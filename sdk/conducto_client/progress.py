@@ -2,12 +2,11 @@
 
 import sys
 import time
-from typing import TYPE_CHECKING, Protocol, TextIO
+from collections.abc import Callable
+from typing import Protocol, TextIO
 
+from conducto_client import notebook
 from conducto_core.model.requests import PipelineSummary
-
-if TYPE_CHECKING:
-    from conducto_client.pipeline import Pipeline
 
 _COLUMNS = 79
 
@@ -55,14 +54,17 @@ class TerminalProgress:
             self._line = ""
 
 
-def progress_for(pipeline: "Pipeline", wanted: bool | None) -> Progress:
-    """Return the progress for where this process shows output; None decides by itself."""
+def progress_for(html: Callable[[], str], wanted: bool | None) -> Progress:
+    """Return the progress for where this process shows output; None decides by itself.
+
+    Args:
+        html: Returns the current view for a notebook.
+        wanted: Show it, or not.
+    """
     if wanted is False:
         return NoProgress()
-    from conducto_client import notebook  # noqa: PLC0415 - it imports display
-
     if notebook.is_active():
-        return notebook.NotebookProgress(pipeline)
+        return notebook.NotebookProgress(html)
     if wanted or sys.stderr.isatty():
         return TerminalProgress(sys.stderr)
     return NoProgress()

@@ -15,6 +15,7 @@ from conducto_core.api.export.collect import collect
 from conducto_core.api.export.page import MAX_BYTES, page_of
 from conducto_core.api.export.text import file_name, last_lines, plain, visible
 from conducto_core.api.export.timeline import MAX_BARS
+from conducto_core.model.params import PipelineParams
 from conducto_core.model.records import AttemptRecord, ImageRecord, ImageState, PipelineRecord
 from conducto_core.model.requests import NodeView
 from conducto_core.model.states import Cause, NodeType, State
@@ -98,7 +99,7 @@ def group(path: str, state: State = State.DONE, **fields: Any) -> NodeView:
 
 
 async def exported(fake: MemoryPipelines, pipeline_id: str = "abc") -> Page:
-    return Page(page_of(await collect(fake, pipeline_id, NOW)))
+    return Page(page_of(await collect(fake, PipelineParams(id=pipeline_id), NOW)))
 
 
 def fake_with(

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-    from conducto.inspection.annotations import Parameter, Signature
+    from conducto.inspection.signatures import Parameter, Signature
 
 
 class Words:

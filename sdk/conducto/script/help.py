@@ -7,9 +7,9 @@ import shutil
 import sys
 import textwrap
 
-from conducto.inspection.annotations import node_type_of, returns_of, signature_of, unwrapped
 from conducto.inspection.codecs.base import CodecError
 from conducto.inspection.docstrings import parse
+from conducto.inspection.signatures import node_type_of, returns_of, signature_of, unwrapped
 from conducto.script.flags import described
 from conducto.tree.text import paint, unindent, wants_color
 
@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, List, Mapping, Optional, Tuple
 
-    from conducto.inspection.annotations import Parameter, Signature
+    from conducto.inspection.signatures import Parameter, Signature
 
     Method = Callable[..., Any]
 

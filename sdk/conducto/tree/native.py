@@ -13,9 +13,9 @@ from __future__ import annotations
 import os
 import shlex
 
-from conducto.inspection.annotations import Signature, signature_of, unwrapped
 from conducto.inspection.codecs.base import CodecError
 from conducto.inspection.codecs.parameter import ByDefault, Untyped
+from conducto.inspection.signatures import Signature, signature_of, unwrapped
 from conducto.tree.references import found_in, word
 from conducto.wire import paths
 
@@ -23,8 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
-    from conducto.inspection.annotations import Parameter
     from conducto.inspection.codecs.base import Codec
+    from conducto.inspection.signatures import Parameter
     from conducto.tree.references import ResultReference
 
 _MAX_SHOWN = 200  # characters of a value in a message

@@ -65,7 +65,7 @@ def _check(file: str) -> None:
 
 def _pipelines(names: Dict[str, Any]) -> List[str]:
     """Return the names of the script's functions that return nodes, and of its trees."""
-    from conducto.inspection.annotations import node_type_of
+    from conducto.inspection.signatures import node_type_of
     from conducto.tree.node_base import NodeBase
 
     found = []

@@ -176,11 +176,17 @@ def _time(base: Any) -> Codec:
     return Time(base)
 
 
+def _pydantic(base: Any) -> Codec:
+    from conducto.inspection.codecs.records import Pydantic
+
+    return Pydantic(base)
+
+
 def _record(name: str) -> Callable[[Any], Codec]:
     def made(base: Any) -> Codec:
         from conducto.inspection.codecs import records
 
-        codec: Codec = getattr(records, name)(base)
+        codec: Codec = getattr(records, name)(base, make)
         return codec
 
     return made
@@ -190,7 +196,7 @@ _KINDS: Tuple[Tuple[Callable[[Any], bool], Callable[[Any], Codec]], ...] = (
     (_is_enum, _enum),
     (lambda base: base.__module__ == "datetime" and hasattr(base, "resolution"), _time),
     (_is_by_text, scalars.by_text),
-    (_is_pydantic, _record("Pydantic")),
+    (_is_pydantic, _pydantic),
     (lambda base: hasattr(base, "__dataclass_fields__"), _record("Dataclass")),
     (lambda base: issubclass(base, tuple) and hasattr(base, "_fields"), _record("Named")),
     (lambda base: hasattr(base, "__total__") and issubclass(base, dict), _record("Typed")),

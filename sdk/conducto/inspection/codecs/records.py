@@ -12,7 +12,7 @@ from conducto.inspection.codecs.base import Codec, CodecError, at, dumps, mismat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Mapping
+    from typing import Any, Callable, Dict, Mapping
 
     from conducto.inspection.codecs.base import Codec as FieldCodec
 
@@ -22,10 +22,15 @@ class Record(Codec):
 
     The codecs of its fields are made when they are needed, because a field may have the class
     itself as its type.
+
+    Args:
+        base: The class.
+        make: Returns the codec of an annotation, with the names that its text may use.
     """
 
-    def __init__(self, base: Any) -> None:
+    def __init__(self, base: Any, make: Callable[[Any, Dict[str, Any]], Codec]) -> None:
         self.base = base
+        self._make = make
         self.help = f"JSON {base.__name__}"
         self.expected = f"a {base.__name__}"
         self._known: Dict[str, FieldCodec] = {}
@@ -50,10 +55,8 @@ class Record(Codec):
 
     def _fields(self) -> Dict[str, FieldCodec]:
         if not self._known:
-            from conducto.inspection.codecs.factory import make
-
             for name, annotation in self._annotations().items():
-                self._known[name] = make(annotation, _names_of(self.base, name))
+                self._known[name] = self._make(annotation, _names_of(self.base, name))
         return self._known
 
     def to_json(self, value: Any) -> Any:
@@ -89,8 +92,8 @@ class Record(Codec):
 class Dataclass(Record):
     """A dataclass. Fields that its constructor does not take must follow from the others."""
 
-    def __init__(self, base: Any) -> None:
-        super().__init__(base)
+    def __init__(self, base: Any, make: Callable[[Any, Dict[str, Any]], Codec]) -> None:
+        super().__init__(base, make)
         fields = base.__dataclass_fields__.values()
         extra = [f.name for f in fields if getattr(f._field_type, "name", "") == "_FIELD_INITVAR"]
         if extra:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Modules that most calls import after the file.
 _USED_LATER = (
     "conducto.script.arguments",
-    "conducto.inspection.annotations",
+    "conducto.inspection.signatures",
     "conducto.inspection.codecs.arrays",
     "conducto.inspection.codecs.factory",
     "conducto.inspection.codecs.scalars",

@@ -16,6 +16,7 @@ SDK = pathlib.Path(co.__file__).parent.parent
 HEAVY = ("re", "json", "typing", "inspect", "dataclasses", "asyncio", "pathlib", "shlex", "gzip")
 MODULES = (
     "conducto.inspection.annotations",
+    "conducto.inspection.signatures",
     "conducto.inspection.codecs.factory",
     "conducto.inspection.codecs.parameter",
     "conducto.inspection.codecs.records",
