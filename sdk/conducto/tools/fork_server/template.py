@@ -17,9 +17,18 @@ from conducto.tools.fork_server.watch import ImportWatch, is_installed
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Dict, List, NoReturn, Optional, Set, Tuple
+    from typing import Dict, Iterable, List, NoReturn, Optional, Protocol, Set, Tuple
 
-    from conducto.tools.fork_server.call import ForkedCall
+    class Call(Protocol):
+        """The part of a `conducto.tools.fork_server.call.ForkedCall` that the template uses."""
+
+        active: bool
+
+        def begin(
+            self, incoming: int, responses: int, blocked: Iterable[int], *, collect: bool
+        ) -> List[str]:
+            """Read the call and set its state; return its words."""
+
 
 #: Modules that most calls import after the file.
 _USED_LATER = (
@@ -150,7 +159,7 @@ class Template:
             self.random_state = sys.modules["random"].getstate()
         self.reseed_numpy = "numpy.random.mtrand" in sys.modules and "numpy" not in seeds
 
-    def wait(self, call: ForkedCall) -> List[str]:
+    def wait(self, call: Call) -> List[str]:
         """Become the template and serve calls; in a fork, return the words of its call."""
         if not _is_in_command_server():
             self.refuse("process 1 is not the command server")
@@ -196,7 +205,7 @@ class Template:
             ignore = _signal.SIG_DFL if name == "SIGCHLD" else _signal.SIG_IGN
             _signal.signal(number, ignore)
 
-    def _serve(self, incoming: int, responses: int, call: ForkedCall) -> List[str]:
+    def _serve(self, incoming: int, responses: int, call: Call) -> List[str]:
         enabled = gc.isenabled()
         gc.disable()
         gc.freeze()
