@@ -435,7 +435,7 @@ async def test_the_largest_texts_stay_within_the_limit() -> None:
         if node.state is State.ERROR:
             fake.write("abc", node.path, wide.encode() * 4)
 
-    page = page_of(await collect(fake, "abc", NOW))
+    page = page_of(await collect(fake, PipelineParams(id="abc"), NOW))
 
     assert len(page) <= MAX_BYTES
     assert "nodes are shown." in Page(page).text
