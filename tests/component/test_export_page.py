@@ -390,7 +390,7 @@ def large(groups: int, size: int) -> list[NodeView]:
 
 
 async def test_large_tree_is_reduced_to_urgent_nodes_and_counts_the_rest() -> None:
-    run = await collect(fake_with(large(30, 70)), "abc", NOW)
+    run = await collect(fake_with(large(30, 70)), PipelineParams(id="abc"), NOW)
     page = Page(page_of(run))
 
     paths = [node.path for node in run.nodes]
@@ -417,7 +417,7 @@ async def test_killed_ones_come_after_failed_ones_within_the_same_limits() -> No
     nodes = [group("/", State.ERROR)]
     nodes += [a_exec(f"/k{n}", State.KILLED, cause=Cause.TIMEOUT) for n in range(60)]
     nodes += [a_exec(f"/e{n}", State.ERROR) for n in range(30)]
-    run = await collect(fake_with(nodes), "abc", NOW)
+    run = await collect(fake_with(nodes), PipelineParams(id="abc"), NOW)
 
     assert [node.path for node in run.failed[:31]] == [*(f"/e{n}" for n in range(30)), "/k0"]
     assert sum(node.tail is not None for node in run.failed) == limits.MAX_OUTPUTS
