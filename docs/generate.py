@@ -25,11 +25,14 @@ from conducto.tools import data_tools, notebook, profile, slack
 from conducto.tree.image import UNRESOLVED
 from conducto.tree.nodes import Node
 from conducto.tree.parameters import INHERITED_DEFAULTS
-from conducto.wire import fields, limits, secret_names
+from conducto.wire import fields, limits, outputs, secret_names
+from conducto.wire.result_order import MAX_RESULTS
 from conducto_cli.exit_codes import MEANINGS
 from conducto_cli.parser import build_parser
 from conducto_core.model.operations.cloud import MAX_CONTEXT
 from conducto_core.model.worker import MAX_TREE
+from conducto_core.runtime.attempt_outputs import MAX_ALL_POINTS, MAX_ARTIFACTS
+from conducto_core.runtime.inputs import MAX_INPUTS
 from conducto_core.semantics.rules import RETRIES
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
@@ -315,6 +318,13 @@ def tree_limits() -> str:
     rows = [[of, where, f"{values[n]:,}"] for n, (where, of) in texts.TREE_LIMITS.items()]
     others = [
         ["Bytes of the tree that a Lazy prints", f"{MAX_TREE:,}"],
+        ["Bytes of a result", f"{outputs.MAX_RESULT:,}"],
+        ["Results that one Exec uses", f"{MAX_RESULTS:,}"],
+        ["Bytes of the results that one Exec uses", f"{MAX_INPUTS:,}"],
+        ["Metrics of an attempt", f"{outputs.MAX_METRIC_NAMES:,}"],
+        ["Points of a metric of an attempt, before they are thinned", f"{outputs.MAX_POINTS:,}"],
+        ["Points of all metrics of an attempt", f"{MAX_ALL_POINTS:,}"],
+        ["Artifacts of an attempt", f"{MAX_ARTIFACTS:,}"],
         ["Bytes of a secret", f"{secret_names.MAX_VALUE:,}"],
         ["Bytes of all secrets together", f"{secret_names.MAX_TOTAL:,}"],
         ["Bytes of a directory that an image of the cloud is built from", f"{MAX_CONTEXT:,}"],

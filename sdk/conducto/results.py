@@ -70,7 +70,7 @@ def result(path: str) -> Any:
     from conducto.tree.references import ResultReference
 
     reference = ResultReference(path)
-    if not _is_running():
+    if not (_is_running() or _is_debugging()):
         return reference
     return value_of(path)
 
@@ -79,12 +79,21 @@ def _is_running() -> bool:
     return bool(os.environ.get(outputs.RUN_DIRECTORY))
 
 
+def _is_debugging() -> bool:
+    return os.environ.get("CONDUCTO_EXECUTION_ENV", "").startswith("debug")
+
+
 def value_of(path: str) -> Any:
     """Return the value of a result that the running command declares.
 
     Raises:
-        LookupError: It does not declare that result.
+        LookupError: It does not declare that result, or runs in a debug shell.
     """
+    if _is_debugging():
+        raise LookupError(
+            f"the result of {path} is not available in a debug shell; 'conducto show' prints it: "
+            "pass it as a value"
+        )
     known = _inputs()
     if path not in known:
         declared = ", ".join(known) or "none"
@@ -110,7 +119,9 @@ def is_reference(text: Optional[str]) -> bool:
     """Return whether an argument of the running command has references to declared results."""
     from conducto.wire.references import OPEN
 
-    return text is not None and OPEN in text and _is_running() and bool(_inputs())
+    if text is None or OPEN not in text:
+        return False
+    return _is_debugging() or (_is_running() and bool(_inputs()))
 
 
 def argument(parameter: Parameter, text: str) -> Any:

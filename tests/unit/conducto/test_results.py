@@ -131,6 +131,20 @@ def test_reference_that_does_not_fit_is_an_error(
     assert reason in capsys.readouterr().err
 
 
+def test_reference_in_a_debug_shell_is_an_error_with_the_remedy(
+    run_directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CONDUCTO_RUN_DIR")
+    monkeypatch.setenv("CONDUCTO_EXECUTION_ENV", "debug_local")
+
+    with pytest.raises(SystemExit):
+        entry.run_file(str(run_directory / "steps.py"), ["give", "--value=<result of /a>"])
+
+    assert "is not available in a debug shell" in capsys.readouterr().err
+    with pytest.raises(LookupError, match="pass it as a value"):
+        co.result("/a")
+
+
 def test_text_like_a_reference_is_an_argument_without_declared_results(
     run_directory: Path,
 ) -> None:
