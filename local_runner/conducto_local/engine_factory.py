@@ -33,6 +33,11 @@ class NullImageBuilder:
         del reference
         return None
 
+    async def lookup(self, spec: ImageSpec) -> BuiltImage | None:
+        """Return None: there are no images."""
+        del spec
+        return None
+
     async def build(self, spec: ImageSpec, log: BuildLog) -> BuiltImage:
         """Return the directories of the host in which the image's commands run.
 

@@ -311,6 +311,13 @@ class ImageBuilder(Protocol):
             EngineError: The engine is unreachable.
         """
 
+    async def lookup(self, spec: ImageSpec) -> BuiltImage | None:
+        """Return the image if nothing must be pulled or built for it; None otherwise.
+
+        Raises:
+            EngineError: The engine is unreachable.
+        """
+
     async def build(self, spec: ImageSpec, log: BuildLog) -> BuiltImage:
         """Return the image; build it if necessary.
 

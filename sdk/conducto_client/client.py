@@ -14,6 +14,7 @@ from conducto_client.errors import AgentUnreachableError, ApiError
 from conducto_client.transport import Body, Reply, StreamLostError, Transport
 from conducto_core.model import params
 from conducto_core.model.base import Record
+from conducto_core.model.continuation import ContinuePlan, ContinueRequest
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.gc import GcReport, GcRequest
 from conducto_core.model.node_detail import NodeDetail
@@ -145,6 +146,10 @@ class Client:
     def definition(self, pipeline_id: str) -> LaunchRequest:
         """Return the launch request of a pipeline; `launch` creates another one from it."""
         return self.call(pipelines.DEFINITION, params.PipelineParams(id=pipeline_id))
+
+    def continue_pipeline(self, pipeline_id: str, request: ContinueRequest) -> ContinuePlan:
+        """Replace the definition of a pipeline, or return the plan for it."""
+        return self.call(pipelines.CONTINUE, params.PipelineParams(id=pipeline_id), request)
 
     def tree(self, pipeline_id: str, *, root: str = "/", **options: Any) -> Iterator[NodeView]:
         """Yield the nodes of a subtree, parents first; ``options`` are those of `TreeParams`."""

@@ -23,7 +23,7 @@ from conducto_local.store.errors import (
     HistoryError,
     UnknownPipelineError,
 )
-from conducto_local.store.port import Store, WriteBatch
+from conducto_local.store.port import Redefinition, Store, WriteBatch
 from conducto_local.store.sqlite import PAGE, SqliteStore
 
 LONG = "echo " + "x" * 500
@@ -207,6 +207,7 @@ def test_an_attempt_comes_back_as_it_was_given(store: Store) -> None:
         ended=3.3,
         peak_memory=1 << 40,
         snapshot="conducto_snapshot:abc-0-2",
+        fingerprint="a b c",
     )
 
     store.save("abc", WriteBatch(attempts=[given]))
@@ -455,6 +456,26 @@ def test_a_generated_tree_comes_back(store: Store) -> None:
     store.save("abc", WriteBatch(generated={"/l/Execute": b"tree\0"}))
 
     assert store.generated("abc") == {"/l/Execute": b"tree\0"}
+
+
+def test_redefinition_replaces_the_tree_and_keeps_the_history(store: Store) -> None:
+    attempt = AttemptRecord(path="/a", number=1, state=State.DONE, ended=2.0)
+    old = WriteBatch(
+        nodes=[NodeState(path="/a", state=State.DONE, attempt=1), NodeState(path="/b")],
+        attempts=[attempt],
+        generated={"/l": b"old", "/m": b"kept"},
+        edits={"/a": {"command": "edited"}},
+    )
+    store.save("abc", old)
+
+    new = Redefinition(b"new", {"/m": b"kept"})
+    store.save("abc", WriteBatch(nodes=[NodeState(path="/c")], redefinition=new))
+
+    assert store.definition("abc") == b"new"
+    assert store.generated("abc") == {"/m": b"kept"}
+    assert store.edits("abc") == {}
+    assert [node.path for node in store.nodes("abc")] == ["/c"]
+    assert list(store.attempts("abc")) == [attempt]
 
 
 def test_generated_trees_come_outer_before_inner(store: Store) -> None:

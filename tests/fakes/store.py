@@ -58,6 +58,11 @@ class _Kept:
             newest[key] = attempt
 
     def apply(self, turn: WriteBatch) -> None:
+        if turn.redefinition is not None:
+            self.definition = turn.redefinition.definition
+            self.generated = dict(turn.redefinition.generated)
+            self.edits.clear()
+            self.nodes.clear()
         for target in sorted(turn.generated):
             self._put_generated(target, turn.generated[target])
         self.edits.update((path, dict(edit)) for path, edit in turn.edits.items())

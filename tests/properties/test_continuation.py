@@ -9,9 +9,10 @@ from copy import deepcopy
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from conducto_core.model.continuation import Fate
 from conducto_core.model.nodes import ancestors, child_path
 from conducto_core.model.states import Cause, NodeType, State
-from conducto_core.semantics.continuation import Fate, fingerprint, fresh, plan
+from conducto_core.semantics.continuation import fingerprint, fresh, plan
 from support.laws import law
 from support.random_trees import NO_CALLBACKS, leaves, trees
 from support.trees import Driver, leaf, pipeline

@@ -51,6 +51,11 @@ def prepared(root: "NodeBase", options: "LaunchOptions") -> tuple[Account, Launc
 
     if options.engine == "process":
         raise UsageError("--engine process runs on this machine only; leave it out, or use --local")
+    if options.into is not None:
+        raise UsageError(
+            f"--into {options.into}: pipelines in the cloud cannot be continued with a changed "
+            "script; leave out --into to launch another one"
+        )
     account = needed_account(options.profile)
     form = to_launch_form(root, title=options.title, doc=options.doc, tags=options.tags)
     # Omit fields that do not apply: the engine is the cloud's own.

@@ -24,7 +24,12 @@ def launch(root: "NodeBase", options: "LaunchOptions") -> int:
 
     def launch_and_stay() -> int:
         opener = client_opener(options.profile, launching=True)
-        return submit(opener, prepared(root, options), options, has_engine=True)
+        request = prepared(root, options)
+        if options.into is None:
+            return submit(opener, request, options, has_engine=True)
+        from conducto_cli.launch.into import continue_pipeline  # noqa: PLC0415 - rarely needed
+
+        return continue_pipeline(opener, request, options)
 
     return guarded(launch_and_stay)
 
@@ -84,11 +89,17 @@ def submit(
         options: Those of the command line.
         has_engine: The containers are this machine's, whose engine may lack something.
     """
-    _check_junit(options)
+    check_junit(options)
     with open_client() as client:
         summary = client.launch(request)
         for warning in client.status().warnings if has_engine else ():
             print(f"warning: {printable(warning)}", file=sys.stderr)
+    return follow(open_client, summary, options)
+
+
+def follow(open_client: OpenClient, summary: PipelineSummary, options: "LaunchOptions") -> int:
+    """Stay with a launched pipeline, or say how to continue; return the exit code."""
+    with open_client() as client:
         page = _page(client, summary, options)
     if options.plain or not sys.stdout.isatty():
         print(f"pipeline {summary.pipeline.id}", flush=True)
@@ -114,7 +125,7 @@ def submit(
     )
 
 
-def _check_junit(options: "LaunchOptions") -> None:
+def check_junit(options: "LaunchOptions") -> None:
     """Check the file of ``--junit`` before anything runs."""
     if options.junit is None:
         return

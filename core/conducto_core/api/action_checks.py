@@ -52,6 +52,27 @@ def check_deletable(live: Viewed) -> None:
         )
 
 
+def check_continuable(live: Viewed, program: str | None) -> None:
+    """Check that the definition of a pipeline can be replaced by that of ``program``.
+
+    Raises:
+        RefusedError: it runs, will start by itself, is archived or is of another script.
+    """
+    record = live.record
+    if record.lifecycle is Lifecycle.ARCHIVED:
+        raise RefusedError(f"{live.id}: is archived; wake it first: conducto wake {live.id}")
+    if not live.status().settled:
+        raise RefusedError(
+            f"{live.id}: is not finished, so its definition cannot be replaced; wait for it, or "
+            f"stop it: conducto pause {live.id}; conducto kill {live.id} /"
+        )
+    if record.program != program:
+        raise RefusedError(
+            f"{live.id}: was launched by {record.program or 'no script file'}, not by "
+            f"{program or 'the same'}; launch another pipeline instead"
+        )
+
+
 def preview_of_whole(live: CheckedAction, action: Action) -> ControlResult:
     """Return the effect of an action on the whole pipeline on its Execs."""
     if action is Action.RUN:

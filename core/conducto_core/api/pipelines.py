@@ -15,6 +15,7 @@ from conducto_core.api.export.page import export_response
 from conducto_core.errors import RefusedError
 from conducto_core.model import params as p
 from conducto_core.model.base import Record
+from conducto_core.model.continuation import ContinuePlan, ContinueRequest
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.node_detail import NodeDetail
 from conducto_core.model.operations.operation import AnyOperation
@@ -295,6 +296,15 @@ class Pipelines(ABC):
                 f"{known.seq}; read the tree again and continue from its seq"
             )
         return self.changes(known.pipeline.id, params.cursor)
+
+    async def continue_pipeline(
+        self, params: p.PipelineParams, _request: ContinueRequest
+    ) -> ContinuePlan:
+        """Refuse: only the agent replaces definitions."""
+        raise RefusedError(
+            f"{params.id}: only pipelines on your own machine can be continued with a changed "
+            "script; launch the script again instead"
+        )
 
     async def open_shell(self, params: p.PipelineParams, request: DebugRequest) -> ShellTicket:
         """Refuse: only an agent opens shells in pages."""

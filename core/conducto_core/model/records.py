@@ -116,6 +116,7 @@ class PipelineRecord(Record):
         armed: The pipeline was run and not paused: every Exec that can start is started.
         retention: Days it is kept after its last activity; 0 means without a limit.
         program: Host path of the script that launched it, if known.
+        revision: Number of times that its definition was replaced; the tree is then another one.
         problem: Reason why it was paused automatically, e.g. because the engine is unavailable.
         foreign_change: The first change by a user other than the owner. Since then commands run
             without the owner's user secrets (`conducto_core.semantics.user_secrets`).
@@ -135,6 +136,7 @@ class PipelineRecord(Record):
     lifecycle: Lifecycle = Lifecycle.ACTIVE
     retention: int = 7
     program: str | None = None
+    revision: int = 0
     problem: str | None = None
     foreign_change: ForeignChange | None = None
     status: PipelineStatus = PipelineStatus()
@@ -188,6 +190,8 @@ class AttemptRecord(Record):
         peak_memory: Bytes, if the engine reports them.
         snapshot: The engine's reference of an image with the container's files after a failure;
             None if there is none.
+        fingerprint: Digests of its inputs (`conducto_core.semantics.continuation`); None if they
+            cannot be compared.
         outputs: Its result, metrics and artifacts; None without any.
     """
 
@@ -211,6 +215,7 @@ class AttemptRecord(Record):
     ended: float | None = None
     peak_memory: int | None = None
     snapshot: str | None = None
+    fingerprint: str | None = None
     outputs: OutputSummary | None = None
 
 

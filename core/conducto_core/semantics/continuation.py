@@ -6,14 +6,17 @@ Serial changed. Nodes are compared by path.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
-from conducto_core.model.nodes import NodeSpec, child_path
+from conducto.errors import DefinitionError
+from conducto_core.model.continuation import Fate
+from conducto_core.model.nodes import NodeSpec, Pipeline, child_path
+from conducto_core.model.records import NodeState
 from conducto_core.model.states import NodeType, State
 from conducto_core.semantics.pools import PoolKind, kind_of
+from conducto_core.semantics.resolve import Form, resolve, resolve_generated
 from conducto_core.semantics.tree_state import LiveNode, TreeState
 
 #: The parts of a fingerprint, in order, as the reasons name them.
@@ -29,14 +32,6 @@ PARTS: Final = (
 ANY_IMAGE: Final = "*"
 NO_DIGEST: Final = "its image has no digest"
 _DIGITS: Final = 16
-
-
-class Fate(StrEnum):
-    """The three results of a plan for an Exec."""
-
-    KEPT = "kept"
-    RUNS = "runs"
-    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +65,28 @@ class Plan:
         return (path for path, each in self.execs.items() if each.fate is Fate.KEPT)
 
 
-def fingerprint(spec: NodeSpec, script: str, image: str | None, secrets: str) -> str | None:
+def fingerprint(
+    spec: NodeSpec,
+    script: str,
+    image: str | None,
+    secrets: str,
+    hide: Callable[[str], str] = str,
+) -> str | None:
     """Return the fingerprint of the inputs of an Exec, or None if its image has no digest.
 
     Args:
         spec: The resolved Exec.
-        script: Its command as it runs, with secrets masked.
+        script: Its command as it runs.
         image: The digest of its image, or `ANY_IMAGE`.
         secrets: The version of the secrets that it receives, without values.
+        hide: Masks the values of secrets, so that no digest depends on one.
     """
     if image is None:
         return None
     place = spec.placement
     parts = (
-        script,
-        [sorted(spec.env.items()), spec.results],
+        hide(script),
+        [[(name, hide(value)) for name, value in sorted(spec.env.items())], spec.results],
         secrets,
         image,
         [place.cpu, place.mem],
@@ -114,7 +116,7 @@ def plan(
     forced: dict[str, str] = {}
     while True:
         made = _Planner(old, ran, new, now, forced).plan()
-        more = _shared_containers(old, new, made)
+        more = _shared_containers(new, made)
         if not more:
             return made
         forced.update(more)
@@ -130,6 +132,106 @@ def fresh(old: TreeState, new: Mapping[str, NodeSpec]) -> Plan:
     return Plan(execs, _removed(old, new))
 
 
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """The tree that replaces another one.
+
+    Attributes:
+        pipeline: The new tree, with the generated trees that remain.
+        generated: Their targets, outer ones first.
+    """
+
+    pipeline: Pipeline
+    plan: Plan
+    generated: tuple[str, ...] = ()
+
+
+def with_generated(form: Form, generated: Mapping[str, Form]) -> tuple[Pipeline, tuple[str, ...]]:
+    """Return a new tree with the generated trees that fit into it, and their targets.
+
+    Args:
+        form: The new tree.
+        generated: ``{target: form}`` of the generated trees, outer ones first.
+
+    Raises:
+        DefinitionError: the new tree is invalid.
+    """
+    pipeline = resolve(form)
+    fitting: list[str] = []
+    for target, tree in generated.items():
+        spec = pipeline.nodes.get(target)
+        if spec is None or not spec.awaits_tree:
+            continue
+        try:
+            made = resolve_generated(tree, target, pipeline)
+        except DefinitionError:  # the node that generates it runs again
+            continue
+        pipeline.nodes.update(made.nodes)
+        pipeline.images.update(made.images)
+        fitting.append(target)
+    return pipeline, tuple(fitting)
+
+
+def continuation(
+    old: TreeState,
+    ran: Mapping[str, str | None],
+    form: Form,
+    generated: Mapping[str, Form],
+    fingerprints: Callable[[Pipeline], Mapping[str, str | None]],
+) -> Continuation:
+    """Return the replacement of a tree; a generated tree remains with the Exec that printed it.
+
+    Args:
+        old: The tree with its states.
+        ran: See `plan`.
+        form: The new tree.
+        generated: ``{target: form}`` of the generated trees of the old one, outer ones first.
+        fingerprints: Returns ``{path: fingerprint}`` of the Execs of a tree.
+
+    Raises:
+        DefinitionError: the new tree is invalid.
+    """
+    left = dict(generated)
+    while True:
+        pipeline, targets = with_generated(form, left)
+        made = plan(old, ran, pipeline.nodes, fingerprints(pipeline))
+        printed = {
+            spec.lazy_target
+            for path in made.kept()
+            if (spec := pipeline.nodes[path]).lazy_target is not None
+        }
+        if printed.issuperset(targets):
+            return Continuation(pipeline, made, targets)
+        left = {target: left[target] for target in targets if target in printed}
+
+
+def continued_tree(
+    old: TreeState, pipeline: Pipeline, made: Plan, tried: Mapping[str, int]
+) -> TreeState:
+    """Return the new tree with its states; it is paused.
+
+    Args:
+        old: The tree that it replaces.
+        pipeline: The new tree.
+        made: The plan.
+        tried: ``{path: number of the newest attempt}``.
+    """
+    kept = set(made.kept())
+    states = [
+        old.state_of(old.nodes[spec.path]).model_copy(update={"skipped": carried_skip(old, spec)})
+        if spec.path in kept
+        else NodeState(path=spec.path, skipped=carried_skip(old, spec))
+        for spec in pipeline.nodes.values()
+    ]
+    tree = TreeState(pipeline, states)
+    tree.count_on(tried)
+    for path, node in tree.nodes.items():
+        before = old.nodes.get(path)
+        if path == "/" or (before is not None and old.state_of(before) != tree.state_of(node)):
+            tree.record(node)
+    return tree
+
+
 def carried_skip(old: TreeState, spec: NodeSpec) -> bool:
     """Return whether a node of the new tree is skipped.
 
@@ -139,17 +241,17 @@ def carried_skip(old: TreeState, spec: NodeSpec) -> bool:
     return spec.skip if node is None or node.spec.skip != spec.skip else node.skipped
 
 
-def _shared_containers(old: TreeState, new: Mapping[str, NodeSpec], made: Plan) -> dict[str, str]:
-    """Return ``{path: reason}`` of the Execs whose shared container is lost with a change.
+def _shared_containers(new: Mapping[str, NodeSpec], made: Plan) -> dict[str, str]:
+    """Return ``{path: reason}`` of the Execs that must run because another one does.
 
-    The state in the container of a ``new`` context is an input of the Execs in it.
+    The state in the container of a ``new`` context is an input of all its Execs, and the container
+    is stopped when the tree is replaced.
     """
-    lost: dict[str, str] = {}
-    for path, each in made.execs.items():
-        pool = new[path].pool
-        is_repeated = each.fate is not Fate.KEPT and _done(old.nodes.get(path))
-        if kind_of(pool) is PoolKind.CONTEXT and (each.changed or is_repeated):
-            lost.setdefault(pool, path)
+    lost = {
+        new[path].pool: path
+        for path, each in reversed(list(made.execs.items()))
+        if each.fate is Fate.RUNS and kind_of(new[path].pool) is PoolKind.CONTEXT
+    }
     return {
         path: f"shares a container with {lost[new[path].pool]}, which runs"
         for path in made.kept()
@@ -250,13 +352,16 @@ class _Planner:
         """Return the difference between an Exec and its old one, or None."""
         if node is None or node.spec.type is not NodeType.EXEC:
             return "new"
-        path = spec.path
-        other = self._forced.get(path) or self._other_result(spec, node)
-        if other is not None:
-            return other
-        if path not in self._ran:
-            return None if _definition(node.spec) == _definition(spec) else "definition changed"
-        return _unequal(self._ran[path], self._now[path])
+        return (
+            self._forced.get(spec.path)
+            or self._other_inputs(spec, node)
+            or self._other_result(spec, node)
+        )
+
+    def _other_inputs(self, spec: NodeSpec, node: LiveNode) -> str | None:
+        if spec.path in self._ran:
+            return _unequal(self._ran[spec.path], self._now[spec.path])
+        return None if _definition(node.spec) == _definition(spec) else "definition changed"
 
     def _other_result(self, spec: NodeSpec, node: LiveNode) -> str | None:
         """Return why the result of an equal Exec is not valid in the new tree."""

@@ -7,8 +7,10 @@ from itertools import islice
 
 from conducto_core.api.launching import TRIED_IDS, ids_for, is_of_launch, new_record
 from conducto_core.api.queries import views
+from conducto_core.model.continuation import ContinuePlan, ContinueRequest, NodePlan
 from conducto_core.model.form_codec import pack_form
 from conducto_core.model.nodes import Pipeline
+from conducto_core.model.params import PipelineParams
 from conducto_core.model.records import Lifecycle, PipelineRecord
 from conducto_core.model.requests import LaunchRequest, PipelineSummary
 from conducto_core.semantics import events as ev
@@ -16,6 +18,7 @@ from conducto_core.semantics.resolve import resolve
 from conducto_local.api.access import LocalAccess
 from conducto_local.scheduling import pipeline_loader
 from conducto_local.scheduling.admission import check_nodes
+from conducto_local.scheduling.continuation import Continuations
 from conducto_local.scheduling.live_pipeline import LivePipeline
 from conducto_local.store.errors import DamagedError
 
@@ -93,6 +96,29 @@ class LocalLaunches(LocalAccess):
             if record is not None and is_of_launch(record, request.owner, time.time()):
                 return self.live(record.id)
         return None
+
+    async def continue_pipeline(
+        self, params: PipelineParams, request: ContinueRequest
+    ) -> ContinuePlan:
+        """Replace the definition of a pipeline; run or schedule it if requested."""
+        live = self.live(params.id)
+        with live.in_use():
+            if request.launch.run:  # a missing engine is an error before anything changes
+                await self._scheduler.engine_context(live).open()
+            continuations = Continuations(self._home, self._store, self._scheduler)
+            made = await continuations.execute(live, request)
+            if not request.preview:
+                self._begin(live, request.launch)
+                await self._scheduler.saved()
+        return ContinuePlan(
+            pipeline=views.summary(live),
+            nodes=tuple(
+                NodePlan.model_construct(path=path, fate=each.fate, reason=each.reason)
+                for path, each in made.plan.execs.items()
+            ),
+            removed=made.plan.removed,
+            preview=request.preview,
+        )
 
     def _begin(self, live: LivePipeline, request: LaunchRequest) -> None:
         """Run or schedule a pipeline if requested; errors must not hide its id from the client."""

@@ -7,7 +7,7 @@ code costs one copy, and an unchanged definition costs nothing.
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from conducto_core.images import contexts, install, layers, sdk_wheel, sources
@@ -20,7 +20,7 @@ from conducto_local.images.base_images import Base, BuildContext
 from conducto_local.images.build_log import BuildLogWriter
 from conducto_local.images.engine_images import EngineImages, ImageInfo, with_env
 from conducto_local.images.git_clones import Checkout, GitClones, git_sha
-from conducto_local.images.single_flight import SingleFlight
+from conducto_local.images.single_flight import SingleFlight, WorkNeededError
 from conducto_local.ports import BuildLog, BuiltImage, ImageError
 
 
@@ -104,10 +104,14 @@ class Builder:
         self._checkouts: dict[tuple[str, str], Checkout] = {}
         self._done: dict[str, BuiltImage] = {}
 
-    def for_launch(self) -> "Builder":
-        """Return a builder that rereads code and repositories."""
+    def for_launch(self, *, may_build: bool = True) -> "Builder":
+        """Return a builder that rereads code and repositories.
+
+        Args:
+            may_build: False: raise a `WorkNeededError` instead of a pull or a build.
+        """
         other = object.__new__(Builder)
-        other._shop = self._shop
+        other._shop = self._shop if may_build else _without_work(self._shop)
         other._shells = self._shells
         other._clones = self._clones
         other._definitions = SingleFlight()
@@ -122,6 +126,14 @@ class Builder:
             return None
         shell = found.info.labels[layers.LABEL_SHELL]
         return BuiltImage(reference=reference, shell=shell, workdir=found.info.workdir)
+
+    async def lookup(self, spec: ImageSpec) -> BuiltImage | None:
+        """Return the image if nothing must be pulled or built for it; None otherwise."""
+        reader = self.for_launch(may_build=False)
+        try:
+            return await reader.build(spec, BuildLogWriter())
+        except (WorkNeededError, ImageError):
+            return None
 
     async def build(self, spec: ImageSpec, log: BuildLog) -> BuiltImage:
         """Return the image; build it if necessary."""
@@ -277,6 +289,10 @@ class Builder:
         config["Labels"] = {**base.info.labels, **labels}
         async with self._shop.engine.container(base.info.id, ["/bin/sh"]) as container:
             await self._shop.engine.commit(container, tag, config)
+
+
+def _without_work(shop: BuildContext) -> BuildContext:
+    return replace(shop, layers=SingleFlight(is_open=False))
 
 
 async def _local_code(spec: ImageSpec, root: str) -> _Code:

@@ -18,10 +18,19 @@ class _Flight(Generic[T]):
     passengers: int = 0
 
 
+class WorkNeededError(Exception):
+    """Work would start that is not allowed."""
+
+
 @dataclass(slots=True)
 class SingleFlight(Generic[T]):
-    """Runs one task per key at a time; further callers wait for its result."""
+    """Runs one task per key at a time; further callers wait for its result.
 
+    Attributes:
+        is_open: Work may start.
+    """
+
+    is_open: bool = True
     _flying: dict[str, _Flight[T]] = field(default_factory=dict)
 
     async def join(
@@ -30,7 +39,12 @@ class SingleFlight(Generic[T]):
         """Return the result of the running task for ``key``, or start it.
 
         The task is cancelled only when all its callers are cancelled.
+
+        Raises:
+            WorkNeededError: No work may start.
         """
+        if not self.is_open:
+            raise WorkNeededError(key)
         active = self._flying.get(key)
         if active is None:
             transcript = BuildLogWriter()

@@ -116,6 +116,7 @@ def started_record(
         image_ready=active.image_ready,
         admitted=active.admitted,
         started=active.started,
+        fingerprint=active.fingerprint,
     )
 
 

@@ -17,6 +17,7 @@ from conducto_core.runtime.inputs import inputs_text
 from conducto_core.runtime.masking import Mask
 from conducto_core.semantics import events as ev
 from conducto_core.semantics.admission_queue import QueuedAttempt
+from conducto_core.semantics.continuation import fingerprint
 from conducto_core.semantics.pools import PoolKind, kind_of
 from conducto_core.semantics.resolve import Limits
 from conducto_core.semantics.results import MissingResultError, source_attempts
@@ -249,6 +250,9 @@ class Attempts:
             job = prepare(active, image, self.execution_context(active.live), secrets.env)
         except (CommandError, SecretStoreError) as error:
             return Result(Cause.IMAGE, message=str(error))
+        active.fingerprint = fingerprint(
+            active.spec, job.script, image.reference or None, secrets.version, secrets.mask.text
+        )
         return _Prepared(job, secrets.mask)
 
     async def _command(self, active: ActiveAttempt, prepared: _Prepared, limits: Limits) -> Result:

@@ -28,7 +28,7 @@ from conducto_core.semantics.tree_state import Change, LiveExec, LiveNode, TreeS
 from conducto_local.ports import BuiltImage, ImageBuilder
 from conducto_local.scheduling.clock import steady
 from conducto_local.scheduling.containers import Container
-from conducto_local.store.port import ChangeRow, NodeRow, WriteBatch
+from conducto_local.store.port import ChangeRow, NodeRow, Redefinition, WriteBatch
 
 #: Seconds between two writes of the status of an active pipeline.
 STATUS_EVERY = 1.0
@@ -47,6 +47,7 @@ class ActiveAttempt:
         image_ready: When the image became available, if it waited for one.
         admitted: When it was admitted.
         ended: Seconds since the epoch, once its command has ended.
+        fingerprint: That of its inputs, once its command is prepared; None for no image digest.
         inputs: Content of its command's file of inputs.
     """
 
@@ -73,6 +74,7 @@ class ActiveAttempt:
     peak_memory: int | None = None
     outputs: OutputSummary | None = None
     inputs: str = ""
+    fingerprint: str | None = None
     _begun: float = 0.0
 
     def begin(self) -> None:
@@ -169,6 +171,7 @@ class LivePipeline:
         self._nodes: dict[str, LiveNode] = {}
         self._attempts: dict[tuple[str, int], AttemptRecord] = {}
         self._changes: list[ChangeRow] = []
+        self._redefinition: Redefinition | None = None
         self._generated: dict[str, bytes | None] = {}
         self.edits: dict[str, dict[str, Any]] = {}
         self._edited: set[str] = set()
@@ -239,6 +242,39 @@ class LivePipeline:
         for name in generated.images:
             self.images.setdefault(name, LiveImage(ImageRecord(name=name)))
 
+    def redefine(
+        self,
+        pipeline: Pipeline,
+        tree: TreeState,
+        images: Mapping[str, LiveImage],
+        redefinition: Redefinition,
+    ) -> None:
+        """Replace the definition, while everything is stored and no attempt is active.
+
+        Args:
+            pipeline: The new tree.
+            tree: Its states; its recorded changes are published.
+            images: Its images, not built yet.
+            redefinition: The definition to store.
+        """
+        self.pipeline, self.tree, self.images = pipeline, tree, dict(images)
+        self.builder = None  # a new one rereads code and repositories
+        self.edits = {}
+        self.kept.clear()
+        self.lost_contexts.clear()
+        self._limits.clear()
+        self._sizes.clear()
+        self._redefinition = redefinition
+        self._nodes = {
+            path: node
+            for path, node in tree.nodes.items()
+            if node.attempt or node.skipped != node.spec.skip
+        }
+        now = time.time()
+        for change in tree.take_changes():
+            self._note(now, change)
+        self._changed()
+
     def discard(self, target: str) -> None:
         """Remove a generated tree."""
         self._forget_below(target)
@@ -300,7 +336,9 @@ class LivePipeline:
             images=list(self._images.values()),
             notifications=self._notifications,
             record=record,
+            redefinition=self._redefinition,
         )
+        self._redefinition = None
         self._nodes, self._attempts, self._changes = {}, {}, []
         self._generated, self._edited = {}, set()
         self._images, self._record_changed = {}, False

@@ -41,7 +41,7 @@ def check_store(home: StateDir) -> None:
 
 def begin(record: PipelineRecord, pipeline: Pipeline) -> LivePipeline:
     """Return a new pipeline, with its status in its record."""
-    live = LivePipeline(record, pipeline, TreeState(pipeline), _images(pipeline))
+    live = LivePipeline(record, pipeline, TreeState(pipeline), images_of(pipeline))
     # A pipeline that never runs has no later change that would store it.
     live.record = record.model_copy(update={"status": live.status()})
     return live
@@ -67,7 +67,7 @@ def load(store: Store, record: PipelineRecord) -> LivePipeline:
         record,
         pipeline,
         tree,
-        _images(pipeline),
+        images_of(pipeline),
         seq=store.last_seq(record.id),
     )
     live.edits = edits
@@ -98,6 +98,7 @@ def interrupted(live: LivePipeline) -> list[tuple[str, int]]:
     ]
 
 
-def _images(pipeline: Pipeline) -> dict[str, LiveImage]:
+def images_of(pipeline: Pipeline) -> dict[str, LiveImage]:
+    """Return the images of a tree, by name; none is built."""
     used = dict.fromkeys(node.placement.image for node in pipeline.execs())
     return {name: LiveImage(ImageRecord(name=name)) for name in used}

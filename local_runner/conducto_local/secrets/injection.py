@@ -4,6 +4,7 @@ Addresses of services are injected and masked too, because they may contain a pa
 """
 
 import asyncio
+import hashlib
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -19,10 +20,12 @@ class InjectedSecrets:
     Attributes:
         env: ``{name: value}``; the user's secrets override the organisation's.
         mask: Masks the secret values.
+        version: A text that changes when a secret is added, stored or deleted.
     """
 
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     mask: Mask = field(default_factory=lambda: Mask(()))
+    version: str = ""
 
 
 NOTHING = InjectedSecrets()
@@ -65,7 +68,14 @@ def inject(
     return InjectedSecrets(
         {**{key: secret.value for key, secret in chosen.items()}, **where},
         Mask([*hidden, *where.values()]),
+        _version_of(chosen.values()),
     )
+
+
+def _version_of(secrets: Iterable[StoredSecret]) -> str:
+    """Return the version of these secrets, which does not depend on their values."""
+    names = sorted((each.name.scope, each.name.key, each.updated) for each in secrets)
+    return hashlib.sha256(repr(names).encode()).hexdigest() if names else ""
 
 
 class SecretProvider:

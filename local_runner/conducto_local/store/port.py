@@ -53,11 +53,23 @@ class ChangeRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Redefinition:
+    """A definition that replaces that of a pipeline.
+
+    Attributes:
+        generated: ``{target path: definition}`` of the generated trees that remain.
+    """
+
+    definition: bytes
+    generated: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class WriteBatch:
     """The changes of one pipeline in one turn of the event loop.
 
-    If a row appears twice, the last one counts. The parts are applied in this order: generated
-    trees, edits, nodes, attempts, changes, images, notifications, record.
+    If a row appears twice, the last one counts. The parts are applied in this order:
+    redefinition, generated trees, edits, nodes, attempts, changes, images, notifications, record.
 
     Attributes:
         nodes: Current states of nodes.
@@ -71,6 +83,8 @@ class WriteBatch:
         images: Current records of images.
         notifications: Current records of notifications.
         record: The record of the pipeline, if it changed.
+        redefinition: The new definition, if it is replaced. The generated trees, the edits and the
+            states of all nodes are deleted with the old one; attempts and changes are kept.
     """
 
     nodes: Sequence[NodeState | NodeRow] = ()
@@ -81,6 +95,7 @@ class WriteBatch:
     images: Sequence[ImageRecord] = ()
     notifications: Sequence[NotificationRecord] = ()
     record: PipelineRecord | None = None
+    redefinition: Redefinition | None = None
 
 
 class Store(Protocol):
@@ -101,7 +116,7 @@ class Store(Protocol):
         """
 
     def definition(self, pipeline_id: str) -> bytes:
-        """Return the definition that was passed to `create`."""
+        """Return the definition that was passed to `create`, or that replaced it."""
 
     def put_record(self, record: PipelineRecord) -> None:
         """Replace the record of the pipeline with this id."""

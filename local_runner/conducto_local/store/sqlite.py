@@ -34,7 +34,7 @@ from conducto_local.store.errors import (
 )
 from conducto_local.store.invariants import check_changes, overwritten, prefix_of
 from conducto_local.store.lock import StoreLock
-from conducto_local.store.port import ChangeRow, WriteBatch
+from conducto_local.store.port import ChangeRow, Redefinition, WriteBatch
 from conducto_local.store.schema import MIGRATIONS, OWNED, Migration, migrate, schema_version
 from conducto_local.store.text_interning import TextInterner
 
@@ -109,7 +109,7 @@ class SqliteStore:
             connection.execute("INSERT INTO definitions VALUES (?, '', ?)", (number, definition))
 
     def definition(self, pipeline_id: str) -> bytes:
-        """Return the definition that was passed to `create`."""
+        """Return the definition that was passed to `create`, or that replaced it."""
         found = self._read(rows.GET_DEFINITION, pipeline_id)
         if not found:
             raise DamagedError(_broken(pipeline_id, "definition", "it is missing"))
@@ -244,6 +244,8 @@ class SqliteStore:
 
     def _save(self, connection: sqlite3.Connection, pipeline_id: str, turn: WriteBatch) -> None:
         number = self._number(pipeline_id)
+        if turn.redefinition is not None:
+            _redefine(connection, number, turn.redefinition)
         for target in sorted(turn.generated):  # outer trees before inner ones
             _put_generated(connection, number, target, turn.generated[target])
         for path, edit in turn.edits.items():
@@ -367,6 +369,15 @@ def _connect(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _redefine(connection: sqlite3.Connection, number: int, new: Redefinition) -> None:
+    for table in ("definitions", "edits", "nodes"):
+        connection.execute(f"DELETE FROM {table} WHERE pipeline=?", (number,))  # noqa: S608
+    connection.executemany(
+        "INSERT INTO definitions VALUES (?, ?, ?)",
+        [(number, target, body) for target, body in {"": new.definition, **new.generated}.items()],
+    )
 
 
 def _put_generated(

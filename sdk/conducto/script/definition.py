@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 
-from conducto.errors import UsageError
 from conducto.script import user_errors
 from conducto.tree.image_form import names_of_execs
 from conducto.tree.launch import is_inside_node, start
@@ -58,12 +57,8 @@ class Definition:
         """Print the tree or launch it, as requested by the flags; return the exit code."""
         assert flags is not None  # noqa: S101 (a pipeline's command line has them)
         mode = flags.mode()
-        if flags.get("pipeline_id") is not None:
-            raise UsageError(
-                "error: --pipeline_id is not available yet; launch the pipeline again instead"
-            )
         self._entitle(flags, default)
-        if flags.get("plan"):
+        if flags.get("plan") and flags.into() is None:
             from conducto._host import plan
 
             return plan(self._root)

@@ -46,10 +46,21 @@ GROUPS = {
         "doc": ("TEXT", "Description of the pipeline, markdown."),
         "default_doc": ("TEXT", "Description where the root has none."),
         "tags": ("A,B", "Tags of the pipeline."),
-        "pipeline_id": ("ID", "Replace a pipeline's definition; not available yet."),
+    },
+    "continue a pipeline with a changed script": {
+        "into": (
+            "ID",
+            "Replace the tree of this pipeline; commands that are unchanged stay done.",
+        ),
+        "pipeline_id": ("ID", "The same, for older scripts."),
+        "fresh": ("", "With --into: keep no results, run every command again."),
+        "yes": ("", "With --into: do not ask for a confirmation."),
     },
     "output": {
-        "plan": ("", "Print the estimated resources and cost in the cloud; launch nothing."),
+        "plan": (
+            "",
+            "Print resources and cost in the cloud, or with --into the commands to run.",
+        ),
         "plain": ("", "Print lines instead of the live view, even on a terminal."),
         "stream": (
             "",
@@ -74,9 +85,9 @@ NAMES = tuple("--" + name.replace("_", "-") for name in sorted(SWITCHES | VALUES
 #: Targets of a launch; the first one given applies.
 _MODES = ("local", "k8s", "cloud")
 #: Flags of older scripts, and flags that have an effect without a launch.
-_OF_PRINTING = frozenset(
-    ["title", "doc", "default_doc", "profile", "plan", "pipeline_id", "no_app", "no_shell"]
-)
+_OF_PRINTING = frozenset(["title", "doc", "default_doc", "profile", "plan", "no_app", "no_shell"])
+#: Flags that have an effect only together with ``--into``.
+_OF_INTO = ("fresh", "yes")
 ENGINES = ("docker", "process")
 #: Places to build images for the cloud.
 BUILDS = ("local", "cloud")
@@ -131,7 +142,12 @@ class Flags:
 
     def mode(self) -> Optional[str]:
         """Return the target: ``local``, ``k8s``, ``cloud``, or None to print the tree."""
-        return next((name for name in _MODES if name in self.given), None)
+        default = None if self.into() is None else "local"
+        return next((name for name in _MODES if name in self.given), default)
+
+    def into(self) -> Optional[str]:
+        """Return the pipeline to continue, or None."""
+        return self.given.get("into", self.given.get("pipeline_id"))
 
     def ignored(self) -> List[str]:
         """Return a sentence for each given flag that has no effect with the others."""
@@ -142,6 +158,10 @@ class Flags:
         texts = [f"--{name} is ignored: --{mode} takes precedence" for name in passed_over]
         if "run" in self.given and "run_at" in self.given:
             texts.append("--run-at is ignored: --run starts the pipeline now")
+        if self.into() is None:
+            texts += [f"--{name} is ignored without --into" for name in _OF_INTO if self._on(name)]
+        elif "engine" in self.given:
+            texts.append("--engine is ignored: a pipeline keeps its engine")
         if "shell" in self.given:
             texts.append("--shell is ignored: the live view takes its place")
         if "public" in self.given:
@@ -180,6 +200,10 @@ class Flags:
             "app": self._choice("app"),
             "public": self._on("public"),
             "snapshot_on_error": self._on("snapshot_on_error"),
+            "into": self.into(),
+            "fresh": self._on("fresh"),
+            "yes": self._on("yes"),
+            "plan": self._on("plan"),
             "profile": self.get("profile"),
             "k8s": self.mode() == "k8s",
         }

@@ -32,6 +32,10 @@ class LaunchOptions:
         argv: The command line, program first.
         snapshot_on_error: Value of the node parameter for the whole tree.
         k8s: The cloud is a Kubernetes cluster.
+        into: Pipeline whose definition is replaced, instead of a new one.
+        fresh: With ``into``: keep no results.
+        yes: With ``into``: do not ask.
+        plan: With ``into``: only print the plan.
     """
 
     run: bool = False
@@ -54,3 +58,7 @@ class LaunchOptions:
     argv: List[str] = field(default_factory=list)
     snapshot_on_error: bool = False
     k8s: bool = False
+    into: Optional[str] = None
+    fresh: bool = False
+    yes: bool = False
+    plan: bool = False

@@ -204,7 +204,14 @@ export class PipelineSession extends LiveSource {
     this.scheduled = false;
     const model = this.model;
     if (model === null || this.signal.aborted) return;
-    for (const batch of this.stream?.take() ?? []) model.apply(batch);
+    const { revision } = model.summary.pipeline;
+    for (const batch of this.stream?.take() ?? []) {
+      if (batch.pipeline.pipeline.revision !== revision) {
+        void this.start(); // another tree replaced this one
+        return;
+      }
+      model.apply(batch);
+    }
     for (const path of model.stale) void this.loadChildren(model, path, null);
     this.show();
   };

@@ -33,6 +33,7 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
       lifecycle: "active",
       retention: 7,
       program: null,
+      revision: 0,
       problem: null,
       foreign_change: null,
       status: {

@@ -4,6 +4,7 @@
 """
 
 from conducto_core.model import params as p
+from conducto_core.model.continuation import ContinuePlan, ContinueRequest
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.node_detail import NodeDetail
 from conducto_core.model.operations.operation import (
@@ -100,6 +101,16 @@ DEFINITION = read(
     p.PipelineParams,
     LaunchRequest,
     "Return the launch request of a pipeline, so that it can be launched again.",
+)
+CONTINUE = send(
+    "continue_pipeline",
+    "POST /pipelines/{id}/definition",
+    p.PipelineParams,
+    ContinueRequest,
+    ContinuePlan,
+    Permission.LAUNCH,
+    "Replace the definition of a pipeline, and keep the results that are unchanged.",
+    max_body=MAX_LAUNCH_BODY,
 )
 TREE = read(
     "get_tree",

@@ -198,7 +198,6 @@ def test_arguments_are_converted(line: str, result: Any) -> None:
         ("hello --engine=lxc", "--engine must be one of docker, process, got 'lxc'"),
         ("hello --run=1", "--run accepts no arguments"),
         ("hello --run-at=never", "--run-at must be a time"),
-        ("hello --pipeline_id=a", "--pipeline_id is not available yet"),
         ("add 1 --local", "Unknown argument: --local"),
         (
             "unannotated --local",

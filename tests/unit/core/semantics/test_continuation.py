@@ -1,9 +1,18 @@
 """The reasons of the plan to continue a pipeline, and its special cases."""
 
+from conducto_core.model.continuation import Fate
 from conducto_core.model.states import Cause
 from conducto_core.semantics import events as ev
-from conducto_core.semantics.continuation import ANY_IMAGE, Fate, fingerprint, fresh, plan
-from support.trees import Driver, lazy, leaf, parallel, pipeline, serial
+from conducto_core.semantics.continuation import (
+    ANY_IMAGE,
+    continuation,
+    continued_tree,
+    fingerprint,
+    fresh,
+    plan,
+)
+from conducto_core.semantics.resolve import resolve_generated
+from support.trees import Driver, form, lazy, leaf, parallel, pipeline, serial
 
 
 def prints(nodes, image="sha256:1", secrets="v1", **images):
@@ -144,3 +153,61 @@ def test_fresh_plan_names_removed_nodes():
 
     assert made.execs["/a"].fate is Fate.RUNS
     assert made.removed == ("/b",)
+
+
+def generated_tree():
+    """Return a pipeline whose Lazy has printed a tree that ran, and the printed form."""
+    printed = form(parallel("x", "y"))
+    driver = Driver(serial(lazy("l"), "end"))
+    driver.start("/l/Generate")
+    made = resolve_generated(printed, "/l/Execute", driver.pipeline)
+    driver.generate("/l/Generate", made.nodes)
+    driver.run()
+    return driver.tree, printed
+
+
+def continue_generated(old, printed, new):
+    before = {path: node.spec for path, node in old.nodes.items()}
+    found = continuation(
+        old, prints(before), form(new), {"/l/Execute": printed}, lambda made: prints(made.nodes)
+    )
+    tried = {path: node.attempt for path, node in old.nodes.items() if node.attempt}
+    return found, continued_tree(old, found.pipeline, found.plan, tried)
+
+
+def test_generated_tree_stays_with_its_lazy():
+    old, printed = generated_tree()
+
+    found, tree = continue_generated(old, printed, serial(lazy("l"), leaf("end", command="false")))
+
+    assert found.generated == ("/l/Execute",)
+    assert sorted(found.plan.kept()) == ["/l/Execute/x", "/l/Execute/y", "/l/Generate"]
+    assert {path: str(node.state) for path, node in tree.nodes.items()} == {
+        "/": "pending",
+        "/l": "done",
+        "/l/Generate": "done",
+        "/l/Execute": "done",
+        "/l/Execute/x": "done",
+        "/l/Execute/y": "done",
+        "/end": "pending",
+    }
+    assert [(c.path, str(c.state)) for c in tree.take_changes()] == [
+        ("/", "pending"),
+        ("/end", "pending"),
+    ]
+
+
+def test_generated_tree_is_removed_if_its_lazy_changed():
+    old, printed = generated_tree()
+
+    found, tree = continue_generated(old, printed, serial(lazy("l", command="false"), "end"))
+
+    assert found.generated == ()
+    assert found.plan.removed == ("/l/Execute/x", "/l/Execute/y")
+    assert found.plan.execs["/l/Generate"].reason == "command changed"
+    assert "/l/Execute/x" not in tree.nodes
+    assert tree.nodes["/l/Generate"].attempt == 1
+    driver = Driver(found.pipeline, armed=False)
+    driver.tree = tree
+    driver.send(ev.Armed())
+    assert driver.queued == {"/l/Generate": 2}

@@ -1,0 +1,86 @@
+"""``--into ID``: continue a pipeline with a changed script."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from conducto_cli.confirmation import Ask, asker
+from conducto_cli.connection import OpenClient
+from conducto_cli.exit_codes import DONE, FAILED
+from conducto_cli.launch.local import check_junit, follow
+from conducto_cli.pipeline_lookup import find_pipeline
+from conducto_cli.text.table import table
+from conducto_cli.text.text import count_of, printable
+from conducto_core.model.continuation import ContinuePlan, ContinueRequest, Fate
+from conducto_core.model.requests import LaunchRequest
+
+if TYPE_CHECKING:
+    from conducto.tree.launch_options import LaunchOptions
+
+#: Maximum number of commands that are listed before the question.
+_LISTED = 40
+
+
+def continue_pipeline(
+    open_client: OpenClient,
+    request: LaunchRequest,
+    options: "LaunchOptions",
+    ask: Ask | None = None,
+) -> int:
+    """Print the plan, replace the definition if confirmed, and continue as after a launch.
+
+    Args:
+        open_client: Opens the agent.
+        request: The launch of the new tree.
+        options: Those of the command line.
+        ask: Asks the user; None asks on the terminal.
+
+    Returns:
+        The exit code: that of a launch, or 1 if the user did not confirm.
+    """
+    check_junit(options)
+    asked = ContinueRequest(launch=request, fresh=options.fresh, preview=True)
+    with open_client() as client:
+        pipeline_id = find_pipeline(client, options.into or "").pipeline.id
+        plan = client.continue_pipeline(pipeline_id, asked)
+        for line in plan_lines(plan, None if options.plan else _LISTED):
+            print(line)
+        if options.plan:
+            return DONE
+        confirm = asker(yes=options.yes) if ask is None else ask
+        if not confirm(f"Replace the tree of {pipeline_id}?"):
+            print("nothing was changed")
+            return FAILED
+        asked = asked.model_copy(update={"preview": False})
+        summary = client.continue_pipeline(pipeline_id, asked).pipeline
+    return follow(open_client, summary, options)
+
+
+def plan_lines(plan: ContinuePlan, listed: int | None = None) -> Iterator[str]:
+    """Yield the lines of a plan.
+
+    Args:
+        plan: The plan.
+        listed: Maximum number of commands to list; None lists all.
+    """
+    nodes = [(each.fate.value, printable(each.path), each.reason) for each in plan.nodes]
+    nodes += [("removed", printable(path), "") for path in plan.removed]
+    shown = [(fate, path, printable(reason)) for fate, path, reason in nodes[:listed]]
+    yield f"{plan.pipeline.pipeline.id}: {printable(plan.pipeline.pipeline.title)}"
+    for line in table(shown):
+        yield f"  {line.rstrip()}"
+    if len(nodes) > len(shown):
+        yield f"  and {len(nodes) - len(shown):,} more; --plan lists all"
+    yield _summary(plan)
+    yield "Data files are kept and not compared."
+
+
+def _summary(plan: ContinuePlan) -> str:
+    numbers = Counter(each.fate for each in plan.nodes)
+    verb = "runs" if numbers[Fate.RUNS] == 1 else "run"
+    parts = [f"{numbers[Fate.KEPT]:,} kept", f"{numbers[Fate.RUNS]:,} {verb}"]
+    if numbers[Fate.SKIPPED]:
+        parts.append(f"{numbers[Fate.SKIPPED]:,} skipped")
+    if plan.removed:
+        parts.append(f"{len(plan.removed):,} removed")
+    return f"{count_of(len(plan.nodes), 'command')}: {', '.join(parts)}"

@@ -1,0 +1,56 @@
+"""The request to continue a pipeline with a changed tree, and its plan."""
+
+from enum import StrEnum
+
+from conducto_core.model.base import Record
+from conducto_core.model.requests import LaunchRequest, PipelineSummary
+
+
+class Fate(StrEnum):
+    """The three results of a plan for an Exec: it stays done, it runs, or it is skipped."""
+
+    KEPT = "kept"
+    RUNS = "runs"
+    SKIPPED = "skipped"
+
+
+class NodePlan(Record):
+    """The plan for one Exec.
+
+    Attributes:
+        reason: The cause, e.g. ``command changed``; empty for an Exec that is kept.
+    """
+
+    path: str
+    fate: Fate
+    reason: str = ""
+
+
+class ContinueRequest(Record):
+    """A request to replace the definition of a pipeline; its data and its history are kept.
+
+    Attributes:
+        launch: The new tree and its options. The pipeline keeps its engine and its owner.
+        fresh: Keep no results: every Exec runs again.
+        preview: Only return the plan.
+    """
+
+    launch: LaunchRequest
+    fresh: bool = False
+    preview: bool = False
+
+
+class ContinuePlan(Record):
+    """The plan for each Exec of the new tree.
+
+    Attributes:
+        pipeline: The pipeline; after the replacement, unless it was a preview.
+        nodes: In definition order.
+        removed: Paths of the Execs that only the old tree has.
+        preview: It was a preview; nothing was changed.
+    """
+
+    pipeline: PipelineSummary
+    nodes: tuple[NodePlan, ...]
+    removed: tuple[str, ...] = ()
+    preview: bool = False

@@ -1,0 +1,140 @@
+"""The replacement of a pipeline's definition by that of a changed script."""
+
+import asyncio
+from collections.abc import Mapping
+
+from conducto_core.api.action_checks import check_continuable
+from conducto_core.api.launching import new_record
+from conducto_core.errors import RefusedError
+from conducto_core.model.continuation import ContinueRequest
+from conducto_core.model.form_codec import pack_form, unpack_form
+from conducto_core.model.nodes import NodeSpec, Pipeline
+from conducto_core.model.records import Lifecycle
+from conducto_core.runtime.commands import CommandError, as_written, script_of
+from conducto_core.semantics.continuation import (
+    Continuation,
+    continuation,
+    continued_tree,
+    fingerprint,
+    fresh,
+    with_generated,
+)
+from conducto_local.ports import BuiltImage
+from conducto_local.scheduling import pipeline_loader
+from conducto_local.scheduling.admission import check_nodes
+from conducto_local.scheduling.live_pipeline import LivePipeline
+from conducto_local.scheduling.scheduler import Scheduler
+from conducto_local.secrets.injection import InjectedSecrets
+from conducto_local.state_dir import StateDir
+from conducto_local.store.port import Redefinition, Store
+
+#: The digest of an image that must be pulled or built first; no attempt has it.
+_NOT_BUILT = "not built"
+#: Fields of the record that come from the script and its command line.
+_OF_SCRIPT = ("title", "doc", "tags", "sleep_when_done", "retention")
+
+
+class Continuations:
+    """Replaces definitions."""
+
+    def __init__(self, home: StateDir, store: Store, scheduler: Scheduler) -> None:
+        self._home = home
+        self._store = store
+        self._scheduler = scheduler
+
+    async def execute(self, live: LivePipeline, request: ContinueRequest) -> Continuation:
+        """Replace the definition of a pipeline, unless it is a preview; return the plan.
+
+        The pipeline is paused.
+
+        Raises:
+            RefusedError: It runs, is archived or is of another script.
+            DefinitionError: The new tree is invalid.
+            EngineError: The engine is unreachable.
+        """
+        async with live.modifying:
+            check_continuable(live, request.launch.program)
+            await self._scheduler.saved()
+            seq = live.seq
+            made = await self._plan(live, request)
+            if request.preview:
+                return made
+            await self._scheduler.cool_down(live)
+            await self._scheduler.saved()
+            check_continuable(live, request.launch.program)
+            if live.seq != seq:
+                raise RefusedError(f"{live.id}: has changed meanwhile; try again")
+            self._replace(live, request, made)
+        return made
+
+    async def _plan(self, live: LivePipeline, request: ContinueRequest) -> Continuation:
+        form = request.launch.tree
+        generated = self._store.generated(live.id)
+        forms = {target: unpack_form(each) for target, each in generated.items()}
+        pipeline, _ = await asyncio.to_thread(with_generated, form, forms)
+        check_nodes(pipeline.nodes, self._scheduler.engine_context(live).limits_or_none())
+        if request.fresh:
+            pipeline, _ = with_generated(form, {})
+            return Continuation(pipeline, fresh(live.tree, pipeline.nodes))
+        ran = {
+            each.path: each.fingerprint for each in self._store.attempts(live.id)
+        }  # the newest attempt of each node is the last one
+        images = await self._images(live, pipeline, ran)
+        secrets = await self._scheduler.secrets.delivery()
+        return await asyncio.to_thread(
+            continuation, live.tree, ran, form, forms, lambda new: _prints(new, images, secrets)
+        )
+
+    async def _images(
+        self, live: LivePipeline, pipeline: Pipeline, ran: Mapping[str, str | None]
+    ) -> dict[str, BuiltImage | None]:
+        """Return the images whose digests decide, by name; None for one that must be built."""
+        used = {spec.placement.image for spec in pipeline.execs() if ran.get(spec.path) is not None}
+        if not used:
+            return {}
+        engine_context = self._scheduler.engine_context(live)
+        await engine_context.open()
+        builder = engine_context.builder()
+        return {name: await builder.lookup(pipeline.images[name]) for name in sorted(used)}
+
+    def _replace(self, live: LivePipeline, request: ContinueRequest, made: Continuation) -> None:
+        tree = continued_tree(
+            live.tree, made.pipeline, made.plan, self._store.newest_attempts(live.id)
+        )
+        generated = self._store.generated(live.id)
+        definition = pack_form(request.launch.tree)
+        new = new_record(live.id, request.launch, made.pipeline)
+        live.set_record(
+            **{name: getattr(new, name) for name in _OF_SCRIPT},
+            revision=live.record.revision + 1,
+            armed=False,
+            problem=None,
+            lifecycle=Lifecycle.ACTIVE,
+        )
+        live.redefine(
+            made.pipeline,
+            tree,
+            pipeline_loader.images_of(made.pipeline),
+            Redefinition(definition, {target: generated[target] for target in made.generated}),
+        )
+        pipeline_loader.keep(self._home, live.record, definition)
+
+
+def _prints(
+    pipeline: Pipeline, images: Mapping[str, BuiltImage | None], secrets: InjectedSecrets
+) -> dict[str, str | None]:
+    return {spec.path: _print(spec, images, secrets) for spec in pipeline.execs()}
+
+
+def _print(
+    spec: NodeSpec, images: Mapping[str, BuiltImage | None], secrets: InjectedSecrets
+) -> str | None:
+    image = images.get(spec.placement.image)
+    if image is None:
+        return fingerprint(spec, as_written(spec), _NOT_BUILT, secrets.version, secrets.mask.text)
+    try:
+        script = script_of(spec, image.path_map, image.workdir)
+    except CommandError:  # it fails when it runs
+        script = as_written(spec)
+    digest = image.reference or None
+    return fingerprint(spec, script, digest, secrets.version, secrets.mask.text)

@@ -1,0 +1,118 @@
+"""A pipeline that continues with a changed script, on real engines."""
+
+import pytest
+
+import conducto as co
+from conducto.errors import DefinitionError
+from conducto.tree.launch_form import to_launch_form
+from conducto_core.errors import RefusedError
+from conducto_core.model.continuation import ContinueRequest
+from conducto_core.model.params import PipelineParams
+from conducto_core.model.requests import Action, LaunchRequest
+from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretKey, SecretValue
+from support.containers import BUSYBOX as IMAGE
+from support.local import local_runner, order
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SCRIPT = "/home/user/pipeline.py"
+
+
+def tree(**commands):
+    root = co.Serial(image=IMAGE, cpu=0.2, mem=0.1)
+    for name, command in commands.items():
+        root[name] = co.Exec(command)
+    return root
+
+
+async def continued(run, root, /, *, program=SCRIPT, fresh=False, preview=False, **options):
+    launch = LaunchRequest(tree=to_launch_form(root), program=program, **options)
+    request = ContinueRequest(launch=launch, fresh=fresh, preview=preview)
+    return await run.local.pipelines.continue_pipeline(PipelineParams(id=run.id), request)
+
+
+def told(plan):
+    return {each.path: each.reason or each.fate.value for each in plan.nodes}
+
+
+async def test_unchanged_nodes_stay_done_with_the_data_and_the_history(local):
+    """On plain processes, which have no image digests, every node runs again."""
+    run = await local.run(tree(build="echo built", test="exit 1", old="true"), program=SCRIPT)
+    (run.data / "model").write_text("kept")
+    changed = tree(build="echo built", test="echo fixed", report="echo report")
+
+    preview = await continued(run, changed, preview=True)
+    assert await run.states() == {
+        "/": "error",
+        "/build": "done",
+        "/test": "error",
+        "/old": "pending",
+    }
+    made = await continued(run, changed, run=True, title="second")
+    settled = await run.settled()
+
+    kept = local.engine == "docker"
+    assert told(made) == told(preview)
+    assert told(made) == {
+        "/build": "kept" if kept else "its image has no digest",
+        "/test": "command changed" if kept else "its image has no digest",
+        "/report": "new",
+    }
+    assert made.removed == ("/old",)
+    assert settled.pipeline.title == "second"
+    assert await run.states() == dict.fromkeys(["/", "/build", "/test", "/report"], "done")
+    assert [a.number for a in await run.attempts("/build")] == ([1] if kept else [1, 2])
+    assert [a.number for a in await run.attempts("/test")] == [1, 2]
+    assert (run.data / "model").read_text() == "kept"
+
+
+async def test_equal_tree_keeps_everything_unless_a_secret_or_the_user_says_otherwise(local):
+    if local.engine != "docker":
+        pytest.skip("plain processes have no image digests")
+    run = await local.run(tree(a="true", b="true"), program=SCRIPT)
+    key = SecretKey(key="CONTINUED")
+
+    assert told(await continued(run, tree(a="true", b="true"))) == {"/a": "kept", "/b": "kept"}
+    await local.pipelines.put_secrets(PutSecrets(secrets=(SecretValue(key=key.key, value="xyz1"),)))
+    secret = await continued(run, tree(a="true", b="true"), preview=True)
+    await local.pipelines.delete_secrets(DeleteSecrets(keys=(key,)))
+    fresh = await continued(run, tree(a="true", b="true"), fresh=True)
+
+    assert told(secret) == {"/a": "secrets changed", "/b": "secrets changed"}
+    assert told(fresh) == {"/a": "--fresh", "/b": "--fresh"}
+    assert await run.states() == {"/": "pending", "/a": "pending", "/b": "pending"}
+
+
+async def test_continuation_is_refused_while_running_archived_or_from_another_script(local):
+    run = await local.launch(tree(a="sleep 60"), program=SCRIPT)
+    await run.until("/a", "running")
+
+    with pytest.raises(RefusedError, match=r"is not finished.*conducto pause"):
+        await continued(run, tree(a="true"))
+    await run.control(Action.PAUSE)
+    await run.control(Action.KILL, "/")
+    await run.settled()
+    with pytest.raises(RefusedError, match=r"was launched by /home/user/pipeline.py, not by /x.py"):
+        await continued(run, tree(a="true"), program="/x.py")
+    with pytest.raises(DefinitionError, match="/a: "):
+        await continued(run, tree(a=""))
+    await run.control(Action.ARCHIVE)
+    with pytest.raises(RefusedError, match="is archived; wake it first"):
+        await continued(run, tree(a="true"))
+    assert await run.states() == {"/": "error", "/a": "killed"}
+
+
+async def test_continued_pipeline_survives_a_restart_of_the_agent(tmp_path):
+    async with local_runner(tmp_path, "process") as runner:
+        run = await runner.run(tree(a="true", b="true"), program=SCRIPT)
+        await order(run, "modify", "/b", command="exit 1")
+        await continued(run, tree(a="true", b="echo two", c="true"))
+    async with local_runner(tmp_path, "process") as runner:
+        run.local = runner
+        assert await run.states() == dict.fromkeys(["/", "/a", "/b", "/c"], "pending")
+        await run.control(Action.RUN)
+        settled = await run.settled()
+
+        assert settled.counts.done == 3
+        assert await run.output("/b") == b"two\n"
+        assert [attempt.number for attempt in await run.attempts("/b")] == [1, 2]

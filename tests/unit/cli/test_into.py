@@ -1,0 +1,135 @@
+"""``--into ID``: the printed plan, the question, and the request."""
+
+from collections.abc import Callable
+
+import pytest
+from tests.fakes.transport import InProcessTransport
+
+from conducto.script.flags import Flags
+from conducto.tree.launch_options import LaunchOptions
+from conducto_cli.connection import guarded
+from conducto_cli.launch.into import continue_pipeline
+from conducto_cli.launch.local import request_of
+from conducto_client import Client
+from conducto_core.api.dispatch import Service
+from conducto_core.model.continuation import ContinuePlan, ContinueRequest, Fate, NodePlan
+from conducto_core.model.params import PipelineParams
+from unit.cli.trees import CountingPipelines, record, small_tree
+
+OpenClient = Callable[[], Client]
+Output = pytest.CaptureFixture[str]
+FORM = {"nodes": [{"title": "T"}], "edges": [], "images": {}}
+NODES = (
+    NodePlan(path="/build", fate=Fate.KEPT),
+    NodePlan(path="/test", fate=Fate.RUNS, reason="after /build/image, which changed"),
+    NodePlan(path="/slow", fate=Fate.SKIPPED),
+)
+PLAN = """\
+abc-def: demo.py
+  kept     /build
+  runs     /test   after /build/image, which changed
+  skipped  /slow
+  removed  /old
+3 commands: 1 kept, 1 runs, 1 skipped, 1 removed
+Data files are kept and not compared.
+"""
+
+
+class ContinuingPipelines(CountingPipelines):
+    """Pipelines with a fixed plan; remembers the requests."""
+
+    nodes = NODES
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[tuple[str, ContinueRequest]] = []
+
+    async def continue_pipeline(
+        self, params: PipelineParams, request: ContinueRequest
+    ) -> ContinuePlan:
+        self.requests.append((params.id, request))
+        summary = await self.get_pipeline(params)
+        return ContinuePlan(
+            pipeline=summary, nodes=self.nodes, removed=("/old",), preview=request.preview
+        )
+
+
+@pytest.fixture
+def fake() -> ContinuingPipelines:
+    pipelines = ContinuingPipelines()
+    pipelines.add("abc-def", small_tree(), record())
+    return pipelines
+
+
+def into(open_client: OpenClient, *, answer: bool = True, **fields: object) -> int:
+    options = LaunchOptions(into="abc", **fields)
+    return continue_pipeline(open_client, request_of(FORM, options), options, lambda _: answer)
+
+
+def test_plan_is_printed_and_nothing_changes(
+    fake: ContinuingPipelines, open_client: OpenClient, capsys: Output
+) -> None:
+    assert into(open_client, plan=True, fresh=True) == 0
+
+    assert capsys.readouterr().out == PLAN
+    assert [(one, r.preview, r.fresh) for one, r in fake.requests] == [("abc-def", True, True)]
+
+
+def test_confirmed_plan_replaces_the_tree(
+    fake: ContinuingPipelines, open_client: OpenClient, capsys: Output
+) -> None:
+    assert into(open_client) == 0
+
+    assert [request.preview for _, request in fake.requests] == [True, False]
+    assert capsys.readouterr().out == (
+        f"{PLAN}pipeline abc-def\npending; start it: conducto run abc-def\n"
+    )
+
+
+def test_plan_without_confirmation_changes_nothing(
+    fake: ContinuingPipelines, open_client: OpenClient, capsys: Output
+) -> None:
+    assert into(open_client, answer=False) == 1
+
+    assert [request.preview for _, request in fake.requests] == [True]
+    assert capsys.readouterr().out == f"{PLAN}nothing was changed\n"
+
+
+def test_long_plan_is_shortened_before_the_question(
+    fake: ContinuingPipelines, open_client: OpenClient, capsys: Output
+) -> None:
+    fake.nodes = tuple(NodePlan(path=f"/n{n}", fate=Fate.KEPT) for n in range(50))
+
+    into(open_client, answer=False)
+
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 45
+    assert "  and 11 more; --plan lists all" in printed
+
+
+def flags(**given: object) -> Flags:
+    made = Flags()
+    made.given = given
+    return made
+
+
+def test_pipeline_id_of_the_original_client_means_into() -> None:
+    assert flags(pipeline_id="abc-def").fields()["into"] == "abc-def"
+    assert flags(pipeline_id="abc-def").mode() == "local"
+    assert flags(into="abc-def", cloud=True).mode() == "cloud"
+
+
+def test_flags_without_effect_are_named() -> None:
+    assert flags(local=True, yes=True).ignored() == ["--yes is ignored without --into"]
+    assert flags(into="a", engine="process").ignored() == [
+        "--engine is ignored: a pipeline keeps its engine"
+    ]
+
+
+def test_servers_other_than_the_agent_refuse(capsys: Output) -> None:
+
+    pipelines = CountingPipelines()
+    pipelines.add("abc-def", small_tree(), record())
+    with InProcessTransport(Service(pipelines)) as transport:
+        assert guarded(lambda: into(lambda: Client(transport))) == 2
+    assert "abc-def: only pipelines on your own machine" in capsys.readouterr().err
