@@ -30,6 +30,10 @@ def launch(root: NodeBase, options: LaunchOptions, target: str) -> int:
         from conducto_cli.launch import cloud
 
         return cloud.launch(root, options)
+    if options.into is not None:
+        from conducto_cli.launch import into
+
+        return into.launch(root, options)
     from conducto_cli.launch import local
 
     return local.launch(root, options)

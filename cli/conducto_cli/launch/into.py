@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from conducto_cli.confirmation import Ask, asker
-from conducto_cli.connection import OpenClient
+from conducto_cli.connection import OpenClient, client_opener, guarded
 from conducto_cli.exit_codes import DONE, FAILED
-from conducto_cli.launch.local import check_junit, follow
+from conducto_cli.launch.local import check_junit, follow, prepared
 from conducto_cli.pipeline_lookup import find_pipeline
 from conducto_cli.text.table import table
 from conducto_cli.text.text import count_of, printable
@@ -16,9 +16,20 @@ from conducto_core.model.requests import LaunchRequest
 
 if TYPE_CHECKING:
     from conducto.tree.launch_options import LaunchOptions
+    from conducto.tree.node_base import NodeBase
 
 #: Maximum number of commands that are listed before the question.
 _LISTED = 40
+
+
+def launch(root: "NodeBase", options: "LaunchOptions") -> int:
+    """Continue a pipeline with a tree; see `conducto._host.launch`."""
+
+    def continue_and_stay() -> int:
+        opener = client_opener(options.profile, launching=True)
+        return continue_pipeline(opener, prepared(root, options), options)
+
+    return guarded(continue_and_stay)
 
 
 def continue_pipeline(

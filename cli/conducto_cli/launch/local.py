@@ -24,12 +24,7 @@ def launch(root: "NodeBase", options: "LaunchOptions") -> int:
 
     def launch_and_stay() -> int:
         opener = client_opener(options.profile, launching=True)
-        request = prepared(root, options)
-        if options.into is None:
-            return submit(opener, request, options, has_engine=True)
-        from conducto_cli.launch.into import continue_pipeline  # noqa: PLC0415 - rarely needed
-
-        return continue_pipeline(opener, request, options)
+        return submit(opener, prepared(root, options), options, has_engine=True)
 
     return guarded(launch_and_stay)
 
