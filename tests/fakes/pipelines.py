@@ -31,6 +31,7 @@ from conducto_core.model.gc import GcReport, GcRequest
 from conducto_core.model.node_detail import NodeDetail
 from conducto_core.model.outputs import OutputParams, OutputStream
 from conducto_core.model.params import (
+    OTHER,
     ChangedDataParams,
     ImageLogParams,
     ListParams,
@@ -413,8 +414,12 @@ class MemoryPipelines(Pipelines):
                     size=len(data),
                     complete=complete,
                     times=self._times(query, start, start + len(chunk)),
+                    other_size=self._other_size(query),
                 )
             await asyncio.sleep(_LOOK_EVERY)
+
+    def _other_size(self, query: LogParams) -> int:
+        return len(self._output(query.model_copy(update={"stream": OTHER[query.stream]}))[0])
 
     def _times(self, query: LogParams, start: int, end: int) -> tuple[LineTime, ...]:
         with self._lock:

@@ -53,11 +53,13 @@ class _Tail:
     Attributes:
         number: Position of its lines among those of other streams with the same time.
         complete: No more output will come.
+        other_empty: The attempt has ended without output on its other stream.
     """
 
     def __init__(self, source: AttemptOutput, stream: Stream, number: int) -> None:
         self.number = number
         self.complete = False
+        self.other_empty = False
         self._source = source
         self._stream = stream
         self._data = b""
@@ -85,6 +87,7 @@ class _Tail:
         known = self._times[-1][0] if self._times else -1
         self._times.extend(each for each in chunk.times if each[0] > known)
         self.complete = chunk.complete and self._offset >= chunk.size
+        self.other_empty = chunk.complete and chunk.other_size == 0
         return bool(data)
 
     def next_line(self, *, final: bool) -> OutputLine | None:
@@ -143,6 +146,8 @@ class MergedOutput:
                     tail = _Tail(source, stream, next(self._numbers))
                     self._open[tail.number] = tail
                     self._push(heap, tail, final=final)
+                    if tail.other_empty:  # as of most commands: one request is enough
+                        break
             if heap:
                 _, number, line, tail = heapq.heappop(heap)
                 yield line

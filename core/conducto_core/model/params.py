@@ -3,6 +3,7 @@
 Node paths are in the query string, because a node's name may contain any character but "/".
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -42,6 +43,8 @@ MAX_TEXT = 1000
 
 PipelineId = Annotated[str, Field(min_length=1, max_length=64)]
 Stream = Literal["stdout", "stderr"]
+#: The other output stream of an attempt.
+OTHER: Mapping[Stream, Stream] = {"stdout": "stderr", "stderr": "stdout"}
 AttemptNumber = Annotated[int | None, Field(ge=1, le=2**31)]
 ByteOffset = Annotated[int, Field(ge=-(2**62), le=2**62)]
 Wait = Annotated[float, Field(ge=0, le=MAX_WAIT, allow_inf_nan=False)]

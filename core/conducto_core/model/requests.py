@@ -174,6 +174,7 @@ class LogChunk(Record):
         complete: The attempt has ended; no more output will come.
         times: If requested: ``(offset, time)`` for each moment at which output was read from the
             command's pipe. The first record may be in front of the part.
+        other_size: If times are requested: bytes of the attempt's other stream so far.
     """
 
     data: str
@@ -181,6 +182,7 @@ class LogChunk(Record):
     size: int
     complete: bool
     times: tuple[tuple[int, float], ...] = ()
+    other_size: int | None = None
 
 
 class Action(StrEnum):

@@ -18,6 +18,7 @@ from conducto_core.model.outputs import OutputParams, OutputStream
 from conducto_core.model.params import (
     MAX_LOG_CHUNK,
     MAX_LOG_SCAN,
+    OTHER,
     LogFileParams,
     LogLinesParams,
     LogParams,
@@ -132,6 +133,7 @@ class CloudLogs(CloudQueries):
             size=size,
             complete=complete,
             times=logs.times(key, first, first + len(data)) if timed else (),
+            other_size=logs.size(key._replace(stream=OTHER[query.stream])) if query.times else None,
         )
 
     async def read_log_lines(self, query: LogLinesParams) -> LogLines:

@@ -15,6 +15,7 @@ from conducto_core.errors import NotFoundError, no_image
 from conducto_core.model.outputs import OutputParams, OutputStream
 from conducto_core.model.params import (
     MAX_LOG_SCAN,
+    OTHER,
     ImageLogParams,
     LogFileParams,
     LogLinesParams,
@@ -80,6 +81,9 @@ class LogQueries:
                     size=chunk.size,
                     complete=complete,
                     times=() if output is None or not query.times else _times(output, query, chunk),
+                    other_size=output.reader.size(OTHER[query.stream])
+                    if output is not None and query.times
+                    else None,
                 )
 
     async def with_tails(

@@ -201,6 +201,26 @@ def test_an_attempt_is_read_only_when_its_lines_are_due(
     assert {path for path, _ in requests.read} == {"/build"}
 
 
+def test_an_attempt_with_one_stream_needs_one_request(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
+    begin(fake, "/build", 100.0)
+    fake.write("abc-def", "/build", b"one\n")
+    fake.change("abc-def", "/build", State.DONE)
+    begin(fake, "/tests/login", 101.0)
+    fake.write("abc-def", "/tests/login", b"two\n", stream="stderr")
+    fake.change("abc-def", "/tests/login", State.DONE)
+    with open_client() as client:
+        requests = _Requests(client)
+        merged = MergedOutput(requests, "abc-def", ("stdout", "stderr"))  # type: ignore[arg-type]
+        merged.add(AttemptOutput("/build", 1, 100.0))
+        merged.add(AttemptOutput("/tests/login", 1, 101.0))
+        found = [line.data for line in merged.lines()]
+
+    assert found == [b"one", b"two"]
+    assert [path for path, _ in requests.read] == ["/build", "/tests/login", "/tests/login"]
+
+
 def test_a_very_long_line_is_returned_in_parts(
     fake: CountingPipelines, open_client: OpenClient
 ) -> None:
