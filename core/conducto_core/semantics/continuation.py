@@ -396,7 +396,8 @@ class _Order:
 
 
 def _order(old: NodeSpec, new: NodeSpec) -> _Order:
-    removed = [name for name in old.children if name not in set(new.children)]
+    names = set(new.children)
+    removed = [name for name in old.children if name not in names]
     gone = f"after {child_path(old.path, removed[0])}, which was removed" if removed else None
     if old.type is not new.type:
         reason = f"{new.path} changed from {old.type.value} to {new.type.value}"

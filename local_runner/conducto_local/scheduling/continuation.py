@@ -19,6 +19,7 @@ from conducto_core.semantics.continuation import (
     fresh,
     with_generated,
 )
+from conducto_core.semantics.tree_state import TreeState
 from conducto_local.ports import BuiltImage
 from conducto_local.scheduling import pipeline_loader
 from conducto_local.scheduling.admission import check_nodes
@@ -61,10 +62,11 @@ class Continuations:
                 return made
             await self._scheduler.cool_down(live)
             await self._scheduler.saved()
+            tree, redefinition = await asyncio.to_thread(self._prepared, live, request, made)
             check_continuable(live, request.launch.program)
             if live.seq != seq:
                 raise RefusedError(f"{live.id}: has changed meanwhile; try again")
-            self._replace(live, request, made)
+            self._replace(live, request, made, tree, redefinition)
         return made
 
     async def _plan(self, live: LivePipeline, request: ContinueRequest) -> Continuation:
@@ -97,12 +99,23 @@ class Continuations:
         builder = engine_context.builder()
         return {name: await builder.lookup(pipeline.images[name]) for name in sorted(used)}
 
-    def _replace(self, live: LivePipeline, request: ContinueRequest, made: Continuation) -> None:
-        tree = continued_tree(
-            live.tree, made.pipeline, made.plan, self._store.newest_attempts(live.id)
-        )
-        generated = self._store.generated(live.id)
-        definition = pack_form(request.launch.tree)
+    def _prepared(
+        self, live: LivePipeline, request: ContinueRequest, made: Continuation
+    ) -> tuple[TreeState, Redefinition]:
+        tried = self._store.newest_attempts(live.id)
+        tree = continued_tree(live.tree, made.pipeline, made.plan, tried)
+        old = self._store.generated(live.id)
+        generated = {target: old[target] for target in made.generated}
+        return tree, Redefinition(pack_form(request.launch.tree), generated)
+
+    def _replace(
+        self,
+        live: LivePipeline,
+        request: ContinueRequest,
+        made: Continuation,
+        tree: TreeState,
+        redefinition: Redefinition,
+    ) -> None:
         new = new_record(live.id, request.launch, made.pipeline)
         live.set_record(
             **{name: getattr(new, name) for name in _OF_SCRIPT},
@@ -111,13 +124,8 @@ class Continuations:
             problem=None,
             lifecycle=Lifecycle.ACTIVE,
         )
-        live.redefine(
-            made.pipeline,
-            tree,
-            pipeline_loader.images_of(made.pipeline),
-            Redefinition(definition, {target: generated[target] for target in made.generated}),
-        )
-        pipeline_loader.keep(self._home, live.record, definition)
+        live.redefine(made.pipeline, tree, pipeline_loader.images_of(made.pipeline), redefinition)
+        pipeline_loader.keep(self._home, live.record, redefinition.definition)
 
 
 def _prints(
