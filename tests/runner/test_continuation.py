@@ -116,3 +116,26 @@ async def test_continued_pipeline_survives_a_restart_of_the_agent(tmp_path):
         assert settled.counts.done == 3
         assert await run.output("/b") == b"two\n"
         assert [attempt.number for attempt in await run.attempts("/b")] == [1, 2]
+
+
+async def test_changed_code_in_the_image_runs_its_commands(local, tmp_path):
+    if local.engine != "docker":
+        pytest.skip("plain processes have no image digests")
+    (tmp_path / "code.txt").write_text("one")
+
+    def script():
+        root = tree(a="cat code.txt")
+        root.image = co.Image(IMAGE, name="code", copy_dir=str(tmp_path))
+        return root
+
+    run = await local.run(script(), program=SCRIPT)
+    assert told(await continued(run, script(), preview=True)) == {"/a": "kept"}
+
+    (tmp_path / "code.txt").write_text("two")
+
+    plan = await continued(run, script(), preview=True)
+    assert told(plan) == {"/a": "image digest changed"}
+    await continued(run, script(), run=True)
+    await run.settled()
+    assert await run.output("/a") == b"two"
+    assert told(await continued(run, script(), preview=True)) == {"/a": "kept"}

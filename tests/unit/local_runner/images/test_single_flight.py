@@ -6,7 +6,7 @@ import pytest
 
 from conducto_core.model.records import ImageState
 from conducto_local.images.build_log import BuildLogWriter
-from conducto_local.images.single_flight import SingleFlight
+from conducto_local.images.single_flight import SingleFlight, WorkNeededError
 from conducto_local.ports import BuildPart, ImageError
 
 
@@ -126,3 +126,15 @@ def test_failure_ends_with_the_last_lines() -> None:
 def test_failure_without_output_is_one_line() -> None:
     with pytest.raises(ImageError, match=r"^did not build$"):
         raise BuildLogWriter().failure("did not build")
+
+
+async def test_closed_single_flight_starts_no_work() -> None:
+    started: list[str] = []
+
+    async def work(_log: BuildLogWriter) -> None:
+        started.append("work")
+
+    closed: SingleFlight[None] = SingleFlight(is_open=False)
+    with pytest.raises(WorkNeededError, match="built:1"):
+        await closed.join("built:1", BuildLogWriter(), work)
+    assert started == []
