@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def throttled_table(operation: str, count: int) -> Iterator[list[str]]:
-    """Reject the next calls of the emulated DynamoDB, whoever sends them.
+    """Reject the next calls of the emulated DynamoDB, from any client.
 
     Args:
         operation: Moto's name, e.g. ``put_item``.
