@@ -2,9 +2,9 @@
 
 import re
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import field_validator
+from pydantic import WithJsonSchema, field_validator
 
 from conducto_core.model.base import Record
 from conducto_core.model.image_sources import ImageSources
@@ -164,6 +164,13 @@ class NodeStates(Record):
     complete: bool = True
 
 
+#: ``(offset, time)``, described without ``prefixItems``, which many tools do not read.
+TimedOffset = Annotated[
+    tuple[int, float],
+    WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}),
+]
+
+
 class LogChunk(Record):
     """A part of an output stream.
 
@@ -181,7 +188,7 @@ class LogChunk(Record):
     offset: int
     size: int
     complete: bool
-    times: tuple[tuple[int, float], ...] = ()
+    times: tuple[TimedOffset, ...] = ()
     other_size: int | None = None
 
 
