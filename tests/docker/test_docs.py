@@ -25,6 +25,7 @@ _VARYING = (
     (r"\b[a-z]{3}-[a-z]{3}\b", "ID"),
     (r"\b[0-9a-f]{8}\b", "HASH"),
     (r"\b\d+\.\d+s", "TIME"),
+    (r"127\.0\.0\.1:\d+", "ADDRESS"),
 )
 #: ``{page and number of the script in it: output of nodes, as the page says or implies}``.
 OUTPUTS: dict[tuple[str, int], dict[str, str]] = {

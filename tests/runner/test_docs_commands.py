@@ -30,7 +30,13 @@ NOT_HERE = {
     "conducto show --app --cloud": "tests/web/test_cloud.py",
     "conducto login": "tests/cloud/test_command_line.py",
     "conducto whoami": "tests/cloud/test_command_line.py",
-    "python pipeline.py --local --run --junit": "tests/unit/cli/test_ci.py; this pipeline fails",
+    "python pipeline.py --local --run --junit": "tests/unit/cli/test_ci.py, as this pipeline fails",
+    "conducto logs @failed": "tests/unit/cli/test_pipeline_lookup.py",
+    "python pipeline.py --into": "tests/unit/cli/test_into.py, as it asks",
+    "python pipeline.py --help": "tests/unit/conducto/tree/test_main.py",
+    "python pipeline.py train": "tests/unit/conducto/tree/test_main.py",
+    "python pipeline.py 3": "tests/unit/conducto/tree/test_main.py",
+    "$ conducto pipeline.py --explain": "tests/component/test_fork_server.py",
     "python pipeline.py --cloud": "tests/cloud/test_command_line.py",
     "conducto doctor --cloud": "it needs an AWS account",
     "conducto deploy": "it needs an AWS account",
@@ -80,7 +86,7 @@ def test_command_of_a_page_works(page: str, command: str, terminal: Terminal) ->
 def test_exceptions_are_needed_and_name_tests_that_exist() -> None:
     for start, reason in NOT_HERE.items():
         assert any(command.startswith(start) for _, command in COMMANDS), start
-        assert not reason.startswith("tests/") or (ROOT / reason.partition(" ")[0]).is_file()
+        assert not reason.startswith("tests/") or (ROOT / re.split("[ ,]", reason)[0]).is_file()
 
 
 def _shown(page: str, start: str) -> str:
