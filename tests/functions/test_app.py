@@ -85,6 +85,7 @@ def sent(operation: AnyOperation, pipeline_id: str) -> tuple[str, str, Any]:
 BODIES: dict[str, Any] = {
     "launch": LAUNCH,
     "control": {"action": "run", "paths": ["/"]},
+    "continue_pipeline": {"launch": LAUNCH},
     "debug": {"path": "/a"},
     "open_remote_shell": {"path": "/a"},
     "open_shell": {"path": "/a"},

@@ -45,7 +45,7 @@ def complete(
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        ("conducto res", ["reset"]),
+        ("conducto res", ["reset", "result"]),
         ("conducto li", ["list", "livedebug"]),
         ("conducto reset --wa", ["--watch"]),
         ("conducto list --state r", ["running"]),
@@ -142,7 +142,7 @@ def test_the_function_of_bash_gives_the_candidates(execution_context: dict[str, 
         env=execution_context,
     )
 
-    assert (done.stdout.splitlines(), done.stderr) == (["1 reset", "1 --depth", "0 "], "")
+    assert (done.stdout.splitlines(), done.stderr) == (["2 reset result", "1 --depth", "0 "], "")
     assert not list(Path(execution_context["HOME"]).glob("home/**/*agent*"))
 
 
@@ -184,7 +184,7 @@ def test_fish_completes(execution_context: dict[str, str]) -> None:
         env=execution_context,
     )
 
-    assert done.stdout.split() == ["reset", "error"]
+    assert done.stdout.split() == ["reset", "result", "error"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
