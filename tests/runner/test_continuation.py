@@ -1,5 +1,8 @@
 """A pipeline that continues with a changed script, on real engines."""
 
+import asyncio
+from functools import partial
+
 import pytest
 
 import conducto as co
@@ -8,8 +11,12 @@ from conducto.tree.launch_form import to_launch_form
 from conducto_core.errors import RefusedError
 from conducto_core.model.continuation import ContinueRequest
 from conducto_core.model.params import PipelineParams
+from conducto_core.model.records import NodeChange
 from conducto_core.model.requests import Action, LaunchRequest
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretKey, SecretValue
+from conducto_core.model.states import NodeType, State
+from conducto_local.scheduling.continuation import Continuations
+from conducto_local.store.port import WriteBatch
 from support.containers import BUSYBOX as IMAGE
 from support.local import local_runner, order
 
@@ -25,9 +32,13 @@ def tree(**commands):
     return root
 
 
-async def continued(run, root, /, *, program=SCRIPT, fresh=False, preview=False, **options):
+def request_for(root, /, *, program=SCRIPT, fresh=False, preview=False, **options):
     launch = LaunchRequest(tree=to_launch_form(root), program=program, **options)
-    request = ContinueRequest(launch=launch, fresh=fresh, preview=preview)
+    return ContinueRequest(launch=launch, fresh=fresh, preview=preview)
+
+
+async def continued(run, root, /, **options):
+    request = request_for(root, **options)
     return await run.local.pipelines.continue_pipeline(PipelineParams(id=run.id), request)
 
 
@@ -139,3 +150,58 @@ async def test_changed_code_in_the_image_runs_its_commands(local, tmp_path):
     await run.settled()
     assert await run.output("/a") == b"two"
     assert told(await continued(run, script(), preview=True)) == {"/a": "kept"}
+
+
+class InterruptedStore:
+    """A store during whose reads, in another thread, an action is executed."""
+
+    def __init__(self, store, action):
+        self._store = store
+        self._action = action
+        self._loop = asyncio.get_running_loop()
+
+    def newest_attempts(self, pipeline_id):
+        asyncio.run_coroutine_threadsafe(self._action(), self._loop).result(20)
+        return self._store.newest_attempts(pipeline_id)
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+
+async def test_continuation_that_is_refused_late_keeps_the_idle_containers(tmp_path):
+    async with local_runner(tmp_path, "process") as runner:
+        run = await runner.run(tree(a="true", b="true"), program=SCRIPT)
+        await run.control(Action.PAUSE)
+        scheduler = runner.pipelines._scheduler
+        store = InterruptedStore(runner.pipelines._store, partial(run.control, Action.RESET, "/b"))
+        idle = scheduler.containers.pool_workers(run.id).idle
+
+        with pytest.raises(RefusedError, match="has changed meanwhile; try again"):
+            await Continuations(store, scheduler).execute(
+                runner.pipelines.live(run.id), request_for(tree(a="exit 1"))
+            )
+
+        assert idle > 0
+        assert scheduler.containers.pool_workers(run.id).idle == idle
+
+
+async def test_files_for_a_repair_have_the_stored_definition(tmp_path):
+    async with local_runner(tmp_path, "process") as runner:
+        run = await runner.launch(tree(a="true"), run=False, program=SCRIPT)
+        store, file = runner.pipelines._store, runner.home.pipeline(run.id).definition
+        first = file.read_bytes()
+
+        await continued(run, tree(a="false"))
+        second = file.read_bytes()
+        change = NodeChange(
+            seq=runner.pipelines.live(run.id).seq + 1,
+            time=0.0,
+            path="/a",
+            type=NodeType.EXEC,
+            state=State.DONE,
+        )
+        store.save(run.id, WriteBatch(changes=[change]))  # the next replacement is not stored
+        await continued(run, tree(a="exit 3"))
+
+        assert first != second == store.definition(run.id)
+        assert file.read_bytes() == second

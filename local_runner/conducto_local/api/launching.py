@@ -105,11 +105,13 @@ class LocalLaunches(LocalAccess):
         with live.in_use():
             if request.launch.run:  # a missing engine is an error before anything changes
                 await self._scheduler.engine_context(live).open()
-            continuations = Continuations(self._home, self._store, self._scheduler)
+            continuations = Continuations(self._store, self._scheduler)
             made = await continuations.execute(live, request)
             if not request.preview:
                 self._begin(live, request.launch)
                 await self._scheduler.saved()
+                stored = self._store.definition(live.id)
+                pipeline_loader.keep(self._home, live.record, stored)
         return ContinuePlan(
             pipeline=views.summary(live),
             nodes=tuple(

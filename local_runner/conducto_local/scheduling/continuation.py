@@ -26,7 +26,6 @@ from conducto_local.scheduling.admission import check_nodes
 from conducto_local.scheduling.live_pipeline import LivePipeline
 from conducto_local.scheduling.scheduler import Scheduler
 from conducto_local.secrets.injection import InjectedSecrets
-from conducto_local.state_dir import StateDir
 from conducto_local.store.port import Redefinition, Store
 
 #: The digest of an image that must be pulled or built first; no attempt has it.
@@ -38,8 +37,7 @@ _OF_SCRIPT = ("title", "doc", "tags", "sleep_when_done", "retention")
 class Continuations:
     """Replaces definitions."""
 
-    def __init__(self, home: StateDir, store: Store, scheduler: Scheduler) -> None:
-        self._home = home
+    def __init__(self, store: Store, scheduler: Scheduler) -> None:
         self._store = store
         self._scheduler = scheduler
 
@@ -60,12 +58,11 @@ class Continuations:
             made = await self._plan(live, request)
             if request.preview:
                 return made
+            tree, redefinition = await asyncio.to_thread(self._prepared, live, request, made)
+            _check_unchanged(live, request, seq)  # a refused request removes no container
             await self._scheduler.cool_down(live)
             await self._scheduler.saved()
-            tree, redefinition = await asyncio.to_thread(self._prepared, live, request, made)
-            check_continuable(live, request.launch.program)
-            if live.seq != seq:
-                raise RefusedError(f"{live.id}: has changed meanwhile; try again")
+            _check_unchanged(live, request, seq)
             self._replace(live, request, made, tree, redefinition)
         return made
 
@@ -125,7 +122,12 @@ class Continuations:
             lifecycle=Lifecycle.ACTIVE,
         )
         live.redefine(made.pipeline, tree, pipeline_loader.images_of(made.pipeline), redefinition)
-        pipeline_loader.keep(self._home, live.record, redefinition.definition)
+
+
+def _check_unchanged(live: LivePipeline, request: ContinueRequest, seq: int) -> None:
+    check_continuable(live, request.launch.program)
+    if live.seq != seq:
+        raise RefusedError(f"{live.id}: has changed meanwhile; try again")
 
 
 def _prints(
