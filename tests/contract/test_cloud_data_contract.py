@@ -6,9 +6,12 @@ import asyncio
 import io
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from tests.fakes.cloud import FakeBlobs
 
 from chalicelib.adapters.clients import Clients
@@ -241,6 +244,40 @@ def test_function_is_invoked_once_and_given_its_time() -> None:
     assert config.read_timeout == ANSWER_SECONDS
     assert config.retries["total_max_attempts"] == 1
     assert clients.get("lambda").meta.config.retries["total_max_attempts"] == 3
+
+
+def test_deletion_that_takes_too_long_times_out_after_whole_seconds() -> None:
+    asked = []
+
+    class Slow:
+        def once(self, service: str, seconds: float) -> Slow:
+            asked.append((service, seconds))
+            return self
+
+        def invoke(self, **_: object) -> None:
+            raise ReadTimeoutError(endpoint_url="https://lambda")
+
+    files = DataFunction(Slow(), "conducto-test-data")  # type: ignore[arg-type]
+    for seconds in (7.9, -1.0, inf):
+        with pytest.raises(TimeoutError, match=f"{HERE} was not deleted within"):
+            files.forget(HERE, seconds)
+
+    assert asked == [("lambda", 7), ("lambda", 1), ("lambda", ANSWER_SECONDS)]
+
+
+def test_concurrent_deletions_of_a_directory_succeed(root: Path, blobs: FakeBlobs) -> None:
+    files = LocalDataFiles(root, blobs)
+    for folder in range(20):
+        below = root / HERE.lstrip("/") / str(folder)
+        below.mkdir()
+        for number in range(50):
+            (below / str(number)).touch()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(files.forget, [HERE] * 4))
+
+    assert not (root / HERE.lstrip("/")).exists()
+    assert (root.parent / "outside" / "secret").read_bytes() == SECRET
 
 
 def test_function_of_another_version_names_the_remedy(root: Path, blobs: FakeBlobs) -> None:

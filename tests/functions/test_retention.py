@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib.ports.logs import LogKey
-from chalicelib.services.deletion import DeletionRunningError
+from chalicelib.services.deletion import REQUEST_SECONDS, DeletionRunningError
 from chalicelib.services.retention import Retention
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.deployment import pipeline_directory
@@ -99,10 +99,10 @@ def test_failed_deletion_does_not_block_the_others(world: World) -> None:
     first, second = finished(world, retention=1), finished(world, retention=1)
 
     class Stubborn:
-        def forget(self, directory: str) -> None:
+        def forget(self, directory: str, seconds: float) -> None:
             if directory == pipeline_directory(first):
                 raise OSError("the file system is unreachable")
-            world.data.forget(directory)
+            world.data.forget(directory, seconds)
 
     world.now += DAY
     Retention(world.engine).run()
@@ -196,3 +196,21 @@ def test_a_long_deletion_continues_with_the_next_request(world: World) -> None:
 
     assert delete(world, pipeline_id) == pipeline_id
     assert world.store.record(ME.org, pipeline_id) is None
+
+
+def test_deletion_of_many_files_gets_the_rest_of_the_request_and_continues(world: World) -> None:
+    pipeline_id = finished(world)
+    given = []
+
+    class Slow:
+        def forget(self, directory: str, seconds: float) -> None:
+            given.append(seconds)
+            raise TimeoutError(directory)
+
+    world.engine.cloud = world.over(data=Slow())
+    with pytest.raises(DeletionRunningError, match="it has many files"):
+        delete(world, pipeline_id)
+    world.engine.cloud = world.cloud
+
+    assert given == [REQUEST_SECONDS]
+    assert delete(world, pipeline_id) == pipeline_id

@@ -82,6 +82,17 @@ def denying() -> Iterator[None]:
 
 
 @contextmanager
+def timing_out(message: str) -> Iterator[None]:
+    """Raise `TimeoutError` if AWS does not respond in time."""
+    from botocore.exceptions import ReadTimeoutError  # noqa: PLC0415  as in `client_error`
+
+    try:
+        yield
+    except ReadTimeoutError as error:
+        raise TimeoutError(message) from error
+
+
+@contextmanager
 def cancelling() -> Iterator[None]:
     """Raise `TransactionCancelledError` in place of AWS's error."""
     try:

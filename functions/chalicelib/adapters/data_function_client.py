@@ -4,7 +4,7 @@ import base64
 import json
 from typing import Any
 
-from chalicelib.adapters.aws_errors import throttling
+from chalicelib.adapters.aws_errors import throttling, timing_out
 from chalicelib.adapters.clients import Clients
 from chalicelib.domain.data_protocol import What, raise_error
 from chalicelib.ports.storage import FileFacts
@@ -62,13 +62,16 @@ class DataFunction:
         """Delete a file, or a directory and its contents."""
         return Deleted.model_validate(self._ask("delete", directory=directory, name=name))
 
-    def forget(self, directory: str) -> None:
-        """Delete a directory and its contents."""
-        self._ask("forget", directory=directory)
+    def forget(self, directory: str, seconds: float = ANSWER_SECONDS) -> None:
+        """Delete a directory and its contents; raises `TimeoutError`."""
+        # Whole seconds, because `Clients` keeps a client for each timeout.
+        whole = max(1, int(min(seconds, ANSWER_SECONDS)))
+        with timing_out(f"{directory} was not deleted within {whole} s"):
+            self._ask("forget", whole, directory=directory)
 
-    def _ask(self, do: str, **request: Any) -> Any:
+    def _ask(self, do: str, seconds: float = ANSWER_SECONDS, /, **request: Any) -> Any:
         with throttling():
-            answer = self._clients.once("lambda", ANSWER_SECONDS).invoke(
+            answer = self._clients.once("lambda", seconds).invoke(
                 FunctionName=self._function, Payload=json.dumps({"do": do, **request})
             )
         said = json.loads(answer["Payload"].read())

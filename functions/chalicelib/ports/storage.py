@@ -78,5 +78,9 @@ class DataFiles(Protocol):
     def delete(self, directory: str, name: str) -> Deleted:
         """Delete a file, or a directory and its contents."""
 
-    def forget(self, directory: str) -> None:
-        """Delete a directory of `model.deployment`'s; a missing one is not an error."""
+    def forget(self, directory: str, seconds: float) -> None:
+        """Delete a directory of `model.deployment`'s; a missing one is not an error.
+
+        Raises:
+            TimeoutError: It was not finished within ``seconds``, and may continue. Repeat the call.
+        """

@@ -7,11 +7,13 @@ the bucket. `serve` maps a JSON request to a JSON response, so that the same cod
 
 import asyncio
 import base64
+import errno
 import logging
 import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Mapping
+from math import inf
 from pathlib import Path
 from threading import Thread
 from typing import Any, BinaryIO, cast
@@ -29,6 +31,9 @@ logger = logging.getLogger(__name__)
 MAX_INLINE = 4 << 20
 #: The directories of `conducto_core.model.deployment`; all others are rejected.
 _DIRECTORY = re.compile(r"/(?:pipelines|users)/[A-Za-z0-9_-]+")
+
+#: Error codes of an entry that another client of the file system has deleted.
+_MISSING = (errno.ENOENT, errno.ESTALE)
 
 
 class LocalDataFiles:
@@ -95,11 +100,11 @@ class LocalDataFiles:
         """Delete a file, or a directory and its contents."""
         return self._directory(directory).delete(name)
 
-    def forget(self, directory: str) -> None:
-        """Delete a directory and its contents."""
+    def forget(self, directory: str, seconds: float = inf) -> None:  # noqa: ARG002  one call
+        """Delete a directory and its contents; another invocation may delete it as well."""
         path = self._path(directory)
         if path.is_dir():
-            shutil.rmtree(path)
+            shutil.rmtree(path, onerror=_ignore_missing)
 
     def _path(self, directory: str) -> Path:
         if _DIRECTORY.fullmatch(directory) is None:
@@ -117,6 +122,11 @@ class LocalDataFiles:
         path.mkdir(mode=0o777, parents=True, exist_ok=True)
         path.chmod(0o777)  # like its access point: commands run as any user
         return DataDirectory(path)
+
+
+def _ignore_missing(_call: object, _path: str, error: Any) -> None:
+    if error[1].errno not in _MISSING:
+        raise error[1]
 
 
 async def _chunks(content: Any) -> AsyncIterator[bytes]:

@@ -1,19 +1,20 @@
 """Deletion of a pipeline: its AWS resources, files and output, and its records last.
 
-A deletion that was interrupted continues with the next request, or with the next run of
-`chalicelib.services.retention`. A pipeline of 100,000 nodes takes longer than a request may: the
-request then ends with `DeletionRunningError`, and the client repeats it.
+A pipeline of 100,000 nodes takes longer than a request may: the request then ends with
+`DeletionRunningError`, and the client repeats it. A deletion that is not repeated leaves an
+archived pipeline, with a part of its files and output: the user repeats ``conducto delete``;
+otherwise `chalicelib.services.retention` deletes it after ``retention`` days in the archive.
 """
 
 import logging
 from collections.abc import Callable
 from functools import partial
 from itertools import repeat
+from math import inf
 
 from chalicelib.domain.events import ActionRequested, Input
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.retry import retry_throttled
-from chalicelib.ports.journal import no_check
 from chalicelib.services.debug_sessions import DebugSessions
 from chalicelib.services.orphan_cleanup import PAUSE
 from chalicelib.services.processor import CommandProcessor
@@ -63,22 +64,29 @@ class PipelineDeletion:
         DebugSessions(self._engine).end_all(pipeline_id, "its pipeline was deleted")
         if self._has_workers(org, pipeline_id):
             raise DeletionRunningError(pipeline_id, "its workers are stopping")
+        self.delete(org, pipeline_id, end)
+
+    def delete(self, org: str, pipeline_id: str, end: float = inf) -> None:
+        """Delete an archived pipeline; raises `DeletionRunningError` after the time ``end``."""
 
         def check() -> None:
             if self._cloud.clock() > end:
                 raise DeletionRunningError(pipeline_id, "it has much output or history")
 
-        self.delete(org, pipeline_id, check)
-
-    def delete(self, org: str, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
-        """Delete an archived pipeline; ``check`` may raise an error to interrupt it."""
         self._release(org, pipeline_id, check)
-        self._cloud.data.forget(pipeline_directory(pipeline_id))
+        self._forget_files(pipeline_id, end)
         check()
         self._cloud.logs.forget(pipeline_id, check)
         self._cloud.store.forget(pipeline_id, check)
         self._engine.drop(pipeline_id)
         logger.info("pipeline deleted", extra={"org": org, "pipeline": pipeline_id})
+
+    def _forget_files(self, pipeline_id: str, end: float) -> None:
+        try:
+            left = end - self._cloud.clock()
+            self._cloud.data.forget(pipeline_directory(pipeline_id), left)
+        except TimeoutError as error:
+            raise DeletionRunningError(pipeline_id, "it has many files") from error
 
     def _archive(self, live: CloudPipeline, *, user: str) -> Input:
         check_deletable(live)

@@ -20,7 +20,7 @@ _DAY = 86_400.0
 
 
 class Retention:
-    """Archives and deletes pipelines; after an interruption, the next run continues."""
+    """Archives and deletes pipelines; the next run continues an interrupted deletion of its own."""
 
     def __init__(self, engine: CommandProcessor) -> None:
         self._engine = engine
