@@ -118,6 +118,21 @@ class AsyncPipeline(Twin[Pipeline]):
         return self._inner.title
 
     @property
+    def tags(self) -> tuple[str, ...]:
+        """Its tags."""
+        return self._inner.tags
+
+    @property
+    def program(self) -> str | None:
+        """Path of the script that launched it, if known."""
+        return self._inner.program
+
+    @property
+    def created(self) -> float:
+        """Time of the launch, in seconds since the epoch."""
+        return self._inner.created
+
+    @property
     def target(self) -> TargetName:
         """``local`` or ``cloud``."""
         return self._inner.target
@@ -138,6 +153,15 @@ class AsyncPipeline(Twin[Pipeline]):
     async def counts(self) -> Counts:
         """Return the number of Execs by state."""
         return (await self.summary()).counts
+
+    async def settled(self) -> bool:
+        """Return whether nothing runs, is queued or will start by itself."""
+        return (await self.summary()).settled
+
+    async def refresh(self) -> "AsyncPipeline":
+        """Read the title and the tags again; return the pipeline."""
+        await in_thread(self._inner.refresh)
+        return self
 
     async def url(self) -> str:
         """Return the address of its page in the web app."""

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import IO, BinaryIO, Literal, TextIO, overload
 
 from conducto.errors import ClientError, InvalidArgumentError
+from conducto_client.client import Client
 from conducto_client.target import Target
 from conducto_core.model.responses import DataEntry
 
 _CHUNK = 1 << 20
-#: Bytes of an open file that are kept in memory.
-_IN_MEMORY = 8 << 20
 _READ_MODES = ("r", "rb")
 _WRITE_MODES = ("w", "wb")
 
@@ -29,8 +28,11 @@ class Data:
         self._id = pipeline_id
 
     def __repr__(self) -> str:
-        owner = "the user" if self._id is None else f"pipeline {self._id}"
-        return f"<data of {owner} ({self._target.name})>"
+        return f"<data of {self._owner} ({self._target.name})>"
+
+    @property
+    def _owner(self) -> str:
+        return "the user" if self._id is None else f"pipeline {self._id}"
 
     def list(self, directory: str = "") -> tuple[DataEntry, ...]:
         """Return the entries of a directory, by name; `walk` also returns those below it."""
@@ -93,6 +95,9 @@ class Data:
 
         Returns:
             The path of the copy.
+
+        Raises:
+            ClientError: there is no such file or directory.
         """
         plain, there = name.strip("/"), Path(to)
         if there.is_dir() and plain:
@@ -102,6 +107,8 @@ class Data:
         if kinds.get(plain) == "file":
             self._download_file(plain, there)
             return there
+        if plain and kinds.get(plain) != "directory":
+            raise ClientError(f"{name!r}: the data of {self._owner} has no such file or directory")
         for entry in self.walk(plain):
             self._download_file(entry.name, _below(there, entry.name[len(plain) :]))
         there.mkdir(parents=True, exist_ok=True)
@@ -135,10 +142,14 @@ class Data:
 
     def _upload_file(self, path: Path, name: str) -> DataEntry:
         with path.open("rb") as source:
-            return self._send(name, source)
+            return self._send(name, source if source.seekable() else io.BytesIO(source.read()))
 
     def _send(self, name: str, source: IO[bytes]) -> DataEntry:
-        return self._target.call(lambda client: client.write_data(self._id, name, _chunks(source)))
+        def send(client: Client) -> DataEntry:
+            source.seek(0)  # a rejected token repeats the call
+            return client.write_data(self._id, name, _chunks(source))
+
+        return self._target.call(send)
 
     def delete(self, name: str) -> None:
         """Delete a file, or a directory with its contents."""

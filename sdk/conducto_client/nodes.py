@@ -1,6 +1,7 @@
 """The handle of a node of a launched pipeline."""
 
 import base64
+import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, Self, TypeVar, Unpack
 
@@ -189,13 +190,24 @@ class NodeHandle(NodeSnapshot):
     def follow_logs(
         self, *, stream: Stream = "stdout", attempt: int | None = None
     ) -> Generator[str, None, None]:
-        """Yield the lines of an attempt's output until the attempt has ended."""
+        """Yield the lines of an attempt's output until the attempt has ended.
+
+        Args:
+            stream: ``stdout`` or ``stderr``.
+            attempt: Its number; by default the newest, or the first one that starts. There are no
+                lines if the pipeline settles without one.
+        """
         for line in self._lines(stream, attempt):
             if line is not None:
                 yield line
 
     def _lines(self, stream: Stream, attempt: int | None) -> Generator[str | None, None, None]:
         """Yield lines with their ends, and None as a heartbeat."""
+        number = attempt
+        if number is None:
+            number = yield from self._newest_attempt()
+            if number is None:
+                return
         rest, offset = b"", 0
         while True:
             at = offset
@@ -203,7 +215,7 @@ class NodeHandle(NodeSnapshot):
                 lambda client, pipeline_id: client.log(
                     pipeline_id,
                     self.path,
-                    attempt=attempt,
+                    attempt=number,
                     stream=stream,
                     offset=at,  # noqa: B023
                     wait=_LOG_WAIT,
@@ -219,6 +231,16 @@ class NodeHandle(NodeSnapshot):
                     yield rest.decode(errors="replace")
                 return
             yield None
+
+    def _newest_attempt(self) -> Generator[None, None, int | None]:
+        """Wait for an attempt; return its number, or None if there will be none."""
+        while True:
+            settled = self._read(lambda client, pipeline_id: client.get(pipeline_id)).settled
+            attempts = self.attempts()
+            if attempts or settled:
+                return attempts[-1].number if attempts else None
+            yield None
+            time.sleep(_LOG_WAIT)
 
     def reset(self, *, failed: bool = False) -> ControlResult:
         """Return the node and its subtree to pending; ``failed``: only the failed Execs in it."""

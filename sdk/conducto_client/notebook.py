@@ -1,6 +1,7 @@
 """The live view of a pipeline in a notebook."""
 
 import atexit
+import contextlib
 import sys
 import threading
 import time
@@ -36,12 +37,22 @@ class NotebookProgress:
         self._updated_at = 0.0
 
     def show(self, summary: PipelineSummary) -> None:
-        """Update the view if the pipeline has changed, at most once a second."""
+        """Update the view, as `update`; keep the last one if it cannot be read."""
+        with contextlib.suppress(ClientError):
+            self.update(summary)
+
+    def update(self, summary: PipelineSummary) -> None:
+        """Update the view if the pipeline has changed, at most once a second.
+
+        Raises:
+            ClientError: the view cannot be read.
+        """
         newest = (summary.seq, summary.settled)
         due = time.monotonic() - self._updated_at >= _UPDATE_SECONDS
         if newest != self._newest and (self._handle is None or due or summary.settled):
-            self._newest, self._updated_at = newest, time.monotonic()
+            self._updated_at = time.monotonic()
             self._display()
+            self._newest = newest
 
     def close(self) -> None:
         """Do nothing: the last view stays."""
@@ -66,7 +77,7 @@ def show_live(read: Callable[[], PipelineSummary], html: Callable[[], str]) -> N
     """
     view = NotebookProgress(html)
     summary = read()
-    view.show(summary)
+    view.update(summary)
     if not summary.settled and is_active():
         thread = threading.Thread(target=_update, args=(read, view), daemon=True)
         thread.start()
@@ -78,7 +89,7 @@ def _update(read: Callable[[], PipelineSummary], view: NotebookProgress) -> None
     while not (settled or _ended.wait(_UPDATE_SECONDS)):
         try:
             summary = read()
-            view.show(summary)
+            view.update(summary)
         except ClientError:
             return  # the last view stays
         settled = summary.settled

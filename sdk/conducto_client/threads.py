@@ -32,16 +32,6 @@ def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Aw
     return asyncio.get_running_loop().run_in_executor(_pool(os.getpid()), call)
 
 
-def threaded(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Return a function as a coroutine function."""
-
-    @functools.wraps(function)
-    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        return await in_thread(function, *args, **kwargs)
-
-    return call
-
-
 class Twin(Generic[S]):
     """The base class of a handle whose methods are coroutines.
 
@@ -51,6 +41,12 @@ class Twin(Generic[S]):
 
     def __init__(self, inner: S) -> None:
         self._inner = inner
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other._inner == self._inner
+
+    def __hash__(self) -> int:
+        return hash(self._inner)
 
     def __repr__(self) -> str:
         return f"<async {self._inner!r}>"

@@ -20,6 +20,8 @@ RETRY_SECONDS = 0.2
 #: Heartbeats without a change after which the state is read: pausing is not a change of a node.
 _QUIET = 2
 _REJECTED = frozenset({401, 403})
+_TOO_MANY_REQUESTS = 429
+_SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Watcher:
         Raises:
             WaitTimeoutError: it has not settled after ``timeout`` seconds.
             AgentUnreachableError: the server stays unreachable.
+            ApiError: the server rejects the request, or keeps failing.
         """
         end = None if timeout is None else self.clock() + timeout
         now = self.summary()
@@ -94,15 +97,16 @@ class Watcher:
                         if batch is not None and batch.changes:
                             cursor = batch.changes[-1].seq
                         yield batch
-            except AgentUnreachableError as error:
-                lost = self.clock() if lost is None else lost
-                if self.clock() - lost >= self.reconnect:
-                    raise self._lost(error) from error
-            except ApiError as error:
-                # A new agent or a new login has another token; it is read with the next client.
-                if error.status not in _REJECTED or rejected:
+            except (AgentUnreachableError, ApiError) as error:
+                if isinstance(error, AgentUnreachableError) or _is_passing(error):
+                    lost = self.clock() if lost is None else lost
+                    if self.clock() - lost >= self.reconnect:
+                        raise self._lost(error) from error
+                elif error.status not in _REJECTED or rejected:
                     raise
-                rejected = True
+                else:
+                    # A new agent or a new login has another token, which the next client reads.
+                    rejected = True
             yield None
             time.sleep(self.retry)
 
@@ -120,8 +124,15 @@ class Watcher:
                     quiet = 0
                     yield EventBatch(changes=(), pipeline=client.get(self.pipeline_id))
 
-    def _lost(self, error: Exception) -> AgentUnreachableError:
+    def _lost(self, error: AgentUnreachableError | ApiError) -> AgentUnreachableError | ApiError:
+        if isinstance(error, ApiError):
+            return error
         return AgentUnreachableError(
             f"pipeline {self.pipeline_id}: the server has been unreachable for "
             f"{self.reconnect:g} s, so its state is unknown; wait again to reconnect\n{error}"
         )
+
+
+def _is_passing(error: ApiError) -> bool:
+    """Return whether a later request may succeed: the server is overloaded, or it failed."""
+    return error.status == _TOO_MANY_REQUESTS or error.status >= _SERVER_ERROR

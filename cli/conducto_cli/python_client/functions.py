@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from conducto.api.target import Launching
 from conducto.errors import (
+    ClientError,
     DefinitionError,
     InvalidArgumentError,
     PipelineNotFoundError,
@@ -20,9 +21,11 @@ from conducto.tree import unused
 from conducto.tree.launch import check
 from conducto.tree.launch_options import LaunchOptions
 from conducto.tree.nodes import Node
+from conducto.tree.parameters import to_tags
 from conducto.tree.titles import title_of_process
 from conducto_cli.cloud_account import account_of
-from conducto_cli.connection import client_opener
+from conducto_cli.connection import client_opener, exit_code_of, message_of
+from conducto_cli.exit_codes import USAGE
 from conducto_cli.launch import cloud as cloud_launch
 from conducto_cli.launch import local as local_launch
 from conducto_cli.pipeline_lookup import find_pipeline
@@ -49,7 +52,7 @@ def launch(
     target: TargetName | None = None,
     title: str | None = None,
     doc: str | None = None,
-    tags: Sequence[str] = (),
+    tags: str | Sequence[str] = (),
     run: bool = True,
     run_at: datetime | float | None = None,
     sleep_when_done: bool = False,
@@ -68,7 +71,7 @@ def launch(
         target: ``local`` or ``cloud``; by default that of the profile, else ``local``.
         title: By default that of the root, or the name of the function or the script.
         doc: Description, markdown.
-        tags: Labels besides those of the root.
+        tags: Labels besides those of the root; a text is one label.
         run: Start at once. False leaves it pending, until ``run()`` of the handle.
         run_at: Time to start instead; a number is seconds since the epoch.
         sleep_when_done: Put it to sleep when it is done.
@@ -89,7 +92,7 @@ def launch(
         sleep_when_done=sleep_when_done,
         title=title,
         doc=doc,
-        tags=list(tags),
+        tags=_tags(tags),
         retention=retention,
         engine=_one_of("engine", engine, _ENGINES),
         build=_one_of("build", build, _BUILDS),
@@ -100,7 +103,7 @@ def launch(
     given = {name for name, value in vars(options).items() if value != getattr(_DEFAULTS, name)}
     given = (given - {"argv"}) | ({"target"} if target is not None else set())
     where = _target(target, profile) or "local"
-    with Launching(where):  # the function may declare secrets
+    with Launching(where, profile):  # the function may declare secrets
         root = _tree(pipeline, args, kwargs, given)
     _complete(options, root, pipeline)
     check(root, cloud=where == "cloud")
@@ -187,6 +190,13 @@ def _one_of(name: str, value: Any, allowed: Sequence[Any]) -> Any:
     return value
 
 
+def _tags(tags: Any) -> list[str]:
+    try:
+        return to_tags(tags) or []
+    except TypeError as error:
+        raise InvalidArgumentError(f"tags: {error}") from None
+
+
 def _target(target: str | None, profile: str | None) -> TargetName | None:
     """Return the target that the caller or the profile selects."""
     return chosen(_one_of("target", target, (None, *_TARGETS)), profile)
@@ -247,7 +257,8 @@ def list_pipelines(
         text: Only those whose id, title, tags or script contain this text.
         archived: Also those that are archived.
         limit: At most this many.
-        target: ``local`` or ``cloud``; by default both, if the profile is logged in.
+        target: ``local`` or ``cloud``; by default both, if the profile is logged in. If one of them
+            does not respond, a warning on stderr names it.
         profile: The profile; by default the one in use.
     """
     unused.mark_used()
@@ -258,7 +269,10 @@ def list_pipelines(
         ListParams,
         **{name: value for name, value in fields.items() if value is not None},
         lifecycle="all" if archived else "listed",
-        limit=MAX_PIPELINES_PAGE if limit is None else min(limit, MAX_PIPELINES_PAGE),
+        # The server does not compare whole titles, so a page has others, too.
+        limit=min(
+            MAX_PIPELINES_PAGE if limit is None or title is not None else limit, MAX_PIPELINES_PAGE
+        ),
     )
 
     def fits(summary: PipelineSummary) -> bool:
@@ -269,10 +283,10 @@ def list_pipelines(
         has_text = text is None or any(text.lower() in word.lower() for word in words)
         return record.title == title and has_text
 
-    found: list[Pipeline] = []
-    for each in _targets(target, profile):
-        summaries = each.read(lambda client: list(islice(filter(fits, _all(client, query)), limit)))
-        found += [Pipeline(each, summary) for summary in summaries]
+    def read(client: Client) -> list[PipelineSummary]:
+        return list(islice(filter(fits, _all(client, query)), limit))
+
+    found = _in_targets([*_targets(target, profile)], read)
     found.sort(key=lambda pipeline: pipeline.created, reverse=True)
     return found[:limit]
 
@@ -284,6 +298,36 @@ def _targets(target: TargetName | None, profile: str | None) -> Iterator[Target]
         names.append("cloud")
     for name in names:
         yield Target(_host(name, profile, launching=False))
+
+
+def _in_targets(
+    targets: Sequence[Target], read: Callable[[Client], list[PipelineSummary]]
+) -> list[Pipeline]:
+    """Return the pipelines of all targets that respond; warn about the others.
+
+    Raises:
+        ClientError: no target responds, or the query is invalid.
+    """
+    found: list[Pipeline] = []
+    failures: dict[TargetName, ClientError] = {}
+    for each in targets:
+        try:
+            summaries = each.read(read)
+        except ClientError as error:
+            if exit_code_of(error) == USAGE or len(targets) == 1:
+                raise
+            failures[each.name] = error
+        else:
+            found += [Pipeline(each, summary) for summary in summaries]
+    for name, failure in failures.items():
+        where = "this machine" if name == "local" else "the cloud"
+        print(
+            f"conducto: the pipelines of {where} are not listed: {message_of(failure)}",
+            file=sys.stderr,
+        )
+    if len(failures) == len(targets):
+        raise next(iter(failures.values()))
+    return found
 
 
 def _all(client: Client, query: ListParams) -> Iterator[PipelineSummary]:

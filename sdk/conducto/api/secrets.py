@@ -117,7 +117,7 @@ class Secrets:
                 "Reading the values of secrets in the cloud",
                 "`get_user_secrets(obfuscate=True)` returns their names.",
             )
-        found = sorted(_runner("Reading secrets").read().items())
+        found = sorted(_runner("Reading secrets").read(target.profile_of_launch()).items())
         return [Secret(name.key, kept.value, name.scope, kept.mask) for name, kept in found]
 
     def get_user_secrets(
@@ -171,7 +171,8 @@ class Secrets:
                 store.delete(*(key.key for key in keys if key.scope == scope), scope=scope)
             return
         runner = _runner("Deleting secrets")
-        runner.delete([runner.SecretName(key.scope, key.key) for key in keys])
+        names = [runner.SecretName(key.scope, key.key) for key in keys]
+        runner.delete(names, target.profile_of_launch())
 
     def delete_user_secrets(self, secret_names: Iterable[str], token: str | None = None) -> None:
         """Delete secrets of this user by name; see ``delete``."""
@@ -203,7 +204,8 @@ def _put(secrets: list[Secret]) -> None:
                     runner.SecretName(each.scope, each.key), each.value, each.mask, time.time()
                 )
                 for each in secrets
-            ]
+            ],
+            target.profile_of_launch(),
         )
     except Exception as error:  # noqa: BLE001 - whatever it is, the script is here to give a tree
         _say(f"secrets were not stored: {error}")
@@ -222,7 +224,7 @@ def _cloud(what: str) -> Any:
     if not _host.can_run():
         raise NotAvailableError(f"{what} with Python before 3.11", "Use `conducto secrets`.")
     connect: Any = _host.client_name("connect")
-    return connect("cloud").secrets
+    return connect("cloud", profile=target.profile_of_launch()).secrets
 
 
 def _runner(what: str) -> Any:

@@ -124,7 +124,7 @@ class Pipeline:
             user_only: Only those of this user; those of this machine are.
         """
         del token, user_only
-        found = _client("list_pipelines")(target=target.of_launch())
+        found = _client("list_pipelines")(**_where())
         return [_described(each) for each in found]
 
     def archive(self, pipeline_id: str, token: str | None = None) -> None:
@@ -207,7 +207,11 @@ def _client(name: str) -> Callable[..., Any]:
 
 
 def _found(pipeline_id: str) -> Any:
-    return _client("get_pipeline")(pipeline_id, target=target.of_launch())
+    return _client("get_pipeline")(pipeline_id, **_where())
+
+
+def _where() -> dict[str, str | None]:
+    return {"target": target.of_launch(), "profile": target.profile_of_launch()}
 
 
 def _answered(call: Callable[[], Any]) -> Any:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextvars
 import os
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Optional
+    from typing import Optional, Tuple
 
-_LAUNCHES: List[str] = []
+#: Target and profile of the launch whose pipeline this thread or task defines.
+_LAUNCH: contextvars.ContextVar[Optional[Tuple[str, Optional[str]]]] = contextvars.ContextVar(
+    "conducto_launch", default=None
+)
 _OPTIONS = {"--local": "local", "--cloud": "cloud"}
 
 
@@ -18,16 +22,17 @@ class Launching:
 
     Args:
         target: ``local`` or ``cloud``; None for a tree that is printed, which is of this machine.
+        profile: The profile; None is the one in use.
     """
 
-    def __init__(self, target: Optional[str]) -> None:
-        self._target = "cloud" if target == "cloud" else "local"
+    def __init__(self, target: Optional[str], profile: Optional[str] = None) -> None:
+        self._launch = ("cloud" if target == "cloud" else "local", profile)
 
     def __enter__(self) -> None:
-        _LAUNCHES.append(self._target)
+        self._token = _LAUNCH.set(self._launch)
 
     def __exit__(self, *_: object) -> None:
-        _LAUNCHES.pop()
+        _LAUNCH.reset(self._token)
 
 
 def of_launch() -> Optional[str]:
@@ -35,10 +40,17 @@ def of_launch() -> Optional[str]:
 
     Before ``co.main`` has read the command line, its first ``--local`` or ``--cloud`` decides.
     """
-    if _LAUNCHES:
-        return _LAUNCHES[-1]
+    launch = _LAUNCH.get()
+    if launch is not None:
+        return launch[0]
     options = [_OPTIONS[word] for word in sys.argv[1:] if word in _OPTIONS]
     return options[0] if options else None
+
+
+def profile_of_launch() -> Optional[str]:
+    """Return the profile that a launch was given; None is the one in use."""
+    launch = _LAUNCH.get()
+    return None if launch is None else launch[1]
 
 
 def of_process() -> str:

@@ -106,6 +106,13 @@ def test_forms_that_people_write_are_read(annotation: Any, text: str, value: Any
     assert codec_of(annotation).decode(text) == value
 
 
+def test_union_type_of_python_3_14_is_a_union() -> None:
+    kind = type("Union", (), {"__module__": "typing", "__args__": (int, type(None))})
+
+    assert codec_of(kind()).decode("3") == 3
+    assert codec_of(kind()).decode("None") is None
+
+
 @pytest.mark.parametrize(
     ("annotation", "text", "reason"),
     [

@@ -19,6 +19,7 @@ import conducto as co
 from conducto.errors import ConductoError, WaitTimeoutError
 from conducto_client import AgentUnreachableError, ApiError, Client
 from conducto_client.actions import NodeChanges
+from conducto_client.notebook import NotebookProgress
 from conducto_client.pipeline import Pipeline
 from conducto_client.progress import TerminalProgress
 from conducto_client.target import Target
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 EXPIRED = ApiError(Problem(title="refused", status=401, detail="the token has expired"))
+BUSY = ApiError(Problem(title="busy", status=429, detail="too many requests"))
+FAILED = ApiError(Problem(title="failed", status=503, detail="the server is overloaded"))
 
 
 class Transport(InProcessTransport):
@@ -117,7 +120,9 @@ def finish_soon(fake: MemoryPipelines, state: State = State.DONE) -> None:
 
 
 @pytest.mark.parametrize(
-    "trouble", [StreamLostError("the agent was killed"), EXPIRED], ids=["lost", "new token"]
+    "trouble",
+    [StreamLostError("the agent was killed"), EXPIRED, BUSY, FAILED],
+    ids=["lost", "new token", "429", "503"],
 )
 def test_wait_continues_after_a_lost_connection(
     fake: MemoryPipelines, host: Host, trouble: Exception
@@ -146,6 +151,15 @@ def test_wait_ends_with_an_error_when_the_token_stays_rejected(host: Host) -> No
 
     with pytest.raises(ApiError, match="the token has expired"):
         list(watcher(host).wait(30))
+
+
+def test_wait_ends_with_the_error_of_a_server_that_keeps_failing(host: Host) -> None:
+    host.transport.troubles += [FAILED] * 1000
+
+    with pytest.raises(ApiError, match="the server is overloaded"):
+        list(watcher(host, reconnect=0.05).wait(30))
+
+    assert len(host.transport.troubles) < 999
 
 
 def test_wait_ends_at_its_timeout_and_the_pipeline_continues(host: Host) -> None:
@@ -265,6 +279,25 @@ def test_wait_in_a_notebook_updates_one_view(
     assert "running, 0/1 done" in displayed[0]
     assert displayed[-1].startswith("update <div")
     assert "done, 1/1 done" in displayed[-1]
+
+
+def test_wait_in_a_notebook_survives_a_view_that_cannot_be_read(
+    host: Host, displayed: list[str]
+) -> None:
+    views: list[str | Exception] = [AgentUnreachableError("killed"), "<div>"]
+
+    def html() -> str:
+        view = views.pop(0)
+        if isinstance(view, Exception):
+            raise view
+        return view
+
+    shown = NotebookProgress(html)
+    shown.show(pipeline_of(host).summary)
+    assert displayed == []
+    shown.show(pipeline_of(host).summary)
+
+    assert displayed == ["<div>"]
 
 
 def test_pipeline_in_a_notebook_is_displayed_until_it_has_settled(

@@ -28,6 +28,8 @@ _ABSTRACT = {
     "MutableMapping": dict,
 }
 _WRAPPERS = ("Required", "NotRequired", "ReadOnly", "Final")
+#: The types of ``X | Y``; the second one is that of Python 3.14.
+_UNIONS = (("types", "UnionType"), ("typing", "Union"))
 _BY_TEXT = {"decimal": "Decimal", "uuid": "UUID", "fractions": "Fraction"}
 
 
@@ -80,7 +82,7 @@ def _special_name(origin: Any) -> Optional[str]:
 
 def is_union(annotation: Any) -> bool:
     """Return whether an annotation is ``Union[...]`` or ``X | Y``."""
-    if type(annotation).__name__ == "UnionType":
+    if (type(annotation).__module__, type(annotation).__name__) in _UNIONS:
         return True
     typing = sys.modules.get("typing")
     return typing is not None and getattr(annotation, "__origin__", None) is typing.Union

@@ -154,10 +154,6 @@ class Typed(Record):
         every = self._annotations() if self.base.__total__ else ()
         return getattr(self.base, "__required_keys__", every)
 
-    def details(self) -> str:
-        fields = ", ".join(f"{name}: {codec.help}" for name, codec in self._fields().items())
-        return f"{{{fields}}}"
-
     def _fits(self, value: Any) -> bool:
         return type(value) is dict
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 from tests.fakes.pipelines import MemoryPipelines
 
-from conducto.api import NotAvailableError, Secret, SecretKey, Secrets
+from conducto.api import NotAvailableError, Secret, SecretKey, Secrets, target
+from conducto.api.target import Launching
 from conducto_client import Endpoint
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.ports.secret_store import SecretName
@@ -142,6 +144,29 @@ def test_secrets_are_deleted_by_scope(home: StateDir) -> None:
     Secrets().delete([SecretKey("B", "org")])
 
     assert kept(home) == {"user:B": VALUE}
+
+
+def test_secrets_of_a_launch_are_those_of_its_profile(home: StateDir) -> None:
+    other = StateDir(home.base, "other")
+    with Launching("local", "other"):
+        Secrets().put_user_secrets({"A": VALUE, "B": VALUE})
+        Secrets().delete_user_secrets(["B"])
+        assert Secrets().get_user_secrets() == {"A": VALUE}
+
+    assert (kept(other), kept(home)) == ({"user:A": VALUE}, {})
+    assert Secrets().get_user_secrets() == {}
+
+
+def test_launches_of_two_threads_do_not_mix() -> None:
+    seen = []
+    with Launching("cloud", "other"):
+        thread = threading.Thread(target=lambda: seen.append(target.profile_of_launch()))
+        thread.start()
+        thread.join()
+        seen.append(target.profile_of_launch())
+
+    assert seen == [None, "other"]
+    assert target.profile_of_launch() is None
 
 
 @pytest.mark.parametrize("variable", ["__RUN_BY_WORKER__", "CONDUCTO_EXECUTION_ENV"])
