@@ -5,7 +5,7 @@ when the command has ended. Outside of a pipeline there is no such directory: th
 checked, and nothing is written.
 """
 
-# ruff: noqa: PLC0415, PTH107, PTH110, PTH112, PTH116, PTH117, PTH118, PTH119, PTH123
+# ruff: noqa: PLC0415, PTH107, PTH110, PTH112, PTH116, PTH117, PTH118, PTH119, PTH123, PTH202
 # imports wait until they are needed; pathlib is a heavy import.
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ def value_of(path: str) -> Any:
 
 def _inputs() -> Dict[str, Any]:
     file = _file(outputs.INPUTS)
-    if file is None or not os.path.exists(file):
-        return {}
+    if file is None or not os.path.exists(file) or not os.path.getsize(file):
+        return {}  # an empty file is that of an earlier command, in an image without rm
     import json
 
     with open(file, encoding="utf-8") as source:

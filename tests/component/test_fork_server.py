@@ -427,6 +427,27 @@ def test_template_survives_other_commands(slow: CommandServer) -> None:
     assert slow.call("conducto slow.py quick").interpreter == first.interpreter == FORKED
 
 
+@pytest.mark.parametrize(
+    ("config", "env", "reason"), [("one", {"M": "b"}, "variable M"), ("two", {}, "has changed")]
+)
+def test_call_that_the_template_refuses_is_stopped_by_a_signal(
+    server: CommandServer, config: str, env: dict[str, str], reason: str
+) -> None:
+    source = (
+        "import os, time\nM = os.environ.get('M')\nwith open('config.txt') as f:\n    C = f.read()"
+    )
+    source += "\ndef slow(s: int) -> None:\n    print('begun', flush=True)\n    time.sleep(s)\n"
+    server.write("job2.py", source)
+    warm(server, "job2.py", "slow 0")
+    server.write("config.txt", config)
+    server.start("conducto job2.py slow 10", {**env, "CONDUCTO_ISOLATE": "0"})
+    server.until("begun")
+    server.signal("TERM")
+    result = server.finish()
+
+    assert (result.code, reason in result.interpreter) == (143, True)
+
+
 def test_call_that_is_stopped_during_the_import_of_a_template_does_not_run(
     server: CommandServer,
 ) -> None:
@@ -441,6 +462,26 @@ def test_call_that_is_stopped_during_the_import_of_a_template_does_not_run(
     result = server.finish()
 
     assert (result.code, result.out) == (143, "")
+    # The command server and its watch, the shell.
+    assert server.run("set -- /proc/[0-9]*; echo $#").out == "3\n"
+
+
+def test_files_of_a_command_do_not_reach_the_next_where_removal_fails(
+    server: CommandServer,
+) -> None:
+    rm = server.folder / "bin" / "rm"
+    rm.write_text("#!/bin/sh\nexit 1\n")
+    rm.chmod(0o755)
+    server.start('cp "$CONDUCTO_RUN_DIR/inputs" "$CONDUCTO_RUN_DIR/result"', {}, '{"/a": 1}')
+    first = server.finish()
+    read = "from conducto import results as r; print(r._inputs()); r.metric('m', 1)"
+    second = server.run(f'python -c "{read}"')
+    server.run('ln -s "$PWD/config.txt" "$CONDUCTO_RUN_DIR/artifacts"')
+    last = server.run('cat config.txt "$CONDUCTO_RUN_DIR/result"')
+
+    assert first.files == {"result": b'{"/a": 1}'}
+    assert (second.out, second.err, list(second.files)) == ("{}\n", "", ["metrics"])
+    assert (last.out, last.files) == ("one", {})
 
 
 def _command_lines() -> Iterator[bytes]:

@@ -118,9 +118,9 @@ class CommandServer:
         self.start(script, {**env, ISOLATE: "0"})
         return self.finish()
 
-    def start(self, script: str, env: Mapping[str, str]) -> None:
+    def start(self, script: str, env: Mapping[str, str], inputs: str = "") -> None:
         """Start a command."""
-        job = self._encoder.encode(script, env)
+        job = self._encoder.encode(script, env, inputs)
         stdin = self._process.stdin
         assert stdin is not None
         self._expect(job.nonce)

@@ -111,12 +111,16 @@ _cs_load() {
     . "$_cs_long"
 }
 
-# Remove the files of an earlier command; fail if one is left, whose content must not be reported.
+# Remove the files of an earlier command, or empty them if there is no rm; fail if one is left, whose content
+# must not be reported. Not ": >file", which ends the shell if it fails. A link may lead to the user's data.
 _cs_clear() {
     for _cs_k in inputs result metrics artifacts; do
         if [ -e "$_cs_dir/$_cs_k" ] || [ -L "$_cs_dir/$_cs_k" ]; then
             rm -rf "$_cs_dir/$_cs_k"
-            if [ -e "$_cs_dir/$_cs_k" ]; then return 1; fi
+            if [ -e "$_cs_dir/$_cs_k" ]; then
+                if [ -L "$_cs_dir/$_cs_k" ] || ! [ -f "$_cs_dir/$_cs_k" ]; then return 1; fi
+                true >"$_cs_dir/$_cs_k" || return 1
+            fi
         fi
     done
 }
@@ -144,9 +148,11 @@ _cs_begin() {
         printf '%s' "$_cs_inputs" >"$_cs_dir/inputs"
         _cs_inputs=
     fi
-    # Not "[ ... ] || _cs_watch &": that would always fork a process.
-    if [ -n "$_cs_kill" ]; then _cs_watch "$1" & fi
+    _cs_start_watch
 }
+
+# Not "[ ... ] || _cs_watch &": that would always fork a process.
+_cs_start_watch() { if [ -n "$_cs_kill" ]; then _cs_watch "$_cs_nonce" & fi; }
 
 # Run $_cs_script in a new process, then kill what it left.
 _cs_execute() {
@@ -190,10 +196,18 @@ _cs_call() {
     _cs_begin "$1"
     shift
     _cs_code=
-    if _cs_ready "$1" && _cs_fork "$@"; then
-        :
+    if _cs_ready "$1"; then
+        _cs_fork "$@"
+        if [ -z "$_cs_code" ]; then
+            # The template has killed the watch, or is about to kill: continue when nothing is left.
+            _cs_kill_all
+            _cs_start_watch
+            _cs_execute
+        fi
     elif [ -z "$_cs_code" ]; then
         _cs_execute
+    else
+        _cs_kill_all  # stopped during the import: its processes and the watch are left
     fi
     _cs_last_file=$1
     _cs_end
@@ -274,7 +288,7 @@ _cs_drop() {
 
 _cs_put() { printf '%s\0' "$@"; }
 
-# Call a function in a fork. Fail if the function did not start.
+# Call a function in a fork. If the function did not start, $_cs_code stays empty.
 _cs_fork() {
     _cs_file_called=$1
     shift
@@ -301,7 +315,6 @@ _cs_fork() {
         other)
             _cs_how=$_cs_v
             read -r _cs_k _cs_left <&8
-            return 1
             ;;
         *)
             _cs_drop
@@ -309,7 +322,6 @@ _cs_fork() {
             # A file may change between all calls.
             _cs_stale=$((_cs_stale + 1))
             [ "$_cs_stale" -lt 4 ] || _cs_refuse "$_cs_file_called" "$_cs_how"
-            return 1
             ;;
     esac
 }
