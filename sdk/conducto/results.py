@@ -58,7 +58,8 @@ def result(path: str) -> Any:
 
     In a running command, it is the value; the node must declare it. While a tree is built, it is a
     reference, an argument for the function of a later node: ``co.Exec(evaluate,
-    co.result("/train"))``.
+    co.result("/train"))``. A command that builds a tree, or whose file does, also gets a reference
+    to a result that it does not declare.
 
     Args:
         path: Path of the node from the root of the tree.
@@ -72,6 +73,8 @@ def result(path: str) -> Any:
     reference = ResultReference(path)
     if not (_is_running() or _is_debugging()):
         return reference
+    if path not in _inputs() and _is_building():
+        return reference
     return value_of(path)
 
 
@@ -81,6 +84,16 @@ def _is_running() -> bool:
 
 def _is_debugging() -> bool:
     return os.environ.get("CONDUCTO_EXECUTION_ENV", "").startswith("debug")
+
+
+def _is_building() -> bool:
+    """Return whether a file is loaded, or a tree is built by a method or in a ``with`` block."""
+    from conducto.api import target
+    from conducto.tree import node_base
+
+    main = sys.modules.get("conducto.main")  # it imports this module, and it loads the file
+    is_loading = main is not None and bool(main.Loading.active)
+    return is_loading or target.is_launching() or node_base.in_block()
 
 
 def value_of(path: str) -> Any:

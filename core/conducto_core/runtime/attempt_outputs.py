@@ -5,6 +5,7 @@ one JSON value, ``metrics`` and ``artifacts`` have a JSON object per line. They 
 of the attempt, like its output, and the attempt's record has a summary (`OutputSummary`).
 """
 
+import io
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -133,23 +134,19 @@ def _is_flat(value: Any, levels: int) -> bool:
 
 def _metrics(data: bytes, mask: Mask, warnings: list[str]) -> list[MetricSeries]:
     _warn_if_cut("metrics", data, warnings)
-    points: dict[str, list[_Point]] = {}
+    points = PointCollector()
     bad = 0
-    for line in _objects(data):
+    for line in objects_in(data):
         name, point = line.get("name"), _point(line)
-        if not isinstance(name, str) or not is_metric_name(name) or point is None:
-            bad += 1
-        elif name in points or len(points) < MAX_METRIC_NAMES:
-            points.setdefault(name, []).append(point)
-        else:
+        is_valid = isinstance(name, str) and is_metric_name(name)
+        if not is_valid or point is None or not points.add(str(name), point):
             bad += 1
     if bad:
         warnings.append(
             f"{bad:,} points of metrics were not kept: they are invalid, or there are more than "
             f"{MAX_METRIC_NAMES} names"
         )
-    limit = min(MAX_POINTS, MAX_ALL_POINTS // max(1, len(points)))
-    return [_series(mask.text(name), found, limit) for name, found in points.items()]
+    return [one.series(mask.text(name), points.limit) for name, one in points.series.items()]
 
 
 def _point(line: dict[str, Any]) -> _Point | None:
@@ -177,19 +174,74 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _series(name: str, points: list[_Point], limit: int) -> MetricSeries:
-    numbered = [
-        (value, position if step is None else step, time)
-        for position, (value, step, time) in enumerate(points)
-    ]
-    kept = thinned(numbered, limit)
-    return MetricSeries(
-        name=name,
-        values=tuple(value for value, _, _ in kept),
-        steps=tuple(step for _, step, _ in kept),
-        times=tuple(time for _, _, time in kept),
-        count=len(points),
-    )
+@dataclass(slots=True)
+class _Points:
+    """The points of one metric: every ``stride``-th one and the last one.
+
+    Attributes:
+        last: The last point, also if it is not in ``kept``.
+    """
+
+    kept: list[_Point] = field(default_factory=list)
+    last: _Point = (None, None, None)
+    count: int = 0
+    stride: int = 1
+
+    def add(self, point: _Point) -> bool:
+        value, step, time = point
+        self.last = (value, self.count if step is None else step, time)
+        is_kept = self.count % self.stride == 0
+        if is_kept:
+            self.kept.append(self.last)
+        self.count += 1
+        return is_kept
+
+    def thin(self, limit: int) -> None:
+        while len(self.kept) > limit:
+            del self.kept[1::2]
+            self.stride *= 2
+
+    def series(self, name: str, limit: int) -> MetricSeries:
+        is_last_kept = (self.count - 1) % self.stride == 0
+        kept = thinned(self.kept if is_last_kept else [*self.kept, self.last], limit)
+        return MetricSeries(
+            name=name,
+            values=tuple(value for value, _, _ in kept),
+            steps=tuple(step for _, step, _ in kept),
+            times=tuple(time for _, _, time in kept),
+            count=self.count,
+        )
+
+
+class PointCollector:
+    """The points of all metrics, which are thinned while they are read: their memory is bounded.
+
+    Args:
+        max_all: Maximum points of all metrics; twice as many are held while they are read.
+    """
+
+    def __init__(self, max_all: int = MAX_ALL_POINTS) -> None:
+        self.series: dict[str, _Points] = {}
+        self.held = 0
+        self._max_all = max_all
+
+    @property
+    def limit(self) -> int:
+        """The maximum points of one metric."""
+        return min(MAX_POINTS, self._max_all // max(1, len(self.series)))
+
+    def add(self, name: str, point: _Point) -> bool:
+        """Add a point; return False if there are too many names."""
+        if name not in self.series:
+            if len(self.series) == MAX_METRIC_NAMES:
+                return False
+            self.series[name] = _Points()
+        self.held += self.series[name].add(point)
+        if self.held > 2 * self._max_all:
+            for one in self.series.values():
+                one.thin(self.limit)
+            self.held = sum(len(one.kept) for one in self.series.values())
+        return True
 
 
 def thinned(points: list[T], limit: int) -> list[T]:
@@ -206,17 +258,30 @@ def thinned(points: list[T], limit: int) -> list[T]:
 def _artifacts(data: bytes, mask: Mask, warnings: list[str]) -> list[Artifact]:
     _warn_if_cut("artifacts", data, warnings)
     found: dict[str, Artifact] = {}
-    for line in _objects(data):
+    bad = more = 0
+    for line in objects_in(data):
         try:
-            artifact = Artifact.model_validate(masked_value(line, mask))
+            artifact = _artifact(line, mask)
         except ValueError:
-            warnings.append("an artifact was not kept: its entry is invalid")
+            bad += 1
             continue
-        found.pop(artifact.name, None)  # declared again: the last position and title
-        found[artifact.name] = artifact
-    if len(found) > MAX_ARTIFACTS:
-        warnings.append(f"only the first {MAX_ARTIFACTS:,} of {len(found):,} artifacts were kept")
-    return list(found.values())[:MAX_ARTIFACTS]
+        if found.pop(artifact.name, None) is None and len(found) == MAX_ARTIFACTS:
+            more += 1
+        else:
+            found[artifact.name] = artifact  # declared again: the last position and title
+    if bad:
+        warnings.append(f"{bad:,} artifacts were not kept: their entries are invalid")
+    if more:
+        warnings.append(
+            f"only the first {MAX_ARTIFACTS:,} artifacts were kept; {more:,} entries were not"
+        )
+    return list(found.values())
+
+
+def _artifact(line: dict[str, Any], mask: Mask) -> Artifact:
+    if not line:
+        raise ValueError(line)  # as validation does, which takes long for millions of empty lines
+    return Artifact.model_validate(masked_value(line, mask))
 
 
 def _warn_if_cut(name: str, data: bytes, warnings: list[str]) -> None:
@@ -224,9 +289,9 @@ def _warn_if_cut(name: str, data: bytes, warnings: list[str]) -> None:
         warnings.append(f"only the first {MAX_FILE >> 20} MB of the {name} were kept")
 
 
-def _objects(data: bytes) -> Iterator[dict[str, Any]]:
+def objects_in(data: bytes) -> Iterator[dict[str, Any]]:
     """Yield the JSON objects in the lines; a line that is cut or broken counts as an empty one."""
-    for line in data.splitlines():
+    for line in io.BytesIO(data):  # a list of all lines could be very large
         try:
             value = json.loads(line, parse_constant=lambda _name: None)
         except (ValueError, RecursionError):

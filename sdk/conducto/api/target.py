@@ -35,6 +35,11 @@ class Launching:
         _LAUNCH.reset(self._token)
 
 
+def is_launching() -> bool:
+    """Return whether this thread or task defines a pipeline."""
+    return _LAUNCH.get() is not None
+
+
 def of_launch() -> Optional[str]:
     """Return the target of the launch that this process is for; None if it launches nothing.
 

@@ -592,6 +592,11 @@ def enter_block(node: NodeBase) -> None:
     _blocks.set((*_blocks.get(()), _Block(node)))
 
 
+def in_block() -> bool:
+    """Return whether a ``with`` block is open."""
+    return bool(_blocks.get(()))
+
+
 def leave_block(node: NodeBase, *, failing: bool) -> None:
     """Close a ``with`` block; ``failing``: another exception must not be hidden.
 

@@ -14,6 +14,7 @@ import conducto as co
 from conducto import results
 from conducto.results import is_left_out
 from conducto.tools import entry
+from conducto.tree.references import ResultReference
 from conducto.wire.outputs import MAX_POINTS
 
 SCRIPT = """
@@ -159,6 +160,60 @@ def test_result_in_a_command_is_the_declared_value(run_directory: Path) -> None:
     assert co.result("/train") == {"loss": 0.5}
     with pytest.raises(LookupError, match=r"declared: /train\); write co.Exec\(\.\.\., results="):
         co.result("/other")
+
+
+BUILDER = """
+import conducto as co
+
+def use(value):
+    return value
+
+NODE = co.Exec(use, co.result("/train"))
+
+def name() -> str:
+    return NODE.__class__.__name__
+
+def pipeline() -> co.Serial:
+    root = co.Serial(image="busybox")
+    root["train"] = co.Exec("true")
+    root["use"] = co.Exec(use, co.result("/train"))
+    return root
+
+def direct():
+    return co.result("/train")
+"""
+
+
+def test_file_with_a_tree_loads_in_a_command(run_directory: Path) -> None:
+    given(run_directory, other=1)
+    (run_directory / "builder.py").write_text(BUILDER)
+
+    assert entry.run_file(str(run_directory / "builder.py"), ["name"]) == 0
+
+    assert json.loads((run_directory / "result").read_text()) == "Exec"
+
+
+def test_command_builds_a_tree_with_references(
+    run_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run_directory / "builder.py").write_text(BUILDER)
+
+    assert entry.run_file(str(run_directory / "builder.py"), ["pipeline"]) == 0
+
+    assert "use" in capsys.readouterr().out
+    with co.Serial():
+        assert isinstance(co.result("/train"), ResultReference)
+
+
+def test_undeclared_result_in_the_function_of_a_node_is_an_error(
+    run_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run_directory / "builder.py").write_text(BUILDER)
+
+    with pytest.raises(SystemExit):
+        entry.run_file(str(run_directory / "builder.py"), ["direct"])
+
+    assert "does not declare that it uses the result of /train" in capsys.readouterr().err
 
 
 def lines(directory: Path, name: str) -> list[dict[str, Any]]:

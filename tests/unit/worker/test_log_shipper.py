@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import base64
+import threading
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
 
 from tests.fakes.worker import FakeApi, FakeClock
 
@@ -107,6 +111,84 @@ def test_draining_gives_up_in_time() -> None:
 
     assert not made.drain(10)
     assert clock.now() - begins < 20
+
+
+class InterruptedTimes(deque[Any]):
+    """Records of times, whose first reader is interrupted by more output."""
+
+    def __init__(self, add: Any) -> None:
+        super().__init__()
+        self._add = add
+        self.thread: threading.Thread | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        records = super().__iter__()
+        if self.thread is None:
+            self.thread = threading.Thread(target=self._add)
+            self.thread.start()
+            self.thread.join(0.05)
+        return records
+
+
+def test_output_may_be_added_while_a_chunk_is_made() -> None:
+    api, clock, now = FakeApi(), FakeClock(), iter(range(100))
+    made = LogShipper(api, clock, lambda: float(next(now)))
+    made.begin("/a", 1)
+    times = InterruptedTimes(lambda: made.add("stdout", b"b"))
+    made._streams["stdout"].times = times
+    made.add("stdout", b"a" * CHUNK_BYTES)
+
+    made.step()
+    assert times.thread is not None
+    times.thread.join()
+    made.finish()
+
+    assert made.drain(10)
+    data = b"".join(base64.b64decode(chunk.data) for chunk in api.chunks)
+    assert data == b"a" * CHUNK_BYTES + b"b"
+
+
+def test_result_is_sent_before_the_rest_of_the_output() -> None:
+    made, api, _ = shipper()
+    for stream in ("stdout", "stderr", "resources", "artifacts", "metrics", "result"):
+        made.add(stream, b"x")
+    made.finish()
+
+    made.drain(10)
+
+    sent = [chunk.stream for chunk in api.chunks]
+    assert sent == ["result", "metrics", "artifacts", "stdout", "stderr", "resources"]
+
+
+def test_output_in_flight_when_the_command_ends_is_sent_once() -> None:
+    made, api, _ = shipper()
+    made.add("stdout", b"x" * CHUNK_BYTES)
+    send = api.log
+
+    def end(chunk: Any) -> Any:
+        api.log = send  # type: ignore[method-assign]
+        made.add("result", b"1")
+        made.finish()
+        return send(chunk)
+
+    api.log = end  # type: ignore[method-assign]
+
+    for _ in range(4):
+        made.step()
+
+    assert [chunk.stream for chunk in api.chunks] == ["stdout", "result"]
+
+
+def test_rejected_output_of_an_earlier_attempt_is_not_lost_output_of_the_next() -> None:
+    made, api, _ = shipper()
+    made.add("stdout", b"x")
+    made.finish()
+    made.begin("/a", 2)
+    api.refused = {"stdout"}
+
+    made.drain(10)
+
+    assert not made.lost
 
 
 def test_chunks_have_the_times_of_their_output() -> None:

@@ -521,6 +521,36 @@ def test_command_whose_output_was_refused_has_not_succeeded(code: int, cause: Ca
     assert code or "could not be stored" in str(report.message)
 
 
+@pytest.mark.parametrize(
+    ("files", "away", "cause"),
+    [
+        ({"result": b"1"}, 500, Cause.WORKER_LOST),
+        ({"result": b"1"}, 80, None),
+        ({}, 500, None),
+    ],
+)
+def test_success_is_reported_when_the_result_is_stored(
+    files: dict[str, bytes], away: int, cause: Cause | None
+) -> None:
+    command = FakeCommand([("stdout", b"hi\n")], files=files)
+    world = World(offer("a"), scripts={"x": command}).say(a=go("x"))
+    begins, log = world.clock.now(), world.api.log
+
+    def unreachable(chunk: Any) -> Any:
+        if world.clock.now() - begins < away:
+            raise ApiError("503")
+        return log(chunk)
+
+    world.api.log = unreachable  # type: ignore[method-assign]
+    report, stored = world.api.report, []
+    world.api.report = lambda given: (stored.append(world.log("result")), report(given))[1]  # type: ignore[method-assign]
+
+    world.run()
+
+    assert [each.cause for each in world.api.reports] == [cause]
+    assert cause or stored == [files.get("result", b"")]
+
+
 def test_use_that_an_older_api_refuses_is_dropped() -> None:
     world = World(offer("a"), scripts={"x": FakeCommand([("stdout", b"hi\n")], seconds=60)})
     world.say(a=go("x"))

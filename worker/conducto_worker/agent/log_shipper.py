@@ -9,14 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from conducto_core.model.outputs import OutputStream
 from conducto_core.model.worker import MAX_CHUNK_TIMES, WorkerLogChunk
 from conducto_core.runtime.line_times import CLOUD_RESOLUTION, LineClock, LineTime
 from conducto_worker.agent.ports import Api, ApiError, Clock, RefusedError
 
 logger = logging.getLogger(__name__)
 
-#: The streams of an attempt: output, resource usage, result, metrics and artifacts.
-Kept = Literal["stdout", "stderr", "resources", "result", "metrics", "artifacts"]
+#: The streams of an attempt. The rest of an attempt is sent in this order: later nodes need the
+#: result, and a large output must not delay it.
+Kept = Literal[OutputStream, "stdout", "stderr", "resources"]
 
 _TIMED: tuple[Kept, Kept] = ("stdout", "stderr")
 
@@ -106,6 +108,7 @@ class LogShipper:
         self._sending = threading.Lock()
         self._failures = 0
         self._waiting = 0
+        self._current = ("", 0)
         self._linger = LINGER_SECONDS
         self.lost = False
 
@@ -114,6 +117,7 @@ class LogShipper:
         with self._changed:
             self._linger = LINGER_SECONDS  # the first output is shown at once
             self.lost = False
+            self._current = (path, attempt)
             self._streams = {name: _Stream(path, attempt, name) for name in get_args(Kept)}
             for name in _TIMED:
                 self._streams[name].clock = LineClock(self._wall, CLOUD_RESOLUTION)
@@ -159,16 +163,17 @@ class LogShipper:
     def _step(self) -> float:
         with self._changed:
             ready, delay = self._next()
-        if ready is None:
-            return delay
-        chunk = ready.chunk()
-        size = min(len(ready.data), CHUNK_BYTES)
+            if ready is None:
+                return delay
+            chunk = ready.chunk()
+            size = min(len(ready.data), CHUNK_BYTES)
         try:
             followed = self._api.log(chunk).followed
         except RefusedError:
             about = {"path": chunk.path, "attempt": chunk.attempt}
             logger.exception("output was rejected; %s bytes are lost", size, extra=about)
-            self.lost = self.lost or chunk.stream != "resources"
+            is_current = (chunk.path, chunk.attempt) == self._current
+            self.lost = self.lost or (is_current and chunk.stream != "resources")
         except ApiError as error:
             about = {"path": chunk.path, "attempt": chunk.attempt}
             logger.warning("cannot send output yet: %s", error, extra=about)
@@ -195,14 +200,31 @@ class LogShipper:
 
     def drain(self, seconds: float) -> bool:
         """Send all output; return False if it took too long."""
+        return self._send_until(lambda: self.empty, seconds)
+
+    def drain_results(self, seconds: float) -> None:
+        """Send the result, metrics and artifacts of the current attempt; set `lost` on failure."""
+        if not self._send_until(lambda: not self._has_results(), seconds):
+            self.lost = True
+
+    def _send_until(self, done: Callable[[], bool], seconds: float) -> bool:
         end = self._clock.now() + seconds
-        while not self.empty:
+        while not done():
             delay = self.step()
             if self._clock.now() >= end:
                 break
             if delay > 0:
                 self._clock.wait(delay)
-        return self.empty
+        return done()
+
+    def _has_results(self) -> bool:
+        with self._changed:
+            return any(
+                each.stream in get_args(OutputStream)
+                and (each.path, each.attempt) == self._current
+                and bool(each.data)
+                for each in self._finished
+            )
 
     def _next(self) -> tuple[_Stream | None, float]:
         if self._finished:
@@ -221,6 +243,6 @@ class LogShipper:
             stream.sent(size)
             stream.since = self._clock.now()
             self._waiting -= size
-            if not stream.data and self._finished and self._finished[0] is stream:
+            while self._finished and not self._finished[0].data:
                 self._finished.popleft()
             self._changed.notify_all()

@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 READY_SECONDS = 900.0
 #: Seconds allowed for sending the rest of the output before its attempt is reported.
 FLUSH_SECONDS = 60.0
+#: Further seconds for an unsent result; an attempt whose result is still unsent is lost.
+RESULT_SECONDS = 60.0
 #: Maximum size of a tree in a report, before base64 adds a third.
 MAX_TREE_IN_REPORT = 2 << 20
 _OUTPUT_LOST = "the command ended with exit code 0, but some of its output could not be stored"
@@ -206,6 +208,8 @@ class Worker:
         """Send the output, then report the result; return whether the task is still open."""
         if not self._shipper.drain(FLUSH_SECONDS):
             logger.warning("output is not sent completely yet")
+            # A node that uses the result starts as soon as this attempt is reported.
+            self._shipper.drain_results(RESULT_SECONDS)
         self._peak = max(self._peak, ended.report.peak_memory or 0)
         once = self._orders.policy == "once"
         leaving = self._clock.stopped_at is not None or once or not ended.usable

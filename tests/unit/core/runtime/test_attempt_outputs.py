@@ -1,6 +1,7 @@
 """Checks, limits and masking of results, metrics and artifacts."""
 
 import json
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -9,9 +10,11 @@ from conducto.wire.outputs import MAX_METRIC_NAMES, MAX_POINTS, MAX_RESULT, is_m
 from conducto_core.model.outputs import OutputSummary
 from conducto_core.runtime.attempt_outputs import (
     MAX_ARTIFACTS,
+    PointCollector,
     artifacts_in,
     collect,
     metrics_in,
+    objects_in,
     thinned,
 )
 from conducto_core.runtime.masking import Mask
@@ -126,6 +129,34 @@ def test_metrics_beyond_the_limits_are_thinned_and_their_names_limited() -> None
     assert outputs.warnings != ()
 
 
+def test_points_are_thinned_while_they_are_read() -> None:
+    points, held = PointCollector(max_all=20), 0
+
+    for number in range(1000):
+        assert points.add(f"m{number % 2}", (number, None, None))
+        held = max(held, sum(len(one.kept) for one in points.series.values()))
+
+    assert held <= 2 * 20 + 1
+    series = points.series["m1"].series("m1", points.limit)
+    assert series.count == 500
+    assert (series.steps[0], series.steps[-1], series.values[-1]) == (0, 499, 999)
+    assert 5 <= len(series.values) <= 10
+    assert len({after - before for before, after in pairwise(series.steps[:-1])}) == 1
+
+
+def test_lines_are_not_collected_before_they_are_read() -> None:
+    lines = b'{"name":"m","value":1}\n' * 20_000
+
+    tracemalloc.start()
+    collector = PointCollector(max_all=20)
+    for line in objects_in(lines):
+        collector.add("m", (line["value"], None, None))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < len(lines) // 2
+
+
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 19, 20, 21, 1000])
 def test_thinned_points_have_both_ends_and_equal_distances(count: int) -> None:
     kept = thinned(list(range(count)), 10)
@@ -151,7 +182,13 @@ def test_artifacts_keep_the_order_of_their_last_declaration() -> None:
         ("b.txt", "", 2),
         ("a.png", "********", 3),
     ]
-    assert outputs.warnings == ("an artifact was not kept: its entry is invalid",)
+    assert outputs.warnings == ("1 artifacts were not kept: their entries are invalid",)
+
+
+def test_invalid_artifacts_are_one_warning() -> None:
+    outputs = collect({"artifacts": b"\n" * 1000 + b'{"size": 1}\n'}, NOTHING)
+
+    assert outputs.warnings == ("1,001 artifacts were not kept: their entries are invalid",)
 
 
 def test_number_of_artifacts_is_limited() -> None:
@@ -160,7 +197,7 @@ def test_number_of_artifacts_is_limited() -> None:
     outputs = collect({"artifacts": lines}, NOTHING)
 
     assert outputs.summary == OutputSummary(artifacts=MAX_ARTIFACTS)
-    assert outputs.warnings == ("only the first 1,000 of 1,001 artifacts were kept",)
+    assert outputs.warnings == ("only the first 1,000 artifacts were kept; 1 entries were not",)
 
 
 @pytest.mark.parametrize(
