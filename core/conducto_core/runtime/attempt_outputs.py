@@ -293,7 +293,8 @@ def objects_in(data: bytes) -> Iterator[dict[str, Any]]:
     """Yield the JSON objects in the lines; a line that is cut or broken counts as an empty one."""
     for line in io.BytesIO(data):  # a list of all lines could be very large
         try:
-            value = json.loads(line, parse_constant=lambda _name: None)
+            # The error for an empty line takes long: there may be millions of them.
+            value = {} if line.isspace() else json.loads(line, parse_constant=lambda _name: None)
         except (ValueError, RecursionError):
             value = {}
         yield value if isinstance(value, dict) else {}
