@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -221,7 +222,8 @@ def test_socket_closes_at_a_frame_or_message_that_is_too_large(me: Cloud) -> Non
         connection.send(secrets.token_hex(WEBSOCKET_FRAME.value // 2 + 1))
         assert closed_with(connection) == 1009
     with socket(me) as connection:
-        connection.send(secrets.token_hex(15_000) for _ in range(5))
+        with contextlib.suppress(ConnectionClosed):  # before the last part is sent
+            connection.send(secrets.token_hex(15_000) for _ in range(5))
         assert closed_with(connection) == 1009
 
 
