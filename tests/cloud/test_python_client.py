@@ -41,6 +41,7 @@ def environment(me: Cloud, tmp_path: Path) -> Iterator[dict[str, str]]:
         yield given
 
 
+@pytest.mark.long  # a minute; the same examples run on this machine in each CI
 @pytest.mark.timeout(900)
 def test_examples_of_the_page_work(environment: dict[str, str], tmp_path: Path) -> None:
     ensure(["python:3.11-slim"])
