@@ -51,7 +51,8 @@ def test_output_is_the_same_wherever_chunks_are_cut(text: bytes, cuts: list[int]
 @given(content=st.binary() | LOOKALIKE, cuts=st.lists(st.integers(0, 1000)))
 def test_files_are_the_same_wherever_chunks_are_cut(content: bytes, cuts: list[int]) -> None:
     marker = b"\x1e" + NONCE.encode()
-    content = content.replace(marker, b"")
+    while marker in content:  # what remains around a marker may be another one
+        content = content.replace(marker, b"")
     sent = marker + b"=result\n" + content + marker + b"=metrics\n{}\n" + STDOUT_TRAILER
     parser = OutputParser(NONCE)
 
