@@ -122,13 +122,15 @@ class Client:
         Args:
             filters: Fields of `conducto_core.model.params.ListParams`.
         """
-        found: list[PipelineSummary] = []
-        query = params.ListParams(**filters)
+        return tuple(self.iterate(params.ListParams(**filters)))
+
+    def iterate(self, query: params.ListParams) -> Iterator[PipelineSummary]:
+        """Yield the pipelines that match, the newest first; ``query.limit`` is that of a page."""
         while True:
             page = self.list_page(query)
-            found += page.pipelines
+            yield from page.pipelines
             if page.next is None:
-                return tuple(found)
+                return
             query = query.model_copy(update={"after": page.next})
 
     def list_page(self, query: params.ListParams) -> PipelineList:

@@ -133,12 +133,7 @@ def _pipelines(
 
     limit = MAX_PIPELINES_PAGE if maximum is None else min(maximum, MAX_PIPELINES_PAGE)
     query = ListParams(**filters, limit=limit)
-    while True:
-        page = client.list_page(query)
-        yield from page.pipelines
-        if page.next is None:
-            return
-        query = query.model_copy(update={"after": page.next})
+    return client.iterate(query)
 
 
 def _head(*, both: bool) -> tuple[str, ...]:

@@ -284,7 +284,7 @@ def list_pipelines(
         return record.title == title and has_text
 
     def read(client: Client) -> list[PipelineSummary]:
-        return list(islice(filter(fits, _all(client, query)), limit))
+        return list(islice(filter(fits, client.iterate(query)), limit))
 
     found = _in_targets([*_targets(target, profile)], read)
     found.sort(key=lambda pipeline: pipeline.created, reverse=True)
@@ -328,15 +328,6 @@ def _in_targets(
     if len(failures) == len(targets):
         raise next(iter(failures.values()))
     return found
-
-
-def _all(client: Client, query: ListParams) -> Iterator[PipelineSummary]:
-    while True:
-        page = client.list_page(query)
-        yield from page.pipelines
-        if page.next is None:
-            return
-        query = query.model_copy(update={"after": page.next})
 
 
 def latest(

@@ -16,7 +16,7 @@ from conducto.errors import UsageError
 from conducto_cli.view.report import plain_lines
 from conducto_client import Client
 from conducto_core.model.labels import cause_text
-from conducto_core.model.params import MAX_TAILS, MAX_TREE_PAGE, TreeParams
+from conducto_core.model.params import MAX_TAILS, MAX_TREE_PAGE
 from conducto_core.model.requests import NodeView, PipelineSummary
 from conducto_core.model.states import FAILED, NodeType, State
 
@@ -71,13 +71,8 @@ def write_junit(client: Client, summary: PipelineSummary, name: str) -> None:
 
 
 def _execs(client: Client, pipeline_id: str) -> Iterator[NodeView]:
-    query = TreeParams(id=pipeline_id, attempts="newest", limit=MAX_TREE_PAGE)
-    while True:
-        page = client.nodes(query)
-        yield from (view for view in page.nodes if view.type is NodeType.EXEC)
-        if page.next is None:
-            return
-        query = query.model_copy(update={"after": page.next})
+    views = client.tree(pipeline_id, attempts="newest", limit=MAX_TREE_PAGE)
+    return (view for view in views if view.type is NodeType.EXEC)
 
 
 def _tails(client: Client, pipeline_id: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ from conducto_cli.view.model import PipelineModel
 from conducto_cli.view.painter import wants_colour
 from conducto_cli.view.watch import watch
 from conducto_client import Client
-from conducto_core.model.params import MAX_TREE_PAGE, Stream, TreeParams
+from conducto_core.model.params import MAX_TREE_PAGE, Stream
 from conducto_core.model.requests import EventBatch, NodeView, PipelineSummary
 from conducto_core.model.states import FAILED as FAILED_STATES
 from conducto_core.model.states import FINISHED, NodeType, State
@@ -98,22 +98,13 @@ class _Source:
 
 def _sources(client: Client, pipeline_id: str, root: str, *, failed: bool) -> Iterator[_Source]:
     """Yield the newest attempt of each Exec at and below a node that has started."""
-    query = TreeParams(
-        id=pipeline_id,
-        root=root,
-        failed=failed,
-        attempts="newest",
-        limit=MAX_TREE_PAGE,
+    views = client.tree(
+        pipeline_id, root=root, failed=failed, attempts="newest", limit=MAX_TREE_PAGE
     )
-    while True:
-        page = client.nodes(query)
-        for view in page.nodes:
-            output = output_of(view)
-            if output is not None:
-                yield _Source(output, view.attempts[-1].ended)
-        if page.next is None:
-            return
-        query = query.model_copy(update={"after": page.next})
+    for view in views:
+        output = output_of(view)
+        if output is not None:
+            yield _Source(output, view.attempts[-1].ended)
 
 
 def output_of(view: NodeView) -> AttemptOutput | None:
