@@ -56,7 +56,7 @@ def run(measurements: Sequence[Measurement[L]], lab: L, say: Say) -> Results:
 
     A failed measurement is recorded and does not stop the others.
     """
-    begun = time.monotonic()
+    started = time.monotonic()
     results = Results()
     values: dict[str, list[float]] = {}
     for group in groups_of(list(measurements)):
@@ -66,7 +66,7 @@ def run(measurements: Sequence[Measurement[L]], lab: L, say: Say) -> Results:
     for measurement in measurements:
         if measurement.name not in results.failed:
             results.rows += rows_of(measurement, samples)
-    results.seconds = time.monotonic() - begun
+    results.seconds = time.monotonic() - started
     return results
 
 

@@ -24,7 +24,7 @@ from chalicelib.api.dispatch import Request
 from chalicelib.bootstrap import from_environment
 from chalicelib.ports.identity import Identity
 from chalicelib.services.data_function import serve
-from conducto_core.api.dispatch import Response as Answer
+from conducto_core.api.dispatch import Response as ApiResponse
 from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
 from conducto_core.model.operations.operation import API_ROOT, AnyOperation
 from conducto_core.model.operations.worker import WORKER_OPERATIONS
@@ -166,7 +166,7 @@ def every_day(_event: CloudWatchEvent) -> None:
 @app.lambda_function(name="admin")
 def admin(event: Any, _context: Any) -> dict[str, Any]:
     """Create tokens and set plans; callers need ``lambda:InvokeFunction`` permission."""
-    return conducto.administration.answer(event)
+    return conducto.administration.respond(event)
 
 
 @app.lambda_function(name="data")
@@ -203,9 +203,9 @@ def _body(request: ChaliceRequest) -> bytes:
     return body.encode() if isinstance(body, str) else body
 
 
-def _response(answer: Answer) -> Response:
+def _response(response: ApiResponse) -> Response:
     headers: dict[str, str | list[str]] = {
-        "Content-Type": answer.media_type,
-        **dict(answer.headers),
+        "Content-Type": response.media_type,
+        **dict(response.headers),
     }
-    return Response(answer.body.decode(), headers, answer.status)
+    return Response(response.body.decode(), headers, response.status)

@@ -27,8 +27,8 @@ def restore_objects(client: Any, bucket: str, prefix: str) -> int:
         ]
         for start in range(0, len(marks), _BATCH):
             some = marks[start : start + _BATCH]
-            answer = client.delete_objects(Bucket=bucket, Delete={"Objects": some})
-            for error in answer.get("Errors", ()):
+            response = client.delete_objects(Bucket=bucket, Delete={"Objects": some})
+            for error in response.get("Errors", ()):
                 raise RuntimeError(f"{error['Key']}: {error['Message']}")
             number += len(some)
     return number

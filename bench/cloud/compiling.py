@@ -23,9 +23,9 @@ def compile_cost(size: int) -> Callable[[CloudLab], Found]:
     def measure(_lab: CloudLab) -> Found:
         tree = TreeState(flat(size))
         gc.collect()
-        begun, cpu_begun = time.perf_counter(), time.process_time()
+        started, cpu_started = time.perf_counter(), time.process_time()
         machines = compile_residual(residual(tree), _SITE).machines
-        seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu_begun
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_started
         return {
             "seconds": seconds,
             "cpu_seconds": cpu,  # of one core, so that other work on the machine does not count

@@ -107,10 +107,10 @@ def ensure_workers(_lab: CloudLab) -> Found:
         root[f"n{n:04}"] = co.Exec("true", mem=1 + n % _POOLS)
     place = _Place(root, workers=0)
     with place.engine.reading(_ME.org, place.pipeline) as live:
-        begun = time.perf_counter()
+        started = time.perf_counter()
         for _ in range(_DECISIONS):
             wanted = live.wanted()
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - started
     if len(wanted) != _POOLS:
         raise AssertionError(f"workers of {len(wanted)} pools are requested, not of {_POOLS}")
     return {"per_second": _DECISIONS / seconds, "ms": 1e3 * seconds / _DECISIONS}
@@ -130,12 +130,12 @@ def claim_and_report(_lab: CloudLab) -> Found:
     asyncio.run(desk.worker_start(WorkerStart(task=arn, protocol=PROTOCOL)))
     with place.engine.reading(_ME.org, place.pipeline) as live:
         run = live.cloud_machine.run
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for n in range(_EXECS):
         path = f"/n{n:04}"
-        answer = asyncio.run(desk.worker_claim(Claim(token=f"t{n}", run=run, node=node_id(path))))
-        if answer.decision is not ClaimDecision.RUN:
-            raise AssertionError(f"{path} was not allowed to run: {answer}")
-        asyncio.run(desk.worker_report(Report(path=path, attempt=answer.attempt, exit_code=0)))
-    seconds = time.perf_counter() - begun
+        response = asyncio.run(desk.worker_claim(Claim(token=f"t{n}", run=run, node=node_id(path))))
+        if response.decision is not ClaimDecision.RUN:
+            raise AssertionError(f"{path} was not allowed to run: {response}")
+        asyncio.run(desk.worker_report(Report(path=path, attempt=response.attempt, exit_code=0)))
+    seconds = time.perf_counter() - started
     return {"ms_per_exec": 1e3 * seconds / _EXECS, "commits_per_second": 2 * _EXECS / seconds}

@@ -76,9 +76,9 @@ class Agent:
     def run(self, root: co.Node, *, engine: str = "docker") -> Times:
         """Run a tree and return the times, excluding its construction and serialisation."""
         request = _request(root, run=True, engine=engine)
-        cpu, begun = self.cpu(), time.perf_counter()
+        cpu, started = self.cpu(), time.perf_counter()
         warm = self.settled(self._submit(request))
-        return Times(time.perf_counter() - begun, warm, self.cpu() - cpu)
+        return Times(time.perf_counter() - started, warm, self.cpu() - cpu)
 
     def warm_up(self, engine: str = "docker") -> None:
         """Make the agent open the engine and find the default image."""

@@ -86,11 +86,11 @@ class EngineApi:
         data = None if body is None else json.dumps(body)
         headers = {} if data is None else {"Content-Type": "application/json"}
         self._connection.request(method, target + query, data, headers)
-        answer = self._connection.getresponse()
-        content = answer.read()
-        if answer.status not in _CREATED:
-            raise RefusedError(method, target, answer.status, content)
-        if answer.getheader("Content-Type") == "application/json":
+        response = self._connection.getresponse()
+        content = response.read()
+        if response.status not in _CREATED:
+            raise RefusedError(method, target, response.status, content)
+        if response.getheader("Content-Type") == "application/json":
             return json.loads(content)
         return content
 
@@ -166,10 +166,10 @@ class ResidentShell:
         self._socket.sendall(b"\n")
         expected = _FRAME + 1
         while expected > 0:
-            answer = self._socket.recv(expected)
-            if not answer:
+            response = self._socket.recv(expected)
+            if not response:
                 raise BenchError("the resident shell has ended")
-            expected -= len(answer)
+            expected -= len(response)
 
     def close(self) -> None:
         """Remove the container."""

@@ -153,9 +153,9 @@ def _resident(command: str, count: int, shells: int) -> Found:
 
 
 def _timed(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
+    started = time.perf_counter()
     work()
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def _per_exec(seconds: float, count: int) -> Found:

@@ -39,15 +39,15 @@ def _launch(lab: LocalLab, engine: str) -> Found:
     script.write_text(_SCRIPT)
     command = [sys.executable, str(script), "--local", "--run", f"--engine={engine}"]
     base = {"CONDUCTO_BASE_DIR": str(agent.home.base), "CONDUCTO_PROFILE": agent.home.profile}
-    begun = time.time()
+    started = time.time()
     done = subprocess.run(
         command, env={**os.environ, **base}, capture_output=True, text=True, check=False
     )
-    whole = time.time() - begun
+    whole = time.time() - started
     if done.returncode:
         raise BenchError(f"the launch failed: {done.stderr.strip()}")
     pipeline = done.stdout.split()[1]
-    first = float(agent.output(pipeline)) - begun
+    first = float(agent.output(pipeline)) - started
     return {"seconds": first, "whole_seconds": whole}
 
 
@@ -56,9 +56,9 @@ def reset(lab: LocalLab) -> Found:
     agent = lab.agent
     pipeline = agent.launch(co.Exec(NOW))
     agent.settled(pipeline)
-    begun = time.time()
+    started = time.time()
     agent.reset(pipeline)
-    return {"seconds": float(agent.output(pipeline)) - begun}
+    return {"seconds": float(agent.output(pipeline)) - started}
 
 
 def import_conducto(_lab: LocalLab) -> Found:
@@ -87,9 +87,9 @@ def print_tree_1000(lab: LocalLab) -> Found:
         "if __name__ == '__main__':\n"
         "    co.main(default=main)\n"
     )
-    begun = time.perf_counter()
+    started = time.perf_counter()
     printed = _python(str(script))
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - started
     if len(printed.splitlines()) < 1000:
         raise BenchError(f"the printed tree has only {len(printed.splitlines())} lines")
     return {"seconds": seconds}

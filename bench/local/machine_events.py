@@ -37,14 +37,14 @@ def _run(size: int, count: int) -> float:
     tree.take_changes()
     gc.collect()
     order: ev.Enqueue | None = None
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for _ in range(count):
         order = next(firsts) if order is None else order
         advance(tree, ev.AttemptStarted(order.path, order.attempt))
         commands = advance(tree, ev.AttemptFinished(order.path, order.attempt, None))
         tree.take_changes()
         order = next(_orders(commands), None)
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def _orders(commands: Iterable[ev.Command]) -> Iterator[ev.Enqueue]:

@@ -25,9 +25,9 @@ def loaded_100000(lab: LocalLab) -> Found:
     """Measure an agent with 100,000 Execs that are not running, and the pages of their tree."""
     agent = lab.new_agent()
     try:
-        begun = time.perf_counter()
+        started = time.perf_counter()
         pipeline = agent.launch(two_level(100, 1000), run=False)
-        launched = time.perf_counter() - begun
+        launched = time.perf_counter() - started
         pages = sorted(_page_ms(agent, pipeline, f"/g{g * 5:04}") for g in range(_PAGES))
         now, peak = agent.memory()
     finally:
@@ -41,9 +41,9 @@ def loaded_100000(lab: LocalLab) -> Found:
 
 
 def _page_ms(agent: Agent, pipeline: str, root: str) -> float:
-    begun = time.perf_counter()
+    started = time.perf_counter()
     agent.client.tree_page(pipeline, root=root)
-    return 1000 * (time.perf_counter() - begun)
+    return 1000 * (time.perf_counter() - started)
 
 
 def _in_new_agent(lab: LocalLab, root: co.Node) -> Found:

@@ -77,10 +77,10 @@ def failed_load(lab: WebLab) -> dict[str, float]:
     pipeline_id = lab.pipeline("failed", tree, run=True, state=State.ERROR)
     with lab.page() as (page, address):
         asked = _requests_of(page)
-        begun = time.perf_counter()
+        started = time.perf_counter()
         page.goto(f"{address}/p/{pipeline_id}", wait_until="commit")
         page.wait_for_selector(".failure-tail")
-        usable = time.perf_counter() - begun
+        usable = time.perf_counter() - started
         page.wait_for_timeout(_QUIET_MS)
         return {"usable_s": usable, "requests": len(asked)}
 
@@ -95,10 +95,10 @@ def _requests_of(page: Any) -> list[Any]:
 def _cold_load(lab: WebLab, pipeline_id: str) -> dict[str, float]:
     with lab.page() as (page, address):
         asked = _requests_of(page)
-        begun = time.perf_counter()
+        started = time.perf_counter()
         page.goto(f"{address}/p/{pipeline_id}", wait_until="commit")
         page.wait_for_selector(".trow:nth-child(3)")
-        usable = time.perf_counter() - begun
+        usable = time.perf_counter() - started
         page.wait_for_timeout(_QUIET_MS)
         requests, scripts = len(asked), {one.url for one in asked if one.url.endswith(".js")}
         page.locator(".trow").nth(1).dblclick()  # open a group, to have enough rows to scroll
@@ -233,11 +233,11 @@ def large_log(lab: WebLab) -> dict[str, float]:
     command = f"yes 'a line of an output that is long enough' | head -c {_LOG_MB * 1_000_000}"
     pipeline_id = lab.pipeline("log", lambda: co.Exec(command), run=True)
     with lab.page() as (page, address):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         page.goto(f"{address}/p/{pipeline_id}?node=/", wait_until="commit")
         page.wait_for_function(
             "() => document.querySelector('.log-lines')?.textContent.includes('a line')"
         )
-        opened = time.perf_counter() - begun
+        opened = time.perf_counter() - started
         back = _SCROLL.replace("SELECTOR", "'.log-lines'").replace("BY", "-400")
         return {"open_s": opened, "scroll_frame_ms": page.evaluate(back)}

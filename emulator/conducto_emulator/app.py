@@ -72,7 +72,7 @@ class Functions:
     ) -> tuple[int, list[tuple[str, str]], bytes]:
         """Handle a request like API Gateway; return status, headers and body."""
         try:
-            answer = self._gateway.handle_request(method, target, dict(headers), body)
+            response = self._gateway.handle_request(method, target, dict(headers), body)
         except LocalGatewayException as error:
             problem = GATEWAY_PROBLEMS[_response_type(error)]
             said = problem.model_dump_json(exclude_none=True).encode()
@@ -84,7 +84,7 @@ class Functions:
         except FunctionError:
             logger.exception("%s %s", method, target.partition("?")[0])
             return 502, _JSON, _FAILED
-        return answer["statusCode"], list(_headers(answer)), _body(answer)
+        return response["statusCode"], list(_headers(response)), _body(response)
 
     def call(self, name: str, event: Mapping[str, Any]) -> Any:
         """Invoke a function by name."""
@@ -96,11 +96,11 @@ class Functions:
         if found is None:
             return {"statusCode": 403}
         try:
-            answer = self._app.handler_map[found.name](dict(event), None)
+            response = self._app.handler_map[found.name](dict(event), None)
         except (FunctionError, TooManyRequestsError):
             logger.exception("the function of %s", route)
             return {"statusCode": 500}
-        return answer if isinstance(answer, Mapping) else {"statusCode": 200}
+        return response if isinstance(response, Mapping) else {"statusCode": 200}
 
     def rules(self) -> Rules:
         """Return the event patterns of the functions."""
@@ -134,16 +134,16 @@ def _seconds(expression: object) -> float:
     return _UNIT_SECONDS["day"]
 
 
-def _headers(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, value in (answer.get("headers") or {}).items():
+def _headers(response: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in (response.get("headers") or {}).items():
         yield str(name), str(value)
-    for name, values in (answer.get("multiValueHeaders") or {}).items():
+    for name, values in (response.get("multiValueHeaders") or {}).items():
         for value in values:
             yield str(name), str(value)
 
 
-def _body(answer: Mapping[str, Any]) -> bytes:
-    body = answer.get("body") or b""
-    if answer.get("isBase64Encoded"):
+def _body(response: Mapping[str, Any]) -> bytes:
+    body = response.get("body") or b""
+    if response.get("isBase64Encoded"):
         return base64.b64decode(body)
     return body.encode() if isinstance(body, str) else bytes(body)

@@ -37,12 +37,12 @@ Ended = Callable[[Mapping[str, Any]], None]
 class Build:
     """A build of CodeBuild."""
 
-    def __init__(self, order: Mapping[str, Any]) -> None:
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
         self.id = f"{PROJECT}:{uuid.uuid4()}"
-        self.order = order
+        self.parameters = parameters
         self.status = "IN_PROGRESS"
         self.phase = "QUEUED"
-        variables = order["environmentVariablesOverride"] or ()
+        variables = parameters["environmentVariablesOverride"] or ()
         self.env = {each["name"]: each["value"] for each in variables}
 
     def describe(self) -> dict[str, Any]:
@@ -103,14 +103,14 @@ class BuildService:
         self._known.add(reference)
         return str(found.id)
 
-    def start(self, order: Mapping[str, Any]) -> Build:
+    def start(self, parameters: Mapping[str, Any]) -> Build:
         """Start a build; return the existing one for a known idempotency token."""
-        token = order.get("idempotencyToken")
+        token = parameters.get("idempotencyToken")
         with self._lock:
             known = self._tokens.get(str(token)) if token else None
             if known is not None:
                 return known
-            build = Build(order)
+            build = Build(parameters)
             self._builds[build.id] = build
             if token:
                 self._tokens[str(token)] = build
@@ -159,8 +159,8 @@ class BuildService:
             _deliver(build, _NO_CLIENT)
             return "FAILED"
         folder.mkdir(parents=True)
-        commands = json.loads(build.order["buildspecOverride"])["phases"]["build"]["commands"]
-        minutes = float(build.order.get("timeoutInMinutesOverride") or 60)
+        commands = json.loads(build.parameters["buildspecOverride"])["phases"]["build"]["commands"]
+        minutes = float(build.parameters.get("timeoutInMinutesOverride") or 60)
         # The engine is the registry, and runs the workers.
         env = {**build.env, "PUSH": "", "PLATFORM": ""}
         code = self._container.run(folder, commands, env, minutes * self._minute)
@@ -180,10 +180,10 @@ def install(service: BuildService) -> None:
             "timeoutInMinutesOverride",
             "idempotencyToken",
         )
-        order = {name: self._get_param(name) for name in names}
-        if order["projectName"] != PROJECT:
+        parameters = {name: self._get_param(name) for name in names}
+        if parameters["projectName"] != PROJECT:
             raise AWSError("Project cannot be found", "ResourceNotFoundException")
-        return ActionResult({"build": service.start(order).describe()})
+        return ActionResult({"build": service.start(parameters).describe()})
 
     def batch_get_builds(self: Any) -> ActionResult:
         found = service.find(self._get_param("ids"))

@@ -51,16 +51,16 @@ class CloudFront:
             await self._file(of_page(path))(scope, receive, send)
 
     async def _behind_session(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = of_session(_seen(scope), scheme="http")
-        if "statusCode" in answer:
-            await _response(answer)(scope, receive, send)
+        response = of_session(_seen(scope), scheme="http")
+        if "statusCode" in response:
+            await _response(response)(scope, receive, send)
             return
         ours = (b"authorization", b"cookie")
         headers = [(name, value) for name, value in scope["headers"] if name not in ours]
-        token = answer["headers"].get("authorization")
+        token = response["headers"].get("authorization")
         if token is not None:
             headers.append((b"authorization", token["value"].encode()))
-        cookies = "; ".join(f"{name}={held['value']}" for name, held in answer["cookies"].items())
+        cookies = "; ".join(f"{name}={held['value']}" for name, held in response["cookies"].items())
         if cookies:
             headers.append((b"cookie", cookies.encode("latin-1")))
         # The path is kept: the emulator's WebSocket has the same path.
@@ -98,18 +98,18 @@ def of_session(request: Seen, *, scheme: str = "https") -> Seen:
 def _session(request: Seen, scheme: str) -> Seen:
     if request["method"] == "GET":
         kept = COOKIE in request["cookies"]
-        return _answer(_NO_CONTENT, "No Content") if kept else _answer(200, "OK")
+        return _respond(_NO_CONTENT, "No Content") if kept else _respond(200, "OK")
     if not _is_script(request, scheme):
-        return _answer(403, "Forbidden")
+        return _respond(403, "Forbidden")
     if request["method"] == "DELETE":
-        return _answer(_NO_CONTENT, "No Content", "", 0)
+        return _respond(_NO_CONTENT, "No Content", "", 0)
     token = _BEARER.fullmatch(_header(request, "authorization"))
     if request["method"] != "POST" or token is None:
-        return _answer(400, "Bad Request")
-    return _answer(_NO_CONTENT, "No Content", token[1], SECONDS)
+        return _respond(400, "Bad Request")
+    return _respond(_NO_CONTENT, "No Content", token[1], SECONDS)
 
 
-def _answer(status: int, words: str, value: str = "", seconds: int | None = None) -> Seen:
+def _respond(status: int, words: str, value: str = "", seconds: int | None = None) -> Seen:
     said: Seen = {
         "statusCode": status,
         "statusDescription": words,
@@ -152,8 +152,8 @@ def _seen(scope: Scope) -> Seen:
     }
 
 
-def _response(answer: Seen) -> Response:
-    headers = {name: held["value"] for name, held in answer["headers"].items()}
-    for name, cookie in answer.get("cookies", {}).items():
+def _response(response: Seen) -> Response:
+    headers = {name: held["value"] for name, held in response["headers"].items()}
+    for name, cookie in response.get("cookies", {}).items():
         headers["set-cookie"] = f"{name}={cookie['value']}; {cookie['attributes']}"
-    return Response(status_code=answer["statusCode"], headers=headers)
+    return Response(status_code=response["statusCode"], headers=headers)

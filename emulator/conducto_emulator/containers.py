@@ -160,7 +160,7 @@ class DockerContainers:
 
     def _env(self, task: Task, definition: Mapping[str, Any]) -> dict[str, str]:
         name = definition["name"]
-        overrides = (task.order.get("overrides") or {}).get("containerOverrides", ())
+        overrides = (task.parameters.get("overrides") or {}).get("containerOverrides", ())
         given = [each for each in overrides if each["name"] == name]
         pairs = [
             pair for source in (definition, *given) for pair in source.get("environment") or ()

@@ -26,10 +26,10 @@ def install(board: TaskBoard, sessions: EcsExec) -> None:
     def run_task(self: Any) -> ActionResult:
         cluster = self._get_param("cluster", "default").rpartition("/")[2]
         where = f"arn:aws:ecs:{self.region}:{self.current_account}"
-        order = {name: self._get_param(name) for name in _FIELDS}
-        order["clusterArn"] = f"{where}:cluster/{cluster}"
+        parameters = {name: self._get_param(name) for name in _FIELDS}
+        parameters["clusterArn"] = f"{where}:cluster/{cluster}"
         found: Any = self.ecs_backend.describe_task_definition(self._get_param("taskDefinition"))
-        tasks, failures = board.run(f"{where}:task/{cluster}", _definition(found), order)
+        tasks, failures = board.run(f"{where}:task/{cluster}", _definition(found), parameters)
         return ActionResult({"tasks": [each.describe() for each in tasks], "failures": failures})
 
     def stop_task(self: Any) -> ActionResult:
@@ -54,7 +54,7 @@ def install(board: TaskBoard, sessions: EcsExec) -> None:
 
     def execute_command(self: Any) -> ActionResult:
         task = _must_be(board.find(self._get_param("task")))
-        if not task.order.get("enableExecuteCommand") or not self._get_param("interactive"):
+        if not task.parameters.get("enableExecuteCommand") or not self._get_param("interactive"):
             raise AWSError(
                 "The execute command failed because execute command was not enabled when the task "
                 "was run or the execute command agent isn't running.",
@@ -64,14 +64,14 @@ def install(board: TaskBoard, sessions: EcsExec) -> None:
             raise AWSError("The target is not connected yet.", "TargetNotConnectedException")
         name = self._get_param("container")
         session = sessions.open(task.arn, name, self._get_param("command"))
-        answer = {
-            "clusterArn": task.order["clusterArn"],
+        response = {
+            "clusterArn": task.parameters["clusterArn"],
             "containerName": name,
             "interactive": True,
             "session": session,
             "taskArn": task.arn,
         }
-        return ActionResult(answer)
+        return ActionResult(response)
 
     for route in (run_task, stop_task, describe_tasks, list_tasks, execute_command):
         setattr(EC2ContainerServiceResponse, route.__name__, route)

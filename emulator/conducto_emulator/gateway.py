@@ -173,13 +173,13 @@ class Gateway:
             status, headers, data = await asyncio.wait_for(asyncio.shield(call), self.max_wait)
         except TimeoutError:
             return _problem("INTEGRATION_TIMEOUT")
-        answer = Response(data, status)
+        response = Response(data, status)
         for name, value in headers:
             if name.lower() not in {"content-length", "content-type"}:
-                answer.headers.append(name, value)
+                response.headers.append(name, value)
             elif name.lower() == "content-type":
-                answer.headers[name] = value
-        return answer
+                response.headers[name] = value
+        return response
 
     async def _post(self, request: Request) -> Response:
         """Handle PostToConnection."""
@@ -226,11 +226,11 @@ class Gateway:
 
     async def _socket(self, socket: WebSocket) -> None:
         name = uuid.uuid4().hex
-        answer = await self._call("$connect", name, socket)
-        if answer.get("statusCode", 200) >= 300:  # noqa: PLR2004
+        response = await self._call("$connect", name, socket)
+        if response.get("statusCode", 200) >= 300:  # noqa: PLR2004
             await socket.close()
             return
-        chosen = (answer.get("headers") or {}).get("Sec-WebSocket-Protocol")
+        chosen = (response.get("headers") or {}).get("Sec-WebSocket-Protocol")
         self._sockets[name], times = socket, OpenSocket()
         self._times[name] = times
         await socket.accept(subprotocol=chosen)
@@ -239,13 +239,13 @@ class Gateway:
             while True:
                 text = await socket.receive_text()
                 times.use()
-                answer = await self._call("$default", name, socket, text)
-                if answer.get("statusCode") == _FAILED:
+                response = await self._call("$default", name, socket, text)
+                if response.get("statusCode") == _FAILED:
                     about = {"connectionId": name, "requestId": uuid.uuid4().hex}
                     said = {"message": "Internal server error", **about}
                     await socket.send_text(json.dumps(said))
-                elif answer.get("body"):
-                    await socket.send_text(str(answer["body"]))
+                elif response.get("body"):
+                    await socket.send_text(str(response["body"]))
         except WebSocketDisconnect:
             pass
         finally:

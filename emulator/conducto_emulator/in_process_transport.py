@@ -35,16 +35,16 @@ class InProcessTransport:
         if boto3.DEFAULT_SESSION is None:
             boto3.setup_default_session()
         self._events = boto3.DEFAULT_SESSION.events
-        self._events.register(_EVENT, self._answer)
+        self._events.register(_EVENT, self._respond)
         self._open = True
 
     def close(self) -> None:
         """Stop: existing clients use the network again."""
         self._open = False
         if self._events is not None:
-            self._events.unregister(_EVENT, self._answer)
+            self._events.unregister(_EVENT, self._respond)
 
-    def _answer(self, request: Any, **_more: Any) -> Any:
+    def _respond(self, request: Any, **_more: Any) -> Any:
         if not self._open or not str(request.url).startswith(self._endpoint):
             return None
         said = _Said()

@@ -63,7 +63,7 @@ class Host:
         self._module = module
         self._app: Any = module.app
 
-    def answer(self, request: dict[str, Any], seconds: float) -> Any:
+    def respond(self, request: dict[str, Any], seconds: float) -> Any:
         """Execute one call."""
         if request["do"] == "describe":
             return self.describe()
@@ -253,7 +253,7 @@ def _work(host: Host, control: socket.socket, parent: int) -> NoReturn:
 
 def _said(host: Host, call: dict[str, Any], request: bytes) -> bytes:
     try:
-        said = {"answer": host.answer(json.loads(request), float(call["seconds"]))}
+        said = {"answer": host.respond(json.loads(request), float(call["seconds"]))}
     except Exception as error:  # noqa: BLE001  as in Lambda, the caller gets the error
         traceback.print_exc()
         said = {"error": f"{type(error).__name__}: {error}"}

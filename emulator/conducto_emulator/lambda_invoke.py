@@ -18,14 +18,14 @@ logger = logging.getLogger(__name__)
 
 Call = Callable[[str, Any], Any]
 _TOO_LARGE = "Request must be smaller than {} bytes for the InvokeFunction operation"
-_Answer = tuple[int, dict[str, str], str]
+_Response = tuple[int, dict[str, str], str]
 
 
 def install(call: Call, stage: str, functions: tuple[str, ...], later: AsyncCalls) -> None:
     """Make moto's server in this process invoke functions."""
     known = {function_name(stage, name): name for name in functions}
 
-    def invoke(self: Any) -> _Answer:
+    def invoke(self: Any) -> _Response:
         asked = unquote(self.path.rsplit("/", 2)[-2]).rpartition(":")[2]
         if asked not in known:
             raise AWSError(f"Function not found: {asked}", "ResourceNotFoundException")
@@ -42,7 +42,7 @@ def install(call: Call, stage: str, functions: tuple[str, ...], later: AsyncCall
     LambdaResponse.invoke = invoke
 
 
-def _invoked(call: Call, name: str, event: Any) -> _Answer:
+def _invoked(call: Call, name: str, event: Any) -> _Response:
     try:
         return 200, {}, json.dumps(call(name, event))
     except TooManyRequestsError as error:

@@ -176,12 +176,12 @@ class PackagedApp:
                 connection.sendall(head.ljust(HEAD).encode() + body)
                 connection.shutdown(socket.SHUT_WR)
             with connection.makefile("rb") as file:
-                answer = file.read()
-        said = json.loads(answer)
+                response = file.read()
+        said = json.loads(response)
         if "error" in said:
             raise (EndedError if said.get("ended") else FunctionError)(said["error"])
-        if len(answer) > LAMBDA_SYNC_PAYLOAD.value:
-            raise FunctionError(_TOO_LARGE.format("response", len(answer)))
+        if len(response) > LAMBDA_SYNC_PAYLOAD.value:
+            raise FunctionError(_TOO_LARGE.format("response", len(response)))
         return said["answer"]
 
     def describe(self) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Task:
 
     arn: str
     definition: Mapping[str, Any]
-    order: Mapping[str, Any]
+    parameters: Mapping[str, Any]
     containers: list[ContainerState]
     status: str = "PROVISIONING"
     created: float = field(default_factory=time.time)
@@ -66,15 +66,15 @@ class Task:
         return {
             "taskArn": self.arn,
             "taskDefinitionArn": self.definition["taskDefinitionArn"],
-            "clusterArn": self.order["clusterArn"],
+            "clusterArn": self.parameters["clusterArn"],
             "lastStatus": self.status,
             "desiredStatus": _STOPPED if self.wanted_stop or self.ended else "RUNNING",
-            "startedBy": self.order.get("startedBy"),
-            "group": self.order.get("group"),
+            "startedBy": self.parameters.get("startedBy"),
+            "group": self.parameters.get("group"),
             "cpu": self.definition.get("cpu"),
             "memory": self.definition.get("memory"),
             "launchType": "FARGATE",
-            "overrides": self.order.get("overrides") or {},
+            "overrides": self.parameters.get("overrides") or {},
             "createdAt": self.created,
             "startedAt": self.started,
             "stoppedAt": self.ended,
@@ -98,7 +98,7 @@ class Task:
             "lastStatus": state.status,
             "runtimeId": f"{self.id}-{state.name}",
         }
-        if self.order.get("enableExecuteCommand"):
+        if self.parameters.get("enableExecuteCommand"):
             entrance = {"name": "ExecuteCommandAgent", "lastStatus": state.status}
             told["managedAgents"] = [entrance]
         if state.exit_code is not None:
@@ -213,7 +213,7 @@ class TaskBoard:
         self._wake = threading.Condition(self._lock)
 
     def run(
-        self, arn_prefix: str, definition: Mapping[str, Any], order: Mapping[str, Any]
+        self, arn_prefix: str, definition: Mapping[str, Any], parameters: Mapping[str, Any]
     ) -> tuple[list[Task], list[dict[str, str]]]:
         """Start a task, unless one was started with the same client token.
 
@@ -221,7 +221,7 @@ class TaskBoard:
             The task, and failures as in RunTask; one of them is empty.
         """
         with self._lock:
-            token = order.get("clientToken")
+            token = parameters.get("clientToken")
             known = self._by_client_token.get(token) if token else None
             if known is not None:
                 return [known], []
@@ -229,7 +229,10 @@ class TaskBoard:
             if refusal is not None:
                 return [], [{"arn": arn_prefix, "reason": refusal}]
             task = Task(
-                f"{arn_prefix}/{uuid.uuid4().hex}", definition, order, _containers_of(definition)
+                f"{arn_prefix}/{uuid.uuid4().hex}",
+                definition,
+                parameters,
+                _containers_of(definition),
             )
             self._tasks[task.arn] = task
             if token:
@@ -295,7 +298,7 @@ class TaskBoard:
             return [
                 each
                 for each in self._tasks.values()
-                if (started_by is None or each.order.get("startedBy") == started_by)
+                if (started_by is None or each.parameters.get("startedBy") == started_by)
                 and (each.wanted_stop is not None or each.ended is not None) == stopped
             ]
 

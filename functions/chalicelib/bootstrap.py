@@ -198,8 +198,8 @@ class App:
         name = self._environment.get(Variables.ADDRESSES)
         if name is None:
             return Addresses(self._read(Variables.API_URL), self._read(Variables.SOCKET_ENDPOINT))
-        answer = self.clients.get("ssm").get_parameter(Name=name)
-        known = json.loads(answer["Parameter"]["Value"])
+        response = self.clients.get("ssm").get_parameter(Name=name)
+        known = json.loads(response["Parameter"]["Value"])
         return Addresses(known["api"], known["socket"])
 
     def _web_app(self) -> str:

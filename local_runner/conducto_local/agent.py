@@ -110,8 +110,8 @@ async def _run(
         token = files.token()
         sessions = Sessions(token, port, file=files.sessions)
         servers = local_servers(pipelines, state, stop.set, sessions, allowed_shells(pipelines))
-        with remembered(home.agent / "answers.sqlite") as answers:
-            once = IdempotentExecutor(answers)
+        with remembered(home.agent / "answers.sqlite") as responses:
+            once = IdempotentExecutor(responses)
             service = Service(*servers, operations=LOCAL_OPERATIONS, rules=LOCAL_RULES, once=once)
             app = build_app(service, token=token, port=port, sessions=sessions)
             attendance = IdleShutdown(app)

@@ -25,7 +25,7 @@ from conducto_local.state_dir import StateDir
 
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 30.0
-ANSWER_TIMEOUT = 5.0
+RESPONSE_TIMEOUT = 5.0
 _LOG_LINES = 20
 _LOG_TAIL = 16 << 10
 _OK = 200
@@ -164,7 +164,7 @@ def _answering(home: StateDir) -> Endpoint | None:
     deadline = time.monotonic() + START_TIMEOUT
     while files.is_running():
         endpoint = find_agent(home)
-        if endpoint is not None and _answers(endpoint, files):
+        if endpoint is not None and _responses(endpoint, files):
             return endpoint
         if endpoint is None and files.has_lost_token():
             raise AgentStartError(
@@ -180,8 +180,8 @@ def _answering(home: StateDir) -> Endpoint | None:
     return None
 
 
-def _answers(endpoint: Endpoint, files: AgentFiles) -> bool:
-    transport = HttpTransport(endpoint, timeout=ANSWER_TIMEOUT)
+def _responses(endpoint: Endpoint, files: AgentFiles) -> bool:
+    transport = HttpTransport(endpoint, timeout=RESPONSE_TIMEOUT)
     try:
         reply = transport.request("GET", f"{API_ROOT}{AGENT_STATUS.path}", {}, None)
     except AgentUnreachableError:
@@ -197,7 +197,7 @@ def _answers(endpoint: Endpoint, files: AgentFiles) -> bool:
 
 
 def _ask_to_stop(endpoint: Endpoint, *, if_idle: bool) -> bool:
-    with Client(HttpTransport(endpoint, timeout=ANSWER_TIMEOUT)) as client:
+    with Client(HttpTransport(endpoint, timeout=RESPONSE_TIMEOUT)) as client:
         try:
             client.stop_agent(if_idle=if_idle)
         except (ApiError, AgentUnreachableError):

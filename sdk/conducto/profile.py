@@ -133,10 +133,10 @@ def _check_known(known: bool, profile: str) -> None:
 
 def _ask(question: str) -> None:
     try:
-        answer = input(f"{question} [y/N] ")
+        response = input(f"{question} [y/N] ")
     except EOFError:
-        answer = ""
-    if answer.strip().lower() not in {"y", "yes"}:
+        response = ""
+    if response.strip().lower() not in {"y", "yes"}:
         raise ValueError("nothing deleted; answer y, or give --force")
 
 

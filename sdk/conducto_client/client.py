@@ -295,9 +295,9 @@ class Client:
         """Write a data file atomically; None is the user's data."""
         if pipeline_id is None:
             query = params.UserDataParams(name=name)
-            return self._answer(pipelines.PUT_USER_DATA, query, content, _OCTETS)
+            return self._respond(pipelines.PUT_USER_DATA, query, content, _OCTETS)
         pipeline_query = params.DataParams(id=pipeline_id, name=name)
-        return self._answer(pipelines.PUT_DATA, pipeline_query, content, _OCTETS)
+        return self._respond(pipelines.PUT_DATA, pipeline_query, content, _OCTETS)
 
     def delete_data(self, pipeline_id: str | None, name: str) -> Deleted:
         """Delete a data file, or a directory with its contents; None is the user's data."""
@@ -374,7 +374,7 @@ class Client:
         """
         failures = 0
         while True:
-            begun = time.monotonic()
+            started = time.monotonic()
             try:
                 for batch in self._event_stream(pipeline_id, cursor, None):
                     if batch is None:
@@ -384,7 +384,7 @@ class Client:
                         cursor = batch.changes[-1].seq
                     yield batch
             except StreamLostError as error:
-                if time.monotonic() - begun > LASTED:
+                if time.monotonic() - started > LASTED:
                     failures = 0  # it was idle for so long that it was closed
                 if failures == len(self._resume_delays):
                     raise _broken_off(pipeline_id, error) from error
@@ -428,9 +428,9 @@ class Client:
         if data is not None and len(data) > operation.max_body:
             raise ApiError(_too_large(operation, len(data)))
         key = {IDEMPOTENCY_KEY: uuid4().hex} if operation.remembered else None
-        return self._answer(operation, query, data, key)
+        return self._respond(operation, query, data, key)
 
-    def _answer(
+    def _respond(
         self,
         operation: Operation[P, B, R],
         query: P,
@@ -446,7 +446,7 @@ class Client:
             with self.gate:
                 return operation.response.model_validate_json(reply.body)
         except ValidationError as error:
-            raise ApiError(_foreign_answer(operation.name, reply)) from error
+            raise ApiError(_foreign_response(operation.name, reply)) from error
 
     def _download(self, operation: AnyOperation, query: Record) -> Iterator[bytes]:
         path, values = _address(operation, query)
@@ -479,7 +479,7 @@ def problem_in(reply: Reply) -> Problem:
     try:
         return Problem.model_validate_json(reply.body)
     except ValidationError:
-        return _foreign_answer("the request", reply)
+        return _foreign_response("the request", reply)
 
 
 def _size_in(reply: Reply) -> int:
@@ -510,7 +510,7 @@ def _too_large(operation: AnyOperation, size: int) -> Problem:
     )
 
 
-def _foreign_answer(what: str, reply: Reply) -> Problem:
+def _foreign_response(what: str, reply: Reply) -> Problem:
     return Problem(
         title="not a response of Conducto",
         status=reply.status,

@@ -119,17 +119,17 @@ class CloudTransport(HttpTransport):
             file.seek(0)
             if size <= cloud.MAX_DIRECT:
                 return file.read()
-            answer = self._ask(cloud.UPLOAD_BODY, UploadResponse)
-            put(answer.url, file, size)
-        headers[cloud.BODY_KEY] = answer.key
+            response = self._ask(cloud.UPLOAD_BODY, UploadResponse)
+            put(response.url, file, size)
+        headers[cloud.BODY_KEY] = response.key
         return b""
 
-    def _ask(self, operation: AnyOperation, answer: type[R]) -> R:
+    def _ask(self, operation: AnyOperation, response: type[R]) -> R:
         path = f"{API_ROOT}{operation.path}"
         reply = self._in_our_words(super().request(operation.method, path, {}, None))
         if reply.status != _OK:
             raise ApiError(problem_in(reply))
-        return answer.model_validate_json(reply.body)
+        return response.model_validate_json(reply.body)
 
     def _in_our_words(self, reply: Reply) -> Reply:
         """Return a rejection by API Gateway as a problem of Conducto."""
@@ -200,8 +200,8 @@ def put(url: str, content: bytes | IO[bytes], size: int) -> None:
     # The URL comes from the cloud's own response.
     request = urllib.request.Request(url, data, headers, method="PUT")  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=_TRANSFER_SECONDS) as answer:  # noqa: S310
-            answer.read()
+        with urllib.request.urlopen(request, timeout=_TRANSFER_SECONDS) as response:  # noqa: S310
+            response.read()
     except OSError as error:
         raise _lost(error, url, "upload") from error
 
@@ -218,9 +218,9 @@ def fetch(url: str) -> bytes:
 def _fetched(url: str, part: str | None) -> Reply:
     request = urllib.request.Request(url, headers={} if part is None else {"Range": part})  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=_TRANSFER_SECONDS) as answer:  # noqa: S310
-            received = {name.lower(): value for name, value in answer.headers.items()}
-            return Reply(answer.status, answer.read(), received)
+        with urllib.request.urlopen(request, timeout=_TRANSFER_SECONDS) as response:  # noqa: S310
+            received = {name.lower(): value for name, value in response.headers.items()}
+            return Reply(response.status, response.read(), received)
     except urllib.error.HTTPError as error:
         with error:
             if error.code != _RANGE_NOT_SATISFIABLE:

@@ -53,18 +53,18 @@ class Cloud:
         self.emulator.bus.copies = 1
         self.emulator.gateway.away = False
 
-    def pool(self, **orders: Any) -> str:
+    def pool(self, **instructions: Any) -> str:
         """Make a queue that the next worker waits at."""
         name = f"pool-{uuid.uuid4().hex[:8]}"
         arn: str = self.states.create_activity(name=name)["activityArn"]
         lent = WorkerCredentials(Clients(), STATES).lend_credentials(arn, "w1")
-        self.script.orders = {
+        self.script.instructions = {
             "activity": arn,
             "region": resources.REGION,
             "credentials": lent.model_dump(mode="json"),
             "idle": 60,
             "heartbeat": 0.5,
-            **orders,
+            **instructions,
         }
         return arn
 
@@ -106,7 +106,7 @@ class Cloud:
             {"name": AgentVariables.API_URL, "value": self.emulator.url},
             {"name": AgentVariables.TOKEN, "value": "w0rker-token"},
         ]
-        answer = self.ecs.run_task(
+        response = self.ecs.run_task(
             cluster="conducto-emulator",
             taskDefinition=registered,
             startedBy="pipe",
@@ -114,14 +114,14 @@ class Cloud:
             overrides={"containerOverrides": [{"name": AGENT, "environment": environment}]},
             **order,
         )
-        if not answer["tasks"]:
-            raise LookupError(answer["failures"][0]["reason"])
-        arn: str = answer["tasks"][0]["taskArn"]
+        if not response["tasks"]:
+            raise LookupError(response["failures"][0]["reason"])
+        arn: str = response["tasks"][0]["taskArn"]
         return arn
 
     def run(self, node: str, script: str, **more: Any) -> None:
-        answer = {"decision": "run", "path": f"/{node}", "attempt": 1, "script": script, **more}
-        self.script.answers[node] = [answer]
+        response = {"decision": "run", "path": f"/{node}", "attempt": 1, "script": script, **more}
+        self.script.responses[node] = [response]
 
     def log(self, stream: str = "stdout") -> bytes:
         chunks = [each for each in self.script.came["log"] if each["stream"] == stream]
@@ -373,6 +373,6 @@ def test_answers_come_with_their_status_and_headers(cloud: Cloud) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(cloud.emulator.url + "/refuse")
 
-    with caught.value as answer:
-        assert (answer.status, answer.headers["X-Why"]) == (409, "because")
-        assert json.load(answer) == {"detail": "no"}
+    with caught.value as response:
+        assert (response.status, response.headers["X-Why"]) == (409, "because")
+        assert json.load(response) == {"detail": "no"}

@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("curl") is None, reason="builds deliver with curl"),
 ]
 DELIVER = resources.files("conducto_core.images").joinpath("push.sh").read_text()
-MOST = 1 << 20
+MAX_OUTPUT = 1 << 20
 #: Waits for `Stand.open_gate`.
 WAIT = 'until [ -e "$HOME/gate" ]; do sleep 0.1; done'
 
@@ -176,7 +176,7 @@ def test_long_output_keeps_its_beginning_and_end(stand: Stand) -> None:
     assert log.startswith(b"first\nxxx")
     assert log.endswith(b"x\nlast\n")
     assert b"(what the build printed in between was not kept)" in log
-    assert len(log) < 2 * MOST + 100
+    assert len(log) < 2 * MAX_OUTPUT + 100
 
 
 def test_a_build_that_hangs_is_ended(stand: Stand) -> None:

@@ -54,8 +54,8 @@ def test_up_and_down(tmp_path: Path) -> None:
         request = urllib.request.Request(
             f"{url}/api/v1/pipelines", headers={"Authorization": f"Bearer {token}"}
         )
-        with urllib.request.urlopen(request) as answer:
-            listed = json.load(answer)
+        with urllib.request.urlopen(request) as response:
+            listed = json.load(response)
         request.headers["Authorization"] = "Bearer cdo_wrong"
         with pytest.raises(urllib.error.HTTPError) as refused, urllib.request.urlopen(request):
             pass
@@ -100,10 +100,10 @@ def test_leftovers_of_a_killed_emulator_are_removed_by_the_next_one(tmp_path: Pa
         killed = json.loads((folder / "emulator.json").read_text())
         label = {LABEL: killed["mark"]}
         body = {"Image": "busybox:latest", "Cmd": ["sleep", "600"], "Labels": label}
-        answer = call(
+        response = call(
             "POST", "/containers/create", body=json.dumps(body).encode(), kind="application/json"
         )
-        made = json.loads(answer[1])["Id"]
+        made = json.loads(response[1])["Id"]
         call("POST", f"/containers/{made}/start")
         (folder / "files" / "tasks").mkdir(parents=True, exist_ok=True)
         (folder / "files" / "tasks" / "left").write_text("by a task")

@@ -41,8 +41,8 @@ def asked(
     connection = http.client.HTTPConnection(parts.netloc, timeout=60)
     try:
         connection.request(method, f"{parts.path}?{parts.query}", body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read(), answer.getheader("location", "")
+        response = connection.getresponse()
+        return response.status, response.read(), response.getheader("location", "")
     finally:
         connection.close()
 
@@ -64,8 +64,8 @@ def fetched(me: Cloud, run: Run, name: str, part: str | None = None) -> tuple[in
 def test_clients_and_commands_share_data_files(me: Cloud) -> None:
     run = me.launch(tree(f"cat {HERE}/given; echo made > {HERE}/result"), run=False)
     headers = {"Authorization": f"Bearer {me.token}", "Content-Type": "application/octet-stream"}
-    status, answer, _ = asked(file_url(me, run, "given"), "PUT", headers, b"from outside\n")
-    assert status == 200, answer
+    status, response, _ = asked(file_url(me, run, "given"), "PUT", headers, b"from outside\n")
+    assert status == 200, response
 
     run.control(Action.RUN)
     run.settled()

@@ -64,9 +64,9 @@ def ask(me: Cloud, method: str, path: str, token: str | None = None, body: Any =
     try:
         data = None if body is None else json.dumps(body)
         connection.request(method, API_ROOT + path, data, headers)
-        answer = connection.getresponse()
-        media_type = answer.getheader("content-type", "")
-        return Said(answer.status, media_type, json.loads(answer.read()))
+        response = connection.getresponse()
+        media_type = response.getheader("content-type", "")
+        return Said(response.status, media_type, json.loads(response.read()))
     finally:
         connection.close()
 
@@ -103,8 +103,8 @@ def test_a_workers_token_is_good_for_its_own_work_and_for_nothing_else(me: Cloud
     refused(ask(me, "GET", f"/pipelines/{run.id}", worker.token), 403, "read")
 
     other, colleague = alone(me, a="true")
-    answer = worker.claim(colleague.offer())
-    assert answer.decision is ClaimDecision.DROP
+    response = worker.claim(colleague.offer())
+    assert response.decision is ClaimDecision.DROP
     assert other.attempts("/a")[:1] == ()
     other.control(Action.KILL, "/")
     run.control(Action.KILL, "/")
@@ -220,10 +220,10 @@ class Browser:
         ours = {"Origin": self.page, "X-Conducto": "1", "Cookie": self.cookie}
         try:
             connection.request(method, path, headers={**ours, **headers})
-            answer = connection.getresponse()
-            self.cookie = answer.getheader("Set-Cookie", self.cookie).partition(";")[0]
-            body = answer.read()
-            return answer.status, json.loads(body) if body else None
+            response = connection.getresponse()
+            self.cookie = response.getheader("Set-Cookie", self.cookie).partition(";")[0]
+            body = response.read()
+            return response.status, json.loads(body) if body else None
         finally:
             connection.close()
 

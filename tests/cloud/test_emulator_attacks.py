@@ -158,7 +158,7 @@ def test_commands_get_no_key_and_workers_one_that_only_polls(me: Cloud, tmp_path
     (task,) = me.emulator.board.list(started_by=waiting.id, stopped=False)
     me.emulator.board.knobs = Knobs()
     worker = ByHand(me, task)
-    lent = worker.orders.credentials
+    lent = worker.instructions.credentials
     assert lent is not None
     session = boto3.session.Session(lent.access_key, lent.secret_key, lent.session_token)
 

@@ -97,7 +97,7 @@ class Shell:
 def tasks(me: Cloud) -> list[str]:
     """Return the groups of this org's tasks that have not stopped."""
     found = me.emulator.board.list(started_by=None, stopped=False)
-    groups = [str(task.order.get("group")) for task in found]
+    groups = [str(task.parameters.get("group")) for task in found]
     return [group for group in groups if group.startswith(f"conducto:{me.org}:")]
 
 
@@ -149,8 +149,8 @@ def test_secrets_are_in_no_request_to_aws(me: Cloud, failed: Run, person: Person
     assert shell.says("echo $TOKEN") == [SECRET]
 
     told = me.emulator.board.list(started_by=failed.id, stopped=False)
-    assert any(task.order["enableExecuteCommand"] for task in told)
-    assert SECRET not in str([(task.order, task.definition) for task in told])
+    assert any(task.parameters["enableExecuteCommand"] for task in told)
+    assert SECRET not in str([(task.parameters, task.definition) for task in told])
     shell.leave()
     logs = me.aws("logs")
     for stream in logs.describe_log_streams(logGroupName="/conducto/workers")["logStreams"]:

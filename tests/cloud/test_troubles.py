@@ -116,12 +116,12 @@ def test_two_workers_claim_one_task_and_one_wins(me: Cloud) -> None:
     offer = workers[0].offer()
 
     with ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(lambda worker: worker.claim(offer), workers))
+        responses = list(pool.map(lambda worker: worker.claim(offer), workers))
 
-    verdicts = [answer.decision for answer in answers]
+    verdicts = [response.decision for response in responses]
     assert verdicts.count(ClaimDecision.RUN) == 1, verdicts
     winner = verdicts.index(ClaimDecision.RUN)
-    path = answers[winner].path
+    path = responses[winner].path
     assert len(run.attempts(path)) == 1
     with pytest.raises(RefusedError, match="does not run on this worker"):
         workers[1 - winner].api.report(Report(path=path, attempt=1))

@@ -13,7 +13,7 @@ from conducto_core.api.queries.log_search import SearchQuery, SearchResult, chun
 from conducto_core.errors import RefusedError
 
 
-def order(file: Path, text: str, **changes) -> SearchQuery:
+def query(file: Path, text: str, **changes) -> SearchQuery:
     plain = SearchQuery(str(file), text, False, False, 0, 1000, 1 << 30)
     return plain._replace(**changes)
 
@@ -26,11 +26,11 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_missing_stream_has_no_matches(tmp_path: Path) -> None:
-    assert search(order(tmp_path / "none", "x")) == SearchResult((), None, 0)
+    assert search(query(tmp_path / "none", "x")) == SearchResult((), None, 0)
 
 
 def test_hits_come_with_number_position_and_text(log: Path) -> None:
-    found = search(order(log, "first"))
+    found = search(query(log, "first"))
 
     assert [(h.line, h.offset, h.text, h.start, h.end) for h in found.hits] == [
         (0, 0, "first", 0, 5),
@@ -39,7 +39,7 @@ def test_hits_come_with_number_position_and_text(log: Path) -> None:
 
 
 def test_undecodable_bytes_and_line_ends_are_not_part_of_a_line(log: Path) -> None:
-    (hit,) = search(order(log, r"^second .$", regex=True)).hits
+    (hit,) = search(query(log, r"^second .$", regex=True)).hits
 
     assert hit.text == "second \N{REPLACEMENT CHARACTER}"
 
@@ -48,8 +48,8 @@ def test_search_ends_at_its_limit_and_continues_there(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_bytes(b"match\n" * 100)
 
-    first = search(order(file, "match", scan=60))
-    rest = search(order(file, "match", offset=first.next))
+    first = search(query(file, "match", scan=60))
+    rest = search(query(file, "match", offset=first.next))
 
     assert (len(first.hits), first.next) == (10, 60)
     assert (len(rest.hits), rest.next) == (90, None)
@@ -59,7 +59,7 @@ def test_long_line_is_shown_around_the_match(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_bytes(b"a" * 50_000 + b"needle" + b"b" * 50_000 + b"\n")
 
-    (hit,) = search(order(file, "needle")).hits
+    (hit,) = search(query(file, "needle")).hits
 
     assert len(hit.text) == 1000
     assert hit.text[hit.start : hit.end] == "needle"
@@ -69,7 +69,7 @@ def test_line_without_an_end_is_searched_in_chunks(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_bytes(b"a" * (3 << 20) + b"needle")
 
-    found = search(order(file, "needle"))
+    found = search(query(file, "needle"))
 
     assert len(found.hits) == 1
 
@@ -87,7 +87,7 @@ def test_any_search_finds_the_same_as_a_plain_one(
     numbers, offset, before = [], 0, 0
 
     while True:
-        found = search(order(file, needle, offset=offset, limit=limit))
+        found = search(query(file, needle, offset=offset, limit=limit))
         numbers += [before + hit.line for hit in found.hits]
         if found.next is None:
             break
@@ -110,28 +110,28 @@ async def test_slow_pattern_is_terminated(tmp_path: Path) -> None:
 
     heart = asyncio.create_task(beat())
     with pytest.raises(RefusedError, match="takes too long"):
-        await log_responses.search(order(file, "(a+)+$", regex=True, seconds=1))
+        await log_responses.search(query(file, "(a+)+$", regex=True, seconds=1))
     heart.cancel()
 
     assert beats > 10  # the agent continued meanwhile
 
 
 async def test_pattern_is_searched_in_a_separate_process(log: Path) -> None:
-    found = await log_responses.search(order(log, "^(first|third)", regex=True))
+    found = await log_responses.search(query(log, "^(first|third)", regex=True))
 
     assert [hit.text for hit in found.hits] == ["first", "third ä"]
 
 
 async def test_invalid_pattern_is_rejected(log: Path) -> None:
     with pytest.raises(RefusedError, match="not a regular expression: missing"):
-        await log_responses.search(order(log, "(", regex=True))
+        await log_responses.search(query(log, "(", regex=True))
 
 
 def test_plain_text_is_not_interpreted_as_a_pattern(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_text("a.c\nabc\n")
 
-    assert [hit.text for hit in search(order(file, "a.c")).hits] == ["a.c"]
+    assert [hit.text for hit in search(query(file, "a.c")).hits] == ["a.c"]
     assert re.escape("a.c") != "a.c"
 
 
@@ -150,7 +150,7 @@ def test_chunk_of_a_stream_finds_the_same_as_the_stream(
     whole.write_bytes(content)
     count = chunk_to_search(offset, 1000, len(content))
     chunk.write_bytes(content[offset : offset + count])
-    wanted = order(whole, "needle", offset=offset, scan=1000)
+    wanted = query(whole, "needle", offset=offset, scan=1000)
 
     found = search(wanted._replace(file=str(chunk), start=offset, size=len(content)))
 

@@ -23,7 +23,7 @@ def on_error(name: str, **arguments: Any) -> list[Any]:
     return [["error", [name, arguments]]]
 
 
-def begun(game: Game) -> Game:
+def started(game: Game) -> Game:
     game.send(ev.Armed())
     return game
 
@@ -50,7 +50,7 @@ def generate(game: Game, path: str, tree: dict[str, Any]) -> None:
 def test_a_late_sibling_that_runs_while_an_early_one_is_reset_is_waited_for(
     interpreter: Interpreter,
 ) -> None:
-    game = begun(game_of(serial(serial("a", "b"), "c", stop_on_error=False), interpreter))
+    game = started(game_of(serial(serial("a", "b"), "c", stop_on_error=False), interpreter))
     run(game, "/n0/a")
     game.start("/n0/b")
     game.send(ev.NodesReset(("/n0/a",)))
@@ -67,7 +67,7 @@ def test_retry_of_an_exec_that_runs_out_of_turn_waits_for_its_turn(
 ) -> None:
     retry = on_error("retry", max_num_retries=1)
     tree = serial("a", leaf("b", callbacks=retry))
-    game = begun(game_of(tree, interpreter))
+    game = started(game_of(tree, interpreter))
     run(game, "/a")
     game.start("/b")
     game.send(ev.NodesReset(("/a",)))
@@ -81,7 +81,7 @@ def test_retry_of_an_exec_that_runs_out_of_turn_waits_for_its_turn(
 
 def test_a_group_that_is_tried_again_makes_the_graph_outdated(interpreter: Interpreter) -> None:
     retry = on_error("retry", max_num_retries=1)
-    game = begun(game_of(serial(parallel("a", "b", callbacks=retry), "c"), interpreter))
+    game = started(game_of(serial(parallel("a", "b", callbacks=retry), "c"), interpreter))
     run(game, "/n0/a", FAILS)
 
     run(game, "/n0/b")
@@ -96,7 +96,7 @@ def test_a_group_that_is_tried_again_with_nothing_to_start_leaves_the_graph_wait
     interpreter: Interpreter,
 ) -> None:
     retry = on_error("retry", max_num_retries=1)
-    game = begun(game_of(serial(lazy("l"), "z", callbacks=retry), interpreter))
+    game = started(game_of(serial(lazy("l"), "z", callbacks=retry), interpreter))
     generate(game, "/l/Generate", parallel("a", "b"))
     game.send(ev.NodesSkipped(("/l/Generate",)))
 
@@ -111,7 +111,7 @@ def test_a_time_limit_lifted_by_a_retry_makes_the_graph_outdated(interpreter: In
     tree = serial(
         parallel("a", max_time=5, callbacks=retry, suppress_errors=True), "b", callbacks=[]
     )
-    game = begun(game_of(tree, interpreter))
+    game = started(game_of(tree, interpreter))
     game.start("/n0/a")
     game.send(ev.TimeLimitReached("/n0"))
 
@@ -124,7 +124,7 @@ def test_a_time_limit_lifted_by_a_retry_makes_the_graph_outdated(interpreter: In
 
 def test_nodes_after_a_suppressed_timed_out_group_are_kept(interpreter: Interpreter) -> None:
     tree = serial(parallel("a", max_time=5, suppress_errors=True), "b")
-    game = begun(game_of(tree, interpreter))
+    game = started(game_of(tree, interpreter))
     game.start("/n0/a")
     game.send(ev.TimeLimitReached("/n0"))
 
@@ -137,7 +137,7 @@ def test_nodes_after_a_suppressed_timed_out_group_are_kept(interpreter: Interpre
 
 def test_a_suppressed_group_out_of_time_does_not_fail_its_parent(interpreter: Interpreter) -> None:
     tree = serial(parallel("a", max_time=5, suppress_errors=True), "b", stop_on_error=False)
-    game = begun(game_of(tree, interpreter))
+    game = started(game_of(tree, interpreter))
     game.start("/n0/a")
     game.send(ev.TimeLimitReached("/n0"))
 
@@ -148,7 +148,7 @@ def test_a_suppressed_group_out_of_time_does_not_fail_its_parent(interpreter: In
 
 
 def test_edit_does_not_suppress_earlier_failures(interpreter: Interpreter) -> None:
-    game = begun(game_of(serial("a", "b"), interpreter))
+    game = started(game_of(serial("a", "b"), interpreter))
     run(game, "/a")
     run(game, "/b", FAILS)
     suppress(game, "/b")
@@ -160,7 +160,7 @@ def test_edit_does_not_suppress_earlier_failures(interpreter: Interpreter) -> No
 
 
 def test_a_suppression_is_that_of_the_generated_tree(interpreter: Interpreter) -> None:
-    game = begun(game_of(serial(lazy("l"), "z"), interpreter))
+    game = started(game_of(serial(lazy("l"), "z"), interpreter))
     suppress(game, "/l/Execute")
 
     generate(game, "/l/Generate", parallel("a"))
@@ -178,7 +178,7 @@ def suppress(game: Game, path: str) -> None:
 def test_a_lazy_whose_place_is_skipped_needs_no_tree(interpreter: Interpreter) -> None:
     game = game_of(lazy(), interpreter)
     game.send(ev.NodesSkipped(("/Execute",)))
-    begun(game)
+    started(game)
 
     run(game, "/Generate")
 
@@ -186,7 +186,7 @@ def test_a_lazy_whose_place_is_skipped_needs_no_tree(interpreter: Interpreter) -
 
 
 def test_an_empty_generated_tree_is_done_at_once(interpreter: Interpreter) -> None:
-    game = begun(game_of(serial(lazy("l"), "z"), interpreter))
+    game = started(game_of(serial(lazy("l"), "z"), interpreter))
 
     generate(game, "/l/Generate", parallel())
     run(game, "/z")
@@ -196,7 +196,7 @@ def test_an_empty_generated_tree_is_done_at_once(interpreter: Interpreter) -> No
 
 def test_lazy_without_a_tree_blocks_later_nodes(interpreter: Interpreter) -> None:
     tree = serial(lazy("l", suppress_errors=True), "z", stop_on_error=False)
-    game = begun(game_of(tree, interpreter))
+    game = started(game_of(tree, interpreter))
 
     run(game, "/l/Generate", FAILS)
 
@@ -208,7 +208,7 @@ def test_a_generate_that_fails_before_its_place_has_its_turn_blocks_it(
 ) -> None:
     node = lazy()
     node["stop_on_error"] = False
-    game = begun(game_of(node, interpreter))
+    game = started(game_of(node, interpreter))
 
     run(game, "/Generate", FAILS)
 
@@ -216,7 +216,7 @@ def test_a_generate_that_fails_before_its_place_has_its_turn_blocks_it(
 
 
 def test_the_two_parts_of_a_lazy_share_a_machine_however_flat(interpreter: Interpreter) -> None:
-    game = begun(game_of(serial(lazy("l"), "z"), interpreter, FLAT))
+    game = started(game_of(serial(lazy("l"), "z"), interpreter, FLAT))
     generate(game, "/l/Generate", serial("a", "b"))
     game.start("/l/Execute/a")
     game.send(ev.NodesReset(("/",)))
@@ -230,7 +230,7 @@ def test_the_two_parts_of_a_lazy_share_a_machine_however_flat(interpreter: Inter
 
 
 def test_a_bundle_of_nothing_but_failures_ends(interpreter: Interpreter) -> None:
-    game = begun(game_of(parallel(*"abcdefg"), interpreter, TINY))
+    game = started(game_of(parallel(*"abcdefg"), interpreter, TINY))
     for name in "abcdefg":
         run(game, f"/{name}", FAILS)
 
@@ -243,7 +243,7 @@ def test_a_bundle_of_nothing_but_failures_ends(interpreter: Interpreter) -> None
 def test_a_reset_waits_for_more_of_the_old_tree_than_a_machine_holds(
     interpreter: Interpreter,
 ) -> None:
-    game = begun(game_of(serial(lazy("l"), "z"), interpreter, TINY))
+    game = started(game_of(serial(lazy("l"), "z"), interpreter, TINY))
     generate(game, "/l/Generate", parallel(*"abcdef"))
     for name in "abcdef":
         game.start(f"/l/Execute/{name}")

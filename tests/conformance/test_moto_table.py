@@ -54,12 +54,12 @@ def add(partition: str, sort: str) -> dict[str, Any]:
 
 
 def sorts(table: Any, condition: str, **values: str) -> list[str]:
-    answer = table.query(
+    response = table.query(
         TableName="t",
         KeyConditionExpression=condition,
         ExpressionAttributeValues={f":{name}": {"S": value} for name, value in values.items()},
     )
-    return [item["s"]["S"] for item in answer["Items"]]
+    return [item["s"]["S"] for item in response["Items"]]
 
 
 def test_a_transaction_that_is_refused_leaves_everything_as_it_was(table: Any) -> None:

@@ -267,7 +267,7 @@ def test_action_response_lists_the_affected_nodes(api: Api) -> None:
     result = api.client.control(pipeline, order)
 
     assert (result.affected, result.paths) == (2, ("/a", "/g/x"))
-    assert api.fake.orders == [(pipeline, order)]
+    assert api.fake.actions == [(pipeline, order)]
     assert next(api.client.tree(pipeline, root="/a")).skipped
 
 
@@ -278,7 +278,7 @@ def test_modification_changes_the_given_fields_only(api: Api) -> None:
     request = ControlRequest(action=Action.MODIFY, paths=("/a",), changes=changes)
     api.client.control(pipeline, request)
 
-    arrived = api.fake.orders[-1][1].changes
+    arrived = api.fake.actions[-1][1].changes
     assert arrived is not None
     assert arrived.model_fields_set == {"command", "cpu"}
 

@@ -15,7 +15,7 @@ from botocore.exceptions import ReadTimeoutError
 from tests.fakes.cloud import FakeBlobs
 
 from chalicelib.adapters.clients import Clients
-from chalicelib.adapters.data_function_client import ANSWER_SECONDS, DataFunction
+from chalicelib.adapters.data_function_client import RESPONSE_SECONDS, DataFunction
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.services.data_function import MAX_INLINE, LocalDataFiles, serve
 from chalicelib.services.s3_transfer import StagedDownload, Upload
@@ -239,9 +239,9 @@ def test_failing_function_raises_an_error() -> None:
 
 def test_function_is_invoked_once_and_given_its_time() -> None:
     clients = Clients("us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
-    config = clients.once("lambda", ANSWER_SECONDS).meta.config
+    config = clients.once("lambda", RESPONSE_SECONDS).meta.config
 
-    assert config.read_timeout == ANSWER_SECONDS
+    assert config.read_timeout == RESPONSE_SECONDS
     assert config.retries["total_max_attempts"] == 1
     assert clients.get("lambda").meta.config.retries["total_max_attempts"] == 3
 
@@ -262,7 +262,7 @@ def test_deletion_that_takes_too_long_times_out_after_whole_seconds() -> None:
         with pytest.raises(TimeoutError, match=f"{HERE} was not deleted within"):
             files.forget(HERE, seconds)
 
-    assert asked == [("lambda", 7), ("lambda", 1), ("lambda", ANSWER_SECONDS)]
+    assert asked == [("lambda", 7), ("lambda", 1), ("lambda", RESPONSE_SECONDS)]
 
 
 def test_concurrent_deletions_of_a_directory_succeed(root: Path, blobs: FakeBlobs) -> None:
@@ -281,9 +281,9 @@ def test_concurrent_deletions_of_a_directory_succeed(root: Path, blobs: FakeBlob
 
 
 def test_function_of_another_version_names_the_remedy(root: Path, blobs: FakeBlobs) -> None:
-    answer = serve(LocalDataFiles(root, blobs), {"do": "fly", "directory": HERE})
+    response = serve(LocalDataFiles(root, blobs), {"do": "fly", "directory": HERE})
 
-    assert answer == {
+    assert response == {
         "error": "refused",
         "message": "the data function does not know 'fly'; deploy again",
     }

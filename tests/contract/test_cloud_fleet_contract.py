@@ -507,8 +507,8 @@ def take_out(fleet: WorkerFleet, clients: Clients, family: str) -> None:
 
 
 def revisions(clients: Clients, family: str, status: str) -> list[str]:
-    answer = clients.get("ecs").list_task_definitions(familyPrefix=family, status=status)
-    found: list[str] = answer["taskDefinitionArns"]
+    response = clients.get("ecs").list_task_definitions(familyPrefix=family, status=status)
+    found: list[str] = response["taskDefinitionArns"]
     return found
 
 

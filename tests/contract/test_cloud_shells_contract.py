@@ -155,10 +155,10 @@ def test_concurrent_transaction_is_not_a_rejection(clients: Clients, act: str) -
     # The reads before the write get their usual response.
     table.put(table_keys.org("acme"), {"workers": 1})
     reasons = {"CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}]}
-    answer = {"Error": {"Code": "TransactionCanceledException"}, **reasons}
+    response = {"Error": {"Code": "TransactionCanceledException"}, **reasons}
 
     def conflict(**_: object) -> None:
-        raise ClientError(answer, "TransactWriteItems")
+        raise ClientError(response, "TransactWriteItems")
 
     clients.get("dynamodb").meta.events.register(
         "before-parameter-build.dynamodb.TransactWriteItems", conflict

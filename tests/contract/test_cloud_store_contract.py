@@ -207,8 +207,8 @@ def test_changes_are_read_on_from_a_number_across_entries(store: Store) -> None:
 
 
 def test_attempts_come_by_path_and_number_and_the_newest_state_counts(store: Store) -> None:
-    begun = [attempt("/a b"), attempt("/a"), attempt("/a/b"), attempt("/b")]
-    store.commit("acme", "abc", entry(1, attempts=begun))
+    started = [attempt("/a b"), attempt("/a"), attempt("/a/b"), attempt("/b")]
+    store.commit("acme", "abc", entry(1, attempts=started))
     ended = [attempt("/a", 1, State.ERROR), attempt("/a", 2)]
     store.commit("acme", "abc", entry(2, attempts=ended))
 
@@ -428,7 +428,7 @@ def refusing(clients: Clients, operation: str, after: int = 0) -> Any:
     return throttled(clients.get("dynamodb"), operation, after)
 
 
-def told(number: int, text: str = "it is done") -> NotificationRecord:
+def new_notifications(number: int, text: str = "it is done") -> NotificationRecord:
     return NotificationRecord(
         number=number,
         path="/a",
@@ -444,23 +444,25 @@ def told(number: int, text: str = "it is done") -> NotificationRecord:
 def test_notifications_come_back_by_entry_and_are_due_from_when_they_were_made(
     store: Store,
 ) -> None:
-    store.commit("acme", "abc", entry(1, notifications=[told(1), told(2)]))
+    store.commit(
+        "acme", "abc", entry(1, notifications=[new_notifications(1), new_notifications(2)])
+    )
     store.commit("acme", "abc", entry(2))
-    store.commit("acme", "abc", entry(3, notifications=[told(3)]))
+    store.commit("acme", "abc", entry(3, notifications=[new_notifications(3)]))
 
     assert list(store.outgoing("abc")) == [
-        Outgoing(1, 1, 1001.0, (told(1), told(2))),
-        Outgoing(3, 1, 1003.0, (told(3),)),
+        Outgoing(1, 1, 1001.0, (new_notifications(1), new_notifications(2))),
+        Outgoing(3, 1, 1003.0, (new_notifications(3),)),
     ]
     assert list(store.outgoing_due(1000.0)) == []
     assert list(store.outgoing_due(1003.0)) == [("acme", "abc")]
 
 
 def test_sent_notification_is_kept_and_no_longer_due(store: Store) -> None:
-    store.commit("acme", "abc", entry(1, notifications=[told(1)]))
-    sent = told(1).model_copy(update={"delivery": DeliveryState.SENT, "tries": 1})
+    store.commit("acme", "abc", entry(1, notifications=[new_notifications(1)]))
+    sent = new_notifications(1).model_copy(update={"delivery": DeliveryState.SENT, "tries": 1})
 
-    store.put_outgoing("acme", "abc", Outgoing(1, 2, 2000.0, (told(1),)))
+    store.put_outgoing("acme", "abc", Outgoing(1, 2, 2000.0, (new_notifications(1),)))
     assert list(store.outgoing_due(1999.0)) == []
     assert list(store.outgoing_due(2000.0)) == [("acme", "abc")]
     store.put_outgoing("acme", "abc", Outgoing(1, 3, None, (sent,)))
@@ -471,31 +473,33 @@ def test_sent_notification_is_kept_and_no_longer_due(store: Store) -> None:
 
 @pytest.mark.parametrize("version", [1, 3])
 def test_one_of_two_writers_of_notification_states_wins(store: Store, version: int) -> None:
-    store.commit("acme", "abc", entry(1, notifications=[told(1)]))
+    store.commit("acme", "abc", entry(1, notifications=[new_notifications(1)]))
 
     with pytest.raises(ConflictError):
-        store.put_outgoing("acme", "abc", Outgoing(1, version, None, (told(1),)))
+        store.put_outgoing("acme", "abc", Outgoing(1, version, None, (new_notifications(1),)))
 
-    assert list(store.outgoing("abc")) == [Outgoing(1, 1, 1001.0, (told(1),))]
+    assert list(store.outgoing("abc")) == [Outgoing(1, 1, 1001.0, (new_notifications(1),))]
 
 
 def test_notifications_of_an_entry_that_is_not_there_are_refused(store: Store) -> None:
     with pytest.raises(ConflictError):
-        store.put_outgoing("acme", "abc", Outgoing(7, 2, None, (told(1),)))
+        store.put_outgoing("acme", "abc", Outgoing(7, 2, None, (new_notifications(1),)))
 
 
 def test_entry_that_loses_the_race_stores_no_notifications(store: Store) -> None:
     store.commit("acme", "abc", entry(1))
 
     with pytest.raises(ConflictError):
-        store.commit("acme", "abc", entry(1, notifications=[told(1)]))
+        store.commit("acme", "abc", entry(1, notifications=[new_notifications(1)]))
 
     assert list(store.outgoing("abc")) == []
     assert list(store.outgoing_due(9e9)) == []
 
 
 def test_very_many_notifications_of_one_entry_are_kept(store: Store) -> None:
-    many = tuple(told(n, text="".join(map(str, range(n, n + 500)))) for n in range(1, 1001))
+    many = tuple(
+        new_notifications(n, text="".join(map(str, range(n, n + 500)))) for n in range(1, 1001)
+    )
 
     store.commit("acme", "abc", entry(1, notifications=many, attempts=[attempt("/a")]))
 
@@ -504,7 +508,7 @@ def test_very_many_notifications_of_one_entry_are_kept(store: Store) -> None:
 
 
 def test_notifications_on_their_way_make_no_pipeline_open(store: Store) -> None:
-    store.commit("acme", "abc", entry(1, notifications=[told(1)], open=False))
+    store.commit("acme", "abc", entry(1, notifications=[new_notifications(1)], open=False))
 
     assert list(store.open_pipelines()) == []
 

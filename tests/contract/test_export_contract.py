@@ -62,9 +62,9 @@ async def test_a_browser_saves_it_under_its_title(scene: Scene) -> None:
         with closing(http.client.HTTPConnection(urlsplit(scene.endpoint.url).netloc)) as server:
             address = f"/api/v1/pipelines/{pipeline}/export"
             server.request("GET", address, headers={"Authorization": f"Bearer {TOKEN}"})
-            answer = server.getresponse()
-            headers = answer.headers
-            size = len(answer.read())
+            response = server.getresponse()
+            headers = response.headers
+            size = len(response.read())
             return headers["content-disposition"], headers["content-length"], size
 
     named, said, size = await asyncio.to_thread(fetch)

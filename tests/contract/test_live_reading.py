@@ -301,13 +301,13 @@ async def test_a_full_disk_is_no_reason_not_to_answer_who_reads(tmp_path: Path) 
                         events.close(),
                     ]
 
-            answers = await asyncio.to_thread(read)
+            responses = await asyncio.to_thread(read)
             still_full = not order.done()
             filler.unlink()
             await order
             await run.settled()
 
-    assert len(answers) == 8
+    assert len(responses) == 8
     assert still_full
 
 
@@ -322,15 +322,15 @@ async def test_json_that_is_nested_too_deeply_is_refused(scene: Scene, depth: in
         connection = http.client.HTTPConnection(scene.endpoint.url.removeprefix("http://"))
         headers = {**AUTHORIZED, "Content-Type": "application/json"}
         connection.request("POST", "/api/v1/pipelines", body, headers)
-        answer = connection.getresponse()
-        found = answer.status, answer.read()
+        response = connection.getresponse()
+        found = response.status, response.read()
         connection.close()
         return found
 
-    status, answer = await asyncio.to_thread(send)
+    status, response = await asyncio.to_thread(send)
 
     assert status == 400
-    assert b"recursion limit" in answer
+    assert b"recursion limit" in response
 
 
 async def test_oversized_request_receives_its_error(scene: Scene) -> None:
@@ -341,10 +341,10 @@ async def test_oversized_request_receives_its_error(scene: Scene) -> None:
         headers = {**AUTHORIZED, "Content-Type": "application/json"}
         target = f"/api/v1/pipelines/{pipeline}/control"
         connection.request("POST", target, b" " * (6 << 20), headers)
-        answer = connection.getresponse()
-        answer.read()
+        response = connection.getresponse()
+        response.read()
         connection.close()
-        return answer.status, answer.getheader("connection")
+        return response.status, response.getheader("connection")
 
     assert await asyncio.to_thread(send) == (413, "close")
 

@@ -534,8 +534,8 @@ async def test_a_part_of_a_file_is_answered_as_one(scene: Scene, owner: str | No
         connection = http.client.HTTPConnection(scene.endpoint.url.removeprefix("http://"))
         headers = {"Authorization": f"Bearer {TOKEN}", "Range": span}
         connection.request("GET", f"{place}?name=digits", headers=headers)
-        answer = connection.getresponse()
-        found = answer.status, answer.read(), answer.getheader("content-range")
+        response = connection.getresponse()
+        found = response.status, response.read(), response.getheader("content-range")
         connection.close()
         return found
 

@@ -162,7 +162,7 @@ def test_a_node_comes_back_as_it_was_given(store: Store) -> None:
         tries=3,
         expired=True,
         mem=0.5,
-        order=StopReason.KILL,
+        stop_reason=StopReason.KILL,
     )
 
     store.save("abc", WriteBatch(nodes=[node]))

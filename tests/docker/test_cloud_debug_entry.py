@@ -44,7 +44,7 @@ class Room:
         self.clock = SignalClock()
         self.folder = folder
         self.commands = FifoCommands(folder)
-        orders = WorkerInstructions(
+        instructions = WorkerInstructions(
             activity="",
             region="us-east-1",
             policy="debug",
@@ -60,7 +60,7 @@ class Room:
             ),
         )
         self._shell = DebugShell(
-            folder / SHELL, orders, api=self.api, commands=self.commands, clock=self.clock
+            folder / SHELL, instructions, api=self.api, commands=self.commands, clock=self.clock
         )
         self.id = ""
         self.thread = threading.Thread(target=self._shell.run)
@@ -80,11 +80,11 @@ class Room:
                 "Tmpfs": {"/conducto/data/pipeline": ""},
             },
         }
-        status, answer = call(
+        status, response = call(
             "POST", "/containers/create", body=json.dumps(body).encode(), kind="application/json"
         )
-        assert status == 201, answer
-        self.id = json.loads(answer)["Id"]
+        assert status == 201, response
+        self.id = json.loads(response)["Id"]
         call("POST", f"/containers/{self.id}/start")
         self.thread.start()
         return self

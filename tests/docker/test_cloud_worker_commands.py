@@ -59,14 +59,14 @@ class Pair:
             "Labels": {LABEL: "1"},
             "HostConfig": {"Binds": [f"{self.folder}:{CTL}"], "NetworkMode": "none", **config},
         }
-        status, answer = call(
+        status, response = call(
             "POST",
             "/containers/create",
             body=json.dumps(body).encode(),
             kind="application/json",
         )
-        assert status == 201, answer
-        self.id = json.loads(answer)["Id"]
+        assert status == 201, response
+        self.id = json.loads(response)["Id"]
         call("POST", f"/containers/{self.id}/start")
         self.commands.wait_ready(20, lambda: False)
         return self
@@ -260,9 +260,9 @@ def test_a_container_ends_when_the_agent_goes(pairs: Any) -> None:
     pair = pairs()
     pair.commands.close()
 
-    status, answer = call("POST", f"/containers/{pair.id}/wait", timeout=20)
+    status, response = call("POST", f"/containers/{pair.id}/wait", timeout=20)
 
-    assert (status, json.loads(answer)["StatusCode"]) == (200, 0)
+    assert (status, json.loads(response)["StatusCode"]) == (200, 0)
 
 
 def test_a_container_that_never_starts_is_broken(tmp_path: Path) -> None:

@@ -144,8 +144,8 @@ class Shell:
         mark = uuid.uuid4().hex
         self.child.sendline(f"{command}; echo {mark[:8]}''{mark[8:]}")
         self.child.expect(mark)
-        answer = self.child.before.partition(f"{mark[8:]}\r\n")[2]
-        return re.sub(r"\r|\x1b\[\?2004[hl]", "", answer)  # bash brackets pasted text
+        response = self.child.before.partition(f"{mark[8:]}\r\n")[2]
+        return re.sub(r"\r|\x1b\[\?2004[hl]", "", response)  # bash brackets pasted text
 
     def prompt(self) -> None:
         self.child.expect(r"[#$] (\x1b\[6n)?$")  # busybox asks where the cursor is

@@ -234,13 +234,13 @@ async def test_container_out_of_memory_error_names_its_limit(lab: Lab) -> None:
 async def _exec(lab: Lab, worker: DockerWorker, command: list[str]) -> None:
     body = {"Cmd": command, "AttachStdout": True}
     made = await lab.http.call("POST", f"/containers/{worker.id}/exec", json_body=body)
-    answer = await lab.http.request(
+    response = await lab.http.request(
         "POST",
         f"/exec/{made['Id']}/start",
         headers={"Content-Type": "application/json"},
         body=b'{"Detach": false}',
     )
-    await answer.read()
+    await response.read()
 
 
 # Losses.
@@ -318,9 +318,9 @@ async def test_a_container_ends_by_itself_when_we_vanish(lab: Lab) -> None:
         await proxy.stop()
         await engine.close()
 
-    answer = await asyncio.wait_for(lab.http.call("POST", f"/containers/{worker.id}/wait"), 10)
+    response = await asyncio.wait_for(lab.http.call("POST", f"/containers/{worker.id}/wait"), 10)
 
-    assert answer["StatusCode"] is not None
+    assert response["StatusCode"] is not None
 
 
 @pytest.mark.parametrize(("image", "shell"), SHELLS.values(), ids=SHELLS.keys())
@@ -378,8 +378,8 @@ async def _import(lab: Lab, name: str) -> str:
     with tarfile.open(fileobj=tar, mode="w") as archive:
         archive.addfile(tarfile.TarInfo("hello"))
     params = {"fromSrc": "-", "repo": f"conducto-test/{name}-{lab.id}"}
-    answer = await lab.http.request("POST", "/images/create", params=params, body=tar.getvalue())
-    await answer.read()
+    response = await lab.http.request("POST", "/images/create", params=params, body=tar.getvalue())
+    await response.read()
     return f"conducto-test/{name}-{lab.id}"
 
 

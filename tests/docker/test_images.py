@@ -52,9 +52,9 @@ def build_base(tag: str, *lines: str) -> str:
     label = f"LABEL com.conducto.test=images one={uuid.uuid4().hex}"
     text = "\n".join([*lines[:1], label, *lines[1:]]) + "\n"
     body = pack_files({"Dockerfile": text.encode()}) + TAR_END
-    status, answer = call("POST", "/build", {"t": tag, "version": 2}, body=body)
-    assert status == 200, answer
-    assert b'"error"' not in answer, answer
+    status, response = call("POST", "/build", {"t": tag, "version": 2}, body=body)
+    assert status == 200, response
+    assert b'"error"' not in response, response
     return tag
 
 
@@ -120,8 +120,8 @@ def run(image: BuiltImage, script: str) -> str:
         "HostConfig": {"NetworkMode": "none"},
     }
     name = f"conducto-test-images-{uuid.uuid4().hex}"
-    status, answer = _post_json(f"/containers/create?name={name}", settings)
-    assert status == 201, answer
+    status, response = _post_json(f"/containers/create?name={name}", settings)
+    assert status == 201, response
     call("POST", f"/containers/{name}/start")
     call("POST", f"/containers/{name}/wait")
     _status, output = call("GET", f"/containers/{name}/logs", {"stdout": 1, "stderr": 1})

@@ -56,10 +56,10 @@ class MemoryData:
     def delete(self, name: str) -> Deleted:
         """Delete a file, or a directory with its contents."""
         cleaned = data_paths.of_file(name)
-        gone = [one for one in self.files if one == cleaned or one.startswith(f"{cleaned}/")]
-        if not gone:
+        removed = [one for one in self.files if one == cleaned or one.startswith(f"{cleaned}/")]
+        if not removed:
             raise NotFoundError(f"{name}: no such data")
-        for one in gone:
+        for one in removed:
             del self.files[one]
         return Deleted(name=cleaned)
 

@@ -164,7 +164,7 @@ def next_attempts(
     given = {"state": state, **fields}
     if state is State.RUNNING:
         command = "" if node.command is None else node.command
-        begun = AttemptRecord.model_validate(
+        started = AttemptRecord.model_validate(
             {
                 "path": node.path,
                 "number": len(node.attempts) + 1,
@@ -174,7 +174,7 @@ def next_attempts(
                 **given,
             }
         )
-        return (*node.attempts, begun)
+        return (*node.attempts, started)
     if not node.attempts:
         return ()
     return (*node.attempts[:-1], node.attempts[-1].model_copy(update={"ended": now, **given}))

@@ -108,11 +108,11 @@ class MemorySecrets:
 
     def delete(self, names: Iterable[SecretName]) -> tuple[SecretName, ...]:
         """Delete secrets; return those that existed."""
-        gone = tuple(name for name in dict.fromkeys(names) if name in self._secrets)
-        for name in gone:
+        removed = tuple(name for name in dict.fromkeys(names) if name in self._secrets)
+        for name in removed:
             del self._secrets[name]
-        self._version += len(gone)
-        return gone
+        self._version += len(removed)
+        return removed
 
     def where(self) -> str:
         """Return the place of the values."""
@@ -202,7 +202,7 @@ class MemoryPipelines(Pipelines):
     def __init__(
         self, nodes_of: Callable[[Mapping[str, Any]], Iterable[NodeView]] | None = None
     ) -> None:
-        self.orders: list[tuple[str, ControlRequest]] = []
+        self.actions: list[tuple[str, ControlRequest]] = []
         self.launches: list[LaunchRequest] = []
         self._keys: dict[str | None, str] = {}
         self.shells: list[tuple[str, DebugRequest]] = []
@@ -540,7 +540,7 @@ class MemoryPipelines(Pipelines):
             for node in nodes:
                 pipeline.publish(ordered(node, request.action))
                 pipeline.roll_up(node.path)
-            self.orders.append((pipeline.record.id, request))
+            self.actions.append((pipeline.record.id, request))
         self._ring(pipeline)
         paths = tuple(node.path for node in nodes)
         return ControlResult(affected=len(paths), paths=paths)

@@ -68,9 +68,9 @@ class InProcessTransport:
         given = {name.lower(): value for name, value in (headers or {}).items()}
         content = b"" if body is None else body if isinstance(body, bytes) else b"".join(body)
         meaning = Headers(range=given.get("range"), idempotency_key=given.get(_KEY))
-        return self._run(self._answer(method, path, urlencode(query), content, meaning))
+        return self._run(self._respond(method, path, urlencode(query), content, meaning))
 
-    async def _answer(
+    async def _respond(
         self, method: str, path: str, query: str, body: bytes, headers: Headers
     ) -> Reply:
         try:
@@ -78,11 +78,11 @@ class InProcessTransport:
         except ProblemError as error:
             return _reply(self._service.refusal(error))
         content = _chunks(body) if takes_bytes(match) else body
-        answer = await self._service.answer(match, query, content, headers)
-        if isinstance(answer, Response):
-            return _reply(answer)
-        body = b"".join([chunk async for chunk in answer.chunks])
-        return Reply(answer.status, body, dict(answer.headers()))
+        response = await self._service.respond(match, query, content, headers)
+        if isinstance(response, Response):
+            return _reply(response)
+        body = b"".join([chunk async for chunk in response.chunks])
+        return Reply(response.status, body, dict(response.headers()))
 
     def stream(
         self, path: str, query: Mapping[str, str], *, heartbeat: float | None = None
@@ -116,8 +116,8 @@ class InProcessTransport:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
 
-def _reply(answer: Response) -> Reply:
-    return Reply(answer.status, answer.body, dict(answer.headers))
+def _reply(response: Response) -> Reply:
+    return Reply(response.status, response.body, dict(response.headers))
 
 
 async def _chunks(body: bytes) -> AsyncIterator[bytes]:

@@ -84,7 +84,7 @@ class FakeApi:
         again: Responses to reports, in turn; then always no.
     """
 
-    orders: WorkerInstructions = field(
+    instructions: WorkerInstructions = field(
         default_factory=lambda: WorkerInstructions(activity="arn:activity", region="us-east-1")
     )
     decisions: dict[str, list[ClaimResponse]] = field(default_factory=dict)
@@ -103,13 +103,13 @@ class FakeApi:
     def start(self, start: WorkerStart) -> WorkerInstructions:
         del start
         self._check()
-        return self.orders
+        return self.instructions
 
     def claim(self, claim: Claim) -> ClaimResponse:
         self._check()
         self.claims.append(claim)
-        answers = self.decisions.get(claim.node, [ClaimResponse(decision=ClaimDecision.DROP)])
-        return answers.pop(0) if len(answers) > 1 else answers[0]
+        responses = self.decisions.get(claim.node, [ClaimResponse(decision=ClaimDecision.DROP)])
+        return responses.pop(0) if len(responses) > 1 else responses[0]
 
     def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatResponse:
         self._check()

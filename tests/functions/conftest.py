@@ -56,11 +56,11 @@ class Front:
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         data = b"" if body is None else json.dumps(body).encode()
-        answer = self.client.http.request(method, f"{API_ROOT}{path}", headers=sent, body=data)
+        response = self.client.http.request(method, f"{API_ROOT}{path}", headers=sent, body=data)
         try:
-            return answer.status_code, json.loads(answer.body)
+            return response.status_code, json.loads(response.body)
         except ValueError:
-            return answer.status_code, answer
+            return response.status_code, response
 
 
 @pytest.fixture

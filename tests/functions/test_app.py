@@ -29,9 +29,9 @@ LAUNCH = {"tree": form(serial(leaf("a")))}
 
 
 def launched(front: Front, token: str, **more: Any) -> str:
-    status, answer = front.call("POST", "/pipelines", token, {**LAUNCH, **more})
-    assert status == 200, answer
-    return str(answer["pipeline"]["id"])
+    status, response = front.call("POST", "/pipelines", token, {**LAUNCH, **more})
+    assert status == 200, response
+    return str(response["pipeline"]["id"])
 
 
 def worker_token(front: Front, org: str = "acme", pipeline_id: str = "abc") -> str:
@@ -113,9 +113,9 @@ def test_no_route_gives_away_a_pipeline_of_another_org(front: Front) -> None:
     mine = launched(front, front.token())
     stranger = front.token("other")
     for operation in OF_A_PIPELINE:
-        status, answer = front.call(*_with(stranger, sent(operation, mine)))
-        assert status in (404, 409), (operation.name, status, answer)
-        assert "Train" not in json.dumps(answer), operation.name
+        status, response = front.call(*_with(stranger, sent(operation, mine)))
+        assert status in (404, 409), (operation.name, status, response)
+        assert "Train" not in json.dumps(response), operation.name
     assert front.call("GET", "/pipelines", stranger)[1]["pipelines"] == []
     record = front.app.cloud.store.record("acme", mine)
     assert record is not None
@@ -145,10 +145,10 @@ def test_every_route_refuses_a_token_without_its_permission(front: Front) -> Non
             also if operation.permission is Permission.DEBUG else set()
         ):
             token = front.token(permissions=EVERYTHING - {lacking})
-            status, answer = front.call(*_with(token, sent(operation, mine)))
+            status, response = front.call(*_with(token, sent(operation, mine)))
             assert status == 403, (operation.name, lacking, status)
-            assert answer["title"] == "not allowed", operation.name
-            assert lacking in answer["detail"], operation.name
+            assert response["title"] == "not allowed", operation.name
+            assert lacking in response["detail"], operation.name
 
 
 def test_a_workers_token_opens_no_route_of_people(front: Front) -> None:
@@ -228,11 +228,11 @@ def test_a_wrong_request_is_a_problem(
 ) -> None:
     method = "GET" if body is None else "POST"
 
-    found, answer = front.call(method, path, front.token(), body, headers)
+    found, response = front.call(method, path, front.token(), body, headers)
 
     assert found == status
-    assert answer["status"] == status
-    assert answer["detail"]
+    assert response["status"] == status
+    assert response["detail"]
 
 
 def test_a_large_body_comes_by_way_of_the_bucket(front: Front) -> None:
@@ -241,9 +241,9 @@ def test_a_large_body_comes_by_way_of_the_bucket(front: Front) -> None:
     assert upload["url"].startswith("https://")
     front.app.cloud.blobs.put(upload["key"], json.dumps(LAUNCH).encode())
 
-    status, answer = front.call("POST", "/pipelines", token, None, {BODY_KEY: upload["key"]})
+    status, response = front.call("POST", "/pipelines", token, None, {BODY_KEY: upload["key"]})
 
-    assert status == 200, answer
+    assert status == 200, response
 
 
 def test_a_body_that_another_put_there_is_not_read(front: Front) -> None:
@@ -251,11 +251,11 @@ def test_a_body_that_another_put_there_is_not_read(front: Front) -> None:
     front.app.cloud.blobs.put(key, json.dumps(LAUNCH).encode())
 
     for wrong in (key, "trees/abc/x", "uploads/other/ann/../../acme/ann/x"):
-        status, answer = front.call(
+        status, response = front.call(
             "POST", "/pipelines", front.token("other"), None, {BODY_KEY: wrong}
         )
-        assert status == 422, answer
-        assert BODY_KEY in answer["detail"]
+        assert status == 422, response
+        assert BODY_KEY in response["detail"]
 
 
 def test_oversized_response_is_fetched_from_s3(front: Front) -> None:
@@ -263,14 +263,14 @@ def test_oversized_response_is_fetched_from_s3(front: Front) -> None:
     tree = form(serial(leaf("a", doc="x" * (MAX_DIRECT + 1))))
     key = front.call("POST", "/uploads", token)[1]["key"]
     front.app.cloud.blobs.put(key, json.dumps({"tree": tree}).encode())
-    status, answer = front.call("POST", "/pipelines", token, None, {BODY_KEY: key})
-    assert status == 200, answer
-    mine = answer["pipeline"]["id"]
+    status, response = front.call("POST", "/pipelines", token, None, {BODY_KEY: key})
+    assert status == 200, response
+    mine = response["pipeline"]["id"]
 
-    status, answer = front.call("GET", f"/pipelines/{mine}/definition", token)
+    status, response = front.call("GET", f"/pipelines/{mine}/definition", token)
 
     assert status == 303
-    assert answer.headers["location"].startswith("https://")
+    assert response.headers["location"].startswith("https://")
 
 
 def test_a_throttled_table_asks_the_client_to_come_back(front: Front) -> None:
@@ -279,11 +279,11 @@ def test_a_throttled_table_asks_the_client_to_come_back(front: Front) -> None:
     client = front.app.cloud.store._table._clients.get("dynamodb")
 
     with throttled(client, "TransactWriteItems"):
-        status, answer = front.call(
+        status, response = front.call(
             "POST", f"/pipelines/{mine}/control", token, {"action": "run", "paths": ["/"]}
         )
 
-    assert (status, answer["title"]) == (503, "busy")
+    assert (status, response["title"]) == (503, "busy")
 
 
 # ---- events -----------------------------------------------------------------------------------
@@ -364,11 +364,11 @@ def test_a_browser_says_who_it_is_by_a_subprotocol(front: Front) -> None:
     mine = launched(front, token)
     offered = {"Sec-WebSocket-Protocol": f"conducto.v1, conducto.token.{token}"}
 
-    answer = socket(front, "connect", **offered)
+    response = socket(front, "connect", **offered)
     with taking_frames(gateway(front)):
         followed = socket(front, "message", {"subscribe": mine, "cursor": 0})
 
-    assert answer == {"statusCode": 200, "headers": {"Sec-WebSocket-Protocol": "conducto.v1"}}
+    assert response == {"statusCode": 200, "headers": {"Sec-WebSocket-Protocol": "conducto.v1"}}
     assert followed["statusCode"] == 200
     assert front.app.cloud.connections.followers(mine) == [("c1", 0)]
 
@@ -381,10 +381,10 @@ def test_a_client_says_who_it_is_in_its_first_message(front: Front) -> None:
     with taking_frames(gateway(front)) as frames:
         assert socket(front, "message", {"subscribe": mine})["statusCode"] == 403
         told = socket(front, "message", {"subscribe": mine, "token": token})
-        status, answer = front.call(
+        status, response = front.call(
             "POST", f"/pipelines/{mine}/control", token, {"action": "skip", "paths": ["/a"]}
         )
-    assert (told["statusCode"], status) == (200, 200), answer
+    assert (told["statusCode"], status) == (200, 200), response
     changes = [change for frame in frames for change in json.loads(frame)["changes"]]
     assert ("/a", True) in [(change["path"], change["skipped"]) for change in changes]
     assert len(front.app.cloud.connections.followers(mine)) == 1
@@ -431,12 +431,12 @@ def test_the_web_app_says_who_it_is_by_the_header_that_cloudfront_makes_of_its_c
     mine = launched(front, front.token())
 
     wrong = socket(front, "connect", Authorization="Bearer cdo_wrong", **offered)
-    answer = socket(front, "connect", Authorization=f"Bearer {front.token()}", **offered)
+    response = socket(front, "connect", Authorization=f"Bearer {front.token()}", **offered)
     with taking_frames(gateway(front)):
         socket(front, "message", {"subscribe": mine, "cursor": 0})
 
     assert wrong["statusCode"] == 403
-    assert answer == {"statusCode": 200, "headers": {"Sec-WebSocket-Protocol": "conducto.v1"}}
+    assert response == {"statusCode": 200, "headers": {"Sec-WebSocket-Protocol": "conducto.v1"}}
     assert front.app.cloud.connections.followers(mine) == [("c1", 0)]
 
 

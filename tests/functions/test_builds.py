@@ -60,7 +60,7 @@ class Builds:
         return dict(line.split("=", 1) for line in text.splitlines())
 
     def file(self, name: str, number: int = 1) -> str:
-        found = self.world.blobs.get(f"builds/{ME.org}/{self.order(number).tag}/{name}")
+        found = self.world.blobs.get(f"builds/{ME.org}/{self.request(number).tag}/{name}")
         assert found is not None
         return found.decode()
 
@@ -154,11 +154,11 @@ def test_worker_starts_once_its_image_is_built(builds: Builds) -> None:
     builds.world.run_out()
 
     assert image.state is ImageState.DONE
-    assert image.reference == f"registry.invalid/images/{ME.org}:{builds.order().tag}"
+    assert image.reference == f"registry.invalid/images/{ME.org}:{builds.request().tag}"
     (task,) = builds.world.fleet.tasks.values()
     assert task.image == image.reference
     (hand,) = builds.world.hands.values()
-    assert (hand.orders.shell, hand.orders.workdir) == ("/bin/ash", "/mnt/conducto")
+    assert (hand.instructions.shell, hand.instructions.workdir) == ("/bin/ash", "/mnt/conducto")
     assert builds.states(pipeline_id) == "done"
     (attempt,) = builds.world.attempts(pipeline_id, "/a")
     assert attempt.image_ready == image.ended

@@ -111,6 +111,6 @@ def _minute(world: World) -> None:
     world.beat()
     world.time_out()
     for hand in world.living():
-        if hand.job is None and not hand.held and world.now - hand.since >= hand.orders.idle:
+        if hand.job is None and not hand.held and world.now - hand.since >= hand.instructions.idle:
             hand.leave()
     world.reconciler().run()

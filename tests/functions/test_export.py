@@ -38,10 +38,10 @@ def test_a_client_is_sent_to_the_page_in_the_bucket(front: Front) -> None:
     _, launched = front.call("POST", "/pipelines", token, request)
     pipeline_id = launched["pipeline"]["id"]
 
-    status, answer = front.call("GET", f"/pipelines/{pipeline_id}/export", token)
+    status, response = front.call("GET", f"/pipelines/{pipeline_id}/export", token)
 
     assert status == 303
-    url = urlsplit(answer.headers["location"])
+    url = urlsplit(response.headers["location"])
     assert "Build-of-the-night.html" in unquote(unquote(url.query))
     page = front.app.cloud.blobs.get(unquote(url.path).lstrip("/"))
     assert page is not None

@@ -140,9 +140,9 @@ def lines_of(text: io.StringIO) -> list[dict[str, Any]]:
 def test_line_of_a_request_names_the_request_the_user_and_the_object(
     front: Front, written: io.StringIO
 ) -> None:
-    status, answer = front.call("POST", "/pipelines", front.token(), {"tree": form(leaf("a"))})
+    status, response = front.call("POST", "/pipelines", front.token(), {"tree": form(leaf("a"))})
     assert status == 200
-    pipeline = answer["pipeline"]["id"]
+    pipeline = response["pipeline"]["id"]
     front.call("POST", f"/pipelines/{pipeline}/control", front.token(), {"action": "run"})
 
     line = next(line for line in lines_of(written) if line["message"] == "a worker was not started")
@@ -178,9 +178,9 @@ def test_line_of_a_worker_call_names_the_command_and_no_secret(
     body = Report(path="/", attempt=1, exit_code=0).model_dump_json().encode()
     request = Request({}, (), {"content-type": "application/json"}, body)
 
-    answer = Api(world.engine, lambda _: MemoryResponses()).call(REPORT, hand.identity, request)
+    response = Api(world.engine, lambda _: MemoryResponses()).call(REPORT, hand.identity, request)
 
-    assert answer.status == 200, answer.body
+    assert response.status == 200, response.body
     (line,) = [line for line in lines_of(written) if line["message"] == "an effect failed"]
     assert (line["pipeline"], line["worker"]) == (pipeline, hand.id)
     assert (line["path"], line["attempt"], line["operation"]) == ("/", 1, "worker_report")

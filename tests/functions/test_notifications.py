@@ -90,7 +90,9 @@ def ran(world: World, *callbacks: list[Any], cause: Cause | None = None) -> str:
     return pipeline
 
 
-def told(world: World, pipeline: str, path: str = "/a") -> tuple[NotificationRecord, ...]:
+def new_notifications(
+    world: World, pipeline: str, path: str = "/a"
+) -> tuple[NotificationRecord, ...]:
     return world.nodes(pipeline)[path].notifications
 
 
@@ -98,11 +100,11 @@ def test_a_callback_is_sent_and_shows_in_its_node(
     world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
     pipeline = ran(world)
-    (waiting,) = told(world, pipeline)
+    (waiting,) = new_notifications(world, pipeline)
 
     assert messenger.run() == 1
 
-    (sent,) = told(world, pipeline)
+    (sent,) = new_notifications(world, pipeline)
     assert waiting.delivery is DeliveryState.PENDING
     assert (sent.delivery, sent.tries, sent.error) == (DeliveryState.SENT, 1, None)
     assert sent.text.startswith("Hi\n")
@@ -115,7 +117,7 @@ def test_notification_describes_the_state_at_the_event(world: World) -> None:
     pipeline = ran(world, slack("error", node_summary=True), cause=Cause.EXIT_CODE)
     world.control(pipeline, "reset", "/a")
 
-    (waiting,) = told(world, pipeline)
+    (waiting,) = new_notifications(world, pipeline)
 
     assert "/a is error (exit code)" in waiting.text
     assert "1 error" in waiting.text
@@ -131,7 +133,7 @@ def test_another_lambda_reads_the_same_and_counts_on(
 
     messenger.run()
 
-    assert [each.number for each in told(world, pipeline)] == [1, 2]
+    assert [each.number for each in new_notifications(world, pipeline)] == [1, 2]
 
 
 def test_success_without_a_callback_sends_nothing(
@@ -140,7 +142,7 @@ def test_success_without_a_callback_sends_nothing(
     pipeline = ran(world, slack("error"))
 
     assert messenger.run() == 0
-    assert told(world, pipeline) == ()
+    assert new_notifications(world, pipeline) == ()
 
 
 def test_tokens_are_those_of_the_owner_over_the_orgs(
@@ -160,7 +162,7 @@ def test_a_secret_in_a_message_is_written_down_hidden(world: World) -> None:
 
     pipeline = ran(world, slack(message="it is hunter2-hunter2"))
 
-    (waiting,) = told(world, pipeline)
+    (waiting,) = new_notifications(world, pipeline)
     assert "hunter2" not in waiting.text
     assert waiting.text.startswith("it is ")
 
@@ -174,7 +176,7 @@ def test_a_secret_in_a_refusal_is_hidden(
 
     messenger.run()
 
-    (failed,) = told(world, pipeline)
+    (failed,) = new_notifications(world, pipeline)
     assert failed.delivery is DeliveryState.FAILED
     assert failed.error is not None
     assert "xoxb-very-secret" not in failed.error
@@ -189,7 +191,7 @@ def test_a_strange_error_ends_one_notification_and_no_other(
 
     messenger.run()
 
-    states = {told(world, pipeline)[0].delivery for pipeline in (first, second)}
+    states = {new_notifications(world, pipeline)[0].delivery for pipeline in (first, second)}
     assert states == {DeliveryState.FAILED, DeliveryState.SENT}
     assert len(channel.taken) == 1
 
@@ -206,11 +208,11 @@ def test_failed_notification_is_retried_with_growing_delays(
     assert messenger.run() == 1
     world.now += 60
     assert messenger.run() == 0  # the service has asked for five minutes
-    assert told(world, pipeline)[0].error == "slow down"
+    assert new_notifications(world, pipeline)[0].error == "slow down"
     world.now += 300
     assert messenger.run() == 1
 
-    (sent,) = told(world, pipeline)
+    (sent,) = new_notifications(world, pipeline)
     assert (sent.delivery, sent.tries, sent.error) == (DeliveryState.SENT, 3, None)
 
 
@@ -224,7 +226,7 @@ def test_it_is_given_up_at_last(
         messenger.run()
         world.now += 1000
 
-    (failed,) = told(world, pipeline)
+    (failed,) = new_notifications(world, pipeline)
     assert (failed.delivery, failed.tries) == (DeliveryState.FAILED, TRIES)
     assert failed.error == "not now"
     assert failed.ended is not None
@@ -242,7 +244,7 @@ def test_later_notification_of_a_node_and_callback_waits_for_the_earlier(
     messenger.run()
 
     assert channel.taken == [("/a", "queued"), ("/a", "done")]
-    assert {each.delivery for each in told(world, pipeline)} == {DeliveryState.SENT}
+    assert {each.delivery for each in new_notifications(world, pipeline)} == {DeliveryState.SENT}
 
 
 def test_while_one_sends_another_leaves_it_alone(
@@ -260,7 +262,7 @@ def test_while_one_sends_another_leaves_it_alone(
 
     assert messenger.run() == 1
     assert tries == [0]
-    assert told(world, pipeline)[0].tries == 1
+    assert new_notifications(world, pipeline)[0].tries == 1
 
 
 class _Dies(BaseException):
@@ -282,7 +284,7 @@ def test_notification_of_a_killed_sender_is_sent_by_another_after_the_lease(
     assert messenger.run() == 0
     world.now += LEASE
     assert messenger.run() == 1
-    assert told(world, pipeline)[0].delivery is DeliveryState.SENT
+    assert new_notifications(world, pipeline)[0].delivery is DeliveryState.SENT
 
 
 def test_slow_sender_does_not_overwrite_a_later_one(
@@ -300,7 +302,7 @@ def test_slow_sender_does_not_overwrite_a_later_one(
 
     messenger.run()
 
-    assert told(world, pipeline)[0].delivery is DeliveryState.SENT
+    assert new_notifications(world, pipeline)[0].delivery is DeliveryState.SENT
 
 
 def test_run_ends_in_time_and_the_next_one_continues(
@@ -314,7 +316,9 @@ def test_run_ends_in_time_and_the_next_one_continues(
 
     assert messenger.run(seconds=30) == 2
     assert messenger.run(seconds=30) == 1
-    assert all(told(world, each)[0].delivery is DeliveryState.SENT for each in pipelines)
+    assert all(
+        new_notifications(world, each)[0].delivery is DeliveryState.SENT for each in pipelines
+    )
 
 
 def test_only_the_last_notification_before_a_kill_is_sent_again(
@@ -366,7 +370,7 @@ def test_throttled_table_keeps_due_notifications(channel: Channel) -> None:
     assert messenger.run() == 0
     assert messenger.run() == 1
 
-    assert told(world, pipeline)[0].delivery is DeliveryState.SENT
+    assert new_notifications(world, pipeline)[0].delivery is DeliveryState.SENT
 
 
 def test_slack_receives_the_message_of_the_callback(world: World) -> None:
@@ -398,7 +402,7 @@ def test_missing_mail_server_is_shown_on_the_node(world: World) -> None:
 
     NotificationSender(world.cloud, Settings()).run()
 
-    (failed,) = told(world, pipeline)
+    (failed,) = new_notifications(world, pipeline)
     assert failed.delivery is DeliveryState.FAILED
     assert failed.error is not None
     assert "no mail server: set" in failed.error

@@ -44,14 +44,16 @@ def test_an_old_worker_that_comes_up_is_to_run_one_command(world: World) -> None
     world.start_workers()
 
     (hand,) = world.living()
-    assert hand.orders.policy == "once"
+    assert hand.instructions.policy == "once"
 
 
 def test_an_old_worker_ends_its_command_and_gives_the_next_to_a_newer_one(world: Aged) -> None:
     pipeline = world.launch(serial(leaf("a"), leaf("b")))
     world.serve()
     old = world.running()["/a"]
-    old.orders = old.orders.model_copy(update={"policy": "many"})  # as in the earlier response
+    old.instructions = old.instructions.model_copy(
+        update={"policy": "many"}
+    )  # as in the earlier response
     world.age = PROTOCOL
 
     old.finish()
@@ -100,7 +102,7 @@ def test_reports_of_a_dismissed_worker_are_ignored(world: Aged) -> None:
     world.serve()
     old = world.running()["/a"]
     identity = old.identity
-    old.orders = old.orders.model_copy(update={"policy": "many"})
+    old.instructions = old.instructions.model_copy(update={"policy": "many"})
     world.age = PROTOCOL
     old.finish()
     world.serve()

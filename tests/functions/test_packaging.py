@@ -30,7 +30,7 @@ LIBRARIES = {
 }
 #: Lambda's limits: to import, and bytes on its disk.
 INIT_SECONDS = 10
-MOST_UNPACKED = 250 << 20
+MAX_UNPACKED = 250 << 20
 IMPORT = f"""
 import sys
 import app
@@ -134,4 +134,4 @@ def test_package_contains_the_staged_files_and_their_dependencies(package: Path)
     assert ours == staged - {"requirements.txt"}
     assert tops == {"chalice", *LIBRARIES}
     assert package.stat().st_size < 10 << 20
-    assert unpacked < MOST_UNPACKED
+    assert unpacked < MAX_UNPACKED

@@ -210,7 +210,7 @@ def test_a_context_has_one_worker_which_is_stopped_when_its_group_is_done(world:
     pipeline = world.launch(serial(group, leaf("last")))
     world.serve()
     (hand,) = world.running().values()
-    assert (hand.orders.policy, hand.orders.idle) == ("context", CONTEXT_IDLE)
+    assert (hand.instructions.policy, hand.instructions.idle) == ("context", CONTEXT_IDLE)
     for _ in range(3):
         next(h for h in world.running().values() if h is hand).finish()
         world.serve()
@@ -228,7 +228,7 @@ def test_a_command_that_wants_a_fresh_container_gets_one_for_each_attempt(world:
     pipeline = world.launch(serial(fresh))
     world.serve()
     first = world.running()["/a"]
-    assert first.orders.policy == "once"
+    assert first.instructions.policy == "once"
     first.finish(Cause.EXIT_CODE)
     first.leave("once")
     world.serve()
@@ -258,7 +258,9 @@ def test_end_of_nodes_from_before_the_run_is_known_to_its_graph(
 def test_a_task_that_got_lost_is_offered_again_though_a_worker_waits_for_it(world: World) -> None:
     pipeline = world.launch(parallel("a", container_reuse_context="new"))
     (hand,) = world.start_workers()
-    assert world.poll(hand.orders.activity) is not None  # and it forgets it, and AWS does, too
+    assert (
+        world.poll(hand.instructions.activity) is not None
+    )  # and it forgets it, and AWS does, too
     world.handed_out.clear()
     for _ in range(4):
         world.minute(61)

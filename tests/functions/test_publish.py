@@ -112,9 +112,9 @@ def test_message_is_answered_even_if_its_connection_cannot_be_closed(world: Worl
     world.tokens.take("token of c1")
     world.connections.broken.add("c1")
 
-    answer = Sockets(world.engine).message("c1", f'{{"subscribe": "{pipeline}"}}')
+    response = Sockets(world.engine).message("c1", f'{{"subscribe": "{pipeline}"}}')
 
-    assert answer == FORBIDDEN
+    assert response == FORBIDDEN
 
 
 def test_minute_rule_closes_a_connection_to_which_nothing_is_sent(world: World) -> None:
@@ -140,8 +140,8 @@ def test_revoking_a_token_closes_its_connections_and_those_of_its_sessions(world
     close = Followers(world.connections, world.tokens).close_of
     admin = Administration(world.tokens, world.orgs, lambda: world.now, close)
 
-    answer = admin.answer({"kind": "revoke_token", "org": ME.org, "token": "token of c1"})
-    assert answer["error"] is None
+    response = admin.respond({"kind": "revoke_token", "org": ME.org, "token": "token of c1"})
+    assert response["error"] is None
     assert sorted(world.connections.closed) == ["c1", "c2"]
 
 

@@ -69,9 +69,11 @@ class Desk:
 
     def start(self, shell: RemoteShell) -> WorkerInstructions:
         """Let the shell's agent come up."""
-        orders = self.desk.start(self.agent(shell), WorkerStart(task="arn:task", protocol=PROTOCOL))
+        instructions = self.desk.start(
+            self.agent(shell), WorkerStart(task="arn:task", protocol=PROTOCOL)
+        )
         assert not self.heartbeat(shell)
-        return orders
+        return instructions
 
     def heartbeat(self, shell: RemoteShell) -> bool:
         return self.desk.heartbeat(self.agent(shell), Heartbeat(path="/build", attempt=1)).stop
@@ -130,19 +132,19 @@ def test_a_shell_has_a_worker_like_that_of_the_attempt(desk: Desk) -> None:
 
 
 def test_shell_agent_receives_the_plan_of_the_shell(desk: Desk) -> None:
-    orders = desk.start(desk.open(seconds=600))
+    instructions = desk.start(desk.open(seconds=600))
 
-    assert orders.policy == "debug"
-    assert orders.credentials is None
-    assert orders.debug is not None
-    assert orders.debug.script == "#!/bin/sh\nmake\n"
-    assert orders.debug.argv == ("/bin/sh",)
-    assert orders.debug.env["A"] == "1"
-    assert orders.debug.env["CONDUCTO_EXECUTION_ENV"] == "worker_cloud"
-    shown = {name: value.get_secret_value() for name, value in orders.debug.secrets.items()}
+    assert instructions.policy == "debug"
+    assert instructions.credentials is None
+    assert instructions.debug is not None
+    assert instructions.debug.script == "#!/bin/sh\nmake\n"
+    assert instructions.debug.argv == ("/bin/sh",)
+    assert instructions.debug.env["A"] == "1"
+    assert instructions.debug.env["CONDUCTO_EXECUTION_ENV"] == "worker_cloud"
+    shown = {name: value.get_secret_value() for name, value in instructions.debug.secrets.items()}
     assert shown == {"SHARED": "of-all", "TOKEN": "of-ann"}
-    assert orders.debug.seconds == 600
-    assert "of-ann" not in repr(orders)
+    assert instructions.debug.seconds == 600
+    assert "of-ann" not in repr(instructions)
 
 
 def test_secrets_are_in_nothing_that_aws_keeps(desk: Desk) -> None:
@@ -171,10 +173,10 @@ def test_it_can_be_entered_once_its_agent_and_aws_are_ready(desk: Desk) -> None:
 
 def test_a_colleague_gets_a_shell_with_secrets_and_data_of_their_own(desk: Desk) -> None:
     shell = desk.open(COLLEAGUE)
-    orders = desk.start(shell)
+    instructions = desk.start(shell)
 
-    assert orders.debug is not None
-    assert set(orders.debug.secrets) == {"SHARED"}
+    assert instructions.debug is not None
+    assert set(instructions.debug.secrets) == {"SHARED"}
     assert desk.task(shell)[1].user == "cem"
     assert any("commands have those of ann" in note for note in shell.notes)
 

@@ -185,9 +185,9 @@ def test_command_that_ran_before_the_change_is_not_sent_again_with_secrets(world
     hand = world.running()["/a"]
     steal(world, COLLEAGUE, pipeline)
 
-    answer = hand.claim(hand.offer)
+    response = hand.claim(hand.offer)
 
-    assert "TOKEN" not in answer.env
+    assert "TOKEN" not in response.env
 
 
 def test_another_launcher_gets_no_secrets_of_the_owner(world: World) -> None:

@@ -173,8 +173,8 @@ def test_two_workers_claim_one_node_and_one_of_them_runs_it(world: World) -> Non
     assert hand.job is not None
     other = next(h for h in world.living() if h is not hand)
     other.finish()
-    answer = other.claim(hand.offer)
-    assert answer.decision is not ClaimDecision.RUN
+    response = other.claim(hand.offer)
+    assert response.decision is not ClaimDecision.RUN
     assert len(world.attempts(pipeline, hand.job.path)) == 1
 
 
@@ -182,7 +182,7 @@ def test_a_claim_after_a_pause_is_cancelled(world: World) -> None:
     pipeline = world.launch(leaf())
     world.start_workers()
     (hand,) = world.living()
-    offer = world.poll(hand.orders.activity)
+    offer = world.poll(hand.instructions.activity)
     assert offer is not None
     world.control(pipeline, "pause")
     assert hand.claim(offer).decision is ClaimDecision.DROP
@@ -196,7 +196,7 @@ def _handed(world: World) -> tuple[Hand, Offer]:
     """Return the one worker there is, and a task that it was handed and has not claimed."""
     world.start_workers()
     (hand,) = world.living()
-    offer = world.poll(hand.orders.activity)
+    offer = world.poll(hand.instructions.activity)
     assert offer is not None
     return hand, offer
 
@@ -252,7 +252,7 @@ def test_a_worker_of_a_small_pool_cannot_run_a_large_command(world: World) -> No
     world.launch(parallel(leaf("small"), leaf("large", mem=8)))
     world.start_workers()
     small, large = sorted(world.living(), key=lambda h: h.task.mem)
-    offer = world.poll(large.orders.activity)
+    offer = world.poll(large.instructions.activity)
     assert offer is not None
     assert small.claim(offer).decision is ClaimDecision.DROP
     world.serve()
@@ -415,12 +415,12 @@ def test_a_large_tree_is_uploaded_first_and_only_by_the_worker_itself(world: Wor
         hand.desk.report(
             hand.identity, Report(path="/Generate", attempt=1, tree_key="uploads/other/w1/x")
         )
-    answer = hand.desk.upload(hand.identity)
-    world.blobs.put(answer.key, gzip.compress(json.dumps(form(leaf())).encode()))
-    hand.finish(tree_key=answer.key)
+    response = hand.desk.upload(hand.identity)
+    world.blobs.put(response.key, gzip.compress(json.dumps(form(leaf())).encode()))
+    hand.finish(tree_key=response.key)
     world.run_out()
     assert world.get(pipeline).state is State.DONE
-    assert world.blobs.get(answer.key) is None
+    assert world.blobs.get(response.key) is None
 
 
 # ---- hidden content ----------------------------------------------------------------------------

@@ -139,10 +139,10 @@ def test_a_token_of_ones_own_comes_before_the_cookie_and_the_cookie_goes_no_furt
 
 
 def test_a_session_begins_with_a_token_and_no_script_can_read_it() -> None:
-    answer = answered(seen("POST", "/session", **OURS, authorization=f"Bearer {TOKEN}"))
+    response = answered(seen("POST", "/session", **OURS, authorization=f"Bearer {TOKEN}"))
 
-    cookie = answer["cookies"][COOKIE]
-    assert (answer["statusCode"], cookie["value"]) == (204, TOKEN)
+    cookie = response["cookies"][COOKIE]
+    assert (response["statusCode"], cookie["value"]) == (204, TOKEN)
     assert {"HttpOnly", "Secure", "SameSite=Strict", "Path=/"} <= set(
         cookie["attributes"].split("; ")
     )
@@ -158,18 +158,18 @@ def test_a_page_learns_whether_there_is_a_session_and_no_more() -> None:
 
 
 def test_a_session_ends_with_an_empty_cookie() -> None:
-    answer = answered(seen("DELETE", "/session", **OURS, **WITH_COOKIE))
+    response = answered(seen("DELETE", "/session", **OURS, **WITH_COOKIE))
 
-    assert answer["cookies"][COOKIE]["value"] == ""
-    assert answer["cookies"][COOKIE]["attributes"].endswith("Max-Age=0")
+    assert response["cookies"][COOKIE]["value"] == ""
+    assert response["cookies"][COOKIE]["attributes"].endswith("Max-Age=0")
 
 
 @pytest.mark.parametrize("token", ["", "Bearer", "Bearer short", f"Bearer {TOKEN}; Path=/", TOKEN])
 def test_session_requires_a_token(token: str) -> None:
-    answer = answered(seen("POST", "/session", **OURS, authorization=token))
+    response = answered(seen("POST", "/session", **OURS, authorization=token))
 
-    assert answer["statusCode"] == 400
-    assert "cookies" not in answer
+    assert response["statusCode"] == 400
+    assert "cookies" not in response
 
 
 def test_a_page_of_others_begins_and_ends_no_session() -> None:

@@ -246,14 +246,14 @@ def test_errors_of_api_gateway_itself_are_problems_too(
     installation: dict[str, dict[str, Any]],
 ) -> None:
     (api,) = resources(installation["api"], "AWS::Serverless::Api")
-    answers = api["Properties"]["DefinitionBody"]["x-amazon-apigateway-gateway-responses"]
+    responses = api["Properties"]["DefinitionBody"]["x-amazon-apigateway-gateway-responses"]
 
     for name, status in {"ACCESS_DENIED": 401, "UNAUTHORIZED": 401, "THROTTLED": 429}.items():
-        answer = answers[name]
-        problem = json.loads(answer["responseTemplates"]["application/json"])
-        assert answer["statusCode"] == problem["status"] == status
+        response = responses[name]
+        problem = json.loads(response["responseTemplates"]["application/json"])
+        assert response["statusCode"] == problem["status"] == status
         assert problem["remedy"]
-        media_type = answer["responseParameters"]["gatewayresponse.header.Content-Type"]
+        media_type = response["responseParameters"]["gatewayresponse.header.Content-Type"]
         assert media_type == "'application/problem+json'"
 
 

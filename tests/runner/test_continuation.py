@@ -18,7 +18,7 @@ from conducto_core.model.states import NodeType, State
 from conducto_local.scheduling.continuation import Continuations
 from conducto_local.store.port import WriteBatch
 from support.containers import BUSYBOX as IMAGE
-from support.local import local_runner, order
+from support.local import act, local_runner
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -116,7 +116,7 @@ async def test_continuation_is_refused_while_running_archived_or_from_another_sc
 async def test_continued_pipeline_survives_a_restart_of_the_agent(tmp_path):
     async with local_runner(tmp_path, "process") as runner:
         run = await runner.run(tree(a="true", b="true"), program=SCRIPT)
-        await order(run, "modify", "/b", command="exit 1")
+        await act(run, "modify", "/b", command="exit 1")
         await continued(run, tree(a="true", b="echo two", c="true"))
     async with local_runner(tmp_path, "process") as runner:
         run.local = runner

@@ -12,7 +12,7 @@ from conducto_core.model.params import ListParams, PipelineParams, TreeParams
 from conducto_core.model.records import Lifecycle
 from conducto_core.model.requests import Action, ControlResult
 from conducto_core.model.states import Cause, State
-from support.local import local_runner, order
+from support.local import act, local_runner
 from support.stand_ins import ensure
 
 IMAGE = "busybox"
@@ -36,8 +36,8 @@ def serial(**children):
 async def test_modify_a_failed_node_and_reset_it(local):
     run = await local.run(serial(a="exit 3", b="echo after"))
 
-    await order(run, Action.MODIFY, "/a", command="echo mended; exit 0")
-    await order(run, Action.RESET, "/a")
+    await act(run, Action.MODIFY, "/a", command="echo mended; exit 0")
+    await act(run, Action.RESET, "/a")
     await run.until("/b", "done")
 
     first, second = await run.attempts("/a")
@@ -48,9 +48,9 @@ async def test_modify_a_failed_node_and_reset_it(local):
 async def test_modified_group_changes_the_inherited_values_of_its_children(local):
     run = await local.launch(serial(a='echo "$X"', b='echo "$X $Y"'), run=False)
 
-    await order(run, Action.MODIFY, "/", env={"X": "1", "Y": "2"})
-    await order(run, Action.MODIFY, "/b", env={"X": None})
-    await order(run, Action.RUN)
+    await act(run, Action.MODIFY, "/", env={"X": "1", "Y": "2"})
+    await act(run, Action.MODIFY, "/b", env={"X": None})
+    await act(run, Action.RUN)
     await run.until("/", "done")
 
     assert await run.output("/a") == b"1\n"
@@ -62,8 +62,8 @@ async def test_modify_of_a_running_node_holds_for_its_next_attempt(local):
     await run.until("/a", "running")
     await run.printed("/a", b"old\n")
 
-    await order(run, Action.MODIFY, "/a", command="echo new")
-    await order(run, Action.RESET, "/a")
+    await act(run, Action.MODIFY, "/a", command="echo new")
+    await act(run, Action.RESET, "/a")
     await run.until("/a", "done")
 
     assert await run.output("/a", attempt=1) == b"old\n"
@@ -73,11 +73,11 @@ async def test_modify_of_a_running_node_holds_for_its_next_attempt(local):
 async def test_a_modification_outlives_the_runner(tmp_path):
     async with local_runner(tmp_path / "home", "process") as first:
         run = await first.launch(serial(a="exit 1"), run=False)
-        await order(run, Action.MODIFY, "/a", command="echo kept")
+        await act(run, Action.MODIFY, "/a", command="echo kept")
 
     async with local_runner(tmp_path / "home", "process") as second:
         again = type(run)(second, await second.pipelines.get_pipeline(PipelineParams(id=run.id)))
-        await order(again, Action.RUN)
+        await act(again, Action.RUN)
         await again.until("/a", "done")
         output = await again.output("/a")
 
@@ -100,7 +100,7 @@ async def test_a_wrong_modification_is_refused_and_changes_nothing(local, path, 
     run = await local.launch(serial(a="true"), run=False)
 
     with pytest.raises(DefinitionError, match=message.replace("(", r"\(")):
-        await order(run, Action.MODIFY, path, **changes)
+        await act(run, Action.MODIFY, path, **changes)
 
     assert run.local.pipelines.live(run.id).edits == {}
 
@@ -109,7 +109,7 @@ async def test_action_with_one_unknown_path_does_nothing(local):
     run = await local.run(serial(a="exit 1"))
 
     with pytest.raises(NotFoundError, match="/zz: no such node"):
-        await order(run, Action.RESET, "/a", "/zz")
+        await act(run, Action.RESET, "/a", "/zz")
 
     assert (await run.node("/a")).state is State.ERROR
 
@@ -118,12 +118,12 @@ async def test_preview_describes_the_action_and_changes_nothing(local):
     run = await local.launch(serial(a="true", b="sleep 60", c="true"))
     await run.until("/b", "running")
 
-    result = await order(run, Action.RESET, "/", preview=True)
+    result = await act(run, Action.RESET, "/", preview=True)
 
     assert (result.affected, result.stopped, result.preview) == (2, 1, True)
     assert result.paths == ("/a", "/b")
     assert (await run.node("/b")).state is State.RUNNING
-    await order(run, Action.KILL, "/")
+    await act(run, Action.KILL, "/")
 
 
 async def test_reset_of_one_member_of_a_new_group_tells_of_the_lost_state(local):
@@ -131,7 +131,7 @@ async def test_reset_of_one_member_of_a_new_group_tells_of_the_lost_state(local)
     root.container_reuse_context = co.ContainerReuseContext.NEW
     run = await local.run(root)
 
-    result = await order(run, Action.RESET, "/b")
+    result = await act(run, Action.RESET, "/b")
     await run.settled()
 
     assert "to restore the state, reset /" in result.notes[0].lower()
@@ -143,15 +143,15 @@ async def test_sleep_ends_running_nodes_and_run_wakes(local):
     run = await local.launch(serial(a="test $CONDUCTO_ATTEMPT -gt 1 || sleep 60"))
     await run.until("/a", "running")
 
-    result = await order(run, Action.SLEEP)
+    result = await act(run, Action.SLEEP)
 
     assert result.stopped == 1
     asleep = await run.summary()
     assert asleep.pipeline.lifecycle is Lifecycle.SLEEPING
     assert not asleep.pipeline.armed
     assert (await run.attempts("/a"))[0].cause is Cause.KILLED_BY_USER
-    await order(run, Action.RESET, "/a")
-    await order(run, Action.RUN)
+    await act(run, Action.RESET, "/a")
+    await act(run, Action.RUN)
     await run.until("/a", "done")
     assert (await run.summary()).pipeline.lifecycle is Lifecycle.ACTIVE
 
@@ -159,15 +159,15 @@ async def test_sleep_ends_running_nodes_and_run_wakes(local):
 async def test_archived_pipeline_is_not_listed_and_can_be_restored(local):
     run = await local.run(serial(a="true"))
 
-    await order(run, Action.ARCHIVE)
+    await act(run, Action.ARCHIVE)
 
     assert run.id not in [
         s.pipeline.id for s in (await local.pipelines.list_pipelines(ListParams())).pipelines
     ]
     for action, paths in ((Action.RESET, ("/a",)), (Action.RUN, ())):
         with pytest.raises(RefusedError, match="is archived; wake it first: conducto wake"):
-            await order(run, action, *paths)
-    await order(run, Action.WAKE)
+            await act(run, action, *paths)
+    await act(run, Action.WAKE)
     assert run.id in [
         s.pipeline.id for s in (await local.pipelines.list_pipelines(ListParams())).pipelines
     ]
@@ -180,12 +180,12 @@ async def test_kill_of_a_queued_node(local):
     run = await local.launch(root)
     await run.until("/a", "running")
 
-    await order(run, Action.KILL, "/b")
+    await act(run, Action.KILL, "/b")
 
     assert (await run.node("/b")).state is State.KILLED
     (attempt,) = await run.attempts("/b")
     assert (attempt.cause, attempt.started) == (Cause.KILLED_BY_USER, None)
-    await order(run, Action.KILL, "/")
+    await act(run, Action.KILL, "/")
 
 
 async def test_wait_reasons_are_shown(local):
@@ -203,7 +203,7 @@ async def test_wait_reasons_are_shown(local):
     assert nodes["/p/b"].wait_kind == "turn"
     assert nodes["/c"].waits_for == "waits for /p: it is running"
     assert nodes["/c"].wait_kind is None
-    await order(run, Action.KILL, "/")
+    await act(run, Action.KILL, "/")
 
 
 @pytest.mark.docker
@@ -218,9 +218,9 @@ async def test_rebuild_reads_the_code_again(tmp_path):
         run = await local.run(root)
         (code / "say.sh").write_text("echo two")
 
-        await order(run, Action.RESET, "/a")
+        await act(run, Action.RESET, "/a")
         await run.settled()
-        await order(run, Action.REBUILD, "/a")
+        await act(run, Action.REBUILD, "/a")
         await run.until("/a", "done")
 
         said = [await run.output("/a", attempt=n) for n in (1, 2, 3)]
@@ -235,7 +235,7 @@ async def test_actions_while_many_nodes_run_leave_a_consistent_state(local):
     run = await local.launch(root)
 
     for _ in range(4):
-        await order(run, Action.RESET, "/")
+        await act(run, Action.RESET, "/")
         await asyncio.sleep(0.07)
     final = await run.settled()
 
@@ -248,18 +248,18 @@ async def test_action_on_failed_nodes_names_no_node(local):
     root["good"], root["bad"], root["worse"] = co.Exec("true"), co.Exec("exit 1"), co.Exec("exit 2")
     root["passed over"] = co.Exec("exit 3")
     run = await local.run(root)
-    await order(run, Action.SKIP, "/passed over")
+    await act(run, Action.SKIP, "/passed over")
 
-    would = await order(run, Action.RESET, failed=True, preview=True)
-    below = await order(run, Action.RESET, "/bad", failed=True, preview=True)
-    did = await order(run, Action.SKIP, failed=True)
+    would = await act(run, Action.RESET, failed=True, preview=True)
+    below = await act(run, Action.RESET, "/bad", failed=True, preview=True)
+    did = await act(run, Action.SKIP, failed=True)
 
     assert would.paths == ("/bad", "/worse")
     assert below.paths == ("/bad",)
     assert (did.affected, did.preview) == (2, False)
-    assert await order(run, Action.RESET, failed=True) == ControlResult()
+    assert await act(run, Action.RESET, failed=True) == ControlResult()
     with pytest.raises(NotFoundError, match="/zz"):
-        await order(run, Action.RESET, "/zz", failed=True)
+        await act(run, Action.RESET, "/zz", failed=True)
 
 
 async def test_timed_out_group_is_the_failure_shown_for_the_run(local):
@@ -271,10 +271,10 @@ async def test_timed_out_group_is_the_failure_shown_for_the_run(local):
     run = await local.run(root)
 
     found = await local.pipelines.get_tree(TreeParams(id=run.id, failed=True))
-    ran = await order(run, Action.RUN)
-    await order(run, Action.MODIFY, "/g", max_time=100)
-    await order(run, Action.MODIFY, "/g/slow", "/g/retried", command="true")
-    reset = await order(run, Action.RESET, failed=True)
+    ran = await act(run, Action.RUN)
+    await act(run, Action.MODIFY, "/g", max_time=100)
+    await act(run, Action.MODIFY, "/g/slow", "/g/retried", command="true")
+    reset = await act(run, Action.RESET, failed=True)
     await run.until("/", "done")
 
     assert [(node.path, node.max_time) for node in found.nodes] == [("/g", 1)]
@@ -288,7 +288,7 @@ async def test_time_between_two_runs_does_not_count_as_active_time(local):
     first = await run.summary()
     await asyncio.sleep(0.3)
 
-    await order(run, Action.RESET, "/a")
+    await act(run, Action.RESET, "/a")
     last = await run.settled()
 
     before, after = await run.attempts("/a")

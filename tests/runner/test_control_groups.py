@@ -9,7 +9,7 @@ import conducto as co
 from conducto.errors import DefinitionError
 from conducto_core.errors import RefusedError
 from conducto_core.model.states import Cause
-from support.local import Local, order
+from support.local import Local, act
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -46,7 +46,7 @@ class Resumes:
     """
 
     tree: dict[str, Any]
-    order: tuple[str, ...]
+    act: tuple[str, ...]
     root: str
     attempts: dict[str, int]
     params: dict[str, Any] = field(default_factory=dict)
@@ -106,7 +106,7 @@ async def test_armed_pipeline_continues_by_itself(local: Local, name: str) -> No
     case = RESUMES[name]
     run = await local.run(serial(case.tree, **case.params))
 
-    await order(run, *case.order)
+    await act(run, *case.act)
     await run.settled()
 
     attempts = {path: len(await run.attempts(path)) for path in case.attempts}
@@ -118,7 +118,7 @@ async def test_killed_group_keeps_its_unstarted_nodes_pending(local: Local) -> N
     run = await local.launch(serial({"g": {"x": _LONG_ONCE, "y": "true"}, "z": "true"}))
     await run.printed("/g/x", b"1\n")
 
-    result = await order(run, "kill", "/g")
+    result = await act(run, "kill", "/g")
     await run.settled()
 
     assert result.paths == ("/g/x",)
@@ -131,7 +131,7 @@ async def test_reset_of_a_running_group_ends_it_and_starts_it_again(local: Local
     await run.printed("/p/x", b"1\n")
     await run.until("/p/y", "done")
 
-    result = await order(run, "reset", "/p")
+    result = await act(run, "reset", "/p")
     await run.until("/z", "done")
 
     assert (result.affected, result.stopped) == (2, 1)
@@ -146,7 +146,7 @@ async def test_manual_reset_restarts_the_count_of_retries(local: Local) -> None:
     run = await local.run(root)
     before = len(await run.attempts("/x"))
 
-    await order(run, "reset", "/x")
+    await act(run, "reset", "/x")
     await run.settled()
 
     assert (before, len(await run.attempts("/x"))) == (2, 4)
@@ -158,7 +158,7 @@ async def test_a_kill_is_not_retried(local: Local) -> None:
     run = await local.launch(root)
     await run.printed("/x", b"on\n")
 
-    await order(run, "kill", "/x")
+    await act(run, "kill", "/x")
     await run.settled()
 
     assert [attempt.state for attempt in await run.attempts("/x")] == ["killed"]
@@ -169,8 +169,8 @@ async def test_a_node_that_timed_out_can_be_given_more_time(local: Local) -> Non
     run = await local.run(serial({"x": "sleep 4; echo late"}, max_time=3))
     cause = (await run.attempts("/x"))[0].cause
 
-    await order(run, "modify", "/", max_time="30s")
-    await order(run, "reset", "/x")
+    await act(run, "modify", "/", max_time="30s")
+    await act(run, "reset", "/x")
     await run.until("/x", "done")
 
     assert cause is Cause.TIMEOUT
@@ -189,7 +189,7 @@ def context(children: dict[str, Any]) -> co.Node:
 async def test_a_reset_of_a_whole_context_runs_all_of_it_in_one_place(local: Local) -> None:
     run = await local.run(context({"a": "true", "b": "true"}))
 
-    await order(run, "reset", "/new")
+    await act(run, "reset", "/new")
     await run.settled()
 
     a, b = (await run.attempts("/new/a"))[-1], (await run.attempts("/new/b"))[-1]
@@ -200,7 +200,7 @@ async def test_a_reset_of_a_whole_context_runs_all_of_it_in_one_place(local: Loc
 async def test_members_of_a_context_run_one_by_one_after_a_reset_as_well(local: Local) -> None:
     run = await local.run(context({"a": "sleep 0.1", "b": "sleep 0.1", "c": "sleep 0.1"}))
 
-    await order(run, "reset", "/new/a", "/new/c")
+    await act(run, "reset", "/new/a", "/new/c")
     await run.settled()
 
     assert len(await run.attempts("/new/b")) == 1
@@ -212,7 +212,7 @@ async def test_kill_of_one_member_lets_the_others_continue(local: Local) -> None
     run = await local.launch(context({"a": _LONG_ONCE, "b": "echo b"}))
     await run.printed("/new/a", b"1\n")
 
-    await order(run, "kill", "/new/a")
+    await act(run, "kill", "/new/a")
     await run.settled()
 
     states = await run.states()
@@ -223,7 +223,7 @@ async def test_a_reset_of_a_running_member_runs_it_again_in_its_group(local: Loc
     run = await local.launch(context({"a": _LONG_ONCE, "b": "echo b"}))
     await run.printed("/new/a", b"1\n")
 
-    await order(run, "reset", "/new/a")
+    await act(run, "reset", "/new/a")
     await run.settled()
 
     assert (await run.node("/")).state == "done"
@@ -254,7 +254,7 @@ async def test_a_reset_generate_puts_another_tree_in_place(local: Local) -> None
     run = await local.run(lazy(grow(co.Serial(), FIRST), grow(co.Serial(), SECOND)))
     before = set(await run.states())
 
-    await order(run, "reset", "/lazy/Generate")
+    await act(run, "reset", "/lazy/Generate")
     await run.settled()
 
     after = set(await run.states())
@@ -270,7 +270,7 @@ async def test_a_reset_generate_puts_another_tree_in_place(local: Local) -> None
 async def test_a_reset_of_a_lazy_generates_once_more(local: Local) -> None:
     run = await local.run(lazy(grow(co.Serial(), FIRST), grow(co.Serial(), SECOND)))
 
-    await order(run, "reset", "/lazy")
+    await act(run, "reset", "/lazy")
     await run.settled()
 
     assert (await run.states())["/lazy/Execute/fresh"] == "done"
@@ -280,7 +280,7 @@ async def test_a_reset_of_a_lazy_generates_once_more(local: Local) -> None:
 async def test_a_generated_node_alone_runs_again(local: Local) -> None:
     run = await local.run(lazy(grow(co.Serial(), FIRST), grow(co.Serial(), SECOND)))
 
-    await order(run, "reset", "/lazy/Execute/x")
+    await act(run, "reset", "/lazy/Execute/x")
     await run.settled()
 
     assert len(await run.attempts("/lazy/Generate")) == 1
@@ -292,7 +292,7 @@ async def test_failed_generated_node_is_skipped_and_later_nodes_run(local: Local
     run = await local.run(lazy(bad, bad))
     stopped = (await run.states())["/z"]
 
-    await order(run, "skip", "/lazy/Execute/x")
+    await act(run, "skip", "/lazy/Execute/x")
     await run.settled()
 
     assert (stopped, (await run.states())["/z"]) == ("pending", "done")
@@ -301,8 +301,8 @@ async def test_failed_generated_node_is_skipped_and_later_nodes_run(local: Local
 async def test_a_modified_generated_node_runs_as_modified(local: Local) -> None:
     run = await local.run(lazy(grow(co.Serial(), FIRST), grow(co.Serial(), SECOND)))
 
-    await order(run, "modify", "/lazy/Execute/x", command="echo mended")
-    await order(run, "reset", "/lazy/Execute/x")
+    await act(run, "modify", "/lazy/Execute/x", command="echo mended")
+    await act(run, "reset", "/lazy/Execute/x")
     await run.settled()
 
     assert await run.output("/lazy/Execute/x") == b"mended\n"
@@ -312,10 +312,10 @@ async def test_a_modification_holds_for_the_node_of_the_same_path_in_the_next_tr
     local: Local,
 ) -> None:
     run = await local.run(lazy(grow(co.Serial(), FIRST), grow(co.Serial(), SECOND)))
-    await order(run, "modify", "/lazy/Execute/x", command="echo mended")
-    await order(run, "modify", "/lazy/Execute/old", command="echo never")
+    await act(run, "modify", "/lazy/Execute/x", command="echo mended")
+    await act(run, "modify", "/lazy/Execute/old", command="echo never")
 
-    await order(run, "reset", "/lazy/Generate")
+    await act(run, "reset", "/lazy/Generate")
     final = await run.settled()
 
     assert final.state == "done"
@@ -334,18 +334,18 @@ async def test_a_larger_limit_lets_the_queued_start_at_once(local: Local) -> Non
     await run.until("/a", "running")
     queued = (await run.states())["/b"]
 
-    await order(run, "modify", "/", max_concurrent=2)
+    await act(run, "modify", "/", max_concurrent=2)
     await run.until("/b", "done")
 
     assert queued == "queued"
     assert (await run.states())["/a"] == "running"
-    await order(run, "kill", "/")
+    await act(run, "kill", "/")
 
 
 async def test_serial_that_no_longer_has_to_stop_continues(local: Local) -> None:
     run = await local.run(serial({"x": "exit 1", "y": "echo y"}))
 
-    await order(run, "modify", "/", stop_on_error=False)
+    await act(run, "modify", "/", stop_on_error=False)
     await run.until("/y", "done")
     final = await run.settled()
 
@@ -355,7 +355,7 @@ async def test_serial_that_no_longer_has_to_stop_continues(local: Local) -> None
 async def test_errors_suppressed_afterwards_count_at_once(local: Local) -> None:
     run = await local.run(serial({"g": {"x": "exit 1"}, "z": "echo z"}))
 
-    await order(run, "modify", "/g", suppress_errors=True)
+    await act(run, "modify", "/g", suppress_errors=True)
     await run.until("/z", "done")
 
     group = await run.node("/g")
@@ -407,8 +407,8 @@ async def test_a_modified_parameter_holds_for_the_next_attempt(local: Local, nam
         pytest.skip("only a container has it")
     run = await local.run(serial({"w": "true", "x": "true"}, env={"HERE": "1"}, cpu=1.0))
 
-    await order(run, "modify", "/x", command=case.command, **case.changes)
-    await order(run, "reset", "/x")
+    await act(run, "modify", "/x", command=case.command, **case.changes)
+    await act(run, "reset", "/x")
     await run.until("/x", "done")
 
     newest = (await run.attempts("/x"))[-1]
@@ -425,8 +425,8 @@ async def test_a_wrong_value_for_one_of_several_nodes_changes_none(local: Local)
     run = await local.run(serial({"x": "echo x", "y": "echo y"}))
 
     with pytest.raises(DefinitionError, match="command cannot be set on a node of type Serial"):
-        await order(run, "modify", "/x", "/", command="echo z")
-    await order(run, "reset", "/x")
+        await act(run, "modify", "/x", "/", command="echo z")
+    await act(run, "reset", "/x")
     await run.settled()
 
     assert await run.output("/x") == b"x\n"
@@ -435,12 +435,12 @@ async def test_a_wrong_value_for_one_of_several_nodes_changes_none(local: Local)
 @pytest.mark.parametrize("verb", ["pause", "reset", "skip", "kill", "modify", "sleep"])
 async def test_archived_pipeline_accepts_no_action_but_wake(local: Local, verb: str) -> None:
     run = await local.run(serial({"x": "true"}))
-    await order(run, "archive")
+    await act(run, "archive")
     paths = () if verb in {"pause", "sleep"} else ("/x",)
 
     with pytest.raises(RefusedError, match="is archived; wake it first"):
-        await order(run, verb, *paths, **({"cpu": 1} if verb == "modify" else {}))
+        await act(run, verb, *paths, **({"cpu": 1} if verb == "modify" else {}))
 
     archived = (await run.summary()).pipeline.lifecycle.value
-    await order(run, "wake")
+    await act(run, "wake")
     assert (archived, (await run.summary()).pipeline.lifecycle.value) == ("archived", "active")

@@ -11,7 +11,7 @@ import pytest
 
 import conducto as co
 from conducto_core.model.states import Cause
-from support.local import Local, Run, order
+from support.local import Local, Run, act
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -48,7 +48,7 @@ async def brought_to(local: Local, state: str) -> Run:
         case "done" | "error" | "skipped":
             await run.settled()
     if state == "killed":
-        await order(run, "kill", "/x")
+        await act(run, "kill", "/x")
         await run.settled()
     return run
 
@@ -56,9 +56,9 @@ async def brought_to(local: Local, state: str) -> Run:
 async def let_go(run: Run, state: str) -> None:
     """Let the pipeline continue until nothing more happens."""
     if state == "pending":
-        await order(run, "run")
+        await act(run, "run")
     elif state == "queued":
-        await order(run, "reset", "/blocker")
+        await act(run, "reset", "/blocker")
     await run.settled()
 
 
@@ -136,7 +136,7 @@ CASES = [
 async def test_action_on_a_node_in_a_state(local: Local, verb: str, state: str, then: Then) -> None:
     run = await brought_to(local, state)
 
-    result = await order(run, verb, "/x")
+    result = await act(run, verb, "/x")
     await let_go(run, state)
 
     x = await run.node("/x")
@@ -154,11 +154,11 @@ async def test_a_modified_command_holds_from_the_next_attempt_on(local: Local, s
     run = await brought_to(local, state)
     before = len(await run.attempts("/x"))
 
-    await order(run, "modify", "/x", command="echo new")
+    await act(run, "modify", "/x", command="echo new")
     if state == "skipped":
-        await order(run, "unskip", "/x")
+        await act(run, "unskip", "/x")
     elif state not in {"pending", "queued"}:
-        await order(run, "reset", "/x")
+        await act(run, "reset", "/x")
     await let_go(run, state)
 
     assert await run.output("/x", attempt=before + 1) == b"new\n"
@@ -170,9 +170,9 @@ async def test_a_modified_command_holds_from_the_next_attempt_on(local: Local, s
 async def test_a_skipped_running_node_is_waited_for_and_does_not_count(local: Local) -> None:
     run = await brought_to(local, "running")
 
-    await order(run, "skip", "/x")
+    await act(run, "skip", "/x")
     still = await run.states()
-    await order(run, "kill", "/x")
+    await act(run, "kill", "/x")
     await run.settled()
 
     assert (still["/x"], still["/y"]) == ("running", "pending")
@@ -183,9 +183,9 @@ async def test_a_skipped_running_node_is_waited_for_and_does_not_count(local: Lo
 async def test_an_unskipped_running_node_counts_again(local: Local) -> None:
     run = await brought_to(local, "running")
 
-    await order(run, "skip", "/x")
-    await order(run, "unskip", "/x")
-    await order(run, "kill", "/x")
+    await act(run, "skip", "/x")
+    await act(run, "unskip", "/x")
+    await act(run, "kill", "/x")
     await run.settled()
 
     assert await run.states() == {"/": "error", "/x": "killed", "/y": "pending"}
@@ -194,12 +194,12 @@ async def test_an_unskipped_running_node_counts_again(local: Local) -> None:
 @pytest.mark.parametrize("state", ["error", "killed", "done"])
 async def test_a_reset_while_paused_waits_for_run(local: Local, state: str) -> None:
     run = await brought_to(local, state)
-    await order(run, "pause")
+    await act(run, "pause")
 
-    await order(run, "reset", "/x")
+    await act(run, "reset", "/x")
     paused = await run.settled()
     waiting = (await run.states())["/x"]
-    await order(run, "run")
+    await act(run, "run")
     await run.until("/x", "done")
 
     assert (waiting, paused.counts.pending) == ("pending", 1 + (state != "done"))
@@ -245,12 +245,12 @@ class Whole:
 async def test_action_on_the_pipeline(local: Local, verb: str, state: str, then: Whole) -> None:
     run = await brought_to(local, state)
 
-    await order(run, verb)
+    await act(run, verb)
 
     record = (await run.summary()).pipeline
     after = Whole(str((await run.node("/x")).state), record.armed, record.lifecycle.value)
-    await order(run, "wake") if record.lifecycle.value == "archived" else None
-    await order(run, "kill", "/")
+    await act(run, "wake") if record.lifecycle.value == "archived" else None
+    await act(run, "kill", "/")
     assert after == then
 
 
@@ -264,11 +264,11 @@ async def test_pause_lets_running_nodes_end_and_starts_nothing(local: Local) -> 
     run = await local.launch(root)
     await run.until("/x", "running")
 
-    await order(run, "pause")
+    await act(run, "pause")
     (run.data / "go").touch()
     await run.settled()
     paused = await run.states()
-    await order(run, "run")
+    await act(run, "run")
     await run.until("/y", "done")
 
     assert (paused["/x"], paused["/y"]) == ("done", "pending")
@@ -278,11 +278,11 @@ async def test_pause_lets_running_nodes_end_and_starts_nothing(local: Local) -> 
 async def test_woken_or_restored_pipeline_continues(local: Local, verb: str) -> None:
     run = await brought_to(local, "running")
 
-    await order(run, verb)
-    await order(run, "wake")
+    await act(run, verb)
+    await act(run, "wake")
     awake = (await run.summary()).pipeline
-    await order(run, "reset", "/x")
-    await order(run, "run")
+    await act(run, "reset", "/x")
+    await act(run, "run")
     await run.until("/y", "done")
 
     assert (awake.lifecycle.value, awake.armed) == ("active", False)
@@ -295,8 +295,8 @@ async def test_every_attempt_stays_visible(local: Local) -> None:
     run = await brought_to(local, "error")
 
     for number in (2, 3, 4):
-        await order(run, "modify", "/x", command=f"echo x{number}", env={"N": str(number)})
-        await order(run, "reset", "/x")
+        await act(run, "modify", "/x", command=f"echo x{number}", env={"N": str(number)})
+        await act(run, "reset", "/x")
         await asyncio.wait_for(run.settled(), 30)
 
     attempts = await run.attempts("/x")

@@ -50,10 +50,10 @@ async def test_a_hundred_thousand_nodes_make_a_small_page_quickly(tmp_path: Path
         made = await local.pipelines.launch(request)
         port = Asked(local.pipelines)
 
-        begun = time.perf_counter()
+        started = time.perf_counter()
         run = await collect(port, PipelineParams(id=made.pipeline.id), time.time())
         page = page_of(run)
-        took = time.perf_counter() - begun
+        took = time.perf_counter() - started
 
     assert (len(run.nodes), run.whole) == (MAX_NODES, False)
     assert f"{GROUPS * SIZE:,} pending" in page.decode()

@@ -130,9 +130,9 @@ async def test_containers_of_abandoned_pipelines_are_removed(home):
 
 def make(labels):
     body = json.dumps({"Image": IMAGE, "Cmd": ["true"], "Labels": labels}).encode()
-    status, answer = call("POST", "/containers/create", body=body, kind="application/json")
-    assert status == 201, answer
-    return json.loads(answer)["Id"]
+    status, response = call("POST", "/containers/create", body=body, kind="application/json")
+    assert status == 201, response
+    return json.loads(response)["Id"]
 
 
 async def test_foreign_container_of_a_conducto_image_is_kept(home):

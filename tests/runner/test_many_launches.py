@@ -26,9 +26,9 @@ def form(client):
 async def launch(service, client, key):
     body = json.dumps({"tree": form(client), "engine": "process", "run": True}).encode()
     match = service.find("POST", API_ROOT + LAUNCH.path)
-    answer = await service.answer(match, "", body, Headers(idempotency_key=key))
-    assert answer.status == 200, answer.body
-    return PipelineSummary.model_validate_json(answer.body)
+    response = await service.respond(match, "", body, Headers(idempotency_key=key))
+    assert response.status == 200, response.body
+    return PipelineSummary.model_validate_json(response.body)
 
 
 async def test_thirty_launches_at_once_on_a_full_cache_all_return_their_pipeline(tmp_path):
@@ -60,20 +60,20 @@ async def test_thirty_launches_at_once_on_a_full_cache_all_return_their_pipeline
 class NoAnswers(MemoryResponses):
     """The memory of agents that are killed before they note a response."""
 
-    def finish(self, key: str, answer: bytes) -> None:
+    def finish(self, key: str, response: bytes) -> None:
         """Note nothing."""
 
 
 async def test_launch_that_was_cut_off_returns_its_pipeline(tmp_path):
-    answers = NoAnswers()
+    responses = NoAnswers()
     async with local_runner(tmp_path / "home", "process") as local:
         first = await launch(
-            Service(local.pipelines, once=IdempotentExecutor(answers)), "mine", "k"
+            Service(local.pipelines, once=IdempotentExecutor(responses)), "mine", "k"
         )
         await Run(local, first).settled()
 
     async with local_runner(tmp_path / "home", "process") as local:
-        service = Service(local.pipelines, once=IdempotentExecutor(answers))
+        service = Service(local.pipelines, once=IdempotentExecutor(responses))
         again = await launch(service, "mine", "k")
         await launch(service, "other", "k2")
 

@@ -37,10 +37,10 @@ class Channel:
         self.failures = list(failures)
         self.open = threading.Event()
         self.open.set()
-        self.begun = threading.Event()
+        self.started = threading.Event()
 
     def send(self, _pipeline_id, notification, _settings, _secrets):
-        self.begun.set()
+        self.started.set()
         self.open.wait(20)
         if self.failures:
             raise self.failures.pop(0)
@@ -61,16 +61,16 @@ def tree(command="true", event="on_done", callback=None):
     return root
 
 
-async def told(run, path="/a"):
+async def new_notifications(run, path="/a"):
     return (await run.node(path)).notifications
 
 
 async def delivered(run, state=DeliveryState.SENT):
     async def there():
-        return [each.delivery for each in await told(run)] == [state]
+        return [each.delivery for each in await new_notifications(run)] == [state]
 
     await eventually(there)
-    return (await told(run))[0]
+    return (await new_notifications(run))[0]
 
 
 TEMPORARY = DeliveryError("not now", temporary=True)
@@ -97,7 +97,7 @@ async def test_every_change_is_notified_in_order(tmp_path):
             return len(channel.taken) == 3
 
         await eventually(all_told)
-        texts = [each.text for each in await told(run)]
+        texts = [each.text for each in await new_notifications(run)]
 
     assert channel.taken == [("/a", "queued"), ("/a", "running"), ("/a", "error")]
     assert "/a is error (exit code)" in texts[-1]
@@ -114,7 +114,7 @@ async def test_summary_counts_descendants(tmp_path):
     root.on_error(co.callback.slack_status("#ops", node_summary=True))
     async with runner(tmp_path, send=channel.send) as local:
         run = await local.run(root)
-        (notification,) = await told(run, "/")
+        (notification,) = await new_notifications(run, "/")
 
     assert "1 done, 1 error" in notification.text
 
@@ -160,7 +160,7 @@ async def test_a_service_that_hangs_holds_no_node(tmp_path):
     root.on_queued(co.callback.slack_status("#ops", inherited=True))
     async with runner(tmp_path, send=channel.send) as local:
         run = await local.run(root)
-        still_pending = {each.delivery for each in await told(run)}
+        still_pending = {each.delivery for each in await new_notifications(run)}
         channel.open.set()
 
         assert (await run.summary()).state is State.DONE
@@ -177,7 +177,7 @@ async def test_unsent_notification_is_sent_once_by_the_next_agent(tmp_path):
         run = await local.run(tree())
 
         async def tried():
-            return bool((await told(run))[0].error)
+            return bool((await new_notifications(run))[0].error)
 
         await eventually(tried)
     async with runner(tmp_path, send=back.send) as local:
@@ -195,7 +195,7 @@ async def test_notification_in_progress_at_the_stop_is_not_sent_again(tmp_path):
     slow.open.clear()
     async with runner(tmp_path, send=slow.send) as local:
         run = await local.run(tree())
-        await asyncio.to_thread(slow.begun.wait, 20)
+        await asyncio.to_thread(slow.started.wait, 20)
         asyncio.get_running_loop().call_later(0.2, slow.open.set)
     async with runner(tmp_path, send=next_one.send) as local:
         run.local = local
@@ -208,7 +208,7 @@ async def test_notification_in_progress_at_the_stop_is_not_sent_again(tmp_path):
 async def test_slack_receives_a_message_authenticated_by_the_secret(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("CONDUCTO_SECRET_STORE", "file")
     with web_service() as slack:
-        slack.answers = [(401, {"message": "bad token xoxb-123456"})]
+        slack.responses = [(401, {"message": "bad token xoxb-123456"})]
         settings = Settings(slack=slack.url)
         async with runner(tmp_path, send=deliver, settings=lambda: settings) as local:
             secret = SecretValue(key="SLACK_TOKEN", scope="user", value="xoxb-123456")
@@ -245,7 +245,7 @@ async def test_a_full_disk_loses_no_notification(tmp_path):
     with small_disk(tmp_path / "disk", 16) as disk:
         async with runner(disk, send=channel.send) as local:
             run = await local.run(tree())
-            await asyncio.to_thread(channel.begun.wait, 20)
+            await asyncio.to_thread(channel.started.wait, 20)
             filler = fill(disk)
             channel.open.set()
             await asyncio.sleep(0.3)  # the result cannot be stored

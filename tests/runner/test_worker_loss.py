@@ -267,11 +267,11 @@ async def test_store_without_space_starts_nothing_and_continues_with_space(tmp_p
             run = await local.launch(root, run=False)
             filler = fill(disk)
 
-            order = asyncio.create_task(run.control(Action.RUN))
+            act = asyncio.create_task(run.control(Action.RUN))
             await asyncio.sleep(0.5)
-            waiting = not order.done()
+            waiting = not act.done()
             filler.unlink()
-            await order
+            await act
             await run.settled()
 
             assert waiting

@@ -36,7 +36,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE_MS = 30_000
+TIMEOUT_MS = 30_000
 
 
 def chromium() -> str:
@@ -106,8 +106,8 @@ def agent_api(person: Person, path: str, method: str = "GET", body: Any = None) 
             "Content-Type": "application/json",
         },
     )
-    with urllib.request.urlopen(request) as answer:
-        return json.load(answer)
+    with urllib.request.urlopen(request) as response:
+        return json.load(response)
 
 
 @contextmanager
@@ -116,7 +116,7 @@ def viewer_of(person: Person, browser: Browser, **options: Any) -> Iterator[View
     login = Login.model_validate(agent_api(person, "/agent/login", "POST"))
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
     page = context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
+    page.set_default_timeout(TIMEOUT_MS)
     viewer = Viewer(person, page, login.url.rstrip("/"))
     page.on("console", lambda message: viewer.said.append(message.text))
     page.on("pageerror", lambda error: viewer.said.append(str(error)))

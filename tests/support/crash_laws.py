@@ -193,10 +193,10 @@ def check_notifications(after: Aftermath) -> None:
     """Check that each start causes one notification, if enabled."""
     told = [(each.path, each.attempt) for each in after.notifications]
     assert len(told) == len(set(told)), "somebody is told twice"
-    begun = {(c.path, c.attempt) for c in after.changes if c.state is State.RUNNING}
+    started = {(c.path, c.attempt) for c in after.changes if c.state is State.RUNNING}
     for path, node in after.tree.nodes.items():
         if any(callback.name == "email" for callback in node.spec.callbacks):
-            mine = {attempt for p, attempt in begun if p == path}
+            mine = {attempt for p, attempt in started if p == path}
             assert mine == {attempt for p, attempt in told if p == path}, path
 
 

@@ -80,12 +80,12 @@ async def serving(pipelines: Pipelines, folder: Path) -> AsyncIterator[Endpoint]
     port = sock.getsockname()[1]
     state = AgentState(os.getpid(), f"http://{LOOPBACK}:{port}", "1.2.3", 5.0)
     sessions, stop, listening = Sessions(TOKEN, port), asyncio.Event(), asyncio.Event()
-    with remembered(folder / "answers.sqlite") as answers:
+    with remembered(folder / "answers.sqlite") as responses:
         service = Service(
             *local_servers(pipelines, state, stop.set, sessions),
             operations=LOCAL_OPERATIONS,
             rules=LOCAL_RULES,
-            once=IdempotentExecutor(answers),
+            once=IdempotentExecutor(responses),
         )
         app = build_app(service, token=TOKEN, port=port, sessions=sessions, web_root=folder / "web")
         task = asyncio.create_task(serve(app, sock, stop, listening.set))

@@ -139,7 +139,7 @@ async def local_runner(
         yield Local(pipelines, home, engine)
 
 
-async def order(
+async def act(
     run: Run, action: str, *paths: str, preview: bool = False, failed: bool = False, **changes: Any
 ) -> ControlResult:
     """Request an action like a client; ``changes`` are those of a modification."""

@@ -180,7 +180,7 @@ MUTATIONS = [
     Mutation(
         "a timer outlives its group",
         "machine",
-        "if isinstance(node, LiveGroup) and node.told[0] is State.RUNNING:",
+        "if isinstance(node, LiveGroup) and node.reported[0] is State.RUNNING:",
         "if False:",
         (STORIES,),
     ),
@@ -376,18 +376,18 @@ def _in_child(mutation: Mutation, net: str) -> str | None:
     if child == 0:
         code = 1
         try:
-            answer = json.dumps(_caught_by(mutation, net))
-            os.write(writing, answer.encode())
+            response = json.dumps(_caught_by(mutation, net))
+            os.write(writing, response.encode())
             code = 0
         finally:
             os._exit(code)
     os.close(writing)
     with os.fdopen(reading) as pipe:
-        answer = pipe.read()
+        response = pipe.read()
     os.waitpid(child, 0)
-    if not answer:
+    if not response:
         raise RuntimeError(f"{mutation.name}: the tests of {net} did not come to an end")
-    caught: str | None = json.loads(answer)
+    caught: str | None = json.loads(response)
     return caught
 
 

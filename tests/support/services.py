@@ -35,12 +35,12 @@ class WebService:
 
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
-    answers: list[tuple[int, object]] = field(default_factory=list)
+    responses: list[tuple[int, object]] = field(default_factory=list)
     usual: tuple[int, object] = (200, {"ok": True, "channel": "C1", "ts": "1.5"})
     headers: dict[str, str] = field(default_factory=dict)
 
-    def answer(self) -> tuple[int, object]:
-        return self.answers.pop(0) if self.answers else self.usual
+    def response(self) -> tuple[int, object]:
+        return self.responses.pop(0) if self.responses else self.usual
 
 
 @contextmanager
@@ -53,8 +53,8 @@ def web_service() -> Iterator[WebService]:
             body = json.loads(self.rfile.read(length) or b"{}")
             token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
             service.asked.append(Asked(self.path, token, body))
-            status, answer = service.answer()
-            data = json.dumps(answer).encode()
+            status, response = service.response()
+            data = json.dumps(response).encode()
             self.send_response(status)
             for name, value in {**service.headers, "Content-Length": str(len(data))}.items():
                 self.send_header(name, value)

@@ -98,8 +98,8 @@ def call(
         connection.request(
             method, path + query, body, headers, encode_chunked=hasattr(body, "read")
         )
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        response = connection.getresponse()
+        return response.status, response.read()
     except TimeoutError:
         return 504, b'{"message": "timed out"}'
     except OSError as error:
@@ -189,12 +189,12 @@ def _make(name: str, say: Callable[[str], None]) -> None:
                 stale.unlink(missing_ok=True)
     changes = [*settings, f"LABEL {LABEL}={version}"]
     with tar.open("rb") as body:
-        status, answer = call(
+        status, response = call(
             "POST", "/images/create", {"fromSrc": "-", "changes": changes}, body=body
         )
-    identity = _image_id(answer)
+    identity = _image_id(response)
     if status != http.client.OK or identity is None:
-        raise StandInError(f"{name}: the engine did not take {tar}: {answer.decode()[-300:]}")
+        raise StandInError(f"{name}: the engine did not take {tar}: {response.decode()[-300:]}")
     replaced = set()
     for tag in tags:
         # Keep a real local image with one of the other names.
@@ -212,8 +212,8 @@ def _stem(tags: tuple[str, ...]) -> str:
     return tags[0].replace(":", "_")
 
 
-def _image_id(answer: bytes) -> str | None:
-    for line in reversed(answer.decode().splitlines()):
+def _image_id(response: bytes) -> str | None:
+    for line in reversed(response.decode().splitlines()):
         status = str(json.loads(line).get("status", "")) if line.strip() else ""
         if status.startswith("sha256:"):
             return status

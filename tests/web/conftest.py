@@ -14,7 +14,7 @@ else:
     from playwright.sync_api import expect
 
     from support.browser import (
-        PATIENCE_MS,
+        TIMEOUT_MS,
         Viewer,
         agent_api,
         launched_person,
@@ -23,7 +23,7 @@ else:
     )
     from support.stand_ins import ensure
 
-    expect.set_options(timeout=PATIENCE_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -59,7 +59,7 @@ class Look:
     name: str
     path: str
     ready: str
-    answer: Answer = "real"
+    response: Answer = "real"
     world: Literal["full", "empty"] = "full"
     press: tuple[str, ...] = ()
 
@@ -166,8 +166,8 @@ class World:
             | fields
         )
         body = json.loads(request.model_dump_json())
-        answer = agent_api(self.person, "/pipelines", "POST", body)
-        self.pipelines[name] = found = str(answer["pipeline"]["id"])
+        response = agent_api(self.person, "/pipelines", "POST", body)
+        self.pipelines[name] = found = str(response["pipeline"]["id"])
         return found
 
     def settled(self, name: str) -> None:
@@ -290,17 +290,17 @@ def bring_about(viewer: Viewer, look: Look, world: World) -> Page:
     """Open a page and bring it into the state of a look."""
     page = viewer.page
     sockets: list[WebSocketRoute] = []
-    if look.answer == "gone":
+    if look.response == "gone":
         page.route_web_socket("**/events*", lambda socket: sockets.append(_through(socket)))
-    elif look.answer == "nobody":
+    elif look.response == "nobody":
         page.context.clear_cookies()
-    elif look.answer != "real":
-        _answer(page, look.answer)
+    elif look.response != "real":
+        _respond(page, look.response)
     viewer.open(look.path.format(**world.pipelines))
-    if look.answer == "gone":
+    if look.response == "gone":
         page.wait_for_selector(PAGES[look.name.removesuffix("-lost")][1])
         page.wait_for_timeout(SETTLED_MS)  # a page that loads moves by itself
-        _answer(page, "none")
+        _respond(page, "none")
         for socket in sockets:
             socket.close()
     for selector in look.press:
@@ -314,15 +314,15 @@ def _through(socket: WebSocketRoute) -> WebSocketRoute:
     return socket
 
 
-def _answer(page: Page, answer: Answer) -> None:
+def _respond(page: Page, response: Answer) -> None:
     """Answer every call of the page so."""
     page.unroute(API)
     page.route_web_socket("**/events*", lambda socket: socket.close())
 
     def handle(route: Route) -> None:
-        if answer == "none":
+        if response == "none":
             route.abort("connectionrefused")
-        elif answer == "failure":
+        elif response == "failure":
             route.fulfill(status=500, json=FAILURE)
         # "never": it is left unanswered.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import AXE, PATIENCE_MS
+from support.browser import AXE, TIMEOUT_MS
 from support.running import Person
 from support.stand_ins import ensure
 
@@ -89,7 +89,7 @@ def page(browser: Browser, said: list[str]) -> Iterator[Page]:
         viewport={"width": 1280, "height": 800}, permissions=["clipboard-read", "clipboard-write"]
     )
     made = context.new_page()
-    made.set_default_timeout(PATIENCE_MS)
+    made.set_default_timeout(TIMEOUT_MS)
     made.on("console", lambda message: said.append(message.text))
     made.on("pageerror", lambda error: said.append(str(error)))
     yield made
@@ -195,10 +195,10 @@ def test_a_token_lets_in_and_signing_out_ends_it(
 
     expect(page.get_by_text("You are signed out")).to_be_visible()
     assert page.context.cookies() == []
-    answer = page.request.get(
+    response = page.request.get(
         f"{installation.url}/api/v1/whoami", headers={"Authorization": f"Bearer {before}"}
     )
-    assert answer.status == 401
+    assert response.status == 401
     refusals_only(said)
 
 

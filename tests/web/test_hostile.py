@@ -49,7 +49,9 @@ def test_the_page_may_not_run_scripts_of_others_at_all(viewer: Viewer) -> None:
     policies = {}
     viewer.page.on(
         "response",
-        lambda answer: policies.update({answer.url: answer.headers.get("content-security-policy")}),
+        lambda response: policies.update(
+            {response.url: response.headers.get("content-security-policy")}
+        ),
     )
     page = viewer.open("/")
     assert all(policies.values()), "an answer without a policy"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from support.running import Person
 
 pytestmark = pytest.mark.web
-MOST_ELEMENTS = 2000
+MAX_ELEMENTS = 2000
 RESET = {"action": "reset", "paths": ["/"], "failed": True}
 _FRAMES = """async (count) => {
   for (let frame = 0; frame < count; frame += 1) await new Promise(requestAnimationFrame);
@@ -42,7 +42,7 @@ def test_a_burst_of_changes_arrives_whole_and_the_page_stays_small(viewer: Viewe
     assert (counts["done"], counts["error"]) == (1197, 3)
     # Errors are open by themselves, although they are beyond the first page of children.
     expect(page.get_by_role("treeitem").filter(has_text="n398").first).to_be_attached()
-    assert elements(viewer) <= MOST_ELEMENTS
+    assert elements(viewer) <= MAX_ELEMENTS
 
 
 def test_failures_that_could_not_be_fetched_are_asked_for_at_the_next_change_only(

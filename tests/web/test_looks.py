@@ -113,7 +113,7 @@ def _wrong_at(page: Page, look: Look, theme: str, width: int) -> list[str]:
 
 def _said(viewer: Viewer, look: Look) -> list[str]:
     refused = ("unknown", "expired")
-    if look.answer == "real" and not look.name.startswith(refused):
+    if look.response == "real" and not look.name.startswith(refused):
         return viewer.said
     return [text for text in viewer.said if not text.startswith(NOTED)]
 

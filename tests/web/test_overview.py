@@ -99,12 +99,12 @@ def test_rerun_failed_is_one_action_for_unloaded_nodes_too(viewer: Viewer) -> No
     run = launch(viewer.person, wide(300, 2))
     page = viewer.node(run, "/g1")
     expect(page.locator(".tree-errors")).to_contain_text("2 failed", timeout=60_000)
-    orders: list[str] = []
-    page.on("request", lambda one: orders.append(one.post_data or "") if one.post_data else None)
+    actions: list[str] = []
+    page.on("request", lambda one: actions.append(one.post_data or "") if one.post_data else None)
     page.get_by_role("button", name="Rerun failed").click()
     expect(page.get_by_text("Rerunning 1 command", exact=True)).to_be_visible()
     order = {"action": "reset", "paths": ["/g1"], "failed": True}
-    assert [json.loads(one) for one in orders] == [{**order, "preview": True}, order]
+    assert [json.loads(one) for one in actions] == [{**order, "preview": True}, order]
     eventually(lambda: attempts(viewer.person, run, "/g1/n298") == 2)
     assert attempts(viewer.person, run, "/g0/n298") == 1
 

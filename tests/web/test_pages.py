@@ -335,9 +335,9 @@ def test_bar_shows_its_wait_reason_while_it_waits(viewer: Viewer, tmp_path: Path
 
 
 def test_secrets_are_set_replaced_and_deleted_and_never_shown(viewer: Viewer) -> None:
-    answers: list[str] = []
+    responses: list[str] = []
     viewer.page.on(
-        "response", lambda one: answers.append(one.text()) if "/secrets" in one.url else None
+        "response", lambda one: responses.append(one.text()) if "/secrets" in one.url else None
     )
     page = viewer.open("/secrets")
     page.get_by_role("button", name="Add secret").click()
@@ -351,7 +351,7 @@ def test_secrets_are_set_replaced_and_deleted_and_never_shown(viewer: Viewer) ->
     dialog.get_by_label("New value").fill("ab")
     dialog.get_by_role("button", name="Replace").click()
     expect(row).to_contain_text("too short to hide")
-    assert "sesame" not in page.content() + "".join(answers)
+    assert "sesame" not in page.content() + "".join(responses)
     assert page.evaluate("JSON.stringify([localStorage, sessionStorage])").count("sesame") == 0
 
     page.get_by_role("button", name="Add secret").click()

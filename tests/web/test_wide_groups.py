@@ -128,12 +128,12 @@ def test_range_contains_unloaded_nodes_and_is_acted_on_at_once(viewer: Viewer) -
     expect(selected.get_by_role("status")).to_have_text("1,496 selected")
     assert viewer.axe() == []
 
-    orders: list[str] = []
-    page.on("request", lambda one: orders.append(one.post_data or "") if one.post_data else None)
+    actions: list[str] = []
+    page.on("request", lambda one: actions.append(one.post_data or "") if one.post_data else None)
     selected.get_by_role("button", name="Skip").click()
     page.get_by_role("dialog").get_by_role("button", name="Skip 1,496 commands").click()
     expect(page.get_by_text("Skipped 1,496 commands")).to_be_visible()
-    preview, order = map(json.loads, orders)
+    preview, order = map(json.loads, actions)
     assert preview["preview"]
     paths = ["/after", *(f"/g/n{number}" for number in range(5, 1500))]
     assert sorted(order["paths"]) == sorted(paths)

@@ -40,17 +40,17 @@ def run(arguments: argparse.Namespace, invoke: Invoke | None = None) -> int:
     request = _request(arguments)
     try:
         send = _invoker(arguments.stage, arguments.region) if invoke is None else invoke
-        answer = _ask(send, function_name(arguments.stage, "admin"), request)
+        response = _ask(send, function_name(arguments.stage, "admin"), request)
     except AwsError as error:
         print(f"conducto: {error}", file=sys.stderr)
         return FAILED
-    if answer.error is not None:
-        print(f"conducto: {answer.error}", file=sys.stderr)
+    if response.error is not None:
+        print(f"conducto: {response.error}", file=sys.stderr)
         return FAILED
     if arguments.json:
-        print(as_json(answer.model_dump(mode="json", exclude_none=True)))
+        print(as_json(response.model_dump(mode="json", exclude_none=True)))
     else:
-        _print(arguments.what, answer)
+        _print(arguments.what, response)
     return DONE
 
 
@@ -113,13 +113,13 @@ def _invoker(stage: str, region: str | None) -> Invoke:
     def invoke(function: str, payload: bytes) -> bytes:
         try:
             client = boto3.client("lambda", **where)
-            answer = client.invoke(FunctionName=function, Payload=payload)
+            response = client.invoke(FunctionName=function, Payload=payload)
         except (BotoCoreError, ClientError) as error:
             raise AwsError(
                 f"{function}: {error}; check the AWS credentials, the region, and --stage"
             ) from error
-        body = bytes(answer["Payload"].read())
-        if "FunctionError" in answer:
+        body = bytes(response["Payload"].read())
+        if "FunctionError" in response:
             raise AwsError(f"{function} failed; its log at CloudWatch says why")
         return body
 
@@ -145,17 +145,17 @@ def _emulator() -> dict[str, str]:
     }
 
 
-def _print(what: str, answer: AdminResponse) -> None:
-    if answer.plan is not None:
-        _print_plan(answer.plan)
-    elif answer.token is not None:
-        print(answer.token)
+def _print(what: str, response: AdminResponse) -> None:
+    if response.plan is not None:
+        _print_plan(response.plan)
+    elif response.token is not None:
+        print(response.token)
         print("This is the only time that it is shown; 'conducto login' asks for it.")
     elif what == "revoke-token":
-        print(f"{answer.tokens[0].id} opens nothing any more, in five minutes at the latest")
-    elif not answer.tokens:
+        print(f"{response.tokens[0].id} opens nothing any more, in five minutes at the latest")
+    elif not response.tokens:
         print("no tokens yet; make one: conducto admin mint-token --org ORG --user USER")
-    for token in answer.tokens if what == "tokens" else ():
+    for token in response.tokens if what == "tokens" else ():
         print(_line(token))
 
 

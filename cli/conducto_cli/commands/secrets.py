@@ -94,12 +94,12 @@ def _set(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         {**_key(arguments, name), "value": value, "mask": not arguments.no_mask}
     )
     with open_client() as client:
-        answer = client.put_secrets(PutSecrets(secrets=(secret,)))
+        response = client.put_secrets(PutSecrets(secrets=(secret,)))
     if arguments.json:
-        print(as_json(_document(answer)))
+        print(as_json(_document(response)))
         return DONE
-    print(f"{name} is set, {answer.kept}; commands that start from now on see it")
-    for note in answer.notes:
+    print(f"{name} is set, {response.kept}; commands that start from now on see it")
+    for note in response.notes:
         print(f"conducto: {note}", file=sys.stderr)
     return DONE
 
@@ -111,14 +111,14 @@ def _delete(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         _check_name(name)
     keys = tuple(SecretKey.model_validate(_key(arguments, name)) for name in arguments.names)
     with open_client() as client:
-        answer = client.delete_secrets(DeleteSecrets(keys=keys))
-    missing = [key for key in keys if key not in answer.changed]
+        response = client.delete_secrets(DeleteSecrets(keys=keys))
+    missing = [key for key in keys if key not in response.changed]
     if arguments.json:
-        print(as_json(_document(answer)))
-    for key in answer.changed if not arguments.json else ():
+        print(as_json(_document(response)))
+    for key in response.changed if not arguments.json else ():
         print(f"{key.key} is deleted; commands that start from now on do not see it")
     for key in missing:
-        hint = suggestion(key.key, [s.key for s in answer.secrets if s.scope == key.scope])
+        hint = suggestion(key.key, [s.key for s in response.secrets if s.scope == key.scope])
         known = hint or "; see 'conducto secrets list'"
         print(f"conducto: no secret {key.key!r} of scope {key.scope}{known}", file=sys.stderr)
     return FAILED if missing else DONE

@@ -87,7 +87,7 @@ class KeyBindings:
     def press(self, model: PipelineModel, key: str) -> None:
         """Do what a key means."""
         if self._asked is not None:
-            self._answer(key)
+            self._respond(key)
             return
         self.note = ""
         if self.helping or self.reading is not None:
@@ -231,7 +231,7 @@ class KeyBindings:
             self._asked = request
             self.note = _question(request.action, would)
 
-    def _answer(self, key: str) -> None:
+    def _respond(self, key: str) -> None:
         request, self._asked = self._asked, None
         if key == "y" and request is not None:
             self._send(request)

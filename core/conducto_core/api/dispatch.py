@@ -89,7 +89,7 @@ class Service:
         """Return the operation for a request, or raise `ProblemError`."""
         return self._table.find(method, raw_path)
 
-    async def answer(
+    async def respond(
         self, match: Match, query: str, body: bytes | AsyncIterator[bytes], headers: Headers
     ) -> Response | Download:
         """Execute a request that was matched to an operation with one response."""
@@ -121,8 +121,10 @@ class Service:
             return Response(200, JSON, await work())
         request = (operation.name.encode(), encode(params), body)
         again = partial(work, repeated=True) if operation.resumable else None
-        answer = await self._once.answer(key, request, work, again=again, private=operation.private)
-        return Response(200, JSON, answer)
+        response = await self._once.respond(
+            key, request, work, again=again, private=operation.private
+        )
+        return Response(200, JSON, response)
 
     async def _download(self, operation: AnyOperation, call: Call[Any, None]) -> Download:
         try:

@@ -40,7 +40,7 @@ class Memory:
     """
 
     fingerprint: str
-    answer: bytes | None
+    response: bytes | None
 
 
 class ResponseStore(Protocol):
@@ -55,7 +55,7 @@ class ResponseStore(Protocol):
     def begin(self, key: str, fingerprint: str, now: float) -> None:
         """Record the start of a request."""
 
-    def finish(self, key: str, answer: bytes) -> None:
+    def finish(self, key: str, response: bytes) -> None:
         """Record the response of a request."""
 
     def forget(self, key: str) -> None:
@@ -84,11 +84,11 @@ class MemoryResponses:
         while len(self._known) > self._maximum:
             self._known.popitem(last=False)
 
-    def finish(self, key: str, answer: bytes) -> None:
+    def finish(self, key: str, response: bytes) -> None:
         """Record the response of a request."""
         if key in self._known:
             since, memory = self._known[key]
-            self._known[key] = since, Memory(memory.fingerprint, answer)
+            self._known[key] = since, Memory(memory.fingerprint, response)
 
     def forget(self, key: str) -> None:
         """Drop a key."""
@@ -104,7 +104,7 @@ class IdempotentExecutor:
         self._clock = clock
         self._under_way: dict[str, asyncio.Future[None]] = {}
 
-    async def answer(
+    async def respond(
         self,
         key: str,
         request: tuple[bytes, ...],
@@ -132,7 +132,7 @@ class IdempotentExecutor:
         fingerprint = _fingerprint(request)
         memory = self._recall(key)
         if memory is not None:
-            if again is None or memory.answer is not None:
+            if again is None or memory.response is not None:
                 return _remembered(memory, fingerprint)
             _check_same(memory, fingerprint)
             work = again
@@ -173,17 +173,17 @@ class IdempotentExecutor:
         self, store: ResponseStore, key: str, fingerprint: str, work: Callable[[], Awaitable[bytes]]
     ) -> bytes:
         try:
-            answer = await work()
+            response = await work()
         except Exception:
             store.forget(key)
             raise
         try:
-            store.finish(key, answer)
+            store.finish(key, response)
         except NotRememberedError as error:
             logger.warning("response kept in memory only", extra={"why": str(error)})
             self._fleeting.begin(key, fingerprint, self._clock())
-            self._fleeting.finish(key, answer)
-        return answer
+            self._fleeting.finish(key, response)
+        return response
 
 
 def _check(key: str) -> None:
@@ -210,6 +210,6 @@ def _check_same(memory: Memory, fingerprint: str) -> None:
 
 def _remembered(memory: Memory, fingerprint: str) -> bytes:
     _check_same(memory, fingerprint)
-    if memory.answer is None:
+    if memory.response is None:
         raise ProblemError(problems.cut_off())
-    return memory.answer
+    return memory.response

@@ -76,7 +76,7 @@ def _operation(operation: AnyOperation, refs: _Refs) -> dict[str, Any]:
         "summary": operation.summary,
         "parameters": [*_parameters(operation), *_headers(operation)],
         "responses": {
-            **_answers(operation, refs),
+            **_responses(operation, refs),
             "default": _content("a problem", MEDIA_TYPE, refs[Problem, "serialization"]),
         },
         "x-permission": operation.permission,
@@ -90,7 +90,7 @@ def _operation(operation: AnyOperation, refs: _Refs) -> dict[str, Any]:
     return described
 
 
-def _answers(operation: AnyOperation, refs: _Refs) -> dict[str, Any]:
+def _responses(operation: AnyOperation, refs: _Refs) -> dict[str, Any]:
     if operation.response is not Bytes:
         schema = refs[operation.response, "serialization"]
         return {"200": _content("the response", _JSON, schema)}

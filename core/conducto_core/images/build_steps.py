@@ -38,15 +38,15 @@ _COMPLAINTS = ("conducto: ", "ERROR: ", "Error response from daemon: ")
 _Key = tuple[int, str]
 
 
-def steps_in(told: str) -> tuple[ImageStep, ...]:
+def steps_in(output: str) -> tuple[ImageStep, ...]:
     """Return the steps of a build, in the order in which they started.
 
     Args:
-        told: The selected lines so far. Text after the last line end is ignored, since it may be
+        output: The selected lines so far. Text after the last line end is ignored, since it may be
             incomplete.
     """
     reader = _Reader()
-    for line in told.split("\n")[:-1]:
+    for line in output.split("\n")[:-1]:
         found = _LINE.fullmatch(line)
         if found is not None:
             reader.take(float(found[1]), found[2].strip())

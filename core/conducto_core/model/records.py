@@ -170,7 +170,7 @@ class NodeState(Record):
     lost_starts: int = 0
     expired: bool = False
     mem: float | None = None
-    order: StopReason | None = None
+    stop_reason: StopReason | None = None
 
 
 class AttemptRecord(Record):

@@ -114,9 +114,9 @@ def resources_in(
     """
     head, *samples = lines.splitlines() or [b""]
     try:
-        begun = json.loads(head)
-        series = ResourceSeries(float(begun["interval"]))
-        since = float(begun["since"])
+        started = json.loads(head)
+        series = ResourceSeries(float(started["interval"]))
+        since = float(started["since"])
     except (ValueError, KeyError, TypeError):
         return Resources()
     for line in samples:
@@ -131,8 +131,8 @@ def resources_in(
         interval=series.interval,
         cpu=tuple(round(each, _CPU_DIGITS) for each in series.cpu),
         memory=tuple(series.memory),
-        cpu_limit=begun.get("cpu", cpu_limit),
-        mem_limit=begun.get("mem", limit),
+        cpu_limit=started.get("cpu", cpu_limit),
+        mem_limit=started.get("mem", limit),
         since=since,
     )
 

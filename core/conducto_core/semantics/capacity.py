@@ -90,17 +90,17 @@ class Admission:
 
 
 def admit(
-    wanted: Mapping[str, int], contexts: Mapping[str, int], begun: Iterable[int], room: Room
+    wanted: Mapping[str, int], contexts: Mapping[str, int], started: Iterable[int], room: Room
 ) -> Admission:
     """Return the part of ``wanted`` that may start: round robin, one worker per pool.
 
     Args:
         wanted: ``{pool: workers to start}``, in the order of precedence.
         contexts: ``{pool: its extras}`` for the wanted pools that are contexts.
-        begun: The `extras` of the pipeline's contexts that have a worker.
+        started: The `extras` of the pipeline's contexts that have a worker.
         room: The remaining allowance.
     """
-    held = list(begun)
+    held = list(started)
     before = claim(held)
     admitted: dict[str, int] = {}
     refused: set[str] = set()

@@ -63,7 +63,7 @@ class CompleteTask:
     generated: Residual | None = None
 
 
-Order = StartExecution | StopExecution | CompleteTask
+MachineCommand = StartExecution | StopExecution | CompleteTask
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class StepResult:
     """
 
     commands: list[ev.Command] = field(default_factory=list)
-    orders: list[Order] = field(default_factory=list)
+    machine_commands: list[MachineCommand] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
 
 
@@ -135,13 +135,13 @@ class CloudMachine:
 
     # ---- actions and time limits ---------------------------------------------------------------
 
-    def order(self, event: ev.Event) -> StepResult:
+    def apply(self, event: ev.Event) -> StepResult:
         """Apply an action of a user, or a time limit."""
         outdated = self._changes_the_past(event)
         skipped = event.paths if isinstance(event, ev.NodesSkipped) else ()
         if self._apply(event, *skipped) or outdated:
             self._replan()
-        self._answer_held()
+        self._respond_held()
         return self._take()
 
     def replan(self) -> StepResult:
@@ -164,7 +164,7 @@ class CloudMachine:
         """
         path = self.path_of(node)
         if run != self.run or path is None:
-            self._taken.orders.append(CompleteTask(token, CANCELLED))
+            self._taken.machine_commands.append(CompleteTask(token, CANCELLED))
             return self._take()
         self.run_state.met.add(path)
         self.run_state.joined.discard(path)
@@ -173,7 +173,7 @@ class CloudMachine:
             self.run_state.offers[path] = self.run_state.offers.get(path, 0) + 1
         held[token] = waits
         if self.tree.nodes[path].state not in IN_FLIGHT:
-            self._answer(path)
+            self._respond(path)
         return self._take()
 
     def holds(self, path: str, token: str) -> bool:
@@ -196,7 +196,7 @@ class CloudMachine:
         for path, held in list(self.run_state.held.items()):
             for token in [token for token in held if token in tokens]:
                 waits = held.pop(token)
-                self._taken.orders.append(CompleteTask(token, WORKER_LOST))
+                self._taken.machine_commands.append(CompleteTask(token, WORKER_LOST))
                 exhausted |= not waits and self.run_state.offers.get(path, 0) >= MAX_OFFERS
             if not held:
                 del self.run_state.held[path]
@@ -231,7 +231,7 @@ class CloudMachine:
         event = ev.AttemptFinished(path, attempt, cause, seconds=seconds, mem=mem, final=final)
         if self._apply(event, path):
             self._replan()
-        self._answer_held()
+        self._respond_held()
         return self._take()
 
     # ---- the tree -----------------------------------------------------------------------------
@@ -316,19 +316,19 @@ class CloudMachine:
 
     # ---- tasks --------------------------------------------------------------------------------
 
-    def _answer_held(self) -> None:
+    def _respond_held(self) -> None:
         for path in list(self.run_state.held):
             node = self.tree.nodes.get(path)
             if node is None:
                 tokens = self.run_state.held.pop(path)
-                self._taken.orders += [CompleteTask(token, CANCELLED) for token in tokens]
+                self._taken.machine_commands += [CompleteTask(token, CANCELLED) for token in tokens]
             elif node.state not in IN_FLIGHT:
-                self._answer(path)
+                self._respond(path)
 
-    def _answer(self, path: str) -> None:
+    def _respond(self, path: str) -> None:
         node = self.tree.nodes[path]
         for token, waits in self.run_state.held.pop(path).items():
-            self._taken.orders.append(self._reply(node, token, waits=waits))
+            self._taken.machine_commands.append(self._reply(node, token, waits=waits))
 
     def _reply(self, node: LiveNode, token: str, *, waits: bool) -> CompleteTask:
         match node.seen():
@@ -354,7 +354,7 @@ class CloudMachine:
     def _replan(self) -> None:
         run_state = self.run_state
         if run_state.open:
-            self._taken.orders.append(StopExecution(self.run))
+            self._taken.machine_commands.append(StopExecution(self.run))
         run_state.open = False
         run_state.held = {}
         run_state.met = set()
@@ -368,7 +368,7 @@ class CloudMachine:
         run_state.planned = set() if rest is None else {spec.path for spec in rest.execs()}
         mems = {path: self.tree.nodes[path].mem for path in run_state.planned}
         run_state.sizes = {path: mem for path, mem in mems.items() if mem is not None}
-        self._taken.orders.append(StartExecution(self.run, rest))
+        self._taken.machine_commands.append(StartExecution(self.run, rest))
 
     def _take(self) -> StepResult:
         taken, self._taken = self._taken, StepResult()

@@ -160,16 +160,16 @@ class _Step:
         node = self._attempt(event.path, event.attempt, State.QUEUED, State.RUNNING)
         if node.state is State.RUNNING and node.spec.max_time is not None:
             self.commands.append(ev.CancelTimer(node.path))
-        order, node.order = node.order, None
-        cause = _cause(order, event.cause)
+        stop_reason, node.stop_reason = node.stop_reason, None
+        cause = _cause(stop_reason, event.cause)
         state = state_of(cause)
         decision, note = FAIL, None
-        if state is not State.DONE and not node.skipped and order is not StopReason.RESET:
+        if state is not State.DONE and not node.skipped and stop_reason is not StopReason.RESET:
             decision, note = self._decide(
                 node, event, Failure(state, cause, 0, event.mem, event.seconds)
             )
         self.commands.append(ev.EndAttempt(node.path, node.attempt, state, cause, note))
-        if order is StopReason.RESET:
+        if stop_reason is StopReason.RESET:
             _forget_tries(node)
             self._to_pending(node)
             return
@@ -180,7 +180,7 @@ class _Step:
         shown, warning = suppress(state, suppress_errors=node.spec.suppress_errors)
         if decision.kind is FailureDecision.SKIP:
             self.tree.set_skipped(node, True)
-        stopped_from_above = order is StopReason.EXPIRE and expired_above(node) is not None
+        stopped_from_above = stop_reason is StopReason.EXPIRE and expired_above(node) is not None
         self.tree.set_exec(node, shown, cause=cause, warning=warning)
         node.expired = cause is Cause.TIMEOUT and not stopped_from_above
         self._notify(node)
@@ -344,7 +344,7 @@ class _Step:
             return  # an earlier notice of the same event did this
         for node in self.tree.subtree(target):
             # The recorded state shows whether a timer was started.
-            if isinstance(node, LiveGroup) and node.told[0] is State.RUNNING:
+            if isinstance(node, LiveGroup) and node.reported[0] is State.RUNNING:
                 self._stop_clock(node)
         self.commands.append(ev.Discard(target.path))
         self.tree.replace(target.path, {target.path: _emptied(target.spec)})
@@ -375,12 +375,12 @@ class _Step:
                 self.tree.set_exec(node, shown, cause=cause, warning=warning)
                 self._notify(node)
 
-    def _stop(self, node: LiveExec, order: StopReason) -> None:
-        if node.order is None:
+    def _stop(self, node: LiveExec, stop_reason: StopReason) -> None:
+        if node.stop_reason is None:
             self.commands.append(ev.Stop(node.path, node.attempt))
         # A reset has precedence: the Exec runs again, however it was stopped.
-        if node.order is not StopReason.RESET:
-            node.order = order
+        if node.stop_reason is not StopReason.RESET:
+            node.stop_reason = stop_reason
             self.tree.remembered.append(node)
 
     def _modify(self, node: LiveNode, spec: NodeSpec) -> None:
@@ -406,7 +406,7 @@ class _Step:
         target = node.spec.lazy_target
         if node.state is not State.RUNNING or target is None:
             raise TransitionError(event.path, f"printed a tree while {node.state.value}")
-        if node.order is None:
+        if node.stop_reason is None:
             self.tree.replace(target, event.nodes)
 
     def _attempt(self, path: str, attempt: int, *allowed: State) -> LiveExec:
@@ -424,9 +424,9 @@ class _Step:
                 self.commands.append(ev.Notify(node.path, node.state, callback))
 
 
-def _cause(order: StopReason | None, reported: Cause | None) -> Cause | None:
+def _cause(stop_reason: StopReason | None, reported: Cause | None) -> Cause | None:
     """Return the cause of an attempt's end; a requested stop overrides the reported one."""
-    match order:
+    match stop_reason:
         case None:
             return reported
         case StopReason.EXPIRE:

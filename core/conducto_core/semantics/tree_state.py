@@ -84,11 +84,11 @@ class LiveExec(LiveNode):
         order: The reason for which it is being stopped, if it is.
     """
 
-    __slots__ = ("order",)
+    __slots__ = ("stop_reason",)
 
     def __init__(self, spec: NodeSpec, parent: "LiveGroup | None", position: int) -> None:
         super().__init__(spec, parent, position)
-        self.order: StopReason | None = None
+        self.stop_reason: StopReason | None = None
 
 
 class LiveGroup(LiveNode):
@@ -108,8 +108,8 @@ class LiveGroup(LiveNode):
         "discarding",
         "given_up",
         "held",
+        "reported",
         "tally",
-        "told",
         "total",
     )
 
@@ -122,7 +122,7 @@ class LiveGroup(LiveNode):
         self.given_up = False
         self.discarding = False
         self.tally = Rollup([], serial=False, stop_on_error=False)
-        self.told = self.status()
+        self.reported = self.status()
 
     def status(self) -> tuple[State, bool, bool, Cause | None, int]:
         """Return the published part of its state; a new try counts even if nothing else differs."""
@@ -229,7 +229,7 @@ class TreeState:
         for node in reversed(self.nodes.values()):
             if isinstance(node, LiveGroup):
                 node.rebuild()
-                node.told = node.status()
+                node.reported = node.status()
         self._give_up_on_failed()
 
     @property
@@ -283,11 +283,11 @@ class TreeState:
         moved = [
             (group, before)
             for group, before in self.touched.items()
-            if self.nodes.get(group.path) is group and group.told != group.status()
+            if self.nodes.get(group.path) is group and group.reported != group.status()
         ]
         self.touched.clear()
         for group, _ in moved:
-            group.told = group.status()
+            group.reported = group.status()
             self.record(group)
         return moved
 
@@ -324,7 +324,7 @@ class TreeState:
             lost_starts=node.lost_starts,
             expired=node.expired,
             mem=node.mem,
-            order=node.order if isinstance(node, LiveExec) else None,
+            stop_reason=node.stop_reason if isinstance(node, LiveExec) else None,
         )
 
     def set_exec(
@@ -394,7 +394,7 @@ class TreeState:
         for node in reversed(list(self.subtree(new))):
             if isinstance(node, LiveGroup):
                 node.rebuild()
-                node.told = node.status()
+                node.reported = node.status()
         if parent is not None:
             parent.children[position] = new
         self._adjust(new, 1)
@@ -486,7 +486,7 @@ class TreeState:
         node.expired = state.expired
         if not isinstance(node, LiveGroup):
             if isinstance(node, LiveExec):
-                node.order = state.order
+                node.stop_reason = state.stop_reason
             node.state = state.state
             node.cause = state.cause
             node.warning = state.warning

@@ -60,19 +60,19 @@ class CodeBuild:
         """Return a login that can push to and pull from one organisation's repository."""
         return self._registry.login(org, session)
 
-    def start(self, order: BuildRequest) -> str:
+    def start(self, request: BuildRequest) -> str:
         """Start a build, once for equal requests, and return its id."""
         with denying():
-            self._registry.ensure(order.org)
+            self._registry.ensure(request.org)
         variables = {
-            **order.urls,
-            "IMAGE": self.reference(order.org, order.tag),
+            **request.urls,
+            "IMAGE": self.reference(request.org, request.tag),
             "PUSH": "yes",
             "PLATFORM": PLATFORM,
-            BUILD_PIPELINE: order.pipeline_id,
+            BUILD_PIPELINE: request.pipeline_id,
         }
         with throttling(), denying():
-            answer = self._clients.get("codebuild").start_build(
+            response = self._clients.get("codebuild").start_build(
                 projectName=self._project,
                 buildspecOverride=BUILDSPEC,
                 environmentVariablesOverride=[
@@ -80,9 +80,9 @@ class CodeBuild:
                     for name, value in sorted(variables.items())
                 ],
                 timeoutInMinutesOverride=BUILD_MINUTES,
-                idempotencyToken=order.again,
+                idempotencyToken=request.again,
             )
-        return str(answer["build"]["id"])
+        return str(response["build"]["id"])
 
     def status(self, build_id: str) -> BuildStatus:
         """Return the status of a build."""

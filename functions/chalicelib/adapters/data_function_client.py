@@ -12,7 +12,7 @@ from conducto_core.model.responses import ChangedData, DataEntry, DataList, Dele
 
 #: Timeout of the function in seconds, below API Gateway's 29 s. It is invoked once, because it may
 #: still be writing when a second invocation would start.
-ANSWER_SECONDS = 26.0
+RESPONSE_SECONDS = 26.0
 
 
 class DataFunction:
@@ -62,20 +62,20 @@ class DataFunction:
         """Delete a file, or a directory and its contents."""
         return Deleted.model_validate(self._ask("delete", directory=directory, name=name))
 
-    def forget(self, directory: str, seconds: float = ANSWER_SECONDS) -> None:
+    def forget(self, directory: str, seconds: float = RESPONSE_SECONDS) -> None:
         """Delete a directory and its contents; raises `TimeoutError`."""
         # Whole seconds, because `Clients` keeps a client for each timeout.
-        whole = max(1, int(min(seconds, ANSWER_SECONDS)))
+        whole = max(1, int(min(seconds, RESPONSE_SECONDS)))
         with timing_out(f"{directory} was not deleted within {whole} s"):
             self._ask("forget", whole, directory=directory)
 
-    def _ask(self, do: str, seconds: float = ANSWER_SECONDS, /, **request: Any) -> Any:
+    def _ask(self, do: str, seconds: float = RESPONSE_SECONDS, /, **request: Any) -> Any:
         with throttling():
-            answer = self._clients.once("lambda", seconds).invoke(
+            response = self._clients.once("lambda", seconds).invoke(
                 FunctionName=self._function, Payload=json.dumps({"do": do, **request})
             )
-        said = json.loads(answer["Payload"].read())
-        if "FunctionError" in answer:
+        said = json.loads(response["Payload"].read())
+        if "FunctionError" in response:
             raise RuntimeError(f"the data function failed: {said.get('errorMessage', said)}")
         if "error" in said:
             raise_error(said)

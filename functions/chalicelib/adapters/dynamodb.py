@@ -86,8 +86,8 @@ class DynamoTable:
         return None if item is None else self._current(key, item)
 
     def _raw(self, key: Key) -> dict[str, Value] | None:
-        answer = self._call("get_item", Key=_packed_key(key), ConsistentRead=True)
-        return _unpacked(answer["Item"]) if "Item" in answer else None
+        response = self._call("get_item", Key=_packed_key(key), ConsistentRead=True)
+        return _unpacked(response["Item"]) if "Item" in response else None
 
     def _current(self, key: Key, item: Item) -> dict[str, Value]:
         return self.schema.item(kind_of(key), item)
@@ -159,8 +159,8 @@ class DynamoTable:
 
     def take(self, key: Key) -> bool:
         """Delete an item; return True for exactly one of concurrent callers."""
-        answer = self._call("delete_item", Key=_packed_key(key), ReturnValues="ALL_OLD")
-        return bool(answer.get("Attributes"))
+        response = self._call("delete_item", Key=_packed_key(key), ReturnValues="ALL_OLD")
+        return bool(response.get("Attributes"))
 
     def delete_all(self, keys: Sequence[Key], check: Callable[[], None] = lambda: None) -> None:
         """Delete many items; ``check`` is called between batches and may raise an error."""
@@ -169,8 +169,8 @@ class DynamoTable:
                 {"DeleteRequest": {"Key": _packed_key(key)}} for key in keys[start : start + _BATCH]
             ]
             while asked:
-                answer = self._call_plain("batch_write_item", RequestItems={self._name: asked})
-                asked = answer.get("UnprocessedItems", {}).get(self._name, [])
+                response = self._call_plain("batch_write_item", RequestItems={self._name: asked})
+                asked = response.get("UnprocessedItems", {}).get(self._name, [])
             check()
 
     def transact(self, operations: Sequence[Mapping[str, Any]]) -> None:
@@ -284,11 +284,11 @@ class DynamoTable:
 
     def _pages(self, asked: dict[str, Any]) -> Iterator[dict[str, Value]]:
         while True:
-            answer = self._call("query", **asked)
-            yield from map(_unpacked, answer["Items"])
-            if "LastEvaluatedKey" not in answer:
+            response = self._call("query", **asked)
+            yield from map(_unpacked, response["Items"])
+            if "LastEvaluatedKey" not in response:
                 return
-            asked = asked | {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+            asked = asked | {"ExclusiveStartKey": response["LastEvaluatedKey"]}
 
     def _call(self, operation: str, **arguments: Any) -> Any:
         return self._call_plain(operation, TableName=self._name, **arguments)

@@ -109,13 +109,13 @@ class EcrRegistry:
             return None
         with throttling(), denying():
             self.ensure(org)
-            answer = self._clients.get("sts").assume_role(
+            response = self._clients.get("sts").assume_role(
                 RoleArn=self._push_role,
                 RoleSessionName=_session_name(session),
                 DurationSeconds=LOGIN_SECONDS,
                 Policy=json.dumps(self._policy(org)),
             )
-            lent = answer["Credentials"]
+            lent = response["Credentials"]
             ecr = self._clients.lent("ecr", lent)
             said = ecr.get_authorization_token()["authorizationData"][0]
         name, _, password = base64.b64decode(said["authorizationToken"]).decode().partition(":")

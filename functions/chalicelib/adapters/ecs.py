@@ -103,14 +103,14 @@ class Ecs:
 
     def _run(self, task: WorkerTask, definition: str) -> str:
         try:
-            answer = self._client.run_task(**self._order(task, definition))
+            response = self._client.run_task(**self._order(task, definition))
         except client_error() as error:
             if _is_no_room(message_of(error)):
                 raise CapacityError(message_of(error)) from error
             raise
-        if not answer["tasks"]:
-            raise _failure(answer["failures"])
-        return str(answer["tasks"][0]["taskArn"])
+        if not response["tasks"]:
+            raise _failure(response["failures"])
+        return str(response["tasks"][0]["taskArn"])
 
     def _order(self, task: WorkerTask, definition: str) -> dict[str, Any]:
         variables = {
@@ -177,7 +177,7 @@ class Ecs:
         cluster = self._place.cluster
         with throttling():
             try:
-                answer = self._client.execute_command(
+                response = self._client.execute_command(
                     cluster=cluster,
                     task=task_arn,
                     container=USER,
@@ -190,7 +190,7 @@ class Ecs:
                 raise
             tasks = self._client.describe_tasks(cluster=cluster, tasks=[task_arn])["tasks"]
         runtime = _container(tasks[0], USER).get("runtimeId", "") if tasks else ""
-        session = answer["session"]
+        session = response["session"]
         return ShellSession(
             session_id=session["sessionId"],
             stream_url=session["streamUrl"],
@@ -221,10 +221,10 @@ class Ecs:
         with throttling():
             for page in pages:
                 if page["taskArns"]:
-                    answer = self._client.describe_tasks(
+                    response = self._client.describe_tasks(
                         cluster=self._place.cluster, tasks=page["taskArns"]
                     )
-                    yield from answer["tasks"]
+                    yield from response["tasks"]
 
     @property
     def _client(self) -> Any:

@@ -19,11 +19,11 @@ class IdempotencyTable:
 
     def recall(self, key: str, now: float) -> Memory | None:
         """Return the record of a key that has not expired at ``now``."""
-        item = self._table.get(table_keys.answer(self._scope, key))
+        item = self._table.get(table_keys.response(self._scope, key))
         if item is None or float(item["until"]) <= now:
             return None
-        answer = item.get("answer")
-        return Memory(str(item["fingerprint"]), answer if isinstance(answer, bytes) else None)
+        response = item.get("answer")
+        return Memory(str(item["fingerprint"]), response if isinstance(response, bytes) else None)
 
     def begin(self, key: str, fingerprint: str, now: float) -> None:
         """Record the start of a request.
@@ -36,24 +36,24 @@ class IdempotencyTable:
         where = f"attribute_not_exists({PARTITION_KEY}) OR #u <= :now"
         try:
             self._table.put_where(
-                table_keys.answer(self._scope, key), item, where, {":now": now}, {"#u": "until"}
+                table_keys.response(self._scope, key), item, where, {":now": now}, {"#u": "until"}
             )
         except ConflictError as error:
             raise ProblemError(problems.cut_off()) from error
 
-    def finish(self, key: str, answer: bytes) -> None:
+    def finish(self, key: str, response: bytes) -> None:
         """Store the response; one that is too large counts as interrupted."""
-        if len(answer) > MAX_INLINE:
+        if len(response) > MAX_INLINE:
             return
-        place = table_keys.answer(self._scope, key)
+        place = table_keys.response(self._scope, key)
         item = self._table.get(place)
         if item is not None:
             known = {name: value for name, value in item.items() if name in _FIELDS}
-            self._table.put(place, {**known, "answer": answer})
+            self._table.put(place, {**known, "answer": response})
 
     def forget(self, key: str) -> None:
         """Delete a key, because nothing was done."""
-        self._table.delete(table_keys.answer(self._scope, key))
+        self._table.delete(table_keys.response(self._scope, key))
 
 
 _FIELDS = frozenset({"fingerprint", "until", "expires"})

@@ -231,13 +231,15 @@ class JournalStore:
         return _Part(self._table.update_operation(update), refusal)
 
     def _outgoing_part(self, org: str, pipeline_id: str, entry: Entry) -> _Part:
-        told = tuple(entry.notifications)
-        outgoing = Outgoing(entry.number, 1, told[0].created, told)
+        new_notifications = tuple(entry.notifications)
+        outgoing = Outgoing(entry.number, 1, new_notifications[0].created, new_notifications)
         item = self._outgoing_item(org, pipeline_id, outgoing)
         return self._put(table_keys.outgoing(pipeline_id, entry.number), item)
 
     def _outgoing_item(self, org: str, pipeline_id: str, outgoing: Outgoing) -> Item:
-        text = "\n".join(told.model_dump_json() for told in outgoing.notifications)
+        text = "\n".join(
+            new_notifications.model_dump_json() for new_notifications in outgoing.notifications
+        )
         name = f"M{outgoing.entry}"
         item: dict[str, Value] = self._kept(pipeline_id, name, compress(text.encode()))
         item |= {"version": outgoing.version}

@@ -35,11 +35,11 @@ class SecretsManager:
     def look(self, scope: str) -> tuple[Mapping[str, Mapping[str, Any]], str]:
         """Return a scope's secrets and their version."""
         with throttling(), ignoring(_MISSING):
-            answer = self._client.get_secret_value(
+            response = self._client.get_secret_value(
                 SecretId=self._name(scope), VersionStage=_CURRENT
             )
-            found: dict[str, Mapping[str, Any]] = json.loads(answer["SecretString"])
-            return found, str(answer["VersionId"])
+            found: dict[str, Mapping[str, Any]] = json.loads(response["SecretString"])
+            return found, str(response["VersionId"])
         return {}, ""
 
     def replace(self, scope: str, secrets: Mapping[str, Mapping[str, Any]], version: str) -> None:

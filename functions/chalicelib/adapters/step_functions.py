@@ -33,13 +33,13 @@ class WorkerCredentials:
     def lend_credentials(self, activity: str, worker_id: str) -> Credentials:
         """Return credentials for an activity's ARN; CloudTrail shows them under the worker's id."""
         with throttling(), denying():
-            answer = self._clients.get("sts").assume_role(
+            response = self._clients.get("sts").assume_role(
                 RoleArn=self._role,
                 RoleSessionName=worker_id,
                 DurationSeconds=LENT_SECONDS,
                 Policy=json.dumps(_policy(activity)),
             )
-        lent = answer["Credentials"]
+        lent = response["Credentials"]
         return Credentials(
             access_key=lent["AccessKeyId"],
             secret_key=lent["SecretAccessKey"],

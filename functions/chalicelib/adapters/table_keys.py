@@ -193,6 +193,6 @@ def open_connection(name: str) -> Key:
     return Key("N", name)
 
 
-def answer(scope: str, key: str) -> Key:
+def response(scope: str, key: str) -> Key:
     """Return the key of an idempotent response."""
     return Key(f"I#{sha256(scope.encode()).hexdigest()[:32]}#{key}", "I")

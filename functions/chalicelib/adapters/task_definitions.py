@@ -125,8 +125,8 @@ class TaskDefinitions:
         return bool(found)
 
     def _delete(self, arns: list[str]) -> None:
-        answer = self._client.delete_task_definitions(taskDefinitions=arns)
-        kept = [f"{each.get('arn')}: {each.get('reason')}" for each in answer["failures"]]
+        response = self._client.delete_task_definitions(taskDefinitions=arns)
+        kept = [f"{each.get('arn')}: {each.get('reason')}" for each in response["failures"]]
         if kept:
             raise RuntimeError(f"DeleteTaskDefinitions: {'; '.join(kept)}")
 
@@ -142,17 +142,17 @@ class TaskDefinitions:
 
     def _find(self, family: str) -> str | None:
         try:
-            answer = self._client.describe_task_definition(taskDefinition=family)
+            response = self._client.describe_task_definition(taskDefinition=family)
         except client_error() as error:
             if code_of(error) == "ClientException" and "describe" in message_of(error):
                 return None  # "Unable to describe task definition"
             raise
-        found = answer["taskDefinition"]
+        found = response["taskDefinition"]
         return str(found["taskDefinitionArn"]) if found["status"] == "ACTIVE" else None
 
     def _register(self, family: str, definition: Mapping[str, Any]) -> str:
-        answer = self._client.register_task_definition(family=family, **definition)
-        return str(answer["taskDefinition"]["taskDefinitionArn"])
+        response = self._client.register_task_definition(family=family, **definition)
+        return str(response["taskDefinition"]["taskDefinitionArn"])
 
     def _definition(self, task: WorkerTask) -> dict[str, Any]:
         size = size_for(f"pool {task.pool}", task.cpu, task.mem)

@@ -64,20 +64,20 @@ class Api:
     """Handles requests of clients and workers."""
 
     def __init__(
-        self, engine: CommandProcessor, answers: Callable[[tuple[str, str]], ResponseStore]
+        self, engine: CommandProcessor, responses: Callable[[tuple[str, str]], ResponseStore]
     ) -> None:
         self._engine = engine
         self._cloud = engine.cloud
-        self._answers = answers
+        self._responses = responses
 
     def call(
         self, operation: AnyOperation, identity: Identity | None, request: Request
     ) -> Response:
         """Handle a request of a client or a worker."""
         with log_fields(**_fields(operation, identity, request)):
-            return self._answer(operation, identity, request)
+            return self._respond(operation, identity, request)
 
-    def _answer(
+    def _respond(
         self, operation: AnyOperation, identity: Identity | None, request: Request
     ) -> Response:
         try:
@@ -86,11 +86,11 @@ class Api:
             body = self._body(operation, caller, request)
         except ProblemError as error:
             return Response(error.problem.status, problems.MEDIA_TYPE, _json(error.problem))
-        answer = asyncio.run(self._execute(service, caller, operation, request, body))
-        if len(answer.body) <= MAX_DIRECT:
-            return answer
+        response = asyncio.run(self._execute(service, caller, operation, request, body))
+        if len(response.body) <= MAX_DIRECT:
+            return response
         key = new_key(caller)
-        self._cloud.blobs.put(key, answer.body)
+        self._cloud.blobs.put(key, response.body)
         return self._redirect(key, "answer.json")
 
     async def _execute(
@@ -112,13 +112,13 @@ class Api:
             media_type=request.headers.get("content-type"),
             idempotency_key=request.headers.get(IDEMPOTENCY_KEY.lower()),
         )
-        answer = await service.answer(match, urlencode(request.query), content, headers)
-        if isinstance(answer, Response):
-            return answer
-        if answer.size == 0:  # S3 rejects any range of an empty object
+        response = await service.respond(match, urlencode(request.query), content, headers)
+        if isinstance(response, Response):
+            return response
+        if response.size == 0:  # S3 rejects any range of an empty object
             return Response(200, "text/plain", b"")
         try:
-            return self._redirect(await self._placed(caller, request, answer), answer.name)
+            return self._redirect(await self._placed(caller, request, response), response.name)
         except Exception as error:  # noqa: BLE001  every error becomes a response
             return service.refusal(error)
 
@@ -137,7 +137,7 @@ class Api:
         return key
 
     def _service(self, operation: AnyOperation, caller: Identity) -> Service:
-        once = IdempotentExecutor(self._answers((caller.org, caller.user)), self._cloud.clock)
+        once = IdempotentExecutor(self._responses((caller.org, caller.user)), self._cloud.clock)
         server: object = CloudPipelines(self._engine, caller)
         if operation.permission is Permission.WORKER:
             server = WorkerApi(self._engine, caller)

@@ -10,7 +10,7 @@ from tempfile import NamedTemporaryFile
 from chalicelib.api.reading import LOOK_EVERY, CloudQueries
 from chalicelib.ports.logs import LogKey, LogStore
 from conducto_core.api.queries.log_lines import LineIndex
-from conducto_core.api.queries.log_responses import lines_answer, matches_answer, search
+from conducto_core.api.queries.log_responses import lines_response, matches_response, search
 from conducto_core.api.queries.log_search import SearchQuery, chunk_to_search
 from conducto_core.api.queries.lookup import chosen_attempt
 from conducto_core.errors import NotFoundError
@@ -146,7 +146,7 @@ class CloudLogs(CloudQueries):
             stream = BlockStream(self._cloud.logs, key)
             with _LINE_INDEXES.using(self._cloud.logs, key) as index:
                 found = index.lines(stream, query.first, query.count, query.limit)
-            return lines_answer(found, complete=complete)
+            return lines_response(found, complete=complete)
 
         return await asyncio.to_thread(read)
 
@@ -174,7 +174,7 @@ class CloudLogs(CloudQueries):
             )
             found = await search(order)
         before = await asyncio.to_thread(self._line_at, key, query.offset)
-        return matches_answer(found, before, complete=complete)
+        return matches_response(found, before, complete=complete)
 
     def _line_at(self, key: LogKey, offset: int) -> int | None:
         """Return the number of lines that end before a byte, or None if it is not known yet."""

@@ -26,15 +26,15 @@ _PER_QUERY = 20
 _OVER = frozenset({ImageState.DONE, ImageState.ERROR})
 
 
-def steps_of(told: bytes, record: ImageRecord) -> tuple[ImageStep, ...]:
+def steps_of(output: bytes, record: ImageRecord) -> tuple[ImageStep, ...]:
     """Return the steps of an image's latest build, including the wait for a build machine.
 
     Args:
-        told: The progress that the build has reported so far.
+        output: The progress that the build has reported so far.
         record: The image's state in the pipeline. A build that was stopped from outside cannot
             report its end, so its unfinished steps end with the image.
     """
-    steps = steps_in(told.decode(errors="replace"))
+    steps = steps_in(output.decode(errors="replace"))
     steps = _wait(record, steps) + steps
     if record.state in _OVER:
         steps = tuple(_ended(step, record) for step in steps)

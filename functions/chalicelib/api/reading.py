@@ -140,7 +140,7 @@ class CloudQueries(CloudCaller):
         complete = record.state in (ImageState.DONE, ImageState.ERROR)
         if built is None or built.tag is None:
             return chunk_of(b"", query.offset, query.limit, complete=complete)
-        steps = steps_of(self._builds.told(self._me.org, built), record)
+        steps = steps_of(self._builds.output(self._me.org, built), record)
         log = self._builds.log(self._me.org, built)
         return chunk_of(log, query.offset, query.limit, complete=complete, steps=steps)
 

@@ -375,7 +375,9 @@ class WorkerApi:
             worker = _known(live, worker_id)
             node = live.exec_in(call.path, call.attempt, State.RUNNING)
             mine = node is not None and worker.runs(call.path, call.attempt)
-            return HeartbeatResponse(stop=not mine or (node is not None and node.order is not None))
+            return HeartbeatResponse(
+                stop=not mine or (node is not None and node.stop_reason is not None)
+            )
 
     def _expire(self, live: CloudPipeline) -> Input | None:
         due = live.due(self._now())
@@ -436,7 +438,7 @@ class WorkerApi:
         images: tuple[BuiltImage, ...] = ()
         if cause is None and call.exit_code is not None:
             cause = cause_of_exit(call.exit_code)
-        lazy = node is not None and node.spec.lazy_target is not None and node.order is None
+        lazy = node is not None and node.spec.lazy_target is not None and node.stop_reason is None
         if node is not None and lazy and cause is None:
             try:
                 key, images = self._generated(live, node, worker_id, call)

@@ -11,6 +11,6 @@ What = Literal["stage", "fetch"]
 _ERRORS = {"not_found": NotFoundError, "refused": RefusedError}
 
 
-def raise_error(answer: Mapping[str, Any]) -> NoReturn:
+def raise_error(response: Mapping[str, Any]) -> NoReturn:
     """Raise the error that a response of `serve` describes."""
-    raise _ERRORS[answer["error"]](answer["message"])
+    raise _ERRORS[response["error"]](response["message"])

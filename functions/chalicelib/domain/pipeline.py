@@ -53,7 +53,7 @@ from conducto_core.semantics.actions import EVENTS
 from conducto_core.semantics.autoscaling import Pool
 from conducto_core.semantics.cloud_machine import (
     CompleteTask,
-    Order,
+    MachineCommand,
     StartExecution,
     StepResult,
     StopExecution,
@@ -106,7 +106,7 @@ class PipelineChanges:
         changes: State changes to publish.
         attempts: Attempts that started or ended.
         orders: Commands for Step Functions.
-        pools: ``{path: pool}`` of the tasks in `orders`.
+        pools: ``{path: pool}`` of the tasks in `machine_commands`.
         stops: ``(worker, task ARN)`` of workers to stop.
         usage: Usage to meter.
         told: Notifications to send, with secrets not yet masked.
@@ -115,11 +115,11 @@ class PipelineChanges:
 
     changes: list[NodeChange] = field(default_factory=list)
     attempts: list[AttemptRecord] = field(default_factory=list)
-    orders: list[Order] = field(default_factory=list)
+    machine_commands: list[MachineCommand] = field(default_factory=list)
     pools: dict[str, Pool] = field(default_factory=dict)
     stops: list[tuple[str, str | None]] = field(default_factory=list)
     usage: list[Usage] = field(default_factory=list)
-    told: list[NotificationRecord] = field(default_factory=list)
+    new_notifications: list[NotificationRecord] = field(default_factory=list)
     builds: list[BuiltImage] = field(default_factory=list)
 
 
@@ -143,22 +143,22 @@ class CloudPipeline(PipelineState):
 
     # ---- events -----------------------------------------------------------------------------
 
-    def apply(self, happened: Input) -> PipelineChanges:
+    def apply(self, event: Input) -> PipelineChanges:
         """Apply an event, increment `number` and return the results; raises `TransitionError`."""
         self.number += 1
-        self.now = max(self.now, happened.time)
+        self.now = max(self.now, event.time)
         self._effects = PipelineChanges()
         self._exit_codes.clear()
         self._notes.clear()
         refused = len(self.cloud_machine.run_state.refused)
-        self._dispatch(happened)
+        self._dispatch(event)
         if len(self.cloud_machine.run_state.refused) > refused:
             self._replan()
         self._fail_without_image()
         self._fail_without_workers()
         self._want_builds()
         self._let_workers_go()
-        self._fail_without_context(happened)
+        self._fail_without_context(event)
         self._let_joined_go()
         self._note_status()
         self._let_workers_go()
@@ -181,75 +181,75 @@ class CloudPipeline(PipelineState):
         if written.share is not None:
             self.share = written.share
 
-    def _dispatch(self, happened: Input) -> None:  # noqa: C901, PLR0912  one case per event
-        match happened:
+    def _dispatch(self, event: Input) -> None:  # noqa: C901, PLR0912  one case per event
+        match event:
             case ActionRequested():
-                self.record = changed(self.record, happened.action, happened.by, self.now)
-                self._ordered(happened)
+                self.record = changed(self.record, event.action, event.by, self.now)
+                self._apply_action(event)
             case Changed():
-                self.record = changed(self.record, happened.change, happened.by, self.now)
+                self.record = changed(self.record, event.change, event.by, self.now)
             case Claimed():
-                self._claimed(happened)
+                self._claimed(event)
             case Reported():
-                self._reported(happened)
+                self._reported(event)
             case WorkerStarted():
-                self._worker_up(happened)
+                self._worker_up(event)
             case WorkerLost():
-                self._worker_gone(happened)
+                self._worker_lost(event)
             case ExecutionStarted():
-                self._begun(happened)
+                self._started(event)
             case ExecutionEnded():
-                if happened.run == self.cloud_machine.run and not settled(self.tree):
+                if event.run == self.cloud_machine.run and not settled(self.tree):
                     self._replan()
             case ExecutionLost():
-                if happened.run == self.cloud_machine.run and happened.run in self.runs:
+                if event.run == self.cloud_machine.run and event.run in self.runs:
                     self._replan()
-                elif happened.run == self.cloud_machine.run:  # it never started; do not count it
+                elif event.run == self.cloud_machine.run:  # it never started; do not count it
                     self._follow(self.cloud_machine.replan())
             case ImagesUpdated():
-                self._images_moved(happened.images)
+                self._images_moved(event.images)
             case TimeLimitsExpired():
-                for path in happened.paths:
+                for path in event.paths:
                     if self.deadlines.pop(path, None) is not None:
-                        self._follow(self.cloud_machine.order(ev.TimeLimitReached(path)))
+                        self._follow(self.cloud_machine.apply(ev.TimeLimitReached(path)))
             case CapacityUnavailable():
-                self._capacity_missing(happened)
+                self._capacity_missing(event)
             case HealthChecked():
-                for worker in [one for one in self.surplus() if one in happened.spared]:
+                for worker in [one for one in self.surplus() if one in event.spared]:
                     self._send_away(self.registry.workers[worker], _SPARED)
             case _:
-                assert_never(happened)
+                assert_never(event)
 
     # ---- actions ----------------------------------------------------------------------------
 
-    def _ordered(self, order: ActionRequested) -> None:
-        if order.action in _RETRIES_STARTS:
+    def _apply_action(self, request: ActionRequested) -> None:
+        if request.action in _RETRIES_STARTS:
             good = {pool: s for pool, s in self.starts.items() if s.proven and not s.rounds}
             self.starts = good
-        match order.action:
+        match request.action:
             case Action.RUN:
                 self.fruitless = 0
                 self._leave_archive()
                 self._set(armed=True, problem=None, lifecycle=Lifecycle.ACTIVE, run_at=None)
-                self._follow(self.cloud_machine.order(ev.Armed()))
+                self._follow(self.cloud_machine.apply(ev.Armed()))
             case Action.PAUSE:
-                self._pause(order.problem)
+                self._pause(request.problem)
             case Action.WAKE:
                 self._leave_archive()
                 self._set(lifecycle=Lifecycle.ACTIVE, run_at=None)
             case Action.SLEEP | Action.ARCHIVE:
-                sleeps = order.action is Action.SLEEP
+                sleeps = request.action is Action.SLEEP
                 self._pause(None)
-                self._follow(self.cloud_machine.order(ev.NodesKilled(("/",))))
+                self._follow(self.cloud_machine.apply(ev.NodesKilled(("/",))))
                 self._set(lifecycle=Lifecycle.SLEEPING if sleeps else Lifecycle.ARCHIVED)
             case Action.MODIFY:
-                self._images_moved(order.images)
-                self._modify(order.edits)
+                self._images_moved(request.images)
+                self._modify(request.edits)
             case _:
-                if order.action in _RESETS:
+                if request.action in _RESETS:
                     self._try_failed_images_again()
-                self._images_moved(order.images)
-                self._follow(self.cloud_machine.order(EVENTS[order.action](order.paths)))
+                self._images_moved(request.images)
+                self._follow(self.cloud_machine.apply(EVENTS[request.action](request.paths)))
 
     def _leave_archive(self) -> None:
         if self.record.lifecycle is Lifecycle.ARCHIVED:
@@ -261,7 +261,7 @@ class CloudPipeline(PipelineState):
 
     def _pause(self, problem: str | None) -> None:
         self._set(armed=False, run_at=None, problem=problem)
-        self._follow(self.cloud_machine.order(ev.Disarmed()))
+        self._follow(self.cloud_machine.apply(ev.Disarmed()))
 
     def _modify(self, edits: Mapping[str, dict[str, Any]]) -> None:
         self.edits.update(edits)
@@ -272,7 +272,7 @@ class CloudPipeline(PipelineState):
         self._know_images()
         self._tree_changed()
         differing = {path: spec for path, spec in nodes.items() if known[path].spec != spec}
-        self._follow(self.cloud_machine.order(ev.NodesModified(differing)))
+        self._follow(self.cloud_machine.apply(ev.NodesModified(differing)))
 
     def resolved(self, edits: Edits) -> Pipeline:
         """Return the definition with ``edits`` and generated trees; raises `DefinitionError`."""
@@ -301,7 +301,9 @@ class CloudPipeline(PipelineState):
     def _hand(self, worker: Worker, claim: Claimed) -> bool:
         """Record that a worker holds a task, or complete a stray one; return its validity."""
         if self.is_stray(claim):
-            self._effects.orders.append(CompleteTask(claim.token, self.reply_to_stray(claim)))
+            self._effects.machine_commands.append(
+                CompleteTask(claim.token, self.reply_to_stray(claim))
+            )
             return False
         worker.since = self.now
         self._follow(
@@ -338,7 +340,7 @@ class CloudPipeline(PipelineState):
         spender = Spender(self.id, self.record.title, dollars)
         self._effects.usage.append(Usage(key, report.seconds, pool.cpu, spender))
         worker.metered += report.seconds
-        if report.cause is None and node.order is None:
+        if report.cause is None and node.stop_reason is None:
             self._graft(node, report)
         self._notes[report.path] = _Note(
             report.exit_code, report.message, report.peak_memory, report.outputs
@@ -375,42 +377,42 @@ class CloudPipeline(PipelineState):
         if worker.pool in self.starts:
             self.starts[worker.pool] = self.starts[worker.pool].after_up(worker.round)
 
-    def _worker_gone(self, gone: WorkerLost) -> None:
-        worker = self.registry.workers.get(gone.worker)
+    def _worker_lost(self, lost: WorkerLost) -> None:
+        worker = self.registry.workers.get(lost.worker)
         if worker is None:
-            self._explained(gone)
+            self._explained(lost)
             return
-        if gone.handed is not None:
-            self._hand(worker, gone.handed)
+        if lost.handed is not None:
+            self._hand(worker, lost.handed)
         del self.registry.workers[worker.id]
         if worker.status is not WorkerStatus.LEAVING:
-            self._note_lost_context(worker, gone.reason)
+            self._note_lost_context(worker, lost.reason)
         if worker.task is not None:
             self._effects.stops.append((worker.id, worker.task))
         if worker.busy and self.exec_in(worker.path, worker.attempt, State.RUNNING) is not None:
-            message = f"the worker was lost: {gone.reason.rstrip('.')}"
-            self._finish(worker.path, gone.cause, message=message)
+            message = f"the worker was lost: {lost.reason.rstrip('.')}"
+            self._finish(worker.path, lost.cause, message=message)
         looked = worker.task is not None and self.cloud_machine.run in self.runs
         if not self._lose_tasks(worker) and looked and self._is_forgotten(worker.pool):
             self._replan()
         wanted = worker.status is not WorkerStatus.LEAVING and not worker.commands
-        worker.unexplained = wanted and gone.unexplained
+        worker.unexplained = wanted and lost.unexplained
         worker.since = self.now
-        if wanted and gone.failure is not None and not gone.unexplained:
-            self._count_failure(worker, gone.failure, gone.reason)
-        if gone.ended is None:
+        if wanted and lost.failure is not None and not lost.unexplained:
+            self._count_failure(worker, lost.failure, lost.reason)
+        if lost.ended is None:
             self.registry.ended[worker.id] = worker
         else:
-            self._meter(worker, gone.began, gone.ended)
+            self._meter(worker, lost.began, lost.ended)
 
-    def _explained(self, gone: WorkerLost) -> None:
+    def _explained(self, lost: WorkerLost) -> None:
         """Apply the ECS event about a worker that reported its own end, or was already lost."""
-        worker = self.registry.ended.pop(gone.worker, None)
+        worker = self.registry.ended.pop(lost.worker, None)
         if worker is None:
             return  # a repeated event
         if worker.unexplained:
-            self._count_failure(worker, gone.failure or StartFailure.LOST, gone.reason)
-        self._meter(worker, gone.began, gone.ended)
+            self._count_failure(worker, lost.failure or StartFailure.LOST, lost.reason)
+        self._meter(worker, lost.began, lost.ended)
 
     def _meter(self, worker: Worker, began: float | None, ended: float | None) -> None:
         if began is None or ended is None:
@@ -524,10 +526,10 @@ class CloudPipeline(PipelineState):
             if not self.record.armed:
                 self._set(problem=loss(pool, why, self.id))
 
-    def _fail_without_context(self, happened: Input) -> None:
+    def _fail_without_context(self, event: Input) -> None:
         """End Execs that would continue in an empty container, unless the user resets them."""
-        resets = isinstance(happened, ActionRequested) and happened.action in _RESETS
-        paths = happened.paths if isinstance(happened, ActionRequested) and resets else ()
+        resets = isinstance(event, ActionRequested) and event.action in _RESETS
+        paths = event.paths if isinstance(event, ActionRequested) and resets else ()
         for pool, why in list(self.lost_contexts.items()):
             if is_renewed(self.tree, pool) or is_reset(self.tree, pool, paths):
                 del self.lost_contexts[pool]
@@ -545,12 +547,12 @@ class CloudPipeline(PipelineState):
 
     # ---- executions ---------------------------------------------------------------------------
 
-    def _begun(self, begun: ExecutionStarted) -> None:
+    def _started(self, begun: ExecutionStarted) -> None:
         self.runs[begun.run] = begun.arn
         while len(self.runs) > 3:  # noqa: PLR2004  the latest run and runs that are being stopped
             del self.runs[next(iter(self.runs))]
         if begun.run != self.cloud_machine.run or not self.cloud_machine.run_state.open:
-            self._effects.orders.append(StopExecution(begun.run))
+            self._effects.machine_commands.append(StopExecution(begun.run))
 
     def _replan(self) -> None:
         """Restart the remaining work; pause the pipeline after repeated runs without progress."""
@@ -658,8 +660,8 @@ class CloudPipeline(PipelineState):
             self._execute(command)
         for change in taken.changes:
             self._note(change)
-        for order in taken.orders:
-            self._pass_on(order)
+        for machine_command in taken.machine_commands:
+            self._pass_on(machine_command)
 
     def _execute(self, command: ev.Command) -> None:
         match command:
@@ -692,9 +694,9 @@ class CloudPipeline(PipelineState):
     def _tell(self, command: ev.Notify) -> None:
         if command.path not in self.tree.nodes:  # the same event removed its tree
             return
-        told = compose(self, command.path, command.state, command.callback, self.now)
-        self.notified = told.number
-        self._effects.told.append(told)
+        new_notifications = compose(self, command.path, command.state, command.callback, self.now)
+        self.notified = new_notifications.number
+        self._effects.new_notifications.append(new_notifications)
 
     def _enqueue(self, command: ev.Enqueue) -> None:
         node = self.tree.nodes.get(command.path)
@@ -752,15 +754,15 @@ class CloudPipeline(PipelineState):
             NodeChange(seq=self.seq, time=self.now, exit_code=exit_code, **change._asdict())
         )
 
-    def _pass_on(self, order: Order) -> None:
-        self._effects.orders.append(order)
-        match order:
+    def _pass_on(self, command: MachineCommand) -> None:
+        self._effects.machine_commands.append(command)
+        match command:
             case StartExecution():
                 self.planned_at = self.now
-                rest = order.rest
+                rest = command.rest
             case CompleteTask():
-                self.holders.pop(order.token, None)
-                rest = order.generated
+                self.holders.pop(command.token, None)
+                rest = command.generated
             case StopExecution():
                 self.holders.clear()
                 rest = None

@@ -276,8 +276,8 @@ class PipelineState:
 
     def reply_to_stray(self, claim: Claimed) -> str:
         """Return the error for a stray task; ``WorkerLost`` releases it to other workers."""
-        gone = self.cloud_machine.path_of(claim.node) is None or claim.run != self.cloud_machine.run
-        return CANCELLED if gone else WORKER_LOST
+        lost = self.cloud_machine.path_of(claim.node) is None or claim.run != self.cloud_machine.run
+        return CANCELLED if lost else WORKER_LOST
 
     def due(self, now: float) -> tuple[str, ...]:
         """Return the nodes whose time limits have expired."""

@@ -98,8 +98,8 @@ def take(live: CloudPipeline) -> Snapshot:
 def _was_touched(node: LiveNode) -> bool:
     if isinstance(node, LiveGroup):  # its state is computed from its children
         return bool(node.expired or node.tries or node.attempt or node.skipped != node.spec.skip)
-    begun = node.state is not State.PENDING or node.attempt or node.tries
-    return bool(begun or node.mem is not None or node.skipped != node.spec.skip)
+    started = node.state is not State.PENDING or node.attempt or node.tries
+    return bool(started or node.mem is not None or node.skipped != node.spec.skip)
 
 
 def restore(

@@ -53,7 +53,7 @@ class Builder(Protocol):
             The login, or None if workers and builds share one engine.
         """
 
-    def start(self, order: BuildRequest) -> str:
+    def start(self, request: BuildRequest) -> str:
         """Start a build, once for equal requests, and return its id.
 
         Raises:

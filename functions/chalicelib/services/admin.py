@@ -43,7 +43,7 @@ class Administration:
         self._clock = clock
         self._revoked = revoked
 
-    def answer(self, asked: object) -> dict[str, Any]:
+    def respond(self, asked: object) -> dict[str, Any]:
         """Execute a request and return an `AdminResponse` as JSON."""
         try:
             request = _REQUEST.validate_python(asked)

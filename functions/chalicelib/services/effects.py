@@ -43,7 +43,12 @@ from conducto_core.model.records import Lifecycle
 from conducto_core.model.requests import Action
 from conducto_core.semantics.asl.compiler import compile_residual
 from conducto_core.semantics.autoscaling import Pool, on_spot
-from conducto_core.semantics.cloud_machine import CompleteTask, Order, StartExecution, StopExecution
+from conducto_core.semantics.cloud_machine import (
+    CompleteTask,
+    MachineCommand,
+    StartExecution,
+    StopExecution,
+)
 from conducto_core.semantics.naming import NO_TREE, execution_input
 from conducto_core.semantics.residual import Residual
 from conducto_core.semantics.start_failures import StartFailure, failure_of
@@ -62,7 +67,7 @@ class Effects:
     """The effects of one entry.
 
     Attributes:
-        pools: ``{path: pool}`` of the tasks in `orders`.
+        pools: ``{path: pool}`` of the tasks in `machine_commands`.
         executions: ``{run: ARN}`` of known executions.
         run: The latest run.
         tasks: Workers to launch, without their tokens.
@@ -75,7 +80,7 @@ class Effects:
 
     org: str
     pipeline_id: str
-    orders: list[Order] = field(default_factory=list)
+    machine_commands: list[MachineCommand] = field(default_factory=list)
     pools: Mapping[str, Pool] = field(default_factory=dict)
     executions: Mapping[str, str] = field(default_factory=dict)
     run: str = ""
@@ -98,7 +103,7 @@ def effects_of(
     return Effects(
         live.org,
         live.id,
-        orders=changes.orders,
+        machine_commands=changes.machine_commands,
         pools=changes.pools,
         executions=dict(live.runs),
         run=live.cloud_machine.run,
@@ -143,7 +148,10 @@ class EffectExecutor:
     def execute(self, effects: Effects) -> None:
         """Execute all effects; a failure is logged and does not affect the others."""
         steps: list[Callable[[], object]] = [
-            *(lambda order=order: self._execute(effects, order) for order in effects.orders),
+            *(
+                lambda command=command: self._execute(effects, command)
+                for command in effects.machine_commands
+            ),
             *(lambda task=task: self._start_worker(effects, task) for task in effects.tasks),
             *(lambda stop=stop: self._stop_worker(effects, *stop) for stop in effects.stops),
             *(lambda usage=usage: self._meter(effects, usage) for usage in effects.usage),
@@ -180,14 +188,14 @@ class EffectExecutor:
         for pool in effects.known_pools:
             self._cloud.machines.forget_activity(self._cloud.site.activity_of(pool))
 
-    def _execute(self, effects: Effects, order: Order) -> None:
-        match order:
+    def _execute(self, effects: Effects, command: MachineCommand) -> None:
+        match command:
             case StartExecution():
-                self._begin(effects, order)
+                self._begin(effects, command)
             case StopExecution():
-                self._halt(effects, order.run)
+                self._halt(effects, command.run)
             case CompleteTask():
-                self._reply(effects, order)
+                self._reply(effects, command)
 
     def _halt(self, effects: Effects, run: str) -> None:
         arn = effects.executions.get(run)
@@ -204,8 +212,8 @@ class EffectExecutor:
             return
         execution = self._cloud.machines.start(arn, begin.run, execution_input(begin.run))
         now = self._cloud.clock()
-        begun = ExecutionStarted(time=now, run=begin.run, arn=execution)
-        self._submit(effects.org, effects.pipeline_id, lambda _: begun)
+        started = ExecutionStarted(time=now, run=begin.run, arn=execution)
+        self._submit(effects.org, effects.pipeline_id, lambda _: started)
 
     def _pause(self, effects: Effects, problem: str) -> None:
         pause = ActionRequested(time=self._cloud.clock(), action=Action.PAUSE, problem=problem)

@@ -229,8 +229,8 @@ class ImageBuilds:
         try:
             self._log_in(org, tag)
             inputs = self._inputs(org, image)
-            order = BuildRequest(org, pipeline_id, tag, f"{tag}-{number}", inputs)
-            build = self._cloud.builder.start(order)
+            request = BuildRequest(org, pipeline_id, tag, f"{tag}-{number}", inputs)
+            build = self._cloud.builder.start(request)
         except (AccessDeniedError, ThrottledError) as error:
             # Includes a full CodeBuild queue; `look` starts the build again.
             return _waiting(image, error)
@@ -275,7 +275,7 @@ class ImageBuilds:
         """Return the output of an image's latest build so far; the build limits its size."""
         return self._blobs.get(_key(org, str(image.tag), "log")) or b""
 
-    def told(self, org: str, image: BuiltImage) -> bytes:
+    def output(self, org: str, image: BuiltImage) -> bytes:
         """Return the progress of an image's latest build (`conducto_core.images.build_steps`)."""
         return self._blobs.get(_key(org, str(image.tag), "steps")) or b""
 

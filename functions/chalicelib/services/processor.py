@@ -161,7 +161,7 @@ class CommandProcessor:
     def refuse_task(self, org: str, pipeline_id: str, token: str, error: str) -> None:
         """Fail a task without changing its pipeline, for example a task of an old run."""
         self._effect_executor.execute(
-            Effects(org, pipeline_id, orders=[CompleteTask(token, error)])
+            Effects(org, pipeline_id, machine_commands=[CompleteTask(token, error)])
         )
 
     def drop(self, pipeline_id: str) -> None:
@@ -176,7 +176,7 @@ class CommandProcessor:
         self._kept.pop(live.id, None)  # the cached state is invalid until the commit succeeds
         before, spare = live.share, len(live.surplus())
         changes = live.apply(happened)
-        changes.told = self._masked(live, changes.told)
+        changes.new_notifications = self._masked(live, changes.new_notifications)
         written = self._staffed(live, happened)
         try:
             self._write(live, changes, written)
@@ -194,13 +194,13 @@ class CommandProcessor:
         return effects
 
     def _masked(
-        self, live: CloudPipeline, told: list[NotificationRecord]
+        self, live: CloudPipeline, new_notifications: list[NotificationRecord]
     ) -> list[NotificationRecord]:
-        if not told:
-            return told
+        if not new_notifications:
+            return new_notifications
         cloud = self.cloud
         mask = inject(cloud.vault, live.org, live.record.owner, cloud.services).mask()
-        return [masked(each, mask) for each in told]
+        return [masked(each, mask) for each in new_notifications]
 
     def _staffed(self, live: CloudPipeline, happened: Input) -> JournalEntry:
         """Return the journal entry of an event: the workers to launch, or the reason for none."""
@@ -240,7 +240,7 @@ class CommandProcessor:
             reserved=share.reserved - before.reserved,
             admits=bool(written.hires),
             share=written.share,
-            notifications=tuple(changes.told),
+            notifications=tuple(changes.new_notifications),
             open=live.open() or bool(written.hires),
         )
         self.cloud.store.commit(live.org, live.id, entry)

@@ -86,7 +86,7 @@ class Reconciler:
             known |= set(live.registry.ended)
             late = [w for w in live.registry.ended.values() if self._now - w.since >= TOLD_SECONDS]
         for worker in missing:
-            self._engine.submit(org, pipeline_id, partial(self._gone, worker))
+            self._engine.submit(org, pipeline_id, partial(self._lost, worker))
         for worker, task in running.items():
             if worker not in known and not self._knows(org, pipeline_id, worker):
                 self._cloud.fleet.stop(task, "no longer a worker of its pipeline")
@@ -194,7 +194,7 @@ class Reconciler:
         with self._engine.reading(org, pipeline_id) as live:
             return worker in live.registry.workers
 
-    def _gone(self, worker: str, live: CloudPipeline) -> Input | None:
+    def _lost(self, worker: str, live: CloudPipeline) -> Input | None:
         if worker not in live.registry.workers:
             return None
         return WorkerLost(

@@ -49,12 +49,12 @@ class VaultSecrets:
     def delete(self, names: Iterable[SecretName]) -> tuple[SecretName, ...]:
         """Delete secrets; return those that existed."""
         wanted = tuple(dict.fromkeys(names))
-        gone: set[SecretName] = set()
+        removed: set[SecretName] = set()
         for scope in dict.fromkeys(name.scope for name in wanted):
             keys = {name.key for name in wanted if name.scope == scope}
             before = self._change(scope, partial(_without, keys))
-            gone |= {SecretName(scope, key) for key in keys & before.keys()}
-        return tuple(name for name in wanted if name in gone)
+            removed |= {SecretName(scope, key) for key in keys & before.keys()}
+        return tuple(name for name in wanted if name in removed)
 
     def where(self) -> str:
         """Return the place of the values, for display."""

@@ -7,7 +7,12 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from conducto_core.api.queries.log_responses import image_log, lines_answer, matches_answer, search
+from conducto_core.api.queries.log_responses import (
+    image_log,
+    lines_response,
+    matches_response,
+    search,
+)
 from conducto_core.api.queries.log_search import SearchQuery
 from conducto_core.api.queries.lookup import chosen_attempt
 from conducto_core.api.queries.output_tails import with_tail
@@ -107,7 +112,7 @@ class LogQueries:
         found = await asyncio.to_thread(
             output.reader.lines, query.stream, query.first, query.count, query.limit
         )
-        return lines_answer(found, complete=output.complete)
+        return lines_response(found, complete=output.complete)
 
     async def search(
         self, live: LivePipeline, query: LogSearchParams, attempts: Sequence[AttemptRecord]
@@ -131,7 +136,7 @@ class LogQueries:
         )
         found = await search(order)
         before = await asyncio.to_thread(output.reader.line_at, query.stream, query.offset)
-        return matches_answer(found, before, complete=output.complete)
+        return matches_response(found, before, complete=output.complete)
 
     def file(
         self,

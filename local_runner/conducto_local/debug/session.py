@@ -192,12 +192,12 @@ async def _create(
     try:
         created = engine.traits.create_body(spec, engine.http.address)
         body = debug_body(plan, created, stays=stays)
-        answer = await engine.http.call(
+        response = await engine.http.call(
             "POST", "/containers/create", params={"name": name}, json_body=body
         )
     except (RunArgsError, ApiError) as error:
         raise DebugError(f"{plan.path}: cannot create the container: {error}") from error
-    return str(answer["Id"])
+    return str(response["Id"])
 
 
 async def _start(http: HttpClient, plan: DebugPlan, identity: str) -> None:

@@ -162,10 +162,10 @@ class DockerEngine:
     async def _create(self, spec: WorkerSpec, body: dict[str, Any]) -> str:
         for _ in range(2):
             try:
-                answer = await self.http.call(
+                response = await self.http.call(
                     "POST", "/containers/create", params={"name": spec.name}, json_body=body
                 )
-                return str(answer["Id"])
+                return str(response["Id"])
             except ApiError as error:
                 if not _is_name_taken(error) or not await self._remove_leftover(spec):
                     raise _cannot_create(spec, error) from error
@@ -211,10 +211,10 @@ class DockerEngine:
     async def _state(self, worker: DockerWorker) -> dict[str, Any]:
         """Return the state of a container; ``removing`` if it no longer exists."""
         try:
-            answer = await self.http.call("GET", f"/containers/{worker.id}/json")
+            response = await self.http.call("GET", f"/containers/{worker.id}/json")
         except ApiError as error:
             return {"Status": "removing"} if error.status == HTTPStatus.NOT_FOUND else {}
-        return dict(answer["State"])
+        return dict(response["State"])
 
     async def _was_taken(self, worker: DockerWorker) -> bool:
         return _is_taken(await self._state(worker))

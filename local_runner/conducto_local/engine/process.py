@@ -262,7 +262,7 @@ class ProcessWorker:
 
     async def stop(self) -> None:
         """Stop the running command: TERM, then KILL after the grace period. `run` then returns."""
-        running = await self._begun()
+        running = await self._started()
         if running is None:
             return
         running.signal(signal.SIGTERM)
@@ -288,14 +288,14 @@ class ProcessWorker:
     async def close(self) -> None:
         """Kill the running command; safe to call twice."""
         self._closed = True
-        running = await self._begun()
+        running = await self._started()
         if running is not None:
             running.signal(signal.SIGKILL)
             await running.ended.wait()
         self._folder.cleanup()
         self._forget(self)
 
-    async def _begun(self) -> _Running | None:
+    async def _started(self) -> _Running | None:
         """Return the running command; wait for one that is starting."""
         if self._starting is not None:
             await self._starting.wait()

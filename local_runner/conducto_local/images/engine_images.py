@@ -73,11 +73,11 @@ class EngineImages:
 
     async def inspect(self, reference: str) -> ImageInfo | None:
         """Return the engine's description of an image, or None if there is no such image."""
-        answer = await self.http.request("GET", f"/images/{quote(reference)}/json")
-        body = await answer.read()
-        if answer.status == HTTPStatus.NOT_FOUND:
+        response = await self.http.request("GET", f"/images/{quote(reference)}/json")
+        body = await response.read()
+        if response.status == HTTPStatus.NOT_FOUND:
             return None
-        if answer.status != HTTPStatus.OK:
+        if response.status != HTTPStatus.OK:
             raise ImageError(f"{reference!r}: {error_message(body)}; correct the image's name")
         found = json.loads(body)
         return ImageInfo(found["Id"], found.get("Config") or {})
@@ -89,13 +89,13 @@ class EngineImages:
             ImageError: It cannot be pulled; the message lists possible causes.
         """
         name, tag = split_reference(reference)
-        answer = await self.http.request(
+        response = await self.http.request(
             "POST",
             "/images/create",
             params={"fromImage": name, "tag": tag},
             headers=await asyncio.to_thread(registry_header, reference),  # may run a helper program
         )
-        progress = await _follow(answer, log)
+        progress = await _follow(response, log)
         if progress.error is not None:
             raise ImageError(
                 f"image {reference!r}: not on this machine and cannot be pulled. Check its "
@@ -133,8 +133,8 @@ class EngineImages:
         }
         if await self.has_buildkit():
             params["version"] = "2"
-        answer = await self._send("POST", "/build", params, context)
-        return (await _follow(answer, log)).error
+        response = await self._send("POST", "/build", params, context)
+        return (await _follow(response, log)).error
 
     async def _send(
         self,
@@ -157,18 +157,18 @@ class EngineImages:
     async def has_buildkit(self) -> bool:
         """Return whether the engine has BuildKit built in."""
         if self._has_buildkit is None:
-            answer = await self.http.request("GET", "/_ping")
-            await answer.read()
-            self._has_buildkit = answer.headers.get("builder-version") == "2"
+            response = await self.http.request("GET", "/_ping")
+            await response.read()
+            self._has_buildkit = response.headers.get("builder-version") == "2"
         return self._has_buildkit
 
     async def tag(self, image: str, reference: str) -> None:
         """Add a name to an image."""
         name, tag = split_reference(reference)
-        answer = await self.http.request(
+        response = await self.http.request(
             "POST", f"/images/{quote(image)}/tag", params={"repo": name, "tag": tag}
         )
-        await _expect(answer, f"image {image!r}: cannot be tagged {reference!r}")
+        await _expect(response, f"image {image!r}: cannot be tagged {reference!r}")
 
     @asynccontextmanager
     async def container(self, image: str, command: list[str]) -> AsyncIterator[str]:
@@ -188,43 +188,43 @@ class EngineImages:
                 "SecurityOpt": [NO_NEW_PRIVILEGES],
             },
         }
-        answer = await self.http.request(
+        response = await self.http.request(
             "POST",
             "/containers/create",
             params={"name": f"conducto_image_{uuid.uuid4().hex[:12]}"},
             headers=_JSON,
             body=json.dumps(settings).encode(),
         )
-        body = await _expect(answer, f"image {image!r}: cannot create a container")
+        body = await _expect(response, f"image {image!r}: cannot create a container")
         identity = str(json.loads(body)["Id"])
         try:
             yield identity
         finally:
-            answer = await self.http.request(
+            response = await self.http.request(
                 "DELETE", f"/containers/{identity}", params={"force": "1", "v": "1"}
             )
-            await answer.read()
+            await response.read()
 
     async def run(self, container: str) -> tuple[int | None, str]:
         """Run a container to its end; return its exit code (None: not started) and output."""
-        answer = await self.http.request("POST", f"/containers/{container}/start")
-        body = await answer.read()
-        if answer.status >= HTTPStatus.BAD_REQUEST:
+        response = await self.http.request("POST", f"/containers/{container}/start")
+        body = await response.read()
+        if response.status >= HTTPStatus.BAD_REQUEST:
             return None, error_message(body)
-        answer = await self.http.request("POST", f"/containers/{container}/wait")
-        code = int(json.loads(await answer.read())["StatusCode"])
-        answer = await self.http.request(
+        response = await self.http.request("POST", f"/containers/{container}/wait")
+        code = int(json.loads(await response.read())["StatusCode"])
+        response = await self.http.request(
             "GET", f"/containers/{container}/logs", params={"stdout": "1", "stderr": "1"}
         )
-        return code, plain((await answer.read()).decode(errors="replace"))
+        return code, plain((await response.read()).decode(errors="replace"))
 
     async def read_file(self, container: str, path: str) -> bytes | None:
         """Return the content of a small file in a container, or None if there is none."""
-        answer = await self.http.request(
+        response = await self.http.request(
             "GET", f"/containers/{container}/archive", params={"path": path}
         )
-        body = await answer.read()
-        if answer.status != HTTPStatus.OK:
+        body = await response.read()
+        if response.status != HTTPStatus.OK:
             return None
         with tarfile.open(fileobj=io.BytesIO(body)) as tar:
             for member in tar:
@@ -240,22 +240,22 @@ class EngineImages:
             ImageError: The engine rejected it.
         """
         path = f"/containers/{container}/archive"
-        answer = await self._send("PUT", path, {"path": "/"}, tar)
-        await _expect(answer, "cannot copy the code into the image")
+        response = await self._send("PUT", path, {"path": "/"}, tar)
+        await _expect(response, "cannot copy the code into the image")
 
     async def commit(self, container: str, reference: str, config: Mapping[str, Any]) -> None:
         """Create an image from a container's files with exactly these settings."""
         name, tag = split_reference(reference)
         empty = dict.fromkeys((*self.work_labels, LABEL_WORK), "")  # else: the container's
         labels = {**(config.get("Labels") or {}), **self.labels, **empty}
-        answer = await self.http.request(
+        response = await self.http.request(
             "POST",
             "/commit",
             params={"container": container, "repo": name, "tag": tag, "pause": "0"},
             headers=_JSON,
             body=json.dumps({**config, "Labels": labels}).encode(),
         )
-        await _expect(answer, f"{reference!r}: the engine could not store the image")
+        await _expect(response, f"{reference!r}: the engine could not store the image")
 
 
 def split_reference(reference: str) -> tuple[str, str]:
@@ -275,14 +275,14 @@ def with_env(config: Mapping[str, Any], env: Mapping[str, str]) -> list[str]:
     return [*kept, *(f"{name}={value}" for name, value in env.items())]
 
 
-async def _follow(answer: Response, log: BuildLogWriter) -> Progress:
+async def _follow(response: Response, log: BuildLogWriter) -> Progress:
     progress = Progress()
     # If the caller is cancelled, closing the connection stops the engine's work.
-    async with answer:
-        if answer.status != HTTPStatus.OK:
-            progress.error = error_message(await answer.read())
+    async with response:
+        if response.status != HTTPStatus.OK:
+            progress.error = error_message(await response.read())
             return progress
-        async for data in answer.stream():
+        async for data in response.stream():
             _pass_on(log, progress, progress.feed(data))
     _pass_on(log, progress, progress.finish())
     return progress
@@ -294,8 +294,8 @@ def _pass_on(log: BuildLogWriter, progress: Progress, lines: list[str]) -> None:
         log.part(part)
 
 
-async def _expect(answer: Response, what: str) -> bytes:
-    body = await answer.read()
-    if answer.status >= HTTPStatus.BAD_REQUEST:
+async def _expect(response: Response, what: str) -> bytes:
+    body = await response.read()
+    if response.status >= HTTPStatus.BAD_REQUEST:
         raise ImageError(f"{what}: {error_message(body)}")
     return body

@@ -77,8 +77,10 @@ class Outbox:
         """Store a notification with its cause and send it soon; return at once."""
         if command.path not in live.tree.nodes:  # its tree was deleted by the same event
             return
-        told = compose(live, command.path, command.state, command.callback, time.time())
-        notification = masked(told, self._secrets.mask)
+        new_notifications = compose(
+            live, command.path, command.state, command.callback, time.time()
+        )
+        notification = masked(new_notifications, self._secrets.mask)
         live.notify(notification)
         if not self._closing:  # otherwise the next agent sends it
             self._carry_on(live.id, notification)

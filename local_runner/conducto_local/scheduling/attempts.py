@@ -105,7 +105,7 @@ class Attempts:
         self._common.wake()
 
     def drop(self, active: ActiveAttempt) -> None:
-        """Forget an attempt that never ran; its task notices ``gone``."""
+        """Forget an attempt that never ran; its task notices ``lost``."""
         active.gone = True
         if active.ticket is not None and not active.taken:
             self._common.engine_context(active.live).queue().withdraw(active.ticket)
@@ -302,4 +302,4 @@ def _has_failed(active: ActiveAttempt, result: Result) -> bool:
     if active.gone or result.cause in {None, Cause.IMAGE, Cause.WORKER_LOST}:
         return False
     node = active.live.tree.nodes.get(active.spec.path)
-    return isinstance(node, LiveExec) and node.order in {None, StopReason.EXPIRE}
+    return isinstance(node, LiveExec) and node.stop_reason in {None, StopReason.EXPIRE}

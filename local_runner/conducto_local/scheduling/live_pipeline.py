@@ -75,11 +75,11 @@ class ActiveAttempt:
     outputs: OutputSummary | None = None
     inputs: str = ""
     fingerprint: str | None = None
-    _begun: float = 0.0
+    _started: float = 0.0
 
     def begin(self) -> None:
         """Record the start of its command."""
-        self.started, self._begun = time.time(), steady()
+        self.started, self._started = time.time(), steady()
 
     def end(self) -> float:
         """Record the end of its command, unless it is recorded already; return its time.
@@ -87,7 +87,7 @@ class ActiveAttempt:
         The duration comes from the monotonic clock.
         """
         if self.ended is None:
-            now = time.time() if self.started is None else self.started + steady() - self._begun
+            now = time.time() if self.started is None else self.started + steady() - self._started
             self.ended = now
         return self.ended
 
@@ -445,7 +445,7 @@ def _to_store(node: LiveNode) -> NodeRow:
         tries=node.tries - queued,
         expired=node.expired,
         mem=node.mem,
-        order=node.order if isinstance(node, LiveExec) else None,
+        stop_reason=node.stop_reason if isinstance(node, LiveExec) else None,
         lost=node.lost,
         lost_starts=node.lost_starts,
     )

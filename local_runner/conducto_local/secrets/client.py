@@ -46,10 +46,10 @@ def put(secrets: Iterable[StoredSecret], profile: str | None = None) -> None:
 
 def delete(names: Iterable[SecretName], profile: str | None = None) -> None:
     """Delete secrets, if they exist. Raises the errors of `put`."""
-    gone = list(names)
+    removed = list(names)
     home = open_state_dir(profile)
-    if not _agent_did(home, _DELETE, {"keys": [_key(name) for name in gone]}):
-        LocalSecrets(home).delete(gone)
+    if not _agent_did(home, _DELETE, {"keys": [_key(name) for name in removed]}):
+        LocalSecrets(home).delete(removed)
 
 
 def read(profile: str | None = None) -> dict[SecretName, StoredSecret]:

@@ -63,10 +63,10 @@ class EncryptedFile:
         """Delete secrets; return those that existed."""
         with self._files.locked():
             known = self.read()
-            gone = tuple(name for name in dict.fromkeys(names) if name in known)
-            if gone:
-                self._write({n: secret for n, secret in known.items() if n not in gone})
-        return gone
+            removed = tuple(name for name in dict.fromkeys(names) if name in known)
+            if removed:
+                self._write({n: secret for n, secret in known.items() if n not in removed})
+        return removed
 
     def where(self) -> str:
         """Return a description of the storage."""

@@ -86,13 +86,13 @@ class KeyringStore:
         """Delete secrets; return those that existed. Names are deleted before values."""
         with self._files.locked():
             index = self._index()
-            gone = tuple(name for name in dict.fromkeys(names) if name in index)
-            if gone:
-                self._write_index({n: index[n] for n in index if n not in gone})
-            for name in gone:
+            removed = tuple(name for name in dict.fromkeys(names) if name in index)
+            if removed:
+                self._write_index({n: index[n] for n in index if n not in removed})
+            for name in removed:
                 if self._ask("get_password", name) is not None:
                     self._ask("delete_password", name)
-        return gone
+        return removed
 
     def where(self) -> str:
         """Return a description of the storage."""

@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from conducto_core.api import problems
 from conducto_core.api.dispatch import Conversation, Headers, Service, encode, takes_bytes
-from conducto_core.api.dispatch import Response as Answer
+from conducto_core.api.dispatch import Response as ApiResponse
 from conducto_core.api.problems import ProblemError
 from conducto_core.model.base import Record
 from conducto_core.model.operations.operation import IDEMPOTENCY_KEY, WEBSOCKET
@@ -138,10 +138,10 @@ class ApiEndpoint:
         if scope["type"] == "websocket":
             await self._stream(WebSocket(scope, receive, send))
             return
-        answer = await self._answer(Request(scope, receive))
+        answer = await self._respond(Request(scope, receive))
         await _response(answer)(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Answer | Download:
+    async def _respond(self, request: Request) -> ApiResponse | Download:
         try:
             match = self._service.find(request.method, _raw_path(request.scope))
             limit = match.operation.max_body
@@ -153,7 +153,7 @@ class ApiEndpoint:
             range=request.headers.get("range"),
             idempotency_key=request.headers.get(IDEMPOTENCY_KEY),
         )
-        return await self._service.answer(match, request.url.query, body, headers)
+        return await self._service.respond(match, request.url.query, body, headers)
 
     async def _stream(self, websocket: WebSocket) -> None:
         try:
@@ -227,7 +227,7 @@ def _raw_path(scope: Scope) -> str:
     return path.decode("ascii", errors="replace")
 
 
-def _response(answer: Answer | Download) -> Response:
+def _response(answer: ApiResponse | Download) -> Response:
     if isinstance(answer, Download):
         return StreamingResponse(
             answer.chunks, answer.status, dict(answer.headers()), media_type=OCTETS

@@ -66,10 +66,10 @@ class IdempotencyFile:
             )
             self._connection.execute(_FORGET_OLDEST, (self._maximum,))
 
-    def finish(self, key: str, answer: bytes) -> None:
+    def finish(self, key: str, response: bytes) -> None:
         """Record its response."""
         with self._translated(), self._connection:
-            self._connection.execute("UPDATE answers SET answer=? WHERE key=?", (answer, key))
+            self._connection.execute("UPDATE answers SET answer=? WHERE key=?", (response, key))
 
     def forget(self, key: str) -> None:
         """Forget a key, because nothing was done."""
@@ -88,15 +88,15 @@ class IdempotencyFile:
 def remembered(path: Path) -> Iterator[ResponseStore]:
     """Yield the responses of a file, or of this process only if the file is not usable."""
     try:
-        answers = IdempotencyFile(path)
+        responses = IdempotencyFile(path)
     except NotRememberedError as error:
         logger.warning("idempotency keys are kept in memory only", extra={"why": str(error)})
         yield MemoryResponses()
         return
     try:
-        yield answers
+        yield responses
     finally:
-        answers.close()
+        responses.close()
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -32,7 +32,7 @@ class NodeRow(NamedTuple):
     tries: int
     expired: bool
     mem: float | None
-    order: StopReason | None
+    stop_reason: StopReason | None
     lost: int
     lost_starts: int
 

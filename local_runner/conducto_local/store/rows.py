@@ -25,11 +25,10 @@ from conducto_local.store.port import ChangeRow, NodeRow
 
 Row = tuple[Any, ...]
 
-#: Columns of attempts and changes, named like the fields of their records.
+#: Columns of attempts, changes and nodes, named like the fields of their records.
 _ATTEMPT = tuple(AttemptRecord.model_fields)
 _CHANGE = ChangeRow._fields
-#: Columns of nodes; ``order`` is a keyword of SQL.
-_NODE = tuple("stop" if name == "order" else name for name in NodeRow._fields)
+_NODE = NodeRow._fields
 #: Columns of an attempt with the unchanged values of the fields.
 _PLAIN = _ATTEMPT[_ATTEMPT.index("image") + 1 : _ATTEMPT.index("outputs")]
 _plain_of = attrgetter(*_PLAIN)
@@ -148,7 +147,7 @@ def node_row(pipeline: int, node: NodeState | NodeRow) -> Row:
         node.tries,
         node.expired,
         node.mem,
-        None if node.order is None else node.order.value,
+        None if node.stop_reason is None else node.stop_reason.value,
         node.lost,
         node.lost_starts,
     )

@@ -35,7 +35,7 @@ MIGRATIONS: tuple[Migration, ...] = (
             pipeline INTEGER NOT NULL, path TEXT NOT NULL, state TEXT NOT NULL,
             skipped INTEGER NOT NULL, cause TEXT, warning INTEGER NOT NULL,
             attempt INTEGER NOT NULL, tries INTEGER NOT NULL, expired INTEGER NOT NULL,
-            mem REAL, stop TEXT, lost INTEGER NOT NULL, lost_starts INTEGER NOT NULL,
+            mem REAL, stop_reason TEXT, lost INTEGER NOT NULL, lost_starts INTEGER NOT NULL,
             PRIMARY KEY (pipeline, path)) WITHOUT ROWID""",
         """CREATE TABLE attempts (
             pipeline INTEGER NOT NULL, path TEXT NOT NULL, number INTEGER NOT NULL,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Timeout of one request, in seconds.
 TIMEOUT = 15.0
-_MAX_ANSWER = 1 << 20
+_MAX_RESPONSE = 1 << 20
 #: Status codes below 500 after which a retry may succeed.
 _LATER = {408, 425, 429}
 _SERVER_ERROR = 500
@@ -96,8 +96,8 @@ def _read(request: urllib.request.Request) -> dict[str, Any]:
         handlers.append(urllib.request.ProxyHandler({}))
     opener = urllib.request.build_opener(*handlers)
     try:
-        with opener.open(request, timeout=TIMEOUT) as answer:
-            text = answer.read(_MAX_ANSWER)
+        with opener.open(request, timeout=TIMEOUT) as response:
+            text = response.read(_MAX_RESPONSE)
     except urllib.error.HTTPError as error:
         with error:
             raise _refused(host, error) from error
@@ -108,7 +108,7 @@ def _read(request: urllib.request.Request) -> dict[str, Any]:
 
 
 def _refused(host: str, error: urllib.error.HTTPError) -> DeliveryError:
-    said = _object(error.read(_MAX_ANSWER)).get("message")
+    said = _object(error.read(_MAX_RESPONSE)).get("message")
     text = f"{host} answered {error.code}" + (f": {said}" if isinstance(said, str) else "")
     later = error.code in _LATER or error.code >= _SERVER_ERROR
     return DeliveryError(text, temporary=later, after=_seconds(error.headers.get("Retry-After")))

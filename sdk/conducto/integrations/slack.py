@@ -77,8 +77,8 @@ class Slack:
             body["blocks"] = list(blocks)
         if thread_info is not None and thread_info.get("ts"):
             body["thread_ts"] = thread_info["ts"]
-        answer = _accepted(recipient, post_json(f"{self._url}/chat.postMessage", body, chosen))
-        return {"channel": answer.get("channel"), "ts": answer.get("ts")}
+        response = _accepted(recipient, post_json(f"{self._url}/chat.postMessage", body, chosen))
+        return {"channel": response.get("channel"), "ts": response.get("ts")}
 
     def _channel(self, recipient: str, token: str) -> str:
         if "@" not in recipient[1:]:
@@ -92,10 +92,10 @@ class Slack:
         return identity
 
 
-def _accepted(recipient: str, answer: dict[str, Any]) -> dict[str, Any]:
-    if answer.get("ok") is True:
-        return answer
-    said = str(answer.get("error", "no valid response"))
+def _accepted(recipient: str, response: dict[str, Any]) -> dict[str, Any]:
+    if response.get("ok") is True:
+        return response
+    said = str(response.get("error", "no valid response"))
     remedy = _REMEDIES.get(said)
     text = f"Slack rejected the message for {recipient}: {said}" + (f"; {remedy}" if remedy else "")
     raise DeliveryError(text, temporary=said in _LATER)

@@ -18,8 +18,8 @@ class Script:
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
-        self.orders: dict[str, Any] = {}
-        self.answers: dict[str, list[dict[str, Any]]] = {}
+        self.instructions: dict[str, Any] = {}
+        self.responses: dict[str, list[dict[str, Any]]] = {}
         self.stop = False
         self.came: dict[str, list[Any]] = defaultdict(list)
 
@@ -51,7 +51,7 @@ def _body() -> dict[str, Any]:
 def start() -> Any:
     assert app.current_request is not None
     script.note("start", (app.current_request.headers.get("authorization"), _body()))
-    return script.orders
+    return script.instructions
 
 
 @app.route("/api/v1/worker/claim", methods=["POST"])
@@ -59,8 +59,8 @@ def claim() -> Any:
     body = _body()
     script.note("claim", body)
     with script.changed:
-        answers = script.answers.get(body["node"], [])
-        return answers.pop(0) if answers else {"decision": "drop"}
+        responses = script.responses.get(body["node"], [])
+        return responses.pop(0) if responses else {"decision": "drop"}
 
 
 @app.route("/api/v1/worker/heartbeat", methods=["POST"])

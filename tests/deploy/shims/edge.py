@@ -56,10 +56,12 @@ async def _at_origin(scope: dict[str, Any]) -> dict[str, Any]:
 def _choose_subprotocols() -> None:
     @replace(apigateway, "_invoke_ws_lambda")
     async def invoke(original: Any, *arguments: Any, **named: Any) -> Any:
-        answer = await original(*arguments, **named)
-        headers = {name.lower(): value for name, value in (answer or {}).get("headers", {}).items()}
+        response = await original(*arguments, **named)
+        headers = {
+            name.lower(): value for name, value in (response or {}).get("headers", {}).items()
+        }
         _chosen.set(headers.get(_PROTOCOL))
-        return answer
+        return response
 
     @replace(apigateway, "handle_websocket")
     async def handle(

@@ -46,16 +46,16 @@ class FakeBuilder:
             expires=0.0,
         )
 
-    def start(self, order: BuildRequest) -> str:
+    def start(self, request: BuildRequest) -> str:
         for build_id, known in self.requests.items():
-            if (known.tag, known.again) == (order.tag, order.again):
+            if (known.tag, known.again) == (request.tag, request.again):
                 return build_id
         if self.deaf:
             raise ConnectionError("the build service does not answer")
         if self.full:
             raise ThrottledError("Cannot have more than 0 builds in queue for the account")
         build_id = f"images:{next(self._numbers)}"
-        self.requests[build_id] = order
+        self.requests[build_id] = request
         self.statuses[build_id] = "queued"
         return build_id
 

@@ -102,8 +102,10 @@ class FakeStore:
             kept.open = entry.open
             kept.attempts.update({(a.path, a.number): a for a in entry.attempts})
             if entry.notifications:
-                told = tuple(entry.notifications)
-                kept.outgoing[entry.number] = Outgoing(entry.number, 1, told[0].created, told)
+                new_notifications = tuple(entry.notifications)
+                kept.outgoing[entry.number] = Outgoing(
+                    entry.number, 1, new_notifications[0].created, new_notifications
+                )
             if entry.record is not None:
                 kept.record = entry.record
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from conducto_core.model.nodes import NodeSpec, Pipeline
     from conducto_core.model.states import Cause
     from conducto_core.semantics.asl.partition import Size
-    from conducto_core.semantics.cloud_machine import Order, StepResult
+    from conducto_core.semantics.cloud_machine import MachineCommand, StepResult
     from conducto_core.semantics.residual import Residual
     from support.asl.port import Engine
 
@@ -64,9 +64,9 @@ class Cloud:
         """Nodes that the graph offered too early."""
         return self.cloud_machine.run_state.refused
 
-    def order(self, event: ev.Event) -> None:
+    def apply(self, event: ev.Event) -> None:
         """Execute a user's action, or a time limit."""
-        self._follow(self.cloud_machine.order(event))
+        self._follow(self.cloud_machine.apply(event))
 
     def serve(self) -> None:
         """Let workers poll and claim every offered task."""
@@ -121,31 +121,31 @@ class Cloud:
         for command in taken.commands:
             if isinstance(command, ev.EndAttempt):
                 self.history.append((command.path, command.attempt, command.state, command.cause))
-        for order in taken.orders:
-            self._execute(order)
+        for apply in taken.machine_commands:
+            self._execute(apply)
 
-    def _execute(self, order: Order) -> None:
-        match order:
+    def _execute(self, apply: MachineCommand) -> None:
+        match apply:
             case StartExecution():
-                arn = self._compile(order.rest)
-                self._runs[order.run] = self.engine.start(arn, execution_input(order.run))
-                self.executions.append(self._runs[order.run])
+                arn = self._compile(apply.rest)
+                self._runs[apply.run] = self.engine.start(arn, execution_input(apply.run))
+                self.executions.append(self._runs[apply.run])
             case StopExecution():
-                self.engine.stop(self._runs[order.run])
+                self.engine.stop(self._runs[apply.run])
             case CompleteTask():
-                self._reply(order)
+                self._reply(apply)
             case _:
-                assert_never(order)
+                assert_never(apply)
 
-    def _reply(self, order: CompleteTask) -> None:
+    def _reply(self, apply: CompleteTask) -> None:
         output: Mapping[str, Any] = {}
-        if order.generates:
-            output = {"sm": self._compile(order.generated)}
+        if apply.generates:
+            output = {"sm": self._compile(apply.generated)}
         try:
-            if order.error is None:
-                self.engine.succeed(order.token, output)
+            if apply.error is None:
+                self.engine.succeed(apply.token, output)
             else:
-                self.engine.fail(order.token, order.error)
+                self.engine.fail(apply.token, apply.error)
         except TaskGoneError:
             return  # its execution was stopped; the report was applied anyway
 

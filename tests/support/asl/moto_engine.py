@@ -86,10 +86,10 @@ class MotoEngine:
                 return found
 
     def succeed(self, token: str, output: Mapping[str, Any]) -> None:
-        self._answer(self.client.send_task_success, taskToken=token, output=json.dumps(output))
+        self._respond(self.client.send_task_success, taskToken=token, output=json.dumps(output))
 
     def fail(self, token: str, error: str) -> None:
-        self._answer(self.client.send_task_failure, taskToken=token, error=error)
+        self._respond(self.client.send_task_failure, taskToken=token, error=error)
 
     def history(self, execution: str) -> list[dict[str, Any]]:
         """Return all events of an execution, fetched by pages."""
@@ -110,7 +110,7 @@ class MotoEngine:
         for poller in self._pollers.values():
             poller.join()
 
-    def _answer(self, send: Any, **fields: str) -> None:
+    def _respond(self, send: Any, **fields: str) -> None:
         try:
             send(**fields)
         except ClientError as error:

@@ -49,7 +49,7 @@ class Game:
         """Send an event to both targets."""
         self.moves.append(repr(event))
         self.local.send(event)
-        self.cloud.order(event)
+        self.cloud.apply(event)
         self.compare()
 
     def start(self, path: str) -> None:

@@ -77,8 +77,8 @@ def _schema(partition: str, sort: str) -> list[dict[str, str]]:
 
 
 def file_system(clients: Clients) -> str:
-    answer = clients.get("efs").create_file_system(CreationToken="data", Encrypted=True)
-    return str(answer["FileSystemId"])
+    response = clients.get("efs").create_file_system(CreationToken="data", Encrypted=True)
+    return str(response["FileSystemId"])
 
 
 def subnet_and_group(clients: Clients) -> tuple[str, str]:

@@ -110,12 +110,12 @@ class ByHand:
     """A worker that a test controls, with the token of one that never starts."""
 
     def __init__(self, me: Cloud, task: Any) -> None:
-        (agent,) = task.order["overrides"]["containerOverrides"]
+        (agent,) = task.parameters["overrides"]["containerOverrides"]
         env = {each["name"]: each["value"] for each in agent["environment"]}
         self.token = env[AgentVariables.TOKEN]
         self._address = urlsplit(me.emulator.url).netloc
         self.api = HttpApi(self._exchange, SignalClock())
-        self.orders = self.api.start(WorkerStart(task=task.arn, protocol=PROTOCOL))
+        self.instructions = self.api.start(WorkerStart(task=task.arn, protocol=PROTOCOL))
 
     def _exchange(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         """Send a request; unlike a worker's, its connection is not kept."""
@@ -123,8 +123,8 @@ class ByHand:
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         try:
             connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
+            response = connection.getresponse()
+            return response.status, response.read()
         finally:
             connection.close()
 
@@ -137,8 +137,8 @@ class ByHand:
     def poll(self) -> PolledTask | None:
         """Return the next task of its pool, if one comes."""
         tasks = ActivityPoller(
-            self.orders,
-            lambda: self.orders,
+            self.instructions,
+            lambda: self.instructions,
             connect=connect,
             clock=SignalClock(),
             wall=lambda: 0.0,

@@ -104,14 +104,14 @@ def ministack() -> str:
     atexit.register(process.kill)
     url = f"http://127.0.0.1:{port}"
     end = time.monotonic() + _START_SECONDS
-    while not _answers(f"{url}/_ministack/health"):
+    while not _responses(f"{url}/_ministack/health"):
         assert process.poll() is None, (_FOLDER / "adapters.log").read_text()[-2000:]
         assert time.monotonic() < end, f"{url}: no answer within {_START_SECONDS} s"
         time.sleep(0.1)
     return url
 
 
-def _answers(url: str) -> bool:
+def _responses(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=5):
             return True
@@ -120,8 +120,8 @@ def _answers(url: str) -> bool:
 
 
 def _post(url: str) -> str:
-    with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=30) as answer:
-        return str(answer.read().decode())
+    with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=30) as response:
+        return str(response.read().decode())
 
 
 # ---- differences ---------------------------------------------------------------------------------

@@ -60,10 +60,10 @@ class Lossy:
             chance = self._rng.random()
             if chance < self._share / 2:
                 raise LostError(name)
-            answer = call(*args, **kwargs)
+            response = call(*args, **kwargs)
             if chance < self._share:
                 raise LostError(name)
-            return answer
+            return response
 
         return perhaps
 

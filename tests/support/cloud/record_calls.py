@@ -88,13 +88,13 @@ def _let_threads_know() -> None:
 
 def note_names(host: Any) -> None:
     """Remember which function is called."""
-    answer = host.answer
+    response = host.response
 
     def named(self: Any, request: dict[str, Any], seconds: float) -> Any:
         _called.set(request.get("name", ""))
-        return answer(self, request, seconds)
+        return response(self, request, seconds)
 
-    host.answer = named
+    host.response = named
 
 
 note_names(sys.modules["__main__"].Host)

@@ -18,7 +18,7 @@ from conducto_emulator.resources import ACCOUNT, REGION, STAGE
 from support.iam_data import has_resources
 
 Template = Mapping[str, Any]
-#: The name of the app's functions in `Host.answer`, unless they have their own.
+#: The name of the app's functions in `Host.response`, unless they have their own.
 _APP = "app"
 
 

@@ -182,7 +182,11 @@ class World:
         self.beat()
         self.time_out()
         for hand in self.living():
-            if hand.job is None and not hand.held and self.now - hand.since >= hand.orders.idle:
+            if (
+                hand.job is None
+                and not hand.held
+                and self.now - hand.since >= hand.instructions.idle
+            ):
                 hand.leave()
         self.reconciler().run()
         self.deliver()
@@ -312,7 +316,7 @@ class Hand:
     world: World
     arn: str
     task: WorkerTask
-    orders: Any = None
+    instructions: Any = None
     job: ClaimResponse | None = None
     held: dict[str, Offer] = field(default_factory=dict)
     token: str = ""
@@ -340,7 +344,7 @@ class Hand:
         self.since = self.world.now
         try:
             start = WorkerStart(task=self.arn, protocol=self.protocol)
-            self.orders = self.desk.start(self.identity, start)
+            self.instructions = self.desk.start(self.identity, start)
         except WorkerGoneError:
             self.vanish()
 
@@ -351,7 +355,7 @@ class Hand:
         for offer in list(self.held.values()):
             if self._claim(offer).decision is not ClaimDecision.HOLD:
                 return True
-        offer = self.world.poll(self.orders.activity)
+        offer = self.world.poll(self.instructions.activity)
         if offer is None:
             return False
         self._claim(offer)
@@ -363,16 +367,16 @@ class Hand:
 
     def _claim(self, offer: Offer) -> ClaimResponse:
         try:
-            answer = self.claim(offer)
+            response = self.claim(offer)
         except WorkerGoneError:
             self.vanish()
             return ClaimResponse(decision=ClaimDecision.DROP)
         self.held.pop(offer.token, None)
-        if answer.decision is ClaimDecision.HOLD:
+        if response.decision is ClaimDecision.HOLD:
             self.held[offer.token] = offer
-        if answer.decision is ClaimDecision.RUN:
-            self.job, self.token, self.offer = answer, offer.token, offer
-        return answer
+        if response.decision is ClaimDecision.RUN:
+            self.job, self.token, self.offer = response, offer.token, offer
+        return response
 
     def heartbeat(self) -> bool:
         assert self.job is not None
@@ -399,10 +403,10 @@ class Hand:
         if tree is not None:
             more["tree"] = base64.b64encode(gzip.compress(json.dumps(tree).encode())).decode()
         report = Report(path=job.path, attempt=job.attempt, cause=cause, **more)
-        if self.orders.policy == "once" or more.get("last"):
+        if self.instructions.policy == "once" or more.get("last"):
             self.leaving = True
-        answer = self.desk.report(self.identity, report)
-        if answer.again:
+        response = self.desk.report(self.identity, report)
+        if response.again:
             self.held[self.token] = self.offer
         self.token = ""
 

@@ -29,7 +29,7 @@ class Place:
     def invoke(self, function: str, payload: bytes) -> bytes:
         self.asked.append(function)
         administration = Administration(self.tokens, self.orgs, lambda: 0.0)
-        return json.dumps(administration.answer(json.loads(payload))).encode()
+        return json.dumps(administration.respond(json.loads(payload))).encode()
 
     def run(self, *words: str) -> int:
         parser = argparse.ArgumentParser()

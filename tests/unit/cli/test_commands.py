@@ -196,7 +196,7 @@ def test_reset_expands_wildcards(
 ) -> None:
     code = conducto("reset", "abc", "/tests/*")
 
-    (_, order) = fake.orders[0]
+    (_, order) = fake.actions[0]
     assert code == 0
     assert (order.action, order.paths) == (Action.RESET, ("/tests/login", "/tests/logout"))
     assert capsys.readouterr().out.startswith("reset 2 Execs\n")
@@ -211,7 +211,7 @@ def test_reset_failed_takes_the_execs_that_failed(
 
     conducto("reset", "abc-def", "--failed")
 
-    assert fake.orders[0][1].paths == ("/tests/login", "/tests/logout")
+    assert fake.actions[0][1].paths == ("/tests/login", "/tests/logout")
 
 
 def test_server_selects_failed_nodes_so_requests_stay_small(
@@ -230,7 +230,7 @@ def test_reset_failed_without_failures_requests_nothing(
 ) -> None:
     code = conducto("reset", "abc-def", "--failed")
 
-    assert (code, fake.orders) == (0, [])
+    assert (code, fake.actions) == (0, [])
     assert capsys.readouterr().out == "nothing failed\n"
 
 
@@ -251,13 +251,13 @@ def test_reset_of_paused_pipeline_says_how_to_continue(
 def test_reset_of_nothing_is_refused(fake: CountingPipelines, conducto: Conducto) -> None:
     code = conducto("reset", "abc-def")
 
-    assert (code, fake.orders) == (2, [])
+    assert (code, fake.actions) == (2, [])
 
 
 def test_kill_without_a_path_kills_everything(fake: CountingPipelines, conducto: Conducto) -> None:
     conducto("kill", "abc-def")
 
-    assert fake.orders[0][1].paths == ("/",)
+    assert fake.actions[0][1].paths == ("/",)
 
 
 def test_action_on_an_unknown_node_names_the_nearest(conducto: Conducto, capsys: Output) -> None:
@@ -273,7 +273,7 @@ def test_run_says_how_to_watch(fake: CountingPipelines, conducto: Conducto, caps
     code = conducto("run", "new")
 
     assert code == 0
-    assert fake.orders[0][1].action is Action.RUN
+    assert fake.actions[0][1].action is Action.RUN
     assert capsys.readouterr().out == "running; watch it: conducto show new\n"
 
 
@@ -332,7 +332,7 @@ def test_every_action_accepts_failed(
 
     conducto(verb, "abc-def", "--failed", *change)
 
-    assert fake.orders[0][1].paths == ("/tests/login",)
+    assert fake.actions[0][1].paths == ("/tests/login",)
 
 
 @pytest.mark.parametrize(
@@ -365,7 +365,7 @@ def test_modify_changes_one_parameter(
 ) -> None:
     code = conducto("modify", "abc-def", "/build", *words)
 
-    changes = fake.orders[0][1].changes
+    changes = fake.actions[0][1].changes
     assert code == 0
     assert changes is not None
     assert changes.model_dump(exclude_unset=True) == {name: value}
@@ -387,7 +387,7 @@ def test_invalid_change_is_rejected(
 ) -> None:
     code = conducto("modify", "abc-def", "/build", *words)
 
-    assert (code, fake.orders) == (2, [])
+    assert (code, fake.actions) == (2, [])
     assert message in capsys.readouterr().err
 
 
@@ -407,7 +407,7 @@ def test_watch_prints_readable_progress(
     code = conducto("reset", "abc-def", "/build", "--watch", other)
 
     said = capsys.readouterr()
-    assert (code, said.out, fake.orders) == (2, "", [])
+    assert (code, said.out, fake.actions) == (2, "", [])
     assert said.err == f"conducto: give either --watch or {other}, not both\n"
 
 
@@ -469,7 +469,7 @@ def test_rerun_resets_nodes_and_runs_the_pipeline(
 
     code = conducto("rerun", "abc", "/tests/login")
 
-    assert [(r.action, r.paths) for _, r in fake.orders] == [
+    assert [(r.action, r.paths) for _, r in fake.actions] == [
         (Action.RESET, ("/tests/login",)),
         (Action.RUN, ()),
     ]
@@ -489,8 +489,8 @@ def test_rerun_of_failed_nodes_names_them(fake: CountingPipelines, conducto: Con
 
     assert conducto("rerun", "abc", "--failed") == 0
 
-    assert [r.action for _, r in fake.orders] == [Action.RESET, Action.RUN]
-    assert fake.orders[0][1].paths == ("/tests/login",)
+    assert [r.action for _, r in fake.actions] == [Action.RESET, Action.RUN]
+    assert fake.actions[0][1].paths == ("/tests/login",)
 
 
 def test_rerun_of_failed_nodes_runs_nothing_if_none_failed(
@@ -509,7 +509,7 @@ def test_rerun_dry_run_changes_nothing(
 
     assert conducto("rerun", "abc", "/", "--dry-run") == 0
 
-    assert fake.orders == []
+    assert fake.actions == []
     assert capsys.readouterr().out == "would reset 1 Exec\n  /build\nwould run the pipeline\n"
 
 

@@ -742,16 +742,16 @@ def test_role_that_cannot_be_read_stops_the_deployment_with_a_reason(place: Plac
 WISH = Wish(stage="main", settings={}, org="main", user="ann")
 
 
-def answered(place: Place, *answers: str, settings: dict[str, str] | None = None) -> list[str]:
+def answered(place: Place, *responses: str, settings: dict[str, str] | None = None) -> list[str]:
     """Deploy with a user who answers questions; return the printed output."""
-    given, told = iter(answers), []
+    given, told = iter(responses), []
     wish = WISH if settings is None else Wish("main", settings, "main", "ann")
 
-    def answer(question: str) -> str:
+    def response(question: str) -> str:
         told.append(question)
         return next(given)
 
-    Deployment(place.account, place.machine, lambda _: False, told.append, answer).deploy(wish)
+    Deployment(place.account, place.machine, lambda _: False, told.append, response).deploy(wish)
     return told
 
 

@@ -61,9 +61,9 @@ def fake() -> ContinuingPipelines:
     return pipelines
 
 
-def into(open_client: OpenClient, *, answer: bool = True, **fields: object) -> int:
+def into(open_client: OpenClient, *, response: bool = True, **fields: object) -> int:
     options = LaunchOptions(into="abc", **fields)
-    return continue_pipeline(open_client, request_of(FORM, options), options, lambda _: answer)
+    return continue_pipeline(open_client, request_of(FORM, options), options, lambda _: response)
 
 
 def test_plan_is_printed_and_nothing_changes(
@@ -89,7 +89,7 @@ def test_confirmed_plan_replaces_the_tree(
 def test_plan_without_confirmation_changes_nothing(
     fake: ContinuingPipelines, open_client: OpenClient, capsys: Output
 ) -> None:
-    assert into(open_client, answer=False) == 1
+    assert into(open_client, response=False) == 1
 
     assert [request.preview for _, request in fake.requests] == [True]
     assert capsys.readouterr().out == f"{PLAN}nothing was changed\n"
@@ -100,7 +100,7 @@ def test_long_plan_is_shortened_before_the_question(
 ) -> None:
     fake.nodes = tuple(NodePlan(path=f"/n{n}", fate=Fate.KEPT) for n in range(50))
 
-    into(open_client, answer=False)
+    into(open_client, response=False)
 
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) == 45

@@ -29,8 +29,8 @@ class Person:
         return self.bindings.note
 
     @property
-    def orders(self) -> list[tuple[Action, tuple[str, ...]]]:
-        return [(request.action, request.paths) for _, request in self.fake.orders]
+    def actions(self) -> list[tuple[Action, tuple[str, ...]]]:
+        return [(request.action, request.paths) for _, request in self.fake.actions]
 
     @property
     def path(self) -> str | None:
@@ -45,7 +45,7 @@ def person(fake: CountingPipelines, open_client: Callable[[], Client]) -> Person
 def test_the_first_key_only_puts_the_cursor_somewhere(person: Person) -> None:
     note = person.press("r")
 
-    assert (person.path, person.orders) == ("/", [])
+    assert (person.path, person.actions) == ("/", [])
     assert note == "r again is for /"
 
 
@@ -98,20 +98,20 @@ def test_one_exec_is_reset_at_once(person: Person) -> None:
 
     note = person.press("n", "r")
 
-    assert person.orders == [(Action.RESET, ("/build",))]
+    assert person.actions == [(Action.RESET, ("/build",))]
     assert note == "reset 1 Exec"
 
 
-@pytest.mark.parametrize(("answer", "count"), [("y", 1), ("n", 0), ("escape", 0), ("r", 0)])
-def test_several_are_reset_only_after_a_yes(person: Person, answer: str, count: int) -> None:
+@pytest.mark.parametrize(("response", "count"), [("y", 1), ("n", 0), ("escape", 0), ("r", 0)])
+def test_several_are_reset_only_after_a_yes(person: Person, response: str, count: int) -> None:
     person.fake.finish("abc-def", "/build", Cause.EXIT_CODE)
     person.fake.finish("abc-def", "/tests/logout", Cause.EXIT_CODE)
 
     question = person.press("n", "g", "r")
-    person.press(answer)
+    person.press(response)
 
     assert question == "reset 2 Execs? y or n"
-    assert len(person.orders) == count
+    assert len(person.actions) == count
 
 
 def test_everything_that_failed_is_reset_with_one_key(person: Person) -> None:
@@ -120,7 +120,7 @@ def test_everything_that_failed_is_reset_with_one_key(person: Person) -> None:
 
     person.press("R", "y")
 
-    assert person.orders == [(Action.RESET, ("/tests/login", "/tests/logout"))]
+    assert person.actions == [(Action.RESET, ("/tests/login", "/tests/logout"))]
 
 
 def test_server_selects_failed_nodes(person: Person) -> None:
@@ -139,7 +139,7 @@ def test_rerun_without_failures_is_reported(person: Person) -> None:
 def test_s_skips_and_unskips(person: Person) -> None:
     person.press("j", "j", "s", "s")
 
-    assert person.orders == [(Action.SKIP, ("/build",)), (Action.UNSKIP, ("/build",))]
+    assert person.actions == [(Action.SKIP, ("/build",)), (Action.UNSKIP, ("/build",))]
 
 
 def test_killing_a_running_node_asks_first(person: Person) -> None:
@@ -148,13 +148,13 @@ def test_killing_a_running_node_asks_first(person: Person) -> None:
     question = person.press("j", "j", "x")
 
     assert question == "kill /build, which runs? y or n"
-    assert person.orders == []
+    assert person.actions == []
 
 
 def test_space_pauses_and_runs(person: Person) -> None:
     person.press("space", "space")
 
-    assert person.orders == [(Action.PAUSE, ()), (Action.RUN, ())]
+    assert person.actions == [(Action.PAUSE, ()), (Action.RUN, ())]
 
 
 def test_rejected_action_is_shown_and_the_view_continues(person: Person) -> None:

@@ -13,7 +13,7 @@ from conducto_core.model.states import NodeType, State
 Attempts = tuple[AttemptRecord, ...]
 
 
-def told(delivery: DeliveryState, error: str | None = None) -> NotificationRecord:
+def new_notifications(delivery: DeliveryState, error: str | None = None) -> NotificationRecord:
     return NotificationRecord(
         number=1,
         path="/a",
@@ -42,9 +42,9 @@ def lines(
 
 
 def test_node_page_shows_sent_and_failed_notifications() -> None:
-    failed = told(DeliveryState.FAILED, "no mail server is known")
+    failed = new_notifications(DeliveryState.FAILED, "no mail server is known")
 
-    assert lines(told(DeliveryState.SENT), failed)[-3:] == [
+    assert lines(new_notifications(DeliveryState.SENT), failed)[-3:] == [
         "notifications",
         "  done  email  sent",
         "  done  email  failed  no mail server is known",

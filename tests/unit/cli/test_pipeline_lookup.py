@@ -69,7 +69,7 @@ def test_every_command_accepts_a_shortcut(
 
     assert conducto("tree", "@last") == 0
     assert conducto("skip", "@last", "/a") == 0
-    assert [name for name, _ in fake.orders] == ["xyz-aaa"]
+    assert [name for name, _ in fake.actions] == ["xyz-aaa"]
 
 
 def test_a_unique_title_selects_its_pipeline(

@@ -55,7 +55,7 @@ def test_get_can_write_to_stdout(user) -> None:
 def test_answers_are_json(user) -> None:
     user("puts", "dir/ü", stdin=b"123")
 
-    answers = {
+    responses = {
         words: json.loads(user(*words).stdout)
         for words in [
             ("list", "dir"),
@@ -68,7 +68,7 @@ def test_answers_are_json(user) -> None:
         ]
     }
 
-    assert answers == {
+    assert responses == {
         ("list", "dir"): ["dir/ü"],
         ("list", "nothing"): [],
         ("list",): ["dir"],

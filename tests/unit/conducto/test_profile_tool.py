@@ -66,23 +66,23 @@ def test_a_token_is_not_listed(profile, home: Path) -> None:
     assert "very-secret" in (home / made / "config").read_text()
 
 
-@pytest.mark.parametrize("answer", [b"", b"n\n", b"\n"])
-def test_nothing_is_deleted_without_a_yes(answer: bytes, profile) -> None:
+@pytest.mark.parametrize("response", [b"", b"n\n", b"\n"])
+def test_nothing_is_deleted_without_a_yes(response: bytes, profile) -> None:
     made = profile("add", "--url", "https://a").stdout.decode().split()[1]
 
-    result = profile("delete", "--id", made, stdin=answer)
+    result = profile("delete", "--id", made, stdin=response)
 
     assert result.returncode == 1
     assert b"nothing deleted" in result.stderr
     assert made in profile("list").stdout.decode()
 
 
-@pytest.mark.parametrize(("options", "answer"), [(["--force"], b""), ([], b"y\n")])
-def test_a_profile_is_deleted_by_its_address(options: list[str], answer: bytes, profile) -> None:
+@pytest.mark.parametrize(("options", "response"), [(["--force"], b""), ([], b"y\n")])
+def test_a_profile_is_deleted_by_its_address(options: list[str], response: bytes, profile) -> None:
     profile("add", "--url", "https://a")
     kept = profile("add", "--url", "https://b").stdout.decode().split()[1]
 
-    result = profile("delete", "--url", "https://a/", *options, stdin=answer)
+    result = profile("delete", "--url", "https://a/", *options, stdin=response)
 
     assert result.returncode == 0
     listed = profile("list").stdout.decode()

@@ -34,7 +34,7 @@ class Installation:
     """
 
     def __init__(self) -> None:
-        self.answers: dict[tuple[str, str], tuple[int, dict[str, str], bytes]] = {}
+        self.responses: dict[tuple[str, str], tuple[int, dict[str, str], bytes]] = {}
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
         installation = self
 
@@ -43,20 +43,20 @@ class Installation:
             # One write per response: two of them wait 40 ms for the client's delayed ACK.
             wbufsize = -1
 
-            def answer(self) -> None:
+            def response(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 installation.requests.append((self.command, self.path, headers, body))
                 key = (self.command, self.path.partition("?")[0])
                 missing = (403, {}, b'{"message": "Missing Authentication Token"}')
-                status, given, data = installation.answers.get(key, missing)
+                status, given, data = installation.responses.get(key, missing)
                 self.send_response(status)
                 for name, value in {**given, "Content-Length": str(len(data))}.items():
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(data)
 
-            do_GET = do_POST = do_PUT = answer  # noqa: N815  http.server's names
+            do_GET = do_POST = do_PUT = response  # noqa: N815  http.server's names
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
@@ -72,9 +72,11 @@ class Installation:
         self._thread.join()
         self._server.server_close()
 
-    def says(self, method: str, path: str, answer: Any, status: int = 200, **headers: str) -> None:
-        data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-        self.answers[method, path] = (status, headers, data)
+    def says(
+        self, method: str, path: str, response: Any, status: int = 200, **headers: str
+    ) -> None:
+        data = response if isinstance(response, bytes) else json.dumps(response).encode()
+        self.responses[method, path] = (status, headers, data)
 
 
 @pytest.fixture

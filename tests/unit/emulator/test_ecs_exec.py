@@ -23,7 +23,7 @@ def sessions() -> EcsExec:
     return EcsExec("http://emulator:1", lambda task, name: f"{task}-{name}")
 
 
-def answer_to(sessions: EcsExec, address: str, hello: Any) -> int:
+def response_to(sessions: EcsExec, address: str, hello: Any) -> int:
     """Return the code with which somebody who says hello is sent away."""
     said = hello if isinstance(hello, str) else json.dumps(hello)
     coming = iter([{"type": "websocket.connect"}, {"type": "websocket.receive", "text": said}])
@@ -63,20 +63,20 @@ def test_session_requires_its_key(sessions: EcsExec, wrong: dict[str, Any]) -> N
     session = sessions.open("task", "user", "sh")
     address = urlsplit(session["streamUrl"]).path
 
-    assert answer_to(sessions, address, hello(session, **wrong)) == 4403
+    assert response_to(sessions, address, hello(session, **wrong)) == 4403
 
 
 def test_the_key_of_one_session_is_none_of_another(sessions: EcsExec) -> None:
     mine, other = (sessions.open("task", "user", "sh") for _ in range(2))
 
-    assert answer_to(sessions, urlsplit(other["streamUrl"]).path, hello(mine)) == 4403
+    assert response_to(sessions, urlsplit(other["streamUrl"]).path, hello(mine)) == 4403
 
 
 @pytest.mark.parametrize("said", ["no JSON", {"TokenValue": "x"}])
 def test_invalid_session_request_is_closed(sessions: EcsExec, said: Any) -> None:
     sessions.open("task", "user", "sh")
 
-    assert answer_to(sessions, f"{PATH}/unknown", said) == 4403
+    assert response_to(sessions, f"{PATH}/unknown", said) == 4403
 
 
 def test_the_stand_in_is_a_program_of_the_plugins_name(tmp_path: Path) -> None:

@@ -21,13 +21,13 @@ class Moto:
     """Answers with what a test says."""
 
     def __init__(self) -> None:
-        self.answer: Any = {}
+        self.response: Any = {}
         self.bodies: list[bytes] = []
 
     def __call__(self, environ: dict[str, Any], start: Any) -> list[bytes]:
         self.bodies.append(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
         start("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps(self.answer).encode()]
+        return [json.dumps(self.response).encode()]
 
 
 class Aws:
@@ -132,24 +132,24 @@ def test_seed_repeats_conflicts() -> None:
 
 def test_list_shows_new_items_only_after_a_delay() -> None:
     aws = Aws(lag=1000.0)
-    aws.moto.answer = {"stateMachineArn": "new"}
+    aws.moto.response = {"stateMachineArn": "new"}
     aws.call(STATES, "CreateStateMachine", name="new")
-    aws.moto.answer = {"stateMachines": [{"stateMachineArn": "new"}, {"stateMachineArn": "old"}]}
+    aws.moto.response = {"stateMachines": [{"stateMachineArn": "new"}, {"stateMachineArn": "old"}]}
 
     young = aws.call(STATES, "ListStateMachines")
     described = aws.call(STATES, "DescribeStateMachine")
 
     assert young == ("200 OK", {"stateMachines": [{"stateMachineArn": "old"}]})
-    assert described[1] == aws.moto.answer
+    assert described[1] == aws.moto.response
     aws.strictness.lag = 0.0
-    aws.moto.answer = {"taskArns": ["t"]}
+    aws.moto.response = {"taskArns": ["t"]}
     aws.call(ECS, "RunTask")
     assert aws.call(ECS, "ListTasks") == ("200 OK", {"taskArns": ["t"]})
 
 
 def test_task_that_was_just_started_is_missing_when_it_is_described() -> None:
     aws = Aws(lag=1000.0)
-    aws.moto.answer = {"tasks": [{"taskArn": "t"}], "failures": []}
+    aws.moto.response = {"tasks": [{"taskArn": "t"}], "failures": []}
     started = aws.call(ECS, "RunTask")
 
     described = aws.call(ECS, "DescribeTasks", tasks=["t"])
@@ -162,7 +162,7 @@ def test_index_misses_a_new_item_and_the_table_itself_does_not() -> None:
     aws = Aws(lag=1000.0)
     key = {"pk": {"S": "p"}, "sk": {"S": "s"}}
     aws.call(TABLE, "TransactWriteItems", TransactItems=[{"Put": {"Item": key}}, {"Update": {}}])
-    aws.moto.answer = {"Items": [key, {"pk": {"S": "p"}, "sk": {"S": "old"}}], "Count": 2}
+    aws.moto.response = {"Items": [key, {"pk": {"S": "p"}, "sk": {"S": "old"}}], "Count": 2}
 
     index = aws.call(TABLE, "Query", IndexName="by-org")
     table = aws.call(TABLE, "Query")

@@ -30,19 +30,19 @@ class Client:
         self.calls: list[dict[str, str]] = []
 
     def get_activity_task(self, **fields: str) -> dict[str, Any]:
-        return self._answer(fields, self.task)
+        return self._respond(fields, self.task)
 
     def send_task_heartbeat(self, **fields: str) -> dict[str, Any]:
-        return self._answer(fields, {})
+        return self._respond(fields, {})
 
-    def _answer(self, fields: dict[str, str], answer: dict[str, Any]) -> dict[str, Any]:
+    def _respond(self, fields: dict[str, str], answer: dict[str, Any]) -> dict[str, Any]:
         self.calls.append(fields)
         if self.trouble is not None:
             raise NamedError(self.trouble)
         return answer
 
 
-def orders(expires: float | None = None) -> WorkerInstructions:
+def instructions(expires: float | None = None) -> WorkerInstructions:
     return WorkerInstructions(
         activity="arn:a",
         region="us-east-1",
@@ -53,9 +53,9 @@ def orders(expires: float | None = None) -> WorkerInstructions:
 def tasks(client: Client, **more: Any) -> ActivityPoller:
     given: dict[str, Any] = {"clock": FakeClock(), "wall": lambda: 1000.0, **more}
     return ActivityPoller(
-        given.pop("orders", orders()),
-        given.pop("renew", orders),
-        connect=lambda _orders: client,
+        given.pop("orders", instructions()),
+        given.pop("renew", instructions),
+        connect=lambda _instructions: client,
         **given,
     )
 
@@ -96,9 +96,9 @@ def test_credentials_are_renewed_before_they_end() -> None:
 
     def renew() -> WorkerInstructions:
         renewed.append(1)
-        return orders(9000.0)
+        return instructions(9000.0)
 
-    queue = tasks(Client(TASK), orders=orders(1100.0), renew=renew)
+    queue = tasks(Client(TASK), instructions=instructions(1100.0), renew=renew)
     queue.poll()
     queue.heartbeat("t")
 

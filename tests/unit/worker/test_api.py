@@ -31,16 +31,16 @@ REPORT = Report(path="/a", attempt=1)
 class Line:
     """Answers in turn; the last one stays."""
 
-    def __init__(self, *answers: Any) -> None:
-        self.answers = list(answers)
+    def __init__(self, *responses: Any) -> None:
+        self.responses = list(responses)
         self.sent: list[tuple[str, str, Any]] = []
 
     def __call__(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         self.sent.append((method, path, json.loads(body) if body else None))
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer  # type: ignore[no-any-return]
+        response = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
+        if isinstance(response, Exception):
+            raise response
+        return response  # type: ignore[no-any-return]
 
 
 @pytest.fixture
@@ -56,9 +56,9 @@ def clock() -> FakeClock:
 def test_a_claim_is_tried_again_until_the_api_is_back(clock: FakeClock, trouble: Any) -> None:
     line = Line(trouble, trouble, (200, DROP))
 
-    answer = HttpApi(line, clock).claim(CLAIM)
+    response = HttpApi(line, clock).claim(CLAIM)
 
-    assert answer.decision is ClaimDecision.DROP
+    assert response.decision is ClaimDecision.DROP
     assert len(line.sent) == 3
     assert line.sent[0] == (
         "POST",
@@ -126,21 +126,21 @@ def test_unreadable_response_is_not_quoted(clock: FakeClock) -> None:
 
 
 def test_unknown_fields_of_a_newer_api_are_ignored(clock: FakeClock) -> None:
-    answer = json.dumps({"decision": "drop", "hint": "of a version to come"}).encode()
+    response = json.dumps({"decision": "drop", "hint": "of a version to come"}).encode()
 
-    assert HttpApi(Line((200, answer)), clock).claim(CLAIM).decision is ClaimDecision.DROP
+    assert HttpApi(Line((200, response)), clock).claim(CLAIM).decision is ClaimDecision.DROP
 
 
 def test_unknown_fields_in_a_part_of_the_response_are_ignored(
     clock: FakeClock,
 ) -> None:
     credentials = {"access_key": "a", "secret_key": "s", "account": "of a version to come"}
-    answer = {"activity": "arn", "region": "us-east-1", "credentials": credentials}
-    api = HttpApi(Line((200, json.dumps(answer).encode())), clock)
+    response = {"activity": "arn", "region": "us-east-1", "credentials": credentials}
+    api = HttpApi(Line((200, json.dumps(response).encode())), clock)
 
-    orders = api.start(WorkerStart(task="arn", protocol=PROTOCOL))
+    instructions = api.start(WorkerStart(task="arn", protocol=PROTOCOL))
 
-    assert orders.credentials == Credentials(access_key="a", secret_key="s")
+    assert instructions.credentials == Credentials(access_key="a", secret_key="s")
 
 
 def test_response_of_another_form_is_unreadable(clock: FakeClock) -> None:

@@ -30,7 +30,7 @@ class Desk:
         self.began = self.clock.now()
         self.api = FakeApi()
         self.commands = FakeCommands(self.clock)
-        orders = WorkerInstructions(
+        instructions = WorkerInstructions(
             activity="",
             region="us-east-1",
             policy="debug",
@@ -45,7 +45,7 @@ class Desk:
             ),
         )
         self.shell = DebugShell(
-            self.folder, orders, api=self.api, commands=self.commands, clock=self.clock
+            self.folder, instructions, api=self.api, commands=self.commands, clock=self.clock
         )
 
     def run(self) -> str:

@@ -40,9 +40,9 @@ def offer(node: str, *, waits: bool = False) -> PolledTask:
 
 
 class World:
-    def __init__(self, *offers: PolledTask, scripts: Any = None, **orders: Any) -> None:
+    def __init__(self, *offers: PolledTask, scripts: Any = None, **instructions: Any) -> None:
         self.clock = FakeClock()
-        given = {"activity": "arn:activity", "region": "us-east-1", **orders}
+        given = {"activity": "arn:activity", "region": "us-east-1", **instructions}
         self.api = FakeApi(WorkerInstructions(**given))
         self.tasks = FakeTasks(self.clock, offers)
         self.commands = FakeCommands(self.clock, scripts)
@@ -59,7 +59,7 @@ class World:
             shipper=self.shipper,
             sampler=self.sampler,
             clock=self.clock,
-            orders=self.api.orders,
+            instructions=self.api.instructions,
         )
 
     def _used(self) -> Reading | None:
@@ -69,8 +69,8 @@ class World:
         return Reading(self.clock.now(), 1_000_000)
 
     def say(self, **decisions: Any) -> World:
-        for node, answers in decisions.items():
-            given = answers if isinstance(answers, list) else [answers, DROP]
+        for node, responses in decisions.items():
+            given = responses if isinstance(responses, list) else [responses, DROP]
             self.api.decisions[node] = given
         return self
 

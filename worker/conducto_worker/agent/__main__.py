@@ -74,25 +74,27 @@ def main(env: Mapping[str, str]) -> int:
     api = HttpApi(HttpTransport(env[AgentVariables.API_URL], env[AgentVariables.TOKEN]), clock)
     start = WorkerStart(task=task_arn(env), protocol=PROTOCOL)
     try:
-        orders = api.start(start)
+        instructions = api.start(start)
     except ApiError as error:
         logger.error("cannot start: %s", error)  # noqa: TRY400  (no traceback needed)
         return 1
-    commands = FifoCommands(Path(CTL), shell=orders.shell, workdir=orders.workdir)
+    commands = FifoCommands(Path(CTL), shell=instructions.shell, workdir=instructions.workdir)
     commands.open()
     try:
-        if orders.debug is not None:
-            shell = DebugShell(Path(CTL) / SHELL, orders, api=api, commands=commands, clock=clock)
+        if instructions.debug is not None:
+            shell = DebugShell(
+                Path(CTL) / SHELL, instructions, api=api, commands=commands, clock=clock
+            )
             return 0 if shell.run() else 1
         ask = user_stats(lambda path: metadata(env, path))
-        return _work(api, orders, start, commands, clock=clock, ask=ask)
+        return _work(api, instructions, start, commands, clock=clock, ask=ask)
     finally:
         commands.close()
 
 
 def _work(
     api: HttpApi,
-    orders: WorkerInstructions,
+    instructions: WorkerInstructions,
     start: WorkerStart,
     commands: FifoCommands,
     *,
@@ -100,13 +102,13 @@ def _work(
     ask: Callable[[], Reading | None],
 ) -> int:
     tasks = ActivityPoller(
-        orders, lambda: api.start(start), connect=connect, clock=clock, wall=time.time
+        instructions, lambda: api.start(start), connect=connect, clock=clock, wall=time.time
     )
     keeper, shipper = HeartbeatSender(api, tasks), LogShipper(api, clock)
     sampler = Sampler(ask, shipper, clock)
     leaving = threading.Event()
     threads = [
-        threading.Thread(target=keeper.run, args=(leaving, orders.heartbeat), daemon=True),
+        threading.Thread(target=keeper.run, args=(leaving, instructions.heartbeat), daemon=True),
         threading.Thread(target=shipper.run, args=(leaving,), daemon=True),
         threading.Thread(target=sampler.run, args=(leaving,), daemon=True),
     ]
@@ -120,7 +122,7 @@ def _work(
         shipper=shipper,
         sampler=sampler,
         clock=clock,
-        orders=orders,
+        instructions=instructions,
     )
     reason = worker.run()
     shipper.drain(_LAST_FLUSH_SECONDS)

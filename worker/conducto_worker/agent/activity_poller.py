@@ -35,25 +35,25 @@ class ActivityPoller:
 
     def __init__(
         self,
-        orders: WorkerInstructions,
+        instructions: WorkerInstructions,
         renew: Callable[[], WorkerInstructions],
         *,
         connect: Callable[[WorkerInstructions], Client],
         clock: Clock,
         wall: Callable[[], float],
     ) -> None:
-        self._orders = orders
+        self._instructions = instructions
         self._renew = renew
         self._connect = connect
         self._clock = clock
         self._wall = wall
         self._lock = threading.Lock()
-        self._client = connect(orders)
+        self._client = connect(instructions)
 
     def poll(self) -> PolledTask | None:
         """Return the next task, or None after a minute without one."""
         try:
-            found = self._current().get_activity_task(activityArn=self._orders.activity)
+            found = self._current().get_activity_task(activityArn=self._instructions.activity)
         except Exception as error:  # noqa: BLE001  (botocore's; any error means: poll again later)
             logger.warning("poll failed: %s", _name(error))
             self._clock.wait(_PAUSE)
@@ -72,19 +72,19 @@ class ActivityPoller:
 
     def _current(self) -> Client:
         with self._lock:
-            credentials = self._orders.credentials
+            credentials = self._instructions.credentials
             if credentials is not None and _is_old(credentials, self._wall()):
-                self._orders = self._renew()
-                self._client = self._connect(self._orders)
+                self._instructions = self._renew()
+                self._client = self._connect(self._instructions)
             return self._client
 
 
-def connect(orders: WorkerInstructions) -> Client:
+def connect(instructions: WorkerInstructions) -> Client:
     """Return boto3's client of Step Functions."""
     import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  (slow to import)
     from botocore.config import Config  # type: ignore[import-untyped]  # noqa: PLC0415
 
-    given = orders.credentials
+    given = instructions.credentials
     keys = (
         {}
         if given is None
@@ -96,7 +96,9 @@ def connect(orders: WorkerInstructions) -> Client:
     )
     # No retries: a poll that is repeated after its response was lost would lose the task.
     config = Config(read_timeout=_READ_TIMEOUT, retries={"total_max_attempts": 1})
-    client: Client = boto3.client("stepfunctions", region_name=orders.region, config=config, **keys)
+    client: Client = boto3.client(
+        "stepfunctions", region_name=instructions.region, config=config, **keys
+    )
     return client
 
 
@@ -114,6 +116,6 @@ def _offer(found: dict[str, Any]) -> PolledTask | None:
 
 def _name(error: Exception) -> str:
     """Return the AWS error code of an exception; the whole message might contain a token."""
-    answer = getattr(error, "response", {})
-    code: str = answer.get("Error", {}).get("Code") or type(error).__name__
+    response = getattr(error, "response", {})
+    code: str = response.get("Error", {}).get("Code") or type(error).__name__
     return code

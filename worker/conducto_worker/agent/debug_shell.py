@@ -85,17 +85,17 @@ class DebugShell:
     def __init__(
         self,
         folder: Path,
-        orders: WorkerInstructions,
+        instructions: WorkerInstructions,
         *,
         api: Api,
         commands: Commands,
         clock: Clock,
     ) -> None:
-        assert orders.debug is not None  # noqa: S101  checked by the caller
+        assert instructions.debug is not None  # noqa: S101  checked by the caller
         self._folder = folder
-        self._shell: ShellInstructions = orders.debug
-        self._workdir = orders.workdir
-        self._every = orders.heartbeat
+        self._shell: ShellInstructions = instructions.debug
+        self._workdir = instructions.workdir
+        self._every = instructions.heartbeat
         self._api = api
         self._commands = commands
         self._clock = clock

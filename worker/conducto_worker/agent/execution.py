@@ -89,7 +89,7 @@ class Execution:
 
     def __init__(
         self,
-        answer: ClaimResponse,
+        response: ClaimResponse,
         *,
         commands: Commands,
         shipper: LogShipper,
@@ -98,16 +98,16 @@ class Execution:
         clock: Clock,
         peak: int,
     ) -> None:
-        self._answer = answer
+        self._respond = response
         self._commands = commands
         self._shipper = shipper
         self._sampler = sampler
         self._keeper = keeper
         self._clock = clock
         self._peak = peak
-        self._mask = Mask(answer.masked)
+        self._mask = Mask(response.masked)
         self._maskers = {"stdout": self._mask.stream(), "stderr": self._mask.stream()}
-        self._cutter = TreeExtractor() if answer.prints_tree else None
+        self._cutter = TreeExtractor() if response.prints_tree else None
         self._stopping = GracefulStop(commands.signal)
 
     def run(self) -> CommandResult:
@@ -116,13 +116,13 @@ class Execution:
         Raises:
             LostError: The container ended; the result of the command is unknown.
         """
-        answer = self._answer
+        response = self._respond
         began = self._clock.now()
-        self._shipper.begin(answer.path, answer.attempt)
-        self._keeper.running(answer.path, answer.attempt)
+        self._shipper.begin(response.path, response.attempt)
+        self._keeper.running(response.path, response.attempt)
         self._sampler.begin()
         try:
-            self._commands.begin(answer.script, answer.env, answer.inputs)
+            self._commands.begin(response.script, response.env, response.inputs)
             finished = self._follow(began)
             outputs = self._outputs(finished)
         except ValueError as error:
@@ -161,7 +161,7 @@ class Execution:
 
     def _look(self, began: float) -> None:
         now = self._clock.now()
-        limit = self._answer.max_time
+        limit = self._respond.max_time
         told = self._clock.stopped_at
         if self._keeper.stop or self._keeper.gone:
             self._stopping.begin(StopReason.ASKED, now)
@@ -217,8 +217,8 @@ class Execution:
         self, seconds: float, cause: Cause | None, code: int | None, message: str | None
     ) -> Report:
         return Report(
-            path=self._answer.path,
-            attempt=self._answer.attempt,
+            path=self._respond.path,
+            attempt=self._respond.attempt,
             cause=cause,
             exit_code=code,
             message=None if message is None else self._mask.text(message),

@@ -73,7 +73,7 @@ class HeartbeatSender:
 
     def _heartbeat(self, heartbeat: Heartbeat) -> None:
         try:
-            answer = self._api.heartbeat(heartbeat)
+            response = self._api.heartbeat(heartbeat)
         except WorkerGoneError:
             self.gone = True
             return
@@ -82,5 +82,5 @@ class HeartbeatSender:
             logger.warning("command heartbeat failed: %s", error, extra=about)
             return
         with self._lock:
-            if answer.stop and self._running == heartbeat:
+            if response.stop and self._running == heartbeat:
                 self.stop = True

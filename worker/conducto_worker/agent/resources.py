@@ -137,8 +137,8 @@ def metadata(env: Mapping[str, str], path: str) -> Any:
     if base is None:
         return None
     try:
-        with urllib.request.urlopen(f"{base}{path}", timeout=_TIMEOUT) as answer:  # noqa: S310 (ECS's own)
-            return json.load(answer)
+        with urllib.request.urlopen(f"{base}{path}", timeout=_TIMEOUT) as response:  # noqa: S310 (ECS's own)
+            return json.load(response)
     except (OSError, ValueError):
         return None
 

@@ -93,7 +93,7 @@ class Worker:
         shipper: LogShipper,
         sampler: Sampler,
         clock: Clock,
-        orders: WorkerInstructions,
+        instructions: WorkerInstructions,
     ) -> None:
         self._api = api
         self._tasks = tasks
@@ -102,7 +102,7 @@ class Worker:
         self._shipper = shipper
         self._sampler = sampler
         self._clock = clock
-        self._orders = orders
+        self._instructions = instructions
         self._held: list[_Held] = []
         self._peak = 0
         self._ran = 0
@@ -158,34 +158,34 @@ class Worker:
         self._decide(_claim_of(offer))
 
     def _check_leaving(self) -> None:
-        orders, now = self._orders, self._clock.now()
+        instructions, now = self._instructions, self._clock.now()
         if self._clock.stopped_at is not None:
             raise WorkerExit("stopping")
         if self._keeper.gone:
             raise WorkerExit("the API no longer needs this worker", notify=False)
-        if orders.policy == "once" and self._ran:
+        if instructions.policy == "once" and self._ran:
             raise WorkerExit("once")
-        if orders.policy != "context" and now - self._born >= orders.age:
+        if instructions.policy != "context" and now - self._born >= instructions.age:
             raise WorkerExit("age")
-        if not self._held and now - self._idle_since >= orders.idle:
+        if not self._held and now - self._idle_since >= instructions.idle:
             raise WorkerExit("idle")
 
     def _decide(self, claim: Claim) -> bool:
-        answer = self._api.claim(claim)
-        if answer.decision is ClaimDecision.HOLD:
-            self._held.append(_Held(claim, self._clock.now() + answer.again, answer.blocked))
+        response = self._api.claim(claim)
+        if response.decision is ClaimDecision.HOLD:
+            self._held.append(_Held(claim, self._clock.now() + response.again, response.blocked))
             return False
-        if answer.decision is ClaimDecision.DROP:
+        if response.decision is ClaimDecision.DROP:
             self._keeper.drop(claim.token)
             return False
-        with log_fields(path=answer.path, attempt=answer.attempt, run_id=claim.run):
-            self._run(claim, answer)
+        with log_fields(path=response.path, attempt=response.attempt, run_id=claim.run):
+            self._run(claim, response)
         return True
 
-    def _run(self, claim: Claim, answer: ClaimResponse) -> None:
+    def _run(self, claim: Claim, response: ClaimResponse) -> None:
         logger.info("a command starts")
         execution = Execution(
-            answer,
+            response,
             commands=self._commands,
             shipper=self._shipper,
             sampler=self._sampler,
@@ -211,7 +211,7 @@ class Worker:
             # A node that uses the result starts as soon as this attempt is reported.
             self._shipper.drain_results(RESULT_SECONDS)
         self._peak = max(self._peak, ended.report.peak_memory or 0)
-        once = self._orders.policy == "once"
+        once = self._instructions.policy == "once"
         leaving = self._clock.stopped_at is not None or once or not ended.usable
         again = False
         try:

@@ -36,7 +36,7 @@ def image_log(
     return ImageLog(text=text, offset=offset, next=end, size=size, complete=complete, steps=steps)
 
 
-def lines_answer(found: Lines, *, complete: bool) -> LogLines:
+def lines_response(found: Lines, *, complete: bool) -> LogLines:
     """Return lines as text."""
     return LogLines(
         first=found.first,
@@ -49,7 +49,7 @@ def lines_answer(found: Lines, *, complete: bool) -> LogLines:
     )
 
 
-def matches_answer(found: SearchResult, before: int | None, *, complete: bool) -> LogMatches:
+def matches_response(found: SearchResult, before: int | None, *, complete: bool) -> LogMatches:
     """Return matches; ``before`` is the number of lines that end before the start of the search."""
     return LogMatches(
         matches=tuple(_match(hit, before) for hit in found.hits),
@@ -69,18 +69,18 @@ def _match(hit: SearchHit, before: int | None) -> LogMatch:
     )
 
 
-async def search(order: SearchQuery) -> SearchResult:
+async def search(query: SearchQuery) -> SearchResult:
     """Execute a search; a search for a pattern runs in a process of its own.
 
     Raises:
         RefusedError: the pattern is invalid, or takes too long.
     """
-    if order.regex:
-        return await _search_apart(order)
-    return await asyncio.to_thread(log_search.search, order)
+    if query.regex:
+        return await _search_apart(query)
+    return await asyncio.to_thread(log_search.search, query)
 
 
-async def _search_apart(order: SearchQuery) -> SearchResult:
+async def _search_apart(query: SearchQuery) -> SearchResult:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
@@ -91,17 +91,17 @@ async def _search_apart(order: SearchQuery) -> SearchResult:
     )
     try:
         async with asyncio.timeout(SEARCH_SECONDS):
-            answer, _ = await process.communicate(json.dumps(order._asdict()).encode())
+            response, _ = await process.communicate(json.dumps(query._asdict()).encode())
     except TimeoutError:
-        answer = b""
+        response = b""
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    if not answer:
+    if not response:
         raise RefusedError("the pattern takes too long; use a simpler one")
-    found = json.loads(answer)
+    found = json.loads(response)
     if "error" in found:
-        raise RefusedError(f"text={order.text!r} is not a regular expression: {found['error']}")
+        raise RefusedError(f"text={query.text!r} is not a regular expression: {found['error']}")
     hits = tuple(SearchHit(*hit) for hit in found["hits"])
     return SearchResult(hits, found["next"], found["size"])

@@ -85,34 +85,34 @@ def chunk_to_search(offset: int, scan: int, size: int) -> int:
     return max(0, min(size - offset, scan + _LONGEST + 2 * _CHUNK))
 
 
-def search(order: SearchQuery) -> SearchResult:
+def search(query: SearchQuery) -> SearchResult:
     """Return the lines that match.
 
     Raises:
         re.error: the pattern is invalid.
     """
-    flags = re.IGNORECASE if order.ignore_case else 0
-    pattern = re.compile(order.text if order.regex else re.escape(order.text), flags)
-    literal = None if order.regex or order.ignore_case else order.text.encode()
+    flags = re.IGNORECASE if query.ignore_case else 0
+    pattern = re.compile(query.text if query.regex else re.escape(query.text), flags)
+    literal = None if query.regex or query.ignore_case else query.text.encode()
     try:
-        fd = os.open(order.file, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(query.file, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return SearchResult((), None, 0)
     try:
-        return _search(fd, order, pattern, literal)
+        return _search(fd, query, pattern, literal)
     finally:
         os.close(fd)
 
 
 def _search(
-    fd: int, order: SearchQuery, pattern: "re.Pattern[str]", literal: bytes | None
+    fd: int, query: SearchQuery, pattern: "re.Pattern[str]", literal: bytes | None
 ) -> SearchResult:
-    end = order.start + os.fstat(fd).st_size
-    size = end if order.size is None else order.size
+    end = query.start + os.fstat(fd).st_size
+    size = end if query.size is None else query.size
     hits: list[SearchHit] = []
-    number, position = 0, order.offset
-    for line in _lines(fd, order.offset - order.start, end - order.start):
-        if len(hits) == order.limit or position - order.offset >= order.scan:
+    number, position = 0, query.offset
+    for line in _lines(fd, query.offset - query.start, end - query.start):
+        if len(hits) == query.limit or position - query.offset >= query.scan:
             return SearchResult(tuple(hits), position, size)
         if literal is None or literal in line:
             hit = _hit(pattern, line, number, position)
@@ -152,14 +152,14 @@ def _hit(pattern: "re.Pattern[str]", line: bytes, number: int, position: int) ->
 
 def main() -> None:
     """Execute the query on the standard input; print the result, or the error."""
-    order = SearchQuery(**json.load(sys.stdin))
-    resource.setrlimit(resource.RLIMIT_CPU, (order.seconds, order.seconds))
-    answer: dict[str, Any]
+    query = SearchQuery(**json.load(sys.stdin))
+    resource.setrlimit(resource.RLIMIT_CPU, (query.seconds, query.seconds))
+    response: dict[str, Any]
     try:
-        answer = search(order)._asdict()
+        response = search(query)._asdict()
     except (re.error, OverflowError, RecursionError) as error:
-        answer = {"error": str(error)}
-    json.dump(answer, sys.stdout)
+        response = {"error": str(error)}
+    json.dump(response, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def listing(store: SecretStore) -> SecretList:
     Raises:
         SecretStoreError: they cannot be read.
     """
-    return _answer(store)
+    return _respond(store)
 
 
 def put(store: SecretStore, request: PutSecrets, *, local: bool = True) -> SecretList:
@@ -36,7 +36,7 @@ def put(store: SecretStore, request: PutSecrets, *, local: bool = True) -> Secre
         store.put(new)
     except SecretRefusedError as error:
         raise RefusedError(str(error)) from error
-    return _answer(store, changed=map(_name, request.secrets), notes=notes_on(new, local=local))
+    return _respond(store, changed=map(_name, request.secrets), notes=notes_on(new, local=local))
 
 
 def delete(store: SecretStore, request: DeleteSecrets) -> SecretList:
@@ -45,7 +45,7 @@ def delete(store: SecretStore, request: DeleteSecrets) -> SecretList:
     Raises:
         SecretStoreError: they cannot be written.
     """
-    return _answer(store, changed=store.delete(map(_name, request.keys)))
+    return _respond(store, changed=store.delete(map(_name, request.keys)))
 
 
 def notes_on(secrets: Sequence[StoredSecret], *, local: bool = True) -> list[str]:
@@ -67,7 +67,7 @@ def _name(key: SecretKey) -> SecretName:
     return SecretName(key.scope, key.key)
 
 
-def _answer(
+def _respond(
     store: SecretStore, changed: Iterable[SecretName] = (), notes: Iterable[str] = ()
 ) -> SecretList:
     known = store.read()

@@ -34,8 +34,8 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
         return opened[-1]
 
     yield MemoryResponses if request.param == "memory" else in_file
-    for answers in opened:
-        answers.close()
+    for responses in opened:
+        responses.close()
 
 
 class Work:
@@ -63,19 +63,19 @@ def work() -> Work:
 async def test_the_same_request_gets_the_same_answer(make: Make, work: Work) -> None:
     once = IdempotentExecutor(make())
 
-    answers = [await once.answer("k", (b"launch", b"body"), work) for _ in range(3)]
+    responses = [await once.respond("k", (b"launch", b"body"), work) for _ in range(3)]
 
-    assert answers == [b"answer 1"] * 3
+    assert responses == [b"answer 1"] * 3
     assert work.times == 1
 
 
 async def test_another_request_under_the_key_is_refused(make: Make, work: Work) -> None:
     once = IdempotentExecutor(make())
-    await once.answer("k", (b"launch", b"body"), work)
+    await once.respond("k", (b"launch", b"body"), work)
 
     for other in ((b"launch", b"other"), (b"control", b"body"), (b"launchb", b"ody")):
         with pytest.raises(ProblemError, match="was used for another request") as caught:
-            await once.answer("k", other, work)
+            await once.respond("k", other, work)
         assert caught.value.problem.status == 422
     assert work.times == 1
 
@@ -83,24 +83,24 @@ async def test_another_request_under_the_key_is_refused(make: Make, work: Work) 
 async def test_another_key_is_another_request(make: Make, work: Work) -> None:
     once = IdempotentExecutor(make())
 
-    assert await once.answer("a", (b"x",), work) != await once.answer("b", (b"x",), work)
+    assert await once.respond("a", (b"x",), work) != await once.respond("b", (b"x",), work)
 
 
 async def test_failed_request_may_be_retried(make: Make, work: Work) -> None:
     once = IdempotentExecutor(make())
     work.error = ValueError("no")
     with pytest.raises(ValueError, match="no"):
-        await once.answer("k", (b"x",), work)
+        await once.respond("k", (b"x",), work)
 
     work.error = None
 
-    assert await once.answer("k", (b"x",), work) == b"answer 2"
+    assert await once.respond("k", (b"x",), work) == b"answer 2"
 
 
 async def test_two_at_once_are_one(make: Make, work: Work) -> None:
     once = IdempotentExecutor(make())
     work.gate.clear()
-    both = [asyncio.create_task(once.answer("k", (b"x",), work)) for _ in range(2)]
+    both = [asyncio.create_task(once.respond("k", (b"x",), work)) for _ in range(2)]
     await asyncio.sleep(0)
 
     work.gate.set()
@@ -137,29 +137,29 @@ async def test_interrupted_request_is_repeated_if_that_is_safe(make: Make, work:
 
     once = IdempotentExecutor(store)
     with pytest.raises(ProblemError, match="another request"):
-        await once.answer("k", (b"y",), work, again=again)
-    assert await once.answer("k", (b"x",), work, again=again) == b"as before"
-    assert await once.answer("k", (b"x",), work) == b"as before"
+        await once.respond("k", (b"y",), work, again=again)
+    assert await once.respond("k", (b"x",), work, again=again) == b"as before"
+    assert await once.respond("k", (b"x",), work) == b"as before"
 
 
 async def test_a_key_is_forgotten_after_its_time(make: Make, work: Work) -> None:
     now = [1000.0]
     once = IdempotentExecutor(make(seconds=60), lambda: now[0])
-    await once.answer("k", (b"x",), work)
+    await once.respond("k", (b"x",), work)
 
     now[0] += 60
 
-    assert await once.answer("k", (b"x",), work) == b"answer 2"
+    assert await once.respond("k", (b"x",), work) == b"answer 2"
 
 
 async def test_clock_set_back_does_not_keep_keys_forever(make: Make, work: Work) -> None:
     now = [1000.0]
     once = IdempotentExecutor(make(seconds=60), lambda: now[0])
-    await once.answer("k", (b"x",), work)
+    await once.respond("k", (b"x",), work)
 
     now[0] -= 61
 
-    assert await once.answer("k", (b"x",), work) == b"answer 2"
+    assert await once.respond("k", (b"x",), work) == b"answer 2"
 
 
 async def test_only_so_many_are_remembered(make: Make, work: Work) -> None:
@@ -167,10 +167,10 @@ async def test_only_so_many_are_remembered(make: Make, work: Work) -> None:
     once = IdempotentExecutor(make(maximum=2), lambda: now[0])
     for key in ("a", "b", "c"):
         now[0] += 1
-        await once.answer(key, (b"x",), work)
+        await once.respond(key, (b"x",), work)
 
-    assert await once.answer("c", (b"x",), work) == b"answer 3"
-    assert await once.answer("a", (b"x",), work) == b"answer 4"
+    assert await once.respond("c", (b"x",), work) == b"answer 3"
+    assert await once.respond("a", (b"x",), work) == b"answer 4"
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201, "ä", "a\nb"])
@@ -192,9 +192,9 @@ async def test_answers_outlive_the_process(tmp_path: Path, work: Work) -> None:
 
 
 async def test_a_private_request_leaves_nothing_in_the_file(tmp_path: Path, work: Work) -> None:
-    with remembered(tmp_path / "a.sqlite") as answers:
-        once = IdempotentExecutor(answers)
-        repeated = [await once.answer("k", (b"secret",), work, private=True) for _ in range(2)]
+    with remembered(tmp_path / "a.sqlite") as responses:
+        once = IdempotentExecutor(responses)
+        repeated = [await once.respond("k", (b"secret",), work, private=True) for _ in range(2)]
 
     connection = sqlite3.connect(tmp_path / "a.sqlite")
     rows = connection.execute("SELECT count(*) FROM answers").fetchone()
@@ -206,34 +206,34 @@ async def test_a_private_request_leaves_nothing_in_the_file(tmp_path: Path, work
 async def test_damaged_file_is_recreated(tmp_path: Path, work: Work) -> None:
     (tmp_path / "a.sqlite").write_bytes(b"no database " * 100)
 
-    with remembered(tmp_path / "a.sqlite") as answers:
-        assert await IdempotentExecutor(answers).answer("k", (b"x",), work) == b"answer 1"
+    with remembered(tmp_path / "a.sqlite") as responses:
+        assert await IdempotentExecutor(responses).answer("k", (b"x",), work) == b"answer 1"
 
 
 async def test_unwritable_response_is_remembered_by_the_process(tmp_path: Path, work: Work) -> None:
-    with remembered(tmp_path / "a.sqlite") as answers:
+    with remembered(tmp_path / "a.sqlite") as responses:
         pass  # closed: nothing can be written any more
-    once = IdempotentExecutor(answers)
+    once = IdempotentExecutor(responses)
 
-    repeated = [await once.answer("k", (b"x",), work) for _ in range(2)]
+    repeated = [await once.respond("k", (b"x",), work) for _ in range(2)]
 
     assert repeated == [b"answer 1"] * 2
 
 
 async def test_full_disk_does_not_block_actions(tmp_path: Path, work: Work) -> None:
-    with small_disk(tmp_path / "disk", 4) as disk, remembered(disk / "a.sqlite") as answers:
+    with small_disk(tmp_path / "disk", 4) as disk, remembered(disk / "a.sqlite") as responses:
         fill(disk)
-        once = IdempotentExecutor(answers)
-        repeated = [await once.answer(f"k{n % 50}", (b"x",), work) for n in range(100)]
+        once = IdempotentExecutor(responses)
+        repeated = [await once.respond(f"k{n % 50}", (b"x",), work) for n in range(100)]
 
     assert work.times == 50
     assert repeated[:50] == repeated[50:]
 
 
 async def test_unavailable_file_does_not_prevent_the_start(tmp_path: Path, work: Work) -> None:
-    with remembered(tmp_path / "nowhere" / "a.sqlite") as answers:
-        once = IdempotentExecutor(answers)
-        repeated = [await once.answer("k", (b"x",), work) for _ in range(2)]
+    with remembered(tmp_path / "nowhere" / "a.sqlite") as responses:
+        once = IdempotentExecutor(responses)
+        repeated = [await once.respond("k", (b"x",), work) for _ in range(2)]
 
     assert repeated == [b"answer 1"] * 2
 
@@ -248,15 +248,15 @@ def test_a_launch_that_arrives_twice_makes_one_pipeline() -> None:
     }
     with running_server(fake) as server:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
-        answers = []
+        responses = []
         for body in (tree, tree, tree.replace(b"Serial", b"Parallel")):
             connection.request("POST", "/api/v1/pipelines", body, headers)
             response = connection.getresponse()
-            answers.append((response.status, response.read()))
+            responses.append((response.status, response.read()))
         connection.close()
 
-    assert answers[0] == answers[1]
-    assert [status for status, _ in answers] == [200, 200, 422]
+    assert responses[0] == responses[1]
+    assert [status for status, _ in responses] == [200, 200, 422]
     assert len(fake.launches) == 1
 
 
@@ -282,7 +282,7 @@ class Forgetful(MemoryResponses):
 async def test_oversized_response_is_remembered_by_the_process(work: Work) -> None:
     once = IdempotentExecutor(Forgetful())
 
-    first = await once.answer("k", (b"x",), work)
+    first = await once.respond("k", (b"x",), work)
 
-    assert await once.answer("k", (b"x",), work) == first
+    assert await once.respond("k", (b"x",), work) == first
     assert work.times == 1

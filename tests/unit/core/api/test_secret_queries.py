@@ -49,10 +49,10 @@ def request_of(*secrets: tuple[str, str]) -> PutSecrets:
 
 
 def test_a_value_arrives_as_it_is(client: Client, fake: MemoryPipelines) -> None:
-    answer = client.put_secrets(request_of(("A", VALUE)))
+    response = client.put_secrets(request_of(("A", VALUE)))
 
     assert fake.secret_store.read()[SecretName("user", "A")].value == VALUE
-    assert [key.key for key in answer.changed] == ["A"]
+    assert [key.key for key in response.changed] == ["A"]
 
 
 def test_the_longest_value_arrives(client: Client, fake: MemoryPipelines) -> None:
@@ -71,12 +71,12 @@ def test_no_response_contains_a_value(client: Client, transport: Transport) -> N
 
 
 def test_short_value_is_reported_as_unmasked(client: Client) -> None:
-    answer = client.put_secrets(request_of(("PIN", "123"), ("TOKEN", VALUE)))
+    response = client.put_secrets(request_of(("PIN", "123"), ("TOKEN", VALUE)))
 
-    assert answer.notes == (
+    assert response.notes == (
         "PIN is shorter than 4 characters: it is not masked in what commands print",
     )
-    assert {s.key: (s.mask, s.masked) for s in answer.secrets} == {
+    assert {s.key: (s.mask, s.masked) for s in response.secrets} == {
         "PIN": (True, False),
         "TOKEN": (True, True),
     }
@@ -86,10 +86,10 @@ def test_deleting_returns_the_deleted_names(client: Client) -> None:
     client.put_secrets(request_of(("A", VALUE), ("B", VALUE)))
     keys = (SecretKey(key="A"), SecretKey(key="A", scope="org"), SecretKey(key="C"))
 
-    answer = client.delete_secrets(DeleteSecrets(keys=keys))
+    response = client.delete_secrets(DeleteSecrets(keys=keys))
 
-    assert answer.changed == (SecretKey(key="A"),)
-    assert [secret.key for secret in answer.secrets] == ["B"]
+    assert response.changed == (SecretKey(key="A"),)
+    assert [secret.key for secret in response.secrets] == ["B"]
 
 
 @pytest.mark.parametrize(

@@ -73,25 +73,25 @@ def test_failed_step_has_an_error_and_interrupted_steps_are_not_done() -> None:
 
 
 def test_running_step_has_no_end() -> None:
-    told = FRESH[: FRESH.index("1795682949.388123179 #5 DONE")]
+    output = FRESH[: FRESH.index("1795682949.388123179 #5 DONE")]
 
-    building, base, run = steps_in(told)
+    building, base, run = steps_in(output)
 
     assert (building.ended, run.ended, run.started) == (None, None, 1795682947.743295837)
     assert base.ended is not None
 
 
 def test_renamed_step_continues_until_it_ends_again() -> None:
-    told = "1 ==> building\n2 #4 [1/2] FROM base\n3 #4 DONE 0.1s\n4 #4 [1/2] FROM base\n"
+    output = "1 ==> building\n2 #4 [1/2] FROM base\n3 #4 DONE 0.1s\n4 #4 [1/2] FROM base\n"
 
-    assert steps_in(told)[1].ended is None
-    assert (steps_in(told + "9 #4 DONE 6.5s\n")[1].started, len(steps_in(told))) == (2.5, 2)
+    assert steps_in(output)[1].ended is None
+    assert (steps_in(output + "9 #4 DONE 6.5s\n")[1].started, len(steps_in(output))) == (2.5, 2)
 
 
 def test_the_numbers_of_one_image_are_not_those_of_the_next() -> None:
-    told = "1 ==> building\n2 #5 [1/1] RUN a\n3 ==> copying\n4 #5 [1/1] RUN b\n5 #5 ERROR: no\n"
+    output = "1 ==> building\n2 #5 [1/1] RUN a\n3 ==> copying\n4 #5 [1/1] RUN b\n5 #5 ERROR: no\n"
 
-    first, second = (step for step in steps_in(told) if step.within)
+    first, second = (step for step in steps_in(output) if step.within)
 
     assert (first.name, first.ended, first.error) == ("[1/1] RUN a", 3.0, None)
     assert (second.name, second.error) == ("[1/1] RUN b", "no")
@@ -106,17 +106,17 @@ def test_failed_state_without_steps_uses_its_last_line_as_error() -> None:
 
 
 def test_a_complaint_of_a_state_that_went_well_is_not_the_error_of_the_next() -> None:
-    told = (
+    output = (
         "1 ==> building\n2 conducto: x was not kept for other builds\n3 ==> copying\n4 ==> failed\n"
     )
 
-    assert [step.error for step in steps_in(told)] == [None, "the build failed"]
+    assert [step.error for step in steps_in(output)] == [None, "the build failed"]
 
 
 def test_reused_steps_of_an_earlier_build_are_cached() -> None:
-    told = "1 an earlier build made this already: installed\n2 ==> copying\n"
+    output = "1 an earlier build made this already: installed\n2 ==> copying\n"
 
-    assert [(step.name, step.cached) for step in steps_in(told)] == [
+    assert [(step.name, step.cached) for step in steps_in(output)] == [
         ("installing", True),
         ("copying", False),
     ]
@@ -164,8 +164,8 @@ _LINES = st.one_of(
 
 
 @given(st.lists(_LINES, max_size=600).map("\n".join))
-def test_arbitrary_build_output_yields_bounded_steps(told: str) -> None:
-    steps = steps_in(told)
+def test_arbitrary_build_output_yields_bounded_steps(output: str) -> None:
+    steps = steps_in(output)
 
     assert len(steps) <= MAX_STEPS
     assert all(len(step.name) <= 500 and len(step.error or "") <= 500 for step in steps)

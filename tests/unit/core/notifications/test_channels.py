@@ -59,7 +59,7 @@ def test_slack_gets_the_text_with_the_bots_token():
 
 def test_a_person_is_found_by_their_address():
     with web_service() as slack:
-        slack.answers = [(200, {"ok": True, "user": {"id": "U7"}})]
+        slack.responses = [(200, {"ok": True, "user": {"id": "U7"}})]
 
         deliver("abc", note("slack_status", recipient="a@b.c"), Settings(slack=slack.url), SECRETS)
 
@@ -77,7 +77,7 @@ def test_reply_is_posted_in_the_thread_of_its_message():
 
 
 @pytest.mark.parametrize(
-    ("answer", "temporary", "words"),
+    ("response", "temporary", "words"),
     [
         ((200, {"ok": False, "error": "not_in_channel"}), False, "invite the bot to the channel"),
         ((200, {"ok": False, "error": "internal_error"}), True, "internal_error"),
@@ -86,9 +86,9 @@ def test_reply_is_posted_in_the_thread_of_its_message():
         ((403, {"message": "no"}), False, "answered 403: no"),
     ],
 )
-def test_a_refusal_says_why_and_whether_it_may_pass(answer, temporary, words):
+def test_a_refusal_says_why_and_whether_it_may_pass(response, temporary, words):
     with web_service() as slack:
-        slack.answers = [answer]
+        slack.responses = [response]
 
         error = refused(note("slack_status", recipient="#ops"), Settings(slack=slack.url))
 
@@ -98,7 +98,7 @@ def test_a_refusal_says_why_and_whether_it_may_pass(answer, temporary, words):
 
 def test_a_service_may_ask_for_a_pause():
     with web_service() as slack:
-        slack.answers, slack.headers = [(429, {})], {"Retry-After": "30"}
+        slack.responses, slack.headers = [(429, {})], {"Retry-After": "30"}
 
         error = refused(note("slack_status", recipient="#ops"), Settings(slack=slack.url))
 
@@ -113,7 +113,7 @@ def test_unreachable_service_is_retried():
 
 def test_the_token_does_not_follow_a_redirect():
     with web_service() as other, web_service() as slack:
-        slack.answers, slack.headers = [(302, {})], {"Location": other.url}
+        slack.responses, slack.headers = [(302, {})], {"Location": other.url}
 
         error = refused(note("slack_status", recipient="#ops"), Settings(slack=slack.url))
 

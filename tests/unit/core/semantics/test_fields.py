@@ -68,15 +68,15 @@ def test_a_duration_is_the_sum_of_its_parts(parts):
 @law(150)
 @given(st.one_of(st.text(max_size=12), st.text(alphabet="0123456789.smhdwy -", max_size=8)))
 def test_any_text_is_a_positive_duration_or_is_rejected(text):
-    answer = answer_to(text)
+    response = response_to(text)
 
-    if isinstance(answer, str):
-        assert re.match(r"max_time (has an unknown unit|is an invalid|must be) ", answer)
+    if isinstance(response, str):
+        assert re.match(r"max_time (has an unknown unit|is an invalid|must be) ", response)
     else:
-        assert 0 < answer < math.inf
+        assert 0 < response < math.inf
 
 
-def answer_to(text):
+def response_to(text):
     try:
         return fields.parse_duration(text)
     except ValueError as error:

@@ -454,9 +454,9 @@ def attempted(act):
 @law(300)
 @given(st.sampled_from(sorted(places(WHOLE), key=str)), JUNK)
 def test_tree_with_any_corrupted_value_is_resolved_or_rejected(way, junk):
-    answer = attempted(lambda: resolve(spoiled(way, junk)))
+    response = attempted(lambda: resolve(spoiled(way, junk)))
 
-    assert isinstance(answer, Pipeline) or answer
+    assert isinstance(response, Pipeline) or response
 
 
 @law(150)
@@ -464,6 +464,6 @@ def test_tree_with_any_corrupted_value_is_resolved_or_rejected(way, junk):
 def test_generated_tree_with_any_corrupted_value_is_resolved_or_rejected(way, junk):
     here = resolve(form(lazy()))
 
-    answer = attempted(lambda: resolve_generated(spoiled(way, junk), "/Execute", here))
+    response = attempted(lambda: resolve_generated(spoiled(way, junk), "/Execute", here))
 
-    assert isinstance(answer, Pipeline) or answer
+    assert isinstance(response, Pipeline) or response

@@ -40,13 +40,13 @@ def table(names, rows):
     """Parametrise by a truth table ``{case: answer}``; a test's name reads as the row."""
     names = names.split()
 
-    def name(case, answer):
+    def name(case, response):
         asked = " ".join(f"{n}={word(v)}" for n, v in zip(names, case, strict=True))
-        return f"{asked} is {word(answer)}"
+        return f"{asked} is {word(response)}"
 
     return pytest.mark.parametrize(
         (*names, "answer"),
-        [pytest.param(*case, answer, id=name(case, answer)) for case, answer in rows.items()],
+        [pytest.param(*case, response, id=name(case, response)) for case, response in rows.items()],
     )
 
 
@@ -67,8 +67,8 @@ SEEN = {
 
 
 @table("state skipped", SEEN)
-def test_state_and_skip_decide_how_a_parent_sees_a_child(state, skipped, answer):
-    assert seen_by_parent(state, skipped=skipped) is answer
+def test_state_and_skip_decide_how_a_parent_sees_a_child(state, skipped, response):
+    assert seen_by_parent(state, skipped=skipped) is response
 
 
 HOLDS_BACK = {
@@ -83,9 +83,9 @@ HOLDS_BACK = {
 
 @table("child stop_on_error", HOLDS_BACK)
 def test_failed_child_of_a_serial_blocks_later_ones_with_stop_on_error(
-    child, stop_on_error, answer
+    child, stop_on_error, response
 ):
-    assert holds_back_siblings(child, stop_on_error=stop_on_error) is answer
+    assert holds_back_siblings(child, stop_on_error=stop_on_error) is response
 
 
 ADDED_UP = {
@@ -99,10 +99,10 @@ ADDED_UP = {
 
 
 @table("holding any_unfinished any_failed", ADDED_UP)
-def test_group_state_follows_from_its_children(holding, any_unfinished, any_failed, answer):
+def test_group_state_follows_from_its_children(holding, any_unfinished, any_failed, response):
     outcome = group_outcome(holding, any_unfinished=any_unfinished, any_failed=any_failed)
 
-    assert outcome is answer
+    assert outcome is response
 
 
 GROUP_STATES = {
@@ -115,8 +115,8 @@ GROUP_STATES = {
 
 
 @table("children in_flight expired", GROUP_STATES)
-def test_the_state_of_a_group(children, in_flight, expired, answer):
-    assert group_state(children, in_flight=in_flight, expired=expired) is answer
+def test_the_state_of_a_group(children, in_flight, expired, response):
+    assert group_state(children, in_flight=in_flight, expired=expired) is response
 
 
 SUPPRESSED = {
@@ -133,8 +133,8 @@ SUPPRESSED = {
 @pytest.mark.parametrize(
     ("state", "suppress_errors", "shown", "warns"),
     [
-        pytest.param(*case, *answer, id=f"{word(case[0])} suppress_errors={word(case[1])}")
-        for case, answer in SUPPRESSED.items()
+        pytest.param(*case, *response, id=f"{word(case[0])} suppress_errors={word(case[1])}")
+        for case, response in SUPPRESSED.items()
     ],
 )
 def test_suppress_errors_turns_an_error_into_done(state, suppress_errors, shown, warns):
@@ -150,8 +150,8 @@ WARNS = {
 
 
 @table("state own any_child_warns", WARNS)
-def test_warning_is_set_on_the_suppressing_group(state, own, any_child_warns, answer):
-    assert group_warns(state, own=own, any_child_warns=any_child_warns) is answer
+def test_warning_is_set_on_the_suppressing_group(state, own, any_child_warns, response):
+    assert group_warns(state, own=own, any_child_warns=any_child_warns) is response
 
 
 @pytest.mark.parametrize(
@@ -199,8 +199,8 @@ ENDS = {
 
 
 @table("cause", ENDS)
-def test_the_state_an_attempt_ends_in(cause, answer):
-    assert state_of(cause) is answer
+def test_the_state_an_attempt_ends_in(cause, response):
+    assert state_of(cause) is response
 
 
 def test_every_cause_has_a_state_to_end_in():

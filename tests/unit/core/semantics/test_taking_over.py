@@ -32,14 +32,14 @@ def lost(tree: TreeState) -> list[ev.Command]:
     return advance(tree, ev.AttemptFinished("/a", 1, Cause.WORKER_LOST))
 
 
-@pytest.mark.parametrize("order", StopReason)
-def test_stop_action_is_remembered(order: StopReason) -> None:
+@pytest.mark.parametrize("stop_reason", StopReason)
+def test_stop_action_is_remembered(stop_reason: StopReason) -> None:
     driver = running()
 
-    driver.send(ORDERS[order])
+    driver.send(ORDERS[stop_reason])
 
     (node,) = {*driver.tree.take_remembered()}
-    assert (node.path, driver.tree.state_of(node).order) == ("/a", order)
+    assert (node.path, driver.tree.state_of(node).stop_reason) == ("/a", stop_reason)
 
 
 def test_node_killed_by_a_user_does_not_run_again() -> None:
@@ -77,7 +77,7 @@ def test_stop_action_ends_with_its_attempt() -> None:
     driver.send(ORDERS[StopReason.KILL])
     driver.finish("/a", FAILS)
 
-    assert driver.tree.state_of(driver.tree.nodes["/a"]).order is None
+    assert driver.tree.state_of(driver.tree.nodes["/a"]).stop_reason is None
 
 
 def test_a_reset_of_a_pending_node_is_to_be_remembered() -> None:

@@ -43,7 +43,7 @@ class Requests:
 
     def __init__(self, answer: bytes, per_connection: int = 100) -> None:
         self.heads: list[list[bytes]] = []
-        self._answer = answer
+        self._respond = answer
         self._per_connection = per_connection
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -51,25 +51,25 @@ class Requests:
         self.heads.append(heads)
         for _ in range(self._per_connection):
             heads.append(await reader.readuntil(b"\r\n\r\n"))
-            writer.write(self._answer)
+            writer.write(self._respond)
             await writer.drain()
 
 
 async def test_a_connection_is_used_again(tmp_path: Path) -> None:
     requests = Requests(OK)
     async with _client(tmp_path, requests) as client:
-        answers = [await client.call("GET", "/x") for _ in range(3)]
+        responses = [await client.call("GET", "/x") for _ in range(3)]
 
-    assert answers == [{"a": True}] * 3
+    assert responses == [{"a": True}] * 3
     assert [len(heads) for heads in requests.heads] == [3]
 
 
 async def test_a_connection_that_the_engine_closed_is_replaced(tmp_path: Path) -> None:
     requests = Requests(OK, per_connection=1)
     async with _client(tmp_path, requests) as client:
-        answers = [await client.call("GET", "/x") for _ in range(3)]
+        responses = [await client.call("GET", "/x") for _ in range(3)]
 
-    assert len(answers) == 3
+    assert len(responses) == 3
     assert [len(heads) for heads in requests.heads] == [1, 1, 1]
 
 

@@ -235,13 +235,13 @@ def install(text: str, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(
-    ("priority", "answer", "usable"),
+    ("priority", "response", "usable"),
     [(5, "return None", True), (0.5, "return None", False), (5, "raise OSError('no bus')", False)],
 )
 def test_a_keyring_counts_when_it_protects_and_answers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, priority: float, answer: str, usable: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, priority: float, response: str, usable: bool
 ) -> None:
-    install(PACKAGE.format(priority=priority, answer=answer), tmp_path, monkeypatch)
+    install(PACKAGE.format(priority=priority, response=response), tmp_path, monkeypatch)
 
     assert (usable_keyring() is not None) == usable
 

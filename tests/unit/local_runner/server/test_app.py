@@ -389,7 +389,7 @@ def test_action_with_a_lost_response_is_sent_again_and_executed_once(
         result = client.control("p", ControlRequest(action=Action.SKIP, paths=("/",)))
 
     assert result.paths == ("/",)
-    assert len(pipelines.orders) == 1
+    assert len(pipelines.actions) == 1
     assert len(requests) == 2
     assert len({key_of(request) for request in requests}) == 1
     assert key_of(requests[0])

@@ -50,7 +50,7 @@ async def connect(port: int, data: bytes) -> tuple[asyncio.StreamReader, asyncio
     return reader, writer
 
 
-async def answer(reader: asyncio.StreamReader) -> bytes:
+async def response(reader: asyncio.StreamReader) -> bytes:
     return await asyncio.wait_for(reader.readuntil(b"\r\n\r\nok"), 10)
 
 
@@ -66,7 +66,7 @@ async def test_many_half_requests_do_not_keep_others_from_being_answered() -> No
 
         for _ in range(3):
             reader, writer = await connect(port, WHOLE)
-            assert b"200" in await answer(reader)
+            assert b"200" in await response(reader)
             writer.close()
 
         assert await is_closed(halves[0][0])
@@ -83,7 +83,7 @@ async def test_a_request_that_is_being_answered_is_not_closed() -> None:
 
         app.go.set()
 
-        assert b"200" in await answer(reader)
+        assert b"200" in await response(reader)
         for _, writer in (*others, (reader, slow)):
             writer.close()
 
@@ -93,7 +93,7 @@ async def test_a_head_that_does_not_come_in_time_ends_its_connection(data: bytes
     async with serving(Connections(head_seconds=0.1)) as (port, _):
         reader, writer = await connect(port, data)
         if data.startswith(WHOLE):
-            await answer(reader)
+            await response(reader)
 
         assert await is_closed(reader)
         writer.close()
@@ -102,9 +102,9 @@ async def test_a_head_that_does_not_come_in_time_ends_its_connection(data: bytes
 async def test_a_connection_between_two_requests_stays_open() -> None:
     async with serving(Connections(head_seconds=0.1)) as (port, _):
         reader, writer = await connect(port, WHOLE)
-        await answer(reader)
+        await response(reader)
         await asyncio.sleep(0.3)
         writer.write(WHOLE)
 
-        assert b"200" in await answer(reader)
+        assert b"200" in await response(reader)
         writer.close()
