@@ -174,6 +174,7 @@ COMMANDS = {
         "build the images of nodes again, with the current code, and run the nodes again",
         needs_engine=True,
     ),
+    "cancel": Command("actions", _ACT, "pause a pipeline and kill its running commands"),
     "sleep": Command("actions", _ACT, "stop running commands and remove containers, keep all else"),
     "wake": Command(
         "actions",

@@ -210,6 +210,7 @@ class AsyncPipeline(Twin[Pipeline]):
     image_log = awaitable(Pipeline.image_log)
     run = awaitable(Pipeline.run)
     pause = awaitable(Pipeline.pause)
+    cancel = awaitable(Pipeline.cancel)
     sleep = awaitable(Pipeline.sleep)
     wake = awaitable(Pipeline.wake)
     archive = awaitable(Pipeline.archive)

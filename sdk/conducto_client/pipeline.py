@@ -252,7 +252,7 @@ class Pipeline(PipelineIdentity):
         return (
             f"stopped waiting; pipeline {self.id} continues\n"
             f"  come back: conducto show {self.id}\n"
-            f"  end it:    conducto kill {self.id} /"
+            f"  end it:    conducto cancel {self.id}"
         )
 
     def _check(self, state: State) -> None:
@@ -271,6 +271,10 @@ class Pipeline(PipelineIdentity):
     def pause(self) -> ControlResult:
         """Start no further commands; running ones continue."""
         return self._actions.on_pipeline(Action.PAUSE)
+
+    def cancel(self) -> ControlResult:
+        """Pause the pipeline and kill its commands."""
+        return self._actions.on_pipeline(Action.CANCEL)
 
     def sleep(self) -> ControlResult:
         """Stop its commands and remove its containers."""

@@ -271,6 +271,16 @@ def test_action_response_lists_the_affected_nodes(api: Api) -> None:
     assert next(api.client.tree(pipeline, root="/a")).skipped
 
 
+def test_cancel_pauses_the_pipeline(api: Api) -> None:
+    pipeline = api.launched(run=True)
+    request = ControlRequest(action=Action.CANCEL)
+
+    api.client.control(pipeline, request)
+
+    assert api.fake.actions == [(pipeline, request)]
+    assert not api.client.get(pipeline).pipeline.armed
+
+
 def test_modification_changes_the_given_fields_only(api: Api) -> None:
     pipeline = api.launched()
     changes = Changes(command="other", cpu=None)

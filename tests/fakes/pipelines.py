@@ -179,6 +179,7 @@ _IN_FLIGHT_OR_PENDING = IN_FLIGHT | {State.PENDING}
 _WHOLE_PIPELINE: Mapping[Action, Mapping[str, object]] = {
     Action.RUN: {"armed": True, "lifecycle": Lifecycle.ACTIVE},
     Action.PAUSE: {"armed": False},
+    Action.CANCEL: {"armed": False},
     Action.SLEEP: {"armed": False, "lifecycle": Lifecycle.SLEEPING},
     Action.WAKE: {"lifecycle": Lifecycle.ACTIVE},
     Action.ARCHIVE: {"armed": False, "lifecycle": Lifecycle.ARCHIVED},

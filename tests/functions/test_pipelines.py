@@ -724,6 +724,24 @@ def test_sleeping_pipeline_releases_its_workers_and_wakes(world: World) -> None:
     assert world.get(pipeline).state is State.DONE
 
 
+def test_cancelled_pipeline_kills_its_commands_and_starts_no_others(world: World) -> None:
+    pipeline = world.launch(parallel("a", serial("b", "c")))
+    world.serve()
+    world.running()["/a"].finish()
+
+    would = world.control(pipeline, "cancel", preview=True)
+    world.control(pipeline, "cancel")
+    (busy,) = world.running().values()
+    stopping = busy.heartbeat()
+    busy.finish(Cause.EXIT_CODE)
+
+    assert (would.affected, would.stopped, would.preview) == (1, 1, True)
+    assert stopping
+    cancelled = world.get(pipeline)
+    assert (cancelled.pipeline.armed, cancelled.settled) == (False, True)
+    assert (cancelled.counts.killed, cancelled.counts.done, cancelled.counts.pending) == (1, 1, 1)
+
+
 def test_archived_pipeline_deletes_its_files_once_workers_have_stopped(world: World) -> None:
     pipeline = world.launch(serial(leaf("a"), leaf("b")))
     world.serve()
@@ -743,7 +761,7 @@ def test_archived_pipeline_is_not_listed_and_rejects_actions(world: World) -> No
     pipeline = world.launch(leaf(), run=False)
     world.control(pipeline, "archive")
     assert asyncio.run(world.pipelines().list_pipelines(ListParams())).pipelines == ()
-    for order, paths in (("reset", ("/",)), ("pause", ()), ("sleep", ()), ("run", ())):
+    for order, paths in (("reset", ("/",)), ("pause", ()), ("cancel", ()), ("run", ())):
         with pytest.raises(RefusedError, match="is archived; wake it first"):
             world.control(pipeline, order, *paths)
     assert (

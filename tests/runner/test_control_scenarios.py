@@ -254,6 +254,17 @@ async def test_action_on_the_pipeline(local: Local, verb: str, state: str, then:
     assert after == then
 
 
+async def test_cancel_kills_running_nodes_and_starts_nothing(local: Local) -> None:
+    run = await brought_to(local, "running")
+
+    result = await act(run, "cancel")
+    await run.settled()
+
+    assert (result.affected, result.stopped) == (1, 1)
+    assert await run.states() == {"/": "error", "/x": "killed", "/y": "pending"}
+    assert not (await run.summary()).pipeline.armed
+
+
 async def test_pause_lets_running_nodes_end_and_starts_nothing(local: Local) -> None:
     root = co.Serial(image=IMAGE)
     root["x"] = co.Exec("until [ -e $CONDUCTO_DATA_DIR/go ]; do sleep 0.05; done; echo x")

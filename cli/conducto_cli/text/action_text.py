@@ -26,23 +26,26 @@ _WOULD = {
 }
 
 
+#: What became of the pipeline, and the words before the command that continues it.
+_WHOLE = {
+    Action.PAUSE: ("paused", "continue: conducto run"),
+    Action.CANCEL: ("cancelled", "continue: conducto run"),
+    Action.SLEEP: ("asleep", "continue: conducto run"),
+    Action.WAKE: ("awake", "continue: conducto run"),
+    Action.ARCHIVE: ("archived", "take it back: conducto wake"),
+}
+
+
 def action_report(action: Action, pipeline_id: str, result: ControlResult) -> str:
     """Return the report of an action."""
+    if action is Action.RUN:
+        running = (f"running; watch it: conducto show {pipeline_id}",)
+        return "\n".join(map(printable, result.notes or running))  # a note: nothing starts
+    if action not in _WHOLE:
+        return _touched(action, result)
+    outcome, continuation = _WHOLE[action]
     ended = f"; ended {count_of(result.stopped, 'Exec')}" if result.stopped else ""
-    match action:
-        case Action.RUN:
-            running = (f"running; watch it: conducto show {pipeline_id}",)
-            return "\n".join(map(printable, result.notes or running))  # a note: nothing starts
-        case Action.PAUSE:
-            return "\n".join([f"paused; continue: conducto run {pipeline_id}", *result.notes])
-        case Action.SLEEP:
-            return f"asleep{ended}; continue: conducto run {pipeline_id}"
-        case Action.WAKE:
-            return f"awake; continue: conducto run {pipeline_id}"
-        case Action.ARCHIVE:
-            return f"archived{ended}; take it back: conducto wake {pipeline_id}"
-        case _:
-            return _touched(action, result)
+    return "\n".join([f"{outcome}{ended}; {continuation} {pipeline_id}", *result.notes])
 
 
 def _touched(action: Action, result: ControlResult) -> str:

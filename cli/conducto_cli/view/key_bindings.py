@@ -23,19 +23,35 @@ HELP = (
     ("n", "go to the next node that failed"),
     ("l", "read the output of the node"),
     ("d", "say how to get a shell where the node ran"),
-    ("r", "reset the node and all below it: run it again"),
-    ("R", "reset everything that failed"),
+    ("r", "rerun the node and all below it; it asks first"),
+    ("R", "rerun everything that failed; it asks first"),
     ("s", "skip the node, or take it in again"),
     ("x", "kill running commands in the node"),
     ("space", "run or pause the pipeline"),
     ("escape", "back to the picture that follows what happens"),
     ("q", "leave; the pipeline continues"),
 )
-HINT = "? keys  jk select  r reset  s skip  space {space}  q leave"
+HINT = "? keys  jk select  r rerun  s skip  space {space}  q leave"
 TAIL_BYTES = 64 << 10
 _STREAMS: tuple[Stream, Stream] = ("stdout", "stderr")
 _ON_NODE = frozenset("rsxld")
-_ORDERS = {"r": Action.RESET, "x": Action.KILL}
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """An action that waits for a yes.
+
+    Attributes:
+        reruns: Run the pipeline after the nodes are reset.
+    """
+
+    request: ControlRequest
+    reruns: bool = False
+
+    @property
+    def verb(self) -> str:
+        """The name of the action for people."""
+        return "rerun" if self.reruns else self.request.action.value
 
 
 @dataclass
@@ -71,7 +87,7 @@ class KeyBindings:
         self.note = ""
         self._client = client
         self._id = pipeline_id
-        self._asked: ControlRequest | None = None
+        self._asked: Proposal | None = None
         self._moves: dict[str, Callable[[PipelineModel, Row], None]] = {
             "up": self._up, "k": self._up, "down": self._down, "j": self._down,
             "page up": self._page_up, "page down": self._page_down,
@@ -102,7 +118,7 @@ class KeyBindings:
             pausing = model.summary.pipeline.armed
             self._send(ControlRequest(action=Action.PAUSE if pausing else Action.RUN))
         elif key == "R":
-            self._propose(ControlRequest(action=Action.RESET, failed=True))
+            self._propose_rerun(model, ControlRequest(action=Action.RESET, failed=True))
         elif key == "n":
             self._next_failed(model)
         else:
@@ -130,8 +146,11 @@ class KeyBindings:
             self.note = f"leave, then:\nconducto debug {self._id} {shell_word(row.path)}"
         elif key == "s":
             self._propose_on(row, Action.UNSKIP if row.skipped else Action.SKIP)
-        elif key in _ORDERS:
-            self._propose_on(row, _ORDERS[key])
+        elif key == "x":
+            self._propose_on(row, Action.KILL)
+        elif key == "r":
+            request = ControlRequest(action=Action.RESET, paths=(row.path,))
+            self._propose_rerun(model, request)
 
     # ---- the cursor
 
@@ -214,43 +233,66 @@ class KeyBindings:
     # ---- actions
 
     def _propose_on(self, row: Row, action: Action) -> None:
-        self._propose(ControlRequest(action=action, paths=(row.path,)))
-
-    def _propose(self, request: ControlRequest) -> None:
         """Perform an action on one Exec that does not run; ask before any other."""
+        proposal = Proposal(ControlRequest(action=action, paths=(row.path,)))
+        would = self._preview(proposal)
+        if would is not None and would.affected == 1 and would.stopped == 0:
+            self._execute(proposal)
+        elif would is not None:
+            self._ask(proposal, would)
+
+    def _propose_rerun(self, model: PipelineModel, request: ControlRequest) -> None:
+        """Ask before commands run again, and name those that a paused pipeline also runs."""
+        summary = model.summary
+        others = 0 if summary.pipeline.armed else summary.counts.pending
+        proposal = Proposal(request, reruns=True)
+        would = self._preview(proposal)
+        if would is not None:
+            self._ask(proposal, would, others)
+
+    def _preview(self, proposal: Proposal) -> ControlResult | None:
+        """Return the effect of an action; None with a note if it has none."""
+        request = proposal.request
         try:
             would = self._client.control(self._id, request.model_copy(update={"preview": True}))
         except ApiError as error:
             self.note = message_of(error)
-            return
+            return None
         if would.affected == 0:
-            self.note = "nothing failed" if request.failed else f"nothing to {request.action.value}"
-        elif would.affected == 1 and would.stopped == 0:
-            self._send(request)
-        else:
-            self._asked = request
-            self.note = _question(request.action, would)
+            self.note = "nothing failed" if request.failed else f"nothing to {proposal.verb}"
+            return None
+        return would
+
+    def _ask(self, proposal: Proposal, would: ControlResult, others: int = 0) -> None:
+        self._asked = proposal
+        self.note = _question(proposal.verb, would, others)
 
     def _respond(self, key: str) -> None:
-        request, self._asked = self._asked, None
-        if key == "y" and request is not None:
-            self._send(request)
+        proposal, self._asked = self._asked, None
+        if key == "y" and proposal is not None:
+            self._execute(proposal)
         else:
             self.note = "not done"
 
-    def _send(self, request: ControlRequest) -> None:
+    def _execute(self, proposal: Proposal) -> None:
+        if self._send(proposal.request) and proposal.reruns:
+            self._send(ControlRequest(action=Action.RUN))
+
+    def _send(self, request: ControlRequest) -> bool:
+        """Perform an action and report it; return whether the server accepted it."""
         try:
             result = self._client.control(self._id, request)
         except ApiError as error:
             self.note = message_of(error)
-            return
+            return False
         first = action_report(request.action, self._id, result).partition("\n")[0]
         # The command to continue is left out: here there are keys.
         parts = [] if request.action is Action.RUN and result.notes else [first.partition("; ")[0]]
         self.note = "; ".join([*parts, *result.notes])
+        return True
 
 
-def _question(action: Action, would: ControlResult) -> str:
+def _question(verb: str, would: ControlResult, others: int) -> str:
     named = printable(would.paths[0]) if would.affected == 1 else count_of(would.affected, "Exec")
     stops = (
         ""
@@ -259,4 +301,5 @@ def _question(action: Action, would: ControlResult) -> str:
         if would.affected == 1
         else (f", {would.stopped:,} of them running")
     )
-    return f"{action.value} {named}{stops}? y or n"
+    also = f"; {count_of(others, 'pending Exec')} will also run" if others else ""
+    return f"{verb} {named}{stops}{also}? y or n"

@@ -66,7 +66,7 @@ def _detached(pipeline_id: str) -> int:
     print(
         f"detached; pipeline {pipeline_id} continues\n"
         f"  come back: conducto show {pipeline_id}\n"
-        f"  end it:    conducto kill {pipeline_id} /"
+        f"  end it:    conducto cancel {pipeline_id}"
     )
     return LEFT
 

@@ -64,7 +64,7 @@ def check_continuable(live: Viewed, program: str | None) -> None:
     if not live.status().settled:
         raise RefusedError(
             f"{live.id}: is not finished, so its definition cannot be replaced; wait for it, or "
-            f"stop it: conducto pause {live.id}; conducto kill {live.id} /"
+            f"stop it: conducto cancel {live.id}"
         )
     if record.program != program:
         raise RefusedError(
@@ -81,7 +81,7 @@ def preview_of_whole(live: CheckedAction, action: Action) -> ControlResult:
     if action is Action.PAUSE and (still := live.counts().running):
         words = "1 Exec still runs and is" if still == 1 else f"{still:,} Execs still run and are"
         return ControlResult(notes=(f"{words} not stopped; nothing more starts",), preview=True)
-    ends = action in (Action.SLEEP, Action.ARCHIVE)
+    ends = action in (Action.CANCEL, Action.SLEEP, Action.ARCHIVE)
     running = live.counts().running if ends else 0
     return ControlResult(affected=running, stopped=running, preview=True)
 

@@ -195,13 +195,15 @@ class LogChunk(Record):
 class Action(StrEnum):
     """The actions that a user can request.
 
-    ``rebuild`` builds the images of the nodes again and resets the nodes. ``sleep`` stops the
+    ``cancel`` pauses the pipeline, then kills its commands. ``rebuild`` builds the images of the
+    nodes again and resets the nodes. ``sleep`` stops the
     running commands and removes containers; ``wake`` reverts it. ``archive`` removes a pipeline
     from the list.
     """
 
     RUN = "run"
     PAUSE = "pause"
+    CANCEL = "cancel"
     RESET = "reset"
     SKIP = "skip"
     UNSKIP = "unskip"
@@ -214,7 +216,9 @@ class Action(StrEnum):
 
 
 #: Actions on the pipeline as a whole.
-WHOLE = frozenset({Action.RUN, Action.PAUSE, Action.SLEEP, Action.WAKE, Action.ARCHIVE})
+WHOLE = frozenset(
+    {Action.RUN, Action.PAUSE, Action.CANCEL, Action.SLEEP, Action.WAKE, Action.ARCHIVE}
+)
 
 
 _NUMBER = re.compile(r"\d+(\.\d+)?", re.ASCII)

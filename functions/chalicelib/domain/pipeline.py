@@ -234,13 +234,14 @@ class CloudPipeline(PipelineState):
                 self._follow(self.cloud_machine.apply(ev.Armed()))
             case Action.PAUSE:
                 self._pause(request.problem)
+            case Action.CANCEL:
+                self._cancel()
             case Action.WAKE:
                 self._leave_archive()
                 self._set(lifecycle=Lifecycle.ACTIVE, run_at=None)
             case Action.SLEEP | Action.ARCHIVE:
                 sleeps = request.action is Action.SLEEP
-                self._pause(None)
-                self._follow(self.cloud_machine.apply(ev.NodesKilled(("/",))))
+                self._cancel()
                 self._set(lifecycle=Lifecycle.SLEEPING if sleeps else Lifecycle.ARCHIVED)
             case Action.MODIFY:
                 self._images_moved(request.images)
@@ -262,6 +263,10 @@ class CloudPipeline(PipelineState):
     def _pause(self, problem: str | None) -> None:
         self._set(armed=False, run_at=None, problem=problem)
         self._follow(self.cloud_machine.apply(ev.Disarmed()))
+
+    def _cancel(self) -> None:
+        self._pause(None)
+        self._follow(self.cloud_machine.apply(ev.NodesKilled(("/",))))
 
     def _modify(self, edits: Mapping[str, dict[str, Any]]) -> None:
         self.edits.update(edits)

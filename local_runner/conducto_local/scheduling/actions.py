@@ -58,6 +58,8 @@ class Actions:
                 await self.run(live)
             case Action.PAUSE:
                 self._scheduler.apply(live, ev.Disarmed())
+            case Action.CANCEL:
+                self._cancel(live)
             case Action.WAKE:
                 live.set_record(lifecycle=Lifecycle.ACTIVE)
             case Action.SLEEP:
@@ -72,10 +74,13 @@ class Actions:
         live.set_record(problem=None, lifecycle=Lifecycle.ACTIVE)
         self._scheduler.apply(live, ev.Armed())
 
-    async def _rest(self, live: LivePipeline, lifecycle: Lifecycle) -> None:
-        """Stop commands, remove containers and the network, and keep everything else."""
+    def _cancel(self, live: LivePipeline) -> None:
         self._scheduler.apply(live, ev.Disarmed())
         self._scheduler.apply(live, ev.NodesKilled(("/",)))
+
+    async def _rest(self, live: LivePipeline, lifecycle: Lifecycle) -> None:
+        """Stop commands, remove containers and the network, and keep everything else."""
+        self._cancel(live)
         await self._scheduler.landed(live)
         await self._scheduler.cool_down(live)
         if lifecycle is Lifecycle.ARCHIVED:

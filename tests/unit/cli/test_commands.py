@@ -309,11 +309,11 @@ def test_actions_print_json(fake: CountingPipelines, conducto: Conducto, capsys:
 
     conducto("reset", "abc-def", "/build", "--dry-run", "--json")
     would = json.loads(capsys.readouterr().out)
-    conducto("pause", "abc", "--json")
-    paused = json.loads(capsys.readouterr().out)
+    conducto("cancel", "abc", "--json")
+    canceled = json.loads(capsys.readouterr().out)
 
     assert (would["affected"], would["paths"], would["preview"]) == (1, ["/build"], True)
-    assert (paused["id"], paused["action"], paused["affected"]) == ("abc-def", "pause", 0)
+    assert (canceled["id"], canceled["action"], canceled["affected"]) == ("abc-def", "cancel", 0)
 
 
 def test_failed_of_nothing_is_an_empty_answer_in_json(conducto: Conducto, capsys: Output) -> None:

@@ -37,6 +37,7 @@ LINES: dict[str, list[list[str]]] = {
     "data": [["list", "abc"], ["rm", "abc", EVIL], ["get", "abc", EVIL, "-"]],
     "run": [["abc"]],
     "pause": [["abc"]],
+    "cancel": [["abc"]],
     "rerun": [["abc", PATH], ["abc", "--failed", "--dry-run"], ["abc", f"{PATH}no"]],
     "reset": [["abc", PATH], ["abc", "--failed", "--dry-run"], ["abc", f"{PATH}no"]],
     "skip": [["abc", PATH]],

@@ -93,42 +93,45 @@ def test_n_goes_from_failure_to_failure_and_begins_again(person: Person) -> None
     assert paths == ["/build", "/tests/logout", "/build"]
 
 
-def test_one_exec_is_reset_at_once(person: Person) -> None:
+def test_rerun_of_a_paused_pipeline_asks_with_the_other_execs_and_runs_it(person: Person) -> None:
     person.fake.finish("abc-def", "/build", Cause.EXIT_CODE)
+    person.press("space")  # the pipeline is paused
 
-    note = person.press("n", "r")
+    question = person.press("n", "r")
+    person.press("y")
 
-    assert person.actions == [(Action.RESET, ("/build",))]
-    assert note == "reset 1 Exec"
+    assert question == "rerun /build; 2 pending Execs will also run? y or n"
+    assert person.actions[1:] == [(Action.RESET, ("/build",)), (Action.RUN, ())]
 
 
-@pytest.mark.parametrize(("response", "count"), [("y", 1), ("n", 0), ("escape", 0), ("r", 0)])
-def test_several_are_reset_only_after_a_yes(person: Person, response: str, count: int) -> None:
+@pytest.mark.parametrize(("response", "count"), [("y", 2), ("n", 0), ("escape", 0), ("r", 0)])
+def test_several_are_rerun_only_after_a_yes(person: Person, response: str, count: int) -> None:
     person.fake.finish("abc-def", "/build", Cause.EXIT_CODE)
     person.fake.finish("abc-def", "/tests/logout", Cause.EXIT_CODE)
 
     question = person.press("n", "g", "r")
     person.press(response)
 
-    assert question == "reset 2 Execs? y or n"
+    assert question == "rerun 2 Execs? y or n"
     assert len(person.actions) == count
 
 
-def test_everything_that_failed_is_reset_with_one_key(person: Person) -> None:
+def test_everything_that_failed_is_rerun_with_one_key(person: Person) -> None:
     person.fake.finish("abc-def", "/tests/login", Cause.EXIT_CODE)
     person.fake.finish("abc-def", "/tests/logout", Cause.TIMEOUT)
 
     person.press("R", "y")
 
-    assert person.actions == [(Action.RESET, ("/tests/login", "/tests/logout"))]
+    rerun = [(Action.RESET, ("/tests/login", "/tests/logout")), (Action.RUN, ())]
+    assert person.actions == rerun
 
 
 def test_server_selects_failed_nodes(person: Person) -> None:
     person.fake.finish("abc-def", "/build", Cause.EXIT_CODE)
 
-    person.press("R")
+    person.press("R", "y")
 
-    assert [(asked.failed, asked.paths) for asked in person.fake.asked] == [(True, ())] * 2
+    assert [(asked.failed, asked.paths) for asked in person.fake.asked[:2]] == [(True, ())] * 2
 
 
 def test_rerun_without_failures_is_reported(person: Person) -> None:

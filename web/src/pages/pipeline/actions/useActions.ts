@@ -42,6 +42,7 @@ export interface Actions {
 const RESULTS: Record<PageAction, string> = {
   run: "Running",
   pause: "Paused. Running commands will finish; no new ones start",
+  cancel: "Cancelled",
   reset: "Reset",
   rerun: "Rerunning",
   skip: "Skipped",
@@ -56,6 +57,7 @@ const RESULTS: Record<PageAction, string> = {
 const PIPELINE_ACTIONS: ReadonlySet<PageAction> = new Set([
   "run",
   "pause",
+  "cancel",
   "sleep",
   "wake",
   "archive",
