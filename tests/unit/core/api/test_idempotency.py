@@ -112,13 +112,13 @@ async def test_two_at_once_are_one(make: Make, work: Work) -> None:
 async def test_interrupted_request_is_not_repeated_silently(make: Make, work: Work) -> None:
     store = make()
     work.gate.clear()
-    cut = asyncio.create_task(IdempotentExecutor(store).answer("k", (b"x",), work))
+    cut = asyncio.create_task(IdempotentExecutor(store).respond("k", (b"x",), work))
     await asyncio.sleep(0)
     cut.cancel()
     await asyncio.gather(cut, return_exceptions=True)
 
     with pytest.raises(ProblemError, match="interrupted") as caught:
-        await IdempotentExecutor(store).answer("k", (b"x",), work)
+        await IdempotentExecutor(store).respond("k", (b"x",), work)
 
     assert caught.value.problem.status == 409
     assert caught.value.problem.remedy is not None
@@ -127,7 +127,7 @@ async def test_interrupted_request_is_not_repeated_silently(make: Make, work: Wo
 async def test_interrupted_request_is_repeated_if_that_is_safe(make: Make, work: Work) -> None:
     store = make()
     work.gate.clear()
-    cut = asyncio.create_task(IdempotentExecutor(store).answer("k", (b"x",), work))
+    cut = asyncio.create_task(IdempotentExecutor(store).respond("k", (b"x",), work))
     await asyncio.sleep(0)
     cut.cancel()
     await asyncio.gather(cut, return_exceptions=True)
@@ -176,18 +176,18 @@ async def test_only_so_many_are_remembered(make: Make, work: Work) -> None:
 @pytest.mark.parametrize("key", ["", "x" * 201, "ä", "a\nb"])
 async def test_a_key_that_is_none_is_refused(make: Make, work: Work, key: str) -> None:
     with pytest.raises(ProblemError, match="1 to 200 printable"):
-        await IdempotentExecutor(make()).answer(key, (b"x",), work)
+        await IdempotentExecutor(make()).respond(key, (b"x",), work)
 
     assert work.times == 0
 
 
 async def test_answers_outlive_the_process(tmp_path: Path, work: Work) -> None:
     with remembered(tmp_path / "a.sqlite") as first:
-        await IdempotentExecutor(first).answer("k", (b"x",), work)
+        await IdempotentExecutor(first).respond("k", (b"x",), work)
     with remembered(tmp_path / "a.sqlite") as second:
-        answer = await IdempotentExecutor(second).answer("k", (b"x",), work)
+        response = await IdempotentExecutor(second).respond("k", (b"x",), work)
 
-    assert answer == b"answer 1"
+    assert response == b"answer 1"
     assert (tmp_path / "a.sqlite").stat().st_mode & 0o777 == 0o600
 
 
@@ -207,7 +207,7 @@ async def test_damaged_file_is_recreated(tmp_path: Path, work: Work) -> None:
     (tmp_path / "a.sqlite").write_bytes(b"no database " * 100)
 
     with remembered(tmp_path / "a.sqlite") as responses:
-        assert await IdempotentExecutor(responses).answer("k", (b"x",), work) == b"answer 1"
+        assert await IdempotentExecutor(responses).respond("k", (b"x",), work) == b"answer 1"
 
 
 async def test_unwritable_response_is_remembered_by_the_process(tmp_path: Path, work: Work) -> None:

@@ -45,7 +45,7 @@ def table(names, rows):
         return f"{asked} is {word(response)}"
 
     return pytest.mark.parametrize(
-        (*names, "answer"),
+        (*names, "response"),
         [pytest.param(*case, response, id=name(case, response)) for case, response in rows.items()],
     )
 

@@ -219,7 +219,7 @@ PACKAGE = """
 class Backend:
     priority = {priority}
     def get_password(self, service, username):
-        {answer}
+        {response}
 
 def get_keyring():
     return Backend()
