@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import react from "@vitejs/plugin-react";
@@ -13,6 +14,11 @@ const AGENT = process.env["CONDUCTO_AGENT"] ?? "http://127.0.0.1:8990";
 
 /** Modules that several pages use; the others stay with their page. */
 const SHARED = /\/src\/(?:api|app|components|lib|live|model)\/|\/HelpDialog\.tsx|\/node_modules\//;
+
+/** The class of a CSS module: `Toasts-list`. Names of files are unique, and readable in a browser. */
+function scopedName(name: string, file: string): string {
+  return `${basename(file).split(".")[0] ?? ""}-${name}`;
+}
 
 /**
  * Delay the first paint until the script has set the theme. Browsers without `blocking` may briefly
@@ -32,6 +38,7 @@ function paintLast(): Plugin {
 export default defineConfig({
   plugins: [react(), strictStyles(), paintLast()],
   resolve: { alias: { "@": here("./src") } },
+  css: { modules: { generateScopedName: scopedName } },
   build: {
     // `publish.mjs` overrides this; never build into the directory that an agent serves.
     outDir: here("../build/web"),

@@ -24,7 +24,7 @@ export function CountsBar({ counts }: { counts: Counts }) {
         const share = all === 0 ? 0 : (counts[state] / all) * 100;
         const x = all === 0 ? 0 : (before / all) * 100;
         return share === 0 ? null : (
-          <rect key={state} className={`state-${state}`} x={x} y="0" width={share} height="4" />
+          <rect key={state} className={`fill-${state}`} x={x} y="0" width={share} height="4" />
         );
       })}
     </svg>

@@ -1,24 +1,26 @@
 /** Canvas helpers: theme colours and device pixels. */
 
-const COLOURS = [
-  "ground",
-  "surface",
-  "line",
-  "text",
-  "muted",
-  "accent",
-  "chosen",
-  "pending",
-  "queued",
-  "running",
-  "done",
-  "error",
-  "killed",
-  "wait-image",
-  "wait-start",
-] as const;
+/** The tokens of the colours. States are fills. */
+const COLOURS = {
+  ground: "ground",
+  surface: "surface",
+  line: "line",
+  text: "text",
+  muted: "text-2",
+  accent: "accent",
+  selected: "selected",
+  pending: "pending-fill",
+  queued: "queued-fill",
+  running: "running-fill",
+  done: "done-fill",
+  error: "error-fill",
+  killed: "killed-fill",
+  skipped: "skipped-fill",
+  "wait-image": "wait-image",
+  "wait-start": "wait-start",
+} as const;
 
-export type Palette = Record<(typeof COLOURS)[number], string>;
+export type Palette = Record<keyof typeof COLOURS, string>;
 
 /** Context and colours of a canvas. */
 export interface Pen {
@@ -40,7 +42,11 @@ function isDark(): boolean {
 }
 
 export function paletteOf(element: Element): Palette {
-  return Object.fromEntries(COLOURS.map((name) => [name, themeValue(name, element)])) as Palette;
+  const colours = Object.entries(COLOURS).map(([name, token]) => [
+    name,
+    themeValue(token, element),
+  ]);
+  return Object.fromEntries(colours) as Palette;
 }
 
 /** Size a canvas to its element and return a context in CSS pixels; null if the element has no size. */

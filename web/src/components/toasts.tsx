@@ -1,6 +1,8 @@
 import { useSyncExternalStore } from "react";
 
+import styles from "@/components/Toasts.module.css";
 import { Listeners } from "@/lib/listeners";
+import { TOASTS } from "@/strings";
 
 /** Short messages about completed actions, announced by screen readers. */
 export interface Toast {
@@ -42,15 +44,18 @@ export function toast(
 export function Toasts() {
   const shown = useSyncExternalStore(listeners.subscribe, () => toasts);
   return (
-    <div className="toasts" role="status" aria-live="polite">
+    <div className={styles.list} role="status" aria-live="polite">
       {shown.map((one) => (
-        <div key={one.id} className={`toast toast-${one.kind}`}>
+        <div
+          key={one.id}
+          className={one.kind === "error" ? `${styles.toast} ${styles.error}` : styles.toast}
+        >
           <span>{one.text}</span>
           {one.undo === null ? null : <Undo toast={one} undo={one.undo} />}
           <button
             type="button"
-            className="toast-close"
-            aria-label="Close message"
+            className={styles.close}
+            aria-label={TOASTS.close}
             onClick={() => dismiss(one.id)}
           >
             ×
@@ -67,8 +72,8 @@ function Undo({ toast: { id }, undo }: { toast: Toast; undo: () => void }) {
     undo();
   };
   return (
-    <button type="button" className="toast-undo" onClick={onClick}>
-      Undo
+    <button type="button" className={styles.undo} onClick={onClick}>
+      {TOASTS.undo}
     </button>
   );
 }

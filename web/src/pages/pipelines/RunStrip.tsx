@@ -31,7 +31,7 @@ export const RunStrip = memo(function RunStrip({ history, id, now }: Props) {
         {bars.map((bar, place) => (
           <a
             key={bar.id}
-            className={`run run-${bar.status} state-${bar.status}`}
+            className={`run run-${bar.status} fill-${bar.status}`}
             style={barStyle(bar)}
             href={pipelineUrl(bar.id)}
             onClick={followLink}

@@ -72,7 +72,7 @@ export function paintBars(canvas: HTMLCanvasElement, scene: Scene, colours: Pale
     const top = index * ROW - scrollTop;
     if (index === scene.chosenLane) {
       context.globalAlpha = 0.6;
-      context.fillStyle = colours.chosen;
+      context.fillStyle = colours.selected;
       context.fillRect(0, top, width, ROW);
       context.globalAlpha = 1;
     }

@@ -19,7 +19,7 @@ export const CELL_STATES: Readonly<Record<string, CellState>> = {
 const MIN_SHAPED = 8;
 const MIN_GAPPED = 4;
 /** Dim states that need no attention. */
-const OPACITY: Partial<Record<CellState, number>> = { pending: 0.3, done: 0.6 };
+const OPACITY: Partial<Record<CellState, number>> = { pending: 0.3 };
 
 export function paintGrid(
   canvas: HTMLCanvasElement,
@@ -66,7 +66,7 @@ function paintCell(
   side: number,
   palette: Palette,
 ): void {
-  const colour = state === "skipped" ? palette.line : palette[state];
+  const colour = palette[state];
   context.fillStyle = colour;
   if (side < MIN_SHAPED - 1) {
     context.globalAlpha = OPACITY[state] ?? 1;

@@ -33,10 +33,10 @@ export function terminalTheme(): ITheme {
     foreground: themeValue("text"),
     cursor: themeValue("text"),
     cursorAccent: themeValue("ground"),
-    selectionBackground: themeValue("chosen"),
+    selectionBackground: themeValue("selected"),
     scrollbarSliderBackground: themeValue("line-strong"),
-    scrollbarSliderHoverBackground: themeValue("muted"),
-    scrollbarSliderActiveBackground: themeValue("muted"),
+    scrollbarSliderHoverBackground: themeValue("text-2"),
+    scrollbarSliderActiveBackground: themeValue("text-2"),
     ...Object.fromEntries(ANSI.map((name, number) => [name, themeValue(`ansi-${number}`)])),
   };
 }
