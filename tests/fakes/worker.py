@@ -81,7 +81,7 @@ class FakeApi:
         decisions: Responses to the claims of a node, in turn; the last one is repeated.
         away: Raised by every call while it is set.
         refused: Streams whose chunks it rejects, as an API that does not know them.
-        again: Responses to reports, in turn; then always no.
+        task_open: Responses to reports, in turn; then always no.
     """
 
     instructions: WorkerInstructions = field(
@@ -92,7 +92,7 @@ class FakeApi:
     stop: bool = False
     followed: bool = False
     refused: set[str] = field(default_factory=set)
-    again: list[bool] = field(default_factory=list)
+    task_open: list[bool] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
     pulses: list[Heartbeat] = field(default_factory=list)
     chunks: list[WorkerLogChunk] = field(default_factory=list)
@@ -126,7 +126,7 @@ class FakeApi:
     def report(self, report: Report) -> ReportResponse:
         self._check()
         self.reports.append(report)
-        return ReportResponse(again=self.again.pop(0) if self.again else False)
+        return ReportResponse(task_open=self.task_open.pop(0) if self.task_open else False)
 
     def upload(self, data: bytes) -> str:
         self._check()

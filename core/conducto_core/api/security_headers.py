@@ -1,7 +1,7 @@
 """The security headers of responses, for the local server and the cloud."""
 
 #: The page's name for the target that serves it.
-_SIDE = 'name="conducto-side" content="{}"'
+_TARGET = 'name="conducto-target" content="{}"'
 
 
 def page_policy(*connect: str) -> str:
@@ -19,7 +19,7 @@ def page_policy(*connect: str) -> str:
 
 def cloud_page(page: str) -> str:
     """Return the built page for the cloud; the app reads its target from it."""
-    return page.replace(_SIDE.format("local"), _SIDE.format("cloud"))
+    return page.replace(_TARGET.format("local"), _TARGET.format("cloud"))
 
 
 #: Policy of all other responses: displayed alone, they can do nothing.

@@ -119,7 +119,7 @@ class ClaimDecision(StrEnum):
     """The decision about a claimed task.
 
     ``run``: run the command. ``hold``: keep it alive by heartbeats and repeat the same claim after
-    `ClaimResponse.again` seconds and whenever a command of this worker ends; do other work
+    `ClaimResponse.retry_after` seconds and whenever a command of this worker ends; do other work
     meanwhile. ``drop``: forget it, the API has completed it or will.
     """
 
@@ -138,7 +138,7 @@ class ClaimResponse(Record):
         masked: Values to hide in the output.
         inputs: Content of the command's file of inputs; empty for none.
         prints_tree: It is a Lazy's Generate: the tree it prints goes into the report.
-        again: Seconds.
+        retry_after: Seconds.
         blocked: Nothing in this pool may start now, because a capacity group is full: polling is
             useless meanwhile.
     """
@@ -152,7 +152,7 @@ class ClaimResponse(Record):
     inputs: str = Field(default="", repr=False)
     max_time: float | None = None
     prints_tree: bool = False
-    again: float = 2.0
+    retry_after: float = 2.0
     blocked: bool = False
 
 
@@ -225,11 +225,11 @@ class ReportResponse(Record):
     """The response to a report.
 
     Attributes:
-        again: The task is not completed, because the command is retried: keep it alive and repeat
-            the same claim. Otherwise, forget it.
+        task_open: The task is not completed, because the command is retried: keep it alive and
+            repeat the same claim. Otherwise, forget it.
     """
 
-    again: bool = False
+    task_open: bool = False
 
 
 class UploadResponse(Record):

@@ -430,7 +430,7 @@ class WorkerApi:
             self._cloud.blobs.delete(call.tree_key)
         with self._engine.seen(org, pipeline_id) as live:
             worker = live.registry.workers.get(worker_id)
-            return ReportResponse(again=worker is not None and worker.token in live.holders)
+            return ReportResponse(task_open=worker is not None and worker.token in live.holders)
 
     def _reported(self, live: CloudPipeline, worker_id: str, call: Report) -> Reported:
         node = live.exec_in(call.path, call.attempt, State.RUNNING)

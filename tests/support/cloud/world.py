@@ -406,7 +406,7 @@ class Hand:
         if self.instructions.policy == "once" or more.get("last"):
             self.leaving = True
         response = self.desk.report(self.identity, report)
-        if response.again:
+        if response.task_open:
             self.held[self.token] = self.offer
         self.token = ""
 

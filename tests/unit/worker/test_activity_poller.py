@@ -53,7 +53,7 @@ def instructions(expires: float | None = None) -> WorkerInstructions:
 def tasks(client: Client, **more: Any) -> ActivityPoller:
     given: dict[str, Any] = {"clock": FakeClock(), "wall": lambda: 1000.0, **more}
     return ActivityPoller(
-        given.pop("orders", instructions()),
+        given.pop("instructions", instructions()),
         given.pop("renew", instructions),
         connect=lambda _instructions: client,
         **given,

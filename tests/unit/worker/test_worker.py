@@ -26,8 +26,8 @@ from conducto_worker.agent.ports import ApiError, PolledTask, RefusedError, Work
 from conducto_worker.agent.resources import Sampler
 from conducto_worker.agent.worker import MAX_TREE_IN_REPORT, Worker, WorkerExit
 
-HOLD = ClaimResponse(decision=ClaimDecision.HOLD, again=2.0)
-FULL = ClaimResponse(decision=ClaimDecision.HOLD, again=2.0, blocked=True)
+HOLD = ClaimResponse(decision=ClaimDecision.HOLD, retry_after=2.0)
+FULL = ClaimResponse(decision=ClaimDecision.HOLD, retry_after=2.0, blocked=True)
 DROP = ClaimResponse(decision=ClaimDecision.DROP)
 
 
@@ -125,7 +125,7 @@ def test_a_command_that_fails_is_reported_as_such() -> None:
 def test_task_of_a_retried_command_is_claimed_again() -> None:
     world = World(offer("a"), scripts={"x": FakeCommand(code=1)})
     world.say(a=[go("x"), go("y"), DROP])
-    world.api.again = [True]
+    world.api.task_open = [True]
 
     world.run()
 

@@ -3,7 +3,7 @@
 const meta =
   typeof document === "undefined"
     ? null // in tests without a page
-    : document.querySelector<HTMLMetaElement>('meta[name="conducto-side"]');
+    : document.querySelector<HTMLMetaElement>('meta[name="conducto-target"]');
 
 export const IN_CLOUD = meta?.content === "cloud";
 

@@ -173,7 +173,9 @@ class Worker:
     def _decide(self, claim: Claim) -> bool:
         response = self._api.claim(claim)
         if response.decision is ClaimDecision.HOLD:
-            self._held.append(_Held(claim, self._clock.now() + response.again, response.blocked))
+            self._held.append(
+                _Held(claim, self._clock.now() + response.retry_after, response.blocked)
+            )
             return False
         if response.decision is ClaimDecision.DROP:
             self._keeper.drop(claim.token)
@@ -213,10 +215,10 @@ class Worker:
         self._peak = max(self._peak, ended.report.peak_memory or 0)
         once = self._instructions.policy == "once"
         leaving = self._clock.stopped_at is not None or once or not ended.usable
-        again = False
+        task_open = False
         try:
             report = self._checked(self._with_tree(ended)).model_copy(update={"last": leaving})
-            again = self._api.report(report).again
+            task_open = self._api.report(report).task_open
         except WorkerGoneError:
             raise
         except RefusedError as error:
@@ -224,7 +226,7 @@ class Worker:
             logger.warning("the report was rejected: %s", error)
         if not ended.usable:
             raise WorkerExit("a command could not be stopped; the worker exits with its container")
-        return again
+        return task_open
 
     def _checked(self, report: Report) -> Report:
         """Return the report; a successful command with lost output becomes an error."""
