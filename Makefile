@@ -37,7 +37,12 @@ setup: $(READY) ## Set up .venv
 engine: ## Use a running container engine, or install and start one
 	@.ci/engine
 
+# The result of `make web`.
+WEB_BUILT := local_runner/conducto_local/web/index.html
+
 demo: $(USABLE) engine ## Set up, and run the demo pipeline in containers
+	@test -e $(WEB_BUILT) || { .ci/tools web; $(MAKE) --no-print-directory web; } || \
+	echo "the demo runs without its page in the web app" >&2
 	$(BIN)/python tests/support/stand_ins.py python:3.11-slim
 	$(BIN)/python examples/demo/pipeline.py --local --run
 
@@ -132,9 +137,7 @@ test-web: $(READY) engine tools web lint-web ## Test the web app in Chromium aga
 	npm --prefix web test
 	$(PYTEST) tests/web -m 'web and not long' --durations=25
 
-# The result of `make web`, which a browser in the tests opens at the deployed site.
-WEB_BUILT := local_runner/conducto_local/web/index.html
-
+# A browser in the tests opens it at the deployed site.
 $(WEB_BUILT):
 	@$(MAKE) --no-print-directory web
 

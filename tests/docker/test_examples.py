@@ -454,12 +454,15 @@ def test_the_demo_matches_the_atlas(mapped: Run) -> None:
     assert re.search(r": 19\d\d\d km", mapped.output("/Look/Longest route"))
 
 
-def test_the_demo_draws_a_map_into_the_data_directory(mapped: Run) -> None:
+def test_the_demo_reports_a_map_on_the_page_of_the_pipeline(mapped: Run) -> None:
     shown = mapped.output("/Draw the map")
 
     assert (mapped.data / "plots/airports.png").read_bytes().startswith(PNG)
-    assert f"![map](/gw/manager/data/{mapped.id}/pipeline/plots/airports.png)" in shown
-    assert len(table_rows(shown)) == len(mapped.children("/Look/Loneliest/Execute"))
+    report = (mapped.data / "reports/Airports of the world.md").read_text()
+    picture = f"![map of the airports](/gw/manager/data/{mapped.id}/pipeline/plots/airports.png)"
+    assert report.startswith(picture)
+    assert report in shown
+    assert len(table_rows(report)) == len(mapped.children("/Look/Loneliest/Execute"))
     assert "./plots/airports.png\n" in mapped.output("/Files")
 
 
