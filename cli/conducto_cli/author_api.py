@@ -39,6 +39,13 @@ def launch(root: NodeBase, options: LaunchOptions, target: str) -> int:
     return local.launch(root, options)
 
 
+def begin_junit(file: str) -> None:
+    """Write the JUnit report of a run that has not ended."""
+    from conducto_cli.view import junit
+
+    junit.begin_junit(file)
+
+
 def plan(root: NodeBase) -> int:
     """Print what a launch in the cloud would take and cost; return the exit code."""
     from conducto_cli.commands.plan import print_plan

@@ -187,8 +187,8 @@ COMMANDS = {
         "delete",
         _ACT,
         "delete a pipeline with its output, data and history, archived or not",
-        "It asks first on a terminal. A pipeline that is not finished is not deleted; archive it "
-        "before, which stops it.",
+        "It asks first on a terminal. A pipeline that runs, or that will start by itself, is not "
+        "deleted: archive it first, which stops it. A paused one is deleted.",
     ),
     "debug": Command(
         "debug",

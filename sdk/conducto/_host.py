@@ -51,6 +51,13 @@ def plan(root: object) -> int:
     return _USAGE if host is None else int(host.plan(root))
 
 
+def begin_junit(file: str) -> None:
+    """Replace an earlier JUnit report before the tree is made, which may fail."""
+    host, _ = _find("launch")
+    if host is not None:
+        host.begin_junit(file)
+
+
 def can_run() -> bool:
     """Return whether this Python is recent enough for the host's packages."""
     return sys.version_info >= _OLDEST_PYTHON

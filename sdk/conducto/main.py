@@ -172,6 +172,10 @@ class _Invocation:
             call, flags = _parse(name, method, words, pipeline=expected is not None)
         except UsageError as error:
             raise self._with_methods(error) from None
+        if flags is not None and flags.reports():
+            from conducto import _host
+
+            _host.begin_junit(flags.get("junit"))
         if flags is not None and flags.get("profile"):
             os.environ["CONDUCTO_PROFILE"] = flags.get("profile")
         args, kwargs = call.arguments()

@@ -349,7 +349,9 @@ class MemoryPipelines(Pipelines):
         with self._lock:
             pipeline = self._find(params.id)
             if not pipeline.summary().settled:
-                raise RefusedError(f"{pipeline.record.id}: is not finished")
+                raise RefusedError(
+                    f"{pipeline.record.id}: commands run, or it will start by itself"
+                )
             del self._pipelines[pipeline.record.id]
             return DeletedPipeline(id=pipeline.record.id)
 

@@ -129,7 +129,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         summary = find_pipeline(client, arguments.id)
         pipeline_id = summary.pipeline.id
         if arguments.image is not None:
-            _check(arguments)
+            _check_image(arguments)
             copy_build_log(client, pipeline_id, arguments.image, follow=arguments.follow)
             return DONE
         node = selection.one_view(client, pipeline_id, arguments.path or "/")
@@ -196,8 +196,31 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError("--json is for --search TEXT; output itself is bytes, printed as they are")
     if arguments.failed:
         raise UsageError("--failed is for several nodes: conducto logs ID --failed")
-    if arguments.image is not None and (parts or arguments.tail is not None):
-        raise UsageError(f"--image: not together with {(parts or ['--tail'])[0]}")
+
+
+def _check_image(arguments: argparse.Namespace) -> None:
+    given = next(_parts_of_output(arguments), None)
+    if given is not None:
+        raise UsageError(
+            f"--image: not together with {given}; the log of a build is printed as a whole, and "
+            "has no attempts, times or streams"
+        )
+
+
+def _parts_of_output(arguments: argparse.Namespace) -> Iterator[str]:
+    """Yield the arguments that select nodes or a part of their output."""
+    if arguments.path is not None:
+        yield arguments.path
+    if arguments.stream is not None:
+        yield f"--{arguments.stream}"
+    if arguments.stamps is not None:
+        yield "--relative" if arguments.stamps == "relative" else "--timestamps"
+    for name in ("attempt", "since", "tail", "lines", "search", "download"):
+        if _given(arguments, name):
+            yield f"--{name}"
+    for name in ("failed", "regex", "ignore_case", "json"):
+        if getattr(arguments, name):
+            yield f"--{name.replace('_', '-')}"
 
 
 def _given(arguments: argparse.Namespace, name: str) -> bool:

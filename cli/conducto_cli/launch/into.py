@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from conducto_cli.confirmation import Ask, asker
 from conducto_cli.connection import OpenClient, client_opener, guarded
 from conducto_cli.exit_codes import DONE, FAILED
-from conducto_cli.launch.local import check_junit, follow, prepared
+from conducto_cli.launch.local import begin_junit, follow, prepared
 from conducto_cli.pipeline_lookup import find_pipeline
 from conducto_cli.text.table import table
 from conducto_cli.text.text import count_of, printable
@@ -49,7 +49,8 @@ def continue_pipeline(
     Returns:
         The exit code: that of a launch, or 1 if the user did not confirm.
     """
-    check_junit(options)
+    if not options.plan:
+        begin_junit(options)
     asked = ContinueRequest(launch=request, fresh=options.fresh, preview=True)
     with open_client() as client:
         pipeline_id = find_pipeline(client, options.into or "").pipeline.id

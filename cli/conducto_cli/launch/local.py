@@ -84,7 +84,7 @@ def submit(
         options: Those of the command line.
         has_engine: The containers are this machine's, whose engine may lack something.
     """
-    check_junit(options)
+    begin_junit(options)
     with open_client() as client:
         summary = client.launch(request)
         for warning in client.status().warnings if has_engine else ():
@@ -120,15 +120,15 @@ def follow(open_client: OpenClient, summary: PipelineSummary, options: "LaunchOp
     )
 
 
-def check_junit(options: "LaunchOptions") -> None:
-    """Check the file of ``--junit`` before anything runs."""
+def begin_junit(options: "LaunchOptions") -> None:
+    """Check ``--junit``, and replace an earlier report, before anything runs."""
     if options.junit is None:
         return
     if not options.run or options.detach:
         raise UsageError("--junit is written at the end of a run; use --run without --detach")
-    from conducto_cli.view.junit import check_file  # noqa: PLC0415 - rarely needed
+    from conducto_cli.view import junit  # noqa: PLC0415 - rarely needed
 
-    check_file(options.junit)
+    junit.begin_junit(options.junit)
 
 
 def _page(client: Client, summary: PipelineSummary, options: "LaunchOptions") -> "Page | None":

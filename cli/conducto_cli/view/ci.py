@@ -3,8 +3,8 @@
 import os
 import secrets
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -66,6 +66,20 @@ def write_reports(
         write_junit(client, summary, junit)
 
 
+@contextmanager
+def quoting(environ: Mapping[str, str]) -> Iterator[None]:
+    """Print lines of output, of which none acts as a workflow command of GitHub Actions."""
+    if not environ.get("GITHUB_ACTIONS"):
+        yield
+        return
+    token = secrets.token_hex(16)
+    print(f"::stop-commands::{token}")
+    try:
+        yield
+    finally:
+        print(f"::{token}::")
+
+
 def stream_view(environ: Mapping[str, str]) -> View:
     """Return the view that prints the output of all nodes."""
     if environ.get("GITHUB_ACTIONS"):
@@ -123,8 +137,8 @@ class _GitHub:
     def begin(self, title: str, *, failed: bool) -> str:
         """Return the lines in front of a node's output, in which no workflow command acts."""
         self._token = secrets.token_hex(16)
-        head = title if failed else f"::group::{title}"
-        return f"{head}\n::stop-commands::{self._token}\n"
+        stop = f"::stop-commands::{self._token}\n"
+        return f"{stop}{title}\n" if failed else f"::group::{title}\n{stop}"
 
     def end(self, *, failed: bool) -> str:
         """Return the lines after it."""
@@ -175,7 +189,12 @@ def _title(model: PipelineModel, output: AttemptOutput, state: State) -> str:
     if row is not None and row.attempt == output.number:
         facts.append(why_failed(row) if state in FAILED else "")
         facts.append(elapsed(row, row.ended) if row.ended is not None else "")
-    return "  ".join(printable(fact) for fact in facts if fact)
+    return _inert("  ".join(printable(fact) for fact in facts if fact))
+
+
+def _inert(line: str) -> str:
+    """Return a line about a node in which the old form of GitHub's commands does not act."""
+    return line.replace("##[", "# #[")
 
 
 def _output_of(change: NodeChange) -> AttemptOutput:
@@ -260,6 +279,6 @@ class GroupView:
 
     def _flush(self) -> None:
         for line in self._heads:
-            print(line)
+            print(_inert(line))
         self._heads.clear()
         sys.stdout.flush()

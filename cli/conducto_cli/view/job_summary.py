@@ -51,7 +51,7 @@ def job_summary(client: Client, summary: PipelineSummary) -> str:
 
 def _failure(view: NodeView) -> list[str]:
     facts = [failure_text(view), place(view.file, view.line)]
-    said = ", ".join(_inline(fact) for fact in facts if fact)
+    said = ", ".join(_html(fact) for fact in facts if fact)
     output = [line[:_COLUMNS] for line in plain_lines(view.tail or "")[-_LINES:]]
     fence = _fence("\n".join(output))
     return [
@@ -75,10 +75,11 @@ def _fence(text: str) -> str:
 
 
 def _html(text: str) -> str:
+    """Return text for a block of HTML, in which markdown has no effect."""
     shown = printable(text)
     return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _inline(text: str) -> str:
-    """Return text without effects of markdown or HTML."""
-    return "".join(f"\\{char}" if char in "\\`*_[]()#|!" else char for char in _html(text))
+    """Return text for a line of markdown, without effects of markdown or HTML."""
+    return "".join(f"\\{char}" if char in "\\`*_~[]()#|!$" else char for char in _html(text))

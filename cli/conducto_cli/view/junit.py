@@ -4,14 +4,17 @@ Each Exec is a test case: its name is that of the node, its class the path of th
 is junit-10.xsd of Jenkins' xUnit plugin, which GitLab, GitHub Actions and others read as well.
 """
 
+import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import IO
 from xml.sax.saxutils import escape, quoteattr
 
+from conducto.data.files import copy_stream, write_atomically
 from conducto.errors import UsageError
 from conducto_cli.view.report import plain_lines
 from conducto_client import Client
@@ -27,22 +30,47 @@ _LINES = 50
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+#: The report of a run that was not reported: the file must not show an earlier run.
+_NO_REPORT = "the run could not start, was interrupted, or continues without this report"
+
+
 @dataclass(slots=True)
 class _Totals:
     tests: int = 0
     failures: int = 0
+    errors: int = 0
     skipped: int = 0
 
 
-def check_file(name: str) -> None:
-    """Check that a report can be written, before anything runs.
+def begin_junit(name: str) -> None:
+    """Write a report with an error, which is replaced when the pipeline has ended.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it cannot be written.
     """
+    if _is_stream(name):
+        return
+    head = _head(_Suite("conducto", "conducto", time.time()), _Totals(tests=1, errors=1))
+    case = (
+        '<testcase classname="conducto" name="run" time="0.000">'
+        f"<error type={_attribute('not reported')} message={_attribute(_NO_REPORT)}/></testcase>\n"
+    )
+    _write(name, lambda file: file.write(f"{head}{case}{_END}".encode()))
+
+
+def _is_stream(name: str) -> bool:
+    """Return whether a file is written in one go, such as ``/dev/stdout``."""
+    path = Path(name)
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _write(name: str, write: Callable[[IO[bytes]], object]) -> None:
     try:
-        with Path(name).open("ab"):
-            pass
+        if _is_stream(name):
+            with Path(name).open("wb") as file:
+                write(file)
+        else:
+            write_atomically(os.path.realpath(name), write)
     except OSError as error:
         raise UsageError(f"--junit {name}: {error.strerror}") from error
 
@@ -56,18 +84,18 @@ def write_junit(client: Client, summary: PipelineSummary, name: str) -> None:
     pipeline_id = summary.pipeline.id
     tails = _tails(client, pipeline_id)
     totals = _Totals()
-    with TemporaryFile("w+", encoding="utf-8") as cases:
+    with TemporaryFile() as cases:
         for view in _execs(client, pipeline_id):
-            cases.write(_case(view, tails.get(view.path, ""), totals))
+            cases.write(_case(view, tails.get(view.path, ""), totals).encode())
         cases.seek(0)
-        try:
-            with Path(name).open("w", encoding="utf-8") as file:
-                file.write(_head(summary, totals))
-                while part := cases.read(1 << 20):
-                    file.write(part)
-                file.write("</testsuite>\n</testsuites>\n")
-        except OSError as error:
-            raise UsageError(f"--junit {name}: {error.strerror}") from error
+        head = _head(_suite_of(summary), totals)
+
+        def write(file: IO[bytes]) -> None:
+            file.write(head.encode())
+            copy_stream(cases, file)
+            file.write(_END.encode())
+
+        _write(name, write)
 
 
 def _execs(client: Client, pipeline_id: str) -> Iterator[NodeView]:
@@ -87,19 +115,37 @@ def _tails(client: Client, pipeline_id: str) -> dict[str, str]:
     return found
 
 
-def _head(summary: PipelineSummary, totals: _Totals) -> str:
+@dataclass(frozen=True, slots=True)
+class _Suite:
+    id: str
+    title: str
+    started: float
+    took: float = 0.0
+
+
+def _suite_of(summary: PipelineSummary) -> _Suite:
     record, took = summary.pipeline, 0.0
     if summary.started is not None and summary.ended is not None:
         took = max(0.0, summary.ended - summary.started)
-    when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(summary.started or record.created))
-    counted = f'tests="{totals.tests}" failures="{totals.failures}" errors="0"'
-    name = _attribute(record.title)
+    return _Suite(record.id, record.title, summary.started or record.created, took)
+
+
+def _head(suite: _Suite, totals: _Totals) -> str:
+    when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(suite.started))
+    counted = (
+        f'tests="{totals.tests}" failures="{totals.failures}" errors="{totals.errors}" '
+        f'time="{suite.took:.3f}"'
+    )
+    name = _attribute(suite.title)
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f'<testsuites name={name} {counted} time="{took:.3f}">\n'
-        f'<testsuite name={name} id={_attribute(record.id)} {counted} skipped="{totals.skipped}" '
-        f'time="{took:.3f}" timestamp="{when}">\n'
+        f"<testsuites name={name} {counted}>\n"
+        f"<testsuite name={name} id={_attribute(suite.id)} {counted} "
+        f'skipped="{totals.skipped}" timestamp="{when}">\n'
     )
+
+
+_END = "</testsuite>\n</testsuites>\n"
 
 
 def _case(view: NodeView, tail: str, totals: _Totals) -> str:
@@ -109,7 +155,7 @@ def _case(view: NodeView, tail: str, totals: _Totals) -> str:
     if attempt is not None and attempt.started is not None and attempt.ended is not None:
         took = max(0.0, attempt.ended - attempt.started)
     totals.tests += 1
-    head = f'classname={_attribute(group or "/")} name={_attribute(name)} time="{took:.3f}"'
+    head = f'classname={_attribute(group or "/")} name={_attribute(name or "/")} time="{took:.3f}"'
     if not view.skipped and view.state is State.DONE:
         return f"<testcase {head}/>\n"
     if view.skipped or view.state not in FAILED:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from conducto_cli.connection import OpenClient
 from conducto_cli.exit_codes import DONE, FAILED, LEFT
 from conducto_cli.text.text import Line, marks_for, text_of
-from conducto_cli.view.ci import stream_view
+from conducto_cli.view.ci import quoting, stream_view
 from conducto_cli.view.report import Page, final_report, hint
 from conducto_cli.view.watch import view_for, watch
 from conducto_cli.web_page import page_address
@@ -51,7 +51,8 @@ def stay(
         if not model.is_settled:
             return _detached(pipeline_id)
         with open_client() as client:
-            write_lines(final_report(client, model, page()))
+            with quoting(os.environ):
+                write_lines(final_report(client, model, page()))
             write_lines(page_lines(client, pipeline_id))
             if when_ended is not None:
                 when_ended(client, model.summary)

@@ -47,8 +47,8 @@ def check_deletable(live: Viewed) -> None:
     """
     if not live.status().settled:
         raise RefusedError(
-            f"{live.id}: is not finished, so it cannot be deleted; stop it first: "
-            f"conducto archive {live.id}"
+            f"{live.id}: commands run, or it will start by itself, so it cannot be deleted; stop "
+            f"it first: conducto archive {live.id}"
         )
 
 
@@ -63,8 +63,8 @@ def check_continuable(live: Viewed, program: str | None) -> None:
         raise RefusedError(f"{live.id}: is archived; wake it first: conducto wake {live.id}")
     if not live.status().settled:
         raise RefusedError(
-            f"{live.id}: is not finished, so its definition cannot be replaced; wait for it, or "
-            f"stop it: conducto cancel {live.id}"
+            f"{live.id}: commands run, or it will start by itself, so its definition cannot be "
+            f"replaced; wait, or stop it: conducto cancel {live.id}"
         )
     if record.program != program:
         raise RefusedError(

@@ -149,6 +149,11 @@ class Flags:
         """Return the pipeline to continue, or None."""
         return self.given.get("into", self.given.get("pipeline_id"))
 
+    def reports(self) -> bool:
+        """Return whether a JUnit report is written at the end of the run."""
+        stays = self._on("run") and not self._on("detach") and not self._on("plan")
+        return stays and self._on("junit") and self.mode() is not None
+
     def ignored(self) -> List[str]:
         """Return a sentence for each given flag that has no effect with the others."""
         mode = self.mode()

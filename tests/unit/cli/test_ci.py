@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+import conducto as co
 from conducto.errors import UsageError
 from conducto.tree.launch_options import LaunchOptions
 from conducto_cli.launch.local import submit
 from conducto_cli.view import ci
+from conducto_cli.view.job_summary import job_summary
 from conducto_cli.view.junit import write_junit
 from conducto_cli.view.session import stay
 from conducto_client import Client
@@ -26,7 +28,8 @@ SCHEMA = {
         {"name", "tests", "failures", "errors", "time", "skipped", "timestamp", "id"},
         {"testcase"},
     ),
-    "testcase": ({"name", "time", "classname"}, {"skipped", "failure"}),
+    "testcase": ({"name", "time", "classname"}, {"skipped", "failure", "error"}),
+    "error": ({"message", "type"}, set()),
     "skipped": ({"message", "type"}, set()),
     "failure": ({"message", "type"}, set()),
 }
@@ -76,9 +79,41 @@ def test_github_gets_groups_in_which_no_command_acts(
     assert lines[1].startswith("::stop-commands::")
     token = lines[1].removeprefix("::stop-commands::")
     assert lines[2:5] == ["compiling", f"::{token}::", "::endgroup::"]
-    assert lines[5].startswith("error  /tests/login  exit 3")
+    assert lines[5].startswith("::stop-commands::")
+    assert lines[6].startswith("error  /tests/login  exit 3")
     assert lines[7] == "::error::x"
     assert "line=41,title=/tests/login::error  /tests/login  exit 3" in lines[9]
+
+
+def test_report_on_github_quotes_output_in_which_no_command_acts(
+    ended: CountingPipelines,
+    open_client: OpenClient,
+    capsys: Output,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended.write("abc-def", "/tests/login", b"##[error]y\n")
+    ended.change("abc-def", "/tests/logout", State.DONE)
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    stay(open_client, "abc-def", plain=True)
+
+    lines = capsys.readouterr().out.splitlines()
+    (quoted,) = (number for number, line in enumerate(lines) if "##[error]y" in line)
+    stops = [line for line in lines[:quoted] if line.startswith("::stop-commands::")]
+    (token,) = (line.removeprefix("::stop-commands::") for line in stops)
+    assert f"::{token}::" in lines[quoted:]
+
+
+def test_names_on_github_cannot_be_commands(
+    fake: CountingPipelines, open_client: OpenClient, capsys: Output
+) -> None:
+    fake.add("abc-def", [view("/", "Serial"), view("/##[error]x")], record())
+    fake.change("abc-def", "/##[error]x", State.RUNNING)
+    fake.change("abc-def", "/##[error]x", State.DONE)
+
+    lines = shown(open_client, capsys, {"GITHUB_ACTIONS": "true"})
+
+    assert lines[0].startswith("done  /# #[error]x")
 
 
 def test_buildkite_gets_open_groups_for_failures(
@@ -148,6 +183,93 @@ def test_junit_report_follows_the_schema_for_any_name(
         attributes, children = SCHEMA[element.tag]
         assert set(element.attrib) <= attributes
         assert {child.tag for child in element} <= children
+
+
+def test_junit_report_of_one_exec_has_a_name(
+    fake: CountingPipelines, open_client: OpenClient, tmp_path: Path
+) -> None:
+    fake.add("abc-def", [view("/")], record())
+    fake.change("abc-def", "/", State.RUNNING)
+    fake.change("abc-def", "/", State.DONE)
+
+    (suite,) = junit(open_client, tmp_path / "report.xml")
+
+    assert [(case.get("classname"), case.get("name")) for case in suite] == [("/", "/")]
+
+
+def error_of(file: Path) -> str | None:
+    """Return the message of a report that has only an error; check its form."""
+    root = ET.fromstring(file.read_text(encoding="utf-8"))
+    for element in root.iter():
+        attributes, children = SCHEMA[element.tag]
+        assert set(element.attrib) <= attributes
+        assert {child.tag for child in element} <= children
+    ((case,),) = root
+    return case[0].get("message") if case[0].tag == "error" else None
+
+
+def test_launch_that_fails_replaces_an_earlier_junit_report(
+    open_client: OpenClient, tmp_path: Path
+) -> None:
+    file = tmp_path / "report.xml"
+    file.write_text("<testsuites/>")
+    request = LaunchRequest(tree={"nodes": {"/": {"type": "Serial"}}})
+
+    def refuse() -> Client:
+        raise UsageError("no agent")
+
+    with pytest.raises(UsageError, match="no agent"):
+        submit(refuse, request, LaunchOptions(run=True, junit=str(file)))
+
+    assert "could not start" in str(error_of(file))
+    assert [each.name for each in tmp_path.iterdir()] == ["report.xml"]
+
+
+def test_script_that_fails_replaces_an_earlier_junit_report(tmp_path: Path) -> None:
+    file = tmp_path / "report.xml"
+    file.write_text("<testsuites/>")
+
+    def broken() -> co.Serial:
+        raise ValueError("no tree")
+
+    argv = ["broken", "--local", "--run", "--junit", str(file)]
+    with pytest.raises(SystemExit):
+        co.main({"broken": broken}, argv=argv)
+
+    assert "could not start" in str(error_of(file))
+
+
+@pytest.mark.parametrize("words", [["--local"], ["--local", "--run", "--detach"], []])
+def test_junit_report_is_kept_if_no_run_is_reported(words: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "report.xml"
+    file.write_text("<testsuites/>")
+
+    def broken() -> co.Serial:
+        raise ValueError("no tree")
+
+    with pytest.raises(SystemExit):
+        co.main({"broken": broken}, argv=["broken", *words, "--junit", str(file)])
+
+    assert file.read_text() == "<testsuites/>"
+
+
+def test_job_summary_escapes_names_for_html_and_for_markdown(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
+    name = "/a_b_c|`<i>*x*"
+    # An HTML block ends at a blank line only, so markdown's escapes would be visible in it.
+    file = "/home/ada/pipe_line_|`<i>.py"
+    failed = view(name).model_copy(update={"file": file})
+    fake.add("abc-def", [view("/", "Serial"), failed], record(title=name))
+    fake.change("abc-def", name, State.RUNNING)
+    fake.change("abc-def", name, State.ERROR, cause=Cause.EXIT_CODE, exit_code=1)
+
+    with open_client() as client:
+        text = job_summary(client, client.get("abc-def"))
+
+    assert text.startswith("### ❌ /a\\_b\\_c\\|\\`&lt;i&gt;\\*x\\*\n")
+    summary = "<code>/a_b_c|`&lt;i&gt;*x*</code> exit 1, pipe_line_|`&lt;i&gt;.py:41</summary>"
+    assert summary in text
 
 
 def test_job_summary_names_the_failures(

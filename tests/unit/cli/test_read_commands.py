@@ -509,7 +509,6 @@ def test_both_streams_are_followed_at_the_same_time(
             ["--json"],
             "--json is for --search TEXT; output itself is bytes, printed as they are",
         ),
-        (["--image", "app", "--tail", "1"], "--image: not together with --tail"),
     ],
 )
 def test_options_of_logs_that_do_not_fit(
@@ -518,6 +517,31 @@ def test_options_of_logs_that_do_not_fit(
     code = conducto("logs", "abc-def", "/build", *words)
 
     assert (code, capsys.readouterr().err) == (2, f"conducto: {message}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "refused"),
+    [
+        (["--tail", "1"], "--tail"),
+        (["--since", "10m"], "--since"),
+        (["--timestamps"], "--timestamps"),
+        (["--relative"], "--relative"),
+        (["--attempt", "2"], "--attempt"),
+        (["--stderr"], "--stderr"),
+        (["--failed"], "--failed"),
+        (["-i"], "--ignore-case"),
+        (["/build"], "/build"),
+    ],
+)
+def test_options_of_output_do_not_fit_the_log_of_a_build(
+    words: list[str], refused: str, fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    fake.set_image("abc-def", ImageRecord(name="app"), "step 1\n")
+
+    code = conducto("logs", "abc-def", *words, "--image", "app")
+
+    assert code == 2
+    assert f"--image: not together with {refused};" in capsys.readouterr().err
 
 
 # ---- images
