@@ -98,7 +98,7 @@ async def test_continuation_is_refused_while_running_archived_or_from_another_sc
     run = await local.launch(tree(a="sleep 60"), program=SCRIPT)
     await run.until("/a", "running")
 
-    with pytest.raises(RefusedError, match=r"commands run.*conducto pause"):
+    with pytest.raises(RefusedError, match=r"commands run.*conducto cancel"):
         await continued(run, tree(a="true"))
     await run.control(Action.PAUSE)
     await run.control(Action.KILL, "/")
