@@ -141,12 +141,15 @@ test-web: $(READY) engine tools web lint-web ## Test the web app in Chromium aga
 $(WEB_BUILT):
 	@$(MAKE) --no-print-directory web
 
+DEPLOY_TESTS := not long
+
 test-deploy: $(READY) engine tools $(WEB_BUILT) ## Test the real deployment at an emulated AWS; needs root
 	$(BIN)/python tests/deploy/sandbox.py build/deploy \
-	  $(BIN)/pytest -v -n0 --timeout 900 --durations=25 tests/deploy
+	  $(BIN)/pytest -v -n0 --timeout 900 --durations=25 tests/deploy -m '$(DEPLOY_TESTS)'
 
 test-long: $(READY) engine tools web test-adapters ## Run the tests that are too slow for CI
 	$(ALONE) tests --ignore tests/deploy -m long --timeout 1800 --durations=15
+	@$(MAKE) --no-print-directory test-deploy DEPLOY_TESTS=long
 
 screenshots: $(READY) web ## Recreate the pictures of the docs
 	$(BIN)/python -m docs.screenshots

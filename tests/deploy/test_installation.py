@@ -251,6 +251,7 @@ def test_a_browser_signs_in_and_follows_a_pipeline(installation: Installation, p
 # ---- deployments over deployments ---------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_deployments_with_other_settings_leave_a_running_pipeline_alone(
     installation: Installation,
 ) -> None:
@@ -277,6 +278,7 @@ def test_policies_allow_all_that_roles_did_and_no_more(
     assert refused(rights, [planted, other]) == sorted([str(planted), str(other)])
 
 
+@pytest.mark.long
 def test_remaining_pipelines_continue_after_destroy_and_deploy(
     installation: Installation, kinds: Run
 ) -> None:

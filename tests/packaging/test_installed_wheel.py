@@ -79,6 +79,7 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
+@pytest.mark.long
 def test_the_stacks_synthesise_from_an_installed_wheel(python: Path, tmp_path: Path) -> None:
     env = {
         name: value
