@@ -13,6 +13,8 @@ from support.cloud.play import new_game
 
 _SEED = os.environ.get("CLOUD_SEED")
 _GAMES = int(os.environ.get("CLOUD_GAMES", "60"))
+#: Games with changed trees.
+_CONTINUED = _GAMES // 4
 SEEDS = [int(_SEED)] if _SEED is not None else range(_GAMES)
 
 
@@ -39,3 +41,10 @@ def test_groups_and_containers_are_never_too_full(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_everything_at_once(seed: int) -> None:
     new_game(seed, confined=True, lossy=0.1, conflicts=0.2).play()
+
+
+@pytest.mark.parametrize("seed", SEEDS[:_CONTINUED])
+def test_both_targets_keep_the_same_nodes_of_a_changed_tree(seed: int) -> None:
+    game = new_game(seed, confined=seed % 2 == 0, conflicts=0.2 * (seed % 3))
+    game.play()
+    game.play_on()

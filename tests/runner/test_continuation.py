@@ -176,7 +176,7 @@ async def test_continuation_that_is_refused_late_keeps_the_idle_containers(tmp_p
         store = InterruptedStore(runner.pipelines._store, partial(run.control, Action.RESET, "/b"))
         idle = scheduler.containers.pool_workers(run.id).idle
 
-        with pytest.raises(RefusedError, match="has changed meanwhile; try again"):
+        with pytest.raises(RefusedError, match="has changed since the plan was made"):
             await Continuations(store, scheduler).execute(
                 runner.pipelines.live(run.id), request_for(tree(a="exit 1"))
             )

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from conducto_core.api.queries.views import Viewed
 from conducto_core.errors import RefusedError, invalid, no_node
+from conducto_core.model.continuation import ContinueRequest
 from conducto_core.model.records import Lifecycle
 from conducto_core.model.requests import WHOLE, Action, ControlRequest, ControlResult
 from conducto_core.semantics.actions import lay_over, why_idle
@@ -52,13 +53,14 @@ def check_deletable(live: Viewed) -> None:
         )
 
 
-def check_continuable(live: Viewed, program: str | None) -> None:
-    """Check that the definition of a pipeline can be replaced by that of ``program``.
+def check_continuable(live: Viewed, request: ContinueRequest) -> None:
+    """Check that the definition of a pipeline can be replaced.
 
     Raises:
-        RefusedError: it runs, will start by itself, is archived or is of another script.
+        RefusedError: it runs, will start by itself, is archived, is of another script, or has
+            changed since the plan of the request.
     """
-    record = live.record
+    record, program = live.record, request.launch.program
     if record.lifecycle is Lifecycle.ARCHIVED:
         raise RefusedError(f"{live.id}: is archived; wake it first: conducto wake {live.id}")
     if not live.status().settled:
@@ -71,6 +73,8 @@ def check_continuable(live: Viewed, program: str | None) -> None:
             f"{live.id}: was launched by {record.program or 'no script file'}, not by "
             f"{program or 'the same'}; launch another pipeline instead"
         )
+    if request.seq not in (None, live.status().seq):
+        raise RefusedError(f"{live.id}: has changed since the plan was made; try again")
 
 
 def preview_of_whole(live: CheckedAction, action: Action) -> ControlResult:

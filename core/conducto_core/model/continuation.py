@@ -33,11 +33,28 @@ class ContinueRequest(Record):
         launch: The new tree and its options. The pipeline keeps its engine and its owner.
         fresh: Keep no results: every Exec runs again.
         preview: Only return the plan.
+        seq: ``seq`` of the pipeline for which the plan was made; the request is refused if it has
+            changed since then. None: any.
     """
 
     launch: LaunchRequest
     fresh: bool = False
     preview: bool = False
+    seq: int | None = None
+
+
+class PlanRecord(Record):
+    """The plan by which the tree of a pipeline was replaced last, as it is stored.
+
+    Attributes:
+        time: When it was replaced, in seconds since the epoch.
+        nodes: Those of the new tree, in definition order.
+        removed: Paths of the Execs that only the old tree had.
+    """
+
+    time: float
+    nodes: tuple[NodePlan, ...]
+    removed: tuple[str, ...] = ()
 
 
 class ContinuePlan(Record):

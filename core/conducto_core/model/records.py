@@ -101,7 +101,8 @@ class ForeignChange(Record):
     """A change of what a pipeline's commands do, by a user other than its owner.
 
     Attributes:
-        change: ``modify``, ``rebuild``, ``write_data``, ``delete_data`` or ``remote_shell``.
+        change: ``modify``, ``rebuild``, ``continue``, ``write_data``, ``delete_data`` or
+            ``remote_shell``.
     """
 
     by: str

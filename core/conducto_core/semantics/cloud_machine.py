@@ -117,16 +117,19 @@ class CloudMachine:
 
     def __init__(self, name: str, tree: TreeState, run_state: RunState | None = None) -> None:
         """Continue a tree with its stored ``run_state``; names of runs start with ``name``."""
-        self.tree = tree
         self.run_state = RunState() if run_state is None else run_state
         self._name = name
+        self._taken = StepResult()
+        self._adopt(tree)
+
+    def _adopt(self, tree: TreeState) -> None:
+        self.tree = tree
         self._paths = {node_id(path): path for path in tree.nodes}
         self._skipped = {n.path for n in tree.nodes.values() if n.skipped}
         self._expired = {
             n.path for n in tree.nodes.values() if isinstance(n, LiveGroup) and n.expired
         }
         self._running = {n.path for n in tree.in_flight(tree.root) if n.state is State.RUNNING}
-        self._taken = StepResult()
 
     @property
     def run(self) -> str:
@@ -147,6 +150,15 @@ class CloudMachine:
     def replan(self) -> StepResult:
         """Compile and start the rest again, because the execution is lost."""
         self._replan()
+        return self._take()
+
+    def replace(self, tree: TreeState) -> StepResult:
+        """Continue with another tree, which is paused; the execution of the old one ends."""
+        if self.run_state.open:
+            self._taken.machine_commands.append(StopExecution(self.run))
+        self.run_state = RunState(number=self.run_state.number)
+        self._adopt(tree)
+        self._taken.changes += tree.take_changes()
         return self._take()
 
     # ---- calls of workers ----------------------------------------------------------------------

@@ -6,14 +6,14 @@ Serial changed. Nodes are compared by path.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from conducto.errors import DefinitionError
-from conducto_core.model.continuation import Fate
+from conducto_core.model.continuation import Fate, NodePlan
 from conducto_core.model.nodes import NodeSpec, Pipeline, child_path
-from conducto_core.model.records import NodeState
+from conducto_core.model.records import AttemptRecord, NodeState
 from conducto_core.model.states import NodeType, State
 from conducto_core.semantics.pools import PoolKind, kind_of
 from conducto_core.semantics.resolve import Form, resolve, resolve_generated
@@ -30,6 +30,8 @@ PARTS: Final = (
 )
 #: An image that is not known yet; it equals every image.
 ANY_IMAGE: Final = "*"
+#: Fields of a pipeline's record that come from the script and its command line.
+OF_SCRIPT: Final = ("title", "doc", "tags", "sleep_when_done", "retention")
 NO_DIGEST: Final = "its image has no digest"
 _DIGITS: Final = 16
 
@@ -64,6 +66,13 @@ class Plan:
         """Yield the paths of the Execs that stay done."""
         return (path for path, each in self.execs.items() if each.fate is Fate.KEPT)
 
+    def nodes(self) -> tuple[NodePlan, ...]:
+        """Return the decisions as clients and stores get them."""
+        return tuple(
+            NodePlan.model_construct(path=path, fate=each.fate, reason=each.reason)
+            for path, each in self.execs.items()
+        )
+
 
 def fingerprint(
     spec: NodeSpec,
@@ -93,6 +102,25 @@ def fingerprint(
         [place.gpu, place.requires_docker, place.docker_run_args, spec.pool, spec.lazy_target],
     )
     return " ".join(image if part == ANY_IMAGE else _digest(part) for part in parts)
+
+
+def newest_fingerprints(attempts: Iterable[AttemptRecord]) -> dict[str, str | None]:
+    """Return ``{path: fingerprint of the newest attempt}`` of the Execs that were started.
+
+    Args:
+        attempts: Those of each path in order. One that ended while it was queued had no inputs.
+    """
+    return {each.path: each.fingerprint for each in attempts if each.started is not None}
+
+
+def secrets_version(secrets: Iterable[tuple[str, str, float]]) -> str:
+    """Return the version of secrets, which does not depend on their values.
+
+    Args:
+        secrets: The scope, the name and the time of the last change of each one.
+    """
+    names = sorted(secrets)
+    return hashlib.sha256(repr(names).encode()).hexdigest() if names else ""
 
 
 def _digest(part: object) -> str:
@@ -206,17 +234,16 @@ def continuation(
 
 
 def continued_tree(
-    old: TreeState, pipeline: Pipeline, made: Plan, tried: Mapping[str, int]
+    old: TreeState, pipeline: Pipeline, kept: Collection[str], tried: Mapping[str, int]
 ) -> TreeState:
     """Return the new tree with its states; it is paused.
 
     Args:
         old: The tree that it replaces.
         pipeline: The new tree.
-        made: The plan.
+        kept: Paths of the Execs that stay done.
         tried: ``{path: number of the newest attempt}``.
     """
-    kept = set(made.kept())
     states = [
         old.state_of(old.nodes[spec.path]).model_copy(update={"skipped": carried_skip(old, spec)})
         if spec.path in kept

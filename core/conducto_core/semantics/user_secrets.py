@@ -10,9 +10,16 @@ from datetime import UTC, datetime
 from conducto_core.model.records import ForeignChange, PipelineRecord
 from conducto_core.model.requests import Action
 
-#: Operations that can change what a command does: actions, and changes of the pipeline's data.
+#: Operations that can change what a command does: actions, and changes of its tree or its data.
 CHANGES = frozenset(
-    {Action.MODIFY.value, Action.REBUILD.value, "write_data", "delete_data", "remote_shell"}
+    {
+        Action.MODIFY.value,
+        Action.REBUILD.value,
+        "continue",
+        "write_data",
+        "delete_data",
+        "remote_shell",
+    }
 )
 
 

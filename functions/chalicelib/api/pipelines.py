@@ -3,6 +3,7 @@
 import asyncio
 
 from chalicelib.api.browser_login import BrowserLogin
+from chalicelib.api.continuation import CloudContinuations
 from chalicelib.api.control import CloudActions
 from chalicelib.api.data import CloudData
 from chalicelib.api.debug import CloudDebug
@@ -21,7 +22,15 @@ from conducto_core.model.responses import Login
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
 
 
-class CloudPipelines(CloudLaunches, CloudActions, CloudData, CloudDebug, CloudLogs, Pipelines):
+class CloudPipelines(
+    CloudLaunches,
+    CloudContinuations,
+    CloudActions,
+    CloudData,
+    CloudDebug,
+    CloudLogs,
+    Pipelines,
+):
     """The pipelines of one organisation, with the permissions of one caller."""
 
     def __init__(self, engine: CommandProcessor, identity: Identity) -> None:

@@ -61,6 +61,7 @@ from conducto_core.model.worker import (
 )
 from conducto_core.runtime.commands import CommandError, as_written, script_of
 from conducto_core.runtime.environment import ExecutionContext, command_env
+from conducto_core.runtime.fingerprints import fingerprint_in
 from conducto_core.runtime.inputs import inputs_text
 from conducto_core.runtime.json_logs import log_fields
 from conducto_core.runtime.line_times import packed
@@ -149,7 +150,8 @@ class WorkerApi:
         credentials = self._lend()
         with self._attending() as (live, worker):
             pool = live.pools[worker.pool]
-            built = live.images[pool.image].built
+            image = live.images.get(pool.image)  # its tree may have been replaced
+            built = None if image is None else image.built
             return WorkerInstructions(
                 region=self._cloud.site.region,
                 activity=self._cloud.site.activity_of(pool.name),
@@ -353,6 +355,9 @@ class WorkerApi:
                 "container": worker_id,
                 "position": worker.commands,
                 "message": withheld(live.record),
+                "fingerprint": fingerprint_in(
+                    node.spec, live.images[image.name].built, secrets.version, mask.text
+                ),
                 **worker.phases(queued.queued, image.ended, now),
                 "started": now,
             }

@@ -212,6 +212,25 @@ class CapacityUnavailable(PipelineEvent):
     contended: bool = False
 
 
+class TreeReplaced(PipelineEvent):
+    """A user continued the pipeline with a changed tree.
+
+    Attributes:
+        definition: Key of the new definition (`chalicelib.domain.pipeline_state.define`).
+        plan: Key of the plan (`conducto_core.model.continuation.PlanRecord`).
+        generated: Targets of the generated trees that remain, outer ones first.
+        images: The images of the new tree.
+        by: The user.
+    """
+
+    kind: Literal["tree_replaced"] = "tree_replaced"
+    definition: str
+    plan: str
+    generated: tuple[str, ...] = ()
+    images: tuple[BuiltImage, ...] = ()
+    by: str = ""
+
+
 class ExecutionLost(PipelineEvent):
     """An execution was not started, or waits for a task that no worker will complete."""
 
@@ -243,7 +262,8 @@ Input = Annotated[
     | TimeLimitsExpired
     | CapacityUnavailable
     | ExecutionLost
-    | HealthChecked,
+    | HealthChecked
+    | TreeReplaced,
     Field(discriminator="kind"),
 ]
 

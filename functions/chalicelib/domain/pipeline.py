@@ -8,7 +8,7 @@ Equal inputs lead to equal states in every Lambda: random and external values ar
 Policies are in `conducto_core.semantics`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, assert_never
 
@@ -27,12 +27,14 @@ from chalicelib.domain.events import (
     JournalEntry,
     Reported,
     TimeLimitsExpired,
+    TreeReplaced,
     WorkerLost,
     WorkerStarted,
 )
 from chalicelib.domain.pipeline_state import CloudImage, PipelineState
 from chalicelib.domain.workers import Worker, WorkerStatus
 from chalicelib.ports.identity import Spender
+from conducto_core.model.continuation import Fate
 from conducto_core.model.form_codec import unpack_form
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.notifications import NotificationRecord
@@ -43,6 +45,7 @@ from conducto_core.model.records import (
     ImageState,
     Lifecycle,
     NodeChange,
+    PipelineRecord,
 )
 from conducto_core.model.requests import Action
 from conducto_core.model.states import IN_FLIGHT, Cause, NodeType, State
@@ -59,6 +62,7 @@ from conducto_core.semantics.cloud_machine import (
     StopExecution,
 )
 from conducto_core.semantics.contexts import Hold, is_late, is_renewed, is_reset, loses_state, loss
+from conducto_core.semantics.continuation import OF_SCRIPT, continued_tree, with_generated
 from conducto_core.semantics.cost import charged_seconds, dollars_for
 from conducto_core.semantics.machine import settled
 from conducto_core.semantics.pools import PoolKind, kind_of
@@ -217,6 +221,8 @@ class CloudPipeline(PipelineState):
             case HealthChecked():
                 for worker in [one for one in self.surplus() if one in event.spared]:
                     self._send_away(self.registry.workers[worker], _SPARED)
+            case TreeReplaced():
+                self._replace(event)
             case _:
                 assert_never(event)
 
@@ -547,7 +553,9 @@ class CloudPipeline(PipelineState):
 
     def _is_outdated(self, worker: Worker, pool: Pool) -> bool:
         holds_secrets = worker.for_owner and secrets_user(self.record) is None
-        moved = worker.reference not in (None, self.images[pool.image].record.reference)
+        image = self.images.get(pool.image)  # the tree may have been replaced
+        reference = None if image is None else image.record.reference
+        moved = image is None or worker.reference not in (None, reference)
         return holds_secrets or moved
 
     # ---- executions ---------------------------------------------------------------------------
@@ -656,6 +664,58 @@ class CloudPipeline(PipelineState):
         for path in [p for p in self.generated if p == target or p.startswith(below)]:
             del self.generated[path]
         self._tree_changed()
+
+    # ---- another tree -------------------------------------------------------------------------
+
+    def _replace(self, replaced: TreeReplaced) -> None:
+        """Replace the definition, while no attempt is active; the pipeline is paused."""
+        self._let_contexts_go()
+        plan: dict[str, Any] = unpack_form(self.tree_of(replaced.plan))
+        definition = unpack_form(self.tree_of(replaced.definition))
+        record = PipelineRecord.model_validate(definition["record"])
+        self._set(
+            **{name: getattr(record, name) for name in OF_SCRIPT},
+            run_at=record.run_at,
+            revision=self.record.revision + 1,
+            armed=False,
+            problem=None,
+            lifecycle=Lifecycle.ACTIVE,
+        )
+        self.record = changed(self.record, "continue", replaced.by, self.now)
+        self.definition = definition
+        self.definition_key, self.plan_key = replaced.definition, replaced.plan
+        self.generated = {target: self.generated[target] for target in replaced.generated}
+        self._forget_progress()
+        kept = {each["path"] for each in plan["nodes"] if each["fate"] == Fate.KEPT}
+        self._adopt_new(kept, replaced.images)
+
+    def _let_contexts_go(self) -> None:
+        """Stop the containers of contexts: their state is of the old tree."""
+        for worker in self.registry.staying():
+            if self.pools[worker.pool].kind is PoolKind.CONTEXT:
+                self._send_away(worker, "the tree was replaced")
+
+    def _forget_progress(self) -> None:
+        """Forget everything that the old tree's next run would have needed."""
+        self.edits = {}
+        self.starts = {}
+        self.deadlines = {}
+        self.lost_contexts = {}
+        self.fruitless = 0
+
+    def _adopt_new(self, kept: Collection[str], images: Sequence[BuiltImage]) -> None:
+        old, machine = self.tree, self.cloud_machine
+        forms = {path: unpack_form(self.tree_of(key)) for path, key in self.generated.items()}
+        pipeline, _ = with_generated(self.form, forms)
+        tried = old.past | {path: node.attempt for path, node in old.nodes.items() if node.attempt}
+        taken = machine.replace(continued_tree(old, pipeline, kept, tried))
+        known = {built.name: self.images.get(built.name) for built in images}
+        same = {built.name for built in images if _is_of(known[built.name], built)}
+        self.images = {name: image for name, image in known.items() if image and name in same}
+        self.adopt(pipeline, machine)
+        self.times = {path: times for path, times in self.times.items() if path in self.tree.nodes}
+        self._images_moved(built for built in images if built.name not in same)
+        self._follow(taken)
 
     # ---- state machine ----------------------------------------------------------------------
 
@@ -790,6 +850,10 @@ class CloudPipeline(PipelineState):
             if self.record.sleep_when_done and finished and self.record.armed:
                 self._set(lifecycle=Lifecycle.SLEEPING)
         self._set(status=self.status(), touched=self.now)
+
+
+def _is_of(image: CloudImage | None, built: BuiltImage) -> bool:
+    return image is not None and image.built == built
 
 
 def _record_of(record: ImageRecord, built: BuiltImage, now: float) -> ImageRecord:

@@ -84,6 +84,8 @@ class PipelineState:
         number: Number of the latest applied entry.
         seq: Number of the latest change.
         now: Time of the latest event.
+        definition_key: Key of the definition that replaced that of the launch, if any.
+        plan_key: Key of the plan of the latest replacement.
         pipeline: The resolved definition, with generated trees in place.
         generated: ``{target: key of its tree}``.
         in_flight: ``{path: record}`` of attempts that are queued or running.
@@ -111,6 +113,8 @@ class PipelineState:
         self.definition: dict[str, Any] = unpack_form(definition)
         self.record = record = PipelineRecord.model_validate(self.definition["record"])
         self.tree_of = tree_of
+        self.definition_key: str | None = None
+        self.plan_key: str | None = None
         self.number = 0
         self.seq = 0
         self.now = record.created
@@ -229,6 +233,7 @@ class PipelineState:
         space = f"{self.id}/{self.epoch}" if self.epoch else self.id
         groups = self._groups_above(spec.path)
         if kind_of(spec.pool) is PoolKind.CONTEXT:  # one container for all groups within it
+            space += f"@{self.record.revision}" if self.record.revision else ""
             owner = owner_of(spec.pool) or "/"
             groups = tuple(path for path in groups if path in (owner, *ancestors(owner)))
         pool = pool_of(spec, space, groups)

@@ -29,6 +29,8 @@ _PLAIN = (
     "number",
     "seq",
     "now",
+    "definition_key",
+    "plan_key",
     "edits",
     "generated",
     "times",
@@ -106,10 +108,11 @@ def restore(
     org: str, definition: bytes, snapshot: Snapshot | None, tree_of: Callable[[str], bytes]
 ) -> CloudPipeline:
     """Return a pipeline at a snapshot, or at its launch without a valid snapshot."""
-    live = CloudPipeline(org, definition, tree_of)
     if snapshot is None or snapshot.state.get("version") != VERSION:
-        return live
+        return CloudPipeline(org, definition, tree_of)
     state = snapshot.state
+    key = state["definition_key"]
+    live = CloudPipeline(org, definition if key is None else tree_of(key), tree_of)
     for name in _PLAIN:
         setattr(live, name, state[name])
     live.times = {path: (start, end) for path, (start, end) in live.times.items()}

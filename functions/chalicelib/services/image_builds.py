@@ -96,6 +96,7 @@ class ImageBuilds:
         sources: Mapping[str, ImageSources],
         *,
         salt: str = "",
+        preview: bool = False,
     ) -> tuple[BuiltImage, ...]:
         """Return images in their initial states: ready, or pending a build.
 
@@ -104,6 +105,7 @@ class ImageBuilds:
             images: Definitions.
             sources: ``{image name: contents read from its files}``.
             salt: Changes the tag, which forces a new build of the same content.
+            preview: Nothing will be built, so the directories need not be uploaded.
 
         Raises:
             DefinitionError: An image cannot be built here.
@@ -115,16 +117,16 @@ class ImageBuilds:
         return tuple(
             ready_image(image)
             if is_plain(image)
-            else self._prepared(org, image, sources.get(image.name), salt)
+            else self._prepared(org, image, sources.get(image.name), salt, preview=preview)
             for image in images
         )
 
     def _prepared(
-        self, org: str, image: ImageSpec, given: ImageSources | None, salt: str
+        self, org: str, image: ImageSpec, given: ImageSources | None, salt: str, *, preview: bool
     ) -> BuiltImage:
         pending = self._planned(org, image, given, salt)
         found = self._found(org, pending)
-        if found is None:
+        if found is None and not preview:
             self._check_uploaded(org, image, pending.contexts)
         return found or pending
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from chalicelib.ports.identity import SecretVault
 from conducto_core.runtime.masking import Mask, can_be_masked
+from conducto_core.semantics.continuation import secrets_version
 
 NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -27,10 +28,12 @@ class InjectedSecrets:
     Attributes:
         env: ``{name: value}``.
         masked: Values to mask in its output.
+        version: A text that changes when a secret is added, stored or deleted.
     """
 
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     masked: tuple[str, ...] = field(default=(), repr=False)
+    version: str = ""
 
     def mask(self) -> Mask:
         """Return a mask of the secrets."""
@@ -51,8 +54,14 @@ def inject(
             address may contain a password.
     """
     own = {} if user is None else vault.read(user_scope(org, user))
-    secrets = {**vault.read(org_scope(org)), **own}
+    shared = vault.read(org_scope(org))
+    secrets = {**shared, **own}
     values = {key: str(secret["value"]) for key, secret in secrets.items()}
     hidden = {values[key] for key, secret in secrets.items() if secret.get("mask", True)}
     hidden.update(services.values())
-    return InjectedSecrets({**values, **services}, tuple(sorted(filter(can_be_masked, hidden))))
+    version = secrets_version(
+        ("user" if key in own else "org", key, float(secret.get("updated", 0.0)))
+        for key, secret in secrets.items()
+    )
+    masked = tuple(sorted(filter(can_be_masked, hidden)))
+    return InjectedSecrets({**values, **services}, masked, version)

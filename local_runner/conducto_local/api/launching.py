@@ -7,7 +7,7 @@ from itertools import islice
 
 from conducto_core.api.launching import TRIED_IDS, ids_for, is_of_launch, new_record
 from conducto_core.api.queries import views
-from conducto_core.model.continuation import ContinuePlan, ContinueRequest, NodePlan
+from conducto_core.model.continuation import ContinuePlan, ContinueRequest
 from conducto_core.model.form_codec import pack_form
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.params import PipelineParams
@@ -114,10 +114,7 @@ class LocalLaunches(LocalAccess):
                 pipeline_loader.keep(self._home, live.record, stored)
         return ContinuePlan(
             pipeline=views.summary(live),
-            nodes=tuple(
-                NodePlan.model_construct(path=path, fate=each.fate, reason=each.reason)
-                for path, each in made.plan.execs.items()
-            ),
+            nodes=made.plan.nodes(),
             removed=made.plan.removed,
             preview=request.preview,
         )

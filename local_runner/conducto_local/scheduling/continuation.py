@@ -5,18 +5,18 @@ from collections.abc import Mapping
 
 from conducto_core.api.action_checks import check_continuable
 from conducto_core.api.launching import new_record
-from conducto_core.errors import RefusedError
 from conducto_core.model.continuation import ContinueRequest
 from conducto_core.model.form_codec import pack_form, unpack_form
-from conducto_core.model.nodes import NodeSpec, Pipeline
+from conducto_core.model.nodes import Pipeline
 from conducto_core.model.records import Lifecycle
-from conducto_core.runtime.commands import CommandError, as_written, script_of
+from conducto_core.runtime.fingerprints import fingerprint_in
 from conducto_core.semantics.continuation import (
+    OF_SCRIPT,
     Continuation,
     continuation,
     continued_tree,
-    fingerprint,
     fresh,
+    newest_fingerprints,
     with_generated,
 )
 from conducto_core.semantics.tree_state import TreeState
@@ -27,11 +27,6 @@ from conducto_local.scheduling.live_pipeline import LivePipeline
 from conducto_local.scheduling.scheduler import Scheduler
 from conducto_local.secrets.injection import InjectedSecrets
 from conducto_local.store.port import Redefinition, Store
-
-#: The digest of an image that must be pulled or built first; no attempt has it.
-_NOT_BUILT = "not built"
-#: Fields of the record that come from the script and its command line.
-_OF_SCRIPT = ("title", "doc", "tags", "sleep_when_done", "retention")
 
 
 class Continuations:
@@ -52,7 +47,7 @@ class Continuations:
             EngineError: The engine is unreachable.
         """
         async with live.modifying:
-            check_continuable(live, request.launch.program)
+            check_continuable(live, request)
             await self._scheduler.saved()
             seq = live.seq
             made = await self._plan(live, request)
@@ -75,9 +70,7 @@ class Continuations:
         if request.fresh:
             pipeline, _ = with_generated(form, {})
             return Continuation(pipeline, fresh(live.tree, pipeline.nodes))
-        ran = {
-            each.path: each.fingerprint for each in self._store.attempts(live.id)
-        }  # the newest attempt of each node is the last one
+        ran = newest_fingerprints(self._store.attempts(live.id))
         images = await self._images(live, pipeline, ran)
         secrets = await self._scheduler.secrets.delivery()
         return await asyncio.to_thread(
@@ -100,7 +93,7 @@ class Continuations:
         self, live: LivePipeline, request: ContinueRequest, made: Continuation
     ) -> tuple[TreeState, Redefinition]:
         tried = self._store.newest_attempts(live.id)
-        tree = continued_tree(live.tree, made.pipeline, made.plan, tried)
+        tree = continued_tree(live.tree, made.pipeline, set(made.plan.kept()), tried)
         old = self._store.generated(live.id)
         generated = {target: old[target] for target in made.generated}
         return tree, Redefinition(pack_form(request.launch.tree), generated)
@@ -115,7 +108,7 @@ class Continuations:
     ) -> None:
         new = new_record(live.id, request.launch, made.pipeline)
         live.set_record(
-            **{name: getattr(new, name) for name in _OF_SCRIPT},
+            **{name: getattr(new, name) for name in OF_SCRIPT},
             revision=live.record.revision + 1,
             armed=False,
             problem=None,
@@ -125,26 +118,15 @@ class Continuations:
 
 
 def _check_unchanged(live: LivePipeline, request: ContinueRequest, seq: int) -> None:
-    check_continuable(live, request.launch.program)
-    if live.seq != seq:
-        raise RefusedError(f"{live.id}: has changed meanwhile; try again")
+    check_continuable(live, request.model_copy(update={"seq": seq}))
 
 
 def _prints(
     pipeline: Pipeline, images: Mapping[str, BuiltImage | None], secrets: InjectedSecrets
 ) -> dict[str, str | None]:
-    return {spec.path: _print(spec, images, secrets) for spec in pipeline.execs()}
-
-
-def _print(
-    spec: NodeSpec, images: Mapping[str, BuiltImage | None], secrets: InjectedSecrets
-) -> str | None:
-    image = images.get(spec.placement.image)
-    if image is None:
-        return fingerprint(spec, as_written(spec), _NOT_BUILT, secrets.version, secrets.mask.text)
-    try:
-        script = script_of(spec, image.path_map, image.workdir)
-    except CommandError:  # it fails when it runs
-        script = as_written(spec)
-    digest = image.reference or None
-    return fingerprint(spec, script, digest, secrets.version, secrets.mask.text)
+    return {
+        spec.path: fingerprint_in(
+            spec, images.get(spec.placement.image), secrets.version, secrets.mask.text
+        )
+        for spec in pipeline.execs()
+    }

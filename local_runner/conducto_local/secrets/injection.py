@@ -4,13 +4,13 @@ Addresses of services are injected and masked too, because they may contain a pa
 """
 
 import asyncio
-import hashlib
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from conducto_core.ports.secret_store import SecretStore, StoredSecret
 from conducto_core.runtime.masking import Mask
+from conducto_core.semantics.continuation import secrets_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +68,8 @@ def inject(
     return InjectedSecrets(
         {**{key: secret.value for key, secret in chosen.items()}, **where},
         Mask([*hidden, *where.values()]),
-        _version_of(chosen.values()),
+        secrets_version((each.name.scope, each.name.key, each.updated) for each in chosen.values()),
     )
-
-
-def _version_of(secrets: Iterable[StoredSecret]) -> str:
-    """Return the version of these secrets, which does not depend on their values."""
-    names = sorted((each.name.scope, each.name.key, each.updated) for each in secrets)
-    return hashlib.sha256(repr(names).encode()).hexdigest() if names else ""
 
 
 class SecretProvider:

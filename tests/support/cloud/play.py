@@ -22,16 +22,19 @@ from conducto_core.model.requests import Changes
 from conducto_core.model.states import Cause
 from conducto_core.semantics import capacity
 from conducto_core.semantics import events as ev
+from conducto_core.semantics.continuation import continuation, continued_tree, fingerprint
 from conducto_core.semantics.machine import settled
 from conducto_core.semantics.pools import PoolKind, kind_of
 from conducto_core.semantics.resolve import resolve_generated
 from support.asl.play import SMALL
 from support.asl.random_trees import random_cause, random_tree
 from support.cloud.world import ME, World
-from support.trees import Driver, form, pipeline
+from support.trees import Driver, form, leaf, pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from conducto_core.model.nodes import NodeSpec
 
 _EVENTS: dict[str, Callable[[tuple[str, ...]], ev.Event]] = {
     "reset": ev.NodesReset,
@@ -104,6 +107,7 @@ class CloudGame:
     """One tree, run by both targets.
 
     Attributes:
+        tree: The tree as written.
         moves: The moves so far, for the message of a failure.
         whole: No call to AWS is lost: every runnable node runs at once.
     """
@@ -113,9 +117,12 @@ class CloudGame:
     local: Driver
     id: str
     rng: Random
+    tree: dict[str, Any]
     whole: bool = True
     moves: list[str] = field(default_factory=list)
     _read: int = 0
+    _ran: dict[str, str | None] = field(default_factory=dict)
+    _printed: dict[str, Any] = field(default_factory=dict)
 
     # ---- moves ---------------------------------------------------------------------------------
 
@@ -173,6 +180,8 @@ class CloudGame:
             else:
                 nodes = self._resolved(str(node.spec.lazy_target), document)
                 self.local.send(ev.TreeGenerated(path, nodes))
+                self._printed.pop(str(node.spec.lazy_target), None)
+                self._printed[str(node.spec.lazy_target)] = from_wire_document(document)
         self.moves.append(f"finish {path} {cause} {'prints' if document else ''}")
         self.local.finish(path, cause, mem=mem)
         hand.finish(None if cause is Cause.LAZY else cause, tree=document)
@@ -200,6 +209,34 @@ class CloudGame:
         here = Pipeline(specs, self.local.pipeline.images)
         return resolve_generated(from_wire_document(document), target, here, edits).nodes
 
+    def continue_changed(self) -> None:
+        """Replace the tree on both targets, after one or two random changes."""
+        for _ in range(self.rng.randint(0, 2)):
+            self.moves.append(_change(self.tree, self.rng, len(self.moves)))
+        self.moves.append("continue")
+        old = self.local.tree
+        forms = {
+            target: written
+            for target, written in self._printed.items()
+            if target in old.nodes and not old.nodes[target].spec.awaits_tree
+        }
+        made = continuation(
+            old,
+            self._ran,
+            form(self.tree),
+            forms,
+            lambda new: {spec.path: _print(spec) for spec in new.execs()},
+        )
+        tried = {path: number for path, number, *_ in self.local.history}
+        there = self.world.continue_with(self.id, self.tree)
+        assert there.nodes == made.plan.nodes(), self.story()
+        assert there.removed == made.plan.removed, self.story()
+        kept = set(made.plan.kept())
+        self.local.tree = continued_tree(old, made.pipeline, kept, tried)
+        self.local.pipeline = made.pipeline
+        self.local.timers.clear()
+        self.settle()
+
     # ---- the comparison ------------------------------------------------------------------------
 
     def settle(self) -> None:
@@ -220,6 +257,7 @@ class CloudGame:
             if path not in self.local.running:
                 assert path in self.local.queued, f"started {path} out of turn\n{self.story()}"
                 self.local.start(path)
+                self._ran[path] = _print(self.local.tree.nodes[path].spec)
 
     def compare(self) -> None:
         with self.world.engine.reading(ME.org, self.id) as live:
@@ -257,6 +295,12 @@ class CloudGame:
         return f"seed {self.seed}\n" + "\n".join(self.moves)
 
     # ---- the game ------------------------------------------------------------------------------
+
+    def play_on(self, *, times: int = 2) -> None:
+        """Continue the pipeline with changed trees, and run out each of them."""
+        for _ in range(times):
+            self.continue_changed()
+            self.play(orders=2)
 
     def play(self, *, orders: int = 10) -> None:
         self.arm(armed=True)
@@ -309,6 +353,43 @@ class CloudGame:
             paths = sorted(self.local.tree.nodes)
             chosen = rng.sample(paths, k=min(len(paths), rng.randint(1, 2)))
             self.order(rng.choice(["reset", "reset", "skip", "unskip", "kill"]), *chosen)
+
+
+def _print(spec: NodeSpec) -> str | None:
+    return fingerprint(spec, spec.command, "busybox", "")
+
+
+def _change(tree: dict[str, Any], rng: Random, number: int) -> str:
+    """Change one node of a tree as written; ``number`` makes names unique."""
+    groups = [tree]
+    for group in groups:
+        groups += [child for _, child in group.get("children", ()) if child.get("children")]
+    group = rng.choice(groups)
+    children = group.get("children")
+    if not children:
+        tree["command"] = f"true {number}"
+        return "change the only command"
+    at = rng.randrange(len(children))
+    name, child = children[at]
+    kind = rng.choice(["change", "change", "rename", "insert", "delete", "swap"])
+    match kind:
+        case "change" if child["type"] == "Exec":
+            child["command"] = f"true {number}"
+        case "change":
+            child["stop_on_error"] = not child.get("stop_on_error", True)
+        case "rename" if not _is_fixed(name):
+            children[at] = (f"renamed{number}", child)
+        case "insert":
+            children.insert(at, (f"inserted{number}", leaf()))
+        case "delete" if len(children) > 1 and not _is_fixed(name):
+            del children[at]
+        case "swap" if not _is_fixed(name):
+            children[at], children[-1] = children[-1], children[at]
+    return f"{kind} {name}"
+
+
+def _is_fixed(name: str) -> bool:
+    return name in ("Generate", "Execute")
 
 
 def _stretch(node: dict[str, Any]) -> None:
@@ -372,4 +453,5 @@ def new_game(
     world.engine = Lambdas(engines, faults) if conflicts else engines[0]  # type: ignore[assignment]
     local = Driver(pipeline(tree), armed=False)
     whole = not lossy and not confined and world.orgs.plan(ME.org).max_workers == 100
-    return CloudGame(seed, world, local, world.launch(tree, run=False), rng, whole=whole)
+    id_ = world.launch(tree, run=False)
+    return CloudGame(seed, world, local, id_, rng, tree, whole=whole)

@@ -38,6 +38,7 @@ from chalicelib.services.data_function import LocalDataFiles
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.reconcile import Reconciler
+from conducto_core.model.continuation import ContinueRequest
 from conducto_core.model.params import NodeParams, PipelineParams, TreeParams
 from conducto_core.model.requests import Action, ControlRequest, LaunchRequest
 from conducto_core.model.worker import (
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from chalicelib.ports.workers import WorkerTask
+    from conducto_core.model.continuation import ContinuePlan
     from conducto_core.model.records import AttemptRecord
     from conducto_core.model.requests import ControlResult, NodeView, PipelineSummary
     from conducto_core.model.states import Cause
@@ -147,6 +149,24 @@ class World:
     ) -> ControlResult:
         request = ControlRequest(action=Action(action), paths=paths, **more)
         return asyncio.run(self.pipelines().control(PipelineParams(id=pipeline_id), request))
+
+    def continue_with(
+        self,
+        pipeline_id: str,
+        tree: dict[str, Any],
+        *,
+        identity: Identity = ME,
+        fresh: bool = False,
+        preview: bool = False,
+        seq: int | None = None,
+        **launch: Any,
+    ) -> ContinuePlan:
+        written = form(tree, launch.pop("images", None))
+        request = ContinueRequest(
+            launch=LaunchRequest(tree=written, **launch), fresh=fresh, preview=preview, seq=seq
+        )
+        params = PipelineParams(id=pipeline_id)
+        return asyncio.run(self.pipelines(identity).continue_pipeline(params, request))
 
     def reconciler(self) -> Reconciler:
         return Reconciler(self.engine)

@@ -172,7 +172,7 @@ def continue_generated(old, printed, new):
         old, prints(before), form(new), {"/l/Execute": printed}, lambda made: prints(made.nodes)
     )
     tried = {path: node.attempt for path, node in old.nodes.items() if node.attempt}
-    return found, continued_tree(old, found.pipeline, found.plan, tried)
+    return found, continued_tree(old, found.pipeline, set(found.plan.kept()), tried)
 
 
 def test_generated_tree_stays_with_its_lazy():

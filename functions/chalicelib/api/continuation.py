@@ -1,0 +1,143 @@
+"""The operation of `CloudPipelines` that continues a pipeline with a changed tree."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from chalicelib.api.caller import CloudCaller
+from chalicelib.domain.events import ActionRequested, BuiltImage, Input, TreeReplaced
+from chalicelib.domain.launch_validation import used_images, validate_nodes
+from chalicelib.domain.pipeline import CloudPipeline
+from chalicelib.domain.pipeline_state import define
+from chalicelib.services.image_builds import known_sources
+from chalicelib.services.metering import check_usage
+from chalicelib.services.secret_injection import InjectedSecrets, inject
+from conducto_core.api.action_checks import check_continuable
+from conducto_core.api.launching import new_record
+from conducto_core.api.queries import views
+from conducto_core.model.continuation import ContinuePlan, ContinueRequest, PlanRecord
+from conducto_core.model.form_codec import pack_form, unpack_form
+from conducto_core.model.nodes import Pipeline
+from conducto_core.model.params import PipelineParams
+from conducto_core.model.records import ImageState
+from conducto_core.model.requests import Action
+from conducto_core.runtime.fingerprints import fingerprint_in
+from conducto_core.semantics.continuation import (
+    Continuation,
+    continuation,
+    fresh,
+    newest_fingerprints,
+    with_generated,
+)
+from conducto_core.semantics.fargate import largest_mem
+from conducto_core.semantics.user_secrets import changed, secrets_user
+
+
+@dataclass(frozen=True, slots=True)
+class _Replacement:
+    """A plan, and the images of the new tree by name."""
+
+    made: Continuation
+    images: Mapping[str, BuiltImage]
+
+
+class CloudContinuations(CloudCaller):
+    """Replaces definitions."""
+
+    async def continue_pipeline(
+        self, params: PipelineParams, request: ContinueRequest
+    ) -> ContinuePlan:
+        """Replace the definition of a pipeline; run or schedule it if requested."""
+        return await asyncio.to_thread(self._continue, params.id, request)
+
+    def _continue(self, given: str, request: ContinueRequest) -> ContinuePlan:
+        id_ = self._owned(given)
+        if request.launch.run and not request.preview:
+            check_usage(self._cloud.orgs, self._me.org, self._cloud.clock())
+        plans: list[Continuation] = []
+        asked = [request]
+
+        def decide(live: CloudPipeline) -> Input | None:
+            check_continuable(live, asked[-1])
+            asked.append(request.model_copy(update={"seq": live.seq}))  # also after a conflict
+            planned = self._planned(live, request)
+            plans[:] = [planned.made]
+            return None if request.preview else self._replaced(live, request, planned)
+
+        self._submit(id_, decide)
+        if request.launch.run and not request.preview:
+            self._submit(id_, self._run)
+        with self._engine.reading(self._me.org, id_) as live:
+            summary = views.summary(live)
+        plan = plans[0].plan
+        return ContinuePlan(
+            pipeline=summary, nodes=plan.nodes(), removed=plan.removed, preview=request.preview
+        )
+
+    def _run(self, _: CloudPipeline) -> Input:
+        return ActionRequested(time=self._cloud.clock(), action=Action.RUN, by=self._me.user)
+
+    def _planned(self, live: CloudPipeline, request: ContinueRequest) -> _Replacement:
+        form = request.launch.tree
+        keys = {} if request.fresh else live.generated
+        forms = {target: unpack_form(live.tree_of(key)) for target, key in keys.items()}
+        pipeline, _ = with_generated(form, forms)
+        validate_nodes(pipeline.nodes, self._cloud.orgs.plan(live.org))
+        images = self._images(live, pipeline, request)
+        if request.fresh:
+            return _Replacement(Continuation(pipeline, fresh(live.tree, pipeline.nodes)), images)
+        ran = newest_fingerprints(self._cloud.store.attempts(live.id))
+        prints = self._prints(live, images)
+        return _Replacement(continuation(live.tree, ran, form, forms, prints), images)
+
+    def _images(
+        self, live: CloudPipeline, pipeline: Pipeline, request: ContinueRequest
+    ) -> dict[str, BuiltImage]:
+        used = [pipeline.images[name] for name in used_images(pipeline)]
+        sources = known_sources(used, pipeline.images, request.launch.sources)
+        prepared = self._builds.prepare(live.org, used, sources, preview=request.preview)
+        return {image.name: image for image in prepared}
+
+    def _prints(
+        self, live: CloudPipeline, images: Mapping[str, BuiltImage]
+    ) -> Callable[[Pipeline], dict[str, str | None]]:
+        """Return a function that returns the fingerprints of the Execs of a tree."""
+        secrets = self._secrets_after(live)
+        hide = secrets.mask().text
+        ready = {name: i for name, i in images.items() if i.state is ImageState.DONE}
+
+        def prints(pipeline: Pipeline) -> dict[str, str | None]:
+            return {
+                spec.path: fingerprint_in(
+                    spec, ready.get(spec.placement.image), secrets.version, hide
+                )
+                for spec in pipeline.execs()
+            }
+
+        return prints
+
+    def _secrets_after(self, live: CloudPipeline) -> InjectedSecrets:
+        """Return the secrets that commands get after the replacement by this caller."""
+        record = changed(live.record, "continue", self._me.user, self._cloud.clock())
+        cloud = self._cloud
+        return inject(cloud.vault, live.org, secrets_user(record), cloud.services)
+
+    def _replaced(
+        self, live: CloudPipeline, request: ContinueRequest, planned: _Replacement
+    ) -> TreeReplaced:
+        now, launch, made = self._cloud.clock(), request.launch, planned.made
+        record = new_record(live.id, launch, made.pipeline, mode="cloud", now=now)
+        maximum = largest_mem(self._cloud.orgs.plan(live.org).max_cpu)
+        definition = define(record, launch.tree, launch.sources, max_mem=maximum)
+        plan = PlanRecord.model_construct(
+            time=now, nodes=made.plan.nodes(), removed=made.plan.removed
+        )
+        keep = self._cloud.store.keep_tree
+        return TreeReplaced(
+            time=now,
+            definition=keep(live.id, definition),
+            plan=keep(live.id, pack_form(plan.model_dump(mode="json"))),
+            generated=made.generated,
+            images=tuple(planned.images[name] for name in used_images(made.pipeline)),
+            by=self._me.user,
+        )
