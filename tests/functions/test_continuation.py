@@ -124,7 +124,7 @@ def test_secrets_and_fresh_decide_as_on_this_machine(world: World) -> None:
 def test_continuation_is_refused_while_running_archived_changed_or_invalid(world: World) -> None:
     pipeline = world.launch(tree(a="true"), program=SCRIPT)
 
-    with pytest.raises(RefusedError, match=r"is not finished.*conducto cancel"):
+    with pytest.raises(RefusedError, match=r"commands run.*conducto cancel"):
         world.continue_with(pipeline, tree(a="false"), program=SCRIPT)
     world.run_out()
     seq = world.get(pipeline).seq

@@ -1,7 +1,8 @@
 """A launch in the cloud, from the tree to the exit code."""
 
 import sys
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from conducto.errors import DefinitionError, UsageError
@@ -9,7 +10,9 @@ from conducto_cli.cloud_account import Account, needed_account
 from conducto_cli.connection import guarded
 from conducto_cli.exit_codes import FAILED
 from conducto_cli.launch import cloud_images, local_builds
+from conducto_cli.launch.into import continue_pipeline
 from conducto_cli.launch.local import request_of, submit
+from conducto_core.images.contexts import Context
 from conducto_core.model.requests import LaunchRequest
 
 if TYPE_CHECKING:
@@ -29,64 +32,72 @@ def launch(root: "NodeBase", options: "LaunchOptions") -> int:
 
     def launch_and_stay() -> int:
         try:
-            account, request = prepared(root, options)
+            ready = prepared(root, options)
+            # A page in the browser is the local agent's.
+            on_terminal = replace(options, app=False)
+            if options.into is not None:
+                opener = ready.account.client
+                bring = ready.bring_images
+                return continue_pipeline(opener, ready.request, on_terminal, bring_images=bring)
+            ready.bring_images()
         except local_builds.ImageBuildError as error:
             say(str(error))
             return FAILED
-        # A page in the browser is the local agent's.
-        return submit(account.client, request, replace(options, app=False))
+        return submit(ready.account.client, ready.request, on_terminal)
 
     return guarded(launch_and_stay)
 
 
-def prepared(root: "NodeBase", options: "LaunchOptions") -> tuple[Account, LaunchRequest]:
-    """Return the request that launches a tree, and the account, which has its images then.
+@dataclass(frozen=True, slots=True)
+class CloudLaunch:
+    """A launch in the cloud, before the files of its images are there.
+
+    Attributes:
+        request: The request, with what its images are made of.
+        contexts: ``{content hash: directory}`` of the images.
+        here: Build images on this machine and push them, instead of bringing directories there.
+    """
+
+    account: Account
+    request: LaunchRequest
+    contexts: Mapping[str, Context]
+    here: bool
+
+    def bring_images(self) -> None:
+        """Bring the missing directories, or the missing images, to the cloud.
+
+        Raises:
+            conducto_cli.launch.local_builds.ImageBuildError: an image was not built here.
+            conducto_client.ClientError: the cloud refuses, or does not answer.
+        """
+        with self.account.client() as client:
+            if self.here:
+                local_builds.build(client, self.request, self.contexts, say)
+            else:
+                cloud_images.upload(client, self.contexts, say)
+
+
+def prepared(root: "NodeBase", options: "LaunchOptions") -> CloudLaunch:
+    """Return the launch of a tree.
 
     Raises:
         UsageError: the tree or an option is wrong.
-        conducto_cli.launch.local_builds.ImageBuildError: an image was not built here.
-        conducto_client.ClientError: the cloud refuses, or does not answer.
+        conducto_client.ClientError: the profile is not logged in.
     """
     from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415 - heavy, host side only
 
     if options.engine == "process":
         raise UsageError("--engine process runs on this machine only; leave it out, or use --local")
-    if options.into is not None:
-        raise UsageError(
-            f"--into {options.into}: pipelines in the cloud cannot be continued with a changed "
-            "script; leave out --into to launch another one"
-        )
     account = needed_account(options.profile)
     form = to_launch_form(root, title=options.title, doc=options.doc, tags=options.tags)
     # Omit fields that do not apply: the engine is the cloud's own.
     request = request_of(form, options).model_copy(update={"engine": "docker", "owner": ""})
-    return account, with_images(account, request, here=options.build == "local")
-
-
-def with_images(account: Account, request: LaunchRequest, *, here: bool) -> LaunchRequest:
-    """Return a request with what its images are made of, which is in the cloud then.
-
-    Args:
-        account: Where.
-        request: A launch.
-        here: Build images on this machine and push them, instead of bringing directories there.
-
-    Raises:
-        conducto_cli.launch.local_builds.ImageBuildError: an image was not built here.
-        UsageError: the tree or an image of it is wrong.
-        conducto_client.ClientError: the cloud refuses, or does not answer.
-    """
     try:
         found = cloud_images.read(request.tree, say)
     except DefinitionError as error:
         raise UsageError(str(error)) from error
     complete = request.model_copy(update={"sources": found.sources})
-    with account.client() as client:
-        if here:
-            local_builds.build(client, complete, found.contexts, say)
-        else:
-            cloud_images.upload(client, found.contexts, say)
-    return complete
+    return CloudLaunch(account, complete, found.contexts, here=options.build == "local")
 
 
 def say(line: str) -> None:

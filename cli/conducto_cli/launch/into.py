@@ -1,7 +1,7 @@
 """``--into ID``: continue a pipeline with a changed script."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from conducto_cli.confirmation import Ask, asker
@@ -37,14 +37,16 @@ def continue_pipeline(
     request: LaunchRequest,
     options: "LaunchOptions",
     ask: Ask | None = None,
+    bring_images: Callable[[], None] = lambda: None,
 ) -> int:
     """Print the plan, replace the definition if confirmed, and continue as after a launch.
 
     Args:
-        open_client: Opens the agent.
+        open_client: Opens the server.
         request: The launch of the new tree.
         options: Those of the command line.
         ask: Asks the user; None asks on the terminal.
+        bring_images: Brings the files of the images to the server; called before the replacement.
 
     Returns:
         The exit code: that of a launch, or 1 if the user did not confirm.
@@ -63,7 +65,8 @@ def continue_pipeline(
         if not confirm(f"Replace the tree of {pipeline_id}?"):
             print("nothing was changed")
             return FAILED
-        asked = asked.model_copy(update={"preview": False})
+        bring_images()
+        asked = asked.model_copy(update={"preview": False, "seq": plan.pipeline.seq})
         summary = client.continue_pipeline(pipeline_id, asked).pipeline
     return follow(open_client, summary, options)
 

@@ -118,7 +118,9 @@ def _launched(root: Node, options: LaunchOptions, where: TargetName) -> Pipeline
         if where == "local":
             request = local_launch.prepared(root, options)
         else:
-            _, request = cloud_launch.prepared(root, options)
+            ready = cloud_launch.prepared(root, options)
+            ready.bring_images()
+            request = ready.request
     except ValidationError as error:
         raise InvalidArgumentError(f"launch: {problem_of(error)}") from None
     target = Target(_host(where, options.profile, launching=True))

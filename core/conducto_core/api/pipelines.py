@@ -300,10 +300,10 @@ class Pipelines(ABC):
     async def continue_pipeline(
         self, params: p.PipelineParams, _request: ContinueRequest
     ) -> ContinuePlan:
-        """Refuse: only the agent replaces definitions."""
+        """Refuse: this server replaces no definitions."""
         raise RefusedError(
-            f"{params.id}: only pipelines on your own machine can be continued with a changed "
-            "script; launch the script again instead"
+            f"{params.id}: this server does not continue pipelines with a changed script; launch "
+            "the script again instead"
         )
 
     async def open_shell(self, params: p.PipelineParams, request: DebugRequest) -> ShellTicket:

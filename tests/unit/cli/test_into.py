@@ -81,9 +81,28 @@ def test_confirmed_plan_replaces_the_tree(
     assert into(open_client) == 0
 
     assert [request.preview for _, request in fake.requests] == [True, False]
+    assert [request.seq for _, request in fake.requests] == [None, 0]
     assert capsys.readouterr().out == (
         f"{PLAN}pipeline abc-def\npending; start it: conducto run abc-def\n"
     )
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_images_are_brought_to_the_cloud_after_the_confirmation(
+    fake: ContinuingPipelines, open_client: OpenClient, confirmed: bool
+) -> None:
+    requests: list[int] = []
+    options = LaunchOptions(into="abc")
+
+    continue_pipeline(
+        open_client,
+        request_of(FORM, options),
+        options,
+        lambda _: confirmed,
+        lambda: requests.append(len(fake.requests)),
+    )
+
+    assert requests == ([1] if confirmed else [])
 
 
 def test_plan_without_confirmation_changes_nothing(
@@ -126,10 +145,10 @@ def test_flags_without_effect_are_named() -> None:
     ]
 
 
-def test_servers_other_than_the_agent_refuse(capsys: Output) -> None:
+def test_server_without_continuations_refuses(capsys: Output) -> None:
 
     pipelines = CountingPipelines()
     pipelines.add("abc-def", small_tree(), record())
     with InProcessTransport(Service(pipelines)) as transport:
         assert guarded(lambda: into(lambda: Client(transport))) == 2
-    assert "abc-def: only pipelines on your own machine" in capsys.readouterr().err
+    assert "abc-def: this server does not continue pipelines" in capsys.readouterr().err
