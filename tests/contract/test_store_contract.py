@@ -206,6 +206,7 @@ def test_an_attempt_comes_back_as_it_was_given(store: Store) -> None:
         started=2.2,
         ended=3.3,
         peak_memory=1 << 40,
+        output_bytes=1 << 41,
         snapshot="conducto_snapshot:abc-0-2",
         fingerprint="a b c",
     )

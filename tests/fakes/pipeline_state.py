@@ -101,6 +101,10 @@ class PipelineState:
         """Return the last bytes of an attempt's output."""
         return self.output.get((path, number, stream), b"")[-count:]
 
+    def output_bytes(self, path: str, number: int) -> int:
+        """Return the size of an attempt's stdout and stderr."""
+        return sum(len(self.output.get((path, number, s), b"")) for s in ("stdout", "stderr"))
+
     def roll_up(self, path: str) -> None:
         """Update the groups above a node."""
         for above in ancestors(path):

@@ -76,7 +76,7 @@ from conducto_core.model.responses import (
     PipelineList,
 )
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
-from conducto_core.model.states import IN_FLIGHT, STATE_OF_CAUSE, Cause, NodeType, State
+from conducto_core.model.states import FINISHED, IN_FLIGHT, STATE_OF_CAUSE, Cause, NodeType, State
 from conducto_core.model.usage import Usage, UsageParams
 from conducto_core.ports.downloads import Download, Span
 from conducto_core.ports.secret_store import SecretName, StoredSecret, check, check_total
@@ -246,9 +246,10 @@ class MemoryPipelines(Pipelines):
         with self._lock:
             pipeline = self._find(pipeline_id)
             node = _node(pipeline, path)
-            attempts = next_attempts(
-                node, state, {"cause": cause, "exit_code": exit_code, **fields}
-            )
+            fields = {"cause": cause, "exit_code": exit_code, **fields}
+            if state in FINISHED and node.attempts:
+                fields["output_bytes"] = pipeline.output_bytes(path, node.attempts[-1].number)
+            attempts = next_attempts(node, state, fields)
             pipeline.publish(
                 node.model_copy(update={"state": state, "cause": cause, "attempts": attempts})
             )

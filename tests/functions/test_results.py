@@ -106,14 +106,15 @@ def test_result_can_be_read_in_the_cloud() -> None:
     world.serve()
     (hand,) = world.living()
     world.cloud.logs.append(LogKey(pipeline_id, "/a", 1, "result"), 0, b'{"a":1}')
-    hand.finish(exit_code=0, outputs=OutputSummary(result=7, metrics=("m",), artifacts=2))
+    summary = OutputSummary(result=7, metrics=("m",), artifacts=2)
+    hand.finish(exit_code=0, outputs=summary, output_bytes=12)
 
     query = OutputParams(id=pipeline_id, path="/a")
     found = asyncio.run(world.pipelines().attempt_output(query, "result"))
 
     assert found == (1, b'{"a":1}')
     (attempt,) = world.attempts(pipeline_id, "/a")
-    assert attempt.outputs == OutputSummary(result=7, metrics=("m",), artifacts=2)
+    assert (attempt.outputs, attempt.output_bytes) == (summary, 12)
 
 
 def test_claim_repeated_after_a_reset_of_the_source_still_runs() -> None:

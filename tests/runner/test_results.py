@@ -38,6 +38,13 @@ async def test_result_is_kept_with_the_attempt(local):
     assert await run.output("/a") == b"hello\n"
 
 
+async def test_attempt_has_the_size_of_its_output(local):
+    run = await local.run(serial(a="echo out; echo err! >&2; exit 1", b="true"))
+
+    assert [one.output_bytes for one in await run.attempts("/a")] == [9]
+    assert [one.output_bytes for one in await run.attempts("/b")] == [0]
+
+
 async def test_each_command_has_only_its_own_files(local):
     write = """cd "$CONDUCTO_RUN_DIR"; echo 1 >result; echo '{"name":"m","value":1}' >metrics"""
 

@@ -30,11 +30,17 @@ MAX_LINE = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class AttemptOutput:
-    """An attempt whose output is read; without recorded times, ``started`` is that of its lines."""
+    """An attempt whose output is read.
+
+    Attributes:
+        started: Time of its lines where no times are recorded.
+        silent: It has ended, and printed nothing.
+    """
 
     path: str
     number: int
     started: float
+    silent: bool = False
 
 
 class OutputLine(NamedTuple):
@@ -128,6 +134,8 @@ class MergedOutput:
         """Add an attempt, unless it is known."""
         if (source.path, source.number) not in self._known:
             self._known.add((source.path, source.number))
+            if source.silent:
+                return
             heapq.heappush(self._waiting, (source.started, next(self._numbers), source))
 
     def lines(self, *, final: bool = False) -> Iterator[OutputLine]:

@@ -20,6 +20,7 @@ from conducto_cli.view.painter import wants_colour
 from conducto_cli.view.watch import watch
 from conducto_client import Client
 from conducto_core.model.params import MAX_TREE_PAGE, Stream
+from conducto_core.model.records import AttemptRecord
 from conducto_core.model.requests import EventBatch, NodeView, PipelineSummary
 from conducto_core.model.states import FAILED as FAILED_STATES
 from conducto_core.model.states import FINISHED, NodeType, State
@@ -113,7 +114,13 @@ def output_of(view: NodeView) -> AttemptOutput | None:
         return None
     attempt = view.attempts[-1]
     started = attempt.queued if attempt.started is None else attempt.started
-    return AttemptOutput(view.path, attempt.number, started or 0.0)
+    return AttemptOutput(view.path, attempt.number, started or 0.0, silent=_is_silent(attempt))
+
+
+def _is_silent(attempt: AttemptRecord) -> bool:
+    """Return whether an attempt has ended and printed nothing, so that no request is needed."""
+    never_started = attempt.ended is not None and attempt.started is None
+    return never_started or attempt.output_bytes == 0
 
 
 def style_for(environ: Mapping[str, str], sources: Sequence[AttemptOutput]) -> LineStyle:

@@ -189,6 +189,7 @@ class AttemptRecord(Record):
             before that, or if unknown.
         message: A sentence about a failure, e.g. the last lines of an image build.
         peak_memory: Bytes, if the engine reports them.
+        output_bytes: Size of stdout and stderr together once it has ended; None if unknown.
         snapshot: The engine's reference of an image with the container's files after a failure;
             None if there is none.
         fingerprint: Digests of its inputs (`conducto_core.semantics.continuation`); None if they
@@ -215,6 +216,7 @@ class AttemptRecord(Record):
     started: float | None = None
     ended: float | None = None
     peak_memory: int | None = None
+    output_bytes: int | None = None
     snapshot: str | None = None
     fingerprint: str | None = None
     outputs: OutputSummary | None = None

@@ -201,6 +201,7 @@ class Report(Record):
         cause: Cause of its failure; None is success. ``worker_lost``: the worker itself ends.
         message: A sentence for display.
         peak_memory: Bytes, if known.
+        output_bytes: Size of stdout and stderr together.
         tree: The tree that a Lazy printed: base64 of gzip of its JSON. A tree that is too large is
             uploaded to the address in an `UploadResponse`.
         tree_key: Key of an uploaded tree.
@@ -215,6 +216,7 @@ class Report(Record):
     message: str | None = None
     seconds: float = 0.0
     peak_memory: int | None = None
+    output_bytes: int | None = None
     tree: str | None = None
     tree_key: str | None = None
     outputs: OutputSummary | None = None

@@ -459,6 +459,7 @@ class WorkerApi:
             message=message,
             seconds=max(0.0, call.seconds),
             peak_memory=call.peak_memory,
+            output_bytes=call.output_bytes,
             outputs=call.outputs,
             tree_key=key,
             images=images,

@@ -110,6 +110,7 @@ class Reported(PipelineEvent):
     message: str | None = None
     seconds: float = 0.0
     peak_memory: int | None = None
+    output_bytes: int | None = None
     outputs: OutputSummary | None = None
     tree_key: str | None = None
     images: tuple[BuiltImage, ...] = ()

@@ -133,6 +133,7 @@ class _Note(NamedTuple):
     exit_code: int | None = None
     message: str | None = None
     peak_memory: int | None = None
+    output_bytes: int | None = None
     outputs: OutputSummary | None = None
 
 
@@ -354,7 +355,11 @@ class CloudPipeline(PipelineState):
         if report.cause is None and node.stop_reason is None:
             self._graft(node, report)
         self._notes[report.path] = _Note(
-            report.exit_code, report.message, report.peak_memory, report.outputs
+            report.exit_code,
+            report.message,
+            report.peak_memory,
+            report.output_bytes,
+            report.outputs,
         )
         self._exit_codes[report.path] = report.exit_code
         self._finish(report.path, report.cause, seconds=report.seconds, message=report.message)
@@ -802,6 +807,7 @@ class CloudPipeline(PipelineState):
                 "message": message,
                 "exit_code": note.exit_code,
                 "peak_memory": note.peak_memory,
+                "output_bytes": note.output_bytes,
                 "outputs": note.outputs,
                 "ended": self.now,
             }

@@ -58,6 +58,7 @@ class Result:
 
     Attributes:
         tree: Generated tree of a Lazy, resolved, and its definition as stored.
+        output_bytes: Size of its output; None if unknown.
         started: Whether the command may have started.
         outputs: Its result, metrics and artifacts.
     """
@@ -66,6 +67,7 @@ class Result:
     exit_code: int | None = None
     message: str | None = None
     peak_memory: int | None = None
+    output_bytes: int | None = None
     tree: tuple[Pipeline, bytes] | None = None
     started: bool = True
     outputs: OutputSummary | None = None
@@ -149,6 +151,7 @@ async def run_command(
         done.code,
         message,
         done.peak_memory,
+        writer.output_bytes(),
         started=done.started,
         outputs=None if writer.failure is not None else outputs.summary,
     )
@@ -184,6 +187,6 @@ def _with_tree(
             if isinstance(error, (PrintedTreeError, DefinitionError))
             else (f"printed a broken tree: {error!r}")
         )
-        return Result(Cause.LAZY, result.exit_code, message, result.peak_memory)
+        return replace(result, cause=Cause.LAZY, message=message, outputs=None)
     definition = pack_form(form)
     return replace(result, tree=(pipeline, definition))

@@ -37,6 +37,7 @@ Kept = Literal[
     "stdout_times",
     "stderr_times",
 ]
+_OUTPUT: tuple[Kept, Kept] = ("stdout", "stderr")
 _TIMES: dict[str, Kept] = {"stdout": "stdout_times", "stderr": "stderr_times"}
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -101,6 +102,10 @@ class LogWriter:
         except OSError as error:
             self._give_up(error, len(rest))
 
+    def output_bytes(self) -> int:
+        """Return the size of stdout and stderr together."""
+        return sum(_size(self._base, stream) for stream in _OUTPUT)
+
     def close(self) -> None:
         """Close the files; safe to call twice."""
         self._closed = True
@@ -163,10 +168,7 @@ class LogReader:
 
     def size(self, stream: Kept) -> int:
         """Return the size of the stream in bytes."""
-        try:
-            return _file(self._base, stream).stat().st_size
-        except FileNotFoundError:
-            return 0
+        return _size(self._base, stream)
 
     def read(self, stream: Kept, offset: int = 0, limit: int = 1 << 20) -> StoredChunk:
         """Return at most ``limit`` bytes starting at ``offset``.
@@ -303,6 +305,13 @@ def _digest(path: str) -> str:
 
 def _file(base: Path, stream: Kept) -> Path:
     return base.with_name(f"{base.name}.{stream}")
+
+
+def _size(base: Path, stream: Kept) -> int:
+    try:
+        return _file(base, stream).stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _open_to_append(file: Path) -> int:

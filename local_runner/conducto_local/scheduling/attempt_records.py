@@ -132,6 +132,7 @@ def ended_record(
         "exit_code": active.exit_code,
         "ended": max(active.end(), begun.started or 0.0),  # the clock may have been set back
         "peak_memory": active.peak_memory,
+        "output_bytes": active.output_bytes,
         "outputs": active.outputs,
     }
     return AttemptRecord.model_construct(_fields_set=_FIELDS, **{**dict(begun), **more})

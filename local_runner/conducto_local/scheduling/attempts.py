@@ -285,6 +285,7 @@ class Attempts:
         active.exit_code = result.exit_code
         active.message = result.message
         active.peak_memory = result.peak_memory
+        active.output_bytes = result.output_bytes
         active.outputs = result.outputs
         if result.tree is not None and not active.stopping:
             generated, definition = result.tree

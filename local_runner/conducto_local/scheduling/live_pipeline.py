@@ -72,6 +72,7 @@ class ActiveAttempt:
     exit_code: int | None = None
     message: str | None = None
     peak_memory: int | None = None
+    output_bytes: int | None = None
     outputs: OutputSummary | None = None
     inputs: str = ""
     fingerprint: str | None = None

@@ -42,7 +42,8 @@ MIGRATIONS: tuple[Migration, ...] = (
             state TEXT NOT NULL, cause TEXT, message TEXT, exit_code INTEGER,
             command BLOB, env BLOB, image BLOB, container TEXT, position INTEGER,
             cpu REAL, mem REAL, queued REAL, started REAL, ended REAL, peak_memory INTEGER,
-            snapshot TEXT, image_ready REAL, admitted REAL, fingerprint TEXT, outputs TEXT,
+            output_bytes INTEGER, snapshot TEXT, image_ready REAL, admitted REAL,
+            fingerprint TEXT, outputs TEXT,
             PRIMARY KEY (pipeline, path, number)) WITHOUT ROWID""",
         """CREATE TABLE texts (
             pipeline INTEGER NOT NULL, number INTEGER NOT NULL, body TEXT NOT NULL,

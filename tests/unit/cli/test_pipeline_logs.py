@@ -10,6 +10,7 @@ from tests.fakes.pipelines import MemoryPipelines
 
 from conducto_cli.view.line_printer import LinePrinter, LineStyle, iso_time
 from conducto_cli.view.merged_output import MAX_LINE, AttemptOutput, MergedOutput, OutputLine
+from conducto_cli.view.pipeline_logs import output_of
 from conducto_client import Client
 from conducto_core.model.states import Cause, State
 from unit.cli.trees import CountingPipelines, record, view
@@ -219,6 +220,25 @@ def test_an_attempt_with_one_stream_needs_one_request(
 
     assert found == [b"one", b"two"]
     assert [path for path, _ in requests.read] == ["/build", "/tests/login", "/tests/login"]
+
+
+def test_silent_attempts_need_no_request(fake: CountingPipelines, open_client: OpenClient) -> None:
+    fake.finish("abc-def", "/build")
+    begin(fake, "/tests/login", 101.0)
+    fake.write("abc-def", "/tests/login", b"two\n", stream="stderr")
+    fake.change("abc-def", "/tests/login", State.DONE)
+    fake.change("abc-def", "/tests/logout", State.KILLED, queued=102.0)
+    with open_client() as client:
+        requests = _Requests(client)
+        merged = MergedOutput(requests, "abc-def", ("stdout", "stderr"))  # type: ignore[arg-type]
+        for node in client.tree("abc-def", attempts="newest"):
+            output = output_of(node)
+            if output is not None:
+                merged.add(output)
+        found = [line.data for line in merged.lines()]
+
+    assert found == [b"two"]
+    assert {path for path, _ in requests.read} == {"/tests/login"}
 
 
 def test_a_very_long_line_is_returned_in_parts(

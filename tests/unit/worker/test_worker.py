@@ -91,6 +91,7 @@ def test_a_task_is_claimed_run_and_reported() -> None:
     (report,) = world.api.reports
     assert (report.path, report.attempt, report.cause, report.exit_code) == ("/a", 1, None, 0)
     assert report.peak_memory == 99
+    assert report.output_bytes == len(b"hi\nerr\n")
     assert report.seconds == pytest.approx(3, abs=0.5)
     assert (world.log(), world.log("stderr")) == (b"hi\n", b"err\n")
     assert str(reason) == "idle"

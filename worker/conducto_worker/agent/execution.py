@@ -109,6 +109,7 @@ class Execution:
         self._maskers = {"stdout": self._mask.stream(), "stderr": self._mask.stream()}
         self._cutter = TreeExtractor() if response.prints_tree else None
         self._stopping = GracefulStop(commands.signal)
+        self._output_bytes = 0
 
     def run(self) -> CommandResult:
         """Run the command and return its result.
@@ -133,7 +134,8 @@ class Execution:
             self._close_output()
             self._shipper.finish()
         ended = self._judge(finished, self._clock.now() - began)
-        return replace(ended, report=ended.report.model_copy(update={"outputs": outputs}))
+        found = {"outputs": outputs, "output_bytes": self._output_bytes}
+        return replace(ended, report=ended.report.model_copy(update=found))
 
     def _outputs(self, finished: Finished | None) -> OutputSummary | None:
         """Send the result, metrics and artifacts, and warnings at the end of stderr."""
@@ -141,7 +143,7 @@ class Execution:
             return None
         outputs = collect(finished.files, self._mask)
         self._close_output()
-        self._shipper.add("stderr", outputs.warning_text)
+        self._send("stderr", outputs.warning_text)
         for stream, data in outputs.streams.items():
             self._shipper.add(stream, data)
         return outputs.summary
@@ -174,13 +176,17 @@ class Execution:
     def _output(self, stream: Stream, data: bytes) -> None:
         if self._cutter is not None and stream == "stdout":
             data = self._cutter.feed(data)
-        self._shipper.add(stream, self._maskers[stream].feed(data))
+        self._send(stream, self._maskers[stream].feed(data))
 
     def _close_output(self) -> None:
         if self._cutter is not None:
-            self._shipper.add("stdout", self._maskers["stdout"].feed(self._cutter.finish()))
+            self._send("stdout", self._maskers["stdout"].feed(self._cutter.finish()))
         for stream, masker in self._maskers.items():
-            self._shipper.add("stdout" if stream == "stdout" else "stderr", masker.finish())
+            self._send("stdout" if stream == "stdout" else "stderr", masker.finish())
+
+    def _send(self, stream: Stream, data: bytes) -> None:
+        self._output_bytes += len(data)
+        self._shipper.add(stream, data)
 
     def _judge(self, finished: Finished | None, seconds: float) -> CommandResult:
         usable = finished is not None
