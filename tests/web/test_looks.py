@@ -39,7 +39,7 @@ NOTED = ("Failed to load resource", "WebSocket connection to")
 #: Nothing is wider than its page, nor is the part of it that scrolls, nor the links of the top.
 FITS = """() => [
       document.documentElement,
-      ...document.querySelectorAll('.app-main, .dialog, .topbar-nav'),
+      ...document.querySelectorAll('.app-main, .dialog, .app nav'),
     ]
     .filter((one) => one.scrollWidth > one.clientWidth)
     .map((one) => `${one.className || 'page'}: ${one.scrollWidth} > ${one.clientWidth}`)"""

@@ -3,14 +3,16 @@
 import { lazy, type ComponentType } from "react";
 
 import { IN_CLOUD } from "@/api/deployment";
+import type { IconName } from "@/components/Icon";
 import type { PageProps } from "@/lib/location";
 import { PipelinePage } from "@/pages/pipeline/PipelinePage";
 import { PipelinesPage } from "@/pages/pipelines/PipelinesPage";
+import { NAVIGATION } from "@/strings";
 
 export interface PageRoute {
   path: string;
-  /** Label in the top bar; pages without one are linked from other pages. */
-  nav?: string;
+  /** The link in the navigation; pages without one are linked from other pages. */
+  nav?: { label: string; icon: IconName };
   /** True for the cloud only, false for the agent only, undefined for both. */
   cloud?: boolean;
   page: ComponentType<PageProps>;
@@ -32,16 +34,26 @@ function page(load: () => Promise<ComponentType<PageProps>>): ComponentType<Page
 }
 
 const PAGES: readonly PageRoute[] = [
-  { path: "/", nav: "Pipelines", page: PipelinesPage },
+  { path: "/", nav: { label: NAVIGATION.pipelines, icon: "list" }, page: PipelinesPage },
   { path: "/p/{id}", page: PipelinePage },
   { path: "/p/{id}/timeline", page: TimelinePage },
   { path: "/p/{id}/images", page: ImagesPage },
   { path: "/p/{id}/data", page: DataPage },
-  { path: "/data", nav: "Data", page: UserDataPage },
-  { path: "/secrets", nav: "Secrets", page: SecretsPage },
-  { path: "/agent", nav: "Agent", page: AgentPage, cloud: false },
-  { path: "/account", nav: "Account", page: AccountPage, cloud: true },
-  { path: "/settings", nav: "Settings", page: SettingsPage },
+  { path: "/data", nav: { label: NAVIGATION.data, icon: "data" }, page: UserDataPage },
+  { path: "/secrets", nav: { label: NAVIGATION.secrets, icon: "key" }, page: SecretsPage },
+  {
+    path: "/agent",
+    nav: { label: NAVIGATION.agent, icon: "server" },
+    page: AgentPage,
+    cloud: false,
+  },
+  {
+    path: "/account",
+    nav: { label: NAVIGATION.account, icon: "person" },
+    page: AccountPage,
+    cloud: true,
+  },
+  { path: "/settings", nav: { label: NAVIGATION.settings, icon: "settings" }, page: SettingsPage },
 ];
 
 export const ROUTES = PAGES.filter(({ cloud }) => cloud === undefined || cloud === IN_CLOUD);

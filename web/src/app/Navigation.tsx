@@ -1,0 +1,57 @@
+import styles from "@/app/Navigation.module.css";
+import { ROUTES } from "@/app/routes";
+import { Icon, type IconName } from "@/components/Icon";
+import { Logo } from "@/components/Logo";
+import { followLink } from "@/lib/location";
+import { type Theme, useTheme } from "@/lib/theme";
+import { NAVIGATION } from "@/strings";
+
+const THEME_ICONS: Record<Theme, IconName> = { system: "system", light: "sun", dark: "moon" };
+
+/**
+ * Links to the pages: a sidebar, on the pages of a pipeline and in narrow windows a rail of icons,
+ * and on a phone a bar at the top.
+ */
+export function Navigation({ path }: { path: string }) {
+  const [theme, nextTheme] = useTheme();
+  const isRail = path.startsWith("/p/");
+  return (
+    <header className={`${styles.bar} ${isRail ? styles.rail : ""}`}>
+      <a className={styles.name} href="/" onClick={followLink} title={NAVIGATION.home}>
+        <Logo />
+        <span className={styles.word}>Conducto</span>
+      </a>
+      <nav aria-label={NAVIGATION.label} className={styles.links}>
+        {ROUTES.map(({ path: to, nav }) =>
+          nav === undefined ? null : (
+            <a
+              key={to}
+              className={styles.link}
+              href={to}
+              title={nav.label}
+              onClick={followLink}
+              {...(isWithin(path, to) ? { "aria-current": "page" as const } : {})}
+            >
+              <Icon name={nav.icon} />
+              <span className={styles.word}>{nav.label}</span>
+            </a>
+          ),
+        )}
+      </nav>
+      <button
+        type="button"
+        className={`${styles.link} ${styles.theme}`}
+        onClick={nextTheme}
+        title={NAVIGATION.theme(theme)}
+      >
+        <Icon name={THEME_ICONS[theme]} />
+        <span className={styles.word}>{NAVIGATION.theme(theme)}</span>
+      </button>
+    </header>
+  );
+}
+
+/** Pipelines belong to the list. */
+function isWithin(path: string, page: string): boolean {
+  return page === "/" ? path === "/" || path.startsWith("/p/") : path.startsWith(page);
+}

@@ -1,0 +1,71 @@
+import type { ReactElement } from "react";
+
+/** Icons of 16 px with a stroke of 1.5; states have their own (`StateIcon`). */
+const ICONS = {
+  back: <path d="M10 3.5L5.5 8l4.5 4.5" />,
+  bell: <path d="M4 11.5V7a4 4 0 0 1 8 0v4.5zM2.5 11.5h11M6.8 13.8h2.4" />,
+  branch: (
+    <path d="M4.5 5.5v5M4.5 10.5a1.5 1.5 0 1 0 0 3 1.5 1.5 0 0 0 0-3zM4.5 2.5a1.5 1.5 0 1 0 0 3 1.5 1.5 0 0 0 0-3zM11.5 2.5a1.5 1.5 0 1 0 0 3 1.5 1.5 0 0 0 0-3zM11.5 5.5c0 3-7 1.5-7 5" />
+  ),
+  chevron: <path d="M4.5 6.5L8 10l3.5-3.5" />,
+  clock: <path d="M8 2.5a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11zM8 5v3.2l2.2 1.3" />,
+  close: <path d="M4 4l8 8M12 4l-8 8" />,
+  cloud: <path d="M4.8 12.5a3 3 0 0 1-.4-6 4 4 0 0 1 7.6.9 2.6 2.6 0 0 1-.4 5.1z" />,
+  compare: (
+    <path d="M5 2.5v11M5 2.5 2.8 5M5 2.5 7.2 5M11 13.5v-11M11 13.5 8.8 11M11 13.5l2.2-2.5" />
+  ),
+  copy: (
+    <>
+      <rect x="5.5" y="5.5" width="8" height="8" rx="1.5" />
+      <path d="M10.5 5.5v-2a1 1 0 0 0-1-1h-6a1 1 0 0 0-1 1v6a1 1 0 0 0 1 1h2" />
+    </>
+  ),
+  data: (
+    <path d="M3 4.5C3 3.4 5.2 2.5 8 2.5s5 .9 5 2-2.2 2-5 2-5-.9-5-2zM3 4.5v7c0 1.1 2.2 2 5 2s5-.9 5-2v-7M3 8c0 1.1 2.2 2 5 2s5-.9 5-2" />
+  ),
+  filter: <path d="M2.5 4h11M4.5 8h7M6.5 12h3" />,
+  flag: <path d="M4 14V2.8M4 3.5h8l-2 2.75 2 2.75H4" />,
+  key: <path d="M5.5 8a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5zM7.4 8.7 13 3M10.5 5.5l2 2" />,
+  laptop: <path d="M3.5 3.5h9v7h-9zM2 13h12" />,
+  list: <path d="M6 4h7.5M6 8h7.5M6 12h7.5M2.5 4h.6M2.5 8h.6M2.5 12h.6" />,
+  moon: <path d="M13 9.6A5.5 5.5 0 1 1 6.4 3a4.4 4.4 0 0 0 6.6 6.6z" />,
+  more: <path d="M3 8h.01M8 8h.01M13 8h.01" strokeWidth="2.4" />,
+  pause: <path d="M5.5 3.5v9M10.5 3.5v9" />,
+  person: <path d="M8 2.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5zM3 13.5c0-2.5 2-4 5-4s5 1.5 5 4" />,
+  play: <path d="M5 3.2v9.6L12.5 8z" />,
+  plus: <path d="M8 3v10M3 8h10" />,
+  programs: <path d="M3 2.5h3.5v3.5H3zM9.5 2.5H13v3.5H9.5zM3 9.5h3.5V13H3zM9.5 9.5H13V13H9.5z" />,
+  rerun: <path d="M13 8a5 5 0 1 1-1.5-3.6L13 6M13 2.5V6H9.5" />,
+  search: <path d="M7 2.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9zM10.3 10.3l3.2 3.2" />,
+  server: <path d="M2.5 3h11v4h-11zM2.5 9h11v4h-11zM5 5h.3M5 11h.3" />,
+  settings: <path d="M2.5 5h6M11.5 5h2M2.5 11h2M7.5 11h6M10 3.5v3M6 9.5v3" />,
+  sun: (
+    <path d="M8 5.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5zM8 2v1.3M8 12.7V14M2 8h1.3M12.7 8H14M3.8 3.8l.9.9M11.3 11.3l.9.9M12.2 3.8l-.9.9M4.7 11.3l-.9.9" />
+  ),
+  system: <path d="M8 2.5a5.5 5.5 0 1 0 0 11zM8 2.5a5.5 5.5 0 1 1 0 11" />,
+  tag: <path d="M2.5 2.5h5l6 6-5 5-6-6zM5.3 5.3h.1" />,
+  terminal: <path d="M3 4.5L6.5 8 3 11.5M8 12h5" />,
+} satisfies Record<string, ReactElement>;
+
+export type IconName = keyof typeof ICONS;
+
+/** An icon. Set `label` if no text next to it has the same meaning. */
+export function Icon({ name, label }: { name: IconName; label?: string }) {
+  return (
+    <svg
+      className="icon"
+      viewBox="0 0 16 16"
+      width="16"
+      height="16"
+      fill="none"
+      stroke="currentColor"
+      strokeWidth="1.5"
+      strokeLinecap="round"
+      strokeLinejoin="round"
+      {...(label === undefined ? { "aria-hidden": true } : { role: "img", "aria-label": label })}
+    >
+      {label === undefined ? null : <title>{label}</title>}
+      {ICONS[name]}
+    </svg>
+  );
+}
