@@ -10,11 +10,13 @@ from typing import Literal, Protocol
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.records import ImageState
 from conducto_core.model.states import Cause
+from conducto_core.runtime.command_server import Part
 from conducto_core.runtime.container_stats import Reading
 
 Stream = Literal["stdout", "stderr"]
-#: Receives raw output as it arrives. Called in the event loop's thread; must not block.
-Output = Callable[[Stream, bytes], None]
+#: Receives raw output, and frames, as they arrive. Called in the event loop's thread; must not
+#: block.
+Output = Callable[[Part, bytes], None]
 
 
 class EngineError(Exception):
@@ -122,6 +124,7 @@ class Exit:
         engine_gone: The worker was lost because the engine is unreachable.
         started: Whether the command may have started; False if the worker was lost before it.
         files: ``{name: content}`` of the `OUTPUT_FILES` that the command left.
+        interpreter: As that of `conducto_core.runtime.command_server.Finished`.
     """
 
     code: int | None
@@ -131,6 +134,7 @@ class Exit:
     engine_gone: bool = False
     started: bool = True
     files: Mapping[str, bytes] = field(default_factory=dict)
+    interpreter: str = ""
 
 
 class Worker(Protocol):

@@ -1,8 +1,8 @@
 """The result, metrics and artifacts of a running command, and the results that it uses.
 
 Everything is read and written in files of the run directory of the attempt. Conducto reads them
-when the command has ended. Outside of a pipeline there is no such directory: then the arguments are
-checked, and nothing is written.
+when the command has ended; points and artifacts are also sent to it at once. Outside of a pipeline
+there is no such directory: then the arguments are checked, and nothing is written.
 """
 
 # ruff: noqa: PLC0415, PTH107, PTH110, PTH112, PTH116, PTH117, PTH118, PTH119, PTH123, PTH202
@@ -179,7 +179,7 @@ def metric(name: str, value: Optional[float], step: Optional[float] = None) -> N
         position = count  # its number, as other points are left out
     point = {"name": name, "value": number, "step": position, "time": time.time()}
     line = json.dumps(point) + "\n"
-    if is_left_out(count):
+    if outputs.is_left_out(count):
         import atexit
 
         atexit.unregister(_write_left_out)
@@ -188,6 +188,7 @@ def metric(name: str, value: Optional[float], step: Optional[float] = None) -> N
     else:
         _left_out.pop(name, None)
         _write(file, line, "a")
+        _send(outputs.METRICS, line)
 
 
 def _write_left_out() -> None:
@@ -195,14 +196,6 @@ def _write_left_out() -> None:
     file = _file(outputs.METRICS)
     if file is not None:
         _write(file, "".join(_left_out.values()), "a")
-
-
-def is_left_out(count: int) -> bool:
-    """Return whether a point is left out, which happens ever more often after `MAX_POINTS`."""
-    stride = 1
-    while count >= outputs.MAX_POINTS * stride:
-        stride *= 2
-    return count % stride != 0
 
 
 def _number(what: str, value: Any) -> Optional[float]:
@@ -245,7 +238,9 @@ def artifact(path: Any, title: str = "") -> str:
 
     name = _name_in_data(str(file))
     entry = {"name": name, "title": title, "size": size, "type": _media_type(name)}
-    _write(target, json.dumps(entry) + "\n", "a")
+    line = json.dumps(entry) + "\n"
+    _write(target, line, "a")
+    _send(outputs.ARTIFACTS, line)
     return name
 
 
@@ -281,6 +276,27 @@ def _file(name: str) -> Optional[str]:
 def _write(file: str, text: str, mode: str) -> None:
     with open(file, mode, encoding="utf-8") as target:
         target.write(text)
+
+
+def _send(name: str, line: str) -> None:
+    """Send a line of a file to the agent while the command runs.
+
+    It is left out if that is impossible, or if the pipe is full: the agent reads the file later.
+    """
+    pipe = os.environ.get(outputs.LIVE)
+    frame = outputs.frame(name, line)
+    if not pipe or len(frame) > outputs.MAX_FRAME:
+        return
+    try:
+        descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return
+    try:
+        os.write(descriptor, frame)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
 
 
 def _warn(text: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conducto_core.model.states import Cause
-from conducto_core.runtime.command_server import ISOLATE
+from conducto_core.runtime.command_server import FORKED, ISOLATE
 from conducto_local.engine.docker import DockerEngine
 from conducto_local.ports import Exit, Job, Mount, Stream, WorkerSpec
 from support.command_server import install
@@ -93,8 +93,9 @@ async def calls(project: Path) -> AsyncIterator[Calls]:
 
 async def test_functions_run_in_forks_and_one_template_survives_their_ends(calls: Calls) -> None:
     parents = set()
+    kinds = []
     for _ in range(4):
-        await calls.call("who")
+        kinds.append((await calls.call("who")).interpreter)
         parents.add(calls.out)
     template = calls.out
 
@@ -111,6 +112,7 @@ async def test_functions_run_in_forks_and_one_template_survives_their_ends(calls
     await calls.call("who", isolate="1")
 
     assert template.startswith("'1234 ")
+    assert kinds == ["first call", FORKED, FORKED, FORKED]
     assert len(parents) == 2  # of the first call, and of the template
     assert (hog.code, hog.cause) == (137, Cause.OUT_OF_MEMORY)
     assert (after_hog, stopped.code, after_stop) == (template, 143, template)

@@ -117,6 +117,39 @@ def test_result_can_be_read_in_the_cloud() -> None:
     assert (attempt.outputs, attempt.output_bytes) == (summary, 12)
 
 
+def test_metrics_of_a_running_command_can_be_read_and_survive_its_worker() -> None:
+    world = World()
+    pipeline_id = world.launch(serial("a"))
+    world.serve()
+    (hand,) = world.living()
+    first, second = (f'{{"name":"{name}","value":1,"step":0,"time":1}}\n' for name in "mn")
+    query = OutputParams(id=pipeline_id, path="/a")
+
+    hand.print(first, stream="metrics")
+    (attempt,) = world.attempts(pipeline_id, "/a")
+    hand.print(first, stream="metrics", offset=len(first))
+    hand.print(second, stream="metrics", offset=2 * len(first))
+    running = asyncio.run(world.pipelines().list_metrics(query))
+    hand.vanish()
+    world.minute(300)
+    lost = world.attempts(pipeline_id, "/a")[0]
+
+    assert (attempt.state, attempt.outputs) == ("running", OutputSummary(metrics=("m",)))
+    assert [(one.name, one.values) for one in running.metrics] == [("m", (1, 1)), ("n", (1,))]
+    assert (lost.cause, lost.outputs) == ("worker_lost", OutputSummary(metrics=("m", "n")))
+
+
+def test_reason_for_a_new_interpreter_is_kept() -> None:
+    world = World()
+    pipeline_id = world.launch(serial("a"))
+    world.serve()
+    (hand,) = world.living()
+
+    hand.finish(exit_code=0, interpreter="the import starts a thread")
+
+    assert world.attempts(pipeline_id, "/a")[0].interpreter == "the import starts a thread"
+
+
 def test_claim_repeated_after_a_reset_of_the_source_still_runs() -> None:
     world = World()
     pipeline_id = world.launch(serial("a", leaf("b", results=["/a"])))

@@ -7,6 +7,7 @@ import pytest
 import conducto as co
 from conducto_core.model.outputs import OutputParams
 from support.containers import BUSYBOX
+from support.local import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -89,6 +90,40 @@ async def test_result_that_cannot_be_kept_is_a_warning_and_no_failure(local):
     assert await outputs(run, "/a") is None
     assert b"conducto: the result was not kept: " in await run.output("/a", "stderr")
     assert b"the maximum is 1,048,576" in await run.output("/b", "stderr")
+
+
+async def test_metrics_of_a_running_command_can_be_read(local):
+    point = '{"name":"loss","value":%s,"time":1}'
+    write = f"""
+        for n in 3 2; do
+            printf '{point}\\n' $n >>"$CONDUCTO_RUN_DIR/metrics"
+            if [ -n "$CONDUCTO_LIVE" ]; then
+                printf '\\036conducto:metrics {point}\\n' $n >"$CONDUCTO_LIVE"
+            fi
+        done
+        echo hello; sleep 60
+    """
+    run = await local.launch(serial(a=write))
+    query = OutputParams(id=run.id, path="/a")
+
+    await eventually(lambda: outputs_arrived(run, "/a", 2))
+    (running,) = await run.attempts("/a")
+    shown = await run.output("/a")
+    await run.control("kill", "/a")
+    await run.settled()
+    (killed,) = await run.attempts("/a")
+    kept = await run.local.pipelines.list_metrics(query)
+
+    assert (running.state, running.outputs.metrics) == ("running", ("loss",))
+    assert shown == b"hello\n"
+    assert (killed.state, killed.outputs.metrics) == ("killed", ("loss",))
+    assert [(one.values, one.steps) for one in kept.metrics] == [((3, 2), (0, 1))]
+
+
+async def outputs_arrived(run, path, count):
+    """Return whether a number of points of its only metric can be read."""
+    found = await run.local.pipelines.list_metrics(OutputParams(id=run.id, path=path))
+    return [len(one.values) for one in found.metrics] == [count]
 
 
 async def test_results_of_all_attempts_are_kept(local):

@@ -21,6 +21,7 @@ from conducto_core.model.outputs import MetricSeries
 from conducto_core.model.records import AttemptRecord
 from conducto_core.model.requests import NodeView
 from conducto_core.model.states import FAILED
+from conducto_core.runtime.command_server import FORKED
 from conducto_core.runtime.resource_series import SHORTEST_SECONDS, summary
 
 _MAX_ATTEMPTS = 20
@@ -198,6 +199,12 @@ def _notification_rows(notifications: tuple[NotificationRecord, ...]) -> Iterato
     )
 
 
+def _interpreter(kept: str) -> str:
+    if kept == FORKED:
+        return "ran in a fork of the interpreter that had imported its file"
+    return f"ran in a new interpreter: {kept}"
+
+
 def _used(
     client: Client, pipeline_id: str, path: str, attempts: Sequence[AttemptRecord]
 ) -> dict[int, str]:
@@ -230,6 +237,8 @@ def _attempts(attempts: tuple[AttemptRecord, ...], used: Mapping[int, str]) -> I
         yield f"{hidden:,} earlier ones"
     for attempt, line in zip(shown, table(rows) if rows else (), strict=True):
         yield line
+        if attempt.interpreter is not None:
+            yield f"   {_interpreter(attempt.interpreter)}"
         if attempt.number in used:
             yield f"   {used[attempt.number]}"
         if attempt.message:  # the reason of its end, or gaps in its output

@@ -194,7 +194,10 @@ class AttemptRecord(Record):
             None if there is none.
         fingerprint: Digests of its inputs (`conducto_core.semantics.continuation`); None if they
             cannot be compared.
-        outputs: Its result, metrics and artifacts; None without any.
+        interpreter: ``forked`` if its function ran in a fork of an interpreter that had imported
+            its file; else the reason for a new interpreter. None for other commands.
+        outputs: Its result, metrics and artifacts; None without any. While it runs, those that
+            arrived so far.
     """
 
     path: str
@@ -219,6 +222,7 @@ class AttemptRecord(Record):
     output_bytes: int | None = None
     snapshot: str | None = None
     fingerprint: str | None = None
+    interpreter: str | None = None
     outputs: OutputSummary | None = None
 
 

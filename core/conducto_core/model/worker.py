@@ -206,6 +206,7 @@ class Report(Record):
             uploaded to the address in an `UploadResponse`.
         tree_key: Key of an uploaded tree.
         outputs: The result, metrics and artifacts, which were sent as streams.
+        interpreter: See `conducto_core.model.records.AttemptRecord`.
         last: The worker takes no further command.
     """
 
@@ -220,6 +221,7 @@ class Report(Record):
     tree: str | None = None
     tree_key: str | None = None
     outputs: OutputSummary | None = None
+    interpreter: str | None = Field(default=None, max_length=4096)
     last: bool = False
 
 

@@ -3,6 +3,10 @@
 A command leaves three files in its run directory (`conducto.results` writes them): ``result`` has
 one JSON value, ``metrics`` and ``artifacts`` have a JSON object per line. They are kept as streams
 of the attempt, like its output, and the attempt's record has a summary (`OutputSummary`).
+
+Points and artifacts also arrive while the command runs (`LiveOutputs`). Their streams have two
+parts: the lines that arrived, then, between empty lines, what the files had at the end. The second
+part replaces the first one; it is missing while the command runs, and if its container is lost.
 """
 
 import io
@@ -16,6 +20,7 @@ from conducto.wire.outputs import (
     MAX_METRIC_NAMES,
     MAX_POINTS,
     MAX_RESULT,
+    is_left_out,
     is_metric_name,
     too_large,
 )
@@ -28,6 +33,8 @@ MAX_DEPTH = 100
 #: Maximum points of all metrics of an attempt; more metrics are thinned further.
 MAX_ALL_POINTS = 50_000
 MAX_ARTIFACTS = 1_000
+#: Maximum bytes of points and artifacts that are kept before the command has ended.
+MAX_LIVE = 4 << 20
 #: Bytes that are read of one stream; more than the limits above allow.
 MAX_STREAM = 16 << 20
 
@@ -66,10 +73,10 @@ def collect(files: Mapping[str, bytes], mask: Mask) -> CollectedOutputs:
         streams["result"] = result
     series = _metrics(files.get("metrics", b""), mask, warnings)
     if series:
-        streams["metrics"] = _lines([one.model_dump(mode="json") for one in series])
+        streams["metrics"] = _final([one.model_dump(mode="json") for one in series])
     artifacts = _artifacts(files.get("artifacts", b""), mask, warnings)
     if artifacts:
-        streams["artifacts"] = _lines([one.model_dump(mode="json") for one in artifacts])
+        streams["artifacts"] = _final([one.model_dump(mode="json") for one in artifacts])
     summary = OutputSummary(
         result=None if result is None else len(result),
         metrics=tuple(one.name for one in series),
@@ -78,14 +85,122 @@ def collect(files: Mapping[str, bytes], mask: Mask) -> CollectedOutputs:
     return CollectedOutputs(summary if streams else None, streams, tuple(warnings))
 
 
-def metrics_in(data: bytes) -> tuple[MetricSeries, ...]:
-    """Return the metrics in a kept stream."""
-    return tuple(MetricSeries.model_validate_json(line) for line in data.splitlines())
+class LiveOutputs:
+    """The points and artifacts of a running command, as they are kept until it has ended.
+
+    Attributes:
+        summary: Those that arrived.
+    """
+
+    def __init__(self, mask: Mask) -> None:
+        self.summary = OutputSummary()
+        self._mask = mask
+        self._counts: dict[str, int] = {}
+        self._free = MAX_LIVE
+
+    def add(self, frame: bytes) -> tuple[OutputStream, bytes] | None:
+        """Return the line to append to a stream; None for a frame that is not kept."""
+        name, _, text = frame.partition(b" ")
+        if len(frame) > self._free or name not in {b"metrics", b"artifacts"}:
+            return None
+        line = next(objects_in(text), {})
+        found = self._point(line) if name == b"metrics" else self._artifact(line)
+        if found is None:
+            return None
+        data = _lines([found])
+        self._free -= len(data)
+        return ("metrics" if name == b"metrics" else "artifacts"), data
+
+    def _point(self, line: dict[str, Any]) -> dict[str, Any] | None:
+        name, point = line.get("name"), _point(line)
+        if point is None or not isinstance(name, str) or not is_metric_name(name):
+            return None
+        name = self._mask.text(name)
+        count = self._counts.get(name, 0)
+        if count == 0:
+            if len(self._counts) == MAX_METRIC_NAMES:
+                return None
+            names = (*self.summary.metrics, name)
+            self.summary = self.summary.model_copy(update={"metrics": names})
+        self._counts[name] = count + 1
+        if is_left_out(count):
+            return None
+        value, step, time = point
+        return {"name": name, "value": value, "step": count if step is None else step, "time": time}
+
+    def _artifact(self, line: dict[str, Any]) -> dict[str, Any] | None:
+        try:
+            artifact = _artifact(line, self._mask)
+        except ValueError:
+            return None
+        count = self.summary.artifacts
+        if count == MAX_ARTIFACTS:
+            return None
+        self.summary = self.summary.model_copy(update={"artifacts": count + 1})
+        return artifact.model_dump(mode="json")
+
+
+def metrics_in(data: bytes, limit: int = MAX_POINTS) -> tuple[MetricSeries, ...]:
+    """Return the metrics in a kept stream, each with at most ``limit`` points.
+
+    A stream that is being written may end anywhere.
+    """
+    arrived, final = _parts(data)
+    if final is not None:
+        return tuple(_shortened(MetricSeries.model_validate(one), limit) for one in final)
+    points = PointCollector()
+    for line in objects_in(arrived):
+        point = _point(line)
+        if point is not None:
+            points.add(str(line.get("name")), point)
+    limit = min(limit, points.limit)
+    return tuple(one.series(name, limit) for name, one in points.series.items())
 
 
 def artifacts_in(data: bytes) -> tuple[Artifact, ...]:
-    """Return the artifacts in a kept stream."""
-    return tuple(Artifact.model_validate_json(line) for line in data.splitlines())
+    """Return the artifacts in a kept stream; it may end anywhere."""
+    arrived, final = _parts(data)
+    lines = objects_in(arrived) if final is None else final
+    found: dict[str, Artifact] = {}
+    for one in (Artifact.model_validate(line) for line in lines if line):
+        found.pop(one.name, None)
+        found[one.name] = one
+    return tuple(found.values())
+
+
+def live_summary(data: bytes, before: OutputSummary | None) -> OutputSummary | None:
+    """Return the summary of outputs with those in a part of a stream; None if it has no others.
+
+    The part may start and end anywhere.
+    """
+    summary = before or OutputSummary()
+    arrived, _, _ = (b"\n" + data).partition(b"\n\n")
+    lines = list(objects_in(arrived))
+    names = [str(line["name"]) for line in lines if "name" in line and "value" in line]
+    new = tuple(dict.fromkeys(name for name in names if name not in summary.metrics))
+    artifacts = summary.artifacts + sum("name" in line and "type" in line for line in lines)
+    changed = summary.model_copy(
+        update={"metrics": (*summary.metrics, *new)[:MAX_METRIC_NAMES], "artifacts": artifacts}
+    )
+    return None if changed == summary else changed
+
+
+def _parts(data: bytes) -> tuple[bytes, Iterator[dict[str, Any]] | None]:
+    """Return the lines that arrived, and the objects at the end if they are complete."""
+    arrived, _, final = (b"\n" + data).partition(b"\n\n")
+    return arrived, objects_in(final[:-1]) if final.endswith(b"\n\n") else None
+
+
+def _final(values: list[dict[str, Any]]) -> bytes:
+    return b"\n" + _lines(values) + b"\n"
+
+
+def _shortened(series: MetricSeries, limit: int) -> MetricSeries:
+    if len(series.values) <= limit:
+        return series
+    points = thinned(list(zip(series.values, series.steps, series.times, strict=True)), limit)
+    values, steps, times = zip(*points, strict=True)
+    return series.model_copy(update={"values": values, "steps": steps, "times": times})
 
 
 def masked_value(value: Any, mask: Mask) -> Any:

@@ -15,6 +15,10 @@ metrics and artifacts, each after a line with its name::
 
 A trailer starts with a byte with which text never ends, so output need not be held back to check
 for a trailer.
+
+While a command runs, its points of metrics and its artifacts arrive between its output, each as a
+frame (`conducto.wire.outputs.frame`). Anything may print a frame: it only adds to the attempt of
+the command that printed it.
 """
 
 import re
@@ -25,7 +29,11 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Literal
 
+from conducto.wire.outputs import FRAME_START, MAX_FRAME
+
 Stream = Literal["stdout", "stderr"]
+#: The kinds of data of a running command: its output, and its frames.
+Part = Literal["stdout", "stderr", "frame"]
 
 #: Directory in which the server writes the command it runs; must be writable for any user.
 RUN_DIRECTORY = "/conducto/run"
@@ -44,6 +52,7 @@ _SPECIAL = frozenset(
     | {"SHELLOPTS", "SRANDOM", "UID", "_"}
 )
 _TRAILER_LIMIT = 4096
+_SEPARATOR = b"\x1e"
 #: Files of a command, in the run directory: its inputs, and those that it may leave.
 INPUTS_FILE = "inputs"
 OUTPUT_FILES = ("result", "metrics", "artifacts")
@@ -243,6 +252,16 @@ class OutputParser:
         """Return the part of the output that is certain now; usually the whole chunk."""
         return self._streams[stream].feed(chunk)
 
+    def parts(self, stream: Stream, chunk: bytes) -> list[tuple[Part, bytes]]:
+        """Return the frames that are complete now, and the output as `feed` does."""
+        text = self.feed(stream, chunk)
+        frames = self._streams[stream].frames
+        if not frames:
+            return [(stream, text)] if text else []
+        self._streams[stream].frames = []
+        found: list[tuple[Part, bytes]] = [("frame", frame) for frame in frames]
+        return [*found, (stream, text)] if text else found
+
     @property
     def finished(self) -> Finished | None:
         """The result of the command; None until both trailers are complete.
@@ -272,13 +291,18 @@ def _read_trailer(trailer: bytes, files: Mapping[str, bytearray]) -> Finished:
 
 
 class _StreamParser:
-    """Splits a stream: output, then files, then the trailer, each after a marker."""
+    """Splits a stream: output with frames, then files, then the trailer, each after a marker.
+
+    Attributes:
+        frames: The complete frames, without their start and end.
+    """
 
     def __init__(self, nonce: str) -> None:
         self._marker = b"\x1e" + nonce.encode("ascii")
         self._held = b""
         self._tail: bytes | None = None
         self._file: bytearray | None = None
+        self.frames: list[bytes] = []
         self.files: dict[str, bytearray] = {}
         self.trailer: bytes | None = None
 
@@ -287,19 +311,41 @@ class _StreamParser:
             self._collect(chunk)
             return b""
         data = self._held + chunk if self._held else chunk
+        if _SEPARATOR not in data:
+            return data
         at = data.find(self._marker)
         if at >= 0:
             self._tail = b""
             self._collect(data[at + len(self._marker) :])
-            return data[:at]
-        keep = self._kept_from(data)
-        self._held = data[keep:]
-        return data[:keep] if self._held else data
+            output, unfinished = self._without_frames(data[:at])
+            return output + unfinished
+        output, unfinished = self._without_frames(data)
+        if unfinished:
+            self._held = unfinished
+            return output
+        keep = self._kept_from(output)
+        self._held = output[keep:]
+        return output[:keep] if self._held else output
+
+    def _without_frames(self, data: bytes) -> tuple[bytes, bytes]:
+        """Take the frames out of output; return the output, and a frame that is not complete."""
+        parts: list[bytes] = []
+        start = 0
+        while (at := data.find(FRAME_START, start)) >= 0:
+            end = data.find(b"\n", at, at + MAX_FRAME)
+            if end < 0 and len(data) - at < MAX_FRAME:
+                return b"".join([*parts, data[start:at]]), data[at:]
+            parts.append(data[start:at] if end >= 0 else data[start : at + 1])
+            if end >= 0:
+                self.frames.append(data[at + len(FRAME_START) : end])
+            start = end + 1 if end >= 0 else at + 1
+        return (b"".join([*parts, data[start:]]) if parts else data), b""
 
     def _kept_from(self, data: bytes) -> int:
-        """Return the possible start of a marker; it can only be at the last separator."""
-        at = data.rfind(self._marker[:1], max(0, len(data) - len(self._marker) + 1))
-        return at if at >= 0 and self._marker.startswith(data[at:]) else len(data)
+        """Return the possible start of a marker or frame; it can only be at the last separator."""
+        at = data.rfind(_SEPARATOR, max(0, len(data) - len(self._marker) + 1))
+        end = data[at:] if at >= 0 else b"-"
+        return at if self._marker.startswith(end) or FRAME_START.startswith(end) else len(data)
 
     def _collect(self, chunk: bytes) -> None:
         """Add to the files and the trailer; drop output after it, which belongs to no command."""

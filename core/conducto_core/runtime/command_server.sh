@@ -42,6 +42,8 @@ trap '' INT
 _cs_streams='2>&9'
 if ( : >/proc/self/fd/1 2>/proc/self/fd/9 ); then
     _cs_streams='>/proc/self/fd/1 2>/proc/self/fd/9'
+    # Where a command writes the frames of its metrics, wherever its own stdout leads.
+    if [ -p /proc/self/fd/1 ]; then export CONDUCTO_LIVE=/proc/1/fd/1; fi
 fi
 
 # The kernel's count of processes killed for memory, and the maximum use of memory so far.

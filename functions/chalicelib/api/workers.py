@@ -10,12 +10,13 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import cache, partial, wraps
 from secrets import token_hex
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from chalicelib.domain.events import (
     BuiltImage,
     Claimed,
     Input,
+    OutputsArrived,
     Reported,
     TimeLimitsExpired,
     WorkerLost,
@@ -38,6 +39,7 @@ from conducto.errors import DefinitionError
 from conducto.wire.outputs import MAX_RESULT
 from conducto_core.errors import RefusedError
 from conducto_core.model.nodes import Pipeline
+from conducto_core.model.outputs import OutputStream
 from conducto_core.model.records import AttemptRecord
 from conducto_core.model.states import Cause, State
 from conducto_core.model.worker import (
@@ -59,6 +61,7 @@ from conducto_core.model.worker import (
     WorkerLogChunk,
     WorkerStart,
 )
+from conducto_core.runtime.attempt_outputs import live_summary
 from conducto_core.runtime.commands import CommandError, as_written, script_of
 from conducto_core.runtime.environment import ExecutionContext, command_env
 from conducto_core.runtime.fingerprints import fingerprint_in
@@ -416,7 +419,28 @@ class WorkerApi:
                 f"{call.path}: output before byte {call.offset} is missing; "
                 f"continue from byte {self._cloud.logs.size(key)}"
             ) from error
+        if call.stream in get_args(OutputStream):
+            self._note_outputs(call, data)
         return LogResponse(followed=self._cloud.logs.has_reader(pipeline_id, self._now()))
+
+    def _note_outputs(self, call: WorkerLogChunk, data: bytes) -> None:
+        """Add metrics and artifacts to the record of a running attempt, if their names are new."""
+        org, pipeline_id, _ = _who(self._me)
+
+        def decide(live: CloudPipeline) -> Input | None:
+            if live.exec_in(call.path, call.attempt, State.RUNNING) is None:
+                return None
+            summary = live_summary(data, live.in_flight[call.path].outputs)
+            if summary is None:
+                return None
+            return OutputsArrived(
+                time=self._now(), path=call.path, attempt=call.attempt, outputs=summary
+            )
+
+        with self._engine.seen(org, pipeline_id) as live:
+            is_new = decide(live) is not None
+        if is_new:
+            self._engine.submit(org, pipeline_id, decide)
 
     @_logged
     async def worker_report(self, call: Report) -> ReportResponse:
@@ -461,6 +485,7 @@ class WorkerApi:
             peak_memory=call.peak_memory,
             output_bytes=call.output_bytes,
             outputs=call.outputs,
+            interpreter=call.interpreter,
             tree_key=key,
             images=images,
             last=call.last,

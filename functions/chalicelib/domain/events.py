@@ -112,9 +112,19 @@ class Reported(PipelineEvent):
     peak_memory: int | None = None
     output_bytes: int | None = None
     outputs: OutputSummary | None = None
+    interpreter: str | None = None
     tree_key: str | None = None
     images: tuple[BuiltImage, ...] = ()
     last: bool = False
+
+
+class OutputsArrived(PipelineEvent):
+    """A running command sent a new metric or artifact."""
+
+    kind: Literal["outputs"] = "outputs"
+    path: str
+    attempt: int
+    outputs: OutputSummary
 
 
 class Changed(PipelineEvent):
@@ -255,6 +265,7 @@ Input = Annotated[
     | Changed
     | Claimed
     | Reported
+    | OutputsArrived
     | WorkerStarted
     | WorkerLost
     | ExecutionStarted

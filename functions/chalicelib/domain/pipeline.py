@@ -25,6 +25,7 @@ from chalicelib.domain.events import (
     ImagesUpdated,
     Input,
     JournalEntry,
+    OutputsArrived,
     Reported,
     TimeLimitsExpired,
     TreeReplaced,
@@ -135,6 +136,7 @@ class _Note(NamedTuple):
     peak_memory: int | None = None
     output_bytes: int | None = None
     outputs: OutputSummary | None = None
+    interpreter: str | None = None
 
 
 class CloudPipeline(PipelineState):
@@ -197,6 +199,8 @@ class CloudPipeline(PipelineState):
                 self._claimed(event)
             case Reported():
                 self._reported(event)
+            case OutputsArrived():
+                self._outputs_arrived(event)
             case WorkerStarted():
                 self._worker_up(event)
             case WorkerLost():
@@ -360,12 +364,20 @@ class CloudPipeline(PipelineState):
             report.peak_memory,
             report.output_bytes,
             report.outputs,
+            report.interpreter,
         )
         self._exit_codes[report.path] = report.exit_code
         self._finish(report.path, report.cause, seconds=report.seconds, message=report.message)
         if worker.status is WorkerStatus.LEAVING:
             self._note_lost_context(worker, "its worker was stopped")
             self._lose_tasks(worker)
+
+    def _outputs_arrived(self, arrived: OutputsArrived) -> None:
+        if self.exec_in(arrived.path, arrived.attempt, State.RUNNING) is None:
+            return
+        record = self.in_flight[arrived.path].model_copy(update={"outputs": arrived.outputs})
+        self.in_flight[arrived.path] = record
+        self._effects.attempts.append(record)
 
     def _finish(
         self,
@@ -808,7 +820,8 @@ class CloudPipeline(PipelineState):
                 "exit_code": note.exit_code,
                 "peak_memory": note.peak_memory,
                 "output_bytes": note.output_bytes,
-                "outputs": note.outputs,
+                "outputs": note.outputs or record.outputs,  # that arrived before it was lost
+                "interpreter": note.interpreter,
                 "ended": self.now,
             }
         )

@@ -198,14 +198,15 @@ class DockerWorker:
         if run is None or run.result.done():
             return
         try:
-            text = run.parser.feed(stream, data)
+            parts = run.parser.parts(stream, data)
             finished = run.parser.finished
         except ServerProtocolError as error:
             run.result.set_exception(EngineError(str(error)))
             return
-        if text and run.failure is None:
+        if parts and run.failure is None:
             try:
-                run.output(stream, text)
+                for part, text in parts:
+                    run.output(part, text)
             except Exception as error:  # noqa: BLE001  (the caller's; raised by `run`)
                 run.failure = error
         if finished is not None:
@@ -226,8 +227,10 @@ class DockerWorker:
         self._peak = max(self._peak, peak or 0)
         if finished.oom_kills > 0 and code != 0:
             message = self._oom_message()
-            return Exit(code, Cause.OUT_OF_MEMORY, message, mine, files=finished.files)
-        return Exit(code, peak_memory=mine, files=finished.files)
+            end = Exit(code, Cause.OUT_OF_MEMORY, message, mine)
+        else:
+            end = Exit(code, peak_memory=mine)
+        return replace(end, files=finished.files, interpreter=finished.interpreter)
 
     def _oom_message(self) -> str:
         if not self._has_memory_limit:

@@ -17,10 +17,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from conducto.wire.outputs import RUN_DIRECTORY
+from conducto.wire.outputs import LIVE, RUN_DIRECTORY
 from conducto_core.model.states import Cause
 from conducto_local.engine.process_cleanup import FOLDER_PREFIX, SCRIPT, clean_up, has_mark, mark
-from conducto_local.engine.run_files import files_in, prepare
+from conducto_local.engine.run_files import RunFileTail, files_in, prepare
 from conducto_local.ports import (
     EngineInfo,
     Exit,
@@ -37,6 +37,8 @@ _GB = 2**30
 _CHUNK = 256 * 1024
 #: Maximum number of bytes in a pipe on systems that do not report it.
 _PIPE = 1 << 16
+#: Seconds between two looks at the metrics of a running command.
+_LIVE_SECONDS = 2.0
 #: Exit code of a shell that cannot execute a command.
 _CANNOT_EXECUTE = 126
 #: ``{target of a mount: variable with its path for commands without mounts}``
@@ -248,10 +250,12 @@ class ProcessWorker:
         finally:
             self._starting = None
             starting.set()
+        tail = asyncio.create_task(self._read_live(output))
         try:
             code = await self._follow(running, pipes)
         finally:
             self._running = None
+            tail.cancel()
         failure = next((pipe.failure for pipe in pipes if pipe.failure is not None), None)
         if failure is not None:
             raise failure
@@ -295,6 +299,14 @@ class ProcessWorker:
         self._folder.cleanup()
         self._forget(self)
 
+    async def _read_live(self, output: Output) -> None:
+        """Pass on metrics and artifacts while the command runs."""
+        tail = RunFileTail(self._run_directory)
+        while True:
+            await asyncio.sleep(_LIVE_SECONDS)
+            for frame in tail.frames():
+                output("frame", frame)
+
     async def _started(self) -> _Running | None:
         """Return the running command; wait for one that is starting."""
         if self._starting is not None:
@@ -314,6 +326,7 @@ class ProcessWorker:
                 **os.environ,
                 **self._data_variables(),
                 RUN_DIRECTORY: str(self._run_directory),
+                LIVE: "",  # that of an agent which runs in a container
                 **job.env,
             },
             cwd=self.spec.workdir,

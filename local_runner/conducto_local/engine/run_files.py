@@ -3,10 +3,14 @@
 import os
 import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from conducto_core.runtime.command_server import INPUTS_FILE, MAX_FILE, OUTPUT_FILES
 
+#: Files whose lines are read while the command runs, and maximum bytes of one look.
+LIVE_FILES = ("metrics", "artifacts")
+_TAIL = 256 << 10
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -35,7 +39,35 @@ def files_in(directory: Path) -> dict[str, bytes]:
     return {name: content for name, content in found.items() if content}
 
 
-def _content(name: str, parent: int) -> bytes:
+class RunFileTail:
+    """Reads the lines that a running command adds to its metrics and artifacts, as frames.
+
+    A look that finds nothing new costs two system calls for each file.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._offsets = dict.fromkeys(LIVE_FILES, 0)
+
+    def frames(self) -> list[bytes]:
+        """Return the lines since the last call, each in the form of `OutputParser.parts`."""
+        try:
+            parent = os.open(self._directory, _OPEN | os.O_DIRECTORY)
+        except OSError:
+            return []
+        try:
+            return [frame for name in LIVE_FILES for frame in self._lines(name, parent)]
+        finally:
+            os.close(parent)
+
+    def _lines(self, name: str, parent: int) -> Iterator[bytes]:
+        new, _, _ = _content(name, parent, self._offsets[name], _TAIL).rpartition(b"\n")
+        if new:
+            self._offsets[name] += len(new) + 1
+            yield from (name.encode() + b" " + line for line in new.split(b"\n"))
+
+
+def _content(name: str, parent: int, start: int = 0, size: int = MAX_FILE) -> bytes:
     try:
         descriptor = os.open(name, _OPEN, dir_fd=parent)
     except OSError:
@@ -43,4 +75,5 @@ def _content(name: str, parent: int) -> bytes:
     with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return b""
-        return file.read(MAX_FILE)
+        file.seek(start)
+        return file.read(size)

@@ -1,7 +1,7 @@
 """Runs the command of an attempt and writes its output to the log."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from conducto.errors import DefinitionError
@@ -10,7 +10,8 @@ from conducto_core.model.form_codec import pack_form
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.states import Cause
-from conducto_core.runtime.attempt_outputs import CollectedOutputs, collect
+from conducto_core.runtime.attempt_outputs import CollectedOutputs, LiveOutputs, collect
+from conducto_core.runtime.command_server import Part
 from conducto_core.runtime.commands import script_of
 from conducto_core.runtime.environment import NOTHING, ExecutionContext, command_env
 from conducto_core.runtime.masking import Mask
@@ -26,15 +27,30 @@ from conducto_local.scheduling.resources import Sampler
 
 
 class OutputSink:
-    """Receives the output of an attempt: extracts a Lazy's tree from stdout, then masks secrets."""
+    """Receives the output of an attempt: extracts a Lazy's tree from stdout, then masks secrets.
 
-    def __init__(self, writer: LogWriter, cutter: TreeExtractor | None, mask: Mask) -> None:
+    Args:
+        changed: Called with the summary of points and artifacts when a name or an artifact is new.
+    """
+
+    def __init__(
+        self,
+        writer: LogWriter,
+        cutter: TreeExtractor | None,
+        mask: Mask,
+        changed: Callable[[OutputSummary], None],
+    ) -> None:
         self._writer = writer
         self._cutter = cutter
+        self._live = LiveOutputs(mask)
+        self._changed = changed
         self._maskers = {"stdout": mask.stream(), "stderr": mask.stream()}
 
-    def write(self, stream: Stream, data: bytes) -> None:
-        """Add output."""
+    def write(self, stream: Part, data: bytes) -> None:
+        """Add output, or a frame."""
+        if stream == "frame":
+            self._frame(data)
+            return
         seen = data
         if self._cutter is not None and stream == "stdout":
             seen = self._cutter.feed(data)
@@ -46,6 +62,14 @@ class OutputSink:
             self._keep("stdout", self._maskers["stdout"].feed(self._cutter.finish()))
         self._keep("stdout", self._maskers["stdout"].finish())
         self._keep("stderr", self._maskers["stderr"].finish())
+
+    def _frame(self, data: bytes) -> None:
+        before = self._live.summary
+        line = self._live.add(data)
+        if line is not None:
+            self._writer.write(*line)
+        if self._live.summary is not before:
+            self._changed(self._live.summary)
 
     def _keep(self, stream: Stream, data: bytes) -> None:
         if data:
@@ -61,6 +85,7 @@ class Result:
         output_bytes: Size of its output; None if unknown.
         started: Whether the command may have started.
         outputs: Its result, metrics and artifacts.
+        interpreter: As that of `conducto_core.runtime.command_server.Finished`.
     """
 
     cause: Cause | None
@@ -71,6 +96,7 @@ class Result:
     tree: tuple[Pipeline, bytes] | None = None
     started: bool = True
     outputs: OutputSummary | None = None
+    interpreter: str = ""
 
     def with_note(self, note: str | None) -> "Result":
         """Return the result with a further line in its message, unless ``note`` is None."""
@@ -105,9 +131,17 @@ def prepare(
 
 
 async def run_command(
-    active: ActiveAttempt, job: Job, limits: Limits, log: LogDirectory, mask: Mask
+    active: ActiveAttempt,
+    job: Job,
+    limits: Limits,
+    log: LogDirectory,
+    mask: Mask,
+    *,
+    changed: Callable[[OutputSummary], None],
 ) -> Result:
     """Run the attempt's command in its container; return the result.
+
+    ``changed`` is that of `OutputSink`.
 
     Raises:
         EngineError: The engine became unreachable.
@@ -117,7 +151,7 @@ async def run_command(
         raise RuntimeError(f"{active.spec.path}: no container")
     writer = log.writer(active.spec.path, active.number)
     cutter = TreeExtractor() if active.spec.lazy_target is not None else None
-    output = OutputSink(writer, cutter, mask)
+    output = OutputSink(writer, cutter, mask, changed)
     size = placement_of(active)
     sampler = Sampler(
         container.worker,
@@ -154,6 +188,7 @@ async def run_command(
         writer.output_bytes(),
         started=done.started,
         outputs=None if writer.failure is not None else outputs.summary,
+        interpreter=done.interpreter,
     )
     if cutter is not None and cause is None and not active.stopping:
         # A copy, because the event loop changes the tree while the thread reads it.

@@ -133,6 +133,7 @@ def ended_record(
         "ended": max(active.end(), begun.started or 0.0),  # the clock may have been set back
         "peak_memory": active.peak_memory,
         "output_bytes": active.output_bytes,
-        "outputs": active.outputs,
+        "interpreter": active.interpreter,
+        "outputs": active.outputs or begun.outputs,  # those that arrived before it was lost
     }
     return AttemptRecord.model_construct(_fields_set=_FIELDS, **{**dict(begun), **more})

@@ -9,6 +9,7 @@ from itertools import count
 from secrets import token_hex
 
 from conducto.wire.outputs import MAX_RESULT
+from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.states import Cause, StopReason
 from conducto_core.ports.secret_store import SecretStoreError
 from conducto_core.runtime.commands import CommandError
@@ -260,7 +261,22 @@ class Attempts:
         if active.stopping:
             return Result(None)
         logs = self._common.logs(active.live.id)
-        return await run_command(active, prepared.job, limits, logs, prepared.mask)
+        return await run_command(
+            active,
+            prepared.job,
+            limits,
+            logs,
+            prepared.mask,
+            changed=lambda summary: self._note_outputs(active, summary),
+        )
+
+    def _note_outputs(self, active: ActiveAttempt, summary: OutputSummary) -> None:
+        """Add the metrics and artifacts that arrived so far to the record of a running attempt."""
+        if active.record is None or active.live.active_attempts.get(active.spec.path) is not active:
+            return
+        active.record = active.record.model_copy(update={"outputs": summary})
+        active.live.set_attempt(active.record)
+        self._common.wake()
 
     async def _container(
         self, active: ActiveAttempt, image: BuiltImage, engine_context: EngineContext
@@ -287,6 +303,7 @@ class Attempts:
         active.peak_memory = result.peak_memory
         active.output_bytes = result.output_bytes
         active.outputs = result.outputs
+        active.interpreter = result.interpreter or None
         if result.tree is not None and not active.stopping:
             generated, definition = result.tree
             live.graft(spec.lazy_target or "", generated, definition)

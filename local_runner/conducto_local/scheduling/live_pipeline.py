@@ -74,6 +74,7 @@ class ActiveAttempt:
     peak_memory: int | None = None
     output_bytes: int | None = None
     outputs: OutputSummary | None = None
+    interpreter: str | None = None
     inputs: str = ""
     fingerprint: str | None = None
     _started: float = 0.0

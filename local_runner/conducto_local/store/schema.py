@@ -43,7 +43,7 @@ MIGRATIONS: tuple[Migration, ...] = (
             command BLOB, env BLOB, image BLOB, container TEXT, position INTEGER,
             cpu REAL, mem REAL, queued REAL, started REAL, ended REAL, peak_memory INTEGER,
             output_bytes INTEGER, snapshot TEXT, image_ready REAL, admitted REAL,
-            fingerprint TEXT, outputs TEXT,
+            fingerprint TEXT, interpreter TEXT, outputs TEXT,
             PRIMARY KEY (pipeline, path, number)) WITHOUT ROWID""",
         """CREATE TABLE texts (
             pipeline INTEGER NOT NULL, number INTEGER NOT NULL, body TEXT NOT NULL,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 #: Environment variable with the directory of these files.
 RUN_DIRECTORY = "CONDUCTO_RUN_DIR"
+#: Variable with the pipe that passes frames on while the command runs; not set if there is none.
+LIVE = "CONDUCTO_LIVE"
 RESULT, METRICS, ARTIFACTS, INPUTS = "result", "metrics", "artifacts", "inputs"
 
 #: Maximum bytes of a result, as JSON.
@@ -12,6 +14,10 @@ MAX_RESULT = 1 << 20
 MAX_METRIC_NAMES = 100
 MAX_POINTS = 10_000
 METRIC_NAMES = "letters, digits and _ - . / ( ) % @ = : and spaces, at most 100 characters"
+
+#: A frame: its start, the name of a file and a line of it. A pipe never mixes such short writes.
+FRAME_START = b"\x1econducto:"
+MAX_FRAME = 4096
 
 _SIGNS = "_-./()%@=: "
 _LONGEST_NAME = 100
@@ -23,6 +29,19 @@ def too_large(size: int) -> str:
         f"the result was not kept: it has {size:,} bytes, the maximum is {MAX_RESULT:,}; write a "
         "large value to a file in the pipeline's data and return the file's name"
     )
+
+
+def is_left_out(count: int) -> bool:
+    """Return whether a point is left out, which happens ever more often after `MAX_POINTS`."""
+    stride = 1
+    while count >= MAX_POINTS * stride:
+        stride *= 2
+    return count % stride != 0
+
+
+def frame(name: str, line: str) -> bytes:
+    """Return the frame with a line of a file, which ends with a newline."""
+    return FRAME_START + f"{name} {line}".encode()
 
 
 def is_metric_name(name: object) -> bool:

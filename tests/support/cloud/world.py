@@ -404,12 +404,12 @@ class Hand:
             self.identity, Heartbeat(path=self.job.path, attempt=self.job.attempt)
         ).stop
 
-    def print(self, text: str, *, offset: int = 0) -> None:
+    def print(self, text: str, *, offset: int = 0, stream: Any = "stdout") -> None:
         assert self.job is not None
         chunk = WorkerLogChunk(
             path=self.job.path,
             attempt=self.job.attempt,
-            stream="stdout",
+            stream=stream,
             offset=offset,
             data=base64.b64encode(text.encode()).decode(),
         )

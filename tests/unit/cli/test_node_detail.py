@@ -9,6 +9,7 @@ from conducto_core.model.notifications import DeliveryState, NotificationRecord
 from conducto_core.model.records import AttemptRecord
 from conducto_core.model.requests import NodeView
 from conducto_core.model.states import NodeType, State
+from conducto_core.runtime.command_server import FORKED
 
 Attempts = tuple[AttemptRecord, ...]
 
@@ -84,6 +85,16 @@ def test_attempt_shows_its_error() -> None:
     found = lines(attempts=(fine, short))
 
     assert found[-3:] == ["  1    done", "  2    done", f"     {message}"]
+
+
+def test_attempt_shows_whether_its_function_was_forked() -> None:
+    forked = AttemptRecord(path="/a", number=1, state=State.DONE, interpreter=FORKED)
+    fresh = AttemptRecord(path="/a", number=2, state=State.DONE, interpreter="first call")
+
+    found = lines(attempts=(forked, fresh))
+
+    assert found[-3] == "     ran in a fork of the interpreter that had imported its file"
+    assert found[-1] == "     ran in a new interpreter: first call"
 
 
 def test_attempt_shows_its_usage() -> None:

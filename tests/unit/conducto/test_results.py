@@ -2,9 +2,11 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,9 @@ import pytest
 
 import conducto as co
 from conducto import results
-from conducto.results import is_left_out
 from conducto.tools import entry
 from conducto.tree.references import ResultReference
-from conducto.wire.outputs import MAX_POINTS
+from conducto.wire.outputs import MAX_POINTS, is_left_out
 
 SCRIPT = """
 from dataclasses import dataclass
@@ -265,6 +266,44 @@ def test_last_point_is_written_at_the_end_if_it_was_left_out(run_directory: Path
     found = lines(run_directory, "metrics")
     assert [p["value"] for p in found[-3:]] == [MAX_POINTS, MAX_POINTS + 2, MAX_POINTS + 3]
     assert found[-1]["step"] == MAX_POINTS + 3
+
+
+def test_points_and_artifacts_are_sent_at_once(
+    run_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = run_directory / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setenv("CONDUCTO_LIVE", str(pipe))
+    monkeypatch.setenv("CONDUCTO_DATA_PIPELINE", str(run_directory))
+    co.metric("loss", 3)  # nobody reads the pipe
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+
+    co.metric("loss", 2)
+    co.artifact(pipe.with_name("metrics"), title="x" * 5000)  # longer than a frame
+    co.artifact(pipe.with_name("metrics"))
+
+    sent = os.read(reader, 1 << 16).split(b"\n")
+    os.close(reader)
+    assert sent[0].startswith(b'\x1econducto:metrics {"name": "loss", "value": 2, "step": null')
+    assert sent[1].startswith(b'\x1econducto:artifacts {"name": "metrics", "title": ""')
+    assert [len(lines(run_directory, name)) for name in ("metrics", "artifacts")] == [2, 2]
+
+
+def test_full_pipe_does_not_delay_the_command(
+    run_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = run_directory / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setenv("CONDUCTO_LIVE", str(pipe))
+    reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    with suppress(BlockingIOError):
+        while os.write(reader, b"x" * 4096):
+            pass
+
+    co.metric("loss", 2)
+
+    os.close(reader)
+    assert len(lines(run_directory, "metrics")) == 1
 
 
 def test_artifact_is_copied_into_the_data_of_the_pipeline(

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from tests.fakes.worker import FakeApi, FakeClock, FakeCommand, FakeCommands, FakeTasks
 
+from conducto.wire.outputs import FRAME_START, frame
 from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.states import Cause
 from conducto_core.model.worker import ClaimDecision, ClaimResponse, WorkerInstructions
+from conducto_core.runtime.attempt_outputs import metrics_in
 from conducto_core.runtime.container_stats import Reading
 from conducto_core.runtime.json_logs import JsonLines
 from conducto_core.runtime.resource_series import resources_in
@@ -485,6 +487,20 @@ def test_resource_usage_is_sent_in_few_chunks() -> None:
     assert used.since == pytest.approx(5002.0, abs=1)
     chunks = [each for each in world.api.chunks if each.stream == "resources"]
     assert len(chunks) < 30
+
+
+def test_points_of_a_running_command_are_sent_in_few_chunks() -> None:
+    point = frame("metrics", '{"name": "hunter22", "value": 1}\n').removeprefix(FRAME_START)
+    command = FakeCommand(output=[("frame", point[:-1])] * 50, seconds=60, dies=True)
+    world = World(offer("a"), scripts={"train": command}).say(
+        a=go("train").model_copy(update={"masked": ("hunter22",)})
+    )
+
+    world.run()
+
+    (series,) = metrics_in(world.log("metrics"))
+    assert (series.name, series.count) == ("********", 50)
+    assert len([each for each in world.api.chunks if each.stream == "metrics"]) == 1
 
 
 def test_short_command_is_not_sampled() -> None:

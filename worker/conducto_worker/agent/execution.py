@@ -10,7 +10,7 @@ from enum import StrEnum
 from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.states import Cause
 from conducto_core.model.worker import ClaimResponse, Report
-from conducto_core.runtime.attempt_outputs import collect
+from conducto_core.runtime.attempt_outputs import LiveOutputs, collect
 from conducto_core.runtime.command_server import Finished, Stream
 from conducto_core.runtime.masking import Mask
 from conducto_core.runtime.tree_extractor import PrintedTreeError, TreeExtractor
@@ -107,6 +107,7 @@ class Execution:
         self._peak = peak
         self._mask = Mask(response.masked)
         self._maskers = {"stdout": self._mask.stream(), "stderr": self._mask.stream()}
+        self._live = LiveOutputs(self._mask)
         self._cutter = TreeExtractor() if response.prints_tree else None
         self._stopping = GracefulStop(commands.signal)
         self._output_bytes = 0
@@ -157,8 +158,11 @@ class Execution:
             if self._shipper.full:
                 self._clock.wait(TICK_SECONDS)
                 continue
-            for stream, data in self._commands.read(TICK_SECONDS):
-                self._output(stream, data)
+            for part, data in self._commands.read(TICK_SECONDS):
+                if part == "frame":
+                    self._frame(data)
+                else:
+                    self._output(part, data)
         return finished
 
     def _look(self, began: float) -> None:
@@ -177,6 +181,11 @@ class Execution:
         if self._cutter is not None and stream == "stdout":
             data = self._cutter.feed(data)
         self._send(stream, self._maskers[stream].feed(data))
+
+    def _frame(self, data: bytes) -> None:
+        line = self._live.add(data)
+        if line is not None:
+            self._shipper.add(*line)
 
     def _close_output(self) -> None:
         if self._cutter is not None:
@@ -203,7 +212,7 @@ class Execution:
                 tree = gzip.compress(json.dumps(self._cutter.tree()).encode(), 1, mtime=0)
             except PrintedTreeError as error:
                 cause, message = Cause.LAZY, str(error)
-        report = self._report(seconds, cause, finished.code, message)
+        report = self._report(seconds, cause, finished.code, message, finished.interpreter)
         return CommandResult(report.model_copy(update={"peak_memory": mine}), tree, usable)
 
     def _cause(self, finished: Finished, seconds: float) -> tuple[Cause | None, str | None]:
@@ -220,7 +229,12 @@ class Execution:
         return cause_of_exit(finished.code), None
 
     def _report(
-        self, seconds: float, cause: Cause | None, code: int | None, message: str | None
+        self,
+        seconds: float,
+        cause: Cause | None,
+        code: int | None,
+        message: str | None,
+        interpreter: str = "",
     ) -> Report:
         return Report(
             path=self._respond.path,
@@ -229,6 +243,7 @@ class Execution:
             exit_code=code,
             message=None if message is None else self._mask.text(message),
             seconds=seconds,
+            interpreter=interpreter or None,
         )
 
 

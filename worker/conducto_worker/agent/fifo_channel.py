@@ -91,7 +91,7 @@ class FifoCommands:
         self._to_write += encoded.line
 
     def read(self, seconds: float) -> list[Chunk]:
-        """Return output of the command, waiting for at most ``seconds``."""
+        """Return output and frames of the command, waiting for at most ``seconds``."""
         poll = select.poll()
         names = {self._files[name]: name for name in ("out", "err")}
         for number in names:
@@ -144,10 +144,9 @@ class FifoCommands:
         if self._parser is None:  # output between commands is dropped
             return []
         try:
-            text = self._parser.feed(stream, data)
+            return self._parser.parts(stream, data)
         except ServerProtocolError as error:
             raise LostError(str(error)) from error
-        return [(stream, text)] if text else []
 
     def _write(self) -> None:
         try:

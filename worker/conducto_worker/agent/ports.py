@@ -17,9 +17,9 @@ from conducto_core.model.worker import (
     WorkerLogChunk,
     WorkerStart,
 )
-from conducto_core.runtime.command_server import Finished, Stream
+from conducto_core.runtime.command_server import Finished, Part
 
-Chunk = tuple[Stream, bytes]
+Chunk = tuple[Part, bytes]
 
 
 class BrokenError(Exception):
@@ -121,7 +121,11 @@ class Commands(Protocol):
         """Start a command; raise ValueError if a shell cannot take it."""
 
     def read(self, seconds: float) -> list[Chunk]:
-        """Return output, waiting for at most ``seconds``; raise `LostError` if it ended."""
+        """Return output and frames, waiting for at most ``seconds``.
+
+        Raises:
+            LostError: It ended.
+        """
 
     @property
     def finished(self) -> Finished | None:

@@ -1,6 +1,7 @@
 """Checks, limits and masking of results, metrics and artifacts."""
 
 import json
+import math
 import tracemalloc
 from itertools import pairwise
 
@@ -10,9 +11,12 @@ from conducto.wire.outputs import MAX_METRIC_NAMES, MAX_POINTS, MAX_RESULT, is_m
 from conducto_core.model.outputs import OutputSummary
 from conducto_core.runtime.attempt_outputs import (
     MAX_ARTIFACTS,
+    MAX_LIVE,
+    LiveOutputs,
     PointCollector,
     artifacts_in,
     collect,
+    live_summary,
     metrics_in,
     objects_in,
     thinned,
@@ -165,6 +169,82 @@ def test_thinned_points_have_both_ends_and_equal_distances(count: int) -> None:
     assert kept[:1] + kept[-1:] == ([0] if count else [])[:1] + ([count - 1] if count else [])
     steps = {after - before for before, after in pairwise(kept[:-1])}
     assert len(steps) <= 1
+
+
+def live(outputs: LiveOutputs, *frames: tuple[str, object]) -> dict[str, bytes]:
+    streams = {"metrics": b"", "artifacts": b""}
+    for name, line in frames:
+        kept = outputs.add(f"{name} {json.dumps(line)}".encode())
+        if kept is not None:
+            streams[kept[0]] += kept[1]
+    return streams
+
+
+def test_points_of_a_running_command_are_masked_and_numbered() -> None:
+    outputs = LiveOutputs(SECRET)
+
+    streams = live(
+        outputs,
+        ("metrics", {"name": "loss", "value": math.nan, "time": 5}),
+        ("metrics", {"name": "123456", "value": 1}),
+        ("metrics", {"name": "loss", "value": 0.25}),
+        ("metrics", {"name": "loss", "value": "much"}),
+        ("metrics", {"name": "", "value": 1}),
+        ("other", {"name": "loss", "value": 1}),
+        ("artifacts", {"name": "a.png", "title": "for hunter2!", "type": "image/png"}),
+        ("artifacts", {"title": "without a name"}),
+    )
+
+    loss, hidden = metrics_in(streams["metrics"])
+    assert (loss.values, loss.steps, loss.times) == ((None, 0.25), (0, 1), (5, None))
+    assert hidden.name == "********"
+    assert [one.title for one in artifacts_in(streams["artifacts"])] == ["for ********"]
+    assert outputs.summary == OutputSummary(metrics=("loss", "********"), artifacts=1)
+
+
+def test_points_of_a_running_command_are_limited() -> None:
+    outputs, point = LiveOutputs(NOTHING), {"name": "m", "value": 1}
+    names = [("metrics", {"name": f"n{n}", "value": 1}) for n in range(MAX_METRIC_NAMES)]
+
+    kept = live(outputs, *[("metrics", point)] * (MAX_POINTS + 100), *names)["metrics"]
+
+    series = metrics_in(kept)
+    assert len(series) == MAX_METRIC_NAMES
+    assert kept.count(b"\n") == MAX_POINTS + 50 + MAX_METRIC_NAMES - 1
+    assert sum(len(line) + 1 for line in [b"x" * (MAX_LIVE - len(kept)), kept]) > MAX_LIVE
+    assert outputs.add(b"metrics " + b" " * MAX_LIVE) is None
+
+
+def test_final_points_replace_those_that_arrived() -> None:
+    arrived = live(LiveOutputs(NOTHING), *[("metrics", {"name": "m", "value": 1})] * 2)["metrics"]
+    final = collect({"metrics": points(*[{"name": "m", "value": 2}] * 5)}, NOTHING)
+
+    stream = arrived + final.streams["metrics"]
+
+    assert metrics_in(stream)[0].values == (2.0,) * 5
+    assert metrics_in(stream, limit=3)[0].values == (2.0,) * 3
+    for cut in range(len(stream)):  # a part of it has been sent
+        assert {one.values for one in metrics_in(stream[:cut])} <= {(1.0,), (1.0, 1.0)}
+
+
+def test_final_artifacts_replace_those_that_arrived() -> None:
+    entry = {"name": "a", "title": "A"}
+    arrived = live(LiveOutputs(NOTHING), ("artifacts", entry), ("artifacts", entry))["artifacts"]
+    final = collect({"artifacts": points(entry, {"name": "b"})}, NOTHING)
+
+    assert [one.name for one in artifacts_in(arrived)] == ["a"]
+    assert [one.name for one in artifacts_in(arrived + final.streams["artifacts"])] == ["a", "b"]
+
+
+def test_summary_of_a_running_command_is_that_of_the_names_that_arrived() -> None:
+    arrived = live(
+        LiveOutputs(NOTHING), *[("metrics", {"name": name, "value": 1}) for name in "aba"]
+    )["metrics"]
+    final = collect({"metrics": points({"name": "c", "value": 2})}, NOTHING).streams["metrics"]
+
+    first = live_summary(arrived + b'{"name":"cu', None)
+    assert first == OutputSummary(metrics=("a", "b"))
+    assert live_summary(arrived + final, first) is None
 
 
 def test_artifacts_keep_the_order_of_their_last_declaration() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conducto.wire.outputs import MAX_FRAME, frame
 from conducto_core.runtime.command_server import (
     ISOLATE,
     READY,
@@ -61,6 +62,43 @@ def test_files_are_the_same_wherever_chunks_are_cut(content: bytes, cuts: list[i
 
     assert output == b"out"
     assert parser.finished == Finished(3, 1, 4096, {"result": content, "metrics": b"{}\n"})
+
+
+FRAME = frame("metrics", '{"name": "m", "value": 1}\n')
+
+
+@given(
+    texts=st.lists((st.binary() | LOOKALIKE).filter(lambda text: b"\x1e0" not in text), min_size=1),
+    cuts=st.lists(st.integers(0, 1000)),
+)
+def test_frames_are_separated_from_output_wherever_chunks_are_cut(
+    texts: list[bytes], cuts: list[int]
+) -> None:
+    parser = OutputParser(NONCE)
+
+    found = [
+        part
+        for chunk in _cut(FRAME.join(texts) + STDOUT_TRAILER, cuts)
+        for part in parser.parts("stdout", chunk)
+    ]
+    parser.feed("stderr", STDERR_TRAILER)
+
+    assert b"".join(data for kind, data in found if kind == "stdout") == b"".join(texts)
+    frames = [data for kind, data in found if kind == "frame"]
+    assert frames == [b'metrics {"name": "m", "value": 1}'] * (len(texts) - 1)
+    assert parser.finished == Finished(3, 1, 4096)
+
+
+@pytest.mark.parametrize(
+    "text", [FRAME[:-1], FRAME[:5], FRAME[:-1] + b"x" * MAX_FRAME + b"\n", b"\x1e" * 20]
+)
+def test_incomplete_and_long_frames_are_output(text: bytes) -> None:
+    parser = OutputParser(NONCE)
+
+    found = [*parser.parts("stdout", text), *parser.parts("stdout", STDOUT_TRAILER)]
+
+    assert b"".join(data for _, data in found) == text
+    assert {kind for kind, _ in found} == {"stdout"}
 
 
 @pytest.mark.parametrize("order", [("stdout", "stderr"), ("stderr", "stdout")], ids="-".join)
