@@ -339,7 +339,7 @@ def test_the_end_of_an_execution_is_an_event_that_may_come_twice(cloud: Cloud) -
     assert (first["executionArn"], first["status"]) == (execution, "ABORTED")
 
 
-def test_the_minute_comes_again_and_again(cloud: Cloud) -> None:
+def test_minute_rule_may_run_repeatedly(cloud: Cloud) -> None:
     cloud.script.wait("minute", 2)
 
 

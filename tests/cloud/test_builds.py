@@ -124,7 +124,7 @@ def test_a_build_delivers_while_it_runs(stand: Stand) -> None:
     assert (build.status, stand.logs()[-1]) == ("SUCCEEDED", b"one\ntwo\n")
 
 
-def test_a_build_tells_its_steps_while_it_runs(stand: Stand) -> None:
+def test_running_build_reports_its_steps(stand: Stand) -> None:
     build = stand.build(
         f"echo '==> building'; echo '#5 [1/1] RUN x'; {WAIT}; echo '#5 DONE 0.2s'; exit 3"
     )
@@ -152,7 +152,7 @@ def test_steps_of_a_build_with_excessive_output_are_shown(stand: Stand) -> None:
     assert len(stand.bucket.taken["/steps"]) < 1 << 16
 
 
-def test_a_machine_that_cannot_pick_the_steps_builds_all_the_same(stand: Stand) -> None:
+def test_machine_without_step_selection_builds_completely(stand: Stand) -> None:
     broken = "mkdir bin; printf '#!/bin/sh\\nexit 2\\n' >bin/grep; chmod +x bin/grep"
     build = stand.build("echo '==> building'; head -c 4194304 /dev/zero", before=broken)
     stand.end()

@@ -120,7 +120,7 @@ def test_leftovers_of_a_killed_emulator_are_removed_by_the_next_one(tmp_path: Pa
         conducto(tmp_path, "cloud-emulator", "down")
 
 
-def test_down_and_status_without_one(tmp_path: Path) -> None:
+def test_down_and_status_without_an_emulator(tmp_path: Path) -> None:
     assert conducto(tmp_path, "cloud-emulator", "down") == (0, "no emulator is running\n")
     assert conducto(tmp_path, "cloud-emulator", "status")[0] == 1
     assert conducto(tmp_path, "cloud-emulator", "token")[0] == 1

@@ -90,7 +90,7 @@ def test_client_reads_back_its_data_of_any_size(me: Cloud, size: int) -> None:
             assert list(client.data(whose)) == []
 
 
-def test_a_file_that_takes_longer_than_a_request_comes_and_goes_all_the_same(me: Cloud) -> None:
+def test_slow_files_are_transferred_beyond_the_request_timeout(me: Cloud) -> None:
     size = MAX_AT_ONCE + 7
     run = me.run(tree(f"head -c {size} /dev/zero | tr '\\0' x > {HERE}/large"))
     told: list[str] = []

@@ -110,7 +110,7 @@ def test_a_workers_token_is_good_for_its_own_work_and_for_nothing_else(me: Cloud
     run.control(Action.KILL, "/")
 
 
-def test_a_token_that_is_used_again_after_its_worker_left_is_of_no_use(me: Cloud) -> None:
+def test_token_of_a_stopped_worker_is_rejected(me: Cloud) -> None:
     run, worker = alone(me, a="true", b="true")
     offer = worker.offer()
     assert worker.claim(offer).decision is ClaimDecision.RUN
@@ -146,7 +146,7 @@ def test_oversized_output_chunk_is_rejected_and_the_log_continues(me: Cloud) -> 
     run.control(Action.KILL, "/")
 
 
-def test_a_table_that_asks_to_come_later_delays_a_pipeline_and_no_more(me: Cloud) -> None:
+def test_throttled_table_delays_a_pipeline_only(me: Cloud) -> None:
     wait = "until test -e /conducto/data/pipeline/go; do sleep 0.1; done"
     run = me.launch(serial(a=f"{wait}; echo a", b="echo b"))
     run.until(lambda: run.state("/a") == "running")
@@ -228,7 +228,7 @@ class Browser:
             connection.close()
 
 
-def test_a_browser_comes_in_follows_and_leaves_without_a_token_of_its_own(me: Cloud) -> None:
+def test_browser_signs_in_follows_and_signs_out_without_a_token(me: Cloud) -> None:
     login = me.client.login()
     page, code = login.url.rstrip("/"), login.code
     browser = Browser(page)

@@ -210,7 +210,7 @@ def there(me: Cloud, make: Callable[[], Any]) -> Outcome:
 
 
 @pytest.mark.parametrize("make", PIPELINES, ids=lambda make: make.__name__)
-def test_a_pipeline_leads_to_the_same_here_and_there(
+def test_pipeline_has_equal_results_on_both_targets(
     make: Callable[[], Any], me: Cloud, tmp_path: Path
 ) -> None:
     cloud = there(me, make)

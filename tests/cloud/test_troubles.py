@@ -49,7 +49,7 @@ def serial(image: str = "busybox:latest", **commands: str) -> Any:
     return root
 
 
-def test_events_may_come_three_times(me: Cloud) -> None:
+def test_events_delivered_three_times_count_once(me: Cloud) -> None:
     me.emulator.bus.copies = 3
 
     run = me.run(serial(a="true", b="exit 1", c="true"))

@@ -118,7 +118,7 @@ def test_pipelines_that_ended_before_an_upgrade_can_be_changed_after_it(
 
 
 @pytest.mark.long
-def test_back_to_the_older_version_nothing_is_lost_and_nothing_moves(
+def test_downgrade_loses_nothing(
     installed: Emulator, me: Cloud, package: Path, newer: Path
 ) -> None:
     run = me.launch(steps(co.Serial, "a", b="echo b"))

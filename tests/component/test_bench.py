@@ -180,7 +180,7 @@ def test_local_measurements_divide_by_their_baselines(
 
 
 @pytest.mark.parametrize("measurement", CLOUD.measurements, ids=lambda m: m.name)
-def test_cloud_measurements_have_names_of_their_side(measurement: Measurement[Lab]) -> None:
+def test_cloud_measurements_are_named_after_their_target(measurement: Measurement[Lab]) -> None:
     assert measurement.name.startswith("cloud.")
     assert measurement.metrics
 

@@ -67,7 +67,7 @@ async def test_quick_attempt_is_not_measured() -> None:
 
 
 @pytest.mark.parametrize("kind", [FakeWorker, Slow, Broken])
-async def test_an_engine_that_does_not_tell_leaves_nothing(kind: type[FakeWorker]) -> None:
+async def test_engine_without_a_size_is_unlimited(kind: type[FakeWorker]) -> None:
     assert await sampled(worker(kind=kind), 0.3) == Resources()
 
 

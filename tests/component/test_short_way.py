@@ -57,7 +57,7 @@ def test_bytes_go_there_and_come_back() -> None:
 
 
 @pytest.mark.usefixtures("way")
-def test_a_refusal_is_one_as_over_the_network() -> None:
+def test_rejection_equals_that_of_the_network() -> None:
     with pytest.raises(ClientError, match="NoSuchBucket"):
         client("s3").get_object(Bucket="short-none", Key="x")
 
@@ -68,7 +68,7 @@ def test_other_addresses_use_the_network() -> None:
         client("s3", "http://127.0.0.1:7").list_buckets()
 
 
-def test_a_client_goes_by_the_network_when_it_is_closed(way: InProcessTransport) -> None:
+def test_closed_client_uses_the_network(way: InProcessTransport) -> None:
     s3 = client("s3")
     s3.list_buckets()
 

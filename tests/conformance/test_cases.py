@@ -229,7 +229,7 @@ def test_the_two_parts_of_a_lazy_share_a_machine_however_flat(interpreter: Inter
     assert game.cloud.outcome() == "SUCCEEDED"
 
 
-def test_a_bundle_of_nothing_but_failures_ends(interpreter: Interpreter) -> None:
+def test_bundle_of_failures_ends(interpreter: Interpreter) -> None:
     game = started(game_of(parallel(*"abcdefg"), interpreter, TINY))
     for name in "abcdefg":
         run(game, f"/{name}", FAILS)

@@ -81,7 +81,7 @@ def api(request: pytest.FixtureRequest) -> Iterator[Api]:
             yield Api(client, transport, fake)
 
 
-def test_a_launch_arrives_with_all_it_says(api: Api) -> None:
+def test_launch_request_arrives_complete(api: Api) -> None:
     request = LaunchRequest(
         tree=TREE, title="täst", doc="what", tags=("a", "b"), run=True, run_at=7.5, program="/x.py"
     )
@@ -310,7 +310,7 @@ def test_a_refused_order_says_why(api: Api) -> None:
     assert caught.value.status == 409
 
 
-def test_a_wrong_definition_is_refused_as_such(api: Api) -> None:
+def test_invalid_definition_is_rejected(api: Api) -> None:
     with pytest.raises(ApiError, match="the tree has no nodes") as caught:
         api.launched(tree={"nodes": {}})
 
@@ -318,7 +318,7 @@ def test_a_wrong_definition_is_refused_as_such(api: Api) -> None:
     assert caught.value.problem.type == "about:blank#definition"
 
 
-def test_the_process_tells_of_itself(api: Api) -> None:
+def test_process_reports_its_id(api: Api) -> None:
     api.launched()
 
     status = api.client.status()

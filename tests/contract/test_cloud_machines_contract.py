@@ -203,9 +203,7 @@ def test_name_of_an_execution_equals_the_one_from_aws(
     assert real.start(machine().arn, "abc-1", {}) == execution_arn(machine().arn, "abc-1")
 
 
-def test_a_machine_that_is_there_with_another_role_is_left_alone(
-    real: StepFunctions, clients: Clients
-) -> None:
+def test_existing_machine_with_another_role_is_kept(real: StepFunctions, clients: Clients) -> None:
     with Stubber(clients.get("stepfunctions")) as stub:
         stub.add_client_error("create_state_machine", "StateMachineAlreadyExists")
         real.create(machine(), "acme", "abc")

@@ -197,7 +197,7 @@ def test_writers_at_the_same_time_make_neither_gap_nor_overlap(logs: LogStore) -
 # ---- blobs ------------------------------------------------------------------------------------
 
 
-def test_a_blob_is_there_until_it_is_deleted(blobs: Blobs) -> None:
+def test_blob_exists_until_it_is_deleted(blobs: Blobs) -> None:
     assert blobs.get("uploads/a") is None
 
     blobs.put("uploads/a", b"\0x")
@@ -327,7 +327,7 @@ def test_revoked_token_is_deleted(tokens: Tokens) -> None:
     assert tokens.known("acme") == []
 
 
-def test_a_token_says_which_one_it_is_and_on_which_it_hangs(tokens: Tokens) -> None:
+def test_token_contains_its_id_and_its_parent(tokens: Tokens) -> None:
     tokens.put("d1", ANN, expires=None)
     tokens.put("d2", ANN, expires=None, parent="d1")
 
@@ -339,7 +339,7 @@ def test_a_token_says_which_one_it_is_and_on_which_it_hangs(tokens: Tokens) -> N
     assert (hanging.token, hanging.parent) == ("d2", "d1")
 
 
-def test_a_token_ends_with_the_one_on_which_it_hangs(tokens: Tokens, clock: Clock) -> None:
+def test_token_ends_with_its_parent(tokens: Tokens, clock: Clock) -> None:
     tokens.put("taken", ANN, expires=None)
     tokens.put("short", ANN, expires=1010.0)
     tokens.put("of taken", ANN, expires=None, parent="taken")

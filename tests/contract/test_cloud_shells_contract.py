@@ -126,7 +126,7 @@ def test_ended_shell_expires_after_some_days(clients: Clients) -> None:
     assert int(item["expires"]) == NOW + 7 * 86_400
 
 
-def test_a_throttled_table_ends_nothing(clients: Clients) -> None:
+def test_throttled_table_fails_no_pipeline(clients: Clients) -> None:
     table = DynamoTable(clients, TABLE)
     orgs = TableOrgs(table, lambda: NOW)
     shells = TableShells(table, orgs, lambda: NOW)

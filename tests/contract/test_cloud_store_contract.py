@@ -225,7 +225,7 @@ def test_attempts_come_by_path_and_number_and_the_newest_state_counts(store: Sto
     assert list(store.attempts("abc", "/c")) == []
 
 
-def test_long_paths_are_told_apart(store: Store) -> None:
+def test_long_paths_stay_distinguishable(store: Store) -> None:
     head = "/" + "ü" * 900
     store.commit("acme", "abc", entry(1, attempts=[attempt(head + "a"), attempt(head + "b")]))
 
@@ -523,7 +523,7 @@ def test_pipelines_that_are_not_open_are_resting(store: Store) -> None:
     assert list(store.resting_pipelines()) == [("acme", "abc")]
 
 
-def test_a_pipeline_that_is_forgotten_leaves_nothing_and_takes_nothing_along(store: Store) -> None:
+def test_deleted_pipeline_leaves_nothing_and_no_other_is_deleted(store: Store) -> None:
     store.create(cloud_record("other"), b"definition")
     store.keep_tree("abc", b"tree")
     for pipeline in ("abc", "other"):

@@ -155,7 +155,7 @@ async def test_container_usage_increases(any_engine: Bench) -> None:
         assert second.memory > 0
 
 
-async def test_an_engine_tells_its_size(any_engine: Bench) -> None:
+async def test_engine_reports_its_size(any_engine: Bench) -> None:
     info = await any_engine.engine.open()
 
     assert info.cpus >= 1

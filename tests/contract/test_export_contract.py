@@ -48,7 +48,7 @@ async def test_the_beginning_of_an_id_is_enough(scene: Scene) -> None:
     assert f"conducto export {pipeline}" in page.decode()
 
 
-async def test_a_pipeline_that_is_not_there_is_not_exported(scene: Scene) -> None:
+async def test_missing_pipeline_is_not_exported(scene: Scene) -> None:
     with pytest.raises(ApiError) as caught:
         await scene.ask(lambda c: c.export("nowhere"))
 
@@ -102,7 +102,7 @@ def test_a_run_in_the_cloud_is_the_same_page() -> None:
         assert told in page
 
 
-def test_another_organisation_gets_none() -> None:
+def test_other_organisation_gets_no_token() -> None:
     world = World()
     pipeline_id = world.launch(leaf("a"), run=False)
     params = PipelineParams(id=pipeline_id)

@@ -89,7 +89,7 @@ async def settled(scene: Scene, pipeline: str) -> None:
     await scene.ask(follow)
 
 
-async def test_a_wait_for_nothing_ends(scene: Scene) -> None:
+async def test_wait_without_a_condition_ends(scene: Scene) -> None:
     pipeline = await launch(scene, one("true"), run=False)
 
     chunk = await scene.ask(lambda c: c.log(pipeline, "/a", wait=0.2))
@@ -276,7 +276,7 @@ async def test_a_cursor_from_the_future_is_refused_before_the_stream_opens(scene
 # ---- a full disk ------------------------------------------------------------------------------
 
 
-async def test_a_full_disk_is_no_reason_not_to_answer_who_reads(tmp_path: Path) -> None:
+async def test_full_disk_does_not_block_readers(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 16) as disk:
         async with (
             local_runner(disk, "process") as local,

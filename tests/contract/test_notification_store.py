@@ -29,7 +29,7 @@ def note(number: int, path: str = "/a", **more: object) -> NotificationRecord:
     return NotificationRecord.model_validate({**fields, "callback": "email"})
 
 
-def test_a_pipeline_has_none_at_first(store: Store) -> None:
+def test_new_pipeline_has_no_notifications(store: Store) -> None:
     assert (store.notifications("abc"), store.last_notification("abc")) == ([], 0)
     assert store.undelivered() == []
 
@@ -42,7 +42,7 @@ def test_they_come_in_order_and_by_node(store: Store) -> None:
     assert store.last_notification("abc") == 3
 
 
-def test_all_of_one_comes_back(store: Store) -> None:
+def test_all_records_of_one_pipeline_are_returned(store: Store) -> None:
     full = note(1, arguments={"to": ["a@b.c"]}, text="line\nline", error="no", tries=2, ended=1.5)
 
     store.save("abc", WriteBatch(notifications=[full]))
@@ -61,7 +61,7 @@ def test_sent_and_abandoned_notifications_are_not_sent_again(store: Store) -> No
     assert store.notifications("abc")[0].delivery is DeliveryState.SENT
 
 
-def test_a_deleted_pipeline_has_none_to_send(store: Store) -> None:
+def test_deleted_pipeline_has_no_notifications(store: Store) -> None:
     store.save("abc", WriteBatch(notifications=[note(1)]))
 
     store.delete("abc")

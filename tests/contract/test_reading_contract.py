@@ -104,7 +104,7 @@ async def test_archived_pipelines_are_listed_on_demand(scene: Scene) -> None:
     assert [p.pipeline.id for p in everything] == [kept, archived]
 
 
-async def test_a_list_tells_how_earlier_runs_of_its_pipelines_ended(scene: Scene) -> None:
+async def test_list_shows_the_results_of_earlier_runs(scene: Scene) -> None:
     first = await scene.played(title="nightly", program="/p.py")
     other = await scene.launched(title="nightly", program="/q.py")
     await scene.ask(lambda c: c.control(first, ControlRequest(action=Action.ARCHIVE)))

@@ -315,7 +315,7 @@ def test_an_ended_attempt_may_lose_its_snapshot(store: Store) -> None:
     assert store.snapshots("abc") == []
 
 
-def test_newest_attempts_tell_the_last_number_of_each_node_of_a_subtree(store: Store) -> None:
+def test_newest_attempts_have_the_last_number_of_each_node(store: Store) -> None:
     given = [ended("/x", n) for n in (1, 2, 3)] + [ended("/x/y", 1), ended("/x0"), ended("/z")]
 
     store.save("abc", WriteBatch(attempts=given))
@@ -387,7 +387,7 @@ def test_the_last_number_goes_with_the_changes(store: Store) -> None:
 
 
 @pytest.mark.parametrize("seqs", [[2], [4], [3, 3], [3, 5]], ids=["again", "gap", "twice", "hole"])
-def test_a_change_that_does_not_come_next_is_refused(store: Store, seqs: list[int]) -> None:
+def test_change_with_a_gap_is_rejected(store: Store, seqs: list[int]) -> None:
     store.save("abc", WriteBatch(changes=[change(1), change(2)]))
 
     with pytest.raises(HistoryError, match="is out of sequence"):
@@ -453,7 +453,7 @@ def test_a_record_of_another_pipeline_is_refused(store: Store) -> None:
         store.save("abc", WriteBatch(record=PipelineRecord(id="two", title="")))
 
 
-def test_a_generated_tree_comes_back(store: Store) -> None:
+def test_generated_tree_is_read_back(store: Store) -> None:
     store.save("abc", WriteBatch(generated={"/l/Execute": b"tree\0"}))
 
     assert store.generated("abc") == {"/l/Execute": b"tree\0"}

@@ -193,7 +193,7 @@ def test_this_machine_builds_and_pushes_an_image(installation: Installation) -> 
     assert run.output("/read") == "made here\n"
 
 
-def test_large_files_come_back_as_they_went(installation: Installation, kinds: Run) -> None:
+def test_large_files_are_returned_unchanged(installation: Installation, kinds: Run) -> None:
     person = installation.person
     content = hashlib.shake_256(b"large").digest(LARGE_BYTES)
     (person.base / "large").write_bytes(content)

@@ -29,12 +29,12 @@ def client(service: str):
     return boto3.client(service, region_name=REGION)
 
 
-def test_it_says_whose_credentials_it_uses(account: BotoAccount) -> None:
+def test_output_names_the_credentials_in_use(account: BotoAccount) -> None:
     assert account.caller().account == "123456789012"
     assert account.region == REGION
 
 
-def test_a_parameter_is_read_or_not_there(account: BotoAccount) -> None:
+def test_parameter_is_read_or_missing(account: BotoAccount) -> None:
     client("ssm").put_parameter(Name="/a", Value="b", Type="String")
 
     assert account.parameter("/a") == "b"

@@ -278,7 +278,7 @@ def test_a_script_can_be_piped_in_and_its_streams_stay_apart(desk: Desk) -> None
     assert (done.stdout, done.stderr, done.returncode) == ("out\n", "err\n", 9)
 
 
-def test_a_user_who_is_not_root_runs_and_changes_the_command(desk: Desk, opened: Any) -> None:
+def test_user_other_than_root_runs_and_modifies_the_command(desk: Desk, opened: Any) -> None:
     shell = opened("debug", desk.id, "/nobody")
 
     assert shell.says("/conducto/cmd.sh") == "4321\n"

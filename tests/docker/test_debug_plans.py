@@ -99,7 +99,7 @@ async def test_node_of_a_regenerated_tree_is_opened_from_its_history(local: Loca
     assert "/lazy/Execute/old is no longer in the tree" in plan.notes[0]
 
 
-async def test_a_secret_that_stands_in_the_tree_is_in_the_plan_whole(local: Local) -> None:
+async def test_plan_shows_a_secret_written_in_the_tree(local: Local) -> None:
     store = LocalSecrets(local.home, lambda: None)
     store.put([StoredSecret(SecretName("user", "TOKEN"), SECRET)])
     run = await local.run(leaf(f"echo {SECRET}", env={"COPY": SECRET}))

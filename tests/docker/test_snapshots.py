@@ -100,7 +100,7 @@ async def test_killed_attempt_has_no_snapshot(local: Local) -> None:
     assert images(run.id) == []
 
 
-async def test_a_command_whose_time_ran_out_is_kept(local: Local) -> None:
+async def test_timed_out_command_is_kept(local: Local) -> None:
     run = await local.run(tree("touch /mine; sleep 1000", max_time="1s"))
 
     (attempt,) = await run.attempts("/a")

@@ -91,7 +91,7 @@ def test_reference_equals_the_generated_one() -> None:
 @pytest.mark.parametrize(
     ("page", "target"), [pytest.param(p, t, id=f"{_name(p)}->{t}") for p, t in _links()]
 )
-def test_a_link_leads_somewhere(page: Path, target: str) -> None:
+def test_every_link_has_a_target(page: Path, target: str) -> None:
     file, _, anchor = target.partition("#")
     there = page if not file else (page.parent / file).resolve()
 

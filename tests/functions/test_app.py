@@ -122,7 +122,7 @@ def test_no_route_gives_away_a_pipeline_of_another_org(front: Front) -> None:
     assert not record.armed
 
 
-def test_routes_of_a_pipeline_that_the_cloud_answers_say_404_to_a_stranger(front: Front) -> None:
+def test_pipeline_routes_of_the_cloud_return_404_to_other_organisations(front: Front) -> None:
     mine = launched(front, front.token())
     for operation in (
         pipelines.GET,
@@ -170,7 +170,7 @@ def test_a_persons_token_opens_no_call_of_workers(front: Front) -> None:
         assert status == 403, operation.name
 
 
-def test_unknown_worker_is_sent_away(front: Front) -> None:
+def test_worker_without_a_record_is_stopped(front: Front) -> None:
     mine = launched(front, front.token())
     start = {"task": "arn:aws:ecs:us-east-1:123456789012:task/x/1", "protocol": 1}
 
@@ -273,7 +273,7 @@ def test_oversized_response_is_fetched_from_s3(front: Front) -> None:
     assert response.headers["location"].startswith("https://")
 
 
-def test_a_throttled_table_asks_the_client_to_come_back(front: Front) -> None:
+def test_throttled_table_returns_retry_after(front: Front) -> None:
     token = front.token()
     mine = launched(front, token)
     client = front.app.cloud.store._table._clients.get("dynamodb")
@@ -359,7 +359,7 @@ def gateway(front: Front) -> Any:
     return connections._clients.get("apigatewaymanagementapi", front.app.addresses.socket)
 
 
-def test_a_browser_says_who_it_is_by_a_subprotocol(front: Front) -> None:
+def test_browser_authenticates_by_a_subprotocol(front: Front) -> None:
     token = front.token()
     mine = launched(front, token)
     offered = {"Sec-WebSocket-Protocol": f"conducto.v1, conducto.token.{token}"}
@@ -373,7 +373,7 @@ def test_a_browser_says_who_it_is_by_a_subprotocol(front: Front) -> None:
     assert front.app.cloud.connections.followers(mine) == [("c1", 0)]
 
 
-def test_a_client_says_who_it_is_in_its_first_message(front: Front) -> None:
+def test_client_authenticates_in_its_first_message(front: Front) -> None:
     token = front.token()
     mine = launched(front, token)
 
@@ -415,7 +415,7 @@ def test_pipelines_of_another_org_cannot_be_followed(front: Front) -> None:
     assert [json.loads(frame)["status"] for frame in frames] == [404]
 
 
-def test_a_message_that_makes_no_sense_is_answered_so(front: Front) -> None:
+def test_invalid_message_gets_an_error_response(front: Front) -> None:
     token = front.token()
     with taking_frames(gateway(front)) as frames:
         socket(front, "message", {"subscribe": 5, "token": token})
@@ -424,7 +424,7 @@ def test_a_message_that_makes_no_sense_is_answered_so(front: Front) -> None:
     assert token not in frames[0].decode()
 
 
-def test_the_web_app_says_who_it_is_by_the_header_that_cloudfront_makes_of_its_cookie(
+def test_web_app_authenticates_by_the_cookie_header_of_cloudfront(
     front: Front,
 ) -> None:
     offered = {"Sec-WebSocket-Protocol": "conducto.v1"}

@@ -131,7 +131,7 @@ class Assumed:
         return self._clients.lent(service, credentials)
 
 
-def test_a_log_in_is_good_for_one_organisations_repository(clients: Clients) -> None:
+def test_registry_login_permits_one_organisations_repository(clients: Clients) -> None:
     assumed = Assumed(clients)
     registry = EcrRegistry(assumed, ROOT, TAGS, role("push"))  # type: ignore[arg-type]
 

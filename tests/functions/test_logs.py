@@ -198,7 +198,7 @@ def test_slow_pattern_is_terminated(world: World) -> None:
         search(world, pipeline_id, "(a+)+$", regex=True)
 
 
-def test_a_pattern_that_is_none_is_refused(world: World) -> None:
+def test_invalid_pattern_is_rejected(world: World) -> None:
     pipeline_id = printed(world, "a\n")
 
     with pytest.raises(RefusedError, match="not a regular expression"):

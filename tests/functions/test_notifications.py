@@ -183,7 +183,7 @@ def test_a_secret_in_a_refusal_is_hidden(
     assert "is no token" in failed.error
 
 
-def test_a_strange_error_ends_one_notification_and_no_other(
+def test_unexpected_error_ends_one_notification_only(
     world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
     channel.failures = [ValueError("strange")]
@@ -216,7 +216,7 @@ def test_failed_notification_is_retried_with_growing_delays(
     assert (sent.delivery, sent.tries, sent.error) == (DeliveryState.SENT, 3, None)
 
 
-def test_it_is_given_up_at_last(
+def test_delivery_is_abandoned_after_the_last_retry(
     world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
     channel.failures = [TEMPORARY] * (TRIES + 5)
@@ -408,7 +408,9 @@ def test_missing_mail_server_is_shown_on_the_node(world: World) -> None:
     assert "no mail server: set" in failed.error
 
 
-def test_nodes_of_one_page_are_told_apart(world: World, messenger: NotificationSender) -> None:
+def test_nodes_of_one_page_stay_distinguishable(
+    world: World, messenger: NotificationSender
+) -> None:
     tree = serial(leaf("a", callbacks=[slack()]), leaf("b", callbacks=[slack("queued"), slack()]))
     pipeline = world.launch(tree)
     world.run_out()

@@ -797,7 +797,7 @@ def test_pause_response_lists_running_nodes(world: World) -> None:
     assert told.notes == ("1 Exec still runs and is not stopped; nothing more starts",)
 
 
-def test_a_list_tells_how_earlier_runs_of_its_pipelines_ended(world: World) -> None:
+def test_list_shows_the_results_of_earlier_runs(world: World) -> None:
     first = world.launch(leaf(), title="nightly")
     world.run_out()
     world.control(first, "archive")
@@ -929,7 +929,7 @@ def test_a_worker_that_is_still_starting_when_nothing_is_left_to_do_is_stopped(
     assert first.arn not in world.fleet.stopped  # it is up: it may be wanted yet
 
 
-def test_a_group_says_from_when_to_when_it_ran(world: World) -> None:
+def test_group_shows_its_start_and_end(world: World) -> None:
     pipeline = world.launch(serial(parallel("a", "b", name="p"), serial("c", name="s")))
     world.serve()
     began = world.now

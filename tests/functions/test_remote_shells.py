@@ -192,7 +192,7 @@ def test_shells_of_other_users_cannot_be_entered(desk: Desk) -> None:
             act(shell, STRANGER)
 
 
-def test_it_counts_as_a_worker_until_it_is_over(desk: Desk) -> None:
+def test_debug_shell_counts_as_a_worker_until_it_ends(desk: Desk) -> None:
     assert desk.workers == 0
     shell = desk.open()
     assert desk.workers == 1
@@ -426,7 +426,7 @@ def test_stopped_task_event_ends_the_shell_and_not_its_pipeline(desk: Desk) -> N
     assert desk.world.states(desk.id) == before
 
 
-def test_its_agent_says_why_it_leaves(desk: Desk) -> None:
+def test_agent_logs_the_reason_of_its_exit(desk: Desk) -> None:
     shell = desk.open()
     desk.start(shell)
     desk.desk.end(desk.agent(shell), WorkerEnd(reason="no session was opened"))
@@ -436,7 +436,7 @@ def test_its_agent_says_why_it_leaves(desk: Desk) -> None:
     assert desk.workers == 0
 
 
-def test_an_agent_whose_shell_is_over_is_sent_away(desk: Desk) -> None:
+def test_agent_of_an_ended_shell_is_stopped(desk: Desk) -> None:
     shell = desk.open()
     agent = desk.agent(shell)
     desk.end(shell)

@@ -57,7 +57,7 @@ def desk() -> Desk:
     return Desk()
 
 
-def test_a_code_may_sign_in_and_nothing_else(desk: Desk) -> None:
+def test_login_code_permits_only_signing_in(desk: Desk) -> None:
     code = desk.code()
 
     assert code.permissions == {"sign_in"}
@@ -104,7 +104,7 @@ def test_a_session_ends_by_itself_by_its_person_and_with_the_token_it_came_from(
     assert desk.tokens.find(old.token) is None
 
 
-def test_a_token_of_ones_own_is_not_ended_as_if_it_were_a_session(desk: Desk) -> None:
+def test_explicit_token_is_not_ended_as_a_session(desk: Desk) -> None:
     assert not desk.sign_in.end(desk.me()).ended
     assert desk.tokens.find("own") == ME
 
@@ -132,7 +132,7 @@ def test_without_a_web_app_there_is_no_way_in(desk: Desk) -> None:
 # ---- through the API --------------------------------------------------------------------------
 
 
-def test_a_browser_gets_in_reads_and_leaves(front: Front) -> None:
+def test_browser_signs_in_reads_and_signs_out(front: Front) -> None:
     reader = front.token(permissions=frozenset({"read"}))
     code = front.call("POST", "/agent/login", reader)[1]["code"]
 
@@ -150,7 +150,7 @@ def test_a_browser_gets_in_reads_and_leaves(front: Front) -> None:
     assert after[0] in (401, 403)
 
 
-def test_a_code_opens_nothing_but_a_session(front: Front) -> None:
+def test_login_code_opens_only_a_session(front: Front) -> None:
     code = front.call("POST", "/agent/login", front.token())[1]["code"]
     for operation in CLOUD_OPERATIONS:
         if operation.name != "start_session":

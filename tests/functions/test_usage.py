@@ -67,7 +67,7 @@ def test_usage_metered_concurrently_is_not_lost(world: World) -> None:
     assert [p.seconds for p in usage(world).pipelines] == [60.0]
 
 
-def test_months_are_told_apart_by_when_a_command_ended(world: World) -> None:
+def test_usage_is_assigned_to_the_month_of_the_commands_end(world: World) -> None:
     run(world, {"a": 60.0, "b": 3600.0})
 
     report = usage(world)

@@ -77,7 +77,7 @@ def test_a_token_is_256_bits_and_only_its_digest_is_kept(world: World) -> None:
     assert token not in repr(vars(world.tokens))
 
 
-def test_a_persons_token_is_none_of_a_worker(world: World) -> None:
+def test_personal_token_is_rejected_by_worker_routes(world: World) -> None:
     with pytest.raises(WorkerGoneError):
         WorkerCalls(world.engine).start(ME, WorkerStart(task="arn", protocol=PROTOCOL))
 
@@ -89,7 +89,7 @@ def test_a_worker_of_another_org_does_not_find_the_pipeline(world: World) -> Non
         hand.desk.heartbeat(forged, Heartbeat(path="/", attempt=1))
 
 
-def test_a_worker_that_was_never_started_is_sent_away(world: World) -> None:
+def test_unknown_worker_is_stopped(world: World) -> None:
     pipeline, hand = _one(world)
     made_up = Identity(ME.org, ME.user, frozenset({"worker"}), (pipeline, hand.task.pool, "w0"))
     with pytest.raises(WorkerGoneError):
@@ -134,7 +134,7 @@ def test_a_denied_role_of_agents_is_known_by_awss_message() -> None:
         WorkerCredentials(Denying(), "arn:poll").lend_credentials("arn:activity", "w1")  # type: ignore[arg-type]
 
 
-def test_dismissed_worker_is_sent_away_and_its_reports_are_ignored(world: World) -> None:
+def test_stopped_worker_is_rejected_and_its_reports_are_ignored(world: World) -> None:
     pipeline, hand = _one(world, serial(leaf("a"), leaf("b")))
     identity = hand.identity
     job = hand.job
@@ -159,7 +159,7 @@ def test_a_worker_of_one_pipeline_cannot_report_for_another(world: World) -> Non
 # ---- claims ------------------------------------------------------------------------------------
 
 
-def test_a_claim_whose_answer_was_lost_is_answered_the_same_again(world: World) -> None:
+def test_repeated_claim_gets_the_same_response(world: World) -> None:
     _, hand = _one(world)
     first = hand.job
     assert hand.claim(hand.offer) == first
@@ -222,7 +222,7 @@ def test_task_returned_too_often_is_planned_again(world: World) -> None:
     assert world.states(pipeline) == {"/": "done"}
 
 
-def test_a_worker_that_counts_as_gone_can_give_back_its_task(world: World) -> None:
+def test_lost_worker_can_return_its_task(world: World) -> None:
     pipeline = world.launch(leaf())
     hand, offer = _handed(world)
     world.reconciler().task_stopped(pipeline, hand.id, TaskEnd("Spot"))

@@ -73,7 +73,7 @@ REQUESTS = [
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="CloudFront's functions are JavaScript")
 @pytest.mark.parametrize("name", ["sessions", "pages"])
-def test_cloudfront_and_the_emulator_answer_every_request_alike(name: str) -> None:
+def test_cloudfront_and_the_emulator_give_equal_responses(name: str) -> None:
     paths = ("/", "/p/abc", "/p/a.b", "/assets/x.js", "/icon.svg", "/data", "/assets", "/a/b.c")
     requests = REQUESTS if name == "sessions" else [seen(uri=path) for path in paths]
     code = (EDGE / f"{name}.js").read_text()
@@ -121,17 +121,17 @@ def test_own_page_is_recognised_by_its_cookie() -> None:
         {"origin": None},
     ],
 )
-def test_a_page_of_others_changes_nothing_by_it(wrong: dict[str, str | None]) -> None:
+def test_foreign_page_changes_nothing(wrong: dict[str, str | None]) -> None:
     assert token_in(answered(seen("POST", **WITH_COOKIE, **{**OURS, **wrong}))) is None
 
 
-def test_a_page_of_others_follows_nothing_by_it() -> None:
+def test_foreign_page_follows_nothing() -> None:
     for origin in ("https://evil.invalid", None):
         request = seen("GET", "/socket", **WITH_COOKIE, **{**OURS, "origin": origin})
         assert token_in(answered(request)) is None
 
 
-def test_a_token_of_ones_own_comes_before_the_cookie_and_the_cookie_goes_no_further() -> None:
+def test_explicit_token_overrides_the_cookie() -> None:
     request = answered(seen(**WITH_COOKIE, authorization="Bearer mine"))
 
     assert token_in(request) == "Bearer mine"

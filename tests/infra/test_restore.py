@@ -137,7 +137,7 @@ def test_deleted_pipeline_is_restored_completely_and_continues(clients: Clients)
     assert not world.get(scenes.running).pipeline.armed
 
 
-def test_a_pipeline_that_is_there_is_not_written_over(clients: Clients) -> None:
+def test_existing_pipeline_is_not_overwritten(clients: Clients) -> None:
     scenes = play(clients)
     back_up(clients)
     world_of(clients, scenes).control(scenes.running, "pause")

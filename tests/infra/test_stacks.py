@@ -17,7 +17,7 @@ def _all(installation: dict[str, dict[str, Any]], kind: str) -> list[dict[str, A
     return [r for template in installation.values() for r in resources(template, kind)]
 
 
-def test_nothing_idles_at_a_cost(installation: dict[str, dict[str, Any]]) -> None:
+def test_idle_installation_has_no_hourly_cost(installation: dict[str, dict[str, Any]]) -> None:
     kinds = {r["Type"] for t in installation.values() for r in t.get("Resources", {}).values()}
 
     assert "AWS::EC2::NatGateway" not in kinds

@@ -344,7 +344,9 @@ def test_tracing_is_enabled_and_permitted() -> None:
     assert "CONDUCTO_TRACING" not in json.dumps(templates("default"))
 
 
-def test_every_route_of_the_api_asks_who_calls(installation: dict[str, dict[str, Any]]) -> None:
+def test_every_route_of_the_api_requires_authentication(
+    installation: dict[str, dict[str, Any]],
+) -> None:
     (api,) = resources(installation["api"], "AWS::Serverless::Api")
     routes = {
         f"{method.upper()} {path}": operation.get("security")

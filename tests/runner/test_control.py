@@ -126,7 +126,7 @@ async def test_preview_describes_the_action_and_changes_nothing(local):
     await act(run, Action.KILL, "/")
 
 
-async def test_reset_of_one_member_of_a_new_group_tells_of_the_lost_state(local):
+async def test_reset_of_one_member_of_a_new_group_warns_of_the_lost_state(local):
     root = serial(a="true", b="true")
     root.container_reuse_context = co.ContainerReuseContext.NEW
     run = await local.run(root)

@@ -79,7 +79,7 @@ if "open" not in sys.argv:
 """
 
 
-def test_a_process_whose_thread_reads_events_ends_in_good_order() -> None:
+def test_process_with_an_event_thread_exits_cleanly() -> None:
     """Without the gate, some of these processes abort."""
     done = [
         subprocess.run(

@@ -145,7 +145,7 @@ async def test_foreign_container_of_a_conducto_image_is_kept(home):
     assert f'"{LABEL_HOME}":"{installation_id(home)}"' not in config.replace(" ", "")
 
 
-async def test_a_snapshot_without_its_attempt_goes_and_is_not_taken_for_a_container(home):
+async def test_orphaned_snapshot_is_deleted(home):
     async with runner(home) as local:
         root = tree(command="exit 1")
         root.snapshot_on_error = True

@@ -245,7 +245,7 @@ class Stubborn(StateDir):
 
 
 @pytest.mark.docker
-async def test_files_that_only_root_may_remove_go_as_well(tmp_path, time):
+async def test_files_owned_by_root_are_deleted(tmp_path, time):
     ensure(["busybox:latest"])
     home = Stubborn(tmp_path / "home", f"test-{os.getpid()}")
     async with open_parts(home, clock=time.clock()) as runner:

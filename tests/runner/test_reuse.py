@@ -185,7 +185,7 @@ async def test_a_runner_that_closes_in_the_middle_leaves_nothing(tmp_path):
         assert counts.queued > 0
 
 
-async def test_a_pipeline_that_idled_away_runs_again(tmp_path):
+async def test_idle_archived_pipeline_runs_again(tmp_path):
     async with clean_runner(tmp_path / "home", idle_seconds=IDLE) as local:
         run = await local.run(group(a=LOOK))
         await gone(run)

@@ -19,7 +19,9 @@ pytestmark = pytest.mark.web
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_page_has_anything_serious(person: Person, browser: Browser, theme: str) -> None:
+def test_pages_of_a_pipeline_have_no_serious_accessibility_fault(
+    person: Person, browser: Browser, theme: str
+) -> None:
     run, waiting = launch(person, QUICK), launch(person, SLOW, run=False)
     with viewer_of(person, browser, color_scheme=theme) as viewer:
         page = viewer.page

@@ -114,7 +114,7 @@ def let_in(page: Page, installation: Installation) -> str:
     return page.url.partition("/p/")[0]
 
 
-def test_a_code_lets_a_browser_in_once_and_leaves_the_address(
+def test_login_code_works_once_and_is_removed_from_the_address(
     installation: Installation, page: Page, browser: Browser, said: list[str]
 ) -> None:
     address = installation.address(installation.run)

@@ -85,7 +85,7 @@ def case(look: Look, theme: str) -> object:
 
 
 @pytest.mark.parametrize(("look", "theme"), [case(look, theme) for look, theme in CASES])
-def test_it_fits_keeps_still_and_says_nothing(
+def test_page_fits_is_stable_and_logs_no_error(
     look: Look, theme: str, full: World, empty: World, browser: Browser
 ) -> None:
     world = full if look.world == "full" else empty

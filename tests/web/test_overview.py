@@ -128,7 +128,7 @@ def test_header_shows_the_reason_of_queued_nodes(viewer: Viewer) -> None:
     expect(waiting).to_have_text("queued: max_concurrent=1 of / is reached")
 
 
-def test_a_run_tells_how_long_it_may_still_take(viewer: Viewer) -> None:
+def test_running_pipeline_shows_the_remaining_time(viewer: Viewer) -> None:
     """One run to its end; the next one of that title waits for a file, and has a rest."""
     gate = viewer.person.base / "gate"
     first = post(viewer.person, co.Exec("sleep 2"), title="estimated", run=True)
@@ -152,7 +152,7 @@ def test_the_command_of_a_livedebug_is_copied(viewer: Viewer) -> None:
     assert copied == f"conducto livedebug {run} /slow"
 
 
-def test_words_of_a_command_are_told_apart_and_it_stays_text(viewer: Viewer) -> None:
+def test_words_of_a_command_are_marked_and_it_stays_text(viewer: Viewer) -> None:
     script = "for x in '<b>1</b>'; do echo $x; done"
     run = post(viewer.person, co.Exec(script), title="coloured")
     page = viewer.node(run, "/")

@@ -396,7 +396,7 @@ def test_agent_is_stopped_from_its_page_after_an_explanation(viewer: Viewer) -> 
     assert agent_api(viewer.person, f"/pipelines/{run}")["state"] != "running"
 
 
-def test_invalid_address_leads_to_no_pipeline(viewer: Viewer) -> None:
+def test_invalid_address_shows_no_pipeline(viewer: Viewer) -> None:
     page = viewer.open("/p/%zz")
     expect(page.get_by_text("not found")).to_be_visible()
     viewer.said.clear()  # the browser notes the refusal
@@ -546,7 +546,9 @@ def test_settings_hold_after_a_reload(viewer: Viewer) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_serious_on_any_of_them(person: Person, browser: Browser, theme: str) -> None:
+def test_pages_have_no_serious_accessibility_fault(
+    person: Person, browser: Browser, theme: str
+) -> None:
     run = launch(person, QUICK)
     data_of(person, run).joinpath("table.csv").write_text("a,b\n1,2\n")
     settle(person, run)
@@ -571,7 +573,7 @@ def _wait_for_content(page: Page) -> None:
     expect(page.get_by_text("Loading…")).to_have_count(0)
 
 
-def test_all_of_them_fit_on_a_phone(person: Person, browser: Browser) -> None:
+def test_all_pages_fit_on_a_phone(person: Person, browser: Browser) -> None:
     run = launch(person, QUICK)
     with viewer_of(person, browser, viewport={"width": 360, "height": 740}) as viewer:
         for path in (

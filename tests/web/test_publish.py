@@ -39,7 +39,7 @@ def test_a_build_leaves_its_own_files_and_no_other(tmp_path: Path) -> None:
     assert not [one for one in served.rglob("*") if one.name.endswith(".new")]
 
 
-def test_a_build_that_cannot_be_put_there_leaves_the_old_page(tmp_path: Path) -> None:
+def test_failed_publication_keeps_the_old_page(tmp_path: Path) -> None:
     served = tmp_path / "served"
     served.mkdir()
     (served / "index.html").write_text("old")

@@ -306,7 +306,7 @@ def test_there_is_no_button_where_the_agent_does_not_allow_it(viewer: Viewer, fa
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_serious_is_found_in_it(
+def test_overview_has_no_serious_accessibility_fault(
     person: Person, browser: Browser, failed: str, theme: str
 ) -> None:
     with viewer_of(person, browser, color_scheme=theme) as viewer:

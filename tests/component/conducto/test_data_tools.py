@@ -190,7 +190,7 @@ def test_a_name_that_begins_with_a_dash_is_a_name(user) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_failure_is_one_line_and_1(words: list[str], text: str, user) -> None:
+def test_failure_prints_one_line_and_exits_with_1(words: list[str], text: str, user) -> None:
     result = user(*words)
 
     assert result.returncode == 1

@@ -94,7 +94,7 @@ def test_a_settlement_without_an_event_is_seen(
     assert model.summary.state is State.PENDING
 
 
-def test_a_pipeline_that_is_not_there_is_an_error(open_client: OpenClient) -> None:
+def test_missing_pipeline_is_an_error(open_client: OpenClient) -> None:
     with pytest.raises(ApiError, match="nope"):
         watch(open_client, "nope", PlainView(io.StringIO()))
 
@@ -141,7 +141,7 @@ def test_the_last_line_of_a_build(text: str, last: str) -> None:
     assert last_line(text) == last
 
 
-def test_a_pipeline_that_was_never_started_has_no_end_to_tell_of(
+def test_unstarted_pipeline_notifies_no_end(
     fake: CountingPipelines, open_client: Callable[[], Client]
 ) -> None:
     fake.add("idle", small_tree(), record("idle", armed=False))

@@ -255,7 +255,7 @@ def test_cloud_commands_require_login(capsys: Output) -> None:
     assert "not logged in" in capsys.readouterr().err
 
 
-def test_a_profile_may_say_the_side() -> None:
+def test_profile_may_set_the_target() -> None:
     Config().set_profile_general("default", "target", "cloud")
     arguments = build_parser().parse_args(["show", "abc"])
 
@@ -308,7 +308,7 @@ def test_unreachable_target_is_reported_and_the_other_is_listed(
     )
 
 
-def test_a_list_of_which_no_side_answers_fails_with_both_reasons(capsys: Output) -> None:
+def test_list_without_a_reachable_target_fails_with_both_reasons(capsys: Output) -> None:
     arguments = build_parser().parse_args(["list"])
 
     assert guarded(lambda: list_of((away("no agent"), away("gone")), arguments)) == 1
@@ -319,7 +319,7 @@ def test_a_list_of_which_no_side_answers_fails_with_both_reasons(capsys: Output)
     assert said.err == "conducto: gone\nconducto: no agent\nconducto: gone\n"
 
 
-def test_an_empty_list_says_of_which_side_it_is(capsys: Output) -> None:
+def test_empty_list_names_its_target(capsys: Output) -> None:
     with InProcessTransport(Service(MemoryPipelines())) as transport:
         for words in (["list"], ["list", "--tag=x"]):
             arguments = build_parser().parse_args(words)

@@ -316,7 +316,7 @@ def test_actions_print_json(fake: CountingPipelines, conducto: Conducto, capsys:
     assert (canceled["id"], canceled["action"], canceled["affected"]) == ("abc-def", "cancel", 0)
 
 
-def test_failed_of_nothing_is_an_empty_answer_in_json(conducto: Conducto, capsys: Output) -> None:
+def test_failed_without_failures_prints_empty_json(conducto: Conducto, capsys: Output) -> None:
     code = conducto("skip", "abc-def", "--failed", "--json")
 
     assert code == 0

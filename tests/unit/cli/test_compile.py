@@ -135,9 +135,7 @@ def test_a_wrong_tree_is_2_and_names_the_node(
     assert "/a" in capsys.readouterr().err
 
 
-def test_several_pipelines_must_be_told_apart(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_ambiguous_pipeline_is_rejected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "two_pipelines.py"
     path.write_text(
         "import conducto as co\n"

@@ -46,7 +46,7 @@ def test_problem_is_printed_with_its_remedy(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().err == "conducto: what is wrong\nwhat to do\n"
 
 
-def test_a_name_that_the_terminal_cannot_show_is_printed_all_the_same() -> None:
+def test_name_that_the_terminal_cannot_encode_is_escaped() -> None:
     code = (
         "from conducto_cli.connection import guarded; import sys; "
         "sys.exit(guarded(lambda: print('n\\xe4me \\u2714') or 0))"

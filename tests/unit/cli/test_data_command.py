@@ -18,7 +18,7 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("whose", ["abc-def", "--user"])
-def test_a_file_goes_there_and_back(
+def test_file_is_uploaded_and_downloaded(
     whose: str, file: Path, tmp_path: Path, conducto: Conducto, capsys: Output
 ) -> None:
     put = conducto("data", "put", whose, str(file))

@@ -172,7 +172,7 @@ def test_setting_with_its_current_value_changes_nothing(place: Place) -> None:
         ("zones", "-c zones: a setting is written NAME=VALUE"),
     ],
 )
-def test_a_setting_that_is_not_there_is_wrong_usage(
+def test_unknown_setting_is_a_usage_error(
     word: str, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from conducto_cli.main import main
@@ -524,7 +524,7 @@ def test_a_new_account_with_few_functions_is_warned(place: Place) -> None:
     assert "L-B99A9384" in place.out
 
 
-def test_a_web_app_that_is_refused_leaves_a_token_all_the_same(place: Place) -> None:
+def test_rejected_web_app_still_leaves_a_token(place: Place) -> None:
     def cdk(words: Sequence[str]) -> int:
         place.run_cdk(words)
         place.account.stacks["conducto-main-site"] = "ROLLBACK_COMPLETE"

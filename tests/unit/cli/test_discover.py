@@ -69,7 +69,7 @@ def test_unittest_alone_needs_nothing_installed(tmp_path: Path) -> None:
     assert discovery.find_tests(str(tmp_path)).image.install_pip is None
 
 
-def test_a_given_image_is_taken_as_it_is(project: Path) -> None:
+def test_given_image_is_used_unchanged(project: Path) -> None:
     image = discovery.find_tests(str(project), "mine:1").image
 
     assert (image.image, image.install_pip) == ("mine:1", None)
@@ -93,7 +93,7 @@ def test_a_written_script_is_a_pipeline(project: Path) -> None:
     assert "python -m unittest -v tests/test_a.py" in done.stdout
 
 
-def test_a_file_that_is_there_is_not_written_over(project: Path) -> None:
+def test_existing_file_is_not_overwritten(project: Path) -> None:
     assert main(["discover", str(project), "--write", "test_top.py"]) == 2
 
     assert (project / "test_top.py").read_text() == PYTEST

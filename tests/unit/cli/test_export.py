@@ -31,7 +31,7 @@ def test_a_page_is_written_here_under_the_title_and_it_says_where(
     assert capsys.readouterr().out == f"{file}: {file.stat().st_size:,} bytes\n"
 
 
-def test_a_file_that_is_there_is_written_over_only_by_force(
+def test_existing_file_is_overwritten_only_with_force(
     folder: Path, conducto: Conducto, capsys: Output
 ) -> None:
     (folder / "run.html").write_text("mine")

@@ -46,7 +46,7 @@ def test_a_lone_escape_is_the_key_when_nothing_follows() -> None:
     assert list(decoder.flush()) == ["escape"]
 
 
-def test_keys_are_told_from_a_thread_until_the_block_is_left() -> None:
+def test_keys_are_read_in_a_thread_until_the_block_ends() -> None:
     reading, writing = os.pipe()
     pressed: queue.SimpleQueue[str] = queue.SimpleQueue()
 

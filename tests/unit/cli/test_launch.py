@@ -59,7 +59,7 @@ def test_launch_warns_about_missing_engine_features(
     assert capsys.readouterr().err == (warning if has_engine else "")
 
 
-def test_a_launch_for_later_says_when(open_client: OpenClient, capsys: Output) -> None:
+def test_delayed_launch_shows_its_start_time(open_client: OpenClient, capsys: Output) -> None:
     launch(open_client, run_at=0.0)
 
     assert "start it now: conducto run p2" in capsys.readouterr().out

@@ -159,7 +159,7 @@ def test_cloud_history_takes_precedence_over_local_history() -> None:
     assert known == {"/x": 30.0, "/y": 2.0}
 
 
-def test_a_side_that_does_not_answer_is_left_out() -> None:
+def test_unreachable_target_is_left_out() -> None:
     def away() -> Client:
         raise AgentUnreachableError("no route")
 

@@ -293,7 +293,7 @@ def twice(fake: CountingPipelines) -> CountingPipelines:
     return fake
 
 
-def test_diff_tells_everything_that_changed(
+def test_diff_lists_every_change(
     twice: CountingPipelines, conducto: Conducto, capsys: Output
 ) -> None:
     code = conducto("diff", "abc-def", "/build")
@@ -405,7 +405,7 @@ def test_a_part_of_an_output(
     assert (code, capfd.readouterr().out) == (0, out)
 
 
-def test_a_search_without_a_match_is_one(
+def test_search_without_a_match_returns_an_empty_result(
     printed: CountingPipelines, conducto: Conducto, capsys: Output
 ) -> None:
     code = conducto("logs", "abc-def", "/build", "--search", "nothing of the kind")
@@ -755,7 +755,7 @@ def test_a_group_has_no_attempts_of_its_own(conducto: Conducto, capsys: Output) 
     )
 
 
-def test_a_closed_group_tells_how_long_all_below_it_took() -> None:
+def test_closed_group_shows_the_duration_of_its_nodes() -> None:
     model = PipelineModel(summary())
     model.add([view("/", "Serial", started=10.0, ended=17.0, state="done")])
 
@@ -777,7 +777,7 @@ def test_failed_nodes_are_listed_as_json(
     assert [attempt["exit_code"] for attempt in node["attempts"]] == [1]
 
 
-def test_an_attempt_that_did_not_start_tells_why_it_printed_nothing(capsys: Output) -> None:
+def test_unstarted_attempt_explains_missing_output(capsys: Output) -> None:
     given = {"path": "/a", "number": 2, "state": "error", "queued": 1.0}
     message = "image 'nope' cannot be pulled"
     for cause in ("image", "exit_code"):

@@ -247,7 +247,7 @@ def test_an_old_plugin_would_show_the_key_and_is_refused(tmp_path: Path) -> None
         find_plugin(plugin_in(tmp_path, "1.2.463.0"))
 
 
-def test_one_whose_version_cannot_be_read_is_refused(tmp_path: Path) -> None:
+def test_unreadable_version_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="version unknown"):
         find_plugin(plugin_in(tmp_path, "hello"))
 

@@ -203,7 +203,9 @@ def test_long_image_error_is_printed_completely(
     assert max(map(len, lines)) <= 90
 
 
-def test_time_between_runs_is_told_apart(fake: CountingPipelines, open_client: OpenClient) -> None:
+def test_idle_time_between_runs_is_excluded(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
     for path in ("/build", "/tests/login", "/tests/logout"):
         fake.finish("abc-def", path)
 

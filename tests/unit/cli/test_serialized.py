@@ -43,7 +43,7 @@ def test_a_valid_tree_is_printed(tree: str) -> None:
     assert "2 nodes, 1 image" in done.stdout
 
 
-def test_inside_a_node_it_is_handed_out_to_the_runner(tree: str) -> None:
+def test_report_of_a_node_is_passed_to_the_runner(tree: str) -> None:
     done = call("validate-serialization", text=tree, __RUN_BY_WORKER__="1")
 
     document = decode(done.stdout)

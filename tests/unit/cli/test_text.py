@@ -58,5 +58,5 @@ def test_a_line_is_cut_where_the_terminal_ends() -> None:
         (None, ASCII_MARKS),
     ],
 )
-def test_marks_are_such_that_the_stream_can_carry(encoding: str | None, marks: object) -> None:
+def test_marks_are_valid_in_the_stream(encoding: str | None, marks: object) -> None:
     assert marks_for(encoding) is marks

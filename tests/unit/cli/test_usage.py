@@ -156,5 +156,5 @@ def test_empty_usage_is_reported(
     assert capsys.readouterr().out == "nothing ran in 2026-01\n"
 
 
-def test_a_month_that_is_none_is_wrong_usage(conducto: Callable[..., int]) -> None:
+def test_invalid_month_is_a_usage_error(conducto: Callable[..., int]) -> None:
     assert conducto("usage", "--month", "2026-13") == 2

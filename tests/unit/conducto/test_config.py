@@ -88,7 +88,7 @@ def test_a_share_is_registered_once(old: Path, monkeypatch: pytest.MonkeyPatch) 
     assert Config().get_profile_general("c6829a4b", "url") == "https://x.y"
 
 
-def test_nothing_is_needed_and_nothing_is_made(home: Path) -> None:
+def test_empty_pipeline_needs_no_containers(home: Path) -> None:
     config = Config()
 
     assert current_profile() == "default"

@@ -98,7 +98,7 @@ def test_names_of_the_client_are_importable_where_only_using_them_fails(python38
     assert lines[0].startswith("co.launch: to use co.launch you need Python 3.11 or later")
 
 
-def test_data_brings_nothing_along(python) -> None:
+def test_data_module_imports_nothing_heavy(python) -> None:
     code = "import sys, os; a = {*sys.modules}; import conducto.data; print(*{*sys.modules} - a)"
 
     brought = set(python("-c", code).stdout.decode().split())

@@ -110,7 +110,7 @@ def test_error_closes_the_tag_and_propagates(script) -> None:
     assert b"ZeroDivisionError" in result.stderr
 
 
-def test_without_source_the_output_is_shown_all_the_same(python) -> None:
+def test_output_is_shown_without_source(python) -> None:
     result = python("-c", "import conducto.nb as nb\nwith nb.cell():\n    print('out')")
 
     assert result.stdout == b"<ConductoMarkdown>\nout\n\n</ConductoMarkdown>\n"

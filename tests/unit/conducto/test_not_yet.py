@@ -189,7 +189,7 @@ def test_the_slack_tool_says_which_secret_it_needs(words: list[str], tool) -> No
 
 
 @pytest.mark.parametrize("words", [[], ["frobnicate"], ["text", "#ops"]])
-def test_the_slack_tool_tells_a_wrong_command_line(words: list[str], tool) -> None:
+def test_slack_tool_rejects_a_wrong_command_line(words: list[str], tool) -> None:
     result = tool("conducto.tools.slack", *words)
 
     assert result.returncode == 2

@@ -60,7 +60,7 @@ def test_the_executed_notebook_can_be_kept(notebook, tmp_path: Path) -> None:
     assert (tmp_path / "cwd" / "out.ipynb").read_text() == "executed"
 
 
-def test_in_a_node_it_is_kept_in_the_data_and_linked(notebook, tmp_path: Path) -> None:
+def test_report_of_a_node_is_stored_in_the_data_and_linked(notebook, tmp_path: Path) -> None:
     result = notebook(
         "my nb.ipynb", CONDUCTO_PIPELINE_ID="abc", CONDUCTO_DATA_PIPELINE=str(tmp_path / "data")
     )

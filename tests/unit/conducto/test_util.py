@@ -63,7 +63,7 @@ def test_mkdirs_twice_gives_the_same_node() -> None:
     assert util.mkdirs(root, "a/b") is util.mkdirs(root, "a/b")
 
 
-def test_mkdirs_of_nothing_is_the_node_itself() -> None:
+def test_empty_mkdirs_returns_the_node_itself() -> None:
     root = Parallel()
 
     assert util.mkdirs(root, "") is root

@@ -92,7 +92,7 @@ def test_stand_in_rejects_arguments_that_the_plugin_rejects(words: list[str]) ->
     assert session_manager_plugin.main(words) == 255
 
 
-def test_the_stand_in_tells_a_version_that_is_new_enough(
+def test_stand_in_reports_a_sufficient_version(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert session_manager_plugin.main(["--version"]) == 0

@@ -42,9 +42,7 @@ def test_a_home_that_was_moved_keeps_its_mark(home: StateDir, tmp_path: Path) ->
     assert installation_id(moved) == first
 
 
-def test_a_copy_gets_a_mark_of_its_own_and_the_original_keeps_its(
-    home: StateDir, tmp_path: Path
-) -> None:
+def test_copied_home_gets_a_new_mark(home: StateDir, tmp_path: Path) -> None:
     first = installation_id(home)
     shutil.copytree(home.base, tmp_path / "copy")
     copy = StateDir(tmp_path / "copy", "default")

@@ -79,7 +79,7 @@ def test_directories_are_where_the_data_tools_look_for_them(base: Path) -> None:
     assert home.store.parent == home.agent == base / "p" / "agent"
 
 
-def test_nothing_but_the_profile_is_made_by_looking(base: Path) -> None:
+def test_reading_creates_only_the_profile(base: Path) -> None:
     home = open_state_dir("p")
     home.pipeline("abc")
 
@@ -109,7 +109,7 @@ def test_a_profile_that_others_could_enter_is_closed(base: Path) -> None:
     assert mode(home.root) == 0o700
 
 
-def test_a_base_directory_that_was_there_is_left_as_it_is(base: Path) -> None:
+def test_existing_base_directory_is_not_changed(base: Path) -> None:
     base.mkdir()
     base.chmod(0o755)
 
@@ -150,7 +150,7 @@ def test_a_removed_pipeline_leaves_its_neighbours(base: Path) -> None:
     assert [each.name for each in home.pipelines.iterdir()] == ["other"]
 
 
-def test_a_discarded_pipeline_is_out_of_the_way_before_it_is_erased(base: Path) -> None:
+def test_discarded_pipeline_is_hidden_before_it_is_erased(base: Path) -> None:
     home = open_state_dir("p")
     home.make_pipeline("abc")
 

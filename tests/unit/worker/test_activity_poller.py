@@ -71,7 +71,7 @@ def test_a_poll_without_a_task_returns_nothing() -> None:
     assert tasks(Client({"taskToken": None})).poll() is None
 
 
-def test_a_poll_that_fails_is_none_and_takes_time() -> None:
+def test_failed_poll_returns_none_and_waits() -> None:
     clock = FakeClock()
     begins = clock.now()
 

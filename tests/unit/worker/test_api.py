@@ -94,7 +94,7 @@ def test_rejected_request_is_not_retried(clock: FakeClock) -> None:
     assert len(line.sent) == 1
 
 
-def test_gone_means_leave(clock: FakeClock) -> None:
+def test_status_410_stops_the_worker(clock: FakeClock) -> None:
     with pytest.raises(WorkerGoneError):
         HttpApi(Line((410, b"{}")), clock).claim(CLAIM)
 

@@ -165,7 +165,7 @@ def test_shell_ends_when_the_api_no_longer_knows_it(desk: Desk) -> None:
     assert desk.lasted < 1
 
 
-def test_it_leaves_when_its_task_is_stopped(desk: Desk) -> None:
+def test_agent_exits_when_its_task_is_stopped(desk: Desk) -> None:
     desk.clock.stop_at = desk.began + 30
 
     assert desk.run() == "the worker is stopping"
@@ -216,7 +216,7 @@ def test_the_code_sets_everything_up_and_ends_as_the_shell_does() -> None:
     assert evaluated(code) == "it's\n$me|secret\n/\n7"
 
 
-def test_a_name_that_no_shell_can_assign_is_set_all_the_same() -> None:
+def test_variable_with_a_name_invalid_in_shells_is_set() -> None:
     code = entry_code(("printenv", "x.y", "A"), {"x.y": "odd", "A": "plain"}, {}, None)
 
     assert evaluated(code) == "odd\nplain\n0"

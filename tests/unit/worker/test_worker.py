@@ -116,7 +116,7 @@ def test_result_is_sent_as_a_stream_and_summarised_in_the_report() -> None:
     assert world.commands.inputs == ['{"/b": 1}']
 
 
-def test_a_command_that_fails_is_reported_as_such() -> None:
+def test_failed_command_is_reported_as_failed() -> None:
     world = World(offer("a"), scripts={"false": FakeCommand(code=3)}).say(a=go("false"))
 
     world.run()
@@ -514,7 +514,7 @@ def test_short_command_is_not_sampled() -> None:
     assert world.readings == [Reading(0.0, 1)]
 
 
-def test_where_ecs_does_not_tell_nothing_is_kept() -> None:
+def test_missing_value_of_ecs_is_not_stored() -> None:
     command = FakeCommand(seconds=60)
     world = World(offer("a"), scripts={"x": command}).say(a=go("x"))
     world.readings = [None] * 100

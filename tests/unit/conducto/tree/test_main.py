@@ -556,7 +556,7 @@ def test_a_file_that_ends_itself_with_main_runs_its_function(tmp_path: pathlib.P
     assert (called.stdout, called.returncode) == ("once 3\n", 0)
 
 
-def test_a_file_that_leaves_without_main_is_left(tmp_path: pathlib.Path) -> None:
+def test_file_without_main_is_ignored(tmp_path: pathlib.Path) -> None:
     (tmp_path / "a.py").write_text("def f() -> None:\n print('f')\nraise SystemExit(4)\n")
 
     done = run(tmp_path, *ENTRY, "a.py", "f")

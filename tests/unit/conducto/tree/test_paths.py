@@ -65,7 +65,7 @@ def test_unfinished_token_stays_text() -> None:
         ("/mnt/conductor", "/mnt/conductor"),
     ],
 )
-def test_container_path_leads_back_to_the_host(
+def test_container_path_maps_back_to_the_host(
     path: str, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(

@@ -127,7 +127,7 @@ def test_links_within_the_data_are_followed(data: DataDirectory) -> None:
     assert [one.name for one in data.entries("latest", None, 10).entries] == ["folder/inner"]
 
 
-def test_a_list_tells_links_apart(data: DataDirectory) -> None:
+def test_list_distinguishes_links(data: DataDirectory) -> None:
     kinds = {one.name: one.kind for one in data.entries("", None, 100).entries}
 
     assert kinds == {
@@ -142,9 +142,7 @@ def test_a_list_tells_links_apart(data: DataDirectory) -> None:
     }
 
 
-def test_a_link_that_is_put_there_in_between_is_met_with_a_refusal(
-    root: Path, outside: Path
-) -> None:
+def test_link_created_in_between_is_rejected(root: Path, outside: Path) -> None:
     """Another process swaps a directory for a link and back, as fast as it can."""
     data, stop = DataDirectory(root, StoreFullError), threading.Event()
     (root / "flip").mkdir()
@@ -202,7 +200,7 @@ async def test_directory_itself_is_not_a_file(data: DataDirectory, root: Path, n
 
 
 @pytest.mark.parametrize("name", ["a\0b", "..", "../x", "a/../b"])
-def test_a_name_that_is_none_is_refused(data: DataDirectory, name: str) -> None:
+def test_invalid_name_is_rejected(data: DataDirectory, name: str) -> None:
     with pytest.raises(RefusedError):
         data.open(name)
 

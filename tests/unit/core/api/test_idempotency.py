@@ -60,7 +60,7 @@ def work() -> Work:
     return Work()
 
 
-async def test_the_same_request_gets_the_same_answer(make: Make, work: Work) -> None:
+async def test_repeated_request_gets_the_same_response(make: Make, work: Work) -> None:
     once = IdempotentExecutor(make())
 
     responses = [await once.respond("k", (b"launch", b"body"), work) for _ in range(3)]
@@ -162,7 +162,7 @@ async def test_clock_set_back_does_not_keep_keys_forever(make: Make, work: Work)
     assert await once.respond("k", (b"x",), work) == b"answer 2"
 
 
-async def test_only_so_many_are_remembered(make: Make, work: Work) -> None:
+async def test_number_of_remembered_responses_is_limited(make: Make, work: Work) -> None:
     now = [1000.0]
     once = IdempotentExecutor(make(maximum=2), lambda: now[0])
     for key in ("a", "b", "c"):
@@ -174,7 +174,7 @@ async def test_only_so_many_are_remembered(make: Make, work: Work) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201, "ä", "a\nb"])
-async def test_a_key_that_is_none_is_refused(make: Make, work: Work, key: str) -> None:
+async def test_invalid_key_is_rejected(make: Make, work: Work, key: str) -> None:
     with pytest.raises(ProblemError, match="1 to 200 printable"):
         await IdempotentExecutor(make()).respond(key, (b"x",), work)
 

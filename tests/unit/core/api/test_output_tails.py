@@ -46,7 +46,7 @@ def test_a_letter_that_was_cut_is_marked() -> None:
     [node(State.DONE), node(State.RUNNING), node(kind=NodeType.PARALLEL), node(attempts=0)],
     ids=["done", "running", "group", "never ran"],
 )
-def test_other_nodes_have_none(other: NodeView) -> None:
+def test_other_nodes_have_no_result(other: NodeView) -> None:
     assert tail_of(other, stderr=b"why") is None
 
 

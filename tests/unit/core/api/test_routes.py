@@ -36,7 +36,7 @@ def test_an_encoded_slash_is_part_of_a_value() -> None:
 @pytest.mark.parametrize(
     "path", ["", "/", "/api/v1", "/api/v1/pipelines/", "/api/v2/agent", "/api/v1/agent/"]
 )
-def test_a_path_that_is_nearly_a_route_is_none(path: str) -> None:
+def test_path_similar_to_a_route_is_not_found(path: str) -> None:
     with pytest.raises(ProblemError) as caught:
         RouteTable([AGENT_STATUS]).find("GET", path)
 

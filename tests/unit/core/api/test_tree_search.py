@@ -20,7 +20,7 @@ from conducto_core.api.queries.tree_pages import holding
         ("**", "/a", False),
     ],
 )
-def test_a_star_stands_for_anything_in_one_name(text: str, path: str, found: bool) -> None:
+def test_star_matches_within_one_name(text: str, path: str, found: bool) -> None:
     assert holding(text)(path, "run * fast") is found
 
 

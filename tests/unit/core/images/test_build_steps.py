@@ -105,7 +105,7 @@ def test_failed_state_without_steps_uses_its_last_line_as_error() -> None:
     assert steps_in(silent)[0].error == "the build failed"
 
 
-def test_a_complaint_of_a_state_that_went_well_is_not_the_error_of_the_next() -> None:
+def test_warning_of_one_state_is_not_the_error_of_the_next() -> None:
     output = (
         "1 ==> building\n2 conducto: x was not kept for other builds\n3 ==> copying\n4 ==> failed\n"
     )
@@ -172,7 +172,7 @@ def test_arbitrary_build_output_yields_bounded_steps(output: str) -> None:
 
 
 @given(st.integers(0, len(FAILED)), st.integers(0, len(FRESH)))
-def test_a_text_that_was_cut_anywhere_tells_the_steps_before_the_cut(one: int, other: int) -> None:
+def test_cut_text_has_the_steps_before_the_cut(one: int, other: int) -> None:
     for text, end in ((FAILED, one), (FRESH, other)):
         whole, part = steps_in(text), steps_in(text[:end])
         assert len(part) <= len(whole)

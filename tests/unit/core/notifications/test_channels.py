@@ -184,7 +184,7 @@ def mail_settings(mail, **more):
     return Settings(**{"smtp": mail.url, "sender": "ci@b.c", "owner": "me@b.c", **more})
 
 
-def test_a_mail_tells_the_state_to_all_recipients():
+def test_mail_reports_the_state_to_all_recipients():
     with mail_server() as mail:
         notification = note("email", to="a@b.c", cc=["d@e.f", "g@h.i"])
 
@@ -215,7 +215,7 @@ def test_a_title_cannot_add_lines_to_the_head_of_a_mail():
 
 
 @pytest.mark.parametrize(("reply", "temporary"), [("451 later", True), ("554 never", False)])
-def test_a_mail_server_says_whether_to_come_back(reply, temporary):
+def test_mail_server_decides_whether_to_retry(reply, temporary):
     with mail_server() as mail:
         mail.replies = [reply]
 

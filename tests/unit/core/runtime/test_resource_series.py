@@ -21,7 +21,7 @@ samples = st.lists(
 
 
 @given(samples, st.sampled_from([1.0, 2.0, 5.0]))
-def test_a_series_is_bounded_and_tells_no_more_than_was_seen(
+def test_series_is_bounded_and_within_the_samples(
     found: list[tuple[float, float, int]], interval: float
 ) -> None:
     series, now = ResourceSeries(interval), 0.0
@@ -100,7 +100,7 @@ def test_a_week_of_samples_is_read_whole() -> None:
     assert set(resources_in(kept).cpu) == {12.345}
 
 
-def test_lines_that_are_none_are_left_out() -> None:
+def test_invalid_lines_are_left_out() -> None:
     head = json.dumps({"since": 1.0, "interval": 2.0})
     lines = f'{head}\n[2, 1, 5]\n[4, "x", 5]\nnull\n[1e999, 1, 1]\n[4, 0.5, 7]\n[6, 1'
 

@@ -57,7 +57,7 @@ def test_pause_ends_the_period_when_running_commands_end() -> None:
     assert clocked.at(NIGHT + 1, "finish /b") == Activity(5, None)
 
 
-def test_a_clock_that_is_set_back_takes_nothing_away() -> None:
+def test_clock_set_back_does_not_shorten_the_time() -> None:
     clocked = Clocked()
     clocked.at(100, "start /a", "finish /a", "start /b")
 
@@ -91,7 +91,7 @@ def test_wall_time_is_shown_if_it_differs() -> None:
     assert active_time(run(active_seconds=5, active_since=NIGHT, settled=False), NIGHT + 3) == 8
 
 
-def test_an_older_agent_tells_only_start_and_end() -> None:
+def test_older_agent_reports_only_start_and_end() -> None:
     assert active_time(run(), now=2 * NIGHT) == NIGHT
     assert wall_time(run(), now=2 * NIGHT) is None
     assert active_time(run(started=None), now=NIGHT) is None

@@ -80,7 +80,7 @@ def test_each_size_of_the_machine_counts(wants):
     assert queue.take() is None
 
 
-def test_a_large_one_at_the_head_is_not_passed_by_small_ones():
+def test_large_attempt_at_the_head_is_not_overtaken():
     queue = dispatcher(cpu=2)
     small = add(queue, "small")
     add(queue, "large", cpu=2)

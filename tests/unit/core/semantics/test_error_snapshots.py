@@ -15,7 +15,7 @@ def resolved(root: co.Node) -> dict[str, NodeSpec]:
     return resolve(to_launch_form(root)).nodes
 
 
-def test_a_node_hands_it_down_and_a_nearer_one_decides() -> None:
+def test_parameter_is_inherited_and_the_nearest_value_wins() -> None:
     root = co.Parallel(image="busybox", snapshot_on_error=True)
     root["inherits"] = co.Exec("true")
     root["refuses"] = co.Exec("true", snapshot_on_error=False)

@@ -111,7 +111,7 @@ def test_it_must_agree_with_the_container_of_the_context_it_joins():
         generate(serial(leaf("p", gpu=1)), here)
 
 
-def test_it_inherits_callbacks_that_tell_at_every_node_and_retries_at_execs():
+def test_notifying_callbacks_are_inherited_by_nodes_and_retries_by_execs():
     retry = ["error", ["retry", {"max_num_retries": 1, "inherited": True}]]
     mail = ["done", ["email", {"inherited": True}]]
     telling = Callback("done", "email", {}, inherited=True)
@@ -161,7 +161,7 @@ def test_a_lazy_in_it_has_its_target_in_it():
     assert nodes[f"{TARGET}/M/Execute"].awaits_tree
 
 
-def test_a_lazy_may_be_all_of_it():
+def test_lazy_may_be_the_root():
     nodes = generate(lazy()).nodes
 
     assert nodes[f"{TARGET}/Generate"].lazy_target == f"{TARGET}/Execute"

@@ -185,7 +185,7 @@ def test_kill_of_a_running_node_stops_it_and_the_parent_sees_a_failure():
     assert driver.states() == {"/": "error", "/a": "killed", "/b": "pending"}
 
 
-def test_kill_of_a_queued_node_makes_it_killed_and_of_a_pending_one_does_nothing():
+def test_kill_affects_queued_nodes_and_not_pending_ones():
     driver = Driver(serial("a", "b"))
 
     driver.send(ev.NodesKilled(("/",)))
@@ -353,7 +353,7 @@ def test_group_with_a_command_killed_by_a_person_is_not_retried():
     assert driver.started == ["/p/x", "/p/y"]
 
 
-def test_callbacks_that_tell_are_ordered_when_the_state_is_reached():
+def test_notifying_callbacks_are_requested_when_the_state_is_reached():
     callback = on("done", "email", to="a@b.example")
     driver = Driver(serial("a", callbacks=[callback]))
 

@@ -50,7 +50,7 @@ def test_own_values_come_from_the_node_itself(root):
     assert found["mem"] == (6, "/group")
 
 
-def test_a_default_comes_from_nowhere(root):
+def test_default_has_no_origin(root):
     found = sources(root, "/group/plain")
 
     assert found["gpu"] == (0, None)

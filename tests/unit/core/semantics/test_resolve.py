@@ -60,7 +60,7 @@ def test_an_image_is_the_nearest_one_written():
     assert [nodes[path].placement.image for path in ("/", "/g", "/g/x")] == ["i", "j", "j"]
 
 
-def test_a_value_of_none_is_as_good_as_not_written():
+def test_none_equals_a_missing_value():
     nothing = {"cpu": None, "mem": None, "gpu": None, "image_name": None, "max_time": None}
 
     nodes = resolved(chain({"image_name": "i", "cpu": 3, "max_time": 7}, nothing), IMAGES)
@@ -245,11 +245,11 @@ def callbacks(*levels):
     return {path: node.callbacks for path, node in nodes.items()}
 
 
-def test_a_callback_is_of_its_own_node():
+def test_callback_belongs_to_its_node():
     assert callbacks([mail(inherited=False)], [], []) == {"/": (MAIL,), "/g": (), "/g/x": ()}
 
 
-def test_an_inherited_callback_that_tells_holds_for_every_node_below():
+def test_inherited_notifying_callback_applies_to_every_node_below():
     assert callbacks([mail(inherited=True)], [], []) == {
         "/": (MAIL_BELOW,),
         "/g": (MAIL_BELOW,),

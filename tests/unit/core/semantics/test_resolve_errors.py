@@ -219,7 +219,7 @@ def test_a_callback_that_could_not_decide_is_refused(callback, message):
         ["done", ["unheard_of", {}, "more"]],
     ],
 )
-def test_a_callback_that_can_decide_or_only_tells_is_accepted(callback):
+def test_deciding_and_notifying_callbacks_are_accepted(callback):
     resolve(in_place(leaf("x", callbacks=[callback])))
 
 

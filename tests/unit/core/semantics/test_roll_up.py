@@ -23,7 +23,7 @@ def tally(*children, kind="serial", stop=True):
 
 
 @pytest.mark.parametrize("kind", ["serial", "parallel"])
-def test_nothing_adds_up_to_done(kind):
+def test_empty_group_is_done(kind):
     assert tally(kind=kind).outcome() is OK
 
 

@@ -347,7 +347,7 @@ def test_callback_matches_its_kinds_of_failures(event, cause, decision):
 
 
 @pytest.mark.parametrize("name", ["email", "slack_status", "github_status", "unheard_of"])
-def test_a_callback_that_tells_decides_nothing(name):
+def test_notifying_callback_decides_nothing(name):
     assert decide_failure([on_error(name, to="a@b.example")], failure()) == FAIL
 
 

@@ -27,7 +27,7 @@ def test_persistent_container_survives_client_disconnect() -> None:
     assert body(stays=True)["StdinOnce"] is False
 
 
-def test_only_one_that_stays_holds_secrets_itself() -> None:
+def test_only_a_persistent_container_contains_secrets() -> None:
     assert SECRET not in str(body())
     assert f"TOKEN={SECRET}" in body(stays=True)["Env"]
 

@@ -82,7 +82,7 @@ def test_a_socket_that_may_not_be_used_says_which_group_may() -> None:
     assert "--engine process" in str(error)
 
 
-async def test_open_tells_that_nothing_listens(tmp_path: Path) -> None:
+async def test_open_reports_that_nothing_listens(tmp_path: Path) -> None:
     engine = DockerEngine({"DOCKER_HOST": f"unix://{tmp_path}/none.sock", "PATH": ""})
 
     with pytest.raises(EngineError, match="no container engine is installed"):

@@ -48,7 +48,7 @@ async def turns(count: int = 5) -> None:
         await asyncio.sleep(0)
 
 
-async def test_two_who_want_the_same_share_the_work_and_its_log() -> None:
+async def test_concurrent_equal_requests_share_the_work_and_its_log() -> None:
     active_attempts: SingleFlight[int] = SingleFlight()
     work, first, late = Work(), Log(), Log()
     one = asyncio.create_task(active_attempts.join("k", first, work))

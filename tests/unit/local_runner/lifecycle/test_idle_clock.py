@@ -71,7 +71,7 @@ def test_a_clock_that_jumps_counts_nothing(machine: Machine, jump: float) -> Non
     assert machine.idle() == idle + DAY
 
 
-def test_a_clock_that_was_never_set_and_then_is_counts_nothing(tmp_path: Path) -> None:
+def test_first_setting_of_a_clock_counts_nothing(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     machine.wall = NEVER_SET
     machine.idle(mark=NEVER_SET)
@@ -98,7 +98,7 @@ def test_an_absence_counts_a_day_at_most(machine: Machine) -> None:
     assert machine.idle() == LONGEST_ABSENCE
 
 
-def test_a_clock_that_went_back_over_an_absence_counts_nothing(machine: Machine) -> None:
+def test_clock_set_back_during_an_absence_counts_nothing(machine: Machine) -> None:
     machine.wall -= 30 * DAY
     machine.start()
 

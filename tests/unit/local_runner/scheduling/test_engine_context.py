@@ -20,7 +20,7 @@ def home(tmp_path: Path) -> StateDir:
     return made
 
 
-async def test_a_failed_opening_is_noted_and_a_later_one_takes_that_back() -> None:
+async def test_failed_opening_is_recorded_until_one_succeeds() -> None:
     engine, noted = FakeEngine(gone="not started"), list[bool]()
     engine_context = EngineContext(engine, {}, NullImageBuilder, noted.append)
 

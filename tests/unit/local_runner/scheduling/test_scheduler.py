@@ -194,7 +194,7 @@ async def test_attempt_records_its_wait_reason(bench: Bench) -> None:
     assert second.admitted >= first.ended
 
 
-async def test_an_attempt_whose_image_is_there_did_not_wait_for_it(bench: Bench) -> None:
+async def test_attempt_with_a_present_image_has_no_image_wait(bench: Bench) -> None:
     pipeline = await bench.run(chain("true", "true"))
 
     (last,) = (await bench.pipelines.list_attempts(NodeParams(id=pipeline, path="/n1"))).attempts
@@ -243,7 +243,7 @@ async def test_a_pipeline_that_was_never_run_is_listed_with_its_counts_by_the_ne
     assert listed.counts.pending == 2
 
 
-async def test_a_group_tells_from_when_to_when_it_ran(bench: Bench) -> None:
+async def test_group_has_its_start_and_end(bench: Bench) -> None:
     root = co.Serial(image="x")
     root["first"] = chain("true", "true")
     root["bad"] = chain("false")

@@ -77,7 +77,7 @@ def test_a_running_agent_stores_them(home: StateDir) -> None:
 
 
 @pytest.mark.parametrize("token", [TOKEN, "of another agent"])
-def test_an_agent_that_cannot_do_it_is_passed_by(home: StateDir, token: str) -> None:
+def test_agent_without_the_feature_is_skipped(home: StateDir, token: str) -> None:
     pipelines: Pipelines = MemoryPipelines()
     with running_server(pipelines) as server:
         endpoint = server.endpoint if token != TOKEN else Endpoint("http://127.0.0.1:1", TOKEN)

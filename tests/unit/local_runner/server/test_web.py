@@ -408,7 +408,7 @@ def test_rebound_host_name_reads_nothing(server: RunningServer, host: str) -> No
         "/api/../api/v1/pipelines",
     ],
 )
-def test_another_spelling_of_a_path_goes_around_nothing(server: RunningServer, target: str) -> None:
+def test_other_spellings_of_a_path_bypass_no_rule(server: RunningServer, target: str) -> None:
     _, _, body = ask(server, target)
 
     assert b'"pipelines"' not in body
@@ -488,7 +488,7 @@ def test_a_session_cannot_be_made_longer(clock: Clock) -> None:
     assert not sessions.is_session(f"{nonce}.{int(until) + 1}.{signature}")
 
 
-def test_only_so_many_codes_wait(clock: Clock) -> None:
+def test_number_of_waiting_codes_is_limited(clock: Clock) -> None:
     sessions = Sessions("t", 1, clock)
     first = sessions.new_login()
     for _ in range(100):

@@ -108,7 +108,7 @@ def test_a_ticket_is_good_once(server: RunningServer) -> None:
 
 
 @pytest.mark.parametrize("code", ["x", "x" * 90])
-def test_a_guessed_ticket_opens_nothing(server: RunningServer, shell: FakeShell, code: str) -> None:
+def test_guessed_ticket_is_rejected(server: RunningServer, shell: FakeShell, code: str) -> None:
     ticket(server)
 
     assert refusal(server, code) == 409
@@ -219,7 +219,7 @@ def test_a_shell_that_cannot_be_planned_takes_no_room(
         assert ticket(server).ticket
 
 
-def test_a_page_that_goes_away_ends_its_shell(server: RunningServer, shell: FakeShell) -> None:
+def test_closing_a_page_ends_its_shell(server: RunningServer, shell: FakeShell) -> None:
     with dial(server, ticket(server).ticket) as socket:
         socket.send(b"x")
         assert socket.recv(timeout=5) == b"x"

@@ -305,7 +305,7 @@ def test_a_reader_is_kept_for_the_next_page(logs: LogDirectory) -> None:
     assert logs.reader("/a", 1) is first
 
 
-def test_only_so_many_readers_are_kept(logs: LogDirectory) -> None:
+def test_number_of_kept_readers_is_limited(logs: LogDirectory) -> None:
     first = logs.reader("/a", 1)
     for i in range(20):
         logs.reader(f"/{i}", 1)
@@ -358,7 +358,7 @@ def test_output_before_the_disk_was_full_is_kept(logs: LogDirectory) -> None:
     assert writer.dropped == 4
 
 
-def test_nothing_is_appended_after_a_hole(logs: LogDirectory) -> None:
+def test_append_after_a_gap_is_rejected(logs: LogDirectory) -> None:
     writer = logs.writer("/a", 1)
     with files_no_larger_than(4):
         writer.write("stdout", b"keptlost")
@@ -370,7 +370,7 @@ def test_nothing_is_appended_after_a_hole(logs: LogDirectory) -> None:
     assert logs.reader("/a", 1).size("stderr") == 0
 
 
-def test_unwritable_directory_is_reported_as_such(tmp_path: Path) -> None:
+def test_unwritable_directory_is_reported(tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("a file in the way")
     writer = LogDirectory(tmp_path / "logs").writer("/a", 1)
 

@@ -220,7 +220,7 @@ def test_the_database_of_another_program_is_left_alone(path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_failed_opening_lets_the_next_one_in(path: Path) -> None:
+def test_failed_opening_does_not_block_the_next(path: Path) -> None:
     path.write_bytes(b"not a database, " * 400)
     with pytest.raises(StoreError):
         SqliteStore.open(path)

@@ -155,7 +155,7 @@ def test_done_nodes_are_not_in_the_machine() -> None:
     assert set(json.loads(machine.definition)["States"]) == {"b", "f"}
 
 
-def test_nothing_left_is_a_machine_that_succeeds() -> None:
+def test_empty_residual_compiles_to_succeed() -> None:
     machines = compile_residual(None, SITE)
 
     assert run(machines).status == "SUCCEEDED"
@@ -278,7 +278,7 @@ def test_machines_of_a_run_have_its_name() -> None:
     assert all(problems(each.definition, each.name) == [] for each in machines)
 
 
-def test_a_machine_of_no_run_and_another_ones_say_none() -> None:
+def test_machine_without_a_run_has_no_run() -> None:
     assert SITE.run_of(compiled(serial("a")).top.name) is None
     assert SITE.run_of("somebody-elses_machine") is None
     assert SITE.run_of("conducto-_0123") is None
