@@ -22,11 +22,16 @@ _LISTED = 10
 _DAY = 86_400.0
 
 
+class UnknownPipelineError(UsageError):
+    """No pipeline has this id, title or shortcut; the message names the nearest."""
+
+
 def find_pipeline(client: Client, reference: str) -> PipelineSummary:
     """Return the pipeline that a person means.
 
     Raises:
-        UsageError: there is none, which names the nearest, or there are several.
+        UnknownPipelineError: there is none.
+        UsageError: there are several.
     """
     found = matching(client, reference)
     if not found:
@@ -120,18 +125,18 @@ def _titled(client: Client, title: str) -> list[PipelineSummary]:
     return []
 
 
-def _none(client: Client, reference: str) -> UsageError:
+def _none(client: Client, reference: str) -> UnknownPipelineError:
     if reference.startswith("/"):
-        return UsageError(f"{reference!r} is a PATH; the ID comes before it")
+        return UnknownPipelineError(f"{reference!r} is a PATH; the ID comes before it")
     known = client.list_page(ListParams()).pipelines
     if not known:
-        return UsageError(
+        return UnknownPipelineError(
             f"no pipeline {reference!r}, for there is none yet; launch one: "
             "python pipeline.py --local --run"
         )
     if reference == "@failed":
-        return UsageError("@failed: no pipeline has failed; 'conducto list' lists them")
+        return UnknownPipelineError("@failed: no pipeline has failed; 'conducto list' lists them")
     names = [*SHORTCUTS, *(each.pipeline.id for each in known)]
     names += dict.fromkeys(each.pipeline.title for each in known)
     remedy = suggestion(reference, names) or "; 'conducto list' lists them"
-    return UsageError(f"no pipeline {reference!r}{remedy}")
+    return UnknownPipelineError(f"no pipeline {reference!r}{remedy}")

@@ -15,7 +15,7 @@ from conducto_cli.arguments import SHORTCUTS
 from conducto_cli.cloud_account import Account, account_of, needed_account, profile_named
 from conducto_cli.connection import OpenClient, client_opener, exit_code_of, message_of
 from conducto_cli.exit_codes import USAGE
-from conducto_cli.pipeline_lookup import matching, newest, only_one
+from conducto_cli.pipeline_lookup import UnknownPipelineError, matching, newest, only_one
 from conducto_cli.references import suggestion
 from conducto_cli.registry import COMMANDS
 from conducto_client import AgentUnreachableError, ClientError
@@ -95,7 +95,8 @@ def is_in_cloud(reference: str, local: OpenClient, cloud: OpenClient) -> bool:
     targets, and a title must be unique in both; while one cannot be reached, the other decides.
 
     Raises:
-        UsageError: neither target knows it, or both have a pipeline with this title.
+        UnknownPipelineError: neither target knows it.
+        UsageError: both have a pipeline with this title.
         AgentUnreachableError: one target does not know it and the other cannot be reached.
     """
     near: list[str] = []
@@ -123,7 +124,7 @@ def is_in_cloud(reference: str, local: OpenClient, cloud: OpenClient) -> bool:
         return _is_second(reference, *found)
     missing = f"no pipeline {reference!r} {' or '.join(not_in)}".rstrip()
     if not unreachable:
-        raise UsageError(f"{missing}{suggestion(reference, near)}")
+        raise UnknownPipelineError(f"{missing}{suggestion(reference, near)}")
     raise AgentUnreachableError("\n".join([missing, *unreachable] if not_in else unreachable))
 
 

@@ -1,14 +1,9 @@
 """The Python client on the targets of the command line: ``co.launch`` and its relatives."""
 
 from conducto_cli.python_client import aio
-from conducto_cli.python_client.functions import (
-    Connection,
-    connect,
-    get_pipeline,
-    latest,
-    launch,
-    list_pipelines,
-)
+from conducto_cli.python_client.connections import Connection, connect
+from conducto_cli.python_client.launching import launch
+from conducto_cli.python_client.queries import get_pipeline, latest, list_pipelines
 from conducto_client.aio import AsyncNodeHandle, AsyncPipeline
 from conducto_client.nodes import NodeHandle
 from conducto_client.pipeline import Pipeline

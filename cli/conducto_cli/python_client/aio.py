@@ -1,10 +1,10 @@
-"""``co.aio``: the functions of the Python client as coroutine functions."""
+"""``co.aio``: the functions of the Python client as coroutine queries."""
 
 import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec
 
-from conducto_cli.python_client import functions
+from conducto_cli.python_client import connections, launching, queries
 from conducto_client.aio import AsyncData, AsyncPipeline, AsyncSecretStore
 from conducto_client.pipeline import Pipeline
 from conducto_client.target import TargetName
@@ -33,16 +33,16 @@ def _twins(
     return call
 
 
-launch = _twin(functions.launch)
-get_pipeline = _twin(functions.get_pipeline)
-latest = _twin(functions.latest)
-list_pipelines = _twins(functions.list_pipelines)
+launch = _twin(launching.launch)
+get_pipeline = _twin(queries.get_pipeline)
+latest = _twin(queries.latest)
+list_pipelines = _twins(queries.list_pipelines)
 
 
 class AsyncConnection:
     """A target: the data of the user and the secrets there."""
 
-    def __init__(self, connection: functions.Connection) -> None:
+    def __init__(self, connection: connections.Connection) -> None:
         self.target = connection.target
         self.data = AsyncData(connection.data)
         self.secrets = AsyncSecretStore(connection.secrets)
@@ -50,4 +50,4 @@ class AsyncConnection:
 
 def connect(target: TargetName | None = None, *, profile: str | None = None) -> AsyncConnection:
     """Return a target, for the user's data and the secrets; see ``co.connect``."""
-    return AsyncConnection(functions.connect(target, profile=profile))
+    return AsyncConnection(connections.connect(target, profile=profile))

@@ -1,15 +1,19 @@
 """The targets of the command line, as the handles of the Python client use them."""
 
 import sys
+from collections.abc import Sequence
+from typing import Any
 
+from conducto.errors import InvalidArgumentError
 from conducto_cli.cloud_account import needed_account, profile_named
 from conducto_cli.connection import LocalAgent
 from conducto_cli.launch.cloud import with_sources
+from conducto_cli.target import chosen
 from conducto_cli.text.text import marks_for, text_of
 from conducto_cli.view.model import PipelineModel
 from conducto_cli.view.report import Page, final_report
 from conducto_client import AgentUnreachableError, Client, HttpTransport
-from conducto_client.target import TargetName
+from conducto_client.target import Target, TargetName
 from conducto_core.model.requests import ControlRequest
 
 
@@ -82,3 +86,35 @@ class CloudHost(_Host):
         """Return a client with the profile's current token."""
         del start  # there is always a server
         return needed_account(self._profile).client()
+
+
+def selected(target: str | None, profile: str | None) -> TargetName | None:
+    """Return the target that the caller or the profile selects."""
+    return chosen(one_of("target", target, (None, "local", "cloud")), profile)
+
+
+def open_target(where: TargetName, profile: str | None, *, launching: bool = False) -> Target:
+    """Return a target.
+
+    Args:
+        where: Its name.
+        profile: None is the one in use.
+        launching: Commands may start there.
+
+    Raises:
+        UsageError: the profile is not logged in to the cloud.
+    """
+    cloud = where == "cloud"
+    return Target(CloudHost(profile) if cloud else LocalHost(profile, launching=launching))
+
+
+def one_of(name: str, value: Any, allowed: Sequence[Any]) -> Any:
+    """Return an argument that has one of some values.
+
+    Raises:
+        InvalidArgumentError: it has another one.
+    """
+    if value not in allowed:
+        words = " or ".join(repr(each) for each in allowed if each is not None)
+        raise InvalidArgumentError(f"{name}: {value!r}; it can be {words}")
+    return value

@@ -8,7 +8,7 @@ from tests.fakes.transport import InProcessTransport
 
 from conducto.errors import UsageError
 from conducto_cli import target
-from conducto_cli.pipeline_lookup import find_pipeline
+from conducto_cli.pipeline_lookup import UnknownPipelineError, find_pipeline
 from conducto_client import AgentUnreachableError, Client
 from conducto_core.api.dispatch import Service
 from conducto_core.model.records import Lifecycle
@@ -176,3 +176,11 @@ def test_last_of_one_target_is_used_while_the_other_is_unreachable(
 
     expected = "conducto: @last: it was not looked for in the cloud: no network\n"
     assert capsys.readouterr().err == expected
+
+
+@pytest.mark.parametrize("reference", ["zzz", "/build", "@failed", ""])
+def test_reference_to_no_pipeline_has_an_error_of_its_own(
+    reference: str, open_client: OpenClient
+) -> None:
+    with open_client() as client, pytest.raises(UnknownPipelineError):
+        find_pipeline(client, reference)

@@ -9,7 +9,8 @@ from tests.fakes.pipelines import MemoryPipelines
 from tests.fakes.transport import InProcessTransport
 
 from conducto.errors import AgentUnreachableError, ClientError, InvalidArgumentError
-from conducto_cli.python_client.functions import _in_targets, _tags
+from conducto_cli.python_client.launching import _tags, submit
+from conducto_cli.python_client.queries import _in_targets
 from conducto_client import ApiError, Client
 from conducto_client.aio import AsyncPipeline
 from conducto_client.data import Data
@@ -17,7 +18,7 @@ from conducto_client.pipeline import Pipeline
 from conducto_client.target import Target
 from conducto_core.api.dispatch import Service
 from conducto_core.model.records import PipelineRecord
-from conducto_core.model.requests import NodeView, Problem
+from conducto_core.model.requests import LaunchRequest, NodeView, Problem
 from conducto_core.model.responses import DataEntry
 from conducto_core.model.states import NodeType, State
 
@@ -172,6 +173,29 @@ def test_lists_use_the_targets_that_respond(
     for none in ([local], [local, Target(Host(None, "cloud"))]):  # type: ignore[arg-type]
         with pytest.raises(AgentUnreachableError):
             _in_targets(none, lambda client: [*client.list()])
+
+
+@pytest.mark.parametrize(
+    ("target", "engine", "warned"),
+    [("local", "docker", True), ("local", "process", False), ("cloud", "docker", False)],
+)
+def test_launch_warns_once_about_limits_that_the_engine_ignores(
+    fake: MemoryPipelines,
+    transport: Transport,
+    capsys: pytest.CaptureFixture[str],
+    target: str,
+    engine: Any,
+    *,
+    warned: bool,
+) -> None:
+    fake.warnings = (f"limits of {target} {engine} are ignored",)
+    request = LaunchRequest(tree={"nodes": {"/": {"type": "Exec"}}}, engine=engine)
+    for _ in range(2):
+        submit(Target(Host(transport, target)), request)  # type: ignore[arg-type]
+
+    assert len(fake.launches) == 2
+    line = "conducto: warning: limits of local docker are ignored\n"
+    assert capsys.readouterr().err == (line if warned else "")
 
 
 def test_tags_of_a_launch_may_be_one_text() -> None:

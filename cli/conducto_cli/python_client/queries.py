@@ -1,0 +1,168 @@
+"""``co.get_pipeline``, ``co.list_pipelines`` and ``co.latest``."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Literal
+
+from conducto.errors import ClientError, InvalidArgumentError, PipelineNotFoundError
+from conducto.tree import unused
+from conducto_cli.cloud_account import account_of
+from conducto_cli.connection import client_opener, exit_code_of, message_of
+from conducto_cli.exit_codes import USAGE
+from conducto_cli.pipeline_lookup import UnknownPipelineError, find_pipeline
+from conducto_cli.python_client.hosts import open_target, selected
+from conducto_cli.target import is_in_cloud, probe
+from conducto_client import Client
+from conducto_client.pipeline import Pipeline
+from conducto_client.target import Target, TargetName, checked
+from conducto_core.model.params import MAX_PIPELINES_PAGE, ListParams
+from conducto_core.model.requests import PipelineSummary
+from conducto_core.model.states import State
+
+StateName = Literal["pending", "queued", "running", "done", "error", "killed"]
+
+
+def get_pipeline(
+    pipeline_id: str, *, target: TargetName | None = None, profile: str | None = None
+) -> Pipeline:
+    """Return a launched pipeline.
+
+    Args:
+        pipeline_id: Its id or an unambiguous beginning of it, an unambiguous title, ``@last`` or
+            ``@failed``.
+        target: ``local`` or ``cloud``; by default wherever it is, this machine first.
+        profile: The profile; by default the one in use.
+
+    Raises:
+        conducto.errors.PipelineNotFoundError: there is none; names the nearest.
+    """
+    unused.mark_used()
+    where = selected(target, profile)
+    account = account_of(profile)
+    try:
+        if where is None and account is not None:
+            local = client_opener(profile)
+            where = "cloud" if is_in_cloud(pipeline_id, local, probe(account)) else "local"
+        found = open_target(where or "local", profile, launching=True)
+        return Pipeline(found, found.read(lambda client: find_pipeline(client, pipeline_id)))
+    except UnknownPipelineError as error:
+        raise PipelineNotFoundError(str(error)) from error
+
+
+def list_pipelines(
+    *,
+    title: str | None = None,
+    state: State | StateName | None = None,
+    tag: str | None = None,
+    owner: str | None = None,
+    text: str | None = None,
+    archived: bool = False,
+    limit: int | None = None,
+    target: TargetName | None = None,
+    profile: str | None = None,
+) -> list[Pipeline]:
+    """Return the launched pipelines that match, the newest first.
+
+    Args:
+        title: Only those with exactly this title.
+        state: Only those in this state.
+        tag: Only those with this tag.
+        owner: Only those of this user.
+        text: Only those whose id, title, tags or script contain this text.
+        archived: Also those that are archived.
+        limit: At most this many.
+        target: ``local`` or ``cloud``; by default both, if the profile is logged in. If one of them
+            does not respond, a warning on stderr names it.
+        profile: The profile; by default the one in use.
+    """
+    unused.mark_used()
+    if limit is not None and limit < 1:
+        raise InvalidArgumentError(f"limit: {limit}; it must be at least 1")
+    fields = {"state": state, "tag": tag, "owner": owner, "text": text if title is None else title}
+    query = checked(
+        ListParams,
+        **{name: value for name, value in fields.items() if value is not None},
+        lifecycle="all" if archived else "listed",
+        # The server does not compare whole titles, so a page has others, too.
+        limit=min(
+            MAX_PIPELINES_PAGE if limit is None or title is not None else limit, MAX_PIPELINES_PAGE
+        ),
+    )
+
+    def fits(summary: PipelineSummary) -> bool:
+        record = summary.pipeline
+        if title is None:
+            return True
+        words = (record.id, record.title, *record.tags, record.program or "")
+        has_text = text is None or any(text.lower() in word.lower() for word in words)
+        return record.title == title and has_text
+
+    def read(client: Client) -> list[PipelineSummary]:
+        return list(islice(filter(fits, client.iterate(query)), limit))
+
+    found = _in_targets([*_targets(target, profile)], read)
+    found.sort(key=lambda pipeline: pipeline.created, reverse=True)
+    return found[:limit]
+
+
+def _targets(target: TargetName | None, profile: str | None) -> Iterator[Target]:
+    where = selected(target, profile)
+    names: list[TargetName] = ["local"] if where is None else [where]
+    if where is None and account_of(profile) is not None:
+        names.append("cloud")
+    for name in names:
+        yield open_target(name, profile)
+
+
+def _in_targets(
+    targets: Sequence[Target], read: Callable[[Client], list[PipelineSummary]]
+) -> list[Pipeline]:
+    """Return the pipelines of all targets that respond; warn about the others.
+
+    Raises:
+        ClientError: no target responds, or the query is invalid.
+    """
+    found: list[Pipeline] = []
+    failures: dict[TargetName, ClientError] = {}
+    for each in targets:
+        try:
+            summaries = each.read(read)
+        except ClientError as error:
+            if exit_code_of(error) == USAGE or len(targets) == 1:
+                raise
+            failures[each.name] = error
+        else:
+            found += [Pipeline(each, summary) for summary in summaries]
+    for name, failure in failures.items():
+        where = "this machine" if name == "local" else "the cloud"
+        print(
+            f"conducto: the pipelines of {where} are not listed: {message_of(failure)}",
+            file=sys.stderr,
+        )
+    if len(failures) == len(targets):
+        raise next(iter(failures.values()))
+    return found
+
+
+def latest(
+    title: str | None = None,
+    *,
+    state: State | StateName | None = None,
+    tag: str | None = None,
+    target: TargetName | None = None,
+    profile: str | None = None,
+) -> Pipeline:
+    """Return the newest pipeline with a title, or the newest of all; see `list_pipelines`.
+
+    Raises:
+        conducto.errors.PipelineNotFoundError: there is none.
+    """
+    found = list_pipelines(
+        title=title, state=state, tag=tag, limit=1, target=target, profile=profile
+    )
+    if not found:
+        filters = {"title": title, "state": state, "tag": tag}
+        words = ", ".join(f"{n} {str(v)!r}" for n, v in filters.items() if v is not None)
+        raise PipelineNotFoundError(f"no pipeline{f' with {words}' if words else ''}")
+    return found[0]
