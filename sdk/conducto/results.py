@@ -113,8 +113,21 @@ def value_of(path: str) -> Any:
         raise LookupError(
             f"{os.environ.get('CONDUCTO_NODE', 'this node')} does not declare that it uses the "
             f"result of {path} (declared: {declared}); write co.Exec(..., results=[{path!r}])"
+            f"{_hint_for_trees()}"
         )
     return known[path]
+
+
+def _hint_for_trees() -> str:
+    """Return the remedy for a reference at the top of a file that defines a pipeline."""
+    from conducto.inspection import call_site
+
+    if not call_site.is_top_level():
+        return ""
+    return (
+        ". If this file defines a pipeline, where co.result is a reference: call it in the "
+        "function that returns the tree, because a command that runs the file needs the value here"
+    )
 
 
 def _inputs() -> Dict[str, Any]:

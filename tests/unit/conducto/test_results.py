@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import runpy
 import subprocess
 import sys
 import time
@@ -215,6 +216,25 @@ def test_undeclared_result_in_the_function_of_a_node_is_an_error(
         entry.run_file(str(run_directory / "builder.py"), ["direct"])
 
     assert "does not declare that it uses the result of /train" in capsys.readouterr().err
+
+
+def test_file_that_uses_a_result_at_its_top_gets_a_declared_one(run_directory: Path) -> None:
+    (run_directory / "other.py").write_text("import conducto as co\nLOSS = co.result('/train')\n")
+    with pytest.raises(LookupError, match=r"results=\['/train'\].*function that returns the tree"):
+        runpy.run_path(str(run_directory / "other.py"), run_name="__main__")
+
+    given(run_directory, train=0.5)
+
+    assert runpy.run_path(str(run_directory / "other.py"), run_name="__main__")["LOSS"] == 0.5
+
+
+def test_result_that_is_not_declared_in_a_function_has_no_remedy_for_trees(
+    run_directory: Path,
+) -> None:
+    with pytest.raises(LookupError) as raised:
+        co.result("/train")
+
+    assert "returns the tree" not in str(raised.value)
 
 
 def lines(directory: Path, name: str) -> list[dict[str, Any]]:
