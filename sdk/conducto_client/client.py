@@ -14,7 +14,12 @@ from conducto_client.errors import AgentUnreachableError, ApiError
 from conducto_client.transport import Body, Reply, StreamLostError, Transport
 from conducto_core.model import params
 from conducto_core.model.base import Record
-from conducto_core.model.continuation import ContinuePlan, ContinueRequest
+from conducto_core.model.continuation import (
+    ContinuationParams,
+    ContinuePlan,
+    ContinueRequest,
+    LatestContinuation,
+)
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.gc import GcReport, GcRequest
 from conducto_core.model.node_detail import NodeDetail
@@ -152,6 +157,11 @@ class Client:
     def continue_pipeline(self, pipeline_id: str, request: ContinueRequest) -> ContinuePlan:
         """Replace the definition of a pipeline, or return the plan for it."""
         return self.call(pipelines.CONTINUE, params.PipelineParams(id=pipeline_id), request)
+
+    def continuation(self, pipeline_id: str, **options: Any) -> LatestContinuation:
+        """Return the latest replacement; ``options`` are those of `ContinuationParams`."""
+        query = ContinuationParams(id=pipeline_id, **options)
+        return self.call(pipelines.CONTINUATION, query)
 
     def tree(self, pipeline_id: str, *, root: str = "/", **options: Any) -> Iterator[NodeView]:
         """Yield the nodes of a subtree, parents first; ``options`` are those of `TreeParams`."""

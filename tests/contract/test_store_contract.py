@@ -469,10 +469,12 @@ def test_redefinition_replaces_the_tree_and_keeps_the_history(store: Store) -> N
     )
     store.save("abc", old)
 
-    new = Redefinition(b"new", {"/m": b"kept"})
+    new = Redefinition(b"new", {"/m": b"kept"}, b"plan")
+    assert store.plan("abc") is None
     store.save("abc", WriteBatch(nodes=[NodeState(path="/c")], redefinition=new))
 
     assert store.definition("abc") == b"new"
+    assert store.plan("abc") == b"plan"
     assert store.generated("abc") == {"/m": b"kept"}
     assert store.edits("abc") == {}
     assert [node.path for node in store.nodes("abc")] == ["/c"]

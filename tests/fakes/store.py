@@ -38,6 +38,7 @@ class _Kept:
         self.nodes: dict[str, NodeState] = {}
         self.attempts: dict[str, dict[int, AttemptRecord]] = {}
         self.changes: list[NodeChange] = []
+        self.plan: bytes | None = None
         self.generated: dict[str, bytes] = {}
         self.edits: dict[str, dict[str, Any]] = {}
         self.images: dict[str, ImageRecord] = {}
@@ -60,6 +61,7 @@ class _Kept:
     def apply(self, turn: WriteBatch) -> None:
         if turn.redefinition is not None:
             self.definition = turn.redefinition.definition
+            self.plan = turn.redefinition.plan
             self.generated = dict(turn.redefinition.generated)
             self.edits.clear()
             self.nodes.clear()
@@ -100,6 +102,9 @@ class MemoryStore:
 
     def definition(self, pipeline_id: str) -> bytes:
         return self._kept(pipeline_id).definition
+
+    def plan(self, pipeline_id: str) -> bytes | None:
+        return self._kept(pipeline_id).plan
 
     def put_record(self, record: PipelineRecord) -> None:
         self.save(record.id, WriteBatch(record=record))

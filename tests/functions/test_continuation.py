@@ -11,6 +11,7 @@ import pytest
 from chalicelib.services.image_builds import context_key
 from conducto.errors import DefinitionError
 from conducto_core.errors import RefusedError
+from conducto_core.model.continuation import ContinuationParams
 from conducto_core.model.image_sources import ImageSources
 from conducto_core.model.params import PipelineParams
 from conducto_core.model.secrets import PutSecrets, SecretKey, SecretValue
@@ -66,6 +67,10 @@ def test_unchanged_nodes_stay_done_with_their_history(world: World) -> None:
     assert [a.number for a in world.attempts(pipeline, "/test")] == [1, 2]
     stored = asyncio.run(world.pipelines().get_definition(PipelineParams(id=pipeline)))
     assert stored.tree == form(changed)
+    query = ContinuationParams(id=pipeline, limit=2)
+    latest = asyncio.run(world.pipelines().get_continuation(query))
+    assert (latest.time, latest.kept, latest.runs, latest.removed) == (world.now, 1, 2, 1)
+    assert [each.path for each in latest.nodes] == ["/test", "/report"]
 
 
 def test_warm_workers_serve_the_new_tree_and_its_execution_is_another_one(world: World) -> None:

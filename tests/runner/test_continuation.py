@@ -9,7 +9,7 @@ import conducto as co
 from conducto.errors import DefinitionError
 from conducto.tree.launch_form import to_launch_form
 from conducto_core.errors import RefusedError
-from conducto_core.model.continuation import ContinueRequest
+from conducto_core.model.continuation import ContinuationParams, ContinueRequest
 from conducto_core.model.params import PipelineParams
 from conducto_core.model.records import NodeChange
 from conducto_core.model.requests import Action, LaunchRequest
@@ -72,6 +72,10 @@ async def test_unchanged_nodes_stay_done_with_the_data_and_the_history(local):
     assert made.removed == ("/old",)
     assert settled.pipeline.title == "second"
     assert await run.states() == dict.fromkeys(["/", "/build", "/test", "/report"], "done")
+    query = ContinuationParams(id=run.id, path="/build")
+    latest = await run.local.pipelines.get_continuation(query)
+    assert [told(made)["/build"]] == [each.reason or each.fate.value for each in latest.nodes]
+    assert latest.removed == 1
     assert [a.number for a in await run.attempts("/build")] == ([1] if kept else [1, 2])
     assert [a.number for a in await run.attempts("/test")] == [1, 2]
     assert (run.data / "model").read_text() == "kept"

@@ -3,6 +3,7 @@
 A server implements `Pipelines`; `call_operation` calls the method of an operation.
 """
 
+import asyncio
 import json
 import time
 from abc import ABC, abstractmethod
@@ -12,10 +13,16 @@ from typing import Any, Generic, TypeVar
 
 from conducto.wire.printable import shell_word
 from conducto_core.api.export.page import export_response
+from conducto_core.api.queries.continuation import latest_continuation
 from conducto_core.errors import RefusedError
 from conducto_core.model import params as p
 from conducto_core.model.base import Record
-from conducto_core.model.continuation import ContinuePlan, ContinueRequest
+from conducto_core.model.continuation import (
+    ContinuationParams,
+    ContinuePlan,
+    ContinueRequest,
+    LatestContinuation,
+)
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.node_detail import NodeDetail
 from conducto_core.model.operations.operation import AnyOperation
@@ -305,6 +312,16 @@ class Pipelines(ABC):
             f"{params.id}: this server does not continue pipelines with a changed script; launch "
             "the script again instead"
         )
+
+    async def get_continuation(self, params: ContinuationParams) -> LatestContinuation:
+        """Return the plan by which the tree was replaced last."""
+        stored = await self.stored_plan(params.id)
+        return await asyncio.to_thread(latest_continuation, stored, params)
+
+    async def stored_plan(self, pipeline_id: str) -> bytes | None:
+        """Return the stored plan by which the tree was replaced last, or None."""
+        await self.get_pipeline(p.PipelineParams(id=pipeline_id))
+        return None
 
     async def open_shell(self, params: p.PipelineParams, request: DebugRequest) -> ShellTicket:
         """Refuse: only an agent opens shells in pages."""

@@ -2,7 +2,10 @@
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from conducto_core.model.base import Record
+from conducto_core.model.params import PipelineId
 from conducto_core.model.requests import LaunchRequest, PipelineSummary
 
 
@@ -55,6 +58,37 @@ class PlanRecord(Record):
     time: float
     nodes: tuple[NodePlan, ...]
     removed: tuple[str, ...] = ()
+
+
+class ContinuationParams(Record):
+    """The part of the plan of the latest continuation that is queried.
+
+    Attributes:
+        path: An Exec, or a group with the Execs below it.
+        limit: Maximum number of Execs that are listed.
+    """
+
+    id: PipelineId
+    path: str = "/"
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
+class LatestContinuation(Record):
+    """The plan by which the tree of a pipeline was replaced last.
+
+    Attributes:
+        time: When it was replaced, in seconds since the epoch; None: it never was.
+        kept: Number of Execs at or below the path that stayed done; likewise ``runs``, ``skipped``.
+        nodes: Execs at or below the path, in definition order; those that stayed done come last.
+        removed: Number of Execs of the whole tree that were removed.
+    """
+
+    time: float | None = None
+    kept: int = 0
+    runs: int = 0
+    skipped: int = 0
+    nodes: tuple[NodePlan, ...] = ()
+    removed: int = 0
 
 
 class ContinuePlan(Record):

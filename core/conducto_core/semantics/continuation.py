@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from conducto.errors import DefinitionError
-from conducto_core.model.continuation import Fate, NodePlan
+from conducto_core.model.continuation import Fate, NodePlan, PlanRecord
 from conducto_core.model.nodes import NodeSpec, Pipeline, child_path
 from conducto_core.model.records import AttemptRecord, NodeState
 from conducto_core.model.states import NodeType, State
@@ -65,6 +65,10 @@ class Plan:
     def kept(self) -> Iterator[str]:
         """Yield the paths of the Execs that stay done."""
         return (path for path, each in self.execs.items() if each.fate is Fate.KEPT)
+
+    def record(self, time: float) -> PlanRecord:
+        """Return the plan of a replacement at ``time``, as stores keep it."""
+        return PlanRecord.model_construct(time=time, nodes=self.nodes(), removed=self.removed)
 
     def nodes(self) -> tuple[NodePlan, ...]:
         """Return the decisions as clients and stores get them."""

@@ -15,7 +15,7 @@ from chalicelib.services.secret_injection import InjectedSecrets, inject
 from conducto_core.api.action_checks import check_continuable
 from conducto_core.api.launching import new_record
 from conducto_core.api.queries import views
-from conducto_core.model.continuation import ContinuePlan, ContinueRequest, PlanRecord
+from conducto_core.model.continuation import ContinuePlan, ContinueRequest
 from conducto_core.model.form_codec import pack_form, unpack_form
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.params import PipelineParams
@@ -74,6 +74,14 @@ class CloudContinuations(CloudCaller):
             pipeline=summary, nodes=plan.nodes(), removed=plan.removed, preview=request.preview
         )
 
+    async def stored_plan(self, pipeline_id: str) -> bytes | None:
+        """Return the stored plan by which the tree was replaced last, or None."""
+
+        def look(live: CloudPipeline) -> bytes | None:
+            return None if live.plan_key is None else live.tree_of(live.plan_key)
+
+        return await self._read(pipeline_id, look)
+
     def _run(self, _: CloudPipeline) -> Input:
         return ActionRequested(time=self._cloud.clock(), action=Action.RUN, by=self._me.user)
 
@@ -129,9 +137,7 @@ class CloudContinuations(CloudCaller):
         record = new_record(live.id, launch, made.pipeline, mode="cloud", now=now)
         maximum = largest_mem(self._cloud.orgs.plan(live.org).max_cpu)
         definition = define(record, launch.tree, launch.sources, max_mem=maximum)
-        plan = PlanRecord.model_construct(
-            time=now, nodes=made.plan.nodes(), removed=made.plan.removed
-        )
+        plan = made.plan.record(now)
         keep = self._cloud.store.keep_tree
         return TreeReplaced(
             time=now,

@@ -64,6 +64,11 @@ class LocalQueries(LocalAccess):
         packed = self._store.definition(record.id)
         return launch_request(record, await asyncio.to_thread(unpack_form, packed))
 
+    async def stored_plan(self, pipeline_id: str) -> bytes | None:
+        """Return the stored plan by which the tree was replaced last, or None."""
+        record = self._cache.record(pipeline_id)
+        return await asyncio.to_thread(self._store.plan, record.id)
+
     async def get_tree(self, params: TreeParams) -> TreePage:
         """Return nodes of a subtree, or those that a search finds."""
         live = await self._current(params.id)

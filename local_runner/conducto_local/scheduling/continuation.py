@@ -1,6 +1,7 @@
 """The replacement of a pipeline's definition by that of a changed script."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 
 from conducto_core.api.action_checks import check_continuable
@@ -96,7 +97,8 @@ class Continuations:
         tree = continued_tree(live.tree, made.pipeline, set(made.plan.kept()), tried)
         old = self._store.generated(live.id)
         generated = {target: old[target] for target in made.generated}
-        return tree, Redefinition(pack_form(request.launch.tree), generated)
+        plan = made.plan.record(time.time()).model_dump(mode="json")
+        return tree, Redefinition(pack_form(request.launch.tree), generated, pack_form(plan))
 
     def _replace(
         self,

@@ -58,10 +58,12 @@ class Redefinition:
 
     Attributes:
         generated: ``{target path: definition}`` of the generated trees that remain.
+        plan: The plan of the replacement.
     """
 
     definition: bytes
     generated: Mapping[str, bytes] = field(default_factory=dict)
+    plan: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,9 @@ class Store(Protocol):
 
     def definition(self, pipeline_id: str) -> bytes:
         """Return the definition that was passed to `create`, or that replaced it."""
+
+    def plan(self, pipeline_id: str) -> bytes | None:
+        """Return the plan by which the definition was replaced last, or None if it never was."""
 
     def put_record(self, record: PipelineRecord) -> None:
         """Replace the record of the pipeline with this id."""

@@ -35,6 +35,7 @@ _plain_of = attrgetter(*_PLAIN)
 
 GET_PIPELINES = "SELECT id, record FROM pipelines ORDER BY number"
 GET_DEFINITION = "SELECT body FROM definitions WHERE pipeline=? AND target=''"
+GET_PLAN = "SELECT body FROM plans WHERE pipeline=?"
 GET_GENERATED = """SELECT target, body FROM definitions WHERE pipeline=? AND target>''
     ORDER BY target"""
 GET_EDITS = "SELECT path, body FROM edits WHERE pipeline=?"

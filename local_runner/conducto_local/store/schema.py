@@ -28,6 +28,7 @@ MIGRATIONS: tuple[Migration, ...] = (
         """CREATE TABLE definitions (
             pipeline INTEGER NOT NULL, target TEXT NOT NULL, body BLOB NOT NULL,
             PRIMARY KEY (pipeline, target))""",
+        "CREATE TABLE plans (pipeline INTEGER PRIMARY KEY, body BLOB NOT NULL)",
         """CREATE TABLE edits (
             pipeline INTEGER NOT NULL, path TEXT NOT NULL, body TEXT NOT NULL,
             PRIMARY KEY (pipeline, path)) WITHOUT ROWID""",
@@ -66,7 +67,17 @@ MIGRATIONS: tuple[Migration, ...] = (
 )
 
 #: Tables whose rows belong to one pipeline, with a column ``pipeline``.
-OWNED = ("definitions", "edits", "nodes", "attempts", "texts", "changes", "images", "notifications")
+OWNED = (
+    "definitions",
+    "plans",
+    "edits",
+    "nodes",
+    "attempts",
+    "texts",
+    "changes",
+    "images",
+    "notifications",
+)
 
 
 def schema_version(connection: sqlite3.Connection, path: Path, *, known: int) -> int:

@@ -116,6 +116,12 @@ class SqliteStore:
         body: bytes = found[0][0]
         return body
 
+    def plan(self, pipeline_id: str) -> bytes | None:
+        """Return the plan by which the definition was replaced last, or None if it never was."""
+        found = self._read(rows.GET_PLAN, pipeline_id)
+        body: bytes | None = found[0][0] if found else None
+        return body
+
     def put_record(self, record: PipelineRecord) -> None:
         """Replace the record of the pipeline with this id."""
         self.save(record.id, WriteBatch(record=record))
@@ -378,6 +384,7 @@ def _redefine(connection: sqlite3.Connection, number: int, new: Redefinition) ->
         "INSERT INTO definitions VALUES (?, ?, ?)",
         [(number, target, body) for target, body in {"": new.definition, **new.generated}.items()],
     )
+    connection.execute("INSERT OR REPLACE INTO plans VALUES (?, ?)", (number, new.plan))
 
 
 def _put_generated(

@@ -4,7 +4,12 @@
 """
 
 from conducto_core.model import params as p
-from conducto_core.model.continuation import ContinuePlan, ContinueRequest
+from conducto_core.model.continuation import (
+    ContinuationParams,
+    ContinuePlan,
+    ContinueRequest,
+    LatestContinuation,
+)
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.node_detail import NodeDetail
 from conducto_core.model.operations.operation import (
@@ -111,6 +116,13 @@ CONTINUE = send(
     Permission.LAUNCH,
     "Replace the definition of a pipeline, and keep the results that are unchanged.",
     max_body=MAX_LAUNCH_BODY,
+)
+CONTINUATION = read(
+    "get_continuation",
+    "/pipelines/{id}/continuation",
+    ContinuationParams,
+    LatestContinuation,
+    "Return the nodes that the latest replacement of the tree kept, and why the others run.",
 )
 TREE = read(
     "get_tree",
