@@ -6,6 +6,7 @@ from typing import Any
 from conducto_core.model.notifications import DeliveryState, NotificationRecord
 from conducto_core.model.records import (
     AttemptRecord,
+    ChangeRow,
     ImageRecord,
     NodeChange,
     NodeState,
@@ -15,7 +16,7 @@ from conducto_core.model.records import (
 from conducto_core.model.states import FINISHED
 from conducto_local.store.errors import DuplicatePipelineError, UnknownPipelineError
 from conducto_local.store.invariants import check_changes, overwritten, prefix_of
-from conducto_local.store.port import ChangeRow, NodeRow, WriteBatch
+from conducto_local.store.port import NodeRow, WriteBatch
 
 
 def may_replace(stored: AttemptRecord, new: AttemptRecord) -> bool:

@@ -41,6 +41,22 @@ def finished(world: World, **options: int) -> str:
     return pipeline_id
 
 
+def test_pipeline_that_fell_asleep_is_paused_after_it_is_woken(world: World) -> None:
+    pipeline_id = world.launch(serial(leaf("a")), sleep_when_done=True)
+    world.run_out()
+    assert lifecycle(world, pipeline_id) is Lifecycle.SLEEPING
+
+    world.control(pipeline_id, "wake")
+    world.control(pipeline_id, "reset", "/a")
+    world.run_out()
+
+    assert lifecycle(world, pipeline_id) is Lifecycle.ACTIVE
+    assert world.states(pipeline_id)["/a"] == "pending"
+    world.control(pipeline_id, "run")
+    world.run_out()
+    assert world.states(pipeline_id)["/a"] == "done"
+
+
 def test_old_pipelines_are_archived_and_deleted_at_twice_the_age(world: World) -> None:
     pipeline_id = finished(world, retention=2)
     where = pipeline_directory(pipeline_id)

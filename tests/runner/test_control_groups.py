@@ -308,6 +308,20 @@ async def test_a_modified_generated_node_runs_as_modified(local: Local) -> None:
     assert await run.output("/lazy/Execute/x") == b"mended\n"
 
 
+async def test_a_modification_keeps_the_images_of_the_latest_generated_tree(local: Local) -> None:
+    images = (co.Image(IMAGE, name="grown", shell=shell) for shell in (None, "/bin/sh"))
+    first, second = (grow(co.Serial(image=image), {"x": "true"}) for image in images)
+    run = await local.run(lazy(first, second))
+    await act(run, "reset", "/lazy/Generate")
+    await run.settled()
+
+    before = (await run.node("/lazy/Execute/x")).image
+
+    await act(run, "modify", "/z", command="echo mended")
+
+    assert (await run.node("/lazy/Execute/x")).image == before == "grown@/lazy/Execute"
+
+
 async def test_a_modification_holds_for_the_node_of_the_same_path_in_the_next_tree(
     local: Local,
 ) -> None:

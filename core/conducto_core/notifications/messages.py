@@ -7,6 +7,7 @@ from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.records import Counts, PipelineRecord
 from conducto_core.model.states import State
 from conducto_core.runtime.masking import Mask
+from conducto_core.semantics import events as ev
 from conducto_core.semantics.tree_state import LiveNode, TreeState
 
 #: Callbacks about the root, whichever node defines them.
@@ -34,15 +35,15 @@ class Message(Protocol):
         """Return the Execs at or below a node, by state."""
 
 
-def compose(
-    live: Message, path: str, state: State, callback: Callback, now: float
-) -> NotificationRecord:
+def compose(live: Message, command: ev.Notify, now: float) -> NotificationRecord:
     """Return a new notification; `masked` hides the values of secrets in it."""
+    path, state, callback = command.path, command.state, command.callback
     about = live.tree.root if callback.name == _ABOUT_ROOT else live.tree.nodes[path]
     shown = about.state if callback.name == _ABOUT_ROOT else state
     subject = f"{live.record.title}: {about.path} is {shown.value}"
+    live.notified += 1
     return NotificationRecord(
-        number=live.notified + 1,
+        number=live.notified,
         path=path,
         about=about.path,
         state=shown,

@@ -30,8 +30,6 @@ PARTS: Final = (
 )
 #: An image that is not known yet; it equals every image.
 ANY_IMAGE: Final = "*"
-#: Fields of a pipeline's record that come from the script and its command line.
-OF_SCRIPT: Final = ("title", "doc", "tags", "sleep_when_done", "retention")
 NO_DIGEST: Final = "its image has no digest"
 _DIGITS: Final = 16
 

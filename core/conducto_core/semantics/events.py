@@ -184,4 +184,6 @@ class Notify:
     callback: Callback
 
 
-Command = Enqueue | Withdraw | Stop | EndAttempt | StartTimer | CancelTimer | Discard | Notify
+#: Those that a driver executes; `conducto_core.semantics.pipeline_state` executes the rest.
+DriverCommand = Enqueue | Withdraw | Stop | EndAttempt | StartTimer | CancelTimer | Notify
+Command = DriverCommand | Discard

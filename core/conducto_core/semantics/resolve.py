@@ -5,7 +5,7 @@ every value, and passes inherited values down. Errors name the node's path, and 
 anything runs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -112,6 +112,33 @@ def resolve_generated(
     in_context = kind_of(old.pool) is PoolKind.CONTEXT
     _check_contexts({**pipeline.nodes, **nodes} if in_context else nodes)
     return Pipeline(nodes, images)
+
+
+def resolve_grown(
+    form: Form,
+    generated: Iterable[tuple[str, Form]],
+    edits: Edits | None = None,
+    images: Mapping[str, ImageSpec] | None = None,
+) -> Pipeline:
+    """Return the tree of a launch form with its generated trees, resolved.
+
+    Args:
+        form: The launch form.
+        generated: ``(target, form)`` of the generated trees, outer ones first.
+        edits: Changes of nodes since the launch.
+        images: Images of the trees that were generated so far; their names stay in use.
+
+    Raises:
+        DefinitionError: a form is invalid, or an edit makes it so.
+    """
+    pipeline = resolve(form, edits)
+    for name, image in (images or {}).items():
+        pipeline.images.setdefault(name, image)
+    for target, tree in generated:
+        grown = resolve_generated(tree, target, pipeline, edits)
+        pipeline.nodes.update(grown.nodes)
+        pipeline.images.update(grown.images)
+    return pipeline
 
 
 def check_size(node: NodeSpec, limits: Limits) -> None:

@@ -32,7 +32,7 @@ from chalicelib.domain.events import (
     WorkerLost,
     WorkerStarted,
 )
-from chalicelib.domain.pipeline_state import CloudImage, PipelineState
+from chalicelib.domain.pipeline_state import CloudImage, CloudState
 from chalicelib.domain.workers import Worker, WorkerStatus
 from chalicelib.ports.identity import Spender
 from conducto_core.model.continuation import Fate
@@ -49,7 +49,7 @@ from conducto_core.model.records import (
     PipelineRecord,
 )
 from conducto_core.model.requests import Action
-from conducto_core.model.states import IN_FLIGHT, Cause, NodeType, State
+from conducto_core.model.states import IN_FLIGHT, Cause, State
 from conducto_core.notifications.messages import compose
 from conducto_core.runtime.commands import as_written
 from conducto_core.semantics import events as ev
@@ -62,15 +62,15 @@ from conducto_core.semantics.cloud_machine import (
     StepResult,
     StopExecution,
 )
-from conducto_core.semantics.contexts import Hold, is_late, is_renewed, is_reset, loses_state, loss
-from conducto_core.semantics.continuation import OF_SCRIPT, continued_tree, with_generated
+from conducto_core.semantics.contexts import Hold, is_late, loss
+from conducto_core.semantics.continuation import continued_tree, with_generated
 from conducto_core.semantics.cost import charged_seconds, dollars_for
-from conducto_core.semantics.machine import settled
-from conducto_core.semantics.pools import PoolKind, kind_of
-from conducto_core.semantics.resolve import Edits, resolve, resolve_generated
-from conducto_core.semantics.rules import Outcome
+from conducto_core.semantics.machine import advance, settled
+from conducto_core.semantics.pipeline_state import LIFECYCLES
+from conducto_core.semantics.pools import PoolKind
+from conducto_core.semantics.resolve import Edits, resolve_generated, resolve_grown
 from conducto_core.semantics.start_failures import Failed, PoolStarts, StartFailure
-from conducto_core.semantics.tree_state import Change, LiveExec
+from conducto_core.semantics.tree_state import LiveExec
 from conducto_core.semantics.user_secrets import changed, secrets_user
 
 #: Seconds that a worker gets to stop a command itself after its ``max_time``.
@@ -139,7 +139,7 @@ class _Note(NamedTuple):
     interpreter: str | None = None
 
 
-class CloudPipeline(PipelineState):
+class CloudPipeline(CloudState):
     """One pipeline and its reaction to events."""
 
     def __init__(self, org: str, definition: bytes, tree_of: Callable[[str], bytes]) -> None:
@@ -238,22 +238,13 @@ class CloudPipeline(PipelineState):
             good = {pool: s for pool, s in self.starts.items() if s.proven and not s.rounds}
             self.starts = good
         match request.action:
-            case Action.RUN:
-                self.fruitless = 0
+            case Action.RUN | Action.WAKE:
+                if request.action is Action.RUN:
+                    self.fruitless = 0
                 self._leave_archive()
-                self._set(armed=True, problem=None, lifecycle=Lifecycle.ACTIVE, run_at=None)
-                self._follow(self.cloud_machine.apply(ev.Armed()))
-            case Action.PAUSE:
-                self._pause(request.problem)
-            case Action.CANCEL:
-                self._cancel()
-            case Action.WAKE:
-                self._leave_archive()
-                self._set(lifecycle=Lifecycle.ACTIVE, run_at=None)
-            case Action.SLEEP | Action.ARCHIVE:
-                sleeps = request.action is Action.SLEEP
-                self._cancel()
-                self._set(lifecycle=Lifecycle.SLEEPING if sleeps else Lifecycle.ARCHIVED)
+                self._perform(request.action)
+            case Action.PAUSE | Action.CANCEL | Action.SLEEP | Action.ARCHIVE:
+                self._perform(request.action, request.problem)
             case Action.MODIFY:
                 self._images_moved(request.images)
                 self._modify(request.edits)
@@ -271,35 +262,20 @@ class CloudPipeline(PipelineState):
             self.pools = {name: pool for name, pool in self.pools.items() if name in in_use}
             self.starts = {name: s for name, s in self.starts.items() if name in in_use}
 
-    def _pause(self, problem: str | None) -> None:
-        self._set(armed=False, run_at=None, problem=problem)
-        self._follow(self.cloud_machine.apply(ev.Disarmed()))
-
-    def _cancel(self) -> None:
-        self._pause(None)
-        self._follow(self.cloud_machine.apply(ev.NodesKilled(("/",))))
+    def _perform(self, action: Action, problem: str | None = None) -> None:
+        for event in self.perform(action, problem):
+            self._follow(self.cloud_machine.apply(event))
+        self.set_record(lifecycle=LIFECYCLES.get(action, self.record.lifecycle))
 
     def _modify(self, edits: Mapping[str, dict[str, Any]]) -> None:
-        self.edits.update(edits)
-        pipeline = self.resolved(self.edits)
-        known = self.tree.nodes
-        nodes = {path: spec for path, spec in pipeline.nodes.items() if path in known}
-        self.pipeline.nodes.update(nodes)
+        modified = self.edit(edits, self.resolved({**self.edits, **edits}))
         self._know_images()
-        self._tree_changed()
-        differing = {path: spec for path, spec in nodes.items() if known[path].spec != spec}
-        self._follow(self.cloud_machine.apply(ev.NodesModified(differing)))
+        self._follow(self.cloud_machine.apply(modified))
 
     def resolved(self, edits: Edits) -> Pipeline:
         """Return the definition with ``edits`` and generated trees; raises `DefinitionError`."""
-        pipeline = resolve(self.form, edits)
-        for name, image in getattr(self, "pipeline", pipeline).images.items():
-            pipeline.images.setdefault(name, image)  # keep names from generated trees
-        for target, key in self.generated.items():
-            tree = resolve_generated(unpack_form(self.tree_of(key)), target, pipeline, edits)
-            pipeline.nodes.update(tree.nodes)
-            pipeline.images.update(tree.images)
-        return pipeline
+        trees = ((t, unpack_form(self.tree_of(key))) for t, key in self.generated.items())
+        return resolve_grown(self.form, trees, edits, self.pipeline.images)
 
     # ---- workers ------------------------------------------------------------------------------
 
@@ -548,25 +524,16 @@ class CloudPipeline(PipelineState):
     def _note_lost_context(self, worker: Worker, why: str) -> None:
         """Record that a context's container was lost, if its group still needs the state in it."""
         pool = self.pools[worker.pool].key
-        completed = worker.commands - worker.busy
-        if kind_of(pool) is PoolKind.CONTEXT and loses_state(self.tree, pool, completed):
-            self.lost_contexts[pool] = why
-            if not self.record.armed:
-                self._set(problem=loss(pool, why, self.id))
+        lost = self.lose_context(pool, why, worker.commands - worker.busy)
+        if lost and not self.record.armed:
+            self.set_record(problem=loss(pool, why, self.id))
 
     def _fail_without_context(self, event: Input) -> None:
         """End Execs that would continue in an empty container, unless the user resets them."""
         resets = isinstance(event, ActionRequested) and event.action in _RESETS
         paths = event.paths if isinstance(event, ActionRequested) and resets else ()
-        for pool, why in list(self.lost_contexts.items()):
-            if is_renewed(self.tree, pool) or is_reset(self.tree, pool, paths):
-                del self.lost_contexts[pool]
-                continue
-            queued = [path for path, name in self._where.items() if self.pools[name].key == pool]
-            for path in queued:
-                if path in self._where:  # ending one may remove others
-                    message = loss(pool, why, self.id)
-                    self._finish(path, Cause.WORKER_LOST, message=message, final=True)
+        for node, message in self.stranded(paths):
+            self._finish(node.path, Cause.WORKER_LOST, message=message, final=True)
 
     def _is_outdated(self, worker: Worker, pool: Pool) -> bool:
         holds_secrets = worker.for_owner and secrets_user(self.record) is None
@@ -589,7 +556,7 @@ class CloudPipeline(PipelineState):
         self.fruitless += 1
         if self.fruitless > MAX_FRUITLESS:
             problem = "executions end before their nodes do; this is a bug in Conducto, report it"
-            self._pause(problem)
+            self._perform(Action.PAUSE, problem)
             return
         self._follow(self.cloud_machine.replan())
 
@@ -665,22 +632,18 @@ class CloudPipeline(PipelineState):
             return
         form = unpack_form(self.tree_of(key))
         tree = resolve_generated(form, target, self.pipeline, self.edits)
-        self._forget_below(target)
+        self.graft(target, tree)
         self.generated[target] = key
-        self.pipeline.nodes.update(tree.nodes)
-        self.pipeline.images.update(tree.images)
-        self._tree_changed()
         self._know_images()
         self._images_moved(report.images)
         self._follow(self.cloud_machine.generate(node.path, tree.nodes))
 
-    def _forget_below(self, target: str) -> None:
-        below = "/" if target == "/" else target + "/"
-        for path in [p for p in self.pipeline.nodes if p.startswith(below) and p != target]:
-            del self.pipeline.nodes[path]
-        for path in [p for p in self.generated if p == target or p.startswith(below)]:
-            del self.generated[path]
-        self._tree_changed()
+    def forget_below(self, target: str) -> list[str]:
+        """Remove the nodes below ``target`` from the definition; return their paths."""
+        paths = super().forget_below(target)
+        for path in (target, *paths):
+            self.generated.pop(path, None)
+        return paths
 
     # ---- another tree -------------------------------------------------------------------------
 
@@ -690,21 +653,13 @@ class CloudPipeline(PipelineState):
         plan: dict[str, Any] = unpack_form(self.tree_of(replaced.plan))
         definition = unpack_form(self.tree_of(replaced.definition))
         record = PipelineRecord.model_validate(definition["record"])
-        self._set(
-            **{name: getattr(record, name) for name in OF_SCRIPT},
-            run_at=record.run_at,
-            revision=self.record.revision + 1,
-            armed=False,
-            problem=None,
-            lifecycle=Lifecycle.ACTIVE,
-        )
-        self.record = changed(self.record, "continue", replaced.by, self.now)
         self.definition = definition
         self.definition_key, self.plan_key = replaced.definition, replaced.plan
         self.generated = {target: self.generated[target] for target in replaced.generated}
         self._forget_progress()
         kept = {each["path"] for each in plan["nodes"] if each["fate"] == Fate.KEPT}
-        self._adopt_new(kept, replaced.images)
+        self._adopt_new(record, kept, replaced.images)
+        self.record = changed(self.record, "continue", replaced.by, self.now)
 
     def _let_contexts_go(self) -> None:
         """Stop the containers of contexts: their state is of the old tree."""
@@ -714,13 +669,13 @@ class CloudPipeline(PipelineState):
 
     def _forget_progress(self) -> None:
         """Forget everything that the old tree's next run would have needed."""
-        self.edits = {}
         self.starts = {}
         self.deadlines = {}
-        self.lost_contexts = {}
         self.fruitless = 0
 
-    def _adopt_new(self, kept: Collection[str], images: Sequence[BuiltImage]) -> None:
+    def _adopt_new(
+        self, record: PipelineRecord, kept: Collection[str], images: Sequence[BuiltImage]
+    ) -> None:
         old, machine = self.tree, self.cloud_machine
         forms = {path: unpack_form(self.tree_of(key)) for path, key in self.generated.items()}
         pipeline, _ = with_generated(self.form, forms)
@@ -729,7 +684,8 @@ class CloudPipeline(PipelineState):
         known = {built.name: self.images.get(built.name) for built in images}
         same = {built.name for built in images if _is_of(known[built.name], built)}
         self.images = {name: image for name, image in known.items() if image and name in same}
-        self.adopt(pipeline, machine)
+        self.redefine(record, pipeline, machine.tree)
+        self.adopt(machine)
         self.times = {path: times for path, times in self.times.items() if path in self.tree.nodes}
         self._images_moved(built for built in images if built.name not in same)
         self._follow(taken)
@@ -738,14 +694,15 @@ class CloudPipeline(PipelineState):
 
     def _follow(self, taken: StepResult) -> None:
         """Execute the commands, record the changes, and collect the commands for Step Functions."""
-        for command in taken.commands:
+        codes = self._exit_codes.get
+        effects = self.follow(taken.commands, taken.changes, self.now, codes)
+        for command in effects.commands:
             self._execute(command)
-        for change in taken.changes:
-            self._note(change)
+        self._effects.changes += [NodeChange(**row._asdict()) for row in effects.changes]
         for machine_command in taken.machine_commands:
             self._pass_on(machine_command)
 
-    def _execute(self, command: ev.Command) -> None:
+    def _execute(self, command: ev.DriverCommand) -> None:
         match command:
             case ev.Enqueue():
                 self._enqueue(command)
@@ -760,25 +717,12 @@ class CloudPipeline(PipelineState):
                 self.deadlines[command.path] = self.now + command.seconds + grace
             case ev.CancelTimer():
                 self.deadlines.pop(command.path, None)
-            case ev.Discard():
-                self._forget_below(command.path)
-                emptied = self.tree.nodes.get(command.path)
-                if emptied is not None:
-                    self.pipeline.nodes[command.path] = emptied.spec
-                    self._tree_changed()
             case ev.Notify():
-                self._tell(command)
+                self._effects.new_notifications.append(compose(self, command, self.now))
             case ev.Stop():
                 pass  # the worker learns this from its next heartbeat
             case _:
                 assert_never(command)
-
-    def _tell(self, command: ev.Notify) -> None:
-        if command.path not in self.tree.nodes:  # the same event removed its tree
-            return
-        new_notifications = compose(self, command.path, command.state, command.callback, self.now)
-        self.notified = new_notifications.number
-        self._effects.new_notifications.append(new_notifications)
 
     def _enqueue(self, command: ev.Enqueue) -> None:
         node = self.tree.nodes.get(command.path)
@@ -828,16 +772,6 @@ class CloudPipeline(PipelineState):
         self.times[command.path] = (ended.started, self.now)
         self._effects.attempts.append(ended)
 
-    def _note(self, change: Change) -> None:
-        self.seq += 1
-        if self.started is None and change.state is State.RUNNING:
-            self.started = self.now
-        finished = change.type is NodeType.EXEC and change.state not in (*IN_FLIGHT, State.PENDING)
-        exit_code = self._exit_codes.get(change.path) if finished else None
-        self._effects.changes.append(
-            NodeChange(seq=self.seq, time=self.now, exit_code=exit_code, **change._asdict())
-        )
-
     def _pass_on(self, command: MachineCommand) -> None:
         self._effects.machine_commands.append(command)
         match command:
@@ -856,19 +790,12 @@ class CloudPipeline(PipelineState):
 
     # ---- helpers ------------------------------------------------------------------------------
 
-    def _set(self, **changes: object) -> None:
-        self.record = self.record.model_copy(update=changes)
-
     def _note_status(self) -> None:
-        done = self.settled()
-        changed = bool(self._effects.changes)
-        self.activity = self.activity.after(self._effects.changes, self.tree, self.now)
-        if done and changed:
-            self.ended = self.now
-            finished = self.tree.root.seen() is Outcome.OK
-            if self.record.sleep_when_done and finished and self.record.armed:
-                self._set(lifecycle=Lifecycle.SLEEPING)
-        self._set(status=self.status(), touched=self.now)
+        if self._effects.changes and self.falls_asleep():
+            for event in self.perform(Action.SLEEP):
+                advance(self.tree, event)  # nothing is in flight, so no execution has to change
+            self.set_record(lifecycle=LIFECYCLES[Action.SLEEP])
+        self.set_record(status=self.status(), touched=self.now)
 
 
 def _is_of(image: CloudImage | None, built: BuiltImage) -> bool:

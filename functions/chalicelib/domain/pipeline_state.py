@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib.domain.events import BuiltImage, Claimed
@@ -15,23 +15,20 @@ from conducto_core.model.image_sources import ImageSources
 from conducto_core.model.nodes import NodeSpec, Pipeline, ancestors
 from conducto_core.model.records import (
     AttemptRecord,
-    Counts,
     ImageRecord,
     ImageState,
     Lifecycle,
     PipelineRecord,
-    PipelineStatus,
 )
 from conducto_core.model.requests import Workers
 from conducto_core.model.states import IN_FLIGHT, State
 from conducto_core.semantics import capacity
-from conducto_core.semantics.activity import Activity
 from conducto_core.semantics.autoscaling import Need, Pool, PoolWorkers, pool_of, workers_wanted
 from conducto_core.semantics.cloud_machine import CANCELLED, CloudMachine
 from conducto_core.semantics.contexts import Hold, hold_of, is_late
 from conducto_core.semantics.fargate import LARGEST, largest_mem
-from conducto_core.semantics.machine import settled
 from conducto_core.semantics.naming import WORKER_LOST
+from conducto_core.semantics.pipeline_state import PipelineState
 from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
 from conducto_core.semantics.residual import sized
 from conducto_core.semantics.resolve import resolve
@@ -76,17 +73,15 @@ def define(
     return pack_form(definition if max_mem is None else {**definition, "max_mem": max_mem})
 
 
-class PipelineState:
+class CloudState(PipelineState):
     """The state of one pipeline.
 
     Attributes:
         org: The organisation that owns it.
         number: Number of the latest applied entry.
-        seq: Number of the latest change.
         now: Time of the latest event.
         definition_key: Key of the definition that replaced that of the launch, if any.
         plan_key: Key of the plan of the latest replacement.
-        pipeline: The resolved definition, with generated trees in place.
         generated: ``{target: key of its tree}``.
         in_flight: ``{path: record}`` of attempts that are queued or running.
         queue: ``{pool name: {path: None}}`` of queued Execs, in order.
@@ -99,26 +94,23 @@ class PipelineState:
         starts: ``{pool name: history of its worker launches}``.
         limited: Why the plan does not allow further workers that are needed.
         withheld: Why a context gets no worker although one is free.
-        lost_contexts: ``{key of a context's pool: why its container was lost}``, while the group
-            needs its state.
         fruitless: Consecutive runs without progress.
-        notified: Number of the latest notification.
         epoch: Number of times that it left the archive. Each time, pools get new names, because AWS
             is still deleting the resources of the old ones.
     """
+
+    _extras: dict[str, int] | None
 
     def __init__(self, org: str, definition: bytes, tree_of: Callable[[str], bytes]) -> None:
         """Create the initial state of a pipeline from the result of `define`."""
         self.org = org
         self.definition: dict[str, Any] = unpack_form(definition)
-        self.record = record = PipelineRecord.model_validate(self.definition["record"])
+        record = PipelineRecord.model_validate(self.definition["record"])
         self.tree_of = tree_of
         self.definition_key: str | None = None
         self.plan_key: str | None = None
         self.number = 0
-        self.seq = 0
         self.now = record.created
-        self.edits: dict[str, dict[str, Any]] = {}
         self.generated: dict[str, str] = {}
         self.images: dict[str, CloudImage] = {}
         self.registry = WorkerRegistry()
@@ -133,25 +125,19 @@ class PipelineState:
         self.starts: dict[str, PoolStarts] = {}
         self.limited: str | None = None
         self.withheld: str | None = None
-        self.lost_contexts: dict[str, str] = {}
         self.fruitless = 0
-        self.notified = 0
         self.epoch = 0
-        self.started: float | None = None
-        self.ended: float | None = None
-        self.activity = Activity()
         self.share = Share()
-        self._groups: dict[str, tuple[str, ...]] = {}
         self._where: dict[str, str] = {}
-        self._extras: dict[str, int] | None = None
-        self.adopt(resolve(self.form), None)
+        pipeline = resolve(self.form)
+        super().__init__(record, pipeline, TreeState(pipeline))
+        self.adopt(CloudMachine(record.id, self.tree))
 
-    def adopt(self, pipeline: Pipeline, cloud_machine: CloudMachine | None) -> None:
-        """Set the resolved tree and its run state; None: the initial state."""
-        self.pipeline = pipeline
-        self._tree_changed()
-        self.cloud_machine = cloud_machine or CloudMachine(self.record.id, TreeState(pipeline))
-        self.cloud_machine.tree.max_mem = self.definition.get("max_mem", largest_mem(LARGEST.cpu))
+    def adopt(self, cloud_machine: CloudMachine) -> None:
+        """Set the run state and the tree in it."""
+        self.cloud_machine = cloud_machine
+        self.tree = cloud_machine.tree
+        self.tree.max_mem = self.definition.get("max_mem", largest_mem(LARGEST.cpu))
         self._know_images()
 
     def know_places(self) -> None:
@@ -159,11 +145,6 @@ class PipelineState:
         self._where = {path: pool for pool, paths in self.queue.items() for path in paths}
 
     # ---- queries ----------------------------------------------------------------------------
-
-    @property
-    def id(self) -> str:
-        """The pipeline's id."""
-        return self.record.id
 
     @property
     def form(self) -> dict[str, Any]:
@@ -177,35 +158,9 @@ class PipelineState:
         read = self.definition.get("sources", {})
         return {name: ImageSources.model_validate(given) for name, given in read.items()}
 
-    @property
-    def tree(self) -> TreeState:
-        """The states of its nodes."""
-        return self.cloud_machine.tree
-
-    def settled(self) -> bool:
-        """Return whether nothing runs, is queued, or will start by itself."""
-        return settled(self.tree) and self.record.run_at is None
-
     def open(self) -> bool:
         """Return whether the pipeline needs periodic checks."""
         return not self.settled() or bool(self.registry.workers or self.registry.ended)
-
-    def counts(self, path: str = "/") -> Counts:
-        """Return the number of Execs below ``path`` by state."""
-        return self.tree.counts(self.tree.nodes[path])
-
-    def status(self) -> PipelineStatus:
-        """Return the pipeline's status, for lists."""
-        return PipelineStatus(
-            state=self.tree.root.state,
-            counts=self.counts(),
-            settled=self.settled(),
-            seq=self.seq,
-            started=self.started,
-            ended=self.ended,
-            active_seconds=self.activity.seconds,
-            active_since=self.activity.since,
-        )
 
     def workers(self) -> Workers | None:
         """Return the numbers of workers by status, or None without workers or work."""
@@ -231,7 +186,7 @@ class PipelineState:
     def pool_for(self, spec: NodeSpec) -> Pool:
         """Return the pool of an Exec with this definition."""
         space = f"{self.id}/{self.epoch}" if self.epoch else self.id
-        groups = self._groups_above(spec.path)
+        groups = self.groups_above(spec.path)
         if kind_of(spec.pool) is PoolKind.CONTEXT:  # one container for all groups within it
             space += f"@{self.record.revision}" if self.record.revision else ""
             owner = owner_of(spec.pool) or "/"
@@ -243,7 +198,7 @@ class PipelineState:
 
     def full_group(self, path: str) -> str | None:
         """Return the path of a full capacity group above an Exec, or None."""
-        return next((group for group in self._groups_above(path) if self._room(group) <= 0), None)
+        return next((group for group in self.groups_above(path) if self._room(group) <= 0), None)
 
     def is_ready(self, image: str) -> bool:
         """Return whether an image is ready."""
@@ -410,23 +365,14 @@ class PipelineState:
 
     # ---- helpers ----------------------------------------------------------------------------
 
-    def _tree_changed(self) -> None:
-        self._groups.clear()
+    def _definition_changed(self) -> None:
+        super()._definition_changed()
         self._extras = None
 
     def _know_images(self) -> None:
         for node in self.pipeline.execs():
             name = node.placement.image
             self.images.setdefault(name, CloudImage(ImageRecord(name=name)))
-
-    def _groups_above(self, path: str) -> tuple[str, ...]:
-        parent = next(ancestors(path), "")
-        if parent not in self._groups:
-            nodes = self.tree.nodes
-            self._groups[parent] = tuple(
-                above for above in ancestors(path) if nodes[above].spec.max_concurrent is not None
-            )
-        return self._groups[parent]
 
     def _room(self, group: str) -> int:
         node = self.tree.nodes.get(group)
@@ -438,7 +384,5 @@ class PipelineState:
         """Return a context's pool, sized for the largest Exec of the context."""
         if pool.kind is not PoolKind.CONTEXT:
             return pool
-        members = [n.placement for n in self.pipeline.execs() if n.pool == pool.key]
-        cpu = max([pool.cpu, *(place.cpu for place in members)])
-        mem = max([pool.mem, *(place.mem for place in members)])
-        return Pool(pool.name, pool.key, pool.image, cpu, mem, pool.groups)
+        cpu, mem = self.size_of_context(pool.key)
+        return replace(pool, cpu=max(pool.cpu, cpu), mem=max(pool.mem, mem))

@@ -128,7 +128,8 @@ def restore(
         if isinstance(node, LiveGroup):
             node.given_up = path in state["given_up"]
     tree.past.update(state["past"])
-    live.adopt(pipeline, CloudMachine(live.id, tree, _status(state["run_state"])))
+    live.set_tree(pipeline, tree)
+    live.adopt(CloudMachine(live.id, tree, _status(state["run_state"])))
     live.images = {name: _image(image) for name, image in state["images"].items()}
     live.in_flight = {
         path: AttemptRecord.model_validate(record) for path, record in state["in_flight"].items()

@@ -12,7 +12,7 @@ from conducto_core.model.form_codec import pack_form
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.params import PipelineParams
 from conducto_core.model.records import Lifecycle, PipelineRecord
-from conducto_core.model.requests import LaunchRequest, PipelineSummary
+from conducto_core.model.requests import Action, LaunchRequest, PipelineSummary
 from conducto_core.semantics import events as ev
 from conducto_core.semantics.resolve import resolve
 from conducto_local.api.access import LocalAccess
@@ -123,7 +123,7 @@ class LocalLaunches(LocalAccess):
         """Run or schedule a pipeline if requested; errors must not hide its id from the client."""
         try:
             if request.run:
-                self._scheduler.apply(live, ev.Armed())
+                self._scheduler.perform(live, Action.RUN)
             elif request.run_at is not None:
                 self._start_times.set(live, request.run_at)
         except Exception as error:

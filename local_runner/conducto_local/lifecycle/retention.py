@@ -142,11 +142,11 @@ class RetentionScheduler:
             logger.info("automatic action", extra={"pipeline": pipeline_id, "action": action.value})
 
     def _settled(self, live: LivePipeline) -> None:
-        if live.record.sleep_when_done and live.tree.root.state is State.DONE and live.record.armed:
+        if live.falls_asleep():
             self._scheduler.spawn(self._sleep(live))
 
     async def _sleep(self, live: LivePipeline) -> None:
-        if live.settled() and live.record.armed:  # unless a user's action came first
+        if live.falls_asleep():  # unless a user's action came first
             await self._order(live.id, Action.SLEEP)
 
 

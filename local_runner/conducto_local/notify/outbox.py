@@ -75,12 +75,7 @@ class Outbox:
 
     def put(self, live: LivePipeline, command: ev.Notify) -> None:
         """Store a notification with its cause and send it soon; return at once."""
-        if command.path not in live.tree.nodes:  # its tree was deleted by the same event
-            return
-        new_notifications = compose(
-            live, command.path, command.state, command.callback, time.time()
-        )
-        notification = masked(new_notifications, self._secrets.mask)
+        notification = masked(compose(live, command, time.time()), self._secrets.mask)
         live.notify(notification)
         if not self._closing:  # otherwise the next agent sends it
             self._carry_on(live.id, notification)

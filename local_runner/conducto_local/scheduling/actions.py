@@ -3,10 +3,9 @@
 import asyncio
 
 from conducto_core.api.action_checks import check_action, edits_of, preview_of_whole
-from conducto_core.model.records import Lifecycle
 from conducto_core.model.requests import WHOLE, Action, ControlRequest, ControlResult
-from conducto_core.semantics import events as ev
 from conducto_core.semantics.actions import EVENTS, named, preview
+from conducto_core.semantics.pipeline_state import LIFECYCLES
 from conducto_local.scheduling import pipeline_loader
 from conducto_local.scheduling.admission import check_nodes
 from conducto_local.scheduling.live_pipeline import LivePipeline
@@ -56,44 +55,34 @@ class Actions:
         match request.action:
             case Action.RUN:
                 await self.run(live)
-            case Action.PAUSE:
-                self._scheduler.apply(live, ev.Disarmed())
-            case Action.CANCEL:
-                self._cancel(live)
-            case Action.WAKE:
-                live.set_record(lifecycle=Lifecycle.ACTIVE)
-            case Action.SLEEP:
-                await self._rest(live, Lifecycle.SLEEPING)
+            case Action.SLEEP | Action.ARCHIVE:
+                await self._rest(live, request.action)
             case _:
-                await self._rest(live, Lifecycle.ARCHIVED)
+                self._scheduler.perform(live, request.action)
         return result.model_copy(update={"preview": False})
 
     async def run(self, live: LivePipeline) -> None:
         """Run a pipeline; wake it if it sleeps."""
         await self._scheduler.engine_context(live).open()
-        live.set_record(problem=None, lifecycle=Lifecycle.ACTIVE)
-        self._scheduler.apply(live, ev.Armed())
+        self._scheduler.perform(live, Action.RUN)
 
-    def _cancel(self, live: LivePipeline) -> None:
-        self._scheduler.apply(live, ev.Disarmed())
-        self._scheduler.apply(live, ev.NodesKilled(("/",)))
-
-    async def _rest(self, live: LivePipeline, lifecycle: Lifecycle) -> None:
+    async def _rest(self, live: LivePipeline, action: Action) -> None:
         """Stop commands, remove containers and the network, and keep everything else."""
-        self._cancel(live)
+        self._scheduler.perform(live, action)
         await self._scheduler.landed(live)
         await self._scheduler.cool_down(live)
-        if lifecycle is Lifecycle.ARCHIVED:
+        if action is Action.ARCHIVE:
             await self._scheduler.snapshots.forget(live, self._scheduler.engine_context(live))
-        live.set_record(lifecycle=lifecycle)
+        live.set_record(lifecycle=LIFECYCLES[action])
 
     async def _modify(self, live: LivePipeline, request: ControlRequest) -> None:
         edits = edits_of(live, request)
         await self._scheduler.saved()
         laid_over = {**live.edits, **edits}
+        images = dict(live.pipeline.images)
         pipeline = await asyncio.to_thread(
-            pipeline_loader.resolve_stored, self._store, live.id, laid_over
+            pipeline_loader.resolve_stored, self._store, live.id, laid_over, images
         )
         check_nodes(pipeline.nodes, self._scheduler.engine_context(live).limits_or_none())
         if not request.preview:
-            self._scheduler.apply(live, ev.NodesModified(live.edit(edits, pipeline)))
+            self._scheduler.apply(live, live.edit(edits, pipeline))

@@ -306,7 +306,7 @@ class Attempts:
         active.interpreter = result.interpreter or None
         if result.tree is not None and not active.stopping:
             generated, definition = result.tree
-            live.graft(spec.lazy_target or "", generated, definition)
+            live.store_graft(spec.lazy_target or "", generated, definition)
             self._common.apply(live, ev.TreeGenerated(spec.path, generated.nodes))
         seconds = 0.0 if active.started is None else ended - active.started
         event = ev.AttemptFinished(

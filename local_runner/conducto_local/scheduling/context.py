@@ -4,8 +4,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
+from conducto_core.model.requests import Action
 from conducto_core.semantics import events as ev
 from conducto_local.scheduling.attempt_logs import LogDirectory
 from conducto_local.scheduling.engine_context import EngineContext
@@ -39,6 +40,13 @@ class Tasks:
             logger.error("a task of the scheduler failed", exc_info=task.exception())
 
 
+class Perform(Protocol):
+    """Performs an action on a whole pipeline; ``problem``: the reason for a pause."""
+
+    def __call__(self, live: LivePipeline, action: Action, problem: str | None = None) -> None:
+        """Perform the action."""
+
+
 @dataclass(slots=True)
 class SchedulerContext:
     """The shared state of the scheduler's parts.
@@ -46,6 +54,7 @@ class SchedulerContext:
     Attributes:
         live: ``{pipeline id: loaded pipeline}``.
         apply: Applies an event to a pipeline and executes its effects.
+        perform: Performs an action on a whole pipeline.
         wake: Schedules a start of waiting attempts and a write of changes.
         closing: The agent is stopping: nothing new starts.
     """
@@ -53,6 +62,7 @@ class SchedulerContext:
     home: StateDir
     engine_contexts: Mapping[str, EngineContext]
     apply: Callable[[LivePipeline, ev.Event], None]
+    perform: Perform
     wake: Callable[[], None]
     live: dict[str, LivePipeline] = field(default_factory=dict)
     tasks: Tasks = field(default_factory=Tasks)

@@ -8,15 +8,7 @@ from collections.abc import Iterable
 from conducto_core.model.nodes import ancestors
 from conducto_core.model.states import Cause
 from conducto_core.semantics import events as ev
-from conducto_core.semantics.contexts import (
-    Hold,
-    hold_of,
-    is_renewed,
-    is_reset,
-    loses_state,
-    loss,
-    used_contexts,
-)
+from conducto_core.semantics.contexts import Hold, hold_of, used_contexts
 from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
 from conducto_local.scheduling.attempt_records import pool_owner
 from conducto_local.scheduling.containers import Container, Containers, Owner
@@ -43,8 +35,8 @@ class Contexts:
     def recall(self, live: LivePipeline) -> None:
         """Record which containers are missing for a pipeline that was just loaded."""
         for pool in used_contexts(live.tree):
-            if loses_state(live.tree, pool, 1) and not self._containers.has_idle((live.id, pool)):
-                live.lost_contexts[pool] = _UNLOADED
+            if not self._containers.has_idle((live.id, pool)):
+                live.lose_context(pool, _UNLOADED, 1)
 
     def let_go(self, live: LivePipeline) -> None:
         """Stop keeping containers whose group neither waits nor is paused."""
@@ -80,19 +72,12 @@ class Contexts:
             event: The current event. A user who resets a part of a group accepts a fresh container.
         """
         paths = event.paths if isinstance(event, ev.NodesReset) else ()
-        for pool, why in list(live.lost_contexts.items()):
-            if is_renewed(live.tree, pool) or is_reset(live.tree, pool, paths):
-                live.lost_contexts.pop(pool, None)
-                continue
-            queued = [
-                f for f in live.active_attempts.values() if f.spec.pool == pool and not f.running
-            ]
-            for active in queued:
-                if (
-                    live.active_attempts.get(active.spec.path) is active
-                ):  # ending one may end others
-                    active.message = loss(pool, why, live.id)
-                    self._common.apply(live, _end_of(active))
+        for node, message in live.stranded(paths):
+            live.active_attempts[node.path].message = message
+            end = ev.AttemptFinished(
+                node.path, node.attempt, Cause.WORKER_LOST, started=False, final=True
+            )
+            self._common.apply(live, end)
 
     def _drop(self, owner: Owner) -> None:
         self._containers.drop(lambda pool: pool[:2] == owner)
@@ -100,14 +85,7 @@ class Contexts:
     def _note_loss(self, container: Container, why: str) -> None:
         """Record the loss of a container if its group still depends on its state."""
         live, pool = self._common.live.get(str(container.pool[0])), str(container.pool[1])
-        if live is None or kind_of(pool) is not PoolKind.CONTEXT or self._common.closing:
+        if live is None or self._common.closing:
             return
-        if loses_state(live.tree, pool, container.completed):
-            live.lost_contexts[pool] = why
+        if live.lose_context(pool, why, container.completed):
             self.end_without(live)
-
-
-def _end_of(active: ActiveAttempt) -> ev.AttemptFinished:
-    return ev.AttemptFinished(
-        active.spec.path, active.number, Cause.WORKER_LOST, started=False, final=True
-    )

@@ -9,10 +9,8 @@ from conducto_core.api.launching import new_record
 from conducto_core.model.continuation import ContinueRequest
 from conducto_core.model.form_codec import pack_form, unpack_form
 from conducto_core.model.nodes import Pipeline
-from conducto_core.model.records import Lifecycle
 from conducto_core.runtime.fingerprints import fingerprint_in
 from conducto_core.semantics.continuation import (
-    OF_SCRIPT,
     Continuation,
     continuation,
     continued_tree,
@@ -108,15 +106,8 @@ class Continuations:
         tree: TreeState,
         redefinition: Redefinition,
     ) -> None:
-        new = new_record(live.id, request.launch, made.pipeline)
-        live.set_record(
-            **{name: getattr(new, name) for name in OF_SCRIPT},
-            revision=live.record.revision + 1,
-            armed=False,
-            problem=None,
-            lifecycle=Lifecycle.ACTIVE,
-        )
-        live.redefine(made.pipeline, tree, pipeline_loader.images_of(made.pipeline), redefinition)
+        live.redefine(new_record(live.id, request.launch, made.pipeline), made.pipeline, tree)
+        live.store_redefinition(pipeline_loader.images_of(made.pipeline), redefinition)
 
 
 def _check_unchanged(live: LivePipeline, request: ContinueRequest, seq: int) -> None:

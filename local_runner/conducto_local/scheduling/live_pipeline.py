@@ -2,33 +2,32 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from conducto_core.model.nodes import NodeSpec, Pipeline, ancestors
+from conducto_core.model.nodes import NodeSpec, Pipeline
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.records import (
     AttemptRecord,
-    Counts,
+    ChangeRow,
     ImageRecord,
     PipelineRecord,
-    PipelineStatus,
 )
 from conducto_core.model.requests import Workers
 from conducto_core.model.states import State
 from conducto_core.semantics import events as ev
-from conducto_core.semantics.activity import stored
 from conducto_core.semantics.admission_queue import Limit, QueuedAttempt
-from conducto_core.semantics.machine import advance, settled
-from conducto_core.semantics.pools import PoolKind, kind_of
-from conducto_core.semantics.tree_state import Change, LiveExec, LiveNode, TreeState
+from conducto_core.semantics.machine import advance
+from conducto_core.semantics.pipeline_state import PipelineState
+from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
+from conducto_core.semantics.tree_state import LiveExec, LiveNode, TreeState
 from conducto_local.ports import BuiltImage, ImageBuilder
 from conducto_local.scheduling.clock import steady
 from conducto_local.scheduling.containers import Container
-from conducto_local.store.port import ChangeRow, NodeRow, Redefinition, WriteBatch
+from conducto_local.store.port import NodeRow, Redefinition, WriteBatch
 
 #: Seconds between two writes of the status of an active pipeline.
 STATUS_EVERY = 1.0
@@ -119,7 +118,7 @@ class LiveImage:
         self.failed.clear()
 
 
-class LivePipeline:
+class LivePipeline(PipelineState):
     """A pipeline in memory.
 
     Attributes:
@@ -130,11 +129,9 @@ class LivePipeline:
         has_network: A network was created for it and not removed since.
         network_is_sure: ... and nothing has happened since that might have removed it.
         modifying: Serialises modifications.
-        notified: Number of the newest notification.
         users: Number of active requests that change it or need its network.
         staff: Returns the numbers of its containers, once a scheduler has it.
         kept: Pools of ``new`` contexts whose container waits for the group's next command.
-        lost_contexts: ``{pool: reason}`` of containers that were lost before their group ended.
     """
 
     def __init__(
@@ -146,17 +143,13 @@ class LivePipeline:
         *,
         seq: int = 0,
     ) -> None:
-        self.record = record
-        self.pipeline = pipeline
-        self.tree = tree
+        super().__init__(record, pipeline, tree)
         self.images = dict(images)
         self.builder: ImageBuilder | None = None
         self.seq = seq
         self.modifying = asyncio.Lock()
         self.kept: set[str] = set()
-        self.lost_contexts: dict[str, str] = {}
         self.pool_workers: Callable[[], Workers] | None = None
-        self.notified = 0
         self.active_attempts: dict[str, ActiveAttempt] = {}
         self.cooling: asyncio.TimerHandle | None = None
         self.timers: dict[str, asyncio.TimerHandle] = {}
@@ -166,42 +159,29 @@ class LivePipeline:
         self.has_network = False
         self.network_is_sure = False
         self.network_lock = asyncio.Lock()
-        self.started: float | None = record.status.started
-        self.ended: float | None = record.status.ended
-        self.activity = stored(record.status, record.touched)
         self._news = asyncio.Event()
         self._nodes: dict[str, LiveNode] = {}
         self._attempts: dict[tuple[str, int], AttemptRecord] = {}
         self._changes: list[ChangeRow] = []
         self._redefinition: Redefinition | None = None
         self._generated: dict[str, bytes | None] = {}
-        self.edits: dict[str, dict[str, Any]] = {}
         self._edited: set[str] = set()
         self._images: dict[str, ImageRecord] = {}
         self._notifications: list[NotificationRecord] = []
         self._record_changed = False
         self._status_written = 0.0
-        self._limits: dict[str, tuple[Limit, ...]] = {}
-        self._sizes: dict[str, tuple[float, float]] = {}
 
-    @property
-    def id(self) -> str:
-        """The pipeline's id."""
-        return self.record.id
-
-    def apply(self, event: ev.Event) -> list[ev.Command]:
+    def apply(self, event: ev.Event) -> list[ev.DriverCommand]:
         """Apply an event, record its changes, and return the commands to execute."""
         commands = advance(self.tree, event)
-        now = time.time()
         changes = self.tree.take_changes()
-        for change in changes:
-            self._note(now, change)
-        self.activity = self.activity.after(changes, self.tree, now)
+        effects = self.follow(commands, changes, time.time(), self._exit_code)
+        self._publish(effects.changes)
         for node in self.tree.take_remembered():
             if self.tree.nodes.get(node.path) is node:
                 self._nodes[node.path] = node
         self._changed()
-        return commands
+        return effects.commands
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -212,17 +192,9 @@ class LivePipeline:
         finally:
             self.users -= 1
 
-    def settled(self) -> bool:
-        """Return whether nothing runs, is queued, or will start by itself."""
-        return settled(self.tree) and self.record.run_at is None
-
-    def counts(self, path: str = "/") -> Counts:
-        """Return the numbers of Execs below ``path`` by state."""
-        return self.tree.counts(self.tree.nodes[path])
-
     def set_record(self, **changes: object) -> None:
         """Change fields of the pipeline's record."""
-        self.record = self.record.model_copy(update=changes)
+        super().set_record(**changes)
         self._record_changed = True
         self._changed()
 
@@ -232,80 +204,53 @@ class LivePipeline:
 
     def notify(self, notification: NotificationRecord) -> None:
         """Record a notification, to be stored together with its cause."""
-        self.notified = notification.number
         self._notifications.append(notification)
 
-    def graft(self, target: str, generated: Pipeline, definition: bytes) -> None:
-        """Add a tree that was generated into ``target``."""
-        self._forget_below(target)
+    def store_graft(self, target: str, generated: Pipeline, definition: bytes) -> None:
+        """Add a generated tree, with its definition to store."""
+        self.graft(target, generated)
         self._generated[target] = definition
-        self.pipeline.nodes.update(generated.nodes)
-        self.pipeline.images.update(generated.images)
         for name in generated.images:
             self.images.setdefault(name, LiveImage(ImageRecord(name=name)))
 
-    def redefine(
-        self,
-        pipeline: Pipeline,
-        tree: TreeState,
-        images: Mapping[str, LiveImage],
-        redefinition: Redefinition,
+    def store_redefinition(
+        self, images: Mapping[str, LiveImage], redefinition: Redefinition
     ) -> None:
-        """Replace the definition, while everything is stored and no attempt is active.
+        """Publish the changes of `redefine`, while everything before them is stored.
 
         Args:
-            pipeline: The new tree.
-            tree: Its states; its recorded changes are published.
-            images: Its images, not built yet.
+            images: The images of the new definition, not built yet.
             redefinition: The definition to store.
         """
-        self.pipeline, self.tree, self.images = pipeline, tree, dict(images)
+        tree = self.tree
+        self.images = dict(images)
         self.builder = None  # a new one rereads code and repositories
-        self.edits = {}
         self.kept.clear()
-        self.lost_contexts.clear()
-        self._limits.clear()
-        self._sizes.clear()
         self._redefinition = redefinition
         self._nodes = {
             path: node
             for path, node in tree.nodes.items()
             if node.attempt or node.skipped != node.spec.skip
         }
-        now = time.time()
-        for change in tree.take_changes():
-            self._note(now, change)
+        self._publish(self.rows_of(tree.take_changes(), time.time(), self._exit_code))
         self._changed()
 
     def discard(self, target: str) -> None:
         """Remove a generated tree."""
-        self._forget_below(target)
+        super().discard(target)
         self._generated[target] = None
-        self.pipeline.nodes[target] = self.tree.nodes[target].spec
 
-    def _forget_below(self, target: str) -> None:
-        below = "/" if target == "/" else target + "/"
-        for known in (self._nodes, self.pipeline.nodes):
-            for path in [p for p in known if p.startswith(below) and p != target]:
-                del known[path]
-        self._limits.clear()
-        self._sizes.clear()
+    def forget_below(self, target: str) -> list[str]:
+        """Remove the nodes below ``target`` from the definition; return their paths."""
+        paths = super().forget_below(target)
+        for path in paths:
+            self._nodes.pop(path, None)
+        return paths
 
-    def edit(self, edits: Mapping[str, dict[str, Any]], pipeline: Pipeline) -> dict[str, NodeSpec]:
-        """Apply edits and the resulting tree; return the nodes that changed."""
-        self.edits.update(edits)
+    def edit(self, edits: Mapping[str, dict[str, Any]], pipeline: Pipeline) -> ev.NodesModified:
+        """Apply edits and the resulting definition; return the event to apply."""
         self._edited.update(edits)
-        differing = {
-            path: spec
-            for path, spec in pipeline.nodes.items()
-            if path in self.tree.nodes and self.tree.nodes[path].spec != spec
-        }
-        self.pipeline.nodes.update(
-            {path: spec for path, spec in pipeline.nodes.items() if path in self.tree.nodes}
-        )
-        self._limits.clear()
-        self._sizes.clear()
-        return differing
+        return super().edit(edits, pipeline)
 
     def set_image(self, name: str, **changes: object) -> None:
         """Change fields of an image's record."""
@@ -347,19 +292,6 @@ class LivePipeline:
         self._notifications = []
         return turn
 
-    def status(self) -> PipelineStatus:
-        """Return the status, for lists."""
-        return PipelineStatus(
-            state=self.tree.root.state,
-            counts=self.counts(),
-            settled=self.settled(),
-            seq=self.seq,
-            started=self.started,
-            ended=self.ended,
-            active_seconds=self.activity.seconds,
-            active_since=self.activity.since,
-        )
-
     def workers(self) -> Workers | None:
         """Return the numbers of its workers; None if it is settled."""
         return None if self.pool_workers is None or self.settled() else self.pool_workers()
@@ -371,59 +303,42 @@ class LivePipeline:
 
     def limits(self, spec: NodeSpec) -> tuple[Limit, ...]:
         """Return the limits that an Exec counts against."""
-        parent = next(ancestors(spec.path), "")
-        if parent not in self._limits:
-            self._limits[parent] = tuple(
-                Limit(
-                    (self.id, path),
-                    room,
-                    f"max_concurrent={room} of {path} is reached",
-                )
-                for path in ancestors(spec.path)
-                if (room := self.pipeline.nodes[path].max_concurrent) is not None
-            )
-        above = self._limits[parent]
+        groups = self.groups_above(spec.path)
+        if groups not in self._limits:
+            self._limits[groups] = tuple(map(self._limit, groups))
+        above = self._limits[groups]
         if kind_of(spec.pool) is PoolKind.CONTEXT:
-            owner = spec.pool.partition(":")[2]
-            reason = f"the container of {owner} runs one command at a time"
+            reason = f"the container of {owner_of(spec.pool)} runs one command at a time"
             return (*above, Limit((self.id, spec.pool), 1, reason))
         return above
 
-    def size_of_context(self, pool: str) -> tuple[float, float]:
-        """Return the maximum CPUs and GB of the Execs of a ``new`` context.
+    def _definition_changed(self) -> None:
+        super()._definition_changed()
+        self._limits: dict[tuple[str, ...], tuple[Limit, ...]] = {}
 
-        For a pool that is no longer in the tree, both are 0.
-        """
-        size = self._sizes.get(pool)
-        if size is None:
-            members = [node.placement for node in self.pipeline.execs() if node.pool == pool]
-            size = self._sizes[pool] = (
-                max((place.cpu for place in members), default=0.0),
-                max((place.mem for place in members), default=0.0),
-            )
-        return size
+    def _limit(self, group: str) -> Limit:
+        room = self.tree.nodes[group].spec.max_concurrent or 0
+        return Limit((self.id, group), room, f"max_concurrent={room} of {group} is reached")
 
     def _changed(self) -> None:
         self.version += 1
         self._news.set()
         self._news = asyncio.Event()
 
-    def _note(self, now: float, change: Change) -> None:
-        self.seq += 1
-        active = self.active_attempts.get(change.path)
-        if self.started is None and change.state is State.RUNNING:
-            self.started = now
-        exit_code = None if active is None else active.exit_code
-        self._changes.append(ChangeRow(self.seq, now, *change, exit_code))
-        node = self.tree.nodes.get(change.path)
-        if node is not None:
-            self._nodes[change.path] = node
+    def _exit_code(self, path: str) -> int | None:
+        active = self.active_attempts.get(path)
+        return None if active is None else active.exit_code
+
+    def _publish(self, changes: Iterable[ChangeRow]) -> None:
+        self._changes.extend(changes)
+        for change in changes:
+            node = self.tree.nodes.get(change.path)
+            if node is not None:
+                self._nodes[change.path] = node
 
     def _record_to_write(self) -> PipelineRecord | None:
         now = time.monotonic()
         done = self.settled()
-        if done and self._changes:
-            self.ended = self._changes[-1].time
         due = done or self._record_changed or now - self._status_written > STATUS_EVERY
         if not due and not self.record.status.settled:  # else it would not resume
             return None

@@ -2,7 +2,7 @@
 
 import logging
 
-from conducto_core.semantics import events as ev
+from conducto_core.model.requests import Action
 from conducto_local.ports import EngineError
 from conducto_local.scheduling.attempt_records import labels_of
 from conducto_local.scheduling.containers import Containers
@@ -71,8 +71,7 @@ class Networks:
         logger.error("engine lost", extra={"engine": live.record.engine, "why": str(error)})
         for other in list(self._common.live.values()):
             if other.record.engine == live.record.engine and other.record.armed:
-                other.set_record(problem=str(error))
                 other.network_is_sure = False
                 other.builder = None
-                self._common.apply(other, ev.Disarmed())
+                self._common.perform(other, Action.PAUSE, str(error))
         self._containers.drop(lambda _pool: True, str(error))

@@ -1,12 +1,14 @@
 """Loading pipelines from the store."""
 
 import logging
+from collections.abc import Mapping
 
 from conducto_core.model.form_codec import unpack_form
+from conducto_core.model.images import ImageSpec
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.records import ImageRecord, PipelineRecord
 from conducto_core.model.states import State
-from conducto_core.semantics.resolve import Edits, resolve, resolve_generated
+from conducto_core.semantics.resolve import Edits, resolve_grown
 from conducto_core.semantics.tree_state import TreeState
 from conducto_local.scheduling.live_pipeline import LiveImage, LivePipeline
 from conducto_local.state_dir import StateDir
@@ -75,18 +77,12 @@ def load(store: Store, record: PipelineRecord) -> LivePipeline:
     return live
 
 
-def resolve_stored(store: Store, pipeline_id: str, edits: Edits) -> Pipeline:
-    """Return the stored tree with its generated trees and ``edits`` applied.
-
-    Raises:
-        DefinitionError: An edit makes it invalid.
-    """
-    pipeline = resolve(unpack_form(store.definition(pipeline_id)), edits)
-    for target, definition in store.generated(pipeline_id).items():
-        generated = resolve_generated(unpack_form(definition), target, pipeline, edits)
-        pipeline.nodes.update(generated.nodes)
-        pipeline.images.update(generated.images)
-    return pipeline
+def resolve_stored(
+    store: Store, pipeline_id: str, edits: Edits, images: Mapping[str, ImageSpec] | None = None
+) -> Pipeline:
+    """Return the stored tree; see `conducto_core.semantics.resolve.resolve_grown`."""
+    trees = ((t, unpack_form(tree)) for t, tree in store.generated(pipeline_id).items())
+    return resolve_grown(unpack_form(store.definition(pipeline_id)), trees, edits, images)
 
 
 def interrupted(live: LivePipeline) -> list[tuple[str, int]]:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from conducto_core.semantics import events as ev
+from conducto_core.model.requests import Action
 from conducto_local.scheduling.live_pipeline import LivePipeline
 from conducto_local.scheduling.scheduler import Scheduler
 
@@ -36,5 +36,4 @@ class ScheduledStarts:
             self.set(live, when)
             return
         self._timers.pop(live.id, None)
-        live.set_record(run_at=None)
-        self._scheduler.apply(live, ev.Armed())
+        self._scheduler.perform(live, Action.RUN)

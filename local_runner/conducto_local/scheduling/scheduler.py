@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Protocol, assert_never
 
-from conducto_core.model.requests import Workers
+from conducto_core.model.requests import Action, Workers
 from conducto_core.model.states import Cause, State
 from conducto_core.model.wait_phases import Wait
 from conducto_core.runtime.environment import ExecutionContext
@@ -90,7 +90,7 @@ class Scheduler:
         self.snapshots = Snapshots(store, self.saved, limits_from(), labels)
         self.notifier = notifier(self.saved)
         self._store = store
-        self._common = SchedulerContext(home, engine_contexts, self.apply, self._wake)
+        self._common = SchedulerContext(home, engine_contexts, self.apply, self.perform, self._wake)
         self.live = self._common.live
         self.contexts = Contexts(self._common, containers)
         self._engines = Networks(self._common, containers)
@@ -113,10 +113,7 @@ class Scheduler:
     def apply(self, live: LivePipeline, event: ev.Event) -> None:
         """Apply an event to a pipeline and execute the resulting commands."""
         if isinstance(event, ev.Armed):
-            live.set_record(armed=True)
             self.build_images(live)
-        elif isinstance(event, ev.Disarmed):
-            live.set_record(armed=False)
         for command in live.apply(event):
             self._execute(live, command)
         self.contexts.let_go(live)
@@ -125,6 +122,11 @@ class Scheduler:
         if self.when_settled is not None and live.settled():
             self.when_settled(live)
         self._wake()
+
+    def perform(self, live: LivePipeline, action: Action, problem: str | None = None) -> None:
+        """Perform an action on a whole pipeline; ``problem``: the reason for a pause."""
+        for event in live.perform(action, problem):
+            self.apply(live, event)
 
     def lose(self, live: LivePipeline, path: str, attempt: int, why: str) -> None:
         """End an attempt whose container was lost with the agent that started it."""
@@ -269,7 +271,7 @@ class Scheduler:
 
     # ---- commands of the state machine -------------------------------------------------------
 
-    def _execute(self, live: LivePipeline, command: ev.Command) -> None:
+    def _execute(self, live: LivePipeline, command: ev.DriverCommand) -> None:
         match command:
             case ev.Enqueue():
                 self._enqueue(live, command)
@@ -285,8 +287,6 @@ class Scheduler:
                 timer = live.timers.pop(command.path, None)
                 if timer is not None:
                     timer.cancel()
-            case ev.Discard():
-                live.discard(command.path)
             case ev.Notify():
                 self.notifier.put(live, command)
             case _:

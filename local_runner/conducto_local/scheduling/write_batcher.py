@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from conducto_core.semantics import events as ev
+from conducto_core.model.requests import Action
 from conducto_local.scheduling.context import SchedulerContext
 from conducto_local.store.errors import StoreFullError
 from conducto_local.store.port import Store, WriteBatch
@@ -98,10 +98,8 @@ class WriteBatcher:
                 logger.exception("pipeline could not be written", extra={"pipeline": pipeline})
                 live = self._common.live.get(pipeline)
                 if live is not None and live.record.armed:
-                    live.set_record(
-                        problem=f"it cannot be stored (details in agent.log): {error!r}"
-                    )
-                    self._common.apply(live, ev.Disarmed())
+                    why = f"it cannot be stored (details in agent.log): {error!r}"
+                    self._common.perform(live, Action.PAUSE, why)
 
     def _store_is_full(self, error: StoreFullError) -> None:
         """Keep changes until the store has room; nothing starts that is not stored first."""

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from conducto_core.model.records import NodeChange
+from conducto_core.model.records import ChangeRow, NodeChange
 from conducto_local.store.errors import HistoryError
-from conducto_local.store.port import ChangeRow
 
 
 def check_changes(

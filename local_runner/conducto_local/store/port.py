@@ -7,21 +7,18 @@ from typing import Any, NamedTuple, Protocol
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.records import (
     AttemptRecord,
+    ChangeRow,
     ImageRecord,
     NodeChange,
     NodeState,
     Period,
     PipelineRecord,
 )
-from conducto_core.model.states import Cause, NodeType, State, StopReason
+from conducto_core.model.states import Cause, State, StopReason
 
 
 class NodeRow(NamedTuple):
-    """A `NodeState` to write, with the same fields.
-
-    A tuple, because arming a pipeline makes one for each of its nodes: as records, those of 100,000
-    nodes would take 90 MB.
-    """
+    """A `NodeState` to write, with the same fields; see `ChangeRow`."""
 
     path: str
     state: State
@@ -35,21 +32,6 @@ class NodeRow(NamedTuple):
     stop_reason: StopReason | None
     lost: int
     lost_starts: int
-
-
-class ChangeRow(NamedTuple):
-    """A `NodeChange` to write, with the same fields; a tuple for the same reason."""
-
-    seq: int
-    time: float
-    path: str
-    type: NodeType
-    state: State
-    skipped: bool
-    cause: Cause | None
-    warning: bool
-    attempt: int
-    exit_code: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,14 @@ from conducto_core.model.notifications import DeliveryState, NotificationRecord
 from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.records import (
     AttemptRecord,
+    ChangeRow,
     ImageRecord,
     NodeChange,
     NodeState,
     PipelineRecord,
 )
 from conducto_core.model.states import Cause, NodeType, State
-from conducto_local.store.port import ChangeRow, NodeRow
+from conducto_local.store.port import NodeRow
 
 Row = tuple[Any, ...]
 

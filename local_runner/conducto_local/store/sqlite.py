@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.records import (
     AttemptRecord,
+    ChangeRow,
     ImageRecord,
     NodeChange,
     NodeState,
@@ -34,7 +35,7 @@ from conducto_local.store.errors import (
 )
 from conducto_local.store.invariants import check_changes, overwritten, prefix_of
 from conducto_local.store.lock import StoreLock
-from conducto_local.store.port import ChangeRow, Redefinition, WriteBatch
+from conducto_local.store.port import Redefinition, WriteBatch
 from conducto_local.store.schema import MIGRATIONS, OWNED, Migration, migrate, schema_version
 from conducto_local.store.text_interning import TextInterner
 
