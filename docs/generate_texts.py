@@ -15,6 +15,7 @@ INHERITANCE = {
     "image": _NEAREST,
     "image_name": _NEAREST,
     "isolate": _NEAREST,
+    "launch": _NEAREST,
     "line": _HERE,
     "max_concurrent": _HERE,
     "max_time": "nearest; also limits its own group as a whole",

@@ -25,6 +25,7 @@ from chalicelib.bootstrap import from_environment
 from chalicelib.ports.identity import Identity
 from chalicelib.services.data_function import serve
 from conducto_core.api.dispatch import Response as ApiResponse
+from conducto_core.model.operations.children import CHILD_OPERATIONS
 from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
 from conducto_core.model.operations.operation import API_ROOT, AnyOperation
 from conducto_core.model.operations.worker import WORKER_OPERATIONS
@@ -69,7 +70,7 @@ def _mount(operation: AnyOperation) -> None:
     )(view)
 
 
-for _operation in (*CLOUD_OPERATIONS, *WORKER_OPERATIONS):
+for _operation in (*CLOUD_OPERATIONS, *CHILD_OPERATIONS, *WORKER_OPERATIONS):
     _mount(_operation)
 
 

@@ -35,6 +35,7 @@ def listing(summaries: Sequence[PipelineSummary]) -> list[dict[str, Any]]:
             "owner": summary.pipeline.owner,
             "tags": list(summary.pipeline.tags),
             "program": summary.pipeline.program,
+            "parent": _parent(summary),
             "created": summary.pipeline.created,
             "started": summary.started,
             "ended": summary.ended,
@@ -46,7 +47,8 @@ def listing(summaries: Sequence[PipelineSummary]) -> list[dict[str, Any]]:
 
 def pipeline_document(summary: PipelineSummary, nodes: Iterable[NodeView]) -> dict[str, Any]:
     """Return the document of ``conducto show ID --json``: nodes in definition order."""
-    return {**_pipeline(summary), "nodes": [_node(view) for view in nodes]}
+    parent = _parent(summary)
+    return {**_pipeline(summary), "parent": parent, "nodes": [_node(view) for view in nodes]}
 
 
 def action_document(verb: str, pipeline_id: str, result: ControlResult) -> dict[str, Any]:
@@ -69,6 +71,11 @@ def dollars(amount: float) -> str:
     ('$12.30', '$0.0012')
     """
     return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"
+
+
+def _parent(summary: PipelineSummary) -> dict[str, Any] | None:
+    parent = summary.pipeline.parent
+    return None if parent is None else parent.model_dump(mode="json")
 
 
 def _pipeline(summary: PipelineSummary) -> dict[str, Any]:

@@ -137,6 +137,25 @@ class Exit:
     interpreter: str = ""
 
 
+class Relay(Protocol):
+    """Carries requests of a running command to the agent, and the responses back.
+
+    Attributes:
+        directory: The directory through which the command sends requests, as the command sees it.
+    """
+
+    directory: str
+
+    async def read(self) -> bytes:
+        """Return requests that have arrived, cut anywhere; empty at the end."""
+
+    def write(self, data: bytes) -> None:
+        """Send responses, each as the name of a file and its line."""
+
+    async def close(self) -> None:
+        """End it."""
+
+
 class Worker(Protocol):
     """A running container; runs one command at a time."""
 
@@ -155,6 +174,14 @@ class Worker(Protocol):
 
         Raises:
             ValueError: The job contains characters that a shell cannot take, such as NUL.
+        """
+
+    async def relay(self, name: str) -> Relay:
+        """Start a relay for the next command; ``name`` starts with ``launch-``.
+
+        Raises:
+            WorkerStartError: It cannot run there.
+            EngineError: The engine is unreachable.
         """
 
     async def stop(self) -> None:

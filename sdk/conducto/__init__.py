@@ -196,10 +196,9 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name in _CLIENT:
-        from conducto._host import client_name
-
-        globals()[name] = client_name(name)
-        return globals()[name]
+        value = _client_name(name)
+        globals()[name] = value
+        return value
     home = _HOMES.get(name)
     if home is None and name not in _MODULES:
         raise AttributeError(f"module 'conducto' has no attribute {name!r}")
@@ -211,6 +210,21 @@ def __getattr__(name: str) -> object:
     value = getattr(import_module("conducto." + module), inner or name)
     globals()[name] = value
     return value
+
+
+def _client_name(name: str) -> object:
+    from conducto.wire import launching
+
+    if name in ("launch", "get_pipeline") and launching.is_inside_node():
+        import os
+
+        if name == "launch" or os.environ.get(launching.TOKEN):
+            from conducto import children
+
+            return getattr(children, name)
+    from conducto._host import client_name
+
+    return client_name(name)
 
 
 def __dir__() -> list:  # type: ignore[type-arg]

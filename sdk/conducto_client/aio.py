@@ -15,7 +15,7 @@ from conducto_client.secrets import SecretStore
 from conducto_client.target import TargetName
 from conducto_client.threads import Stepped, Twin, awaitable, in_thread
 from conducto_core.model.params import Stream
-from conducto_core.model.records import Counts, ImageRecord, NodeChange
+from conducto_core.model.records import Counts, ImageRecord, NodeChange, ParentAttempt
 from conducto_core.model.requests import NodeView, PipelineSummary
 from conducto_core.model.states import State
 
@@ -126,6 +126,11 @@ class AsyncPipeline(Twin[Pipeline]):
     def program(self) -> str | None:
         """Path of the script that launched it, if known."""
         return self._inner.program
+
+    @property
+    def parent(self) -> ParentAttempt | None:
+        """The attempt whose command launched it; None if a user did."""
+        return self._inner.parent
 
     @property
     def created(self) -> float:

@@ -14,7 +14,7 @@ from conducto_client.nodes import NodeHandle
 from conducto_client.progress import progress_for
 from conducto_client.target import Target, TargetName
 from conducto_client.watching import Watcher
-from conducto_core.model.records import Counts, ImageRecord, NodeChange
+from conducto_core.model.records import Counts, ImageRecord, NodeChange, ParentAttempt
 from conducto_core.model.requests import Action, ControlResult, PipelineSummary
 from conducto_core.model.states import State
 
@@ -45,6 +45,11 @@ class PipelineIdentity:
     def program(self) -> str | None:
         """Path of the script that launched it, if known."""
         return self._record.program
+
+    @property
+    def parent(self) -> ParentAttempt | None:
+        """The attempt whose command launched it; None if a user did."""
+        return self._record.parent
 
     @property
     def created(self) -> float:

@@ -7,9 +7,11 @@ from typing import Any, get_type_hints
 import pytest
 from tests.fakes.pipelines import MemoryPipelines
 
+from chalicelib.api.children import CloudChildren
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.api.workers import WorkerApi
 from conducto_core.model.operations.agent import AGENT_OPERATIONS, GC
+from conducto_core.model.operations.children import CHILD_OPERATIONS
 from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
 from conducto_core.model.operations.operation import AnyOperation, Bytes
 from conducto_core.model.operations.pipelines import OPERATIONS
@@ -25,6 +27,7 @@ SERVERS: list[tuple[type[Any], ...]] = [
     (LocalPipelines,),
     (CloudPipelines,),
     (WorkerApi,),
+    (CloudChildren,),
     (AgentOperations, LocalPipelines),
     (Shells, LocalPipelines),
 ]
@@ -33,6 +36,7 @@ TABLES = {
     LocalPipelines: (*OPERATIONS, GC),
     CloudPipelines: CLOUD_OPERATIONS,
     WorkerApi: WORKER_OPERATIONS,
+    CloudChildren: CHILD_OPERATIONS,
     AgentOperations: (*OPERATIONS, *AGENT_OPERATIONS),
     Shells: OPERATIONS,
 }

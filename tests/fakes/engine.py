@@ -238,6 +238,10 @@ class FakeWorker:
             self.job = self._ended = None
         return self._exit(outcome if end is None else end)
 
+    async def relay(self, name: str) -> "ports.Relay":
+        """Reject it: scripted commands send no requests."""
+        raise ports.WorkerStartError(f"{name}: a fake worker has no relay")
+
     async def stop(self) -> None:
         """End the running command with its `Outcome.stopped_code`."""
         self.end(Outcome(self._outcome.stopped_code))

@@ -12,6 +12,7 @@ from chalicelib.domain.tokens import digest_of
 from chalicelib.services.notifications import NotificationSender
 from chalicelib.services.secret_injection import org_scope
 from conducto_core.model.operations import pipelines
+from conducto_core.model.operations.children import CHILD_OPERATIONS
 from conducto_core.model.operations.cloud import BODY_KEY, CLOUD_OPERATIONS, MAX_DIRECT
 from conducto_core.model.operations.operation import API_ROOT, AnyOperation, Permission
 from conducto_core.model.operations.worker import WORKER_OPERATIONS
@@ -46,8 +47,9 @@ def test_every_route_and_every_workers_call_is_mounted_behind_the_authorizer(fro
 
     mounted = {(entry.method, entry.uri_pattern) for entry in entries}
     wanted = {operation for operation in pipelines.OPERATIONS if not operation.is_stream}
-    assert mounted > {(o.method, API_ROOT + o.path) for o in (*wanted, *WORKER_OPERATIONS)}
-    assert len(mounted) == len(CLOUD_OPERATIONS) + len(WORKER_OPERATIONS)
+    others = (*CHILD_OPERATIONS, *WORKER_OPERATIONS)
+    assert mounted > {(o.method, API_ROOT + o.path) for o in (*wanted, *others)}
+    assert len(mounted) == len(CLOUD_OPERATIONS) + len(others)
     assert {entry.authorizer for entry in entries} == {front.module.authorize}
 
 
@@ -101,7 +103,7 @@ OF_A_PIPELINE = [one for one in CLOUD_OPERATIONS if "{id}" in one.path]
 
 def test_no_route_answers_without_a_valid_token(front: Front) -> None:
     mine = launched(front, front.token())
-    operations = [*CLOUD_OPERATIONS, *WORKER_OPERATIONS]
+    operations = [*CLOUD_OPERATIONS, *CHILD_OPERATIONS, *WORKER_OPERATIONS]
     for operation in operations:
         path = operation.path.replace("{id}", mine)
         for token in (None, "", "cdo_wrong", "x" * 5000):
@@ -164,8 +166,8 @@ def test_token_with_user_and_worker_permissions_is_rejected(front: Front) -> Non
     assert front.call("GET", "/pipelines", both)[0] == 403
 
 
-def test_a_persons_token_opens_no_call_of_workers(front: Front) -> None:
-    for operation in WORKER_OPERATIONS:
+def test_a_persons_token_opens_no_call_of_workers_and_commands(front: Front) -> None:
+    for operation in (*CHILD_OPERATIONS, *WORKER_OPERATIONS):
         status, _ = front.call(operation.method, operation.path, front.token(), {})
         assert status == 403, operation.name
 

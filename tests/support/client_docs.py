@@ -42,13 +42,15 @@ if __name__ == "__main__":
 
     asyncio.run(requests())
 """
-#: Makes an engine the default.
+#: Makes an engine the default, but not in commands, which have that of their pipeline.
 _ENGINE = """
 import functools
+import os
 import conducto
 
-conducto.launch = functools.partial(conducto.launch, engine={0!r})
-conducto.aio.launch = functools.partial(conducto.aio.launch, engine={0!r})
+if "CONDUCTO_NODE" not in os.environ:
+    conducto.launch = functools.partial(conducto.launch, engine={0!r})
+    conducto.aio.launch = functools.partial(conducto.aio.launch, engine={0!r})
 """
 #: Stands in for pandas.
 PANDAS = "DataFrame = list\n"
@@ -64,6 +66,7 @@ OUTPUTS = {
         "'value': 0.5",
     ],
     "Use from a notebook": ["done"],
+    "Launch from a command": ["depth 3 done", "depth 5 done"],
     "Use from a web service": ['"page":"http', '{"state":"done"}'],
 }
 

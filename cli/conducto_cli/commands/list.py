@@ -37,6 +37,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--text", metavar="TEXT", help="only those whose id, title, tags or script hold this"
     )
+    parser.add_argument(
+        "--parent", metavar="ID", help="only those that commands of this pipeline launched"
+    )
     parser.add_argument("--all", action="store_true", help="archived ones as well")
     parser.add_argument(
         "-n", "--limit", metavar="N", type=a_positive, help="no more than the newest N"
@@ -44,7 +47,7 @@ def add_arguments(parser: Parser) -> None:
     add_json(parser)
 
 
-_FILTERS = ("state", "tag", "owner", "text")
+_FILTERS = ("state", "tag", "owner", "text", "parent")
 
 
 #: The targets in the order of requests: the name, and the option that selects only the other.

@@ -108,14 +108,19 @@ def _show_failed(client: Client, summary: PipelineSummary) -> int:
 
 
 def _show_once(client: Client, summary: PipelineSummary) -> int:
-    from conducto_cli.view.rows import counts_line, header_line, problem_lines
+    from conducto_cli.view.rows import (
+        counts_line,
+        header_line,
+        parent_lines,
+        problem_lines,
+    )
     from conducto_cli.view.session import page, write_lines
     from conducto_cli.view.tree_lines import tree_lines
 
     model = _loaded(client, summary)
     marks, now, columns = page().marks, time.time(), page().columns
     head = [header_line(model, now, marks), counts_line(summary.counts)]
-    write_lines([*head, *problem_lines(model, columns)])
+    write_lines([*head, *parent_lines(summary.pipeline), *problem_lines(model, columns)])
     if model.root is not None:
         write_lines(tree_lines([model.root], now, marks))
     return DONE

@@ -57,6 +57,7 @@ def list_pipelines(
     tag: str | None = None,
     owner: str | None = None,
     text: str | None = None,
+    parent: str | None = None,
     archived: bool = False,
     limit: int | None = None,
     target: TargetName | None = None,
@@ -70,6 +71,7 @@ def list_pipelines(
         tag: Only those with this tag.
         owner: Only those of this user.
         text: Only those whose id, title, tags or script contain this text.
+        parent: Only those that commands of the pipeline with this id launched.
         archived: Also those that are archived.
         limit: At most this many.
         target: ``local`` or ``cloud``; by default both, if the profile is logged in. If one of them
@@ -79,7 +81,8 @@ def list_pipelines(
     unused.mark_used()
     if limit is not None and limit < 1:
         raise InvalidArgumentError(f"limit: {limit}; it must be at least 1")
-    fields = {"state": state, "tag": tag, "owner": owner, "text": text if title is None else title}
+    fields = {"state": state, "tag": tag, "owner": owner, "parent": parent}
+    fields["text"] = text if title is None else title
     query = checked(
         ListParams,
         **{name: value for name, value in fields.items() if value is not None},

@@ -7,7 +7,7 @@ from conducto_cli.text.state_text import state_text
 from conducto_cli.text.text import Line, Marks, Role, Span, pad, printable
 from conducto_cli.view.model import PipelineModel, Row, failures, total
 from conducto_core.model.labels import cause_text, duration, explained, timeout_text
-from conducto_core.model.records import Counts, ImageRecord, ImageState
+from conducto_core.model.records import Counts, ImageRecord, ImageState, PipelineRecord
 from conducto_core.model.requests import PipelineSummary
 from conducto_core.model.states import FINISHED, State
 from conducto_core.semantics.activity import active_time, wall_time
@@ -165,6 +165,15 @@ def problem_lines(model: PipelineModel, columns: int) -> list[Line]:
         words = textwrap.wrap(printable(problem), max(20, columns - 2))
         lines += [(Span(f"  {line}", Role.BAD),) for line in words[:_PROBLEM_LINES]]
     return lines
+
+
+def parent_lines(record: PipelineRecord) -> list[Line]:
+    """Return the attempt whose command launched the pipeline, if one did."""
+    parent = record.parent
+    if parent is None:
+        return []
+    words = f"launched by {parent.pipeline} {printable(parent.path)}, attempt {parent.attempt}"
+    return [(Span(words, Role.FAINT),)]
 
 
 def counts_line(counts: Counts) -> Line:

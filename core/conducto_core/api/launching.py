@@ -8,7 +8,7 @@ from typing import Literal
 
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.operations.operation import REMEMBERED_SECONDS
-from conducto_core.model.records import PipelineRecord
+from conducto_core.model.records import ParentAttempt, PipelineRecord
 from conducto_core.model.requests import LaunchRequest
 
 #: Number of ids that an earlier launch with the same key may have: others may use the first ones.
@@ -44,6 +44,7 @@ def new_record(
     *,
     mode: Literal["local", "cloud"] = "local",
     now: float | None = None,
+    parent: ParentAttempt | None = None,
 ) -> PipelineRecord:
     """Return the record of a pipeline launched at ``now``, by default the present."""
     root = pipeline.root
@@ -62,4 +63,5 @@ def new_record(
         program=request.program,
         created=now,
         touched=now,
+        parent=parent,
     )

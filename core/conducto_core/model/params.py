@@ -62,6 +62,7 @@ class ListParams(Record):
     Attributes:
         state: Only pipelines whose root is in this state.
         text: Only pipelines whose id, title, tags or program contain this text, ignoring case.
+        parent: Only pipelines that commands of this pipeline launched.
         lifecycle: ``listed`` leaves archived pipelines out, ``archived`` selects only these.
         after: Id of the pipeline to continue after, from `PipelineList.next`.
         history: Also return the results of the newest runs of each pipeline.
@@ -71,6 +72,7 @@ class ListParams(Record):
     tag: str | None = None
     owner: str | None = None
     text: Text | None = None
+    parent: PipelineId | None = None
     lifecycle: Literal["listed", "active", "sleeping", "archived", "all"] = "listed"
     after: PipelineId | None = None
     limit: int = Field(default=MAX_PIPELINES_PAGE, ge=1, le=MAX_PIPELINES_PAGE)

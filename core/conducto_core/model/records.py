@@ -110,6 +110,19 @@ class ForeignChange(Record):
     time: float
 
 
+class ParentAttempt(Record):
+    """The attempt whose command launched a pipeline.
+
+    Attributes:
+        depth: Number of pipelines above the launched one, up to one that a user launched.
+    """
+
+    pipeline: str
+    path: str
+    attempt: int
+    depth: int
+
+
 class PipelineRecord(Record):
     """A pipeline as listed.
 
@@ -121,6 +134,7 @@ class PipelineRecord(Record):
         problem: Reason why it was paused automatically, e.g. because the engine is unavailable.
         foreign_change: The first change by a user other than the owner. Since then commands run
             without the owner's user secrets (`conducto_core.semantics.user_secrets`).
+        parent: The attempt whose command launched it; None if a user did.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -140,6 +154,7 @@ class PipelineRecord(Record):
     revision: int = 0
     problem: str | None = None
     foreign_change: ForeignChange | None = None
+    parent: ParentAttempt | None = None
     status: PipelineStatus = PipelineStatus()
     created: float = 0.0
     touched: float = 0.0

@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Literal
 
+from conducto.wire.launching import CHANNEL
 from conducto.wire.outputs import FRAME_START, MAX_FRAME
 
 Stream = Literal["stdout", "stderr"]
@@ -129,7 +130,7 @@ class JobEncoder:
         given = f"_cs_inputs={quoted(inputs)};" if inputs else ""
         action = f"_cs_run {nonce}"
         call = native_call(script)
-        if call and env.get(ISOLATE) != "1" and all(map(_is_plain, env)):
+        if call and _may_fork(env):
             action = " ".join(("_cs_call", nonce, *map(quoted, call)))
         script_code = f"_cs_script={quoted(script)};"
         code = f"{self._environment(env)}{given}{script_code}{action}\n"
@@ -147,6 +148,15 @@ class JobEncoder:
             code = f"_cs_base() {{ {_exports(base, '$1')}:;}};{code}"
             self._base = base
         return code
+
+
+def _may_fork(env: Mapping[str, str]) -> bool:
+    """Return whether a call may run in a fork.
+
+    If a fork fails, all processes are killed before the call runs in an interpreter of its own, and
+    with them the relay of a channel.
+    """
+    return env.get(ISOLATE) != "1" and CHANNEL not in env and all(map(_is_plain, env))
 
 
 def native_call(script: str) -> list[str] | None:

@@ -6,11 +6,15 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from conducto.wire.launching import LAUNCH
 from conducto_core.errors import invalid
 from conducto_core.model.images import AUTO_SHELL, ImageSpec, is_our_package
 
 #: The name of this package in `install_pip`.
 _PACKAGE: Final = "conducto"
+
+#: The variable of a node whose command may launch pipelines, as a node has it.
+_MAY_LAUNCH: Final = f"__env__{LAUNCH}"
 
 _OLD_NAMES = {
     "install_pip": "reqs_py",
@@ -130,9 +134,9 @@ def provide_package(
 ) -> dict[str, ImageSpec]:
     """Return the images, with this package added to those in which a command calls it.
 
-    Native functions call it, and so does a command that starts with one of its programs; a program
-    later in a script is not searched for. Only the launched definition counts, not later
-    modifications: an image does not change after the launch.
+    Native functions call it, and so does a command that starts with one of its programs, or that
+    may launch pipelines; a program later in a script is not searched for. Only the launched
+    definition counts, not later modifications: an image does not change after the launch.
 
     Args:
         images: Images of the tree.
@@ -140,13 +144,35 @@ def provide_package(
         children: ``{id: [(id, name) of each child]}``.
     """
     callers = [key for key, node in nodes.items() if _calls_us(node.get("command"))]
+    parents = {child: key for key, below in children.items() for child, _ in below}
+    callers += _launching(nodes, parents)
     if not callers:
         return dict(images)
-    parents = {child: key for key, below in children.items() for child, _ in below}
     names = {_image_at(key, nodes, parents) for key in callers}
     return {
         name: _with_package(image) if name in names else image for name, image in images.items()
     }
+
+
+def _launching(nodes: Mapping[str, Mapping[str, Any]], parents: Mapping[str, str]) -> list[str]:
+    """Return the Execs whose commands may launch pipelines."""
+    own = {key: node[_MAY_LAUNCH] for key, node in nodes.items() if _MAY_LAUNCH in node}
+    if "1" not in own.values():
+        return []
+    execs = [key for key, node in nodes.items() if node.get("command") is not None]
+    return [key for key in execs if _nearest(key, own, parents) == "1"]
+
+
+def _nearest(key: str, own: Mapping[str, Any], parents: Mapping[str, str]) -> object:
+    """Return the value of the nearest node from ``key`` upwards that has one."""
+    seen: set[str] = set()
+    at: str | None = key
+    while at is not None and at not in seen:  # a cycle is rejected later
+        if at in own:
+            return own[at]
+        seen.add(at)
+        at = parents.get(at)
+    return None
 
 
 def _calls_us(command: object) -> bool:

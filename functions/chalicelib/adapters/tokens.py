@@ -68,6 +68,7 @@ def _text(identity: Identity) -> str:
             "user": identity.user,
             "permissions": sorted(identity.permissions),
             "worker": identity.worker,
+            "attempt": identity.attempt,
         }
     )
 
@@ -83,12 +84,14 @@ def _known(digest: str, item: Item) -> TokenRecord:
 
 def _identity(item: Item, digest: str) -> Identity:
     known = json.loads(str(item["identity"]))
-    worker, parent = known["worker"], item.get("parent")
+    worker, attempt = known["worker"], known.get("attempt")
+    parent = item.get("parent")
     return Identity(
         org=known["org"],
         user=known["user"],
         permissions=frozenset(known["permissions"]),
         worker=None if worker is None else (worker[0], worker[1], worker[2]),
+        attempt=None if attempt is None else (attempt[0], attempt[1], attempt[2]),
         token=digest,
         parent=None if parent is None else str(parent),
     )

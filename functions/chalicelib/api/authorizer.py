@@ -43,6 +43,7 @@ def to_context(identity: Identity) -> dict[str, str]:
         "user": identity.user,
         "permissions": " ".join(sorted(identity.permissions)),
         "worker": json.dumps(identity.worker),
+        "attempt": json.dumps(identity.attempt),
         "token": identity.token,
         "parent": identity.parent or "",
     }
@@ -51,11 +52,13 @@ def to_context(identity: Identity) -> dict[str, str]:
 def from_context(context: Mapping[str, Any]) -> Identity:
     """Restore an identity from `to_context`; raises `KeyError` if a field is missing."""
     worker = json.loads(context["worker"])
+    attempt = json.loads(context["attempt"])
     return Identity(
         org=context["org"],
         user=context["user"],
         permissions=frozenset(str(context["permissions"]).split()),
         worker=None if worker is None else (worker[0], worker[1], worker[2]),
+        attempt=None if attempt is None else (attempt[0], attempt[1], attempt[2]),
         token=context["token"],
         parent=context["parent"] or None,
     )

@@ -11,6 +11,7 @@ from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 from urllib.parse import urlencode
 
+from chalicelib.api.children import CloudChildren
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.api.workers import WorkerApi, WorkerGoneError
 from chalicelib.domain.schema_migrations import NewerRecordError
@@ -138,9 +139,16 @@ class Api:
 
     def _service(self, operation: AnyOperation, caller: Identity) -> Service:
         once = IdempotentExecutor(self._responses((caller.org, caller.user)), self._cloud.clock)
-        server: object = CloudPipelines(self._engine, caller)
+        server: object
         if operation.permission is Permission.WORKER:
             server = WorkerApi(self._engine, caller)
+        elif operation.permission is Permission.CHILDREN:
+            server = CloudChildren(self._engine, caller)
+            once = IdempotentExecutor(
+                self._responses((caller.org, f"token {caller.token}")), self._cloud.clock
+            )
+        else:
+            server = CloudPipelines(self._engine, caller)
         return Service(server, rules=RULES, once=once)
 
     def _body(self, operation: AnyOperation, caller: Identity, request: Request) -> bytes | Upload:

@@ -1,6 +1,8 @@
 """The operations of `CloudPipelines` that launch a pipeline."""
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import islice
 
 from chalicelib.api.caller import CloudCaller
@@ -11,20 +13,41 @@ from chalicelib.domain.pipeline_state import define
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.identity import Plan
 from chalicelib.ports.journal import CloudRecord
+from chalicelib.services.image_builds import known_sources
 from chalicelib.services.metering import check_usage
 from chalicelib.services.s3_transfer import new_key
 from conducto_core.api.launching import TRIED_IDS, ids_for, is_of_launch, new_record
 from conducto_core.api.queries import views
 from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.image_sources import ImageSources
+from conducto_core.model.images import ImageSpec
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.operations.cloud import ContextsMissing, ContextsWanted, OwnBuilds
+from conducto_core.model.records import ForeignChange, ParentAttempt
 from conducto_core.model.requests import Action, LaunchRequest, PipelineSummary
 from conducto_core.model.worker import UploadResponse
+from conducto_core.semantics.children import check_count
 from conducto_core.semantics.fargate import largest_mem
 from conducto_core.semantics.resolve import resolve
 
 #: Lifetime of upload URLs for directories, in seconds; the client packs directories in sequence.
 UPLOAD_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The command that launches a pipeline.
+
+    Attributes:
+        foreign_change: That of its pipeline: the child runs without the owner's secrets, too.
+        images: Images of its pipeline.
+        sources: The contents of their files.
+    """
+
+    parent: ParentAttempt
+    foreign_change: ForeignChange | None
+    images: Mapping[str, ImageSpec]
+    sources: Mapping[str, ImageSources]
 
 
 class CloudLaunches(CloudCaller):
@@ -57,15 +80,25 @@ class CloudLaunches(CloudCaller):
         return self._builds.for_own(self._me, used, request.sources)
 
     async def launch(
-        self, request: LaunchRequest, key: str | None = None, *, repeated: bool = False
+        self,
+        request: LaunchRequest,
+        key: str | None = None,
+        *,
+        repeated: bool = False,
+        origin: Origin | None = None,
     ) -> PipelineSummary:
         """Validate, resolve and store a pipeline, and start it if requested."""
         # Users may choose equal keys.
         own = None if key is None else f"{self._me.org}/{self._me.user}/{key}"
-        return await asyncio.to_thread(self._launch, request, own, repeated=repeated)
+        return await asyncio.to_thread(self._launch, request, own, repeated=repeated, origin=origin)
 
     def _launch(
-        self, request: LaunchRequest, key: str | None, *, repeated: bool
+        self,
+        request: LaunchRequest,
+        key: str | None,
+        *,
+        repeated: bool,
+        origin: Origin | None,
     ) -> PipelineSummary:
         launched = self._launched(key) if repeated and key is not None else None
         if launched is None and (request.run or request.run_at is not None):
@@ -76,12 +109,15 @@ class CloudLaunches(CloudCaller):
         plan = self._cloud.orgs.plan(self._me.org)
         validate_nodes(pipeline.nodes, plan)
         if launched is None:
-            self._check_plan(plan)
+            self._check_plan(plan, origin)
         used = [pipeline.images[name] for name in used_images(pipeline)]
+        if origin is not None:
+            sources = known_sources(used, origin.images, origin.sources)
+            request = request.model_copy(update={"sources": sources})
         images = self._builds.prepare(self._me.org, used, request.sources)
         now = self._cloud.clock()
         mine = request.model_copy(update={"owner": self._me.user})
-        pipeline_id = launched or self._create(mine, pipeline, now, key)
+        pipeline_id = launched or self._create(mine, pipeline, now, key, origin)
         # Do not repeat steps that an earlier request has completed.
         moved = ImagesUpdated(time=now, images=images)
         self._submit(pipeline_id, lambda live: None if live.number else moved)
@@ -104,11 +140,19 @@ class CloudLaunches(CloudCaller):
         return None
 
     def _create(
-        self, request: LaunchRequest, pipeline: Pipeline, now: float, key: str | None
+        self,
+        request: LaunchRequest,
+        pipeline: Pipeline,
+        now: float,
+        key: str | None,
+        origin: Origin | None,
     ) -> str:
         ids = ids_for(key)
         while True:
             record = new_record(next(ids), request, pipeline, mode="cloud", now=now)
+            if origin is not None:
+                above = {"parent": origin.parent, "foreign_change": origin.foreign_change}
+                record = record.model_copy(update=above)
             try:
                 maximum = largest_mem(self._cloud.orgs.plan(self._me.org).max_cpu)
                 definition = define(record, request.tree, request.sources, max_mem=maximum)
@@ -121,8 +165,13 @@ class CloudLaunches(CloudCaller):
                 return launched
             return record.id
 
-    def _check_plan(self, plan: Plan) -> None:
-        active = sum(1 for record in self._records() if not record.status.settled)
+    def _check_plan(self, plan: Plan, origin: Origin | None) -> None:
+        active = siblings = 0
+        for record in self._records():
+            active += not record.status.settled
+            siblings += origin is not None and record.parent == origin.parent
+        if origin is not None:
+            check_count(origin.parent, siblings)
         if active >= plan.max_pipelines:
             raise RefusedError(
                 f"the plan {plan.name!r} allows {plan.max_pipelines} active pipelines, "

@@ -24,6 +24,7 @@ from chalicelib.domain.events import (
 )
 from chalicelib.domain.launch_validation import used_images, validate_nodes
 from chalicelib.domain.pipeline import CloudPipeline
+from chalicelib.domain.tokens import new_token
 from chalicelib.domain.workers import Worker
 from chalicelib.ports.errors import AccessDeniedError, ConflictError
 from chalicelib.ports.identity import Identity
@@ -36,9 +37,12 @@ from chalicelib.services.image_builds import ImageBuilds, known_sources
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.secret_injection import InjectedSecrets, inject
 from conducto.errors import DefinitionError
+from conducto.wire import fields
+from conducto.wire.launching import TOKEN
 from conducto.wire.outputs import MAX_RESULT
 from conducto_core.errors import RefusedError
 from conducto_core.model.nodes import Pipeline
+from conducto_core.model.operations.operation import Permission
 from conducto_core.model.outputs import OutputStream
 from conducto_core.model.records import AttemptRecord
 from conducto_core.model.states import Cause, State
@@ -70,6 +74,7 @@ from conducto_core.runtime.json_logs import log_fields
 from conducto_core.runtime.line_times import packed
 from conducto_core.semantics import capacity
 from conducto_core.semantics.autoscaling import Pool
+from conducto_core.semantics.children import may_launch
 from conducto_core.semantics.contexts import CONTEXT_PAUSE
 from conducto_core.semantics.pools import PoolKind
 from conducto_core.semantics.resolve import resolve_generated
@@ -83,6 +88,8 @@ from conducto_core.semantics.user_secrets import secrets_user, withheld
 #: stops (`conducto_core.semantics.contexts`); by itself it leaves only after the longest pause.
 CONTEXT_IDLE = CONTEXT_PAUSE + 3600.0
 IDLE = 60.0
+#: Seconds after an attempt's time limit at which its token expires, if it was not refused before.
+TOKEN_MARGIN = 600.0
 #: Reported by a worker that received a stop signal (`conducto_core.model.worker.WorkerEnd.reason`).
 STOPPING = "stopping"
 #: Why a worker that an older version of Conducto started must leave; a new one replaces it.
@@ -297,17 +304,35 @@ class WorkerApi:
             inputs = self._inputs(live, node)
         except MissingResultError:  # reset since the start of the attempt; reading it fails
             inputs = ""
+        token = self._launch_token(live, node)
         return ClaimResponse(
             decision=ClaimDecision.RUN,
             path=node.path,
             attempt=node.attempt,
             script=job.script,
-            env=job.env,
-            masked=job.secrets.masked,
+            env=job.env if token is None else {**job.env, TOKEN: token},
+            masked=job.secrets.masked if token is None else (*job.secrets.masked, token),
             inputs=inputs,
             max_time=node.spec.max_time,
             prints_tree=node.spec.lazy_target is not None,
         )
+
+    def _launch_token(self, live: CloudPipeline, node: LiveExec) -> str | None:
+        """Return a token with which the attempt's command may launch pipelines, if it may.
+
+        It is valid while the attempt runs, which `CloudChildren` checks, and at most as long as the
+        token of its worker.
+        """
+        if not may_launch(node.spec):
+            return None
+        token, digest = new_token()
+        attempt = (live.id, node.path, node.attempt)
+        identity = Identity(
+            live.org, live.record.owner, frozenset({Permission.CHILDREN}), attempt=attempt
+        )
+        end = self._now() + (node.spec.max_time or fields.DEFAULT_MAX_TIME) + TOKEN_MARGIN
+        self._cloud.tokens.put(digest, identity, expires=end, parent=self._me.token)
+        return token
 
     def _inputs(self, live: CloudPipeline, node: LiveExec) -> str:
         """Return the results that a command uses.

@@ -37,6 +37,7 @@ class Identity:
         permissions: Values of `conducto_core.model.operations.operation.Permission`.
         worker: For a worker's token: ``(pipeline id, pool, worker id)``.
         token: Digest of the token; "" before it is stored.
+        attempt: For the token of a command: ``(pipeline id, path, number)`` of its attempt.
         parent: Digest of the token that it was created from, and with which it expires.
     """
 
@@ -44,6 +45,7 @@ class Identity:
     user: str
     permissions: frozenset[str]
     worker: tuple[str, str, str] | None = None
+    attempt: tuple[str, str, int] | None = None
     token: str = field(default="", compare=False)
     parent: str | None = field(default=None, compare=False)
 

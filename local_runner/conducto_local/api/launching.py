@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import islice
 
 from conducto_core.api.launching import TRIED_IDS, ids_for, is_of_launch, new_record
@@ -11,9 +13,10 @@ from conducto_core.model.continuation import ContinuePlan, ContinueRequest
 from conducto_core.model.form_codec import pack_form
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.params import PipelineParams
-from conducto_core.model.records import Lifecycle, PipelineRecord
+from conducto_core.model.records import Lifecycle, ParentAttempt, PipelineRecord
 from conducto_core.model.requests import Action, LaunchRequest, PipelineSummary
 from conducto_core.semantics import events as ev
+from conducto_core.semantics.children import check_count
 from conducto_core.semantics.resolve import resolve
 from conducto_local.api.access import LocalAccess
 from conducto_local.scheduling import pipeline_loader
@@ -25,6 +28,18 @@ from conducto_local.store.errors import DamagedError
 logger = logging.getLogger(__name__)
 
 _RESTARTED = "the agent was stopped while this ran"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The command that launches a pipeline.
+
+    Attributes:
+        check: Raises `DefinitionError` unless the command may launch the pipeline.
+    """
+
+    parent: ParentAttempt
+    check: Callable[[Pipeline], None]
 
 
 class LocalLaunches(LocalAccess):
@@ -63,7 +78,12 @@ class LocalLaunches(LocalAccess):
             self._cache.put_aside(record.id, error)
 
     async def launch(
-        self, request: LaunchRequest, key: str | None = None, *, repeated: bool = False
+        self,
+        request: LaunchRequest,
+        key: str | None = None,
+        *,
+        repeated: bool = False,
+        origin: Origin | None = None,
     ) -> PipelineSummary:
         """Validate, resolve, store and (if requested) run a pipeline. Clears the request's tree."""
         if repeated and (live := self._launched(request, key)) is not None:
@@ -75,10 +95,13 @@ class LocalLaunches(LocalAccess):
         await engine_context.open()
         pipeline, definition = await asyncio.to_thread(_take_tree, request)
         check_nodes(pipeline.nodes, engine_context.limits())
+        if origin is not None:
+            self._check_origin(origin, pipeline)
         taken = {*self._home.pipeline_ids(), *self._store.damaged()}
         taken.update(record.id for record in self._store.records())
         chosen = next(one for one in ids_for(key) if one not in taken)
-        record = new_record(chosen, request, pipeline)
+        parent = None if origin is None else origin.parent
+        record = new_record(chosen, request, pipeline, parent=parent)
         self._home.make_pipeline(record.id)
         live = pipeline_loader.begin(record, pipeline)
         self._store.create(live.record, definition)
@@ -88,6 +111,10 @@ class LocalLaunches(LocalAccess):
         self._scheduler.spawn(self._cache.evict(but=live))
         await self._scheduler.saved()  # before the response, so that it is durable
         return views.summary(live)
+
+    def _check_origin(self, origin: Origin, pipeline: Pipeline) -> None:
+        origin.check(pipeline)
+        check_count(origin.parent, sum(r.parent == origin.parent for r in self._store.records()))
 
     def _launched(self, request: LaunchRequest, key: str | None) -> LivePipeline | None:
         known = {record.id: record for record in self._store.records()}

@@ -16,9 +16,9 @@ from conducto_core.model.records import Lifecycle
 from conducto_core.model.requests import WHOLE, Action, AgentStatus, ControlRequest, ControlResult
 from conducto_core.model.responses import DeletedPipeline
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
+from conducto_local.api.children import LocalChildren
 from conducto_local.api.data import LocalData
 from conducto_local.api.debug_containers import DebugContainers
-from conducto_local.api.launching import LocalLaunches
 from conducto_local.api.logs import LocalLogs
 from conducto_local.lifecycle.deletion import PipelineDeleter
 from conducto_local.lifecycle.gc import GarbageCollector
@@ -30,7 +30,7 @@ from conducto_local.store.errors import StoreFullError
 from conducto_local.store.port import Store
 
 
-class LocalPipelines(LocalLaunches, LocalLogs, LocalData, Pipelines):
+class LocalPipelines(LocalChildren, LocalLogs, LocalData, Pipelines):
     """All pipelines of one profile."""
 
     def __init__(

@@ -10,6 +10,7 @@ from typing import Any
 from conducto_core.model.states import Cause
 from conducto_core.runtime.command_server import (
     READY,
+    RUN_DIRECTORY,
     Finished,
     JobEncoder,
     OutputParser,
@@ -18,11 +19,13 @@ from conducto_core.runtime.command_server import (
 from conducto_core.runtime.container_stats import Reading, reading_of
 from conducto_local.engine.attach import Attachment
 from conducto_local.engine.http import ApiError, HttpClient, Params
+from conducto_local.engine.relay import start_in_container
 from conducto_local.ports import (
     EngineError,
     Exit,
     Job,
     Output,
+    Relay,
     SnapshotError,
     Stream,
     WorkerSpec,
@@ -142,6 +145,10 @@ class DockerWorker:
         if run.killed:
             return Exit(_KILLED)
         return end if end is not None else await self._explain_loss()
+
+    async def relay(self, name: str) -> Relay:
+        """Start a relay for the next command."""
+        return await start_in_container(self._client, self._id, f"{RUN_DIRECTORY}/{name}")
 
     async def stop(self) -> None:
         """Stop the running command: TERM, then KILL after the grace period. `run` then returns."""

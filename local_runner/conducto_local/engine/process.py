@@ -20,6 +20,7 @@ from pathlib import Path
 from conducto.wire.outputs import LIVE, RUN_DIRECTORY
 from conducto_core.model.states import Cause
 from conducto_local.engine.process_cleanup import FOLDER_PREFIX, SCRIPT, clean_up, has_mark, mark
+from conducto_local.engine.relay import start_on_machine
 from conducto_local.engine.run_files import RunFileTail, files_in, prepare
 from conducto_local.ports import (
     EngineInfo,
@@ -27,6 +28,7 @@ from conducto_local.ports import (
     Job,
     LabelledResource,
     Output,
+    Relay,
     SnapshotError,
     Stream,
     WorkerSpec,
@@ -263,6 +265,10 @@ class ProcessWorker:
             return Exit(None, Cause.WORKER_LOST, f"worker {self.name} was closed")
         files = await asyncio.to_thread(files_in, self._run_directory)
         return Exit(code if code >= 0 else 128 - code, files=files)
+
+    async def relay(self, name: str) -> Relay:
+        """Start a relay for the next command."""
+        return await start_on_machine(self.folder / name)
 
     async def stop(self) -> None:
         """Stop the running command: TERM, then KILL after the grace period. `run` then returns."""

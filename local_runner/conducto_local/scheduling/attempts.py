@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from secrets import token_hex
 
@@ -18,6 +18,7 @@ from conducto_core.runtime.inputs import inputs_text
 from conducto_core.runtime.masking import Mask
 from conducto_core.semantics import events as ev
 from conducto_core.semantics.admission_queue import QueuedAttempt
+from conducto_core.semantics.children import may_launch
 from conducto_core.semantics.continuation import fingerprint
 from conducto_core.semantics.pools import PoolKind, kind_of
 from conducto_core.semantics.resolve import Limits
@@ -43,10 +44,11 @@ from conducto_local.scheduling.containers import Container, Containers
 from conducto_local.scheduling.context import SchedulerContext
 from conducto_local.scheduling.engine_context import EngineContext
 from conducto_local.scheduling.image_waiters import ImageWaiters
+from conducto_local.scheduling.launch_channel import Grant, Handle, launch_channel
 from conducto_local.scheduling.live_pipeline import ActiveAttempt, LivePipeline
 from conducto_local.scheduling.networks import Networks
 from conducto_local.scheduling.snapshots import Snapshots
-from conducto_local.secrets.injection import SecretProvider
+from conducto_local.secrets.injection import InjectedSecrets, SecretProvider
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ class AttemptDependencies:
     Attributes:
         saved: Returns when everything so far is written to the store.
         url: Returns the URL of the API.
+        children: Executes requests of commands that may launch pipelines.
     """
 
     containers: Containers
@@ -66,14 +69,25 @@ class AttemptDependencies:
     snapshots: Snapshots
     saved: Callable[[], Awaitable[None]]
     url: Callable[[], str]
+    children: Handle
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """The job to run, and the mask for its output."""
+    """The job to run, and the secrets that it has."""
 
     job: Job
-    mask: Mask
+    secrets: InjectedSecrets
+
+    @property
+    def mask(self) -> Mask:
+        """The mask for its output."""
+        return self.secrets.mask
+
+    def with_grant(self, grant: Grant) -> "_Prepared":
+        """Return the job with a token to launch pipelines, which is masked in its output."""
+        job = replace(self.job, env={**self.job.env, **grant.env})
+        return _Prepared(job, self.secrets.hiding(grant.token))
 
 
 class Attempts:
@@ -254,10 +268,17 @@ class Attempts:
         active.fingerprint = fingerprint(
             active.spec, job.script, image.reference or None, secrets.version, secrets.mask.text
         )
-        return _Prepared(job, secrets.mask)
+        return _Prepared(job, secrets)
 
     async def _command(self, active: ActiveAttempt, prepared: _Prepared, limits: Limits) -> Result:
         await self._means.saved()
+        if not may_launch(active.spec) or active.container is None:
+            return await self._ran(active, prepared, limits)
+        worker, handle, tasks = active.container.worker, self._means.children, self._common.tasks
+        async with launch_channel(active, worker, handle, tasks) as grant:
+            return await self._ran(active, prepared.with_grant(grant), limits)
+
+    async def _ran(self, active: ActiveAttempt, prepared: _Prepared, limits: Limits) -> Result:
         if active.stopping:
             return Result(None)
         logs = self._common.logs(active.live.id)

@@ -30,6 +30,7 @@ from conducto_local.scheduling.containers import Containers
 from conducto_local.scheduling.context import SchedulerContext
 from conducto_local.scheduling.contexts import Contexts
 from conducto_local.scheduling.engine_context import EngineContext
+from conducto_local.scheduling.launch_channel import ChildRequest, ChildResponse, Handle
 from conducto_local.scheduling.live_pipeline import ActiveAttempt, LiveImage, LivePipeline
 from conducto_local.scheduling.networks import Networks
 from conducto_local.scheduling.snapshots import Snapshots, limits_from
@@ -70,7 +71,10 @@ class Scheduler:
         snapshots: Containers that are kept after a failure.
         when_settled: Called after each event that leaves a pipeline settled.
         notifier: Sends notifications.
+        children: Executes requests of commands that may launch pipelines; set before any runs.
     """
+
+    children: Handle
 
     def __init__(
         self,
@@ -97,11 +101,20 @@ class Scheduler:
         self._attempts = Attempts(
             self._common,
             AttemptDependencies(
-                containers, self._engines, secrets, self.snapshots, self.saved, url
+                containers,
+                self._engines,
+                secrets,
+                self.snapshots,
+                self.saved,
+                url,
+                self._serve_child,
             ),
         )
         self._images = self._attempts.images
         self._turns = WriteBatcher(self._common, store, self._attempts.start)
+
+    async def _serve_child(self, active: ActiveAttempt, request: ChildRequest) -> ChildResponse:
+        return await self.children(active, request)
 
     # ---- operations of the API ---------------------------------------------------------------
 

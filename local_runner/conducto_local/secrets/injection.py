@@ -5,7 +5,7 @@ Addresses of services are injected and masked too, because they may contain a pa
 
 import asyncio
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from conducto_core.ports.secret_store import SecretStore, StoredSecret
@@ -21,11 +21,17 @@ class InjectedSecrets:
         env: ``{name: value}``; the user's secrets override the organisation's.
         mask: Masks the secret values.
         version: A text that changes when a secret is added, stored or deleted.
+        hidden: The values that the mask hides.
     """
 
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     mask: Mask = field(default_factory=lambda: Mask(()))
     version: str = ""
+    hidden: tuple[str, ...] = field(default=(), repr=False)
+
+    def hiding(self, value: str) -> "InjectedSecrets":
+        """Return these secrets with a mask that also hides ``value``."""
+        return replace(self, mask=Mask([*self.hidden, value]), hidden=(*self.hidden, value))
 
 
 NOTHING = InjectedSecrets()
@@ -65,10 +71,12 @@ def inject(
     if not chosen and not where:
         return NOTHING
     hidden = [secret.value for secret in chosen.values() if secret.mask]
+    hidden += where.values()
     return InjectedSecrets(
         {**{key: secret.value for key, secret in chosen.items()}, **where},
-        Mask([*hidden, *where.values()]),
+        Mask(hidden),
         secrets_version((each.name.scope, each.name.key, each.updated) for each in chosen.values()),
+        tuple(hidden),
     )
 
 

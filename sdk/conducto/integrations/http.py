@@ -40,9 +40,11 @@ class DeliveryError(Exception):
         self.after = after
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect."""
+
     def redirect_request(self, *_args: Any, **_kwargs: Any) -> None:
-        return None
+        """Return None, so that the response is the redirect."""
 
 
 def post_json(url: str, body: object, token: str | None) -> dict[str, Any]:
@@ -91,7 +93,7 @@ def is_this_machine(host: str) -> bool:
 
 def _read(request: urllib.request.Request) -> dict[str, Any]:
     host = urlsplit(request.full_url).netloc
-    handlers: list[Any] = [_NoRedirect()]
+    handlers: list[Any] = [NoRedirect()]
     if is_this_machine(urlsplit(request.full_url).hostname or ""):
         handlers.append(urllib.request.ProxyHandler({}))
     opener = urllib.request.build_opener(*handlers)

@@ -10,11 +10,12 @@ import sys
 
 from conducto.script import user_errors
 from conducto.tree.image_form import names_of_execs
-from conducto.tree.launch import is_inside_node, start
+from conducto.tree.launch import start
 from conducto.tree.left_out import warn_unlaunchable, warn_unnamed
 from conducto.tree.pretty import pretty
 from conducto.tree.text import count, unindent
 from conducto.tree.validate import validate
+from conducto.wire.launching import is_inside_node
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

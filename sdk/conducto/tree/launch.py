@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import os
-
 from conducto.errors import UsageError
 from conducto.tree import unused
 from conducto.tree.launch_options import LaunchOptions
+from conducto.wire.launching import is_inside_node
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,16 +18,9 @@ if TYPE_CHECKING:
 
 _INSIDE = (
     "It is not supported to launch pipelines from with-in other pipelines. "
-    "Consider using `co.Lazy` to compose pipelines dynamically."
+    "Consider using `co.Lazy` to compose pipelines dynamically, or set launch=True on the node "
+    "and call co.launch(tree) in its command."
 )
-
-
-def is_inside_node() -> bool:
-    """Return whether this process is a command of a pipeline."""
-    if os.environ.get("__RUN_BY_WORKER__"):
-        return True
-    where = os.environ.get("CONDUCTO_EXECUTION_ENV", "")
-    return where.startswith(("worker", "manager"))
 
 
 def launch(root: NodeBase, modes: Mapping[str, bool], **options: Any) -> int:

@@ -15,6 +15,7 @@ import contextvars
 from conducto.errors import DuplicateImageError, ImageChoiceError, TreeError
 from conducto.inspection import call_site
 from conducto.tree import parameters
+from conducto.wire.launching import LAUNCH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class NodeBase:
         snapshot_on_error: Optional[bool] = None,
         retry_lost: Optional[int] = None,
         isolate: Optional[bool] = None,
+        launch: Optional[bool] = None,
         max_time: Union[float, str, None] = None,
         max_concurrent: Optional[int] = None,
         container_reuse_context: Optional[str] = None,
@@ -162,6 +164,8 @@ class NodeBase:
         self._docker_run_args: Optional[List[str]] = None
         if isolate is not None:
             self.isolate = isolate
+        if launch is not None:
+            self.may_launch = launch
         if max_concurrent is not None:
             self.max_concurrent = max_concurrent
         if tags is not None:
@@ -284,17 +288,35 @@ class NodeBase:
 
         Without it, calls of one file in a container may share its import. It is kept in `env`.
         """
-        value = None if self._env is None else self._env.get(ISOLATE)
-        return None if value is None else value == "1"
+        return self._switch(ISOLATE)
 
     @isolate.setter
     def isolate(self, value: Optional[bool]) -> None:
+        self._set_switch("isolate", ISOLATE, value)
+
+    @property
+    def may_launch(self) -> Optional[bool]:
+        """Whether commands may launch pipelines; inherited, False by default.
+
+        It is the parameter ``launch``, and kept in `env`.
+        """
+        return self._switch(LAUNCH)
+
+    @may_launch.setter
+    def may_launch(self, value: Optional[bool]) -> None:
+        self._set_switch("launch", LAUNCH, value)
+
+    def _switch(self, variable: str) -> Optional[bool]:
+        value = None if self._env is None else self._env.get(variable)
+        return None if value is None else value == "1"
+
+    def _set_switch(self, name: str, variable: str, value: Optional[bool]) -> None:
         if value is None:
-            self.env.pop(ISOLATE, None)
+            self.env.pop(variable, None)
         elif isinstance(value, bool):
-            self.env[ISOLATE] = str(int(value))
+            self.env[variable] = str(int(value))
         else:
-            raise TypeError(f"isolate must be True or False, got {value!r}")
+            raise TypeError(f"{name} must be True or False, got {value!r}")
 
     @property
     def tags(self) -> Optional[List[str]]:
@@ -337,20 +359,20 @@ class NodeBase:
             TypeError: this node does not have such a parameter.
         """
         for name, value in parameters.to_set(type(self), {**params}).items():
-            setattr(self, name, value)
+            setattr(self, parameters.ATTRIBUTES.get(name, name), value)
 
     def get_inherited_attribute(self, attr: str) -> Any:
         """Return the value of the nearest node from this one upwards that has one, or the default.
 
         Args:
             attr: ``cpu mem gpu requires_docker docker_run_args image image_name max_time
-                snapshot_on_error retry_lost isolate``.
+                snapshot_on_error retry_lost isolate launch``.
         """
         if attr in ("image", "image_name"):
             return getattr(self, attr)
         node: Optional[NodeBase] = self
         while node is not None:
-            value = getattr(node, attr)
+            value = getattr(node, parameters.ATTRIBUTES.get(attr, attr))
             if value is not None:
                 return value
             node = node.parent

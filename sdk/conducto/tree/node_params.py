@@ -39,6 +39,8 @@ class NodeParams(TypedDict, total=False):
     """How often a command is run again whose container was lost; inherited, 0 by default."""
     isolate: Optional[bool]
     """A Python function gets an interpreter of its own; inherited, False by default."""
+    launch: Optional[bool]
+    """The command may launch pipelines with ``co.launch``; inherited, False by default."""
     skip: bool
     """Do not run the node; the pipeline continues as if it were done."""
     suppress_errors: bool

@@ -26,6 +26,7 @@ INHERITED_DEFAULTS = {
     "snapshot_on_error": False,
     "retry_lost": 0,
     "isolate": False,
+    "launch": False,
     "max_time": "4h",
 }
 SETTABLE = [
@@ -39,6 +40,7 @@ SETTABLE = [
     "snapshot_on_error",
     "retry_lost",
     "isolate",
+    "launch",
     "max_time",
     "max_concurrent",
     "container_reuse_context",
@@ -51,6 +53,8 @@ SETTABLE = [
     "callback_data",
     "pipeline_reservation",
 ]
+#: Attributes of nodes with another name than their parameter: `launch` is a method.
+ATTRIBUTES = {"launch": "may_launch"}
 LONELY = (
     "max_concurrent={!r} cannot be set on an Exec, which is a single command; "
     "set it on the Serial or Parallel around it"

@@ -36,6 +36,7 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
       revision: 0,
       problem: null,
       foreign_change: null,
+      parent: null,
       status: {
         state: "pending",
         counts: NO_COUNTS,

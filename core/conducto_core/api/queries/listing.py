@@ -6,7 +6,7 @@ from itertools import islice, tee
 from conducto_core.api.queries.run_history import histories_of
 from conducto_core.errors import NotFoundError
 from conducto_core.model.params import MAX_HISTORY_SCAN, ListParams
-from conducto_core.model.records import Lifecycle
+from conducto_core.model.records import Lifecycle, PipelineRecord
 from conducto_core.model.requests import PipelineSummary
 from conducto_core.model.responses import PipelineList
 
@@ -56,9 +56,14 @@ def _matches(summary: PipelineSummary, query: ListParams) -> bool:
         record.lifecycle in _lifecycles(query)
         and query.state in (None, summary.state)
         and query.owner in (None, record.owner)
+        and (query.parent is None or query.parent == _parent_of(record))
         and (query.tag is None or query.tag in record.tags)
         and (not query.text or query.text.lower() in _words(summary))
     )
+
+
+def _parent_of(record: PipelineRecord) -> str | None:
+    return None if record.parent is None else record.parent.pipeline
 
 
 def _lifecycles(query: ListParams) -> frozenset[Lifecycle]:

@@ -38,6 +38,8 @@ class Permission(StrEnum):
     SIGN_IN = "sign_in"
     #: The only permission of a worker's token.
     WORKER = "worker"
+    #: The only permission of the token of a command with ``launch=True``.
+    CHILDREN = "children"
 
 
 class Bytes(Record):

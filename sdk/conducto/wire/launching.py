@@ -1,0 +1,26 @@
+"""Names for launches by commands: environment variables, and operations of the API."""
+
+from __future__ import annotations
+
+import os
+
+#: "1" for a node with the parameter ``launch``.
+LAUNCH = "CONDUCTO_LAUNCH"
+#: The token of one attempt of such a node.
+TOKEN = "CONDUCTO_LAUNCH_TOKEN"  # noqa: S105 (a name)
+#: On a user's machine: the directory through which its requests reach the agent.
+CHANNEL = "CONDUCTO_LAUNCH_CHANNEL"
+#: Path of the operations that the token allows.
+CHILDREN = "/api/v1/children"
+#: The file in the channel's directory that takes requests, a line each.
+CALLS = "calls"
+#: Maximum bytes of a request's line.
+MAX_LINE = 64 << 20
+
+
+def is_inside_node() -> bool:
+    """Return whether this process is a command of a pipeline."""
+    if os.environ.get("__RUN_BY_WORKER__"):
+        return True
+    where = os.environ.get("CONDUCTO_EXECUTION_ENV", "")
+    return where.startswith(("worker", "manager"))
