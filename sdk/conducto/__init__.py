@@ -213,12 +213,14 @@ def __getattr__(name: str) -> object:
 
 
 def _client_name(name: str) -> object:
-    from conducto.wire import launching
+    from conducto.platforms import is_inside_node
 
-    if name in ("launch", "get_pipeline") and launching.is_inside_node():
+    if name in ("launch", "get_pipeline") and is_inside_node():
         import os
 
-        if name == "launch" or os.environ.get(launching.TOKEN):
+        from conducto.wire.launching import TOKEN
+
+        if name == "launch" or os.environ.get(TOKEN):
             from conducto import children
 
             return getattr(children, name)

@@ -1,7 +1,8 @@
-"""The platforms from which pipelines can be launched."""
+"""Where a pipeline can be launched: the system, and whether this is a command of a pipeline."""
 
 from __future__ import annotations
 
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -17,3 +18,11 @@ def refusal() -> Optional[str]:
         "Windows is not supported; use WSL (Windows Subsystem for Linux): run 'wsl --install', "
         "then install Python and conducto there"
     )
+
+
+def is_inside_node() -> bool:
+    """Return whether this process is a command of a pipeline."""
+    if os.environ.get("__RUN_BY_WORKER__"):
+        return True
+    where = os.environ.get("CONDUCTO_EXECUTION_ENV", "")
+    return where.startswith(("worker", "manager"))

@@ -4,7 +4,6 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from conducto.wire import paths
 from conducto.wire.launching import LAUNCH
 from conducto_core.errors import RefusedError, invalid
 from conducto_core.model.images import ImageSpec
@@ -102,7 +101,7 @@ def check_rights(child: Pipeline, parent: NodeSpec, known: Iterable[ImageSpec]) 
     directories = [path for image in known for path in _files(image).values()]
     for image in child.images.values():
         for name, path in _files(image).items():
-            if not any(paths.inside(posixpath.normpath(path), each) for each in directories):
+            if not any(_is_inside(path, each) for each in directories):
                 raise _more(None, f"image {image.name!r}: {name}={path!r}")
 
 
@@ -114,6 +113,12 @@ def _files(image: ImageSpec) -> dict[str, str]:
         "dockerfile": image.dockerfile,
     }
     return {name: path for name, path in found.items() if path is not None}
+
+
+def _is_inside(path: str, directory: str) -> bool:
+    """Return whether a path leads into a directory; ``..`` does not lead out of it."""
+    path = posixpath.normpath(path)
+    return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
 def _more(path: str | None, what: str) -> Exception:

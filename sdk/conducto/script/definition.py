@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
+from conducto.platforms import is_inside_node
 from conducto.script import user_errors
 from conducto.tree.image_form import names_of_execs
 from conducto.tree.launch import start
@@ -15,7 +16,6 @@ from conducto.tree.left_out import warn_unlaunchable, warn_unnamed
 from conducto.tree.pretty import pretty
 from conducto.tree.text import count, unindent
 from conducto.tree.validate import validate
-from conducto.wire.launching import is_inside_node
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from conducto.errors import UsageError
+from conducto.platforms import is_inside_node
 from conducto.tree import unused
 from conducto.tree.launch_options import LaunchOptions
-from conducto.wire.launching import is_inside_node
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

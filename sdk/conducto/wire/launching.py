@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 #: "1" for a node with the parameter ``launch``.
 LAUNCH = "CONDUCTO_LAUNCH"
 #: The token of one attempt of such a node.
@@ -16,11 +14,3 @@ CHILDREN = "/api/v1/children"
 CALLS = "calls"
 #: Maximum bytes of a request's line.
 MAX_LINE = 64 << 20
-
-
-def is_inside_node() -> bool:
-    """Return whether this process is a command of a pipeline."""
-    if os.environ.get("__RUN_BY_WORKER__"):
-        return True
-    where = os.environ.get("CONDUCTO_EXECUTION_ENV", "")
-    return where.startswith(("worker", "manager"))
