@@ -107,6 +107,12 @@ COMMANDS = {
         "print what a node printed, byte for byte",
         "stdout goes to stdout and stderr to stderr, unless one of them is asked for.",
     ),
+    "metrics": Command(
+        "metrics",
+        _LOOK,
+        "compare the metrics of the last pipelines with a title",
+        "The last value of each metric of the newest attempts, a row for each pipeline.",
+    ),
     "diff": Command(
         "diff",
         _LOOK,

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     latest = _client.latest
     launch = _client.launch
     list_pipelines = _client.list_pipelines
+    metrics = _client.metrics
 
 # {public name: module that defines it, with the name there if it differs}
 _HOMES = {
@@ -133,6 +134,7 @@ _CLIENT = frozenset(
         "latest",
         "launch",
         "list_pipelines",
+        "metrics",
     ]
 )
 
@@ -180,6 +182,7 @@ __all__ = [
     "list_pipelines",
     "main",
     "metric",
+    "metrics",
     "nb",
     "perm_data",
     "pipeline",

@@ -30,7 +30,15 @@ from conducto_core.model.operations.operation import (
     AnyOperation,
     Operation,
 )
-from conducto_core.model.outputs import Artifact, MetricSeries, OutputParams, ResultValue
+from conducto_core.model.outputs import (
+    Artifact,
+    CompareParams,
+    MetricComparison,
+    MetricParams,
+    MetricSeries,
+    OutputParams,
+    ResultValue,
+)
 from conducto_core.model.records import AttemptRecord, ImageRecord
 from conducto_core.model.remote_shells import (
     RemoteShell,
@@ -245,8 +253,12 @@ class Client:
         self, pipeline_id: str, path: str, *, attempt: int | None = None
     ) -> tuple[MetricSeries, ...]:
         """Return the metrics of an attempt, by default the newest."""
-        query = OutputParams(id=pipeline_id, path=path, attempt=attempt)
+        query = MetricParams(id=pipeline_id, path=path, attempt=attempt)
         return self.call(pipelines.METRICS, query).metrics
+
+    def compare_metrics(self, query: CompareParams) -> MetricComparison:
+        """Return the metrics of the newest pipelines of a program."""
+        return self.call(pipelines.COMPARE_METRICS, query)
 
     def artifacts(
         self, pipeline_id: str, path: str, *, attempt: int | None = None

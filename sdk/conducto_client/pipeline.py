@@ -14,6 +14,7 @@ from conducto_client.nodes import NodeHandle
 from conducto_client.progress import progress_for
 from conducto_client.target import Target, TargetName
 from conducto_client.watching import Watcher
+from conducto_core.model.outputs import ComparedPipeline
 from conducto_core.model.records import Counts, ImageRecord, NodeChange, ParentAttempt
 from conducto_core.model.requests import Action, ControlResult, PipelineSummary
 from conducto_core.model.states import State
@@ -82,6 +83,42 @@ class MetricRow(TypedDict):
     step: float | None
     value: float | None
     time: float | None
+
+
+class ComparedMetricRow(TypedDict):
+    """The last value of a metric of a pipeline, as a row of a data frame.
+
+    Attributes:
+        pipeline: Id of the pipeline.
+        created: Time of the launch, in seconds since the epoch.
+        count: Number of points.
+    """
+
+    pipeline: str
+    created: float
+    state: State
+    path: str
+    name: str
+    value: float | None
+    minimum: float | None
+    maximum: float | None
+    count: int
+
+
+def compared_rows(pipeline: ComparedPipeline) -> Iterator[ComparedMetricRow]:
+    """Yield a row for each metric of a pipeline."""
+    for one in pipeline.metrics:
+        yield {
+            "pipeline": pipeline.id,
+            "created": pipeline.created,
+            "state": pipeline.state,
+            "path": one.path,
+            "name": one.name,
+            "value": one.last,
+            "minimum": one.minimum,
+            "maximum": one.maximum,
+            "count": one.count,
+        }
 
 
 class Pipeline(PipelineIdentity):

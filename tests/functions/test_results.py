@@ -11,7 +11,7 @@ import pytest
 from chalicelib.ports.logs import LogKey
 from conducto.errors import DefinitionError
 from conducto.wire.outputs import MAX_RESULT
-from conducto_core.model.outputs import OutputParams, OutputSummary
+from conducto_core.model.outputs import CompareParams, MetricParams, OutputParams, OutputSummary
 from support.cloud.world import World
 from support.local import local_runner
 from support.trees import form, lazy, leaf, serial
@@ -123,7 +123,7 @@ def test_metrics_of_a_running_command_can_be_read_and_survive_its_worker() -> No
     world.serve()
     (hand,) = world.living()
     first, second = (f'{{"name":"{name}","value":1,"step":0,"time":1}}\n' for name in "mn")
-    query = OutputParams(id=pipeline_id, path="/a")
+    query = MetricParams(id=pipeline_id, path="/a")
 
     hand.print(first, stream="metrics")
     (attempt,) = world.attempts(pipeline_id, "/a")
@@ -133,9 +133,15 @@ def test_metrics_of_a_running_command_can_be_read_and_survive_its_worker() -> No
     hand.vanish()
     world.minute(300)
     lost = world.attempts(pipeline_id, "/a")[0]
+    compared = asyncio.run(
+        world.pipelines().compare_metrics(
+            CompareParams(title=world.get(pipeline_id).pipeline.title)
+        )
+    )
 
     assert (attempt.state, attempt.outputs) == ("running", OutputSummary(metrics=("m",)))
     assert [(one.name, one.values) for one in running.metrics] == [("m", (1, 1)), ("n", (1,))]
+    assert [(one.name, one.last) for one in compared.pipelines[0].metrics] == [("m", 1), ("n", 1)]
     assert (lost.cause, lost.outputs) == ("worker_lost", OutputSummary(metrics=("m", "n")))
 
 

@@ -251,6 +251,10 @@ def test_results_and_metrics_are_read(tmp_path: Path) -> None:
     (row,) = pipeline.metrics()
     assert (row["path"], row["name"], row["step"], row["value"]) == ("/double", "loss", 1, 0.5)
     assert pipeline.metrics("/shell") == []
+    (last,) = co.metrics(pipeline.title, path="/double")
+    assert (last["pipeline"], last["name"], last["value"]) == (pipeline.id, "loss", 0.5)
+    with pytest.raises(errors.InvalidArgumentError, match="limit"):
+        co.metrics(pipeline.title, limit=0)
     assert pipeline["/double"].artifacts() == ()
     waiting = launch(root, run=False)
     with pytest.raises(errors.ClientError, match="/shell: is pending, so it has no result"):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import conducto as co
-from conducto_core.model.outputs import OutputParams
+from conducto_core.model.outputs import CompareParams, MetricParams, OutputParams
 from support.containers import BUSYBOX
 from support.local import eventually
 
@@ -104,7 +104,7 @@ async def test_metrics_of_a_running_command_can_be_read(local):
         echo hello; sleep 60
     """
     run = await local.launch(serial(a=write))
-    query = OutputParams(id=run.id, path="/a")
+    query = MetricParams(id=run.id, path="/a")
 
     await eventually(lambda: outputs_arrived(run, "/a", 2))
     (running,) = await run.attempts("/a")
@@ -120,9 +120,34 @@ async def test_metrics_of_a_running_command_can_be_read(local):
     assert [(one.values, one.steps) for one in kept.metrics] == [((3, 2), (0, 1))]
 
 
+async def test_metrics_of_pipelines_with_a_title_are_compared(local):
+    def tree(value):
+        point = '{"name":"%s","value":%s}'
+        lines = [point % ("loss", 4), point % ("loss", value), point % ("other", 1)]
+        write = "".join(f"echo '{line}' >>\"$CONDUCTO_RUN_DIR/metrics\";" for line in lines)
+        return serial(a=write, b="true")
+
+    first = await local.run(tree(1), title="compared")
+    second = await local.run(tree("null"), title="compared")
+    await local.run(tree(3), title="compared too")
+    query = CompareParams(title="compared", path="/a", name="loss", points=1)
+
+    found = await local.pipelines.compare_metrics(query)
+
+    assert [one.id for one in found.pipelines] == [second.id, first.id]
+    (newer,), (older,) = (one.metrics for one in found.pipelines)
+    assert (newer.last, newer.minimum, newer.maximum, newer.count) == (None, 4, 4, 2)
+    assert (older.last, older.minimum, older.values, older.steps) == (1, 1, (4, 1), (0, 1))
+    alone = await local.pipelines.compare_metrics(CompareParams(title="compared", limit=1))
+    assert [(m.path, m.name, m.values) for m in alone.pipelines[0].metrics] == [
+        ("/a", "loss", ()),
+        ("/a", "other", ()),
+    ]
+
+
 async def outputs_arrived(run, path, count):
     """Return whether a number of points of its only metric can be read."""
-    found = await run.local.pipelines.list_metrics(OutputParams(id=run.id, path=path))
+    found = await run.local.pipelines.list_metrics(MetricParams(id=run.id, path=path))
     return [len(one.values) for one in found.metrics] == [count]
 
 

@@ -3,7 +3,7 @@
 from conducto_cli.python_client import aio
 from conducto_cli.python_client.connections import Connection, connect
 from conducto_cli.python_client.launching import launch
-from conducto_cli.python_client.queries import get_pipeline, latest, list_pipelines
+from conducto_cli.python_client.queries import get_pipeline, latest, list_pipelines, metrics
 from conducto_client.aio import AsyncNodeHandle, AsyncPipeline
 from conducto_client.nodes import NodeHandle
 from conducto_client.pipeline import Pipeline
@@ -20,4 +20,5 @@ __all__ = [
     "latest",
     "launch",
     "list_pipelines",
+    "metrics",
 ]

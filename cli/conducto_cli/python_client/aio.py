@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Coroutine
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 from conducto_cli.python_client import connections, launching, queries
 from conducto_client.aio import AsyncData, AsyncPipeline, AsyncSecretStore
@@ -11,6 +11,7 @@ from conducto_client.target import TargetName
 from conducto_client.threads import in_thread
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def _twin(
@@ -33,10 +34,19 @@ def _twins(
     return call
 
 
+def _plain(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    @functools.wraps(function)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        return await in_thread(function, *args, **kwargs)
+
+    return call
+
+
 launch = _twin(launching.launch)
 get_pipeline = _twin(queries.get_pipeline)
 latest = _twin(queries.latest)
 list_pipelines = _twins(queries.list_pipelines)
+metrics = _plain(queries.metrics)
 
 
 class AsyncConnection:

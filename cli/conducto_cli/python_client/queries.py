@@ -1,9 +1,9 @@
-"""``co.get_pipeline``, ``co.list_pipelines`` and ``co.latest``."""
+"""``co.get_pipeline``, ``co.list_pipelines``, ``co.latest`` and ``co.metrics``."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Literal
+from typing import Literal, TypeVar
 
 from conducto.errors import ClientError, InvalidArgumentError, PipelineNotFoundError
 from conducto.tree import unused
@@ -13,13 +13,14 @@ from conducto_cli.exit_codes import USAGE
 from conducto_cli.pipeline_lookup import UnknownPipelineError, find_pipeline
 from conducto_cli.python_client.hosts import open_target, selected
 from conducto_cli.target import is_in_cloud, probe
-from conducto_client import Client
-from conducto_client.pipeline import Pipeline
+from conducto_client.pipeline import ComparedMetricRow, Pipeline, compared_rows
 from conducto_client.target import Target, TargetName, checked
+from conducto_core.model.outputs import CompareParams
 from conducto_core.model.params import MAX_PIPELINES_PAGE, ListParams
 from conducto_core.model.requests import PipelineSummary
 from conducto_core.model.states import State
 
+T = TypeVar("T")
 StateName = Literal["pending", "queued", "running", "done", "error", "killed"]
 
 
@@ -101,8 +102,9 @@ def list_pipelines(
         has_text = text is None or any(text.lower() in word.lower() for word in words)
         return record.title == title and has_text
 
-    def read(client: Client) -> list[PipelineSummary]:
-        return list(islice(filter(fits, client.iterate(query)), limit))
+    def read(target: Target) -> list[Pipeline]:
+        summaries = target.read(lambda c: list(islice(filter(fits, c.iterate(query)), limit)))
+        return [Pipeline(target, summary) for summary in summaries]
 
     found = _in_targets([*_targets(target, profile)], read)
     found.sort(key=lambda pipeline: pipeline.created, reverse=True)
@@ -118,25 +120,21 @@ def _targets(target: TargetName | None, profile: str | None) -> Iterator[Target]
         yield open_target(name, profile)
 
 
-def _in_targets(
-    targets: Sequence[Target], read: Callable[[Client], list[PipelineSummary]]
-) -> list[Pipeline]:
-    """Return the pipelines of all targets that respond; warn about the others.
+def _in_targets(targets: Sequence[Target], read: Callable[[Target], list[T]]) -> list[T]:
+    """Return the items of all targets that respond; warn about the others.
 
     Raises:
         ClientError: no target responds, or the query is invalid.
     """
-    found: list[Pipeline] = []
+    found: list[T] = []
     failures: dict[TargetName, ClientError] = {}
     for each in targets:
         try:
-            summaries = each.read(read)
+            found += read(each)
         except ClientError as error:
             if exit_code_of(error) == USAGE or len(targets) == 1:
                 raise
             failures[each.name] = error
-        else:
-            found += [Pipeline(each, summary) for summary in summaries]
     for name, failure in failures.items():
         where = "this machine" if name == "local" else "the cloud"
         print(
@@ -146,6 +144,36 @@ def _in_targets(
     if len(failures) == len(targets):
         raise next(iter(failures.values()))
     return found
+
+
+def metrics(
+    title: str,
+    *,
+    limit: int = 20,
+    path: str | None = None,
+    name: str | None = None,
+    target: TargetName | None = None,
+    profile: str | None = None,
+) -> list[ComparedMetricRow]:
+    """Return the metrics of the newest pipelines with a title, a row for each metric.
+
+    Args:
+        title: Exact title of the pipelines.
+        limit: At most this many pipelines of each target, up to 100; archived ones count.
+        path: Only metrics of this node.
+        name: Only this metric.
+        target: As in `list_pipelines`.
+        profile: The profile; by default the one in use.
+    """
+    unused.mark_used()
+    query = checked(CompareParams, title=title, limit=limit, path=path, name=name)
+
+    def read(target: Target) -> list[ComparedMetricRow]:
+        found = target.read(lambda client: client.compare_metrics(query))
+        return [row for pipeline in found.pipelines for row in compared_rows(pipeline)]
+
+    found = _in_targets([*_targets(target, profile)], read)
+    return sorted(found, key=lambda row: row["created"], reverse=True)
 
 
 def latest(

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from conducto.wire.printable import shell_word
 from conducto_core.api.export.page import export_response
 from conducto_core.api.queries.continuation import latest_continuation
+from conducto_core.api.queries.metric_comparison import compare
 from conducto_core.errors import RefusedError
 from conducto_core.model import params as p
 from conducto_core.model.base import Record
@@ -28,7 +29,10 @@ from conducto_core.model.node_detail import NodeDetail
 from conducto_core.model.operations.operation import AnyOperation
 from conducto_core.model.outputs import (
     ArtifactList,
+    CompareParams,
+    MetricComparison,
     MetricList,
+    MetricParams,
     OutputParams,
     OutputStream,
     ResultValue,
@@ -272,10 +276,14 @@ class Pipelines(ABC):
             return ResultValue(attempt=attempt)
         return ResultValue(attempt=attempt, exists=True, value=json.loads(data), size=len(data))
 
-    async def list_metrics(self, params: OutputParams) -> MetricList:
+    async def list_metrics(self, params: MetricParams) -> MetricList:
         """Return the metrics of an attempt."""
         attempt, data = await self.attempt_output(params, "metrics")
-        return MetricList(attempt=attempt, metrics=metrics_in(data))
+        return MetricList(attempt=attempt, metrics=metrics_in(data, params.points))
+
+    async def compare_metrics(self, params: CompareParams) -> MetricComparison:
+        """Return the metrics of the newest pipelines of a program."""
+        return await compare(self, params)
 
     async def list_artifacts(self, params: OutputParams) -> ArtifactList:
         """Return the artifacts of an attempt."""

@@ -2,10 +2,15 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from conducto.wire.outputs import MAX_POINTS
 from conducto_core.model.base import Record
 from conducto_core.model.params import AttemptNumber, PipelineId
+from conducto_core.model.states import State
+
+#: Maximum number of pipelines in a comparison of metrics.
+MAX_COMPARED = 100
 
 #: The streams of an attempt besides stdout, stderr and resources.
 OutputStream = Literal["result", "metrics", "artifacts"]
@@ -79,6 +84,86 @@ class MetricList(Record):
 
     attempt: int | None = None
     metrics: tuple[MetricSeries, ...] = ()
+
+
+class MetricParams(OutputParams):
+    """The attempt whose metrics are queried.
+
+    Attributes:
+        points: Maximum number of points of each metric; more are thinned.
+    """
+
+    points: int = Field(default=MAX_POINTS, ge=2, le=MAX_POINTS)
+
+
+class CompareParams(Record):
+    """The program whose pipelines are compared, and the metrics.
+
+    Attributes:
+        title: Exact title of the pipelines.
+        program: Their script; None for any.
+        path: Only metrics of this node.
+        name: Only this metric.
+        limit: Maximum number of pipelines, the newest first.
+        points: Maximum number of points of each metric; 0 for the summary alone.
+    """
+
+    title: str = Field(max_length=10_000)
+    program: str | None = None
+    path: str | None = None
+    name: str | None = None
+    limit: int = Field(default=20, ge=1, le=MAX_COMPARED)
+    points: int = Field(default=0, ge=0, le=1000)
+
+    @field_validator("points")
+    @classmethod
+    def _has_both_ends(cls, points: int) -> int:
+        return max(2, points) if points else 0
+
+
+class ComparedMetric(Record):
+    """A metric of the newest attempt of a node.
+
+    Attributes:
+        last: The last value; None if it is not finite.
+        count: Number of points.
+        values: Of at most `CompareParams.points` points.
+    """
+
+    path: str
+    attempt: int
+    name: str
+    last: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    count: int = 0
+    values: tuple[float | None, ...] = ()
+    steps: tuple[float | None, ...] = ()
+
+
+class ComparedPipeline(Record):
+    """A pipeline of a comparison.
+
+    Attributes:
+        metrics: In definition order of the nodes.
+    """
+
+    id: str
+    created: float
+    state: State
+    metrics: tuple[ComparedMetric, ...] = ()
+
+
+class MetricComparison(Record):
+    """The metrics of the pipelines of one program.
+
+    Attributes:
+        pipelines: The newest first, with those that have no metrics.
+        complete: Whether all metrics are included: older pipelines may have too many.
+    """
+
+    pipelines: tuple[ComparedPipeline, ...] = ()
+    complete: bool = True
 
 
 class Artifact(Record):

@@ -147,7 +147,7 @@ def metrics_in(data: bytes, limit: int = MAX_POINTS) -> tuple[MetricSeries, ...]
     """
     arrived, final = _parts(data)
     if final is not None:
-        return tuple(_shortened(MetricSeries.model_validate(one), limit) for one in final)
+        return tuple(shortened(MetricSeries.model_validate(one), limit) for one in final)
     points = PointCollector()
     for line in objects_in(arrived):
         point = _point(line)
@@ -155,6 +155,15 @@ def metrics_in(data: bytes, limit: int = MAX_POINTS) -> tuple[MetricSeries, ...]
             points.add(str(line.get("name")), point)
     limit = min(limit, points.limit)
     return tuple(one.series(name, limit) for name, one in points.series.items())
+
+
+def shortened(series: MetricSeries, limit: int) -> MetricSeries:
+    """Return a metric with at most ``limit`` points, at least two."""
+    if len(series.values) <= limit:
+        return series
+    points = thinned(list(zip(series.values, series.steps, series.times, strict=True)), limit)
+    values, steps, times = zip(*points, strict=True)
+    return series.model_copy(update={"values": values, "steps": steps, "times": times})
 
 
 def artifacts_in(data: bytes) -> tuple[Artifact, ...]:
@@ -193,14 +202,6 @@ def _parts(data: bytes) -> tuple[bytes, Iterator[dict[str, Any]] | None]:
 
 def _final(values: list[dict[str, Any]]) -> bytes:
     return b"\n" + _lines(values) + b"\n"
-
-
-def _shortened(series: MetricSeries, limit: int) -> MetricSeries:
-    if len(series.values) <= limit:
-        return series
-    points = thinned(list(zip(series.values, series.steps, series.times, strict=True)), limit)
-    values, steps, times = zip(*points, strict=True)
-    return series.model_copy(update={"values": values, "steps": steps, "times": times})
 
 
 def masked_value(value: Any, mask: Mask) -> Any:

@@ -251,6 +251,38 @@ def test_node_page_shows_its_result_metrics_and_artifacts(
     ]
 
 
+@pytest.mark.parametrize("reference", ["demo.py", "abc-def", "@last"])
+def test_metrics_of_pipelines_with_a_title_are_a_table(
+    leaving: CountingPipelines, reference: str, conducto: Conducto, capsys: Output
+) -> None:
+    leaving.add("new-one", small_tree(), record("new-one"))
+
+    code = conducto("metrics", reference, "--last", "5")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert code == 0
+    assert [line.split()[0] for line in lines] == ["ID", "new-one", "abc-def"]
+    assert [line.split()[-1] for line in lines] == ["loss", "-", "0.5"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (["demo.py", "--name", "other"], 0, "no metrics in 1 pipeline"),
+        (["unknown"], 2, "no pipeline"),
+        (["demo.py", "--last", "0"], 2, "must be from 1 to 100, got '0'"),
+    ],
+)
+def test_metrics_command_names_the_missing_part(
+    words: list[str], code: int, text: str, conducto: Conducto, capsys: Output
+) -> None:
+    found = conducto("metrics", *words)
+
+    said = capsys.readouterr()
+    assert found == code
+    assert text in said.out + said.err
+
+
 def test_node_as_json_has_its_result_metrics_and_artifacts(
     leaving: CountingPipelines, conducto: Conducto, capsys: Output
 ) -> None:

@@ -22,7 +22,15 @@ from conducto_core.model.operations.operation import (
     read,
     send,
 )
-from conducto_core.model.outputs import ArtifactList, MetricList, OutputParams, ResultValue
+from conducto_core.model.outputs import (
+    ArtifactList,
+    CompareParams,
+    MetricComparison,
+    MetricList,
+    MetricParams,
+    OutputParams,
+    ResultValue,
+)
 from conducto_core.model.remote_shells import (
     RemoteShell,
     RemoteShellEnd,
@@ -193,9 +201,16 @@ RESULT = read(
 METRICS = read(
     "list_metrics",
     "/pipelines/{id}/metrics",
-    OutputParams,
+    MetricParams,
     MetricList,
     "Return the points of all metrics of an attempt.",
+)
+COMPARE_METRICS = read(
+    "compare_metrics",
+    "/metrics",
+    CompareParams,
+    MetricComparison,
+    "Return the metrics of the newest pipelines of a program.",
 )
 ARTIFACTS = read(
     "list_artifacts",
