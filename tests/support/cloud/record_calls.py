@@ -88,13 +88,13 @@ def _let_threads_know() -> None:
 
 def note_names(host: Any) -> None:
     """Remember which function is called."""
-    response = host.response
+    respond = host.respond
 
     def named(self: Any, request: dict[str, Any], seconds: float) -> Any:
         _called.set(request.get("name", ""))
-        return response(self, request, seconds)
+        return respond(self, request, seconds)
 
-    host.response = named
+    host.respond = named
 
 
 note_names(sys.modules["__main__"].Host)
