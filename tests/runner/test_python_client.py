@@ -436,3 +436,40 @@ def test_services_of_the_original_are_forms_of_the_client() -> None:
     assert pipeline.id not in [each["pipeline_id"] for each in service.list()]
     with pytest.raises(co.api.InvalidResponse, match="no pipeline 'nowhere'"):
         service.get("nowhere")
+    with pytest.raises(co.api.InvalidResponse, match="is archived"):
+        service.touch(pipeline.id)
+
+
+def test_pipeline_of_the_original_is_created_and_saved_before_it_is_launched() -> None:
+    service = co.api.Pipeline()
+    pipeline_id = service.create("make it", cloud=False, tags="old", retention=3, is_public=True)
+    found = service.get(pipeline_id)
+    assert (found["title"], found["tags"]) == ("make it", ["old"])
+
+    root = co.Serial(image="unused")
+    root["a"] = co.Exec("echo one")
+    service.save_serialization(pipeline_id, root.serialize())
+    co.api.Manager().launch(pipeline_id)
+
+    pipeline = co.get_pipeline(pipeline_id)
+    assert [node.path for node in pipeline] == ["/", "/a"]
+    assert (pipeline.title, pipeline.summary.pipeline.retention) == ("make it", 3)
+    with pytest.raises(co.api.InvalidResponse, match="not a serialized tree"):
+        service.save_serialization(pipeline_id, "x")
+
+
+def test_status_and_activity_of_a_pipeline_change_through_the_original() -> None:
+    pipeline = launch(grid, [1], run=False)
+    service = co.api.Pipeline()
+    touched = pipeline.summary.pipeline.touched
+
+    service.touch(pipeline.id)
+    eventually(lambda: pipeline.summary.pipeline.touched > touched)
+    service.update(pipeline.id, {"status": "sleeping_local", "title": "t"}, "status")
+    assert service.get(pipeline.id)["status"] == "sleeping_local"
+    touched = pipeline.summary.pipeline.touched
+    service.touch(pipeline.id)
+    eventually(lambda: pipeline.summary.pipeline.touched > touched)
+    assert service.get(pipeline.id)["status"] == "sleeping_local"
+
+    assert set(service.perms(pipeline.id)) >= {"launch", "modify_cmd", "read_user_secrets"}

@@ -1,6 +1,6 @@
 """The Python client on the targets of the command line: ``co.launch`` and its relatives."""
 
-from conducto_cli.python_client import aio
+from conducto_cli.python_client import aio, original
 from conducto_cli.python_client.connections import Connection, connect
 from conducto_cli.python_client.launching import launch
 from conducto_cli.python_client.queries import get_pipeline, latest, list_pipelines, metrics
@@ -21,4 +21,5 @@ __all__ = [
     "launch",
     "list_pipelines",
     "metrics",
+    "original",
 ]

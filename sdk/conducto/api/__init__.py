@@ -9,6 +9,7 @@ import importlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from conducto.api.auth import Auth, Dir, get_auth_headers
     from conducto.api.config import Config
     from conducto.api.errors import (
         InvalidResponse,
@@ -20,17 +21,14 @@ if TYPE_CHECKING:
         WindowsMapError,
         WSLMapError,
     )
-    from conducto.api.secrets import Secret, SecretKey, Secrets
-    from conducto.api.services import (
+    from conducto.api.pipelines import (
         Analytics,
-        Auth,
-        Dir,
         Manager,
         Pipeline,
         connect_to_ns,
         connect_to_pipeline,
-        get_auth_headers,
     )
+    from conducto.api.secrets import Secret, SecretKey, Secrets
 
 __all__ = [
     "Analytics",
@@ -59,16 +57,8 @@ _HOMES = {
     "config": ["Config"],
     "errors": [name for name in __all__ if name.endswith(("Response", "Error", "Validation"))],
     "secrets": ["Secret", "SecretKey", "Secrets"],
-    "services": [
-        "Analytics",
-        "Auth",
-        "Dir",
-        "Manager",
-        "Pipeline",
-        "connect_to_ns",
-        "connect_to_pipeline",
-        "get_auth_headers",
-    ],
+    "auth": ["Auth", "Dir", "get_auth_headers"],
+    "pipelines": ["Analytics", "Manager", "Pipeline", "connect_to_ns", "connect_to_pipeline"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _TWINS = ("Config", "Auth", "Dir", "Pipeline", "Manager", "Secrets", "Analytics")

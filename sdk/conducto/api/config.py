@@ -25,7 +25,6 @@ import os
 import tempfile
 
 from conducto.api import paths
-from conducto.api.errors import NotAvailableError
 from conducto.files.trees import remove_tree
 
 TYPE_CHECKING = False
@@ -285,17 +284,10 @@ class Config:
         In this order: ``Config.TOKEN``, the variable ``CONDUCTO_TOKEN``, the profile.
 
         Args:
-            refresh: Accepted for old callers; tokens cannot be refreshed yet.
-            force_refresh: Require a refresh.
-
-        Raises:
-            NotAvailableError: ``force_refresh`` is true.
+            refresh: Ignored: tokens need no refresh.
+            force_refresh: Likewise.
         """
-        del refresh
-        if force_refresh:
-            raise NotAvailableError(
-                "Refreshing a token", "Give a new one with `conducto-profile add --token`."
-            )
+        del refresh, force_refresh
         if self.TOKEN is not None:
             return self.TOKEN
         given = os.environ.get("CONDUCTO_TOKEN")

@@ -57,9 +57,9 @@ def caller() -> Tuple[Optional[str], Optional[int]]:
 def is_top_level() -> bool:
     """Return whether the user's call is at the top level of a file, outside of functions."""
     frame = sys._getframe(1)
-    while frame is not None and is_ours(frame.f_code.co_filename):
-        frame = frame.f_back  # type: ignore[assignment]
-    return frame is not None and frame.f_code.co_name == "<module>"
+    while is_ours(frame.f_code.co_filename) and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_code.co_name == "<module>"
 
 
 def caller_directory() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
+from pathlib import Path
 
 import pytest
 
@@ -12,11 +13,12 @@ from conducto import api, schedule, slack
 from conducto.api import NotAvailableError
 from conducto.integrations.slack import AsyncSlack, Slack
 
+ROOT = Path(__file__).resolve().parents[3]
 CALLS = {
     "Pipeline.create": lambda: api.Pipeline().create("x", cloud=True),
-    "Pipeline.touch": lambda: api.Pipeline().touch("abc"),
-    "Auth.get_token": lambda: api.Auth().get_token({}),
-    "Dir.org": lambda: api.Dir().org(1),
+    "Pipeline.update": lambda: api.Pipeline().update("abc", {"title": "x"}),
+    "Auth.change_password": lambda: api.Auth().change_password("a", "b"),
+    "Dir.users": lambda: api.Dir().users(1),
     "Analytics": lambda: api.Analytics().get_data_summary("token"),
     "connect_to_pipeline": lambda: api.connect_to_pipeline("abc"),
     "connect_to_ns": api.connect_to_ns,
@@ -32,10 +34,49 @@ def test_a_call_to_a_server_says_that_it_comes_later(call) -> None:
 
 def test_the_parts_of_the_message_can_be_read() -> None:
     with pytest.raises(NotAvailableError) as caught:
-        api.Pipeline().touch("abc")
+        api.Pipeline().agent_list()
 
-    assert caught.value.what == "Prolonging a pipeline"
-    assert caught.value.remedy == "Every action on it does."
+    assert caught.value.what == "Listing agents"
+    assert caught.value.remedy == "`conducto agent status` shows this machine's."
+
+
+def placeholders() -> list[str]:
+    """Return the methods of the services that only raise an error."""
+    return [
+        f"{name}.{method}"
+        for name in ("Auth", "Dir", "Pipeline", "Manager", "Analytics")
+        for method, value in vars(getattr(api, name)).items()
+        if getattr(value, "__name__", "") == "method"
+    ]
+
+
+def test_every_method_without_a_feature_has_a_remedy_and_is_listed_in_the_docs() -> None:
+    page = (ROOT / "docs/concepts/python-client.md").read_text(encoding="utf-8")
+
+    names = placeholders()
+    assert len(names) > 20
+    for name in names:
+        service, method = name.split(".")
+        with pytest.raises(NotAvailableError) as caught:
+            getattr(getattr(api, service)(), method)()
+        assert caught.value.remedy, name
+        assert f"`{method}`" in page, name
+
+
+def test_login_without_a_token_is_rejected() -> None:
+    with pytest.raises(api.UserInputValidation, match="has no token as its password"):
+        api.Auth().get_token({"email": "a@b.c"})
+
+
+def test_tokens_need_no_refresh() -> None:
+    assert api.Auth().get_refreshed_token("cdo_x", force=True) == "cdo_x"
+    assert api.Auth().refresh_auth({"AccessToken": "cdo_x"}) == {"AccessToken": "cdo_x"}
+
+
+@pytest.mark.parametrize("status", ["running", ""])
+def test_unknown_status_is_rejected(status: str) -> None:
+    with pytest.raises(ValueError, match="it can be active, sleeping or archived"):
+        api.Pipeline().update("abc", {"status": status})
 
 
 @pytest.mark.parametrize(
