@@ -164,7 +164,10 @@ def test_lists_use_the_targets_that_respond(
     local: Any = Target(Host(None))  # type: ignore[arg-type]
     cloud: Any = Target(Host(transport, "cloud"))  # type: ignore[arg-type]
 
-    found = _in_targets([local, cloud], lambda client: [*client.list()])
+    def read(target: Target) -> list[Pipeline]:
+        return [Pipeline(target, each) for each in target.read(lambda client: client.list())]
+
+    found = _in_targets([local, cloud], read)
 
     assert [(each.target, each.id) for each in found] == [("cloud", "abc-def")]
     assert capfd.readouterr().err == (
@@ -172,7 +175,7 @@ def test_lists_use_the_targets_that_respond(
     )
     for none in ([local], [local, Target(Host(None, "cloud"))]):  # type: ignore[arg-type]
         with pytest.raises(AgentUnreachableError):
-            _in_targets(none, lambda client: [*client.list()])
+            _in_targets(none, read)
 
 
 @pytest.mark.parametrize(
