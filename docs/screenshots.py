@@ -78,7 +78,7 @@ class Shot:
 #: Visible when the output of the failed test is loaded.
 FAILED = ".log-lines :text('AssertionError')"
 SHOTS = (
-    Shot("pipelines", "/", ".ptable-title"),
+    Shot("pipelines", "/", ".PipelineRow-title"),
     Shot("pipeline", "/p/{id}?node=/test/payment", FAILED),
     Shot("pipeline-dark", "/p/{id}?node=/test/payment", FAILED, "dark"),
     Shot("timeline", "/p/{id}/timeline", ".tl-canvas"),

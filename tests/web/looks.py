@@ -65,7 +65,7 @@ class Look:
 
 
 PAGES: dict[str, tuple[str, str]] = {
-    "pipelines": ("/", ".ptable-title"),
+    "pipelines": ("/", ".PipelineRow-title"),
     "pipeline": ("/p/{shop}", ".trow"),
     "timeline": ("/p/{shop}/timeline", ".tl-label"),
     "images": ("/p/{shop}/images", "h1"),
@@ -96,7 +96,7 @@ LOOKS = (
     Look("signed-out", "/", ".empty", "nobody"),
     Look("signed-out-pipeline", "/p/{shop}", ".empty", "nobody"),
     Look("pipelines-none-match", "/?text=nothing-is-called-so", ".empty"),
-    Look("pipelines-archived", "/?lifecycle=archived", ".ptable-title"),
+    Look("pipelines-archived", "/?lifecycle=archived", ".PipelineRow-title"),
     Look("node-output", "/p/{shop}?node=/test/payment", ".log-lines :text('AssertionError')"),
     *(
         Look(
@@ -121,12 +121,12 @@ LOOKS = (
     Look("timeline-groups", "/p/{stages}/timeline", ".tl-label"),
     Look("timeline-every-node", "/p/{stages}/timeline?rows=all", ".tl-label"),
     Look("images-100000", "/p/{large}/images", "h1"),
-    Look("pipelines-chosen", "/", ".bulk", press=("thead input",)),
+    Look("pipelines-chosen", "/", ".bulk", press=("[aria-label='Select all']",)),
     Look(
         "pipelines-archive",
         "/",
         ".dialog",
-        press=("thead input", "button:text-is('Archive')"),
+        press=("[aria-label='Select all']", "button:text-is('Archive')"),
     ),
     Look("secrets-add", "/secrets", ".dialog", press=("button:text('Add secret')",)),
     Look("secrets-delete", "/secrets", ".dialog", press=("button:text('Delete') >> nth=0",)),

@@ -136,7 +136,7 @@ def test_the_list_is_filtered_by_its_address_and_archives_in_bulk(viewer: Viewer
     run = launch(viewer.person, QUICK)
     other = launch(viewer.person, QUICK)
     page = viewer.open(f"/?text={run}")
-    expect(page.get_by_role("row")).to_have_count(2)
+    expect(page.get_by_role("main").get_by_role("listitem")).to_have_count(1)
     page.get_by_label("Search pipelines").fill("web_pipeline")
     expect(page.get_by_text(other)).to_be_visible()
     page.get_by_label(f"Select web_pipeline.py web {run}").check()

@@ -62,7 +62,7 @@ def test_the_list_goes_on_to_the_oldest_as_it_is_scrolled(
 def test_a_filter_that_finds_few_ends_the_list(crowded: Person, browser: Browser) -> None:
     with viewer_of(crowded, browser) as viewer:
         page = viewer.open("/?text=nightly+22")
-        expect(page.locator(".ptable-title")).to_have_count(11)
+        expect(page.locator(".PipelineRow-title")).to_have_count(11)
         expect(page.get_by_text("Loading older pipelines")).to_have_count(0)
 
 

@@ -460,7 +460,7 @@ def test_times_are_shown_as_the_reader_has_chosen(viewer: Viewer) -> None:
     expect(page.get_by_text(re.compile(r"Now: \d\d:\d\d:\d\d UTC"))).to_be_visible()
     page.get_by_label("Show absolute instead").check()
     viewer.open("/")
-    expect(page.get_by_role("row").nth(1)).to_contain_text(re.compile(r"\d\d:\d\d UTC|:\d\d UTC"))
+    expect(page.get_by_role("listitem").first).to_contain_text(re.compile(r"\d\d:\d\d UTC|:\d\d UTC"))
 
 
 def test_browser_notifies_the_end_of_a_pipeline_in_the_background(
@@ -518,15 +518,15 @@ def test_several_pipelines_are_archived_at_once_after_confirmation_and_restored(
     run, other = launch(viewer.person, SLOW), launch(viewer.person, QUICK, run=False)
     page = viewer.open("/")
     for one in (run, other):
-        page.get_by_role("row").filter(has_text=one).get_by_role("checkbox").check()
+        page.get_by_role("listitem").filter(has_text=one).get_by_role("checkbox").check()
     page.get_by_role("button", name="Archive").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("1 command running now will be killed")
     dialog.get_by_role("button", name="Archive 2 pipelines").click()
-    expect(page.get_by_role("row").filter(has_text=run)).to_have_count(0)
-    expect(page.get_by_role("row").filter(has_text=other)).to_have_count(0)
+    expect(page.get_by_role("listitem").filter(has_text=run)).to_have_count(0)
+    expect(page.get_by_role("listitem").filter(has_text=other)).to_have_count(0)
     page.get_by_role("button", name="Undo").click()
-    expect(page.get_by_role("row").filter(has_text=other)).to_be_visible()
+    expect(page.get_by_role("listitem").filter(has_text=other)).to_be_visible()
 
 
 def test_settings_hold_after_a_reload(viewer: Viewer) -> None:

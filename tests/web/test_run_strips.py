@@ -35,15 +35,18 @@ def test_the_list_shows_how_earlier_runs_went_and_leads_to_them(viewer: Viewer) 
     asked: list[str] = []
     viewer.page.on("request", lambda one: asked.append(one.url))
     page = viewer.open("/")
-    row = page.get_by_role("row").filter(has_text=last)
-    strip = row.get_by_role("group", name=re.compile(r"Recent runs: 2 of 3 passed, median \d"))
+    program = page.get_by_role("region", name=TITLE)
+    strip = program.get_by_role("group", name=re.compile(r"Recent runs: 2 of 3 passed, median \d"))
 
     bars = strip.get_by_role("link")
     expect(bars).to_have_count(3)
     expect(bars.nth(1)).to_have_attribute("title", re.compile(r"^failed, .*s, \d\d:\d\d:\d\d"))
-    expect(bars.nth(2)).to_have_attribute("aria-current", "true")
-    expect(row).to_contain_text("66% · ")
-    expect(page.get_by_role("row").filter(has_text=alone).get_by_role("group")).to_have_count(0)
+    expect(program).to_contain_text("pass rate 66%, median ")
+    expect(program.get_by_role("listitem").first).to_contain_text(f"1 command done{last}")
+    expect(program.get_by_role("listitem").nth(1).get_by_role("link")).to_contain_text(failed)
+    once = page.get_by_role("region", name="once")
+    expect(once).to_contain_text(alone)
+    expect(once.get_by_role("group")).to_have_count(0)
     assert {url.partition("?")[0] for url in asked if "/api/" in url} <= {
         f"{viewer.url}/api/v1/pipelines",
         f"{viewer.url}/api/v1/agent",

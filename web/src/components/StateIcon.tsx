@@ -50,6 +50,12 @@ const SHAPES: Record<DisplayState, ReactElement> = {
       <path d="M5.4 8h5.2" className="mark-cut" fill="none" strokeWidth="1.8" />
     </>
   ),
+  paused: (
+    <>
+      <circle cx="8" cy="8" r="5.6" fill="none" strokeWidth="1.6" />
+      <path d="M6.6 6v4M9.4 6v4" fill="none" strokeWidth="1.6" strokeLinecap="round" />
+    </>
+  ),
   skipped: (
     <>
       <path

@@ -10,7 +10,8 @@ const MIN_HEIGHT = 0.15;
 
 type Program = Pick<PipelineRecord, "title" | "program">;
 
-function keyOf({ title, program }: Program): string {
+/** Identifies a program in lists and URLs. */
+export function programKey({ title, program }: Program): string {
   return JSON.stringify([title, program]);
 }
 
@@ -18,8 +19,8 @@ function keyOf({ title, program }: Program): string {
 export function historyFinder(
   histories: readonly RunHistory[],
 ): (pipeline: Program) => RunHistory | undefined {
-  const known = new Map(histories.toReversed().map((one) => [keyOf(one), one]));
-  return (pipeline) => known.get(keyOf(pipeline));
+  const known = new Map(histories.toReversed().map((one) => [programKey(one), one]));
+  return (pipeline) => known.get(programKey(pipeline));
 }
 
 /** Whether two lists have the same runs, and hence the same histories. */
@@ -89,9 +90,9 @@ export function historyText({ passed, ended, median_seconds }: RunHistory): stri
   return median_seconds === null ? rate : `${rate}, median ${duration(median_seconds)}`;
 }
 
-/** `86% · 3m 02s`. */
+/** `pass rate 86%, median 3m 02s`; empty before the first end. */
 export function historySummary({ passed, ended, median_seconds }: RunHistory): string {
   if (ended === 0) return "";
-  const rate = `${Math.floor((passed / ended) * 100)}%`; // 100% only if all passed
-  return median_seconds === null ? rate : `${rate} · ${duration(median_seconds)}`;
+  const rate = `pass rate ${Math.floor((passed / ended) * 100)}%`; // 100% only if all passed
+  return median_seconds === null ? rate : `${rate}, median ${duration(median_seconds)}`;
 }

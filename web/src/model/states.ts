@@ -29,7 +29,7 @@ const CAUSES: Record<Cause, string> = {
 };
 
 /** The state that users see. */
-export type DisplayState = State | "skipped" | "warning";
+export type DisplayState = State | "skipped" | "warning" | "paused";
 
 export interface NodeStatus {
   state: State;

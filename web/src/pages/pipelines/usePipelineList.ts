@@ -8,6 +8,7 @@ import type {
   PipelineSummary,
   RunHistory,
 } from "@/api/schema";
+import { launchedSince } from "@/model/programs";
 import { hasSameRuns, historyFinder } from "@/model/runs";
 
 /** The list has no events, so it is polled. */
@@ -25,8 +26,8 @@ export interface PipelineList {
   retry: () => void;
 }
 
-/** The pipelines that match a filter, newest first, by page. */
-export function usePipelineList(filter: ListQuery): PipelineList {
+/** The pipelines that match a filter and were launched since a time, newest first, by page. */
+export function usePipelineList(filter: ListQuery, since: number | null): PipelineList {
   const list = useInfiniteQuery({
     queryKey: ["pipelines", filter],
     queryFn: ({ signal, pageParam, client, queryKey }) => {
@@ -42,14 +43,19 @@ export function usePipelineList(filter: ListQuery): PipelineList {
     placeholderData: keepPreviousData,
   });
   const { hasNextPage, isFetchingNextPage } = list;
+  const loaded = useMemo(() => list.data?.pages.flatMap((page) => page.pipelines), [list.data]);
+  const pipelines = useMemo(
+    () => (loaded === undefined ? undefined : launchedSince(loaded, since)),
+    [loaded, since],
+  );
   return {
-    pipelines: list.data?.pages.flatMap((page) => page.pipelines),
+    pipelines,
     historyOf: useMemo(
       () => historyFinder(list.data?.pages.flatMap((page) => page.histories) ?? []),
       [list.data],
     ),
     error: list.error,
-    hasMore: hasNextPage,
+    hasMore: hasNextPage && pipelines?.length === loaded?.length,
     loadMore: () => {
       if (hasNextPage && !isFetchingNextPage) void list.fetchNextPage();
     },

@@ -1,0 +1,111 @@
+/** Pipelines by program, and a sentence about each. */
+
+import type { PipelineSummary, RunHistory } from "@/api/schema";
+import { duration, moment, plural } from "@/lib/time";
+import { activeTime } from "@/model/activity";
+import { earlierDurations, estimate } from "@/model/estimate";
+import { programKey } from "@/model/runs";
+import { type DisplayState, failures, isFinished, total } from "@/model/states";
+
+export interface Program {
+  /** Identifies it in lists and URLs. */
+  key: string;
+  title: string;
+  /** File name of its script, unless the title has it. */
+  script: string | null;
+  /** Its pipelines, newest first. */
+  pipelines: readonly PipelineSummary[];
+}
+
+/** Programs by their newest pipeline; pipelines are newest first. */
+export function groupByProgram(pipelines: readonly PipelineSummary[]): Program[] {
+  const groups = new Map<string, PipelineSummary[]>();
+  for (const one of pipelines) {
+    const key = programKey(one.pipeline);
+    const members = groups.get(key);
+    if (members === undefined) groups.set(key, [one]);
+    else members.push(one);
+  }
+  return Array.from(groups, ([key, members]) => {
+    const { title, program } = members[0]?.pipeline ?? { title: "", program: null };
+    const script = program?.split(/[/\\]/).at(-1) ?? null;
+    return {
+      key,
+      title,
+      script: script === null || title.includes(script) ? null : script,
+      pipelines: members,
+    };
+  });
+}
+
+/** Pipelines that were launched at or after a time; all of them without a time. */
+export function launchedSince(
+  pipelines: readonly PipelineSummary[],
+  time: number | null,
+): readonly PipelineSummary[] {
+  return time === null ? pipelines : pipelines.filter((one) => one.pipeline.created >= time);
+}
+
+/** The state that users see: a stopped pipeline with commands to run is paused. */
+export function pipelineState(summary: PipelineSummary): DisplayState {
+  const { pipeline, state, started, counts } = summary;
+  if (state === "done") return failures(counts) > 0 ? "warning" : "done";
+  if (pipeline.armed || isFinished(state) || started === null) return state;
+  return "paused";
+}
+
+/** One sentence about the state, such as `61 of 2,002 failed`. */
+export function headline(
+  summary: PipelineSummary,
+  history: RunHistory | undefined,
+  now: number,
+): string {
+  const { counts, pipeline } = summary;
+  const failed = failures(counts);
+  const all = total(counts);
+  switch (pipelineState(summary)) {
+    case "done":
+      return all === 1 ? "1 command done" : `All ${count(all)} done`;
+    case "warning":
+      return `Done; ${plural(failed, "optional command")} failed`;
+    case "error":
+      return failed === 0 ? "Failed" : `${count(failed)} of ${count(all)} failed`;
+    case "killed":
+      return `${count(counts.killed)} of ${count(all)} killed`;
+    case "pending":
+      return pipeline.run_at === null
+        ? `${plural(counts.pending, "command")} to run`
+        : `Starts ${moment(pipeline.run_at)}`;
+    default:
+      return [
+        `${count(counts.done)} of ${count(all)} done`,
+        ...(failed > 0 ? [`${count(failed)} failed`] : []),
+        ...remaining(summary, history, now),
+      ].join(", ");
+  }
+}
+
+/** `about 5m 10s left`, if earlier runs tell. */
+function remaining(
+  summary: PipelineSummary,
+  history: RunHistory | undefined,
+  now: number,
+): string[] {
+  const took = activeTime(summary, now);
+  if (!summary.pipeline.armed || took === null) return [];
+  const left = estimate(took, earlierDurations(summary, history?.runs ?? []))?.remaining;
+  return left === undefined || left === null ? [] : [`about ${duration(left)} left`];
+}
+
+/** `ML` for `Mara Lindqvist` or `mara.lindqvist`; `AD` for `ada`. */
+export function initials(name: string): string {
+  const words = name.split(/[\s._@-]+/).filter((word) => word !== "");
+  const [first = "", second] = words;
+  return (
+    second === undefined ? first.slice(0, 2) : `${first[0] ?? ""}${second[0] ?? ""}`
+  ).toUpperCase();
+}
+
+function count(value: number): string {
+  return value.toLocaleString("en");
+}

@@ -1,0 +1,151 @@
+import { useEffect, useRef } from "react";
+
+import type { State } from "@/api/schema";
+import { Button } from "@/components/Button";
+import { Icon } from "@/components/Icon";
+import { StateIcon } from "@/components/StateIcon";
+import { setQuery } from "@/lib/location";
+import { stateLabel } from "@/model/states";
+import { type Filter, LIFECYCLES, type Period, PERIODS } from "@/pages/pipelines/filter";
+import { SavedFilters } from "@/pages/pipelines/SavedFilters";
+import styles from "@/pages/pipelines/Toolbar.module.css";
+import { PIPELINES } from "@/strings";
+
+const SEGMENTS: readonly State[] = ["error", "running", "pending", "done", "killed"];
+
+/** The search field. The key / focuses it. */
+export function Search({ text }: { text: string }) {
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      const isTyping =
+        event.target instanceof Element && event.target.matches("input, textarea, select");
+      if (event.key !== "/" || isTyping || document.querySelector("dialog[open]") !== null) return;
+      event.preventDefault();
+      field.current?.focus();
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, []);
+  return (
+    <label className={styles.search}>
+      <Icon name="search" />
+      <input
+        ref={field}
+        type="search"
+        placeholder={PIPELINES.searchHint}
+        aria-label={PIPELINES.search}
+        value={text}
+        onChange={(event) => setQuery({ text: event.target.value }, true)}
+      />
+      <kbd aria-hidden>/</kbd>
+    </label>
+  );
+}
+
+interface Props {
+  filter: Filter;
+  period: Period | null;
+  /** Owners of the pipelines that are loaded. */
+  owners: readonly string[];
+  selectAll: { checked: boolean; onToggle: () => void };
+}
+
+export function Toolbar({ filter, period, owners, selectAll }: Props) {
+  return (
+    <form className={styles.bar} role="search" onSubmit={(event) => event.preventDefault()}>
+      <input
+        type="checkbox"
+        aria-label={PIPELINES.selectAll}
+        title={PIPELINES.selectAll}
+        checked={selectAll.checked}
+        onChange={selectAll.onToggle}
+      />
+      <States current={filter.state} />
+      <Choice
+        label={PIPELINES.owner}
+        value={filter.owner ?? ""}
+        options={[["", PIPELINES.anyone], ...optionsOf(owners, filter.owner)]}
+        onChange={(owner) => setQuery({ owner })}
+      />
+      <Choice
+        label={PIPELINES.launched}
+        value={period ?? ""}
+        options={[
+          ["", PIPELINES.anyTime],
+          ...PERIODS.map((days) => [days, PIPELINES.periods[days]] as const),
+        ]}
+        onChange={(days) => setQuery({ days })}
+      />
+      <Choice
+        label={PIPELINES.lifecycle}
+        value={filter.lifecycle ?? "listed"}
+        options={LIFECYCLES.map((one) => [one, PIPELINES.lifecycles[one]] as const)}
+        onChange={(lifecycle) => setQuery({ lifecycle: lifecycle === "listed" ? null : lifecycle })}
+      />
+      {filter.tag === undefined ? null : (
+        <Button
+          aria-label={PIPELINES.removeTag(filter.tag)}
+          onClick={() => setQuery({ tag: null })}
+        >
+          <Icon name="tag" />
+          {filter.tag}
+          <Icon name="close" />
+        </Button>
+      )}
+      <SavedFilters />
+    </form>
+  );
+}
+
+/** The owner that the list is filtered by may have no pipeline that is loaded. */
+function optionsOf(owners: readonly string[], chosen: string | undefined) {
+  const all = new Set(chosen === undefined ? owners : [...owners, chosen]);
+  return [...all].toSorted().map((owner) => [owner, owner] as const);
+}
+
+function States({ current }: { current: State | undefined }) {
+  const choose = (state: State | null) => setQuery({ state });
+  return (
+    <div className={styles.states} role="group" aria-label={PIPELINES.state}>
+      <button type="button" aria-pressed={current === undefined} onClick={() => choose(null)}>
+        {PIPELINES.anyState}
+      </button>
+      {SEGMENTS.map((state) => (
+        <button
+          key={state}
+          type="button"
+          aria-pressed={current === state}
+          onClick={() => choose(current === state ? null : state)}
+        >
+          <StateIcon state={state} />
+          {stateLabel(state)}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+interface ChoiceProps {
+  label: string;
+  value: string;
+  options: readonly (readonly [string, string])[];
+  onChange: (value: string) => void;
+}
+
+function Choice({ label, value, options, onChange }: ChoiceProps) {
+  return (
+    <select
+      className="field"
+      aria-label={label}
+      value={value}
+      onChange={(event) => onChange(event.target.value)}
+    >
+      {options.map(([key, text]) => (
+        <option key={key} value={key}>
+          {text}
+        </option>
+      ))}
+    </select>
+  );
+}
