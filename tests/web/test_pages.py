@@ -460,7 +460,9 @@ def test_times_are_shown_as_the_reader_has_chosen(viewer: Viewer) -> None:
     expect(page.get_by_text(re.compile(r"Now: \d\d:\d\d:\d\d UTC"))).to_be_visible()
     page.get_by_label("Show absolute instead").check()
     viewer.open("/")
-    expect(page.get_by_role("listitem").first).to_contain_text(re.compile(r"\d\d:\d\d UTC|:\d\d UTC"))
+    expect(page.get_by_role("listitem").first).to_contain_text(
+        re.compile(r"\d\d:\d\d UTC|:\d\d UTC")
+    )
 
 
 def test_browser_notifies_the_end_of_a_pipeline_in_the_background(
