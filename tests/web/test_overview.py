@@ -257,3 +257,24 @@ def test_skipped_failures_are_labelled(viewer: Viewer) -> None:
     expect(page.get_by_text("All failed commands are skipped.")).to_be_visible()
     expect(page.locator(".failure-group")).to_have_count(0)
     expect(page.get_by_role("button", name="Rerun failed")).to_have_count(0)
+
+
+def test_page_shows_why_nodes_run_after_the_tree_was_replaced(viewer: Viewer) -> None:
+    def tree(command: str) -> co.Serial:
+        root = co.Serial()
+        root["a"], root["b"] = co.Exec("true"), co.Exec(command)
+        return root
+
+    run = post(viewer.person, tree("true"), title="continued", run=True)
+    page = viewer.open(f"/p/{run}")
+    expect(page.locator(".phead-facts")).to_contain_text("2 done")
+    launch_ = {"tree": to_launch_form(tree("false"), title="continued")}
+    agent_api(viewer.person, f"/pipelines/{run}/definition", "POST", {"launch": launch_})
+
+    plan = page.locator("summary", has_text="Tree replaced at")
+    expect(plan).to_contain_text("0 kept, 2 run")
+    plan.click()
+    page.get_by_role("link", name="/b", exact=True).click()
+    reason = page.get_by_text("Tree replaced at")
+    expect(reason).to_contain_text("runs: its image has no digest")
+    assert viewer.axe() == []

@@ -3,6 +3,19 @@
  * alphabetical order. A text with values is a function.
  */
 
+export const CONTINUATION = {
+  when: (time: string) => `Tree replaced at ${time}`,
+  kept: (count: number) => `${count.toLocaleString("en")} kept`,
+  runs: (count: number) => `${count.toLocaleString("en")} ${count === 1 ? "runs" : "run"}`,
+  skipped: (count: number) => `${count.toLocaleString("en")} skipped`,
+  removed: (count: number) => `${count.toLocaleString("en")} removed`,
+  stays: "kept: nothing that it depends on changed",
+  skips: "skipped",
+  skipsSince: (reason: string) => `skipped: ${reason}`,
+  runsSince: (reason: string) => `runs: ${reason}`,
+  more: (count: number) => `and ${count.toLocaleString("en")} more`,
+};
+
 export const NAVIGATION = {
   label: "Pages",
   home: "All pipelines",

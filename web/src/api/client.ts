@@ -9,6 +9,7 @@ import type {
   ControlResult,
   ImageList,
   ImageLog,
+  LatestContinuation,
   LogChunk,
   LogLines,
   LogMatches,
@@ -168,6 +169,8 @@ export const api = {
     get<PipelineList>("/pipelines", query, signal),
   pipeline: (id: string, signal?: AbortSignal) =>
     get<PipelineSummary>(pipelinePath(id), {}, signal),
+  continuation: (id: string, query: QueryOf<"get_continuation">, signal?: AbortSignal) =>
+    get<LatestContinuation>(pipelinePath(id, "/continuation"), query, signal),
   tree: (id: string, query: TreeQuery, signal?: AbortSignal) =>
     get<TreePage>(pipelinePath(id, "/tree"), query, signal),
   states: (id: string, query: QueryOf<"get_states">, signal?: AbortSignal) =>

@@ -12,6 +12,7 @@ import { ROOT } from "@/model/paths";
 import { isFailed, isFinished } from "@/model/states";
 import type { Actions } from "@/pages/pipeline/actions/useActions";
 import { AttemptsTab } from "@/pages/pipeline/node/AttemptsTab";
+import { Continuation } from "@/pages/pipeline/node/Continuation";
 import { DetailsTab } from "@/pages/pipeline/node/DetailsTab";
 import { FilesTab } from "@/pages/pipeline/node/FilesTab";
 import { NodeHeader } from "@/pages/pipeline/node/NodeHeader";
@@ -55,6 +56,11 @@ export function NodePane({ session, path, actions, onClose }: NodePaneProps) {
         <>
           <NodeHeader session={session} detail={detail.data} actions={actions} onClose={onClose} />
           <ShellSlot id={session.id} path={detail.data.node.path} />
+          <Continuation
+            session={session}
+            path={detail.data.node.path}
+            isExec={detail.data.node.type === "Exec"}
+          />
           <NodeTabs session={session} detail={detail.data} actions={actions} />
         </>
       )}
