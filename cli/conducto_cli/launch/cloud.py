@@ -50,7 +50,7 @@ def launch(root: "NodeBase", options: "LaunchOptions") -> int:
 
 @dataclass(frozen=True, slots=True)
 class CloudLaunch:
-    """A launch in the cloud, before the files of its images are there.
+    """A launch in the cloud, before the files of its images are uploaded.
 
     Attributes:
         request: The request, with what its images are made of.
