@@ -33,6 +33,7 @@ from conducto_core.model.operations.cloud import MAX_CONTEXT
 from conducto_core.model.worker import MAX_TREE
 from conducto_core.runtime.attempt_outputs import MAX_ALL_POINTS, MAX_ARTIFACTS
 from conducto_core.runtime.inputs import MAX_INPUTS
+from conducto_core.semantics.children import MAX_CHILDREN, MAX_DEPTH
 from conducto_core.semantics.rules import RETRIES
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
@@ -325,6 +326,8 @@ def tree_limits() -> str:
         ["Points of a metric of an attempt, before they are thinned", f"{outputs.MAX_POINTS:,}"],
         ["Points of all metrics of an attempt", f"{MAX_ALL_POINTS:,}"],
         ["Artifacts of an attempt", f"{MAX_ARTIFACTS:,}"],
+        ["Pipelines above one that a command launches", f"{MAX_DEPTH:,}"],
+        ["Pipelines that an attempt launches", f"{MAX_CHILDREN:,}"],
         ["Bytes of a secret", f"{secret_names.MAX_VALUE:,}"],
         ["Bytes of all secrets together", f"{secret_names.MAX_TOTAL:,}"],
         ["Bytes of a directory that an image of the cloud is built from", f"{MAX_CONTEXT:,}"],

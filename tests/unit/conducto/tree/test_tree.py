@@ -264,6 +264,21 @@ def test_isolate_is_inherited_as_a_variable_of_the_command() -> None:
     assert root.env == {"A": "1"}
 
 
+def test_launch_is_inherited_as_a_variable_of_the_command() -> None:
+    root = co.Serial(image="busybox", launch=True)
+    root["inherits"] = co.Exec("true")
+    root["own"] = co.Exec("true", launch=False)
+
+    assert (root.env, root["own"].env) == ({"CONDUCTO_LAUNCH": "1"}, {"CONDUCTO_LAUNCH": "0"})
+    assert root["inherits"].get_inherited_attribute("launch") is True
+    root.set(launch=False)
+    assert root.may_launch is False
+    root.may_launch = None
+    assert root.env == {}
+    with pytest.raises(TypeError, match="launch must be True or False, got 1"):
+        co.Exec("true", launch=1)
+
+
 def test_isolate_must_be_a_bool() -> None:
     with pytest.raises(TypeError, match="isolate must be True or False, got 'yes'"):
         co.Exec("true", isolate="yes")  # type: ignore[arg-type]
