@@ -55,7 +55,7 @@ class CloudLaunch:
     Attributes:
         request: The request, with what its images are made of.
         contexts: ``{content hash: directory}`` of the images.
-        here: Build images on this machine and push them, instead of bringing directories there.
+        here: Build images on this machine and push them, instead of uploading directories.
     """
 
     account: Account
