@@ -70,14 +70,15 @@ def secrets() -> ModuleType:
     return author_api.secrets()
 
 
-def client_name(name: str) -> object:
+def client_name(name: str, shown: str = "") -> object:
     """Return a name of the Python client, such as ``launch``.
 
     A script may import it at its top, also inside an image; there, only using it is an error.
     """
-    host, problem = _find(f"use co.{name}")
+    shown = shown or f"co.{name}"
+    host, problem = _find(f"use {shown}")
     if host is None:
-        return _Missing(name, problem)
+        return _Missing(shown, problem)
     return getattr(host.load_python_client(), name)
 
 
@@ -89,15 +90,15 @@ class _Missing:
         self._problem = problem
 
     def __repr__(self) -> str:
-        return f"<co.{self._name}, not available here>"
+        return f"<{self._name}, not available here>"
 
     def __call__(self, *_args: object, **_kwargs: object) -> NoReturn:
-        raise HostRequiredError(f"co.{self._name}: {self._problem}")
+        raise HostRequiredError(f"{self._name}: {self._problem}")
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise HostRequiredError(f"co.{self._name}: {self._problem}")
+        raise HostRequiredError(f"{self._name}: {self._problem}")
 
 
 def _host(action: str) -> ModuleType | None:

@@ -21,7 +21,7 @@ def client(name: str) -> Callable[..., Any]:
 
 def original(name: str) -> Callable[..., Any]:
     """Return a function that only the original's API needs; likewise."""
-    module: Any = _host.client_name("original")
+    module: Any = _host.client_name("original", "co.api")
     return _translated(getattr(module, name))
 
 
