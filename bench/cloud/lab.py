@@ -70,9 +70,10 @@ class CloudLab:
     def _started(self) -> "Emulator":
         # Slow to import, and most measurements do not need it.
         from conducto_emulator import moto_shim  # noqa: PLC0415
-        from conducto_emulator.emulator import Emulator, Options  # noqa: PLC0415
+        from conducto_emulator.emulator import Emulator  # noqa: PLC0415
         from conducto_emulator.latency import Latency  # noqa: PLC0415
         from conducto_emulator.moto_server import AddressError  # noqa: PLC0415
+        from conducto_emulator.options import Options  # noqa: PLC0415
 
         _ensure_images()
         try:

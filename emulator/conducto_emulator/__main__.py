@@ -14,9 +14,10 @@ from pathlib import Path
 from conducto_emulator import resources
 from conducto_emulator.agent_image import AgentImageError
 from conducto_emulator.app import AppError
-from conducto_emulator.emulator import Emulator, Options
+from conducto_emulator.emulator import Emulator
 from conducto_emulator.latency import Latency
 from conducto_emulator.moto_server import AddressError
+from conducto_emulator.options import Options
 from conducto_emulator.strict import Strictness
 
 logger = logging.getLogger(__name__)

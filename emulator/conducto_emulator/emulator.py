@@ -4,7 +4,6 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -27,19 +26,16 @@ from conducto_emulator.containers import LABEL, DockerContainers
 from conducto_emulator.ecs_exec import EcsExec
 from conducto_emulator.events import EventBus
 from conducto_emulator.gateway import LOOPBACK, Gateway
-from conducto_emulator.latency import Latency
 from conducto_emulator.limits import FARGATE_VCPUS, LAMBDA_CONCURRENCY, LAMBDA_RETRY_MINUTES
 from conducto_emulator.metadata import METADATA_PATH, Metadata
 from conducto_emulator.moto_server import MotoServer, free_port, shared_address
+from conducto_emulator.options import Options
 from conducto_emulator.packaged_app import PackagedApp
 from conducto_emulator.signatures import Keys, new_key
 from conducto_emulator.socket_limits import PATH as SOCKET_PATH
-from conducto_emulator.strict import Strictness
 from conducto_emulator.tasks import TaskBoard
 from conducto_local.server.static_files import WEB_ROOT
 
-#: Directory of the functions in a checkout.
-FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 _STOP_SECONDS = 20.0
 #: The function that has the file system.
 _DATA = "data"
@@ -47,37 +43,6 @@ _DATA = "data"
 _ADMIN = "admin"
 #: Names of deployed functions that differ from the names in the package.
 _HANDLERS = {"api_handler": "app"}
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The options of the emulator.
-
-    Attributes:
-        folder: Directory of the files of tasks and EFS; it is deleted with the emulator.
-        port: Port of the API; 0 for a free one.
-        base: Base image of the agent's image.
-        functions: Directory of the app.
-        package: Directory with the unpacked zip for Lambda: its app runs in separate processes
-            instead of `functions` in this process. With ``strict``, `functions` run separately as
-            well.
-        variables: Variables of the functions, in addition to those of every installation.
-        minute: Seconds of the emulator's minute, the interval of scheduled functions.
-        poll: Seconds that a poll without a task stays open; AWS: 60.
-        strict: AWS's limits and random failures; None enforces only sizes.
-        latency: AWS's latencies; None for those of this machine.
-    """
-
-    folder: Path
-    port: int = 0
-    base: str | None = None
-    functions: Path = FUNCTIONS
-    package: Path | None = None
-    variables: Mapping[str, str] = field(default_factory=dict)
-    minute: float = 60.0
-    poll: float = 1.0
-    strict: Strictness | None = None
-    latency: Latency | None = None
 
 
 def _no_delay() -> float:

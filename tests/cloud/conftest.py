@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conducto_emulator.emulator import Emulator, Options
+from conducto_emulator.emulator import Emulator
 from conducto_emulator.lambda_host import PRELUDE
+from conducto_emulator.options import Options
 from conducto_emulator.strict import Strictness
 from support.cloud import packaged
 from support.cloud.emulated import Cloud

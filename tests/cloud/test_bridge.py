@@ -24,7 +24,8 @@ from conducto_core.model.worker import PROTOCOL
 from conducto_core.runtime.task_layout import AGENT, CTL, USER, AgentVariables, user_entry
 from conducto_emulator import resources
 from conducto_emulator.containers import LABEL
-from conducto_emulator.emulator import Emulator, Options
+from conducto_emulator.emulator import Emulator
+from conducto_emulator.options import Options
 from conducto_emulator.tasks import Knobs
 from support.stand_ins import call, ensure
 

@@ -10,8 +10,8 @@ import pytest
 
 import conducto as co
 from conducto_emulator.app import AppError
-from conducto_emulator.emulator import FUNCTIONS
 from conducto_emulator.limits import LAMBDA_SYNC_PAYLOAD
+from conducto_emulator.options import FUNCTIONS
 from conducto_emulator.packaged_app import PackagedApp
 from conducto_emulator.packaged_errors import (
     EndedError,

@@ -22,35 +22,24 @@ from chalicelib.domain.events import (
     WorkerLost,
     WorkerStarted,
 )
-from chalicelib.domain.launch_validation import used_images, validate_nodes
 from chalicelib.domain.pipeline import CloudPipeline
-from chalicelib.domain.tokens import new_token
 from chalicelib.domain.workers import Worker
 from chalicelib.ports.errors import AccessDeniedError, ConflictError
 from chalicelib.ports.identity import Identity
 from chalicelib.ports.logs import LogKey
-from chalicelib.services import claims
-from chalicelib.services.claims import Prepared
-from chalicelib.services.debug_plans import OUTER_OWNER
+from chalicelib.services.claims import Claims
 from chalicelib.services.debug_sessions import DebugSessions, ShellOverError, is_shell
-from chalicelib.services.image_builds import ImageBuilds, known_sources
+from chalicelib.services.generated_trees import GeneratedTreeError, GeneratedTrees, uploads_of
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.secret_injection import InjectedSecrets, inject
 from conducto.errors import DefinitionError
-from conducto.wire import fields
-from conducto.wire.launching import TOKEN
-from conducto.wire.outputs import MAX_RESULT
 from conducto_core.errors import RefusedError
-from conducto_core.model.nodes import Pipeline
-from conducto_core.model.operations.operation import Permission
 from conducto_core.model.outputs import OutputStream
-from conducto_core.model.records import AttemptRecord
 from conducto_core.model.states import Cause, State
 from conducto_core.model.worker import (
     MAX_CHUNK,
     PROTOCOL,
     Claim,
-    ClaimDecision,
     ClaimResponse,
     Credentials,
     Heartbeat,
@@ -66,30 +55,18 @@ from conducto_core.model.worker import (
     WorkerStart,
 )
 from conducto_core.runtime.attempt_outputs import live_summary
-from conducto_core.runtime.commands import CommandError, as_written, script_of
-from conducto_core.runtime.environment import ExecutionContext, command_env
-from conducto_core.runtime.fingerprints import fingerprint_in
-from conducto_core.runtime.inputs import inputs_text
 from conducto_core.runtime.json_logs import log_fields
 from conducto_core.runtime.line_times import packed
-from conducto_core.semantics import capacity
 from conducto_core.semantics.autoscaling import Pool
-from conducto_core.semantics.children import may_launch
 from conducto_core.semantics.contexts import CONTEXT_PAUSE
 from conducto_core.semantics.pools import PoolKind
-from conducto_core.semantics.resolve import resolve_generated
-from conducto_core.semantics.results import MissingResultError, source_attempts
 from conducto_core.semantics.rules import cause_of_exit
 from conducto_core.semantics.start_failures import StartFailure
-from conducto_core.semantics.tree_state import LiveExec
-from conducto_core.semantics.user_secrets import secrets_user, withheld
 
 #: Seconds that a worker waits for a command. The cloud decides when a worker of a ``new`` context
 #: stops (`conducto_core.semantics.contexts`); by itself it leaves only after the longest pause.
 CONTEXT_IDLE = CONTEXT_PAUSE + 3600.0
 IDLE = 60.0
-#: Seconds after an attempt's time limit at which its token expires, if it was not refused before.
-TOKEN_MARGIN = 600.0
 #: Reported by a worker that received a stop signal (`conducto_core.model.worker.WorkerEnd.reason`).
 STOPPING = "stopping"
 #: Why a worker that an older version of Conducto started must leave; a new one replaces it.
@@ -99,10 +76,6 @@ _POLICIES: dict[PoolKind, Literal["many", "once", "context"]] = {
     PoolKind.ONCE: "once",
     PoolKind.CONTEXT: "context",
 }
-
-
-#: Returns the secrets for commands of a user; None: only those of the organisation.
-Secrets = Callable[[str | None], InjectedSecrets]
 
 
 #: ``{log field: field of a request}`` with the same meaning.
@@ -135,6 +108,7 @@ class WorkerApi:
         self._engine = engine
         self._me = identity
         self._cloud = engine.cloud
+        self._claims = Claims(engine.cloud, identity)
         self._shells = DebugSessions(engine)
 
     # ---- start and end -----------------------------------------------------------------------
@@ -246,13 +220,13 @@ class WorkerApi:
                 return WorkerLost(
                     time=self._now(), worker=worker_id, reason=OUTDATED, handed=claimed
                 )
-            return self._begin(live, claimed, secrets)
+            return self._claims.begin(live, claimed, secrets)
 
         self._engine.submit(org, pipeline_id, decide)
         self._refuse(org, pipeline_id, call.token, strays)
         with self._engine.seen(org, pipeline_id) as live:
             worker = _known(live, worker_id)
-            return self._decision(live, worker, call, secrets)
+            return self._claims.decision(live, worker, call, secrets)
 
     def _claimed(self, worker_id: str, call: Claim) -> Claimed:
         return Claimed(
@@ -262,133 +236,6 @@ class WorkerApi:
             run=call.run,
             node=call.node,
             waits=call.waits,
-        )
-
-    def _begin(self, live: CloudPipeline, claimed: Claimed, given: Secrets) -> Input | None:
-        """Return the claim with the attempt that it starts, or None if it changes nothing."""
-        node = live.may_run(claimed)
-        if node is None:
-            return None if claimed.token in live.holders else claimed
-        secrets = given(secrets_user(live.record))
-        record = self._record(live, node, claimed.worker, secrets)
-        try:
-            self._prepare(live, node, secrets)
-            self._inputs(live, node)
-        except CommandError as error:
-            return claimed.model_copy(update={"attempt": record, "refusal": str(error)})
-        except MissingResultError as error:
-            refusal = {"refusal": str(error), "refusal_cause": Cause.INPUT}
-            return claimed.model_copy(update={"attempt": record, **refusal})
-        return claimed.model_copy(update={"attempt": record})
-
-    def _decision(
-        self, live: CloudPipeline, worker: Worker, call: Claim, given: Secrets
-    ) -> ClaimResponse:
-        path = live.cloud_machine.path_of(call.node)
-        node = None if path is None else live.tree.nodes[path]
-        if not isinstance(node, LiveExec):
-            return ClaimResponse(decision=ClaimDecision.DROP)
-        runs = node.state is State.RUNNING and worker.runs(node.path, node.attempt)
-        if runs and worker.token == call.token:
-            return self._to_run(live, node, given(secrets_user(live.record)))
-        if call.token not in live.holders:
-            return ClaimResponse(decision=ClaimDecision.DROP, path=node.path)
-        blocked = node.state is State.QUEUED and live.full_group(node.path) is not None
-        return ClaimResponse(decision=ClaimDecision.HOLD, path=node.path, blocked=blocked)
-
-    def _to_run(
-        self, live: CloudPipeline, node: LiveExec, secrets: InjectedSecrets
-    ) -> ClaimResponse:
-        job = self._prepare(live, node, secrets)
-        try:
-            inputs = self._inputs(live, node)
-        except MissingResultError:  # reset since the start of the attempt; reading it fails
-            inputs = ""
-        token = self._launch_token(live, node)
-        return ClaimResponse(
-            decision=ClaimDecision.RUN,
-            path=node.path,
-            attempt=node.attempt,
-            script=job.script,
-            env=job.env if token is None else {**job.env, TOKEN: token},
-            masked=job.secrets.masked if token is None else (*job.secrets.masked, token),
-            inputs=inputs,
-            max_time=node.spec.max_time,
-            prints_tree=node.spec.lazy_target is not None,
-        )
-
-    def _launch_token(self, live: CloudPipeline, node: LiveExec) -> str | None:
-        """Return a token with which the attempt's command may launch pipelines, if it may.
-
-        It is valid while the attempt runs, which `CloudChildren` checks, and at most as long as the
-        token of its worker.
-        """
-        if not may_launch(node.spec):
-            return None
-        token, digest = new_token()
-        attempt = (live.id, node.path, node.attempt)
-        identity = Identity(
-            live.org, live.record.owner, frozenset({Permission.CHILDREN}), attempt=attempt
-        )
-        end = self._now() + (node.spec.max_time or fields.DEFAULT_MAX_TIME) + TOKEN_MARGIN
-        self._cloud.tokens.put(digest, identity, expires=end, parent=self._me.token)
-        return token
-
-    def _inputs(self, live: CloudPipeline, node: LiveExec) -> str:
-        """Return the results that a command uses.
-
-        Raises:
-            MissingResultError: one does not exist.
-        """
-        logs, sources = self._cloud.logs, source_attempts(node.spec, live.tree.nodes)
-        return inputs_text(
-            {
-                path: logs.read(LogKey(live.id, path, number, "result"), 0, MAX_RESULT)
-                for path, number in sources.items()
-            }
-        )
-
-    def _prepare(self, live: CloudPipeline, node: LiveExec, secrets: InjectedSecrets) -> Prepared:
-        built = live.images[node.spec.placement.image].built
-        path_map = {} if built is None else built.path_map
-        script = script_of(node.spec, path_map, None if built is None else built.workdir)
-        env = command_env(
-            node.spec.env,
-            ExecutionContext(live.id, self._cloud.url(), where="worker_cloud", owner=OUTER_OWNER),
-            path=node.path,
-            attempt=node.attempt,
-            path_map=path_map,
-            secrets=secrets.env,
-        )
-        return Prepared(script, env, secrets)
-
-    def _record(
-        self, live: CloudPipeline, node: LiveExec, worker_id: str, secrets: InjectedSecrets
-    ) -> AttemptRecord:
-        mask = secrets.mask()
-        queued = live.in_flight[node.path]
-        try:
-            command = self._prepare(live, node, secrets).script
-        except CommandError:
-            command = as_written(node.spec)
-        image = live.images[node.spec.placement.image].record
-        worker = live.registry.workers[worker_id]
-        now = self._now()
-        return queued.model_copy(
-            update={
-                "state": State.RUNNING,
-                "command": mask.text(command),
-                "env": {name: mask.text(value) for name, value in node.spec.env.items()},
-                "image": image.reference,
-                "container": worker_id,
-                "position": worker.commands,
-                "message": withheld(live.record),
-                "fingerprint": fingerprint_in(
-                    node.spec, live.images[image.name].built, secrets.version, mask.text
-                ),
-                **worker.phases(queued.queued, image.ended, now),
-                "started": now,
-            }
         )
 
     # ---- a command ----------------------------------------------------------------------------
@@ -495,8 +342,8 @@ class WorkerApi:
         lazy = node is not None and node.spec.lazy_target is not None and node.stop_reason is None
         if node is not None and lazy and cause is None:
             try:
-                key, images = self._generated(live, node, worker_id, call)
-            except (claims.GeneratedTreeError, DefinitionError) as error:
+                key, images = GeneratedTrees(self._cloud).keep(live, node, worker_id, call)
+            except (GeneratedTreeError, DefinitionError) as error:
                 cause, message = Cause.LAZY, str(error)
         return Reported(
             time=self._now(),
@@ -516,53 +363,10 @@ class WorkerApi:
             last=call.last,
         )
 
-    def _generated(
-        self, live: CloudPipeline, node: LiveExec, worker_id: str, call: Report
-    ) -> tuple[str, tuple[BuiltImage, ...]]:
-        """Store the tree that a Lazy generated, if it is valid; return its key and images."""
-        packed = None if call.tree is None else claims.unpack(call.tree)
-        if call.tree_key is not None:
-            if not call.tree_key.startswith(_uploads(live.id, worker_id)):
-                raise RefusedError(
-                    f"{call.path}: {call.tree_key!r} was not uploaded by this worker"
-                )
-            packed = self._cloud.blobs.get(call.tree_key)
-        if packed is None:
-            raise claims.GeneratedTreeError(
-                "printed no tree; a Lazy's function must return a node and be annotated "
-                "(-> co.Serial); a Lazy's command must print a serialised tree"
-            )
-        definition = claims.form_of(packed)
-        form = claims.unpack_form(definition)
-        here = Pipeline(live.pipeline.nodes, live.pipeline.images)
-        tree = resolve_generated(form, node.spec.lazy_target or "", here, live.edits)
-        used = self._cloud.orgs.in_use(live.org)
-        whole = live.nodes_with(node.spec.lazy_target or "", tree)
-        validate_nodes(tree.nodes, used.plan)
-        capacity.check_fits(whole, used.plan.max_workers, used.plan.name)
-        more = live.reserved_with(whole) - live.share.reserved
-        if more > 0 and used.reserved + more > used.plan.max_workers:
-            raise claims.GeneratedTreeError(
-                f"the tree needs {more} more workers for container_reuse_context=NEW groups that "
-                f"have started; the plan {used.plan.name!r} allows {used.plan.max_workers} and "
-                f"{used.reserved} are reserved. Reset this node when other groups have finished"
-            )
-        images = self._prepared_images(live, tree)
-        return self._cloud.store.keep_tree(live.id, definition), images
-
-    def _prepared_images(self, live: CloudPipeline, tree: Pipeline) -> tuple[BuiltImage, ...]:
-        known = {**live.pipeline.images, **tree.images}
-        fresh = [known[n] for n in used_images(tree) if not live.has_image(n)]
-        sources = known_sources(fresh, live.pipeline.images, live.sources)
-        try:
-            return ImageBuilds(self._cloud).prepare(live.org, fresh, sources)
-        except RefusedError as error:
-            raise claims.GeneratedTreeError(str(error)) from error
-
     async def worker_upload(self) -> UploadResponse:
         """Return an upload URL for a tree that is too large for a report."""
         with self._attending() as (live, worker):
-            key = _uploads(live.id, worker.id) + token_hex(8)
+            key = uploads_of(live.id, worker.id) + token_hex(8)
         return UploadResponse(url=self._cloud.blobs.upload_url(key), key=key)
 
     # ---- helpers ------------------------------------------------------------------------------
@@ -616,7 +420,3 @@ def _has_had(worker: Worker | None, call: WorkerLogChunk | Report) -> bool:
 def _check_had(worker: Worker, call: WorkerLogChunk | Report) -> None:
     if not _has_had(worker, call):
         raise RefusedError(f"{call.path}: attempt {call.attempt} does not run on this worker")
-
-
-def _uploads(pipeline_id: str, worker_id: str) -> str:
-    return f"uploads/{pipeline_id}/{worker_id}/"

@@ -1,51 +1,44 @@
-"""Validation of the tree that a Lazy generated, between the worker and the store."""
+"""The decision about a task that a worker polled, and its command. The API commits it."""
 
-import base64
-import binascii
-import json
-import zlib
+from collections.abc import Callable
 from typing import NamedTuple
 
-from chalicelib.services.secret_injection import InjectedSecrets
-from conducto.wire.lazy_form import from_wire_document
-from conducto_core.model.form_codec import pack_form, unpack_form
-from conducto_core.model.worker import (
-    MAX_TREE,
+from chalicelib.domain.events import (
+    Claimed,
+    Input,
 )
+from chalicelib.domain.pipeline import CloudPipeline
+from chalicelib.domain.tokens import new_token
+from chalicelib.domain.workers import Worker
+from chalicelib.ports.identity import Identity
+from chalicelib.ports.logs import LogKey
+from chalicelib.services.debug_plans import OUTER_OWNER
+from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.secret_injection import InjectedSecrets
+from conducto.wire import fields
+from conducto.wire.launching import TOKEN
+from conducto.wire.outputs import MAX_RESULT
+from conducto_core.model.operations.operation import Permission
+from conducto_core.model.records import AttemptRecord
+from conducto_core.model.states import Cause, State
+from conducto_core.model.worker import (
+    Claim,
+    ClaimDecision,
+    ClaimResponse,
+)
+from conducto_core.runtime.commands import CommandError, as_written, script_of
+from conducto_core.runtime.environment import ExecutionContext, command_env
+from conducto_core.runtime.fingerprints import fingerprint_in
+from conducto_core.runtime.inputs import inputs_text
+from conducto_core.semantics.children import may_launch
+from conducto_core.semantics.results import MissingResultError, source_attempts
+from conducto_core.semantics.tree_state import LiveExec
+from conducto_core.semantics.user_secrets import secrets_user, withheld
 
-__all__ = ["GeneratedTreeError", "form_of", "unpack", "unpack_form"]
-
-#: Maximum bytes of a tree's JSON.
-MAX_UNPACKED = 1 << 29
-
-
-class GeneratedTreeError(Exception):
-    """The generated tree is invalid; the message gives the reason."""
-
-
-def unpack(written: str) -> bytes:
-    """Decode a tree from the base64 text of a report; raises `GeneratedTreeError`."""
-    try:
-        return base64.b64decode(written, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise GeneratedTreeError(f"printed a broken tree: {error}") from error
-
-
-def form_of(packed: bytes) -> bytes:
-    """Convert a tree from gzipped JSON to the form that is stored; raises `GeneratedTreeError`."""
-    if len(packed) > MAX_TREE:
-        raise GeneratedTreeError(f"printed a tree of over {MAX_TREE >> 20} MB; make it smaller")
-    try:
-        unpacker = zlib.decompressobj(wbits=31)
-        text = unpacker.decompress(packed, MAX_UNPACKED)
-        if unpacker.unconsumed_tail or not unpacker.eof:
-            raise GeneratedTreeError(
-                "printed a tree that is truncated, or too large after decompression"
-            )
-        document = json.loads(text)
-        return pack_form(from_wire_document(document))
-    except (zlib.error, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise GeneratedTreeError(f"printed a broken tree: {error!r}") from error
+#: Seconds after an attempt's time limit at which its token expires, if it was not refused before.
+TOKEN_MARGIN = 600.0
+#: Returns the secrets for commands of a user; None: only those of the organisation.
+Secrets = Callable[[str | None], InjectedSecrets]
 
 
 class Prepared(NamedTuple):
@@ -54,3 +47,140 @@ class Prepared(NamedTuple):
     script: str
     env: dict[str, str]
     secrets: InjectedSecrets
+
+
+class Claims:
+    """Decides about claims."""
+
+    def __init__(self, cloud: Dependencies, worker: Identity) -> None:
+        self._cloud = cloud
+        self._me = worker
+
+    def begin(self, live: CloudPipeline, claimed: Claimed, given: Secrets) -> Input | None:
+        """Return the claim with the attempt that it starts, or None if it changes nothing."""
+        node = live.may_run(claimed)
+        if node is None:
+            return None if claimed.token in live.holders else claimed
+        secrets = given(secrets_user(live.record))
+        record = self._record(live, node, claimed.worker, secrets)
+        try:
+            self._prepare(live, node, secrets)
+            self._inputs(live, node)
+        except CommandError as error:
+            return claimed.model_copy(update={"attempt": record, "refusal": str(error)})
+        except MissingResultError as error:
+            refusal = {"refusal": str(error), "refusal_cause": Cause.INPUT}
+            return claimed.model_copy(update={"attempt": record, **refusal})
+        return claimed.model_copy(update={"attempt": record})
+
+    def decision(
+        self, live: CloudPipeline, worker: Worker, call: Claim, given: Secrets
+    ) -> ClaimResponse:
+        """Return the response to a claim that is committed."""
+        path = live.cloud_machine.path_of(call.node)
+        node = None if path is None else live.tree.nodes[path]
+        if not isinstance(node, LiveExec):
+            return ClaimResponse(decision=ClaimDecision.DROP)
+        runs = node.state is State.RUNNING and worker.runs(node.path, node.attempt)
+        if runs and worker.token == call.token:
+            return self._to_run(live, node, given(secrets_user(live.record)))
+        if call.token not in live.holders:
+            return ClaimResponse(decision=ClaimDecision.DROP, path=node.path)
+        blocked = node.state is State.QUEUED and live.full_group(node.path) is not None
+        return ClaimResponse(decision=ClaimDecision.HOLD, path=node.path, blocked=blocked)
+
+    def _to_run(
+        self, live: CloudPipeline, node: LiveExec, secrets: InjectedSecrets
+    ) -> ClaimResponse:
+        job = self._prepare(live, node, secrets)
+        try:
+            inputs = self._inputs(live, node)
+        except MissingResultError:  # reset since the start of the attempt; reading it fails
+            inputs = ""
+        token = self._launch_token(live, node)
+        return ClaimResponse(
+            decision=ClaimDecision.RUN,
+            path=node.path,
+            attempt=node.attempt,
+            script=job.script,
+            env=job.env if token is None else {**job.env, TOKEN: token},
+            masked=job.secrets.masked if token is None else (*job.secrets.masked, token),
+            inputs=inputs,
+            max_time=node.spec.max_time,
+            prints_tree=node.spec.lazy_target is not None,
+        )
+
+    def _launch_token(self, live: CloudPipeline, node: LiveExec) -> str | None:
+        """Return a token with which the attempt's command may launch pipelines, if it may.
+
+        It is valid while the attempt runs, which `CloudChildren` checks, and at most as long as the
+        token of its worker.
+        """
+        if not may_launch(node.spec):
+            return None
+        token, digest = new_token()
+        attempt = (live.id, node.path, node.attempt)
+        identity = Identity(
+            live.org, live.record.owner, frozenset({Permission.CHILDREN}), attempt=attempt
+        )
+        limit = node.spec.max_time or fields.DEFAULT_MAX_TIME
+        end = self._cloud.clock() + limit + TOKEN_MARGIN
+        self._cloud.tokens.put(digest, identity, expires=end, parent=self._me.token)
+        return token
+
+    def _inputs(self, live: CloudPipeline, node: LiveExec) -> str:
+        """Return the results that a command uses.
+
+        Raises:
+            MissingResultError: one does not exist.
+        """
+        logs, sources = self._cloud.logs, source_attempts(node.spec, live.tree.nodes)
+        return inputs_text(
+            {
+                path: logs.read(LogKey(live.id, path, number, "result"), 0, MAX_RESULT)
+                for path, number in sources.items()
+            }
+        )
+
+    def _prepare(self, live: CloudPipeline, node: LiveExec, secrets: InjectedSecrets) -> Prepared:
+        built = live.images[node.spec.placement.image].built
+        path_map = {} if built is None else built.path_map
+        script = script_of(node.spec, path_map, None if built is None else built.workdir)
+        env = command_env(
+            node.spec.env,
+            ExecutionContext(live.id, self._cloud.url(), where="worker_cloud", owner=OUTER_OWNER),
+            path=node.path,
+            attempt=node.attempt,
+            path_map=path_map,
+            secrets=secrets.env,
+        )
+        return Prepared(script, env, secrets)
+
+    def _record(
+        self, live: CloudPipeline, node: LiveExec, worker_id: str, secrets: InjectedSecrets
+    ) -> AttemptRecord:
+        mask = secrets.mask()
+        queued = live.in_flight[node.path]
+        try:
+            command = self._prepare(live, node, secrets).script
+        except CommandError:
+            command = as_written(node.spec)
+        image = live.images[node.spec.placement.image].record
+        worker = live.registry.workers[worker_id]
+        now = self._cloud.clock()
+        return queued.model_copy(
+            update={
+                "state": State.RUNNING,
+                "command": mask.text(command),
+                "env": {name: mask.text(value) for name, value in node.spec.env.items()},
+                "image": image.reference,
+                "container": worker_id,
+                "position": worker.commands,
+                "message": withheld(live.record),
+                "fingerprint": fingerprint_in(
+                    node.spec, live.images[image.name].built, secrets.version, mask.text
+                ),
+                **worker.phases(queued.queued, image.ended, now),
+                "started": now,
+            }
+        )

@@ -27,7 +27,8 @@ from chalicelib.domain.events import (
     Input,
     WorkerLaunch,
 )
-from chalicelib.domain.pipeline import CloudPipeline, PipelineChanges, Usage
+from chalicelib.domain.pipeline import CloudPipeline
+from chalicelib.domain.pipeline_changes import PipelineChanges, Usage
 from chalicelib.domain.tokens import new_token
 from chalicelib.ports.errors import AccessDeniedError, CapacityError, TaskGoneError, ThrottledError
 from chalicelib.ports.identity import Identity

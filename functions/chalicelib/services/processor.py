@@ -9,7 +9,8 @@ from threading import Lock, RLock
 
 from chalicelib.domain import snapshots
 from chalicelib.domain.events import Changed, Input, JournalEntry, WorkerLaunch
-from chalicelib.domain.pipeline import CloudPipeline, PipelineChanges
+from chalicelib.domain.pipeline import CloudPipeline
+from chalicelib.domain.pipeline_changes import PipelineChanges
 from chalicelib.ports.errors import ConflictError, PlanLimitError, ThrottledError
 from chalicelib.ports.identity import InUse, Share
 from chalicelib.ports.journal import Entry, Snapshot, Store

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from conducto.errors import DefinitionError
 from conducto.wire.lazy_form import from_wire_document
+from conducto.wire.outputs import MAX_RESULT
 from conducto_core.model.form_codec import pack_form
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.outputs import OutputSummary
@@ -14,9 +15,12 @@ from conducto_core.runtime.attempt_outputs import CollectedOutputs, LiveOutputs,
 from conducto_core.runtime.command_server import Part
 from conducto_core.runtime.commands import script_of
 from conducto_core.runtime.environment import NOTHING, ExecutionContext, command_env
+from conducto_core.runtime.inputs import inputs_text
 from conducto_core.runtime.masking import Mask
 from conducto_core.runtime.tree_extractor import PrintedTreeError, TreeExtractor
+from conducto_core.semantics.attempt_end import AttemptEnd
 from conducto_core.semantics.resolve import Limits, resolve_generated
+from conducto_core.semantics.results import source_attempts
 from conducto_core.semantics.rules import cause_of_exit
 from conducto_local.ports import BuiltImage, EngineError, Job, Stream
 from conducto_local.scheduling.admission import check_nodes
@@ -98,11 +102,41 @@ class Result:
     outputs: OutputSummary | None = None
     interpreter: str = ""
 
+    def end(self) -> AttemptEnd:
+        """Return the facts for the record of the attempt."""
+        return AttemptEnd(
+            self.exit_code,
+            self.message,
+            self.peak_memory,
+            self.output_bytes,
+            self.outputs,
+            self.interpreter or None,
+        )
+
     def with_note(self, note: str | None) -> "Result":
         """Return the result with a further line in its message, unless ``note`` is None."""
         if note is None:
             return self
         return replace(self, message=note if self.message is None else f"{self.message}\n{note}")
+
+
+async def inputs_of(active: ActiveAttempt, logs: LogDirectory) -> str:
+    """Return the results that an attempt's command uses.
+
+    Raises:
+        MissingResultError: One does not exist.
+    """
+    if not active.spec.results:
+        return ""
+    sources = source_attempts(active.spec, active.live.tree.nodes)
+    return await asyncio.to_thread(
+        lambda: inputs_text(
+            {
+                path: logs.reader(path, number).read("result", 0, MAX_RESULT).data
+                for path, number in sources.items()
+            }
+        )
+    )
 
 
 def prepare(

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from conducto_core.model.nodes import Placement
 from conducto_core.model.records import AttemptRecord
-from conducto_core.model.states import Cause, State
+from conducto_core.model.states import State
 from conducto_core.runtime.commands import as_written
 from conducto_core.runtime.masking import Mask
 from conducto_core.semantics.pools import PoolKind, kind_of
@@ -22,8 +22,6 @@ DATA_USER = "/conducto/data/user"
 LABEL_PIPELINE = "com.conducto.pipeline"
 LABEL_PROFILE = "com.conducto.profile"
 LABEL_HOME = "com.conducto.home"
-#: One set for all records: killing 100,000 queued nodes makes as many records at once.
-_FIELDS = set(AttemptRecord.model_fields)
 
 
 def placement_of(active: ActiveAttempt) -> Placement:
@@ -101,7 +99,6 @@ def started_record(
     """Return the record of an attempt at its start, with secrets masked."""
     container = active.container
     return AttemptRecord.model_construct(
-        _fields_set=_FIELDS,
         path=active.spec.path,
         number=active.number,
         state=State.RUNNING,
@@ -118,22 +115,3 @@ def started_record(
         started=active.started,
         fingerprint=active.fingerprint,
     )
-
-
-def ended_record(
-    active: ActiveAttempt, state: State, cause: Cause | None, mask: Mask
-) -> AttemptRecord:
-    """Return the record of an attempt that has ended."""
-    begun = active.record if active.record is not None else started_record(active, None, None, mask)
-    more = {
-        "state": state,
-        "cause": cause,
-        "message": active.message,
-        "exit_code": active.exit_code,
-        "ended": max(active.end(), begun.started or 0.0),  # the clock may have been set back
-        "peak_memory": active.peak_memory,
-        "output_bytes": active.output_bytes,
-        "interpreter": active.interpreter,
-        "outputs": active.outputs or begun.outputs,  # those that arrived before it was lost
-    }
-    return AttemptRecord.model_construct(_fields_set=_FIELDS, **{**dict(begun), **more})

@@ -1,6 +1,5 @@
 """The execution of attempts: admission, container, command, and the resulting events."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -8,13 +7,11 @@ from dataclasses import dataclass, replace
 from itertools import count
 from secrets import token_hex
 
-from conducto.wire.outputs import MAX_RESULT
 from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.states import Cause, StopReason
 from conducto_core.ports.secret_store import SecretStoreError
 from conducto_core.runtime.commands import CommandError
 from conducto_core.runtime.environment import ExecutionContext
-from conducto_core.runtime.inputs import inputs_text
 from conducto_core.runtime.masking import Mask
 from conducto_core.semantics import events as ev
 from conducto_core.semantics.admission_queue import QueuedAttempt
@@ -22,7 +19,7 @@ from conducto_core.semantics.children import may_launch
 from conducto_core.semantics.continuation import fingerprint
 from conducto_core.semantics.pools import PoolKind, kind_of
 from conducto_core.semantics.resolve import Limits
-from conducto_core.semantics.results import MissingResultError, source_attempts
+from conducto_core.semantics.results import MissingResultError
 from conducto_core.semantics.tree_state import LiveExec
 from conducto_local.ports import (
     BuiltImage,
@@ -33,7 +30,7 @@ from conducto_local.ports import (
     WorkerLostError,
     WorkerStartError,
 )
-from conducto_local.scheduling.attempt_execution import Result, prepare, run_command
+from conducto_local.scheduling.attempt_execution import Result, inputs_of, prepare, run_command
 from conducto_local.scheduling.attempt_records import (
     placement_of,
     pool_key,
@@ -178,7 +175,7 @@ class Attempts:
             self._wait(active)
             return
         try:
-            active.inputs = await self._inputs(active)
+            active.inputs = await inputs_of(active, self._common.logs(live.id))
         except MissingResultError as error:
             self._finish(active, Result(Cause.INPUT, message=str(error)))
             return
@@ -201,25 +198,6 @@ class Attempts:
             self._containers.put(container, reuse=not (lost or leaves), lost=why)
         if result is not None:
             self._finish(active, result)
-
-    async def _inputs(self, active: ActiveAttempt) -> str:
-        """Return the results that the attempt's command uses.
-
-        Raises:
-            MissingResultError: One does not exist.
-        """
-        if not active.spec.results:
-            return ""
-        sources = source_attempts(active.spec, active.live.tree.nodes)
-        logs = self._common.logs(active.live.id)
-        return await asyncio.to_thread(
-            lambda: inputs_text(
-                {
-                    path: logs.reader(path, number).read("result", 0, MAX_RESULT).data
-                    for path, number in sources.items()
-                }
-            )
-        )
 
     def _wait(self, active: ActiveAttempt) -> None:
         """Make an attempt wait for its image again; it is requeued when the image is available."""
@@ -319,12 +297,7 @@ class Attempts:
         if active.gone or live.active_attempts.get(spec.path) is not active:
             return
         ended = active.end()
-        active.exit_code = result.exit_code
-        active.message = result.message
-        active.peak_memory = result.peak_memory
-        active.output_bytes = result.output_bytes
-        active.outputs = result.outputs
-        active.interpreter = result.interpreter or None
+        active.result = result.end()
         if result.tree is not None and not active.stopping:
             generated, definition = result.tree
             live.store_graft(spec.lazy_target or "", generated, definition)

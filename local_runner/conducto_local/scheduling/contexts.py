@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from conducto_core.model.nodes import ancestors
 from conducto_core.model.states import Cause
 from conducto_core.semantics import events as ev
+from conducto_core.semantics.attempt_end import AttemptEnd
 from conducto_core.semantics.contexts import Hold, hold_of, used_contexts
 from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
 from conducto_local.scheduling.attempt_records import pool_owner
@@ -73,7 +74,7 @@ class Contexts:
         """
         paths = event.paths if isinstance(event, ev.NodesReset) else ()
         for node, message in live.stranded(paths):
-            live.active_attempts[node.path].message = message
+            live.active_attempts[node.path].result = AttemptEnd(message=message)
             end = ev.AttemptFinished(
                 node.path, node.attempt, Cause.WORKER_LOST, started=False, final=True
             )

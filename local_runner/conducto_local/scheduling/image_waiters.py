@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from conducto_core.model.records import ImageRecord, ImageState
 from conducto_core.model.states import Cause
 from conducto_core.semantics import events as ev
+from conducto_core.semantics.attempt_end import AttemptEnd
 from conducto_core.semantics.residual import residual
 from conducto_local.ports import EngineError, ImageBuilder, ImageError
 from conducto_local.scheduling import image_build
@@ -136,6 +137,6 @@ class ImageWaiters:
         image.failed |= {active.spec.path for active in waiting}
         for active in waiting:
             if not active.gone:
-                active.message = message
+                active.result = AttemptEnd(message=message)
                 failed = ev.AttemptFinished(active.spec.path, active.number, Cause.IMAGE)
                 self._common.apply(live, failed)

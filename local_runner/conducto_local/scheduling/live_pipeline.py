@@ -9,7 +9,6 @@ from typing import Any
 
 from conducto_core.model.nodes import NodeSpec, Pipeline
 from conducto_core.model.notifications import NotificationRecord
-from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.records import (
     AttemptRecord,
     ChangeRow,
@@ -20,6 +19,7 @@ from conducto_core.model.requests import Workers
 from conducto_core.model.states import State
 from conducto_core.semantics import events as ev
 from conducto_core.semantics.admission_queue import Limit, QueuedAttempt
+from conducto_core.semantics.attempt_end import UNKNOWN, AttemptEnd
 from conducto_core.semantics.machine import advance
 from conducto_core.semantics.pipeline_state import PipelineState
 from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
@@ -68,12 +68,7 @@ class ActiveAttempt:
     started: float | None = None
     ended: float | None = None
     record: AttemptRecord | None = None
-    exit_code: int | None = None
-    message: str | None = None
-    peak_memory: int | None = None
-    output_bytes: int | None = None
-    outputs: OutputSummary | None = None
-    interpreter: str | None = None
+    result: AttemptEnd = UNKNOWN
     inputs: str = ""
     fingerprint: str | None = None
     _started: float = 0.0
@@ -327,7 +322,7 @@ class LivePipeline(PipelineState):
 
     def _exit_code(self, path: str) -> int | None:
         active = self.active_attempts.get(path)
-        return None if active is None else active.exit_code
+        return None if active is None else active.result.exit_code
 
     def _publish(self, changes: Iterable[ChangeRow]) -> None:
         self._changes.extend(changes)

@@ -16,6 +16,7 @@ from conducto_core.model.states import Cause, State
 from conducto_core.model.wait_phases import Wait
 from conducto_core.runtime.environment import ExecutionContext
 from conducto_core.semantics import events as ev
+from conducto_core.semantics.attempt_end import AttemptEnd, ended_record
 from conducto_local.images.engine_images import LABEL_IMAGE_HOME
 from conducto_local.installation_id import installation_id
 from conducto_local.ports import ImageBuilder
@@ -23,7 +24,7 @@ from conducto_local.scheduling.attempt_logs import LogDirectory
 from conducto_local.scheduling.attempt_records import (
     LABEL_HOME,
     LABEL_PIPELINE,
-    ended_record,
+    started_record,
 )
 from conducto_local.scheduling.attempts import AttemptDependencies, Attempts
 from conducto_local.scheduling.containers import Containers
@@ -146,7 +147,7 @@ class Scheduler:
         spec = live.tree.nodes[path].spec
         known = [a for a in self._store.attempts(live.id, path) if a.number == attempt]
         active = ActiveAttempt(live, spec, attempt, spec.placement.mem, time.time(), running=True)
-        active.message = why
+        active.result = AttemptEnd(message=why)
         active.record = known[-1] if known else None
         live.active_attempts[path] = active
         self.apply(live, ev.AttemptFinished(path, attempt, Cause.WORKER_LOST))
@@ -325,10 +326,8 @@ class Scheduler:
         active = live.active_attempts.pop(command.path)
         if not active.running:
             self._attempts.drop(active)
-        if command.note is not None:
-            said = active.message
-            active.message = command.note if said is None else f"{said}: {command.note}"
-        live.set_attempt(ended_record(active, command.state, command.cause, self.secrets.mask))
+        last = active.record or started_record(active, None, None, self.secrets.mask)
+        live.set_attempt(ended_record(last, command, active.result, active.end()))
 
     def _start_timer(self, live: LivePipeline, path: str, seconds: float) -> None:
         def reached() -> None:

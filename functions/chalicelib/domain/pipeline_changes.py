@@ -1,0 +1,56 @@
+"""The results of an event of a cloud pipeline."""
+
+from dataclasses import dataclass, field
+
+from chalicelib.domain.events import (
+    BuiltImage,
+)
+from chalicelib.ports.identity import Spender
+from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.records import (
+    AttemptRecord,
+    NodeChange,
+)
+from conducto_core.semantics.autoscaling import Pool
+from conducto_core.semantics.cloud_machine import (
+    MachineCommand,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The metered seconds of an attempt; ``key`` identifies them within the pipeline.
+
+    Attributes:
+        whose: The pipeline that is charged, and the cost.
+    """
+
+    key: str
+    seconds: float
+    cpu: float
+    whose: Spender
+
+
+@dataclass(slots=True)
+class PipelineChanges:
+    """The results of an event.
+
+    Attributes:
+        changes: State changes to publish.
+        attempts: Attempts that started or ended.
+        orders: Commands for Step Functions.
+        pools: ``{path: pool}`` of the tasks in `machine_commands`.
+        stops: ``(worker, task ARN)`` of workers to stop.
+        usage: Usage to meter.
+        told: Notifications to send, with secrets not yet masked.
+        builds: Images whose build must be started.
+    """
+
+    changes: list[NodeChange] = field(default_factory=list)
+    attempts: list[AttemptRecord] = field(default_factory=list)
+    machine_commands: list[MachineCommand] = field(default_factory=list)
+    pools: dict[str, Pool] = field(default_factory=dict)
+    stops: list[tuple[str, str | None]] = field(default_factory=list)
+    usage: list[Usage] = field(default_factory=list)
+    new_notifications: list[NotificationRecord] = field(default_factory=list)
+    builds: list[BuiltImage] = field(default_factory=list)

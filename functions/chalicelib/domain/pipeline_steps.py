@@ -1,0 +1,257 @@
+"""The steps by which a cloud pipeline follows its state machine. No I/O, no clock."""
+
+from collections.abc import Callable, Iterable
+from typing import assert_never
+
+from chalicelib.domain.events import (
+    BuiltImage,
+    Reported,
+)
+from chalicelib.domain.pipeline_changes import PipelineChanges
+from chalicelib.domain.pipeline_state import CloudImage, CloudState
+from conducto_core.model.form_codec import unpack_form
+from conducto_core.model.nodes import Pipeline
+from conducto_core.model.records import (
+    AttemptRecord,
+    ImageRecord,
+    ImageState,
+    NodeChange,
+)
+from conducto_core.model.requests import Action
+from conducto_core.model.states import Cause, State
+from conducto_core.notifications.messages import compose
+from conducto_core.runtime.commands import as_written
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.attempt_end import UNKNOWN, AttemptEnd, ended_record
+from conducto_core.semantics.cloud_machine import (
+    CompleteTask,
+    MachineCommand,
+    StartExecution,
+    StepResult,
+    StopExecution,
+)
+from conducto_core.semantics.pipeline_state import LIFECYCLES
+from conducto_core.semantics.resolve import Edits, resolve_generated, resolve_grown
+from conducto_core.semantics.tree_state import LiveExec
+
+#: Seconds that a worker gets to stop a command itself after its ``max_time``.
+GRACE = 60.0
+#: Maximum number of consecutive runs without progress; then the pipeline is paused.
+MAX_FRUITLESS = 5
+
+
+class PipelineSteps(CloudState):
+    """The state of a pipeline, and the changes that its attempts, runs, trees and images make."""
+
+    def __init__(self, org: str, definition: bytes, tree_of: Callable[[str], bytes]) -> None:
+        super().__init__(org, definition, tree_of)
+        self._effects = PipelineChanges()
+        self._ends: dict[str, AttemptEnd] = {}
+
+    # ---- runs ---------------------------------------------------------------------------------
+
+    def _follow(self, taken: StepResult) -> None:
+        """Execute the commands, record the changes, and collect the commands for Step Functions."""
+        effects = self.follow(taken.commands, taken.changes, self.now, self._exit_code)
+        for command in effects.commands:
+            self._execute(command)
+        self._effects.changes += [NodeChange(**row._asdict()) for row in effects.changes]
+        for machine_command in taken.machine_commands:
+            self._pass_on(machine_command)
+
+    def _exit_code(self, path: str) -> int | None:
+        return self._ends[path].exit_code if path in self._ends else None
+
+    def _execute(self, command: ev.DriverCommand) -> None:
+        match command:
+            case ev.Enqueue():
+                self._enqueue(command)
+            case ev.Withdraw():
+                self._unqueue(command.path)
+                self.in_flight.pop(command.path, None)
+            case ev.EndAttempt():
+                self._end_attempt(command)
+            case ev.StartTimer():
+                exec_ = isinstance(self.tree.nodes.get(command.path), LiveExec)
+                grace = GRACE if exec_ else 0.0
+                self.deadlines[command.path] = self.now + command.seconds + grace
+            case ev.CancelTimer():
+                self.deadlines.pop(command.path, None)
+            case ev.Notify():
+                self._effects.new_notifications.append(compose(self, command, self.now))
+            case ev.Stop():
+                pass  # the worker learns this from its next heartbeat
+            case _:
+                assert_never(command)
+
+    def _pass_on(self, command: MachineCommand) -> None:
+        self._effects.machine_commands.append(command)
+        match command:
+            case StartExecution():
+                self.planned_at = self.now
+                rest = command.rest
+            case CompleteTask():
+                self.holders.pop(command.token, None)
+                rest = command.generated
+            case StopExecution():
+                self.holders.clear()
+                rest = None
+        if rest is not None:
+            specs = {spec.path: spec for spec in rest.tasks()}
+            self._effects.pools.update({path: self.pool_for(s) for path, s in specs.items()})
+
+    def _perform(self, action: Action, problem: str | None = None) -> None:
+        for event in self.perform(action, problem):
+            self._follow(self.cloud_machine.apply(event))
+        self.set_record(lifecycle=LIFECYCLES.get(action, self.record.lifecycle))
+
+    def _replan(self) -> None:
+        """Restart the remaining work; pause the pipeline after repeated runs without progress."""
+        self.fruitless += 1
+        if self.fruitless > MAX_FRUITLESS:
+            problem = "executions end before their nodes do; this is a bug in Conducto, report it"
+            self._perform(Action.PAUSE, problem)
+            return
+        self._follow(self.cloud_machine.replan())
+
+    # ---- attempts -----------------------------------------------------------------------------
+
+    def _enqueue(self, command: ev.Enqueue) -> None:
+        node = self.tree.nodes.get(command.path)
+        if node is None:
+            return  # a Lazy discarded it in the same event; its withdrawal follows
+        place = node.spec.placement
+        mem = place.mem if command.mem is None else command.mem
+        pool = self.pool_at(node).name
+        self.queue.setdefault(pool, {})[command.path] = None
+        self._where[command.path] = pool
+        self.in_flight[command.path] = AttemptRecord.model_construct(
+            path=command.path,
+            number=command.attempt,
+            state=State.QUEUED,
+            command=as_written(node.spec),
+            cpu=place.cpu,
+            mem=mem,
+            queued=self.now,
+        )
+
+    def _unqueue(self, path: str) -> None:
+        pool = self._where.pop(path, None)
+        if pool is not None:
+            self.queue[pool].pop(path, None)
+            if not self.queue[pool]:
+                del self.queue[pool]
+
+    def _finish(
+        self,
+        path: str,
+        cause: Cause | None,
+        *,
+        seconds: float = 0.0,
+        message: str | None = None,
+        final: bool = False,
+    ) -> None:
+        self.fruitless = 0
+        self._ends.setdefault(path, AttemptEnd(message=message))
+        record = self.in_flight[path]
+        mem = 0.0 if record.mem is None else record.mem
+        taken = self.cloud_machine.finish(path, cause, seconds=seconds, mem=mem, final=final)
+        self._follow(taken)
+
+    def _end_attempt(self, command: ev.EndAttempt) -> None:
+        record = self.in_flight.pop(command.path)
+        self._unqueue(command.path)
+        end = self._ends.get(command.path, UNKNOWN)
+        ended = ended_record(record, command, end, self.now)
+        self.times[command.path] = (ended.started, self.now)
+        self._effects.attempts.append(ended)
+
+    # ---- generated trees ----------------------------------------------------------------------
+
+    def resolved(self, edits: Edits) -> Pipeline:
+        """Return the definition with ``edits`` and generated trees; raises `DefinitionError`."""
+        trees = ((t, unpack_form(self.tree_of(key))) for t, key in self.generated.items())
+        return resolve_grown(self.form, trees, edits, self.pipeline.images)
+
+    def _graft(self, node: LiveExec, report: Reported) -> None:
+        target = node.spec.lazy_target
+        key = report.tree_key
+        if target is None or key is None:
+            return
+        form = unpack_form(self.tree_of(key))
+        tree = resolve_generated(form, target, self.pipeline, self.edits)
+        self.graft(target, tree)
+        self.generated[target] = key
+        self._know_images()
+        self._images_moved(report.images)
+        self._follow(self.cloud_machine.generate(node.path, tree.nodes))
+
+    def forget_below(self, target: str) -> list[str]:
+        """Remove the nodes below ``target`` from the definition; return their paths."""
+        paths = super().forget_below(target)
+        for path in (target, *paths):
+            self.generated.pop(path, None)
+        return paths
+
+    # ---- images -------------------------------------------------------------------------------
+
+    def _images_moved(self, images: Iterable[BuiltImage]) -> None:
+        for built in images:
+            image = self.images.setdefault(built.name, CloudImage(ImageRecord(name=built.name)))
+            if built.reference != image.record.reference:
+                self._forget_starts(built.name)
+            image.built = built
+            image.version = self.number
+            image.record = _record_of(image.record, built, self.now)
+
+    def _forget_starts(self, image: str) -> None:
+        """Forget the launch failures of pools whose image changes."""
+        starts = self.starts.items()
+        self.starts = {pool: s for pool, s in starts if self.pools[pool].image != image}
+
+    def _want_builds(self) -> None:
+        for name in dict.fromkeys(self.pools[pool].image for pool in self.queue):
+            image = self.images[name]
+            pending = image.record.state is ImageState.PENDING
+            if pending and image.built is not None and image.built.tag is not None:
+                queued = image.built.model_copy(update={"state": ImageState.QUEUED})
+                self._images_moved([queued])
+                self._effects.builds.append(queued)
+
+    def _try_failed_images_again(self) -> None:
+        """Forget failed builds, so that resetting nodes builds their images again."""
+        for image in list(self.images.values()):
+            if image.record.state is ImageState.ERROR and image.built is not None:
+                again = {"state": ImageState.PENDING, "error": None, "build": None}
+                self._images_moved([image.built.model_copy(update=again)])
+
+    def _fail_without_image(self) -> None:
+        failed = {n for n, i in self.images.items() if i.record.state is ImageState.ERROR}
+        while failed:
+            doomed = [
+                path
+                for name, paths in self.queue.items()
+                if self.pools[name].image in failed
+                for path in paths
+            ]
+            if not doomed:
+                return
+            error = self.images[self.pools[self._where[doomed[0]]].image].record.error
+            self._finish(doomed[0], Cause.IMAGE, message=error)
+
+
+def _record_of(record: ImageRecord, built: BuiltImage, now: float) -> ImageRecord:
+    begins = built.state in (ImageState.PENDING, ImageState.QUEUED)
+    started = None if begins and record.ended is not None else record.started
+    if built.state is not ImageState.PENDING:
+        started = started or now
+    ended = built.state in (ImageState.DONE, ImageState.ERROR)
+    return record.model_copy(
+        update={
+            "state": built.state,
+            "reference": built.reference,
+            "error": built.error,
+            "started": started,
+            "ended": now if ended else None,
+        }
+    )

@@ -1,0 +1,308 @@
+"""The workers of a cloud pipeline: their events, and when they stop. No I/O, no clock."""
+
+from collections.abc import Collection
+
+from chalicelib.domain.events import (
+    CapacityUnavailable,
+    Claimed,
+    JournalEntry,
+    OutputsArrived,
+    Reported,
+    WorkerLost,
+    WorkerStarted,
+)
+from chalicelib.domain.pipeline_changes import Usage
+from chalicelib.domain.pipeline_steps import GRACE, PipelineSteps
+from chalicelib.domain.workers import Worker, WorkerStatus
+from chalicelib.ports.identity import Spender
+from conducto_core.model.records import (
+    AttemptRecord,
+    Lifecycle,
+)
+from conducto_core.model.states import Cause, State
+from conducto_core.semantics.attempt_end import AttemptEnd
+from conducto_core.semantics.autoscaling import Pool
+from conducto_core.semantics.cloud_machine import (
+    CompleteTask,
+)
+from conducto_core.semantics.contexts import Hold, is_late, loss
+from conducto_core.semantics.cost import charged_seconds, dollars_for
+from conducto_core.semantics.pools import PoolKind
+from conducto_core.semantics.start_failures import Failed, PoolStarts, StartFailure
+from conducto_core.semantics.user_secrets import secrets_user
+
+_LATE = {
+    Hold.PAUSED: "the pipeline was paused for more than 24 hours",
+    Hold.SPARE: "no command of the group had run for 15 minutes",
+}
+
+
+class PipelineWorkers(PipelineSteps):
+    """A pipeline and its workers."""
+
+    # ---- commands -----------------------------------------------------------------------------
+
+    def _claimed(self, claim: Claimed) -> None:
+        worker = self.registry.workers.get(claim.worker)
+        if worker is None or not self._hand(worker, claim):
+            return
+        if claim.attempt is not None:
+            worker.token = claim.token
+            self._start(worker, claim.attempt)
+            if claim.refusal is not None:
+                worker.busy, worker.status = False, WorkerStatus.IDLE
+                self._finish(claim.attempt.path, claim.refusal_cause, message=claim.refusal)
+
+    def _hand(self, worker: Worker, claim: Claimed) -> bool:
+        """Record that a worker holds a task, or complete a stray one; return its validity."""
+        if self.is_stray(claim):
+            self._effects.machine_commands.append(
+                CompleteTask(claim.token, self.reply_to_stray(claim))
+            )
+            return False
+        worker.since = self.now
+        self._follow(
+            self.cloud_machine.claim(claim.token, claim.run, claim.node, waits=claim.waits)
+        )
+        path = self.cloud_machine.path_of(claim.node) or ""
+        if claim.token in self.cloud_machine.run_state.held.get(path, {}):
+            self.holders[claim.token] = worker.id
+        return True
+
+    def _start(self, worker: Worker, attempt: AttemptRecord) -> None:
+        self.fruitless = 0
+        worker.path, worker.attempt, worker.busy = attempt.path, attempt.number, True
+        worker.status = WorkerStatus.BUSY
+        worker.commands += 1
+        self.starts[worker.pool] = self.starts_of(worker.pool).after_command(worker.round)
+        self._unqueue(attempt.path)
+        self.in_flight[attempt.path] = attempt
+        self.times[attempt.path] = (attempt.started, None)
+        self._effects.attempts.append(attempt)
+        self._follow(self.cloud_machine.start(attempt.path))
+
+    def _reported(self, report: Reported) -> None:
+        worker = self.registry.workers.get(report.worker)
+        node = self.exec_in(report.path, report.attempt, State.RUNNING)
+        if worker is None or node is None or not worker.runs(report.path, report.attempt):
+            return  # a repeated report
+        worker.busy, worker.since = False, self.now
+        once = self.pools[worker.pool].kind is PoolKind.ONCE
+        worker.status = WorkerStatus.LEAVING if report.last or once else WorkerStatus.IDLE
+        pool = self.pools[worker.pool]
+        key = f"{report.path}#{report.attempt}"
+        dollars = dollars_for(report.path, pool.cpu, pool.mem, report.seconds)
+        spender = Spender(self.id, self.record.title, dollars)
+        self._effects.usage.append(Usage(key, report.seconds, pool.cpu, spender))
+        worker.metered += report.seconds
+        if report.cause is None and node.stop_reason is None:
+            self._graft(node, report)
+        self._ends[report.path] = AttemptEnd(
+            report.exit_code,
+            report.message,
+            report.peak_memory,
+            report.output_bytes,
+            report.outputs,
+            report.interpreter,
+        )
+        self._finish(report.path, report.cause, seconds=report.seconds, message=report.message)
+        if worker.status is WorkerStatus.LEAVING:
+            self._note_lost_context(worker, "its worker was stopped")
+            self._lose_tasks(worker)
+
+    def _outputs_arrived(self, arrived: OutputsArrived) -> None:
+        if self.exec_in(arrived.path, arrived.attempt, State.RUNNING) is None:
+            return
+        record = self.in_flight[arrived.path].model_copy(update={"outputs": arrived.outputs})
+        self.in_flight[arrived.path] = record
+        self._effects.attempts.append(record)
+
+    # ---- start and loss -----------------------------------------------------------------------
+
+    def pool_workers(self, written: JournalEntry) -> None:
+        """Register the workers that the latest entry launches."""
+        for launch in written.hires:
+            image = self.images[self.pools[launch.pool].image].record.reference
+            self.registry.workers[launch.worker] = Worker(
+                launch.worker,
+                launch.pool,
+                self.now,
+                reference=image,
+                launched=self.now,
+                round=self.starts_of(launch.pool).rounds,
+                for_owner=secrets_user(self.record) is not None,
+            )
+        self.limited, self.withheld = written.limited, written.withheld
+        if written.share is not None:
+            self.share = written.share
+
+    def _worker_up(self, up: WorkerStarted) -> None:
+        worker = self.registry.workers.get(up.worker)
+        if worker is None:
+            return
+        worker.task, worker.since, worker.protocol = up.task, self.now, up.protocol
+        if worker.status is WorkerStatus.STARTING:
+            worker.status = WorkerStatus.IDLE
+        if worker.pool in self.starts:
+            self.starts[worker.pool] = self.starts[worker.pool].after_up(worker.round)
+
+    def _worker_lost(self, lost: WorkerLost) -> None:
+        worker = self.registry.workers.get(lost.worker)
+        if worker is None:
+            self._explained(lost)
+            return
+        if lost.handed is not None:
+            self._hand(worker, lost.handed)
+        del self.registry.workers[worker.id]
+        if worker.status is not WorkerStatus.LEAVING:
+            self._note_lost_context(worker, lost.reason)
+        if worker.task is not None:
+            self._effects.stops.append((worker.id, worker.task))
+        if worker.busy and self.exec_in(worker.path, worker.attempt, State.RUNNING) is not None:
+            message = f"the worker was lost: {lost.reason.rstrip('.')}"
+            self._finish(worker.path, lost.cause, message=message)
+        looked = worker.task is not None and self.cloud_machine.run in self.runs
+        if not self._lose_tasks(worker) and looked and self._is_forgotten(worker.pool):
+            self._replan()
+        wanted = worker.status is not WorkerStatus.LEAVING and not worker.commands
+        worker.unexplained = wanted and lost.unexplained
+        worker.since = self.now
+        if wanted and lost.failure is not None and not lost.unexplained:
+            self._count_failure(worker, lost.failure, lost.reason)
+        if lost.ended is None:
+            self.registry.ended[worker.id] = worker
+        else:
+            self._meter(worker, lost.began, lost.ended)
+
+    def _explained(self, lost: WorkerLost) -> None:
+        """Apply the ECS event about a worker that reported its own end, or was already lost."""
+        worker = self.registry.ended.pop(lost.worker, None)
+        if worker is None:
+            return  # a repeated event
+        if worker.unexplained:
+            self._count_failure(worker, lost.failure or StartFailure.LOST, lost.reason)
+        self._meter(worker, lost.began, lost.ended)
+
+    def _meter(self, worker: Worker, began: float | None, ended: float | None) -> None:
+        if began is None or ended is None:
+            return  # AWS does not charge for a task that never started
+        pool = self.pools[worker.pool]
+        seconds = charged_seconds(began, ended) - worker.metered
+        if seconds <= 0:
+            return
+        dollars = dollars_for(worker.pool, pool.cpu, pool.mem, seconds)
+        spender = Spender(self.id, self.record.title, dollars, attempts=0)
+        self._effects.usage.append(Usage(f"@{worker.id}", seconds, pool.cpu, spender))
+
+    def _lose_tasks(self, worker: Worker) -> bool:
+        """Release the tasks of a leaving worker to others; return whether it had any."""
+        tokens = [token for token, holder in self.holders.items() if holder == worker.id]
+        if tokens:
+            self._follow(self.cloud_machine.lose(tokens))
+        return bool(tokens)
+
+    def _is_forgotten(self, pool: str) -> bool:
+        """Return whether Execs are queued in a pool but no worker was offered a task for them."""
+        queued = self.queue.get(pool, {})
+        held = self.cloud_machine.run_state.held
+        free = self.pools[pool].name in self.wanted()
+        idle_left = any(
+            self.registry.in_pool(pool, WorkerStatus.STARTING, WorkerStatus.IDLE, WorkerStatus.BUSY)
+        )
+        had_work = any(path in held for path in queued)
+        return bool(queued) and free and not idle_left and not had_work and self._waited(pool)
+
+    def _waited(self, pool: str) -> bool:
+        queued = [self.in_flight[path].queued or 0.0 for path in self.queue.get(pool, {})]
+        return bool(queued) and self.now - max(min(queued), self.planned_at) > GRACE
+
+    def _count_failure(
+        self,
+        worker: Worker,
+        failure: StartFailure,
+        reason: str,
+        *,
+        refused: bool = False,
+        contended: bool = False,
+    ) -> None:
+        """Count a worker that ended, or failed to launch, before it ran a command."""
+        failed = Failed(failure, reason, worker.round, refused=refused, contended=contended)
+        starts = self.starts.get(worker.pool, PoolStarts())
+        self.starts[worker.pool] = starts.after(failed, self.now)
+
+    def _fail_without_workers(self) -> None:
+        for pool in list(self.queue):
+            starts = self.starts_of(pool)
+            if starts.given_up:
+                message = starts.message(self.pools[pool].image)
+                for path in list(self.queue.get(pool, {})):
+                    if path in self.queue.get(pool, {}):
+                        self._finish(path, starts.cause, message=message, final=True)
+
+    def _capacity_missing(self, missing: CapacityUnavailable) -> None:
+        worker = self.registry.workers.get(missing.worker)
+        if worker is None or worker.status is not WorkerStatus.STARTING:
+            return
+        del self.registry.workers[worker.id]
+        up = (WorkerStatus.IDLE, WorkerStatus.BUSY)
+        others = any(other.status in up for other in self.registry.workers.values())
+        self._count_failure(
+            worker,
+            missing.failure,
+            missing.message,
+            refused=True,
+            contended=missing.contended or others,
+        )
+
+    # ---- stop ---------------------------------------------------------------------------------
+
+    def _let_workers_go(self) -> None:
+        """Stop workers that have no more work, instead of paying for their idle time."""
+        asleep = self.record.lifecycle is not Lifecycle.ACTIVE
+        done = self.settled()
+        for worker in self.registry.workers.values():
+            if worker.busy or worker.status is WorkerStatus.LEAVING:
+                continue
+            pool = self.pools[worker.pool]
+            # Keep workers that are up: users often reset failed nodes right away.
+            too_late = done and worker.status is WorkerStatus.STARTING
+            if asleep or too_late:
+                self._send_away(worker, "the pipeline sleeps")
+            elif self._is_outdated(worker, pool):
+                changed = "its image changed, or it has secrets that are withheld since a change"
+                self._send_away(worker, changed)
+            elif pool.kind is PoolKind.CONTEXT:
+                self._look_at_context(worker)
+
+    def _look_at_context(self, worker: Worker) -> None:
+        hold = self.hold_of(worker)
+        if hold is Hold.NEEDED:
+            worker.unused = None
+            return
+        worker.unused = self.now if worker.unused is None else worker.unused
+        if is_late(hold, self.now - worker.unused):
+            self._send_away(worker, _LATE.get(hold, ""))
+
+    def _send_away(self, worker: Worker, why: str) -> None:
+        worker.status = WorkerStatus.LEAVING
+        self._effects.stops.append((worker.id, worker.task))
+        self._note_lost_context(worker, why)
+
+    def _note_lost_context(self, worker: Worker, why: str) -> None:
+        """Record that a context's container was lost, if its group still needs the state in it."""
+        pool = self.pools[worker.pool].key
+        lost = self.lose_context(pool, why, worker.commands - worker.busy)
+        if lost and not self.record.armed:
+            self.set_record(problem=loss(pool, why, self.id))
+
+    def _fail_without_context(self, reset: Collection[str]) -> None:
+        """End Execs that would continue in an empty container, except in the reset subtrees."""
+        for node, message in self.stranded(reset):
+            self._finish(node.path, Cause.WORKER_LOST, message=message, final=True)
+
+    def _is_outdated(self, worker: Worker, pool: Pool) -> bool:
+        holds_secrets = worker.for_owner and secrets_user(self.record) is None
+        image = self.images.get(pool.image)  # the tree may have been replaced
+        reference = None if image is None else image.record.reference
+        moved = image is None or worker.reference not in (None, reference)
+        return holds_secrets or moved
