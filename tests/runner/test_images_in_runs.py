@@ -101,14 +101,15 @@ async def test_an_image_that_failed_is_not_built_again_in_the_same_run(local):
     assert steps[0].started < second.queued
 
 
-async def test_a_node_runs_after_its_failed_build_was_mended(local, tmp_path):
+@pytest.mark.parametrize("action", [Action.REBUILD, Action.RESET])
+async def test_a_node_runs_after_its_failed_build_was_mended(local, tmp_path, action):
     dockerfile = tmp_path / "code" / "Dockerfile"
     dockerfile.parent.mkdir()
     dockerfile.write_text(f"FROM {IMAGE}\nRUN exit 3\n")
     run = await local.run(nodes(a=co.Exec("echo mended", image=co.Image(dockerfile=dockerfile))))
 
     dockerfile.write_text(f"FROM {IMAGE}\nRUN true\n")
-    await run.control(Action.REBUILD, "/a")
+    await run.control(action, "/a")
     await run.settled()
 
     assert [str(attempt.state) for attempt in await run.attempts("/a")] == ["error", "done"]

@@ -43,6 +43,7 @@ class Actions:
         elif not request.preview:
             if request.action in (Action.RESET, Action.REBUILD):
                 self._scheduler.contexts.forget(live, request.paths)
+                self._scheduler.retry_failed_images(live)
             if request.action is Action.REBUILD:
                 self._scheduler.forget_images(live, request.paths)
             self._scheduler.apply(live, EVENTS[request.action](request.paths))

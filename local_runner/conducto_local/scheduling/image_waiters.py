@@ -78,6 +78,14 @@ class ImageWaiters:
             if image.waiting:
                 self.need(live, name)
 
+    def retry_failed(self, live: LivePipeline) -> None:
+        """Let images whose build failed be rebuilt, from the current code, when they are needed."""
+        failed = [image for image in live.images.values() if image.failure is not None]
+        for image in failed:
+            image.forget_failure()
+        if failed:
+            live.builder = None  # a new one rereads code and repositories
+
     def gone(self, live: LivePipeline, name: str, reference: str) -> None:
         """Note that an image is no longer on the engine; it is rebuilt when it is needed.
 

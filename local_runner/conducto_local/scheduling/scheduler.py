@@ -228,6 +228,10 @@ class Scheduler:
         """Rebuild the images of these subtrees when they are next needed."""
         self._images.forget(live, paths)
 
+    def retry_failed_images(self, live: LivePipeline) -> None:
+        """Rebuild the images whose build failed when they are next needed."""
+        self._images.retry_failed(live)
+
     def execution_context(self, live: LivePipeline) -> ExecutionContext:
         """Return the execution context of the commands of a pipeline."""
         return self._attempts.execution_context(live)
