@@ -10,7 +10,7 @@ from conducto.wire.outputs import MAX_RESULT
 from conducto_core.model.form_codec import pack_form
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.outputs import OutputSummary
-from conducto_core.model.states import Cause
+from conducto_core.model.states import Cause, StopReason
 from conducto_core.runtime.attempt_outputs import CollectedOutputs, LiveOutputs, collect
 from conducto_core.runtime.command_server import Part
 from conducto_core.runtime.commands import script_of
@@ -22,6 +22,7 @@ from conducto_core.semantics.attempt_end import AttemptEnd
 from conducto_core.semantics.resolve import Limits, resolve_generated
 from conducto_core.semantics.results import source_attempts
 from conducto_core.semantics.rules import cause_of_exit
+from conducto_core.semantics.tree_state import LiveExec
 from conducto_local.ports import BuiltImage, EngineError, Job, Stream
 from conducto_local.scheduling.admission import check_nodes
 from conducto_local.scheduling.attempt_logs import LogDirectory, LogWriter
@@ -259,3 +260,11 @@ def _with_tree(
         return replace(result, cause=Cause.LAZY, message=message, outputs=None)
     definition = pack_form(form)
     return replace(result, tree=(pipeline, definition))
+
+
+def has_failed(active: ActiveAttempt, result: Result) -> bool:
+    """Return whether a command ran and failed by itself."""
+    if active.gone or result.cause in {None, Cause.IMAGE, Cause.WORKER_LOST}:
+        return False
+    node = active.live.tree.nodes.get(active.spec.path)
+    return isinstance(node, LiveExec) and node.stop_reason in {None, StopReason.EXPIRE}

@@ -8,7 +8,7 @@ from itertools import count
 from secrets import token_hex
 
 from conducto_core.model.outputs import OutputSummary
-from conducto_core.model.states import Cause, StopReason
+from conducto_core.model.states import Cause
 from conducto_core.ports.secret_store import SecretStoreError
 from conducto_core.runtime.commands import CommandError
 from conducto_core.runtime.environment import ExecutionContext
@@ -20,7 +20,6 @@ from conducto_core.semantics.continuation import fingerprint
 from conducto_core.semantics.pools import PoolKind, kind_of
 from conducto_core.semantics.resolve import Limits
 from conducto_core.semantics.results import MissingResultError
-from conducto_core.semantics.tree_state import LiveExec
 from conducto_local.ports import (
     BuiltImage,
     EngineError,
@@ -30,7 +29,13 @@ from conducto_local.ports import (
     WorkerLostError,
     WorkerStartError,
 )
-from conducto_local.scheduling.attempt_execution import Result, inputs_of, prepare, run_command
+from conducto_local.scheduling.attempt_execution import (
+    Result,
+    has_failed,
+    inputs_of,
+    prepare,
+    run_command,
+)
 from conducto_local.scheduling.attempt_records import (
     placement_of,
     pool_key,
@@ -229,7 +234,7 @@ class Attempts:
         if isinstance(prepared, Result):
             return prepared
         result = await self._command(active, prepared, engine_context.limits())
-        if spec.snapshot_on_error and _has_failed(active, result):
+        if spec.snapshot_on_error and has_failed(active, result):
             active.end()
             refusal = await self._means.snapshots.keep(
                 active, container.worker, engine_context.engine
@@ -307,11 +312,3 @@ class Attempts:
             spec.path, active.number, result.cause, seconds, active.mem, started=result.started
         )
         self._common.apply(live, event)
-
-
-def _has_failed(active: ActiveAttempt, result: Result) -> bool:
-    """Return whether a command ran and failed by itself."""
-    if active.gone or result.cause in {None, Cause.IMAGE, Cause.WORKER_LOST}:
-        return False
-    node = active.live.tree.nodes.get(active.spec.path)
-    return isinstance(node, LiveExec) and node.stop_reason in {None, StopReason.EXPIRE}
