@@ -51,7 +51,7 @@ class Builds:
         (image,) = self.world.get(pipeline_id).images
         return image
 
-    def order(self, number: int = 1) -> BuildRequest:
+    def request(self, number: int = 1) -> BuildRequest:
         return self.world.builder.requests[f"images:{number}"]
 
     def inputs(self, number: int = 1) -> dict[str, str]:
@@ -66,14 +66,14 @@ class Builds:
 
     def says(self, text: str, number: int = 1) -> None:
         """The build prints, and runs."""
-        tag = self.order(number).tag
+        tag = self.request(number).tag
         self.world.builder.statuses[f"images:{number}"] = "running"
         self.world.blobs.put(f"builds/{ME.org}/{tag}/log", text.encode())
         self.world.now += 3
 
     def tells(self, *lines: str, number: int = 1) -> None:
         """The build tells of its steps, a second after the other."""
-        tag = self.order(number).tag
+        tag = self.request(number).tag
         self.told += [f"{self.world.now + n} {line}\n" for n, line in enumerate(lines)]
         self.world.blobs.put(f"builds/{ME.org}/{tag}/steps", "".join(self.told).encode())
         self.world.builder.statuses[f"images:{number}"] = "running"
@@ -93,7 +93,7 @@ class Builds:
         ]
 
     def succeeds(self, number: int = 1) -> None:
-        tag = self.order(number).tag
+        tag = self.request(number).tag
         said = {"reference": "evil:1", "shell": "/bin/ash", "workdir": "/mnt/conducto"}
         self.world.blobs.put(f"builds/{ME.org}/{tag}/result.json", json.dumps(said).encode())
         self.world.builder.images.add((ME.org, tag))
@@ -120,7 +120,7 @@ def test_an_image_is_built_when_an_exec_needs_it_and_not_before(builds: Builds) 
 
     builds.world.control(pipeline_id, "run")
 
-    order = builds.order()
+    order = builds.request()
     assert order.pipeline_id == pipeline_id
     assert set(order.urls) == {"INPUTS_URL", "LOG_URL"}
     named = {"RECIPE_URL", "LOG_URL", "LOGIN_URL", "STEPS_URL", "RESULT_URL", f"CONTEXT_{CODE}"}
@@ -217,7 +217,7 @@ def test_denied_push_role_is_shown_as_the_reason_a_node_waits(builds: Builds) ->
 
     allowed.append(True)
     builds.world.minute()
-    assert builds.order()
+    assert builds.request()
     assert builds.image(pipeline).error is None
 
 
@@ -322,7 +322,7 @@ def test_a_build_whose_start_was_lost_is_started_by_the_minute_rule(builds: Buil
 
     builds.world.minute()
 
-    assert builds.order().pipeline_id == pipeline_id
+    assert builds.request().pipeline_id == pipeline_id
 
 
 def test_a_rebuild_makes_another_image_and_new_workers(builds: Builds) -> None:
@@ -375,7 +375,7 @@ def test_organisations_share_neither_images_nor_directories() -> None:
     world.blobs.put(context_key("other", CODE), b"packed")
     asyncio.run(world.pipelines(stranger).launch(request.model_copy(update={"run": True})))
 
-    assert builds.order(1).tag != builds.order(2).tag
+    assert builds.request(1).tag != builds.request(2).tag
 
 
 def test_launch_with_missing_build_contexts_is_rejected(builds: Builds) -> None:

@@ -310,7 +310,7 @@ def _file(base: Path, stream: Kept) -> Path:
 def _size(base: Path, stream: Kept) -> int:
     try:
         return _file(base, stream).stat().st_size
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
 
 
