@@ -47,13 +47,14 @@ def status_of(url: str, token: str) -> int:
             return error.code
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.long  # an image and two workers; the parts are in tests/functions/test_children.py
+@pytest.mark.timeout(900)
 def test_command_launches_a_child_and_its_token_ends_with_it(me: Cloud) -> None:
     ensure(["python:3.11-slim"])
     root = co.Serial(image=co.Image("python:3.11-slim", name="py"))
     root["parent"] = co.Exec(f"python3 -c {shlex.quote(CODE)}", launch=True, cpu=0.25, mem=0.5)
 
-    run = me.run(root, sources={"py": ImageSources()})
+    run = me.launch(root, sources={"py": ImageSources()}).settled(600)
 
     done, listing, reverse = run.output("/parent").decode().splitlines()
     assert (done, listing) == ("done cloud token ********", "list: 403"), run.output(
