@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     launch = _client.launch
     list_pipelines = _client.list_pipelines
     metrics = _client.metrics
+    plan = _client.plan
 
 # {public name: module that defines it, with the name there if it differs}
 _HOMES = {
@@ -135,6 +136,7 @@ _CLIENT = frozenset(
         "launch",
         "list_pipelines",
         "metrics",
+        "plan",
     ]
 )
 
@@ -186,6 +188,7 @@ __all__ = [
     "nb",
     "perm_data",
     "pipeline",
+    "plan",
     "profile",
     "relpath",
     "result",

@@ -294,6 +294,9 @@ def test_a_tree_can_be_launched_twice_and_names_at_once() -> None:
         (lambda: co.launch(co.Exec("x", max_time="banana")), "max_time"),
         (lambda: co.launch(grid([1]), build="local"), "--build is about images for the cloud"),
         (lambda: co.launch(grid([1]), target="cloud"), "not logged in"),
+        (lambda: co.launch(grid([1]), fresh=True), "fresh: only with into="),
+        (lambda: co.launch(grid([1]), into="nowhere"), "no pipeline 'nowhere'"),
+        (lambda: co.plan(grid([1]), into="nowhere", target="local"), "no pipeline 'nowhere'"),
         (lambda: co.list_pipelines(state="failed"), "state: Input should be"),
         (lambda: co.list_pipelines(limit=0), "limit: 0"),
         (lambda: co.get_pipeline("nowhere"), "no pipeline 'nowhere'"),
@@ -308,6 +311,37 @@ def test_bad_input_is_one_clear_error(call: Any, text: str, person: Person) -> N
 
     assert text in str(caught.value)
     assert len(co.list_pipelines(target="local")) == before
+
+
+def test_pipeline_continues_with_a_changed_tree() -> None:
+    pipeline = launch(grid, [1, 2], title="continued")
+    pipeline.wait(TIMEOUT)
+
+    plan = co.plan(grid, [1, 3], into=pipeline.id, target="local")
+    same = co.launch(grid, [1, 3], into=pipeline.id, engine="process", title="continued")
+
+    assert plan.preview
+    assert {node.path: (node.fate, node.reason) for node in plan.nodes} == {
+        "/d1": ("runs", "its image has no digest"),
+        "/d3": ("runs", "new"),
+    }
+    assert plan.removed == ("/d2",)
+    assert same == pipeline
+    assert same.wait(TIMEOUT, check=True) == "done"
+    assert [len(node.attempts()) for node in same.nodes("/d*")] == [2, 1]
+    with pytest.raises(errors.InvalidArgumentError, match="keeps its engine, 'process'"):
+        co.launch(grid, [1], into=pipeline.id, engine="docker")
+
+
+async def test_plan_of_a_running_pipeline_is_refused_in_coroutines(tmp_path: Path) -> None:
+    pipeline = await co.aio.launch(gated(tmp_path / "gate"), target="local", engine="process")
+
+    with pytest.raises(errors.ClientError, match="commands run, or it will start by itself"):
+        await co.aio.plan(gated(tmp_path / "gate"), into=pipeline.id, target="local")
+    (tmp_path / "gate").touch()
+    assert await pipeline.wait(TIMEOUT) == "done"
+    plan = await co.aio.plan(gated(tmp_path / "gate"), into=pipeline.id, fresh=True)
+    assert [node.reason for node in plan.nodes] == ["--fresh", "--fresh"]
 
 
 def test_invalid_changes_are_rejected() -> None:

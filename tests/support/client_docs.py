@@ -60,6 +60,7 @@ OUTPUTS = {
     "Fan out over a list": ["import eu done", "import us done"],
     "Gate a CI job": [],
     "Rerun nightly failures": [" done"],
+    "Continue with a changed tree": ["/report runs ", "done long"],
     "Collect results into a data frame": [
         "{'depth': 2, 'accuracy': 0.5}",
         "'accuracy': 0.75}",

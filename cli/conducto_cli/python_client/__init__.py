@@ -2,7 +2,7 @@
 
 from conducto_cli.python_client import aio, original
 from conducto_cli.python_client.connections import Connection, connect
-from conducto_cli.python_client.launching import launch
+from conducto_cli.python_client.launching import launch, plan
 from conducto_cli.python_client.queries import get_pipeline, latest, list_pipelines, metrics
 from conducto_client.aio import AsyncNodeHandle, AsyncPipeline
 from conducto_client.nodes import NodeHandle
@@ -22,4 +22,5 @@ __all__ = [
     "list_pipelines",
     "metrics",
     "original",
+    "plan",
 ]

@@ -9,6 +9,7 @@ from conducto_client.aio import AsyncData, AsyncPipeline, AsyncSecretStore
 from conducto_client.pipeline import Pipeline
 from conducto_client.target import TargetName
 from conducto_client.threads import in_thread
+from conducto_core.model.continuation import ContinuePlan
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,6 +44,14 @@ def _plain(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
 
 
 launch = _twin(launching.launch)
+
+
+@functools.wraps(launching.plan)
+async def plan(*args: Any, **kwargs: Any) -> ContinuePlan:
+    """Return the commands that ``launch(..., into=...)`` would keep and run."""
+    return await in_thread(launching.plan, *args, **kwargs)
+
+
 get_pipeline = _twin(queries.get_pipeline)
 latest = _twin(queries.latest)
 list_pipelines = _twins(queries.list_pipelines)

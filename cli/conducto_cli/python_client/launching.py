@@ -1,4 +1,4 @@
-"""``co.launch``."""
+"""``co.launch`` and ``co.plan``."""
 
 import inspect
 import sys
@@ -20,10 +20,12 @@ from conducto.tree.titles import title_of_process
 from conducto_cli.launch import cloud as cloud_launch
 from conducto_cli.launch import local as local_launch
 from conducto_cli.python_client.hosts import one_of, open_target, selected
+from conducto_cli.python_client.queries import get_pipeline
 from conducto_cli.text.text import printable
 from conducto_client import Client
 from conducto_client.pipeline import Pipeline
 from conducto_client.target import Target, TargetName, problem_of
+from conducto_core.model.continuation import ContinuePlan, ContinueRequest
 from conducto_core.model.requests import LaunchRequest
 
 _ENGINES = (None, "docker", "process")
@@ -44,15 +46,21 @@ def launch(
     engine: Literal["docker", "process"] | None = None,
     build: Literal["local", "cloud"] | None = None,
     snapshot_on_error: bool = False,
+    into: str | None = None,
+    fresh: bool = False,
     profile: str | None = None,
     **kwargs: Any,
 ) -> Pipeline:
     """Launch a pipeline and return its handle, without waiting for its end.
 
+    With ``into``, the tree replaces that of an existing pipeline, and the commands that are
+    unchanged stay done; `plan` returns them beforehand.
+
     Args:
         pipeline: A tree, or a function that returns one.
         args: Arguments of the function; so are ``kwargs``.
-        target: ``local`` or ``cloud``; by default that of the profile, else ``local``.
+        target: ``local`` or ``cloud``; by default that of the profile, else ``local``. With
+            ``into``, by default that of the pipeline.
         title: By default that of the root, or the name of the function or the script.
         doc: Description, markdown.
         tags: Labels besides those of the root; a text is one label.
@@ -63,11 +71,14 @@ def launch(
         engine: ``process`` runs plain processes on this machine, without images and isolation.
         build: Place to build images for the cloud; the cloud by default.
         snapshot_on_error: Keep the container files of failed commands, for ``conducto debug``.
+        into: The pipeline to continue, as in ``co.get_pipeline``. It must be finished or paused,
+            not archived, and launched by the same script file.
+        fresh: With ``into``: keep no results, run every command again.
         profile: The profile; by default the one in use.
         kwargs: Arguments of the function.
 
     Raises:
-        conducto.errors.DefinitionError: the tree is invalid; nothing was launched.
+        conducto.errors.DefinitionError: the tree is invalid; nothing was launched or replaced.
         conducto.errors.ClientError: the server rejects it, or does not respond.
     """
     options = LaunchOptions(
@@ -81,33 +92,95 @@ def launch(
         engine=one_of("engine", engine, _ENGINES),
         build=one_of("build", build, _BUILDS),
         snapshot_on_error=snapshot_on_error,
+        into=into,
+        fresh=fresh,
         profile=profile,
         argv=[_script()],
     )
+    if fresh and into is None:
+        raise InvalidArgumentError("fresh: only with into=, the pipeline to continue")
     given = {name for name, value in vars(options).items() if value != getattr(_DEFAULTS, name)}
     given = (given - {"argv"}) | ({"target"} if target is not None else set())
-    where = selected(target, profile) or "local"
-    with Launching(where, profile):  # the function may declare secrets
-        root = _tree(pipeline, args, kwargs, given)
-    _complete(options, root, pipeline)
-    check(root, cloud=where == "cloud")
-    return _launched(root, options, where)
+    old = None if into is None else get_pipeline(into, target=target, profile=profile)
+    if old is not None and engine not in (None, old.summary.pipeline.engine):
+        raise InvalidArgumentError(
+            f"engine: {engine!r}, but {old.id} keeps its engine, "
+            f"{old.summary.pipeline.engine!r}; leave it out"
+        )
+    where = (selected(target, profile) or "local") if old is None else old.target
+    request, bring_images = _prepared(pipeline, args, kwargs, given, options=options, where=where)
+    bring_images()
+    destination = open_target(where, profile, launching=True)
+    if old is None:
+        return submit(destination, request)
+    made = _continue(destination, old.id, ContinueRequest(launch=request, fresh=fresh))
+    return Pipeline(destination, made.pipeline)
 
 
 _DEFAULTS = LaunchOptions(run=True)
 
 
-def _launched(root: Node, options: LaunchOptions, where: TargetName) -> Pipeline:
+def plan(
+    pipeline: Node | Callable[..., Node],
+    *args: Any,
+    into: str,
+    fresh: bool = False,
+    target: TargetName | None = None,
+    profile: str | None = None,
+    **kwargs: Any,
+) -> ContinuePlan:
+    """Return the commands that ``launch(..., into=...)`` would keep and run; change nothing.
+
+    Args:
+        pipeline: The new tree, or a function that returns it.
+        args: Arguments of the function; so are ``kwargs``.
+        into: The pipeline to continue.
+        fresh: Keep no results.
+        target: ``local`` or ``cloud``; by default that of the pipeline.
+        profile: The profile; by default the one in use.
+        kwargs: Arguments of the function.
+
+    Returns:
+        The plan: ``nodes`` with the ``path``, the ``fate`` (``kept``, ``runs`` or ``skipped``) and
+        the ``reason`` of each command, and the ``removed`` paths.
+
+    Raises:
+        conducto.errors.DefinitionError: the tree is invalid.
+        conducto.errors.ClientError: the server rejects it, or does not respond.
+    """
+    options = LaunchOptions(into=into, fresh=fresh, profile=profile, argv=[_script()])
+    old = get_pipeline(into, target=target, profile=profile)
+    given = {"into"} | {name for name, value in (("target", target), ("fresh", fresh)) if value}
+    request, _ = _prepared(pipeline, args, kwargs, given, options=options, where=old.target)
+    asked = ContinueRequest(launch=request, fresh=fresh, preview=True)
+    return _continue(open_target(old.target, profile, launching=True), old.id, asked)
+
+
+def _continue(target: Target, pipeline_id: str, asked: ContinueRequest) -> ContinuePlan:
+    return target.call(lambda client: client.continue_pipeline(pipeline_id, asked))
+
+
+def _prepared(
+    pipeline: Any,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    given: set[str],
+    *,
+    options: LaunchOptions,
+    where: TargetName,
+) -> tuple[LaunchRequest, Callable[[], None]]:
+    """Return the request of a launch, and a function that brings its images to the server."""
+    with Launching(where, options.profile):  # the function may declare secrets
+        root = _tree(pipeline, args, kwargs, given)
+    _complete(options, root, pipeline)
+    check(root, cloud=where == "cloud")
     try:
         if where == "local":
-            request = local_launch.prepared(root, options)
-        else:
-            ready = cloud_launch.prepared(root, options)
-            ready.bring_images()
-            request = ready.request
+            return local_launch.prepared(root, options), lambda: None
+        ready = cloud_launch.prepared(root, options)
     except ValidationError as error:
         raise InvalidArgumentError(f"launch: {problem_of(error)}") from None
-    return submit(open_target(where, options.profile, launching=True), request)
+    return ready.request, ready.bring_images
 
 
 def submit(target: Target, request: LaunchRequest) -> Pipeline:
