@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,42 @@ LEAVING = f"""
         co.Exec({WRITE!r}, name="train")
         co.Exec("true", name="none")
 """
+
+
+TRAIN = textwrap.dedent("""
+    cd "$CONDUCTO_RUN_DIR"
+    for n in 1 2 3; do
+        echo '{"name": "loss", "value": '$((BASE / n))'}' >>metrics
+    done
+    [ -z "$WAIT" ] || sleep 300
+""")
+TRAINING = f"""
+    with co.Serial(env={{"BASE": "BASE-VALUE", "WAIT": "WAIT-VALUE"}}) as root:
+        co.Exec({TRAIN!r}, name="train")
+"""
+
+
+def test_metrics_of_a_running_command_are_compared_with_those_of_earlier_pipelines(
+    viewer: Viewer,
+) -> None:
+    def start(base: int, wait: str = "") -> str:
+        text = TRAINING.replace("BASE-VALUE", str(base)).replace("WAIT-VALUE", wait)
+        return launch(viewer.person, text)
+
+    earlier = start(60)
+    eventually(lambda: agent_api(viewer.person, f"/pipelines/{earlier}")["settled"], seconds=60)
+    running = start(48, wait="yes")
+
+    page = viewer.node(running, "/train")
+    page.get_by_role("tab", name="Results").click()
+
+    expect(page.get_by_text("16, from 16 to 48, 3 points")).to_be_visible()
+    expect(page.get_by_text("16, before 20 (-20%)")).to_be_visible()
+    dots = page.get_by_role("list", name="Last values of loss").get_by_role("link")
+    expect(dots).to_have_count(2)
+    assert viewer.axe() == []
+    dots.first.click()
+    expect(page).to_have_url(re.compile(f"/p/{earlier}"))
 
 
 def test_node_pane_shows_the_result_metrics_and_artifacts(viewer: Viewer) -> None:

@@ -16,6 +16,11 @@ export const CONTINUATION = {
   more: (count: number) => `and ${count.toLocaleString("en")} more`,
 };
 
+export const METRIC_COMPARISON = {
+  title: "Compared with earlier pipelines",
+  values: (name: string) => `Last values of ${name}`,
+};
+
 export const NAVIGATION = {
   label: "Pages",
   home: "All pipelines",

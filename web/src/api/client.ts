@@ -13,6 +13,7 @@ import type {
   LogChunk,
   LogLines,
   LogMatches,
+  MetricComparison,
   MetricList,
   NodeDetail,
   NodeStates,
@@ -193,6 +194,8 @@ export const api = {
     get<ResultValue>(pipelinePath(id, "/result"), query, signal),
   metrics: (id: string, query: QueryOf<"list_metrics">, signal?: AbortSignal) =>
     get<MetricList>(pipelinePath(id, "/metrics"), query, signal),
+  compareMetrics: (query: QueryOf<"compare_metrics">, signal?: AbortSignal) =>
+    get<MetricComparison>("/metrics", query, signal),
   artifacts: (id: string, query: QueryOf<"list_artifacts">, signal?: AbortSignal) =>
     get<ArtifactList>(pipelinePath(id, "/artifacts"), query, signal),
   exportFile: (id: string) => apiUrl(pipelinePath(id, "/export")),

@@ -3,7 +3,7 @@
 import type { MetricSeries } from "@/api/schema";
 
 /** Maximum number of points that a chart draws. */
-const MAX_DRAWN = 400;
+export const MAX_DRAWN = 400;
 
 /** `0.25, from 0.25 to 1.5, 30 points`: the last value, the range and the number of points. */
 export function metricText({ values, count }: MetricSeries): string {
@@ -22,13 +22,34 @@ export function number(value: number): string {
   return String(Number(value.toPrecision(5)));
 }
 
-/** The SVG path of a line chart; a null value interrupts the line. */
-export function metricLine(series: MetricSeries, width: number, height: number): string {
-  const points = drawn(series);
+type Points = Pick<MetricSeries, "values" | "steps">;
+
+/** Ranges of steps and values. */
+export interface Domain {
+  steps: readonly [number, number];
+  values: readonly [number, number];
+}
+
+export function domainOf(all: readonly Points[]): Domain {
+  const points = all.flatMap(drawn);
   const values = points.flatMap(({ value }) => (value === null ? [] : [value]));
   const steps = points.map(({ step }) => step);
-  const x = scale(Math.min(...steps), Math.max(...steps), width);
-  const y = scale(Math.min(...values), Math.max(...values), height);
+  return {
+    steps: [Math.min(...steps), Math.max(...steps)],
+    values: [Math.min(...values), Math.max(...values)],
+  };
+}
+
+/** The SVG path of a line chart; a null value interrupts the line. */
+export function metricLine(
+  series: Points,
+  width: number,
+  height: number,
+  domain: Domain = domainOf([series]),
+): string {
+  const points = drawn(series);
+  const x = scale(...domain.steps, width);
+  const y = scale(...domain.values, height);
   let pen = "M";
   let path = "";
   for (const { step, value } of points) {
@@ -38,7 +59,7 @@ export function metricLine(series: MetricSeries, width: number, height: number):
   return path;
 }
 
-function drawn({ values, steps }: MetricSeries): { step: number; value: number | null }[] {
+function drawn({ values, steps }: Points): { step: number; value: number | null }[] {
   const stride = Math.ceil(values.length / MAX_DRAWN);
   return values
     .map((value, index) => ({ step: steps[index] ?? index, value }))

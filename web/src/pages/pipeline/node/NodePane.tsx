@@ -130,7 +130,12 @@ function NodeTabs({
         {tab === "output" ? <OutputTab session={session} detail={detail} /> : null}
         {tab === "report" ? <ReportTab id={session.id} attempt={attempt} /> : null}
         {tab === "results" && attempt !== undefined ? (
-          <ResultsTab id={session.id} attempt={attempt} />
+          <ResultsTab
+            key={`${attempt.number} ${attempt.path}`}
+            id={session.id}
+            attempt={attempt}
+            program={session.model?.summary.pipeline ?? null}
+          />
         ) : null}
         {tab === "files" ? <FilesTab id={session.id} attempt={attempt} /> : null}
         {tab === "attempts" ? <AttemptsTab session={session} detail={detail} /> : null}

@@ -1,19 +1,31 @@
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 
 import { api } from "@/api/client";
 import { dataApi, dataFileUrl } from "@/api/data";
-import type { Artifact, AttemptRecord, MetricSeries } from "@/api/schema";
+import type {
+  Artifact,
+  AttemptRecord,
+  MetricList,
+  MetricSeries,
+  PipelineRecord,
+} from "@/api/schema";
 import { Code } from "@/components/Code";
 import { FileLink } from "@/components/FileLink";
+import { MetricComparison } from "@/components/MetricComparison";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { followLink } from "@/lib/location";
 import { bytes } from "@/lib/time";
 import { baseName, directoryOf, imageType } from "@/model/dataFiles";
-import { metricLine, metricText } from "@/model/metrics";
+import { MAX_DRAWN, metricLine, metricText } from "@/model/metrics";
+import { isFinished } from "@/model/states";
 import { Picture } from "@/pages/data/Picture";
 
 const WIDTH = 300;
 const HEIGHT = 80;
+/** Time between two reads of the metrics of a running command; longer for many points. */
+const REFRESH_MS = 3000;
+const SLOW_REFRESH_MS = 15_000;
+const MANY_POINTS = 5000;
 /** Maximum number of bytes of an image that is shown in the list of artifacts. */
 const IMAGE_BYTES = 4 << 20;
 
@@ -22,14 +34,22 @@ interface Props {
   attempt: AttemptRecord;
 }
 
-/** The result, metrics and artifacts of an attempt. */
-export function ResultsTab({ id, attempt }: Props) {
+/** The result, metrics and artifacts of an attempt; with those of earlier pipelines. */
+export function ResultsTab({ id, attempt, program }: Props & { program: PipelineRecord | null }) {
   const { outputs } = attempt;
   if (outputs === null) return null;
   return (
     <div className="results">
       {outputs.result === null ? null : <Result id={id} attempt={attempt} />}
       {outputs.metrics.length === 0 ? null : <Metrics id={id} attempt={attempt} />}
+      {outputs.metrics.length === 0 || program === null ? null : (
+        <MetricComparison
+          program={program}
+          path={attempt.path}
+          current={id}
+          isLive={!isFinished(attempt.state)}
+        />
+      )}
       {outputs.artifacts === 0 ? null : <Artifacts id={id} attempt={attempt} />}
     </div>
   );
@@ -52,10 +72,19 @@ function Result({ id, attempt: { path, number } }: Props) {
   );
 }
 
-function Metrics({ id, attempt: { path, number } }: Props) {
+function Metrics({ id, attempt: { path, number, state } }: Props) {
   const metrics = useQuery({
-    queryKey: ["metrics", id, path, number],
-    queryFn: ({ signal }) => api.metrics(id, { path, attempt: number }, signal),
+    queryKey: ["metrics", id, path, number, state],
+    queryFn: ({ signal }) =>
+      api.metrics(
+        id,
+        { path, attempt: number, ...(isFinished(state) ? {} : { points: MAX_DRAWN + 1 }) },
+        signal,
+      ),
+    // The server reads all points each time.
+    refetchInterval: ({ state: { data } }) =>
+      isFinished(state) ? false : hasManyPoints(data) ? SLOW_REFRESH_MS : REFRESH_MS,
+    placeholderData: keepPreviousData,
   });
   return (
     <section>
@@ -68,6 +97,10 @@ function Metrics({ id, attempt: { path, number } }: Props) {
       </div>
     </section>
   );
+}
+
+function hasManyPoints(found: MetricList | undefined): boolean {
+  return (found?.metrics ?? []).reduce((sum, { count }) => sum + count, 0) > MANY_POINTS;
 }
 
 function Metric({ series }: { series: MetricSeries }) {
@@ -85,10 +118,11 @@ function Metric({ series }: { series: MetricSeries }) {
   );
 }
 
-function Artifacts({ id, attempt: { path, number } }: Props) {
+function Artifacts({ id, attempt: { path, number, state, outputs } }: Props) {
   const artifacts = useQuery({
-    queryKey: ["artifacts", id, path, number],
+    queryKey: ["artifacts", id, path, number, state, outputs?.artifacts],
     queryFn: ({ signal }) => api.artifacts(id, { path, attempt: number }, signal),
+    placeholderData: keepPreviousData,
   });
   return (
     <section>

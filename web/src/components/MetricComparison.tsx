@@ -1,0 +1,107 @@
+import { useQuery } from "@tanstack/react-query";
+
+import { api } from "@/api/client";
+import type { PipelineRecord } from "@/api/schema";
+import styles from "@/components/MetricComparison.module.css";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { followLink, pipelineUrl } from "@/lib/location";
+import {
+  changeText,
+  type ComparisonChart,
+  comparisonCharts,
+  dotsOf,
+} from "@/model/metricComparison";
+import { metricLine } from "@/model/metrics";
+import { METRIC_COMPARISON } from "@/strings";
+
+const WIDTH = 300;
+const HEIGHT = 80;
+/** Number of pipelines, and of points of each line. */
+const LIMIT = 10;
+const POINTS = 100;
+const REFRESH_MS = 15_000;
+
+interface Props {
+  program: Pick<PipelineRecord, "title" | "program">;
+  /** Only metrics of this node. */
+  path?: string;
+  /** The pipeline to highlight. */
+  current?: string;
+  /** Whether a pipeline is running, so that values may change. */
+  isLive?: boolean;
+}
+
+/** Charts of the metrics of the last pipelines of a program; nothing if there is no earlier one. */
+export function MetricComparison({ program, path, current, isLive = false }: Props) {
+  const { title, program: script } = program;
+  const query = {
+    title,
+    limit: LIMIT,
+    points: POINTS,
+    ...(script === null ? {} : { program: script }),
+    ...(path === undefined ? {} : { path }),
+  };
+  const comparison = useQuery({
+    queryKey: ["metric-comparison", query, isLive],
+    queryFn: ({ signal }) => api.compareMetrics(query, signal),
+    refetchInterval: isLive ? REFRESH_MS : false,
+  });
+  const charts =
+    comparison.data === undefined ? null : comparisonCharts(comparison.data, current ?? null);
+  if (charts?.length === 0) return null;
+  return (
+    <section>
+      <h2>{METRIC_COMPARISON.title}</h2>
+      {charts === null ? <QueryPlaceholder query={comparison} rows={2} /> : null}
+      <div className={styles.charts}>
+        {charts?.map((chart) => (
+          <Chart key={`${chart.path} ${chart.name}`} chart={chart} hasPath={path === undefined} />
+        ))}
+      </div>
+    </section>
+  );
+}
+
+function Chart({ chart, hasPath }: { chart: ComparisonChart; hasPath: boolean }) {
+  const hasLines = chart.runs.some(({ metric }) => metric.values.length > 1);
+  return (
+    <figure className={styles.chart}>
+      <figcaption>
+        <strong>{chart.name}</strong>
+        {hasPath ? <span className="muted"> {chart.path}</span> : null}{" "}
+        <span className="muted number">{changeText(chart)}</span>
+      </figcaption>
+      {hasLines ? <Lines chart={chart} /> : null}
+      <ol className={styles.values} aria-label={METRIC_COMPARISON.values(chart.name)}>
+        {dotsOf(chart).map(({ pipeline, isCurrent, title, left, bottom }) => (
+          <li key={pipeline} style={{ left: `${left}%`, bottom: `${bottom}%` }}>
+            <a
+              href={pipelineUrl(pipeline, chart.path)}
+              onClick={followLink}
+              title={title}
+              aria-label={title}
+              aria-current={isCurrent ? "true" : undefined}
+            />
+          </li>
+        ))}
+      </ol>
+    </figure>
+  );
+}
+
+function Lines({ chart: { runs, domain } }: { chart: ComparisonChart }) {
+  // The current one is drawn last, over the others.
+  const ordered = runs.toSorted((a, b) => Number(a.isCurrent) - Number(b.isCurrent));
+  return (
+    <svg viewBox={`0 -2 ${WIDTH} ${HEIGHT + 4}`} preserveAspectRatio="none" aria-hidden>
+      {ordered.map(({ pipeline, metric, isCurrent }) => (
+        <path
+          key={pipeline}
+          className={styles[isCurrent ? "current" : "earlier"]}
+          d={metricLine(metric, WIDTH, HEIGHT, domain)}
+          vectorEffect="non-scaling-stroke"
+        />
+      ))}
+    </svg>
+  );
+}
