@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _PAGE = DOCS / "concepts" / "python-client.md"
 _SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-TIMEOUT = 200.0
+TIMEOUT = 500.0
 
 #: A pipeline of a test that fails once, for the example that reruns it.
 NIGHTLY = """
