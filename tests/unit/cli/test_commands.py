@@ -47,7 +47,7 @@ def test_show_json_has_the_stable_shape(
     document = json.loads(capsys.readouterr().out)
     (attempt,) = document["nodes"][1].pop("attempts")
     assert code == 0
-    assert set(document) == {"id", "title", "state", "counts", "nodes"}
+    assert set(document) == {"id", "title", "state", "counts", "parent", "nodes"}
     assert document["counts"] == {
         "pending": 2,
         "queued": 0,
