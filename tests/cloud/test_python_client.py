@@ -63,10 +63,14 @@ def test_handles_work_in_the_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
     ensure(["busybox:latest"])
     connection = co.connect()
     connection.secrets.set("CLIENT_KEY", "very-secret-value")
-    root = co.Serial(image="busybox:latest")
-    root["a"] = co.Exec('echo "$CLIENT_KEY"; cat /conducto/data/pipeline/in')
-    root["b"] = co.Exec("exit 3")
-    pipeline = co.launch(root, run=False, title="handles")
+
+    def tree(command: str) -> co.Serial:
+        root = co.Serial(image="busybox:latest")
+        root["a"] = co.Exec('echo "$CLIENT_KEY"; cat /conducto/data/pipeline/in')
+        root["b"] = co.Exec(command)
+        return root
+
+    pipeline = co.launch(tree("exit 3"), run=False, title="handles")
     pipeline.data.write("in", "from the client")
     pipeline.run()
 
@@ -77,8 +81,17 @@ def test_handles_work_in_the_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [node.exit_code for node in pipeline.nodes(state="error")] == [3]
     assert [change.path for change in pipeline.follow()][-1] == "/"
     assert co.latest("handles") == pipeline == co.get_pipeline(pipeline.id)
+    plan = co.plan(tree("cat /conducto/data/pipeline/in"), into=pipeline.id)
+    assert [(n.path, n.fate, n.reason) for n in plan.nodes] == [
+        ("/a", "kept", ""),
+        ("/b", "runs", "command changed"),
+    ]
+    continued = co.launch(tree("cat /conducto/data/pipeline/in"), into=pipeline.id)
+    assert continued == pipeline
+    assert continued.wait(90, check=True) == "done"
+    assert [len(pipeline[path].attempts()) for path in ("/a", "/b")] == [1, 2]
+    assert pipeline["/b"].logs() == "from the client"
     pipeline.skip("/b")
-    assert pipeline.wait(90, check=True) == "done"
 
     monkeypatch.setenv("CONDUCTO_TOKEN", "cdo_expired")
     pipeline._target.close()

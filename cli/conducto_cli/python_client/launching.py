@@ -173,6 +173,13 @@ def _prepared(
     with Launching(where, options.profile):  # the function may declare secrets
         root = _tree(pipeline, args, kwargs, given)
     _complete(options, root, pipeline)
+    return request_for(root, options, where)
+
+
+def request_for(
+    root: Node, options: LaunchOptions, where: TargetName
+) -> tuple[LaunchRequest, Callable[[], None]]:
+    """Return the request for a tree, and a function that brings its images to the server."""
     check(root, cloud=where == "cloud")
     try:
         if where == "local":

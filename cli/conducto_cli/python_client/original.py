@@ -7,7 +7,6 @@ from typing import Any
 
 from conducto.api.config import Config
 from conducto.errors import InvalidArgumentError, UsageError
-from conducto.tree.launch import check
 from conducto.tree.launch_options import LaunchOptions
 from conducto.tree.nodes import Serial
 from conducto.tree.parameters import to_tags
@@ -16,6 +15,7 @@ from conducto_cli import cloud_account
 from conducto_cli.cloud_account import Account
 from conducto_cli.launch import local as local_launch
 from conducto_cli.python_client.hosts import open_target
+from conducto_cli.python_client.launching import request_for
 from conducto_client.pipeline import Pipeline
 from conducto_core.model.continuation import ContinueRequest
 from conducto_core.model.operations.cloud import WhoAmI
@@ -40,22 +40,15 @@ def create_pipeline(
 
 
 def save_serialization(pipeline: Pipeline, text: str, profile: str | None) -> None:
-    """Replace the tree of a pipeline on this machine, and keep nothing.
+    """Replace the tree of a pipeline, and keep nothing.
 
     Raises:
         InvalidArgumentError: the text is not a serialized tree.
-        UsageError: the pipeline is in the cloud.
     """
-    if pipeline.target == "cloud":
-        raise UsageError(
-            f"{pipeline.id}: the tree of a pipeline in the cloud cannot be replaced; launch "
-            "another one with co.launch"
-        )
     try:
         root = deserialize(text)
     except ValueError as error:
         raise InvalidArgumentError(str(error)) from error
-    check(root, cloud=False)
     record = pipeline.summary.pipeline
     options = LaunchOptions(
         title=root.title or record.title,
@@ -63,10 +56,13 @@ def save_serialization(pipeline: Pipeline, text: str, profile: str | None) -> No
         tags=list(record.tags),
         retention=record.retention,
         sleep_when_done=record.sleep_when_done,
+        profile=profile,
     )
-    launch = local_launch.prepared(root, options).model_copy(update={"program": record.program})
+    request, bring_images = request_for(root, options, pipeline.target)
+    bring_images()
+    launch = request.model_copy(update={"program": record.program})
     asked = ContinueRequest(launch=launch, fresh=True)
-    target = open_target("local", profile)
+    target = open_target(pipeline.target, profile)
     target.call(lambda client: client.continue_pipeline(pipeline.id, asked))
 
 
