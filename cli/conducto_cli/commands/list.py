@@ -135,8 +135,20 @@ def _pipelines(
     from conducto_core.model.params import MAX_PIPELINES_PAGE, ListParams
 
     limit = MAX_PIPELINES_PAGE if maximum is None else min(maximum, MAX_PIPELINES_PAGE)
-    query = ListParams(**filters, limit=limit)
+    query = ListParams(**_with_parent(client, filters), limit=limit)
     return client.iterate(query)
+
+
+def _with_parent(client: Client, filters: dict[str, Any]) -> dict[str, Any]:
+    """Return the filters with the id of the parent; one that was deleted is named by its id."""
+    if "parent" not in filters:
+        return filters
+    from conducto_cli.pipeline_lookup import matching, only_one
+
+    found = matching(client, filters["parent"])
+    if not found:
+        return filters
+    return {**filters, "parent": only_one(filters["parent"], found).pipeline.id}
 
 
 def _head(*, both: bool) -> tuple[str, ...]:

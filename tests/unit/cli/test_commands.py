@@ -12,6 +12,7 @@ from conducto_cli.main import main
 from conducto_cli.parser import build_parser
 from conducto_cli.registry import COMMANDS, Call
 from conducto_client import Client
+from conducto_core.model.records import ParentAttempt, PipelineRecord
 from conducto_core.model.requests import Action
 from conducto_core.model.states import Cause, State
 from unit.cli.trees import CountingPipelines, record, view
@@ -35,6 +36,21 @@ def test_list_json_has_the_stable_keys(conducto: Conducto, capsys: Output) -> No
     (entry,) = json.loads(capsys.readouterr().out)
     assert entry["id"] == "abc-def"
     assert {"id", "title", "state", "counts", "settled", "created"} <= set(entry)
+
+
+def test_list_names_the_parent_as_other_commands_do(
+    fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    above = ParentAttempt(pipeline="abc-def", path="/build", attempt=1, depth=1)
+    child = PipelineRecord(id="ghi-jkl", title="child", parent=above)
+    fake.add("ghi-jkl", [view("/", "Serial")], child)
+
+    assert [conducto("list", "--parent", one) for one in ("abc", "xyz-xyz")] == [0, 0]
+
+    printed = capsys.readouterr().out
+    assert "ghi-jkl" in printed
+    assert "abc-def" not in printed
+    assert "no such pipelines" in printed
 
 
 def test_show_json_has_the_stable_shape(
