@@ -219,6 +219,31 @@ def test_a_context_has_one_worker_which_is_stopped_when_its_group_is_done(world:
     assert world.get(pipeline).state is State.DONE
 
 
+@pytest.mark.parametrize("ends", ["before the reset", "after the reset"])
+def test_reset_of_a_whole_context_uses_a_fresh_container(world: World, ends: str) -> None:
+    group = serial("a", "b", container_reuse_context="new", name="g")
+    pipeline = world.launch(serial(group))
+    world.serve()
+    (first,) = world.running().values()
+    first.finish()
+    world.serve()
+    if ends == "before the reset":
+        first.finish(Cause.EXIT_CODE)
+        world.serve()
+
+    world.control(pipeline, "reset", "/g")
+    if ends == "after the reset":
+        first.finish(Cause.KILLED_BY_USER)
+    world.run_out()
+
+    assert world.get(pipeline).state is State.DONE
+    assert first.arn in world.fleet.stopped
+    assert world.get(pipeline).pipeline.problem is None
+    attempts = [world.attempts(pipeline, path)[-1] for path in ("/g/a", "/g/b")]
+    assert len({attempt.container for attempt in attempts}) == 1
+    assert attempts[0].container != first.id
+
+
 def test_a_command_that_wants_a_fresh_container_gets_one_for_each_attempt(world: World) -> None:
     fresh = leaf(
         "a",

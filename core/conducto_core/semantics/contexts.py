@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 
+from conducto_core.model.nodes import ancestors
 from conducto_core.model.states import FINISHED
 from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
 from conducto_core.semantics.rules import Outcome
@@ -90,6 +91,15 @@ def is_reset(tree: TreeState, pool: str, paths: Iterable[str]) -> bool:
     """Return whether a reset of these subtrees resets a part of the context."""
     tops = tuple("/" if path == "/" else f"{path}/" for path in paths)
     return any(f"{node.path}/".startswith(tops) for node in _members(tree, pool))
+
+
+def is_inside(pool: str, paths: Iterable[str]) -> bool:
+    """Return whether a container belongs to a node that is entirely inside these subtrees.
+
+    A reset of the subtrees ends it: all commands that ran in it run again, in a fresh container.
+    """
+    owner = owner_of(pool)
+    return owner is not None and not {owner, *ancestors(owner)}.isdisjoint(paths)
 
 
 def loss(pool: str, why: str, pipeline_id: str) -> str:

@@ -155,6 +155,7 @@ class CloudPipeline(PipelineWorkers):
                 self._modify(request.edits)
             case _:
                 if request.action in _RESETS:
+                    self._renew_contexts(request.paths)
                     self._try_failed_images_again()
                 self._images_moved(request.images)
                 self._follow(self.cloud_machine.apply(EVENTS[request.action](request.paths)))

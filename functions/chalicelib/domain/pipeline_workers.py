@@ -25,7 +25,7 @@ from conducto_core.semantics.autoscaling import Pool
 from conducto_core.semantics.cloud_machine import (
     CompleteTask,
 )
-from conducto_core.semantics.contexts import Hold, is_late, loss
+from conducto_core.semantics.contexts import Hold, is_inside, is_late, loss
 from conducto_core.semantics.cost import charged_seconds, dollars_for
 from conducto_core.semantics.pools import PoolKind
 from conducto_core.semantics.start_failures import Failed, PoolStarts, StartFailure
@@ -106,8 +106,11 @@ class PipelineWorkers(PipelineSteps):
             report.interpreter,
         )
         self._finish(report.path, report.cause, seconds=report.seconds, message=report.message)
-        if worker.status is WorkerStatus.LEAVING:
+        if worker.leaves:
+            self._stop(worker)
+        elif worker.status is WorkerStatus.LEAVING:
             self._note_lost_context(worker, "its worker was stopped")
+        if worker.status is WorkerStatus.LEAVING:
             self._lose_tasks(worker)
 
     def _outputs_arrived(self, arrived: OutputsArrived) -> None:
@@ -283,10 +286,22 @@ class PipelineWorkers(PipelineSteps):
         if is_late(hold, self.now - worker.unused):
             self._send_away(worker, _LATE.get(hold, ""))
 
+    def _renew_contexts(self, reset: Collection[str]) -> None:
+        """Stop the containers of groups that a user resets entirely."""
+        for worker in list(self.registry.staying()):
+            pool = self.pools[worker.pool]
+            if worker.commands and pool.kind is PoolKind.CONTEXT and is_inside(pool.key, reset):
+                worker.leaves = True
+                if not worker.busy:
+                    self._stop(worker)
+
     def _send_away(self, worker: Worker, why: str) -> None:
+        self._stop(worker)
+        self._note_lost_context(worker, why)
+
+    def _stop(self, worker: Worker) -> None:
         worker.status = WorkerStatus.LEAVING
         self._effects.stops.append((worker.id, worker.task))
-        self._note_lost_context(worker, why)
 
     def _note_lost_context(self, worker: Worker, why: str) -> None:
         """Record that a context's container was lost, if its group still needs the state in it."""

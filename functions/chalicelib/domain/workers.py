@@ -38,6 +38,7 @@ class Worker:
         unused: Since when no node of its ``new`` group is running or queued; None: some are.
         metered: Seconds of its commands that are already metered.
         unexplained: It ended before it ran a command, and the ECS event with the reason is pending.
+        leaves: It stops after its command, because its group was reset.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Worker:
     unused: float | None = None
     metered: float = 0.0
     unexplained: bool = False
+    leaves: bool = False
 
     def runs(self, path: str, attempt: int) -> bool:
         """Return whether it runs this attempt now."""

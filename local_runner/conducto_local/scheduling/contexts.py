@@ -5,12 +5,11 @@ The rules are in `conducto_core.semantics.contexts`; the cloud applies the same 
 
 from collections.abc import Iterable
 
-from conducto_core.model.nodes import ancestors
 from conducto_core.model.states import Cause
 from conducto_core.semantics import events as ev
 from conducto_core.semantics.attempt_end import AttemptEnd
-from conducto_core.semantics.contexts import Hold, hold_of, used_contexts
-from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
+from conducto_core.semantics.contexts import Hold, hold_of, is_inside, used_contexts
+from conducto_core.semantics.pools import PoolKind, kind_of
 from conducto_local.scheduling.attempt_records import pool_owner
 from conducto_local.scheduling.containers import Container, Containers, Owner
 from conducto_local.scheduling.context import SchedulerContext
@@ -51,19 +50,11 @@ class Contexts:
                 self._drop((live.id, pool))
 
     def forget(self, live: LivePipeline, paths: Iterable[str]) -> None:
-        """Remove the containers of groups that are entirely within these subtrees.
-
-        All commands that ran in them run again, in a fresh container.
-        """
-        tops = tuple(paths)
-
-        def is_inside(pool: str) -> bool:
-            owner = owner_of(pool)
-            return owner is not None and any(top in (owner, *ancestors(owner)) for top in tops)
-
-        self._containers.drop(lambda key: key[0] == live.id and is_inside(str(key[1])))
+        """Remove the containers of groups that are entirely inside these subtrees."""
+        tops = frozenset(paths)
+        self._containers.drop(lambda key: key[0] == live.id and is_inside(str(key[1]), tops))
         for active in live.active_attempts.values():
-            active.leaves = active.leaves or is_inside(active.spec.pool)
+            active.leaves = active.leaves or is_inside(active.spec.pool, tops)
 
     def end_without(self, live: LivePipeline, event: ev.Event | None = None) -> None:
         """End the queued attempts whose group's container is lost.

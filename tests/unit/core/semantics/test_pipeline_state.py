@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from conducto_core.model.records import Lifecycle, PipelineRecord
+from conducto_core.model.outputs import OutputSummary
+from conducto_core.model.records import AttemptRecord, Lifecycle, PipelineRecord
 from conducto_core.model.requests import Action
-from conducto_core.model.states import Cause
+from conducto_core.model.states import Cause, State
 from conducto_core.semantics import events as ev
+from conducto_core.semantics.attempt_end import UNKNOWN, AttemptEnd, ended_record
 from conducto_core.semantics.machine import advance
 from conducto_core.semantics.pipeline_state import Effects, PipelineState
 from conducto_core.semantics.resolve import resolve_generated
@@ -155,3 +157,18 @@ def test_execs_are_stranded_when_the_container_of_their_group_is_lost() -> None:
     assert stranded(state) == ["/g/b"]
     assert stranded(state, ["/g/b"]) == []
     assert state.lost_contexts == {}
+
+
+def test_the_end_of_an_attempt_keeps_messages_and_outputs_of_its_start() -> None:
+    outputs = OutputSummary()
+    begun = AttemptRecord(
+        path="/", number=1, state=State.RUNNING, message="withheld", outputs=outputs, started=5.0
+    )
+    command = ev.EndAttempt("/", 1, State.KILLED, Cause.WORKER_LOST, "tried again")
+
+    ended = ended_record(begun, command, AttemptEnd(message="lost"), 4.0)
+
+    assert (ended.state, ended.cause) == (State.KILLED, Cause.WORKER_LOST)
+    assert ended.message == "withheld\nlost: tried again"
+    assert (ended.outputs, ended.ended) == (outputs, 5.0)
+    assert ended_record(ended, command, UNKNOWN, 6.0).ended == 6.0
