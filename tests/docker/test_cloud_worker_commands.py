@@ -40,6 +40,7 @@ class Pair:
         self.folder = folder
         self.image = image
         self.id = ""
+        self.frames: list[bytes] = []
 
     def start(
         self,
@@ -76,11 +77,15 @@ class Pair:
 
     def finish(self, seconds: float = 30) -> tuple[Finished, bytes, bytes]:
         out = {"stdout": bytearray(), "stderr": bytearray()}
+        self.frames.clear()
         end = time.monotonic() + seconds
         while (finished := self.commands.finished) is None:
             assert time.monotonic() < end, bytes(out["stdout"][-200:])
-            for stream, data in self.commands.read(0.5):
-                out[stream] += data
+            for part, data in self.commands.read(0.5):
+                if part == "frame":
+                    self.frames.append(data)
+                else:
+                    out[part] += data
         return finished, bytes(out["stdout"]), bytes(out["stderr"])
 
     def run(self, script: str, **env: str) -> tuple[Finished, bytes, bytes]:
@@ -151,6 +156,17 @@ def test_command_gets_the_credentials_of_a_role_named_for_it_and_nothing_else(pa
     _, out, _ = pair.run("env | grep -F key-to-the-role")
 
     assert out == b"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/key-to-the-role\n"
+
+
+def test_frames_arrive_wherever_the_output_of_the_command_leads(pair: Pair) -> None:
+    write = r"""echo a; printf '\036conducto:metrics {"value": 1}\n' >"$CONDUCTO_LIVE"; echo b"""
+
+    direct = pair.run(write)
+    frames = [*pair.frames]
+    captured = pair.run(f"({write}) >/dev/null 2>&1")
+
+    assert (direct[1], captured[1]) == (b"a\nb\n", b"")
+    assert frames == pair.frames == [b'metrics {"value": 1}']
 
 
 def test_ten_megabytes_come_whole(pair: Pair) -> None:
