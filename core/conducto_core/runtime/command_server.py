@@ -333,7 +333,7 @@ class _StreamParser:
         if unfinished:
             self._held = unfinished
             return output
-        keep = self._kept_from(output)
+        keep = len(output) - (len(data) - self._kept_from(data))
         self._held = output[keep:]
         return output[:keep] if self._held else output
 
@@ -343,12 +343,19 @@ class _StreamParser:
         start = 0
         while (at := data.find(FRAME_START, start)) >= 0:
             end = data.find(b"\n", at, at + MAX_FRAME)
-            if end < 0 and len(data) - at < MAX_FRAME:
-                return b"".join([*parts, data[start:at]]), data[at:]
-            parts.append(data[start:at] if end >= 0 else data[start : at + 1])
-            if end >= 0:
+            after = data.find(_SEPARATOR, at + 1, end if end >= 0 else len(data))
+            if after >= 0:  # there is none in a frame
+                parts.append(data[start:after])
+                start = after
+            elif end >= 0:
+                parts.append(data[start:at])
                 self.frames.append(data[at + len(FRAME_START) : end])
-            start = end + 1 if end >= 0 else at + 1
+                start = end + 1
+            elif len(data) - at < MAX_FRAME:
+                return b"".join([*parts, data[start:at]]), data[at:]
+            else:
+                parts.append(data[start : at + 1])
+                start = at + 1
         return (b"".join([*parts, data[start:]]) if parts else data), b""
 
     def _kept_from(self, data: bytes) -> int:

@@ -5,10 +5,10 @@ import os
 import subprocess
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from conducto.wire.outputs import MAX_FRAME, frame
+from conducto.wire.outputs import FRAME_START, MAX_FRAME, frame
 from conducto_core.runtime.command_server import (
     ISOLATE,
     READY,
@@ -67,10 +67,16 @@ def test_files_are_the_same_wherever_chunks_are_cut(content: bytes, cuts: list[i
 FRAME = frame("metrics", '{"name": "m", "value": 1}\n')
 
 
+def _is_output(text: bytes) -> bool:
+    return b"\x1e0" not in text and b"\n" not in text.partition(FRAME_START)[2]
+
+
 @given(
-    texts=st.lists((st.binary() | LOOKALIKE).filter(lambda text: b"\x1e0" not in text), min_size=1),
+    texts=st.lists((st.binary() | LOOKALIKE).filter(_is_output), min_size=1),
     cuts=st.lists(st.integers(0, 1000)),
 )
+@example(texts=[b"x" + FRAME_START, FRAME_START * 2, b""], cuts=[])
+@example(texts=[b"\x1e", NONCE.encode()], cuts=[1 + len(FRAME)])
 def test_frames_are_separated_from_output_wherever_chunks_are_cut(
     texts: list[bytes], cuts: list[int]
 ) -> None:
