@@ -91,15 +91,17 @@ def test_container_with_the_state_of_the_old_tree_is_stopped(world: World) -> No
         return serial("a", member, name="g", container_reuse_context="new")
 
     pipeline = ran(world, serial(group("false")), fail=("/g/b",))
-    (old,) = world.fleet.tasks.values()
+    ((arn, old),) = world.fleet.tasks.items()
 
     made = world.continue_with(pipeline, serial(group("true")), program=SCRIPT, run=True)
+    stopped = list(world.fleet.stopped)
     world.run_out()
 
     assert told(made) == {
         "/g/a": "shares a container with /g/b, which runs",
         "/g/b": "command changed",
     }
+    assert stopped == [arn]
     _, new = world.fleet.tasks.values()
     assert new.pool != old.pool
     assert world.states(pipeline)["/"] == "done"
