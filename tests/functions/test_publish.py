@@ -52,7 +52,7 @@ def test_deep_change_and_long_image_errors_fit_into_a_frame(world: World) -> Non
         images = [ImageRecord(name=f"i{n}", state=ImageState.ERROR, error=error) for n in range(20)]
         path = max(live.tree.nodes, key=len)
         change = NodeChange(seq=1, time=1.0, path=path, type=NodeType.EXEC, state=State.DONE)
-        whole = views.batch(live, [change], 0)
+        whole = views.batch(live, [change], 0, live.periods)
         large = whole.model_copy(update={"images": tuple(images)})
 
         ((frame, last),) = event_push.frames(live, large)

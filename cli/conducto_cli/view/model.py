@@ -198,7 +198,9 @@ class PipelineModel:
         _stamp(row, change)
         row.type, row.state, row.skipped = change.type, change.state, change.skipped
         row.cause, row.warning = change.cause, change.warning
-        row.attempt, row.exit_code = change.attempt, change.exit_code
+        if change.exit_code is not None or change.attempt != row.attempt:
+            row.exit_code = change.exit_code  # a skip or an edit does not repeat it
+        row.attempt = change.attempt
         row.stopped_by = row.message = None
         if row.cause in EXPLAINED and row.is_exec:
             self.unexplained.append(row.path)

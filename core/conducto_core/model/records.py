@@ -74,6 +74,18 @@ class Period(NamedTuple):
     ended: float | None = None
 
 
+class Round(Record):
+    """The stretch from one start of a pipeline to its next rest.
+
+    Attributes:
+        started: Start of its first command, in seconds since the epoch.
+        ended: When nothing ran any more and nothing would start by itself; None while it lasts.
+    """
+
+    started: float
+    ended: float | None = None
+
+
 class PipelineStatus(Record):
     """The last stored status of a pipeline.
 
@@ -85,6 +97,8 @@ class PipelineStatus(Record):
         active_seconds: Total of the finished active periods, without the time between runs; None in
             a record of an older version.
         active_since: Start of the current active period; None if there is none.
+        rounds: The newest active periods, oldest first; the last one may not have ended.
+        warning: It is done, although commands whose failures are suppressed failed.
     """
 
     state: State = State.PENDING
@@ -95,6 +109,8 @@ class PipelineStatus(Record):
     ended: float | None = None
     active_seconds: float | None = None
     active_since: float | None = None
+    rounds: tuple[Round, ...] = ()
+    warning: bool = False
 
 
 class ForeignChange(Record):

@@ -15,6 +15,7 @@ from conducto_core.model.records import (
     ImageRecord,
     NodeChange,
     PipelineRecord,
+    Round,
 )
 from conducto_core.model.states import Cause, NodeType, State
 from conducto_core.model.wait_phases import WaitKind
@@ -72,6 +73,8 @@ class PipelineSummary(Record):
         active_seconds: Total of the finished active periods, without the time between runs; None if
             unknown.
         active_since: Start of the current active period; None if there is none.
+        rounds: The newest active periods, oldest first; the last one may not have ended.
+        warning: It is done, although commands whose failures are suppressed failed.
         workers: None for a pipeline that is not in progress.
     """
 
@@ -85,6 +88,8 @@ class PipelineSummary(Record):
     ended: float | None = None
     active_seconds: float | None = None
     active_since: float | None = None
+    rounds: tuple[Round, ...] = ()
+    warning: bool = False
     workers: Workers | None = None
 
 
@@ -101,6 +106,7 @@ class NodeView(Record):
         started: Start of the first of the newest attempts below a group, in seconds since the
             epoch. None for an Exec, for a pending group, and if attempts were not requested.
         ended: End of the last of them; None while the group runs.
+        idle: Seconds between them in which the pipeline was not active.
         attempts: All of them, or those that were requested.
         notifications: Notifications of its callbacks, with their delivery states.
         tail: The end of the output of the newest attempt of a failed Exec: of stderr, or of stdout
@@ -129,6 +135,7 @@ class NodeView(Record):
     wait_kind: WaitKind | None = None
     started: float | None = None
     ended: float | None = None
+    idle: float = 0.0
     attempts: tuple[AttemptRecord, ...] = ()
     notifications: tuple[NotificationRecord, ...] = ()
     tail: str | None = None
@@ -299,6 +306,14 @@ class ControlResult(Record):
 MAX_NAMED = 100
 
 
+class GroupTime(Record):
+    """When the newest attempts below a group ran: see `NodeView`."""
+
+    started: float | None = None
+    ended: float | None = None
+    idle: float = 0.0
+
+
 class EventBatch(Record):
     """Changes of one pipeline, in order, without gaps.
 
@@ -306,12 +321,14 @@ class EventBatch(Record):
         changes: State transitions after the cursor, of Execs and groups.
         counts: ``{group path: counts}`` of every group below which something changed, as of the
             last change, so that clients need not count.
+        times: ``{group path: time}`` of the groups that started or finished, as of the last change.
         images: Images whose build state changed since the last batch.
         pipeline: The pipeline's summary as of the last change.
     """
 
     changes: tuple[NodeChange, ...]
     counts: dict[str, Counts] = {}
+    times: dict[str, GroupTime] = {}
     images: tuple[ImageRecord, ...] = ()
     pipeline: PipelineSummary
 

@@ -6,12 +6,17 @@ reset on the next morning starts a new period; the night between does not count.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
+from math import inf
 from typing import Protocol
 
-from conducto_core.model.records import NodeChange, PipelineStatus
+from conducto_core.model.records import NodeChange, Period, PipelineStatus, Round
 from conducto_core.model.states import NodeType, State
 from conducto_core.semantics.machine import settled
 from conducto_core.semantics.tree_state import Change, TreeState
+
+#: Maximum number of rounds that are kept; the newest ones.
+MAX_ROUNDS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +26,18 @@ class Activity:
     Attributes:
         seconds: Total of the finished periods.
         since: Start of the current period; None if there is none.
+        finished: The newest finished periods, oldest first.
     """
 
     seconds: float = 0.0
     since: float | None = None
+    finished: tuple[Round, ...] = ()
+
+    @property
+    def rounds(self) -> tuple[Round, ...]:
+        """The newest periods, oldest first, with the current one."""
+        current = () if self.since is None else (Round(started=self.since),)
+        return (*self.finished, *current)
 
     def after(
         self, changes: Iterable[Change | NodeChange], tree: TreeState, now: float
@@ -33,8 +46,16 @@ class Activity:
         begins = any(c.type is NodeType.EXEC and c.state is State.RUNNING for c in changes)
         since = now if self.since is None and begins else self.since
         if since is None or not settled(tree):
-            return Activity(self.seconds, since)
-        return Activity(self.seconds + max(0.0, now - since))
+            return Activity(self.seconds, since, self.finished)
+        return Activity(self.seconds, since, self.finished).ended(now)
+
+    def ended(self, now: float) -> "Activity":
+        """Return the activity after the end of the current period."""
+        if self.since is None:
+            return self
+        end = max(now, self.since)  # a clock may have been set back
+        rounds = (*self.finished, Round(started=self.since, ended=end))[-MAX_ROUNDS:]
+        return Activity(self.seconds + end - self.since, None, rounds)
 
 
 def stored(status: PipelineStatus, seen: float) -> Activity:
@@ -45,9 +66,21 @@ def stored(status: PipelineStatus, seen: float) -> Activity:
     if status.active_seconds is None:
         begun, ended = status.started, status.ended
         return Activity(0.0 if begun is None or ended is None else max(0.0, ended - begun))
-    if status.active_since is None:
-        return Activity(status.active_seconds)
-    return Activity(status.active_seconds + max(0.0, seen - status.active_since))
+    finished = tuple(one for one in status.rounds if one.ended is not None)
+    return Activity(status.active_seconds, status.active_since, finished).ended(seen)
+
+
+def idle_seconds(period: Period, rounds: Iterable[Round]) -> float:
+    """Return the seconds of a period between the rounds of its pipeline."""
+    if period.started is None:
+        return 0.0
+    end = inf if period.ended is None else period.ended
+    gaps = (
+        min(after.started, end) - max(before.ended, period.started)
+        for before, after in pairwise(rounds)
+        if before.ended is not None
+    )
+    return sum(max(0.0, gap) for gap in gaps)
 
 
 class Timed(Protocol):

@@ -390,6 +390,8 @@ class _Step:
             self._withdraw_below(node)  # queued Execs wait for room by the old number
         if isinstance(node, LiveGroup):
             self._set_clock(node, spec.max_time)
+        if isinstance(node, LiveExec) and spec.command != node.spec.command:
+            self.tree.record(node)  # clients show the command
         node.spec = spec
         if isinstance(node, LiveGroup):
             node.rebuild()

@@ -116,6 +116,8 @@ class PipelineState:
             ended=self.ended,
             active_seconds=self.activity.seconds,
             active_since=self.activity.since,
+            rounds=self.activity.rounds,
+            warning=self.tree.root.warning,
         )
 
     def groups_above(self, path: str) -> tuple[str, ...]:

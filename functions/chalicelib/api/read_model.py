@@ -9,7 +9,6 @@ from chalicelib.domain.workers import WorkerStatus
 from chalicelib.ports.journal import Store
 from conducto_core.api.queries import views
 from conducto_core.images.build_steps import MAX_STEPS, steps_in
-from conducto_core.model.nodes import ancestors
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.records import AttemptRecord, ImageRecord, ImageState, Lifecycle, Period
 from conducto_core.model.responses import ImageStep
@@ -78,15 +77,8 @@ class CloudReadModel:
         return (one for sent in self._store.outgoing(live.id) for one in sent.notifications)
 
     def periods(self, live: CloudPipeline, groups: Sequence[LiveGroup]) -> Mapping[str, Period]:
-        """Return the periods of groups; reads the times once, for any number of groups."""
-        below = {group.path for group in groups if group is not live.tree.root}
-        found: dict[str, Period] = {}
-        if len(below) < len(groups):
-            found[live.tree.root.path] = Period(live.started, live.ended)
-        for path, times in live.times.items() if below else ():
-            for group in below.intersection(ancestors(path)):
-                found[group] = _both(found.get(group, Period()), Period(*times))
-        return found
+        """Return the periods of groups."""
+        return live.periods(groups)
 
     def wait(self, live: CloudPipeline, node: LiveNode) -> Wait | None:
         """Return why a node does not run."""
@@ -99,12 +91,6 @@ class CloudReadModel:
         if lost is not None and misses:
             return Wait(loss(node.spec.pool, lost, live.id))
         return views.why_pending(live, node)
-
-
-def _both(one: Period, other: Period) -> Period:
-    starts = [time for time in (one.started, other.started) if time is not None]
-    ends = [time for time in (one.ended, other.ended) if time is not None]
-    return Period(min(starts, default=None), max(ends, default=None))
 
 
 def _why_queued(live: CloudPipeline, node: LiveExec) -> Wait:

@@ -3,7 +3,7 @@
 `chalicelib.domain.pipeline` applies events to it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from conducto_core.model.records import (
     ImageRecord,
     ImageState,
     Lifecycle,
+    Period,
     PipelineRecord,
 )
 from conducto_core.model.requests import Workers
@@ -161,6 +162,17 @@ class CloudState(PipelineState):
     def open(self) -> bool:
         """Return whether the pipeline needs periodic checks."""
         return not self.settled() or bool(self.registry.workers or self.registry.ended)
+
+    def periods(self, groups: Sequence[LiveGroup]) -> dict[str, Period]:
+        """Return the periods of groups; reads the times once, for any number of groups."""
+        below = {group.path for group in groups if group is not self.tree.root}
+        found: dict[str, Period] = {}
+        if len(below) < len(groups):
+            found[self.tree.root.path] = Period(self.started, self.ended)
+        for path, times in self.times.items() if below else ():
+            for group in below.intersection(ancestors(path)):
+                found[group] = _both(found.get(group, Period()), Period(*times))
+        return found
 
     def workers(self) -> Workers | None:
         """Return the numbers of workers by status, or None without workers or work."""
@@ -386,3 +398,9 @@ class CloudState(PipelineState):
             return pool
         cpu, mem = self.size_of_context(pool.key)
         return replace(pool, cpu=max(pool.cpu, cpu), mem=max(pool.mem, mem))
+
+
+def _both(one: Period, other: Period) -> Period:
+    starts = [time for time in (one.started, other.started) if time is not None]
+    ends = [time for time in (one.ended, other.ended) if time is not None]
+    return Period(min(starts, default=None), max(ends, default=None))

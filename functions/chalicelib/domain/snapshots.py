@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from chalicelib.domain.events import BuiltImage
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.pipeline_state import CloudImage
@@ -49,6 +51,7 @@ _PLAIN = (
     "lost_contexts",
 )
 _SETS = ("planned", "met", "joined")
+_ACTIVITY = TypeAdapter(Activity)
 
 
 def can_be_taken(live: CloudPipeline) -> bool:
@@ -70,7 +73,7 @@ def take(live: CloudPipeline) -> Snapshot:
         "version": VERSION,
         **{name: getattr(live, name) for name in _PLAIN},
         "record": live.record.model_dump(mode="json"),
-        "activity": asdict(live.activity),
+        "activity": _ACTIVITY.dump_python(live.activity, mode="json"),
         "armed": tree.armed,
         "nodes": [
             tree.state_of(node).model_dump(mode="json") for _, node in nodes if _was_touched(node)
@@ -118,7 +121,7 @@ def restore(
     live.times = {path: (start, end) for path, (start, end) in live.times.items()}
     live.queue = {pool: dict.fromkeys(paths) for pool, paths in live.queue.items()}
     live.record = PipelineRecord.model_validate(state["record"])
-    live.activity = Activity(**state["activity"])
+    live.activity = _ACTIVITY.validate_python(state["activity"])
     live.pipeline.images.update(
         {name: ImageSpec.model_validate(spec) for name, spec in state["specs"].items()}
     )

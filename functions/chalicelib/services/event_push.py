@@ -58,7 +58,7 @@ def batch_after(
     moved = any(image.version > seen for image in live.images.values())
     if not changes and not moved:
         return None
-    return views.batch(live, list(changes), seen)
+    return views.batch(live, list(changes), seen, live.periods)
 
 
 def _send(cloud: Dependencies, live: CloudPipeline, connection: str, cursor: int) -> None:
@@ -83,11 +83,13 @@ def frames(live: CloudPipeline, batch: EventBatch) -> Iterator[tuple[bytes, int 
         return
     half = len(batch.changes) // 2
     yield from frames(live, _part(live, batch, batch.changes[:half]))
-    yield from frames(live, views.batch(live, list(batch.changes[half:]), live.number))
+    yield from frames(
+        live, views.batch(live, list(batch.changes[half:]), live.number, live.periods)
+    )
 
 
 def _part(live: CloudPipeline, batch: EventBatch, changes: Sequence[NodeChange]) -> EventBatch:
-    first = views.batch(live, list(changes), live.number)
+    first = views.batch(live, list(changes), live.number, live.periods)
     return first.model_copy(update={"images": batch.images})
 
 
@@ -109,7 +111,7 @@ def _shortened(batch: EventBatch) -> bytes:
     bare = summary.model_copy(update={"images": ()})
     counts = sorted(batch.counts.items(), key=lambda item: len(item[0]))
     while True:
-        kept = {"images": (), "pipeline": bare, "counts": dict(counts)}
+        kept = {"images": (), "pipeline": bare, "counts": dict(counts), "times": {}}
         data = _encoded(batch.model_copy(update=kept))
         if len(data) <= MAX_FRAME or not counts:
             return data

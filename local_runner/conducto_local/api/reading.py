@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from functools import partial
 
 from conducto_core.api.queries import listing, views
 from conducto_core.api.queries import pipelines as queries
@@ -95,6 +96,7 @@ class LocalQueries(LocalAccess):
     async def changes(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         """Yield the changes after ``cursor``, then live ones."""
         live = self.live(pipeline_id)
+        periods = partial(self._read_model.periods, live)
         live.subscribers += 1
         seen = 0
         try:
@@ -103,7 +105,7 @@ class LocalQueries(LocalAccess):
                 version = live.version  # later changes may not be written in time
                 is_whole = await self._caught_up()
                 changes = self._store.changes(live.id, cursor, BATCH_SIZE)
-                yield views.batch(live, changes, seen)
+                yield views.batch(live, changes, seen, periods)
                 cursor = changes[-1].seq if changes else cursor
                 if len(changes) < BATCH_SIZE:
                     seen = version if is_whole else seen

@@ -168,15 +168,26 @@ class LivePipeline(PipelineState):
 
     def apply(self, event: ev.Event) -> list[ev.DriverCommand]:
         """Apply an event, record its changes, and return the commands to execute."""
+        now = self._time_of(event)
         commands = advance(self.tree, event)
         changes = self.tree.take_changes()
-        effects = self.follow(commands, changes, time.time(), self._exit_code)
+        effects = self.follow(commands, changes, now, self._exit_code)
         self._publish(effects.changes)
         for node in self.tree.take_remembered():
             if self.tree.nodes.get(node.path) is node:
                 self._nodes[node.path] = node
         self._changed()
         return effects.commands
+
+    def _time_of(self, event: ev.Event) -> float:
+        """Return the time of an event: that of its attempt, so that changes and records agree."""
+        if not isinstance(event, ev.AttemptStarted | ev.AttemptFinished):
+            return time.time()
+        active = self.active_attempts.get(event.path)
+        if active is None or active.number != event.attempt:
+            return time.time()
+        known = active.started if isinstance(event, ev.AttemptStarted) else active.ended
+        return time.time() if known is None else known
 
     @contextmanager
     def in_use(self) -> Iterator[None]:

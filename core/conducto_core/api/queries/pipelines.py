@@ -12,7 +12,6 @@ from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.params import StatesParams, TreeParams
 from conducto_core.model.records import AttemptRecord, Period
 from conducto_core.model.requests import NodeStates, TreePage
-from conducto_core.model.states import State
 from conducto_core.model.wait_phases import Wait
 from conducto_core.semantics.tree_state import LiveGroup, LiveNode
 
@@ -133,9 +132,5 @@ def _attempts(
 def _periods(
     model: ReadModel[P_contra], live: P_contra, nodes: Iterable[LiveNode]
 ) -> Mapping[str, Period]:
-    groups = [
-        node
-        for node in nodes
-        if isinstance(node, LiveGroup) and node.state not in (State.PENDING, State.QUEUED)
-    ]
+    groups = [n for n in nodes if isinstance(n, LiveGroup) and views.has_period(n)]
     return model.periods(live, groups) if groups else {}

@@ -1,6 +1,6 @@
 """Pipelines in the form of API responses."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from conducto_core.model.nodes import NodeSpec, Pipeline, ancestors
@@ -14,10 +14,17 @@ from conducto_core.model.records import (
     PipelineRecord,
     PipelineStatus,
 )
-from conducto_core.model.requests import EventBatch, NodeView, PipelineSummary, Workers
+from conducto_core.model.requests import (
+    EventBatch,
+    GroupTime,
+    NodeView,
+    PipelineSummary,
+    Workers,
+)
 from conducto_core.model.states import FINISHED, NodeType, State
 from conducto_core.model.wait_phases import Wait
 from conducto_core.runtime.commands import as_defined
+from conducto_core.semantics.activity import Activity, idle_seconds
 from conducto_core.semantics.failures import expired_above, stopped_by
 from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
 from conducto_core.semantics.tree_state import LiveGroup, LiveNode, TreeState
@@ -58,6 +65,10 @@ class Viewed(Protocol):
     def images(self) -> Mapping[str, ViewedImage]:
         """Its images by name."""
 
+    @property
+    def activity(self) -> Activity:
+        """Its active time."""
+
     def status(self) -> PipelineStatus:
         """Return its status, for lists."""
 
@@ -85,22 +96,50 @@ def stored_summary(record: PipelineRecord) -> PipelineSummary:
     )
 
 
-def batch(live: Viewed, changes: list[NodeChange], seen: int) -> EventBatch:
+#: Returns ``{path: period of the newest attempts}`` of groups.
+Periods = Callable[[Sequence[LiveGroup]], Mapping[str, Period]]
+
+
+def batch(live: Viewed, changes: list[NodeChange], seen: int, periods: Periods) -> EventBatch:
     """Return the events for a subscriber.
 
     Args:
         live: The pipeline.
         changes: Those after its cursor.
         seen: The last version of the pipeline that it knows; images changed since are included.
+        periods: Returns the periods of groups.
     """
     groups = _groups_above(changes)
-    groups.update(change.path for change in changes if change.type is not NodeType.EXEC)
+    changed = {change.path for change in changes if change.type is not NodeType.EXEC}
+    groups |= changed
     return EventBatch.model_construct(
         changes=tuple(changes),
         counts={path: live.counts(path) for path in sorted(groups) if path in live.tree.nodes},
+        times=_times(live, changed, periods),
         images=tuple(i.record for i in live.images.values() if i.version > seen),
         pipeline=summary(live),
     )
+
+
+def _times(live: Viewed, paths: Iterable[str], periods: Periods) -> dict[str, GroupTime]:
+    nodes = (live.tree.nodes.get(path) for path in sorted(paths))
+    groups = [node for node in nodes if isinstance(node, LiveGroup) and has_period(node)]
+    found = periods(groups) if groups else {}
+    return {node.path: group_time(live, node, found.get(node.path)) for node in groups}
+
+
+def has_period(node: LiveGroup) -> bool:
+    """Return whether attempts below a group may have started."""
+    return node.state not in (State.PENDING, State.QUEUED)
+
+
+def group_time(live: Viewed, node: LiveNode, period: Period | None) -> GroupTime:
+    """Return the time of a group's newest attempts, for display."""
+    if period is None:
+        return GroupTime.model_construct()
+    shown = Period(period.started, period.ended if node.state in FINISHED else None)
+    idle = idle_seconds(shown, live.activity.rounds)
+    return GroupTime.model_construct(started=shown.started, ended=shown.ended, idle=idle)
 
 
 def _groups_above(changes: Iterable[NodeChange]) -> set[str]:
@@ -146,8 +185,7 @@ def node_view(
         stopped_by=stopped_by(node),
         waits_for=None if wait is None else wait.text,
         wait_kind=None if wait is None else wait.kind,
-        started=None if period is None else period.started,
-        ended=None if period is None or node.state not in FINISHED else period.ended,
+        **dict(group_time(live, node, period)),
         attempts=tuple(attempts),
         notifications=tuple(notifications),
     )

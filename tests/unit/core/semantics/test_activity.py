@@ -2,11 +2,18 @@
 
 import pytest
 
-from conducto_core.model.records import PipelineStatus
+from conducto_core.model.records import Period, PipelineStatus, Round
 from conducto_core.model.responses import PipelineRun
 from conducto_core.model.states import State
 from conducto_core.semantics import events as ev
-from conducto_core.semantics.activity import Activity, active_time, stored, wall_time
+from conducto_core.semantics.activity import (
+    MAX_ROUNDS,
+    Activity,
+    active_time,
+    idle_seconds,
+    stored,
+    wall_time,
+)
 from support.trees import Driver, serial
 
 NIGHT = 14 * 3600
@@ -42,9 +49,12 @@ def test_the_night_between_two_runs_does_not_count() -> None:
 
     assert clocked.at(100, "start /a") == Activity(0, 100)
     assert clocked.at(103, "finish /a", "start /b") == Activity(0, 100)
-    assert clocked.at(105, "finish /b") == Activity(5, None)
-    clocked.at(105 + NIGHT, "reset /b", "start /b")
-    assert clocked.at(107 + NIGHT, "finish /b") == Activity(7, None)
+    first = Round(started=100, ended=105)
+    assert clocked.at(105, "finish /b") == Activity(5, None, (first,))
+    begun = clocked.at(105 + NIGHT, "reset /b", "start /b")
+    assert begun.rounds == (first, Round(started=105 + NIGHT))
+    second = Round(started=105 + NIGHT, ended=107 + NIGHT)
+    assert clocked.at(107 + NIGHT, "finish /b") == Activity(7, None, (first, second))
 
 
 def test_pause_ends_the_period_when_running_commands_end() -> None:
@@ -52,16 +62,17 @@ def test_pause_ends_the_period_when_running_commands_end() -> None:
     clocked.at(0, "start /a")
 
     assert clocked.at(1, "pause").since == 0
-    assert clocked.at(4, "finish /a") == Activity(4, None)
+    assert clocked.at(4, "finish /a").seconds == 4
     clocked.at(NIGHT, "run", "start /b")
-    assert clocked.at(NIGHT + 1, "finish /b") == Activity(5, None)
+    ended = clocked.at(NIGHT + 1, "finish /b")
+    assert (ended.seconds, ended.since) == (5, None)
 
 
 def test_clock_set_back_does_not_shorten_the_time() -> None:
     clocked = Clocked()
     clocked.at(100, "start /a", "finish /a", "start /b")
 
-    assert clocked.at(50, "finish /b") == Activity(0, None)
+    assert clocked.at(50, "finish /b") == Activity(0, None, (Round(started=100, ended=100),))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +80,10 @@ def test_clock_set_back_does_not_shorten_the_time() -> None:
     [
         (PipelineStatus(), Activity()),
         (PipelineStatus(active_seconds=5), Activity(5)),
-        (PipelineStatus(active_seconds=5, active_since=100), Activity(12)),
+        (
+            PipelineStatus(active_seconds=5, active_since=100, rounds=(Round(started=100),)),
+            Activity(12, None, (Round(started=100, ended=107),)),
+        ),
         (PipelineStatus(started=10, ended=40), Activity(30)),
         (PipelineStatus(started=10), Activity()),
     ],
@@ -77,6 +91,26 @@ def test_clock_set_back_does_not_shorten_the_time() -> None:
 )
 def test_stored_activity_is_continued(status: PipelineStatus, activity: Activity) -> None:
     assert stored(status, seen=107) == activity
+
+
+def test_idle_time_within_a_period_is_between_rounds() -> None:
+    rounds = (Round(started=0, ended=10), Round(started=100, ended=110), Round(started=200))
+
+    assert idle_seconds(Period(2, 8), rounds) == 0
+    assert idle_seconds(Period(2, 105), rounds) == 90
+    assert idle_seconds(Period(105), rounds) == 90  # it runs in the last round
+    assert idle_seconds(Period(2), rounds) == 180
+    assert idle_seconds(Period(), rounds) == 0
+
+
+def test_only_the_newest_rounds_are_kept() -> None:
+    activity = Activity()
+    for number in range(MAX_ROUNDS + 5):
+        activity = Activity(activity.seconds, number, activity.finished).ended(number + 0.5)
+
+    assert len(activity.rounds) == MAX_ROUNDS
+    assert activity.rounds[-1] == Round(started=MAX_ROUNDS + 4, ended=MAX_ROUNDS + 4.5)
+    assert activity.seconds == (MAX_ROUNDS + 5) / 2
 
 
 def run(**fields: object) -> PipelineRun:
