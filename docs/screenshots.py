@@ -82,7 +82,7 @@ SHOTS = (
     Shot("pipeline", "/p/{id}?node=/test/payment", FAILED),
     Shot("pipeline-dark", "/p/{id}?node=/test/payment", FAILED, "dark"),
     Shot("timeline", "/p/{id}/timeline", ".tl-canvas"),
-    Shot("phone", "/p/{id}", ".trow", view=PHONE),
+    Shot("phone", "/p/{id}", "[data-row]", view=PHONE),
 )
 
 

@@ -79,7 +79,7 @@ def failed_load(lab: WebLab) -> dict[str, float]:
         asked = _requests_of(page)
         started = time.perf_counter()
         page.goto(f"{address}/p/{pipeline_id}", wait_until="commit")
-        page.wait_for_selector(".failure-tail")
+        page.wait_for_selector(".Reasons-lines")
         usable = time.perf_counter() - started
         page.wait_for_timeout(_QUIET_MS)
         return {"usable_s": usable, "requests": len(asked)}
@@ -97,12 +97,12 @@ def _cold_load(lab: WebLab, pipeline_id: str) -> dict[str, float]:
         asked = _requests_of(page)
         started = time.perf_counter()
         page.goto(f"{address}/p/{pipeline_id}", wait_until="commit")
-        page.wait_for_selector(".trow:nth-child(3)")
+        page.wait_for_selector("[data-row]:nth-child(3)")
         usable = time.perf_counter() - started
         page.wait_for_timeout(_QUIET_MS)
         requests, scripts = len(asked), {one.url for one in asked if one.url.endswith(".js")}
-        page.locator(".trow").nth(1).dblclick()  # open a group, to have enough rows to scroll
-        page.wait_for_selector(".trow:nth-child(30)")
+        page.locator("[data-row]").nth(1).dblclick()  # open a group, to have enough rows to scroll
+        page.wait_for_selector("[data-row]:nth-child(30)")
         frame = page.evaluate(_SCROLL.replace("SELECTOR", "'.tree-scroll'").replace("BY", "90"))
         page.evaluate("gc()")
         return {
@@ -159,9 +159,9 @@ def _open_group(page: Any, address: str) -> Any:
     # The page's socket ends here, so that the benchmark sends the changes.
     page.route_web_socket("**/events*", lambda socket: sockets.append(socket))  # noqa: PLW0108
     page.goto(address)
-    page.wait_for_selector(".trow:nth-child(2)")
-    page.locator(".trow").nth(1).dblclick()
-    page.wait_for_selector(".trow:nth-child(30)")
+    page.wait_for_selector("[data-row]:nth-child(2)")
+    page.locator("[data-row]").nth(1).dblclick()
+    page.wait_for_selector("[data-row]:nth-child(30)")
     page.wait_for_timeout(_QUIET_MS)
     return sockets[0]
 

@@ -89,7 +89,7 @@ def test_failures_after_a_reset_are_loaded_like_earlier_ones(
 def test_failures_far_apart_are_walked_through(viewer: Viewer) -> None:
     run = launch(viewer.person, wide(300, 2))
     page = viewer.open(f"/p/{run}")
-    expect(page.locator(".tree-errors")).to_contain_text("2 failed", timeout=60_000)
+    expect(page.locator(".TreePane-failures")).to_contain_text("2 failed", timeout=60_000)
     seen = []
     for _ in range(3):
         before = page.url

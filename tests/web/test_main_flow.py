@@ -36,7 +36,7 @@ def test_failure_is_found_fixed_and_the_pipeline_continues_by_itself(viewer: Vie
     page.get_by_role("link").filter(has_text=run).click()
     expect(page).to_have_url(f"{viewer.url}/p/{run}")
     expect(page.get_by_role("treeitem").filter(has_text="publish")).to_be_visible()
-    expect(page.locator(".tree-errors")).to_contain_text("1 failed", timeout=60_000)
+    expect(page.locator(".TreePane-failures")).to_contain_text("1 failed", timeout=60_000)
 
     page.get_by_role("button", name="Next failure").click()
     state(viewer, "failed: exit 1")
@@ -98,7 +98,7 @@ def test_a_running_node_is_killed(viewer: Viewer) -> None:
 def test_the_debug_command_that_is_copied_opens_a_shell_in_the_nodes_image(viewer: Viewer) -> None:
     run = launch(viewer.person, MENDABLE, engine="docker")
     page = viewer.node(run, "/tests/test1")
-    expect(page.locator(".tree-errors")).to_contain_text("1 failed", timeout=60_000)
+    expect(page.locator(".TreePane-failures")).to_contain_text("1 failed", timeout=60_000)
     page.get_by_role("button", name="Copy debug command").click()
     command = page.evaluate("navigator.clipboard.readText()")
     assert command == f"conducto debug {run} /tests/test1"
@@ -120,7 +120,7 @@ def test_the_debug_command_that_is_copied_opens_a_shell_in_the_nodes_image(viewe
 def test_the_main_flow_needs_no_mouse(viewer: Viewer) -> None:
     run = launch(viewer.person, QUICK)
     page = viewer.open(f"/p/{run}")
-    expect(page.locator(".tree-errors")).to_contain_text("1 failed")
+    expect(page.locator(".TreePane-failures")).to_contain_text("1 failed")
     page.get_by_role("tree").focus()
     page.keyboard.press("n")
     state(viewer, "failed: exit 3")

@@ -98,7 +98,7 @@ def test_header_shows_the_workers_of_the_pipeline(viewer: Viewer) -> None:
 def test_rerun_failed_is_one_action_for_unloaded_nodes_too(viewer: Viewer) -> None:
     run = launch(viewer.person, wide(300, 2))
     page = viewer.node(run, "/g1")
-    expect(page.locator(".tree-errors")).to_contain_text("2 failed", timeout=60_000)
+    expect(page.locator(".TreePane-failures")).to_contain_text("2 failed", timeout=60_000)
     actions: list[str] = []
     page.on("request", lambda one: actions.append(one.post_data or "") if one.post_data else None)
     page.get_by_role("button", name="Rerun failed").click()
@@ -164,6 +164,7 @@ def test_words_of_a_command_are_marked_and_it_stays_text(viewer: Viewer) -> None
 
 def test_every_exec_of_a_large_group_is_a_cell_that_leads_to_it(viewer: Viewer) -> None:
     run = launch(viewer.person, wide(300, 2))
+    eventually(lambda: agent_api(viewer.person, f"/pipelines/{run}")["settled"], 60)
     page = viewer.node(run, "/g0")
     cells = page.get_by_role("region", name="Commands by state")
     expect(cells).to_contain_text("300 commands in order")
@@ -201,7 +202,7 @@ def test_cells_of_a_deleted_tree_disappear(viewer: Viewer, tmp_path: Path) -> No
 def test_a_search_with_a_star_and_the_key_for_failures(viewer: Viewer) -> None:
     run = launch(viewer.person, wide(40, 2))
     page = viewer.open(f"/p/{run}")
-    expect(page.locator(".tree-errors")).to_contain_text("2 failed", timeout=60_000)
+    expect(page.locator(".TreePane-failures")).to_contain_text("2 failed", timeout=60_000)
     found = page.get_by_role("listbox", name="Matching nodes").get_by_role("option")
     page.keyboard.press("f")
     expect(found).to_have_count(2)
@@ -239,12 +240,11 @@ ALIKE = """
 def test_failures_are_grouped_by_their_last_output(viewer: Viewer) -> None:
     run = launch(viewer.person, ALIKE)
     page = viewer.node(run, "/")
-    groups = page.locator(".failure-group")
+    groups = page.locator(".Reasons-reason")
     expect(groups).to_have_count(2)
-    expect(groups.first).to_contain_text("exit 1: no module foo")
-    expect(groups.first).to_contain_text("4 nodes")
+    expect(groups.first).to_contain_text("4no module foo (…)")
     expect(groups.last).to_contain_text("the disk is full")
-    groups.last.get_by_role("button", name="Rerun these").click()
+    groups.last.get_by_role("button", name="Rerun 2").click()
     page.get_by_role("dialog").get_by_role("button", name="Rerun 2 commands").click()
     eventually(lambda: [attempts(viewer.person, run, f"/n{n}") for n in range(6)] == [2, 1, 1] * 2)
 
@@ -255,7 +255,7 @@ def test_skipped_failures_are_labelled(viewer: Viewer) -> None:
     viewer.person.ask("skip", run, "/n*")
     page = viewer.node(run, "/")
     expect(page.get_by_text("All failed commands are skipped.")).to_be_visible()
-    expect(page.locator(".failure-group")).to_have_count(0)
+    expect(page.locator(".Reasons-reason")).to_have_count(0)
     expect(page.get_by_role("button", name="Rerun failed")).to_have_count(0)
 
 

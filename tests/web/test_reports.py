@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -182,11 +183,11 @@ def test_where_nothing_is_reported_nothing_is_shown_and_little_is_asked(
     run = launch(viewer.person, QUICK)
     settled(viewer.person, run)
     page = viewer.open(f"/p/{run}")
-    expect(page.locator(".failure-tail")).to_be_visible()
+    expect(page.locator(".Reasons-lines")).to_be_visible()
     expect(page.get_by_role("region", name="Reports")).to_have_count(0)
     assert len(asked) == 1
     page.get_by_role("treeitem").filter(has_text="good").first.click()
-    expect(page.get_by_text("No failures.")).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile("succeeded"))).to_be_visible()
     assert len(asked) == 1
 
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.web
 
 #: The rows of a tree from the top: their names.
 _NAMES = """count => [...document.querySelectorAll('.tree-scroll [role=treeitem]')]
-  .map(row => [row.getBoundingClientRect().top, row.querySelector('.trow-name')?.textContent])
+  .map(row => [row.getBoundingClientRect().top, row.querySelector('[data-name]')?.textContent])
   .sort((a, b) => a[0] - b[0]).slice(0, count).map(row => row[1])"""
 #: The first Exec of a group that is not loaded at first; from `WAITS` on they wait for a file.
 LOADED, WAITS = 200, 210
@@ -51,17 +51,17 @@ def many(children: int) -> str:
 """
 
 
-def rows(page: Page, count: int) -> list[str]:
+def rows(page: Page, count: int) -> list[str | None]:
     return page.evaluate(_NAMES, count)
 
 
 def row(page: Page, name: str) -> Locator:
     exactly = re.compile(f"^{name}$")
-    return page.get_by_role("treeitem").filter(has=page.locator(".trow-name", has_text=exactly))
+    return page.get_by_role("treeitem").filter(has=page.locator("[data-name]", has_text=exactly))
 
 
-def numbers(names: list[str]) -> list[int]:
-    return [int(name.removeprefix("n")) for name in names]
+def numbers(names: list[str | None]) -> list[int]:
+    return [int(name.removeprefix("n")) for name in names if name is not None]
 
 
 def test_failed_running_and_queued_nodes_come_first_and_return_when_done(
@@ -82,14 +82,18 @@ def test_failed_running_and_queued_nodes_come_first_and_return_when_done(
         return failed == "n205" and later == sorted(later) and later[0] >= WAITS
 
     eventually(arranged)
-    assert page.locator(".trow", has_text="running").count() >= 1
+    assert page.locator("[data-row]", has_text="running").count() >= 1
     before = len(asked)
     page.wait_for_timeout(3000)
     assert len(asked) - before <= 3  # idle nodes are not requested again and again
 
     gate.touch()
     expect(facts).to_contain_text("299 done", timeout=60_000)
-    eventually(lambda: rows(page, 5)[2:] == ["n205", "n0", "n1"])
+    eventually(lambda: rows(page, 3)[2:] == ["n205"])
+    fold = page.get_by_role("treeitem", name="299 done", exact=True)
+    expect(fold).to_have_attribute("aria-expanded", "false")
+    fold.click()
+    eventually(lambda: rows(page, 6)[2:] == ["n205", None, "n0", "n1"])
 
 
 def test_visible_rows_stay_in_place_when_others_come_first(viewer: Viewer, tmp_path: Path) -> None:
@@ -97,7 +101,8 @@ def test_visible_rows_stay_in_place_when_others_come_first(viewer: Viewer, tmp_p
     run = launch(viewer.person, gated(gate))
     page = viewer.open(f"/p/{run}")
     expect(page.locator(".phead-facts")).to_contain_text("299 done", timeout=60_000)
-    eventually(lambda: rows(page, 5)[2:] == ["n205", "n0", "n1"])
+    page.get_by_role("treeitem", name="299 done", exact=True).click()
+    eventually(lambda: rows(page, 6)[2:] == ["n205", None, "n0", "n1"])
     page.locator(".tree-scroll").evaluate("box => { box.scrollTop = 28 * 100 }")
     place = row(page, "n100").bounding_box()
     assert place is not None
@@ -157,9 +162,9 @@ def test_a_link_shows_the_groups_as_they_were_opened_and_closed(
     expect(page.locator(".phead-facts")).to_contain_text("3 failed", timeout=60_000)
     expect(row(page, "g0")).to_have_attribute("aria-expanded", "true")
     steps = page.evaluate("history.length")
-    row(page, "g0").locator(".trow-twist").click()
+    row(page, "g0").locator(".NodeRow-twist").click()
     expect(page).to_have_url(re.compile("closed=%2Fg0$"))
-    row(page, "g1").locator(".trow-twist").click()
+    row(page, "g1").locator(".NodeRow-twist").click()
     expect(page).to_have_url(re.compile("closed=%2Fg0%2F%2Fg1$"))
     assert page.evaluate("history.length") == steps
     with viewer_of(viewer.person, browser) as other:

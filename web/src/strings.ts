@@ -33,6 +33,39 @@ export const NAVIGATION = {
   settings: "Settings",
 };
 
+export const OVERVIEW = {
+  allCells: (commands: string) => `${commands} in order. Hover for the name, click to open.`,
+  allSkipped: "All failed commands are skipped.",
+  cells: "Commands by state",
+  commands: "Commands",
+  commandsByGroup: "Commands by group",
+  compared: "Compared with the median",
+  endsAbout: (time: string, usual: string) => `Ends about ${time}. ${usual}`,
+  failed: (count: number) => `${count} failed`,
+  firstCells: (count: number) =>
+    `the first ${count.toLocaleString("en")}; select a subgroup to see the others`,
+  line: "line: median",
+  longer: (usual: string) => `Takes longer than usual. ${usual}`,
+  longestFirst: (commands: string) => `${commands}, longest first`,
+  median: (time: string) => `median ${time}`,
+  medianOf: (time: string, runs: number) => `Median of ${OVERVIEW.runs(runs)}: ${time}`,
+  more: (count: number) => `${count.toLocaleString("en")} more`,
+  outputOf: (path: string) => `Output of ${path}`,
+  progress: (done: number, all: number) =>
+    `${done.toLocaleString("en")} of ${all.toLocaleString("en")} commands done`,
+  reasons: "Reasons",
+  rerunFailed: "Rerun failed",
+  rerunReason: (count: number, reason: string) => `Rerun ${count}: ${reason}`,
+  rerunThese: (count: number) => `Rerun ${count.toLocaleString("en")}`,
+  runningNow: "Running now",
+  runs: (count: number) => (count === 1 ? "1 run" : `${count} runs`),
+  seenIn: "Seen in",
+  slowest: "Slowest nodes",
+  timesMedian: (times: number) => `${times.toFixed(1)} × median`,
+  topLevel: "top level",
+  waiting: "Waiting",
+};
+
 export const PIPELINES = {
   title: "Pipelines",
   search: "Search pipelines",
@@ -86,7 +119,36 @@ export const SAVED_FILTERS = {
   remove: (name: string) => `Remove the filter ${name}`,
 };
 
+export const TIMELINE = {
+  allRounds: "All rounds",
+  bottleneckIs: "The bottleneck is",
+  criticalPath: "Critical path",
+  criticalTitle: "The chain of commands that determines the total time",
+  pathOf: (round: string, time: string) => `Critical path of ${round}: ${time}`,
+  round: "Round",
+  runningAndWaiting: (running: string, waiting: string) =>
+    `${running} running, ${waiting} waiting.`,
+  waits: {
+    image: "image",
+    turn: "wait for a slot",
+    start: "container",
+    unknown: "wait",
+  },
+};
+
 export const TOASTS = {
   close: "Close message",
   undo: "Undo",
+};
+
+export const TREE = {
+  attempt: (number: number) => `attempt ${number}`,
+  freshContainer: "each attempt uses a new container",
+  hasDoc: "has documentation",
+  loading: "loading…",
+  loadingMore: (count: number) => `loading ${count.toLocaleString("en")} more…`,
+  node: "Node",
+  ownContainer: "commands below share one container, one at a time",
+  sharedContainer: "shares the container of its group",
+  time: "Time",
 };

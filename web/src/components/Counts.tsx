@@ -1,7 +1,8 @@
 import { Fragment } from "react";
 
 import type { Counts, State } from "@/api/schema";
-import { stateLabel, STATES, total } from "@/model/states";
+import { barOf } from "@/model/columns";
+import { stateLabel, STATES } from "@/model/states";
 
 /** Letters of the state columns. */
 export const LETTERS: Record<State, string> = {
@@ -15,18 +16,11 @@ export const LETTERS: Record<State, string> = {
 
 /** Commands by state, as a stacked bar. */
 export function CountsBar({ counts }: { counts: Counts }) {
-  const all = total(counts);
-  const order: State[] = ["done", "error", "killed", "running", "queued"];
   return (
     <svg className="bar" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden>
-      {order.map((state, index) => {
-        const before = order.slice(0, index).reduce((sum, one) => sum + counts[one], 0);
-        const share = all === 0 ? 0 : (counts[state] / all) * 100;
-        const x = all === 0 ? 0 : (before / all) * 100;
-        return share === 0 ? null : (
-          <rect key={state} className={`fill-${state}`} x={x} y="0" width={share} height="4" />
-        );
-      })}
+      {barOf(counts).map(({ state, from, share }) => (
+        <rect key={state} className={`fill-${state}`} x={from} y="0" width={share} height="4" />
+      ))}
     </svg>
   );
 }

@@ -13,7 +13,9 @@ import { StateLabel } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
 import { useTitle } from "@/components/useTitle";
 import { followLink } from "@/lib/location";
-import { duration, elapsed } from "@/lib/time";
+import { duration } from "@/lib/time";
+import { activeTime } from "@/model/activity";
+import { pipelineState } from "@/model/programs";
 import { loadErrorMessage } from "@/live/session";
 
 const REFRESH_MS = 2000;
@@ -51,12 +53,12 @@ export function PipelineFrame({ id, page, title, children }: Props) {
 }
 
 function Head({ summary, page }: { summary: PipelineSummary; page: PipelinePageName }) {
-  const { pipeline, counts, state, settled, started, ended } = summary;
+  const { pipeline, counts, settled } = summary;
   const now = useNow(!settled);
-  const took = elapsed(started, settled ? ended : null, now);
+  const took = activeTime(summary, now);
   const facts = (
     <>
-      <StateLabel state={state} />
+      <StateLabel state={pipelineState(summary)} />
       {took === null ? null : <span className="number">{duration(took)}</span>}
       <CountsText counts={counts} />
     </>

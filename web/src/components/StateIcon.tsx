@@ -68,8 +68,33 @@ const SHAPES: Record<DisplayState, ReactElement> = {
   ),
 };
 
-/** The icon of a state. Set `label` if no text next to it names the state. */
-export function StateIcon({ state, label = false }: { state: DisplayState; label?: boolean }) {
+/** Outlines mark consequences: the groups above a failure. */
+const OUTLINES: Partial<Record<DisplayState, ReactElement>> = {
+  error: (
+    <>
+      <circle cx="8" cy="8" r="5.8" fill="none" strokeWidth="1.5" />
+      <path d="M6 6l4 4M10 6l-4 4" fill="none" strokeWidth="1.5" strokeLinecap="round" />
+    </>
+  ),
+  killed: (
+    <>
+      <rect x="2.6" y="2.6" width="10.8" height="10.8" rx="2" fill="none" strokeWidth="1.5" />
+      <path d="M5.6 8h4.8" fill="none" strokeWidth="1.5" />
+    </>
+  ),
+};
+
+interface Props {
+  state: DisplayState;
+  /** No text next to it names the state. */
+  label?: boolean;
+  /** The state is that of a group, which follows from its commands. */
+  outlined?: boolean;
+}
+
+/** The icon of a state. */
+export function StateIcon({ state, label = false, outlined = false }: Props) {
+  const shape = outlined ? (OUTLINES[state] ?? SHAPES[state]) : SHAPES[state];
   return (
     <svg
       className={`mark mark-${state} state-${state}`}
@@ -80,7 +105,7 @@ export function StateIcon({ state, label = false }: { state: DisplayState; label
       {...(label ? { role: "img", "aria-label": stateLabel(state) } : { "aria-hidden": true })}
     >
       {label ? <title>{stateLabel(state)}</title> : null}
-      {SHAPES[state]}
+      {shape}
     </svg>
   );
 }

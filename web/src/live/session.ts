@@ -6,13 +6,13 @@
 import { api, ApiError, messageOf, OfflineError } from "@/api/client";
 import { EventStream, type LinkState } from "@/api/events";
 import type { Counts, NodeView, TreePage } from "@/api/schema";
-import { findFailures, firstMatches } from "@/live/search";
+import { findCauses, findFailures, firstMatches } from "@/live/search";
 import { LiveSource } from "@/live/stream";
 import type { TreeNode } from "@/model/node";
 import { ancestorsOf, parentOf, ROOT } from "@/model/paths";
 import { PREFETCH_LIMIT, PrefetchQueue } from "@/model/prefetch";
 import { type Choices, flatten, nonDefault, type Row } from "@/model/rows";
-import { isLargeGroup, RowOrder } from "@/model/sorting";
+import { RowOrder } from "@/model/sorting";
 import { failures, total } from "@/model/states";
 import { TreeModel } from "@/model/tree";
 
@@ -22,6 +22,11 @@ const PAGE_SIZE = 200;
 const WHOLE_TREE_LIMIT = 400;
 /** Number of failures loaded for a large group. */
 const MAX_FAILURES = 50;
+/** Maximum number of edited commands that are fetched at once. */
+const MAX_EDITED = 50;
+/** Number of failures whose reasons are shown in the tree, and the interval of requesting them. */
+const MAX_REASONS = 100;
+const REASONS_INTERVAL = 1500;
 /** Minimum interval between searches for failures, in ms. */
 const SEARCH_INTERVAL = 500;
 /**
@@ -46,6 +51,8 @@ export class PipelineSession extends LiveSource {
   choiceVersion = 0;
 
   private choices: Map<string, boolean>;
+  /** Keys of the folds that the user opened. */
+  private readonly unfolded = new Set<string>();
   /** The selected node; it is never pruned. */
   private revealedPath = ROOT;
   private hovered = false;
@@ -58,6 +65,9 @@ export class PipelineSession extends LiveSource {
   /** Number of failures requested per group. */
   private readonly requestedFailures = new Map<string, number>();
   private searching = false;
+  /** Number of failures for which reasons were requested, and when. */
+  private reasonsFor = 0;
+  private reasonsAt = -Infinity;
   private searchedAt = -Infinity;
   private readonly inFlight = new Set<string>();
   private rowCache: { model: number; choices: number; rows: Row[] } | null = null;
@@ -86,7 +96,8 @@ export class PipelineSession extends LiveSource {
     if (this.model === null) return [];
     const { version } = this.model;
     if (this.rowCache?.model !== version || this.rowCache.choices !== this.choiceVersion) {
-      const rows = flatten(this.model, this.choices, this.order);
+      const { choices, order, unfolded, revealedPath: current } = this;
+      const rows = flatten(this.model, { choices, order, unfolded, current });
       this.rowCache = { model: version, choices: this.choiceVersion, rows };
     }
     return this.rowCache.rows;
@@ -99,9 +110,16 @@ export class PipelineSession extends LiveSource {
     this.choicesChanged();
   }
 
+  /** Open or close a fold of children. */
+  toggleFold(key: string): void {
+    if (!this.unfolded.delete(key)) this.unfolded.add(key);
+    this.choicesChanged();
+  }
+
   /** Return to automatic opening and closing. */
   resetChoices(): void {
     this.choices = new Map();
+    this.unfolded.clear();
     this.choicesChanged();
   }
 
@@ -172,6 +190,7 @@ export class PipelineSession extends LiveSource {
       model.seq = page.seq;
       applyFirstPage(model, page, whole);
       this.model = model;
+      this.reasonsFor = 0;
       this.requestedFailures.clear(); // the new model has none of them
       this.loading = { kind: "ready" };
       this.openStream();
@@ -213,8 +232,22 @@ export class PipelineSession extends LiveSource {
       model.apply(batch);
     }
     for (const path of model.stale) void this.loadChildren(model, path, null);
+    void this.fetchEdited(model);
     this.show();
   };
+
+  /** Fetch the commands whose definition was edited. */
+  private async fetchEdited(model: TreeModel): Promise<void> {
+    if (model.edited.size === 0) return;
+    // Of very many, the others are fetched when they are opened.
+    const paths = [...model.edited].slice(0, MAX_EDITED);
+    model.edited.clear();
+    try {
+      await this.fetchNodes(model, paths);
+    } catch (error) {
+      if (!(error instanceof ApiError || error instanceof OfflineError)) throw error;
+    }
+  }
 
   /**
    * Load the failures of open groups that are only partly loaded: in one request if there are few,
@@ -246,6 +279,26 @@ export class PipelineSession extends LiveSource {
     );
   }
 
+  /** Request why commands failed, for the rows of the tree. */
+  private loadReasons(model: TreeModel): void {
+    const { counts } = model.summary;
+    const failed = failures(counts);
+    if (failed === 0) this.reasonsFor = 0;
+    if (failed === this.reasonsFor || this.isScheduled("reasons")) return;
+    const wait = Math.max(0, this.reasonsAt + REASONS_INTERVAL - performance.now());
+    this.schedule("reasons", wait, async () => {
+      this.reasonsFor = failed;
+      this.reasonsAt = performance.now();
+      try {
+        const causes = await findCauses(this.id, ROOT, MAX_REASONS);
+        model.addReasons(causes.filter(({ tail }) => tail !== null));
+        this.show();
+      } catch (error) {
+        if (!(error instanceof ApiError || error instanceof OfflineError)) throw error;
+      }
+    });
+  }
+
   /** Schedule a search if the previous one was too recent. Returns whether it was. */
   private searchLater(): boolean {
     const now = performance.now();
@@ -257,18 +310,19 @@ export class PipelineSession extends LiveSource {
 
   /** Open groups that are not completely loaded. */
   private partlyLoadedGroups(): TreeNode[] {
-    return this.rows().flatMap((row) =>
-      row.kind === "more" && (row.group.children.loaded || row.group.childCount > PAGE_SIZE)
-        ? [row.group]
-        : [],
-    );
+    return this.rows().flatMap((row) => {
+      if (row.kind !== "node" || row.open !== true) return [];
+      const { children, childCount } = row.node;
+      const isPartial = children.loaded ? children.next !== null : childCount > PAGE_SIZE;
+      return isPartial ? [row.node] : [];
+    });
   }
 
   /** Reorder rows after state changes, at a limited rate. */
   private scheduleSort(model: TreeModel): void {
     if (this.isScheduled("sort") || model.version === this.sortedVersion) return;
-    const hasLargeGroup = this.rows().some((row) => row.kind === "node" && isLargeOpenGroup(row));
-    if (!hasLargeGroup) return;
+    const hasOpenGroup = this.rows().some((row) => row.kind === "node" && row.open === true);
+    if (!hasOpenGroup) return;
     const every = this.hovered ? HOVERED_SORT_INTERVAL : SORT_INTERVAL;
     const wait = Math.max(0, this.sortedAt + every - performance.now());
     this.schedule("sort", wait, () => this.sortRows(model));
@@ -399,14 +453,11 @@ export class PipelineSession extends LiveSource {
   protected override show(): void {
     if (this.model !== null && !this.signal.aborted) {
       this.loadFailures(this.model);
+      this.loadReasons(this.model);
       this.scheduleSort(this.model);
     }
     super.show();
   }
-}
-
-function isLargeOpenGroup(row: Extract<Row, { kind: "node" }>): boolean {
-  return row.open === true && isLargeGroup(row.node);
 }
 
 function failureCount(group: TreeNode): number {

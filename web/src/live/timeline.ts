@@ -86,7 +86,10 @@ export class TimelineSession extends LiveSource {
       // Later pages may include later changes; applying them twice is harmless.
       seq ??= page.seq;
       for (const node of page.nodes) {
-        if (node.type !== "Exec") continue;
+        if (node.type !== "Exec") {
+          timeline.types.set(node.path, node.type);
+          continue;
+        }
         const queued = node.state === "queued" ? before.barsOf(node.path) : [];
         timeline.add(node.path, node.attempts, queued);
       }

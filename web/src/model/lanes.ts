@@ -1,6 +1,7 @@
 /** Parts of a timeline: a bar is an attempt, a lane is a row of bars. */
 
 import type { NodeView, State } from "@/api/schema";
+import type { PlacedRound } from "@/model/rounds";
 import { isFinished } from "@/model/states";
 
 /** `start` is the start of the container; `unknown` means that no reason was recorded. */
@@ -22,6 +23,8 @@ export interface Bar {
   /** Null if unknown or a plain process. */
   container: string | null;
   exitCode: number | null;
+  /** Seconds that its times are moved back in the chart; see `rounds`. */
+  readonly shift?: number;
 }
 
 /** A row: the attempts of a node, the commands of a container, or a group. */
@@ -60,8 +63,10 @@ export interface ChartData {
   /** Whether rows are groups; null if there is no choice. */
   grouped: boolean | null;
   extent: Range;
-  /** The critical path, oldest first. */
-  chain: readonly Bar[];
+  /** The attempts of the critical paths. */
+  critical: ReadonlySet<Bar>;
+  /** The rounds that are shown, one after another. */
+  rounds: readonly PlacedRound[];
   attempts: number;
   now: number;
 }

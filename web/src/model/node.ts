@@ -1,6 +1,7 @@
 /** A node as far as it is loaded. */
 
-import type { Cause, Counts, NodeChange, NodeType, NodeView, State } from "@/api/schema";
+import type { Cause, Counts, GroupTime, NodeChange, NodeType, NodeView, State } from "@/api/schema";
+import { elapsed } from "@/lib/time";
 import { depthOf, nameOf } from "@/model/paths";
 import { isFinished } from "@/model/states";
 
@@ -30,12 +31,15 @@ export interface TreeNode {
   /** Seconds since the epoch. */
   started: number | null;
   ended: number | null;
+  /** Seconds between them in which the pipeline was not active. */
+  idle: number;
   command: string | null;
   hasDoc: boolean;
   reuse: NodeView["reuse"];
   /** Time limit in seconds; null if unknown. */
   maxTime: number | null;
   waitsFor: string | null;
+  waitKind: NodeView["wait_kind"];
   childCount: number;
   /** Commands below by state; null for an Exec, and for a group of which only the path is known. */
   counts: Counts | null;
@@ -60,11 +64,13 @@ export function newNode(path: string, type: NodeType): TreeNode {
     exitCode: null,
     started: null,
     ended: null,
+    idle: 0,
     command: null,
     hasDoc: false,
     reuse: null,
     maxTime: null,
     waitsFor: null,
+    waitKind: null,
     childCount: 0,
     counts: null,
     seq: -1,
@@ -87,6 +93,7 @@ export function applyView(node: TreeNode, view: NodeView, seq: number): void {
   node.cause = view.cause;
   node.warning = view.warning;
   node.waitsFor = view.waits_for;
+  node.waitKind = view.wait_kind;
   node.childCount = view.children;
   node.counts = view.counts;
   const last = view.attempts.at(-1);
@@ -96,6 +103,7 @@ export function applyView(node: TreeNode, view: NodeView, seq: number): void {
   node.exitCode = last?.exit_code ?? null;
   node.started = requeued ? null : (last?.started ?? view.started);
   node.ended = requeued ? null : (last?.ended ?? view.ended);
+  node.idle = view.idle;
   node.seq = seq;
 }
 
@@ -109,9 +117,12 @@ export function applyChange(node: TreeNode, change: NodeChange): boolean {
   node.skipped = change.skipped;
   node.cause = change.cause;
   node.warning = change.warning;
+  // A skip or an edit of a finished command does not repeat its exit code.
+  if (change.exit_code !== null || change.attempt !== node.attempt)
+    node.exitCode = change.exit_code;
   node.attempt = change.attempt;
-  node.exitCode = change.exit_code;
   node.waitsFor = null;
+  node.waitKind = null;
   node.seq = change.seq;
   return true;
 }
@@ -119,6 +130,33 @@ export function applyChange(node: TreeNode, change: NodeChange): boolean {
 export function applyCounts(node: TreeNode, counts: Counts): void {
   node.revision += 1;
   node.counts = counts;
+}
+
+/** Apply the time of a group from the server, which knows all attempts below it. */
+export function applyTime(node: TreeNode, { started, ended, idle }: GroupTime): void {
+  node.revision += 1;
+  node.started = started;
+  node.ended = ended;
+  node.idle = idle;
+}
+
+/** Whether a change shows nothing new: the definition of the command was edited. */
+export function isEdit(node: TreeNode, change: NodeChange): boolean {
+  return (
+    change.type === "Exec" &&
+    change.seq > node.seq &&
+    change.state === node.state &&
+    change.skipped === node.skipped &&
+    change.cause === node.cause &&
+    change.warning === node.warning &&
+    change.attempt === node.attempt
+  );
+}
+
+/** Seconds that a node has run, without the time in which its pipeline was not active. */
+export function timeOf({ started, ended, idle }: TreeNode, now: number): number | null {
+  const took = elapsed(started, ended, now);
+  return took === null ? null : Math.max(0, took - idle);
 }
 
 function stampTimes(node: TreeNode, change: NodeChange): void {

@@ -29,6 +29,8 @@ function summary(
     ended: 200,
     active_seconds: null,
     active_since: null,
+    rounds: [],
+    warning: false,
     images: [],
     workers: null,
     seq: 1,
@@ -66,14 +68,14 @@ test("a stopped pipeline with commands to run is paused, and an optional failure
   expect(pipelineState(paused)).toBe("paused");
   expect(pipelineState({ ...paused, started: null })).toBe("pending");
   expect(pipelineState({ ...paused, state: "error" })).toBe("error");
-  expect(pipelineState(summary({ done: 3, error: 1 }))).toBe("warning");
+  expect(pipelineState(summary({ done: 3, error: 1 }, { warning: true }))).toBe("warning");
   expect(pipelineState(summary({ done: 3 }))).toBe("done");
 });
 
 test.each([
   [summary({ done: 2002 }), "All 2,002 done"],
   [summary({ done: 1 }), "1 command done"],
-  [summary({ done: 9, error: 1 }), "Done; 1 optional command failed"],
+  [summary({ done: 9, error: 1 }, { warning: true }), "Done; 1 optional command failed"],
   [summary({ done: 1941, error: 61 }, { state: "error" }), "61 of 2,002 failed"],
   [summary({ done: 1, killed: 2 }, { state: "killed" }), "2 of 3 killed"],
   [

@@ -48,8 +48,8 @@ export function launchedSince(
 
 /** The state that users see: a stopped pipeline with commands to run is paused. */
 export function pipelineState(summary: PipelineSummary): DisplayState {
-  const { pipeline, state, started, counts } = summary;
-  if (state === "done") return failures(counts) > 0 ? "warning" : "done";
+  const { pipeline, state, started, warning } = summary;
+  if (state === "done") return warning ? "warning" : "done";
   if (pipeline.armed || isFinished(state) || started === null) return state;
   return "paused";
 }

@@ -9,6 +9,8 @@ const row = (path: string): Row => ({
   key: path,
   node: newNode(path, "Exec"),
   open: null,
+  level: 0,
+  top: path,
 });
 const g = (...names: string[]) => names.map((name) => `/g/${name}`);
 const node = (path: string): TreeNode => newNode(path, "Exec");
@@ -22,7 +24,7 @@ function shown() {
     next: "/g/1",
     loaded: true,
   };
-  const more: Row = { kind: "more", key: "/g more", group, depth: 2 };
+  const more: Row = { kind: "more", key: "/g more", group, level: 2 };
   const before = ["/", "/g", ...g("8", "0", "1")].map(row);
   const after = [...g("5", "9"), "/h"].map(row);
   return { group, front: [node("/g/8")], rows: [...before, more, ...after] };

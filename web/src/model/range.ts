@@ -30,7 +30,8 @@ export function rangeOf(rows: readonly Row[], one: string, other: string): Range
   const gaps = gapsAbove(rows.slice(0, from), first, last);
   for (const row of rows.slice(from, to + 1)) {
     if (row.kind === "node") paths.push(row.key);
-    else gaps.push({ group: row.group, begin: null, end: childTowards(row.group.path, last) });
+    else if (row.kind === "more")
+      gaps.push({ group: row.group, begin: null, end: childTowards(row.group.path, last) });
   }
   return { paths, gaps };
 }

@@ -1,17 +1,30 @@
 /** Flattens the tree into rows, and decides which groups are open. */
 
+import { type Fold, REST_FOLD, sectionsOf } from "@/model/folds";
 import type { TreeNode } from "@/model/node";
-import { ROOT } from "@/model/paths";
+import { isWithin, ROOT } from "@/model/paths";
 import { RowOrder } from "@/model/sorting";
 import { failures, isGroup, total } from "@/model/states";
 import type { TreeModel } from "@/model/tree";
 
-export type Row =
-  | { kind: "node"; key: string; node: TreeNode; open: boolean | null }
-  /** Children that are loaded when this row is visible. */
-  | { kind: "more"; key: string; group: TreeNode; depth: number };
+export interface NodeRow {
+  kind: "node";
+  key: string;
+  node: TreeNode;
+  open: boolean | null;
+  level: number;
+  /** The first of the groups with a single child that this row stands for; else its own path. */
+  top: string;
+}
 
-/** In pipelines with at most this many commands, all active groups are open. */
+export type Row =
+  | NodeRow
+  /** Children that are loaded when this row is visible. */
+  | { kind: "more"; key: string; group: TreeNode; level: number }
+  /** Children that are folded. */
+  | { kind: "fold"; key: string; fold: Fold; open: boolean; level: number };
+
+/** In pipelines with at most this many commands, all groups are open. */
 const SMALL_PIPELINE = 40;
 /** A running group with at most this many commands opens automatically. */
 const AUTO_OPEN_LIMIT = 100;
@@ -20,6 +33,7 @@ const AUTO_OPEN_LIMIT = 100;
 export type Choices = ReadonlyMap<string, boolean>;
 
 const NO_CHOICES: Choices = new Map();
+const NO_FOLDS: ReadonlySet<string> = new Set();
 
 /** Whether a group is open. Groups with failures open and completed groups close automatically. */
 export function isOpen(node: TreeNode, choices: Choices, small: boolean): boolean {
@@ -28,9 +42,10 @@ export function isOpen(node: TreeNode, choices: Choices, small: boolean): boolea
   if (node.path === ROOT) return true;
   const counts = node.counts;
   if (counts === null) return true; // known only as the parent of a requested node
+  if (small) return true;
   if (node.skipped || node.state === "done") return false;
   if (failures(counts) > 0) return true;
-  return small || (node.state === "running" && total(counts) <= AUTO_OPEN_LIMIT);
+  return node.state === "running" && total(counts) <= AUTO_OPEN_LIMIT;
 }
 
 /** The choices that differ from the automatic state. */
@@ -44,38 +59,111 @@ export function nonDefault(model: TreeModel, choices: Choices): Choices {
 }
 
 export function isSmall(model: TreeModel): boolean {
-  return total(model.summary.counts) <= SMALL_PIPELINE;
+  const count = total(model.summary.counts);
+  return count > 0 && count <= SMALL_PIPELINE;
 }
 
-/** The rows of a tree, parents first. `order` may hold an earlier order. */
-export function flatten(model: TreeModel, choices: Choices, order = new RowOrder()): Row[] {
-  const root = model.root;
+export interface RowOptions {
+  choices?: Choices;
+  /** May hold an earlier order. */
+  order?: RowOrder;
+  /** Keys of the folds that are open. */
+  unfolded?: ReadonlySet<string>;
+  /** A node that is always shown. */
+  current?: string;
+}
+
+/** The rows of a tree, parents first. */
+export function flatten(model: TreeModel, options: RowOptions = {}): Row[] {
+  const { root } = model;
   if (root === undefined) return [];
+  const { choices = NO_CHOICES, order = new RowOrder(), unfolded = NO_FOLDS } = options;
   const small = isSmall(model);
-  const rows: Row[] = [];
-  addRows(rows, root, { order, isOpen: (node) => isOpen(node, choices, small) });
-  return rows;
+  return new Flattener(order, unfolded, options.current ?? ROOT, (node) =>
+    isOpen(node, choices, small),
+  ).rowsOf(root);
 }
 
-interface RowOptions {
-  order: RowOrder;
-  isOpen: (node: TreeNode) => boolean;
+class Flattener {
+  private readonly rows: Row[] = [];
+
+  constructor(
+    private readonly order: RowOrder,
+    private readonly unfolded: ReadonlySet<string>,
+    private readonly current: string,
+    private readonly isOpen: (node: TreeNode) => boolean,
+  ) {}
+
+  rowsOf(root: TreeNode): Row[] {
+    this.add(root, 0, root.path);
+    return this.rows;
+  }
+
+  private add(node: TreeNode, level: number, top: string): void {
+    const open = isGroup(node.type) ? this.isOpen(node) : null;
+    const only = open === true && node.path !== ROOT ? onlyGroup(node) : null;
+    if (only !== null) {
+      this.add(only, level, top);
+      return;
+    }
+    this.rows.push({ kind: "node", key: node.path, node, open, level, top });
+    if (open === true) this.addChildren(node, level + 1);
+  }
+
+  private addChildren(group: TreeNode, level: number): void {
+    const sorted = this.order.childrenOf(group);
+    const sections = sectionsOf(group, sorted, this.current);
+    const more = { kind: "more", key: `${group.path} more`, group, level } as const;
+    const isMissing = !group.children.loaded || group.children.next !== null;
+    let pending = isMissing && !sections.some(({ fold }) => this.hides(group, fold));
+    for (const { fold, nodes } of sections) {
+      if (fold !== null && !this.addFold(group, fold, level)) continue;
+      for (const node of nodes) {
+        // Children that are not loaded come before those beyond them.
+        if (pending && node === sorted.beyond[0]) {
+          this.rows.push(more);
+          pending = false;
+        }
+        this.add(node, level, node.path);
+      }
+    }
+    if (pending) this.rows.push(more);
+  }
+
+  /** Whether a closed fold also stands for the children that are not loaded. */
+  private hides(group: TreeNode, fold: Fold | null): boolean {
+    return fold?.name === REST_FOLD && !this.unfolded.has(foldKey(group, fold));
+  }
+
+  /** Add the row of a fold. Returns whether it is open. */
+  private addFold(group: TreeNode, fold: Fold, level: number): boolean {
+    const key = foldKey(group, fold);
+    const open = this.unfolded.has(key);
+    this.rows.push({ kind: "fold", key, fold, open, level });
+    return open;
+  }
 }
 
-function addRows(rows: Row[], node: TreeNode, shown: RowOptions): void {
-  if (!isGroup(node.type)) {
-    rows.push({ kind: "node", key: node.path, node, open: null });
-    return;
-  }
-  const open = shown.isOpen(node);
-  rows.push({ kind: "node", key: node.path, node, open });
-  if (!open) return;
-  const children = node.children;
-  const { active, rest, beyond } = shown.order.childrenOf(node);
-  for (const child of active) addRows(rows, child, shown);
-  for (const child of rest) addRows(rows, child, shown);
-  if (!children.loaded || children.next !== null) {
-    rows.push({ kind: "more", key: `${node.path} more`, group: node, depth: node.depth + 1 });
-  }
-  for (const child of beyond) addRows(rows, child, shown);
+function foldKey(group: TreeNode, fold: Fold): string {
+  return `${group.path} ${fold.name}`;
+}
+
+/** The only child of a group if it is a group, too. */
+function onlyGroup({ children, childCount }: TreeNode): TreeNode | null {
+  const [only] = children.first;
+  const isOnly = childCount === 1 && children.loaded && only !== undefined;
+  return isOnly && isGroup(only.type) ? only : null;
+}
+
+/** The index of the row that shows a node. */
+export function rowOf(rows: readonly Row[], path: string): number {
+  return rows.findIndex(
+    (row) => row.kind === "node" && isWithin(path, row.top) && isWithin(row.key, path),
+  );
+}
+
+/** The name of a row: of groups with a single child, all names. */
+export function nameOfRow({ node, top }: NodeRow): string {
+  if (top === node.path) return node.name;
+  return node.path.slice(top.lastIndexOf("/") + 1);
 }

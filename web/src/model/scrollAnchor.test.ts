@@ -4,9 +4,16 @@ import { newNode } from "@/model/node";
 import type { Row } from "@/model/rows";
 import { rowShift, visibleKeys } from "@/model/scrollAnchor";
 
-const row = (key: string): Row => ({ kind: "node", key, node: newNode(key, "Exec"), open: null });
+const row = (key: string): Row => ({
+  kind: "node",
+  key,
+  node: newNode(key, "Exec"),
+  open: null,
+  level: 0,
+  top: key,
+});
 const rows = (keys: string) => keys.split(" ").map((key) => row(`/${key}`));
-const gap: Row = { kind: "more", key: "/ more", group: newNode("/", "Parallel"), depth: 1 };
+const gap: Row = { kind: "more", key: "/ more", group: newNode("/", "Parallel"), level: 1 };
 const keys = (text: string) => text.split(" ").map((key) => `/${key}`);
 
 it("visible rows move with the rows added above them", () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { newNode, type TreeNode } from "@/model/node";
 import { PrefetchQueue } from "@/model/prefetch";
-import { RowOrder, SORT_THRESHOLD } from "@/model/sorting";
+import { RowOrder } from "@/model/sorting";
 import { NO_COUNTS } from "@/model/states";
 
 function exec(path: string, state: TreeNode["state"] = "pending"): TreeNode {
@@ -12,7 +12,7 @@ function exec(path: string, state: TreeNode["state"] = "pending"): TreeNode {
 function wideGroup(first: TreeNode[], beyond: TreeNode[] = []): TreeNode {
   return {
     ...newNode("/g", "Parallel"),
-    childCount: SORT_THRESHOLD + 1,
+    childCount: 101,
     counts: NO_COUNTS,
     children: { first, beyond, next: "/g/z", loaded: true },
   };
@@ -20,7 +20,7 @@ function wideGroup(first: TreeNode[], beyond: TreeNode[] = []): TreeNode {
 
 const names = (nodes: readonly TreeNode[]) => nodes.map((node) => node.name).join(" ");
 
-describe("the order of a large group", () => {
+describe("the order of a group", () => {
   const states = ["done", "queued", "running", "pending", "killed"] as const;
   const children = () => states.map((state, place) => exec(`/g/${place}`, state));
 
@@ -30,12 +30,10 @@ describe("the order of a large group", () => {
     expect([names(active), names(rest), names(beyond)]).toEqual(["4 9 2 1", "0 3", "8"]);
   });
 
-  it("is definition order for a small group", () => {
-    const { active, rest } = new RowOrder().childrenOf({
-      ...wideGroup(children()),
-      childCount: SORT_THRESHOLD,
-    });
-    expect([names(active), names(rest)]).toEqual(["", "0 1 2 3 4"]);
+  it("has failures first in a short Serial, and the others in definition order", () => {
+    const serial = { ...wideGroup(children()), type: "Serial" as const, childCount: 5 };
+    const { active, rest } = new RowOrder().childrenOf(serial);
+    expect([names(active), names(rest)]).toEqual(["4", "0 1 2 3"]);
   });
 
   it("uses the counts of subgroups and ignores skipped nodes", () => {

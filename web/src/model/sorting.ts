@@ -1,19 +1,22 @@
 /**
  * The display order of a group's children.
  *
- * In a large group, failed, running and queued children come first; the others are in definition
- * order, as are all children of a small group. The order is kept until `refresh` is called or a
- * child is added, so that rows do not jump while states change quickly.
+ * Failed children come first in every group. Running and queued ones come next, except in a short
+ * Serial, where the order matters. The others are in definition order. The order is
+ * kept until `refresh` is called or a child is added, so that rows do not jump while states change
+ * quickly.
  */
 
 import type { TreeNode } from "@/model/node";
 import { failures, isFailed } from "@/model/states";
 
-/** Groups with more children are sorted by state. */
-export const SORT_THRESHOLD = 100;
+/** Groups with more children are never loaded completely at first. */
+const LARGE = 100;
+/** A Serial with at most this many children keeps running and queued ones in their places. */
+const SHORT_SERIAL = 20;
 
 /** Ranks of the children that come first. */
-const FAILED = 0;
+export const FAILED = 0;
 const RUNNING = 1;
 const QUEUED = 2;
 export const REST = 3;
@@ -47,7 +50,6 @@ export class RowOrder {
 
   childrenOf(group: TreeNode): SortedChildren {
     const { first, beyond } = group.children;
-    if (!isLargeGroup(group)) return { active: [], rest: first, beyond };
     const held = this.cached.get(group);
     if (
       held?.generation === this.generation &&
@@ -65,11 +67,12 @@ export class RowOrder {
 }
 
 export function isLargeGroup(group: TreeNode): boolean {
-  return group.childCount > SORT_THRESHOLD;
+  return group.childCount > LARGE;
 }
 
-function sortChildren({ children }: TreeNode): SortedChildren {
-  const ranks: [TreeNode[], TreeNode[], TreeNode[]] = [[], [], []];
+function sortChildren({ children, type, childCount }: TreeNode): SortedChildren {
+  const onlyFailed = type === "Serial" && childCount <= SHORT_SERIAL;
+  const ranks: TreeNode[][] = onlyFailed ? [[]] : [[], [], []];
   const others = (nodes: readonly TreeNode[]) =>
     nodes.filter((node) => {
       const rank = ranks[rankOf(node)];

@@ -11,13 +11,11 @@ export interface Grid {
 
 const MAX_SIZE = 16;
 const MIN_SIZE = 3;
-/** Cells shrink until the grid fits. */
-const MAX_HEIGHT = 168;
 
-/** The grid for a number of cells in a width. */
-export function gridFor(count: number, width: number): Grid {
+/** The grid for a number of cells in a width; cells shrink until it fits into the height. */
+export function gridFor(count: number, width: number, maxHeight: number): Grid {
   let size = MAX_SIZE;
-  while (size > MIN_SIZE && rowCount(count, width, size) * size > MAX_HEIGHT) size -= 1;
+  while (size > MIN_SIZE && rowCount(count, width, size) * size > maxHeight) size -= 1;
   const columns = columnCount(width, size);
   const rows = rowCount(count, width, size);
   return { count, columns, rows, size, height: rows * size };

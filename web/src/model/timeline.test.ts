@@ -2,14 +2,7 @@ import { expect, test } from "vitest";
 
 import type { AttemptRecord, ImageRecord, NodeChange, NodeView } from "@/api/schema";
 import type { Bar } from "@/model/lanes";
-import {
-  barAt,
-  criticalPath,
-  extentOf,
-  lanesByNode,
-  lanesByWorker,
-  Timeline,
-} from "@/model/timeline";
+import { barAt, extentOf, lanesByNode, lanesByWorker, Timeline } from "@/model/timeline";
 import { padded, panned, ticks, tickText, zoomed } from "@/model/timescale";
 
 function bar(path: string, queued: number, started: number, ended: number | null, more = {}): Bar {
@@ -150,40 +143,10 @@ test("a waiting node has a row by node but none by worker", () => {
   expect(extentOf([], 9)).toBeNull();
 });
 
-test("the critical path follows the attempts that unblocked each other", () => {
-  const bars = [
-    bar("/prepare", 0, 0.1, 2),
-    bar("/tests/quick", 2, 2.1, 3),
-    bar("/tests/slow", 2, 2.1, 8),
-    bar("/other", 0, 0.1, 7.9),
-    bar("/publish", 8.01, 8.1, 9),
-  ];
-  expect(paths(criticalPath(bars, 20))).toEqual(["/prepare", "/tests/slow", "/publish"]);
-});
-
-test("a short command queued at the same time is not a cause", () => {
-  const bars = [bar("/first", 0, 0, 1), bar("/p/quick", 1, 1, 1.01), bar("/p/slow", 1, 1, 3)];
-  expect(paths(criticalPath(bars, 20))).toEqual(["/first", "/p/slow"]);
-});
-
-test("of attempts that end together, the nearest in the tree is the cause", () => {
-  const bars = [bar("/x/one", 0, 0, 5), bar("/y/one", 0, 0, 5.01), bar("/x/two", 5.02, 5.1, 6)];
-  expect(paths(criticalPath(bars, 20))).toEqual(["/x/one", "/x/two"]);
-});
-
-test("a running attempt ends the critical path, and the path has no cycles", () => {
-  const bars = [bar("/a", 1, 1, 1), bar("/b", 1, 1, 1), bar("/c", 1, 1, null)];
-  const found = criticalPath(bars, 20);
-  expect(found.at(-1)?.path).toBe("/c");
-  expect(new Set(found).size).toBe(found.length);
-  expect(criticalPath([], 1)).toEqual([]);
-});
-
 test("ten thousand attempts are sorted", () => {
   const bars = Array.from({ length: 10_000 }, (_, n) =>
     bar(`/g/n${n}`, n / 10, n / 10, n / 10 + 1),
   );
-  expect(criticalPath(bars, 2000).at(-1)?.path).toBe("/g/n9999");
   expect(lanesByWorker(bars, 2000)).toHaveLength(10);
 });
 

@@ -1,7 +1,6 @@
-/** The attempts of a pipeline over time, and its critical path. */
+/** The attempts of a pipeline over time. */
 
-import type { AttemptRecord, ImageRecord, NodeChange, NodeView } from "@/api/schema";
-import { countBefore } from "@/lib/arrays";
+import type { AttemptRecord, ImageRecord, NodeChange, NodeType, NodeView } from "@/api/schema";
 import { type Bar, beginOf, endOf, type Lane, type Range } from "@/model/lanes";
 import { isFinished } from "@/model/states";
 
@@ -29,6 +28,8 @@ function queuedBar(path: string, number: number): Bar {
 export class Timeline {
   private readonly nodes = new Map<string, Bar[]>();
   private count = 0;
+  /** The types of the known groups: the parts of a Serial wait for each other. */
+  readonly types = new Map<string, NodeType>();
 
   get size(): number {
     return this.count;
@@ -79,7 +80,10 @@ export class Timeline {
 
   /** Apply a state change. Returns the bar that it created or changed. */
   apply(change: NodeChange): Bar | null {
-    if (change.type !== "Exec") return null;
+    if (change.type !== "Exec") {
+      this.types.set(change.path, change.type);
+      return null;
+    }
     if (change.state === "pending") this.removeQueued(change.path);
     if (change.attempt === 0 || change.state === "pending") return null;
     const bar = this.findOrAdd(change);
@@ -185,71 +189,6 @@ function laneOfProcess(
   processes.push({ lane, free: end });
   lanes.push(lane);
   return lane;
-}
-
-/** Maximum number of seconds between the end of an attempt and the queuing of its successor. */
-const MAX_GAP = 1;
-
-/**
- * The chain of attempts that ends last, oldest first: each was queued when the previous one ended.
- *
- * It is derived from times only. If several attempts ended together, the one nearest in the tree is
- * used.
- */
-export function criticalPath(bars: Iterable<Bar>, now: number): Bar[] {
-  const known = [...bars].filter((bar) => bar.started !== null);
-  const ended = known.filter((bar) => bar.ended !== null);
-  ended.sort((a, b) => (a.ended ?? 0) - (b.ended ?? 0));
-  let current = latest(known, now);
-  const chain = new Set<Bar>();
-  while (current !== null && !chain.has(current)) {
-    chain.add(current);
-    current = predecessor(ended, current, chain);
-  }
-  return [...chain].reverse();
-}
-
-function latest(bars: readonly Bar[], now: number): Bar | null {
-  let found: Bar | null = null;
-  for (const bar of bars) {
-    if (found === null || isLater(bar, found, now)) found = bar;
-  }
-  return found;
-}
-
-/** Compares ends; of two active bars, the earlier start counts as later. */
-function isLater(bar: Bar, than: Bar, now: number): boolean {
-  const difference = endOf(bar, now) - endOf(than, now);
-  return difference > 0 || (difference === 0 && (bar.started ?? 0) < (than.started ?? 0));
-}
-
-function predecessor(ended: readonly Bar[], bar: Bar, used: ReadonlySet<Bar>): Bar | null {
-  const at = beginOf(bar) ?? 0;
-  let best: Bar | null = null;
-  let closest = -1;
-  for (
-    let index = countBefore(ended, (one) => (one.ended ?? 0) <= at) - 1;
-    index >= 0;
-    index -= 1
-  ) {
-    const one = ended[index];
-    if (one === undefined || (one.ended ?? 0) < at - MAX_GAP) break;
-    if (used.has(one)) continue;
-    const shared = sharedLength(one.path, bar.path);
-    if (shared > closest) {
-      best = one;
-      closest = shared;
-    }
-  }
-  return best;
-}
-
-/** Number of common path parts. */
-function sharedLength(one: string, other: string): number {
-  const [a, b] = [one.split("/"), other.split("/")];
-  let shared = 0;
-  while (shared < a.length && a[shared] === b[shared]) shared += 1;
-  return shared;
 }
 
 /** The bar at a time, or the nearest one within `slack` seconds. */

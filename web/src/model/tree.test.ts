@@ -10,9 +10,9 @@ import type {
   NodeView,
   PipelineSummary,
 } from "@/api/schema";
-import { applyView, newNode } from "@/model/node";
+import { applyView, newNode, timeOf } from "@/model/node";
 import { ancestorsOf, isWithin, ROOT } from "@/model/paths";
-import { flatten } from "@/model/rows";
+import { flatten, nameOfRow, rowOf } from "@/model/rows";
 import { NO_COUNTS } from "@/model/states";
 import { TreeModel } from "@/model/tree";
 
@@ -46,6 +46,8 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
         ended: null,
         active_seconds: null,
         active_since: null,
+        rounds: [],
+        warning: false,
       },
       created: 0,
       touched: 0,
@@ -60,6 +62,8 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
     ended: null,
     active_seconds: null,
     active_since: null,
+    rounds: [],
+    warning: false,
   };
 }
 
@@ -86,6 +90,7 @@ function view(path: string, more: Partial<NodeView> = {}): NodeView {
     wait_kind: null,
     started: null,
     ended: null,
+    idle: 0,
     children: 0,
     attempts: [],
     notifications: [],
@@ -124,7 +129,7 @@ function batch(
   changes: NodeChange[],
   counts: Record<string, Counts> = {},
 ): EventBatch {
-  return { changes, counts, images: [], pipeline: summary(seq) };
+  return { changes, counts, times: {}, images: [], pipeline: summary(seq) };
 }
 
 function loaded(): TreeModel {
@@ -139,8 +144,12 @@ function loaded(): TreeModel {
 }
 
 const paths = (model: TreeModel, choices = new Map<string, boolean>()) =>
-  flatten(model, choices).map((row) =>
-    row.kind === "node" ? row.node.path : `${row.group.path}…`,
+  flatten(model, { choices }).map((row) =>
+    row.kind === "node"
+      ? row.node.path
+      : row.kind === "fold"
+        ? row.fold.label
+        : `${row.group.path}…`,
   );
 
 describe("the truth table of the semantics", () => {
@@ -354,11 +363,62 @@ describe("rows", () => {
 
   it("put failures first in large groups", () => {
     const model = loaded();
-    model.addFound([group("/a", { error: 1 }, { children: 5000 })], 0);
+    model.addFound([group("/a", { error: 1, done: 4999 }, { children: 5000 })], 0);
     const nodes = [view("/a/0"), view("/a/1")];
     model.addChildren("/a", { seq: 0, nodes, next: "/a/1" }, true);
     model.addFound([view("/a/4998", { state: "error" })], 0);
-    expect(paths(model)).toEqual(["/", "/a", "/a/4998", "/a/0", "/a/1", "/a…", "/b"]);
+    expect(paths(model)).toEqual(["/", "/a", "/a/4998", "4,999 done", "/b"]);
+    const unfolded = new Set(["/a rest"]);
+    const keys = flatten(model, { unfolded }).map((row) => row.key);
+    expect(keys).toEqual(["/", "/a", "/a/4998", "/a rest", "/a/0", "/a/1", "/a more", "/b"]);
+  });
+
+  it("put failures first in small groups and fold the rest of larger ones", () => {
+    const model = loaded();
+    const ids = Array.from({ length: 30 }, (_, n) => n);
+    const add = (count: number, failed: (n: number) => boolean) => {
+      const nodes = ids
+        .slice(0, count)
+        .map((n) => view(`/a/${n}`, { state: failed(n) ? "error" : "done" }));
+      const error = nodes.filter((one) => one.state === "error").length;
+      model.addFound([group("/a", { error, done: count - error }, { children: count })], 0);
+      model.addChildren("/a", { seq: 0, nodes, next: null }, true);
+    };
+    add(3, (n) => n === 2);
+    expect(paths(model)).toEqual(["/", "/a", "/a/2", "/a/0", "/a/1", "/b"]);
+    add(30, (n) => n >= 20);
+    const shown = [20, 21, 22, 23, 24].map((n) => `/a/${n}`);
+    expect(paths(model)).toEqual(["/", "/a", ...shown, "5 more failed", "20 done", "/b"]);
+    const current = flatten(model, { current: "/a/7" }).map((row) => row.key);
+    expect(current).toContain("/a/7");
+  });
+
+  it("join groups with a single child", () => {
+    const model = loaded();
+    model.addChildren(
+      ROOT,
+      { seq: 0, nodes: [group("/a", {}, { children: 1 })], next: null },
+      true,
+    );
+    model.addChildren(
+      "/a",
+      { seq: 0, nodes: [group("/a/b", {}, { children: 1 })], next: null },
+      true,
+    );
+    model.addChildren("/a/b", { seq: 0, nodes: [view("/a/b/c")], next: null }, true);
+    const choices = new Map([
+      ["/a", true],
+      ["/a/b", true],
+    ]);
+    const rows = flatten(model, { choices });
+    expect(rows.map((row) => [row.key, row.level])).toEqual([
+      ["/", 0],
+      ["/a/b", 1],
+      ["/a/b/c", 2],
+    ]);
+    const joined = rows.find((row) => row.kind === "node" && row.key === "/a/b");
+    expect(joined?.kind === "node" ? nameOfRow(joined) : "").toBe("a/b");
+    expect([rowOf(rows, "/a"), rowOf(rows, "/a/b"), rowOf(rows, "/a/b/c")]).toEqual([1, 1, 2]);
   });
 
   it("prune inactive nodes beyond the loaded range", () => {
@@ -370,7 +430,7 @@ describe("rows", () => {
     model.pruneFound("/a", 5, "/a/6");
     expect(model.nodes.has("/a/5")).toBe(true);
     model.pruneFound("/a", 4, "/a/6");
-    expect(paths(model, open)).toEqual(["/", "/a", "/a/0", "/a…", "/a/6", "/a/8", "/a/9", "/b"]);
+    expect(paths(model, open)).toEqual(["/", "/a", "/a/8", "/a/0", "/a…", "/a/6", "/a/9", "/b"]);
     expect(model.nodes.has("/a/5")).toBe(false);
   });
 
@@ -395,6 +455,45 @@ describe("the times of a group", () => {
 
     model.apply(batch(7, [change(7, "/a", { type: "Parallel", state: "done", time: 160 })]));
     expect(model.nodes.get("/a")).toMatchObject({ started: 100, ended: 160 });
+  });
+
+  it("are those of the server whenever a group starts or ends", () => {
+    const model = loaded();
+    const changes = [change(7, "/a", { type: "Parallel", state: "done", time: 160 })];
+    const time = { started: 100, ended: 159.5, idle: 50 };
+    model.apply({ ...batch(7, changes), times: { "/a": time } });
+    const node = model.nodes.get("/a") ?? newNode("/a", "Parallel");
+    expect(node).toMatchObject(time);
+    expect(timeOf(node, 999)).toBe(9.5);
+    const again = new TreeModel(summary());
+    again.addFound([group("/a", {}, { ...time, state: "done" })], 7);
+    expect(timeOf(again.nodes.get("/a") ?? node, 999)).toBe(9.5);
+  });
+});
+
+describe("an edited command", () => {
+  it("is fetched again, and keeps its exit code", () => {
+    const model = loaded();
+    const failed = { state: "error", attempt: 1 } as const;
+    model.apply(batch(3, [change(3, "/b", { ...failed, exit_code: 4 })]));
+    expect([...model.edited]).toEqual([]);
+    model.apply(batch(4, [change(4, "/b", failed)]));
+    expect([...model.edited]).toEqual(["/b"]);
+    expect(model.nodes.get("/b")?.exitCode).toBe(4);
+  });
+});
+
+describe("the reason of a failure", () => {
+  it("is shown for the attempt that failed", () => {
+    const model = loaded();
+    const attempts = [{ number: 1, exit_code: 1, message: null } as AttemptRecord];
+    const failed = view("/b", { state: "error", cause: "exit_code", attempts, tail: "no disk" });
+    model.addFound([failed], 1);
+    model.addReasons([failed]);
+    const node = model.nodes.get("/b") ?? newNode("/b", "Exec");
+    expect(model.reasonOf(node)).toBe("no disk");
+    model.apply(batch(2, [change(2, "/b", { attempt: 2 })]));
+    expect(model.reasonOf(node)).toBeNull();
   });
 });
 

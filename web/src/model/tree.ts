@@ -6,7 +6,16 @@
  */
 
 import type { Counts, EventBatch, NodeChange, NodeView, PipelineSummary } from "@/api/schema";
-import { applyChange, applyCounts, applyView, newNode, type TreeNode } from "@/model/node";
+import {
+  applyChange,
+  applyCounts,
+  applyTime,
+  applyView,
+  isEdit,
+  newNode,
+  type TreeNode,
+} from "@/model/node";
+import { failureReason } from "@/model/failures";
 import { ancestorsOf, isWithin, parentOf, ROOT } from "@/model/paths";
 import { rankOf, REST } from "@/model/sorting";
 import { isGroup } from "@/model/states";
@@ -32,6 +41,10 @@ export class TreeModel {
   version = 0;
   /** Groups whose children are outdated because a Lazy generated new ones. */
   readonly stale = new Set<string>();
+  /** Commands whose definition was edited and must be fetched again. */
+  readonly edited = new Set<string>();
+  /** `{path: reason}` of failed commands. */
+  private readonly reasons = new Map<string, { attempt: number; text: string }>();
 
   // Changes that arrive while pages load, also of unknown nodes: a page may be older than
   // events received before it.
@@ -81,6 +94,23 @@ export class TreeModel {
     this.version += 1;
   }
 
+  /** Record why commands failed. */
+  addReasons(views: readonly NodeView[]): void {
+    for (const view of views) {
+      const attempt = view.attempts.at(-1)?.number ?? 0;
+      this.reasons.set(view.path, { attempt, text: failureReason(view) });
+      const node = this.nodes.get(view.path);
+      if (node !== undefined) node.revision += 1;
+    }
+    this.version += 1;
+  }
+
+  /** Why the newest attempt of a node failed; null if unknown. */
+  reasonOf({ path, attempt }: TreeNode): string | null {
+    const known = this.reasons.get(path);
+    return known?.attempt === attempt ? known.text : null;
+  }
+
   apply(batch: EventBatch): void {
     const seq = batch.pipeline.seq;
     for (const change of batch.changes) this.change(change);
@@ -88,6 +118,10 @@ export class TreeModel {
       if (this.loads > 0) this.newerCounts.set(path, { seq, counts });
       const node = this.nodes.get(path);
       if (node !== undefined && seq >= node.seq) applyCounts(node, counts);
+    }
+    for (const [path, time] of Object.entries(batch.times)) {
+      const node = this.nodes.get(path);
+      if (node !== undefined && seq >= node.seq) applyTime(node, time);
     }
     // The summary may be newer than its changes, so it does not move the cursor.
     this.summary = batch.pipeline;
@@ -100,7 +134,10 @@ export class TreeModel {
     const node = this.nodes.get(change.path);
     if (node === undefined) {
       this.markNewNode(change.path);
-    } else if (applyChange(node, change)) {
+      return;
+    }
+    if (isEdit(node, change)) this.edited.add(node.path);
+    if (applyChange(node, change)) {
       this.markLazyStale(node);
     }
   }

@@ -1,6 +1,14 @@
 /** Summarises why commands wait. */
 
 import type { NodeView } from "@/api/schema";
+import { nameOf } from "@/model/paths";
+
+type WaitKind = NonNullable<NodeView["wait_kind"]>;
+
+interface Waiting {
+  waitKind: WaitKind | null;
+  waitsFor: string | null;
+}
 
 export interface WaitReason {
   text: string;
@@ -20,4 +28,21 @@ export function mostCommonReason(nodes: readonly NodeView[]): WaitReason | null 
     if (mostCommon === null || count > mostCommon.count) mostCommon = { text, count };
   }
   return mostCommon;
+}
+
+const WAITS: Record<WaitKind, string> = {
+  image: "waits for its image",
+  turn: "waits for a slot",
+  start: "container starts",
+  unknown: "queued",
+};
+
+/** Why a pending or queued command does not run, in a few words; null if its icon says all. */
+export function shortWait({ waitKind, waitsFor }: Waiting): string | null {
+  if (waitKind !== null) return WAITS[waitKind];
+  const [, path, why] = /^waits for (.+): (.+)$/.exec(waitsFor ?? "") ?? [];
+  if (path === undefined) return null;
+  return why?.startsWith("reset") === true
+    ? `not run: ${nameOf(path)} failed`
+    : `after ${nameOf(path)}`;
 }

@@ -9,6 +9,7 @@ import { moment } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
 import { ROOT } from "@/model/paths";
 import { pauseText, runHint } from "@/model/paused";
+import { pipelineState } from "@/model/programs";
 import { failures, isFailed } from "@/model/states";
 import type { Actions } from "@/pages/pipeline/actions/useActions";
 import { Elapsed, Waiting, WorkersInUse } from "@/pages/pipeline/HeaderFacts";
@@ -25,7 +26,7 @@ export function PipelineHeader({ session, actions, onHelp }: Props) {
   const { pipeline, counts } = summary;
   const facts = (
     <>
-      <StateLabel state={summary.state} />
+      <StateLabel state={pipelineState(summary)} />
       <Elapsed summary={summary} />
       <CountsText counts={counts} />
       <WorkersInUse summary={summary} />

@@ -49,7 +49,7 @@ function details(bar: Bar, now: number): string[] {
   const end = endOf(bar, now);
   const facts = [`attempt ${bar.number}`];
   if (bar.state === "error" && bar.exitCode !== null) facts.push(`exit ${bar.exitCode}`);
-  if (started !== null) facts.push(`started ${moment(started)}`);
+  if (started !== null) facts.push(`started ${moment(started + (bar.shift ?? 0))}`);
   const waited = waitText(bar, now);
   if (waited !== null) facts.push(waited);
   if (started !== null) {

@@ -14,7 +14,9 @@ import { useRepaint } from "@/components/useRepaint";
 import { useWheel } from "@/components/useWheel";
 import { navigate, pipelineUrl } from "@/lib/location";
 import { plural } from "@/lib/time";
-import { type Bar, type ChartData, endOf, type Lane, type Range } from "@/model/lanes";
+import type { Medians } from "@/live/useMedians";
+import type { Chart as ChartModel } from "@/model/chart";
+import { type Bar, endOf, type Lane, type Range } from "@/model/lanes";
 import { barAt } from "@/model/timeline";
 import { padded, panned, zoomed } from "@/model/timescale";
 import { BarDetails } from "@/pages/timeline/BarDetails";
@@ -22,11 +24,15 @@ import { GroupDetails } from "@/pages/timeline/GroupDetails";
 import { LaneLabel } from "@/pages/timeline/LaneLabel";
 import { Legend } from "@/pages/timeline/Legend";
 import { paintAxis, paintBars, ROW, type Scene } from "@/pages/timeline/paint";
+import { PathSummary } from "@/pages/timeline/PathSummary";
 import { Toolbar } from "@/pages/timeline/Toolbar";
 
 interface Props {
   id: string;
-  data: ChartData;
+  chart: ChartModel;
+  /** Index of the only round that is shown; null for all. */
+  only: number | null;
+  medians: Medians;
   /** Focus the chart, because the user opened it from a row. */
   takesFocus: boolean;
   onEnter: (path: string) => void;
@@ -43,8 +49,9 @@ interface Position {
 const TOLERANCE = 5;
 const ZOOM = 1.6;
 
-export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
-  const { lanes, extent, chain, now } = data;
+export function Chart({ id, chart, only, medians, takesFocus, onEnter, byWorker }: Props) {
+  const { data } = chart;
+  const { lanes, extent, critical, now } = data;
   const [zoom, setZoom] = useState<Range | null>(null);
   const [chosen, setChosen] = useState<Position | null>(null);
   const [hovered, setHovered] = useState<(Position & { time: number }) | null>(null);
@@ -57,7 +64,6 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
   const names = useId();
   const whole = useMemo(() => padded(extent), [extent]);
   const view = zoom ?? whole;
-  const critical = useMemo(() => new Set(chain), [chain]);
   const virtual = useVirtualizer({
     count: lanes.length,
     getScrollElement: () => scroll.current,
@@ -84,7 +90,7 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
   const scene: Scene = {
     lanes,
     view,
-    origin: extent.from,
+    rounds: data.rounds,
     now,
     scrollTop,
     byWorker,
@@ -190,6 +196,8 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
     <>
       <Toolbar
         data={data}
+        rounds={chart.rounds}
+        only={only}
         byWorker={byWorker}
         isZoomed={zoom !== null}
         onlyCritical={onlyCritical}
@@ -198,6 +206,7 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
         onShowAll={() => setZoom(null)}
         onOnlyCritical={setOnlyCritical}
       />
+      <PathSummary id={id} path={chart.path} label={chart.described.label} medians={medians} />
       <Legend
         groups={data.grouped === true}
         bars={lanes.some((lane) => lane.group === undefined)}

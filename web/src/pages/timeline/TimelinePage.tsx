@@ -11,10 +11,9 @@ import { useNow } from "@/components/useNow";
 import { type PageProps, setQuery, useLocation } from "@/lib/location";
 import { useLive, useLiveVersion } from "@/live/stream";
 import { MAX_ATTEMPTS, TimelineSession } from "@/live/timeline";
-import { rowsByNode } from "@/model/groupLanes";
-import type { ChartData } from "@/model/lanes";
+import { useMedians } from "@/live/useMedians";
+import { chartOf } from "@/model/chart";
 import { ROOT } from "@/model/paths";
-import { criticalPath, extentOf, lanesByWorker } from "@/model/timeline";
 import { Chart } from "@/pages/timeline/Chart";
 
 export function TimelinePage({ params }: PageProps) {
@@ -51,28 +50,21 @@ function Body({ session, summary, root }: BodyProps) {
     setQuery(path === root ? { rows: "all" } : { root: path, rows: null });
   };
   const now = useNow(!summary.settled);
-  const data = useMemo<ChartData | null>(() => {
-    const bars = [...session.timeline.bars()];
-    const extent = extentOf(bars, now);
-    if (extent === null) return null;
-    const chain = criticalPath(bars, now);
-    return {
-      ...(byWorker
-        ? { lanes: lanesByWorker(bars, now), grouped: null }
-        : rowsByNode(bars, root, now, rows)),
-      extent,
-      chain,
-      attempts: bars.length,
-      now,
-    };
+  const round = Number(query.get("round"));
+  const only = Number.isInteger(round) && round > 0 ? round - 1 : null;
+  const { rounds: times } = summary;
+  const chart = useMemo(
+    () => chartOf(session.timeline, { times, only, byWorker, root, rows, now }),
     // The timeline is mutated in place; `version` tracks it.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [session, version, byWorker, root, rows, now]);
+    [session, version, times, only, byWorker, root, rows, now],
+  );
+  const medians = useMedians(summary);
 
-  if (session.error !== null && data === null) {
+  if (session.error !== null && chart === null) {
     return <LoadError message={session.error} onRetry={session.retry} />;
   }
-  if (data === null) {
+  if (chart === null) {
     return session.loading ? (
       <Loading />
     ) : (
@@ -84,8 +76,11 @@ function Body({ session, summary, root }: BodyProps) {
   return (
     <div className="tl">
       <Chart
+        key={only ?? "all"}
         id={summary.pipeline.id}
-        data={data}
+        chart={chart}
+        only={only}
+        medians={medians}
         byWorker={byWorker}
         takesFocus={entered}
         onEnter={enter}

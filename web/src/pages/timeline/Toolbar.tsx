@@ -1,10 +1,16 @@
 import { Button } from "@/components/Button";
 import { setQuery } from "@/lib/location";
 import { duration, plural } from "@/lib/time";
-import type { Bar, ChartData } from "@/model/lanes";
+import type { ChartData } from "@/model/lanes";
+import type { Round } from "@/model/rounds";
+import { RoundPicker } from "@/pages/timeline/RoundPicker";
+import { TIMELINE } from "@/strings";
 
 interface Props {
   data: ChartData;
+  rounds: readonly Round[];
+  /** Index of the only round that is shown; null for all. */
+  only: number | null;
   byWorker: boolean;
   isZoomed: boolean;
   onlyCritical: boolean;
@@ -15,11 +21,12 @@ interface Props {
 }
 
 /** Row grouping, zoom and totals. */
-export function Toolbar({ data, byWorker, isZoomed, onlyCritical, ...on }: Props) {
-  const { attempts, chain, extent, grouped, now } = data;
-  const took = chainLength(chain, now);
+export function Toolbar({ data, rounds, only, byWorker, isZoomed, onlyCritical, ...on }: Props) {
+  const { attempts, grouped } = data;
+  const active = data.rounds.reduce((sum, { from, to }) => sum + to - from, 0);
   return (
     <div className="tl-bar" role="toolbar" aria-label="Timeline">
+      <RoundPicker rounds={rounds} only={only} />
       <div role="group" aria-label="Rows" className="output-streams">
         <Button aria-pressed={!byWorker} onClick={() => setQuery({ by: null }, true)}>
           By node
@@ -49,24 +56,14 @@ export function Toolbar({ data, byWorker, isZoomed, onlyCritical, ...on }: Props
       </Button>
       <Button
         aria-pressed={onlyCritical}
-        title="The chain of commands that determines the total time"
+        title={TIMELINE.criticalTitle}
         onClick={() => on.onOnlyCritical(!onlyCritical)}
       >
-        Critical path
+        {TIMELINE.criticalPath}
       </Button>
       <span className="muted number">
-        {plural(attempts, "attempt")}, {duration(extent.to - extent.from)}
-        {took === null
-          ? ""
-          : `; critical path ${plural(chain.length, "command")}, ${duration(took)}`}
+        {plural(attempts, "attempt")}, {duration(active)}
       </span>
     </div>
   );
-}
-
-function chainLength(chain: readonly Bar[], now: number): number | null {
-  const [first] = chain;
-  const last = chain.at(-1);
-  if (first === undefined || last === undefined) return null;
-  return (last.ended ?? now) - (first.queued ?? first.started ?? now);
 }

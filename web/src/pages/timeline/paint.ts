@@ -2,7 +2,9 @@
 
 import { type Palette, type Pen, prepared } from "@/components/canvas";
 import { type Bar, beginOf, endOf, type Lane, type Range } from "@/model/lanes";
+import type { PlacedRound } from "@/model/rounds";
 import { isFailed } from "@/model/states";
+import { duration } from "@/lib/time";
 import { ticks, tickText, xOf } from "@/model/timescale";
 import { paintGroup } from "@/pages/timeline/paintGroup";
 import { paintWait } from "@/pages/timeline/paintWait";
@@ -19,7 +21,7 @@ const TICK_DISTANCE = 110;
 export interface Scene {
   lanes: readonly Lane[];
   view: Range;
-  origin: number;
+  rounds: readonly PlacedRound[];
   now: number;
   /** Scroll offset in px. */
   scrollTop: number;
@@ -37,19 +39,81 @@ export interface Scene {
 export function paintAxis(canvas: HTMLCanvasElement, scene: Scene, palette: Palette): void {
   const context = prepared(canvas);
   if (context === null) return;
-  const width = canvas.clientWidth;
-  const { step, at } = ticks(scene.view, scene.origin, Math.max(2, width / TICK_DISTANCE));
+  const { clientWidth: width, clientHeight: height } = canvas;
   context.font = `11px ${getComputedStyle(canvas).fontFamily}`;
   context.textBaseline = "middle";
-  for (const distance of at) {
-    const x = Math.round(xOf(scene.origin + distance, scene.view, width)) + 0.5;
+  paintGaps({ context, colours: palette }, scene, width, height, true);
+  for (const { x, text, end } of ticksOf(scene, width)) {
     context.fillStyle = palette.line;
-    context.fillRect(x - 0.5, 0, 1, canvas.clientHeight);
+    context.fillRect(x, 0, 1, height);
     context.fillStyle = palette.muted;
-    const text = tickText(distance, step);
-    const isCut = x + 4 + context.measureText(text).width > width;
-    if (!isCut) context.fillText(text, x + 4, canvas.clientHeight / 2);
+    const isCut = x + 4 + context.measureText(text).width > Math.min(width, end);
+    if (!isCut) context.fillText(text, x + 4, height / 2);
   }
+}
+
+/** The ticks of each round, counted from its begin. */
+function ticksOf(scene: Scene, width: number): { x: number; text: string; end: number }[] {
+  const { view, rounds } = scene;
+  const max = Math.max(2, width / TICK_DISTANCE);
+  return rounds.flatMap(({ from, to, round }) => {
+    const { step, at } = ticks(view, from, max);
+    const end = xOf(to, view, width);
+    const isLast = to === rounds.at(-1)?.to;
+    return at
+      .filter((distance) => distance >= 0 && (isLast || from + distance < to))
+      .map((distance) => ({
+        x: Math.round(xOf(from + distance, view, width)),
+        text: distance === 0 && rounds.length > 1 ? round.label : tickText(distance, step),
+        end: isLast ? width : end,
+      }));
+  });
+}
+
+/** Distance of the strokes of a gap in px. */
+const STROKE = 6;
+
+/** Draw the folded idle time between rounds. */
+function paintGaps(pen: Pen, scene: Scene, width: number, height: number, labels: boolean): void {
+  const { context, colours } = pen;
+  for (const [at, round] of scene.rounds.entries()) {
+    const before = scene.rounds[at - 1];
+    if (before === undefined) continue;
+    const [from, to] = [xOf(before.to, scene.view, width), xOf(round.from, scene.view, width)];
+    if (to < 0 || from > width) continue;
+    context.save();
+    context.beginPath();
+    context.rect(from, 0, to - from, height);
+    context.clip();
+    context.strokeStyle = colours.line;
+    context.lineWidth = 1;
+    for (let x = from - height; x < to; x += STROKE) {
+      context.beginPath();
+      context.moveTo(x, height);
+      context.lineTo(x + height, 0);
+      context.stroke();
+    }
+    context.restore();
+    if (labels) paintGapLabel(pen, round.idle, from, to, height);
+  }
+}
+
+function paintGapLabel(
+  { context, colours }: Pen,
+  idle: number,
+  from: number,
+  to: number,
+  height: number,
+): void {
+  const texts = [`${duration(idle)} idle`, duration(idle)];
+  const text = texts.find((one) => context.measureText(one).width + 4 <= to - from);
+  if (text === undefined) return;
+  const length = context.measureText(text).width;
+  const x = (from + to - length) / 2;
+  context.fillStyle = colours.surface;
+  context.fillRect(x - 2, 0, length + 4, height);
+  context.fillStyle = colours.muted;
+  context.fillText(text, x, height / 2);
 }
 
 export function paintBars(canvas: HTMLCanvasElement, scene: Scene, colours: Palette): void {
@@ -60,10 +124,8 @@ export function paintBars(canvas: HTMLCanvasElement, scene: Scene, colours: Pale
   context.font = `11px ${getComputedStyle(canvas).fontFamily}`;
   context.textBaseline = "middle";
   context.fillStyle = colours.line;
-  const { at } = ticks(view, scene.origin, Math.max(2, width / TICK_DISTANCE));
-  for (const distance of at) {
-    context.fillRect(Math.round(xOf(scene.origin + distance, view, width)), 0, 1, height);
-  }
+  for (const { x } of ticksOf(scene, width)) context.fillRect(x, 0, 1, height);
+  paintGaps({ context, colours }, scene, width, height, false);
   const first = Math.floor(scrollTop / ROW);
   const last = Math.min(lanes.length - 1, Math.ceil((scrollTop + height) / ROW));
   for (let index = first; index <= last; index += 1) {

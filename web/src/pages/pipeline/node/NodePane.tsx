@@ -17,7 +17,7 @@ import { DetailsTab } from "@/pages/pipeline/node/DetailsTab";
 import { FilesTab } from "@/pages/pipeline/node/FilesTab";
 import { NodeHeader } from "@/pages/pipeline/node/NodeHeader";
 import { OutputTab } from "@/pages/pipeline/node/OutputTab";
-import { OverviewTab } from "@/pages/pipeline/node/OverviewTab";
+import { OverviewTab } from "@/pages/pipeline/overview/OverviewTab";
 import { ReportsSection } from "@/pages/pipeline/node/ReportsSection";
 import { ReportTab, useReport } from "@/pages/pipeline/node/ReportTab";
 import { ResultsTab } from "@/pages/pipeline/node/ResultsTab";

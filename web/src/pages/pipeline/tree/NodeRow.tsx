@@ -1,42 +1,44 @@
-import { memo, type CSSProperties } from "react";
+import { type CSSProperties, memo } from "react";
 
+import { CountsBar } from "@/components/Counts";
 import { StateIcon } from "@/components/StateIcon";
 import { TypeIcon } from "@/components/TypeIcon";
-import { duration, elapsed } from "@/lib/time";
-import type { TreeNode } from "@/model/node";
-import type { Row } from "@/model/rows";
-import { displayState, failureText, stateLabel, STATES, stoppedText } from "@/model/states";
+import { duration } from "@/lib/time";
+import { visible } from "@/lib/visible";
+import { type Column, columnsOf, shortCount } from "@/model/columns";
+import { type TreeNode, timeOf } from "@/model/node";
+import { nameOfRow, type NodeRow as Row, type Row as AnyRow } from "@/model/rows";
+import { displayState, failureText, isFailed, stateLabel, stoppedText } from "@/model/states";
+import { shortWait } from "@/model/waiting";
+import { ReuseIcon } from "@/pages/pipeline/tree/ReuseIcon";
+import styles from "@/pages/pipeline/tree/NodeRow.module.css";
+import { TREE } from "@/strings";
+
+/** Indent of a level in px; deep levels are narrower, so that names keep their room. */
+const INDENT = 16;
+const DEEP_INDENT = 4;
+const DEEP = 8;
+const MAX_LEVEL = 32;
+/** Maximum number of characters of a command in a row. */
+const MAX_COMMAND = 200;
 
 export function rowId(path: string): string {
   return `row:${path}`;
 }
 
-/** Position and level of a row; the indent per level depends on the width. */
-function rowStyle(top: number, depth: number): CSSProperties {
-  const level = { "--level": depth };
-  return { transform: `translateY(${top}px)`, ...level };
-}
-
-interface Props {
-  node: TreeNode;
-  /** The group whose timeout killed the command. */
-  stoppedBy: string | null;
-  open: boolean | null;
-  top: number;
-  /** The current time if the row shows a growing duration, otherwise null. */
-  now: number | null;
-  /** Changes with the node, which is mutated in place. */
-  revision: number;
-  current: boolean;
-  selected: boolean;
+/** Position and indent of a row. */
+export function rowStyle(top: number, level: number): CSSProperties {
+  const deep = Math.max(0, Math.min(level, MAX_LEVEL) - DEEP);
+  const indent = { "--indent": `${Math.min(level, DEEP) * INDENT + deep * DEEP_INDENT}px` };
+  return { transform: `translateY(${top}px)`, ...indent };
 }
 
 /** The row of an event, and whether it hit the toggle. */
-export function rowAt(target: EventTarget): { path: string; onTwist: boolean } | null {
+export function rowAt(target: EventTarget): { key: string; onTwist: boolean } | null {
   if (!(target instanceof Element)) return null;
-  const path = target.closest<HTMLElement>(".trow")?.dataset.path;
-  if (path === undefined) return null;
-  return { path, onTwist: target.closest(".trow-twist-group") !== null };
+  const key = target.closest<HTMLElement>("[data-row]")?.dataset.row;
+  if (key === undefined) return null;
+  return { key, onTwist: target.closest(`.${styles.group}`) !== null };
 }
 
 /** The current time if the row shows a growing duration. */
@@ -44,154 +46,222 @@ export function tickingTime({ started, ended }: TreeNode, now: number): number |
   return started !== null && ended === null ? now : null;
 }
 
+interface Props {
+  row: Row;
+  /** The group whose timeout killed the command. */
+  stoppedBy: string | null;
+  /** Why the command failed. */
+  reason: string | null;
+  top: number;
+  /** The current time if the row shows a growing duration, otherwise null. */
+  now: number | null;
+  /** The pipeline is settled. */
+  settled: boolean;
+  /** Changes with the node, which is mutated in place. */
+  revision: number;
+  current: boolean;
+  selected: boolean;
+}
+
+/** Rows are equal if they show the same; the flattened row is a new object each time. */
+function isEqual(one: Props, other: Props): boolean {
+  const { row, ...rest } = one;
+  const before = other.row;
+  const { node, open, level, top } = row;
+  return (
+    node === before.node &&
+    open === before.open &&
+    level === before.level &&
+    top === before.top &&
+    (Object.keys(rest) as (keyof typeof rest)[]).every((key) => one[key] === other[key])
+  );
+}
+
 /** Clicks are handled by the tree; a handler per row would defeat `memo`. */
 export const NodeRow = memo(function NodeRow(props: Props) {
-  const { node, open, top, now, current, selected } = props;
-  const mark = displayState(node);
-  const classes = ["trow"];
-  if (current) classes.push("trow-current");
-  if (selected) classes.push("trow-selected");
-  if (node.skipped) classes.push("trow-skipped");
+  const { row, top, now, current, selected } = props;
+  const { node, open, level } = row;
+  const classes = [styles.row];
+  if (current) classes.push(styles.current);
+  if (selected) classes.push(styles.selected);
+  if (node.skipped) classes.push(styles.skipped);
   return (
     <div
       id={rowId(node.path)}
-      data-path={node.path}
+      data-row={row.key}
       className={classes.join(" ")}
       role="treeitem"
-      aria-level={node.depth + 1}
+      aria-level={level + 1}
       aria-selected={selected || current}
       {...(open === null ? {} : { "aria-expanded": open })}
-      style={rowStyle(top, node.depth)}
+      style={rowStyle(top, level)}
     >
-      <span className="tree-name">
-        {open === null ? (
-          <span className="trow-twist" />
-        ) : (
-          <span className="trow-twist trow-twist-group" aria-hidden>
-            <svg viewBox="0 0 10 10" width="10" height="10" className={open ? "open" : ""}>
-              <path d="M3 1.5L7 5 3 8.5" fill="none" stroke="currentColor" strokeWidth="1.5" />
-            </svg>
-          </span>
-        )}
-        <StateIcon state={mark} label />
-        <TypeIcon type={node.type} name={node.name} />
-        <span className="trow-name clip" title={node.path}>
-          {node.name}
+      <span className={styles.main}>
+        <Twist open={open} />
+        <span className={styles.icons}>
+          <StateIcon state={displayState(node)} outlined={node.counts !== null} label />
+          <TypeIcon type={node.type} name={node.name} />
         </span>
+        <Name row={row} />
         {node.reuse === null ? null : <ReuseIcon node={node} reuse={node.reuse} />}
         {node.hasDoc ? (
-          <span className="trow-doc" title="has documentation" aria-label="has documentation" />
+          <span className={styles.doc} role="img" title={TREE.hasDoc} aria-label={TREE.hasDoc} />
         ) : null}
-        {node.command === null ? null : (
-          <code className="trow-command clip" title={node.command}>
-            {node.command.slice(0, 200)}
-          </code>
-        )}
+        <Detail {...props} />
       </span>
-      {node.counts === null ? (
-        <ExecCell node={node} stoppedBy={props.stoppedBy} />
-      ) : (
-        <CountCells node={node} />
-      )}
-      <span className="tree-time number">{timeText(node, now)}</span>
+      {node.counts === null ? <Word {...props} /> : <Counts {...props} />}
+      <span className={`${styles.time} number`}>{timeText(node, now)}</span>
     </div>
   );
-});
+}, isEqual);
 
-/** Shows the container reuse of a node. */
-function ReuseIcon({ node, reuse }: { node: TreeNode; reuse: "context" | "fresh" }) {
-  const label =
-    reuse === "fresh"
-      ? "each attempt uses a new container"
-      : node.type === "Exec"
-        ? "shares the container of its group"
-        : "commands below share one container, one at a time";
+export function Twist({ open }: { open: boolean | null }) {
+  if (open === null) return <span className={styles.twist} />;
   return (
-    <svg
-      className="trow-reuse"
-      viewBox="0 0 14 14"
-      width="12"
-      height="12"
-      role="img"
-      aria-label={label}
-    >
-      <title>{label}</title>
-      <rect
-        x="2"
-        y="3"
-        width="10"
-        height="8.5"
-        rx="1"
-        fill="none"
-        stroke="currentColor"
-        strokeWidth="1.2"
-        {...(reuse === "fresh" ? { strokeDasharray: "2.2 1.6" } : {})}
-      />
-      {reuse === "context" ? <path d="M2 6h10" stroke="currentColor" strokeWidth="1.2" /> : null}
-    </svg>
+    <span className={`${styles.twist} ${styles.group}`} aria-hidden>
+      <svg viewBox="0 0 10 10" width="10" height="10" className={open ? styles.open : ""}>
+        <path d="M3 1.5L7 5 3 8.5" fill="none" stroke="currentColor" strokeWidth="1.5" />
+      </svg>
+    </span>
   );
 }
 
-function CountCells({ node }: { node: TreeNode }) {
-  const counts = node.counts;
+/** The name; of groups with a single child, all names. */
+function Name({ row }: { row: Row }) {
+  const name = visible(nameOfRow(row));
+  const leaf = name.lastIndexOf("/") + 1;
+  return (
+    <span className={`${styles.name} clip`} title={visible(row.node.path)} data-name>
+      {leaf > 0 && row.top !== row.key ? (
+        <>
+          <span className={styles.chain}>{name.slice(0, leaf)}</span>
+          {name.slice(leaf)}
+        </>
+      ) : (
+        name
+      )}
+    </span>
+  );
+}
+
+/** The reason of a failed command, otherwise the command. */
+function Detail({ row: { node }, reason }: Props) {
+  const failed = !node.skipped && isFailed(node.state) && reason !== null;
+  const text = failed ? reason : (node.command ?? "");
+  if (text === "") return null;
+  return (
+    <code className={`${styles.detail} clip`} title={visible(text)}>
+      {visible(text.slice(0, MAX_COMMAND))}
+    </code>
+  );
+}
+
+function Counts({ row: { node }, settled }: Props) {
+  const { counts } = node;
   if (counts === null) return null;
   return (
-    <span className="tree-cells number">
-      {STATES.map((state) => (
-        <span
-          key={state}
-          className={counts[state] === 0 ? "tree-cell tree-cell-none" : `tree-cell state-${state}`}
-          {...(counts[state] === 0
-            ? { "aria-hidden": true }
-            : { "aria-label": `${counts[state]} ${stateLabel(state)}`, role: "img" })}
-        >
-          {shortCount(counts[state])}
-        </span>
-      ))}
+    <>
+      <span className={styles.bar}>
+        <CountsBar counts={counts} />
+      </span>
+      <span className={`${styles.cells} number`}>
+        {columnsOf(settled).map((column) => (
+          <Cell key={column.state} column={column} count={column.countOf(counts)} />
+        ))}
+      </span>
+    </>
+  );
+}
+
+function Cell({ column, count }: { column: Column; count: number }) {
+  if (count === 0) return <span className={styles.cell} aria-hidden />;
+  const colours: Partial<Record<string, string>> = {
+    error: styles.failed,
+    running: styles.running,
+  };
+  return (
+    <span
+      className={`${styles.cell} ${colours[column.state] ?? ""}`}
+      role="img"
+      aria-label={`${count} ${column.label}`}
+    >
+      {shortCount(count)}
     </span>
   );
 }
 
-function ExecCell({ node, stoppedBy }: Pick<Props, "node" | "stoppedBy">) {
+/** The state of a command in words, unless its icon says all. */
+function Word({ row: { node }, stoppedBy }: Props) {
   const mark = displayState(node);
-  const text =
-    stoppedBy === null
-      ? (failureText(node.cause, node.exitCode) ?? stateLabel(mark))
-      : stoppedText(stoppedBy);
-  const attempt = node.attempt > 1 ? ` · attempt ${node.attempt}` : "";
+  const text = wordOf(node, stoppedBy);
+  const attempt = node.attempt > 1 ? TREE.attempt(node.attempt) : "";
+  const shown = [text, attempt].filter((part) => part !== "").join(" · ");
+  if (shown === "") return null;
   return (
-    <span className={`tree-cells tree-word clip state-${mark}`} title={node.waitsFor ?? text}>
-      {text}
-      {attempt}
+    <span className={`${styles.word} clip state-${mark}`} title={node.waitsFor ?? shown}>
+      {shown}
     </span>
   );
+}
+
+function wordOf(node: TreeNode, stoppedBy: string | null): string {
+  if (stoppedBy !== null) return stoppedText(stoppedBy);
+  const failure = failureText(node.cause, node.exitCode);
+  if (failure !== null) return failure;
+  const mark = displayState(node);
+  if (mark === "done") return "";
+  if (mark === "pending" || mark === "queued")
+    return shortWait(node) ?? (mark === "queued" ? stateLabel(mark) : "");
+  return stateLabel(mark);
 }
 
 function timeText(node: TreeNode, now: number | null): string {
   if (node.state === "pending" && node.counts === null) return "";
-  const took = elapsed(node.started, node.ended, now ?? 0);
+  const took = timeOf(node, now ?? 0);
   return took === null ? "" : duration(took);
 }
 
-/** A count in at most four characters. */
-function shortCount(count: number): string {
-  if (count < 10_000) return String(count);
-  return `${Math.floor(count / 1000)}k`;
-}
-
-export function MoreRow({ row, top }: { row: Extract<Row, { kind: "more" }>; top: number }) {
+export function MoreRow({ row, top }: { row: Extract<AnyRow, { kind: "more" }>; top: number }) {
   const { group } = row;
   const missing = group.childCount - group.children.first.length - group.children.beyond.length;
   return (
     <div
-      className="trow trow-more muted"
+      className={`${styles.row} ${styles.more}`}
       role="treeitem"
-      aria-level={row.depth + 1}
+      aria-level={row.level + 1}
       aria-selected={false}
       aria-busy
-      style={rowStyle(top, row.depth + 1)}
+      style={rowStyle(top, row.level + 1)}
     >
-      {missing > 0 ? `loading ${missing.toLocaleString("en")} more…` : "loading…"}
+      {missing > 0 ? TREE.loadingMore(missing) : TREE.loading}
+    </div>
+  );
+}
+
+interface FoldProps {
+  row: Extract<AnyRow, { kind: "fold" }>;
+  top: number;
+}
+
+/** The row of children that need no attention. */
+export function FoldRow({ row: { key, fold, open, level }, top }: FoldProps) {
+  return (
+    <div
+      id={rowId(key)}
+      data-row={key}
+      data-fold
+      className={`${styles.row} ${styles.fold}`}
+      role="treeitem"
+      aria-level={level + 1}
+      aria-selected={false}
+      aria-expanded={open}
+      style={rowStyle(top, level)}
+    >
+      <span className={styles.main}>
+        <Twist open={open} />
+        <StateIcon state={fold.state} />
+        {fold.label}
+      </span>
     </div>
   );
 }

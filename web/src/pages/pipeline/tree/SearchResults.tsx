@@ -9,11 +9,14 @@ import { StateIcon } from "@/components/StateIcon";
 import { TypeIcon } from "@/components/TypeIcon";
 import { toggled } from "@/lib/arrays";
 import { setQuery } from "@/lib/location";
+import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/live/session";
 import { nameOf, parentOf } from "@/model/paths";
 import { displayState, failureText, stateLabel, stoppedText } from "@/model/states";
-import { rowId } from "@/pages/pipeline/tree/NodeRow";
+import { rowId, rowStyle } from "@/pages/pipeline/tree/NodeRow";
+import rowStyles from "@/pages/pipeline/tree/NodeRow.module.css";
 import { ROW_HEIGHT } from "@/pages/pipeline/tree/Tree";
+import treeStyles from "@/pages/pipeline/tree/Tree.module.css";
 
 const PAGE = 200;
 /** Results change while the pipeline runs. */
@@ -70,7 +73,7 @@ export function SearchResults({ session, text, state, current, selected, onSelec
   }
   if (nodes.length === 0) {
     return found.isPending || hasNextPage ? (
-      <p className="tree-note muted">Searching…</p>
+      <p className={treeStyles.note}>Searching…</p>
     ) : (
       <EmptyState title="No matching nodes" />
     );
@@ -91,8 +94,8 @@ export function SearchResults({ session, text, state, current, selected, onSelec
     virtual.scrollToIndex(nodes.indexOf(next));
   };
   return (
-    <div className="tree">
-      <p className="tree-note muted" role="status">
+    <div className={treeStyles.tree}>
+      <p className={treeStyles.note} role="status">
         {nodes.length.toLocaleString("en")}
         {hasNextPage ? "+" : ""} found
         <button
@@ -105,7 +108,7 @@ export function SearchResults({ session, text, state, current, selected, onSelec
       </p>
       <div
         ref={scroll}
-        className="tree-scroll"
+        className={`${treeStyles.scroll} tree-scroll`}
         role="listbox"
         aria-label="Matching nodes"
         aria-multiselectable
@@ -113,7 +116,11 @@ export function SearchResults({ session, text, state, current, selected, onSelec
         onKeyDown={onKeyDown}
         {...(current === null ? {} : { "aria-activedescendant": rowId(current) })}
       >
-        <div className="tree-rows" role="presentation" style={{ height: virtual.getTotalSize() }}>
+        <div
+          className={treeStyles.rows}
+          role="presentation"
+          style={{ height: virtual.getTotalSize() }}
+        >
           {items.map((item) => {
             const node = nodes[item.index];
             return node === undefined ? null : (
@@ -142,27 +149,27 @@ interface RowProps {
 function ResultRow({ node, top, current, selected }: RowProps) {
   const mark = displayState(node);
   const exitCode = node.attempts.at(-1)?.exit_code ?? null;
-  const classes = ["trow"];
-  if (current) classes.push("trow-current");
-  if (selected) classes.push("trow-selected");
+  const classes = [rowStyles.row];
+  if (current) classes.push(rowStyles.current);
+  if (selected) classes.push(rowStyles.selected);
   return (
     <div
       id={rowId(node.path)}
       className={classes.join(" ")}
       role="option"
       aria-selected={selected || current}
-      style={{ transform: `translateY(${top}px)`, paddingLeft: 10 }}
+      style={rowStyle(top, 0)}
       onClick={() => setQuery({ node: node.path, attempt: null })}
     >
-      <span className="tree-name">
+      <span className={rowStyles.main}>
         <StateIcon state={mark} label />
         <TypeIcon type={node.type} />
-        <span className="trow-name clip" title={node.path}>
-          {nameOf(node.path)}
+        <span className={`${rowStyles.name} clip`} title={visible(node.path)} data-name>
+          {visible(nameOf(node.path))}
         </span>
-        <span className="muted clip">{parentOf(node.path)}</span>
+        <span className="muted clip">{visible(parentOf(node.path) ?? "")}</span>
       </span>
-      <span className={`tree-word clip state-${mark}`}>
+      <span className={`${rowStyles.word} clip state-${mark}`}>
         {node.stopped_by === null
           ? (failureText(node.cause, exitCode) ?? stateLabel(mark))
           : stoppedText(node.stopped_by)}

@@ -1,18 +1,27 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, type KeyboardEvent, type MouseEvent } from "react";
 
-import { LETTERS } from "@/components/Counts";
+import { StateIcon } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
 import { toggled } from "@/lib/arrays";
 import { setQuery } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
 import { parentOf, ROOT } from "@/model/paths";
-import type { Row } from "@/model/rows";
-import { stateLabel, STATES } from "@/model/states";
+import { columnsOf } from "@/model/columns";
+import { type Row, rowOf } from "@/model/rows";
 import { stoppedBy } from "@/model/timeouts";
-import { MoreRow, NodeRow, rowAt, rowId, tickingTime } from "@/pages/pipeline/tree/NodeRow";
+import {
+  FoldRow,
+  MoreRow,
+  NodeRow,
+  rowAt,
+  rowId,
+  tickingTime,
+} from "@/pages/pipeline/tree/NodeRow";
+import styles from "@/pages/pipeline/tree/Tree.module.css";
 import { useRangeSelection } from "@/pages/pipeline/tree/useRangeSelection";
 import { useScrollAnchor } from "@/pages/pipeline/tree/useScrollAnchor";
+import { TREE } from "@/strings";
 
 export const ROW_HEIGHT = 28;
 const OVERSCAN = 12;
@@ -29,7 +38,8 @@ export function Tree({ session, current, selected, onSelect }: Props) {
   const { model } = session;
   const scroll = useRef<HTMLDivElement>(null);
   const anchor = useRef<string | null>(null);
-  const now = useNow(model?.summary.settled === false);
+  const settled = model?.summary.settled !== false;
+  const now = useNow(!settled);
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroll.current,
@@ -38,7 +48,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
   });
   const items = virtual.getVirtualItems();
   const focused = current ?? ROOT;
-  const place = useMemo(() => rows.findIndex((row) => row.key === focused), [rows, focused]);
+  const place = useMemo(() => rowOf(rows, focused), [rows, focused]);
   useScrollAnchor(scroll, rows, session.order.version, ROW_HEIGHT);
   useEffect(() => () => session.setHovered(false), [session]);
 
@@ -77,21 +87,23 @@ export function Tree({ session, current, selected, onSelect }: Props) {
     range.cancel();
     onSelect(toggled(selected, path));
   };
-  const toggleOpen = (path: string) => {
-    const row = rows.find(({ key }) => key === path);
-    if (row?.kind === "node" && row.open !== null) session.setOpen(path, !row.open);
+  const toggleOpen = (key: string) => {
+    const row = rows.find((one) => one.key === key);
+    if (row?.kind === "node" && row.open !== null) session.setOpen(key, !row.open);
   };
+  const isFold = (key: string) => rows.some((row) => row.kind === "fold" && row.key === key);
   const onClick = (event: MouseEvent) => {
     const at = rowAt(event.target);
     if (at === null) return;
-    if (at.onTwist) toggleOpen(at.path);
-    else if (event.shiftKey) void range.select(anchor.current ?? focused, at.path);
-    else if (event.ctrlKey || event.metaKey) toggleSelected(at.path);
-    else setQuery({ node: at.path, attempt: null });
+    if (isFold(at.key)) session.toggleFold(at.key);
+    else if (at.onTwist) toggleOpen(at.key);
+    else if (event.shiftKey) void range.select(anchor.current ?? focused, at.key);
+    else if (event.ctrlKey || event.metaKey) toggleSelected(at.key);
+    else setQuery({ node: at.key, attempt: null });
   };
   const onDoubleClick = (event: MouseEvent) => {
     const at = rowAt(event.target);
-    if (at !== null && !at.onTwist) toggleOpen(at.path); // a double click on the toggle has no effect
+    if (at !== null && !at.onTwist) toggleOpen(at.key); // a double click on the toggle has no effect
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -122,21 +134,21 @@ export function Tree({ session, current, selected, onSelect }: Props) {
   };
 
   return (
-    <div className="tree">
-      <div className="tree-head" aria-hidden>
-        <span className="tree-name">Node</span>
-        <span className="tree-cells">
-          {STATES.map((state) => (
-            <span key={state} className="tree-cell" title={stateLabel(state)}>
-              {LETTERS[state]}
+    <div className={styles.tree}>
+      <div className={styles.head} aria-hidden>
+        <span className={styles.title}>{TREE.node}</span>
+        <span className={styles.cells}>
+          {columnsOf(settled).map(({ state, label }) => (
+            <span key={state} className={styles.cell} title={label}>
+              <StateIcon state={state} outlined />
             </span>
           ))}
         </span>
-        <span className="tree-time">Time</span>
+        <span className={styles.time}>{TREE.time}</span>
       </div>
       <div
         ref={scroll}
-        className="tree-scroll"
+        className={`${styles.scroll} tree-scroll`}
         role="tree"
         aria-label="Nodes"
         aria-multiselectable
@@ -146,11 +158,11 @@ export function Tree({ session, current, selected, onSelect }: Props) {
         onPointerEnter={() => session.setHovered(true)}
         onPointerLeave={() => session.setHovered(false)}
         {...(items.some((item) => item.index === place)
-          ? { "aria-activedescendant": rowId(focused) }
+          ? { "aria-activedescendant": rowId(rows[place]?.key ?? focused) }
           : {})}
       >
         <div
-          className="tree-rows"
+          className={styles.rows}
           role="presentation"
           style={{ height: virtual.getTotalSize() }}
           onClick={onClick}
@@ -160,18 +172,19 @@ export function Tree({ session, current, selected, onSelect }: Props) {
             const row = rows[item.index];
             if (row === undefined) return null;
             const top = item.start;
-            return row.kind === "more" ? (
-              <MoreRow key={row.key} row={row} top={top} />
-            ) : (
+            if (row.kind === "more") return <MoreRow key={row.key} row={row} top={top} />;
+            if (row.kind === "fold") return <FoldRow key={row.key} row={row} top={top} />;
+            return (
               <NodeRow
                 key={row.key}
-                node={row.node}
+                row={row}
                 stoppedBy={model === null ? null : stoppedBy(model.nodes, row.node)}
-                open={row.open}
+                reason={model?.reasonOf(row.node) ?? null}
                 top={top}
                 now={tickingTime(row.node, now)}
+                settled={settled}
                 revision={row.node.revision}
-                current={row.key === focused}
+                current={item.index === place}
                 selected={selected.has(row.key)}
               />
             );
@@ -206,6 +219,6 @@ function closeOrLeave(
     session.setOpen(row.key, false);
     return;
   }
-  const parent = parentOf(row.key);
+  const parent = parentOf(row.top);
   if (parent !== null) leave(parent);
 }

@@ -9,6 +9,7 @@ import { failures, NO_COUNTS, stateLabel, STATES } from "@/model/states";
 import type { Actions } from "@/pages/pipeline/actions/useActions";
 import { SearchResults } from "@/pages/pipeline/tree/SearchResults";
 import { Tree } from "@/pages/pipeline/tree/Tree";
+import styles from "@/pages/pipeline/tree/TreePane.module.css";
 import { goToFailure } from "@/pages/pipeline/usePageKeys";
 
 export interface TreePaneProps {
@@ -27,7 +28,7 @@ export function TreePane(props: TreePaneProps) {
   const state = STATES.find((one) => one === query.get("state")) ?? null;
   const searching = text !== "" || state !== null;
   return (
-    <section className="tree-pane" aria-label="Tree">
+    <section className={`${styles.pane} tree-pane`} aria-label="Tree">
       <TreeTools {...props} state={state} />
       {selected.size > 0 ? <SelectionBar {...props} /> : null}
       {searching ? (
@@ -50,10 +51,10 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
   const { query } = useLocation();
   const failed = failures(session.model?.summary.counts ?? NO_COUNTS);
   return (
-    <div className="tree-tools" role="search">
+    <div className={styles.tools} role="search">
       <input
         id="tree-search"
-        className="field tree-search"
+        className={`field ${styles.search}`}
         type="search"
         placeholder="Search paths and commands"
         aria-label="Search paths and commands"
@@ -85,7 +86,7 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
           </option>
         ))}
       </select>
-      <span className="tree-errors">
+      <span className={styles.failures}>
         <Button
           variant="quiet"
           aria-label="Previous failure"
@@ -124,7 +125,7 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
 
 function SelectionBar({ selected, onSelect, actions, targets }: TreePaneProps) {
   return (
-    <div className="bulk tree-bulk" role="toolbar" aria-label="Selected nodes">
+    <div className={`bulk ${styles.bulk}`} role="toolbar" aria-label="Selected nodes">
       <strong role="status">{selected.size.toLocaleString("en")} selected</strong>
       <Button shortcut="r" onClick={() => void actions.nodes("rerun", targets)}>
         Rerun

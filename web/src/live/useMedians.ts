@@ -1,0 +1,64 @@
+import { useQueries, useQuery } from "@tanstack/react-query";
+
+import { api } from "@/api/client";
+import type { PipelineSummary, RunHistory } from "@/api/schema";
+import { fetchWholeTree } from "@/live/wholeTree";
+import { historyFinder } from "@/model/runs";
+import { medians, secondsOf } from "@/model/slowest";
+import { NO_COUNTS, total } from "@/model/states";
+
+/** Pipelines with more commands are not compared: all their nodes would have to be fetched. */
+export const MAX_COMPARED = 1000;
+/** Number of earlier successful runs that are compared. */
+const MAX_RUNS = 3;
+
+export interface Medians {
+  /** `{path: median seconds}`. */
+  seconds: ReadonlyMap<string, number>;
+  /** Number of runs. */
+  runs: number;
+}
+
+const NONE: Medians = { seconds: new Map(), runs: 0 };
+
+/** The earlier runs of a pipeline's program; undefined until they are loaded. */
+export function useHistory(summary: PipelineSummary | undefined): RunHistory | undefined {
+  const id = summary?.pipeline.id ?? "";
+  const earlier = useQuery({
+    queryKey: ["earlier", id],
+    queryFn: ({ signal }) => api.pipelines({ text: id, lifecycle: "all", history: true }, signal),
+    staleTime: Infinity,
+    retry: false,
+    enabled: summary !== undefined,
+  });
+  if (summary === undefined) return undefined;
+  return historyFinder(earlier.data?.histories ?? [])(summary.pipeline);
+}
+
+/** The medians of the commands in earlier successful runs. */
+export function useMedians(summary: PipelineSummary | undefined): Medians {
+  const history = useHistory(summary);
+  const runs = (history?.runs ?? []).filter(
+    (run) =>
+      run.id !== summary?.pipeline.id &&
+      run.settled &&
+      run.state === "done" &&
+      run.execs <= MAX_COMPARED,
+  );
+  const isSmall = total(summary?.counts ?? NO_COUNTS) <= MAX_COMPARED;
+  return useQueries({
+    queries: (isSmall ? runs.slice(0, MAX_RUNS) : []).map(({ id }) => ({
+      queryKey: ["seconds", id],
+      queryFn: async ({ signal }: { signal: AbortSignal }) =>
+        secondsOf(await fetchWholeTree(id, "newest", signal)),
+      staleTime: Infinity,
+      retry: false,
+    })),
+    combine: combined,
+  });
+}
+
+function combined(results: readonly { data: ReadonlyMap<string, number> | undefined }[]): Medians {
+  const known = results.flatMap(({ data }) => (data === undefined ? [] : [data]));
+  return known.length === 0 ? NONE : { seconds: medians(known), runs: known.length };
+}

@@ -1,0 +1,160 @@
+import { useQuery } from "@tanstack/react-query";
+
+import { messageOf } from "@/api/client";
+import type { Counts, NodeDetail, NodeView } from "@/api/schema";
+import { Button } from "@/components/Button";
+import { CountsBar } from "@/components/Counts";
+import { LoadError } from "@/components/EmptyState";
+import { useNow } from "@/components/useNow";
+import { duration, moment } from "@/lib/time";
+import { useThrottled } from "@/lib/useThrottled";
+import { findCauses } from "@/live/search";
+import type { PipelineSession } from "@/live/session";
+import { useHistory } from "@/live/useMedians";
+import { activeTime } from "@/model/activity";
+import { earlierDurations, estimate } from "@/model/estimate";
+import { groupFailures } from "@/model/failures";
+import { headline } from "@/model/headline";
+import { ROOT } from "@/model/paths";
+import { failures, isFailed, NO_COUNTS, total } from "@/model/states";
+import type { Actions } from "@/pages/pipeline/actions/useActions";
+import { ReportsSection } from "@/pages/pipeline/node/ReportsSection";
+import { CellMap } from "@/pages/pipeline/overview/CellMap";
+import styles from "@/pages/pipeline/overview/Overview.module.css";
+import { Reasons } from "@/pages/pipeline/overview/Reasons";
+import { Running } from "@/pages/pipeline/overview/Running";
+import { Times } from "@/pages/pipeline/overview/Times";
+import { Waiting } from "@/pages/pipeline/overview/Waiting";
+import { OVERVIEW } from "@/strings";
+
+const MAX_FAILURES = 500;
+/** Minimum interval between requests while failures increase, in ms. */
+const REFRESH_MS = 1000;
+
+interface Props {
+  session: PipelineSession;
+  detail: NodeDetail;
+  actions: Actions;
+}
+
+/** An overview of a group: what happened, why, and what to do next. */
+export function OverviewTab({ session, detail, actions }: Props) {
+  const { path } = detail.node;
+  const known = session.model?.nodes.get(path);
+  const node = known === undefined || known.seq < 0 ? detail.node : known;
+  const counts = node.counts ?? NO_COUNTS;
+  const isActive = counts.running + counts.queued > 0;
+  const hasFailed = !isSuccess(node) && (failures(counts) > 0 || isFailed(node.state));
+  const found = useCauses(session, path, counts, node.state);
+  const groups = found.data === undefined ? null : groupFailures(found.data);
+  // Skipped failures count by their state, but are neither listed nor rerun.
+  const allSkipped = failures(counts) > 0 && found.data?.length === 0 && !found.isPlaceholderData;
+  const isRoot = path === ROOT;
+  return (
+    <div className={styles.overview}>
+      <Headline session={session} node={node} path={path} reasons={groups?.length ?? null}>
+        {hasFailed && !allSkipped ? (
+          <Button disabled={actions.busy} onClick={() => void actions.rerunFailed(path)}>
+            {OVERVIEW.rerunFailed}
+          </Button>
+        ) : null}
+      </Headline>
+      {allSkipped ? <p className={styles.empty}>{OVERVIEW.allSkipped}</p> : null}
+      {found.isError ? <LoadError message={messageOf(found.error)} /> : null}
+      {groups === null || groups.length === 0 ? null : (
+        <Reasons key={`reasons ${path}`} id={session.id} groups={groups} actions={actions} />
+      )}
+      {isRoot && !hasFailed ? <ReportsSection session={session} failed={false} /> : null}
+      {counts.running > 0 ? <Running session={session} path={path} count={counts.running} /> : null}
+      {isActive ? <Waiting session={session} path={path} counts={counts} /> : null}
+      <CellMap key={`cells ${path}`} session={session} path={path} counts={counts} />
+      {isRoot && hasFailed ? <ReportsSection session={session} failed /> : null}
+      {isActive ? null : <Times session={session} path={path} />}
+    </div>
+  );
+}
+
+type Status = Pick<NodeView, "state" | "warning" | "counts">;
+
+function isSuccess({ state }: Status): boolean {
+  return state === "done";
+}
+
+function useCauses(
+  session: PipelineSession,
+  path: string,
+  counts: Counts,
+  state: NodeView["state"],
+) {
+  const failed = useThrottled(failures(counts), REFRESH_MS);
+  return useQuery({
+    queryKey: ["failures", session.id, path, failed, state],
+    queryFn: () => findCauses(session.id, path, MAX_FAILURES),
+    enabled: failures(counts) > 0 || isFailed(state),
+    placeholderData: (before: NodeView[] | undefined) => before,
+  });
+}
+
+interface HeadlineProps {
+  session: PipelineSession;
+  node: Status;
+  path: string;
+  reasons: number | null;
+  children: React.ReactNode;
+}
+
+function Headline({ session, node, path, reasons, children }: HeadlineProps) {
+  const summary = session.model?.summary;
+  const counts = node.counts ?? NO_COUNTS;
+  const isActive = counts.running + counts.queued > 0;
+  const estimated = useEstimate(session, path === ROOT && isActive);
+  const text = headline({
+    ...node,
+    counts,
+    armed: summary?.pipeline.armed !== false,
+    settled: !isActive,
+    remaining: estimated?.remaining ?? null,
+    reasons,
+  });
+  const sub = isActive ? estimated?.text : undefined;
+  return (
+    <section className={styles.headline}>
+      <div className={styles.line}>
+        <h2>{text}</h2>
+        {isActive ? (
+          <span className={`${styles.sub} number`}>
+            {OVERVIEW.progress(counts.done, total(counts))}
+          </span>
+        ) : null}
+        {children}
+      </div>
+      {sub === undefined ? null : <p className={`${styles.sub} number`}>{sub}</p>}
+      {isActive ? (
+        <div className={styles.progress}>
+          <CountsBar counts={counts} />
+        </div>
+      ) : null}
+    </section>
+  );
+}
+
+/** The remaining time of a running pipeline, from earlier runs. */
+function useEstimate(session: PipelineSession, enabled: boolean) {
+  const summary = session.model?.summary;
+  const history = useHistory(summary);
+  const now = useNow(enabled);
+  if (!enabled || summary === undefined) return null;
+  const took = activeTime(summary, now);
+  const durations = earlierDurations(summary, history?.runs ?? []);
+  const found = took === null ? null : estimate(took, durations);
+  if (found === null) return null;
+  const usual = OVERVIEW.medianOf(duration(found.usual), durations.length);
+  const { remaining } = found;
+  return {
+    remaining,
+    text:
+      remaining === null
+        ? OVERVIEW.longer(usual)
+        : OVERVIEW.endsAbout(moment(now + remaining), usual),
+  };
+}

@@ -1,0 +1,142 @@
+import { useQuery } from "@tanstack/react-query";
+
+import { followLink, pipelineUrl } from "@/lib/location";
+import { duration } from "@/lib/time";
+import { visible } from "@/lib/visible";
+import type { PipelineSession } from "@/live/session";
+import { MAX_COMPARED, useMedians } from "@/live/useMedians";
+import { fetchWholeTree } from "@/live/wholeTree";
+import { isWithin } from "@/model/paths";
+import { shortPath } from "@/model/shortPath";
+import { deviations, secondsOf, type SlowNode, slowest } from "@/model/slowest";
+import { NO_COUNTS, total } from "@/model/states";
+import shared from "@/pages/pipeline/overview/Overview.module.css";
+import styles from "@/pages/pipeline/overview/Times.module.css";
+import { OVERVIEW } from "@/strings";
+
+const MAX_ROWS = 5;
+/** With fewer commands, the tree shows all times. */
+const MIN_COMMANDS = 3;
+const MAX_PATH = 40;
+const WIDTH = 86;
+const HEIGHT = 10;
+
+interface Props {
+  session: PipelineSession;
+  path: string;
+}
+
+/** The slowest commands of a settled pipeline, and those that differ from earlier runs. */
+export function Times({ session, path }: Props) {
+  const { id, model } = session;
+  const summary = model?.summary;
+  const count = total(summary?.counts ?? NO_COUNTS);
+  const nodes = useQuery({
+    queryKey: ["times", id, summary?.seq],
+    queryFn: async ({ signal }) => secondsOf(await fetchWholeTree(id, "newest", signal)),
+    enabled: summary?.settled === true && count <= MAX_COMPARED,
+    staleTime: Infinity,
+  });
+  const { seconds: medians, runs } = useMedians(summary);
+  const inside = new Map([...(nodes.data ?? [])].filter(([one]) => isWithin(one, path)));
+  if (inside.size < MIN_COMMANDS) return null;
+  const slow = slowest(inside, medians, MAX_ROWS);
+  const differing = deviations(inside, medians, MAX_ROWS);
+  return (
+    <div className={shared.pair}>
+      <section className={shared.section}>
+        <h3>
+          {OVERVIEW.slowest}
+          {medians.size === 0 ? null : <span className={shared.note}>{OVERVIEW.line}</span>}
+        </h3>
+        {slow.map((node) => (
+          <Row key={node.path} id={id} node={node} text={duration(node.seconds)}>
+            <SlowBar node={node} max={scaleOf(slow)} />
+          </Row>
+        ))}
+      </section>
+      {differing.length === 0 ? null : (
+        <section className={shared.section}>
+          <h3>
+            {OVERVIEW.compared}
+            <span className={shared.note}>{OVERVIEW.runs(runs)}</span>
+          </h3>
+          {differing.map((node) => (
+            <Row
+              key={node.path}
+              id={id}
+              node={node}
+              text={`${node.difference > 0 ? "+" : "−"}${duration(Math.abs(node.difference))}`}
+              slower={node.difference > 0}
+            >
+              <DifferenceBar
+                difference={node.difference}
+                max={Math.max(...differing.map((one) => Math.abs(one.difference)))}
+              />
+            </Row>
+          ))}
+        </section>
+      )}
+    </div>
+  );
+}
+
+function scaleOf(nodes: readonly SlowNode[]): number {
+  return Math.max(0.001, ...nodes.map((node) => Math.max(node.seconds, node.median ?? 0)));
+}
+
+interface RowProps {
+  id: string;
+  node: SlowNode;
+  text: string;
+  slower?: boolean;
+  children: React.ReactNode;
+}
+
+function Row({ id, node, text, slower = false, children }: RowProps) {
+  const usual = node.median === null ? "" : ` (${OVERVIEW.median(duration(node.median))})`;
+  return (
+    <p className={styles.row} title={`${visible(node.path)}: ${duration(node.seconds)}${usual}`}>
+      <a href={pipelineUrl(id, node.path)} onClick={followLink} className="clip">
+        {visible(shortPath(node.path, MAX_PATH))}
+      </a>
+      {children}
+      <span className={`${styles.time} ${slower ? styles.slower : ""} number`}>{text}</span>
+    </p>
+  );
+}
+
+function SlowBar({ node, max }: { node: SlowNode; max: number }) {
+  const x = (seconds: number) => (seconds / max) * WIDTH;
+  return (
+    <svg className={styles.bar} viewBox={`0 0 ${WIDTH} ${HEIGHT}`} aria-hidden>
+      <rect className={styles.track} width={WIDTH} height={HEIGHT} rx="2" />
+      <rect className={styles.fill} width={Math.max(1, x(node.seconds))} height={HEIGHT} rx="2" />
+      {node.median === null ? null : (
+        <rect
+          className={styles.mark}
+          x={Math.min(WIDTH - 2, x(node.median))}
+          width="2"
+          height={HEIGHT}
+        />
+      )}
+    </svg>
+  );
+}
+
+function DifferenceBar({ difference, max }: { difference: number; max: number }) {
+  const middle = WIDTH / 2;
+  const length = (Math.abs(difference) / max) * middle;
+  return (
+    <svg className={styles.bar} viewBox={`0 0 ${WIDTH} ${HEIGHT}`} aria-hidden>
+      <rect className={styles.track} width={WIDTH} height={HEIGHT} rx="2" />
+      <rect
+        className={difference > 0 ? styles.over : styles.faster}
+        x={difference > 0 ? middle : middle - length}
+        width={length}
+        height={HEIGHT}
+      />
+      <rect className={styles.mark} x={middle - 1} width="2" height={HEIGHT} />
+    </svg>
+  );
+}
