@@ -297,3 +297,14 @@ async def test_time_between_two_runs_does_not_count_as_active_time(local):
     assert 0 < first.active_seconds < last.active_seconds
     assert last.ended - last.started - last.active_seconds >= 0.9 * idle
     assert idle >= 0.3
+    first_round, second_round = last.rounds
+    assert first_round.ended < second_round.started
+    root = (await local.pipelines.get_tree(TreeParams(id=run.id))).nodes[0]
+    assert root.idle == second_round.started - first_round.ended
+    assert root.ended - root.started - root.idle == pytest.approx(last.active_seconds)
+    # Changes have the times of their attempts, so that pages show the same before a reload.
+    async for batch in local.pipelines.changes(run.id, 0):
+        ends = [c.time for c in batch.changes if c.path == "/a" and c.state is State.DONE]
+        assert ends == [before.ended, after.ended]
+        assert batch.times["/"].idle == root.idle
+        break

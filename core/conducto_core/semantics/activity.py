@@ -39,6 +39,12 @@ class Activity:
         current = () if self.since is None else (Round(started=self.since),)
         return (*self.finished, *current)
 
+    @property
+    def period(self) -> Period:
+        """Start of the first round and end of the last one, which are those of the root."""
+        rounds = self.rounds
+        return Period(rounds[0].started, rounds[-1].ended) if rounds else Period()
+
     def after(
         self, changes: Iterable[Change | NodeChange], tree: TreeState, now: float
     ) -> "Activity":

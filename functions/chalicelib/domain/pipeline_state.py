@@ -168,7 +168,7 @@ class CloudState(PipelineState):
         below = {group.path for group in groups if group is not self.tree.root}
         found: dict[str, Period] = {}
         if len(below) < len(groups):
-            found[self.tree.root.path] = Period(self.started, self.ended)
+            found[self.tree.root.path] = self.activity.period
         for path, times in self.times.items() if below else ():
             for group in below.intersection(ancestors(path)):
                 found[group] = _both(found.get(group, Period()), Period(*times))

@@ -33,7 +33,7 @@ class LocalReadModel:
     def periods(self, live: LivePipeline, groups: Sequence[LiveGroup]) -> Mapping[str, Period]:
         """Return the periods of groups; that of the root needs no query."""
         return {
-            group.path: Period(live.started, live.ended)
+            group.path: live.activity.period
             if group is live.tree.root
             else self._store.period(live.id, group.path)
             for group in groups

@@ -125,7 +125,8 @@ def _times(live: Viewed, paths: Iterable[str], periods: Periods) -> dict[str, Gr
     nodes = (live.tree.nodes.get(path) for path in sorted(paths))
     groups = [node for node in nodes if isinstance(node, LiveGroup) and has_period(node)]
     found = periods(groups) if groups else {}
-    return {node.path: group_time(live, node, found.get(node.path)) for node in groups}
+    times = {node.path: group_time(live, node, found.get(node.path)) for node in groups}
+    return {path: time for path, time in times.items() if time.started is not None}
 
 
 def has_period(node: LiveGroup) -> bool:
