@@ -37,7 +37,14 @@ function paintLast(): Plugin {
 
 export default defineConfig({
   plugins: [react(), strictStyles(), paintLast()],
-  resolve: { alias: { "@": here("./src") } },
+  resolve: {
+    alias: {
+      "@": here("./src"),
+      // The browser does the work of these dependencies of markdown-it.
+      entities: here("./src/lib/entities.ts"),
+      "punycode.js": here("./src/lib/punycode.ts"),
+    },
+  },
   css: { modules: { generateScopedName: scopedName } },
   build: {
     // `publish.mjs` overrides this; never build into the directory that an agent serves.

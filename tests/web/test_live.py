@@ -155,3 +155,23 @@ def test_browser_without_a_session_is_shown_the_login_command(
         expect(page.get_by_text("You are signed out")).to_be_visible()
         page.goto(f"{viewer.url}/p/abc-def")
         expect(page.get_by_text("You are signed out")).to_be_visible()
+
+
+def test_a_lost_session_comes_back_to_the_same_page(person: Person, browser: Browser) -> None:
+    run = launch(person, QUICK)
+    with viewer_of(person, browser) as viewer:
+        page = viewer.open("/")
+        expect(page.get_by_text(run)).to_be_visible()
+        page.keyboard.press("Control+k")
+        page.get_by_role("combobox", name="Command palette").fill(run)
+        expect(page.get_by_role("dialog").get_by_role("option").first).to_contain_text(run)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("treeitem").filter(has_text="bad")).to_be_visible()
+        cookies = page.context.cookies()
+        page.context.clear_cookies()
+        page.keyboard.press("Control+k")  # the next request of the page
+        expect(page.get_by_text("You are signed out")).to_be_visible()
+        expect(page).to_have_url(f"{viewer.url}/p/{run}")
+        page.context.add_cookies(cookies)  # as another tab does that signs in
+        page.evaluate("window.dispatchEvent(new Event('focus'))")
+        expect(page.get_by_role("treeitem").filter(has_text="bad")).to_be_visible()

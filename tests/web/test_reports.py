@@ -41,8 +41,11 @@ mkdir -p reports
 echo {base64.b64encode(RED_SQUARE).decode()} | base64 -d > plot.png
 cat > reports/accuracy.md <<END
 | model | accuracy |
-|-------|----------|
+|-------|---------:|
 | tree  | 0.91     |
+
+- [x] <b style="color: red">trained</b>
+- [ ] published
 
 ![plot](/gw/manager/data/$CONDUCTO_PIPELINE_ID/pipeline/plot.png)
 END
@@ -87,7 +90,9 @@ def test_reports_of_any_program_are_at_the_top_and_follow_the_run(
     expect(reports.get_by_role("heading", name="5 reports")).to_be_visible()
     titles = reports.get_by_role("article").get_by_role("heading", level=3)
     expect(titles).to_have_text(["accuracy", "empty", "long", "verylong", "/by python"])
-    expect(report(page, "accuracy").get_by_role("cell", name="0.91")).to_be_visible()
+    accuracy = report(page, "accuracy")
+    expect(accuracy.get_by_role("cell", name="0.91")).to_have_attribute("align", "right")
+    expect(accuracy.get_by_role("listitem").filter(has_text="trained")).to_contain_text("☑")
     page.wait_for_function("document.querySelector('.reports img')?.naturalWidth === 16")
     expect(report(page, "empty")).to_contain_text("Empty report")
 
@@ -136,7 +141,9 @@ def test_a_long_report_is_folded_and_of_a_huge_one_the_beginning_is_shown(
 def test_rewritten_report_is_reloaded(viewer: Viewer, gate: Path) -> None:
     run = launch(viewer.person, reporting(gate))
     page = viewer.open(f"/p/{run}")
-    expect(report(page, "accuracy").get_by_role("cell", name="0.91")).to_be_visible()
+    accuracy = report(page, "accuracy")
+    expect(accuracy.get_by_role("cell", name="0.91")).to_have_attribute("align", "right")
+    expect(accuracy.get_by_role("listitem").filter(has_text="trained")).to_contain_text("☑")
     (data_of(viewer.person, run) / "reports" / "accuracy.md").write_text("# Better\n")
     expect(report(page, "accuracy").get_by_role("heading", name="Better")).to_be_visible()
     gate.touch()

@@ -1,6 +1,7 @@
 /** The API client. Types are generated from the OpenAPI document (`npm run types`). */
 
 import { SERVER, START_COMMAND } from "@/api/deployment";
+import { reportStatus } from "@/api/sessionLost";
 import type {
   AgentStatus,
   ArtifactList,
@@ -89,6 +90,18 @@ export async function send(address: string, init: RequestInit): Promise<Response
   }
 }
 
+/** Send a request that needs a session, and note whether there is one. */
+async function sendInSession(address: string, init: RequestInit): Promise<Response> {
+  try {
+    const response = await send(address, init);
+    reportStatus(response.status);
+    return response;
+  } catch (error) {
+    if (error instanceof ApiError) reportStatus(error.status);
+    throw error;
+  }
+}
+
 async function fetchOnce(address: string, init: RequestInit): Promise<Response> {
   try {
     return await fetch(address, { credentials: "same-origin", ...init });
@@ -135,12 +148,12 @@ export function unexpectedProblem(status: number, text: string): Problem {
 
 export async function get<T>(path: string, query: Values = {}, signal?: AbortSignal): Promise<T> {
   const init: RequestInit = { headers: FROM_APP, ...(signal === undefined ? {} : { signal }) };
-  const response = await send(apiUrl(path, query), init);
+  const response = await sendInSession(apiUrl(path, query), init);
   return (await response.json()) as T;
 }
 
 export async function post<T>(path: string, body?: unknown): Promise<T> {
-  const response = await send(apiUrl(path), {
+  const response = await sendInSession(apiUrl(path), {
     method: "POST",
     headers: {
       ...FROM_APP,

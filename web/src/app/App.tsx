@@ -1,8 +1,10 @@
-import { Suspense } from "react";
+import { Suspense, useSyncExternalStore } from "react";
 
+import { sessionLost } from "@/api/sessionLost";
 import { ErrorBoundary } from "@/app/ErrorBoundary";
 import { Navigation } from "@/app/Navigation";
 import { findRoute } from "@/app/routes";
+import { usePalette } from "@/app/usePalette";
 import { EmptyState } from "@/components/EmptyState";
 import { SignedOut } from "@/components/SignedOut";
 import { Toasts } from "@/components/toasts";
@@ -14,15 +16,17 @@ import { followLink, useLocation } from "@/lib/location";
 export function App({ expired }: { expired: boolean }) {
   const { path } = useLocation();
   const found = findRoute(path);
+  const lost = useSyncExternalStore(sessionLost.subscribe, sessionLost.current);
+  const [palette, openPalette] = usePalette(path);
   useNotifications();
   return (
     <div className="app">
-      <Navigation path={path} />
+      <Navigation path={path} onSearch={openPalette} />
       <main className="app-main">
         <ErrorBoundary path={path}>
           <Suspense fallback={null}>
-            {expired ? (
-              <SignedOut expired />
+            {expired || lost ? (
+              <SignedOut expired={expired} />
             ) : found === null ? (
               <UnknownPage path={path} />
             ) : (
@@ -31,6 +35,7 @@ export function App({ expired }: { expired: boolean }) {
           </Suspense>
         </ErrorBoundary>
       </main>
+      {palette}
       <Toasts />
     </div>
   );

@@ -12,7 +12,7 @@ const THEME_ICONS: Record<Theme, IconName> = { system: "system", light: "sun", d
  * Links to the pages: a sidebar, on the pages of a pipeline and in narrow windows a rail of icons,
  * and on a phone a bar at the top.
  */
-export function Navigation({ path }: { path: string }) {
+export function Navigation({ path, onSearch }: { path: string; onSearch: () => void }) {
   const [theme, nextTheme] = useTheme();
   const isRail = path.startsWith("/p/");
   return (
@@ -21,6 +21,19 @@ export function Navigation({ path }: { path: string }) {
         <Logo />
         <span className={styles.word}>Conducto</span>
       </a>
+      <button
+        type="button"
+        className={styles.link}
+        onClick={onSearch}
+        title={NAVIGATION.search}
+        aria-keyshortcuts="Control+K"
+      >
+        <Icon name="search" />
+        <span className={styles.word}>{NAVIGATION.search}</span>
+        <kbd className={styles.key} aria-hidden>
+          Ctrl K
+        </kbd>
+      </button>
       <nav aria-label={NAVIGATION.label} className={styles.links}>
         {ROUTES.map(({ path: to, nav }) =>
           nav === undefined ? null : (
@@ -53,5 +66,7 @@ export function Navigation({ path }: { path: string }) {
 
 /** Pipelines belong to the list. */
 function isWithin(path: string, page: string): boolean {
-  return page === "/" ? path === "/" || path.startsWith("/p/") : path.startsWith(page);
+  return page === "/"
+    ? path === "/" || path === "/program" || path.startsWith("/p/")
+    : path.startsWith(page);
 }

@@ -27,6 +27,7 @@ const TimelinePage = page(async () => (await import("@/pages/timeline/TimelinePa
 const SecretsPage = page(async () => (await import("@/pages/secrets/SecretsPage")).SecretsPage);
 const AgentPage = page(async () => (await import("@/pages/agent/AgentPage")).AgentPage);
 const AccountPage = page(async () => (await import("@/pages/account/AccountPage")).AccountPage);
+const ProgramPage = page(async () => (await import("@/pages/program/ProgramPage")).ProgramPage);
 const SettingsPage = page(async () => (await import("@/pages/settings/SettingsPage")).SettingsPage);
 
 function page(load: () => Promise<ComponentType<PageProps>>): ComponentType<PageProps> {
@@ -39,6 +40,7 @@ const PAGES: readonly PageRoute[] = [
   { path: "/p/{id}/timeline", page: TimelinePage },
   { path: "/p/{id}/images", page: ImagesPage },
   { path: "/p/{id}/data", page: DataPage },
+  { path: "/program", page: ProgramPage },
   { path: "/data", nav: { label: NAVIGATION.data, icon: "data" }, page: UserDataPage },
   { path: "/secrets", nav: { label: NAVIGATION.secrets, icon: "key" }, page: SecretsPage },
   {

@@ -1,23 +1,24 @@
 /** Sanitised Markdown from docs and commands. Loaded on demand. */
 
 import DOMPurify from "dompurify";
-import MarkdownIt from "markdown-it";
 import { useMemo } from "react";
 
 import { servedUrl } from "@/api/dataUrls";
-
-const parser = new MarkdownIt({ html: true, linkify: true, breaks: false });
+import { markdownToHtml } from "@/lib/markdown";
 
 const ALLOWED = {
   USE_PROFILES: { html: true },
   // The content security policy forbids inline styles; docs have no use for forms and frames.
   FORBID_ATTR: ["style", "id", "class", "name"],
+  ALLOW_DATA_ATTR: false,
   FORBID_TAGS: ["style", "form", "input", "button", "textarea", "select", "iframe", "object"],
+  // Values of these attributes are no addresses.
+  ADD_URI_SAFE_ATTR: ["align", "colspan", "rowspan", "width", "height", "start", "open"],
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|data:image\/(?:png|jpeg|gif|webp);base64,|[#/])/i,
 };
 
 function clean(text: string): string {
-  const html = DOMPurify.sanitize(parser.render(text), ALLOWED);
+  const html = DOMPurify.sanitize(markdownToHtml(text), ALLOWED);
   const place = document.createElement("template");
   place.innerHTML = html;
   for (const picture of place.content.querySelectorAll("img")) showOrLink(picture);

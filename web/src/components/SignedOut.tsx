@@ -1,6 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 
+import { api } from "@/api/client";
 import { IN_CLOUD } from "@/api/deployment";
 import { signIn } from "@/api/session";
 import { Button } from "@/components/Button";
@@ -17,6 +18,7 @@ const ACCESS = IN_CLOUD
 /** The sign-in page. `expired`: the sign-in code in the URL was rejected. */
 export function SignedOut({ expired = false }: { expired?: boolean }) {
   useTitle("Not signed in");
+  useReturn();
   const title = expired ? "This sign-in link has expired" : "You are signed out";
   return (
     <EmptyState title={title}>
@@ -29,6 +31,23 @@ export function SignedOut({ expired = false }: { expired?: boolean }) {
       <CodeForm />
     </EmptyState>
   );
+}
+
+/** If the user signs in in another tab, show the page again when this one is in view. */
+function useReturn(): void {
+  useEffect(() => {
+    const check = () => {
+      if (document.hidden) return;
+      // A success ends the state of a lost session, so that the app shows the page again.
+      void api.agent().catch(() => null);
+    };
+    document.addEventListener("visibilitychange", check);
+    window.addEventListener("focus", check);
+    return () => {
+      document.removeEventListener("visibilitychange", check);
+      window.removeEventListener("focus", check);
+    };
+  }, []);
 }
 
 /** A form for a code, or in the cloud a token, if the terminal cannot open the browser. */

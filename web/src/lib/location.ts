@@ -55,6 +55,11 @@ export function followLink(event: MouseEvent<HTMLAnchorElement>): void {
   navigate(target.pathname + target.search);
 }
 
+export function programUrl({ title, program }: { title: string; program: string | null }): string {
+  const query = new URLSearchParams(program === null ? { title } : { title, program });
+  return `/program?${query.toString()}`;
+}
+
 export function pipelineUrl(id: string, node?: string): string {
   const base = `/p/${encodeURIComponent(id)}`;
   return node === undefined ? base : `${base}?${new URLSearchParams({ node }).toString()}`;

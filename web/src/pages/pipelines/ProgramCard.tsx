@@ -3,7 +3,7 @@ import { useId, useState, type Ref } from "react";
 import type { RunHistory } from "@/api/schema";
 import { Icon } from "@/components/Icon";
 import { useNow } from "@/components/useNow";
-import { followLink, pipelineUrl } from "@/lib/location";
+import { followLink, programUrl } from "@/lib/location";
 import type { Program } from "@/model/programs";
 import { historySummary, isAnyActive } from "@/model/runs";
 import { PipelineRow } from "@/pages/pipelines/PipelineRow";
@@ -73,7 +73,11 @@ function Head({ program: { title, script, pipelines }, history, heading }: HeadP
         <Icon name={isCloud ? "cloud" : "laptop"} label={target} />
       </span>
       <h2 id={heading} className={`${styles.title} clip`}>
-        <a href={pipelineUrl(newest?.id ?? "")} onClick={followLink} title={title}>
+        <a
+          href={programUrl({ title, program: newest?.program ?? null })}
+          onClick={followLink}
+          title={title}
+        >
           {title}
         </a>
       </h2>

@@ -1,0 +1,211 @@
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useEffect, useId, useRef, useState, type KeyboardEvent } from "react";
+
+import { api, messageOf } from "@/api/client";
+import type { PipelineSummary } from "@/api/schema";
+import styles from "@/app/Palette.module.css";
+import { ROUTES } from "@/app/routes";
+import { Icon } from "@/components/Icon";
+import { toast } from "@/components/toasts";
+import { navigate, pipelineUrl } from "@/lib/location";
+import { type Entry, matching, moved } from "@/model/palette";
+import { pipelineState } from "@/model/programs";
+import { stateLabel } from "@/model/states";
+import { PALETTE } from "@/strings";
+
+const MAX_FOUND = 8;
+
+/** Finds pipelines, nodes of the open pipeline, actions and pages, from the keyboard. */
+export function Palette({ path, onClose }: { path: string; onClose: () => void }) {
+  const [text, setText] = useState("");
+  const [index, setIndex] = useState(0);
+  const dialog = useRef<HTMLDialogElement>(null);
+  const list = useId();
+  const entries = useEntries(path, text.trim());
+  const current = Math.min(index, Math.max(0, entries.length - 1));
+  useEffect(() => {
+    const before = document.activeElement;
+    dialog.current?.showModal();
+    return () => {
+      if (before instanceof HTMLElement) before.focus();
+    };
+  }, []);
+  useEffect(() => {
+    dialog.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
+  }, [current, entries]);
+  const choose = (entry: Entry | undefined) => {
+    if (entry === undefined) return;
+    onClose();
+    entry.run();
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    event.stopPropagation();
+    if (event.key === "ArrowDown") setIndex(moved(current, 1, entries.length));
+    else if (event.key === "ArrowUp") setIndex(moved(current, -1, entries.length));
+    else if (event.key === "Enter") choose(entries[current]);
+    else return;
+    event.preventDefault();
+  };
+  return (
+    <dialog
+      ref={dialog}
+      className={`dialog ${styles.dialog}`}
+      aria-label={PALETTE.title}
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+      onClick={(event) => {
+        if (event.target === event.currentTarget) onClose();
+      }}
+      onKeyDown={onKeyDown}
+    >
+      <label className={styles.field}>
+        <Icon name="search" />
+        <input
+          autoFocus
+          role="combobox"
+          aria-label={PALETTE.title}
+          aria-expanded
+          aria-controls={list}
+          aria-activedescendant={entries.length === 0 ? undefined : `${list}-${current}`}
+          placeholder={PALETTE.hint}
+          value={text}
+          onChange={(event) => {
+            setText(event.target.value);
+            setIndex(0);
+          }}
+        />
+        <kbd aria-hidden>Esc</kbd>
+      </label>
+      <div id={list} role="listbox" aria-label={PALETTE.results} className={styles.list}>
+        {entries.map((entry, place) => (
+          <Option
+            key={`${entry.section} ${entry.id}`}
+            id={`${list}-${place}`}
+            entry={entry}
+            heading={entries[place - 1]?.section !== entry.section}
+            selected={place === current}
+            onChoose={() => choose(entry)}
+          />
+        ))}
+      </div>
+      {entries.length === 0 ? <p className={styles.none}>{PALETTE.none}</p> : null}
+    </dialog>
+  );
+}
+
+interface OptionProps {
+  id: string;
+  entry: Entry;
+  heading: boolean;
+  selected: boolean;
+  onChoose: () => void;
+}
+
+function Option({ id, entry, heading, selected, onChoose }: OptionProps) {
+  return (
+    <>
+      {heading ? (
+        <div className={styles.heading} role="presentation">
+          {PALETTE.sections[entry.section]}
+        </div>
+      ) : null}
+      <div
+        id={id}
+        role="option"
+        aria-selected={selected}
+        className={styles.option}
+        onClick={onChoose}
+      >
+        <span className="clip">{entry.label}</span>
+        {entry.hint === undefined ? null : <span className={styles.hint}>{entry.hint}</span>}
+      </div>
+    </>
+  );
+}
+
+function useEntries(path: string, text: string): Entry[] {
+  const open = /^\/p\/([^/]+)/.exec(path)?.[1];
+  const id = open === undefined ? null : decodeURIComponent(open);
+  const pipelines = useQuery({
+    queryKey: ["palette", text],
+    queryFn: ({ signal }) =>
+      api.pipelines({ limit: MAX_FOUND, ...(text === "" ? {} : { text }) }, signal),
+    placeholderData: keepPreviousData,
+  });
+  const nodes = useQuery({
+    queryKey: ["palette", id, text],
+    queryFn: ({ signal }) => api.tree(id ?? "", { text, limit: MAX_FOUND }, signal),
+    enabled: id !== null && text !== "",
+  });
+  return matching(
+    [
+      ...(nodes.data?.nodes ?? []).map((node) => nodeEntry(id ?? "", node.path)),
+      ...(id === null ? [] : actionEntries(id)),
+      ...(pipelines.data?.pipelines ?? []).map(pipelineEntry),
+      ...pageEntries(),
+    ],
+    text,
+  );
+}
+
+function nodeEntry(id: string, path: string): Entry {
+  return {
+    section: "nodes",
+    id: path,
+    label: path,
+    found: true,
+    run: () => navigate(pipelineUrl(id, path)),
+  };
+}
+
+function pipelineEntry(summary: PipelineSummary): Entry {
+  const { id, title } = summary.pipeline;
+  return {
+    section: "pipelines",
+    id,
+    label: title,
+    hint: `${stateLabel(pipelineState(summary))} ${id}`,
+    found: true,
+    run: () => navigate(pipelineUrl(id)),
+  };
+}
+
+/** Views of a pipeline, and the actions that need no confirmation. */
+function actionEntries(id: string): Entry[] {
+  const base = pipelineUrl(id);
+  const views = [
+    { label: PALETTE.tree, to: base },
+    { label: PALETTE.timeline, to: `${base}/timeline` },
+    { label: PALETTE.images, to: `${base}/images` },
+    { label: PALETTE.data, to: `${base}/data` },
+  ];
+  const actions = [
+    { label: PALETTE.run, action: "run", result: PALETTE.running },
+    { label: PALETTE.pause, action: "pause", result: PALETTE.paused },
+  ] as const;
+  return [
+    ...views.map(({ label, to }) => action(label, () => navigate(to))),
+    ...actions.map((one) =>
+      action(one.label, () => {
+        api
+          .control(id, { action: one.action })
+          .then(() => toast(one.result))
+          .catch((error: unknown) => toast(messageOf(error), "error"));
+      }),
+    ),
+  ];
+}
+
+function action(label: string, run: () => void): Entry {
+  return { section: "actions", id: label, label, run };
+}
+
+function pageEntries(): Entry[] {
+  return ROUTES.flatMap(({ path, nav }) =>
+    nav === undefined
+      ? []
+      : [{ section: "pages" as const, id: path, label: nav.label, run: () => navigate(path) }],
+  );
+}

@@ -1,0 +1,26 @@
+import { lazy, Suspense, useEffect, useState, type ReactNode } from "react";
+
+const Palette = lazy(async () => ({ default: (await import("@/app/Palette")).Palette }));
+
+/** The command palette, which Ctrl-K or ⌘K opens anywhere, and a function that opens it. */
+export function usePalette(path: string): [ReactNode, () => void] {
+  const [isOpen, setOpen] = useState(false);
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      const isShortcut = event.key === "k" && (event.ctrlKey || event.metaKey);
+      // A shell uses Ctrl-K itself.
+      if (!isShortcut || event.altKey || event.shiftKey || event.defaultPrevented) return;
+      if (document.querySelector("dialog[open]") !== null) return;
+      event.preventDefault();
+      setOpen(true);
+    };
+    window.addEventListener("keydown", onKey);
+    return () => window.removeEventListener("keydown", onKey);
+  }, []);
+  const palette = isOpen ? (
+    <Suspense fallback={null}>
+      <Palette path={path} onClose={() => setOpen(false)} />
+    </Suspense>
+  ) : null;
+  return [palette, () => setOpen(true)];
+}
