@@ -45,6 +45,7 @@ LINES: dict[str, list[list[str]]] = {
     "kill": [["abc", "/"]],
     "rebuild": [["abc", PATH]],
     "modify": [["abc", PATH, "--image", EVIL]],
+    "metrics": [["abc"], [f"{EVIL}no"], ["abc", "--name", EVIL]],
     "sleep": [["abc"]],
     "wake": [["abc"]],
     "archive": [["abc"]],
