@@ -6,11 +6,14 @@ import "@/app/app.css";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { createRoot } from "react-dom/client";
 
+import { api } from "@/api/client";
+import { watchConnection } from "@/api/connection";
 import { IN_CLOUD } from "@/api/deployment";
 import { reloadOnNewCode, signInWithCode, takeCodeFromUrl } from "@/api/session";
 import { App } from "@/app/App";
 import { queryClient } from "@/app/queryClient";
 import { toast } from "@/components/toasts";
+import { preloadWhenIdle } from "@/lib/preload";
 
 /** Sign in with the code in the URL, if any. Returns whether the code was rejected. */
 async function isExpired(): Promise<boolean> {
@@ -41,3 +44,5 @@ async function start(place: HTMLElement): Promise<void> {
 
 const place = document.getElementById("app");
 if (place !== null) void start(place);
+watchConnection(api.agent);
+preloadWhenIdle();

@@ -3,6 +3,50 @@
  * alphabetical order. A text with values is a function.
  */
 
+import { plural } from "@/lib/time";
+
+export const ACTIONS = {
+  keepRunning: "Keep running",
+  modifyStarts: (others: number) =>
+    `The pipeline is paused. "Modify and rerun" runs it, with ${plural(others, "other pending command")}.`,
+  nothingChanged: "Nothing changed: the action does not apply to these commands",
+  othersRun: (count: number) =>
+    `The pipeline is paused. ${plural(count, "other pending command")} will also run.`,
+  results: {
+    run: "Running",
+    pause: "Paused. Running commands will finish; no new ones start",
+    cancel: "Cancelled",
+    reset: "Reset",
+    rerun: "Rerunning",
+    skip: "Skipped",
+    unskip: "Unskipped",
+    kill: "Killed",
+    modify: "Modified",
+    rebuild: "Rebuilding the images of",
+    sleep: "Sleeping. The containers were removed",
+    wake: "Awake",
+    archive: "Archived",
+  },
+  thisPipeline: "this pipeline",
+  verbs: {
+    run: "Run",
+    pause: "Pause",
+    cancel: "Cancel",
+    reset: "Reset",
+    rerun: "Rerun",
+    skip: "Skip",
+    unskip: "Unskip",
+    kill: "Kill",
+    modify: "Modify",
+    rebuild: "Rebuild and rerun",
+    sleep: "Sleep",
+    wake: "Wake",
+    archive: "Archive",
+  },
+};
+
+export const ADVICE = { paused: "the pipeline is paused" };
+
 export const CONTINUATION = {
   when: (time: string) => `Tree replaced at ${time}`,
   kept: (count: number) => `${count.toLocaleString("en")} kept`,
@@ -14,6 +58,29 @@ export const CONTINUATION = {
   skipsSince: (reason: string) => `skipped: ${reason}`,
   runsSince: (reason: string) => `runs: ${reason}`,
   more: (count: number) => `and ${count.toLocaleString("en")} more`,
+};
+
+export const DEBUG = {
+  copied: (command: string) => `Copied: ${command}`,
+  copy: "Copy debug command",
+  copyLive: "Copy live debug command",
+  copyRemote: "Copy remote debug command",
+  enter: (command: string) => `Run: ${command}`,
+  liveHint: "livedebug: the same shell with your local code",
+  openShell: "Open shell",
+  openShellHint: "this node's image, data and environment",
+  openSnapshot: "Open snapshot",
+  openSnapshotHint: "a shell with the files of the failed attempt",
+  remoteHint: "the same shell on a worker in the cloud, with access to the data",
+};
+
+export const IMAGES = {
+  none: "This pipeline has no images",
+  plainProcesses: "Its commands run as plain processes on this machine.",
+  rebuildAndRerun: (count: number) => `Rebuild and rerun ${plural(count, "command")}`,
+  rebuilding: (image: string, count: number) =>
+    `Rebuilding ${image} and rerunning ${plural(count, "command")}`,
+  unused: "None of its commands uses an image.",
 };
 
 export const METRIC_COMPARISON = {
@@ -32,6 +99,70 @@ export const NAVIGATION = {
   agent: "Agent",
   account: "Account",
   settings: "Settings",
+};
+
+export const NODE_HEADER = {
+  actions: "Actions",
+  back: "Back to the tree",
+  copied: (text: string) => `Copied: ${text}`,
+  copyPath: "Copy path",
+  debug: "Debug",
+  kill: "Kill",
+  modify: "Modify",
+  more: "Node actions",
+  path: "Path",
+  rebuild: "Rebuild and rerun",
+  rebuildHint: "with the current code in its images",
+  rerun: "Rerun",
+  skip: "Skip",
+  unskip: "Unskip",
+};
+
+export const NODE_TABS = {
+  label: "Node",
+  labels: {
+    output: "Output",
+    report: "Report",
+    results: "Results",
+    files: "Files",
+    attempts: "Attempts",
+    overview: "Overview",
+    details: "Details",
+  },
+  pane: (path: string) => `Node ${path}`,
+};
+
+export const OFFLINE = {
+  retry: "Retry now",
+  starts: "starts it.",
+  text: (server: string) =>
+    `Offline: ${server} does not respond. Showing the last known state; the page reconnects ` +
+    "automatically.",
+};
+
+export const OUTPUT = {
+  attempt: "Attempt",
+  attemptName: (number: number, outcome: string, time: string | null) =>
+    `Attempt ${number}: ${outcome}${time === null ? "" : `, ${time}`}`,
+  counting: "counting lines…",
+  download: "Download",
+  firstError: "First error",
+  follow: "Follow",
+  lastLines: (count: number) =>
+    `; the last ${count.toLocaleString("en")} are shown, the download has all`,
+  lines: (count: string, running: boolean) => (running ? `${count} so far` : count),
+  more: "Output options",
+  none: (stream: string) => `No output on ${stream}`,
+  noError: "No error found",
+  noMatch: "none",
+  nextMatch: "Next match",
+  notRunYet: "Not run yet. Command:",
+  peak: (size: string) => `peak ${size}`,
+  previousMatch: "Previous match",
+  search: "Search output",
+  stream: "Stream",
+  toolbar: "Output",
+  wrap: "Wrap",
 };
 
 export const OVERVIEW = {
@@ -65,6 +196,10 @@ export const OVERVIEW = {
   timesMedian: (times: number) => `${times.toFixed(1)} × median`,
   topLevel: "top level",
   waiting: "Waiting",
+};
+
+export const PANES = {
+  resize: "Width of the tree",
 };
 
 export const PIPELINES = {
@@ -112,6 +247,42 @@ export const PIPELINES = {
   started: (what: string, title: string) => `${what}: ${title}`,
 };
 
+export const PIPELINE_HEADER = {
+  actions: {
+    run: "Run",
+    pause: "Pause",
+    cancel: "Cancel",
+    rerunFailed: "Rerun failed",
+    rerunKilled: "Rerun",
+    rerunAll: "Rerun all",
+    sleep: "Sleep",
+    wake: "Wake",
+    archive: "Archive",
+  },
+  download: "Download report",
+  ended: (time: string) => `, ended ${time}`,
+  foreignChange: (owner: string, by: string, change: string, time: string) =>
+    `Commands run without the user secrets of ${owner}: ${by} changed this pipeline (${change}, ` +
+    `${time}). To run with your own secrets, launch it again.`,
+  imageFailed: (names: string) => `Could not build the image ${names}.`,
+  imageState: (name: string, state: string) => `image ${name}: ${state}`,
+  keys: "Keyboard shortcuts",
+  more: "More",
+  problem: (text: string) => `Paused: ${text}`,
+  toolbar: "Pipeline",
+};
+
+export const PIPELINE_VIEWS = {
+  label: "Pipeline",
+  names: {
+    overview: "Overview",
+    tree: "Tree",
+    timeline: "Timeline",
+    images: "Images",
+    data: "Data",
+  },
+};
+
 export const SAVED_FILTERS = {
   title: "Saved filters",
   save: "Save this filter",
@@ -119,6 +290,8 @@ export const SAVED_FILTERS = {
   name: "Name",
   remove: (name: string) => `Remove the filter ${name}`,
 };
+
+export const SKIP_LINK = "Skip to content";
 
 export const TIMELINE = {
   allRounds: "All rounds",

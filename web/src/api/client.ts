@@ -1,5 +1,6 @@
 /** The API client. Types are generated from the OpenAPI document (`npm run types`). */
 
+import { reportFailure, reportResponse } from "@/api/connection";
 import { SERVER, START_COMMAND } from "@/api/deployment";
 import { reportStatus } from "@/api/sessionLost";
 import type {
@@ -104,9 +105,12 @@ async function sendInSession(address: string, init: RequestInit): Promise<Respon
 
 async function fetchOnce(address: string, init: RequestInit): Promise<Response> {
   try {
-    return await fetch(address, { credentials: "same-origin", ...init });
+    const response = await fetch(address, { credentials: "same-origin", ...init });
+    reportResponse(response.ok);
+    return response;
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
+    reportFailure();
     throw new OfflineError({ cause: error });
   }
 }

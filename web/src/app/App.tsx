@@ -6,7 +6,9 @@ import { Navigation } from "@/app/Navigation";
 import { findRoute } from "@/app/routes";
 import { usePalette } from "@/app/usePalette";
 import { EmptyState } from "@/components/EmptyState";
+import { OfflineBanner } from "@/components/OfflineBanner";
 import { SignedOut } from "@/components/SignedOut";
+import { SkipLink } from "@/components/SkipLink";
 import { Toasts } from "@/components/toasts";
 import { useNotifications } from "@/components/useNotifications";
 import { useTitle } from "@/components/useTitle";
@@ -21,8 +23,10 @@ export function App({ expired }: { expired: boolean }) {
   useNotifications();
   return (
     <div className="app">
+      <SkipLink />
       <Navigation path={path} onSearch={openPalette} />
-      <main className="app-main">
+      <main id="main" className="app-main" tabIndex={-1}>
+        <OfflineBanner />
         <ErrorBoundary path={path}>
           <Suspense fallback={null}>
             {expired || lost ? (

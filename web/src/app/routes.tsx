@@ -5,6 +5,7 @@ import { lazy, type ComponentType } from "react";
 import { IN_CLOUD } from "@/api/deployment";
 import type { IconName } from "@/components/Icon";
 import type { PageProps } from "@/lib/location";
+import { preloadable } from "@/lib/preload";
 import { PipelinePage } from "@/pages/pipeline/PipelinePage";
 import { PipelinesPage } from "@/pages/pipelines/PipelinesPage";
 import { NAVIGATION } from "@/strings";
@@ -31,7 +32,7 @@ const ProgramPage = page(async () => (await import("@/pages/program/ProgramPage"
 const SettingsPage = page(async () => (await import("@/pages/settings/SettingsPage")).SettingsPage);
 
 function page(load: () => Promise<ComponentType<PageProps>>): ComponentType<PageProps> {
-  return lazy(async () => ({ default: await load() }));
+  return lazy(preloadable(async () => ({ default: await load() })));
 }
 
 const PAGES: readonly PageRoute[] = [

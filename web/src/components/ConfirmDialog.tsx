@@ -10,6 +10,8 @@ interface Props {
   action: string;
   /** Marks an action that destroys something; Cancel then has the focus. */
   danger?: boolean;
+  /** Label of the button that closes the dialog. */
+  dismiss?: string;
   disabled?: boolean;
   error?: Error | null;
   onConfirm: () => void;
@@ -19,7 +21,14 @@ interface Props {
 
 /** Asks before an action, and shows its error. */
 export function ConfirmDialog({ title, action, danger = false, ...props }: Props) {
-  const { disabled = false, error = null, onConfirm, onClose, children } = props;
+  const {
+    dismiss = "Cancel",
+    disabled = false,
+    error = null,
+    onConfirm,
+    onClose,
+    children,
+  } = props;
   return (
     <Dialog
       title={title}
@@ -27,7 +36,7 @@ export function ConfirmDialog({ title, action, danger = false, ...props }: Props
       footer={
         <>
           <Button data-first={danger || undefined} onClick={onClose}>
-            Cancel
+            {dismiss}
           </Button>
           <Button
             variant={danger ? "danger" : "main"}

@@ -1,6 +1,10 @@
 import { lazy, Suspense } from "react";
 
-const Markdown = lazy(async () => ({ default: (await import("@/components/Markdown")).Markdown }));
+import { preloadable } from "@/lib/preload";
+
+const Markdown = lazy(
+  preloadable(async () => ({ default: (await import("@/components/Markdown")).Markdown })),
+);
 
 /** Markdown, whose code is loaded on demand. */
 export function LazyMarkdown({ text }: { text: string }) {

@@ -1,5 +1,6 @@
 import { type CSSProperties, type ReactNode } from "react";
 
+import styles from "@/components/LogLines.module.css";
 import { type Colour, PLAIN, type Span, type Style } from "@/lib/ansi";
 
 interface Props {
@@ -10,6 +11,8 @@ interface Props {
   spans: Span[] | undefined;
   /** Text to highlight. */
   marked: string | null;
+  /** A label at the end of the line, which is drawn as an error. */
+  note?: string | null;
   /** The URL links to this line. */
   linked?: boolean;
   /** Link to this line, or remove the link. */
@@ -19,26 +22,28 @@ interface Props {
 }
 
 export function LogLine(props: Props) {
-  const { number, top, spans, marked, linked = false, onLink, measure, index } = props;
+  const { number, top, spans, marked, note = null, linked = false, onLink, measure, index } = props;
+  const kind = note !== null ? styles.error : marked !== null || linked ? styles.found : "";
   return (
     <div
-      className={marked === null && !linked ? "log-line" : "log-line log-line-found"}
+      className={`${styles.line ?? ""} ${kind ?? ""}`}
       style={{ transform: `translateY(${top}px)` }}
       {...(measure === undefined ? {} : { ref: measure, "data-index": index })}
     >
       <span
-        className={onLink === undefined ? "log-number" : "log-number log-number-link"}
+        className={`${styles.number ?? ""} ${onLink === undefined ? "" : (styles.link ?? "")}`}
         aria-hidden
         onClick={onLink}
         {...(onLink === undefined ? {} : { title: "Link to this line" })}
       >
         {number + 1}
       </span>
-      <span className="log-text">
+      <span className={styles.text}>
         {spans?.map((span, place) => (
           <StyledSpan key={place} span={span} marked={marked} />
         ))}
       </span>
+      {note === null ? null : <span className={styles.note}>{note}</span>}
     </div>
   );
 }
@@ -58,7 +63,8 @@ function cssOf(style: Style): CSSProperties {
   if (style.bold) css.fontWeight = 700;
   if (style.dim) css.opacity = 0.8;
   if (style.italic) css.fontStyle = "italic";
-  if (style.underline) css.textDecoration = "underline";
+  const lines = [style.underline ? "underline" : "", style.strike ? "line-through" : ""];
+  if (style.underline || style.strike) css.textDecoration = lines.join(" ").trim();
   return css;
 }
 

@@ -2,17 +2,21 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useState, useRef, useEffect, type ComponentProps, type ReactNode } from "react";
 
 import { Button } from "@/components/Button";
+import styles from "@/components/LogLines.module.css";
 import { LogLine } from "@/components/LogLine";
 import { useSetting } from "@/lib/settings";
 
-const LINE_HEIGHT = 18;
+const LINE_HEIGHT = 20;
 /** Distance from the end in px up to which the log keeps following; new lines move the end away. */
 const NEAR_END = 240;
 
 export type LogScroll = ReturnType<typeof useLogScroll>;
 
-/** Scrolling of a log that follows its end until the user scrolls up. */
-export function useLogScroll(count: number, followAtFirst = true) {
+/**
+ * Scrolling of a log that follows its end until the user scrolls up. `hasFirst` leaves room for a
+ * line before the log.
+ */
+export function useLogScroll(count: number, followAtFirst = true, hasFirst = false) {
   const [wrap, setWrap] = useSetting("wrap");
   const [follow, setFollow] = useState(followAtFirst);
   const scroll = useRef<HTMLDivElement>(null);
@@ -21,6 +25,7 @@ export function useLogScroll(count: number, followAtFirst = true) {
     getScrollElement: () => scroll.current,
     estimateSize: () => LINE_HEIGHT,
     overscan: 20,
+    paddingStart: hasFirst ? LINE_HEIGHT : 0,
   });
   useEffect(() => {
     if (follow && count > 0) virtual.scrollToIndex(count - 1, { align: "end" });
@@ -30,6 +35,28 @@ export function useLogScroll(count: number, followAtFirst = true) {
     virtual.scrollToIndex(Math.max(0, index), { align: "center" });
   };
   return { wrap, setWrap, follow, setFollow, scroll, virtual, scrollTo };
+}
+
+interface PanelProps {
+  label: string;
+  /** Controls above the lines. */
+  tools: ReactNode;
+  /** Facts below the lines. */
+  foot: ReactNode;
+  children: ReactNode;
+}
+
+/** A log with its controls and facts. */
+export function LogPanel({ label, tools, foot, children }: PanelProps) {
+  return (
+    <div className={styles.panel}>
+      <div className={styles.tools} role="toolbar" aria-label={label}>
+        {tools}
+      </div>
+      {children}
+      <div className={`${styles.foot ?? ""} number`}>{foot}</div>
+    </div>
+  );
 }
 
 /** Buttons that change how a log scrolls and wraps. */
@@ -55,13 +82,13 @@ type LineProps = Omit<ComponentProps<typeof LogLine>, "top" | "measure" | "index
 interface Props {
   log: LogScroll;
   label: string;
-  /** Shown above the lines. */
-  note?: ReactNode;
+  /** Shown as the first line, if the log was made with room for it. */
+  first?: ReactNode;
   line: (index: number) => LineProps;
 }
 
 /** The visible lines of a log. */
-export function LogLines({ log, label, note, line }: Props) {
+export function LogLines({ log, label, first, line }: Props) {
   const { wrap, follow, setFollow, scroll, virtual } = log;
   const onScroll = () => {
     const box = scroll.current;
@@ -71,15 +98,15 @@ export function LogLines({ log, label, note, line }: Props) {
   return (
     <div
       ref={scroll}
-      className={wrap ? "log-lines log-wrap" : "log-lines"}
+      className={`${styles.lines ?? ""} ${wrap ? (styles.wrap ?? "") : ""}`}
       role="log"
       aria-label={label}
       aria-live="off"
       tabIndex={0}
       onScroll={onScroll}
     >
-      {note}
-      <div className="log-body" style={{ height: virtual.getTotalSize() }}>
+      <div className={styles.body} style={{ height: virtual.getTotalSize() }}>
+        {first === undefined ? null : <div className={styles.first}>{first}</div>}
         {virtual.getVirtualItems().map((item) => (
           <LogLine
             key={item.key}

@@ -1,21 +1,32 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { useSyncExternalStore } from "react";
+
+import { isOffline, subscribeToConnection } from "@/api/connection";
 import { SERVER, START_COMMAND } from "@/api/deployment";
 import { Button } from "@/components/Button";
+import { OFFLINE } from "@/strings";
 
-/** A banner for a page that has lost its server and shows old data. */
-export function OfflineBanner({ onRetry }: { onRetry?: () => void }) {
+/** A banner on every page while the server does not respond. */
+export function OfflineBanner() {
+  const offline = useSyncExternalStore(subscribeToConnection, isOffline);
+  const client = useQueryClient();
+  if (!offline) return null;
+  const onRetry = () => {
+    window.dispatchEvent(new Event("online")); // event streams reconnect
+    void client.refetchQueries({ type: "active" });
+  };
   return (
     <div className="banner" role="status">
       <span>
-        Offline: {SERVER.toLowerCase()} does not respond. Showing the last known state; the page
-        reconnects automatically.
+        {OFFLINE.text(SERVER.toLowerCase())}
         {START_COMMAND === null ? null : (
           <>
             {" "}
-            <code>{START_COMMAND}</code> starts it.
+            <code>{START_COMMAND}</code> {OFFLINE.starts}
           </>
         )}
       </span>
-      {onRetry === undefined ? null : <Button onClick={onRetry}>Retry now</Button>}
+      <Button onClick={onRetry}>{OFFLINE.retry}</Button>
     </div>
   );
 }

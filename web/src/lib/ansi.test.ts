@@ -20,6 +20,11 @@ describe("parseLine", () => {
     expect(parseLine("still", { ...PLAIN, fg: 10 }).spans[0]?.style.fg).toBe(10);
   });
 
+  it("supports text that is struck through", () => {
+    const { spans } = parseLine("a\x1b[9mb\x1b[29mc", PLAIN);
+    expect(spans.map((span) => span.style.strike)).toEqual([false, true, false]);
+  });
+
   it("supports 256 colours and true colours", () => {
     expect(styleAfter("\x1b[38;5;196m", PLAIN).fg).toBe("rgb(255 0 0)");
     expect(styleAfter("\x1b[48;2;1;2;999m", PLAIN).bg).toBe("rgb(1 2 255)");

@@ -13,6 +13,7 @@ export interface Style {
   readonly dim: boolean;
   readonly italic: boolean;
   readonly underline: boolean;
+  readonly strike: boolean;
   readonly inverse: boolean;
 }
 
@@ -28,6 +29,7 @@ export const PLAIN: Style = {
   dim: false,
   italic: false,
   underline: false,
+  strike: false,
   inverse: false,
 };
 
@@ -86,10 +88,12 @@ const FLAGS: Record<number, Partial<Style>> = {
   3: { italic: true },
   4: { underline: true },
   7: { inverse: true },
+  9: { strike: true },
   22: { bold: false, dim: false },
   23: { italic: false },
   24: { underline: false },
   27: { inverse: false },
+  29: { strike: false },
   39: { fg: null },
   49: { bg: null },
 };

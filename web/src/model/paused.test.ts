@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 
 import type { PipelineSummary } from "@/api/schema";
 import { moment } from "@/lib/time";
-import { pauseText, runHint } from "@/model/paused";
+import { pauseNote, pauseText } from "@/model/paused";
 import { NO_COUNTS } from "@/model/states";
 
 function summary(armed: boolean, settled: boolean, runAt: number | null = null, running = 0) {
@@ -13,13 +13,13 @@ function summary(armed: boolean, settled: boolean, runAt: number | null = null, 
 it("reports running commands of a paused pipeline", () => {
   const paused = summary(false, false, null, 1200);
   expect(pauseText(paused)).toBe("Paused, 1,200 still running");
-  expect(runHint(paused)).toBe("No new commands start. Press Run to continue.");
+  expect(pauseNote(paused)).toBe("1,200 still running");
 });
 
 it("reports a scheduled start", () => {
   const waiting = summary(false, false, 1_800_000_000);
   expect(pauseText(waiting)).toBe(`Starts ${moment(1_800_000_000)}`);
-  expect(runHint(waiting)).toBe("Press Run to start now.");
+  expect(pauseNote(waiting)).toBe(`starts ${moment(1_800_000_000)}`);
 });
 
 it("reports how many commands are left, and nothing for a running pipeline", () => {
@@ -27,6 +27,7 @@ it("reports how many commands are left, and nothing for a running pipeline", () 
   stopped.counts.pending = 7;
   expect(pauseText({ ...stopped, started: null })).toBe("Not started");
   expect(pauseText(stopped)).toBe("Paused");
-  expect(runHint(stopped)).toBe("7 commands to run.");
+  expect(pauseNote(stopped)).toBe("7 commands to run");
   expect(pauseText(summary(true, false))).toBe("");
+  expect(pauseNote(summary(true, false))).toBeNull();
 });

@@ -11,8 +11,10 @@ export function pauseText({ pipeline, settled, counts, started }: PipelineSummar
   return `Paused, ${counts.running.toLocaleString("en")} still running`;
 }
 
-export function runHint({ pipeline, settled, counts }: PipelineSummary): string {
-  if (pipeline.run_at !== null) return "Press Run to start now.";
-  if (!settled) return "No new commands start. Press Run to continue.";
-  return `${plural(counts.pending, "command")} to run.`;
+/** `starts 14:00:00`, `5 still running`, `7 commands to run`; null if the pipeline is not paused. */
+export function pauseNote({ pipeline, settled, counts }: PipelineSummary): string | null {
+  if (pipeline.armed) return null;
+  if (pipeline.run_at !== null) return `starts ${moment(pipeline.run_at)}`;
+  if (!settled) return `${counts.running.toLocaleString("en")} still running`;
+  return counts.pending === 0 ? null : `${plural(counts.pending, "command")} to run`;
 }

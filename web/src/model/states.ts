@@ -77,6 +77,15 @@ export function total(counts: Counts): number {
   return STATES.reduce((sum, state) => sum + counts[state], 0);
 }
 
+/** `1,940 done, 61 failed`: commands by state, without the states that have none. */
+export function countsText(counts: Counts): string {
+  const present = STATES.filter((state) => counts[state] > 0);
+  if (present.length === 0) return "no commands";
+  return present
+    .map((state) => `${counts[state].toLocaleString("en")} ${stateLabel(state)}`)
+    .join(", ");
+}
+
 /** Number of finished commands. */
 export function finished(counts: Counts): number {
   return counts.done + counts.error + counts.killed;

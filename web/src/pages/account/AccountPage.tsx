@@ -29,7 +29,7 @@ export function AccountPage() {
     onError: (error) => toast(messageOf(error), "error"),
   });
   return (
-    <PageStatus error={who.error} known={who.data !== undefined}>
+    <PageStatus error={who.error}>
       <div className="page">
         <div className="page-head">
           <h1>Account</h1>

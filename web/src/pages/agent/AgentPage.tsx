@@ -40,7 +40,7 @@ export function AgentPage() {
   const active = (running.data?.pipelines ?? []).filter((one) => !one.settled);
   const close = () => setOpened(null);
   return (
-    <PageStatus error={status.error} known={status.data !== undefined}>
+    <PageStatus error={status.error}>
       <div className="page">
         <div className="page-head">
           <h1>Agent</h1>

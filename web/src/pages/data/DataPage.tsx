@@ -1,4 +1,4 @@
-import { PipelineFrame } from "@/components/PipelineFrame";
+import { PipelineFrame } from "@/pages/pipeline/frame/PipelineFrame";
 import type { PageProps } from "@/lib/location";
 import { DataBrowser } from "@/pages/data/DataBrowser";
 

@@ -3,7 +3,7 @@ import "@/pages/pipeline/pipeline.css";
 import type { ImageState } from "@/api/schema";
 import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
-import { LogButtons, LogLines, useLogScroll } from "@/components/LogLines";
+import { LogButtons, LogLines, LogPanel, useLogScroll } from "@/components/LogLines";
 import { bytes, plural } from "@/lib/time";
 import { BuildLog } from "@/live/buildLog";
 import { useLive, useLiveVersion } from "@/live/stream";
@@ -38,23 +38,28 @@ function Lines({ log, state }: { log: BuildLog; state: ImageState }) {
   return (
     <>
       {steps}
-      <div className="log">
-        <div className="log-bar" role="toolbar" aria-label="Build log">
-          <h3>Build log</h3>
-          <span className="phead-grow" />
-          <LogButtons log={scroll} />
-        </div>
+      <LogPanel
+        label="Build log"
+        tools={
+          <>
+            <h3>Build log</h3>
+            <LogButtons log={scroll} />
+          </>
+        }
+        foot={
+          <span>
+            {plural(lines.length, "line")}
+            {log.complete ? "" : " so far"}
+            {log.skipped > 0 ? `; the first ${bytes(log.skipped)} are not shown` : ""}
+          </span>
+        }
+      >
         <LogLines
           log={scroll}
           label="Build log"
           line={(number) => ({ number, spans: lines[number], marked: null })}
         />
-        <p className="log-foot muted number">
-          {plural(lines.length, "line")}
-          {log.complete ? "" : " so far"}
-          {log.skipped > 0 ? `; the first ${bytes(log.skipped)} are not shown` : ""}
-        </p>
-      </div>
+      </LogPanel>
     </>
   );
 }

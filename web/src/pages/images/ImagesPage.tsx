@@ -8,7 +8,8 @@ import type { ImageRecord, PipelineSummary } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { CopyButton } from "@/components/CopyButton";
 import { EmptyState } from "@/components/EmptyState";
-import { PipelineFrame } from "@/components/PipelineFrame";
+import { PipelineFrame } from "@/pages/pipeline/frame/PipelineFrame";
+import { IMAGES } from "@/strings";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { StateIcon } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
@@ -41,14 +42,11 @@ function Images({ summary }: { summary: PipelineSummary }) {
     return <QueryPlaceholder query={list} />;
   }
   const { images } = list.data;
-  if (images.length === 0) {
+  const plain = summary.pipeline.engine === "process"; // its images are names without content
+  if (plain || images.length === 0) {
     return (
-      <EmptyState title="This pipeline has no images">
-        <p className="muted">
-          {summary.pipeline.engine === "process"
-            ? "Its commands run as plain processes on this machine."
-            : "None of its commands uses an image."}
-        </p>
+      <EmptyState title={IMAGES.none}>
+        <p className="muted">{plain ? IMAGES.plainProcesses : IMAGES.unused}</p>
       </EmptyState>
     );
   }
@@ -69,7 +67,7 @@ function Images({ summary }: { summary: PipelineSummary }) {
         />
       )}
       {rebuilding === null ? null : (
-        <RebuildDialog id={id} image={rebuilding} onClose={() => setRebuilding(null)} />
+        <RebuildDialog summary={summary} image={rebuilding} onClose={() => setRebuilding(null)} />
       )}
     </div>
   );

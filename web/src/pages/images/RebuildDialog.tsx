@@ -1,25 +1,28 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 
 import { api } from "@/api/client";
-import type { ControlResult } from "@/api/schema";
+import type { ControlResult, PipelineSummary } from "@/api/schema";
 import { ActionPreview, PathList } from "@/components/ActionPreview";
 import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { toast } from "@/components/toasts";
-import { plural } from "@/lib/time";
 import { fetchWholeTree } from "@/live/wholeTree";
 import { type Usage, usageOf } from "@/model/usage";
+import { executeAction, othersStarted } from "@/pages/pipeline/actions/useActions";
+import { ACTIONS, IMAGES } from "@/strings";
 
 /** Maximum number of paths in one action. */
 const MAX_PATHS = 10_000;
 
 interface Props {
-  id: string;
+  summary: PipelineSummary;
   image: string;
   onClose: () => void;
 }
 
 /** Rebuilds an image and reruns the commands that use it, after showing them. */
-export function RebuildDialog({ id, image, onClose }: Props) {
+export function RebuildDialog({ summary, image, onClose }: Props) {
+  const { id } = summary.pipeline;
+  const target = { id, summary: () => summary, isSkipped: () => false };
   const plan = useQuery({
     queryKey: ["image-use", id, image],
     queryFn: async ({ signal }) => {
@@ -32,21 +35,20 @@ export function RebuildDialog({ id, image, onClose }: Props) {
     staleTime: 0,
   });
   const rebuild = useMutation({
-    mutationFn: (paths: string[]) => api.control(id, { action: "rebuild", paths }),
+    mutationFn: (paths: string[]) => executeAction(target, { action: "rebuild", paths }),
     onSuccess: (result) => {
-      toast(`Rebuilding ${image} and resetting ${plural(result.affected, "command")}`);
+      toast(IMAGES.rebuilding(image, result.affected));
       for (const note of result.notes) toast(note);
       onClose();
     },
   });
   const preview = plan.data?.preview ?? null;
+  const others = othersStarted(target);
   const paths = plan.data?.usage.paths ?? [];
   return (
     <ConfirmDialog
       title={`Rebuild ${image}?`}
-      action={
-        preview === null ? "Rebuild" : `Rebuild and reset ${plural(preview.affected, "command")}`
-      }
+      action={preview === null ? "Rebuild" : IMAGES.rebuildAndRerun(preview.affected)}
       disabled={preview === null || rebuild.isPending}
       error={plan.error ?? rebuild.error}
       onConfirm={() => rebuild.mutate(paths)}
@@ -54,6 +56,7 @@ export function RebuildDialog({ id, image, onClose }: Props) {
     >
       {plan.isPending ? <p className="muted">Finding commands that use this image…</p> : null}
       {plan.data === undefined ? null : <Plan usage={plan.data.usage} preview={preview} />}
+      {others === 0 ? null : <p>{ACTIONS.othersRun(others)}</p>}
     </ConfirmDialog>
   );
 }

@@ -1,11 +1,11 @@
 import "@/pages/pipeline/pipeline.css";
 
 import { useQueryClient } from "@tanstack/react-query";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 
 import { ApiError } from "@/api/client";
-import { PipelineLoading } from "@/components/PipelineFrame";
 import { SignedOut } from "@/components/SignedOut";
+import { useMediaQuery } from "@/components/useMediaQuery";
 import { useTitle } from "@/components/useTitle";
 import { type PageProps, setQuery, useLocation } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
@@ -16,11 +16,16 @@ import { ROOT } from "@/model/paths";
 import { tabTitle } from "@/model/titles";
 import { ActionDialogs } from "@/pages/pipeline/actions/ActionDialogs";
 import { useActions } from "@/pages/pipeline/actions/useActions";
+import { Announcer } from "@/pages/pipeline/Announcer";
+import { ONE_PANE } from "@/pages/pipeline/frame/layout";
+import { PipelineLoading } from "@/pages/pipeline/frame/PipelineFrame";
+import { PipelineHeader } from "@/pages/pipeline/frame/PipelineHeader";
 import { HelpDialog } from "@/pages/pipeline/HelpDialog";
 import { LinkBanner } from "@/pages/pipeline/LinkBanner";
 import { NodePane } from "@/pages/pipeline/node/NodePane";
-import { PipelineHeader } from "@/pages/pipeline/PipelineHeader";
+import { Panes } from "@/pages/pipeline/Panes";
 import { TreePane } from "@/pages/pipeline/tree/TreePane";
+import { useInitialFocus } from "@/pages/pipeline/useInitialFocus";
 import { usePageKeys } from "@/pages/pipeline/usePageKeys";
 
 export function PipelinePage({ params }: PageProps) {
@@ -39,7 +44,7 @@ function OpenedPipeline({ session }: { session: PipelineSession }) {
   const error = loading.kind === "failed" ? asError(loading.error) : null;
   if (error instanceof ApiError && error.status === 401) return <SignedOut />;
   return (
-    <PipelineLoading id={session.id} page="tree" error={error} onRetry={() => session.retry()} />
+    <PipelineLoading id={session.id} view="tree" error={error} onRetry={() => session.retry()} />
   );
 }
 
@@ -47,14 +52,30 @@ function asError(given: unknown): Error {
   return given instanceof Error ? given : new Error(String(given));
 }
 
+function useTarget(session: PipelineSession) {
+  return useMemo(
+    () => ({
+      id: session.id,
+      summary: () => session.model?.summary,
+      isSkipped: (path: string) => session.model?.nodes.get(path)?.skipped === true,
+    }),
+    [session],
+  );
+}
+
 function Workbench({ session }: { session: PipelineSession }) {
   const { query } = useLocation();
   const node = query.get("node");
+  const onePane = useMediaQuery(ONE_PANE);
+  const showsTree = query.get("view") === "tree" && node === null;
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [help, setHelp] = useState(false);
   const targets = selected.size > 0 ? [...selected] : [node ?? ROOT];
-  const actions = useActions(session);
-  usePageKeys({ session, current: node, targets, actions, onHelp: () => setHelp(true) });
+  const target = useTarget(session);
+  const actions = useActions(target);
+  const onHelp = () => setHelp(true);
+  usePageKeys({ session, current: node, targets, actions, onHelp });
+  useInitialFocus();
 
   // Refetch everything after a reconnection.
   const live = session.link.kind === "live";
@@ -76,27 +97,43 @@ function Workbench({ session }: { session: PipelineSession }) {
     setQuery({ ...toQuery(session.nonDefaultChoices(), node ?? ROOT) }, true);
   }, [session, choiceVersion, node]);
 
+  const summary = session.model?.summary;
   return (
     <>
       <LinkBanner session={session} />
-      <PipelineHeader session={session} actions={actions} onHelp={() => setHelp(true)} />
-      <div className={node === null ? "work" : "work work-node"}>
-        <TreePane
-          session={session}
-          current={node}
-          selected={selected}
-          onSelect={setSelected}
+      {summary === undefined ? null : (
+        <PipelineHeader
+          summary={summary}
+          view={showsTree ? "tree" : "overview"}
           actions={actions}
-          targets={targets}
+          node={node !== null && node !== ROOT}
+          onHelp={onHelp}
         />
-        <NodePane
-          session={session}
-          path={node ?? ROOT}
-          actions={actions}
-          onClose={() => setQuery({ node: null, attempt: null })}
-        />
-      </div>
-      <ActionDialogs session={session} actions={actions} />
+      )}
+      <Panes
+        onePane={onePane}
+        shown={showsTree ? "tree" : "node"}
+        tree={
+          <TreePane
+            session={session}
+            current={node}
+            selected={selected}
+            onSelect={setSelected}
+            actions={actions}
+            targets={targets}
+          />
+        }
+        node={
+          <NodePane
+            session={session}
+            path={node ?? ROOT}
+            actions={actions}
+            onClose={() => setQuery({ node: null, attempt: null, tab: null, view: "tree" })}
+          />
+        }
+      />
+      <Announcer session={session} path={node ?? ROOT} />
+      <ActionDialogs session={session} target={target} actions={actions} />
       {help ? <HelpDialog onClose={() => setHelp(false)} /> : null}
     </>
   );

@@ -3,14 +3,16 @@ import { useEffect, useRef } from "react";
 import { api, messageOf } from "@/api/client";
 import type { NodeView } from "@/api/schema";
 import { toast } from "@/components/toasts";
-import { copy } from "@/lib/clipboard";
 import { debugCommand } from "@/lib/commands";
 import { setQuery } from "@/lib/location";
 import { currentSettings } from "@/lib/settings";
 import { findCauses } from "@/live/search";
 import type { PipelineSession } from "@/live/session";
 import { ROOT } from "@/model/paths";
+import { headerActions } from "@/model/pipelineStatus";
 import type { Actions } from "@/pages/pipeline/actions/useActions";
+import { copyCommand } from "@/pages/pipeline/shell/useDebugEntries";
+import { focusTree } from "@/pages/pipeline/useInitialFocus";
 
 interface Context {
   session: PipelineSession;
@@ -24,7 +26,8 @@ interface Context {
 const MAX_NODES = 1000;
 
 /**
- * Keyboard shortcuts of the page. Ignored in fields and dialogs.
+ * Keyboard shortcuts of the tree and the node, which have `data-keys`. Ignored elsewhere and in
+ * fields, so that a key cannot act on a node while the user is at a link or a button of the page.
  *
  * Keys are handled one after another, so that an action after a jump applies to its target.
  */
@@ -37,7 +40,7 @@ export function usePageKeys(context: Context): void {
     let queue = Promise.resolve();
     const onKey = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-      if (isTyping(event.target) || !currentSettings().keys) return;
+      if (!acceptsKeys(event.target) || !currentSettings().keys) return;
       const work = KEYS[event.key];
       if (work === undefined) return;
       event.preventDefault();
@@ -60,17 +63,16 @@ const JUMPS: ReadonlySet<string> = new Set(["n", "p", "u"]);
 const KEYS: Record<string, (context: Context) => unknown> = {
   "/": () => document.querySelector<HTMLInputElement>("#tree-search")?.focus(),
   "?": ({ onHelp }) => onHelp(),
-  n: ({ session, current }) => goToFailure(session, current, 1),
-  p: ({ session, current }) => goToFailure(session, current, -1),
+  n: ({ session, current }) => goToFailure(session, current, 1).then(focusTree),
+  p: ({ session, current }) => goToFailure(session, current, -1).then(focusTree),
   u: ({ session, current }) => goToRunning(session, current),
   f: () => toggleFailed(),
-  r: ({ actions, targets }) => void actions.nodes("rerun", targets),
+  r: ({ actions, targets }) => void actions.nodes("rerun", targets, true),
   s: ({ actions, targets }) => void actions.toggleSkip(targets),
   k: ({ actions, targets }) => void actions.nodes("kill", targets),
-  m: ({ actions, targets }) => actions.modify(targets),
+  e: ({ actions, targets }) => actions.modify(targets),
   d: ({ session, current }) => void copyDebug(session, current),
-  g: ({ session, actions }) =>
-    void actions.pipeline(session.model?.summary.pipeline.armed === true ? "pause" : "run"),
+  g: ({ session, actions }) => runOrPause(session, actions),
 };
 
 function toggleFailed(): void {
@@ -78,11 +80,20 @@ function toggleFailed(): void {
   setQuery({ state: state === "error" ? null : "error" }, true);
 }
 
-function isTyping(target: EventTarget | null): boolean {
-  if (!(target instanceof HTMLElement)) return false;
+function acceptsKeys(target: EventTarget | null): boolean {
+  if (!(target instanceof Element) || target.closest("[data-keys]") === null) return false;
   return (
-    target.closest("input:not([type=checkbox]), textarea, select, dialog, [role=menu]") !== null
+    target.closest("input:not([type=checkbox]), textarea, select, dialog, [role=menu]") === null
   );
+}
+
+/** Run or pause the pipeline if its header offers it. */
+function runOrPause(session: PipelineSession, actions: Actions): void {
+  const summary = session.model?.summary;
+  if (summary === undefined) return;
+  const { primary, secondary, menu } = headerActions(summary);
+  const action = [primary, secondary, ...menu].find((one) => one === "run" || one === "pause");
+  if (action === "run" || action === "pause") void actions.pipeline(action);
 }
 
 /** Open the previous or next failure, wrapping around. */
@@ -134,6 +145,5 @@ async function copyDebug(session: PipelineSession, current: string | null): Prom
     toast("Select a command to debug");
     return;
   }
-  const command = debugCommand(session.id, current);
-  toast((await copy(command)) ? `Copied: ${command}` : `Run: ${command}`);
+  await copyCommand(debugCommand(session.id, current));
 }

@@ -35,7 +35,7 @@ export function PipelinesPage() {
   const isAllChosen = shown.length > 0 && selected.length === shown.length;
   const isFirstVisit = pipelines?.length === 0 && !filtered;
   return (
-    <PageStatus error={list.error} known={pipelines !== undefined}>
+    <PageStatus error={list.error}>
       <header className={styles.head}>
         <h1>{PIPELINES.title}</h1>
         <span className={styles.grow} />

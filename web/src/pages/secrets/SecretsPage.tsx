@@ -39,7 +39,7 @@ export function SecretsPage() {
   };
   const secrets = list.data?.secrets;
   return (
-    <PageStatus error={list.error} known={secrets !== undefined}>
+    <PageStatus error={list.error}>
       <div className="page">
         <div className="page-head">
           <h1>Secrets</h1>

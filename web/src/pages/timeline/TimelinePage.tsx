@@ -6,7 +6,7 @@ import type { PipelineSummary } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
-import { PipelineFrame } from "@/components/PipelineFrame";
+import { PipelineFrame } from "@/pages/pipeline/frame/PipelineFrame";
 import { useNow } from "@/components/useNow";
 import { type PageProps, setQuery, useLocation } from "@/lib/location";
 import { useLive, useLiveVersion } from "@/live/stream";

@@ -14,16 +14,23 @@ import { toast } from "@/components/toasts";
 import { plural } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
 import { changesOf, formOf, type ModifyForm } from "@/model/modify";
+import {
+  type ActionTarget,
+  executeAction,
+  othersStarted,
+} from "@/pages/pipeline/actions/useActions";
+import { ACTIONS } from "@/strings";
 import { ModifyFields } from "@/pages/pipeline/actions/ModifyFields";
 
 interface Props {
   session: PipelineSession;
+  target: ActionTarget;
   paths: readonly string[];
   onClose: () => void;
 }
 
 /** Edits parameters. The server validates them and previews the effect. */
-export function ModifyDialog({ session, paths, onClose }: Props) {
+export function ModifyDialog({ session, target, paths, onClose }: Props) {
   const [path = "/"] = paths;
   const detail = useQuery({
     queryKey: ["modify", session.id, path],
@@ -40,7 +47,14 @@ export function ModifyDialog({ session, paths, onClose }: Props) {
     );
   }
   return (
-    <Editor title={title} session={session} detail={detail.data} paths={paths} onClose={onClose} />
+    <Editor
+      title={title}
+      session={session}
+      target={target}
+      detail={detail.data}
+      paths={paths}
+      onClose={onClose}
+    />
   );
 }
 
@@ -49,7 +63,7 @@ interface EditorProps extends Props {
   detail: NodeDetail;
 }
 
-function Editor({ title, session, detail, paths, onClose }: EditorProps) {
+function Editor({ title, session, target, detail, paths, onClose }: EditorProps) {
   const before = formOf(detail);
   const [form, setForm] = useState<ModifyForm>(before);
   const changes = changesOf(before, form);
@@ -59,13 +73,13 @@ function Editor({ title, session, detail, paths, onClose }: EditorProps) {
     mutationFn: () => api.control(session.id, { ...request, preview: true }),
   });
   const apply = useMutation({
-    mutationFn: async (thenReset: boolean) => {
+    mutationFn: async (reruns: boolean) => {
       const result = await api.control(session.id, request);
-      if (thenReset) await api.control(session.id, { action: "reset", paths: [...paths] });
-      return { result, thenReset };
+      if (reruns) await executeAction(target, { action: "rerun", paths: [...paths] });
+      return { result, reruns };
     },
-    onSuccess: ({ result, thenReset }) => {
-      const what = thenReset ? "Modified; rerunning" : "Modified";
+    onSuccess: ({ result, reruns }) => {
+      const what = reruns ? "Modified; rerunning" : "Modified";
       toast(`${what} ${plural(result.affected, "command")}`);
       for (const note of result.notes) toast(note);
       onClose();
@@ -78,6 +92,7 @@ function Editor({ title, session, detail, paths, onClose }: EditorProps) {
     apply.reset();
   };
   const busy = preview.isPending || apply.isPending;
+  const others = othersStarted(target);
   return (
     <Dialog
       wide
@@ -109,6 +124,7 @@ function Editor({ title, session, detail, paths, onClose }: EditorProps) {
         onChange={change}
       />
       {count === 0 ? null : <Diff before={before} changes={changes} />}
+      {others === 0 ? null : <p>{ACTIONS.modifyStarts(others)}</p>}
       {preview.data === undefined ? null : <Preview preview={preview.data} />}
       <FormError error={error} />
     </Dialog>

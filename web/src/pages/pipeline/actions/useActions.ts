@@ -1,18 +1,29 @@
 import { useMemo, useState } from "react";
 
 import { type ActionRequest, api, messageOf } from "@/api/client";
-import type { Action, ControlResult } from "@/api/schema";
+import type { Action, ControlResult, PipelineSummary } from "@/api/schema";
 import { toast } from "@/components/toasts";
 import { currentSettings } from "@/lib/settings";
 import { plural } from "@/lib/time";
-import type { PipelineSession } from "@/live/session";
+import { withoutCommand } from "@/model/advice";
 import { undoRequest } from "@/model/undo";
+import { ACTIONS } from "@/strings";
 
 /** An action of the API, or a rerun: reset and run. */
 export type PageAction = Action | "rerun";
 
 interface PageRequest extends Omit<ActionRequest, "action"> {
   action: PageAction;
+}
+
+/** The pipeline that actions apply to. */
+export interface ActionTarget {
+  id: string;
+  /** Its newest known summary. */
+  summary: () => PipelineSummary | undefined;
+  isSkipped: (path: string) => boolean;
+  /** Called after an action. */
+  onDone?: () => void;
 }
 
 /** An action that affects more than the user may expect, shown before it is executed. */
@@ -28,8 +39,10 @@ export interface Actions {
   modifying: readonly string[] | null;
   /** Apply an action to the whole pipeline. */
   pipeline: (action: Action) => Promise<void>;
-  /** Apply an action to nodes; ask first if it stops or affects many commands. */
-  nodes: (action: PageAction, paths: readonly string[]) => Promise<void>;
+  /**
+   * Apply an action to nodes; ask first if it stops or affects many commands, or always with `ask`.
+   */
+  nodes: (action: PageAction, paths: readonly string[], ask?: boolean) => Promise<void>;
   /** Rerun every failed node below a path, including nodes that the page has not loaded. */
   rerunFailed: (path: string) => Promise<void>;
   /** Skip the nodes, or unskip them if all of them are skipped. */
@@ -39,21 +52,6 @@ export interface Actions {
   dismiss: () => void;
 }
 
-const RESULTS: Record<PageAction, string> = {
-  run: "Running",
-  pause: "Paused. Running commands will finish; no new ones start",
-  cancel: "Cancelled",
-  reset: "Reset",
-  rerun: "Rerunning",
-  skip: "Skipped",
-  unskip: "Unskipped",
-  kill: "Killed",
-  modify: "Modified",
-  rebuild: "Rebuilding the images of",
-  sleep: "Sleeping. The containers were removed",
-  wake: "Awake",
-  archive: "Archived",
-};
 const PIPELINE_ACTIONS: ReadonlySet<PageAction> = new Set([
   "run",
   "pause",
@@ -65,7 +63,10 @@ const PIPELINE_ACTIONS: ReadonlySet<PageAction> = new Set([
 /** Actions on more commands than this need a confirmation. */
 const MAX_UNCONFIRMED = 1;
 
-export function useActions(session: PipelineSession): Actions {
+/** Actions on the whole pipeline that stop its commands. */
+const STOPPING: ReadonlySet<PageAction> = new Set(["cancel", "sleep", "archive"]);
+
+export function useActions(target: ActionTarget): Actions {
   const [busy, setBusy] = useState(false);
   const [confirmation, setConfirmation] = useState<Confirmation | null>(null);
   const [modifying, setModifying] = useState<readonly string[] | null>(null);
@@ -82,38 +83,30 @@ export function useActions(session: PipelineSession): Actions {
         setBusy(false);
       }
     };
-    const isSkipped = (path: string) => session.model?.nodes.get(path)?.skipped === true;
+    const { isSkipped } = target;
     const execute = async (request: PageRequest): Promise<void> => {
       const undo = undoRequest(toApi(request), isSkipped); // needs the states before the action
-      const result = await executeAction(session, request);
+      const result = await executeAction(target, request);
+      target.onDone?.();
       const undoAction = undo === null ? null : () => void run(() => execute(undo));
       toast(resultText(request.action, result), "info", undoAction);
-      for (const note of result.notes) toast(note);
+      for (const note of result.notes) toast(withoutCommand(note));
     };
-    const confirmOrExecute = (request: PageRequest) =>
+    const confirmOrExecute = (request: PageRequest, ask = false) =>
       run(async () => {
-        const preview = await previewAction(session, request);
-        if (needsConfirmation(request.action, preview)) setConfirmation({ request, preview });
+        const preview = await previewAction(target, request);
+        if (needsConfirmation(preview, ask)) setConfirmation({ request, preview });
         else await execute(request);
       });
-    const nodes = (action: PageAction, paths: readonly string[]) =>
-      confirmOrExecute({ action, paths: [...paths] });
+    const nodes = (action: PageAction, paths: readonly string[], ask = false) =>
+      confirmOrExecute({ action, paths: [...paths] }, ask);
     return {
       busy,
       confirmation,
       modifying,
       nodes,
       pipeline: (action) =>
-        run(async () => {
-          if (action === "sleep" || action === "archive") {
-            const preview = await previewAction(session, { action });
-            if (preview.stopped > 0) {
-              setConfirmation({ request: { action }, preview });
-              return;
-            }
-          }
-          await execute({ action });
-        }),
+        STOPPING.has(action) ? confirmOrExecute({ action }) : run(() => execute({ action })),
       rerunFailed: (path) => confirmOrExecute({ action: "rerun", paths: [path], failed: true }),
       toggleSkip: (paths) => nodes(paths.every(isSkipped) ? "unskip" : "skip", paths),
       modify: setModifying,
@@ -128,7 +121,7 @@ export function useActions(session: PipelineSession): Actions {
         setModifying(null);
       },
     };
-  }, [session, busy, confirmation, modifying]);
+  }, [target, busy, confirmation, modifying]);
 }
 
 /** The API has no rerun: a reset node of a running pipeline runs; a paused pipeline is started. */
@@ -136,41 +129,44 @@ function toApi({ action, ...rest }: PageRequest): ActionRequest {
   return { action: action === "rerun" ? "reset" : action, ...rest };
 }
 
-function startsPipeline(session: PipelineSession, { action }: PageRequest): boolean {
-  return action === "rerun" && session.model?.summary.pipeline.armed === false;
+/** Rerunning and rebuilding start a paused pipeline. */
+function startsPipeline({ summary }: ActionTarget, { action }: PageRequest): boolean {
+  return (action === "rerun" || action === "rebuild") && summary()?.pipeline.armed === false;
 }
 
 export async function executeAction(
-  session: PipelineSession,
+  target: ActionTarget,
   request: PageRequest,
 ): Promise<ControlResult> {
-  const result = await api.control(session.id, toApi(request));
-  if (startsPipeline(session, request)) await api.control(session.id, { action: "run" });
+  const result = await api.control(target.id, toApi(request));
+  if (startsPipeline(target, request)) await api.control(target.id, { action: "run" });
   return result;
 }
 
-async function previewAction(
-  session: PipelineSession,
-  request: PageRequest,
-): Promise<ControlResult> {
-  const preview = await api.control(session.id, { ...toApi(request), preview: true });
-  const pending = session.model?.summary.counts.pending ?? 0;
-  if (!startsPipeline(session, request) || pending === 0) return preview;
-  const note = `The pipeline is paused. ${plural(pending, "pending command")} will also run.`;
-  return { ...preview, notes: [...preview.notes, note] };
+/** Number of other commands that a rerun also starts, because the pipeline is paused. */
+export function othersStarted({ summary }: ActionTarget): number {
+  const known = summary();
+  return known?.pipeline.armed === false ? known.counts.pending : 0;
 }
 
-function needsConfirmation(action: PageAction, preview: ControlResult): boolean {
+async function previewAction(target: ActionTarget, request: PageRequest): Promise<ControlResult> {
+  const preview = await api.control(target.id, { ...toApi(request), preview: true });
+  const pending = othersStarted(target);
+  if (!startsPipeline(target, request) || pending === 0) return preview;
+  return { ...preview, notes: [...preview.notes, ACTIONS.othersRun(pending)] };
+}
+
+function needsConfirmation(preview: ControlResult, ask: boolean): boolean {
   return (
-    (currentSettings().alwaysConfirm && preview.affected > 0) ||
+    ((ask || currentSettings().alwaysConfirm) && preview.affected > 0) ||
     preview.affected > MAX_UNCONFIRMED ||
     preview.notes.length > 0 ||
-    (preview.stopped > 0 && action !== "kill")
+    preview.stopped > 0
   );
 }
 
 function resultText(action: PageAction, result: ControlResult): string {
-  if (PIPELINE_ACTIONS.has(action)) return RESULTS[action];
-  if (result.affected === 0) return "Nothing changed: the action does not apply to these commands";
-  return `${RESULTS[action]} ${plural(result.affected, "command")}`;
+  if (PIPELINE_ACTIONS.has(action)) return ACTIONS.results[action];
+  if (result.affected === 0) return ACTIONS.nothingChanged;
+  return `${ACTIONS.results[action]} ${plural(result.affected, "command")}`;
 }

@@ -53,7 +53,7 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
               <strong>Attempt {attempt.number}</strong>
               <StateLabel state={attempt.state} />
               <span className="state-error">{failureText(attempt.cause, attempt.exit_code)}</span>
-              <span className="phead-grow" />
+              <span className="page-grow" />
               <Button
                 variant="quiet"
                 onClick={() => setQuery({ attempt: String(attempt.number), tab: null })}

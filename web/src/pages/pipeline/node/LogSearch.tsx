@@ -1,11 +1,12 @@
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { useDeferredValue, useEffect, useState } from "react";
 
-import { api, messageOf } from "@/api/client";
+import { api } from "@/api/client";
 import type { LogMatch } from "@/api/schema";
 import { Button } from "@/components/Button";
-import { toast } from "@/components/toasts";
 import type { LogLocation } from "@/live/log";
+import styles from "@/pages/pipeline/node/LogView.module.css";
+import { OUTPUT } from "@/strings";
 
 /** A matching line and the text to highlight. */
 export interface Match {
@@ -14,7 +15,6 @@ export interface Match {
 }
 
 const MAX_MATCHES = 500;
-const ERROR_PATTERN = String.raw`\b(error|exception|traceback|fatal|panic|failed|failure)\b`;
 
 interface Props {
   location: LogLocation;
@@ -46,29 +46,13 @@ export function LogSearch({ location, match, onMatch }: Props) {
     const next = lines[(at + by + lines.length) % lines.length];
     if (next !== undefined) onMatch(next);
   };
-  const firstError = useMutation({
-    mutationFn: () =>
-      api.searchLog(id, {
-        ...where,
-        text: ERROR_PATTERN,
-        regex: true,
-        ignore_case: true,
-        limit: 1,
-      }),
-    onSuccess: ({ matches }) => {
-      const [match] = matches.flatMap((match) => foundIn(match));
-      if (match === undefined) toast("No error found");
-      else onMatch(match);
-    },
-    onError: (error) => toast(messageOf(error), "error"),
-  });
   return (
     <>
       <input
-        className="field log-search"
+        className={`field ${styles.search ?? ""}`}
         type="search"
-        placeholder="Search output"
-        aria-label="Search output"
+        placeholder={OUTPUT.search}
+        aria-label={OUTPUT.search}
         value={typed}
         onChange={(event) => {
           setTyped(event.target.value);
@@ -79,25 +63,22 @@ export function LogSearch({ location, match, onMatch }: Props) {
         }}
       />
       {text === "" || result.data === undefined ? null : (
-        <span className="muted number" role="status">
+        <span className={`number ${styles.count ?? ""}`} role="status">
           {lines.length === 0
-            ? "none"
+            ? OUTPUT.noMatch
             : `${Math.max(0, at) + 1} of ${lines.length}${result.data.next === null ? "" : "+"}`}
         </span>
       )}
       {lines.length > 1 ? (
         <>
-          <Button variant="quiet" aria-label="Previous match" onClick={() => step(-1)}>
+          <Button variant="quiet" aria-label={OUTPUT.previousMatch} onClick={() => step(-1)}>
             ‹
           </Button>
-          <Button variant="quiet" aria-label="Next match" onClick={() => step(1)}>
+          <Button variant="quiet" aria-label={OUTPUT.nextMatch} onClick={() => step(1)}>
             ›
           </Button>
         </>
       ) : null}
-      <Button variant="quiet" title="Go to the first error" onClick={() => firstError.mutate()}>
-        First error
-      </Button>
     </>
   );
 }

@@ -1,19 +1,29 @@
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useRef, useState, type ReactNode } from "react";
 
 import { api } from "@/api/client";
 import { LoadError } from "@/components/EmptyState";
-import { LogButtons, LogLines, useLogScroll } from "@/components/LogLines";
+import { LogLines, LogPanel, useLogScroll } from "@/components/LogLines";
+import { Menu } from "@/components/Menu";
 import { setQuery, useLocation } from "@/lib/location";
 import { plural } from "@/lib/time";
 import { type LogLocation, LogReader } from "@/live/log";
 import { useLive, useLiveVersion } from "@/live/stream";
+import { FirstError, useFirstError } from "@/pages/pipeline/node/FirstError";
 import { LogSearch, type Match } from "@/pages/pipeline/node/LogSearch";
+import styles from "@/pages/pipeline/node/LogView.module.css";
+import { OUTPUT } from "@/strings";
 
 /** Browsers limit elements to about 33 million px, so only the newest lines are shown. */
 const MAX_LINES = 1_000_000;
 
 interface Props extends LogLocation {
   running: boolean;
+  failed: boolean;
+  command: string;
+  /** Controls before those of the log. */
+  tools: ReactNode;
+  /** Facts below the lines. */
+  facts: readonly string[];
 }
 
 function useReader({ id, path, attempt, stream, running }: Props): LogReader | null {
@@ -40,7 +50,7 @@ function Lines({ reader, ...props }: Props & { reader: LogReader }) {
   const [match, setMatch] = useState<Match | null>(null);
   const total = reader.total ?? 0;
   const base = Math.max(0, total - MAX_LINES);
-  const log = useLogScroll(total - base, linked === null);
+  const log = useLogScroll(total - base, linked === null, true);
   const { setFollow, scrollTo, virtual } = log;
   const items = virtual.getVirtualItems();
   const from = base + (items[0]?.index ?? 0);
@@ -66,49 +76,62 @@ function Lines({ reader, ...props }: Props & { reader: LogReader }) {
     if (found !== null) scrollTo(found.line - base);
   };
   const { id, path, attempt, stream } = props;
+  const place = { id, path, attempt, stream };
+  const error = useFirstError(place, props.failed);
+  const tools = (
+    <>
+      {props.tools}
+      <LogSearch location={place} match={match} onMatch={goTo} />
+      <FirstError error={error} onFound={(line) => scrollTo(line - base)} />
+      <span className={styles.space} />
+      <Menu
+        label={OUTPUT.more}
+        entries={[
+          {
+            label: OUTPUT.follow,
+            checked: log.follow,
+            onSelect: () => log.setFollow(!log.follow),
+          },
+          { label: OUTPUT.wrap, checked: log.wrap, onSelect: () => log.setWrap(!log.wrap) },
+          { label: OUTPUT.download, download: api.logFile(id, { path, attempt, stream }) },
+        ]}
+      />
+    </>
+  );
+  const foot = (
+    <>
+      <span>
+        {reader.total === null
+          ? OUTPUT.counting
+          : OUTPUT.lines(plural(reader.total, "line"), props.running)}
+        {base === 0 ? null : OUTPUT.lastLines(MAX_LINES)}
+      </span>
+      {props.facts.map((fact) => (
+        <span key={fact}>{fact}</span>
+      ))}
+    </>
+  );
   return (
-    <div className="log">
-      <div className="log-bar" role="toolbar" aria-label="Output">
-        <LogSearch location={{ id, path, attempt, stream }} match={match} onMatch={goTo} />
-        <span className="phead-grow" />
-        <LogButtons log={log} />
-        <a
-          className="button button-plain"
-          href={api.logFile(id, { path, attempt, stream })}
-          download
-        >
-          Download
-        </a>
-      </div>
+    <LogPanel label={OUTPUT.toolbar} tools={tools} foot={foot}>
       {reader.error === null ? null : (
         <LoadError message={reader.error} onRetry={() => reader.retry()} />
       )}
       <LogLines
         log={log}
         label={stream}
-        note={
-          base === 0 ? null : (
-            <p className="muted">
-              Showing the last {MAX_LINES.toLocaleString("en")} of {total.toLocaleString("en")}{" "}
-              lines; download the file to see all.
-            </p>
-          )
-        }
+        first={<span title={props.command}>$ {props.command.split("\n")[0]}</span>}
         line={(index) => {
           const number = base + index;
           return {
             number,
             spans: reader.spans(number),
             marked: match?.line === number ? match.text : null,
+            note: error.line === number ? OUTPUT.firstError : null,
             linked: number === linked,
             onLink: () => link(number),
           };
         }}
       />
-      <p className="log-foot muted number">
-        {reader.total === null ? "counting lines…" : plural(total, "line")}
-        {props.running ? " so far" : ""}
-      </p>
-    </div>
+    </LogPanel>
   );
 }

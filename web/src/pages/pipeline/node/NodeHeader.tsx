@@ -1,90 +1,87 @@
+import type { ReactNode } from "react";
+
 import type { NodeDetail } from "@/api/schema";
 import { Button } from "@/components/Button";
-import { CopyButton } from "@/components/CopyButton";
-import { CountsBar, CountsText } from "@/components/Counts";
-import { LazyMarkdown } from "@/components/LazyMarkdown";
-import { StateIcon } from "@/components/StateIcon";
+import { Icon } from "@/components/Icon";
+import { Menu, type MenuEntry } from "@/components/Menu";
+import { StatePill } from "@/components/StatePill";
+import { toast } from "@/components/toasts";
 import { TypeIcon } from "@/components/TypeIcon";
 import { useNow } from "@/components/useNow";
-import { debugCommand } from "@/lib/commands";
+import { copy } from "@/lib/clipboard";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { duration, elapsed } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
-import { ancestorsOf, nameOf } from "@/model/paths";
-import { displayState, failureText, isFinished, stateLabel, stoppedText } from "@/model/states";
+import { withoutCommand } from "@/model/advice";
+import { ancestorsOf, nameOf, ROOT } from "@/model/paths";
+import { displayState, failureText, isFinished, stoppedText } from "@/model/states";
 import type { Actions } from "@/pages/pipeline/actions/useActions";
-import { ShellButtons } from "@/pages/pipeline/shell/ShellButtons";
+import styles from "@/pages/pipeline/node/NodeHeader.module.css";
+import { useDebugEntries } from "@/pages/pipeline/shell/useDebugEntries";
+import { NODE_HEADER } from "@/strings";
 
 interface Props {
   session: PipelineSession;
   detail: NodeDetail;
   actions: Actions;
   onClose: () => void;
+  /** The tabs of a group, which fit into the row. */
+  tabs: ReactNode;
 }
 
-export function NodeHeader({ session, detail, actions, onClose }: Props) {
+/** The header of a node in one row: path, state, time and actions. */
+export function NodeHeader({ session, detail, actions, onClose, tabs }: Props) {
   const { node } = detail;
-  const live = session.model?.nodes.get(node.path);
-  const known = live !== undefined && live.seq >= 0 ? live : null;
-  const mark = displayState(known ?? node);
-  const counts = known?.counts ?? node.counts;
+  const isRoot = node.path === ROOT && tabs !== null; // the page's header shows its state
+  const Heading = node.path === ROOT ? "h2" : "h1";
   return (
-    <header className="nhead">
-      <div className="nhead-path">
+    <header className={styles.head} data-root={isRoot || undefined}>
+      <div className={styles.row}>
         <Button
           variant="quiet"
-          className="nhead-back"
+          className={styles.back ?? ""}
           onClick={onClose}
-          aria-label="Back to the tree"
+          aria-label={NODE_HEADER.back}
         >
-          ‹ Tree
+          <Icon name="back" />
         </Button>
-        <Breadcrumb id={session.id} path={node.path} />
-        <CopyButton text={node.path} label="Copy path" />
-      </div>
-      <div className="nhead-line">
-        <StateIcon state={mark} />
-        <h2 className="nhead-name" title={node.path}>
-          {nameOf(node.path)}
-        </h2>
-        <span className="muted nhead-type">
-          <TypeIcon type={node.type} /> {node.type}
+        {isRoot ? null : <Breadcrumb id={session.id} path={node.path} />}
+        <span className={styles.type}>
+          <TypeIcon type={node.type} />
+          <span className="sr-only">{node.type}</span>
         </span>
-        <StateText session={session} detail={detail} />
+        <Heading className={`${styles.name ?? ""} clip`} title={node.path}>
+          {nameOf(node.path)}
+        </Heading>
+        {isRoot ? null : <NodeState session={session} detail={detail} />}
+        {tabs === null ? null : <div className={styles.tabs}>{tabs}</div>}
+        <NodeActions session={session} detail={detail} actions={actions} isRoot={isRoot} />
       </div>
-      {counts === null ? null : (
-        <div className="nhead-counts">
-          <CountsText counts={counts} />
-          <CountsBar counts={counts} />
-        </div>
+      {node.waits_for === null || isFinished(node.state) || isRoot ? null : (
+        <p className={styles.waits}>{withoutCommand(node.waits_for)}</p>
       )}
-      <NodeActions session={session} detail={detail} actions={actions} />
-      {/* Below the buttons, so that changes do not move them. */}
-      {node.waits_for === null || isFinished(node.state) ? null : (
-        <p className="nhead-waits">{node.waits_for}</p>
-      )}
-      {node.doc === null ? null : <LazyMarkdown text={node.doc} />}
     </header>
   );
 }
 
 function Breadcrumb({ id, path }: { id: string; path: string }) {
   return (
-    <nav className="crumbs" aria-label="Path">
-      {ancestorsOf(path).map((above) => (
-        <span key={above}>
-          <a href={pipelineUrl(id, above)} onClick={followLink}>
-            {nameOf(above)}
-          </a>
-          {above === "/" ? " " : " / "}
-        </span>
-      ))}
-      <span>{nameOf(path)}</span>
+    <nav className={styles.crumbs} aria-label={NODE_HEADER.path}>
+      {ancestorsOf(path)
+        .filter((above) => above !== ROOT)
+        .map((above) => (
+          <span key={above}>
+            <a href={pipelineUrl(id, above)} onClick={followLink}>
+              {nameOf(above)}
+            </a>
+            {" / "}
+          </span>
+        ))}
     </nav>
   );
 }
 
-function StateText({ session, detail }: { session: PipelineSession; detail: NodeDetail }) {
+function NodeState({ session, detail }: { session: PipelineSession; detail: NodeDetail }) {
   const { node } = detail;
   const live = session.model?.nodes.get(node.path);
   const status = live !== undefined && live.seq >= 0 ? live : node;
@@ -94,84 +91,80 @@ function StateText({ session, detail }: { session: PipelineSession; detail: Node
   const ended = running ? null : (live?.ended ?? last?.ended ?? null);
   const now = useNow(running);
   const took = elapsed(started, ended, now);
-  const mark = displayState(status);
   const failure =
     status.cause === "timeout" && node.stopped_by !== null
       ? stoppedText(node.stopped_by)
       : failureText(status.cause, last?.exit_code ?? null);
   return (
-    <span className={`number state-${mark}`} role="status">
-      {failure === null ? stateLabel(mark) : `${stateLabel(mark)}: ${failure}`}
-      {took === null || (ended === null && !running) ? "" : ` · ${duration(took)}`}
+    <span className={styles.state}>
+      <StatePill state={displayState(status)} reason={failure} />
+      {took === null || (ended === null && !running) ? null : (
+        <span className="number">{duration(took)}</span>
+      )}
     </span>
   );
 }
 
-function NodeActions({ session, detail, actions }: Omit<Props, "onClose">) {
+interface ActionProps extends Pick<Props, "session" | "detail" | "actions"> {
+  /** The header of the page has the actions of the root. */
+  isRoot: boolean;
+}
+
+function NodeActions({ session, detail, actions, isRoot }: ActionProps) {
   const { node } = detail;
   const paths = [node.path];
   const { busy } = actions;
-  const isExec = node.type === "Exec";
+  const debug = useDebugEntries(session, detail);
+  const state = session.model?.nodes.get(node.path)?.state ?? node.state;
+  const active = state === "running" || state === "queued";
+  const kill = () => void actions.nodes("kill", paths);
+  const rerun = () => void actions.nodes("rerun", paths);
+  const skipLabel = node.skipped ? NODE_HEADER.unskip : NODE_HEADER.skip;
+  const entries: MenuEntry[] = [
+    ...(active ? [{ label: NODE_HEADER.rerun, shortcut: "r", onSelect: rerun }] : []),
+    { label: NODE_HEADER.modify, shortcut: "e", onSelect: () => actions.modify(paths) },
+    { label: skipLabel, shortcut: "s", onSelect: () => void actions.toggleSkip(paths) },
+    {
+      label: NODE_HEADER.rebuild,
+      hint: NODE_HEADER.rebuildHint,
+      onSelect: () => void actions.nodes("rebuild", paths),
+    },
+    "separator",
+    { label: NODE_HEADER.copyPath, onSelect: () => void copyText(node.path) },
+  ];
   return (
-    <div className="nhead-actions" role="toolbar" aria-label="Actions">
-      <Button shortcut="r" disabled={busy} onClick={() => void actions.nodes("rerun", paths)}>
-        Rerun
-      </Button>
-      <Button shortcut="s" disabled={busy} onClick={() => void actions.toggleSkip(paths)}>
-        {node.skipped ? "Unskip" : "Skip"}
-      </Button>
-      <Button
-        shortcut="k"
-        variant="danger"
-        disabled={busy || isFinished(node.state)}
-        onClick={() => void actions.nodes("kill", paths)}
-      >
-        Kill
-      </Button>
-      <Button shortcut="m" disabled={busy} onClick={() => actions.modify(paths)}>
-        Modify
-      </Button>
-      <Button
-        disabled={busy}
-        title="Rebuild the images, then rerun"
-        onClick={() => void actions.nodes("rebuild", paths)}
-      >
-        Rebuild and rerun
-      </Button>
-      {isExec ? <Debug session={session} detail={detail} /> : null}
-    </div>
+    <>
+      <div className={styles.actions} role="toolbar" aria-label={NODE_HEADER.actions}>
+        {isRoot ? null : active ? (
+          <Button shortcut="k" disabled={busy} onClick={kill}>
+            <Icon name="close" />
+            {NODE_HEADER.kill}
+          </Button>
+        ) : (
+          <Button shortcut="r" disabled={busy} onClick={rerun}>
+            <Icon name="rerun" />
+            {NODE_HEADER.rerun}
+          </Button>
+        )}
+        {debug.length === 0 ? null : (
+          <Menu
+            label={NODE_HEADER.debug}
+            entries={debug}
+            caption={
+              <>
+                <Icon name="terminal" />
+                {NODE_HEADER.debug}
+                <Icon name="chevron" />
+              </>
+            }
+          />
+        )}
+      </div>
+      <Menu label={NODE_HEADER.more} entries={entries} />
+    </>
   );
 }
 
-/** Commands for a debug shell, and buttons to open one in the page. */
-function Debug({ session, detail }: Pick<Props, "session" | "detail">) {
-  const { id } = session;
-  const { path } = detail.node;
-  const inCloud = session.model?.summary.pipeline.mode === "cloud";
-  const command = debugCommand(id, path);
-  return (
-    <span className="debug">
-      <span className="debug-label">Debug</span>
-      <code className="debug-command clip" title={command}>
-        {command}
-      </code>
-      <CopyButton text={command} label="Copy debug command" shortcut="d" />
-      {inCloud ? (
-        <CopyButton
-          text={debugCommand(id, path, { remote: true })}
-          label="Copy remote debug command"
-          title="The same shell on a worker in the cloud, with access to the data"
-          caption="Copy remote"
-        />
-      ) : (
-        <CopyButton
-          text={debugCommand(id, path, { live: true })}
-          label="Copy live debug command"
-          title="livedebug: the same shell with your local code"
-          caption="Copy live"
-        />
-      )}
-      <ShellButtons session={session} detail={detail} />
-    </span>
-  );
+async function copyText(text: string): Promise<void> {
+  if (await copy(text)) toast(NODE_HEADER.copied(text));
 }

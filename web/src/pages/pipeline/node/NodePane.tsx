@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { api, ApiError, messageOf } from "@/api/client";
 import type { AttemptRecord, NodeDetail } from "@/api/schema";
 import { EmptyState, LoadError } from "@/components/EmptyState";
+import { LazyMarkdown } from "@/components/LazyMarkdown";
 import { Loading } from "@/components/Loading";
 import { setQuery, useLocation } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
@@ -16,12 +17,14 @@ import { Continuation } from "@/pages/pipeline/node/Continuation";
 import { DetailsTab } from "@/pages/pipeline/node/DetailsTab";
 import { FilesTab } from "@/pages/pipeline/node/FilesTab";
 import { NodeHeader } from "@/pages/pipeline/node/NodeHeader";
+import styles from "@/pages/pipeline/node/NodePane.module.css";
 import { OutputTab } from "@/pages/pipeline/node/OutputTab";
 import { OverviewTab } from "@/pages/pipeline/overview/OverviewTab";
 import { ReportsSection } from "@/pages/pipeline/node/ReportsSection";
 import { ReportTab, useReport } from "@/pages/pipeline/node/ReportTab";
 import { ResultsTab } from "@/pages/pipeline/node/ResultsTab";
-import { ShellSlot } from "@/pages/pipeline/shell/ShellButtons";
+import { ShellSlot } from "@/pages/pipeline/shell/ShellSlot";
+import { NODE_TABS } from "@/strings";
 
 export interface NodePaneProps {
   session: PipelineSession;
@@ -49,20 +52,11 @@ export function useNodeDetail(session: PipelineSession, path: string) {
 export function NodePane({ session, path, actions, onClose }: NodePaneProps) {
   const detail = useNodeDetail(session, path);
   return (
-    <section className="node-pane" aria-label={`Node ${path}`} tabIndex={-1}>
+    <section className={styles.pane} aria-label={NODE_TABS.pane(path)} tabIndex={-1} data-node-pane>
       {detail.data === undefined ? (
         <NodeLoading error={detail.error} path={path} onRetry={() => void detail.refetch()} />
       ) : (
-        <>
-          <NodeHeader session={session} detail={detail.data} actions={actions} onClose={onClose} />
-          <ShellSlot id={session.id} path={detail.data.node.path} />
-          <Continuation
-            session={session}
-            path={detail.data.node.path}
-            isExec={detail.data.node.type === "Exec"}
-          />
-          <NodeTabs session={session} detail={detail.data} actions={actions} />
-        </>
+        <NodeTabs session={session} detail={detail.data} actions={actions} onClose={onClose} />
       )}
     </section>
   );
@@ -81,22 +75,14 @@ function NodeLoading(props: { error: Error | null; path: string; onRetry: () => 
   return <LoadError message={messageOf(error)} onRetry={onRetry} />;
 }
 
-const LABELS = {
-  output: "Output",
-  report: "Report",
-  results: "Results",
-  files: "Files",
-  attempts: "Attempts",
-  overview: "Overview",
-  details: "Details",
-} as const;
-type Tab = keyof typeof LABELS;
+type Tab = keyof typeof NODE_TABS.labels;
 
 function NodeTabs({
   session,
   detail,
   actions,
-}: Omit<NodePaneProps, "path" | "onClose"> & { detail: NodeDetail }) {
+  onClose,
+}: Omit<NodePaneProps, "path"> & { detail: NodeDetail }) {
   const { query } = useLocation();
   const isExec = detail.node.type === "Exec";
   const attempt = chosenAttempt(detail.node.attempts, query);
@@ -112,21 +98,46 @@ function NodeTabs({
       })
     : (["overview", "details"] as const);
   const tab = offered.find((one) => one === query.get("tab")) ?? offered[0] ?? "details";
+  const list = (
+    <Tabs.List className={styles.tabs} aria-label={NODE_TABS.label}>
+      {offered.map((one) => (
+        <Tabs.Trigger key={one} value={one} className={styles.tab ?? ""}>
+          {NODE_TABS.labels[one]}
+          {one === "attempts" ? (
+            <span className={styles.count}> {detail.node.attempts.length}</span>
+          ) : null}
+        </Tabs.Trigger>
+      ))}
+    </Tabs.List>
+  );
+  const { doc } = detail.node;
   return (
     <Tabs.Root
-      className="node-tabs"
+      className={styles.root}
       value={tab}
       onValueChange={(value) => setQuery({ tab: value === offered[0] ? null : value }, true)}
     >
-      <Tabs.List className="tabs-list" aria-label="Node">
-        {offered.map((one) => (
-          <Tabs.Trigger key={one} value={one} className="tabs-tab">
-            {LABELS[one]}
-            {one === "attempts" ? ` ${detail.node.attempts.length}` : ""}
-          </Tabs.Trigger>
-        ))}
-      </Tabs.List>
-      <Tabs.Content value={tab} className={`node-content node-content-${tab}`} tabIndex={-1}>
+      <NodeHeader
+        session={session}
+        detail={detail}
+        actions={actions}
+        onClose={onClose}
+        tabs={isExec ? null : list}
+      />
+      {isExec ? <div className={styles.bar}>{list}</div> : null}
+      <ShellSlot id={session.id} path={detail.node.path} />
+      <Continuation session={session} path={detail.node.path} isExec={isExec} />
+      <Tabs.Content
+        value={tab}
+        className={tab === "output" ? styles.output : styles.content}
+        // The output is a scrollable region of its own.
+        tabIndex={tab === "output" ? -1 : 0}
+      >
+        {doc !== null && (tab === "overview" || tab === "details") ? (
+          <div className={styles.doc}>
+            <LazyMarkdown text={doc} />
+          </div>
+        ) : null}
         {tab === "output" ? <OutputTab session={session} detail={detail} /> : null}
         {tab === "report" ? <ReportTab id={session.id} attempt={attempt} /> : null}
         {tab === "results" && attempt !== undefined ? (

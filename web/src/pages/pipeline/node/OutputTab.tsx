@@ -7,10 +7,14 @@ import { EmptyState } from "@/components/EmptyState";
 import { setQuery, useLocation } from "@/lib/location";
 import { bytes, moment } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
+import { size } from "@/model/resources";
 import { failureText, isFinished, stateLabel } from "@/model/states";
 import { LogView } from "@/pages/pipeline/node/LogView";
+import styles from "@/pages/pipeline/node/OutputTab.module.css";
+import { OUTPUT } from "@/strings";
 
 type Stream = NonNullable<LogLinesQuery["stream"]>;
+type Sizes = Record<Stream, number>;
 const STREAMS: readonly Stream[] = ["stdout", "stderr"];
 const REFRESH_MS = 1000;
 
@@ -25,8 +29,8 @@ export function OutputTab({ session, detail }: { session: PipelineSession; detai
   return (
     <AttemptOutput
       key={`${node.path} ${attempt.number}`}
-      session={session}
-      attempts={node.attempts}
+      id={session.id}
+      detail={detail}
       attempt={attempt}
       asked={stream}
     />
@@ -36,36 +40,27 @@ export function OutputTab({ session, detail }: { session: PipelineSession; detai
 function NotRunYet({ detail }: { detail: NodeDetail }) {
   const { command } = detail.node;
   return (
-    <div className="never">
-      <p className="muted">Not run yet. Command:</p>
+    <div className={styles.never}>
+      <p className="muted">{OUTPUT.notRunYet}</p>
       {command === null ? null : <Command text={command} />}
     </div>
   );
 }
 
 /** stderr for failures or if it is the only output, otherwise stdout. */
-function defaultStream(attempt: AttemptRecord, sizes?: Record<Stream, number>): Stream {
+function defaultStream(attempt: AttemptRecord, sizes?: Sizes): Stream {
   if (sizes === undefined || sizes.stderr === 0) return "stdout";
   return attempt.state === "error" || sizes.stdout === 0 ? "stderr" : "stdout";
 }
 
-interface Props {
-  session: PipelineSession;
-  attempts: readonly AttemptRecord[];
-  attempt: AttemptRecord;
-  /** The stream in the URL; null for the default. */
-  asked: Stream | null;
-}
-
-function AttemptOutput({ session, attempts, attempt, asked }: Props) {
-  const running = !isFinished(attempt.state);
+function useSizes(id: string, attempt: AttemptRecord, running: boolean): Sizes | undefined {
   const sizes = useQuery({
-    queryKey: ["log-sizes", session.id, attempt.path, attempt.number, attempt.state],
+    queryKey: ["log-sizes", id, attempt.path, attempt.number, attempt.state],
     queryFn: async ({ signal }) => {
       const chunks = await Promise.all(
         STREAMS.map((stream) =>
           api.log(
-            session.id,
+            id,
             { path: attempt.path, attempt: attempt.number, stream, limit: 1, offset: 0 },
             signal,
           ),
@@ -75,51 +70,86 @@ function AttemptOutput({ session, attempts, attempt, asked }: Props) {
     },
     refetchInterval: running ? REFRESH_MS : false,
   });
-  const stream = asked ?? defaultStream(attempt, sizes.data);
+  return sizes.data;
+}
+
+interface Props {
+  id: string;
+  detail: NodeDetail;
+  attempt: AttemptRecord;
+  /** The stream in the URL; null for the default. */
+  asked: Stream | null;
+}
+
+function AttemptOutput({ id, detail, attempt, asked }: Props) {
+  const running = !isFinished(attempt.state);
+  const sizes = useSizes(id, attempt, running);
+  const stream = asked ?? defaultStream(attempt, sizes);
+  const tools = (
+    <>
+      <AttemptChoice attempts={detail.node.attempts} chosen={attempt.number} />
+      <StreamChoice chosen={stream} sizes={sizes} />
+    </>
+  );
+  const isEmpty = sizes?.[stream] === 0 && !running;
   return (
-    <div className="output">
-      <div className="output-bar">
-        <AttemptChoice attempts={attempts} chosen={attempt.number} />
-        <div role="group" aria-label="Stream" className="output-streams">
-          {STREAMS.map((one) => (
-            <button
-              key={one}
-              type="button"
-              className="button button-plain"
-              aria-pressed={one === stream}
-              onClick={() => setQuery({ stream: one }, true)}
-            >
-              {one}
-              <span className="muted number">
-                {sizes.data === undefined ? "" : bytes(sizes.data[one])}
-              </span>
-            </button>
-          ))}
-        </div>
-      </div>
+    <div className={styles.output}>
       {attempt.message === null ? null : (
-        <pre className="output-message" tabIndex={0}>
+        <pre className={styles.message} tabIndex={0}>
           {attempt.message}
         </pre>
       )}
-      <details className="output-command">
-        <summary>
-          <code className="clip">$ {attempt.command.split("\n")[0]}</code>
-        </summary>
-        <Command text={attempt.command} />
-      </details>
-      {sizes.data === undefined ? null : sizes.data[stream] === 0 && !running ? (
-        <EmptyState title={`No output on ${stream}`} />
-      ) : (
+      {sizes === undefined || isEmpty ? <div className={styles.tools}>{tools}</div> : null}
+      {isEmpty ? <EmptyState title={OUTPUT.none(stream)} /> : null}
+      {sizes === undefined || isEmpty ? null : (
         <LogView
           key={stream}
-          id={session.id}
+          id={id}
           path={attempt.path}
           attempt={attempt.number}
           stream={stream}
           running={running}
+          failed={attempt.state === "error"}
+          command={attempt.command}
+          tools={tools}
+          facts={factsOf(detail, attempt, sizes[stream])}
         />
       )}
+    </div>
+  );
+}
+
+/** Size of the output, peak memory and origin. */
+function factsOf(
+  { node }: NodeDetail,
+  { peak_memory: peak }: AttemptRecord,
+  shown: number,
+): string[] {
+  const facts = [bytes(shown)];
+  if (peak !== null) facts.push(OUTPUT.peak(size(peak)));
+  if (node.file !== null) {
+    const name = node.file.split("/").at(-1) ?? node.file;
+    facts.push(node.line === null ? name : `${name}:${node.line}`);
+  }
+  return facts;
+}
+
+function StreamChoice({ chosen, sizes }: { chosen: Stream; sizes: Sizes | undefined }) {
+  return (
+    <div role="group" aria-label={OUTPUT.stream} className={styles.streams}>
+      {STREAMS.map((one) => (
+        <button
+          key={one}
+          type="button"
+          aria-pressed={one === chosen}
+          onClick={() => setQuery({ stream: one }, true)}
+        >
+          {one}
+          {sizes === undefined ? null : (
+            <span className={`number ${styles.size ?? ""}`}>{bytes(sizes[one])}</span>
+          )}
+        </button>
+      ))}
     </div>
   );
 }
@@ -130,8 +160,8 @@ function AttemptChoice(props: { attempts: readonly AttemptRecord[]; chosen: numb
   if (attempts.length < 2) return null;
   return (
     <select
-      className="field"
-      aria-label="Attempt"
+      className={`field ${styles.attempt ?? ""}`}
+      aria-label={OUTPUT.attempt}
       value={chosen}
       onChange={(event) =>
         setQuery({
@@ -141,8 +171,11 @@ function AttemptChoice(props: { attempts: readonly AttemptRecord[]; chosen: numb
     >
       {attempts.toReversed().map((one) => (
         <option key={one.number} value={one.number}>
-          attempt {one.number}: {failureText(one.cause, one.exit_code) ?? stateLabel(one.state)}
-          {one.started === null ? "" : `, ${moment(one.started)}`}
+          {OUTPUT.attemptName(
+            one.number,
+            failureText(one.cause, one.exit_code) ?? stateLabel(one.state),
+            one.started === null ? null : moment(one.started),
+          )}
         </option>
       ))}
     </select>

@@ -25,7 +25,7 @@ export function ShellPanel({ place }: { place: ShellTarget }) {
   const onClose = () => {
     endSession(key);
     closeShell(place);
-    document.querySelector<HTMLElement>(".node-pane")?.focus();
+    document.querySelector<HTMLElement>("[data-node-pane]")?.focus();
   };
   const toggleReadable = () => {
     session.terminal.options.screenReaderMode = !readable;

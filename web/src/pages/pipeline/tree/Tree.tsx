@@ -118,7 +118,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
       End: () => go(nodeFrom(rows, rows.length - 1, -1)),
       ArrowRight: () => openOrEnter(session, row, () => go(nodeFrom(rows, place + 1, 1))),
       ArrowLeft: () => closeOrLeave(session, row, (path) => setQuery({ node: path }, true)),
-      Enter: () => document.querySelector<HTMLElement>(".node-pane")?.focus(),
+      Enter: () => document.querySelector<HTMLElement>("[data-node-pane]")?.focus(),
       " ": () => {
         if (row?.kind === "node") toggleSelected(row.key);
       },

@@ -1,34 +1,31 @@
-import { useQuery } from "@tanstack/react-query";
-import { type ReactNode } from "react";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useMemo, useRef, type ReactNode } from "react";
 
 import { api, ApiError, messageOf } from "@/api/client";
 import type { PipelineSummary } from "@/api/schema";
-import { CountsText } from "@/components/Counts";
 import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
 import { PageStatus } from "@/components/PageStatus";
-import { PipelineHead } from "@/components/PipelineHead";
-import type { PipelinePageName } from "@/components/PipelineNav";
-import { StateLabel } from "@/components/StateIcon";
-import { useNow } from "@/components/useNow";
 import { useTitle } from "@/components/useTitle";
 import { followLink } from "@/lib/location";
-import { duration } from "@/lib/time";
-import { activeTime } from "@/model/activity";
-import { pipelineState } from "@/model/programs";
 import { loadErrorMessage } from "@/live/session";
+import { ConfirmAction } from "@/pages/pipeline/actions/ConfirmAction";
+import { useActions } from "@/pages/pipeline/actions/useActions";
+import { PipelineHead } from "@/pages/pipeline/frame/PipelineHead";
+import { PipelineHeader } from "@/pages/pipeline/frame/PipelineHeader";
+import type { PipelineView } from "@/pages/pipeline/frame/PipelineNav";
 
 const REFRESH_MS = 2000;
 
 interface Props {
   id: string;
-  page: PipelinePageName;
+  page: PipelineView;
   /** Page name in the browser tab. */
   title: string;
   children: (summary: PipelineSummary) => ReactNode;
 }
 
-/** The frame of a pipeline's page: its header and links to its other pages. */
+/** The frame of a pipeline's page: its header with actions and links to its other pages. */
 export function PipelineFrame({ id, page, title, children }: Props) {
   const summary = useQuery({
     queryKey: ["pipeline", id],
@@ -39,12 +36,12 @@ export function PipelineFrame({ id, page, title, children }: Props) {
   useTitle(`${title} of ${name}`);
   const { data, error } = summary;
   return (
-    <PageStatus error={error} known={data !== undefined}>
+    <PageStatus error={error}>
       {data === undefined ? (
-        <PipelineLoading id={id} page={page} error={error} onRetry={() => void summary.refetch()} />
+        <PipelineLoading id={id} view={page} error={error} onRetry={() => void summary.refetch()} />
       ) : (
         <>
-          <Head summary={data} page={page} />
+          <Head summary={data} view={page} />
           {children(data)}
         </>
       )}
@@ -52,29 +49,40 @@ export function PipelineFrame({ id, page, title, children }: Props) {
   );
 }
 
-function Head({ summary, page }: { summary: PipelineSummary; page: PipelinePageName }) {
-  const { pipeline, counts, settled } = summary;
-  const now = useNow(!settled);
-  const took = activeTime(summary, now);
-  const facts = (
+function Head({ summary, view }: { summary: PipelineSummary; view: PipelineView }) {
+  const { id } = summary.pipeline;
+  const client = useQueryClient();
+  const newest = useRef(summary);
+  useEffect(() => {
+    newest.current = summary;
+  });
+  const target = useMemo(
+    () => ({
+      id,
+      summary: () => newest.current,
+      isSkipped: () => false,
+      onDone: () => void client.invalidateQueries({ queryKey: ["pipeline", id] }),
+    }),
+    [id, client],
+  );
+  const actions = useActions(target);
+  return (
     <>
-      <StateLabel state={pipelineState(summary)} />
-      {took === null ? null : <span className="number">{duration(took)}</span>}
-      <CountsText counts={counts} />
+      <PipelineHeader summary={summary} view={view} actions={actions} />
+      <ConfirmAction actions={actions} />
     </>
   );
-  return <PipelineHead {...pipeline} page={page} counts={counts} facts={facts} />;
 }
 
 interface LoadingProps {
   id: string;
-  page: PipelinePageName;
+  view: PipelineView;
   error: Error | null;
   onRetry: () => void;
 }
 
 /** Shown while the pipeline loads, or if loading failed. */
-export function PipelineLoading({ id, page, error, onRetry }: LoadingProps) {
+export function PipelineLoading({ id, view, error, onRetry }: LoadingProps) {
   if (error instanceof ApiError && error.status === 404) {
     return (
       <EmptyState title={loadErrorMessage(error, id)}>
@@ -86,7 +94,7 @@ export function PipelineLoading({ id, page, error, onRetry }: LoadingProps) {
   }
   return (
     <>
-      <PipelineHead id={id} page={page} />
+      <PipelineHead id={id} view={view} />
       {error === null ? <Loading /> : <LoadError message={messageOf(error)} onRetry={onRetry} />}
     </>
   );

@@ -3,31 +3,61 @@ import { useQuery } from "@tanstack/react-query";
 import { api } from "@/api/client";
 import type { PipelineRecord, PipelineSummary, Workers } from "@/api/schema";
 import { useNow } from "@/components/useNow";
-import { duration } from "@/lib/time";
+import { duration, moment } from "@/lib/time";
 import { activeTime, wallText } from "@/model/activity";
+import { withoutCommand } from "@/model/advice";
 import { earlierDurations, estimate } from "@/model/estimate";
 import { historyFinder } from "@/model/runs";
+import { pauseNote } from "@/model/paused";
 import { mostCommonReason } from "@/model/waiting";
 import { workersText } from "@/model/workers";
+import styles from "@/pages/pipeline/frame/PipelineHead.module.css";
+import { PIPELINE_HEADER } from "@/strings";
 
 /** Polling interval of wait reasons, in ms. */
 const REFRESH_MS = 3000;
 /** Number of nodes whose wait reasons are requested; the others are similar. */
 const MAX_NODES = 50;
 
-/** The run time, and an estimate of the remaining time. */
-export function Elapsed({ summary }: { summary: PipelineSummary }) {
+/** The run time, and an estimate of the remaining time, or the time of the end. */
+export function Times({ summary }: { summary: PipelineSummary }) {
   const now = useNow(!summary.settled);
   const elapsed = activeTime(summary, now);
   if (elapsed === null) return null;
+  const { settled, ended } = summary;
   return (
     <>
       <span className="number" title={wallText(summary, now) ?? undefined}>
         {duration(elapsed)}
+        {settled && ended !== null ? (
+          <span className={styles.note}>{PIPELINE_HEADER.ended(moment(ended))}</span>
+        ) : null}
       </span>
-      {summary.settled || summary.state !== "running" ? null : (
+      {settled || summary.state !== "running" ? null : (
         <TimeLeft summary={summary} took={elapsed} />
       )}
+    </>
+  );
+}
+
+/** What the pipeline waits for or does now, as far as there is room. */
+export function HeaderNotes({ summary }: { summary: PipelineSummary }) {
+  const { pipeline, images } = summary;
+  const building = images.filter((image) => !["pending", "done", "error"].includes(image.state));
+  const pause = pauseNote(summary);
+  return (
+    <>
+      {pipeline.lifecycle === "active" ? null : (
+        <span className={styles.note}>{pipeline.lifecycle}</span>
+      )}
+      {pause === null ? null : <span className={`${styles.note ?? ""} clip`}>{pause}</span>}
+      {building.map((image) => (
+        <span key={image.name} className={`${styles.note ?? ""} clip`}>
+          {PIPELINE_HEADER.imageState(image.name, image.state)}
+        </span>
+      ))}
+      <Waiting summary={summary} />
+      <WorkersInUse summary={summary} />
     </>
   );
 }
@@ -45,7 +75,7 @@ function TimeLeft({ summary, took }: { summary: PipelineSummary; took: number })
   if (found === null) return null;
   const usual = `usually takes ${duration(found.usual)}`;
   return (
-    <span className="muted number" title={usual}>
+    <span className={`${styles.note ?? ""} number clip`} title={usual}>
       {found.remaining === null
         ? `longer than usual (${duration(found.usual)})`
         : `about ${duration(found.remaining)} left`}
@@ -54,7 +84,7 @@ function TimeLeft({ summary, took }: { summary: PipelineSummary; took: number })
 }
 
 /** Explains why queued commands wait, or why nothing starts. */
-export function Waiting({ summary }: { summary: PipelineSummary }) {
+function Waiting({ summary }: { summary: PipelineSummary }) {
   const { pipeline, counts, settled, seq } = summary;
   const stuck = settled && pipeline.armed;
   const state = counts.queued > 0 ? "queued" : stuck && counts.pending > 0 ? "pending" : null;
@@ -71,24 +101,24 @@ export function Waiting({ summary }: { summary: PipelineSummary }) {
     retry: false,
   });
   const reason = state === null ? null : mostCommonReason(waiting.data?.nodes ?? []);
-  if (reason === null) {
-    return stuck && counts.pending === 0 ? (
-      <span className="muted">nothing left to run</span>
-    ) : null;
-  }
+  if (reason === null) return null;
+  const text = withoutCommand(reason.text);
   return (
-    <span className="phead-waiting clip" title={reason.text}>
-      {state}: {reason.text}
+    <span className={`${styles.note ?? ""} clip`} title={text}>
+      {state}: {text}
     </span>
   );
 }
 
 /** The number of workers and the CPU use. */
-export function WorkersInUse({ summary }: { summary: PipelineSummary }) {
+function WorkersInUse({ summary }: { summary: PipelineSummary }) {
   const { workers } = summary;
   if (workers === null || summary.settled) return null;
   return (
-    <span className="muted number" title={workersTitle(summary.pipeline.engine, workers)}>
+    <span
+      className={`${styles.note ?? ""} number clip`}
+      title={workersTitle(summary.pipeline.engine, workers)}
+    >
       {workersText(summary.pipeline, workers)}
     </span>
   );

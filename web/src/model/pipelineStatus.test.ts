@@ -1,0 +1,91 @@
+import { describe, expect, it } from "vitest";
+
+import type { PipelineSummary, State } from "@/api/schema";
+import { headerActions, statusOf } from "@/model/pipelineStatus";
+import { NO_COUNTS } from "@/model/states";
+
+interface Given {
+  state: State;
+  armed?: boolean;
+  settled?: boolean;
+  runAt?: number | null;
+  lifecycle?: string;
+  counts?: Partial<typeof NO_COUNTS>;
+}
+
+function summary(given: Given): PipelineSummary {
+  const { state, armed = true, settled = true, runAt = null, lifecycle = "active" } = given;
+  const counts = { ...NO_COUNTS, ...given.counts };
+  const pipeline = { armed, run_at: runAt, lifecycle };
+  return { pipeline, state, settled, counts } as unknown as PipelineSummary;
+}
+
+const running = summary({ state: "running", settled: false, counts: { running: 2, pending: 3 } });
+const failing = summary({
+  state: "running",
+  settled: false,
+  counts: { running: 2, error: 1 },
+});
+const draining = summary({
+  state: "running",
+  armed: false,
+  settled: false,
+  counts: { running: 1, pending: 3 },
+});
+const notStarted = summary({ state: "pending", armed: false, counts: { pending: 4 } });
+const scheduled = summary({
+  state: "pending",
+  armed: false,
+  settled: false,
+  runAt: 5,
+  counts: { pending: 4 },
+});
+const failed = summary({ state: "error", counts: { done: 3, error: 2 } });
+const cancelled = summary({
+  state: "error",
+  armed: false,
+  counts: { done: 3, killed: 2, pending: 4 },
+});
+const done = summary({ state: "done", counts: { done: 4 } });
+const archived = summary({ state: "done", lifecycle: "archived", counts: { done: 4 } });
+
+describe("statusOf", () => {
+  it("calls a pipeline that starts nothing paused or scheduled, not pending", () => {
+    expect(statusOf(notStarted)).toBe("paused");
+    expect(statusOf(draining)).toBe("paused");
+    expect(statusOf(scheduled)).toBe("scheduled");
+    expect(statusOf(running)).toBe("running");
+  });
+
+  it("calls a cancelled pipeline killed, and one with a failure failed", () => {
+    expect(statusOf(cancelled)).toBe("killed");
+    expect(statusOf(failed)).toBe("error");
+    expect(statusOf(done)).toBe("done");
+  });
+});
+
+describe("headerActions", () => {
+  it("has one primary action for each state", () => {
+    const primary = (one: PipelineSummary) => {
+      const { primary, secondary, strong } = headerActions(one);
+      return [primary, secondary, strong];
+    };
+    expect(primary(running)).toEqual(["cancel", "pause", false]);
+    expect(primary(failing)).toEqual(["rerunFailed", "cancel", true]);
+    expect(primary(draining)).toEqual(["run", "cancel", true]);
+    expect(primary(notStarted)).toEqual(["run", null, true]);
+    expect(primary(scheduled)).toEqual(["run", null, true]);
+    expect(primary(failed)).toEqual(["rerunFailed", null, true]);
+    expect(primary(cancelled)).toEqual(["rerunKilled", null, true]);
+    expect(primary(done)).toEqual(["rerunAll", null, false]);
+    expect(primary(archived)).toEqual(["wake", null, false]);
+  });
+
+  it("omits actions that do not apply", () => {
+    expect(headerActions(done).menu).toEqual(["sleep", "archive"]);
+    expect(headerActions(running).menu).toEqual(["sleep", "archive"]);
+    expect(headerActions(failing).menu).toEqual(["rerunAll", "pause", "sleep", "archive"]);
+    expect(headerActions(cancelled).menu).toEqual(["rerunAll", "run", "sleep", "archive"]);
+    expect(headerActions(archived).menu).toEqual([]);
+  });
+});

@@ -1,0 +1,127 @@
+import { api } from "@/api/client";
+import type { PipelineSummary } from "@/api/schema";
+import { Button } from "@/components/Button";
+import { Icon, type IconName } from "@/components/Icon";
+import { Menu, type MenuEntry } from "@/components/Menu";
+import { StatePill } from "@/components/StatePill";
+import { moment } from "@/lib/time";
+import { ROOT } from "@/model/paths";
+import { type HeaderAction, headerActions, statusOf } from "@/model/pipelineStatus";
+import type { Actions } from "@/pages/pipeline/actions/useActions";
+import { HeaderNotes, Times } from "@/pages/pipeline/frame/HeaderFacts";
+import { PipelineHead } from "@/pages/pipeline/frame/PipelineHead";
+import styles from "@/pages/pipeline/frame/PipelineHead.module.css";
+import type { PipelineView } from "@/pages/pipeline/frame/PipelineNav";
+import { PIPELINE_HEADER } from "@/strings";
+
+interface Props {
+  summary: PipelineSummary;
+  view: PipelineView;
+  actions: Actions;
+  /** A node is open. */
+  node?: boolean;
+  onHelp?: () => void;
+}
+
+export function PipelineHeader({ summary, view, actions, node = false, onHelp }: Props) {
+  const { pipeline, counts } = summary;
+  const facts = (
+    <>
+      <StatePill state={statusOf(summary)} />
+      <Times summary={summary} />
+      <HeaderNotes summary={summary} />
+    </>
+  );
+  return (
+    <>
+      <PipelineHead {...pipeline} view={view} counts={counts} facts={facts} node={node}>
+        <HeaderButtons summary={summary} actions={actions} {...(onHelp && { onHelp })} />
+      </PipelineHead>
+      <Banners summary={summary} />
+    </>
+  );
+}
+
+const ICONS: Partial<Record<HeaderAction, IconName>> = {
+  run: "play",
+  pause: "pause",
+  cancel: "close",
+  rerunFailed: "rerun",
+  rerunKilled: "rerun",
+  rerunAll: "rerun",
+};
+/** Keys of the tree and the node. */
+const KEYS: Partial<Record<HeaderAction, string>> = { run: "g", pause: "g" };
+
+function execute(actions: Actions, action: HeaderAction): void {
+  switch (action) {
+    case "rerunFailed":
+    case "rerunKilled":
+      void actions.rerunFailed(ROOT);
+      break;
+    case "rerunAll":
+      void actions.nodes("rerun", [ROOT], true);
+      break;
+    default:
+      void actions.pipeline(action);
+  }
+}
+
+/** The primary action of the state, a second one, and a menu of the others. */
+function HeaderButtons({
+  summary,
+  actions,
+  onHelp,
+}: Pick<Props, "summary" | "actions" | "onHelp">) {
+  const { primary, secondary, strong, menu } = headerActions(summary);
+  const button = (action: HeaderAction, variant: "main" | "plain" | "quiet") => (
+    <Button
+      key={action}
+      variant={variant}
+      disabled={actions.busy}
+      onClick={() => execute(actions, action)}
+      {...(KEYS[action] === undefined ? {} : { shortcut: KEYS[action] })}
+    >
+      {ICONS[action] === undefined ? null : <Icon name={ICONS[action]} />}
+      {PIPELINE_HEADER.actions[action]}
+    </Button>
+  );
+  const entries: MenuEntry[] = menu.map((action) => ({
+    label: PIPELINE_HEADER.actions[action],
+    onSelect: () => execute(actions, action),
+  }));
+  entries.push("separator", {
+    label: PIPELINE_HEADER.download,
+    download: api.exportFile(summary.pipeline.id),
+  });
+  if (onHelp !== undefined) {
+    entries.push({ label: PIPELINE_HEADER.keys, shortcut: "?", onSelect: onHelp });
+  }
+  return (
+    <>
+      <div className={styles.actions} role="toolbar" aria-label={PIPELINE_HEADER.toolbar}>
+        {secondary === null ? null : button(secondary, "plain")}
+        {primary === null ? null : button(primary, strong ? "main" : "plain")}
+      </div>
+      <Menu label={PIPELINE_HEADER.more} entries={entries} />
+    </>
+  );
+}
+
+/** Problems that the user should solve. */
+function Banners({ summary: { pipeline, images } }: { summary: PipelineSummary }) {
+  const { problem, foreign_change: change, owner } = pipeline;
+  const failed = images.filter((image) => image.state === "error").map((image) => image.name);
+  const texts: string[] = [];
+  if (problem !== null) texts.push(PIPELINE_HEADER.problem(problem));
+  if (change !== null) {
+    const kind = change.change.replace("_", " ");
+    texts.push(PIPELINE_HEADER.foreignChange(owner, change.by, kind, moment(change.time)));
+  }
+  if (failed.length > 0) texts.push(PIPELINE_HEADER.imageFailed(failed.join(", ")));
+  return texts.map((text) => (
+    <p key={text} className={styles.banner}>
+      {text}
+    </p>
+  ));
+}

@@ -1,0 +1,18 @@
+import { lazy, Suspense } from "react";
+
+import { useOpenShell } from "@/pages/pipeline/shell/openShells";
+
+const ShellPanel = lazy(async () => ({
+  default: (await import("@/pages/pipeline/shell/ShellPanel")).ShellPanel,
+}));
+
+/** The place of a node's shell. */
+export function ShellSlot({ id, path }: { id: string; path: string }) {
+  const place = useOpenShell(id, path);
+  if (place === null) return null;
+  return (
+    <Suspense fallback={<p className="skeleton muted">Loading…</p>}>
+      <ShellPanel key={path} place={place} />
+    </Suspense>
+  );
+}

@@ -1,0 +1,16 @@
+import { useEffect } from "react";
+
+/** Focus the tree if it is visible, otherwise the node, unless something else has the focus. */
+export function focusTree(): void {
+  const tree = document.querySelector<HTMLElement>("[role=tree], [role=listbox]");
+  const pane = document.querySelector<HTMLElement>("[data-node-pane]");
+  const target = tree?.checkVisibility() === true ? tree : pane;
+  target?.focus({ preventScroll: true });
+}
+
+/** Focus the tree when the page is loaded. */
+export function useInitialFocus(): void {
+  useEffect(() => {
+    if (document.activeElement === null || document.activeElement === document.body) focusTree();
+  }, []);
+}
