@@ -76,7 +76,7 @@ class Shot:
 
 
 #: Visible when the output of the failed test is loaded.
-FAILED = ".log-lines :text('AssertionError')"
+FAILED = ".LogLines-lines :text('AssertionError')"
 SHOTS = (
     Shot("pipelines", "/", ".PipelineRow-title"),
     Shot("pipeline", "/p/{id}?node=/test/payment", FAILED),

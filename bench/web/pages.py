@@ -132,7 +132,8 @@ def burst(lab: WebLab) -> dict[str, float]:
         sent = time.perf_counter()
         done = f"{_BATCHES * _CHANGES:,} done"
         page.wait_for_function(
-            "words => document.querySelector('.phead-facts').textContent.includes(words)", arg=done
+            "words => document.querySelector('.PipelineHead-head').textContent.includes(words)",
+            arg=done,
         )
         visible = time.perf_counter() - sent
         longest = page.evaluate("window.longest")
@@ -236,8 +237,8 @@ def large_log(lab: WebLab) -> dict[str, float]:
         started = time.perf_counter()
         page.goto(f"{address}/p/{pipeline_id}?node=/", wait_until="commit")
         page.wait_for_function(
-            "() => document.querySelector('.log-lines')?.textContent.includes('a line')"
+            "() => document.querySelector('.LogLines-lines')?.textContent.includes('a line')"
         )
         opened = time.perf_counter() - started
-        back = _SCROLL.replace("SELECTOR", "'.log-lines'").replace("BY", "-400")
+        back = _SCROLL.replace("SELECTOR", "'.LogLines-lines'").replace("BY", "-400")
         return {"open_s": opened, "scroll_frame_ms": page.evaluate(back)}

@@ -93,6 +93,18 @@ class Viewer:
         ]
 
 
+def choose(page: Page, menu: str, entry: str) -> None:
+    """Choose an entry of a menu."""
+    page.get_by_role("button", name=menu, exact=True).click()
+    page.get_by_role("menuitem", name=entry).click()
+
+
+def kill(page: Page) -> None:
+    """Kill the current node, and confirm it."""
+    page.get_by_role("button", name="Kill", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Kill").click()
+
+
 def agent_api(person: Person, path: str, method: str = "GET", body: Any = None) -> Any:
     """Call a user's agent like the command line."""
     directory = person.base / person.profile / "agent"

@@ -97,7 +97,7 @@ LOOKS = (
     Look("signed-out-pipeline", "/p/{shop}", ".empty", "nobody"),
     Look("pipelines-none-match", "/?text=nothing-is-called-so", ".empty"),
     Look("pipelines-archived", "/?lifecycle=archived", ".PipelineRow-title"),
-    Look("node-output", "/p/{shop}?node=/test/payment", ".log-lines :text('AssertionError')"),
+    Look("node-output", "/p/{shop}?node=/test/payment", ".LogLines-lines :text('AssertionError')"),
     *(
         Look(
             f"node-{tab.lower()}",
@@ -108,7 +108,7 @@ LOOKS = (
         for tab in ("Attempts", "Details", "Files")
     ),
     Look("search", "/p/{shop}?q=echo", "[role=option]"),
-    Look("node-waiting", "/p/{waiting}?node=/publish", ".node-pane"),
+    Look("node-waiting", "/p/{waiting}?node=/publish", "[data-node-pane]"),
     Look("reports", "/p/{shop}?node=/", ".one-report .markdown"),
     Look("pipeline-waiting", "/p/{waiting}", "[data-row]"),
     Look("pipeline-running", "/p/{running}", "[data-row]"),
@@ -142,7 +142,7 @@ LOOKS = (
         "modify",
         "/p/{shop}?node=/test/payment",
         ".dialog .modify",
-        press=("button:text('Modify')",),
+        press=("button[aria-label='Node actions']", "[role=menuitem]:has-text('Modify')"),
     ),
 )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import viewer_of
+from support.browser import choose, viewer_of
 from web.scripts import QUICK, SLOW, launch
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ def test_pages_of_a_pipeline_have_no_serious_accessibility_fault(
         found = {"list": viewer.axe()}
 
         viewer.node(run, "/bad")
-        expect(page.locator(".log-lines")).to_contain_text("boom")
+        expect(page.locator(".LogLines-lines")).to_contain_text("boom")
         found["output"] = viewer.axe()
         page.get_by_role("tab", name="Attempts").click()
         found["attempts"] = viewer.axe()
         page.get_by_role("tab", name="Details").click()
         expect(page.get_by_text("Parameters")).to_be_visible()
         found["details"] = viewer.axe()
-        page.get_by_role("button", name="Modify").click()
+        choose(page, "Node actions", "Modify")
         expect(page.get_by_role("dialog").get_by_label("Command")).to_be_visible()
         found["modify"] = viewer.axe()
 
@@ -59,8 +59,9 @@ def test_a_phone_shows_the_tree_then_the_node(person: Person, browser: Browser) 
     run = launch(person, QUICK)
     with viewer_of(person, browser, viewport={"width": 360, "height": 740}) as viewer:
         page = viewer.open(f"/p/{run}")
+        page.get_by_role("link", name="Tree").click()
         page.get_by_role("treeitem").filter(has_text="bad").click()
-        expect(page.locator(".log-lines")).to_contain_text("boom")
+        expect(page.locator(".LogLines-lines")).to_contain_text("boom")
         expect(page.get_by_role("tree")).to_be_hidden()
         fits = "document.documentElement.scrollWidth <= innerWidth"
         assert page.evaluate(fits)
@@ -69,3 +70,27 @@ def test_a_phone_shows_the_tree_then_the_node(person: Person, browser: Browser) 
         viewer.open("/")
         expect(page.get_by_text(run)).to_be_visible()
         assert page.evaluate(fits)
+
+
+#: Height of the visible part of the output, and the start of its first line, in px.
+OUTPUT = """() => {
+  const lines = document.querySelector(".LogLines-lines").getBoundingClientRect();
+  const first = document.querySelector(".LogLines-line").getBoundingClientRect();
+  return [Math.min(innerHeight, lines.bottom) - lines.top, first.top];
+}"""
+
+
+def test_output_is_within_reach_on_every_screen(person: Person, browser: Browser) -> None:
+    run = launch(person, QUICK)
+    sizes = {"laptop": (1280, 720), "zoomed to 200 %": (640, 360), "landscape": (844, 390)}
+    found = {}
+    with viewer_of(person, browser) as viewer:
+        page = viewer.node(run, "/bad")
+        expect(page.locator(".LogLines-lines")).to_contain_text("boom")
+        for name, (width, height) in sizes.items():
+            page.set_viewport_size({"width": width, "height": height})
+            expect(page.locator(".LogLines-lines")).to_contain_text("boom")
+            found[name] = page.evaluate(OUTPUT)
+        assert page.get_by_role("heading", level=1).all_inner_texts() == ["bad"]
+    assert {name: shown for name, (shown, _) in found.items() if shown < 240} == {}
+    assert found["laptop"][1] <= 230

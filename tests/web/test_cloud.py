@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import AXE, TIMEOUT_MS
+from support.browser import AXE, TIMEOUT_MS, choose
 from support.running import Person
 from support.stand_ins import ensure
 
@@ -219,17 +219,17 @@ def test_failure_is_found_fixed_and_the_pipeline_continues(
 ) -> None:
     let_in(page, installation)
     page.get_by_role("button", name="Next failure").click()
-    expect(page.locator(".log-lines")).to_contain_text("because of 1")
-    page.get_by_role("button", name="Modify").click()
+    expect(page.locator(".LogLines-lines")).to_contain_text("because of 1")
+    choose(page, "Node actions", "Modify")
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Command").fill("echo mended")
     dialog.get_by_role("button", name="Modify and rerun").click()
 
     # By the stream alone: nothing is reloaded.
     page.evaluate("window.sameDocument = true")
-    expect(page.locator(".phead-facts")).to_contain_text("3 done", timeout=60_000)
+    expect(page.locator(".PipelineHead-head")).to_contain_text("3 done", timeout=60_000)
     assert page.evaluate("window.sameDocument")
-    expect(page.locator(".log-lines")).to_contain_text("mended")
+    expect(page.locator(".LogLines-lines")).to_contain_text("mended")
     page.get_by_role("button", name="Rerun", exact=True).click()
     expect(page.get_by_role("tab", name="Attempts 3")).to_be_visible(timeout=60_000)
 

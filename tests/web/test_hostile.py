@@ -31,9 +31,9 @@ HOSTILE = f"""
 def test_a_script_in_output_name_title_or_doc_does_not_run(viewer: Viewer) -> None:
     run = launch(viewer.person, HOSTILE)
     page = viewer.node(run, "/<b onmouseover=alert(1)>")
-    expect(page.locator(".log-lines")).to_contain_text(EVIL)
-    expect(page.locator(".markdown")).to_contain_text("go")
+    expect(page.locator(".LogLines-lines")).to_contain_text(EVIL)
     page.get_by_role("tab", name="Details").click()
+    expect(page.locator(".markdown")).to_contain_text("go")
     expect(page.locator(".details")).to_contain_text(EVIL)
     page.get_by_role("tab", name="Attempts").click()
     viewer.open(f"/p/{run}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import agent_api, eventually, viewer_of
+from support.browser import agent_api, choose, eventually, kill, viewer_of
 from web.scripts import QUICK, SLOW, breakable, launch, wide
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ def elements(viewer: Viewer) -> int:
 def test_a_burst_of_changes_arrives_whole_and_the_page_stays_small(viewer: Viewer) -> None:
     run = launch(viewer.person, wide(400, 3), run=False)
     page = viewer.open(f"/p/{run}")
-    expect(page.locator(".phead-facts")).to_contain_text("1,200 pending")
+    expect(page.locator(".PipelineHead-head")).to_contain_text("1,200 pending")
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.locator(".phead-facts")).to_contain_text("1,197 done", timeout=120_000)
-    expect(page.locator(".phead-facts")).to_contain_text("3 failed")
+    expect(page.locator(".PipelineHead-head")).to_contain_text("1,197 done", timeout=120_000)
+    expect(page.locator(".PipelineHead-head")).to_contain_text("3 failed")
     counts = agent_api(viewer.person, f"/pipelines/{run}")["counts"]
     assert (counts["done"], counts["error"]) == (1197, 3)
     # Errors are open by themselves, although they are beyond the first page of children.
@@ -74,15 +74,15 @@ def test_failures_after_a_reset_are_loaded_like_earlier_ones(
     (broken := tmp_path / "broken").write_text("n250")
     run = launch(viewer.person, breakable(300, 2, broken))
     page = viewer.open(f"/p/{run}")
-    expect(page.locator(".phead-facts")).to_contain_text("2 failed", timeout=60_000)
+    expect(page.locator(".PipelineHead-head")).to_contain_text("2 failed", timeout=60_000)
     expect(page.get_by_role("treeitem").filter(has_text="n250").first).to_be_attached()
     broken.write_text("")
     agent_api(viewer.person, f"/pipelines/{run}/control", "POST", RESET)
-    expect(page.locator(".phead-facts")).to_contain_text("600 done", timeout=60_000)
+    expect(page.locator(".PipelineHead-head")).to_contain_text("600 done", timeout=60_000)
     broken.write_text("n260")
     order = {"action": "reset", "paths": ["/g0/n260", "/g1/n260"]}
     agent_api(viewer.person, f"/pipelines/{run}/control", "POST", order)
-    expect(page.locator(".phead-facts")).to_contain_text("2 failed", timeout=60_000)
+    expect(page.locator(".PipelineHead-head")).to_contain_text("2 failed", timeout=60_000)
     expect(page.get_by_role("treeitem").filter(has_text="n260").first).to_be_attached()
 
 
@@ -112,9 +112,9 @@ def test_two_tabs_see_the_same(viewer: Viewer, browser: Browser) -> None:
     viewer.node(run, "/slow")
     with viewer_of(viewer.person, browser) as other:
         other.node(run, "/slow")
-        words = ".nhead-line [role=status]"
+        words = ".NodeHeader-state"
         expect(other.page.locator(words)).to_contain_text("running")
-        viewer.page.get_by_role("button", name="Kill").click()
+        kill(viewer.page)
         expect(viewer.page.locator(words)).to_contain_text("killed")
         expect(other.page.locator(words)).to_contain_text("killed")
 
@@ -122,12 +122,12 @@ def test_two_tabs_see_the_same(viewer: Viewer, browser: Browser) -> None:
 def test_page_shows_a_lost_agent_and_reconnects(viewer: Viewer) -> None:
     run = launch(viewer.person, QUICK)
     page = viewer.node(run, "/bad")
-    expect(page.locator(".nhead-line [role=status]")).to_contain_text("failed")
+    expect(page.locator(".NodeHeader-state")).to_contain_text("failed")
     viewer.person.ask("agent", "stop")
     expect(page.locator(".banner")).to_contain_text("Offline")
     viewer.person.ask("agent", "start")
     expect(page.locator(".banner")).to_have_count(0)
-    page.get_by_role("button", name="Skip", exact=True).click()
+    choose(page, "Node actions", "Skip")
     expect(page.get_by_role("treeitem").filter(has_text="after")).to_contain_text("done")
     viewer.said.clear()  # the browser notes every connection that it could not make
 

@@ -10,14 +10,14 @@ import pexpect
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import environment_of
+from support.browser import choose, environment_of, kill
 from web.scripts import MENDABLE, QUICK, SLOW, launch
 
 if TYPE_CHECKING:
     from support.browser import Viewer
 
 #: Text in the red of the terminal.
-RED = ".log-text span[style*='ansi-1)']"
+RED = ".LogLines-text span[style*='ansi-1)']"
 
 pytestmark = pytest.mark.web
 
@@ -27,7 +27,7 @@ def row(viewer: Viewer, name: str):
 
 
 def state(viewer: Viewer, words: str) -> None:
-    expect(viewer.page.locator(".nhead-line [role=status]")).to_contain_text(words)
+    expect(viewer.page.locator(".NodeHeader-state")).to_contain_text(words)
 
 
 def test_failure_is_found_fixed_and_the_pipeline_continues_by_itself(viewer: Viewer) -> None:
@@ -39,13 +39,13 @@ def test_failure_is_found_fixed_and_the_pipeline_continues_by_itself(viewer: Vie
     expect(page.locator(".TreePane-failures")).to_contain_text("1 failed", timeout=60_000)
 
     page.get_by_role("button", name="Next failure").click()
-    state(viewer, "failed: exit 1")
-    expect(page.locator(".log-lines")).to_contain_text("because of 1")  # of a failure, stderr
+    state(viewer, "failed, exit 1")
+    expect(page.locator(".LogLines-lines")).to_contain_text("because of 1")  # of a failure, stderr
     page.get_by_role("button", name="stdout").click()
-    expect(page.locator(".log-lines")).to_contain_text("testing 1")
+    expect(page.locator(".LogLines-lines")).to_contain_text("testing 1")
     expect(row(viewer, "publish")).to_contain_text("pending")
 
-    page.get_by_role("button", name="Modify").click()
+    choose(page, "Node actions", "Modify")
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Command").fill("echo mended")
     dialog.get_by_role("button", name="Check").click()
@@ -54,7 +54,7 @@ def test_failure_is_found_fixed_and_the_pipeline_continues_by_itself(viewer: Vie
 
     state(viewer, "done")
     expect(row(viewer, "publish")).to_contain_text("done", timeout=60_000)
-    expect(page.locator(".phead-facts")).to_contain_text("4 done")
+    expect(page.locator(".PipelineHead-head")).to_contain_text("4 done")
     # The earlier attempt is kept, and the differences are shown.
     page.get_by_role("tab", name="Attempts 2").click()
     for box in page.get_by_role("checkbox", name="Compare").all():
@@ -67,7 +67,7 @@ def test_failure_is_found_fixed_and_the_pipeline_continues_by_itself(viewer: Vie
 def test_rejected_values_are_explained_in_the_dialog(viewer: Viewer) -> None:
     run = launch(viewer.person, SLOW, run=False)
     page = viewer.node(run, "/slow")
-    page.get_by_role("button", name="Modify").click()
+    choose(page, "Node actions", "Modify")
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("CPU").fill("-1")
     dialog.get_by_role("button", name="Check").click()
@@ -80,26 +80,27 @@ def test_rejected_values_are_explained_in_the_dialog(viewer: Viewer) -> None:
 def test_a_failed_node_is_skipped_and_the_rest_runs(viewer: Viewer) -> None:
     run = launch(viewer.person, QUICK)
     page = viewer.node(run, "/bad")
-    state(viewer, "failed: exit 3")
-    page.get_by_role("button", name="Skip", exact=True).click()
+    state(viewer, "failed, exit 3")
+    choose(page, "Node actions", "Skip")
     expect(row(viewer, "after")).to_contain_text("done")
-    expect(page.get_by_role("button", name="Unskip")).to_be_visible()
+    page.get_by_role("button", name="Node actions").click()
+    expect(page.get_by_role("menuitem", name="Unskip")).to_be_visible()
 
 
 def test_a_running_node_is_killed(viewer: Viewer) -> None:
     run = launch(viewer.person, SLOW)
     page = viewer.node(run, "/slow")
     state(viewer, "running")
-    expect(page.locator(".log-lines")).to_contain_text("begun")
-    page.get_by_role("button", name="Kill").click()
-    state(viewer, "killed: killed by user")
+    expect(page.locator(".LogLines-lines")).to_contain_text("begun")
+    kill(page)
+    state(viewer, "killed by user")
 
 
 def test_the_debug_command_that_is_copied_opens_a_shell_in_the_nodes_image(viewer: Viewer) -> None:
     run = launch(viewer.person, MENDABLE, engine="docker")
     page = viewer.node(run, "/tests/test1")
     expect(page.locator(".TreePane-failures")).to_contain_text("1 failed", timeout=60_000)
-    page.get_by_role("button", name="Copy debug command").click()
+    choose(page, "Debug", "Copy debug command")
     command = page.evaluate("navigator.clipboard.readText()")
     assert command == f"conducto debug {run} /tests/test1"
 
@@ -121,15 +122,22 @@ def test_the_main_flow_needs_no_mouse(viewer: Viewer) -> None:
     run = launch(viewer.person, QUICK)
     page = viewer.open(f"/p/{run}")
     expect(page.locator(".TreePane-failures")).to_contain_text("1 failed")
-    page.get_by_role("tree").focus()
+    expect(page.get_by_role("tree")).to_be_focused()
     page.keyboard.press("n")
-    state(viewer, "failed: exit 3")
+    state(viewer, "failed, exit 3")
     page.keyboard.press("ArrowDown")  # the failed node is the first
     expect(page.get_by_role("heading", name="good")).to_be_visible()
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("heading", name="a", exact=True)).to_be_visible()
     page.keyboard.press("n")
-    page.keyboard.press("m")
+    page.keyboard.press("r")
+    page.get_by_role("dialog").get_by_role("heading", name="Rerun 1 command?").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Timeline").focus()
+    page.keyboard.press("e")  # keys act in the tree and the node only
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.get_by_role("tree").focus()
+    page.keyboard.press("e")
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_label("Command")).to_be_focused()
     page.keyboard.press("ControlOrMeta+a")
@@ -155,10 +163,10 @@ def test_the_main_flow_needs_no_mouse(viewer: Viewer) -> None:
 def test_a_log_is_searched_and_the_address_leads_back_to_the_node(viewer: Viewer) -> None:
     run = launch(viewer.person, QUICK)
     page = viewer.node(run, "/good/b")
-    expect(page.locator(".log-lines")).to_contain_text("300")
+    expect(page.locator(".LogLines-lines")).to_contain_text("300")
     assert page.locator(RED).count() == 0  # the end is shown, the red line is far above
     page.get_by_label("Search output").fill("red")
-    expect(page.locator(".log-line-found")).to_contain_text("red")
+    expect(page.locator(".LogLines-found")).to_contain_text("red")
     expect(page.locator(RED)).to_have_text("red")
     page.reload()
     expect(page.get_by_role("heading", name="b", exact=True)).to_be_visible()

@@ -79,7 +79,7 @@ def test_markdown_in_the_output_is_shown_with_tables_and_pictures(viewer: Viewer
 def test_a_node_without_markdown_has_no_report(viewer: Viewer) -> None:
     run = launch(viewer.person, QUICK)
     page = viewer.node(run, "/bad")
-    expect(page.locator(".log-lines")).to_contain_text("boom")
+    expect(page.locator(".LogLines-lines")).to_contain_text("boom")
     expect(page.get_by_role("tab", name="Report")).to_have_count(0)
 
 
@@ -171,16 +171,16 @@ def test_an_address_leads_to_a_line_of_an_output(viewer: Viewer) -> None:
     run = launch(viewer.person, LONG)
     settle(viewer.person, run)
     page = viewer.node(run, "/counts")
-    expect(page.locator(".log-text").filter(has_text="5000")).to_be_visible()
-    page.locator(".log-line").filter(has_text="4998").locator(".log-number").click()
+    expect(page.locator(".LogLines-text").filter(has_text="5000")).to_be_visible()
+    page.locator(".LogLines-line").filter(has_text="4998").locator(".LogLines-number").click()
     expect(page).to_have_url(re.compile("line=4998"))
     page.goto(page.url.replace("line=4998", "line=1234"))
-    line = page.locator(".log-line-found")
+    line = page.locator(".LogLines-found")
     expect(line).to_have_text("12341234")  # its number, and itself
     expect(line).to_be_in_viewport()
     page.get_by_role("button", name="stderr").click()
     expect(page).not_to_have_url(re.compile("line="))
-    expect(page.locator(".log-line-found")).to_have_count(0)
+    expect(page.locator(".LogLines-found")).to_have_count(0)
 
 
 HANDED_DOWN = """

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 import conducto as co
 from conducto.tree.launch_form import to_launch_form
-from support.browser import agent_api, eventually, launched_person, viewer_of
+from support.browser import agent_api, choose, eventually, kill, launched_person, viewer_of
 from web.scripts import QUICK, SLOW, launch, wide
 
 if TYPE_CHECKING:
@@ -69,30 +69,33 @@ def test_a_filter_that_finds_few_ends_the_list(crowded: Person, browser: Browser
 def test_skip_is_undone(viewer: Viewer) -> None:
     run = launch(viewer.person, QUICK, run=False)
     page = viewer.node(run, "/bad")
-    page.get_by_role("button", name="Skip", exact=True).click()
-    expect(page.get_by_role("button", name="Unskip")).to_be_visible()
+    choose(page, "Node actions", "Skip")
     page.get_by_role("button", name="Undo").click()
-    expect(page.get_by_role("button", name="Skip", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Node actions").click()
+    expect(page.get_by_role("menuitem", name="Skip", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Undo")).to_have_count(1)  # of the undo itself
 
 
 def test_header_shows_the_obstacle(viewer: Viewer) -> None:
     run = launch(viewer.person, QUICK)
     page = viewer.open(f"/p/{run}")
-    waiting = page.locator(".phead-waiting")
-    expect(waiting).to_have_text("pending: waits for /bad: reset or skip it")
+    waiting = page.locator(".PipelineHead-head")
+    expect(waiting).to_contain_text("pending: waits for /bad: reset or skip it")
 
 
 def test_header_shows_the_workers_of_the_pipeline(viewer: Viewer) -> None:
     run = launch(viewer.person, SLOW)
     page = viewer.open(f"/p/{run}")
-    facts = page.locator(".phead-facts")
+    facts = page.locator(".PipelineHead-head")
     expect(facts).to_contain_text("1 process slot busy")
     expect(facts).to_contain_text("CPUs in use")
-    page.get_by_role("treeitem").filter(has_text="slow").click()
-    page.get_by_role("button", name="Kill").click()
+    page.get_by_role("link", name="Images").click()  # all pages have the actions
+    page.get_by_role("toolbar", name="Pipeline").get_by_role("button", name="Cancel").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel this pipeline").click()
     expect(facts).to_contain_text("1 killed")
     expect(facts).not_to_contain_text("busy")
+    expect(facts.get_by_role("button", name="Rerun", exact=True)).to_be_visible()
+    expect(facts.get_by_role("button", name="Pause")).to_have_count(0)
 
 
 def test_rerun_failed_is_one_action_for_unloaded_nodes_too(viewer: Viewer) -> None:
@@ -101,15 +104,14 @@ def test_rerun_failed_is_one_action_for_unloaded_nodes_too(viewer: Viewer) -> No
     expect(page.locator(".TreePane-failures")).to_contain_text("2 failed", timeout=60_000)
     actions: list[str] = []
     page.on("request", lambda one: actions.append(one.post_data or "") if one.post_data else None)
-    page.get_by_role("button", name="Rerun failed").click()
+    page.get_by_role("tabpanel").get_by_role("button", name="Rerun failed").click()
     expect(page.get_by_text("Rerunning 1 command", exact=True)).to_be_visible()
     order = {"action": "reset", "paths": ["/g1"], "failed": True}
     assert [json.loads(one) for one in actions] == [{**order, "preview": True}, order]
     eventually(lambda: attempts(viewer.person, run, "/g1/n298") == 2)
     assert attempts(viewer.person, run, "/g0/n298") == 1
 
-    page.get_by_role("button", name="More").click()
-    page.get_by_role("menuitem", name="Rerun failed").click()
+    page.get_by_role("toolbar", name="Pipeline").get_by_role("button", name="Rerun failed").click()
     page.get_by_role("dialog").get_by_role("button", name="Rerun 2 commands").click()
     eventually(lambda: attempts(viewer.person, run, "/g0/n298") == 2)
 
@@ -124,8 +126,8 @@ def test_header_shows_the_reason_of_queued_nodes(viewer: Viewer) -> None:
         root[f"n{number}"] = co.Exec("sleep 600")
     run = post(viewer.person, root, title="narrow", run=True)
     page = viewer.open(f"/p/{run}")
-    waiting = page.locator(".phead-waiting")
-    expect(waiting).to_have_text("queued: max_concurrent=1 of / is reached")
+    waiting = page.locator(".PipelineHead-head")
+    expect(waiting).to_contain_text("queued: max_concurrent=1 of / is reached")
 
 
 def test_running_pipeline_shows_the_remaining_time(viewer: Viewer) -> None:
@@ -133,21 +135,21 @@ def test_running_pipeline_shows_the_remaining_time(viewer: Viewer) -> None:
     gate = viewer.person.base / "gate"
     first = post(viewer.person, co.Exec("sleep 2"), title="estimated", run=True)
     page = viewer.open(f"/p/{first}")
-    expect(page.locator(".phead-facts")).to_contain_text("nothing left to run")
+    expect(page.locator(".PipelineHead-head")).to_contain_text("done")
     waits = f"until test -e {gate}; do sleep 0.2; done"
     second = post(viewer.person, co.Exec(waits), title="estimated", run=True)
     page = viewer.open(f"/p/{second}")
-    facts = page.locator(".phead-facts")
+    facts = page.locator(".PipelineHead-head")
     expect(facts).to_contain_text("longer than usual")
     gate.touch()
-    expect(facts).to_contain_text("nothing left to run")
+    expect(facts).to_contain_text("done")
     expect(facts).not_to_contain_text("usual")
 
 
 def test_the_command_of_a_livedebug_is_copied(viewer: Viewer) -> None:
     run = launch(viewer.person, SLOW, run=False)
     page = viewer.node(run, "/slow")
-    page.get_by_role("button", name="Copy live debug command").click()
+    choose(page, "Debug", "Copy live debug command")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == f"conducto livedebug {run} /slow"
 
@@ -190,7 +192,7 @@ def test_cells_of_a_deleted_tree_disappear(viewer: Viewer, tmp_path: Path) -> No
     run = post(viewer.person, root, title="lazy", run=True)
     page = viewer.open(f"/p/{run}")
     cells = page.get_by_role("region", name="Commands by state")
-    expect(page.locator(".phead-facts")).to_contain_text("81 done")
+    expect(page.locator(".PipelineHead-head")).to_contain_text("81 done")
     expect(cells).to_contain_text("81 commands in order")
 
     for order in ({"action": "pause"}, {"action": "reset", "paths": ["/lazy"]}):
@@ -219,12 +221,12 @@ def test_key_jumps_to_running_nodes_anywhere(viewer: Viewer) -> None:
         root["many"][f"n{number}"] = co.Exec("true" if number != 230 else "sleep 600")
     run = post(viewer.person, root, title="busy", run=True)
     page = viewer.open(f"/p/{run}")
-    expect(page.locator(".phead-facts")).to_contain_text("249 done", timeout=60_000)
+    expect(page.locator(".PipelineHead-head")).to_contain_text("249 done", timeout=60_000)
     page.keyboard.press("u")
     expect(page.get_by_role("heading", name="n230", exact=True)).to_be_visible()
     expect(page.get_by_role("treeitem").filter(has_text="n230")).to_be_visible()
-    page.get_by_role("button", name="Kill").click()
-    expect(page.locator(".phead-facts")).to_contain_text("1 killed")
+    kill(page)
+    expect(page.locator(".PipelineHead-head")).to_contain_text("1 killed")
     page.keyboard.press("u")
     expect(page.get_by_text("No commands are running")).to_be_visible()
 
@@ -256,7 +258,8 @@ def test_skipped_failures_are_labelled(viewer: Viewer) -> None:
     page = viewer.node(run, "/")
     expect(page.get_by_text("All failed commands are skipped.")).to_be_visible()
     expect(page.locator(".Reasons-reason")).to_have_count(0)
-    expect(page.get_by_role("button", name="Rerun failed")).to_have_count(0)
+    failed = page.get_by_role("tabpanel").get_by_role("button", name="Rerun failed")
+    expect(failed).to_have_count(0)
 
 
 def test_page_shows_why_nodes_run_after_the_tree_was_replaced(viewer: Viewer) -> None:
@@ -267,7 +270,7 @@ def test_page_shows_why_nodes_run_after_the_tree_was_replaced(viewer: Viewer) ->
 
     run = post(viewer.person, tree("true"), title="continued", run=True)
     page = viewer.open(f"/p/{run}")
-    expect(page.locator(".phead-facts")).to_contain_text("2 done")
+    expect(page.locator(".PipelineHead-head")).to_contain_text("2 done")
     launch_ = {"tree": to_launch_form(tree("false"), title="continued")}
     agent_api(viewer.person, f"/pipelines/{run}/definition", "POST", {"launch": launch_})
 

@@ -86,7 +86,7 @@ def test_image_shows_its_build_and_is_rebuilt_for_its_nodes(viewer: Viewer) -> N
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("/uses")
     expect(dialog).not_to_contain_text("/three")
-    dialog.get_by_role("button", name="Rebuild and reset 2 commands").click()
+    dialog.get_by_role("button", name="Rebuild and rerun 2 commands").click()
     expect(dialog).to_have_count(0)
     eventually(
         lambda: (
@@ -547,9 +547,12 @@ def test_settings_hold_after_a_reload(viewer: Viewer) -> None:
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     run = launch(viewer.person, QUICK)
     viewer.node(run, "/bad")
-    expect(page.get_by_role("button", name="Wrap")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Output options").click()
+    wrap = page.get_by_role("menuitemcheckbox", name="Wrap")
+    expect(wrap).to_have_attribute("aria-checked", "true")
+    page.keyboard.press("Escape")
     page.get_by_role("tree").focus()
-    page.keyboard.press("m")
+    page.keyboard.press("e")
     page.get_by_role("button", name="Rerun", exact=True).click()
     expect(page.get_by_role("dialog")).to_contain_text("Rerun 1 command?")
 

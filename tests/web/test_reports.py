@@ -202,7 +202,9 @@ def test_a_pipeline_of_one_exec_has_an_overview_when_it_reports(viewer: Viewer) 
     write = "mkdir -p $CONDUCTO_DATA_PIPELINE/reports; echo '# Fine' > $_/sum.md; echo said"
     run = launch(viewer.person, f"    root = co.Exec({write!r})")
     page = viewer.node(run, "/")
-    expect(page.locator(".log-lines")).to_contain_text("said")  # visible lines are not pushed away
+    expect(page.locator(".LogLines-lines")).to_contain_text(
+        "said"
+    )  # visible lines are not pushed away
     page.get_by_role("tab", name="Overview").click()
     expect(report(page, "sum").get_by_role("heading", name="Fine")).to_be_visible()
     assert viewer.axe() == []

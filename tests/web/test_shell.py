@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import agent_api, eventually, launched_person, viewer_of
+from support.browser import agent_api, choose, eventually, launched_person, viewer_of
 from support.stand_ins import call
 from web.scripts import QUICK, launch
 
@@ -59,7 +59,7 @@ def no_container_is_left(failed: str, viewer: Viewer) -> Any:
 def opened(viewer: Viewer, run: str, button: str = "Open shell") -> Page:
     """Open the shell of the node that failed, and see its prompt."""
     page = viewer.node(run, "/bad")
-    page.get_by_role("button", name=button).click()
+    choose(page, "Debug", button)
     expect(rows(page)).to_contain_text(re.compile(r"[#$]"))
     return page
 
@@ -68,7 +68,8 @@ def answered(viewer: Viewer, run: str) -> Page:
     """Open the node that failed; what the agent says of shells has come, and is drawn."""
     with viewer.page.expect_response("**/api/v1/agent"):
         page = viewer.node(run, "/bad")
-    expect(page.get_by_role("button", name="Copy debug command")).to_be_visible()
+    page.get_by_role("button", name="Debug", exact=True).click()
+    expect(page.get_by_role("menuitem", name="Copy debug command")).to_be_visible()
     for _ in range(10):
         page.evaluate("() => new Promise(requestAnimationFrame)")
     return page
@@ -113,7 +114,8 @@ def test_the_command_runs_in_the_page_as_it_ran_in_the_pipeline(
 def test_the_copyable_command_stays_beside_it(viewer: Viewer, failed: str) -> None:
     page = opened(viewer, failed)
 
-    expect(page.get_by_role("button", name="Copy debug command")).to_be_visible()
+    page.get_by_role("button", name="Debug", exact=True).click()
+    expect(page.get_by_role("menuitem", name="Copy debug command")).to_be_visible()
     expect(page.get_by_text(f"conducto debug {failed} /bad", exact=True)).to_be_visible()
 
 
@@ -135,7 +137,7 @@ def test_keys_go_to_the_shell_until_a_key_that_is_shown_leaves_it(
     expect(page.get_by_role("button", name="End shell")).to_be_focused()
     page.keyboard.press("Enter")
     expect(panel(page)).to_have_count(0)
-    expect(page.locator(".node-pane")).to_be_focused()
+    expect(page.locator("[data-node-pane]")).to_be_focused()
 
 
 def test_a_snapshot_opens_as_the_command_left_it(viewer: Viewer, failed: str) -> None:
@@ -277,7 +279,7 @@ def test_rejection_is_shown_in_place_of_the_shell(viewer: Viewer, failed: str) -
             ),
         ),
     )
-    page.get_by_role("button", name="Open shell").click()
+    choose(page, "Debug", "Open shell")
 
     expect(panel(page).get_by_role("alert")).to_have_text(
         "Could not open the shell: /bad: 4 shells are open in pages"
@@ -290,7 +292,7 @@ def test_there_is_no_button_where_there_is_no_container(viewer: Viewer) -> None:
 
     page = answered(viewer, run)
 
-    expect(page.get_by_role("button", name="Open shell")).to_have_count(0)
+    expect(page.get_by_role("menuitem", name="Open shell")).to_have_count(0)
 
 
 def test_there_is_no_button_where_the_agent_does_not_allow_it(viewer: Viewer, failed: str) -> None:
@@ -302,7 +304,7 @@ def test_there_is_no_button_where_the_agent_does_not_allow_it(viewer: Viewer, fa
 
     page = answered(viewer, failed)
 
-    expect(page.get_by_role("button", name="Open shell")).to_have_count(0)
+    expect(page.get_by_role("menuitem", name="Open shell")).to_have_count(0)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -331,10 +333,9 @@ def test_terminals_are_not_part_of_the_first_load(viewer: Viewer, failed: str) -
     loaded: list[str] = []
     viewer.page.on("request", lambda request: loaded.append(urlsplit(request.url).path))
     page = viewer.node(failed, "/bad")
-    expect(page.get_by_role("button", name="Open shell")).to_be_visible()
     before = [one for one in loaded if "ShellPanel" in one]
 
-    page.get_by_role("button", name="Open shell").click()
+    choose(page, "Debug", "Open shell")
     expect(rows(page)).to_be_visible()
 
     assert before == []

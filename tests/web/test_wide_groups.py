@@ -73,7 +73,7 @@ def test_failed_running_and_queued_nodes_come_first_and_return_when_done(
     viewer.page.on("request", lambda one: asked.append(one.url) if "state=" in one.url else None)
     page = viewer.open(f"/p/{run}")
     expect(row(page, "n205")).to_contain_text("exit 1", timeout=60_000)
-    facts = page.locator(".phead-facts")
+    facts = page.locator(".PipelineHead-head")
     expect(facts).to_contain_text("209 done", timeout=60_000)
 
     def arranged() -> bool:
@@ -100,7 +100,7 @@ def test_visible_rows_stay_in_place_when_others_come_first(viewer: Viewer, tmp_p
     (gate := tmp_path / "gate").touch()
     run = launch(viewer.person, gated(gate))
     page = viewer.open(f"/p/{run}")
-    expect(page.locator(".phead-facts")).to_contain_text("299 done", timeout=60_000)
+    expect(page.locator(".PipelineHead-head")).to_contain_text("299 done", timeout=60_000)
     page.get_by_role("treeitem", name="299 done", exact=True).click()
     eventually(lambda: rows(page, 6)[2:] == ["n205", None, "n0", "n1"])
     page.locator(".tree-scroll").evaluate("box => { box.scrollTop = 28 * 100 }")
@@ -159,7 +159,7 @@ def test_a_link_shows_the_groups_as_they_were_opened_and_closed(
 ) -> None:
     run = launch(viewer.person, wide(60, 3))
     page = viewer.open(f"/p/{run}")
-    expect(page.locator(".phead-facts")).to_contain_text("3 failed", timeout=60_000)
+    expect(page.locator(".PipelineHead-head")).to_contain_text("3 failed", timeout=60_000)
     expect(row(page, "g0")).to_have_attribute("aria-expanded", "true")
     steps = page.evaluate("history.length")
     row(page, "g0").locator(".NodeRow-twist").click()

@@ -10,9 +10,15 @@ export function StatePill({ state, reason }: { state: PipelineStatus; reason?: s
   return (
     <span className={`${styles.pill ?? ""} ${styles[colour] ?? ""}`}>
       {state === "paused" || state === "scheduled" ? <PausedIcon /> : <StateIcon state={state} />}
-      {reason === undefined || reason === null ? label : `${label}, ${reason}`}
+      {textOf(label, reason ?? null)}
     </span>
   );
+}
+
+/** The reason `killed by user` names the state already. */
+function textOf(label: string, reason: string | null): string {
+  if (reason === null) return label;
+  return reason.startsWith(label) ? reason : `${label}, ${reason}`;
 }
 
 function PausedIcon() {

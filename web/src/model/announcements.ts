@@ -1,4 +1,4 @@
-/** What screen readers hear about nodes. */
+/** The texts that screen readers announce about nodes. */
 
 import type { Cause } from "@/api/schema";
 import { nameOf } from "@/model/paths";

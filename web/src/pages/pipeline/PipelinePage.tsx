@@ -25,8 +25,8 @@ import { LinkBanner } from "@/pages/pipeline/LinkBanner";
 import { NodePane } from "@/pages/pipeline/node/NodePane";
 import { Panes } from "@/pages/pipeline/Panes";
 import { TreePane } from "@/pages/pipeline/tree/TreePane";
-import { useInitialFocus } from "@/pages/pipeline/useInitialFocus";
 import { usePageKeys } from "@/pages/pipeline/usePageKeys";
+import { useTreeFocus } from "@/pages/pipeline/useTreeFocus";
 
 export function PipelinePage({ params }: PageProps) {
   const id = params.id ?? "";
@@ -75,7 +75,7 @@ function Workbench({ session }: { session: PipelineSession }) {
   const actions = useActions(target);
   const onHelp = () => setHelp(true);
   usePageKeys({ session, current: node, targets, actions, onHelp });
-  useInitialFocus();
+  useTreeFocus(help || actions.modifying !== null || actions.confirmation !== null);
 
   // Refetch everything after a reconnection.
   const live = session.link.kind === "live";

@@ -12,7 +12,7 @@ import { ROOT } from "@/model/paths";
 import { headerActions } from "@/model/pipelineStatus";
 import type { Actions } from "@/pages/pipeline/actions/useActions";
 import { copyCommand } from "@/pages/pipeline/shell/useDebugEntries";
-import { focusTree } from "@/pages/pipeline/useInitialFocus";
+import { focusTree } from "@/pages/pipeline/useTreeFocus";
 
 interface Context {
   session: PipelineSession;

@@ -29,7 +29,7 @@ export function ProgramPage() {
   const { data, error, refetch } = useProgram(title, query.get("program"));
   useTitle(title);
   return (
-    <PageStatus error={error} known={data !== undefined}>
+    <PageStatus error={error}>
       <div className={`page ${styles.page}`}>
         <h1 className="clip">{title}</h1>
         {data !== undefined ? (

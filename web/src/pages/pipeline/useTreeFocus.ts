@@ -8,9 +8,10 @@ export function focusTree(): void {
   target?.focus({ preventScroll: true });
 }
 
-/** Focus the tree when the page is loaded. */
-export function useInitialFocus(): void {
+/** Focus the tree when the page is loaded and when a dialog was closed, unless a control has it. */
+export function useTreeFocus(isDialogOpen: boolean): void {
   useEffect(() => {
+    if (isDialogOpen) return;
     if (document.activeElement === null || document.activeElement === document.body) focusTree();
-  }, []);
+  }, [isDialogOpen]);
 }
