@@ -12,7 +12,7 @@ const ALLOWED = {
   FORBID_ATTR: ["style", "id", "class", "name"],
   ALLOW_DATA_ATTR: false,
   FORBID_TAGS: ["style", "form", "input", "button", "textarea", "select", "iframe", "object"],
-  // Values of these attributes are no addresses.
+  // Values of these attributes are not addresses.
   ADD_URI_SAFE_ATTR: ["align", "colspan", "rowspan", "width", "height", "start", "open"],
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|data:image\/(?:png|jpeg|gif|webp);base64,|[#/])/i,
 };

@@ -2,10 +2,23 @@
 
 import { criticalPath, type CriticalPath } from "@/model/criticalPath";
 import { rowsByNode } from "@/model/groupLanes";
-import type { Bar, ChartData } from "@/model/lanes";
-import { movedBars, placed, type Round, roundsOf } from "@/model/rounds";
+import type { Bar, Lane, Range } from "@/model/lanes";
+import { movedBars, placed, type PlacedRound, type Round, roundsOf } from "@/model/rounds";
 import { extentOf, lanesByWorker, type Timeline } from "@/model/timeline";
 import type { Round as RoundTime } from "@/api/schema";
+
+export interface ChartData {
+  lanes: readonly Lane[];
+  /** Whether rows are groups; null if there is no choice. */
+  grouped: boolean | null;
+  extent: Range;
+  /** The attempts of the critical paths. */
+  critical: ReadonlySet<Bar>;
+  /** The rounds that are shown, one after another. */
+  rounds: readonly PlacedRound[];
+  attempts: number;
+  now: number;
+}
 
 export interface ChartOptions {
   times: readonly RoundTime[];

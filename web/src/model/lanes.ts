@@ -1,7 +1,6 @@
 /** Parts of a timeline: a bar is an attempt, a lane is a row of bars. */
 
 import type { NodeView, State } from "@/api/schema";
-import type { PlacedRound } from "@/model/rounds";
 import { isFinished } from "@/model/states";
 
 /** `start` is the start of the container; `unknown` means that no reason was recorded. */
@@ -56,19 +55,6 @@ export interface Group {
   readonly attempts: number;
   /** Times of failures, oldest first. */
   readonly failures: readonly number[];
-}
-
-export interface ChartData {
-  lanes: readonly Lane[];
-  /** Whether rows are groups; null if there is no choice. */
-  grouped: boolean | null;
-  extent: Range;
-  /** The attempts of the critical paths. */
-  critical: ReadonlySet<Bar>;
-  /** The rounds that are shown, one after another. */
-  rounds: readonly PlacedRound[];
-  attempts: number;
-  now: number;
 }
 
 /** When a bar starts: when it was queued. Null if unknown. */

@@ -1,4 +1,4 @@
-/** The history of a program: its durations, flaky nodes, and what differs between two pipelines. */
+/** The history of a program: its durations, flaky nodes, and the differences of two pipelines. */
 
 import type { NodeView, PipelineSummary } from "@/api/schema";
 import { activeTime } from "@/model/activity";

@@ -31,7 +31,7 @@ async def test_lines_are_found_wherever_chunks_end() -> None:
     assert await lines(b"a", b"b\nc\n\n", b"d\n") == [b"ab", b"c", b"", b"d"]
 
 
-async def test_line_without_an_end_is_no_request() -> None:
+async def test_unterminated_line_is_ignored() -> None:
     assert await lines(b"a\nb") == [b"a"]
 
 

@@ -1,7 +1,7 @@
 import { Button } from "@/components/Button";
 import { setQuery } from "@/lib/location";
 import { duration, plural } from "@/lib/time";
-import type { ChartData } from "@/model/lanes";
+import type { ChartData } from "@/model/chart";
 import type { Round } from "@/model/rounds";
 import { RoundPicker } from "@/pages/timeline/RoundPicker";
 import { TIMELINE } from "@/strings";
