@@ -1,6 +1,5 @@
 """The rules for pipelines that commands launch: their depth, their images and their rights."""
 
-import posixpath
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -84,8 +83,8 @@ def check_rights(child: Pipeline, parent: NodeSpec, known: Iterable[ImageSpec]) 
     """Check that a child on a user's machine gets no access that its parent does not have.
 
     Args:
-        child: The child, resolved.
-        parent: The node whose command launches it.
+        child: The child, or a tree that a command of a child generates; resolved.
+        parent: The node whose command launches or generates it.
         known: Images of the parent's pipeline.
 
     Raises:
@@ -98,27 +97,29 @@ def check_rights(child: Pipeline, parent: NodeSpec, known: Iterable[ImageSpec]) 
             raise _more(node.path, "requires_docker=True")
         if wanted.docker_run_args not in ((), allowed.docker_run_args):
             raise _more(node.path, f"docker_run_args={' '.join(wanted.docker_run_args)!r}")
-    directories = [path for image in known for path in _files(image).values()]
+    same = {files_of(image) for image in known}
     for image in child.images.values():
-        for name, path in _files(image).items():
-            if not any(_is_inside(path, each) for each in directories):
-                raise _more(None, f"image {image.name!r}: {name}={path!r}")
+        files = files_of(image)
+        if any(files) and files not in same:
+            raise _more(None, f"image {image.name!r}, whose files no image of the parent uses")
 
 
-def _files(image: ImageSpec) -> dict[str, str]:
-    """Return ``{parameter: path}`` of the files of the machine that an image uses."""
-    found = {
-        "copy_dir": image.copy_dir,
-        "context": image.context,
-        "dockerfile": image.dockerfile,
-    }
-    return {name: path for name, path in found.items() if path is not None}
+def files_of(image: ImageSpec) -> tuple[object, ...]:
+    """Return the parameters that determine the files and repositories that an image reads.
 
-
-def _is_inside(path: str, directory: str) -> bool:
-    """Return whether a path leads into a directory; ``..`` does not lead out of it."""
-    path = posixpath.normpath(path)
-    return path == directory or path.startswith(directory.rstrip("/") + "/")
+    A command can name an image that reads files only if an image of its pipeline has all of these:
+    comparing paths would miss links, ``.dockerignore`` and credentials for repositories.
+    """
+    return (
+        image.dockerfile,
+        image.dockerfile_text if image.context is not None else None,
+        image.context,
+        image.copy_dir,
+        image.copy_url,
+        image.copy_branch,
+        image.copies_git,
+        image.install_npm is True,
+    )
 
 
 def _more(path: str | None, what: str) -> Exception:

@@ -41,6 +41,7 @@ from conducto_core.model.images import ImageSpec
 from conducto_core.model.operations.cloud import OwnBuild, OwnBuilds
 from conducto_core.model.records import ImageState
 from conducto_core.model.responses import ImageLog, ImageStep
+from conducto_core.semantics.children import files_of
 from conducto_core.semantics.start_failures import with_remedy
 
 logger = logging.getLogger(__name__)
@@ -379,30 +380,16 @@ def known_sources(
         known: The images of the launch.
         sources: The contents of their files.
     """
-    by_files = {_files(known[name]): given for name, given in sources.items() if name in known}
+    by_files = {files_of(known[name]): given for name, given in sources.items() if name in known}
     found = {}
     for image in images:
-        files = _files(image)
+        files = files_of(image)
         given = sources.get(image.name) or by_files.get(files)
         if given is None and not any(files):
             given = ImageSources(dockerfile=image.dockerfile_text)
         if given is not None:
             found[image.name] = given
     return found
-
-
-def _files(image: ImageSpec) -> tuple[object, ...]:
-    reads_npm = image.install_npm is True
-    text = image.dockerfile_text if image.context is not None else None
-    return (
-        image.dockerfile,
-        text,
-        image.context,
-        image.copy_dir,
-        image.copy_url,
-        image.copy_branch,
-        reads_npm,
-    )
 
 
 def _sources(image: ImageSpec, given: ImageSources | None) -> build_plan.Sources:

@@ -4,10 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from conducto.errors import DefinitionError
-from conducto.wire.lazy_form import from_wire_document
 from conducto.wire.outputs import MAX_RESULT
-from conducto_core.model.form_codec import pack_form
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.states import Cause, StopReason
@@ -19,15 +16,15 @@ from conducto_core.runtime.inputs import inputs_text
 from conducto_core.runtime.masking import Mask
 from conducto_core.runtime.tree_extractor import PrintedTreeError, TreeExtractor
 from conducto_core.semantics.attempt_end import AttemptEnd
-from conducto_core.semantics.resolve import Limits, resolve_generated
+from conducto_core.semantics.resolve import Limits
 from conducto_core.semantics.results import source_attempts
 from conducto_core.semantics.rules import cause_of_exit
 from conducto_core.semantics.tree_state import LiveExec
 from conducto_local.ports import BuiltImage, EngineError, Job, Stream
-from conducto_local.scheduling.admission import check_nodes
 from conducto_local.scheduling.attempt_logs import LogDirectory, LogWriter
 from conducto_local.scheduling.attempt_records import placement_of
 from conducto_local.scheduling.live_pipeline import ActiveAttempt
+from conducto_local.scheduling.printed_tree import read_tree
 from conducto_local.scheduling.resources import Sampler
 
 
@@ -248,18 +245,9 @@ def _with_tree(
     if target is None:
         return result
     try:
-        form = from_wire_document(cutter.tree())
-        pipeline = resolve_generated(form, target, tree, active.live.edits)
-        check_nodes(pipeline.nodes, limits)
-    except (PrintedTreeError, DefinitionError, KeyError, TypeError) as error:
-        message = (
-            str(error)
-            if isinstance(error, (PrintedTreeError, DefinitionError))
-            else (f"printed a broken tree: {error!r}")
-        )
-        return replace(result, cause=Cause.LAZY, message=message, outputs=None)
-    definition = pack_form(form)
-    return replace(result, tree=(pipeline, definition))
+        return replace(result, tree=read_tree(cutter, active, target, tree, limits))
+    except PrintedTreeError as error:
+        return replace(result, cause=Cause.LAZY, message=str(error), outputs=None)
 
 
 def has_failed(active: ActiveAttempt, result: Result) -> bool:

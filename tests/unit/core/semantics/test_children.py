@@ -88,7 +88,9 @@ def parent(**placement: Any) -> NodeSpec:
     [
         ({"copy_dir": "/home/ann"}, {}),
         ({"copy_dir": "/home/ann/code/../secrets"}, {}),
-        ({"copy_dir": "/home/ann/codes"}, {}),
+        ({"copy_dir": "/home/ann/code/sub"}, {}),
+        ({"copy_repo": True, "copy_dir": "/home/ann/code"}, {}),
+        ({"copy_url": "/home/ann/private", "copy_branch": "main"}, {}),
         ({"image": None, "dockerfile_text": "FROM x", "context": "/"}, {}),
         ({"image": None, "dockerfile": "/etc/Dockerfile"}, {}),
         ({}, {"requires_docker": True}),
@@ -104,7 +106,11 @@ def test_child_gets_no_access_that_its_parent_lacks(
 
 def test_child_may_have_the_access_of_its_parent() -> None:
     args = ["--cap-add=SYS_PTRACE"]
-    tree = child({"copy_dir": "/home/ann/code/sub"}, requires_docker=True, docker_run_args=args)
+    tree = child(
+        {"copy_dir": "/home/ann/code", "install_pip": ["x"]},
+        requires_docker=True,
+        docker_run_args=args,
+    )
 
     check_rights(tree, parent(requires_docker=True, docker_run_args=tuple(args)), [CODE])
     check_rights(child(), parent(), [])

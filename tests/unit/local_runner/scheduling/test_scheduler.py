@@ -11,11 +11,13 @@ from tests.fakes.store import MemoryStore
 
 import conducto as co
 from conducto.tree.launch_form import to_launch_form
+from conducto.tree.serialize import encode, to_document
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.params import ListParams, NodeParams, StatesParams, TreeParams
-from conducto_core.model.records import ImageState
-from conducto_core.model.requests import LaunchRequest
+from conducto_core.model.records import ImageState, ParentAttempt
+from conducto_core.model.requests import Action, LaunchRequest
 from conducto_core.model.states import Cause, State
+from conducto_core.runtime.tree_extractor import CLOSE, OPEN
 from conducto_core.semantics import events as ev
 from conducto_local.api.pipelines import LocalPipelines
 from conducto_local.engine_factory import NullImageBuilder
@@ -308,3 +310,41 @@ async def test_container_lost_while_it_starts_is_replaced_three_times(
     assert len(lost) == losses
     assert attempts[-1].state is (State.DONE if losses == 3 else State.KILLED)
     assert "its command had not started (retry 1 of 3)" in str(attempts[0].message)
+
+
+PARENT = ParentAttempt(pipeline="abc-def", path="/p", attempt=1, depth=1)
+
+
+@pytest.mark.parametrize(
+    ("parent", "own", "states"),
+    [
+        (None, {}, ["done", "done"]),
+        (PARENT, {}, ["error", "pending"]),
+        (PARENT, {"requires_docker": True}, ["done", "done"]),
+    ],
+)
+async def test_lazy_of_a_child_gives_its_nodes_no_more_access_than_its_own(
+    bench: Bench, parent: ParentAttempt | None, own: dict[str, bool], states: list[str]
+) -> None:
+    generated = co.Serial()
+    generated["a"] = co.Exec("true", requires_docker=True)
+    tree = OPEN + encode(to_document(generated, resolve=True)).encode() + CLOSE
+    bench.engine.outcomes = {"generate": Outcome(stdout=tree)}
+    root = co.Serial(image="x", **own)
+    root["lazy"] = co.Lazy("generate")
+    launched = await bench.pipelines.launch(LaunchRequest(tree=to_launch_form(root)))
+    live = bench.pipelines.live(launched.pipeline.id)
+    live.set_record(parent=parent)
+
+    bench.scheduler.perform(live, Action.RUN)
+    async for batch in bench.pipelines.changes(live.id, 0):
+        if batch.pipeline.settled:
+            break
+
+    steps = ("/lazy/Generate", "/lazy/Execute")
+    assert [str(live.tree.nodes[path].state) for path in steps] == states
+    (attempt,) = (
+        await bench.pipelines.list_attempts(NodeParams(id=live.id, path=steps[0]))
+    ).attempts
+    refused = "/lazy/Execute/a: requires_docker=True: a pipeline that a command launches gets no"
+    assert (refused in str(attempt.message)) is (states[0] == "error")
