@@ -6,6 +6,8 @@ has to be mounted, and a container without a network can send requests.
 """
 
 import asyncio
+import os
+import signal
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
@@ -115,6 +117,7 @@ async def start_in_container(client: HttpClient, container: str, directory: str)
         await relay.start(client, container)
         await _check_start(relay, relay.complaint)
     except ApiError as error:
+        await relay.close()
         raise _cannot(error.message) from error
     except BaseException:
         await relay.close()
@@ -143,8 +146,16 @@ class ProcessRelay:
         """End it."""
         if self._process.stdin is not None:
             self._process.stdin.close()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), _START_SECONDS)
+        try:
+            await asyncio.wait_for(self._ended(), _START_SECONDS)
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    async def _ended(self) -> None:
+        while await self.read():  # requests that nobody has read would keep it from ending
+            pass
+        await self._process.wait()
 
 
 async def start_on_machine(directory: Path) -> Relay:
@@ -164,7 +175,11 @@ async def start_on_machine(directory: Path) -> Relay:
     except OSError as error:
         raise _cannot(str(error)) from error
     relay = ProcessRelay(str(directory), process)
-    await _check_start(relay, bytearray())
+    try:
+        await _check_start(relay, bytearray())
+    except BaseException:
+        await relay.close()
+        raise
     return relay
 
 
@@ -179,7 +194,6 @@ async def _check_start(relay: Relay, complaint: bytearray) -> None:
     except TimeoutError:
         pass
     if seen != READY:
-        await relay.close()
         raise _cannot(complaint.decode(errors="replace").strip() or "it does not start")
 
 

@@ -80,7 +80,7 @@ async def launch_channel(
         serving.cancel()
         with suppress(asyncio.CancelledError):
             await serving
-        await relay.close()
+        await relay.close()  # in case it was cancelled before it started
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +92,14 @@ class _Channel:
     tasks: Tasks
 
     async def serve(self) -> None:
-        """Answer requests, one after another, until the relay ends."""
+        """Answer requests, one after another, until the relay ends; then close it."""
         try:
             async for line in lines_of(self.relay):
                 await self._answer(line)
         except Exception:
             logger.exception("requests of a command failed", extra={"path": self.active.spec.path})
+        finally:
+            await self.relay.close()  # so that later requests fail at once
 
     async def _answer(self, line: bytes) -> None:
         request = _read(line)

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from conducto_local.scheduling.launch_channel import lines_of
+import asyncio
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from conducto_local.scheduling.context import Tasks
+from conducto_local.scheduling.launch_channel import launch_channel, lines_of
+
+if TYPE_CHECKING:
+    from conducto_local.ports import Relay
 
 
 class WrittenRelay:
@@ -37,3 +45,32 @@ async def test_unterminated_line_is_ignored() -> None:
 
 async def test_line_that_is_too_long_ends_the_channel() -> None:
     assert await lines(b"a\n", b"b" * 60, b"b" * 60, b"\nc\n") == [b"a"]
+
+
+class BrokenRelay(WrittenRelay):
+    """A relay whose output cannot be read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed = asyncio.Event()
+
+    async def read(self) -> bytes:
+        raise OSError("broken")
+
+    async def close(self) -> None:
+        self.closed.set()
+
+
+async def test_channel_that_fails_closes_its_relay_while_the_command_runs() -> None:
+    relay = BrokenRelay()
+
+    async def start(_name: str) -> Relay:
+        return relay
+
+    async def handle(*_request: Any) -> Any:
+        raise AssertionError
+
+    active: Any = SimpleNamespace(spec=SimpleNamespace(path="/a"))
+    worker: Any = SimpleNamespace(relay=start)
+    async with launch_channel(active, worker, handle, Tasks()):
+        await asyncio.wait_for(relay.closed.wait(), 10)
