@@ -25,7 +25,7 @@ from conducto.tools import data_tools, notebook, profile, slack
 from conducto.tree.image import UNRESOLVED
 from conducto.tree.nodes import Node
 from conducto.tree.parameters import INHERITED_DEFAULTS
-from conducto.wire import fields, limits, outputs, secret_names
+from conducto.wire import fields, launching, limits, outputs, secret_names
 from conducto.wire.result_order import MAX_RESULTS
 from conducto_cli.exit_codes import MEANINGS
 from conducto_cli.parser import build_parser
@@ -328,6 +328,7 @@ def tree_limits() -> str:
         ["Artifacts of an attempt", f"{MAX_ARTIFACTS:,}"],
         ["Pipelines above one that a command launches", f"{MAX_DEPTH:,}"],
         ["Pipelines that an attempt launches", f"{MAX_CHILDREN:,}"],
+        ["Bytes of a pipeline that a command launches, as a request", f"{launching.MAX_BODY:,}"],
         ["Bytes of a secret", f"{secret_names.MAX_VALUE:,}"],
         ["Bytes of all secrets together", f"{secret_names.MAX_TOTAL:,}"],
         ["Bytes of a directory that an image of the cloud is built from", f"{MAX_CONTEXT:,}"],

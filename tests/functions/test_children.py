@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import conducto as co
 from chalicelib.api.dispatch import Api, Request
 from chalicelib.domain.tokens import digest_of
+from chalicelib.ports.errors import ThrottledError
 from chalicelib.ports.identity import Identity
 from conducto.tree.serialize import encode, to_document
 from conducto.wire.launching import CHANNEL, LAUNCH, TOKEN
@@ -197,3 +199,15 @@ def test_token_of_another_organisation_finds_nothing(command: Command) -> None:
     )
 
     assert answer.status == 401
+
+
+def test_throttled_read_of_the_attempt_is_a_problem(command: Command) -> None:
+    def reading(*_: str) -> Any:
+        raise ThrottledError("Rate exceeded")
+
+    engine: Any = SimpleNamespace(cloud=command.world.engine.cloud, reading=reading)
+    command.api = Api(engine, lambda _: MemoryResponses())
+
+    status, problem = command.launch()
+
+    assert (status, problem["title"]) == (503, "busy")

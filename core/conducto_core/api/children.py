@@ -1,9 +1,7 @@
 """The operations of a command with ``launch=True``, for both targets."""
 
+import asyncio
 import base64
-import binascii
-import json
-import zlib
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -11,12 +9,11 @@ from conducto.wire.lazy_form import from_wire_document
 from conducto_core.api.problems import ProblemError
 from conducto_core.errors import NotFoundError, invalid
 from conducto_core.model.children import ChildLaunch, ChildStatus, FailedNode
+from conducto_core.model.form_codec import unpack_tree
 from conducto_core.model.params import PipelineParams, TreeParams
 from conducto_core.model.records import ParentAttempt
 from conducto_core.model.requests import NodeView, PipelineSummary, Problem, TreePage
 
-#: Maximum bytes of a tree's JSON.
-MAX_UNPACKED = 1 << 29
 #: Maximum number of failed nodes in a `ChildStatus`, and characters of each tail.
 MAX_FAILED, MAX_TAIL = 20, 2000
 
@@ -34,7 +31,14 @@ class ChildApi(ABC):
     async def launch(
         self, request: ChildLaunch, form: dict[str, Any], key: str | None, *, repeated: bool
     ) -> PipelineSummary:
-        """Launch a pipeline; ``form`` is its tree, without the image of the parent."""
+        """Launch a pipeline.
+
+        Args:
+            request: The request.
+            form: Its tree, without the image of the parent.
+            key: Idempotency key, different from those of other attempts.
+            repeated: An earlier request with this key may have launched it.
+        """
 
     @abstractmethod
     async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:
@@ -48,8 +52,11 @@ class ChildApi(ABC):
         self, request: ChildLaunch, key: str | None = None, *, repeated: bool = False
     ) -> ChildStatus:
         """Launch a pipeline as a child of the attempt."""
-        form = form_of(request.tree)
-        return await self._status(await self.launch(request, form, key, repeated=repeated))
+        form = await asyncio.to_thread(form_of, request.tree)
+        # Keys of different attempts may be equal.
+        me = self.me
+        own = None if key is None else f"{me.pipeline}{me.path}:{me.attempt}/{key}"
+        return await self._status(await self.launch(request, form, own, repeated=repeated))
 
     async def get_child(self, params: PipelineParams) -> ChildStatus:
         """Return the state of a child."""
@@ -85,10 +92,8 @@ def form_of(tree: str) -> dict[str, Any]:
         DefinitionError: it is not one.
     """
     try:
-        unpacker = zlib.decompressobj(wbits=31)
-        text = unpacker.decompress(base64.b64decode(tree, validate=True), MAX_UNPACKED)
-        form = from_wire_document(json.loads(text))
-    except (binascii.Error, zlib.error, ValueError, RecursionError) as error:
+        form = from_wire_document(unpack_tree(base64.b64decode(tree, validate=True)))
+    except ValueError as error:
         raise invalid(None, f"not a serialised tree: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise invalid(None, f"not a serialised tree: {error!r}") from error

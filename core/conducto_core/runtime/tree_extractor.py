@@ -1,17 +1,14 @@
 """Extraction of the tree that a Lazy's command prints from its output stream."""
 
 import base64
-import binascii
-import gzip
-import json
-import zlib
 from typing import Any, Final
+
+from conducto_core.model.form_codec import unpack_tree
 
 OPEN: Final = b"<__conducto_serialization>"
 CLOSE: Final = b"</__conducto_serialization>"
-#: Maximum bytes of a printed tree, packed and unpacked; 100,000 Execs take about 1 MB and 20 MB.
+#: Maximum bytes of a printed tree, packed; 100,000 Execs take about 1 MB.
 MAX_PACKED: Final = 64 << 20
-MAX_UNPACKED: Final = 64 << 20
 
 
 class PrintedTreeError(Exception):
@@ -91,16 +88,8 @@ def _partial(data: bytes, tag: bytes) -> int:
 def _decode(body: bytes) -> dict[str, Any]:
     try:
         packed = base64.b64decode(b"".join(body.split()), validate=True)
-        unpacker = zlib.decompressobj(wbits=31)
-        text = unpacker.decompress(packed, MAX_UNPACKED)
-        if unpacker.unconsumed_tail:
-            raise PrintedTreeError(
-                f"printed a tree of over {MAX_UNPACKED >> 20} MB unpacked; make it smaller"
-            )
-        if not unpacker.eof:
-            raise PrintedTreeError("printed a broken tree: it is incomplete")
-        document = json.loads(text)
-    except (binascii.Error, zlib.error, gzip.BadGzipFile, ValueError, RecursionError) as error:
+        document = unpack_tree(packed)
+    except ValueError as error:
         raise PrintedTreeError(f"printed a broken tree: {error}") from error
     if not isinstance(document, dict):
         raise PrintedTreeError("printed a broken tree: not a JSON object")

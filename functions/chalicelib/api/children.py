@@ -52,9 +52,7 @@ class CloudChildren(ChildApi):
             tags=request.tags,
             run=request.run,
         )
-        # Keys of different attempts may be equal.
-        own = None if key is None else f"{self.me.pipeline}{self.me.path}:{self.me.attempt}/{key}"
-        return await self._pipelines.launch(launch, own, repeated=repeated, origin=self._origin)
+        return await self._pipelines.launch(launch, key, repeated=repeated, origin=self._origin)
 
     async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:
         """Return one pipeline."""

@@ -85,8 +85,8 @@ class Api:
             caller = _admitted(identity, operation.permission)
             service = self._service(operation, caller)
             body = self._body(operation, caller, request)
-        except ProblemError as error:
-            return Response(error.problem.status, problems.MEDIA_TYPE, _json(error.problem))
+        except Exception as error:  # noqa: BLE001  every error becomes a response
+            return Service(rules=RULES).refusal(error)
         response = asyncio.run(self._execute(service, caller, operation, request, body))
         if len(response.body) <= MAX_DIRECT:
             return response
@@ -220,10 +220,6 @@ def _admitted(identity: Identity | None, permission: Permission) -> Identity:
             )
         )
     return identity
-
-
-def _json(problem: Problem) -> bytes:
-    return problem.model_dump_json().encode()
 
 
 async def _whole(body: bytes) -> AsyncIterator[bytes]:

@@ -2,8 +2,6 @@
 
 import base64
 import binascii
-import json
-import zlib
 
 from chalicelib.domain.events import (
     BuiltImage,
@@ -14,7 +12,7 @@ from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.image_builds import ImageBuilds, known_sources
 from conducto.wire.lazy_form import from_wire_document
 from conducto_core.errors import RefusedError
-from conducto_core.model.form_codec import pack_form, unpack_form
+from conducto_core.model.form_codec import pack_form, unpack_form, unpack_tree
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.worker import (
     MAX_TREE,
@@ -23,9 +21,6 @@ from conducto_core.model.worker import (
 from conducto_core.semantics import capacity
 from conducto_core.semantics.resolve import resolve_generated
 from conducto_core.semantics.tree_state import LiveExec
-
-#: Maximum bytes of a tree's JSON.
-MAX_UNPACKED = 1 << 29
 
 
 class GeneratedTreeError(Exception):
@@ -45,15 +40,10 @@ def _form_of(packed: bytes) -> bytes:
     if len(packed) > MAX_TREE:
         raise GeneratedTreeError(f"printed a tree of over {MAX_TREE >> 20} MB; make it smaller")
     try:
-        unpacker = zlib.decompressobj(wbits=31)
-        text = unpacker.decompress(packed, MAX_UNPACKED)
-        if unpacker.unconsumed_tail or not unpacker.eof:
-            raise GeneratedTreeError(
-                "printed a tree that is truncated, or too large after decompression"
-            )
-        document = json.loads(text)
-        return pack_form(from_wire_document(document))
-    except (zlib.error, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        return pack_form(from_wire_document(unpack_tree(packed)))
+    except ValueError as error:
+        raise GeneratedTreeError(f"printed a broken tree: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
         raise GeneratedTreeError(f"printed a broken tree: {error!r}") from error
 
 

@@ -1,10 +1,12 @@
 """Requests of commands that launch pipelines, over the operations of clients."""
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from conducto_core.api.children import ChildApi, attempt_ended, refusal
 from conducto_core.api.dispatch import Headers, Response, Service
-from conducto_core.api.problems import ProblemError
+from conducto_core.api.idempotency import IdempotentExecutor, MemoryResponses
+from conducto_core.api.problems import ProblemError, too_large
 from conducto_core.model.children import ChildLaunch
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.operations.children import CHILD_OPERATIONS
@@ -25,13 +27,20 @@ class LocalChildren(LocalLaunches, LocalQueries):
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
         self._scheduler.children = self.serve_child
+        self._responses: WeakKeyDictionary[ActiveAttempt, IdempotentExecutor] = WeakKeyDictionary()
 
     async def serve_child(self, active: ActiveAttempt, request: ChildRequest) -> ChildResponse:
         """Execute a request of an attempt's command."""
-        service = Service(_Children(self, active), operations=(*CHILD_OPERATIONS, *OPERATIONS))
+        once = self._responses.get(active)
+        if once is None:
+            once = self._responses[active] = IdempotentExecutor(MemoryResponses())
+        operations = (*CHILD_OPERATIONS, *OPERATIONS)
+        service = Service(_Children(self, active), operations=operations, once=once)
         try:
             match = service.find(request.method, request.path)
             _check_allowed(active, match.operation)
+            if len(request.body) > match.operation.max_body:
+                raise too_large(match.operation.max_body)
         except ProblemError as error:
             answer = service.refusal(error)
             return ChildResponse(answer.status, answer.body)

@@ -33,7 +33,7 @@ from conducto_local.store.port import NodeRow, Redefinition, WriteBatch
 STATUS_EVERY = 1.0
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class ActiveAttempt:
     """An attempt between its queueing and its end.
 

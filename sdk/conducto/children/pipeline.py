@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PAUSES = {"local": (0.1, 2.0), "cloud": (1.0, 15.0)}
 #: Seconds after which a server that is unreachable is an error.
 RECONNECT_SECONDS = 60.0
+#: Seconds before a request is repeated: the first time, and the longest.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 #: Options of ``co.launch`` on a user's machine that a child has from its parent.
 _FROM_PARENT = (
     "run_at",
@@ -121,7 +123,7 @@ class ChildPipeline:
         end = None if timeout is None else time.monotonic() + timeout
         pause, longest = PAUSES[where()]
         while True:
-            status = self._read_patiently()
+            status = _patiently(self._read)
             if status["settled"]:
                 break
             left = longest if end is None else end - time.monotonic()
@@ -137,21 +139,6 @@ class ChildPipeline:
 
     def _read(self) -> Dict[str, Any]:
         return call("GET", self._id)
-
-    def _read_patiently(self) -> Dict[str, Any]:
-        """Read the state; repeat it for a minute while the server fails or is unreachable."""
-        end = time.monotonic() + RECONNECT_SECONDS
-        while True:
-            try:
-                return self._read()
-            except AgentUnreachableError:
-                if where() == "local" or time.monotonic() > end:
-                    raise
-            except ApiError as error:
-                temporary = error.status >= _SERVER_ERROR or error.status == _TOO_MANY_REQUESTS
-                if not temporary or time.monotonic() > end:
-                    raise
-            time.sleep(1.0)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ChildPipeline) and self._id == other._id
@@ -211,7 +198,8 @@ def launch(
         "tags": to_tags(tags) or [],
         "run": run,
     }
-    return ChildPipeline(call("POST", body=body, key=uuid.uuid4().hex))
+    key = uuid.uuid4().hex  # the same for each repetition, so that one child is launched
+    return ChildPipeline(_patiently(lambda: call("POST", body=body, key=key)))
 
 
 def get_pipeline(pipeline_id: str) -> ChildPipeline:
@@ -223,6 +211,24 @@ def get_pipeline(pipeline_id: str) -> ChildPipeline:
     from urllib.parse import quote  # noqa: PLC0415 - rarely needed
 
     return ChildPipeline(call("GET", quote(pipeline_id, safe="")))
+
+
+def _patiently(request: Callable[[], Dict[str, Any]]) -> Dict[str, Any]:
+    """Send a request; repeat it for a minute while the server fails or is unreachable."""
+    end = time.monotonic() + RECONNECT_SECONDS
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            return request()
+        except AgentUnreachableError:
+            if where() == "local" or time.monotonic() > end:
+                raise
+        except ApiError as error:
+            temporary = error.status >= _SERVER_ERROR or error.status == _TOO_MANY_REQUESTS
+            if not temporary or time.monotonic() > end:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def _check_options(target: Optional[str], kwargs: Dict[str, Any]) -> None:

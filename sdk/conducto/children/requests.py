@@ -14,7 +14,7 @@ import uuid
 from http.client import HTTPException
 
 from conducto.errors import AgentUnreachableError, ApiError, ConductoError, DefinitionError
-from conducto.wire.launching import CALLS, CHANNEL, CHILDREN, LAUNCH, MAX_LINE, TOKEN
+from conducto.wire.launching import CALLS, CHANNEL, CHILDREN, LAUNCH, MAX_BODY, TOKEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TIMEOUT = 300.0
 #: Seconds between two looks for a response in a file: the first one, and the longest.
 _FIRST_LOOK, _LONGEST_LOOK = 0.002, 0.1
-_BAD_STATUS = 400
+_BAD_STATUS, _TOO_LARGE = 400, 413
 _DEFINITION = "#definition"
 
 
@@ -55,6 +55,12 @@ def call(
     token = _token()
     path = f"{CHILDREN}/{name}" if name else CHILDREN
     text = "" if body is None else json.dumps(body)
+    if len(text) > MAX_BODY:
+        raise _refused(
+            _TOO_LARGE,
+            f"the pipeline has {len(text):,} bytes as a request; the maximum is {MAX_BODY:,}. "
+            "Launch several pipelines, or generate nodes with co.Lazy",
+        )
     directory = os.environ.get(CHANNEL)
     if directory:
         request = {"token": token, "method": method, "path": path, "key": key, "body": text}
@@ -86,8 +92,6 @@ def _through_files(directory: str, request: Dict[str, Any]) -> Answer:
     name = uuid.uuid4().hex
     # The line end in front separates it from a request whose process was killed.
     line = ("\n" + json.dumps({"id": name, **request}) + "\n").encode()
-    if len(line) > MAX_LINE:
-        raise ApiError(f"the pipeline has {len(line):,} bytes; the maximum is {MAX_LINE:,}")
     try:
         _write(directory, line)
         answer = _read(directory, os.path.join(directory, name))
@@ -178,6 +182,10 @@ def _error(status: int, data: bytes) -> ConductoError:
     text = "; ".join(map(str, said))
     if str(problem.get("type", "")).endswith(_DEFINITION):
         return DefinitionError(text, path=problem.get("path"))
+    return _refused(status, text)
+
+
+def _refused(status: int, text: str) -> ApiError:
     refused = ApiError(text)
     refused.status = status
     return refused

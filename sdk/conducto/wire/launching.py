@@ -12,5 +12,7 @@ CHANNEL = "CONDUCTO_LAUNCH_CHANNEL"
 CHILDREN = "/api/v1/children"
 #: The file in the channel's directory that takes requests, a line each.
 CALLS = "calls"
+#: Maximum bytes of a request's body; AWS Lambda accepts 6 MB with the headers.
+MAX_BODY = 5 << 20
 #: Maximum bytes of a request's line.
-MAX_LINE = 64 << 20
+MAX_LINE = 3 * MAX_BODY

@@ -1,18 +1,20 @@
-"""``co.launch`` in a command: its errors before anything is sent."""
+"""``co.launch`` in a command: its errors before anything is sent, and its repetitions."""
 
 from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 import conducto as co
 from conducto import children
 from conducto.children.requests import call
-from conducto.errors import AgentUnreachableError, ConductoError, InvalidArgumentError
-from conducto.wire.launching import CALLS, CHANNEL, LAUNCH, TOKEN
+from conducto.errors import AgentUnreachableError, ApiError, ConductoError, InvalidArgumentError
+from conducto.wire.launching import CALLS, CHANNEL, LAUNCH, MAX_BODY, TOKEN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,3 +107,45 @@ def test_handle_shows_no_token(inside: pytest.MonkeyPatch) -> None:
     child = children.ChildPipeline(json.loads('{"id": "abc-def", "title": "child"}'))
 
     assert repr(child) == "<pipeline abc-def (local): 'child'>"
+
+
+def test_pipeline_that_is_too_large_is_an_error_before_it_is_sent(
+    inside: pytest.MonkeyPatch,
+) -> None:
+    inside.setenv(TOKEN, "cdo_x")
+    inside.setenv(CHANNEL, "/nowhere")
+
+    with pytest.raises(ApiError, match="the maximum is 5,242,880"):
+        children.launch(tree(), doc="x" * MAX_BODY)
+
+
+class Overloaded(BaseHTTPRequestHandler):
+    """Rejects a request, closes the next connection, and then responds."""
+
+    keys: ClassVar[list[str | None]] = []
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.keys.append(self.headers["Idempotency-Key"])
+        if len(self.keys) == 2:
+            return
+        self.send_response(503 if len(self.keys) == 1 else 200)
+        self.end_headers()
+        self.wfile.write(b'{"id": "abc-def", "title": "child"}')
+
+    def log_message(self, *_: Any) -> None:
+        """Print nothing."""
+
+
+def test_launch_is_repeated_under_one_key(inside: pytest.MonkeyPatch) -> None:
+    with HTTPServer(("127.0.0.1", 0), Overloaded) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        inside.setenv(TOKEN, "cdo_x")
+        inside.setenv("CONDUCTO_URL", f"http://127.0.0.1:{server.server_port}")
+
+        child = children.launch(tree())
+        server.shutdown()
+
+    assert child.id == "abc-def"
+    assert len(Overloaded.keys) == 3
+    assert len(set(Overloaded.keys)) == 1

@@ -5,9 +5,9 @@ import gzip
 
 import pytest
 
+from conducto_core.model.form_codec import MAX_UNPACKED
 from conducto_core.runtime.tree_extractor import (
     CLOSE,
-    MAX_UNPACKED,
     OPEN,
     PrintedTreeError,
     TreeExtractor,

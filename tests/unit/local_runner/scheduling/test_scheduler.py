@@ -1,6 +1,7 @@
 """The scheduler over fakes: the content and time of its writes, and their visibility to readers."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.fakes.store import MemoryStore
 import conducto as co
 from conducto.tree.launch_form import to_launch_form
 from conducto.tree.serialize import encode, to_document
+from conducto.wire.launching import MAX_BODY
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.params import ListParams, NodeParams, StatesParams, TreeParams
 from conducto_core.model.records import ImageState, ParentAttempt
@@ -25,6 +27,7 @@ from conducto_local.notify.outbox import Channels, Outbox
 from conducto_local.ports import BuildLog, BuiltImage
 from conducto_local.scheduling.containers import Containers
 from conducto_local.scheduling.engine_context import EngineContext
+from conducto_local.scheduling.launch_channel import ChildRequest, ChildResponse
 from conducto_local.scheduling.scheduler import Scheduler
 from conducto_local.secrets.injection import SecretProvider
 from conducto_local.state_dir import StateDir
@@ -348,3 +351,31 @@ async def test_lazy_of_a_child_gives_its_nodes_no_more_access_than_its_own(
     ).attempts
     refused = "/lazy/Execute/a: requires_docker=True: a pipeline that a command launches gets no"
     assert (refused in str(attempt.message)) is (states[0] == "error")
+
+
+async def test_requests_of_a_command_are_limited_and_executed_once_for_each_key(
+    bench: Bench,
+) -> None:
+    bench.engine.outcomes = {"true": Outcome(held=True)}
+    form = to_launch_form(chain("true"))
+    launched = await bench.pipelines.launch(LaunchRequest(tree=form, run=True))
+    live = bench.pipelines.live(launched.pipeline.id)
+    async for _ in bench.pipelines.changes(live.id, 0):
+        if live.tree.nodes["/n0"].state is State.RUNNING:
+            break
+    active = live.active_attempts["/n0"]
+    tree = encode(to_document(chain("a"), resolve=True))
+
+    async def send(**more: str | bool) -> ChildResponse:
+        body = json.dumps({"tree": tree, "run": False, **more}).encode()
+        return await bench.pipelines.serve_child(
+            active, ChildRequest("POST", "/api/v1/children", body, "key")
+        )
+
+    large = await send(doc="x" * MAX_BODY)
+    first, again, other = await send(), await send(), await send(title="other")
+
+    assert [one.status for one in (large, first, again, other)] == [413, 200, 200, 422]
+    assert first.body == again.body
+    found = await bench.pipelines.list_pipelines(ListParams(parent=live.id))
+    assert len(found.pipelines) == 1
