@@ -333,6 +333,7 @@ def test_the_period_of_a_group_is_that_of_the_newest_attempts_below_it(store: St
 
     assert store.period("abc", "/x") == (10, 30)
     assert store.period("abc", "/x/b") == (10, 25)
+    assert store.period("abc", "/x", ["/x/a", "/other"]) == (10, 25)
     assert store.period("abc", "/nothing") == (None, None)
 
 

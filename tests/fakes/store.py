@@ -1,6 +1,6 @@
 """A store in memory that meets the contract of the port, except for durability."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from conducto_core.model.notifications import DeliveryState, NotificationRecord
@@ -150,10 +150,14 @@ class MemoryStore:
             if path == below or _is_below(path, prefix)
         }
 
-    def period(self, pipeline_id: str, below: str) -> Period:
+    def period(self, pipeline_id: str, below: str, removed: Sequence[str] = ()) -> Period:
         prefix = prefix_of(below)
         known = self._kept(pipeline_id).attempts
-        newest = [known[path][max(known[path])] for path in known if _is_below(path, prefix)]
+        newest = [
+            known[path][max(known[path])]
+            for path in known
+            if path not in removed and _is_below(path, prefix)
+        ]
         started = [one.started for one in newest if one.started is not None]
         ended = [one.ended for one in newest if one.ended is not None]
         return Period(min(started, default=None), max(ended, default=None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from conducto_core.model.params import PipelineParams
 from conducto_core.model.secrets import PutSecrets, SecretKey, SecretValue
 from conducto_core.model.states import Cause
 from support.cloud.world import ME, World
-from support.trees import form, lazy, leaf, serial
+from support.trees import form, lazy, leaf, parallel, serial
 
 if TYPE_CHECKING:
     from conducto_core.model.continuation import ContinuePlan
@@ -244,3 +245,62 @@ def test_tree_of_another_user_runs_without_the_secrets_of_the_owner(world: World
     message = world.attempts(pipeline, "/a")[-1].message
     assert message is not None
     assert "bob changed this pipeline (continue" in message
+
+
+def test_image_of_a_kept_tree_is_its_own_if_another_tree_with_the_same_name_is_removed(
+    world: World,
+) -> None:
+    pipeline = world.launch(parallel(lazy("A"), lazy("B")), program=SCRIPT)
+    world.serve()
+    for name, reference in (("A", "alpine:1"), ("B", "debian:1")):
+        printed = form(serial("x", image_name="img"), {"img": {"image": reference}})
+        world.running()[f"/{name}/Generate"].finish(tree=printed)
+    world.run_out()
+
+    changed = parallel(lazy("A", command="date"), lazy("B"))
+    made = world.continue_with(pipeline, changed, program=SCRIPT)
+
+    assert told(made)["/A/Generate"] == "command changed"
+    assert told(made)["/B/Execute/x"] == "kept"
+    with world.engine.reading(ME.org, pipeline) as live:
+        image = live.images[live.pipeline.nodes["/B/Execute/x"].placement.image]
+        assert image.built is not None
+        assert image.built.reference == "debian:1"
+
+
+def succeed(world: World, number: int) -> None:
+    """End a build."""
+    tag = world.builder.requests[f"images:{number}"].tag
+    said = {"reference": "", "shell": "/bin/sh", "workdir": "/"}
+    world.blobs.put(f"builds/{ME.org}/{tag}/result.json", json.dumps(said).encode())
+    world.builder.images.add((ME.org, tag))
+    world.builder.statuses[f"images:{number}"] = "succeeded"
+    world.now += 3
+
+
+def test_rebuilt_image_is_kept_while_its_files_are_equal(world: World) -> None:
+    images = {"own": {"image": "base:1", "copy_dir": "/home/me/code"}}
+    written = serial("a", image_name="own")
+    for code in ("1", "2"):
+        world.blobs.put(context_key(ME.org, code * 64), b"packed")
+
+    def given(code: str) -> dict[str, Any]:
+        return {"images": images, "sources": {"own": ImageSources(code=code * 64)}}
+
+    pipeline = world.launch(written, program=SCRIPT, **given("1"))
+    succeed(world, 1)
+    world.get(pipeline)
+    world.run_out()
+    world.control(pipeline, "rebuild", "/a", sources=given("2")["sources"])
+    succeed(world, 2)
+    world.get(pipeline)
+    world.run_out()
+    (rebuilt,) = world.get(pipeline).images
+
+    same = world.continue_with(pipeline, written, program=SCRIPT, **given("2"))
+    (left,) = world.get(pipeline).images
+    other = world.continue_with(pipeline, written, program=SCRIPT, preview=True, **given("1"))
+
+    assert told(same) == {"/a": "kept"}
+    assert left.reference == rebuilt.reference
+    assert told(other) == {"/a": "image digest changed"}

@@ -117,6 +117,25 @@ def test_result_can_be_read_in_the_cloud() -> None:
     assert (attempt.outputs, attempt.output_bytes) == (summary, 12)
 
 
+def test_repeated_declaration_of_an_artifact_adds_no_entry() -> None:
+    world = World()
+    pipeline_id = world.launch(serial("a"))
+    world.serve()
+    (hand,) = world.living()
+    first, second = (f'{{"name":"{name}","type":"image/png"}}\n' for name in ("best", "last"))
+
+    hand.print(first, stream="artifacts")
+    entries = len(list(world.store.entries(pipeline_id, 0)))
+    hand.print(first, stream="artifacts", offset=len(first))
+    again = len(list(world.store.entries(pipeline_id, 0)))
+    hand.print(second, stream="artifacts", offset=2 * len(first))
+
+    (attempt,) = world.attempts(pipeline_id, "/a")
+    assert attempt.outputs == OutputSummary(artifacts=2)
+    assert again == entries
+    assert len(list(world.store.entries(pipeline_id, 0))) == entries + 1
+
+
 def test_metrics_of_a_running_command_can_be_read_and_survive_its_worker() -> None:
     world = World()
     pipeline_id = world.launch(serial("a"))

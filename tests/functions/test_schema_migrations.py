@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.dynamodb import DynamoTable, Update
+from chalicelib.domain import snapshots
 from chalicelib.domain.schema_migrations import (
     ATTRIBUTE,
     SCHEMA,
@@ -24,7 +25,8 @@ from conducto_core.model.form_codec import unpack_form
 from conducto_core.model.worker import Report
 from support.cloud.aws import TABLE, aws
 from support.cloud.stored_records import dumped, play, world_over
-from support.cloud.world import ME, WorkerCalls, World
+from support.cloud.world import LARGE, ME, WorkerCalls, World
+from support.trees import leaf, serial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,6 +130,22 @@ def test_a_body_goes_through_the_steps_since_it_was_written(
     assert _org(clients, NEXT)["steps"] == 1
     assert "steps" not in _org(clients, SCHEMA)  # reading changes nothing
     assert all("SCHEMA" not in a.env for a in world.cloud.store.attempts(scenes.running))
+
+
+def test_replaced_definition_goes_through_the_steps_of_a_definition(clients: Clients) -> None:
+    world, written = world_over(clients), serial(leaf("a", command="true"))
+    world.orgs.set_plan(ME.org, LARGE)
+    pipeline = world.launch(written, program="/x.py", run=False)
+    world.continue_with(pipeline, written, program="/x.py", title="second")
+    newer = world_over(clients, schema=NEXT)
+
+    with newer.engine.reading(ME.org, pipeline) as live:
+        assert live.definition["record"]["title"] == "second!"
+        assert live.plan_key is not None
+        snapshot = snapshots.take(live)
+        stored = newer.cloud.store.definition(pipeline)
+        again = snapshots.restore(ME.org, stored, snapshot, live.tree_of)
+    assert again.definition["record"]["title"] == "second!"
 
 
 def test_an_item_that_is_changed_in_place_is_brought_up_to_date_first(

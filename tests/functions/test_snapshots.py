@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ def test_a_pipeline_is_the_same_from_a_snapshot_as_from_its_start(seed: int) -> 
     game.play()
     store = game.world.store
     entries = list(store.entries(game.id, 0))
-    tree_of = lambda key: store.tree(game.id, key)  # noqa: E731
+    tree_of = partial(store.tree, game.id)
     whole = snapshots.restore("acme", store.definition(game.id), None, tree_of)
     at = Random(seed).randrange(len(entries))
     _replay(whole, entries[:at])
@@ -64,7 +65,7 @@ def test_the_names_of_images_that_trees_brought_outlast_a_snapshot() -> None:
     with world.engine.reading("acme", pipeline) as live:
         assert set(live.pipeline.images) == {"i", "i@/Execute", "i@/Execute@2"}
         taken = snapshots.take(live)
-    tree_of = lambda key: world.store.tree(pipeline, key)  # noqa: E731
+    tree_of = partial(world.store.tree, pipeline)
     again = snapshots.restore("acme", world.store.definition(pipeline), taken, tree_of)
     place = again.pipeline.nodes["/Execute/x"].placement
     assert again.images[place.image].record.reference == "other:2"

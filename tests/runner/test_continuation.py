@@ -81,6 +81,26 @@ async def test_unchanged_nodes_stay_done_with_the_data_and_the_history(local):
     assert (run.data / "model").read_text() == "kept"
 
 
+async def test_period_of_a_group_is_that_of_the_nodes_in_the_new_tree(local):
+    if local.engine != "process":
+        pytest.skip("the period does not depend on the engine")
+
+    def group(*names):
+        root = co.Parallel(image=IMAGE, cpu=0.2, mem=0.1)
+        root["g"] = co.Serial()
+        for name in names:
+            root["g"][name] = co.Exec("true")
+        return root
+
+    run = await local.run(group("a", "old"), program=SCRIPT)
+    await continued(run, group("a", "new"), run=True)
+    await run.settled()
+
+    group_time = await run.node("/g")
+    attempts = [(await run.attempts(path))[-1] for path in ("/g/a", "/g/new")]
+    assert group_time.started == min(each.started for each in attempts)
+
+
 async def test_equal_tree_keeps_everything_unless_a_secret_or_the_user_says_otherwise(local):
     if local.engine != "docker":
         pytest.skip("plain processes have no image digests")

@@ -96,6 +96,7 @@ class LiveOutputs:
         self.summary = OutputSummary()
         self._mask = mask
         self._counts: dict[str, int] = {}
+        self._artifacts: set[str] = set()
         self._free = MAX_LIVE
 
     def add(self, frame: bytes) -> tuple[OutputStream, bytes] | None:
@@ -133,10 +134,12 @@ class LiveOutputs:
             artifact = _artifact(line, self._mask)
         except ValueError:
             return None
-        count = self.summary.artifacts
-        if count == MAX_ARTIFACTS:
-            return None
-        self.summary = self.summary.model_copy(update={"artifacts": count + 1})
+        if artifact.name not in self._artifacts:
+            if len(self._artifacts) == MAX_ARTIFACTS:
+                return None
+            self._artifacts.add(artifact.name)
+            update = {"artifacts": len(self._artifacts)}
+            self.summary = self.summary.model_copy(update=update)
         return artifact.model_dump(mode="json")
 
 
@@ -177,21 +180,33 @@ def artifacts_in(data: bytes) -> tuple[Artifact, ...]:
     return tuple(found.values())
 
 
-def live_summary(data: bytes, before: OutputSummary | None) -> OutputSummary | None:
-    """Return the summary of outputs with those in a part of a stream; None if it has no others.
+def live_summary(
+    before: OutputSummary | None, metrics: bytes = b"", artifacts: bytes = b""
+) -> OutputSummary | None:
+    """Return the summary of outputs with those that arrived; None if it has no others.
 
-    The part may start and end anywhere.
+    Args:
+        before: The summary so far.
+        metrics: A part of the stream, which may start and end anywhere.
+        artifacts: The whole stream so far: an artifact may be declared again.
     """
     summary = before or OutputSummary()
-    arrived, _, _ = (b"\n" + data).partition(b"\n\n")
-    lines = list(objects_in(arrived))
-    names = [str(line["name"]) for line in lines if "name" in line and "value" in line]
+    names = [name for name, line in _named_lines(metrics) if "value" in line]
     new = tuple(dict.fromkeys(name for name in names if name not in summary.metrics))
-    artifacts = summary.artifacts + sum("name" in line and "type" in line for line in lines)
+    declared = {name for name, line in _named_lines(artifacts) if "type" in line}
     changed = summary.model_copy(
-        update={"metrics": (*summary.metrics, *new)[:MAX_METRIC_NAMES], "artifacts": artifacts}
+        update={
+            "metrics": (*summary.metrics, *new)[:MAX_METRIC_NAMES],
+            "artifacts": max(summary.artifacts, len(declared)),
+        }
     )
     return None if changed == summary else changed
+
+
+def _named_lines(data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield name and line of the objects that arrived before the final ones."""
+    arrived, _, _ = (b"\n" + data).partition(b"\n\n")
+    return ((str(line["name"]), line) for line in objects_in(arrived) if "name" in line)
 
 
 def _parts(data: bytes) -> tuple[bytes, Iterator[dict[str, Any]] | None]:

@@ -40,10 +40,10 @@ class Activity:
         return (*self.finished, *current)
 
     @property
-    def period(self) -> Period:
-        """Start of the first round and end of the last one, which are those of the root."""
-        rounds = self.rounds
-        return Period(rounds[0].started, rounds[-1].ended) if rounds else Period()
+    def forgotten(self) -> float:
+        """Total of the finished periods that are not kept."""
+        kept = sum(one.ended - one.started for one in self.finished if one.ended is not None)
+        return max(0.0, self.seconds - kept)
 
     def after(
         self, changes: Iterable[Change | NodeChange], tree: TreeState, now: float
@@ -76,17 +76,22 @@ def stored(status: PipelineStatus, seen: float) -> Activity:
     return Activity(status.active_seconds, status.active_since, finished).ended(seen)
 
 
-def idle_seconds(period: Period, rounds: Iterable[Round]) -> float:
-    """Return the seconds of a period between the rounds of its pipeline."""
-    if period.started is None:
+def idle_seconds(period: Period, activity: Activity) -> float:
+    """Return the seconds of a period between the rounds of its pipeline.
+
+    Of the time before the oldest round that is kept, all but the `forgotten` seconds was idle.
+    """
+    rounds = activity.rounds
+    if period.started is None or not rounds:
         return 0.0
+    older = rounds[0].started - period.started - activity.forgotten
     end = inf if period.ended is None else period.ended
     gaps = (
         min(after.started, end) - max(before.ended, period.started)
         for before, after in pairwise(rounds)
         if before.ended is not None
     )
-    return sum(max(0.0, gap) for gap in gaps)
+    return max(0.0, older) + sum(max(0.0, gap) for gap in gaps)
 
 
 class Timed(Protocol):

@@ -72,7 +72,7 @@ class StepResult:
 
     Attributes:
         commands: The machine's, in order.
-        orders: Commands to Step Functions, to execute in order.
+        machine_commands: Commands to Step Functions, to execute in order.
     """
 
     commands: list[ev.Command] = field(default_factory=list)

@@ -111,6 +111,11 @@ def merge_images(
     return fresh, names
 
 
+def definition_of(image: ImageSpec) -> ImageSpec:
+    """Return an image without its name, which differs between trees with the same image."""
+    return _named(image, "")
+
+
 def _names_for(name: str, target: str) -> Iterator[str]:
     """Yield candidate names of an image; an earlier tree of the target may use some."""
     yield name

@@ -12,7 +12,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Any, Final, NamedTuple
 
 from conducto_core.model.nodes import Pipeline, ancestors
-from conducto_core.model.records import ChangeRow, Counts, Lifecycle, PipelineRecord, PipelineStatus
+from conducto_core.model.records import (
+    ChangeRow,
+    Counts,
+    Lifecycle,
+    Period,
+    PipelineRecord,
+    PipelineStatus,
+)
 from conducto_core.model.requests import Action
 from conducto_core.model.states import FINISHED, NodeType, State
 from conducto_core.semantics import events as ev
@@ -119,6 +126,12 @@ class PipelineState:
             rounds=self.activity.rounds,
             warning=self.tree.root.warning,
         )
+
+    @property
+    def period(self) -> Period:
+        """Start of the first round and end of the last one, which are those of the root."""
+        rounds = self.activity.rounds
+        return Period(self.started, rounds[-1].ended) if rounds else Period()
 
     def groups_above(self, path: str) -> tuple[str, ...]:
         """Return the groups above a node that limit the number of running Execs."""

@@ -81,7 +81,7 @@ class LiveExec(LiveNode):
     """An Exec.
 
     Attributes:
-        order: The reason for which it is being stopped, if it is.
+        stop_reason: The reason for which it is being stopped, if it is.
     """
 
     __slots__ = ("stop_reason",)
@@ -99,7 +99,7 @@ class LiveGroup(LiveNode):
         held: It failed and its callbacks have not decided; its parent still sees it as unfinished.
         given_up: Its callbacks have decided to let it fail.
         discarding: A Lazy's target whose Execs are being stopped before it is emptied.
-        told: Its last recorded state.
+        reported: Its last recorded state.
     """
 
     __slots__ = (
@@ -290,6 +290,10 @@ class TreeState:
             group.reported = group.status()
             self.record(group)
         return moved
+
+    def removed(self) -> list[str]:
+        """Return the paths of nodes with attempts that are in the tree no more."""
+        return [path for path in self.past if path not in self.nodes]
 
     def count_on(self, newest: Mapping[str, int]) -> None:
         """Continue the numbers of attempts from the history, ``{path: newest attempt}``.

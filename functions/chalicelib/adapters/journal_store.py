@@ -28,7 +28,7 @@ from chalicelib.adapters.s3 import S3Bucket
 from chalicelib.adapters.table_keys import Key
 from chalicelib.domain.schema_migrations import ATTRIBUTE, Kind
 from chalicelib.ports.errors import ConflictError, PlanLimitError, ThrottledError
-from chalicelib.ports.journal import CloudRecord, Entry, Outgoing, Snapshot, no_check
+from chalicelib.ports.journal import CloudRecord, Entry, Outgoing, Snapshot, TreeKind, no_check
 from conducto_core.model.deployment import (
     BY_ORG,
     OPEN,
@@ -152,9 +152,9 @@ class JournalStore:
         self._bucket.put(_tree_key(pipeline_id, key), compress(data))
         return key
 
-    def tree(self, pipeline_id: str, key: str) -> bytes:
-        """Return a generated tree; raises `LookupError`."""
-        return self._form("tree", pipeline_id, key)
+    def tree(self, pipeline_id: str, key: str, kind: TreeKind = "tree") -> bytes:
+        """Return what `keep_tree` stored; raises `LookupError`."""
+        return self._form(kind, pipeline_id, key)
 
     def _form(self, kind: Kind, pipeline_id: str, key: str) -> bytes:
         written = int(key.partition("-")[0])
@@ -237,9 +237,7 @@ class JournalStore:
         return self._put(table_keys.outgoing(pipeline_id, entry.number), item)
 
     def _outgoing_item(self, org: str, pipeline_id: str, outgoing: Outgoing) -> Item:
-        text = "\n".join(
-            new_notifications.model_dump_json() for new_notifications in outgoing.notifications
-        )
+        text = "\n".join(notification.model_dump_json() for notification in outgoing.notifications)
         name = f"M{outgoing.entry}"
         item: dict[str, Value] = self._kept(pipeline_id, name, compress(text.encode()))
         item |= {"version": outgoing.version}

@@ -78,7 +78,7 @@ class CloudContinuations(CloudCaller):
         """Return the stored plan by which the tree was replaced last, or None."""
 
         def look(live: CloudPipeline) -> bytes | None:
-            return None if live.plan_key is None else live.tree_of(live.plan_key)
+            return None if live.plan_key is None else live.tree_of(live.plan_key, "plan")
 
         return await self._read(pipeline_id, look)
 
@@ -91,11 +91,19 @@ class CloudContinuations(CloudCaller):
         forms = {target: unpack_form(live.tree_of(key)) for target, key in keys.items()}
         pipeline, _ = with_generated(form, forms)
         validate_nodes(pipeline.nodes, self._cloud.orgs.plan(live.org))
-        images = self._images(live, pipeline, request)
         if request.fresh:
+            images = self._images(live, pipeline, request)
             return _Replacement(Continuation(pipeline, fresh(live.tree, pipeline.nodes)), images)
         ran = newest_fingerprints(self._cloud.store.attempts(live.id))
-        prints = self._prints(live, images)
+        fingerprints = self._fingerprints(live)
+        images = {}
+
+        def prints(tree: Pipeline) -> dict[str, str | None]:
+            # A tree without one of the generated trees may name its images differently.
+            nonlocal images
+            images = self._images(live, tree, request)
+            return fingerprints(tree, images)
+
         return _Replacement(continuation(live.tree, ran, form, forms, prints), images)
 
     def _images(
@@ -103,18 +111,21 @@ class CloudContinuations(CloudCaller):
     ) -> dict[str, BuiltImage]:
         used = [pipeline.images[name] for name in used_images(pipeline)]
         sources = known_sources(used, pipeline.images, request.launch.sources)
-        prepared = self._builds.prepare(live.org, used, sources, preview=request.preview)
+        rebuilt = [image.built for image in live.images.values() if image.built is not None]
+        prepared = self._builds.prepare(
+            live.org, used, sources, rebuilt=rebuilt, preview=request.preview
+        )
         return {image.name: image for image in prepared}
 
-    def _prints(
-        self, live: CloudPipeline, images: Mapping[str, BuiltImage]
-    ) -> Callable[[Pipeline], dict[str, str | None]]:
-        """Return a function that returns the fingerprints of the Execs of a tree."""
+    def _fingerprints(
+        self, live: CloudPipeline
+    ) -> Callable[[Pipeline, Mapping[str, BuiltImage]], dict[str, str | None]]:
+        """Return a function that returns the fingerprints of the Execs of a tree with images."""
         secrets = self._secrets_after(live)
         hide = secrets.mask().text
-        ready = {name: i for name, i in images.items() if i.state is ImageState.DONE}
 
-        def prints(pipeline: Pipeline) -> dict[str, str | None]:
+        def prints(pipeline: Pipeline, images: Mapping[str, BuiltImage]) -> dict[str, str | None]:
+            ready = {name: i for name, i in images.items() if i.state is ImageState.DONE}
             return {
                 spec.path: fingerprint_in(
                     spec, ready.get(spec.placement.image), secrets.version, hide

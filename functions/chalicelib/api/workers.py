@@ -54,7 +54,7 @@ from conducto_core.model.worker import (
     WorkerLogChunk,
     WorkerStart,
 )
-from conducto_core.runtime.attempt_outputs import live_summary
+from conducto_core.runtime.attempt_outputs import MAX_LIVE, live_summary
 from conducto_core.runtime.json_logs import log_fields
 from conducto_core.runtime.line_times import packed
 from conducto_core.semantics.autoscaling import Pool
@@ -292,17 +292,19 @@ class WorkerApi:
                 f"continue from byte {self._cloud.logs.size(key)}"
             ) from error
         if call.stream in get_args(OutputStream):
-            self._note_outputs(call, data)
+            self._note_outputs(call, key, data)
         return LogResponse(followed=self._cloud.logs.has_reader(pipeline_id, self._now()))
 
-    def _note_outputs(self, call: WorkerLogChunk, data: bytes) -> None:
+    def _note_outputs(self, call: WorkerLogChunk, key: LogKey, data: bytes) -> None:
         """Add metrics and artifacts to the record of a running attempt, if their names are new."""
         org, pipeline_id, _ = _who(self._me)
+        whole = self._cloud.logs.read(key, 0, MAX_LIVE) if call.stream == "artifacts" else b""
+        part = data if call.stream == "metrics" else b""
 
         def decide(live: CloudPipeline) -> Input | None:
             if live.exec_in(call.path, call.attempt, State.RUNNING) is None:
                 return None
-            summary = live_summary(data, live.in_flight[call.path].outputs)
+            summary = live_summary(live.in_flight[call.path].outputs, part, whole)
             if summary is None:
                 return None
             return OutputsArrived(

@@ -26,6 +26,7 @@ class BuiltImage(Record):
         reference: The image reference that ECS pulls.
         shell: Path of the shell in it; None: the worker chooses the best one.
         tag: Tag in the registry, for images that are built here.
+        salt: Part of the tag of a rebuilt image.
         contexts: Content hashes of uploaded directories that its build needs.
         build: Id of its build, once that was started.
     """
@@ -38,6 +39,7 @@ class BuiltImage(Record):
     path_map: dict[str, str] = Field(default={})
     error: str | None = None
     tag: str | None = None
+    salt: str = ""
     contexts: tuple[str, ...] = ()
     build: str | None = None
 

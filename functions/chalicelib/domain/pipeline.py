@@ -206,8 +206,8 @@ class CloudPipeline(PipelineWorkers):
     def _replace(self, replaced: TreeReplaced) -> None:
         """Replace the definition, while no attempt is active; the pipeline is paused."""
         self._let_contexts_go()
-        plan: dict[str, Any] = unpack_form(self.tree_of(replaced.plan))
-        definition = unpack_form(self.tree_of(replaced.definition))
+        plan: dict[str, Any] = unpack_form(self.tree_of(replaced.plan, "plan"))
+        definition = unpack_form(self.tree_of(replaced.definition, "definition"))
         record = PipelineRecord.model_validate(definition["record"])
         self.definition = definition
         self.definition_key, self.plan_key = replaced.definition, replaced.plan

@@ -38,11 +38,11 @@ class PipelineChanges:
     Attributes:
         changes: State changes to publish.
         attempts: Attempts that started or ended.
-        orders: Commands for Step Functions.
+        machine_commands: Commands for Step Functions.
         pools: ``{path: pool}`` of the tasks in `machine_commands`.
         stops: ``(worker, task ARN)`` of workers to stop.
         usage: Usage to meter.
-        told: Notifications to send, with secrets not yet masked.
+        new_notifications: Notifications to send, with secrets not yet masked.
         builds: Images whose build must be started.
     """
 

@@ -3,13 +3,14 @@
 `chalicelib.domain.pipeline` applies events to it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib.domain.events import BuiltImage, Claimed
 from chalicelib.domain.workers import Worker, WorkerRegistry, WorkerStatus
 from chalicelib.ports.identity import Share
+from chalicelib.ports.journal import TreeReader
 from conducto_core.model.form_codec import pack_form, unpack_form
 from conducto_core.model.image_sources import ImageSources
 from conducto_core.model.nodes import NodeSpec, Pipeline, ancestors
@@ -102,7 +103,7 @@ class CloudState(PipelineState):
 
     _extras: dict[str, int] | None
 
-    def __init__(self, org: str, definition: bytes, tree_of: Callable[[str], bytes]) -> None:
+    def __init__(self, org: str, definition: bytes, tree_of: TreeReader) -> None:
         """Create the initial state of a pipeline from the result of `define`."""
         self.org = org
         self.definition: dict[str, Any] = unpack_form(definition)
@@ -168,8 +169,10 @@ class CloudState(PipelineState):
         below = {group.path for group in groups if group is not self.tree.root}
         found: dict[str, Period] = {}
         if len(below) < len(groups):
-            found[self.tree.root.path] = self.activity.period
+            found[self.tree.root.path] = self.period
         for path, times in self.times.items() if below else ():
+            if path not in self.tree.nodes:  # a generated tree that was removed
+                continue
             for group in below.intersection(ancestors(path)):
                 found[group] = _both(found.get(group, Period()), Period(*times))
         return found

@@ -1,6 +1,6 @@
 """The steps by which a cloud pipeline follows its state machine. No I/O, no clock."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import assert_never
 
 from chalicelib.domain.events import (
@@ -9,6 +9,7 @@ from chalicelib.domain.events import (
 )
 from chalicelib.domain.pipeline_changes import PipelineChanges
 from chalicelib.domain.pipeline_state import CloudImage, CloudState
+from chalicelib.ports.journal import TreeReader
 from conducto_core.model.form_codec import unpack_form
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.records import (
@@ -43,7 +44,7 @@ MAX_FRUITLESS = 5
 class PipelineSteps(CloudState):
     """The state of a pipeline, and the changes that its attempts, runs, trees and images make."""
 
-    def __init__(self, org: str, definition: bytes, tree_of: Callable[[str], bytes]) -> None:
+    def __init__(self, org: str, definition: bytes, tree_of: TreeReader) -> None:
         super().__init__(org, definition, tree_of)
         self._effects = PipelineChanges()
         self._ends: dict[str, AttemptEnd] = {}

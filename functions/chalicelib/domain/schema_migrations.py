@@ -38,6 +38,7 @@ Kind = Literal[
     "answer",
     "definition",
     "tree",
+    "plan",
 ]
 #: Returns the attributes of an item, or the JSON of an item or object, in the next schema, without
 #: modifying its argument.

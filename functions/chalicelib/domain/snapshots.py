@@ -4,7 +4,7 @@ A snapshot and the entries after it imply the same state as all entries; a test 
 random journals.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +15,7 @@ from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.pipeline_state import CloudImage
 from chalicelib.domain.workers import Worker, WorkerStatus
 from chalicelib.ports.identity import Share
-from chalicelib.ports.journal import Snapshot
+from chalicelib.ports.journal import Snapshot, TreeReader
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.records import AttemptRecord, ImageRecord, NodeState, PipelineRecord
 from conducto_core.model.states import State
@@ -108,14 +108,14 @@ def _was_touched(node: LiveNode) -> bool:
 
 
 def restore(
-    org: str, definition: bytes, snapshot: Snapshot | None, tree_of: Callable[[str], bytes]
+    org: str, definition: bytes, snapshot: Snapshot | None, tree_of: TreeReader
 ) -> CloudPipeline:
     """Return a pipeline at a snapshot, or at its launch without a valid snapshot."""
     if snapshot is None or snapshot.state.get("version") != VERSION:
         return CloudPipeline(org, definition, tree_of)
     state = snapshot.state
     key = state["definition_key"]
-    live = CloudPipeline(org, definition if key is None else tree_of(key), tree_of)
+    live = CloudPipeline(org, definition if key is None else tree_of(key, "definition"), tree_of)
     for name in _PLAIN:
         setattr(live, name, state[name])
     live.times = {path: (start, end) for path, (start, end) in live.times.items()}

@@ -2,11 +2,21 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from chalicelib.ports.identity import Share
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.records import AttemptRecord, NodeChange, PipelineRecord
+
+#: Kinds of what `Store.keep_tree` stores, for the migrations of their schema.
+TreeKind = Literal["tree", "definition", "plan"]
+
+
+class TreeReader(Protocol):
+    """Reads what `Store.keep_tree` stored for one pipeline."""
+
+    def __call__(self, key: str, kind: TreeKind = "tree") -> bytes:
+        """Return the stored bytes in the current schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +123,8 @@ class Store(Protocol):
     def keep_tree(self, pipeline_id: str, data: bytes) -> str:
         """Store a generated tree and return its key; equal bytes have the same key."""
 
-    def tree(self, pipeline_id: str, key: str) -> bytes:
-        """Return a generated tree."""
+    def tree(self, pipeline_id: str, key: str, kind: TreeKind = "tree") -> bytes:
+        """Return a generated tree, or a definition or plan that `keep_tree` stored."""
 
     def commit(self, org: str, pipeline_id: str, entry: Entry) -> None:
         """Write an entry and the related records in one transaction.

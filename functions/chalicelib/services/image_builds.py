@@ -25,6 +25,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 
 from chalicelib.domain.events import BuiltImage
 from chalicelib.domain.launch_validation import check_reference, is_plain, ready_image
@@ -97,6 +98,7 @@ class ImageBuilds:
         sources: Mapping[str, ImageSources],
         *,
         salt: str = "",
+        rebuilt: Iterable[BuiltImage] = (),
         preview: bool = False,
     ) -> tuple[BuiltImage, ...]:
         """Return images in their initial states: ready, or pending a build.
@@ -106,6 +108,7 @@ class ImageBuilds:
             images: Definitions.
             sources: ``{image name: contents read from its files}``.
             salt: Changes the tag, which forces a new build of the same content.
+            rebuilt: Images of the pipeline; one that was rebuilt from the same content remains.
             preview: Nothing will be built, so the directories need not be uploaded.
 
         Raises:
@@ -113,26 +116,39 @@ class ImageBuilds:
             RefusedError: A directory that it needs was not uploaded.
         """
         images = tuple(images)
+        salts = {built.tag: built.salt for built in rebuilt if built.salt}
         for image in images:
             self._check_references(org, image.name, () if image.image is None else (image.image,))
         return tuple(
             ready_image(image)
             if is_plain(image)
-            else self._prepared(org, image, sources.get(image.name), salt, preview=preview)
+            else self._prepared(org, image, sources.get(image.name), salt, salts, preview=preview)
             for image in images
         )
 
     def _prepared(
-        self, org: str, image: ImageSpec, given: ImageSources | None, salt: str, *, preview: bool
+        self,
+        org: str,
+        image: ImageSpec,
+        given: ImageSources | None,
+        salt: str,
+        salts: Mapping[str | None, str],
+        *,
+        preview: bool,
     ) -> BuiltImage:
-        pending = self._planned(org, image, given, salt)
+        pending = self._planned(org, image, given, salt, salts)
         found = self._found(org, pending)
         if found is None and not preview:
             self._check_uploaded(org, image, pending.contexts)
         return found or pending
 
     def _planned(
-        self, org: str, image: ImageSpec, given: ImageSources | None, salt: str = ""
+        self,
+        org: str,
+        image: ImageSpec,
+        given: ImageSources | None,
+        salt: str = "",
+        salts: Mapping[str | None, str] = MappingProxyType({}),
     ) -> BuiltImage:
         """Return an image pending a build, after writing its recipe to the bucket."""
         client = _client_wheel() if install.wants_client(image) else None
@@ -141,7 +157,8 @@ class ImageBuilds:
         except build_plan.BuildPlanError as error:
             raise invalid(None, str(error)) from error
         self._check_references(org, image.name, plan.bases())
-        tag = sha256(f"{org}\0{plan.digest}\0{salt}".encode()).hexdigest()[:40]
+        salt = next((s for tag, s in salts.items() if _tag(org, plan.digest, s) == tag), salt)
+        tag = _tag(org, plan.digest, salt)
         key = _key(org, tag, "recipe.tar.gz")
         if not self._is_fresh(key):
             # A rebuild installs everything again.
@@ -151,6 +168,7 @@ class ImageBuilds:
             state=ImageState.PENDING,
             path_map=layers.path_map(image),
             tag=tag,
+            salt=salt,
             contexts=plan.contexts(),
         )
 
@@ -351,6 +369,10 @@ class ImageBuilds:
                 "error": None,
             }
         )
+
+
+def _tag(org: str, digest: str, salt: str) -> str:
+    return sha256(f"{org}\0{digest}\0{salt}".encode()).hexdigest()[:40]
 
 
 def chunk_of(

@@ -96,7 +96,7 @@ class NotificationSender:
         for outgoing in self._cloud.store.outgoing(pipeline_id):
             if outgoing.due is not None:
                 left = self._carry(round_, outgoing) if outgoing.due <= self._now else outgoing
-                round_.waiting |= {_kind(new_notifications) for new_notifications in _pending(left)}
+                round_.waiting |= {_kind(notification) for notification in _pending(left)}
         return round_.tries
 
     def _carry(self, round_: _Round, outgoing: Outgoing) -> Outgoing:
@@ -106,8 +106,8 @@ class NotificationSender:
         delays = [0.0]
         noted = float("-inf")
         try:
-            for new_notifications in _pending(found):
-                if _kind(new_notifications) in waiting:
+            for notification in _pending(found):
+                if _kind(notification) in waiting:
                     continue
                 if self._now >= round_.until:
                     delays = [0.0]  # the next run continues immediately
@@ -115,10 +115,10 @@ class NotificationSender:
                 if self._now - noted >= NOTED_EVERY:
                     outgoing = self._write(round_, outgoing, self._now + LEASE)
                     noted = self._now
-                tried = self._try(round_, new_notifications)
+                tried = self._try(round_, notification)
                 outgoing = _with(outgoing, tried.notification)
                 if tried.delay is not None:
-                    waiting.add(_kind(new_notifications))
+                    waiting.add(_kind(notification))
                     delays.append(tried.delay)
             return self._settle(round_, found, outgoing, max(delays))
         except ConflictError:
@@ -141,11 +141,11 @@ class NotificationSender:
         self._cloud.store.put_outgoing(round_.org, round_.pipeline_id, new)
         return new
 
-    def _try(self, round_: _Round, new_notifications: NotificationRecord) -> DeliveryResult:
+    def _try(self, round_: _Round, notification: NotificationRecord) -> DeliveryResult:
         round_.tries += 1
         error = None
         try:
-            self._send(round_.pipeline_id, new_notifications, round_.settings, round_.secrets)
+            self._send(round_.pipeline_id, notification, round_.settings, round_.secrets)
         except DeliveryError as refused:
             text = round_.mask().text(str(refused))
             error = DeliveryError(text, temporary=refused.temporary, after=refused.after)
@@ -153,20 +153,19 @@ class NotificationSender:
             # An unexpected address or response affects this notification only. Log no traceback:
             # the response of a service may contain a secret.
             error = DeliveryError(round_.mask().text(f"sending failed: {strange!r}"))
-        return after_try(round_.pipeline_id, new_notifications, error, self._now)
+        return after_try(round_.pipeline_id, notification, error, self._now)
 
 
 def _pending(outgoing: Outgoing) -> Iterator[NotificationRecord]:
     return (n for n in outgoing.notifications if n.delivery is DeliveryState.PENDING)
 
 
-def _kind(new_notifications: NotificationRecord) -> _Kind:
-    return new_notifications.about, new_notifications.callback
+def _kind(notification: NotificationRecord) -> _Kind:
+    return notification.about, notification.callback
 
 
-def _with(outgoing: Outgoing, new_notifications: NotificationRecord) -> Outgoing:
+def _with(outgoing: Outgoing, notification: NotificationRecord) -> Outgoing:
     new = tuple(
-        new_notifications if n.number == new_notifications.number else n
-        for n in outgoing.notifications
+        notification if n.number == notification.number else n for n in outgoing.notifications
     )
     return replace(outgoing, notifications=new)

@@ -4,6 +4,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from secrets import token_hex
 from threading import Lock, RLock
 
@@ -13,7 +14,7 @@ from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.pipeline_changes import PipelineChanges
 from chalicelib.ports.errors import ConflictError, PlanLimitError, ThrottledError
 from chalicelib.ports.identity import InUse, Share
-from chalicelib.ports.journal import Entry, Snapshot, Store
+from chalicelib.ports.journal import Entry, Snapshot, Store, TreeKind
 from chalicelib.services.build_poller import BuildPoller
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.effects import EffectExecutor, Effects, effects_of
@@ -47,9 +48,9 @@ class DefinitionCache:
         """Return the definition of a pipeline."""
         return self._get(pipeline_id, "", lambda: self._store().definition(pipeline_id))
 
-    def tree(self, pipeline_id: str, key: str) -> bytes:
-        """Return a generated tree."""
-        return self._get(pipeline_id, key, lambda: self._store().tree(pipeline_id, key))
+    def tree(self, pipeline_id: str, key: str, kind: TreeKind = "tree") -> bytes:
+        """Return a generated tree, or another definition or plan of the pipeline."""
+        return self._get(pipeline_id, key, lambda: self._store().tree(pipeline_id, key, kind))
 
     def drop(self, pipeline_id: str) -> None:
         """Remove a pipeline's definition and trees."""
@@ -273,7 +274,7 @@ class CommandProcessor:
             org,
             definitions.of(pipeline_id),
             store.snapshot(pipeline_id),
-            lambda key: definitions.tree(pipeline_id, key),
+            partial(definitions.tree, pipeline_id),
         )
 
     def _keep(self, live: CloudPipeline) -> None:

@@ -32,10 +32,11 @@ class LocalReadModel:
 
     def periods(self, live: LivePipeline, groups: Sequence[LiveGroup]) -> Mapping[str, Period]:
         """Return the periods of groups; that of the root needs no query."""
+        removed = live.tree.removed()
         return {
-            group.path: live.activity.period
+            group.path: live.period
             if group is live.tree.root
-            else self._store.period(live.id, group.path)
+            else self._store.period(live.id, group.path, removed)
             for group in groups
         }
 

@@ -61,10 +61,13 @@ class RunFileTail:
             os.close(parent)
 
     def _lines(self, name: str, parent: int) -> Iterator[bytes]:
-        new, _, _ = _content(name, parent, self._offsets[name], _TAIL).rpartition(b"\n")
-        if new:
+        data = _content(name, parent, self._offsets[name], _TAIL)
+        new, newline, _ = data.rpartition(b"\n")
+        if newline:
             self._offsets[name] += len(new) + 1
-            yield from (name.encode() + b" " + line for line in new.split(b"\n"))
+            yield from (name.encode() + b" " + line for line in new.split(b"\n") if line)
+        elif len(data) == _TAIL:  # a part of a line that is too long: no frame is kept from it
+            self._offsets[name] += len(data)
 
 
 def _content(name: str, parent: int, start: int = 0, size: int = MAX_FILE) -> bytes:

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from conducto_core.api.action_checks import check_continuable
 from conducto_core.api.launching import new_record
 from conducto_core.model.continuation import ContinueRequest
 from conducto_core.model.form_codec import pack_form, unpack_form
+from conducto_core.model.images import ImageSpec
 from conducto_core.model.nodes import Pipeline
 from conducto_core.runtime.fingerprints import fingerprint_in
 from conducto_core.semantics.continuation import (
@@ -18,6 +19,7 @@ from conducto_core.semantics.continuation import (
     newest_fingerprints,
     with_generated,
 )
+from conducto_core.semantics.images import definition_of
 from conducto_core.semantics.tree_state import TreeState
 from conducto_local.ports import BuiltImage
 from conducto_local.scheduling import pipeline_loader
@@ -26,6 +28,9 @@ from conducto_local.scheduling.live_pipeline import LivePipeline
 from conducto_local.scheduling.scheduler import Scheduler
 from conducto_local.secrets.injection import InjectedSecrets
 from conducto_local.store.port import Redefinition, Store
+
+#: Images by definition: a tree without one of the generated trees may name them differently.
+AvailableImages = Sequence[tuple[ImageSpec, BuiltImage | None]]
 
 
 class Continuations:
@@ -73,20 +78,21 @@ class Continuations:
         images = await self._images(live, pipeline, ran)
         secrets = await self._scheduler.secrets.delivery()
         return await asyncio.to_thread(
-            continuation, live.tree, ran, form, forms, lambda new: _prints(new, images, secrets)
+            continuation, live.tree, ran, form, forms, lambda new: prints(new, images, secrets)
         )
 
     async def _images(
         self, live: LivePipeline, pipeline: Pipeline, ran: Mapping[str, str | None]
-    ) -> dict[str, BuiltImage | None]:
-        """Return the images whose digests decide, by name; None for one that must be built."""
+    ) -> AvailableImages:
+        """Return the images whose digests decide; None for one that must be built."""
         used = {spec.placement.image for spec in pipeline.execs() if ran.get(spec.path) is not None}
         if not used:
-            return {}
+            return []
         engine_context = self._scheduler.engine_context(live)
         await engine_context.open()
         builder = engine_context.builder()
-        return {name: await builder.lookup(pipeline.images[name]) for name in sorted(used)}
+        specs = [pipeline.images[name] for name in sorted(used)]
+        return [(definition_of(spec), await builder.lookup(spec)) for spec in specs]
 
     def _prepared(
         self, live: LivePipeline, request: ContinueRequest, made: Continuation
@@ -114,12 +120,17 @@ def _check_unchanged(live: LivePipeline, request: ContinueRequest, seq: int) -> 
     check_continuable(live, request.model_copy(update={"seq": seq}))
 
 
-def _prints(
-    pipeline: Pipeline, images: Mapping[str, BuiltImage | None], secrets: InjectedSecrets
+def prints(
+    pipeline: Pipeline, images: AvailableImages, secrets: InjectedSecrets
 ) -> dict[str, str | None]:
+    """Return the fingerprints of the Execs of a tree."""
+    found = {
+        name: next((built for known, built in images if known == definition_of(spec)), None)
+        for name, spec in pipeline.images.items()
+    }
     return {
         spec.path: fingerprint_in(
-            spec, images.get(spec.placement.image), secrets.version, secrets.mask.text
+            spec, found[spec.placement.image], secrets.version, secrets.mask.text
         )
         for spec in pipeline.execs()
     }

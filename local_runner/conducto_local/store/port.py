@@ -146,8 +146,14 @@ class Store(Protocol):
         that the old attempts and their logs are kept.
         """
 
-    def period(self, pipeline_id: str, below: str) -> Period:
-        """Return the period in which the newest attempts of a group's descendants ran."""
+    def period(self, pipeline_id: str, below: str, removed: Sequence[str] = ()) -> Period:
+        """Return the period in which the newest attempts of a group's descendants ran.
+
+        Args:
+            pipeline_id: The pipeline.
+            below: Path of the group.
+            removed: Paths with attempts that are in the tree no more; they do not count.
+        """
 
     def changes(self, pipeline_id: str, after: int, limit: int) -> list[NodeChange]:
         """Return at most ``limit`` changes with a ``seq`` above ``after``, in order."""

@@ -79,7 +79,8 @@ GET_SNAPSHOTS = f"""{_ATTEMPTS} WHERE a.pipeline=? AND a.snapshot IS NOT NULL
 # With max(), SQLite takes the other columns from the row with the maximum.
 GET_PERIOD = """SELECT min(started), max(ended) FROM (
     SELECT started, ended, max(number) FROM attempts
-    WHERE pipeline=? AND path>? AND path<? GROUP BY path)"""
+    WHERE pipeline=? AND path>? AND path<? AND path NOT IN (SELECT value FROM json_each(?))
+    GROUP BY path)"""
 
 PUT_CHANGE = "INSERT INTO changes VALUES (?,?,?,?,?,?,?,?,?,?,?)"
 GET_CHANGES = f"""SELECT {", ".join(_CHANGE)} FROM changes

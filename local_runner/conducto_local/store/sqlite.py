@@ -191,9 +191,10 @@ class SqliteStore:
         )
         return dict(found)
 
-    def period(self, pipeline_id: str, below: str) -> Period:
+    def period(self, pipeline_id: str, below: str, removed: Sequence[str] = ()) -> Period:
         """Return the period in which the newest attempts of a group's descendants ran."""
-        found = self._read(rows.GET_PERIOD, pipeline_id, *_range_below(below))
+        without = json.dumps(removed)
+        found = self._read(rows.GET_PERIOD, pipeline_id, *_range_below(below), without)
         return Period(*found[0])
 
     def changes(self, pipeline_id: str, after: int, limit: int) -> list[NodeChange]:

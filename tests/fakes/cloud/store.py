@@ -10,7 +10,7 @@ from tests.fakes.cloud.identity import FakeOrgs
 
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.identity import Share
-from chalicelib.ports.journal import CloudRecord, Entry, Outgoing, Snapshot, no_check
+from chalicelib.ports.journal import CloudRecord, Entry, Outgoing, Snapshot, TreeKind, no_check
 from conducto_core.model.records import AttemptRecord, NodeChange, PipelineRecord
 
 
@@ -81,7 +81,7 @@ class FakeStore:
         self._kept[pipeline_id].trees[key] = data
         return key
 
-    def tree(self, pipeline_id: str, key: str) -> bytes:
+    def tree(self, pipeline_id: str, key: str, kind: TreeKind = "tree") -> bytes:
         return self._kept[pipeline_id].trees[key]
 
     def commit(self, org: str, pipeline_id: str, entry: Entry) -> None:

@@ -98,7 +98,7 @@ class Execution:
         clock: Clock,
         peak: int,
     ) -> None:
-        self._respond = response
+        self._response = response
         self._commands = commands
         self._shipper = shipper
         self._sampler = sampler
@@ -118,7 +118,7 @@ class Execution:
         Raises:
             LostError: The container ended; the result of the command is unknown.
         """
-        response = self._respond
+        response = self._response
         began = self._clock.now()
         self._shipper.begin(response.path, response.attempt)
         self._keeper.running(response.path, response.attempt)
@@ -167,7 +167,7 @@ class Execution:
 
     def _look(self, began: float) -> None:
         now = self._clock.now()
-        limit = self._respond.max_time
+        limit = self._response.max_time
         told = self._clock.stopped_at
         if self._keeper.stop or self._keeper.gone:
             self._stopping.begin(StopReason.ASKED, now)
@@ -237,8 +237,8 @@ class Execution:
         interpreter: str = "",
     ) -> Report:
         return Report(
-            path=self._respond.path,
-            attempt=self._respond.attempt,
+            path=self._response.path,
+            attempt=self._response.attempt,
             cause=cause,
             exit_code=code,
             message=None if message is None else self._mask.text(message),

@@ -139,7 +139,7 @@ def group_time(live: Viewed, node: LiveNode, period: Period | None) -> GroupTime
     if period is None:
         return GroupTime.model_construct()
     shown = Period(period.started, period.ended if node.state in FINISHED else None)
-    idle = idle_seconds(shown, live.activity.rounds)
+    idle = idle_seconds(shown, live.activity)
     return GroupTime.model_construct(started=shown.started, ended=shown.ended, idle=idle)
 
 

@@ -236,15 +236,28 @@ def test_final_artifacts_replace_those_that_arrived() -> None:
     assert [one.name for one in artifacts_in(arrived + final.streams["artifacts"])] == ["a", "b"]
 
 
+def test_artifacts_of_a_running_command_are_counted_by_name() -> None:
+    outputs = LiveOutputs(NOTHING)
+    again = [("artifacts", {"name": "best.png"})] * (MAX_ARTIFACTS + 1)
+
+    arrived = live(outputs, *again, ("artifacts", {"name": "last.png"}))["artifacts"]
+
+    assert outputs.summary.artifacts == 2
+    assert [one.name for one in artifacts_in(arrived)] == ["best.png", "last.png"]
+    summary = live_summary(None, artifacts=arrived)
+    assert summary == OutputSummary(artifacts=2)
+    assert live_summary(summary, artifacts=arrived * 2) is None
+
+
 def test_summary_of_a_running_command_is_that_of_the_names_that_arrived() -> None:
     arrived = live(
         LiveOutputs(NOTHING), *[("metrics", {"name": name, "value": 1}) for name in "aba"]
     )["metrics"]
     final = collect({"metrics": points({"name": "c", "value": 2})}, NOTHING).streams["metrics"]
 
-    first = live_summary(arrived + b'{"name":"cu', None)
+    first = live_summary(None, arrived + b'{"name":"cu')
     assert first == OutputSummary(metrics=("a", "b"))
-    assert live_summary(arrived + final, first) is None
+    assert live_summary(first, arrived + final) is None
 
 
 def test_artifacts_keep_the_order_of_their_last_declaration() -> None:

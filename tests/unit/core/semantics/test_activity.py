@@ -94,13 +94,21 @@ def test_stored_activity_is_continued(status: PipelineStatus, activity: Activity
 
 
 def test_idle_time_within_a_period_is_between_rounds() -> None:
-    rounds = (Round(started=0, ended=10), Round(started=100, ended=110), Round(started=200))
+    rounds = Activity(20, 200, (Round(started=0, ended=10), Round(started=100, ended=110)))
 
     assert idle_seconds(Period(2, 8), rounds) == 0
     assert idle_seconds(Period(2, 105), rounds) == 90
     assert idle_seconds(Period(105), rounds) == 90  # it runs in the last round
     assert idle_seconds(Period(2), rounds) == 180
     assert idle_seconds(Period(), rounds) == 0
+    assert idle_seconds(Period(2), Activity()) == 0
+
+
+def test_time_before_the_oldest_kept_round_is_idle_except_for_the_forgotten_seconds() -> None:
+    activity = Activity(25, None, (Round(started=100, ended=110), Round(started=200, ended=210)))
+
+    assert activity.forgotten == 5
+    assert idle_seconds(Period(0, 210), activity) == 210 - 25
 
 
 def test_only_the_newest_rounds_are_kept() -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from conducto_core.model.outputs import OutputSummary
-from conducto_core.model.records import AttemptRecord, Lifecycle, PipelineRecord
+from conducto_core.model.records import AttemptRecord, Lifecycle, Period, PipelineRecord
 from conducto_core.model.requests import Action
 from conducto_core.model.states import Cause, State
 from conducto_core.semantics import events as ev
+from conducto_core.semantics.activity import MAX_ROUNDS
 from conducto_core.semantics.attempt_end import UNKNOWN, AttemptEnd, ended_record
 from conducto_core.semantics.machine import advance
 from conducto_core.semantics.pipeline_state import Effects, PipelineState
@@ -172,3 +173,16 @@ def test_the_end_of_an_attempt_keeps_messages_and_outputs_of_its_start() -> None
     assert ended.message == "withheld\nlost: tried again"
     assert (ended.outputs, ended.ended) == (outputs, 5.0)
     assert ended_record(ended, command, UNKNOWN, 6.0).ended == 6.0
+
+
+def test_period_starts_with_the_first_round_after_many_rounds() -> None:
+    state = Driven(serial("a"))
+    state.send(ev.Armed())
+
+    assert state.period == Period()
+    for number in range(MAX_ROUNDS + 1):
+        state.run("/a", now=10.0 * number)
+        state.send(ev.NodesReset(("/a",)), 10.0 * number + 2)
+
+    assert len(state.activity.rounds) == MAX_ROUNDS
+    assert state.period == Period(0.0, 10.0 * MAX_ROUNDS + 1)
