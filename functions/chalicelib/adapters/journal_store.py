@@ -153,7 +153,7 @@ class JournalStore:
         return key
 
     def tree(self, pipeline_id: str, key: str, kind: TreeKind = "tree") -> bytes:
-        """Return what `keep_tree` stored; raises `LookupError`."""
+        """Return the bytes that `keep_tree` stored; raises `LookupError`."""
         return self._form(kind, pipeline_id, key)
 
     def _form(self, kind: Kind, pipeline_id: str, key: str) -> bytes:

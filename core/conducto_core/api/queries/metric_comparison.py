@@ -1,7 +1,9 @@
 """The metrics of the newest pipelines of one program, side by side."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from conducto_core.errors import NotFoundError
@@ -23,6 +25,8 @@ from conducto_core.runtime.attempt_outputs import metrics_in, shortened
 #: Maximum attempts whose metrics are read for one response, and nodes that are read of a pipeline.
 MAX_ATTEMPTS_READ = 300
 MAX_NODES_READ = 10_000
+#: Seconds after which a response has only the pipelines that were read until then.
+MAX_SECONDS = 10.0
 _AT_ONCE = 8
 _PAGE = 100
 
@@ -42,16 +46,39 @@ class Reader(Protocol):
         """Return an output stream of an attempt."""
 
 
-async def compare(reader: Reader, params: CompareParams) -> MetricComparison:
+@dataclass(slots=True)
+class _Progress:
+    """The limits of one comparison, and whether they were enough so far."""
+
+    clock: Callable[[], float]
+    until: float
+    attempts_left: int = MAX_ATTEMPTS_READ
+    complete: bool = True
+
+    def in_time(self) -> bool:
+        """Return whether time is left; if not, the comparison is not complete."""
+        self.complete = self.complete and self.clock() < self.until
+        return self.clock() < self.until
+
+    def taken(self, attempts: list[AttemptRecord]) -> list[AttemptRecord]:
+        """Return the attempts that may be read."""
+        taken = attempts[: self.attempts_left]
+        self.complete = self.complete and len(taken) == len(attempts)
+        self.attempts_left -= len(taken)
+        return taken
+
+
+async def compare(
+    reader: Reader, params: CompareParams, clock: Callable[[], float] = time.monotonic
+) -> MetricComparison:
     """Return the metrics of the newest attempts in the newest pipelines of a program."""
     found: list[ComparedPipeline] = []
-    left = MAX_ATTEMPTS_READ
-    complete = True
-    async for summary in _pipelines(reader, params):
-        attempts = await _attempts(reader, summary.pipeline.id, params)
-        complete = complete and len(attempts) <= left
-        metrics = await _metrics(reader, summary.pipeline.id, attempts[:left], params)
-        left -= min(left, len(attempts))
+    progress = _Progress(clock, clock() + MAX_SECONDS)
+    async for summary in _pipelines(reader, params, progress):
+        if not progress.in_time():
+            break
+        attempts = progress.taken(await _attempts(reader, summary.pipeline.id, params, progress))
+        metrics = await _metrics(reader, summary.pipeline.id, attempts, params, progress)
         found.append(
             ComparedPipeline(
                 id=summary.pipeline.id,
@@ -60,10 +87,12 @@ async def compare(reader: Reader, params: CompareParams) -> MetricComparison:
                 metrics=metrics,
             )
         )
-    return MetricComparison(pipelines=tuple(found), complete=complete)
+    return MetricComparison(pipelines=tuple(found), complete=progress.complete)
 
 
-async def _pipelines(reader: Reader, params: CompareParams) -> AsyncIterator[PipelineSummary]:
+async def _pipelines(
+    reader: Reader, params: CompareParams, progress: _Progress
+) -> AsyncIterator[PipelineSummary]:
     """Yield the pipelines of the program, the newest first."""
     query = ListParams(text=params.title[:MAX_TEXT], lifecycle="all", limit=_PAGE)
     left = params.limit
@@ -78,6 +107,9 @@ async def _pipelines(reader: Reader, params: CompareParams) -> AsyncIterator[Pip
         if page.next is None:
             return
         query = query.model_copy(update={"after": page.next})
+        if not progress.in_time():
+            return
+    progress.complete = False
 
 
 def _fits(summary: PipelineSummary, params: CompareParams) -> bool:
@@ -85,7 +117,9 @@ def _fits(summary: PipelineSummary, params: CompareParams) -> bool:
     return record.title == params.title and params.program in (None, record.program)
 
 
-async def _attempts(reader: Reader, id_: str, params: CompareParams) -> list[AttemptRecord]:
+async def _attempts(
+    reader: Reader, id_: str, params: CompareParams, progress: _Progress
+) -> list[AttemptRecord]:
     """Return the newest attempts with a metric, in definition order."""
     depth = None if params.path is None else 0
     query = TreeParams(
@@ -95,6 +129,7 @@ async def _attempts(reader: Reader, id_: str, params: CompareParams) -> list[Att
         page = await reader.get_tree(query)
     except NotFoundError:  # it has no such node, or has been deleted
         return []
+    progress.complete = progress.complete and page.next is None
     newest = (node.attempts[-1] for node in page.nodes if node.attempts)
     return [each for each in newest if each.outputs is not None and _names(each, params)]
 
@@ -105,22 +140,32 @@ def _names(attempt: AttemptRecord, params: CompareParams) -> list[str]:
 
 
 async def _metrics(
-    reader: Reader, id_: str, attempts: Sequence[AttemptRecord], params: CompareParams
+    reader: Reader,
+    id_: str,
+    attempts: Sequence[AttemptRecord],
+    params: CompareParams,
+    progress: _Progress,
 ) -> tuple[ComparedMetric, ...]:
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def read(attempt: AttemptRecord) -> list[ComparedMetric]:
         query = OutputParams(id=id_, path=attempt.path, attempt=attempt.number)
         async with gate:
+            if not progress.in_time():
+                return []
             try:
                 _, data = await reader.attempt_output(query, "metrics")
             except NotFoundError:  # it has been deleted
                 return []
-        wanted = _names(attempt, params)
-        return [_metric(attempt, one, params) for one in metrics_in(data) if one.name in wanted]
+            return await asyncio.to_thread(_parsed, attempt, data, params)
 
     found = await asyncio.gather(*map(read, attempts))
     return tuple(metric for metrics in found for metric in metrics)
+
+
+def _parsed(attempt: AttemptRecord, data: bytes, params: CompareParams) -> list[ComparedMetric]:
+    wanted = _names(attempt, params)
+    return [_metric(attempt, one, params) for one in metrics_in(data) if one.name in wanted]
 
 
 def _metric(attempt: AttemptRecord, series: MetricSeries, params: CompareParams) -> ComparedMetric:
