@@ -235,13 +235,13 @@ def test_a_browser_signs_in_and_follows_a_pipeline(installation: Installation, p
     address, line = person.ask("show", pipeline, "--app", "--cloud").stdout.splitlines()
     with page.expect_websocket() as opened:
         page.goto(f"{address}#code={line.rpartition(' ')[2]}")
-    expect(page.locator(".phead-facts")).to_contain_text("1 running", timeout=TIMEOUT * 1000)
+    expect(page.locator(".PipelineHead-head")).to_contain_text("1 running", timeout=TIMEOUT * 1000)
     page.evaluate("window.sameDocument = true")
 
     with opened.value.expect_event("framereceived"):
         let_go(installation, pipeline)
 
-    expect(page.locator(".phead-facts")).to_contain_text("2 done", timeout=TIMEOUT * 1000)
+    expect(page.locator(".PipelineHead-head")).to_contain_text("2 done", timeout=TIMEOUT * 1000)
     row = page.get_by_role("treeitem").filter(has_text="after")
     expect(row).to_contain_text("done")
     assert page.evaluate("window.sameDocument")

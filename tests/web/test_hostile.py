@@ -19,18 +19,22 @@ MARKDOWN = (
     f"{EVIL} <script>document.documentElement.dataset.owned=1</script> [go](javascript:alert(1))"
 )
 
+NAME = "<b onmouseover=alert(1)>\u202etxt"
+SHOWN = NAME.replace("\u202e", "\\u202e")
+
 COMMAND = f"printf '%s' '{EVIL}'; printf '\\033]0;title\\007\\033[1;31mend\\n'; exit 1"
 
 HOSTILE = f"""
     with co.Serial(doc={MARKDOWN!r}) as root:
         co.Exec({COMMAND!r},
-                name="<b onmouseover=alert(1)>", doc={MARKDOWN!r}, title={EVIL!r})
+                name={NAME!r}, doc={MARKDOWN!r}, title={EVIL!r})
 """
 
 
 def test_a_script_in_output_name_title_or_doc_does_not_run(viewer: Viewer) -> None:
     run = launch(viewer.person, HOSTILE)
-    page = viewer.node(run, "/<b onmouseover=alert(1)>")
+    page = viewer.node(run, f"/{NAME}")
+    expect(page.get_by_role("heading", name=SHOWN, exact=True)).to_be_visible()
     expect(page.locator(".LogLines-lines")).to_contain_text(EVIL)
     page.get_by_role("tab", name="Details").click()
     expect(page.locator(".markdown")).to_contain_text("go")
@@ -39,9 +43,11 @@ def test_a_script_in_output_name_title_or_doc_does_not_run(viewer: Viewer) -> No
     viewer.open(f"/p/{run}")
     expect(page.locator(".markdown")).to_contain_text("go")
     page.get_by_role("treeitem").filter(has_text="onmouseover").first.hover()
-    assert page.evaluate("document.documentElement.dataset.owned") is None
     assert page.locator("a[href^=javascript]").count() == 0
     assert page.locator(".markdown script").count() == 0
+    viewer.open(f"/p/{run}/timeline")
+    expect(page.get_by_role("option")).to_contain_text(SHOWN)
+    assert page.evaluate("document.documentElement.dataset.owned") is None
     viewer.said.clear()  # the missing picture
 
 

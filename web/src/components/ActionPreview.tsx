@@ -1,5 +1,6 @@
 import type { ControlResult } from "@/api/schema";
 import { plural } from "@/lib/time";
+import { visible } from "@/lib/visible";
 
 /** The effects of an action: killed commands, and notes of the server. */
 export function ActionPreview({ preview }: { preview: ControlResult }) {
@@ -28,7 +29,7 @@ export function PathList({ paths, total }: { paths: readonly string[]; total: nu
   return paths.length === 0 ? null : (
     <ul className="consent-paths mono">
       {paths.slice(0, MAX_SHOWN).map((path) => (
-        <li key={path}>{path}</li>
+        <li key={path}>{visible(path)}</li>
       ))}
       {rest > 0 ? <li className="muted">and {rest.toLocaleString("en")} more</li> : null}
     </ul>

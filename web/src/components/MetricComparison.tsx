@@ -5,6 +5,7 @@ import type { PipelineRecord } from "@/api/schema";
 import styles from "@/components/MetricComparison.module.css";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { followLink, pipelineUrl } from "@/lib/location";
+import { visible } from "@/lib/visible";
 import {
   changeText,
   type ComparisonChart,
@@ -68,7 +69,7 @@ function Chart({ chart, hasPath }: { chart: ComparisonChart; hasPath: boolean })
     <figure className={styles.chart}>
       <figcaption>
         <strong>{chart.name}</strong>
-        {hasPath ? <span className="muted"> {chart.path}</span> : null}{" "}
+        {hasPath ? <span className="muted"> {visible(chart.path)}</span> : null}{" "}
         <span className="muted number">{changeText(chart)}</span>
       </figcaption>
       {hasLines ? <Lines chart={chart} /> : null}

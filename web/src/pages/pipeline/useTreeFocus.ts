@@ -8,10 +8,13 @@ export function focusTree(): void {
   target?.focus({ preventScroll: true });
 }
 
-/** Focus the tree when the page is loaded and when a dialog was closed, unless a control has it. */
-export function useTreeFocus(isDialogOpen: boolean): void {
+/**
+ * Focus the tree when the page is loaded, when a dialog was closed and when the results of a search
+ * replace the tree or the reverse, unless a control has the focus.
+ */
+export function useTreeFocus(isDialogOpen: boolean, searching = false): void {
   useEffect(() => {
     if (isDialogOpen) return;
     if (document.activeElement === null || document.activeElement === document.body) focusTree();
-  }, [isDialogOpen]);
+  }, [isDialogOpen, searching]);
 }

@@ -4,6 +4,7 @@ import type { PipelineSummary } from "@/api/schema";
 import { Loading } from "@/components/Loading";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { duration, moment } from "@/lib/time";
+import { visible } from "@/lib/visible";
 import { compare } from "@/model/programRuns";
 import { pipelineState } from "@/model/programs";
 import { stateLabel } from "@/model/states";
@@ -65,9 +66,9 @@ function Choice({ label, value, pipelines, onChange }: ChoiceProps) {
 function Differences({ id, result }: { id: string; result: ReturnType<typeof compare> }) {
   const slower = result.slower.map(({ path, seconds }) => ({
     path,
-    text: `${path} +${duration(seconds)}`,
+    text: `${visible(path)} +${duration(seconds)}`,
   }));
-  const named = (paths: readonly string[]) => paths.map((path) => ({ path, text: path }));
+  const named = (paths: readonly string[]) => paths.map((path) => ({ path, text: visible(path) }));
   const rows = [
     { label: PROGRAM.newlyFailing, items: named(result.newlyFailing) },
     { label: PROGRAM.fixed, items: named(result.fixed) },

@@ -9,6 +9,7 @@ import { StateLabel } from "@/components/StateIcon";
 import { useTitle } from "@/components/useTitle";
 import { followLink, pipelineUrl, useLocation } from "@/lib/location";
 import { duration, moment } from "@/lib/time";
+import { visible } from "@/lib/visible";
 import { flakyNodes, totalsOf } from "@/model/programRuns";
 import { pipelineState } from "@/model/programs";
 import { CompareRuns } from "@/pages/program/CompareRuns";
@@ -121,7 +122,7 @@ function Flaky({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
               <tr key={path}>
                 <th scope="row" className="mono">
                   <a href={pipelineUrl(newest, path)} onClick={followLink}>
-                    {path}
+                    {visible(path)}
                   </a>
                 </th>
                 <td>{PROGRAM.failedOf(count, failed.length)}</td>

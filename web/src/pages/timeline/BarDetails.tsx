@@ -2,6 +2,7 @@ import { Button } from "@/components/Button";
 import { StateLabel } from "@/components/StateIcon";
 import { followLink, pipelineUrl, setQuery } from "@/lib/location";
 import { duration, moment } from "@/lib/time";
+import { visible } from "@/lib/visible";
 import { type Bar, endOf } from "@/model/lanes";
 import { parentOf, ROOT } from "@/model/paths";
 import { waitText } from "@/model/phases";
@@ -30,7 +31,7 @@ export function BarDetails({ id, bar, critical, grouped, now }: Props) {
   return (
     <div className="tl-facts" role="status">
       <a href={address} onClick={followLink} className="mono tl-facts-path">
-        {bar.path}
+        {visible(bar.path)}
       </a>
       <StateLabel state={bar.state} />
       <span className="number">{details(bar, now).join(" · ")}</span>

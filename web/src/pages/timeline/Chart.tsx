@@ -14,6 +14,7 @@ import { useRepaint } from "@/components/useRepaint";
 import { useWheel } from "@/components/useWheel";
 import { navigate, pipelineUrl } from "@/lib/location";
 import { plural } from "@/lib/time";
+import { visible } from "@/lib/visible";
 import type { Medians } from "@/live/useMedians";
 import type { Chart as ChartModel } from "@/model/chart";
 import { type Bar, endOf, type Lane, type Range } from "@/model/lanes";
@@ -285,7 +286,7 @@ export function Chart({ id, chart, only, medians, takesFocus, onEnter, byWorker 
                 aria-selected={item.index === chosenAt}
                 className="tl-label"
                 style={{ transform: `translateY(${item.start}px)` }}
-                title={lane.label}
+                title={visible(lane.label)}
                 onClick={() => press(item.index, lane.bars.at(-1) ?? null)}
               >
                 <LaneLabel lane={lane} id={id} byWorker={byWorker} />

@@ -1,6 +1,7 @@
 import { Button } from "@/components/Button";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { moment, plural } from "@/lib/time";
+import { visible } from "@/lib/visible";
 import { runningAt } from "@/model/groupLanes";
 import type { Group } from "@/model/lanes";
 
@@ -19,7 +20,7 @@ export function GroupDetails({ id, path, group, time, onEnter }: Props) {
   return (
     <div className="tl-facts" role="status">
       <a href={pipelineUrl(id, path)} onClick={followLink} className="mono tl-facts-path">
-        {path}
+        {visible(path)}
       </a>
       {time === null ? null : (
         <strong className="number">

@@ -1,4 +1,5 @@
 import { plural } from "@/lib/time";
+import { visible } from "@/lib/visible";
 import type { Lane } from "@/model/lanes";
 import { stateLabel } from "@/model/states";
 import { groupDetails } from "@/pages/timeline/GroupDetails";
@@ -15,7 +16,7 @@ export function LaneLabel({ lane, id, byWorker }: Props) {
   const { group } = lane;
   return (
     <>
-      <LaneName label={lane.label} id={id} byWorker={byWorker} />
+      <LaneName label={visible(lane.label)} id={id} byWorker={byWorker} />
       {group === undefined ? null : (
         <span className="tl-peak muted number" aria-hidden>
           ≤ {group.peak.toLocaleString("en")}

@@ -12,6 +12,7 @@ import { Change, FactsTable } from "@/components/Facts";
 import { Loading } from "@/components/Loading";
 import { toast } from "@/components/toasts";
 import { plural } from "@/lib/time";
+import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/live/session";
 import { changesOf, formOf, type ModifyForm } from "@/model/modify";
 import {
@@ -38,7 +39,8 @@ export function ModifyDialog({ session, target, paths, onClose }: Props) {
     gcTime: 0,
     staleTime: Infinity,
   });
-  const title = paths.length === 1 ? `Modify ${path}` : `Modify ${plural(paths.length, "node")}`;
+  const title =
+    paths.length === 1 ? `Modify ${visible(path)}` : `Modify ${plural(paths.length, "node")}`;
   if (detail.data === undefined) {
     return (
       <Dialog title={title} onClose={onClose}>

@@ -4,6 +4,7 @@ import { api } from "@/api/client";
 import type { LatestContinuation } from "@/api/schema";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { moment } from "@/lib/time";
+import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/live/session";
 import { continuationCounts, continuationReason } from "@/model/continuation";
 import { ROOT } from "@/model/paths";
@@ -53,7 +54,7 @@ function Nodes({ id, plan }: { id: string; plan: LatestContinuation }) {
       {plan.nodes.map((node) => (
         <li key={node.path}>
           <a href={pipelineUrl(id, node.path)} onClick={followLink} className="mono">
-            {node.path}
+            {visible(node.path)}
           </a>{" "}
           <span className="muted">{continuationReason(node)}</span>
         </li>

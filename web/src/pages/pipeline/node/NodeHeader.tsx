@@ -11,6 +11,7 @@ import { useNow } from "@/components/useNow";
 import { copy } from "@/lib/clipboard";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { duration, elapsed } from "@/lib/time";
+import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/live/session";
 import { withoutCommand } from "@/model/advice";
 import { ancestorsOf, nameOf, ROOT } from "@/model/paths";
@@ -50,8 +51,8 @@ export function NodeHeader({ session, detail, actions, onClose, tabs }: Props) {
           <TypeIcon type={node.type} />
           <span className="sr-only">{node.type}</span>
         </span>
-        <Heading className={`${styles.name ?? ""} clip`} title={node.path}>
-          {nameOf(node.path)}
+        <Heading className={`${styles.name ?? ""} clip`} title={visible(node.path)}>
+          {visible(nameOf(node.path))}
         </Heading>
         {isRoot ? null : <NodeState session={session} detail={detail} />}
         {tabs === null ? null : <div className={styles.tabs}>{tabs}</div>}
@@ -72,7 +73,7 @@ function Breadcrumb({ id, path }: { id: string; path: string }) {
         .map((above) => (
           <span key={above}>
             <a href={pipelineUrl(id, above)} onClick={followLink}>
-              {nameOf(above)}
+              {visible(nameOf(above))}
             </a>
             {" / "}
           </span>

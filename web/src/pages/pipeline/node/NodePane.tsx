@@ -7,6 +7,7 @@ import { EmptyState, LoadError } from "@/components/EmptyState";
 import { LazyMarkdown } from "@/components/LazyMarkdown";
 import { Loading } from "@/components/Loading";
 import { setQuery, useLocation } from "@/lib/location";
+import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/live/session";
 import { useReports } from "@/live/useReports";
 import { ROOT } from "@/model/paths";
@@ -52,7 +53,12 @@ export function useNodeDetail(session: PipelineSession, path: string) {
 export function NodePane({ session, path, actions, onClose }: NodePaneProps) {
   const detail = useNodeDetail(session, path);
   return (
-    <section className={styles.pane} aria-label={NODE_TABS.pane(path)} tabIndex={-1} data-node-pane>
+    <section
+      className={styles.pane}
+      aria-label={NODE_TABS.pane(visible(path))}
+      tabIndex={-1}
+      data-node-pane
+    >
       {detail.data === undefined ? (
         <NodeLoading error={detail.error} path={path} onRetry={() => void detail.refetch()} />
       ) : (
@@ -67,7 +73,7 @@ function NodeLoading(props: { error: Error | null; path: string; onRetry: () => 
   if (error === null) return <Loading />;
   if (error instanceof ApiError && error.status === 404) {
     return (
-      <EmptyState title={`Node ${path} not found`}>
+      <EmptyState title={`Node ${visible(path)} not found`}>
         <p className="muted">It may appear after a Lazy has generated its tree.</p>
       </EmptyState>
     );

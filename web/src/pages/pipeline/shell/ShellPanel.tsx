@@ -3,6 +3,7 @@ import "@/pages/pipeline/shell/shell.css";
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 
 import { Button } from "@/components/Button";
+import { visible } from "@/lib/visible";
 import type { ShellTarget } from "@/live/shell";
 import { stateText, titleText } from "@/model/shell";
 import { closeShell, shellKey } from "@/pages/pipeline/shell/openShells";
@@ -32,7 +33,7 @@ export function ShellPanel({ place }: { place: ShellTarget }) {
     setReadable(!readable);
   };
   return (
-    <section className="shell" aria-label={`Shell in ${place.path}`}>
+    <section className="shell" aria-label={`Shell in ${visible(place.path)}`}>
       <div className="shell-bar">
         <strong>{titleText(place.snapshot, view.ticket)}</strong>
         <span className="shell-state" role={over ? "alert" : "status"}>

@@ -48,6 +48,8 @@ export function tickingTime({ started, ended }: TreeNode, now: number): number |
 
 interface Props {
   row: Row;
+  /** The pipeline's title, in place of the name of the root. */
+  title: string | null;
   /** The group whose timeout killed the command. */
   stoppedBy: string | null;
   /** Why the command failed. */
@@ -79,7 +81,7 @@ function isEqual(one: Props, other: Props): boolean {
 
 /** Clicks are handled by the tree; a handler per row would defeat `memo`. */
 export const NodeRow = memo(function NodeRow(props: Props) {
-  const { row, top, now, current, selected } = props;
+  const { row, title, top, now, current, selected } = props;
   const { node, open, level } = row;
   const classes = [styles.row];
   if (current) classes.push(styles.current);
@@ -102,7 +104,7 @@ export const NodeRow = memo(function NodeRow(props: Props) {
           <StateIcon state={displayState(node)} outlined={node.counts !== null} label />
           <TypeIcon type={node.type} name={node.name} />
         </span>
-        <Name row={row} />
+        <Name row={row} title={title} />
         {node.reuse === null ? null : <ReuseIcon node={node} reuse={node.reuse} />}
         {node.hasDoc ? (
           <span className={styles.doc} role="img" title={TREE.hasDoc} aria-label={TREE.hasDoc} />
@@ -127,12 +129,12 @@ export function Twist({ open }: { open: boolean | null }) {
 }
 
 /** The name; of groups with a single child, all names. */
-function Name({ row }: { row: Row }) {
-  const name = visible(nameOfRow(row));
+function Name({ row, title }: Pick<Props, "row" | "title">) {
+  const name = visible(title ?? nameOfRow(row));
   const leaf = name.lastIndexOf("/") + 1;
   return (
     <span className={`${styles.name} clip`} title={visible(row.node.path)} data-name>
-      {leaf > 0 && row.top !== row.key ? (
+      {title === null && leaf > 0 && row.top !== row.key ? (
         <>
           <span className={styles.chain}>{name.slice(0, leaf)}</span>
           {name.slice(leaf)}

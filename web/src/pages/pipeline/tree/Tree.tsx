@@ -178,6 +178,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
               <NodeRow
                 key={row.key}
                 row={row}
+                title={row.key === ROOT ? (model?.summary.pipeline.title ?? null) : null}
                 stoppedBy={model === null ? null : stoppedBy(model.nodes, row.node)}
                 reason={model?.reasonOf(row.node) ?? null}
                 top={top}

@@ -11,6 +11,7 @@ import { SearchResults } from "@/pages/pipeline/tree/SearchResults";
 import { Tree } from "@/pages/pipeline/tree/Tree";
 import styles from "@/pages/pipeline/tree/TreePane.module.css";
 import { goToFailure } from "@/pages/pipeline/usePageKeys";
+import { focusTree, useTreeFocus } from "@/pages/pipeline/useTreeFocus";
 
 export interface TreePaneProps {
   session: PipelineSession;
@@ -27,6 +28,7 @@ export function TreePane(props: TreePaneProps) {
   const text = useDeferredValue(query.get("q") ?? "");
   const state = STATES.find((one) => one === query.get("state")) ?? null;
   const searching = text !== "" || state !== null;
+  useTreeFocus(false, searching);
   return (
     <section className={`${styles.pane} tree-pane`} aria-label="Tree">
       <TreeTools {...props} state={state} />
@@ -64,7 +66,7 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
         onKeyDown={(event) => {
           if (event.key === "Escape") {
             setQuery({ q: null, state: null }, true);
-            event.currentTarget.blur();
+            focusTree();
           }
           if (event.key === "ArrowDown" || event.key === "Enter") {
             event.preventDefault();
