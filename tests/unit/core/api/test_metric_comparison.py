@@ -15,7 +15,7 @@ LINE = b'{"name":"loss","value":1}\n'
 
 
 class Reader:
-    """Pipelines with one node each; ``more`` says whether a tree or the list goes on."""
+    """Pipelines with one node each; ``more_…``: a tree, or the list, has another page."""
 
     def __init__(self, *, more_nodes: bool = False, more_pipelines: bool = False) -> None:
         self._more_nodes = "/z" if more_nodes else None
