@@ -166,7 +166,7 @@ def test_a_lost_session_comes_back_to_the_same_page(person: Person, browser: Bro
         page.get_by_role("combobox", name="Command palette").fill(run)
         expect(page.get_by_role("dialog").get_by_role("option").first).to_contain_text(run)
         page.keyboard.press("Enter")
-        expect(page.get_by_role("treeitem").filter(has_text="bad")).to_be_visible()
+        expect(page.locator("[data-row='/bad']")).to_be_visible()
         cookies = page.context.cookies()
         page.context.clear_cookies()
         page.keyboard.press("Control+k")  # the next request of the page
@@ -174,4 +174,4 @@ def test_a_lost_session_comes_back_to_the_same_page(person: Person, browser: Bro
         expect(page).to_have_url(f"{viewer.url}/p/{run}")
         page.context.add_cookies(cookies)  # as another tab does that signs in
         page.evaluate("window.dispatchEvent(new Event('focus'))")
-        expect(page.get_by_role("treeitem").filter(has_text="bad")).to_be_visible()
+        expect(page.locator("[data-row='/bad']")).to_be_visible()

@@ -78,7 +78,8 @@ def settled(person: Person, run: str) -> None:
 
 
 def report(page: Page, title: str):
-    return page.get_by_role("article", name=title, exact=True)
+    reports = page.get_by_role("region", name="Reports")
+    return reports.get_by_role("article", name=title, exact=True)
 
 
 def test_reports_of_any_program_are_at_the_top_and_follow_the_run(

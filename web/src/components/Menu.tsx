@@ -91,12 +91,13 @@ function Entry({ entry }: { entry: MenuEntry }) {
       className={styles.item}
       onSelect={entry.onSelect}
       disabled={entry.disabled ?? false}
+      {...(entry.shortcut === undefined ? {} : { "aria-keyshortcuts": entry.shortcut })}
     >
       <span>
         {entry.label}
         {entry.hint === undefined ? null : <span className={styles.hint}>{entry.hint}</span>}
       </span>
-      {entry.shortcut === undefined ? null : <kbd>{entry.shortcut}</kbd>}
+      {entry.shortcut === undefined ? null : <kbd aria-hidden>{entry.shortcut}</kbd>}
     </Radix.Item>
   );
 }

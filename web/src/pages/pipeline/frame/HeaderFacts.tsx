@@ -8,6 +8,7 @@ import { activeTime, wallText } from "@/model/activity";
 import { withoutCommand } from "@/model/advice";
 import { earlierDurations, estimate } from "@/model/estimate";
 import { historyFinder } from "@/model/runs";
+import { ROOT } from "@/model/paths";
 import { pauseNote } from "@/model/paused";
 import { mostCommonReason } from "@/model/waiting";
 import { workersText } from "@/model/workers";
@@ -89,11 +90,12 @@ function Waiting({ summary }: { summary: PipelineSummary }) {
   const stuck = settled && pipeline.armed;
   const state = counts.queued > 0 ? "queued" : stuck && counts.pending > 0 ? "pending" : null;
   const waiting = useQuery({
-    queryKey: ["waiting", pipeline.id, state, stuck ? seq : null],
+    // The overview of the root requests the queued commands, too.
+    queryKey: stuck ? ["waiting", pipeline.id, state, seq] : ["queued", pipeline.id, ROOT],
     queryFn: ({ signal }) =>
       api.tree(
         pipeline.id,
-        { root: "/", state: state ?? "queued", limit: MAX_NODES, attempts: "none" },
+        { root: ROOT, state: state ?? "queued", limit: MAX_NODES, attempts: "none" },
         signal,
       ),
     enabled: state !== null,
