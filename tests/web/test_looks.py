@@ -120,8 +120,9 @@ def _said(viewer: Viewer, look: Look) -> list[str]:
 
 #: The element that has the focus, or null; and whether the focus is visible: a frame, in view.
 FOCUS = """() => {
-  const one = document.activeElement;
-  if (one === null || one === document.body) return null;
+  const active = document.activeElement;
+  if (active === null || active === document.body) return null;
+  const one = document.getElementById(active.getAttribute('aria-activedescendant')) ?? active;
   const style = getComputedStyle(one), box = one.getBoundingClientRect();
   const framed = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
   const inView = box.width > 0 && box.bottom > 0 && box.top < innerHeight

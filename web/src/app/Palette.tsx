@@ -9,7 +9,7 @@ import { Icon } from "@/components/Icon";
 import { toast } from "@/components/toasts";
 import { navigate, pipelineUrl } from "@/lib/location";
 import { type Entry, matching, moved } from "@/model/palette";
-import { pipelineState } from "@/model/programs";
+import { pipelineState } from "@/model/pipelineStatus";
 import { stateLabel } from "@/model/states";
 import { PALETTE } from "@/strings";
 

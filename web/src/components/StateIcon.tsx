@@ -50,6 +50,12 @@ const SHAPES: Record<DisplayState, ReactElement> = {
       <path d="M5.4 8h5.2" className="mark-cut" fill="none" strokeWidth="1.8" />
     </>
   ),
+  scheduled: (
+    <>
+      <circle cx="8" cy="8" r="5.6" fill="none" strokeWidth="1.6" />
+      <path d="M8 4.8V8h2.6" fill="none" strokeWidth="1.6" strokeLinecap="round" />
+    </>
+  ),
   paused: (
     <>
       <circle cx="8" cy="8" r="5.6" fill="none" strokeWidth="1.6" />

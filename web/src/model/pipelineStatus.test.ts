@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { PipelineSummary, State } from "@/api/schema";
-import { headerActions, statusOf } from "@/model/pipelineStatus";
+import { headerActions, pipelineState } from "@/model/pipelineStatus";
 import { NO_COUNTS } from "@/model/states";
 
 interface Given {
@@ -10,14 +10,17 @@ interface Given {
   settled?: boolean;
   runAt?: number | null;
   lifecycle?: string;
+  started?: number | null;
+  warning?: boolean;
   counts?: Partial<typeof NO_COUNTS>;
 }
 
 function summary(given: Given): PipelineSummary {
   const { state, armed = true, settled = true, runAt = null, lifecycle = "active" } = given;
+  const { started = 1, warning = false } = given;
   const counts = { ...NO_COUNTS, ...given.counts };
   const pipeline = { armed, run_at: runAt, lifecycle };
-  return { pipeline, state, settled, counts } as unknown as PipelineSummary;
+  return { pipeline, state, settled, counts, started, warning } as unknown as PipelineSummary;
 }
 
 const running = summary({ state: "running", settled: false, counts: { running: 2, pending: 3 } });
@@ -32,7 +35,13 @@ const draining = summary({
   settled: false,
   counts: { running: 1, pending: 3 },
 });
-const notStarted = summary({ state: "pending", armed: false, counts: { pending: 4 } });
+const notStarted = summary({
+  state: "pending",
+  armed: false,
+  started: null,
+  counts: { pending: 4 },
+});
+const paused = summary({ state: "pending", armed: false, counts: { done: 1, pending: 3 } });
 const scheduled = summary({
   state: "pending",
   armed: false,
@@ -49,18 +58,20 @@ const cancelled = summary({
 const done = summary({ state: "done", counts: { done: 4 } });
 const archived = summary({ state: "done", lifecycle: "archived", counts: { done: 4 } });
 
-describe("statusOf", () => {
-  it("calls a pipeline that starts nothing paused or scheduled, not pending", () => {
-    expect(statusOf(notStarted)).toBe("paused");
-    expect(statusOf(draining)).toBe("paused");
-    expect(statusOf(scheduled)).toBe("scheduled");
-    expect(statusOf(running)).toBe("running");
+describe("pipelineState", () => {
+  it("calls a pipeline that stopped starting commands paused or scheduled, not pending", () => {
+    expect(pipelineState(notStarted)).toBe("pending");
+    expect(pipelineState(paused)).toBe("paused");
+    expect(pipelineState(draining)).toBe("paused");
+    expect(pipelineState(scheduled)).toBe("scheduled");
+    expect(pipelineState(running)).toBe("running");
   });
 
   it("calls a cancelled pipeline killed, and one with a failure failed", () => {
-    expect(statusOf(cancelled)).toBe("killed");
-    expect(statusOf(failed)).toBe("error");
-    expect(statusOf(done)).toBe("done");
+    expect(pipelineState(cancelled)).toBe("killed");
+    expect(pipelineState(failed)).toBe("error");
+    expect(pipelineState(done)).toBe("done");
+    expect(pipelineState({ ...done, warning: true })).toBe("warning");
   });
 });
 
@@ -74,6 +85,7 @@ describe("headerActions", () => {
     expect(primary(failing)).toEqual(["rerunFailed", "cancel", true]);
     expect(primary(draining)).toEqual(["run", "cancel", true]);
     expect(primary(notStarted)).toEqual(["run", null, true]);
+    expect(primary(paused)).toEqual(["run", null, true]);
     expect(primary(scheduled)).toEqual(["run", null, true]);
     expect(primary(failed)).toEqual(["rerunFailed", null, true]);
     expect(primary(cancelled)).toEqual(["rerunKilled", null, true]);

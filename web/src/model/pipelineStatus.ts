@@ -1,17 +1,16 @@
 /** The state of a pipeline as its header names it, and the actions that apply to it. */
 
 import type { PipelineSummary } from "@/api/schema";
-import { type DisplayState, failures, finished } from "@/model/states";
+import { type DisplayState, failures, finished, isFinished } from "@/model/states";
 
-export type PipelineStatus = DisplayState | "paused" | "scheduled";
-
-/** A pipeline that does not start commands is paused or scheduled, not pending. */
-export function statusOf({ pipeline, state, settled, counts }: PipelineSummary): PipelineStatus {
+/** The state that users see. A pipeline with commands to run that starts none is paused. */
+export function pipelineState(summary: PipelineSummary): DisplayState {
+  const { pipeline, state, counts, started, warning } = summary;
   if (pipeline.run_at !== null && !pipeline.armed) return "scheduled";
-  if (!settled) return pipeline.armed ? state : "paused";
-  if (state === "error") return counts.error === 0 && counts.killed > 0 ? "killed" : "error";
-  if (state === "pending" && !pipeline.armed) return "paused";
-  return state;
+  if (state === "done") return warning ? "warning" : "done";
+  if (state === "error" && counts.error === 0 && counts.killed > 0) return "killed";
+  if (pipeline.armed || isFinished(state)) return state;
+  return started === null ? "pending" : "paused";
 }
 
 export type HeaderAction =
@@ -63,13 +62,16 @@ function choice(summary: PipelineSummary): Choice {
     if (!pipeline.armed) return ["run", "cancel", true];
     return failures(counts) > 0 ? ["rerunFailed", "cancel", true] : ["cancel", "pause", false];
   }
-  switch (statusOf(summary)) {
+  switch (pipelineState(summary)) {
     case "error":
       return ["rerunFailed", applies("run", summary) ? "run" : null, true];
     case "killed":
       return ["rerunKilled", null, true];
     case "done":
+    case "warning":
       return ["rerunAll", null, false];
+    case "pending":
+      return applies("run", summary) ? ["run", null, true] : [null, null, false];
     case "paused":
     case "scheduled":
       return ["run", null, true];

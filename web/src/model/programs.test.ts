@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import type { Counts, PipelineRecord, PipelineSummary, RunHistory } from "@/api/schema";
-import { groupByProgram, headline, initials, launchedSince, pipelineState } from "@/model/programs";
+import { groupByProgram, headline, initials, launchedSince } from "@/model/programs";
 import { NO_COUNTS } from "@/model/states";
 
 const NOW = 1000;
@@ -60,16 +60,6 @@ test("programs are in the order of their newest pipeline, with all of theirs", (
     ["checks.py web", null, ["c"]],
     ["Nightly", null, ["a"]],
   ]);
-});
-
-test("a stopped pipeline with commands to run is paused, and an optional failure is a warning", () => {
-  const paused = summary({ done: 3, pending: 4 }, { state: "pending" }, { armed: false });
-
-  expect(pipelineState(paused)).toBe("paused");
-  expect(pipelineState({ ...paused, started: null })).toBe("pending");
-  expect(pipelineState({ ...paused, state: "error" })).toBe("error");
-  expect(pipelineState(summary({ done: 3, error: 1 }, { warning: true }))).toBe("warning");
-  expect(pipelineState(summary({ done: 3 }))).toBe("done");
 });
 
 test.each([

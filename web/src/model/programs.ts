@@ -4,8 +4,9 @@ import type { PipelineSummary, RunHistory } from "@/api/schema";
 import { duration, moment, plural } from "@/lib/time";
 import { activeTime } from "@/model/activity";
 import { earlierDurations, estimate } from "@/model/estimate";
+import { pipelineState } from "@/model/pipelineStatus";
 import { programKey } from "@/model/runs";
-import { type DisplayState, failures, isFinished, total } from "@/model/states";
+import { failures, total } from "@/model/states";
 
 export interface Program {
   /** Identifies it in lists and URLs. */
@@ -46,14 +47,6 @@ export function launchedSince(
   return time === null ? pipelines : pipelines.filter((one) => one.pipeline.created >= time);
 }
 
-/** The state that users see: a stopped pipeline with commands to run is paused. */
-export function pipelineState(summary: PipelineSummary): DisplayState {
-  const { pipeline, state, started, warning } = summary;
-  if (state === "done") return warning ? "warning" : "done";
-  if (pipeline.armed || isFinished(state) || started === null) return state;
-  return "paused";
-}
-
 /** One sentence about the state, such as `61 of 2,002 failed`. */
 export function headline(
   summary: PipelineSummary,
@@ -73,9 +66,9 @@ export function headline(
     case "killed":
       return `${count(counts.killed)} of ${count(all)} killed`;
     case "pending":
-      return pipeline.run_at === null
-        ? `${plural(counts.pending, "command")} to run`
-        : `Starts ${moment(pipeline.run_at)}`;
+      return `${plural(counts.pending, "command")} to run`;
+    case "scheduled":
+      return `Starts ${moment(pipeline.run_at ?? now)}`;
     default:
       return [
         `${count(counts.done)} of ${count(all)} done`,

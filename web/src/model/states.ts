@@ -29,7 +29,7 @@ const CAUSES: Record<Cause, string> = {
 };
 
 /** The state that users see. */
-export type DisplayState = State | "skipped" | "warning" | "paused";
+export type DisplayState = State | "skipped" | "warning" | "paused" | "scheduled";
 
 export interface NodeStatus {
   state: State;

@@ -8,7 +8,7 @@ import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { Icon, type IconName } from "@/components/Icon";
 import { toast } from "@/components/toasts";
 import { plural } from "@/lib/time";
-import { pipelineState } from "@/model/programs";
+import { pipelineState } from "@/model/pipelineStatus";
 import { failures } from "@/model/states";
 import { PIPELINES } from "@/strings";
 
@@ -24,6 +24,7 @@ function kindOf(summary: PipelineSummary): Kind | null {
     case "killed":
       return failures(summary.counts) > 0 ? "rerunFailed" : null;
     case "pending":
+    case "scheduled":
     case "paused":
       return summary.counts.pending > 0 ? "run" : null;
     case "running":

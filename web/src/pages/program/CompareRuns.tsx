@@ -6,7 +6,7 @@ import { followLink, pipelineUrl } from "@/lib/location";
 import { duration, moment } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import { compare } from "@/model/programRuns";
-import { pipelineState } from "@/model/programs";
+import { pipelineState } from "@/model/pipelineStatus";
 import { stateLabel } from "@/model/states";
 import styles from "@/pages/program/ProgramPage.module.css";
 import { MAX_COMPARED, useNodes } from "@/pages/program/useProgram";

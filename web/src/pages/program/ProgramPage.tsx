@@ -11,7 +11,7 @@ import { followLink, pipelineUrl, useLocation } from "@/lib/location";
 import { duration, moment } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import { flakyNodes, totalsOf } from "@/model/programRuns";
-import { pipelineState } from "@/model/programs";
+import { pipelineState } from "@/model/pipelineStatus";
 import { CompareRuns } from "@/pages/program/CompareRuns";
 import styles from "@/pages/program/ProgramPage.module.css";
 import { RunChart } from "@/pages/program/RunChart";

@@ -4,7 +4,7 @@ import type { PipelineSummary } from "@/api/schema";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { duration, moment } from "@/lib/time";
 import { activeTime } from "@/model/activity";
-import { pipelineState } from "@/model/programs";
+import { pipelineState } from "@/model/pipelineStatus";
 import { stateLabel } from "@/model/states";
 import styles from "@/pages/program/ProgramPage.module.css";
 import { PROGRAM } from "@/strings";

@@ -6,7 +6,7 @@ import { Menu, type MenuEntry } from "@/components/Menu";
 import { StatePill } from "@/components/StatePill";
 import { moment } from "@/lib/time";
 import { ROOT } from "@/model/paths";
-import { type HeaderAction, headerActions, statusOf } from "@/model/pipelineStatus";
+import { type HeaderAction, headerActions, pipelineState } from "@/model/pipelineStatus";
 import type { Actions } from "@/pages/pipeline/actions/useActions";
 import { HeaderNotes, Times } from "@/pages/pipeline/frame/HeaderFacts";
 import { PipelineHead } from "@/pages/pipeline/frame/PipelineHead";
@@ -27,7 +27,7 @@ export function PipelineHeader({ summary, view, actions, node = false, onHelp }:
   const { pipeline, counts } = summary;
   const facts = (
     <>
-      <StatePill state={statusOf(summary)} />
+      <StatePill state={pipelineState(summary)} />
       <Times summary={summary} />
       <HeaderNotes summary={summary} />
     </>

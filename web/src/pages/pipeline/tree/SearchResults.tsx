@@ -114,7 +114,9 @@ export function SearchResults({ session, text, state, current, selected, onSelec
         aria-multiselectable
         tabIndex={0}
         onKeyDown={onKeyDown}
-        {...(current === null ? {} : { "aria-activedescendant": rowId(current) })}
+        {...(current !== null && items.some(({ index }) => nodes[index]?.path === current)
+          ? { "aria-activedescendant": rowId(current) }
+          : {})}
       >
         <div
           className={treeStyles.rows}
