@@ -121,7 +121,7 @@ def test_login_code_works_once_and_is_removed_from_the_address(
     code = address.partition("#code=")[2]
     page.goto(address)
 
-    expect(page.get_by_role("treeitem").filter(has_text="second")).to_contain_text("exit 1")
+    expect(page.locator("[data-row='/second']")).to_contain_text("exit 1")
     assert code
     assert code not in page.url
     expect(page.get_by_text("Signed in as me of local")).to_be_visible()
@@ -139,7 +139,7 @@ def test_login_code_works_once_and_is_removed_from_the_address(
     other.close()
     page.goto("about:blank")
     page.goto(address)  # in a browser that is signed in an old address leads to its page
-    expect(page.get_by_role("treeitem").filter(has_text="second")).to_contain_text("exit 1")
+    expect(page.locator("[data-row='/second']")).to_contain_text("exit 1")
     refusals_only(said)
 
 
@@ -149,7 +149,7 @@ def test_foreign_code_changes_nothing_without_confirmation(
     let_in(page, installation)
     before = page.context.cookies()[0]["value"]
     page.goto(installation.address())  # the user's own again
-    expect(page.get_by_role("link", name="web_pipeline.py web")).to_be_visible()
+    expect(page.get_by_role("link", name="web_pipeline.py web", exact=True)).to_be_visible()
     assert page.context.cookies()[0]["value"] == before
 
     page.route("**/whoami", lambda route: route.fulfill(json={"user": "ada", "org": "elsewhere"}))
@@ -162,7 +162,7 @@ def test_foreign_code_changes_nothing_without_confirmation(
     page.once("dialog", refuse)
     page.goto("about:blank")
     page.goto(installation.address())
-    expect(page.get_by_role("link", name="web_pipeline.py web")).to_be_visible()
+    expect(page.get_by_role("link", name="web_pipeline.py web", exact=True)).to_be_visible()
     (question,) = asked
     assert "as me of local" in question
     assert "as ada of elsewhere" in question
@@ -171,7 +171,7 @@ def test_foreign_code_changes_nothing_without_confirmation(
     page.once("dialog", lambda dialog: dialog.accept())
     page.goto("about:blank")
     page.goto(installation.address())
-    expect(page.get_by_role("link", name="web_pipeline.py web")).to_be_visible()
+    expect(page.get_by_role("link", name="web_pipeline.py web", exact=True)).to_be_visible()
     assert page.context.cookies()[0]["value"] != before
 
 
@@ -186,7 +186,7 @@ def test_a_token_lets_in_and_signing_out_ends_it(
     expect(page.get_by_role("alert")).to_contain_text("not valid")
     field.fill(installation.token)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("link", name="web_pipeline.py web")).to_be_visible()
+    expect(page.get_by_role("link", name="web_pipeline.py web", exact=True)).to_be_visible()
     before = page.context.cookies()[0]["value"]
 
     page.get_by_role("link", name="Account").click()
@@ -295,7 +295,7 @@ def test_its_own_pages_are_accessible(
     expect(page.get_by_label("Code or token")).to_be_visible()
     assert serious(page) == []
     page.goto(installation.address())  # in a tab that has the app open
-    expect(page.get_by_role("link", name="web_pipeline.py web")).to_be_visible()
+    expect(page.get_by_role("link", name="web_pipeline.py web", exact=True)).to_be_visible()
     refusals_only(said)  # the list asks every few seconds
     page.goto(f"{base}/account")
     expect(page.get_by_label("Signed in as")).to_be_visible()
@@ -314,7 +314,7 @@ def test_unreachable_cloud_is_reported_and_reconnects_by_itself(
 ) -> None:
     base = let_in(page, installation)
     page.goto(base)
-    expect(page.get_by_role("link", name="web_pipeline.py web")).to_be_visible()
+    expect(page.get_by_role("link", name="web_pipeline.py web", exact=True)).to_be_visible()
     page.context.set_offline(True)
     expect(page.locator(".banner")).to_contain_text("the installation does not respond")
     expect(page.locator(".banner")).not_to_contain_text("conducto list")
