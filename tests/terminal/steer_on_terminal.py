@@ -23,6 +23,6 @@ if sys.argv[1] == "error":
 
 transport = InProcessTransport(Service(fake))
 code = stay(lambda: Client(transport), "abc-def", plain=False, linger=True)
-for _, order in fake.actions:
-    sys.stdout.write(" ".join(["ordered", order.action.value, *order.paths]) + "\n")
+for _, request in fake.actions:
+    sys.stdout.write(" ".join(["requested", request.action.value, *request.paths]) + "\n")
 sys.exit(code)

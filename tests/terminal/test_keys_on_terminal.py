@@ -59,17 +59,19 @@ def test_arrows_move_a_cursor_over_the_tree(start: Start) -> None:
     assert session.end() == 130
 
 
-def test_a_failed_node_is_reset_with_one_key(start: Start) -> None:
+def test_failed_node_is_rerun_after_confirmation(start: Start) -> None:
     session = start("error")
 
     session.child.send("n")
     session.wait_for("→   ✘ build")
     session.child.send("r")
-    session.wait_for("reset 1 Exec")
+    session.wait_for("rerun /build")
+    session.child.send("y")
+    session.wait_for("running")
     session.child.send("q")
     session.end()
 
-    assert session.lines()[-1] == "ordered reset /build"
+    assert session.lines()[-2:] == ["requested reset /build", "requested run"]
 
 
 def test_running_node_is_killed_only_after_confirmation(start: Start) -> None:
@@ -88,7 +90,7 @@ def test_running_node_is_killed_only_after_confirmation(start: Start) -> None:
     session.child.send("q")
     session.end()
 
-    assert [line for line in session.lines() if "ordered" in line] == ["ordered kill /"]
+    assert [line for line in session.lines() if "requested" in line] == ["requested kill /"]
 
 
 def test_the_output_of_a_node_is_read_in_place(start: Start) -> None:

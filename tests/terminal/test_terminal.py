@@ -46,7 +46,7 @@ def test_ctrl_c_detaches_and_says_how_to_come_back(started: list[Session]) -> No
     assert session.lines()[-3:] == [
         "detached; pipeline abc-def continues",
         "  come back: conducto show abc-def",
-        "  end it:    conducto kill abc-def /",
+        "  end it:    conducto cancel abc-def",
     ]
     assert not session.screen.cursor.hidden
 

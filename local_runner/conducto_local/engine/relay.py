@@ -153,7 +153,7 @@ class ProcessRelay:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     async def _ended(self) -> None:
-        while await self.read():  # requests that nobody has read would keep it from ending
+        while await self.read():  # unread requests would keep it from ending
             pass
         await self._process.wait()
 
