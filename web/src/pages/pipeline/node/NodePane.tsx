@@ -1,5 +1,6 @@
 import * as Tabs from "@radix-ui/react-tabs";
 import { useQuery } from "@tanstack/react-query";
+import { lazy, Suspense } from "react";
 
 import { api, ApiError, messageOf } from "@/api/client";
 import type { AttemptRecord, NodeDetail } from "@/api/schema";
@@ -7,25 +8,42 @@ import { EmptyState, LoadError } from "@/components/EmptyState";
 import { LazyMarkdown } from "@/components/LazyMarkdown";
 import { Loading } from "@/components/Loading";
 import { setQuery, useLocation } from "@/lib/location";
+import { preloadable } from "@/lib/preload";
 import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/live/session";
 import { useReports } from "@/live/useReports";
 import { ROOT } from "@/model/paths";
 import { isFailed, isFinished } from "@/model/states";
 import type { Actions } from "@/pages/pipeline/actions/useActions";
-import { AttemptsTab } from "@/pages/pipeline/node/AttemptsTab";
 import { Continuation } from "@/pages/pipeline/node/Continuation";
-import { DetailsTab } from "@/pages/pipeline/node/DetailsTab";
-import { FilesTab } from "@/pages/pipeline/node/FilesTab";
 import { NodeHeader } from "@/pages/pipeline/node/NodeHeader";
 import styles from "@/pages/pipeline/node/NodePane.module.css";
 import { OutputTab } from "@/pages/pipeline/node/OutputTab";
 import { OverviewTab } from "@/pages/pipeline/overview/OverviewTab";
 import { ReportsSection } from "@/pages/pipeline/node/ReportsSection";
 import { ReportTab, useReport } from "@/pages/pipeline/node/ReportTab";
-import { ResultsTab } from "@/pages/pipeline/node/ResultsTab";
 import { ShellSlot } from "@/pages/pipeline/shell/ShellSlot";
 import { NODE_TABS } from "@/strings";
+
+// Only the output and the overview are part of the main script.
+const AttemptsTab = lazy(
+  preloadable(async () => ({
+    default: (await import("@/pages/pipeline/node/AttemptsTab")).AttemptsTab,
+  })),
+);
+const DetailsTab = lazy(
+  preloadable(async () => ({
+    default: (await import("@/pages/pipeline/node/DetailsTab")).DetailsTab,
+  })),
+);
+const FilesTab = lazy(
+  preloadable(async () => ({ default: (await import("@/pages/pipeline/node/FilesTab")).FilesTab })),
+);
+const ResultsTab = lazy(
+  preloadable(async () => ({
+    default: (await import("@/pages/pipeline/node/ResultsTab")).ResultsTab,
+  })),
+);
 
 export interface NodePaneProps {
   session: PipelineSession;
@@ -144,27 +162,29 @@ function NodeTabs({
             <LazyMarkdown text={doc} />
           </div>
         ) : null}
-        {tab === "output" ? <OutputTab session={session} detail={detail} /> : null}
-        {tab === "report" ? <ReportTab id={session.id} attempt={attempt} /> : null}
-        {tab === "results" && attempt !== undefined ? (
-          <ResultsTab
-            key={`${attempt.number} ${attempt.path}`}
-            id={session.id}
-            attempt={attempt}
-            program={session.model?.summary.pipeline ?? null}
-          />
-        ) : null}
-        {tab === "files" ? <FilesTab id={session.id} attempt={attempt} /> : null}
-        {tab === "attempts" ? <AttemptsTab session={session} detail={detail} /> : null}
-        {tab === "overview" && isExec ? (
-          <div className="overview">
-            <ReportsSection session={session} failed={isFailed(detail.node.state)} />
-          </div>
-        ) : null}
-        {tab === "overview" && !isExec ? (
-          <OverviewTab session={session} detail={detail} actions={actions} />
-        ) : null}
-        {tab === "details" ? <DetailsTab detail={detail} /> : null}
+        <Suspense fallback={<Loading />}>
+          {tab === "output" ? <OutputTab session={session} detail={detail} /> : null}
+          {tab === "report" ? <ReportTab id={session.id} attempt={attempt} /> : null}
+          {tab === "results" && attempt !== undefined ? (
+            <ResultsTab
+              key={`${attempt.number} ${attempt.path}`}
+              id={session.id}
+              attempt={attempt}
+              program={session.model?.summary.pipeline ?? null}
+            />
+          ) : null}
+          {tab === "files" ? <FilesTab id={session.id} attempt={attempt} /> : null}
+          {tab === "attempts" ? <AttemptsTab session={session} detail={detail} /> : null}
+          {tab === "overview" && isExec ? (
+            <div className="overview">
+              <ReportsSection session={session} failed={isFailed(detail.node.state)} />
+            </div>
+          ) : null}
+          {tab === "overview" && !isExec ? (
+            <OverviewTab session={session} detail={detail} actions={actions} />
+          ) : null}
+          {tab === "details" ? <DetailsTab detail={detail} /> : null}
+        </Suspense>
       </Tabs.Content>
     </Tabs.Root>
   );
