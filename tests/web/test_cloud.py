@@ -276,10 +276,9 @@ def test_output_and_the_report_are_saved_as_files(installation: Installation, pa
     base = let_in(page, installation)
     page.goto(f"{base}/p/{installation.run}?node=/second&attempt=1")
     with page.expect_download() as output:
-        page.get_by_role("link", name="Download").click()
-    page.get_by_role("button", name="More").click()
+        choose(page, "Output options", "Download")
     with page.expect_download() as report:
-        page.get_by_role("menuitem", name="Download report").click()
+        choose(page, "More", "Download report")
 
     assert "because of 1" in output.value.path().read_text()
     assert "web_pipeline.py web" in report.value.path().read_text()
