@@ -99,6 +99,13 @@ def choose(page: Page, menu: str, entry: str) -> None:
     page.get_by_role("menuitem", name=entry).click()
 
 
+def compare_attempts(page: Page) -> None:
+    """Open the tab of a node's two attempts, and compare them."""
+    page.get_by_role("tab", name="Attempts 2").click()
+    for number in (1, 2):  # check() waits until the tab is loaded
+        page.get_by_role("checkbox", name=f"Compare attempt {number}").check()
+
+
 def kill(page: Page) -> None:
     """Kill the current node, and confirm it."""
     page.get_by_role("button", name="Kill", exact=True).click()

@@ -10,7 +10,7 @@ import pexpect
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import choose, environment_of, kill
+from support.browser import choose, compare_attempts, environment_of, kill
 from web.scripts import MENDABLE, QUICK, SLOW, launch
 
 if TYPE_CHECKING:
@@ -56,9 +56,7 @@ def test_failure_is_found_fixed_and_the_pipeline_continues_by_itself(viewer: Vie
     expect(row(viewer, "publish")).to_contain_text("done", timeout=60_000)
     expect(page.locator(".PipelineHead-head")).to_contain_text("4 done")
     # The earlier attempt is kept, and the differences are shown.
-    page.get_by_role("tab", name="Attempts 2").click()
-    for box in page.get_by_role("checkbox", name="Compare").all():
-        box.check()
+    compare_attempts(page)
     expect(page.get_by_role("region", name="Differences", exact=True)).to_contain_text(
         "echo mended"
     )

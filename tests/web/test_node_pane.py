@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import agent_api, eventually
+from support.browser import agent_api, compare_attempts, eventually
 from web.scripts import QUICK, launch
 
 if TYPE_CHECKING:
@@ -100,9 +100,7 @@ def test_two_attempts_are_compared_with_their_output(viewer: Viewer) -> None:
     )
     settle(viewer.person, run)
     page = viewer.node(run, "/bad")
-    page.get_by_role("tab", name="Attempts 2").click()
-    for box in page.get_by_role("checkbox", name="Compare").all():
-        box.check()
+    compare_attempts(page)
     differences = page.get_by_role("region", name="Differences", exact=True)
     expect(differences).to_contain_text("exit 3")
     expect(page.get_by_role("region", name="Differences in stdout")).to_contain_text("+ mended")
