@@ -129,6 +129,21 @@ def agent_api(person: Person, path: str, method: str = "GET", body: Any = None) 
         return json.load(response)
 
 
+def record_console(page: Page, said: list[str]) -> None:
+    """Append console output of a page, and errors of its scripts, to a list.
+
+    Chromium aborts requests when a container's network interface appears on the machine; the app
+    repeats them, so the browser's note of it is left out.
+    """
+
+    def note(text: str) -> None:
+        if "net::ERR_NETWORK_CHANGED" not in text:
+            said.append(text)
+
+    page.on("console", lambda message: note(message.text))
+    page.on("pageerror", lambda error: note(str(error)))
+
+
 @contextmanager
 def viewer_of(person: Person, browser: Browser, **options: Any) -> Iterator[Viewer]:
     """Yield a page that was signed in like 'conducto show --app' does."""
@@ -137,8 +152,7 @@ def viewer_of(person: Person, browser: Browser, **options: Any) -> Iterator[View
     page = context.new_page()
     page.set_default_timeout(TIMEOUT_MS)
     viewer = Viewer(person, page, login.url.rstrip("/"))
-    page.on("console", lambda message: viewer.said.append(message.text))
-    page.on("pageerror", lambda error: viewer.said.append(str(error)))
+    record_console(page, viewer.said)
     page.goto(forwarding_file(person.base / "browser", login, "/").as_uri())
     page.wait_for_url(login.url)
     yield viewer

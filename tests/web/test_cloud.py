@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import AXE, TIMEOUT_MS, choose
+from support.browser import AXE, TIMEOUT_MS, choose, record_console
 from support.running import Person
 from support.stand_ins import ensure
 
@@ -90,8 +90,7 @@ def page(browser: Browser, said: list[str]) -> Iterator[Page]:
     )
     made = context.new_page()
     made.set_default_timeout(TIMEOUT_MS)
-    made.on("console", lambda message: said.append(message.text))
-    made.on("pageerror", lambda error: said.append(str(error)))
+    record_console(made, said)
     yield made
     context.close()
     assert said == []

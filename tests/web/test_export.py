@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import AXE, agent_api, eventually
+from support.browser import AXE, agent_api, eventually, record_console
 from web.scripts import launch
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ def file(viewer: Viewer, tmp_path: Path) -> Path:
 def opened(browser: Browser, file: Path, said: list[str], **options: object) -> Page:
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
     page = context.new_page()
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
+    record_console(page, said)
     page.on("request", lambda request: said.append(request.url))
     page.goto(file.as_uri())
     return page
