@@ -40,6 +40,11 @@ class Activity:
         return (*self.finished, *current)
 
     @property
+    def truncated(self) -> bool:
+        """Whether older periods may be missing in `finished`."""
+        return len(self.finished) == MAX_ROUNDS
+
+    @property
     def forgotten(self) -> float:
         """Total of the finished periods that are not kept."""
         kept = sum(one.ended - one.started for one in self.finished if one.ended is not None)
@@ -84,7 +89,9 @@ def idle_seconds(period: Period, activity: Activity) -> float:
     rounds = activity.rounds
     if period.started is None or not rounds:
         return 0.0
-    older = rounds[0].started - period.started - activity.forgotten
+    older = 0.0
+    if activity.truncated:
+        older = rounds[0].started - period.started - activity.forgotten
     end = inf if period.ended is None else period.ended
     gaps = (
         min(after.started, end) - max(before.ended, period.started)

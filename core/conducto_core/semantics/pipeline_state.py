@@ -131,7 +131,10 @@ class PipelineState:
     def period(self) -> Period:
         """Start of the first round and end of the last one, which are those of the root."""
         rounds = self.activity.rounds
-        return Period(self.started, rounds[-1].ended) if rounds else Period()
+        if not rounds:
+            return Period()
+        start = self.started if self.activity.truncated else rounds[0].started
+        return Period(start, rounds[-1].ended)
 
     def groups_above(self, path: str) -> tuple[str, ...]:
         """Return the groups above a node that limit the number of running Execs."""

@@ -1,5 +1,7 @@
 """Active time: the periods in which commands run; idle time between them does not count."""
 
+from dataclasses import replace
+
 import pytest
 
 from conducto_core.model.records import Period, PipelineStatus, Round
@@ -105,10 +107,14 @@ def test_idle_time_within_a_period_is_between_rounds() -> None:
 
 
 def test_time_before_the_oldest_kept_round_is_idle_except_for_the_forgotten_seconds() -> None:
-    activity = Activity(25, None, (Round(started=100, ended=110), Round(started=200, ended=210)))
+    starts = [100.0 * number for number in range(1, MAX_ROUNDS + 1)]
+    finished = tuple(Round(started=start, ended=start + 10) for start in starts)
+    activity = Activity(10 * MAX_ROUNDS + 5, None, finished)
+    end = starts[-1] + 10
 
     assert activity.forgotten == 5
-    assert idle_seconds(Period(0, 210), activity) == 210 - 25
+    assert idle_seconds(Period(0, end), activity) == end - activity.seconds
+    assert idle_seconds(Period(0, end - 100), replace(activity, finished=finished[:-1])) == 90 * 48
 
 
 def test_only_the_newest_rounds_are_kept() -> None:
