@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -203,15 +204,20 @@ def test_tree_of_a_lazy_is_kept_with_the_command_that_printed_it(world: World) -
     assert set(world.states(pipeline)) == {"/", "/Generate", "/Execute"}
 
 
-def test_changed_code_is_built_for_the_new_tree(world: World) -> None:
+def with_code(world: World) -> tuple[dict[str, Any], Callable[[str], dict[str, Any]]]:
+    """Upload two contexts; return a tree, and a function that returns its image with a context."""
     images = {"own": {"image": "base:1", "copy_dir": "/home/me/code"}}
-    written = serial("a", image_name="own")
     for code in ("1", "2"):
         world.blobs.put(context_key(ME.org, code * 64), b"packed")
 
     def given(code: str) -> dict[str, Any]:
         return {"images": images, "sources": {"own": ImageSources(code=code * 64)}}
 
+    return serial("a", image_name="own"), given
+
+
+def test_changed_code_is_built_for_the_new_tree(world: World) -> None:
+    written, given = with_code(world)
     pipeline = world.launch(written, program=SCRIPT, run=False, **given("1"))
     with world.engine.reading(ME.org, pipeline) as live:
         first = live.images["own"].built
@@ -279,14 +285,7 @@ def succeed(world: World, number: int) -> None:
 
 
 def test_rebuilt_image_is_kept_while_its_files_are_equal(world: World) -> None:
-    images = {"own": {"image": "base:1", "copy_dir": "/home/me/code"}}
-    written = serial("a", image_name="own")
-    for code in ("1", "2"):
-        world.blobs.put(context_key(ME.org, code * 64), b"packed")
-
-    def given(code: str) -> dict[str, Any]:
-        return {"images": images, "sources": {"own": ImageSources(code=code * 64)}}
-
+    written, given = with_code(world)
     pipeline = world.launch(written, program=SCRIPT, **given("1"))
     succeed(world, 1)
     world.get(pipeline)

@@ -191,13 +191,13 @@ def check_output(played: Round, after: Aftermath) -> None:
 
 def check_notifications(after: Aftermath) -> None:
     """Check that each start causes one notification, if enabled."""
-    told = [(each.path, each.attempt) for each in after.notifications]
-    assert len(told) == len(set(told)), "somebody is told twice"
+    sent = [(each.path, each.attempt) for each in after.notifications]
+    assert len(sent) == len(set(sent)), "a notification was sent twice"
     started = {(c.path, c.attempt) for c in after.changes if c.state is State.RUNNING}
     for path, node in after.tree.nodes.items():
         if any(callback.name == "email" for callback in node.spec.callbacks):
             mine = {attempt for p, attempt in started if p == path}
-            assert mine == {attempt for p, attempt in told if p == path}, path
+            assert mine == {attempt for p, attempt in sent if p == path}, path
 
 
 def check_agent_log(played: Round) -> None:
