@@ -20,6 +20,8 @@ partition                       sort                  content
 ``U#<org>#<month>``             ``T``, ``K#<key>``    usage, and marks of metered parts
 ``U#<org>#<month>``             ``P#<pipeline>``      usage of a pipeline
 ``T#<SHA-256>``                 ``T``                 a token
+``H#<SHA-256 of a person>``      ``O#<org>``           user id of a person in an organisation
+``J#<SHA-256>``                 ``J``                 an ID token that was used
 ``D#<pipeline>``                ``<shell>``           a debug shell on a worker of its own
 ``C#<pipeline>``                ``<connection>``      follower of a pipeline
 ``N#<connection>``              ``N``                 owner of a connection, and its pipeline
@@ -44,6 +46,8 @@ _KINDS: dict[str, Kind] = {
     "F": "files",
     "L": "chunk",
     "T": "token",
+    "H": "person",
+    "J": "used",
     "D": "shell",
     "C": "follower",
     "N": "connection",
@@ -171,6 +175,16 @@ def spent(org_name: str, month: str, pipeline_id: str) -> Key:
 def token(digest: str) -> Key:
     """Return the key of a token."""
     return Key(f"T#{digest}", "T")
+
+
+def person(issuer: str, subject: str, org_name: str) -> Key:
+    """Return the key of a person's user id in an organisation."""
+    return Key(f"H#{sha256(f'{issuer}|{subject}'.encode()).hexdigest()}", f"O#{org_name}")
+
+
+def used(digest: str) -> Key:
+    """Return the key that marks an ID token as used."""
+    return Key(f"J#{digest}", "J")
 
 
 def shell(pipeline_id: str, shell_id: str) -> Key:

@@ -69,6 +69,7 @@ def _text(identity: Identity) -> str:
             "permissions": sorted(identity.permissions),
             "worker": identity.worker,
             "attempt": identity.attempt,
+            **({"challenge": identity.challenge} if identity.challenge else {}),
         }
     )
 
@@ -94,4 +95,5 @@ def _identity(item: Item, digest: str) -> Identity:
         attempt=None if attempt is None else (attempt[0], attempt[1], attempt[2]),
         token=digest,
         parent=None if parent is None else str(parent),
+        challenge=known.get("challenge", ""),
     )

@@ -1,18 +1,38 @@
-"""Authentication: from a request header to an `Identity`, passed on through API Gateway."""
+"""Authentication: from a request header to an `Identity`, passed on through API Gateway.
+
+A client sends a token of ours. To sign in, it may send the ID token of an identity provider
+instead, which permits nothing else.
+"""
 
 import json
+import logging
 from collections.abc import Mapping
+from dataclasses import astuple
 from typing import Any
 
 from chalicelib.domain.tokens import digest_of
-from chalicelib.ports.identity import Identity, Tokens
+from chalicelib.ports.identity import (
+    Identity,
+    IdentityProvider,
+    InvalidIdTokenError,
+    Tokens,
+    VerifiedPerson,
+    VerifiedRun,
+)
 from conducto_core.model.operations.cloud import TOKEN_SUBPROTOCOL
+from conducto_core.model.operations.operation import Permission
+
+logger = logging.getLogger(__name__)
 
 #: Seconds for which API Gateway caches an authorizer result. A revoked token works that long.
 TTL = 300
 _SCHEME = "bearer"
 #: Longer than any Conducto token; longer values are rejected without a lookup.
 _MAX = 200
+#: Number of dots in a JSON Web Token, and its maximum length.
+_DOTS, _MAX_ID_TOKEN = 2, 8192
+#: The only permission of an ID token.
+_SIGN_IN = frozenset({Permission.SIGN_IN.value})
 
 
 def identify(tokens: Tokens, token: str) -> Identity | None:
@@ -21,6 +41,28 @@ def identify(tokens: Tokens, token: str) -> Identity | None:
     if not token or len(token) > _MAX:
         return None
     return tokens.find(digest_of(token))
+
+
+def identify_with_provider(provider: IdentityProvider, token: str) -> Identity | None:
+    """Return the identity of an ID token, or None if it is none or not valid.
+
+    It has no organisation, and the permission to sign in.
+    """
+    if token.count(".") != _DOTS or len(token) > _MAX_ID_TOKEN:
+        return None
+    digest = digest_of(token)
+    reasons = []
+    if provider.configured:
+        try:
+            return Identity("", "", _SIGN_IN, token=digest, person=provider.person(token))
+        except InvalidIdTokenError as error:
+            reasons.append(str(error))
+    try:
+        return Identity("", "", _SIGN_IN, token=digest, run=provider.run(token))
+    except InvalidIdTokenError as error:
+        reasons.append(str(error))
+    logger.warning("an ID token is not valid: %s", "; ".join(reasons))
+    return None
 
 
 def bearer(header: str) -> str:
@@ -46,6 +88,9 @@ def to_context(identity: Identity) -> dict[str, str]:
         "attempt": json.dumps(identity.attempt),
         "token": identity.token,
         "parent": identity.parent or "",
+        "challenge": identity.challenge,
+        "person": json.dumps(None if identity.person is None else astuple(identity.person)),
+        "run": json.dumps(None if identity.run is None else astuple(identity.run)),
     }
 
 
@@ -53,6 +98,7 @@ def from_context(context: Mapping[str, Any]) -> Identity:
     """Restore an identity from `to_context`; raises `KeyError` if a field is missing."""
     worker = json.loads(context["worker"])
     attempt = json.loads(context["attempt"])
+    person, run = json.loads(context["person"]), json.loads(context["run"])
     return Identity(
         org=context["org"],
         user=context["user"],
@@ -61,4 +107,7 @@ def from_context(context: Mapping[str, Any]) -> Identity:
         attempt=None if attempt is None else (attempt[0], attempt[1], attempt[2]),
         token=context["token"],
         parent=context["parent"] or None,
+        challenge=context["challenge"],
+        person=None if person is None else VerifiedPerson(*person),
+        run=None if run is None else VerifiedRun(*run),
     )

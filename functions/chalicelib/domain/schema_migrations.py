@@ -32,6 +32,8 @@ Kind = Literal[
     "metered",
     "spent",
     "token",
+    "person",
+    "used",
     "shell",
     "follower",
     "connection",

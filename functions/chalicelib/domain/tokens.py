@@ -16,3 +16,11 @@ def new_token() -> tuple[str, str]:
 def digest_of(token: str) -> str:
     """Return the digest that identifies a token."""
     return sha256(token.encode()).hexdigest()
+
+
+def membership_digest(org: str, user: str) -> str:
+    """Return the digest of a membership's root token, which exists in the table only.
+
+    No token has this digest: a token starts with `PREFIX`.
+    """
+    return digest_of(f"membership|{org}|{user}")

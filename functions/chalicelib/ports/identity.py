@@ -30,6 +30,46 @@ class SecretVault(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class VerifiedPerson:
+    """A person, as the ID token of the identity provider describes them.
+
+    Attributes:
+        issuer: The provider.
+        subject: The person's id at the provider.
+        email: The verified e-mail address in lower case; "" if it is not verified.
+        expires: When the ID token expires, in seconds since the epoch.
+    """
+
+    issuer: str
+    subject: str
+    email: str
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedRun:
+    """A run of a CI service, as its ID token describes it.
+
+    Attributes:
+        issuer: The CI service.
+        repository: The numeric id of the repository; names can change hands, ids cannot.
+        ref: The git ref, such as ``refs/heads/main``.
+        environment: The deployment environment; "" if the job has none.
+        event: The event that started the run, such as ``push``.
+        subject: The subject of the token, for the audit log.
+        expires: When the ID token expires, in seconds since the epoch.
+    """
+
+    issuer: str
+    repository: str
+    ref: str
+    environment: str
+    event: str
+    subject: str
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """The identity of a caller.
 
@@ -39,6 +79,10 @@ class Identity:
         token: Digest of the token; "" before it is stored.
         attempt: For the token of a command: ``(pipeline id, path, number)`` of its attempt.
         parent: Digest of the token that it was created from, and with which it expires.
+        challenge: For the code of ``conducto login``: the SHA-256 of the verifier that its
+            exchange needs, in hexadecimal; otherwise "".
+        person: For the ID token of a person, who has no organisation yet.
+        run: For the ID token of a CI run.
     """
 
     org: str
@@ -48,6 +92,47 @@ class Identity:
     attempt: tuple[str, str, int] | None = None
     token: str = field(default="", compare=False)
     parent: str | None = field(default=None, compare=False)
+    challenge: str = ""
+    person: VerifiedPerson | None = None
+    run: VerifiedRun | None = None
+
+
+class InvalidIdTokenError(Exception):
+    """An ID token is not valid here; the message has the reason, for the log only."""
+
+
+class IdentityProvider(Protocol):
+    """Verifies ID tokens."""
+
+    @property
+    def configured(self) -> bool:
+        """Whether people sign in with an identity provider."""
+
+    def person(self, id_token: str) -> VerifiedPerson:
+        """Return the person of an ID token; raises `InvalidIdTokenError`."""
+
+    def run(self, id_token: str) -> VerifiedRun:
+        """Return the CI run of an ID token; raises `InvalidIdTokenError`."""
+
+
+class Identities(Protocol):
+    """The memberships of people at identity providers."""
+
+    def memberships(self, person: VerifiedPerson) -> Mapping[str, str]:
+        """Return ``{organisation: user id}`` of a person, by organisation."""
+
+    def link(self, person: VerifiedPerson, org: str, user: str) -> None:
+        """Store that a person is a user of an organisation.
+
+        Raises:
+            ConflictError: The person is another user of the organisation.
+        """
+
+    def unlink(self, issuer: str, subject: str, org: str) -> None:
+        """Delete a person's membership of an organisation, if there is one."""
+
+    def consume(self, digest: str, expires: float) -> bool:
+        """Mark an ID token as used; return True for exactly one of concurrent callers."""
 
 
 @dataclass(frozen=True, slots=True)
