@@ -67,6 +67,7 @@ from conducto_core.model.responses import (
     Login,
     LogLines,
     LogMatches,
+    LogOutline,
     PipelineList,
 )
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
@@ -235,6 +236,10 @@ class Client:
     def search_log(self, query: params.LogSearchParams) -> LogMatches:
         """Search an output stream."""
         return self.call(pipelines.LOG_SEARCH, query)
+
+    def outline_log(self, query: params.LogOutlineParams) -> LogOutline:
+        """Return the times and groups of the lines of a part of an output stream."""
+        return self.call(pipelines.LOG_OUTLINE, query)
 
     def download_log(self, query: params.LogFileParams) -> Iterator[bytes]:
         """Yield the current contents of an output stream in chunks."""

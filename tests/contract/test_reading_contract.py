@@ -18,6 +18,7 @@ from conducto_core.model.params import (
     ListUserDataParams,
     LogFileParams,
     LogLinesParams,
+    LogOutlineParams,
     LogSearchParams,
     StatesParams,
     TreeParams,
@@ -352,6 +353,21 @@ async def test_search_continues_on_the_next_page(scene: Scene) -> None:
         query = query.model_copy(update={"offset": found.next})
 
     assert lines == list(range(10))
+
+
+async def test_outline_covers_a_whole_log(scene: Scene) -> None:
+    pipeline = await scene.played()
+    query = LogOutlineParams(id=pipeline, path="/talk")
+
+    found = await scene.ask(lambda c: c.outline_log(query))
+
+    assert (found.lines, found.next, found.size, found.complete) == (
+        WHOLE.count(b"\n"),
+        len(WHOLE),
+        len(WHOLE),
+        True,
+    )
+    assert found.groups == ()
 
 
 async def test_a_wrong_pattern_is_refused(scene: Scene) -> None:

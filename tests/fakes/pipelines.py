@@ -21,6 +21,7 @@ from conducto_core.api.pipelines import Pipelines
 from conducto_core.api.queries import listing
 from conducto_core.api.queries import secret_queries as answers
 from conducto_core.api.queries.compact_states import LETTERS, SKIPPED
+from conducto_core.api.queries.log_outline import outline
 from conducto_core.api.queries.lookup import resolve_id
 from conducto_core.api.queries.output_tails import with_tail
 from conducto_core.api.queries.relaunch import launch_request
@@ -38,6 +39,7 @@ from conducto_core.model.params import (
     ListUserDataParams,
     LogFileParams,
     LogLinesParams,
+    LogOutlineParams,
     LogParams,
     LogSearchParams,
     NodeParams,
@@ -73,6 +75,7 @@ from conducto_core.model.responses import (
     LogLines,
     LogMatch,
     LogMatches,
+    LogOutline,
     PipelineList,
 )
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
@@ -450,6 +453,18 @@ class MemoryPipelines(Pipelines):
         """Return lines that match; only the limit on matches applies."""
         data, complete = self._output(query)
         return matches_in(data, query, complete=complete)
+
+    async def outline_log(self, query: LogOutlineParams) -> LogOutline:
+        """Return the outline of an output stream."""
+        data, complete = self._output(query)
+        times = LogParams(**query.model_dump(exclude={"offset"}), times=True)
+        return outline(
+            lambda count, at: data[at : at + count],
+            lambda start, end: self._times(times, start, end),
+            len(data),
+            query.offset,
+            complete=complete,
+        )
 
     async def download_log(self, query: LogFileParams, span: Span | None = None) -> Download:
         """Return the current contents of an output stream."""

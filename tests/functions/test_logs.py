@@ -16,6 +16,7 @@ from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.params import (
     LogFileParams,
     LogLinesParams,
+    LogOutlineParams,
     LogParams,
     LogSearchParams,
     TreeParams,
@@ -85,6 +86,18 @@ def test_output_is_returned_with_its_times(world: World) -> None:
 
     assert times(wanted=True) == ((8, 7.0),)
     assert times(wanted=False) == ()
+
+
+def test_outline_has_times_and_groups(world: World) -> None:
+    pipeline_id = printed(world, "one\n")
+    key = LogKey(pipeline_id, "/", 1, "stdout")
+    world.cloud.logs.append(key, 4, b"--- Two\n", packed([(0, 5.0), (4, 7.0)]))
+    query = LogOutlineParams(id=pipeline_id, path="/")
+
+    found = asyncio.run(world.pipelines().outline_log(query))
+
+    assert found.times == ((0, 5.0), (1, 7.0))
+    assert [(one.line, one.title) for one in found.groups] == [(1, "Two")]
 
 
 # ---- lines ------------------------------------------------------------------------------------

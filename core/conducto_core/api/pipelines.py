@@ -67,6 +67,7 @@ from conducto_core.model.responses import (
     ImageLog,
     LogLines,
     LogMatches,
+    LogOutline,
     PipelineList,
 )
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
@@ -194,6 +195,10 @@ class Pipelines(ABC):
     @abstractmethod
     async def search_log(self, params: p.LogSearchParams) -> LogMatches:
         """Search an output stream; bounded in time and size."""
+
+    @abstractmethod
+    async def outline_log(self, params: p.LogOutlineParams) -> LogOutline:
+        """Return the times and groups of the lines of a part of an output stream."""
 
     @abstractmethod
     async def download_log(self, params: p.LogFileParams, span: Span | None = None) -> Download:

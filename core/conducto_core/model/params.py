@@ -199,6 +199,16 @@ class LogSearchParams(LogFileParams):
     limit: int = Field(default=100, ge=1, le=MAX_LOG_MATCHES)
 
 
+class LogOutlineParams(LogFileParams):
+    """The outline of a part of an output stream.
+
+    Attributes:
+        offset: Byte to start at: 0 or `LogOutline.next`.
+    """
+
+    offset: int = Field(default=0, ge=0, le=2**62)
+
+
 class ImageParams(Record):
     """The name of an image of a pipeline."""
 

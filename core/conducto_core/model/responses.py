@@ -6,7 +6,7 @@ from pydantic import Field
 
 from conducto_core.model.base import Record
 from conducto_core.model.records import AttemptRecord, ImageRecord
-from conducto_core.model.requests import PipelineSummary
+from conducto_core.model.requests import PipelineSummary, TimedOffset
 from conducto_core.model.states import State
 
 
@@ -164,6 +164,44 @@ class LogMatches(Record):
 
     matches: tuple[LogMatch, ...]
     next: int | None = None
+    size: int = 0
+    complete: bool = False
+
+
+GroupKind = Literal["closed", "open", "end", "expand"]
+
+
+class LogGroup(Record):
+    """A line of an output stream that starts or ends a group of lines.
+
+    Attributes:
+        line: Its number, counted from the start of the part.
+        kind: ``closed`` and ``open`` start a group that clients show so at first; ``end`` ends the
+            group before; ``expand`` opens the group before.
+        title: Text after the marker, without colours.
+    """
+
+    line: int
+    kind: GroupKind
+    title: str = ""
+
+
+class LogOutline(Record):
+    """When the lines of a part of an output stream were printed, and the groups that they form.
+
+    Attributes:
+        lines: Number of lines that end in the part.
+        times: ``(line, time)``: lines from this one on, counted from the start of the part, were
+            read from the command's pipe at this time or a moment later.
+        next: Position of the next part; the end of the stream if it equals ``size``.
+        size: Bytes of the stream so far.
+        complete: The attempt has ended; no more output will come.
+    """
+
+    lines: int
+    times: tuple[TimedOffset, ...] = ()
+    groups: tuple[LogGroup, ...] = ()
+    next: int = 0
     size: int = 0
     complete: bool = False
 

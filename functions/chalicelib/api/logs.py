@@ -10,6 +10,7 @@ from tempfile import NamedTemporaryFile
 from chalicelib.api.reading import LOOK_EVERY, CloudQueries
 from chalicelib.ports.logs import LogKey, LogStore
 from conducto_core.api.queries.log_lines import LineIndex
+from conducto_core.api.queries.log_outline import outline
 from conducto_core.api.queries.log_responses import lines_response, matches_response, search
 from conducto_core.api.queries.log_search import SearchQuery, chunk_to_search
 from conducto_core.api.queries.lookup import chosen_attempt
@@ -21,12 +22,13 @@ from conducto_core.model.params import (
     OTHER,
     LogFileParams,
     LogLinesParams,
+    LogOutlineParams,
     LogParams,
     LogSearchParams,
 )
 from conducto_core.model.requests import LogChunk
 from conducto_core.model.resources import Resources, ResourcesParams
-from conducto_core.model.responses import LogLines, LogMatches
+from conducto_core.model.responses import LogLines, LogMatches, LogOutline
 from conducto_core.model.states import FINISHED
 from conducto_core.ports.downloads import Download, Span
 from conducto_core.runtime.attempt_outputs import MAX_STREAM
@@ -175,6 +177,22 @@ class CloudLogs(CloudQueries):
             found = await search(order)
         before = await asyncio.to_thread(self._line_at, key, query.offset)
         return matches_response(found, before, complete=complete)
+
+    async def outline_log(self, query: LogOutlineParams) -> LogOutline:
+        """Return the times and groups of the lines of a part of an output stream."""
+        key, complete = await self._output(query)
+        if key is None:
+            return LogOutline(lines=0)
+        logs = self._cloud.logs
+        return await asyncio.to_thread(
+            lambda: outline(
+                lambda count, at: logs.read(key, at, count),
+                lambda start, end: logs.times(key, start, end),
+                logs.size(key),
+                query.offset,
+                complete=complete,
+            )
+        )
 
     def _line_at(self, key: LogKey, offset: int) -> int | None:
         """Return the number of lines that end before a byte, or None if it is not known yet."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
+from conducto_core.api.queries.log_outline import outline
 from conducto_core.api.queries.log_responses import (
     image_log,
     lines_response,
@@ -24,13 +25,14 @@ from conducto_core.model.params import (
     ImageLogParams,
     LogFileParams,
     LogLinesParams,
+    LogOutlineParams,
     LogParams,
     LogSearchParams,
 )
 from conducto_core.model.records import AttemptRecord, ImageState
 from conducto_core.model.requests import LogChunk, NodeView
 from conducto_core.model.resources import Resources, ResourcesParams
-from conducto_core.model.responses import ImageLog, LogLines, LogMatches
+from conducto_core.model.responses import ImageLog, LogLines, LogMatches, LogOutline
 from conducto_core.model.states import FINISHED
 from conducto_core.ports.downloads import Download, Span
 from conducto_core.runtime.attempt_outputs import MAX_STREAM
@@ -137,6 +139,23 @@ class LogQueries:
         found = await search(order)
         before = await asyncio.to_thread(output.reader.line_at, query.stream, query.offset)
         return matches_response(found, before, complete=output.complete)
+
+    async def outline(
+        self, live: LivePipeline, query: LogOutlineParams, attempts: Sequence[AttemptRecord]
+    ) -> LogOutline:
+        """Return the times and groups of the lines of a part of an output stream."""
+        output = self._output(live, query, attempts)
+        if output is None:
+            return LogOutline(lines=0)
+        reader, stream = output.reader, query.stream
+        return await asyncio.to_thread(
+            outline,
+            lambda count, at: reader.read(stream, at, count).data,
+            lambda start, end: reader.times(stream, start, end),
+            reader.size(stream),
+            query.offset,
+            complete=output.complete,
+        )
 
     def file(
         self,

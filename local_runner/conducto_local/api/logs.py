@@ -5,12 +5,13 @@ from conducto_core.model.params import (
     ImageLogParams,
     LogFileParams,
     LogLinesParams,
+    LogOutlineParams,
     LogParams,
     LogSearchParams,
 )
 from conducto_core.model.requests import LogChunk
 from conducto_core.model.resources import Resources, ResourcesParams
-from conducto_core.model.responses import ImageLog, LogLines, LogMatches
+from conducto_core.model.responses import ImageLog, LogLines, LogMatches, LogOutline
 from conducto_core.ports.downloads import Download, Span
 from conducto_local.api.reading import LocalQueries
 
@@ -34,6 +35,12 @@ class LocalLogs(LocalQueries):
     async def search_log(self, query: LogSearchParams) -> LogMatches:
         """Return the lines of an output stream that match."""
         return await self._outputs.search(
+            self.live(query.id), query, await self._attempts_at(query.id, query.path)
+        )
+
+    async def outline_log(self, query: LogOutlineParams) -> LogOutline:
+        """Return the times and groups of the lines of a part of an output stream."""
+        return await self._outputs.outline(
             self.live(query.id), query, await self._attempts_at(query.id, query.path)
         )
 

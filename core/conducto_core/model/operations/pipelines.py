@@ -61,6 +61,7 @@ from conducto_core.model.responses import (
     ImageLog,
     LogLines,
     LogMatches,
+    LogOutline,
     PipelineList,
 )
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
@@ -176,6 +177,13 @@ LOG_SEARCH = read(
     p.LogSearchParams,
     LogMatches,
     "Search an output stream for lines with a text or pattern.",
+)
+LOG_OUTLINE = read(
+    "outline_log",
+    "/pipelines/{id}/log/outline",
+    p.LogOutlineParams,
+    LogOutline,
+    "Return the times of the lines of a part of an output stream, and the groups they form.",
 )
 LOG_FILE = read(
     "download_log",
