@@ -81,7 +81,7 @@ SHOTS = (
     Shot("pipelines", "/", ".PipelineRow-title"),
     Shot("pipeline", "/p/{id}?node=/test/payment", FAILED),
     Shot("pipeline-dark", "/p/{id}?node=/test/payment", FAILED, "dark"),
-    Shot("timeline", "/p/{id}/timeline", ".tl-canvas"),
+    Shot("timeline", "/p/{id}/timeline", ".Chart-canvas"),
     Shot("phone", "/p/{id}", "[data-row]", view=PHONE),
 )
 

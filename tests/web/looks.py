@@ -67,16 +67,16 @@ class Look:
 PAGES: dict[str, tuple[str, str]] = {
     "pipelines": ("/", ".PipelineRow-title"),
     "pipeline": ("/p/{shop}", "[data-row]"),
-    "timeline": ("/p/{shop}/timeline", ".tl-label"),
+    "timeline": ("/p/{shop}/timeline", ".Chart-label"),
     "images": ("/p/{shop}/images", "h1"),
-    "data": ("/p/{shop}/data", ".data-row"),
+    "data": ("/p/{shop}/data", ".EntryTable-row"),
     "secrets": ("/secrets", ".list"),
-    "agent": ("/agent", ".agent-facts"),
+    "agent": ("/agent", ".Facts-list"),
 }
 #: Text shown for an empty response, and for a failure.
 NOTHING_YET = ":text('Loading')"
 FAILED = "[role=alert]"
-AWAY = ".banner"
+AWAY = ".Banner-banner"
 
 LOOKS = (
     *(Look(name, path, ready) for name, (path, ready) in PAGES.items()),
@@ -85,17 +85,17 @@ LOOKS = (
     *(Look(f"{n}-offline", path, FAILED, "none") for n, (path, _) in PAGES.items()),
     *(Look(f"{n}-lost", path, AWAY, "gone") for n, (path, _) in PAGES.items()),
     *(
-        Look(f"{n}-empty", path, ".empty", world="empty")
+        Look(f"{n}-empty", path, ".EmptyState-empty", world="empty")
         for n, (path, _) in PAGES.items()
         if "{" not in path and n != "agent"
     ),
-    Look("agent-empty", "/agent", ".agent-facts", world="empty"),
-    Look("settings", "/settings", ".settings-card"),
-    Look("unknown", "/nowhere/at/all", ".empty"),
-    Look("unknown-pipeline", "/p/nosuchone", ".empty"),
-    Look("signed-out", "/", ".empty", "nobody"),
-    Look("signed-out-pipeline", "/p/{shop}", ".empty", "nobody"),
-    Look("pipelines-none-match", "/?text=nothing-is-called-so", ".empty"),
+    Look("agent-empty", "/agent", ".Facts-list", world="empty"),
+    Look("settings", "/settings", ".SettingsPage-card"),
+    Look("unknown", "/nowhere/at/all", ".EmptyState-empty"),
+    Look("unknown-pipeline", "/p/nosuchone", ".EmptyState-empty"),
+    Look("signed-out", "/", ".EmptyState-empty", "nobody"),
+    Look("signed-out-pipeline", "/p/{shop}", ".EmptyState-empty", "nobody"),
+    Look("pipelines-none-match", "/?text=nothing-is-called-so", ".EmptyState-empty"),
     Look("pipelines-archived", "/?lifecycle=archived", ".PipelineRow-title"),
     Look("node-output", "/p/{shop}?node=/test/payment", ".LogLines-lines :text('AssertionError')"),
     *(
@@ -109,39 +109,39 @@ LOOKS = (
     ),
     Look("search", "/p/{shop}?q=echo", "[role=option]"),
     Look("node-waiting", "/p/{waiting}?node=/publish", "[data-node-pane]"),
-    Look("reports", "/p/{shop}?node=/", ".one-report .markdown"),
+    Look("reports", "/p/{shop}?node=/", ".ReportsSection-report .Markdown-markdown"),
     Look("pipeline-waiting", "/p/{waiting}", "[data-row]"),
     Look("pipeline-running", "/p/{running}", "[data-row]"),
     Look("pipeline-long", "/p/{long}", "[data-row]"),
-    Look("timeline-waiting", "/p/{waiting}/timeline", ".empty"),
-    Look("data-nothing", "/p/{waiting}/data", ".empty"),
-    Look("data-file", "/p/{shop}/data?file=scores.csv", ".data-content table"),
+    Look("timeline-waiting", "/p/{waiting}/timeline", ".EmptyState-empty"),
+    Look("data-nothing", "/p/{waiting}/data", ".EmptyState-empty"),
+    Look("data-file", "/p/{shop}/data?file=scores.csv", ".Preview-content table"),
     Look("pipeline-100000", "/p/{large}", "[data-row]:nth-child(3)"),
-    Look("timeline-100000", "/p/{large}/timeline", ".tl-label"),
-    Look("timeline-groups", "/p/{stages}/timeline", ".tl-label"),
-    Look("timeline-every-node", "/p/{stages}/timeline?rows=all", ".tl-label"),
+    Look("timeline-100000", "/p/{large}/timeline", ".Chart-label"),
+    Look("timeline-groups", "/p/{stages}/timeline", ".Chart-label"),
+    Look("timeline-every-node", "/p/{stages}/timeline?rows=all", ".Chart-label"),
     Look("images-100000", "/p/{large}/images", "h1"),
-    Look("pipelines-chosen", "/", ".bulk", press=("[aria-label='Select all']",)),
+    Look("pipelines-chosen", "/", ".Bulk-bar", press=("[aria-label='Select all']",)),
     Look(
         "pipelines-archive",
         "/",
-        ".dialog",
+        ".Dialog-dialog",
         press=("[aria-label='Select all']", "button:text-is('Archive')"),
     ),
-    Look("secrets-add", "/secrets", ".dialog", press=("button:text('Add secret')",)),
-    Look("secrets-delete", "/secrets", ".dialog", press=("button:text('Delete') >> nth=0",)),
-    Look("agent-stop", "/agent", ".dialog", press=("button:text-is('Stop')",)),
-    Look("agent-free", "/agent", ".dialog .list", press=("button:text('Clean up')",)),
+    Look("secrets-add", "/secrets", ".Dialog-dialog", press=("button:text('Add secret')",)),
+    Look("secrets-delete", "/secrets", ".Dialog-dialog", press=("button:text('Delete') >> nth=0",)),
+    Look("agent-stop", "/agent", ".Dialog-dialog", press=("button:text-is('Stop')",)),
+    Look("agent-free", "/agent", ".Dialog-dialog .list", press=("button:text('Clean up')",)),
     Look(
         "keys",
         "/p/{shop}",
-        ".dialog",
+        ".Dialog-dialog",
         press=("button[aria-label=More]", ":text('Keyboard shortcuts')"),
     ),
     Look(
         "modify",
         "/p/{shop}?node=/test/payment",
-        ".dialog .modify",
+        ".Dialog-dialog .ModifyDialog-fields",
         press=("button[aria-label='Node actions']", "[role=menuitem]:has-text('Modify')"),
     ),
 )

@@ -314,8 +314,8 @@ def test_unreachable_cloud_is_reported_and_reconnects_by_itself(
     page.goto(base)
     expect(page.get_by_role("link", name="web_pipeline.py web", exact=True)).to_be_visible()
     page.context.set_offline(True)
-    expect(page.locator(".banner")).to_contain_text("the installation does not respond")
-    expect(page.locator(".banner")).not_to_contain_text("conducto list")
+    expect(page.locator(".Banner-banner")).to_contain_text("the installation does not respond")
+    expect(page.locator(".Banner-banner")).not_to_contain_text("conducto list")
     page.context.set_offline(False)
-    expect(page.locator(".banner")).to_have_count(0)
+    expect(page.locator(".Banner-banner")).to_have_count(0)
     said.clear()  # the browser adds its own note of a request without a response

@@ -37,14 +37,14 @@ def test_a_script_in_output_name_title_or_doc_does_not_run(viewer: Viewer) -> No
     expect(page.get_by_role("heading", name=SHOWN, exact=True)).to_be_visible()
     expect(page.locator(".LogLines-lines")).to_contain_text(EVIL)
     page.get_by_role("tab", name="Details").click()
-    expect(page.locator(".markdown")).to_contain_text("go")
-    expect(page.locator(".details")).to_contain_text(EVIL)
+    expect(page.locator(".Markdown-markdown")).to_contain_text("go")
+    expect(page.locator(".DetailsTab-details")).to_contain_text(EVIL)
     page.get_by_role("tab", name="Attempts").click()
     viewer.open(f"/p/{run}")
-    expect(page.locator(".markdown")).to_contain_text("go")
+    expect(page.locator(".Markdown-markdown")).to_contain_text("go")
     page.get_by_role("treeitem").filter(has_text="onmouseover").first.hover()
     assert page.locator("a[href^=javascript]").count() == 0
-    assert page.locator(".markdown script").count() == 0
+    assert page.locator(".Markdown-markdown script").count() == 0
     viewer.open(f"/p/{run}/timeline")
     expect(page.get_by_role("option")).to_contain_text(SHOWN)
     assert page.evaluate("document.documentElement.dataset.owned") is None

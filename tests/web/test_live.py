@@ -124,9 +124,9 @@ def test_page_shows_a_lost_agent_and_reconnects(viewer: Viewer) -> None:
     page = viewer.node(run, "/bad")
     expect(page.locator(".NodeHeader-state")).to_contain_text("failed")
     viewer.person.ask("agent", "stop")
-    expect(page.locator(".banner")).to_contain_text("Offline")
+    expect(page.locator(".Banner-banner")).to_contain_text("Offline")
     viewer.person.ask("agent", "start")
-    expect(page.locator(".banner")).to_have_count(0)
+    expect(page.locator(".Banner-banner")).to_have_count(0)
     choose(page, "Node actions", "Skip")
     expect(page.get_by_role("treeitem").filter(has_text="after")).to_contain_text("done")
     viewer.said.clear()  # the browser notes every connection that it could not make

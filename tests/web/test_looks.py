@@ -39,12 +39,12 @@ NOTED = ("Failed to load resource", "WebSocket connection to")
 #: Nothing is wider than its page, nor is the part of it that scrolls, nor the links of the top.
 FITS = """() => [
       document.documentElement,
-      ...document.querySelectorAll('.app-main, .dialog, .app nav'),
+      ...document.querySelectorAll('.App-main, .Dialog-dialog, .App-app nav'),
     ]
     .filter((one) => one.scrollWidth > one.clientWidth)
     .map((one) => `${one.className || 'page'}: ${one.scrollWidth} > ${one.clientWidth}`)"""
 #: Texts that are cut without a sign that there is more of them.
-CUT = """() => [...document.querySelectorAll('.app *, .dialog *')]
+CUT = """() => [...document.querySelectorAll('.App-app *, .Dialog-dialog *')]
     .filter((one) => {
       const style = getComputedStyle(one);
       return ['hidden', 'clip'].includes(style.overflowX) && style.textOverflow !== 'ellipsis'

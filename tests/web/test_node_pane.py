@@ -62,12 +62,12 @@ def test_markdown_in_the_output_is_shown_with_tables_and_pictures(viewer: Viewer
     (data / "plot.png").write_bytes(RED_SQUARE)
     page = viewer.node(run, "/report")
     page.get_by_role("tab", name="Report").click()
-    report = page.locator(".report")
+    report = page.locator(".ReportTab-report")
     expect(report.get_by_role("heading", name="Flights")).to_be_visible()
     expect(report.get_by_role("cell", name="Oslo")).to_be_visible()
     expect(report).to_contain_text("unclosed")
     expect(report).not_to_contain_text("noise")
-    page.wait_for_function("document.querySelector('.report img')?.naturalWidth === 16")
+    page.wait_for_function("document.querySelector('.ReportTab-report img')?.naturalWidth === 16")
     # A picture of another host is a link: no host learns that the page was opened.
     expect(report.get_by_role("link", name="theirs")).to_have_attribute(
         "href", "https://example.com/spy.png"
@@ -115,7 +115,7 @@ def test_recipients_of_notifications_are_listed_with_the_node(viewer: Viewer) ->
     page = viewer.node(run, "/bad")
     page.get_by_role("tab", name="Details").click()
     expect(page.get_by_role("heading", name="Notifications")).to_be_visible()
-    expect(page.locator(".details")).to_contain_text("failed")
+    expect(page.locator(".DetailsTab-details")).to_contain_text("failed")
 
 
 #: The second attempt writes one file more than the first; the other Exec comes later.

@@ -160,8 +160,8 @@ def test_words_of_a_command_are_marked_and_it_stays_text(viewer: Viewer) -> None
     page = viewer.node(run, "/")
     command = page.locator("pre.command")
     expect(command).to_have_text(script)
-    expect(command.locator(".code-string")).to_have_text("'<b>1</b>'")
-    expect(command.locator(".code-keyword").first).to_have_text("for")
+    expect(command.locator(".Command-string")).to_have_text("'<b>1</b>'")
+    expect(command.locator(".Command-keyword").first).to_have_text("for")
 
 
 def test_every_exec_of_a_large_group_is_a_cell_that_leads_to_it(viewer: Viewer) -> None:

@@ -190,7 +190,7 @@ def test_hostile_names_and_contents_of_files_do_nothing(viewer: Viewer) -> None:
     for name in names:
         page.get_by_role("button", name=name, exact=True).click()
         shown = page.get_by_role("region", name=f"File {name}")
-        content = shown.locator(".data-content, .data-picture img, .empty").first
+        content = shown.locator(".Preview-content, .Picture-picture img, .EmptyState-empty").first
         expect(content).to_be_visible()
     expect(page.get_by_text("The browser cannot show this image")).to_be_visible()
     assert page.evaluate(OWNED) is None
@@ -210,7 +210,7 @@ def test_the_timeline_is_read_with_keys_and_marks_the_critical_path(viewer: View
     expect(path).to_contain_text(
         re.compile(r"Critical path of Run 1.*The bottleneck is tests/long: \d+% of the path")
     )
-    facts = page.locator(".tl-facts")
+    facts = page.locator(".BarDetails-facts")
     page.get_by_role("listbox").focus()
     page.keyboard.press("Home")
     expect(facts).to_contain_text("/first")
@@ -243,10 +243,10 @@ def test_the_timeline_follows_what_happens(viewer: Viewer) -> None:
     expect(page.get_by_text("Nothing has run yet")).to_be_visible()
     agent_api(viewer.person, f"/pipelines/{run}/control", "POST", {"action": "run"})
     page.get_by_role("option").filter(has_text="slow").click()
-    expect(page.locator(".tl-facts")).to_contain_text("running")
+    expect(page.locator(".BarDetails-facts")).to_contain_text("running")
     order = {"action": "kill", "paths": ["/slow"]}
     agent_api(viewer.person, f"/pipelines/{run}/control", "POST", order)
-    expect(page.locator(".tl-facts")).to_contain_text("killed")
+    expect(page.locator(".BarDetails-facts")).to_contain_text("killed")
 
 
 def test_a_timeline_opened_without_an_agent_comes_when_it_is_back(viewer: Viewer) -> None:
@@ -260,10 +260,10 @@ def test_a_timeline_opened_without_an_agent_comes_when_it_is_back(viewer: Viewer
     viewer.person.ask("agent", "stop")
     page.get_by_role("link", name="Timeline").click()
     expect(page.get_by_text("Could not load")).to_be_visible()
-    expect(page.locator(".banner")).to_contain_text("the agent does not respond")
+    expect(page.locator(".Banner-banner")).to_contain_text("the agent does not respond")
     viewer.person.ask("agent", "start")
     expect(page.get_by_role("option")).to_have_count(4)
-    expect(page.locator(".banner")).to_have_count(0)
+    expect(page.locator(".Banner-banner")).to_have_count(0)
     viewer.said.clear()  # the browser notes every connection that it could not make
 
 
@@ -276,7 +276,7 @@ def test_a_timeline_of_thousands_stays_small(viewer: Viewer) -> None:
     assert page.evaluate("document.querySelectorAll('*').length") < 1000
     page.get_by_role("listbox").focus()
     page.keyboard.press("End")
-    expect(page.locator(".tl-facts")).to_contain_text("/g2/n499")
+    expect(page.locator(".BarDetails-facts")).to_contain_text("/g2/n499")
     page.get_by_role("button", name="Show only its group").click()
     expect(page.get_by_text("500 nodes", exact=True)).to_be_visible()
     page.get_by_role("button", name="Show all").click()
@@ -292,13 +292,13 @@ def test_timeline_of_many_nodes_shows_groups_that_can_be_opened(viewer: Viewer) 
     expect(groups.get_by_role("option").first).to_contain_text(
         re.compile(r"g0.*, 150 nodes, at most \d+ running, 1 failed")
     )
-    page.locator(".tl-canvas").hover(position={"x": 40, "y": 12})
-    expect(page.locator(".tl-facts")).to_contain_text(re.compile(r"/g0.*\d+ running at "))
+    page.locator(".Chart-canvas").hover(position={"x": 40, "y": 12})
+    expect(page.locator(".BarDetails-facts")).to_contain_text(re.compile(r"/g0.*\d+ running at "))
     assert viewer.axe() == []
     groups.focus()
     page.keyboard.press("Home")
     page.keyboard.press("ArrowDown")
-    expect(page.locator(".tl-facts")).to_contain_text("/g1")
+    expect(page.locator(".BarDetails-facts")).to_contain_text("/g1")
     page.keyboard.press("Enter")
     expect(page.get_by_text("150 nodes", exact=True)).to_be_visible()
     expect(page.get_by_role("listbox", name="Nodes")).to_be_focused()
@@ -313,7 +313,7 @@ def test_bar_shows_its_wait_reason(viewer: Viewer) -> None:
     settle(viewer.person, run)
     page = viewer.open(f"/p/{run}/timeline")
     page.get_by_role("option").filter(has_text="second").click()
-    facts = page.locator(".tl-facts")
+    facts = page.locator(".BarDetails-facts")
     expect(facts).to_contain_text(re.compile(r" (0\.[3-9]|\d\.\d)s for a slot"))
     legend = page.get_by_role("list", name="Legend")
     expect(legend).to_contain_text("waiting for imagewaiting for a slotwaiting for container")
@@ -327,7 +327,7 @@ def test_bar_shows_its_wait_reason_while_it_waits(viewer: Viewer, tmp_path: Path
     expect(page.get_by_text("Nothing has run yet")).to_be_visible()
     agent_api(viewer.person, f"/pipelines/{run}/control", "POST", {"action": "run"})
     page.get_by_role("option").filter(has_text="second").click()
-    facts = page.locator(".tl-facts")
+    facts = page.locator(".BarDetails-facts")
     expect(facts).to_contain_text("queued")
     expect(facts).to_contain_text(re.compile(r"waited .*\ds for a slot"))
     # A withdrawn node has not been tried.

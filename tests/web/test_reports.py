@@ -94,12 +94,14 @@ def test_reports_of_any_program_are_at_the_top_and_follow_the_run(
     accuracy = report(page, "accuracy")
     expect(accuracy.get_by_role("cell", name="0.91")).to_have_attribute("align", "right")
     expect(accuracy.get_by_role("listitem").filter(has_text="trained")).to_contain_text("☑")
-    page.wait_for_function("document.querySelector('.reports img')?.naturalWidth === 16")
+    page.wait_for_function(
+        "document.querySelector('.ReportsSection-reports img')?.naturalWidth === 16"
+    )
     expect(report(page, "empty")).to_contain_text("Empty report")
 
     # Reports below the third are fetched when a user opens them.
     node = report(page, "/by python")
-    expect(node.locator(".markdown")).to_have_count(0)
+    expect(node.locator(".Markdown-markdown")).to_have_count(0)
     node.get_by_role("button", name="Open /by python").click()
     expect(node.get_by_role("heading", name="Trees")).to_be_visible()
     expect(node).to_contain_text("attempt 1")
@@ -166,14 +168,19 @@ def test_a_script_in_a_report_does_not_run(viewer: Viewer) -> None:
     expect(shown.get_by_role("heading", name="2 reports")).to_be_visible()
     for button in shown.get_by_role("button", name="Open ").all():
         button.click()
-    expect(shown.locator(".markdown")).to_have_count(2)
-    expect(shown.locator(".markdown").last).to_contain_text("go")
+    expect(shown.locator(".Markdown-markdown")).to_have_count(2)
+    expect(shown.locator(".Markdown-markdown").last).to_contain_text("go")
     # A picture of another host is a link: no host learns that the page was opened.
     theirs = shown.get_by_role("link", name="theirs")
     expect(theirs).to_have_attribute("href", "https://example.com/spy.png")
     assert page.evaluate("document.documentElement.dataset.owned") is None
     assert page.locator("a[href^=javascript]").count() == 0
-    assert page.locator(".markdown script, .markdown style, .markdown [onerror]").count() == 0
+    assert (
+        page.locator(
+            ".Markdown-markdown script, .Markdown-markdown style, .Markdown-markdown [onerror]"
+        ).count()
+        == 0
+    )
     viewer.said.clear()  # the missing picture
 
 

@@ -43,12 +43,12 @@ def test_usage_of_an_attempt_is_drawn_while_it_runs_and_afterwards(viewer: Viewe
 
     expect(charts.locator("figcaption")).to_have_text(WORDS, timeout=40_000)
     expect(charts.locator("svg")).to_have_count(2)
-    before = charts.locator(".resources-area").first.get_attribute("d") or ""
-    expect(charts.locator(".resources-area").first).not_to_have_attribute("d", before)
+    before = charts.locator(".ResourceCharts-area").first.get_attribute("d") or ""
+    expect(charts.locator(".ResourceCharts-area").first).not_to_have_attribute("d", before)
 
     order = {"action": "kill", "paths": ["/"]}
     agent_api(viewer.person, f"/pipelines/{run}/control", "POST", order)
-    expect(page.locator(".attempt").get_by_text("killed").first).to_be_visible()
+    expect(page.locator(".AttemptsTab-attempt").get_by_text("killed").first).to_be_visible()
     page.reload()
     page.get_by_role("tab", name="Attempts").click()
     expect(charts.locator("figcaption")).to_have_text(WORDS)
@@ -60,12 +60,12 @@ def test_quick_attempt_is_neither_measured_nor_drawn(viewer: Viewer) -> None:
     viewer.page.on("request", lambda one: asked.append(one.url))
     page = attempts_of(viewer, run)
 
-    expect(page.locator(".attempt").get_by_text("done").first).to_be_visible()
+    expect(page.locator(".AttemptsTab-attempt").get_by_text("done").first).to_be_visible()
     expect(page.get_by_role("figure")).to_have_count(0)
     page.reload()
     asked.clear()
     page.get_by_role("tab", name="Attempts").click()
-    expect(page.locator(".attempt-facts")).to_contain_text("ran")
+    expect(page.locator(".AttemptsTab-facts")).to_contain_text("ran")
     assert [url for url in asked if "/resources" in url] == []
 
 
@@ -78,6 +78,8 @@ def test_charts_are_accessible_and_fit_on_a_phone(
     with viewer_of(person, browser, viewport=size, color_scheme=theme) as viewer:
         page = attempts_of(viewer, run)
 
-        expect(page.locator(".resources figcaption")).to_have_text(WORDS, timeout=40_000)
+        expect(page.locator(".ResourceCharts-resources figcaption")).to_have_text(
+            WORDS, timeout=40_000
+        )
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert viewer.axe() == []

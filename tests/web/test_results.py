@@ -84,7 +84,7 @@ def test_node_pane_shows_the_result_metrics_and_artifacts(viewer: Viewer) -> Non
     expect(page.get_by_label("result", exact=True)).to_contain_text('"rate": 0.4')
     expect(page.get_by_text("8, from 8 to 64, 8 points")).to_be_visible()
     expect(page.get_by_text("0.5, 1 point")).to_be_visible()
-    expect(page.locator(".artifact figcaption a").first).to_have_text("Loss by step")
+    expect(page.locator(".ResultsTab-artifact figcaption a").first).to_have_text("Loss by step")
     expect(page.get_by_role("img", name="loss.svg")).to_be_visible()
     expect(page.get_by_role("link", name="table.csv", exact=True)).to_be_visible()
     assert viewer.axe() == []

@@ -1,7 +1,6 @@
 import "@/styles/tokens.css";
 import "@/styles/base.css";
 import "@/components/components.css";
-import "@/app/app.css";
 
 import { QueryClientProvider } from "@tanstack/react-query";
 import { createRoot } from "react-dom/client";

@@ -1,6 +1,7 @@
 import { Suspense, useSyncExternalStore } from "react";
 
 import { sessionLost } from "@/api/sessionLost";
+import styles from "@/app/App.module.css";
 import { ErrorBoundary } from "@/app/ErrorBoundary";
 import { Navigation } from "@/app/Navigation";
 import { findRoute } from "@/app/routes";
@@ -22,10 +23,10 @@ export function App({ expired }: { expired: boolean }) {
   const [palette, openPalette] = usePalette(path);
   useNotifications();
   return (
-    <div className="app">
+    <div className={styles.app}>
       <SkipLink />
       <Navigation path={path} onSearch={openPalette} />
-      <main id="main" className="app-main" tabIndex={-1}>
+      <main id="main" className={styles.main} tabIndex={-1}>
         <OfflineBanner />
         <ErrorBoundary path={path}>
           <Suspense fallback={null}>
@@ -50,7 +51,7 @@ function UnknownPage({ path }: { path: string }) {
   return (
     <EmptyState title="Page not found">
       <p className="muted">
-        <code className="app-unknown">{path}</code> does not exist.
+        <code className={styles.unknown}>{path}</code> does not exist.
       </p>
       <a href="/" onClick={followLink}>
         All pipelines

@@ -5,6 +5,7 @@ import { api, messageOf } from "@/api/client";
 import type { PipelineSummary } from "@/api/schema";
 import styles from "@/app/Palette.module.css";
 import { ROUTES } from "@/app/routes";
+import dialogStyles from "@/components/Dialog.module.css";
 import { Icon } from "@/components/Icon";
 import { toast } from "@/components/toasts";
 import { navigate, pipelineUrl } from "@/lib/location";
@@ -49,7 +50,7 @@ export function Palette({ path, onClose }: { path: string; onClose: () => void }
   return (
     <dialog
       ref={dialog}
-      className={`dialog ${styles.dialog}`}
+      className={`${dialogStyles.dialog} ${styles.dialog}`}
       aria-label={PALETTE.title}
       onCancel={(event) => {
         event.preventDefault();

@@ -1,4 +1,5 @@
 import type { ControlResult } from "@/api/schema";
+import styles from "@/components/ActionPreview.module.css";
 import { plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 
@@ -27,7 +28,7 @@ const MAX_SHOWN = 8;
 export function PathList({ paths, total }: { paths: readonly string[]; total: number }) {
   const rest = total - Math.min(MAX_SHOWN, paths.length);
   return paths.length === 0 ? null : (
-    <ul className="consent-paths mono">
+    <ul className={`${styles.paths} mono`}>
       {paths.slice(0, MAX_SHOWN).map((path) => (
         <li key={path}>{visible(path)}</li>
       ))}

@@ -1,9 +1,10 @@
+import styles from "@/components/Code.module.css";
 import { CopyButton } from "@/components/CopyButton";
 
 /** Code with a Copy button. */
 export function Code({ text, label }: { text: string; label: string }) {
   return (
-    <div className="code">
+    <div className={styles.code}>
       <pre tabIndex={0} aria-label={label}>
         {text}
       </pre>

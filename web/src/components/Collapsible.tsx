@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState, type ReactNode } from "react";
 
 import { Button } from "@/components/Button";
+import styles from "@/components/Collapsible.module.css";
 
 /** Content that shows only its beginning if it is long. `label` describes it to screen readers. */
 export function Collapsible({ label, children }: { label: string; children: ReactNode }) {
@@ -17,10 +18,10 @@ export function Collapsible({ label, children }: { label: string; children: Reac
     sizes.observe(inner);
     return () => sizes.disconnect();
   }, [expanded]);
-  const look = expanded ? "" : ` folded-short${isLong ? " folded-long" : ""}`;
+  const look = expanded ? "" : `${styles.short} ${isLong ? styles.long : ""}`;
   return (
     <>
-      <div ref={frame} className={`folded${look}`}>
+      <div ref={frame} className={`${styles.frame} ${look}`}>
         <div ref={content}>{children}</div>
       </div>
       {isLong || expanded ? (

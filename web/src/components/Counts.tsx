@@ -1,6 +1,7 @@
 import { Fragment } from "react";
 
 import type { Counts, State } from "@/api/schema";
+import styles from "@/components/Counts.module.css";
 import { barOf } from "@/model/columns";
 import { stateLabel, STATES } from "@/model/states";
 
@@ -17,7 +18,7 @@ export const LETTERS: Record<State, string> = {
 /** Commands by state, as a stacked bar. */
 export function CountsBar({ counts }: { counts: Counts }) {
   return (
-    <svg className="bar" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden>
+    <svg className={styles.bar} viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden>
       {barOf(counts).map(({ state, from, share }) => (
         <rect key={state} className={`fill-${state}`} x={from} y="0" width={share} height="4" />
       ))}
@@ -30,7 +31,7 @@ export function CountsText({ counts }: { counts: Counts }) {
   const present = STATES.filter((state) => counts[state] > 0);
   if (present.length === 0) return <span className="muted">no commands</span>;
   return (
-    <span className="counts-text number">
+    <span className={`${styles.text} number`}>
       {present.map((state) => (
         <Fragment key={state}>
           <span className={`state-${state}`}>

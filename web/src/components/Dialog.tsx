@@ -1,6 +1,7 @@
 import { useEffect, useId, useRef, type ReactNode } from "react";
 
 import { Button } from "@/components/Button";
+import styles from "@/components/Dialog.module.css";
 
 interface Props {
   title: string;
@@ -30,7 +31,7 @@ export function Dialog({ title, onClose, children, footer, wide = false }: Props
   return (
     <dialog
       ref={ref}
-      className={wide ? "dialog dialog-wide" : "dialog"}
+      className={`${styles.dialog} ${wide ? styles.wide : ""}`}
       aria-labelledby={heading}
       onCancel={(event) => {
         event.preventDefault();
@@ -42,17 +43,17 @@ export function Dialog({ title, onClose, children, footer, wide = false }: Props
       // Keep keyboard shortcuts of the page from running.
       onKeyDown={(event) => event.stopPropagation()}
     >
-      <div className="dialog-body">
-        <div className="dialog-head">
+      <div className={styles.body}>
+        <div className={styles.head}>
           <h2 id={heading}>{title}</h2>
           {footer === undefined ? (
-            <Button variant="quiet" className="dialog-close" aria-label="Close" onClick={onClose}>
+            <Button variant="quiet" className={styles.close} aria-label="Close" onClick={onClose}>
               ×
             </Button>
           ) : null}
         </div>
         {children}
-        {footer === undefined ? null : <div className="dialog-footer">{footer}</div>}
+        {footer === undefined ? null : <div className={styles.footer}>{footer}</div>}
       </div>
     </dialog>
   );

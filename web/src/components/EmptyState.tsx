@@ -1,10 +1,12 @@
 import type { ReactNode } from "react";
 
+import styles from "@/components/EmptyState.module.css";
+
 /** A message for an empty page or pane, with the next step. */
 export function EmptyState({ title, children }: { title: string; children?: ReactNode }) {
   return (
-    <div className="empty">
-      <p className="empty-title">{title}</p>
+    <div className={styles.empty}>
+      <p className={styles.title}>{title}</p>
       {children}
     </div>
   );
@@ -13,8 +15,8 @@ export function EmptyState({ title, children }: { title: string; children?: Reac
 /** An error message with a Retry button. */
 export function LoadError({ message, onRetry }: { message: string; onRetry?: () => void }) {
   return (
-    <div className="empty" role="alert">
-      <p className="empty-title">Could not load</p>
+    <div className={styles.empty} role="alert">
+      <p className={styles.title}>Could not load</p>
       <p className="muted">{message}</p>
       {onRetry === undefined ? null : (
         <button type="button" className="button button-plain" onClick={onRetry}>

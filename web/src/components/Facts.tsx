@@ -1,5 +1,7 @@
 import type { ReactNode } from "react";
 
+import styles from "@/components/Facts.module.css";
+
 interface TableProps {
   /** Name, value and further cells of each row. */
   rows: readonly (readonly [name: string, value: ReactNode, ...rest: ReactNode[]])[];
@@ -10,7 +12,7 @@ interface TableProps {
 /** A table of names and values. */
 export function FactsTable({ rows, head, label }: TableProps) {
   return (
-    <table className="facts" aria-label={label}>
+    <table className={styles.table} aria-label={label}>
       {head === undefined ? null : (
         <thead>
           <tr>
@@ -40,7 +42,7 @@ export function FactsTable({ rows, head, label }: TableProps) {
 /** A list of names and values. */
 export function FactsList({ facts }: { facts: readonly (readonly [string, string])[] }) {
   return (
-    <dl className="agent-facts">
+    <dl className={styles.list}>
       {facts.map(([name, value]) => (
         <div key={name}>
           <dt>{name}</dt>
@@ -55,8 +57,8 @@ export function FactsList({ facts }: { facts: readonly (readonly [string, string
 export function Change({ before, after }: { before: string | null; after: string | null }) {
   return (
     <>
-      <pre className="compare-old">{before ?? "not set"}</pre>
-      <pre className="compare-new">{after ?? "not set"}</pre>
+      <pre className={styles.old}>{before ?? "not set"}</pre>
+      <pre className={styles.new}>{after ?? "not set"}</pre>
     </>
   );
 }

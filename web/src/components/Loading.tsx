@@ -1,3 +1,5 @@
+import styles from "@/components/Loading.module.css";
+
 interface Props {
   /** Number of placeholder lines. */
   rows?: number;
@@ -9,10 +11,10 @@ interface Props {
  */
 export function Loading({ rows = 6 }: Props) {
   return (
-    <div className="loading" role="status">
+    <div className={styles.loading} role="status">
       <span className="sr-only">Loading…</span>
       {Array.from({ length: rows }, (_, place) => (
-        <span key={place} className="loading-row" aria-hidden />
+        <span key={place} className={styles.row} aria-hidden />
       ))}
     </div>
   );

@@ -4,6 +4,7 @@ import DOMPurify from "dompurify";
 import { useMemo } from "react";
 
 import { servedUrl } from "@/api/dataUrls";
+import styles from "@/components/Markdown.module.css";
 import { markdownToHtml } from "@/lib/markdown";
 
 const ALLOWED = {
@@ -51,5 +52,5 @@ function showOrLink(picture: HTMLImageElement): void {
 
 export function Markdown({ text }: { text: string }) {
   const html = useMemo(() => clean(text), [text]);
-  return <div className="markdown" dangerouslySetInnerHTML={{ __html: html }} />;
+  return <div className={styles.markdown} dangerouslySetInnerHTML={{ __html: html }} />;
 }

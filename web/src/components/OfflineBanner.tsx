@@ -3,6 +3,7 @@ import { useSyncExternalStore } from "react";
 
 import { isOffline, subscribeToConnection } from "@/api/connection";
 import { SERVER, START_COMMAND } from "@/api/deployment";
+import bannerStyles from "@/components/Banner.module.css";
 import { Button } from "@/components/Button";
 import { OFFLINE } from "@/strings";
 
@@ -16,7 +17,7 @@ export function OfflineBanner() {
     void client.refetchQueries({ type: "active" });
   };
   return (
-    <div className="banner" role="status">
+    <div className={bannerStyles.banner} role="status">
       <span>
         {OFFLINE.text(SERVER.toLowerCase())}
         {START_COMMAND === null ? null : (

@@ -1,5 +1,3 @@
-import "@/components/pages.css";
-
 import type { ReactNode } from "react";
 
 import { ApiError } from "@/api/client";

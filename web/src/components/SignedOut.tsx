@@ -8,6 +8,7 @@ import { Button } from "@/components/Button";
 import { Code } from "@/components/Code";
 import { FormError } from "@/components/ConfirmDialog";
 import { EmptyState } from "@/components/EmptyState";
+import styles from "@/components/SignedOut.module.css";
 import { useTitle } from "@/components/useTitle";
 
 const COMMAND = IN_CLOUD ? "conducto show --app --cloud" : "conducto show --app";
@@ -60,7 +61,7 @@ function CodeForm() {
   });
   return (
     <form
-      className="form signin"
+      className={`form ${styles.form}`}
       onSubmit={(event) => {
         event.preventDefault();
         submit.mutate();

@@ -1,5 +1,3 @@
-import "@/components/pages.css";
-
 import { useMutation, useQuery } from "@tanstack/react-query";
 
 import { api, messageOf } from "@/api/client";
@@ -12,6 +10,8 @@ import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { toast } from "@/components/toasts";
 import { useTitle } from "@/components/useTitle";
 import { duration } from "@/lib/time";
+import styles from "@/pages/account/AccountPage.module.css";
+import agentPageStyles from "@/pages/agent/AgentPage.module.css";
 
 const MONTHS = 12;
 
@@ -58,7 +58,7 @@ function Facts({ who }: { who: WhoAmI }) {
     ["Version", who.version],
   ];
   return (
-    <section aria-label="Signed in as" className="card agent-card account-facts">
+    <section aria-label="Signed in as" className={`card ${agentPageStyles.card} ${styles.facts}`}>
       <FactsList facts={rows} />
     </section>
   );
@@ -68,12 +68,12 @@ function Months({ usage }: { usage: Usage }) {
   const months = usage.months.slice(0, MONTHS);
   return (
     <section>
-      <h2 className="agent-title">Usage</h2>
+      <h2 className={agentPageStyles.title}>Usage</h2>
       {months.length === 0 ? (
         <p className="muted">No usage yet.</p>
       ) : (
         <>
-          <table className="card used">
+          <table className={`card ${styles.used}`}>
             <thead>
               <tr>
                 <th>Month</th>

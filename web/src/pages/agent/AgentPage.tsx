@@ -1,5 +1,3 @@
-import "@/components/pages.css";
-
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
@@ -16,6 +14,7 @@ import { useNow } from "@/components/useNow";
 import { useTitle } from "@/components/useTitle";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { bytes, duration, moment, plural } from "@/lib/time";
+import styles from "@/pages/agent/AgentPage.module.css";
 import { CollectDialog } from "@/pages/agent/CollectDialog";
 import { StopDialog } from "@/pages/agent/StopDialog";
 
@@ -92,8 +91,8 @@ function Facts({ status, gone }: { status: AgentStatus; gone: boolean }) {
     ["Free disk space", disk(status)],
   ];
   return (
-    <section aria-label="Status" className="card agent-card">
-      <p className="agent-state" role="status">
+    <section aria-label="Status" className={`card ${styles.card}`}>
+      <p className={styles.state} role="status">
         {gone ? (
           <span className="state-error">Not responding. Showing the last known status.</span>
         ) : (
@@ -119,13 +118,13 @@ function disk({ disk_free: free, disk_total: total }: AgentStatus): string {
 function ActivePipelines({ busy }: { busy: readonly PipelineSummary[] }) {
   return (
     <section>
-      <h2 className="agent-title">Active pipelines</h2>
+      <h2 className={styles.title}>Active pipelines</h2>
       {busy.length === 0 ? (
         <p className="muted">No active pipelines.</p>
       ) : (
         <ul className="card">
           {busy.map(({ pipeline, state, counts }) => (
-            <li key={pipeline.id} className="agent-row">
+            <li key={pipeline.id} className={styles.row}>
               <StateLabel state={state} />
               <a href={pipelineUrl(pipeline.id)} onClick={followLink} className="clip">
                 {pipeline.title}
@@ -151,10 +150,10 @@ const COMMANDS: readonly [string, string][] = [
 function Commands() {
   return (
     <section>
-      <h2 className="agent-title">In a terminal</h2>
+      <h2 className={styles.title}>In a terminal</h2>
       <ul className="card">
         {COMMANDS.map(([command, what]) => (
-          <li key={command} className="agent-row">
+          <li key={command} className={styles.row}>
             <code>{command}</code>
             <span className="muted">{what}</span>
             <span className="page-grow" />

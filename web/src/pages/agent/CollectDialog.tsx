@@ -7,6 +7,7 @@ import { FormError } from "@/components/ConfirmDialog";
 import { Dialog } from "@/components/Dialog";
 import { Loading } from "@/components/Loading";
 import { bytes, plural } from "@/lib/time";
+import styles from "@/pages/agent/CollectDialog.module.css";
 
 /** Lists unneeded resources, deletes them on request and shows the result. */
 export function CollectDialog({ onClose }: { onClose: () => void }) {
@@ -75,7 +76,7 @@ function resultTitle({ items, bytes: size }: GcReport): string {
 
 function Items({ items }: { items: readonly GcItem[] }) {
   return (
-    <div className="collect-items" tabIndex={0} role="region" aria-label="Unneeded items">
+    <div className={styles.items} tabIndex={0} role="region" aria-label="Unneeded items">
       <table className="list">
         <thead>
           <tr>
@@ -90,7 +91,7 @@ function Items({ items }: { items: readonly GcItem[] }) {
           {items.map((item) => (
             <tr key={`${item.kind} ${item.name}`}>
               <td>{item.kind}</td>
-              <td className="mono collect-name">
+              <td className={`mono ${styles.name}`}>
                 {item.name}
                 {item.note === null ? null : (
                   <span className="state-warning"> kept: {item.note}</span>

@@ -1,5 +1,3 @@
-import "@/pages/data/data.css";
-
 import { useState } from "react";
 
 import { messageOf } from "@/api/client";
@@ -12,6 +10,7 @@ import { Loading } from "@/components/Loading";
 import { PageStatus } from "@/components/PageStatus";
 import { setQuery, useLocation } from "@/lib/location";
 import { crumbsOf } from "@/model/dataFiles";
+import styles from "@/pages/data/DataBrowser.module.css";
 import { DeleteDialog } from "@/pages/data/DeleteDialog";
 import { EntryTable } from "@/pages/data/EntryTable";
 import { Preview } from "@/pages/data/Preview";
@@ -31,7 +30,7 @@ export function DataBrowser({ id }: { id: string | null }) {
   const browser = (
     <>
       <div
-        className={`data${file === null ? "" : " data-file"}${dragging ? " data-over" : ""}`}
+        className={`${styles.data} ${file === null ? "" : styles.file} ${dragging ? styles.over : ""}`}
         onDragOver={(event) => {
           if (!event.dataTransfer.types.includes("Files")) return;
           event.preventDefault();
@@ -46,8 +45,8 @@ export function DataBrowser({ id }: { id: string | null }) {
           uploads.choose(event.dataTransfer.files);
         }}
       >
-        <section className="data-list" aria-label="Files">
-          <div className="data-bar">
+        <section className={styles.list} aria-label="Files">
+          <div className={styles.bar}>
             <Crumbs id={id} directory={directory} />
             <span className="page-grow" />
             <UploadButton busy={uploads.progress !== null} onFiles={uploads.choose} />
@@ -122,7 +121,7 @@ export function DataBrowser({ id }: { id: string | null }) {
 function Crumbs({ id, directory }: { id: string | null; directory: string }) {
   const crumbs = [{ label: id === null ? "Your data" : "Data", name: "" }, ...crumbsOf(directory)];
   return (
-    <nav aria-label="Directory" className="data-crumbs">
+    <nav aria-label="Directory" className={styles.crumbs}>
       {crumbs.map(({ label, name }, index) => (
         <span key={name}>
           {index > 0 ? <span className="muted"> / </span> : null}
@@ -131,7 +130,7 @@ function Crumbs({ id, directory }: { id: string | null; directory: string }) {
           ) : (
             <button
               type="button"
-              className="data-crumb"
+              className={styles.crumb}
               onClick={() => setQuery({ dir: name, file: null })}
             >
               {label}
@@ -146,7 +145,7 @@ function Crumbs({ id, directory }: { id: string | null; directory: string }) {
 function UploadButton(props: { busy: boolean; onFiles: (files: FileList) => void }) {
   const { busy, onFiles } = props;
   return (
-    <label className="button button-plain data-upload" aria-disabled={busy}>
+    <label className={`button button-plain ${styles.upload}`} aria-disabled={busy}>
       {busy ? "Uploading…" : "Upload"}
       <input
         type="file"

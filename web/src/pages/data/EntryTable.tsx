@@ -7,6 +7,7 @@ import { FileLink } from "@/components/FileLink";
 import { setQuery } from "@/lib/location";
 import { bytes, moment } from "@/lib/time";
 import { baseName } from "@/model/dataFiles";
+import styles from "@/pages/data/EntryTable.module.css";
 
 const ROW = 34;
 
@@ -29,9 +30,9 @@ export function EntryTable({ entries, opened, urlOf, onDelete }: Props) {
     overscan: 12,
   });
   return (
-    <div ref={scroll} className="data-scroll" tabIndex={-1}>
+    <div ref={scroll} className={styles.scroll} tabIndex={-1}>
       <div
-        className="data-rows"
+        className={styles.rows}
         role="list"
         aria-label="Entries"
         style={{ height: virtual.getTotalSize() }}
@@ -42,15 +43,15 @@ export function EntryTable({ entries, opened, urlOf, onDelete }: Props) {
             <div
               key={entry.name}
               role="listitem"
-              className={entry.name === opened ? "data-row data-row-open" : "data-row"}
+              className={`${styles.row} ${entry.name === opened ? styles.open : ""}`}
               style={{ transform: `translateY(${item.start}px)` }}
             >
               <Name entry={entry} />
-              <span className="data-size muted number">
+              <span className={`${styles.size} muted number`}>
                 {entry.kind === "file" ? bytes(entry.size) : ""}
               </span>
-              <span className="data-time muted number">{moment(entry.modified)}</span>
-              <span className="data-actions">
+              <span className={`${styles.time} muted number`}>{moment(entry.modified)}</span>
+              <span className={styles.actions}>
                 {entry.kind === "file" ? (
                   <FileLink
                     className="button button-quiet"
@@ -79,7 +80,7 @@ function Name({ entry }: { entry: DataEntry }) {
   const label = baseName(entry.name);
   if (entry.kind === "other") {
     return (
-      <span className="data-name clip muted" title={`${label}: links can only be deleted`}>
+      <span className={`${styles.name} clip muted`} title={`${label}: links can only be deleted`}>
         {label} <span className="tag">link</span>
       </span>
     );
@@ -88,11 +89,11 @@ function Name({ entry }: { entry: DataEntry }) {
   return (
     <button
       type="button"
-      className="data-name clip"
+      className={`${styles.name} clip`}
       title={label}
       onClick={() => setQuery(isFile ? { file: entry.name } : { dir: entry.name, file: null })}
     >
-      <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden className="data-icon">
+      <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden className={styles.icon}>
         <path
           d={isFile ? "M4 1.8h5l3 3v9.4H4zM9 1.8v3h3" : "M1.8 3.5h4.4l1.5 1.8h6.5v7.2H1.8z"}
           fill="none"

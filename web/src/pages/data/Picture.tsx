@@ -2,6 +2,7 @@ import { useEffect, useState } from "react";
 
 import { EmptyState } from "@/components/EmptyState";
 import { baseName, imageType } from "@/model/dataFiles";
+import styles from "@/pages/data/Picture.module.css";
 
 /** An image from a data file. */
 export function Picture({ name, content }: { name: string; content: ArrayBuffer }) {
@@ -15,7 +16,7 @@ export function Picture({ name, content }: { name: string; content: ArrayBuffer 
   }, [name, content]);
   if (broken) return <EmptyState title="The browser cannot show this image" />;
   return address === null ? null : (
-    <div className="data-picture">
+    <div className={styles.picture}>
       <img src={address} alt={baseName(name)} onError={() => setBroken(true)} />
     </div>
   );

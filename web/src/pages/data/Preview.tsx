@@ -11,7 +11,9 @@ import { LazyMarkdown } from "@/components/LazyMarkdown";
 import { parseTable } from "@/lib/csv";
 import { bytes, moment } from "@/lib/time";
 import { baseName, imageType, previewKind } from "@/model/dataFiles";
+import dataBrowserStyles from "@/pages/data/DataBrowser.module.css";
 import { Picture } from "@/pages/data/Picture";
+import styles from "@/pages/data/Preview.module.css";
 
 /** Maximum number of bytes fetched for a preview, and for an image. */
 const TEXT_BYTES = 256 << 10;
@@ -39,8 +41,8 @@ export function Preview({ id, name, entry, onClose }: Props) {
     placeholderData: (before) => before,
   });
   return (
-    <section className="data-preview" aria-label={`File ${name}`}>
-      <div className="data-bar">
+    <section className={styles.preview} aria-label={`File ${name}`}>
+      <div className={dataBrowserStyles.bar}>
         <h2 className="clip" title={name}>
           {baseName(name)}
         </h2>
@@ -110,7 +112,12 @@ function Content({ name, content, whole }: ContentProps) {
       );
     case "markdown":
       return (
-        <div className="data-content data-doc" tabIndex={0} role="region" aria-label="Content">
+        <div
+          className={`${styles.content} ${styles.doc}`}
+          tabIndex={0}
+          role="region"
+          aria-label="Content"
+        >
           {truncated}
           <LazyMarkdown text={text} />
         </div>
@@ -119,7 +126,7 @@ function Content({ name, content, whole }: ContentProps) {
       return (
         <>
           {truncated}
-          <pre className="data-content" tabIndex={0} role="region" aria-label="Content">
+          <pre className={styles.content} tabIndex={0} role="region" aria-label="Content">
             {text}
           </pre>
         </>
@@ -141,8 +148,8 @@ function Table({ text, separator }: { text: string; separator: "," | "\t" }) {
   const shown = body.slice(0, TABLE_ROWS);
   const wide = head.length > TABLE_COLUMNS;
   return (
-    <div className="data-content" tabIndex={0} role="region" aria-label="Content">
-      <table className="data-table">
+    <div className={styles.content} tabIndex={0} role="region" aria-label="Content">
+      <table className={styles.table}>
         <thead>
           <tr>
             <th scope="col" aria-label="Row" />
@@ -160,7 +167,7 @@ function Table({ text, separator }: { text: string; separator: "," | "\t" }) {
                 {number + 1}
               </th>
               {row.slice(0, TABLE_COLUMNS).map((cell, index) => (
-                <td key={index} className={isNumber(cell) ? "number data-number" : ""}>
+                <td key={index} className={isNumber(cell) ? `number ${styles.number}` : ""}>
                   {cell}
                 </td>
               ))}

@@ -1,5 +1,6 @@
 import { Button } from "@/components/Button";
 import { bytes } from "@/lib/time";
+import styles from "@/pages/data/UploadStatus.module.css";
 import type { UploadProgress } from "@/pages/data/useUploads";
 
 /** The progress of uploads, with a Cancel button. */
@@ -7,8 +8,8 @@ export function UploadStatus(props: { progress: UploadProgress; onStop: () => vo
   const { name, number, files, sent, total } = props.progress;
   const share = total === 0 ? 1 : sent / total;
   return (
-    <div className="data-progress" role="group" aria-label="Upload">
-      <span className="data-progress-name clip" title={name}>
+    <div className={styles.progress} role="group" aria-label="Upload">
+      <span className={`${styles.name} clip`} title={name}>
         {files > 1 ? `${number} of ${files}: ` : ""}
         {name}
       </span>

@@ -1,5 +1,3 @@
-import "@/pages/pipeline/pipeline.css";
-
 import type { ImageState } from "@/api/schema";
 import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";

@@ -2,6 +2,7 @@ import type { ImageStep } from "@/api/schema";
 import { StateIcon } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
 import { duration, elapsed } from "@/lib/time";
+import styles from "@/pages/images/BuildSteps.module.css";
 
 interface Props {
   steps: readonly ImageStep[];
@@ -13,18 +14,15 @@ export function BuildSteps({ steps, building }: Props) {
   const now = useNow(building);
   if (steps.length === 0) return null;
   return (
-    <ol className="images-steps" aria-label="Build steps" tabIndex={0}>
+    <ol className={styles.steps} aria-label="Build steps" tabIndex={0}>
       {steps.map((step, index) => (
-        <li
-          key={index}
-          className={step.within === null ? "images-step" : "images-step images-step-within"}
-        >
+        <li key={index} className={`${styles.step} ${step.within === null ? "" : styles.within}`}>
           <StateIcon state={markOf(step, building)} label />
-          <span className="images-step-name clip" title={step.error ?? step.name}>
+          <span className={`${styles.name} clip`} title={step.error ?? step.name}>
             {step.name}
           </span>
           {step.cached ? <span className="muted">cached</span> : null}
-          <span className="muted number images-step-time">{took(step, building, now)}</span>
+          <span className={`muted number ${styles.time}`}>{took(step, building, now)}</span>
         </li>
       ))}
     </ol>

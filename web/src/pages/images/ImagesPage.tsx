@@ -1,5 +1,3 @@
-import "@/pages/images/images.css";
-
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
@@ -8,7 +6,9 @@ import type { ImageRecord, PipelineSummary } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { CopyButton } from "@/components/CopyButton";
 import { EmptyState } from "@/components/EmptyState";
+import styles from "@/pages/images/ImagesPage.module.css";
 import { PipelineFrame } from "@/pages/pipeline/frame/PipelineFrame";
+import messageStyles from "@/pages/pipeline/node/ErrorMessage.module.css";
 import { IMAGES } from "@/strings";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { StateIcon } from "@/components/StateIcon";
@@ -52,8 +52,8 @@ function Images({ summary }: { summary: PipelineSummary }) {
   }
   const opened = images.find((one) => one.name === query.get("image")) ?? defaultImage(images);
   return (
-    <div className="images">
-      <ul className="images-list" aria-label="Images">
+    <div className={styles.images}>
+      <ul className={styles.list} aria-label="Images">
         {images.map((image) => (
           <ImageRow key={image.name} image={image} opened={image === opened} />
         ))}
@@ -91,12 +91,12 @@ function ImageRow({ image, opened }: { image: ImageRecord; opened: boolean }) {
     <li>
       <button
         type="button"
-        className="images-row"
+        className={styles.row}
         {...(opened ? { "aria-current": true } : {})}
         onClick={() => setQuery({ image: image.name }, true)}
       >
         <ImageState image={image} />
-        <span className="images-name clip" title={image.name}>
+        <span className={`${styles.name} clip`} title={image.name}>
           {image.name}
         </span>
         <Took image={image} />
@@ -139,8 +139,8 @@ interface PaneProps {
 
 function ImagePane({ id, image, onRebuild }: PaneProps) {
   return (
-    <section className="images-pane" aria-label={`Image ${image.name}`}>
-      <div className="images-head">
+    <section className={styles.pane} aria-label={`Image ${image.name}`}>
+      <div className={styles.head}>
         <h2 className="clip" title={image.name}>
           {image.name}
         </h2>
@@ -148,7 +148,7 @@ function ImagePane({ id, image, onRebuild }: PaneProps) {
         <span className="page-grow" />
         <Button onClick={onRebuild}>Rebuild</Button>
       </div>
-      <dl className="images-facts">
+      <dl className={styles.facts}>
         {image.reference === null || image.reference === "" ? null : (
           <div>
             <dt>Reference</dt>
@@ -170,7 +170,7 @@ function ImagePane({ id, image, onRebuild }: PaneProps) {
         )}
       </dl>
       {image.error === null ? null : (
-        <pre className="output-message" role="alert" tabIndex={0}>
+        <pre className={messageStyles.message} role="alert" tabIndex={0}>
           {image.error}
         </pre>
       )}

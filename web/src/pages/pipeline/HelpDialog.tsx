@@ -1,4 +1,5 @@
 import { Dialog } from "@/components/Dialog";
+import keyStyles from "@/components/Keys.module.css";
 
 const KEYS: readonly [string, string][] = [
   ["↑ ↓", "previous or next row"],
@@ -30,7 +31,7 @@ export function HelpDialog({ onClose }: { onClose: () => void }) {
 
 export function KeyList() {
   return (
-    <dl className="keys">
+    <dl className={keyStyles.keys}>
       {KEYS.map(([keys, what]) => (
         <div key={keys}>
           <dt>

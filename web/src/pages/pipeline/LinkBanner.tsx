@@ -1,3 +1,4 @@
+import bannerStyles from "@/components/Banner.module.css";
 import type { PipelineSession } from "@/live/session";
 
 /** A banner for a tree that will not be live again. */
@@ -5,7 +6,7 @@ export function LinkBanner({ session }: { session: PipelineSession }) {
   const { link } = session;
   if (link.kind !== "refused") return null;
   return (
-    <div className="banner banner-error" role="status">
+    <div className={`${bannerStyles.banner} ${bannerStyles.error}`} role="status">
       <span>Disconnected: {link.message}</span>
     </div>
   );

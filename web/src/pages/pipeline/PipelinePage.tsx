@@ -1,5 +1,3 @@
-import "@/pages/pipeline/pipeline.css";
-
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
 

@@ -4,6 +4,7 @@ import { useState } from "react";
 import { api, messageOf } from "@/api/client";
 import type { Action, PipelineSummary } from "@/api/schema";
 import { KilledNote } from "@/components/ActionPreview";
+import bulkStyles from "@/components/Bulk.module.css";
 import { Button } from "@/components/Button";
 import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { toast } from "@/components/toasts";
@@ -47,7 +48,7 @@ export function BulkBar({ pipelines, onDone }: Props) {
     else mutation.mutate(action);
   };
   return (
-    <div className="bulk" role="toolbar" aria-label="Selected pipelines">
+    <div className={bulkStyles.bar} role="toolbar" aria-label="Selected pipelines">
       <strong className="number">{plural(pipelines.length, "pipeline")} selected</strong>
       {(["sleep", "wake", "archive"] as const).map((action) => (
         <Button key={action} disabled={mutation.isPending} onClick={() => start(action)}>

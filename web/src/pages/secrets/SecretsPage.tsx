@@ -1,5 +1,3 @@
-import "@/components/pages.css";
-
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 
@@ -14,6 +12,7 @@ import { useNow } from "@/components/useNow";
 import { useTitle } from "@/components/useTitle";
 import { formatDate, formatDateTitle } from "@/lib/formatDate";
 import { DeleteSecretDialog } from "@/pages/secrets/DeleteSecretDialog";
+import styles from "@/pages/secrets/SecretsPage.module.css";
 import { SetSecretDialog } from "@/pages/secrets/SetSecretDialog";
 
 const REFRESH_MS = 5000;
@@ -64,7 +63,7 @@ export function SecretsPage() {
           <Table secrets={secrets} onOpen={setOpened} />
         )}
         {list.data === undefined || list.data.kept === "" ? null : (
-          <p className="muted secrets-kept">Storage: {list.data.kept}.</p>
+          <p className={`muted ${styles.kept}`}>Storage: {list.data.kept}.</p>
         )}
       </div>
       {opened?.kind === "set" ? (
@@ -91,14 +90,14 @@ const SCOPES: Record<SecretKey["scope"], string> = { user: "you", org: "organisa
 function Table(props: { secrets: readonly SecretInfo[]; onOpen: (opened: Opened) => void }) {
   const now = useNow(true);
   return (
-    <div className="card secrets-card">
+    <div className={`card ${styles.card}`}>
       <table className="list">
         <thead>
           <tr>
             <th scope="col">Name</th>
             <th scope="col">For</th>
             <th scope="col">In output</th>
-            <th scope="col" className="secrets-extra">
+            <th scope="col" className={styles.extra}>
               Stored
             </th>
             <th scope="col">
@@ -109,12 +108,12 @@ function Table(props: { secrets: readonly SecretInfo[]; onOpen: (opened: Opened)
         <tbody>
           {props.secrets.map((secret) => (
             <tr key={`${secret.scope} ${secret.key}`}>
-              <th scope="row" className="mono secrets-name">
+              <th scope="row" className={`mono ${styles.name}`}>
                 {secret.key}
               </th>
               <td>{SCOPES[secret.scope]}</td>
               <td>{maskText(secret)}</td>
-              <td className="muted secrets-extra" title={formatDateTitle(secret.updated, now)}>
+              <td className={`muted ${styles.extra}`} title={formatDateTitle(secret.updated, now)}>
                 {formatDate(secret.updated, now)}
               </td>
               <td className="list-number">

@@ -1,5 +1,3 @@
-import "@/components/pages.css";
-
 import { useState, type ReactNode } from "react";
 
 import { mayNotify } from "@/components/useNotifications";
@@ -7,7 +5,9 @@ import { useTitle } from "@/components/useTitle";
 import { type Settings, useSetting } from "@/lib/settings";
 import { THEMES, useThemeChoice } from "@/lib/theme";
 import { moment } from "@/lib/time";
+import agentPageStyles from "@/pages/agent/AgentPage.module.css";
 import { KeyList } from "@/pages/pipeline/HelpDialog";
+import styles from "@/pages/settings/SettingsPage.module.css";
 
 /** User settings, stored in this browser. */
 export function SettingsPage() {
@@ -16,7 +16,7 @@ export function SettingsPage() {
     <div className="page settings">
       <h1>Settings</h1>
       <p className="muted">Settings are stored in this browser.</p>
-      <section className="card settings-card">
+      <section className={`card ${styles.card}`}>
         <ThemeChoice />
         <Toggle name="utc" label="Show times in UTC">
           Otherwise in local time. <Example />
@@ -34,8 +34,8 @@ export function SettingsPage() {
         </Toggle>
       </section>
       <section>
-        <h2 className="agent-title">Keyboard shortcuts of the pipeline page</h2>
-        <div className="card settings-keys">
+        <h2 className={agentPageStyles.title}>Keyboard shortcuts of the pipeline page</h2>
+        <div className={`card ${styles.keys}`}>
           <KeyList />
         </div>
       </section>
@@ -48,7 +48,7 @@ const LABELS = { system: "system", light: "light", dark: "dark" } as const;
 function ThemeChoice() {
   const [theme, setTheme] = useThemeChoice();
   return (
-    <fieldset className="settings-theme">
+    <fieldset className={styles.theme}>
       <legend>Theme</legend>
       {THEMES.map((one) => (
         <label key={one}>
@@ -116,7 +116,7 @@ interface ChoiceProps {
 
 function Choice({ label, on, disabled = false, onChange, children }: ChoiceProps) {
   return (
-    <label className="settings-toggle">
+    <label className={styles.toggle}>
       <input
         type="checkbox"
         checked={on}
@@ -125,7 +125,7 @@ function Choice({ label, on, disabled = false, onChange, children }: ChoiceProps
       />
       <span>
         {label}
-        <span className="muted settings-hint">{children}</span>
+        <span className={`muted ${styles.hint}`}>{children}</span>
       </span>
     </label>
   );

@@ -6,6 +6,7 @@ import { visible } from "@/lib/visible";
 import { type Bar, endOf } from "@/model/lanes";
 import { parentOf, ROOT } from "@/model/paths";
 import { waitText } from "@/model/phases";
+import styles from "@/pages/timeline/BarDetails.module.css";
 
 interface Props {
   id: string;
@@ -21,7 +22,7 @@ interface Props {
 export function BarDetails({ id, bar, critical, grouped, now }: Props) {
   if (bar === null) {
     return (
-      <div className="tl-facts muted">
+      <div className={`${styles.facts} muted`}>
         {grouped ? "Select a row to open its group" : "Select a bar for details"}. Drag to zoom in.
       </div>
     );
@@ -29,8 +30,8 @@ export function BarDetails({ id, bar, critical, grouped, now }: Props) {
   const address = `${pipelineUrl(id, bar.path)}&${new URLSearchParams({ attempt: String(bar.number) }).toString()}`;
   const parent = parentOf(bar.path) ?? ROOT;
   return (
-    <div className="tl-facts" role="status">
-      <a href={address} onClick={followLink} className="mono tl-facts-path">
+    <div className={styles.facts} role="status">
+      <a href={address} onClick={followLink} className={`mono ${styles.path}`}>
         {visible(bar.path)}
       </a>
       <StateLabel state={bar.state} />

@@ -21,6 +21,7 @@ import { type Bar, endOf, type Lane, type Range } from "@/model/lanes";
 import { barAt } from "@/model/timeline";
 import { padded, panned, zoomed } from "@/model/timescale";
 import { BarDetails } from "@/pages/timeline/BarDetails";
+import styles from "@/pages/timeline/Chart.module.css";
 import { GroupDetails } from "@/pages/timeline/GroupDetails";
 import { LaneLabel } from "@/pages/timeline/LaneLabel";
 import { Legend } from "@/pages/timeline/Legend";
@@ -212,15 +213,15 @@ export function Chart({ id, chart, only, medians, takesFocus, onEnter, byWorker 
         groups={data.grouped === true}
         bars={lanes.some((lane) => lane.group === undefined)}
       />
-      <div className="tl-axis">
-        <span className="tl-corner muted">
+      <div className={styles.axis}>
+        <span className={`${styles.corner} muted`}>
           {plural(lanes.length, byWorker ? "worker" : data.grouped === true ? "row" : "node")}
         </span>
         <canvas ref={axis} aria-hidden />
       </div>
       <div
         ref={scroll}
-        className="tl-scroll"
+        className={styles.scroll}
         role="listbox"
         aria-label={byWorker ? "Workers" : data.grouped === true ? "Groups" : "Nodes"}
         aria-describedby={`${names}-keys`}
@@ -229,10 +230,10 @@ export function Chart({ id, chart, only, medians, takesFocus, onEnter, byWorker 
         onKeyDown={onKeyDown}
         onScroll={(event) => setScrollTop(event.currentTarget.scrollTop)}
       >
-        <div className="tl-rows" role="presentation" style={{ height: virtual.getTotalSize() }}>
+        <div className={styles.rows} role="presentation" style={{ height: virtual.getTotalSize() }}>
           <canvas
             ref={bars}
-            className="tl-canvas"
+            className={styles.canvas}
             aria-hidden
             onPointerDown={(event) => {
               if (event.button !== 0) return;
@@ -284,7 +285,7 @@ export function Chart({ id, chart, only, medians, takesFocus, onEnter, byWorker 
                 id={`${names}-${item.index}`}
                 role="option"
                 aria-selected={item.index === chosenAt}
-                className="tl-label"
+                className={styles.label}
                 style={{ transform: `translateY(${item.start}px)` }}
                 title={visible(lane.label)}
                 onClick={() => press(item.index, lane.bars.at(-1) ?? null)}

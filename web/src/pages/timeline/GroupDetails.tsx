@@ -4,6 +4,7 @@ import { moment, plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import { runningAt } from "@/model/groupLanes";
 import type { Group } from "@/model/lanes";
+import barDetailsStyles from "@/pages/timeline/BarDetails.module.css";
 
 interface Props {
   id: string;
@@ -18,8 +19,12 @@ interface Props {
 /** Details of a group. */
 export function GroupDetails({ id, path, group, time, onEnter }: Props) {
   return (
-    <div className="tl-facts" role="status">
-      <a href={pipelineUrl(id, path)} onClick={followLink} className="mono tl-facts-path">
+    <div className={barDetailsStyles.facts} role="status">
+      <a
+        href={pipelineUrl(id, path)}
+        onClick={followLink}
+        className={`mono ${barDetailsStyles.path}`}
+      >
         {visible(path)}
       </a>
       {time === null ? null : (

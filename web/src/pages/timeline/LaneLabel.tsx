@@ -2,6 +2,7 @@ import { plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import type { Lane } from "@/model/lanes";
 import { stateLabel } from "@/model/states";
+import chartStyles from "@/pages/timeline/Chart.module.css";
 import { groupDetails } from "@/pages/timeline/GroupDetails";
 
 interface Props {
@@ -18,7 +19,7 @@ export function LaneLabel({ lane, id, byWorker }: Props) {
     <>
       <LaneName label={visible(lane.label)} id={id} byWorker={byWorker} />
       {group === undefined ? null : (
-        <span className="tl-peak muted number" aria-hidden>
+        <span className={`${chartStyles.peak} muted number`} aria-hidden>
           ≤ {group.peak.toLocaleString("en")}
         </span>
       )}
@@ -41,7 +42,7 @@ function LaneName({ label, id, byWorker }: { label: string; id: string; byWorker
   const name = label.lastIndexOf("/") + 1;
   return (
     <>
-      <span className="tl-parent muted">{label.slice(0, name)}</span>
+      <span className={`${chartStyles.parent} muted`}>{label.slice(0, name)}</span>
       <span className="clip">{label.slice(name)}</span>
     </>
   );

@@ -1,7 +1,9 @@
+import styles from "@/pages/timeline/Legend.module.css";
+
 /** Explains the shapes in the chart. */
 export function Legend({ groups, bars }: { groups: boolean; bars: boolean }) {
   return (
-    <ul className="tl-legend muted" aria-label="Legend">
+    <ul className={`${styles.legend} muted`} aria-label="Legend">
       {groups ? (
         <>
           <Item

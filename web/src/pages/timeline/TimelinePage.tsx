@@ -1,5 +1,3 @@
-import "@/pages/timeline/timeline.css";
-
 import { useMemo, useState } from "react";
 
 import type { PipelineSummary } from "@/api/schema";
@@ -15,6 +13,7 @@ import { useMedians } from "@/live/useMedians";
 import { chartOf } from "@/model/chart";
 import { ROOT } from "@/model/paths";
 import { Chart } from "@/pages/timeline/Chart";
+import styles from "@/pages/timeline/TimelinePage.module.css";
 
 export function TimelinePage({ params }: PageProps) {
   const id = params.id ?? "";
@@ -74,7 +73,7 @@ function Body({ session, summary, root }: BodyProps) {
     );
   }
   return (
-    <div className="tl">
+    <div className={styles.page}>
       <Chart
         key={only ?? "all"}
         id={summary.pipeline.id}
@@ -85,7 +84,7 @@ function Body({ session, summary, root }: BodyProps) {
         takesFocus={entered}
         onEnter={enter}
       />
-      <p className="tl-notes muted">
+      <p className={`${styles.notes} muted`}>
         {session.loading ? `Loading, ${session.timeline.size.toLocaleString("en")} so far… ` : ""}
         {session.truncated
           ? `Showing the first ${MAX_ATTEMPTS.toLocaleString("en")} attempts. To see others, select one and press “Show only its group”. `

@@ -4,6 +4,7 @@ import { duration, plural } from "@/lib/time";
 import type { ChartData } from "@/model/chart";
 import type { Round } from "@/model/rounds";
 import { RoundPicker } from "@/pages/timeline/RoundPicker";
+import styles from "@/pages/timeline/Toolbar.module.css";
 import { TIMELINE } from "@/strings";
 
 interface Props {
@@ -25,7 +26,7 @@ export function Toolbar({ data, rounds, only, byWorker, isZoomed, onlyCritical, 
   const { attempts, grouped } = data;
   const active = data.rounds.reduce((sum, { from, to }) => sum + to - from, 0);
   return (
-    <div className="tl-bar" role="toolbar" aria-label="Timeline">
+    <div className={styles.bar} role="toolbar" aria-label="Timeline">
       <RoundPicker rounds={rounds} only={only} />
       <div role="group" aria-label="Rows" className="output-streams">
         <Button aria-pressed={!byWorker} onClick={() => setQuery({ by: null }, true)}>

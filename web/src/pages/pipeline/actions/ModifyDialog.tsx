@@ -15,6 +15,7 @@ import { plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/live/session";
 import { changesOf, formOf, type ModifyForm } from "@/model/modify";
+import styles from "@/pages/pipeline/actions/ModifyDialog.module.css";
 import {
   type ActionTarget,
   executeAction,
@@ -161,7 +162,7 @@ function text(value: unknown): string {
 
 function Preview({ preview }: { preview: ControlResult }) {
   return (
-    <div role="status" className="modify-verdict">
+    <div role="status" className={styles.verdict}>
       <p>Valid. Applies to {plural(preview.affected, "command")}.</p>
       <ActionPreview preview={preview} />
     </div>

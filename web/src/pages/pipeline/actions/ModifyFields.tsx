@@ -2,6 +2,7 @@ import { useId } from "react";
 
 import { Button } from "@/components/Button";
 import type { EnvLine, ModifyForm, NumberField, TextField } from "@/model/modify";
+import modifyDialogStyles from "@/pages/pipeline/actions/ModifyDialog.module.css";
 
 interface Props {
   form: ModifyForm;
@@ -30,7 +31,7 @@ export function ModifyFields({ form, isExec, images, onChange }: Props) {
   );
   const { command, image } = form.values;
   return (
-    <div className="modify">
+    <div className={modifyDialogStyles.fields}>
       {isExec ? (
         <Field label="Command">
           {(id) => (
@@ -45,7 +46,7 @@ export function ModifyFields({ form, isExec, images, onChange }: Props) {
           )}
         </Field>
       ) : null}
-      <div className="modify-row">
+      <div className={modifyDialogStyles.row}>
         {text("cpu", "CPU", "cores")}
         {text("mem", "Memory", "GB")}
         {text("gpu", "GPU", "0 to 4")}
@@ -77,7 +78,7 @@ export function ModifyFields({ form, isExec, images, onChange }: Props) {
 function Field({ label, children }: { label: string; children: (id: string) => React.ReactNode }) {
   const id = useId();
   return (
-    <div className="modify-field">
+    <div className={modifyDialogStyles.field}>
       <label htmlFor={id}>{label}</label>
       {children(id)}
     </div>
@@ -88,10 +89,10 @@ function EnvFields({ env, onChange }: { env: EnvLine[]; onChange: (env: EnvLine[
   const change = (index: number, line: Partial<EnvLine>) =>
     onChange(env.map((one, place) => (place === index ? { ...one, ...line } : one)));
   return (
-    <fieldset className="modify-env">
+    <fieldset className={modifyDialogStyles.env}>
       <legend>Environment</legend>
       {env.map((line, index) => (
-        <div key={index} className="modify-env-line">
+        <div key={index} className={modifyDialogStyles.line}>
           <input
             className="field mono"
             aria-label={`Name of variable ${index + 1}`}

@@ -13,6 +13,8 @@ import type { PipelineSession } from "@/live/session";
 import { differences } from "@/model/attempts";
 import { size } from "@/model/resources";
 import { failureText } from "@/model/states";
+import styles from "@/pages/pipeline/node/AttemptsTab.module.css";
+import messageStyles from "@/pages/pipeline/node/ErrorMessage.module.css";
 import { OutputDiff } from "@/pages/pipeline/node/OutputDiff";
 import { ResourceCharts } from "@/pages/pipeline/node/ResourceCharts";
 
@@ -33,15 +35,15 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
     );
   const [first, second] = pair;
   return (
-    <div className="attempts">
+    <div className={styles.attempts}>
       {attempts.length > 1 ? <p className="muted">Select two attempts to compare them.</p> : null}
       {first !== undefined && second !== undefined ? (
         <Comparison id={session.id} first={first} second={second} />
       ) : null}
       <ol>
         {attempts.toReversed().map((attempt, age) => (
-          <li key={`${attempt.path} ${attempt.number}`} className="attempt">
-            <div className="attempt-line">
+          <li key={`${attempt.path} ${attempt.number}`} className={styles.attempt}>
+            <div className={styles.line}>
               {attempts.length > 1 ? (
                 <input
                   type="checkbox"
@@ -67,7 +69,7 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
               <ResourceCharts key={attempt.path} id={session.id} attempt={attempt} />
             ) : null}
             {attempt.message === null ? null : (
-              <pre className="output-message" tabIndex={0}>
+              <pre className={messageStyles.message} tabIndex={0}>
                 {attempt.message}
               </pre>
             )}
@@ -91,7 +93,7 @@ function SnapshotCommand({
 }) {
   const command = debugCommand(id, path, { attempt: number, snapshot: true });
   return (
-    <p className="attempt-line">
+    <p className={styles.line}>
       <span className="muted">Snapshot:</span>
       <code className="clip">{command}</code>
       <CopyButton text={command} label={`Copy the debug command of attempt ${number}`} />
@@ -109,7 +111,7 @@ function AttemptFacts({ attempt }: { attempt: AttemptRecord }) {
   if (attempt.peak_memory !== null) {
     facts.push(`peak ${size(attempt.peak_memory)}`);
   }
-  return <p className="muted number attempt-facts">{facts.join(" · ")}</p>;
+  return <p className={`muted number ${styles.facts}`}>{facts.join(" · ")}</p>;
 }
 
 function inContainer({ container, position }: AttemptRecord): string {
@@ -127,7 +129,7 @@ interface ComparisonProps {
 function Comparison({ id, first, second }: ComparisonProps) {
   const found = differences(first, second);
   return (
-    <section className="compare" aria-label="Differences">
+    <section className={styles.compare} aria-label="Differences">
       <h2>
         Attempt {first.number} and {second.number}
       </h2>

@@ -3,6 +3,7 @@ import { Command } from "@/components/Command";
 import { CopyButton } from "@/components/CopyButton";
 import { FactsTable } from "@/components/Facts";
 import { moment } from "@/lib/time";
+import styles from "@/pages/pipeline/node/DetailsTab.module.css";
 import { Notifications } from "@/pages/pipeline/node/Notifications";
 
 /** Command, parameters and environment of a node, with their sources. */
@@ -10,7 +11,7 @@ export function DetailsTab({ detail }: { detail: NodeDetail }) {
   const { node } = detail;
   const from = (source: string | null) => (source === node.path ? "this node" : source);
   return (
-    <div className="details">
+    <div className={styles.details}>
       {node.command === null ? null : (
         <section>
           <h2>

@@ -3,12 +3,14 @@ import { useQuery } from "@tanstack/react-query";
 import { dataApi, dataFileUrl } from "@/api/data";
 import type { AttemptRecord, DataEntry } from "@/api/schema";
 import { EmptyState } from "@/components/EmptyState";
+import factsStyles from "@/components/Facts.module.css";
 import { FileLink } from "@/components/FileLink";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { followLink } from "@/lib/location";
 import { bytes, moment } from "@/lib/time";
 import { directoryOf } from "@/model/dataFiles";
 import { isFinished } from "@/model/states";
+import styles from "@/pages/pipeline/node/FilesTab.module.css";
 
 /** Granularity of file times in seconds; a file may seem older by this much. */
 const TICK = 0.02;
@@ -47,13 +49,13 @@ export function FilesTab({ id, attempt }: Props) {
     );
   }
   return (
-    <div className="files">
+    <div className={styles.files}>
       <p className="muted">
         Data files of the pipeline last modified during attempt {attempt?.number}. Other commands
         that ran at the same time may have written them.
         {complete ? "" : " Not all files could be checked."}
       </p>
-      <table className="facts files-table">
+      <table className={`${factsStyles.table} ${styles.table}`}>
         <thead>
           <tr>
             <th>File</th>

@@ -176,7 +176,7 @@ function NodeTabs({
           {tab === "files" ? <FilesTab id={session.id} attempt={attempt} /> : null}
           {tab === "attempts" ? <AttemptsTab session={session} detail={detail} /> : null}
           {tab === "overview" && isExec ? (
-            <div className="overview">
+            <div className={styles.overview}>
               <ReportsSection session={session} failed={isFailed(detail.node.state)} />
             </div>
           ) : null}

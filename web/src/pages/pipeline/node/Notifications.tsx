@@ -1,4 +1,5 @@
 import type { NotificationRecord } from "@/api/schema";
+import factsStyles from "@/components/Facts.module.css";
 import { moment, plural } from "@/lib/time";
 
 const LABELS: Record<NotificationRecord["delivery"], string> = {
@@ -13,7 +14,7 @@ export function Notifications({ notifications }: { notifications: readonly Notif
   return (
     <section>
       <h2>Notifications</h2>
-      <table className="facts">
+      <table className={factsStyles.table}>
         <tbody>
           {notifications.map((one) => (
             <tr key={one.number}>

@@ -4,6 +4,7 @@ import { api, type LogLinesQuery, messageOf } from "@/api/client";
 import type { AttemptRecord } from "@/api/schema";
 import { plainText } from "@/lib/ansi";
 import { condensed, diffLines } from "@/lib/diff";
+import styles from "@/pages/pipeline/node/OutputDiff.module.css";
 
 /** Number of lines compared at the end of each output, and maximum number of differences. */
 const LINES = 2000;
@@ -55,14 +56,14 @@ function Edits({ edits, cut }: { edits: ReturnType<typeof diffLines>; cut: boole
   }
   return (
     <>
-      <pre className="diff" tabIndex={0}>
+      <pre className={styles.diff} tabIndex={0}>
         {condensed(edits, CONTEXT).map((edit, index) =>
           edit === null ? (
-            <span key={index} className="diff-line muted">
+            <span key={index} className={`${styles.line} muted`}>
               …{"\n"}
             </span>
           ) : (
-            <span key={index} className={`diff-line diff-${edit.kind}`}>
+            <span key={index} className={`${styles.line} ${styles[edit.kind] ?? ""}`}>
               {SIGNS[edit.kind]} {edit.line}
               {"\n"}
             </span>

@@ -8,6 +8,7 @@ import { LazyMarkdown } from "@/components/LazyMarkdown";
 import { decodeBase64 } from "@/lib/base64";
 import { BEGIN, markdownBlocks } from "@/model/richOutput";
 import { isFinished } from "@/model/states";
+import styles from "@/pages/pipeline/node/ReportTab.module.css";
 
 const STREAMS: readonly NonNullable<LogLinesQuery["stream"]>[] = ["stdout", "stderr"];
 /** Maximum number of bytes searched from the first block. */
@@ -58,7 +59,7 @@ export function ReportTab({ id, attempt }: { id: string; attempt: AttemptRecord 
     return <LoadError message={messageOf(report.error)} onRetry={() => void report.refetch()} />;
   }
   return (
-    <div className="report">
+    <div className={styles.report}>
       {report.data?.map((block, index) => (
         <LazyMarkdown key={index} text={block} />
       ))}

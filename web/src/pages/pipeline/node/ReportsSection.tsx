@@ -10,6 +10,7 @@ import { bytes, plural } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
 import { REPORT_BYTES, useReports, useReportText } from "@/live/useReports";
 import { type Report, REPORTS } from "@/model/reports";
+import styles from "@/pages/pipeline/node/ReportsSection.module.css";
 
 /** Number of reports open at first; fewer next to failures. */
 const OPEN_COUNT = 3;
@@ -30,7 +31,7 @@ export function ReportsSection({ session, failed }: Props) {
   if (shown.length === 0) return null;
   const open = failed ? OPEN_COUNT_WITH_FAILURES : OPEN_COUNT;
   return (
-    <section className={`reports${failed ? " reports-beside" : ""}`} aria-label="Reports">
+    <section className={`${styles.reports} ${failed ? styles.beside : ""}`} aria-label="Reports">
       <h2>{plural(shown.length + more, "report")}</h2>
       {shown.map((report, place) => (
         <ReportCard
@@ -60,11 +61,11 @@ function ReportCard(props: { id: string; report: Report; openAtFirst: boolean })
   const now = useNow(true);
   const file = new URLSearchParams({ dir: REPORTS, file: entry.name });
   return (
-    <article className="one-report" aria-label={title}>
-      <div className="one-report-head">
+    <article className={styles.report} aria-label={title}>
+      <div className={styles.head}>
         <button
           type="button"
-          className="one-report-twist"
+          className={styles.twist}
           aria-expanded={open}
           aria-label={`${open ? "Close" : "Open"} ${title}`}
           onClick={() => setOpen(!open)}

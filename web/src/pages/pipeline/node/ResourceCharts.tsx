@@ -5,6 +5,7 @@ import type { AttemptRecord } from "@/api/schema";
 import { duration } from "@/lib/time";
 import { chartMax, MIN_DURATION, outline, resourcesText, size } from "@/model/resources";
 import { isFinished } from "@/model/states";
+import styles from "@/pages/pipeline/node/ResourceCharts.module.css";
 
 const REFRESH_MS = 5000;
 const WIDTH = 240;
@@ -33,7 +34,7 @@ export function ResourceCharts({ id, attempt }: Props) {
   const from = Math.max(0, (since ?? 0) - (started ?? 0));
   const span = { from, to: from + cpu.length * interval };
   return (
-    <figure className="resources" aria-label={`Resource use of attempt ${number}`}>
+    <figure className={styles.resources} aria-label={`Resource use of attempt ${number}`}>
       <figcaption className="muted number">{text}</figcaption>
       <Area what="CPUs" values={cpu} limit={cpu_limit} shown={cpuText} span={span} />
       <Area what="Memory" values={memory} limit={mem_limit} shown={size} span={span} />
@@ -59,16 +60,16 @@ function Area({ what, values, limit, shown, span }: AreaProps) {
   const top = chartMax(values, limit);
   const line = limit === null ? null : HEIGHT - (limit * HEIGHT) / top;
   return (
-    <div className="resources-chart" aria-hidden>
+    <div className={styles.chart} aria-hidden>
       <p className="muted number">
         <span>{what}</span>
         <span>{limit === null ? shown(top) : `limit ${shown(limit)}`}</span>
       </p>
       <svg viewBox={`0 -1 ${WIDTH} ${HEIGHT + 2}`} preserveAspectRatio="none" height={HEIGHT}>
-        <path className="resources-area" d={outline(values, top, WIDTH, HEIGHT)} />
+        <path className={styles.area} d={outline(values, top, WIDTH, HEIGHT)} />
         {line === null ? null : (
           <path
-            className="resources-limit"
+            className={styles.limit}
             d={`M0 ${line}H${WIDTH}`}
             vectorEffect="non-scaling-stroke"
           />

@@ -19,6 +19,7 @@ import { baseName, directoryOf, imageType } from "@/model/dataFiles";
 import { MAX_DRAWN, metricLine, metricText } from "@/model/metrics";
 import { isFinished } from "@/model/states";
 import { Picture } from "@/pages/data/Picture";
+import styles from "@/pages/pipeline/node/ResultsTab.module.css";
 
 const WIDTH = 300;
 const HEIGHT = 80;
@@ -39,7 +40,7 @@ export function ResultsTab({ id, attempt, program }: Props & { program: Pipeline
   const { outputs } = attempt;
   if (outputs === null) return null;
   return (
-    <div className="results">
+    <div className={styles.results}>
       {outputs.result === null ? null : <Result id={id} attempt={attempt} />}
       {outputs.metrics.length === 0 ? null : <Metrics id={id} attempt={attempt} />}
       {outputs.metrics.length === 0 || program === null ? null : (
@@ -90,7 +91,7 @@ function Metrics({ id, attempt: { path, number, state } }: Props) {
     <section>
       <h2>Metrics</h2>
       {metrics.data === undefined ? <QueryPlaceholder query={metrics} rows={2} /> : null}
-      <div className="metrics">
+      <div className={styles.metrics}>
         {metrics.data?.metrics.map((series) => (
           <Metric key={series.name} series={series} />
         ))}
@@ -140,7 +141,7 @@ function ArtifactEntry({ id, artifact }: { id: string; artifact: Artifact }) {
   const place = new URLSearchParams({ dir: directoryOf(name), file: name });
   const isImage = imageType(name) !== null && size <= IMAGE_BYTES;
   return (
-    <figure className="artifact">
+    <figure className={styles.artifact}>
       <figcaption>
         <a href={`/p/${encodeURIComponent(id)}/data?${place}`} onClick={followLink} title={name}>
           {title === "" ? baseName(name) : title}

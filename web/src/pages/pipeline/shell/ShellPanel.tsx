@@ -1,11 +1,10 @@
-import "@/pages/pipeline/shell/shell.css";
-
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 
 import { Button } from "@/components/Button";
 import { visible } from "@/lib/visible";
 import type { ShellTarget } from "@/live/shell";
 import { stateText, titleText } from "@/model/shell";
+import shellStyles from "@/pages/pipeline/shell/Shell.module.css";
 import { closeShell, shellKey } from "@/pages/pipeline/shell/openShells";
 import { endSession, LEAVE_KEYS, sessionFor } from "@/pages/pipeline/shell/session";
 
@@ -33,15 +32,15 @@ export function ShellPanel({ place }: { place: ShellTarget }) {
     setReadable(!readable);
   };
   return (
-    <section className="shell" aria-label={`Shell in ${visible(place.path)}`}>
-      <div className="shell-bar">
+    <section className={shellStyles.shell} aria-label={`Shell in ${visible(place.path)}`}>
+      <div className={shellStyles.bar}>
         <strong>{titleText(place.snapshot, view.ticket)}</strong>
-        <span className="shell-state" role={over ? "alert" : "status"}>
+        <span className={shellStyles.state} role={over ? "alert" : "status"}>
           {stateText(view.state)}
         </span>
-        <span className="shell-actions">
+        <span className={shellStyles.actions}>
           {over ? null : (
-            <span className="muted shell-hint">
+            <span className={`muted ${shellStyles.hint}`}>
               <kbd>{LEAVE_KEYS}</kbd> to leave the terminal
             </span>
           )}
@@ -64,11 +63,11 @@ export function ShellPanel({ place }: { place: ShellTarget }) {
         </span>
       </div>
       {view.ticket?.notes.map((note) => (
-        <p key={note} className="shell-note">
+        <p key={note} className={shellStyles.note}>
           {note}
         </p>
       ))}
-      <div className="shell-screen" ref={screen} />
+      <div className={shellStyles.screen} ref={screen} />
     </section>
   );
 }

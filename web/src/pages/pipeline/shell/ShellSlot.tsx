@@ -1,5 +1,6 @@
 import { lazy, Suspense } from "react";
 
+import shellStyles from "@/pages/pipeline/shell/Shell.module.css";
 import { useOpenShell } from "@/pages/pipeline/shell/openShells";
 
 const ShellPanel = lazy(async () => ({
@@ -11,7 +12,7 @@ export function ShellSlot({ id, path }: { id: string; path: string }) {
   const place = useOpenShell(id, path);
   if (place === null) return null;
   return (
-    <Suspense fallback={<p className="skeleton muted">Loading…</p>}>
+    <Suspense fallback={<p className={`${shellStyles.loading} muted`}>Loading…</p>}>
       <ShellPanel key={path} place={place} />
     </Suspense>
   );

@@ -1,6 +1,7 @@
 import { useDeferredValue } from "react";
 
 import type { State } from "@/api/schema";
+import bulkStyles from "@/components/Bulk.module.css";
 import { Button } from "@/components/Button";
 import { Menu } from "@/components/Menu";
 import { setQuery, useLocation } from "@/lib/location";
@@ -127,7 +128,7 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
 
 function SelectionBar({ selected, onSelect, actions, targets }: TreePaneProps) {
   return (
-    <div className={`bulk ${styles.bulk}`} role="toolbar" aria-label="Selected nodes">
+    <div className={`${bulkStyles.bar} ${styles.bulk}`} role="toolbar" aria-label="Selected nodes">
       <strong role="status">{selected.size.toLocaleString("en")} selected</strong>
       <Button shortcut="r" onClick={() => void actions.nodes("rerun", targets)}>
         Rerun
