@@ -28,6 +28,7 @@ from conducto_core.api.dispatch import Response as ApiResponse
 from conducto_core.model.operations.children import CHILD_OPERATIONS
 from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
 from conducto_core.model.operations.operation import API_ROOT, AnyOperation
+from conducto_core.model.operations.organisation import ORGANISATION_OPERATIONS
 from conducto_core.model.operations.worker import WORKER_OPERATIONS
 from conducto_core.runtime.json_logs import log_fields
 
@@ -70,7 +71,12 @@ def _mount(operation: AnyOperation) -> None:
     )(view)
 
 
-for _operation in (*CLOUD_OPERATIONS, *CHILD_OPERATIONS, *WORKER_OPERATIONS):
+for _operation in (
+    *CLOUD_OPERATIONS,
+    *ORGANISATION_OPERATIONS,
+    *CHILD_OPERATIONS,
+    *WORKER_OPERATIONS,
+):
     _mount(_operation)
 
 

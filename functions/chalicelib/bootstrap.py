@@ -24,6 +24,7 @@ from chalicelib.adapters.idempotency import IdempotencyTable
 from chalicelib.adapters.journal_store import JournalStore
 from chalicelib.adapters.logs import ChunkedLogs
 from chalicelib.adapters.organizations import TableOrgs
+from chalicelib.adapters.people import TablePeople
 from chalicelib.adapters.s3 import S3Bucket
 from chalicelib.adapters.secrets_manager import SecretsManager
 from chalicelib.adapters.shells import TableShells
@@ -161,6 +162,7 @@ class App:
             fleet=self._fleet,
             vault=SecretsManager(self.clients, self._read(Variables.SECRET_PREFIX), self._tags),
             tokens=self.tokens,
+            people=TablePeople(self._table, self.tokens),
             orgs=self._orgs,
             connections=self._connections,
             builder=CodeBuild(

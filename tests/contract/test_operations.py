@@ -8,12 +8,14 @@ import pytest
 from tests.fakes.pipelines import MemoryPipelines
 
 from chalicelib.api.children import CloudChildren
+from chalicelib.api.organisation import CloudOrganisation
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.api.workers import WorkerApi
 from conducto_core.model.operations.agent import AGENT_OPERATIONS, GC
 from conducto_core.model.operations.children import CHILD_OPERATIONS
 from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
 from conducto_core.model.operations.operation import AnyOperation, Bytes
+from conducto_core.model.operations.organisation import ORGANISATION_OPERATIONS
 from conducto_core.model.operations.pipelines import OPERATIONS
 from conducto_core.model.operations.worker import WORKER_OPERATIONS
 from conducto_core.model.params import NoParams
@@ -28,6 +30,7 @@ SERVERS: list[tuple[type[Any], ...]] = [
     (CloudPipelines,),
     (WorkerApi,),
     (CloudChildren,),
+    (CloudOrganisation,),
     (AgentOperations, LocalPipelines),
     (Shells, LocalPipelines),
 ]
@@ -37,6 +40,7 @@ TABLES = {
     CloudPipelines: CLOUD_OPERATIONS,
     WorkerApi: WORKER_OPERATIONS,
     CloudChildren: CHILD_OPERATIONS,
+    CloudOrganisation: ORGANISATION_OPERATIONS,
     AgentOperations: (*OPERATIONS, *AGENT_OPERATIONS),
     Shells: OPERATIONS,
 }

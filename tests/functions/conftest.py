@@ -12,7 +12,7 @@ from chalice.test import Client
 from chalicelib.bootstrap import App
 from chalicelib.domain.tokens import new_token
 from chalicelib.ports.identity import Identity
-from conducto_core.model.deployment import Variables
+from conducto_core.model.deployment import PERMISSIONS, Variables
 from conducto_core.model.operations.operation import API_ROOT
 from support.cloud.aws import REGION, aws, environment
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ALL = frozenset({"read", "write_data", "launch", "change_state", "secrets", "debug", "agent"})
+ALL = frozenset({*PERMISSIONS, "agent"})
 
 
 class Front:

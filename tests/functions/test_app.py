@@ -11,10 +11,12 @@ from chalicelib.adapters.websocket_connections import TableConnections
 from chalicelib.domain.tokens import digest_of
 from chalicelib.services.notifications import NotificationSender
 from chalicelib.services.secret_injection import org_scope
+from conducto_core.model.deployment import PERMISSIONS
 from conducto_core.model.operations import pipelines
 from conducto_core.model.operations.children import CHILD_OPERATIONS
 from conducto_core.model.operations.cloud import BODY_KEY, CLOUD_OPERATIONS, MAX_DIRECT
 from conducto_core.model.operations.operation import API_ROOT, AnyOperation, Permission
+from conducto_core.model.operations.organisation import ORGANISATION_OPERATIONS
 from conducto_core.model.operations.worker import WORKER_OPERATIONS
 from conducto_core.notifications.settings import Settings
 from support.cloud.throttle import taking_frames, throttled
@@ -24,7 +26,9 @@ from support.trees import form, leaf, serial
 if TYPE_CHECKING:
     from tests.functions.conftest import Front
 
-EVERYTHING = frozenset({"read", "write_data", "launch", "change_state", "secrets", "debug"})
+#: Operations of users' tokens.
+OPERATIONS_OF_PEOPLE = (*CLOUD_OPERATIONS, *ORGANISATION_OPERATIONS)
+EVERYTHING = frozenset(PERMISSIONS)
 WORKER = frozenset({"worker"})
 LAUNCH = {"tree": form(serial(leaf("a")))}
 
@@ -49,7 +53,7 @@ def test_every_route_and_every_workers_call_is_mounted_behind_the_authorizer(fro
     wanted = {operation for operation in pipelines.OPERATIONS if not operation.is_stream}
     others = (*CHILD_OPERATIONS, *WORKER_OPERATIONS)
     assert mounted > {(o.method, API_ROOT + o.path) for o in (*wanted, *others)}
-    assert len(mounted) == len(CLOUD_OPERATIONS) + len(others)
+    assert len(mounted) == len(OPERATIONS_OF_PEOPLE) + len(others)
     assert {entry.authorizer for entry in entries} == {front.module.authorize}
 
 
@@ -97,13 +101,13 @@ BODIES: dict[str, Any] = {
     "write_user_data": "x",
 }
 #: What names no pipeline; it answers from the caller's own org.
-OF_THE_ORG = [one for one in CLOUD_OPERATIONS if "{id}" not in one.path]
-OF_A_PIPELINE = [one for one in CLOUD_OPERATIONS if "{id}" in one.path]
+OF_THE_ORG = [one for one in OPERATIONS_OF_PEOPLE if "{id}" not in one.path]
+OF_A_PIPELINE = [one for one in OPERATIONS_OF_PEOPLE if "{id}" in one.path]
 
 
 def test_no_route_answers_without_a_valid_token(front: Front) -> None:
     mine = launched(front, front.token())
-    operations = [*CLOUD_OPERATIONS, *CHILD_OPERATIONS, *WORKER_OPERATIONS]
+    operations = [*OPERATIONS_OF_PEOPLE, *CHILD_OPERATIONS, *WORKER_OPERATIONS]
     for operation in operations:
         path = operation.path.replace("{id}", mine)
         for token in (None, "", "cdo_wrong", "x" * 5000):
@@ -141,7 +145,7 @@ def test_pipeline_routes_of_the_cloud_return_404_to_other_organisations(front: F
 
 def test_every_route_refuses_a_token_without_its_permission(front: Front) -> None:
     mine = launched(front, front.token())
-    for operation in CLOUD_OPERATIONS:
+    for operation in OPERATIONS_OF_PEOPLE:
         also = {Permission.CHANGE_STATE, Permission.SECRETS}
         for lacking in {operation.permission} | (
             also if operation.permission is Permission.DEBUG else set()
@@ -155,7 +159,7 @@ def test_every_route_refuses_a_token_without_its_permission(front: Front) -> Non
 
 def test_a_workers_token_opens_no_route_of_people(front: Front) -> None:
     mine = launched(front, front.token())
-    for operation in CLOUD_OPERATIONS:
+    for operation in OPERATIONS_OF_PEOPLE:
         status, _ = front.call(*_with(worker_token(front, pipeline_id=mine), sent(operation, mine)))
         assert status == 403, operation.name
 

@@ -16,6 +16,7 @@ from typing import Any
 from conducto_core.api.openapi import openapi_document
 from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
 from conducto_core.model.operations.operation import AnyOperation
+from conducto_core.model.operations.organisation import ORGANISATION_OPERATIONS
 from conducto_local.server.agent_operations import LOCAL_OPERATIONS
 from support.asl.named_trees import machines_of_named_trees
 from support.roll_up_cases import roll_up_cases
@@ -38,7 +39,8 @@ def _lines(cases: Iterable[Any]) -> str:
 def _operations() -> tuple[AnyOperation, ...]:
     """Return the operations of an agent, and those of users that only the cloud has."""
     known = {operation.name for operation in LOCAL_OPERATIONS}
-    return (*LOCAL_OPERATIONS, *(one for one in CLOUD_OPERATIONS if one.name not in known))
+    cloud = (*CLOUD_OPERATIONS, *ORGANISATION_OPERATIONS)
+    return (*LOCAL_OPERATIONS, *(one for one in cloud if one.name not in known))
 
 
 FILES: dict[str, Callable[[], str]] = {

@@ -6,9 +6,7 @@ from pydantic import Field
 
 from conducto_core.model.base import Record
 from conducto_core.model.deployment import PERMISSIONS, PermissionName
-
-#: Names of organisations and users are parts of keys and appear in ECS.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+from conducto_core.model.people import Name
 
 
 class MintToken(Record):

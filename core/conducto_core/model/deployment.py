@@ -91,7 +91,16 @@ BUILD_PIPELINE = "CONDUCTO_PIPELINE"
 
 #: Stage name of ``conducto cloud-emulator``.
 EMULATOR_STAGE = "emulator"
-PermissionName = Literal["read", "write_data", "launch", "change_state", "secrets", "debug"]
+PermissionName = Literal[
+    "read",
+    "write_data",
+    "launch",
+    "change_state",
+    "secrets",
+    "debug",
+    "manage_organisation",
+    "manage_billing",
+]
 #: Permissions that a user's token can have (`conducto_core.model.operations.operation.Permission`).
 PERMISSIONS: tuple[PermissionName, ...] = (
     "read",
@@ -100,6 +109,8 @@ PERMISSIONS: tuple[PermissionName, ...] = (
     "change_state",
     "secrets",
     "debug",
+    "manage_organisation",
+    "manage_billing",
 )
 
 

@@ -17,6 +17,7 @@ partition                       sort                  content
 ``L#<pipeline>``                ``reader``            until when a client follows the output
 ``O#<org>``                     ``O``                 plan, workers now, and reserved ones
 ``O#<org>``                     ``S#<pipeline>``      a pipeline's share of them
+``O#<org>``                     ``M``, ``M#<user>``   number of owners, and a member
 ``U#<org>#<month>``             ``T``, ``K#<key>``    usage, and marks of metered parts
 ``U#<org>#<month>``             ``P#<pipeline>``      usage of a pipeline
 ``T#<SHA-256>``                 ``T``                 a token
@@ -53,6 +54,7 @@ _KINDS: dict[str, Kind] = {
     "N": "connection",
     "I": "answer",
 }
+_OF_AN_ORG: dict[str, Kind] = {"O": "org", "S": "share", "M": "member"}
 _OF_A_MONTH: dict[str, Kind] = {"T": "usage", "K": "metered", "P": "spent"}
 _OF_A_PIPELINE: dict[str, Kind] = {
     "R": "record",
@@ -81,7 +83,7 @@ def kind_of(key: Key) -> Kind:
         case "U":
             return _OF_A_MONTH[key.sort[0]]
         case "O":
-            return "share" if key.sort.startswith("S#") else "org"
+            return "members" if key.sort == "M" else _OF_AN_ORG[key.sort[0]]
         case letter:
             return _KINDS[letter]
 
@@ -155,6 +157,16 @@ def org(name: str) -> Key:
 def share(org_name: str, pipeline_id: str) -> Key:
     """Return the key of a pipeline's share of an organisation's workers."""
     return Key(org(org_name).partition, f"S#{pipeline_id}")
+
+
+def members(org_name: str) -> Key:
+    """Return the key of the number of an organisation's owners."""
+    return Key(org(org_name).partition, "M")
+
+
+def member(org_name: str, user: str) -> Key:
+    """Return the key of a member."""
+    return Key(org(org_name).partition, f"M#{user}")
 
 
 def usage(org_name: str, month: str) -> Key:

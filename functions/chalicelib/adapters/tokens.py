@@ -1,12 +1,17 @@
 """Tokens in the table, by digest; those of users also by organisation, for listing."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.dynamodb import DynamoTable, Item, Value
+from chalicelib.domain.tokens import membership_digest
 from chalicelib.ports.identity import Identity, TokenRecord
 from conducto_core.model.deployment import BY_ORG
+from conducto_core.model.people import Role
+from conducto_core.semantics.roles import narrowed, permissions_of
 
 
 class TableTokens:
@@ -35,15 +40,25 @@ class TableTokens:
             }
         self._table.put(table_keys.token(digest), item)
 
+    def root_operation(self, org: str, user: str, role: Role) -> Mapping[str, Any]:
+        """Return the operation that writes the root token of a member."""
+        identity = _text(Identity(org, user, frozenset()))
+        item = {"identity": identity, "role": role.value, "created": self._clock()}
+        return self._table.put_operation(table_keys.token(membership_digest(org, user)), item)
+
     def find(self, digest: str) -> Identity | None:
-        """Return a token's identity, unless it or its parent has expired or was revoked."""
+        """Return a token's identity with the permissions that it and its parent have."""
         item = self._table.get(table_keys.token(digest))
         if item is None or float(item.get("until", self._clock() + 1)) <= self._clock():
             return None
-        parent = item.get("parent")
-        if parent is not None and self.find(str(parent)) is None:
+        identity = _identity(item, digest)
+        if identity.parent is None:
+            return identity
+        parent = self.find(identity.parent)
+        if parent is None:
             return None
-        return _identity(item, digest)
+        may = narrowed(identity.permissions, parent.permissions)
+        return replace(identity, permissions=may)
 
     def take(self, digest: str) -> bool:
         """Revoke a token; return True for exactly one of concurrent callers."""
@@ -90,7 +105,11 @@ def _identity(item: Item, digest: str) -> Identity:
     return Identity(
         org=known["org"],
         user=known["user"],
-        permissions=frozenset(known["permissions"]),
+        permissions=(
+            permissions_of(Role(str(item["role"])))
+            if "role" in item
+            else frozenset(known["permissions"])
+        ),
         worker=None if worker is None else (worker[0], worker[1], worker[2]),
         attempt=None if attempt is None else (attempt[0], attempt[1], attempt[2]),
         token=digest,

@@ -14,6 +14,7 @@ from conducto_core.model.operations.cloud import SessionEnd, SessionToken
 from conducto_core.model.operations.operation import Permission
 from conducto_core.model.requests import Problem
 from conducto_core.model.responses import Login
+from conducto_core.semantics.roles import INHERITED
 
 #: Lifetime of a code, in seconds.
 CODE_SECONDS = 60
@@ -84,7 +85,9 @@ class BrowserLogin:
                 )
             )
         token, digest = new_token()
-        self._tokens.put(digest, owner, expires=self._clock() + SESSION_SECONDS, parent=code.parent)
+        session = replace(owner, permissions=INHERITED)
+        end = self._clock() + SESSION_SECONDS
+        self._tokens.put(digest, session, expires=end, parent=code.parent)
         return SessionToken(token=token, seconds=SESSION_SECONDS, org=owner.org, user=owner.user)
 
     def end(self, caller: Identity) -> SessionEnd:

@@ -12,6 +12,7 @@ from typing import BinaryIO, cast
 from urllib.parse import urlencode
 
 from chalicelib.api.children import CloudChildren
+from chalicelib.api.organisation import CloudOrganisation
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.api.workers import WorkerApi, WorkerGoneError
 from chalicelib.domain.schema_migrations import NewerRecordError
@@ -28,6 +29,7 @@ from conducto_core.api.problems import ProblemError, ProblemRule
 from conducto_core.api.routes import Match
 from conducto_core.model.operations.cloud import BODY_KEY, MAX_DIRECT, PREPARING
 from conducto_core.model.operations.operation import IDEMPOTENCY_KEY, AnyOperation, Permission
+from conducto_core.model.operations.organisation import ORGANISATION_OPERATIONS
 from conducto_core.model.requests import Problem
 from conducto_core.ports.downloads import Download
 from conducto_core.runtime.json_logs import log_fields
@@ -147,6 +149,8 @@ class Api:
             once = IdempotentExecutor(
                 self._responses((caller.org, f"token {caller.token}")), self._cloud.clock
             )
+        elif operation in ORGANISATION_OPERATIONS:
+            server = CloudOrganisation(self._cloud, caller)
         else:
             server = CloudPipelines(self._engine, caller)
         return Service(server, rules=RULES, once=once)

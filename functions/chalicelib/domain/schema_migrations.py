@@ -28,6 +28,8 @@ Kind = Literal[
     "chunk",
     "org",
     "share",
+    "members",
+    "member",
     "usage",
     "metered",
     "spent",

@@ -19,8 +19,8 @@ def digest_of(token: str) -> str:
 
 
 def membership_digest(org: str, user: str) -> str:
-    """Return the digest of a membership's root token, which exists in the table only.
+    """Return the id of a member's root token, which exists in the table only.
 
-    No token has this digest: a token starts with `PREFIX`.
+    It does not have the form of a digest, so no token that a client sends has it.
     """
-    return digest_of(f"membership|{org}|{user}")
+    return f"member:{org}:{user}"

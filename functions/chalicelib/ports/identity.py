@@ -159,7 +159,10 @@ class Tokens(Protocol):
         """Store a token; one with a ``parent`` is valid only while its parent is."""
 
     def find(self, digest: str) -> Identity | None:
-        """Return a token's identity, unless it or its parent has expired or was revoked."""
+        """Return a token's identity with the permissions that it and its parent have.
+
+        None: the token or its parent is unknown, was revoked, or has expired.
+        """
 
     def take(self, digest: str) -> bool:
         """Revoke a token; return True for exactly one of concurrent callers."""

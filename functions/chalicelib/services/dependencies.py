@@ -10,6 +10,7 @@ from chalicelib.ports.identity import Connections, Orgs, SecretVault, Tokens
 from chalicelib.ports.images import Builder
 from chalicelib.ports.journal import Store
 from chalicelib.ports.logs import LogStore
+from chalicelib.ports.people import People
 from chalicelib.ports.state_machines import StateMachines
 from chalicelib.ports.storage import Blobs, DataFiles
 from chalicelib.ports.workers import Shells, WorkerFleet
@@ -46,6 +47,7 @@ class Dependencies:
     fleet: WorkerFleet
     vault: SecretVault
     tokens: Tokens
+    people: People
     orgs: Orgs
     connections: Connections
     builder: Builder

@@ -2,6 +2,7 @@
 
 from tests.fakes.cloud.identity import FakeConnections, FakeOrgs, FakeTokens
 from tests.fakes.cloud.image_builder import FakeBuilder
+from tests.fakes.cloud.people import FakePeople
 from tests.fakes.cloud.shells import FakeShells
 from tests.fakes.cloud.state_machines import FakeMachines
 from tests.fakes.cloud.storage import FakeBlobs, FakeLogs, FakeVault
@@ -16,6 +17,7 @@ __all__ = [
     "FakeLogs",
     "FakeMachines",
     "FakeOrgs",
+    "FakePeople",
     "FakeShells",
     "FakeStore",
     "FakeTokens",

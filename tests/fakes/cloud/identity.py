@@ -14,6 +14,7 @@ from chalicelib.ports.identity import (
     TokenRecord,
 )
 from conducto_core.model.usage import PipelineSpent
+from conducto_core.semantics.roles import narrowed
 
 
 class FakeOrgs:
@@ -121,14 +122,21 @@ class FakeTokens:
         token = self._kept.get(digest)
         if token is None or (token.expires is not None and token.expires <= self._clock()):
             return None
-        parent = token.identity.parent
-        return None if parent is not None and self.find(parent) is None else token.identity
+        identity = token.identity
+        if identity.parent is None:
+            return identity
+        parent = self.find(identity.parent)
+        if parent is None:
+            return None
+        may = narrowed(identity.permissions, parent.permissions)
+        return replace(identity, permissions=may)
 
     def take(self, digest: str) -> bool:
         return self._kept.pop(digest, None) is not None
 
     def known(self, org: str) -> Sequence[TokenRecord]:
-        people = [t for t in self._kept.values() if not (t.identity.worker or t.identity.parent)]
+        own = [t for d, t in self._kept.items() if not d.startswith("member:")]
+        people = [t for t in own if not (t.identity.worker or t.identity.parent)]
         mine = [token for token in people if token.identity.org == org]
         return sorted(mine, key=lambda token: token.created, reverse=True)
 

@@ -23,6 +23,7 @@ from tests.fakes.cloud import (
     FakeLogs,
     FakeMachines,
     FakeOrgs,
+    FakePeople,
     FakeShells,
     FakeStore,
     FakeTokens,
@@ -68,7 +69,9 @@ if TYPE_CHECKING:
     from conducto_core.model.states import Cause
 
 SITE = Site("us-east-1", "123456789012", stage="test")
-EVERYTHING = frozenset({"read", "launch", "change_state", "secrets", "debug", "agent"})
+EVERYTHING = frozenset(
+    {"read", "launch", "change_state", "secrets", "debug", "agent", "manage_organisation"}
+)
 ME = Identity("acme", "ann", EVERYTHING)
 STRANGER = Identity("other", "bob", EVERYTHING)
 #: A path below which no directory can be created.
@@ -95,6 +98,7 @@ class World:
         self.connections = FakeConnections()
         self.vault = FakeVault()
         self.tokens = FakeTokens(lambda: self.now)
+        self.people = FakePeople(self.tokens)
         self.logs = FakeLogs()
         self.blobs = FakeBlobs(lambda: self.now)
         self.data = LocalDataFiles(folder, self.blobs)
@@ -119,6 +123,7 @@ class World:
             "fleet": self.fleet,
             "vault": self.vault,
             "tokens": self.tokens,
+            "people": self.people,
             "orgs": self.orgs,
             "connections": self.connections,
             "builder": self.builder,

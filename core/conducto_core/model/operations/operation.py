@@ -34,6 +34,12 @@ class Permission(StrEnum):
     AGENT = "agent"
     SECRETS = "secrets"
     DEBUG = "debug"
+    #: For the organisation's secrets, members, other members' tokens, and the audit log.
+    MANAGE_ORGANISATION = "manage_organisation"
+    #: For billing, owners, and the deletion of the organisation.
+    MANAGE_BILLING = "manage_billing"
+    #: The only permission of an invitation's code.
+    ACCEPT_INVITATION = "accept_invitation"
     #: The only permission of the code with which a browser logs in to the cloud's web app.
     SIGN_IN = "sign_in"
     #: The only permission of a worker's token.

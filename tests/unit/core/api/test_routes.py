@@ -13,11 +13,19 @@ from conducto_core.model.operations.agent import AGENT_OPERATIONS
 from conducto_core.model.operations.children import CHILD_OPERATIONS
 from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
 from conducto_core.model.operations.operation import AnyOperation
+from conducto_core.model.operations.organisation import ORGANISATION_OPERATIONS
 from conducto_core.model.operations.pipelines import AGENT_STATUS, LOG, OPERATIONS
 from conducto_core.model.operations.worker import WORKER_OPERATIONS
 from support.golden import FILES, REMEDY, read
 
-ALL = [*OPERATIONS, *AGENT_OPERATIONS, *CLOUD_OPERATIONS, *CHILD_OPERATIONS, *WORKER_OPERATIONS]
+ALL = [
+    *OPERATIONS,
+    *AGENT_OPERATIONS,
+    *CLOUD_OPERATIONS,
+    *ORGANISATION_OPERATIONS,
+    *CHILD_OPERATIONS,
+    *WORKER_OPERATIONS,
+]
 
 
 @pytest.mark.parametrize("operation", ALL, ids=lambda o: o.name)

@@ -1,0 +1,7 @@
+"""The operations on an organisation itself, instead of its pipelines; only the cloud has them."""
+
+from conducto_core.model.operations.operation import AnyOperation
+from conducto_core.model.operations.people import PEOPLE_OPERATIONS
+
+#: All operations of `chalicelib.api.organisation`.
+ORGANISATION_OPERATIONS: tuple[AnyOperation, ...] = PEOPLE_OPERATIONS
