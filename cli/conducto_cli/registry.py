@@ -120,6 +120,13 @@ COMMANDS = {
         "The command, environment, image and limits, how it ended, and what it printed. "
         "Without numbers: the last two attempts; with one: that and the newest.",
     ),
+    "compare": Command(
+        "compare",
+        _LOOK,
+        "show what changed between two pipelines",
+        "Commands that fail now, are fixed, or are slower; changed commands, images and results; "
+        "added and removed nodes.",
+    ),
     "images": Command(
         "images", _LOOK, "list the images of a pipeline and the states of their builds"
     ),

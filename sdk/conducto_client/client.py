@@ -70,6 +70,12 @@ from conducto_core.model.responses import (
     LogOutline,
     PipelineList,
 )
+from conducto_core.model.run_history import (
+    ComparisonParams,
+    NodeHistory,
+    NodeHistoryParams,
+    PipelineComparison,
+)
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
 from conducto_core.model.shells import ShellTicket
 from conducto_core.model.usage import Usage, UsageParams
@@ -264,6 +270,14 @@ class Client:
     def compare_metrics(self, query: CompareParams) -> MetricComparison:
         """Return the metrics of the newest pipelines of a program."""
         return self.call(pipelines.COMPARE_METRICS, query)
+
+    def compare_pipelines(self, query: ComparisonParams) -> PipelineComparison:
+        """Return the differences of a pipeline from another one."""
+        return self.call(pipelines.COMPARE_PIPELINES, query)
+
+    def node_history(self, query: NodeHistoryParams) -> NodeHistory:
+        """Return the flaky and the slowest nodes of a program."""
+        return self.call(pipelines.NODE_HISTORY, query)
 
     def artifacts(
         self, pipeline_id: str, path: str, *, attempt: int | None = None

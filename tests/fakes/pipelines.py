@@ -5,7 +5,7 @@ import base64
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tests.fakes.data import MemoryData, download_of
@@ -84,6 +84,7 @@ from conducto_core.model.usage import Usage, UsageParams
 from conducto_core.ports.downloads import Download, Span
 from conducto_core.ports.secret_store import SecretName, StoredSecret, check, check_total
 from conducto_core.runtime.line_times import RECORD, LineTime, packed, times_within
+from conducto_core.semantics.run_differences import ExecFacts, RunFacts
 
 
 class MemorySecrets:
@@ -499,6 +500,23 @@ class MemoryPipelines(Pipelines):
                 return None, b""
             number = _attempt(node, query.attempt).number
             return number, pipeline.output.get((query.path, number, stream), b"")
+
+    async def run_facts(self, pipeline_id: str) -> RunFacts:
+        """Return the states and commands of the Execs."""
+        with self._lock:
+            pipeline = self._find(pipeline_id)
+            execs = {
+                path: ExecFacts(node.state, node.command or "", node.image or "")
+                for path, node in pipeline.nodes.items()
+                if node.type is NodeType.EXEC
+            }
+            return RunFacts(pipeline.record.id, execs)
+
+    def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
+        """Yield the attempts of all nodes."""
+        with self._lock:
+            nodes = list(self._find(pipeline_id).nodes.values())
+        return (attempt for node in nodes for attempt in node.attempts)
 
     async def read_image_log(self, query: ImageLogParams) -> ImageLog:
         """Return a part of the log from `set_image`; it never splits a character."""

@@ -12,6 +12,7 @@ from chalicelib.ports.logs import LogKey
 from conducto.errors import DefinitionError
 from conducto.wire.outputs import MAX_RESULT
 from conducto_core.model.outputs import CompareParams, MetricParams, OutputParams, OutputSummary
+from conducto_core.model.run_history import ComparisonParams, Difference, NodeHistoryParams
 from support.cloud.world import World
 from support.local import local_runner
 from support.trees import form, lazy, leaf, serial
@@ -162,6 +163,30 @@ def test_metrics_of_a_running_command_can_be_read_and_survive_its_worker() -> No
     assert [(one.name, one.values) for one in running.metrics] == [("m", (1, 1)), ("n", (1,))]
     assert [(one.name, one.last) for one in compared.pipelines[0].metrics] == [("m", 1), ("n", 1)]
     assert (lost.cause, lost.outputs) == ("worker_lost", OutputSummary(metrics=("m", "n")))
+
+
+def test_pipelines_in_the_cloud_are_compared_and_have_a_history() -> None:
+    world = World()
+    ids = []
+    for value in (1, 2):
+        pipeline_id = world.launch(serial("a"), title="history")
+        world.serve()
+        hand = next(one for one in world.living() if one.job is not None)
+        world.cloud.logs.append(LogKey(pipeline_id, "/a", 1, "result"), 0, b"%d" % value)
+        hand.finish(exit_code=0, outputs=OutputSummary(result=1))
+        ids.append(pipeline_id)
+        world.minute()  # the next one is newer
+
+    found = asyncio.run(
+        world.pipelines().compare_pipelines(ComparisonParams(id=ids[1], other=ids[0]))
+    )
+    history = asyncio.run(world.pipelines().node_history(NodeHistoryParams(title="history")))
+
+    result = Difference(name="/a", before="1", after="2")
+    assert (found.before, found.after, found.complete) == (*ids, True)
+    assert [(one.kind, one.items) for one in found.differences] == [("result", (result,))]
+    assert history.pipelines == tuple(ids)
+    assert [one.path for one in history.slowest] == ["/a"]
 
 
 def test_reason_for_a_new_interpreter_is_kept() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 import conducto as co
 from conducto_core.model.outputs import CompareParams, MetricParams, OutputParams
+from conducto_core.model.run_history import ComparisonParams, DifferenceKind, NodeHistoryParams
 from support.containers import BUSYBOX
 from support.local import eventually
 
@@ -235,3 +236,34 @@ async def test_skipped_source_fails_the_node_that_uses_its_result(local):
 
     (attempt,) = await run.attempts("/b")
     assert attempt.message == "it uses the result of /a, but /a was skipped; run /a first"
+
+
+async def test_pipelines_of_a_program_are_compared_and_have_a_history(local):
+    def tree(value, command):
+        folder = 'cd "${CONDUCTO_DATA_PIPELINE:-/conducto/data/pipeline}"'
+        root = serial(
+            flaky=f"{folder}; test -e x || {{ touch x; exit 1; }}",
+            result=f'echo {value} > "$CONDUCTO_RUN_DIR/result"',
+            fails=command,
+        )
+        root["flaky"].on_error(co.callback.retry(1))
+        return root
+
+    first = await local.run(tree(1, "true"), title="history")
+    second = await local.run(tree(2, "exit 3"), title="history")
+    query = ComparisonParams(id=second.id, other=first.id)
+
+    found = await local.pipelines.compare_pipelines(query)
+    history = await local.pipelines.node_history(NodeHistoryParams(title="history"))
+
+    kinds = {one.kind: one.items for one in found.differences}
+    (failing,) = kinds.pop(DifferenceKind.NEWLY_FAILING)
+    (result,) = kinds.pop(DifferenceKind.RESULT)
+    edited = kinds.pop(DifferenceKind.COMMAND)
+    assert (failing.name, failing.before, failing.after) == ("/fails", "done", "error")
+    assert (result.name, result.before, result.after) == ("/result", "1", "2")
+    assert [one.name for one in edited] == ["/result", "/fails"]
+    assert (found.nodes, found.complete, kinds) == (3, True, {})
+    assert history.pipelines == (first.id, second.id)
+    assert [(one.path, one.outcomes) for one in history.flaky] == [("/flaky", "rr")]
+    assert {one.path for one in history.slowest} == {"/flaky", "/result", "/fails"}

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from conducto.wire.printable import shell_word
+from conducto_core.api.comparisons import Comparisons
 from conducto_core.api.export.page import export_response
 from conducto_core.api.queries.continuation import latest_continuation
-from conducto_core.api.queries.metric_comparison import compare
 from conducto_core.errors import RefusedError
 from conducto_core.model import params as p
 from conducto_core.model.base import Record
@@ -29,12 +29,9 @@ from conducto_core.model.node_detail import NodeDetail
 from conducto_core.model.operations.operation import AnyOperation
 from conducto_core.model.outputs import (
     ArtifactList,
-    CompareParams,
-    MetricComparison,
     MetricList,
     MetricParams,
     OutputParams,
-    OutputStream,
     ResultValue,
 )
 from conducto_core.model.remote_shells import (
@@ -53,7 +50,6 @@ from conducto_core.model.requests import (
     LogChunk,
     NodeStates,
     PipelineSummary,
-    TreePage,
 )
 from conducto_core.model.resources import Resources, ResourcesParams
 from conducto_core.model.responses import (
@@ -68,7 +64,6 @@ from conducto_core.model.responses import (
     LogLines,
     LogMatches,
     LogOutline,
-    PipelineList,
 )
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
 from conducto_core.model.shells import ShellEnd, ShellParams, ShellTicket
@@ -122,7 +117,7 @@ async def call_operation(
     return await method(*arguments)
 
 
-class Pipelines(ABC):
+class Pipelines(Comparisons, ABC):
     """The operations of clients. Raises `NotFoundError`, `RefusedError`, `DefinitionError`.
 
     Reading works even while nothing can be written, e.g. because the disk is full.
@@ -140,10 +135,6 @@ class Pipelines(ABC):
             repeated: An earlier request with this key was interrupted: return the pipeline that it
                 created, if any.
         """
-
-    @abstractmethod
-    async def list_pipelines(self, params: p.ListParams) -> PipelineList:
-        """Return a page of pipelines, the newest first."""
 
     @abstractmethod
     async def get_pipeline(self, params: p.PipelineParams) -> PipelineSummary:
@@ -164,14 +155,6 @@ class Pipelines(ABC):
     @abstractmethod
     async def get_states(self, params: p.StatesParams) -> NodeStates:
         """Return the state of each Exec of a subtree as a letter."""
-
-    @abstractmethod
-    async def get_tree(self, params: p.TreeParams) -> TreePage:
-        """Return nodes of a subtree, down to a depth, or those that a search finds.
-
-        Its cost is proportional to the page (for a search, to `MAX_TREE_SCAN` at most), not to the
-        tree.
-        """
 
     @abstractmethod
     async def get_node(self, params: p.NodeParams) -> NodeDetail:
@@ -207,12 +190,6 @@ class Pipelines(ABC):
     @abstractmethod
     async def get_resources(self, params: ResourcesParams) -> Resources:
         """Return the resource usage of an attempt; empty if unknown."""
-
-    @abstractmethod
-    async def attempt_output(
-        self, params: OutputParams, stream: OutputStream
-    ) -> tuple[int | None, bytes]:
-        """Return an output stream of an attempt, and the attempt's number (None: no attempt)."""
 
     @abstractmethod
     async def read_image_log(self, params: p.ImageLogParams) -> ImageLog:
@@ -285,10 +262,6 @@ class Pipelines(ABC):
         """Return the metrics of an attempt."""
         attempt, data = await self.attempt_output(params, "metrics")
         return MetricList(attempt=attempt, metrics=metrics_in(data, params.points))
-
-    async def compare_metrics(self, params: CompareParams) -> MetricComparison:
-        """Return the metrics of the newest pipelines of a program."""
-        return await compare(self, params)
 
     async def list_artifacts(self, params: OutputParams) -> ArtifactList:
         """Return the artifacts of an attempt."""

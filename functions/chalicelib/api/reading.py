@@ -1,7 +1,7 @@
 """The operations of `CloudPipelines` that read pipelines."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from chalicelib.api.caller import CloudCaller
@@ -16,6 +16,7 @@ from conducto_core.api.queries import listing, views
 from conducto_core.api.queries import pipelines as queries
 from conducto_core.api.queries.output_tails import with_tail
 from conducto_core.api.queries.relaunch import launch_request
+from conducto_core.api.queries.run_differences import facts_of
 from conducto_core.api.queries.usage_reports import (
     dearest,
     months_before,
@@ -44,6 +45,7 @@ from conducto_core.model.requests import (
 )
 from conducto_core.model.responses import AttemptList, ImageLog, PipelineList
 from conducto_core.model.usage import PipelineSpent, Usage, UsageParams
+from conducto_core.semantics.run_differences import RunFacts
 
 #: Seconds between two polls while a request waits for changes.
 LOOK_EVERY = 0.5
@@ -120,6 +122,14 @@ class CloudQueries(CloudCaller):
         return await self._read(
             pipeline_id, lambda live: queries.attempts_of(self._read_model, live, path)
         )
+
+    async def run_facts(self, pipeline_id: str) -> RunFacts:
+        """Return the facts of a pipeline that its definition and states determine."""
+        return await self._read(pipeline_id, facts_of)
+
+    def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
+        """Yield all attempts of a pipeline; those of a node in order."""
+        return self._cloud.store.attempts(pipeline_id)
 
     async def read_image_log(self, query: ImageLogParams) -> ImageLog:
         """Return a chunk of the log of an image's latest build."""

@@ -8,6 +8,7 @@ from functools import partial
 from conducto_core.api.queries import listing, views
 from conducto_core.api.queries import pipelines as queries
 from conducto_core.api.queries.relaunch import launch_request
+from conducto_core.api.queries.run_differences import facts_of
 from conducto_core.api.queries.usage_reports import usage_of
 from conducto_core.model.form_codec import unpack_form
 from conducto_core.model.node_detail import NodeDetail
@@ -28,6 +29,7 @@ from conducto_core.model.requests import (
 )
 from conducto_core.model.responses import AttemptList, PipelineList
 from conducto_core.model.usage import Usage, UsageParams
+from conducto_core.semantics.run_differences import RunFacts
 from conducto_local.api.access import LocalAccess
 from conducto_local.scheduling.pipeline_cache import set_aside_record
 from conducto_local.store.errors import DamagedError
@@ -118,8 +120,13 @@ class LocalQueries(LocalAccess):
         return await asyncio.to_thread(self._usage, query)
 
     def _usage(self, query: UsageParams) -> Usage:
-        return usage_of(((r, self._attempts_of(r)) for r in self._store.records()), query)
+        return usage_of(((r, self.stored_attempts(r.id)) for r in self._store.records()), query)
 
-    def _attempts_of(self, record: PipelineRecord) -> Iterator[AttemptRecord]:
+    async def run_facts(self, pipeline_id: str) -> RunFacts:
+        """Return the facts of a pipeline that its definition and states determine."""
+        return facts_of(await self._current(pipeline_id))
+
+    def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
+        """Yield all readable attempts of a pipeline; those of a node in order."""
         with suppress(DamagedError):
-            yield from self._store.attempts(record.id)
+            yield from self._store.attempts(pipeline_id)

@@ -32,6 +32,7 @@ LINES: dict[str, list[list[str]]] = {
     "tree": [["abc"], ["abc", "--state", "failed"], ["abc", f"{PATH}no"]],
     "logs": [["abc", f"{PATH}no"], ["abc", PATH, "--attempt", "9"], ["abc", "--image", "no"]],
     "diff": [["abc", PATH], ["abc", PATH, "1", "9"]],
+    "compare": [["abc", "abc"], [f"{EVIL}no", "abc"], ["abc", "hostile"]],
     "export": [["abc", "--output", "/no/such/directory/report.html"]],
     "images": [["abc"], ["abc", "--log", f"{EVIL}no"]],
     "data": [["list", "abc"], ["rm", "abc", EVIL], ["get", "abc", EVIL, "-"]],

@@ -283,6 +283,45 @@ def test_metrics_command_names_the_missing_part(
     assert text in said.out + said.err
 
 
+def test_comparison_lists_differences_by_kind(
+    fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    for name, command in (("older", "a"), ("newer", "b\x1b")):
+        nodes = [view("/", "Serial"), view("/breaks"), view("/edited", command=command)]
+        fake.add(name, nodes, record(name))
+    fake.finish("older", "/breaks")
+    fake.finish("newer", "/breaks", Cause.EXIT_CODE)
+
+    code = conducto("compare", "older", "newer")
+
+    assert code == 0
+    assert lines_of(capsys) == [
+        "older → newer: both have 2 commands",
+        "1 newly failing",
+        "  /breaks",
+        "1 another command",
+        "  /edited  a → b\\x1b",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (["abc-def", "abc-def"], 0, "no difference in outcome"),
+        (["abc-def", "unknown"], 2, "no pipeline"),
+        (["abc-def", "abc-def", "--limit", "5000"], 2, "at most 1000, got 5000"),
+    ],
+)
+def test_comparison_without_a_difference_or_pipeline_is_reported(
+    words: list[str], code: int, text: str, conducto: Conducto, capsys: Output
+) -> None:
+    found = conducto("compare", *words)
+
+    said = capsys.readouterr()
+    assert found == code
+    assert text in said.out + said.err
+
+
 def test_node_as_json_has_its_result_metrics_and_artifacts(
     leaving: CountingPipelines, conducto: Conducto, capsys: Output
 ) -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from conducto_core.api.queries.program_pipelines import Lister, PipelinesOfProgram
 from conducto_core.errors import NotFoundError
 from conducto_core.model.outputs import (
     ComparedMetric,
@@ -16,10 +17,9 @@ from conducto_core.model.outputs import (
     OutputParams,
     OutputStream,
 )
-from conducto_core.model.params import MAX_HISTORY_SCAN, MAX_TEXT, ListParams, TreeParams
+from conducto_core.model.params import TreeParams
 from conducto_core.model.records import AttemptRecord
-from conducto_core.model.requests import PipelineSummary, TreePage
-from conducto_core.model.responses import PipelineList
+from conducto_core.model.requests import TreePage
 from conducto_core.runtime.attempt_outputs import metrics_in, shortened
 
 #: Maximum attempts whose metrics are read for one response, and nodes that are read of a pipeline.
@@ -28,14 +28,10 @@ MAX_NODES_READ = 10_000
 #: Seconds after which a response has only the pipelines that were read until then.
 MAX_SECONDS = 10.0
 _AT_ONCE = 8
-_PAGE = 100
 
 
-class Reader(Protocol):
+class Reader(Lister, Protocol):
     """The operations that a comparison uses."""
-
-    async def list_pipelines(self, params: ListParams) -> PipelineList:
-        """Return pipelines, the newest first."""
 
     async def get_tree(self, params: TreeParams) -> TreePage:
         """Return a page of a tree."""
@@ -74,7 +70,8 @@ async def compare(
     """Return the metrics of the newest attempts in the newest pipelines of a program."""
     found: list[ComparedPipeline] = []
     progress = _Progress(clock, clock() + MAX_SECONDS)
-    async for summary in _pipelines(reader, params, progress):
+    summaries = PipelinesOfProgram(reader, params.title, params.program, progress.in_time)
+    async for summary in summaries.newest(params.limit):
         if not progress.in_time():
             break
         attempts = progress.taken(await _attempts(reader, summary.pipeline.id, params, progress))
@@ -87,34 +84,8 @@ async def compare(
                 metrics=metrics,
             )
         )
-    return MetricComparison(pipelines=tuple(found), complete=progress.complete)
-
-
-async def _pipelines(
-    reader: Reader, params: CompareParams, progress: _Progress
-) -> AsyncIterator[PipelineSummary]:
-    """Yield the pipelines of the program, the newest first."""
-    query = ListParams(text=params.title[:MAX_TEXT], lifecycle="all", limit=_PAGE)
-    left = params.limit
-    for _ in range(MAX_HISTORY_SCAN // _PAGE):
-        page = await reader.list_pipelines(query)
-        for summary in page.pipelines:
-            if _fits(summary, params):
-                yield summary
-                left -= 1
-            if left == 0:
-                return
-        if page.next is None:
-            return
-        query = query.model_copy(update={"after": page.next})
-        if not progress.in_time():
-            return
-    progress.complete = False
-
-
-def _fits(summary: PipelineSummary, params: CompareParams) -> bool:
-    record = summary.pipeline
-    return record.title == params.title and params.program in (None, record.program)
+    complete = progress.complete and not summaries.has_more
+    return MetricComparison(pipelines=tuple(found), complete=complete)
 
 
 async def _attempts(

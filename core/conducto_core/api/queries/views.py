@@ -172,7 +172,7 @@ def node_view(
         skipped=node.skipped,
         cause=node.cause,
         warning=node.warning,
-        command=_command(live, spec) if is_exec else None,
+        command=command_of(live, spec) if is_exec else None,
         doc=spec.doc,
         file=spec.file,
         line=spec.line,
@@ -192,7 +192,8 @@ def node_view(
     )
 
 
-def _command(live: Viewed, spec: NodeSpec) -> str:
+def command_of(live: Viewed, spec: NodeSpec) -> str:
+    """Return the command of an Exec as far as its definition determines it."""
     return as_defined(spec, live.pipeline.images.get(spec.placement.image))
 
 

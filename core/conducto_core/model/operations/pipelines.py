@@ -64,6 +64,12 @@ from conducto_core.model.responses import (
     LogOutline,
     PipelineList,
 )
+from conducto_core.model.run_history import (
+    ComparisonParams,
+    NodeHistory,
+    NodeHistoryParams,
+    PipelineComparison,
+)
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
 from conducto_core.model.shells import ShellEnd, ShellParams, ShellTicket
 from conducto_core.model.usage import Usage, UsageParams
@@ -219,6 +225,20 @@ COMPARE_METRICS = read(
     CompareParams,
     MetricComparison,
     "Return the metrics of the newest pipelines of a program.",
+)
+COMPARE_PIPELINES = read(
+    "compare_pipelines",
+    "/pipelines/{id}/comparison",
+    ComparisonParams,
+    PipelineComparison,
+    "Return the differences of a pipeline from another one.",
+)
+NODE_HISTORY = read(
+    "node_history",
+    "/node-history",
+    NodeHistoryParams,
+    NodeHistory,
+    "Return the flaky and the slowest nodes of a program.",
 )
 ARTIFACTS = read(
     "list_artifacts",
