@@ -80,7 +80,7 @@ eval '_cs_job() {
         _cs_base export
         _cs_env export
         exec "$_cs_shell" "$_cs_file"
-    ) </dev/null '"$_cs_streams"' 7>&- 8>&- 9>&-
+    ) </dev/null '"$_cs_streams"' 6>&- 7>&- 8>&- 9>&-
 }'
 
 # The kill leaves zombies, which only a waiting shell reaps. Processes of another user stay, hence the limit.
@@ -186,7 +186,7 @@ _cs_run() {
 
 # The fork server (sdk/conducto/tools/fork_server): from the second call of functions of a Python file in
 # succession, a template that has imported the file runs them. Number 7 leads to it, and number 8 back; both
-# report its death.
+# report its death. Number 6 is read only then: it tells whether the function had started.
 _cs_template=
 _cs_template_file=
 _cs_last_file=
@@ -242,7 +242,7 @@ _cs_start() {
             trap - INT
             cd "$_cs_cwd" || exit
             export CONDUCTO_FORK_SERVER="$_cs_dir" CONDUCTO_FORK_SERVER_NAMES="$(_cs_base _cs_names; _cs_env _cs_names)"
-            exec "$_cs_shell" "$_cs_file" "$1" 2>&1 </dev/null 7>&- 8>&- 9>&-
+            exec "$_cs_shell" "$_cs_file" "$1" 2>&1 </dev/null 6>&- 7>&- 8>&- 9>&-
         )
     } 3>&1 4>&9
     # These signals stop the call, too.
@@ -258,7 +258,8 @@ _cs_start() {
         "ready "*) _cs_template=${_cs_said#ready } ;;
     esac
     # A redirection of exec that fails would end the server.
-    if [ -z "$_cs_template" ] || ! [ -p "$_cs_dir/call" ] || ! [ -p "$_cs_dir/response" ]; then
+    if [ -z "$_cs_template" ] || ! [ -p "$_cs_dir/call" ] || ! [ -p "$_cs_dir/response" ] ||
+        ! [ -p "$_cs_dir/started" ]; then
         _cs_template=
         case $_cs_said in
             *"$_n"* | "ready "*) _cs_said='refused the interpreter prints text at its start' ;;
@@ -272,6 +273,7 @@ _cs_start() {
     # Opened at both ends first, which never waits.
     exec 6<>"$_cs_dir/call" 7>"$_cs_dir/call" 6>&-
     exec 6<>"$_cs_dir/response" 8<"$_cs_dir/response" 6>&-
+    exec 5<>"$_cs_dir/started" 6<"$_cs_dir/started" 5>&-
 }
 
 # _cs_refuse FILE REASON: do not start a template of that file again.
@@ -295,31 +297,27 @@ _cs_fork() {
     _cs_file_called=$1
     shift
     kill -CONT "$_cs_template"
-    _cs_k=
-    _cs_v=
     {
         printf r
         _cs_base _cs_put
         _cs_env _cs_put
         _cs_put '' "$#" "$@"
     } >&7
-    read -r _cs_k _cs_v <&8
-    case $_cs_k in
+    if ! read -r _cs_k _cs_left _cs_v <&8; then
+        _cs_kill_all  # so that no process holds the other end of number 6
+        _cs_k=137 _cs_left=0 _cs_v=
+        read -r _cs_v <&6
+    fi
+    case $_cs_v in
         started)
             _cs_how=forked
-            if read -r _cs_code _cs_left <&8; then
-                _cs_collect "$_cs_left"
-            else
-                _cs_code=137
-                _cs_kill_all
-            fi
+            _cs_code=$_cs_k
+            _cs_collect "$_cs_left"
             ;;
-        other)
-            _cs_how=$_cs_v
-            read -r _cs_k _cs_left <&8
-            ;;
+        "other "*) _cs_how=${_cs_v#other } ;;
         *)
             _cs_drop
+            _cs_v=${_cs_v#stale }
             _cs_how=${_cs_v:-the template ended}
             # A file may change between all calls.
             _cs_stale=$((_cs_stale + 1))

@@ -14,14 +14,17 @@ A fork equals a new interpreter if the import would do the same again. Therefore
 
 In every other case the call runs in a new interpreter, as without a template.
 
-The protocol, over two FIFOs in the run directory (``command_server.sh`` has the other end)::
+The protocol, over three FIFOs in the run directory (``command_server.sh`` has the other end)::
 
     call     "c"                                      kill all other processes
              "r" NAME=VALUE\0 ... \0 COUNT\0 WORD\0 ...   call a function
     response to "c": LEFT                             the number of processes left for process 1
-             to "r": "started", then CODE LEFT        the function ran
-                     "other REASON", then CODE LEFT   not for this call: use a new interpreter
-                     "stale REASON", then CODE LEFT   the template is out of date: stop it
+             to "r": CODE LEFT started                the function ran
+                     CODE LEFT other REASON           not for this call: use a new interpreter
+                     CODE LEFT stale REASON           the template is out of date: stop it
+    started  the third part of the response, from the fork: read by the template when the fork has
+             ended, or by the command server if the template dies. So a call wakes neither before
+             its end, and a function that has started never runs again.
 """
 
 #: Variable with the run directory; it makes ``conducto FILE`` a template.

@@ -40,24 +40,24 @@ class ForkedCall:
         self.active = False
 
     def begin(
-        self, incoming: int, responses: int, blocked: Iterable[int], *, collect: bool
+        self, incoming: int, messages: int, blocked: Iterable[int], *, collect: bool
     ) -> List[str]:
         """Read the call and set its state; return its words.
 
         Args:
             incoming: FIFO with the call.
-            responses: FIFO for the response.
+            messages: FIFO that tells whether the function starts.
             blocked: The signals that were blocked before.
             collect: Whether garbage is collected.
         """
         self.active = True
         variables, words = _read(incoming)
         refusal = self._difference(variables)
-        os.write(responses, os.fsencode(f"{refusal or 'started'}\n"))
+        os.write(messages, os.fsencode(f"{refusal or 'started'}\n"))
         if refusal is not None:
             os._exit(0)
         os.close(incoming)
-        os.close(responses)
+        os.close(messages)
         self._set_streams()
         self._set_signals(blocked)
         self._set_environment(variables)
@@ -159,8 +159,8 @@ class ForkedCall:
 
     def _close_files(self) -> None:
         """Delete the objects that the function left, and write buffered output."""
+        import _io  # its class is no ABC: a check of each type against an ABC takes long
         import gc
-        import io
 
         # Only few modules are touched: each access copies a page of the template.
         template = self._template
@@ -173,7 +173,7 @@ class ForkedCall:
                         vars(module)[each] = None
         gc.collect()
         for thing in gc.get_objects():  # objects of the template are not among them
-            if isinstance(thing, io.IOBase):
+            if isinstance(thing, _io._IOBase):
                 try:
                     if not thing.closed:
                         thing.flush()

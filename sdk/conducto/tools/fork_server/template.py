@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         active: bool
 
         def begin(
-            self, incoming: int, responses: int, blocked: Iterable[int], *, collect: bool
+            self, incoming: int, messages: int, blocked: Iterable[int], *, collect: bool
         ) -> List[str]:
             """Read the call and set its state; return its words."""
 
@@ -48,6 +48,8 @@ _MAX_PRINTED = 65_536
 #: Part of the memory limit that a template may keep: other commands in the container need theirs.
 _MAX_SHARE = 8
 _MAX_REASON = 200
+#: Maximum bytes of a message: a longer one would not be written at once.
+_PIPE_BUF = 4096
 #: Number from which descriptors are not used by programs.
 _HIGH = 200
 #: Signals that a template ignores, and that a fork handles as the import decided.
@@ -166,13 +168,14 @@ class Template:
         for name in _USED_LATER:
             __import__(name)
         self.modules = len(sys.modules)
-        fifos = [os.path.join(self._directory, name) for name in ("call", "response")]
+        fifos = [os.path.join(self._directory, name) for name in ("call", "response", "started")]
         for fifo in fifos:
             if os.path.lexists(fifo):
                 os.unlink(fifo)
             os.mkfifo(fifo, 0o600)
         # Open at both ends: neither process waits for the other, nor reads an end of file.
-        incoming, responses = (high(os.open(fifo, os.O_RDWR)) for fifo in fifos)
+        incoming, responses, messages = (high(os.open(fifo, os.O_RDWR)) for fifo in fifos)
+        os.set_blocking(messages, False)
         child = os.fork()
         if child:
             # OpenBLAS and others stop their threads before a fork. Others do not support it.
@@ -184,7 +187,7 @@ class Template:
             os._exit(0)
         try:
             self._detach()
-            return self._serve(incoming, responses, call)
+            return self._serve(incoming, responses, messages, call)
         except BaseException:
             if call.active:
                 raise
@@ -205,7 +208,7 @@ class Template:
             ignore = _signal.SIG_DFL if name == "SIGCHLD" else _signal.SIG_IGN
             _signal.signal(number, ignore)
 
-    def _serve(self, incoming: int, responses: int, call: Call) -> List[str]:
+    def _serve(self, incoming: int, responses: int, messages: int, call: Call) -> List[str]:
         enabled = gc.isenabled()
         gc.disable()
         gc.freeze()
@@ -219,12 +222,21 @@ class Template:
             blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, self.handlers)
             child = os.fork()
             if not child:
-                return call.begin(incoming, responses, blocked, collect=enabled)
+                os.close(responses)
+                return call.begin(incoming, messages, blocked, collect=enabled)
             _signal.pthread_sigmask(_signal.SIG_SETMASK, blocked)
             _pid, status = os.waitpid(child, 0)
             left = _kill_others()
             code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
-            os.write(responses, b"%d %d\n" % (code, left))
+            os.write(responses, b"%d %d %s" % (code, left, _message(messages)))
+
+
+def _message(messages: int) -> bytes:
+    """Return the line of a fork that has ended; an empty one if it was killed before it wrote."""
+    try:
+        return os.read(messages, _PIPE_BUF)
+    except BlockingIOError:
+        return b"\n"
 
 
 def _kill_others() -> int:
