@@ -28,11 +28,13 @@ class Times(NamedTuple):
         warm: From the start of the first command to the end of the last one, according to the
             agent; excludes the start of the first container.
         agent_cpu: CPU time of the agent's process, without its commands.
+        pipeline: Id of the pipeline.
     """
 
     wall: float
     warm: float
     agent_cpu: float
+    pipeline: str
 
 
 class Agent:
@@ -77,8 +79,9 @@ class Agent:
         """Run a tree and return the times, excluding its construction and serialisation."""
         request = _request(root, run=True, engine=engine)
         cpu, started = self.cpu(), time.perf_counter()
-        warm = self.settled(self._submit(request))
-        return Times(time.perf_counter() - started, warm, self.cpu() - cpu)
+        pipeline = self._submit(request)
+        warm = self.settled(pipeline)
+        return Times(time.perf_counter() - started, warm, self.cpu() - cpu, pipeline)
 
     def warm_up(self, engine: str = "docker") -> None:
         """Make the agent open the engine and find the default image."""

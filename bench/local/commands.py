@@ -1,6 +1,8 @@
 """The cost of commands that do nothing, in warm and in fresh containers."""
 
+import statistics
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import conducto as co
@@ -8,8 +10,12 @@ from bench.local.agents import Times
 from bench.local.heavy import nothing_heavy
 from bench.local.lab import IMAGE, LocalLab
 from bench.local.nothing import nothing
+from bench.registry import BenchError
+from conducto_core.runtime.command_server import FORKED
 
 Found = dict[str, float]
+#: Calls in a container before the first that runs in a fork: it starts with the second.
+_BEFORE_FORKS = 2
 
 
 def flat(count: int) -> co.Parallel:
@@ -82,27 +88,42 @@ def fresh_30(lab: LocalLab) -> Found:
 
 def native_50(lab: LocalLab) -> Found:
     """Run a chain of Python functions in an image with their code and Conducto."""
-    return _native(lab, nothing, isolate=False)
+    return _native(lab, nothing, 50, isolate=False)
 
 
 def native_isolated_50(lab: LocalLab) -> Found:
-    return _native(lab, nothing, isolate=True)
+    return _native(lab, nothing, 50, isolate=True)
 
 
-def native_heavy_50(lab: LocalLab) -> Found:
-    return _native(lab, nothing_heavy, isolate=False)
+def native_heavy_200(lab: LocalLab) -> Found:
+    return _native(lab, nothing_heavy, 200, isolate=False)
 
 
 def native_heavy_isolated_50(lab: LocalLab) -> Found:
-    return _native(lab, nothing_heavy, isolate=True)
+    return _native(lab, nothing_heavy, 50, isolate=True)
 
 
-def _native(lab: LocalLab, function: Callable[[], None], *, isolate: bool) -> Found:
+def _native(lab: LocalLab, function: Callable[[], None], count: int, *, isolate: bool) -> Found:
     image = co.Image(IMAGE, copy_dir=str(Path(__file__).parent), install_pip=["conducto"])
     root = co.Serial(image=image, isolate=isolate)
-    for i in range(50):
+    for i in range(count):
         root[f"n{i:03}"] = co.Exec(function)
-    return _found(lab.agent.run(root), 50)
+    times = lab.agent.run(root)
+    return {**_found(times, count), **_calls(lab, times.pipeline, count, forked=not isolate)}
+
+
+def _calls(lab: LocalLab, pipeline: str, count: int, *, forked: bool) -> Found:
+    """Return the time of a warm call, and the CPU time of the container for each of all calls."""
+    client = lab.agent.client
+    attempts = [client.attempts(pipeline, f"/n{i:03}")[-1] for i in range(count)]
+    warm = attempts[_BEFORE_FORKS:]
+    if any((attempt.interpreter == FORKED) is not forked for attempt in warm):
+        raise BenchError(f"interpreters of the calls: {[a.interpreter for a in attempts]}")
+    starts = [attempt.started or 0.0 for attempt in warm]
+    return {
+        "call_ms": 1000 * statistics.median(after - before for before, after in pairwise(starts)),
+        "cpu_ms_per_exec": 1000 * lab.api.cpu(attempts[0].container or "") / count,
+    }
 
 
 def _found(times: Times, count: int) -> Found:

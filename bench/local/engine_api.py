@@ -110,6 +110,11 @@ class EngineApi:
         }
         return str(self.call("POST", "/containers/create", body)["Id"])
 
+    def cpu(self, container: str) -> float:
+        """Return the CPU seconds of all processes of a running container so far."""
+        stats = self.call("GET", f"/containers/{container}/stats", stream=False)
+        return float(stats["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9
+
     def remove(self, container: str) -> None:
         """Remove a container, running or not."""
         self.call("DELETE", f"/containers/{container}", force=True, v=True)
