@@ -25,7 +25,7 @@ from bench.cloud.lab import CloudLab
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.api.workers import WorkerApi
 from chalicelib.domain.tokens import digest_of
-from chalicelib.ports.identity import Identity, Plan
+from chalicelib.ports.identity import Identity
 from chalicelib.services.data_function import LocalDataFiles
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.processor import CommandProcessor
@@ -34,6 +34,7 @@ from conducto_core.model.requests import LaunchRequest
 from conducto_core.model.worker import PROTOCOL, Claim, ClaimDecision, Report, WorkerStart
 from conducto_core.semantics.asl.compiler import Machine
 from conducto_core.semantics.naming import Site, node_id
+from conducto_core.semantics.plans import Plan
 
 Found = dict[str, float]
 _ME = Identity("acme", "ann", frozenset({"read", "launch", "change_state"}))

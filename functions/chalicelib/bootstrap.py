@@ -35,7 +35,6 @@ from chalicelib.adapters.tokens import TableTokens
 from chalicelib.adapters.websocket_connections import TableConnections
 from chalicelib.api.dispatch import Api
 from chalicelib.api.websocket import Sockets
-from chalicelib.ports.identity import FREE, FULL
 from chalicelib.ports.storage import DataFiles
 from chalicelib.services.admin import Administration
 from chalicelib.services.data_function import LocalDataFiles
@@ -54,6 +53,7 @@ from conducto_core.model.worker import Credentials
 from conducto_core.notifications.settings import GITHUB_URL, Settings
 from conducto_core.runtime import json_logs
 from conducto_core.semantics.naming import Site
+from conducto_core.semantics.plans import FREE, FULL
 
 
 class ConfigurationError(Exception):

@@ -14,8 +14,9 @@ from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.organizations import TableOrgs
 from chalicelib.adapters.shells import TableShells
 from chalicelib.ports.errors import PlanLimitError, ThrottledError
-from chalicelib.ports.identity import Orgs, Plan
+from chalicelib.ports.identity import Orgs
 from chalicelib.ports.workers import Shell, Shells
+from conducto_core.semantics.plans import Plan
 from support.cloud.aws import TABLE, aws
 from support.cloud.throttle import throttled
 

@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.api.dispatch import RULES
 from chalicelib.ports.errors import AccessDeniedError
-from chalicelib.ports.identity import Identity, Plan
+from chalicelib.ports.identity import Identity
 from chalicelib.services.image_builds import LOGIN_RENEWAL, context_key, known_sources
 from conducto.errors import DefinitionError
 from conducto_core.api.problems import problem_of
@@ -22,6 +22,7 @@ from conducto_core.model.operations.cloud import ContextsWanted, OwnBuilds
 from conducto_core.model.params import ImageLogParams, PipelineParams
 from conducto_core.model.records import ImageRecord, ImageState
 from conducto_core.model.requests import LaunchRequest
+from conducto_core.semantics.plans import Plan
 from conducto_core.semantics.start_failures import DENIED_REMEDY
 from support.cloud.world import LARGE, ME, World
 from support.trees import form, serial

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from chalicelib.ports.identity import Plan
 from chalicelib.ports.workers import TaskEnd
 from conducto.errors import DefinitionError
 from conducto_core.model.states import Cause, State
 from conducto_core.semantics import capacity
 from conducto_core.semantics.contexts import CONTEXT_IDLE, CONTEXT_PAUSE
+from conducto_core.semantics.plans import Plan
 from support.cloud.world import ME, World
 from support.trees import form, lazy, leaf, parallel, pipeline, serial
 
@@ -158,7 +158,7 @@ def test_every_tree_that_fits_alone_ends_within_the_plan(seed: int) -> None:
     _check_containers(world, runs)
     for hand in world.living():
         hand.leave()
-    assert world.orgs.in_use(ME.org)[1:] == (0, 0)
+    assert world.orgs.in_use(ME.org)[1:3] == (0, 0)
     assert world.orgs.shares(ME.org) == {}
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from chalicelib.ports.identity import FREE, FULL, Plan
+from chalicelib.services.processor import CommandProcessor
 from conducto.errors import DefinitionError
 from conducto_core.errors import RefusedError
 from conducto_core.model.params import ListParams
 from conducto_core.model.requests import Action, Changes
 from conducto_core.model.states import Cause, State
 from conducto_core.semantics.fargate import largest_mem
+from conducto_core.semantics.plans import FREE, FULL, Billing, Plan, Remedies, Status
 from support.cloud.world import ME, World
 from support.trees import leaf, serial
 
@@ -116,3 +117,35 @@ def test_documented_plans_are_those_of_the_code() -> None:
             f"{largest_mem(plan.max_cpu):g} | {minutes} |"
         )
         assert row in text
+
+
+def test_workers_wait_at_the_spend_limit_and_start_when_it_is_raised() -> None:
+    world = World(Plan(max_pipelines=9, exec_minutes=None))
+    world.cloud = world.over(remedies=lambda: Remedies(billing=True))
+    world.engine = CommandProcessor(world.cloud)
+    paying = Billing(Status.ACTIVE)
+    world.orgs.set_billing(ME.org, paying, 10.0)
+    world.orgs.set_limit(ME.org, 10.0, 15)
+    pipeline = world.launch(leaf())
+    world.serve()
+
+    waiting = world.nodes(pipeline)["/"].waits_for
+    assert not world.hands
+    assert "spend limit of $10.00" in str(waiting)
+    assert "conducto billing limit" in str(waiting)
+
+    world.orgs.set_limit(ME.org, 11.0, 15)
+    world.engine.slots.resume(ME.org)
+
+    assert len(world.fleet.tasks) == 1
+
+
+def test_minutes_are_enforced_at_each_worker_launch() -> None:
+    world = World(SMALL)
+    pipeline = world.launch(serial(leaf("a"), leaf("b", cpu=2)))
+    world.serve()
+    used_up(world)
+    world.running()["/a"].finish()
+    world.serve()
+
+    assert "worker minutes per month" in str(world.nodes(pipeline)["/b"].waits_for)

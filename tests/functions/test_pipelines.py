@@ -11,7 +11,7 @@ import pytest
 from chalicelib.api.workers import CONTEXT_IDLE
 from chalicelib.domain.events import BuiltImage, ImagesUpdated
 from chalicelib.ports.errors import AccessDeniedError, CapacityError, ThrottledError
-from chalicelib.ports.identity import Identity, Plan
+from chalicelib.ports.identity import Identity
 from chalicelib.ports.workers import TaskEnd, WorkerTask
 from chalicelib.services.processor import CommandProcessor
 from conducto.errors import DefinitionError
@@ -34,6 +34,7 @@ from conducto_core.model.requests import (
 )
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets
 from conducto_core.model.states import Cause, State
+from conducto_core.semantics.plans import Plan
 from conducto_core.semantics.start_failures import FIRST_WAVE, MAX_STARTS
 from support.cloud.world import EVERYTHING, ME, STRANGER, Hand, World
 from support.trees import form, leaf, parallel, serial

@@ -11,7 +11,7 @@ import pytest
 from chalicelib.api.workers import WorkerGoneError
 from chalicelib.domain.tokens import digest_of
 from chalicelib.ports.errors import PlanLimitError, ThrottledError
-from chalicelib.ports.identity import Identity, Plan
+from chalicelib.ports.identity import Identity
 from chalicelib.ports.workers import TaskEnd
 from chalicelib.services.retention import Retention
 from chalicelib.services.secret_injection import org_scope, user_scope
@@ -25,6 +25,7 @@ from conducto_core.model.remote_shells import (
 )
 from conducto_core.model.worker import PROTOCOL, Claim, Heartbeat, WorkerEnd, WorkerStart
 from conducto_core.runtime.task_layout import ENTER
+from conducto_core.semantics.plans import Plan
 from support.cloud.world import EVERYTHING, LARGE, ME, STRANGER, WorkerCalls, World
 from support.trees import leaf, serial
 

@@ -7,32 +7,75 @@ from typing import Any
 
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.aws_errors import TransactionCancelledError
-from chalicelib.adapters.dynamodb import DynamoTable, Update
+from chalicelib.adapters.dynamodb import DynamoTable, Item, Update, Value
 from chalicelib.ports.errors import PlanLimitError, ThrottledError
-from chalicelib.ports.identity import FREE, InUse, Plan, Share, Spender
+from chalicelib.ports.identity import InUse, Share, Spender
 from conducto_core.model.usage import PipelineSpent, Spent
+from conducto_core.semantics.plans import (
+    FREE,
+    GRACE_MINUTES,
+    Billing,
+    Plan,
+    Remedies,
+    Status,
+    suspension,
+)
 
 #: Seconds for which metered keys are kept: longer than any report can be repeated.
 METERED_SECONDS = 60 * 86_400
 
 
 class TableOrgs:
-    """A `chalicelib.ports.identity.Orgs`; ``first`` is the default plan."""
+    """A `chalicelib.ports.identity.Orgs`.
+
+    Args:
+        table: The table.
+        clock: Seconds since the epoch.
+        first: The default plan.
+        remedies: Returns how limits are lifted, for messages.
+    """
 
     def __init__(
-        self, table: DynamoTable, clock: Callable[[], float], *, first: Plan = FREE
+        self,
+        table: DynamoTable,
+        clock: Callable[[], float],
+        *,
+        first: Plan = FREE,
+        remedies: Callable[[], Remedies] = Remedies,
     ) -> None:
         self._table = table
         self._clock = clock
         self._first = first
+        self._remedies = remedies
 
     def plan(self, org: str) -> Plan:
-        """Return an organisation's plan, or the installation's default plan."""
+        """Return an organisation's effective plan."""
         return self.in_use(org).plan
 
     def set_plan(self, org: str, plan: Plan) -> None:
         """Set a plan; the organisation's workers stay counted."""
         self._table.update(Update(table_keys.org(org), set={"plan": json.dumps(asdict(plan))}))
+
+    def set_billing(self, org: str, billing: Billing, accrued: float) -> None:
+        """Set the part of a subscription that gates workers, without the limit."""
+        facts: dict[str, Value] = {"since": billing.since, "accrued": accrued}
+        if billing.status is not None:
+            facts["subscription"] = billing.status.value
+        remove: tuple[str, ...] = ()
+        if billing.grace_until is None:
+            remove = ("grace_until",)
+        else:
+            facts["grace_until"] = billing.grace_until
+        self._table.update(Update(table_keys.org(org), set=facts, remove=remove))
+
+    def set_limit(self, org: str, limit: float | None, grace_minutes: float) -> None:
+        """Set the maximum dollars of a billing period, and the minutes that commands get then."""
+        facts: dict[str, Value] = {"grace_minutes": grace_minutes}
+        if limit is None:
+            update = Update(table_keys.org(org), set=facts, remove=("spend_limit",))
+        else:
+            update = Update(table_keys.org(org), set={**facts, "spend_limit": limit})
+        self._table.update(update)
 
     def workers(self, org: str) -> int:
         """Return the number of workers that the organisation has now."""
@@ -42,7 +85,9 @@ class TableOrgs:
         """Return the plan and its current use."""
         item = self._table.get(table_keys.org(org)) or {}
         plan = Plan(**json.loads(str(item["plan"]))) if "plan" in item else self._first
-        return InUse(plan, int(item.get("workers", 0)), int(item.get("reserved", 0)))
+        numbers = (int(item.get("workers", 0)), int(item.get("reserved", 0)))
+        accrued = float(item.get("accrued", 0.0))
+        return InUse.of(plan, _billing(item), accrued, *numbers, self._clock())
 
     def shares(self, org: str) -> Mapping[str, Share]:
         """Return the shares of the organisation's pipelines."""
@@ -89,10 +134,13 @@ class TableOrgs:
             bound["reserved"] = reserved
         if not bound:
             return Update(key, add=add), ""
-        plan = self.plan(org)
+        used = self.in_use(org)
+        plan = used.plan
+        if used.suspended:
+            raise PlanLimitError(suspension(used.billing.limit, self._remedies()))
         sentence = (
             f"the plan {plan.name!r} of {org} allows {plan.max_workers} workers at once; wait for "
-            "one to end, or ask for a larger plan"
+            f"one to end, or {self._remedies().larger_plan()}"
         )
         room = {name: plan.max_workers - more for name, more in bound.items()}
         if min(room.values()) < 0:  # even if the organisation has no worker yet
@@ -100,7 +148,10 @@ class TableOrgs:
         bounds = [f"attribute_not_exists(#{name}) OR #{name} <= :room_{name}" for name in room]
         # DynamoDB rejects redundant parentheses.
         where = bounds[0] if len(bounds) == 1 else " AND ".join(f"({each})" for each in bounds)
-        values = {f":room_{name}": maximum for name, maximum in room.items()}
+        values: dict[str, Value] = {f":room_{name}": maximum for name, maximum in room.items()}
+        if used.paying and used.billing.limit is not None:  # it may be reached meanwhile
+            where = f"({where}) AND (attribute_not_exists(accrued) OR accrued < :limit)"
+            values[":limit"] = used.billing.limit
         return Update(key, add=add, where=where, values=values), sentence
 
     def add_usage(
@@ -160,3 +211,17 @@ class TableOrgs:
         """Return ``{"exec_seconds": …, "cpu_seconds": …}`` of a month."""
         item = self._table.get(table_keys.usage(org, month)) or {}
         return {name: float(item.get(name, 0.0)) for name in ("exec_seconds", "cpu_seconds")}
+
+
+def _billing(item: Item) -> Billing:
+    """Return the subscription of an organisation's item."""
+    numbers = {
+        name: None if attribute not in item else float(item[attribute])
+        for name, attribute in (("grace_until", "grace_until"), ("limit", "spend_limit"))
+    }
+    return Billing(
+        status=Status(str(item["subscription"])) if "subscription" in item else None,
+        since=float(item.get("since", 0.0)),
+        grace_minutes=float(item.get("grace_minutes", GRACE_MINUTES)),
+        **numbers,
+    )

@@ -53,7 +53,7 @@ class CloudContinuations(CloudCaller):
     def _continue(self, given: str, request: ContinueRequest) -> ContinuePlan:
         id_ = self._owned(given)
         if request.launch.run and not request.preview:
-            check_usage(self._cloud.orgs, self._me.org, self._cloud.clock())
+            check_usage(self._cloud, self._me.org)
         plans: list[Continuation] = []
         asked = [request]
 

@@ -57,7 +57,7 @@ class CloudActions(CloudCaller):
     def _order(self, live: CloudPipeline, request: ControlRequest) -> ActionRequested:
         """Return the journal entry of an action; raises an error if the action is invalid."""
         if request.action is Action.RUN or (request.action in _RERUNS and live.record.armed):
-            check_usage(self._cloud.orgs, self._me.org, self._cloud.clock())
+            check_usage(self._cloud, self._me.org)
         edits: dict[str, dict[str, Any]] = {}
         images: tuple[BuiltImage, ...] = ()
         if request.action is Action.MODIFY:

@@ -11,7 +11,6 @@ from chalicelib.domain.launch_validation import used_images, validate_nodes
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.pipeline_state import define
 from chalicelib.ports.errors import ConflictError
-from chalicelib.ports.identity import Plan
 from chalicelib.ports.journal import CloudRecord
 from chalicelib.services.image_builds import known_sources
 from chalicelib.services.metering import check_usage
@@ -28,6 +27,7 @@ from conducto_core.model.requests import Action, LaunchRequest, PipelineSummary
 from conducto_core.model.worker import UploadResponse
 from conducto_core.semantics.children import check_count
 from conducto_core.semantics.fargate import largest_mem
+from conducto_core.semantics.plans import Plan
 from conducto_core.semantics.resolve import resolve
 
 #: Lifetime of upload URLs for directories, in seconds; the client packs directories in sequence.
@@ -102,7 +102,7 @@ class CloudLaunches(CloudCaller):
     ) -> PipelineSummary:
         launched = self._launched(key) if repeated and key is not None else None
         if launched is None and (request.run or request.run_at is not None):
-            check_usage(self._cloud.orgs, self._me.org, self._cloud.clock())
+            check_usage(self._cloud, self._me.org)
         if request.engine != "docker":
             raise RefusedError(f"engine={request.engine!r} runs locally only; leave it out")
         pipeline = resolve(request.tree)

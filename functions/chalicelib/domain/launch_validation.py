@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 
 from chalicelib.domain.events import BuiltImage
-from chalicelib.ports.identity import Plan
 from conducto_core.errors import check_each, invalid
 from conducto_core.images import layers
 from conducto_core.model.images import AUTO_SHELL, ImageSpec
@@ -14,6 +13,7 @@ from conducto_core.model.states import NodeType
 from conducto_core.semantics import capacity
 from conducto_core.semantics.cloud_limits import check_exec
 from conducto_core.semantics.fargate import largest_mem
+from conducto_core.semantics.plans import Plan
 
 
 def validate_nodes(nodes: Mapping[str, NodeSpec], plan: Plan) -> None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from conducto_core.model.base import Record
 from conducto_core.model.usage import PipelineSpent
+from conducto_core.semantics.plans import FREE, NO_BILLING, Billing, Plan, effective
 
 #: Maximum bytes of a WebSocket frame. API Gateway closes a connection that is sent a larger one,
 #: also through ``@connections`` (quotas for WebSocket APIs in API Gateway).
@@ -172,30 +173,6 @@ class Tokens(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """The limits of an organisation.
-
-    Attributes:
-        name: ``free``, ``full``, ``scale`` or a name that an administrator chose.
-        max_workers: Concurrent workers.
-        max_pipelines: Active pipelines.
-        max_cpu: vCPUs of one worker.
-        exec_minutes: Worker minutes per month; None: unlimited.
-    """
-
-    name: str = "free"
-    max_workers: int = 2
-    max_pipelines: int = 5
-    max_cpu: float = 4.0
-    exec_minutes: float | None = 1000.0
-
-
-FREE = Plan()
-#: For organisations of an installation without billing, whose owner pays AWS.
-FULL = Plan("full", max_workers=1000, max_pipelines=1000, max_cpu=16.0, exec_minutes=None)
-
-
-@dataclass(frozen=True, slots=True)
 class Spender:
     """The pipeline that usage is charged to.
 
@@ -230,23 +207,49 @@ class InUse(NamedTuple):
     """An organisation's plan and its current use.
 
     Attributes:
+        plan: The effective plan.
         workers: Current workers, including debug shells.
         reserved: Reserved workers, including one for each debug shell.
+        base: The plan without its subscription.
+        paying: Whether its workers are charged.
+        suspended: Whether its spend limit is reached: no worker and no command starts.
+        billing: Its subscription.
+        accrued: Dollars of the current billing period.
     """
 
     plan: Plan
     workers: int
     reserved: int
+    base: Plan = FREE
+    paying: bool = False
+    suspended: bool = False
+    billing: Billing = NO_BILLING
+    accrued: float = 0.0
+
+    @classmethod
+    def of(  # noqa: PLR0917  the attributes of one item
+        cls, base: Plan, billing: Billing, accrued: float, workers: int, reserved: int, now: float
+    ) -> "InUse":
+        """Return the effective plan of an organisation and its use."""
+        found = effective(base, billing, accrued, now)
+        gates = (found.paying, found.suspended)
+        return cls(found.plan, workers, reserved, base, *gates, billing, accrued)
 
 
 class Orgs(Protocol):
     """Organisations and their plans."""
 
     def plan(self, org: str) -> Plan:
-        """Return an organisation's plan, or the installation's default plan if none was set."""
+        """Return an organisation's effective plan."""
 
     def set_plan(self, org: str, plan: Plan) -> None:
-        """Set an organisation's plan."""
+        """Set an organisation's plan; a subscription allows at least the plan ``scale``."""
+
+    def set_billing(self, org: str, billing: Billing, accrued: float) -> None:
+        """Set the part of a subscription that gates workers."""
+
+    def set_limit(self, org: str, limit: float | None, grace_minutes: float) -> None:
+        """Set the maximum dollars of a billing period, and the minutes that commands get then."""
 
     def workers(self, org: str) -> int:
         """Return the number of workers that the organisation has now."""

@@ -93,11 +93,12 @@ class Administration:
         fields = request.model_dump(exclude_none=True, exclude={"kind", "org", "unlimited_minutes"})
         if request.unlimited_minutes:
             fields["exec_minutes"] = None
-        self._orgs.set_plan(request.org, replace(self._orgs.plan(request.org), **fields))
+        self._orgs.set_plan(request.org, replace(self._orgs.in_use(request.org).base, **fields))
         return AdminResponse(plan=self._plan(request.org))
 
     def _plan(self, org: str) -> PlanInfo:
-        return PlanInfo(org=org, workers=self._orgs.workers(org), **asdict(self._orgs.plan(org)))
+        used = self._orgs.in_use(org)
+        return PlanInfo(org=org, workers=used.workers, **asdict(used.plan))
 
 
 def _info(token: TokenRecord) -> TokenInfo:

@@ -147,7 +147,7 @@ class DebugSessions:
                 raise RefusedError(
                     f"{pipeline_id} is archived; wake it first: conducto wake {pipeline_id}"
                 )
-        check_usage(self._cloud.orgs, me.org, self._cloud.clock())
+        check_usage(self._cloud, me.org)
 
     def _order(self, shell: Shell, plan: DebugPlan) -> None:
         token, digest = new_token()

@@ -17,6 +17,7 @@ from chalicelib.ports.workers import Shells, WorkerFleet
 from conducto_core.model.worker import Credentials
 from conducto_core.semantics.asl.partition import MAX_SIZE, Size
 from conducto_core.semantics.naming import Site
+from conducto_core.semantics.plans import Remedies
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Dependencies:
         url: Returns the API's address for commands; called when one starts.
         socket: Returns the URL of the WebSocket that clients follow.
         web_app: Returns the URL of the web app, or "".
+        remedies: Returns how the limits of plans are lifted.
         lend_credentials: Returns credentials with which a worker polls an activity, or None to use
             those of its task.
         clock: Seconds since the epoch.
@@ -56,6 +58,7 @@ class Dependencies:
     url: Callable[[], str] = lambda: ""
     socket: Callable[[], str] = lambda: ""
     web_app: Callable[[], str] = lambda: ""
+    remedies: Callable[[], Remedies] = Remedies
     lend_credentials: Callable[[str, str], Credentials | None] = lambda _activity, _worker: None
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep

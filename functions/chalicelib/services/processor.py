@@ -18,6 +18,7 @@ from chalicelib.ports.journal import Entry, Snapshot, Store, TreeKind
 from chalicelib.services.build_poller import BuildPoller
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.effects import EffectExecutor, Effects, effects_of
+from chalicelib.services.metering import reason_to_wait
 from chalicelib.services.secret_injection import inject
 from chalicelib.services.slots import Decide, Slots, needed_room
 from conducto_core.errors import NotFoundError
@@ -210,6 +211,10 @@ class CommandProcessor:
             share = live.share_with((), waits=False)
             return JournalEntry(input=happened, share=_if_new(live, share))
         used = self.cloud.orgs.in_use(live.org)
+        stopped = reason_to_wait(self.cloud, live.org, used)
+        if stopped is not None:
+            share = live.share_with((), waits=True)
+            return JournalEntry(input=happened, limited=stopped, share=_if_new(live, share))
         before, now = live.share, live.share_with((), waits=False)
         maximum = used.plan.max_workers
         free = Room(
@@ -222,10 +227,32 @@ class CommandProcessor:
         return JournalEntry(
             input=happened,
             hires=tuple(WorkerLaunch(worker=_new_id(), pool=name) for name in names),
-            limited=_limit(used, used.workers - before.workers) if admitted.limited else None,
-            withheld=_reservation(used) if admitted.withheld else None,
+            limited=self._limit(used, used.workers - before.workers) if admitted.limited else None,
+            withheld=self._reservation(used) if admitted.withheld else None,
             share=_if_new(live, live.share_with(names, waits=waits)),
         )
+
+    def _limit(self, used: InUse, others: int) -> str:
+        plan = used.plan
+        elsewhere = f", of which other pipelines and debug shells use {others}" if others else ""
+        return (
+            f"the plan {plan.name!r} allows {plan.max_workers} workers at once{elsewhere}; "
+            f"more commands run when a worker is free, {self._or_more(used)}"
+        )
+
+    def _reservation(self, used: InUse) -> str:
+        plan = used.plan
+        return (
+            f"the plan {plan.name!r} allows {plan.max_workers} workers at once, and "
+            f"{used.reserved} are reserved so that the container_reuse_context=NEW groups that "
+            "have started can finish; this group starts when one of them has finished, "
+            f"{self._or_more(used)}"
+        )
+
+    def _or_more(self, used: InUse) -> str:
+        remedies = self.cloud.remedies()
+        own = remedies.billing and not used.paying
+        return f"or {remedies.larger_plan()}" if own else "or on a larger plan"
 
     def _write(self, live: CloudPipeline, changes: PipelineChanges, written: JournalEntry) -> None:
         before = live.share
@@ -299,24 +326,6 @@ def read_on(live: CloudPipeline, cloud: Dependencies) -> None:
 
 def _if_new(live: CloudPipeline, share: Share) -> Share | None:
     return None if share == live.share else share
-
-
-def _limit(used: InUse, others: int) -> str:
-    plan = used.plan
-    elsewhere = f", of which other pipelines and debug shells use {others}" if others else ""
-    return (
-        f"the plan {plan.name!r} allows {plan.max_workers} workers at once{elsewhere}; "
-        "more commands run when a worker is free, or on a larger plan"
-    )
-
-
-def _reservation(used: InUse) -> str:
-    plan = used.plan
-    return (
-        f"the plan {plan.name!r} allows {plan.max_workers} workers at once, and {used.reserved} "
-        "are reserved so that the container_reuse_context=NEW groups that have started can finish; "
-        "this group starts when one of them has finished, or on a larger plan"
-    )
 
 
 def _new_id() -> str:

@@ -209,7 +209,7 @@ class Reconciler:
         if live.record.run_at is None or live.record.run_at > self._now:
             return None
         try:
-            check_usage(self._cloud.orgs, live.org, self._now)
+            check_usage(self._cloud, live.org)
         except RefusedError as error:
             return ActionRequested(time=self._now, action=Action.PAUSE, problem=str(error))
         return ActionRequested(time=self._now, action=Action.RUN, by="schedule")

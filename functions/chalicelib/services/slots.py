@@ -63,6 +63,10 @@ class Slots:
                 self._spare(org, other)
         self._look(org, pipeline_id)
 
+    def resume(self, org: str) -> None:
+        """Let all waiting pipelines launch workers, after the organisation's plan has changed."""
+        self._hand_on(org, "")
+
     def spare_all(self, org: str) -> None:
         """Stop all idle workers of an organisation."""
         for name, share in self._cloud.orgs.shares(org).items():
@@ -74,7 +78,7 @@ class Slots:
         shares = self._cloud.orgs.shares(org)
         since = {name: share.waiting for name, share in shares.items() if name != pipeline_id}
         waiting = sorted((time, name) for name, time in since.items() if time is not None)
-        if not waiting or self._spare(org, pipeline_id):
+        if not waiting or (pipeline_id and self._spare(org, pipeline_id)):
             return  # its own entry hands it on when it stops
         for _, name in waiting:
             self._look(org, name)
@@ -91,7 +95,7 @@ class Slots:
     def _look(self, org: str, pipeline_id: str) -> None:
         """Let a pipeline launch the workers that it waits for, if the plan has room."""
         used = self._cloud.orgs.in_use(org)
-        if used.workers < used.plan.max_workers:
+        if used.workers < used.plan.max_workers and not used.suspended:
             self._try(
                 org,
                 pipeline_id,

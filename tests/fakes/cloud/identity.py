@@ -8,12 +8,12 @@ from chalicelib.ports.identity import (
     FRAME_LIMIT,
     Identity,
     InUse,
-    Plan,
     Share,
     Spender,
     TokenRecord,
 )
 from conducto_core.model.usage import PipelineSpent
+from conducto_core.semantics.plans import NO_BILLING, Billing, Plan
 from conducto_core.semantics.roles import narrowed
 
 
@@ -22,10 +22,15 @@ class FakeOrgs:
 
     Attributes:
         plans: ``{org: plan}``; all other organisations have the free plan.
+        billing: ``{org: subscription}``.
+        accrued: ``{org: dollars of the billing period}``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = lambda: 0.0) -> None:
+        self._clock = clock
         self.plans: dict[str, Plan] = {}
+        self.billing: dict[str, Billing] = {}
+        self.accrued: dict[str, float] = {}
         self._workers: dict[str, int] = {}
         self._reserved: dict[str, int] = {}
         self._shares: dict[str, dict[str, Share]] = {}
@@ -33,16 +38,32 @@ class FakeOrgs:
         self._spent: dict[tuple[str, str], dict[str, PipelineSpent]] = {}
 
     def plan(self, org: str) -> Plan:
-        return self.plans.get(org, Plan())
+        return self.in_use(org).plan
 
     def set_plan(self, org: str, plan: Plan) -> None:
         self.plans[org] = plan
+
+    def set_billing(self, org: str, billing: Billing, accrued: float) -> None:
+        known = self.billing.get(org, NO_BILLING)
+        self.billing[org] = replace(billing, limit=known.limit, grace_minutes=known.grace_minutes)
+        self.accrued[org] = accrued
+
+    def set_limit(self, org: str, limit: float | None, grace_minutes: float) -> None:
+        known = self.billing.get(org, NO_BILLING)
+        self.billing[org] = replace(known, limit=limit, grace_minutes=grace_minutes)
 
     def workers(self, org: str) -> int:
         return self._workers.get(org, 0)
 
     def in_use(self, org: str) -> InUse:
-        return InUse(self.plan(org), self.workers(org), self._reserved.get(org, 0))
+        return InUse.of(
+            self.plans.get(org, Plan()),
+            self.billing.get(org, NO_BILLING),
+            self.accrued.get(org, 0.0),
+            self.workers(org),
+            self._reserved.get(org, 0),
+            self._clock(),
+        )
 
     def shares(self, org: str) -> Mapping[str, Share]:
         return dict(self._shares.get(org, {}))
@@ -60,7 +81,10 @@ class FakeOrgs:
         Raises:
             PlanLimitError: The plan does not allow that number.
         """
-        plan, has, holds = self.in_use(org)
+        used = self.in_use(org)
+        plan, has, holds = used[:3]
+        if used.suspended and workers > 0:
+            raise PlanLimitError("the spend limit is reached")
         too_many = workers > 0 and has + workers > plan.max_workers
         if too_many or (admits and reserved > 0 and holds + reserved > plan.max_workers):
             raise PlanLimitError(f"the plan allows {plan.max_workers} workers at once")

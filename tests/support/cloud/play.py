@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.events import TimeLimitsExpired
 from chalicelib.ports.errors import ConflictError
-from chalicelib.ports.identity import Plan
 from chalicelib.ports.workers import TaskEnd
 from chalicelib.services.processor import CommandProcessor
 from conducto.wire.lazy_form import from_wire_document
@@ -24,6 +23,7 @@ from conducto_core.semantics import capacity
 from conducto_core.semantics import events as ev
 from conducto_core.semantics.continuation import continuation, continued_tree, fingerprint
 from conducto_core.semantics.machine import settled
+from conducto_core.semantics.plans import Plan
 from conducto_core.semantics.pools import PoolKind, kind_of
 from conducto_core.semantics.resolve import resolve_generated
 from support.asl.play import SMALL

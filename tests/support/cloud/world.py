@@ -33,7 +33,7 @@ from tests.fakes.cloud import (
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.api.workers import WorkerApi, WorkerGoneError
 from chalicelib.domain.tokens import digest_of
-from chalicelib.ports.identity import Identity, Plan
+from chalicelib.ports.identity import Identity
 from chalicelib.ports.workers import TaskEnd
 from chalicelib.services.data_function import LocalDataFiles
 from chalicelib.services.dependencies import Dependencies
@@ -55,6 +55,7 @@ from conducto_core.model.worker import (
 )
 from conducto_core.semantics.asl.partition import MAX_SIZE
 from conducto_core.semantics.naming import Site
+from conducto_core.semantics.plans import Plan
 from support.asl.interpreter import Interpreter
 from support.asl.port import Offer, TaskGoneError
 from support.trees import form
@@ -90,7 +91,7 @@ class World:
         """Create a world; ``folder`` is its file system, without which data cannot be written."""
         self.now = 1_000_000.0
         self.interpreter = Interpreter()
-        self.orgs = FakeOrgs()
+        self.orgs = FakeOrgs(lambda: self.now)
         self.orgs.set_plan(ME.org, plan)
         self.store = FakeStore(self.orgs)
         self.fleet = FakeFleet()
