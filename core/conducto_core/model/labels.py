@@ -24,6 +24,7 @@ _CAUSES = {
     Cause.KILLED_BY_USER: "killed",
     Cause.LAZY: "printed no valid tree",
     Cause.INPUT: "a result it uses is missing",
+    Cause.SPEND_LIMIT: "killed at the spend limit",
 }
 
 

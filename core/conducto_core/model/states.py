@@ -34,6 +34,7 @@ class Cause(StrEnum):
     KILLED_BY_USER = "killed_by_user"
     LAZY = "lazy"
     INPUT = "input"
+    SPEND_LIMIT = "spend_limit"
 
 
 class StopReason(StrEnum):
@@ -42,6 +43,7 @@ class StopReason(StrEnum):
     KILL = "kill"
     EXPIRE = "expire"
     RESET = "reset"
+    SPEND_LIMIT = "spend_limit"
 
 
 IN_FLIGHT = frozenset({State.QUEUED, State.RUNNING})
@@ -60,4 +62,5 @@ STATE_OF_CAUSE: dict[Cause | None, State] = {
     Cause.OUT_OF_MEMORY: State.KILLED,
     Cause.WORKER_LOST: State.KILLED,
     Cause.KILLED_BY_USER: State.KILLED,
+    Cause.SPEND_LIMIT: State.KILLED,
 }

@@ -250,7 +250,7 @@ class CloudMachine:
 
     def _changes_the_past(self, event: ev.Event) -> bool:
         match event:
-            case ev.NodesKilled():
+            case ev.NodesKilled() | ev.SpendLimitReached():
                 return False
             case ev.TimeLimitReached():
                 return isinstance(self.tree.nodes[event.path], LiveGroup)

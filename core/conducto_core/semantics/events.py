@@ -92,6 +92,11 @@ class NodesKilled:
 
 
 @dataclass(frozen=True, slots=True)
+class SpendLimitReached:
+    """The grace period at the spend limit is over: running Execs stop, queued ones wait."""
+
+
+@dataclass(frozen=True, slots=True)
 class NodesModified:
     """Definitions of nodes were edited; running attempts keep their old definitions."""
 
@@ -109,6 +114,7 @@ Event = (
     | NodesSkipped
     | NodesUnskipped
     | NodesKilled
+    | SpendLimitReached
     | NodesModified
 )
 

@@ -96,6 +96,8 @@ class _Step:
                 self._each(event.paths, self._unskip)
             case ev.NodesKilled():
                 self._each(event.paths, self._kill)
+            case ev.SpendLimitReached():
+                self._stop_all(StopReason.SPEND_LIMIT)
             case ev.NodesModified():
                 for path, spec in event.nodes.items():
                     self._modify(tree.nodes[path], spec)
@@ -375,6 +377,11 @@ class _Step:
                 self.tree.set_exec(node, shown, cause=cause, warning=warning)
                 self._notify(node)
 
+    def _stop_all(self, stop_reason: StopReason) -> None:
+        for node in list(self.tree.in_flight(self.tree.root)):
+            if node.state is State.RUNNING and node.stop_reason is None:
+                self._stop(node, stop_reason)
+
     def _stop(self, node: LiveExec, stop_reason: StopReason) -> None:
         if node.stop_reason is None:
             self.commands.append(ev.Stop(node.path, node.attempt))
@@ -435,6 +442,8 @@ def _cause(stop_reason: StopReason | None, reported: Cause | None) -> Cause | No
             return Cause.TIMEOUT
         case StopReason.KILL | StopReason.RESET:
             return Cause.KILLED_BY_USER
+        case StopReason.SPEND_LIMIT:
+            return Cause.SPEND_LIMIT
 
 
 def _forget_tries(node: LiveNode) -> None:

@@ -17,9 +17,13 @@ partition                       sort                  content
 ``L#<pipeline>``                ``reader``            until when a client follows the output
 ``O#<org>``                     ``O``                 plan, workers now, and reserved ones
 ``O#<org>``                     ``S#<pipeline>``      a pipeline's share of them
+``O#<org>``                     ``B``                 its subscription
 ``O#<org>``                     ``M``, ``M#<user>``   number of owners, and a member
 ``U#<org>#<month>``             ``T``, ``K#<key>``    usage, and marks of metered parts
 ``U#<org>#<month>``             ``P#<pipeline>``      usage of a pipeline
+``U#<org>#<month>``             ``H#<hour>``          charged usage in an hour
+``B#<org>``                     ``<worker>#<since>``  charged time of a worker
+``E#<event>``                   ``E``                 an event of the payment provider
 ``T#<SHA-256>``                 ``T``                 a token
 ``H#<SHA-256 of a person>``      ``O#<org>``           user id of a person in an organisation
 ``J#<SHA-256>``                 ``J``                 an ID token that was used
@@ -53,7 +57,11 @@ _KINDS: dict[str, Kind] = {
     "C": "follower",
     "N": "connection",
     "I": "answer",
+    "B": "meter",
+    "E": "hook event",
 }
+_OF_AN_ORG: dict[str, Kind] = {"O": "org", "S": "share", "B": "account"}
+_OF_A_MONTH: dict[str, Kind] = {"T": "usage", "K": "metered", "P": "spent", "H": "hour"}
 _OF_AN_ORG: dict[str, Kind] = {"O": "org", "S": "share", "M": "member"}
 _OF_A_MONTH: dict[str, Kind] = {"T": "usage", "K": "metered", "P": "spent"}
 _OF_A_PIPELINE: dict[str, Kind] = {
@@ -83,6 +91,7 @@ def kind_of(key: Key) -> Kind:
         case "U":
             return _OF_A_MONTH[key.sort[0]]
         case "O":
+            return _OF_AN_ORG[key.sort[0]]
             return "members" if key.sort == "M" else _OF_AN_ORG[key.sort[0]]
         case letter:
             return _KINDS[letter]
@@ -182,6 +191,26 @@ def metered(org_name: str, month: str, key: str) -> Key:
 def spent(org_name: str, month: str, pipeline_id: str) -> Key:
     """Return the key of a pipeline's usage in a month."""
     return Key(f"U#{org_name}#{month}", f"P#{pipeline_id}")
+
+
+def account(org_name: str) -> Key:
+    """Return the key of an organisation's subscription."""
+    return Key(org(org_name).partition, "B")
+
+
+def hour(org_name: str, month: str, start: int) -> Key:
+    """Return the key of an organisation's charged usage in the hour that begins at ``start``."""
+    return Key(f"U#{org_name}#{month}", f"H#{start:0{_DIGITS}}")
+
+
+def meter(org_name: str, worker_id: str, since: float) -> Key:
+    """Return the key of the charged time of a worker under a subscription."""
+    return Key(f"B#{org_name}", f"{worker_id}#{since!r}")
+
+
+def hook_event(event_id: str) -> Key:
+    """Return the key of an event of the payment provider."""
+    return Key(f"E#{event_id}", "E")
 
 
 def token(digest: str) -> Key:

@@ -210,6 +210,12 @@ class TimeLimitsExpired(PipelineEvent):
     paths: tuple[str, ...]
 
 
+class SpendLimitReached(PipelineEvent):
+    """The grace period at the organisation's spend limit is over: running commands stop."""
+
+    kind: Literal["spend_limit"] = "spend_limit"
+
+
 class CapacityUnavailable(PipelineEvent):
     """AWS refused to start a worker.
 
@@ -274,6 +280,7 @@ Input = Annotated[
     | ExecutionEnded
     | ImagesUpdated
     | TimeLimitsExpired
+    | SpendLimitReached
     | CapacityUnavailable
     | ExecutionLost
     | HealthChecked

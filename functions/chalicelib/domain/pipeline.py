@@ -25,6 +25,7 @@ from chalicelib.domain.events import (
     Input,
     OutputsArrived,
     Reported,
+    SpendLimitReached,
     TimeLimitsExpired,
     TreeReplaced,
     WorkerLost,
@@ -119,6 +120,8 @@ class CloudPipeline(PipelineWorkers):
                 for path in event.paths:
                     if self.deadlines.pop(path, None) is not None:
                         self._follow(self.cloud_machine.apply(ev.TimeLimitReached(path)))
+            case SpendLimitReached():
+                self._follow(self.cloud_machine.apply(ev.SpendLimitReached()))
             case CapacityUnavailable():
                 self._capacity_missing(event)
             case HealthChecked():

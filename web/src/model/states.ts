@@ -26,6 +26,7 @@ const CAUSES: Record<Cause, string> = {
   killed_by_user: "killed by user",
   lazy: "printed an invalid tree",
   input: "a result is missing",
+  spend_limit: "killed at the spend limit",
 };
 
 /** The state that users see. */

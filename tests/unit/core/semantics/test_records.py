@@ -139,6 +139,7 @@ def test_the_words_of_the_contract():
         "killed_by_user",
         "lazy",
         "input",
+        "spend_limit",
     ]
     assert [str(kind) for kind in NodeType] == ["Exec", "Serial", "Parallel"]
 

@@ -195,6 +195,7 @@ ENDS = {
     (Cause.OUT_OF_MEMORY,): KILLED,
     (Cause.WORKER_LOST,): KILLED,
     (Cause.KILLED_BY_USER,): KILLED,
+    (Cause.SPEND_LIMIT,): KILLED,
 }
 
 
@@ -321,7 +322,7 @@ def test_memory_errors_that_more_memory_does_not_mend_fail(callback, failed):
     assert decide_failure([callback], failed) == FAIL
 
 
-FINAL = (Cause.KILLED_BY_USER, Cause.IMAGE, Cause.NO_WORKER)
+FINAL = (Cause.KILLED_BY_USER, Cause.IMAGE, Cause.NO_WORKER, Cause.SPEND_LIMIT)
 HEARD = {
     **{("error", cause): RETRY for cause in Cause},
     **{("killed", cause): RETRY for cause in Cause if state_of(cause) is KILLED},

@@ -13,6 +13,7 @@ ORDERS = {
     StopReason.KILL: ev.NodesKilled(("/a",)),
     StopReason.EXPIRE: ev.TimeLimitReached("/a"),
     StopReason.RESET: ev.NodesReset(("/a",)),
+    StopReason.SPEND_LIMIT: ev.SpendLimitReached(),
 }
 
 
@@ -52,6 +53,23 @@ def test_node_killed_by_a_user_does_not_run_again() -> None:
     assert ev.EndAttempt("/a", 1, State.KILLED, Cause.KILLED_BY_USER) in commands
     assert not any(isinstance(command, ev.Enqueue) for command in commands)
     assert tree.nodes["/a"].state is State.KILLED
+
+
+def test_node_killed_at_the_spend_limit_does_not_run_again() -> None:
+    driver = running()
+    driver.send(ORDERS[StopReason.SPEND_LIMIT])
+
+    commands = lost(taken_over(driver))
+
+    assert ev.EndAttempt("/a", 1, State.KILLED, Cause.SPEND_LIMIT) in commands
+    assert not any(isinstance(command, ev.Enqueue) for command in commands)
+
+
+def test_queued_node_waits_at_the_spend_limit() -> None:
+    driver = Driver(serial("a"))
+
+    assert driver.send(ev.SpendLimitReached()) == []
+    assert driver.states()["/a"] == "queued"
 
 
 def test_timeout_remains_a_timeout_on_the_next_machine() -> None:

@@ -1,0 +1,258 @@
+"""Subscriptions, charged usage and webhook events in the table."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from chalicelib.adapters import table_keys
+from chalicelib.adapters.aws_errors import TransactionCancelledError
+from chalicelib.adapters.dynamodb import DynamoTable, Item, Update, Value
+from chalicelib.ports.billing import Account, HookEvent, HourTotal, Meter
+from chalicelib.ports.errors import ConflictError, ThrottledError
+from conducto_core.api.queries.usage_reports import month_of
+from conducto_core.model.deployment import OPEN, PARTITION_KEY
+from conducto_core.semantics.plans import Rates, Span, Status, dollars, moved
+
+#: Seconds for which events and closed meters are kept, so that late repeats change nothing.
+REMEMBERED_SECONDS = 40 * 86_400
+_ACCOUNTS, _METERS, _EVENTS = "accounts", "meters", "hooks"
+_FAILED = "ConditionalCheckFailed"
+_HOUR = 3600
+
+
+class TableBilling:
+    """A `chalicelib.ports.billing.BillingRecords`."""
+
+    def __init__(self, table: DynamoTable, clock: Callable[[], float]) -> None:
+        self._table = table
+        self._clock = clock
+
+    # ---- accounts -----------------------------------------------------------------------------
+
+    def account(self, org: str) -> Account | None:
+        """Return an organisation's account."""
+        item = self._table.get(table_keys.account(org))
+        return None if item is None else _account(org, item)
+
+    def accounts(self) -> Iterator[str]:
+        """Yield the organisations that have one."""
+        for _, item in self._table.index(OPEN, _ACCOUNTS):
+            yield str(item[OPEN.sort_key])
+
+    def put_account(self, account: Account) -> bool:
+        """Write an account, unless one that was fetched later exists; return whether it was."""
+        where = f"attribute_not_exists({PARTITION_KEY}) OR fetched < :fetched"
+        item = _account_item(account)
+        try:
+            key = table_keys.account(account.org)
+            self._table.put_where(key, item, where, {":fetched": account.fetched})
+        except ConflictError:
+            return False
+        return True
+
+    def note(self, org: str, *, warned: float, suspended_at: float | None) -> None:
+        """Record which steps at the spend limit were taken."""
+        facts: dict[str, Value] = {"warned": warned}
+        remove: tuple[str, ...] = ("suspended_at",)
+        if suspended_at is not None:
+            facts["suspended_at"], remove = suspended_at, ()
+        self._table.update(Update(table_keys.account(org), set=facts, remove=remove))
+
+    # ---- usage --------------------------------------------------------------------------------
+
+    def meter(self, org: str, worker: str, since: float) -> Meter | None:
+        """Return a worker's meter."""
+        item = self._table.get(table_keys.meter(org, worker, since))
+        return None if item is None else _meter(org, worker, since, item)
+
+    def open_meters(self) -> Iterator[tuple[str, str, float]]:
+        """Yield ``(org, worker, since)`` of the meters that are not closed."""
+        for _, item in self._table.index(OPEN, _METERS):
+            org, worker, since = str(item[OPEN.sort_key]).rsplit("#", 2)
+            yield org, worker, float(since)
+
+    def move(self, meter: Meter, span: Span, rates: Rates, *, closed: bool) -> bool:
+        """Charge a worker for ``span`` instead of ``meter.span``, in one transaction."""
+        changes = moved(meter.span, span)
+        seconds = sum(changes.values())
+        money = dollars(seconds * meter.vcpu, seconds * meter.gb, rates)
+        operations = [self._meter_operation(meter, span, closed=closed)]
+        for hour, more in changes.items():
+            add = {"vcpu_s": more * meter.vcpu, "gb_s": more * meter.gb, "version": 1}
+            update = Update(_hour_key(meter.org, hour), add=add, set={"dirty": 1})
+            operations.append(self._table.update_operation(update))
+        if money:
+            update = Update(table_keys.org(meter.org), add={"accrued": money})
+            operations.append(self._table.update_operation(update))
+        try:
+            self._table.transact(operations)
+        except TransactionCancelledError as error:
+            if _FAILED in error.reasons:
+                return False
+            raise ThrottledError(f"DynamoDB throttled the write: {error}") from error
+        return True
+
+    def _meter_operation(self, meter: Meter, span: Span, *, closed: bool) -> Any:
+        key = table_keys.meter(meter.org, meter.worker, meter.since)
+        facts: dict[str, Value] = {
+            "pipeline": meter.pipeline_id,
+            "vcpu": meter.vcpu,
+            "gb": meter.gb,
+            "began": span.began,
+            "ended": span.until,
+        }
+        if meter.task is not None:
+            facts["task"] = meter.task
+        remove: tuple[str, ...] = ()
+        if closed:
+            facts |= {"closed": 1, "expires": int(self._clock()) + REMEMBERED_SECONDS}
+            remove = (OPEN.partition_key, OPEN.sort_key)
+        else:
+            place = f"{meter.org}#{meter.worker}#{meter.since!r}"
+            facts |= {OPEN.partition_key: _METERS, OPEN.sort_key: place}
+        where, values = f"attribute_not_exists({PARTITION_KEY})", {}
+        if meter.span is not None:
+            where = "began = :was_began AND ended = :was_ended AND attribute_not_exists(closed)"
+            values = {":was_began": meter.span.began, ":was_ended": meter.span.until}
+        update = Update(key, set=facts, remove=remove, where=where, values=values)
+        return self._table.update_operation(update)
+
+    def hours(self, org: str, start: float, end: float) -> Sequence[HourTotal]:
+        """Return the hours of a time that have usage."""
+        first, last = int(start) - int(start) % _HOUR, int(end)
+        found: list[HourTotal] = []
+        for month in _months(start, end):
+            low, high = table_keys.hour(org, month, first), table_keys.hour(org, month, last)
+            for sort, item in self._table.range(low.partition, low.sort, high.sort):
+                found.append(_total(int(sort.removeprefix("H#")), item))
+        return found
+
+    def sent(self, org: str, total: HourTotal) -> None:
+        """Record that an hour was sent, unless it has changed since."""
+        where, values = "version = :sent", {":sent": total.version}
+        update = Update(_hour_key(org, total.hour), remove=("dirty",), where=where, values=values)
+        try:
+            self._table.update(update)
+        except ConflictError:
+            return  # it is sent again
+
+    def unsent(self, org: str, hour: int) -> None:
+        """Record that an hour has to be sent again."""
+        self._table.update(Update(_hour_key(org, hour), set={"dirty": 1}, add={"version": 1}))
+
+    # ---- events -------------------------------------------------------------------------------
+
+    def note_event(self, event: HookEvent) -> bool:
+        """Store an event; return False if it is known."""
+        item: dict[str, Value] = {
+            "kind": event.kind,
+            "subscription": event.subscription or "",
+            "livemode": int(event.livemode),
+            "expires": int(self._clock()) + REMEMBERED_SECONDS,
+            OPEN.partition_key: _EVENTS,
+            OPEN.sort_key: event.id,
+        }
+        try:
+            where = f"attribute_not_exists({PARTITION_KEY})"
+            self._table.put_where(table_keys.hook_event(event.id), item, where)
+        except ConflictError:
+            return False
+        return True
+
+    def event_done(self, event_id: str) -> None:
+        """Record that an event was processed."""
+        remove = (OPEN.partition_key, OPEN.sort_key)
+        self._table.update(Update(table_keys.hook_event(event_id), remove=remove))
+
+    def waiting_events(self) -> Sequence[HookEvent]:
+        """Return the events that were not processed."""
+        ids = [str(item[OPEN.sort_key]) for _, item in self._table.index(OPEN, _EVENTS)]
+        found = [(id_, self._table.get(table_keys.hook_event(id_))) for id_ in ids]
+        return [
+            HookEvent(
+                id_,
+                str(item["kind"]),
+                str(item["subscription"]) or None,
+                bool(item["livemode"]),
+            )
+            for id_, item in found
+            if item is not None
+        ]
+
+
+def _hour_key(org: str, hour: int) -> table_keys.Key:
+    return table_keys.hour(org, month_of(hour), hour)
+
+
+def _months(start: float, end: float) -> list[str]:
+    """Return the months of a time, in order."""
+    months = [month_of(start)]
+    while months[-1] < month_of(end):
+        year, month = map(int, months[-1].split("-"))
+        following = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
+        months.append(month_of(following.timestamp()))
+    return months
+
+
+def _total(hour: int, item: Item) -> HourTotal:
+    return HourTotal(
+        hour=hour,
+        vcpu_seconds=float(item.get("vcpu_s", 0.0)),
+        gb_seconds=float(item.get("gb_s", 0.0)),
+        version=int(item.get("version", 0)),
+        dirty="dirty" in item,
+    )
+
+
+def _meter(org: str, worker: str, since: float, item: Item) -> Meter:
+    return Meter(
+        org=org,
+        worker=worker,
+        pipeline_id=str(item["pipeline"]),
+        vcpu=float(item["vcpu"]),
+        gb=float(item["gb"]),
+        since=since,
+        span=Span(int(item["began"]), int(item["ended"])),
+        task=str(item["task"]) if "task" in item else None,
+        closed="closed" in item,
+    )
+
+
+_OPTIONAL = ("grace_until", "suspended_at")
+_NUMBERS = ("since", "period_start", "period_end", "fetched", "warned")
+
+
+def _account_item(account: Account) -> Item:
+    item: dict[str, Value] = {
+        "customer": account.customer,
+        "subscription": account.subscription,
+        "email": account.email,
+        OPEN.partition_key: _ACCOUNTS,
+        OPEN.sort_key: account.org,
+        **{name: getattr(account, name) for name in _NUMBERS},
+    }
+    for name in _OPTIONAL:
+        if getattr(account, name) is not None:
+            item[name] = getattr(account, name)
+    if account.status is not None:
+        item["state"] = account.status.value
+    if account.rates is not None:
+        item |= {"vcpu_rate": account.rates.vcpu, "gb_rate": account.rates.gb}
+    return item
+
+
+def _account(org: str, item: Item) -> Account:
+    known = Account(org=org, customer=str(item["customer"]))
+    present = [name for name in (*_NUMBERS, *_OPTIONAL) if name in item]
+    numbers: dict[str, Any] = {name: float(item[name]) for name in present}
+    return replace(
+        known,
+        subscription=str(item["subscription"]),
+        email=str(item["email"]),
+        status=Status(str(item["state"])) if "state" in item else None,
+        rates=Rates(float(item["vcpu_rate"]), float(item["gb_rate"]))
+        if "vcpu_rate" in item
+        else None,
+        **numbers,
+    )

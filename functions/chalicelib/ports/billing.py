@@ -1,0 +1,205 @@
+"""The payment provider, and the records of subscriptions and of charged usage."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from conducto_core.semantics.plans import Rates, Span, Status
+
+
+class SignatureError(Exception):
+    """The signature of a webhook is missing, wrong or too old."""
+
+
+class BillingUnavailableError(Exception):
+    """The payment provider does not respond; retry later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A subscription as the provider knows it.
+
+    Attributes:
+        org: The organisation, from its metadata; "" for one that this installation did not create.
+        since: When it started.
+        rates: Its prices; None if it has no metered prices.
+        email: Billing contact, or "".
+    """
+
+    id: str
+    customer: str
+    org: str
+    status: Status
+    since: float
+    period_start: float
+    period_end: float
+    rates: Rates | None = None
+    email: str = ""
+
+
+class HookEvent(NamedTuple):
+    """A verified event: a hint that a subscription may have changed.
+
+    Attributes:
+        subscription: Id of the subscription that it names, or None.
+    """
+
+    id: str
+    kind: str
+    subscription: str | None
+    livemode: bool
+
+
+class BillingProvider(Protocol):
+    """The payment provider. Methods raise `BillingUnavailableError`."""
+
+    @property
+    def livemode(self) -> bool:
+        """Whether its key moves real money."""
+
+    def new_customer(self, org: str) -> str:
+        """Return the id of an organisation's customer; repeating it creates no second one."""
+
+    def checkout(self, org: str, customer: str, back: str) -> str:
+        """Return the URL of a page on which the organisation subscribes."""
+
+    def portal(self, customer: str, back: str) -> str:
+        """Return the URL of the page with invoices and payment methods."""
+
+    def subscription(self, subscription_id: str) -> Subscription | None:
+        """Return a subscription."""
+
+    def newest(self, customer: str) -> Subscription | None:
+        """Return a customer's latest subscription."""
+
+    def report(self, customer: str, hour: int, vcpu_seconds: float, gb_seconds: float) -> None:
+        """Send the totals of an hour, which replace those sent before."""
+
+    def totals(self, customer: str, start: int, end: int) -> Mapping[int, tuple[float, float]]:
+        """Return ``{hour: (vCPU-seconds, GB-seconds)}`` that the provider has received."""
+
+    def event(self, body: bytes, signature: str) -> HookEvent:
+        """Return the event of a webhook.
+
+        Raises:
+            SignatureError: It was not signed by the provider within the last minutes.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The subscription of an organisation, as it was last fetched.
+
+    Attributes:
+        subscription: Its id; "" before the first checkout.
+        fetched: When it was fetched; an older result never replaces a newer one.
+        warned: Share of the spend limit at which the owners were notified in this period.
+        suspended_at: When the spend limit was reached in this period.
+    """
+
+    org: str
+    customer: str
+    subscription: str = ""
+    status: Status | None = None
+    since: float = 0.0
+    period_start: float = 0.0
+    period_end: float = 0.0
+    grace_until: float | None = None
+    fetched: float = 0.0
+    rates: Rates | None = None
+    email: str = ""
+    warned: float = 0.0
+    suspended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """The charged time of a worker.
+
+    Attributes:
+        since: Start of the subscription that pays for it.
+        span: The interval that is charged already; None: nothing yet.
+        task: ARN of its task.
+        closed: Whether it has ended.
+    """
+
+    org: str
+    worker: str
+    pipeline_id: str
+    vcpu: float
+    gb: float
+    since: float
+    span: Span | None = None
+    task: str | None = field(default=None, compare=False)
+    closed: bool = False
+
+
+class HourTotal(NamedTuple):
+    """The charged usage of an organisation in an hour.
+
+    Attributes:
+        hour: Its start, in seconds since the epoch.
+        version: Number of changes, for `BillingRecords.sent`.
+        dirty: Whether it changed since it was sent.
+    """
+
+    hour: int
+    vcpu_seconds: float
+    gb_seconds: float
+    version: int
+    dirty: bool
+
+
+class BillingRecords(Protocol):
+    """Subscriptions and charged usage. Writes raise `ThrottledError` to be retried."""
+
+    def account(self, org: str) -> Account | None:
+        """Return an organisation's account."""
+
+    def accounts(self) -> Iterator[str]:
+        """Yield the organisations that have one."""
+
+    def put_account(self, account: Account) -> bool:
+        """Write an account, unless one that was fetched later exists; return whether it was."""
+
+    def note(self, org: str, *, warned: float, suspended_at: float | None) -> None:
+        """Record which steps at the spend limit were taken."""
+
+    def meter(self, org: str, worker: str, since: float) -> Meter | None:
+        """Return a worker's meter."""
+
+    def open_meters(self) -> Iterator[tuple[str, str, float]]:
+        """Yield ``(org, worker, since)`` of the meters that are not closed."""
+
+    def move(self, meter: Meter, span: Span, rates: Rates, *, closed: bool) -> bool:
+        """Charge a worker for ``span`` instead of ``meter.span``, in one transaction.
+
+        Returns:
+            False if the meter has changed meanwhile: nothing was written.
+        """
+
+    def hours(self, org: str, start: float, end: float) -> Sequence[HourTotal]:
+        """Return the hours of a time that have usage."""
+
+    def sent(self, org: str, total: HourTotal) -> None:
+        """Record that an hour was sent, unless it has changed since."""
+
+    def unsent(self, org: str, hour: int) -> None:
+        """Record that an hour has to be sent again."""
+
+    def note_event(self, event: HookEvent) -> bool:
+        """Store an event; return False if it is known."""
+
+    def event_done(self, event_id: str) -> None:
+        """Record that an event was processed."""
+
+    def waiting_events(self) -> Sequence[HookEvent]:
+        """Return the events that were not processed."""
+
+
+@dataclass(frozen=True, slots=True)
+class BillingPorts:
+    """The ports of an installation with billing."""
+
+    provider: BillingProvider
+    records: BillingRecords
