@@ -60,10 +60,8 @@ _KINDS: dict[str, Kind] = {
     "B": "meter",
     "E": "hook event",
 }
-_OF_AN_ORG: dict[str, Kind] = {"O": "org", "S": "share", "B": "account"}
+_OF_AN_ORG: dict[str, Kind] = {"O": "org", "S": "share", "M": "member", "B": "account"}
 _OF_A_MONTH: dict[str, Kind] = {"T": "usage", "K": "metered", "P": "spent", "H": "hour"}
-_OF_AN_ORG: dict[str, Kind] = {"O": "org", "S": "share", "M": "member"}
-_OF_A_MONTH: dict[str, Kind] = {"T": "usage", "K": "metered", "P": "spent"}
 _OF_A_PIPELINE: dict[str, Kind] = {
     "R": "record",
     "E": "entry",
@@ -91,7 +89,6 @@ def kind_of(key: Key) -> Kind:
         case "U":
             return _OF_A_MONTH[key.sort[0]]
         case "O":
-            return _OF_AN_ORG[key.sort[0]]
             return "members" if key.sort == "M" else _OF_AN_ORG[key.sort[0]]
         case letter:
             return _KINDS[letter]
