@@ -48,9 +48,14 @@ def begin_junit(file: str) -> None:
 
 def plan(root: NodeBase) -> int:
     """Print what a launch in the cloud would take and cost; return the exit code."""
-    from conducto_cli.commands.plan import print_plan
+    from conducto_cli.commands.plan import print_plan, program_plan
+    from conducto_cli.launch import receipt
 
-    return print_plan(root, program=sys.argv[0] if sys.argv else None)
+    program = sys.argv[0] if sys.argv else None
+    if receipt.is_wanted():
+        receipt.write(plan=program_plan(root, program).model_dump(mode="json"))
+        return 0
+    return print_plan(root, program=program)
 
 
 def load_python_client() -> ModuleType:

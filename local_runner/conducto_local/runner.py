@@ -90,6 +90,7 @@ async def open_parts(
         keeper.begin()
         yield Runner(pipelines, keeper)
     finally:
+        await pipelines.close()
         await keeper.close()
         await scheduler.close()
         for engine_context in engine_contexts.values():

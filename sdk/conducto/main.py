@@ -178,6 +178,7 @@ class _Invocation:
             _host.begin_junit(flags.get("junit"))
         if flags is not None and flags.get("profile"):
             os.environ["CONDUCTO_PROFILE"] = flags.get("profile")
+        named, extra = dict(call.named), list(call.extra)
         args, kwargs = call.arguments()
         if flags is None or expected is None:
             result = _awaited(method(*args, **kwargs))
@@ -197,7 +198,8 @@ class _Invocation:
         _check_node(name, result)
         definition = Definition(result, method, self.program, self.argv)
         definition.apply(settings)
-        return definition.execute(flags, default=name if self._by_default else None)
+        default = name if self._by_default else None
+        return definition.execute(flags, default=default, call=(name, named, extra))
 
     @property
     def _by_default(self) -> bool:

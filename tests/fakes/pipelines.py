@@ -360,10 +360,10 @@ class MemoryPipelines(Pipelines):
             del self._pipelines[pipeline.record.id]
             return DeletedPipeline(id=pipeline.record.id)
 
-    async def get_definition(self, params: PipelineParams) -> LaunchRequest:
+    async def stored_launch(self, pipeline_id: str) -> LaunchRequest:
         """Return the launch request of a pipeline; it is not armed."""
         with self._lock:
-            record = self._find(params.id).record
+            record = self._find(pipeline_id).record
         made = int(record.id.removeprefix("p")) - 1
         return launch_request(record, self.launches[made].tree)
 

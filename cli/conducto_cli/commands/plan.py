@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from conducto.tree.node_base import NodeBase
     from conducto_cli.connection import OpenClient
     from conducto_client import Client
+    from conducto_core.model.nodes import Pipeline
+    from conducto_core.model.programs import ProgramPlan
     from conducto_core.semantics.asl.estimate import Estimate, PoolEstimate
 
 #: Earlier launches whose durations are read, the newest.
@@ -99,19 +101,9 @@ def print_plan(
     Raises:
         DefinitionError: the cloud cannot run the tree.
     """
-    from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415 - heavy, host side only
-    from conducto.tree.validate import validate  # noqa: PLC0415
-    from conducto_core.errors import check_each  # noqa: PLC0415
-    from conducto_core.semantics.asl.estimate import estimate  # noqa: PLC0415
-    from conducto_core.semantics.cloud_limits import check_exec  # noqa: PLC0415
-    from conducto_core.semantics.resolve import resolve  # noqa: PLC0415
-
-    validate(root)
-    pipeline = resolve(to_launch_form(root))
-    check_each(pipeline.execs(), check_exec)
+    pipeline = _resolved(root)
     workers = _allowed_workers() if workers is None else workers
-    history = {} if program is None else _history(program)
-    found = estimate(pipeline, history=history, max_workers=workers, spot=spot)
+    found = _estimate(pipeline, program, workers, spot=spot)
     if as_json:
         from conducto_cli.output import as_json as json_of  # noqa: PLC0415
 
@@ -120,6 +112,43 @@ def print_plan(
     for line in plan_lines(found, workers=workers, spot=spot):
         print(line)
     return DONE
+
+
+def _resolved(root: NodeBase) -> Pipeline:
+    from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415 - heavy, host side only
+    from conducto.tree.validate import validate  # noqa: PLC0415
+    from conducto_core.semantics.resolve import resolve  # noqa: PLC0415
+
+    validate(root)
+    return resolve(to_launch_form(root))
+
+
+def _estimate(pipeline: Pipeline, program: str | None, workers: int, *, spot: bool) -> Estimate:
+    from conducto_core.errors import check_each  # noqa: PLC0415
+    from conducto_core.semantics.asl.estimate import estimate  # noqa: PLC0415
+    from conducto_core.semantics.cloud_limits import check_exec  # noqa: PLC0415
+
+    check_each(pipeline.execs(), check_exec)
+    history = {} if program is None else _history(program)
+    return estimate(pipeline, history=history, max_workers=workers, spot=spot)
+
+
+def program_plan(root: NodeBase, program: str | None) -> ProgramPlan:
+    """Return the size of a tree, and its cost in the cloud if the cloud can run it.
+
+    Raises:
+        DefinitionError: the tree is invalid.
+    """
+    from conducto.errors import DefinitionError  # noqa: PLC0415
+    from conducto_core.model.programs import ProgramPlan  # noqa: PLC0415
+
+    pipeline = _resolved(root)
+    commands = sum(1 for _ in pipeline.execs())
+    try:
+        found = _estimate(pipeline, program, _allowed_workers(), spot=False)
+    except DefinitionError as error:
+        return ProgramPlan(commands=commands, note=f"The cloud cannot run it: {error}")
+    return ProgramPlan(commands=commands, dollars=found.dollars, known=found.known)
 
 
 def plan_document(found: Estimate, *, workers: int, spot: bool) -> dict[str, object]:

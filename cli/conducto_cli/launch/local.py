@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from conducto.errors import UsageError
 from conducto_cli.connection import OpenClient, client_opener, guarded
 from conducto_cli.exit_codes import DONE
+from conducto_cli.launch import receipt
 from conducto_cli.text.text import printable
 from conducto_client import Client
 from conducto_core.model.requests import LaunchRequest, PipelineSummary
@@ -48,6 +49,8 @@ def prepared(root: "NodeBase", options: "LaunchOptions") -> LaunchRequest:
 def request_of(form: "dict[str, Any]", options: "LaunchOptions") -> LaunchRequest:
     """Return the request that launches a tree in launch form."""
     head = form["nodes"][0]
+    if options.call is not None:
+        form["call"] = options.call
     return LaunchRequest(
         tree=form,
         title=head.get("title"),
@@ -87,6 +90,7 @@ def submit(
     begin_junit(options)
     with open_client() as client:
         summary = client.launch(request)
+        receipt.write(pipeline=summary.pipeline.id)
         for warning in client.status().warnings if has_engine else ():
             print(f"warning: {printable(warning)}", file=sys.stderr)
     return follow(open_client, summary, options)

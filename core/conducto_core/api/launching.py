@@ -10,6 +10,7 @@ from conducto_core.model.nodes import Pipeline
 from conducto_core.model.operations.operation import REMEMBERED_SECONDS
 from conducto_core.model.records import ParentAttempt, PipelineRecord
 from conducto_core.model.requests import LaunchRequest
+from conducto_core.semantics.programs import shortened_arguments
 
 #: Number of ids that an earlier launch with the same key may have: others may use the first ones.
 TRIED_IDS = 3
@@ -61,6 +62,8 @@ def new_record(
         sleep_when_done=request.sleep_when_done,
         retention=request.retention,
         program=request.program,
+        function=None if pipeline.call is None else pipeline.call.function,
+        arguments={} if pipeline.call is None else shortened_arguments(pipeline.call),
         created=now,
         touched=now,
         parent=parent,

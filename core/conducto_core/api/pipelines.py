@@ -15,6 +15,7 @@ from conducto.wire.printable import shell_word
 from conducto_core.api.comparisons import Comparisons
 from conducto_core.api.export.page import export_response
 from conducto_core.api.queries.continuation import latest_continuation
+from conducto_core.api.queries.relaunch import program_view, without_passwords
 from conducto_core.errors import RefusedError
 from conducto_core.model import params as p
 from conducto_core.model.base import Record
@@ -33,6 +34,13 @@ from conducto_core.model.outputs import (
     MetricParams,
     OutputParams,
     ResultValue,
+)
+from conducto_core.model.programs import (
+    LaunchAgain,
+    ProgramStart,
+    ProgramStartParams,
+    ProgramView,
+    StartProgram,
 )
 from conducto_core.model.remote_shells import (
     RemoteShell,
@@ -70,6 +78,11 @@ from conducto_core.model.shells import ShellEnd, ShellParams, ShellTicket
 from conducto_core.model.usage import Usage, UsageParams
 from conducto_core.ports.downloads import Download, Span
 from conducto_core.runtime.attempt_outputs import artifacts_in, metrics_in
+
+_NO_SCRIPTS = (
+    "the script is on the machine that launched it, so it cannot be started from here with other "
+    "parameters; use the command line there, or launch the same tree again"
+)
 
 P = TypeVar("P", bound=Record)
 B = TypeVar("B")
@@ -149,8 +162,8 @@ class Pipelines(Comparisons, ABC):
         """
 
     @abstractmethod
-    async def get_definition(self, params: p.PipelineParams) -> LaunchRequest:
-        """Return the launch request of a pipeline, so that it can be launched again; not armed."""
+    async def stored_launch(self, pipeline_id: str) -> LaunchRequest:
+        """Return the launch request of a pipeline, not armed; addresses may have passwords."""
 
     @abstractmethod
     async def get_states(self, params: p.StatesParams) -> NodeStates:
@@ -250,6 +263,43 @@ class Pipelines(Comparisons, ABC):
         """Return the status of the process."""
 
     # ---- the same for every target, unless it overrides them ------------------------------------
+
+    async def get_definition(self, params: p.PipelineParams) -> LaunchRequest:
+        """Return the launch request of a pipeline, so that it can be launched again; not armed."""
+        launch = await self.stored_launch(params.id)
+        return launch.model_copy(update={"tree": without_passwords(launch.tree)})
+
+    async def get_program(self, params: p.PipelineParams) -> ProgramView:
+        """Return the program of a pipeline, and the call that made its tree."""
+        summary = await self.get_pipeline(params)
+        launch = await self.stored_launch(summary.pipeline.id)
+        view = program_view(summary, launch.tree)
+        return view.model_copy(update={"problem": _NO_SCRIPTS})
+
+    async def launch_again(
+        self,
+        params: p.PipelineParams,
+        request: LaunchAgain,
+        key: str | None = None,
+        *,
+        repeated: bool = False,
+    ) -> PipelineSummary:
+        """Launch the tree of a pipeline again, as it was launched."""
+        launch = await self.stored_launch(params.id)
+        changes = {"run": request.run, "title": request.title or launch.title}
+        return await self.launch(launch.model_copy(update=changes), key, repeated=repeated)
+
+    async def start_program(self, params: p.PipelineParams, _request: StartProgram) -> ProgramStart:
+        """Refuse: only an agent starts programs."""
+        raise RefusedError(f"{params.id}: {_NO_SCRIPTS}")
+
+    async def get_program_start(self, _params: ProgramStartParams) -> ProgramStart:
+        """Refuse: only an agent starts programs."""
+        raise RefusedError(_NO_SCRIPTS)
+
+    async def cancel_program_start(self, _params: ProgramStartParams) -> ProgramStart:
+        """Refuse: only an agent starts programs."""
+        raise RefusedError(_NO_SCRIPTS)
 
     async def get_result(self, params: OutputParams) -> ResultValue:
         """Return the result of an attempt."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from conducto_core.model.images import ImageSpec
+from conducto_core.model.program_calls import ProgramCall
 from conducto_core.model.states import NodeType
 
 
@@ -106,10 +107,12 @@ class Pipeline:
     Attributes:
         nodes: ``{path: node}``, parents before children.
         images: ``{image name: image}``.
+        call: The call of a program's function that made it, if known.
     """
 
     nodes: dict[str, NodeSpec]
     images: dict[str, ImageSpec]
+    call: ProgramCall | None = None
 
     @property
     def root(self) -> NodeSpec:

@@ -146,6 +146,9 @@ class PipelineRecord(Record):
         armed: The pipeline was run and not paused: every Exec that can start is started.
         retention: Days it is kept after its last activity; 0 means without a limit.
         program: Host path of the script that launched it, if known.
+        function: Name of the function that made its tree, if known.
+        arguments: ``{parameter: value}`` of that function as on the command line, shortened;
+            values that look like secrets are left out.
         revision: Number of times that its definition was replaced; the tree is then another one.
         problem: Reason why it was paused automatically, e.g. because the engine is unavailable.
         foreign_change: The first change by a user other than the owner. Since then commands run
@@ -167,6 +170,8 @@ class PipelineRecord(Record):
     lifecycle: Lifecycle = Lifecycle.ACTIVE
     retention: int = 7
     program: str | None = None
+    function: str | None = None
+    arguments: dict[str, str] = {}
     revision: int = 0
     problem: str | None = None
     foreign_change: ForeignChange | None = None

@@ -38,7 +38,16 @@ LIFECYCLES: Final = {
     Action.ARCHIVE: Lifecycle.ARCHIVED,
 }
 #: Fields of the record that come from the script and its command line.
-_OF_SCRIPT: Final = ("title", "doc", "tags", "sleep_when_done", "retention", "run_at")
+_OF_SCRIPT: Final = (
+    "title",
+    "doc",
+    "tags",
+    "sleep_when_done",
+    "retention",
+    "run_at",
+    "function",
+    "arguments",
+)
 
 
 class Effects(NamedTuple):

@@ -25,6 +25,7 @@ from conducto_core.semantics.pools import (
     pool_below,
     pool_of_exec,
 )
+from conducto_core.semantics.programs import call_of
 from conducto_core.semantics.results import check_results, refuse_results, results_of
 
 ENV_PREFIX: Final = "__env__"
@@ -81,7 +82,7 @@ def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
         (),
     )
     nodes = _Resolver(written, images, edits).nodes("/", top)
-    pipeline = Pipeline(nodes, images)
+    pipeline = Pipeline(nodes, images, call_of(form))
     _check_lazy_targets(pipeline.nodes)
     _check_contexts(pipeline.nodes)
     check_results(pipeline.nodes)

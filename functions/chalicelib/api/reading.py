@@ -70,14 +70,14 @@ class CloudQueries(CloudCaller):
         id_ = await asyncio.to_thread(self._looked_at, params.id)
         return await self._read(id_, views.summary)
 
-    async def get_definition(self, params: PipelineParams) -> LaunchRequest:
+    async def stored_launch(self, pipeline_id: str) -> LaunchRequest:
         """Return the definition as it was launched."""
 
         def look(live: CloudPipeline) -> LaunchRequest:
             launch = launch_request(live.record, live.form)
             return launch.model_copy(update={"sources": live.sources})
 
-        return await self._read(params.id, look)
+        return await self._read(pipeline_id, look)
 
     async def get_tree(self, params: TreeParams) -> TreePage:
         """Return the nodes of a subtree down to a depth, or those that match a search."""

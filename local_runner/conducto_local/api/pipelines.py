@@ -20,8 +20,10 @@ from conducto_local.api.children import LocalChildren
 from conducto_local.api.data import LocalData
 from conducto_local.api.debug_containers import DebugContainers
 from conducto_local.api.logs import LocalLogs
+from conducto_local.api.programs import LocalPrograms
 from conducto_local.lifecycle.deletion import PipelineDeleter
 from conducto_local.lifecycle.gc import GarbageCollector
+from conducto_local.programs.starts import ProgramStarts
 from conducto_local.scheduling.actions import Actions
 from conducto_local.scheduling.engine_context import EngineContext
 from conducto_local.scheduling.scheduler import Scheduler
@@ -30,7 +32,7 @@ from conducto_local.store.errors import StoreFullError
 from conducto_local.store.port import Store
 
 
-class LocalPipelines(LocalChildren, LocalLogs, LocalData, Pipelines):
+class LocalPipelines(LocalPrograms, LocalChildren, LocalLogs, LocalData, Pipelines):
     """All pipelines of one profile."""
 
     def __init__(
@@ -49,6 +51,7 @@ class LocalPipelines(LocalChildren, LocalLogs, LocalData, Pipelines):
         self._deleter = PipelineDeleter(home, store, scheduler)
         self._deleting = asyncio.Lock()
         self._collector = GarbageCollector(home, store, engine_contexts, scheduler)
+        self._starts = ProgramStarts(home)
         self._started = time.time()
 
     async def delete_pipeline(self, params: PipelineParams) -> DeletedPipeline:

@@ -61,9 +61,9 @@ class LocalQueries(LocalAccess):
         live = self._scheduler.live.get(record.id)
         return views.stored_summary(record) if live is None else views.summary(live)
 
-    async def get_definition(self, params: PipelineParams) -> LaunchRequest:
+    async def stored_launch(self, pipeline_id: str) -> LaunchRequest:
         """Return the pipeline as it was launched."""
-        record = self._cache.record(params.id)
+        record = self._cache.record(pipeline_id)
         packed = self._store.definition(record.id)
         return launch_request(record, await asyncio.to_thread(unpack_form, packed))
 

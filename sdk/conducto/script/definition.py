@@ -1,6 +1,6 @@
 """The use of the tree that a method returned: print it, output it in a node, or launch it."""
 
-# ruff: noqa: PLC0415, SLF001
+# ruff: noqa: PLC0415, PTH113, SLF001
 # imports wait until they are needed; the modules of the tree share its nodes' slots.
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from conducto.tree.validate import validate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, List, Mapping, Optional
+    from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
     from conducto.script.flags import Flags
     from conducto.tree.nodes import Node
@@ -54,8 +54,20 @@ class Definition:
                 raise ValueError(f"Trying to overwrite `{name}`={own!r} that is already set.")
             setattr(root, name, value)
 
-    def execute(self, flags: Optional[Flags], *, default: Optional[str]) -> int:
-        """Print the tree or launch it, as requested by the flags; return the exit code."""
+    def execute(
+        self,
+        flags: Optional[Flags],
+        *,
+        default: Optional[str],
+        call: Tuple[str, Mapping[str, Any], Sequence[Any]],
+    ) -> int:
+        """Print the tree or launch it, as requested by the flags; return the exit code.
+
+        Args:
+            flags: Those of the command line.
+            default: Name of the method, if the command line does not have it.
+            call: Name of the method, ``{parameter: value}``, and the values for ``*args``.
+        """
         assert flags is not None  # noqa: S101 (a pipeline's command line has them)
         mode = flags.mode()
         self._entitle(flags, default)
@@ -75,6 +87,7 @@ class Definition:
                 title=self._root.title,
                 doc=self._root.doc,
                 argv=[sys.argv[0] if sys.argv else self._program, *self._argv],
+                call=self._recorded(call, flags, by_default=default is not None),
             )
             return start(self._root, options, local=mode == "local")
         if is_inside_node():
@@ -82,6 +95,28 @@ class Definition:
         else:
             self._print()
         return 0
+
+    def _recorded(
+        self,
+        call: Tuple[str, Mapping[str, Any], Sequence[Any]],
+        flags: Flags,
+        *,
+        by_default: bool,
+    ) -> Optional[Dict[str, Any]]:
+        """Return the record of the call that made the tree; None without a script."""
+        from conducto.inspection.signatures import signature_of
+        from conducto.script.program import describe, invocation
+
+        script = sys.argv[0] if sys.argv else ""
+        if not os.path.isfile(script):
+            return None
+        name, named, extra = call
+        return {
+            "function": name,
+            "title": flags.get("title"),
+            **invocation(script, None if by_default else name),
+            **describe(self._method, signature_of(self._method), named, extra),
+        }
 
     def _entitle(self, flags: Flags, default: Optional[str]) -> None:
         root = self._root
@@ -127,8 +162,10 @@ def _merge_env(root: Node, env: Mapping[str, str]) -> None:
 
 
 def _without_flags(argv: List[str]) -> List[str]:
+    """Return a command line without our flags, and without values that look like secrets."""
     from conducto.script.arguments import Words, underscored
     from conducto.script.flags import SWITCHES, VALUES
+    from conducto.wire.secret_names import looks_secret
 
     kept: List[str] = []
     words = Words(argv)
@@ -141,6 +178,10 @@ def _without_flags(argv: List[str]) -> List[str]:
         elif plain not in SWITCHES:
             if name is None:
                 kept.append(str(value))
+            elif looks_secret(name) and (value is not None or not words.at_name):
+                if value is None:
+                    words.value(name)
+                kept.append(f"--{name}=***")
             else:
                 kept.append("--" + name if value is None else f"--{name}={value}")
     return kept

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Optional
+    from typing import Any, Dict, List, Optional
 
 
 @dataclass
@@ -30,6 +30,7 @@ class LaunchOptions:
         public: Anyone with the link may see it.
         profile: Profile to launch with, or None for the default.
         argv: The command line, program first.
+        call: Record of the call that made the tree (`conducto.script.program`).
         snapshot_on_error: Value of the node parameter for the whole tree.
         k8s: The cloud is a Kubernetes cluster.
         into: Pipeline whose definition is replaced, instead of a new one.
@@ -56,6 +57,7 @@ class LaunchOptions:
     public: bool = False
     profile: Optional[str] = None
     argv: List[str] = field(default_factory=list)
+    call: Optional[Dict[str, Any]] = None
     snapshot_on_error: bool = False
     k8s: bool = False
     into: Optional[str] = None

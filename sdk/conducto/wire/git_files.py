@@ -61,3 +61,35 @@ def branch(root: str) -> Optional[str]:
     head = _read(os.path.join(_git_dir(root), "HEAD")).strip()
     prefix = "ref: refs/heads/"
     return head[len(prefix) :] if head.startswith(prefix) else None
+
+
+def commit(root: str) -> Optional[str]:
+    """Return the commit that is checked out in ``root``, or None if it has none."""
+    directory = _git_dir(root)
+    head = _read(os.path.join(directory, "HEAD")).strip()
+    if not head.startswith("ref: "):
+        return head or None
+    name = head[len("ref: ") :]
+    common = os.path.join(directory, _read(os.path.join(directory, "commondir")).strip())
+    for place in (directory, common):
+        found = _read(os.path.join(place, name)).strip()
+        if found:
+            return found
+    for line in _read(os.path.join(common, "packed-refs")).splitlines():
+        value, _, packed = line.partition(" ")
+        if packed == name:
+            return value
+    return None
+
+
+def without_credentials(url: str) -> str:
+    """Return the address of a remote without a user name and a password in it.
+
+    >>> without_credentials("https://ada:pass@example.com/shop.git")
+    'https://example.com/shop.git'
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme == "ssh":  # git@host:path has no password
+        return url
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"

@@ -16,3 +16,6 @@ CALLS = "calls"
 MAX_BODY = 5 << 20
 #: Maximum bytes of a request's line.
 MAX_LINE = 3 * MAX_BODY
+#: For a program that the agent started: the file for the id of the pipeline that it launches, or
+#: for its plan.
+RECEIPT = "CONDUCTO_RECEIPT"

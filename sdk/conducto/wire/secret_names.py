@@ -16,6 +16,22 @@ _SHELLS_OWN: FrozenSet[str] = frozenset(
     | {"SHELLOPTS", "SRANDOM", "UID", "_"}
 )
 
+#: Words in the name of a value that is probably a secret.
+_SECRETIVE = re.compile(
+    r"passw(or)?d|passphrase|secret|credential|(^|_)(token|api_?key|private_?key|access_?key|auth)"
+    r"(_|$)",
+    re.IGNORECASE,
+)
+
+
+def looks_secret(name: str) -> bool:
+    """Return whether the value of a parameter with this name is probably a secret.
+
+    >>> looks_secret("api_token"), looks_secret("--db-password"), looks_secret("tokens")
+    (True, True, False)
+    """
+    return _SECRETIVE.search(name.replace("-", "_")) is not None
+
 
 def check_scope(key: str, scope: object) -> None:
     """Check the scope of a secret.

@@ -1,16 +1,21 @@
-"""The launch request of a pipeline, to launch a similar one."""
+"""The launch request of a pipeline, to launch a similar one, and its program."""
 
+import shlex
+from pathlib import PurePath
 from typing import Any
 
 from conducto_core.images.urls import without_password
+from conducto_core.model.program_calls import ProgramCall
+from conducto_core.model.programs import ProgramView
 from conducto_core.model.records import PipelineRecord
-from conducto_core.model.requests import LaunchRequest
+from conducto_core.model.requests import LaunchRequest, PipelineSummary
+from conducto_core.semantics.programs import call_of, words_of
 
 
 def launch_request(record: PipelineRecord, tree: dict[str, Any]) -> LaunchRequest:
     """Return the request for a pipeline and its stored launch form; it does not arm the new one."""
     return LaunchRequest.model_construct(
-        tree=_without_passwords(tree),
+        tree=tree,
         title=record.title,
         doc=record.doc,
         tags=record.tags,
@@ -24,7 +29,24 @@ def launch_request(record: PipelineRecord, tree: dict[str, Any]) -> LaunchReques
     )
 
 
-def _without_passwords(tree: dict[str, Any]) -> dict[str, Any]:
+def program_view(summary: PipelineSummary, tree: dict[str, Any]) -> ProgramView:
+    """Return the program of a pipeline by its stored launch form."""
+    call = call_of(tree)
+    line = None if call is None else command_line(call, summary.pipeline.mode)
+    return ProgramView(pipeline=summary, call=call, command_line=line)
+
+
+def command_line(call: ProgramCall, mode: str) -> str:
+    """Return the command line that makes the same call again, for a terminal."""
+    interpreter, *rest = call.command
+    name = PurePath(interpreter).name
+    withheld = dict.fromkeys(call.withheld, "***")
+    words = words_of(call, {**call.arguments, **withheld}, call.rest)
+    return shlex.join([name, *rest, *words, f"--{mode}", "--run"])
+
+
+def without_passwords(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return a launch form without passwords in the addresses of its images' repositories."""
     images = {
         key: {**image, "copy_url": without_password(image["copy_url"])}
         if isinstance(image, dict) and isinstance(image.get("copy_url"), str)

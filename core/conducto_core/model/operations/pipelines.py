@@ -31,6 +31,13 @@ from conducto_core.model.outputs import (
     OutputParams,
     ResultValue,
 )
+from conducto_core.model.programs import (
+    LaunchAgain,
+    ProgramStart,
+    ProgramStartParams,
+    ProgramView,
+    StartProgram,
+)
 from conducto_core.model.remote_shells import (
     RemoteShell,
     RemoteShellEnd,
@@ -121,6 +128,47 @@ DEFINITION = read(
     p.PipelineParams,
     LaunchRequest,
     "Return the launch request of a pipeline, so that it can be launched again.",
+)
+LAUNCH_AGAIN = send(
+    "launch_again",
+    "POST /pipelines/{id}/launch-again",
+    p.PipelineParams,
+    LaunchAgain,
+    PipelineSummary,
+    Permission.LAUNCH,
+    "Launch the tree of a pipeline again, as it was launched.",
+    resumable=True,
+)
+PROGRAM = read(
+    "get_program",
+    "/pipelines/{id}/program",
+    p.PipelineParams,
+    ProgramView,
+    "Return the program of a pipeline: its script, and its function with parameters and arguments.",
+)
+START_PROGRAM = send(
+    "start_program",
+    "POST /pipelines/{id}/program",
+    p.PipelineParams,
+    StartProgram,
+    ProgramStart,
+    Permission.LAUNCH,
+    "Start the program of a pipeline with other arguments, if the server is on its machine.",
+)
+PROGRAM_START = read(
+    "get_program_start",
+    "/program-starts/{start}",
+    ProgramStartParams,
+    ProgramStart,
+    "Return the state and the output of a program that was started.",
+)
+CANCEL_PROGRAM_START = act(
+    "cancel_program_start",
+    "DELETE /program-starts/{start}",
+    ProgramStartParams,
+    ProgramStart,
+    Permission.LAUNCH,
+    "Stop a program that was started and has not launched its pipeline yet.",
 )
 CONTINUE = send(
     "continue_pipeline",

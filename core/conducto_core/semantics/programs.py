@@ -1,0 +1,170 @@
+"""Programs that are launched again: their recorded calls, and checks of new arguments.
+
+The checks are those that need no code of the script; the script itself checks everything.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, time
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from conducto_core.errors import invalid
+from conducto_core.model.program_calls import ProgramCall, ProgramParameter
+
+#: Maximum number of arguments in a pipeline's record, and of characters of each.
+MAX_RECORDED: Final = 50
+MAX_SHOWN: Final = 200
+
+_TRUE = ("true", "t", "yes", "y", "1")
+_FALSE = ("false", "f", "no", "n", "0")
+_NONE = "None"
+_DURATION = re.compile(r"[+-]?(\d+(\.\d+)?|(\d+(\.\d+)?(us|ms|[wdhms]))+)", re.ASCII)
+_NOT_STORED = (
+    "was given at the launch or has no default, and its name is that of a secret, so it is not "
+    "stored; launch the script in a terminal, or pass the value as a secret of Conducto"
+)
+
+
+def call_of(form: Mapping[str, Any]) -> ProgramCall | None:
+    """Return the recorded call in a launch form, if any.
+
+    Raises:
+        DefinitionError: it is invalid.
+    """
+    recorded = form.get("call")
+    if recorded is None:
+        return None
+    try:
+        return ProgramCall.model_validate(recorded)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise invalid(None, f"the record of the program's call: {place}: {first['msg']}") from None
+
+
+def shortened_arguments(call: ProgramCall) -> dict[str, str]:
+    """Return the arguments of a call for lists, with the defaults: of a limited size."""
+    given = effective(call, call.arguments)
+    if call.rest:
+        given["*"] = " ".join(call.rest)
+    return {
+        name: word if len(word) <= MAX_SHOWN else f"{word[: MAX_SHOWN - 1]}…"
+        for name, word in list(given.items())[:MAX_RECORDED]
+    }
+
+
+def effective(call: ProgramCall, arguments: Mapping[str, str]) -> dict[str, str]:
+    """Return the arguments with the defaults of the others."""
+    defaults = {one.name: one.default for one in call.parameters if one.default is not None}
+    return {**defaults, **arguments}
+
+
+def argument_problems(call: ProgramCall, arguments: Mapping[str, str]) -> dict[str, str]:
+    """Return ``{parameter: reason}`` of the arguments that the function cannot be called with."""
+    known = {one.name: one for one in call.parameters}
+    found = {}
+    for name, word in arguments.items():
+        one = known.get(name)
+        if one is None:
+            names = ", ".join(known) or "none"
+            found[name] = f"{call.function} has no parameter {name!r}; its parameters are {names}"
+        elif one.secret:
+            found[name] = _NOT_STORED
+        elif (reason := word_problem(one.type, word)) is not None:
+            found[name] = reason
+    for one in call.parameters:
+        if one.name in arguments:
+            continue
+        if one.secret and (one.required or one.name in call.withheld):
+            found[one.name] = _NOT_STORED
+        elif one.required:
+            found[one.name] = "needs a value"
+    return found
+
+
+def word_problem(schema: Mapping[str, Any], word: str) -> str | None:
+    """Return the reason why a word does not fit a type, or None."""
+    if "\0" in word:
+        return "has a NUL character"
+    if "anyOf" in schema:
+        reasons = [word_problem(each, word) for each in schema["anyOf"]]
+        return None if None in reasons else next(r for r in reasons if r is not None)
+    if "enum" in schema:
+        choices = [str(each) for each in schema["enum"]]
+        return None if word in choices else f"must be one of {', '.join(choices)}"
+    if schema.get("type") == "array":
+        return _array_problem(schema.get("items", {}), word)
+    check, expected = _CHECKS.get(schema.get("format") or schema.get("type") or "", (None, ""))
+    return None if check is None or _accepts(check, word) else f"must be {expected}, got {word!r}"
+
+
+def _array_problem(items: Mapping[str, Any], word: str) -> str | None:
+    for place, item in enumerate(list_items(word), start=1):
+        reason = word_problem(items, item)
+        if reason is not None:
+            return f"item {place} {reason}"
+    return None
+
+
+def list_items(word: str) -> list[str]:
+    """Return the items of a list: of a JSON array, or between commas that are not escaped."""
+    if word.startswith("["):
+        try:
+            data = json.loads(word)
+        except ValueError:
+            data = None
+        if isinstance(data, list):
+            return [item if isinstance(item, str) else json.dumps(item) for item in data]
+    return [part.replace("\\,", ",") for part in re.split(r"(?<!\\),", word)] if word else []
+
+
+def _accepts(check: Callable[[str], object], word: str) -> bool:
+    try:
+        return check(word) is not False
+    except (ValueError, OverflowError):
+        return False
+
+
+def _is_time(read: Callable[[str], object]) -> Callable[[str], object]:
+    return lambda word: read(word.removesuffix("Z"))
+
+
+_CHECKS: Final[Mapping[str, tuple[Callable[[str], object], str]]] = {
+    "integer": (int, "a whole number"),
+    "number": (lambda word: math.isnan(float(word)) or True, "a number"),
+    "boolean": (lambda word: word.lower() in (*_TRUE, *_FALSE), "true or false"),
+    "null": (lambda word: word == _NONE, _NONE),
+    "date": (date.fromisoformat, "a date such as 2026-01-31"),
+    "date-time": (_is_time(datetime.fromisoformat), "a time such as 2026-01-31T18:30"),
+    "time": (_is_time(time.fromisoformat), "a time such as 18:30"),
+    "duration": (lambda word: bool(_DURATION.fullmatch(word)), "a duration such as 1h30m"),
+}
+
+
+def words_of(call: ProgramCall, arguments: Mapping[str, str], rest: Sequence[str]) -> list[str]:
+    """Return the words of a command line for arguments without problems."""
+    known = {one.name: one for one in call.parameters}
+    placed = [one.name for one in call.parameters if not one.keyword_only] if rest else []
+    in_order = [arguments[name] for name in placed if name in arguments]
+    named = [
+        _named(name, word, known.get(name))
+        for name, word in arguments.items()
+        if name not in placed
+    ]
+    return [*in_order, *rest, *named]
+
+
+def _named(name: str, word: str, parameter: ProgramParameter | None) -> str:
+    plain = name.replace("_", "-")
+    if parameter is not None and _is_switch(parameter.type) and word != _NONE:
+        return f"--{plain}" if word.lower() in _TRUE else f"--no-{plain}"
+    return f"--{plain}={word}"
+
+
+def _is_switch(schema: Mapping[str, Any]) -> bool:
+    members = [each for each in schema.get("anyOf", [schema]) if each.get("type") != "null"]
+    return [each.get("type") for each in members] == ["boolean"]

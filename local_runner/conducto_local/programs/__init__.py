@@ -1,0 +1,1 @@
+"""Programs of pipelines as processes of the user."""
