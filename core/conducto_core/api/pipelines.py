@@ -14,8 +14,8 @@ from typing import Any, Generic, TypeVar
 from conducto.wire.printable import shell_word
 from conducto_core.api.comparisons import Comparisons
 from conducto_core.api.export.page import export_response
+from conducto_core.api.programs import Programs
 from conducto_core.api.queries.continuation import latest_continuation
-from conducto_core.api.queries.relaunch import program_view, without_passwords
 from conducto_core.errors import RefusedError
 from conducto_core.model import params as p
 from conducto_core.model.base import Record
@@ -35,13 +35,6 @@ from conducto_core.model.outputs import (
     OutputParams,
     ResultValue,
 )
-from conducto_core.model.programs import (
-    LaunchAgain,
-    ProgramStart,
-    ProgramStartParams,
-    ProgramView,
-    StartProgram,
-)
 from conducto_core.model.remote_shells import (
     RemoteShell,
     RemoteShellEnd,
@@ -54,10 +47,8 @@ from conducto_core.model.requests import (
     ControlRequest,
     ControlResult,
     EventBatch,
-    LaunchRequest,
     LogChunk,
     NodeStates,
-    PipelineSummary,
 )
 from conducto_core.model.resources import Resources, ResourcesParams
 from conducto_core.model.responses import (
@@ -78,11 +69,6 @@ from conducto_core.model.shells import ShellEnd, ShellParams, ShellTicket
 from conducto_core.model.usage import Usage, UsageParams
 from conducto_core.ports.downloads import Download, Span
 from conducto_core.runtime.attempt_outputs import artifacts_in, metrics_in
-
-_NO_SCRIPTS = (
-    "the script is on the machine that launched it, so it cannot be started from here with other "
-    "parameters; use the command line there, or launch the same tree again"
-)
 
 P = TypeVar("P", bound=Record)
 B = TypeVar("B")
@@ -130,28 +116,11 @@ async def call_operation(
     return await method(*arguments)
 
 
-class Pipelines(Comparisons, ABC):
+class Pipelines(Programs, Comparisons, ABC):
     """The operations of clients. Raises `NotFoundError`, `RefusedError`, `DefinitionError`.
 
     Reading works even while nothing can be written, e.g. because the disk is full.
     """
-
-    @abstractmethod
-    async def launch(
-        self, request: LaunchRequest, key: str | None = None, *, repeated: bool = False
-    ) -> PipelineSummary:
-        """Validate, resolve, store and (if requested) run a pipeline.
-
-        Args:
-            request: The tree, with options.
-            key: The idempotency key of the request.
-            repeated: An earlier request with this key was interrupted: return the pipeline that it
-                created, if any.
-        """
-
-    @abstractmethod
-    async def get_pipeline(self, params: p.PipelineParams) -> PipelineSummary:
-        """Return one pipeline. An unambiguous prefix of its id is enough."""
 
     @abstractmethod
     async def delete_pipeline(self, params: p.PipelineParams) -> DeletedPipeline:
@@ -160,10 +129,6 @@ class Pipelines(Comparisons, ABC):
         Raises:
             RefusedError: it runs, or will start by itself.
         """
-
-    @abstractmethod
-    async def stored_launch(self, pipeline_id: str) -> LaunchRequest:
-        """Return the launch request of a pipeline, not armed; addresses may have passwords."""
 
     @abstractmethod
     async def get_states(self, params: p.StatesParams) -> NodeStates:
@@ -263,43 +228,6 @@ class Pipelines(Comparisons, ABC):
         """Return the status of the process."""
 
     # ---- the same for every target, unless it overrides them ------------------------------------
-
-    async def get_definition(self, params: p.PipelineParams) -> LaunchRequest:
-        """Return the launch request of a pipeline, so that it can be launched again; not armed."""
-        launch = await self.stored_launch(params.id)
-        return launch.model_copy(update={"tree": without_passwords(launch.tree)})
-
-    async def get_program(self, params: p.PipelineParams) -> ProgramView:
-        """Return the program of a pipeline, and the call that made its tree."""
-        summary = await self.get_pipeline(params)
-        launch = await self.stored_launch(summary.pipeline.id)
-        view = program_view(summary, launch.tree)
-        return view.model_copy(update={"problem": _NO_SCRIPTS})
-
-    async def launch_again(
-        self,
-        params: p.PipelineParams,
-        request: LaunchAgain,
-        key: str | None = None,
-        *,
-        repeated: bool = False,
-    ) -> PipelineSummary:
-        """Launch the tree of a pipeline again, as it was launched."""
-        launch = await self.stored_launch(params.id)
-        changes = {"run": request.run, "title": request.title or launch.title}
-        return await self.launch(launch.model_copy(update=changes), key, repeated=repeated)
-
-    async def start_program(self, params: p.PipelineParams, _request: StartProgram) -> ProgramStart:
-        """Refuse: only an agent starts programs."""
-        raise RefusedError(f"{params.id}: {_NO_SCRIPTS}")
-
-    async def get_program_start(self, _params: ProgramStartParams) -> ProgramStart:
-        """Refuse: only an agent starts programs."""
-        raise RefusedError(_NO_SCRIPTS)
-
-    async def cancel_program_start(self, _params: ProgramStartParams) -> ProgramStart:
-        """Refuse: only an agent starts programs."""
-        raise RefusedError(_NO_SCRIPTS)
 
     async def get_result(self, params: OutputParams) -> ResultValue:
         """Return the result of an attempt."""
