@@ -14,6 +14,7 @@ import { Toasts } from "@/components/toasts";
 import { useNotifications } from "@/components/useNotifications";
 import { useTitle } from "@/components/useTitle";
 import { followLink, useLocation } from "@/lib/location";
+import { COMMON } from "@/strings/common";
 
 /** `expired`: the URL had an invalid sign-in code. */
 export function App({ expired }: { expired: boolean }) {
@@ -49,12 +50,13 @@ export function App({ expired }: { expired: boolean }) {
 function UnknownPage({ path }: { path: string }) {
   useTitle("Not found");
   return (
-    <EmptyState title="Page not found">
+    <EmptyState title={COMMON.pageNotFound}>
       <p className="muted">
-        <code className={styles.unknown}>{path}</code> does not exist.
+        <code className={styles.unknown}>{path}</code>
+        {COMMON.notExisting}
       </p>
       <a href="/" onClick={followLink}>
-        All pipelines
+        {COMMON.allPipelines}
       </a>
     </EmptyState>
   );

@@ -4,6 +4,7 @@ import { messageOf } from "@/api/client";
 import { START_COMMAND } from "@/api/deployment";
 import { Button } from "@/components/Button";
 import { EmptyState } from "@/components/EmptyState";
+import { COMMON } from "@/strings/common";
 
 interface Props {
   /** Another path resets the error. */
@@ -31,14 +32,16 @@ export class ErrorBoundary extends Component<Props, { error: Error | null }> {
     if (error === null) return this.props.children;
     return (
       <div role="alert">
-        <EmptyState title="Could not show this page">
+        <EmptyState title={COMMON.couldNotShow}>
           <p className="muted">{messageOf(error)}</p>
           {START_COMMAND === null ? null : (
             <p className="muted">
-              If the agent is stopped, <code>{START_COMMAND}</code> starts it. Then reload the page.
+              {COMMON.ifStopped}
+              <code>{START_COMMAND}</code>
+              {COMMON.startsIt}
             </p>
           )}
-          <Button onClick={() => location.reload()}>Reload</Button>
+          <Button onClick={() => location.reload()}>{COMMON.reload}</Button>
         </EmptyState>
       </div>
     );

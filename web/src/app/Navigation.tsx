@@ -5,6 +5,7 @@ import { Logo } from "@/components/Logo";
 import { followLink } from "@/lib/location";
 import { type Theme, useTheme } from "@/lib/theme";
 import { NAVIGATION } from "@/strings";
+import { COMMON } from "@/strings/common";
 
 const THEME_ICONS: Record<Theme, IconName> = { system: "system", light: "sun", dark: "moon" };
 
@@ -19,7 +20,7 @@ export function Navigation({ path, onSearch }: { path: string; onSearch: () => v
     <header className={`${styles.bar} ${isRail ? styles.rail : ""}`}>
       <a className={styles.name} href="/" onClick={followLink} title={NAVIGATION.home}>
         <Logo />
-        <span className={styles.word}>Conducto</span>
+        <span className={styles.word}>{COMMON.conducto}</span>
       </a>
       <button
         type="button"

@@ -2,6 +2,7 @@ import { useEffect, useRef, useState, type ReactNode } from "react";
 
 import { Button } from "@/components/Button";
 import styles from "@/components/Collapsible.module.css";
+import { COMMON } from "@/strings/common";
 
 /** Content that shows only its beginning if it is long. `label` describes it to screen readers. */
 export function Collapsible({ label, children }: { label: string; children: ReactNode }) {
@@ -26,8 +27,8 @@ export function Collapsible({ label, children }: { label: string; children: Reac
       </div>
       {isLong || expanded ? (
         <Button variant="quiet" aria-expanded={expanded} onClick={() => setExpanded(!expanded)}>
-          {expanded ? "Show less" : "Show all"}
-          <span className="sr-only"> of {label}</span>
+          {expanded ? COMMON.showLess : COMMON.showAll}
+          <span className="sr-only">{COMMON.ofWhat(label)}</span>
         </Button>
       ) : null}
     </>

@@ -3,6 +3,7 @@ import { useState } from "react";
 import { Button } from "@/components/Button";
 import { toast } from "@/components/toasts";
 import { copy } from "@/lib/clipboard";
+import { COMMON } from "@/strings/common";
 
 interface Props {
   text: string;
@@ -34,7 +35,7 @@ export function CopyButton({ text, label, shortcut, title, caption = "Copy" }: P
       {...(shortcut === undefined ? {} : { shortcut })}
       {...(title === undefined ? {} : { title })}
     >
-      {copied ? "Copied" : caption}
+      {copied ? COMMON.copied : caption}
     </Button>
   );
 }

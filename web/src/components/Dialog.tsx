@@ -2,6 +2,7 @@ import { useEffect, useId, useRef, type ReactNode } from "react";
 
 import { Button } from "@/components/Button";
 import styles from "@/components/Dialog.module.css";
+import { COMMON } from "@/strings/common";
 
 interface Props {
   title: string;
@@ -47,7 +48,12 @@ export function Dialog({ title, onClose, children, footer, wide = false }: Props
         <div className={styles.head}>
           <h2 id={heading}>{title}</h2>
           {footer === undefined ? (
-            <Button variant="quiet" className={styles.close} aria-label="Close" onClick={onClose}>
+            <Button
+              variant="quiet"
+              className={styles.close}
+              aria-label={COMMON.close}
+              onClick={onClose}
+            >
               ×
             </Button>
           ) : null}

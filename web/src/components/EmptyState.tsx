@@ -1,6 +1,7 @@
 import type { ReactNode } from "react";
 
 import styles from "@/components/EmptyState.module.css";
+import { COMMON } from "@/strings/common";
 
 /** A message for an empty page or pane, with the next step. */
 export function EmptyState({ title, children }: { title: string; children?: ReactNode }) {
@@ -16,11 +17,11 @@ export function EmptyState({ title, children }: { title: string; children?: Reac
 export function LoadError({ message, onRetry }: { message: string; onRetry?: () => void }) {
   return (
     <div className={styles.empty} role="alert">
-      <p className={styles.title}>Could not load</p>
+      <p className={styles.title}>{COMMON.couldNotLoad}</p>
       <p className="muted">{message}</p>
       {onRetry === undefined ? null : (
         <button type="button" className="button button-plain" onClick={onRetry}>
-          Retry
+          {COMMON.retry}
         </button>
       )}
     </div>

@@ -4,6 +4,7 @@ import { messageOf } from "@/api/client";
 import { waitUntilReady } from "@/api/data";
 import { IN_CLOUD } from "@/api/deployment";
 import { toast } from "@/components/toasts";
+import { COMMON } from "@/strings/common";
 
 const NOTICE_MS = 3000;
 
@@ -27,7 +28,7 @@ export function FileLink({ href, className, label }: Props) {
       aria-label={label}
       onClick={IN_CLOUD ? saveWhenReady : undefined}
     >
-      Download
+      {COMMON.download}
     </a>
   );
 }

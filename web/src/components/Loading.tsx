@@ -1,4 +1,5 @@
 import styles from "@/components/Loading.module.css";
+import { COMMON } from "@/strings/common";
 
 interface Props {
   /** Number of placeholder lines. */
@@ -12,7 +13,7 @@ interface Props {
 export function Loading({ rows = 6 }: Props) {
   return (
     <div className={styles.loading} role="status">
-      <span className="sr-only">Loading…</span>
+      <span className="sr-only">{COMMON.loading}</span>
       {Array.from({ length: rows }, (_, place) => (
         <span key={place} className={styles.row} aria-hidden />
       ))}

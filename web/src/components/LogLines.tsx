@@ -5,6 +5,7 @@ import { Button } from "@/components/Button";
 import styles from "@/components/LogLines.module.css";
 import { LogLine } from "@/components/LogLine";
 import { useSetting } from "@/lib/settings";
+import { COMMON } from "@/strings/common";
 
 const LINE_HEIGHT = 20;
 /** Distance from the end in px up to which the log keeps following; new lines move the end away. */
@@ -65,13 +66,13 @@ export function LogButtons({ log }: { log: LogScroll }) {
     <>
       <Button
         aria-pressed={log.follow}
-        title="Scroll to new lines"
+        title={COMMON.followHint}
         onClick={() => log.setFollow(!log.follow)}
       >
-        Follow
+        {COMMON.follow}
       </Button>
       <Button aria-pressed={log.wrap} onClick={() => log.setWrap(!log.wrap)}>
-        Wrap
+        {COMMON.wrap}
       </Button>
     </>
   );

@@ -10,6 +10,7 @@ import { FormError } from "@/components/ConfirmDialog";
 import { EmptyState } from "@/components/EmptyState";
 import styles from "@/components/SignedOut.module.css";
 import { useTitle } from "@/components/useTitle";
+import { COMMON } from "@/strings/common";
 
 const COMMAND = IN_CLOUD ? "conducto show --app --cloud" : "conducto show --app";
 const ACCESS = IN_CLOUD
@@ -23,12 +24,8 @@ export function SignedOut({ expired = false }: { expired?: boolean }) {
   const title = expired ? "This sign-in link has expired" : "You are signed out";
   return (
     <EmptyState title={title}>
-      <p className="muted">
-        {expired
-          ? "A sign-in link works once, within one minute. To get a new one, run this command in a terminal:"
-          : `${ACCESS} Run this command in a terminal. It signs this browser in, or prints a code to enter here:`}
-      </p>
-      <Code text={COMMAND} label="command" />
+      <p className="muted">{expired ? COMMON.expiredHelp : COMMON.signInHelp(ACCESS)}</p>
+      <Code text={COMMAND} label={COMMON.command} />
       <CodeForm />
     </EmptyState>
   );
@@ -68,20 +65,20 @@ function CodeForm() {
       }}
     >
       <label>
-        {IN_CLOUD ? "Code or token" : "Code"}
+        {IN_CLOUD ? COMMON.codeOrToken : COMMON.code}
         <input
           className="field mono"
           type="password"
           value={entered}
           autoComplete="off"
           spellCheck={false}
-          placeholder={IN_CLOUD ? "cdo_…" : "xxxx-xxxx-xxxx"}
+          placeholder={IN_CLOUD ? COMMON.tokenHint : COMMON.codeHint}
           onChange={(event) => setEntered(event.target.value)}
         />
       </label>
       <FormError error={submit.error} />
       <Button variant="main" type="submit" disabled={entered.trim() === "" || submit.isPending}>
-        Sign in
+        {COMMON.signIn}
       </Button>
     </form>
   );

@@ -12,6 +12,7 @@ import { useTitle } from "@/components/useTitle";
 import { duration } from "@/lib/time";
 import styles from "@/pages/account/AccountPage.module.css";
 import agentPageStyles from "@/pages/agent/AgentPage.module.css";
+import { ACCOUNT } from "@/strings/account";
 
 const MONTHS = 12;
 
@@ -32,10 +33,10 @@ export function AccountPage() {
     <PageStatus error={who.error}>
       <div className="page">
         <div className="page-head">
-          <h1>Account</h1>
+          <h1>{ACCOUNT.title}</h1>
           <span className="page-grow" />
           <Button disabled={signOutMutation.isPending} onClick={() => signOutMutation.mutate()}>
-            Sign out
+            {ACCOUNT.signOut}
           </Button>
         </div>
         {who.data !== undefined ? (
@@ -58,7 +59,10 @@ function Facts({ who }: { who: WhoAmI }) {
     ["Version", who.version],
   ];
   return (
-    <section aria-label="Signed in as" className={`card ${agentPageStyles.card} ${styles.facts}`}>
+    <section
+      aria-label={ACCOUNT.signedInAs}
+      className={`card ${agentPageStyles.card} ${styles.facts}`}
+    >
       <FactsList facts={rows} />
     </section>
   );
@@ -68,18 +72,18 @@ function Months({ usage }: { usage: Usage }) {
   const months = usage.months.slice(0, MONTHS);
   return (
     <section>
-      <h2 className={agentPageStyles.title}>Usage</h2>
+      <h2 className={agentPageStyles.title}>{ACCOUNT.usage}</h2>
       {months.length === 0 ? (
-        <p className="muted">No usage yet.</p>
+        <p className="muted">{ACCOUNT.noUsage}</p>
       ) : (
         <>
           <table className={`card ${styles.used}`}>
             <thead>
               <tr>
-                <th>Month</th>
-                <th>Commands</th>
-                <th>Run time</th>
-                <th>Cost (approx.)</th>
+                <th>{ACCOUNT.month}</th>
+                <th>{ACCOUNT.commands}</th>
+                <th>{ACCOUNT.runTime}</th>
+                <th>{ACCOUNT.cost}</th>
               </tr>
             </thead>
             <tbody>
@@ -94,8 +98,9 @@ function Months({ usage }: { usage: Usage }) {
             </tbody>
           </table>
           <p className="muted">
-            Includes workers from image pull to stop, at the prices of {usage.region} as of{" "}
-            {usage.priced}; <code>conducto usage</code> shows usage by pipeline and node.
+            {ACCOUNT.priced(usage.region, usage.priced)}
+            <code>conducto usage</code>
+            {ACCOUNT.details}
           </p>
         </>
       )}

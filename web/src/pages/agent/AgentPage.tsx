@@ -17,6 +17,7 @@ import { bytes, duration, moment, plural } from "@/lib/time";
 import styles from "@/pages/agent/AgentPage.module.css";
 import { CollectDialog } from "@/pages/agent/CollectDialog";
 import { StopDialog } from "@/pages/agent/StopDialog";
+import { AGENT } from "@/strings/agent";
 
 const REFRESH_MS = 2000;
 const MAX_PIPELINES = 200;
@@ -42,15 +43,15 @@ export function AgentPage() {
     <PageStatus error={status.error}>
       <div className="page">
         <div className="page-head">
-          <h1>Agent</h1>
+          <h1>{AGENT.title}</h1>
           <span className="page-grow" />
           {status.data?.socket === null ? (
             <>
               <Button disabled={offline} onClick={() => setOpened("collect")}>
-                Clean up
+                {AGENT.cleanUp}
               </Button>
               <Button variant="danger" disabled={offline} onClick={() => setOpened("stop")}>
-                Stop
+                {AGENT.stop}
               </Button>
             </>
           ) : null}
@@ -91,12 +92,12 @@ function Facts({ status, gone }: { status: AgentStatus; gone: boolean }) {
     ["Free disk space", disk(status)],
   ];
   return (
-    <section aria-label="Status" className={`card ${styles.card}`}>
+    <section aria-label={AGENT.status} className={`card ${styles.card}`}>
       <p className={styles.state} role="status">
         {gone ? (
-          <span className="state-error">Not responding. Showing the last known status.</span>
+          <span className="state-error">{AGENT.notResponding}</span>
         ) : (
-          <span className="state-done">Running</span>
+          <span className="state-done">{AGENT.running}</span>
         )}
       </p>
       <FactsList facts={rows} />
@@ -118,9 +119,9 @@ function disk({ disk_free: free, disk_total: total }: AgentStatus): string {
 function ActivePipelines({ busy }: { busy: readonly PipelineSummary[] }) {
   return (
     <section>
-      <h2 className={styles.title}>Active pipelines</h2>
+      <h2 className={styles.title}>{AGENT.activePipelines}</h2>
       {busy.length === 0 ? (
-        <p className="muted">No active pipelines.</p>
+        <p className="muted">{AGENT.noneActive}</p>
       ) : (
         <ul className="card">
           {busy.map(({ pipeline, state, counts }) => (
@@ -150,14 +151,14 @@ const COMMANDS: readonly [string, string][] = [
 function Commands() {
   return (
     <section>
-      <h2 className={styles.title}>In a terminal</h2>
+      <h2 className={styles.title}>{AGENT.terminal}</h2>
       <ul className="card">
         {COMMANDS.map(([command, what]) => (
           <li key={command} className={styles.row}>
             <code>{command}</code>
             <span className="muted">{what}</span>
             <span className="page-grow" />
-            <CopyButton text={command} label={`Copy ${command}`} />
+            <CopyButton text={command} label={AGENT.copy(command)} />
           </li>
         ))}
       </ul>

@@ -4,6 +4,7 @@ import { agentApi } from "@/api/agent";
 import { KilledNote } from "@/components/ActionPreview";
 import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { toast } from "@/components/toasts";
+import { AGENT } from "@/strings/agent";
 
 interface Props {
   /** Number of running commands in all pipelines. */
@@ -22,18 +23,18 @@ export function StopDialog({ running, onClose }: Props) {
   return (
     <ConfirmDialog
       danger
-      title="Stop the agent?"
-      action="Stop the agent"
+      title={AGENT.stopTitle}
+      action={AGENT.stopAction}
       disabled={stop.isPending}
       error={stop.error}
       onConfirm={() => stop.mutate()}
       onClose={onClose}
     >
-      {running === 0 ? <p>No commands are running.</p> : <KilledNote count={running} />}
+      {running === 0 ? <p>{AGENT.noneRunning}</p> : <KilledNote count={running} />}
       <p>
-        Containers are removed; pipelines, output and data are kept. The agent serves this page,
-        which reconnects when the next command, such as <code>conducto list</code>, starts the
-        agent. Pipelines that are not paused then continue.
+        {AGENT.stopEffect}
+        <code>conducto list</code>
+        {AGENT.startsAgain}
       </p>
     </ConfirmDialog>
   );

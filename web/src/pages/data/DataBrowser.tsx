@@ -17,6 +17,7 @@ import { Preview } from "@/pages/data/Preview";
 import { UploadStatus } from "@/pages/data/UploadStatus";
 import { useEntries } from "@/pages/data/useEntries";
 import { useUploads } from "@/pages/data/useUploads";
+import { DATA } from "@/strings/data";
 
 /** Browse, download, upload and delete data of a pipeline, or of the user if `id` is null. */
 export function DataBrowser({ id }: { id: string | null }) {
@@ -45,7 +46,7 @@ export function DataBrowser({ id }: { id: string | null }) {
           uploads.choose(event.dataTransfer.files);
         }}
       >
-        <section className={styles.list} aria-label="Files">
+        <section className={styles.list} aria-label={DATA.files}>
           <div className={styles.bar}>
             <Crumbs id={id} directory={directory} />
             <span className="page-grow" />
@@ -71,7 +72,7 @@ export function DataBrowser({ id }: { id: string | null }) {
           {list.hasNextPage ? (
             <p className="page-note">
               <Button disabled={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
-                Show more
+                {DATA.showMore}
               </Button>
             </p>
           ) : null}
@@ -104,12 +105,12 @@ export function DataBrowser({ id }: { id: string | null }) {
       )}
       {uploads.question === null ? null : (
         <ConfirmDialog
-          title={`Replace ${uploads.question.join(", ")}?`}
-          action="Replace"
+          title={DATA.replaceTitle(uploads.question.join(", "))}
+          action={DATA.replace}
           onConfirm={uploads.confirm}
           onClose={uploads.cancel}
         >
-          <p>A file with this name exists; its content will be replaced.</p>
+          <p>{DATA.replaceEffect}</p>
         </ConfirmDialog>
       )}
     </>
@@ -121,7 +122,7 @@ export function DataBrowser({ id }: { id: string | null }) {
 function Crumbs({ id, directory }: { id: string | null; directory: string }) {
   const crumbs = [{ label: id === null ? "Your data" : "Data", name: "" }, ...crumbsOf(directory)];
   return (
-    <nav aria-label="Directory" className={styles.crumbs}>
+    <nav aria-label={DATA.directory} className={styles.crumbs}>
       {crumbs.map(({ label, name }, index) => (
         <span key={name}>
           {index > 0 ? <span className="muted"> / </span> : null}
@@ -146,12 +147,12 @@ function UploadButton(props: { busy: boolean; onFiles: (files: FileList) => void
   const { busy, onFiles } = props;
   return (
     <label className={`button button-plain ${styles.upload}`} aria-disabled={busy}>
-      {busy ? "Uploading…" : "Upload"}
+      {busy ? DATA.uploading : DATA.upload}
       <input
         type="file"
         multiple
         className="sr-only"
-        aria-label="Upload files"
+        aria-label={DATA.uploadFiles}
         disabled={busy}
         onChange={(event) => {
           if (event.target.files !== null) onFiles(event.target.files);
@@ -163,14 +164,12 @@ function UploadButton(props: { busy: boolean; onFiles: (files: FileList) => void
 }
 
 function NoFiles({ id, directory }: { id: string | null; directory: string }) {
-  if (directory !== "") return <EmptyState title="This directory is empty" />;
+  if (directory !== "") return <EmptyState title={DATA.emptyDirectory} />;
   return (
-    <EmptyState title="No data yet">
+    <EmptyState title={DATA.none}>
       <p className="muted">
-        {id === null
-          ? "Data that commands store with conducto.data.user appears here. All your pipelines share it."
-          : "Data that this pipeline's commands store with conducto.data.pipeline appears here."}{" "}
-        To upload files, drop them here.
+        {id === null ? DATA.userHelp : DATA.pipelineHelp}
+        {DATA.dropHelp}
       </p>
     </EmptyState>
   );

@@ -5,6 +5,7 @@ import type { DataEntry } from "@/api/schema";
 import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { toast } from "@/components/toasts";
 import { baseName } from "@/model/dataFiles";
+import { DATA } from "@/strings/data";
 
 interface Props {
   id: string | null;
@@ -25,18 +26,16 @@ export function DeleteDialog({ id, entry, onClose }: Props) {
   return (
     <ConfirmDialog
       danger
-      title={`Delete ${label}?`}
-      action="Delete"
+      title={DATA.deleteTitle(label)}
+      action={DATA.delete}
       disabled={remove.isPending}
       error={remove.error}
       onConfirm={() => remove.mutate()}
       onClose={() => onClose(false)}
     >
       <p>
-        {entry.kind === "directory"
-          ? "This deletes the directory and everything in it. You cannot undo this."
-          : "You cannot undo this."}{" "}
-        Commands that read it will fail to find it.
+        {entry.kind === "directory" ? DATA.deleteDirectoryEffect : DATA.noUndo}
+        {DATA.readers}
       </p>
     </ConfirmDialog>
   );

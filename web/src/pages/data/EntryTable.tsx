@@ -8,6 +8,7 @@ import { setQuery } from "@/lib/location";
 import { bytes, moment } from "@/lib/time";
 import { baseName } from "@/model/dataFiles";
 import styles from "@/pages/data/EntryTable.module.css";
+import { DATA } from "@/strings/data";
 
 const ROW = 34;
 
@@ -34,7 +35,7 @@ export function EntryTable({ entries, opened, urlOf, onDelete }: Props) {
       <div
         className={styles.rows}
         role="list"
-        aria-label="Entries"
+        aria-label={DATA.entries}
         style={{ height: virtual.getTotalSize() }}
       >
         {virtual.getVirtualItems().map((item) => {
@@ -56,16 +57,16 @@ export function EntryTable({ entries, opened, urlOf, onDelete }: Props) {
                   <FileLink
                     className="button button-quiet"
                     href={urlOf(entry.name)}
-                    label={`Download ${entry.name}`}
+                    label={DATA.download(entry.name)}
                   />
                 ) : null}
                 <Button
                   variant="quiet"
                   className="button-danger"
-                  aria-label={`Delete ${entry.name}`}
+                  aria-label={DATA.deleteFile(entry.name)}
                   onClick={() => onDelete(entry)}
                 >
-                  Delete
+                  {DATA.delete}
                 </Button>
               </span>
             </div>
@@ -80,8 +81,8 @@ function Name({ entry }: { entry: DataEntry }) {
   const label = baseName(entry.name);
   if (entry.kind === "other") {
     return (
-      <span className={`${styles.name} clip muted`} title={`${label}: links can only be deleted`}>
-        {label} <span className="tag">link</span>
+      <span className={`${styles.name} clip muted`} title={DATA.linkHint(label)}>
+        {label} <span className="tag">{DATA.link}</span>
       </span>
     );
   }

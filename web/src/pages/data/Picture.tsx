@@ -3,6 +3,7 @@ import { useEffect, useState } from "react";
 import { EmptyState } from "@/components/EmptyState";
 import { baseName, imageType } from "@/model/dataFiles";
 import styles from "@/pages/data/Picture.module.css";
+import { DATA } from "@/strings/data";
 
 /** An image from a data file. */
 export function Picture({ name, content }: { name: string; content: ArrayBuffer }) {
@@ -14,7 +15,7 @@ export function Picture({ name, content }: { name: string; content: ArrayBuffer 
     setBroken(false);
     return () => URL.revokeObjectURL(made);
   }, [name, content]);
-  if (broken) return <EmptyState title="The browser cannot show this image" />;
+  if (broken) return <EmptyState title={DATA.cannotShow} />;
   return address === null ? null : (
     <div className={styles.picture}>
       <img src={address} alt={baseName(name)} onError={() => setBroken(true)} />

@@ -6,6 +6,7 @@ import { bytes, plural } from "@/lib/time";
 import { BuildLog } from "@/live/buildLog";
 import { useLive, useLiveVersion } from "@/live/stream";
 import { BuildSteps } from "@/pages/images/BuildSteps";
+import { IMAGE_PAGE } from "@/strings/images";
 
 interface Props {
   id: string;
@@ -37,24 +38,24 @@ function Lines({ log, state }: { log: BuildLog; state: ImageState }) {
     <>
       {steps}
       <LogPanel
-        label="Build log"
+        label={IMAGE_PAGE.buildLog}
         tools={
           <>
-            <h3>Build log</h3>
+            <h3>{IMAGE_PAGE.buildLog}</h3>
             <LogButtons log={scroll} />
           </>
         }
         foot={
           <span>
             {plural(lines.length, "line")}
-            {log.complete ? "" : " so far"}
-            {log.skipped > 0 ? `; the first ${bytes(log.skipped)} are not shown` : ""}
+            {log.complete ? "" : IMAGE_PAGE.soFar}
+            {log.skipped > 0 ? IMAGE_PAGE.cut(bytes(log.skipped)) : ""}
           </span>
         }
       >
         <LogLines
           log={scroll}
-          label="Build log"
+          label={IMAGE_PAGE.buildLog}
           line={(number) => ({ number, spans: lines[number], marked: null })}
         />
       </LogPanel>
@@ -65,17 +66,17 @@ function Lines({ log, state }: { log: BuildLog; state: ImageState }) {
 function NoOutput({ state }: { state: ImageState }) {
   if (state === "pending") {
     return (
-      <EmptyState title="Not built yet">
-        <p className="muted">The image is built before the first command that uses it.</p>
+      <EmptyState title={IMAGE_PAGE.notBuiltYet}>
+        <p className="muted">{IMAGE_PAGE.builtWhen}</p>
       </EmptyState>
     );
   }
   if (state === "error") return null; // the error is shown above
   return state === "done" ? (
-    <EmptyState title="No build output">
-      <p className="muted">The image already existed, so no build was needed.</p>
+    <EmptyState title={IMAGE_PAGE.noBuildOutput}>
+      <p className="muted">{IMAGE_PAGE.existed}</p>
     </EmptyState>
   ) : (
-    <p className="muted page-note">No output yet…</p>
+    <p className="muted page-note">{IMAGE_PAGE.noOutputYet}</p>
   );
 }

@@ -3,6 +3,7 @@ import { StateIcon } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
 import { duration, elapsed } from "@/lib/time";
 import styles from "@/pages/images/BuildSteps.module.css";
+import { IMAGE_PAGE } from "@/strings/images";
 
 interface Props {
   steps: readonly ImageStep[];
@@ -14,14 +15,14 @@ export function BuildSteps({ steps, building }: Props) {
   const now = useNow(building);
   if (steps.length === 0) return null;
   return (
-    <ol className={styles.steps} aria-label="Build steps" tabIndex={0}>
+    <ol className={styles.steps} aria-label={IMAGE_PAGE.buildSteps} tabIndex={0}>
       {steps.map((step, index) => (
         <li key={index} className={`${styles.step} ${step.within === null ? "" : styles.within}`}>
           <StateIcon state={markOf(step, building)} label />
           <span className={`${styles.name} clip`} title={step.error ?? step.name}>
             {step.name}
           </span>
-          {step.cached ? <span className="muted">cached</span> : null}
+          {step.cached ? <span className="muted">{IMAGE_PAGE.cached}</span> : null}
           <span className={`muted number ${styles.time}`}>{took(step, building, now)}</span>
         </li>
       ))}

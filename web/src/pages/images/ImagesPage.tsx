@@ -17,13 +17,14 @@ import { type PageProps, setQuery, useLocation } from "@/lib/location";
 import { duration, elapsed, moment } from "@/lib/time";
 import { BuildLogView } from "@/pages/images/BuildLogView";
 import { RebuildDialog } from "@/pages/images/RebuildDialog";
+import { IMAGE_PAGE } from "@/strings/images";
 
 const REFRESH_MS = 1500;
 
 export function ImagesPage({ params }: PageProps) {
   const id = params.id ?? "";
   return (
-    <PipelineFrame id={id} page="images" title="Images">
+    <PipelineFrame id={id} page="images" title={IMAGE_PAGE.title}>
       {(summary) => <Images summary={summary} />}
     </PipelineFrame>
   );
@@ -53,7 +54,7 @@ function Images({ summary }: { summary: PipelineSummary }) {
   const opened = images.find((one) => one.name === query.get("image")) ?? defaultImage(images);
   return (
     <div className={styles.images}>
-      <ul className={styles.list} aria-label="Images">
+      <ul className={styles.list} aria-label={IMAGE_PAGE.title}>
         {images.map((image) => (
           <ImageRow key={image.name} image={image} opened={image === opened} />
         ))}
@@ -120,7 +121,7 @@ function ImageState({ image }: { image: ImageRecord }) {
   return (
     <span className={`state state-${mark}`}>
       <StateIcon state={mark} />
-      {mark === "error" ? "build failed" : mark === "done" ? "built" : mark}
+      {mark === "error" ? IMAGE_PAGE.buildFailed : mark === "done" ? IMAGE_PAGE.built : mark}
     </span>
   );
 }
@@ -139,32 +140,33 @@ interface PaneProps {
 
 function ImagePane({ id, image, onRebuild }: PaneProps) {
   return (
-    <section className={styles.pane} aria-label={`Image ${image.name}`}>
+    <section className={styles.pane} aria-label={IMAGE_PAGE.image(image.name)}>
       <div className={styles.head}>
         <h2 className="clip" title={image.name}>
           {image.name}
         </h2>
         <ImageState image={image} />
         <span className="page-grow" />
-        <Button onClick={onRebuild}>Rebuild</Button>
+        <Button onClick={onRebuild}>{IMAGE_PAGE.rebuild}</Button>
       </div>
       <dl className={styles.facts}>
         {image.reference === null || image.reference === "" ? null : (
           <div>
-            <dt>Reference</dt>
+            <dt>{IMAGE_PAGE.reference}</dt>
             <dd className="mono">
-              {image.reference} <CopyButton text={image.reference} label="Copy image reference" />
+              {image.reference}{" "}
+              <CopyButton text={image.reference} label={IMAGE_PAGE.copyImageReference} />
             </dd>
           </div>
         )}
         {image.started === null ? null : (
           <div>
-            <dt>Started</dt>
+            <dt>{IMAGE_PAGE.started}</dt>
             <dd className="number">
               {moment(image.started)}
               {image.ended === null
                 ? ""
-                : `, took ${duration(Math.max(0, image.ended - image.started))}`}
+                : IMAGE_PAGE.took(duration(Math.max(0, image.ended - image.started)))}
             </dd>
           </div>
         )}

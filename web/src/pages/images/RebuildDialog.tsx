@@ -9,6 +9,7 @@ import { fetchWholeTree } from "@/live/wholeTree";
 import { type Usage, usageOf } from "@/model/usage";
 import { executeAction, othersStarted } from "@/pages/pipeline/actions/useActions";
 import { ACTIONS, IMAGES } from "@/strings";
+import { IMAGE_PAGE } from "@/strings/images";
 
 /** Maximum number of paths in one action. */
 const MAX_PATHS = 10_000;
@@ -47,14 +48,14 @@ export function RebuildDialog({ summary, image, onClose }: Props) {
   const paths = plan.data?.usage.paths ?? [];
   return (
     <ConfirmDialog
-      title={`Rebuild ${image}?`}
-      action={preview === null ? "Rebuild" : IMAGES.rebuildAndRerun(preview.affected)}
+      title={IMAGE_PAGE.rebuildTitle(image)}
+      action={preview === null ? IMAGE_PAGE.rebuild : IMAGES.rebuildAndRerun(preview.affected)}
       disabled={preview === null || rebuild.isPending}
       error={plan.error ?? rebuild.error}
       onConfirm={() => rebuild.mutate(paths)}
       onClose={onClose}
     >
-      {plan.isPending ? <p className="muted">Finding commands that use this image…</p> : null}
+      {plan.isPending ? <p className="muted">{IMAGE_PAGE.finding}</p> : null}
       {plan.data === undefined ? null : <Plan usage={plan.data.usage} preview={preview} />}
       {others === 0 ? null : <p>{ACTIONS.othersRun(others)}</p>}
     </ConfirmDialog>
@@ -62,13 +63,13 @@ export function RebuildDialog({ summary, image, onClose }: Props) {
 }
 
 function Plan({ usage, preview }: { usage: Usage; preview: ControlResult | null }) {
-  if (usage.execs === 0) return <p>No command uses this image, so there is no need to build it.</p>;
+  if (usage.execs === 0) return <p>{IMAGE_PAGE.noUser}</p>;
   if (preview === null) {
-    return <p>Too many nodes use this image. Rebuild from a group in the tree instead.</p>;
+    return <p>{IMAGE_PAGE.tooManyUsers}</p>;
   }
   return (
     <>
-      <p>The image will be rebuilt, and these nodes reset:</p>
+      <p>{IMAGE_PAGE.rebuildEffect}</p>
       <PathList paths={usage.paths} total={usage.paths.length} />
       <ActionPreview preview={preview} />
     </>

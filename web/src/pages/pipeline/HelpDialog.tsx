@@ -1,5 +1,6 @@
 import { Dialog } from "@/components/Dialog";
 import keyStyles from "@/components/Keys.module.css";
+import { PIPELINE } from "@/strings/pipeline";
 
 const KEYS: readonly [string, string][] = [
   ["↑ ↓", "previous or next row"],
@@ -23,7 +24,7 @@ const KEYS: readonly [string, string][] = [
 
 export function HelpDialog({ onClose }: { onClose: () => void }) {
   return (
-    <Dialog title="Keyboard shortcuts" onClose={onClose}>
+    <Dialog title={PIPELINE.keyboardShortcuts} onClose={onClose}>
       <KeyList />
     </Dialog>
   );

@@ -1,5 +1,6 @@
 import bannerStyles from "@/components/Banner.module.css";
 import type { PipelineSession } from "@/live/session";
+import { PIPELINE } from "@/strings/pipeline";
 
 /** A banner for a tree that will not be live again. */
 export function LinkBanner({ session }: { session: PipelineSession }) {
@@ -7,7 +8,7 @@ export function LinkBanner({ session }: { session: PipelineSession }) {
   if (link.kind !== "refused") return null;
   return (
     <div className={`${bannerStyles.banner} ${bannerStyles.error}`} role="status">
-      <span>Disconnected: {link.message}</span>
+      <span>{PIPELINE.disconnected(link.message)}</span>
     </div>
   );
 }

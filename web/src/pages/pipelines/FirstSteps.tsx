@@ -2,6 +2,7 @@ import { IN_CLOUD } from "@/api/deployment";
 import { Code } from "@/components/Code";
 import { EmptyState } from "@/components/EmptyState";
 import { followLink } from "@/lib/location";
+import { LIST } from "@/strings/pipelines";
 
 const SCRIPT = `import conducto as co
 
@@ -18,17 +19,18 @@ const COMMAND = `python pipeline.py ${IN_CLOUD ? "--cloud" : "--local"} --run`;
 /** Shown when there are no pipelines. */
 export function FirstSteps() {
   return (
-    <EmptyState title="No pipelines yet">
+    <EmptyState title={LIST.none}>
       <p className="muted">
-        A pipeline is a Python script. Save this as <code>pipeline.py</code>:
+        {LIST.firstStep}
+        <code>pipeline.py</code>:
       </p>
-      <Code text={SCRIPT.trimEnd()} label="script" />
-      <p className="muted">Then launch it. It appears here automatically.</p>
-      <Code text={COMMAND} label="command" />
+      <Code text={SCRIPT.trimEnd()} label={LIST.script} />
+      <p className="muted">{LIST.secondStep}</p>
+      <Code text={COMMAND} label={LIST.command} />
       <p className="muted">
-        You can also view{" "}
+        {LIST.alsoView}
         <a href="/?lifecycle=archived" onClick={followLink}>
-          archived pipelines
+          {LIST.archivedPipelines}
         </a>
         .
       </p>

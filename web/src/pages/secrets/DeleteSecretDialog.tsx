@@ -3,6 +3,7 @@ import { useMutation } from "@tanstack/react-query";
 import type { SecretKey, SecretList } from "@/api/schema";
 import { secretsApi } from "@/api/secrets";
 import { ConfirmDialog } from "@/components/ConfirmDialog";
+import { SECRETS } from "@/strings/secrets";
 
 interface Props {
   secret: SecretKey;
@@ -18,14 +19,14 @@ export function DeleteSecretDialog({ secret, onDone, onClose }: Props) {
   return (
     <ConfirmDialog
       danger
-      title={`Delete ${secret.key}?`}
-      action="Delete"
+      title={SECRETS.deleteTitle(secret.key)}
+      action={SECRETS.delete}
       disabled={remove.isPending}
       error={remove.error}
       onConfirm={() => remove.mutate()}
       onClose={onClose}
     >
-      <p>New commands will no longer receive it. You cannot restore its value.</p>
+      <p>{SECRETS.deleteEffect}</p>
     </ConfirmDialog>
   );
 }

@@ -14,6 +14,7 @@ import { formatDate, formatDateTitle } from "@/lib/formatDate";
 import { DeleteSecretDialog } from "@/pages/secrets/DeleteSecretDialog";
 import styles from "@/pages/secrets/SecretsPage.module.css";
 import { SetSecretDialog } from "@/pages/secrets/SetSecretDialog";
+import { SECRETS } from "@/strings/secrets";
 
 const REFRESH_MS = 5000;
 const KEY = ["secrets"] as const;
@@ -41,29 +42,27 @@ export function SecretsPage() {
     <PageStatus error={list.error}>
       <div className="page">
         <div className="page-head">
-          <h1>Secrets</h1>
+          <h1>{SECRETS.title}</h1>
           <span className="page-grow" />
           <Button variant="main" onClick={() => setOpened({ kind: "set", secret: null })}>
-            Add secret
+            {SECRETS.addSecret}
           </Button>
         </div>
-        <p className="muted">
-          Commands receive secrets as environment variables. You can set and replace values here,
-          but not read them.
-        </p>
+        <p className="muted">{SECRETS.help}</p>
         {secrets === undefined ? (
           <QueryPlaceholder query={list} rows={4} />
         ) : secrets.length === 0 ? (
-          <EmptyState title="No secrets yet">
+          <EmptyState title={SECRETS.none}>
             <p className="muted">
-              Store passwords and tokens here instead of in a script or in <code>env</code>.
+              {SECRETS.noneHelp}
+              <code>env</code>.
             </p>
           </EmptyState>
         ) : (
           <Table secrets={secrets} onOpen={setOpened} />
         )}
         {list.data === undefined || list.data.kept === "" ? null : (
-          <p className={`muted ${styles.kept}`}>Storage: {list.data.kept}.</p>
+          <p className={`muted ${styles.kept}`}>{SECRETS.storage(list.data.kept)}</p>
         )}
       </div>
       {opened?.kind === "set" ? (
@@ -94,14 +93,14 @@ function Table(props: { secrets: readonly SecretInfo[]; onOpen: (opened: Opened)
       <table className="list">
         <thead>
           <tr>
-            <th scope="col">Name</th>
-            <th scope="col">For</th>
-            <th scope="col">In output</th>
+            <th scope="col">{SECRETS.name}</th>
+            <th scope="col">{SECRETS.for}</th>
+            <th scope="col">{SECRETS.inOutput}</th>
             <th scope="col" className={styles.extra}>
-              Stored
+              {SECRETS.stored}
             </th>
             <th scope="col">
-              <span className="sr-only">Actions</span>
+              <span className="sr-only">{SECRETS.actions}</span>
             </th>
           </tr>
         </thead>
@@ -119,15 +118,15 @@ function Table(props: { secrets: readonly SecretInfo[]; onOpen: (opened: Opened)
               <td className="list-number">
                 <Button
                   variant="quiet"
-                  aria-label={`Replace ${secret.key}`}
+                  aria-label={SECRETS.replaceSecret(secret.key)}
                   onClick={() => props.onOpen({ kind: "set", secret })}
                 >
-                  Replace
+                  {SECRETS.replace}
                 </Button>
                 <Button
                   variant="quiet"
                   className="button-danger"
-                  aria-label={`Delete ${secret.key}`}
+                  aria-label={SECRETS.deleteSecret(secret.key)}
                   onClick={() =>
                     props.onOpen({
                       kind: "delete",
@@ -135,7 +134,7 @@ function Table(props: { secrets: readonly SecretInfo[]; onOpen: (opened: Opened)
                     })
                   }
                 >
-                  Delete
+                  {SECRETS.delete}
                 </Button>
               </td>
             </tr>
@@ -149,8 +148,8 @@ function Table(props: { secrets: readonly SecretInfo[]; onOpen: (opened: Opened)
 function maskText({ mask, masked }: SecretInfo) {
   if (masked) return "hidden";
   return mask ? (
-    <span className="state-warning">visible: too short to hide</span>
+    <span className="state-warning">{SECRETS.tooShort}</span>
   ) : (
-    <span className="state-warning">visible</span>
+    <span className="state-warning">{SECRETS.visible}</span>
   );
 }

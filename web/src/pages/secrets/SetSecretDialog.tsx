@@ -6,6 +6,7 @@ import { secretsApi } from "@/api/secrets";
 import { Button } from "@/components/Button";
 import { FormError } from "@/components/ConfirmDialog";
 import { Dialog } from "@/components/Dialog";
+import { SECRETS } from "@/strings/secrets";
 
 interface Props {
   known: readonly SecretInfo[];
@@ -31,18 +32,18 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
   const replaces = secret === null && known.some((one) => one.key === key && one.scope === scope);
   return (
     <Dialog
-      title={secret === null ? "Add secret" : `Replace ${secret.key}`}
+      title={secret === null ? SECRETS.addSecret : SECRETS.replaceSecret(secret.key)}
       onClose={onClose}
       footer={
         <>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onClose}>{SECRETS.cancel}</Button>
           <Button
             variant="main"
             type="submit"
             form={form}
             disabled={key === "" || value === "" || put.isPending}
           >
-            {secret === null && !replaces ? "Store" : "Replace"}
+            {secret === null && !replaces ? SECRETS.store : SECRETS.replace}
           </Button>
         </>
       }
@@ -58,7 +59,7 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
       >
         {secret === null ? (
           <label>
-            Environment variable
+            {SECRETS.environmentVariable}
             <input
               className="field mono"
               value={key}
@@ -71,7 +72,7 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
           </label>
         ) : null}
         <label>
-          {secret === null ? "Value" : "New value"}
+          {secret === null ? SECRETS.value : SECRETS.newValue}
           {lines ? (
             <textarea
               className="field"
@@ -102,7 +103,7 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
               if (!event.target.checked && value.includes("\n")) setValue("");
             }}
           />
-          Show text and allow several lines
+          {SECRETS.showText}
         </label>
         <label className="form-check">
           <input
@@ -110,22 +111,22 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
             checked={mask}
             onChange={(event) => setMask(event.target.checked)}
           />
-          Hide in output
+          {SECRETS.hideInOutput}
         </label>
         {secret === null ? (
           <label>
-            For
+            {SECRETS.for}
             <select
               className="field"
               value={scope}
               onChange={(event) => setScope(event.target.value === "org" ? "org" : "user")}
             >
-              <option value="user">you</option>
-              <option value="org">the organisation</option>
+              <option value="user">{SECRETS.you}</option>
+              <option value="org">{SECRETS.organisation}</option>
             </select>
           </label>
         ) : null}
-        {replaces ? <p>{key} already exists; its value will be replaced.</p> : null}
+        {replaces ? <p>{SECRETS.exists(key)}</p> : null}
         <FormError error={put.error} />
       </form>
     </Dialog>

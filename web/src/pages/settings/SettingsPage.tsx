@@ -8,33 +8,37 @@ import { moment } from "@/lib/time";
 import agentPageStyles from "@/pages/agent/AgentPage.module.css";
 import { KeyList } from "@/pages/pipeline/HelpDialog";
 import styles from "@/pages/settings/SettingsPage.module.css";
+import { SETTINGS } from "@/strings/settings";
 
 /** User settings, stored in this browser. */
 export function SettingsPage() {
   useTitle("Settings");
   return (
     <div className="page settings">
-      <h1>Settings</h1>
-      <p className="muted">Settings are stored in this browser.</p>
+      <h1>{SETTINGS.title}</h1>
+      <p className="muted">{SETTINGS.help}</p>
       <section className={`card ${styles.card}`}>
         <ThemeChoice />
-        <Toggle name="utc" label="Show times in UTC">
-          Otherwise in local time. <Example />
+        <Toggle name="utc" label={SETTINGS.utc}>
+          {SETTINGS.utcHelp}
+          <Example />
         </Toggle>
-        <Toggle name="exact" label="Show absolute instead of relative times" />
+        <Toggle name="exact" label={SETTINGS.exact} />
         <NotifyToggle />
-        <Toggle name="wrap" label="Wrap long lines of output">
-          Otherwise they scroll sideways.
+        <Toggle name="wrap" label={SETTINGS.wrap}>
+          {SETTINGS.wrapHelp}
         </Toggle>
-        <Toggle name="alwaysConfirm" label="Confirm every action">
-          Otherwise only actions that affect several commands or kill running ones.
+        <Toggle name="alwaysConfirm" label={SETTINGS.confirm}>
+          {SETTINGS.confirmHelp}
         </Toggle>
-        <Toggle name="keys" label="Single-key shortcuts">
-          Keys such as <kbd>r</kbd> for Rerun. Turn this off if you press them by accident.
+        <Toggle name="keys" label={SETTINGS.keys}>
+          {SETTINGS.keysSuchAs}
+          <kbd>r</kbd>
+          {SETTINGS.keysHelp}
         </Toggle>
       </section>
       <section>
-        <h2 className={agentPageStyles.title}>Keyboard shortcuts of the pipeline page</h2>
+        <h2 className={agentPageStyles.title}>{SETTINGS.shortcuts}</h2>
         <div className={`card ${styles.keys}`}>
           <KeyList />
         </div>
@@ -49,7 +53,7 @@ function ThemeChoice() {
   const [theme, setTheme] = useThemeChoice();
   return (
     <fieldset className={styles.theme}>
-      <legend>Theme</legend>
+      <legend>{SETTINGS.theme}</legend>
       {THEMES.map((one) => (
         <label key={one}>
           <input type="radio" name="theme" checked={one === theme} onChange={() => setTheme(one)} />
@@ -79,7 +83,7 @@ function Toggle({ name, label, children }: ToggleProps) {
 function Example() {
   useSetting("utc");
   const [now] = useState(() => Date.now() / 1000);
-  return <span className="number">Now: {moment(now)}</span>;
+  return <span className="number">{SETTINGS.now(moment(now))}</span>;
 }
 
 /** The browser must allow notifications first. */
@@ -94,14 +98,12 @@ function NotifyToggle() {
   };
   return (
     <Choice
-      label="Notify me when a pipeline finishes"
+      label={SETTINGS.notify}
       on={on && can === true}
       disabled={can === null}
       onChange={(wanted) => void onChange(wanted)}
     >
-      {refused || can === null
-        ? "This browser blocks notifications. Allow them for this site, then try again."
-        : "For pipelines that are not in view, while a tab of this app is open."}
+      {refused || can === null ? SETTINGS.notifyBlocked : SETTINGS.notifyHelp}
     </Choice>
   );
 }

@@ -7,6 +7,7 @@ import { type Bar, endOf } from "@/model/lanes";
 import { parentOf, ROOT } from "@/model/paths";
 import { waitText } from "@/model/phases";
 import styles from "@/pages/timeline/BarDetails.module.css";
+import { CHART } from "@/strings/timeline";
 
 interface Props {
   id: string;
@@ -23,7 +24,8 @@ export function BarDetails({ id, bar, critical, grouped, now }: Props) {
   if (bar === null) {
     return (
       <div className={`${styles.facts} muted`}>
-        {grouped ? "Select a row to open its group" : "Select a bar for details"}. Drag to zoom in.
+        {grouped ? CHART.selectRow : CHART.selectBar}
+        {CHART.dragHint}
       </div>
     );
   }
@@ -36,10 +38,10 @@ export function BarDetails({ id, bar, critical, grouped, now }: Props) {
       </a>
       <StateLabel state={bar.state} />
       <span className="number">{details(bar, now).join(" · ")}</span>
-      {critical ? <span className="tag">critical path</span> : null}
+      {critical ? <span className="tag">{CHART.criticalPath}</span> : null}
       {parent === ROOT ? null : (
         <Button variant="quiet" onClick={() => setQuery({ root: parent })}>
-          Show only its group
+          {CHART.showGroup}
         </Button>
       )}
     </div>

@@ -28,6 +28,7 @@ import { Legend } from "@/pages/timeline/Legend";
 import { paintAxis, paintBars, ROW, type Scene } from "@/pages/timeline/paint";
 import { PathSummary } from "@/pages/timeline/PathSummary";
 import { Toolbar } from "@/pages/timeline/Toolbar";
+import { CHART } from "@/strings/timeline";
 
 interface Props {
   id: string;
@@ -223,7 +224,7 @@ export function Chart({ id, chart, only, medians, takesFocus, onEnter, byWorker 
         ref={scroll}
         className={styles.scroll}
         role="listbox"
-        aria-label={byWorker ? "Workers" : data.grouped === true ? "Groups" : "Nodes"}
+        aria-label={byWorker ? CHART.workers : data.grouped === true ? CHART.groups : CHART.nodes}
         aria-describedby={`${names}-keys`}
         tabIndex={0}
         {...(chosenAt < 0 ? {} : { "aria-activedescendant": `${names}-${chosenAt}` })}
@@ -297,8 +298,7 @@ export function Chart({ id, chart, only, medians, takesFocus, onEnter, byWorker 
         </div>
       </div>
       <p id={`${names}-keys`} className="sr-only">
-        Use arrow keys to move between rows and attempts, plus and minus to zoom, brackets to pan,
-        and Enter to open the node or group.
+        {CHART.keysHelp}
       </p>
       {shownLane?.group === undefined ? (
         <BarDetails

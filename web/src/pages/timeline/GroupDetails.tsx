@@ -5,6 +5,7 @@ import { visible } from "@/lib/visible";
 import { runningAt } from "@/model/groupLanes";
 import type { Group } from "@/model/lanes";
 import barDetailsStyles from "@/pages/timeline/BarDetails.module.css";
+import { CHART } from "@/strings/timeline";
 
 interface Props {
   id: string;
@@ -29,12 +30,12 @@ export function GroupDetails({ id, path, group, time, onEnter }: Props) {
       </a>
       {time === null ? null : (
         <strong className="number">
-          {runningAt(group.steps, time).toLocaleString("en")} running at {moment(time)}
+          {CHART.runningAt(runningAt(group.steps, time).toLocaleString("en"), moment(time))}
         </strong>
       )}
       <span className="number">{groupDetails(group).join(" · ")}</span>
       <Button variant="quiet" onClick={onEnter}>
-        Show only its group
+        {CHART.showGroup}
       </Button>
     </div>
   );

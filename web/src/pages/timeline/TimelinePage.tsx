@@ -14,11 +14,12 @@ import { chartOf } from "@/model/chart";
 import { ROOT } from "@/model/paths";
 import { Chart } from "@/pages/timeline/Chart";
 import styles from "@/pages/timeline/TimelinePage.module.css";
+import { CHART } from "@/strings/timeline";
 
 export function TimelinePage({ params }: PageProps) {
   const id = params.id ?? "";
   return (
-    <PipelineFrame id={id} page="timeline" title="Timeline">
+    <PipelineFrame id={id} page="timeline" title={CHART.title}>
       {(summary) => <Opened summary={summary} />}
     </PipelineFrame>
   );
@@ -67,8 +68,8 @@ function Body({ session, summary, root }: BodyProps) {
     return session.loading ? (
       <Loading />
     ) : (
-      <EmptyState title="Nothing has run yet">
-        <p className="muted">A bar will appear here for each queued or running command.</p>
+      <EmptyState title={CHART.nothing}>
+        <p className="muted">{CHART.nothingHelp}</p>
       </EmptyState>
     );
   }
@@ -85,15 +86,14 @@ function Body({ session, summary, root }: BodyProps) {
         onEnter={enter}
       />
       <p className={`${styles.notes} muted`}>
-        {session.loading ? `Loading, ${session.timeline.size.toLocaleString("en")} so far… ` : ""}
-        {session.truncated
-          ? `Showing the first ${MAX_ATTEMPTS.toLocaleString("en")} attempts. To see others, select one and press “Show only its group”. `
-          : ""}
+        {session.loading ? CHART.loading(session.timeline.size.toLocaleString("en")) : ""}
+        {session.truncated ? CHART.firstAttempts(MAX_ATTEMPTS.toLocaleString("en")) : ""}
         {root === ROOT ? null : (
           <>
-            Showing only <code>{root}</code>.{" "}
+            {CHART.showingOnly}
+            <code>{root}</code>.{" "}
             <Button variant="quiet" onClick={() => setQuery({ root: null, rows: null })}>
-              Show all
+              {CHART.showAll}
             </Button>
           </>
         )}

@@ -6,6 +6,7 @@ import type { Round } from "@/model/rounds";
 import { RoundPicker } from "@/pages/timeline/RoundPicker";
 import styles from "@/pages/timeline/Toolbar.module.css";
 import { TIMELINE } from "@/strings";
+import { CHART } from "@/strings/timeline";
 
 interface Props {
   data: ChartData;
@@ -26,34 +27,34 @@ export function Toolbar({ data, rounds, only, byWorker, isZoomed, onlyCritical, 
   const { attempts, grouped } = data;
   const active = data.rounds.reduce((sum, { from, to }) => sum + to - from, 0);
   return (
-    <div className={styles.bar} role="toolbar" aria-label="Timeline">
+    <div className={styles.bar} role="toolbar" aria-label={CHART.title}>
       <RoundPicker rounds={rounds} only={only} />
-      <div role="group" aria-label="Rows" className="output-streams">
+      <div role="group" aria-label={CHART.rows} className="output-streams">
         <Button aria-pressed={!byWorker} onClick={() => setQuery({ by: null }, true)}>
-          By node
+          {CHART.byNode}
         </Button>
         <Button aria-pressed={byWorker} onClick={() => setQuery({ by: "worker" }, true)}>
-          By worker
+          {CHART.byWorker}
         </Button>
       </div>
       {grouped === null ? null : (
-        <div role="group" aria-label="Nodes" className="output-streams">
+        <div role="group" aria-label={CHART.nodes} className="output-streams">
           <Button aria-pressed={grouped} onClick={() => setQuery({ rows: "groups" }, true)}>
-            Groups
+            {CHART.groups}
           </Button>
           <Button aria-pressed={!grouped} onClick={() => setQuery({ rows: "all" }, true)}>
-            All nodes
+            {CHART.allNodes}
           </Button>
         </div>
       )}
-      <Button aria-label="Zoom in" shortcut="+" onClick={on.onZoomIn}>
+      <Button aria-label={CHART.zoomIn} shortcut="+" onClick={on.onZoomIn}>
         +
       </Button>
-      <Button aria-label="Zoom out" shortcut="-" onClick={on.onZoomOut}>
+      <Button aria-label={CHART.zoomOut} shortcut="-" onClick={on.onZoomOut}>
         −
       </Button>
       <Button shortcut="0" disabled={!isZoomed} onClick={on.onShowAll}>
-        Reset zoom
+        {CHART.resetZoom}
       </Button>
       <Button
         aria-pressed={onlyCritical}

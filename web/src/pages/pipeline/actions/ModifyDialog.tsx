@@ -23,6 +23,7 @@ import {
 } from "@/pages/pipeline/actions/useActions";
 import { ACTIONS } from "@/strings";
 import { ModifyFields } from "@/pages/pipeline/actions/ModifyFields";
+import { MODIFY } from "@/strings/modify";
 
 interface Props {
   session: PipelineSession;
@@ -103,23 +104,20 @@ function Editor({ title, session, target, detail, paths, onClose }: EditorProps)
       onClose={onClose}
       footer={
         <>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onClose}>{MODIFY.cancel}</Button>
           <Button disabled={count === 0 || busy} onClick={() => preview.mutate()}>
-            Check
+            {MODIFY.check}
           </Button>
           <Button disabled={count === 0 || busy} onClick={() => apply.mutate(false)}>
-            Modify
+            {MODIFY.modify}
           </Button>
           <Button variant="main" disabled={count === 0 || busy} onClick={() => apply.mutate(true)}>
-            Modify and rerun
+            {MODIFY.modifyAndRerun}
           </Button>
         </>
       }
     >
-      <p className="muted">
-        Changes apply to this pipeline from the next start of a command. Your script stays
-        unchanged.
-      </p>
+      <p className="muted">{MODIFY.effect}</p>
       <ModifyFields
         form={form}
         isExec={detail.node.type === "Exec"}
@@ -146,7 +144,7 @@ function Diff({ before, changes }: { before: ModifyForm; changes: Partial<Change
   }
   return (
     <FactsTable
-      label="Changes"
+      label={MODIFY.changes}
       rows={lines.map(([name, old = "", now]) => [
         name,
         <Change key={name} before={old === "" ? null : old} after={now} />,
@@ -163,7 +161,7 @@ function text(value: unknown): string {
 function Preview({ preview }: { preview: ControlResult }) {
   return (
     <div role="status" className={styles.verdict}>
-      <p>Valid. Applies to {plural(preview.affected, "command")}.</p>
+      <p>{MODIFY.valid(plural(preview.affected, "command"))}</p>
       <ActionPreview preview={preview} />
     </div>
   );

@@ -3,6 +3,7 @@ import { useId } from "react";
 import { Button } from "@/components/Button";
 import type { EnvLine, ModifyForm, NumberField, TextField } from "@/model/modify";
 import modifyDialogStyles from "@/pages/pipeline/actions/ModifyDialog.module.css";
+import { MODIFY } from "@/strings/modify";
 
 interface Props {
   form: ModifyForm;
@@ -33,7 +34,7 @@ export function ModifyFields({ form, isExec, images, onChange }: Props) {
   return (
     <div className={modifyDialogStyles.fields}>
       {isExec ? (
-        <Field label="Command">
+        <Field label={MODIFY.command}>
           {(id) => (
             <textarea
               id={id}
@@ -53,7 +54,7 @@ export function ModifyFields({ form, isExec, images, onChange }: Props) {
         {text("max_time", "Time limit", "e.g. 90s, 1h30m")}
         {isExec ? null : text("max_concurrent", "Maximum running", "no limit")}
         {text("retry_lost", "Retries if worker is lost", "0")}
-        <Field label="Image">
+        <Field label={MODIFY.image}>
           {(id) => (
             <select
               id={id}
@@ -63,7 +64,7 @@ export function ModifyFields({ form, isExec, images, onChange }: Props) {
             >
               {[...new Set(["", image, ...images])].map((name) => (
                 <option key={name} value={name}>
-                  {name === "" ? "inherited or default" : name}
+                  {name === "" ? MODIFY.inherited : name}
                 </option>
               ))}
             </select>
@@ -90,24 +91,26 @@ function EnvFields({ env, onChange }: { env: EnvLine[]; onChange: (env: EnvLine[
     onChange(env.map((one, place) => (place === index ? { ...one, ...line } : one)));
   return (
     <fieldset className={modifyDialogStyles.env}>
-      <legend>Environment</legend>
+      <legend>{MODIFY.environment}</legend>
       {env.map((line, index) => (
         <div key={index} className={modifyDialogStyles.line}>
           <input
             className="field mono"
-            aria-label={`Name of variable ${index + 1}`}
+            aria-label={MODIFY.variableName(index + 1)}
             value={line.name}
             onChange={(event) => change(index, { name: event.target.value })}
           />
           <input
             className="field mono"
-            aria-label={`Value of ${line.name === "" ? `variable ${index + 1}` : line.name}`}
+            aria-label={MODIFY.variableValue(
+              line.name === "" ? `variable ${index + 1}` : line.name,
+            )}
             value={line.value}
             onChange={(event) => change(index, { value: event.target.value })}
           />
           <Button
             variant="quiet"
-            aria-label={`Remove ${line.name}`}
+            aria-label={MODIFY.remove(line.name)}
             onClick={() => onChange(env.filter((_, place) => place !== index))}
           >
             ×
@@ -115,7 +118,7 @@ function EnvFields({ env, onChange }: { env: EnvLine[]; onChange: (env: EnvLine[
         </div>
       ))}
       <Button variant="quiet" onClick={() => onChange([...env, { name: "", value: "" }])}>
-        Add variable
+        {MODIFY.addVariable}
       </Button>
     </fieldset>
   );

@@ -14,6 +14,7 @@ import { mostCommonReason } from "@/model/waiting";
 import { workersText } from "@/model/workers";
 import styles from "@/pages/pipeline/frame/PipelineHead.module.css";
 import { PIPELINE_HEADER } from "@/strings";
+import { PIPELINE } from "@/strings/pipeline";
 
 /** Polling interval of wait reasons, in ms. */
 const REFRESH_MS = 3000;
@@ -78,8 +79,8 @@ function TimeLeft({ summary, took }: { summary: PipelineSummary; took: number })
   return (
     <span className={`${styles.note ?? ""} number clip`} title={usual}>
       {found.remaining === null
-        ? `longer than usual (${duration(found.usual)})`
-        : `about ${duration(found.remaining)} left`}
+        ? PIPELINE.longer(duration(found.usual))
+        : PIPELINE.left(duration(found.remaining))}
     </span>
   );
 }

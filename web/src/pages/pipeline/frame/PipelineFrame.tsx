@@ -14,6 +14,7 @@ import { useActions } from "@/pages/pipeline/actions/useActions";
 import { PipelineHead } from "@/pages/pipeline/frame/PipelineHead";
 import { PipelineHeader } from "@/pages/pipeline/frame/PipelineHeader";
 import type { PipelineView } from "@/pages/pipeline/frame/PipelineNav";
+import { PIPELINE } from "@/strings/pipeline";
 
 const REFRESH_MS = 2000;
 
@@ -87,7 +88,7 @@ export function PipelineLoading({ id, view, error, onRetry }: LoadingProps) {
     return (
       <EmptyState title={loadErrorMessage(error, id)}>
         <a href="/" onClick={followLink}>
-          All pipelines
+          {PIPELINE.allPipelines}
         </a>
       </EmptyState>
     );

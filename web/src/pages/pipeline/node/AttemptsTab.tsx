@@ -17,6 +17,7 @@ import styles from "@/pages/pipeline/node/AttemptsTab.module.css";
 import messageStyles from "@/pages/pipeline/node/ErrorMessage.module.css";
 import { OutputDiff } from "@/pages/pipeline/node/OutputDiff";
 import { ResourceCharts } from "@/pages/pipeline/node/ResourceCharts";
+import { ATTEMPTS } from "@/strings/attempts";
 
 /** Only the newest attempts show resource charts. */
 const MAX_CHARTS = 5;
@@ -25,7 +26,7 @@ const MAX_CHARTS = 5;
 export function AttemptsTab({ session, detail }: { session: PipelineSession; detail: NodeDetail }) {
   const { attempts } = detail.node;
   const [compared, setCompared] = useState<readonly number[]>([]);
-  if (attempts.length === 0) return <EmptyState title="Not run yet" />;
+  if (attempts.length === 0) return <EmptyState title={ATTEMPTS.notRunYet} />;
   const pair = compared.flatMap((number) => attempts.filter((one) => one.number === number));
   const toggle = (number: number) =>
     setCompared(
@@ -36,7 +37,7 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
   const [first, second] = pair;
   return (
     <div className={styles.attempts}>
-      {attempts.length > 1 ? <p className="muted">Select two attempts to compare them.</p> : null}
+      {attempts.length > 1 ? <p className="muted">{ATTEMPTS.selectTwo}</p> : null}
       {first !== undefined && second !== undefined ? (
         <Comparison id={session.id} first={first} second={second} />
       ) : null}
@@ -47,12 +48,12 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
               {attempts.length > 1 ? (
                 <input
                   type="checkbox"
-                  aria-label={`Compare attempt ${attempt.number}`}
+                  aria-label={ATTEMPTS.compare(attempt.number)}
                   checked={compared.includes(attempt.number)}
                   onChange={() => toggle(attempt.number)}
                 />
               ) : null}
-              <strong>Attempt {attempt.number}</strong>
+              <strong>{ATTEMPTS.attempt(attempt.number)}</strong>
               <StateLabel state={attempt.state} />
               <span className="state-error">{failureText(attempt.cause, attempt.exit_code)}</span>
               <span className="page-grow" />
@@ -60,7 +61,7 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
                 variant="quiet"
                 onClick={() => setQuery({ attempt: String(attempt.number), tab: null })}
               >
-                Output
+                {ATTEMPTS.output}
               </Button>
             </div>
             <AttemptFacts attempt={attempt} />
@@ -94,9 +95,9 @@ function SnapshotCommand({
   const command = debugCommand(id, path, { attempt: number, snapshot: true });
   return (
     <p className={styles.line}>
-      <span className="muted">Snapshot:</span>
+      <span className="muted">{ATTEMPTS.snapshot}</span>
       <code className="clip">{command}</code>
-      <CopyButton text={command} label={`Copy the debug command of attempt ${number}`} />
+      <CopyButton text={command} label={ATTEMPTS.copyDebug(number)} />
     </p>
   );
 }
@@ -129,12 +130,10 @@ interface ComparisonProps {
 function Comparison({ id, first, second }: ComparisonProps) {
   const found = differences(first, second);
   return (
-    <section className={styles.compare} aria-label="Differences">
-      <h2>
-        Attempt {first.number} and {second.number}
-      </h2>
+    <section className={styles.compare} aria-label={ATTEMPTS.differences}>
+      <h2>{ATTEMPTS.both(first.number, second.number)}</h2>
       {found.length === 0 ? (
-        <p className="muted">Command, environment, image, size and outcome are the same.</p>
+        <p className="muted">{ATTEMPTS.same}</p>
       ) : (
         <FactsTable rows={found.map((one) => [one.label, <Change key={one.label} {...one} />])} />
       )}

@@ -7,6 +7,7 @@ import { Button } from "@/components/Button";
 import type { LogLocation } from "@/live/log";
 import styles from "@/pages/pipeline/node/LogView.module.css";
 import { OUTPUT } from "@/strings";
+import { NODE } from "@/strings/node";
 
 /** A matching line and the text to highlight. */
 export interface Match {
@@ -66,7 +67,7 @@ export function LogSearch({ location, match, onMatch }: Props) {
         <span className={`number ${styles.count ?? ""}`} role="status">
           {lines.length === 0
             ? OUTPUT.noMatch
-            : `${Math.max(0, at) + 1} of ${lines.length}${result.data.next === null ? "" : "+"}`}
+            : NODE.matchOf(Math.max(0, at) + 1, lines.length, result.data.next === null ? "" : "+")}
         </span>
       )}
       {lines.length > 1 ? (

@@ -24,6 +24,7 @@ import { ReportsSection } from "@/pages/pipeline/node/ReportsSection";
 import { ReportTab, useReport } from "@/pages/pipeline/node/ReportTab";
 import { ShellSlot } from "@/pages/pipeline/shell/ShellSlot";
 import { NODE_TABS } from "@/strings";
+import { NODE } from "@/strings/node";
 
 // Only the output and the overview are part of the main script.
 const AttemptsTab = lazy(
@@ -91,8 +92,8 @@ function NodeLoading(props: { error: Error | null; path: string; onRetry: () => 
   if (error === null) return <Loading />;
   if (error instanceof ApiError && error.status === 404) {
     return (
-      <EmptyState title={`Node ${visible(path)} not found`}>
-        <p className="muted">It may appear after a Lazy has generated its tree.</p>
+      <EmptyState title={NODE.notFound(visible(path))}>
+        <p className="muted">{NODE.notFoundHelp}</p>
       </EmptyState>
     );
   }

@@ -11,6 +11,7 @@ import type { PipelineSession } from "@/live/session";
 import { REPORT_BYTES, useReports, useReportText } from "@/live/useReports";
 import { type Report, REPORTS } from "@/model/reports";
 import styles from "@/pages/pipeline/node/ReportsSection.module.css";
+import { NODE } from "@/strings/node";
 
 /** Number of reports open at first; fewer next to failures. */
 const OPEN_COUNT = 3;
@@ -26,12 +27,15 @@ export function ReportsSection({ session, failed }: Props) {
   const reports = useReports(session);
   const { shown = [], more = 0, complete = true } = reports.data ?? {};
   if (reports.data === undefined && reports.error !== null) {
-    return <p className="muted">Could not list reports: {messageOf(reports.error)}</p>;
+    return <p className="muted">{NODE.reportsFailed(messageOf(reports.error))}</p>;
   }
   if (shown.length === 0) return null;
   const open = failed ? OPEN_COUNT_WITH_FAILURES : OPEN_COUNT;
   return (
-    <section className={`${styles.reports} ${failed ? styles.beside : ""}`} aria-label="Reports">
+    <section
+      className={`${styles.reports} ${failed ? styles.beside : ""}`}
+      aria-label={NODE.reports}
+    >
       <h2>{plural(shown.length + more, "report")}</h2>
       {shown.map((report, place) => (
         <ReportCard
@@ -43,9 +47,9 @@ export function ReportsSection({ session, failed }: Props) {
       ))}
       {more === 0 && complete ? null : (
         <p className="muted">
-          For the others, see the{" "}
+          {NODE.moreReports}
           <a href={`${pipelineUrl(session.id)}/data?dir=${REPORTS}`} onClick={followLink}>
-            files in {REPORTS}/
+            {NODE.filesIn(REPORTS)}
           </a>
           .
         </p>
@@ -67,7 +71,7 @@ function ReportCard(props: { id: string; report: Report; openAtFirst: boolean })
           type="button"
           className={styles.twist}
           aria-expanded={open}
-          aria-label={`${open ? "Close" : "Open"} ${title}`}
+          aria-label={`${open ? NODE.close : NODE.open} ${title}`}
           onClick={() => setOpen(!open)}
         >
           <svg viewBox="0 0 10 10" width="10" height="10" aria-hidden>
@@ -87,7 +91,7 @@ function ReportCard(props: { id: string; report: Report; openAtFirst: boolean })
           className="muted"
           href={`${pipelineUrl(id)}/data?${file.toString()}`}
           onClick={followLink}
-          title={`Written ${formatDateTitle(entry.modified, now)}`}
+          title={NODE.written(formatDateTitle(entry.modified, now))}
         >
           {formatDate(entry.modified, now)}
         </a>
@@ -100,19 +104,16 @@ function ReportCard(props: { id: string; report: Report; openAtFirst: boolean })
 function ReportText({ id, report: { entry, title } }: { id: string; report: Report }) {
   const text = useReportText(id, entry);
   if (text.data === undefined) {
-    return <p className="muted">{text.error === null ? "Loading…" : messageOf(text.error)}</p>;
+    return <p className="muted">{text.error === null ? NODE.loading : messageOf(text.error)}</p>;
   }
-  if (text.data.trim() === "") return <p className="muted">Empty report.</p>;
+  if (text.data.trim() === "") return <p className="muted">{NODE.emptyReport}</p>;
   return (
     <>
       <Collapsible label={title}>
         <LazyMarkdown text={text.data} />
       </Collapsible>
       {entry.size > REPORT_BYTES ? (
-        <p className="muted">
-          Showing the first {bytes(REPORT_BYTES)} of {bytes(entry.size)}; open the file to see the
-          rest.
-        </p>
+        <p className="muted">{NODE.firstBytes(bytes(REPORT_BYTES), bytes(entry.size))}</p>
       ) : null}
     </>
   );

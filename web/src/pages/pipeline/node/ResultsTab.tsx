@@ -20,6 +20,7 @@ import { MAX_DRAWN, metricLine, metricText } from "@/model/metrics";
 import { isFinished } from "@/model/states";
 import { Picture } from "@/pages/data/Picture";
 import styles from "@/pages/pipeline/node/ResultsTab.module.css";
+import { RESULTS } from "@/strings/results";
 
 const WIDTH = 300;
 const HEIGHT = 80;
@@ -63,11 +64,11 @@ function Result({ id, attempt: { path, number } }: Props) {
   });
   return (
     <section>
-      <h2>Result</h2>
+      <h2>{RESULTS.result}</h2>
       {result.data === undefined ? (
         <QueryPlaceholder query={result} rows={2} />
       ) : (
-        <Code text={JSON.stringify(result.data.value, null, 2)} label="result" />
+        <Code text={JSON.stringify(result.data.value, null, 2)} label={RESULTS.resultCode} />
       )}
     </section>
   );
@@ -89,7 +90,7 @@ function Metrics({ id, attempt: { path, number, state } }: Props) {
   });
   return (
     <section>
-      <h2>Metrics</h2>
+      <h2>{RESULTS.metrics}</h2>
       {metrics.data === undefined ? <QueryPlaceholder query={metrics} rows={2} /> : null}
       <div className={styles.metrics}>
         {metrics.data?.metrics.map((series) => (
@@ -127,7 +128,7 @@ function Artifacts({ id, attempt: { path, number, state, outputs } }: Props) {
   });
   return (
     <section>
-      <h2>Artifacts</h2>
+      <h2>{RESULTS.artifacts}</h2>
       {artifacts.data === undefined ? <QueryPlaceholder query={artifacts} rows={2} /> : null}
       {artifacts.data?.artifacts.map((artifact) => (
         <ArtifactEntry key={artifact.name} id={id} artifact={artifact} />
@@ -147,7 +148,7 @@ function ArtifactEntry({ id, artifact }: { id: string; artifact: Artifact }) {
           {title === "" ? baseName(name) : title}
         </a>
         <span className="muted number">{bytes(size)}</span>
-        <FileLink href={dataFileUrl(id, name)} label={`Download ${name}`} />
+        <FileLink href={dataFileUrl(id, name)} label={RESULTS.download(name)} />
       </figcaption>
       {isImage ? <ArtifactPicture id={id} artifact={artifact} /> : null}
     </figure>

@@ -7,6 +7,7 @@ import { stateText, titleText } from "@/model/shell";
 import shellStyles from "@/pages/pipeline/shell/Shell.module.css";
 import { closeShell, shellKey } from "@/pages/pipeline/shell/openShells";
 import { endSession, LEAVE_KEYS, sessionFor } from "@/pages/pipeline/shell/session";
+import { SHELL } from "@/strings/shell";
 
 /** A terminal with a debug shell. */
 export function ShellPanel({ place }: { place: ShellTarget }) {
@@ -32,7 +33,7 @@ export function ShellPanel({ place }: { place: ShellTarget }) {
     setReadable(!readable);
   };
   return (
-    <section className={shellStyles.shell} aria-label={`Shell in ${visible(place.path)}`}>
+    <section className={shellStyles.shell} aria-label={SHELL.shellIn(visible(place.path))}>
       <div className={shellStyles.bar}>
         <strong>{titleText(place.snapshot, view.ticket)}</strong>
         <span className={shellStyles.state} role={over ? "alert" : "status"}>
@@ -41,24 +42,25 @@ export function ShellPanel({ place }: { place: ShellTarget }) {
         <span className={shellStyles.actions}>
           {over ? null : (
             <span className={`muted ${shellStyles.hint}`}>
-              <kbd>{LEAVE_KEYS}</kbd> to leave the terminal
+              <kbd>{LEAVE_KEYS}</kbd>
+              {SHELL.leaveHint}
             </span>
           )}
           <Button
             variant="quiet"
             aria-pressed={readable}
-            title="Make the output readable for screen readers"
+            title={SHELL.screenReaderHint}
             onClick={toggleReadable}
           >
-            Screen reader
+            {SHELL.screenReader}
           </Button>
           {over ? (
             <Button variant="quiet" onClick={() => session.reconnect()}>
-              Reconnect
+              {SHELL.reconnect}
             </Button>
           ) : null}
           <button ref={close} type="button" className="button button-quiet" onClick={onClose}>
-            {over ? "Close" : "End shell"}
+            {over ? SHELL.close : SHELL.endShell}
           </button>
         </span>
       </div>

@@ -17,6 +17,7 @@ import { rowId, rowStyle } from "@/pages/pipeline/tree/NodeRow";
 import rowStyles from "@/pages/pipeline/tree/NodeRow.module.css";
 import { ROW_HEIGHT } from "@/pages/pipeline/tree/Tree";
 import treeStyles from "@/pages/pipeline/tree/Tree.module.css";
+import { PIPELINE } from "@/strings/pipeline";
 
 const PAGE = 200;
 /** Results change while the pipeline runs. */
@@ -73,9 +74,9 @@ export function SearchResults({ session, text, state, current, selected, onSelec
   }
   if (nodes.length === 0) {
     return found.isPending || hasNextPage ? (
-      <p className={treeStyles.note}>Searching…</p>
+      <p className={treeStyles.note}>{PIPELINE.searching}</p>
     ) : (
-      <EmptyState title="No matching nodes" />
+      <EmptyState title={PIPELINE.noMatchingNodes} />
     );
   }
   const onKeyDown = (event: KeyboardEvent) => {
@@ -97,20 +98,22 @@ export function SearchResults({ session, text, state, current, selected, onSelec
     <div className={treeStyles.tree}>
       <p className={treeStyles.note} role="status">
         {nodes.length.toLocaleString("en")}
-        {hasNextPage ? "+" : ""} found
+        {hasNextPage ? "+" : ""}
+        {PIPELINE.found}
         <button
           type="button"
           className="button button-quiet"
           onClick={() => onSelect(new Set(nodes.map((node) => node.path)))}
         >
-          Select {hasNextPage ? "these" : "all"}
+          {PIPELINE.select}
+          {hasNextPage ? PIPELINE.these : PIPELINE.all}
         </button>
       </p>
       <div
         ref={scroll}
         className={`${treeStyles.scroll} tree-scroll`}
         role="listbox"
-        aria-label="Matching nodes"
+        aria-label={PIPELINE.matchingNodes}
         aria-multiselectable
         tabIndex={0}
         onKeyDown={onKeyDown}

@@ -22,6 +22,7 @@ import styles from "@/pages/pipeline/tree/Tree.module.css";
 import { useRangeSelection } from "@/pages/pipeline/tree/useRangeSelection";
 import { useScrollAnchor } from "@/pages/pipeline/tree/useScrollAnchor";
 import { TREE } from "@/strings";
+import { PIPELINE } from "@/strings/pipeline";
 
 export const ROW_HEIGHT = 28;
 const OVERSCAN = 12;
@@ -150,7 +151,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
         ref={scroll}
         className={`${styles.scroll} tree-scroll`}
         role="tree"
-        aria-label="Nodes"
+        aria-label={PIPELINE.nodes}
         aria-multiselectable
         tabIndex={0}
         aria-busy={range.busy}

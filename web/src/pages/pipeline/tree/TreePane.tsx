@@ -13,6 +13,7 @@ import { Tree } from "@/pages/pipeline/tree/Tree";
 import styles from "@/pages/pipeline/tree/TreePane.module.css";
 import { goToFailure } from "@/pages/pipeline/usePageKeys";
 import { focusTree, useTreeFocus } from "@/pages/pipeline/useTreeFocus";
+import { PIPELINE } from "@/strings/pipeline";
 
 export interface TreePaneProps {
   session: PipelineSession;
@@ -31,7 +32,7 @@ export function TreePane(props: TreePaneProps) {
   const searching = text !== "" || state !== null;
   useTreeFocus(false, searching);
   return (
-    <section className={`${styles.pane} tree-pane`} aria-label="Tree">
+    <section className={`${styles.pane} tree-pane`} aria-label={PIPELINE.tree}>
       <TreeTools {...props} state={state} />
       {selected.size > 0 ? <SelectionBar {...props} /> : null}
       {searching ? (
@@ -59,8 +60,8 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
         id="tree-search"
         className={`field ${styles.search}`}
         type="search"
-        placeholder="Search paths and commands"
-        aria-label="Search paths and commands"
+        placeholder={PIPELINE.search}
+        aria-label={PIPELINE.search}
         aria-keyshortcuts="/"
         value={query.get("q") ?? ""}
         onChange={(event) => setQuery({ q: event.target.value }, true)}
@@ -77,12 +78,12 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
       />
       <select
         className="field"
-        aria-label="Filter by state"
+        aria-label={PIPELINE.filterByState}
         aria-keyshortcuts="f"
         value={state ?? ""}
         onChange={(event) => setQuery({ state: event.target.value }, true)}
       >
-        <option value="">all</option>
+        <option value="">{PIPELINE.all}</option>
         {STATES.map((one) => (
           <option key={one} value={one}>
             {stateLabel(one)}
@@ -92,7 +93,7 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
       <span className={styles.failures}>
         <Button
           variant="quiet"
-          aria-label="Previous failure"
+          aria-label={PIPELINE.previousFailure}
           shortcut="p"
           disabled={failed === 0}
           onClick={() => void goToFailure(session, current, -1)}
@@ -100,11 +101,11 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
           ‹
         </Button>
         <span className={failed > 0 ? "state-error number" : "muted"}>
-          {failed === 0 ? "no failures" : `${failed.toLocaleString("en")} failed`}
+          {failed === 0 ? PIPELINE.noFailures : PIPELINE.failed(failed.toLocaleString("en"))}
         </span>
         <Button
           variant="quiet"
-          aria-label="Next failure"
+          aria-label={PIPELINE.nextFailure}
           shortcut="n"
           disabled={failed === 0}
           onClick={() => void goToFailure(session, current, 1)}
@@ -113,7 +114,7 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
         </Button>
       </span>
       <Menu
-        label="View"
+        label={PIPELINE.view}
         entries={[
           {
             label: "Open failures, close completed groups",
@@ -128,22 +129,26 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
 
 function SelectionBar({ selected, onSelect, actions, targets }: TreePaneProps) {
   return (
-    <div className={`${bulkStyles.bar} ${styles.bulk}`} role="toolbar" aria-label="Selected nodes">
-      <strong role="status">{selected.size.toLocaleString("en")} selected</strong>
+    <div
+      className={`${bulkStyles.bar} ${styles.bulk}`}
+      role="toolbar"
+      aria-label={PIPELINE.selectedNodes}
+    >
+      <strong role="status">{PIPELINE.selected(selected.size.toLocaleString("en"))}</strong>
       <Button shortcut="r" onClick={() => void actions.nodes("rerun", targets)}>
-        Rerun
+        {PIPELINE.rerun}
       </Button>
       <Button shortcut="s" onClick={() => void actions.toggleSkip(targets)}>
-        Skip
+        {PIPELINE.skip}
       </Button>
       <Button shortcut="k" variant="danger" onClick={() => void actions.nodes("kill", targets)}>
-        Kill
+        {PIPELINE.kill}
       </Button>
       <Button shortcut="m" onClick={() => actions.modify(targets)}>
-        Modify
+        {PIPELINE.modify}
       </Button>
       <Button variant="quiet" shortcut="Esc" onClick={() => onSelect(new Set())}>
-        Clear
+        {PIPELINE.clear}
       </Button>
     </div>
   );
