@@ -165,6 +165,13 @@ class Remedies:
         return f" at {self.web_app.rstrip('/')}{PLAN_PAGE}" if self.web_app else " on the Plan page"
 
 
+def warning_level(accrued: float, limit: float | None) -> float:
+    """Return the share of the spend limit of which owners are notified: 0, 0.8 or 1."""
+    if limit is None or accrued < WARNING_SHARE * limit:
+        return 0.0
+    return 1.0 if accrued >= limit else WARNING_SHARE
+
+
 def suspension(limit: float | None, remedies: Remedies) -> str:
     """Return why an organisation at its spend limit starts nothing."""
     return (

@@ -15,6 +15,7 @@ from conducto_core.semantics.autoscaling import Pool
 from conducto_core.semantics.cloud_machine import (
     MachineCommand,
 )
+from conducto_core.semantics.fargate import Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,22 @@ class Usage:
     whose: Spender
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerEnd:
+    """The time of a worker's task that AWS charges.
+
+    Attributes:
+        size: The size of its task.
+        began: When it began to be charged, in seconds since the epoch.
+        ended: When it stopped.
+    """
+
+    worker: str
+    size: Size
+    began: float
+    ended: float
+
+
 @dataclass(slots=True)
 class PipelineChanges:
     """The results of an event.
@@ -42,6 +59,7 @@ class PipelineChanges:
         pools: ``{path: pool}`` of the tasks in `machine_commands`.
         stops: ``(worker, task ARN)`` of workers to stop.
         usage: Usage to meter.
+        worker_ends: Ends of workers' tasks.
         new_notifications: Notifications to send, with secrets not yet masked.
         builds: Images whose build must be started.
     """
@@ -52,5 +70,6 @@ class PipelineChanges:
     pools: dict[str, Pool] = field(default_factory=dict)
     stops: list[tuple[str, str | None]] = field(default_factory=list)
     usage: list[Usage] = field(default_factory=list)
+    worker_ends: list[WorkerEnd] = field(default_factory=list)
     new_notifications: list[NotificationRecord] = field(default_factory=list)
     builds: list[BuiltImage] = field(default_factory=list)

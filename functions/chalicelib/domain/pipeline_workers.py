@@ -11,7 +11,7 @@ from chalicelib.domain.events import (
     WorkerLost,
     WorkerStarted,
 )
-from chalicelib.domain.pipeline_changes import Usage
+from chalicelib.domain.pipeline_changes import Usage, WorkerEnd
 from chalicelib.domain.pipeline_steps import GRACE, PipelineSteps
 from chalicelib.domain.workers import Worker, WorkerStatus
 from chalicelib.ports.identity import Spender
@@ -27,6 +27,7 @@ from conducto_core.semantics.cloud_machine import (
 )
 from conducto_core.semantics.contexts import Hold, is_inside, is_late, loss
 from conducto_core.semantics.cost import charged_seconds, dollars_for
+from conducto_core.semantics.fargate import size_for
 from conducto_core.semantics.pools import PoolKind
 from conducto_core.semantics.start_failures import Failed, PoolStarts, StartFailure
 from conducto_core.semantics.user_secrets import secrets_user
@@ -144,6 +145,7 @@ class PipelineWorkers(PipelineSteps):
         if worker is None:
             return
         worker.task, worker.since, worker.protocol = up.task, self.now, up.protocol
+        worker.up = worker.up or self.now
         if worker.status is WorkerStatus.STARTING:
             worker.status = WorkerStatus.IDLE
         if worker.pool in self.starts:
@@ -190,6 +192,8 @@ class PipelineWorkers(PipelineSteps):
         if began is None or ended is None:
             return  # AWS does not charge for a task that never started
         pool = self.pools[worker.pool]
+        size = size_for(worker.pool, pool.cpu, pool.mem)
+        self._effects.worker_ends.append(WorkerEnd(worker.id, size, began, ended))
         seconds = charged_seconds(began, ended) - worker.metered
         if seconds <= 0:
             return

@@ -32,6 +32,7 @@ class Worker:
         reference: Reference of the image that it runs.
         protocol: Its protocol version (`conducto_core.model.worker.PROTOCOL`).
         launched: When its launch was decided, in seconds since the epoch.
+        up: When it called for the first time.
         round: `conducto_core.semantics.start_failures.PoolStarts.rounds` at its launch.
         for_owner: Whether it was launched while commands received the owner's user secrets and
             data.
@@ -54,6 +55,7 @@ class Worker:
     reference: str | None = None
     protocol: int = 1
     launched: float = 0.0
+    up: float | None = None
     round: int = 0
     for_owner: bool = True
     unused: float | None = None

@@ -56,10 +56,15 @@ class Claims:
         self._cloud = cloud
         self._me = worker
 
+    def _is_suspended(self) -> bool:
+        """Return whether the organisation has reached its spend limit: claims wait."""
+        cloud = self._cloud
+        return cloud.billing is not None and cloud.orgs.in_use(self._me.org).suspended
+
     def begin(self, live: CloudPipeline, claimed: Claimed, given: Secrets) -> Input | None:
         """Return the claim with the attempt that it starts, or None if it changes nothing."""
         node = live.may_run(claimed)
-        if node is None:
+        if node is None or self._is_suspended():
             return None if claimed.token in live.holders else claimed
         secrets = given(secrets_user(live.record))
         record = self._record(live, node, claimed.worker, secrets)

@@ -9,12 +9,14 @@ task outlives its item by more than some seconds, even if a stop request was los
 """
 
 import logging
+from collections.abc import Iterator
 from secrets import token_hex
 
 from chalicelib.domain.tokens import new_token
 from chalicelib.ports.errors import CapacityError, PlanLimitError
 from chalicelib.ports.identity import Identity, Spender
 from chalicelib.ports.workers import Shell, TaskStatus, WorkerTask
+from chalicelib.services.charging import Charging, WorkerTime
 from chalicelib.services.debug_plans import debug_plan
 from chalicelib.services.dependencies import write_with_retry
 from chalicelib.services.effects import WORKER
@@ -39,6 +41,7 @@ from conducto_core.model.worker import (
 from conducto_core.runtime.debug_shell import shell_argv
 from conducto_core.runtime.task_layout import ENTER
 from conducto_core.semantics.cost import dollars_for
+from conducto_core.semantics.fargate import size_for
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +76,7 @@ class DebugSessions:
     def __init__(self, engine: CommandProcessor) -> None:
         self._engine = engine
         self._cloud = engine.cloud
+        self._charging = Charging(engine.cloud)
 
     # ---- requests of users ----------------------------------------------------------------
 
@@ -325,6 +329,20 @@ class DebugSessions:
         title = "" if record is None else record.title
         return Spender(shell.pipeline_id, title, dollars_for(shell.path, shell.cpu, None, seconds))
 
+    def _charge(self, shell: Shell, until: float, *, ended: bool) -> None:
+        size = size_for(shell.path, shell.cpu, 2.0)  # of the default
+        span = (shell.opened, until)
+        time = WorkerTime(shell.id, shell.pipeline_id, size, *span, shell.task, ended)
+        self._charging.observe(shell.org, time)
+
+    def charge(self) -> Iterator[str]:
+        """Charge for the open shells; yield their workers."""
+        for pipeline_id, shell_id in self._cloud.shells.all_open():
+            shell = self._cloud.shells.find(pipeline_id, shell_id)
+            if shell is not None and shell.ended is None:
+                self._charge(shell, self._cloud.clock(), ended=False)
+                yield shell.id
+
     def _over(self, shell: Shell, reason: str) -> Shell:
         """End a shell: stop its task first, so that a failed stop is retried."""
         task = shell.task or self._cloud.fleet.running(shell.pipeline_id).get(shell.id)
@@ -335,6 +353,7 @@ class DebugSessions:
             seconds = now - shell.opened
             key = f"{shell.pipeline_id}/shell/{shell.id}"
             whose = self._spender(shell, seconds)
+            self._charge(shell, now, ended=True)
             write_with_retry(
                 self._cloud,
                 lambda: self._cloud.orgs.add_usage(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from chalicelib.domain.retry import R, retry_throttled
+from chalicelib.ports.billing import BillingPorts
 from chalicelib.ports.identity import Connections, Orgs, SecretVault, Tokens
 from chalicelib.ports.images import Builder
 from chalicelib.ports.journal import Store
@@ -30,6 +31,7 @@ class Dependencies:
         socket: Returns the URL of the WebSocket that clients follow.
         web_app: Returns the URL of the web app, or "".
         remedies: Returns how the limits of plans are lifted.
+        billing: The payment provider and its records; None: the installation has no billing.
         lend_credentials: Returns credentials with which a worker polls an activity, or None to use
             those of its task.
         clock: Seconds since the epoch.
@@ -59,6 +61,7 @@ class Dependencies:
     socket: Callable[[], str] = lambda: ""
     web_app: Callable[[], str] = lambda: ""
     remedies: Callable[[], Remedies] = Remedies
+    billing: BillingPorts | None = None
     lend_credentials: Callable[[str, str], Credentials | None] = lambda _activity, _worker: None
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep

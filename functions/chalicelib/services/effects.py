@@ -12,7 +12,8 @@
 | reassignment of a free worker | waiting pipelines are checked every minute |
 | start of a build | polling starts the missing build |
 | frame to a follower | the next frame includes its changes |
-| metering of an attempt | none: the organisation is not charged |
+| metering of an attempt | none: it does not count in the usage reports |
+| charge of an ended worker | `chalicelib.services.billing_run` reads its end from ECS |
 """
 
 import logging
@@ -28,12 +29,13 @@ from chalicelib.domain.events import (
     WorkerLaunch,
 )
 from chalicelib.domain.pipeline import CloudPipeline
-from chalicelib.domain.pipeline_changes import PipelineChanges, Usage
+from chalicelib.domain.pipeline_changes import PipelineChanges, Usage, WorkerEnd
 from chalicelib.domain.tokens import new_token
 from chalicelib.ports.errors import AccessDeniedError, CapacityError, TaskGoneError, ThrottledError
 from chalicelib.ports.identity import Identity
 from chalicelib.ports.workers import WorkerTask
 from chalicelib.services.build_poller import Reading, image_update
+from chalicelib.services.charging import Charging, WorkerTime
 from chalicelib.services.dependencies import Dependencies, write_with_retry
 from chalicelib.services.event_push import publish
 from chalicelib.services.image_builds import ImageBuilds
@@ -88,6 +90,7 @@ class Effects:
     tasks: list[WorkerTask] = field(default_factory=list)
     stops: list[tuple[str, str | None]] = field(default_factory=list)
     usage: list[Usage] = field(default_factory=list)
+    worker_ends: list[WorkerEnd] = field(default_factory=list)
     builds: list[BuiltImage] = field(default_factory=list)
     known_pools: tuple[str, ...] = ()
     published: bool = False
@@ -111,6 +114,7 @@ def effects_of(
         tasks=[_task(live, launch, spot_share) for launch in hires],
         stops=changes.stops,
         usage=changes.usage,
+        worker_ends=changes.worker_ends,
         builds=changes.builds,
         published=bool(changes.changes),
         known_pools=tuple(live.pools) if released else (),
@@ -145,6 +149,7 @@ class EffectExecutor:
         self._slots = slots
         self._reading = reading
         self._builds = ImageBuilds(cloud)
+        self._charging = Charging(cloud)
 
     def execute(self, effects: Effects) -> None:
         """Execute all effects; a failure is logged and does not affect the others."""
@@ -156,6 +161,7 @@ class EffectExecutor:
             *(lambda task=task: self._start_worker(effects, task) for task in effects.tasks),
             *(lambda stop=stop: self._stop_worker(effects, *stop) for stop in effects.stops),
             *(lambda usage=usage: self._meter(effects, usage) for usage in effects.usage),
+            *(lambda end=end: self._charge(effects, end) for end in effects.worker_ends),
             *(lambda image=image: self._build(effects, image) for image in effects.builds),
         ]
         if effects.released:
@@ -308,6 +314,11 @@ class EffectExecutor:
         if self._cloud.connections.followers(effects.pipeline_id):
             with self._reading(effects.org, effects.pipeline_id) as live:
                 publish(self._cloud, live)
+
+    def _charge(self, effects: Effects, end: WorkerEnd) -> None:
+        span = (end.began, end.ended)
+        time = WorkerTime(end.worker, effects.pipeline_id, end.size, *span, ended=True)
+        self._charging.observe(effects.org, time)
 
     def _meter(self, effects: Effects, usage: Usage) -> None:
         month = month_of(self._cloud.clock())

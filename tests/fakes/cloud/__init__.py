@@ -1,5 +1,6 @@
 """In-memory fakes of all ports; the contract suites test them together with the real adapters."""
 
+from tests.fakes.cloud.billing import FakeBilling, FakeProvider
 from tests.fakes.cloud.identity import FakeConnections, FakeOrgs, FakeTokens
 from tests.fakes.cloud.image_builder import FakeBuilder
 from tests.fakes.cloud.people import FakePeople
@@ -10,6 +11,7 @@ from tests.fakes.cloud.store import FakeStore
 from tests.fakes.cloud.workers import FakeFleet
 
 __all__ = [
+    "FakeBilling",
     "FakeBlobs",
     "FakeBuilder",
     "FakeConnections",
@@ -18,6 +20,7 @@ __all__ = [
     "FakeMachines",
     "FakeOrgs",
     "FakePeople",
+    "FakeProvider",
     "FakeShells",
     "FakeStore",
     "FakeTokens",

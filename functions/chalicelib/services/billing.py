@@ -1,0 +1,91 @@
+"""Subscriptions of organisations: fetched from the payment provider, which alone decides.
+
+An event, a schedule and a request all do the same: they fetch the subscription and write it, unless
+one that was fetched later is stored. Any order and repetition of events ends in the same state.
+"""
+
+import logging
+from dataclasses import replace
+
+from chalicelib.ports.billing import Account, BillingPorts, HookEvent, Subscription
+from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.slots import Slots
+from conducto_core.semantics.plans import RATES, Billing, dollars, grace_until
+
+logger = logging.getLogger(__name__)
+
+
+class Subscriptions:
+    """Keeps the subscriptions of organisations up to date."""
+
+    def __init__(self, cloud: Dependencies, slots: Slots, ports: BillingPorts) -> None:
+        self._cloud = cloud
+        self._slots = slots
+        self._provider = ports.provider
+        self._records = ports.records
+
+    def process(self, event: HookEvent) -> None:
+        """Fetch the subscription that an event names, and write it; raises as the provider."""
+        if event.livemode != self._provider.livemode:
+            logger.warning("a billing event of the other mode", extra={"event": event.id})
+        elif event.subscription is not None:
+            fetched = self._cloud.clock()
+            found = self._provider.subscription(event.subscription)
+            if found is not None:
+                self._adopt(found, fetched)
+        self._records.event_done(event.id)
+
+    def refresh(self, org: str) -> None:
+        """Fetch an organisation's latest subscription, and write it; raises as the provider."""
+        account = self._records.account(org)
+        if account is None:
+            return
+        fetched = self._cloud.clock()
+        found = self._provider.newest(account.customer)
+        if found is not None:
+            self._adopt(found, fetched)
+
+    def _adopt(self, found: Subscription, fetched: float) -> None:
+        account = self._records.account(found.org) if found.org else None
+        if account is None or account.customer != found.customer:
+            logger.warning(
+                "a subscription of another installation", extra={"subscription": found.id}
+            )
+            return
+        if self._is_outdated(account, found):
+            return
+        new_period = found.period_start != account.period_start
+        new = replace(
+            account,
+            subscription=found.id,
+            status=found.status,
+            since=found.since,
+            period_start=found.period_start,
+            period_end=found.period_end,
+            grace_until=grace_until(found.status, account.grace_until, fetched),
+            fetched=fetched,
+            rates=found.rates or account.rates,
+            email=found.email or account.email,
+            warned=0.0 if new_period else account.warned,
+            suspended_at=None if new_period else account.suspended_at,
+        )
+        if self._records.put_account(new):
+            self._apply(new)
+
+    def _is_outdated(self, account: Account, found: Subscription) -> bool:
+        """Return whether a subscription ended before the organisation's current one began."""
+        return bool(account.subscription) and found.since < account.since
+
+    def _apply(self, account: Account) -> None:
+        """Write what gates workers, then let waiting pipelines launch some."""
+        gate = Billing(account.status, since=account.since, grace_until=account.grace_until)
+        self._cloud.orgs.set_billing(account.org, gate, self.accrued(account))
+        self._slots.resume(account.org)
+
+    def accrued(self, account: Account) -> float:
+        """Return the dollars of the current billing period, from the charged hours."""
+        start = max(account.period_start, account.since)
+        hours = self._records.hours(account.org, start, self._cloud.clock())
+        vcpu = sum(hour.vcpu_seconds for hour in hours)
+        gb = sum(hour.gb_seconds for hour in hours)
+        return dollars(vcpu, gb, account.rates or RATES)

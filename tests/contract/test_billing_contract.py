@@ -1,0 +1,158 @@
+"""Subscriptions, charged usage and spend limits: in memory and in the table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from tests.fakes.cloud import FakeBilling, FakeOrgs
+
+from chalicelib.adapters.billing_records import TableBilling
+from chalicelib.adapters.dynamodb import DynamoTable
+from chalicelib.adapters.organizations import TableOrgs
+from chalicelib.ports.billing import Account, BillingRecords, HookEvent, Meter
+from chalicelib.ports.errors import ConflictError, PlanLimitError
+from conducto_core.semantics.plans import FREE, RATES, SCALE, Billing, Span, Status
+from support.cloud.aws import TABLE, aws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chalicelib.ports.identity import Orgs
+
+NOW = 1_000_000.0
+HOUR = 997_200
+METER = Meter("acme", "w1", "abc", vcpu=0.5, gb=2.0, since=900_000.5, task="arn:1")
+
+
+class Shop(NamedTuple):
+    records: BillingRecords
+    orgs: Orgs
+
+
+@pytest.fixture(params=["memory", "table"])
+def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
+    if request.param == "memory":
+        orgs = FakeOrgs(lambda: NOW)
+        yield Shop(FakeBilling(orgs), orgs)
+        return
+    with aws() as clients:
+        table = DynamoTable(clients, TABLE)
+        yield Shop(TableBilling(table, lambda: NOW), TableOrgs(table, lambda: NOW))
+
+
+def test_account_is_replaced_only_by_one_that_was_fetched_later(shop: Shop) -> None:
+    records = shop.records
+    first = Account("acme", "cus_1")
+    full = replace(
+        first,
+        subscription="sub_1",
+        status=Status.PAST_DUE,
+        since=5.0,
+        period_start=6.0,
+        period_end=7.0,
+        grace_until=8.5,
+        fetched=NOW,
+        rates=RATES,
+        email="ann@acme.example",
+    )
+
+    assert records.account("acme") is None
+    assert records.put_account(first)
+    assert records.put_account(full)
+    assert not records.put_account(replace(full, status=Status.ACTIVE))
+    assert records.account("acme") == full
+    assert list(records.accounts()) == ["acme"]
+
+    records.note("acme", warned=0.8, suspended_at=NOW)
+    assert records.account("acme") == replace(full, warned=0.8, suspended_at=NOW)
+    records.note("acme", warned=0.0, suspended_at=None)
+    assert records.account("acme") == full
+
+
+def test_meter_moves_once_and_its_hours_add_up(shop: Shop) -> None:
+    records = shop.records
+    span = Span(HOUR + 3000, HOUR + 4000)
+
+    assert records.move(METER, span, RATES, closed=False)
+    assert not records.move(METER, span, RATES, closed=False)  # another process was faster
+    moved = records.meter("acme", "w1", METER.since)
+    assert moved == replace(METER, span=span)
+    assert moved.task == "arn:1"
+    assert list(records.open_meters()) == [("acme", "w1", METER.since)]
+
+    last = Span(HOUR + 3100, HOUR + 7600)
+    assert records.move(moved, last, RATES, closed=True)
+    assert not records.move(moved, span, RATES, closed=False)
+
+    found = records.hours("acme", HOUR, NOW + 10_000)
+    assert [(h.hour, h.vcpu_seconds, h.gb_seconds) for h in found] == [
+        (HOUR, 250.0, 1000.0),
+        (HOUR + 3600, 1800.0, 7200.0),
+        (HOUR + 7200, 200.0, 800.0),
+    ]
+    assert list(records.open_meters()) == []
+    expected = (2250 * RATES.vcpu + 9000 * RATES.gb) / 3600
+    assert shop.orgs.in_use("acme").accrued == pytest.approx(expected)
+
+
+def test_hour_stays_unsent_if_it_changes_while_it_is_sent(shop: Shop) -> None:
+    records = shop.records
+    records.move(METER, Span(HOUR, HOUR + 60), RATES, closed=False)
+    (sending,) = records.hours("acme", HOUR, NOW)
+    records.move(replace(METER, worker="w2"), Span(HOUR, HOUR + 60), RATES, closed=False)
+
+    records.sent("acme", sending)
+    (again,) = records.hours("acme", HOUR, NOW)
+    assert again.dirty
+
+    records.sent("acme", again)
+    assert [total.dirty for total in records.hours("acme", HOUR, NOW)] == [False]
+    records.unsent("acme", HOUR)
+    assert [total.dirty for total in records.hours("acme", HOUR, NOW)] == [True]
+
+
+def test_event_is_stored_once_and_waits_until_it_is_processed(shop: Shop) -> None:
+    event = HookEvent("evt_1", "customer.subscription.updated", "sub_1", livemode=False)
+
+    assert shop.records.note_event(event)
+    assert not shop.records.note_event(event)
+    assert list(shop.records.waiting_events()) == [event]
+
+    shop.records.event_done("evt_1")
+    assert list(shop.records.waiting_events()) == []
+    assert not shop.records.note_event(event)
+
+
+def test_one_read_returns_the_effective_plan(shop: Shop) -> None:
+    orgs = shop.orgs
+    orgs.set_limit("acme", 5.0, 10.0)
+    orgs.set_billing("acme", Billing(Status.ACTIVE, since=7.0), 5.0)
+
+    used = orgs.in_use("acme")
+    assert (used.plan, used.base, used.paying, used.suspended) == (SCALE, FREE, True, True)
+    assert used.billing == Billing(Status.ACTIVE, since=7.0, limit=5.0, grace_minutes=10.0)
+
+    orgs.set_billing("acme", Billing(Status.PAST_DUE, since=7.0, grace_until=NOW), 0.0)
+    assert orgs.plan("acme") == FREE
+    orgs.set_limit("acme", None, 15.0)
+    orgs.set_billing("acme", Billing(Status.TRIALING), 9e9)
+    assert not orgs.in_use("acme").suspended
+
+
+def test_worker_is_reserved_only_below_the_spend_limit() -> None:
+    with aws() as clients:
+        table = DynamoTable(clients, TABLE)
+        orgs, records = TableOrgs(table, lambda: NOW), TableBilling(table, lambda: NOW)
+        orgs.set_limit("acme", 1.0, 15.0)
+        orgs.set_billing("acme", Billing(Status.ACTIVE), 0.0)
+        update, _ = orgs.reservation("acme", 1)
+        big = replace(METER, vcpu=16.0)
+        records.move(big, Span(HOUR, HOUR + 7200), RATES, closed=False)  # meanwhile
+
+        with pytest.raises(ConflictError):
+            table.update(update)
+        with pytest.raises(PlanLimitError, match=r"spend limit of \$1.00"):
+            orgs.reservation("acme", 1)
+        table.update(orgs.reservation("acme", -1)[0])

@@ -1,0 +1,175 @@
+"""Subscriptions, charged usage and the payment provider in memory."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from tests.fakes.cloud.identity import FakeOrgs
+
+from chalicelib.ports.billing import (
+    Account,
+    BillingUnavailableError,
+    HookEvent,
+    HourTotal,
+    Meter,
+    SignatureError,
+    Subscription,
+)
+from conducto_core.semantics.plans import Rates, Span, dollars, moved
+
+
+class FakeBilling:
+    """A fake `BillingRecords`.
+
+    Attributes:
+        lost: Called before each move; it may raise an error.
+    """
+
+    def __init__(self, orgs: FakeOrgs) -> None:
+        self._orgs = orgs
+        self._accounts: dict[str, Account] = {}
+        self._meters: dict[tuple[str, str, float], Meter] = {}
+        self._hours: dict[tuple[str, int], HourTotal] = {}
+        self._events: dict[str, HookEvent] = {}
+        self._done: set[str] = set()
+        self.lost: Callable[[], None] = lambda: None
+
+    def account(self, org: str) -> Account | None:
+        return self._accounts.get(org)
+
+    def accounts(self) -> Iterator[str]:
+        yield from list(self._accounts)
+
+    def put_account(self, account: Account) -> bool:
+        known = self._accounts.get(account.org)
+        if known is not None and known.fetched >= account.fetched:
+            return False
+        self._accounts[account.org] = account
+        return True
+
+    def note(self, org: str, *, warned: float, suspended_at: float | None) -> None:
+        known = self._accounts[org]
+        self._accounts[org] = replace(known, warned=warned, suspended_at=suspended_at)
+
+    def meter(self, org: str, worker: str, since: float) -> Meter | None:
+        return self._meters.get((org, worker, since))
+
+    def meters(self) -> Sequence[Meter]:
+        """Return all meters."""
+        return list(self._meters.values())
+
+    def open_meters(self) -> Iterator[tuple[str, str, float]]:
+        for key, meter in list(self._meters.items()):
+            if not meter.closed:
+                yield key
+
+    def move(self, meter: Meter, span: Span, rates: Rates, *, closed: bool) -> bool:
+        self.lost()
+        key = (meter.org, meter.worker, meter.since)
+        known = self._meters.get(key)
+        if (None if known is None else (known.span, known.closed)) != (
+            None if meter.span is None else (meter.span, False)
+        ):
+            return False
+        changes = moved(meter.span, span)
+        task = meter.task or (None if known is None else known.task)
+        self._meters[key] = replace(meter, span=span, closed=closed, task=task)
+        for hour, seconds in changes.items():
+            old = self._hours.get((meter.org, hour), HourTotal(hour, 0.0, 0.0, 0, dirty=True))
+            self._hours[meter.org, hour] = HourTotal(
+                hour,
+                old.vcpu_seconds + seconds * meter.vcpu,
+                old.gb_seconds + seconds * meter.gb,
+                old.version + 1,
+                dirty=True,
+            )
+        seconds = sum(changes.values())
+        more = dollars(seconds * meter.vcpu, seconds * meter.gb, rates)
+        self._orgs.accrued[meter.org] = self._orgs.accrued.get(meter.org, 0.0) + more
+        return True
+
+    def hours(self, org: str, start: float, end: float) -> Sequence[HourTotal]:
+        first = int(start) - int(start) % 3600
+        found = [t for (of, _), t in self._hours.items() if of == org and first <= t.hour <= end]
+        return sorted(found)
+
+    def sent(self, org: str, total: HourTotal) -> None:
+        known = self._hours[org, total.hour]
+        if known.version == total.version:
+            self._hours[org, total.hour] = known._replace(dirty=False)
+
+    def unsent(self, org: str, hour: int) -> None:
+        empty = HourTotal(hour, 0.0, 0.0, 0, dirty=True)
+        known = self._hours.get((org, hour), empty)
+        self._hours[org, hour] = known._replace(dirty=True, version=known.version + 1)
+
+    def note_event(self, event: HookEvent) -> bool:
+        if event.id in self._events:
+            return False
+        self._events[event.id] = event
+        return True
+
+    def event_done(self, event_id: str) -> None:
+        self._done.add(event_id)
+
+    def waiting_events(self) -> Sequence[HookEvent]:
+        return [event for id_, event in self._events.items() if id_ not in self._done]
+
+
+class FakeProvider:
+    """A fake `BillingProvider`.
+
+    Attributes:
+        away: Whether every request fails.
+        subscriptions: ``{id: subscription}``.
+        received: ``{(customer, hour): (vCPU-seconds, GB-seconds)}``.
+        events: ``{signature: event}`` of webhooks.
+    """
+
+    def __init__(self) -> None:
+        self.away = False
+        self.livemode = False
+        self.subscriptions: dict[str, Subscription] = {}
+        self.received: dict[tuple[str, int], tuple[float, float]] = {}
+        self.events: dict[str, HookEvent] = {}
+
+    def _check(self) -> None:
+        if self.away:
+            raise BillingUnavailableError("the provider does not respond")
+
+    def new_customer(self, org: str) -> str:
+        self._check()
+        return f"cus_{org}"
+
+    def checkout(self, org: str, customer: str, back: str) -> str:
+        self._check()
+        return f"https://pay.example/{org}/{customer}?back={back}"
+
+    def portal(self, customer: str, back: str) -> str:
+        self._check()
+        return f"https://portal.example/{customer}?back={back}"
+
+    def subscription(self, subscription_id: str) -> Subscription | None:
+        self._check()
+        return self.subscriptions.get(subscription_id)
+
+    def newest(self, customer: str) -> Subscription | None:
+        self._check()
+        mine = [each for each in self.subscriptions.values() if each.customer == customer]
+        return max(mine, key=lambda each: each.since, default=None)
+
+    def report(self, customer: str, hour: int, vcpu_seconds: float, gb_seconds: float) -> None:
+        self._check()
+        self.received[customer, hour] = (vcpu_seconds, gb_seconds)
+
+    def totals(self, customer: str, start: int, end: int) -> Mapping[int, tuple[float, float]]:
+        self._check()
+        return {
+            hour: total
+            for (of, hour), total in self.received.items()
+            if of == customer and start <= hour < end
+        }
+
+    def event(self, body: bytes, signature: str) -> HookEvent:
+        if signature not in self.events:
+            raise SignatureError("no valid signature")
+        return self.events[signature]

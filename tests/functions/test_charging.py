@@ -1,0 +1,303 @@
+"""Usage counts every second that a worker lives, and spend limits stop what runs on."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from tests.fakes.cloud import FakeBilling, FakeProvider
+
+from chalicelib.ports.billing import Account, BillingPorts, HookEvent, Subscription
+from chalicelib.services.billing_run import BillingRun
+from chalicelib.services.charging import Charging, WorkerTime
+from chalicelib.services.processor import CommandProcessor
+from conducto_core.model.states import Cause, State
+from conducto_core.semantics.cost import charged_seconds
+from conducto_core.semantics.fargate import Size
+from conducto_core.semantics.plans import Plan, Rates, Remedies, Status
+from support.cloud.world import ME, World
+from support.trees import leaf, parallel, serial
+
+START = 999_000.0
+PERIOD = 30 * 86_400.0
+RATES = Rates(vcpu=0.06, gb=0.0066)
+FREE = Plan(max_workers=2, max_pipelines=9, exec_minutes=None)
+
+
+class Shop:
+    """A world with billing.
+
+    Attributes:
+        mails: ``(recipient, subject)`` of the e-mails.
+    """
+
+    def __init__(self) -> None:
+        self.world = World(FREE)
+        self.records = FakeBilling(self.world.orgs)
+        self.provider = FakeProvider()
+        ports = BillingPorts(self.provider, self.records)
+        remedies = Remedies(billing=True)
+        self.world.cloud = self.world.over(billing=ports, remedies=lambda: remedies)
+        self.world.engine = CommandProcessor(self.world.cloud)
+        self.mails: list[tuple[str, str]] = []
+        self.run = BillingRun(self.world.engine, ports, self._mail)
+        self.records.put_account(Account(ME.org, "cus_acme"))
+
+    def _mail(self, to: str, subject: str, text: str) -> None:
+        assert "conducto billing limit" in text
+        self.mails.append((to, subject))
+
+    def subscribe(self, status: Status = Status.ACTIVE, **more: Any) -> Subscription:
+        """Change the subscription at the provider, without an event."""
+        known = {
+            "since": START,
+            "period_start": START,
+            "period_end": START + PERIOD,
+            "rates": RATES,
+            "email": "ann@acme.example",
+        }
+        made = Subscription("sub_1", "cus_acme", ME.org, status, **{**known, **more})
+        self.provider.subscriptions[made.id] = made
+        return made
+
+    def deliver(self, name: str = "evt_1") -> None:
+        """Deliver an event about the subscription."""
+        event = HookEvent(name, "customer.subscription.updated", "sub_1", livemode=False)
+        if self.records.note_event(event):
+            self.run.subscriptions.process(event)
+
+    def charged(self) -> tuple[float, float]:
+        hours = self.records.hours(ME.org, 0, 9e9)
+        return sum(h.vcpu_seconds for h in hours), sum(h.gb_seconds for h in hours)
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_invoice_period_is_the_sum_of_the_seconds_of_its_workers(seed: int) -> None:
+    """Kills, lost and repeated reports, and two machines whose clocks differ by 10 minutes."""
+    rng = random.Random(seed)
+    shop = Shop()
+    shop.subscribe()
+    shop.deliver()
+    charging = Charging(shop.world.cloud)
+    skews = (-300.0, 300.0)
+
+    def lose() -> None:
+        if rng.random() < 0.3:
+            raise ConnectionError("the function was killed")
+
+    shop.records.lost = lose
+    expected = 0.0
+    for number in range(6):
+        began = START + rng.uniform(0, 9_000)
+        ended = began + rng.choice([0.5, 30.0, rng.uniform(60, 9_000)])
+        size = Size(rng.choice([0.25, 1.0, 4.0]), 8.0)
+        name = f"w{number}"
+        moments = [rng.uniform(began + 1, ended + 400) for _ in range(rng.randrange(8))]
+        seen = [WorkerTime(name, "abc", size, began + 20, at + rng.choice(skews)) for at in moments]
+        end = WorkerTime(name, "abc", size, began, ended, ended=True)
+        observed = [*seen, end, *rng.sample(seen, min(2, len(seen))), end]
+        for time in observed:
+            try:
+                charging.observe(ME.org, time)
+            except ConnectionError:
+                continue
+        shop.records.lost = lambda: None
+        charging.observe(ME.org, end)  # the schedule repeats what was lost
+        shop.records.lost = lose
+        expected += size.cpu * -(-charged_seconds(began, ended) // 1)
+
+    shop.world.now = START + 30_000
+    shop.run.send(ME.org)
+    shop.run.send(ME.org)
+
+    assert shop.charged()[0] == pytest.approx(expected)
+    received = shop.provider.received.values()
+    assert sum(vcpu for vcpu, _ in received) == pytest.approx(expected)
+    assert shop.world.orgs.accrued[ME.org] == pytest.approx(
+        sum(shop.charged()[i] / 3600 * rate for i, rate in enumerate((RATES.vcpu, RATES.gb)))
+    )
+
+
+def test_running_workers_are_charged_every_five_minutes_and_at_their_end(shop: Shop) -> None:
+    shop.subscribe()
+    shop.deliver()
+    shop.world.launch(leaf())
+    shop.world.serve()
+    shop.world.now += 300
+    shop.run.charge()
+
+    ((_, worker, _),) = shop.records.open_meters()
+    assert shop.charged()[0] == 300
+
+    shop.world.now += 100
+    shop.world.run_out()
+    assert [meter.worker for meter in shop.records.meters()] == [worker]
+
+
+def test_worker_whose_end_was_lost_is_charged_by_the_times_of_ecs(shop: Shop) -> None:
+    shop.subscribe()
+    shop.deliver()
+    size = Size(1.0, 2.0)
+    now = shop.world.now
+    time = WorkerTime("w1", "abc", size, now - 300, now, "arn:gone")
+    shop.run._charging.observe(ME.org, time)
+
+    shop.run.charge()
+
+    assert list(shop.records.open_meters()) == []
+    assert shop.charged()[0] == 300
+
+
+def test_usage_before_the_subscription_is_free(shop: Shop) -> None:
+    now = shop.world.now
+    size = Size(1.0, 2.0)
+    shop.run._charging.observe(ME.org, WorkerTime("w1", "abc", size, now - 900, now))
+    shop.subscribe(since=now - 100)
+    shop.deliver()
+
+    shop.run._charging.observe(ME.org, WorkerTime("w1", "abc", size, now - 900, now, ended=True))
+
+    assert shop.charged()[0] == 100
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_order_and_repetition_of_events_ends_in_the_same_state(seed: int) -> None:
+    rng = random.Random(seed)
+    shop = Shop()
+    events = [f"evt_{n}" for n in range(5)] * 2
+    rng.shuffle(events)
+    statuses = rng.sample(list(Status), 3)
+    for name in events:
+        shop.world.now += 1
+        if statuses and rng.random() < 0.5:
+            shop.subscribe(statuses.pop())
+        shop.deliver(name)
+    shop.subscribe(Status.ACTIVE)
+    shop.world.now += 1
+    shop.deliver("evt_last")
+
+    assert shop.world.orgs.in_use(ME.org).plan.name == "scale"
+    assert shop.records.waiting_events() == []
+
+
+def test_payment_starts_workers_of_waiting_pipelines_at_once(shop: Shop) -> None:
+    pipeline = shop.world.launch(parallel("a", "b", "c", "d"))
+    shop.world.serve()
+    waiting = [n.waits_for for n in shop.world.nodes(pipeline).values() if n.waits_for]
+    assert all("conducto billing enable" in text for text in waiting)
+    assert len(shop.world.fleet.tasks) == 2
+
+    shop.subscribe()
+    shop.deliver()  # no minute passes
+
+    assert len(shop.world.fleet.tasks) == 4
+
+
+def test_lost_event_costs_at_most_a_minute(shop: Shop) -> None:
+    shop.world.launch(parallel("a", "b", "c", "d"))
+    shop.world.serve()
+    shop.subscribe()
+    shop.provider.away = True  # the provider does not respond to the first attempt
+    event = HookEvent("evt_1", "customer.subscription.created", "sub_1", livemode=False)
+    shop.records.note_event(event)
+    shop.run.minute()
+    assert len(shop.world.fleet.tasks) == 2
+
+    shop.provider.away = False
+    shop.run.minute()
+
+    assert len(shop.world.fleet.tasks) == 4
+
+
+def test_failed_payment_has_a_grace_period_after_which_nothing_is_lost(shop: Shop) -> None:
+    shop.subscribe()
+    shop.deliver()
+    shop.subscribe(Status.PAST_DUE)
+    shop.world.now += 1
+    shop.deliver("evt_2")
+    shop.world.now += 7 * 86_400 - 5
+    assert shop.world.orgs.plan(ME.org).name == "scale"
+    pipeline = shop.world.launch(parallel("a", "b", "c"))
+    shop.world.serve()
+
+    shop.world.now += 5
+    assert shop.world.orgs.plan(ME.org).name == "free"
+    assert len(shop.world.running()) == 3  # no command is killed
+
+    shop.world.run_out()
+    assert shop.world.get(pipeline).state is State.DONE
+
+
+def test_spend_limit_warns_then_suspends_then_kills(shop: Shop) -> None:
+    shop.subscribe()
+    shop.deliver()
+    world = shop.world
+    pipeline = world.launch(serial(leaf("a"), leaf("b", cpu=2)))
+    world.serve()
+    world.orgs.set_limit(ME.org, 10.0, 15)
+    world.orgs.accrued[ME.org] = 8.0
+    shop.run.minute()
+    shop.run.minute()
+    assert shop.mails == [
+        ("ann@acme.example", "Conducto: the spend limit of acme is at 80 %"),
+    ]
+
+    world.orgs.accrued[ME.org] = 10.0
+    shop.run.minute()
+    assert len(shop.mails) == 2
+    assert world.get(pipeline).state is State.RUNNING
+
+    world.now += 15 * 60
+    shop.run.minute()
+    world.running()["/a"].finish()  # its worker reports what the heartbeat asked for
+    assert world.attempts(pipeline, "/a")[-1].cause is Cause.SPEND_LIMIT
+
+
+def test_claims_wait_at_the_spend_limit(shop: Shop) -> None:
+    shop.subscribe()
+    shop.deliver()
+    world = shop.world
+    pipeline = world.launch(serial("a", "b"))
+    world.serve()
+    world.orgs.set_limit(ME.org, 1.0, 15)
+    world.orgs.accrued[ME.org] = 1.0
+    world.running()["/a"].finish()
+    world.serve()
+    assert world.states(pipeline)["/b"] == "queued"
+
+    world.orgs.set_limit(ME.org, None, 15)
+    world.serve()
+
+    assert world.states(pipeline)["/b"] == "running"
+
+
+def test_nightly_comparison_sends_lost_usage_again(shop: Shop) -> None:
+    shop.subscribe()
+    shop.deliver()
+    now = shop.world.now
+    size = Size(1.0, 2.0)
+    shop.run._charging.observe(ME.org, WorkerTime("w1", "abc", size, now - 300, now, ended=True))
+    shop.run.send(ME.org)
+    sent = dict(shop.provider.received)
+    shop.provider.received.clear()
+
+    shop.run.day()
+
+    assert shop.provider.received == sent
+
+
+def test_foreign_subscription_and_other_mode_change_nothing(shop: Shop) -> None:
+    shop.subscribe()
+    shop.run.subscriptions.process(HookEvent("e1", "x", "sub_1", livemode=True))
+    shop.provider.subscriptions["sub_1"] = Subscription(
+        "sub_1", "cus_other", ME.org, Status.ACTIVE, START, START, START + PERIOD
+    )
+    shop.deliver("e2")
+
+    assert shop.world.orgs.plan(ME.org).name == "free"
