@@ -51,11 +51,14 @@ def say_which_request(event: Any, get_response: Callable[[Any], Any]) -> Any:
 @app.authorizer(ttl_seconds=authorizer.TTL)
 def authorize(request: AuthRequest) -> AuthResponse:
     """Authorize requests with a valid token; each route checks the permissions."""
-    identity = authorizer.identify(conducto.tokens, authorizer.bearer(request.token))
+    token = authorizer.bearer(request.token)
+    identity = authorizer.identify(conducto.tokens, token) or authorizer.identify_with_provider(
+        conducto.identity_provider, token
+    )
     if identity is None:
         return AuthResponse(routes=[], principal_id="nobody")
     context = authorizer.to_context(identity)
-    return AuthResponse(routes=["*"], principal_id=identity.user, context=context)
+    return AuthResponse(routes=["*"], principal_id=identity.user or "nobody", context=context)
 
 
 def _mount(operation: AnyOperation) -> None:

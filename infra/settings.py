@@ -13,6 +13,7 @@ LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096,
 _NO_BUDGET = "off"
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}")
+_IDENTITY = re.compile("cognito")
 _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
 _HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(?::\d+)?(?:/[!-~]*)?")
 _SMTP = re.compile(r"smtps?://(?:[^@:/\s]+@)?[A-Za-z0-9.-]+(?::\d+)?")
@@ -67,6 +68,8 @@ class Settings:
         public_ip: Whether workers get public addresses; False requires ``vpc``.
         spot_share: Maximum number of Spot workers among ten, 0 to 10.
         billing: Whether users pay for plans; otherwise an administrator sets plans.
+        identity: ``cognito``: people sign in with accounts of a user pool, which is created; None:
+            with tokens.
         log_days: Retention of the logs of functions and workers, in days.
         tracing: Whether X-Ray is enabled.
         alarm_email: Recipient of alarms; None: no recipient.
@@ -95,6 +98,7 @@ class Settings:
     public_ip: bool = True
     spot_share: int = 0
     billing: bool = False
+    identity: str | None = None
     log_days: int = 30
     tracing: bool = False
     alarm_email: str | None = None
@@ -183,6 +187,7 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         public_ip=_public_ip(lookup, vpc),
         spot_share=_number(lookup, "spot_share", 0, 0, 10),
         billing=_flag(lookup, "billing"),
+        identity=_text(lookup, "identity", _IDENTITY, "cognito"),
         log_days=_log_days(lookup),
         tracing=_flag(lookup, "tracing"),
         alarm_email=lookup("alarm_email") or None,

@@ -11,6 +11,8 @@ from tests.fakes.cloud import (
     FakeBuilder,
     FakeConnections,
     FakeFleet,
+    FakeIdentities,
+    FakeIdentityProvider,
     FakeLogs,
     FakeMachines,
     FakeOrgs,
@@ -18,6 +20,7 @@ from tests.fakes.cloud import (
     FakeShells,
     FakeStore,
     FakeTokens,
+    FakeTrusts,
     FakeVault,
 )
 
@@ -92,6 +95,9 @@ class _Place:
                 tokens=self.tokens,
                 orgs=orgs,
                 people=FakePeople(self.tokens),
+                identities=FakeIdentities(),
+                provider=FakeIdentityProvider(),
+                trusts=FakeTrusts(),
                 connections=FakeConnections(),
                 builder=FakeBuilder(),
                 shells=FakeShells(orgs),

@@ -27,6 +27,8 @@ _SCREENS = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
 _PRIVATE_DIRECTORY = 0o700
 _PAGE = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Conducto</title>'
 _XDG_SECONDS = 3.0
+#: Seconds for which the page of a log-in is kept.
+_LOGIN_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,16 @@ def open_page(client: Client, pipeline_id: str | None) -> Page:
     return Page(address, login.code, login.seconds, forwarded)
 
 
+def open_address(address: str) -> bool:
+    """Open an address, whose fragment other users must not see, in a browser if there is one."""
+    import webbrowser  # noqa: PLC0415 - slow, and rarely needed
+
+    has_screen = any(map(os.environ.get, _SCREENS)) or sys.platform == "darwin"
+    if not has_screen or not _browser_reads_files():
+        return False
+    return webbrowser.open(_written(_redirect(address), _LOGIN_SECONDS).as_uri())
+
+
 def page_address(client: Client, pipeline_id: str) -> str | None:
     """Return the address of a pipeline's page, which signs nobody in; None without a web app."""
     app = client.status().app
@@ -77,21 +89,25 @@ def _path_of(pipeline_id: str) -> str:
 
 def forwarding_file(folder: Path, login: Login, path: str) -> Path:
     """Write a file that signs in the browser that opens it, and leads to a page."""
+    return _written(_forwarding(login, path), login.seconds, folder)
+
+
+def _written(body: str, seconds: int, folder: Path | None = None) -> Path:
+    """Write a page that only this user can read, after removing those older than ``seconds``."""
+    folder = folder or Path(paths.base_dir()) / "browser"
     folder.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
     folder.chmod(_PRIVATE_DIRECTORY)
-    _remove_expired(folder, login.seconds)
+    _remove_expired(folder, seconds)
     descriptor, name = tempfile.mkstemp(prefix="sign-in-", suffix=".html", dir=folder)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(_PAGE + _forwarding(login, path))
+        file.write(_PAGE + body)
     return Path(name)
 
 
 def _forwarding(login: Login, path: str) -> str:
     if login.form is None:
         target = urlsplit(login.url)._replace(path=path, fragment=f"code={login.code}").geturl()
-        script = json.dumps(target).replace("<", "\\u003c")
-        link = f'<a href="{html.escape(target)}">Open Conducto</a>'
-        return f"<script>location.replace({script})</script>{link}"
+        return _redirect(target)
     fields = {"secret": login.form.secret, "nonce": login.form.nonce, "page": path}
     inputs = "".join(
         f'<input type="hidden" name="{name}" value="{html.escape(value)}">'
@@ -100,6 +116,12 @@ def _forwarding(login: Login, path: str) -> str:
     action = html.escape(urljoin(login.url, "/session"))
     form = f'<form method="post" action="{action}">{inputs}<button>Open Conducto</button></form>'
     return f"{form}<script>document.forms[0].submit()</script>"
+
+
+def _redirect(target: str) -> str:
+    script = json.dumps(target).replace("<", "\\u003c")
+    link = f'<a href="{html.escape(target)}">Open Conducto</a>'
+    return f"<script>location.replace({script})</script>{link}"
 
 
 def _remove_expired(folder: Path, seconds: int) -> None:

@@ -15,6 +15,7 @@ from conducto_emulator import resources
 from conducto_emulator.agent_image import AgentImageError
 from conducto_emulator.app import AppError
 from conducto_emulator.emulator import Emulator
+from conducto_emulator.identity import IdentityError, IdentityProvider
 from conducto_emulator.latency import Latency
 from conducto_emulator.moto_server import AddressError
 from conducto_emulator.options import Options
@@ -37,13 +38,14 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--base", help="base image of the agent's image")
     parser.add_argument("--strict", action="store_true", help="enforce AWS's limits")
     parser.add_argument("--latency", choices=["aws"], help="respond as slowly as AWS")
+    parser.add_argument("--identity", type=Path, help="directory of the identity provider")
     parser.add_argument("--seed", type=int, help="seed of random effects; random by default")
     arguments = parser.parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
     try:
         return _emulate(arguments.folder, _options(arguments))
-    except (AddressError, AgentImageError, AppError, OSError) as error:
+    except (AddressError, AgentImageError, AppError, IdentityError, OSError) as error:
         (arguments.folder / FAILURE).write_text(f"{error}\n", "utf-8")
         return 1
 
@@ -52,12 +54,14 @@ def _options(arguments: argparse.Namespace) -> Options:
     seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
     if arguments.strict or arguments.latency:
         logger.info("to repeat the random effects: --seed %s", seed)
+    folder: Path | None = arguments.identity
     return Options(
         arguments.folder / "files",
         port=arguments.port,
         base=arguments.base,
         strict=Strictness(seed) if arguments.strict else None,
         latency=Latency(seed) if arguments.latency else None,
+        identity=None if folder is None else lambda page: IdentityProvider(page, folder),
     )
 
 

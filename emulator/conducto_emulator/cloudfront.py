@@ -5,15 +5,17 @@
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from conducto_core.api.security_headers import cloud_page, page_policy
+from conducto_core.model.deployment import IDENTITY_FILE
 
 COOKIE = "__Host-conducto"
 SECONDS = 2_592_000
@@ -31,12 +33,21 @@ Seen = dict[str, Any]
 class CloudFront:
     """ASGI middleware that handles requests to the web app's address and passes on all others."""
 
-    def __init__(self, inner: ASGIApp, root: Path, host: str, bucket: str) -> None:
+    def __init__(
+        self,
+        inner: ASGIApp,
+        root: Path,
+        host: str,
+        bucket: str,
+        identity: Mapping[str, str] | None = None,
+    ) -> None:
         self._inner = inner
         self._root = root
         self._host = host
+        self._identity = identity
+        connect = [bucket, *([] if identity is None else [identity["issuer"]])]
         self._headers = {
-            "content-security-policy": page_policy(bucket),
+            "content-security-policy": page_policy(*connect),
             "cache-control": "no-cache",
         }
 
@@ -47,6 +58,8 @@ class CloudFront:
             await self._inner(scope, receive, send)
         elif path in (_SESSION, _SOCKET) or path.startswith("/api/"):
             await self._behind_session(scope, receive, send)
+        elif path == IDENTITY_FILE and self._identity is not None:
+            await JSONResponse(self._identity, headers=self._headers)(scope, receive, send)
         else:
             await self._file(of_page(path))(scope, receive, send)
 

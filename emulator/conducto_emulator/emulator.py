@@ -66,6 +66,7 @@ class Emulator:
         package: The process of the app, if it is a separate one.
         containers: The containers of tasks.
         host: Address of everything but the web app, reachable from containers.
+        identity: The OpenID provider, if people sign in with one.
         key: Key of the app's functions, with all permissions.
         page: Origin of the web app.
         programs: Directory with replacements of AWS's programs.
@@ -108,6 +109,7 @@ class Emulator:
         self.bus: EventBus
         self.gateway: Gateway
         self.programs = options.folder / "bin"
+        self.identity = None if options.identity is None else options.identity(self.page)
         self._open = False
 
     def start(self) -> None:
@@ -129,6 +131,9 @@ class Emulator:
         builds.install(self.builds)
         made = resources.create(self.url, self.url + SOCKET_PATH, agent)
         web_app = {Variables.WEB_APP_URL: self.page}
+        if self.identity is not None:
+            self.identity.start()
+            web_app |= self.identity.variables
         made = {**made, **web_app, **self._options.variables}
         os.environ.update(made)
         root = self.containers.file_system(made[Variables.FILE_SYSTEM])
@@ -150,6 +155,7 @@ class Emulator:
             keys=self._keys,
             web_root=WEB_ROOT,
             bucket=self.moto.endpoint,
+            identity=None if self.identity is None else self.identity.settings,
             strict=self._options.strict,
             overhead=_no_delay if latency is None else latency.of_request,
         )
@@ -206,6 +212,8 @@ class Emulator:
             self.gateway.close()
         if self.package is not None:
             self.package.close()
+        if self.identity is not None:
+            self.identity.close()
         self.containers.remove_all()
         self.moto.close()
         shutil.rmtree(self._options.folder, ignore_errors=True)

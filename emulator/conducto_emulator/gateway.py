@@ -11,7 +11,7 @@ import socket as sockets
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,7 @@ class Gateway:
         keys: Keys,
         web_root: Path,
         bucket: str,
+        identity: Mapping[str, str] | None = None,
         strict: Strictness | None = None,
         overhead: Callable[[], float] = float,
     ) -> None:
@@ -76,6 +77,7 @@ class Gateway:
         self.socket_times = SocketTimes() if strict is None else strict_times()
         self._web_root = web_root
         self._bucket = bucket
+        self._identity = identity
         self._sessions = entered
         self._keys = keys
         self._functions = functions
@@ -146,7 +148,7 @@ class Gateway:
         )
 
         page = f"{LOOPBACK}:{self._port}"
-        edge = CloudFront(app, self._web_root, page, self._bucket)
+        edge = CloudFront(app, self._web_root, page, self._bucket, self._identity)
         hosts = frozenset((page, f"{self._host}:{self._port}"))
         door = ApiDoor(edge, Names(hosts, f"http://{page}"))
 

@@ -1,9 +1,10 @@
 """The options of the emulator."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from conducto_emulator.identity import IdentityProvider
 from conducto_emulator.latency import Latency
 from conducto_emulator.strict import Strictness
 
@@ -28,6 +29,8 @@ class Options:
         poll: Seconds that a poll without a task stays open; AWS: 60.
         strict: AWS's limits and random failures; None enforces only sizes.
         latency: AWS's latencies; None for those of this machine.
+        identity: Returns the identity provider for the origin of the web app; None: people sign in
+            with tokens.
     """
 
     folder: Path
@@ -40,3 +43,4 @@ class Options:
     poll: float = 1.0
     strict: Strictness | None = None
     latency: Latency | None = None
+    identity: Callable[[str], IdentityProvider] | None = None

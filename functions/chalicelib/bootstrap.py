@@ -21,8 +21,10 @@ from chalicelib.adapters.ecr import EcrRegistry
 from chalicelib.adapters.ecs import Ecs, Place
 from chalicelib.adapters.efs import EfsAccessPoints
 from chalicelib.adapters.idempotency import IdempotencyTable
+from chalicelib.adapters.identities import TableIdentities
 from chalicelib.adapters.journal_store import JournalStore
 from chalicelib.adapters.logs import ChunkedLogs
+from chalicelib.adapters.oidc import GITHUB_ISSUER, Issuer, OidcTokens, fetch_json
 from chalicelib.adapters.organizations import TableOrgs
 from chalicelib.adapters.people import TablePeople
 from chalicelib.adapters.s3 import S3Bucket
@@ -32,6 +34,7 @@ from chalicelib.adapters.step_functions import StepFunctions, WorkerCredentials
 from chalicelib.adapters.tags import Tags
 from chalicelib.adapters.task_definitions import Roles, TaskDefinitions
 from chalicelib.adapters.tokens import TableTokens
+from chalicelib.adapters.trusts import TableTrusts
 from chalicelib.adapters.websocket_connections import TableConnections
 from chalicelib.api.dispatch import Api
 from chalicelib.api.websocket import Sockets
@@ -146,6 +149,15 @@ class App:
         return TableTokens(self._table, self._clock)
 
     @cached_property
+    def identity_provider(self) -> OidcTokens:
+        """Verifies the ID tokens of people and CI runs."""
+        read = self._environment.get
+        issuer = read(Variables.IDENTITY_ISSUER)
+        people = Issuer(issuer, self._identity_client, fetch_json) if issuer else None
+        runs = Issuer(read(Variables.CI_ISSUER) or GITHUB_ISSUER, self._addresses, fetch_json)
+        return OidcTokens(people, runs, self._clock)
+
+    @cached_property
     def cloud(self) -> Dependencies:
         """All ports."""
         return Dependencies(
@@ -163,6 +175,9 @@ class App:
             vault=SecretsManager(self.clients, self._read(Variables.SECRET_PREFIX), self._tags),
             tokens=self.tokens,
             people=TablePeople(self._table, self.tokens),
+            identities=TableIdentities(self._table),
+            provider=self.identity_provider,
+            trusts=TableTrusts(self._table),
             orgs=self._orgs,
             connections=self._connections,
             builder=CodeBuild(
@@ -206,9 +221,21 @@ class App:
 
     def _web_app(self) -> str:
         """Return the web app's URL, which may change: read SSM each time (not in the emulator)."""
-        name = self._environment.get(Variables.WEB_APP)
+        return self._of_site(Variables.WEB_APP, Variables.WEB_APP_URL)
+
+    def _addresses(self) -> list[str]:
+        """Return the addresses that the ID token of a CI run may name as its audience."""
+        return [address for address in (self.addresses.api, self._web_app()) if address]
+
+    def _identity_client(self) -> list[str]:
+        client = self._of_site(Variables.IDENTITY_CLIENT, Variables.IDENTITY_CLIENT_ID)
+        return [client] if client else []
+
+    def _of_site(self, parameter: str, variable: str) -> str:
+        """Return an SSM parameter of the site's stack, or in the emulator a variable; or ""."""
+        name = self._environment.get(parameter)
         if name is None:
-            return self._environment.get(Variables.WEB_APP_URL, "")
+            return self._environment.get(variable, "")
         with ignoring("ParameterNotFound"):  # the site's stack is not deployed yet
             return str(self.clients.get("ssm").get_parameter(Name=name)["Parameter"]["Value"])
         return ""

@@ -139,7 +139,9 @@ class ApiStack(Stack):
         grants = self._permissions
         self._grant(socket, grants.keep_records(), grants.keep_blobs(), grants.read_addresses())
         authorizer = self._role("Authorizer", "checks tokens")
-        self._grant(authorizer, grants.look_up_tokens())
+        # The audiences of ID tokens: the addresses of the installation, and its client at Cognito.
+        self._grant(authorizer, grants.look_up_tokens(), grants.read_addresses())
+        self._grant(authorizer, grants.read_web_app(), grants.read_identity_client())
         admin = self._role("Administrator", "creates tokens and sets plans")
         self._grant(admin, grants.keep_records(), grants.read_addresses())
         files = self._role("Data", "reads and writes data files")
@@ -230,6 +232,7 @@ class ApiStack(Stack):
             **({} if settings.public_ip else {Variables.PUBLIC_IP: "off"}),
             **({Variables.DEBUG_ROLE: compute.role_arn("debug")} if settings.remote_debug else {}),
             **({Variables.PULL_THROUGH: compute.caches} if compute.caches else {}),
+            **_identity(settings, data),
             **_services(settings),
         }
 
@@ -379,6 +382,15 @@ def _agent_context() -> Path:
     shutil.rmtree(target, ignore_errors=True)
     write_context(target)
     return target
+
+
+def _identity(settings: Settings, data: DataStack) -> dict[str, str]:
+    if data.people is None:
+        return {}
+    return {
+        Variables.IDENTITY_ISSUER: data.people.issuer,
+        Variables.IDENTITY_CLIENT: deployment.identity_client_name(settings.stage),
+    }
 
 
 def _services(settings: Settings) -> dict[str, str]:

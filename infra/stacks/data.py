@@ -18,6 +18,7 @@ from constructs import Construct
 from conducto_core.model import deployment
 from infra.settings import Settings, as_context
 from infra.stacks.network import NetworkStack
+from infra.stacks.people import People
 
 
 class DataStack(Stack):
@@ -27,6 +28,7 @@ class DataStack(Stack):
         table: Every record (`functions/chalicelib/adapters`).
         bucket: Trees, contexts and command output.
         files: ``/conducto/data`` of pipelines and users.
+        people: The accounts of people, if they sign in with a user pool.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class DataStack(Stack):
         self.table = self._table(settings)
         self.bucket = self._bucket()
         self.files = self._files(settings, network)
+        self.people = None if settings.identity is None else People(self, settings)
         if settings.task_roles is not None:
             policy = iam.PolicyDocument(statements=[self.mounting()])
             CfnOutput(

@@ -300,6 +300,13 @@ class Permissions:
         name = deployment.web_app_name(self._settings.stage)
         return [_allow("ReadWebApp", ["ssm:GetParameter"], [self._parameter(name)])]
 
+    def read_identity_client(self) -> list[iam.PolicyStatement]:
+        """Read the id of the web app's client at Cognito, where people sign in with it."""
+        if self._settings.identity is None:
+            return []
+        name = deployment.identity_client_name(self._settings.stage)
+        return [_allow("ReadIdentityClient", ["ssm:GetParameter"], [self._parameter(name)])]
+
     def _parameter(self, name: str) -> str:
         return self._stack.format_arn(
             service="ssm", resource="parameter", resource_name=name.lstrip("/")

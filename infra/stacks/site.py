@@ -20,6 +20,7 @@ from conducto_core.model import deployment
 from infra.settings import Settings
 from infra.stacks.api import ApiStack
 from infra.stacks.data import DataStack
+from infra.stacks.people import AppClient
 
 #: Directory of the CloudFront functions.
 EDGE = Path(__file__).resolve().parent.parent / "edge"
@@ -55,7 +56,8 @@ class SiteStack(Stack):
         self._api = api
         bucket = self._bucket()
         files = origins.S3BucketOrigin.with_origin_access_control(bucket)
-        pages = page_policy(f"https://{data.bucket.bucket_regional_domain_name}")
+        provider = [] if data.people is None else [data.people.origin]
+        pages = page_policy(f"https://{data.bucket.bucket_regional_domain_name}", *provider)
         self.distribution = self._distribution(files, pages)
         built = web_app()
         page = cloud_page((built / _PAGE).read_text("utf-8"))
@@ -65,6 +67,7 @@ class SiteStack(Stack):
             sources=[
                 s3_deployment.Source.asset(str(built), exclude=[_PAGE]),
                 s3_deployment.Source.data(_PAGE, page),
+                *self._sign_in(data),
             ],
             destination_bucket=bucket,
             prune=False,  # open pages still need the files of their version
@@ -90,6 +93,13 @@ class SiteStack(Stack):
                 value=self.distribution.distribution_domain_name,
                 description=f"The target of the CNAME record of {settings.domain}",
             )
+
+    def _sign_in(self, data: DataStack) -> list[s3_deployment.ISource]:
+        if data.people is None:
+            return []
+        client = AppClient(self, self._settings, data.people, f"https://{self._domain()}")
+        name = deployment.IDENTITY_FILE.removeprefix("/")
+        return [s3_deployment.Source.json_data(name, client.settings)]
 
     def _domain(self) -> str:
         return self._settings.domain or self.distribution.distribution_domain_name

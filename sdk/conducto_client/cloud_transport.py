@@ -24,8 +24,10 @@ from conducto_client.transport import Body, Endpoint, Reply, StreamLostError
 from conducto_core.model.base import Record
 from conducto_core.model.operations import cloud, pipelines
 from conducto_core.model.operations.operation import API_ROOT, AnyOperation
+from conducto_core.model.operations.sign_in import EXCHANGE_CI_TOKEN, EXCHANGE_CLI_CODE
 from conducto_core.model.params import NoParams
 from conducto_core.model.requests import AgentStatus, LaunchRequest, Problem
+from conducto_core.model.sign_in import CiExchange, CliExchange, IssuedToken
 from conducto_core.model.worker import UploadResponse
 
 R = TypeVar("R", bound=Record)
@@ -174,6 +176,14 @@ class CloudClient(Client):
     def who_am_i(self) -> cloud.WhoAmI:
         """Return the owner of the token."""
         return self.call(cloud.WHO_AM_I, NoParams())
+
+    def exchange_cli_code(self, verifier: str) -> IssuedToken:
+        """Exchange the code of a log-in, which is the client's token, for a token."""
+        return self.call(EXCHANGE_CLI_CODE, NoParams(), CliExchange(verifier=verifier))
+
+    def exchange_ci_token(self, org: str) -> IssuedToken:
+        """Exchange the ID token of a CI run, which is the client's token, for a token."""
+        return self.call(EXCHANGE_CI_TOKEN, NoParams(), CiExchange(org=org))
 
     def own_builds(self, request: LaunchRequest) -> cloud.OwnBuilds:
         """Return the images of a launch that this machine still has to build."""

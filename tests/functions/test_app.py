@@ -81,7 +81,7 @@ def test_every_function_has_a_plain_name(front: Front) -> None:
 
 def sent(operation: AnyOperation, pipeline_id: str) -> tuple[str, str, Any]:
     """Return a request for an operation that names a pipeline and is otherwise as good as any."""
-    query = "?path=/a&name=x&image=i&text=x&count=1&first=1&since=0"
+    query = "?other=x&path=/a&name=x&image=i&text=x&count=1&first=1&since=0"
     wanted = {f for f in operation.params.model_fields if f != "id"}
     kept = "&".join(p for p in query[1:].split("&") if p.partition("=")[0] in wanted)
     path = operation.path.replace("{id}", pipeline_id) + (f"?{kept}" if kept else "")

@@ -2,75 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from chalicelib.adapters.oidc import MAX_AUTH_AGE, REFRESH_SECONDS, Issuer, OidcTokens
 from chalicelib.api.authorizer import from_context, identify_with_provider, to_context
 from chalicelib.ports.identity import InvalidIdTokenError
-
-POOL, CLIENT = "https://identity.invalid/pool", "client-1"
-CI, API = "https://ci.invalid", "https://api.invalid/api"
-NOW = 1_800_000_000.0
-KEY, OTHER = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
-PERSON = {
-    "iss": POOL,
-    "aud": CLIENT,
-    "sub": "person-1",
-    "token_use": "id",
-    "email": "Ann@Example.com",
-    "email_verified": True,
-    "iat": NOW,
-    "auth_time": NOW,
-    "exp": NOW + 3600,
-}
-RUN = {
-    "iss": CI,
-    "aud": API,
-    "sub": "repo:org/name:ref:refs/heads/main",
-    "repository_id": "123",
-    "ref": "refs/heads/main",
-    "event_name": "push",
-    "iat": NOW,
-    "exp": NOW + 300,
-}
-
-
-class Provider:
-    """A provider of ID tokens with published keys.
-
-    Attributes:
-        keys: ``{key id: key}``, as published.
-        fetched: Number of requests for the keys.
-        now: Seconds since the epoch.
-    """
-
-    def __init__(self) -> None:
-        self.keys: dict[str, rsa.RSAPrivateKey] = {"one": KEY}
-        self.fetched = 0
-        self.now = NOW
-        self.tokens = OidcTokens(
-            Issuer(POOL, lambda: CLIENT, self.fetch),
-            Issuer(CI, lambda: API, self.fetch),
-            lambda: self.now,
-        )
-
-    def fetch(self, url: str) -> Any:
-        if url.endswith("/.well-known/openid-configuration"):
-            return {"jwks_uri": "https://identity.invalid/keys"}
-        self.fetched += 1
-        keys = [_jwk(key_id, key) for key_id, key in self.keys.items()]
-        return {"keys": keys}
-
-    def refusal(self, token: str) -> str:
-        with pytest.raises(InvalidIdTokenError) as raised:
-            self.tokens.person(token)
-        return str(raised.value)
+from support.id_tokens import API, CI, CLIENT, KEY, NOW, OTHER, PERSON, POOL, RUN, Provider, signed
 
 
 @pytest.fixture
@@ -78,18 +19,10 @@ def provider() -> Provider:
     return Provider()
 
 
-def _jwk(key_id: str, key: rsa.RSAPrivateKey) -> dict[str, Any]:
-    return {
-        **json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())),
-        "kid": key_id,
-        "use": "sig",
-    }
-
-
-def signed(
-    claims: dict[str, Any], key: Any = KEY, key_id: str = "one", algorithm: str = "RS256"
-) -> str:
-    return jwt.encode(claims, key, algorithm=algorithm, headers={"kid": key_id})
+def refusal(provider: Provider, token: str) -> str:
+    with pytest.raises(InvalidIdTokenError) as raised:
+        provider.tokens.person(token)
+    return str(raised.value)
 
 
 def test_id_token_names_the_person(provider: Provider) -> None:
@@ -119,7 +52,7 @@ def test_unverified_address_is_no_address(provider: Provider, verified: object) 
     ],
 )
 def test_wrong_claims_are_refused(provider: Provider, change: Any, reason: str) -> None:
-    assert reason in provider.refusal(signed({**PERSON, **change}))
+    assert reason in refusal(provider, signed({**PERSON, **change}))
 
 
 def test_clocks_may_differ_by_a_minute(provider: Provider) -> None:
@@ -129,7 +62,7 @@ def test_clocks_may_differ_by_a_minute(provider: Provider) -> None:
 
 
 def test_unsigned_token_is_refused(provider: Provider) -> None:
-    assert "'none'" in provider.refusal(jwt.encode(PERSON, None, algorithm="none"))
+    assert "'none'" in refusal(provider, jwt.encode(PERSON, None, algorithm="none"))
 
 
 def test_public_key_is_no_shared_secret(provider: Provider) -> None:
@@ -138,24 +71,24 @@ def test_public_key_is_no_shared_secret(provider: Provider) -> None:
     )
     with pytest.raises(jwt.InvalidKeyError):  # the library itself does not sign with it
         signed(PERSON, public, algorithm="HS256")
-    assert "'HS256'" in provider.refusal(signed(PERSON, public.hex(), algorithm="HS256"))
+    assert "'HS256'" in refusal(provider, signed(PERSON, public.hex(), algorithm="HS256"))
 
 
 def test_token_of_another_key_is_refused(provider: Provider) -> None:
-    assert "erification failed" in provider.refusal(signed(PERSON, OTHER))
+    assert "erification failed" in refusal(provider, signed(PERSON, OTHER))
 
 
 def test_rotated_key_is_read_once_a_minute(provider: Provider) -> None:
     provider.tokens.person(signed(PERSON))
     provider.keys = {"two": OTHER}
     rotated = signed(PERSON, OTHER, "two")
-    assert "no key" in provider.refusal(rotated)
+    assert "no key" in refusal(provider, rotated)
     for made_up in range(20):
-        assert "no key" in provider.refusal(signed(PERSON, OTHER, f"made-up-{made_up}"))
+        assert "no key" in refusal(provider, signed(PERSON, OTHER, f"made-up-{made_up}"))
     assert provider.fetched == 1
     provider.now += REFRESH_SECONDS
     assert provider.tokens.person(rotated).subject == "person-1"
-    assert "no key" in provider.refusal(signed(PERSON))  # the old key is revoked
+    assert "no key" in refusal(provider, signed(PERSON))  # the old key is revoked
     assert provider.fetched == 2
 
 
@@ -163,7 +96,7 @@ def test_keys_that_cannot_be_read_are_a_refusal() -> None:
     def fetch(_url: str) -> Any:
         raise TimeoutError("timed out")
 
-    people = Issuer(POOL, lambda: CLIENT, fetch)
+    people = Issuer(POOL, lambda: [CLIENT], fetch)
     tokens = OidcTokens(people, people, lambda: NOW)
     with pytest.raises(InvalidIdTokenError, match="no key"):
         tokens.person(signed(PERSON))
@@ -204,6 +137,6 @@ def test_words_that_are_no_id_token_are_not_verified(provider: Provider) -> None
 
 def test_installation_without_a_provider_accepts_no_person() -> None:
     provider = Provider()
-    tokens = OidcTokens(None, Issuer(CI, lambda: API, provider.fetch), lambda: NOW)
+    tokens = OidcTokens(None, Issuer(CI, lambda: [API], provider.fetch), lambda: NOW)
     assert tokens.configured is False
     assert identify_with_provider(tokens, signed(PERSON)) is None

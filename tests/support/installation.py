@@ -49,6 +49,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "task_roles": f"main={ROLES}team/reports,main/every night={ROLES}nightly",
         "pull_through": "docker.io=arn:aws:secretsmanager:us-east-1:123456789012:secret:"
         "ecr-pullthroughcache/hub-0a1b2c,quay.io",
+        "identity": "cognito",
         "smtp_url": "smtps://ci@mail.example.org",
         "email_from": "ci@example.org",
     },

@@ -51,6 +51,11 @@ def add_arguments(parser: Parser) -> None:
         "--latency", choices=["aws"], help="take as long as AWS (a model; default: no delays)"
     )
     parser.add_argument(
+        "--identity",
+        action="store_true",
+        help="let people sign in with a page, as with Cognito, instead of tokens; needs Node.js",
+    )
+    parser.add_argument(
         "--seed", type=int, help="repeat the chance of --strict and --latency; its log names it"
     )
 
@@ -113,6 +118,8 @@ def _start(folder: Path, path: str, arguments: argparse.Namespace) -> subprocess
         command.append("--strict")
     if arguments.latency:
         command += ["--latency", arguments.latency]
+    if arguments.identity:
+        command += ["--identity", str(Path(paths.base_dir()) / "identity")]
     if arguments.seed is not None:
         command += ["--seed", str(arguments.seed)]
     inherited = os.environ.get("PYTHONPATH")

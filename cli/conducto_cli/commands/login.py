@@ -1,4 +1,4 @@
-"""``conducto login``: check a token at a cloud installation and keep it."""
+"""``conducto login``: sign in at a cloud installation and keep the token in the profile."""
 
 # ruff: noqa: PLC0415
 # `--help` and completion import this module: the client's imports wait until the command runs.
@@ -32,23 +32,29 @@ _SCHEMES = ("https", "http")
 def add_arguments(parser: Parser) -> None:
     """Add the options."""
     parser.add_argument(
-        "--url", metavar="URL", help="of the API, as 'conducto deploy' printed it (default: as now)"
+        "--url",
+        metavar="URL",
+        help="of the web app, to sign in with a browser, or of the API, to log in with a token, as "
+        "'conducto deploy' printed them (default: as now)",
     )
     parser.add_argument(
         "--token",
         metavar="-",
-        help="read the token from standard input; without it you are asked for it",
+        help="read a token from standard input; without it, sign in with a browser, or enter one",
     )
     keep_quiet(parser, _NOT_A_WORD)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check a token at an installation and keep it in the profile."""
-    from conducto_cli import cloud_account
+    """Sign in at an installation and keep the token in the profile."""
+    from conducto_cli import browser_login, cloud_account
     from conducto_cli.cloud_account import Account
 
     url = _checked_url(arguments.url, arguments.profile)
-    account = Account(url, _token(arguments.token))
+    if arguments.token is None and browser_login.has_provider(url):
+        account = browser_login.sign_in(url)
+    else:
+        account = Account(url, _token(arguments.token))
     with account.client() as client:
         who = client.who_am_i()
     cloud_account.warn_of_version(who)

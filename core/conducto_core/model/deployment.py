@@ -172,6 +172,11 @@ def addresses_name(stage: str) -> str:
     return f"/conducto/{stage}/addresses"
 
 
+def identity_client_name(stage: str) -> str:
+    """Return the name of the SSM parameter with the id of the web app's client at Cognito."""
+    return f"/conducto/{stage}/identity-client"
+
+
 def web_app_name(stage: str) -> str:
     """Return the name of the SSM parameter with the address of the web app."""
     return f"/conducto/{stage}/web-app"
@@ -190,6 +195,7 @@ SETTINGS = (
     "domain",
     "email_from",
     "github_url",
+    "identity",
     "log_days",
     "monthly_budget",
     "mount_policy",
@@ -229,6 +235,10 @@ def repository_root(stage: str) -> str:
 def cluster_name(stage: str) -> str:
     """Return the name of the cluster for workers."""
     return f"{NAME_PREFIX}{stage}"
+
+
+#: Path of the web app's file with the settings of the identity provider, if there is one.
+IDENTITY_FILE = "/identity.json"
 
 
 def settings_name(stage: str) -> str:
@@ -307,6 +317,14 @@ class Variables:
     GITHUB_URL = "CONDUCTO_GITHUB_URL"
     SMTP_URL = "CONDUCTO_SMTP_URL"
     EMAIL_FROM = "CONDUCTO_EMAIL_FROM"
+    #: The OpenID provider with which people sign in; absent without one.
+    IDENTITY_ISSUER = "CONDUCTO_IDENTITY_ISSUER"
+    #: Name of the SSM parameter with the id of the web app's client there, and the id for the
+    #: emulator.
+    IDENTITY_CLIENT = "CONDUCTO_IDENTITY_CLIENT"
+    IDENTITY_CLIENT_ID = "CONDUCTO_IDENTITY_CLIENT_ID"
+    #: Issuer of the ID tokens of CI runs; absent for GitHub's.
+    CI_ISSUER = "CONDUCTO_CI_ISSUER"
     #: Mount point of the file system, in the data function and in the emulator.
     DATA_ROOT = "CONDUCTO_DATA_ROOT"
     #: Name of the data function.

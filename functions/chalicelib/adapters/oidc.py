@@ -7,7 +7,7 @@ The rules are those of OpenID Connect Core 1.0, section 3.1.3.7, restricted to R
 import json
 import logging
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,12 +35,12 @@ class Issuer:
 
     Attributes:
         url: The issuer, exactly as in its tokens.
-        audience: Returns the audience that a token must name.
+        audience: Returns the audiences of which a token must name one.
         fetch: Returns the JSON document at a URL.
     """
 
     url: str
-    audience: Callable[[], str]
+    audience: Callable[[], Sequence[str]]
     fetch: Callable[[str], Any]
     _keys: dict[str, Any] = field(default_factory=dict, init=False)
     _fetched: float | None = field(default=None, init=False)

@@ -26,6 +26,7 @@ partition                       sort                  content
 ``E#<event>``                   ``E``                 an event of the payment provider
 ``T#<SHA-256>``                 ``T``                 a token
 ``H#<SHA-256 of a person>``      ``O#<org>``           user id of a person in an organisation
+``O#<org>``                     ``I#<name>``          a trust in CI runs
 ``J#<SHA-256>``                 ``J``                 an ID token that was used
 ``D#<pipeline>``                ``<shell>``           a debug shell on a worker of its own
 ``C#<pipeline>``                ``<connection>``      follower of a pipeline
@@ -60,7 +61,13 @@ _KINDS: dict[str, Kind] = {
     "B": "meter",
     "E": "hook event",
 }
-_OF_AN_ORG: dict[str, Kind] = {"O": "org", "S": "share", "M": "member", "B": "account"}
+_OF_AN_ORG: dict[str, Kind] = {
+    "O": "org",
+    "S": "share",
+    "M": "member",
+    "B": "account",
+    "I": "trust",
+}
 _OF_A_MONTH: dict[str, Kind] = {"T": "usage", "K": "metered", "P": "spent", "H": "hour"}
 _OF_A_PIPELINE: dict[str, Kind] = {
     "R": "record",
@@ -218,6 +225,11 @@ def token(digest: str) -> Key:
 def person(issuer: str, subject: str, org_name: str) -> Key:
     """Return the key of a person's user id in an organisation."""
     return Key(f"H#{sha256(f'{issuer}|{subject}'.encode()).hexdigest()}", f"O#{org_name}")
+
+
+def trust(org_name: str, name: str) -> Key:
+    """Return the key of a trust in CI runs."""
+    return Key(org(org_name).partition, f"I#{name}")
 
 
 def used(digest: str) -> Key:

@@ -40,6 +40,12 @@ class TableTokens:
             }
         self._table.put(table_keys.token(digest), item)
 
+    def put_root(self, digest: str, identity: Identity) -> None:
+        """Store the parent of a trust's tokens, which is not listed."""
+        self._table.put(
+            table_keys.token(digest), {"identity": _text(identity), "created": self._clock()}
+        )
+
     def root_operation(self, org: str, user: str, role: Role) -> Mapping[str, Any]:
         """Return the operation that writes the root token of a member."""
         identity = _text(Identity(org, user, frozenset()))

@@ -6,20 +6,15 @@ Codes and sessions are children of the caller's token and expire with it at the 
 from collections.abc import Callable
 from dataclasses import replace
 
-from chalicelib.domain.tokens import new_token
+from chalicelib.domain.tokens import CODE_SECONDS, SESSION_SECONDS, new_token
 from chalicelib.ports.identity import Identity, Tokens
 from conducto_core.api.problems import ProblemError
 from conducto_core.errors import RefusedError
-from conducto_core.model.operations.cloud import SessionEnd, SessionToken
 from conducto_core.model.operations.operation import Permission
 from conducto_core.model.requests import Problem
 from conducto_core.model.responses import Login
+from conducto_core.model.sign_in import SessionEnd, SessionToken
 from conducto_core.semantics.roles import INHERITED
-
-#: Lifetime of a code, in seconds.
-CODE_SECONDS = 60
-#: Lifetime of a session, in seconds; the same as for local sessions.
-SESSION_SECONDS = 30 * 86_400
 
 
 class BrowserLogin:
@@ -75,7 +70,8 @@ class BrowserLogin:
         owner = None if code.parent is None else self._tokens.find(code.parent)
         # API Gateway caches the code's authorization for minutes after its first use.
         known = self._tokens.find(code.token) is not None
-        if owner is None or not known or not self._tokens.take(code.token):
+        is_browsers = code.challenge == ""  # the command line's codes need a verifier
+        if owner is None or not is_browsers or not known or not self._tokens.take(code.token):
             raise ProblemError(
                 Problem(
                     title="wrong code",

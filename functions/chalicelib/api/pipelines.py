@@ -9,14 +9,11 @@ from chalicelib.api.data import CloudData
 from chalicelib.api.debug import CloudDebug
 from chalicelib.api.launching import CloudLaunches
 from chalicelib.api.logs import CloudLogs
-from chalicelib.ports.identity import Identity
-from chalicelib.services.followers import Followers
-from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.secrets import VaultSecrets
 from conducto.version import __version__
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.api.queries import secret_queries
-from conducto_core.model.operations.cloud import SessionEnd, SessionToken, WhoAmI
+from conducto_core.model.operations.cloud import WhoAmI
 from conducto_core.model.requests import AgentStatus
 from conducto_core.model.responses import Login
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
@@ -33,12 +30,6 @@ class CloudPipelines(
 ):
     """The pipelines of one organisation, with the permissions of one caller."""
 
-    def __init__(self, engine: CommandProcessor, identity: Identity) -> None:
-        super().__init__(engine, identity)
-        cloud = engine.cloud
-        close = Followers(cloud.connections, cloud.tokens).close_of
-        self._sign_in = BrowserLogin(cloud.tokens, cloud.web_app, cloud.clock, close)
-
     async def who_am_i(self) -> WhoAmI:
         """Return the caller's identity and plan."""
         plan = self._cloud.orgs.plan(self._me.org)
@@ -54,15 +45,8 @@ class CloudPipelines(
 
     async def make_login(self) -> Login:
         """Return a one-time address of the web app."""
-        return self._sign_in.make_login(self._me)
-
-    async def start_session(self) -> SessionToken:
-        """Exchange a code for the token of a browser session."""
-        return self._sign_in.start(self._me)
-
-    async def end_session(self) -> SessionEnd:
-        """End the caller's session."""
-        return self._sign_in.end(self._me)
+        cloud = self._cloud
+        return BrowserLogin(cloud.tokens, cloud.web_app, cloud.clock).make_login(self._me)
 
     async def get_agent(self) -> AgentStatus:
         """Return the status of the service, which has no process id."""

@@ -40,6 +40,7 @@ Kind = Literal[
     "token",
     "person",
     "used",
+    "trust",
     "shell",
     "follower",
     "connection",

@@ -5,6 +5,10 @@ from secrets import token_urlsafe
 
 #: Prefix of every token, so that secret scanners recognise leaked ones.
 PREFIX = "cdo_"
+#: Lifetime of a code with which somebody signs in, in seconds.
+CODE_SECONDS = 60
+#: Lifetime of a browser's session, in seconds; the same as for local sessions.
+SESSION_SECONDS = 30 * 86_400
 
 
 def new_token() -> tuple[str, str]:
@@ -24,3 +28,8 @@ def membership_digest(org: str, user: str) -> str:
     It does not have the form of a digest, so no token that a client sends has it.
     """
     return f"member:{org}:{user}"
+
+
+def trust_digest(org: str, name: str) -> str:
+    """Return the id of the parent of a trust's tokens, which has the form of no digest either."""
+    return f"trust:{org}:{name}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from conducto_core.model.base import Record
+from conducto_core.model.sign_in import Trust
 from conducto_core.model.usage import PipelineSpent
 from conducto_core.semantics.plans import FREE, NO_BILLING, Billing, Plan, effective
 
@@ -136,6 +137,19 @@ class Identities(Protocol):
         """Mark an ID token as used; return True for exactly one of concurrent callers."""
 
 
+class Trusts(Protocol):
+    """The CI runs that may get tokens of an organisation."""
+
+    def all_of(self, org: str) -> Sequence[Trust]:
+        """Return the trusts of an organisation, by name."""
+
+    def put(self, org: str, trust: Trust) -> None:
+        """Store a trust, replacing one of the same name."""
+
+    def delete(self, org: str, name: str) -> bool:
+        """Delete a trust; return whether there was one."""
+
+
 @dataclass(frozen=True, slots=True)
 class TokenRecord:
     """A token as listed; the token itself is not stored.
@@ -158,6 +172,9 @@ class Tokens(Protocol):
         self, digest: str, identity: Identity, *, expires: float | None, parent: str | None = None
     ) -> None:
         """Store a token; one with a ``parent`` is valid only while its parent is."""
+
+    def put_root(self, digest: str, identity: Identity) -> None:
+        """Store the parent of a trust's tokens, which is not listed."""
 
     def find(self, digest: str) -> Identity | None:
         """Return a token's identity with the permissions that it and its parent have.

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 
 from chalicelib.domain.retry import R, retry_throttled
 from chalicelib.ports.billing import BillingPorts
-from chalicelib.ports.identity import Connections, Orgs, SecretVault, Tokens
+from chalicelib.ports.identity import (
+    Connections,
+    Identities,
+    IdentityProvider,
+    Orgs,
+    SecretVault,
+    Tokens,
+    Trusts,
+)
 from chalicelib.ports.images import Builder
 from chalicelib.ports.journal import Store
 from chalicelib.ports.logs import LogStore
@@ -52,6 +60,9 @@ class Dependencies:
     vault: SecretVault
     tokens: Tokens
     people: People
+    identities: Identities
+    provider: IdentityProvider
+    trusts: Trusts
     orgs: Orgs
     connections: Connections
     builder: Builder

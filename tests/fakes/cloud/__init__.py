@@ -5,6 +5,7 @@ from tests.fakes.cloud.identity import FakeConnections, FakeOrgs, FakeTokens
 from tests.fakes.cloud.image_builder import FakeBuilder
 from tests.fakes.cloud.people import FakePeople
 from tests.fakes.cloud.shells import FakeShells
+from tests.fakes.cloud.sign_in import FakeIdentities, FakeIdentityProvider, FakeTrusts
 from tests.fakes.cloud.state_machines import FakeMachines
 from tests.fakes.cloud.storage import FakeBlobs, FakeLogs, FakeVault
 from tests.fakes.cloud.store import FakeStore
@@ -16,6 +17,8 @@ __all__ = [
     "FakeBuilder",
     "FakeConnections",
     "FakeFleet",
+    "FakeIdentities",
+    "FakeIdentityProvider",
     "FakeLogs",
     "FakeMachines",
     "FakeOrgs",
@@ -24,5 +27,6 @@ __all__ = [
     "FakeShells",
     "FakeStore",
     "FakeTokens",
+    "FakeTrusts",
     "FakeVault",
 ]

@@ -142,6 +142,9 @@ class FakeTokens:
         kept = replace(identity, token=digest, parent=parent)
         self._kept[digest] = TokenRecord(digest, kept, self._clock(), expires)
 
+    def put_root(self, digest: str, identity: Identity) -> None:
+        self.put(digest, identity, expires=None)
+
     def find(self, digest: str) -> Identity | None:
         token = self._kept.get(digest)
         if token is None or (token.expires is not None and token.expires <= self._clock()):
@@ -159,7 +162,7 @@ class FakeTokens:
         return self._kept.pop(digest, None) is not None
 
     def known(self, org: str) -> Sequence[TokenRecord]:
-        own = [t for d, t in self._kept.items() if not d.startswith("member:")]
+        own = [t for d, t in self._kept.items() if ":" not in d]
         people = [t for t in own if not (t.identity.worker or t.identity.parent)]
         mine = [token for token in people if token.identity.org == org]
         return sorted(mine, key=lambda token: token.created, reverse=True)

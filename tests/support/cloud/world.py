@@ -20,6 +20,8 @@ from tests.fakes.cloud import (
     FakeBuilder,
     FakeConnections,
     FakeFleet,
+    FakeIdentities,
+    FakeIdentityProvider,
     FakeLogs,
     FakeMachines,
     FakeOrgs,
@@ -27,6 +29,7 @@ from tests.fakes.cloud import (
     FakeShells,
     FakeStore,
     FakeTokens,
+    FakeTrusts,
     FakeVault,
 )
 
@@ -124,6 +127,9 @@ class World:
             "fleet": self.fleet,
             "vault": self.vault,
             "tokens": self.tokens,
+            "identities": FakeIdentities(),
+            "provider": FakeIdentityProvider(),
+            "trusts": FakeTrusts(),
             "people": self.people,
             "orgs": self.orgs,
             "connections": self.connections,

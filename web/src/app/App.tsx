@@ -31,7 +31,7 @@ export function App({ expired }: { expired: boolean }) {
         <OfflineBanner />
         <ErrorBoundary path={path}>
           <Suspense fallback={null}>
-            {expired || lost ? (
+            {(expired || lost) && found?.route.open !== true ? (
               <SignedOut expired={expired} />
             ) : found === null ? (
               <UnknownPage path={path} />

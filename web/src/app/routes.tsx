@@ -16,6 +16,8 @@ export interface PageRoute {
   nav?: { label: string; icon: IconName };
   /** True for the cloud only, false for the agent only, undefined for both. */
   cloud?: boolean;
+  /** True for pages that people without a session can open. */
+  open?: boolean;
   page: ComponentType<PageProps>;
 }
 
@@ -29,6 +31,8 @@ const SecretsPage = page(async () => (await import("@/pages/secrets/SecretsPage"
 const AgentPage = page(async () => (await import("@/pages/agent/AgentPage")).AgentPage);
 const AccountPage = page(async () => (await import("@/pages/account/AccountPage")).AccountPage);
 const ProgramPage = page(async () => (await import("@/pages/program/ProgramPage")).ProgramPage);
+const SignedInPage = page(async () => (await import("@/pages/signin/SignedInPage")).SignedInPage);
+const CliPage = page(async () => (await import("@/pages/signin/CliPage")).CliPage);
 const SettingsPage = page(async () => (await import("@/pages/settings/SettingsPage")).SettingsPage);
 
 function page(load: () => Promise<ComponentType<PageProps>>): ComponentType<PageProps> {
@@ -56,6 +60,8 @@ const PAGES: readonly PageRoute[] = [
     page: AccountPage,
     cloud: true,
   },
+  { path: "/signed-in", page: SignedInPage, cloud: true, open: true },
+  { path: "/cli", page: CliPage, cloud: true, open: true },
   { path: "/settings", nav: { label: NAVIGATION.settings, icon: "settings" }, page: SettingsPage },
 ];
 

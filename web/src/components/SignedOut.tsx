@@ -1,8 +1,9 @@
-import { useMutation } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 
 import { api } from "@/api/client";
 import { IN_CLOUD } from "@/api/deployment";
+import { beginSignIn, identityProvider, type IdentityProvider } from "@/api/identity";
 import { signIn } from "@/api/session";
 import { Button } from "@/components/Button";
 import { Code } from "@/components/Code";
@@ -11,6 +12,7 @@ import { EmptyState } from "@/components/EmptyState";
 import styles from "@/components/SignedOut.module.css";
 import { useTitle } from "@/components/useTitle";
 import { COMMON } from "@/strings/common";
+import { SIGN_IN } from "@/strings/signIn";
 
 const COMMAND = IN_CLOUD ? "conducto show --app --cloud" : "conducto show --app";
 const ACCESS = IN_CLOUD
@@ -19,6 +21,18 @@ const ACCESS = IN_CLOUD
 
 /** The sign-in page. `expired`: the sign-in code in the URL was rejected. */
 export function SignedOut({ expired = false }: { expired?: boolean }) {
+  const provider = useQuery({
+    queryKey: ["identity-provider"],
+    queryFn: identityProvider,
+    enabled: IN_CLOUD,
+  });
+  if (provider.isLoading) return null;
+  if (!expired && provider.data != null) return <ProviderSignIn provider={provider.data} />;
+  return <CodeSignIn expired={expired} />;
+}
+
+/** How to sign in from a terminal. */
+function CodeSignIn({ expired }: { expired: boolean }) {
   useTitle("Not signed in");
   useReturn();
   const title = expired ? "This sign-in link has expired" : "You are signed out";
@@ -27,6 +41,25 @@ export function SignedOut({ expired = false }: { expired?: boolean }) {
       <p className="muted">{expired ? COMMON.expiredHelp : COMMON.signInHelp(ACCESS)}</p>
       <Code text={COMMAND} label={COMMON.command} />
       <CodeForm />
+    </EmptyState>
+  );
+}
+
+/** The button that opens the page of the identity provider. */
+function ProviderSignIn({ provider }: { provider: IdentityProvider }) {
+  useTitle(SIGN_IN.title);
+  useReturn();
+  const begin = useMutation({
+    mutationFn: () =>
+      beginSignIn(provider, { kind: "session", to: location.pathname + location.search }),
+  });
+  return (
+    <EmptyState title={SIGN_IN.title}>
+      <p className="muted">{SIGN_IN.withProvider}</p>
+      <Button variant="main" disabled={begin.isPending} onClick={() => begin.mutate()}>
+        {SIGN_IN.action}
+      </Button>
+      <FormError error={begin.error} />
     </EmptyState>
   );
 }

@@ -107,29 +107,6 @@ class WhoAmI(Record):
     max_cpu: float = 4.0
 
 
-class SessionToken(Record):
-    """The token of a browser's session, and its user.
-
-    Attributes:
-        seconds: Maximum lifetime.
-    """
-
-    token: str = Field(repr=False)
-    seconds: int
-    org: str
-    user: str
-
-
-class SessionEnd(Record):
-    """The result of ending a session.
-
-    Attributes:
-        ended: False if the caller used a token of their own.
-    """
-
-    ended: bool
-
-
 UPLOAD_BODY = act(
     "upload_body",
     "POST /uploads",
@@ -165,24 +142,6 @@ WHO_AM_I = read(
 )
 #: Any user may open the web app of the cloud; the agent's belongs to the owner of the machine.
 CLOUD_LOGIN = replace(LOGIN, permission=Permission.READ)
-START_SESSION = act(
-    "start_session",
-    "POST /sessions",
-    NoParams,
-    SessionToken,
-    Permission.SIGN_IN,
-    "Exchange a code for the token of a browser's session.",
-    kept=False,
-)
-END_SESSION = act(
-    "end_session",
-    "DELETE /sessions",
-    NoParams,
-    SessionEnd,
-    Permission.READ,
-    "End a browser's session.",
-    kept=False,
-)
 
 #: Operations that clients of the cloud call over HTTP; streams have a WebSocket API of their own.
 CLOUD_OPERATIONS: tuple[AnyOperation, ...] = (
@@ -192,6 +151,4 @@ CLOUD_OPERATIONS: tuple[AnyOperation, ...] = (
     OWN_BUILDS,
     WHO_AM_I,
     CLOUD_LOGIN,
-    START_SESSION,
-    END_SESSION,
 )

@@ -2,6 +2,7 @@
 
 from conducto_core.model.operations.operation import AnyOperation
 from conducto_core.model.operations.people import PEOPLE_OPERATIONS
+from conducto_core.model.operations.sign_in import SIGN_IN_OPERATIONS
 
 #: All operations of `chalicelib.api.organisation`.
-ORGANISATION_OPERATIONS: tuple[AnyOperation, ...] = PEOPLE_OPERATIONS
+ORGANISATION_OPERATIONS: tuple[AnyOperation, ...] = (*PEOPLE_OPERATIONS, *SIGN_IN_OPERATIONS)

@@ -1,0 +1,72 @@
+"""People at identity providers, used ID tokens, and trusts, in memory."""
+
+from collections.abc import Mapping, Sequence
+
+from chalicelib.ports.errors import ConflictError
+from chalicelib.ports.identity import InvalidIdTokenError, VerifiedPerson, VerifiedRun
+from conducto_core.model.sign_in import Trust
+
+
+class FakeIdentities:
+    """A fake `Identities`."""
+
+    def __init__(self) -> None:
+        self._users: dict[tuple[str, str], dict[str, str]] = {}
+        self._used: set[str] = set()
+
+    def memberships(self, person: VerifiedPerson) -> Mapping[str, str]:
+        return dict(sorted(self._users.get((person.issuer, person.subject), {}).items()))
+
+    def link(self, person: VerifiedPerson, org: str, user: str) -> None:
+        users = self._users.setdefault((person.issuer, person.subject), {})
+        if users.setdefault(org, user) != user:
+            raise ConflictError(f"the person is {users[org]} of {org}")
+
+    def unlink(self, issuer: str, subject: str, org: str) -> None:
+        self._users.get((issuer, subject), {}).pop(org, None)
+
+    def consume(self, digest: str, expires: float) -> bool:
+        known = digest in self._used
+        self._used.add(digest)
+        return not known
+
+
+class FakeTrusts:
+    """A fake `Trusts`."""
+
+    def __init__(self) -> None:
+        self._trusts: dict[tuple[str, str], Trust] = {}
+
+    def all_of(self, org: str) -> Sequence[Trust]:
+        return [trust for (of, _), trust in sorted(self._trusts.items()) if of == org]
+
+    def put(self, org: str, trust: Trust) -> None:
+        self._trusts[org, trust.name] = trust
+
+    def delete(self, org: str, name: str) -> bool:
+        return self._trusts.pop((org, name), None) is not None
+
+
+class FakeIdentityProvider:
+    """A fake `IdentityProvider`: its ID tokens are the keys of `people` and `runs`.
+
+    Attributes:
+        configured: Whether people sign in with it.
+    """
+
+    def __init__(self) -> None:
+        self.configured = False
+        self.people: dict[str, VerifiedPerson] = {}
+        self.runs: dict[str, VerifiedRun] = {}
+
+    def person(self, id_token: str) -> VerifiedPerson:
+        try:
+            return self.people[id_token]
+        except KeyError:
+            raise InvalidIdTokenError("unknown person") from None
+
+    def run(self, id_token: str) -> VerifiedRun:
+        try:
+            return self.runs[id_token]
+        except KeyError:
+            raise InvalidIdTokenError("unknown run") from None
