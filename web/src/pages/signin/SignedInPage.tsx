@@ -15,7 +15,8 @@ import { useTitle } from "@/components/useTitle";
 import { loopbackUrl } from "@/pages/signin/loopback";
 import { SIGN_IN } from "@/strings/signIn";
 
-type Result = { kind: "working" } | { kind: "failed"; message: string } | { kind: "code"; code: string };
+type Result =
+  { kind: "working" } | { kind: "failed"; message: string } | { kind: "code"; code: string };
 
 /** One sign-in for each load of the page, although React may run an effect twice. */
 let running: Promise<Result> | null = null;
