@@ -54,13 +54,13 @@ async function finish(): Promise<Result> {
     const provider = await identityProvider();
     if (provider === null) throw new SignInError(SIGN_IN.noProvider);
     const { purpose, idToken } = await finishSignIn(provider);
-    return await use(purpose, idToken);
+    return await exchanged(purpose, idToken);
   } catch (error) {
     return { kind: "failed", message: messageOf(error) };
   }
 }
 
-async function use(purpose: Purpose, idToken: string): Promise<Result> {
+async function exchanged(purpose: Purpose, idToken: string): Promise<Result> {
   switch (purpose.kind) {
     case "session":
       await startSession(idToken, purpose.org);
