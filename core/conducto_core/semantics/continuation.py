@@ -5,7 +5,6 @@ Serial changed. Nodes are compared by path.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -97,11 +96,11 @@ def fingerprint(
     place = spec.placement
     parts = (
         hide(script),
-        [[(name, hide(value)) for name, value in sorted(spec.env.items())], spec.results],
+        (tuple((name, hide(value)) for name, value in sorted(spec.env.items())), spec.results),
         secrets,
         image,
-        [place.cpu, place.mem],
-        [place.gpu, place.requires_docker, place.docker_run_args, spec.pool, spec.lazy_target],
+        (place.cpu, place.mem),
+        (place.gpu, place.requires_docker, place.docker_run_args, spec.pool, spec.lazy_target),
     )
     return " ".join(image if part == ANY_IMAGE else _digest(part) for part in parts)
 
@@ -126,7 +125,7 @@ def secrets_version(secrets: Iterable[tuple[str, str, float]]) -> str:
 
 
 def _digest(part: object) -> str:
-    return hashlib.sha256(json.dumps(part).encode()).hexdigest()[:_DIGITS]
+    return hashlib.sha256(repr(part).encode()).hexdigest()[:_DIGITS]
 
 
 def plan(
@@ -208,6 +207,7 @@ def continuation(
     form: Form,
     generated: Mapping[str, Form],
     fingerprints: Callable[[Pipeline], Mapping[str, str | None]],
+    first: tuple[Pipeline, tuple[str, ...]] | None = None,
 ) -> Continuation:
     """Return the replacement of a tree; a generated tree remains with the Exec that printed it.
 
@@ -217,13 +217,13 @@ def continuation(
         form: The new tree.
         generated: ``{target: form}`` of the generated trees of the old one, outer ones first.
         fingerprints: Returns ``{path: fingerprint}`` of the Execs of a tree.
+        first: The result of `with_generated`, if the caller has it: a large tree takes seconds.
 
     Raises:
         DefinitionError: the new tree is invalid.
     """
-    left = dict(generated)
+    pipeline, targets = first or with_generated(form, generated)
     while True:
-        pipeline, targets = with_generated(form, left)
         made = plan(old, ran, pipeline.nodes, fingerprints(pipeline))
         printed = {
             spec.lazy_target
@@ -232,7 +232,8 @@ def continuation(
         }
         if printed.issuperset(targets):
             return Continuation(pipeline, made, targets)
-        left = {target: left[target] for target in targets if target in printed}
+        left = {target: generated[target] for target in targets if target in printed}
+        pipeline, targets = with_generated(form, left)
 
 
 def continued_tree(

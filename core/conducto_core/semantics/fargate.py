@@ -5,7 +5,6 @@ Source of sizes: ECS ``RegisterTaskDefinition`` (``cpu`` and ``memory`` of Farga
 `PRICES.date`.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from conducto_core.errors import invalid
@@ -57,7 +56,7 @@ def size_for(path: str, cpu: float, mem: float) -> Size:
     Raises:
         DefinitionError: Fargate has no size that large.
     """
-    for size in _all_sizes():
+    for size in SIZES_BY_PRICE:
         if size.cpu >= cpu and size.mem >= mem + AGENT_MEM:
             return size
     raise invalid(
@@ -81,11 +80,6 @@ def rounding_note(path: str, cpu: float, mem: float) -> str | None:
     return (
         f"{path}: cpu={cpu:g} mem={mem:g} runs in a worker of {size.cpu:g} vCPU and {size.mem:g} GB"
     )
-
-
-def _all_sizes() -> Iterator[Size]:
-    sizes = [Size(cpu, mem) for cpu, choices in SIZES.items() for mem in choices]
-    yield from sorted(sizes, key=PRICES.worker_hour)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,4 +120,8 @@ PRICES = Prices(
     spot=0.3,
     transition=0.025 / 1000,
     least_seconds=60.0,
+)
+#: All sizes, the cheapest first.
+SIZES_BY_PRICE = sorted(
+    (Size(cpu, mem) for cpu, choices in SIZES.items() for mem in choices), key=PRICES.worker_hour
 )

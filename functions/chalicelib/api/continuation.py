@@ -89,7 +89,7 @@ class CloudContinuations(CloudCaller):
         form = request.launch.tree
         keys = {} if request.fresh else live.generated
         forms = {target: unpack_form(live.tree_of(key)) for target, key in keys.items()}
-        pipeline, _ = with_generated(form, forms)
+        first = pipeline, _ = with_generated(form, forms)
         validate_nodes(pipeline.nodes, self._cloud.orgs.plan(live.org))
         if request.fresh:
             images = self._images(live, pipeline, request)
@@ -104,7 +104,7 @@ class CloudContinuations(CloudCaller):
             images = self._images(live, tree, request)
             return fingerprints(tree, images)
 
-        return _Replacement(continuation(live.tree, ran, form, forms, prints), images)
+        return _Replacement(continuation(live.tree, ran, form, forms, prints, first), images)
 
     def _images(
         self, live: CloudPipeline, pipeline: Pipeline, request: ContinueRequest

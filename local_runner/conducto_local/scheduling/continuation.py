@@ -69,7 +69,7 @@ class Continuations:
         form = request.launch.tree
         generated = self._store.generated(live.id)
         forms = {target: unpack_form(each) for target, each in generated.items()}
-        pipeline, _ = await asyncio.to_thread(with_generated, form, forms)
+        first = pipeline, _ = await asyncio.to_thread(with_generated, form, forms)
         check_nodes(pipeline.nodes, self._scheduler.engine_context(live).limits_or_none())
         if request.fresh:
             pipeline, _ = with_generated(form, {})
@@ -78,7 +78,13 @@ class Continuations:
         images = await self._images(live, pipeline, ran)
         secrets = await self._scheduler.secrets.delivery()
         return await asyncio.to_thread(
-            continuation, live.tree, ran, form, forms, lambda new: prints(new, images, secrets)
+            continuation,
+            live.tree,
+            ran,
+            form,
+            forms,
+            lambda new: prints(new, images, secrets),
+            first,
         )
 
     async def _images(
