@@ -34,6 +34,8 @@ from chalicelib.services.data_function import LocalDataFiles
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.processor import CommandProcessor
 from conducto.tree.launch_form import to_launch_form
+from conducto_core.model.continuation import ContinueRequest
+from conducto_core.model.params import PipelineParams
 from conducto_core.model.requests import LaunchRequest
 from conducto_core.model.worker import PROTOCOL, Claim, ClaimDecision, Report, WorkerStart
 from conducto_core.semantics.asl.compiler import Machine
@@ -46,6 +48,8 @@ _QUEUED = 1000
 _POOLS = 8
 _DECISIONS = 50
 _EXECS = 300
+_LARGE, _GROUP = 100_000, 1000
+_SCRIPT = "/home/ann/pipeline.py"
 
 
 class _NoMachines:
@@ -78,14 +82,15 @@ _SITE = Site("us-east-1", "123456789012", stage="bench")
 class _Place:
     """A cloud in memory with one launched pipeline."""
 
-    def __init__(self, root: co.Node, workers: int) -> None:
+    def __init__(self, root: co.Node, workers: int, *, run: bool = True) -> None:
         orgs, blobs = FakeOrgs(), FakeBlobs()
         orgs.set_plan(_ME.org, Plan("scale", workers, 1000, 16, None))
+        self.store = FakeStore(orgs)
         self.fleet = FakeFleet()
         self.tokens = FakeTokens(time.time)
         self.engine = CommandProcessor(
             Dependencies(
-                store=FakeStore(orgs),
+                store=self.store,
                 logs=FakeLogs(),
                 blobs=blobs,
                 data=LocalDataFiles(Path("/dev/null/data"), blobs),
@@ -93,6 +98,7 @@ class _Place:
                 fleet=self.fleet,
                 vault=FakeVault(),
                 tokens=self.tokens,
+                people=FakePeople(self.tokens),
                 orgs=orgs,
                 people=FakePeople(self.tokens),
                 identities=FakeIdentities(),
@@ -104,9 +110,9 @@ class _Place:
                 site=_SITE,
             )
         )
-        request = LaunchRequest(tree=to_launch_form(root), run=True)
-        launched = asyncio.run(CloudPipelines(self.engine, _ME).launch(request))
-        self.pipeline = launched.pipeline.id
+        self.api = CloudPipelines(self.engine, _ME)
+        request = LaunchRequest(tree=to_launch_form(root), run=run, program=_SCRIPT)
+        self.pipeline = asyncio.run(self.api.launch(request)).pipeline.id
 
 
 def ensure_workers(_lab: CloudLab) -> Found:
@@ -148,3 +154,30 @@ def claim_and_report(_lab: CloudLab) -> Found:
         asyncio.run(desk.worker_report(Report(path=path, attempt=response.attempt, exit_code=0)))
     seconds = time.perf_counter() - started
     return {"ms_per_exec": 1e3 * seconds / _EXECS, "commits_per_second": 2 * _EXECS / seconds}
+
+
+def continue_large(_lab: CloudLab) -> Found:
+    """Continue a pipeline with 100,000 Execs, of which one changed; the store is in memory."""
+    place = _Place(_grouped("true"), workers=0, run=False)
+    params = PipelineParams(id=place.pipeline)
+    launch = LaunchRequest(tree=to_launch_form(_grouped("false")), program=_SCRIPT)
+    seconds = {}
+    for name, preview in (("preview", True), ("replace", False)):
+        request = ContinueRequest(launch=launch, preview=preview)
+        started = time.process_time()
+        plan = asyncio.run(place.api.continue_pipeline(params, request))
+        seconds[name] = time.process_time() - started
+    changed = [node.path for node in plan.nodes if node.reason == "definition changed"]
+    if changed != ["/g000/n000"]:
+        raise AssertionError(f"the plan has other changes: {changed[:3]}")
+    return {f"{name}_cpu_seconds": found for name, found in seconds.items()}
+
+
+def _grouped(first: str) -> co.Serial:
+    """Return a Serial of Parallels, in which the first Exec has the command ``first``."""
+    root = co.Serial(image="busybox")
+    for g in range(_LARGE // _GROUP):
+        group = root[f"g{g:03}"] = co.Parallel()
+        for n in range(_GROUP):
+            group[f"n{n:03}"] = co.Exec(first if g == n == 0 else "true")
+    return root

@@ -11,8 +11,8 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from conducto.api.target import Launching
-from conducto.errors import ClientError, DefinitionError, InvalidArgumentError
-from conducto.tree.launch import check
+from conducto.errors import ClientError, InvalidArgumentError
+from conducto.tree.launch import check, tree_of
 from conducto.tree.launch_options import LaunchOptions
 from conducto.tree.nodes import Node
 from conducto.tree.parameters import to_tags
@@ -171,7 +171,9 @@ def _prepared(
 ) -> tuple[LaunchRequest, Callable[[], None]]:
     """Return the request of a launch, and a function that brings its images to the server."""
     with Launching(where, options.profile):  # the function may declare secrets
-        root = _tree(pipeline, args, kwargs, given)
+        if not isinstance(pipeline, Node):
+            _refuse_ambiguous(pipeline, given)
+        root = tree_of(pipeline, args, kwargs)
     _complete(options, root, pipeline)
     return request_for(root, options, where)
 
@@ -205,40 +207,10 @@ def _warn_once(text: str) -> None:
     print(f"conducto: warning: {printable(text)}", file=sys.stderr)
 
 
-def _tree(pipeline: Any, args: Sequence[Any], kwargs: dict[str, Any], given: set[str]) -> Node:
-    """Return the tree of a launch."""
-    if isinstance(pipeline, Node):
-        if args or kwargs:
-            wrong = ", ".join([*map(repr, args), *kwargs])
-            raise InvalidArgumentError(f"launch: a tree takes no arguments, got {wrong}")
-        root: Any = pipeline
-    elif callable(pipeline):
-        _refuse_ambiguous(pipeline, given)
-        root = pipeline(*args, **kwargs)
-    else:
-        raise InvalidArgumentError(
-            f"launch: expected a tree or a function that returns one, got {pipeline!r}"
-        )
-    if not isinstance(root, Node):
-        close = getattr(root, "close", None)
-        if hasattr(root, "__await__") and close is not None:
-            close()
-            raise InvalidArgumentError("launch: the function is async; pass its awaited result")
-        raise InvalidArgumentError(f"launch: expected a tree, the function returned {root!r}")
-    if root.parent is not None:
-        raise DefinitionError(
-            f"{root}: is a node inside a tree; launch its root",
-            path=str(root),
-            file=root.file,
-            line=root.line,
-        )
-    return root
-
-
 def _refuse_ambiguous(function: Callable[..., object], given: set[str]) -> None:
     try:
         names = inspect.signature(function).parameters
-    except (TypeError, ValueError):  # e.g. a builtin
+    except (TypeError, ValueError):  # not a function, or a builtin
         return
     both = sorted(given & set(names))
     if both:

@@ -150,9 +150,11 @@ class CloudContinuations(CloudCaller):
         definition = define(record, launch.tree, launch.sources, max_mem=maximum)
         plan = made.plan.record(now)
         keep = self._cloud.store.keep_tree
+        key = keep(live.id, definition)
+        live.prepared = key, made.pipeline
         return TreeReplaced(
             time=now,
-            definition=keep(live.id, definition),
+            definition=key,
             plan=keep(live.id, pack_form(plan.model_dump(mode="json"))),
             generated=made.generated,
             images=tuple(planned.images[name] for name in used_images(made.pipeline)),

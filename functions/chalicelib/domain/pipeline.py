@@ -37,6 +37,7 @@ from chalicelib.domain.pipeline_workers import PipelineWorkers
 from chalicelib.domain.workers import WorkerStatus
 from conducto_core.model.continuation import Fate
 from conducto_core.model.form_codec import unpack_form
+from conducto_core.model.nodes import Pipeline
 from conducto_core.model.records import (
     Lifecycle,
     PipelineRecord,
@@ -63,7 +64,14 @@ _SPARED = "another command of the organisation needed a worker"
 
 
 class CloudPipeline(PipelineWorkers):
-    """One pipeline and its reaction to events."""
+    """One pipeline and its reaction to events.
+
+    Attributes:
+        prepared: The key of the definition that comes next, and its resolved tree: to resolve a
+            large one again takes seconds. None unless this process has planned it.
+    """
+
+    prepared: tuple[str, Pipeline] | None = None
 
     # ---- events -------------------------------------------------------------------------------
 
@@ -236,8 +244,7 @@ class CloudPipeline(PipelineWorkers):
         self, record: PipelineRecord, kept: Collection[str], images: Sequence[BuiltImage]
     ) -> None:
         old, machine = self.tree, self.cloud_machine
-        forms = {path: unpack_form(self.tree_of(key)) for path, key in self.generated.items()}
-        pipeline, _ = with_generated(self.form, forms)
+        pipeline = self._resolved()
         tried = old.past | {path: node.attempt for path, node in old.nodes.items() if node.attempt}
         taken = machine.replace(continued_tree(old, pipeline, kept, tried))
         known = {built.name: self.images.get(built.name) for built in images}
@@ -248,6 +255,14 @@ class CloudPipeline(PipelineWorkers):
         self.times = {path: times for path, times in self.times.items() if path in self.tree.nodes}
         self._images_moved(built for built in images if built.name not in same)
         self._follow(taken)
+
+    def _resolved(self) -> Pipeline:
+        prepared, self.prepared = self.prepared, None
+        if prepared is not None and prepared[0] == self.definition_key:
+            return prepared[1]
+        forms = {path: unpack_form(self.tree_of(key)) for path, key in self.generated.items()}
+        pipeline, _ = with_generated(self.form, forms)
+        return pipeline
 
 
 def _reset_by(event: Input) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from conducto_core.semantics.resolve import Limits
 from conducto_core.semantics.results import source_attempts
 from conducto_core.semantics.rules import cause_of_exit
 from conducto_core.semantics.tree_state import LiveExec
-from conducto_local.ports import BuiltImage, EngineError, Job, Stream
+from conducto_local.ports import BuiltImage, EngineError, Exit, Job, Stream
 from conducto_local.scheduling.attempt_logs import LogDirectory, LogWriter
 from conducto_local.scheduling.attempt_records import placement_of
 from conducto_local.scheduling.live_pipeline import ActiveAttempt
@@ -178,12 +178,26 @@ async def run_command(
     Raises:
         EngineError: The engine became unreachable.
     """
-    container = active.container
-    if container is None:
-        raise RuntimeError(f"{active.spec.path}: no container")
     writer = log.writer(active.spec.path, active.number)
     cutter = TreeExtractor() if active.spec.lazy_target is not None else None
     output = OutputSink(writer, cutter, mask, changed)
+    done, outputs = await _run(active, job, writer, output, mask)
+    result = _result(done, writer, outputs)
+    if cutter is not None and result.cause is None and not active.stopping:
+        # A copy, because the event loop changes the tree while the thread reads it.
+        tree = Pipeline(dict(active.live.pipeline.nodes), dict(active.live.pipeline.images))
+        result = await asyncio.to_thread(_with_tree, result, cutter, active, tree, limits)
+    said = result.message
+    return result if said is None else replace(result, message=mask.text(said))
+
+
+async def _run(
+    active: ActiveAttempt, job: Job, writer: LogWriter, output: OutputSink, mask: Mask
+) -> tuple[Exit, CollectedOutputs]:
+    """Run a command with its output and its resources recorded; return its end and its outputs."""
+    container = active.container
+    if container is None:
+        raise RuntimeError(f"{active.spec.path}: no container")
     size = placement_of(active)
     sampler = Sampler(
         container.worker,
@@ -206,13 +220,17 @@ async def run_command(
     if done.engine_gone:
         raise EngineError(done.message)
     container.completed += done.cause is not Cause.WORKER_LOST
+    return done, outputs
+
+
+def _result(done: Exit, writer: LogWriter, outputs: CollectedOutputs) -> Result:
     cause = done.cause if done.cause is not None else cause_of_exit(done.code)
     message = done.message if done.message is not None else writer.failure
     if cause is None and writer.failure is not None:
         # The output is incomplete, and the output of a Lazy or a test is its result.
         cause = Cause.WORKER_LOST
         message = f"the command ended with exit code 0, but {writer.failure}"
-    result = Result(
+    return Result(
         cause,
         done.code,
         message,
@@ -222,12 +240,6 @@ async def run_command(
         outputs=None if writer.failure is not None else outputs.summary,
         interpreter=done.interpreter,
     )
-    if cutter is not None and cause is None and not active.stopping:
-        # A copy, because the event loop changes the tree while the thread reads it.
-        tree = Pipeline(dict(active.live.pipeline.nodes), dict(active.live.pipeline.images))
-        result = await asyncio.to_thread(_with_tree, result, cutter, active, tree, limits)
-    said = result.message
-    return result if said is None else replace(result, message=mask.text(said))
 
 
 def _store(outputs: CollectedOutputs, writer: LogWriter) -> None:

@@ -181,6 +181,7 @@ def launch(
         conducto.errors.ClientError: the server rejects it, or does not respond.
     """
     from conducto.tree import unused  # noqa: PLC0415 - a command that launches nothing needs none
+    from conducto.tree.launch import tree_of  # noqa: PLC0415
     from conducto.tree.left_out import warn_unnamed  # noqa: PLC0415
     from conducto.tree.parameters import to_tags  # noqa: PLC0415
     from conducto.tree.serialize import encode, to_document  # noqa: PLC0415
@@ -188,7 +189,7 @@ def launch(
 
     unused.mark_used()
     _check_options(target, kwargs)
-    root = _tree(pipeline, args, kwargs)
+    root = tree_of(pipeline, args, kwargs)
     validate(root, check_images=False)
     warn_unnamed(root)
     body = {
@@ -242,27 +243,6 @@ def _check_options(target: Optional[str], kwargs: Dict[str, Any]) -> None:
                 f"launch: {name}= is not available in a command; a child has that of its parent, "
                 "or the default"
             )
-
-
-def _tree(pipeline: Any, args: Any, kwargs: Dict[str, Any]) -> Node:
-    from conducto.tree.nodes import Node  # noqa: PLC0415 - heavy
-
-    if isinstance(pipeline, Node):
-        if args or kwargs:
-            wrong = ", ".join([*map(repr, args), *kwargs])
-            raise InvalidArgumentError(f"launch: a tree takes no arguments, got {wrong}")
-        root: Any = pipeline
-    elif callable(pipeline):
-        root = pipeline(*args, **kwargs)
-    else:
-        root = pipeline
-    if not isinstance(root, Node):
-        raise InvalidArgumentError(
-            f"launch: expected a tree or a function that returns one, got {root!r}"
-        )
-    if root.parent is not None:
-        raise InvalidArgumentError(f"launch: {root} is a node inside a tree; launch its root")
-    return root
 
 
 def _name(pipeline: object) -> Optional[str]:

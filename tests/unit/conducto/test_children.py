@@ -77,8 +77,7 @@ def nested(depth: Any) -> Any:
         ((tree(),), {"engine": "process"}, "engine= is not available in a command"),
         ((tree(), 1), {}, "a tree takes no arguments, got 1"),
         ((3,), {}, "expected a tree or a function that returns one, got 3"),
-        ((nested,), {"depth": 3}, "expected a tree or a function that returns one, got 3"),
-        ((tree()["a"],), {}, "/a is a node inside a tree; launch its root"),
+        ((nested,), {"depth": 3}, "expected a tree, the function returned 3"),
     ],
 )
 def test_wrong_arguments_are_errors(
@@ -99,6 +98,8 @@ def test_invalid_tree_is_an_error_before_it_is_sent(inside: pytest.MonkeyPatch) 
 
     with pytest.raises(co.DefinitionError, match="/a"):
         children.launch(wrong)
+    with pytest.raises(co.DefinitionError, match="/a: is a node inside a tree; launch its root"):
+        children.launch(tree()["a"])
 
 
 def test_handle_shows_no_token(inside: pytest.MonkeyPatch) -> None:
