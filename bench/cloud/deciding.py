@@ -98,7 +98,6 @@ class _Place:
                 fleet=self.fleet,
                 vault=FakeVault(),
                 tokens=self.tokens,
-                people=FakePeople(self.tokens),
                 orgs=orgs,
                 people=FakePeople(self.tokens),
                 identities=FakeIdentities(),

@@ -207,6 +207,7 @@ def continuation(
     form: Form,
     generated: Mapping[str, Form],
     fingerprints: Callable[[Pipeline], Mapping[str, str | None]],
+    *,
     first: tuple[Pipeline, tuple[str, ...]] | None = None,
 ) -> Continuation:
     """Return the replacement of a tree; a generated tree remains with the Exec that printed it.

@@ -104,7 +104,7 @@ class CloudContinuations(CloudCaller):
             images = self._images(live, tree, request)
             return fingerprints(tree, images)
 
-        return _Replacement(continuation(live.tree, ran, form, forms, prints, first), images)
+        return _Replacement(continuation(live.tree, ran, form, forms, prints, first=first), images)
 
     def _images(
         self, live: CloudPipeline, pipeline: Pipeline, request: ContinueRequest

@@ -84,7 +84,7 @@ class Continuations:
             form,
             forms,
             lambda new: prints(new, images, secrets),
-            first,
+            first=first,
         )
 
     async def _images(
