@@ -91,13 +91,13 @@ def tree_of(pipeline: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> No
         InvalidArgumentError: it is neither a tree nor a function that returns one.
         DefinitionError: it is a node inside a tree.
     """
-    from conducto.tree.nodes import Node
+    from conducto.tree.node_base import NodeBase
 
-    if isinstance(pipeline, Node):
+    if isinstance(pipeline, NodeBase):
         if args or kwargs:
             wrong = ", ".join([*map(repr, args), *kwargs])
             raise InvalidArgumentError(f"launch: a tree takes no arguments, got {wrong}")
-        root = pipeline
+        root: Any = pipeline
     elif callable(pipeline):
         root = _returned(pipeline(*args, **kwargs))
     else:
@@ -111,13 +111,14 @@ def tree_of(pipeline: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> No
             file=root.file,
             line=root.line,
         )
-    return root
+    made: Node = root
+    return made
 
 
-def _returned(root: Any) -> Node:
-    from conducto.tree.nodes import Node
+def _returned(root: Any) -> NodeBase:
+    from conducto.tree.node_base import NodeBase
 
-    if isinstance(root, Node):
+    if isinstance(root, NodeBase):
         return root
     close = getattr(root, "close", None)
     if hasattr(root, "__await__") and close is not None:
