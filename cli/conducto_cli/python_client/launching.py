@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from conducto.api.target import Launching
 from conducto.errors import ClientError, InvalidArgumentError
-from conducto.tree.launch import check, tree_of
+from conducto.tree.launch import check
 from conducto.tree.launch_options import LaunchOptions
+from conducto.tree.launched_tree import tree_of
 from conducto.tree.nodes import Node
 from conducto.tree.parameters import to_tags
 from conducto.tree.titles import title_of_process

@@ -181,7 +181,7 @@ def launch(
         conducto.errors.ClientError: the server rejects it, or does not respond.
     """
     from conducto.tree import unused  # noqa: PLC0415 - a command that launches nothing needs none
-    from conducto.tree.launch import tree_of  # noqa: PLC0415
+    from conducto.tree.launched_tree import tree_of  # noqa: PLC0415
     from conducto.tree.left_out import warn_unnamed  # noqa: PLC0415
     from conducto.tree.parameters import to_tags  # noqa: PLC0415
     from conducto.tree.serialize import encode, to_document  # noqa: PLC0415

@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-from conducto.errors import DefinitionError, InvalidArgumentError, UsageError
+from conducto.errors import UsageError
 from conducto.platforms import is_inside_node
 from conducto.tree import unused
 from conducto.tree.launch_options import LaunchOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Mapping, Sequence
+    from typing import Any, Mapping
 
     from conducto.tree.node_base import NodeBase
-    from conducto.tree.nodes import Node
 
 _INSIDE = (
     "It is not supported to launch pipelines from with-in other pipelines. "
@@ -82,46 +81,3 @@ def check(root: NodeBase, *, cloud: bool) -> None:
     validate(root, check_code=True, cloud=cloud)
     left_out.warn_unnamed(root)
     left_out.warn_empty(root)
-
-
-def tree_of(pipeline: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Node:
-    """Return the tree of a launch: ``pipeline``, or the result of this function.
-
-    Raises:
-        InvalidArgumentError: it is neither a tree nor a function that returns one.
-        DefinitionError: it is a node inside a tree.
-    """
-    from conducto.tree.node_base import NodeBase
-
-    if isinstance(pipeline, NodeBase):
-        if args or kwargs:
-            wrong = ", ".join([*map(repr, args), *kwargs])
-            raise InvalidArgumentError(f"launch: a tree takes no arguments, got {wrong}")
-        root: Any = pipeline
-    elif callable(pipeline):
-        root = _returned(pipeline(*args, **kwargs))
-    else:
-        raise InvalidArgumentError(
-            f"launch: expected a tree or a function that returns one, got {pipeline!r}"
-        )
-    if root.parent is not None:
-        raise DefinitionError(
-            f"{root}: is a node inside a tree; launch its root",
-            path=str(root),
-            file=root.file,
-            line=root.line,
-        )
-    made: Node = root
-    return made
-
-
-def _returned(root: Any) -> NodeBase:
-    from conducto.tree.node_base import NodeBase
-
-    if isinstance(root, NodeBase):
-        return root
-    close = getattr(root, "close", None)
-    if hasattr(root, "__await__") and close is not None:
-        close()
-        raise InvalidArgumentError("launch: the function is async; pass its awaited result")
-    raise InvalidArgumentError(f"launch: expected a tree, the function returned {root!r}")
