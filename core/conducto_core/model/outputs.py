@@ -159,7 +159,8 @@ class MetricComparison(Record):
 
     Attributes:
         pipelines: The newest first, with those that have no metrics.
-        complete: Whether all metrics are included: older pipelines may have too many.
+        complete: Whether all metrics are included. If not, the metrics of some attempts or of
+            older pipelines were not read: there were too many of them for one response.
     """
 
     pipelines: tuple[ComparedPipeline, ...] = ()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,10 +21,10 @@ from conducto_core.model.params import TreeParams
 from conducto_core.model.records import AttemptRecord
 from conducto_core.model.requests import TreePage
 from conducto_core.runtime.attempt_outputs import metrics_in, shortened
+from conducto_core.semantics.run_differences import RunFacts
 
-#: Maximum attempts whose metrics are read for one response, and nodes that are read of a pipeline.
+#: Maximum attempts whose metrics are read for one response.
 MAX_ATTEMPTS_READ = 300
-MAX_NODES_READ = 10_000
 #: Seconds after which a response has only the pipelines that were read until then.
 MAX_SECONDS = 10.0
 _AT_ONCE = 8
@@ -35,6 +35,12 @@ class Reader(Lister, Protocol):
 
     async def get_tree(self, params: TreeParams) -> TreePage:
         """Return a page of a tree."""
+
+    async def run_facts(self, pipeline_id: str) -> RunFacts:
+        """Return the facts of a pipeline that its definition and states determine."""
+
+    def stored_attempts(self, pipeline_id: str) -> Iterator[AttemptRecord]:
+        """Yield the attempts of a pipeline; those of a node in order."""
 
     async def attempt_output(
         self, params: OutputParams, stream: OutputStream
@@ -74,7 +80,7 @@ async def compare(
     async for summary in summaries.newest(params.limit):
         if not progress.in_time():
             break
-        attempts = progress.taken(await _attempts(reader, summary.pipeline.id, params, progress))
+        attempts = progress.taken(await _attempts(reader, summary.pipeline.id, params))
         metrics = await _metrics(reader, summary.pipeline.id, attempts, params, progress)
         found.append(
             ComparedPipeline(
@@ -88,21 +94,36 @@ async def compare(
     return MetricComparison(pipelines=tuple(found), complete=complete)
 
 
-async def _attempts(
-    reader: Reader, id_: str, params: CompareParams, progress: _Progress
-) -> list[AttemptRecord]:
+async def _attempts(reader: Reader, id_: str, params: CompareParams) -> list[AttemptRecord]:
     """Return the newest attempts with a metric, in definition order."""
-    depth = None if params.path is None else 0
-    query = TreeParams(
-        id=id_, root=params.path or "/", depth=depth, attempts="newest", limit=MAX_NODES_READ
-    )
     try:
-        page = await reader.get_tree(query)
+        if params.path is None:
+            newest = await _newest(reader, id_)
+        else:
+            query = TreeParams(id=id_, root=params.path, depth=0, attempts="newest")
+            newest = [a for node in (await reader.get_tree(query)).nodes for a in node.attempts]
     except NotFoundError:  # it has no such node, or has been deleted
         return []
-    progress.complete = progress.complete and page.next is None
-    newest = (node.attempts[-1] for node in page.nodes if node.attempts)
-    return [each for each in newest if each.outputs is not None and _names(each, params)]
+    return [each for each in newest if _names(each, params)]
+
+
+async def _newest(reader: Reader, id_: str) -> list[AttemptRecord]:
+    """Return the newest attempt of each Exec of the tree, if that attempt has outputs."""
+    found = await asyncio.to_thread(_with_outputs, reader.stored_attempts(id_))
+    if not found:
+        return []
+    execs = (await reader.run_facts(id_)).execs
+    return [found[path] for path in execs if path in found]
+
+
+def _with_outputs(attempts: Iterable[AttemptRecord]) -> dict[str, AttemptRecord]:
+    found: dict[str, AttemptRecord] = {}
+    for each in attempts:  # those of a node in order
+        if each.outputs is None:
+            found.pop(each.path, None)
+        else:
+            found[each.path] = each
+    return found
 
 
 def _names(attempt: AttemptRecord, params: CompareParams) -> list[str]:

@@ -1,6 +1,7 @@
 """A comparison of metrics that reaches one of its limits."""
 
 import asyncio
+from collections.abc import Iterator
 from itertools import count
 
 from conducto_core.api.queries.metric_comparison import compare
@@ -10,15 +11,27 @@ from conducto_core.model.records import AttemptRecord, PipelineRecord, PipelineS
 from conducto_core.model.requests import NodeView, PipelineSummary, TreePage
 from conducto_core.model.responses import PipelineList
 from conducto_core.model.states import State
+from conducto_core.semantics.run_differences import ExecFacts, RunFacts
 
 LINE = b'{"name":"loss","value":1}\n'
 
 
-class Reader:
-    """Pipelines with one node each; ``more_…``: a tree, or the list, has another page."""
+def attempt(path: str, number: int, *metrics: str) -> AttemptRecord:
+    outputs = OutputSummary(metrics=metrics) if metrics else None
+    return AttemptRecord(path=path, number=number, state=State.DONE, outputs=outputs)
 
-    def __init__(self, *, more_nodes: bool = False, more_pipelines: bool = False) -> None:
-        self._more_nodes = "/z" if more_nodes else None
+
+class Reader:
+    """Pipelines with the same attempts; ``more_pipelines``: the list has another page."""
+
+    def __init__(
+        self,
+        *attempts: AttemptRecord,
+        paths: tuple[str, ...] = ("/a",),
+        more_pipelines: bool = False,
+    ) -> None:
+        self._attempts = attempts or (attempt("/a", 1, "loss"),)
+        self._paths = paths
         self._more_pipelines = "next" if more_pipelines else None
         self.lists = 0
 
@@ -31,11 +44,17 @@ class Reader:
         )
         return PipelineList.model_construct(pipelines=found, next=self._more_pipelines)
 
-    async def get_tree(self, _: TreeParams) -> TreePage:
-        outputs = OutputSummary(metrics=("loss",))
-        attempt = AttemptRecord(path="/a", number=1, state=State.DONE, outputs=outputs)
-        node = NodeView.model_construct(path="/a", attempts=(attempt,))
-        return TreePage.model_construct(nodes=(node,), next=self._more_nodes)
+    async def get_tree(self, query: TreeParams) -> TreePage:
+        attempts = tuple(each for each in self._attempts if each.path == query.root)
+        node = NodeView.model_construct(path=query.root, attempts=attempts[-1:])
+        return TreePage.model_construct(nodes=(node,), next=None)
+
+    async def run_facts(self, pipeline_id: str) -> RunFacts:
+        facts = ExecFacts(State.DONE, "true", "busybox")
+        return RunFacts(id=pipeline_id, execs=dict.fromkeys(self._paths, facts))
+
+    def stored_attempts(self, _: str) -> Iterator[AttemptRecord]:
+        return iter(self._attempts)
 
     async def attempt_output(self, _: OutputParams, __: OutputStream) -> tuple[int | None, bytes]:
         return 1, LINE
@@ -52,9 +71,30 @@ def test_comparison_is_complete_within_its_limits() -> None:
     assert compared(Reader()) == (2, True)
 
 
-def test_comparison_is_not_complete_if_nodes_or_pipelines_were_not_read() -> None:
-    assert compared(Reader(more_nodes=True)) == (2, False)
+def test_comparison_is_not_complete_if_pipelines_were_not_read() -> None:
     assert compared(Reader(more_pipelines=True)) == (2, False)
+
+
+def test_comparison_has_the_newest_attempts_of_the_tree_in_definition_order() -> None:
+    attempts = [
+        attempt("/a", 1, "loss"),
+        attempt("/b", 1, "loss"),
+        attempt("/b", 2),
+        attempt("/c", 1, "loss"),
+        attempt("/c", 2, "loss"),
+        attempt("/removed", 1, "loss"),
+    ]
+    reader = Reader(*attempts, paths=("/c", "/b", "/a"))
+
+    found = asyncio.run(compare(reader, CompareParams(title="t"))).pipelines[0]
+    (alone,) = (
+        asyncio.run(compare(Reader(*attempts), CompareParams(title="t", path="/c")))
+        .pipelines[0]
+        .metrics
+    )
+
+    assert [(each.path, each.attempt) for each in found.metrics] == [("/c", 2), ("/a", 1)]
+    assert (alone.path, alone.attempt) == ("/c", 2)
 
 
 def test_comparison_ends_when_its_time_is_over() -> None:
