@@ -52,7 +52,15 @@ class NodeMethodError(ConductoError):
 
 
 class UsageError(ConductoError):
-    """The arguments on the command line are invalid; the message has the reason and a remedy."""
+    """The arguments on the command line are invalid; the message has the reason and a remedy.
+
+    Attributes:
+        word: The argument without a name that is wrong, if it is that.
+    """
+
+    def __init__(self, message: str, word: Optional[str] = None) -> None:
+        super().__init__(message)
+        self.word = word
 
 
 class HostRequiredError(ConductoError):

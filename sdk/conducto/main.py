@@ -222,8 +222,7 @@ class _Invocation:
 
     def _with_methods(self, error: UsageError) -> UsageError:
         """Return an error about the first word with the names of the methods."""
-        first = self.argv[0] if self.argv and self._by_default else "--"
-        if first.startswith("--") or repr(first) not in str(error):
+        if not self._by_default or error.word is None or error.word != self.argv[0]:
             return error
         return UsageError(f"{error}; it is not a method either: {', '.join(self.methods)}")
 

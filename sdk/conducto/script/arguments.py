@@ -153,8 +153,8 @@ class Call:
             raise self._misfit(f"{parameter.name} is given twice")
         self.named[parameter.name] = value
 
-    def _misfit(self, why: str) -> UsageError:
-        return UsageError(f"wrong parameters for {self._function}(): {why}")
+    def _misfit(self, why: str, word: Optional[str] = None) -> UsageError:
+        return UsageError(f"wrong parameters for {self._function}(): {why}", word)
 
     def take_positional(self, value: str) -> None:
         """Accept a value without a name."""
@@ -170,11 +170,12 @@ class Call:
         places = [p for n, p in self._signature.parameters.items() if n not in keyword_only]
         taken = places[: len(self._positional)]
         for parameter, text in zip(taken, self._positional):  # noqa: B905 (of Python 3.10)
-            self._put(parameter, _convert(parameter, text))
+            self._put(parameter, _placed(parameter, text))
         rest = self._positional[len(taken) :]
         if rest and "VAR_POSITIONAL" not in self._special:
-            raise self._misfit(f"nothing takes {rest[0]!r}; its arguments are {self._names()}")
-        self.extra = [_convert(self._signature.rest["VAR_POSITIONAL"], text) for text in rest]
+            why = f"nothing takes {rest[0]!r}; its arguments are {self._names()}"
+            raise self._misfit(why, rest[0])
+        self.extra = [_placed(self._signature.rest["VAR_POSITIONAL"], text) for text in rest]
         for name, parameter in self._signature.parameters.items():
             if not parameter.has_default and name not in self.named:
                 raise self._misfit(f"no value for {name} ({_codec(parameter).help})")
@@ -214,6 +215,14 @@ def _from_result(parameter: Parameter, text: str) -> Any:
         return argument(parameter, text)
     except (CodecError, LookupError) as error:
         raise UsageError(f"parameter {parameter.name!r}: {text}: {error}") from error
+
+
+def _placed(parameter: Parameter, text: str) -> Any:
+    """Return the value of an argument without a name."""
+    try:
+        return _convert(parameter, text)
+    except UsageError as error:
+        raise UsageError(str(error), text) from error
 
 
 def _convert(parameter: Parameter, text: str) -> Any:

@@ -296,6 +296,19 @@ def test_word_that_the_default_cannot_read_names_the_methods(
     assert text in err
 
 
+def named(name: str, count: int = 1) -> co.Node:
+    return co.Exec(f"echo {name} {count}")
+
+
+def test_wrong_value_with_a_name_does_not_name_the_methods(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, err = refused(capsys, "b", "--count=b", default=named)
+
+    assert "expected an int, got 'b'" in err
+    assert "not a method" not in err
+
+
 def test_typed_values_reach_the_method() -> None:
     words = ['{"layers": [1, 2]}', "--color=green", "--limit=90m", "--check=None"]
 
