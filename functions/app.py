@@ -205,6 +205,7 @@ def _request(params: dict[str, str]) -> Request:
         query=tuple((name, value) for name, values in query.items() for value in values),
         headers={name.lower(): value for name, value in current.headers.items()},
         body=_body(current),
+        id=getattr(current.lambda_context, "aws_request_id", None) or "",
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes.cloud import (
+    FakeAuditLog,
     FakeBlobs,
     FakeBuilder,
     FakeConnections,
@@ -100,6 +101,7 @@ class _Place:
                 tokens=self.tokens,
                 orgs=orgs,
                 people=FakePeople(self.tokens),
+                audit=FakeAuditLog(),
                 identities=FakeIdentities(),
                 provider=FakeIdentityProvider(),
                 trusts=FakeTrusts(),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from chalicelib.adapters.audit import TableAuditLog
 from chalicelib.adapters.aws_errors import ignoring
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.codebuild import CodeBuild
@@ -175,6 +176,7 @@ class App:
             vault=SecretsManager(self.clients, self._read(Variables.SECRET_PREFIX), self._tags),
             tokens=self.tokens,
             people=TablePeople(self._table, self.tokens),
+            audit=TableAuditLog(self._table, self._clock),
             identities=TableIdentities(self._table),
             provider=self.identity_provider,
             trusts=TableTrusts(self._table),

@@ -21,6 +21,7 @@ _ITEMS_WRITTEN = (
     "dynamodb:UpdateItem",
     "dynamodb:DeleteItem",
     "dynamodb:BatchWriteItem",
+    "dynamodb:ConditionCheckItem",
 )
 #: Failed multipart uploads are aborted.
 _OBJECTS = ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload")

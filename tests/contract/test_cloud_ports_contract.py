@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import io
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from tests.fakes.cloud import FakeBlobs, FakeConnections, FakeLogs, FakeOrgs, FakeTokens, FakeVault
+from tests.fakes.cloud import (
+    FakeAuditLog,
+    FakeBlobs,
+    FakeConnections,
+    FakeLogs,
+    FakeOrgs,
+    FakePeople,
+    FakeTokens,
+    FakeVault,
+)
 
+from chalicelib.adapters.audit import TableAuditLog
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.logs import MAX_INLINE_CHUNK, ChunkedLogs
 from chalicelib.adapters.organizations import TableOrgs
+from chalicelib.adapters.people import TablePeople
 from chalicelib.adapters.s3 import S3Bucket
 from chalicelib.adapters.secrets_manager import SecretsManager
 from chalicelib.adapters.tags import Tags
 from chalicelib.adapters.tokens import TableTokens
 from chalicelib.adapters.websocket_connections import TableConnections
+from chalicelib.domain.tokens import membership_digest
 from chalicelib.ports.errors import ConflictError, ThrottledError
 from chalicelib.ports.identity import (
     Connections,
@@ -30,10 +43,13 @@ from chalicelib.ports.identity import (
     Tokens,
 )
 from chalicelib.ports.logs import LogKey, LogStore
+from chalicelib.ports.people import AuditLog, InvitationRecord, People
 from chalicelib.ports.storage import Blobs
 from conducto_core.errors import RefusedError
+from conducto_core.model.people import AuditEntry, AuditParams, Invitation, Member, Role
 from conducto_core.model.usage import PipelineSpent
 from conducto_core.runtime.line_times import packed
+from conducto_core.semantics.roles import INHERITED, permissions_of
 from support.cloud.aws import BUCKET, TABLE, aws
 from support.cloud.throttle import calls_of, throttled
 
@@ -354,19 +370,30 @@ def test_token_ends_with_its_parent(tokens: Tokens, clock: Clock) -> None:
     assert tokens.find("of short") is None
 
 
-def test_an_orgs_tokens_are_listed_the_newest_first_without_those_of_workers_and_sessions(
+def test_tokens_and_sessions_of_users_are_listed_the_newest_first(
     tokens: Tokens, clock: Clock
 ) -> None:
     tokens.put("d1", ANN, expires=None)
     clock.now += 1
-    tokens.put("d2", ANN, expires=5000.0)
+    tokens.put("d2", ANN, expires=5000.0, kind="token", name="nightly")
     tokens.put("d3", WORKER, expires=None)
-    tokens.put("d5", ANN, expires=None, parent="d1")
+    clock.now += 1
+    tokens.put("d5", ANN, expires=None, parent="d1", kind="session")
+    tokens.put("d6", replace(ANN, permissions=frozenset({"sign_in"})), expires=None, parent="d1")
     tokens.put("d4", Identity("other", "bob", frozenset({"read"})), expires=None)
 
-    found = [(t.digest, t.identity, t.created, t.expires) for t in tokens.known("acme")]
+    found = tokens.known("acme")
 
-    assert found == [("d2", ANN, 1001.0, 5000.0), ("d1", ANN, 1000.0, None)]
+    assert [(t.digest, t.identity, t.created, t.expires) for t in found] == [
+        ("d5", ANN, 1002.0, None),
+        ("d2", ANN, 1001.0, 5000.0),
+        ("d1", ANN, 1000.0, None),
+    ]
+    assert [(t.identity.kind, t.name) for t in found] == [
+        ("session", ""),
+        ("token", "nightly"),
+        ("login", ""),
+    ]
 
 
 # ---- organisations ----------------------------------------------------------------------------
@@ -551,3 +578,197 @@ def test_output_of_a_deleted_pipeline_is_deleted_and_no_other(logs: LogStore) ->
     assert logs.read(other, 0, 10) == b"onetwo"
     logs.append(mine[0], 0, b"new")
     assert logs.read(mine[0], 0, 10) == b"new"
+
+
+# ---- members ----------------------------------------------------------------------------------
+
+
+class Registry(NamedTuple):
+    """Members and their tokens, over the same table."""
+
+    people: People
+    tokens: Tokens
+
+
+@pytest.fixture(params=["fake", "aws"])
+def registry(request: pytest.FixtureRequest, clock: Clock) -> Registry:
+    def real(_clients: Clients, table: DynamoTable) -> Registry:
+        tokens = TableTokens(table, clock)
+        return Registry(TablePeople(table, tokens), tokens)
+
+    fakes = FakeTokens(clock)
+    made: Registry = either(request, Registry(FakePeople(fakes), fakes), real)
+    return made
+
+
+def a_member(user: str, role: Role = Role.MEMBER) -> Member:
+    return Member(user=user, role=role, joined=1000.0, email=f"{user}@x.y")
+
+
+def test_membership_is_the_root_of_tokens(registry: Registry) -> None:
+    people, tokens = registry
+    people.join("acme", a_member("ann", Role.OWNER))
+    bob = a_member("bob")
+    people.join("acme", bob)
+    root = membership_digest("acme", "bob")
+    tokens.put("d1", Identity("acme", "bob", INHERITED), expires=None, parent=root)
+
+    held = []
+    for role in (Role.VIEWER, Role.ADMIN, None):
+        known = tokens.find("d1")
+        assert known is not None
+        held.append(known.permissions)
+        people.change("acme", bob, role, "ann")
+        bob = bob.model_copy(update={"role": role})
+
+    assert held == [permissions_of(r) for r in (Role.MEMBER, Role.VIEWER, Role.ADMIN)]
+    assert tokens.find("d1") is None
+    assert (people.member("acme", "bob"), people.has_left("acme", "bob")) == (None, True)
+    assert (people.former("acme"), list(people.members("other"))) == (["bob"], [])
+
+
+def test_members_of_one_name_do_not_replace_each_other(registry: Registry) -> None:
+    registry.people.join("acme", a_member("ann", Role.OWNER), first=True)
+
+    with pytest.raises(ConflictError):
+        registry.people.join("acme", a_member("ann"))
+    with pytest.raises(ConflictError):
+        registry.people.join("acme", a_member("bob"), first=True)
+    assert [one.role for one in registry.people.members("acme")] == [Role.OWNER]
+
+
+def test_change_needs_the_expected_role_an_owner_left_and_an_entitled_member(
+    registry: Registry,
+) -> None:
+    people = registry.people
+    ann, bob, cem = a_member("ann", Role.OWNER), a_member("bob", Role.ADMIN), a_member("cem")
+    for one in (ann, bob, cem):
+        people.join("acme", one)
+
+    for member, role, by in (
+        (a_member("cem", Role.VIEWER), Role.ADMIN, "ann"),  # not the role now
+        (ann, None, "ann"),  # the last owner
+        (ann, Role.ADMIN, None),
+        (ann, None, "bob"),  # an administrator
+        (bob, None, "cem"),  # a member
+        (cem, None, "zoe"),  # nobody
+    ):
+        with pytest.raises(ConflictError):
+            people.change("acme", member, role, by)
+    assert people.members("acme") == [ann, bob, cem]
+
+
+def test_two_owners_who_remove_each_other_leave_one(registry: Registry) -> None:
+    people = registry.people
+    ann, bob = a_member("ann", Role.OWNER), a_member("bob", Role.OWNER)
+    people.join("acme", ann)
+    people.join("acme", bob)
+    failed = []
+
+    def remove(member: Member, by: str) -> None:
+        try:
+            people.change("acme", member, None, by)
+        except ConflictError:
+            failed.append(by)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(remove, (ann, bob), ("bob", "ann")))
+
+    assert len(failed) == 1
+    assert [one.user for one in people.members("acme")] == sorted({"ann", "bob"} - {*failed})
+
+
+def test_invitation_is_accepted_or_withdrawn_once(registry: Registry) -> None:
+    people = registry.people
+    for digest in ("d1", "d2"):
+        invitation = Invitation(
+            id="0123456789abcdef",
+            email="a@b.c",
+            role=Role.MEMBER,
+            user=f"user-{digest}",
+            invited_by="ann",
+            created=1000.0,
+            expires=2000.0,
+        )
+        people.invite("acme", InvitationRecord(invitation=invitation, digest=digest))
+
+    people.join("acme", a_member("bob"), invitation="d1")
+    people.withdraw("acme", "d2")
+
+    for digest in ("d1", "d2", "d3"):
+        with pytest.raises(ConflictError):
+            people.join("acme", a_member("cem"), invitation=digest)
+        with pytest.raises(ConflictError):
+            people.withdraw("acme", digest)
+    assert {r.digest: r.state for r in people.invitations("acme")} == {
+        "d1": "accepted",
+        "d2": "withdrawn",
+    }
+    assert people.member("acme", "cem") is None
+
+
+def test_dissolved_organisation_has_no_members_and_tokens(registry: Registry) -> None:
+    people, tokens = registry
+    people.join("acme", a_member("ann", Role.OWNER))
+    root = membership_digest("acme", "ann")
+    tokens.put("d1", Identity("acme", "ann", INHERITED), expires=None, parent=root)
+
+    people.dissolve("acme")
+
+    assert list(people.members("acme")) == []
+    assert tokens.find("d1") is None
+    people.join("acme", a_member("new", Role.OWNER), first=True)
+
+
+# ---- audit log --------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["fake", "aws"])
+def audit(request: pytest.FixtureRequest, clock: Clock) -> AuditLog:
+    made: AuditLog = either(request, FakeAuditLog(), lambda _c, t: TableAuditLog(t, clock))
+    return made
+
+
+def test_audit_log_is_paged_and_filtered_over_months(audit: AuditLog, clock: Clock) -> None:
+    month = 31 * 86_400.0
+    for number in range(6):
+        clock.now = 1_700_000_000.0 + number * month
+        audit.add("acme", _entry(clock.now, "ann" if number % 2 else "bob"))
+    audit.add("other", _entry(clock.now, "eve"))
+    pages, params = [], AuditParams(limit=4)
+
+    while True:
+        page = audit.page("acme", params)
+        pages.append([entry.time for entry in page.entries])
+        if page.next is None:
+            break
+        params = AuditParams(limit=4, after=page.next)
+
+    times = [1_700_000_000.0 + number * month for number in range(6)]
+    assert [time for page in pages for time in page] == times[::-1]
+    assert len(pages[0]) == 4
+    ann = audit.page("acme", AuditParams(user="ann")).entries
+    assert [entry.time for entry in ann] == times[5::-2]
+    assert audit.page("acme", AuditParams(operation="launch")).entries == ()
+
+
+def test_user_is_renamed_in_the_audit_log(audit: AuditLog, clock: Clock) -> None:
+    clock.now = 1_700_000_000.0
+    audit.add("acme", _entry(clock.now, "ann"))
+    audit.add("acme", _entry(clock.now, "bob", subject="ann"))
+    audit.add("acme", _entry(clock.now, "bob"))
+
+    assert audit.rename("acme", "ann", "erased") == 2
+
+    found = audit.page("acme", AuditParams()).entries
+    assert sorted((e.user, e.subject) for e in found) == [
+        ("bob", ""),
+        ("bob", "erased"),
+        ("erased", ""),
+    ]
+
+
+def _entry(time: float, user: str, subject: str = "") -> AuditEntry:
+    return AuditEntry(
+        time=time, user=user, token="0", operation="control", subject=subject, status=200
+    )

@@ -102,7 +102,7 @@ BODIES: dict[str, Any] = {
 }
 #: What names no pipeline; it answers from the caller's own org.
 OF_THE_ORG = [one for one in OPERATIONS_OF_PEOPLE if "{id}" not in one.path]
-OF_A_PIPELINE = [one for one in OPERATIONS_OF_PEOPLE if "{id}" in one.path]
+OF_A_PIPELINE = [one for one in CLOUD_OPERATIONS if "{id}" in one.path]
 
 
 def test_no_route_answers_without_a_valid_token(front: Front) -> None:

@@ -148,8 +148,12 @@ def test_revoking_a_token_closes_its_connections_and_those_of_its_sessions(world
 def test_ending_a_session_closes_its_connections(world: World) -> None:
     pipeline = world.launch(leaf(), run=False)
     parent = world.follow("c1", pipeline)
-    world.tokens.put("a session", ME, expires=None, parent=parent.token)
+    world.tokens.put("a session", ME, expires=None, parent=parent.token, kind="session")
     world.connections.opened("c2", "a session", parent.token)
 
-    asyncio.run(world.pipelines(replace(ME, token="a session", parent=parent.token)).end_session())
+    asyncio.run(
+        world.pipelines(
+            replace(ME, token="a session", parent=parent.token, kind="session")
+        ).end_session()
+    )
     assert world.connections.closed == ["c2"]

@@ -107,6 +107,35 @@ def invalid_request(error: ValidationError, where: str, *, quoting: bool = True)
     )
 
 
+def wrong_token() -> ProblemError:
+    """Return the problem of a missing or invalid token."""
+    return ProblemError(
+        Problem(
+            title="wrong token",
+            status=401,
+            detail="the request carries no valid token",
+            remedy="log in with 'conducto login'",
+        )
+    )
+
+
+def not_allowed(lacking: Iterable[str]) -> ProblemError:
+    """Return the problem of a token without the necessary permissions."""
+    return ProblemError(
+        Problem(
+            title="not allowed",
+            status=403,
+            detail=f"this token lacks the permission: {', '.join(lacking)}",
+            remedy="ask an administrator for a token with it",
+        )
+    )
+
+
+def gone(detail: str, remedy: str) -> ProblemError:
+    """Return the problem of something that was valid once."""
+    return ProblemError(Problem(title="gone", status=410, detail=detail, remedy=remedy))
+
+
 def unknown_route(method: str, path: str) -> ProblemError:
     """Return the problem of an unknown path."""
     return ProblemError(

@@ -1,14 +1,32 @@
-"""Organisations and their members."""
+"""Organisations: members, invitations, tokens and sessions, and the audit log."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from conducto_core.model.base import Record
+from conducto_core.model.deployment import PermissionName
 
 #: Names of organisations and users are parts of keys and appear in ECS.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+#: An e-mail address: not the whole grammar, but nothing that could split a mail's header.
+Email = Annotated[str, Field(pattern=r"^[^\s@<>,;:\"]+@[^\s@<>,;:\"]+$", max_length=254)]
+#: The first characters of a digest.
+Id = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+#: Number of characters of an `Id`.
+ID_LENGTH = 16
+#: Days for which an invitation is valid.
+INVITATION_DAYS = 7
+#: Maximum days of a token that a member creates.
+MAX_TOKEN_DAYS = 366
+#: Maximum number of node paths in an entry of the audit log.
+MAX_AUDIT_PATHS = 20
+#: Maximum number of entries of the audit log in one response.
+MAX_AUDIT_PAGE = 200
+
+#: ``token``: for a program; ``login``: of a command line; ``session``: of a browser.
+TokenKind = Literal["token", "login", "session"]
 
 
 class Role(StrEnum):
@@ -38,3 +56,306 @@ class MemberList(Record):
     """The members of an organisation, by name."""
 
     members: tuple[Member, ...]
+
+
+class MemberParams(Record):
+    """The user id of a member."""
+
+    user: Name
+
+
+class RoleChange(Record):
+    """The new role of a member."""
+
+    role: Role
+
+
+class MemberRemoved(Record):
+    """A member who was removed or left; pipelines, data and secrets stay."""
+
+    user: str
+
+
+class NewInvitation(Record):
+    """An invitation to the organisation.
+
+    Attributes:
+        user: User id of the new member, for example of somebody who left, to give them their data
+            and secrets back; None: a new one, from the address.
+    """
+
+    email: Email
+    role: Role = Role.MEMBER
+    user: Name | None = None
+
+
+class Invitation(Record):
+    """An invitation without its code.
+
+    Attributes:
+        user: User id of the new member.
+        invited_by: User id.
+        expires: In seconds since the epoch.
+    """
+
+    id: Id
+    email: str
+    role: Role
+    user: str
+    invited_by: str
+    created: float
+    expires: float
+
+
+class InvitationList(Record):
+    """The invitations that can still be accepted, the newest first."""
+
+    invitations: tuple[Invitation, ...]
+
+
+class InvitationParams(Record):
+    """The id of an invitation."""
+
+    id: Id
+
+
+class InvitationLink(Record):
+    """A new invitation, with its code, which is shown only once.
+
+    Attributes:
+        url: Address of the web app that accepts it; "" if the installation has none.
+        mailed: Whether it was mailed to the address.
+    """
+
+    invitation: Invitation
+    code: str = Field(repr=False)
+    url: str = Field(repr=False)
+    mailed: bool
+
+
+class AcceptInvitation(Record):
+    """The acceptance of an invitation, whose code is the token of the request.
+
+    Attributes:
+        id_token: ID token of the identity provider, if the installation has one.
+        browser: Whether to start a browser's session instead of a login of the command line.
+    """
+
+    id_token: str | None = Field(default=None, repr=False, max_length=8192)
+    browser: bool = False
+
+
+class MemberLogin(Record):
+    """A new token of a member.
+
+    Attributes:
+        seconds: Its lifetime.
+    """
+
+    token: str = Field(repr=False)
+    seconds: int
+    org: str
+    user: str
+    role: Role
+
+
+class NewToken(Record):
+    """A token that a member creates for a program.
+
+    Attributes:
+        permissions: At most those of its creator.
+        days: Its lifetime.
+    """
+
+    name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")
+    permissions: tuple[PermissionName, ...] = Field(min_length=1)
+    days: float = Field(default=90, gt=0, le=MAX_TOKEN_DAYS)
+
+
+class MemberToken(Record):
+    """A token without its secret part.
+
+    Attributes:
+        name: "" if it has none.
+        permissions: The valid ones: those that the token and its owner's role have.
+        current: Whether the request was sent with it.
+        expires: In seconds since the epoch; None: never.
+    """
+
+    id: Id
+    user: str
+    name: str
+    kind: TokenKind
+    permissions: tuple[str, ...]
+    created: float
+    expires: float | None
+    current: bool
+
+
+class MemberTokenList(Record):
+    """Tokens or sessions, the newest first."""
+
+    tokens: tuple[MemberToken, ...]
+
+
+class CreatedToken(Record):
+    """A new token; it is shown only once."""
+
+    token: str = Field(repr=False)
+    info: MemberToken
+
+
+class TokenListParams(Record):
+    """A query for tokens or sessions.
+
+    Attributes:
+        user: Of this member; None: of the caller.
+        everyone: Of all members.
+    """
+
+    user: Name | None = None
+    everyone: bool = False
+
+
+class TokenParams(Record):
+    """The id of a token or session."""
+
+    id: Id
+
+
+class TokensRevoked(Record):
+    """The number of tokens or sessions that were revoked."""
+
+    revoked: int
+
+
+class AuditParams(Record):
+    """A query for the audit log.
+
+    Attributes:
+        after: Continue after this entry, from `AuditPage.next`.
+        user: Only requests of this user.
+        operation: Only requests for this operation.
+    """
+
+    after: str | None = Field(default=None, pattern=r"^\d{13}\.\d{6}#[0-9a-f]{8}$")
+    user: str | None = Field(default=None, max_length=80)
+    operation: str | None = Field(default=None, max_length=60)
+    limit: int = Field(default=100, ge=1, le=MAX_AUDIT_PAGE)
+
+
+class AuditEntry(Record):
+    """A request that did more than read. Bodies are never stored.
+
+    Attributes:
+        time: Of the response, in seconds since the epoch.
+        token: Id of the token of the request.
+        subject: The pipeline, user, token or invitation in the address of the request.
+        paths: Up to `MAX_AUDIT_PATHS` paths of nodes.
+        status: HTTP status of the response.
+        request: The id of the request, as in the logs.
+    """
+
+    time: float
+    user: str
+    token: str
+    operation: str
+    subject: str = ""
+    paths: tuple[str, ...] = ()
+    status: int
+    request: str = ""
+
+
+class AuditPage(Record):
+    """Entries of the audit log, the newest first.
+
+    Attributes:
+        next: For `AuditParams.after`; None: there are no older entries.
+    """
+
+    entries: tuple[AuditEntry, ...]
+    next: str | None = None
+
+
+class Organisation(Record):
+    """An organisation of the caller.
+
+    Attributes:
+        current: Whether the caller's token belongs to it.
+    """
+
+    name: str
+    user: str
+    role: Role | None
+    current: bool
+
+
+class OrganisationList(Record):
+    """The organisations of a person, by name."""
+
+    organisations: tuple[Organisation, ...]
+
+
+class NewOrganisation(Record):
+    """A new organisation, whose owner is the caller."""
+
+    name: Name
+
+
+class OrganisationParams(Record):
+    """The name of an organisation."""
+
+    org: Name
+
+
+class DeleteOrganisationParams(Record):
+    """The organisation to delete.
+
+    Attributes:
+        confirm: Its name again.
+    """
+
+    org: Name
+    confirm: Name
+
+
+class OrganisationDeleted(Record):
+    """A deleted organisation, and the number of pipelines that were deleted with it."""
+
+    name: str
+    pipelines: int
+
+
+class PersonalData(Record):
+    """All data about a member that the installation stores.
+
+    Attributes:
+        member: None for somebody who left.
+        secrets: Names of the user's secrets; values are not exported.
+        files: Paths of the user's data, the first 10,000.
+        pipelines: Ids of the pipelines that the user launched.
+        audit: Entries of the audit log.
+    """
+
+    org: str
+    user: str
+    member: Member | None
+    invitations: tuple[Invitation, ...]
+    tokens: tuple[MemberToken, ...]
+    secrets: tuple[str, ...]
+    files: tuple[str, ...]
+    pipelines: tuple[str, ...]
+    audit: tuple[AuditEntry, ...]
+
+
+class PersonErased(Record):
+    """The result of erasing the data of a user.
+
+    Attributes:
+        replacement: The name in place of the user's in the audit log.
+    """
+
+    user: str
+    replacement: str
+    secrets: int
+    audit: int

@@ -65,6 +65,17 @@ class Update(NamedTuple):
     values: Item = _NOTHING
 
 
+class Condition(NamedTuple):
+    """A condition on the existing item, with the values of its placeholders."""
+
+    where: str = ""
+    values: Item = _NOTHING
+
+
+#: No condition.
+ALWAYS = Condition()
+
+
 class DynamoTable:
     """A DynamoDB table.
 
@@ -199,20 +210,33 @@ class DynamoTable:
         lifted = [self._lift(_key(_unpacked(packed))) for packed in refused]  # all of them
         return any(lifted)
 
-    def put_operation(self, key: Key, item: Item, *, new: bool = False) -> Mapping[str, Any]:
+    def put_operation(
+        self, key: Key, item: Item, *, new: bool = False, condition: Condition = ALWAYS
+    ) -> Mapping[str, Any]:
         """Return an operation that writes an item; ``new``: only if it does not exist."""
-        put: dict[str, Any] = {"TableName": self._name, "Item": self._whole(key, item)}
         if new:
-            put["ConditionExpression"] = f"attribute_not_exists({PARTITION_KEY})"
-        return {"Put": put}
+            condition = Condition(f"attribute_not_exists({PARTITION_KEY})")
+        return {"Put": {"Item": self._whole(key, item)} | self._condition(condition)}
+
+    def check_operation(self, key: Key, condition: Condition) -> Mapping[str, Any]:
+        """Return an operation that fails unless an item meets a condition."""
+        return {"ConditionCheck": {"Key": _packed_key(key)} | self._condition(condition)}
+
+    def _condition(self, condition: Condition) -> dict[str, Any]:
+        found: dict[str, Any] = {"TableName": self._name}
+        if condition.where:
+            found["ConditionExpression"] = condition.where
+        if condition.values:
+            found["ExpressionAttributeValues"] = _packed(condition.values)
+        return found
 
     def update_operation(self, update: Update) -> Mapping[str, Any]:
         """Return an operation that updates an item."""
         return {"Update": {"TableName": self._name, **self._update(update)}}
 
-    def delete_operation(self, key: Key) -> Mapping[str, Any]:
-        """Return an operation that deletes an item, which may be missing."""
-        return {"Delete": {"TableName": self._name, "Key": _packed_key(key)}}
+    def delete_operation(self, key: Key, *, condition: Condition = ALWAYS) -> Mapping[str, Any]:
+        """Return an operation that deletes an item, which may be missing without a condition."""
+        return {"Delete": {"Key": _packed_key(key)} | self._condition(condition)}
 
     def _update(self, update: Update) -> dict[str, Any]:
         changes = {**update.set, ATTRIBUTE: self.schema.number}

@@ -7,8 +7,8 @@ from urllib.parse import quote
 from chalicelib.adapters.aws_errors import ignoring, throttling
 from chalicelib.adapters.clients import Clients
 
-#: Lifetime of a presigned URL in seconds.
-URL_SECONDS = 900
+#: Lifetime of a presigned URL in seconds: as long as somebody who was removed can still use one.
+URL_SECONDS = 300
 _CHUNK = 4 << 20
 _MISSING = frozenset({"NoSuchKey", "404"})
 

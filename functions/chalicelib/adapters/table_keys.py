@@ -19,6 +19,9 @@ partition                       sort                  content
 ``O#<org>``                     ``S#<pipeline>``      a pipeline's share of them
 ``O#<org>``                     ``B``                 its subscription
 ``O#<org>``                     ``M``, ``M#<user>``   number of owners, and a member
+``O#<org>``                     ``L#<user>``          a member who left
+``O#<org>``                     ``V#<SHA-256>``       an invitation
+``A#<org>#<month>``             ``<time>#<id>``       a request that did more than read
 ``U#<org>#<month>``             ``T``, ``K#<key>``    usage, and marks of metered parts
 ``U#<org>#<month>``             ``P#<pipeline>``      usage of a pipeline
 ``U#<org>#<month>``             ``H#<hour>``          charged usage in an hour
@@ -57,6 +60,7 @@ _KINDS: dict[str, Kind] = {
     "D": "shell",
     "C": "follower",
     "N": "connection",
+    "A": "audit",
     "I": "answer",
     "B": "meter",
     "E": "hook event",
@@ -67,6 +71,8 @@ _OF_AN_ORG: dict[str, Kind] = {
     "M": "member",
     "B": "account",
     "I": "trust",
+    "V": "invitation",
+    "L": "member",
 }
 _OF_A_MONTH: dict[str, Kind] = {"T": "usage", "K": "metered", "P": "spent", "H": "hour"}
 _OF_A_PIPELINE: dict[str, Kind] = {
@@ -180,6 +186,21 @@ def members(org_name: str) -> Key:
 def member(org_name: str, user: str) -> Key:
     """Return the key of a member."""
     return Key(org(org_name).partition, f"M#{user}")
+
+
+def former_member(org_name: str, user: str) -> Key:
+    """Return the key of a member who left."""
+    return Key(org(org_name).partition, f"L#{user}")
+
+
+def invitation(org_name: str, digest: str) -> Key:
+    """Return the key of an invitation."""
+    return Key(org(org_name).partition, f"V#{digest}")
+
+
+def audit(org_name: str, month: str, entry_id: str) -> Key:
+    """Return the key of an entry of the audit log."""
+    return Key(f"A#{org_name}#{month}", entry_id)
 
 
 def usage(org_name: str, month: str) -> Key:

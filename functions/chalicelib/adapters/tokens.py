@@ -3,15 +3,17 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.dynamodb import DynamoTable, Item, Value
-from chalicelib.domain.tokens import membership_digest
+from chalicelib.domain.tokens import is_listed, membership_digest
 from chalicelib.ports.identity import Identity, TokenRecord
 from conducto_core.model.deployment import BY_ORG
-from conducto_core.model.people import Role
+from conducto_core.model.people import Role, TokenKind
 from conducto_core.semantics.roles import narrowed, permissions_of
+
+_KINDS: Mapping[str, TokenKind] = {kind: kind for kind in get_args(TokenKind)}
 
 
 class TableTokens:
@@ -22,18 +24,27 @@ class TableTokens:
         self._clock = clock
 
     def put(
-        self, digest: str, identity: Identity, *, expires: float | None, parent: str | None = None
+        self,
+        digest: str,
+        identity: Identity,
+        *,
+        expires: float | None,
+        parent: str | None = None,
+        kind: TokenKind = "login",
+        name: str = "",
     ) -> None:
         """Store a token; one with a ``parent`` is valid only while its parent is."""
         created = self._clock()
-        item: dict[str, Value] = {"identity": _text(identity), "created": created}
+        item: dict[str, Value] = {"identity": _text(identity), "created": created, "kind": kind}
+        if name:
+            item["name"] = name
         if parent is not None:
             item["parent"] = parent
         if expires is not None:
             # `until` is the exact expiry; DynamoDB deletes expired items within days, by whole
             # seconds.
             item |= {"expires": int(expires) + 1, "until": expires}
-        if identity.worker is None and parent is None:
+        if is_listed(identity):
             item |= {
                 BY_ORG.partition_key: _org_key(identity.org),
                 BY_ORG.sort_key: f"{created:020.6f}#{digest}",
@@ -71,7 +82,7 @@ class TableTokens:
         return self._table.take(table_keys.token(digest))
 
     def known(self, org: str) -> Sequence[TokenRecord]:
-        """Return an organisation's tokens, newest first, without those of workers and sessions."""
+        """Return the tokens of an organisation's users, newest first, with their sessions."""
         return [
             _known(key.partition.removeprefix("T#"), item)
             for key, item in self._table.index(BY_ORG, _org_key(org))
@@ -101,6 +112,7 @@ def _known(digest: str, item: Item) -> TokenRecord:
         identity=_identity(item, digest),
         created=float(item["created"]),
         expires=float(item["until"]) if "until" in item else None,
+        name=str(item.get("name", "")),
     )
 
 
@@ -121,4 +133,6 @@ def _identity(item: Item, digest: str) -> Identity:
         token=digest,
         parent=None if parent is None else str(parent),
         challenge=known.get("challenge", ""),
+        kind=_KINDS.get(str(item.get("kind")), "login"),
+        created=float(item["created"]),
     )

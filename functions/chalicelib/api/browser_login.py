@@ -47,7 +47,7 @@ class BrowserLogin:
         Raises:
             RefusedError: The caller is a session, or this installation has no web app.
         """
-        if caller.parent is not None:
+        if caller.kind == "session":
             # A script in the page must not obtain a token that outlives the session.
             raise RefusedError(
                 "a browser session cannot create another session; run 'conducto show --app'"
@@ -83,12 +83,12 @@ class BrowserLogin:
         token, digest = new_token()
         session = replace(owner, permissions=INHERITED)
         end = self._clock() + SESSION_SECONDS
-        self._tokens.put(digest, session, expires=end, parent=code.parent)
+        self._tokens.put(digest, session, expires=end, parent=code.parent, kind="session")
         return SessionToken(token=token, seconds=SESSION_SECONDS, org=owner.org, user=owner.user)
 
     def end(self, caller: Identity) -> SessionEnd:
         """End the caller's session; tokens that are not sessions stay valid."""
-        ended = caller.parent is not None and self._tokens.take(caller.token)
+        ended = caller.kind == "session" and self._tokens.take(caller.token)
         if ended:
             self._revoked(caller.token)
         return SessionEnd(ended=ended)

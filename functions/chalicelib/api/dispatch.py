@@ -18,6 +18,8 @@ from chalicelib.api.workers import WorkerApi, WorkerGoneError
 from chalicelib.domain.schema_migrations import NewerRecordError
 from chalicelib.ports.errors import AccessDeniedError, PlanLimitError, ThrottledError
 from chalicelib.ports.identity import Identity
+from chalicelib.services import audit
+from chalicelib.services.callers import Callers
 from chalicelib.services.copy_jobs import CopyRunningError
 from chalicelib.services.deletion import DeletionRunningError
 from chalicelib.services.processor import BusyError, CommandProcessor
@@ -25,12 +27,11 @@ from chalicelib.services.s3_transfer import StagedDownload, Upload, new_key, tra
 from conducto_core.api import problems
 from conducto_core.api.dispatch import Headers, Response, Service, takes_bytes
 from conducto_core.api.idempotency import IdempotentExecutor, ResponseStore
-from conducto_core.api.problems import ProblemError, ProblemRule
+from conducto_core.api.problems import ProblemRule
 from conducto_core.api.routes import Match
 from conducto_core.model.operations.cloud import BODY_KEY, MAX_DIRECT, PREPARING
 from conducto_core.model.operations.operation import IDEMPOTENCY_KEY, AnyOperation, Permission
 from conducto_core.model.operations.organisation import ORGANISATION_OPERATIONS
-from conducto_core.model.requests import Problem
 from conducto_core.ports.downloads import Download
 from conducto_core.runtime.json_logs import log_fields
 
@@ -55,12 +56,14 @@ class Request:
         params: Path parameters.
         query: Every value of every query parameter.
         headers: Header values by lower-case name.
+        id: The id of the request, as in the logs.
     """
 
     params: Mapping[str, str]
     query: tuple[tuple[str, str], ...]
     headers: Mapping[str, str]
     body: bytes
+    id: str = ""
 
 
 class Api:
@@ -72,13 +75,34 @@ class Api:
         self._engine = engine
         self._cloud = engine.cloud
         self._responses = responses
+        self._callers = Callers(self._cloud.tokens, self._cloud.clock)
 
     def call(
         self, operation: AnyOperation, identity: Identity | None, request: Request
     ) -> Response:
         """Handle a request of a client or a worker."""
         with log_fields(**_fields(operation, identity, request)):
-            return self._respond(operation, identity, request)
+            known = self._callers.current(identity)
+            response = self._respond(operation, known, request)
+            if known is not None and known.org and audit.is_audited(operation):
+                self._note(operation, known, request, response.status)
+            return response
+
+    def _note(
+        self, operation: AnyOperation, caller: Identity, request: Request, status: int
+    ) -> None:
+        self._callers.forget()  # the request may have changed any token
+        query = {name: value for name, value in request.query if name == "path"}
+        entry = audit.entry_of(
+            operation,
+            caller,
+            {**query, **request.params},
+            request.body,
+            status=status,
+            request_id=request.id,
+            time=self._cloud.clock(),
+        )
+        audit.record(self._cloud.audit, caller.org, entry)
 
     def _respond(
         self, operation: AnyOperation, identity: Identity | None, request: Request
@@ -150,7 +174,7 @@ class Api:
                 self._responses((caller.org, f"token {caller.token}")), self._cloud.clock
             )
         elif operation in ORGANISATION_OPERATIONS:
-            server = CloudOrganisation(self._cloud, caller)
+            server = CloudOrganisation(self._engine, caller)
         else:
             server = CloudPipelines(self._engine, caller)
         return Service(server, rules=RULES, once=once)
@@ -203,26 +227,11 @@ def _needed(permission: Permission) -> set[str]:
 def _admitted(identity: Identity | None, permission: Permission) -> Identity:
     """Return the caller if it is known (else 401) and has the permission (else 403)."""
     if identity is None:
-        raise ProblemError(
-            Problem(
-                title="wrong token",
-                status=401,
-                detail="the request carries no valid token",
-                remedy="log in with 'conducto login'",
-            )
-        )
+        raise problems.wrong_token()
     lacking = sorted(_needed(permission) - identity.permissions)
     is_worker = Permission.WORKER in identity.permissions
     if lacking or (is_worker and permission is not Permission.WORKER):
-        what = ", ".join(lacking) or "clients only"
-        raise ProblemError(
-            Problem(
-                title="not allowed",
-                status=403,
-                detail=f"this token lacks the permission: {what}",
-                remedy="ask an administrator for a token with it",
-            )
-        )
+        raise problems.not_allowed(lacking or ["clients only"])
     return identity
 
 

@@ -1,6 +1,7 @@
 """The operations of the API in the cloud, for one caller."""
 
 import asyncio
+from collections.abc import Iterable
 
 from chalicelib.api.browser_login import BrowserLogin
 from chalicelib.api.continuation import CloudContinuations
@@ -11,9 +12,11 @@ from chalicelib.api.launching import CloudLaunches
 from chalicelib.api.logs import CloudLogs
 from chalicelib.services.secrets import VaultSecrets
 from conducto.version import __version__
+from conducto_core.api import problems
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.api.queries import secret_queries
 from conducto_core.model.operations.cloud import WhoAmI
+from conducto_core.model.operations.operation import Permission
 from conducto_core.model.requests import AgentStatus
 from conducto_core.model.responses import Login
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
@@ -67,6 +70,7 @@ class CloudPipelines(
 
     async def put_secrets(self, request: PutSecrets) -> SecretList:
         """Store secrets; commands that start later receive them."""
+        self._check_scopes(secret.scope for secret in request.secrets)
         return await asyncio.to_thread(self._put_secrets, request)
 
     def _put_secrets(self, request: PutSecrets) -> SecretList:
@@ -74,7 +78,13 @@ class CloudPipelines(
 
     async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
         """Delete secrets; commands that start later do not receive them."""
+        self._check_scopes(name.scope for name in request.keys)
         return await asyncio.to_thread(secret_queries.delete, self._secrets(), request)
+
+    def _check_scopes(self, scopes: Iterable[str]) -> None:
+        needed = Permission.MANAGE_ORGANISATION
+        if "org" in scopes and needed not in self._me.permissions:
+            raise problems.not_allowed([needed.value])
 
     def _secrets(self) -> VaultSecrets:
         return VaultSecrets(self._cloud.vault, self._me.org, self._me.user)

@@ -34,6 +34,8 @@ Kind = Literal[
     "hook event",
     "members",
     "member",
+    "invitation",
+    "audit",
     "usage",
     "metered",
     "spent",

@@ -3,6 +3,9 @@
 from hashlib import sha256
 from secrets import token_urlsafe
 
+from chalicelib.ports.identity import Identity
+from conducto_core.semantics.roles import PURPOSES
+
 #: Prefix of every token, so that secret scanners recognise leaked ones.
 PREFIX = "cdo_"
 #: Lifetime of a code with which somebody signs in, in seconds.
@@ -33,3 +36,8 @@ def membership_digest(org: str, user: str) -> str:
 def trust_digest(org: str, name: str) -> str:
     """Return the id of the parent of a trust's tokens, which has the form of no digest either."""
     return f"trust:{org}:{name}"
+
+
+def is_listed(identity: Identity) -> bool:
+    """Return whether a token is listed: those of workers, of commands, and codes are not."""
+    return not identity.permissions <= PURPOSES

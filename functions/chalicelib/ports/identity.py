@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from conducto_core.model.base import Record
+from conducto_core.model.people import TokenKind
 from conducto_core.model.sign_in import Trust
 from conducto_core.model.usage import PipelineSpent
 from conducto_core.semantics.plans import FREE, NO_BILLING, Billing, Plan, effective
@@ -85,6 +86,8 @@ class Identity:
             exchange needs, in hexadecimal; otherwise "".
         person: For the ID token of a person, who has no organisation yet.
         run: For the ID token of a CI run.
+        kind: The kind of the token.
+        created: When the token was created.
     """
 
     org: str
@@ -97,6 +100,8 @@ class Identity:
     challenge: str = ""
     person: VerifiedPerson | None = None
     run: VerifiedRun | None = None
+    kind: TokenKind = field(default="login", compare=False)
+    created: float = field(default=0.0, compare=False)
 
 
 class InvalidIdTokenError(Exception):
@@ -157,19 +162,28 @@ class TokenRecord:
     Attributes:
         created: When it was created.
         expires: When it expires; None: never.
+        name: The name that its creator gave it; "" if it has none.
     """
 
     digest: str
     identity: Identity
     created: float
     expires: float | None
+    name: str = ""
 
 
 class Tokens(Protocol):
     """Opaque tokens; only their SHA-256 digests are stored."""
 
     def put(
-        self, digest: str, identity: Identity, *, expires: float | None, parent: str | None = None
+        self,
+        digest: str,
+        identity: Identity,
+        *,
+        expires: float | None,
+        parent: str | None = None,
+        kind: TokenKind = "login",
+        name: str = "",
     ) -> None:
         """Store a token; one with a ``parent`` is valid only while its parent is."""
 
@@ -186,7 +200,7 @@ class Tokens(Protocol):
         """Revoke a token; return True for exactly one of concurrent callers."""
 
     def known(self, org: str) -> Sequence[TokenRecord]:
-        """Return an organisation's tokens, newest first, without those of workers and sessions."""
+        """Return the tokens of an organisation's users, newest first, with their sessions."""
 
 
 @dataclass(frozen=True, slots=True)

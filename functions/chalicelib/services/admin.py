@@ -58,7 +58,7 @@ class Administration:
             case MintToken():
                 return self._mint(request)
             case ListTokens():
-                return AdminResponse(tokens=tuple(map(_info, self._tokens.known(request.org))))
+                return AdminResponse(tokens=tuple(map(_info, self._known(request.org))))
             case RevokeToken():
                 return self._revoke(request)
             case SetPlan():
@@ -67,6 +67,9 @@ class Administration:
                 return AdminResponse(plan=self._plan(request.org))
             case ShowVersion():
                 return AdminResponse(version=__version__)
+
+    def _known(self, org: str) -> list[TokenRecord]:
+        return [token for token in self._tokens.known(org) if token.identity.kind != "session"]
 
     def _mint(self, request: MintToken) -> AdminResponse:
         token, digest = new_token()
@@ -78,7 +81,7 @@ class Administration:
         )
 
     def _revoke(self, request: RevokeToken) -> AdminResponse:
-        known = self._tokens.known(request.org)
+        known = self._known(request.org)
         found = [token for token in known if token.digest.startswith(request.token)]
         if len(found) != 1:
             return AdminResponse(

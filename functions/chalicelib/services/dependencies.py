@@ -19,7 +19,7 @@ from chalicelib.ports.identity import (
 from chalicelib.ports.images import Builder
 from chalicelib.ports.journal import Store
 from chalicelib.ports.logs import LogStore
-from chalicelib.ports.people import People
+from chalicelib.ports.people import AuditLog, People
 from chalicelib.ports.state_machines import StateMachines
 from chalicelib.ports.storage import Blobs, DataFiles
 from chalicelib.ports.workers import Shells, WorkerFleet
@@ -60,6 +60,7 @@ class Dependencies:
     vault: SecretVault
     tokens: Tokens
     people: People
+    audit: AuditLog
     identities: Identities
     provider: IdentityProvider
     trusts: Trusts

@@ -20,10 +20,10 @@ class Followers:
         token = self._connections.token_of(connection)
         return None if token is None else self._reader(token)
 
-    def close_of(self, token: str) -> None:
-        """Close the connections of a revoked token and of its sessions."""
+    def close_of(self, *tokens: str) -> None:
+        """Close the connections of revoked tokens and of their sessions."""
         for connection, own, parent in self._connections.opened_by():
-            if token in (own, parent):
+            if own in tokens or parent in tokens:
                 self.close(connection)
 
     def close_expired(self) -> None:

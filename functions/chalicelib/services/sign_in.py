@@ -17,9 +17,11 @@ from chalicelib.domain.tokens import (
 )
 from chalicelib.ports.identity import Identity, VerifiedRun
 from chalicelib.services.dependencies import Dependencies
+from conducto_core.api import problems
 from conducto_core.api.problems import ProblemError
 from conducto_core.errors import NotFoundError
 from conducto_core.model.operations.operation import Permission
+from conducto_core.model.people import TokenKind
 from conducto_core.model.requests import Problem
 from conducto_core.model.sign_in import (
     CiExchange,
@@ -55,7 +57,7 @@ class SignIn:
             ProblemError: 401, the token was used; 403, the person is not a member.
         """
         orgs, org, owner = self._member(org)
-        token = self._issue(owner, SESSION_SECONDS)
+        token = self._issue(owner, SESSION_SECONDS, "session")
         return SessionToken(
             token=token, seconds=SESSION_SECONDS, org=org, user=owner.user, orgs=orgs
         )
@@ -142,13 +144,14 @@ class SignIn:
         if not self._cloud.identities.consume(self._caller.token, expires):
             raise _refused(401, "wrong token", "this ID token was used before", _AGAIN)
 
-    def _issue(self, owner: Identity, seconds: float) -> str:
+    def _issue(self, owner: Identity, seconds: float, kind: TokenKind = "login") -> str:
         token, digest = new_token()
         self._cloud.tokens.put(
             digest,
             replace(owner, permissions=INHERITED),
             expires=self._cloud.clock() + seconds,
             parent=owner.token,
+            kind=kind,
         )
         return token
 
@@ -173,7 +176,14 @@ class TrustedRuns:
         return TrustList(trusts=tuple(self._cloud.trusts.all_of(self._caller.org)))
 
     def put(self, name: str, request: TrustRequest) -> Trust:
-        """Store a trust; the tokens of an earlier one of this name get its permissions."""
+        """Store a trust; the tokens of an earlier one of this name get its permissions.
+
+        Raises:
+            ProblemError: 403, the caller has fewer permissions.
+        """
+        lacking = sorted(set(request.permissions) - self._caller.permissions)
+        if lacking:
+            raise problems.not_allowed(lacking)
         org, now = self._caller.org, self._cloud.clock()
         trust = Trust(**request.model_dump(), name=name, created=now, created_by=self._caller.user)
         # No member's name has an "@", so the runs have no secrets of a member.

@@ -3,7 +3,7 @@
 from tests.fakes.cloud.billing import FakeBilling, FakeProvider
 from tests.fakes.cloud.identity import FakeConnections, FakeOrgs, FakeTokens
 from tests.fakes.cloud.image_builder import FakeBuilder
-from tests.fakes.cloud.people import FakePeople
+from tests.fakes.cloud.people import FakeAuditLog, FakePeople
 from tests.fakes.cloud.shells import FakeShells
 from tests.fakes.cloud.sign_in import FakeIdentities, FakeIdentityProvider, FakeTrusts
 from tests.fakes.cloud.state_machines import FakeMachines
@@ -12,6 +12,7 @@ from tests.fakes.cloud.store import FakeStore
 from tests.fakes.cloud.workers import FakeFleet
 
 __all__ = [
+    "FakeAuditLog",
     "FakeBilling",
     "FakeBlobs",
     "FakeBuilder",

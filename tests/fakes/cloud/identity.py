@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from chalicelib.domain.tokens import is_listed
 from chalicelib.ports.errors import PlanLimitError
 from chalicelib.ports.identity import (
     FRAME_LIMIT,
@@ -12,6 +13,7 @@ from chalicelib.ports.identity import (
     Spender,
     TokenRecord,
 )
+from conducto_core.model.people import TokenKind
 from conducto_core.model.usage import PipelineSpent
 from conducto_core.semantics.plans import NO_BILLING, Billing, Plan
 from conducto_core.semantics.roles import narrowed
@@ -137,10 +139,18 @@ class FakeTokens:
         self._kept: dict[str, TokenRecord] = {}
 
     def put(
-        self, digest: str, identity: Identity, *, expires: float | None, parent: str | None = None
+        self,
+        digest: str,
+        identity: Identity,
+        *,
+        expires: float | None,
+        parent: str | None = None,
+        kind: TokenKind = "login",
+        name: str = "",
     ) -> None:
-        kept = replace(identity, token=digest, parent=parent)
-        self._kept[digest] = TokenRecord(digest, kept, self._clock(), expires)
+        now = self._clock()
+        kept = replace(identity, token=digest, parent=parent, kind=kind, created=now)
+        self._kept[digest] = TokenRecord(digest, kept, now, expires, name)
 
     def put_root(self, digest: str, identity: Identity) -> None:
         self.put(digest, identity, expires=None)
@@ -163,7 +173,7 @@ class FakeTokens:
 
     def known(self, org: str) -> Sequence[TokenRecord]:
         own = [t for d, t in self._kept.items() if ":" not in d]
-        people = [t for t in own if not (t.identity.worker or t.identity.parent)]
+        people = [token for token in own if is_listed(token.identity)]
         mine = [token for token in people if token.identity.org == org]
         return sorted(mine, key=lambda token: token.created, reverse=True)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.fakes.cloud import (
+    FakeAuditLog,
     FakeBlobs,
     FakeBuilder,
     FakeConnections,
@@ -103,6 +104,9 @@ class World:
         self.vault = FakeVault()
         self.tokens = FakeTokens(lambda: self.now)
         self.people = FakePeople(self.tokens)
+        self.audit = FakeAuditLog()
+        self.identities = FakeIdentities()
+        self.provider = FakeIdentityProvider()
         self.logs = FakeLogs()
         self.blobs = FakeBlobs(lambda: self.now)
         self.data = LocalDataFiles(folder, self.blobs)
@@ -127,10 +131,11 @@ class World:
             "fleet": self.fleet,
             "vault": self.vault,
             "tokens": self.tokens,
-            "identities": FakeIdentities(),
-            "provider": FakeIdentityProvider(),
             "trusts": FakeTrusts(),
             "people": self.people,
+            "audit": self.audit,
+            "identities": self.identities,
+            "provider": self.provider,
             "orgs": self.orgs,
             "connections": self.connections,
             "builder": self.builder,

@@ -1,12 +1,198 @@
-"""The operations on organisations and their members; only the cloud's API has them."""
+"""The operations on organisations and their members; only the cloud's API has them.
 
-from conducto_core.model.operations.operation import AnyOperation, read
+An operation with the permission `read` that changes something concerns the caller alone.
+"""
+
+from conducto_core.model import people as m
+from conducto_core.model.operations.operation import AnyOperation, Operation, Permission
+from conducto_core.model.operations.operation import act as _act
+from conducto_core.model.operations.operation import read as _read
+from conducto_core.model.operations.operation import send as _send
 from conducto_core.model.params import NoParams
-from conducto_core.model.people import MemberList
 
-LIST_MEMBERS = read(
-    "list_members", "/members", NoParams, MemberList, "List the members of the organisation."
+_OWN = Permission.READ
+_ADMIN = Permission.MANAGE_ORGANISATION
+_OWNER = Permission.MANAGE_BILLING
+
+LIST_ORGANISATIONS = _read(
+    "list_organisations",
+    "/orgs",
+    NoParams,
+    m.OrganisationList,
+    "List the organisations of the person.",
+)
+CREATE_ORGANISATION = _send(
+    "create_organisation",
+    "POST /orgs",
+    NoParams,
+    m.NewOrganisation,
+    m.MemberLogin,
+    _OWNER,
+    "Create an organisation, with the caller as its owner.",
+    kept=False,
+)
+SWITCH_ORGANISATION = _act(
+    "switch_organisation",
+    "POST /orgs/{org}/switch",
+    m.OrganisationParams,
+    m.MemberLogin,
+    _OWN,
+    "Return a token for another organisation of the person; a browser's session ends.",
+    kept=False,
+)
+DELETE_ORGANISATION = _act(
+    "delete_organisation",
+    "DELETE /orgs/{org}",
+    m.DeleteOrganisationParams,
+    m.OrganisationDeleted,
+    _OWNER,
+    "Delete the organisation with all its pipelines, data and secrets, if no pipeline runs.",
+    kept=False,
+)
+LIST_MEMBERS = _read(
+    "list_members", "/members", NoParams, m.MemberList, "List the members of the organisation."
+)
+CHANGE_ROLE = _send(
+    "change_role",
+    "PUT /members/{user}",
+    m.MemberParams,
+    m.RoleChange,
+    m.Member,
+    _ADMIN,
+    "Change the role of a member; only owners give or withdraw the role of an owner.",
+)
+REMOVE_MEMBER = _act(
+    "remove_member",
+    "DELETE /members/{user}",
+    m.MemberParams,
+    m.MemberRemoved,
+    _ADMIN,
+    "Remove a member and revoke all their tokens and sessions.",
+)
+LEAVE = _act(
+    "leave_organisation",
+    "DELETE /membership",
+    NoParams,
+    m.MemberRemoved,
+    _OWN,
+    "End the caller's membership.",
+    kept=False,
+)
+EXPORT_MEMBER = _read(
+    "export_member",
+    "/members/{user}/data",
+    m.MemberParams,
+    m.PersonalData,
+    "Return all data about a user, without values of secrets.",
+    permission=_ADMIN,
+)
+ERASE_MEMBER = _act(
+    "erase_member",
+    "DELETE /members/{user}/data",
+    m.MemberParams,
+    m.PersonErased,
+    _OWNER,
+    "Erase the data about a user who is not a member any more.",
+    kept=False,
+)
+LIST_INVITATIONS = _read(
+    "list_invitations",
+    "/invitations",
+    NoParams,
+    m.InvitationList,
+    "List the invitations that can still be accepted.",
+    permission=_ADMIN,
+)
+CREATE_INVITATION = _send(
+    "create_invitation",
+    "POST /invitations",
+    NoParams,
+    m.NewInvitation,
+    m.InvitationLink,
+    _ADMIN,
+    "Invite somebody; only owners invite owners.",
+    kept=False,
+)
+WITHDRAW_INVITATION = _act(
+    "withdraw_invitation",
+    "DELETE /invitations/{id}",
+    m.InvitationParams,
+    m.Invitation,
+    _ADMIN,
+    "Withdraw an invitation.",
+)
+ACCEPT_INVITATION = _send(
+    "accept_invitation",
+    "POST /invitations/accept",
+    NoParams,
+    m.AcceptInvitation,
+    m.MemberLogin,
+    Permission.ACCEPT_INVITATION,
+    "Become a member by the code of an invitation.",
+    private=True,
+    kept=False,
+)
+LIST_TOKENS = _read(
+    "list_tokens",
+    "/tokens",
+    m.TokenListParams,
+    m.MemberTokenList,
+    "List own tokens; administrators also those of others.",
+)
+CREATE_TOKEN = _send(
+    "create_token",
+    "POST /tokens",
+    NoParams,
+    m.NewToken,
+    m.CreatedToken,
+    _OWN,
+    "Create a token for a program, with at most the caller's permissions.",
+    kept=False,
+)
+REVOKE_TOKEN = _act(
+    "revoke_token",
+    "DELETE /tokens/{id}",
+    m.TokenParams,
+    m.TokensRevoked,
+    _OWN,
+    "Revoke an own token; administrators also revoke those of others.",
+    kept=False,
+)
+LIST_SESSIONS = _read(
+    "list_sessions",
+    "/sessions",
+    m.TokenListParams,
+    m.MemberTokenList,
+    "List own sessions of browsers; administrators also those of others.",
+)
+END_ONE_SESSION = _act(
+    "end_one_session",
+    "DELETE /sessions/{id}",
+    m.TokenParams,
+    m.TokensRevoked,
+    _OWN,
+    "End a session; administrators also end those of others.",
+    kept=False,
+)
+END_ALL_SESSIONS = _act(
+    "end_all_sessions",
+    "POST /sessions/end",
+    NoParams,
+    m.TokensRevoked,
+    _OWN,
+    "End all own sessions, the caller's last.",
+    kept=False,
+)
+LIST_AUDIT = _read(
+    "list_audit",
+    "/audit",
+    m.AuditParams,
+    m.AuditPage,
+    "Return the audit log: all requests that did more than read.",
+    permission=_ADMIN,
 )
 
 #: All operations of this module.
-PEOPLE_OPERATIONS: tuple[AnyOperation, ...] = (LIST_MEMBERS,)
+PEOPLE_OPERATIONS: tuple[AnyOperation, ...] = tuple(
+    value for value in tuple(globals().values()) if isinstance(value, Operation)
+)

@@ -1,0 +1,80 @@
+"""The audit log in the table, by month."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from secrets import token_hex
+
+from chalicelib.adapters import table_keys
+from chalicelib.adapters.dynamodb import DynamoTable
+from conducto_core.model.people import AuditEntry, AuditPage, AuditParams
+
+#: Seconds for which an entry is kept: 400 days.
+AUDIT_SECONDS = 400 * 86_400
+#: Maximum number of entries that one request reads; a filter may select few of them.
+MAX_SCAN = 5000
+
+
+class TableAuditLog:
+    """A `chalicelib.ports.people.AuditLog`."""
+
+    def __init__(self, table: DynamoTable, clock: Callable[[], float]) -> None:
+        self._table = table
+        self._clock = clock
+
+    def add(self, org: str, entry: AuditEntry) -> None:
+        """Store an entry."""
+        key = table_keys.audit(org, _month(entry.time), f"{entry.time:020.6f}#{token_hex(4)}")
+        expires = int(entry.time) + AUDIT_SECONDS
+        self._table.put(key, {"entry": entry.model_dump_json(), "expires": expires})
+
+    def page(self, org: str, params: AuditParams) -> AuditPage:
+        """Return a page of entries, the newest first."""
+        found: list[AuditEntry] = []
+        last = None
+        for number, (position, entry) in enumerate(self._entries(org, params.after)):
+            if len(found) == params.limit or number == MAX_SCAN:
+                return AuditPage(entries=tuple(found), next=last)
+            last = position
+            if params.user in (None, entry.user) and params.operation in (None, entry.operation):
+                found.append(entry)
+        return AuditPage(entries=tuple(found))
+
+    def rename(self, org: str, user: str, replacement: str) -> int:
+        """Replace a user's name in all entries; return their number."""
+        count = 0
+        for position, entry in self._entries(org, None):
+            update = {
+                name: replacement for name in ("user", "subject") if getattr(entry, name) == user
+            }
+            if update:
+                changed = entry.model_copy(update=update)
+                key = table_keys.audit(org, _month(entry.time), position)
+                expires = int(entry.time) + AUDIT_SECONDS
+                self._table.put(key, {"entry": changed.model_dump_json(), "expires": expires})
+                count += 1
+        return count
+
+    def _entries(self, org: str, after: str | None) -> Iterator[tuple[str, AuditEntry]]:
+        """Yield ``(position, entry)`` of the entries before a position, the newest first."""
+        now = self._clock()
+        newest = now if after is None else min(float(after.partition("#")[0]), now)
+        for month in _months(newest, now - AUDIT_SECONDS):
+            partition = table_keys.audit(org, month, "").partition
+            high = table_keys.LAST if after is None else after
+            for position, item in self._table.range(partition, "0", high, reverse=True):
+                if position != after:
+                    yield position, AuditEntry.model_validate_json(str(item["entry"]))
+
+
+def _month(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m")
+
+
+def _months(newest: float, oldest: float) -> Iterator[str]:
+    """Yield the months from ``newest`` back to ``oldest``, with one more for clocks that differ."""
+    day = datetime.fromtimestamp(newest + 600, UTC)
+    year, month = day.year, day.month
+    last = _month(oldest)
+    while (name := f"{year:04}-{month:02}") >= last:
+        yield name
+        year, month = (year, month - 1) if month > 1 else (year - 1, 12)

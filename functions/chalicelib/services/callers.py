@@ -1,0 +1,41 @@
+"""The current permissions of a caller, whom API Gateway may have authorized minutes ago."""
+
+from collections.abc import Callable
+
+from chalicelib.ports.identity import Identity, Tokens
+from conducto_core.model.operations.operation import Permission
+
+#: Seconds for which a process uses what it read about a token. A change takes effect after them.
+FRESH_SECONDS = 5.0
+#: Maximum number of tokens in the cache.
+_MAX = 1000
+#: Tokens of machines, which are checked against the journal of their pipeline.
+_MACHINES = frozenset({Permission.WORKER.value, Permission.CHILDREN.value})
+
+
+class Callers:
+    """Reads the tokens of users again, at most once in `FRESH_SECONDS` each."""
+
+    def __init__(self, tokens: Tokens, clock: Callable[[], float]) -> None:
+        self._tokens = tokens
+        self._clock = clock
+        self._read: dict[str, tuple[float, Identity | None]] = {}
+
+    def current(self, caller: Identity | None) -> Identity | None:
+        """Return a caller with the current permissions, or None if the token is not valid now."""
+        if caller is None or caller.permissions & _MACHINES:
+            return caller
+        if caller.person is not None or caller.run is not None:
+            return caller  # an ID token, which we do not store
+        now = self._clock()
+        since, known = self._read.get(caller.token, (-FRESH_SECONDS, None))
+        if not 0 <= now - since < FRESH_SECONDS:
+            known = self._tokens.find(caller.token)
+            if len(self._read) >= _MAX:
+                self._read.clear()
+            self._read[caller.token] = now, known
+        return known
+
+    def forget(self) -> None:
+        """Read every token again, because this process has changed some."""
+        self._read.clear()

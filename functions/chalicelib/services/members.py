@@ -1,0 +1,108 @@
+"""The members of an organisation, as one caller may see and change them."""
+
+from chalicelib.domain.tokens import membership_digest
+from chalicelib.ports.errors import ConflictError
+from chalicelib.ports.identity import Identity
+from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.followers import Followers
+from conducto_core.api import problems
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.operations.operation import Permission
+from conducto_core.model.people import Member, MemberList, MemberRemoved, Role
+from conducto_core.semantics.roles import check_owners_left, needed_to_change
+
+#: Number of attempts of a change that competes with others.
+_TRIES = 4
+
+
+class Members:
+    """The members of the caller's organisation."""
+
+    def __init__(self, cloud: Dependencies, caller: Identity) -> None:
+        self._cloud = cloud
+        self._people = cloud.people
+        self._me = caller
+
+    def listing(self) -> MemberList:
+        """Return the members, by name."""
+        return MemberList(members=tuple(map(self._seen, self._people.members(self._me.org))))
+
+    def _seen(self, member: Member) -> Member:
+        """Return a member as the caller may see them."""
+        if Permission.MANAGE_ORGANISATION in self._me.permissions:
+            return member
+        return member.model_copy(update={"email": None})
+
+    def change_role(self, user: str, role: Role) -> Member:
+        """Change a member's role; return the member.
+
+        Raises:
+            NotFoundError: There is no such member.
+            RefusedError: The member is the last owner.
+            ProblemError: 403, the caller is not entitled.
+        """
+        before = self._change(user, role, needed=None)
+        return before.model_copy(update={"role": role})
+
+    def remove(self, user: str) -> MemberRemoved:
+        """Remove a member with their tokens, sessions and sockets; raises as `change_role`."""
+        return self._remove(user, needed=None)
+
+    def leave(self) -> MemberRemoved:
+        """Remove the caller; raises `RefusedError` for the last owner."""
+        return self._remove(self._me.user, needed=Permission.READ)
+
+    def _remove(self, user: str, needed: Permission | None) -> MemberRemoved:
+        person = self._people.person(self._me.org, user)
+        self._change(user, None, needed)
+        if person is not None:
+            self._cloud.identities.unlink(person.issuer, person.subject, self._me.org)
+        self._end_tokens(user)
+        return MemberRemoved(user=user)
+
+    def _change(self, user: str, role: Role | None, needed: Permission | None) -> Member:
+        for _ in range(_TRIES):
+            member = self._people.member(self._me.org, user)
+            if member is None:
+                raise no_member(self._me.org, user)
+            self._check(needed or needed_to_change(member.role, role))
+            owners = [m for m in self._people.members(self._me.org) if m.role is Role.OWNER]
+            check_owners_left(len(owners), member.role, role)
+            try:
+                self._people.change(self._me.org, member, role, self._by())
+            except ConflictError:
+                self._check_still_entitled()
+                continue
+            return member
+        raise RefusedError(f"{user}: too many concurrent changes of the members; retry")
+
+    def _check(self, needed: Permission) -> None:
+        if needed not in self._me.permissions:
+            raise problems.not_allowed([needed.value])
+
+    def _by(self) -> str | None:
+        """Return the user id of the caller, or None for a token without a membership."""
+        return None if self._root() is None else self._me.user
+
+    def _root(self) -> Identity | None:
+        if self._me.parent is None:
+            return None
+        return self._cloud.tokens.find(membership_digest(self._me.org, self._me.user))
+
+    def _check_still_entitled(self) -> None:
+        now = self._cloud.tokens.find(self._me.token)
+        if now is None:
+            raise problems.wrong_token()
+        self._me = now
+
+    def _end_tokens(self, user: str) -> None:
+        known = self._cloud.tokens.known(self._me.org)
+        digests = [token.digest for token in known if token.identity.user == user]
+        for digest in digests:
+            self._cloud.tokens.take(digest)
+        Followers(self._cloud.connections, self._cloud.tokens).close_of(*digests)
+
+
+def no_member(org: str, user: str) -> NotFoundError:
+    """Return the error for a user who is not a member."""
+    return NotFoundError(f"{org} has no member {user!r}; 'conducto members list' lists them")

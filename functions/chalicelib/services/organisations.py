@@ -1,0 +1,210 @@
+"""The organisations of a person: list, create, switch, delete."""
+
+from collections.abc import Iterator
+
+from chalicelib.domain.tokens import trust_digest
+from chalicelib.ports.errors import ConflictError
+from chalicelib.ports.identity import Identity
+from chalicelib.services.deletion import REQUEST_SECONDS, DeletionRunningError, PipelineDeletion
+from chalicelib.services.followers import Followers
+from chalicelib.services.invitations import member_login
+from chalicelib.services.processor import CommandProcessor
+from chalicelib.services.secret_injection import org_scope, user_scope
+from conducto_core.api.action_checks import check_deletable
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.deployment import user_directory
+from conducto_core.model.people import (
+    DeleteOrganisationParams,
+    Member,
+    MemberLogin,
+    Organisation,
+    OrganisationDeleted,
+    OrganisationList,
+    Role,
+)
+from conducto_core.model.records import PipelineRecord
+
+_PAGE = 200
+#: Maximum number of running pipelines that an error message names.
+_NAMED = 5
+
+
+class Organisations:
+    """The organisations of one caller."""
+
+    def __init__(self, engine: CommandProcessor, caller: Identity) -> None:
+        self._engine = engine
+        self._cloud = engine.cloud
+        self._me = caller
+
+    def listing(self) -> OrganisationList:
+        """Return the organisations of the person; without an identity provider, only this one."""
+        known = dict(self._memberships()) | {self._me.org: self._me.user}
+        return OrganisationList(
+            organisations=tuple(self._one(org, user) for org, user in sorted(known.items()))
+        )
+
+    def _memberships(self) -> Iterator[tuple[str, str]]:
+        person = self._cloud.people.person(self._me.org, self._me.user)
+        if person is None or not self._is_login():
+            return
+        for org, user in self._cloud.identities.memberships(person).items():
+            if self._cloud.people.member(org, user) is not None:
+                yield org, user
+
+    def _is_login(self) -> bool:
+        """Return whether the caller is the person, instead of a program with a token of theirs."""
+        return self._me.parent is not None and self._me.kind != "token"
+
+    def _one(self, org: str, user: str) -> Organisation:
+        member = self._cloud.people.member(org, user)
+        role = None if member is None else member.role
+        return Organisation(name=org, user=user, role=role, current=org == self._me.org)
+
+    def create(self, name: str) -> MemberLogin:
+        """Create an organisation whose owner is the caller; raises `RefusedError`."""
+        if not self._is_login():
+            raise RefusedError("a program's token cannot create an organisation; log in first")
+        taken = RefusedError(f"an organisation named {name!r} exists; choose another name")
+        # An organisation may consist of tokens and pipelines only (`conducto admin`).
+        if self._cloud.tokens.known(name) or self._records_page(name):
+            raise taken
+        here, user = self._me.org, self._me.user
+        known = self._cloud.people.member(here, user)
+        owner = Member(
+            user=user,
+            role=Role.OWNER,
+            joined=self._cloud.clock(),
+            email=None if known is None else known.email,
+        )
+        person = self._cloud.people.person(here, user)
+        try:
+            self._cloud.people.join(name, owner, person=person, first=True)
+        except ConflictError as error:
+            raise taken from error
+        if person is not None:
+            self._cloud.identities.link(person, name, user)
+        return self._login(name, user, Role.OWNER)
+
+    def switch(self, org: str) -> MemberLogin:
+        """Return a token for another organisation of the person; end a browser's session.
+
+        Raises:
+            NotFoundError: The person is not a member of it, or it does not exist.
+        """
+        user = dict(self._memberships()).get(org)
+        member = None if user is None else self._cloud.people.member(org, user)
+        if member is None:
+            raise NotFoundError(
+                f"you are not a member of {org!r} with this login; 'conducto org list' lists your "
+                "organisations, and 'conducto login --profile NAME' logs in to another one"
+            )
+        login = self._login(org, member.user, member.role)
+        if self._me.kind == "session":  # one session becomes another one
+            self._cloud.tokens.take(self._me.token)
+        return login
+
+    def _login(self, org: str, user: str, role: Role) -> MemberLogin:
+        browser = self._me.kind == "session"
+        return member_login(self._cloud, org, user, role, browser=browser)
+
+    def delete(self, params: DeleteOrganisationParams) -> OrganisationDeleted:
+        """Delete the caller's organisation.
+
+        Pipelines, data and secrets are deleted first, members and tokens last: an interrupted
+        deletion is repeated by the owner.
+
+        Raises:
+            NotFoundError: It is not the caller's organisation.
+            RefusedError: The name is not confirmed, or pipelines run.
+            DeletionRunningError: Repeat the request.
+        """
+        org = self._me.org
+        if params.org != org:
+            raise NotFoundError(f"this token belongs to the organisation {org!r} only")
+        if params.confirm != org:
+            raise RefusedError(f"confirm the deletion with the name of the organisation: {org}")
+        self._check_at_rest()
+        deleted = self._delete_pipelines()
+        self._delete_data()
+        self._end_tokens()
+        return OrganisationDeleted(name=org, pipelines=deleted)
+
+    def _check_at_rest(self) -> None:
+        pipelines = self._cloud.store.open_pipelines()
+        running = [one for org, one in pipelines if org == self._me.org and self._runs(one)]
+        if running:
+            more = f" and {len(running) - _NAMED} more" if len(running) > _NAMED else ""
+            raise RefusedError(
+                f"{self._me.org} has running pipelines: {', '.join(running[:_NAMED])}{more}; wait "
+                "for them or kill them with 'conducto kill ID', then repeat"
+            )
+
+    def _runs(self, pipeline_id: str) -> bool:
+        try:
+            with self._engine.reading(self._me.org, pipeline_id) as live:
+                check_deletable(live)
+        except RefusedError:
+            return True
+        except NotFoundError:
+            pass
+        return False
+
+    def _delete_pipelines(self) -> int:
+        end = self._cloud.clock() + REQUEST_SECONDS
+        deletion, count = PipelineDeletion(self._engine), 0
+        for record in self._records():
+            if self._cloud.clock() > end:
+                raise DeletionRunningError(self._me.org, f"{count} pipelines were deleted so far")
+            deletion.request(self._me.org, record.id, self._me.user)
+            count += 1
+        return count
+
+    def _delete_data(self) -> None:
+        org = self._me.org
+        users = {member.user for member in self._cloud.people.members(org)}
+        users |= {token.identity.user for token in self._cloud.tokens.known(org)}
+        users |= set(self._cloud.people.former(org))
+        end = self._cloud.clock() + REQUEST_SECONDS
+        for user in sorted(users):
+            clear_secrets(self._engine, user_scope(org, user))
+            try:
+                self._cloud.data.forget(user_directory(org, user), end - self._cloud.clock())
+            except TimeoutError as error:
+                raise DeletionRunningError(org, f"{user} has many files") from error
+        clear_secrets(self._engine, org_scope(org))
+
+    def _end_tokens(self) -> None:
+        org, cloud = self._me.org, self._cloud
+        known = [token.digest for token in cloud.tokens.known(org)]
+        for trust in cloud.trusts.all_of(org):
+            cloud.tokens.take(trust_digest(org, trust.name))
+            cloud.trusts.delete(org, trust.name)
+        for member in cloud.people.members(org):
+            person = cloud.people.person(org, member.user)
+            if person is not None:
+                cloud.identities.unlink(person.issuer, person.subject, org)
+        cloud.people.dissolve(org)
+        for digest in known:
+            self._cloud.tokens.take(digest)
+        Followers(self._cloud.connections, self._cloud.tokens).close_of(*known)
+
+    def _records(self) -> list[PipelineRecord]:
+        found: list[PipelineRecord] = []
+        after: str | None = None
+        while True:
+            page, after = self._cloud.store.records(self._me.org, after=after, limit=_PAGE)
+            found += page
+            if after is None:
+                return found
+
+    def _records_page(self, org: str) -> bool:
+        return bool(self._cloud.store.records(org, after=None, limit=1)[0])
+
+
+def clear_secrets(engine: CommandProcessor, scope: str) -> int:
+    """Delete the secrets of a scope; return their number."""
+    kept, version = engine.cloud.vault.look(scope)
+    if kept:
+        engine.cloud.vault.replace(scope, {}, version)
+    return len(kept)
