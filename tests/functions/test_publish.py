@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.api.organisation import CloudOrganisation
 from chalicelib.api.websocket import FORBIDDEN, Sockets
 from chalicelib.ports.identity import FRAME_LIMIT
 from chalicelib.services import event_push
@@ -151,9 +152,6 @@ def test_ending_a_session_closes_its_connections(world: World) -> None:
     world.tokens.put("a session", ME, expires=None, parent=parent.token, kind="session")
     world.connections.opened("c2", "a session", parent.token)
 
-    asyncio.run(
-        world.pipelines(
-            replace(ME, token="a session", parent=parent.token, kind="session")
-        ).end_session()
-    )
+    session = replace(ME, token="a session", parent=parent.token, kind="session")
+    asyncio.run(CloudOrganisation(world.engine, session).end_session())
     assert world.connections.closed == ["c2"]
