@@ -16,6 +16,8 @@ import type {
   LogLines,
   LogMatches,
   MetricComparison,
+  NodeHistory,
+  PipelineComparison,
   MetricList,
   NodeDetail,
   NodeStates,
@@ -213,6 +215,10 @@ export const api = {
     get<MetricList>(pipelinePath(id, "/metrics"), query, signal),
   compareMetrics: (query: QueryOf<"compare_metrics">, signal?: AbortSignal) =>
     get<MetricComparison>("/metrics", query, signal),
+  comparePipelines: (id: string, query: QueryOf<"compare_pipelines">, signal?: AbortSignal) =>
+    get<PipelineComparison>(pipelinePath(id, "/comparison"), query, signal),
+  nodeHistory: (query: QueryOf<"node_history">, signal?: AbortSignal) =>
+    get<NodeHistory>("/node-history", query, signal),
   artifacts: (id: string, query: QueryOf<"list_artifacts">, signal?: AbortSignal) =>
     get<ArtifactList>(pipelinePath(id, "/artifacts"), query, signal),
   exportFile: (id: string) => apiUrl(pipelinePath(id, "/export")),

@@ -25,6 +25,7 @@ const ICONS = {
   ),
   filter: <path d="M2.5 4h11M4.5 8h7M6.5 12h3" />,
   flag: <path d="M4 14V2.8M4 3.5h8l-2 2.75 2 2.75H4" />,
+  image: <path d="M8 2l5 2.8v6.4L8 14l-5-2.8V4.8zM3 4.8l5 2.8 5-2.8M8 7.6V14" />,
   key: <path d="M5.5 8a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5zM7.4 8.7 13 3M10.5 5.5l2 2" />,
   laptop: <path d="M3.5 3.5h9v7h-9zM2 13h12" />,
   list: <path d="M6 4h7.5M6 8h7.5M6 12h7.5M2.5 4h.6M2.5 8h.6M2.5 12h.6" />,

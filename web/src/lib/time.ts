@@ -48,6 +48,13 @@ export function moment(seconds: number, now: Date = new Date()): string {
   return zone === undefined ? shown : `${shown} ${zone}`;
 }
 
+/** `24 Nov`, in the chosen time zone. */
+export function day(seconds: number): string {
+  const timeZone = zone === undefined ? {} : { timeZone: zone };
+  const format = { day: "numeric", month: "short", ...timeZone } as const;
+  return new Date(seconds * 1000).toLocaleDateString(undefined, format);
+}
+
 /** `just now`, `4 min ago`, `3 h ago`, `2 days ago`. */
 export function ago(seconds: number, now: number): string {
   const past = Math.max(0, now - seconds);

@@ -1,16 +1,11 @@
 import { expect, test } from "vitest";
 
-import type { NodeView, PipelineSummary, State } from "@/api/schema";
-import { compare, flakyNodes, totalsOf } from "@/model/programRuns";
+import type { PipelineSummary, State } from "@/api/schema";
+import { axisOf, defaultPair, passRates, totalsOf } from "@/model/programRuns";
 
 function run(state: State, took: number, settled = true): PipelineSummary {
   const times = { started: 0, ended: took, active_seconds: null, active_since: null };
   return { state, settled, ...times } as PipelineSummary;
-}
-
-function node(path: string, state: State, took: number, command = "true"): NodeView {
-  const attempts = [{ started: 10, ended: 10 + took }];
-  return { path, state, command, type: "Exec", attempts } as unknown as NodeView;
 }
 
 test("totals count finished pipelines, and times of those that passed", () => {
@@ -25,39 +20,35 @@ test("totals count finished pipelines, and times of those that passed", () => {
   expect(totalsOf([])).toEqual({ finished: 0, passed: 0, median: null, p95: null });
 });
 
-test("flaky nodes failed in some pipelines, but not in all", () => {
-  const failed = [["/a", "/always"], ["/a", "/b", "/always"], ["/always"]];
-
-  expect(flakyNodes(failed.map((paths) => new Set(paths)))).toEqual([
-    { path: "/a", failed: [true, true, false], count: 2 },
-    { path: "/b", failed: [false, true, false], count: 1 },
-  ]);
+test("the axis has few round times and reaches the longest one", () => {
+  expect(axisOf(250)).toEqual([0, 120, 240, 360]);
+  expect(axisOf(4)).toEqual([0, 1, 2, 3, 4]);
+  expect(axisOf(0)).toEqual([0, 0.05]);
+  expect(axisOf(400_000)).toEqual([0, 172_800, 345_600, 518_400]);
 });
 
-test("two pipelines are compared by outcome, time, command and path", () => {
-  const before = [
-    node("/breaks", "done", 1),
-    node("/heals", "error", 1),
-    node("/slow", "done", 10),
-    node("/same", "done", 10),
-    node("/edited", "done", 1, "old"),
-    node("/gone", "done", 1),
-  ];
-  const after = [
-    node("/breaks", "error", 1),
-    node("/heals", "done", 1),
-    node("/slow", "done", 15),
-    node("/same", "done", 11),
-    node("/edited", "done", 1, "new"),
-    node("/new", "killed", 1),
-  ];
+test("pass rates are those of the newest pipelines and of as many before", () => {
+  const pipelines = [run("done", 1), run("error", 1), run("done", 1), run("done", 1)];
 
-  expect(compare(before, after)).toEqual({
-    newlyFailing: ["/breaks", "/new"],
-    fixed: ["/heals"],
-    slower: [{ path: "/slow", seconds: 5 }],
-    changedCommands: ["/edited"],
-    added: ["/new"],
-    removed: ["/gone"],
+  expect(passRates(pipelines, 2)).toEqual({ rate: 50, before: 100 });
+  expect(passRates(pipelines, 4)).toEqual({ rate: 75, before: null });
+});
+
+test("the newest finished pipeline is compared with the last success before it", () => {
+  const named = (id: string, state: State, settled = true) =>
+    ({ ...run(state, 1, settled), pipeline: { id } }) as PipelineSummary;
+
+  expect(
+    defaultPair([
+      named("e", "running", false),
+      named("d", "error"),
+      named("c", "error"),
+      named("b", "done"),
+    ]),
+  ).toEqual({ before: "b", after: "d" });
+  expect(defaultPair([named("d", "error"), named("c", "error")])).toEqual({
+    before: "c",
+    after: "d",
   });
+  expect(defaultPair([named("a", "done")])).toBeNull();
 });

@@ -1,12 +1,8 @@
-/** The history of a program: its durations, flaky nodes, and the differences of two pipelines. */
+/** The history of a program: pass rate, times, and the axis of its chart. */
 
-import type { NodeView, PipelineSummary } from "@/api/schema";
+import type { PipelineSummary } from "@/api/schema";
 import { activeTime } from "@/model/activity";
 import { isFailed } from "@/model/states";
-
-/** A node is slower if it took this much longer, as a factor and in seconds. */
-const SLOWER_BY = 1.25;
-const SLOWER_SECONDS = 1;
 
 export interface Totals {
   finished: number;
@@ -37,81 +33,44 @@ function quantile(sorted: readonly number[], share: number): number | null {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? null;
 }
 
-export interface FlakyNode {
-  path: string;
-  /** For each pipeline, oldest first, whether it failed there. */
-  failed: readonly boolean[];
-  count: number;
+/** Steps of the axis in seconds. */
+const STEPS = [
+  0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400,
+  21_600, 43_200, 86_400,
+];
+const MAX_STEPS = 4;
+
+/** The times at the lines of the axis, from 0 to at least `longest`. */
+export function axisOf(longest: number): number[] {
+  const fits = (step: number) => longest <= step * MAX_STEPS;
+  const step = STEPS.find(fits) ?? Math.ceil(longest / MAX_STEPS / 86_400) * 86_400;
+  const count = Math.max(1, Math.ceil(longest / step));
+  return Array.from({ length: count + 1 }, (_, index) => index * step);
 }
 
-/** Nodes that failed in some of the pipelines, but not in all; the most frequent first. */
-export function flakyNodes(failedPaths: readonly ReadonlySet<string>[]): FlakyNode[] {
-  const paths = new Set(failedPaths.flatMap((one) => [...one]));
-  return [...paths]
-    .map((path) => {
-      const failed = failedPaths.map((one) => one.has(path));
-      return { path, failed, count: failed.filter(Boolean).length };
-    })
-    .filter(({ count }) => count < failedPaths.length)
-    .toSorted((a, b) => b.count - a.count || (a.path < b.path ? -1 : 1));
-}
-
-export interface Comparison {
-  newlyFailing: string[];
-  fixed: string[];
-  /** Paths with the additional seconds, the slowest first. */
-  slower: { path: string; seconds: number }[];
-  changedCommands: string[];
-  added: string[];
-  removed: string[];
-}
-
-/** Compare the commands of two pipelines, the earlier one first. */
-export function compare(before: readonly NodeView[], after: readonly NodeView[]): Comparison {
-  const old = new Map(execs(before).map((node) => [node.path, node]));
-  const current = execs(after);
-  const both = current.flatMap((node) => {
-    const earlier = old.get(node.path);
-    return earlier === undefined ? [] : [{ path: node.path, earlier, node }];
-  });
-  const known = new Set(current.map((node) => node.path));
+/** Pass rate of a number of pipelines and of as many before them, in percent; null without any. */
+export function passRates(
+  pipelines: readonly PipelineSummary[],
+  count: number,
+): { rate: number | null; before: number | null } {
+  const rateOf = (part: readonly PipelineSummary[]) => {
+    const { finished, passed } = totalsOf(part);
+    return finished === 0 ? null : Math.floor((passed / finished) * 100); // 100 only if all passed
+  };
   return {
-    newlyFailing: current
-      .filter(({ path, state }) => isFailed(state) && !isFailed(old.get(path)?.state ?? "pending"))
-      .map(({ path }) => path),
-    fixed: both
-      .filter(({ earlier, node }) => isFailed(earlier.state) && node.state === "done")
-      .map(({ path }) => path),
-    slower: both
-      .flatMap(({ path, earlier, node }) => {
-        const seconds = extraSeconds(earlier, node);
-        return seconds === null ? [] : [{ path, seconds }];
-      })
-      .toSorted((a, b) => b.seconds - a.seconds),
-    changedCommands: both
-      .filter(({ earlier, node }) => earlier.command !== node.command)
-      .map(({ path }) => path),
-    added: current.filter(({ path }) => !old.has(path)).map(({ path }) => path),
-    removed: [...old.keys()].filter((path) => !known.has(path)),
+    rate: rateOf(pipelines.slice(0, count)),
+    before: rateOf(pipelines.slice(count, 2 * count)),
   };
 }
 
-function execs(nodes: readonly NodeView[]): NodeView[] {
-  return nodes.filter((node) => node.type === "Exec");
-}
-
-/** The seconds that a command took longer; null if it did not, or not by much. */
-function extraSeconds(earlier: NodeView, node: NodeView): number | null {
-  const [before, after] = [tookOf(earlier), tookOf(node)];
-  if (before === null || after === null) return null;
-  const more = after - before;
-  return more >= SLOWER_SECONDS && after >= before * SLOWER_BY ? more : null;
-}
-
-/** Seconds of the newest attempt, if it ended by itself. */
-function tookOf({ state, attempts }: NodeView): number | null {
-  const newest = attempts.at(-1);
-  if (state !== "done" || newest === undefined) return null;
-  const { started, ended } = newest;
-  return started === null || ended === null ? null : ended - started;
+/** The pipelines that are compared at first: the newest finished one and its last success before. */
+export function defaultPair(
+  pipelines: readonly PipelineSummary[],
+): { before: string; after: string } | null {
+  const started = pipelines.filter(({ started }) => started !== null);
+  const after = started.find(({ settled }) => settled) ?? started[0];
+  if (after === undefined) return null;
+  const earlier = started.slice(started.indexOf(after) + 1);
+  const before = earlier.find(({ state, settled }) => settled && state === "done") ?? earlier[0];
+  return before === undefined ? null : { before: before.pipeline.id, after: after.pipeline.id };
 }

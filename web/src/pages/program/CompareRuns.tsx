@@ -1,107 +1,97 @@
-import { useState } from "react";
-
+import { messageOf } from "@/api/client";
 import type { PipelineSummary } from "@/api/schema";
+import { Button } from "@/components/Button";
+import { CopyButton } from "@/components/CopyButton";
+import { LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
-import { followLink, pipelineUrl } from "@/lib/location";
-import { duration, moment } from "@/lib/time";
-import { visible } from "@/lib/visible";
-import { compare } from "@/model/programRuns";
+import { setQuery } from "@/lib/location";
+import { moment } from "@/lib/time";
 import { pipelineState } from "@/model/pipelineStatus";
 import { stateLabel } from "@/model/states";
-import styles from "@/pages/program/ProgramPage.module.css";
-import { MAX_COMPARED, useNodes } from "@/pages/program/useProgram";
+import styles from "@/pages/program/CompareRuns.module.css";
+import { Differences } from "@/pages/program/Differences";
+import page from "@/pages/program/ProgramPage.module.css";
+import { useComparison } from "@/pages/program/useProgram";
 import { PROGRAM } from "@/strings";
 
-/** Number of paths that are named; the others are counted. */
-const NAMED = 4;
+interface Props {
+  pipelines: readonly PipelineSummary[];
+  before: string;
+  after: string;
+}
 
-/** Two pipelines side by side: at first the newest and the one before it. */
-export function CompareRuns({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
-  const [first, setFirst] = useState(pipelines[1]?.pipeline.id);
-  const [second, setSecond] = useState(pipelines[0]?.pipeline.id);
-  const before = useNodes(first);
-  const after = useNodes(second);
-  const isCut = [before, after].some(({ data }) => (data?.length ?? 0) >= MAX_COMPARED);
+/** The differences between any two pipelines of a program; the address has both. */
+export function CompareRuns({ pipelines, before, after }: Props) {
+  const { data, error, refetch } = useComparison(before, after);
   return (
     <section aria-labelledby="compare">
-      <h2 id="compare">{PROGRAM.compare}</h2>
-      <div className={styles.choices}>
-        <Choice label={PROGRAM.first} value={first} pipelines={pipelines} onChange={setFirst} />
-        <Choice label={PROGRAM.second} value={second} pipelines={pipelines} onChange={setSecond} />
+      <div className={page.head}>
+        <h2 id="compare">{PROGRAM.compare}</h2>
+        {data === undefined ? null : (
+          <span className={page.note}>{PROGRAM.bothHave(data.nodes)}</span>
+        )}
+        <span className={styles.tools}>
+          <CopyButton text={PROGRAM.command(before, after)} label={PROGRAM.copyCommand} />
+          <Button variant="quiet" onClick={() => setQuery({ before: after, after: before }, true)}>
+            {PROGRAM.swap}
+          </Button>
+        </span>
       </div>
-      {before.data === undefined || after.data === undefined ? (
+      <div className={styles.choices}>
+        <Choice
+          label={PROGRAM.first}
+          letter="A"
+          value={before}
+          pipelines={pipelines}
+          name="before"
+        />
+        <span className="muted">{PROGRAM.and}</span>
+        <Choice
+          label={PROGRAM.second}
+          letter="B"
+          value={after}
+          pipelines={pipelines}
+          name="after"
+        />
+      </div>
+      {data !== undefined ? (
+        <Differences comparison={data} />
+      ) : error === null ? (
         <Loading rows={4} />
       ) : (
-        <Differences id={second ?? ""} result={compare(before.data, after.data)} />
+        <LoadError message={messageOf(error)} onRetry={() => void refetch()} />
       )}
-      {isCut ? <p className="muted">{PROGRAM.cut(MAX_COMPARED.toLocaleString("en"))}</p> : null}
     </section>
   );
 }
 
 interface ChoiceProps {
   label: string;
-  value: string | undefined;
+  letter: string;
+  value: string;
   pipelines: readonly PipelineSummary[];
-  onChange: (id: string) => void;
+  /** The query parameter. */
+  name: "before" | "after";
 }
 
-function Choice({ label, value, pipelines, onChange }: ChoiceProps) {
+function Choice({ label, letter, value, pipelines, name }: ChoiceProps) {
+  const isListed = pipelines.some(({ pipeline }) => pipeline.id === value);
   return (
-    <select
-      className="field"
-      aria-label={label}
-      value={value ?? ""}
-      onChange={(event) => onChange(event.target.value)}
-    >
-      {pipelines.map((one) => (
-        <option key={one.pipeline.id} value={one.pipeline.id}>
-          {`${one.pipeline.id}, ${stateLabel(pipelineState(one))}, ${moment(one.pipeline.created)}`}
-        </option>
-      ))}
-    </select>
-  );
-}
-
-function Differences({ id, result }: { id: string; result: ReturnType<typeof compare> }) {
-  const slower = result.slower.map(({ path, seconds }) => ({
-    path,
-    text: `${visible(path)} +${duration(seconds)}`,
-  }));
-  const named = (paths: readonly string[]) => paths.map((path) => ({ path, text: visible(path) }));
-  const rows = [
-    { label: PROGRAM.newlyFailing, items: named(result.newlyFailing) },
-    { label: PROGRAM.fixed, items: named(result.fixed) },
-    { label: PROGRAM.slower, items: slower },
-    { label: PROGRAM.changedCommands, items: named(result.changedCommands) },
-    { label: PROGRAM.added, items: named(result.added) },
-    { label: PROGRAM.removed, items: named(result.removed), gone: true },
-  ].filter(({ items }) => items.length > 0);
-  if (rows.length === 0) return <p className="muted">{PROGRAM.noDifference}</p>;
-  return (
-    <table className="list">
-      <tbody>
-        {rows.map(({ label, items, gone = false }) => (
-          <tr key={label}>
-            <td className="list-number">{items.length.toLocaleString("en")}</td>
-            <th scope="row">{label}</th>
-            <td className="mono">
-              {items.slice(0, NAMED).map(({ path, text }) => (
-                <span key={path} className={styles.path}>
-                  {gone ? (
-                    text
-                  ) : (
-                    <a href={pipelineUrl(id, path)} onClick={followLink}>
-                      {text}
-                    </a>
-                  )}
-                </span>
-              ))}
-              {items.length > NAMED ? PROGRAM.more(items.length - NAMED) : null}
-            </td>
-          </tr>
+    <label className={styles.choice}>
+      <span aria-hidden>{letter}</span>
+      <select
+        className="field"
+        aria-label={label}
+        value={value}
+        onChange={(event) => setQuery({ [name]: event.target.value }, true)}
+      >
+        {isListed ? null : <option value={value}>{value}</option>}
+        {pipelines.map((one) => (
+          <option key={one.pipeline.id} value={one.pipeline.id}>
+            {`${one.pipeline.id}, ${stateLabel(pipelineState(one))}, ${moment(one.pipeline.created)}`}
+          </option>
         ))}
-      </tbody>
-    </table>
+      </select>
+    </label>
   );
 }

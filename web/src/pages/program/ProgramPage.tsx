@@ -1,29 +1,30 @@
 import type { ReactNode } from "react";
 
 import { messageOf } from "@/api/client";
-import type { PipelineSummary } from "@/api/schema";
+import type { NodeHistory, PipelineSummary } from "@/api/schema";
 import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
+import { MetricComparison } from "@/components/MetricComparison";
 import { PageStatus } from "@/components/PageStatus";
 import { StateLabel } from "@/components/StateIcon";
 import { useTitle } from "@/components/useTitle";
 import { followLink, pipelineUrl, useLocation } from "@/lib/location";
 import { duration, moment } from "@/lib/time";
 import { visible } from "@/lib/visible";
-import { flakyNodes, totalsOf } from "@/model/programRuns";
+import { defaultPair, passRates, totalsOf } from "@/model/programRuns";
 import { pipelineState } from "@/model/pipelineStatus";
+import { failures, total } from "@/model/states";
 import { CompareRuns } from "@/pages/program/CompareRuns";
+import { FlakyNodes, SlowestNodes } from "@/pages/program/NodeTables";
 import styles from "@/pages/program/ProgramPage.module.css";
 import { RunChart } from "@/pages/program/RunChart";
-import { useFailedPaths, useProgram } from "@/pages/program/useProgram";
+import { RunCount } from "@/pages/program/RunCount";
+import { useNodeHistory, useProgram } from "@/pages/program/useProgram";
 import { PROGRAM } from "@/strings";
 
-/** Pipelines in the chart, pipelines searched for flaky nodes, and flaky nodes shown. */
-const CHARTED = 60;
-const SEARCHED = 20;
-const FLAKY = 10;
+const DEFAULT_COUNT = 60;
 
-/** The history of a program: pass rate, times, flaky nodes, and a comparison of two pipelines. */
+/** The history of a program: pass rate, times, metrics, nodes, and a comparison of two pipelines. */
 export function ProgramPage() {
   const { query } = useLocation();
   const title = query.get("title") ?? "";
@@ -32,7 +33,7 @@ export function ProgramPage() {
   return (
     <PageStatus error={error}>
       <div className={`page ${styles.page}`}>
-        <h1 className="clip">{title}</h1>
+        <h1 className="clip">{visible(title)}</h1>
         {data !== undefined ? (
           <Body pipelines={data} />
         ) : error === null ? (
@@ -46,98 +47,105 @@ export function ProgramPage() {
 }
 
 function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
-  const totals = totalsOf(pipelines);
+  const { query } = useLocation();
+  const history = useNodeHistory(pipelines);
   const newest = pipelines[0];
   if (newest === undefined) return <EmptyState title={PROGRAM.none} />;
+  const count = Number(query.get("last") ?? "") || DEFAULT_COUNT;
+  const shown = pipelines.slice(0, count);
+  const first = defaultPair(pipelines);
+  const pair = {
+    before: query.get("before") ?? first?.before ?? null,
+    after: query.get("after") ?? first?.after ?? null,
+  };
   return (
     <>
-      <dl className={styles.totals}>
-        <Total label={PROGRAM.passRate} note={PROGRAM.ofPipelines(totals.finished)}>
-          {totals.finished === 0 ? "–" : `${Math.floor((totals.passed / totals.finished) * 100)}%`}
-        </Total>
-        <Total
-          label={PROGRAM.medianTime}
-          note={totals.p95 === null ? "" : PROGRAM.p95(duration(totals.p95))}
-        >
-          {totals.median === null ? "–" : duration(totals.median)}
-        </Total>
-        <Total label={PROGRAM.newest} note={moment(newest.pipeline.created)}>
-          <a href={pipelineUrl(newest.pipeline.id)} onClick={followLink}>
-            <StateLabel state={pipelineState(newest)} />
-          </a>
-        </Total>
-      </dl>
+      <Totals pipelines={pipelines} newest={newest} count={count} flaky={history.data} />
       <section aria-labelledby="times">
-        <h2 id="times">{PROGRAM.times}</h2>
-        <RunChart pipelines={pipelines.slice(0, CHARTED).toReversed()} median={totals.median} />
+        <div className={styles.head}>
+          <h2 id="times">{PROGRAM.times}</h2>
+          <span className={styles.note}>{PROGRAM.timesNote}</span>
+          <RunCount all={pipelines.length} count={count} />
+        </div>
+        <RunChart pipelines={shown.toReversed()} median={totalsOf(shown).median} pair={pair} />
       </section>
+      <MetricComparison
+        program={newest.pipeline}
+        isLive={pipelines.some(({ settled }) => !settled)}
+      />
       <div className={styles.columns}>
-        <Flaky pipelines={pipelines} />
-        {pipelines.length < 2 ? null : <CompareRuns pipelines={pipelines} />}
+        <div className={styles.nodes}>
+          <FlakyNodes history={history} newest={newest.pipeline.id} />
+          <SlowestNodes history={history} newest={newest.pipeline.id} />
+        </div>
+        {pair.before === null || pair.after === null ? null : (
+          <CompareRuns pipelines={pipelines} before={pair.before} after={pair.after} />
+        )}
       </div>
     </>
   );
 }
 
+interface TotalsProps {
+  pipelines: readonly PipelineSummary[];
+  newest: PipelineSummary;
+  count: number;
+  flaky: NodeHistory | undefined;
+}
+
+function Totals({ pipelines, newest, count, flaky }: TotalsProps) {
+  const { finished, median, p95 } = totalsOf(pipelines.slice(0, count));
+  const { rate, before } = passRates(pipelines, count);
+  const failed = failures(newest.counts);
+  return (
+    <dl className={styles.totals}>
+      <Total
+        label={PROGRAM.passRate}
+        beside={PROGRAM.ofPipelines(finished)}
+        note={before === null ? "" : PROGRAM.rateBefore(before, count)}
+      >
+        {rate === null ? "–" : `${rate}%`}
+      </Total>
+      <Total label={PROGRAM.medianTime} note={p95 === null ? "" : PROGRAM.p95(duration(p95))}>
+        {median === null ? "–" : duration(median)}
+      </Total>
+      <Total
+        label={PROGRAM.newest}
+        note={[
+          ...(failed === 0 ? [] : [PROGRAM.failedCommands(failed, total(newest.counts))]),
+          moment(newest.pipeline.created),
+        ].join(", ")}
+      >
+        <a href={pipelineUrl(newest.pipeline.id)} onClick={followLink}>
+          <StateLabel state={pipelineState(newest)} />
+        </a>
+      </Total>
+      <Total
+        label={PROGRAM.flaky}
+        note={flaky === undefined ? "" : PROGRAM.lastPipelines(flaky.pipelines.length)}
+      >
+        {flaky === undefined ? "–" : flaky.flaky_count.toLocaleString("en")}
+      </Total>
+    </dl>
+  );
+}
+
 interface TotalProps {
   label: string;
+  beside?: string;
   note: string;
   children: ReactNode;
 }
 
-function Total({ label, note, children }: TotalProps) {
+function Total({ label, beside, note, children }: TotalProps) {
   return (
     <div>
       <dt>{label}</dt>
-      <dd className={styles.value}>{children}</dd>
+      <dd>
+        <span className={styles.value}>{children}</span>{" "}
+        {beside === undefined ? null : <span className={styles.note}>{beside}</span>}
+      </dd>
       <dd className={styles.note}>{note}</dd>
     </div>
-  );
-}
-
-function Flaky({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
-  const searched = pipelines
-    .filter((one) => one.settled && one.started !== null)
-    .slice(0, SEARCHED)
-    .toReversed();
-  const { data } = useFailedPaths(searched);
-  const found = data === undefined ? [] : flakyNodes(data);
-  const newest = searched.at(-1)?.pipeline.id ?? "";
-  return (
-    <section aria-labelledby="flaky">
-      <h2 id="flaky">{PROGRAM.flaky}</h2>
-      {found.length === 0 ? (
-        <p className="muted">{data === undefined ? PROGRAM.searching : PROGRAM.noFlaky}</p>
-      ) : (
-        <table className="list">
-          <thead>
-            <tr>
-              <th>{PROGRAM.node}</th>
-              <th>{PROGRAM.failed}</th>
-              <th>{PROGRAM.pipelines}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {found.slice(0, FLAKY).map(({ path, count, failed }) => (
-              <tr key={path}>
-                <th scope="row" className="mono">
-                  <a href={pipelineUrl(newest, path)} onClick={followLink}>
-                    {visible(path)}
-                  </a>
-                </th>
-                <td>{PROGRAM.failedOf(count, failed.length)}</td>
-                <td>
-                  <span className={styles.cells} aria-hidden>
-                    {failed.map((one, place) => (
-                      <span key={place} className={one ? styles.bad : styles.good} />
-                    ))}
-                  </span>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
-    </section>
   );
 }

@@ -2,50 +2,111 @@ import type { CSSProperties } from "react";
 
 import type { PipelineSummary } from "@/api/schema";
 import { followLink, pipelineUrl } from "@/lib/location";
-import { duration, moment } from "@/lib/time";
+import { day, duration, moment } from "@/lib/time";
 import { activeTime } from "@/model/activity";
+import { axisOf } from "@/model/programRuns";
 import { pipelineState } from "@/model/pipelineStatus";
 import { stateLabel } from "@/model/states";
-import styles from "@/pages/program/ProgramPage.module.css";
+import styles from "@/pages/program/RunChart.module.css";
 import { PROGRAM } from "@/strings";
+
+/** Maximum number of dates below the bars. */
+const MAX_DATES = 6;
 
 interface Props {
   /** Oldest first. */
   pipelines: readonly PipelineSummary[];
   median: number | null;
+  /** The compared pipelines, marked with A and B. */
+  pair: { before: string | null; after: string | null };
 }
 
 /** The time of each pipeline as a bar that links to it, and the median as a line. */
-export function RunChart({ pipelines, median }: Props) {
-  const times = pipelines.map((one) => activeTime(one, one.ended ?? Date.now() / 1000) ?? 0);
-  const longest = Math.max(...times, median ?? 0, 0.001);
+export function RunChart({ pipelines, median, pair }: Props) {
+  const now = Date.now() / 1000;
+  const times = pipelines.map(
+    (one) => activeTime(one, one.settled ? (one.ended ?? now) : now) ?? 0,
+  );
+  const axis = axisOf(Math.max(...times, median ?? 0));
+  const top = axis.at(-1) ?? 1;
+  const dates = datesOf(pipelines);
   return (
     <div className={styles.chart} role="group" aria-label={PROGRAM.times}>
-      <span className={styles.longest}>{duration(longest)}</span>
+      {axis.map((seconds) => (
+        <span key={seconds} className={styles.line} style={tall(seconds / top)} aria-hidden>
+          {seconds === 0 ? "0" : duration(seconds)}
+        </span>
+      ))}
       {median === null ? null : (
-        <span className={styles.median} style={heightOf(median / longest)}>
-          {PROGRAM.median(duration(median))}
+        <span className={styles.median} style={tall(median / top)}>
+          <span>{PROGRAM.median(duration(median))}</span>
         </span>
       )}
-      {pipelines.map((one, place) => {
-        const state = pipelineState(one);
-        const text = `${stateLabel(state)}, ${duration(times[place] ?? 0)}, ${moment(one.pipeline.created)}`;
-        return (
-          <a
-            key={one.pipeline.id}
-            className={`${styles.run} ${styles[state] ?? ""} fill-${state}`}
-            style={heightOf((times[place] ?? 0) / longest)}
-            href={pipelineUrl(one.pipeline.id)}
-            onClick={followLink}
-            title={text}
-            aria-label={text}
-          />
-        );
-      })}
+      {pipelines.map((one, place) => (
+        <Bar
+          key={one.pipeline.id}
+          pipeline={one}
+          seconds={times[place] ?? 0}
+          share={(times[place] ?? 0) / top}
+          letter={letterOf(one.pipeline.id, pair)}
+          date={dates[place] ?? ""}
+        />
+      ))}
     </div>
   );
 }
 
-function heightOf(share: number): CSSProperties {
-  return { "--tall": share.toFixed(3) } as CSSProperties;
+interface BarProps {
+  pipeline: PipelineSummary;
+  seconds: number;
+  share: number;
+  letter: string;
+  date: string;
+}
+
+function Bar({ pipeline, seconds, share, letter, date }: BarProps) {
+  const state = pipelineState(pipeline);
+  const { id, created } = pipeline.pipeline;
+  const text = `${id}: ${stateLabel(state)}, ${duration(seconds)}, ${moment(created)}`;
+  const hasFailed = state === "error" || state === "killed";
+  return (
+    <a
+      className={styles.run}
+      href={pipelineUrl(id)}
+      onClick={followLink}
+      title={text}
+      aria-label={text}
+    >
+      <span
+        className={`${styles.bar} ${hasFailed ? styles.failed : ""} fill-${state}`}
+        style={tall(share)}
+      />
+      <span className={styles.date} aria-hidden>
+        {date}
+      </span>
+      <span className={styles.letter} aria-hidden>
+        {letter}
+      </span>
+    </a>
+  );
+}
+
+function letterOf(id: string, { before, after }: Props["pair"]): string {
+  return id === after ? "B" : id === before ? "A" : "";
+}
+
+/** The dates below the bars: where the day changes, at some distance from each other. */
+function datesOf(pipelines: readonly PipelineSummary[]): string[] {
+  const distance = Math.max(1, Math.ceil(pipelines.length / MAX_DATES));
+  let last = "";
+  return pipelines.map(({ pipeline }, place) => {
+    const date = day(pipeline.created);
+    if (place % distance !== 0 || date === last) return "";
+    last = date;
+    return date;
+  });
+}
+
+function tall(share: number): CSSProperties {
+  return { "--tall": share.toFixed(4) } as CSSProperties;
 }
