@@ -132,6 +132,11 @@ def parent_of(path: str) -> str | None:
     return head or "/"
 
 
+def is_within(path: str, root: str) -> bool:
+    """Return whether a path is that of a node or is below it."""
+    return root in ("/", path) or path.startswith(f"{root}/")
+
+
 def child_path(parent: str, name: str) -> str:
     """Return the path of the child ``name`` of ``parent``."""
     return f"/{name}" if parent == "/" else f"{parent}/{name}"

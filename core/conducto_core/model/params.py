@@ -4,9 +4,9 @@ Node paths are in the query string, because a node's name may contain any charac
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from conducto_core.model.base import Record
 from conducto_core.model.states import State
@@ -21,6 +21,8 @@ MAX_TREE_PAGE = 10_000
 MAX_TREE_SCAN = 50_000
 #: Maximum number of nodes in a `TreePage` with tails.
 MAX_TAILS = 100
+#: Maximum number of nodes in a `TreePage` that is ordered by time or memory.
+MAX_RANKED = 200
 #: Maximum number of Execs in a `NodeStates`.
 MAX_STATES = 20_000
 #: Maximum bytes of a `LogChunk`, `LogLines` or `ImageLog`.
@@ -41,6 +43,8 @@ MAX_DATA_DEPTH = 50
 #: Maximum characters of a search text.
 MAX_TEXT = 1000
 
+#: The order of the nodes in a `TreePage`.
+Order = Literal["definition", "time", "memory"]
 PipelineId = Annotated[str, Field(min_length=1, max_length=64)]
 Stream = Literal["stdout", "stderr"]
 #: The other output stream of an attempt.
@@ -104,6 +108,8 @@ class TreeParams(Record):
         attempts: The attempts of each node to return.
         tails: Also return the end of the output of each failed Exec's newest attempt; a page then
             has at most `MAX_TAILS` nodes.
+        order: ``time`` and ``memory`` return only the Execs whose newest attempts took longest, or
+            used most memory, in this order; at most `MAX_RANKED`, without a next page.
     """
 
     id: PipelineId
@@ -116,11 +122,19 @@ class TreeParams(Record):
     text: Text | None = None
     attempts: Literal["all", "newest", "none"] = "all"
     tails: bool = False
+    order: Order = "definition"
+
+    @model_validator(mode="after")
+    def _is_one_page(self) -> Self:
+        if self.order != "definition" and self.after is not None:
+            raise ValueError(f"after cannot be combined with order={self.order}")
+        return self
 
     @property
     def maximum(self) -> int:
         """Maximum number of nodes in a page."""
-        return min(self.limit, MAX_TAILS) if self.tails else self.limit
+        limit = min(self.limit, MAX_TAILS) if self.tails else self.limit
+        return limit if self.order == "definition" else min(limit, MAX_RANKED)
 
 
 class StatesParams(Record):

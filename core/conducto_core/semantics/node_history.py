@@ -1,7 +1,8 @@
 """The history of a program's nodes: flaky and slow ones."""
 
+import heapq
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -67,6 +68,37 @@ def seconds_of(attempt: AttemptRecord) -> float | None:
     if attempt.started is None or attempt.ended is None:
         return None
     return max(0.0, attempt.ended - attempt.started)
+
+
+def ranked_paths(
+    attempts: Iterable[AttemptRecord],
+    limit: int,
+    now: float,
+    fits: Callable[[AttemptRecord], bool],
+    *,
+    by_memory: bool = False,
+) -> list[str]:
+    """Return the paths of the nodes whose newest attempts took longest, or used most memory.
+
+    Args:
+        attempts: Those of a pipeline, in the order of their numbers.
+        limit: Maximum number of paths.
+        now: The end of attempts that have not ended.
+        fits: Whether the node of an attempt is wanted.
+        by_memory: Rank by the memory that they used.
+    """
+    newest: dict[str, float] = {}
+    for attempt in filter(fits, attempts):
+        value = attempt.peak_memory if by_memory else _running_seconds(attempt, now)
+        newest[attempt.path] = value or 0.0
+    ranked = heapq.nsmallest(limit, newest.items(), key=lambda each: (-each[1], each[0]))
+    return [path for path, value in ranked if value]
+
+
+def _running_seconds(attempt: AttemptRecord, now: float) -> float | None:
+    if attempt.started is None:
+        return None
+    return max(0.0, (now if attempt.ended is None else attempt.ended) - attempt.started)
 
 
 def flaky_nodes(runs: Sequence[NodeRuns]) -> list[FlakyNode]:

@@ -81,12 +81,16 @@ class CloudQueries(CloudCaller):
 
     async def get_tree(self, params: TreeParams) -> TreePage:
         """Return the nodes of a subtree down to a depth, or those that match a search."""
-        page = await self._read(
-            params.id, lambda live: queries.tree_page(self._read_model, live, params)
-        )
+        page = await self._read(params.id, lambda live: self._page(live, params))
         if not params.tails:
             return page
         return page.model_copy(update={"nodes": await self.with_tails(params.id, page.nodes)})
+
+    def _page(self, live: CloudPipeline, params: TreeParams) -> TreePage:
+        if params.order == "definition":
+            return queries.tree_page(self._read_model, live, params)
+        paths = queries.ranking(self.stored_attempts(live.id), params, self._cloud.clock())
+        return queries.ranked_page(self._read_model, live, params, paths)
 
     async def with_tails(self, pipeline_id: str, nodes: Sequence[NodeView]) -> tuple[NodeView, ...]:
         """Add the end of the output to the nodes that failed."""

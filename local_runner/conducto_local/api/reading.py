@@ -1,6 +1,7 @@
 """Queries on pipelines, their nodes and their output."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from functools import partial
@@ -31,6 +32,7 @@ from conducto_core.model.responses import AttemptList, PipelineList
 from conducto_core.model.usage import Usage, UsageParams
 from conducto_core.semantics.run_differences import RunFacts
 from conducto_local.api.access import LocalAccess
+from conducto_local.scheduling.live_pipeline import LivePipeline
 from conducto_local.scheduling.pipeline_cache import set_aside_record
 from conducto_local.store.errors import DamagedError
 
@@ -75,10 +77,17 @@ class LocalQueries(LocalAccess):
     async def get_tree(self, params: TreeParams) -> TreePage:
         """Return nodes of a subtree, or those that a search finds."""
         live = await self._current(params.id)
-        page = queries.tree_page(self._read_model, live, params)
+        page = await self._page(live, params)
         if not params.tails:
             return page
         return page.model_copy(update={"nodes": await self._outputs.with_tails(live, page.nodes)})
+
+    async def _page(self, live: LivePipeline, params: TreeParams) -> TreePage:
+        if params.order == "definition":
+            return queries.tree_page(self._read_model, live, params)
+        attempts = self.stored_attempts(live.id)
+        paths = await asyncio.to_thread(queries.ranking, attempts, params, time.time())
+        return queries.ranked_page(self._read_model, live, params, paths)
 
     async def get_states(self, params: StatesParams) -> NodeStates:
         """Return the state of each Exec of a subtree as one letter."""

@@ -30,10 +30,12 @@ interface Props {
   current?: string;
   /** Whether a pipeline is running, so that values may change. */
   isLive?: boolean;
+  heading?: string;
 }
 
 /** Charts of the metrics of the last pipelines of a program; nothing if there is no earlier one. */
-export function MetricComparison({ program, path, current, isLive = false }: Props) {
+export function MetricComparison(props: Props) {
+  const { program, path, current, isLive = false, heading = METRIC_COMPARISON.title } = props;
   const { title, program: script } = program;
   const query = {
     title,
@@ -52,7 +54,7 @@ export function MetricComparison({ program, path, current, isLive = false }: Pro
   if (charts?.length === 0) return null;
   return (
     <section>
-      <h2>{METRIC_COMPARISON.title}</h2>
+      <h2>{heading}</h2>
       {charts === null ? <QueryPlaceholder query={comparison} rows={2} /> : null}
       <div className={styles.charts}>
         {charts?.map((chart) => (
@@ -65,6 +67,7 @@ export function MetricComparison({ program, path, current, isLive = false }: Pro
 
 function Chart({ chart, hasPath }: { chart: ComparisonChart; hasPath: boolean }) {
   const hasLines = chart.runs.some(({ metric }) => metric.values.length > 1);
+  const dots = dotsOf(chart);
   return (
     <figure className={styles.chart}>
       <figcaption>
@@ -74,7 +77,8 @@ function Chart({ chart, hasPath }: { chart: ComparisonChart; hasPath: boolean })
       </figcaption>
       {hasLines ? <Lines chart={chart} /> : null}
       <ol className={styles.values} aria-label={METRIC_COMPARISON.values(chart.name)}>
-        {dotsOf(chart).map(({ pipeline, isCurrent, title, left, bottom }) => (
+        {hasLines ? null : <Trend dots={dots} />}
+        {dots.map(({ pipeline, isCurrent, title, left, bottom }) => (
           <li key={pipeline} style={{ left: `${left}%`, bottom: `${bottom}%` }}>
             <a
               href={pipelineUrl(pipeline, chart.path)}
@@ -87,6 +91,18 @@ function Chart({ chart, hasPath }: { chart: ComparisonChart; hasPath: boolean })
         ))}
       </ol>
     </figure>
+  );
+}
+
+/** Joins the last values, if they are all that there is. */
+function Trend({ dots }: { dots: ReturnType<typeof dotsOf> }) {
+  const points = dots.map(({ left, bottom }) => `${left},${100 - bottom}`).join(" ");
+  return (
+    <li aria-hidden className={styles.trend}>
+      <svg viewBox="0 0 100 100" preserveAspectRatio="none">
+        <polyline points={points} vectorEffect="non-scaling-stroke" />
+      </svg>
+    </li>
   );
 }
 

@@ -33,6 +33,8 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
       lifecycle: "active",
       retention: 7,
       program: null,
+      function: null,
+      arguments: {},
       revision: 0,
       problem: null,
       foreign_change: null,

@@ -357,6 +357,7 @@ export const PROGRAM = {
   times: "Time of each pipeline",
   timesNote: "crosses mark failed pipelines",
   shown: "Number of pipelines",
+  metrics: "Metrics",
   flaky: "Flaky nodes",
   flakyNote: "different outcomes of the same command",
   noFlaky: (count: number) =>

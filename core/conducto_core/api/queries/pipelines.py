@@ -7,12 +7,14 @@ from conducto_core.api.queries import node_details, tree_pages, views
 from conducto_core.api.queries.compact_states import compact_states
 from conducto_core.errors import no_node
 from conducto_core.model.node_detail import NodeDetail
-from conducto_core.model.nodes import ancestors
+from conducto_core.model.nodes import ancestors, is_within
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.params import StatesParams, TreeParams
 from conducto_core.model.records import AttemptRecord, Period
 from conducto_core.model.requests import NodeStates, TreePage
+from conducto_core.model.states import FAILED
 from conducto_core.model.wait_phases import Wait
+from conducto_core.semantics.node_history import ranked_paths
 from conducto_core.semantics.tree_state import LiveGroup, LiveNode
 
 
@@ -61,6 +63,40 @@ def tree_page(model: ReadModel[P_contra], live: P_contra, params: TreeParams) ->
         nodes, more = tree_pages.page(live.tree, params)
     except KeyError as error:
         raise no_node(live.id, str(error.args[0])) from error
+    return _shown(model, live, params, nodes, more)
+
+
+def ranked_page(
+    model: ReadModel[P_contra], live: P_contra, params: TreeParams, paths: Iterable[str]
+) -> TreePage:
+    """Return the nodes at these paths, in this order, without those that a Lazy has removed."""
+    nodes = [live.tree.nodes[path] for path in paths if path in live.tree.nodes]
+    return _shown(model, live, params, nodes, None)
+
+
+def ranking(attempts: Iterable[AttemptRecord], params: TreeParams, now: float) -> list[str]:
+    """Return the paths of the nodes of a page that is ordered by time or memory."""
+    holds = tree_pages.holding(params.text or "")
+
+    def fits(attempt: AttemptRecord) -> bool:
+        return (
+            is_within(attempt.path, params.root)
+            and params.state in (None, attempt.state)
+            and (not params.failed or attempt.state in FAILED)
+            and holds(attempt.path, attempt.command)
+        )
+
+    by_memory = params.order == "memory"
+    return ranked_paths(attempts, params.maximum, now, fits, by_memory=by_memory)
+
+
+def _shown(
+    model: ReadModel[P_contra],
+    live: P_contra,
+    params: TreeParams,
+    nodes: Sequence[LiveNode],
+    more: str | None,
+) -> TreePage:
     attempts = _attempts(model, live, [node.path for node in nodes if node.attempt], params)
     notified: dict[str, list[NotificationRecord]] = {}
     for notification in model.notifications(live) if live.notified else ():

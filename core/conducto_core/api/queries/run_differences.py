@@ -57,7 +57,7 @@ def facts_of(live: views.Viewed) -> RunFacts:
         for path, node in live.tree.nodes.items()
         if node.spec.type is NodeType.EXEC
     }
-    return RunFacts(id=live.id, execs=execs, images=_images(live.pipeline, live))
+    return RunFacts(live.id, execs, _images(live.pipeline, live), live.record.arguments)
 
 
 def _images(pipeline: Pipeline, live: views.Viewed) -> dict[str, str]:

@@ -4,7 +4,7 @@ import pytest
 
 from conducto_core.model.records import AttemptRecord
 from conducto_core.model.states import State
-from conducto_core.semantics.node_history import flaky_nodes, node_runs, slowest_nodes
+from conducto_core.semantics.node_history import flaky_nodes, node_runs, ranked_paths, slowest_nodes
 
 
 def attempt(
@@ -84,3 +84,29 @@ def test_slowest_nodes_are_ranked_by_the_median_of_passed_runs() -> None:
     assert (first.path, first.median_seconds, first.share, first.runs) == ("/b", 6.0, 0.75, 2)
     assert (second.path, second.median_seconds, second.newest_seconds) == ("/a", 2.0, 2.0)
     assert [one.path for one in slowest_nodes(runs, 1)] == ["/b"]
+
+
+def test_nodes_are_ranked_by_their_newest_attempts() -> None:
+    attempts = [
+        attempt(seconds=90, path="/retried"),
+        attempt(seconds=2, path="/retried"),
+        attempt(seconds=5, path="/a"),
+        attempt(seconds=5, path="/b"),
+        attempt(seconds=50, path="/unwanted"),
+        AttemptRecord(path="/runs", number=1, state=State.RUNNING, started=10.0),
+        AttemptRecord(path="/waits", number=1, state=State.QUEUED),
+    ]
+
+    def ranked(limit: int) -> list[str]:
+        return ranked_paths(attempts, limit, 14.0, lambda one: one.path != "/unwanted")
+
+    assert ranked(10) == ["/a", "/b", "/runs", "/retried"]
+    assert ranked(1) == ["/a"]
+
+
+def test_nodes_without_a_known_memory_are_not_ranked_by_it() -> None:
+    known = attempt(path="/known").model_copy(update={"peak_memory": 7})
+
+    found = ranked_paths([attempt(), known], 10, 0.0, lambda _: True, by_memory=True)
+
+    assert found == ["/known"]

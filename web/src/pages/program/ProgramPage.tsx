@@ -71,6 +71,7 @@ function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
       </section>
       <MetricComparison
         program={newest.pipeline}
+        heading={PROGRAM.metrics}
         isLive={pipelines.some(({ settled }) => !settled)}
       />
       <div className={styles.columns}>

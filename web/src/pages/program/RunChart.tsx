@@ -34,7 +34,7 @@ export function RunChart({ pipelines, median, pair }: Props) {
     <div className={styles.chart} role="group" aria-label={PROGRAM.times}>
       {axis.map((seconds) => (
         <span key={seconds} className={styles.line} style={tall(seconds / top)} aria-hidden>
-          {seconds === 0 ? "0" : duration(seconds)}
+          {seconds === 0 ? "0" : duration(seconds).replace(".0s", "s")}
         </span>
       ))}
       {median === null ? null : (
