@@ -28,10 +28,14 @@ def ended(viewer: Viewer, command: str, title: str = TITLE) -> str:
 
 
 def test_the_list_shows_how_earlier_runs_went_and_leads_to_them(viewer: Viewer) -> None:
-    first = ended(viewer, "true")
-    failed = ended(viewer, "exit 1")
+    marker = viewer.person.base / "flaky"
+    marker.touch()
+    first = ended(viewer, f"test -e {marker}")
+    marker.unlink()
+    failed = ended(viewer, f"test -e {marker}")
     alone = ended(viewer, "true", title="once")
-    last = ended(viewer, "true")
+    marker.touch()
+    last = ended(viewer, f"test -e {marker}")
     asked: list[str] = []
     viewer.page.on("request", lambda one: asked.append(one.url))
     page = viewer.open("/")

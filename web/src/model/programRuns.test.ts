@@ -34,7 +34,7 @@ test("pass rates are those of the newest pipelines and of as many before", () =>
   expect(passRates(pipelines, 4)).toEqual({ rate: 75, before: null });
 });
 
-test("the newest finished pipeline is compared with the last success before it", () => {
+test("the newest finished pipeline is compared with the one before, or with the last success", () => {
   const named = (id: string, state: State, settled = true) =>
     ({ ...run(state, 1, settled), pipeline: { id } }) as PipelineSummary;
 
@@ -47,6 +47,10 @@ test("the newest finished pipeline is compared with the last success before it",
     ]),
   ).toEqual({ before: "b", after: "d" });
   expect(defaultPair([named("d", "error"), named("c", "error")])).toEqual({
+    before: "c",
+    after: "d",
+  });
+  expect(defaultPair([named("d", "done"), named("c", "error"), named("b", "done")])).toEqual({
     before: "c",
     after: "d",
   });

@@ -63,7 +63,10 @@ export function passRates(
   };
 }
 
-/** The pipelines that are compared at first: the newest finished one and its last success before. */
+/**
+ * The pipelines that are compared at first: the newest finished one with the one before it, or, if
+ * it failed, with the last one that passed.
+ */
 export function defaultPair(
   pipelines: readonly PipelineSummary[],
 ): { before: string; after: string } | null {
@@ -71,6 +74,7 @@ export function defaultPair(
   const after = started.find(({ settled }) => settled) ?? started[0];
   if (after === undefined) return null;
   const earlier = started.slice(started.indexOf(after) + 1);
-  const before = earlier.find(({ state, settled }) => settled && state === "done") ?? earlier[0];
+  const passed = earlier.find(({ state, settled }) => settled && state === "done");
+  const before = after.state === "done" ? earlier[0] : (passed ?? earlier[0]);
   return before === undefined ? null : { before: before.pipeline.id, after: after.pipeline.id };
 }
