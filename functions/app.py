@@ -83,6 +83,13 @@ for _operation in (
     _mount(_operation)
 
 
+@app.route(f"{API_ROOT}/hooks/{{hook}}", methods=["POST"], content_types=_ANY_TYPE)
+def receive_hook(hook: str) -> Response:
+    """Receive a webhook: the signature of its body authorizes it."""
+    request = _request({})
+    return _response(conducto.hooks.receive(hook, request.headers, request.body))
+
+
 @app.on_ws_connect(name="socket_connect")
 def socket_connect(event: WebsocketEvent) -> dict[str, Any]:
     """Accept or reject a new WebSocket connection."""
@@ -161,7 +168,18 @@ def every_minute(_event: CloudWatchEvent) -> None:
         try:
             conducto.followers.close_expired()
         finally:
-            conducto.messenger.run()
+            try:
+                conducto.messenger.run()
+            finally:
+                if conducto.billing_run is not None:
+                    conducto.billing_run.minute()
+
+
+@app.lambda_function(name="hook_event")
+def hook_event(_event: Any, _context: Any) -> None:
+    """Process webhook events that were received and not yet processed."""
+    if conducto.billing_run is not None:
+        conducto.billing_run.process_events()
 
 
 @app.schedule("rate(1 day)", name="every_day")

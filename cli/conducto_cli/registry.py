@@ -155,6 +155,14 @@ COMMANDS = {
         target="the usage {} (default: in the cloud, if one is logged in)",
         prefers_cloud=True,
     ),
+    "billing": Command(
+        "billing",
+        _CLOUD,
+        "show the plan and the bill, enable billing, set a spend limit",
+        "For owners of an organisation, in installations with billing.",
+        target="the organisation is {} (default: in the cloud)",
+        prefers_cloud=True,
+    ),
     "run": Command("actions", _ACT, "start a pending or paused pipeline", needs_engine=True),
     "pause": Command("actions", _ACT, "start nothing more; running commands continue"),
     "reset": Command(

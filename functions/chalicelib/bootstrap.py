@@ -14,6 +14,7 @@ from pathlib import Path
 
 from chalicelib.adapters.audit import TableAuditLog
 from chalicelib.adapters.aws_errors import ignoring
+from chalicelib.adapters.billing_records import TableBilling
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.codebuild import CodeBuild
 from chalicelib.adapters.data_function_client import DataFunction
@@ -32,15 +33,19 @@ from chalicelib.adapters.s3 import S3Bucket
 from chalicelib.adapters.secrets_manager import SecretsManager
 from chalicelib.adapters.shells import TableShells
 from chalicelib.adapters.step_functions import StepFunctions, WorkerCredentials
+from chalicelib.adapters.stripe_billing import StripeBilling, StripeSettings
 from chalicelib.adapters.tags import Tags
 from chalicelib.adapters.task_definitions import Roles, TaskDefinitions
 from chalicelib.adapters.tokens import TableTokens
 from chalicelib.adapters.trusts import TableTrusts
 from chalicelib.adapters.websocket_connections import TableConnections
 from chalicelib.api.dispatch import Api
+from chalicelib.api.hooks import Hooks
 from chalicelib.api.websocket import Sockets
+from chalicelib.ports.billing import BillingPorts
 from chalicelib.ports.storage import DataFiles
 from chalicelib.services.admin import Administration
+from chalicelib.services.billing_run import BillingRun
 from chalicelib.services.data_function import LocalDataFiles
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.followers import Followers
@@ -54,10 +59,11 @@ from conducto_core.images.registries import read_caches
 from conducto_core.model.deployment import Variables
 from conducto_core.model.task_roles import read_task_roles
 from conducto_core.model.worker import Credentials
+from conducto_core.notifications.channels import send_mail
 from conducto_core.notifications.settings import GITHUB_URL, Settings
 from conducto_core.runtime import json_logs
 from conducto_core.semantics.naming import Site
-from conducto_core.semantics.plans import FREE, FULL
+from conducto_core.semantics.plans import FREE, FULL, Remedies
 
 
 class ConfigurationError(Exception):
@@ -113,16 +119,59 @@ class App:
     @cached_property
     def messenger(self) -> NotificationSender:
         """Sends notifications."""
+        return NotificationSender(self.cloud, self._settings)
+
+    @property
+    def _settings(self) -> Settings:
         read = self._environment.get
-        return NotificationSender(
-            self.cloud,
-            Settings(
-                slack=(read(Variables.SLACK_URL) or slack.URL).rstrip("/"),
-                github=(read(Variables.GITHUB_URL) or GITHUB_URL).rstrip("/"),
-                smtp=read(Variables.SMTP_URL) or None,
-                sender=read(Variables.EMAIL_FROM) or None,
-            ),
+        return Settings(
+            slack=(read(Variables.SLACK_URL) or slack.URL).rstrip("/"),
+            github=(read(Variables.GITHUB_URL) or GITHUB_URL).rstrip("/"),
+            smtp=read(Variables.SMTP_URL) or None,
+            sender=read(Variables.EMAIL_FROM) or None,
         )
+
+    @cached_property
+    def hooks(self) -> Hooks:
+        """Receives webhooks."""
+        return Hooks(self.billing, self._process_event)
+
+    def _process_event(self, event_id: str) -> None:
+        self.clients.get("lambda").invoke(
+            FunctionName=self._read(Variables.HOOK_FUNCTION),
+            InvocationType="Event",
+            Payload=json.dumps({"event": event_id}),
+        )
+
+    @cached_property
+    def billing(self) -> BillingPorts | None:
+        """The payment provider and its records; None without billing."""
+        if self._environment.get(Variables.BILLING) != "on":
+            return None
+        url = self._environment.get(Variables.STRIPE_URL) or None
+        provider = StripeBilling(self._stripe_settings, self._clock, url)
+        return BillingPorts(provider, TableBilling(self._table, self._clock))
+
+    def _stripe_settings(self) -> StripeSettings:
+        name = self._read(Variables.BILLING_SECRET)
+        response = self.clients.get("secretsmanager").get_secret_value(SecretId=name)
+        return StripeSettings.parse(json.loads(response["SecretString"]))
+
+    @cached_property
+    def billing_run(self) -> BillingRun | None:
+        """The schedule of billing; None without billing."""
+        ports = self.billing
+        return None if ports is None else BillingRun(self.engine, ports, self._mail)
+
+    def _mail(self, to: str, subject: str, text: str) -> None:
+        if to:
+            send_mail(to, subject, text, self._settings)
+
+    @cached_property
+    def remedies(self) -> Remedies:
+        """The remedies for limits of plans; the web app's address is read once per process."""
+        on = self.billing is not None
+        return Remedies(billing=on, web_app=self._web_app() if on else "")
 
     @cached_property
     def retention(self) -> Retention:
@@ -197,6 +246,8 @@ class App:
             site=self.site,
             socket=lambda: "ws" + self.addresses.socket.removeprefix("http"),
             web_app=self._web_app,
+            remedies=lambda: self.remedies,
+            billing=self.billing,
             url=lambda: self.addresses.api,
             lend_credentials=self._lend,
             spot_share=int(self._environment.get(Variables.SPOT_SHARE) or 0),
@@ -311,7 +362,9 @@ class App:
     @cached_property
     def _orgs(self) -> TableOrgs:
         off = self._environment.get(Variables.BILLING) == "off"
-        return TableOrgs(self._table, self._clock, first=FULL if off else FREE)
+        return TableOrgs(
+            self._table, self._clock, first=FULL if off else FREE, remedies=lambda: self.remedies
+        )
 
     def _read(self, name: str) -> str:
         value = self._environment.get(name)

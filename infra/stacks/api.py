@@ -23,6 +23,7 @@ from constructs import Construct
 from conducto_core.model import deployment
 from conducto_core.model.deployment import Variables
 from conducto_core.model.gateway import GATEWAY_PROBLEMS, PROBLEM_TYPE
+from conducto_core.model.operations.operation import API_ROOT
 from infra.lambda_package import stage_package
 from infra.settings import Settings
 from infra.stacks.compute import ComputeStack
@@ -58,6 +59,9 @@ MEMORY_MB = 1769
 #: second make about 800; API Gateway's limits for an account are 10,000 and 5,000.
 MAX_RATE = 1000
 MAX_BURST = 2000
+#: The same for webhooks, which nobody has to sign in for.
+HOOK_RATE = 20
+HOOK_BURST = 40
 #: Mount point of the file system in the function ``data``.
 DATA_ROOT = "/mnt/data"
 
@@ -73,9 +77,12 @@ _FUNCTIONS = {
     "build_ended": "BuildEnded",
     "every_minute": "EveryMinute",
     "every_day": "EveryDay",
+    "hook_event": "HookEvent",
     "admin": "Admin",
     "data": "Data",
 }
+#: Functions that call the payment provider.
+_BILLING = (deployment.API_FUNCTION, "every_minute", "hook_event")
 _SOCKETS = ("socket_connect", "socket_message", "socket_disconnect")
 
 
@@ -178,12 +185,16 @@ class ApiStack(Stack):
             self._grant(role, grants.keep_secrets(), grants.lend_credentials())
             self._grant(role, grants.open_shells())
             self._grant(role, grants.read_web_app())
+            self._grant(role, grants.start_hook_function())
         elif name != "every_day":  # it sends no notifications
             self._grant(role, grants.read_secrets())
         if name in (deployment.API_FUNCTION, "every_day"):  # users' files, and their deletion
             self._grant(role, grants.ask_data_function())
         if name == "every_day":
             self._grant(role, grants.sweep())
+        if self._settings.billing:
+            self._grant(role, grants.read_web_app() if name != deployment.API_FUNCTION else [])
+            self._grant(role, grants.read_billing() if name in _BILLING else [])
         return role
 
     def _role(self, name: str, what: str, *, called: str | None = None) -> iam.Role:
@@ -229,6 +240,7 @@ class ApiStack(Stack):
             Variables.SECRET_PREFIX: deployment.secret_prefix(settings.stage),
             Variables.SPOT_SHARE: str(settings.spot_share),
             Variables.BILLING: "on" if settings.billing else "off",
+            **_billing(settings),
             **({Variables.TRACING: "on"} if settings.tracing else {}),
             **({Variables.TASK_ROLES: settings.task_roles} if settings.task_roles else {}),
             **({} if settings.public_ip else {Variables.PUBLIC_IP: "off"}),
@@ -300,7 +312,12 @@ class ApiStack(Stack):
     def _throttle(self) -> None:
         """Limit the cost of requests: each invalid token invokes the authorizer."""
         limits = {"ThrottlingRateLimit": MAX_RATE, "ThrottlingBurstLimit": MAX_BURST}
-        every = [{"HttpMethod": "*", "ResourcePath": "/*", **limits}]
+        hooks = {"ThrottlingRateLimit": HOOK_RATE, "ThrottlingBurstLimit": HOOK_BURST}
+        path = f"{API_ROOT}/hooks/{{hook}}".replace("/", "~1")
+        every = [
+            {"HttpMethod": "*", "ResourcePath": "/*", **limits},
+            {"HttpMethod": "POST", "ResourcePath": f"/{path}", **hooks},
+        ]
         self.app.get_resource("RestAPI").add_property_override("MethodSettings", every)
         self.app.get_resource("WebsocketAPIStage").add_property_override(
             "DefaultRouteSettings", limits
@@ -392,6 +409,15 @@ def _identity(settings: Settings, data: DataStack) -> dict[str, str]:
     return {
         Variables.IDENTITY_ISSUER: data.people.issuer,
         Variables.IDENTITY_CLIENT: deployment.identity_client_name(settings.stage),
+    }
+
+
+def _billing(settings: Settings) -> dict[str, str]:
+    if not settings.billing:
+        return {}
+    return {
+        Variables.BILLING_SECRET: deployment.billing_secret(settings.stage),
+        Variables.HOOK_FUNCTION: deployment.function_name(settings.stage, "hook_event"),
     }
 
 

@@ -24,7 +24,14 @@ from infra.stacks.api import ApiStack
 
 #: Functions that AWS invokes asynchronously: after all retries their events go to the queue, and
 #: the schedule that runs every minute compensates for them.
-ASYNCHRONOUS = ("task_stopped", "execution_ended", "build_ended", "every_minute", "every_day")
+ASYNCHRONOUS = (
+    "task_stopped",
+    "execution_ended",
+    "build_ended",
+    "every_minute",
+    "every_day",
+    "hook_event",
+)
 #: ``{alarm: functions whose failures it counts}``: every function is in one of them. An alarm is
 #: limited to ten metrics; add further functions to another or a new group.
 WATCHED = {

@@ -275,6 +275,27 @@ class Permissions:
         )
         return [_allow("InvokeDataFunction", ["lambda:InvokeFunction"], [function])]
 
+    def start_hook_function(self) -> list[iam.PolicyStatement]:
+        """Start the function that processes webhook events, and no other function."""
+        function = self._stack.format_arn(
+            service="lambda",
+            resource="function",
+            resource_name=deployment.function_name(self._settings.stage, "hook_event"),
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        allowed = _allow("StartHookFunction", ["lambda:InvokeFunction"], [function])
+        return [allowed] if self._settings.billing else []
+
+    def read_billing(self) -> list[iam.PolicyStatement]:
+        """Read the settings of billing; Secrets Manager adds six characters to a secret's name."""
+        secret = self._stack.format_arn(
+            service="secretsmanager",
+            resource="secret",
+            resource_name=f"{deployment.billing_secret(self._settings.stage)}-??????",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        return [_allow("ReadBillingSettings", ["secretsmanager:GetSecretValue"], [secret])]
+
     def keep_data(self, access_point: str) -> list[iam.PolicyStatement]:
         """Mount the whole file system, transfer files, and attach to the network."""
         mount = _allow("MountFiles", FILE_ACCESS, [self._data.files.file_system_arn])

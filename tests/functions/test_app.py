@@ -53,8 +53,11 @@ def test_every_route_and_every_workers_call_is_mounted_behind_the_authorizer(fro
     wanted = {operation for operation in pipelines.OPERATIONS if not operation.is_stream}
     others = (*CHILD_OPERATIONS, *WORKER_OPERATIONS)
     assert mounted > {(o.method, API_ROOT + o.path) for o in (*wanted, *others)}
-    assert len(mounted) == len(OPERATIONS_OF_PEOPLE) + len(others)
-    assert {entry.authorizer for entry in entries} == {front.module.authorize}
+    assert len(mounted) == len(OPERATIONS_OF_PEOPLE) + len(others) + 1  # and webhooks
+    without = {entry.uri_pattern for entry in entries if entry.authorizer is None}
+    assert without == {"/api/v1/hooks/{hook}"}
+    guarded = {entry.authorizer for entry in entries if entry.authorizer is not None}
+    assert guarded == {front.module.authorize}
 
 
 def test_every_function_has_a_plain_name(front: Front) -> None:
@@ -69,6 +72,7 @@ def test_every_function_has_a_plain_name(front: Front) -> None:
         "every_day",
         "every_minute",
         "execution_ended",
+        "hook_event",
         "socket_connect",
         "socket_disconnect",
         "socket_message",

@@ -363,5 +363,5 @@ def test_secrets_are_changed_by_requests_alone_and_read_where_notifications_are_
     assert "secretsmanager:PutSecretValue" in requests
     # Notifications of a pipeline are stored with secrets hidden, by the function that advances it,
     # and sent with them every minute.
-    drivers = {"TaskStopped", "ExecutionEnded", "BuildEnded", "EveryMinute"}
+    drivers = {"TaskStopped", "ExecutionEnded", "BuildEnded", "EveryMinute", "HookEvent"}
     assert uses == {driver: {"secretsmanager:GetSecretValue"} for driver in drivers}

@@ -134,8 +134,14 @@ def test_stages_are_throttled() -> None:
     (rest,) = resources(api, "AWS::Serverless::Api")
     (socket,) = resources(api, "AWS::ApiGatewayV2::Stage")
 
-    (every,) = rest["Properties"]["MethodSettings"]
+    every, hooks = rest["Properties"]["MethodSettings"]
     assert every == {"HttpMethod": "*", "ResourcePath": "/*", **limits}
+    assert hooks == {
+        "HttpMethod": "POST",
+        "ResourcePath": "/~1api~1v1~1hooks~1{hook}",
+        "ThrottlingRateLimit": 20,
+        "ThrottlingBurstLimit": 40,
+    }
     assert socket["Properties"]["DefaultRouteSettings"] == limits
 
 

@@ -78,6 +78,7 @@ FUNCTION_SECONDS: Mapping[str, int] = MappingProxyType(
         "execution_ended": 300,
         "build_ended": 300,
         "every_minute": 300,
+        "hook_event": 300,
         "every_day": 900,
         "admin": GATEWAY_SECONDS,
         "data": 900,
@@ -138,6 +139,7 @@ DRIVERS = (
     "build_ended",
     "every_minute",
     "every_day",
+    "hook_event",
 )
 
 
@@ -165,6 +167,11 @@ def role_name(stage: str, region: str, name: RoleName) -> str:
 def secret_prefix(stage: str) -> str:
     """Return the prefix of the names of an installation's secrets."""
     return f"conducto/{stage}/"
+
+
+def billing_secret(stage: str) -> str:
+    """Return the name of the secret with the settings of billing."""
+    return f"{NAME_PREFIX}{stage}-billing"
 
 
 def addresses_name(stage: str) -> str:
@@ -309,6 +316,12 @@ class Variables:
     #: Number of workers in ten that may run on Spot.
     SPOT_SHARE = "CONDUCTO_SPOT_SHARE"
     BILLING = "CONDUCTO_BILLING"
+    #: Name of the secret with the settings of billing (`chalicelib.adapters.stripe_billing`), and
+    #: the address of Stripe's double in the emulator.
+    BILLING_SECRET = "CONDUCTO_BILLING_SECRET"  # noqa: S105  a name
+    STRIPE_URL = "CONDUCTO_STRIPE_URL"
+    #: Name of the function that processes webhook events.
+    HOOK_FUNCTION = "CONDUCTO_HOOK_FUNCTION"
     #: Set if state machines send traces to X-Ray.
     TRACING = "CONDUCTO_TRACING"
     #: Addresses of notification services; own services can replace Slack and GitHub. Email needs a

@@ -104,6 +104,22 @@ def _mail(
     _post(message, [*to, *cc], settings.smtp, secrets.get(SMTP_PASSWORD))
 
 
+def send_mail(to: str, subject: str, text: str, settings: Settings) -> bool:
+    """Send a message of the installation itself; return False if it has no mail server.
+
+    Raises:
+        DeliveryError: The server rejected it, or cannot be reached.
+    """
+    if settings.smtp is None or settings.sender is None:
+        return False
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = settings.sender, to, subject
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(text)
+    _post(message, [to], settings.smtp, None)
+    return True
+
+
 def _post(message: EmailMessage, to: list[str], url: str, password: str | None) -> None:
     try:
         server = _connected(url)

@@ -16,6 +16,7 @@ from chalicelib.api.organisation import CloudOrganisation
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.api.workers import WorkerApi, WorkerGoneError
 from chalicelib.domain.schema_migrations import NewerRecordError
+from chalicelib.ports.billing import BillingUnavailableError
 from chalicelib.ports.errors import AccessDeniedError, PlanLimitError, ThrottledError
 from chalicelib.ports.identity import Identity
 from chalicelib.services import audit
@@ -42,6 +43,7 @@ RULES = (
     ProblemRule(CopyRunningError, PREPARING, "being prepared"),
     ProblemRule(DeletionRunningError, PREPARING, "being deleted"),
     ProblemRule(BusyError, 503, "busy"),
+    ProblemRule(BillingUnavailableError, 503, "payment provider unavailable"),
     ProblemRule(ThrottledError, 503, "busy"),
     ProblemRule(AccessDeniedError, 503, "denied by AWS"),
     ProblemRule(NewerRecordError, 503, "newer records"),

@@ -1,8 +1,15 @@
 """The operations on the caller's organisation itself, instead of its pipelines."""
 
+from chalicelib.api.billing import CloudBilling
 from chalicelib.api.people import CloudPeople
 from chalicelib.api.sign_in import CloudSignIn
+from chalicelib.ports.identity import Identity
+from chalicelib.services.processor import CommandProcessor
 
 
-class CloudOrganisation(CloudPeople, CloudSignIn):
+class CloudOrganisation(CloudPeople, CloudSignIn, CloudBilling):
     """The organisation of one caller, with their permissions."""
+
+    def __init__(self, engine: CommandProcessor, identity: Identity) -> None:
+        super().__init__(engine.cloud, identity)
+        self._slots = engine.slots

@@ -26,6 +26,9 @@ CHARGE_MINUTES = 5
 #: Seconds for which the provider accepts usage of the past.
 MAX_AGE = 34 * 86_400.0
 _DAY = 86_400.0
+_DAY_MINUTES = 1440
+#: Minute of the day at which usage is compared.
+_NIGHT = 190
 _STOPPED = "STOPPED"
 #: Sends an e-mail: recipient, subject and text.
 Mail = Callable[[str, str, str], None]
@@ -46,13 +49,19 @@ class BillingRun:
 
     def minute(self) -> None:
         """Execute the steps of a minute; one failure does not affect the others."""
-        for event in self._records.waiting_events():
-            self._try(partial(self.subscriptions.process, event))
+        self.process_events()
         if int(self._now // 60) % CHARGE_MINUTES == 0:
             self._try(self.charge)
+        if int(self._now // 60) % _DAY_MINUTES == _NIGHT:
+            self.day()
         for org in self._records.accounts():
             with log_fields(org=org):
                 self._try(partial(self.look_at, org))
+
+    def process_events(self) -> None:
+        """Process the events that were received and not yet processed."""
+        for event in self._records.waiting_events():
+            self._try(partial(self.subscriptions.process, event))
 
     def day(self) -> None:
         """Compare the usage that the provider has received with that of the table."""
@@ -148,7 +157,7 @@ class BillingRun:
         limit = used.billing.limit if used.paying else None
         level = warning_level(used.accrued, limit)
         if limit is not None and level > account.warned:
-            self._warn(account, used.accrued, limit)
+            self._try(partial(self._warn, account, used.accrued, limit))
         before = account.suspended_at
         since = (self._now if before is None else before) if level == 1 else None
         if (level, since) != (account.warned, before):

@@ -1,8 +1,13 @@
 """The operations on an organisation itself, instead of its pipelines; only the cloud has them."""
 
+from conducto_core.model.operations.billing import BILLING_OPERATIONS
 from conducto_core.model.operations.operation import AnyOperation
 from conducto_core.model.operations.people import PEOPLE_OPERATIONS
 from conducto_core.model.operations.sign_in import SIGN_IN_OPERATIONS
 
 #: All operations of `chalicelib.api.organisation`.
-ORGANISATION_OPERATIONS: tuple[AnyOperation, ...] = (*PEOPLE_OPERATIONS, *SIGN_IN_OPERATIONS)
+ORGANISATION_OPERATIONS: tuple[AnyOperation, ...] = (
+    *PEOPLE_OPERATIONS,
+    *SIGN_IN_OPERATIONS,
+    *BILLING_OPERATIONS,
+)

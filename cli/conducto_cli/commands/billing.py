@@ -1,0 +1,146 @@
+"""``conducto billing``: the plan, the subscription and the spend limit of an organisation."""
+
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
+from __future__ import annotations
+
+import argparse
+import webbrowser
+from time import gmtime, strftime
+from typing import TYPE_CHECKING
+
+from conducto_cli.arguments import add_json
+from conducto_cli.exit_codes import DONE
+from conducto_cli.output import as_json
+from conducto_cli.text.table import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conducto_cli.argument_parser import Parser
+    from conducto_cli.connection import OpenClient
+    from conducto_client.cloud_transport import CloudClient
+    from conducto_core.model.billing import BillingStatus
+
+_NO_LIMIT = "none"
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the subcommands."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    show = actions.add_parser("show", help="show the plan, the usage and the spend limit")
+    add_json(show)
+    for name, what in (
+        ("enable", "open the page on which the organisation subscribes"),
+        ("portal", "open the page with invoices and payment methods"),
+    ):
+        page = actions.add_parser(name, help=what)
+        page.add_argument(
+            "--no-browser", action="store_true", help="print the address without opening it"
+        )
+    limit = actions.add_parser("limit", help="set the maximum dollars of a billing period")
+    limit.add_argument("dollars", type=_dollars, help=f"the limit, or '{_NO_LIMIT}'")
+    limit.add_argument(
+        "--grace",
+        type=float,
+        default=15.0,
+        metavar="MINUTES",
+        help="minutes for which commands may run on at the limit (default: 15)",
+    )
+    add_json(limit)
+
+
+def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    """Execute the action; return the exit code."""
+    with open_client() as opened:
+        client = _cloud(opened)
+        if arguments.action in ("enable", "portal"):
+            enable = arguments.action == "enable"
+            page = client.start_checkout() if enable else client.open_billing_portal()
+            return _open(page.url, silent=arguments.no_browser)
+        if arguments.action == "limit":
+            found = client.set_spend_limit(arguments.dollars, arguments.grace)
+        else:
+            found = client.billing()
+    if arguments.json:
+        print(as_json(found.model_dump(mode="json")))
+    else:
+        for line in _lines(found):
+            print(line)
+    return DONE
+
+
+def _cloud(client: object) -> CloudClient:
+    from conducto_client.cloud_transport import CloudClient
+    from conducto_core.errors import RefusedError
+
+    if not isinstance(client, CloudClient):
+        raise RefusedError("local mode is free; billing needs --cloud and 'conducto login'")
+    return client
+
+
+def _open(url: str, *, silent: bool) -> int:
+    if silent or not webbrowser.open(url):
+        print(url)
+    else:
+        print("opened the page in the browser")
+    return DONE
+
+
+def _lines(found: BillingStatus) -> Iterator[str]:
+    subscription = "none" if found.status is None else found.status.replace("_", " ")
+    rows = [
+        ("plan", found.plan),
+        ("subscription", subscription),
+        ("workers", f"{found.workers:,} of {found.max_workers:,}"),
+    ]
+    if found.exec_minutes is not None:
+        rows.append(("minutes", f"{found.used_minutes:,.0f} of {found.exec_minutes:,.0f}"))
+    if found.grace_until is not None:
+        rows.append(("payment failed", f"the plan ends on {_day(found.grace_until)}"))
+    if found.period_start is not None and found.period_end is not None:
+        period = f"{_day(found.period_start)} to {_day(found.period_end)}"
+        forecast = "" if found.forecast is None else f", about ${found.forecast:,.2f} at its end"
+        rows += [("period", period), ("so far", f"${found.accrued:,.2f}{forecast}")]
+    limit = "none" if found.limit is None else f"${found.limit:,.2f}"
+    reached = " (reached: nothing starts)" if found.suspended else ""
+    rows += [
+        ("spend limit", f"{limit}{reached}"),
+        ("prices", f"${found.vcpu_hour:g} per vCPU-hour, ${found.gb_hour:g} per GB-hour"),
+    ]
+    yield from table(rows)
+    if found.days:
+        yield ""
+        head = ("DAY", "vCPU-HOURS", "GB-HOURS", "DOLLARS")
+        cells = [
+            (
+                each.day,
+                f"{each.vcpu_seconds / 3600:.2f}",
+                f"{each.gb_seconds / 3600:.2f}",
+                f"{each.dollars:.2f}",
+            )
+            for each in found.days
+        ]
+        yield from table([head, *cells])
+    if not found.paying:
+        yield ""
+        yield "for more workers: conducto billing enable"
+
+
+def _day(moment: float) -> str:
+    return strftime("%Y-%m-%d", gmtime(moment))
+
+
+def _dollars(text: str) -> float | None:
+    if text == _NO_LIMIT:
+        return None
+    try:
+        number = float(text.removeprefix("$"))
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(
+            f"must be a number of dollars from 0, or '{_NO_LIMIT}', got {text!r}"
+        )
+    return number

@@ -1,0 +1,213 @@
+"""The state of the double: customers, prices, meters, subscriptions and invoices."""
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from itertools import count
+from threading import RLock
+from typing import Any
+
+#: Seconds of a billing period.
+PERIOD = 30 * 86_400
+#: Stripe rejects older usage, and usage further in the future.
+MAX_AGE, MAX_AHEAD = 35 * 86_400, 300
+#: Number of failed payments after which a subscription is unpaid.
+MAX_FAILURES = 4
+#: A card that can be saved, and whose payments fail (one of Stripe's test numbers).
+FAILING_CARD = "4000000000000341"
+_HOUR = 3600
+Json = dict[str, Any]
+
+
+class MissingResourceError(Exception):
+    """No resource has that id."""
+
+
+class StripeAccount:
+    """The resources of one Stripe account in test mode.
+
+    Attributes:
+        skew: Seconds by which the clock is ahead.
+    """
+
+    def __init__(self, clock: Callable[[], float], publish: Callable[[Json], None]) -> None:
+        self.lock = RLock()
+        self.skew = 0.0
+        self._clock = clock
+        self._publish = publish
+        self._numbers = count(1)
+        self.objects: dict[str, Json] = {}
+        self._usage: dict[tuple[str, str, int], float] = {}
+
+    @property
+    def now(self) -> int:
+        """The time in seconds since the epoch."""
+        return int(self._clock() + self.skew)
+
+    def add(self, prefix: str, kind: str, **fields: Any) -> Json:
+        """Store and return a new resource."""
+        id_ = f"{prefix}_{next(self._numbers)}"
+        made = {"id": id_, "object": kind, "created": self.now, "livemode": False, **fields}
+        self.objects[id_] = made
+        return made
+
+    def get(self, id_: str, kind: str) -> Json:
+        """Return a resource; raises `MissingResourceError`."""
+        found = self.objects.get(id_)
+        if found is None or found["object"] != kind:
+            raise MissingResourceError(f"No such {kind}: '{id_}'")
+        return found
+
+    def all(self, kind: str, **wanted: Any) -> list[Json]:
+        """Return the resources of a kind with these fields, the newest first."""
+        found = [each for each in self.objects.values() if each["object"] == kind]
+        return [o for o in reversed(found) if all(o.get(n) == v for n, v in wanted.items())]
+
+    # ---- subscriptions ------------------------------------------------------------------------
+
+    def subscribe(self, session: Json, card: str) -> Json:
+        """Complete a checkout with a card; return the subscription."""
+        start = self.now
+        subscription = self.add(
+            "sub",
+            "subscription",
+            customer=session["customer"],
+            status="active",
+            start_date=start,
+            metadata=session["_metadata"],
+            cancel_at_period_end=False,
+        )
+        lines = [self.get(each, "price") for each in session["_prices"]]
+        items = [
+            self.add("si", "subscription_item", price=price, subscription=subscription["id"])
+            for price in lines
+        ]
+        subscription["items"] = listed(items)
+        self.get(session["customer"], "customer")["_card"] = card
+        session |= {"status": "complete", "subscription": subscription["id"]}
+        self._set_period(subscription, start)
+        self.emit("customer.subscription.created", subscription)
+        self.emit("checkout.session.completed", session)
+        return subscription
+
+    def _set_period(self, subscription: Json, start: int) -> None:
+        for item in subscription["items"]["data"]:
+            item |= {"current_period_start": start, "current_period_end": start + PERIOD}
+
+    def cancel(self, subscription: Json) -> None:
+        """End a subscription with a last invoice."""
+        self._invoice(subscription, self.now)
+        subscription |= {"status": "canceled", "canceled_at": self.now, "ended_at": self.now}
+        self.emit("customer.subscription.deleted", subscription)
+
+    def set_status(self, subscription: Json, status: str) -> None:
+        """Set a status, as Stripe's dashboard or its retry rules do."""
+        subscription["status"] = status
+        self.emit("customer.subscription.updated", subscription)
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock; periods that end meanwhile are invoiced."""
+        with self.lock:
+            self.skew += seconds
+            for subscription in self.all("subscription"):
+                while subscription["status"] in ("active", "past_due"):
+                    end = subscription["items"]["data"][0]["current_period_end"]
+                    if end > self.now:
+                        break
+                    self._invoice(subscription, end)
+                    self._set_period(subscription, end)
+                    self.emit("customer.subscription.updated", subscription)
+
+    def _invoice(self, subscription: Json, end: int) -> None:
+        start = subscription["items"]["data"][0]["current_period_start"]
+        total = sum(
+            self.used(item["price"]["recurring"]["meter"], subscription["customer"], start, end)
+            * float(item["price"]["unit_amount_decimal"])
+            for item in subscription["items"]["data"]
+        )
+        invoice = self.add(
+            "in",
+            "invoice",
+            customer=subscription["customer"],
+            status="open",
+            currency="usd",
+            amount_due=round(total),
+            period_start=start,
+            period_end=end,
+            parent={
+                "type": "subscription_details",
+                "subscription_details": {"subscription": subscription["id"], "metadata": {}},
+            },
+        )
+        self.pay(invoice, subscription)
+
+    def pay(self, invoice: Json, subscription: Json) -> None:
+        """Charge the customer's card for an invoice."""
+        customer = self.get(subscription["customer"], "customer")
+        paid = customer.get("_card") != FAILING_CARD
+        if paid:
+            invoice["status"] = "paid"
+            self._recover(subscription)
+            self.emit("invoice.paid", invoice)
+        else:
+            if subscription["status"] == "active":
+                subscription["status"] = "past_due"
+            self.emit("invoice.payment_failed", invoice)
+            self.emit("customer.subscription.updated", subscription)
+
+    def _recover(self, subscription: Json) -> None:
+        if subscription["status"] in ("past_due", "unpaid"):
+            self.set_status(subscription, "active")
+
+    # ---- usage --------------------------------------------------------------------------------
+
+    def meter_event(self, name: str, customer: str, value: float, moment: int) -> None:
+        """Record the total of an hour; a later one replaces it."""
+        meters = self.all("billing.meter", event_name=name)
+        if not meters:
+            raise MissingResourceError(f"No active meter found with event_name {name}")
+        meter = meters[0]
+        hour = moment - moment % _HOUR
+        if meter.get("event_time_window") == "hour":
+            self._usage[meter["id"], customer, hour] = value
+        else:
+            key = (meter["id"], customer, hour)
+            self._usage[key] = self._usage.get(key, 0.0) + value
+
+    def hours(self, meter: str, customer: str, start: int, end: int) -> Iterator[tuple[int, float]]:
+        """Yield ``(hour, value)`` of a meter."""
+        for (of, whose, hour), value in sorted(self._usage.items()):
+            if of == meter and whose == customer and start - start % _HOUR <= hour < end:
+                yield hour, value
+
+    def used(self, meter: str, customer: str, start: int, end: int) -> float:
+        """Return the usage of a time."""
+        return sum(value for _, value in self.hours(meter, customer, start, end))
+
+    # ---- events -------------------------------------------------------------------------------
+
+    def emit(self, kind: str, about: Json) -> None:
+        """Publish an event about a resource."""
+        event = self.add(
+            "evt",
+            "event",
+            type=kind,
+            api_version="2026-10-28",
+            pending_webhooks=1,
+            request={"id": None, "idempotency_key": None},
+            data={"object": public(about)},
+        )
+        self._publish(event)
+
+
+def listed(found: list[Json], url: str = "/v1/list") -> Json:
+    """Return a list object of the API."""
+    return {"object": "list", "url": url, "has_more": False, "data": found}
+
+
+def public(found: Any) -> Any:
+    """Return a resource without the double's own fields."""
+    if isinstance(found, dict):
+        return {name: public(each) for name, each in found.items() if not name.startswith("_")}
+    if isinstance(found, Decimal):
+        return str(found)
+    return [public(each) for each in found] if isinstance(found, list) else found

@@ -1,0 +1,249 @@
+"""Stripe: Checkout, the customer portal, subscriptions, usage meters and signed events.
+
+The library is imported when it is first used: most requests, and installations without billing,
+never need it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from chalicelib.ports.billing import (
+    BillingUnavailableError,
+    HookEvent,
+    SignatureError,
+    Subscription,
+)
+from conducto_core.semantics.plans import Rates, Status
+
+#: Event names of the two meters; each event has the total of an hour.
+VCPU_EVENT, GB_EVENT = "conducto_vcpu_seconds", "conducto_gb_seconds"
+#: Seconds for which the signature of an event is valid.
+TOLERANCE = 300
+_RETRIES = 2
+_HOUR = 3600
+_MAX_SUBSCRIPTIONS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class StripeSettings:
+    """The content of the secret with the settings of billing.
+
+    Attributes:
+        key: A restricted key.
+        webhook_secrets: Signing secrets of the webhook: the current one and, during a rotation, the
+            previous one.
+        vcpu_price: Id of the metered price per vCPU-second.
+        gb_price: Id of the metered price per GB-second.
+        vcpu_meter: Id of the meter of vCPU-seconds.
+        gb_meter: Id of the meter of GB-seconds.
+        tax: Whether Stripe computes taxes.
+    """
+
+    key: str = field(repr=False)
+    webhook_secrets: tuple[str, ...] = field(repr=False)
+    vcpu_price: str
+    gb_price: str
+    vcpu_meter: str
+    gb_meter: str
+    tax: bool = True
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> "StripeSettings":
+        """Return the settings of a JSON object."""
+        secrets = tuple(str(each) for each in given["webhook_secrets"])
+        return cls(**{**given, "webhook_secrets": secrets})
+
+
+class StripeBilling:
+    """A `chalicelib.ports.billing.BillingProvider`.
+
+    Args:
+        settings: Returns the settings; called when they are first needed.
+        clock: Seconds since the epoch.
+        url: Address of the API, for the emulator.
+    """
+
+    def __init__(
+        self,
+        settings: Callable[[], StripeSettings],
+        clock: Callable[[], float],
+        url: str | None = None,
+    ) -> None:
+        self._read = settings
+        self._clock = clock
+        self._url = url
+
+    @cached_property
+    def _settings(self) -> StripeSettings:
+        return self._read()
+
+    @cached_property
+    def _client(self) -> Any:
+        import stripe  # noqa: PLC0415  see the module's docstring
+
+        where: Any = {} if self._url is None else {"api": self._url, "meter_events": self._url}
+        return stripe.StripeClient(
+            self._settings.key, base_addresses=where, max_network_retries=_RETRIES
+        ).v1
+
+    @property
+    def livemode(self) -> bool:
+        """Whether the key moves real money."""
+        return "_live_" in self._settings.key
+
+    def new_customer(self, org: str) -> str:
+        """Return the id of an organisation's customer; repeating it creates no second one."""
+        with _stripe_errors():
+            customer = self._client.customers.create(
+                {"name": org, "metadata": {"org": org}}, {"idempotency_key": f"customer-{org}"}
+            )
+        return str(customer.id)
+
+    def checkout(self, org: str, customer: str, back: str) -> str:
+        """Return the URL of a page on which the organisation subscribes."""
+        settings = self._settings
+        request = {
+            "mode": "subscription",
+            "client_reference_id": org,
+            "customer": customer,
+            "customer_update": {"name": "auto", "address": "auto"},
+            "line_items": [{"price": settings.vcpu_price}, {"price": settings.gb_price}],
+            "automatic_tax": {"enabled": settings.tax},
+            "tax_id_collection": {"enabled": True},
+            "subscription_data": {"metadata": {"org": org}},
+            "success_url": f"{back}?checkout=done",
+            "cancel_url": back,
+        }
+        with _stripe_errors():
+            return str(self._client.checkout.sessions.create(request).url)
+
+    def portal(self, customer: str, back: str) -> str:
+        """Return the URL of the page with invoices and payment methods."""
+        request = {"customer": customer, "return_url": back}
+        with _stripe_errors():
+            return str(self._client.billing_portal.sessions.create(request).url)
+
+    def subscription(self, subscription_id: str) -> Subscription | None:
+        """Return a subscription."""
+        import stripe  # noqa: PLC0415  see the module's docstring
+
+        with _stripe_errors():
+            try:
+                found = self._client.subscriptions.retrieve(
+                    subscription_id, {"expand": ["customer"]}
+                )
+            except stripe.InvalidRequestError as error:
+                if error.code == "resource_missing":
+                    return None
+                raise
+        return self._subscription(found)
+
+    def newest(self, customer: str) -> Subscription | None:
+        """Return a customer's latest subscription."""
+        asked = {
+            "customer": customer,
+            "status": "all",
+            "limit": _MAX_SUBSCRIPTIONS,
+            "expand": ["data.customer"],
+        }
+        with _stripe_errors():
+            found = self._client.subscriptions.list(asked).data
+        newest = max(found, key=lambda each: each.created, default=None)
+        return None if newest is None else self._subscription(newest)
+
+    def _subscription(self, found: Any) -> Subscription:
+        items = found["items"].data
+        return Subscription(
+            id=found.id,
+            customer=found.customer.id,
+            org=found.metadata.to_dict().get("org", ""),
+            status=Status(found.status),
+            since=float(found.start_date),
+            period_start=float(min(item.current_period_start for item in items)),
+            period_end=float(max(item.current_period_end for item in items)),
+            rates=self._rates(items),
+            email=found.customer.email or "",
+        )
+
+    def _rates(self, items: Any) -> Rates | None:
+        cents = {item.price.id: item.price.unit_amount_decimal for item in items}
+        prices = (cents.get(self._settings.vcpu_price), cents.get(self._settings.gb_price))
+        if None in prices:
+            return None
+        vcpu, gb = (float(Decimal(str(price)) * _HOUR / 100) for price in prices)
+        return Rates(vcpu, gb)
+
+    def report(self, customer: str, hour: int, vcpu_seconds: float, gb_seconds: float) -> None:
+        """Send the totals of an hour, which replace those sent before."""
+        # The latest moment of the hour: an earlier one may be before the subscription.
+        moment = min(hour + _HOUR - 1, int(self._clock()))
+        for name, value in ((VCPU_EVENT, vcpu_seconds), (GB_EVENT, gb_seconds)):
+            event = {
+                "event_name": name,
+                "payload": {"stripe_customer_id": customer, "value": f"{value:.2f}"},
+                "timestamp": moment,
+            }
+            with _stripe_errors():
+                self._client.billing.meter_events.create(event)
+
+    def totals(self, customer: str, start: int, end: int) -> Mapping[int, tuple[float, float]]:
+        """Return ``{hour: (vCPU-seconds, GB-seconds)}`` that Stripe has received."""
+        vcpu = self._received(self._settings.vcpu_meter, customer, start, end)
+        gb = self._received(self._settings.gb_meter, customer, start, end)
+        return {hour: (vcpu.get(hour, 0.0), gb.get(hour, 0.0)) for hour in {*vcpu, *gb}}
+
+    def _received(self, meter: str, customer: str, start: int, end: int) -> dict[int, float]:
+        asked = {
+            "customer": customer,
+            "start_time": start - start % _HOUR,
+            "end_time": end - end % _HOUR + _HOUR,
+            "value_grouping_window": "hour",
+            "limit": 100,
+        }
+        with _stripe_errors():
+            pages = self._client.billing.meters.event_summaries.list(meter, asked)
+            found = list(pages.auto_paging_iter())
+        return {each.start_time: float(each.aggregated_value) for each in found}
+
+    def event(self, body: bytes, signature: str) -> HookEvent:
+        """Return the event of a webhook; raises `SignatureError`."""
+        import stripe  # noqa: PLC0415  see the module's docstring
+
+        why = "the webhook has no signing secret"
+        for secret in self._settings.webhook_secrets:
+            try:
+                event: Any = stripe.Webhook.construct_event(
+                    body, signature, secret, TOLERANCE, self._settings.key
+                )
+            except (stripe.SignatureVerificationError, ValueError) as error:
+                why = str(error)
+            else:
+                named = _subscription_of(event.data.object.to_dict())
+                return HookEvent(event.id, event.type, named, bool(event.livemode))
+        raise SignatureError(why)
+
+
+def _subscription_of(about: Mapping[str, Any]) -> str | None:
+    """Return the subscription that the object of an event is, or names."""
+    if about.get("object") == "subscription":
+        return str(about["id"])
+    named = about.get("subscription")
+    if named is None:  # an invoice
+        details = (about.get("parent") or {}).get("subscription_details") or {}
+        named = details.get("subscription")
+    return None if named is None else str(named)
+
+
+@contextmanager
+def _stripe_errors() -> Iterator[None]:
+    """Replace errors after which a request can be retried."""
+    import stripe  # noqa: PLC0415  see the module's docstring
+
+    try:
+        yield
+    except (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError) as error:
+        raise BillingUnavailableError(f"Stripe does not respond: {error}") from error
