@@ -39,6 +39,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--strict", action="store_true", help="enforce AWS's limits")
     parser.add_argument("--latency", choices=["aws"], help="respond as slowly as AWS")
     parser.add_argument("--identity", type=Path, help="directory of the identity provider")
+    parser.add_argument("--billing", action="store_true", help="charge with a double of Stripe")
     parser.add_argument("--seed", type=int, help="seed of random effects; random by default")
     arguments = parser.parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -61,6 +62,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         base=arguments.base,
         strict=Strictness(seed) if arguments.strict else None,
         latency=Latency(seed) if arguments.latency else None,
+        billing=arguments.billing,
         identity=None if folder is None else lambda page: IdentityProvider(page, folder),
     )
 

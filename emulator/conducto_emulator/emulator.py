@@ -33,6 +33,8 @@ from conducto_emulator.options import Options
 from conducto_emulator.packaged_app import PackagedApp
 from conducto_emulator.signatures import Keys, new_key
 from conducto_emulator.socket_limits import PATH as SOCKET_PATH
+from conducto_emulator.stripe_double import installation
+from conducto_emulator.stripe_double.server import StripeDouble
 from conducto_emulator.tasks import TaskBoard
 from conducto_local.server.static_files import WEB_ROOT
 
@@ -67,6 +69,7 @@ class Emulator:
         containers: The containers of tasks.
         host: Address of everything but the web app, reachable from containers.
         identity: The OpenID provider, if people sign in with one.
+        stripe: The double of Stripe, if the installation has billing.
         key: Key of the app's functions, with all permissions.
         page: Origin of the web app.
         programs: Directory with replacements of AWS's programs.
@@ -110,6 +113,7 @@ class Emulator:
         self.gateway: Gateway
         self.programs = options.folder / "bin"
         self.identity = None if options.identity is None else options.identity(self.page)
+        self.stripe = StripeDouble(LOOPBACK, free_port(LOOPBACK)) if options.billing else None
         self._open = False
 
     def start(self) -> None:
@@ -134,12 +138,15 @@ class Emulator:
         if self.identity is not None:
             self.identity.start()
             web_app |= self.identity.variables
+        if self.stripe is not None:
+            web_app |= installation.start(self.stripe, self.url, resources.STAGE)
         made = {**made, **web_app, **self._options.variables}
         os.environ.update(made)
         root = self.containers.file_system(made[Variables.FILE_SYSTEM])
         os.environ[Variables.DATA_ROOT] = str(root)
         functions = self.functions = app.Functions(self._app(made))
-        by_lambda = (_ADMIN,) if self.package is None else (_ADMIN, _DATA)
+        by_lambda = (_ADMIN, installation.HOOK_FUNCTION)
+        by_lambda += () if self.package is None else (_DATA,)
         calls = self._asynchronous()
         lambda_invoke.install(functions.call, resources.STAGE, by_lambda, calls)
         self.bus = EventBus(
@@ -214,6 +221,8 @@ class Emulator:
             self.package.close()
         if self.identity is not None:
             self.identity.close()
+        if self.stripe is not None:
+            self.stripe.close()
         self.containers.remove_all()
         self.moto.close()
         shutil.rmtree(self._options.folder, ignore_errors=True)

@@ -31,6 +31,7 @@ class Options:
         latency: AWS's latencies; None for those of this machine.
         identity: Returns the identity provider for the origin of the web app; None: people sign in
             with tokens.
+        billing: Whether the installation has billing, with a double of Stripe.
     """
 
     folder: Path
@@ -44,3 +45,4 @@ class Options:
     strict: Strictness | None = None
     latency: Latency | None = None
     identity: Callable[[str], IdentityProvider] | None = None
+    billing: bool = False

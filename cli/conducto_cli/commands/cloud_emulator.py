@@ -56,6 +56,11 @@ def add_arguments(parser: Parser) -> None:
         help="let people sign in with a page, as with Cognito, instead of tokens; needs Node.js",
     )
     parser.add_argument(
+        "--billing",
+        action="store_true",
+        help="let organisations subscribe, with a double of Stripe that charges no card",
+    )
+    parser.add_argument(
         "--seed", type=int, help="repeat the chance of --strict and --latency; its log names it"
     )
 
@@ -118,6 +123,8 @@ def _start(folder: Path, path: str, arguments: argparse.Namespace) -> subprocess
         command.append("--strict")
     if arguments.latency:
         command += ["--latency", arguments.latency]
+    if arguments.billing:
+        command.append("--billing")
     if arguments.identity:
         command += ["--identity", str(Path(paths.base_dir()) / "identity")]
     if arguments.seed is not None:
