@@ -145,8 +145,8 @@ class Emulator:
         root = self.containers.file_system(made[Variables.FILE_SYSTEM])
         os.environ[Variables.DATA_ROOT] = str(root)
         functions = self.functions = app.Functions(self._app(made))
-        by_lambda = (_ADMIN, installation.HOOK_FUNCTION)
-        by_lambda += () if self.package is None else (_DATA,)
+        packaged = () if self.package is None else (_DATA,)
+        by_lambda = (_ADMIN, installation.HOOK_FUNCTION, *packaged)
         calls = self._asynchronous()
         lambda_invoke.install(functions.call, resources.STAGE, by_lambda, calls)
         self.bus = EventBus(

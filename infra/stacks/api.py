@@ -59,7 +59,7 @@ MEMORY_MB = 1769
 #: second make about 800; API Gateway's limits for an account are 10,000 and 5,000.
 MAX_RATE = 1000
 MAX_BURST = 2000
-#: The same for webhooks, which nobody has to sign in for.
+#: The same for webhooks, whose senders do not sign in.
 HOOK_RATE = 20
 HOOK_BURST = 40
 #: Mount point of the file system in the function ``data``.

@@ -218,7 +218,7 @@ def test_lost_and_interrupted_events_cost_at_most_a_minute(here: Installation) -
     assert here.world.orgs.plan(ME.org).name == "scale"
 
 
-def test_hook_rejects_what_stripe_did_not_sign(here: Installation) -> None:
+def test_hook_rejects_bodies_without_a_valid_signature(here: Installation) -> None:
     secret = here.settings.webhook_secrets[0]
     body = json.dumps({"id": "evt_x", "object": "event", "type": "x", "livemode": False}).encode()
     now = time.time()

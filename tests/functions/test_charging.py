@@ -1,4 +1,4 @@
-"""Usage counts every second that a worker lives, and spend limits stop what runs on."""
+"""Usage counts every second that a worker lives, and spend limits stop commands."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_invoice_period_is_the_sum_of_the_seconds_of_its_workers(seed: int) -> N
             except ConnectionError:
                 continue
         shop.records.lost = lambda: None
-        charging.observe(ME.org, end)  # the schedule repeats what was lost
+        charging.observe(ME.org, end)  # the schedule repeats lost observations
         shop.records.lost = lose
         expected += size.cpu * -(-charged_seconds(began, ended) // 1)
 

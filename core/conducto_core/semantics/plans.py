@@ -96,7 +96,7 @@ class EffectivePlan:
 
 
 def effective(plan: Plan, billing: Billing, accrued: float, now: float) -> EffectivePlan:
-    """Return what an organisation may use.
+    """Return the allowances of an organisation.
 
     Args:
         plan: The plan that an administrator set, or the installation's default.

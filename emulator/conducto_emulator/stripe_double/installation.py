@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-import boto3
+import boto3  # type: ignore[import-untyped]
 
 from conducto_core.model.deployment import Variables, billing_secret, function_name
 from conducto_core.model.operations.operation import API_ROOT
