@@ -20,6 +20,7 @@ from conducto_emulator.latency import Latency
 from conducto_emulator.moto_server import AddressError
 from conducto_emulator.options import Options
 from conducto_emulator.strict import Strictness
+from conducto_emulator.stripe_double.installation import EmulatedBilling
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         base=arguments.base,
         strict=Strictness(seed) if arguments.strict else None,
         latency=Latency(seed) if arguments.latency else None,
-        billing=arguments.billing,
+        billing=EmulatedBilling if arguments.billing else None,
         identity=None if folder is None else lambda page: IdentityProvider(page, folder),
     )
 

@@ -33,8 +33,6 @@ from conducto_emulator.options import Options
 from conducto_emulator.packaged_app import PackagedApp
 from conducto_emulator.signatures import Keys, new_key
 from conducto_emulator.socket_limits import PATH as SOCKET_PATH
-from conducto_emulator.stripe_double import installation
-from conducto_emulator.stripe_double.server import StripeDouble
 from conducto_emulator.tasks import TaskBoard
 from conducto_local.server.static_files import WEB_ROOT
 
@@ -43,6 +41,8 @@ _STOP_SECONDS = 20.0
 _DATA = "data"
 #: The function that ``conducto admin`` invokes.
 _ADMIN = "admin"
+#: The function that processes webhook events.
+_HOOK = "hook_event"
 #: Names of deployed functions that differ from the names in the package.
 _HANDLERS = {"api_handler": "app"}
 
@@ -113,7 +113,7 @@ class Emulator:
         self.gateway: Gateway
         self.programs = options.folder / "bin"
         self.identity = None if options.identity is None else options.identity(self.page)
-        self.stripe = StripeDouble(LOOPBACK, free_port(LOOPBACK)) if options.billing else None
+        self.stripe = None if options.billing is None else options.billing()
         self._open = False
 
     def start(self) -> None:
@@ -139,14 +139,14 @@ class Emulator:
             self.identity.start()
             web_app |= self.identity.variables
         if self.stripe is not None:
-            web_app |= installation.start(self.stripe, self.url, resources.STAGE)
+            web_app |= self.stripe.start_for(self.url, resources.STAGE)
         made = {**made, **web_app, **self._options.variables}
         os.environ.update(made)
         root = self.containers.file_system(made[Variables.FILE_SYSTEM])
         os.environ[Variables.DATA_ROOT] = str(root)
         functions = self.functions = app.Functions(self._app(made))
         packaged = () if self.package is None else (_DATA,)
-        by_lambda = (_ADMIN, installation.HOOK_FUNCTION, *packaged)
+        by_lambda = (_ADMIN, _HOOK, *packaged)
         calls = self._asynchronous()
         lambda_invoke.install(functions.call, resources.STAGE, by_lambda, calls)
         self.bus = EventBus(

@@ -7,6 +7,7 @@ from pathlib import Path
 from conducto_emulator.identity import IdentityProvider
 from conducto_emulator.latency import Latency
 from conducto_emulator.strict import Strictness
+from conducto_emulator.stripe_double.installation import EmulatedBilling
 
 #: Directory of the functions in a checkout.
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
@@ -31,7 +32,7 @@ class Options:
         latency: AWS's latencies; None for those of this machine.
         identity: Returns the identity provider for the origin of the web app; None: people sign in
             with tokens.
-        billing: Whether the installation has billing, with a double of Stripe.
+        billing: Returns the double of Stripe; None: the installation has no billing.
     """
 
     folder: Path
@@ -45,4 +46,4 @@ class Options:
     strict: Strictness | None = None
     latency: Latency | None = None
     identity: Callable[[str], IdentityProvider] | None = None
-    billing: bool = False
+    billing: Callable[[], EmulatedBilling] | None = None

@@ -11,5 +11,5 @@ class CloudOrganisation(CloudPeople, CloudSignIn, CloudBilling):
     """The organisation of one caller, with their permissions."""
 
     def __init__(self, engine: CommandProcessor, identity: Identity) -> None:
-        super().__init__(engine.cloud, identity)
+        super().__init__(engine, identity)
         self._slots = engine.slots
