@@ -1,8 +1,12 @@
 """Which cloud installation a profile is logged in to, kept in the profile's file (mode 0600)."""
 
+import argparse
 import sys
 import time
 from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+from pydantic import ValidationError
 
 from conducto.api.config import Config, current_profile
 from conducto.errors import UsageError
@@ -10,7 +14,14 @@ from conducto.version import __version__
 from conducto_client.cloud_transport import CloudClient, CloudTransport
 from conducto_client.http_transport import TIMEOUT
 from conducto_client.transport import Endpoint
+from conducto_core.model.base import Record
 from conducto_core.model.operations.cloud import WhoAmI
+from conducto_core.model.operations.operation import Operation
+from conducto_core.model.params import NoParams
+
+P = TypeVar("P", bound=Record)
+B = TypeVar("B")
+R = TypeVar("R", bound=Record)
 
 NOT_LOGGED_IN = "not logged in to a cloud installation; log in: conducto login --url URL"
 #: Seconds between two lines about the same wait.
@@ -82,6 +93,47 @@ def needed_account(profile: str | None = None) -> Account:
     if found is None:
         raise UsageError(f"{NOT_LOGGED_IN} (or stay on this machine: --local)")
     return found
+
+
+def call(
+    arguments: argparse.Namespace,
+    operation: Operation[P, B, R],
+    params: P | None = None,
+    body: Record | None = None,
+) -> R:
+    """Call an operation of the installation that the profile is logged in to.
+
+    Raises:
+        UsageError: The profile is not logged in.
+    """
+    with needed_account(arguments.profile).client() as client:
+        return client.call(operation, cast("P", params or NoParams()), body)
+
+
+def checked(model: type[R], **fields: object) -> R:
+    """Return the record of a request; raises `UsageError` for a value that it cannot have."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)
+        sentences = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found]
+        raise UsageError("; ".join(sentences)) from None
+
+
+def profiles() -> list[tuple[str, Account]]:
+    """Return the profiles that are logged in, and their accounts."""
+    found = []
+    for name in Config().profile_sections():
+        general = Config.get_profile_config(name)
+        url, token, org, user = (general.get("general", each, fallback="") for each in _FIELDS)
+        if url and token:
+            found.append((name, Account(url, token, org, user)))
+    return found
+
+
+def use_by_default(profile: str) -> None:
+    """Make a profile the default one."""
+    Config().set("general", "default", profile)
 
 
 def keep(account: Account, profile: str | None = None) -> str:

@@ -64,6 +64,11 @@ def as_json(document: object) -> str:
     return json.dumps(document, indent=1)
 
 
+def day(seconds: float) -> str:
+    """Return the date of a time, in UTC."""
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+
+
 def dollars(amount: float) -> str:
     """Return an amount for people: with cents, and four digits below a dollar.
 

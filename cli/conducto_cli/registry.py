@@ -327,6 +327,31 @@ COMMANDS = {
         "print the owner of the token, as the cloud installation knows it",
         call=Call.ARGUMENTS,
     ),
+    "org": Command(
+        "org",
+        _CLOUD,
+        "list, switch, create or delete organisations",
+        call=Call.ARGUMENTS,
+    ),
+    "members": Command(
+        "members",
+        _CLOUD,
+        "list, change or remove members of the organisation",
+        call=Call.ARGUMENTS,
+    ),
+    "invite": Command("invite", _CLOUD, "invite somebody to the organisation", call=Call.ARGUMENTS),
+    "tokens": Command(
+        "tokens",
+        _CLOUD,
+        "list, create or revoke tokens and sessions",
+        call=Call.ARGUMENTS,
+    ),
+    "audit": Command(
+        "audit",
+        _CLOUD,
+        "list the requests in the organisation that did more than read",
+        call=Call.ARGUMENTS,
+    ),
     "deploy": Command(
         "deploy",
         _CLOUD,

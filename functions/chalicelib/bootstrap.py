@@ -43,12 +43,14 @@ from chalicelib.api.dispatch import Api
 from chalicelib.api.hooks import Hooks
 from chalicelib.api.websocket import Sockets
 from chalicelib.ports.billing import BillingPorts
+from chalicelib.ports.identity import Identity
 from chalicelib.ports.storage import DataFiles
 from chalicelib.services.admin import Administration
 from chalicelib.services.billing_run import BillingRun
 from chalicelib.services.data_function import LocalDataFiles
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.followers import Followers
+from chalicelib.services.invitations import Invitations
 from chalicelib.services.notifications import NotificationSender
 from chalicelib.services.orphan_cleanup import OrphanCleanup
 from chalicelib.services.processor import CommandProcessor
@@ -57,6 +59,7 @@ from chalicelib.services.retention import Retention
 from conducto.integrations import slack
 from conducto_core.images.registries import read_caches
 from conducto_core.model.deployment import Variables
+from conducto_core.model.people import InvitationLink, NewInvitation, Role
 from conducto_core.model.task_roles import read_task_roles
 from conducto_core.model.worker import Credentials
 from conducto_core.notifications.channels import send_mail
@@ -64,6 +67,7 @@ from conducto_core.notifications.settings import GITHUB_URL, Settings
 from conducto_core.runtime import json_logs
 from conducto_core.semantics.naming import Site
 from conducto_core.semantics.plans import FREE, FULL, Remedies
+from conducto_core.semantics.roles import permissions_of
 
 
 class ConfigurationError(Exception):
@@ -186,7 +190,16 @@ class App:
     @cached_property
     def administration(self) -> Administration:
         """Handles administrators' requests."""
-        return Administration(self.tokens, self._orgs, self._clock, self.followers.close_of)
+        return Administration(
+            self.tokens, self._orgs, self._clock, self.followers.close_of, self._invite
+        )
+
+    def _mail(self, to: str, subject: str, text: str, password: str | None) -> bool:
+        return send_mail(to, subject, text, self._settings, password)
+
+    def _invite(self, org: str, request: NewInvitation) -> InvitationLink:
+        administrator = Identity(org, "administrator", permissions_of(Role.OWNER))
+        return Invitations(self.cloud, administrator).create(request)
 
     @cached_property
     def followers(self) -> Followers:
@@ -226,6 +239,7 @@ class App:
             tokens=self.tokens,
             people=TablePeople(self._table, self.tokens),
             audit=TableAuditLog(self._table, self._clock),
+            mail=self._mail,
             identities=TableIdentities(self._table),
             provider=self.identity_provider,
             trusts=TableTrusts(self._table),

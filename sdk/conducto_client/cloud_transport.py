@@ -25,8 +25,10 @@ from conducto_core.model.base import Record
 from conducto_core.model.billing import BillingPage, BillingStatus, SpendLimit
 from conducto_core.model.operations import billing, cloud, pipelines
 from conducto_core.model.operations.operation import API_ROOT, AnyOperation
+from conducto_core.model.operations.people import ACCEPT_INVITATION
 from conducto_core.model.operations.sign_in import EXCHANGE_CI_TOKEN, EXCHANGE_CLI_CODE
 from conducto_core.model.params import NoParams
+from conducto_core.model.people import AcceptInvitation, MemberLogin
 from conducto_core.model.requests import AgentStatus, LaunchRequest, Problem
 from conducto_core.model.sign_in import CiExchange, CliExchange, IssuedToken
 from conducto_core.model.worker import UploadResponse
@@ -185,6 +187,10 @@ class CloudClient(Client):
     def exchange_ci_token(self, org: str) -> IssuedToken:
         """Exchange the ID token of a CI run, which is the client's token, for a token."""
         return self.call(EXCHANGE_CI_TOKEN, NoParams(), CiExchange(org=org))
+
+    def accept_invitation(self) -> MemberLogin:
+        """Accept the invitation whose code is the client's token."""
+        return self.call(ACCEPT_INVITATION, NoParams(), AcceptInvitation())
 
     def own_builds(self, request: LaunchRequest) -> cloud.OwnBuilds:
         """Return the images of a launch that this machine still has to build."""

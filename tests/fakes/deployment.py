@@ -3,9 +3,11 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from conducto_cli.deploy.ports import AccountError, Caller, Cdk, Subnet
 from conducto_core.model.admin import AdminResponse, TokenInfo
+from conducto_core.model.people import Invitation, InvitationLink, Role
 
 
 class FakeAccount:
@@ -126,12 +128,27 @@ class FakeAccount:
             return AdminResponse(version=self.version, error=error).model_dump_json().encode()
         if request["kind"] == "list_tokens":
             return AdminResponse(tokens=tuple(self.tokens)).model_dump_json().encode()
+        if request["kind"] == "invite":
+            return AdminResponse(invitation=_invitation(request)).model_dump_json().encode()
         self.tokens.append(TokenInfo(id="0" * 16, user=request["user"], permissions=(), created=0))
         return json.dumps({"token": "cdo_first"}).encode()
 
     def _refuse(self, method: str) -> None:
         if method in self.refusals:
             raise self.refusals[method]
+
+
+def _invitation(request: dict[str, Any]) -> InvitationLink:
+    made = Invitation(
+        id="0" * 16,
+        email=request["email"],
+        role=Role(request["role"]),
+        user=request["user"],
+        invited_by="administrator",
+        created=0.0,
+        expires=1.0,
+    )
+    return InvitationLink(invitation=made, code="cdo_code", url="", mailed=False)
 
 
 class FakeMachine:

@@ -11,7 +11,6 @@ from chalicelib.api.dispatch import Api, Request
 from chalicelib.domain.tokens import digest_of, membership_digest, new_token
 from chalicelib.ports.identity import Identity, VerifiedPerson
 from chalicelib.services.callers import FRESH_SECONDS
-from chalicelib.services.invitations import Invitations
 from chalicelib.services.member_tokens import FRESH_SECONDS as FRESH_SESSION
 from conducto.integrations.http import DeliveryError
 from conducto_core.api.idempotency import MemoryResponses
@@ -19,7 +18,7 @@ from conducto_core.model.operations import people as operations
 from conducto_core.model.operations.cloud import CLOUD_LOGIN, WHO_AM_I
 from conducto_core.model.operations.pipelines import CONTROL, LIST, PUT_SECRETS, SECRETS
 from conducto_core.model.operations.sign_in import PUT_TRUST, START_SESSION
-from conducto_core.model.people import Member, NewInvitation, Role
+from conducto_core.model.people import Member, Role
 from conducto_core.semantics.roles import INHERITED
 from support.cloud.world import World
 from support.trees import leaf, serial
@@ -331,23 +330,26 @@ def test_id_token_accepts_one_invitation_only(office: Office) -> None:
     assert statuses == [200, 401]
 
 
-def test_invitation_is_mailed_where_there_is_a_server(office: Office) -> None:
-    office.join("ann", Role.ADMIN)
-    me = office.world.tokens.find(digest_of(office.token("ann")))
-    assert me is not None
-    sent: list[tuple[str, str, str]] = []
+def test_invitation_is_mailed_where_there_is_a_server() -> None:
+    sent: list[tuple[str, str, str, str | None]] = []
 
-    def refuse(to: str, subject: str, text: str) -> None:
-        raise DeliveryError("the address was rejected")
+    def deliver(*mail: Any) -> bool:
+        sent.append(mail)
+        if mail[0].startswith("refused"):
+            raise DeliveryError("the address was rejected")
+        return True
 
-    request = NewInvitation(email="x@y.z")
-    mailed = Invitations(office.world.cloud, me, lambda *mail: sent.append(mail)).create(request)
-    refused = Invitations(office.world.cloud, me, refuse).create(request)
-    silent = Invitations(office.world.cloud, me).create(request)
+    office = Office(mail=deliver)
+    admin = office.join("ann", Role.ADMIN)
+    office.world.vault.replace("org/acme", {"SMTP_PASSWORD": {"value": "pw"}}, "")
+    mailed, refused = (office.invited(admin, email=f"{name}@y.z") for name in ("x", "refused"))
+    silent = Office()
+    unsent = silent.invited(silent.join("ann", Role.ADMIN))
 
-    assert (mailed.mailed, refused.mailed, silent.mailed) == (True, False, False)
-    assert (sent[0][0], mailed.code in sent[0][2]) == ("x@y.z", True)
-    assert mailed.code not in repr(mailed)
+    assert [one["mailed"] for one in (mailed, refused, unsent)] == [True, False, False]
+    to, subject, text, password = sent[0]
+    assert (to, subject, password) == ("x@y.z", "Invitation to acme", "pw")
+    assert mailed["code"] in text
 
 
 # ---- tokens and sessions ----------------------------------------------------------------------

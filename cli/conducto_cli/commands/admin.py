@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from conducto_cli.commands.invite import ROLES, print_invitation
 from conducto_cli.exit_codes import DONE, FAILED
 from conducto_cli.output import as_json
 from conducto_core.model.deployment import EMULATOR_STAGE, PERMISSIONS, function_name
@@ -68,10 +69,20 @@ def _request(arguments: argparse.Namespace) -> Record:
             return ListTokens(org=arguments.org)
         case "revoke-token":
             return RevokeToken(org=arguments.org, token=arguments.token)
+        case "invite":
+            return _invitation(arguments)
         case "set-plan":
             return _set_plan(arguments)
         case _:
             return ShowPlan(org=arguments.org)
+
+
+def _invitation(arguments: argparse.Namespace) -> Record:
+    from conducto_cli.cloud_account import checked
+    from conducto_core.model.admin import InviteMember
+
+    names = ("org", "email", "role", "user")
+    return checked(InviteMember, **{name: getattr(arguments, name) for name in names})
 
 
 def _set_plan(arguments: argparse.Namespace) -> Record:
@@ -151,8 +162,10 @@ def _print(what: str, response: AdminResponse) -> None:
     elif response.token is not None:
         print(response.token)
         print("This is the only time that it is shown; 'conducto login' asks for it.")
+    elif response.invitation is not None:
+        print_invitation(response.invitation)
     elif what == "revoke-token":
-        print(f"{response.tokens[0].id} opens nothing any more, in five minutes at the latest")
+        print(f"{response.tokens[0].id} is revoked; it stops working within 5 seconds")
     elif not response.tokens:
         print("no tokens yet; make one: conducto admin mint-token --org ORG --user USER")
     for token in response.tokens if what == "tokens" else ():
@@ -193,6 +206,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _kind(kinds, "tokens", "list an organisation's tokens")
     revoke = _kind(kinds, "revoke-token", "take a token back")
     revoke.add_argument("token", metavar="TOKEN_ID", help="its id, as 'admin tokens' lists it")
+    invite = _kind(kinds, "invite", "invite somebody, such as the first owner")
+    invite.add_argument("--email", required=True, help="address of the new member")
+    invite.add_argument("--role", choices=ROLES, default="owner", help="(default: owner)")
+    invite.add_argument("--user", help="user id (default: from the address)")
     plan = _kind(kinds, "set-plan", "change what an organisation may do at once")
     plan.add_argument("--name", help="of the plan")
     plan.add_argument("--max-workers", type=int, help="workers at once")

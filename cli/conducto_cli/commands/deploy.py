@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
 from conducto_cli.arguments import add_stage
+from conducto_cli.commands.invite import print_invitation
 from conducto_cli.confirmation import asker
 from conducto_cli.deploy.ports import AccountError
 from conducto_cli.exit_codes import DONE, FAILED
@@ -142,6 +143,9 @@ def _tell(deployed: Deployed, wish: Wish, arguments: argparse.Namespace) -> None
         more = f"conducto admin mint-token --stage {wish.stage} --org {wish.org} --user NAME"
         say(f"or make another:  {more}")
         return
+    if deployed.invitation is not None:
+        say("The first owner of the organisation is invited:")
+        print_invitation(deployed.invitation, deployed.url)
     if _logged_in(deployed.url, deployed.token, wish, arguments):
         return
     say(f"The first token, of {wish.user} in the organisation {wish.org}, is shown this once:")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import argparse
 
     from conducto_cli.argument_parser import Parser
+    from conducto_cli.cloud_account import Account
 
 
 #: Error for a token that is given as a word.
@@ -42,6 +43,13 @@ def add_arguments(parser: Parser) -> None:
         metavar="-",
         help="read a token from standard input; without it, sign in with a browser, or enter one",
     )
+    parser.add_argument(
+        "--invitation",
+        metavar="-",
+        nargs="?",
+        const="",
+        help="accept an invitation: you are asked for its code; '-' reads it from standard input",
+    )
     keep_quiet(parser, _NOT_A_WORD)
 
 
@@ -51,7 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
     from conducto_cli.cloud_account import Account
 
     url = _checked_url(arguments.url, arguments.profile)
-    if arguments.token is None and browser_login.has_provider(url):
+    if arguments.invitation is not None:
+        account = _invited(url, arguments.invitation)
+    elif arguments.token is None and browser_login.has_provider(url):
         account = browser_login.sign_in(url)
     else:
         account = Account(url, _token(arguments.token))
@@ -61,6 +71,22 @@ def run(arguments: argparse.Namespace) -> int:
     name = cloud_account.keep(replace(account, org=who.org, user=who.user), arguments.profile)
     print(f"logged in at {url} as {who.user} of {who.org} (profile {name})")
     return DONE
+
+
+def _invited(url: str, given: str) -> Account:
+    """Accept an invitation, and return the account of the new member."""
+    from conducto_cli import browser_login
+    from conducto_cli.cloud_account import Account
+
+    if browser_login.has_provider(url):
+        raise UsageError(
+            "this installation signs people in with a browser: open the link of the invitation, "
+            "and then run 'conducto login' without --invitation"
+        )
+    code = _token(given or None, "code of the invitation: ")
+    with Account(url, code).client() as client:
+        member = client.accept_invitation()
+    return Account(url, member.token)
 
 
 def _checked_url(given: str | None, profile: str | None) -> str:
@@ -86,7 +112,7 @@ def _is_address(url: str) -> bool:
     return parts.scheme in _SCHEMES and bool(parts.hostname) and port != 0 and plain
 
 
-def _token(given: str | None) -> str:
+def _token(given: str | None, question: str = "token: ") -> str:
     """Return the token: asked for, or the first line of standard input for ``-``."""
     if given not in (None, "-"):
         # Others on the machine see command lines, and shells remember them.
@@ -96,7 +122,7 @@ def _token(given: str | None) -> str:
     elif not sys.stdin.isatty():
         raise UsageError("there is no terminal to ask on; give the token with --token - <file")
     else:
-        token = getpass.getpass("token: ")
+        token = getpass.getpass(question)
     token = token.strip()
     if not token or not token.isascii() or any(letter.isspace() for letter in token):
         raise UsageError("invalid token: expected one line such as cdo_…, without spaces")

@@ -14,7 +14,13 @@ from conducto_cli.deploy.check_results import CheckResult, Status
 from conducto_cli.deploy.choices import settings_findings
 from conducto_cli.deploy.ports import Account, AccountError, Cdk, Machine
 from conducto_cli.deploy.project import write_project
-from conducto_core.model.admin import AdminResponse, ListTokens, MintToken, ShowVersion
+from conducto_core.model.admin import (
+    AdminResponse,
+    InviteMember,
+    ListTokens,
+    MintToken,
+    ShowVersion,
+)
 from conducto_core.model.base import Record
 from conducto_core.model.deployment import (
     FIXED_SETTINGS,
@@ -26,6 +32,7 @@ from conducto_core.model.deployment import (
     stack_name,
     table_name,
 )
+from conducto_core.model.people import InvitationLink
 
 #: Asks the user for a word; "" without a terminal or without a word.
 Prompt = Callable[[str], str]
@@ -74,12 +81,14 @@ class Deployed:
         token: The first token; None: there are tokens already.
         tokens: Ids of the organisation's tokens.
         problem: Why the web app, whose stack is the last, is not deployed; the rest is.
+        invitation: That of the first owner; None: there are tokens already, or no address is known.
     """
 
     url: str
     token: str | None = field(repr=False)
     tokens: tuple[str, ...] = ()
     problem: str | None = None
+    invitation: InvitationLink | None = field(default=None, repr=False)
 
 
 class Deployment:
@@ -130,8 +139,10 @@ class Deployment:
         except DeployError as error:
             if not self._lacks_site_only(wish.stage):
                 raise
-            return replace(self._first_log_in(wish), problem=str(error))
-        return self._first_log_in(wish)
+            return replace(
+                self._first_log_in(wish, settings.get("alarm_email", "")), problem=str(error)
+            )
+        return self._first_log_in(wish, settings.get("alarm_email", ""))
 
     # ---- before -------------------------------------------------------------------------------
 
@@ -327,7 +338,7 @@ class Deployment:
 
     # ---- after --------------------------------------------------------------------------------
 
-    def _first_log_in(self, wish: Wish) -> Deployed:
+    def _first_log_in(self, wish: Wish, email: str) -> Deployed:
         addresses = self._account.parameter(addresses_name(wish.stage))
         if addresses is None:
             raise DeployError("deployed, but its addresses are nowhere; run the same command again")
@@ -336,7 +347,13 @@ class Deployment:
         if known.tokens:
             return Deployed(url, None, tuple(token.id for token in known.tokens))
         answer = self._admin(wish.stage, MintToken(org=wish.org, user=wish.user))
-        return Deployed(url, answer.token)
+        return Deployed(url, answer.token, invitation=self._first_owner(wish, email))
+
+    def _first_owner(self, wish: Wish, email: str) -> InvitationLink | None:
+        if not email:
+            return None
+        request = InviteMember(org=wish.org, email=email, user=wish.user)
+        return self._admin(wish.stage, request).invitation
 
     def _admin(self, stage: str, request: Record) -> AdminResponse:
         payload = self._account.invoke(

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from conducto_core.model.base import Record
 from conducto_core.model.deployment import PERMISSIONS, PermissionName
-from conducto_core.model.people import Name
+from conducto_core.model.people import Email, InvitationLink, Name, Role
 
 
 class MintToken(Record):
@@ -39,6 +39,16 @@ class RevokeToken(Record):
     token: str = Field(min_length=8)
 
 
+class InviteMember(Record):
+    """Invite somebody, such as the first owner of an organisation."""
+
+    kind: Literal["invite"] = "invite"
+    org: Name
+    email: Email
+    role: Role = Role.OWNER
+    user: Name | None = None
+
+
 class SetPlan(Record):
     """Set an organisation's allowances; None leaves a value unchanged."""
 
@@ -66,7 +76,7 @@ class ShowVersion(Record):
 
 
 AdminRequest = Annotated[
-    MintToken | ListTokens | RevokeToken | SetPlan | ShowPlan | ShowVersion,
+    MintToken | ListTokens | RevokeToken | InviteMember | SetPlan | ShowPlan | ShowVersion,
     Field(discriminator="kind"),
 ]
 
@@ -108,5 +118,6 @@ class AdminResponse(Record):
     token: str | None = Field(default=None, repr=False)
     tokens: tuple[TokenInfo, ...] = ()
     plan: PlanInfo | None = None
+    invitation: InvitationLink | None = None
     version: str | None = None
     error: str | None = None

@@ -104,7 +104,9 @@ def _mail(
     _post(message, [*to, *cc], settings.smtp, secrets.get(SMTP_PASSWORD))
 
 
-def send_mail(to: str, subject: str, text: str, settings: Settings) -> bool:
+def send_mail(
+    to: str, subject: str, text: str, settings: Settings, password: str | None = None
+) -> bool:
     """Send a message of the installation itself; return False if it has no mail server.
 
     Raises:
@@ -113,10 +115,11 @@ def send_mail(to: str, subject: str, text: str, settings: Settings) -> bool:
     if settings.smtp is None or settings.sender is None:
         return False
     message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = settings.sender, to, subject
+    message["From"], message["To"] = settings.sender, to
+    message["Subject"] = " ".join(subject.split())
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(text)
-    _post(message, [to], settings.smtp, None)
+    _post(message, [to], settings.smtp, password)
     return True
 
 

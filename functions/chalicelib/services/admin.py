@@ -9,9 +9,11 @@ from pydantic import TypeAdapter, ValidationError
 from chalicelib.domain.tokens import new_token
 from chalicelib.ports.identity import Identity, Orgs, TokenRecord, Tokens
 from conducto.version import __version__
+from conducto_core.errors import RefusedError
 from conducto_core.model.admin import (
     AdminRequest,
     AdminResponse,
+    InviteMember,
     ListTokens,
     MintToken,
     PlanInfo,
@@ -21,7 +23,10 @@ from conducto_core.model.admin import (
     ShowVersion,
     TokenInfo,
 )
+from conducto_core.model.people import InvitationLink, NewInvitation
 
+#: Creates an invitation to an organisation; raises `RefusedError`.
+Invite = Callable[[str, NewInvitation], InvitationLink]
 _REQUEST: TypeAdapter[AdminRequest] = TypeAdapter(AdminRequest)
 _DAY = 86_400
 #: Number of characters of a digest that identify a token.
@@ -29,7 +34,15 @@ ID_LENGTH = 16
 
 
 class Administration:
-    """Tokens and plans; ``revoked`` is called with the digest of a revoked token."""
+    """Tokens, plans and invitations.
+
+    Args:
+        tokens: The tokens of all organisations.
+        orgs: The organisations.
+        clock: Seconds since the epoch.
+        revoked: Called with the digest of a revoked token.
+        invite: Creates an invitation to an organisation.
+    """
 
     def __init__(
         self,
@@ -37,11 +50,13 @@ class Administration:
         orgs: Orgs,
         clock: Callable[[], float],
         revoked: Callable[[str], None] = lambda _digest: None,
+        invite: Invite | None = None,
     ) -> None:
         self._tokens = tokens
         self._orgs = orgs
         self._clock = clock
         self._revoked = revoked
+        self._invite = invite
 
     def respond(self, asked: object) -> dict[str, Any]:
         """Execute a request and return an `AdminResponse` as JSON."""
@@ -61,10 +76,10 @@ class Administration:
                 return AdminResponse(tokens=tuple(map(_info, self._known(request.org))))
             case RevokeToken():
                 return self._revoke(request)
-            case SetPlan():
-                return self._set_plan(request)
-            case ShowPlan():
-                return AdminResponse(plan=self._plan(request.org))
+            case InviteMember():
+                return self._invited(request)
+            case SetPlan() | ShowPlan():
+                return self._planned(request)
             case ShowVersion():
                 return AdminResponse(version=__version__)
 
@@ -92,12 +107,25 @@ class Administration:
         self._revoked(found[0].digest)
         return AdminResponse(tokens=(_info(found[0]),))
 
-    def _set_plan(self, request: SetPlan) -> AdminResponse:
+    def _invited(self, request: InviteMember) -> AdminResponse:
+        if self._invite is None:
+            return AdminResponse(error="this installation has no invitations")
+        wanted = NewInvitation(email=request.email, role=request.role, user=request.user)
+        try:
+            return AdminResponse(invitation=self._invite(request.org, wanted))
+        except RefusedError as error:
+            return AdminResponse(error=str(error))
+
+    def _planned(self, request: SetPlan | ShowPlan) -> AdminResponse:
+        if isinstance(request, SetPlan):
+            self._set_plan(request)
+        return AdminResponse(plan=self._plan(request.org))
+
+    def _set_plan(self, request: SetPlan) -> None:
         fields = request.model_dump(exclude_none=True, exclude={"kind", "org", "unlimited_minutes"})
         if request.unlimited_minutes:
             fields["exec_minutes"] = None
         self._orgs.set_plan(request.org, replace(self._orgs.in_use(request.org).base, **fields))
-        return AdminResponse(plan=self._plan(request.org))
 
     def _plan(self, org: str) -> PlanInfo:
         used = self._orgs.in_use(org)

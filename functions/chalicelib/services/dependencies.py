@@ -28,6 +28,9 @@ from conducto_core.semantics.asl.partition import MAX_SIZE, Size
 from conducto_core.semantics.naming import Site
 from conducto_core.semantics.plans import Remedies
 
+#: Called with address, subject, text and password.
+Mail = Callable[[str, str, str, str | None], bool]
+
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
@@ -43,6 +46,8 @@ class Dependencies:
         lend_credentials: Returns credentials with which a worker polls an activity, or None to use
             those of its task.
         clock: Seconds since the epoch.
+        mail: Mails a text, with the password of the mail server, and returns whether there is one;
+            raises `conducto.integrations.http.DeliveryError`.
         sleep: Sleeps for a number of seconds.
         jitter: Returns a number from 0 to 1, so that competing writers retry at different times.
         max_machine_size: Size limit of one state machine.
@@ -77,6 +82,7 @@ class Dependencies:
     lend_credentials: Callable[[str, str], Credentials | None] = lambda _activity, _worker: None
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
+    mail: Mail = lambda _to, _subject, _text, _password: False
     jitter: Callable[[], float] = random.random
     max_machine_size: Size = MAX_SIZE
     spot_share: int = 0

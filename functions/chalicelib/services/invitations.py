@@ -2,14 +2,13 @@
 
 import logging
 import re
-from collections.abc import Callable
 
 from chalicelib.domain.tokens import SESSION_SECONDS, digest_of, membership_digest, new_token
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.identity import Identity, InvalidIdTokenError, VerifiedPerson
 from chalicelib.ports.people import InvitationRecord
 from chalicelib.services.dependencies import Dependencies
-from chalicelib.services.secret_injection import user_scope
+from chalicelib.services.secret_injection import org_scope, user_scope
 from chalicelib.services.sign_in import CLI_SECONDS
 from conducto.integrations.http import DeliveryError
 from conducto_core.api import problems
@@ -28,6 +27,7 @@ from conducto_core.model.people import (
     NewInvitation,
     Role,
 )
+from conducto_core.notifications.channels import SMTP_PASSWORD
 from conducto_core.semantics.roles import INHERITED, needed_to_change
 
 logger = logging.getLogger(__name__)
@@ -36,24 +36,15 @@ _DAY = 86_400
 #: Seconds after its expiry for which a code is known, so that its owner gets a clear response.
 _KNOWN_SECONDS = 30 * _DAY
 _CODE_ONLY = frozenset({Permission.ACCEPT_INVITATION.value})
-#: Mails an invitation to an address; raises `DeliveryError`. None: there is no mail server.
-Mail = Callable[[str, str, str], None]
 
 
 class Invitations:
-    """The invitations of one organisation.
+    """The invitations of the caller's organisation: an administrator, or the owner of a code."""
 
-    Args:
-        cloud: The ports.
-        caller: An administrator, or the owner of a code.
-        mail: Called with address, subject and text.
-    """
-
-    def __init__(self, cloud: Dependencies, caller: Identity, mail: Mail | None = None) -> None:
+    def __init__(self, cloud: Dependencies, caller: Identity) -> None:
         self._cloud = cloud
         self._people = cloud.people
         self._me = caller
-        self._mail = mail
 
     def listing(self) -> InvitationList:
         """Return the invitations that can still be accepted."""
@@ -96,23 +87,26 @@ class Invitations:
         site = self._cloud.web_app()
         # In the fragment, which browsers do not send and servers cannot log.
         url = f"{site}/invitation#{code}" if site else ""
-        mailed = self._mailed(invitation, url or f"conducto login --invitation {code}")
+        mailed = self._mailed(invitation, url or f"{self._cloud.url()} with the code {code}")
         return InvitationLink(invitation=invitation, code=code, url=url, mailed=mailed)
 
     def _mailed(self, invitation: Invitation, link: str) -> bool:
-        if self._mail is None:
-            return False
         text = (
             f"{invitation.invited_by} invites you to the organisation {self._me.org} of Conducto, "
             f"as {invitation.role.value}. Within {INVITATION_DAYS} days, open:\n\n{link}\n\n"
             "If you did not expect this, ignore it.\n"
         )
         try:
-            self._mail(invitation.email, f"Invitation to {self._me.org}", text)
+            subject = f"Invitation to {self._me.org}"
+            return self._cloud.mail(invitation.email, subject, text, self._password())
         except DeliveryError as error:
             logger.warning("an invitation was not mailed: %s", error)
             return False
-        return True
+
+    def _password(self) -> str | None:
+        """Return the password of the mail server, a secret of the organisation."""
+        secret = self._cloud.vault.read(org_scope(self._me.org)).get(SMTP_PASSWORD)
+        return None if secret is None else str(secret["value"])
 
     def withdraw(self, invitation_id: str) -> Invitation:
         """Withdraw an invitation that was not accepted; raises `NotFoundError`."""

@@ -13,6 +13,7 @@ from chalicelib.domain.tokens import digest_of
 from chalicelib.services.admin import Administration
 from conducto_cli.commands.admin import AwsError, add_arguments
 from conducto_cli.commands.admin import run as admin
+from conducto_core.model.people import Invitation, InvitationLink, NewInvitation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,11 +26,24 @@ class Place:
         self.tokens = FakeTokens(lambda: 0.0)
         self.orgs = FakeOrgs()
         self.asked: list[str] = []
+        self.code = "cdo_of_the_invitation"
 
     def invoke(self, function: str, payload: bytes) -> bytes:
         self.asked.append(function)
-        administration = Administration(self.tokens, self.orgs, lambda: 0.0)
+        administration = Administration(self.tokens, self.orgs, lambda: 0.0, invite=self.invite)
         return json.dumps(administration.respond(json.loads(payload))).encode()
+
+    def invite(self, org: str, request: NewInvitation) -> InvitationLink:
+        made = Invitation(
+            id="0" * 16,
+            email=request.email,
+            role=request.role,
+            user=request.email.partition("@")[0],
+            invited_by=org,
+            created=0.0,
+            expires=1.0,
+        )
+        return InvitationLink(invitation=made, code=self.code, url="", mailed=False)
 
     def run(self, *words: str) -> int:
         parser = argparse.ArgumentParser()
@@ -59,6 +73,14 @@ def test_a_token_is_minted_listed_and_revoked(
     assert place.run("revoke-token", line.split()[0]) == 0
     assert place.tokens.find(digest_of(token)) is None
     assert place.asked == ["conducto-main-admin"] * 3
+
+
+def test_first_owner_is_invited(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    assert place.run("invite", "--email", "ann@x.y") == 0
+
+    shown = capsys.readouterr().out
+    assert "ann@x.y is invited as ann (owner), not mailed" in shown
+    assert f"it asks for the code {place.code}" in shown
 
 
 def test_a_plan_is_set_and_shown(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

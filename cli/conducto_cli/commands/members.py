@@ -1,0 +1,146 @@
+"""``conducto members``: the members of an organisation in the cloud."""
+
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conducto_cli.arguments import add_json, add_subcommand
+from conducto_cli.confirmation import asker
+from conducto_cli.exit_codes import DONE, FAILED
+from conducto_cli.output import as_json, day
+from conducto_cli.text.table import table
+
+if TYPE_CHECKING:
+    import argparse
+
+    from conducto_cli.argument_parser import Parser
+    from conducto_core.model.people import Member
+
+_ROLES = ("viewer", "member", "admin", "owner")
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the commands below ``conducto members``."""
+    kinds = parser.add_subparsers(
+        dest="what", metavar="list|set-role|remove|leave|export|erase", required=True
+    )
+    listing = add_subcommand(kinds, "list", "list the members and their roles")
+    role = add_subcommand(kinds, "set-role", "change the role of a member")
+    remove = add_subcommand(
+        kinds,
+        "remove",
+        "remove a member and revoke their tokens and sessions",
+        "Pipelines, data and secrets stay.",
+    )
+    leave = add_subcommand(kinds, "leave", "leave the organisation")
+    export = add_subcommand(kinds, "export", "print all data about a user, as JSON")
+    erase = add_subcommand(
+        kinds,
+        "erase",
+        "erase the data about a user who is not a member any more",
+        "Secrets, data and invitations are deleted, and the user's name in the audit log is "
+        "replaced. Pipelines stay.",
+    )
+    for each in (role, remove, export, erase):
+        each.add_argument("user", metavar="USER")
+    role.add_argument("role", choices=_ROLES)
+    for each in (remove, leave, erase):
+        each.add_argument("--yes", action="store_true", help="ask nothing")
+    add_json(listing)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Execute the command."""
+    verbs = {
+        "list": _list,
+        "set-role": _set_role,
+        "remove": _remove,
+        "leave": _leave,
+        "export": _export,
+        "erase": _erase,
+    }
+    return verbs[arguments.what](arguments)
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from conducto_cli.cloud_account import call
+    from conducto_core.model.operations.people import LIST_MEMBERS
+
+    found = call(arguments, LIST_MEMBERS)
+    if arguments.json:
+        print(as_json(found.model_dump(mode="json")["members"]))
+    elif not found.members:
+        print("no members yet, only tokens; invite one: conducto invite create EMAIL")
+    else:
+        for line in table([("USER", "ROLE", "JOINED", "EMAIL"), *map(_cells, found.members)]):
+            print(line)
+    return DONE
+
+
+def _cells(member: Member) -> tuple[str, ...]:
+    return (member.user, member.role, day(member.joined), member.email or "")
+
+
+def _set_role(arguments: argparse.Namespace) -> int:
+    from conducto_cli.cloud_account import call, checked
+    from conducto_core.model.operations.people import CHANGE_ROLE
+    from conducto_core.model.people import MemberParams, Role, RoleChange
+
+    params = checked(MemberParams, user=arguments.user)
+    member = call(arguments, CHANGE_ROLE, params, checked(RoleChange, role=Role(arguments.role)))
+    print(f"{member.user} is now {member.role}; this takes effect within 5 seconds")
+    return DONE
+
+
+def _remove(arguments: argparse.Namespace) -> int:
+    from conducto_cli.cloud_account import call, checked
+    from conducto_core.model.operations.people import REMOVE_MEMBER
+    from conducto_core.model.people import MemberParams
+
+    if not asker(yes=arguments.yes)(f"Remove {arguments.user} and revoke their tokens?"):
+        return FAILED
+    call(arguments, REMOVE_MEMBER, checked(MemberParams, user=arguments.user))
+    print(f"{arguments.user} is removed; pipelines, data and secrets stay")
+    return DONE
+
+
+def _leave(arguments: argparse.Namespace) -> int:
+    from conducto_cli import cloud_account
+    from conducto_core.model.operations.people import LEAVE
+
+    account = cloud_account.needed_account(arguments.profile)
+    if not asker(yes=arguments.yes)(f"Leave the organisation {account.org or 'of this profile'}?"):
+        return FAILED
+    cloud_account.call(arguments, LEAVE)
+    cloud_account.forget(arguments.profile)
+    print("you left the organisation; this profile is logged out")
+    return DONE
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from conducto_cli.cloud_account import call, checked
+    from conducto_core.model.operations.people import EXPORT_MEMBER
+    from conducto_core.model.people import MemberParams
+
+    found = call(arguments, EXPORT_MEMBER, checked(MemberParams, user=arguments.user))
+    print(as_json(found.model_dump(mode="json")))
+    return DONE
+
+
+def _erase(arguments: argparse.Namespace) -> int:
+    from conducto_cli.cloud_account import call, checked
+    from conducto_core.model.operations.people import ERASE_MEMBER
+    from conducto_core.model.people import MemberParams
+
+    question = f"Erase the secrets and data of {arguments.user}? This cannot be undone."
+    if not asker(yes=arguments.yes)(question):
+        return FAILED
+    done = call(arguments, ERASE_MEMBER, checked(MemberParams, user=arguments.user))
+    print(
+        f"erased: {done.secrets} secrets, the data, and the name in {done.audit} entries of the "
+        f"audit log, now {done.replacement}"
+    )
+    return DONE
