@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from functools import partial
 from typing import Any
 
 from conducto.errors import UsageError
@@ -101,12 +102,19 @@ def upload(
         UsageError: one is too large, or changes while it is read.
     """
     missing = client.missing_contexts(tuple(found)) if found else {}
-    for digest, url in missing.items():
-        _upload(digest, found[digest], url, say, maximum)
+    for digest in missing:
+        # Signed URLs are valid for minutes, but packing all directories may take longer.
+        _upload(digest, found[digest], partial(_url, client, digest), say, maximum)
     return len(missing)
 
 
-def _upload(digest: str, context: Context, url: str, say: Say, maximum: int) -> None:
+def _url(client: CloudClient, digest: str) -> str | None:
+    return client.missing_contexts((digest,)).get(digest)
+
+
+def _upload(
+    digest: str, context: Context, get_url: Callable[[], str | None], say: Say, maximum: int
+) -> None:
     packed = hashlib.sha256()
     with tempfile.TemporaryFile(prefix="conducto-") as file:
         try:
@@ -127,7 +135,9 @@ def _upload(digest: str, context: Context, url: str, say: Say, maximum: int) -> 
         if size >= _LARGE:
             say(f"uploading {size / 1e6:.0f} MB of {context.root}")
         file.seek(0)
-        put(url, file, size)
+        url = get_url()
+        if url is not None:  # None: another launch has uploaded it by now
+            put(url, file, size)
 
 
 def _too_large(context: Context, maximum: int) -> str:

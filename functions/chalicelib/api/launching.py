@@ -30,9 +30,6 @@ from conducto_core.semantics.fargate import largest_mem
 from conducto_core.semantics.plans import Plan
 from conducto_core.semantics.resolve import resolve
 
-#: Lifetime of upload URLs for directories, in seconds; the client packs directories in sequence.
-UPLOAD_SECONDS = 3600
-
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -62,10 +59,7 @@ class CloudLaunches(CloudCaller):
         """Return upload URLs for the directories that are not in the bucket yet."""
         missing = self._builds.wanted_contexts(self._me.org, wanted.contexts)
         return ContextsMissing(
-            missing={
-                digest: self._cloud.blobs.upload_url(key, seconds=UPLOAD_SECONDS)
-                for digest, key in missing
-            }
+            missing={digest: self._cloud.blobs.upload_url(key) for digest, key in missing}
         )
 
     async def own_builds(self, request: LaunchRequest) -> OwnBuilds:
