@@ -46,6 +46,7 @@ BODIES: dict[str, Any] = {
     "change_role": {"role": "viewer"},
     "create_invitation": {"email": "x@y.z"},
     "accept_invitation": {},
+    "set_spend_limit": {},
     "start_cli_login": {"challenge": "0" * 64},
     "exchange_cli_code": {"verifier": "0" * 43},
     "exchange_ci_token": {"org": ORG},
