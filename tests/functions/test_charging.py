@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from typing import Any
 
 import pytest
 from tests.fakes.cloud import FakeBilling, FakeProvider
 
+from chalicelib.api.organisation import CloudOrganisation
 from chalicelib.ports.billing import Account, BillingPorts, HookEvent, Subscription
 from chalicelib.services.billing_run import BillingRun
 from chalicelib.services.charging import Charging, WorkerTime
 from chalicelib.services.processor import CommandProcessor
+from conducto_core.errors import RefusedError
+from conducto_core.model.people import DeleteOrganisationParams
 from conducto_core.model.states import Cause, State
 from conducto_core.semantics.cost import charged_seconds
 from conducto_core.semantics.fargate import Size
@@ -301,3 +305,13 @@ def test_foreign_subscription_and_other_mode_change_nothing(shop: Shop) -> None:
     shop.deliver("e2")
 
     assert shop.world.orgs.plan(ME.org).name == "free"
+
+
+def test_organisation_with_a_subscription_is_not_deleted(shop: Shop) -> None:
+    shop.subscribe()
+    shop.deliver()
+    organisation = CloudOrganisation(shop.world.engine, ME)
+    asked = DeleteOrganisationParams(org=ME.org, confirm=ME.org)
+
+    with pytest.raises(RefusedError, match="conducto billing portal"):
+        asyncio.run(organisation.delete_organisation(asked))

@@ -18,15 +18,36 @@ from packaging.utils import canonicalize_name
 from support.cloud import packaged
 
 #: Each of these takes longer to import than the whole of the app, or is a driver of its own.
-HEAVY = ("boto3", "botocore", "aws_cdk", "moto", "starlette", "uvicorn", "websockets", "asyncssh")
+HEAVY = (
+    "boto3",
+    "botocore",
+    "aws_cdk",
+    "moto",
+    "starlette",
+    "uvicorn",
+    "websockets",
+    "asyncssh",
+    "stripe",
+)
 OURS = {"chalicelib", "conducto", "conducto_core"}
 #: What `functions/requirements.txt` names, and what that needs.
 LIBRARIES = {
+    "_cffi_backend.cpython-311-x86_64-linux-gnu.so",
     "annotated_types",
+    "certifi",
+    "cffi",
+    "charset_normalizer",
+    "cryptography",
+    "idna",
+    "jwt",
+    "pycparser",
     "pydantic",
     "pydantic_core",
+    "requests",
+    "stripe",
     "typing_extensions.py",
     "typing_inspection",
+    "urllib3",
 }
 #: Lambda's limits: to import, and bytes on its disk.
 INIT_SECONDS = 10
@@ -133,5 +154,5 @@ def test_package_contains_the_staged_files_and_their_dependencies(package: Path)
 
     assert ours == staged - {"requirements.txt"}
     assert tops == {"chalice", *LIBRARIES}
-    assert package.stat().st_size < 10 << 20
+    assert package.stat().st_size < 16 << 20
     assert unpacked < MAX_UNPACKED

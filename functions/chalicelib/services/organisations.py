@@ -23,6 +23,7 @@ from conducto_core.model.people import (
     Role,
 )
 from conducto_core.model.records import PipelineRecord
+from conducto_core.semantics.plans import LIVE
 
 _PAGE = 200
 #: Maximum number of running pipelines that an error message names.
@@ -116,7 +117,7 @@ class Organisations:
 
         Raises:
             NotFoundError: It is not the caller's organisation.
-            RefusedError: The name is not confirmed, or pipelines run.
+            RefusedError: The name is not confirmed, it has a subscription, or pipelines run.
             DeletionRunningError: Repeat the request.
         """
         org = self._me.org
@@ -124,11 +125,20 @@ class Organisations:
             raise NotFoundError(f"this token belongs to the organisation {org!r} only")
         if params.confirm != org:
             raise RefusedError(f"confirm the deletion with the name of the organisation: {org}")
+        self._check_unsubscribed()
         self._check_at_rest()
         deleted = self._delete_pipelines()
         self._delete_data()
         self._end_tokens()
         return OrganisationDeleted(name=org, pipelines=deleted)
+
+    def _check_unsubscribed(self) -> None:
+        status = self._cloud.orgs.in_use(self._me.org).billing.status
+        if status in LIVE:
+            raise RefusedError(
+                f"{self._me.org} has a subscription ({status.value}); cancel it with 'conducto "
+                "billing portal', then repeat"
+            )
 
     def _check_at_rest(self) -> None:
         pipelines = self._cloud.store.open_pipelines()
