@@ -167,9 +167,8 @@ class App:
         ports = self.billing
         return None if ports is None else BillingRun(self.engine, ports, self._mail)
 
-    def _mail(self, to: str, subject: str, text: str) -> None:
-        if to:
-            send_mail(to, subject, text, self._settings)
+    def _mail(self, to: str, subject: str, text: str, password: str | None = None) -> bool:
+        return bool(to) and send_mail(to, subject, text, self._settings, password)
 
     @cached_property
     def remedies(self) -> Remedies:
@@ -193,9 +192,6 @@ class App:
         return Administration(
             self.tokens, self._orgs, self._clock, self.followers.close_of, self._invite
         )
-
-    def _mail(self, to: str, subject: str, text: str, password: str | None) -> bool:
-        return send_mail(to, subject, text, self._settings, password)
 
     def _invite(self, org: str, request: NewInvitation) -> InvitationLink:
         administrator = Identity(org, "administrator", permissions_of(Role.OWNER))

@@ -31,7 +31,7 @@ _DAY_MINUTES = 1440
 _NIGHT = 190
 _STOPPED = "STOPPED"
 #: Sends an e-mail: recipient, subject and text.
-Mail = Callable[[str, str, str], None]
+Mail = Callable[[str, str, str], object]
 
 
 class BillingRun:
