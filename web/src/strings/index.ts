@@ -168,6 +168,7 @@ export const OUTPUT = {
 export const OVERVIEW = {
   allCells: (commands: string) => `${commands} in order. Hover for the name, click to open.`,
   allSkipped: "All failed commands are skipped.",
+  attempt: (number: number) => `attempt ${number}`,
   cells: "Commands by state",
   commands: "Commands",
   commandsByGroup: "Commands by group",
@@ -176,12 +177,16 @@ export const OVERVIEW = {
   failed: (count: number) => `${count} failed`,
   firstCells: (count: number) =>
     `the first ${count.toLocaleString("en")}; select a subgroup to see the others`,
+  launchedBy: "Launched by",
+  launchedByIts: "Launched by its commands",
   line: "line: median",
   longer: (usual: string) => `Takes longer than usual. ${usual}`,
   longestFirst: (commands: string) => `${commands}, longest first`,
   median: (time: string) => `median ${time}`,
   medianOf: (time: string, runs: number) => `Median of ${OVERVIEW.runs(runs)}: ${time}`,
   more: (count: number) => `${count.toLocaleString("en")} more`,
+  newestChildren: (count: number) => `the newest ${count}`,
+  nodeOf: (path: string, pipeline: string) => `${path} of ${pipeline}`,
   outputOf: (path: string) => `Output of ${path}`,
   progress: (done: number, all: number) =>
     `${done.toLocaleString("en")} of ${all.toLocaleString("en")} commands done`,

@@ -21,6 +21,7 @@ import type { Actions } from "@/pages/pipeline/actions/useActions";
 import { ReportsSection } from "@/pages/pipeline/node/ReportsSection";
 import { CellMap } from "@/pages/pipeline/overview/CellMap";
 import styles from "@/pages/pipeline/overview/Overview.module.css";
+import { Relatives } from "@/pages/pipeline/overview/Relatives";
 import { Reasons } from "@/pages/pipeline/overview/Reasons";
 import { Running } from "@/pages/pipeline/overview/Running";
 import { Times } from "@/pages/pipeline/overview/Times";
@@ -50,6 +51,7 @@ export function OverviewTab({ session, detail, actions }: Props) {
   // Skipped failures count by their state, but are neither listed nor rerun.
   const allSkipped = failures(counts) > 0 && found.data?.length === 0 && !found.isPlaceholderData;
   const isRoot = path === ROOT;
+  const summary = session.model?.summary;
   return (
     <div className={styles.overview}>
       <Headline session={session} node={node} path={path} reasons={groups?.length ?? null}>
@@ -69,6 +71,7 @@ export function OverviewTab({ session, detail, actions }: Props) {
       {isActive ? <Waiting session={session} path={path} counts={counts} /> : null}
       <CellMap key={`cells ${path}`} session={session} path={path} counts={counts} />
       {isRoot && hasFailed ? <ReportsSection session={session} failed /> : null}
+      {isRoot && summary !== undefined ? <Relatives summary={summary} /> : null}
       {isActive ? null : <Times session={session} path={path} />}
     </div>
   );

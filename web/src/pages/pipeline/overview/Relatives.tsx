@@ -1,0 +1,76 @@
+import { useQuery } from "@tanstack/react-query";
+
+import { api } from "@/api/client";
+import type { PipelineRecord, PipelineSummary } from "@/api/schema";
+import { StateIcon } from "@/components/StateIcon";
+import { followLink, pipelineUrl } from "@/lib/location";
+import { visible } from "@/lib/visible";
+import { displayState } from "@/model/states";
+import shared from "@/pages/pipeline/overview/Overview.module.css";
+import styles from "@/pages/pipeline/overview/Relatives.module.css";
+import { OVERVIEW } from "@/strings";
+
+const REFRESH_MS = 5000;
+/** Number of children that are listed, the newest first. */
+const MAX_SHOWN = 50;
+
+/** The attempt that launched a pipeline, and the pipelines that its own commands launched. */
+export function Relatives({ summary }: { summary: PipelineSummary }) {
+  const { id, parent } = summary.pipeline;
+  const found = useQuery({
+    queryKey: ["children", id, summary.settled],
+    queryFn: ({ signal }) =>
+      api.pipelines({ parent: id, lifecycle: "all", limit: MAX_SHOWN }, signal),
+    refetchInterval: summary.settled ? false : REFRESH_MS,
+    placeholderData: (before) => before,
+    retry: false,
+  });
+  const children = found.data?.pipelines ?? [];
+  if (parent === null && children.length === 0) return null;
+  return (
+    <section className={shared.section}>
+      {parent === null ? null : <Parent parent={parent} />}
+      {children.length === 0 ? null : (
+        <>
+          <h3>{OVERVIEW.launchedByIts}</h3>
+          <ul className={styles.list} aria-label={OVERVIEW.launchedByIts}>
+            {children.map((child) => (
+              <Child key={child.pipeline.id} child={child} />
+            ))}
+          </ul>
+          {found.data?.next == null ? null : (
+            <p className={shared.note}>{OVERVIEW.newestChildren(MAX_SHOWN)}</p>
+          )}
+        </>
+      )}
+    </section>
+  );
+}
+
+function Parent({ parent }: { parent: NonNullable<PipelineRecord["parent"]> }) {
+  return (
+    <p>
+      {OVERVIEW.launchedBy}{" "}
+      <a href={pipelineUrl(parent.pipeline, parent.path)} onClick={followLink}>
+        {OVERVIEW.nodeOf(visible(parent.path), parent.pipeline)}
+      </a>
+      <span className={styles.attempt}>{OVERVIEW.attempt(parent.attempt)}</span>
+    </p>
+  );
+}
+
+function Child({ child }: { child: PipelineSummary }) {
+  const { id, title, parent } = child.pipeline;
+  return (
+    <li>
+      <StateIcon state={displayState({ ...child, skipped: false })} label />
+      <a href={pipelineUrl(id)} onClick={followLink} className="clip">
+        {visible(title)}
+      </a>
+      <span className={`${shared.note ?? ""} clip`}>
+        {id}
+        {parent === null ? "" : ` · ${visible(parent.path)}`}
+      </span>
+    </li>
+  );
+}
