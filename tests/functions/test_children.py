@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import defaultdict
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from conducto_core.api.idempotency import MemoryResponses
 from conducto_core.model.image_sources import ImageSources
 from conducto_core.model.operations import pipelines
 from conducto_core.model.operations.children import GET_CHILD, LAUNCH_CHILD
+from conducto_core.model.params import PipelineParams
+from conducto_core.model.programs import LaunchAgain
 from conducto_core.model.records import ParentAttempt
 from conducto_core.semantics.children import MAX_DEPTH
 from support.cloud.world import ME, World
@@ -102,6 +105,19 @@ def test_command_launches_children_and_reads_their_states(command: Command) -> N
     failed = next(one for one in (now, other) if one["settled"])
     assert (status, failed["state"]) == (200, "error")
     assert failed["failed"] == [{"path": "/a", "reason": "exit code 3", "tail": ""}]
+
+
+def test_child_that_a_user_launches_again_is_a_copy_of_the_child(command: Command) -> None:
+    _, child = command.launch(title="one")
+
+    again = asyncio.run(
+        command.world.pipelines().launch_again(
+            PipelineParams(id=child["id"][:5]), LaunchAgain(run=False)
+        )
+    ).pipeline
+
+    assert (again.title, again.copy_of, again.parent) == ("one", child["id"], None)
+    assert command.world.get(child["id"]).pipeline.copy_of is None
 
 
 def test_token_is_masked_and_only_in_the_environment_of_its_command(command: Command) -> None:

@@ -168,10 +168,11 @@ def problem_lines(model: PipelineModel, columns: int) -> list[Line]:
 
 
 def parent_lines(record: PipelineRecord) -> list[Line]:
-    """Return the attempt whose command launched the pipeline, if one did."""
+    """Return the attempt whose command launched the pipeline, or the pipeline that it repeats."""
     parent = record.parent
     if parent is None:
-        return []
+        words = f"launched again from {record.copy_of}"
+        return [] if record.copy_of is None else [(Span(words, Role.FAINT),)]
     words = f"launched by {parent.pipeline} {printable(parent.path)}, attempt {parent.attempt}"
     return [(Span(words, Role.FAINT),)]
 

@@ -67,4 +67,5 @@ def new_record(
         created=now,
         touched=now,
         parent=parent,
+        copy_of=request.copy_of,
     )

@@ -65,8 +65,10 @@ class Programs(ABC):
         repeated: bool = False,
     ) -> PipelineSummary:
         """Launch the tree of a pipeline again, as it was launched."""
-        launch = await self.stored_launch(params.id)
-        changes = {"run": request.run, "title": request.title or launch.title}
+        original = (await self.get_pipeline(params)).pipeline.id
+        launch = await self.stored_launch(original)
+        title = request.title or launch.title
+        changes = {"run": request.run, "title": title, "copy_of": original}
         return await self.launch(launch.model_copy(update=changes), key, repeated=repeated)
 
     async def start_program(self, params: p.PipelineParams, _request: StartProgram) -> ProgramStart:

@@ -154,6 +154,7 @@ class PipelineRecord(Record):
         foreign_change: The first change by a user other than the owner. Since then commands run
             without the owner's user secrets (`conducto_core.semantics.user_secrets`).
         parent: The attempt whose command launched it; None if a user did.
+        copy_of: The pipeline of which it is a copy: a user launched that one's tree again.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -176,6 +177,7 @@ class PipelineRecord(Record):
     problem: str | None = None
     foreign_change: ForeignChange | None = None
     parent: ParentAttempt | None = None
+    copy_of: str | None = None
     status: PipelineStatus = PipelineStatus()
     created: float = 0.0
     touched: float = 0.0

@@ -4,7 +4,7 @@ import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import WithJsonSchema, field_validator
+from pydantic import Field, WithJsonSchema, field_validator
 
 from conducto_core.model.base import Record
 from conducto_core.model.image_sources import ImageSources
@@ -31,6 +31,7 @@ class LaunchRequest(Record):
         run_at: Run it at this time (seconds since the epoch).
         program: Host path of the script.
         sources: ``{image name: files of the image}``; only the cloud needs it.
+        copy_of: The pipeline whose tree is launched again, if any.
     """
 
     tree: dict[str, Any]
@@ -45,6 +46,7 @@ class LaunchRequest(Record):
     program: str | None = None
     owner: str = ""
     sources: dict[str, ImageSources] = {}
+    copy_of: str | None = Field(default=None, min_length=1, max_length=64)
 
 
 class Workers(Record):

@@ -39,6 +39,7 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
       problem: null,
       foreign_change: null,
       parent: null,
+      copy_of: null,
       status: {
         state: "pending",
         counts: NO_COUNTS,

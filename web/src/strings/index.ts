@@ -177,6 +177,7 @@ export const OVERVIEW = {
   failed: (count: number) => `${count} failed`,
   firstCells: (count: number) =>
     `the first ${count.toLocaleString("en")}; select a subgroup to see the others`,
+  launchedAgainFrom: "Launched again from",
   launchedBy: "Launched by",
   launchedByIts: "Launched by its commands",
   line: "line: median",

@@ -14,9 +14,9 @@ const REFRESH_MS = 5000;
 /** Number of children that are listed, the newest first. */
 const MAX_SHOWN = 50;
 
-/** The attempt that launched a pipeline, and the pipelines that its own commands launched. */
+/** The attempt or the pipeline that a pipeline comes from, and those that its commands launched. */
 export function Relatives({ summary }: { summary: PipelineSummary }) {
-  const { id, parent } = summary.pipeline;
+  const { id, parent, copy_of: original } = summary.pipeline;
   const found = useQuery({
     queryKey: ["children", id, summary.settled],
     queryFn: ({ signal }) =>
@@ -26,10 +26,18 @@ export function Relatives({ summary }: { summary: PipelineSummary }) {
     retry: false,
   });
   const children = found.data?.pipelines ?? [];
-  if (parent === null && children.length === 0) return null;
+  if (parent === null && original === null && children.length === 0) return null;
   return (
     <section className={shared.section}>
       {parent === null ? null : <Parent parent={parent} />}
+      {original === null ? null : (
+        <p>
+          {OVERVIEW.launchedAgainFrom}{" "}
+          <a href={pipelineUrl(original)} onClick={followLink}>
+            {original}
+          </a>
+        </p>
+      )}
       {children.length === 0 ? null : (
         <>
           <h3>{OVERVIEW.launchedByIts}</h3>
