@@ -3,7 +3,7 @@
  *
  * An agent may be serving meanwhile. The app is built in another directory, the new files (named by
  * digest) are added, the page is replaced atomically, and then the old files are deleted. A failed
- * build changes nothing.
+ * build, or one whose first load is too large, changes nothing.
  */
 
 import { cp, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
@@ -11,6 +11,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { build } from "vite";
+
+import { checkFirstLoad } from "./firstLoad.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const served = process.argv[2] ?? join(root, "local_runner", "conducto_local", "web");
@@ -46,7 +48,9 @@ async function publish(made) {
 await mkdir(join(root, "build"), { recursive: true });
 const made = await mkdtemp(join(root, "build", "web-"));
 try {
-  await build({ root: join(root, "web"), build: { outDir: made, emptyOutDir: true } });
+  const options = { outDir: made, emptyOutDir: true };
+  const { output } = await build({ root: join(root, "web"), build: options });
+  checkFirstLoad(output);
   await publish(made);
 } finally {
   await rm(made, { recursive: true, force: true });

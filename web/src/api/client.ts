@@ -108,7 +108,7 @@ async function sendInSession(address: string, init: RequestInit): Promise<Respon
 async function fetchOnce(address: string, init: RequestInit): Promise<Response> {
   try {
     const response = await fetch(address, { credentials: "same-origin", ...init });
-    reportResponse(response.ok);
+    reportResponse(response.status);
     return response;
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;

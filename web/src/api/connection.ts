@@ -3,14 +3,17 @@
 import { IN_CLOUD } from "@/api/deployment";
 import { Listeners } from "@/lib/listeners";
 
-/** Maximum time without a response of a local agent before it is polled, in ms. */
-const SILENCE_MS = 1200;
+/** Time without a response of a local agent before it is polled, in ms. */
+const SILENCE_MS = 1000;
+/** Interval of checks for silence, in ms. Both together are less than 2 seconds. */
+const CHECK_MS = 500;
+const UNAUTHORIZED = 401;
 
 const listeners = new Listeners();
 let offline = false;
 let heardAt = 0;
-/** Not after a rejection: repeating a request without a session would fill the console. */
-let mayPoll = false;
+/** False without a session: rejected requests would fill the console. */
+let mayPoll = true;
 
 export const subscribeToConnection = listeners.subscribe;
 
@@ -25,9 +28,9 @@ function set(next: boolean): void {
 }
 
 /** A response arrived, whatever its status. */
-export function reportResponse(ok: boolean): void {
+export function reportResponse(status: number): void {
   heardAt = performance.now();
-  mayPoll = ok;
+  mayPoll = status !== UNAUTHORIZED;
   set(false);
 }
 
@@ -42,11 +45,16 @@ export function reportFailure(): void {
  */
 export function watchConnection(ping: () => Promise<unknown>): void {
   window.addEventListener("offline", reportFailure);
-  if (IN_CLOUD) return;
-  const poll = async () => {
+  if (!IN_CLOUD) pollWhenSilent(ping, () => document.hidden);
+}
+
+/** Poll after a second without a response, until the returned function is called. */
+export function pollWhenSilent(ping: () => Promise<unknown>, isHidden: () => boolean): () => void {
+  const check = async () => {
     const isSilent = offline || performance.now() - heardAt >= SILENCE_MS;
-    if (mayPoll && isSilent && !document.hidden) await ping().catch(() => undefined);
-    window.setTimeout(poll, SILENCE_MS);
+    if (mayPoll && isSilent && !isHidden()) await ping().catch(() => undefined);
+    timer = setTimeout(check, CHECK_MS);
   };
-  window.setTimeout(poll, SILENCE_MS);
+  let timer = setTimeout(check, CHECK_MS);
+  return () => clearTimeout(timer);
 }

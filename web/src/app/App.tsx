@@ -1,4 +1,4 @@
-import { Suspense, useSyncExternalStore } from "react";
+import { useSyncExternalStore } from "react";
 
 import { sessionLost } from "@/api/sessionLost";
 import styles from "@/app/App.module.css";
@@ -30,15 +30,13 @@ export function App({ expired }: { expired: boolean }) {
       <main id="main" className={styles.main} tabIndex={-1}>
         <OfflineBanner />
         <ErrorBoundary path={path}>
-          <Suspense fallback={null}>
-            {(expired || lost) && found?.route.open !== true ? (
-              <SignedOut expired={expired} />
-            ) : found === null ? (
-              <UnknownPage path={path} />
-            ) : (
-              <found.route.page params={found.params} />
-            )}
-          </Suspense>
+          {(expired || lost) && found?.route.open !== true ? (
+            <SignedOut expired={expired} />
+          ) : found === null ? (
+            <UnknownPage path={path} />
+          ) : (
+            <found.route.page params={found.params} />
+          )}
         </ErrorBoundary>
       </main>
       {palette}

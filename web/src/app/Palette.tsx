@@ -64,7 +64,6 @@ export function Palette({ path, onClose }: { path: string; onClose: () => void }
       <label className={styles.field}>
         <Icon name="search" />
         <input
-          autoFocus
           role="combobox"
           aria-label={PALETTE.title}
           aria-expanded

@@ -1,13 +1,12 @@
 /** The pages of the app and their paths. */
 
-import { lazy, type ComponentType } from "react";
+import type { ComponentType } from "react";
 
 import { IN_CLOUD } from "@/api/deployment";
 import type { IconName } from "@/components/Icon";
+import { lazily } from "@/components/lazily";
 import type { PageProps } from "@/lib/location";
-import { preloadable } from "@/lib/preload";
 import { PipelinePage } from "@/pages/pipeline/PipelinePage";
-import { PipelinesPage } from "@/pages/pipelines/PipelinesPage";
 import { NAVIGATION } from "@/strings";
 
 export interface PageRoute {
@@ -21,8 +20,11 @@ export interface PageRoute {
   page: ComponentType<PageProps>;
 }
 
-// The list and the tree are part of the main script, because most visits open them. The other
-// pages are loaded on demand.
+// The tree is part of the main script, because most links lead to it. The other pages are loaded
+// on demand.
+const PipelinesPage = page(
+  async () => (await import("@/pages/pipelines/PipelinesPage")).PipelinesPage,
+);
 const ImagesPage = page(async () => (await import("@/pages/images/ImagesPage")).ImagesPage);
 const DataPage = page(async () => (await import("@/pages/data/DataPage")).DataPage);
 const UserDataPage = page(async () => (await import("@/pages/data/UserDataPage")).UserDataPage);
@@ -36,7 +38,7 @@ const CliPage = page(async () => (await import("@/pages/signin/CliPage")).CliPag
 const SettingsPage = page(async () => (await import("@/pages/settings/SettingsPage")).SettingsPage);
 
 function page(load: () => Promise<ComponentType<PageProps>>): ComponentType<PageProps> {
-  return lazy(preloadable(async () => ({ default: await load() })));
+  return lazily(load, { placeholder: null });
 }
 
 const PAGES: readonly PageRoute[] = [

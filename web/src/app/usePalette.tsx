@@ -1,6 +1,8 @@
-import { lazy, Suspense, useEffect, useState, type ReactNode } from "react";
+import { useEffect, useState, type ReactNode } from "react";
 
-const Palette = lazy(async () => ({ default: (await import("@/app/Palette")).Palette }));
+import { lazily } from "@/components/lazily";
+
+const Palette = lazily(async () => (await import("@/app/Palette")).Palette, { placeholder: null });
 
 /** The command palette, which Ctrl-K or ⌘K opens anywhere, and a function that opens it. */
 export function usePalette(path: string): [ReactNode, () => void] {
@@ -17,10 +19,6 @@ export function usePalette(path: string): [ReactNode, () => void] {
     window.addEventListener("keydown", onKey);
     return () => window.removeEventListener("keydown", onKey);
   }, []);
-  const palette = isOpen ? (
-    <Suspense fallback={null}>
-      <Palette path={path} onClose={() => setOpen(false)} />
-    </Suspense>
-  ) : null;
+  const palette = isOpen ? <Palette path={path} onClose={() => setOpen(false)} /> : null;
   return [palette, () => setOpen(true)];
 }

@@ -1,9 +1,10 @@
-import type { ButtonHTMLAttributes } from "react";
+import type { ButtonHTMLAttributes, Ref } from "react";
 
 interface Props extends ButtonHTMLAttributes<HTMLButtonElement> {
   variant?: "plain" | "main" | "danger" | "quiet";
   /** Keyboard shortcut, shown in the tooltip. */
   shortcut?: string;
+  ref?: Ref<HTMLButtonElement>;
 }
 
 export function Button({ variant = "plain", shortcut, className = "", title, ...rest }: Props) {

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState, type ReactNode } from "react";
+import { useLayoutEffect, useRef, useState, type ReactNode } from "react";
 
 import { Button } from "@/components/Button";
 import styles from "@/components/Collapsible.module.css";
@@ -10,12 +10,14 @@ export function Collapsible({ label, children }: { label: string; children: Reac
   const [isLong, setIsLong] = useState(false);
   const frame = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (frame.current === null || content.current === null) return;
     const { current: outer } = frame;
     const { current: inner } = content;
     // The content grows as images load.
-    const sizes = new ResizeObserver(() => setIsLong(inner.offsetHeight > outer.clientHeight + 1));
+    const measure = () => setIsLong(inner.offsetHeight > outer.clientHeight + 1);
+    measure();
+    const sizes = new ResizeObserver(measure);
     sizes.observe(inner);
     return () => sizes.disconnect();
   }, [expanded]);

@@ -1,16 +1,7 @@
-import { lazy, Suspense } from "react";
-
-import { preloadable } from "@/lib/preload";
-
-const Markdown = lazy(
-  preloadable(async () => ({ default: (await import("@/components/Markdown")).Markdown })),
-);
+import { Pending } from "@/components/InOrder";
+import { lazily } from "@/components/lazily";
 
 /** Markdown, whose code is loaded on demand. */
-export function LazyMarkdown({ text }: { text: string }) {
-  return (
-    <Suspense fallback={null}>
-      <Markdown text={text} />
-    </Suspense>
-  );
-}
+export const LazyMarkdown = lazily(async () => (await import("@/components/Markdown")).Markdown, {
+  placeholder: <Pending />,
+});

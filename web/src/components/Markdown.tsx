@@ -1,7 +1,7 @@
 /** Sanitised Markdown from docs and commands. Loaded on demand. */
 
 import DOMPurify from "dompurify";
-import { useMemo } from "react";
+import { useLayoutEffect, useMemo, useRef, useState, type RefObject } from "react";
 
 import { servedUrl } from "@/api/dataUrls";
 import styles from "@/components/Markdown.module.css";
@@ -50,7 +50,35 @@ function showOrLink(picture: HTMLImageElement): void {
   }
 }
 
+/** Maximum time in ms that the parts below wait for images; those out of view load later. */
+const IMAGES_MS = 1000;
+
+/** Whether images still have an unknown height. */
+function useImagesLoading(place: RefObject<HTMLElement | null>, html: string): boolean {
+  const [loading, setLoading] = useState(false);
+  useLayoutEffect(() => {
+    const images = [...(place.current?.querySelectorAll("img") ?? [])];
+    const missing = images.filter((image) => !image.complete);
+    if (missing.length === 0) return;
+    setLoading(true);
+    const stop = () => setLoading(false);
+    const timer = setTimeout(stop, IMAGES_MS);
+    void Promise.allSettled(missing.map((image) => image.decode())).then(stop);
+    return () => clearTimeout(timer);
+  }, [place, html]);
+  return loading;
+}
+
 export function Markdown({ text }: { text: string }) {
   const html = useMemo(() => clean(text), [text]);
-  return <div className={styles.markdown} dangerouslySetInnerHTML={{ __html: html }} />;
+  const place = useRef<HTMLDivElement>(null);
+  const loading = useImagesLoading(place, html);
+  return (
+    <div
+      ref={place}
+      className={styles.markdown}
+      data-pending={loading || undefined}
+      dangerouslySetInnerHTML={{ __html: html }}
+    />
+  );
 }

@@ -1,33 +1,16 @@
-import * as Radix from "@radix-ui/react-dropdown-menu";
-import type { ReactNode } from "react";
+import { useRef, useState, type ReactNode } from "react";
 
 import { Button } from "@/components/Button";
 import { Icon } from "@/components/Icon";
+import { lazily } from "@/components/lazily";
+import type { MenuEntry } from "@/components/MenuContent";
 import styles from "@/components/Menu.module.css";
 
-export interface MenuAction {
-  label: string;
-  onSelect: () => void;
-  /** A second line. */
-  hint?: string;
-  shortcut?: string;
-  disabled?: boolean;
-}
+const MenuContent = lazily(async () => (await import("@/components/MenuContent")).MenuContent, {
+  placeholder: null,
+});
 
-/** A menu item that downloads a URL. */
-export interface MenuDownload {
-  label: string;
-  download: string;
-}
-
-/** A menu item that is on or off. */
-export interface MenuToggle {
-  label: string;
-  checked: boolean;
-  onSelect: () => void;
-}
-
-export type MenuEntry = MenuAction | MenuDownload | MenuToggle | "separator";
+export type { MenuEntry } from "@/components/MenuContent";
 
 interface Props {
   /** The name of the menu. */
@@ -38,66 +21,42 @@ interface Props {
   shortcut?: string;
 }
 
-/** A button that opens a menu of actions and downloads. */
+/** A button that opens a menu of actions and downloads, whose code is loaded on demand. */
 export function Menu({ label, entries, caption, shortcut }: Props) {
+  const button = useRef<HTMLButtonElement>(null);
+  const [opened, setOpened] = useState<"pointer" | "keyboard" | null>(null);
   return (
-    <Radix.Root modal={false}>
-      <Radix.Trigger asChild>
-        <Button
-          variant={caption === undefined ? "quiet" : "plain"}
-          aria-label={label}
-          title={label}
-          {...(shortcut === undefined ? {} : { shortcut })}
-        >
-          {caption ?? <Icon name="more" />}
-        </Button>
-      </Radix.Trigger>
-      <Radix.Portal>
-        <Radix.Content className={styles.menu} align="end" sideOffset={4} collisionPadding={8}>
-          {entries.map((entry, place) => (
-            <Entry key={place} entry={entry} />
-          ))}
-        </Radix.Content>
-      </Radix.Portal>
-    </Radix.Root>
-  );
-}
-
-function Entry({ entry }: { entry: MenuEntry }) {
-  if (entry === "separator") return <Radix.Separator className={styles.separator} />;
-  if ("download" in entry) {
-    return (
-      <Radix.Item className={styles.item} asChild>
-        <a href={entry.download} download>
-          {entry.label}
-        </a>
-      </Radix.Item>
-    );
-  }
-  if ("checked" in entry) {
-    return (
-      <Radix.CheckboxItem
-        className={styles.item}
-        checked={entry.checked}
-        onCheckedChange={entry.onSelect}
+    <span className={styles.place}>
+      <Button
+        ref={button}
+        variant={caption === undefined ? "quiet" : "plain"}
+        aria-label={label}
+        aria-haspopup="menu"
+        aria-expanded={opened !== null}
+        title={label}
+        // A click from the keyboard has no position.
+        onClick={({ detail }) =>
+          setOpened(opened !== null ? null : detail > 0 ? "pointer" : "keyboard")
+        }
+        onKeyDown={(event) => {
+          if (event.key !== "ArrowDown") return;
+          event.preventDefault();
+          event.stopPropagation();
+          setOpened("keyboard");
+        }}
+        {...(shortcut === undefined ? {} : { shortcut })}
       >
-        {entry.label}
-        <span aria-hidden>{entry.checked ? "✓" : ""}</span>
-      </Radix.CheckboxItem>
-    );
-  }
-  return (
-    <Radix.Item
-      className={styles.item}
-      onSelect={entry.onSelect}
-      disabled={entry.disabled ?? false}
-      {...(entry.shortcut === undefined ? {} : { "aria-keyshortcuts": entry.shortcut })}
-    >
-      <span>
-        {entry.label}
-        {entry.hint === undefined ? null : <span className={styles.hint}>{entry.hint}</span>}
-      </span>
-      {entry.shortcut === undefined ? null : <kbd aria-hidden>{entry.shortcut}</kbd>}
-    </Radix.Item>
+        {caption ?? <Icon name="more" />}
+      </Button>
+      {opened === null ? null : (
+        <MenuContent
+          label={label}
+          entries={entries}
+          button={button}
+          focusFirst={opened === "keyboard"}
+          onClose={() => setOpened(null)}
+        />
+      )}
+    </span>
   );
 }

@@ -5,6 +5,7 @@ import { isOffline, subscribeToConnection } from "@/api/connection";
 import { SERVER, START_COMMAND } from "@/api/deployment";
 import bannerStyles from "@/components/Banner.module.css";
 import { Button } from "@/components/Button";
+import styles from "@/components/OfflineBanner.module.css";
 import { OFFLINE } from "@/strings";
 
 /** A banner on every page while the server does not respond. */
@@ -17,7 +18,7 @@ export function OfflineBanner() {
     void client.refetchQueries({ type: "active" });
   };
   return (
-    <div className={bannerStyles.banner} role="status">
+    <div className={`${bannerStyles.banner ?? ""} ${styles.floating ?? ""}`} role="status">
       <span>
         {OFFLINE.text(SERVER.toLowerCase())}
         {START_COMMAND === null ? null : (

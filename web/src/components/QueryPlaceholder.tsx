@@ -1,3 +1,5 @@
+import { useState } from "react";
+
 import { messageOf } from "@/api/client";
 import { LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
@@ -11,7 +13,9 @@ interface Props {
 /** Stands for the data of a query that is loading or has failed. */
 export function QueryPlaceholder({ query, rows }: Props) {
   const { error, refetch } = query;
-  if (error !== null)
-    return <LoadError message={messageOf(error)} onRetry={() => void refetch()} />;
+  // A query that is polled has no error during its next request.
+  const [last, setLast] = useState(error);
+  if (error !== null && error !== last) setLast(error);
+  if (last !== null) return <LoadError message={messageOf(last)} onRetry={() => void refetch()} />;
   return rows === undefined ? <Loading /> : <Loading rows={rows} />;
 }

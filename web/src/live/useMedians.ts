@@ -17,12 +17,17 @@ export interface Medians {
   seconds: ReadonlyMap<string, number>;
   /** Number of runs. */
   runs: number;
+  loading: boolean;
 }
 
-const NONE: Medians = { seconds: new Map(), runs: 0 };
+const NONE: Medians = { seconds: new Map(), runs: 0, loading: false };
+const LOADING: Medians = { ...NONE, loading: true };
 
-/** The earlier runs of a pipeline's program; undefined until they are loaded. */
-export function useHistory(summary: PipelineSummary | undefined): RunHistory | undefined {
+/** The earlier runs of a pipeline's program. */
+export function useHistory(summary: PipelineSummary | undefined): {
+  history: RunHistory | undefined;
+  loading: boolean;
+} {
   const id = summary?.pipeline.id ?? "";
   const earlier = useQuery({
     queryKey: ["earlier", id],
@@ -31,13 +36,14 @@ export function useHistory(summary: PipelineSummary | undefined): RunHistory | u
     retry: false,
     enabled: summary !== undefined,
   });
-  if (summary === undefined) return undefined;
-  return historyFinder(earlier.data?.histories ?? [])(summary.pipeline);
+  const find = historyFinder(earlier.data?.histories ?? []);
+  const history = summary === undefined ? undefined : find(summary.pipeline);
+  return { history, loading: earlier.isLoading };
 }
 
 /** The medians of the commands in earlier successful runs. */
 export function useMedians(summary: PipelineSummary | undefined): Medians {
-  const history = useHistory(summary);
+  const { history, loading } = useHistory(summary);
   const runs = (history?.runs ?? []).filter(
     (run) =>
       run.id !== summary?.pipeline.id &&
@@ -54,11 +60,18 @@ export function useMedians(summary: PipelineSummary | undefined): Medians {
       staleTime: Infinity,
       retry: false,
     })),
-    combine: combined,
+    combine: loading ? () => LOADING : combined,
   });
 }
 
-function combined(results: readonly { data: ReadonlyMap<string, number> | undefined }[]): Medians {
+interface Result {
+  data: ReadonlyMap<string, number> | undefined;
+  isLoading: boolean;
+}
+
+function combined(results: readonly Result[]): Medians {
   const known = results.flatMap(({ data }) => (data === undefined ? [] : [data]));
-  return known.length === 0 ? NONE : { seconds: medians(known), runs: known.length };
+  const loading = results.some((result) => result.isLoading);
+  if (known.length === 0) return loading ? LOADING : NONE;
+  return { seconds: medians(known), runs: known.length, loading };
 }

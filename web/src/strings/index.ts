@@ -132,6 +132,14 @@ export const NODE_TABS = {
   pane: (path: string) => `Node ${path}`,
 };
 
+export const LAZY = {
+  failed: "Could not load this part",
+  offline: "It appears when the connection is back.",
+  outdated: "If the app was updated since this page was opened, reload the page.",
+  reload: "Reload page",
+  retry: "Retry",
+};
+
 export const OFFLINE = {
   retry: "Retry now",
   starts: "starts it.",

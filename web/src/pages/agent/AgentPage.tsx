@@ -7,9 +7,11 @@ import { Button } from "@/components/Button";
 import { CopyButton } from "@/components/CopyButton";
 import { CountsText } from "@/components/Counts";
 import { FactsList } from "@/components/Facts";
+import { IN_ORDER, Pending } from "@/components/InOrder";
 import { PageStatus } from "@/components/PageStatus";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { StateLabel } from "@/components/StateIcon";
+import { useFirst } from "@/components/useFirst";
 import { useNow } from "@/components/useNow";
 import { useTitle } from "@/components/useTitle";
 import { followLink, pipelineUrl } from "@/lib/location";
@@ -35,13 +37,14 @@ export function AgentPage() {
     refetchInterval: REFRESH_MS,
   });
   useTitle("Agent");
+  const first = useFirst(status.isLoading || running.isLoading);
   const [opened, setOpened] = useState<"stop" | "collect" | null>(null);
   const offline = status.error instanceof OfflineError;
   const active = (running.data?.pipelines ?? []).filter((one) => !one.settled);
   const close = () => setOpened(null);
   return (
     <PageStatus error={status.error}>
-      <div className="page">
+      <div className={`page ${IN_ORDER}`}>
         <div className="page-head">
           <h1>{AGENT.title}</h1>
           <span className="page-grow" />
@@ -61,6 +64,7 @@ export function AgentPage() {
         ) : (
           <QueryPlaceholder query={status} rows={9} />
         )}
+        {first ? <Pending /> : null}
         {running.data === undefined ? null : <ActivePipelines busy={active} />}
         <Commands />
       </div>

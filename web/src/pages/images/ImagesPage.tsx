@@ -15,6 +15,7 @@ import { StateIcon } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
 import { type PageProps, setQuery, useLocation } from "@/lib/location";
 import { duration, elapsed, moment } from "@/lib/time";
+import { usedImages } from "@/model/images";
 import { BuildLogView } from "@/pages/images/BuildLogView";
 import { RebuildDialog } from "@/pages/images/RebuildDialog";
 import { IMAGE_PAGE } from "@/strings/images";
@@ -42,9 +43,9 @@ function Images({ summary }: { summary: PipelineSummary }) {
   if (list.data === undefined) {
     return <QueryPlaceholder query={list} />;
   }
-  const { images } = list.data;
-  const plain = summary.pipeline.engine === "process"; // its images are names without content
-  if (plain || images.length === 0) {
+  const images = usedImages(summary.pipeline, list.data.images);
+  if (images.length === 0) {
+    const plain = summary.pipeline.engine === "process";
     return (
       <EmptyState title={IMAGES.none}>
         <p className="muted">{plain ? IMAGES.plainProcesses : IMAGES.unused}</p>

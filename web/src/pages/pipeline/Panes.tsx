@@ -1,41 +1,55 @@
-import { type ReactNode } from "react";
-import { Group, Panel, Separator, useDefaultLayout } from "react-resizable-panels";
+import { type CSSProperties, type ReactNode } from "react";
 
-import { stored } from "@/lib/stored";
+import { clampShare, MAX_SHARE, MIN_SHARE } from "@/model/split";
 import styles from "@/pages/pipeline/Panes.module.css";
+import { useSplit } from "@/pages/pipeline/useSplit";
 import { PANES } from "@/strings";
 
 interface Props {
-  /** Small screens show one pane at a time. */
-  onePane: boolean;
+  /** The pane that small screens show. */
   shown: "tree" | "node";
   tree: ReactNode;
   node: ReactNode;
 }
 
 /**
- * The tree and the node side by side, with a border that can be moved and is remembered. Keys of
- * the page act inside only (`data-keys`).
+ * The tree and the node side by side, with a border that can be moved and is remembered. Style
+ * sheets show one of them on small screens, so that both keep their state when the width changes.
+ * Keys of the page act inside only (`data-keys`).
  */
-export function Panes({ onePane, shown, tree, node }: Props) {
-  const layout = useDefaultLayout({ id: "conducto.split", storage: stored });
-  if (onePane) {
-    return (
-      <div className={styles.single} data-keys data-shown={shown}>
+export function Panes({ shown, tree, node }: Props) {
+  const { share, setShare, onKeyDown } = useSplit();
+  return (
+    <div
+      className={styles.split}
+      data-keys
+      data-shown={shown}
+      style={{ "--tree": `${share}%` } as CSSProperties}
+    >
+      <div id="tree" className={styles.panel}>
         {tree}
+      </div>
+      <div
+        className={styles.separator}
+        role="separator"
+        tabIndex={0}
+        aria-label={PANES.resize}
+        aria-orientation="vertical"
+        aria-controls="tree"
+        aria-valuemin={MIN_SHARE}
+        aria-valuemax={MAX_SHARE}
+        aria-valuenow={Math.round(share)}
+        onKeyDown={onKeyDown}
+        onPointerDown={({ currentTarget, pointerId }) => currentTarget.setPointerCapture(pointerId)}
+        onPointerMove={({ currentTarget, pointerId, clientX }) => {
+          const box = currentTarget.parentElement?.getBoundingClientRect();
+          if (box === undefined || !currentTarget.hasPointerCapture(pointerId)) return;
+          setShare(clampShare(((clientX - box.left) / box.width) * 100));
+        }}
+      />
+      <div id="node" className={styles.panel}>
         {node}
       </div>
-    );
-  }
-  return (
-    <Group className={styles.split} data-keys {...layout}>
-      <Panel id="tree" className={styles.panel} defaultSize="40%" minSize="20%" maxSize="70%">
-        {tree}
-      </Panel>
-      <Separator className={styles.separator} aria-label={PANES.resize} />
-      <Panel id="node" className={styles.panel}>
-        {node}
-      </Panel>
-    </Group>
+    </div>
   );
 }

@@ -3,7 +3,6 @@ import { useEffect, useMemo, useRef, useState } from "react";
 
 import { ApiError } from "@/api/client";
 import { SignedOut } from "@/components/SignedOut";
-import { useMediaQuery } from "@/components/useMediaQuery";
 import { useTitle } from "@/components/useTitle";
 import { type PageProps, setQuery, useLocation } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
@@ -15,7 +14,6 @@ import { tabTitle } from "@/model/titles";
 import { ActionDialogs } from "@/pages/pipeline/actions/ActionDialogs";
 import { useActions } from "@/pages/pipeline/actions/useActions";
 import { Announcer } from "@/pages/pipeline/Announcer";
-import { ONE_PANE } from "@/pages/pipeline/frame/layout";
 import { PipelineLoading } from "@/pages/pipeline/frame/PipelineFrame";
 import { PipelineHeader } from "@/pages/pipeline/frame/PipelineHeader";
 import { HelpDialog } from "@/pages/pipeline/HelpDialog";
@@ -64,7 +62,6 @@ function useTarget(session: PipelineSession) {
 function Workbench({ session }: { session: PipelineSession }) {
   const { query } = useLocation();
   const node = query.get("node");
-  const onePane = useMediaQuery(ONE_PANE);
   const showsTree = query.get("view") === "tree" && node === null;
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [help, setHelp] = useState(false);
@@ -109,7 +106,6 @@ function Workbench({ session }: { session: PipelineSession }) {
         />
       )}
       <Panes
-        onePane={onePane}
         shown={showsTree ? "tree" : "node"}
         tree={
           <TreePane

@@ -63,7 +63,7 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
             <input
               className="field mono"
               value={key}
-              autoFocus
+              data-first
               spellCheck={false}
               autoCapitalize="off"
               autoComplete="off"
@@ -87,7 +87,7 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
               className="field mono"
               type="password"
               value={value}
-              autoFocus={secret !== null}
+              data-first={secret !== null || undefined}
               autoComplete="new-password"
               onChange={(event) => setValue(event.target.value)}
             />

@@ -1,14 +1,14 @@
 import * as Tabs from "@radix-ui/react-tabs";
 import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense } from "react";
 
 import { api, ApiError, messageOf } from "@/api/client";
 import type { AttemptRecord, NodeDetail } from "@/api/schema";
 import { EmptyState, LoadError } from "@/components/EmptyState";
+import { IN_ORDER } from "@/components/InOrder";
 import { LazyMarkdown } from "@/components/LazyMarkdown";
+import { lazily } from "@/components/lazily";
 import { Loading } from "@/components/Loading";
 import { setQuery, useLocation } from "@/lib/location";
-import { preloadable } from "@/lib/preload";
 import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/live/session";
 import { useReports } from "@/live/useReports";
@@ -27,23 +27,15 @@ import { NODE_TABS } from "@/strings";
 import { NODE } from "@/strings/node";
 
 // Only the output and the overview are part of the main script.
-const AttemptsTab = lazy(
-  preloadable(async () => ({
-    default: (await import("@/pages/pipeline/node/AttemptsTab")).AttemptsTab,
-  })),
+const AttemptsTab = lazily(
+  async () => (await import("@/pages/pipeline/node/AttemptsTab")).AttemptsTab,
 );
-const DetailsTab = lazy(
-  preloadable(async () => ({
-    default: (await import("@/pages/pipeline/node/DetailsTab")).DetailsTab,
-  })),
+const DetailsTab = lazily(
+  async () => (await import("@/pages/pipeline/node/DetailsTab")).DetailsTab,
 );
-const FilesTab = lazy(
-  preloadable(async () => ({ default: (await import("@/pages/pipeline/node/FilesTab")).FilesTab })),
-);
-const ResultsTab = lazy(
-  preloadable(async () => ({
-    default: (await import("@/pages/pipeline/node/ResultsTab")).ResultsTab,
-  })),
+const FilesTab = lazily(async () => (await import("@/pages/pipeline/node/FilesTab")).FilesTab);
+const ResultsTab = lazily(
+  async () => (await import("@/pages/pipeline/node/ResultsTab")).ResultsTab,
 );
 
 export interface NodePaneProps {
@@ -154,7 +146,7 @@ function NodeTabs({
       <Continuation session={session} path={detail.node.path} isExec={isExec} />
       <Tabs.Content
         value={tab}
-        className={tab === "output" ? styles.output : styles.content}
+        className={tab === "output" ? styles.output : `${styles.content ?? ""} ${IN_ORDER}`}
         // The output is a scrollable region of its own.
         tabIndex={tab === "output" ? -1 : 0}
       >
@@ -163,29 +155,27 @@ function NodeTabs({
             <LazyMarkdown text={doc} />
           </div>
         ) : null}
-        <Suspense fallback={<Loading />}>
-          {tab === "output" ? <OutputTab session={session} detail={detail} /> : null}
-          {tab === "report" ? <ReportTab id={session.id} attempt={attempt} /> : null}
-          {tab === "results" && attempt !== undefined ? (
-            <ResultsTab
-              key={`${attempt.number} ${attempt.path}`}
-              id={session.id}
-              attempt={attempt}
-              program={session.model?.summary.pipeline ?? null}
-            />
-          ) : null}
-          {tab === "files" ? <FilesTab id={session.id} attempt={attempt} /> : null}
-          {tab === "attempts" ? <AttemptsTab session={session} detail={detail} /> : null}
-          {tab === "overview" && isExec ? (
-            <div className={styles.overview}>
-              <ReportsSection session={session} failed={isFailed(detail.node.state)} />
-            </div>
-          ) : null}
-          {tab === "overview" && !isExec ? (
-            <OverviewTab session={session} detail={detail} actions={actions} />
-          ) : null}
-          {tab === "details" ? <DetailsTab detail={detail} /> : null}
-        </Suspense>
+        {tab === "output" ? <OutputTab session={session} detail={detail} /> : null}
+        {tab === "report" ? <ReportTab id={session.id} attempt={attempt} /> : null}
+        {tab === "results" && attempt !== undefined ? (
+          <ResultsTab
+            key={`${attempt.number} ${attempt.path}`}
+            id={session.id}
+            attempt={attempt}
+            program={session.model?.summary.pipeline ?? null}
+          />
+        ) : null}
+        {tab === "files" ? <FilesTab id={session.id} attempt={attempt} /> : null}
+        {tab === "attempts" ? <AttemptsTab session={session} detail={detail} /> : null}
+        {tab === "overview" && isExec ? (
+          <div className={styles.overview}>
+            <ReportsSection session={session} failed={isFailed(detail.node.state)} />
+          </div>
+        ) : null}
+        {tab === "overview" && !isExec ? (
+          <OverviewTab session={session} detail={detail} actions={actions} />
+        ) : null}
+        {tab === "details" ? <DetailsTab detail={detail} /> : null}
       </Tabs.Content>
     </Tabs.Root>
   );

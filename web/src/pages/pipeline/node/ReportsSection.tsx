@@ -2,6 +2,7 @@ import { useState } from "react";
 
 import { messageOf } from "@/api/client";
 import { Collapsible } from "@/components/Collapsible";
+import { IN_ORDER, Pending } from "@/components/InOrder";
 import { LazyMarkdown } from "@/components/LazyMarkdown";
 import { useNow } from "@/components/useNow";
 import { formatDate, formatDateTitle } from "@/lib/formatDate";
@@ -29,11 +30,11 @@ export function ReportsSection({ session, failed }: Props) {
   if (reports.data === undefined && reports.error !== null) {
     return <p className="muted">{NODE.reportsFailed(messageOf(reports.error))}</p>;
   }
-  if (shown.length === 0) return null;
+  if (shown.length === 0) return reports.isLoading ? <Pending /> : null;
   const open = failed ? OPEN_COUNT_WITH_FAILURES : OPEN_COUNT;
   return (
     <section
-      className={`${styles.reports} ${failed ? styles.beside : ""}`}
+      className={`${styles.reports ?? ""} ${failed ? (styles.beside ?? "") : ""} ${IN_ORDER}`}
       aria-label={NODE.reports}
     >
       <h2>{plural(shown.length + more, "report")}</h2>
@@ -104,7 +105,13 @@ function ReportCard(props: { id: string; report: Report; openAtFirst: boolean })
 function ReportText({ id, report: { entry, title } }: { id: string; report: Report }) {
   const text = useReportText(id, entry);
   if (text.data === undefined) {
-    return <p className="muted">{text.error === null ? NODE.loading : messageOf(text.error)}</p>;
+    if (text.error !== null) return <p className="muted">{messageOf(text.error)}</p>;
+    return (
+      <p className="muted">
+        {NODE.loading}
+        <Pending />
+      </p>
+    );
   }
   if (text.data.trim() === "") return <p className="muted">{NODE.emptyReport}</p>;
   return (

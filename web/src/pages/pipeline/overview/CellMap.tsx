@@ -1,9 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
-import { memo, useMemo, useRef, useState } from "react";
+import { memo, useLayoutEffect, useMemo, useRef, useState } from "react";
 
 import { api } from "@/api/client";
 import type { Counts, NodeStates } from "@/api/schema";
 import { paletteOf } from "@/components/canvas";
+import { Pending } from "@/components/InOrder";
+import { useFirst } from "@/components/useFirst";
 import { useRepaint } from "@/components/useRepaint";
 import { followLink, pipelineUrl, setQuery } from "@/lib/location";
 import { plural } from "@/lib/time";
@@ -63,6 +65,7 @@ const Map = memo(function Cells({ id, path, count, settledAt }: MapProps) {
     placeholderData: (before) => before,
     enabled: names.data !== undefined && (settledAt === null || names.data.seq < settledAt),
   });
+  const first = useFirst(names.isLoading);
   const [hovered, setHovered] = useState<number | null>(null);
   const letters = newer(names.data, states.data)?.states ?? "";
   const known = names.data?.names ?? NO_NAMES;
@@ -75,6 +78,7 @@ const Map = memo(function Cells({ id, path, count, settledAt }: MapProps) {
     if (node !== null) setQuery({ node, attempt: null });
   };
   const groups = useMemo(() => cellGroups(known), [known]);
+  if (first) return <Pending />;
   const cells = { onHover: setHovered, onOpen: open, hovered };
   return (
     <section className={shared.section} aria-label={OVERVIEW.cells}>
@@ -145,6 +149,7 @@ interface CanvasProps {
 const Canvas = memo(function Drawn({ states, from, height, hovered, ...on }: CanvasProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [width, setWidth] = useState(0);
+  useLayoutEffect(() => setWidth(canvas.current?.clientWidth ?? 0), []);
   const grid = gridFor(states.length, width, height);
   const inside = hovered !== null && hovered >= from && hovered < from + states.length;
   useRepaint(canvas, () => {

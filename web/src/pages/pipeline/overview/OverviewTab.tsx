@@ -5,6 +5,7 @@ import type { Counts, NodeDetail, NodeView } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { CountsBar } from "@/components/Counts";
 import { LoadError } from "@/components/EmptyState";
+import { IN_ORDER, Pending } from "@/components/InOrder";
 import { useNow } from "@/components/useNow";
 import { duration, moment } from "@/lib/time";
 import { useThrottled } from "@/lib/useThrottled";
@@ -53,7 +54,7 @@ export function OverviewTab({ session, detail, actions }: Props) {
   const isRoot = path === ROOT;
   const summary = session.model?.summary;
   return (
-    <div className={styles.overview}>
+    <div className={`${styles.overview ?? ""} ${IN_ORDER}`}>
       <Headline session={session} node={node} path={path} reasons={groups?.length ?? null}>
         {hasFailed && !allSkipped ? (
           <Button disabled={actions.busy} onClick={() => void actions.rerunFailed(path)}>
@@ -63,6 +64,7 @@ export function OverviewTab({ session, detail, actions }: Props) {
       </Headline>
       {allSkipped ? <p className={styles.empty}>{OVERVIEW.allSkipped}</p> : null}
       {found.isError ? <LoadError message={messageOf(found.error)} /> : null}
+      {found.isLoading ? <Pending /> : null}
       {groups === null || groups.length === 0 ? null : (
         <Reasons key={`reasons ${path}`} id={session.id} groups={groups} actions={actions} />
       )}
@@ -116,12 +118,11 @@ function Headline({ session, node, path, reasons, children }: HeadlineProps) {
     counts,
     armed: summary?.pipeline.armed !== false,
     settled: !isActive,
-    remaining: estimated?.remaining ?? null,
+    remaining: estimated.remaining,
     reasons,
   });
-  const sub = isActive ? estimated?.text : undefined;
   return (
-    <section className={styles.headline}>
+    <section className={`${styles.headline ?? ""} ${IN_ORDER}`}>
       <div className={styles.line}>
         <h2>{text}</h2>
         {isActive ? (
@@ -131,7 +132,8 @@ function Headline({ session, node, path, reasons, children }: HeadlineProps) {
         ) : null}
         {children}
       </div>
-      {sub === undefined ? null : <p className={`${styles.sub} number`}>{sub}</p>}
+      {estimated.loading ? <Pending /> : null}
+      {estimated.text === null ? null : <p className={`${styles.sub} number`}>{estimated.text}</p>}
       {isActive ? (
         <div className={styles.progress}>
           <CountsBar counts={counts} />
@@ -144,16 +146,18 @@ function Headline({ session, node, path, reasons, children }: HeadlineProps) {
 /** The remaining time of a running pipeline, from earlier runs. */
 function useEstimate(session: PipelineSession, enabled: boolean) {
   const summary = session.model?.summary;
-  const history = useHistory(summary);
+  const { history, loading } = useHistory(summary);
   const now = useNow(enabled);
-  if (!enabled || summary === undefined) return null;
+  const unknown = { loading: enabled && loading, remaining: null, text: null };
+  if (!enabled || summary === undefined) return unknown;
   const took = activeTime(summary, now);
   const durations = earlierDurations(summary, history?.runs ?? []);
   const found = took === null ? null : estimate(took, durations);
-  if (found === null) return null;
+  if (found === null) return unknown;
   const usual = OVERVIEW.medianOf(duration(found.usual), durations.length);
   const { remaining } = found;
   return {
+    loading,
     remaining,
     text:
       remaining === null

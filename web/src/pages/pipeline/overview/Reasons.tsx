@@ -54,7 +54,7 @@ function Reason({ id, group, isFirst, isOnly, actions }: ReasonProps) {
   const { nodes, reason } = group;
   const paths = nodes.map(({ path }) => path);
   return (
-    <section className={styles.reason} role="listitem">
+    <div className={styles.reason} role="listitem">
       <div className={styles.head}>
         <button
           type="button"
@@ -82,7 +82,7 @@ function Reason({ id, group, isFirst, isOnly, actions }: ReasonProps) {
         )}
       </div>
       {open ? <Details id={id} group={group} /> : null}
-    </section>
+    </div>
   );
 }
 

@@ -2,6 +2,7 @@ import { useQueries, useQuery } from "@tanstack/react-query";
 
 import { api } from "@/api/client";
 import type { LogLines, NodeView } from "@/api/schema";
+import { Pending } from "@/components/InOrder";
 import { StateIcon } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
 import { plainText } from "@/lib/ansi";
@@ -53,7 +54,7 @@ export function Running({ session, path, count }: Props) {
       retry: false,
     })),
   });
-  if (longest.length === 0) return null;
+  if (longest.length === 0) return found.isLoading ? <Pending /> : null;
   return (
     <section className={shared.section}>
       <h3>

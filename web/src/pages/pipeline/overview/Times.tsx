@@ -1,5 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 
+import { Pending } from "@/components/InOrder";
+import { useFirst } from "@/components/useFirst";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { duration } from "@/lib/time";
 import { visible } from "@/lib/visible";
@@ -37,8 +39,10 @@ export function Times({ session, path }: Props) {
     enabled: summary?.settled === true && count <= MAX_COMPARED,
     staleTime: Infinity,
   });
-  const { seconds: medians, runs } = useMedians(summary);
+  const { seconds: medians, runs, loading } = useMedians(summary);
+  const first = useFirst(nodes.isLoading || loading);
   const inside = new Map([...(nodes.data ?? [])].filter(([one]) => isWithin(one, path)));
+  if (first) return <Pending />;
   if (inside.size < MIN_COMMANDS) return null;
   const slow = slowest(inside, medians, MAX_ROWS);
   const differing = deviations(inside, medians, MAX_ROWS);

@@ -2,7 +2,9 @@ import { useQuery } from "@tanstack/react-query";
 
 import { api } from "@/api/client";
 import type { Counts } from "@/api/schema";
+import { Pending } from "@/components/InOrder";
 import { StateIcon } from "@/components/StateIcon";
+import { useFirst } from "@/components/useFirst";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
@@ -34,9 +36,11 @@ export function Waiting({ session, path, counts }: Props) {
     refetchInterval: REFRESH_MS,
     retry: false,
   });
+  const first = useFirst(queued.isLoading);
   const waits = counts.queued > 0 ? queuedGroups(queued.data?.nodes ?? [], counts.queued) : [];
   const later = model === null ? [] : pendingGroups(model.within(path), MAX_ROWS);
   const rows = [...waits, ...later].slice(0, MAX_ROWS);
+  if (first) return <Pending />;
   if (rows.length === 0) return null;
   return (
     <section className={shared.section}>

@@ -1,0 +1,57 @@
+import { useEffect, useSyncExternalStore, type ComponentType, type ReactNode } from "react";
+
+import { isOffline, subscribeToConnection } from "@/api/connection";
+import { Button } from "@/components/Button";
+import { Dialog } from "@/components/Dialog";
+import { Loading } from "@/components/Loading";
+import { Part } from "@/lib/part";
+import { preloadable } from "@/lib/preload";
+import { LAZY } from "@/strings";
+
+interface Options {
+  /** Shown while the code is loading. */
+  placeholder?: ReactNode;
+  /** Load the code ahead of time, when the browser is idle. */
+  ahead?: boolean;
+}
+
+/**
+ * A component whose code is loaded on demand. If the server does not respond, only the component's place shows so, or a dialog if the component can
+ * be closed, and the code is loaded when the server responds.
+ */
+export function lazily<Props extends object>(
+  load: () => Promise<ComponentType<Props>>,
+  { placeholder = <Loading />, ahead = true }: Options = {},
+): ComponentType<Props> {
+  const code = new Part(load);
+  if (ahead) preloadable(code.request);
+  return function Lazy(props: Props) {
+    const state = useSyncExternalStore(code.subscribe, code.current);
+    const offline = useSyncExternalStore(subscribeToConnection, isOffline);
+    useEffect(() => {
+      if (!offline || code.current().kind === "loading") void code.request();
+    }, [offline]);
+    if (state.kind === "loaded") return <state.value {...props} />;
+    if (state.kind === "loading") return placeholder;
+    const failed = <Failed offline={offline} onRetry={() => void code.request()} />;
+    return "onClose" in props ? (
+      <Dialog title={LAZY.failed} onClose={props.onClose as () => void}>
+        {failed}
+      </Dialog>
+    ) : (
+      failed
+    );
+  };
+}
+
+/** If the server responds, the file is missing: it belongs to an older version of the app. */
+function Failed({ offline, onRetry }: { offline: boolean; onRetry: () => void }) {
+  return (
+    <div className="empty" role="alert">
+      <p className="empty-title">{LAZY.failed}</p>
+      <p className="muted">{offline ? LAZY.offline : LAZY.outdated}</p>
+      <Button onClick={onRetry}>{LAZY.retry}</Button>
+      {offline ? null : <Button onClick={() => location.reload()}>{LAZY.reload}</Button>}
+    </div>
+  );
+}
