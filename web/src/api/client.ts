@@ -171,6 +171,11 @@ export async function post<T>(path: string, body?: unknown): Promise<T> {
   return (await response.json()) as T;
 }
 
+export async function remove<T>(path: string): Promise<T> {
+  const response = await sendInSession(apiUrl(path), { method: "DELETE", headers: FROM_APP });
+  return (await response.json()) as T;
+}
+
 export function pipelinePath(id: string, rest = ""): string {
   return `/pipelines/${encodeURIComponent(id)}${rest}`;
 }

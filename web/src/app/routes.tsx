@@ -32,6 +32,7 @@ const TimelinePage = page(async () => (await import("@/pages/timeline/TimelinePa
 const SecretsPage = page(async () => (await import("@/pages/secrets/SecretsPage")).SecretsPage);
 const AgentPage = page(async () => (await import("@/pages/agent/AgentPage")).AgentPage);
 const AccountPage = page(async () => (await import("@/pages/account/AccountPage")).AccountPage);
+const LaunchPage = page(async () => (await import("@/pages/launch/LaunchPage")).LaunchPage);
 const ProgramPage = page(async () => (await import("@/pages/program/ProgramPage")).ProgramPage);
 const SignedInPage = page(async () => (await import("@/pages/signin/SignedInPage")).SignedInPage);
 const CliPage = page(async () => (await import("@/pages/signin/CliPage")).CliPage);
@@ -47,6 +48,7 @@ const PAGES: readonly PageRoute[] = [
   { path: "/p/{id}/timeline", page: TimelinePage },
   { path: "/p/{id}/images", page: ImagesPage },
   { path: "/p/{id}/data", page: DataPage },
+  { path: "/p/{id}/launch", page: LaunchPage },
   { path: "/program", page: ProgramPage },
   { path: "/data", nav: { label: NAVIGATION.data, icon: "data" }, page: UserDataPage },
   { path: "/secrets", nav: { label: NAVIGATION.secrets, icon: "key" }, page: SecretsPage },

@@ -64,3 +64,8 @@ export function pipelineUrl(id: string, node?: string): string {
   const base = `/p/${encodeURIComponent(id)}`;
   return node === undefined ? base : `${base}?${new URLSearchParams({ node }).toString()}`;
 }
+
+/** The form that launches a pipeline's program again. */
+export function launchUrl(id: string): string {
+  return `${pipelineUrl(id)}/launch`;
+}

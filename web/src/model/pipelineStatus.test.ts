@@ -89,15 +89,27 @@ describe("headerActions", () => {
     expect(primary(scheduled)).toEqual(["run", null, true]);
     expect(primary(failed)).toEqual(["rerunFailed", null, true]);
     expect(primary(cancelled)).toEqual(["rerunKilled", null, true]);
-    expect(primary(done)).toEqual(["rerunAll", null, false]);
+    expect(primary(done)).toEqual(["launchAgain", null, false]);
     expect(primary(archived)).toEqual(["wake", null, false]);
   });
 
   it("omits actions that do not apply", () => {
-    expect(headerActions(done).menu).toEqual(["sleep", "archive"]);
-    expect(headerActions(running).menu).toEqual(["sleep", "archive"]);
-    expect(headerActions(failing).menu).toEqual(["rerunAll", "pause", "sleep", "archive"]);
-    expect(headerActions(cancelled).menu).toEqual(["rerunAll", "run", "sleep", "archive"]);
-    expect(headerActions(archived).menu).toEqual([]);
+    expect(headerActions(done).menu).toEqual(["rerunAll", "sleep", "archive"]);
+    expect(headerActions(running).menu).toEqual(["launchAgain", "sleep", "archive"]);
+    expect(headerActions(failing).menu).toEqual([
+      "rerunAll",
+      "pause",
+      "launchAgain",
+      "sleep",
+      "archive",
+    ]);
+    expect(headerActions(cancelled).menu).toEqual([
+      "rerunAll",
+      "run",
+      "launchAgain",
+      "sleep",
+      "archive",
+    ]);
+    expect(headerActions(archived).menu).toEqual(["launchAgain"]);
   });
 });

@@ -20,6 +20,7 @@ export type HeaderAction =
   | "rerunFailed"
   | "rerunKilled"
   | "rerunAll"
+  | "launchAgain"
   | "sleep"
   | "wake"
   | "archive";
@@ -39,6 +40,7 @@ const ORDER: readonly HeaderAction[] = [
   "run",
   "pause",
   "cancel",
+  "launchAgain",
   "sleep",
   "wake",
   "archive",
@@ -69,7 +71,7 @@ function choice(summary: PipelineSummary): Choice {
       return ["rerunKilled", null, true];
     case "done":
     case "warning":
-      return ["rerunAll", null, false];
+      return ["launchAgain", null, false];
     case "pending":
       return applies("run", summary) ? ["run", null, true] : [null, null, false];
     case "paused":
@@ -87,6 +89,7 @@ function isActive({ settled, pipeline, counts }: PipelineSummary): boolean {
 function applies(action: HeaderAction, summary: PipelineSummary): boolean {
   const { pipeline, counts } = summary;
   const { armed, lifecycle } = pipeline;
+  if (action === "launchAgain") return true;
   if (lifecycle === "archived") return action === "wake";
   switch (action) {
     case "run":

@@ -269,6 +269,7 @@ export const PIPELINE_HEADER = {
     rerunFailed: "Rerun failed",
     rerunKilled: "Rerun",
     rerunAll: "Rerun all",
+    launchAgain: "Launch again",
     sleep: "Sleep",
     wake: "Wake",
     archive: "Archive",

@@ -8,7 +8,7 @@ import { MetricComparison } from "@/components/MetricComparison";
 import { PageStatus } from "@/components/PageStatus";
 import { StateLabel } from "@/components/StateIcon";
 import { useTitle } from "@/components/useTitle";
-import { followLink, pipelineUrl, useLocation } from "@/lib/location";
+import { followLink, launchUrl, pipelineUrl, useLocation } from "@/lib/location";
 import { duration, moment } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import { defaultPair, passRates, totalsOf } from "@/model/programRuns";
@@ -20,7 +20,7 @@ import styles from "@/pages/program/ProgramPage.module.css";
 import { RunChart } from "@/pages/program/RunChart";
 import { RunCount } from "@/pages/program/RunCount";
 import { useNodeHistory, useProgram } from "@/pages/program/useProgram";
-import { PROGRAM } from "@/strings";
+import { PIPELINE_HEADER, PROGRAM } from "@/strings";
 
 const DEFAULT_COUNT = 60;
 
@@ -33,7 +33,10 @@ export function ProgramPage() {
   return (
     <PageStatus error={error}>
       <div className={`page ${styles.page}`}>
-        <h1 className="clip">{visible(title)}</h1>
+        <div className={styles.head}>
+          <h1 className="clip">{visible(title)}</h1>
+          <LaunchLink newest={data?.[0]} />
+        </div>
         {data !== undefined ? (
           <Body pipelines={data} />
         ) : error === null ? (
@@ -43,6 +46,14 @@ export function ProgramPage() {
         )}
       </div>
     </PageStatus>
+  );
+}
+
+function LaunchLink({ newest }: { newest: PipelineSummary | undefined }) {
+  return newest === undefined ? null : (
+    <a className="button" href={launchUrl(newest.pipeline.id)} onClick={followLink}>
+      {PIPELINE_HEADER.actions.launchAgain}
+    </a>
   );
 }
 

@@ -4,6 +4,7 @@ import { Button } from "@/components/Button";
 import { Icon, type IconName } from "@/components/Icon";
 import { Menu, type MenuEntry } from "@/components/Menu";
 import { StatePill } from "@/components/StatePill";
+import { launchUrl, navigate } from "@/lib/location";
 import { moment } from "@/lib/time";
 import { ROOT } from "@/model/paths";
 import { type HeaderAction, headerActions, pipelineState } from "@/model/pipelineStatus";
@@ -49,12 +50,16 @@ const ICONS: Partial<Record<HeaderAction, IconName>> = {
   rerunFailed: "rerun",
   rerunKilled: "rerun",
   rerunAll: "rerun",
+  launchAgain: "play",
 };
 /** Keys of the tree and the node. */
 const KEYS: Partial<Record<HeaderAction, string>> = { run: "g", pause: "g" };
 
-function execute(actions: Actions, action: HeaderAction): void {
+function execute(actions: Actions, action: HeaderAction, id: string): void {
   switch (action) {
+    case "launchAgain":
+      navigate(launchUrl(id));
+      break;
     case "rerunFailed":
     case "rerunKilled":
       void actions.rerunFailed(ROOT);
@@ -79,7 +84,7 @@ function HeaderButtons({
       key={action}
       variant={variant}
       disabled={actions.busy}
-      onClick={() => execute(actions, action)}
+      onClick={() => execute(actions, action, summary.pipeline.id)}
       {...(KEYS[action] === undefined ? {} : { shortcut: KEYS[action] })}
     >
       {ICONS[action] === undefined ? null : <Icon name={ICONS[action]} />}
@@ -88,7 +93,7 @@ function HeaderButtons({
   );
   const entries: MenuEntry[] = menu.map((action) => ({
     label: PIPELINE_HEADER.actions[action],
-    onSelect: () => execute(actions, action),
+    onSelect: () => execute(actions, action, summary.pipeline.id),
   }));
   entries.push("separator", {
     label: PIPELINE_HEADER.download,

@@ -1,0 +1,38 @@
+import { useQuery } from "@tanstack/react-query";
+
+import { messageOf } from "@/api/client";
+import { programApi } from "@/api/programs";
+import { LoadError } from "@/components/EmptyState";
+import { Loading } from "@/components/Loading";
+import { PageStatus } from "@/components/PageStatus";
+import { useTitle } from "@/components/useTitle";
+import type { PageProps } from "@/lib/location";
+import { LaunchForm } from "@/pages/launch/LaunchForm";
+import { SameTree } from "@/pages/launch/SameTree";
+import { LAUNCH } from "@/strings/launch";
+
+/** The form that launches the program of a pipeline again, with other parameters. */
+export function LaunchPage({ params }: PageProps) {
+  const id = params.id ?? "";
+  const { data, error, refetch } = useQuery({
+    queryKey: ["program-of", id],
+    queryFn: ({ signal }) => programApi.program(id, signal),
+    staleTime: Infinity, // the form keeps what the user typed
+    gcTime: 0,
+  });
+  useTitle(`${LAUNCH.heading}: ${data?.pipeline.pipeline.title ?? id}`);
+  if (data === undefined) {
+    return (
+      <PageStatus error={error}>
+        {error === null ? (
+          <Loading rows={8} />
+        ) : (
+          <LoadError message={messageOf(error)} onRetry={() => void refetch()} />
+        )}
+      </PageStatus>
+    );
+  }
+  const { call, problem } = data;
+  if (call === null || problem !== null) return <SameTree program={data} />;
+  return <LaunchForm key={data.pipeline.pipeline.id} program={data} call={call} />;
+}
