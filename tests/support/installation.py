@@ -116,7 +116,9 @@ def statements(template: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
     """Yield ``(resource, statement)`` of what identities may do."""
     for name, resource in template.get("Resources", {}).items():
         properties = resource.get("Properties", {})
-        documents = [properties.get("PolicyDocument")] if "IAM" in resource["Type"] else []
+        if "IAM" not in resource["Type"]:  # others have policies of another kind
+            continue
+        documents = [properties.get("PolicyDocument")]
         documents += [policy["PolicyDocument"] for policy in properties.get("Policies", ())]
         for document in documents:
             if document is not None:
