@@ -49,7 +49,7 @@ class Shop:
         self.records.put_account(Account(ME.org, "cus_acme"))
 
     def _mail(self, to: str, subject: str, text: str) -> None:
-        assert "conducto billing limit" in text
+        assert "conducto billing" in text
         self.mails.append((to, subject))
 
     def subscribe(self, status: Status = Status.ACTIVE, **more: Any) -> Subscription:
@@ -225,6 +225,8 @@ def test_failed_payment_has_a_grace_period_after_which_nothing_is_lost(shop: Sho
     shop.subscribe(Status.PAST_DUE)
     shop.world.now += 1
     shop.deliver("evt_2")
+    shop.deliver("evt_3")
+    assert shop.mails == [("ann@acme.example", "Conducto: a payment for acme failed")]
     shop.world.now += 7 * 86_400 - 5
     assert shop.world.orgs.plan(ME.org).name == "scale"
     pipeline = shop.world.launch(parallel("a", "b", "c"))

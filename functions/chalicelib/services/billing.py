@@ -5,7 +5,9 @@ one that was fetched later is stored. Any order and repetition of events ends in
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
+from time import gmtime, strftime
 
 from chalicelib.ports.billing import Account, BillingPorts, HookEvent, Subscription
 from chalicelib.services.dependencies import Dependencies
@@ -14,12 +16,16 @@ from conducto_core.semantics.plans import RATES, Billing, dollars, grace_until
 
 logger = logging.getLogger(__name__)
 
+#: Sends an e-mail: recipient, subject and text.
+Mail = Callable[[str, str, str], object]
+
 
 class Subscriptions:
     """Keeps the subscriptions of organisations up to date."""
 
-    def __init__(self, cloud: Dependencies, slots: Slots, ports: BillingPorts) -> None:
+    def __init__(self, cloud: Dependencies, slots: Slots, ports: BillingPorts, mail: Mail) -> None:
         self._cloud = cloud
+        self._mail = mail
         self._slots = slots
         self._provider = ports.provider
         self._records = ports.records
@@ -71,6 +77,8 @@ class Subscriptions:
         )
         if self._records.put_account(new):
             self._apply(new)
+            if new.grace_until is not None and account.grace_until is None:
+                self._warn(new, new.grace_until)
 
     def _is_outdated(self, account: Account, found: Subscription) -> bool:
         """Return whether a subscription ended before the organisation's current one began."""
@@ -81,6 +89,19 @@ class Subscriptions:
         gate = Billing(account.status, since=account.since, grace_until=account.grace_until)
         self._cloud.orgs.set_billing(account.org, gate, self.accrued(account))
         self._slots.resume(account.org)
+
+    def _warn(self, account: Account, end: float) -> None:
+        day = strftime("%d %B %Y", gmtime(end))
+        text = (
+            f"A payment for {account.org} failed. The organisation keeps its plan until {day}; "
+            "after that, it falls back to the free plan. No running command is killed. To update "
+            "the payment method, run 'conducto billing portal', or open the page Plan."
+        )
+        try:
+            self._mail(account.email, f"Conducto: a payment for {account.org} failed", text)
+        except Exception:
+            # The subscription is written: a lost message must not repeat the event.
+            logger.exception("a message about a failed payment was not sent")
 
     def accrued(self, account: Account) -> float:
         """Return the dollars of the current billing period, from the charged hours."""

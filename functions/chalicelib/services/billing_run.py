@@ -10,7 +10,7 @@ from functools import partial
 from chalicelib.domain.events import Input, SpendLimitReached
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.ports.billing import Account, BillingPorts, BillingUnavailableError
-from chalicelib.services.billing import Subscriptions
+from chalicelib.services.billing import Mail, Subscriptions
 from chalicelib.services.charging import Charging, WorkerTime
 from chalicelib.services.debug_sessions import DebugSessions
 from chalicelib.services.processor import CommandProcessor
@@ -30,8 +30,6 @@ _DAY_MINUTES = 1440
 #: Minute of the day at which usage is compared.
 _NIGHT = 190
 _STOPPED = "STOPPED"
-#: Sends an e-mail: recipient, subject and text.
-Mail = Callable[[str, str, str], object]
 
 
 class BillingRun:
@@ -45,7 +43,7 @@ class BillingRun:
         self._mail = mail
         self._charging = Charging(engine.cloud)
         self._shells = DebugSessions(engine)
-        self.subscriptions = Subscriptions(engine.cloud, engine.slots, ports)
+        self.subscriptions = Subscriptions(engine.cloud, engine.slots, ports, mail)
 
     def minute(self) -> None:
         """Execute the steps of a minute; one failure does not affect the others."""
