@@ -35,6 +35,9 @@ const AccountPage = page(async () => (await import("@/pages/account/AccountPage"
 const LaunchPage = page(async () => (await import("@/pages/launch/LaunchPage")).LaunchPage);
 const ProgramPage = page(async () => (await import("@/pages/program/ProgramPage")).ProgramPage);
 const SignedInPage = page(async () => (await import("@/pages/signin/SignedInPage")).SignedInPage);
+const InvitationPage = page(
+  async () => (await import("@/pages/signin/InvitationPage")).InvitationPage,
+);
 const CliPage = page(async () => (await import("@/pages/signin/CliPage")).CliPage);
 const SettingsPage = page(async () => (await import("@/pages/settings/SettingsPage")).SettingsPage);
 
@@ -65,6 +68,7 @@ const PAGES: readonly PageRoute[] = [
     cloud: true,
   },
   { path: "/signed-in", page: SignedInPage, cloud: true, open: true },
+  { path: "/invitation", page: InvitationPage, cloud: true, open: true },
   { path: "/cli", page: CliPage, cloud: true, open: true },
   { path: "/settings", nav: { label: NAVIGATION.settings, icon: "settings" }, page: SettingsPage },
 ];
