@@ -35,6 +35,11 @@ const AccountPage = page(async () => (await import("@/pages/account/AccountPage"
 const LaunchPage = page(async () => (await import("@/pages/launch/LaunchPage")).LaunchPage);
 const ProgramPage = page(async () => (await import("@/pages/program/ProgramPage")).ProgramPage);
 const SignedInPage = page(async () => (await import("@/pages/signin/SignedInPage")).SignedInPage);
+const MembersPage = page(
+  async () => (await import("@/pages/organisation/MembersPage")).MembersPage,
+);
+const AuditPage = page(async () => (await import("@/pages/organisation/AuditPage")).AuditPage);
+const PlanPage = page(async () => (await import("@/pages/organisation/PlanPage")).PlanPage);
 const InvitationPage = page(
   async () => (await import("@/pages/signin/InvitationPage")).InvitationPage,
 );
@@ -61,6 +66,14 @@ const PAGES: readonly PageRoute[] = [
     page: AgentPage,
     cloud: false,
   },
+  {
+    path: "/organisation",
+    nav: { label: NAVIGATION.organisation, icon: "people" },
+    page: MembersPage,
+    cloud: true,
+  },
+  { path: "/organisation/audit", page: AuditPage, cloud: true },
+  { path: "/organisation/plan", page: PlanPage, cloud: true },
   {
     path: "/account",
     nav: { label: NAVIGATION.account, icon: "person" },
