@@ -98,6 +98,7 @@ export const NAVIGATION = {
   secrets: "Secrets",
   agent: "Agent",
   account: "Account",
+  organisation: "Organisation",
   settings: "Settings",
 };
 

@@ -102,7 +102,8 @@ export const PLAN = {
   usageByDay: "Usage by day",
   vcpuHours: "vCPU hours",
   workers: "Workers now",
-  workersOf: (now: number, all: number) => `${now.toLocaleString("en")} of ${all.toLocaleString("en")}`,
+  workersOf: (now: number, all: number) =>
+    `${now.toLocaleString("en")} of ${all.toLocaleString("en")}`,
 };
 
 export const TOKENS = {

@@ -19,7 +19,7 @@ export function InviteDialog({ isOwner, onClose }: { isOwner: boolean; onClose: 
   const [email, setEmail] = useState("");
   const [role, setRole] = useState<Role>("member");
   const invite = useMutation({
-    mutationFn: () => organisationApi.invite({ email: email.trim(), role }),
+    mutationFn: () => organisationApi.invite({ email: email.trim(), role, user: null }),
     onSuccess: () => void client.invalidateQueries({ queryKey: INVITATIONS_KEY }),
     gcTime: 0,
   });

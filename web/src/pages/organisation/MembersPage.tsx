@@ -61,9 +61,7 @@ export function MembersPage() {
         )}
         {who.isAdmin ? <Invitations /> : null}
       </OrganisationFrame>
-      {inviting ? (
-        <InviteDialog isOwner={who.isOwner} onClose={() => setInviting(false)} />
-      ) : null}
+      {inviting ? <InviteDialog isOwner={who.isOwner} onClose={() => setInviting(false)} /> : null}
       {removed === null ? null : (
         <RemoveDialog
           member={removed}

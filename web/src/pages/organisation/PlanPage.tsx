@@ -140,7 +140,9 @@ function Meter({ billing }: { billing: BillingStatus }) {
     ? [billing.accrued, billing.limit, PLAN.limit]
     : [billing.used_minutes, billing.exec_minutes, PLAN.minutes];
   if (all === null) return null;
-  return <meter className={styles.meter} aria-label={label} value={used} max={all} high={all * 0.8} />;
+  return (
+    <meter className={styles.meter} aria-label={label} value={used} max={all} high={all * 0.8} />
+  );
 }
 
 function factsOf(billing: BillingStatus): [string, string][] {
