@@ -128,5 +128,5 @@ export const TOKENS = {
   revoked: "Revoked",
   sessions: "Browser sessions",
   title: "Tokens",
-  unnamed: "without a name",
+  token: "token",
 };

@@ -21,7 +21,7 @@ export const SIGN_IN = {
   invitationWrong: "This invitation is not complete",
   noProvider: "This installation has no identity provider; sign in with a token",
   withProvider: "Use your account of this installation.",
-  withToken: "Enter a token, or a code that \"conducto show --app --cloud\" printed.",
+  withToken: 'Enter a token, or a code that "conducto show --app --cloud" printed.',
   useToken: "Use a token",
   working: "Signing in…",
 };

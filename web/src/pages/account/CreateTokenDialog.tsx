@@ -43,7 +43,7 @@ export function CreateTokenDialog({ permissions, onCreated, onClose }: Props) {
         }
       >
         <p>{TOKENS.once}</p>
-        <Code text={create.data.token} label="token" />
+        <Code text={create.data.token} label={TOKENS.token} />
       </Dialog>
     );
   }
