@@ -146,7 +146,7 @@ def test_others_get_nothing_with_the_link_or_with_an_account(
     page.goto(link)
     page.get_by_role("button", name="Accept the invitation").click()
     signed_in(page, "eve@example.com")
-    expect(page.get_by_role("alert")).to_contain_text("another address")
+    expect(page.get_by_role("alert")).to_contain_text("another e-mail address")
 
     page.goto(site)
     page.get_by_role("button", name="Sign in", exact=True).click()
