@@ -20,7 +20,7 @@ const ALIASES: Partial<Record<DisplayState, (typeof MINIMAP_STATES)[number]>> = 
   paused: "pending",
   scheduled: "pending",
 };
-/** Failures are at least this high, in pixels, so that one of 100,000 can be seen. */
+/** Failures are at least this high, in pixels, so that a single failure is visible. */
 const MIN_FAILURE = 2;
 const FAILED = MINIMAP_STATES.indexOf("killed");
 

@@ -28,7 +28,7 @@ export interface SortedChildren {
   beyond: readonly TreeNode[];
 }
 
-/** The orders that a user can choose: by state, the slowest first, or as defined. */
+/** Sort keys of the rows: by state, the slowest first, or as defined. */
 export const ORDERS = ["state", "time", "definition"] as const;
 export type Order = (typeof ORDERS)[number];
 
@@ -55,7 +55,7 @@ export class RowOrder {
     this.generation += 1;
   }
 
-  /** Choose another order. */
+  /** Sort the rows differently. */
   choose(by: Order): void {
     this.by = by;
     this.refresh();
