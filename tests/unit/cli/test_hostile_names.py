@@ -57,6 +57,7 @@ LINES: dict[str, list[list[str]]] = {
     "dump-serialization": [["abc"]],
     "gc": [["--dry-run"]],
     "usage": [[], ["--month", "2026-01"]],
+    "billing": [["show"], ["enable", "--no-browser"]],
 }
 
 
