@@ -204,6 +204,13 @@ COMMANDS = {
         needs_engine=True,
     ),
     "archive": Command("actions", _ACT, "stop running commands and take the pipeline off the list"),
+    "launch": Command(
+        "launch",
+        _ACT,
+        "launch the program of a pipeline again, with other parameters",
+        "The agent runs the script again, in the same directory and with the same Python. Values "
+        "that are not set are those of the pipeline.",
+    ),
     "delete": Command(
         "delete",
         _ACT,

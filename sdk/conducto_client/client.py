@@ -39,6 +39,13 @@ from conducto_core.model.outputs import (
     OutputParams,
     ResultValue,
 )
+from conducto_core.model.programs import (
+    LaunchAgain,
+    ProgramStart,
+    ProgramStartParams,
+    ProgramView,
+    StartProgram,
+)
 from conducto_core.model.records import AttemptRecord, ImageRecord
 from conducto_core.model.remote_shells import (
     RemoteShell,
@@ -168,6 +175,26 @@ class Client:
     def definition(self, pipeline_id: str) -> LaunchRequest:
         """Return the launch request of a pipeline; `launch` creates another one from it."""
         return self.call(pipelines.DEFINITION, params.PipelineParams(id=pipeline_id))
+
+    def launch_again(self, pipeline_id: str, request: LaunchAgain) -> PipelineSummary:
+        """Launch the tree of a pipeline again; return the new pipeline."""
+        return self.call(pipelines.LAUNCH_AGAIN, params.PipelineParams(id=pipeline_id), request)
+
+    def program(self, pipeline_id: str) -> ProgramView:
+        """Return the program of a pipeline, with its parameters."""
+        return self.call(pipelines.PROGRAM, params.PipelineParams(id=pipeline_id))
+
+    def start_program(self, pipeline_id: str, request: StartProgram) -> ProgramStart:
+        """Start the program of a pipeline with other arguments, on the agent's machine."""
+        return self.call(pipelines.START_PROGRAM, params.PipelineParams(id=pipeline_id), request)
+
+    def program_start(self, start: str) -> ProgramStart:
+        """Return the state of a program that was started."""
+        return self.call(pipelines.PROGRAM_START, ProgramStartParams(start=start))
+
+    def cancel_program_start(self, start: str) -> ProgramStart:
+        """Stop a program that was started."""
+        return self.call(pipelines.CANCEL_PROGRAM_START, ProgramStartParams(start=start))
 
     def continue_pipeline(self, pipeline_id: str, request: ContinueRequest) -> ContinuePlan:
         """Replace the definition of a pipeline, or return the plan for it."""

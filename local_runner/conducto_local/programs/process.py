@@ -88,6 +88,8 @@ class ProgramProcess:
                 start_new_session=True,
             )
         try:
+            if self.now.state is StartState.CANCELLED:  # meanwhile
+                _signal(self._process, signal.SIGKILL)
             return await self._guarded(self._process)
         finally:
             _signal(self._process, signal.SIGKILL)  # what it left in its session, too
@@ -107,9 +109,11 @@ class ProgramProcess:
     async def cancel(self) -> None:
         """Stop the process, unless it has ended; `run` notes the end."""
         process = self._process
-        if self.now.state is not StartState.RUNNING or process is None:
+        if self.now.state is not StartState.RUNNING:
             return
         self._end(StartState.CANCELLED, message="cancelled; no pipeline was launched")
+        if process is None:  # it is being created
+            return
         _signal(process, signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), TERMINATION)
