@@ -155,14 +155,6 @@ COMMANDS = {
         target="the usage {} (default: in the cloud, if one is logged in)",
         prefers_cloud=True,
     ),
-    "billing": Command(
-        "billing",
-        _CLOUD,
-        "show the plan and the bill, enable billing, set a spend limit",
-        "For owners of an organisation, in installations with billing.",
-        target="the organisation is {} (default: in the cloud)",
-        prefers_cloud=True,
-    ),
     "run": Command("actions", _ACT, "start a pending or paused pipeline", needs_engine=True),
     "pause": Command("actions", _ACT, "start nothing more; running commands continue"),
     "reset": Command(
@@ -350,6 +342,13 @@ COMMANDS = {
         "members",
         _CLOUD,
         "list, change or remove members of the organisation",
+        call=Call.ARGUMENTS,
+    ),
+    "billing": Command(
+        "billing",
+        _CLOUD,
+        "show the plan and the bill, enable billing, set a spend limit",
+        "For owners of an organisation, in installations with billing.",
         call=Call.ARGUMENTS,
     ),
     "invite": Command("invite", _CLOUD, "invite somebody to the organisation", call=Call.ARGUMENTS),

@@ -22,8 +22,7 @@ from conducto_client.errors import AgentUnreachableError, ApiError
 from conducto_client.http_transport import TIMEOUT, HttpTransport
 from conducto_client.transport import Body, Endpoint, Reply, StreamLostError
 from conducto_core.model.base import Record
-from conducto_core.model.billing import BillingPage, BillingStatus, SpendLimit
-from conducto_core.model.operations import billing, cloud, pipelines
+from conducto_core.model.operations import cloud, pipelines
 from conducto_core.model.operations.operation import API_ROOT, AnyOperation
 from conducto_core.model.operations.people import ACCEPT_INVITATION
 from conducto_core.model.operations.sign_in import EXCHANGE_CI_TOKEN, EXCHANGE_CLI_CODE
@@ -195,23 +194,6 @@ class CloudClient(Client):
     def own_builds(self, request: LaunchRequest) -> cloud.OwnBuilds:
         """Return the images of a launch that this machine still has to build."""
         return self.call(cloud.OWN_BUILDS, NoParams(), request)
-
-    def billing(self) -> BillingStatus:
-        """Return the plan, the usage and the spend limit of the organisation."""
-        return self.call(billing.GET_BILLING, NoParams())
-
-    def start_checkout(self) -> BillingPage:
-        """Return the page on which the organisation subscribes."""
-        return self.call(billing.CHECKOUT, NoParams())
-
-    def open_billing_portal(self) -> BillingPage:
-        """Return the page with invoices and payment methods."""
-        return self.call(billing.PORTAL, NoParams())
-
-    def set_spend_limit(self, dollars: float | None, grace_minutes: float) -> BillingStatus:
-        """Set the maximum dollars of a billing period; None removes the limit."""
-        limit = SpendLimit(dollars=dollars, grace_minutes=grace_minutes)
-        return self.call(billing.SET_LIMIT, NoParams(), limit)
 
     def missing_contexts(self, hashes: tuple[str, ...]) -> dict[str, str]:
         """Return ``{content hash: URL for a PUT}`` of directories that are not uploaded yet."""

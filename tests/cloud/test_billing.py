@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import conducto as co
-from conducto_client.cloud_transport import CloudClient
+from conducto_client.client import Client
 from conducto_client.http_transport import HttpTransport
 from conducto_client.transport import Endpoint
+from conducto_core.model.operations.billing import CHECKOUT, GET_BILLING
+from conducto_core.model.params import NoParams
 from conducto_core.model.states import State
 from conducto_emulator.emulator import Emulator
 from conducto_emulator.options import Options
@@ -42,22 +44,22 @@ def shop(tmp_path: Path) -> Iterator[Cloud]:
 
 def test_payment_scales_the_waiting_pipeline_out_without_the_schedule(shop: Cloud) -> None:
     """The emulator's minute is an hour: only the event can have started the workers."""
-    client = CloudClient(HttpTransport(Endpoint(shop.emulator.url, shop.token)))
+    client = Client(HttpTransport(Endpoint(shop.emulator.url, shop.token)))
     root = co.Parallel(image="busybox:latest")
     for name in "abcd":
         root[name] = co.Exec("until test -e /conducto/data/pipeline/go; do sleep 1; done")
     run = shop.launch(root)
     run.until(lambda: list(run.states().values()).count("running") >= 2, "two commands run")
-    assert client.billing().plan == "free"
+    assert client.call(GET_BILLING, NoParams()).plan == "free"
 
-    page = client.start_checkout().url
+    page = client.call(CHECKOUT, NoParams()).url
     form = urllib.parse.urlencode({"email": "ann@acme.example", "card": "4242424242424242"})
     with pytest.raises(urllib.error.HTTPError, match="303"):
         _opener().open(page, form.encode())
     leaves = ("/a", "/b", "/c", "/d")
     run.until(lambda: all(run.states()[path] == "running" for path in leaves), "it scales out")
 
-    assert client.billing().status == "active"
+    assert client.call(GET_BILLING, NoParams()).status == "active"
     client.write_data(run.id, "go", b"x")
     run.settled()
     assert run.client.get(run.id).state is State.DONE

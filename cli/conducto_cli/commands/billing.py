@@ -10,7 +10,7 @@ import webbrowser
 from time import gmtime, strftime
 from typing import TYPE_CHECKING
 
-from conducto_cli.arguments import add_json
+from conducto_cli.arguments import add_json, add_subcommand
 from conducto_cli.exit_codes import DONE
 from conducto_cli.output import as_json
 from conducto_cli.text.table import table
@@ -19,27 +19,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from conducto_cli.argument_parser import Parser
-    from conducto_cli.connection import OpenClient
-    from conducto_client.cloud_transport import CloudClient
     from conducto_core.model.billing import BillingStatus
 
 _NO_LIMIT = "none"
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the subcommands."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    show = actions.add_parser("show", help="show the plan, the usage and the spend limit")
-    add_json(show)
-    for name, what in (
-        ("enable", "open the page on which the organisation subscribes"),
-        ("portal", "open the page with invoices and payment methods"),
-    ):
-        page = actions.add_parser(name, help=what)
-        page.add_argument(
+    """Add the commands below ``conducto billing``."""
+    kinds = parser.add_subparsers(dest="what", metavar="show|enable|portal|limit", required=True)
+    show = add_subcommand(kinds, "show", "show the plan, the bill and the spend limit")
+    enable = add_subcommand(kinds, "enable", "open the page on which the organisation subscribes")
+    portal = add_subcommand(kinds, "portal", "open the page with invoices and payment methods")
+    for each in (enable, portal):
+        each.add_argument(
             "--no-browser", action="store_true", help="print the address without opening it"
         )
-    limit = actions.add_parser("limit", help="set the maximum dollars of a billing period")
+    limit = add_subcommand(kinds, "limit", "set the maximum dollars of a billing period")
     limit.add_argument("dollars", type=_dollars, help=f"the limit, or '{_NO_LIMIT}'")
     limit.add_argument(
         "--grace",
@@ -48,36 +43,30 @@ def add_arguments(parser: Parser) -> None:
         metavar="MINUTES",
         help="minutes for which commands may run on at the limit (default: 15)",
     )
-    add_json(limit)
+    for each in (show, limit):
+        add_json(each)
 
 
-def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Execute the action; return the exit code."""
-    with open_client() as opened:
-        client = _cloud(opened)
-        if arguments.action in ("enable", "portal"):
-            enable = arguments.action == "enable"
-            page = client.start_checkout() if enable else client.open_billing_portal()
-            return _open(page.url, silent=arguments.no_browser)
-        if arguments.action == "limit":
-            found = client.set_spend_limit(arguments.dollars, arguments.grace)
-        else:
-            found = client.billing()
+def run(arguments: argparse.Namespace) -> int:
+    """Execute the command."""
+    from conducto_cli.cloud_account import call, checked
+    from conducto_core.model.billing import SpendLimit
+    from conducto_core.model.operations import billing
+
+    if arguments.what in ("enable", "portal"):
+        page = billing.CHECKOUT if arguments.what == "enable" else billing.PORTAL
+        return _open(call(arguments, page).url, silent=arguments.no_browser)
+    if arguments.what == "limit":
+        limit = checked(SpendLimit, dollars=arguments.dollars, grace_minutes=arguments.grace)
+        found = call(arguments, billing.SET_LIMIT, body=limit)
+    else:
+        found = call(arguments, billing.GET_BILLING)
     if arguments.json:
         print(as_json(found.model_dump(mode="json")))
     else:
         for line in _lines(found):
             print(line)
     return DONE
-
-
-def _cloud(client: object) -> CloudClient:
-    from conducto_client.cloud_transport import CloudClient
-    from conducto_core.errors import RefusedError
-
-    if not isinstance(client, CloudClient):
-        raise RefusedError("local mode is free; billing needs --cloud and 'conducto login'")
-    return client
 
 
 def _open(url: str, *, silent: bool) -> int:

@@ -57,7 +57,6 @@ LINES: dict[str, list[list[str]]] = {
     "dump-serialization": [["abc"]],
     "gc": [["--dry-run"]],
     "usage": [[], ["--month", "2026-01"]],
-    "billing": [["show"], ["enable", "--no-browser"]],
 }
 
 
