@@ -275,7 +275,7 @@ def test_output_and_the_report_are_saved_as_files(installation: Installation, pa
     base = let_in(page, installation)
     page.goto(f"{base}/p/{installation.run}?node=/second&attempt=1")
     with page.expect_download() as output:
-        choose(page, "Output options", "Download")
+        choose(page, "Output options", "Download stderr")
     with page.expect_download() as report:
         choose(page, "More", "Download report")
 

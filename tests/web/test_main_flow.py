@@ -40,9 +40,10 @@ def test_failure_is_found_fixed_and_the_pipeline_continues_by_itself(viewer: Vie
 
     page.get_by_role("button", name="Next failure").click()
     state(viewer, "failed, exit 1")
-    expect(page.locator(".LogLines-lines")).to_contain_text("because of 1")  # of a failure, stderr
+    expect(page.locator(".LogLines-lines")).to_contain_text("because of 1")
+    expect(page.locator(".LogLines-lines")).to_contain_text("testing 1")  # one output by time
     page.get_by_role("button", name="stdout").click()
-    expect(page.locator(".LogLines-lines")).to_contain_text("testing 1")
+    expect(page.locator(".LogLines-text")).to_have_text("testing 1")
     expect(row(viewer, "publish")).to_contain_text("pending")
 
     choose(page, "Node actions", "Modify")

@@ -160,25 +160,46 @@ def test_attempt_without_files_has_a_message(viewer: Viewer) -> None:
 
 LONG = """
     with co.Serial() as root:
-        co.Exec("seq 5000; seq 9 >&2", name="counts")
-        co.Exec("seq 5000", name="again")
+        co.Exec(
+            "echo '::group::Prepare'; seq 5000; echo '::endgroup::'; sleep 0.4; seq 9 >&2;"
+            "sleep 0.4; echo '--- Test'; echo tested; echo '--- Upload'; echo sent",
+            name="counts",
+        )
 """
 
 
-def test_an_address_leads_to_a_line_of_an_output(viewer: Viewer) -> None:
+def test_output_is_one_stream_with_groups_and_links_to_lines(viewer: Viewer) -> None:
     run = launch(viewer.person, LONG)
     settle(viewer.person, run)
     page = viewer.node(run, "/counts")
-    expect(page.locator(".LogLines-text").filter(has_text="5000")).to_be_visible()
-    page.locator(".LogLines-line").filter(has_text="4998").locator(".LogLines-number").click()
-    expect(page).to_have_url(re.compile("line=4998"))
-    page.goto(page.url.replace("line=4998", "line=1234"))
-    line = page.locator(".LogLines-found")
-    expect(line).to_have_text("12341234")  # its number, and itself
-    expect(line).to_be_in_viewport()
+    shown = page.locator(".LogLines-body")
+    # All groups but the last are closed; stderr is between the lines of stdout.
+    group = page.get_by_role("button", name="Prepare")
+    expect(group).to_have_attribute("aria-expanded", "false")
+    expect(group).to_contain_text("5,000 lines")
+    expect(shown).to_contain_text(re.compile(r"Prepare.*err\D*1\d.*err\D*9.*Test.*Upload.*sent$"))
+    tested = page.locator(".LogLines-text").filter(has_text="tested")
+    expect(tested).to_have_count(0)
+    page.get_by_role("button", name="Test", exact=False).filter(has_text="1 line").click()
+    expect(tested).to_be_visible()
+
+    # A link to lines opens their group, and scrolls to them.
+    number = page.locator(".LogLines-line").filter(has_text="sent").locator(".LogLines-number")
+    number.click()
+    expect(page).to_have_url(re.compile("attempt=1&line=5015"))
+    tested.locator("xpath=..").locator(".LogLines-number").click(modifiers=["Shift"])
+    expect(page).to_have_url(re.compile("line=5013-5015"))
+    page.goto(page.url.replace("line=5013-5015", "line=1235-1236"))
+    lines = page.locator(".LogLines-found .LogLines-text")
+    expect(lines).to_have_text(["1234", "1235"])
+    expect(lines.first).to_be_in_viewport()
+
+    # A search covers closed groups; a stream has lines of its own.
+    page.get_by_role("searchbox", name="Search output").fill("tested")
+    expect(page.locator(".LogLines-found mark")).to_have_text("tested")
     page.get_by_role("button", name="stderr").click()
     expect(page).not_to_have_url(re.compile("line="))
-    expect(page.locator(".LogLines-found")).to_have_count(0)
+    expect(page.locator(".LogLines-text")).to_have_text([str(n) for n in range(1, 10)])
 
 
 HANDED_DOWN = """

@@ -15,6 +15,7 @@ import type {
   LogChunk,
   LogLines,
   LogMatches,
+  LogOutline,
   MetricComparison,
   NodeHistory,
   PipelineComparison,
@@ -94,7 +95,7 @@ export async function send(address: string, init: RequestInit): Promise<Response
 }
 
 /** Send a request that needs a session, and note whether there is one. */
-export async function sendInSession(address: string, init: RequestInit): Promise<Response> {
+async function sendInSession(address: string, init: RequestInit): Promise<Response> {
   try {
     const response = await send(address, init);
     reportStatus(response.status);
@@ -210,6 +211,8 @@ export const api = {
     get<LogLines>(pipelinePath(id, "/log/lines"), query, signal),
   searchLog: (id: string, query: LogSearchQuery, signal?: AbortSignal) =>
     get<LogMatches>(pipelinePath(id, "/log/search"), query, signal),
+  logOutline: (id: string, query: QueryOf<"outline_log">, signal?: AbortSignal) =>
+    get<LogOutline>(pipelinePath(id, "/log/outline"), query, signal),
   logFile: (id: string, query: QueryOf<"download_log">) =>
     apiUrl(pipelinePath(id, "/log/file"), query),
   resources: (id: string, query: QueryOf<"get_resources">, signal?: AbortSignal) =>

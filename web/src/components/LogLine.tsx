@@ -1,7 +1,18 @@
 import { type CSSProperties, type ReactNode } from "react";
 
+import { Icon } from "@/components/Icon";
 import styles from "@/components/LogLines.module.css";
 import { type Colour, PLAIN, type Span, type Style } from "@/lib/ansi";
+import { LOG } from "@/strings";
+
+/** The first line of a group that can be closed. */
+export interface GroupLine {
+  title: string;
+  open: boolean;
+  /** Shown after the title. */
+  note: string;
+  onToggle: () => void;
+}
 
 interface Props {
   /** Counted from 0. */
@@ -11,40 +22,75 @@ interface Props {
   spans: Span[] | undefined;
   /** Text to highlight. */
   marked: string | null;
+  /** When it was printed, and the full time. */
+  time?: readonly [text: string, title: string] | null;
+  /** A mark in front of the text, such as that of stderr; null leaves room for it. */
+  mark?: string | null;
+  group?: GroupLine | null;
   /** A label at the end of the line, which is drawn as an error. */
   note?: string | null;
   /** The URL links to this line. */
   linked?: boolean;
-  /** Link to this line, or remove the link. */
-  onLink?: () => void;
+  /** Link to this line (with Shift, up to it), or remove the link. */
+  onLink?: (shift: boolean) => void;
   measure?: (element: HTMLElement | null) => void;
   index?: number;
 }
 
 export function LogLine(props: Props) {
-  const { number, top, spans, marked, note = null, linked = false, onLink, measure, index } = props;
+  const { number, top, spans, marked, note = null, linked = false, measure, index } = props;
+  const { time, mark, group = null, onLink } = props;
   const kind = note !== null ? styles.error : marked !== null || linked ? styles.found : "";
   return (
     <div
-      className={`${styles.line ?? ""} ${kind ?? ""}`}
+      className={`${styles.line ?? ""} ${kind ?? ""} ${group === null ? "" : (styles.group ?? "")}`}
       style={{ transform: `translateY(${top}px)` }}
       {...(measure === undefined ? {} : { ref: measure, "data-index": index })}
     >
       <span
         className={`${styles.number ?? ""} ${onLink === undefined ? "" : (styles.link ?? "")}`}
         aria-hidden
-        onClick={onLink}
-        {...(onLink === undefined ? {} : { title: "Link to this line" })}
+        onMouseDown={(event) => {
+          if (event.shiftKey) event.preventDefault(); // keep the browser from selecting text
+        }}
+        onClick={(event) => onLink?.(event.shiftKey)}
+        {...(onLink === undefined ? {} : { title: LOG.link })}
       >
         {number + 1}
       </span>
-      <span className={styles.text}>
-        {spans?.map((span, place) => (
-          <StyledSpan key={place} span={span} marked={marked} />
-        ))}
-      </span>
+      {time === undefined ? null : (
+        <span className={`${styles.time ?? ""} number`} title={time?.[1]}>
+          {time?.[0]}
+        </span>
+      )}
+      {mark === undefined ? null : <span className={styles.mark}>{mark}</span>}
+      {group === null ? (
+        <span className={styles.text}>
+          {spans?.map((span, place) => (
+            <StyledSpan key={place} span={span} marked={marked} />
+          ))}
+        </span>
+      ) : (
+        <GroupTitle {...group} marked={marked} />
+      )}
       {note === null ? null : <span className={styles.note}>{note}</span>}
     </div>
+  );
+}
+
+function GroupTitle({
+  title,
+  open,
+  note,
+  onToggle,
+  marked,
+}: GroupLine & { marked: string | null }) {
+  return (
+    <button type="button" className={styles.title} aria-expanded={open} onClick={onToggle}>
+      <Icon name="chevron" />
+      {marked === null ? title : withMark(title, marked)}
+      <span className={styles.size}>{note}</span>
+    </button>
   );
 }
 

@@ -86,10 +86,18 @@ interface Props {
   /** Shown as the first line, if the log was made with room for it. */
   first?: ReactNode;
   line: (index: number) => LineProps;
+  /** Lines that are marked beside the scroll bar. */
+  marks?: readonly LogMark[];
+}
+
+/** A mark at a line, drawn in a strip that stands for the whole log. */
+export interface LogMark {
+  index: number;
+  kind: "error" | "match";
 }
 
 /** The visible lines of a log. */
-export function LogLines({ log, label, first, line }: Props) {
+export function LogLines({ log, label, first, line, marks = [] }: Props) {
   const { wrap, follow, setFollow, scroll, virtual } = log;
   const onScroll = () => {
     const box = scroll.current;
@@ -97,26 +105,54 @@ export function LogLines({ log, label, first, line }: Props) {
     if (box.scrollHeight - box.scrollTop - box.clientHeight > NEAR_END) setFollow(false);
   };
   return (
-    <div
-      ref={scroll}
-      className={`${styles.lines ?? ""} ${wrap ? (styles.wrap ?? "") : ""}`}
-      role="log"
-      aria-label={label}
-      aria-live="off"
-      tabIndex={0}
-      onScroll={onScroll}
-    >
-      <div className={styles.body} style={{ height: virtual.getTotalSize() }}>
-        {first === undefined ? null : <div className={styles.first}>{first}</div>}
-        {virtual.getVirtualItems().map((item) => (
-          <LogLine
-            key={item.key}
-            top={item.start}
-            {...line(item.index)}
-            {...(wrap ? { measure: virtual.measureElement, index: item.index } : {})}
-          />
-        ))}
+    <div className={styles.frame}>
+      <div
+        ref={scroll}
+        className={`${styles.lines ?? ""} ${wrap ? (styles.wrap ?? "") : ""}`}
+        role="log"
+        aria-label={label}
+        aria-live="off"
+        tabIndex={0}
+        onScroll={onScroll}
+      >
+        <div className={styles.body} style={{ height: virtual.getTotalSize() }}>
+          {first === undefined ? null : <div className={styles.first}>{first}</div>}
+          {virtual.getVirtualItems().map((item) => (
+            <LogLine
+              key={item.key}
+              top={item.start}
+              {...line(item.index)}
+              {...(wrap ? { measure: virtual.measureElement, index: item.index } : {})}
+            />
+          ))}
+        </div>
       </div>
+      {virtual.getTotalSize() > (virtual.scrollRect?.height ?? 0) ? (
+        <Marks marks={marks} count={virtual.options.count} />
+      ) : null}
+    </div>
+  );
+}
+
+/** Marks nearer to each other than this share of the log are one. */
+const MARK_STEPS = 250;
+
+function Marks({ marks, count }: { marks: readonly LogMark[]; count: number }) {
+  if (marks.length === 0 || count === 0) return null;
+  const steps = new Map<string, LogMark["kind"]>();
+  for (const { index, kind } of marks) {
+    const step = Math.round((index / count) * MARK_STEPS);
+    steps.set(`${kind} ${step}`, kind);
+  }
+  return (
+    <div className={styles.marks} aria-hidden>
+      {[...steps].map(([key, kind]) => (
+        <i
+          key={key}
+          className={kind === "error" ? styles.markError : styles.markMatch}
+          style={{ top: `${(100 * Number(key.split(" ")[1])) / MARK_STEPS}%` }}
+        />
+      ))}
     </div>
   );
 }

@@ -6,7 +6,10 @@ import type { PipelineSummary } from "@/api/schema";
 import { toast } from "@/components/toasts";
 import { navigate, pipelineUrl } from "@/lib/location";
 import { useSetting } from "@/lib/settings";
-import { newlySettled, outcomeText } from "@/model/notifications";
+import { addToBadge } from "@/lib/titleBadge";
+import { setWatched, useWatched } from "@/lib/watched";
+import { newsOf, outcomeText, type PipelineNews } from "@/model/notifications";
+import { NOTIFICATIONS } from "@/strings";
 
 const POLL_MS = 4000;
 /** Only the newest pipelines are polled. */
@@ -17,10 +20,14 @@ export function mayNotify(): boolean | null {
   return "Notification" in window ? Notification.permission === "granted" : null;
 }
 
-/** If enabled in the settings, notify when a pipeline finishes that is not in view. */
+/**
+ * Announce the end and the first failure of pipelines: of those that the user watches, or of all if
+ * that is set. The title of the tab counts them; a notification appears if they are allowed.
+ */
 export function useNotifications(): void {
-  const [wanted] = useSetting("notify");
-  const on = wanted && mayNotify() === true;
+  const [all] = useSetting("notify");
+  const watched = useWatched();
+  const on = (all && mayNotify() === true) || watched.length > 0;
   const before = useRef<readonly PipelineSummary[]>([]);
   const { data } = useQuery({
     queryKey: ["notices"],
@@ -31,19 +38,37 @@ export function useNotifications(): void {
   });
   useEffect(() => {
     if (!on || data === undefined) return;
-    for (const one of newlySettled(before.current, data.pipelines)) notify(one);
+    for (const news of newsOf(before.current, data.pipelines)) {
+      const isWatched = watched.includes(news.summary.pipeline.id);
+      if (isWatched || all) announce(news);
+    }
     before.current = data.pipelines;
-  }, [on, data]);
+  }, [on, all, watched, data]);
 }
 
-function notify(summary: PipelineSummary): void {
+/** Watch a pipeline or stop it; ask for the browser's permission if it was never asked. */
+export async function watchPipeline(id: string, watched: boolean): Promise<void> {
+  setWatched(id, watched);
+  if (!watched) return;
+  const can = mayNotify();
+  const granted =
+    can === true || (can === false && (await Notification.requestPermission()) === "granted");
+  toast(granted ? NOTIFICATIONS.watching : NOTIFICATIONS.badgeOnly);
+}
+
+function announce({ summary, kind }: PipelineNews): void {
   const { id, title } = summary.pipeline;
   const address = pipelineUrl(id);
+  addToBadge();
   if (!document.hidden && location.pathname === address) return;
-  const body = outcomeText(summary);
+  const body = kind === "failing" ? NOTIFICATIONS.failing : outcomeText(summary);
+  if (mayNotify() !== true) {
+    toast(`${title}: ${body}`);
+    return;
+  }
   try {
     // The tag prevents duplicates from several tabs.
-    const notice = new Notification(title, { body, tag: id, icon: "/icon.svg" });
+    const notice = new Notification(title, { body, tag: `${id} ${kind}`, icon: "/icon.svg" });
     notice.onclick = () => {
       window.focus();
       navigate(address);

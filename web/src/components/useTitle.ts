@@ -1,8 +1,8 @@
 import { useEffect } from "react";
 
+import { setTitle } from "@/lib/titleBadge";
+
 /** Set the title of the browser tab. */
 export function useTitle(title: string): void {
-  useEffect(() => {
-    document.title = `${title} · Conducto`;
-  }, [title]);
+  useEffect(() => setTitle(`${title} · Conducto`), [title]);
 }

@@ -38,6 +38,8 @@ export function setQuery(changes: Record<string, string | null>, replace = false
   const query = new URLSearchParams(location.search);
   // A line number refers to one output.
   if (OUTPUT_PARAMETERS.some((name) => name in changes)) query.delete("line");
+  // Another node replaces the watched outputs.
+  if ("node" in changes) query.delete("watch");
   for (const [name, value] of Object.entries(changes)) {
     if (value === null || value === "") query.delete(name);
     else query.set(name, value);
@@ -58,6 +60,22 @@ export function followLink(event: MouseEvent<HTMLAnchorElement>): void {
 export function programUrl({ title, program }: { title: string; program: string | null }): string {
   const query = new URLSearchParams(program === null ? { title } : { title, program });
   return `/program?${query.toString()}`;
+}
+
+interface OutputPlace {
+  node: string;
+  attempt: number;
+  stream?: string;
+  /** Counted from 1. */
+  line?: number | null;
+}
+
+/** The URL of an output, or of a line of it. */
+export function outputUrl(id: string, { node, attempt, stream, line }: OutputPlace): string {
+  const query = new URLSearchParams({ node, attempt: String(attempt) });
+  if (stream !== undefined) query.set("stream", stream);
+  if (line !== undefined && line !== null) query.set("line", String(line));
+  return `${pipelineUrl(id)}?${query.toString()}`;
 }
 
 export function pipelineUrl(id: string, node?: string): string {

@@ -7,6 +7,8 @@ import { setTimeZone } from "@/lib/time";
 
 export interface Settings {
   wrap: boolean;
+  /** Show the time of each line of output. */
+  lineTimes: boolean;
   /** Confirm every action, not only those with large effects. */
   alwaysConfirm: boolean;
   /** Enable single-key shortcuts. */
@@ -21,6 +23,7 @@ export interface Settings {
 
 const DEFAULTS: Settings = {
   wrap: false,
+  lineTimes: true,
   alwaysConfirm: false,
   keys: true,
   utc: false,

@@ -14,6 +14,15 @@ export function duration(seconds: number): string {
   return `${Math.floor(hours / 24)}d ${hours % 24}h`;
 }
 
+/** A time since a start, such as `+1.1`, `+1:05.3` or `+2:01:05`. */
+export function sinceStart(seconds: number): string {
+  const tenths = Math.max(0, Math.round(seconds * 10));
+  const [minutes, rest] = [Math.floor(tenths / 600), (tenths % 600) / 10];
+  if (minutes === 0) return `+${rest.toFixed(1)}`;
+  if (minutes < 60) return `+${minutes}:${rest.toFixed(1).padStart(4, "0")}`;
+  return `+${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(Math.floor(rest))}`;
+}
+
 /** Time since the start, until the end or `now`; null before the start. */
 export function elapsed(started: number | null, ended: number | null, now: number): number | null {
   if (started === null) return null;

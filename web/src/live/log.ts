@@ -1,9 +1,10 @@
 /** The output of an attempt. Fetches only the lines in view. */
 
-import { api, ApiError, type LogLinesQuery, messageOf } from "@/api/client";
+import { api, ApiError, messageOf } from "@/api/client";
 import { IN_CLOUD } from "@/api/deployment";
 import { parseLine, PLAIN, type Span, type Style, styleAfter } from "@/lib/ansi";
 import { LiveSource } from "@/live/stream";
+import type { OutputStream } from "@/model/outputPlaces";
 
 /** Lines per request and in memory. */
 const PAGE = 500;
@@ -19,7 +20,7 @@ export interface LogLocation {
   id: string;
   path: string;
   attempt: number;
-  stream: NonNullable<LogLinesQuery["stream"]>;
+  stream: OutputStream;
 }
 
 export class LogReader extends LiveSource {
@@ -27,7 +28,9 @@ export class LogReader extends LiveSource {
   total: number | null = null;
   error: string | null = null;
 
-  private size = -1;
+  /** Bytes so far; -1 while unknown. */
+  size = -1;
+
   private readonly lines = new Map<number, string>();
   private readonly styles = new Map<number, Style>();
   private readonly requested = new Set<number>();

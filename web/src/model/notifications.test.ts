@@ -1,22 +1,28 @@
 import { expect, test } from "vitest";
 
 import type { PipelineSummary } from "@/api/schema";
-import { newlySettled, outcomeText } from "@/model/notifications";
+import { newsOf, outcomeText } from "@/model/notifications";
 import { NO_COUNTS } from "@/model/states";
 
-function summary(id: string, settled: boolean): PipelineSummary {
-  const counts = { ...NO_COUNTS, done: 6, error: 1 };
+function summary(id: string, settled: boolean, error = 1): PipelineSummary {
+  const counts = { ...NO_COUNTS, done: 6, error };
   return { pipeline: { id }, settled, state: "error", counts } as PipelineSummary;
 }
 
 test("only pipelines that were active before have finished", () => {
   const before = [summary("a", false), summary("b", true), summary("c", false)];
   const now = [summary("a", true), summary("b", true), summary("c", false), summary("d", true)];
-  expect(newlySettled(before, now).map((one) => one.pipeline.id)).toEqual(["a"]);
+  expect(newsOf(before, now)).toEqual([{ summary: now[0], kind: "ended" }]);
 });
 
 test("without an earlier poll, nothing has finished", () => {
-  expect(newlySettled([], [summary("a", true)])).toEqual([]);
+  expect(newsOf([], [summary("a", true)])).toEqual([]);
+});
+
+test("the first failure of a running pipeline is announced once", () => {
+  const [fine, failing] = [summary("a", false, 0), summary("a", false, 1)];
+  expect(newsOf([fine], [failing])).toEqual([{ summary: failing, kind: "failing" }]);
+  expect(newsOf([failing], [summary("a", false, 2)])).toEqual([]);
 });
 
 test("the outcome lists states with counts", () => {

@@ -1,15 +1,26 @@
-/** Finds pipelines that finished between two polls. */
+/** Finds pipelines that finished or began to fail between two polls. */
 
 import type { PipelineSummary } from "@/api/schema";
-import { stateLabel, STATES } from "@/model/states";
+import { failures, stateLabel, STATES } from "@/model/states";
 
-/** Pipelines of `now` that have finished since `before`. */
-export function newlySettled(
+export interface PipelineNews {
+  summary: PipelineSummary;
+  kind: "failing" | "ended";
+}
+
+/** What happened since `before`: pipelines that ended, and those with their first failure. */
+export function newsOf(
   before: readonly PipelineSummary[],
   now: readonly PipelineSummary[],
-): PipelineSummary[] {
-  const active = new Set(before.filter((one) => !one.settled).map((one) => one.pipeline.id));
-  return now.filter((one) => one.settled && active.has(one.pipeline.id));
+): PipelineNews[] {
+  const earlier = new Map(before.map((one) => [one.pipeline.id, one]));
+  return now.flatMap((summary): PipelineNews[] => {
+    const known = earlier.get(summary.pipeline.id);
+    if (known === undefined || known.settled) return [];
+    if (summary.settled) return [{ summary, kind: "ended" }];
+    const fails = failures(known.counts) === 0 && failures(summary.counts) > 0;
+    return fails ? [{ summary, kind: "failing" }] : [];
+  });
 }
 
 /** `failed: 1 failed, 6 done`. */

@@ -3,7 +3,7 @@
  * alphabetical order. A text with values is a function.
  */
 
-import { plural } from "@/lib/time";
+import { duration, plural } from "@/lib/time";
 
 export const ACTIONS = {
   keepRunning: "Keep running",
@@ -83,6 +83,8 @@ export const IMAGES = {
   unused: "None of its commands uses an image.",
 };
 
+export const LOG = { link: "Link to this line; with Shift to a range" };
+
 export const METRIC_COMPARISON = {
   title: "Compared with earlier pipelines",
   values: (name: string) => `Last values of ${name}`,
@@ -98,7 +100,6 @@ export const NAVIGATION = {
   secrets: "Secrets",
   agent: "Agent",
   account: "Account",
-  organisation: "Organisation",
   settings: "Settings",
 };
 
@@ -141,6 +142,14 @@ export const LAZY = {
   retry: "Retry",
 };
 
+export const NOTIFICATIONS = {
+  badgeOnly:
+    "Watching this pipeline. The browser does not allow notifications, so the title of the tab counts its news.",
+  failing: "First failure",
+  watch: "Notify me when it ends or fails",
+  watching: "You will be notified when it ends or fails, while a tab of this app is open",
+};
+
 export const OFFLINE = {
   retry: "Retry now",
   starts: "starts it.",
@@ -154,14 +163,19 @@ export const OUTPUT = {
   attemptName: (number: number, outcome: string, time: string | null) =>
     `Attempt ${number}: ${outcome}${time === null ? "" : `, ${time}`}`,
   counting: "counting lines…",
-  download: "Download",
+  download: (stream: string) => `Download ${stream}`,
+  errorMark: "err",
   firstError: "First error",
   follow: "Follow",
+  groupSize: (lines: string, seconds: number | null) =>
+    seconds === null || seconds < 0.1 ? lines : `${lines}, ${duration(seconds)}`,
   lastLines: (count: number) =>
     `; the last ${count.toLocaleString("en")} are shown, the download has all`,
   lines: (count: string, running: boolean) => (running ? `${count} so far` : count),
   more: "Output options",
-  none: (stream: string) => `No output on ${stream}`,
+  matchOf: (at: number, count: number, more: boolean) =>
+    `${at.toLocaleString("en")} of ${count.toLocaleString("en")}${more ? "+" : ""}`,
+  none: { all: "No output", stdout: "No output on stdout", stderr: "No output on stderr" },
   noError: "No error found",
   noMatch: "none",
   nextMatch: "Next match",
@@ -170,14 +184,32 @@ export const OUTPUT = {
   previousMatch: "Previous match",
   search: "Search output",
   stream: "Stream",
+  streams: { all: "All", stdout: "stdout", stderr: "stderr" },
+  times: "Times",
   toolbar: "Output",
   wrap: "Wrap",
 };
 
+export const OUTPUT_SEARCH = {
+  errorMark: "err",
+  failed: "Failed only",
+  found: (lines: number, nodes: number) =>
+    lines === 0 ? "No matching lines" : `${plural(lines, "line")} in ${plural(nodes, "node")}`,
+  hint: (commands: number) =>
+    `Searches the newest output of ${plural(commands, "command")}, in any case.`,
+  label: "Search the output of all commands",
+  lines: (count: number, more: boolean) => (more ? `${count}+ lines` : plural(count, "line")),
+  regex: "Regular expression",
+  resume: "Show more",
+  search: "Search",
+  searched: (done: number, all: number | null) =>
+    all === null
+      ? `${plural(done, "command")} searched`
+      : `${done.toLocaleString("en")} of ${plural(all, "command")} searched`,
+  stop: "Stop",
+};
+
 export const OVERVIEW = {
-  memory: "Most memory",
-  ofLimit: (peak: string, limit: string) => `${peak} of ${limit}`,
-  peak: "at the peak",
   allCells: (commands: string) => `${commands} in order. Hover for the name, click to open.`,
   allSkipped: "All failed commands are skipped.",
   attempt: (number: number) => `attempt ${number}`,
@@ -214,6 +246,7 @@ export const OVERVIEW = {
   timesMedian: (times: number) => `${times.toFixed(1)} × median`,
   topLevel: "top level",
   waiting: "Waiting",
+  watch: "Watch outputs",
 };
 
 export const PANES = {
@@ -310,6 +343,16 @@ export const SAVED_FILTERS = {
   remove: (name: string) => `Remove the filter ${name}`,
 };
 
+export const SHARE = {
+  copied: "Link copied. Members of your organisation can open it",
+  download: "Download report",
+  link: "link",
+  organisation: "Members of your organisation can open this link:",
+  others: "For other people, download the report: one HTML file with the tree, times and output.",
+  thisMachine: "This pipeline is on your machine, and only your browser there can open this link:",
+  title: "Share",
+};
+
 export const SKIP_LINK = "Skip to content";
 
 export const TIMELINE = {
@@ -343,14 +386,22 @@ export const TREE = {
   node: "Node",
   ownContainer: "commands below share one container, one at a time",
   sharedContainer: "shares the container of its group",
-  orders: {
-    state: "Sort by state, failed first",
-    time: "Sort by time, slowest first",
-    definition: "Sort as defined",
-  },
-  sortByTime: "Sort by time",
   time: "Time",
-  timeSorted: "Time ↓",
+};
+
+export const TREE_PANE = {
+  watch: "Watch outputs",
+};
+
+export const WATCH = {
+  close: (path: string) => `Stop watching ${path}`,
+  closeAll: "Close",
+  follow: "Follow",
+  missing: "Node not found",
+  none: "No output yet",
+  notStarted: "Not started",
+  noCommands: "Select commands to watch their output",
+  title: (count: number) => `Watching ${plural(count, "output")}`,
 };
 
 export const PALETTE = {

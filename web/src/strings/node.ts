@@ -7,7 +7,6 @@ export const NODE = {
   firstBytes: (size: string, size2: string) =>
     `Showing the first ${size} of ${size2}; open the file to see the rest.`,
   loading: "Loading…",
-  matchOf: (value: number, count: number, value2: string) => `${value} of ${count}${value2}`,
   moreReports: "For the others, see the ",
   notFound: (path: string) => `Node ${path} not found`,
   notFoundHelp: "It may appear after a Lazy has generated its tree.",

@@ -5,10 +5,13 @@ import { ApiError } from "@/api/client";
 import { SignedOut } from "@/components/SignedOut";
 import { useTitle } from "@/components/useTitle";
 import { type PageProps, setQuery, useLocation } from "@/lib/location";
+import { lazily } from "@/components/lazily";
+import { MAX_WATCHED } from "@/pages/pipeline/output/watch";
 import type { PipelineSession } from "@/live/session";
 import { useLiveVersion } from "@/live/stream";
 import { useSession } from "@/live/useSession";
 import { toQuery } from "@/model/openGroups";
+import { pathsFrom } from "@/model/outputSearch";
 import { ROOT } from "@/model/paths";
 import { tabTitle } from "@/model/titles";
 import { ActionDialogs } from "@/pages/pipeline/actions/ActionDialogs";
@@ -23,6 +26,8 @@ import { Panes } from "@/pages/pipeline/Panes";
 import { TreePane } from "@/pages/pipeline/tree/TreePane";
 import { usePageKeys } from "@/pages/pipeline/usePageKeys";
 import { useTreeFocus } from "@/pages/pipeline/useTreeFocus";
+
+const WatchPane = lazily(async () => (await import("@/pages/pipeline/output/WatchPane")).WatchPane);
 
 export function PipelinePage({ params }: PageProps) {
   const id = params.id ?? "";
@@ -62,6 +67,7 @@ function useTarget(session: PipelineSession) {
 function Workbench({ session }: { session: PipelineSession }) {
   const { query } = useLocation();
   const node = query.get("node");
+  const watched = pathsFrom(query.get("watch")).slice(0, MAX_WATCHED);
   const showsTree = query.get("view") === "tree" && node === null;
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [help, setHelp] = useState(false);
@@ -118,12 +124,16 @@ function Workbench({ session }: { session: PipelineSession }) {
           />
         }
         node={
-          <NodePane
-            session={session}
-            path={node ?? ROOT}
-            actions={actions}
-            onClose={() => setQuery({ node: null, attempt: null, tab: null, view: "tree" })}
-          />
+          watched.length > 0 ? (
+            <WatchPane session={session} paths={watched} />
+          ) : (
+            <NodePane
+              session={session}
+              path={node ?? ROOT}
+              actions={actions}
+              onClose={() => setQuery({ node: null, attempt: null, tab: null, view: "tree" })}
+            />
+          )
         }
       />
       <Announcer session={session} path={node ?? ROOT} />

@@ -70,26 +70,24 @@ function Bar({ pipeline, seconds, share, letter, date }: BarProps) {
   const text = `${id}: ${stateLabel(state)}, ${duration(seconds)}, ${moment(created)}`;
   const hasFailed = state === "error" || state === "killed";
   return (
-    <span className={styles.run}>
-      <a
-        className={styles.link}
-        href={pipelineUrl(id)}
-        onClick={followLink}
-        title={text}
-        aria-label={text}
-      >
-        <span
-          className={`${styles.bar} ${hasFailed ? styles.failed : ""} fill-${state}`}
-          style={tall(share)}
-        />
-      </a>
+    <a
+      className={styles.run}
+      href={pipelineUrl(id)}
+      onClick={followLink}
+      title={text}
+      aria-label={text}
+    >
+      <span
+        className={`${styles.bar} ${hasFailed ? styles.failed : ""} fill-${state}`}
+        style={tall(share)}
+      />
       <span className={styles.date} aria-hidden>
         {date}
       </span>
       <span className={styles.letter} aria-hidden>
         {letter}
       </span>
-    </span>
+    </a>
   );
 }
 

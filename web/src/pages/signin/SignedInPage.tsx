@@ -2,7 +2,6 @@ import { useEffect, useState } from "react";
 
 import { messageOf } from "@/api/client";
 import {
-  acceptInvitation,
   finishSignIn,
   identityProvider,
   SignInError,
@@ -74,8 +73,6 @@ async function exchanged(purpose: Purpose, idToken: string): Promise<Result> {
       return { kind: "code", code };
     }
     case "invitation":
-      await acceptInvitation(purpose.code, idToken);
-      location.replace("/");
-      return { kind: "working" };
+      throw new SignInError(SIGN_IN.noProvider);
   }
 }

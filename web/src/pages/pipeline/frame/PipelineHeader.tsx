@@ -3,17 +3,20 @@ import type { PipelineSummary } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { Icon, type IconName } from "@/components/Icon";
 import { Menu, type MenuEntry } from "@/components/Menu";
+import { watchPipeline } from "@/components/useNotifications";
 import { StatePill } from "@/components/StatePill";
 import { launchUrl, navigate } from "@/lib/location";
+import { useWatched } from "@/lib/watched";
 import { moment } from "@/lib/time";
 import { ROOT } from "@/model/paths";
 import { type HeaderAction, headerActions, pipelineState } from "@/model/pipelineStatus";
 import type { Actions } from "@/pages/pipeline/actions/useActions";
 import { HeaderNotes, Times } from "@/pages/pipeline/frame/HeaderFacts";
 import { PipelineHead } from "@/pages/pipeline/frame/PipelineHead";
+import { Share } from "@/pages/pipeline/frame/Share";
 import styles from "@/pages/pipeline/frame/PipelineHead.module.css";
 import type { PipelineView } from "@/pages/pipeline/frame/PipelineNav";
-import { PIPELINE_HEADER } from "@/strings";
+import { NOTIFICATIONS, PIPELINE_HEADER } from "@/strings";
 
 interface Props {
   summary: PipelineSummary;
@@ -79,6 +82,7 @@ function HeaderButtons({
   onHelp,
 }: Pick<Props, "summary" | "actions" | "onHelp">) {
   const { primary, secondary, strong, menu } = headerActions(summary);
+  const watched = useWatched().includes(summary.pipeline.id);
   const button = (action: HeaderAction, variant: "main" | "plain" | "quiet") => (
     <Button
       key={action}
@@ -95,10 +99,18 @@ function HeaderButtons({
     label: PIPELINE_HEADER.actions[action],
     onSelect: () => execute(actions, action, summary.pipeline.id),
   }));
-  entries.push("separator", {
-    label: PIPELINE_HEADER.download,
-    download: api.exportFile(summary.pipeline.id),
-  });
+  entries.push(
+    "separator",
+    {
+      label: NOTIFICATIONS.watch,
+      checked: watched,
+      onSelect: () => void watchPipeline(summary.pipeline.id, !watched),
+    },
+    {
+      label: PIPELINE_HEADER.download,
+      download: api.exportFile(summary.pipeline.id),
+    },
+  );
   if (onHelp !== undefined) {
     entries.push({ label: PIPELINE_HEADER.keys, shortcut: "?", onSelect: onHelp });
   }
@@ -108,6 +120,7 @@ function HeaderButtons({
         {secondary === null ? null : button(secondary, "plain")}
         {primary === null ? null : button(primary, strong ? "main" : "plain")}
       </div>
+      <Share id={summary.pipeline.id} />
       <Menu label={PIPELINE_HEADER.more} entries={entries} />
     </>
   );

@@ -1,10 +1,10 @@
-import { useQuery } from "@tanstack/react-query";
+import { useQueries } from "@tanstack/react-query";
 
 import { api, messageOf } from "@/api/client";
 import { Button } from "@/components/Button";
 import { Icon } from "@/components/Icon";
 import { toast } from "@/components/toasts";
-import type { LogLocation } from "@/live/log";
+import { type Output, type OutputLocation, streamsOf } from "@/live/output";
 import styles from "@/pages/pipeline/node/LogView.module.css";
 import { OUTPUT } from "@/strings";
 
@@ -18,23 +18,40 @@ interface FoundError {
 }
 
 /** The first line of an output that looks like an error; with `now`, it is searched at once. */
-export function useFirstError(location: LogLocation, now: boolean): FoundError {
-  const { id, ...place } = location;
-  const found = useQuery({
-    queryKey: ["first-error", location],
-    queryFn: async ({ signal }) => {
-      const query = { ...place, text: PATTERN, regex: true, ignore_case: true, limit: 1 };
-      return (await api.searchLog(id, query, signal)).matches[0]?.line ?? null;
-    },
-    enabled: now,
-    retry: false,
+export function useFirstError(
+  { id, path, attempt, stream }: OutputLocation,
+  output: Output,
+  now: boolean,
+): FoundError {
+  const streams = streamsOf(stream);
+  const results = useQueries({
+    queries: streams.map((one) => ({
+      queryKey: ["first-error", id, path, attempt, one],
+      queryFn: async ({ signal }: { signal: AbortSignal }) => {
+        const place = { path, attempt, stream: one };
+        const query = { ...place, text: PATTERN, regex: true, ignore_case: true, limit: 1 };
+        return (await api.searchLog(id, query, signal)).matches[0]?.line ?? null;
+      },
+      enabled: now,
+      retry: false,
+    })),
   });
-  const find = async () => {
-    const result = await found.refetch();
-    if (result.error !== null) throw result.error;
-    return result.data ?? null;
+  const earliest = (lines: readonly (number | null | undefined)[]) => {
+    const places = streams.flatMap((one, at) => {
+      const line = lines[at] ?? null;
+      const place = line === null ? null : output.placesIn(one)(line);
+      return place === null ? [] : [place];
+    });
+    return places.length === 0 ? null : Math.min(...places);
   };
-  return { line: found.data ?? null, find };
+  const isKnown = results.every(({ data }) => data !== undefined);
+  const find = async () => {
+    const found = await Promise.all(results.map(({ refetch }) => refetch()));
+    const failed = found.find(({ error }) => error !== null);
+    if (failed?.error) throw failed.error;
+    return earliest(found.map(({ data }) => data));
+  };
+  return { line: isKnown ? earliest(results.map(({ data }) => data)) : null, find };
 }
 
 /** A button that goes to the first error. */

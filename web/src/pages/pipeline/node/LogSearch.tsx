@@ -1,13 +1,12 @@
-import { useQuery } from "@tanstack/react-query";
+import { useQueries } from "@tanstack/react-query";
 import { useDeferredValue, useEffect, useState } from "react";
 
 import { api } from "@/api/client";
 import type { LogMatch } from "@/api/schema";
 import { Button } from "@/components/Button";
-import type { LogLocation } from "@/live/log";
+import { type Output, type OutputLocation, streamsOf } from "@/live/output";
 import styles from "@/pages/pipeline/node/LogView.module.css";
 import { OUTPUT } from "@/strings";
-import { NODE } from "@/strings/node";
 
 /** A matching line and the text to highlight. */
 export interface Match {
@@ -17,34 +16,71 @@ export interface Match {
 
 const MAX_MATCHES = 500;
 
+export interface LogSearch {
+  typed: string;
+  setTyped: (text: string) => void;
+  /** Matches in the order of the output; null while they are searched or without a text. */
+  matches: readonly Match[] | null;
+  /** There are more. */
+  hasMore: boolean;
+}
+
+/** Searches an output on the server. */
+export function useLogSearch(
+  { id, path, attempt, stream }: OutputLocation,
+  output: Output,
+): LogSearch {
+  const [typed, setTyped] = useState("");
+  const text = useDeferredValue(typed);
+  const results = useQueries({
+    queries: streamsOf(stream).map((one) => ({
+      queryKey: ["log-search", id, path, attempt, one, text],
+      queryFn: ({ signal }: { signal: AbortSignal }) => {
+        const where = { path, attempt, stream: one };
+        const query = { ...where, text, ignore_case: true, limit: MAX_MATCHES };
+        return api.searchLog(id, query, signal);
+      },
+      enabled: text !== "",
+    })),
+  });
+  const isDone = text !== "" && results.every(({ data }) => data !== undefined);
+  const matches = streamsOf(stream).flatMap((one, at) => {
+    const placeIn = output.placesIn(one);
+    return (results[at]?.data?.matches ?? []).flatMap((match) => foundIn(match, placeIn));
+  });
+  return {
+    typed,
+    setTyped,
+    matches: isDone ? matches.toSorted((a, b) => a.line - b.line) : null,
+    hasMore: results.some(({ data }) => data !== undefined && data.next !== null),
+  };
+}
+
+function foundIn(match: LogMatch, placeIn: (line: number) => number | null): Match[] {
+  const line = match.line === null ? null : placeIn(match.line);
+  return line === null ? [] : [{ line, text: match.text.slice(match.start, match.end) }];
+}
+
 interface Props {
-  location: LogLocation;
+  search: LogSearch;
   match: Match | null;
   onMatch: (found: Match | null) => void;
 }
 
-/** Searches an output on the server. */
-export function LogSearch({ location, match, onMatch }: Props) {
-  const [typed, setTyped] = useState("");
-  const text = useDeferredValue(typed);
-  const { id, ...where } = location;
-  const result = useQuery({
-    queryKey: ["log-search", location, text],
-    queryFn: ({ signal }) =>
-      api.searchLog(id, { ...where, text, ignore_case: true, limit: MAX_MATCHES }, signal),
-    enabled: text !== "",
-  });
-  const lines = (result.data?.matches ?? []).flatMap((match) => foundIn(match));
-  const at = lines.findIndex((one) => one.line === match?.line);
-  const first = lines[0];
-  const firstLine = first?.line;
+/** The field of a search, and buttons that go through its matches. */
+export function LogSearchField({ search, match, onMatch }: Props) {
+  const { typed, setTyped, hasMore } = search;
+  const matches = search.matches ?? [];
+  const at = matches.findIndex((one) => one.line === match?.line);
+  const first = matches[0];
+  const firstKey = first === undefined ? "" : `${first.line} ${first.text}`;
   useEffect(() => {
-    if (firstLine !== undefined) onMatch({ line: firstLine, text });
+    if (first !== undefined) onMatch(first);
     // Scroll only on new results.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [firstLine, text]);
+  }, [firstKey]);
   const step = (by: number) => {
-    const next = lines[(at + by + lines.length) % lines.length];
+    const next = matches[(at + by + matches.length) % matches.length];
     if (next !== undefined) onMatch(next);
   };
   return (
@@ -63,14 +99,14 @@ export function LogSearch({ location, match, onMatch }: Props) {
           if (event.key === "Enter") step(event.shiftKey ? -1 : 1);
         }}
       />
-      {text === "" || result.data === undefined ? null : (
+      {search.matches === null ? null : (
         <span className={`number ${styles.count ?? ""}`} role="status">
-          {lines.length === 0
+          {matches.length === 0
             ? OUTPUT.noMatch
-            : NODE.matchOf(Math.max(0, at) + 1, lines.length, result.data.next === null ? "" : "+")}
+            : OUTPUT.matchOf(Math.max(0, at) + 1, matches.length, hasMore)}
         </span>
       )}
-      {lines.length > 1 ? (
+      {matches.length > 1 ? (
         <>
           <Button variant="quiet" aria-label={OUTPUT.previousMatch} onClick={() => step(-1)}>
             ‹
@@ -82,9 +118,4 @@ export function LogSearch({ location, match, onMatch }: Props) {
       ) : null}
     </>
   );
-}
-
-function foundIn(match: LogMatch): Match[] {
-  if (match.line === null) return [];
-  return [{ line: match.line, text: match.text.slice(match.start, match.end) }];
 }

@@ -1,137 +1,149 @@
-import { useEffect, useRef, useState, type ReactNode } from "react";
+import { useEffect, useState, type ReactNode } from "react";
 
 import { api } from "@/api/client";
 import { LoadError } from "@/components/EmptyState";
-import { LogLines, LogPanel, useLogScroll } from "@/components/LogLines";
+import { LogLines, LogPanel, type LogScroll, useLogScroll } from "@/components/LogLines";
 import { Menu } from "@/components/Menu";
-import { setQuery, useLocation } from "@/lib/location";
+import { useSetting } from "@/lib/settings";
 import { plural } from "@/lib/time";
-import { type LogLocation, LogReader } from "@/live/log";
-import { useLive, useLiveVersion } from "@/live/stream";
+import { type Output, type OutputLocation, streamsOf } from "@/live/output";
+import { useLiveVersion } from "@/live/stream";
+import { useOutput } from "@/live/useOutput";
 import { FirstError, useFirstError } from "@/pages/pipeline/node/FirstError";
-import { LogSearch, type Match } from "@/pages/pipeline/node/LogSearch";
+import { LogSearchField, type Match, useLogSearch } from "@/pages/pipeline/node/LogSearch";
 import styles from "@/pages/pipeline/node/LogView.module.css";
+import { outputLine } from "@/pages/pipeline/node/outputLine";
+import { MAX_LINES, useFolding } from "@/pages/pipeline/node/useFolding";
+import { useLineLinks, useLinkedLines } from "@/pages/pipeline/node/useLineLinks";
+import { useVisibleLines } from "@/pages/pipeline/node/useVisibleLines";
 import { OUTPUT } from "@/strings";
 
-/** Browsers limit elements to about 33 million px, so only the newest lines are shown. */
-const MAX_LINES = 1_000_000;
-
-interface Props extends LogLocation {
+interface Props extends OutputLocation {
   running: boolean;
   failed: boolean;
   command: string;
+  /** When the attempt started, in seconds. */
+  started: number | null;
+  /** stderr has output. */
+  hasErrors: boolean;
   /** Controls before those of the log. */
   tools: ReactNode;
   /** Facts below the lines. */
   facts: readonly string[];
 }
 
-function useReader({ id, path, attempt, stream, running }: Props): LogReader | null {
-  const key = [id, attempt, stream, path].join(" ");
-  const reader = useLive(() => new LogReader({ id, path, attempt, stream }, running), key);
-  useEffect(() => reader?.setRunning(running), [reader, running]);
-  return reader;
-}
-
-/** The line in the URL, converted to start at 0. */
-function linkedLine(query: URLSearchParams): number | null {
-  const asked = Number(query.get("line") ?? 0);
-  return Number.isInteger(asked) && asked > 0 ? asked - 1 : null;
-}
-
 export function LogView(props: Props) {
-  const reader = useReader(props);
-  return reader === null ? null : <Lines reader={reader} {...props} />;
+  const output = useOutput(props, props.running);
+  return output === null ? null : <Lines output={output} {...props} />;
 }
 
-function Lines({ reader, ...props }: Props & { reader: LogReader }) {
-  useLiveVersion(reader);
-  const linked = linkedLine(useLocation().query);
+function Lines({ output, ...props }: Props & { output: Output }) {
+  useLiveVersion(output);
+  const [showTimes] = useSetting("lineTimes");
   const [match, setMatch] = useState<Match | null>(null);
-  const total = reader.total ?? 0;
-  const base = Math.max(0, total - MAX_LINES);
-  const log = useLogScroll(total - base, linked === null, true);
-  const { setFollow, scrollTo, virtual } = log;
-  const items = virtual.getVirtualItems();
-  const from = base + (items[0]?.index ?? 0);
-  const to = base + (items.at(-1)?.index ?? 0);
+  const linked = useLinkedLines();
+  const error = useFirstError(props, output, props.failed);
+  const search = useLogSearch(props, output);
+  const folding = useFolding(output, [
+    props.failed ? error.line : null,
+    linked?.first ?? null,
+    match?.line ?? null,
+  ]);
+  const { rows } = folding;
+  const log = useLogScroll(rows.count, linked === null, true);
+  const scrollTo = (line: number) => log.scrollTo(rows.rowOf(line));
+  useVisibleLines(output, rows, log);
+  const link = useLineLinks(props, linked, output.total ?? 0, scrollTo);
   useEffect(() => {
-    if (total > 0) reader.ensureLoaded(from, Math.min(to, total - 1));
-  }, [reader, reader.version, from, to, total]);
-
-  // Scroll to a linked line once.
-  const shownLine = useRef<number | null>(null);
-  useEffect(() => {
-    if (linked === null || linked >= total || shownLine.current === linked) return;
-    shownLine.current = linked;
-    scrollTo(linked - base);
-  });
-  const link = (line: number) => {
-    shownLine.current = line; // already in view
-    setFollow(false);
-    setQuery({ line: line === linked ? null : String(line + 1) }, true);
-  };
-  const goTo = (found: Match | null) => {
-    setMatch(found);
-    if (found !== null) scrollTo(found.line - base);
-  };
-  const { id, path, attempt, stream } = props;
-  const place = { id, path, attempt, stream };
-  const error = useFirstError(place, props.failed);
+    if (match !== null) scrollTo(match.line);
+    // The group of the match is open only now.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [match]);
   const tools = (
     <>
       {props.tools}
-      <LogSearch location={place} match={match} onMatch={goTo} />
-      <FirstError error={error} onFound={(line) => scrollTo(line - base)} />
+      <LogSearchField search={search} match={match} onMatch={setMatch} />
+      <FirstError error={error} onFound={scrollTo} />
       <span className={styles.space} />
-      <Menu
-        label={OUTPUT.more}
-        entries={[
-          {
-            label: OUTPUT.follow,
-            checked: log.follow,
-            onSelect: () => log.setFollow(!log.follow),
-          },
-          { label: OUTPUT.wrap, checked: log.wrap, onSelect: () => log.setWrap(!log.wrap) },
-          { label: OUTPUT.download, download: api.logFile(id, { path, attempt, stream }) },
-        ]}
-      />
+      <LogMenu log={log} location={props} />
     </>
   );
-  const foot = (
-    <>
-      <span>
-        {reader.total === null
-          ? OUTPUT.counting
-          : OUTPUT.lines(plural(reader.total, "line"), props.running)}
-        {base === 0 ? null : OUTPUT.lastLines(MAX_LINES)}
-      </span>
-      {props.facts.map((fact) => (
-        <span key={fact}>{fact}</span>
-      ))}
-    </>
-  );
+  const marks = [
+    ...(search.matches ?? []).map(({ line }) => ({
+      index: rows.rowOf(line),
+      kind: "match" as const,
+    })),
+    ...(error.line === null ? [] : [{ index: rows.rowOf(error.line), kind: "error" as const }]),
+  ];
   return (
-    <LogPanel label={OUTPUT.toolbar} tools={tools} foot={foot}>
-      {reader.error === null ? null : (
-        <LoadError message={reader.error} onRetry={() => reader.retry()} />
+    <LogPanel
+      label={OUTPUT.toolbar}
+      tools={tools}
+      foot={<Facts output={output} running={props.running} facts={props.facts} />}
+    >
+      {output.error === null ? null : (
+        <LoadError message={output.error} onRetry={() => output.retry()} />
       )}
       <LogLines
         log={log}
-        label={stream}
+        label={OUTPUT.streams[props.stream]}
         first={<span title={props.command}>$ {props.command.split("\n")[0]}</span>}
-        line={(index) => {
-          const number = base + index;
+        marks={marks}
+        line={(row) => {
+          const place = rows.placeAt(row);
+          const line = outputLine(output, place, {
+            start: showTimes ? props.started : null,
+            marksErrors: props.stream === "all" && props.hasErrors,
+            folding,
+            onToggle: () => log.setFollow(false),
+          });
           return {
-            number,
-            spans: reader.spans(number),
-            marked: match?.line === number ? match.text : null,
-            note: error.line === number ? OUTPUT.firstError : null,
-            linked: number === linked,
-            onLink: () => link(number),
+            ...line,
+            marked: match?.line === place ? match.text : null,
+            note: error.line === place ? OUTPUT.firstError : null,
+            linked: linked !== null && linked.first <= place && place <= linked.last,
+            onLink: (shift) => {
+              log.setFollow(false);
+              link(place, shift);
+            },
           };
         }}
       />
     </LogPanel>
+  );
+}
+
+function LogMenu({ log, location }: { log: LogScroll; location: OutputLocation }) {
+  const { id, path, attempt, stream } = location;
+  const [showTimes, setShowTimes] = useSetting("lineTimes");
+  return (
+    <Menu
+      label={OUTPUT.more}
+      entries={[
+        { label: OUTPUT.follow, checked: log.follow, onSelect: () => log.setFollow(!log.follow) },
+        { label: OUTPUT.wrap, checked: log.wrap, onSelect: () => log.setWrap(!log.wrap) },
+        { label: OUTPUT.times, checked: showTimes, onSelect: () => setShowTimes(!showTimes) },
+        ...streamsOf(stream).map((one) => ({
+          label: OUTPUT.download(one),
+          download: api.logFile(id, { path, attempt, stream: one }),
+        })),
+      ]}
+    />
+  );
+}
+
+function Facts(props: { output: Output; running: boolean; facts: readonly string[] }) {
+  const { output, running, facts } = props;
+  const { total } = output;
+  return (
+    <>
+      <span>
+        {total === null ? OUTPUT.counting : OUTPUT.lines(plural(total, "line"), running)}
+        {total === null || total <= MAX_LINES ? null : OUTPUT.lastLines(MAX_LINES)}
+      </span>
+      {facts.map((fact) => (
+        <span key={fact}>{fact}</span>
+      ))}
+    </>
   );
 }

@@ -38,6 +38,10 @@ const ResultsTab = lazily(
   async () => (await import("@/pages/pipeline/node/ResultsTab")).ResultsTab,
 );
 
+const OutputSearchTab = lazily(
+  async () => (await import("@/pages/pipeline/output/OutputSearchTab")).OutputSearchTab,
+);
+
 export interface NodePaneProps {
   session: PipelineSession;
   path: string;
@@ -113,7 +117,7 @@ function NodeTabs({
         results: attempt !== undefined && attempt.outputs !== null,
         overview: isSingleExec && hasReports,
       })
-    : (["overview", "details"] as const);
+    : (["overview", "output", "details"] as const);
   const tab = offered.find((one) => one === query.get("tab")) ?? offered[0] ?? "details";
   const list = (
     <Tabs.List className={styles.tabs} aria-label={NODE_TABS.label}>
@@ -155,7 +159,10 @@ function NodeTabs({
             <LazyMarkdown text={doc} />
           </div>
         ) : null}
-        {tab === "output" ? <OutputTab session={session} detail={detail} /> : null}
+        {tab === "output" && isExec ? <OutputTab session={session} detail={detail} /> : null}
+        {tab === "output" && !isExec ? (
+          <OutputSearchTab session={session} path={detail.node.path} />
+        ) : null}
         {tab === "report" ? <ReportTab id={session.id} attempt={attempt} /> : null}
         {tab === "results" && attempt !== undefined ? (
           <ResultsTab

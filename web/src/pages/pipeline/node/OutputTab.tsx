@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 
-import { api, type LogLinesQuery } from "@/api/client";
+import { api } from "@/api/client";
 import type { AttemptRecord, NodeDetail } from "@/api/schema";
 import { Command } from "@/components/Command";
 import { EmptyState } from "@/components/EmptyState";
@@ -8,14 +8,13 @@ import { setQuery, useLocation } from "@/lib/location";
 import { bytes, moment } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
 import { size } from "@/model/resources";
+import { STREAM_VIEWS, STREAMS, type StreamView } from "@/model/outputPlaces";
 import { failureText, isFinished, stateLabel } from "@/model/states";
 import { LogView } from "@/pages/pipeline/node/LogView";
 import styles from "@/pages/pipeline/node/OutputTab.module.css";
 import { OUTPUT } from "@/strings";
 
-type Stream = NonNullable<LogLinesQuery["stream"]>;
-type Sizes = Record<Stream, number>;
-const STREAMS: readonly Stream[] = ["stdout", "stderr"];
+type Sizes = Record<StreamView, number>;
 const REFRESH_MS = 1000;
 
 /** The output of an attempt. */
@@ -25,14 +24,14 @@ export function OutputTab({ session, detail }: { session: PipelineSession; detai
   const requested = Number(query.get("attempt"));
   const attempt = node.attempts.find((one) => one.number === requested) ?? node.attempts.at(-1);
   if (attempt === undefined) return <NotRunYet detail={detail} />;
-  const stream = STREAMS.find((one) => one === query.get("stream")) ?? null;
+  const stream = STREAM_VIEWS.find((one) => one === query.get("stream")) ?? "all";
   return (
     <AttemptOutput
       key={`${node.path} ${attempt.number}`}
       id={session.id}
       detail={detail}
       attempt={attempt}
-      asked={stream}
+      stream={stream}
     />
   );
 }
@@ -45,12 +44,6 @@ function NotRunYet({ detail }: { detail: NodeDetail }) {
       {command === null ? null : <Command text={command} />}
     </div>
   );
-}
-
-/** stderr for failures or if it is the only output, otherwise stdout. */
-function defaultStream(attempt: AttemptRecord, sizes?: Sizes): Stream {
-  if (sizes === undefined || sizes.stderr === 0) return "stdout";
-  return attempt.state === "error" || sizes.stdout === 0 ? "stderr" : "stdout";
 }
 
 function useSizes(id: string, attempt: AttemptRecord, running: boolean): Sizes | undefined {
@@ -66,7 +59,8 @@ function useSizes(id: string, attempt: AttemptRecord, running: boolean): Sizes |
           ),
         ),
       );
-      return { stdout: chunks[0]?.size ?? 0, stderr: chunks[1]?.size ?? 0 };
+      const [stdout, stderr] = [chunks[0]?.size ?? 0, chunks[1]?.size ?? 0];
+      return { all: stdout + stderr, stdout, stderr };
     },
     refetchInterval: running ? REFRESH_MS : false,
   });
@@ -77,14 +71,12 @@ interface Props {
   id: string;
   detail: NodeDetail;
   attempt: AttemptRecord;
-  /** The stream in the URL; null for the default. */
-  asked: Stream | null;
+  stream: StreamView;
 }
 
-function AttemptOutput({ id, detail, attempt, asked }: Props) {
+function AttemptOutput({ id, detail, attempt, stream }: Props) {
   const running = !isFinished(attempt.state);
   const sizes = useSizes(id, attempt, running);
-  const stream = asked ?? defaultStream(attempt, sizes);
   const tools = (
     <>
       <AttemptChoice attempts={detail.node.attempts} chosen={attempt.number} />
@@ -100,7 +92,7 @@ function AttemptOutput({ id, detail, attempt, asked }: Props) {
         </pre>
       )}
       {sizes === undefined || isEmpty ? <div className={styles.tools}>{tools}</div> : null}
-      {isEmpty ? <EmptyState title={OUTPUT.none(stream)} /> : null}
+      {isEmpty ? <EmptyState title={OUTPUT.none[stream]} /> : null}
       {sizes === undefined || isEmpty ? null : (
         <LogView
           key={stream}
@@ -111,6 +103,8 @@ function AttemptOutput({ id, detail, attempt, asked }: Props) {
           running={running}
           failed={attempt.state === "error"}
           command={attempt.command}
+          started={attempt.started}
+          hasErrors={sizes.stderr > 0}
           tools={tools}
           facts={factsOf(detail, attempt, sizes[stream])}
         />
@@ -134,18 +128,18 @@ function factsOf(
   return facts;
 }
 
-function StreamChoice({ chosen, sizes }: { chosen: Stream; sizes: Sizes | undefined }) {
+function StreamChoice({ chosen, sizes }: { chosen: StreamView; sizes: Sizes | undefined }) {
   return (
     <div role="group" aria-label={OUTPUT.stream} className={styles.streams}>
-      {STREAMS.map((one) => (
+      {STREAM_VIEWS.map((one) => (
         <button
           key={one}
           type="button"
           aria-pressed={one === chosen}
-          onClick={() => setQuery({ stream: one }, true)}
+          onClick={() => setQuery({ stream: one === "all" ? null : one }, true)}
         >
-          {one}
-          {sizes === undefined ? null : (
+          {OUTPUT.streams[one]}
+          {sizes === undefined || one === "all" ? null : (
             <span className={`number ${styles.size ?? ""}`}>{bytes(sizes[one])}</span>
           )}
         </button>

@@ -3,15 +3,17 @@ import { useQueries, useQuery } from "@tanstack/react-query";
 import { api } from "@/api/client";
 import type { LogLines, NodeView } from "@/api/schema";
 import { Pending } from "@/components/InOrder";
+import { Button } from "@/components/Button";
 import { StateIcon } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
 import { plainText } from "@/lib/ansi";
-import { followLink, pipelineUrl } from "@/lib/location";
+import { followLink, pipelineUrl, setQuery } from "@/lib/location";
 import { duration, plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import { firstMatches } from "@/live/search";
 import type { PipelineSession } from "@/live/session";
 import { useMedians } from "@/live/useMedians";
+import { pathsText } from "@/model/outputSearch";
 import { nameOf } from "@/model/paths";
 import shared from "@/pages/pipeline/overview/Overview.module.css";
 import styles from "@/pages/pipeline/overview/Running.module.css";
@@ -60,6 +62,13 @@ export function Running({ session, path, count }: Props) {
       <h3>
         {OVERVIEW.runningNow}
         <span className={shared.note}>{OVERVIEW.longestFirst(plural(count, "command"))}</span>
+        <Button
+          variant="quiet"
+          className={styles.watch ?? ""}
+          onClick={() => setQuery({ watch: pathsText(longest.map((node) => node.path)) })}
+        >
+          {OVERVIEW.watch}
+        </Button>
       </h3>
       <div className={styles.list}>
         {longest.map((node, at) => (

@@ -6,15 +6,15 @@ import { Button } from "@/components/Button";
 import { Menu } from "@/components/Menu";
 import { setQuery, useLocation } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
-import { ORDERS } from "@/model/sorting";
 import { failures, NO_COUNTS, stateLabel, STATES } from "@/model/states";
 import type { Actions } from "@/pages/pipeline/actions/useActions";
+import { watchOutputs } from "@/pages/pipeline/output/watch";
 import { SearchResults } from "@/pages/pipeline/tree/SearchResults";
 import { Tree } from "@/pages/pipeline/tree/Tree";
 import styles from "@/pages/pipeline/tree/TreePane.module.css";
 import { goToFailure } from "@/pages/pipeline/usePageKeys";
 import { focusTree, useTreeFocus } from "@/pages/pipeline/useTreeFocus";
-import { TREE } from "@/strings";
+import { TREE_PANE } from "@/strings";
 import { PIPELINE } from "@/strings/pipeline";
 
 export interface TreePaneProps {
@@ -123,19 +123,13 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
             onSelect: () => session.resetChoices(),
           },
           { label: "Close all groups", onSelect: () => session.collapseAll() },
-          "separator",
-          ...ORDERS.map((order) => ({
-            label: TREE.orders[order],
-            checked: session.order.by === order,
-            onSelect: () => session.setOrder(order),
-          })),
         ]}
       />
     </div>
   );
 }
 
-function SelectionBar({ selected, onSelect, actions, targets }: TreePaneProps) {
+function SelectionBar({ session, selected, onSelect, actions, targets }: TreePaneProps) {
   return (
     <div
       className={`${bulkStyles.bar} ${styles.bulk}`}
@@ -155,6 +149,7 @@ function SelectionBar({ selected, onSelect, actions, targets }: TreePaneProps) {
       <Button shortcut="m" onClick={() => actions.modify(targets)}>
         {PIPELINE.modify}
       </Button>
+      <Button onClick={() => void watchOutputs(session, [...selected])}>{TREE_PANE.watch}</Button>
       <Button variant="quiet" shortcut="Esc" onClick={() => onSelect(new Set())}>
         {PIPELINE.clear}
       </Button>

@@ -1,0 +1,52 @@
+import { useState } from "react";
+
+import { api } from "@/api/client";
+import { IN_CLOUD } from "@/api/deployment";
+import { Button } from "@/components/Button";
+import { Code } from "@/components/Code";
+import { Dialog } from "@/components/Dialog";
+import { Icon } from "@/components/Icon";
+import { toast } from "@/components/toasts";
+import { copy } from "@/lib/clipboard";
+import { sharedUrl } from "@/model/sharing";
+import styles from "@/pages/pipeline/frame/Share.module.css";
+import { SHARE } from "@/strings";
+
+/**
+ * Copies a link to the page. Only this machine can open a link to a local agent, so there a dialog
+ * offers the report as one file.
+ */
+export function Share({ id }: { id: string }) {
+  const [open, setOpen] = useState(false);
+  const onClick = async () => {
+    if (IN_CLOUD && (await copy(sharedUrl(location.href)))) toast(SHARE.copied);
+    else setOpen(true);
+  };
+  return (
+    <>
+      <Button
+        variant="quiet"
+        className={styles.button ?? ""}
+        aria-label={SHARE.title}
+        title={SHARE.title}
+        onClick={() => void onClick()}
+      >
+        <Icon name="share" />
+      </Button>
+      {open ? (
+        <Dialog title={SHARE.title} onClose={() => setOpen(false)}>
+          <p>{IN_CLOUD ? SHARE.organisation : SHARE.thisMachine}</p>
+          <Code text={sharedUrl(location.href)} label={SHARE.link} />
+          {IN_CLOUD ? null : (
+            <>
+              <p>{SHARE.others}</p>
+              <a className={styles.download} href={api.exportFile(id)} download>
+                {SHARE.download}
+              </a>
+            </>
+          )}
+        </Dialog>
+      ) : null}
+    </>
+  );
+}
