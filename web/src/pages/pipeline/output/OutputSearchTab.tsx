@@ -63,7 +63,6 @@ function SearchForm(given: { text: string; regex: boolean; failed: boolean }) {
       <input
         className={`field ${styles.field ?? ""}`}
         type="search"
-        autoFocus
         placeholder={OUTPUT_SEARCH.label}
         aria-label={OUTPUT_SEARCH.label}
         value={text}
