@@ -314,7 +314,13 @@ COMMANDS = {
     "login": Command(
         "login",
         _CLOUD,
-        "log in to a cloud installation: check a token and keep it",
+        "log in to a cloud installation and keep the token",
+        call=Call.ARGUMENTS,
+    ),
+    "trusts": Command(
+        "trusts",
+        _CLOUD,
+        "list, add or delete the CI runs that may get tokens",
         call=Call.ARGUMENTS,
     ),
     "logout": Command(

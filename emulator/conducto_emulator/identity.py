@@ -5,7 +5,6 @@ import subprocess
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import urlencode
 
 from conducto_core.model.deployment import Variables
 from conducto_emulator.moto_server import free_port
@@ -49,7 +48,7 @@ class IdentityProvider:
         node = _program("node")
         command = [node, str(_installed(self._cache) / "server.mjs"), str(self._port)]
         self._process = subprocess.Popen(  # noqa: S603  our own program
-            [*command, f"{self._page}/signed-in", f"{self._page}/"],
+            [*command, f"{self._page}/signed-in"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
@@ -78,13 +77,11 @@ class IdentityProvider:
     @property
     def settings(self) -> Mapping[str, str]:
         """The settings of the web app's sign-in page (``/identity.json``)."""
-        end = {"client_id": CLIENT, "post_logout_redirect_uri": f"{self._page}/"}
         return {
             "issuer": self.issuer,
             "client": CLIENT,
             "authorize": f"{self.issuer}/auth",
             "token": f"{self.issuer}/token",
-            "logout": f"{self.issuer}/session/end?{urlencode(end)}",
         }
 
 

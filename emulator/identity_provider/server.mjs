@@ -26,7 +26,6 @@ const provider = new Provider(ISSUER, {
       response_types: ["code"],
       grant_types: ["authorization_code"],
       redirect_uris: redirects,
-      post_logout_redirect_uris: redirects,
       require_auth_time: true,
     },
   ],
@@ -34,15 +33,10 @@ const provider = new Provider(ISSUER, {
   conformIdTokenClaims: false,
   clientBasedCORS: (_ctx, origin) => redirects.some((url) => new URL(url).origin === origin),
   cookies: { keys: [randomBytes(32).toString("hex")] },
-  features: { devInteractions: { enabled: false } },
-  findAccount: (_ctx, address) => ({
-    accountId: address,
-    claims: () => ({
-      sub: accounts.get(address)?.id,
-      email: address,
-      email_verified: true,
-      token_use: "id",
-    }),
+  features: { devInteractions: { enabled: false }, rpInitiatedLogout: { enabled: false } },
+  findAccount: (_ctx, id) => ({
+    accountId: id,
+    claims: () => ({ sub: id, email: addressOf(id), email_verified: true, token_use: "id" }),
   }),
   interactions: { url: (_ctx, interaction) => `/sign-in/${interaction.uid}` },
   jwks: { keys: [await newKey()] },
@@ -82,6 +76,10 @@ async function newKey() {
   );
   const { key_ops: _ops, ext: _ext, ...jwk } = await crypto.subtle.exportKey("jwk", privateKey);
   return { ...jwk, use: "sig", alg: "RS256", kid: randomUUID() };
+}
+
+function addressOf(id) {
+  return [...accounts].find(([, account]) => account.id === id)?.[0];
 }
 
 /** Signs up with an address that is new. Returns the person's account, or null. */
@@ -124,8 +122,9 @@ async function signIn(request, response) {
   if (request.method === "POST") {
     const form = await formOf(request);
     const address = (form.get("email") ?? "").trim().toLowerCase();
-    if (enter(address, form.get("password") ?? "") !== null) {
-      await provider.interactionFinished(request, response, { login: { accountId: address } });
+    const account = enter(address, form.get("password") ?? "");
+    if (account !== null) {
+      await provider.interactionFinished(request, response, { login: { accountId: account.id } });
       return;
     }
     problem = "The address or the password is wrong. A password has at least 8 characters.";

@@ -29,6 +29,7 @@ from infra.settings import Settings
 from infra.stacks.compute import ComputeStack
 from infra.stacks.data import DataStack
 from infra.stacks.network import NetworkStack
+from infra.stacks.people import issuer
 from infra.stacks.permissions import Permissions
 from infra.tracing import allow_tracing
 
@@ -246,8 +247,16 @@ class ApiStack(Stack):
             **({} if settings.public_ip else {Variables.PUBLIC_IP: "off"}),
             **({Variables.DEBUG_ROLE: compute.role_arn("debug")} if settings.remote_debug else {}),
             **({Variables.PULL_THROUGH: compute.caches} if compute.caches else {}),
-            **_identity(settings, data),
+            **self._identity(),
             **_services(settings),
+        }
+
+    def _identity(self) -> dict[str, str]:
+        if self._settings.identity is None:
+            return {}
+        return {
+            Variables.IDENTITY_ISSUER: issuer(self, self._settings),
+            Variables.IDENTITY_CLIENT: deployment.identity_client_name(self._settings.stage),
         }
 
     def _stage_config(self, variables: Mapping[str, str]) -> dict[str, Any]:
@@ -401,15 +410,6 @@ def _agent_context() -> Path:
     shutil.rmtree(target, ignore_errors=True)
     write_context(target)
     return target
-
-
-def _identity(settings: Settings, data: DataStack) -> dict[str, str]:
-    if data.people is None:
-        return {}
-    return {
-        Variables.IDENTITY_ISSUER: data.people.issuer,
-        Variables.IDENTITY_CLIENT: deployment.identity_client_name(settings.stage),
-    }
 
 
 def _billing(settings: Settings) -> dict[str, str]:

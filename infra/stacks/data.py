@@ -28,7 +28,6 @@ class DataStack(Stack):
         table: Every record (`functions/chalicelib/adapters`).
         bucket: Trees, contexts and command output.
         files: ``/conducto/data`` of pipelines and users.
-        people: The accounts of people, if they sign in with a user pool.
     """
 
     def __init__(
@@ -43,7 +42,8 @@ class DataStack(Stack):
         self.table = self._table(settings)
         self.bucket = self._bucket()
         self.files = self._files(settings, network)
-        self.people = None if settings.identity is None else People(self, settings)
+        if settings.identity is not None:
+            People(self, settings)
         if settings.task_roles is not None:
             policy = iam.PolicyDocument(statements=[self.mounting()])
             CfnOutput(

@@ -1,7 +1,8 @@
 """The accounts of people: a Cognito user pool, the page where they sign in, and the app's client.
 
 The pool belongs to the stack of stateful resources, and is retained. Its client belongs to the
-stack of the web app, whose address it needs.
+stack of the web app, whose address it needs. The stacks that use the pool read its id from SSM: an
+export could not be removed while they import it, so the setting could not be turned off.
 """
 
 from aws_cdk import CfnResource, Duration, RemovalPolicy, Stack
@@ -18,17 +19,11 @@ class People(Construct):
 
     Anybody can create an account, as with the link of an invitation. An account alone gives access
     to nothing: that takes the membership of an organisation (docs/decisions/0040).
-
-    Attributes:
-        pool: The accounts.
-        issuer: The issuer of their ID tokens.
-        origin: The origin of the sign-in page.
     """
 
     def __init__(self, scope: Construct, settings: Settings) -> None:
         super().__init__(scope, "People")
-        stack = Stack.of(self)
-        self.pool = cognito.UserPool(
+        pool = cognito.UserPool(
             self,
             "Pool",
             user_pool_name=settings.prefix,
@@ -46,18 +41,41 @@ class People(Construct):
             deletion_protection=True,
             removal_policy=RemovalPolicy.RETAIN,
         )
-        name = f"{settings.prefix}-{stack.account}"
         cognito.CfnUserPoolDomain(
             self,
             "Domain",
-            user_pool_id=self.pool.user_pool_id,
-            domain=name,
+            user_pool_id=pool.user_pool_id,
+            domain=_domain(self, settings),
             managed_login_version=2,
         )
-        self.issuer = (
-            f"https://cognito-idp.{stack.region}.{stack.url_suffix}/{self.pool.user_pool_id}"
+        ssm.CfnParameter(
+            self,
+            "PoolId",
+            type="String",
+            name=deployment.identity_pool_name(settings.stage),
+            description="The user pool of the accounts of people",
+            value=pool.user_pool_id,
         )
-        self.origin = f"https://{name}.auth.{stack.region}.amazoncognito.com"
+
+
+def issuer(stack: Stack, settings: Settings) -> str:
+    """Return the issuer of the pool's ID tokens, for another stack."""
+    pool = _pool_id(stack, settings)
+    return f"https://cognito-idp.{stack.region}.{stack.url_suffix}/{pool}"
+
+
+def sign_in_origin(scope: Construct, settings: Settings) -> str:
+    """Return the origin of the sign-in page."""
+    return f"https://{_domain(scope, settings)}.auth.{Stack.of(scope).region}.amazoncognito.com"
+
+
+def _domain(scope: Construct, settings: Settings) -> str:
+    return f"{settings.prefix}-{Stack.of(scope).account}"
+
+
+def _pool_id(stack: Stack, settings: Settings) -> str:
+    name = deployment.identity_pool_name(settings.stage)
+    return ssm.StringParameter.value_for_string_parameter(stack, name)
 
 
 class AppClient(Construct):
@@ -67,20 +85,19 @@ class AppClient(Construct):
         settings: The content of the web app's file `conducto_core.model.deployment.IDENTITY_FILE`.
     """
 
-    def __init__(self, scope: Construct, settings: Settings, people: People, site: str) -> None:
+    def __init__(self, scope: Stack, settings: Settings, site: str) -> None:
         super().__init__(scope, "SignIn")
+        pool = _pool_id(scope, settings)
         client = cognito.UserPoolClient(
             self,
             "Client",
-            # By its attributes, so that the pool's stack does not depend on this one.
-            user_pool=cognito.UserPool.from_user_pool_id(self, "Pool", people.pool.user_pool_id),
+            user_pool=cognito.UserPool.from_user_pool_id(self, "Pool", pool),
             generate_secret=False,
             auth_flows=cognito.AuthFlow(),
             o_auth=cognito.OAuthSettings(
                 flows=cognito.OAuthFlows(authorization_code_grant=True),
                 scopes=[cognito.OAuthScope.OPENID, cognito.OAuthScope.EMAIL],
                 callback_urls=[f"{site}/signed-in"],
-                logout_urls=[f"{site}/"],
             ),
             id_token_validity=Duration.minutes(5),
             access_token_validity=Duration.minutes(5),
@@ -93,7 +110,7 @@ class AppClient(Construct):
             "Branding",
             type="AWS::Cognito::ManagedLoginBranding",
             properties={
-                "UserPoolId": people.pool.user_pool_id,
+                "UserPoolId": pool,
                 "ClientId": client.user_pool_client_id,
                 "UseCognitoProvidedValues": True,
             },
@@ -106,11 +123,10 @@ class AppClient(Construct):
             description="The web app's client of the user pool",
             value=client.user_pool_client_id,
         )
-        origin, identifier = people.origin, client.user_pool_client_id
+        origin, identifier = sign_in_origin(self, settings), client.user_pool_client_id
         self.settings = {
-            "issuer": people.issuer,
+            "issuer": issuer(scope, settings),
             "client": identifier,
             "authorize": f"{origin}/oauth2/authorize",
             "token": f"{origin}/oauth2/token",
-            "logout": f"{origin}/logout?client_id={identifier}&logout_uri={site}/",
         }

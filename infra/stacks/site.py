@@ -20,7 +20,7 @@ from conducto_core.model import deployment
 from infra.settings import Settings
 from infra.stacks.api import ApiStack
 from infra.stacks.data import DataStack
-from infra.stacks.people import AppClient
+from infra.stacks.people import AppClient, sign_in_origin
 
 #: Directory of the CloudFront functions.
 EDGE = Path(__file__).resolve().parent.parent / "edge"
@@ -56,7 +56,7 @@ class SiteStack(Stack):
         self._api = api
         bucket = self._bucket()
         files = origins.S3BucketOrigin.with_origin_access_control(bucket)
-        provider = [] if data.people is None else [data.people.origin]
+        provider = [] if settings.identity is None else [sign_in_origin(self, settings)]
         pages = page_policy(f"https://{data.bucket.bucket_regional_domain_name}", *provider)
         self.distribution = self._distribution(files, pages)
         built = web_app()
@@ -67,7 +67,7 @@ class SiteStack(Stack):
             sources=[
                 s3_deployment.Source.asset(str(built), exclude=[_PAGE]),
                 s3_deployment.Source.data(_PAGE, page),
-                *self._sign_in(data),
+                *self._sign_in(),
             ],
             destination_bucket=bucket,
             prune=False,  # open pages still need the files of their version
@@ -94,10 +94,10 @@ class SiteStack(Stack):
                 description=f"The target of the CNAME record of {settings.domain}",
             )
 
-    def _sign_in(self, data: DataStack) -> list[s3_deployment.ISource]:
-        if data.people is None:
+    def _sign_in(self) -> list[s3_deployment.ISource]:
+        if self._settings.identity is None:
             return []
-        client = AppClient(self, self._settings, data.people, f"https://{self._domain()}")
+        client = AppClient(self, self._settings, f"https://{self._domain()}")
         name = deployment.IDENTITY_FILE.removeprefix("/")
         return [s3_deployment.Source.json_data(name, client.settings)]
 

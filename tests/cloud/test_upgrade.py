@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from conducto_emulator.emulator import Emulator
     from support.cloud.emulated import Cloud, Run
 
-pytestmark = [pytest.mark.docker, pytest.mark.cloud]
+pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.long]
 
 WAIT = "until test -e /conducto/data/pipeline/{}; do sleep 0.1; done; echo {}"
 #: The next version's records: one schema more, in which attempts have a further field.
@@ -117,7 +117,6 @@ def test_pipelines_that_ended_before_an_upgrade_can_be_changed_after_it(
     assert run.states()["/"] == "done"
 
 
-@pytest.mark.long
 def test_downgrade_loses_nothing(
     installed: Emulator, me: Cloud, package: Path, newer: Path
 ) -> None:

@@ -23,7 +23,7 @@ from support.stand_ins import call, ensure
 
 #: Of 20 rounds the first are part of CI.
 ROUNDS = int(os.environ.get("ROUNDS", "20"))
-QUICK = 8 if "ROUNDS" not in os.environ else ROUNDS
+QUICK = 5 if "ROUNDS" not in os.environ else ROUNDS
 #: One round in so many runs in containers.
 DOCKER_EVERY = 6
 

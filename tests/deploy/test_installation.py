@@ -294,6 +294,7 @@ def test_remaining_pipelines_continue_after_destroy_and_deploy(
     assert state(installation, paused, "/") == "done"
 
 
+@pytest.mark.long
 def test_an_upgrade_from_an_older_version_leaves_a_running_pipeline_alone(folder: Path) -> None:
     before = Installation(folder, "upgraded", older_version.install(folder))
     before.deploy()

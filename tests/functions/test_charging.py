@@ -317,3 +317,15 @@ def test_organisation_with_a_subscription_is_not_deleted(shop: Shop) -> None:
 
     with pytest.raises(RefusedError, match="conducto billing portal"):
         asyncio.run(organisation.delete_organisation(asked))
+
+
+def test_slower_clock_never_reduces_the_charge_of_a_running_worker(shop: Shop) -> None:
+    shop.subscribe()
+    shop.deliver()
+    now = shop.world.now
+    size = Size(1.0, 2.0)
+    shop.run._charging.observe(ME.org, WorkerTime("w1", "abc", size, now - 900, now))
+
+    shop.run._charging.observe(ME.org, WorkerTime("w1", "abc", size, now - 900, now - 600))
+
+    assert shop.charged()[0] == 900

@@ -19,6 +19,7 @@ from conducto_core.model.operations.cloud import CLOUD_LOGIN, WHO_AM_I
 from conducto_core.model.operations.pipelines import CONTROL, LIST, PUT_SECRETS, SECRETS
 from conducto_core.model.operations.sign_in import PUT_TRUST, START_SESSION
 from conducto_core.model.people import Member, Role
+from conducto_core.semantics.plans import Billing, Status
 from conducto_core.semantics.roles import INHERITED
 from support.cloud.world import World
 from support.trees import leaf, serial
@@ -538,6 +539,15 @@ def test_organisation_is_deleted_after_its_pipelines_ended(tmp_path: Path) -> No
     assert office.call(LIST, bob)[0] == 401
     assert office.world.vault.read("user/acme/bob") == {}
     assert office.world.store.record(ORG, pipeline) is None
+
+
+def test_organisation_with_a_subscription_is_not_deleted(office: Office) -> None:
+    owner = office.join("ann", Role.OWNER)
+    office.world.orgs.set_billing(ORG, Billing(status=Status.ACTIVE), 0.0)
+
+    status, problem = office.call(operations.DELETE_ORGANISATION, owner, org=ORG, confirm=ORG)
+
+    assert (status, "subscription" in problem["detail"]) == (409, True)
 
 
 def test_personal_data_is_exported_and_erased(tmp_path: Path) -> None:

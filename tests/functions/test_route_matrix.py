@@ -5,17 +5,23 @@ The cases are generated from the table of operations, so that a new operation is
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.functions.test_people import ORG, Office
 
+from chalicelib.api.dispatch import Request
+from chalicelib.api.websocket import FORBIDDEN, Sockets
 from chalicelib.domain.tokens import digest_of, membership_digest
 from chalicelib.ports.identity import Identity
+from chalicelib.services import event_push
+from chalicelib.services.s3_transfer import new_key
 from conducto_core.model.operations.children import CHILD_OPERATIONS
-from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
+from conducto_core.model.operations.cloud import BODY_KEY, CLOUD_OPERATIONS
 from conducto_core.model.operations.operation import AnyOperation, Permission
 from conducto_core.model.operations.organisation import ORGANISATION_OPERATIONS
+from conducto_core.model.operations.pipelines import LAUNCH as LAUNCH_OPERATION
 from conducto_core.model.operations.worker import WORKER_OPERATIONS
 from conducto_core.model.people import Member, Role
 from conducto_core.semantics.roles import INHERITED, PURPOSES, permissions_of
@@ -182,3 +188,50 @@ def test_no_operation_reaches_another_organisation(tmp_path: Path) -> None:
         world.tokens.known(ORG),
         world.store.record(ORG, matrix.pipeline),
     )
+
+
+def test_socket_of_another_organisation_follows_nothing(tmp_path: Path) -> None:
+    matrix = Matrix(tmp_path)
+    world = matrix.world
+    stranger = matrix.join("stranger", Role.OWNER, org="other")
+    sockets = Sockets(world.engine)
+    sockets.connect("c1", {"authorization": f"Bearer {stranger}"})
+
+    sockets.message("c1", json.dumps({"subscribe": matrix.pipeline}))
+
+    assert world.connections.followers(matrix.pipeline) == []
+    assert [json.loads(frame)["status"] for frame in world.connections.sent["c1"]] == [404]
+
+
+def test_open_socket_of_a_removed_member_gets_nothing_more(tmp_path: Path) -> None:
+    matrix = Matrix(tmp_path)
+    world = matrix.world
+    token = matrix.join("bob", Role.VIEWER)
+    sockets = Sockets(world.engine)
+    sockets.connect("c1", {"authorization": f"Bearer {token}"})
+    sockets.message("c1", json.dumps({"subscribe": matrix.pipeline}))
+    assert [name for name, _ in world.connections.followers(matrix.pipeline)] == ["c1"]
+    member = world.people.member(ORG, "bob")
+    assert member is not None
+    world.people.change(ORG, member, None, None)  # by another process, which has not closed it
+    before = len(world.connections.sent.get("c1", []))
+
+    world.control(matrix.pipeline, "skip", "/a")
+    with world.engine.reading(ORG, matrix.pipeline) as live:
+        event_push.publish(world.cloud, live)
+
+    assert world.connections.closed == ["c1"]
+    assert len(world.connections.sent.get("c1", [])) == before
+    assert sockets.message("c1", json.dumps({"subscribe": matrix.pipeline})) == FORBIDDEN
+
+
+def test_uploaded_body_of_another_organisation_cannot_be_used(tmp_path: Path) -> None:
+    matrix = Matrix(tmp_path)
+    owner, stranger = matrix.callers["owner"], matrix.known(matrix.join("x", Role.OWNER, org="o"))
+    assert owner is not None
+    key = new_key(owner)
+    matrix.world.blobs.put(key, json.dumps(LAUNCH).encode())
+    request = Request({}, (), {BODY_KEY.lower(): key, "content-type": "application/json"}, b"")
+
+    assert matrix.api.call(LAUNCH_OPERATION, stranger, request).status == 422
+    assert matrix.api.call(LAUNCH_OPERATION, owner, request).status == 200

@@ -275,7 +275,12 @@ def test_token_checking_role_has_no_other_permissions() -> None:
     ]
     actions = {action for s in authorizer for action in listed(s["Action"])}
 
-    assert actions == {"dynamodb:GetItem", "logs:CreateLogStream", "logs:PutLogEvents"}
+    assert actions == {
+        "dynamodb:GetItem",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "ssm:GetParameter",  # the audiences of ID tokens
+    }
     (lookup,) = [s for s in authorizer if s["Action"] == "dynamodb:GetItem"]
     assert lookup["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["T#*"]}}
 

@@ -26,6 +26,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
             ("alarm_email",),
             ("billing",),
             ("domain", "certificate"),
+            ("identity",),
             ("log_days",),
             ("monthly_budget",),
             ("pull_through",),

@@ -38,6 +38,7 @@ def test_chosen_settings_are_stored_for_the_next_deployment() -> None:
         "certificate": VARIANTS["everything set"]["certificate"],
         "domain": "pipelines.example.org",
         "email_from": "ci@example.org",
+        "identity": "cognito",
         "log_days": "7",
         "monthly_budget": "80",
         "pull_through": VARIANTS["everything set"]["pull_through"],

@@ -131,14 +131,18 @@ class Person:
         """Return the JSON output of a ``conducto`` command."""
         return json.loads(self.ask(*words, "--json").stdout)
 
+    def environment(self, **variables: str) -> dict[str, str]:
+        """Return the environment of the user's processes."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
+        own = {"CONDUCTO_BASE_DIR": str(self.base), "CONDUCTO_PROFILE": self.profile}
+        return {**inherited, **own, **variables}
+
     def _start(
         self, words: list[str], given: str = "", *, variables: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
-        own = {"CONDUCTO_BASE_DIR": str(self.base), "CONDUCTO_PROFILE": self.profile}
         return subprocess.run(
             [self.interpreter, *words],
-            env={**inherited, **own, **(variables or {})},
+            env=self.environment(**(variables or {})),
             cwd=self.base,
             input=given,
             capture_output=True,

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +19,6 @@ from web.scripts import QUICK, SLOW, launch, wide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from playwright.sync_api import Browser
 
@@ -74,6 +77,28 @@ def test_skip_is_undone(viewer: Viewer) -> None:
     page.get_by_role("button", name="Node actions").click()
     expect(page.get_by_role("menuitem", name="Skip", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Undo")).to_have_count(1)  # of the undo itself
+
+
+CHILD = """import conducto as co
+child = co.Serial(title="child")
+child["a"] = co.Exec("false")
+co.launch(child).wait()"""
+
+
+def test_overviews_of_parent_and_child_lead_to_each_other(viewer: Viewer) -> None:
+    python = f"PYTHONPATH={Path(co.__file__).parents[1]} {sys.executable}"
+    root = co.Serial(launch=True)
+    root["fan out"] = co.Exec(f"{python} -c {shlex.quote(CHILD)}")
+    parent = post(viewer.person, root, title="parent", run=True)
+
+    page = viewer.open(f"/p/{parent}")
+    children = page.get_by_role("list", name="Launched by its commands")
+    expect(children.get_by_role("listitem")).to_contain_text("/fan out", timeout=60_000)
+    expect(children.get_by_role("img", name="failed")).to_be_visible(timeout=60_000)
+    children.get_by_role("link", name="child").click()
+    page.get_by_role("link", name=f"/fan out of {parent}").click()
+    expect(page).to_have_url(re.compile(rf"/p/{parent}\?node="))
+    assert viewer.said == []
 
 
 def test_header_shows_the_obstacle(viewer: Viewer) -> None:

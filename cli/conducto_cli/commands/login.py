@@ -50,17 +50,25 @@ def add_arguments(parser: Parser) -> None:
         const="",
         help="accept an invitation: you are asked for its code; '-' reads it from standard input",
     )
+    parser.add_argument(
+        "--ci",
+        metavar="ORG",
+        help="get a token of an hour for this CI run, if a trust of the organisation ORG allows it "
+        "('conducto trusts')",
+    )
     keep_quiet(parser, _NOT_A_WORD)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Sign in at an installation and keep the token in the profile."""
-    from conducto_cli import browser_login, cloud_account
+    from conducto_cli import browser_login, ci_login, cloud_account
     from conducto_cli.cloud_account import Account
 
     url = _checked_url(arguments.url, arguments.profile)
     if arguments.invitation is not None:
         account = _invited(url, arguments.invitation)
+    elif arguments.ci is not None:
+        account = ci_login.log_in(url, arguments.ci)
     elif arguments.token is None and browser_login.has_provider(url):
         account = browser_login.sign_in(url)
     else:

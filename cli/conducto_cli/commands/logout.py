@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
         print("not logged in")
         return DONE
     print(
-        "logged out; the token itself stays good until it expires: an administrator can take it "
-        "back with 'conducto admin revoke-token'"
+        "logged out; the token itself stays valid until it expires: revoke it with 'conducto "
+        "tokens revoke', or ask an administrator to"
     )
     return DONE

@@ -20,11 +20,9 @@ from conducto_cli.exit_codes import DONE, FAILED
 from conducto_cli.output import as_json
 from conducto_cli.references import suggestion
 from conducto_cli.registry import COMMANDS
-from conducto_cli.text.text import pad, width
+from conducto_cli.text.text import table_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from conducto_cli.argument_parser import Parser
     from conducto_cli.connection import OpenClient
     from conducto_core.model.secrets import SecretInfo, SecretList
@@ -73,7 +71,7 @@ def _list(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     elif not found.secrets:
         print("no secrets yet; store one: conducto secrets set NAME")
     else:
-        _print_table([_COLUMNS, *map(_cells, found.secrets)])
+        print("\n".join(table_lines([_COLUMNS, *map(_cells, found.secrets)])))
         print(f"values are {found.kept}")
     return DONE
 
@@ -176,12 +174,6 @@ def _cells(secret: SecretInfo) -> tuple[str, ...]:
     masked = "yes" if secret.masked else "no: too short" if secret.mask else "no"
     moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(secret.updated))
     return (secret.key, secret.scope, masked, moment)
-
-
-def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(pad(c, size) for c, size in zip(row, widths, strict=True)).rstrip())
 
 
 def _document(found: SecretList) -> dict[str, object]:

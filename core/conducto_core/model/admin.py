@@ -32,7 +32,7 @@ class ListTokens(Record):
 
 
 class RevokeToken(Record):
-    """Revoke a token; a caller whose token was just checked can use it for five more minutes."""
+    """Revoke a token; it stops working within 5 seconds."""
 
     kind: Literal["revoke_token"] = "revoke_token"
     org: Name

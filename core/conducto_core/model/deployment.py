@@ -179,6 +179,11 @@ def addresses_name(stage: str) -> str:
     return f"/conducto/{stage}/addresses"
 
 
+def identity_pool_name(stage: str) -> str:
+    """Return the name of the SSM parameter with the id of the user pool."""
+    return f"/conducto/{stage}/identity-pool"
+
+
 def identity_client_name(stage: str) -> str:
     """Return the name of the SSM parameter with the id of the web app's client at Cognito."""
     return f"/conducto/{stage}/identity-client"

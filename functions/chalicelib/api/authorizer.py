@@ -24,7 +24,8 @@ from conducto_core.model.operations.operation import Permission
 
 logger = logging.getLogger(__name__)
 
-#: Seconds for which API Gateway caches an authorizer result. A revoked token works that long.
+#: Seconds for which API Gateway caches an authorizer result; the API reads the token again
+#: (`chalicelib.services.callers`).
 TTL = 300
 _SCHEME = "bearer"
 #: Longer than any Conducto token; longer values are rejected without a lookup.

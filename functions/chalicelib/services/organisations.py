@@ -126,6 +126,7 @@ class Organisations:
         if params.confirm != org:
             raise RefusedError(f"confirm the deletion with the name of the organisation: {org}")
         self._check_unsubscribed()
+        self._check_unpaid()
         self._check_at_rest()
         deleted = self._delete_pipelines()
         self._delete_data()
@@ -138,6 +139,13 @@ class Organisations:
             raise RefusedError(
                 f"{self._me.org} has a subscription ({status.value}); cancel it with 'conducto "
                 "billing portal', then repeat"
+            )
+
+    def _check_unpaid(self) -> None:
+        if self._cloud.orgs.in_use(self._me.org).billing.status in LIVE:
+            raise RefusedError(
+                f"{self._me.org} has a subscription; cancel it first, with 'conducto billing "
+                "portal', then repeat"
             )
 
     def _check_at_rest(self) -> None:

@@ -86,7 +86,7 @@ def test_logout_forgets_the_token_and_nothing_else(capsys: Output) -> None:
     cloud_account.keep(Account("https://a.invalid", "cdo_x", "acme", "ann"))
 
     assert main(["logout"]) == 0
-    assert "stays good until it expires" in capsys.readouterr().out
+    assert "stays valid until it expires" in capsys.readouterr().out
     assert cloud_account.account_of() is None
     assert Config().get_profile_general("default", "url") == "https://a.invalid"
     assert main(["logout"]) == 0

@@ -95,7 +95,7 @@ export async function send(address: string, init: RequestInit): Promise<Response
 }
 
 /** Send a request that needs a session, and note whether there is one. */
-async function sendInSession(address: string, init: RequestInit): Promise<Response> {
+export async function sendInSession(address: string, init: RequestInit): Promise<Response> {
   try {
     const response = await send(address, init);
     reportStatus(response.status);

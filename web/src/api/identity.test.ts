@@ -7,7 +7,6 @@ const PROVIDER = {
   client: "client-1",
   authorize: "https://identity.invalid/auth",
   token: "https://identity.invalid/token",
-  logout: "https://identity.invalid/logout",
 };
 
 describe("sign-in with an identity provider", () => {

@@ -3,9 +3,9 @@
  * page gets an ID token, exchanges it at the API, and does not keep it.
  */
 
-import { api, ApiError, apiUrl, FROM_APP, OfflineError, send } from "@/api/client";
+import { apiUrl, FROM_APP, OfflineError, send } from "@/api/client";
 import { storeToken } from "@/api/session";
-import type { CliCode, SessionToken } from "@/api/schema";
+import type { CliCode, MemberLogin, SessionToken } from "@/api/schema";
 
 /** The settings of the provider, which the installation publishes. */
 export interface IdentityProvider {
@@ -13,8 +13,6 @@ export interface IdentityProvider {
   client: string;
   authorize: string;
   token: string;
-  /** Where the person also signs out at the provider. */
-  logout: string;
 }
 
 /** What to do after the sign-in. */
@@ -154,28 +152,19 @@ export function startCliLogin(idToken: string, challenge: string): Promise<CliCo
   return post<CliCode>(apiUrl("/cli-logins"), idToken, { challenge });
 }
 
+/** Accept an invitation; with an identity provider, its owner proves the address by an ID token. */
+export async function acceptInvitation(code: string, idToken?: string): Promise<MemberLogin> {
+  const url = apiUrl("/invitations/accept");
+  const login = await post<MemberLogin>(url, code, { id_token: idToken, browser: true });
+  await storeToken(login);
+  return login;
+}
+
 async function post<T>(url: string, token: string, body?: unknown): Promise<T> {
   const headers: Record<string, string> = { ...FROM_APP, Authorization: `Bearer ${token}` };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const init = body === undefined ? {} : { body: JSON.stringify(body) };
   return (await (await send(url, { method: "POST", headers, ...init })).json()) as T;
-}
-
-/** Sign out here, then at the provider. Returns where to go. */
-export async function afterSignOut(): Promise<string> {
-  const provider = await identityProvider().catch(() => null);
-  return provider?.logout ?? "/";
-}
-
-/** Whether the person at the page has a session. */
-export async function isSignedIn(): Promise<boolean> {
-  try {
-    await api.whoAmI();
-    return true;
-  } catch (error) {
-    if (error instanceof ApiError) return false;
-    throw error;
-  }
 }
 
 function random(): string {

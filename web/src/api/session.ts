@@ -115,7 +115,7 @@ async function exchangeCode(code: string): Promise<SessionToken> {
   return (await response.json()) as SessionToken;
 }
 
-export async function storeToken({ token }: SessionToken): Promise<void> {
+export async function storeToken({ token }: Pick<SessionToken, "token">): Promise<void> {
   await send(COOKIE_URL, { method: "POST", headers: authorization(token) });
 }
 

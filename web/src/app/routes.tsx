@@ -35,6 +35,14 @@ const AccountPage = page(async () => (await import("@/pages/account/AccountPage"
 const LaunchPage = page(async () => (await import("@/pages/launch/LaunchPage")).LaunchPage);
 const ProgramPage = page(async () => (await import("@/pages/program/ProgramPage")).ProgramPage);
 const SignedInPage = page(async () => (await import("@/pages/signin/SignedInPage")).SignedInPage);
+const MembersPage = page(
+  async () => (await import("@/pages/organisation/MembersPage")).MembersPage,
+);
+const AuditPage = page(async () => (await import("@/pages/organisation/AuditPage")).AuditPage);
+const PlanPage = page(async () => (await import("@/pages/organisation/PlanPage")).PlanPage);
+const InvitationPage = page(
+  async () => (await import("@/pages/signin/InvitationPage")).InvitationPage,
+);
 const CliPage = page(async () => (await import("@/pages/signin/CliPage")).CliPage);
 const SettingsPage = page(async () => (await import("@/pages/settings/SettingsPage")).SettingsPage);
 
@@ -59,12 +67,21 @@ const PAGES: readonly PageRoute[] = [
     cloud: false,
   },
   {
+    path: "/organisation",
+    nav: { label: NAVIGATION.organisation, icon: "people" },
+    page: MembersPage,
+    cloud: true,
+  },
+  { path: "/organisation/audit", page: AuditPage, cloud: true },
+  { path: "/organisation/plan", page: PlanPage, cloud: true },
+  {
     path: "/account",
     nav: { label: NAVIGATION.account, icon: "person" },
     page: AccountPage,
     cloud: true,
   },
   { path: "/signed-in", page: SignedInPage, cloud: true, open: true },
+  { path: "/invitation", page: InvitationPage, cloud: true, open: true },
   { path: "/cli", page: CliPage, cloud: true, open: true },
   { path: "/settings", nav: { label: NAVIGATION.settings, icon: "settings" }, page: SettingsPage },
 ];

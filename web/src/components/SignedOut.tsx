@@ -47,6 +47,7 @@ function CodeSignIn({ expired }: { expired: boolean }) {
 
 /** The button that opens the page of the identity provider. */
 function ProviderSignIn({ provider }: { provider: IdentityProvider }) {
+  const [withToken, setWithToken] = useState(false);
   useTitle(SIGN_IN.title);
   useReturn();
   const begin = useMutation({
@@ -55,10 +56,19 @@ function ProviderSignIn({ provider }: { provider: IdentityProvider }) {
   });
   return (
     <EmptyState title={SIGN_IN.title}>
-      <p className="muted">{SIGN_IN.withProvider}</p>
-      <Button variant="main" disabled={begin.isPending} onClick={() => begin.mutate()}>
-        {SIGN_IN.action}
-      </Button>
+      <p className="muted">{withToken ? SIGN_IN.withToken : SIGN_IN.withProvider}</p>
+      {withToken ? (
+        <CodeForm />
+      ) : (
+        <>
+          <Button variant="main" disabled={begin.isPending} onClick={() => begin.mutate()}>
+            {SIGN_IN.action}
+          </Button>
+          <Button variant="quiet" onClick={() => setWithToken(true)}>
+            {SIGN_IN.useToken}
+          </Button>
+        </>
+      )}
       <FormError error={begin.error} />
     </EmptyState>
   );

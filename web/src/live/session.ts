@@ -12,7 +12,7 @@ import type { TreeNode } from "@/model/node";
 import { ancestorsOf, parentOf, ROOT } from "@/model/paths";
 import { PREFETCH_LIMIT, PrefetchQueue } from "@/model/prefetch";
 import { type Choices, flatten, nonDefault, type Row } from "@/model/rows";
-import { RowOrder } from "@/model/sorting";
+import { type Order, RowOrder } from "@/model/sorting";
 import { failures, total } from "@/model/states";
 import { TreeModel } from "@/model/tree";
 
@@ -27,6 +27,8 @@ const MAX_EDITED = 50;
 /** Number of failures whose reasons are shown in the tree, and the interval of requesting them. */
 const MAX_REASONS = 100;
 const REASONS_INTERVAL = 1500;
+/** Number of the slowest commands that are loaded to sort by time. */
+const MAX_SLOWEST = 100;
 /** Minimum interval between searches for failures, in ms. */
 const SEARCH_INTERVAL = 500;
 /**
@@ -121,6 +123,35 @@ export class PipelineSession extends LiveSource {
     this.choices = new Map();
     this.unfolded.clear();
     this.choicesChanged();
+  }
+
+  /** Choose the order of the rows; the slowest commands are loaded for it. */
+  setOrder(by: Order): void {
+    this.order.choose(by);
+    this.rowCache = null;
+    this.choicesChanged();
+    if (by === "time") void this.loadSlowest();
+  }
+
+  private async loadSlowest(): Promise<void> {
+    const { model } = this;
+    if (model === null || total(model.summary.counts) <= WHOLE_TREE_LIMIT) return;
+    model.beginLoad();
+    try {
+      const page = await api.tree(this.id, {
+        order: "time",
+        attempts: "newest",
+        limit: MAX_SLOWEST,
+      });
+      await this.addFound(model, page.nodes, page.seq);
+      this.order.refresh();
+      this.rowCache = null;
+    } catch (error) {
+      if (!(error instanceof ApiError || error instanceof OfflineError)) throw error;
+    } finally {
+      model.endLoad();
+      this.show();
+    }
   }
 
   /** Close every known group except the root. */

@@ -69,3 +69,27 @@ export function deviations(
     .toSorted((a, b) => Math.abs(b.difference) - Math.abs(a.difference))
     .slice(0, count);
 }
+
+export interface MemoryPeak {
+  path: string;
+  /** Bytes. */
+  peak: number;
+  limit: number | null;
+}
+
+/** The memory that commands used, as far as it is known. */
+export function memoryPeaks(nodes: readonly NodeView[]): MemoryPeak[] {
+  return nodes.flatMap(({ path, attempts }) => {
+    const last = attempts.at(-1);
+    if (last === undefined || last.peak_memory === null) return [];
+    const limit = last.mem === null ? null : last.mem * 2 ** 30;
+    return [{ path, peak: last.peak_memory, limit }];
+  });
+}
+
+/** A command that uses more of its memory than this share may soon run out of it. */
+const NEAR = 0.9;
+
+export function isNear(peak: number, limit: number | null): boolean {
+  return limit !== null && peak > limit * NEAR;
+}

@@ -43,6 +43,25 @@ describe("the order of a group", () => {
     expect([names(active), names(rest)]).toEqual(["s", "0 k"]);
   });
 
+  it("is the slowest first, or as defined, if the user chooses so", () => {
+    const took = (path: string, seconds: number) => ({
+      ...exec(path, "done"),
+      started: 1,
+      ended: 1 + seconds,
+    });
+    const running = { ...exec("/g/r", "running"), started: 1 };
+    const group = wideGroup(
+      [exec("/g/0", "error"), took("/g/1", 2), took("/g/2", 9), running],
+      [took("/g/9", 5)],
+    );
+    const order = new RowOrder();
+    order.choose("time");
+    expect(names(order.childrenOf(group).rest)).toBe("r 2 9 1 0");
+    order.choose("definition");
+    const { active, rest, beyond } = order.childrenOf(group);
+    expect([names(active), names(rest), names(beyond)]).toEqual(["", "0 1 2 r", "9"]);
+  });
+
   it("is kept until it is refreshed or a child is added", () => {
     const order = new RowOrder();
     const group = wideGroup(children());

@@ -7,7 +7,7 @@
  * quickly.
  */
 
-import type { TreeNode } from "@/model/node";
+import { timeOf, type TreeNode } from "@/model/node";
 import { failures, isFailed } from "@/model/states";
 
 /** Groups with more children are never loaded completely at first. */
@@ -28,6 +28,10 @@ export interface SortedChildren {
   beyond: readonly TreeNode[];
 }
 
+/** Sort keys of the rows: by state, the slowest first, or as defined. */
+export const ORDERS = ["state", "time", "definition"] as const;
+export type Order = (typeof ORDERS)[number];
+
 interface CachedOrder extends SortedChildren {
   generation: number;
   first: readonly TreeNode[];
@@ -40,12 +44,21 @@ export class RowOrder {
   /** Incremented when rows may have moved. */
   version = 0;
 
+  /** The chosen order. */
+  by: Order = "state";
+
   private generation = 0;
   private readonly cached = new WeakMap<TreeNode, CachedOrder>();
 
   /** Let the order follow the current states. */
   refresh(): void {
     this.generation += 1;
+  }
+
+  /** Sort the rows differently. */
+  choose(by: Order): void {
+    this.by = by;
+    this.refresh();
   }
 
   childrenOf(group: TreeNode): SortedChildren {
@@ -59,7 +72,7 @@ export class RowOrder {
     ) {
       return held;
     }
-    const made = { ...sortChildren(group), generation: this.generation };
+    const made = { ...sorted(group, this.by), generation: this.generation };
     this.cached.set(group, { ...made, first, found: beyond, foundCount: beyond.length });
     this.version += 1;
     return made;
@@ -68,6 +81,16 @@ export class RowOrder {
 
 export function isLargeGroup(group: TreeNode): boolean {
   return group.childCount > LARGE;
+}
+
+function sorted(group: TreeNode, by: Order): SortedChildren {
+  const { first, beyond } = group.children;
+  if (by === "state") return sortChildren(group);
+  if (by === "definition") return { active: [], rest: first, beyond };
+  const slowestFirst = [...first, ...beyond]
+    .map((node) => ({ node, took: timeOf(node, Infinity) ?? -1 }))
+    .toSorted((one, other) => (one.took === other.took ? 0 : other.took - one.took));
+  return { active: [], rest: slowestFirst.map(({ node }) => node), beyond: [] };
 }
 
 function sortChildren({ children, type, childCount }: TreeNode): SortedChildren {

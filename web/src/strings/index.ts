@@ -100,6 +100,7 @@ export const NAVIGATION = {
   secrets: "Secrets",
   agent: "Agent",
   account: "Account",
+  organisation: "Organisation",
   settings: "Settings",
 };
 
@@ -210,6 +211,9 @@ export const OUTPUT_SEARCH = {
 };
 
 export const OVERVIEW = {
+  memory: "Most memory",
+  ofLimit: (peak: string, limit: string) => `${peak} of ${limit}`,
+  peak: "at the peak",
   allCells: (commands: string) => `${commands} in order. Hover for the name, click to open.`,
   allSkipped: "All failed commands are skipped.",
   attempt: (number: number) => `attempt ${number}`,
@@ -386,7 +390,14 @@ export const TREE = {
   node: "Node",
   ownContainer: "commands below share one container, one at a time",
   sharedContainer: "shares the container of its group",
+  orders: {
+    state: "Sort by state, failed first",
+    time: "Sort by time, slowest first",
+    definition: "Sort as defined",
+  },
+  sortByTime: "Sort by time",
   time: "Time",
+  timeSorted: "Time ↓",
 };
 
 export const TREE_PANE = {

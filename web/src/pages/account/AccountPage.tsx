@@ -12,6 +12,7 @@ import { useTitle } from "@/components/useTitle";
 import { duration } from "@/lib/time";
 import styles from "@/pages/account/AccountPage.module.css";
 import agentPageStyles from "@/pages/agent/AgentPage.module.css";
+import { Sessions, Tokens } from "@/pages/account/Tokens";
 import { ACCOUNT } from "@/strings/account";
 
 const MONTHS = 12;
@@ -43,6 +44,12 @@ export function AccountPage() {
           <Facts who={who.data} />
         ) : (
           <QueryPlaceholder query={who} rows={5} />
+        )}
+        {who.data === undefined ? null : (
+          <>
+            <Tokens permissions={who.data.permissions} />
+            <Sessions />
+          </>
         )}
         {usage.data === undefined ? null : <Months usage={usage.data} />}
       </div>

@@ -70,24 +70,26 @@ function Bar({ pipeline, seconds, share, letter, date }: BarProps) {
   const text = `${id}: ${stateLabel(state)}, ${duration(seconds)}, ${moment(created)}`;
   const hasFailed = state === "error" || state === "killed";
   return (
-    <a
-      className={styles.run}
-      href={pipelineUrl(id)}
-      onClick={followLink}
-      title={text}
-      aria-label={text}
-    >
-      <span
-        className={`${styles.bar} ${hasFailed ? styles.failed : ""} fill-${state}`}
-        style={tall(share)}
-      />
+    <span className={styles.run}>
+      <a
+        className={styles.link}
+        href={pipelineUrl(id)}
+        onClick={followLink}
+        title={text}
+        aria-label={text}
+      >
+        <span
+          className={`${styles.bar} ${hasFailed ? styles.failed : ""} fill-${state}`}
+          style={tall(share)}
+        />
+      </a>
       <span className={styles.date} aria-hidden>
         {date}
       </span>
       <span className={styles.letter} aria-hidden>
         {letter}
       </span>
-    </a>
+    </span>
   );
 }
 

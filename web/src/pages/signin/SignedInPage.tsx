@@ -2,6 +2,7 @@ import { useEffect, useState } from "react";
 
 import { messageOf } from "@/api/client";
 import {
+  acceptInvitation,
   finishSignIn,
   identityProvider,
   SignInError,
@@ -73,6 +74,8 @@ async function exchanged(purpose: Purpose, idToken: string): Promise<Result> {
       return { kind: "code", code };
     }
     case "invitation":
-      throw new SignInError(SIGN_IN.noProvider);
+      await acceptInvitation(purpose.code, idToken);
+      location.replace("/");
+      return { kind: "working" };
   }
 }

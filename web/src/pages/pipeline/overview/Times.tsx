@@ -1,16 +1,25 @@
-import { useQuery } from "@tanstack/react-query";
+import { useQueries, useQuery } from "@tanstack/react-query";
 
+import { api } from "@/api/client";
+import type { NodeView } from "@/api/schema";
 import { Pending } from "@/components/InOrder";
 import { useFirst } from "@/components/useFirst";
 import { followLink, pipelineUrl } from "@/lib/location";
-import { duration } from "@/lib/time";
+import { bytes, duration } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/live/session";
 import { MAX_COMPARED, useMedians } from "@/live/useMedians";
 import { fetchWholeTree } from "@/live/wholeTree";
 import { isWithin } from "@/model/paths";
 import { shortPath } from "@/model/shortPath";
-import { deviations, secondsOf, type SlowNode, slowest } from "@/model/slowest";
+import {
+  deviations,
+  isNear,
+  memoryPeaks,
+  secondsOf,
+  type SlowNode,
+  slowest,
+} from "@/model/slowest";
 import { NO_COUNTS, total } from "@/model/states";
 import shared from "@/pages/pipeline/overview/Overview.module.css";
 import styles from "@/pages/pipeline/overview/Times.module.css";
@@ -20,6 +29,7 @@ const MAX_ROWS = 5;
 /** With fewer commands, the tree shows all times. */
 const MIN_COMMANDS = 3;
 const MAX_PATH = 40;
+const NO_NODES: readonly NodeView[] = [];
 const WIDTH = 86;
 const HEIGHT = 10;
 
@@ -36,15 +46,16 @@ export function Times({ session, path }: Props) {
   const nodes = useQuery({
     queryKey: ["times", id, summary?.seq],
     queryFn: async ({ signal }) => secondsOf(await fetchWholeTree(id, "newest", signal)),
-    enabled: summary?.settled === true && summary.started !== null && count <= MAX_COMPARED,
+    enabled: summary?.settled === true && count <= MAX_COMPARED,
     staleTime: Infinity,
   });
   const { seconds: medians, runs, loading } = useMedians(summary);
-  const first = useFirst(nodes.isLoading || loading);
+  const ranked = useRanking(session, path);
+  const first = useFirst(nodes.isLoading || ranked.isLoading || loading);
   const inside = new Map([...(nodes.data ?? [])].filter(([one]) => isWithin(one, path)));
   if (first) return <Pending />;
-  if (inside.size < MIN_COMMANDS) return null;
-  const slow = slowest(inside, medians, MAX_ROWS);
+  const slow = slowest(secondsOf(ranked.time), medians, MAX_ROWS);
+  if (slow.length < MIN_COMMANDS) return null;
   const differing = deviations(inside, medians, MAX_ROWS);
   return (
     <div className={shared.pair}>
@@ -59,6 +70,7 @@ export function Times({ session, path }: Props) {
           </Row>
         ))}
       </section>
+      <Memory id={id} nodes={ranked.memory} />
       {differing.length === 0 ? null : (
         <section className={shared.section}>
           <h3>
@@ -82,6 +94,53 @@ export function Times({ session, path }: Props) {
         </section>
       )}
     </div>
+  );
+}
+
+/** The commands below a group that took longest, and those that used most memory. */
+function useRanking({ id, model }: PipelineSession, root: string) {
+  const summary = model?.summary;
+  const ranking = (order: "time" | "memory") => ({
+    queryKey: ["ranking", id, root, order, summary?.seq],
+    queryFn: async ({ signal }: { signal: AbortSignal }) =>
+      (await api.tree(id, { root, order, attempts: "newest", limit: MAX_ROWS }, signal)).nodes,
+    enabled: summary?.settled === true,
+    staleTime: Infinity,
+  });
+  const [time, memory] = useQueries({ queries: [ranking("time"), ranking("memory")] });
+  return {
+    time: time.data ?? NO_NODES,
+    memory: memory.data ?? NO_NODES,
+    isLoading: time.isLoading || memory.isLoading,
+  };
+}
+
+/** The commands that used most memory, against what they may use. */
+function Memory({ id, nodes }: { id: string; nodes: readonly NodeView[] }) {
+  const used = memoryPeaks(nodes);
+  if (used.length === 0) return null;
+  const max = Math.max(...used.map(({ peak }) => peak));
+  return (
+    <section className={shared.section}>
+      <h3>
+        {OVERVIEW.memory}
+        <span className={shared.note}>{OVERVIEW.peak}</span>
+      </h3>
+      {used.map(({ path, peak, limit }) => {
+        const text = limit === null ? bytes(peak) : OVERVIEW.ofLimit(bytes(peak), bytes(limit));
+        return (
+          <p key={path} className={styles.row} title={`${visible(path)}: ${text}`}>
+            <a href={pipelineUrl(id, path)} onClick={followLink} className="clip">
+              {visible(shortPath(path, MAX_PATH))}
+            </a>
+            <SlowBar node={{ path, seconds: peak, median: null }} max={max} />
+            <span className={`${styles.time} ${isNear(peak, limit) ? styles.slower : ""} number`}>
+              {bytes(peak)}
+            </span>
+          </p>
+        );
+      })}
+    </section>
   );
 }
 

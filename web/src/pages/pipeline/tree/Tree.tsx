@@ -10,6 +10,7 @@ import { parentOf, ROOT } from "@/model/paths";
 import { columnsOf } from "@/model/columns";
 import { type Row, rowOf } from "@/model/rows";
 import { stoppedBy } from "@/model/timeouts";
+import { Minimap } from "@/pages/pipeline/tree/Minimap";
 import {
   FoldRow,
   MoreRow,
@@ -26,6 +27,8 @@ import { PIPELINE } from "@/strings/pipeline";
 
 export const ROW_HEIGHT = 28;
 const OVERSCAN = 12;
+/** With fewer rows there is no minimap: most of them are in view. */
+const MIN_MAPPED = 40;
 
 interface Props {
   session: PipelineSession;
@@ -49,6 +52,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
   });
   const items = virtual.getVirtualItems();
   const focused = current ?? ROOT;
+  const byTime = session.order.by === "time";
   const place = useMemo(() => rowOf(rows, focused), [rows, focused]);
   useScrollAnchor(scroll, rows, session.order.version, ROW_HEIGHT);
   useEffect(() => () => session.setHovered(false), [session]);
@@ -145,53 +149,65 @@ export function Tree({ session, current, selected, onSelect }: Props) {
             </span>
           ))}
         </span>
-        <span className={styles.time}>{TREE.time}</span>
-      </div>
-      <div
-        ref={scroll}
-        className={`${styles.scroll} tree-scroll`}
-        role="tree"
-        aria-label={PIPELINE.nodes}
-        aria-multiselectable
-        tabIndex={0}
-        aria-busy={range.busy}
-        onKeyDown={onKeyDown}
-        onPointerEnter={() => session.setHovered(true)}
-        onPointerLeave={() => session.setHovered(false)}
-        {...(items.some((item) => item.index === place)
-          ? { "aria-activedescendant": rowId(rows[place]?.key ?? focused) }
-          : {})}
-      >
-        <div
-          className={styles.rows}
-          role="presentation"
-          style={{ height: virtual.getTotalSize() }}
-          onClick={onClick}
-          onDoubleClick={onDoubleClick}
+        <button
+          type="button"
+          tabIndex={-1}
+          className={styles.time}
+          title={TREE.sortByTime}
+          onClick={() => session.setOrder(byTime ? "state" : "time")}
         >
-          {items.map((item) => {
-            const row = rows[item.index];
-            if (row === undefined) return null;
-            const top = item.start;
-            if (row.kind === "more") return <MoreRow key={row.key} row={row} top={top} />;
-            if (row.kind === "fold") return <FoldRow key={row.key} row={row} top={top} />;
-            return (
-              <NodeRow
-                key={row.key}
-                row={row}
-                title={row.key === ROOT ? (model?.summary.pipeline.title ?? null) : null}
-                stoppedBy={model === null ? null : stoppedBy(model.nodes, row.node)}
-                reason={model?.reasonOf(row.node) ?? null}
-                top={top}
-                now={tickingTime(row.node, now)}
-                settled={settled}
-                revision={row.node.revision}
-                current={item.index === place}
-                selected={selected.has(row.key)}
-              />
-            );
-          })}
+          {byTime ? TREE.timeSorted : TREE.time}
+        </button>
+        {rows.length < MIN_MAPPED ? null : <span className={styles.map} />}
+      </div>
+      <div className={styles.body}>
+        <div
+          ref={scroll}
+          className={`${styles.scroll} tree-scroll`}
+          role="tree"
+          aria-label={PIPELINE.nodes}
+          aria-multiselectable
+          tabIndex={0}
+          aria-busy={range.busy}
+          onKeyDown={onKeyDown}
+          onPointerEnter={() => session.setHovered(true)}
+          onPointerLeave={() => session.setHovered(false)}
+          {...(items.some((item) => item.index === place)
+            ? { "aria-activedescendant": rowId(rows[place]?.key ?? focused) }
+            : {})}
+        >
+          <div
+            className={styles.rows}
+            role="presentation"
+            style={{ height: virtual.getTotalSize() }}
+            onClick={onClick}
+            onDoubleClick={onDoubleClick}
+          >
+            {items.map((item) => {
+              const row = rows[item.index];
+              if (row === undefined) return null;
+              const top = item.start;
+              if (row.kind === "more") return <MoreRow key={row.key} row={row} top={top} />;
+              if (row.kind === "fold") return <FoldRow key={row.key} row={row} top={top} />;
+              return (
+                <NodeRow
+                  key={row.key}
+                  row={row}
+                  title={row.key === ROOT ? (model?.summary.pipeline.title ?? null) : null}
+                  stoppedBy={model === null ? null : stoppedBy(model.nodes, row.node)}
+                  reason={model?.reasonOf(row.node) ?? null}
+                  top={top}
+                  now={tickingTime(row.node, now)}
+                  settled={settled}
+                  revision={row.node.revision}
+                  current={item.index === place}
+                  selected={selected.has(row.key)}
+                />
+              );
+            })}
+          </div>
         </div>
+        {rows.length < MIN_MAPPED ? null : <Minimap rows={rows} scroll={scroll} />}
       </div>
     </div>
   );

@@ -6,6 +6,7 @@ import { Button } from "@/components/Button";
 import { Menu } from "@/components/Menu";
 import { setQuery, useLocation } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
+import { ORDERS } from "@/model/sorting";
 import { failures, NO_COUNTS, stateLabel, STATES } from "@/model/states";
 import type { Actions } from "@/pages/pipeline/actions/useActions";
 import { watchOutputs } from "@/pages/pipeline/output/watch";
@@ -14,7 +15,7 @@ import { Tree } from "@/pages/pipeline/tree/Tree";
 import styles from "@/pages/pipeline/tree/TreePane.module.css";
 import { goToFailure } from "@/pages/pipeline/usePageKeys";
 import { focusTree, useTreeFocus } from "@/pages/pipeline/useTreeFocus";
-import { TREE_PANE } from "@/strings";
+import { TREE, TREE_PANE } from "@/strings";
 import { PIPELINE } from "@/strings/pipeline";
 
 export interface TreePaneProps {
@@ -123,6 +124,12 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
             onSelect: () => session.resetChoices(),
           },
           { label: "Close all groups", onSelect: () => session.collapseAll() },
+          "separator",
+          ...ORDERS.map((order) => ({
+            label: TREE.orders[order],
+            checked: session.order.by === order,
+            onSelect: () => session.setOrder(order),
+          })),
         ]}
       />
     </div>

@@ -1,0 +1,158 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+
+import { messageOf } from "@/api/client";
+import { organisationApi } from "@/api/organisation";
+import type { MemberToken } from "@/api/schema";
+import { Button } from "@/components/Button";
+import { ConfirmDialog } from "@/components/ConfirmDialog";
+import { toast } from "@/components/toasts";
+import { useNow } from "@/components/useNow";
+import { formatDate, formatDateTitle } from "@/lib/formatDate";
+import { moment } from "@/lib/time";
+import { CreateTokenDialog } from "@/pages/account/CreateTokenDialog";
+import styles from "@/pages/organisation/Table.module.css";
+import { TOKENS } from "@/strings/organisation";
+
+const TOKENS_KEY = ["tokens"] as const;
+const SESSIONS_KEY = ["sessions"] as const;
+
+/** The user's tokens. */
+export function Tokens({ permissions }: { permissions: readonly string[] }) {
+  const client = useQueryClient();
+  const [creating, setCreating] = useState(false);
+  const refresh = () => void client.invalidateQueries({ queryKey: TOKENS_KEY });
+  const list = useQuery({
+    queryKey: TOKENS_KEY,
+    queryFn: ({ signal }) => organisationApi.tokens(false, signal),
+  });
+  return (
+    <section className={styles.section}>
+      <div className={styles.head}>
+        <h2>{TOKENS.title}</h2>
+        <span className="page-grow" />
+        <Button onClick={() => setCreating(true)}>{TOKENS.create}</Button>
+      </div>
+      <TokenTable
+        tokens={list.data?.tokens ?? []}
+        action={TOKENS.revoke}
+        onRevoke={(id) => organisationApi.revokeToken(id)}
+        onRevoked={refresh}
+      />
+      {creating ? (
+        <CreateTokenDialog
+          permissions={permissions}
+          onCreated={refresh}
+          onClose={() => setCreating(false)}
+        />
+      ) : null}
+    </section>
+  );
+}
+
+/** The user's browser sessions. */
+export function Sessions() {
+  const client = useQueryClient();
+  const [ending, setEnding] = useState(false);
+  const list = useQuery({
+    queryKey: SESSIONS_KEY,
+    queryFn: ({ signal }) => organisationApi.sessions(false, signal),
+  });
+  const endAll = useMutation({
+    mutationFn: () => organisationApi.endSessions(),
+    onSuccess: () => location.assign("/"),
+  });
+  return (
+    <section className={styles.section}>
+      <div className={styles.head}>
+        <h2>{TOKENS.sessions}</h2>
+        <span className="page-grow" />
+        <Button onClick={() => setEnding(true)}>{TOKENS.endAll}</Button>
+      </div>
+      <TokenTable
+        tokens={list.data?.tokens ?? []}
+        action={TOKENS.endSession}
+        onRevoke={(id) => organisationApi.endSession(id)}
+        onRevoked={() => void client.invalidateQueries({ queryKey: SESSIONS_KEY })}
+      />
+      {ending ? (
+        <ConfirmDialog
+          danger
+          title={`${TOKENS.endAll}?`}
+          action={TOKENS.endAll}
+          disabled={endAll.isPending}
+          error={endAll.error}
+          onConfirm={() => endAll.mutate()}
+          onClose={() => setEnding(false)}
+        >
+          <p>{TOKENS.endAllEffect}</p>
+        </ConfirmDialog>
+      ) : null}
+    </section>
+  );
+}
+
+interface TableProps {
+  tokens: readonly MemberToken[];
+  action: string;
+  onRevoke: (id: string) => Promise<unknown>;
+  onRevoked: () => void;
+}
+
+function TokenTable({ tokens, action, onRevoke, onRevoked }: TableProps) {
+  const now = useNow(true);
+  const revoke = useMutation({
+    mutationFn: onRevoke,
+    onSuccess: () => toast(TOKENS.revoked),
+    onError: (error) => toast(messageOf(error), "error"),
+    onSettled: onRevoked,
+  });
+  if (tokens.length === 0) return <p className="muted">{TOKENS.none}</p>;
+  return (
+    <div className={`card ${styles.card}`}>
+      <table className="list">
+        <thead>
+          <tr>
+            <th scope="col">{TOKENS.name}</th>
+            <th scope="col">{TOKENS.permissions}</th>
+            <th scope="col">{TOKENS.created}</th>
+            <th scope="col">{TOKENS.expires}</th>
+            <th scope="col">
+              <span className="sr-only">{action}</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {tokens.map((token) => (
+            <tr key={token.id}>
+              <th scope="row">
+                {token.name || <span className="mono">{token.id}</span>}
+                {token.current ? <span className="muted"> ({TOKENS.current})</span> : null}
+              </th>
+              <td className={styles.wide}>
+                {token.permissions.map((name) => name.replaceAll("_", " ")).join(", ")}
+              </td>
+              <td className="muted" title={formatDateTitle(token.created, now)}>
+                {formatDate(token.created, now)}
+              </td>
+              <td className="muted">
+                {token.expires === null ? TOKENS.never : moment(token.expires)}
+              </td>
+              <td className="list-number">
+                <Button
+                  variant="quiet"
+                  className="button-danger"
+                  aria-label={TOKENS.revokeLabel(token.name || token.id)}
+                  disabled={revoke.isPending}
+                  onClick={() => revoke.mutate(token.id)}
+                >
+                  {action}
+                </Button>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

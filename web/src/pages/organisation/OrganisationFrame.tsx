@@ -1,0 +1,46 @@
+import type { ReactNode } from "react";
+
+import { followLink } from "@/lib/location";
+import styles from "@/pages/organisation/OrganisationFrame.module.css";
+import { ORGANISATION } from "@/strings/organisation";
+
+const VIEWS = [
+  { path: "/organisation", label: ORGANISATION.views.members },
+  { path: "/organisation/audit", label: ORGANISATION.views.audit },
+  { path: "/organisation/plan", label: ORGANISATION.views.plan },
+] as const;
+
+interface Props {
+  path: (typeof VIEWS)[number]["path"];
+  title: string;
+  /** Buttons in the title row. */
+  actions?: ReactNode;
+  children: ReactNode;
+}
+
+/** The title, the views and the content of a page of the organisation. */
+export function OrganisationFrame({ path, title, actions, children }: Props) {
+  return (
+    <div className="page">
+      <div className="page-head">
+        <h1>{title}</h1>
+        <span className="page-grow" />
+        {actions}
+      </div>
+      <nav aria-label={ORGANISATION.views.label} className={styles.views}>
+        {VIEWS.map((view) => (
+          <a
+            key={view.path}
+            href={view.path}
+            onClick={followLink}
+            className={styles.view}
+            {...(view.path === path ? { "aria-current": "page" as const } : {})}
+          >
+            {view.label}
+          </a>
+        ))}
+      </nav>
+      {children}
+    </div>
+  );
+}

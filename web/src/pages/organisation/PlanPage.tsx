@@ -1,0 +1,222 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+
+import { ApiError, messageOf } from "@/api/client";
+import { organisationApi } from "@/api/organisation";
+import type { BillingStatus, DayCharge } from "@/api/schema";
+import { Button } from "@/components/Button";
+import { EmptyState } from "@/components/EmptyState";
+import { FactsList } from "@/components/Facts";
+import { PageStatus } from "@/components/PageStatus";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { toast } from "@/components/toasts";
+import { useTitle } from "@/components/useTitle";
+import { moment } from "@/lib/time";
+import { LimitForm } from "@/pages/organisation/LimitForm";
+import { OrganisationFrame } from "@/pages/organisation/OrganisationFrame";
+import styles from "@/pages/organisation/PlanPage.module.css";
+import table from "@/pages/organisation/Table.module.css";
+import { useWho } from "@/pages/organisation/useWho";
+import { ORGANISATION, PLAN } from "@/strings/organisation";
+
+const KEY = ["billing"] as const;
+const REFRESH_MS = 10_000;
+const NOT_FOUND = 404;
+const HOUR = 3600;
+
+/** The plan, the usage, the bill and the spend limit of the organisation. */
+export function PlanPage() {
+  const who = useWho();
+  const billing = useQuery({
+    queryKey: KEY,
+    queryFn: ({ signal }) => organisationApi.billing(signal),
+    refetchInterval: REFRESH_MS,
+    enabled: who.isOwner,
+    retry: false,
+  });
+  useTitle(PLAN.title);
+  const isOff = billing.error instanceof ApiError && billing.error.status === NOT_FOUND;
+  return (
+    <PageStatus error={who.query.error ?? (isOff ? null : billing.error)}>
+      <OrganisationFrame
+        path="/organisation/plan"
+        title={PLAN.title}
+        actions={billing.data === undefined ? null : <Actions billing={billing.data} />}
+      >
+        {who.query.data === undefined ? (
+          <QueryPlaceholder query={who.query} rows={4} />
+        ) : !who.isOwner || isOff ? (
+          <Plan who={who.query.data} note={isOff ? PLAN.noBilling : ORGANISATION.noAccess} />
+        ) : billing.data === undefined ? (
+          <QueryPlaceholder query={billing} rows={6} />
+        ) : (
+          <Billing billing={billing.data} />
+        )}
+      </OrganisationFrame>
+    </PageStatus>
+  );
+}
+
+/** The plan, for those who do not see the bill. */
+function Plan({ who, note }: { who: { plan: string; max_workers: number }; note: string }) {
+  return (
+    <>
+      <section className={`card ${styles.card}`}>
+        <FactsList
+          facts={[
+            [PLAN.plan, who.plan],
+            [PLAN.workers, who.max_workers.toLocaleString("en")],
+          ]}
+        />
+      </section>
+      <p className="muted">{note}</p>
+    </>
+  );
+}
+
+/** The way to the payment provider: the page returns here. */
+function Actions({ billing }: { billing: BillingStatus }) {
+  const open = useMutation({
+    mutationFn: () => (billing.paying ? organisationApi.portal() : organisationApi.checkout()),
+    onSuccess: ({ url }) => location.assign(url),
+    onError: (error) => toast(messageOf(error), "error"),
+  });
+  return (
+    <Button
+      variant={billing.paying ? "plain" : "main"}
+      disabled={open.isPending}
+      onClick={() => open.mutate()}
+    >
+      {billing.paying ? PLAN.portal : PLAN.enable}
+    </Button>
+  );
+}
+
+function Billing({ billing }: { billing: BillingStatus }) {
+  const client = useQueryClient();
+  return (
+    <>
+      <Notice billing={billing} />
+      <section className={`card ${styles.card}`} aria-label={PLAN.plan}>
+        <FactsList facts={factsOf(billing)} />
+        <Meter billing={billing} />
+      </section>
+      {billing.paying ? (
+        <>
+          <section className={table.section}>
+            <h2>{PLAN.limit}</h2>
+            <LimitForm billing={billing} onDone={(status) => client.setQueryData(KEY, status)} />
+          </section>
+          <Days days={billing.days} />
+        </>
+      ) : (
+        <p className="muted">
+          {PLAN.enableHelp} {PLAN.prices(price(billing.vcpu_hour), price(billing.gb_hour))}.
+        </p>
+      )}
+    </>
+  );
+}
+
+/** Why commands wait, or will wait. */
+function Notice({ billing }: { billing: BillingStatus }) {
+  const text = noticeOf(billing);
+  return text === null ? null : (
+    <p className={styles.notice} role="alert">
+      {text}
+    </p>
+  );
+}
+
+function noticeOf(billing: BillingStatus): string | null {
+  if (billing.suspended) return PLAN.atLimit;
+  if (billing.grace_until !== null) return PLAN.pastDue(moment(billing.grace_until));
+  const minutes = billing.exec_minutes;
+  return minutes !== null && billing.used_minutes >= minutes ? PLAN.freeLimit : null;
+}
+
+/** The share of the free minutes, or of the spend limit, that is used. */
+function Meter({ billing }: { billing: BillingStatus }) {
+  const [used, all, label] = billing.paying
+    ? [billing.accrued, billing.limit, PLAN.limit]
+    : [billing.used_minutes, billing.exec_minutes, PLAN.minutes];
+  if (all === null) return null;
+  return (
+    <meter className={styles.meter} aria-label={label} value={used} max={all} high={all * 0.8} />
+  );
+}
+
+function factsOf(billing: BillingStatus): [string, string][] {
+  const { exec_minutes: minutes, period_start: start, period_end: end, forecast } = billing;
+  const facts: [string, string][] = [
+    [PLAN.plan, billing.plan],
+    [PLAN.workers, PLAN.workersOf(billing.workers, billing.max_workers)],
+  ];
+  if (minutes !== null)
+    facts.push([PLAN.minutes, PLAN.minutesOf(count(billing.used_minutes), count(minutes))]);
+  if (!billing.paying) return facts;
+  facts.push(
+    [PLAN.accrued, dollars(billing.accrued)],
+    [PLAN.forecast, forecast === null ? PLAN.tooEarly : dollars(forecast)],
+    [PLAN.limit, billing.limit === null ? PLAN.noLimit : dollars(billing.limit)],
+    [PLAN.pricesLabel, PLAN.prices(price(billing.vcpu_hour), price(billing.gb_hour))],
+  );
+  if (start !== null && end !== null)
+    facts.push([PLAN.title, PLAN.period(moment(start), moment(end))]);
+  return facts;
+}
+
+function Days({ days }: { days: readonly DayCharge[] }) {
+  if (days.length === 0) return <EmptyState title={PLAN.none} />;
+  const most = Math.max(...days.map((day) => day.dollars));
+  return (
+    <section className={table.section}>
+      <h2>{PLAN.usageByDay}</h2>
+      <div className={`card ${table.card}`}>
+        <table className="list">
+          <thead>
+            <tr>
+              <th scope="col">{PLAN.day}</th>
+              <th scope="col" className={styles.bars} aria-hidden />
+              <th scope="col" className="list-number">
+                {PLAN.vcpuHours}
+              </th>
+              <th scope="col" className="list-number">
+                {PLAN.memoryHours}
+              </th>
+              <th scope="col" className="list-number">
+                {PLAN.dollars}
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {days.toReversed().map((day) => (
+              <tr key={day.day}>
+                <th scope="row" className="number">
+                  {day.day}
+                </th>
+                <td className={styles.bars} aria-hidden>
+                  <progress className={styles.bar} value={day.dollars} max={most || 1} />
+                </td>
+                <td className="list-number number">{count(day.vcpu_seconds / HOUR)}</td>
+                <td className="list-number number">{count(day.gb_seconds / HOUR)}</td>
+                <td className="list-number number">{dollars(day.dollars)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+function dollars(amount: number): string {
+  return `$${amount.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
+}
+
+function price(amount: number): string {
+  return amount.toLocaleString("en", { maximumSignificantDigits: 4 });
+}
+
+function count(amount: number): string {
+  return amount.toLocaleString("en", { maximumFractionDigits: 1 });
+}

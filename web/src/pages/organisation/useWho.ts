@@ -1,0 +1,16 @@
+import { useQuery } from "@tanstack/react-query";
+
+import { api } from "@/api/client";
+
+/** The signed-in user, and whether they may manage the organisation and its billing. */
+export function useWho() {
+  const query = useQuery({ queryKey: ["whoami"], queryFn: ({ signal }) => api.whoAmI(signal) });
+  const permissions = query.data?.permissions ?? [];
+  return {
+    query,
+    user: query.data?.user,
+    org: query.data?.org,
+    isAdmin: permissions.includes("manage_organisation"),
+    isOwner: permissions.includes("manage_billing"),
+  };
+}
