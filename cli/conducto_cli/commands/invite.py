@@ -70,7 +70,7 @@ def _create(arguments: argparse.Namespace) -> int:
 def print_invitation(made: InvitationLink, url: str = "URL") -> None:
     """Print an invitation, and how to accept it at the API with this URL."""
     invitation = made.invitation
-    sent = " and mailed" if made.mailed else ", not mailed: send the link yourself"
+    sent = " and mailed" if made.mailed else ", not mailed: send this yourself"
     print(f"{invitation.email} is invited as {invitation.user} ({invitation.role}){sent}")
     if made.url:
         print(f"  in a browser:  {made.url}")
