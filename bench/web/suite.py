@@ -6,8 +6,10 @@ from bench.web.lab import open_web_lab
 
 _FRAME = Metric("scroll_frame_ms", "ms", budget=20)
 _COSTS = (
+    Metric("longest_task_ms", "ms", budget=100),
+    Metric("largest_paint_s", "s", budget=0.6, stretch=0.4),
     Metric("requests", "", budget=12, stretch=8),
-    Metric("script_kb", "kB", budget=300),
+    Metric("script_kb", "kB", budget=120),
     Metric("elements", "", budget=2000, stretch=1200),
     Metric("heap_mb", "MB", budget=40, stretch=25),
     _FRAME,

@@ -225,3 +225,28 @@ def test_details_say_where_parameters_and_callbacks_come_from(viewer: Viewer) ->
     tree = page.get_by_role("tree")
     expect(tree.get_by_role("img", name="shares the container of its group")).to_have_count(1)
     expect(tree.get_by_role("img", name="each attempt uses a new container")).to_have_count(1)
+
+
+def test_panes_survive_a_narrow_window_and_code_that_cannot_be_loaded(viewer: Viewer) -> None:
+    run = launch(viewer.person, QUICK)
+    page = viewer.page
+    page.route("**/assets/AttemptsTab*", lambda route: route.abort("connectionrefused"))
+    viewer.node(run, "/good/b")
+    lines = page.locator(".LogLines-lines")
+    expect(lines).to_contain_text("300")
+    scrolled = "([line]) => { line.scrollTop = 900; return line.scrollTop; }"
+    top = lines.evaluate_all(scrolled)
+    page.evaluate("document.querySelector('.tree-scroll').dataset.same = ''")
+
+    for width in (900, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+    expect(page.locator(".tree-scroll[data-same]")).to_be_visible()
+    assert lines.evaluate("(line) => line.scrollTop") == top
+
+    page.get_by_role("tab", name="Attempts").click()
+    expect(page.get_by_role("alert")).to_contain_text("Could not load this part")
+    expect(page.locator(".tree-scroll[data-same]")).to_be_visible()
+    page.unroute("**/assets/AttemptsTab*")
+    page.get_by_role("button", name="Retry").click()
+    expect(page.get_by_role("tabpanel")).to_contain_text("Attempt 1")
+    viewer.said.clear()  # the browser notes the aborted request
