@@ -7,7 +7,7 @@ import { gzipSync } from "node:zlib";
 
 /** Maximum size of all files together, compressed, in bytes. */
 const MAX_BYTES = 120_000;
-/** Maximum number of files: the page, its script and its style sheet. The data is 5 requests. */
+/** Maximum number of files: the page, its script and its style sheet. */
 const MAX_FILES = 3;
 
 /** The files of the first load in the output of a build, with their compressed sizes. */

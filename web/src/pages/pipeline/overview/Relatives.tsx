@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 
 import { api } from "@/api/client";
 import type { PipelineRecord, PipelineSummary } from "@/api/schema";
+import { Pending } from "@/components/InOrder";
 import { StateIcon } from "@/components/StateIcon";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { visible } from "@/lib/visible";
@@ -21,10 +22,12 @@ export function Relatives({ summary }: { summary: PipelineSummary }) {
     queryKey: ["children", id, summary.settled],
     queryFn: ({ signal }) =>
       api.pipelines({ parent: id, lifecycle: "all", limit: MAX_SHOWN }, signal),
+    enabled: summary.started !== null,
     refetchInterval: summary.settled ? false : REFRESH_MS,
     placeholderData: (before) => before,
     retry: false,
   });
+  if (found.isLoading) return <Pending />;
   const children = found.data?.pipelines ?? [];
   if (parent === null && original === null && children.length === 0) return null;
   return (

@@ -46,7 +46,7 @@ export function Times({ session, path }: Props) {
   const nodes = useQuery({
     queryKey: ["times", id, summary?.seq],
     queryFn: async ({ signal }) => secondsOf(await fetchWholeTree(id, "newest", signal)),
-    enabled: summary?.settled === true && count <= MAX_COMPARED,
+    enabled: summary?.settled === true && summary.started !== null && count <= MAX_COMPARED,
     staleTime: Infinity,
   });
   const { seconds: medians, runs, loading } = useMedians(summary);

@@ -37,13 +37,14 @@ export function useDebugEntries(session: PipelineSession, detail: NodeDetail): M
 /** Entries that open a shell in the page, if the agent allows it and none is open. */
 function useShellEntries({ id, model }: PipelineSession, { node }: NodeDetail): MenuEntry[] {
   const { query } = useLocation();
+  const contained = node.type === "Exec" && model?.summary.pipeline.engine === "docker";
   const agent = useQuery({
     queryKey: ["agent", "shell"],
     queryFn: ({ signal }) => api.agent(signal),
     staleTime: Infinity,
+    enabled: contained,
   });
   const opened = useOpenShell(id, node.path) !== null;
-  const contained = model?.summary.pipeline.engine === "docker";
   if (agent.data?.shell !== true || !contained || opened) return [];
   const asked = node.attempts.find((one) => one.number === Number(query.get("attempt")));
   const place = { id, path: node.path, attempt: asked?.number ?? null };
