@@ -26,6 +26,8 @@ export const MEMBERS = {
   linkHelp: "The link is shown only now. It works once, within seven days:",
   mailed: (email: string) => `It was also mailed to ${email}.`,
   name: "Member",
+  none: "No members yet",
+  noneHelp: "Invite the first owner. Until then, only tokens of the administrator give access.",
   noLink: "Give this code to the person:",
   remove: "Remove",
   removeEffect:

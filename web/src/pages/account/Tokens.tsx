@@ -36,6 +36,7 @@ export function Tokens({ permissions }: { permissions: readonly string[] }) {
       <TokenTable
         tokens={list.data?.tokens ?? []}
         action={TOKENS.revoke}
+        hasPermissions
         onRevoke={(id) => organisationApi.revokeToken(id)}
         onRevoked={refresh}
       />
@@ -95,17 +96,19 @@ export function Sessions() {
 interface TableProps {
   tokens: readonly MemberToken[];
   action: string;
+  /** Whether the permissions are shown; sessions have all of the user's. */
+  hasPermissions?: boolean;
   onRevoke: (id: string) => Promise<unknown>;
   onRevoked: () => void;
 }
 
-function TokenTable({ tokens, action, onRevoke, onRevoked }: TableProps) {
+function TokenTable({ tokens, action, hasPermissions = false, ...on }: TableProps) {
   const now = useNow(true);
   const revoke = useMutation({
-    mutationFn: onRevoke,
+    mutationFn: on.onRevoke,
     onSuccess: () => toast(TOKENS.revoked),
     onError: (error) => toast(messageOf(error), "error"),
-    onSettled: onRevoked,
+    onSettled: on.onRevoked,
   });
   if (tokens.length === 0) return <p className="muted">{TOKENS.none}</p>;
   return (
@@ -114,7 +117,7 @@ function TokenTable({ tokens, action, onRevoke, onRevoked }: TableProps) {
         <thead>
           <tr>
             <th scope="col">{TOKENS.name}</th>
-            <th scope="col">{TOKENS.permissions}</th>
+            {hasPermissions ? <th scope="col">{TOKENS.permissions}</th> : null}
             <th scope="col">{TOKENS.created}</th>
             <th scope="col">{TOKENS.expires}</th>
             <th scope="col">
@@ -129,9 +132,11 @@ function TokenTable({ tokens, action, onRevoke, onRevoked }: TableProps) {
                 {token.name || <span className="mono">{token.id}</span>}
                 {token.current ? <span className="muted"> ({TOKENS.current})</span> : null}
               </th>
-              <td className={styles.wide}>
-                {token.permissions.map((name) => name.replaceAll("_", " ")).join(", ")}
-              </td>
+              {hasPermissions ? (
+                <td className={styles.wide}>
+                  {token.permissions.map((name) => name.replaceAll("_", " ")).join(", ")}
+                </td>
+              ) : null}
               <td className="muted" title={formatDateTitle(token.created, now)}>
                 {formatDate(token.created, now)}
               </td>

@@ -6,6 +6,7 @@ import { organisationApi } from "@/api/organisation";
 import type { Member, Role } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { ConfirmDialog } from "@/components/ConfirmDialog";
+import { EmptyState } from "@/components/EmptyState";
 import { PageStatus } from "@/components/PageStatus";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { toast } from "@/components/toasts";
@@ -49,6 +50,10 @@ export function MembersPage() {
       >
         {list.data === undefined ? (
           <QueryPlaceholder query={list} rows={4} />
+        ) : list.data.members.length === 0 ? (
+          <EmptyState title={MEMBERS.none}>
+            <p className="muted">{MEMBERS.noneHelp}</p>
+          </EmptyState>
         ) : (
           <Table
             members={list.data.members}
