@@ -119,7 +119,7 @@ class Installation:
     def pay(self, card: str = "4242 4242 4242 4242") -> None:
         page = self.me._checkout()
         back = self.submit(page.url, email="ann@acme.example", card=card)
-        assert back == f"{APP}/plan?checkout=done"
+        assert back == f"{APP}/organisation/plan?checkout=done"
         self.double.webhooks.wait()
 
     def later(self, seconds: float) -> None:
@@ -144,7 +144,7 @@ def test_free_organisation_pays_scales_out_and_falls_back_without_loss(here: Ins
     pipeline = world.launch(parallel("a", "b", "c", "d"))
     world.serve()
     waiting = [n.waits_for for n in world.nodes(pipeline).values() if n.waits_for]
-    assert all(f"{APP}/plan" in text for text in waiting)
+    assert all(f"{APP}/organisation/plan" in text for text in waiting)
     assert len(world.running()) == 2
 
     here.pay()

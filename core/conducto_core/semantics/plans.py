@@ -10,7 +10,7 @@ WARNING_SHARE = 0.8
 #: Default of the minutes for which commands may run on at the spend limit.
 GRACE_MINUTES = 15.0
 #: Path of the web app's page about the plan.
-PLAN_PAGE = "/plan"
+PLAN_PAGE = "/organisation/plan"
 
 
 @dataclass(frozen=True, slots=True)

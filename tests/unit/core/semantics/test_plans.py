@@ -66,7 +66,7 @@ def test_reasons_name_the_remedy_of_the_installation() -> None:
 
     assert "conducto admin set-plan" in Remedies().larger_plan()
     assert here.larger_plan() == (
-        "enable billing at https://app.example/plan or with 'conducto billing enable'"
+        "enable billing at https://app.example/organisation/plan or with 'conducto billing enable'"
     )
     assert "$5.00" in suspension(5, here)
     assert "conducto billing limit" in suspension(5, here)
