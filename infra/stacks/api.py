@@ -53,9 +53,11 @@ def gateway_answers() -> dict[str, Any]:
 #: Working directory, below the directory that CDK runs in: the directories of an installed package
 #: may be read-only.
 BUILD = Path("build")
-#: Lambda gives one CPU from 1,769 MB. Requests about 100,000 commands need about 20 s of it
-#: (`bench/cloud/deciding.py`), and API Gateway waits for 29 s.
-MEMORY_MB = 1769
+MEMORY_MB = 1024
+#: Memory of the function that handles requests. Lambda gives one CPU from 1,769 MB: requests about
+#: 100,000 commands need about 20 s of it (`bench/cloud/deciding.py`), and API Gateway waits for
+#: 29 s.
+REQUEST_MEMORY_MB = 1769
 #: Maximum requests per second of a stage, and maximum burst. 200 workers with commands of one
 #: second make about 800; API Gateway's limits for an account are 10,000 and 5,000.
 MAX_RATE = 1000
@@ -288,6 +290,8 @@ class ApiStack(Stack):
             # yet, and CloudFormation creates functions and policies concurrently.
             found.node.add_dependency(self.roles[name].node.find_child("DefaultPolicy"))
             found.add_property_override("Timeout", deployment.FUNCTION_SECONDS[name])
+            if name == deployment.API_FUNCTION:
+                found.add_property_override("MemorySize", REQUEST_MEMORY_MB)
             group = logs.CfnLogGroup(
                 self,
                 f"{resource}Logs",
