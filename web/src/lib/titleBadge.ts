@@ -1,4 +1,4 @@
-/** The number of unseen news in the title of the tab, as `(2) `. */
+/** The number of unseen events in the title of the tab, as `(2) `. */
 
 let title = "";
 let unseen = 0;
@@ -12,7 +12,7 @@ export function setTitle(text: string): void {
   show();
 }
 
-/** Count news until the user sees the tab. */
+/** Count an event until the user sees the tab. */
 export function addToBadge(): void {
   if (!document.hidden) return;
   unseen += 1;

@@ -23,7 +23,7 @@ export class OutlineReader extends LiveSource {
     super();
   }
 
-  /** Read what was printed since the last call. `ended`: the attempt has ended. */
+  /** Read the output since the last call. `ended`: the attempt has ended. */
   follow(size: number, ended: boolean): void {
     const isCurrent = size === this.size && (this.complete || !ended);
     if (size < 0 || isCurrent || this.reading || this.isScheduled("retry")) return;

@@ -76,7 +76,7 @@ export class OutputSearch extends LiveSource {
     this.show();
   }
 
-  /** Stop for good and keep what was found. */
+  /** Stop, and keep the results so far. */
   stop(): void {
     if (this.phase === "finished") return;
     this.phase = "stopped";

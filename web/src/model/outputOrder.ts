@@ -91,7 +91,7 @@ export function timeOf(times: readonly LineTime[], line: number): number | null 
   return times[lastIndex(times.length, (index) => (times[index]?.[0] ?? 0) <= line)]?.[1] ?? null;
 }
 
-/** The last index for which a condition holds that holds up to some index; -1 if for none. */
+/** The last index with a condition that is true up to some index and false after it; -1 for none. */
 export function lastIndex(count: number, holds: (index: number) => boolean): number {
   let [low, high] = [0, count];
   while (low < high) {

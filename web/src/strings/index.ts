@@ -145,7 +145,7 @@ export const LAZY = {
 
 export const NOTIFICATIONS = {
   badgeOnly:
-    "Watching this pipeline. The browser does not allow notifications, so the title of the tab counts its news.",
+    "Watching this pipeline. The browser does not allow notifications, so the title of the tab counts its events.",
   failing: "First failure",
   watch: "Notify me when it ends or fails",
   watching: "You will be notified when it ends or fails, while a tab of this app is open",
