@@ -44,6 +44,7 @@ export function Navigation({ path, onSearch }: { path: string; onSearch: () => v
               href={to}
               title={nav.label}
               onClick={followLink}
+              data-last={to === "/settings" || undefined}
               {...(isWithin(path, to) ? { "aria-current": "page" as const } : {})}
             >
               <Icon name={nav.icon} />

@@ -1,6 +1,7 @@
 import { useState } from "react";
 
 import { Button } from "@/components/Button";
+import { Icon } from "@/components/Icon";
 import { toast } from "@/components/toasts";
 import { copy } from "@/lib/clipboard";
 import { COMMON } from "@/strings/common";
@@ -10,11 +11,11 @@ interface Props {
   label: string;
   shortcut?: string;
   title?: string;
-  /** Text of the button. */
+  /** Text of the button instead of an icon. */
   caption?: string;
 }
 
-export function CopyButton({ text, label, shortcut, title, caption = "Copy" }: Props) {
+export function CopyButton({ text, label, shortcut, title, caption }: Props) {
   const [copied, setCopied] = useState(false);
   const onClick = async () => {
     if (await copy(text)) {
@@ -33,9 +34,9 @@ export function CopyButton({ text, label, shortcut, title, caption = "Copy" }: P
       onClick={onClick}
       aria-label={label}
       {...(shortcut === undefined ? {} : { shortcut })}
-      {...(title === undefined ? {} : { title })}
+      title={title ?? label}
     >
-      {copied ? COMMON.copied : caption}
+      {copied ? COMMON.copied : (caption ?? <Icon name="copy" />)}
     </Button>
   );
 }

@@ -3,6 +3,7 @@ import type { MouseEvent } from "react";
 import { messageOf } from "@/api/client";
 import { waitUntilReady } from "@/api/data";
 import { IN_CLOUD } from "@/api/deployment";
+import { Icon } from "@/components/Icon";
 import { toast } from "@/components/toasts";
 import { COMMON } from "@/strings/common";
 
@@ -13,22 +14,25 @@ interface Props {
   className?: string;
   /** Accessible label, if "Download" alone is ambiguous. */
   label?: string;
+  /** Show an icon instead of the word. */
+  icon?: boolean;
 }
 
 /**
  * A link that downloads a data file. In the cloud, large files are prepared first, which may take
  * minutes.
  */
-export function FileLink({ href, className, label }: Props) {
+export function FileLink({ href, className, label, icon = false }: Props) {
   return (
     <a
       className={className}
       href={href}
       download
       aria-label={label}
+      title={icon ? label : undefined}
       onClick={IN_CLOUD ? saveWhenReady : undefined}
     >
-      {COMMON.download}
+      {icon ? <Icon name="download" /> : COMMON.download}
     </a>
   );
 }

@@ -14,6 +14,10 @@ const ICONS = {
   compare: (
     <path d="M5 2.5v11M5 2.5 2.8 5M5 2.5 7.2 5M11 13.5v-11M11 13.5 8.8 11M11 13.5l2.2-2.5" />
   ),
+  file: <path d="M4 1.8h5l3 3v9.4H4zM9 1.8v3h3" />,
+  folder: <path d="M1.8 3.5h4.4l1.5 1.8h6.5v7.2H1.8z" />,
+  download: <path d="M8 2.5v8M4.8 7.5L8 10.7l3.2-3.2M3 13.5h10" />,
+  trash: <path d="M3 4.5h10M6.5 4V2.5h3V4M4.5 4.5l.5 9h6l.5-9" />,
   copy: (
     <>
       <rect x="5.5" y="5.5" width="8" height="8" rx="1.5" />

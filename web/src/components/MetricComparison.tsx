@@ -31,11 +31,14 @@ interface Props {
   /** Whether a pipeline is running, so that values may change. */
   isLive?: boolean;
   heading?: string;
+  /** Show nothing while the values are loaded. */
+  quiet?: boolean;
 }
 
 /** Charts of the metrics of the last pipelines of a program; nothing if there is no earlier one. */
 export function MetricComparison(props: Props) {
-  const { program, path, current, isLive = false, heading = METRIC_COMPARISON.title } = props;
+  const { program, path, current, isLive = false, quiet = false } = props;
+  const { heading = METRIC_COMPARISON.title } = props;
   const { title, program: script } = program;
   const query = {
     title,
@@ -51,7 +54,7 @@ export function MetricComparison(props: Props) {
   });
   const charts =
     comparison.data === undefined ? null : comparisonCharts(comparison.data, current ?? null);
-  if (charts?.length === 0) return null;
+  if (charts?.length === 0 || (quiet && charts === null)) return null;
   return (
     <section>
       <h2>{heading}</h2>

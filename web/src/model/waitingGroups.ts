@@ -1,6 +1,7 @@
 /** The parts of a pipeline that have not started, and what they wait for. */
 
 import type { NodeView } from "@/api/schema";
+import { plural } from "@/lib/time";
 import type { TreeNode } from "@/model/node";
 import { nameOf, parentOf, ROOT } from "@/model/paths";
 import { isFinished, total } from "@/model/states";
@@ -65,7 +66,7 @@ export function pendingGroups(nodes: Iterable<TreeNode>, max: number): WaitingGr
 function leftIn({ counts, name }: TreeNode): string {
   if (counts === null) return "";
   const left = total(counts) - counts.done;
-  return left === 0 ? "" : `${left.toLocaleString("en")} commands in ${name} left`;
+  return left === 0 ? "" : `${plural(left, "command")} in ${name} left`;
 }
 
 function titleOf(path: string): string {

@@ -4,6 +4,7 @@ import { useRef } from "react";
 import type { DataEntry } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { FileLink } from "@/components/FileLink";
+import { Icon } from "@/components/Icon";
 import { setQuery } from "@/lib/location";
 import { bytes, moment } from "@/lib/time";
 import { baseName } from "@/model/dataFiles";
@@ -57,6 +58,7 @@ export function EntryTable({ entries, opened, urlOf, onDelete }: Props) {
                   <FileLink
                     className="button button-quiet"
                     href={urlOf(entry.name)}
+                    icon
                     label={DATA.download(entry.name)}
                   />
                 ) : null}
@@ -64,9 +66,10 @@ export function EntryTable({ entries, opened, urlOf, onDelete }: Props) {
                   variant="quiet"
                   className="button-danger"
                   aria-label={DATA.deleteFile(entry.name)}
+                  title={DATA.deleteFile(entry.name)}
                   onClick={() => onDelete(entry)}
                 >
-                  {DATA.delete}
+                  <Icon name="trash" />
                 </Button>
               </span>
             </div>
@@ -94,15 +97,7 @@ function Name({ entry }: { entry: DataEntry }) {
       title={label}
       onClick={() => setQuery(isFile ? { file: entry.name } : { dir: entry.name, file: null })}
     >
-      <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden className={styles.icon}>
-        <path
-          d={isFile ? "M4 1.8h5l3 3v9.4H4zM9 1.8v3h3" : "M1.8 3.5h4.4l1.5 1.8h6.5v7.2H1.8z"}
-          fill="none"
-          stroke="currentColor"
-          strokeWidth="1.3"
-          strokeLinejoin="round"
-        />
-      </svg>
+      <Icon name={isFile ? "file" : "folder"} />
       {label}
       {isFile ? "" : "/"}
     </button>

@@ -5,7 +5,8 @@ export function focusTree(): void {
   const tree = document.querySelector<HTMLElement>("[role=tree], [role=listbox]");
   const pane = document.querySelector<HTMLElement>("[data-node-pane]");
   const target = tree?.checkVisibility() === true ? tree : pane;
-  target?.focus({ preventScroll: true });
+  // A ring around the row would be the loudest part of a page that has just opened.
+  target?.focus({ preventScroll: true, focusVisible: false } as FocusOptions);
 }
 
 /**

@@ -14,8 +14,10 @@ import { SETTINGS } from "@/strings/settings";
 export function SettingsPage() {
   useTitle("Settings");
   return (
-    <div className="page settings">
-      <h1>{SETTINGS.title}</h1>
+    <div className="page">
+      <div className="page-head">
+        <h1>{SETTINGS.title}</h1>
+      </div>
       <p className="muted">{SETTINGS.help}</p>
       <section className={`card ${styles.card}`}>
         <ThemeChoice />

@@ -1,4 +1,5 @@
 import { Button } from "@/components/Button";
+import segmentStyles from "@/components/Segments.module.css";
 import { StateIcon } from "@/components/StateIcon";
 import { setQuery } from "@/lib/location";
 import { duration } from "@/lib/time";
@@ -36,7 +37,7 @@ export function RoundPicker({ rounds, only }: Props) {
     );
   }
   return (
-    <div role="group" aria-label={TIMELINE.round} className="output-streams">
+    <div role="group" aria-label={TIMELINE.round} className={segmentStyles.segments}>
       <Button aria-pressed={only === null} onClick={() => choose(null)}>
         {TIMELINE.allRounds}
       </Button>

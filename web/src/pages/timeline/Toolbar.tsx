@@ -1,4 +1,5 @@
 import { Button } from "@/components/Button";
+import segmentStyles from "@/components/Segments.module.css";
 import { setQuery } from "@/lib/location";
 import { duration, plural } from "@/lib/time";
 import type { ChartData } from "@/model/chart";
@@ -29,7 +30,7 @@ export function Toolbar({ data, rounds, only, byWorker, isZoomed, onlyCritical, 
   return (
     <div className={styles.bar} role="toolbar" aria-label={CHART.title}>
       <RoundPicker rounds={rounds} only={only} />
-      <div role="group" aria-label={CHART.rows} className="output-streams">
+      <div role="group" aria-label={CHART.rows} className={segmentStyles.segments}>
         <Button aria-pressed={!byWorker} onClick={() => setQuery({ by: null }, true)}>
           {CHART.byNode}
         </Button>
@@ -38,7 +39,7 @@ export function Toolbar({ data, rounds, only, byWorker, isZoomed, onlyCritical, 
         </Button>
       </div>
       {grouped === null ? null : (
-        <div role="group" aria-label={CHART.nodes} className="output-streams">
+        <div role="group" aria-label={CHART.nodes} className={segmentStyles.segments}>
           <Button aria-pressed={grouped} onClick={() => setQuery({ rows: "groups" }, true)}>
             {CHART.groups}
           </Button>

@@ -52,7 +52,7 @@ export function NodeHeader({ session, detail, actions, onClose, tabs }: Props) {
           <span className="sr-only">{node.type}</span>
         </span>
         <Heading className={`${styles.name ?? ""} clip`} title={visible(node.path)}>
-          {visible(nameOf(node.path))}
+          {visible(isRoot ? (session.model?.summary.pipeline.title ?? "/") : nameOf(node.path))}
         </Heading>
         {isRoot ? null : <NodeState session={session} detail={detail} />}
         {tabs === null ? null : <div className={styles.tabs}>{tabs}</div>}

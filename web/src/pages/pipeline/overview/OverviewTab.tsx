@@ -3,9 +3,10 @@ import { useQuery } from "@tanstack/react-query";
 import { messageOf } from "@/api/client";
 import type { Counts, NodeDetail, NodeView } from "@/api/schema";
 import { Button } from "@/components/Button";
-import { CountsBar } from "@/components/Counts";
+import { CountsBar, CountsText } from "@/components/Counts";
 import { LoadError } from "@/components/EmptyState";
 import { IN_ORDER, Pending } from "@/components/InOrder";
+import { MetricComparison } from "@/components/MetricComparison";
 import { useNow } from "@/components/useNow";
 import { duration, moment } from "@/lib/time";
 import { useThrottled } from "@/lib/useThrottled";
@@ -21,6 +22,7 @@ import { failures, isFailed, NO_COUNTS, total } from "@/model/states";
 import type { Actions } from "@/pages/pipeline/actions/useActions";
 import { ReportsSection } from "@/pages/pipeline/node/ReportsSection";
 import { CellMap } from "@/pages/pipeline/overview/CellMap";
+import { Files, useFiles } from "@/pages/pipeline/overview/Outputs";
 import styles from "@/pages/pipeline/overview/Overview.module.css";
 import { Relatives } from "@/pages/pipeline/overview/Relatives";
 import { Reasons } from "@/pages/pipeline/overview/Reasons";
@@ -74,8 +76,30 @@ export function OverviewTab({ session, detail, actions }: Props) {
       <CellMap key={`cells ${path}`} session={session} path={path} counts={counts} />
       {isRoot && hasFailed ? <ReportsSection session={session} failed /> : null}
       {isRoot && summary !== undefined ? <Relatives summary={summary} /> : null}
-      {isActive ? null : <Times session={session} path={path} />}
+      {isActive ? null : <Outcome session={session} path={path} succeeded={isSuccess(node)} />}
     </div>
+  );
+}
+
+/** Of an idle pipeline, the metrics and the files if it succeeded, and the times. */
+function Outcome(props: { session: PipelineSession; path: string; succeeded: boolean }) {
+  const { session, path, succeeded } = props;
+  const { summary } = session.model ?? {};
+  const showsFiles = succeeded && path === ROOT;
+  const files = useFiles(session.id, summary?.seq ?? 0, showsFiles);
+  if (showsFiles && files.isPending) return <Pending />; // all at once, so that nothing moves
+  const entries = files.data ?? [];
+  return (
+    <>
+      {showsFiles && summary !== undefined ? (
+        <MetricComparison program={summary.pipeline} current={session.id} quiet />
+      ) : null}
+      <Times
+        session={session}
+        path={path}
+        beside={entries.length === 0 ? undefined : <Files id={session.id} entries={entries} />}
+      />
+    </>
   );
 }
 
@@ -137,6 +161,7 @@ function Headline({ session, node, path, reasons, children }: HeadlineProps) {
       {isActive ? (
         <div className={styles.progress}>
           <CountsBar counts={counts} />
+          <CountsText counts={counts} />
         </div>
       ) : null}
     </section>

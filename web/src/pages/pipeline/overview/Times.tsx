@@ -36,10 +36,12 @@ const HEIGHT = 10;
 interface Props {
   session: PipelineSession;
   path: string;
+  /** What is shown beside the slowest commands. */
+  beside?: React.ReactNode;
 }
 
 /** The slowest commands of a settled pipeline, and those that differ from earlier runs. */
-export function Times({ session, path }: Props) {
+export function Times({ session, path, beside }: Props) {
   const { id, model } = session;
   const summary = model?.summary;
   const count = total(summary?.counts ?? NO_COUNTS);
@@ -55,7 +57,9 @@ export function Times({ session, path }: Props) {
   const inside = new Map([...(nodes.data ?? [])].filter(([one]) => isWithin(one, path)));
   if (first) return <Pending />;
   const slow = slowest(secondsOf(ranked.time), medians, MAX_ROWS);
-  if (slow.length < MIN_COMMANDS) return null;
+  if (slow.length < MIN_COMMANDS) {
+    return beside === undefined ? null : <div className={shared.pair}>{beside}</div>;
+  }
   const differing = deviations(inside, medians, MAX_ROWS);
   return (
     <div className={shared.pair}>
@@ -70,6 +74,7 @@ export function Times({ session, path }: Props) {
           </Row>
         ))}
       </section>
+      {beside}
       <Memory id={id} nodes={ranked.memory} />
       {differing.length === 0 ? null : (
         <section className={shared.section}>
@@ -172,7 +177,12 @@ function Row({ id, node, text, slower = false, children }: RowProps) {
 function SlowBar({ node, max }: { node: SlowNode; max: number }) {
   const x = (seconds: number) => (seconds / max) * WIDTH;
   return (
-    <svg className={styles.bar} viewBox={`0 0 ${WIDTH} ${HEIGHT}`} aria-hidden>
+    <svg
+      className={styles.bar}
+      viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+      preserveAspectRatio="none"
+      aria-hidden
+    >
       <rect className={styles.track} width={WIDTH} height={HEIGHT} rx="2" />
       <rect className={styles.fill} width={Math.max(1, x(node.seconds))} height={HEIGHT} rx="2" />
       {node.median === null ? null : (
@@ -191,7 +201,12 @@ function DifferenceBar({ difference, max }: { difference: number; max: number })
   const middle = WIDTH / 2;
   const length = (Math.abs(difference) / max) * middle;
   return (
-    <svg className={styles.bar} viewBox={`0 0 ${WIDTH} ${HEIGHT}`} aria-hidden>
+    <svg
+      className={styles.bar}
+      viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+      preserveAspectRatio="none"
+      aria-hidden
+    >
       <rect className={styles.track} width={WIDTH} height={HEIGHT} rx="2" />
       <rect
         className={difference > 0 ? styles.over : styles.faster}

@@ -93,7 +93,7 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
           </option>
         ))}
       </select>
-      <span className={styles.failures}>
+      <span className={styles.failures} hidden={failed === 0}>
         <Button
           variant="quiet"
           aria-label={PIPELINE.previousFailure}
