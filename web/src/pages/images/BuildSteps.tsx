@@ -22,8 +22,9 @@ export function BuildSteps({ steps, building }: Props) {
           <span className={`${styles.name} clip`} title={step.error ?? step.name}>
             {step.name}
           </span>
-          {step.cached ? <span className="muted">{IMAGE_PAGE.cached}</span> : null}
-          <span className={`muted number ${styles.time}`}>{took(step, building, now)}</span>
+          <span className={`muted number ${styles.time}`}>
+            {step.cached ? IMAGE_PAGE.cached : took(step, building, now)}
+          </span>
         </li>
       ))}
     </ol>

@@ -2,6 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 
 import { messageOf } from "@/api/client";
+import type { PipelineSummary, State } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
@@ -54,6 +55,7 @@ export function PipelinesPage() {
           filter={filter}
           period={period}
           owners={shown.map((one) => one.pipeline.owner).filter((owner) => owner !== "")}
+          counts={filter.state === undefined && !list.hasMore ? countStates(shown) : null}
           selectAll={{
             checked: isAllChosen,
             onToggle: () => setChosen(new Set(shown.map((one) => one.pipeline.id))),
@@ -65,6 +67,13 @@ export function PipelinesPage() {
       </div>
     </PageStatus>
   );
+}
+
+/** The states as the filter names them. */
+function countStates(pipelines: readonly PipelineSummary[]): ReadonlyMap<State, number> {
+  const counts = new Map<State, number>();
+  for (const { state } of pipelines) counts.set(state, (counts.get(state) ?? 0) + 1);
+  return counts;
 }
 
 interface BodyProps {

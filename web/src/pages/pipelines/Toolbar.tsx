@@ -48,10 +48,12 @@ interface Props {
   period: Period | null;
   /** Owners of the pipelines that are loaded. */
   owners: readonly string[];
+  /** Pipelines by state; null if unknown, because the list is filtered or not complete. */
+  counts: ReadonlyMap<State, number> | null;
   selectAll: { checked: boolean; onToggle: () => void };
 }
 
-export function Toolbar({ filter, period, owners, selectAll }: Props) {
+export function Toolbar({ filter, period, owners, counts, selectAll }: Props) {
   return (
     <form className={styles.bar} role="search" onSubmit={(event) => event.preventDefault()}>
       <input
@@ -61,7 +63,7 @@ export function Toolbar({ filter, period, owners, selectAll }: Props) {
         checked={selectAll.checked}
         onChange={selectAll.onToggle}
       />
-      <States current={filter.state} />
+      <States current={filter.state} counts={counts} />
       <Choice
         label={PIPELINES.owner}
         value={filter.owner ?? ""}
@@ -104,7 +106,12 @@ function optionsOf(owners: readonly string[], chosen: string | undefined) {
   return [...all].toSorted().map((owner) => [owner, owner] as const);
 }
 
-function States({ current }: { current: State | undefined }) {
+interface StatesProps {
+  current: State | undefined;
+  counts: Props["counts"];
+}
+
+function States({ current, counts }: StatesProps) {
   const choose = (state: State | null) => setQuery({ state });
   return (
     <div className={styles.states} role="group" aria-label={PIPELINES.state}>
@@ -120,6 +127,9 @@ function States({ current }: { current: State | undefined }) {
         >
           <StateIcon state={state} />
           {stateLabel(state)}
+          {counts?.get(state) === undefined ? null : (
+            <span className="number">{counts.get(state)}</span>
+          )}
         </button>
       ))}
     </div>

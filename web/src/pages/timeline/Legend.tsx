@@ -9,7 +9,7 @@ export function Legend({ groups, bars }: { groups: boolean; bars: boolean }) {
         <>
           <Item
             label={CHART.runningOverTime}
-            colour="running-fill"
+            colour="queued-fill"
             fill="M0 14V9h5V2h6v4h5v5h4v3z"
           />
           <Item label={CHART.failure} colour="error-fill" stroke="M10 0v14M6 1l8 7M14 1l-8 7" />

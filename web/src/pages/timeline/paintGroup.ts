@@ -28,7 +28,8 @@ export function paintGroup(pen: Pen, lane: Lane & { group: Group }, place: Place
   const { steps, peak, failures } = lane.group;
   const xAt = (time: number) => xOf(time, view, width);
   context.globalAlpha = place.onlyCritical ? 0.3 : 1;
-  context.fillStyle = colours.running;
+  // Blue means that something runs now.
+  context.fillStyle = isOver(lane.group, place.now) ? colours.queued : colours.running;
   for (const [x, count] of columnsOf(steps, view, Math.ceil(width)).entries()) {
     if (count === 0) continue;
     const height = Math.max(MIN_HEIGHT, (count / peak) * HEIGHT);
@@ -48,6 +49,11 @@ export function paintGroup(pen: Pen, lane: Lane & { group: Group }, place: Place
     const length = Math.max(1, xAt(endOf(bar, place.now)) - from);
     context.fillRect(from, top + TOP + HEIGHT + 1, length, 2);
   }
+}
+
+/** Whether none of its commands runs now; the steps of one that runs end now. */
+function isOver({ steps: { times } }: Group, now: number): boolean {
+  return (times[times.length - 1] ?? 0) < now;
 }
 
 /** A cross on a vertical line, recognisable without colour. */

@@ -30,8 +30,6 @@ const MAX_ROWS = 5;
 const MIN_COMMANDS = 3;
 const MAX_PATH = 40;
 const NO_NODES: readonly NodeView[] = [];
-const WIDTH = 86;
-const HEIGHT = 10;
 
 interface Props {
   session: PipelineSession;
@@ -175,46 +173,33 @@ function Row({ id, node, text, slower = false, children }: RowProps) {
 }
 
 function SlowBar({ node, max }: { node: SlowNode; max: number }) {
-  const x = (seconds: number) => (seconds / max) * WIDTH;
+  const share = (seconds: number) => (seconds / max) * 100;
   return (
-    <svg
-      className={styles.bar}
-      viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
-      preserveAspectRatio="none"
-      aria-hidden
-    >
-      <rect className={styles.track} width={WIDTH} height={HEIGHT} rx="2" />
-      <rect className={styles.fill} width={Math.max(1, x(node.seconds))} height={HEIGHT} rx="2" />
-      {node.median === null ? null : (
-        <rect
-          className={styles.mark}
-          x={Math.min(WIDTH - 2, x(node.median))}
-          width="2"
-          height={HEIGHT}
-        />
-      )}
+    <svg className={styles.bar} aria-hidden>
+      <rect className={styles.track} width="100%" height="100%" rx="2" />
+      <rect className={styles.fill} width={`${share(node.seconds)}%`} height="100%" rx="2" />
+      {node.median === null ? null : <Mark at={share(node.median)} />}
     </svg>
   );
 }
 
 function DifferenceBar({ difference, max }: { difference: number; max: number }) {
-  const middle = WIDTH / 2;
-  const length = (Math.abs(difference) / max) * middle;
+  const length = (Math.abs(difference) / max) * 50;
   return (
-    <svg
-      className={styles.bar}
-      viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
-      preserveAspectRatio="none"
-      aria-hidden
-    >
-      <rect className={styles.track} width={WIDTH} height={HEIGHT} rx="2" />
+    <svg className={styles.bar} aria-hidden>
+      <rect className={styles.track} width="100%" height="100%" rx="2" />
       <rect
         className={difference > 0 ? styles.over : styles.faster}
-        x={difference > 0 ? middle : middle - length}
-        width={length}
-        height={HEIGHT}
+        x={`${difference > 0 ? 50 : 50 - length}%`}
+        width={`${length}%`}
+        height="100%"
       />
-      <rect className={styles.mark} x={middle - 1} width="2" height={HEIGHT} />
+      <Mark at={50} />
     </svg>
   );
+}
+
+/** The line of the median. */
+function Mark({ at }: { at: number }) {
+  return <line className={styles.mark} x1={`${at}%`} x2={`${at}%`} y1="0" y2="100%" />;
 }

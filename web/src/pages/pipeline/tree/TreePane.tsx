@@ -3,6 +3,7 @@ import { useDeferredValue } from "react";
 import type { State } from "@/api/schema";
 import bulkStyles from "@/components/Bulk.module.css";
 import { Button } from "@/components/Button";
+import { Icon } from "@/components/Icon";
 import { Menu } from "@/components/Menu";
 import { setQuery, useLocation } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
@@ -59,6 +60,9 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
   const failed = failures(session.model?.summary.counts ?? NO_COUNTS);
   return (
     <div className={styles.tools} role="search">
+      <span className={styles.glass} aria-hidden>
+        <Icon name="search" />
+      </span>
       <input
         id="tree-search"
         className={`field ${styles.search}`}
