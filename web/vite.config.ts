@@ -15,9 +15,15 @@ const AGENT = process.env["CONDUCTO_AGENT"] ?? "http://127.0.0.1:8990";
 /** Modules that several pages use; the others stay with their page. */
 const SHARED = /\/src\/(?:api|app|components|lib|live|model)\/|\/HelpDialog\.tsx|\/node_modules\//;
 
+const modules = new Map<string, string>();
+
 /** The class of a CSS module: `Toasts-list`. Names of files are unique, and readable in a browser. */
 function scopedName(name: string, file: string): string {
-  return `${basename(file).split(".")[0] ?? ""}-${name}`;
+  const module = basename(file).split(".")[0] ?? "";
+  const known = modules.get(module) ?? file;
+  if (known !== file) throw new Error(`two CSS modules have one name: ${known}, ${file}`);
+  modules.set(module, file);
+  return `${module}-${name}`;
 }
 
 /**

@@ -5,7 +5,7 @@ import { duration, plural } from "@/lib/time";
 import type { ChartData } from "@/model/chart";
 import type { Round } from "@/model/rounds";
 import { RoundPicker } from "@/pages/timeline/RoundPicker";
-import styles from "@/pages/timeline/Toolbar.module.css";
+import styles from "@/pages/timeline/TimelineTools.module.css";
 import { TIMELINE } from "@/strings";
 import { CHART } from "@/strings/timeline";
 
