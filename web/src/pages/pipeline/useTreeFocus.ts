@@ -5,8 +5,15 @@ export function focusTree(): void {
   const tree = document.querySelector<HTMLElement>("[role=tree], [role=listbox]");
   const pane = document.querySelector<HTMLElement>("[data-node-pane]");
   const target = tree?.checkVisibility() === true ? tree : pane;
-  // A ring around the row would be the loudest part of a page that has just opened.
-  target?.focus({ preventScroll: true, focusVisible: false } as FocusOptions);
+  target?.focus({ preventScroll: true });
+}
+
+/** Hide the ring around the row until a key is pressed: the page has only just opened. */
+function hideRing(): void {
+  const focused = document.activeElement;
+  if (!(focused instanceof HTMLElement)) return;
+  focused.dataset.quiet = "";
+  document.addEventListener("keydown", () => delete focused.dataset.quiet, { once: true });
 }
 
 /**
@@ -16,6 +23,8 @@ export function focusTree(): void {
 export function useTreeFocus(isDialogOpen: boolean, searching = false): void {
   useEffect(() => {
     if (isDialogOpen) return;
-    if (document.activeElement === null || document.activeElement === document.body) focusTree();
+    if (document.activeElement !== null && document.activeElement !== document.body) return;
+    focusTree();
+    hideRing();
   }, [isDialogOpen, searching]);
 }

@@ -34,7 +34,7 @@ const NO_NODES: readonly NodeView[] = [];
 interface Props {
   session: PipelineSession;
   path: string;
-  /** What is shown beside the slowest commands. */
+  /** A section beside the slowest commands. */
   beside?: React.ReactNode;
 }
 
