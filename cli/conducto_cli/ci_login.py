@@ -27,12 +27,13 @@ def log_in(url: str, org: str) -> Account:
     Raises:
         UsageError: This is not a CI run with an ID token.
     """
-    with CloudClient(CloudTransport(Endpoint(url, _id_token(url)))) as client:
+    with CloudClient(CloudTransport(Endpoint(url, requested_id_token(url)))) as client:
         issued = client.exchange_ci_token(org)
     return Account(url, issued.token, issued.org, issued.user)
 
 
-def _id_token(url: str) -> str:
+def requested_id_token(url: str) -> str:
+    """Return the ID token of this CI run for an installation; raises `UsageError`."""
     given = os.environ.get(ID_TOKEN)
     if given:
         return given
