@@ -17,6 +17,7 @@ from support.installation import IN_A_NETWORK, statements, templates
 FUNCTIONS = Path(__file__).parents[2] / "functions/chalicelib"
 #: What a right is called where it is not what boto3 calls the call.
 CALLED = {
+    "dynamodb:ConditionCheckItem": "ConditionCheck",
     "execute-api:ManageConnections": "post_to_connection",
     "lambda:InvokeFunction": "invoke",
     "s3:AbortMultipartUpload": "upload_fileobj",
