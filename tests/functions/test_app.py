@@ -95,6 +95,7 @@ def sent(operation: AnyOperation, pipeline_id: str) -> tuple[str, str, Any]:
 BODIES: dict[str, Any] = {
     "launch": LAUNCH,
     "launch_again": {},
+    "start_program": {},
     "control": {"action": "run", "paths": ["/"]},
     "continue_pipeline": {"launch": LAUNCH},
     "debug": {"path": "/a"},
