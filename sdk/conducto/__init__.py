@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     NodeHandle = _client.NodeHandle
     Pipeline = _client.Pipeline
     aio = _client.aio
+    compare = _client.compare
     connect = _client.connect
     get_pipeline = _client.get_pipeline
     latest = _client.latest
@@ -130,6 +131,7 @@ _CLIENT = frozenset(
         "NodeHandle",
         "Pipeline",
         "aio",
+        "compare",
         "connect",
         "get_pipeline",
         "latest",
@@ -168,6 +170,7 @@ __all__ = [
     "api",
     "artifact",
     "callback",
+    "compare",
     "connect",
     "data",
     "env_bool",

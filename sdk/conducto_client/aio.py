@@ -4,7 +4,8 @@ Each method does what the method of the same name of `Pipeline`, `NodeHandle`, `
 `SecretStore` does, in a thread.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
+from types import MappingProxyType
 from typing import Any, Unpack
 
 from conducto_client.actions import Selection
@@ -17,6 +18,7 @@ from conducto_client.threads import Stepped, Twin, awaitable, in_thread
 from conducto_core.model.params import Stream
 from conducto_core.model.records import Counts, ImageRecord, NodeChange, ParentAttempt
 from conducto_core.model.requests import NodeView, PipelineSummary
+from conducto_core.model.run_history import PipelineComparison
 from conducto_core.model.states import State
 
 
@@ -186,6 +188,27 @@ class AsyncPipeline(Twin[Pipeline]):
         """Return nodes in definition order."""
         found = await in_thread(self._inner.nodes, pattern, **filters)
         return [AsyncNodeHandle(node) for node in found]
+
+    async def launch_again(
+        self,
+        arguments: Mapping[str, Any] = MappingProxyType({}),
+        /,
+        *,
+        same_tree: bool = False,
+        run: bool = True,
+        title: str | None = None,
+        **changes: Any,
+    ) -> "AsyncPipeline":
+        """Launch a new pipeline from the program of this one; see `Pipeline.launch_again`."""
+        given = {**arguments, **changes}
+        launch = self._inner.launch_again
+        return AsyncPipeline(
+            await in_thread(launch, given, same_tree=same_tree, run=run, title=title)
+        )
+
+    async def compare(self, other: "AsyncPipeline", *, limit: int = 100) -> PipelineComparison:
+        """Return the differences from another pipeline to this one."""
+        return await in_thread(self._inner.compare, other._inner, limit=limit)  # noqa: SLF001
 
     async def follow(self, *, since: int = 0) -> AsyncGenerator[NodeChange, None]:
         """Yield the state changes of nodes in order, until the pipeline has settled."""

@@ -1,22 +1,30 @@
 """The handle of a launched pipeline."""
 
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
-from typing import Self, TypedDict, Unpack
+from types import MappingProxyType
+from typing import Any, Self, TypedDict, Unpack
 from urllib.parse import quote
 
-from conducto.errors import NodeNotFoundError, PipelineFailed
-from conducto_client import display, notebook
+from conducto.errors import (
+    ClientError,
+    InvalidArgumentError,
+    NodeNotFoundError,
+    PipelineFailed,
+)
+from conducto_client import display, notebook, programs
 from conducto_client.actions import Actions, NodeChanges, Selection
 from conducto_client.data import Data
 from conducto_client.nodes import NodeHandle
 from conducto_client.progress import progress_for
-from conducto_client.target import Target, TargetName
+from conducto_client.target import Target, TargetName, checked
 from conducto_client.watching import Watcher
 from conducto_core.model.outputs import ComparedPipeline
+from conducto_core.model.programs import LaunchAgain, StartProgram
 from conducto_core.model.records import Counts, ImageRecord, NodeChange, ParentAttempt
 from conducto_core.model.requests import Action, ControlResult, PipelineSummary
+from conducto_core.model.run_history import ComparisonParams, PipelineComparison
 from conducto_core.model.states import State
 
 
@@ -232,6 +240,21 @@ class Pipeline(PipelineIdentity):
             for step, value, time in zip(series.steps, series.values, series.times, strict=True)
         ]
 
+    def compare(self, other: "Pipeline", *, limit: int = 100) -> PipelineComparison:
+        """Return the differences from another pipeline to this one.
+
+        Args:
+            other: The earlier pipeline, on the same target.
+            limit: Maximum number of differences of each kind.
+        """
+        if other.target != self.target:
+            raise InvalidArgumentError(
+                f"compare: {self.id} is on target {self.target!r}, {other.id} on {other.target!r}; "
+                "both must be on the same target"
+            )
+        query = checked(ComparisonParams, id=self.id, other=other.id, limit=limit)
+        return self._target.read(lambda client: client.compare_pipelines(query))
+
     def export(self, file: str | Path) -> Path:
         """Write the current state as one self-contained HTML file; return its path."""
         path = Path(file)
@@ -333,6 +356,53 @@ class Pipeline(PipelineIdentity):
     def delete(self) -> None:
         """Delete the pipeline with its output, data and history; it must have settled."""
         self._target.call(lambda client: client.delete(self.id))
+
+    # ---- launch again ------------------------------------------------------------------------
+
+    def launch_again(
+        self,
+        arguments: Mapping[str, Any] = MappingProxyType({}),
+        /,
+        *,
+        same_tree: bool = False,
+        run: bool = True,
+        title: str | None = None,
+        **changes: Any,
+    ) -> "Pipeline":
+        """Launch a new pipeline from the program of this one; return it.
+
+        The agent runs the script as the user did, with the parameters of this pipeline, but for
+        those that are given here.
+
+        Args:
+            arguments: Values of parameters, ``{name: value}``, as ``changes``: for parameters whose
+                names are arguments of this method.
+            same_tree: Copy the tree without running the script; the only way in the cloud.
+            run: Start it at once.
+            title: The new title; by default that of this pipeline, or that of the script.
+            changes: Values of parameters.
+
+        Raises:
+            conducto.errors.InvalidArgumentError: the function does not take the arguments.
+            conducto.errors.ClientError: the script cannot be started, or launched no pipeline.
+        """
+        given = programs.words_of({**arguments, **changes})
+        if same_tree and given:
+            raise InvalidArgumentError(
+                f"{next(iter(given))}: same_tree=True copies the tree, so parameters cannot change"
+            )
+        if same_tree:
+            again = LaunchAgain(run=run, title=title)
+            return Pipeline(
+                self._target, self._target.call(lambda client: client.launch_again(self.id, again))
+            )
+        view = self._target.read(lambda client: client.program(self.id))
+        if view.call is None or view.problem is not None:
+            raise ClientError(f"{self.id}: {view.problem}: same_tree=True launches it")
+        request = StartProgram(arguments={**view.call.arguments, **given}, run=run, title=title)
+        start = programs.wait_for_launch(self._target.call, self.id, request)
+        launched = programs.launched_by(start)
+        return Pipeline(self._target, self._target.read(lambda client: client.get(launched)))
 
     # ---- act on nodes ------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from support.running import person_at
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from conducto_core.model.run_history import PipelineComparison
     from support.running import Person
 
 TIMEOUT = 60.0
@@ -103,6 +104,7 @@ def test_nodes_are_selected_by_patterns_and_filters() -> None:
         return [node.path for node in pipeline.nodes(*arguments, **filters)]
 
     assert len(paths()) == 10
+    assert paths("/*") == ["/unit", "/web", "/odd*"]
     assert paths("/unit/*") == ["/unit/t0", "/unit/t1", "/unit/t2"]
     assert paths("**/t1") == ["/unit/t1", "/web/t1"]
     assert paths("/web/t[12]", state="pending") == ["/web/t1", "/web/t2"]
@@ -331,6 +333,63 @@ def test_pipeline_continues_with_a_changed_tree() -> None:
     assert [len(node.attempts()) for node in same.nodes("/d*")] == [2, 1]
     with pytest.raises(errors.InvalidArgumentError, match="keeps its engine, 'process'"):
         co.launch(grid, [1], into=pipeline.id, engine="docker")
+
+
+_PROGRAM = """
+import typing
+import conducto as co
+
+def study(depth: int, names: typing.List[str] = ["a"], same_tree: str = "x") -> co.Serial:
+    root = co.Serial()
+    for name in names:
+        root[name] = co.Exec(f"echo {same_tree} {depth}")
+    return root
+
+if __name__ == "__main__":
+    co.main(default=study)
+"""
+
+
+def test_program_is_launched_again_and_compared(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(_PROGRAM)
+    words = ["program.py", "--depth=2", "--local", "--run", "--detach", "--engine=process"]
+    words += ["--no-app", "--title=studied"]
+    subprocess.run([sys.executable, *words], cwd=tmp_path, check=True, timeout=TIMEOUT)
+    first = co.latest("studied", target="local")
+    first.wait(TIMEOUT, check=True)
+
+    other = first.launch_again({"same_tree": "y"}, depth=3, names=["a", "b,c"], title="other")
+
+    async def copied() -> tuple[co.AsyncPipeline, PipelineComparison]:
+        copy = await (await co.aio.get_pipeline(first.id)).launch_again(same_tree=True, run=False)
+        assert await copy.state() == "pending"
+        return copy, await co.aio.compare(other.id, copy, limit=1)
+
+    copy, back = asyncio.run(copied())
+    assert (other.wait(TIMEOUT, check=True), other.title) == ("done", "other")
+    assert [node.logs() for node in other.nodes("/*")] == ["y 3\n", "y 3\n"]
+    assert (copy.title, copy.id != first.id) == ("studied", True)
+    assert (back.before, back.after) == (other.id, copy.id)
+    found = {each.kind.value: each for each in co.compare(first.id, other).differences}
+    assert [one.name for one in found["added"].items] == ["/b,c"]
+    assert {one.name: (one.before, one.after) for one in found["parameter"].items}["depth"] == (
+        "2",
+        "3",
+    )
+    for wrong, text in (
+        ({"dept": 3}, "dept: study has no parameter 'dept'"),
+        ({"depth": "x"}, "depth: must be a whole number, got 'x'"),
+        ({"depth": object()}, "depth: <object"),
+        ({"depth": 3, "same_tree": True}, "depth: same_tree=True copies the tree"),
+    ):
+        with pytest.raises(errors.InvalidArgumentError, match=text):
+            first.launch_again(**wrong)  # type: ignore[arg-type]
+    (tmp_path / "program.py").write_text("raise SystemExit('broken today')")
+    with pytest.raises(errors.ClientError, match="broken today"):
+        first.launch_again(depth=3)
+    (tmp_path / "program.py").unlink()
+    with pytest.raises(errors.ClientError, match=r"no longer exists.*same_tree=True launches it"):
+        first.launch_again(depth=3)
 
 
 async def test_plan_of_a_running_pipeline_is_refused_in_coroutines(tmp_path: Path) -> None:

@@ -67,6 +67,9 @@ def client(tree: co.Serial) -> list[int | None]:
     with pipeline.data.open("notes.txt", "w") as file:
         file.write("text")
     co.connect("cloud").secrets.set("KEY", "value", scope="org")
+    again: co.Pipeline = pipeline.launch_again(depth=5)
+    assert co.compare(pipeline, again.id).nodes
+    pipeline.compare(3)  # wrong
     co.launch(tree, target="clod")  # wrong
     co.launch(3)  # wrong
     pipeline.wait(seconds=3)  # wrong

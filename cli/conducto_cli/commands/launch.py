@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from conducto.errors import UsageError
 from conducto_cli.arguments import add_id, add_json
@@ -16,14 +15,14 @@ from conducto_cli.text.text import printable
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from conducto_cli.argument_parser import Parser
     from conducto_cli.connection import OpenClient
     from conducto_client import Client
     from conducto_core.model.programs import ProgramStart
 
-_POLL = 0.2
+T = TypeVar("T")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -88,20 +87,18 @@ def _copy(client: Client, pipeline_id: str, *, run: bool) -> str:
 
 def _start(client: Client, pipeline_id: str, changes: dict[str, str], *, run: bool) -> str | None:
     """Start the program and wait for its launch; return the new pipeline, or None."""
+    from conducto_client.programs import wait_for_launch
     from conducto_core.model.programs import StartProgram
 
     view = client.program(pipeline_id)
     if view.call is None or view.problem is not None:
         raise UsageError(f"{pipeline_id}: {view.problem}: --same-tree launches it")
     request = StartProgram(arguments={**view.call.arguments, **changes}, run=run)
-    start = client.start_program(pipeline_id, request)
-    try:
-        while start.state.value == "running":
-            time.sleep(_POLL)
-            start = client.program_start(start.id)
-    except KeyboardInterrupt:
-        client.cancel_program_start(start.id)
-        raise
+
+    def call(operation: Callable[[Client], T]) -> T:
+        return operation(client)
+
+    start = wait_for_launch(call, pipeline_id, request)
     if start.pipeline is None:
         _report(start)
     return start.pipeline

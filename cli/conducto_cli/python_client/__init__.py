@@ -3,7 +3,13 @@
 from conducto_cli.python_client import aio, original
 from conducto_cli.python_client.connections import Connection, connect
 from conducto_cli.python_client.launching import launch, plan
-from conducto_cli.python_client.queries import get_pipeline, latest, list_pipelines, metrics
+from conducto_cli.python_client.queries import (
+    compare,
+    get_pipeline,
+    latest,
+    list_pipelines,
+    metrics,
+)
 from conducto_client.aio import AsyncNodeHandle, AsyncPipeline
 from conducto_client.nodes import NodeHandle
 from conducto_client.pipeline import Pipeline
@@ -15,6 +21,7 @@ __all__ = [
     "NodeHandle",
     "Pipeline",
     "aio",
+    "compare",
     "connect",
     "get_pipeline",
     "latest",

@@ -10,6 +10,7 @@ from conducto_client.pipeline import Pipeline
 from conducto_client.target import TargetName
 from conducto_client.threads import in_thread
 from conducto_core.model.continuation import ContinuePlan
+from conducto_core.model.run_history import PipelineComparison
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,6 +51,14 @@ launch = _twin(launching.launch)
 async def plan(*args: Any, **kwargs: Any) -> ContinuePlan:
     """Return the commands that ``launch(..., into=...)`` would keep and run."""
     return await in_thread(launching.plan, *args, **kwargs)
+
+
+async def compare(
+    before: str | AsyncPipeline, after: str | AsyncPipeline, **options: Any
+) -> PipelineComparison:
+    """Return the differences between two pipelines of one target; see ``co.compare``."""
+    first, second = (each if isinstance(each, str) else each._inner for each in (before, after))  # noqa: SLF001
+    return await in_thread(queries.compare, first, second, **options)
 
 
 get_pipeline = _twin(queries.get_pipeline)

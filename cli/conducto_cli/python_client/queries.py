@@ -1,4 +1,4 @@
-"""``co.get_pipeline``, ``co.list_pipelines``, ``co.latest`` and ``co.metrics``."""
+"""``co.get_pipeline``, ``co.list_pipelines``, ``co.latest``, ``co.metrics`` and ``co.compare``."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +18,7 @@ from conducto_client.target import Target, TargetName, checked
 from conducto_core.model.outputs import CompareParams
 from conducto_core.model.params import MAX_PIPELINES_PAGE, ListParams
 from conducto_core.model.requests import PipelineSummary
+from conducto_core.model.run_history import PipelineComparison
 from conducto_core.model.states import State
 
 T = TypeVar("T")
@@ -197,3 +198,27 @@ def latest(
         words = ", ".join(f"{n} {str(v)!r}" for n, v in filters.items() if v is not None)
         raise PipelineNotFoundError(f"no pipeline{f' with {words}' if words else ''}")
     return found[0]
+
+
+def compare(
+    before: str | Pipeline,
+    after: str | Pipeline,
+    *,
+    limit: int = 100,
+    target: TargetName | None = None,
+    profile: str | None = None,
+) -> PipelineComparison:
+    """Return the differences between two pipelines of one target, as ``conducto compare``.
+
+    Args:
+        before: The earlier pipeline, or its id as in `get_pipeline`.
+        after: The later one.
+        limit: Maximum number of differences of each kind.
+        target: As in `get_pipeline`.
+        profile: The profile; by default the one in use.
+    """
+    first, second = (
+        each if isinstance(each, Pipeline) else get_pipeline(each, target=target, profile=profile)
+        for each in (before, after)
+    )
+    return second.compare(first, limit=limit)

@@ -47,7 +47,8 @@ def _compiled(pattern: str) -> Pattern[str]:
 
 def _one_name(pattern: str) -> str:
     chunks = re.split(r"(\*|\?|\[[^\]]+\])", pattern)
-    return "".join(_chunk(chunk) for chunk in chunks)
+    some = "(?=[^/])" if has_wildcard(pattern) else ""  # the name of the root is empty
+    return some + "".join(_chunk(chunk) for chunk in chunks)
 
 
 def _chunk(chunk: str) -> str:

@@ -1,6 +1,7 @@
 """Values of typed parameters as words of a command line and as JSON, and back.
 
-`codec_of` returns the codec of a type; `to_json` writes any supported value without its type.
+`codec_of` returns the codec of a type. `to_json` and `word_of` write any supported value without
+its type.
 """
 
 from __future__ import annotations
@@ -36,3 +37,21 @@ def to_json(value: Any) -> Any:
     from conducto.inspection.codecs import untyped  # noqa: PLC0415 (when needed)
 
     return untyped.to_json(value)
+
+
+def word_of(value: Any) -> str:
+    """Return ``value`` as a word of a command line, as its own type would be written.
+
+    Raises:
+        CodecError: it has no text.
+    """
+    from conducto.inspection.codecs.base import dumps  # noqa: PLC0415 (when needed)
+    from conducto.inspection.codecs.parameter import of_default  # noqa: PLC0415 (when needed)
+
+    if value is None:
+        return "None"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple, set, frozenset, dict)):
+        return dumps(to_json(value))
+    return of_default(value).encode(value)
