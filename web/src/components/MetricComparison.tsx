@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { api } from "@/api/client";
 import type { PipelineRecord } from "@/api/schema";
 import styles from "@/components/MetricComparison.module.css";
+import { Pending } from "@/components/InOrder";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { visible } from "@/lib/visible";
@@ -54,7 +55,8 @@ export function MetricComparison(props: Props) {
   });
   const charts =
     comparison.data === undefined ? null : comparisonCharts(comparison.data, current ?? null);
-  if (charts?.length === 0 || (quiet && charts === null)) return null;
+  if (charts?.length === 0) return null;
+  if (quiet && charts === null) return comparison.isError ? null : <Pending />;
   return (
     <section>
       <h2>{heading}</h2>

@@ -1,4 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
+import { lazy, Suspense } from "react";
 
 import { messageOf } from "@/api/client";
 import type { Counts, NodeDetail, NodeView } from "@/api/schema";
@@ -6,8 +7,8 @@ import { Button } from "@/components/Button";
 import { CountsBar, CountsText } from "@/components/Counts";
 import { LoadError } from "@/components/EmptyState";
 import { IN_ORDER, Pending } from "@/components/InOrder";
-import { MetricComparison } from "@/components/MetricComparison";
 import { useNow } from "@/components/useNow";
+import { preloadable } from "@/lib/preload";
 import { duration, moment } from "@/lib/time";
 import { useThrottled } from "@/lib/useThrottled";
 import { findCauses } from "@/live/search";
@@ -22,14 +23,19 @@ import { failures, isFailed, NO_COUNTS, total } from "@/model/states";
 import type { Actions } from "@/pages/pipeline/actions/useActions";
 import { ReportsSection } from "@/pages/pipeline/node/ReportsSection";
 import { CellMap } from "@/pages/pipeline/overview/CellMap";
-import { Files, useFiles } from "@/pages/pipeline/overview/Outputs";
 import styles from "@/pages/pipeline/overview/Overview.module.css";
 import { Relatives } from "@/pages/pipeline/overview/Relatives";
 import { Reasons } from "@/pages/pipeline/overview/Reasons";
 import { Running } from "@/pages/pipeline/overview/Running";
-import { Times } from "@/pages/pipeline/overview/Times";
 import { Waiting } from "@/pages/pipeline/overview/Waiting";
 import { OVERVIEW } from "@/strings";
+
+// Only for pipelines at rest, and below what happened.
+const Outcome = lazy(
+  preloadable(async () => ({
+    default: (await import("@/pages/pipeline/overview/Outcome")).Outcome,
+  })),
+);
 
 const MAX_FAILURES = 500;
 /** Minimum interval between requests while failures increase, in ms. */
@@ -76,30 +82,12 @@ export function OverviewTab({ session, detail, actions }: Props) {
       <CellMap key={`cells ${path}`} session={session} path={path} counts={counts} />
       {isRoot && hasFailed ? <ReportsSection session={session} failed /> : null}
       {isRoot && summary !== undefined ? <Relatives summary={summary} /> : null}
-      {isActive ? null : <Outcome session={session} path={path} succeeded={isSuccess(node)} />}
+      {isActive ? null : (
+        <Suspense fallback={<Pending />}>
+          <Outcome session={session} path={path} succeeded={isSuccess(node)} />
+        </Suspense>
+      )}
     </div>
-  );
-}
-
-/** Of an idle pipeline, the metrics and the files if it succeeded, and the times. */
-function Outcome(props: { session: PipelineSession; path: string; succeeded: boolean }) {
-  const { session, path, succeeded } = props;
-  const { summary } = session.model ?? {};
-  const showsFiles = succeeded && path === ROOT;
-  const files = useFiles(session.id, summary?.seq ?? 0, showsFiles);
-  if (showsFiles && files.isPending) return <Pending />; // all at once, so that nothing moves
-  const entries = files.data ?? [];
-  return (
-    <>
-      {showsFiles && summary !== undefined ? (
-        <MetricComparison program={summary.pipeline} current={session.id} quiet />
-      ) : null}
-      <Times
-        session={session}
-        path={path}
-        beside={entries.length === 0 ? undefined : <Files id={session.id} entries={entries} />}
-      />
-    </>
   );
 }
 

@@ -1,0 +1,33 @@
+import { Pending } from "@/components/InOrder";
+import { MetricComparison } from "@/components/MetricComparison";
+import type { PipelineSession } from "@/live/session";
+import { ROOT } from "@/model/paths";
+import { Files, useFiles } from "@/pages/pipeline/overview/Outputs";
+import { Times } from "@/pages/pipeline/overview/Times";
+
+interface Props {
+  session: PipelineSession;
+  path: string;
+  succeeded: boolean;
+}
+
+/** Of an idle pipeline, the metrics and the files if it succeeded, and the times. */
+export function Outcome({ session, path, succeeded }: Props) {
+  const { summary } = session.model ?? {};
+  const showsFiles = succeeded && path === ROOT;
+  const files = useFiles(session.id, summary?.seq ?? 0, showsFiles);
+  if (showsFiles && files.isPending) return <Pending />;
+  const entries = files.data ?? [];
+  return (
+    <>
+      {showsFiles && summary !== undefined ? (
+        <MetricComparison program={summary.pipeline} current={session.id} quiet />
+      ) : null}
+      <Times
+        session={session}
+        path={path}
+        beside={entries.length === 0 ? undefined : <Files id={session.id} entries={entries} />}
+      />
+    </>
+  );
+}
