@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from chalicelib.adapters.clients import Clients
 
 NOW = 1_000_000.0
-SHELL = Shell("s1", "acme", "abc", "ann", "/a b", 2, 0.5, opened=NOW, until=NOW + 60)
+SHELL = Shell("s1", "acme", "abc", "ann", "/a b", 2, 0.5, 8.0, opened=NOW, until=NOW + 60)
 
 
 class Kept(NamedTuple):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.fakes.cloud import FakeBilling, FakeProvider
+from tests.fakes.cloud import FakeBilling, FakeProvider, FakeStore
 
 from chalicelib.api.organisation import CloudOrganisation
 from chalicelib.ports.billing import Account, BillingPorts, HookEvent, Subscription
+from chalicelib.ports.workers import Shell, TaskEnd
 from chalicelib.services.billing_run import BillingRun
 from chalicelib.services.charging import Charging, WorkerTime
 from chalicelib.services.processor import CommandProcessor
@@ -18,10 +19,13 @@ from conducto_core.errors import RefusedError
 from conducto_core.model.people import DeleteOrganisationParams
 from conducto_core.model.states import Cause, State
 from conducto_core.semantics.cost import charged_seconds
-from conducto_core.semantics.fargate import Size
+from conducto_core.semantics.fargate import Size, size_for
 from conducto_core.semantics.plans import Plan, Rates, Remedies, Status
 from support.cloud.world import ME, World
 from support.trees import leaf, parallel, serial
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 START = 999_000.0
 PERIOD = 30 * 86_400.0
@@ -36,8 +40,9 @@ class Shop:
         mails: ``(recipient, subject)`` of the e-mails.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, store: type[FakeStore] = FakeStore) -> None:
         self.world = World(FREE)
+        self.world.store = store(self.world.orgs)
         self.records = FakeBilling(self.world.orgs)
         self.provider = FakeProvider()
         ports = BillingPorts(self.provider, self.records)
@@ -329,3 +334,116 @@ def test_slower_clock_never_reduces_the_charge_of_a_running_worker(shop: Shop) -
     shop.run._charging.observe(ME.org, WorkerTime("w1", "abc", size, now - 900, now - 600))
 
     assert shop.charged()[0] == 900
+
+
+def test_surplus_workers_drain_after_the_paid_plan_has_ended(shop: Shop) -> None:
+    shop.subscribe()
+    shop.deliver()
+    world = shop.world
+    first = world.launch(parallel("a", "b", "c", "d", "e", "f", "g", "h", max_concurrent=4))
+    world.serve()
+    assert len(world.running()) == 4
+    shop.subscribe(Status.CANCELED)
+    world.now += 1
+    shop.deliver("evt_2")
+    assert len(world.running()) == 4  # no command is killed
+
+    for hand in list(world.running().values()):
+        hand.finish()
+    world.serve()
+
+    assert len(world.running()) == 2
+    assert world.orgs.workers(ME.org) == 2
+    world.run_out()
+    assert world.get(first).state is State.DONE
+    assert all(len(world.attempts(first, f"/{name}")) == 1 for name in "abcdefgh")
+
+
+def test_started_group_keeps_its_container_after_the_paid_plan_has_ended(shop: Shop) -> None:
+    shop.subscribe()
+    shop.deliver()
+    world = shop.world
+    groups = [
+        serial(leaf("a"), leaf("b"), name=name, container_reuse_context="new") for name in "xyz"
+    ]
+    pipeline = world.launch(parallel(*groups))
+    world.serve()
+    assert len(world.running()) == 3
+    shop.subscribe(Status.CANCELED)
+    world.now += 1
+    shop.deliver("evt_2")
+
+    world.run_out()
+
+    assert world.get(pipeline).state is State.DONE
+
+
+class HalfDeleted(FakeStore):
+    """A store that lists a pipeline which is deleted before it is read."""
+
+    def open_pipelines(self) -> Iterator[tuple[str, str]]:
+        yield ME.org, "gone"
+        yield from super().open_pipelines()
+
+
+def test_unreadable_pipeline_does_not_stop_the_charges_of_others() -> None:
+    shop = Shop(HalfDeleted)
+    shop.subscribe()
+    shop.deliver()
+    shop.world.launch(leaf())
+    shop.world.serve()
+    now, size = shop.world.now, Size(1.0, 2.0)
+    kept, closed = (WorkerTime(f"w{i}", i, size, now - 60, now) for i in ("gone", "other"))
+    shop.run._charging.observe(ME.org, kept)
+    shop.run._charging.observe(ME.org, closed)
+    shop.world.now += 300
+
+    shop.run.charge()
+
+    assert shop.charged()[0] == 60 + 60 + 300
+    still_open = {worker for _, worker, _ in shop.records.open_meters()}
+    assert "wgone" in still_open
+    assert "wother" not in still_open
+
+
+def test_debug_shell_is_charged_for_its_own_memory_once_it_has_a_task(shop: Shop) -> None:
+    shop.subscribe()
+    shop.deliver()
+    now = shop.world.now
+    shell = Shell("s1", ME.org, "abc", "ann", "/a", 1, 4.0, 16.0, now, now + 900)
+    shop.world.shells.open(shell)
+    shop.world.now += 300
+    shop.run.charge()
+    assert shop.charged() == (0, 0)
+
+    shop.world.shells.started(shell, "arn:1")
+    shop.run.charge()
+
+    size = size_for("/a", 4.0, 16.0)
+    assert shop.charged() == (300 * size.cpu, 300 * size.mem)
+
+
+def test_worker_that_lived_between_two_charges_is_charged_if_its_end_was_lost(shop: Shop) -> None:
+    shop.subscribe()
+    shop.deliver()
+    world = shop.world
+    pipeline = world.launch(leaf())
+    world.serve()
+    (hand,) = world.living()
+    world.now += 120
+    world.fleet.times[hand.arn] = (world.now - 120, world.now)
+
+    def lose() -> None:
+        raise ConnectionError("the function was killed")
+
+    shop.records.lost = lose
+    hand.finish()
+    hand.leave()
+    end = TaskEnd("stopped", began=world.now - 120, ended=world.now)
+    world.reconciler().task_stopped(pipeline, hand.id, end)
+    shop.records.lost = lambda: None
+    assert shop.charged()[0] == 0
+
+    shop.run.charge()
+
+    assert shop.charged()[0] == 120

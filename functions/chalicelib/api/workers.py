@@ -71,6 +71,7 @@ IDLE = 60.0
 STOPPING = "stopping"
 #: Why a worker that an older version of Conducto started must leave; a new one replaces it.
 OUTDATED = "its agent is older than the installation"
+SURPLUS = "the organisation has more workers than its plan allows"
 _POLICIES: dict[PoolKind, Literal["many", "once", "context"]] = {
     PoolKind.MANY: "many",
     PoolKind.ONCE: "once",
@@ -216,10 +217,9 @@ class WorkerApi:
                 strays.append(live.reply_to_stray(claimed))
                 return None
             worker = live.registry.workers[worker_id]
-            if worker.commands and _may_be_replaced(worker, live.pools[worker.pool]):
-                return WorkerLost(
-                    time=self._now(), worker=worker_id, reason=OUTDATED, handed=claimed
-                )
+            reason = self._reason_to_leave(worker, live.pools[worker.pool])
+            if reason is not None:
+                return WorkerLost(time=self._now(), worker=worker_id, reason=reason, handed=claimed)
             return self._claims.begin(live, claimed, secrets)
 
         self._engine.submit(org, pipeline_id, decide)
@@ -227,6 +227,13 @@ class WorkerApi:
         with self._engine.seen(org, pipeline_id) as live:
             worker = _known(live, worker_id)
             return self._claims.decision(live, worker, call, secrets)
+
+    def _reason_to_leave(self, worker: Worker, pool: Pool) -> str | None:
+        """Return why a worker runs no further command; a started group keeps its container."""
+        if worker.commands and _may_be_replaced(worker, pool):
+            return OUTDATED
+        started = worker.commands and pool.kind is PoolKind.CONTEXT
+        return SURPLUS if not started and self._claims.has_too_many() else None
 
     def _claimed(self, worker_id: str, call: Claim) -> Claimed:
         return Claimed(

@@ -33,19 +33,23 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerEnd:
+class WorkerCharge:
     """The time of a worker's task that AWS charges.
 
     Attributes:
         size: The size of its task.
         began: When it began to be charged, in seconds since the epoch.
-        ended: When it stopped.
+        until: When it was observed, or stopped.
+        task: ARN of its task, if it runs.
+        ended: Whether it has stopped.
     """
 
     worker: str
     size: Size
     began: float
-    ended: float
+    until: float
+    task: str | None = None
+    ended: bool = False
 
 
 @dataclass(slots=True)
@@ -59,7 +63,7 @@ class PipelineChanges:
         pools: ``{path: pool}`` of the tasks in `machine_commands`.
         stops: ``(worker, task ARN)`` of workers to stop.
         usage: Usage to meter.
-        worker_ends: Ends of workers' tasks.
+        charges: Starts and ends of workers' tasks.
         new_notifications: Notifications to send, with secrets not yet masked.
         builds: Images whose build must be started.
     """
@@ -70,6 +74,6 @@ class PipelineChanges:
     pools: dict[str, Pool] = field(default_factory=dict)
     stops: list[tuple[str, str | None]] = field(default_factory=list)
     usage: list[Usage] = field(default_factory=list)
-    worker_ends: list[WorkerEnd] = field(default_factory=list)
+    charges: list[WorkerCharge] = field(default_factory=list)
     new_notifications: list[NotificationRecord] = field(default_factory=list)
     builds: list[BuiltImage] = field(default_factory=list)

@@ -11,7 +11,7 @@ from chalicelib.domain.events import (
     WorkerLost,
     WorkerStarted,
 )
-from chalicelib.domain.pipeline_changes import Usage, WorkerEnd
+from chalicelib.domain.pipeline_changes import Usage, WorkerCharge
 from chalicelib.domain.pipeline_steps import GRACE, PipelineSteps
 from chalicelib.domain.workers import Worker, WorkerStatus
 from chalicelib.ports.identity import Spender
@@ -27,7 +27,7 @@ from conducto_core.semantics.cloud_machine import (
 )
 from conducto_core.semantics.contexts import Hold, is_inside, is_late, loss
 from conducto_core.semantics.cost import charged_seconds, dollars_for
-from conducto_core.semantics.fargate import size_for
+from conducto_core.semantics.fargate import Size, size_for
 from conducto_core.semantics.pools import PoolKind
 from conducto_core.semantics.start_failures import Failed, PoolStarts, StartFailure
 from conducto_core.semantics.user_secrets import secrets_user
@@ -145,7 +145,11 @@ class PipelineWorkers(PipelineSteps):
         if worker is None:
             return
         worker.task, worker.since, worker.protocol = up.task, self.now, up.protocol
-        worker.up = worker.up or self.now
+        if worker.up is None:
+            worker.up = self.now
+            # A worker that ends before the next charge has a meter, too, from which ECS is asked.
+            charge = WorkerCharge(worker.id, self._size(worker), self.now, self.now, up.task)
+            self._effects.charges.append(charge)
         if worker.status is WorkerStatus.STARTING:
             worker.status = WorkerStatus.IDLE
         if worker.pool in self.starts:
@@ -192,14 +196,18 @@ class PipelineWorkers(PipelineSteps):
         if began is None or ended is None:
             return  # AWS does not charge for a task that never started
         pool = self.pools[worker.pool]
-        size = size_for(worker.pool, pool.cpu, pool.mem)
-        self._effects.worker_ends.append(WorkerEnd(worker.id, size, began, ended))
+        charge = WorkerCharge(worker.id, self._size(worker), began, ended, ended=True)
+        self._effects.charges.append(charge)
         seconds = charged_seconds(began, ended) - worker.metered
         if seconds <= 0:
             return
         dollars = dollars_for(worker.pool, pool.cpu, pool.mem, seconds)
         spender = Spender(self.id, self.record.title, dollars, attempts=0)
         self._effects.usage.append(Usage(f"@{worker.id}", seconds, pool.cpu, spender))
+
+    def _size(self, worker: Worker) -> Size:
+        pool = self.pools[worker.pool]
+        return size_for(worker.pool, pool.cpu, pool.mem)
 
     def _lose_tasks(self, worker: Worker) -> bool:
         """Release the tasks of a leaving worker to others; return whether it had any."""

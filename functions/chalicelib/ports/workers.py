@@ -132,6 +132,7 @@ class Shell:
         path: The Exec that it imitates.
         attempt: The attempt; None: as the node is defined.
         cpu: vCPUs that count against the plan.
+        mem: GB of its command.
         opened: Seconds since the epoch.
         until: When it is closed at the latest.
         task: ARN of its task, once it was launched.
@@ -147,6 +148,7 @@ class Shell:
     path: str
     attempt: int | None
     cpu: float
+    mem: float
     opened: float
     until: float
     task: str | None = None

@@ -4,7 +4,7 @@ Every step can be interrupted or lost: the next run repeats it.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 
 from chalicelib.domain.events import Input, SpendLimitReached
@@ -71,7 +71,8 @@ class BillingRun:
     def _now(self) -> float:
         return self._cloud.clock()
 
-    def _try(self, step: Callable[[], None]) -> None:
+    def _try(self, step: Callable[[], None]) -> bool:
+        """Execute a step; return whether it succeeded."""
         try:
             step()
         except BillingUnavailableError as error:
@@ -79,27 +80,42 @@ class BillingRun:
         except Exception:
             # One failure must not affect the others; the next run retries.
             logger.exception("a step of billing failed")
+        else:
+            return True
+        return False
 
     # ---- usage --------------------------------------------------------------------------------
 
     def charge(self) -> None:
         """Charge all running workers of paying organisations, and those that have ended."""
-        alive = set(self._shells.charge())
-        for org, pipeline_id in self._cloud.store.open_pipelines():
-            if not self._cloud.orgs.in_use(org).paying:
-                continue
-            with self._engine.reading(org, pipeline_id) as live:
-                times = list(_running(live, self._now))
-                alive |= {*live.registry.workers, *live.registry.ended}
-            for time in times:
-                self._charging.observe(org, time)
+        alive: set[str] = set()
+        for pipeline_id, shell in self._cloud.shells.all_open():
+            alive.add(shell)
+            self._try(partial(self._shells.charge, pipeline_id, shell))
+        unread = {
+            pipeline_id
+            for org, pipeline_id in self._cloud.store.open_pipelines()
+            if not self._try(partial(self._charge_pipeline, org, pipeline_id, alive))
+        }
         for org, worker, since in self._records.open_meters():
             if worker not in alive:
-                self._end(org, worker, since)
+                self._try(partial(self._end, org, worker, since, unread))
 
-    def _end(self, org: str, worker: str, since: float) -> None:
-        """Close the meter of a worker whose end was not recorded."""
+    def _charge_pipeline(self, org: str, pipeline_id: str, alive: set[str]) -> None:
+        """Charge a pipeline's running workers; add all that have not ended to ``alive``."""
+        if not self._cloud.orgs.in_use(org).paying:
+            return
+        with self._engine.reading(org, pipeline_id) as live:
+            times = list(_running(live, self._now))
+            alive |= {*live.registry.workers, *live.registry.ended}
+        for time in times:
+            self._charging.observe(org, time)
+
+    def _end(self, org: str, worker: str, since: float, unread: Collection[str]) -> None:
+        """Close the meter of a worker whose end was not recorded, unless its pipeline is unread."""
         meter = self._records.meter(org, worker, since)
+        if meter is not None and meter.pipeline_id in unread:
+            return
         look = None if meter is None or not meter.task else self._cloud.fleet.look(meter.task)
         if meter is None or look is None or look.began is None:
             self._charging.close(org, worker, since)  # ECS no longer knows it

@@ -60,6 +60,7 @@ class Charging:
             vcpu=time.size.cpu,
             gb=time.size.mem,
             since=used.billing.since,
+            task=time.task,
         )
         for _ in range(_TRIES):
             if self._move(billing.records, known or fresh, time, paying=used.paying):
@@ -80,7 +81,7 @@ class Charging:
         if meter.closed:
             return True
         span = _span(meter, time) if paying or meter.span is None else meter.span
-        if not time.ended and (span == meter.span or span.until <= span.began):
+        if not time.ended and span == meter.span:
             return True
         account = records.account(meter.org)
         rates = RATES if account is None or account.rates is None else account.rates

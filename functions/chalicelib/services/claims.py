@@ -61,6 +61,13 @@ class Claims:
         cloud = self._cloud
         return cloud.billing is not None and cloud.orgs.in_use(self._me.org).suspended
 
+    def has_too_many(self) -> bool:
+        """Return whether the organisation has more workers than its plan allows by now."""
+        if self._cloud.billing is None:
+            return False
+        used = self._cloud.orgs.in_use(self._me.org)
+        return used.workers > used.plan.max_workers
+
     def begin(self, live: CloudPipeline, claimed: Claimed, given: Secrets) -> Input | None:
         """Return the claim with the attempt that it starts, or None if it changes nothing."""
         node = live.may_run(claimed)

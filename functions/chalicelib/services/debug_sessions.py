@@ -9,7 +9,6 @@ task outlives its item by more than some seconds, even if a stop request was los
 """
 
 import logging
-from collections.abc import Iterator
 from secrets import token_hex
 
 from chalicelib.domain.tokens import new_token
@@ -106,6 +105,7 @@ class DebugSessions:
             path=plan.path,
             attempt=plan.attempt,
             cpu=plan.cpu,
+            mem=plan.mem,
             opened=now,
             until=now + request.seconds,
         )
@@ -327,21 +327,20 @@ class DebugSessions:
     def _spender(self, shell: Shell, seconds: float) -> Spender:
         record = self._cloud.store.record(shell.org, shell.pipeline_id)
         title = "" if record is None else record.title
-        return Spender(shell.pipeline_id, title, dollars_for(shell.path, shell.cpu, None, seconds))
+        dollars = dollars_for(shell.path, shell.cpu, shell.mem, seconds)
+        return Spender(shell.pipeline_id, title, dollars)
 
     def _charge(self, shell: Shell, until: float, *, ended: bool) -> None:
-        size = size_for(shell.path, shell.cpu, 2.0)  # of the default
+        size = size_for(shell.path, shell.cpu, shell.mem)
         span = (shell.opened, until)
         time = WorkerTime(shell.id, shell.pipeline_id, size, *span, shell.task, ended)
         self._charging.observe(shell.org, time)
 
-    def charge(self) -> Iterator[str]:
-        """Charge for the open shells; yield their workers."""
-        for pipeline_id, shell_id in self._cloud.shells.all_open():
-            shell = self._cloud.shells.find(pipeline_id, shell_id)
-            if shell is not None and shell.ended is None:
-                self._charge(shell, self._cloud.clock(), ended=False)
-                yield shell.id
+    def charge(self, pipeline_id: str, shell_id: str) -> None:
+        """Charge for a shell that has a task and has not ended."""
+        shell = self._cloud.shells.find(pipeline_id, shell_id)
+        if shell is not None and shell.task is not None and shell.ended is None:
+            self._charge(shell, self._cloud.clock(), ended=False)
 
     def _over(self, shell: Shell, reason: str) -> Shell:
         """End a shell: stop its task first, so that a failed stop is retried."""
@@ -353,7 +352,8 @@ class DebugSessions:
             seconds = now - shell.opened
             key = f"{shell.pipeline_id}/shell/{shell.id}"
             whose = self._spender(shell, seconds)
-            self._charge(shell, now, ended=True)
+            if task is not None:
+                self._charge(shell, now, ended=True)
             write_with_retry(
                 self._cloud,
                 lambda: self._cloud.orgs.add_usage(

@@ -29,7 +29,7 @@ from chalicelib.domain.events import (
     WorkerLaunch,
 )
 from chalicelib.domain.pipeline import CloudPipeline
-from chalicelib.domain.pipeline_changes import PipelineChanges, Usage, WorkerEnd
+from chalicelib.domain.pipeline_changes import PipelineChanges, Usage, WorkerCharge
 from chalicelib.domain.tokens import new_token
 from chalicelib.ports.errors import AccessDeniedError, CapacityError, TaskGoneError, ThrottledError
 from chalicelib.ports.identity import Identity
@@ -90,7 +90,7 @@ class Effects:
     tasks: list[WorkerTask] = field(default_factory=list)
     stops: list[tuple[str, str | None]] = field(default_factory=list)
     usage: list[Usage] = field(default_factory=list)
-    worker_ends: list[WorkerEnd] = field(default_factory=list)
+    charges: list[WorkerCharge] = field(default_factory=list)
     builds: list[BuiltImage] = field(default_factory=list)
     known_pools: tuple[str, ...] = ()
     published: bool = False
@@ -114,7 +114,7 @@ def effects_of(
         tasks=[_task(live, launch, spot_share) for launch in hires],
         stops=changes.stops,
         usage=changes.usage,
-        worker_ends=changes.worker_ends,
+        charges=changes.charges,
         builds=changes.builds,
         published=bool(changes.changes),
         known_pools=tuple(live.pools) if released else (),
@@ -161,7 +161,7 @@ class EffectExecutor:
             *(lambda task=task: self._start_worker(effects, task) for task in effects.tasks),
             *(lambda stop=stop: self._stop_worker(effects, *stop) for stop in effects.stops),
             *(lambda usage=usage: self._meter(effects, usage) for usage in effects.usage),
-            *(lambda end=end: self._charge(effects, end) for end in effects.worker_ends),
+            *(lambda charge=charge: self._charge(effects, charge) for charge in effects.charges),
             *(lambda image=image: self._build(effects, image) for image in effects.builds),
         ]
         if effects.released:
@@ -315,9 +315,11 @@ class EffectExecutor:
             with self._reading(effects.org, effects.pipeline_id) as live:
                 publish(self._cloud, live)
 
-    def _charge(self, effects: Effects, end: WorkerEnd) -> None:
-        span = (end.began, end.ended)
-        time = WorkerTime(end.worker, effects.pipeline_id, end.size, *span, ended=True)
+    def _charge(self, effects: Effects, seen: WorkerCharge) -> None:
+        span = (seen.began, seen.until)
+        time = WorkerTime(
+            seen.worker, effects.pipeline_id, seen.size, *span, seen.task, ended=seen.ended
+        )
         self._charging.observe(effects.org, time)
 
     def _meter(self, effects: Effects, usage: Usage) -> None:

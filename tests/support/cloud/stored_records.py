@@ -91,7 +91,9 @@ def play(clients: Clients) -> Scenes:
     files = EfsAccessPoints(clients, DynamoTable(clients, TABLE), file_system(clients), "test")
     files.of_pipeline(failed)
     cloud.orgs.add_usage(ME.org, "2026-11", "a worker", 60.0, 0.25)
-    shell = Shell("s1", ME.org, failed, ME.user, "/check", 1, 0.25, world.now, world.now + 60.0)
+    shell = Shell(
+        "s1", ME.org, failed, ME.user, "/check", 1, 0.25, 2.0, world.now, world.now + 60.0
+    )
     cloud.shells.open(shell)
     cloud.shells.started(shell, "arn:task")
     cloud.shells.is_up(shell)
