@@ -12,7 +12,7 @@ import { navigate, pipelineUrl } from "@/lib/location";
 import { type Entry, matching, moved } from "@/model/palette";
 import { pipelineState } from "@/model/pipelineStatus";
 import { stateLabel } from "@/model/states";
-import { PALETTE } from "@/strings";
+import { PALETTE } from "@/strings/palette";
 
 const MAX_FOUND = 8;
 

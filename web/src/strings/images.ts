@@ -1,5 +1,7 @@
 /** The texts of the page "images". */
 
+import { plural } from "@/lib/time";
+
 export const IMAGE_PAGE = {
   buildFailed: "build failed",
   buildLog: "Build log",
@@ -25,4 +27,13 @@ export const IMAGE_PAGE = {
   title: "Images",
   tooManyUsers: "Too many nodes use this image. Rebuild from a group in the tree instead.",
   took: (time: string) => `, took ${time}`,
+};
+
+export const IMAGES = {
+  none: "This pipeline has no images",
+  plainProcesses: "Its commands run as plain processes on this machine.",
+  rebuildAndRerun: (count: number) => `Rebuild and rerun ${plural(count, "command")}`,
+  rebuilding: (image: string, count: number) =>
+    `Rebuilding ${image} and rerunning ${plural(count, "command")}`,
+  unused: "None of its commands uses an image.",
 };

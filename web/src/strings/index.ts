@@ -74,15 +74,6 @@ export const DEBUG = {
   remoteHint: "the same shell on a worker in the cloud, with access to the data",
 };
 
-export const IMAGES = {
-  none: "This pipeline has no images",
-  plainProcesses: "Its commands run as plain processes on this machine.",
-  rebuildAndRerun: (count: number) => `Rebuild and rerun ${plural(count, "command")}`,
-  rebuilding: (image: string, count: number) =>
-    `Rebuilding ${image} and rerunning ${plural(count, "command")}`,
-  unused: "None of its commands uses an image.",
-};
-
 export const LOG = { link: "Link to this line; with Shift to a range" };
 
 export const METRIC_COMPARISON = {
@@ -191,25 +182,6 @@ export const OUTPUT = {
   wrap: "Wrap",
 };
 
-export const OUTPUT_SEARCH = {
-  errorMark: "err",
-  failed: "Failed only",
-  found: (lines: number, nodes: number) =>
-    lines === 0 ? "No matching lines" : `${plural(lines, "line")} in ${plural(nodes, "node")}`,
-  hint: (commands: number) =>
-    `Searches the newest output of ${plural(commands, "command")}, in any case.`,
-  label: "Search the output of all commands",
-  lines: (count: number, more: boolean) => (more ? `${count}+ lines` : plural(count, "line")),
-  regex: "Regular expression",
-  resume: "Show more",
-  search: "Search",
-  searched: (done: number, all: number | null) =>
-    all === null
-      ? `${plural(done, "command")} searched`
-      : `${done.toLocaleString("en")} of ${plural(all, "command")} searched`,
-  stop: "Stop",
-};
-
 export const OVERVIEW = {
   memory: "Most memory",
   ofLimit: (peak: string, limit: string) => `${peak} of ${limit}`,
@@ -260,51 +232,6 @@ export const PANES = {
   resize: "Width of the tree",
 };
 
-export const PIPELINES = {
-  title: "Pipelines",
-  search: "Search pipelines",
-  searchHint: "Title, id, tag or program",
-  state: "State",
-  anyState: "All",
-  owner: "Owner",
-  anyone: "Anyone",
-  launched: "Launched",
-  anyTime: "Any time",
-  periods: { "1": "Last 24 hours", "7": "Last 7 days", "30": "Last 30 days" },
-  lifecycle: "Lifecycle",
-  lifecycles: {
-    listed: "Not archived",
-    active: "Active",
-    sleeping: "Sleeping",
-    archived: "Archived",
-    all: "All, with archived",
-  },
-  removeTag: (tag: string) => `Remove the filter for tag ${tag}`,
-  filterByTag: (tag: string) => `Show pipelines with tag ${tag}`,
-  noMatch: "No matching pipelines",
-  clearFilters: "Clear filters",
-  selectAll: "Select all",
-  select: (title: string, id: string) => `Select ${title} ${id}`,
-  recentRuns: (text: string) => `Recent runs: ${text}`,
-  earlier: (count: number) => `${count.toLocaleString("en")} earlier`,
-  loadOlder: "Load older pipelines",
-  loadingOlder: "Loading older pipelines…",
-  local: (engine: string) => `On this machine, ${engine}`,
-  cloud: "In the cloud",
-  lifecycleNote: { sleeping: "sleeping", archived: "archived" },
-  problem: (text: string) => `Paused: ${text}`,
-  run: "Run",
-  rerunFailed: "Rerun failed",
-  cancel: "Cancel",
-  cancelTitle: (title: string) => `Cancel ${title}?`,
-  cancelEffect: (running: string) =>
-    `${running} will be killed, and no others start. Finished commands keep their results. Run resumes the rest later.`,
-  keepRunning: "Keep running",
-  rerunTitle: (count: string) => `Rerun ${count}?`,
-  alsoRuns: (count: string) => `The pipeline is paused. ${count} will also run.`,
-  started: (what: string, title: string) => `${what}: ${title}`,
-};
-
 export const PIPELINE_HEADER = {
   actions: {
     run: "Run",
@@ -342,14 +269,6 @@ export const PIPELINE_VIEWS = {
   },
 };
 
-export const SAVED_FILTERS = {
-  title: "Saved filters",
-  save: "Save this filter",
-  saveAction: "Save",
-  name: "Name",
-  remove: (name: string) => `Remove the filter ${name}`,
-};
-
 export const SHARE = {
   copied: "Link copied. Members of your organisation can open it",
   download: "Download report",
@@ -361,23 +280,6 @@ export const SHARE = {
 };
 
 export const SKIP_LINK = "Skip to content";
-
-export const TIMELINE = {
-  allRounds: "All rounds",
-  bottleneckIs: "The bottleneck is",
-  criticalPath: "Critical path",
-  criticalTitle: "The chain of commands that determines the total time",
-  pathOf: (round: string, time: string) => `Critical path of ${round}: ${time}`,
-  round: "Round",
-  runningAndWaiting: (running: string, waiting: string) =>
-    `${running} running, ${waiting} waiting.`,
-  waits: {
-    image: "image",
-    turn: "wait for a slot",
-    start: "container",
-    unknown: "wait",
-  },
-};
 
 export const TOASTS = {
   close: "Close message",
@@ -416,82 +318,4 @@ export const WATCH = {
   notStarted: "Not started",
   noCommands: "Select commands to watch their output",
   title: (count: number) => `Watching ${plural(count, "output")}`,
-};
-
-export const PALETTE = {
-  title: "Command palette",
-  hint: "Pipelines, nodes, actions and pages",
-  results: "Results",
-  none: "Nothing found",
-  sections: { nodes: "Nodes", actions: "This pipeline", pipelines: "Pipelines", pages: "Pages" },
-  tree: "Show the tree",
-  timeline: "Show the timeline",
-  images: "Show images",
-  data: "Show data",
-  run: "Run this pipeline",
-  running: "Running",
-  pause: "Pause this pipeline",
-  paused: "Paused. Running commands will finish; no new ones start",
-};
-
-export const PROGRAM = {
-  none: "No pipelines of this program",
-  passRate: "Pass rate",
-  ofPipelines: (count: number) => `of ${plural(count, "finished pipeline")}`,
-  rateBefore: (rate: number, count: number) => `${rate}% in the ${count} before`,
-  medianTime: "Median time",
-  median: (time: string) => `median ${time}`,
-  p95: (time: string) => `95% within ${time}`,
-  newest: "Newest pipeline",
-  failedCommands: (failed: number, all: number) =>
-    `${failed.toLocaleString("en")} of ${plural(all, "command")} failed`,
-  times: "Time of each pipeline",
-  timesNote: "crosses mark failed pipelines",
-  shown: "Number of pipelines",
-  metrics: "Metrics",
-  flaky: "Flaky nodes",
-  flakyNote: "different outcomes of the same command",
-  noFlaky: (count: number) =>
-    `No node had different outcomes in the last ${plural(count, "pipeline")}.`,
-  lastPipelines: (count: number) => `last ${plural(count, "pipeline")}`,
-  tooLarge: "Older pipelines are too large to be read at once.",
-  slowest: "Slowest nodes",
-  noSlowest: "No command has passed yet.",
-  medianColumn: "Median",
-  share: "Share",
-  lastTime: "Newest",
-  timeLost: "Time lost",
-  node: "Node",
-  flaked: "Flaky",
-  pipelines: "Pipelines",
-  flakedOf: (count: number, all: number) => `${count} of ${all}`,
-  outcomes: { p: "passed", r: "passed after a retry", f: "failed", "-": "did not run" } as Record<
-    string,
-    string
-  >,
-  compare: "Compare two pipelines",
-  first: "First pipeline",
-  second: "Second pipeline",
-  swap: "Swap",
-  and: "and",
-  bothHave: (count: number) => `${plural(count, "command")} in both`,
-  kinds: {
-    newly_failing: "newly failing",
-    fixed: "fixed",
-    slower: "slower",
-    faster: "faster",
-    command: "with another command",
-    parameter: "parameters changed",
-    image: "images changed",
-    node_image: "in another image",
-    result: "with another result",
-    added: "added",
-    removed: "removed",
-  },
-  more: (count: number) => `${count.toLocaleString("en")} more`,
-  openIn: (path: string, letter: string) => `${path} in ${letter}`,
-  noDifference: "No difference in outcome, time, command, image or result.",
-  cutResults: "Only the first 200 results are compared.",
-  copyCommand: "Copy command",
-  command: (before: string, after: string) => `conducto compare ${before} ${after}`,
 };

@@ -39,3 +39,20 @@ export const CHART = {
   zoomIn: "Zoom in",
   zoomOut: "Zoom out",
 };
+
+export const TIMELINE = {
+  allRounds: "All rounds",
+  bottleneckIs: "The bottleneck is",
+  criticalPath: "Critical path",
+  criticalTitle: "The chain of commands that determines the total time",
+  pathOf: (round: string, time: string) => `Critical path of ${round}: ${time}`,
+  round: "Round",
+  runningAndWaiting: (running: string, waiting: string) =>
+    `${running} running, ${waiting} waiting.`,
+  waits: {
+    image: "image",
+    turn: "wait for a slot",
+    start: "container",
+    unknown: "wait",
+  },
+};

@@ -9,7 +9,6 @@ import { EmptyState } from "@/components/EmptyState";
 import styles from "@/pages/images/ImagesPage.module.css";
 import { PipelineFrame } from "@/pages/pipeline/frame/PipelineFrame";
 import messageStyles from "@/pages/pipeline/node/ErrorMessage.module.css";
-import { IMAGES } from "@/strings";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { StateIcon } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
@@ -18,7 +17,7 @@ import { duration, elapsed, moment } from "@/lib/time";
 import { usedImages } from "@/model/images";
 import { BuildLogView } from "@/pages/images/BuildLogView";
 import { RebuildDialog } from "@/pages/images/RebuildDialog";
-import { IMAGE_PAGE } from "@/strings/images";
+import { IMAGES, IMAGE_PAGE } from "@/strings/images";
 
 const REFRESH_MS = 1500;
 

@@ -8,8 +8,8 @@ import { toast } from "@/components/toasts";
 import { fetchWholeTree } from "@/live/wholeTree";
 import { type Usage, usageOf } from "@/model/usage";
 import { executeAction, othersStarted } from "@/pages/pipeline/actions/useActions";
-import { ACTIONS, IMAGES } from "@/strings";
-import { IMAGE_PAGE } from "@/strings/images";
+import { ACTIONS } from "@/strings";
+import { IMAGES, IMAGE_PAGE } from "@/strings/images";
 
 /** Maximum number of paths in one action. */
 const MAX_PATHS = 10_000;

@@ -11,7 +11,7 @@ import { pipelineState } from "@/model/pipelineStatus";
 import { headline, initials } from "@/model/programs";
 import styles from "@/pages/pipelines/PipelineRow.module.css";
 import { RowAction } from "@/pages/pipelines/RowAction";
-import { PIPELINES } from "@/strings";
+import { PIPELINES } from "@/strings/pipelines";
 
 interface Props {
   summary: PipelineSummary;

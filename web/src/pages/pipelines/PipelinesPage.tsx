@@ -17,7 +17,7 @@ import styles from "@/pages/pipelines/PipelinesPage.module.css";
 import { ProgramList } from "@/pages/pipelines/ProgramList";
 import { Search, Toolbar } from "@/pages/pipelines/Toolbar";
 import { type PipelineList, usePipelineList } from "@/pages/pipelines/usePipelineList";
-import { PIPELINES } from "@/strings";
+import { PIPELINES } from "@/strings/pipelines";
 
 export function PipelinesPage() {
   const { query } = useLocation();

@@ -9,7 +9,7 @@ import { historySummary, isAnyActive } from "@/model/runs";
 import { PipelineRow } from "@/pages/pipelines/PipelineRow";
 import styles from "@/pages/pipelines/ProgramCard.module.css";
 import { RunStrip } from "@/pages/pipelines/RunStrip";
-import { PIPELINES } from "@/strings";
+import { PIPELINES } from "@/strings/pipelines";
 
 /** Pipelines of a program that are shown before it is expanded, and added with each click. */
 const SHOWN = 3;

@@ -6,7 +6,7 @@ import { Button } from "@/components/Button";
 import { toggled } from "@/lib/arrays";
 import type { Program } from "@/model/programs";
 import { ProgramCard } from "@/pages/pipelines/ProgramCard";
-import { PIPELINES } from "@/strings";
+import { PIPELINES } from "@/strings/pipelines";
 
 /** Estimated height of a card in px, and the number of cards rendered outside the view. */
 const CARD = 150;

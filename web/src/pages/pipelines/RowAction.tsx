@@ -10,7 +10,7 @@ import { toast } from "@/components/toasts";
 import { plural } from "@/lib/time";
 import { pipelineState } from "@/model/pipelineStatus";
 import { failures } from "@/model/states";
-import { PIPELINES } from "@/strings";
+import { PIPELINES } from "@/strings/pipelines";
 
 type Kind = "run" | "rerunFailed" | "cancel";
 

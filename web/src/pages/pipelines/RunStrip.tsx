@@ -4,7 +4,7 @@ import type { RunHistory } from "@/api/schema";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { type Bar, barsOf, historyText } from "@/model/runs";
 import styles from "@/pages/pipelines/RunStrip.module.css";
-import { PIPELINES } from "@/strings";
+import { PIPELINES } from "@/strings/pipelines";
 
 interface Props {
   history: RunHistory;

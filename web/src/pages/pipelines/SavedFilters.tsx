@@ -4,7 +4,7 @@ import { Button } from "@/components/Button";
 import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { navigate, useLocation } from "@/lib/location";
 import { removeFilter, type SavedFilter, saveFilter, useSavedFilters } from "@/lib/savedFilters";
-import { SAVED_FILTERS } from "@/strings";
+import { SAVED_FILTERS } from "@/strings/pipelines";
 
 /** A list of the saved filters, and a button that saves the current one. */
 export function SavedFilters() {

@@ -9,7 +9,7 @@ import { stateLabel } from "@/model/states";
 import { type Filter, LIFECYCLES, type Period, PERIODS } from "@/pages/pipelines/filter";
 import { SavedFilters } from "@/pages/pipelines/SavedFilters";
 import styles from "@/pages/pipelines/Toolbar.module.css";
-import { PIPELINES } from "@/strings";
+import { PIPELINES } from "@/strings/pipelines";
 
 const SEGMENTS: readonly State[] = ["error", "running", "pending", "done", "killed"];
 

@@ -12,7 +12,7 @@ import styles from "@/pages/program/CompareRuns.module.css";
 import { Differences } from "@/pages/program/Differences";
 import page from "@/pages/program/ProgramPage.module.css";
 import { useComparison } from "@/pages/program/useProgram";
-import { PROGRAM } from "@/strings";
+import { PROGRAM } from "@/strings/program";
 
 interface Props {
   pipelines: readonly PipelineSummary[];

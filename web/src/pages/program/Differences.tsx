@@ -9,7 +9,7 @@ import { visible } from "@/lib/visible";
 import { shortPath } from "@/model/shortPath";
 import type { DisplayState } from "@/model/states";
 import styles from "@/pages/program/CompareRuns.module.css";
-import { PROGRAM } from "@/strings";
+import { PROGRAM } from "@/strings/program";
 
 /** Names in a closed row. */
 const NAMED = 5;

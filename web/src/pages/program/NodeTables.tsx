@@ -11,7 +11,7 @@ import { visible } from "@/lib/visible";
 import { shortPath } from "@/model/shortPath";
 import styles from "@/pages/program/NodeTables.module.css";
 import page from "@/pages/program/ProgramPage.module.css";
-import { PROGRAM } from "@/strings";
+import { PROGRAM } from "@/strings/program";
 
 const MAX_PATH = 44;
 

@@ -20,7 +20,8 @@ import styles from "@/pages/program/ProgramPage.module.css";
 import { RunChart } from "@/pages/program/RunChart";
 import { RunCount } from "@/pages/program/RunCount";
 import { useNodeHistory, useProgram } from "@/pages/program/useProgram";
-import { PIPELINE_HEADER, PROGRAM } from "@/strings";
+import { PIPELINE_HEADER } from "@/strings";
+import { PROGRAM } from "@/strings/program";
 
 const DEFAULT_COUNT = 60;
 

@@ -8,7 +8,7 @@ import { axisOf } from "@/model/programRuns";
 import { pipelineState } from "@/model/pipelineStatus";
 import { stateLabel } from "@/model/states";
 import styles from "@/pages/program/RunChart.module.css";
-import { PROGRAM } from "@/strings";
+import { PROGRAM } from "@/strings/program";
 
 /** Maximum number of dates below the bars. */
 const MAX_DATES = 6;

@@ -1,6 +1,6 @@
 import { setQuery } from "@/lib/location";
 import styles from "@/pages/program/ProgramPage.module.css";
-import { PROGRAM } from "@/strings";
+import { PROGRAM } from "@/strings/program";
 
 const COUNTS = [20, 60, 200];
 

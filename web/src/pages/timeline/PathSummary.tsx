@@ -7,7 +7,7 @@ import type { Medians } from "@/live/useMedians";
 import { bottleneck, type CriticalPath, type Segment } from "@/model/criticalPath";
 import { nameOf } from "@/model/paths";
 import styles from "@/pages/timeline/PathSummary.module.css";
-import { TIMELINE } from "@/strings";
+import { TIMELINE } from "@/strings/timeline";
 
 /** Number of segments that are drawn, the longest ones. */
 const MAX_SEGMENTS = 12;

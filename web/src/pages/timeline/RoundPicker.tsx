@@ -4,7 +4,7 @@ import { StateIcon } from "@/components/StateIcon";
 import { setQuery } from "@/lib/location";
 import { duration } from "@/lib/time";
 import type { Round } from "@/model/rounds";
-import { TIMELINE } from "@/strings";
+import { TIMELINE } from "@/strings/timeline";
 
 /** More rounds are chosen from a list. */
 const MAX_BUTTONS = 5;

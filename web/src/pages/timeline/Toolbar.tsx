@@ -6,8 +6,7 @@ import type { ChartData } from "@/model/chart";
 import type { Round } from "@/model/rounds";
 import { RoundPicker } from "@/pages/timeline/RoundPicker";
 import styles from "@/pages/timeline/TimelineTools.module.css";
-import { TIMELINE } from "@/strings";
-import { CHART } from "@/strings/timeline";
+import { CHART, TIMELINE } from "@/strings/timeline";
 
 interface Props {
   data: ChartData;

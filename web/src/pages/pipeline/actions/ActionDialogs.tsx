@@ -1,7 +1,12 @@
+import { lazily } from "@/components/lazily";
 import type { PipelineSession } from "@/live/session";
 import { ConfirmAction } from "@/pages/pipeline/actions/ConfirmAction";
-import { ModifyDialog } from "@/pages/pipeline/actions/ModifyDialog";
 import type { Actions, ActionTarget } from "@/pages/pipeline/actions/useActions";
+
+const ModifyDialog = lazily(
+  async () => (await import("@/pages/pipeline/actions/ModifyDialog")).ModifyDialog,
+  { placeholder: null },
+);
 
 interface Props {
   session: PipelineSession;

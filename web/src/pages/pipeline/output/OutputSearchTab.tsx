@@ -9,7 +9,7 @@ import type { PipelineSession } from "@/live/session";
 import { useLive, useLiveVersion } from "@/live/stream";
 import { displayState, NO_COUNTS, total } from "@/model/states";
 import styles from "@/pages/pipeline/output/OutputSearch.module.css";
-import { OUTPUT_SEARCH } from "@/strings";
+import { OUTPUT_SEARCH } from "@/strings/outputSearch";
 
 interface Props {
   session: PipelineSession;

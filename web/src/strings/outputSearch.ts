@@ -1,0 +1,22 @@
+/** The texts of the search of all outputs. */
+
+import { plural } from "@/lib/time";
+
+export const OUTPUT_SEARCH = {
+  errorMark: "err",
+  failed: "Failed only",
+  found: (lines: number, nodes: number) =>
+    lines === 0 ? "No matching lines" : `${plural(lines, "line")} in ${plural(nodes, "node")}`,
+  hint: (commands: number) =>
+    `Searches the newest output of ${plural(commands, "command")}, in any case.`,
+  label: "Search the output of all commands",
+  lines: (count: number, more: boolean) => (more ? `${count}+ lines` : plural(count, "line")),
+  regex: "Regular expression",
+  resume: "Show more",
+  search: "Search",
+  searched: (done: number, all: number | null) =>
+    all === null
+      ? `${plural(done, "command")} searched`
+      : `${done.toLocaleString("en")} of ${plural(all, "command")} searched`,
+  stop: "Stop",
+};
