@@ -226,9 +226,53 @@ def test_administrator_cannot_trust_ci_runs_with_more_than_they_have(office: Off
     admin = office.join("bob", Role.ADMIN)
     asked = {"repository": "1", "ref": "refs/heads/main", "permissions": ["manage_billing"]}
 
-    assert office.call(PUT_TRUST, admin, asked, name="ci")[0] == 403
+    for managing in ("manage_billing", "manage_organisation"):
+        asked["permissions"] = [managing]
+        assert office.call(PUT_TRUST, admin, asked, name="ci")[0] == 422
     asked["permissions"] = ["launch"]
     assert office.call(PUT_TRUST, admin, asked, name="ci")[0] == 200
+
+
+@pytest.mark.parametrize("role", [Role.OWNER, Role.ADMIN])
+def test_demoted_member_does_not_promote_themselves_in_another_process(
+    office: Office, role: Role
+) -> None:
+    owner, bob = office.join("ann", Role.OWNER), office.join("bob", role)
+    here, elsewhere = office.api, Api(office.world.engine, lambda _caller: MemoryResponses())
+    session = office.world.tokens.find(digest_of(bob))
+    office.api = elsewhere
+    assert office.call_as(operations.LIST_AUDIT, session)[0] == 200
+    office.api = here
+    assert office.call(operations.CHANGE_ROLE, owner, {"role": "viewer"}, user="bob")[0] == 200
+
+    office.api = elsewhere
+    status, _ = office.call_as(operations.CHANGE_ROLE, session, {"role": role}, user="bob")
+
+    assert status == 403
+
+
+@pytest.mark.parametrize("change", ["demoted", "removed"])
+def test_invitations_end_with_the_right_of_their_author(office: Office, change: str) -> None:
+    owner, admin = office.join("ann", Role.OWNER), office.join("bob", Role.ADMIN)
+    back, kept = (office.invited(one, role="admin", user=f"x-{one}") for one in (admin, owner))
+
+    if change == "demoted":
+        office.call(operations.CHANGE_ROLE, owner, {"role": "member"}, user="bob")
+    else:
+        office.call(operations.REMOVE_MEMBER, owner, user="bob")
+
+    assert office.call(operations.ACCEPT_INVITATION, back["code"], {})[0] == 410
+    assert office.call(operations.ACCEPT_INVITATION, kept["code"], {})[0] == 200
+
+
+def test_owner_who_becomes_an_administrator_keeps_other_invitations(office: Office) -> None:
+    owner, bob = office.join("ann", Role.OWNER), office.join("bob", Role.OWNER)
+    made = [office.invited(bob, role=role, user=role)["code"] for role in ("owner", "member")]
+
+    office.call(operations.CHANGE_ROLE, owner, {"role": "admin"}, user="bob")
+
+    statuses = [office.call(operations.ACCEPT_INVITATION, code, {})[0] for code in made]
+    assert statuses == [410, 200]
 
 
 # ---- invitations ------------------------------------------------------------------------------
@@ -425,6 +469,77 @@ def test_session_creates_tokens_only_while_it_is_new(office: Office) -> None:
     assert office.call(operations.CREATE_TOKEN, session, asked)[0] == 409
 
 
+def program(office: Office, token: str, *permissions: str) -> str:
+    asked = {"name": "x", "permissions": permissions or ["read"]}
+    status, made = office.call(operations.CREATE_TOKEN, token, asked)
+    assert status == 200, made
+    return str(made["token"])
+
+
+def test_token_of_a_program_starts_no_session() -> None:
+    office = Office(web_app=lambda: "https://web.invalid")
+    owner = office.join("ann", Role.OWNER)
+
+    refused = office.call(CLOUD_LOGIN, program(office, owner))
+
+    assert (refused[0], "program" in refused[1]["detail"]) == (409, True)
+    assert office.call(CLOUD_LOGIN, owner)[0] == 200
+
+
+def test_session_of_an_administrators_token_is_not_the_member() -> None:
+    office = Office(web_app=lambda: "https://web.invalid")
+    office.join("ann", Role.OWNER)
+    minted, digest = new_token()
+    read = Identity(ORG, "ann", frozenset({"read"}))
+    office.world.tokens.put(digest, read, expires=None)
+    code = office.call(CLOUD_LOGIN, minted)[1]["code"]
+    session = office.call(START_SESSION, code)[1]["token"]
+
+    made = program(office, session)
+    refused = [
+        office.call(operations.SWITCH_ORGANISATION, session, org=ORG)[0],
+        office.call(operations.LEAVE, session)[0],
+        office.call(operations.END_ALL_SESSIONS, session)[0],
+    ]
+
+    assert refused == [409] * 3
+    assert office.call(LIST, made)[0] == 200
+    office.world.tokens.take(digest)
+    assert office.call(LIST, made)[0] == 401
+
+
+def test_session_of_a_login_is_the_member() -> None:
+    office = Office(web_app=lambda: "https://web.invalid")
+    bob = office.join("bob")
+    session = office.call(START_SESSION, office.call(CLOUD_LOGIN, bob)[1]["code"])[1]["token"]
+
+    made = program(office, session)
+    office.call(operations.END_ALL_SESSIONS, session)
+
+    assert office.call(LIST, made)[0] == 200
+    assert office.call(LIST, session)[0] == 401
+
+
+def test_token_of_a_program_revokes_only_itself(office: Office) -> None:
+    office.join("ann", Role.OWNER)
+    bob = office.join("bob")
+    session = office.token("bob", kind="session")
+    reader = program(office, bob)
+    ids = {one: digest_of(one)[:16] for one in (bob, session, reader)}
+
+    refused = [
+        office.call(operations.LEAVE, reader)[0],
+        office.call(operations.END_ALL_SESSIONS, reader)[0],
+        office.call(operations.END_ONE_SESSION, reader, id=ids[session])[0],
+        office.call(operations.REVOKE_TOKEN, reader, id=ids[bob])[0],
+    ]
+
+    assert refused == [409] * 4
+    assert office.call(operations.REVOKE_TOKEN, reader, id=ids[reader])[0] == 200
+    assert office.call(LIST, reader)[0] == 401
+    assert office.call(LIST, bob)[0] == 200
+
+
 # ---- audit ------------------------------------------------------------------------------------
 
 
@@ -494,6 +609,31 @@ def test_person_switches_between_their_organisations(office: Office) -> None:
     assert (login["org"], login["user"], login["role"]) == ("other", "robert", "viewer")
     assert office.call(LIST, session)[0] == 401
     assert office.call(operations.SWITCH_ORGANISATION, bob, org="third")[0] == 404
+
+
+def test_member_with_all_their_permissions_switches_to_another_organisation(
+    office: Office,
+) -> None:
+    person = VerifiedPerson("https://issuer", "p", "bob@x.y", 0.0)
+    for org in (ORG, "other"):
+        office.join("bob", Role.OWNER, org=org, person=person)
+        office.world.identities.link(person, org, "bob")
+    root = membership_digest(ORG, "bob")
+    office.world.tokens.put(
+        digest_of("small"), Identity(ORG, "bob", frozenset({"read"})), expires=None, parent=root
+    )
+
+    tried = [
+        office.call(operations.SWITCH_ORGANISATION, token, org=org)[0]
+        for token, org in (
+            (office.token("bob"), ORG),
+            (office.token("bob", kind="session"), ORG),
+            ("small", "other"),
+            (office.token("bob"), "other"),
+        )
+    ]
+
+    assert tried == [409, 409, 409, 200]
 
 
 def test_owner_creates_an_organisation_of_a_new_name(office: Office) -> None:

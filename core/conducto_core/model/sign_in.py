@@ -126,6 +126,13 @@ class TrustRequest(Record):
             )
         return self
 
+    @model_validator(mode="after")
+    def _no_managers(self) -> "TrustRequest":
+        managing = [name for name in self.permissions if name.startswith("manage_")]
+        if managing:
+            raise ValueError(f"CI runs cannot have {', '.join(managing)}; only members manage")
+        return self
+
 
 class Trust(TrustRequest):
     """A stored trust.

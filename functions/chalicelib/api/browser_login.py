@@ -45,12 +45,18 @@ class BrowserLogin:
         The code goes into the fragment of a URL, which is never sent to a server or logged.
 
         Raises:
-            RefusedError: The caller is a session, or this installation has no web app.
+            RefusedError: The caller is a session or the token of a program, or this installation
+                has no web app.
         """
         if caller.kind == "session":
             # A script in the page must not obtain a token that outlives the session.
             raise RefusedError(
                 "a browser session cannot create another session; run 'conducto show --app'"
+            )
+        if caller.kind == "token":
+            raise RefusedError(
+                "a token that was created for a program cannot start a browser session; run "
+                "'conducto login' first"
             )
         site = self._site()
         if not site:

@@ -1,8 +1,14 @@
-"""The current permissions of a caller, whom API Gateway may have authorized minutes ago."""
+"""Callers: whether they are a member, and their current permissions.
+
+API Gateway may have authorized a caller minutes ago.
+"""
 
 from collections.abc import Callable
 
+from chalicelib.domain.tokens import membership_digest
 from chalicelib.ports.identity import Identity, Tokens
+from chalicelib.ports.people import People
+from conducto_core.errors import RefusedError
 from conducto_core.model.operations.operation import Permission
 
 #: Seconds for which a process uses what it read about a token. A change takes effect after them.
@@ -39,3 +45,29 @@ class Callers:
     def forget(self) -> None:
         """Read every token again, because this process has changed some."""
         self._read.clear()
+
+
+def is_member(tokens: Tokens, caller: Identity) -> bool:
+    """Return whether the caller is a member, instead of a program with a token of theirs.
+
+    A browser's session that a login of the member created is the member too.
+    """
+    root, parent = membership_digest(caller.org, caller.user), caller.parent
+    if caller.kind == "session" and parent not in {None, root}:
+        login = tokens.find(str(parent))
+        parent = login.parent if login is not None and login.kind == "login" else None
+    return caller.kind != "token" and parent == root
+
+
+def check_no_program(tokens: Tokens, people: People, caller: Identity) -> None:
+    """Check that no program with a member's token acts on the member's account.
+
+    Raises:
+        RefusedError: The caller is neither a login nor a session of the member.
+    """
+    lone = caller.kind != "token" and people.member(caller.org, caller.user) is None
+    if not lone and not is_member(tokens, caller):
+        raise RefusedError(
+            "a program's token cannot change the membership, sessions or other tokens of its "
+            "user; run 'conducto login' first"
+        )

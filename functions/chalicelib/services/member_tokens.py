@@ -2,6 +2,7 @@
 
 from chalicelib.domain.tokens import membership_digest, new_token
 from chalicelib.ports.identity import Identity, TokenRecord
+from chalicelib.services.callers import check_no_program, is_member
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.followers import Followers
 from conducto_core.api import problems
@@ -75,21 +76,32 @@ class MemberTokens:
         return CreatedToken(token=token, info=info)
 
     def revoke(self, token_id: str, *, sessions: bool) -> TokensRevoked:
-        """Revoke a token, or end a session; raises `NotFoundError` and `ProblemError` (403)."""
+        """Revoke a token, or end a session.
+
+        Raises:
+            NotFoundError: The caller may see no such token.
+            ProblemError: 403, the caller may not revoke it.
+            RefusedError: The caller is a program, which revokes only its own token.
+        """
         known = self._known(sessions=sessions)
         found = [one for one in known if one.digest.startswith(token_id)]
         mine = [one for one in found if one.identity.user == self._me.user]
-        if not mine and Permission.MANAGE_ORGANISATION not in self._me.permissions:
+        is_admin = Permission.MANAGE_ORGANISATION in self._me.permissions
+        if not mine and not is_admin:
             found = []  # the ids of others are not revealed
         if not found:
             what = "session" if sessions else "token"
             raise NotFoundError(f"{self._me.org} has no {what} {token_id} that you may revoke")
         if not mine:
             self._check_others(found[0].identity.user)
-        return self._revoke([one.digest for one in found])
+        digests = [one.digest for one in found]
+        if not is_admin and digests != [self._me.token]:
+            self._check_no_program()
+        return self._revoke(digests)
 
     def end_all(self) -> TokensRevoked:
-        """End all sessions of the caller, that of the request last."""
+        """End all sessions of the caller, that of the request last; raises `RefusedError`."""
+        self._check_no_program()
         mine = [s for s in self._known(sessions=True) if s.identity.user == self._me.user]
         mine.sort(key=lambda session: session.digest == self._me.token)
         return self._revoke([session.digest for session in mine])
@@ -121,9 +133,13 @@ class MemberTokens:
         )
 
     def _root(self) -> str:
-        """Return the parent of a new token: the membership, or a token without one."""
-        member = self._me.parent and self._cloud.people.member(self._me.org, self._me.user)
-        return membership_digest(self._me.org, self._me.user) if member else self._me.token
+        """Return the parent of a new token: the membership for a member, or the caller's token."""
+        if is_member(self._cloud.tokens, self._me):
+            return membership_digest(self._me.org, self._me.user)
+        return self._me.token
+
+    def _check_no_program(self) -> None:
+        check_no_program(self._cloud.tokens, self._cloud.people, self._me)
 
     def _check_creator(self) -> None:
         if self._me.kind == "token":

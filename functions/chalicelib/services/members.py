@@ -1,15 +1,19 @@
 """The members of an organisation, as one caller may see and change them."""
 
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+
 from chalicelib.domain.tokens import membership_digest
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.identity import Identity
+from chalicelib.services.callers import check_no_program
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.followers import Followers
 from conducto_core.api import problems
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.operations.operation import Permission
 from conducto_core.model.people import Member, MemberList, MemberRemoved, Role
-from conducto_core.semantics.roles import check_owners_left, needed_to_change
+from conducto_core.semantics.roles import check_owners_left, needed_to_change, permissions_of
 
 #: Number of attempts of a change that competes with others.
 _TRIES = 4
@@ -42,6 +46,7 @@ class Members:
             ProblemError: 403, the caller is not entitled.
         """
         before = self._change(user, role, needed=None)
+        self._withdraw_invitations(user, permissions_of(role))
         return before.model_copy(update={"role": role})
 
     def remove(self, user: str) -> MemberRemoved:
@@ -49,7 +54,8 @@ class Members:
         return self._remove(user, needed=None)
 
     def leave(self) -> MemberRemoved:
-        """Remove the caller; raises `RefusedError` for the last owner."""
+        """Remove the caller; raises `RefusedError` for the last owner, and for a program."""
+        check_no_program(self._cloud.tokens, self._people, self._me)
         return self._remove(self._me.user, needed=Permission.READ)
 
     def _remove(self, user: str, needed: Permission | None) -> MemberRemoved:
@@ -58,6 +64,7 @@ class Members:
         if person is not None:
             self._cloud.identities.unlink(person.issuer, person.subject, self._me.org)
         self._end_tokens(user)
+        self._withdraw_invitations(user, frozenset())
         return MemberRemoved(user=user)
 
     def _change(self, user: str, role: Role | None, needed: Permission | None) -> Member:
@@ -66,6 +73,9 @@ class Members:
             if member is None:
                 raise no_member(self._me.org, user)
             self._check(needed or needed_to_change(member.role, role))
+            if user == self._me.user and role is not None:
+                # What this process knows of the caller may be older than their demotion.
+                self._check(needed_to_change(member.role, role), permissions_of(member.role))
             owners = [m for m in self._people.members(self._me.org) if m.role is Role.OWNER]
             check_owners_left(len(owners), member.role, role)
             try:
@@ -76,8 +86,8 @@ class Members:
             return member
         raise RefusedError(f"{user}: too many concurrent changes of the members; retry")
 
-    def _check(self, needed: Permission) -> None:
-        if needed not in self._me.permissions:
+    def _check(self, needed: Permission, held: AbstractSet[str] | None = None) -> None:
+        if needed not in (self._me.permissions if held is None else held):
             raise problems.not_allowed([needed.value])
 
     def _by(self) -> str | None:
@@ -94,6 +104,14 @@ class Members:
         if now is None:
             raise problems.wrong_token()
         self._me = now
+
+    def _withdraw_invitations(self, user: str, held: AbstractSet[str]) -> None:
+        """Withdraw the open invitations of a member that they could not create now."""
+        for record in self._people.invitations(self._me.org):
+            made = record.invitation
+            if made.invited_by == user and needed_to_change(made.role) not in held:
+                with suppress(ConflictError):  # accepted or withdrawn
+                    self._people.withdraw(self._me.org, record.digest)
 
     def _end_tokens(self, user: str) -> None:
         known = self._cloud.tokens.known(self._me.org)

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from chalicelib.domain.tokens import trust_digest
+from chalicelib.domain.tokens import membership_digest, trust_digest
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.identity import Identity
+from chalicelib.services.callers import is_member
 from chalicelib.services.deletion import REQUEST_SECONDS, DeletionRunningError, PipelineDeletion
 from chalicelib.services.followers import Followers
 from chalicelib.services.invitations import member_login
@@ -55,7 +56,7 @@ class Organisations:
 
     def _is_login(self) -> bool:
         """Return whether the caller is the person, instead of a program with a token of theirs."""
-        return self._me.parent is not None and self._me.kind != "token"
+        return is_member(self._cloud.tokens, self._me)
 
     def _one(self, org: str, user: str) -> Organisation:
         member = self._cloud.people.member(org, user)
@@ -91,8 +92,12 @@ class Organisations:
         """Return a token for another organisation of the person; end a browser's session.
 
         Raises:
+            RefusedError: It is the caller's organisation, or the caller has fewer permissions than
+                the person.
             NotFoundError: The person is not a member of it, or it does not exist.
         """
+        if org == self._me.org:
+            raise RefusedError(f"this login is for {org} already")
         user = dict(self._memberships()).get(org)
         member = None if user is None else self._cloud.people.member(org, user)
         if member is None:
@@ -100,10 +105,16 @@ class Organisations:
                 f"you are not a member of {org!r} with this login; 'conducto org list' lists your "
                 "organisations, and 'conducto login --profile NAME' logs in to another one"
             )
+        self._check_complete()
         login = self._login(org, member.user, member.role)
         if self._me.kind == "session":  # one session becomes another one
             self._cloud.tokens.take(self._me.token)
         return login
+
+    def _check_complete(self) -> None:
+        root = self._cloud.tokens.find(membership_digest(self._me.org, self._me.user))
+        if root is None or not root.permissions <= self._me.permissions:
+            raise RefusedError("a token with fewer permissions than its user cannot switch")
 
     def _login(self, org: str, user: str, role: Role) -> MemberLogin:
         browser = self._me.kind == "session"
