@@ -81,7 +81,7 @@ def test_organisation_pays_scales_out_and_falls_back_without_loss(shop: Cloud, p
     plan_page(page, shop)
     fact(page, "Plan", "free")
     fact(page, "Workers now", "2 of 2")
-    page.add_script_tag(path=AXE)
+    page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("axe.run().then(({violations}) => violations.map(({id}) => id))")
     assert found == []
     page.get_by_role("button", name="Enable billing").click()
