@@ -128,17 +128,36 @@ def test_event_is_stored_once_and_waits_until_it_is_processed(shop: Shop) -> Non
 def test_one_read_returns_the_effective_plan(shop: Shop) -> None:
     orgs = shop.orgs
     orgs.set_limit("acme", 5.0, 10.0)
-    orgs.set_billing("acme", Billing(Status.ACTIVE, since=7.0), 5.0)
+    orgs.set_billing("acme", Billing(Status.ACTIVE, since=7.0), 5.0, fetched=1.0, period=7.0)
 
     used = orgs.in_use("acme")
     assert (used.plan, used.base, used.paying, used.suspended) == (SCALE, FREE, True, True)
     assert used.billing == Billing(Status.ACTIVE, since=7.0, limit=5.0, grace_minutes=10.0)
 
-    orgs.set_billing("acme", Billing(Status.PAST_DUE, since=7.0, grace_until=NOW), 0.0)
+    orgs.set_billing(
+        "acme", Billing(Status.PAST_DUE, since=7.0, grace_until=NOW), 0.0, fetched=2.0, period=7.0
+    )
     assert orgs.plan("acme") == FREE
     orgs.set_limit("acme", None, 15.0)
-    orgs.set_billing("acme", Billing(Status.TRIALING), 9e9)
+    orgs.set_billing("acme", Billing(Status.TRIALING), 9e9, fetched=3.0, period=8.0)
     assert not orgs.in_use("acme").suspended
+
+
+def test_older_subscription_never_replaces_the_gate_and_the_amount_is_set_once(shop: Shop) -> None:
+    orgs = shop.orgs
+    orgs.set_billing("acme", Billing(Status.ACTIVE, since=7.0), 5.0, fetched=2.0, period=7.0)
+    orgs.set_billing("acme", Billing(Status.CANCELED, since=7.0), 0.0, fetched=1.0, period=8.0)
+    orgs.set_billing("acme", Billing(Status.CANCELED, since=7.0), 0.0, fetched=2.0, period=8.0)
+    assert (orgs.in_use("acme").billing.status, orgs.in_use("acme").accrued) == ("active", 5.0)
+
+    shop.records.move(METER, Span(HOUR, HOUR + 3600), RATES, closed=False)
+    amount = orgs.in_use("acme").accrued
+    assert amount > 5.0
+    orgs.set_billing("acme", Billing(Status.PAUSED, since=7.0), 5.0, fetched=3.0, period=7.0)
+    assert (orgs.in_use("acme").billing.status, orgs.in_use("acme").accrued) == ("paused", amount)
+
+    orgs.set_billing("acme", Billing(Status.ACTIVE, since=7.0), 1.0, fetched=4.0, period=8.0)
+    assert orgs.in_use("acme").accrued == 1.0
 
 
 def test_worker_is_reserved_only_below_the_spend_limit() -> None:
@@ -146,7 +165,7 @@ def test_worker_is_reserved_only_below_the_spend_limit() -> None:
         table = DynamoTable(clients, TABLE)
         orgs, records = TableOrgs(table, lambda: NOW), TableBilling(table, lambda: NOW)
         orgs.set_limit("acme", 1.0, 15.0)
-        orgs.set_billing("acme", Billing(Status.ACTIVE), 0.0)
+        orgs.set_billing("acme", Billing(Status.ACTIVE), 0.0, fetched=1.0, period=7.0)
         update, _ = orgs.reservation("acme", 1)
         big = replace(METER, vcpu=16.0)
         records.move(big, Span(HOUR, HOUR + 7200), RATES, closed=False)  # meanwhile

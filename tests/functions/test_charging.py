@@ -195,6 +195,37 @@ def test_any_order_and_repetition_of_events_ends_in_the_same_state(seed: int) ->
     assert shop.records.waiting_events() == []
 
 
+def test_concurrent_events_end_with_the_subscription_that_was_fetched_last(shop: Shop) -> None:
+    shop.subscribe()
+
+    def interleave() -> None:
+        """Process a later event between the two writes of an earlier one."""
+        shop.records.written = lambda: None
+        shop.subscribe(Status.CANCELED)
+        shop.world.now += 1
+        shop.deliver("evt_2")
+
+    shop.records.written = interleave
+    shop.deliver("evt_1")
+
+    assert shop.world.orgs.billing[ME.org].status is Status.CANCELED
+    assert shop.world.orgs.plan(ME.org).name == "free"
+
+
+def test_charges_during_an_event_stay_in_the_amount_of_the_period(shop: Shop) -> None:
+    shop.subscribe()
+    shop.deliver()
+    shop.world.orgs.accrued[ME.org] = 3.0  # a charge that the event does not see yet
+    shop.world.now += 1
+    shop.deliver("evt_2")
+    assert shop.world.orgs.accrued[ME.org] == 3.0
+
+    shop.subscribe(period_start=START + PERIOD, period_end=START + 2 * PERIOD)
+    shop.world.now += PERIOD
+    shop.deliver("evt_3")
+    assert shop.world.orgs.accrued[ME.org] == 0.0
+
+
 def test_payment_starts_workers_of_waiting_pipelines_at_once(shop: Shop) -> None:
     pipeline = shop.world.launch(parallel("a", "b", "c", "d"))
     shop.world.serve()

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.aws_errors import TransactionCancelledError
 from chalicelib.adapters.dynamodb import DynamoTable, Item, Update, Value
-from chalicelib.ports.errors import PlanLimitError, ThrottledError
+from chalicelib.ports.errors import ConflictError, PlanLimitError, ThrottledError
 from chalicelib.ports.identity import InUse, Share, Spender
 from conducto_core.model.usage import PipelineSpent, Spent
 from conducto_core.semantics.plans import (
@@ -56,9 +57,11 @@ class TableOrgs:
         """Set a plan; the organisation's workers stay counted."""
         self._table.update(Update(table_keys.org(org), set={"plan": json.dumps(asdict(plan))}))
 
-    def set_billing(self, org: str, billing: Billing, accrued: float) -> None:
+    def set_billing(
+        self, org: str, billing: Billing, accrued: float, *, fetched: float, period: float
+    ) -> None:
         """Set the part of a subscription that gates workers, without the limit."""
-        facts: dict[str, Value] = {"since": billing.since, "accrued": accrued}
+        facts: dict[str, Value] = {"since": billing.since, "fetched": fetched}
         if billing.status is not None:
             facts["subscription"] = billing.status.value
         remove: tuple[str, ...] = ()
@@ -66,7 +69,16 @@ class TableOrgs:
             remove = ("grace_until",)
         else:
             facts["grace_until"] = billing.grace_until
-        self._table.update(Update(table_keys.org(org), set=facts, remove=remove))
+        newer = "(attribute_not_exists(fetched) OR fetched < :fetched)"
+        begins = "(attribute_not_exists(accrued_from) OR accrued_from <> :accrued_from)"
+        amount: dict[str, Value] = {"accrued": accrued, "accrued_from": period}
+        key = table_keys.org(org)
+        start = Update(key, set={**facts, **amount}, remove=remove, where=f"{newer} AND {begins}")
+        # Charges add to the amount of the current period at any time: it is set once.
+        for update in (start, Update(key, set=facts, remove=remove, where=newer[1:-1])):
+            with suppress(ConflictError):
+                self._table.update(update)
+                return
 
     def set_limit(self, org: str, limit: float | None, grace_minutes: float) -> None:
         """Set the maximum dollars of a billing period, and the minutes that commands get then."""

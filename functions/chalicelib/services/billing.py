@@ -87,7 +87,13 @@ class Subscriptions:
     def _apply(self, account: Account) -> None:
         """Write what gates workers, then let waiting pipelines launch some."""
         gate = Billing(account.status, since=account.since, grace_until=account.grace_until)
-        self._cloud.orgs.set_billing(account.org, gate, self.accrued(account))
+        self._cloud.orgs.set_billing(
+            account.org,
+            gate,
+            self.accrued(account),
+            fetched=account.fetched,
+            period=_begin(account),
+        )
         self._slots.resume(account.org)
 
     def _warn(self, account: Account, end: float) -> None:
@@ -105,8 +111,12 @@ class Subscriptions:
 
     def accrued(self, account: Account) -> float:
         """Return the dollars of the current billing period, from the charged hours."""
-        start = max(account.period_start, account.since)
-        hours = self._records.hours(account.org, start, self._cloud.clock())
+        hours = self._records.hours(account.org, _begin(account), self._cloud.clock())
         vcpu = sum(hour.vcpu_seconds for hour in hours)
         gb = sum(hour.gb_seconds for hour in hours)
         return dollars(vcpu, gb, account.rates or RATES)
+
+
+def _begin(account: Account) -> float:
+    """Return when usage of the billing period begins."""
+    return max(account.period_start, account.since)

@@ -22,6 +22,7 @@ class FakeBilling:
 
     Attributes:
         lost: Called before each move; it may raise an error.
+        written: Called after an account was written.
     """
 
     def __init__(self, orgs: FakeOrgs) -> None:
@@ -32,6 +33,7 @@ class FakeBilling:
         self._events: dict[str, HookEvent] = {}
         self._done: set[str] = set()
         self.lost: Callable[[], None] = lambda: None
+        self.written: Callable[[], None] = lambda: None
 
     def account(self, org: str) -> Account | None:
         return self._accounts.get(org)
@@ -44,6 +46,7 @@ class FakeBilling:
         if known is not None and known.fetched >= account.fetched:
             return False
         self._accounts[account.org] = account
+        self.written()
         return True
 
     def note(self, org: str, *, warned: float, suspended_at: float | None) -> None:

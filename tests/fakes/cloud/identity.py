@@ -33,6 +33,7 @@ class FakeOrgs:
         self.plans: dict[str, Plan] = {}
         self.billing: dict[str, Billing] = {}
         self.accrued: dict[str, float] = {}
+        self._fetched: dict[str, tuple[float, float]] = {}
         self._workers: dict[str, int] = {}
         self._reserved: dict[str, int] = {}
         self._shares: dict[str, dict[str, Share]] = {}
@@ -45,10 +46,17 @@ class FakeOrgs:
     def set_plan(self, org: str, plan: Plan) -> None:
         self.plans[org] = plan
 
-    def set_billing(self, org: str, billing: Billing, accrued: float) -> None:
+    def set_billing(
+        self, org: str, billing: Billing, accrued: float, *, fetched: float, period: float
+    ) -> None:
+        before, began = self._fetched.get(org, (-1.0, None))
+        if fetched <= before:
+            return
         known = self.billing.get(org, NO_BILLING)
         self.billing[org] = replace(billing, limit=known.limit, grace_minutes=known.grace_minutes)
-        self.accrued[org] = accrued
+        self._fetched[org] = (fetched, period)
+        if began != period:
+            self.accrued[org] = accrued
 
     def set_limit(self, org: str, limit: float | None, grace_minutes: float) -> None:
         known = self.billing.get(org, NO_BILLING)
