@@ -82,7 +82,7 @@ SHOTS = (
     Shot("pipeline", "/p/{id}?node=/test/payment", FAILED),
     Shot("pipeline-dark", "/p/{id}?node=/test/payment", FAILED, "dark"),
     Shot("timeline", "/p/{id}/timeline", ".Chart-canvas"),
-    Shot("phone", "/p/{id}", "[data-row]", view=PHONE),
+    Shot("phone", "/p/{id}", ".Overview-headline h2", view=PHONE),
 )
 
 
