@@ -156,6 +156,8 @@ class ApiStack(Stack):
         self._grant(authorizer, grants.read_web_app(), grants.read_identity_client())
         admin = self._role("Administrator", "creates tokens and sets plans")
         self._grant(admin, grants.keep_records(), grants.read_addresses())
+        # The link of an invitation, the password of the mail server, and whether a name is free.
+        self._grant(admin, grants.read_web_app(), grants.read_secrets())
         files = self._role("Data", "reads and writes data files")
         self._grant(files, grants.keep_data(self._data_root.access_point_arn))
         roles = dict.fromkeys(_SOCKETS, socket)
@@ -187,7 +189,7 @@ class ApiStack(Stack):
             # Commands receive secrets, and their workers receive credentials.
             self._grant(role, grants.keep_secrets(), grants.lend_credentials())
             self._grant(role, grants.open_shells())
-            self._grant(role, grants.read_web_app())
+            self._grant(role, grants.read_web_app(), grants.read_identity_client())
             self._grant(role, grants.start_hook_function())
         elif name != "every_day":  # it sends no notifications
             self._grant(role, grants.read_secrets())

@@ -140,3 +140,21 @@ def test_installation_without_a_provider_accepts_no_person() -> None:
     tokens = OidcTokens(None, Issuer(CI, lambda: [API], provider.fetch), lambda: NOW)
     assert tokens.configured is False
     assert identify_with_provider(tokens, signed(PERSON)) is None
+
+
+def test_audience_is_read_once_a_minute(provider: Provider) -> None:
+    read: list[float] = []
+
+    def audience() -> list[str]:
+        read.append(provider.now)
+        return [CLIENT]
+
+    people = Issuer(POOL, audience, provider.fetch)
+    tokens = OidcTokens(people, Issuer(CI, lambda: [API], provider.fetch), lambda: provider.now)
+    for number in range(20):  # with a key that exists, and a wrong signature
+        with pytest.raises(InvalidIdTokenError):
+            tokens.person(signed({**PERSON, "jti": str(number)}, OTHER))
+    assert read == [NOW]
+    provider.now += REFRESH_SECONDS
+    assert tokens.person(signed(PERSON)).subject == "person-1"
+    assert read == [NOW, NOW + REFRESH_SECONDS]

@@ -370,3 +370,14 @@ def test_secrets_are_changed_by_requests_alone_and_read_where_notifications_are_
     # and sent with them every minute.
     drivers = {"TaskStopped", "ExecutionEnded", "BuildEnded", "EveryMinute", "HookEvent"}
     assert uses == {driver: {"secretsmanager:GetSecretValue"} for driver in drivers}
+
+
+def test_functions_that_read_parameters_may_read_them() -> None:
+    """The authorizer and the API verify ID tokens; the administrator's function makes links."""
+    found: dict[str, set[str]] = {}
+    for name, statement in statements(templates("everything set")["api"]):
+        if "ssm:GetParameter" in listed(statement["Action"]):
+            found.setdefault(name.partition("Role")[0], set()).add(statement["Sid"])
+    assert found["ApiHandler"] >= {"ReadIdentityClient", "ReadWebApp", "ReadAddresses"}
+    assert found["Authorizer"] == {"ReadIdentityClient", "ReadWebApp", "ReadAddresses"}
+    assert found["Administrator"] == {"ReadWebApp", "ReadAddresses"}

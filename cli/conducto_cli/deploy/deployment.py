@@ -346,8 +346,10 @@ class Deployment:
         known = self._admin(wish.stage, ListTokens(org=wish.org))
         if known.tokens:
             return Deployed(url, None, tuple(token.id for token in known.tokens))
+        # First: a token is shown only once, so nothing may fail after it was made.
+        invitation = self._first_owner(wish, email)
         answer = self._admin(wish.stage, MintToken(org=wish.org, user=wish.user))
-        return Deployed(url, answer.token, invitation=self._first_owner(wish, email))
+        return Deployed(url, answer.token, invitation=invitation)
 
     def _first_owner(self, wish: Wish, email: str) -> InvitationLink | None:
         if not email:

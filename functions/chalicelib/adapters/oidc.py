@@ -44,6 +44,15 @@ class Issuer:
     fetch: Callable[[str], Any]
     _keys: dict[str, Any] = field(default_factory=dict, init=False)
     _fetched: float | None = field(default=None, init=False)
+    _audiences: Sequence[str] = field(default=(), init=False)
+    _asked: float | None = field(default=None, init=False)
+
+    def audiences(self, now: float) -> Sequence[str]:
+        """Return the audiences; they are read once a minute, because anybody can cause it."""
+        if self._asked is None or now - self._asked >= REFRESH_SECONDS:
+            self._asked = now
+            self._audiences = self.audience()
+        return self._audiences
 
     def key(self, key_id: str, now: float) -> Any:
         """Return a public key; raises `InvalidIdTokenError` for an unknown one."""
@@ -134,7 +143,7 @@ class OidcTokens:
                 id_token,
                 issuer.key(str(header.get("kid", "")), now),
                 algorithms=["RS256"],
-                audience=issuer.audience(),
+                audience=issuer.audiences(now),
                 issuer=issuer.url,
                 options={
                     "require": ["iss", "aud", "exp", "iat", "sub"],
