@@ -94,6 +94,7 @@ class PipelineState:
                 warning=node.warning,
                 attempt=last.number if last is not None else 0,
                 exit_code=last.exit_code if last is not None else None,
+                output_bytes=last.output_bytes if last is not None else None,
             )
         )
 

@@ -12,12 +12,11 @@ from conducto_cli.text.text import printable, shell_word
 from conducto_cli.view.line_printer import LinePrinter, source_name
 from conducto_cli.view.merged_output import AttemptOutput, MergedOutput
 from conducto_cli.view.model import PipelineModel
-from conducto_cli.view.pipeline_logs import STREAMS, OutputView, output_of, style_for
+from conducto_cli.view.pipeline_logs import STREAMS, OutputView, attempt_of, output_of, style_for
 from conducto_cli.view.plain import PlainPrinter
 from conducto_cli.view.rows import elapsed, why_failed
 from conducto_cli.view.watch import PlainView, View
 from conducto_client import Client
-from conducto_core.model.records import NodeChange
 from conducto_core.model.requests import EventBatch, NodeView, PipelineSummary
 from conducto_core.model.states import FAILED, FINISHED, State
 
@@ -197,10 +196,6 @@ def _inert(line: str) -> str:
     return line.replace("##[", "# #[")
 
 
-def _output_of(change: NodeChange) -> AttemptOutput:
-    return AttemptOutput(change.path, change.attempt, change.time)
-
-
 class GroupView:
     """The output of each node when it has ended, in a group of its own."""
 
@@ -234,7 +229,7 @@ class GroupView:
         for change in batch.changes:
             row = model.rows.get(change.path)
             if row is not None and row.is_exec and change.state in FINISHED and change.attempt:
-                self._print(model, _output_of(change), change.state)
+                self._print(model, attempt_of(change), change.state)
         self._ends.show(model, batch.model_copy(update={"changes": ()}))
         self._flush()
 

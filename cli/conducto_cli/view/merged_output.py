@@ -57,6 +57,7 @@ class _Tail:
     """The part of a stream that has not been returned yet.
 
     Attributes:
+        source: The attempt.
         number: Position of its lines among those of other streams with the same time.
         complete: No more output will come.
         other_empty: The attempt has ended without output on its other stream.
@@ -66,7 +67,7 @@ class _Tail:
         self.number = number
         self.complete = False
         self.other_empty = False
-        self._source = source
+        self.source = source
         self._stream = stream
         self._data = b""
         self._at = 0
@@ -76,7 +77,7 @@ class _Tail:
 
     def fill(self, client: Client, pipeline_id: str, limit: int) -> bool:
         """Request the next part; return whether there was any."""
-        source = self._source
+        source = self.source
         chunk = client.log(
             pipeline_id,
             source.path,
@@ -109,7 +110,7 @@ class _Tail:
         time = self._time_at(self._offset - len(self._data) + self._at)
         data = self._data[self._at : end]
         self._at = end + skipped
-        return OutputLine(time, self._source.path, self._source.number, self._stream, data)
+        return OutputLine(time, self.source.path, self.source.number, self._stream, data)
 
     def _time_at(self, offset: int) -> float:
         while self._times and self._times[0][0] <= offset:
@@ -126,17 +127,19 @@ class MergedOutput:
         self._id = pipeline_id
         self._streams = streams
         self._known: set[tuple[str, int]] = set()
+        self._silent: set[tuple[str, int]] = set()
         self._waiting: list[tuple[float, int, AttemptOutput]] = []
         self._open: dict[int, _Tail] = {}
         self._numbers = count()
 
     def add(self, source: AttemptOutput) -> None:
-        """Add an attempt, unless it is known."""
-        if (source.path, source.number) not in self._known:
-            self._known.add((source.path, source.number))
-            if source.silent:
-                return
+        """Add an attempt; if it is known, only note that it is silent."""
+        key = (source.path, source.number)
+        if source.silent:
+            self._silent.add(key)
+        elif key not in self._known:
             heapq.heappush(self._waiting, (source.started, next(self._numbers), source))
+        self._known.add(key)
 
     def lines(self, *, final: bool = False) -> Iterator[OutputLine]:
         """Yield the lines since the last call, ordered by time.
@@ -150,7 +153,7 @@ class MergedOutput:
         while heap or self._waiting:
             while self._waiting and (not heap or self._waiting[0][0] <= heap[0][0]):
                 source = heapq.heappop(self._waiting)[2]
-                for stream in self._streams:
+                for stream in () if self._is_silent(source) else self._streams:
                     tail = _Tail(source, stream, next(self._numbers))
                     self._open[tail.number] = tail
                     self._push(heap, tail, final=final)
@@ -189,6 +192,12 @@ class MergedOutput:
         elif tail.complete:
             del self._open[tail.number]
 
+    def _is_silent(self, source: AttemptOutput) -> bool:
+        return (source.path, source.number) in self._silent
+
     def _fill(self, tail: _Tail) -> bool:
+        if self._is_silent(tail.source):
+            tail.complete = True
+            return False
         limit = min(_MAX_REQUEST, max(_MIN_REQUEST, _BUFFERED // len(self._open)))
         return tail.fill(self._client, self._id, limit)

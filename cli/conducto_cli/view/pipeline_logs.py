@@ -20,7 +20,7 @@ from conducto_cli.view.painter import wants_colour
 from conducto_cli.view.watch import watch
 from conducto_client import Client
 from conducto_core.model.params import MAX_TREE_PAGE, Stream
-from conducto_core.model.records import AttemptRecord
+from conducto_core.model.records import AttemptRecord, NodeChange
 from conducto_core.model.requests import EventBatch, NodeView, PipelineSummary
 from conducto_core.model.states import FAILED as FAILED_STATES
 from conducto_core.model.states import FINISHED, NodeType, State
@@ -123,6 +123,12 @@ def _is_silent(attempt: AttemptRecord) -> bool:
     return never_started or attempt.output_bytes == 0
 
 
+def attempt_of(change: NodeChange) -> AttemptOutput:
+    """Return the attempt of a change."""
+    silent = change.state in FINISHED and change.output_bytes == 0
+    return AttemptOutput(change.path, change.attempt, change.time, silent=silent)
+
+
 def style_for(environ: Mapping[str, str], sources: Sequence[AttemptOutput]) -> LineStyle:
     """Return how lines are written to standard output."""
     terminal = sys.stdout.isatty()
@@ -198,7 +204,7 @@ class OutputView:
             if row is None or not row.is_exec or change.state not in _STARTED:
                 continue
             if self._wanted.includes(change.path, change.state):
-                self._add(AttemptOutput(change.path, change.attempt, change.time))
+                self._add(attempt_of(change))
 
     def refresh(self, model: PipelineModel) -> None:
         """Print new output, without more than half of the time spent on requests."""

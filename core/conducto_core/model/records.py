@@ -270,6 +270,7 @@ class NodeChange(Record):
     Attributes:
         seq: Number of the change in its pipeline, counted from 1 without gaps.
         exit_code: The newest attempt's, once it has ended.
+        output_bytes: The same: size of its stdout and stderr together; None if unknown.
     """
 
     seq: int
@@ -282,6 +283,7 @@ class NodeChange(Record):
     warning: bool = False
     attempt: int = 0
     exit_code: int | None = None
+    output_bytes: int | None = None
 
 
 class ChangeRow(NamedTuple):
@@ -301,3 +303,4 @@ class ChangeRow(NamedTuple):
     warning: bool
     attempt: int
     exit_code: int | None
+    output_bytes: int | None

@@ -24,6 +24,7 @@ from conducto_core.model.requests import Action
 from conducto_core.model.states import FINISHED, NodeType, State
 from conducto_core.semantics import events as ev
 from conducto_core.semantics.activity import stored
+from conducto_core.semantics.attempt_end import UNKNOWN, AttemptEnd
 from conducto_core.semantics.contexts import is_renewed, is_reset, loses_state, loss
 from conducto_core.semantics.machine import settled
 from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
@@ -263,7 +264,7 @@ class PipelineState:
         commands: Iterable[ev.Command],
         changes: Sequence[Change],
         now: float,
-        exit_code: Callable[[str], int | None],
+        end: Callable[[str], AttemptEnd],
     ) -> Effects:
         """Apply the results of the machine for one event.
 
@@ -271,9 +272,9 @@ class PipelineState:
             commands: The machine's commands.
             changes: The changes of nodes.
             now: Time of the event.
-            exit_code: Returns the exit code of the command of an Exec that has ended, if known.
+            end: Returns the facts about the newest attempt of an Exec that has ended.
         """
-        rows = self.rows_of(changes, now, exit_code)
+        rows = self.rows_of(changes, now, end)
         self.activity = self.activity.after(changes, self.tree, now)
         left: list[ev.DriverCommand] = []
         for command in commands:
@@ -284,7 +285,7 @@ class PipelineState:
         return Effects(left, rows)
 
     def rows_of(
-        self, changes: Iterable[Change], now: float, exit_code: Callable[[str], int | None]
+        self, changes: Iterable[Change], now: float, end: Callable[[str], AttemptEnd]
     ) -> list[ChangeRow]:
         """Return the changes of one event, numbered; record the times that they set."""
         rows = []
@@ -293,8 +294,8 @@ class PipelineState:
             if self.started is None and change.state is State.RUNNING:
                 self.started = now
             ended = change.type is NodeType.EXEC and change.state in FINISHED
-            code = exit_code(change.path) if ended else None
-            rows.append(ChangeRow(self.seq, now, *change, code))
+            facts = end(change.path) if ended else UNKNOWN
+            rows.append(ChangeRow(self.seq, now, *change, facts.exit_code, facts.output_bytes))
         if rows and self.settled():
             self.ended = now
         return rows

@@ -53,15 +53,15 @@ class PipelineSteps(CloudState):
 
     def _follow(self, taken: StepResult) -> None:
         """Execute the commands, record the changes, and collect the commands for Step Functions."""
-        effects = self.follow(taken.commands, taken.changes, self.now, self._exit_code)
+        effects = self.follow(taken.commands, taken.changes, self.now, self._end)
         for command in effects.commands:
             self._execute(command)
         self._effects.changes += [NodeChange(**row._asdict()) for row in effects.changes]
         for machine_command in taken.machine_commands:
             self._pass_on(machine_command)
 
-    def _exit_code(self, path: str) -> int | None:
-        return self._ends[path].exit_code if path in self._ends else None
+    def _end(self, path: str) -> AttemptEnd:
+        return self._ends.get(path, UNKNOWN)
 
     def _execute(self, command: ev.DriverCommand) -> None:
         match command:

@@ -171,7 +171,7 @@ class LivePipeline(PipelineState):
         now = self._time_of(event)
         commands = advance(self.tree, event)
         changes = self.tree.take_changes()
-        effects = self.follow(commands, changes, now, self._exit_code)
+        effects = self.follow(commands, changes, now, self._end)
         self._publish(effects.changes)
         for node in self.tree.take_remembered():
             if self.tree.nodes.get(node.path) is node:
@@ -238,7 +238,7 @@ class LivePipeline(PipelineState):
             for path, node in tree.nodes.items()
             if node.attempt or node.skipped != node.spec.skip
         }
-        self._publish(self.rows_of(tree.take_changes(), time.time(), self._exit_code))
+        self._publish(self.rows_of(tree.take_changes(), time.time(), self._end))
         self._changed()
 
     def discard(self, target: str) -> None:
@@ -331,9 +331,9 @@ class LivePipeline(PipelineState):
         self._news.set()
         self._news = asyncio.Event()
 
-    def _exit_code(self, path: str) -> int | None:
+    def _end(self, path: str) -> AttemptEnd:
         active = self.active_attempts.get(path)
-        return None if active is None else active.result.exit_code
+        return UNKNOWN if active is None else active.result
 
     def _publish(self, changes: Iterable[ChangeRow]) -> None:
         self._changes.extend(changes)

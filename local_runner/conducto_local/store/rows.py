@@ -82,7 +82,7 @@ GET_PERIOD = """SELECT min(started), max(ended) FROM (
     WHERE pipeline=? AND path>? AND path<? AND path NOT IN (SELECT value FROM json_each(?))
     GROUP BY path)"""
 
-PUT_CHANGE = "INSERT INTO changes VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+PUT_CHANGE = "INSERT INTO changes VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
 GET_CHANGES = f"""SELECT {", ".join(_CHANGE)} FROM changes
     WHERE pipeline=? AND seq>? ORDER BY seq LIMIT ?"""  # noqa: S608
 # Without typeof() a command that reads "7" would equal the number 7.
@@ -232,6 +232,7 @@ def change_row(pipeline: int, change: NodeChange | ChangeRow) -> Row:
         change.warning,
         change.attempt,
         change.exit_code,
+        change.output_bytes,
     )
 
 

@@ -53,7 +53,7 @@ MIGRATIONS: tuple[Migration, ...] = (
             pipeline INTEGER NOT NULL, seq INTEGER NOT NULL, time REAL NOT NULL,
             path TEXT NOT NULL, type TEXT NOT NULL, state TEXT NOT NULL,
             skipped INTEGER NOT NULL, cause TEXT, warning INTEGER NOT NULL,
-            attempt INTEGER NOT NULL, exit_code INTEGER,
+            attempt INTEGER NOT NULL, exit_code INTEGER, output_bytes INTEGER,
             PRIMARY KEY (pipeline, seq)) WITHOUT ROWID""",
         """CREATE TABLE images (
             position INTEGER PRIMARY KEY, pipeline INTEGER NOT NULL, name TEXT NOT NULL,

@@ -70,6 +70,33 @@ def test_output_is_streamed_with_paths(
     assert lines.index("/build | compiling") < done
 
 
+@pytest.mark.parametrize("environ", [{}, {"GITHUB_ACTIONS": "true"}])
+def test_output_is_requested_only_of_commands_that_printed(
+    environ: dict[str, str], fake: CountingPipelines, open_client: OpenClient, capsys: Output
+) -> None:
+    with open_client() as client:
+        stream, model = ci.stream_view(environ), ci.PipelineModel(client.get("abc-def"))
+        views = [*client.tree("abc-def")]
+        model.add(views)
+        for path, data in (("/build", b""), ("/tests/login", b"ok\n"), ("/tests/logout", b"")):
+            fake.change("abc-def", path, State.RUNNING)
+            fake.write("abc-def", path, data)
+            fake.change("abc-def", path, State.DONE)
+        with stream.session(client, "abc-def", lambda _key: None):
+            stream.added(model, views)
+            for batch in client.events("abc-def", 0):
+                model.apply(batch)
+                stream.changed(model, batch)
+                if model.is_settled:
+                    break
+            stream.finish(model)
+
+    assert fake.read == ["/tests/login"]
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.endswith("ok") for line in lines)
+    assert any(line.startswith("done") and "/build" in line for line in lines)
+
+
 def test_github_gets_groups_in_which_no_command_acts(
     ended: CountingPipelines, open_client: OpenClient, capsys: Output
 ) -> None:

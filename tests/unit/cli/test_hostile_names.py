@@ -37,6 +37,7 @@ LINES: dict[str, list[list[str]]] = {
     "images": [["abc"], ["abc", "--log", f"{EVIL}no"]],
     "data": [["list", "abc"], ["rm", "abc", EVIL], ["get", "abc", EVIL, "-"]],
     "run": [["abc"]],
+    "launch": [["abc", "--same-tree"], [f"{EVIL}no"]],
     "pause": [["abc"]],
     "cancel": [["abc"]],
     "rerun": [["abc", PATH], ["abc", "--failed", "--dry-run"], ["abc", f"{PATH}no"]],

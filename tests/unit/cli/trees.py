@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator
 from tests.fakes.pipelines import MemoryPipelines
 
 from conducto_core.model.nodes import ancestors
-from conducto_core.model.params import PipelineParams
+from conducto_core.model.params import LogParams, PipelineParams
 from conducto_core.model.records import Counts, ImageRecord, NodeChange, PipelineRecord
 from conducto_core.model.requests import (
     Action,
     ControlRequest,
     ControlResult,
     EventBatch,
+    LogChunk,
     NodeView,
     PipelineSummary,
 )
@@ -25,12 +26,14 @@ class CountingPipelines(MemoryPipelines):
 
     Attributes:
         asked: Actions as they arrived, previews too.
+        read: Nodes whose output was requested, once for each request.
         idle: The server's reason why a run starts nothing; None where it starts something.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[ControlRequest] = []
+        self.read: list[str] = []
         self.idle: str | None = None
 
     async def changes(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
@@ -39,6 +42,10 @@ class CountingPipelines(MemoryPipelines):
             above = {path for change in batch.changes for path in ancestors(change.path)}
             counts = {path: pipeline.counts(path) for path in above}
             yield batch.model_copy(update={"counts": counts})
+
+    async def read_log(self, query: LogParams) -> LogChunk:
+        self.read.append(query.path)
+        return await super().read_log(query)
 
     async def control(self, params: PipelineParams, request: ControlRequest) -> ControlResult:
         """Do it, or for a preview say what it would touch: Execs that have run, for a reset."""

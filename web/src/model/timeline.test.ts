@@ -32,6 +32,7 @@ function change(state: NodeChange["state"], time: number, attempt = 1, path = "/
     seq: 1,
     cause: null,
     exit_code: state === "error" ? 3 : null,
+    output_bytes: null,
     skipped: false,
     warning: false,
   };

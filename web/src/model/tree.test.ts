@@ -123,6 +123,7 @@ function change(seq: number, path: string, more: Partial<NodeChange> = {}): Node
     warning: false,
     attempt: 1,
     exit_code: null,
+    output_bytes: null,
     ...more,
   };
 }

@@ -27,11 +27,12 @@ class Driven(PipelineState):
     def __init__(self, root: dict[str, Any], **record: Any) -> None:
         tree = pipeline(root)
         super().__init__(PipelineRecord(id="p", title="p", **record), tree, TreeState(tree))
-        self.exit_codes: dict[str, int | None] = {}
+        self.ends: dict[str, AttemptEnd] = {}
 
     def send(self, event: ev.Event, now: float = 0.0) -> Effects:
         commands = advance(self.tree, event)
-        return self.follow(commands, self.tree.take_changes(), now, self.exit_codes.get)
+        changes = self.tree.take_changes()
+        return self.follow(commands, changes, now, lambda path: self.ends.get(path, UNKNOWN))
 
     def act(self, action: Action, problem: str | None = None) -> None:
         for event in self.perform(action, problem):
@@ -73,12 +74,13 @@ def test_reset_of_nested_lazies_leaves_the_outer_target_empty(reset: tuple[str, 
 def test_changes_are_numbered_and_set_the_times() -> None:
     state = Driven(serial("a", "b"))
     state.act(Action.RUN)
-    state.exit_codes = {"/a": 3}
+    state.ends = {"/a": AttemptEnd(exit_code=3, output_bytes=9)}
 
     ended = state.run("/a", Cause.EXIT_CODE, now=5.0)
 
     assert [change.seq for change in ended.changes] == [state.seq - 1, state.seq]
     assert {change.path: change.exit_code for change in ended.changes} == {"/a": 3, "/": None}
+    assert {change.output_bytes for change in ended.changes} == {9, None}
     assert (state.started, state.ended) == (0.0, 6.0)
     assert state.status().active_seconds == 1.0
 
@@ -86,7 +88,7 @@ def test_changes_are_numbered_and_set_the_times() -> None:
 def test_retried_attempt_publishes_no_exit_code() -> None:
     state = Driven(leaf(callbacks=[["error", ["retry", {"max_num_retries": 2}]]]))
     state.act(Action.RUN)
-    state.exit_codes = {"/": 3}
+    state.ends = {"/": AttemptEnd(exit_code=3)}
 
     ended = state.run("/", Cause.EXIT_CODE)
 
