@@ -18,5 +18,9 @@ it("columns count failed and waiting commands together", () => {
   const counts = { ...NO_COUNTS, error: 2, killed: 1, queued: 3, pending: 4 };
   expect(columnsOf(false).map(({ countOf }) => countOf(counts))).toEqual([3, 0, 0, 7]);
   expect(columnsOf(true)).toHaveLength(3);
-  expect([shortCount(1940), shortCount(123_456)]).toEqual(["1,940", "123k"]);
+  expect([shortCount(1940), shortCount(99_000), shortCount(123_456)]).toEqual([
+    "1,940",
+    "99k",
+    "123k",
+  ]);
 });

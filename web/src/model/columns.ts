@@ -49,7 +49,7 @@ export function barOf(counts: Counts): Share[] {
   return parts;
 }
 
-/** A count in at most five characters. */
+/** A count in at most five characters, so that it fits into the narrowest column. */
 export function shortCount(count: number): string {
-  return count < 100_000 ? count.toLocaleString("en") : `${Math.floor(count / 1000)}k`;
+  return count < 10_000 ? count.toLocaleString("en") : `${Math.floor(count / 1000)}k`;
 }

@@ -25,7 +25,7 @@ interface Props {
 /** The header of all pages of a pipeline: one row, and the progress of its commands. */
 export function PipelineHead(props: Props) {
   const { id, view, title, tags = [], counts = NO_COUNTS, node = false, facts, children } = props;
-  const Heading = node ? "p" : "h1";
+  const Heading = node ? "div" : "h1";
   return (
     <header className={styles.head} data-node={node || undefined}>
       <div className={styles.row}>

@@ -185,7 +185,7 @@ function Cell({ column, count }: { column: Column; count: number }) {
     <span
       className={`${styles.cell} ${colours[column.state] ?? ""}`}
       role="img"
-      aria-label={`${count} ${column.label}`}
+      title={`${count.toLocaleString("en")} ${column.label}`}
     >
       {shortCount(count)}
     </span>
