@@ -3,7 +3,7 @@
  *
  * Anybody can sign up with an address, which counts as verified; nothing is kept. Its tokens have
  * the names of Cognito's claims (`token_use`, `email_verified`). The protocol is oidc-provider's,
- * which is certified; only the two pages are ours.
+ * which is certified; only the two pages are written here.
  */
 
 import { randomBytes, randomUUID, scryptSync, timingSafeEqual } from "node:crypto";
@@ -40,7 +40,7 @@ const provider = new Provider(ISSUER, {
   }),
   interactions: { url: (_ctx, interaction) => `/sign-in/${interaction.uid}` },
   jwks: { keys: [await newKey()] },
-  // There is one client, which is ours: people are not asked for their consent.
+  // Conducto is the only client, so people are not asked for their consent.
   loadExistingGrant: async (ctx) => {
     const grant = new ctx.oidc.provider.Grant({
       accountId: ctx.oidc.session.accountId,

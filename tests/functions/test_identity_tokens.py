@@ -32,7 +32,7 @@ def test_id_token_names_the_person(provider: Provider) -> None:
 
 
 @pytest.mark.parametrize("verified", [False, "false", None, 1, "yes"])
-def test_unverified_address_is_no_address(provider: Provider, verified: object) -> None:
+def test_unverified_address_is_ignored(provider: Provider, verified: object) -> None:
     assert provider.tokens.person(signed({**PERSON, "email_verified": verified})).email == ""
 
 
@@ -65,7 +65,7 @@ def test_unsigned_token_is_refused(provider: Provider) -> None:
     assert "'none'" in refusal(provider, jwt.encode(PERSON, None, algorithm="none"))
 
 
-def test_public_key_is_no_shared_secret(provider: Provider) -> None:
+def test_token_signed_with_the_public_key_as_secret_is_rejected(provider: Provider) -> None:
     public = KEY.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -129,7 +129,7 @@ def test_id_token_permits_only_signing_in(provider: Provider) -> None:
         assert from_context(to_context(caller)) == caller
 
 
-def test_words_that_are_no_id_token_are_not_verified(provider: Provider) -> None:
+def test_other_tokens_are_rejected_without_a_request(provider: Provider) -> None:
     for token in ("", "cdo_x", "a.b", "a.b.c", f"{'a' * 4000}.{'b' * 4000}.{'c' * 4000}"):
         assert identify_with_provider(provider.tokens, token) is None
     assert provider.fetched == 0

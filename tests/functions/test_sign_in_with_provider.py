@@ -66,7 +66,7 @@ def test_member_gets_a_session_once_for_each_id_token(front: Front, provider: Pr
     assert front.call("POST", "/sessions", token)[0] == 401
 
 
-def test_id_token_is_no_token_of_the_api(front: Front, provider: Provider) -> None:
+def test_id_token_gives_no_access_to_the_api(front: Front, provider: Provider) -> None:
     member(front, "ann", role=Role.OWNER)
     for method, path in (("GET", "/pipelines"), ("GET", "/whoami"), ("POST", "/uploads")):
         assert front.call(method, path, id_token(provider))[0] == 403
@@ -128,7 +128,7 @@ def test_code_of_the_command_line_starts_no_session_of_a_browser(
     assert front.call("POST", "/sessions", login["code"])[0] == 401
 
 
-def test_code_of_a_browser_is_no_code_of_the_command_line(front: Front) -> None:
+def test_code_of_a_browser_is_rejected_for_the_command_line(front: Front) -> None:
     front.app.cloud.people.join("acme", Member(user="ann", role=Role.MEMBER, joined=1.0))
     _, login = front.call("POST", "/agent/login", front.token())
 

@@ -121,8 +121,8 @@ class TrustRequest(Record):
     def _named_runs(self) -> "TrustRequest":
         if self.ref is None and self.environment is None:
             raise ValueError(
-                "name a ref or an environment: without one, every branch of the repository, and "
-                "whoever can push one, gets a token"
+                "name a ref or an environment: without one, every user that can push a branch to "
+                "the repository gets a token"
             )
         return self
 

@@ -19,13 +19,13 @@ logger = logging.getLogger(__name__)
 GITHUB_ISSUER = "https://token.actions.githubusercontent.com"
 #: Seconds within which a person must have signed in at the provider.
 MAX_AUTH_AGE = 300.0
-#: Seconds that the provider's clock may differ from ours.
+#: Seconds that the provider's clock may differ from that of the function.
 LEEWAY = 60.0
 #: Seconds between two requests for a provider's keys, so that made-up key ids cause few of them.
 REFRESH_SECONDS = 60.0
 _DISCOVERY = "/.well-known/openid-configuration"
 _TIMEOUT = 5.0
-#: Events of a workflow that run with the rights of the repository, but for somebody else's code.
+#: Events of a workflow that run with the rights of the repository, but may run code from a fork.
 _REFUSED_EVENTS = frozenset({"pull_request_target", "workflow_run"})
 
 

@@ -1,6 +1,6 @@
 """Authentication: from a request header to an `Identity`, passed on through API Gateway.
 
-A client sends a token of ours. To sign in, it may send the ID token of an identity provider
+A client sends a token of the installation. To sign in, it may send the ID token of an identity provider
 instead, which permits nothing else.
 """
 

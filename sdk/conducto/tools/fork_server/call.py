@@ -159,7 +159,7 @@ class ForkedCall:
 
     def _close_files(self) -> None:
         """Delete the objects that the function left, and write buffered output."""
-        import _io  # its class is no ABC: a check of each type against an ABC takes long
+        import _io  # unlike the ABCs of io, its class is quick to check each type against
         import gc
 
         # Only few modules are touched: each access copies a page of the template.

@@ -20,7 +20,7 @@ describe("request of the command line", () => {
     ["a reserved port", { port: "80" }],
     ["another address in the port", { port: "4000@evil.invalid" }],
     ["a short state", { state: "s" }],
-    ["a challenge that is no digest", { challenge: "x".repeat(64) }],
+    ["a challenge that is not a digest", { challenge: "x".repeat(64) }],
     ["a host with markup", { host: "<b>" }],
   ])("refuses %s", (_name, change) => {
     expect(cliRequest(fragment(change))).toBeNull();
