@@ -154,7 +154,7 @@ class PipelineRecord(Record):
         foreign_change: The first change by a user other than the owner. Since then commands run
             without the owner's user secrets (`conducto_core.semantics.user_secrets`).
         parent: The attempt whose command launched it; None if a user did.
-        copy_of: The pipeline of which it is a copy: a user launched the tree of that pipeline again.
+        copy_of: The pipeline whose tree a user launched again.
     """
 
     schema_version: int = SCHEMA_VERSION

@@ -1,7 +1,7 @@
 """Authentication: from a request header to an `Identity`, passed on through API Gateway.
 
-A client sends a token of the installation. To sign in, it may send the ID token of an identity provider
-instead, which permits nothing else.
+A client sends a token of the installation. To sign in, it may send the ID token of an identity
+provider instead, which permits nothing else.
 """
 
 import json

@@ -36,7 +36,6 @@ LINES: dict[str, list[list[str]]] = {
     "export": [["abc", "--output", "/no/such/directory/report.html"]],
     "images": [["abc"], ["abc", "--log", f"{EVIL}no"]],
     "data": [["list", "abc"], ["rm", "abc", EVIL], ["get", "abc", EVIL, "-"]],
-    "launch": [["abc"], ["abc", "--same-tree"], [f"{EVIL}no"], ["abc", "--set", f"{EVIL}={EVIL}"]],
     "run": [["abc"]],
     "launch": [["abc", "--same-tree"], [f"{EVIL}no"]],
     "pause": [["abc"]],
