@@ -718,7 +718,11 @@ def test_dissolved_organisation_has_no_members_and_tokens(registry: Registry) ->
 
     assert list(people.members("acme")) == []
     assert tokens.find("d1") is None
-    people.join("acme", a_member("new", Role.OWNER), first=True)
+    with pytest.raises(ConflictError):
+        people.join("acme", a_member("new", Role.OWNER), first=True)
+    people.join("acme", a_member("new", Role.OWNER))
+    people.join("acme", a_member("old", Role.OWNER))
+    people.change("acme", a_member("new", Role.OWNER), None, None)
 
 
 # ---- audit log --------------------------------------------------------------------------------

@@ -652,6 +652,32 @@ def test_owner_creates_an_organisation_of_a_new_name(office: Office) -> None:
     assert taken == [409] * 4
 
 
+def test_name_of_a_deleted_organisation_stays_taken(office: Office) -> None:
+    owner, other = office.join("ann", Role.OWNER), office.join("eve", Role.OWNER, org="other")
+    assert office.call(operations.DELETE_ORGANISATION, owner, org=ORG, confirm=ORG)[0] == 200
+
+    status, problem = office.call(operations.CREATE_ORGANISATION, other, {"name": ORG})
+
+    assert (status, "existed" in problem["detail"]) == (409, True)
+
+
+def test_person_owns_few_organisations_without_a_subscription() -> None:
+    office = Office(billing=object())
+    person = VerifiedPerson("https://issuer", "p", "ann@x.y", 0.0)
+    ann, bob = office.join("ann", Role.OWNER, person=person), office.join("bob", Role.OWNER)
+    office.world.identities.link(person, ORG, "ann")
+    create = lambda token, name: office.call(  # noqa: E731
+        operations.CREATE_ORGANISATION, token, {"name": name}
+    )[0]
+
+    statuses = [create(ann, name) for name in ("b", "c", "d")]
+    office.world.orgs.set_billing("b", Billing(status=Status.ACTIVE), 0.0)
+
+    assert statuses == [200, 200, 409]
+    assert create(ann, "d") == 200
+    assert create(bob, "e") == 409
+
+
 def test_organisation_is_deleted_after_its_pipelines_ended(tmp_path: Path) -> None:
     office = Office(folder=tmp_path)
     owner, bob = office.join("ann", Role.OWNER), office.join("bob")
@@ -726,3 +752,14 @@ def test_invitation_becomes_a_member_through_the_app(front: Front) -> None:
     assert (login["user"], again[0]) == ("bob", 410)
     assert [(m["user"], m["role"]) for m in members] == [("bob", "admin")]
     assert [e["operation"] for e in audit][-2:] == ["accept_invitation", "create_invitation"]
+
+
+def test_name_with_a_plan_or_a_subscription_is_not_created(front: Front) -> None:
+    cloud, (token, digest) = front.app.cloud, new_token()
+    cloud.people.join("acme", Member(user="ann", role=Role.OWNER, joined=1.0))
+    root = membership_digest("acme", "ann")
+    cloud.tokens.put(digest, Identity("acme", "ann", INHERITED), expires=None, parent=root)
+    cloud.orgs.set_plan("planned", cloud.orgs.plan("acme"))
+
+    assert front.call("POST", "/orgs", token, {"name": "planned"})[0] == 409
+    assert front.call("POST", "/orgs", token, {"name": "unplanned"})[0] == 200

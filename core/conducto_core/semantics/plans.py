@@ -55,6 +55,8 @@ class Status(StrEnum):
 _PAID = frozenset({Status.ACTIVE, Status.TRIALING})
 #: Statuses of a subscription that can become active again without another checkout.
 LIVE = _PAID | {Status.PAST_DUE, Status.UNPAID, Status.PAUSED}
+#: Maximum number of organisations without a subscription that a person owns, with billing.
+MAX_UNPAID = 3
 
 
 @dataclass(frozen=True, slots=True)

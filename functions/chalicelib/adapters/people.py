@@ -76,6 +76,10 @@ class TablePeople:
             self._tokens.root_operation(org, member.user, member.role),
             self._table.update_operation(count),
         ]
+        if first:
+            # Whoever creates the organisation must not get the plan or the subscription of another.
+            unused = (table_keys.org(org), table_keys.account(org))
+            operations += [self._table.check_operation(key, Condition(_NEW)) for key in unused]
         if invitation is not None:
             operations.append(self._close(org, invitation, "accepted"))
         self._write(operations)
@@ -147,7 +151,7 @@ class TablePeople:
         self._table.delete(table_keys.invitation(org, digest))
 
     def dissolve(self, org: str) -> None:
-        """Remove all members and invitations."""
+        """Remove all members and invitations; the name stays taken."""
         users = [member.user for member in self.members(org)]
         digests = [record.digest for record in self.invitations(org)]
         # The roots first: this ends all tokens even if the rest is interrupted.
@@ -157,8 +161,8 @@ class TablePeople:
             *(table_keys.invitation(org, digest) for digest in digests),
             *(table_keys.former_member(org, user) for user in self.former(org)),
             *(table_keys.member(org, user) for user in users),
-            table_keys.members(org),
         ]
+        self._table.put(table_keys.members(org), {"owners": 0})
         self._table.delete_all(keys)
 
     def _close(self, org: str, digest: str, state: str) -> Mapping[str, Any]:

@@ -57,7 +57,7 @@ class People(Protocol):
             member: The member.
             invitation: Digest of an open invitation, which becomes an accepted one.
             person: The person at the identity provider.
-            first: The organisation must not have had a member before.
+            first: The organisation must not have had a member, a plan or a subscription before.
 
         Raises:
             ConflictError: There is a member of that name, or another condition is not met.
@@ -89,7 +89,10 @@ class People(Protocol):
         """Delete the record of an invitation."""
 
     def dissolve(self, org: str) -> None:
-        """Remove all members and invitations at once, without the conditions of `change`."""
+        """Remove all members and invitations at once, without the conditions of `change`.
+
+        Nobody can be the ``first`` member again: the audit log, usage and subscription stay.
+        """
 
 
 class AuditLog(Protocol):

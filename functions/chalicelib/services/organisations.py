@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from chalicelib.domain.tokens import membership_digest, trust_digest
 from chalicelib.ports.errors import ConflictError
-from chalicelib.ports.identity import Identity
+from chalicelib.ports.identity import Identity, VerifiedPerson
 from chalicelib.services.callers import is_member
 from chalicelib.services.deletion import REQUEST_SECONDS, DeletionRunningError, PipelineDeletion
 from chalicelib.services.followers import Followers
@@ -24,7 +24,7 @@ from conducto_core.model.people import (
     Role,
 )
 from conducto_core.model.records import PipelineRecord
-from conducto_core.semantics.plans import LIVE
+from conducto_core.semantics.plans import LIVE, MAX_UNPAID
 
 _PAGE = 200
 #: Maximum number of running pipelines that an error message names.
@@ -67,7 +67,7 @@ class Organisations:
         """Create an organisation whose owner is the caller; raises `RefusedError`."""
         if not self._is_login():
             raise RefusedError("a program's token cannot create an organisation; log in first")
-        taken = RefusedError(f"an organisation named {name!r} exists; choose another name")
+        taken = RefusedError(f"an organisation named {name!r} exists or existed; choose another")
         # An organisation may consist of tokens and pipelines only (`conducto admin`).
         if self._cloud.tokens.known(name) or self._records_page(name):
             raise taken
@@ -80,6 +80,7 @@ class Organisations:
             email=None if known is None else known.email,
         )
         person = self._cloud.people.person(here, user)
+        self._check_unpaid(person)
         try:
             self._cloud.people.join(name, owner, person=person, first=True)
         except ConflictError as error:
@@ -87,6 +88,27 @@ class Organisations:
         if person is not None:
             self._cloud.identities.link(person, name, user)
         return self._login(name, user, Role.OWNER)
+
+    def _check_unpaid(self, person: VerifiedPerson | None) -> None:
+        """Check that the free plans of one person do not add up to a large one."""
+        if self._cloud.billing is None:
+            return
+        if person is None:
+            raise RefusedError(
+                "without an identity provider, only the administrator of the AWS account creates "
+                "organisations: conducto admin invite --org NAME --email ADDRESS"
+            )
+        owned = [org for org, user in self._memberships() if self._is_unpaid(org, user)]
+        if len(owned) >= MAX_UNPAID:
+            raise RefusedError(
+                f"you own {len(owned)} organisations without a subscription, which is the "
+                f"maximum: {', '.join(owned)}; subscribe with one of them or delete it"
+            )
+
+    def _is_unpaid(self, org: str, user: str) -> bool:
+        member = self._cloud.people.member(org, user)
+        owns = member is not None and member.role is Role.OWNER
+        return owns and not self._cloud.orgs.in_use(org).paying
 
     def switch(self, org: str) -> MemberLogin:
         """Return a token for another organisation of the person; end a browser's session.
@@ -137,7 +159,6 @@ class Organisations:
         if params.confirm != org:
             raise RefusedError(f"confirm the deletion with the name of the organisation: {org}")
         self._check_unsubscribed()
-        self._check_unpaid()
         self._check_at_rest()
         deleted = self._delete_pipelines()
         self._delete_data()
@@ -150,13 +171,6 @@ class Organisations:
             raise RefusedError(
                 f"{self._me.org} has a subscription ({status.value}); cancel it with 'conducto "
                 "billing portal', then repeat"
-            )
-
-    def _check_unpaid(self) -> None:
-        if self._cloud.orgs.in_use(self._me.org).billing.status in LIVE:
-            raise RefusedError(
-                f"{self._me.org} has a subscription; cancel it first, with 'conducto billing "
-                "portal', then repeat"
             )
 
     def _check_at_rest(self) -> None:

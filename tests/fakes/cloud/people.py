@@ -109,8 +109,9 @@ class FakePeople:
         self._invitations[org, digest] = record.model_copy(update={"state": state})
 
     def dissolve(self, org: str) -> None:
-        for user in self._members.pop(org, {}):
+        for user in self._members.get(org, {}):
             self._tokens.take(membership_digest(org, user))
+        self._members[org] = {}
         self._left.pop(org, None)
         for of, digest in list(self._invitations):
             if of == org:
