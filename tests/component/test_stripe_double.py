@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,9 @@ class Installation:
         self.settings = settings
         self.world = World(FREE)
         self.world.now = float(self.double.account.now)
-        self.provider = StripeBilling(lambda: settings, lambda: self.world.now, self.double.url)
+        self.provider = StripeBilling(
+            lambda: self.settings, lambda: self.world.now, self.double.url
+        )
         self.records = FakeBilling(self.world.orgs)
         ports = BillingPorts(self.provider, self.records)
         remedies = Remedies(billing=True, web_app=APP)
@@ -67,13 +70,18 @@ class Installation:
             billing=ports, remedies=lambda: remedies, web_app=lambda: APP
         )
         self.world.engine = CommandProcessor(self.world.cloud)
-        self.run = BillingRun(self.world.engine, ports, lambda *_: None)
+        self.mails: list[str] = []
+        self.run = BillingRun(self.world.engine, ports, self._mail)
         self.hooks = Hooks(ports, self._invoke)
 
     def close(self) -> None:
         self.double.close()
         self.server.shutdown()
         self.server.server_close()
+
+    def _mail(self, _to: str, subject: str, _text: str) -> bool:
+        self.mails.append(subject)
+        return True
 
     def _invoke(self, _event: str) -> None:
         if self.broken:
@@ -264,3 +272,76 @@ def test_limit_below_the_amount_takes_effect_immediately(here: Installation) -> 
     assert here.me._set_limit(SpendLimit(dollars=4.0)).suspended
     assert not here.me._set_limit(SpendLimit(dollars=None)).suspended
     assert here.me._status().status == Status.ACTIVE
+
+
+def test_deleted_customer_and_unknown_status_end_the_paid_plan(here: Installation) -> None:
+    here.pay()
+    here.later(1)
+    known = here.subscription
+    here.double.account.set_status(known, "suspended_by_a_future_version")
+    here.double.webhooks.wait()
+    assert here.world.orgs.plan(ME.org).name == "free"
+
+    here.later(1)
+    here.double.account.set_status(known, "active")
+    here.double.webhooks.wait()
+    assert here.world.orgs.plan(ME.org).name == "scale"
+    here.later(1)
+    customer = known["customer"]
+    here.double.account.objects[customer] = {"id": customer, "object": "customer", "deleted": True}
+    here.double.account.cancel(known)
+    here.double.webhooks.wait()
+
+    assert here.world.orgs.plan(ME.org).name == "free"
+    assert here.records.waiting_events() == []
+
+
+def test_second_checkout_is_the_open_page_and_an_outdated_page_expires(here: Installation) -> None:
+    first = here.me._checkout()
+    assert here.me._checkout() == first
+
+    account = here.records.account(ME.org)
+    assert account is not None
+    moved = here.provider.checkout(ME.org, account.customer, "https://other.example/plan")
+
+    assert moved != first.url
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(first.url)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_second_live_subscription_is_cancelled(here: Installation, first: int) -> None:
+    account = here.double.account
+    here.me._checkout()
+    session = account.all("checkout.session")[0]
+    subscriptions = [account.subscribe(dict(session), "4242424242424242")]
+    here.double.webhooks.wait()
+    here.later(1)
+    subscriptions.append(account.subscribe(dict(session), "4242424242424242"))
+    here.double.webhooks.wait()
+    here.later(1)
+    account.set_status(subscriptions[first], subscriptions[first]["status"])  # a late repetition
+    here.double.webhooks.wait()
+
+    assert [each["status"] for each in subscriptions] == ["active", "canceled"]
+    assert account.all("invoice") == []
+    assert here.world.orgs.plan(ME.org).name == "scale"
+    assert here.mails == ["Conducto: a second subscription of acme was cancelled"]
+    here.run.subscriptions.refresh(ME.org)
+    assert here.world.orgs.plan(ME.org).name == "scale"
+
+
+def test_rotated_key_and_signing_secret_are_read_again(here: Installation) -> None:
+    here.me._checkout()  # the process knows the old settings
+    here.double.key = "rk_test_new"
+    with pytest.raises(BillingUnavailableError, match="Stripe rejects the key"):
+        here.me._checkout()
+    here.settings = replace(here.settings, key="rk_test_new", webhook_secrets=("whsec_new",))
+    for url in here.double.webhooks.endpoints:
+        here.double.webhooks.endpoints[url] = "whsec_new"
+    here.later(61)
+
+    here.pay()
+
+    assert set(here.answers) == {202}
+    assert here.world.orgs.plan(ME.org).name == "scale"

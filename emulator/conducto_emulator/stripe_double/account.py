@@ -93,9 +93,10 @@ class StripeAccount:
         for item in subscription["items"]["data"]:
             item |= {"current_period_start": start, "current_period_end": start + PERIOD}
 
-    def cancel(self, subscription: Json) -> None:
-        """End a subscription with a last invoice."""
-        self._invoice(subscription, self.now)
+    def cancel(self, subscription: Json, *, invoice: bool = True) -> None:
+        """End a subscription, with a last invoice or without."""
+        if invoice:
+            self._invoice(subscription, self.now)
         subscription |= {"status": "canceled", "canceled_at": self.now, "ended_at": self.now}
         self.emit("customer.subscription.deleted", subscription)
 

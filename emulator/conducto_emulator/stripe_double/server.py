@@ -103,9 +103,12 @@ class StripeDouble:
                 self._summaries,
             ),
             ("POST", "/v1/checkout/sessions", "checkout.create", self._new_checkout),
+            ("GET", "/v1/checkout/sessions", "checkout.list", self._checkouts),
+            ("POST", "/v1/checkout/sessions/{id}/expire", "checkout.expire", self._expire),
             ("POST", "/v1/billing_portal/sessions", "portal.create", self._new_portal),
             ("GET", "/v1/subscriptions", "subscriptions.list", self._subscriptions),
             ("GET", "/v1/subscriptions/{id}", "subscriptions.retrieve", self._subscription),
+            ("DELETE", "/v1/subscriptions/{id}", "subscriptions.cancel", self._cancel),
             ("GET", "/v1/invoices", "invoices.list", self._invoices),
         )
         routes = [
@@ -118,7 +121,8 @@ class StripeDouble:
 
     def _endpoint(self, operation: str, handler: Handler) -> Callable[[Request], Any]:
         async def respond(request: Request) -> Response:
-            text = request.url.query if request.method == "GET" else (await request.body()).decode()
+            posted = request.method == "POST"
+            text = (await request.body()).decode() if posted else request.url.query
             if self.away:
                 return _error(500, "api_error", "Stripe is unavailable")
             if request.headers.get("authorization") != f"Bearer {self.key}":
@@ -211,6 +215,22 @@ class StripeDouble:
         )
         made["url"] = f"{self.url}/pay/{made['id']}"
         return made
+
+    def _checkouts(self, _: Json, given: Json) -> Json:
+        wanted = {name: given[name] for name in ("customer", "status") if name in given}
+        return listed(self.account.all("checkout.session", **wanted)[: given.get("limit", 10)])
+
+    def _expire(self, path: Json, _: Json) -> Json:
+        session = self.account.get(path["id"], "checkout.session")
+        if session["status"] != "open":
+            raise InvalidRequestError("only sessions with the status 'open' can be expired")
+        session |= {"status": "expired", "url": None}
+        return session
+
+    def _cancel(self, path: Json, given: Json) -> Json:
+        found = self.account.get(path["id"], "subscription")
+        self.account.cancel(found, invoice=given.get("invoice_now", False))
+        return found
 
     def _new_portal(self, _: Json, given: Json) -> Json:
         customer = self.account.get(given["customer"], "customer")["id"]

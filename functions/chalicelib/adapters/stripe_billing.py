@@ -5,11 +5,10 @@ never need it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from chalicelib.ports.billing import (
     BillingUnavailableError,
@@ -17,15 +16,18 @@ from chalicelib.ports.billing import (
     SignatureError,
     Subscription,
 )
-from conducto_core.semantics.plans import Rates, Status
+from conducto_core.semantics.plans import LIVE, Rates, Status
 
 #: Event names of the two meters; each event has the total of an hour.
 VCPU_EVENT, GB_EVENT = "conducto_vcpu_seconds", "conducto_gb_seconds"
 #: Seconds for which the signature of an event is valid.
 TOLERANCE = 300
 _RETRIES = 2
+#: Minimum seconds between two reads of the settings for signatures, which anyone can send.
+_REREAD_SECONDS = 60.0
+R = TypeVar("R")
 _HOUR = 3600
-_MAX_SUBSCRIPTIONS = 100
+_MAX_SUBSCRIPTIONS = _MAX_SESSIONS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class StripeBilling:
     """A `chalicelib.ports.billing.BillingProvider`.
 
     Args:
-        settings: Returns the settings; called when they are first needed.
+        settings: Returns the settings; called when they are needed, and after they were rejected.
         clock: Seconds since the epoch.
         url: Address of the API, for the emulator.
     """
@@ -76,19 +78,47 @@ class StripeBilling:
         self._read = settings
         self._clock = clock
         self._url = url
+        self._known: StripeSettings | None = None
+        self._made: Any = None
+        self._reread_at = 0.0
 
-    @cached_property
+    @property
     def _settings(self) -> StripeSettings:
-        return self._read()
+        if self._known is None:
+            self._known = self._read()
+        return self._known
 
-    @cached_property
+    def _has_new_settings(self) -> bool:
+        """Read the settings again, which are rotated during the life of a process."""
+        before, self._known, self._reread_at = self._known, self._read(), self._clock()
+        if self._known == before:
+            return False
+        self._made = None
+        return True
+
+    def _call(self, request: Callable[[Any], R]) -> R:
+        """Execute a request, again with new settings if Stripe rejects the key."""
+        import stripe  # noqa: PLC0415  see the module's docstring
+
+        with _stripe_errors():
+            try:
+                return request(self._client)
+            except (stripe.AuthenticationError, stripe.PermissionError):
+                if not self._has_new_settings():
+                    raise
+                return request(self._client)
+
+    @property
     def _client(self) -> Any:
         import stripe  # noqa: PLC0415  see the module's docstring
 
-        where: Any = {} if self._url is None else {"api": self._url, "meter_events": self._url}
-        return stripe.StripeClient(
-            self._settings.key, base_addresses=where, max_network_retries=_RETRIES
-        ).v1
+        if self._made is None:
+            url = self._url
+            where: Any = {} if url is None else {"api": url, "meter_events": url}
+            self._made = stripe.StripeClient(
+                self._settings.key, base_addresses=where, max_network_retries=_RETRIES
+            ).v1
+        return self._made
 
     @property
     def livemode(self) -> bool:
@@ -97,10 +127,9 @@ class StripeBilling:
 
     def new_customer(self, org: str) -> str:
         """Return the id of an organisation's customer; repeating it creates no second one."""
-        with _stripe_errors():
-            customer = self._client.customers.create(
-                {"name": org, "metadata": {"org": org}}, {"idempotency_key": f"customer-{org}"}
-            )
+        about = {"name": org, "metadata": {"org": org}}
+        once = {"idempotency_key": f"customer-{org}"}
+        customer = self._call(lambda client: client.customers.create(about, once))
         return str(customer.id)
 
     def checkout(self, org: str, customer: str, back: str) -> str:
@@ -118,42 +147,41 @@ class StripeBilling:
             "success_url": f"{back}?checkout=done",
             "cancel_url": back,
         }
-        with _stripe_errors():
-            return str(self._client.checkout.sessions.create(request).url)
+        return self._call(lambda client: _page(client.checkout.sessions, request))
 
     def portal(self, customer: str, back: str) -> str:
         """Return the URL of the page with invoices and payment methods."""
         request = {"customer": customer, "return_url": back}
-        with _stripe_errors():
-            return str(self._client.billing_portal.sessions.create(request).url)
+        return str(self._call(lambda client: client.billing_portal.sessions.create(request)).url)
 
     def subscription(self, subscription_id: str) -> Subscription | None:
         """Return a subscription."""
         import stripe  # noqa: PLC0415  see the module's docstring
 
-        with _stripe_errors():
-            try:
-                found = self._client.subscriptions.retrieve(
-                    subscription_id, {"expand": ["customer"]}
-                )
-            except stripe.InvalidRequestError as error:
-                if error.code == "resource_missing":
-                    return None
-                raise
+        asked = {"expand": ["customer"]}
+        try:
+            found = self._call(lambda client: client.subscriptions.retrieve(subscription_id, asked))
+        except stripe.InvalidRequestError as error:
+            if error.code == "resource_missing":
+                return None
+            raise
         return self._subscription(found)
 
     def newest(self, customer: str) -> Subscription | None:
-        """Return a customer's latest subscription."""
+        """Return a customer's latest subscription, a live one if there is one."""
         asked = {
             "customer": customer,
             "status": "all",
             "limit": _MAX_SUBSCRIPTIONS,
             "expand": ["data.customer"],
         }
-        with _stripe_errors():
-            found = self._client.subscriptions.list(asked).data
-        newest = max(found, key=lambda each: each.created, default=None)
+        found = self._call(lambda client: client.subscriptions.list(asked)).data
+        newest = max(found, key=lambda each: (_status(each) in LIVE, each.created), default=None)
         return None if newest is None else self._subscription(newest)
+
+    def cancel(self, subscription_id: str) -> None:
+        """End a subscription immediately, without another invoice."""
+        self._call(lambda client: client.subscriptions.cancel(subscription_id))
 
     def _subscription(self, found: Any) -> Subscription:
         items = found["items"].data
@@ -161,12 +189,12 @@ class StripeBilling:
             id=found.id,
             customer=found.customer.id,
             org=found.metadata.to_dict().get("org", ""),
-            status=Status(found.status),
+            status=_status(found),
             since=float(found.start_date),
             period_start=float(min(item.current_period_start for item in items)),
             period_end=float(max(item.current_period_end for item in items)),
             rates=self._rates(items),
-            email=found.customer.email or "",
+            email=getattr(found.customer, "email", None) or "",  # a deleted one has none
         )
 
     def _rates(self, items: Any) -> Rates | None:
@@ -187,8 +215,10 @@ class StripeBilling:
                 "payload": {"stripe_customer_id": customer, "value": f"{value:.2f}"},
                 "timestamp": moment,
             }
-            with _stripe_errors():
-                self._client.billing.meter_events.create(event)
+            self._send(event)
+
+    def _send(self, event: Mapping[str, Any]) -> None:
+        self._call(lambda client: client.billing.meter_events.create(event))
 
     def totals(self, customer: str, start: int, end: int) -> Mapping[int, tuple[float, float]]:
         """Return ``{hour: (vCPU-seconds, GB-seconds)}`` that Stripe has received."""
@@ -204,13 +234,24 @@ class StripeBilling:
             "value_grouping_window": "hour",
             "limit": 100,
         }
-        with _stripe_errors():
-            pages = self._client.billing.meters.event_summaries.list(meter, asked)
-            found = list(pages.auto_paging_iter())
+        found = self._call(
+            lambda client: list(
+                client.billing.meters.event_summaries.list(meter, asked).auto_paging_iter()
+            )
+        )
         return {each.start_time: float(each.aggregated_value) for each in found}
 
     def event(self, body: bytes, signature: str) -> HookEvent:
         """Return the event of a webhook; raises `SignatureError`."""
+        try:
+            return self._verified(body, signature)
+        except SignatureError:
+            recently = self._clock() - self._reread_at < _REREAD_SECONDS
+            if recently or not self._has_new_settings():
+                raise
+            return self._verified(body, signature)
+
+    def _verified(self, body: bytes, signature: str) -> HookEvent:
         import stripe  # noqa: PLC0415  see the module's docstring
 
         why = "the webhook has no signing secret"
@@ -225,6 +266,27 @@ class StripeBilling:
                 named = _subscription_of(event.data.object.to_dict())
                 return HookEvent(event.id, event.type, named, bool(event.livemode))
         raise SignatureError(why)
+
+
+def _page(sessions: Any, request: Mapping[str, Any]) -> str:
+    """Return the URL of a page for a checkout; a customer has one open page at most."""
+    import stripe  # noqa: PLC0415  see the module's docstring
+
+    asked = {"customer": request["customer"], "status": "open", "limit": _MAX_SESSIONS}
+    for session in sessions.list(asked).data:
+        if session.success_url == request["success_url"]:
+            return str(session.url)
+        with suppress(stripe.InvalidRequestError):  # it has expired meanwhile, or was completed
+            sessions.expire(session.id)
+    return str(sessions.create(request).url)
+
+
+def _status(found: Any) -> Status:
+    """Return the status of a subscription; one that Stripe adds later pays for nothing."""
+    try:
+        return Status(found.status)
+    except ValueError:
+        return Status.PAUSED
 
 
 def _subscription_of(about: Mapping[str, Any]) -> str | None:
@@ -247,3 +309,8 @@ def _stripe_errors() -> Iterator[None]:
         yield
     except (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError) as error:
         raise BillingUnavailableError(f"Stripe does not respond: {error}") from error
+    except (stripe.AuthenticationError, stripe.PermissionError) as error:
+        raise BillingUnavailableError(
+            f"Stripe rejects the key of this installation: {error}; an administrator must store a "
+            "valid one in the secret of billing"
+        ) from error

@@ -61,7 +61,7 @@ class BillingProvider(Protocol):
         """Return the id of an organisation's customer; repeating it creates no second one."""
 
     def checkout(self, org: str, customer: str, back: str) -> str:
-        """Return the URL of a page on which the organisation subscribes."""
+        """Return the URL of a page on which the organisation subscribes; at most one is open."""
 
     def portal(self, customer: str, back: str) -> str:
         """Return the URL of the page with invoices and payment methods."""
@@ -70,7 +70,10 @@ class BillingProvider(Protocol):
         """Return a subscription."""
 
     def newest(self, customer: str) -> Subscription | None:
-        """Return a customer's latest subscription."""
+        """Return a customer's latest subscription, a live one if there is one."""
+
+    def cancel(self, subscription_id: str) -> None:
+        """End a subscription immediately, without another invoice."""
 
     def report(self, customer: str, hour: int, vcpu_seconds: float, gb_seconds: float) -> None:
         """Send the totals of an hour, which replace those sent before."""

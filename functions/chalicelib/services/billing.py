@@ -12,7 +12,7 @@ from time import gmtime, strftime
 from chalicelib.ports.billing import Account, BillingPorts, HookEvent, Subscription
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.slots import Slots
-from conducto_core.semantics.plans import RATES, Billing, dollars, grace_until
+from conducto_core.semantics.plans import LIVE, RATES, Billing, dollars, grace_until
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Subscriptions:
                 "a subscription of another installation", extra={"subscription": found.id}
             )
             return
-        if self._is_outdated(account, found):
+        if self._is_outdated(account, found) or self._is_second(account, found):
             return
         new_period = found.period_start != account.period_start
         new = replace(
@@ -82,7 +82,29 @@ class Subscriptions:
 
     def _is_outdated(self, account: Account, found: Subscription) -> bool:
         """Return whether a subscription ended before the organisation's current one began."""
-        return bool(account.subscription) and found.since < account.since
+        over = found.status not in LIVE
+        return bool(account.subscription) and over and found.since < account.since
+
+    def _is_second(self, account: Account, found: Subscription) -> bool:
+        """Return whether another subscription is in force; a second live one is cancelled.
+
+        Two pages that were opened at the same time can both be paid.
+        """
+        if account.subscription in ("", found.id):
+            return False
+        current = self._provider.subscription(account.subscription)
+        if current is None or current.status not in LIVE:
+            return False
+        if found.status in LIVE:
+            logger.warning("a second subscription is cancelled", extra={"subscription": found.id})
+            self._provider.cancel(found.id)
+            self._send(
+                account,
+                f"Conducto: a second subscription of {account.org} was cancelled",
+                f"{account.org} was subscribed twice. The second subscription was cancelled and "
+                "charges nothing; the first one continues ('conducto billing show').",
+            )
+        return True
 
     def _apply(self, account: Account) -> None:
         """Write what gates workers, then let waiting pipelines launch some."""
@@ -103,11 +125,14 @@ class Subscriptions:
             "after that, it falls back to the free plan. No running command is killed. To update "
             "the payment method, run 'conducto billing portal', or open the page Plan."
         )
+        self._send(account, f"Conducto: a payment for {account.org} failed", text)
+
+    def _send(self, account: Account, subject: str, text: str) -> None:
         try:
-            self._mail(account.email, f"Conducto: a payment for {account.org} failed", text)
+            self._mail(account.email, subject, text)
         except Exception:
             # The subscription is written: a lost message must not repeat the event.
-            logger.exception("a message about a failed payment was not sent")
+            logger.exception("a message about a subscription was not sent")
 
     def accrued(self, account: Account) -> float:
         """Return the dollars of the current billing period, from the charged hours."""

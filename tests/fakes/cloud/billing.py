@@ -14,7 +14,7 @@ from chalicelib.ports.billing import (
     SignatureError,
     Subscription,
 )
-from conducto_core.semantics.plans import Rates, Span, dollars, moved
+from conducto_core.semantics.plans import LIVE, Rates, Span, Status, dollars, moved
 
 
 class FakeBilling:
@@ -158,7 +158,12 @@ class FakeProvider:
     def newest(self, customer: str) -> Subscription | None:
         self._check()
         mine = [each for each in self.subscriptions.values() if each.customer == customer]
-        return max(mine, key=lambda each: each.since, default=None)
+        return max(mine, key=lambda each: (each.status in LIVE, each.since), default=None)
+
+    def cancel(self, subscription_id: str) -> None:
+        self._check()
+        known = self.subscriptions[subscription_id]
+        self.subscriptions[subscription_id] = replace(known, status=Status.CANCELED)
 
     def report(self, customer: str, hour: int, vcpu_seconds: float, gb_seconds: float) -> None:
         self._check()
