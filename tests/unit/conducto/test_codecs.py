@@ -17,7 +17,7 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 import pydantic
 import pytest
 
-from conducto.inspection.codecs import CodecError, codec_of, to_json
+from conducto.inspection.codecs import CodecError, codec_of, to_json, word_of
 
 
 class Color(enum.Enum):
@@ -213,3 +213,23 @@ def test_value_without_a_type_has_json(value: Any, data: Any) -> None:
 def test_value_without_json_is_rejected_with_its_place(value: Any, reason: str) -> None:
     with pytest.raises(CodecError, match=reason):
         to_json(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        (None, "None"),
+        (True, "true"),
+        (3, "3"),
+        ("a b", "a b"),
+        (Path("a/b"), "a/b"),
+        (dt.date(2026, 1, 31), "2026-01-31"),
+        (Color.RED, "RED"),
+        (["a", "b,c"], '["a", "b,c"]'),
+        ({"a": [1]}, '{"a": [1]}'),
+    ],
+)
+def test_value_is_written_as_a_word_of_its_own_type(value: object, word: str) -> None:
+    assert word_of(value) == word
+    with pytest.raises(CodecError):
+        word_of([object()])
