@@ -176,10 +176,10 @@ def every_minute(_event: CloudWatchEvent) -> None:
 
 
 @app.lambda_function(name="hook_event")
-def hook_event(_event: Any, _context: Any) -> None:
-    """Process webhook events that were received and not yet processed."""
+def hook_event(event: Any, _context: Any) -> None:
+    """Process a webhook event that was received."""
     if conducto.billing_run is not None:
-        conducto.billing_run.process_events()
+        conducto.billing_run.process_event(str(event["event"]))
 
 
 @app.schedule("rate(1 day)", name="every_day")

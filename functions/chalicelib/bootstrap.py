@@ -165,7 +165,7 @@ class App:
     def billing_run(self) -> BillingRun | None:
         """The schedule of billing; None without billing."""
         ports = self.billing
-        return None if ports is None else BillingRun(self.engine, ports, self._mail)
+        return None if ports is None else BillingRun(self.engine, ports)
 
     def _mail(self, to: str, subject: str, text: str, password: str | None = None) -> bool:
         return bool(to) and send_mail(to, subject, text, self._settings, password)

@@ -51,6 +51,7 @@ class Installation:
         self.double = StripeDouble("127.0.0.1", free_port("127.0.0.1"))
         self.double.start()
         self.answers: list[int] = []
+        self.mails: list[str] = []
         self.broken = False
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -67,11 +68,10 @@ class Installation:
         ports = BillingPorts(self.provider, self.records)
         remedies = Remedies(billing=True, web_app=APP)
         self.world.cloud = self.world.over(
-            billing=ports, remedies=lambda: remedies, web_app=lambda: APP
+            billing=ports, remedies=lambda: remedies, web_app=lambda: APP, mail=self._mail
         )
         self.world.engine = CommandProcessor(self.world.cloud)
-        self.mails: list[str] = []
-        self.run = BillingRun(self.world.engine, ports, self._mail)
+        self.run = BillingRun(self.world.engine, ports)
         self.hooks = Hooks(ports, self._invoke)
 
     def close(self) -> None:
@@ -79,14 +79,14 @@ class Installation:
         self.server.shutdown()
         self.server.server_close()
 
-    def _mail(self, _to: str, subject: str, _text: str) -> bool:
+    def _mail(self, _to: str, subject: str, _text: str, _password: str | None) -> bool:
         self.mails.append(subject)
         return True
 
-    def _invoke(self, _event: str) -> None:
+    def _invoke(self, event: str) -> None:
         if self.broken:
             raise ConnectionError("the function is being deployed")
-        self.run.process_events()
+        self.run.process_event(event)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         here = self

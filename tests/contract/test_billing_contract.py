@@ -119,9 +119,12 @@ def test_event_is_stored_once_and_waits_until_it_is_processed(shop: Shop) -> Non
     assert shop.records.note_event(event)
     assert not shop.records.note_event(event)
     assert list(shop.records.waiting_events()) == [event]
+    assert shop.records.waiting_event("evt_1") == event
+    assert shop.records.waiting_event("evt_none") is None
 
     shop.records.event_done("evt_1")
     assert list(shop.records.waiting_events()) == []
+    assert shop.records.waiting_event("evt_1") is None
     assert not shop.records.note_event(event)
 
 

@@ -15,9 +15,12 @@ from chalicelib.ports.workers import Shell, TaskEnd
 from chalicelib.services.billing_run import BillingRun
 from chalicelib.services.charging import Charging, WorkerTime
 from chalicelib.services.processor import CommandProcessor
+from chalicelib.services.secret_injection import org_scope
+from conducto.integrations.http import DeliveryError
 from conducto_core.errors import RefusedError
 from conducto_core.model.people import DeleteOrganisationParams
 from conducto_core.model.states import Cause, State
+from conducto_core.notifications.channels import SMTP_PASSWORD
 from conducto_core.semantics.cost import charged_seconds
 from conducto_core.semantics.fargate import Size, size_for
 from conducto_core.semantics.plans import Plan, Rates, Remedies, Status
@@ -38,6 +41,7 @@ class Shop:
 
     Attributes:
         mails: ``(recipient, subject)`` of the e-mails.
+        password: Password of the mail server.
     """
 
     def __init__(self, store: type[FakeStore] = FakeStore) -> None:
@@ -47,15 +51,21 @@ class Shop:
         self.provider = FakeProvider()
         ports = BillingPorts(self.provider, self.records)
         remedies = Remedies(billing=True)
-        self.world.cloud = self.world.over(billing=ports, remedies=lambda: remedies)
+        self.world.cloud = self.world.over(
+            billing=ports, remedies=lambda: remedies, mail=self._mail
+        )
         self.world.engine = CommandProcessor(self.world.cloud)
         self.mails: list[tuple[str, str]] = []
-        self.run = BillingRun(self.world.engine, ports, self._mail)
+        self.password: str | None = None
+        self.run = BillingRun(self.world.engine, ports)
         self.records.put_account(Account(ME.org, "cus_acme"))
 
-    def _mail(self, to: str, subject: str, text: str) -> None:
+    def _mail(self, to: str, subject: str, text: str, password: str | None) -> bool:
         assert "conducto billing" in text
+        if password != self.password:
+            raise DeliveryError("535 authentication failed")
         self.mails.append((to, subject))
+        return True
 
     def subscribe(self, status: Status = Status.ACTIVE, **more: Any) -> Subscription:
         """Change the subscription at the provider, without an event."""
@@ -299,6 +309,23 @@ def test_spend_limit_warns_then_suspends_then_kills(shop: Shop) -> None:
     shop.run.minute()
     world.running()["/a"].finish()  # its worker reports what the heartbeat asked for
     assert world.attempts(pipeline, "/a")[-1].cause is Cause.SPEND_LIMIT
+
+
+def test_billing_mail_has_the_password_and_is_repeated_until_it_is_sent(shop: Shop) -> None:
+    shop.subscribe()
+    shop.deliver()
+    shop.world.orgs.set_limit(ME.org, 10.0, 15)
+    shop.world.orgs.accrued[ME.org] = 8.0
+    shop.password = "geheim"
+    shop.run.minute()
+    assert shop.mails == []
+
+    secret = {SMTP_PASSWORD: {"value": "geheim"}}
+    shop.world.vault.replace(org_scope(ME.org), secret, "")
+    shop.run.minute()
+    shop.run.minute()
+
+    assert shop.mails == [("ann@acme.example", "Conducto: the spend limit of acme is at 80 %")]
 
 
 def test_claims_wait_at_the_spend_limit(shop: Shop) -> None:

@@ -165,20 +165,18 @@ class TableBilling:
         remove = (OPEN.partition_key, OPEN.sort_key)
         self._table.update(Update(table_keys.hook_event(event_id), remove=remove))
 
+    def waiting_event(self, event_id: str) -> HookEvent | None:
+        """Return an event that was not processed, or None."""
+        item = self._table.get(table_keys.hook_event(event_id))
+        if item is None or OPEN.partition_key not in item:
+            return None
+        about = (str(item["kind"]), str(item["subscription"]) or None)
+        return HookEvent(event_id, *about, livemode=bool(item["livemode"]))
+
     def waiting_events(self) -> Sequence[HookEvent]:
         """Return the events that were not processed."""
         ids = [str(item[OPEN.sort_key]) for _, item in self._table.index(OPEN, _EVENTS)]
-        found = [(id_, self._table.get(table_keys.hook_event(id_))) for id_ in ids]
-        return [
-            HookEvent(
-                id_,
-                str(item["kind"]),
-                str(item["subscription"]) or None,
-                bool(item["livemode"]),
-            )
-            for id_, item in found
-            if item is not None
-        ]
+        return [event for event in map(self.waiting_event, ids) if event is not None]
 
 
 def _hour_key(org: str, hour: int) -> table_keys.Key:

@@ -196,6 +196,9 @@ class BillingRecords(Protocol):
     def event_done(self, event_id: str) -> None:
         """Record that an event was processed."""
 
+    def waiting_event(self, event_id: str) -> HookEvent | None:
+        """Return an event that was not processed (a consistent read), or None."""
+
     def waiting_events(self) -> Sequence[HookEvent]:
         """Return the events that were not processed."""
 

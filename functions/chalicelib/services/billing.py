@@ -5,27 +5,23 @@ one that was fetched later is stored. Any order and repetition of events ends in
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from time import gmtime, strftime
 
 from chalicelib.ports.billing import Account, BillingPorts, HookEvent, Subscription
 from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.secret_injection import smtp_password
 from chalicelib.services.slots import Slots
 from conducto_core.semantics.plans import LIVE, RATES, Billing, dollars, grace_until
 
 logger = logging.getLogger(__name__)
 
-#: Sends an e-mail: recipient, subject and text.
-Mail = Callable[[str, str, str], object]
-
 
 class Subscriptions:
     """Keeps the subscriptions of organisations up to date."""
 
-    def __init__(self, cloud: Dependencies, slots: Slots, ports: BillingPorts, mail: Mail) -> None:
+    def __init__(self, cloud: Dependencies, slots: Slots, ports: BillingPorts) -> None:
         self._cloud = cloud
-        self._mail = mail
         self._slots = slots
         self._provider = ports.provider
         self._records = ports.records
@@ -128,11 +124,8 @@ class Subscriptions:
         self._send(account, f"Conducto: a payment for {account.org} failed", text)
 
     def _send(self, account: Account, subject: str, text: str) -> None:
-        try:
-            self._mail(account.email, subject, text)
-        except Exception:
-            # The subscription is written: a lost message must not repeat the event.
-            logger.exception("a message about a subscription was not sent")
+        # The subscription is written: a lost message must not repeat the event.
+        send_mail(self._cloud, account, subject, text)
 
     def accrued(self, account: Account) -> float:
         """Return the dollars of the current billing period, from the charged hours."""
@@ -145,3 +138,12 @@ class Subscriptions:
 def _begin(account: Account) -> float:
     """Return when usage of the billing period begins."""
     return max(account.period_start, account.since)
+
+
+def send_mail(cloud: Dependencies, account: Account, subject: str, text: str) -> bool:
+    """Send an e-mail to the billing contact; return whether it was sent."""
+    try:
+        return cloud.mail(account.email, subject, text, smtp_password(cloud.vault, account.org))
+    except Exception:
+        logger.exception("a message about billing was not sent")
+        return False

@@ -10,7 +10,7 @@ from functools import partial
 from chalicelib.domain.events import Input, SpendLimitReached
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.ports.billing import Account, BillingPorts, BillingUnavailableError
-from chalicelib.services.billing import Mail, Subscriptions
+from chalicelib.services.billing import Subscriptions, send_mail
 from chalicelib.services.charging import Charging, WorkerTime
 from chalicelib.services.debug_sessions import DebugSessions
 from chalicelib.services.processor import CommandProcessor
@@ -35,15 +35,14 @@ _STOPPED = "STOPPED"
 class BillingRun:
     """The periodic steps of billing in all organisations."""
 
-    def __init__(self, engine: CommandProcessor, ports: BillingPorts, mail: Mail) -> None:
+    def __init__(self, engine: CommandProcessor, ports: BillingPorts) -> None:
         self._engine = engine
         self._cloud = engine.cloud
         self._provider = ports.provider
         self._records = ports.records
-        self._mail = mail
         self._charging = Charging(engine.cloud)
         self._shells = DebugSessions(engine)
-        self.subscriptions = Subscriptions(engine.cloud, engine.slots, ports, mail)
+        self.subscriptions = Subscriptions(engine.cloud, engine.slots, ports)
 
     def minute(self) -> None:
         """Execute the steps of a minute; one failure does not affect the others."""
@@ -55,6 +54,12 @@ class BillingRun:
         for org in self._records.accounts():
             with log_fields(org=org):
                 self._try(partial(self.look_at, org))
+
+    def process_event(self, event_id: str) -> None:
+        """Process an event that was just stored, unless it is processed already."""
+        event = self._records.waiting_event(event_id)
+        if event is not None:
+            self._try(partial(self.subscriptions.process, event))
 
     def process_events(self) -> None:
         """Process the events that were received and not yet processed."""
@@ -170,25 +175,28 @@ class BillingRun:
         used = self._cloud.orgs.in_use(account.org)
         limit = used.billing.limit if used.paying else None
         level = warning_level(used.accrued, limit)
+        warned = level
         if limit is not None and level > account.warned:
-            self._try(partial(self._warn, account, used.accrued, limit))
+            warned = level if self._warn(account, used.accrued, limit) else account.warned
         before = account.suspended_at
         since = (self._now if before is None else before) if level == 1 else None
-        if (level, since) != (account.warned, before):
-            self._records.note(account.org, warned=level, suspended_at=since)
+        if (warned, since) != (account.warned, before):
+            self._records.note(account.org, warned=warned, suspended_at=since)
         if before is not None and since is None:
             self._engine.slots.resume(account.org)
         if since is not None and self._now - since >= used.billing.grace_minutes * 60:
             self._kill(account.org)
 
-    def _warn(self, account: Account, accrued: float, limit: float) -> None:
+    def _warn(self, account: Account, accrued: float, limit: float) -> bool:
+        """Notify the billing contact; return whether the message was sent."""
         share = "reached" if accrued >= limit else "at 80 %"
         text = (
             f"{account.org} has used ${accrued:,.2f} of its spend limit of ${limit:,.2f} in this "
             "billing period. At the limit, no further worker starts, and running commands are "
             f"killed after the grace period. To continue, {self._cloud.remedies().higher_limit()}."
         )
-        self._mail(account.email, f"Conducto: the spend limit of {account.org} is {share}", text)
+        subject = f"Conducto: the spend limit of {account.org} is {share}"
+        return send_mail(self._cloud, account, subject, text)
 
     def _kill(self, org: str) -> None:
         """Stop the commands that run on after the grace period, and debug shells."""

@@ -8,7 +8,7 @@ from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.identity import Identity, InvalidIdTokenError, VerifiedPerson
 from chalicelib.ports.people import InvitationRecord
 from chalicelib.services.dependencies import Dependencies
-from chalicelib.services.secret_injection import org_scope, user_scope
+from chalicelib.services.secret_injection import smtp_password, user_scope
 from chalicelib.services.sign_in import CLI_SECONDS
 from conducto.integrations.http import DeliveryError
 from conducto_core.api import problems
@@ -27,7 +27,6 @@ from conducto_core.model.people import (
     NewInvitation,
     Role,
 )
-from conducto_core.notifications.channels import SMTP_PASSWORD
 from conducto_core.semantics.roles import INHERITED, needed_to_change
 
 logger = logging.getLogger(__name__)
@@ -98,15 +97,12 @@ class Invitations:
         )
         try:
             subject = f"Invitation to {self._me.org}"
-            return self._cloud.mail(invitation.email, subject, text, self._password())
+            return self._cloud.mail(
+                invitation.email, subject, text, smtp_password(self._cloud.vault, self._me.org)
+            )
         except DeliveryError as error:
             logger.warning("an invitation was not mailed: %s", error)
             return False
-
-    def _password(self) -> str | None:
-        """Return the password of the mail server, a secret of the organisation."""
-        secret = self._cloud.vault.read(org_scope(self._me.org)).get(SMTP_PASSWORD)
-        return None if secret is None else str(secret["value"])
 
     def withdraw(self, invitation_id: str) -> Invitation:
         """Withdraw an invitation that was not accepted; raises `NotFoundError`."""

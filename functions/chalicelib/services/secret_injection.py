@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from chalicelib.ports.identity import SecretVault
+from conducto_core.notifications.channels import SMTP_PASSWORD
 from conducto_core.runtime.masking import Mask, can_be_masked
 from conducto_core.semantics.continuation import secrets_version
 
@@ -65,3 +66,9 @@ def inject(
     )
     masked = tuple(sorted(filter(can_be_masked, hidden)))
     return InjectedSecrets({**values, **services}, masked, version)
+
+
+def smtp_password(vault: SecretVault, org: str) -> str | None:
+    """Return the password of the mail server, a secret of the organisation."""
+    secret = vault.read(org_scope(org)).get(SMTP_PASSWORD)
+    return None if secret is None else str(secret["value"])

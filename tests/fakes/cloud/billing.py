@@ -114,6 +114,9 @@ class FakeBilling:
     def event_done(self, event_id: str) -> None:
         self._done.add(event_id)
 
+    def waiting_event(self, event_id: str) -> HookEvent | None:
+        return None if event_id in self._done else self._events.get(event_id)
+
     def waiting_events(self) -> Sequence[HookEvent]:
         return [event for id_, event in self._events.items() if id_ not in self._done]
 
