@@ -222,6 +222,20 @@ def test_concurrent_events_end_with_the_subscription_that_was_fetched_last(shop:
     assert shop.world.orgs.plan(ME.org).name == "free"
 
 
+def test_hook_function_processes_its_own_event_without_the_index(shop: Shop) -> None:
+    shop.subscribe()
+    kind = "customer.subscription.updated"
+    first, other = (HookEvent(id_, kind, "sub_1", livemode=False) for id_ in ("evt_1", "evt_2"))
+    shop.records.note_event(first)
+    shop.records.note_event(other)
+
+    shop.run.process_event("evt_1")
+    shop.run.process_event("evt_1")  # Lambda invokes a function twice at times
+
+    assert shop.world.orgs.plan(ME.org).name == "scale"
+    assert shop.records.waiting_events() == [other]
+
+
 def test_charges_during_an_event_stay_in_the_amount_of_the_period(shop: Shop) -> None:
     shop.subscribe()
     shop.deliver()
