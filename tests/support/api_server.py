@@ -64,10 +64,10 @@ def running_server(
 
     thread = threading.Thread(target=run)
     thread.start()
-    listening.wait(10)
+    listening.wait(60)
     try:
         yield RunningServer(Endpoint(state.url, TOKEN), stopped)
     finally:
         with contextlib.suppress(RuntimeError):  # it may already have stopped
             loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
+        thread.join(60)
