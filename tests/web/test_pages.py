@@ -414,7 +414,7 @@ def test_page_whose_code_fails_to_load_shows_an_error_and_the_others_work(viewer
     viewer.page.route("**/assets/SettingsPage*", lambda route: route.abort())
     page = viewer.open("/")
     page.get_by_role("link", name="Settings").click()
-    expect(page.get_by_role("alert")).to_contain_text("Could not show this page")
+    expect(page.get_by_role("alert")).to_contain_text("Could not load this part")
     page.get_by_role("link", name="Secrets").click()
     expect(page.get_by_role("heading", name="Secrets")).to_be_visible()
     page.get_by_role("link", name="Settings").click()
