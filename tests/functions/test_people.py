@@ -671,7 +671,7 @@ def test_person_owns_few_organisations_without_a_subscription() -> None:
     )[0]
 
     statuses = [create(ann, name) for name in ("b", "c", "d")]
-    office.world.orgs.set_billing("b", Billing(status=Status.ACTIVE), 0.0)
+    office.world.orgs.set_billing("b", Billing(status=Status.ACTIVE), 0.0, fetched=1.0, period=1.0)
 
     assert statuses == [200, 200, 409]
     assert create(ann, "d") == 200
