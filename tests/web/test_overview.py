@@ -183,7 +183,7 @@ def test_words_of_a_command_are_marked_and_it_stays_text(viewer: Viewer) -> None
     script = "for x in '<b>1</b>'; do echo $x; done"
     run = post(viewer.person, co.Exec(script), title="coloured")
     page = viewer.node(run, "/")
-    command = page.locator("pre.command")
+    command = page.locator(".Command-command")
     expect(command).to_have_text(script)
     expect(command.locator(".Command-string")).to_have_text("'<b>1</b>'")
     expect(command.locator(".Command-keyword").first).to_have_text("for")

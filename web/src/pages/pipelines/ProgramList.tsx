@@ -36,7 +36,7 @@ export function ProgramList({ programs, historyOf, chosen, onChoose, onMore }: P
     initialRect: { width: 0, height: window.innerHeight },
   });
   useLayoutEffect(() => {
-    const found = body.current?.closest<HTMLElement>(".app-main") ?? null;
+    const found = body.current?.closest<HTMLElement>("main") ?? null;
     if (body.current === null || found === null) return;
     const top = body.current.getBoundingClientRect().top - found.getBoundingClientRect().top;
     setScroller(found);
