@@ -77,7 +77,7 @@ class TablePeople:
             self._table.update_operation(count),
         ]
         if first:
-            # Whoever creates the organisation must not get the plan or the subscription of another.
+            # A new organisation must not get the plan or the subscription of another.
             unused = (table_keys.org(org), table_keys.account(org))
             operations += [self._table.check_operation(key, Condition(_NEW)) for key in unused]
         if invitation is not None:
