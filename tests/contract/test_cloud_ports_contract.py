@@ -13,6 +13,7 @@ from tests.fakes.cloud import (
     FakeAuditLog,
     FakeBlobs,
     FakeConnections,
+    FakeIdentities,
     FakeLogs,
     FakeOrgs,
     FakePeople,
@@ -23,6 +24,7 @@ from tests.fakes.cloud import (
 from chalicelib.adapters.audit import TableAuditLog
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.dynamodb import DynamoTable
+from chalicelib.adapters.identities import TableIdentities
 from chalicelib.adapters.logs import MAX_INLINE_CHUNK, ChunkedLogs
 from chalicelib.adapters.organizations import TableOrgs
 from chalicelib.adapters.people import TablePeople
@@ -35,12 +37,14 @@ from chalicelib.domain.tokens import membership_digest
 from chalicelib.ports.errors import ConflictError, ThrottledError
 from chalicelib.ports.identity import (
     Connections,
+    Identities,
     Identity,
     Orgs,
     Plan,
     SecretVault,
     Spender,
     Tokens,
+    VerifiedPerson,
 )
 from chalicelib.ports.logs import LogKey, LogStore
 from chalicelib.ports.people import AuditLog, InvitationRecord, People
@@ -589,16 +593,18 @@ class Registry(NamedTuple):
 
     people: People
     tokens: Tokens
+    identities: Identities
 
 
 @pytest.fixture(params=["fake", "aws"])
 def registry(request: pytest.FixtureRequest, clock: Clock) -> Registry:
     def real(_clients: Clients, table: DynamoTable) -> Registry:
         tokens = TableTokens(table, clock)
-        return Registry(TablePeople(table, tokens), tokens)
+        return Registry(TablePeople(table, tokens), tokens, TableIdentities(table))
 
-    fakes = FakeTokens(clock)
-    made: Registry = either(request, Registry(FakePeople(fakes), fakes), real)
+    fakes, linked = FakeTokens(clock), FakeIdentities()
+    fake = Registry(FakePeople(fakes, linked), fakes, linked)
+    made: Registry = either(request, fake, real)
     return made
 
 
@@ -607,7 +613,7 @@ def a_member(user: str, role: Role = Role.MEMBER) -> Member:
 
 
 def test_membership_is_the_root_of_tokens(registry: Registry) -> None:
-    people, tokens = registry
+    people, tokens, _ = registry
     people.join("acme", a_member("ann", Role.OWNER))
     bob = a_member("bob")
     people.join("acme", bob)
@@ -657,6 +663,21 @@ def test_change_needs_the_expected_role_an_owner_left_and_an_entitled_member(
         with pytest.raises(ConflictError):
             people.change("acme", member, role, by)
     assert people.members("acme") == [ann, bob, cem]
+
+
+def test_person_is_linked_with_their_membership(registry: Registry) -> None:
+    people, _, identities = registry
+    person = VerifiedPerson("https://issuer", "p", "ann@x.y", 0.0)
+    ann = a_member("ann", Role.OWNER)
+    people.join("acme", ann, person=person)
+    people.join("acme", a_member("bob", Role.OWNER))
+
+    assert identities.memberships(person) == {"acme": "ann"}
+    with pytest.raises(ConflictError):
+        people.join("acme", a_member("cem"), person=person)
+    assert people.member("acme", "cem") is None
+    people.change("acme", ann, None, None)
+    assert identities.memberships(person) == {}
 
 
 def test_two_owners_who_remove_each_other_leave_one(registry: Registry) -> None:
@@ -709,7 +730,7 @@ def test_invitation_is_accepted_or_withdrawn_once(registry: Registry) -> None:
 
 
 def test_dissolved_organisation_has_no_members_and_tokens(registry: Registry) -> None:
-    people, tokens = registry
+    people, tokens, _ = registry
     people.join("acme", a_member("ann", Role.OWNER))
     root = membership_digest("acme", "ann")
     tokens.put("d1", Identity("acme", "ann", INHERITED), expires=None, parent=root)

@@ -6,25 +6,30 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.fakes.cloud import FakeAuditLog, FakeTokens
 
 from chalicelib.api.dispatch import Api, Request
-from chalicelib.domain.tokens import digest_of, membership_digest, new_token
+from chalicelib.domain.tokens import digest_of, membership_digest, new_token, trust_digest
+from chalicelib.ports.errors import ThrottledError
 from chalicelib.ports.identity import Identity, VerifiedPerson
 from chalicelib.services.callers import FRESH_SECONDS
 from chalicelib.services.member_tokens import FRESH_SECONDS as FRESH_SESSION
+from chalicelib.services.sign_in import TrustedRuns
 from conducto.integrations.http import DeliveryError
 from conducto_core.api.idempotency import MemoryResponses
 from conducto_core.model.operations import people as operations
 from conducto_core.model.operations.cloud import CLOUD_LOGIN, WHO_AM_I
 from conducto_core.model.operations.pipelines import CONTROL, LIST, PUT_SECRETS, SECRETS
 from conducto_core.model.operations.sign_in import PUT_TRUST, START_SESSION
-from conducto_core.model.people import Member, Role
+from conducto_core.model.people import AuditParams, Member, Role
+from conducto_core.model.sign_in import TrustRequest
 from conducto_core.semantics.plans import Billing, Status
 from conducto_core.semantics.roles import INHERITED
-from support.cloud.world import World
+from support.cloud.world import ME, World
 from support.trees import leaf, serial
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.functions.conftest import Front
@@ -273,6 +278,30 @@ def test_owner_who_becomes_an_administrator_keeps_other_invitations(office: Offi
 
     statuses = [office.call(operations.ACCEPT_INVITATION, code, {})[0] for code in made]
     assert statuses == [410, 200]
+
+
+class HaltingTokens(FakeTokens):
+    """Tokens whose roots cannot be written after the first one."""
+
+    roots = 0
+
+    def put_root(self, digest: str, identity: Identity) -> None:
+        self.roots += 1
+        if self.roots > 1:
+            raise ThrottledError("too many writes")
+        super().put_root(digest, identity)
+
+
+def test_interrupted_change_of_a_trust_leaves_no_earlier_permission() -> None:
+    office, tokens = Office(), HaltingTokens(lambda: 0.0)
+    trusts = TrustedRuns(office.world.over(tokens=tokens), ME)
+    asked = {"repository": "1", "ref": "refs/heads/main"}
+    trusts.put("ci", TrustRequest(**asked, permissions=("read", "launch")))
+
+    with pytest.raises(ThrottledError):
+        trusts.put("ci", TrustRequest(**asked, permissions=("read",)))
+
+    assert tokens.find(trust_digest(ORG, "ci")) is None
 
 
 # ---- invitations ------------------------------------------------------------------------------
@@ -568,6 +597,15 @@ def test_requests_that_do_more_than_read_are_audited_without_bodies(office: Offi
     assert [e["user"] for e in mine] == ["vic"]
 
 
+def test_invitation_is_the_subject_of_its_creation(office: Office) -> None:
+    owner = office.join("ann", Role.OWNER)
+    made = office.invited(owner)
+
+    entries = office.call(operations.LIST_AUDIT, owner)[1]["entries"]
+
+    assert [one["subject"] for one in entries] == [made["invitation"]["id"]]
+
+
 def test_audit_log_is_read_in_pages(office: Office) -> None:
     owner = office.join("ann", Role.OWNER)
     for number in range(5):
@@ -595,8 +633,6 @@ def test_person_switches_between_their_organisations(office: Office) -> None:
     bob = office.join("bob", person=person)
     office.join("robert", Role.VIEWER, org="other", person=person)
     office.join("eve", org="third")
-    for org, user in ((ORG, "bob"), ("other", "robert")):
-        office.world.identities.link(person, org, user)
     session = office.token("bob", kind="session")
 
     listed = office.call(operations.LIST_ORGANISATIONS, bob)[1]["organisations"]
@@ -617,7 +653,6 @@ def test_member_with_all_their_permissions_switches_to_another_organisation(
     person = VerifiedPerson("https://issuer", "p", "bob@x.y", 0.0)
     for org in (ORG, "other"):
         office.join("bob", Role.OWNER, org=org, person=person)
-        office.world.identities.link(person, org, "bob")
     root = membership_digest(ORG, "bob")
     office.world.tokens.put(
         digest_of("small"), Identity(ORG, "bob", frozenset({"read"})), expires=None, parent=root
@@ -665,7 +700,6 @@ def test_person_owns_few_organisations_without_a_subscription() -> None:
     office = Office(billing=object())
     person = VerifiedPerson("https://issuer", "p", "ann@x.y", 0.0)
     ann, bob = office.join("ann", Role.OWNER, person=person), office.join("bob", Role.OWNER)
-    office.world.identities.link(person, ORG, "ann")
     create = lambda token, name: office.call(  # noqa: E731
         operations.CREATE_ORGANISATION, token, {"name": name}
     )[0]
@@ -735,6 +769,38 @@ def test_personal_data_is_exported_and_erased(tmp_path: Path) -> None:
     users = {e["user"] for e in office.call(operations.LIST_AUDIT, owner)[1]["entries"]}
     assert users == {"ann", erased["replacement"]}
     assert after[0] == 404
+
+
+class SlowAudit(FakeAuditLog):
+    """An audit log whose first change of names takes minutes."""
+
+    office: Office
+    slow = True
+
+    def rename(
+        self, org: str, user: str, replacement: str, check: Callable[[], None] = lambda: None
+    ) -> int:
+        if self.slow:
+            self.office.world.now += 600
+        self.slow = False
+        return super().rename(org, user, replacement, check)
+
+
+def test_interrupted_erasure_continues_with_the_same_name(tmp_path: Path) -> None:
+    audit = SlowAudit()
+    office = audit.office = Office(folder=tmp_path, audit=audit)
+    owner, bob = office.join("ann", Role.OWNER), office.join("bob")
+    office.call(operations.LEAVE, bob)
+    other = Office(folder=tmp_path)
+    other.call(operations.LEAVE, other.join("bob"))
+    elsewhere = other.call(operations.ERASE_MEMBER, other.join("ann", Role.OWNER), user="bob")[1]
+
+    stopped = office.call(operations.ERASE_MEMBER, owner, user="bob")
+    erased = office.call(operations.ERASE_MEMBER, owner, user="bob")
+
+    assert (stopped[0], erased[0]) == (202, 200)
+    assert erased[1]["replacement"] == elsewhere["replacement"]
+    assert audit.page(ORG, AuditParams(user="bob")).entries == ()
 
 
 # ---- over AWS's own services ------------------------------------------------------------------

@@ -39,9 +39,8 @@ def run_token(provider: Provider, **change: Any) -> str:
 
 def member(front: Front, user: str, org: str = "acme", role: Role = Role.MEMBER) -> None:
     cloud = front.app.cloud
-    cloud.people.join(org, Member(user=user, role=role, joined=1.0))
     person = front.app.identity_provider.person(id_token_of(front))
-    cloud.identities.link(person, org, user)
+    cloud.people.join(org, Member(user=user, role=role, joined=1.0), person=person)
 
 
 def id_token_of(front: Front) -> str:
@@ -175,6 +174,26 @@ def test_deleted_trust_revokes_its_tokens(front: Front, provider: Provider) -> N
 
     assert front.app.tokens.find(sha256(issued["token"].encode()).hexdigest()) is None
     assert front.call("DELETE", "/trusts/nightly", admin)[0] == 404
+
+
+def test_sign_ins_are_audited(front: Front, provider: Provider) -> None:
+    member(front, "ann")
+    admin = front.token()
+    front.call("PUT", "/trusts/nightly", admin, TRUST)
+    challenge = sha256(VERIFIER.encode()).hexdigest()
+
+    front.call("POST", "/sessions", id_token(provider))
+    front.call("POST", "/cli-logins", id_token(provider, nonce="2"), {"challenge": challenge})
+    front.call("POST", "/ci-tokens", run_token(provider), {"org": "acme"})
+    entries = front.call("GET", "/audit", admin)[1]["entries"]
+
+    seen = [(one["operation"], one["user"], one["subject"]) for one in entries]
+    assert seen == [
+        ("exchange_ci_token", "ci@nightly", RUN["sub"]),
+        ("start_cli_login", "ann", ""),
+        ("start_session", "ann", ""),
+        ("put_trust", "ann", "nightly"),
+    ]
 
 
 def test_trust_in_every_branch_is_refused(front: Front) -> None:

@@ -250,7 +250,7 @@ class AuditEntry(Record):
     Attributes:
         time: Of the response, in seconds since the epoch.
         token: Id of the token of the request.
-        subject: The pipeline, user, token or invitation in the address of the request.
+        subject: The pipeline, user, token, invitation or trust of the request, or a CI run.
         paths: Up to `MAX_AUDIT_PATHS` paths of nodes.
         status: HTTP status of the response.
         request: The id of the request, as in the logs.

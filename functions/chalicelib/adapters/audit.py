@@ -39,10 +39,13 @@ class TableAuditLog:
                 found.append(entry)
         return AuditPage(entries=tuple(found))
 
-    def rename(self, org: str, user: str, replacement: str) -> int:
+    def rename(
+        self, org: str, user: str, replacement: str, check: Callable[[], None] = lambda: None
+    ) -> int:
         """Replace a user's name in all entries; return their number."""
         count = 0
         for position, entry in self._entries(org, None):
+            check()
             update = {
                 name: replacement for name in ("user", "subject") if getattr(entry, name) == user
             }

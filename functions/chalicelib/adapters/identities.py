@@ -20,20 +20,6 @@ class TableIdentities:
         found = self._table.range(first.partition, first.sort, first.sort + table_keys.LAST)
         return {sort.removeprefix(first.sort): str(item["user"]) for sort, item in found}
 
-    def link(self, person: VerifiedPerson, org: str, user: str) -> None:
-        """Store that a person is a user of an organisation.
-
-        Raises:
-            ConflictError: The person is another user of the organisation.
-        """
-        self._table.put_where(
-            table_keys.person(person.issuer, person.subject, org),
-            {"user": user},
-            "attribute_not_exists(#user) OR #user = :user",
-            {":user": user},
-            {"#user": "user"},
-        )
-
     def unlink(self, issuer: str, subject: str, org: str) -> None:
         """Delete a person's membership of an organisation, if there is one."""
         self._table.delete(table_keys.person(issuer, subject, org))

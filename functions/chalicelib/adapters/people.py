@@ -76,6 +76,9 @@ class TablePeople:
             self._tokens.root_operation(org, member.user, member.role),
             self._table.update_operation(count),
         ]
+        if person is not None:
+            link = table_keys.person(person.issuer, person.subject, org)
+            operations.append(self._table.put_operation(link, {"user": member.user}, new=True))
         if first:
             # A new organisation must not get the plan or the subscription of another.
             unused = (table_keys.org(org), table_keys.account(org))
@@ -88,14 +91,17 @@ class TablePeople:
         """Change or remove a member in one transaction."""
         key, root = table_keys.member(org, member.user), membership_digest(org, member.user)
         same = Condition("member_role = :before", {":before": member.role.value})
+        person = self.person(org, member.user)
         if role is None:
             operations = [
                 self._table.delete_operation(key, condition=same),
                 self._table.delete_operation(table_keys.token(root)),
                 self._table.put_operation(table_keys.former_member(org, member.user), {}),
             ]
+            if person is not None:
+                link = table_keys.person(person.issuer, person.subject, org)
+                operations.append(self._table.delete_operation(link))
         else:
-            person = self.person(org, member.user)
             changed = _item(member.model_copy(update={"role": role}), person)
             operations = [
                 self._table.put_operation(key, changed, condition=same),

@@ -5,8 +5,10 @@ large request and response bodies pass through the bucket.
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 from urllib.parse import urlencode
@@ -86,12 +88,13 @@ class Api:
         with log_fields(**_fields(operation, identity, request)):
             known = self._callers.current(identity)
             response = self._respond(operation, known, request)
-            if known is not None and known.org and audit.is_audited(operation):
-                self._note(operation, known, request, response.status)
+            author = _author(known, response)
+            if author is not None and audit.is_audited(operation):
+                self._note(operation, author, request, response)
             return response
 
     def _note(
-        self, operation: AnyOperation, caller: Identity, request: Request, status: int
+        self, operation: AnyOperation, caller: Identity, request: Request, response: Response
     ) -> None:
         self._callers.forget()  # the request may have changed any token
         query = {name: value for name, value in request.query if name == "path"}
@@ -100,7 +103,8 @@ class Api:
             caller,
             {**query, **request.params},
             request.body,
-            status=status,
+            status=response.status,
+            answer=response.body,
             request_id=request.id,
             time=self._cloud.clock(),
         )
@@ -218,6 +222,14 @@ def _fields(
         if identity.worker is not None:
             known["pipeline"], _, known["worker"] = identity.worker
     return known
+
+
+def _author(caller: Identity | None, response: Response) -> Identity | None:
+    """Return the caller, as the user that they signed in as with an ID token."""
+    if caller is None or caller.org:
+        return caller
+    issued = json.loads(response.body) if response.status == HTTPStatus.OK else {}
+    return replace(caller, org=issued["org"], user=issued["user"]) if "org" in issued else None
 
 
 def _needed(permission: Permission) -> set[str]:

@@ -123,17 +123,10 @@ class IdentityProvider(Protocol):
 
 
 class Identities(Protocol):
-    """The memberships of people at identity providers."""
+    """The memberships of people at identity providers, which `People` writes."""
 
     def memberships(self, person: VerifiedPerson) -> Mapping[str, str]:
         """Return ``{organisation: user id}`` of a person, by organisation."""
-
-    def link(self, person: VerifiedPerson, org: str, user: str) -> None:
-        """Store that a person is a user of an organisation.
-
-        Raises:
-            ConflictError: The person is another user of the organisation.
-        """
 
     def unlink(self, issuer: str, subject: str, org: str) -> None:
         """Delete a person's membership of an organisation, if there is one."""

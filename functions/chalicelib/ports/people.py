@@ -1,6 +1,6 @@
 """Organisations' members, invitations, and audit log."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from chalicelib.ports.identity import VerifiedPerson
@@ -56,7 +56,8 @@ class People(Protocol):
             org: The organisation.
             member: The member.
             invitation: Digest of an open invitation, which becomes an accepted one.
-            person: The person at the identity provider.
+            person: The person at the identity provider, who must not be another member; also in
+                `Identities`.
             first: The organisation must not have had a member, a plan or a subscription before.
 
         Raises:
@@ -104,5 +105,10 @@ class AuditLog(Protocol):
     def page(self, org: str, params: AuditParams) -> AuditPage:
         """Return a page of entries, the newest first."""
 
-    def rename(self, org: str, user: str, replacement: str) -> int:
-        """Replace a user's name in all entries; return their number."""
+    def rename(
+        self, org: str, user: str, replacement: str, check: Callable[[], None] = lambda: None
+    ) -> int:
+        """Replace a user's name in all entries; return their number.
+
+        ``check`` is called before each entry, and may raise to stop.
+        """

@@ -3,11 +3,13 @@
 import json
 import logging
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from chalicelib.ports.identity import Identity
 from chalicelib.ports.people import AuditLog
 from conducto_core.model.operations.operation import AnyOperation, Bytes, Permission
+from conducto_core.model.operations.people import CREATE_INVITATION
 from conducto_core.model.people import ID_LENGTH, MAX_AUDIT_PATHS, AuditEntry
 
 logger = logging.getLogger(__name__)
@@ -18,7 +20,7 @@ _MAX_BODY = 256 << 10
 _MAX_PATH = 300
 _MACHINES = (Permission.WORKER, Permission.CHILDREN)
 #: Parameters of a path or query that name the subject of a request.
-_SUBJECTS = ("id", "user", "org")
+_SUBJECTS = ("id", "user", "org", "name")
 
 
 def is_audited(operation: AnyOperation) -> bool:
@@ -35,11 +37,12 @@ def entry_of(
     body: object,
     *,
     status: int,
+    answer: bytes,
     request_id: str,
     time: float,
 ) -> AuditEntry:
     """Return the entry of a request; only paths of nodes are taken from its body."""
-    subject = next((params[name] for name in _SUBJECTS if name in params), "")
+    subject = _subject(operation, caller, params, answer if status == HTTPStatus.OK else b"")
     return AuditEntry(
         time=time,
         user=caller.user,
@@ -50,6 +53,16 @@ def entry_of(
         status=status,
         request=request_id,
     )
+
+
+def _subject(
+    operation: AnyOperation, caller: Identity, params: Mapping[str, str], answer: bytes
+) -> str:
+    if caller.run is not None:
+        return caller.run.subject
+    if operation.name == CREATE_INVITATION.name and answer:
+        return str(json.loads(answer)["invitation"]["id"])
+    return next((params[name] for name in _SUBJECTS if name in params), "")
 
 
 def record(log: AuditLog, org: str, entry: AuditEntry) -> None:

@@ -151,8 +151,6 @@ class Invitations:
             self._people.join(org, member, invitation=record.digest, person=person)
         except ConflictError as error:
             raise _gone("this invitation was used, or its user is a member by now") from error
-        if person is not None:
-            self._cloud.identities.link(person, org, member.user)
 
     def _verified(self, request: AcceptInvitation, email: str) -> VerifiedPerson | None:
         """Return the person who accepts, if there is an identity provider."""

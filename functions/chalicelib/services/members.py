@@ -59,10 +59,7 @@ class Members:
         return self._remove(self._me.user, needed=Permission.READ)
 
     def _remove(self, user: str, needed: Permission | None) -> MemberRemoved:
-        person = self._people.person(self._me.org, user)
         self._change(user, None, needed)
-        if person is not None:
-            self._cloud.identities.unlink(person.issuer, person.subject, self._me.org)
         self._end_tokens(user)
         self._withdraw_invitations(user, frozenset())
         return MemberRemoved(user=user)

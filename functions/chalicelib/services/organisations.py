@@ -85,8 +85,6 @@ class Organisations:
             self._cloud.people.join(name, owner, person=person, first=True)
         except ConflictError as error:
             raise taken from error
-        if person is not None:
-            self._cloud.identities.link(person, name, user)
         return self._login(name, user, Role.OWNER)
 
     def _check_unpaid(self, person: VerifiedPerson | None) -> None:

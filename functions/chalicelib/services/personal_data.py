@@ -1,8 +1,8 @@
 """The data about one user: export and erasure."""
 
 from collections.abc import Iterator
+from hashlib import sha256
 from itertools import islice
-from secrets import token_hex
 
 from chalicelib.ports.identity import Identity
 from chalicelib.services.deletion import REQUEST_SECONDS, DeletionRunningError
@@ -39,10 +39,11 @@ class PersonalDataOf:
 
     def export(self) -> PersonalData:
         """Return everything that is stored about the user; values of secrets are left out."""
+        self._check_stored()
         tokens = MemberTokens(self._cloud, self._me)
         mine = TokenListParams(user=self._user)
         invitations = self._cloud.people.invitations(self._org)
-        found = PersonalData(
+        return PersonalData(
             org=self._org,
             user=self._user,
             member=self._cloud.people.member(self._org, self._user),
@@ -58,9 +59,6 @@ class PersonalDataOf:
             pipelines=tuple(self._pipelines()),
             audit=tuple(self._audit()),
         )
-        if not self._is_known() and not (found.secrets or found.files or found.pipelines):
-            raise NotFoundError(f"nothing about a user {self._user!r} is stored in {self._org}")
-        return found
 
     def erase(self) -> PersonErased:
         """Erase the data about a former member; their pipelines stay, under their user id.
@@ -77,10 +75,17 @@ class PersonalDataOf:
                 f"{user} is still a member of {org}, or has tokens; remove them first with "
                 f"'conducto members remove {user}'"
             )
-        self.export()  # raises `NotFoundError` for an unknown user
-        replacement = f"erased-{token_hex(4)}"
+        self._check_stored()
+        # The same in a repeated request, which renames the rest.
+        replacement = f"erased-{sha256(f'{org}|{user}'.encode()).hexdigest()[:8]}"
+        end = self._cloud.clock() + REQUEST_SECONDS
+
+        def check() -> None:
+            if self._cloud.clock() > end:
+                raise DeletionRunningError(user, "the audit log has many entries")
+
         try:
-            self._cloud.data.forget(user_directory(org, user), REQUEST_SECONDS)
+            self._cloud.data.forget(user_directory(org, user), end - self._cloud.clock())
         except TimeoutError as error:
             raise DeletionRunningError(user, "there are many files") from error
         secrets = clear_secrets(self._engine, user_scope(org, user))
@@ -88,9 +93,15 @@ class PersonalDataOf:
             if record.invitation.user == user:
                 self._cloud.people.drop_invitation(org, record.digest)
                 self._cloud.tokens.take(record.digest)
-        audit = self._cloud.audit.rename(org, user, replacement)
+        audit = self._cloud.audit.rename(org, user, replacement, check)
         self._cloud.people.forget_former(org, user)
         return PersonErased(user=user, replacement=replacement, secrets=secrets, audit=audit)
+
+    def _check_stored(self) -> None:
+        secrets = self._cloud.vault.read(user_scope(self._org, self._user))
+        found = self._is_known() or secrets or any(self._files()) or any(self._pipelines())
+        if not found:
+            raise NotFoundError(f"nothing about a user {self._user!r} is stored in {self._org}")
 
     def _is_known(self) -> bool:
         people, known = self._cloud.people, self._cloud.tokens.known(self._org)

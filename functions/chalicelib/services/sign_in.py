@@ -188,6 +188,8 @@ class TrustedRuns:
         trust = Trust(**request.model_dump(), name=name, created=now, created_by=self._caller.user)
         # No member's name has an "@", so the runs have no secrets of a member.
         owner = Identity(org, f"ci@{name}", frozenset(request.permissions))
+        # If this is interrupted, no token has the permissions of the earlier trust.
+        self._cloud.tokens.take(trust_digest(org, name))
         self._cloud.trusts.put(org, trust)
         self._cloud.tokens.put_root(trust_digest(org, name), owner)
         return trust

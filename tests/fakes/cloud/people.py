@@ -1,8 +1,9 @@
 """Members, invitations and the audit log, in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tests.fakes.cloud.identity import FakeTokens
+from tests.fakes.cloud.sign_in import FakeIdentities
 
 from chalicelib.domain.tokens import membership_digest
 from chalicelib.ports.errors import ConflictError
@@ -16,7 +17,8 @@ from conducto_core.semantics.roles import needed_to_change, permissions_of
 class FakePeople:
     """A fake `People`."""
 
-    def __init__(self, tokens: FakeTokens) -> None:
+    def __init__(self, tokens: FakeTokens, identities: FakeIdentities | None = None) -> None:
+        self._identities = identities or FakeIdentities()
         self._tokens = tokens
         self._members: dict[str, dict[str, Member]] = {}
         self._people: dict[tuple[str, str], VerifiedPerson] = {}
@@ -52,11 +54,14 @@ class FakePeople:
     ) -> None:
         if self.member(org, member.user) is not None or (first and org in self._members):
             raise ConflictError(f"{member.user} is already a member of {org}")
+        if person is not None and org in self._identities.memberships(person):
+            raise ConflictError(f"the person is a member of {org}")
         if invitation is not None:
             self._close(org, invitation, "accepted")
         self._members.setdefault(org, {})[member.user] = member
         if person is not None:
             self._people[org, member.user] = person
+            self._identities.link(person, org, member.user)
         self._root(org, member)
 
     def _root(self, org: str, member: Member) -> None:
@@ -74,6 +79,9 @@ class FakePeople:
             self._check_entitled(org, str(by), needed_to_change(member.role, role))
         if role is None:
             del self._members[org][member.user]
+            person = self._people.pop((org, member.user), None)
+            if person is not None:
+                self._identities.unlink(person.issuer, person.subject, org)
             self._left.setdefault(org, set()).add(member.user)
             self._tokens.take(membership_digest(org, member.user))
             return
@@ -143,9 +151,12 @@ class FakeAuditLog:
         position = f"{page[-1][0]:013}.000000#00000000" if more else None
         return AuditPage(entries=tuple(entry for _, entry in page), next=position)
 
-    def rename(self, org: str, user: str, replacement: str) -> int:
+    def rename(
+        self, org: str, user: str, replacement: str, check: Callable[[], None] = lambda: None
+    ) -> int:
         count = 0
         for number, entry in enumerate(self._entries.get(org, [])):
+            check()
             update = {n: replacement for n in ("user", "subject") if getattr(entry, n) == user}
             self._entries[org][number] = entry.model_copy(update=update)
             count += bool(update)
