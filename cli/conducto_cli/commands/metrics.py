@@ -66,9 +66,10 @@ def _comparison(client: Client, arguments: argparse.Namespace) -> MetricComparis
     if found.pipelines:
         return found
     record = find_pipeline(client, arguments.id).pipeline
-    return client.compare_metrics(
-        query.model_copy(update={"title": record.title, "program": record.program})
-    )
+    names = {"title": record.title, "program": record.program}
+    if record.program is not None:
+        names["function"] = record.function
+    return client.compare_metrics(query.model_copy(update=names))
 
 
 def _lines(found: MetricComparison) -> Iterator[str]:

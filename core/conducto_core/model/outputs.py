@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 
 from conducto.wire.outputs import MAX_POINTS
 from conducto_core.model.base import Record
-from conducto_core.model.params import AttemptNumber, PipelineId
+from conducto_core.model.params import AttemptNumber, PipelineId, ProgramParams
 from conducto_core.model.states import State
 
 #: Maximum number of pipelines in a comparison of metrics.
@@ -96,20 +96,16 @@ class MetricParams(OutputParams):
     points: int = Field(default=MAX_POINTS, ge=2, le=MAX_POINTS)
 
 
-class CompareParams(Record):
+class CompareParams(ProgramParams):
     """The program whose pipelines are compared, and the metrics.
 
     Attributes:
-        title: Exact title of the pipelines.
-        program: Their script; None for any.
         path: Only metrics of this node.
         name: Only this metric.
         limit: Maximum number of pipelines, the newest first.
         points: Maximum number of points of each metric; 0 for the summary alone.
     """
 
-    title: str = Field(max_length=10_000)
-    program: str | None = None
     path: str | None = None
     name: str | None = None
     limit: int = Field(default=20, ge=1, le=MAX_COMPARED)

@@ -89,6 +89,28 @@ class PipelineParams(Record):
     id: PipelineId
 
 
+class ProgramParams(Record):
+    """The program of which pipelines are requested, by its title or by its script and function.
+
+    Attributes:
+        title: Exact title of the pipelines; ignored if a function is named.
+        program: Their script; without a function, None for any.
+        function: The function of the script that made their trees; their titles may differ.
+    """
+
+    title: str | None = Field(default=None, max_length=10_000)
+    program: str | None = None
+    function: str | None = None
+
+    @model_validator(mode="after")
+    def _names_a_program(self) -> Self:
+        if self.function is not None and self.program is None:
+            raise ValueError("a function needs its script: name program, too")
+        if self.function is None and self.title is None:
+            raise ValueError("name a title, or a program and its function")
+        return self
+
+
 class TreeParams(Record):
     """A query for a part of a tree.
 

@@ -30,9 +30,11 @@ class PipelineRun(Record):
 
 
 class RunHistory(Record):
-    """The newest runs of pipelines with the same title and program.
+    """The newest runs of one program (`conducto_core.semantics.program_identity`).
 
     Attributes:
+        title: Title of the newest of the listed pipelines.
+        function: The function of the script, if it identifies the program.
         runs: At most `MAX_HISTORY`, the newest first, including archived ones. Runs that are not
             among the `MAX_HISTORY_SCAN` newest pipelines are left out.
         ended: Number of them that have ended.
@@ -42,6 +44,7 @@ class RunHistory(Record):
 
     title: str
     program: str | None = None
+    function: str | None = None
     runs: tuple[PipelineRun, ...] = ()
     ended: int = 0
     passed: int = 0
@@ -53,7 +56,7 @@ class PipelineList(Record):
 
     Attributes:
         next: Id to continue ``after``; None at the end.
-        histories: One for each title and program among the pipelines, if requested.
+        histories: One for each program among the pipelines, if requested.
     """
 
     pipelines: tuple[PipelineSummary, ...]

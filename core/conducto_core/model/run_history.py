@@ -5,7 +5,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from conducto_core.model.base import Record
-from conducto_core.model.params import PipelineId
+from conducto_core.model.params import PipelineId, ProgramParams
 
 #: Maximum differences of each kind in a response.
 MAX_DIFFERENCES = 1000
@@ -91,18 +91,14 @@ class PipelineComparison(Record):
     complete: bool = True
 
 
-class NodeHistoryParams(Record):
+class NodeHistoryParams(ProgramParams):
     """The program whose nodes are queried.
 
     Attributes:
-        title: Exact title of the pipelines.
-        program: Their script; None for any.
         runs: Maximum number of finished pipelines, the newest first.
         limit: Maximum number of nodes in each list.
     """
 
-    title: str = Field(max_length=10_000)
-    program: str | None = None
     runs: int = Field(default=30, ge=1, le=MAX_HISTORY_RUNS)
     limit: int = Field(default=10, ge=1, le=MAX_HISTORY_NODES)
 

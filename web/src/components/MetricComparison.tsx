@@ -1,7 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 
 import { api } from "@/api/client";
-import type { PipelineRecord } from "@/api/schema";
 import styles from "@/components/MetricComparison.module.css";
 import { Pending } from "@/components/InOrder";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
@@ -14,6 +13,7 @@ import {
   dotsOf,
 } from "@/model/metricComparison";
 import { metricLine } from "@/model/metrics";
+import { programQuery, type ProgramRef } from "@/model/programIdentity";
 import { METRIC_COMPARISON } from "@/strings";
 
 const WIDTH = 300;
@@ -24,7 +24,7 @@ const POINTS = 100;
 const REFRESH_MS = 15_000;
 
 interface Props {
-  program: Pick<PipelineRecord, "title" | "program">;
+  program: ProgramRef;
   /** Only metrics of this node. */
   path?: string;
   /** The pipeline to highlight. */
@@ -40,12 +40,10 @@ interface Props {
 export function MetricComparison(props: Props) {
   const { program, path, current, isLive = false, quiet = false } = props;
   const { heading = METRIC_COMPARISON.title } = props;
-  const { title, program: script } = program;
   const query = {
-    title,
+    ...programQuery(program),
     limit: LIMIT,
     points: POINTS,
-    ...(script === null ? {} : { program: script }),
     ...(path === undefined ? {} : { path }),
   };
   const comparison = useQuery({

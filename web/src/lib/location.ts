@@ -57,9 +57,9 @@ export function followLink(event: MouseEvent<HTMLAnchorElement>): void {
   navigate(target.pathname + target.search);
 }
 
-export function programUrl({ title, program }: { title: string; program: string | null }): string {
-  const query = new URLSearchParams(program === null ? { title } : { title, program });
-  return `/program?${query.toString()}`;
+/** The page of a program that these parameters name (`programQuery`). */
+export function programUrl(query: Record<string, string>): string {
+  return `/program?${new URLSearchParams(query).toString()}`;
 }
 
 interface OutputPlace {

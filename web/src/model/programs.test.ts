@@ -15,6 +15,7 @@ function summary(
     id: "abc-def",
     title: "checks.py nightly",
     program: "/home/ada/checks.py",
+    function: null,
     armed: true,
     run_at: null,
     created: 0,
@@ -50,8 +51,8 @@ test("programs are in the order of their newest pipeline, with all of theirs", (
   ]);
 
   expect(
-    found.map(({ title, script, pipelines }) => [
-      title,
+    found.map(({ name, script, pipelines }) => [
+      name,
       script,
       pipelines.map((one) => one.pipeline.id),
     ]),
@@ -59,6 +60,25 @@ test("programs are in the order of their newest pipeline, with all of theirs", (
     ["Nightly", "checks.py", ["d", "b"]],
     ["checks.py web", null, ["c"]],
     ["Nightly", null, ["a"]],
+  ]);
+});
+
+test("the launches of a function are one program, whatever their arguments and titles", () => {
+  const launched = (id: string, title: string, name: string) =>
+    summary({}, {}, { id, title, function: name });
+
+  const found = groupByProgram([
+    launched("d", "Before the release", "nightly"),
+    launched("c", "checks.py web", "web"),
+    launched("b", "checks.py nightly --shards 4", "nightly"),
+    launched("a", "checks.py nightly --shards 2", "nightly"),
+  ]);
+
+  expect(
+    found.map(({ name, pipelines }) => [name, ...pipelines.map((p) => p.pipeline.id)]),
+  ).toEqual([
+    ["checks.py nightly", "d", "b", "a"],
+    ["checks.py web", "c"],
   ]);
 });
 

@@ -5,14 +5,14 @@ import { duration, moment, plural } from "@/lib/time";
 import { activeTime } from "@/model/activity";
 import { earlierDurations, estimate } from "@/model/estimate";
 import { pipelineState } from "@/model/pipelineStatus";
-import { programKey } from "@/model/runs";
+import { programKey, programName, scriptName } from "@/model/programIdentity";
 import { failures, total } from "@/model/states";
 
 export interface Program {
-  /** Identifies it in lists and URLs. */
+  /** Identifies it in lists. */
   key: string;
-  title: string;
-  /** File name of its script, unless the title has it. */
+  name: string;
+  /** File name of its script, unless the name has it. */
   script: string | null;
   /** Its pipelines, newest first. */
   pipelines: readonly PipelineSummary[];
@@ -28,12 +28,13 @@ export function groupByProgram(pipelines: readonly PipelineSummary[]): Program[]
     else members.push(one);
   }
   return Array.from(groups, ([key, members]) => {
-    const { title, program } = members[0]?.pipeline ?? { title: "", program: null };
-    const script = program?.split(/[/\\]/).at(-1) ?? null;
+    const newest = members[0]?.pipeline ?? { title: "", program: null, function: null };
+    const name = programName(newest);
+    const script = newest.program === null ? null : scriptName(newest.program);
     return {
       key,
-      title,
-      script: script === null || title.includes(script) ? null : script,
+      name,
+      script: script === null || name.includes(script) ? null : script,
       pipelines: members,
     };
   });

@@ -31,6 +31,7 @@ function history(changes: Partial<RunHistory> = {}): RunHistory {
   return {
     title: "nightly",
     program: "/p.py",
+    function: null,
     runs: [],
     ended: 0,
     passed: 0,
@@ -47,14 +48,16 @@ function heights(...runs: PipelineRun[]): number[] {
   return barsOf(history({ runs }), NOW).map((bar) => bar.height);
 }
 
-test("a history is found by title and program; the first match wins", () => {
+test("a history is found by its program; the first match wins", () => {
   const [mine, older, other] = [history({ ended: 1 }), history(), history({ program: null })];
+  const called = history({ function: "f" });
 
-  const find = historyFinder([mine, other, older]);
+  const find = historyFinder([mine, other, older, called]);
 
-  expect(find({ title: "nightly", program: "/p.py" })).toBe(mine);
-  expect(find({ title: "nightly", program: null })).toBe(other);
-  expect(find({ title: "weekly", program: "/p.py" })).toBeUndefined();
+  expect(find({ title: "nightly", program: "/p.py", function: null })).toBe(mine);
+  expect(find({ title: "nightly", program: null, function: null })).toBe(other);
+  expect(find({ title: "weekly", program: "/p.py", function: null })).toBeUndefined();
+  expect(find({ title: "weekly", program: "/p.py", function: "f" })).toBe(called);
 });
 
 test("the newest run is the last bar", () => {

@@ -1,24 +1,18 @@
 /** The latest runs of a pipeline as a strip of bars. */
 
-import type { PipelineRecord, PipelineRun, PipelineSummary, RunHistory } from "@/api/schema";
+import type { PipelineRun, PipelineSummary, RunHistory } from "@/api/schema";
 import { duration, moment } from "@/lib/time";
 import { activeTime } from "@/model/activity";
+import { programKey, type ProgramRef } from "@/model/programIdentity";
 import { stateLabel } from "@/model/states";
 
 /** Minimum height of a bar as a share of the tallest. */
 const MIN_HEIGHT = 0.15;
 
-type Program = Pick<PipelineRecord, "title" | "program">;
-
-/** Identifies a program in lists and URLs. */
-export function programKey({ title, program }: Program): string {
-  return JSON.stringify([title, program]);
-}
-
 /** Look up the history of a pipeline; the first match wins. */
 export function historyFinder(
   histories: readonly RunHistory[],
-): (pipeline: Program) => RunHistory | undefined {
+): (pipeline: ProgramRef) => RunHistory | undefined {
   const known = new Map(histories.toReversed().map((one) => [programKey(one), one]));
   return (pipeline) => known.get(programKey(pipeline));
 }

@@ -76,7 +76,7 @@ async def compare(
     """Return the metrics of the newest attempts in the newest pipelines of a program."""
     found: list[ComparedPipeline] = []
     progress = _Progress(clock, clock() + MAX_SECONDS)
-    summaries = PipelinesOfProgram(reader, params.title, params.program, progress.in_time)
+    summaries = PipelinesOfProgram(reader, params, progress.in_time)
     async for summary in summaries.newest(params.limit):
         if not progress.in_time():
             break

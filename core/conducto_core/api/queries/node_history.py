@@ -32,7 +32,7 @@ async def history(
     runs: dict[str, NodeRuns] = {}
     left = MAX_ATTEMPTS_READ
     complete = True
-    summaries = PipelinesOfProgram(reader, params.title, params.program, lambda: clock() < until)
+    summaries = PipelinesOfProgram(reader, params, lambda: clock() < until)
     async for summary in summaries.newest(MAX_HISTORY_SCAN):
         if not summary.settled or summary.started is None:
             continue

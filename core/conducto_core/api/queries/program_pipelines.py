@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
-from conducto_core.model.params import MAX_HISTORY_SCAN, MAX_TEXT, ListParams
+from conducto_core.model.params import MAX_HISTORY_SCAN, MAX_TEXT, ListParams, ProgramParams
 from conducto_core.model.requests import PipelineSummary
 from conducto_core.model.responses import PipelineList
+from conducto_core.semantics.program_identity import is_of_program
 
 _PAGE = 100
 
@@ -24,18 +25,17 @@ class PipelinesOfProgram:
         has_more: The search ended early, so that older pipelines may be missing.
     """
 
-    def __init__(
-        self, lister: Lister, title: str, program: str | None, in_time: Callable[[], bool]
-    ) -> None:
+    def __init__(self, lister: Lister, program: ProgramParams, in_time: Callable[[], bool]) -> None:
         self._lister = lister
-        self._title = title
         self._program = program
         self._in_time = in_time
         self.has_more = False
 
     async def newest(self, limit: int) -> AsyncIterator[PipelineSummary]:
         """Yield at most ``limit`` pipelines, the newest first."""
-        query = ListParams(text=self._title[:MAX_TEXT], lifecycle="all", limit=_PAGE)
+        program = self._program
+        text = program.title if program.function is None else program.program
+        query = ListParams(text=(text or "")[:MAX_TEXT], lifecycle="all", limit=_PAGE)
         for _ in range(MAX_HISTORY_SCAN // _PAGE):
             page = await self._lister.list_pipelines(query)
             for summary in filter(self._fits, page.pipelines):
@@ -51,5 +51,4 @@ class PipelinesOfProgram:
         self.has_more = True
 
     def _fits(self, summary: PipelineSummary) -> bool:
-        record = summary.pipeline
-        return record.title == self._title and self._program in (None, record.program)
+        return is_of_program(summary.pipeline, self._program)

@@ -59,6 +59,18 @@ def test_runs_of_the_same_title_and_program_are_one_history() -> None:
     ]
 
 
+def test_runs_of_a_function_are_one_history_whatever_their_arguments() -> None:
+    pipelines = [
+        run("a", title="p.py nightly --shards 4", function="nightly"),
+        run("b", title="p.py web", function="web"),
+        run("c", title="p.py nightly --shards 2", function="nightly"),
+    ]
+
+    assert ids_of(pipelines) == [("p.py nightly --shards 4", ["a", "c"]), ("p.py web", ["b"])]
+    (found,) = histories_of(pipelines[:1], pipelines)
+    assert (found.program, found.function) == ("/p.py", "nightly")
+
+
 def test_a_history_has_runs_that_the_page_has_not() -> None:
     archived = run("archived", lifecycle=Lifecycle.ARCHIVED)
     pipelines = [run("new"), run("failed", state=State.ERROR), archived, run("x", title="x")]

@@ -8,6 +8,7 @@ import { followLink, pipelineUrl, setQuery } from "@/lib/location";
 import { duration } from "@/lib/time";
 import { activeTime, wallText } from "@/model/activity";
 import { pipelineState } from "@/model/pipelineStatus";
+import { titleWithin } from "@/model/programIdentity";
 import { headline, initials } from "@/model/programs";
 import styles from "@/pages/pipelines/PipelineRow.module.css";
 import { RowAction } from "@/pages/pipelines/RowAction";
@@ -15,6 +16,8 @@ import { PIPELINES } from "@/strings/pipelines";
 
 interface Props {
   summary: PipelineSummary;
+  /** Name of its program. */
+  program: string;
   history: RunHistory | undefined;
   /** The newest pipeline of its program has a bar and its main action. */
   newest: boolean;
@@ -22,10 +25,11 @@ interface Props {
   onToggle: () => void;
 }
 
-export function PipelineRow({ summary, history, newest, chosen, onToggle }: Props) {
+export function PipelineRow({ summary, program, history, newest, chosen, onToggle }: Props) {
   const { pipeline, counts } = summary;
   const now = useNow(true);
   const took = activeTime(summary, now);
+  const title = titleWithin(pipeline.title, program);
   return (
     <li className={`${styles.row} ${newest ? styles.newest : ""} ${chosen ? styles.chosen : ""}`}>
       <input
@@ -41,7 +45,12 @@ export function PipelineRow({ summary, history, newest, chosen, onToggle }: Prop
       <span className={styles.main}>
         <a className={styles.title} href={pipelineUrl(pipeline.id)} onClick={followLink}>
           <span className="sr-only">{pipeline.title}: </span>
-          <span className="clip">{headline(summary, history, now)}</span>
+          <span className={`${styles.headline} clip`}>{headline(summary, history, now)}</span>
+          {title === "" ? null : (
+            <span className={`${styles.own} clip`} title={pipeline.title} aria-hidden>
+              {title}
+            </span>
+          )}
           <code className={styles.id}>{pipeline.id}</code>
         </a>
         {newest ? <CountsBar counts={counts} /> : null}

@@ -4,6 +4,7 @@ import type { RunHistory } from "@/api/schema";
 import { Icon } from "@/components/Icon";
 import { useNow } from "@/components/useNow";
 import { followLink, programUrl } from "@/lib/location";
+import { programQuery } from "@/model/programIdentity";
 import type { Program } from "@/model/programs";
 import { historySummary, isAnyActive } from "@/model/runs";
 import { PipelineRow } from "@/pages/pipelines/PipelineRow";
@@ -39,6 +40,7 @@ export function ProgramCard({ index, measure, program, history, chosen, onToggle
             <PipelineRow
               key={one.pipeline.id}
               summary={one}
+              program={program.name}
               history={history}
               newest={place === 0}
               chosen={chosen.has(one.pipeline.id)}
@@ -62,7 +64,7 @@ interface HeadProps {
   heading: string;
 }
 
-function Head({ program: { title, script, pipelines }, history, heading }: HeadProps) {
+function Head({ program: { name, script, pipelines }, history, heading }: HeadProps) {
   const now = useNow(true);
   const newest = pipelines[0]?.pipeline;
   const isCloud = newest?.mode === "cloud";
@@ -74,11 +76,11 @@ function Head({ program: { title, script, pipelines }, history, heading }: HeadP
       </span>
       <h2 id={heading} className={`${styles.title} clip`}>
         <a
-          href={programUrl({ title, program: newest?.program ?? null })}
+          href={newest === undefined ? undefined : programUrl(programQuery(newest))}
           onClick={followLink}
-          title={title}
+          title={name}
         >
-          {title}
+          {name}
         </a>
       </h2>
       <span className={`${styles.facts} clip`}>

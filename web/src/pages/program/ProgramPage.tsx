@@ -11,6 +11,7 @@ import { useTitle } from "@/components/useTitle";
 import { followLink, launchUrl, pipelineUrl, useLocation } from "@/lib/location";
 import { duration, moment } from "@/lib/time";
 import { visible } from "@/lib/visible";
+import { programName, programOf } from "@/model/programIdentity";
 import { defaultPair, passRates, totalsOf } from "@/model/programRuns";
 import { pipelineState } from "@/model/pipelineStatus";
 import { failures, total } from "@/model/states";
@@ -28,14 +29,15 @@ const DEFAULT_COUNT = 60;
 /** The history of a program: pass rate, times, metrics, nodes, and a comparison of two pipelines. */
 export function ProgramPage() {
   const { query } = useLocation();
-  const title = query.get("title") ?? "";
-  const { data, error, refetch } = useProgram(title, query.get("program"));
-  useTitle(title);
+  const program = programOf(query);
+  const name = programName(program);
+  const { data, error, refetch } = useProgram(program);
+  useTitle(name);
   return (
     <PageStatus error={error}>
       <div className={`page ${styles.page}`}>
         <div className={styles.head}>
-          <h1 className="clip">{visible(title)}</h1>
+          <h1 className="clip">{visible(name)}</h1>
           <LaunchLink newest={data?.[0]} />
         </div>
         {data !== undefined ? (

@@ -2,20 +2,21 @@ import { useQuery } from "@tanstack/react-query";
 
 import { api } from "@/api/client";
 import type { PipelineSummary } from "@/api/schema";
-import { programKey } from "@/model/runs";
+import { programKey, programQuery, programText, type ProgramRef } from "@/model/programIdentity";
 
 const REFRESH_MS = 5000;
 /** Pipelines that are searched for those of the program; the API has no filter by program. */
 const MAX_PIPELINES = 1000;
 
 /** The pipelines of a program, newest first. */
-export function useProgram(title: string, program: string | null) {
+export function useProgram(program: ProgramRef) {
+  const key = programKey(program);
   return useQuery({
-    queryKey: ["program", title, program],
+    queryKey: ["program", key],
     queryFn: async ({ signal }) => {
-      const query = { text: title, lifecycle: "all", limit: MAX_PIPELINES } as const;
+      const text = programText(program);
+      const query = { text, lifecycle: "all", limit: MAX_PIPELINES } as const;
       const { pipelines } = await api.pipelines(query, signal);
-      const key = programKey({ title, program });
       return pipelines.filter((one) => programKey(one.pipeline) === key);
     },
     refetchInterval: REFRESH_MS,
@@ -26,11 +27,10 @@ export function useProgram(title: string, program: string | null) {
 export function useNodeHistory(pipelines: readonly PipelineSummary[]) {
   const newest = pipelines[0]?.pipeline;
   const settled = pipelines.find((one) => one.settled && one.started !== null);
-  const { title = "", program = null } = newest ?? {};
+  const query = newest === undefined ? {} : programQuery(newest);
   return useQuery({
-    queryKey: ["node-history", title, program, settled?.pipeline.id, settled?.seq],
-    queryFn: ({ signal }) =>
-      api.nodeHistory({ title, ...(program === null ? {} : { program }) }, signal),
+    queryKey: ["node-history", query, settled?.pipeline.id, settled?.seq],
+    queryFn: ({ signal }) => api.nodeHistory(query, signal),
     enabled: newest !== undefined,
     placeholderData: (before) => before,
     staleTime: Infinity,
