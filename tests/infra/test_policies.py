@@ -366,6 +366,8 @@ def test_secrets_are_changed_by_requests_alone_and_read_where_notifications_are_
 
     requests = uses.pop("ApiHandler")
     assert "secretsmanager:PutSecretValue" in requests
+    # Invitations are mailed with the password of the server.
+    assert uses.pop("Administrator") == {"secretsmanager:GetSecretValue"}
     # Notifications of a pipeline are stored with secrets hidden, by the function that advances it,
     # and sent with them every minute.
     drivers = {"TaskStopped", "ExecutionEnded", "BuildEnded", "EveryMinute", "HookEvent"}
