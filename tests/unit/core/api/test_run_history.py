@@ -59,7 +59,7 @@ def test_runs_of_the_same_title_and_program_are_one_history() -> None:
     ]
 
 
-def test_runs_of_a_function_are_one_history_whatever_their_arguments() -> None:
+def test_runs_of_a_function_are_one_history_with_any_arguments() -> None:
     pipelines = [
         run("a", title="p.py nightly --shards 4", function="nightly"),
         run("b", title="p.py web", function="web"),
