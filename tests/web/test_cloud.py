@@ -110,7 +110,7 @@ def refusals_only(said: list[str]) -> None:
 def let_in(page: Page, installation: Installation) -> str:
     """Sign a page in at the pipeline; return where the app is."""
     page.goto(installation.address(installation.run))
-    expect(page.get_by_role("heading", name="web_pipeline.py web")).to_be_visible()
+    expect(page.get_by_role("heading", name="web_pipeline.py web", level=1)).to_be_visible()
     return page.url.partition("/p/")[0]
 
 
@@ -210,7 +210,7 @@ def test_a_code_is_entered_where_no_file_can_be_opened(
     page.get_by_label("Code or token").fill(code)
     page.get_by_role("button", name="Sign in").click()
 
-    expect(page.get_by_role("heading", name="web_pipeline.py web")).to_be_visible()
+    expect(page.get_by_role("heading", name="web_pipeline.py web", level=1)).to_be_visible()
     refusals_only(said)
 
 

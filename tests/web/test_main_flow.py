@@ -163,7 +163,7 @@ def test_a_log_is_searched_and_the_address_leads_back_to_the_node(viewer: Viewer
     run = launch(viewer.person, QUICK)
     page = viewer.node(run, "/good/b")
     expect(page.locator(".LogLines-lines")).to_contain_text("300")
-    assert page.locator(RED).count() == 0  # the end is shown, the red line is far above
+    expect(page.locator(RED)).to_have_count(0)  # the end is shown, the red line is far above
     page.get_by_label("Search output").fill("red")
     expect(page.locator(".LogLines-found")).to_contain_text("red")
     expect(page.locator(RED)).to_have_text("red")

@@ -126,7 +126,7 @@ export const TOKENS = {
   once: "It is shown only now. Store it where your program reads it:",
   permissions: "Permissions",
   revoke: "Revoke",
-  revokeLabel: (name: string) => `Revoke ${name}`,
+  actionLabel: (action: string, name: string) => `${action} ${name}`,
   revoked: "Revoked",
   sessions: "Browser sessions",
   title: "Tokens",

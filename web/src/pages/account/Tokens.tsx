@@ -147,7 +147,7 @@ function TokenTable({ tokens, action, hasPermissions = false, ...on }: TableProp
                 <Button
                   variant="quiet"
                   className="button-danger"
-                  aria-label={TOKENS.revokeLabel(token.name || token.id)}
+                  aria-label={TOKENS.actionLabel(action, token.name || token.id)}
                   disabled={revoke.isPending}
                   onClick={() => revoke.mutate(token.id)}
                 >
