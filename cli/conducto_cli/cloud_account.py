@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from conducto.api.config import Config, current_profile
 from conducto.errors import UsageError
@@ -116,8 +117,13 @@ def checked(model: type[R], **fields: object) -> R:
         return model.model_validate(fields)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False)
-        sentences = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found]
-        raise UsageError("; ".join(sentences)) from None
+        raise UsageError("; ".join(map(_sentence, found))) from None
+
+
+def _sentence(error: ErrorDetails) -> str:
+    """Return what is wrong with a value, or with the values together."""
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{'.'.join(map(str, error['loc']))}: {message}" if error["loc"] else message
 
 
 def profiles() -> list[tuple[str, Account]]:

@@ -39,8 +39,8 @@ def rough() -> co.Serial:
 
     # Two of the four run at a time.
     root["Narrow bridge"] = co.Parallel(max_concurrent=2)
-    for who in ("Ann", "Bob", "Cleo", "Dan"):
-        root["Narrow bridge"][who] = co.Exec(BUSY, env={"WHO": who})
+    for name in ("Ann", "Bob", "Cleo", "Dan"):
+        root["Narrow bridge"][name] = co.Exec(BUSY, env={"WHO": name})
     return root
 
 

@@ -28,6 +28,7 @@ NAMES = (
     "alarms-on-expressions",
     "layers",
     "function-file-systems",
+    "output-of-programs",
     "task-settings",
     "task-volumes",
     "task-names",

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from conducto_cli.commands.invite import ROLES, print_invitation
 from conducto_cli.exit_codes import DONE, FAILED
-from conducto_cli.output import as_json
+from conducto_cli.output import as_json, day
 from conducto_core.model.deployment import EMULATOR_STAGE, PERMISSIONS, function_name
 
 if TYPE_CHECKING:
@@ -173,8 +172,8 @@ def _print(what: str, response: AdminResponse) -> None:
 
 
 def _line(token: TokenInfo) -> str:
-    ends = "never ends" if token.expires is None else f"ends {_day(token.expires)}"
-    made = f"made {_day(token.created)}"
+    ends = "never ends" if token.expires is None else f"ends {day(token.expires)}"
+    made = f"made {day(token.created)}"
     return f"{token.id}  {token.user}  {made}, {ends}  {', '.join(token.permissions)}"
 
 
@@ -185,10 +184,6 @@ def _print_plan(plan: PlanInfo) -> None:
     print(f"  active pipelines   {plan.max_pipelines}")
     print(f"  vCPUs of a worker  {plan.max_cpu:g}")
     print(f"  minutes a month    {minutes}")
-
-
-def _day(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 import argparse
-import webbrowser
-from time import gmtime, strftime
 from typing import TYPE_CHECKING
 
 from conducto_cli.arguments import add_json, add_subcommand
 from conducto_cli.exit_codes import DONE
-from conducto_cli.output import as_json
+from conducto_cli.output import as_json, day
 from conducto_cli.text.table import table
 
 if TYPE_CHECKING:
@@ -70,6 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _open(url: str, *, silent: bool) -> int:
+    import webbrowser  # slow, and rarely needed
+
     if silent or not webbrowser.open(url):
         print(url)
     else:
@@ -87,9 +87,9 @@ def _lines(found: BillingStatus) -> Iterator[str]:
     if found.exec_minutes is not None:
         rows.append(("minutes", f"{found.used_minutes:,.0f} of {found.exec_minutes:,.0f}"))
     if found.grace_until is not None:
-        rows.append(("payment failed", f"the plan ends on {_day(found.grace_until)}"))
+        rows.append(("payment failed", f"the plan ends on {day(found.grace_until)}"))
     if found.period_start is not None and found.period_end is not None:
-        period = f"{_day(found.period_start)} to {_day(found.period_end)}"
+        period = f"{day(found.period_start)} to {day(found.period_end)}"
         forecast = "" if found.forecast is None else f", about ${found.forecast:,.2f} at its end"
         rows += [("period", period), ("so far", f"${found.accrued:,.2f}{forecast}")]
     limit = "none" if found.limit is None else f"${found.limit:,.2f}"
@@ -115,10 +115,6 @@ def _lines(found: BillingStatus) -> Iterator[str]:
     if not found.paying:
         yield ""
         yield "for more workers: conducto billing enable"
-
-
-def _day(moment: float) -> str:
-    return strftime("%Y-%m-%d", gmtime(moment))
 
 
 def _dollars(text: str) -> float | None:

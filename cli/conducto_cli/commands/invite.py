@@ -53,13 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _create(arguments: argparse.Namespace) -> int:
     from conducto_cli.cloud_account import call, checked, needed_account
     from conducto_core.model.operations.people import CREATE_INVITATION
-    from conducto_core.model.params import NoParams
     from conducto_core.model.people import NewInvitation, Role
 
     request = checked(
         NewInvitation, email=arguments.email, role=Role(arguments.role), user=arguments.user
     )
-    made = call(arguments, CREATE_INVITATION, NoParams(), request)
+    made = call(arguments, CREATE_INVITATION, body=request)
     if arguments.json:
         print(as_json(made.model_dump(mode="json")))
         return DONE

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conducto_cli.arguments import add_json, add_subcommand
+from conducto_cli.commands.invite import ROLES
 from conducto_cli.confirmation import asker
 from conducto_cli.exit_codes import DONE, FAILED
 from conducto_cli.output import as_json, day
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from conducto_cli.argument_parser import Parser
     from conducto_core.model.people import Member
-
-_ROLES = ("viewer", "member", "admin", "owner")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -46,7 +45,7 @@ def add_arguments(parser: Parser) -> None:
     )
     for each in (role, remove, export, erase):
         each.add_argument("user", metavar="USER")
-    role.add_argument("role", choices=_ROLES)
+    role.add_argument("role", choices=ROLES)
     for each in (remove, leave, erase):
         each.add_argument("--yes", action="store_true", help="ask nothing")
     add_json(listing)

@@ -91,12 +91,11 @@ def _switch(arguments: argparse.Namespace) -> int:
 def _create(arguments: argparse.Namespace) -> int:
     from conducto_cli import cloud_account
     from conducto_core.model.operations.people import CREATE_ORGANISATION
-    from conducto_core.model.params import NoParams
     from conducto_core.model.people import NewOrganisation
 
     url = cloud_account.needed_account(arguments.profile).url
     request = cloud_account.checked(NewOrganisation, name=arguments.name)
-    return _kept(url, cloud_account.call(arguments, CREATE_ORGANISATION, NoParams(), request))
+    return _kept(url, cloud_account.call(arguments, CREATE_ORGANISATION, body=request))
 
 
 def _kept(url: str, login: MemberLogin) -> int:

@@ -20,7 +20,7 @@ from conducto_cli.exit_codes import DONE, FAILED
 from conducto_cli.output import as_json
 from conducto_cli.references import suggestion
 from conducto_cli.registry import COMMANDS
-from conducto_cli.text.text import table_lines
+from conducto_cli.text.table import table
 
 if TYPE_CHECKING:
     from conducto_cli.argument_parser import Parser
@@ -71,7 +71,7 @@ def _list(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     elif not found.secrets:
         print("no secrets yet; store one: conducto secrets set NAME")
     else:
-        print("\n".join(table_lines([_COLUMNS, *map(_cells, found.secrets)])))
+        print("\n".join(table([_COLUMNS, *map(_cells, found.secrets)])))
         print(f"values are {found.kept}")
     return DONE
 

@@ -100,13 +100,12 @@ def _cells(one: MemberToken) -> tuple[str, ...]:
 def _create(arguments: argparse.Namespace) -> int:
     from conducto_cli.cloud_account import call, checked
     from conducto_core.model.operations.people import CREATE_TOKEN
-    from conducto_core.model.params import NoParams
     from conducto_core.model.people import NewToken
 
     request = checked(
         NewToken, name=arguments.name, permissions=tuple(arguments.permission), days=arguments.days
     )
-    made = call(arguments, CREATE_TOKEN, NoParams(), request)
+    made = call(arguments, CREATE_TOKEN, body=request)
     if arguments.json:
         print(as_json(made.model_dump(mode="json")))
         return DONE

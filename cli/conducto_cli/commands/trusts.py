@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from conducto_cli.arguments import add_json, add_subcommand
 from conducto_cli.exit_codes import DONE
 from conducto_cli.output import as_json
-from conducto_cli.text.text import table_lines
+from conducto_cli.text.table import table
 
 if TYPE_CHECKING:
     import argparse
 
     from conducto_cli.argument_parser import Parser
-    from conducto_core.model.sign_in import Trust, TrustList, TrustRequest
+    from conducto_core.model.sign_in import Trust, TrustList
 
 _COLUMNS = ("NAME", "REPOSITORY", "REF", "ENVIRONMENT", "PERMISSIONS")
 
@@ -55,40 +55,23 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List, add or delete trusts."""
-    from conducto_cli import cloud_account
-    from conducto_core.model.operations import sign_in
-    from conducto_core.model.params import NoParams
-    from conducto_core.model.sign_in import TrustParams
+    from conducto_cli.cloud_account import call, checked
+    from conducto_core.model.operations.sign_in import DELETE_TRUST, LIST_TRUSTS, PUT_TRUST
+    from conducto_core.model.sign_in import TrustParams, TrustRequest
 
-    request = _request(arguments) if arguments.what == "add" else None
-    with cloud_account.needed_account(arguments.profile).client() as client:
-        if request is not None:
-            client.call(sign_in.PUT_TRUST, TrustParams(name=arguments.name), request)
-            found = client.call(sign_in.LIST_TRUSTS, NoParams())
-        elif arguments.what == "rm":
-            found = client.call(sign_in.DELETE_TRUST, TrustParams(name=arguments.name))
-        else:
-            found = client.call(sign_in.LIST_TRUSTS, NoParams())
-    _print(found, as_document=arguments.json)
-    return DONE
-
-
-def _request(arguments: argparse.Namespace) -> TrustRequest:
-    from pydantic import ValidationError
-
-    from conducto.errors import UsageError
-    from conducto_core.model.sign_in import TrustRequest
-
+    if arguments.what == "list":
+        _print(call(arguments, LIST_TRUSTS), as_document=arguments.json)
+        return DONE
+    params = checked(TrustParams, name=arguments.name)
+    if arguments.what == "rm":
+        _print(call(arguments, DELETE_TRUST, params), as_document=arguments.json)
+        return DONE
     given = {name: getattr(arguments, name) for name in ("repository", "ref", "environment")}
     if arguments.permission:
         given["permissions"] = tuple(arguments.permission)
-    try:
-        return TrustRequest.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        message = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"{name}: {message}" if name else message) from None
+    call(arguments, PUT_TRUST, params, checked(TrustRequest, **given))
+    _print(call(arguments, LIST_TRUSTS), as_document=arguments.json)
+    return DONE
 
 
 def _print(found: TrustList, *, as_document: bool) -> None:
@@ -97,7 +80,7 @@ def _print(found: TrustList, *, as_document: bool) -> None:
     elif not found.trusts:
         print("no trusts yet; add one: conducto trusts add NAME --repository ID --ref REF")
     else:
-        print("\n".join(table_lines([_COLUMNS, *map(_cells, found.trusts)])))
+        print("\n".join(table([_COLUMNS, *map(_cells, found.trusts)])))
 
 
 def _cells(trust: Trust) -> tuple[str, ...]:

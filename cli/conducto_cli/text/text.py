@@ -1,7 +1,6 @@
 """Text as a terminal shows it: widths in columns, clipping, numbers, durations, styles."""
 
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -199,12 +198,3 @@ def text_of(line: Line) -> str:
 def count_of(number: int, noun: str) -> str:
     """Return ``1 node`` or ``8,412 nodes``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the lines of a table whose rows have equally many cells."""
-    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(pad(cell, size) for cell, size in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

@@ -6,7 +6,7 @@ same number with the traceback.
 
 import logging
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -129,6 +129,13 @@ def not_allowed(lacking: Iterable[str]) -> ProblemError:
             remedy="ask an administrator for a token with it",
         )
     )
+
+
+def check_allowed(needed: Iterable[str], held: Collection[str]) -> None:
+    """Check that a token has permissions; raises `ProblemError` (403) with those that it lacks."""
+    lacking = sorted(set(needed) - set(held))
+    if lacking:
+        raise not_allowed(lacking)
 
 
 def gone(detail: str, remedy: str) -> ProblemError:

@@ -18,6 +18,9 @@ Id = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 ID_LENGTH = 16
 #: Days for which an invitation is valid.
 INVITATION_DAYS = 7
+#: Seconds after its expiry for which an invitation and its code are known, so that the code gets a
+#: clear response.
+INVITATION_KEPT_SECONDS = 30 * 86_400
 #: Maximum days of a token that a member creates.
 MAX_TOKEN_DAYS = 366
 #: Maximum number of node paths in an entry of the audit log.

@@ -6,6 +6,7 @@ from secrets import token_hex
 
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.dynamodb import DynamoTable
+from conducto_core.api.queries.usage_reports import month_of
 from conducto_core.model.people import AuditEntry, AuditPage, AuditParams
 
 #: Seconds for which an entry is kept: 400 days.
@@ -23,7 +24,10 @@ class TableAuditLog:
 
     def add(self, org: str, entry: AuditEntry) -> None:
         """Store an entry."""
-        key = table_keys.audit(org, _month(entry.time), f"{entry.time:020.6f}#{token_hex(4)}")
+        self._put(org, f"{entry.time:020.6f}#{token_hex(4)}", entry)
+
+    def _put(self, org: str, position: str, entry: AuditEntry) -> None:
+        key = table_keys.audit(org, month_of(entry.time), position)
         expires = int(entry.time) + AUDIT_SECONDS
         self._table.put(key, {"entry": entry.model_dump_json(), "expires": expires})
 
@@ -50,10 +54,7 @@ class TableAuditLog:
                 name: replacement for name in ("user", "subject") if getattr(entry, name) == user
             }
             if update:
-                changed = entry.model_copy(update=update)
-                key = table_keys.audit(org, _month(entry.time), position)
-                expires = int(entry.time) + AUDIT_SECONDS
-                self._table.put(key, {"entry": changed.model_dump_json(), "expires": expires})
+                self._put(org, position, entry.model_copy(update=update))
                 count += 1
         return count
 
@@ -69,15 +70,11 @@ class TableAuditLog:
                     yield position, AuditEntry.model_validate_json(str(item["entry"]))
 
 
-def _month(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m")
-
-
 def _months(newest: float, oldest: float) -> Iterator[str]:
     """Yield the months from ``newest`` back to ``oldest``, with one more for clocks that differ."""
     day = datetime.fromtimestamp(newest + 600, UTC)
     year, month = day.year, day.month
-    last = _month(oldest)
+    last = month_of(oldest)
     while (name := f"{year:04}-{month:02}") >= last:
         yield name
         year, month = (year, month - 1) if month > 1 else (year - 1, 12)

@@ -14,11 +14,9 @@ from chalicelib.ports.identity import VerifiedPerson
 from chalicelib.ports.people import InvitationRecord
 from conducto_core.model.deployment import PARTITION_KEY
 from conducto_core.model.operations.operation import Permission
-from conducto_core.model.people import Member, Role
+from conducto_core.model.people import INVITATION_KEPT_SECONDS, Member, Role
 from conducto_core.semantics.roles import needed_to_change, permissions_of
 
-#: Seconds after its expiry for which an invitation is kept, so that its code gets a clear response.
-KEPT_SECONDS = 30 * 86_400
 _NEW = f"attribute_not_exists({PARTITION_KEY})"
 
 
@@ -130,7 +128,7 @@ class TablePeople:
 
     def invite(self, org: str, record: InvitationRecord) -> None:
         """Store an invitation."""
-        kept = int(record.invitation.expires) + KEPT_SECONDS
+        kept = int(record.invitation.expires) + INVITATION_KEPT_SECONDS
         item: Item = {
             "invitation": record.model_dump_json(),
             "state": record.state,

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from time import gmtime, strftime
 
-from chalicelib.ports.billing import Account, BillingPorts, HourTotal
+from chalicelib.ports.billing import Account, BillingPorts, HourTotal, rates_of
 from chalicelib.ports.identity import Identity
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.metering import month_of
 from chalicelib.services.slots import Slots
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.billing import BillingPage, BillingStatus, DayCharge, SpendLimit
-from conducto_core.semantics.plans import LIVE, PLAN_PAGE, RATES, Rates, dollars
+from conducto_core.semantics.plans import LIVE, PLAN_PAGE, Rates, dollars
 
 #: Share of the billing period after which a forecast is made.
 _FORECAST_SHARE = 0.03
@@ -90,12 +90,12 @@ class CloudBilling:
         ports, org, now = self._ports(), self._me.org, self._cloud.clock()
         used = self._cloud.orgs.in_use(org)
         account = ports.records.account(org)
-        rates = RATES if account is None or account.rates is None else account.rates
+        rates = rates_of(account)
         start = end = None
         days: tuple[DayCharge, ...] = ()
         if account is not None and account.subscription:
             start, end = account.period_start, account.period_end
-            days = tuple(_days(ports.records.hours(org, max(start, account.since), now), rates))
+            days = tuple(_days(ports.records.hours(org, account.began, now), rates))
         minutes = self._cloud.orgs.usage(org, month_of(now)).get("exec_seconds", 0.0) / 60
         return BillingStatus(
             plan=used.plan.name,

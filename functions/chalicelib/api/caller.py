@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.ports.identity import Identity
+from chalicelib.ports.journal import all_records
 from chalicelib.services.debug_sessions import DebugSessions
 from chalicelib.services.image_builds import ImageBuilds
 from chalicelib.services.processor import CommandProcessor
@@ -13,7 +14,6 @@ from chalicelib.services.slots import Decide
 from conducto_core.api.queries.lookup import resolve_id
 from conducto_core.model.records import PipelineRecord
 
-_PAGE = 200
 R = TypeVar("R")
 
 
@@ -41,12 +41,7 @@ class CloudCaller:
         self._engine.submit(self._me.org, pipeline_id, decide)
 
     def _records(self) -> Iterator[PipelineRecord]:
-        after: str | None = None
-        while True:
-            page, after = self._cloud.store.records(self._me.org, after=after, limit=_PAGE)
-            yield from page
-            if after is None:
-                return
+        return all_records(self._cloud.store, self._me.org)
 
     def _owned(self, given: str) -> str:
         """Return the full id of a pipeline that the caller may see; raises `NotFoundError`."""

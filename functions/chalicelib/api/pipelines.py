@@ -82,9 +82,8 @@ class CloudPipelines(
         return await asyncio.to_thread(secret_queries.delete, self._secrets(), request)
 
     def _check_scopes(self, scopes: Iterable[str]) -> None:
-        needed = Permission.MANAGE_ORGANISATION
-        if "org" in scopes and needed not in self._me.permissions:
-            raise problems.not_allowed([needed.value])
+        if "org" in scopes:
+            problems.check_allowed([Permission.MANAGE_ORGANISATION], self._me.permissions)
 
     def _secrets(self) -> VaultSecrets:
         return VaultSecrets(self._cloud.vault, self._me.org, self._me.user)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from conducto_core.semantics.plans import Rates, Span, Status
+from conducto_core.semantics.plans import RATES, Rates, Span, Status
 
 
 class SignatureError(Exception):
@@ -113,6 +113,16 @@ class Account:
     email: str = ""
     warned: float = 0.0
     suspended_at: float | None = None
+
+    @property
+    def began(self) -> float:
+        """When usage of the billing period begins."""
+        return max(self.period_start, self.since)
+
+
+def rates_of(account: Account | None) -> Rates:
+    """Return the prices of an account, or the documented ones."""
+    return RATES if account is None or account.rates is None else account.rates
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,10 @@ def no_check() -> None:
     """Never interrupt a deletion."""
 
 
+#: Number of records that are read at once.
+RECORDS_PAGE = 200
+
+
 class Store(Protocol):
     """Pipelines and their journals (DynamoDB; large values in S3)."""
 
@@ -175,3 +179,13 @@ class Store(Protocol):
 
     def workers_seen(self, pipeline_id: str) -> Mapping[str, float]:
         """Return ``{worker id: time of its last heartbeat}``."""
+
+
+def all_records(store: Store, org: str) -> Iterator[PipelineRecord]:
+    """Yield the records of an organisation's pipelines, page by page."""
+    after: str | None = None
+    while True:
+        page, after = store.records(org, after=after, limit=RECORDS_PAGE)
+        yield from page
+        if after is None:
+            return

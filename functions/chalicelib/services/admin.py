@@ -23,14 +23,12 @@ from conducto_core.model.admin import (
     ShowVersion,
     TokenInfo,
 )
-from conducto_core.model.people import InvitationLink, NewInvitation
+from conducto_core.model.people import ID_LENGTH, InvitationLink, NewInvitation
 
 #: Creates an invitation to an organisation; raises `RefusedError`.
 Invite = Callable[[str, NewInvitation], InvitationLink]
 _REQUEST: TypeAdapter[AdminRequest] = TypeAdapter(AdminRequest)
 _DAY = 86_400
-#: Number of characters of a digest that identify a token.
-ID_LENGTH = 16
 
 
 class Administration:

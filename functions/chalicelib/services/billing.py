@@ -8,11 +8,11 @@ import logging
 from dataclasses import replace
 from time import gmtime, strftime
 
-from chalicelib.ports.billing import Account, BillingPorts, HookEvent, Subscription
+from chalicelib.ports.billing import Account, BillingPorts, HookEvent, Subscription, rates_of
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.secret_injection import smtp_password
 from chalicelib.services.slots import Slots
-from conducto_core.semantics.plans import LIVE, RATES, Billing, dollars, grace_until
+from conducto_core.semantics.plans import LIVE, Billing, dollars, grace_until
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class Subscriptions:
             gate,
             self.accrued(account),
             fetched=account.fetched,
-            period=_begin(account),
+            period=account.began,
         )
         self._slots.resume(account.org)
 
@@ -129,15 +129,10 @@ class Subscriptions:
 
     def accrued(self, account: Account) -> float:
         """Return the dollars of the current billing period, from the charged hours."""
-        hours = self._records.hours(account.org, _begin(account), self._cloud.clock())
+        hours = self._records.hours(account.org, account.began, self._cloud.clock())
         vcpu = sum(hour.vcpu_seconds for hour in hours)
         gb = sum(hour.gb_seconds for hour in hours)
-        return dollars(vcpu, gb, account.rates or RATES)
-
-
-def _begin(account: Account) -> float:
-    """Return when usage of the billing period begins."""
-    return max(account.period_start, account.since)
+        return dollars(vcpu, gb, rates_of(account))
 
 
 def send_mail(cloud: Dependencies, account: Account, subject: str, text: str) -> bool:

@@ -138,19 +138,24 @@ class BillingRun:
         due = account.period_end and self._now >= account.period_end
         if (due and account.fetched < account.period_end) or self._now - account.fetched > _DAY:
             self.subscriptions.refresh(org)
+            account = self._records.account(org) or account
         self._apply_limit(account)
-        self.send(org)
+        self._send(account)
 
     def send(self, org: str) -> None:
         """Send the hours that have changed; a repeated total changes nothing."""
         account = self._records.account(org)
-        if account is None or not account.subscription:
+        if account is not None:
+            self._send(account)
+
+    def _send(self, account: Account) -> None:
+        if not account.subscription:
             return
-        for total in self._records.hours(org, self._oldest(account), self._now):
+        for total in self._records.hours(account.org, self._oldest(account), self._now):
             if total.dirty:
                 usage = (total.vcpu_seconds, total.gb_seconds)
                 self._provider.report(account.customer, total.hour, *usage)
-                self._records.sent(org, total)
+                self._records.sent(account.org, total)
 
     def reconcile(self, org: str) -> None:
         """Send the hours again that the provider does not have as the table has them."""
@@ -164,7 +169,7 @@ class BillingRun:
             if not total.dirty and received.get(total.hour) != usage:
                 logger.warning("usage of an hour is sent again", extra={"hour": total.hour})
                 self._records.unsent(org, total.hour)
-        self.send(org)
+        self._send(account)
 
     def _oldest(self, account: Account) -> float:
         return max(account.since, self._now - MAX_AGE)

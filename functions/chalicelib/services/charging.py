@@ -8,7 +8,7 @@ replaces the interval once. `chalicelib.services.billing_run` repeats interrupte
 from dataclasses import dataclass
 from math import ceil
 
-from chalicelib.ports.billing import BillingRecords, Meter
+from chalicelib.ports.billing import BillingRecords, Meter, rates_of
 from chalicelib.services.dependencies import Dependencies, write_with_retry
 from conducto_core.semantics.cost import charged_seconds
 from conducto_core.semantics.fargate import Size
@@ -83,8 +83,7 @@ class Charging:
         span = _span(meter, time) if paying or meter.span is None else meter.span
         if not time.ended and span == meter.span:
             return True
-        account = records.account(meter.org)
-        rates = RATES if account is None or account.rates is None else account.rates
+        rates = rates_of(records.account(meter.org))
         return write_with_retry(
             self._cloud, lambda: records.move(meter, span, rates, closed=time.ended)
         )

@@ -1,6 +1,7 @@
 """The decision about a task that a worker polled, and its command. The API commits it."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import NamedTuple
 
 from chalicelib.domain.events import (
@@ -10,7 +11,7 @@ from chalicelib.domain.events import (
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.tokens import new_token
 from chalicelib.domain.workers import Worker
-from chalicelib.ports.identity import Identity
+from chalicelib.ports.identity import Identity, InUse
 from chalicelib.ports.logs import LogKey
 from chalicelib.services.debug_plans import OUTER_OWNER
 from chalicelib.services.dependencies import Dependencies
@@ -56,17 +57,18 @@ class Claims:
         self._cloud = cloud
         self._me = worker
 
+    @cached_property
+    def _used(self) -> InUse | None:
+        """The plan and its use, read once for a request; None: the installation has no billing."""
+        return None if self._cloud.billing is None else self._cloud.orgs.in_use(self._me.org)
+
     def _is_suspended(self) -> bool:
         """Return whether the organisation has reached its spend limit: claims wait."""
-        cloud = self._cloud
-        return cloud.billing is not None and cloud.orgs.in_use(self._me.org).suspended
+        return self._used is not None and self._used.suspended
 
     def has_too_many(self) -> bool:
         """Return whether the organisation has more workers than its plan allows by now."""
-        if self._cloud.billing is None:
-            return False
-        used = self._cloud.orgs.in_use(self._me.org)
-        return used.workers > used.plan.max_workers
+        return self._used is not None and self._used.workers > self._used.plan.max_workers
 
     def begin(self, live: CloudPipeline, claimed: Claimed, given: Secrets) -> Input | None:
         """Return the claim with the attempt that it starts, or None if it changes nothing."""

@@ -26,6 +26,12 @@ class Followers:
             if own in tokens or parent in tokens:
                 self.close(connection)
 
+    def revoke(self, *tokens: str) -> int:
+        """Revoke tokens and close their connections; return the number that were valid."""
+        revoked = sum(self._tokens.take(token) for token in tokens)
+        self.close_of(*tokens)
+        return revoked
+
     def close_expired(self) -> None:
         """Close the connections whose tokens have expired or were revoked."""
         good: dict[str, bool] = {}

@@ -18,6 +18,7 @@ from conducto_core.model.operations.operation import Permission
 from conducto_core.model.people import (
     ID_LENGTH,
     INVITATION_DAYS,
+    INVITATION_KEPT_SECONDS,
     AcceptInvitation,
     Invitation,
     InvitationLink,
@@ -32,8 +33,6 @@ from conducto_core.semantics.roles import INHERITED, needed_to_change
 logger = logging.getLogger(__name__)
 
 _DAY = 86_400
-#: Seconds after its expiry for which a code is known, so that its owner gets a clear response.
-_KNOWN_SECONDS = 30 * _DAY
 _CODE_ONLY = frozenset({Permission.ACCEPT_INVITATION.value})
 
 
@@ -56,9 +55,7 @@ class Invitations:
             RefusedError: The user is a member.
             ProblemError: 403, the caller is not entitled to give the role.
         """
-        needed = needed_to_change(request.role)
-        if needed not in self._me.permissions:
-            raise problems.not_allowed([needed.value])
+        self._check(request.role)
         user = request.user or self._free_name(request.email)
         if self._people.member(self._me.org, user) is not None:
             raise RefusedError(
@@ -66,6 +63,10 @@ class Invitations:
                 f"'conducto members set-role {user} {request.role.value}'"
             )
         return self._created(request, user)
+
+    def _check(self, role: Role) -> None:
+        """Check that the caller may give or withdraw a role; raises `ProblemError` (403)."""
+        problems.check_allowed([needed_to_change(role)], self._me.permissions)
 
     def _created(self, request: NewInvitation, user: str) -> InvitationLink:
         now = self._cloud.clock()
@@ -82,7 +83,9 @@ class Invitations:
         self._people.invite(self._me.org, InvitationRecord(invitation=invitation, digest=digest))
         # Its record decides whether it is valid; the code itself is known for longer.
         identity = Identity(self._me.org, user, _CODE_ONLY)
-        self._cloud.tokens.put(digest, identity, expires=invitation.expires + _KNOWN_SECONDS)
+        self._cloud.tokens.put(
+            digest, identity, expires=invitation.expires + INVITATION_KEPT_SECONDS
+        )
         site = self._cloud.web_app()
         # In the fragment, which browsers do not send and servers cannot log.
         url = f"{site}/invitation#{code}" if site else ""
@@ -108,9 +111,7 @@ class Invitations:
         """Withdraw an invitation that was not accepted; raises `NotFoundError`."""
         for record in self._open():
             if record.invitation.id == invitation_id:
-                needed = needed_to_change(record.invitation.role)
-                if needed not in self._me.permissions:
-                    raise problems.not_allowed([needed.value])
+                self._check(record.invitation.role)
                 try:
                     self._people.withdraw(self._me.org, record.digest)
                 except ConflictError:

@@ -1,5 +1,7 @@
 """Tokens and sessions of an organisation's members."""
 
+from collections.abc import Mapping
+
 from chalicelib.domain.tokens import membership_digest, new_token
 from chalicelib.ports.identity import Identity, TokenRecord
 from chalicelib.services.callers import check_no_program, is_member
@@ -14,6 +16,7 @@ from conducto_core.model.people import (
     MemberToken,
     MemberTokenList,
     NewToken,
+    Role,
     TokenListParams,
     TokensRevoked,
 )
@@ -38,7 +41,8 @@ class MemberTokens:
         if user != self._me.user:
             self._check_others()
         found = [one for one in self._known(sessions=sessions) if user in (None, one.identity.user)]
-        return MemberTokenList(tokens=tuple(map(self._info, found)))
+        roles = {member.user: member.role for member in self._cloud.people.members(self._me.org)}
+        return MemberTokenList(tokens=tuple(self._info(one, roles) for one in found))
 
     def create(self, request: NewToken) -> CreatedToken:
         """Create a token.
@@ -47,9 +51,7 @@ class MemberTokens:
             ProblemError: 403, the caller has fewer permissions.
             RefusedError: The caller's token may not create tokens.
         """
-        lacking = sorted(set(request.permissions) - self._me.permissions)
-        if lacking:
-            raise problems.not_allowed(lacking)
+        problems.check_allowed(request.permissions, self._me.permissions)
         self._check_creator()
         token, digest = new_token()
         identity = Identity(self._me.org, self._me.user, frozenset(request.permissions))
@@ -107,18 +109,16 @@ class MemberTokens:
         return self._revoke([session.digest for session in mine])
 
     def _revoke(self, digests: list[str]) -> TokensRevoked:
-        revoked = sum(self._cloud.tokens.take(digest) for digest in digests)
-        Followers(self._cloud.connections, self._cloud.tokens).close_of(*digests)
-        return TokensRevoked(revoked=revoked)
+        followers = Followers(self._cloud.connections, self._cloud.tokens)
+        return TokensRevoked(revoked=followers.revoke(*digests))
 
     def _known(self, *, sessions: bool) -> list[TokenRecord]:
         known = self._cloud.tokens.known(self._me.org)
         return [one for one in known if (one.identity.kind == "session") is sessions]
 
-    def _info(self, record: TokenRecord) -> MemberToken:
+    def _info(self, record: TokenRecord, roles: Mapping[str, Role]) -> MemberToken:
         own = record.identity
-        member = self._cloud.people.member(own.org, own.user) if own.parent else None
-        role = None if member is None else permissions_of(member.role)
+        role = permissions_of(roles[own.user]) if own.parent and own.user in roles else None
         return MemberToken(
             id=record.digest[:ID_LENGTH],
             user=own.user,
@@ -158,5 +158,4 @@ class MemberTokens:
         """Check that the caller may see the tokens of others, or revoke those of one user."""
         member = None if user is None else self._cloud.people.member(self._me.org, user)
         needed = needed_to_change(None if member is None else member.role)
-        if needed not in self._me.permissions:
-            raise problems.not_allowed([needed.value])
+        problems.check_allowed([needed], self._me.permissions)

@@ -84,8 +84,7 @@ class Members:
         raise RefusedError(f"{user}: too many concurrent changes of the members; retry")
 
     def _check(self, needed: Permission, held: AbstractSet[str] | None = None) -> None:
-        if needed not in (self._me.permissions if held is None else held):
-            raise problems.not_allowed([needed.value])
+        problems.check_allowed([needed], self._me.permissions if held is None else held)
 
     def _by(self) -> str | None:
         """Return the user id of the caller, or None for a token without a membership."""
@@ -113,9 +112,7 @@ class Members:
     def _end_tokens(self, user: str) -> None:
         known = self._cloud.tokens.known(self._me.org)
         digests = [token.digest for token in known if token.identity.user == user]
-        for digest in digests:
-            self._cloud.tokens.take(digest)
-        Followers(self._cloud.connections, self._cloud.tokens).close_of(*digests)
+        Followers(self._cloud.connections, self._cloud.tokens).revoke(*digests)
 
 
 def no_member(org: str, user: str) -> NotFoundError:

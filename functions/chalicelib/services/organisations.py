@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from chalicelib.domain.tokens import membership_digest, trust_digest
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.identity import Identity, VerifiedPerson
+from chalicelib.ports.journal import all_records
 from chalicelib.services.callers import is_member
 from chalicelib.services.deletion import REQUEST_SECONDS, DeletionRunningError, PipelineDeletion
 from chalicelib.services.followers import Followers
@@ -23,10 +24,8 @@ from conducto_core.model.people import (
     OrganisationList,
     Role,
 )
-from conducto_core.model.records import PipelineRecord
 from conducto_core.semantics.plans import LIVE, MAX_UNPAID
 
-_PAGE = 200
 #: Maximum number of running pipelines that an error message names.
 _NAMED = 5
 
@@ -194,7 +193,7 @@ class Organisations:
     def _delete_pipelines(self) -> int:
         end = self._cloud.clock() + REQUEST_SECONDS
         deletion, count = PipelineDeletion(self._engine), 0
-        for record in self._records():
+        for record in list(all_records(self._cloud.store, self._me.org)):
             if self._cloud.clock() > end:
                 raise DeletionRunningError(self._me.org, f"{count} pipelines were deleted so far")
             deletion.request(self._me.org, record.id, self._me.user)
@@ -226,18 +225,7 @@ class Organisations:
             if person is not None:
                 cloud.identities.unlink(person.issuer, person.subject, org)
         cloud.people.dissolve(org)
-        for digest in known:
-            self._cloud.tokens.take(digest)
-        Followers(self._cloud.connections, self._cloud.tokens).close_of(*known)
-
-    def _records(self) -> list[PipelineRecord]:
-        found: list[PipelineRecord] = []
-        after: str | None = None
-        while True:
-            page, after = self._cloud.store.records(self._me.org, after=after, limit=_PAGE)
-            found += page
-            if after is None:
-                return found
+        Followers(cloud.connections, cloud.tokens).revoke(*known)
 
     def _records_page(self, org: str) -> bool:
         return bool(self._cloud.store.records(org, after=None, limit=1)[0])

@@ -5,6 +5,7 @@ from hashlib import sha256
 from itertools import islice
 
 from chalicelib.ports.identity import Identity
+from chalicelib.ports.journal import all_records
 from chalicelib.services.deletion import REQUEST_SECONDS, DeletionRunningError
 from chalicelib.services.member_tokens import MemberTokens
 from chalicelib.services.organisations import clear_secrets
@@ -135,12 +136,9 @@ class PersonalDataOf:
                 return
 
     def _pipelines(self) -> Iterator[str]:
-        after: str | None = None
-        while True:
-            page, after = self._cloud.store.records(self._org, after=after, limit=_PAGE)
-            yield from (record.id for record in page if record.owner == self._user)
-            if after is None:
-                return
+        for record in all_records(self._cloud.store, self._org):
+            if record.owner == self._user:
+                yield record.id
 
     def _audit(self) -> Iterator[AuditEntry]:
         params = AuditParams(user=self._user, limit=MAX_AUDIT_PAGE)

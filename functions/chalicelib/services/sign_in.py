@@ -103,11 +103,10 @@ class SignIn:
         if run is None:
             raise _refused(401, "wrong token", "this is not the ID token of a CI run", _AGAIN)
         for trust in self._cloud.trusts.all_of(request.org):
-            if matches(trust, run):
+            owner = self._cloud.tokens.find(trust_digest(request.org, trust.name))
+            if matches(trust, run) and owner is not None:
                 self._consume(run.expires)
-                owner = self._cloud.tokens.find(trust_digest(request.org, trust.name))
-                if owner is not None:
-                    return self._issued(owner, CI_SECONDS)
+                return self._issued(owner, CI_SECONDS)
         # The same for an organisation that does not exist.
         raise _refused(
             403,
@@ -181,9 +180,7 @@ class TrustedRuns:
         Raises:
             ProblemError: 403, the caller has fewer permissions.
         """
-        lacking = sorted(set(request.permissions) - self._caller.permissions)
-        if lacking:
-            raise problems.not_allowed(lacking)
+        problems.check_allowed(request.permissions, self._caller.permissions)
         org, now = self._caller.org, self._cloud.clock()
         trust = Trust(**request.model_dump(), name=name, created=now, created_by=self._caller.user)
         # No member's name has an "@", so the runs have no secrets of a member.

@@ -1,4 +1,4 @@
-"""Lambda: what a function finds in its file system."""
+"""Lambda: what a function finds in its file system, and what its programs print."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from ministack.core import lambda_runtime
 from ministack.services import efs, lambda_svc
 from ministack.services.cloudformation import provisioners
 
@@ -74,6 +75,34 @@ def _drops_file_systems() -> bool:
     return not lambda_svc._functions["probe"]["config"].get("FileSystemConfigs")
 
 
+class _Responses:
+    """The responses in a worker's output: it shares its output with the programs that it starts."""
+
+    def __init__(self, output: Any) -> None:
+        self._output = output
+
+    def readline(self) -> str:
+        """Return the next line that is a JSON object, or "" at the end."""
+        while True:
+            line: str = self._output.readline()
+            if not line or line.lstrip().startswith("{"):
+                return line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._output, name)
+
+
+def _skip_output_of_programs() -> None:
+    original = lambda_runtime.Worker._spawn
+
+    def spawn(worker: Any) -> Any:
+        spawned = original(worker)
+        worker._proc.stdout = _Responses(worker._proc.stdout)
+        return spawned
+
+    lambda_runtime.Worker._spawn = spawn
+
+
 SHIMS = (
     Shim(
         "layers",
@@ -86,5 +115,12 @@ SHIMS = (
         "Lambda mounts the file systems of a function; ministack's CloudFormation drops them.",
         _mount_file_systems,
         _drops_file_systems,
+    ),
+    Shim(
+        "output-of-programs",
+        "A function's programs may print any number of lines, such as one for each file that is "
+        "copied to the bucket; ministack looks for the response in 200 lines.",
+        _skip_output_of_programs,
+        lambda: "range(200)" in inspect.getsource(lambda_runtime.Worker.invoke),
     ),
 )

@@ -250,9 +250,9 @@ def test_reset_failed_without_failures_requests_nothing(
     assert capsys.readouterr().out == "nothing failed\n"
 
 
-@pytest.mark.parametrize(("armed", "told"), [(False, True), (True, False)])
+@pytest.mark.parametrize(("armed", "hinted"), [(False, True), (True, False)])
 def test_reset_of_paused_pipeline_says_how_to_continue(
-    fake: CountingPipelines, conducto: Conducto, capsys: Output, *, armed: bool, told: bool
+    fake: CountingPipelines, conducto: Conducto, capsys: Output, *, armed: bool, hinted: bool
 ) -> None:
     fake.add("new", [view("/", "Serial"), view("/a")], record("new", armed=armed))
     fake.finish("new", "/a")
@@ -261,7 +261,7 @@ def test_reset_of_paused_pipeline_says_how_to_continue(
 
     out = capsys.readouterr().out
     assert out.startswith("reset 1 Exec\n  /a\n")
-    assert ("nothing starts while it is paused; continue: conducto run new" in out) is told
+    assert ("nothing starts while it is paused; continue: conducto run new" in out) is hinted
 
 
 def test_reset_of_nothing_is_refused(fake: CountingPipelines, conducto: Conducto) -> None:

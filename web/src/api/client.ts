@@ -95,7 +95,7 @@ export async function send(address: string, init: RequestInit): Promise<Response
 }
 
 /** Send a request that needs a session, and note whether there is one. */
-export async function sendInSession(address: string, init: RequestInit): Promise<Response> {
+async function sendInSession(address: string, init: RequestInit): Promise<Response> {
   try {
     const response = await send(address, init);
     reportStatus(response.status);
@@ -159,9 +159,14 @@ export async function get<T>(path: string, query: Values = {}, signal?: AbortSig
   return (await response.json()) as T;
 }
 
-export async function post<T>(path: string, body?: unknown): Promise<T> {
+/** Send a request that changes something; the server executes it once. */
+export async function write<T>(
+  method: "POST" | "PUT" | "DELETE",
+  path: string,
+  body?: unknown,
+): Promise<T> {
   const response = await sendInSession(apiUrl(path), {
-    method: "POST",
+    method,
     headers: {
       ...FROM_APP,
       "Idempotency-Key": crypto.randomUUID(),
@@ -172,9 +177,8 @@ export async function post<T>(path: string, body?: unknown): Promise<T> {
   return (await response.json()) as T;
 }
 
-export async function remove<T>(path: string): Promise<T> {
-  const response = await sendInSession(apiUrl(path), { method: "DELETE", headers: FROM_APP });
-  return (await response.json()) as T;
+export function post<T>(path: string, body?: unknown): Promise<T> {
+  return write<T>("POST", path, body);
 }
 
 export function pipelinePath(id: string, rest = ""): string {

@@ -17,7 +17,7 @@ export interface IdentityProvider {
 
 /** What to do after the sign-in. */
 export type Purpose =
-  | { kind: "session"; to: string; org?: string }
+  | { kind: "session"; to: string }
   | { kind: "cli"; port: number; state: string; challenge: string }
   | { kind: "invitation"; code: string };
 
@@ -140,27 +140,26 @@ async function exchange(
 }
 
 /** Exchange an ID token for the session of this browser. */
-export async function startSession(idToken: string, org?: string): Promise<SessionToken> {
-  const url = apiUrl("/sessions", { org });
-  const session = await post<SessionToken>(url, idToken);
+export async function startSession(idToken: string): Promise<SessionToken> {
+  const session = await postWithToken<SessionToken>(apiUrl("/sessions"), idToken);
   await storeToken(session);
   return session;
 }
 
 /** Exchange an ID token for a code of the command line. */
 export function startCliLogin(idToken: string, challenge: string): Promise<CliCode> {
-  return post<CliCode>(apiUrl("/cli-logins"), idToken, { challenge });
+  return postWithToken<CliCode>(apiUrl("/cli-logins"), idToken, { challenge });
 }
 
 /** Accept an invitation; with an identity provider, its owner proves the address by an ID token. */
 export async function acceptInvitation(code: string, idToken?: string): Promise<MemberLogin> {
   const url = apiUrl("/invitations/accept");
-  const login = await post<MemberLogin>(url, code, { id_token: idToken, browser: true });
+  const login = await postWithToken<MemberLogin>(url, code, { id_token: idToken, browser: true });
   await storeToken(login);
   return login;
 }
 
-async function post<T>(url: string, token: string, body?: unknown): Promise<T> {
+async function postWithToken<T>(url: string, token: string, body?: unknown): Promise<T> {
   const headers: Record<string, string> = { ...FROM_APP, Authorization: `Bearer ${token}` };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const init = body === undefined ? {} : { body: JSON.stringify(body) };

@@ -1,6 +1,6 @@
 /** The organisation: members, invitations, tokens, sessions, audit log, plan. Cloud only. */
 
-import { apiUrl, FROM_APP, get, post, sendInSession } from "@/api/client";
+import { get, post, write } from "@/api/client";
 import type {
   AuditPage,
   BillingPage,
@@ -14,7 +14,6 @@ import type {
   MemberRemoved,
   MemberTokenList,
   operations,
-  OrganisationList,
   Role,
   TokensRevoked,
 } from "@/api/schema";
@@ -25,25 +24,11 @@ type BodyOf<Name extends keyof operations> = operations[Name] extends {
   ? Body
   : never;
 
-async function write<T>(method: "PUT" | "DELETE", path: string, body?: unknown): Promise<T> {
-  const response = await sendInSession(apiUrl(path), {
-    method,
-    headers: {
-      ...FROM_APP,
-      "Idempotency-Key": crypto.randomUUID(),
-      ...(body === undefined ? {} : { "Content-Type": "application/json" }),
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
-  return (await response.json()) as T;
-}
-
 function below(path: string, part: string): string {
   return `${path}/${encodeURIComponent(part)}`;
 }
 
 export const organisationApi = {
-  organisations: (signal?: AbortSignal) => get<OrganisationList>("/orgs", {}, signal),
   members: (signal?: AbortSignal) => get<MemberList>("/members", {}, signal),
   changeRole: (user: string, role: Role) => write<Member>("PUT", below("/members", user), { role }),
   removeMember: (user: string) => write<MemberRemoved>("DELETE", below("/members", user)),
@@ -51,12 +36,10 @@ export const organisationApi = {
   invitations: (signal?: AbortSignal) => get<InvitationList>("/invitations", {}, signal),
   invite: (body: BodyOf<"create_invitation">) => post<InvitationLink>("/invitations", body),
   withdraw: (id: string) => write<Invitation>("DELETE", below("/invitations", id)),
-  tokens: (everyone: boolean, signal?: AbortSignal) =>
-    get<MemberTokenList>("/tokens", { everyone }, signal),
+  tokens: (signal?: AbortSignal) => get<MemberTokenList>("/tokens", {}, signal),
   createToken: (body: BodyOf<"create_token">) => post<CreatedToken>("/tokens", body),
   revokeToken: (id: string) => write<TokensRevoked>("DELETE", below("/tokens", id)),
-  sessions: (everyone: boolean, signal?: AbortSignal) =>
-    get<MemberTokenList>("/sessions", { everyone }, signal),
+  sessions: (signal?: AbortSignal) => get<MemberTokenList>("/sessions", {}, signal),
   endSession: (id: string) => write<TokensRevoked>("DELETE", below("/sessions", id)),
   endSessions: () => post<TokensRevoked>("/sessions/end"),
   audit: (

@@ -1,6 +1,6 @@
 /** Calls that launch a pipeline's tree or its program again. */
 
-import { get, pipelinePath, post, remove } from "@/api/client";
+import { get, pipelinePath, post, write } from "@/api/client";
 import type { PipelineSummary, ProgramStart, ProgramView, StartProgram } from "@/api/schema";
 
 export const programApi = {
@@ -14,5 +14,6 @@ export const programApi = {
     post<ProgramStart>(pipelinePath(id, "/program"), request),
   find: (start: string, signal?: AbortSignal) =>
     get<ProgramStart>(`/program-starts/${encodeURIComponent(start)}`, {}, signal),
-  cancel: (start: string) => remove<ProgramStart>(`/program-starts/${encodeURIComponent(start)}`),
+  cancel: (start: string) =>
+    write<ProgramStart>("DELETE", `/program-starts/${encodeURIComponent(start)}`),
 };

@@ -43,7 +43,7 @@ export function LogLine(props: Props) {
   const kind = note !== null ? styles.error : marked !== null || linked ? styles.found : "";
   return (
     <div
-      className={`${styles.line ?? ""} ${kind ?? ""} ${group === null ? "" : (styles.group ?? "")}`}
+      className={`${styles.line ?? ""} ${kind ?? ""}`}
       style={{ transform: `translateY(${top}px)` }}
       {...(measure === undefined ? {} : { ref: measure, "data-index": index })}
     >

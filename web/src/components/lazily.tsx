@@ -3,6 +3,7 @@ import { useEffect, useSyncExternalStore, type ComponentType, type ReactNode } f
 import { isOffline, subscribeToConnection } from "@/api/connection";
 import { Button } from "@/components/Button";
 import { Dialog } from "@/components/Dialog";
+import { EmptyState } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
 import { Part } from "@/lib/part";
 import { preloadable } from "@/lib/preload";
@@ -16,8 +17,9 @@ interface Options {
 }
 
 /**
- * A component whose code is loaded on demand. If the server does not respond, only the component's place shows so, or a dialog if the component can
- * be closed, and the code is loaded when the server responds.
+ * A component whose code is loaded on demand. If the server does not respond, only the component's
+ * place shows so, or a dialog if the component can be closed, and the code is loaded when the
+ * server responds.
  */
 export function lazily<Props extends object>(
   load: () => Promise<ComponentType<Props>>,
@@ -47,11 +49,12 @@ export function lazily<Props extends object>(
 /** If the server responds, the file is missing: it belongs to an older version of the app. */
 function Failed({ offline, onRetry }: { offline: boolean; onRetry: () => void }) {
   return (
-    <div className="empty" role="alert">
-      <p className="empty-title">{LAZY.failed}</p>
-      <p className="muted">{offline ? LAZY.offline : LAZY.outdated}</p>
-      <Button onClick={onRetry}>{LAZY.retry}</Button>
-      {offline ? null : <Button onClick={() => location.reload()}>{LAZY.reload}</Button>}
+    <div role="alert">
+      <EmptyState title={LAZY.failed}>
+        <p className="muted">{offline ? LAZY.offline : LAZY.outdated}</p>
+        <Button onClick={onRetry}>{LAZY.retry}</Button>
+        {offline ? null : <Button onClick={() => location.reload()}>{LAZY.reload}</Button>}
+      </EmptyState>
     </div>
   );
 }

@@ -3,7 +3,6 @@
 import { plural } from "@/lib/time";
 
 export const ORGANISATION = {
-  actions: "Actions",
   cancel: "Cancel",
   noAccess: "Only administrators of the organisation see this page.",
   views: { label: "Organisation", members: "Members", audit: "Audit log", plan: "Plan and usage" },
@@ -52,7 +51,6 @@ export const MEMBERS = {
 };
 
 export const AUDIT = {
-  all: "all",
   help: "Every request that did more than read, for 400 days. Bodies of requests are not stored.",
   more: "Older entries",
   none: "No entries",
@@ -63,7 +61,6 @@ export const AUDIT = {
   subject: "On",
   time: "Time",
   title: "Audit log",
-  token: "Token",
   user: "User",
 };
 
@@ -75,7 +72,6 @@ export const PLAN = {
   enable: "Enable billing",
   enableHelp: "Full scale: up to 1,000 workers at once, charged by the second.",
   forecast: "Forecast for the period",
-  free: "Free plan",
   freeLimit:
     "The free minutes of this month are used up. Commands wait until the next month, or until you enable billing.",
   graceMinutes: "Minutes for which commands may run on at the limit",
@@ -119,7 +115,6 @@ export const TOKENS = {
   endAllEffect: "All your browsers are signed out, this one too.",
   endSession: "End",
   expires: "Expires",
-  kind: "Kind",
   name: "Name",
   never: "never",
   none: "No tokens",

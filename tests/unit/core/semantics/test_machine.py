@@ -359,8 +359,8 @@ def test_notifying_callbacks_are_requested_when_the_state_is_reached():
 
     driver.run()
 
-    told = [c for c in driver.commands if isinstance(c, ev.Notify)]
-    assert told == [ev.Notify("/", State.DONE, Callback("done", "email", {"to": "a@b.example"}))]
+    sent = [c for c in driver.commands if isinstance(c, ev.Notify)]
+    assert sent == [ev.Notify("/", State.DONE, Callback("done", "email", {"to": "a@b.example"}))]
 
 
 def generated(driver, target, root):
@@ -420,10 +420,10 @@ def test_changes_show_that_nodes_of_a_new_tree_have_not_run():
         )
     )
 
-    told = {change.path: change.state for change in driver.tree.take_changes()}
-    assert told["/L/Execute/g"] is told["/L/Execute/g/b"] is State.PENDING
-    assert told["/L/Execute/a"] is State.PENDING
-    assert "/L/Execute/c" not in told  # nobody knows it as anything else
+    changed = {change.path: change.state for change in driver.tree.take_changes()}
+    assert changed["/L/Execute/g"] is changed["/L/Execute/g/b"] is State.PENDING
+    assert changed["/L/Execute/a"] is State.PENDING
+    assert "/L/Execute/c" not in changed  # a new node is pending from the start
 
 
 def test_reset_of_generate_stops_the_old_tree_before_generating_again():

@@ -13,13 +13,14 @@ import { duration } from "@/lib/time";
 import styles from "@/pages/account/AccountPage.module.css";
 import agentPageStyles from "@/pages/agent/AgentPage.module.css";
 import { Sessions, Tokens } from "@/pages/account/Tokens";
+import { useWho } from "@/pages/organisation/useWho";
 import { ACCOUNT } from "@/strings/account";
 
 const MONTHS = 12;
 
 /** The signed-in user and the organisation's usage. */
 export function AccountPage() {
-  const who = useQuery({ queryKey: ["whoami"], queryFn: ({ signal }) => api.whoAmI(signal) });
+  const { query: who } = useWho();
   const usage = useQuery({
     queryKey: ["usage"],
     queryFn: ({ signal }) => api.usage({}, signal),

@@ -79,7 +79,7 @@ export function CreateTokenDialog({ permissions, onCreated, onClose }: Props) {
           <input
             className="field"
             value={name}
-            autoFocus
+            data-first
             maxLength={100}
             onChange={(event) => setName(event.target.value)}
           />

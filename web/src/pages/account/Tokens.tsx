@@ -24,7 +24,7 @@ export function Tokens({ permissions }: { permissions: readonly string[] }) {
   const refresh = () => void client.invalidateQueries({ queryKey: TOKENS_KEY });
   const list = useQuery({
     queryKey: TOKENS_KEY,
-    queryFn: ({ signal }) => organisationApi.tokens(false, signal),
+    queryFn: ({ signal }) => organisationApi.tokens(signal),
   });
   return (
     <section className={styles.section}>
@@ -57,7 +57,7 @@ export function Sessions() {
   const [ending, setEnding] = useState(false);
   const list = useQuery({
     queryKey: SESSIONS_KEY,
-    queryFn: ({ signal }) => organisationApi.sessions(false, signal),
+    queryFn: ({ signal }) => organisationApi.sessions(signal),
   });
   const endAll = useMutation({
     mutationFn: () => organisationApi.endSessions(),

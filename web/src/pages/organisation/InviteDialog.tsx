@@ -56,7 +56,7 @@ export function InviteDialog({ isOwner, onClose }: { isOwner: boolean; onClose: 
             className="field"
             type="email"
             value={email}
-            autoFocus
+            data-first
             autoComplete="off"
             onChange={(event) => setEmail(event.target.value)}
           />

@@ -39,7 +39,7 @@ export function PipelineRow({ summary, program, history, newest, chosen, onToggl
         checked={chosen}
         onChange={onToggle}
       />
-      <span className={styles.state}>
+      <span>
         <StateLabel state={pipelineState(summary)} />
       </span>
       <span className={styles.main}>

@@ -64,7 +64,7 @@ async function finish(): Promise<Result> {
 async function exchanged(purpose: Purpose, idToken: string): Promise<Result> {
   switch (purpose.kind) {
     case "session":
-      await startSession(idToken, purpose.org);
+      await startSession(idToken);
       location.replace(purpose.to);
       return { kind: "working" };
     case "cli": {

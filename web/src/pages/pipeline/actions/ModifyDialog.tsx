@@ -15,7 +15,6 @@ import { plural } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/live/session";
 import { changesOf, formOf, type ModifyForm } from "@/model/modify";
-import styles from "@/pages/pipeline/actions/ModifyDialog.module.css";
 import {
   type ActionTarget,
   executeAction,
@@ -160,7 +159,7 @@ function text(value: unknown): string {
 
 function Preview({ preview }: { preview: ControlResult }) {
   return (
-    <div role="status" className={styles.verdict}>
+    <div role="status">
       <p>{MODIFY.valid(plural(preview.affected, "command"))}</p>
       <ActionPreview preview={preview} />
     </div>

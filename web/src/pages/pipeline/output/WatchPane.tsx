@@ -1,3 +1,5 @@
+import { useMemo } from "react";
+
 import { Button } from "@/components/Button";
 import { Icon } from "@/components/Icon";
 import { LogLines, useLogScroll } from "@/components/LogLines";
@@ -104,7 +106,8 @@ function Lines({ output, path }: { output: Output; path: string }) {
   useLiveVersion(output);
   const total = output.total ?? 0;
   const log = useLogScroll(total);
-  useVisibleLines(output, new OutputRows(total, []), log);
+  const rows = useMemo(() => new OutputRows(total, []), [total]);
+  useVisibleLines(output, rows, log);
   if (output.error !== null) return <p className={styles.none}>{output.error}</p>;
   if (output.total === 0) return <p className={styles.none}>{WATCH.none}</p>;
   return (

@@ -1,5 +1,4 @@
 import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense } from "react";
 
 import { messageOf } from "@/api/client";
 import type { Counts, NodeDetail, NodeView } from "@/api/schema";
@@ -7,8 +6,8 @@ import { Button } from "@/components/Button";
 import { CountsBar, CountsText } from "@/components/Counts";
 import { LoadError } from "@/components/EmptyState";
 import { IN_ORDER, Pending } from "@/components/InOrder";
+import { lazily } from "@/components/lazily";
 import { useNow } from "@/components/useNow";
-import { preloadable } from "@/lib/preload";
 import { duration, moment } from "@/lib/time";
 import { useThrottled } from "@/lib/useThrottled";
 import { findCauses } from "@/live/search";
@@ -31,11 +30,9 @@ import { Waiting } from "@/pages/pipeline/overview/Waiting";
 import { OVERVIEW } from "@/strings";
 
 // Only for pipelines at rest, and below what happened.
-const Outcome = lazy(
-  preloadable(async () => ({
-    default: (await import("@/pages/pipeline/overview/Outcome")).Outcome,
-  })),
-);
+const Outcome = lazily(async () => (await import("@/pages/pipeline/overview/Outcome")).Outcome, {
+  placeholder: <Pending />,
+});
 
 const MAX_FAILURES = 500;
 /** Minimum interval between requests while failures increase, in ms. */
@@ -82,11 +79,7 @@ export function OverviewTab({ session, detail, actions }: Props) {
       <CellMap key={`cells ${path}`} session={session} path={path} counts={counts} />
       {isRoot && hasFailed ? <ReportsSection session={session} failed /> : null}
       {isRoot && summary !== undefined ? <Relatives summary={summary} /> : null}
-      {isActive ? null : (
-        <Suspense fallback={<Pending />}>
-          <Outcome session={session} path={path} succeeded={isSuccess(node)} />
-        </Suspense>
-      )}
+      {isActive ? null : <Outcome session={session} path={path} succeeded={isSuccess(node)} />}
     </div>
   );
 }
