@@ -79,7 +79,8 @@ conformance: $(READY) $(TEST_PACKAGES) ## Check that local and compiled state ma
 	$(PYTEST) tests/conformance
 
 # The adapters' tests against other emulators of AWS (tests/support/cloud/other_aws.py).
-IN_TABLE := tests/contract/test_cloud_store_contract.py tests/contract/test_cloud_shells_contract.py
+IN_TABLE := tests/contract/test_cloud_store_contract.py tests/contract/test_cloud_shells_contract.py \
+	tests/contract/test_cloud_ports_contract.py::test_two_owners_who_remove_each_other_leave_one
 ADAPTERS := $(wildcard tests/contract/test_cloud_*_contract.py) tests/functions/test_schema_migrations.py \
 	tests/functions/test_codebuild.py tests/functions/test_pull_through.py
 

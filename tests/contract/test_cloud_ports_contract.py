@@ -55,6 +55,7 @@ from conducto_core.model.usage import PipelineSpent
 from conducto_core.runtime.line_times import packed
 from conducto_core.semantics.roles import INHERITED, permissions_of
 from support.cloud.aws import BUCKET, TABLE, aws
+from support.cloud.other_aws import CHOSEN, MOTO
 from support.cloud.throttle import calls_of, throttled
 
 if TYPE_CHECKING:
@@ -682,6 +683,8 @@ def test_person_is_linked_with_their_membership(registry: Registry) -> None:
 
 def test_two_owners_who_remove_each_other_leave_one(registry: Registry) -> None:
     people = registry.people
+    if isinstance(people, TablePeople) and CHOSEN == MOTO:
+        pytest.skip("moto rolls a transaction back by restoring all tables, with others' writes")
     ann, bob = a_member("ann", Role.OWNER), a_member("bob", Role.OWNER)
     people.join("acme", ann)
     people.join("acme", bob)

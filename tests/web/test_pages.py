@@ -350,8 +350,16 @@ def test_secrets_are_set_replaced_and_deleted_and_never_shown(viewer: Viewer) ->
     page.get_by_role("button", name="Add secret").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Environment variable").fill("WEB_TOKEN")
-    dialog.get_by_label("Value").fill("sesame-open-1234")
-    page.keyboard.press("Enter")
+    # Enter directly after the last key, before the browser paints.
+    dialog.get_by_label("Value").evaluate(
+        """async (input) => {
+            Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value")
+                .set.call(input, "sesame-open-1234");
+            input.dispatchEvent(new Event("input", { bubbles: true }));
+            await null;
+            input.form.requestSubmit();
+        }"""
+    )
     row = page.get_by_role("row").filter(has_text="WEB_TOKEN")
     expect(row).to_contain_text("hidden")
     row.get_by_role("button", name="Replace").click()

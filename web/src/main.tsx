@@ -3,6 +3,7 @@ import "@/styles/base.css";
 import "@/components/components.css";
 
 import { QueryClientProvider } from "@tanstack/react-query";
+import { options } from "preact";
 import { createRoot } from "react-dom/client";
 
 import { api } from "@/api/client";
@@ -40,6 +41,10 @@ async function start(place: HTMLElement): Promise<void> {
     </QueryClientProvider>,
   );
 }
+
+// As in React, the effects of an event run before the next event. Otherwise Enter directly after a
+// key press sends the value before that key: useMutation stores its options in an effect.
+options.requestAnimationFrame = queueMicrotask;
 
 const place = document.getElementById("app");
 if (place !== null) void start(place);
