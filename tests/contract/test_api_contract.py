@@ -13,7 +13,7 @@ from tests.fakes.transport import InProcessTransport
 from conducto_client import ApiError, Body, Client, HttpTransport, Reply, StreamLostError, Transport
 from conducto_core.api.dispatch import Service
 from conducto_core.model.debug import DebugRequest
-from conducto_core.model.operations.operation import read
+from conducto_core.model.operations.operation import LinkClass, read
 from conducto_core.model.params import LogFileParams, NodeParams, NoParams
 from conducto_core.model.records import ImageRecord, ImageState
 from conducto_core.model.requests import (
@@ -492,7 +492,9 @@ def test_internal_error_has_a_number_that_is_also_logged(
 
 
 def test_response_of_another_shape_is_rejected(api: Api) -> None:
-    other = read("get_agent", "/pipelines", NoParams, AgentStatus, "A wrong path.")
+    other = read(
+        "get_agent", "/pipelines", NoParams, AgentStatus, "A wrong path.", link_class=LinkClass.READ
+    )
 
     with pytest.raises(ApiError, match="unexpected response"):
         api.client.call(other, NoParams())

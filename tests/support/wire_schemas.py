@@ -54,6 +54,7 @@ def wire_schemas() -> dict[str, Any]:
                 "body": None if call.body is None else call.body.__name__,
                 "response": call.response.__name__,
                 "max_body": call.max_body,
+                "link_class": call.link_class,
             }
             for name, call in operations().items()
         },

@@ -4,7 +4,7 @@
 """
 
 from conducto_core.model.gc import GcReport, GcRequest
-from conducto_core.model.operations.operation import AnyOperation, Permission, act, send
+from conducto_core.model.operations.operation import AnyOperation, LinkClass, Permission, act, send
 from conducto_core.model.params import NoParams, StopParams
 from conducto_core.model.responses import AgentStopping, Login
 
@@ -15,6 +15,7 @@ STOP_AGENT = act(
     AgentStopping,
     Permission.AGENT,
     "Stop the process; armed pipelines continue with the next one.",
+    link_class=LinkClass.NEVER,
 )
 GC = send(
     "collect_garbage",
@@ -24,6 +25,7 @@ GC = send(
     GcReport,
     Permission.AGENT,
     "Free the resources that no live pipeline needs.",
+    link_class=LinkClass.NEVER,
 )
 LOGIN = act(
     "make_login",
@@ -32,6 +34,7 @@ LOGIN = act(
     Login,
     Permission.AGENT,
     "Create a login for one browser.",
+    link_class=LinkClass.NEVER,
     kept=False,
 )
 

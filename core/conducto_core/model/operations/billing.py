@@ -1,7 +1,14 @@
 """The operations on an organisation's subscription; only the cloud's API has them."""
 
 from conducto_core.model.billing import BillingPage, BillingStatus, SpendLimit
-from conducto_core.model.operations.operation import AnyOperation, Permission, act, read, send
+from conducto_core.model.operations.operation import (
+    AnyOperation,
+    LinkClass,
+    Permission,
+    act,
+    read,
+    send,
+)
 from conducto_core.model.params import NoParams
 
 GET_BILLING = read(
@@ -10,6 +17,7 @@ GET_BILLING = read(
     NoParams,
     BillingStatus,
     "Return the plan, the usage and the spend limit of the organisation.",
+    link_class=LinkClass.NEVER,
     permission=Permission.MANAGE_BILLING,
 )
 CHECKOUT = act(
@@ -19,6 +27,7 @@ CHECKOUT = act(
     BillingPage,
     Permission.MANAGE_BILLING,
     "Return the page on which the organisation subscribes.",
+    link_class=LinkClass.NEVER,
     kept=False,
 )
 PORTAL = act(
@@ -28,6 +37,7 @@ PORTAL = act(
     BillingPage,
     Permission.MANAGE_BILLING,
     "Return the page with invoices and payment methods.",
+    link_class=LinkClass.NEVER,
     kept=False,
 )
 SET_LIMIT = send(
@@ -38,6 +48,7 @@ SET_LIMIT = send(
     BillingStatus,
     Permission.MANAGE_BILLING,
     "Set the maximum dollars of a billing period.",
+    link_class=LinkClass.NEVER,
     kept=False,
 )
 

@@ -2,7 +2,7 @@
 
 from conducto.wire.launching import MAX_BODY
 from conducto_core.model.children import ChildLaunch, ChildStatus
-from conducto_core.model.operations.operation import AnyOperation, Permission, read, send
+from conducto_core.model.operations.operation import AnyOperation, LinkClass, Permission, read, send
 from conducto_core.model.params import NoParams, PipelineParams
 
 LAUNCH_CHILD = send(
@@ -13,6 +13,7 @@ LAUNCH_CHILD = send(
     ChildStatus,
     Permission.CHILDREN,
     "Launch a pipeline as a child of the caller's attempt.",
+    link_class=LinkClass.NEVER,
     max_body=MAX_BODY,
     resumable=True,
 )
@@ -22,6 +23,7 @@ GET_CHILD = read(
     PipelineParams,
     ChildStatus,
     "Return the state of a child of the caller's attempt.",
+    link_class=LinkClass.NEVER,
     permission=Permission.CHILDREN,
 )
 

@@ -7,7 +7,14 @@ from pydantic import Field
 from conducto_core.model.base import Record
 from conducto_core.model.image_sources import ContextHash
 from conducto_core.model.operations.agent import LOGIN
-from conducto_core.model.operations.operation import AnyOperation, Permission, act, read, send
+from conducto_core.model.operations.operation import (
+    AnyOperation,
+    LinkClass,
+    Permission,
+    act,
+    read,
+    send,
+)
 from conducto_core.model.operations.pipelines import MAX_LAUNCH_BODY, OPERATIONS
 from conducto_core.model.params import NoParams
 from conducto_core.model.requests import LaunchRequest
@@ -114,6 +121,7 @@ UPLOAD_BODY = act(
     UploadResponse,
     Permission.LAUNCH,
     "Return a URL for the upload of a body that is too large for a request.",
+    link_class=LinkClass.NEVER,
     kept=False,
 )
 CONTEXTS = send(
@@ -124,6 +132,7 @@ CONTEXTS = send(
     ContextsMissing,
     Permission.LAUNCH,
     "Return URLs for the upload of the directories that are not stored yet.",
+    link_class=LinkClass.NEVER,
     kept=False,
 )
 OWN_BUILDS = send(
@@ -134,11 +143,17 @@ OWN_BUILDS = send(
     OwnBuilds,
     Permission.LAUNCH,
     "Return the images of a launch that the launching machine has to build.",
+    link_class=LinkClass.NEVER,
     max_body=MAX_LAUNCH_BODY,
     kept=False,
 )
 WHO_AM_I = read(
-    "who_am_i", "/whoami", NoParams, WhoAmI, "Return the owner, the rights and the plan of a token."
+    "who_am_i",
+    "/whoami",
+    NoParams,
+    WhoAmI,
+    "Return the owner, the rights and the plan of a token.",
+    link_class=LinkClass.NEVER,
 )
 #: Any user may open the web app of the cloud; the agent's belongs to the owner of the machine.
 CLOUD_LOGIN = replace(LOGIN, permission=Permission.READ)

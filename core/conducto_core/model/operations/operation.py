@@ -48,6 +48,25 @@ class Permission(StrEnum):
     CHILDREN = "children"
 
 
+class LinkClass(StrEnum):
+    """What a machine's policy has to allow before a cloud may request an operation through a link.
+
+    `conducto_core.semantics.link_policy` decides; a machine refuses everything that it does not
+    allow. An operation that defines new work, or removes anything, is of the class `AUTHOR`.
+    """
+
+    READ = "read"
+    #: Repeats, stops or skips work that was defined on the machine.
+    CONTROL = "control"
+    #: Defines new work, or changes or removes data.
+    AUTHOR = "author"
+    DEBUG = "debug"
+    #: Refused by every policy: secrets are managed on the machine.
+    SECRETS = "secrets"
+    #: Refused by every policy: it concerns the process, the machine or the cloud itself.
+    NEVER = "never"
+
+
 class Bytes(Record):
     """Placeholder for bytes instead of JSON in an `Operation`."""
 
@@ -69,6 +88,7 @@ class Operation(Generic[P, B, R]):
         response: Model of the JSON response or of one frame, or `Bytes`.
         permission: The permission that the caller needs.
         summary: One sentence for the documentation.
+        link_class: What a machine has to allow before its cloud may request the operation.
         max_body: Maximum bytes of a body.
         private: The body is never quoted in error messages or stored in a file.
         kept: The response may be remembered under the caller's idempotency key.
@@ -84,6 +104,7 @@ class Operation(Generic[P, B, R]):
     response: type[R]
     permission: Permission
     summary: str
+    link_class: LinkClass
     max_body: int = MAX_BODY
     private: bool = False
     kept: bool = True
@@ -124,13 +145,23 @@ def read(
     response: type[R],
     summary: str,
     *,
+    link_class: LinkClass,
     method: str = "GET",
     permission: Permission = Permission.READ,
     executed_by: str | None = None,
 ) -> Operation[P, None, R]:
     """Return an operation that changes nothing."""
     return Operation(
-        name, method, path, params, None, response, permission, summary, executed_by=executed_by
+        name,
+        method,
+        path,
+        params,
+        None,
+        response,
+        permission,
+        summary,
+        link_class,
+        executed_by=executed_by,
     )
 
 
@@ -141,11 +172,15 @@ def act(  # noqa: PLR0917  a row of a table
     response: type[R],
     permission: Permission,
     summary: str,
+    *,
+    link_class: LinkClass,
     **options: Any,
 ) -> Operation[P, None, R]:
     """Return an operation without a body; ``route`` is method and path, with a space between."""
     method, _, path = route.partition(" ")
-    return Operation(name, method, path, params, None, response, permission, summary, **options)
+    return Operation(
+        name, method, path, params, None, response, permission, summary, link_class, **options
+    )
 
 
 def send(  # noqa: PLR0917  a row of a table
@@ -156,8 +191,12 @@ def send(  # noqa: PLR0917  a row of a table
     response: type[R],
     permission: Permission,
     summary: str,
+    *,
+    link_class: LinkClass,
     **options: Any,
 ) -> Operation[P, B, R]:
     """Return an operation with a body; ``route`` is method and path, with a space between."""
     method, _, path = route.partition(" ")
-    return Operation(name, method, path, params, body, response, permission, summary, **options)
+    return Operation(
+        name, method, path, params, body, response, permission, summary, link_class, **options
+    )

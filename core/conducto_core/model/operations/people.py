@@ -4,7 +4,7 @@ An operation with the permission `read` that changes something concerns the call
 """
 
 from conducto_core.model import people as m
-from conducto_core.model.operations.operation import AnyOperation, Operation, Permission
+from conducto_core.model.operations.operation import AnyOperation, LinkClass, Operation, Permission
 from conducto_core.model.operations.operation import act as _act
 from conducto_core.model.operations.operation import read as _read
 from conducto_core.model.operations.operation import send as _send
@@ -20,6 +20,7 @@ LIST_ORGANISATIONS = _read(
     NoParams,
     m.OrganisationList,
     "List the organisations of the person.",
+    link_class=LinkClass.NEVER,
 )
 CREATE_ORGANISATION = _send(
     "create_organisation",
@@ -29,6 +30,7 @@ CREATE_ORGANISATION = _send(
     m.MemberLogin,
     _OWNER,
     "Create an organisation, with the caller as its owner.",
+    link_class=LinkClass.NEVER,
     kept=False,
 )
 SWITCH_ORGANISATION = _act(
@@ -38,6 +40,7 @@ SWITCH_ORGANISATION = _act(
     m.MemberLogin,
     _OWN,
     "Return a token for another organisation of the person; a browser's session ends.",
+    link_class=LinkClass.NEVER,
     kept=False,
 )
 DELETE_ORGANISATION = _act(
@@ -47,10 +50,16 @@ DELETE_ORGANISATION = _act(
     m.OrganisationDeleted,
     _OWNER,
     "Delete the organisation with all its pipelines, data and secrets, if no pipeline runs.",
+    link_class=LinkClass.NEVER,
     kept=False,
 )
 LIST_MEMBERS = _read(
-    "list_members", "/members", NoParams, m.MemberList, "List the members of the organisation."
+    "list_members",
+    "/members",
+    NoParams,
+    m.MemberList,
+    "List the members of the organisation.",
+    link_class=LinkClass.NEVER,
 )
 CHANGE_ROLE = _send(
     "change_role",
@@ -60,6 +69,7 @@ CHANGE_ROLE = _send(
     m.Member,
     _ADMIN,
     "Change the role of a member; only owners give or withdraw the role of an owner.",
+    link_class=LinkClass.NEVER,
 )
 REMOVE_MEMBER = _act(
     "remove_member",
@@ -68,6 +78,7 @@ REMOVE_MEMBER = _act(
     m.MemberRemoved,
     _ADMIN,
     "Remove a member and revoke all their tokens and sessions.",
+    link_class=LinkClass.NEVER,
 )
 LEAVE = _act(
     "leave_organisation",
@@ -76,6 +87,7 @@ LEAVE = _act(
     m.MemberRemoved,
     _OWN,
     "End the caller's membership.",
+    link_class=LinkClass.NEVER,
     kept=False,
 )
 EXPORT_MEMBER = _read(
@@ -84,6 +96,7 @@ EXPORT_MEMBER = _read(
     m.MemberParams,
     m.PersonalData,
     "Return all data about a user, without values of secrets.",
+    link_class=LinkClass.NEVER,
     permission=_ADMIN,
 )
 ERASE_MEMBER = _act(
@@ -93,6 +106,7 @@ ERASE_MEMBER = _act(
     m.PersonErased,
     _OWNER,
     "Erase the data about a user who is not a member any more.",
+    link_class=LinkClass.NEVER,
     kept=False,
 )
 LIST_INVITATIONS = _read(
@@ -101,6 +115,7 @@ LIST_INVITATIONS = _read(
     NoParams,
     m.InvitationList,
     "List the invitations that can still be accepted.",
+    link_class=LinkClass.NEVER,
     permission=_ADMIN,
 )
 CREATE_INVITATION = _send(
@@ -111,6 +126,7 @@ CREATE_INVITATION = _send(
     m.InvitationLink,
     _ADMIN,
     "Invite somebody; only owners invite owners.",
+    link_class=LinkClass.NEVER,
     kept=False,
 )
 WITHDRAW_INVITATION = _act(
@@ -120,6 +136,7 @@ WITHDRAW_INVITATION = _act(
     m.Invitation,
     _ADMIN,
     "Withdraw an invitation.",
+    link_class=LinkClass.NEVER,
 )
 ACCEPT_INVITATION = _send(
     "accept_invitation",
@@ -129,6 +146,7 @@ ACCEPT_INVITATION = _send(
     m.MemberLogin,
     Permission.ACCEPT_INVITATION,
     "Become a member by the code of an invitation.",
+    link_class=LinkClass.NEVER,
     private=True,
     kept=False,
 )
@@ -138,6 +156,7 @@ LIST_TOKENS = _read(
     m.TokenListParams,
     m.MemberTokenList,
     "List own tokens; administrators also those of others.",
+    link_class=LinkClass.NEVER,
 )
 CREATE_TOKEN = _send(
     "create_token",
@@ -147,6 +166,7 @@ CREATE_TOKEN = _send(
     m.CreatedToken,
     _OWN,
     "Create a token for a program, with at most the caller's permissions.",
+    link_class=LinkClass.NEVER,
     kept=False,
 )
 REVOKE_TOKEN = _act(
@@ -156,6 +176,7 @@ REVOKE_TOKEN = _act(
     m.TokensRevoked,
     _OWN,
     "Revoke an own token; administrators also revoke those of others.",
+    link_class=LinkClass.NEVER,
     kept=False,
 )
 LIST_SESSIONS = _read(
@@ -164,6 +185,7 @@ LIST_SESSIONS = _read(
     m.TokenListParams,
     m.MemberTokenList,
     "List own sessions of browsers; administrators also those of others.",
+    link_class=LinkClass.NEVER,
 )
 END_ONE_SESSION = _act(
     "end_one_session",
@@ -172,6 +194,7 @@ END_ONE_SESSION = _act(
     m.TokensRevoked,
     _OWN,
     "End a session; administrators also end those of others.",
+    link_class=LinkClass.NEVER,
     kept=False,
 )
 END_ALL_SESSIONS = _act(
@@ -181,6 +204,7 @@ END_ALL_SESSIONS = _act(
     m.TokensRevoked,
     _OWN,
     "End all own sessions, the caller's last.",
+    link_class=LinkClass.NEVER,
     kept=False,
 )
 LIST_AUDIT = _read(
@@ -189,6 +213,7 @@ LIST_AUDIT = _read(
     m.AuditParams,
     m.AuditPage,
     "Return the audit log: all requests that did more than read.",
+    link_class=LinkClass.NEVER,
     permission=_ADMIN,
 )
 

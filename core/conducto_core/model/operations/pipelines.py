@@ -16,6 +16,7 @@ from conducto_core.model.operations.operation import (
     WEBSOCKET,
     AnyOperation,
     Bytes,
+    LinkClass,
     Operation,
     Permission,
     act,
@@ -98,7 +99,12 @@ MAX_SHELL_SECONDS = 8 * 3600.0
 MAX_SHELL_IDLE = 3600.0
 
 LIST = read(
-    "list_pipelines", "/pipelines", p.ListParams, PipelineList, "List pipelines, the newest first."
+    "list_pipelines",
+    "/pipelines",
+    p.ListParams,
+    PipelineList,
+    "List pipelines, the newest first.",
+    link_class=LinkClass.READ,
 )
 LAUNCH = send(
     "launch",
@@ -108,11 +114,17 @@ LAUNCH = send(
     PipelineSummary,
     Permission.LAUNCH,
     "Launch a pipeline, and run it if requested.",
+    link_class=LinkClass.AUTHOR,
     max_body=MAX_LAUNCH_BODY,
     resumable=True,
 )
 GET = read(
-    "get_pipeline", "/pipelines/{id}", p.PipelineParams, PipelineSummary, "Return one pipeline."
+    "get_pipeline",
+    "/pipelines/{id}",
+    p.PipelineParams,
+    PipelineSummary,
+    "Return one pipeline.",
+    link_class=LinkClass.READ,
 )
 DELETE = act(
     "delete_pipeline",
@@ -121,6 +133,7 @@ DELETE = act(
     DeletedPipeline,
     Permission.CHANGE_STATE,
     "Delete a pipeline with its output, data and history.",
+    link_class=LinkClass.AUTHOR,
 )
 DEFINITION = read(
     "get_definition",
@@ -128,6 +141,7 @@ DEFINITION = read(
     p.PipelineParams,
     LaunchRequest,
     "Return the launch request of a pipeline, so that it can be launched again.",
+    link_class=LinkClass.READ,
 )
 LAUNCH_AGAIN = send(
     "launch_again",
@@ -137,6 +151,7 @@ LAUNCH_AGAIN = send(
     PipelineSummary,
     Permission.LAUNCH,
     "Launch the tree of a pipeline again, as it was launched.",
+    link_class=LinkClass.AUTHOR,
     resumable=True,
 )
 PROGRAM = read(
@@ -145,6 +160,7 @@ PROGRAM = read(
     p.PipelineParams,
     ProgramView,
     "Return the program of a pipeline: its script, and its function with parameters and arguments.",
+    link_class=LinkClass.READ,
 )
 START_PROGRAM = send(
     "start_program",
@@ -154,6 +170,7 @@ START_PROGRAM = send(
     ProgramStart,
     Permission.LAUNCH,
     "Start the program of a pipeline with other arguments, if the server is on its machine.",
+    link_class=LinkClass.AUTHOR,
 )
 PROGRAM_START = read(
     "get_program_start",
@@ -161,6 +178,7 @@ PROGRAM_START = read(
     ProgramStartParams,
     ProgramStart,
     "Return the state and the output of a program that was started.",
+    link_class=LinkClass.READ,
 )
 CANCEL_PROGRAM_START = act(
     "cancel_program_start",
@@ -169,6 +187,7 @@ CANCEL_PROGRAM_START = act(
     ProgramStart,
     Permission.LAUNCH,
     "Stop a program that was started and has not launched its pipeline yet.",
+    link_class=LinkClass.AUTHOR,
 )
 CONTINUE = send(
     "continue_pipeline",
@@ -178,6 +197,7 @@ CONTINUE = send(
     ContinuePlan,
     Permission.LAUNCH,
     "Replace the definition of a pipeline, and keep the results that are unchanged.",
+    link_class=LinkClass.AUTHOR,
     max_body=MAX_LAUNCH_BODY,
 )
 CONTINUATION = read(
@@ -186,6 +206,7 @@ CONTINUATION = read(
     ContinuationParams,
     LatestContinuation,
     "Return the nodes that the latest replacement of the tree kept, and why the others run.",
+    link_class=LinkClass.READ,
 )
 TREE = read(
     "get_tree",
@@ -193,6 +214,7 @@ TREE = read(
     p.TreeParams,
     TreePage,
     "Return one page of a subtree, or of the results of a search in it.",
+    link_class=LinkClass.READ,
 )
 STATES = read(
     "get_states",
@@ -200,9 +222,15 @@ STATES = read(
     p.StatesParams,
     NodeStates,
     "Return the state of each Exec of a subtree as a letter.",
+    link_class=LinkClass.READ,
 )
 NODE = read(
-    "get_node", "/pipelines/{id}/node", p.NodeParams, NodeDetail, "Return the details of one node."
+    "get_node",
+    "/pipelines/{id}/node",
+    p.NodeParams,
+    NodeDetail,
+    "Return the details of one node.",
+    link_class=LinkClass.READ,
 )
 ATTEMPTS = read(
     "list_attempts",
@@ -210,6 +238,7 @@ ATTEMPTS = read(
     p.NodeParams,
     AttemptList,
     "List all attempts of a node, even of one that a Lazy discarded.",
+    link_class=LinkClass.READ,
 )
 LOG = read(
     "read_log",
@@ -217,6 +246,7 @@ LOG = read(
     p.LogParams,
     LogChunk,
     "Return a part of an output stream.",
+    link_class=LinkClass.READ,
 )
 LOG_LINES = read(
     "read_log_lines",
@@ -224,6 +254,7 @@ LOG_LINES = read(
     p.LogLinesParams,
     LogLines,
     "Return some lines of an output stream.",
+    link_class=LinkClass.READ,
 )
 LOG_SEARCH = read(
     "search_log",
@@ -231,6 +262,7 @@ LOG_SEARCH = read(
     p.LogSearchParams,
     LogMatches,
     "Search an output stream for lines with a text or pattern.",
+    link_class=LinkClass.READ,
 )
 LOG_OUTLINE = read(
     "outline_log",
@@ -238,6 +270,7 @@ LOG_OUTLINE = read(
     p.LogOutlineParams,
     LogOutline,
     "Return the times of the lines of a part of an output stream, and the groups they form.",
+    link_class=LinkClass.READ,
 )
 LOG_FILE = read(
     "download_log",
@@ -245,6 +278,7 @@ LOG_FILE = read(
     p.LogFileParams,
     Bytes,
     "Download an output stream.",
+    link_class=LinkClass.READ,
 )
 RESOURCES = read(
     "get_resources",
@@ -252,6 +286,7 @@ RESOURCES = read(
     ResourcesParams,
     Resources,
     "Return the resource usage of an attempt: CPUs and memory over time.",
+    link_class=LinkClass.READ,
 )
 RESULT = read(
     "get_result",
@@ -259,6 +294,7 @@ RESULT = read(
     OutputParams,
     ResultValue,
     "Return the result of an attempt: the return value of its function.",
+    link_class=LinkClass.READ,
 )
 METRICS = read(
     "list_metrics",
@@ -266,6 +302,7 @@ METRICS = read(
     MetricParams,
     MetricList,
     "Return the points of all metrics of an attempt.",
+    link_class=LinkClass.READ,
 )
 COMPARE_METRICS = read(
     "compare_metrics",
@@ -273,6 +310,7 @@ COMPARE_METRICS = read(
     CompareParams,
     MetricComparison,
     "Return the metrics of the newest pipelines of a program.",
+    link_class=LinkClass.READ,
 )
 COMPARE_PIPELINES = read(
     "compare_pipelines",
@@ -280,6 +318,7 @@ COMPARE_PIPELINES = read(
     ComparisonParams,
     PipelineComparison,
     "Return the differences of a pipeline from another one.",
+    link_class=LinkClass.READ,
 )
 NODE_HISTORY = read(
     "node_history",
@@ -287,6 +326,7 @@ NODE_HISTORY = read(
     NodeHistoryParams,
     NodeHistory,
     "Return the flaky and the slowest nodes of a program.",
+    link_class=LinkClass.READ,
 )
 ARTIFACTS = read(
     "list_artifacts",
@@ -294,6 +334,7 @@ ARTIFACTS = read(
     OutputParams,
     ArtifactList,
     "List the artifacts of an attempt, in the order in which they were declared.",
+    link_class=LinkClass.READ,
 )
 EXPORT = read(
     "export_pipeline",
@@ -301,6 +342,7 @@ EXPORT = read(
     p.PipelineParams,
     Bytes,
     "Download the current state of a pipeline as one self-contained HTML file.",
+    link_class=LinkClass.READ,
 )
 IMAGES = read(
     "list_images",
@@ -308,6 +350,7 @@ IMAGES = read(
     p.PipelineParams,
     ImageList,
     "List the images of a pipeline, with the states of their builds.",
+    link_class=LinkClass.READ,
 )
 IMAGE_LOG = read(
     "read_image_log",
@@ -315,6 +358,7 @@ IMAGE_LOG = read(
     p.ImageLogParams,
     ImageLog,
     "Return a part of the log of an image's build.",
+    link_class=LinkClass.READ,
 )
 DATA = read(
     "list_data",
@@ -322,6 +366,7 @@ DATA = read(
     p.ListDataParams,
     DataList,
     "List a directory of a pipeline's data.",
+    link_class=LinkClass.READ,
 )
 CHANGED_DATA = read(
     "list_changed_data",
@@ -329,6 +374,7 @@ CHANGED_DATA = read(
     p.ChangedDataParams,
     ChangedData,
     "List the files of a pipeline's data that were written within a time range.",
+    link_class=LinkClass.READ,
 )
 DATA_FILE = read(
     "read_data",
@@ -336,6 +382,7 @@ DATA_FILE = read(
     p.DataParams,
     Bytes,
     "Download a file of a pipeline's data.",
+    link_class=LinkClass.READ,
 )
 PUT_DATA = send(
     "write_data",
@@ -345,6 +392,7 @@ PUT_DATA = send(
     DataEntry,
     Permission.WRITE_DATA,
     "Write a file of a pipeline's data.",
+    link_class=LinkClass.AUTHOR,
     max_body=MAX_DATA_FILE,
 )
 DELETE_DATA = act(
@@ -354,6 +402,7 @@ DELETE_DATA = act(
     Deleted,
     Permission.WRITE_DATA,
     "Delete a file or directory of a pipeline's data.",
+    link_class=LinkClass.AUTHOR,
 )
 USER_DATA = read(
     "list_user_data",
@@ -361,6 +410,7 @@ USER_DATA = read(
     p.ListUserDataParams,
     DataList,
     "List a directory of the user's data.",
+    link_class=LinkClass.READ,
     executed_by=DATA.name,
 )
 USER_DATA_FILE = read(
@@ -369,6 +419,7 @@ USER_DATA_FILE = read(
     p.UserDataParams,
     Bytes,
     "Download a file of the user's data.",
+    link_class=LinkClass.READ,
     executed_by=DATA_FILE.name,
 )
 PUT_USER_DATA = send(
@@ -379,6 +430,7 @@ PUT_USER_DATA = send(
     DataEntry,
     Permission.WRITE_DATA,
     "Write a file of the user's data.",
+    link_class=LinkClass.AUTHOR,
     max_body=MAX_DATA_FILE,
     executed_by=PUT_DATA.name,
 )
@@ -389,6 +441,7 @@ DELETE_USER_DATA = act(
     Deleted,
     Permission.WRITE_DATA,
     "Delete a file or directory of the user's data.",
+    link_class=LinkClass.AUTHOR,
     executed_by=DELETE_DATA.name,
 )
 CONTROL = send(
@@ -399,6 +452,7 @@ CONTROL = send(
     ControlResult,
     Permission.CHANGE_STATE,
     "Execute an action.",
+    link_class=LinkClass.CONTROL,
 )
 SECRETS = read(
     "list_secrets",
@@ -406,6 +460,7 @@ SECRETS = read(
     p.NoParams,
     SecretList,
     "List all secrets, without values.",
+    link_class=LinkClass.SECRETS,
     permission=Permission.SECRETS,
 )
 PUT_SECRETS = send(
@@ -416,6 +471,7 @@ PUT_SECRETS = send(
     SecretList,
     Permission.SECRETS,
     "Store secrets.",
+    link_class=LinkClass.SECRETS,
     max_body=MAX_SECRETS_BODY,
     private=True,
 )
@@ -427,6 +483,7 @@ DELETE_SECRETS = send(
     SecretList,
     Permission.SECRETS,
     "Delete secrets.",
+    link_class=LinkClass.SECRETS,
 )
 USAGE = read(
     "get_usage",
@@ -434,6 +491,7 @@ USAGE = read(
     UsageParams,
     Usage,
     "Return the usage and cost of commands, by month, pipeline and node.",
+    link_class=LinkClass.READ,
 )
 AGENT_STATUS = read(
     "get_agent",
@@ -441,6 +499,7 @@ AGENT_STATUS = read(
     p.NoParams,
     AgentStatus,
     "Return the status of the process that runs pipelines.",
+    link_class=LinkClass.READ,
 )
 DEBUG = send(
     "debug",
@@ -450,6 +509,7 @@ DEBUG = send(
     DebugPlan,
     Permission.DEBUG,
     "Return the container of a debug shell for an attempt, including secrets.",
+    link_class=LinkClass.NEVER,
     kept=False,  # it holds secrets, and changes nothing
 )
 OPEN_SHELL = send(
@@ -460,6 +520,7 @@ OPEN_SHELL = send(
     ShellTicket,
     Permission.DEBUG,
     "Return a ticket for a debug shell in the web app, if the server supports it.",
+    link_class=LinkClass.DEBUG,
     kept=False,  # a ticket can be used once
 )
 SHELL = read(
@@ -468,6 +529,7 @@ SHELL = read(
     ShellParams,
     ShellEnd,
     "Connect to the debug shell of a ticket: its output and its end.",
+    link_class=LinkClass.DEBUG,
     method=WEBSOCKET,
     permission=Permission.DEBUG,
 )
@@ -479,6 +541,7 @@ OPEN_REMOTE_SHELL = send(
     RemoteShell,
     Permission.DEBUG,
     "Open a debug shell on a worker of its own, if the server is in the cloud.",
+    link_class=LinkClass.DEBUG,
 )
 ENTER_REMOTE_SHELL = act(
     "enter_remote_shell",
@@ -487,6 +550,7 @@ ENTER_REMOTE_SHELL = act(
     RemoteShellEntry,
     Permission.DEBUG,
     "Return the session of such a shell, once it has started.",
+    link_class=LinkClass.DEBUG,
     kept=False,  # a session can be used once
 )
 END_REMOTE_SHELL = act(
@@ -496,6 +560,7 @@ END_REMOTE_SHELL = act(
     RemoteShellEnd,
     Permission.DEBUG,
     "End such a shell.",
+    link_class=LinkClass.DEBUG,
     kept=False,
 )
 EVENTS = read(
@@ -504,6 +569,7 @@ EVENTS = read(
     p.EventParams,
     EventBatch,
     "Stream the changes after the cursor, then live ones, without an end.",
+    link_class=LinkClass.READ,
     method=WEBSOCKET,
 )
 

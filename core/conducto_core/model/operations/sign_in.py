@@ -1,6 +1,13 @@
 """Operations with which people and CI runs get sessions and tokens."""
 
-from conducto_core.model.operations.operation import AnyOperation, Permission, act, read, send
+from conducto_core.model.operations.operation import (
+    AnyOperation,
+    LinkClass,
+    Permission,
+    act,
+    read,
+    send,
+)
 from conducto_core.model.params import NoParams
 from conducto_core.model.sign_in import (
     CiExchange,
@@ -24,6 +31,7 @@ START_SESSION = act(
     SessionToken,
     Permission.SIGN_IN,
     "Exchange a code, or the ID token of a person, for the token of a browser's session.",
+    link_class=LinkClass.NEVER,
     kept=False,
 )
 END_SESSION = act(
@@ -33,6 +41,7 @@ END_SESSION = act(
     SessionEnd,
     Permission.READ,
     "End a browser's session.",
+    link_class=LinkClass.NEVER,
     kept=False,
 )
 START_CLI_LOGIN = send(
@@ -43,6 +52,7 @@ START_CLI_LOGIN = send(
     CliCode,
     Permission.SIGN_IN,
     "Exchange an ID token for a code that the command line can exchange for a token.",
+    link_class=LinkClass.NEVER,
     kept=False,
 )
 EXCHANGE_CLI_CODE = send(
@@ -53,6 +63,7 @@ EXCHANGE_CLI_CODE = send(
     IssuedToken,
     Permission.SIGN_IN,
     "Exchange the code of a command line's log-in for a token.",
+    link_class=LinkClass.NEVER,
     private=True,
     kept=False,
 )
@@ -64,6 +75,7 @@ EXCHANGE_CI_TOKEN = send(
     IssuedToken,
     Permission.SIGN_IN,
     "Exchange the ID token of a CI run for a token of an hour.",
+    link_class=LinkClass.NEVER,
     kept=False,
 )
 LIST_TRUSTS = read(
@@ -72,6 +84,7 @@ LIST_TRUSTS = read(
     NoParams,
     TrustList,
     "List the CI runs that may get tokens of the organisation.",
+    link_class=LinkClass.NEVER,
     permission=Permission.MANAGE_ORGANISATION,
 )
 PUT_TRUST = send(
@@ -82,6 +95,7 @@ PUT_TRUST = send(
     Trust,
     Permission.MANAGE_ORGANISATION,
     "Let CI runs of a repository get tokens of the organisation.",
+    link_class=LinkClass.NEVER,
 )
 DELETE_TRUST = act(
     "delete_trust",
@@ -90,6 +104,7 @@ DELETE_TRUST = act(
     TrustList,
     Permission.MANAGE_ORGANISATION,
     "Delete a trust and revoke its tokens.",
+    link_class=LinkClass.NEVER,
 )
 
 #: All operations of this module.

@@ -10,6 +10,7 @@ from typing import Any
 from conducto_core.model.operations.operation import (
     AnyOperation,
     B,
+    LinkClass,
     Operation,
     Permission,
     R,
@@ -53,6 +54,7 @@ def _call(
         response,
         Permission.WORKER,
         summary,
+        link_class=LinkClass.NEVER,
         kept=False,
         **more,
     )
@@ -93,6 +95,7 @@ UPLOAD = act(
     UploadResponse,
     Permission.WORKER,
     "Return a URL for the upload of a generated tree.",
+    link_class=LinkClass.NEVER,
     kept=False,
 )
 END = _call("end", WorkerEnd, Nothing, "Record the end of a worker.")
