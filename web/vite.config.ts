@@ -13,7 +13,7 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const AGENT = process.env["CONDUCTO_AGENT"] ?? "http://127.0.0.1:8990";
 
 /** Modules that several pages use; the others stay with their page. */
-const SHARED = /\/src\/(?:api|app|components|lib|live|model)\/|\/HelpDialog\.tsx|\/node_modules\//;
+const SHARED = /\/src\/(?:api|app|components|lib|live|model)\/|\/node_modules\//;
 
 const modules = new Map<string, string>();
 

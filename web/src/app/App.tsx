@@ -5,6 +5,7 @@ import styles from "@/app/App.module.css";
 import { ErrorBoundary } from "@/app/ErrorBoundary";
 import { Navigation } from "@/app/Navigation";
 import { findRoute } from "@/app/routes";
+import { useHelp } from "@/app/useHelp";
 import { usePalette } from "@/app/usePalette";
 import { EmptyState } from "@/components/EmptyState";
 import { OfflineBanner } from "@/components/OfflineBanner";
@@ -22,6 +23,7 @@ export function App({ expired }: { expired: boolean }) {
   const found = findRoute(path);
   const lost = useSyncExternalStore(sessionLost.subscribe, sessionLost.current);
   const [palette, openPalette] = usePalette(path);
+  const help = useHelp(path);
   useNotifications();
   return (
     <div className={styles.app}>
@@ -40,6 +42,7 @@ export function App({ expired }: { expired: boolean }) {
         </ErrorBoundary>
       </main>
       {palette}
+      {help}
       <Toasts />
     </div>
   );

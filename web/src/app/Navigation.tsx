@@ -1,5 +1,6 @@
 import styles from "@/app/Navigation.module.css";
 import { ROUTES } from "@/app/routes";
+import { showHelp } from "@/components/help";
 import { Icon, type IconName } from "@/components/Icon";
 import { Logo } from "@/components/Logo";
 import { followLink } from "@/lib/location";
@@ -53,6 +54,19 @@ export function Navigation({ path, onSearch }: { path: string; onSearch: () => v
           ),
         )}
       </nav>
+      <button
+        type="button"
+        className={`${styles.link} ${styles.theme}`}
+        onClick={() => showHelp(true)}
+        title={NAVIGATION.help}
+        aria-keyshortcuts="?"
+      >
+        <Icon name="help" />
+        <span className={styles.word}>{NAVIGATION.help}</span>
+        <kbd className={styles.key} aria-hidden>
+          ?
+        </kbd>
+      </button>
       <button
         type="button"
         className={`${styles.link} ${styles.theme}`}

@@ -7,8 +7,10 @@ import styles from "@/app/Palette.module.css";
 import { ROUTES } from "@/app/routes";
 import dialogStyles from "@/components/Dialog.module.css";
 import { Icon } from "@/components/Icon";
+import { offeredActions } from "@/components/offeredActions";
 import { toast } from "@/components/toasts";
-import { navigate, pipelineUrl } from "@/lib/location";
+import { launchUrl, navigate, pipelineUrl } from "@/lib/location";
+import { firstMatches } from "@/live/search";
 import { type Entry, matching, moved } from "@/model/palette";
 import { pipelineState } from "@/model/pipelineStatus";
 import { stateLabel } from "@/model/states";
@@ -136,17 +138,27 @@ function useEntries(path: string, text: string): Entry[] {
   });
   const nodes = useQuery({
     queryKey: ["palette", id, text],
-    queryFn: ({ signal }) => api.tree(id ?? "", { text, limit: MAX_FOUND }, signal),
+    queryFn: () => firstMatches(id ?? "", { text, limit: MAX_FOUND }),
     enabled: id !== null && text !== "",
   });
   return matching(
     [
-      ...(nodes.data?.nodes ?? []).map((node) => nodeEntry(id ?? "", node.path)),
+      ...offeredEntries(),
+      ...(nodes.data ?? []).map((node) => nodeEntry(id ?? "", node.path)),
       ...(id === null ? [] : actionEntries(id)),
       ...(pipelines.data?.pipelines ?? []).map(pipelineEntry),
       ...pageEntries(),
     ],
     text,
+  );
+}
+
+/** Actions on the open node. */
+function offeredEntries(): Entry[] {
+  return offeredActions().flatMap((one) =>
+    one === "separator" || !("onSelect" in one)
+      ? []
+      : [{ section: "node" as const, id: one.label, label: one.label, run: one.onSelect }],
   );
 }
 
@@ -180,6 +192,7 @@ function actionEntries(id: string): Entry[] {
     { label: PALETTE.timeline, to: `${base}/timeline` },
     { label: PALETTE.images, to: `${base}/images` },
     { label: PALETTE.data, to: `${base}/data` },
+    { label: PALETTE.launchAgain, to: launchUrl(id) },
   ];
   const actions = [
     { label: PALETTE.run, action: "run", result: PALETTE.running },

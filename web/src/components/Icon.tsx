@@ -44,6 +44,9 @@ const ICONS = {
   plus: <path d="M8 3v10M3 8h10" />,
   programs: <path d="M3 2.5h3.5v3.5H3zM9.5 2.5H13v3.5H9.5zM3 9.5h3.5V13H3zM9.5 9.5H13V13H9.5z" />,
   rerun: <path d="M13 8a5 5 0 1 1-1.5-3.6L13 6M13 2.5V6H9.5" />,
+  help: (
+    <path d="M8 1.8a6.2 6.2 0 1 0 0 12.4A6.2 6.2 0 0 0 8 1.8zM6.2 6.3a1.8 1.8 0 1 1 2.6 1.6c-.5.3-.8.6-.8 1.2M8 11.2v.1" />
+  ),
   search: <path d="M7 2.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9zM10.3 10.3l3.2 3.2" />,
   server: <path d="M2.5 3h11v4h-11zM2.5 9h11v4h-11zM5 5h.3M5 11h.3" />,
   settings: <path d="M2.5 5h6M11.5 5h2M2.5 11h2M7.5 11h6M10 3.5v3M6 9.5v3" />,

@@ -17,11 +17,18 @@ test("entries match by every word, sections are in order, and prefixes come firs
     entry("pipelines", "Data import", { hint: "abc-def" }),
     entry("nodes", "/load", { found: true }),
     entry("actions", "Pause"),
+    entry("node", "Download data"),
   ];
 
-  expect(labels(entries, "data")).toEqual(["/load", "Data import", "nightly data import", "Data"]);
+  expect(labels(entries, "data")).toEqual([
+    "Download data",
+    "/load",
+    "Data import",
+    "nightly data import",
+    "Data",
+  ]);
   expect(labels(entries, " Import DEF")).toEqual(["/load", "Data import"]);
-  expect(labels(entries, "")).toHaveLength(5);
+  expect(labels(entries, "")).toHaveLength(6);
 });
 
 test("the selection moves around the ends", () => {

@@ -1,8 +1,8 @@
 /** Entries of the command palette, and which of them match a text. */
 
 /** Sections in the order of display. */
-export type Section = "nodes" | "actions" | "pipelines" | "pages";
-const SECTIONS: readonly Section[] = ["nodes", "actions", "pipelines", "pages"];
+export type Section = "node" | "nodes" | "actions" | "pipelines" | "pages";
+const SECTIONS: readonly Section[] = ["node", "nodes", "actions", "pipelines", "pages"];
 
 export interface Entry {
   section: Section;

@@ -83,6 +83,7 @@ export const METRIC_COMPARISON = {
 
 export const NAVIGATION = {
   label: "Pages",
+  help: "Help",
   home: "All pipelines",
   search: "Search",
   theme: (name: string) => `Theme: ${name}`,
@@ -104,6 +105,7 @@ export const NODE_HEADER = {
   kill: "Kill",
   modify: "Modify",
   more: "Node actions",
+  output: "Show output",
   path: "Path",
   rebuild: "Rebuild and rerun",
   rebuildHint: "with the current code in its images",
@@ -252,7 +254,7 @@ export const PIPELINE_HEADER = {
     `${time}). To run with your own secrets, launch it again.`,
   imageFailed: (names: string) => `Could not build the image ${names}.`,
   imageState: (name: string, state: string) => `image ${name}: ${state}`,
-  keys: "Keyboard shortcuts",
+  keys: "Help and keyboard shortcuts",
   more: "More",
   problem: (text: string) => `Paused: ${text}`,
   toolbar: "Pipeline",

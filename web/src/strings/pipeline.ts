@@ -8,7 +8,6 @@ export const PIPELINE = {
   failed: (failed: string) => `${failed} failed`,
   filterByState: "Filter by state",
   found: " found",
-  keyboardShortcuts: "Keyboard shortcuts",
   kill: "Kill",
   left: (time: string) => `about ${time} left`,
   loading: "Loading…",

@@ -6,6 +6,7 @@ export const LIST = {
   clear: "Clear",
   command: "command",
   firstStep: "A pipeline is a Python script. Save this as ",
+  installStep: "Install Conducto and sign in, in a terminal.",
   none: "No pipelines yet",
   script: "script",
   secondStep: "Then launch it. It appears here automatically.",

@@ -2,6 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
 
 import { ApiError } from "@/api/client";
+import { useHelpOpen } from "@/components/help";
 import { SignedOut } from "@/components/SignedOut";
 import { useTitle } from "@/components/useTitle";
 import { type PageProps, setQuery, useLocation } from "@/lib/location";
@@ -17,9 +18,9 @@ import { tabTitle } from "@/model/titles";
 import { ActionDialogs } from "@/pages/pipeline/actions/ActionDialogs";
 import { useActions } from "@/pages/pipeline/actions/useActions";
 import { Announcer } from "@/pages/pipeline/Announcer";
+import { FirstTour } from "@/pages/pipeline/FirstTour";
 import { PipelineLoading } from "@/pages/pipeline/frame/PipelineFrame";
 import { PipelineHeader } from "@/pages/pipeline/frame/PipelineHeader";
-import { HelpDialog } from "@/pages/pipeline/HelpDialog";
 import { LinkBanner } from "@/pages/pipeline/LinkBanner";
 import { NodePane } from "@/pages/pipeline/node/NodePane";
 import { Panes } from "@/pages/pipeline/Panes";
@@ -70,12 +71,11 @@ function Workbench({ session }: { session: PipelineSession }) {
   const watched = pathsFrom(query.get("watch")).slice(0, MAX_WATCHED);
   const showsTree = query.get("view") === "tree" && node === null;
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
-  const [help, setHelp] = useState(false);
+  const help = useHelpOpen();
   const targets = selected.size > 0 ? [...selected] : [node ?? ROOT];
   const target = useTarget(session);
   const actions = useActions(target);
-  const onHelp = () => setHelp(true);
-  usePageKeys({ session, current: node, targets, actions, onHelp });
+  usePageKeys({ session, current: node, targets, actions });
   useTreeFocus(help || actions.modifying !== null || actions.confirmation !== null);
 
   // Refetch everything after a reconnection.
@@ -108,7 +108,6 @@ function Workbench({ session }: { session: PipelineSession }) {
           view={showsTree ? "tree" : "overview"}
           actions={actions}
           node={node !== null && node !== ROOT}
-          onHelp={onHelp}
         />
       )}
       <Panes
@@ -137,8 +136,8 @@ function Workbench({ session }: { session: PipelineSession }) {
         }
       />
       <Announcer session={session} path={node ?? ROOT} />
+      <FirstTour />
       <ActionDialogs session={session} target={target} actions={actions} />
-      {help ? <HelpDialog onClose={() => setHelp(false)} /> : null}
     </>
   );
 }

@@ -19,7 +19,6 @@ interface Context {
   current: string | null;
   targets: readonly string[];
   actions: Actions;
-  onHelp: () => void;
 }
 
 /** Maximum number of nodes that a key steps through. */
@@ -62,7 +61,6 @@ const JUMPS: ReadonlySet<string> = new Set(["n", "p", "u"]);
 
 const KEYS: Record<string, (context: Context) => unknown> = {
   "/": () => document.querySelector<HTMLInputElement>("#tree-search")?.focus(),
-  "?": ({ onHelp }) => onHelp(),
   n: ({ session, current }) => goToFailure(session, current, 1).then(focusTree),
   p: ({ session, current }) => goToFailure(session, current, -1).then(focusTree),
   u: ({ session, current }) => goToRunning(session, current),

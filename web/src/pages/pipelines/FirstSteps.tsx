@@ -1,7 +1,10 @@
+import { useEffect } from "react";
+
 import { IN_CLOUD } from "@/api/deployment";
 import { Code } from "@/components/Code";
 import { EmptyState } from "@/components/EmptyState";
 import { followLink } from "@/lib/location";
+import { planTour } from "@/lib/tour";
 import { LIST } from "@/strings/pipelines";
 
 const SCRIPT = `import conducto as co
@@ -18,8 +21,16 @@ const COMMAND = `python pipeline.py ${IN_CLOUD ? "--cloud" : "--local"} --run`;
 
 /** Shown when there are no pipelines. */
 export function FirstSteps() {
+  useEffect(planTour, []);
+  const install = `pip install conducto\nconducto login --url ${location.origin}`;
   return (
     <EmptyState title={LIST.none}>
+      {IN_CLOUD ? (
+        <>
+          <p className="muted">{LIST.installStep}</p>
+          <Code text={install} label={LIST.command} />
+        </>
+      ) : null}
       <p className="muted">
         {LIST.firstStep}
         <code>pipeline.py</code>:

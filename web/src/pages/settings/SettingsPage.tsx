@@ -2,11 +2,11 @@ import { useState, type ReactNode } from "react";
 
 import { mayNotify } from "@/components/useNotifications";
 import { useTitle } from "@/components/useTitle";
+import { KeyList } from "@/components/HelpDialog";
 import { type Settings, useSetting } from "@/lib/settings";
 import { THEMES, useThemeChoice } from "@/lib/theme";
 import { moment } from "@/lib/time";
 import agentPageStyles from "@/pages/agent/AgentPage.module.css";
-import { KeyList } from "@/pages/pipeline/HelpDialog";
 import styles from "@/pages/settings/SettingsPage.module.css";
 import { SETTINGS } from "@/strings/settings";
 

@@ -53,12 +53,12 @@ export function HeaderNotes({ summary }: { summary: PipelineSummary }) {
         <span className={styles.note}>{pipeline.lifecycle}</span>
       )}
       {pause === null ? null : <span className={`${styles.note ?? ""} clip`}>{pause}</span>}
+      <Waiting summary={summary} />
       {building.map((image) => (
         <span key={image.name} className={`${styles.note ?? ""} clip`}>
           {PIPELINE_HEADER.imageState(image.name, image.state)}
         </span>
       ))}
-      <Waiting summary={summary} />
       <WorkersInUse summary={summary} />
     </>
   );

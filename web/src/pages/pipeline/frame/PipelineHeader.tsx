@@ -1,8 +1,10 @@
 import { api } from "@/api/client";
 import type { PipelineSummary } from "@/api/schema";
 import { Button } from "@/components/Button";
+import { showHelp } from "@/components/help";
 import { Icon, type IconName } from "@/components/Icon";
 import { Menu, type MenuEntry } from "@/components/Menu";
+import { useMediaQuery } from "@/components/useMediaQuery";
 import { watchPipeline } from "@/components/useNotifications";
 import { StatePill } from "@/components/StatePill";
 import { launchUrl, navigate } from "@/lib/location";
@@ -13,10 +15,10 @@ import { type HeaderAction, headerActions, pipelineState } from "@/model/pipelin
 import type { Actions } from "@/pages/pipeline/actions/useActions";
 import { HeaderNotes, Times } from "@/pages/pipeline/frame/HeaderFacts";
 import { PipelineHead } from "@/pages/pipeline/frame/PipelineHead";
-import { Share } from "@/pages/pipeline/frame/Share";
+import { ShareButton, useShare } from "@/pages/pipeline/frame/Share";
 import styles from "@/pages/pipeline/frame/PipelineHead.module.css";
 import type { PipelineView } from "@/pages/pipeline/frame/PipelineNav";
-import { NOTIFICATIONS, PIPELINE_HEADER } from "@/strings";
+import { NOTIFICATIONS, PIPELINE_HEADER, SHARE } from "@/strings";
 
 interface Props {
   summary: PipelineSummary;
@@ -24,10 +26,9 @@ interface Props {
   actions: Actions;
   /** A node is open. */
   node?: boolean;
-  onHelp?: () => void;
 }
 
-export function PipelineHeader({ summary, view, actions, node = false, onHelp }: Props) {
+export function PipelineHeader({ summary, view, actions, node = false }: Props) {
   const { pipeline, counts } = summary;
   const facts = (
     <>
@@ -39,7 +40,7 @@ export function PipelineHeader({ summary, view, actions, node = false, onHelp }:
   return (
     <>
       <PipelineHead {...pipeline} view={view} counts={counts} facts={facts} node={node}>
-        <HeaderButtons summary={summary} actions={actions} {...(onHelp && { onHelp })} />
+        <HeaderButtons summary={summary} actions={actions} />
       </PipelineHead>
       <Banners summary={summary} />
     </>
@@ -55,6 +56,8 @@ const ICONS: Partial<Record<HeaderAction, IconName>> = {
   rerunAll: "rerun",
   launchAgain: "play",
 };
+/** Share is in the menu here, so that the state and the reasons have room. */
+const NARROW = "(max-width: 1400px)";
 /** Keys of the tree and the node. */
 const KEYS: Partial<Record<HeaderAction, string>> = { run: "g", pause: "g" };
 
@@ -76,13 +79,11 @@ function execute(actions: Actions, action: HeaderAction, id: string): void {
 }
 
 /** The primary action of the state, a second one, and a menu of the others. */
-function HeaderButtons({
-  summary,
-  actions,
-  onHelp,
-}: Pick<Props, "summary" | "actions" | "onHelp">) {
+function HeaderButtons({ summary, actions }: Pick<Props, "summary" | "actions">) {
   const { primary, secondary, strong, menu } = headerActions(summary);
   const watched = useWatched().includes(summary.pipeline.id);
+  const { share, dialog } = useShare(summary.pipeline.id);
+  const narrow = useMediaQuery(NARROW);
   const button = (action: HeaderAction, variant: "main" | "plain" | "quiet") => (
     <Button
       key={action}
@@ -106,21 +107,21 @@ function HeaderButtons({
       checked: watched,
       onSelect: () => void watchPipeline(summary.pipeline.id, !watched),
     },
+    ...(narrow ? [{ label: SHARE.title, onSelect: share }] : []),
     {
       label: PIPELINE_HEADER.download,
       download: api.exportFile(summary.pipeline.id),
     },
+    { label: PIPELINE_HEADER.keys, shortcut: "?", onSelect: () => showHelp(true) },
   );
-  if (onHelp !== undefined) {
-    entries.push({ label: PIPELINE_HEADER.keys, shortcut: "?", onSelect: onHelp });
-  }
   return (
     <>
       <div className={styles.actions} role="toolbar" aria-label={PIPELINE_HEADER.toolbar}>
         {secondary === null ? null : button(secondary, "plain")}
         {primary === null ? null : button(primary, strong ? "main" : "plain")}
       </div>
-      <Share id={summary.pipeline.id} />
+      {narrow ? null : <ShareButton onClick={share} />}
+      {dialog}
       <Menu label={PIPELINE_HEADER.more} entries={entries} />
     </>
   );

@@ -4,12 +4,13 @@ import type { NodeDetail } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { Icon } from "@/components/Icon";
 import { Menu, type MenuEntry } from "@/components/Menu";
+import { useOfferedActions } from "@/components/offeredActions";
 import { StatePill } from "@/components/StatePill";
 import { toast } from "@/components/toasts";
 import { TypeIcon } from "@/components/TypeIcon";
 import { useNow } from "@/components/useNow";
 import { copy } from "@/lib/clipboard";
-import { followLink, pipelineUrl } from "@/lib/location";
+import { followLink, pipelineUrl, setQuery } from "@/lib/location";
 import { duration, elapsed } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/live/session";
@@ -121,6 +122,10 @@ function NodeActions({ session, detail, actions, isRoot }: ActionProps) {
   const kill = () => void actions.nodes("kill", paths);
   const rerun = () => void actions.nodes("rerun", paths);
   const skipLabel = node.skipped ? NODE_HEADER.unskip : NODE_HEADER.skip;
+  const showOutput = { label: NODE_HEADER.output, onSelect: () => setQuery({ tab: null }) };
+  const main = active
+    ? { label: NODE_HEADER.kill, shortcut: "k", onSelect: kill }
+    : { label: NODE_HEADER.rerun, shortcut: "r", onSelect: rerun };
   const entries: MenuEntry[] = [
     ...(active ? [{ label: NODE_HEADER.rerun, shortcut: "r", onSelect: rerun }] : []),
     { label: NODE_HEADER.modify, shortcut: "e", onSelect: () => actions.modify(paths) },
@@ -133,6 +138,8 @@ function NodeActions({ session, detail, actions, isRoot }: ActionProps) {
     "separator",
     { label: NODE_HEADER.copyPath, onSelect: () => void copyText(node.path) },
   ];
+  const output = node.type === "Exec" ? [showOutput] : [];
+  useOfferedActions(isRoot ? [] : [main, ...output, ...entries, ...debug]);
   return (
     <>
       <div className={styles.actions} role="toolbar" aria-label={NODE_HEADER.actions}>

@@ -1,0 +1,65 @@
+/** The texts of the help, and of the hints on the first pipeline. */
+
+/** Content and first step of each page, by the first part of its path. */
+const PAGES: Record<string, string> = {
+  "": "All pipelines, by program. The newest pipeline of each program has its action beside it; the strip shows the earlier ones. To launch a pipeline, run its script with --run in a terminal.",
+  p: "The tree on the left has the commands; select one to see its output, attempts and files on the right. The header runs, pauses and cancels the pipeline. With no node selected, the overview has the reasons of failures, and the commands that run or wait.",
+  program:
+    "All pipelines of a program: pass rate, times, metrics and flaky nodes. Choose two pipelines to compare them.",
+  data: "Files of your pipelines and your own data, which commands read and write.",
+  secrets:
+    "Values that commands receive as environment variables. Nobody can read a secret here after it is saved.",
+  agent: "The process on this machine that runs local pipelines: its resources, disk and log.",
+  organisation: "Members, their roles and invitations, the audit log and the plan.",
+  account: "Your tokens and sessions.",
+  settings: "Times, keys and notifications, stored in this browser.",
+};
+
+/** Keys, separated by spaces, and their actions. */
+export type HelpKeys = readonly (readonly [string, string])[];
+
+const EVERYWHERE: HelpKeys = [
+  ["Ctrl+K", "command palette: find pipelines, nodes, actions and pages"],
+  ["?", "help"],
+];
+
+const KEYS: HelpKeys = [
+  ["↑ ↓", "previous or next row"],
+  ["→ ←", "open or close a group; go into or out of it"],
+  ["Space", "select or deselect"],
+  ["Home End", "first or last row"],
+  ["n p", "next or previous failure"],
+  ["u", "next running command"],
+  ["f", "show failed commands only, or all"],
+  ["/", "search the tree"],
+  ["r", "rerun; asks first"],
+  ["s", "skip or unskip"],
+  ["k", "kill; asks first"],
+  ["e", "edit: modify parameters"],
+  ["d", "copy the debug command"],
+  ["g", "run or pause the pipeline"],
+  ["Ctrl+Shift+L", "leave the terminal of a shell"],
+  ["Esc", "close the search, clear the selection"],
+];
+
+export const HELP = {
+  title: "Help",
+  everywhere: "On every page",
+  inPipeline: "In the tree and the node of a pipeline",
+  page: (path: string): string | null => PAGES[path.split("/")[1] ?? ""] ?? null,
+  everywhereKeys: EVERYWHERE,
+  keys: KEYS,
+};
+
+export const TOUR = {
+  title: "First steps",
+  hints: [
+    "Select a command in the tree to see its output, attempts and files.",
+    "If a command fails, change it with Modify in the node's menu, or open a shell in its image with Debug, then rerun it. The others keep their results.",
+    "Press Ctrl K to find nodes, pipelines and actions, and ? for help on any page.",
+  ],
+  place: (at: number, count: number) => `${at} of ${count}`,
+  next: "Next",
+  done: "Done",
+  skip: "Skip",
+};
