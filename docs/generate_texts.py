@@ -100,7 +100,8 @@ CLI_HEAD = """# Command line
 
 A script that ends in `co.main(...)` is a command line: `python pipeline.py [METHOD] [ARGUMENTS]
 [FLAGS]`. A method that returns a node prints the tree; these flags launch it. Pass arguments of
-the method by position or by name: `python pipeline.py build 3.8 --fast --name=x`.
+the method by position or by name: `python pipeline.py build 3.8 --fast --name=x`. If a parameter of
+the method has the name of a flag, `--run` sets the parameter and `--conducto.run` is the flag.
 `conducto pipeline.py ...` does the same."""
 
 CLI_NOTES = """The beginning of an ID is enough if it is unambiguous. A PATH can contain wildcards:

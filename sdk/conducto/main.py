@@ -315,7 +315,8 @@ def _refuse_flag(name: str, word: str) -> None:
 
 
 def _is_flag(word: str, flags: Optional[Flags]) -> bool:
-    return word == "profile" or (flags is not None and flags.knows(word, pipeline=True))
+    names = ("profile", "conducto.profile")
+    return word in names or (flags is not None and flags.knows(word, pipeline=True))
 
 
 def _keep_result(value: Any) -> None:

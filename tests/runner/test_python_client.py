@@ -392,6 +392,35 @@ def test_program_is_launched_again_and_compared(tmp_path: Path) -> None:
         first.launch_again(depth=3)
 
 
+_LIKE_FLAGS = """
+import conducto as co
+
+def study(run: int, local: str, detach: bool = False, title="t", app: bool = True) -> co.Exec:
+    return co.Exec(f"echo {run} {local} {detach} {title} {app}")
+
+if __name__ == "__main__":
+    co.main(default=study)
+"""
+
+
+def test_program_with_parameters_named_as_flags_is_launched_again(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(_LIKE_FLAGS)
+    flags = "--conducto.local --conducto.run --conducto.detach --engine=process --conducto.no-app"
+    words = ["program.py", "--run=1", "--local=here", "--no-app", *flags.split(), "--tags=flags"]
+    subprocess.run([sys.executable, *words], cwd=tmp_path, check=True, timeout=TIMEOUT)
+    (first,) = co.list_pipelines(tag="flags", target="local")
+    first.wait(TIMEOUT, check=True)
+
+    again = first.launch_again({"run": 2}, detach=True)
+
+    assert again.wait(TIMEOUT) == "done"
+    assert [each["/"].logs() for each in (first, again)] == [
+        "1 here False t False\n",
+        "2 here True t False\n",
+    ]
+    assert first.title == "program.py study --run=1 --local=here --no-app"
+
+
 async def test_plan_of_a_running_pipeline_is_refused_in_coroutines(tmp_path: Path) -> None:
     pipeline = await co.aio.launch(gated(tmp_path / "gate"), target="local", engine="process")
 

@@ -158,6 +158,13 @@ def words_of(call: ProgramCall, arguments: Mapping[str, str], rest: Sequence[str
     return [*in_order, *rest, *named]
 
 
+def flag_of(call: ProgramCall, name: str) -> str:
+    """Return the spelling of a flag with which it does not set a parameter of the function."""
+    plain = name.replace("-", "_")
+    taken = {one.name for one in call.parameters} & {plain, plain.removeprefix("no_")}
+    return f"--conducto.{name}" if taken else f"--{name}"
+
+
 def _named(name: str, word: str, parameter: ProgramParameter | None) -> str:
     plain = name.replace("_", "-")
     if parameter is not None and _is_switch(parameter.type) and word != _NONE:

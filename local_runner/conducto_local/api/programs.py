@@ -14,7 +14,7 @@ from conducto_core.model.programs import (
     StartState,
 )
 from conducto_core.model.records import PipelineRecord
-from conducto_core.semantics.programs import argument_problems, effective, words_of
+from conducto_core.semantics.programs import argument_problems, effective, flag_of, words_of
 from conducto_local.api.reading import LocalQueries
 from conducto_local.programs import starts
 from conducto_local.programs.starts import ProgramStarts
@@ -65,7 +65,7 @@ class LocalPrograms(LocalQueries):
 def _flags(record: PipelineRecord, call: ProgramCall, request: StartProgram) -> list[str]:
     """Return our flags of the command line, those of the first launch if they are known."""
     if request.action == "plan":
-        return ["--local", "--plan"]
+        return [flag_of(call, "local"), flag_of(call, "plan")]
     title = request.title or call.title
     if title is None and effective(call, request.arguments) == effective(call, call.arguments):
         title = record.title  # the same call has the same title, however it was written
@@ -75,8 +75,7 @@ def _flags(record: PipelineRecord, call: ProgramCall, request: StartProgram) -> 
         "retention": str(record.retention),
         "engine": "process" if record.engine == "process" else None,
     }
-    own = {one.name for one in call.parameters}
-    given = [f"--{k}={v}" for k, v in optional.items() if v is not None and k not in own]
-    switches = ["--run", "--detach"] if request.run else []
-    sleep = ["--sleep-when-done"] if record.sleep_when_done else []
-    return ["--local", "--no-app", *switches, *sleep, *given]
+    given = [f"{flag_of(call, k)}={v}" for k, v in optional.items() if v is not None]
+    switches = ["run", "detach"] if request.run else []
+    sleep = ["sleep-when-done"] if record.sleep_when_done else []
+    return [*(flag_of(call, each) for each in ("local", "no-app", *switches, *sleep)), *given]

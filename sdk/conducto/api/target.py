@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 _LAUNCH: contextvars.ContextVar[Optional[Tuple[str, Optional[str]]]] = contextvars.ContextVar(
     "conducto_launch", default=None
 )
-_OPTIONS = {"--local": "local", "--cloud": "cloud"}
+_OPTIONS = {
+    "--local": "local",
+    "--cloud": "cloud",
+    "--conducto.local": "local",
+    "--conducto.cloud": "cloud",
+}
 
 
 class Launching:

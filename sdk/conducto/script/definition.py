@@ -124,7 +124,7 @@ class Definition:
         if title is None and root.title is None:
             from conducto.tree.titles import title_of
 
-            title = title_of(self._program, _without_flags(self._argv), default)
+            title = title_of(self._program, _without_flags(self._argv, self._method), default)
         if title is not None:
             root.title = title
         if flags.get("doc") is not None:
@@ -161,17 +161,19 @@ def _merge_env(root: Node, env: Mapping[str, str]) -> None:
     root.env.update(env)
 
 
-def _without_flags(argv: List[str]) -> List[str]:
+def _without_flags(argv: List[str], method: Callable[..., Any]) -> List[str]:
     """Return a command line without our flags, and without values that look like secrets."""
-    from conducto.script.arguments import Words, underscored
-    from conducto.script.flags import SWITCHES, VALUES
+    from conducto.inspection.signatures import signature_of
+    from conducto.script.arguments import Call, Words
+    from conducto.script.flags import SWITCHES, VALUES, plain_name
     from conducto.wire.secret_names import looks_secret
 
     kept: List[str] = []
+    call = Call("", signature_of(method))
     words = Words(argv)
     while words:
         name, value = words.next()
-        plain = None if name is None else underscored(name)
+        plain = None if name is None or call.owns(name) else plain_name(name)
         if plain in VALUES:
             if value is None:
                 words.value(str(name))

@@ -82,6 +82,8 @@ FLAGS = {name: flag for group in GROUPS.values() for name, flag in group.items()
 SWITCHES = frozenset(name for name, (value, _) in FLAGS.items() if not value)
 VALUES = frozenset(FLAGS) - SWITCHES
 NAMES = tuple("--" + name.replace("_", "-") for name in sorted(SWITCHES | VALUES))
+#: Begins the spelling ``--conducto.run``, which no parameter of a method can have.
+PREFIX = "conducto."
 #: Targets of a launch; the first one given applies.
 _MODES = ("local", "k8s", "cloud")
 #: Flags of older scripts, and flags that have an effect without a launch.
@@ -91,6 +93,11 @@ _OF_INTO = ("fresh", "yes")
 ENGINES = ("docker", "process")
 #: Places to build images for the cloud.
 BUILDS = ("local", "cloud")
+
+
+def plain_name(name: str) -> str:
+    """Return the name of a flag, with underscores, for ``--name`` in any spelling."""
+    return underscored(name[len(PREFIX) :] if name.startswith(PREFIX) else name)  # noqa: FURB188 (of Python 3.9)
 
 
 def described() -> str:
@@ -119,7 +126,7 @@ class Flags:
 
     def knows(self, name: str, *, pipeline: bool) -> bool:
         """Return whether ``--name`` is a flag; without a pipeline, only --profile is."""
-        plain = underscored(name)
+        plain = plain_name(name)
         return plain == "profile" or (pipeline and (plain in SWITCHES or plain in VALUES))
 
     def take(self, name: str, value: Optional[str], words: Words) -> None:
@@ -128,7 +135,7 @@ class Flags:
         Raises:
             UsageError: a switch with a value, or a flag without its value.
         """
-        plain = underscored(name)
+        plain = plain_name(name)
         if plain in VALUES:
             self.given[plain] = words.value(name) if value is None else value
         elif value is not None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _WIDTH = 100  # maximum width of a line
 _FORM = 30  # maximum width of a parameter's form that has its description beside it
 _MARGIN = 8
+_SPELLING = "  if a parameter has the name of a flag, the flag is --conducto.NAME: --conducto.run"
 
 
 def usage(
@@ -48,7 +49,7 @@ def usage(
         for name, method in group.items():
             lines += _method(name, method, is_default=method is default, whole=only is not None)
     if pipelines:
-        lines += ["", "flags of methods that return pipelines:", described()]
+        lines += ["", "flags of methods that return pipelines:", described(), "", _SPELLING]
     return "\n".join(lines)
 
 

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional
 
-_TARGETS = ("--local", "--cloud", "--k8s")
+_TARGETS = ("--local", "--cloud", "--k8s", "--conducto.local", "--conducto.cloud")
 _WRONG = 2
 
 

@@ -9,7 +9,7 @@ from conducto_core.model.program_calls import ProgramCall
 from conducto_core.model.programs import ProgramView
 from conducto_core.model.records import PipelineRecord
 from conducto_core.model.requests import LaunchRequest, PipelineSummary
-from conducto_core.semantics.programs import call_of, words_of
+from conducto_core.semantics.programs import call_of, flag_of, words_of
 
 
 def launch_request(record: PipelineRecord, tree: dict[str, Any]) -> LaunchRequest:
@@ -42,7 +42,7 @@ def command_line(call: ProgramCall, mode: str) -> str:
     name = PurePath(interpreter).name
     withheld = dict.fromkeys(call.withheld, "***")
     words = words_of(call, {**call.arguments, **withheld}, call.rest)
-    return shlex.join([name, *rest, *words, f"--{mode}", "--run"])
+    return shlex.join([name, *rest, *words, flag_of(call, mode), flag_of(call, "run")])
 
 
 def without_passwords(tree: dict[str, Any]) -> dict[str, Any]:

@@ -334,6 +334,18 @@ def test_parameter_of_the_method_wins_over_a_flag(capsys: pytest.CaptureFixture[
     assert "1 node" in capsys.readouterr().out
 
 
+def test_flag_with_the_name_of_a_parameter_has_a_spelling_of_its_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def built(build: bool = False, local: str = "x", run: int = 0) -> co.Exec:
+        return co.Exec(f"echo {build} {local} {run}")
+
+    argv = ["--build", "--local=a", "--run=3", "--conducto.title=mine", "--conducto.plan"]
+    assert main_module(default=built, variables={}, argv=argv) == 0
+
+    assert "AT ONCE" in capsys.readouterr().out
+
+
 def test_help_lists_pipelines_first(capsys: pytest.CaptureFixture[str]) -> None:
     call("--help")
     err = capsys.readouterr().err
