@@ -75,7 +75,7 @@ class CloudLab:
         from conducto_emulator.moto_server import AddressError  # noqa: PLC0415
         from conducto_emulator.options import Options  # noqa: PLC0415
 
-        _ensure_images()
+        ensure_images()
         try:
             latency = Latency(_SEED, task_scale=0.0)
             folder = self.scratch / "emulator"
@@ -105,7 +105,12 @@ def open_cloud_lab() -> Iterator[CloudLab]:
             os.environ.update(before)
 
 
-def _ensure_images() -> None:
+def ensure_images() -> None:
+    """Make the images of the benchmarks available.
+
+    Raises:
+        BenchError: There is no engine, or it cannot get them.
+    """
     stand_ins = ROOT / "tests" / "support" / "stand_ins.py"
     done = subprocess.run(
         [sys.executable, str(stand_ins), *IMAGES], capture_output=True, text=True, check=False

@@ -1,12 +1,66 @@
 """The cloud benchmarks with the budgets of the architecture."""
 
-from bench.cloud import compiling, deciding, emulated
+from bench.cloud import compiling, deciding, emulated, native
 from bench.cloud.lab import open_cloud_lab
-from bench.registry import Measurement, Metric, Suite
+from bench.registry import Measurement, Metric, Ratio, Suite
 
 #: Budget of compiling in seconds of one core, by the number of Execs, like in the conformance
 #: suite: it is single-threaded, and on a busy machine its wall time is meaningless.
 _COMPILE_SECONDS = {1000: None, 10_000: None, 100_000: 10.0}
+
+_CALL = Metric("call_ms", "ms")
+_CALL_CPU = Metric("cpu_ms_per_call", "ms")
+_SHELL = "cloud.floor.shell_50.call_ms"
+_ISOLATED_CPU = "cloud.native_isolated_50.cpu_ms_per_call"
+_HEAVY = "cloud.native_heavy_isolated_50.call_ms"
+_HEAVY_CPU = "cloud.native_heavy_isolated_50.cpu_ms_per_call"
+
+_NATIVE = (
+    Measurement(
+        "cloud.floor.shell_50",
+        "baseline: 50 times `true` through the FIFOs of a worker's container",
+        native.shell_50,
+        (_CALL, _CALL_CPU),
+        group="native",
+    ),
+    Measurement(
+        "cloud.native_isolated_50",
+        "50 Python functions in a worker's container, each in a new interpreter",
+        native.native_isolated_50,
+        (_CALL, _CALL_CPU),
+        ratios=(Ratio("ratio_to_shell", "call_ms", _SHELL),),
+        group="native",
+    ),
+    Measurement(
+        "cloud.native_50",
+        "the same in forks of one interpreter",
+        native.native_50,
+        (Metric("call_ms", "ms", 4, 2), _CALL_CPU),
+        ratios=(
+            Ratio("ratio_to_shell", "call_ms", _SHELL),
+            Ratio("cpu_ratio_to_isolated", "cpu_ms_per_call", _ISOLATED_CPU),
+        ),
+        group="native",
+    ),
+    Measurement(
+        "cloud.native_heavy_isolated_50",
+        "50 functions of a module with many imports, each in a new interpreter",
+        native.native_heavy_isolated_50,
+        (_CALL, _CALL_CPU),
+        group="native",
+    ),
+    Measurement(
+        "cloud.native_heavy_200",
+        "200 of them in forks of one interpreter",
+        native.native_heavy_200,
+        (_CALL, _CALL_CPU),
+        ratios=(
+            Ratio("ratio_to_isolated", "call_ms", _HEAVY, 0.05),
+            Ratio("cpu_ratio_to_isolated", "cpu_ms_per_call", _HEAVY_CPU, 0.05),
+        ),
+        group="native",
+    ),
+)
 
 CLOUD = Suite(
     "cloud",
@@ -50,6 +104,7 @@ CLOUD = Suite(
             ),
             repeats=1,
         ),
+        *_NATIVE,
         Measurement(
             "cloud.emulated",
             "the emulator with four workers and the latencies of AWS: number of events, "

@@ -98,10 +98,17 @@ class EngineApi:
         """Close the connection."""
         self._connection.close()
 
-    def create(self, image: str, command: list[str], **host_config: Any) -> str:
+    def create(
+        self,
+        image: str,
+        command: list[str],
+        env: Mapping[str, str] | None = None,
+        **host_config: Any,
+    ) -> str:
         """Create a container and return its id."""
         body = {
             "Image": image,
+            "Env": [f"{name}={value}" for name, value in (env or {}).items()],
             "Entrypoint": command,
             "Cmd": [],
             "Labels": {LABEL: AREA},

@@ -370,8 +370,9 @@ def test_help_survives_defaults_and_annotations_that_cannot_be_passed(
 
 
 def test_help_of_a_method_has_types_defaults_and_docstring(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     call("typed", "--help")
     err = capsys.readouterr().err
 
