@@ -16,12 +16,12 @@ from tests.fakes.cloud import (
     FakeIdentityProvider,
     FakeLogs,
     FakeMachines,
+    FakeNamedRecords,
     FakeOrgs,
     FakePeople,
     FakeShells,
     FakeStore,
     FakeTokens,
-    FakeTrusts,
     FakeVault,
 )
 
@@ -104,7 +104,8 @@ class _Place:
                 audit=FakeAuditLog(),
                 identities=FakeIdentities(),
                 provider=FakeIdentityProvider(),
-                trusts=FakeTrusts(),
+                trusts=FakeNamedRecords(),
+                rules=FakeNamedRecords(),
                 connections=FakeConnections(),
                 builder=FakeBuilder(),
                 shells=FakeShells(orgs),

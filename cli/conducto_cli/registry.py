@@ -265,6 +265,14 @@ COMMANDS = {
     "dump-serialization": Command(
         "dump", _MAKE, "print the tree of a pipeline as it was launched, for 'conducto build'"
     ),
+    "notify": Command(
+        "notify",
+        _MACHINE,
+        "list, add or delete rules that send notifications",
+        "A rule reports the start, the failure or the success of pipelines to a webhook, to Slack, "
+        "by mail or on the commit, without a callback in the script.",
+        target="the rules {} (default: those of this machine)",
+    ),
     "secrets": Command(
         "secrets",
         _MACHINE,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from chalicelib.adapters import table_keys
 from chalicelib.adapters.audit import TableAuditLog
 from chalicelib.adapters.aws_errors import ignoring
 from chalicelib.adapters.billing_records import TableBilling
@@ -26,6 +27,7 @@ from chalicelib.adapters.idempotency import IdempotencyTable
 from chalicelib.adapters.identities import TableIdentities
 from chalicelib.adapters.journal_store import JournalStore
 from chalicelib.adapters.logs import ChunkedLogs
+from chalicelib.adapters.named_records import TableNamedRecords
 from chalicelib.adapters.oidc import GITHUB_ISSUER, Issuer, OidcTokens, fetch_json
 from chalicelib.adapters.organizations import TableOrgs
 from chalicelib.adapters.people import TablePeople
@@ -37,7 +39,6 @@ from chalicelib.adapters.stripe_billing import StripeBilling, StripeSettings
 from chalicelib.adapters.tags import Tags
 from chalicelib.adapters.task_definitions import Roles, TaskDefinitions
 from chalicelib.adapters.tokens import TableTokens
-from chalicelib.adapters.trusts import TableTrusts
 from chalicelib.adapters.websocket_connections import TableConnections
 from chalicelib.api.dispatch import Api
 from chalicelib.api.hooks import Hooks
@@ -59,7 +60,9 @@ from chalicelib.services.retention import Retention
 from conducto.integrations import slack
 from conducto_core.images.registries import read_caches
 from conducto_core.model.deployment import Variables
+from conducto_core.model.notification_rules import NotificationRule
 from conducto_core.model.people import InvitationLink, NewInvitation, Role
+from conducto_core.model.sign_in import Trust
 from conducto_core.model.task_roles import read_task_roles
 from conducto_core.model.worker import Credentials
 from conducto_core.notifications.channels import send_mail
@@ -133,6 +136,8 @@ class App:
             github=(read(Variables.GITHUB_URL) or GITHUB_URL).rstrip("/"),
             smtp=read(Variables.SMTP_URL) or None,
             sender=read(Variables.EMAIL_FROM) or None,
+            # In the emulator, receivers are on this machine.
+            public_only=Variables.ADDRESSES in self._environment,
         )
 
     @cached_property
@@ -238,7 +243,8 @@ class App:
             mail=self._mail,
             identities=TableIdentities(self._table),
             provider=self.identity_provider,
-            trusts=TableTrusts(self._table),
+            trusts=TableNamedRecords(self._table, table_keys.trust, Trust),
+            rules=TableNamedRecords(self._table, table_keys.notification_rule, NotificationRule),
             orgs=self._orgs,
             connections=self._connections,
             builder=CodeBuild(

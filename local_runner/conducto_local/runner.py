@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from conducto_local.agent_files import AgentFiles
 from conducto_local.api.pipelines import LocalPipelines
 from conducto_local.engine_factory import open_engines
 from conducto_local.lifecycle.retention import RetentionScheduler
 from conducto_local.notify.outbox import Channels, Outbox
+from conducto_local.notify.rules_file import RulesFile
 from conducto_local.notify.settings import CommandAddresses, settings_of
 from conducto_local.scheduling import pipeline_loader
 from conducto_local.scheduling.clock import Clock
@@ -71,6 +72,7 @@ async def open_parts(
     containers = Containers(idle_seconds=idle_seconds)
     secrets = SecretProvider(LocalSecrets(home), CommandAddresses(home))
     channels = Channels(settings=lambda: settings_of(home)) if channels is None else channels
+    channels = replace(channels, rules=RulesFile(home.notification_rules).all)
     scheduler = Scheduler(
         home=home,
         store=store,

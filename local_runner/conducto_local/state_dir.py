@@ -115,6 +115,11 @@ class StateDir:
         return self.agent / "store.sqlite"
 
     @property
+    def notification_rules(self) -> Path:
+        """The file of the `conducto_local.notify.rules_file.RulesFile`."""
+        return self.agent / "notification_rules.json"
+
+    @property
     def user_data(self) -> Path:
         """Mounted as the user's data in every container."""
         return self.root / "data"

@@ -15,17 +15,20 @@ from tests.fakes.cloud import (
     FakeConnections,
     FakeIdentities,
     FakeLogs,
+    FakeNamedRecords,
     FakeOrgs,
     FakePeople,
     FakeTokens,
     FakeVault,
 )
 
+from chalicelib.adapters import table_keys
 from chalicelib.adapters.audit import TableAuditLog
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.identities import TableIdentities
 from chalicelib.adapters.logs import MAX_INLINE_CHUNK, ChunkedLogs
+from chalicelib.adapters.named_records import TableNamedRecords
 from chalicelib.adapters.organizations import TableOrgs
 from chalicelib.adapters.people import TablePeople
 from chalicelib.adapters.s3 import S3Bucket
@@ -47,9 +50,11 @@ from chalicelib.ports.identity import (
     VerifiedPerson,
 )
 from chalicelib.ports.logs import LogKey, LogStore
+from chalicelib.ports.named_records import NamedRecords
 from chalicelib.ports.people import AuditLog, InvitationRecord, People
 from chalicelib.ports.storage import Blobs
 from conducto_core.errors import RefusedError
+from conducto_core.model.notification_rules import NotificationRule
 from conducto_core.model.people import AuditEntry, AuditParams, Invitation, Member, Role
 from conducto_core.model.usage import PipelineSpent
 from conducto_core.runtime.line_times import packed
@@ -801,3 +806,29 @@ def _entry(time: float, user: str, subject: str = "") -> AuditEntry:
     return AuditEntry(
         time=time, user=user, token="0", operation="control", subject=subject, status=200
     )
+
+
+@pytest.fixture(params=["fake", "aws"])
+def rules(request: pytest.FixtureRequest) -> NamedRecords[NotificationRule]:
+    def made(_clients: Clients, table: DynamoTable) -> TableNamedRecords[NotificationRule]:
+        return TableNamedRecords(table, table_keys.notification_rule, NotificationRule)
+
+    found: NamedRecords[NotificationRule] = either(request, FakeNamedRecords(), made)
+    return found
+
+
+def test_named_records_are_those_of_their_organisation(
+    rules: NamedRecords[NotificationRule],
+) -> None:
+    def rule(name: str, to: str) -> NotificationRule:
+        return NotificationRule.model_validate({"name": name, "channel": "slack", "to": to})
+
+    for org, name, to in (("acme", "b", "#1"), ("acme", "a", "#2"), ("acme", "b", "#3")):
+        rules.put(org, rule(name, to))
+    rules.put("other", rule("c", "#4"))
+
+    assert rules.all_of("acme") == [rule("a", "#2"), rule("b", "#3")]
+    assert rules.get("acme", "b") == rule("b", "#3")
+    assert rules.get("other", "b") is None
+    assert [rules.delete("acme", "b"), rules.delete("acme", "b")] == [True, False]
+    assert rules.all_of("acme") == [rule("a", "#2")]

@@ -30,6 +30,7 @@ from conducto_core.errors import NotFoundError, RefusedError, invalid, no_image,
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.gc import GcReport, GcRequest
 from conducto_core.model.node_detail import NodeDetail
+from conducto_core.model.notification_rules import NotificationRule
 from conducto_core.model.outputs import OutputParams, OutputStream
 from conducto_core.model.params import (
     OTHER,
@@ -85,6 +86,25 @@ from conducto_core.ports.downloads import Download, Span
 from conducto_core.ports.secret_store import SecretName, StoredSecret, check, check_total
 from conducto_core.runtime.line_times import RECORD, LineTime, packed, times_within
 from conducto_core.semantics.run_differences import ExecFacts, RunFacts
+
+
+class MemoryRules:
+    """A `conducto_core.ports.notification_rules.RuleStore` for tests."""
+
+    def __init__(self) -> None:
+        self._rules: dict[str, NotificationRule] = {}
+
+    def all(self) -> list[NotificationRule]:
+        """Return the rules, by name."""
+        return [rule for _, rule in sorted(self._rules.items())]
+
+    def put(self, rule: NotificationRule) -> None:
+        """Store a rule, replacing one of the same name."""
+        self._rules[rule.name] = rule
+
+    def delete(self, name: str) -> bool:
+        """Delete a rule; return whether there was one."""
+        return self._rules.pop(name, None) is not None
 
 
 class MemorySecrets:
@@ -212,12 +232,17 @@ class MemoryPipelines(Pipelines):
         self._keys: dict[str | None, str] = {}
         self.shells: list[tuple[str, DebugRequest]] = []
         self.secret_store = MemorySecrets()
+        self.rules = MemoryRules()
         self.warnings: tuple[str, ...] = ()
         self.app: str | None = None
         self._nodes_of = _plain_nodes if nodes_of is None else nodes_of
         self._pipelines: dict[str, PipelineState] = {}
         self._user_data = MemoryData()
         self._lock = threading.RLock()
+
+    def rule_store(self) -> MemoryRules:
+        """Return the rules that send notifications."""
+        return self.rules
 
     def add(
         self, pipeline_id: str, nodes: Iterable[NodeView], record: PipelineRecord | None = None

@@ -21,6 +21,8 @@ class Asked:
     path: str
     token: str
     body: dict[str, Any]
+    raw: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -50,9 +52,11 @@ def web_service() -> Iterator[WebService]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length) or b"{}")
+            raw = self.rfile.read(length)
+            body = json.loads(raw or b"{}")
             token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
-            service.asked.append(Asked(self.path, token, body))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            service.asked.append(Asked(self.path, token, body, raw, headers))
             status, response = service.response()
             data = json.dumps(response).encode()
             self.send_response(status)

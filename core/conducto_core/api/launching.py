@@ -3,13 +3,15 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from conducto_core.model.nodes import Pipeline
+from conducto_core.model.notification_rules import NotificationRule
 from conducto_core.model.operations.operation import REMEMBERED_SECONDS
 from conducto_core.model.records import ParentAttempt, PipelineRecord
 from conducto_core.model.requests import LaunchRequest
+from conducto_core.semantics.notification_rules import names_for
 from conducto_core.semantics.programs import shortened_arguments
 
 #: Number of ids that an earlier launch with the same key may have: others may use the first ones.
@@ -46,13 +48,18 @@ def new_record(
     mode: Literal["local", "cloud"] = "local",
     now: float | None = None,
     parent: ParentAttempt | None = None,
+    rules: Iterable[NotificationRule] = (),
 ) -> PipelineRecord:
-    """Return the record of a pipeline launched at ``now``, by default the present."""
+    """Return the record of a pipeline launched at ``now``, by default the present.
+
+    ``rules`` are those of the organisation or the machine.
+    """
     root = pipeline.root
     now = time.time() if now is None else now
+    title = request.title or root.title or pipeline_id
     return PipelineRecord(
         id=pipeline_id,
-        title=request.title or root.title or pipeline_id,
+        title=title,
         doc=request.doc if request.doc is not None else root.doc,
         tags=tuple(dict.fromkeys((*root.tags, *request.tags))),
         owner=request.owner,
@@ -68,4 +75,5 @@ def new_record(
         touched=now,
         parent=parent,
         copy_of=request.copy_of,
+        notification_rules=names_for(rules, title),
     )

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from conducto.wire.printable import shell_word
 from conducto_core.api.comparisons import Comparisons
 from conducto_core.api.export.page import export_response
+from conducto_core.api.notification_rules import NotificationRules
 from conducto_core.api.programs import Programs
 from conducto_core.api.queries.continuation import latest_continuation
 from conducto_core.errors import RefusedError
@@ -116,7 +117,7 @@ async def call_operation(
     return await method(*arguments)
 
 
-class Pipelines(Programs, Comparisons, ABC):
+class Pipelines(Programs, Comparisons, NotificationRules, ABC):
     """The operations of clients. Raises `NotFoundError`, `RefusedError`, `DefinitionError`.
 
     Reading works even while nothing can be written, e.g. because the disk is full.

@@ -8,11 +8,12 @@ from conducto_core.model.states import State
 
 
 class DeliveryState(StrEnum):
-    """The delivery state of a notification."""
+    """The delivery state of a notification; a rule did not want the event of a dropped one."""
 
     PENDING = "pending"
     SENT = "sent"
     FAILED = "failed"
+    DROPPED = "dropped"
 
 
 class NotificationRecord(Record):

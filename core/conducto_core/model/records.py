@@ -139,6 +139,27 @@ class ParentAttempt(Record):
     depth: int
 
 
+class GitOrigin(Record):
+    """The event of a git repository that launched a pipeline.
+
+    Attributes:
+        trigger: Id of the trigger.
+        section: Section of ``.conducto.cfg``.
+        url: Address of the repository.
+        branch: The branch or the tag.
+        sha: The commit.
+        untrusted: It is a pull request from a fork: its commands run without secrets, user data, a
+            task role, a launch token and debug shells.
+    """
+
+    trigger: str
+    section: str
+    url: str
+    branch: str
+    sha: str
+    untrusted: bool = False
+
+
 class PipelineRecord(Record):
     """A pipeline as listed.
 
@@ -155,6 +176,8 @@ class PipelineRecord(Record):
             without the owner's user secrets (`conducto_core.semantics.user_secrets`).
         parent: The attempt whose command launched it; None if a user did.
         copy_of: The pipeline whose tree a user launched again.
+        notification_rules: Names of the rules that applied when it was launched.
+        git: The event that launched it; None if it was not a trigger.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -178,6 +201,8 @@ class PipelineRecord(Record):
     foreign_change: ForeignChange | None = None
     parent: ParentAttempt | None = None
     copy_of: str | None = None
+    notification_rules: tuple[str, ...] = ()
+    git: GitOrigin | None = None
     status: PipelineStatus = PipelineStatus()
     created: float = 0.0
     touched: float = 0.0

@@ -1,23 +1,35 @@
 """The channels: Slack's and GitHub's web APIs, and SMTP. All of them block: use a thread."""
 
+import ipaddress
+import json
 import smtplib
 import socket
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from email.message import EmailMessage
 from urllib.parse import quote, unquote, urlsplit
 
 from conducto.integrations.git_urls import page_of
-from conducto.integrations.http import TIMEOUT, DeliveryError, is_this_machine, post_json
+from conducto.integrations.http import (
+    TIMEOUT,
+    DeliveryError,
+    is_this_machine,
+    post_document,
+    post_json,
+)
 from conducto.integrations.slack import TOKEN as SLACK_TOKEN
 from conducto.integrations.slack import Slack
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.states import State
 from conducto_core.notifications.settings import GITHUB_URL, Settings
+from conducto_core.semantics.webhooks import generic_headers
 
 GITHUB_TOKEN = "GITHUB_TOKEN"  # noqa: S105 (the names of the secrets)
 SMTP_PASSWORD = "SMTP_PASSWORD"  # noqa: S105
+#: The channel of webhooks; only rules use it.
+WEBHOOK = "webhook"
 #: GitHub's maximum for a description.
 _DESCRIPTION = 140
 _GITHUB_STATES = {State.DONE: "success", State.ERROR: "failure", State.KILLED: "error"}
@@ -76,6 +88,8 @@ def _github(
         "context": f"conducto{notification.about.rstrip('/')}" if is_node else "conducto pipeline",
         "description": f"{notification.state.value}, pipeline {pipeline_id}"[:_DESCRIPTION],
     }
+    if notification.arguments.get("page"):
+        body["target_url"] = str(notification.arguments["page"])
     post_json(f"{settings.github}/repos/{quote(name)}/statuses/{sha}", body, token)
 
 
@@ -198,7 +212,33 @@ def _no_secret(name: str, what: str) -> DeliveryError:
     return DeliveryError(f"there is no secret {name} ({what}): conducto secrets set {name}")
 
 
+def _webhook(
+    pipeline_id: str, notification: NotificationRecord, settings: Settings, secrets: Secrets
+) -> None:
+    url, name = str(notification.arguments["url"]), notification.arguments.get("secret")
+    secret = None if name is None else secrets.get(str(name))
+    if name is not None and not secret:
+        raise _no_secret(str(name), "the secret that signs the webhook")
+    if settings.public_only:
+        _check_public(url)
+    body = json.dumps(notification.arguments["document"]).encode()
+    identity = f"{pipeline_id}.{notification.number}"
+    post_document(url, body, generic_headers(body, identity, time.time(), secret))
+
+
+def _check_public(url: str) -> None:
+    """Reject an address of which the sender's own network would be reached."""
+    parts = urlsplit(url)
+    try:
+        found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise DeliveryError(f"{parts.hostname} is not known: {error}", temporary=True) from error
+    if not all(ipaddress.ip_address(address[0]).is_global for *_, address in found):
+        raise DeliveryError(f"{parts.hostname} is not a public address; webhooks are sent to those")
+
+
 _CHANNELS: Mapping[str, Send] = {
+    WEBHOOK: _webhook,
     "slack_status": _slack,
     "github_status": _github,
     "github_pipeline_status": _github,

@@ -47,6 +47,12 @@ def after_try(
     return DeliveryResult(tried, delay_after(tries, error.after) if again and error else None)
 
 
+def dropped(notification: NotificationRecord, now: float) -> DeliveryResult:
+    """Return a notification that nobody wants."""
+    changes = {"delivery": DeliveryState.DROPPED, "ended": now}
+    return DeliveryResult(notification.model_copy(update=changes), None)
+
+
 def _log(pipeline_id: str, notification: NotificationRecord) -> None:
     about = {
         "pipeline": pipeline_id,

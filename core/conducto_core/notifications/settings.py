@@ -18,6 +18,9 @@ class Settings:
     Attributes:
         smtp: ``smtp://[user@]host[:port]`` or ``smtps://…``; None if there is none.
         owner: Address of the pipeline's owner, the default recipient.
+        web_app: Address of the web app, or "".
+        public_only: Webhooks may only be sent to public addresses: not to services beside the
+            sender, which trust it.
     """
 
     slack: str = slack.URL
@@ -25,3 +28,5 @@ class Settings:
     smtp: str | None = None
     sender: str | None = None
     owner: str | None = None
+    web_app: str = ""
+    public_only: bool = False

@@ -27,6 +27,7 @@ from conducto_core.semantics.activity import stored
 from conducto_core.semantics.attempt_end import UNKNOWN, AttemptEnd
 from conducto_core.semantics.contexts import is_renewed, is_reset, loses_state, loss
 from conducto_core.semantics.machine import settled
+from conducto_core.semantics.notification_rules import commands_for
 from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
 from conducto_core.semantics.rules import Outcome
 from conducto_core.semantics.tree_state import Change, LiveExec, TreeState
@@ -282,6 +283,7 @@ class PipelineState:
                 self.discard(command.path)
             elif not isinstance(command, ev.Notify) or command.path in self.tree.nodes:
                 left.append(command)  # else the same event removed the tree of the notification
+        left += commands_for(self.record.notification_rules, changes)
         return Effects(left, rows)
 
     def rows_of(

@@ -30,6 +30,7 @@ partition                       sort                  content
 ``T#<SHA-256>``                 ``T``                 a token
 ``H#<SHA-256 of a person>``      ``O#<org>``           user id of a person in an organisation
 ``O#<org>``                     ``I#<name>``          a trust in CI runs
+``O#<org>``                     ``R#<name>``          a rule that sends notifications
 ``J#<SHA-256>``                 ``J``                 an ID token that was used
 ``D#<pipeline>``                ``<shell>``           a debug shell on a worker of its own
 ``C#<pipeline>``                ``<connection>``      follower of a pipeline
@@ -71,6 +72,7 @@ _OF_AN_ORG: dict[str, Kind] = {
     "M": "member",
     "B": "account",
     "I": "trust",
+    "R": "notification rule",
     "V": "invitation",
     "L": "member",
 }
@@ -251,6 +253,11 @@ def person(issuer: str, subject: str, org_name: str) -> Key:
 def trust(org_name: str, name: str) -> Key:
     """Return the key of a trust in CI runs."""
     return Key(org(org_name).partition, f"I#{name}")
+
+
+def notification_rule(org_name: str, name: str) -> Key:
+    """Return the key of a rule that sends notifications."""
+    return Key(org(org_name).partition, f"R#{name}")
 
 
 def used(digest: str) -> Key:

@@ -22,7 +22,7 @@ from conducto_core.model.image_sources import ImageSources
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.operations.cloud import ContextsMissing, ContextsWanted, OwnBuilds
-from conducto_core.model.records import ForeignChange, ParentAttempt
+from conducto_core.model.records import ForeignChange, GitOrigin, ParentAttempt
 from conducto_core.model.requests import Action, LaunchRequest, PipelineSummary
 from conducto_core.model.worker import UploadResponse
 from conducto_core.semantics.children import check_count
@@ -79,7 +79,7 @@ class CloudLaunches(CloudCaller):
         key: str | None = None,
         *,
         repeated: bool = False,
-        origin: Origin | None = None,
+        origin: Origin | GitOrigin | None = None,
     ) -> PipelineSummary:
         """Validate, resolve and store a pipeline, and start it if requested."""
         # Users may choose equal keys.
@@ -92,7 +92,7 @@ class CloudLaunches(CloudCaller):
         key: str | None,
         *,
         repeated: bool,
-        origin: Origin | None,
+        origin: Origin | GitOrigin | None,
     ) -> PipelineSummary:
         launched = self._launched(key) if repeated and key is not None else None
         if launched is None and (request.run or request.run_at is not None):
@@ -105,7 +105,7 @@ class CloudLaunches(CloudCaller):
         if launched is None:
             self._check_plan(plan, origin)
         used = [pipeline.images[name] for name in used_images(pipeline)]
-        if origin is not None:
+        if isinstance(origin, Origin):
             sources = known_sources(used, origin.images, origin.sources)
             request = request.model_copy(update={"sources": sources})
         images = self._builds.prepare(self._me.org, used, request.sources)
@@ -139,14 +139,13 @@ class CloudLaunches(CloudCaller):
         pipeline: Pipeline,
         now: float,
         key: str | None,
-        origin: Origin | None,
+        origin: Origin | GitOrigin | None,
     ) -> str:
         ids = ids_for(key)
+        rules = self._cloud.rules.all_of(self._me.org)
         while True:
-            record = new_record(next(ids), request, pipeline, mode="cloud", now=now)
-            if origin is not None:
-                above = {"parent": origin.parent, "foreign_change": origin.foreign_change}
-                record = record.model_copy(update=above)
+            record = new_record(next(ids), request, pipeline, mode="cloud", now=now, rules=rules)
+            record = record.model_copy(update=_facts(origin))
             try:
                 maximum = largest_mem(self._cloud.orgs.plan(self._me.org).max_cpu)
                 definition = define(record, request.tree, request.sources, max_mem=maximum)
@@ -159,18 +158,28 @@ class CloudLaunches(CloudCaller):
                 return launched
             return record.id
 
-    def _check_plan(self, plan: Plan, origin: Origin | None) -> None:
+    def _check_plan(self, plan: Plan, origin: Origin | GitOrigin | None) -> None:
         active = siblings = 0
         for record in self._records():
             active += not record.status.settled
-            siblings += origin is not None and record.parent == origin.parent
-        if origin is not None:
+            siblings += isinstance(origin, Origin) and record.parent == origin.parent
+        if isinstance(origin, Origin):
             check_count(origin.parent, siblings)
         if active >= plan.max_pipelines:
             raise RefusedError(
                 f"the plan {plan.name!r} allows {plan.max_pipelines} active pipelines, "
                 f"{active} are active; wait for one to end, pause one, or choose a larger plan"
             )
+
+
+def _facts(origin: Origin | GitOrigin | None) -> dict[str, object]:
+    match origin:
+        case Origin():
+            return {"parent": origin.parent, "foreign_change": origin.foreign_change}
+        case GitOrigin():
+            return {"git": origin}
+        case None:
+            return {}
 
 
 def _has_begun(live: CloudPipeline) -> bool:

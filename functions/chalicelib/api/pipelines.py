@@ -10,6 +10,7 @@ from chalicelib.api.data import CloudData
 from chalicelib.api.debug import CloudDebug
 from chalicelib.api.launching import CloudLaunches
 from chalicelib.api.logs import CloudLogs
+from chalicelib.services.notifications import OrgRules
 from chalicelib.services.secrets import VaultSecrets
 from conducto.version import __version__
 from conducto_core.api import problems
@@ -80,6 +81,10 @@ class CloudPipelines(
         """Delete secrets; commands that start later do not receive them."""
         self._check_scopes(name.scope for name in request.keys)
         return await asyncio.to_thread(secret_queries.delete, self._secrets(), request)
+
+    def rule_store(self) -> OrgRules:
+        """Return the rules that send notifications."""
+        return OrgRules(self._cloud.rules, self._me.org)
 
     def _check_scopes(self, scopes: Iterable[str]) -> None:
         if "org" in scopes:

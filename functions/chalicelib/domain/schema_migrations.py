@@ -43,6 +43,7 @@ Kind = Literal[
     "person",
     "used",
     "trust",
+    "notification rule",
     "shell",
     "follower",
     "connection",

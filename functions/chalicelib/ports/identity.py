@@ -6,7 +6,6 @@ from typing import Any, NamedTuple, Protocol
 
 from conducto_core.model.base import Record
 from conducto_core.model.people import TokenKind
-from conducto_core.model.sign_in import Trust
 from conducto_core.model.usage import PipelineSpent
 from conducto_core.semantics.plans import FREE, NO_BILLING, Billing, Plan, effective
 
@@ -133,19 +132,6 @@ class Identities(Protocol):
 
     def consume(self, digest: str, expires: float) -> bool:
         """Mark an ID token as used; return True for exactly one of concurrent callers."""
-
-
-class Trusts(Protocol):
-    """The CI runs that may get tokens of an organisation."""
-
-    def all_of(self, org: str) -> Sequence[Trust]:
-        """Return the trusts of an organisation, by name."""
-
-    def put(self, org: str, trust: Trust) -> None:
-        """Store a trust, replacing one of the same name."""
-
-    def delete(self, org: str, name: str) -> bool:
-        """Delete a trust; return whether there was one."""
 
 
 @dataclass(frozen=True, slots=True)

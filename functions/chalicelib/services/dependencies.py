@@ -14,15 +14,17 @@ from chalicelib.ports.identity import (
     Orgs,
     SecretVault,
     Tokens,
-    Trusts,
 )
 from chalicelib.ports.images import Builder
 from chalicelib.ports.journal import Store
 from chalicelib.ports.logs import LogStore
+from chalicelib.ports.named_records import NamedRecords
 from chalicelib.ports.people import AuditLog, People
 from chalicelib.ports.state_machines import StateMachines
 from chalicelib.ports.storage import Blobs, DataFiles
 from chalicelib.ports.workers import Shells, WorkerFleet
+from conducto_core.model.notification_rules import NotificationRule
+from conducto_core.model.sign_in import Trust
 from conducto_core.model.worker import Credentials
 from conducto_core.semantics.asl.partition import MAX_SIZE, Size
 from conducto_core.semantics.naming import Site
@@ -68,7 +70,8 @@ class Dependencies:
     audit: AuditLog
     identities: Identities
     provider: IdentityProvider
-    trusts: Trusts
+    trusts: NamedRecords[Trust]
+    rules: NamedRecords[NotificationRule]
     orgs: Orgs
     connections: Connections
     builder: Builder

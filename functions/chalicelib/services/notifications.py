@@ -8,17 +8,21 @@ last one is the current one.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from chalicelib.ports.errors import ConflictError
-from chalicelib.ports.journal import Outgoing
+from chalicelib.ports.journal import Outgoing, all_records
+from chalicelib.ports.named_records import NamedRecords
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.secret_injection import inject as secrets_of
 from conducto.integrations.http import DeliveryError
+from conducto_core.model.notification_rules import NotificationRule
 from conducto_core.model.notifications import DeliveryState, NotificationRecord
+from conducto_core.model.records import PipelineRecord
 from conducto_core.notifications.channels import Send, deliver
-from conducto_core.notifications.delivery import DeliveryResult, after_try
+from conducto_core.notifications.delivery import DeliveryResult, after_try, dropped
+from conducto_core.notifications.rules import RuleLookup, message_of
 from conducto_core.notifications.settings import Settings
 from conducto_core.runtime.masking import Mask
 from conducto_core.semantics.user_secrets import secrets_user
@@ -47,12 +51,18 @@ class _Round:
     """
 
     org: str
-    pipeline_id: str
+    record: PipelineRecord
     settings: Settings
     secrets: Mapping[str, str] = field(repr=False)
     until: float
+    lookup: RuleLookup
     waiting: set[_Kind] = field(default_factory=set)
     tries: int = 0
+
+    @property
+    def pipeline_id(self) -> str:
+        """The pipeline's id."""
+        return self.record.id
 
     def mask(self) -> Mask:
         """Return a mask that hides secrets in the responses of services."""
@@ -92,12 +102,23 @@ class NotificationSender:
         owner = record.owner if "@" in record.owner else None
         settings = replace(self._settings, owner=owner)
         secrets = secrets_of(self._cloud.vault, org, secrets_user(record)).env
-        round_ = _Round(org, pipeline_id, settings, secrets, until)
+        round_ = _Round(org, record, settings, secrets, until, self._lookup(org, pipeline_id))
         for outgoing in self._cloud.store.outgoing(pipeline_id):
             if outgoing.due is not None:
                 left = self._carry(round_, outgoing) if outgoing.due <= self._now else outgoing
                 round_.waiting |= {_kind(notification) for notification in _pending(left)}
         return round_.tries
+
+    def _lookup(self, org: str, pipeline_id: str) -> RuleLookup:
+        store = self._cloud.store
+        return RuleLookup(
+            rules=lambda: self._cloud.rules.all_of(org),
+            records=lambda: all_records(store, org),
+            notifications=lambda: (
+                each for entry in store.outgoing(pipeline_id) for each in entry.notifications
+            ),
+            web_app=self._cloud.web_app(),
+        )
 
     def _carry(self, round_: _Round, outgoing: Outgoing) -> Outgoing:
         """Send the notifications of one entry and return their new status."""
@@ -145,7 +166,10 @@ class NotificationSender:
         round_.tries += 1
         error = None
         try:
-            self._send(round_.pipeline_id, notification, round_.settings, round_.secrets)
+            message = message_of(notification, round_.record, round_.lookup)
+            if message is None:
+                return dropped(notification, self._now)
+            self._send(round_.pipeline_id, message, round_.settings, round_.secrets)
         except DeliveryError as refused:
             text = round_.mask().text(str(refused))
             error = DeliveryError(text, temporary=refused.temporary, after=refused.after)
@@ -161,7 +185,28 @@ def _pending(outgoing: Outgoing) -> Iterator[NotificationRecord]:
 
 
 def _kind(notification: NotificationRecord) -> _Kind:
-    return notification.about, notification.callback
+    rule = str(notification.arguments.get("rule", ""))
+    return notification.about, notification.callback + rule
+
+
+class OrgRules:
+    """The rules of one organisation: a `conducto_core.ports.notification_rules.RuleStore`."""
+
+    def __init__(self, rules: NamedRecords[NotificationRule], org: str) -> None:
+        self._rules = rules
+        self._org = org
+
+    def all(self) -> Sequence[NotificationRule]:
+        """Return the rules, by name."""
+        return self._rules.all_of(self._org)
+
+    def put(self, rule: NotificationRule) -> None:
+        """Store a rule, replacing one of the same name."""
+        self._rules.put(self._org, rule)
+
+    def delete(self, name: str) -> bool:
+        """Delete a rule; return whether there was one."""
+        return self._rules.delete(self._org, name)
 
 
 def _with(outgoing: Outgoing, notification: NotificationRecord) -> Outgoing:

@@ -4,6 +4,7 @@ import asyncio
 
 from conducto_local.api.log_queries import LogQueries
 from conducto_local.api.read_model import LocalReadModel
+from conducto_local.notify.rules_file import RulesFile
 from conducto_local.scheduling.engine_context import EngineContext
 from conducto_local.scheduling.live_pipeline import LivePipeline
 from conducto_local.scheduling.pipeline_cache import PipelineCache
@@ -35,6 +36,10 @@ class LocalAccess:
         self._start_times = ScheduledStarts(scheduler)
         self._outputs = LogQueries(scheduler.logs)
         self._read_model = LocalReadModel(store, scheduler)
+
+    def rule_store(self) -> RulesFile:
+        """Return the rules that send notifications."""
+        return RulesFile(self._home.notification_rules)
 
     def live(self, pipeline_id: str) -> LivePipeline:
         """Return a pipeline, loaded, as `PipelineCache.find` does."""

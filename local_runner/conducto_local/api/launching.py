@@ -101,7 +101,8 @@ class LocalLaunches(LocalAccess):
         taken.update(record.id for record in self._store.records())
         chosen = next(one for one in ids_for(key) if one not in taken)
         parent = None if origin is None else origin.parent
-        record = new_record(chosen, request, pipeline, parent=parent)
+        rules = await asyncio.to_thread(self.rule_store().all)
+        record = new_record(chosen, request, pipeline, parent=parent, rules=rules)
         self._home.make_pipeline(record.id)
         live = pipeline_loader.begin(record, pipeline)
         self._store.create(live.record, definition)

@@ -9,21 +9,24 @@ keeps one status per name.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
 from conducto.integrations.http import DeliveryError
+from conducto_core.model.notification_rules import NotificationRule
 from conducto_core.model.notifications import DeliveryState, NotificationRecord
 from conducto_core.notifications.channels import Send, deliver
-from conducto_core.notifications.delivery import FIRST_DELAY, DeliveryResult, after_try
+from conducto_core.notifications.delivery import FIRST_DELAY, DeliveryResult, after_try, dropped
 from conducto_core.notifications.messages import compose, masked
+from conducto_core.notifications.rules import RuleLookup, message_of
 from conducto_core.notifications.settings import Settings
 from conducto_core.ports.secret_store import SecretStoreError
 from conducto_core.runtime.masking import Mask
 from conducto_core.semantics import events as ev
+from conducto_core.semantics.notification_rules import RULE_CALLBACK
 from conducto_local.notify.settings import FindSettings
 from conducto_local.scheduling.live_pipeline import LivePipeline
 from conducto_local.secrets.injection import SecretProvider
@@ -46,11 +49,13 @@ class Channels:
         send: Sends a notification; blocks.
         settings: Returns the current addresses.
         sleep: Waits for a number of seconds.
+        rules: Returns the current rules.
     """
 
     send: Send = deliver
     settings: FindSettings = Settings
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep
+    rules: Callable[[], Sequence[NotificationRule]] = tuple
 
 
 class Outbox:
@@ -107,7 +112,8 @@ class Outbox:
     async def _carry(self, pipeline_id: str, notification: NotificationRecord) -> None:
         """Send a notification after earlier ones of the same node and kind: the last one wins."""
         await self._saved()
-        key = (pipeline_id, notification.about, notification.callback)
+        rule = str(notification.arguments.get("rule", ""))
+        key = (pipeline_id, notification.about, notification.callback + rule)
         turn = self._turns.setdefault(key, asyncio.Lock())
         async with turn:
             while notification.delivery is DeliveryState.PENDING and not self._closing:
@@ -121,13 +127,34 @@ class Outbox:
         if me is not None:
             self._sending.add(me)  # must not be interrupted until the result is stored
         try:
-            error = await self._send(pipeline_id, notification)
-            tried = after_try(pipeline_id, notification, error, time.time())
+            message = self._message(pipeline_id, notification)
+            if message is None:
+                tried = dropped(notification, time.time())
+            else:
+                error = await self._send(pipeline_id, message)
+                tried = after_try(pipeline_id, notification, error, time.time())
             await self._write(pipeline_id, tried.notification)
         finally:
             if me is not None:
                 self._sending.discard(me)
         return tried
+
+    def _message(
+        self, pipeline_id: str, notification: NotificationRecord
+    ) -> NotificationRecord | None:
+        """Return what is sent, or None if nothing is."""
+        if notification.callback != RULE_CALLBACK:
+            return notification
+        records = self._store.records()
+        record = next((record for record in records if record.id == pipeline_id), None)
+        if record is None:
+            return None  # it was deleted
+        lookup = RuleLookup(
+            rules=self._channels.rules,
+            records=lambda: records,
+            notifications=lambda: self._store.notifications(pipeline_id),
+        )
+        return message_of(notification, record, lookup)
 
     async def _send(
         self, pipeline_id: str, notification: NotificationRecord

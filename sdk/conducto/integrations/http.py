@@ -53,12 +53,15 @@ def post_json(url: str, body: object, token: str | None) -> dict[str, Any]:
     Raises:
         DeliveryError: it was not accepted.
     """
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    return post_document(url, json.dumps(body).encode(), headers)
+
+
+def post_document(url: str, data: bytes, headers: dict[str, str]) -> dict[str, Any]:
+    """Post a JSON document to an https URL, with further headers; see `post_json`."""
     check_url(url)
-    headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "conducto"}
-    if token is not None:
-        headers["Authorization"] = f"Bearer {token}"
-    data = json.dumps(body).encode()
-    request = urllib.request.Request(url, data, headers, method="POST")  # noqa: S310 (checked)
+    usual = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "conducto"}
+    request = urllib.request.Request(url, data, {**usual, **headers}, method="POST")  # noqa: S310
     return _read(request)
 
 

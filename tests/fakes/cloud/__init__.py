@@ -3,9 +3,10 @@
 from tests.fakes.cloud.billing import FakeBilling, FakeProvider
 from tests.fakes.cloud.identity import FakeConnections, FakeOrgs, FakeTokens
 from tests.fakes.cloud.image_builder import FakeBuilder
+from tests.fakes.cloud.named_records import FakeNamedRecords
 from tests.fakes.cloud.people import FakeAuditLog, FakePeople
 from tests.fakes.cloud.shells import FakeShells
-from tests.fakes.cloud.sign_in import FakeIdentities, FakeIdentityProvider, FakeTrusts
+from tests.fakes.cloud.sign_in import FakeIdentities, FakeIdentityProvider
 from tests.fakes.cloud.state_machines import FakeMachines
 from tests.fakes.cloud.storage import FakeBlobs, FakeLogs, FakeVault
 from tests.fakes.cloud.store import FakeStore
@@ -22,12 +23,12 @@ __all__ = [
     "FakeIdentityProvider",
     "FakeLogs",
     "FakeMachines",
+    "FakeNamedRecords",
     "FakeOrgs",
     "FakePeople",
     "FakeProvider",
     "FakeShells",
     "FakeStore",
     "FakeTokens",
-    "FakeTrusts",
     "FakeVault",
 ]

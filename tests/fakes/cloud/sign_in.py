@@ -1,9 +1,8 @@
-"""People at identity providers, used ID tokens, and trusts, in memory."""
+"""People at identity providers, used and ID tokens, in memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from chalicelib.ports.identity import InvalidIdTokenError, VerifiedPerson, VerifiedRun
-from conducto_core.model.sign_in import Trust
 
 
 class FakeIdentities:
@@ -26,22 +25,6 @@ class FakeIdentities:
         known = digest in self._used
         self._used.add(digest)
         return not known
-
-
-class FakeTrusts:
-    """A fake `Trusts`."""
-
-    def __init__(self) -> None:
-        self._trusts: dict[tuple[str, str], Trust] = {}
-
-    def all_of(self, org: str) -> Sequence[Trust]:
-        return [trust for (of, _), trust in sorted(self._trusts.items()) if of == org]
-
-    def put(self, org: str, trust: Trust) -> None:
-        self._trusts[org, trust.name] = trust
-
-    def delete(self, org: str, name: str) -> bool:
-        return self._trusts.pop((org, name), None) is not None
 
 
 class FakeIdentityProvider:

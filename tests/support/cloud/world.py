@@ -25,12 +25,12 @@ from tests.fakes.cloud import (
     FakeIdentityProvider,
     FakeLogs,
     FakeMachines,
+    FakeNamedRecords,
     FakeOrgs,
     FakePeople,
     FakeShells,
     FakeStore,
     FakeTokens,
-    FakeTrusts,
     FakeVault,
 )
 
@@ -102,6 +102,7 @@ class World:
         self.machines = FakeMachines(self.interpreter, TaskGoneError, SITE)
         self.connections = FakeConnections()
         self.vault = FakeVault()
+        self.rules = FakeNamedRecords()
         self.tokens = FakeTokens(lambda: self.now)
         self.identities = FakeIdentities()
         self.people = FakePeople(self.tokens, self.identities)
@@ -131,7 +132,8 @@ class World:
             "fleet": self.fleet,
             "vault": self.vault,
             "tokens": self.tokens,
-            "trusts": FakeTrusts(),
+            "trusts": FakeNamedRecords(),
+            "rules": self.rules,
             "people": self.people,
             "audit": self.audit,
             "identities": self.identities,

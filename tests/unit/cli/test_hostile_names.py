@@ -54,6 +54,7 @@ LINES: dict[str, list[list[str]]] = {
     "delete": [["abc", "--yes"], [f"{EVIL}no", "--yes"], ["abc"]],
     "debug": [["abc", PATH, "--print"], ["abc", f"{PATH}no", "--print"]],
     "livedebug": [["abc", PATH, "--print"]],
+    "notify": [["add", "ops", "--slack", EVIL, "--title", EVIL], ["list"], ["rm", EVIL]],
     "secrets": [["list"]],
     "dump-serialization": [["abc"]],
     "gc": [["--dry-run"]],

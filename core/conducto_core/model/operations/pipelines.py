@@ -12,6 +12,11 @@ from conducto_core.model.continuation import (
 )
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.node_detail import NodeDetail
+from conducto_core.model.operations.notification_rules import (  # noqa: F401  in OPERATIONS
+    DELETE_RULE,
+    LIST_RULES,
+    PUT_RULE,
+)
 from conducto_core.model.operations.operation import (
     WEBSOCKET,
     AnyOperation,
@@ -573,7 +578,7 @@ EVENTS = read(
     method=WEBSOCKET,
 )
 
-#: All operations of this module.
+#: All operations of both targets, with the imported ones.
 OPERATIONS: tuple[AnyOperation, ...] = tuple(
     value for value in tuple(globals().values()) if isinstance(value, Operation)
 )

@@ -7,6 +7,7 @@ const LABELS: Record<NotificationRecord["delivery"], string> = {
   pending: "pending",
   sent: "sent",
   failed: "failed",
+  dropped: "not reported",
 };
 
 /** The notifications of a node and their delivery. */

@@ -1,0 +1,54 @@
+"""The operations on the rules that send notifications, the same for every target."""
+
+import asyncio
+from abc import ABC, abstractmethod
+
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.notification_rules import (
+    MAX_RULES,
+    NotificationRule,
+    RuleList,
+    RuleParams,
+    RuleRequest,
+)
+from conducto_core.ports.notification_rules import RuleStore
+
+
+class NotificationRules(ABC):
+    """The rules of one organisation, or of one machine."""
+
+    @abstractmethod
+    def rule_store(self) -> RuleStore:
+        """Return the store of the rules."""
+
+    async def list_notification_rules(self) -> RuleList:
+        """Return the rules, by name."""
+        return RuleList(rules=tuple(await asyncio.to_thread(self.rule_store().all)))
+
+    async def put_notification_rule(
+        self, params: RuleParams, request: RuleRequest
+    ) -> NotificationRule:
+        """Store a rule, replacing one of the same name."""
+        rule = NotificationRule(name=params.name, **dict(request))
+        await asyncio.to_thread(self._put_rule, rule)
+        return rule
+
+    def _put_rule(self, rule: NotificationRule) -> None:
+        store = self.rule_store()
+        others = [other for other in store.all() if other.name != rule.name]
+        if len(others) >= MAX_RULES:
+            raise RefusedError(f"there are {MAX_RULES} rules already; delete one first")
+        store.put(rule)
+
+    async def delete_notification_rule(self, params: RuleParams) -> NotificationRule:
+        """Delete a rule."""
+        return await asyncio.to_thread(self._delete_rule, params.name)
+
+    def _delete_rule(self, name: str) -> NotificationRule:
+        store = self.rule_store()
+        rule = next((rule for rule in store.all() if rule.name == name), None)
+        if rule is None or not store.delete(name):
+            raise NotFoundError(
+                f"there is no notification rule {name!r}; list them with 'conducto notify list'"
+            )
+        return rule

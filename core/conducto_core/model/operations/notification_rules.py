@@ -1,0 +1,35 @@
+"""The operations on the rules that send notifications; both targets have them."""
+
+from conducto_core.model.notification_rules import (
+    NotificationRule,
+    RuleList,
+    RuleParams,
+    RuleRequest,
+)
+from conducto_core.model.operations.operation import Permission, act, read, send
+from conducto_core.model.params import NoParams
+
+LIST_RULES = read(
+    "list_notification_rules",
+    "/notification-rules",
+    NoParams,
+    RuleList,
+    "List the rules that send notifications.",
+)
+PUT_RULE = send(
+    "put_notification_rule",
+    "PUT /notification-rules/{name}",
+    RuleParams,
+    RuleRequest,
+    NotificationRule,
+    Permission.MANAGE_ORGANISATION,
+    "Store a rule that sends notifications about pipelines that are launched from now on.",
+)
+DELETE_RULE = act(
+    "delete_notification_rule",
+    "DELETE /notification-rules/{name}",
+    RuleParams,
+    NotificationRule,
+    Permission.MANAGE_ORGANISATION,
+    "Delete a rule; it sends no further notifications.",
+)

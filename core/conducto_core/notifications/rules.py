@@ -1,0 +1,125 @@
+"""The messages of rules: what a notification of a rule becomes when it is sent.
+
+The event is decided when it is sent, because it depends on the program's earlier pipelines.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from conducto_core.model.notification_rules import (
+    NotificationChannel,
+    NotificationEvent,
+    NotificationRule,
+)
+from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.records import PipelineRecord
+from conducto_core.notifications.channels import WEBHOOK
+from conducto_core.semantics.notification_rules import (
+    RULE_CALLBACK,
+    event_of,
+    previous_result,
+    wants,
+)
+
+_LABELS = {
+    NotificationEvent.START: "started",
+    NotificationEvent.SUCCESS: "done",
+    NotificationEvent.FAILURE: "failed",
+    NotificationEvent.FAILED_AGAIN: "failed again",
+    NotificationEvent.FIXED: "fixed",
+    NotificationEvent.APPROVAL: "waits for an approval",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleLookup:
+    """The facts that the message of a rule needs.
+
+    Attributes:
+        rules: Returns the current rules.
+        records: Returns the records of all pipelines.
+        notifications: Returns the notifications of the pipeline, in order.
+        web_app: Address of the web app, or "".
+    """
+
+    rules: Callable[[], Iterable[NotificationRule]]
+    records: Callable[[], Iterable[PipelineRecord]]
+    notifications: Callable[[], Iterable[NotificationRecord]]
+    web_app: str = ""
+
+
+def message_of(
+    notification: NotificationRecord, record: PipelineRecord, lookup: RuleLookup
+) -> NotificationRecord | None:
+    """Return a notification as its channel sends it; None if its rule does not want the event."""
+    if notification.callback != RULE_CALLBACK:
+        return notification
+    name = notification.arguments.get("rule")
+    rule = next((rule for rule in lookup.rules() if rule.name == name), None)
+    if rule is None:
+        return None  # it was deleted
+    earlier = [
+        other
+        for other in lookup.notifications()
+        if other.number < notification.number and other.arguments.get("rule") == name
+    ]
+    event = event_of(notification, earlier, previous_result(lookup.records(), record))
+    if event is None or not wants(rule, event):
+        return None
+    return _message(notification, record, rule, event, lookup.web_app)
+
+
+def _message(
+    notification: NotificationRecord,
+    record: PipelineRecord,
+    rule: NotificationRule,
+    event: NotificationEvent,
+    web_app: str,
+) -> NotificationRecord | None:
+    page = f"{web_app.rstrip('/')}/p/{quote(record.id)}" if web_app else None
+    subject = f"{record.title}: {_LABELS[event]}"
+    lines = [subject, *notification.text.splitlines()[1:], *([page] if page else ())]
+    changes: dict[str, Any] = {"subject": subject, "text": "\n".join(lines)}
+    match rule.channel:
+        case NotificationChannel.SLACK:
+            changes |= {"callback": "slack_status", "arguments": {"recipient": rule.to}}
+        case NotificationChannel.MAIL:
+            changes |= {"callback": "email", "arguments": {"to": rule.to}}
+        case NotificationChannel.GITHUB:
+            if record.git is None:
+                return None  # no trigger launched it, so there is no commit
+            commit = {"url": record.git.url, "sha": record.git.sha, "page": page}
+            changes |= {"callback": "github_pipeline_status", "arguments": commit}
+        case NotificationChannel.WEBHOOK:
+            document = _document(notification, record, rule, event, page)
+            arguments = {"url": rule.to, "secret": rule.secret, "document": document}
+            changes |= {"callback": WEBHOOK, "arguments": arguments}
+    return notification.model_copy(update=changes)
+
+
+def _document(
+    notification: NotificationRecord,
+    record: PipelineRecord,
+    rule: NotificationRule,
+    event: NotificationEvent,
+    page: str | None,
+) -> dict[str, Any]:
+    return {
+        "event": event.value,
+        "rule": rule.name,
+        "time": notification.created,
+        "pipeline": {
+            "id": record.id,
+            "title": record.title,
+            "state": notification.state.value,
+            "owner": record.owner,
+            "tags": list(record.tags),
+            "program": record.program,
+            "git": None if record.git is None else record.git.model_dump(mode="json"),
+        },
+        "path": notification.path,
+        "text": notification.text,
+        "url": page,
+    }

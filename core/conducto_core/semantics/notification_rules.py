@@ -1,0 +1,92 @@
+"""Rules about pipelines: which apply to a pipeline, and which event a change of its root is."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from conducto_core.model.nodes import Callback
+from conducto_core.model.notification_rules import NotificationEvent, NotificationRule
+from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.records import PipelineRecord
+from conducto_core.model.states import FAILED, FINISHED, State
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.program_identity import program_key
+from conducto_core.semantics.tree_state import Change
+
+#: The callback of a notification that a rule requested; its argument ``rule`` is the rule's name.
+RULE_CALLBACK = "notification_rule"
+_ROOT = "/"
+_REPORTED = frozenset({State.RUNNING, *FINISHED})
+_GENERAL = {
+    NotificationEvent.FAILED_AGAIN: NotificationEvent.FAILURE,
+    NotificationEvent.FIXED: NotificationEvent.SUCCESS,
+}
+
+
+def names_for(
+    rules: Iterable[NotificationRule], title: str, schedule: str | None = None
+) -> tuple[str, ...]:
+    """Return the names of the rules that apply to a pipeline when it is launched."""
+    return tuple(
+        rule.name
+        for rule in rules
+        if _matches(rule.title, title) and _matches(rule.schedule, schedule)
+    )
+
+
+def commands_for(names: Sequence[str], changes: Sequence[Change]) -> list[ev.Notify]:
+    """Return the notifications that rules request for the changes of one event."""
+    states = [change.state for change in changes if change.path == _ROOT] if names else []
+    if not states or states[-1] not in _REPORTED:
+        return []
+    state = states[-1]
+    return [
+        ev.Notify(_ROOT, state, Callback(state.value, RULE_CALLBACK, arguments, inherited=False))
+        for arguments in ({"rule": name, "node_summary": True} for name in names)
+    ]
+
+
+def event_of(
+    notification: NotificationRecord, earlier: Sequence[NotificationRecord], previous: State | None
+) -> NotificationEvent | None:
+    """Return the event that a notification of a rule reports, or None for a repeated state.
+
+    Args:
+        notification: The notification.
+        earlier: The notifications of the same rule about the same pipeline before it, in order.
+        previous: The result of the last pipeline of the program; None if there was none.
+    """
+    state = notification.state
+    if earlier and earlier[-1].state is state:
+        return None
+    if state is State.RUNNING:
+        return NotificationEvent.START
+    results = [each.state for each in earlier if each.state in FINISHED]
+    failed_before = (results[-1] if results else previous) in FAILED
+    if state in FAILED:
+        return NotificationEvent.FAILED_AGAIN if failed_before else NotificationEvent.FAILURE
+    return NotificationEvent.FIXED if failed_before else NotificationEvent.SUCCESS
+
+
+def wants(rule: NotificationRule, event: NotificationEvent) -> bool:
+    """Return whether a rule reports an event."""
+    return event in rule.on or _GENERAL.get(event) in rule.on
+
+
+def previous_result(records: Iterable[PipelineRecord], record: PipelineRecord) -> State | None:
+    """Return the result of the last pipeline of a program that was launched before a pipeline."""
+    key = program_key(record)
+    results = [
+        (other.created, other.status.state)
+        for other in records
+        if other.created < record.created
+        and other.status.settled
+        and other.status.state in FINISHED
+        and program_key(other) == key
+    ]
+    return max(results)[1] if results else None
+
+
+def _matches(pattern: str | None, text: str | None) -> bool:
+    if pattern is None or text is None:
+        return pattern is None
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text, re.DOTALL) is not None
