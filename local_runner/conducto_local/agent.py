@@ -21,6 +21,8 @@ from conducto_core.api.problems import RULES, ProblemRule
 from conducto_core.images.sdk_wheel import package_version
 from conducto_core.ports.secret_store import SecretStoreError
 from conducto_local.agent_files import AgentFiles, AgentState
+from conducto_local.link.files import LinkFiles
+from conducto_local.link.link import Link
 from conducto_local.ports import EngineError
 from conducto_local.server.agent_operations import LOCAL_OPERATIONS, local_servers
 from conducto_local.server.app import build_app
@@ -116,10 +118,14 @@ async def _run(
             app = build_app(service, token=token, port=port, sessions=sessions)
             attendance = IdleShutdown(app)
             leaving = asyncio.create_task(stop_when_idle(pipelines, attendance, idle, stop))
+            link = Link(home.profile, service, pipelines, LinkFiles(home.agent))
+            linked = asyncio.create_task(link.run())
             try:
                 await serve(attendance, sock, stop, announce)
             finally:
                 leaving.cancel()
+                linked.cancel()
+                await asyncio.gather(linked, return_exceptions=True)
                 files.remove_state()
                 logger.info("agent stops serving", extra={"pid": state.pid})
     logger.info("agent has stopped", extra={"pid": state.pid})

@@ -81,13 +81,19 @@ class Service:
         once: IdempotentExecutor | None = None,
     ) -> None:
         self._servers = servers
-        self._table = RouteTable(operations)
+        rows = tuple(operations)
+        self._table = RouteTable(rows)
+        self._by_name = {operation.name: operation for operation in rows}
         self._rules = tuple(rules)
         self._once = IdempotentExecutor(MemoryResponses()) if once is None else once
 
     def find(self, method: str, raw_path: str) -> Match:
         """Return the operation for a request, or raise `ProblemError`."""
         return self._table.find(method, raw_path)
+
+    def operation(self, name: str) -> AnyOperation | None:
+        """Return the operation with a name, or None."""
+        return self._by_name.get(name)
 
     async def respond(
         self, match: Match, query: str, body: bytes | AsyncIterator[bytes], headers: Headers

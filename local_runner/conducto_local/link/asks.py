@@ -1,0 +1,242 @@
+"""Requests of the cloud: each is checked against the machine's policy, executed once, and logged.
+
+An operation runs through the agent's own `Service`, as a request of the command line would.
+"""
+
+import asyncio
+import base64
+import binascii
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import ValidationError
+
+from conducto_core.api import problems
+from conducto_core.api.dispatch import JSON, Headers, Response, Service, encode, takes_bytes
+from conducto_core.api.routes import Match
+from conducto_core.model.operations.operation import AnyOperation, LinkClass
+from conducto_core.model.operations.pipelines import (
+    CONTROL,
+    LAUNCH,
+    LAUNCH_AGAIN,
+    PROGRAM_START,
+)
+from conducto_core.model.relay import MAX_CONCURRENT, Ask, Caller
+from conducto_core.model.requests import ControlRequest, Problem
+from conducto_core.ports.downloads import Download
+from conducto_core.semantics.link_policy import LinkRequest, Refusal, redefines_work, refusal_of
+from conducto_local.link.channel import Channel
+from conducto_local.link.connection import LostError
+from conducto_local.link.files import LinkFiles
+from conducto_local.link.responses import send_response
+from conducto_local.link.settings import LinkSettings, LinkSettingsError
+from conducto_local.link.transfers import TransferError, Transfers
+
+logger = logging.getLogger(__name__)
+
+#: Maximum number of requests at the same time, above what a cloud that keeps the rules sends.
+_MAX_RUNNING = 2 * MAX_CONCURRENT
+#: Number of requests whose ids are remembered: a repeated one is not executed again.
+_REMEMBERED = 1000
+
+CurrentSettings = Callable[[], LinkSettings | None]
+
+
+class UnknownOperationError(Exception):
+    """The cloud requested an operation that the agent does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The machine's policy, read for each request.
+
+    Attributes:
+        settings: Returns the current link; a change in the file applies at once.
+        files: Know the pipelines that came through the link.
+    """
+
+    settings: CurrentSettings
+    files: LinkFiles
+
+    def refusal(self, request: LinkRequest) -> Refusal | None:
+        """Return why a request is refused, or None."""
+        try:
+            link = self.settings()
+        except LinkSettingsError as error:
+            return Refusal(str(error), "correct the configuration on the machine")
+        if link is None:
+            return Refusal("this machine is not linked any more", "conducto agent link")
+        return refusal_of(link.policy, link.user, request)
+
+    def request(
+        self, operation: AnyOperation, caller: Caller, pipeline: str | None, body: bytes = b""
+    ) -> LinkRequest:
+        """Return the facts about a request that the policy needs."""
+        remote = pipeline is not None and self.files.is_remote(pipeline)
+        control = _control_in(body) if operation.name == CONTROL.name else None
+        return LinkRequest(operation, caller, control, defined_remotely=remote)
+
+
+def _control_in(body: bytes) -> ControlRequest | None:
+    try:
+        return ControlRequest.model_validate_json(body)
+    except ValidationError:
+        return None  # needs the highest class; the service explains what is wrong with it
+
+
+class Asks:
+    """Executes the requests of the cloud.
+
+    Args:
+        service: The agent's API.
+        policy: Decides what is allowed.
+        channel: For the responses.
+        transfers: For bodies that are not in frames.
+        on_change: Called after a request that may have changed pipelines.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        policy: Policy,
+        channel: Channel,
+        transfers: Transfers,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._service = service
+        self._policy = policy
+        self._channel = channel
+        self._transfers = transfers
+        self._on_change = on_change
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._known: OrderedDict[str, None] = OrderedDict()
+
+    def begin(self, ask: Ask) -> None:
+        """Execute a request in the background, unless its id is known.
+
+        Raises:
+            UnknownOperationError: There is no such operation.
+        """
+        operation = self._service.operation(ask.operation)
+        if operation is None:
+            raise UnknownOperationError(ask.operation)
+        if ask.id in self._known:
+            return
+        self._known[ask.id] = None
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        task = asyncio.create_task(self._run(ask, operation))
+        self._running[ask.id] = task
+        task.add_done_callback(lambda _: self._running.pop(ask.id, None))
+
+    async def close(self) -> None:
+        """Stop responding; operations that have begun end."""
+        for task in (tasks := list(self._running.values())):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, ask: Ask, operation: AnyOperation) -> None:
+        try:
+            answer = await self._answer(ask, operation)
+            await send_response(self._channel, self._transfers, ask, answer)
+        except (LostError, TransferError) as error:
+            logger.warning(
+                "no response to the cloud", extra={"operation": ask.operation, "why": str(error)}
+            )
+        except Exception:
+            logger.exception("request of the cloud failed", extra={"operation": ask.operation})
+
+    async def _answer(self, ask: Ask, operation: AnyOperation) -> Response | Download:
+        if len(self._running) > _MAX_RUNNING:
+            return _problem(_BUSY)
+        try:
+            body = _inline_body(ask)
+        except ValueError as error:
+            problem = Problem(title="invalid request", status=400, detail=f"body: {error}")
+            return _problem(problem)
+        # The policy decides before a body elsewhere is read; actions are always in frames.
+        request = self._policy.request(operation, ask.caller, ask.params.get("id"), body)
+        refusal = self._policy.refusal(request)
+        if refusal is not None:
+            _log("request of the cloud refused", ask, request, reason=refusal.detail)
+            return _problem(_refused(refusal))
+        if ask.url is not None and operation.name != CONTROL.name:
+            try:
+                body = await self._transfers.get(ask.url, operation.max_body)
+            except TransferError as error:
+                return _problem(Problem(title="no body", status=502, detail=str(error)))
+        return await self._execute(ask, request, body)
+
+    async def _execute(self, ask: Ask, request: LinkRequest, body: bytes) -> Response | Download:
+        operation = request.operation
+        if redefines_work(request):  # recorded before, so that a crash does not hide the change
+            self._policy.files.note_remote(ask.params["id"])
+        match = Match(operation, dict(ask.params))
+        headers = Headers(
+            media_type=ask.headers.media_type or JSON,
+            range=ask.headers.range,
+            idempotency_key=ask.headers.idempotency_key or f"relay-{ask.id}",
+        )
+        sent = _once(body) if takes_bytes(match) else body
+        answer = await self._service.respond(match, ask.query, sent, headers)
+        if operation.link_class is not LinkClass.READ:
+            _log("request of the cloud executed", ask, request, status=answer.status)
+            self._on_change()
+        if isinstance(answer, Response):
+            self._note_launched(operation, answer)
+        return answer
+
+    def _note_launched(self, operation: AnyOperation, answer: Response) -> None:
+        if operation.name not in _LAUNCHING or answer.status != HTTPStatus.OK:
+            return
+        found = json.loads(answer.body).get("pipeline")
+        pipeline = found.get("id") if isinstance(found, dict) else found
+        if isinstance(pipeline, str):
+            self._policy.files.note_remote(pipeline)
+
+
+_LAUNCHING = {LAUNCH.name, LAUNCH_AGAIN.name, PROGRAM_START.name}
+_BUSY = Problem(
+    title="busy",
+    status=429,
+    detail=f"the machine executes {_MAX_RUNNING} requests of the cloud already",
+    remedy="try again in a few seconds",
+)
+
+
+def _log(event: str, ask: Ask, request: LinkRequest, **more: Any) -> None:
+    control, pipeline = request.control, ask.params.get("id")
+    subject = {} if pipeline is None else {"pipeline": pipeline}
+    action = {} if control is None else {"action": control.action, "paths": control.paths[:20]}
+    about = {"user": ask.caller.user, "operation": ask.operation, "request": ask.id}
+    logger.info(event, extra={**about, **subject, **action, **more})
+
+
+def _refused(refusal: Refusal) -> Problem:
+    return Problem(
+        type="about:blank#link-policy",
+        title="not allowed by the machine",
+        status=403,
+        detail=refusal.detail,
+        remedy=refusal.remedy,
+    )
+
+
+def _problem(problem: Problem) -> Response:
+    return Response(problem.status, problems.MEDIA_TYPE, encode(problem))
+
+
+def _inline_body(ask: Ask) -> bytes:
+    try:
+        return base64.b64decode(ask.b64, validate=True)
+    except binascii.Error as error:
+        raise ValueError(str(error)) from error
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body

@@ -1,0 +1,149 @@
+"""The list of pipelines in the cloud: changes since the last acknowledged ones."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+
+from conducto_core.api.pipelines import Pipelines
+from conducto_core.model.params import ListParams
+from conducto_core.model.relay import MAX_FRAME, Summaries
+from conducto_core.model.requests import PipelineSummary
+from conducto_local.link.channel import Channel
+from conducto_local.link.files import LinkFiles
+
+#: Seconds between two looks at the newest pipelines, and at all of them.
+LOOK_SECONDS = 2.0
+WHOLE_SECONDS = 60.0
+#: Pipelines that are looked at each time; other ones change through requests, or with the time.
+_NEWEST = 50
+_MAX_BYTES = MAX_FRAME - 2000
+#: Maximum number of pipelines in the cloud's list, the newest.
+_MAX_LISTED = 1000
+_PAGE = 200
+_MAX_TITLE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    cursor: int
+    digests: dict[str, str]
+
+
+class SummarySender:
+    """Sends what changed, and remembers what the cloud acknowledged.
+
+    Args:
+        pipelines: The pipelines of the agent.
+        channel: To the cloud.
+        files: Keep what is acknowledged, also after a restart.
+    """
+
+    def __init__(self, pipelines: Pipelines, channel: Channel, files: LinkFiles) -> None:
+        self._pipelines = pipelines
+        self._channel = channel
+        self._files = files
+        self._known = _Known(*files.read_known())
+        self._changed = asyncio.Event()
+        self._replace = True
+
+    @property
+    def cursor(self) -> int:
+        """Cursor of the last acknowledged summaries."""
+        return self._known.cursor
+
+    def look(self) -> None:
+        """Look at all pipelines now: a request may have changed some."""
+        self._changed.set()
+
+    def welcomed(self, cursor: int) -> None:
+        """Continue after the cursor of the cloud, or send everything if it is another one."""
+        if cursor == 0 or cursor != self._known.cursor:
+            self._replace = True
+            self._known = _Known(max(cursor, self._known.cursor), {})
+        else:
+            self._replace = False
+        self._changed.set()
+
+    async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Send changes until cancelled."""
+        looks = 0
+        every = int(WHOLE_SECONDS / LOOK_SECONDS)
+        while True:
+            whole = self._changed.is_set() or self._replace or looks % every == 0
+            self._changed.clear()
+            await self.send(whole=whole)
+            looks += 1
+            await sleep(LOOK_SECONDS)
+
+    async def send(self, *, whole: bool) -> None:
+        """Send the pipelines that changed; with ``whole``, look at all, and report deleted ones."""
+        found = {one.pipeline.id: one async for one in _listed(self._pipelines, whole=whole)}
+        digests = {name: _digest(one) for name, one in found.items()}
+        known = {} if self._replace else self._known.digests
+        changed = [found[name] for name, d in digests.items() if known.get(name) != d]
+        removed = [name for name in known if name not in digests] if whole else []
+        if not changed and not removed and not self._replace:
+            return
+        for chunk in _chunks(changed):
+            await self._send_chunk(chunk, ())
+        if removed or self._replace:
+            await self._send_chunk([], tuple(removed))
+
+    async def _send_chunk(self, chunk: list[PipelineSummary], removed: tuple[str, ...]) -> None:
+        cursor, replace = self._known.cursor + 1, self._replace
+        await self._channel.send_acked(
+            lambda n: Summaries(
+                n=n, cursor=cursor, replace=replace, pipelines=tuple(chunk), removed=removed
+            )
+        )
+        before = {} if replace else self._known.digests
+        kept = {name: digest for name, digest in before.items() if name not in removed}
+        digests = kept | {one.pipeline.id: _digest(one) for one in chunk}
+        self._known = _Known(max(cursor, self._known.cursor), digests)
+        self._files.write_known(self._known.cursor, digests)
+        if replace:  # otherwise a new connection may have requested a replacement meanwhile
+            self._replace = False
+
+
+async def _listed(pipelines: Pipelines, *, whole: bool) -> AsyncIterator[PipelineSummary]:
+    """Yield the newest pipelines, or all up to the maximum."""
+    after, count = None, 0
+    while True:
+        limit = _PAGE if whole else _NEWEST
+        page = await pipelines.list_pipelines(ListParams(lifecycle="all", after=after, limit=limit))
+        for one in page.pipelines:
+            yield _brief(one)
+        count += len(page.pipelines)
+        after = page.next
+        if after is None or not whole or count >= _MAX_LISTED:
+            return
+
+
+def _chunks(summaries: list[PipelineSummary]) -> Iterator[list[PipelineSummary]]:
+    """Yield groups of summaries that fit into a frame."""
+    chunk: list[PipelineSummary] = []
+    size = 0
+    for one in summaries:
+        length = len(one.model_dump_json().encode())
+        if chunk and size + length > _MAX_BYTES:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(one)
+        size += length + 1
+    if chunk:
+        yield chunk
+
+
+def _brief(summary: PipelineSummary) -> PipelineSummary:
+    """Return a summary that fits into a frame: errors of images and descriptions can be long."""
+    if len(summary.model_dump_json().encode()) < _MAX_BYTES // 4:
+        return summary
+    record = summary.pipeline
+    short = record.model_copy(update={"title": record.title[:_MAX_TITLE], "doc": None})
+    return summary.model_copy(update={"images": (), "rounds": (), "pipeline": short})
+
+
+def _digest(summary: PipelineSummary) -> str:
+    data = summary.model_dump_json().encode()
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
