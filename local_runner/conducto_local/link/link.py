@@ -36,7 +36,7 @@ from conducto_local.link.follow import Follows
 from conducto_local.link.network import LinkError, RejectedError, open_socket
 from conducto_local.link.settings import LinkSettings, LinkSettingsError, WatchedSettings
 from conducto_local.link.shells import RemoteShells
-from conducto_local.link.summaries import SummarySender
+from conducto_local.link.summaries import LOOK_SECONDS, SummarySender
 from conducto_local.link.transfers import Transfers
 
 logger = logging.getLogger(__name__)
@@ -48,12 +48,14 @@ class Timing:
 
     Attributes:
         tick: Between two looks at the clock and at the configuration.
+        look: Between two looks at the pipelines.
         jump: Difference of the clock after a tick that means that the machine slept.
         grace: For frames that are under way on a connection that was replaced.
         stable: After which a connection counts as good: the next backoff starts again.
     """
 
     tick: float = 2.0
+    look: float = LOOK_SECONDS
     jump: float = 20.0
     ping: float = PING_SECONDS
     renew: float = RENEW_SECONDS
@@ -127,7 +129,7 @@ class Link:
     async def _send_summaries(self) -> None:
         while True:
             try:
-                await self._summaries.run()
+                await self._summaries.run(self._timing.look)
             except Exception:
                 logger.exception("summaries were not sent")
                 await asyncio.sleep(self._timing.longest_backoff)
@@ -235,8 +237,10 @@ class Link:
 
     def _retire(self, connection: LinkConnection, reading: "asyncio.Task[NoReturn]") -> None:
         async def later() -> None:
-            await asyncio.wait({reading}, timeout=self._timing.grace)
-            await self._drop(connection, reading)
+            try:
+                await asyncio.wait({reading}, timeout=self._timing.grace)
+            finally:
+                await self._drop(connection, reading)
 
         task = asyncio.create_task(later())
         self._retired.add(task)

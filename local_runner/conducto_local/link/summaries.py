@@ -2,8 +2,9 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from itertools import count
 
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.model.params import ListParams
@@ -12,9 +13,9 @@ from conducto_core.model.requests import PipelineSummary
 from conducto_local.link.channel import Channel
 from conducto_local.link.files import LinkFiles
 
-#: Seconds between two looks at the newest pipelines, and at all of them.
+#: Seconds between two looks at the newest pipelines, and looks until the next one at all of them.
 LOOK_SECONDS = 2.0
-WHOLE_SECONDS = 60.0
+_WHOLE_EVERY = 30
 #: Pipelines that are looked at each time; other ones change through requests, or with the time.
 _NEWEST = 50
 _MAX_BYTES = MAX_FRAME - 2000
@@ -65,16 +66,18 @@ class SummarySender:
             self._replace = False
         self._changed.set()
 
-    async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        """Send changes until cancelled."""
-        looks = 0
-        every = int(WHOLE_SECONDS / LOOK_SECONDS)
-        while True:
-            whole = self._changed.is_set() or self._replace or looks % every == 0
+    async def run(self, seconds: float = LOOK_SECONDS) -> None:
+        """Send changes until cancelled; the first ones after a welcome.
+
+        Args:
+            seconds: Between two looks.
+        """
+        await self._changed.wait()
+        for looks in count():
+            whole = self._changed.is_set() or self._replace or looks % _WHOLE_EVERY == 0
             self._changed.clear()
             await self.send(whole=whole)
-            looks += 1
-            await sleep(LOOK_SECONDS)
+            await asyncio.sleep(seconds)
 
     async def send(self, *, whole: bool) -> None:
         """Send the pipelines that changed; with ``whole``, look at all, and report deleted ones."""
@@ -108,15 +111,15 @@ class SummarySender:
 
 async def _listed(pipelines: Pipelines, *, whole: bool) -> AsyncIterator[PipelineSummary]:
     """Yield the newest pipelines, or all up to the maximum."""
-    after, count = None, 0
+    after, seen = None, 0
     while True:
         limit = _PAGE if whole else _NEWEST
         page = await pipelines.list_pipelines(ListParams(lifecycle="all", after=after, limit=limit))
         for one in page.pipelines:
             yield _brief(one)
-        count += len(page.pipelines)
+        seen += len(page.pipelines)
         after = page.next
-        if after is None or not whole or count >= _MAX_LISTED:
+        if after is None or not whole or seen >= _MAX_LISTED:
             return
 
 
