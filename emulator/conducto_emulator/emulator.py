@@ -36,7 +36,6 @@ from conducto_emulator.socket_limits import PATH as SOCKET_PATH
 from conducto_emulator.tasks import TaskBoard
 from conducto_local.server.static_files import WEB_ROOT
 
-_STOP_SECONDS = 20.0
 #: The function that has the file system.
 _DATA = "data"
 #: The function that ``conducto admin`` invokes.
@@ -213,7 +212,7 @@ class Emulator:
         if self._open:
             self._open = False
             moto_shim.ON_EXECUTION_ENDED.remove(self._execution_ended)
-            self.board.stop_all("the emulator is stopping", seconds=_STOP_SECONDS)
+            self.board.stop_all("the emulator is stopping", seconds=self._options.stop)
             self.builds.close()
             self.bus.close()
             self.gateway.close()

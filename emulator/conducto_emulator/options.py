@@ -28,6 +28,7 @@ class Options:
         variables: Variables of the functions, in addition to those of every installation.
         minute: Seconds of the emulator's minute, the interval of scheduled functions.
         poll: Seconds that a poll without a task stays open; AWS: 60.
+        stop: Maximum seconds that tasks have to stop before they are removed with the emulator.
         strict: AWS's limits and random failures; None enforces only sizes.
         latency: AWS's latencies; None for those of this machine.
         identity: Returns the identity provider for the origin of the web app; None: people sign in
@@ -43,6 +44,7 @@ class Options:
     variables: Mapping[str, str] = field(default_factory=dict)
     minute: float = 60.0
     poll: float = 1.0
+    stop: float = 20.0
     strict: Strictness | None = None
     latency: Latency | None = None
     identity: Callable[[str], IdentityProvider] | None = None

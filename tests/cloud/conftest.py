@@ -108,6 +108,7 @@ def whole(
     options = Options(
         folder,
         minute=3.0,
+        stop=1.0,
         package=package,
         variables={**variables, PRELUDE: str(RECORDER), "CONDUCTO_TEST_CALLS": str(calls)},
         strict=strictness,

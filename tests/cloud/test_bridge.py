@@ -151,7 +151,7 @@ def _agent_image() -> str:
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     ensure(["python:3.13-slim", "busybox:latest"])
     folder = tmp_path_factory.mktemp("emulator")
-    made = Emulator(Options(folder, functions=HERE / "scripted", minute=0.5))
+    made = Emulator(Options(folder, functions=HERE / "scripted", minute=0.5, stop=1.0))
     try:
         made.start()
         yield made
@@ -299,7 +299,7 @@ def test_an_image_without_a_shell_is_a_task_that_failed_to_start(cloud: Cloud) -
 
 
 def test_a_task_is_started_once_for_a_client_token(cloud: Cloud) -> None:
-    cloud.pool()
+    cloud.pool(idle=1)  # a process 1 that starts does not hear that it should stop
 
     first = cloud.worker(clientToken="w1")
 
@@ -315,7 +315,7 @@ def test_refusals_of_run_task_are_failures(cloud: Cloud) -> None:
 
 
 def test_tasks_are_listed_and_described(cloud: Cloud) -> None:
-    cloud.pool()
+    cloud.pool(idle=1)
     task = cloud.worker()
 
     listed = cloud.ecs.list_tasks(cluster="conducto-emulator", startedBy="pipe")["taskArns"]

@@ -148,6 +148,7 @@ def test_an_image_with_code_is_the_same_in_the_cloud(
     assert "'.env'" in there.stderr
 
 
+@pytest.mark.long
 def test_a_generated_tree_has_images_of_the_launch_and_its_own(
     person: Person, tmp_path: Path
 ) -> None:
@@ -192,6 +193,7 @@ def test_a_build_that_fails_is_mended_by_a_rebuild(
     assert failed[-1].name not in names
 
 
+@pytest.mark.long  # tests/deploy builds and pushes an image, too
 def test_images_are_built_on_this_machine_where_that_is_asked_for(
     person: Person, me: Cloud, tmp_path: Path
 ) -> None:

@@ -90,6 +90,7 @@ def test_client_reads_back_its_data_of_any_size(me: Cloud, size: int) -> None:
             assert list(client.data(whose)) == []
 
 
+@pytest.mark.long
 def test_slow_files_are_transferred_beyond_the_request_timeout(me: Cloud) -> None:
     size = MAX_AT_ONCE + 7
     run = me.run(tree(f"head -c {size} /dev/zero | tr '\\0' x > {HERE}/large"))

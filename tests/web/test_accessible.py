@@ -1,4 +1,7 @@
-"""axe finds nothing serious on any page, in both themes; it works on a phone."""
+"""axe finds nothing serious on any page, in both themes; it works on a phone.
+
+CI looks at one theme here; the cases of `test_looks` alternate between both.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.web
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_pages_of_a_pipeline_have_no_serious_accessibility_fault(
     person: Person, browser: Browser, theme: str
 ) -> None:

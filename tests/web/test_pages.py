@@ -565,7 +565,7 @@ def test_settings_hold_after_a_reload(viewer: Viewer) -> None:
     expect(page.get_by_role("dialog")).to_contain_text("Rerun 1 command?")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_pages_have_no_serious_accessibility_fault(
     person: Person, browser: Browser, theme: str
 ) -> None:

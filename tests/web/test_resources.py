@@ -69,7 +69,7 @@ def test_quick_attempt_is_neither_measured_nor_drawn(viewer: Viewer) -> None:
     assert [url for url in asked if "/resources" in url] == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_charts_are_accessible_and_fit_on_a_phone(
     person: Person, browser: Browser, theme: str
 ) -> None:
