@@ -40,6 +40,8 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
       foreign_change: null,
       parent: null,
       copy_of: null,
+      notification_rules: [],
+      git: null,
       status: {
         state: "pending",
         counts: NO_COUNTS,

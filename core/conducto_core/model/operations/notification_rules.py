@@ -1,4 +1,7 @@
-"""The operations on the rules that send notifications; both targets have them."""
+"""The operations on the rules that send notifications; both targets have them.
+
+The rules of a machine are stored on the machine only: they send what its pipelines report.
+"""
 
 from conducto_core.model.notification_rules import (
     NotificationRule,
@@ -6,7 +9,7 @@ from conducto_core.model.notification_rules import (
     RuleParams,
     RuleRequest,
 )
-from conducto_core.model.operations.operation import Permission, act, read, send
+from conducto_core.model.operations.operation import LinkClass, Permission, act, read, send
 from conducto_core.model.params import NoParams
 
 LIST_RULES = read(
@@ -15,6 +18,7 @@ LIST_RULES = read(
     NoParams,
     RuleList,
     "List the rules that send notifications.",
+    link_class=LinkClass.READ,
 )
 PUT_RULE = send(
     "put_notification_rule",
@@ -24,6 +28,7 @@ PUT_RULE = send(
     NotificationRule,
     Permission.MANAGE_ORGANISATION,
     "Store a rule that sends notifications about pipelines that are launched from now on.",
+    link_class=LinkClass.NEVER,
 )
 DELETE_RULE = act(
     "delete_notification_rule",
@@ -32,4 +37,5 @@ DELETE_RULE = act(
     NotificationRule,
     Permission.MANAGE_ORGANISATION,
     "Delete a rule; it sends no further notifications.",
+    link_class=LinkClass.NEVER,
 )
