@@ -9,8 +9,6 @@ READY := $(VENV)/.ready
 CACHE = -o cache_dir=.pytest_cache/$@
 WORKERS = $(if $(AGAIN),-n 0 --last-failed,-n 2)
 PYTEST = $(BIN)/pytest -q $(CACHE) $(WORKERS)
-# The tests of a module share an emulator or an agent: one process runs them.
-BY_MODULE = --dist loadfile
 ALONE = $(BIN)/pytest -q $(CACHE) -n 0
 # With it, each process compiles all modules again: half of the time of the quick loop.
 unexport PYTHONDONTWRITEBYTECODE
@@ -121,7 +119,7 @@ test-podman-quick: $(READY)
 	.ci/podman $(ALONE) $(PODMAN_QUICK) -m docker
 
 test-cloud: $(READY) engine ## Test the whole cloud in the emulator
-	$(PYTEST) $(BY_MODULE) tests/cloud -m 'not long' --durations=25
+	$(PYTEST) tests/cloud -m 'not long' --durations=25
 
 WEB_READY := web/node_modules/.package-lock.json
 
@@ -138,7 +136,7 @@ lint-web: $(WEB_READY) ## Check types and style of the web app
 
 test-web: $(READY) engine tools web lint-web ## Test the web app in Chromium against a real agent
 	npm --prefix web test
-	$(PYTEST) $(BY_MODULE) tests/web -m 'web and not long' --durations=25
+	$(PYTEST) tests/web -m 'web and not long' --durations=25
 
 # A browser in the tests opens it at the deployed site.
 $(WEB_BUILT):
