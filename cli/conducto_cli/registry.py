@@ -285,7 +285,7 @@ COMMANDS = {
     "agent": Command(
         "agent",
         _MACHINE,
-        "start, stop, repair or look at the process that runs pipelines on this machine",
+        "start, stop, link or look at the process that runs pipelines on this machine",
         "It starts by itself with the first launch and outlives the terminal. repair rebuilds its "
         "store where that is lost or damaged, from the directories of the pipelines.",
         call=Call.ARGUMENTS,

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from typing import TYPE_CHECKING
 
-from conducto_cli.arguments import add_json
+from conducto_cli.arguments import add_json, add_subcommand
 from conducto_cli.exit_codes import DONE, FAILED
 from conducto_cli.output import as_json
 from conducto_cli.text.text import printable
@@ -20,40 +22,155 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the action."""
-    actions = ("start", "stop", "status", "repair")
-    parser.add_argument("what", choices=actions, metavar="|".join(actions))
-    add_json(parser)
+    """Add the commands below ``conducto agent``."""
+    kinds = parser.add_subparsers(
+        dest="what",
+        metavar="start|stop|status|repair|link|unlink|enable|disable",
+        required=True,
+    )
+    start = add_subcommand(kinds, "start", "start it, if it is not running")
+    add_subcommand(kinds, "stop", "stop it; its pipelines continue with the next one")
+    status = add_subcommand(kinds, "status", "show its state, and that of its link")
+    add_subcommand(kinds, "repair", "rebuild lost or damaged parts of its store")
+    _add_link(add_subcommand(kinds, "link", _LINK_SUMMARY, _LINK_DETAILS))
+    add_subcommand(kinds, "unlink", "close the link and revoke the agent's token")
+    add_subcommand(
+        kinds,
+        "enable",
+        "start it with the machine",
+        "As a service of systemd or launchd, with the variables for proxies, certificates and the "
+        "engine that are set now.",
+    )
+    add_subcommand(kinds, "disable", "stop starting it with the machine")
+    add_json(start, status)
+
+
+_LINK_SUMMARY = "show the pipelines of this machine in the installation, and control them from it"
+_LINK_DETAILS = (
+    "Needs 'conducto login' first. The agent opens one outbound connection; each later launch "
+    "opens it, too. Only this command changes what the installation may do. Without options, an "
+    "existing policy is kept; the first one is read and control, for you only."
+)
+
+
+def _add_link(parser: Parser) -> None:
+    parser.add_argument(
+        "--allow",
+        metavar="CLASSES",
+        help="read; control: run, pause, reset, skip, kill, sleep; author: launch, modify, delete, "
+        "write data; debug: shells. Separated by commas",
+    )
+    parser.add_argument(
+        "--who", choices=("me", "org"), help="org: other members may read and control, too"
+    )
+    parser.add_argument(
+        "--new", action="store_true", help="give this machine a new identity: it is a copy"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Start, stop, repair or describe the agent."""
+    """Start, stop, repair, link or describe the agent."""
+    return {
+        "start": _status,
+        "stop": _stop,
+        "status": _status,
+        "repair": _repair,
+        "link": _link,
+        "unlink": _unlink,
+        "enable": _enable,
+        "disable": _disable,
+    }[arguments.what](arguments)
+
+
+def _stop(arguments: argparse.Namespace) -> int:
+    from conducto_cli.connection import LocalAgent
+
+    print("agent stopped" if LocalAgent(arguments.profile).stop() else "no agent is running")
+    return DONE
+
+
+def _repair(arguments: argparse.Namespace) -> int:
+    from conducto_cli.connection import LocalAgent
+
+    print("\n".join(map(printable, LocalAgent(arguments.profile).repair())))
+    return DONE
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from conducto_cli import machine_link
     from conducto_cli.connection import LocalAgent
     from conducto_client import Client, HttpTransport
 
     local = LocalAgent(arguments.profile)
-    if arguments.what == "stop":
-        print("agent stopped" if local.stop() else "no agent is running")
-        return DONE
-    if arguments.what == "repair":
-        print("\n".join(map(printable, local.repair())))
-        return DONE
     endpoint = local.ensure() if arguments.what == "start" else local.find()
+    link = machine_link.current_link(arguments.profile)
+    state = machine_link.status_of(arguments.profile)
     if endpoint is None:
         none = "no agent is running; the next launch starts it, or: conducto agent start"
         print("null" if arguments.json else none)
+        if link is not None and not arguments.json:
+            print("\n".join(map(printable, machine_link.described(link, state, running=False))))
         return FAILED
     with Client(HttpTransport(endpoint)) as client:
         status = client.status()
         listed = client.list()
     if arguments.json:
-        print(as_json(status.model_dump(mode="json")))
+        document = machine_link.as_document(link, state)
+        print(as_json({**status.model_dump(mode="json"), "link": document}))
         return DONE
     print(_described(status))
+    if link is not None:
+        print("\n".join(map(printable, machine_link.described(link, state, running=True))))
     for summary in listed:
         if summary.pipeline.problem is not None:
             print(f"{summary.pipeline.id}: {printable(summary.pipeline.problem)}")
     return DONE
+
+
+def _link(arguments: argparse.Namespace) -> int:
+    from conducto_cli import machine_link
+    from conducto_cli.connection import LocalAgent
+
+    began = time.time()
+    link = machine_link.link(
+        arguments.profile, allow=arguments.allow, who=arguments.who, new=arguments.new
+    )
+    LocalAgent(arguments.profile).ensure()
+    state = machine_link.wait_until_connected(arguments.profile, began)
+    print("\n".join(map(printable, machine_link.described(link, state, running=True))))
+    if state is None or state.state != "connected":
+        print("the agent keeps trying; see: conducto agent status", file=sys.stderr)
+        return FAILED
+    print("to start the agent with the machine: conducto agent enable")
+    return DONE
+
+
+def _unlink(arguments: argparse.Namespace) -> int:
+    from conducto_cli import machine_link
+
+    note = machine_link.unlink(arguments.profile)
+    print(printable(note or "this machine is not linked"))
+    return DONE if note else FAILED
+
+
+def _enable(arguments: argparse.Namespace) -> int:
+    from conducto_cli.connection import LocalAgent
+    from conducto_cli.user_service import UserService
+    from conducto_local.state_dir import open_state_dir
+
+    running = LocalAgent(arguments.profile).find() is not None
+    service = UserService(open_state_dir(arguments.profile))
+    print("\n".join(map(printable, service.enable(start=not running))))
+    return DONE
+
+
+def _disable(arguments: argparse.Namespace) -> int:
+    from conducto_cli.user_service import UserService
+    from conducto_local.state_dir import open_state_dir
+
+    removed = UserService(open_state_dir(arguments.profile)).disable()
+    print("the agent does not start with the machine any more" if removed else "it was not enabled")
+    return DONE if removed else FAILED
 
 
 def _described(status: AgentStatus) -> str:

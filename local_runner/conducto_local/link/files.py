@@ -16,8 +16,8 @@ class LinkStatus:
     """The state of a link.
 
     Attributes:
-        state: ``connected``, ``connecting``, ``waiting`` for the next attempt, or ``stopped`` until
-            the machine is linked again.
+        state: ``connected``, ``connecting``, ``waiting`` for the next attempt, ``stopped`` until
+            the machine is linked again, or ``closed`` since the agent stopped.
         since: In seconds since the epoch.
         problem: Why it is not connected, as a sentence.
         pid: The agent's process.

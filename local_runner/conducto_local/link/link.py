@@ -111,7 +111,7 @@ class Link:
                 while True:
                     await self._run_once()
         finally:
-            self._files.write_status(LinkStatus("stopped", time.time(), "the agent stopped"))
+            self._files.write_status(LinkStatus("closed", time.time(), pid=os.getpid()))
 
     @contextlib.asynccontextmanager
     async def _background(self) -> AsyncIterator[None]:
@@ -264,6 +264,8 @@ class Link:
                 raise _SettingsChangedError
             if found != link or now - opened >= timing.renew:
                 if (following := await self._renew(found)) is not None:
+                    if found != link:
+                        self._note("connected")
                     return following
                 opened = now - timing.renew + timing.stable  # try again in a moment
             elif abs(now - ticked) >= timing.jump or now - pinged >= timing.ping:

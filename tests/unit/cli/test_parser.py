@@ -44,7 +44,7 @@ def test_similar_commands_are_suggested_with_the_usage_of_the_command(
         ("reset", "ID"),
         ("secrets set", "NAME"),
         ("tree", "ID"),
-        ("agent", "start|stop|status|repair"),
+        ("agent", "start|stop|status|repair|link|unlink|enable|disable"),
         ("completion", "bash|zsh|fish"),
     ],
 )
