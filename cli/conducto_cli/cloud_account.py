@@ -78,10 +78,20 @@ def account_of(profile: str | None = None) -> Account | None:
     """
     import os  # noqa: PLC0415 - most commands never come here
 
-    general = Config.get_profile_config(profile_named(profile))
-    url, token, org, user = (general.get("general", name, fallback="") for name in _FIELDS)
+    url, token, org, user = _stored(profile)
     url, token = os.environ.get("CONDUCTO_URL") or url, os.environ.get("CONDUCTO_TOKEN") or token
     return Account(url.rstrip("/"), token, org, user) if url and token else None
+
+
+def stored_account(profile: str | None = None) -> Account | None:
+    """Return the account in a profile's file, whatever the environment says."""
+    url, token, org, user = _stored(profile)
+    return Account(url.rstrip("/"), token, org, user) if url and token else None
+
+
+def _stored(profile: str | None) -> tuple[str, ...]:
+    general = Config.get_profile_config(profile_named(profile))
+    return tuple(general.get("general", name, fallback="") for name in _FIELDS)
 
 
 def needed_account(profile: str | None = None) -> Account:
@@ -130,10 +140,9 @@ def profiles() -> list[tuple[str, Account]]:
     """Return the profiles that are logged in, and their accounts."""
     found = []
     for name in Config().profile_sections():
-        general = Config.get_profile_config(name)
-        url, token, org, user = (general.get("general", each, fallback="") for each in _FIELDS)
-        if url and token:
-            found.append((name, Account(url, token, org, user)))
+        account = stored_account(name)
+        if account is not None:
+            found.append((name, account))
     return found
 
 

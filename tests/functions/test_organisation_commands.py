@@ -14,6 +14,7 @@ from tests.functions.test_people import Office
 
 from chalicelib.api.dispatch import Request
 from chalicelib.domain.tokens import digest_of
+from conducto_cli.cloud_account import account_of
 from conducto_cli.main import main
 from conducto_core.api.routes import RouteTable
 from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
@@ -129,6 +130,27 @@ def test_member_manages_tokens_and_leaves(
     assert main(["members", "leave", "--yes"]) == 0
     assert main(["members", "list"]) == 2
     assert "not logged in" in capsys.readouterr().err
+
+
+def test_logout_revokes_the_token_of_a_login_and_no_other(
+    office: Served, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    log_in(office, office.join("ann", Role.OWNER), monkeypatch)
+    assert main(["invite", "create", "bob@acme.example", "--json"]) == 0
+    code = json.loads(capsys.readouterr().out.partition("\n")[2])["code"]
+    log_in(office, code, monkeypatch, "--invitation", "-")
+    account = account_of()
+    assert account is not None
+    assert main(["tokens", "create", "nightly", "--permission", "read", "--json"]) == 0
+    program = json.loads("{" + capsys.readouterr().out.partition("{")[2])["token"]
+
+    assert main(["logout"]) == 0
+    assert capsys.readouterr().out == "logged out; the token is revoked\n"
+    assert office.world.tokens.find(digest_of(account.token)) is None
+    log_in(office, program, monkeypatch)
+    assert main(["logout"]) == 0
+    assert "was not created by a log-in and stays valid" in capsys.readouterr().out
+    assert office.world.tokens.find(digest_of(program)) is not None
 
 
 def test_owner_creates_switches_and_deletes_organisations(

@@ -86,7 +86,9 @@ def test_logout_forgets_the_token_and_nothing_else(capsys: Output) -> None:
     cloud_account.keep(Account("https://a.invalid", "cdo_x", "acme", "ann"))
 
     assert main(["logout"]) == 0
-    assert "stays valid until it expires" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "not revoked and stays valid until it expires" in shown
+    assert "cdo_x" not in shown
     assert cloud_account.account_of() is None
     assert Config().get_profile_general("default", "url") == "https://a.invalid"
     assert main(["logout"]) == 0
