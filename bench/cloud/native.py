@@ -97,7 +97,7 @@ def _container(lab: CloudLab) -> Iterator[tuple[FifoCommands, EngineApi, str]]:
     container = api.create(
         IMAGES[0],
         user_entry(credentials=False),
-        env={
+        {
             "PATH": f"{CTL}/native/bin:/usr/local/bin:/usr/bin:/bin",
             "PYTHONPATH": f"{CTL}/native/lib/site-packages",
         },

@@ -103,6 +103,7 @@ class EngineApi:
         image: str,
         command: list[str],
         env: Mapping[str, str] | None = None,
+        /,
         **host_config: Any,
     ) -> str:
         """Create a container and return its id."""

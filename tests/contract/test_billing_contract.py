@@ -11,7 +11,7 @@ from tests.fakes.cloud import FakeBilling, FakeOrgs
 from chalicelib.adapters.billing_records import TableBilling
 from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.organizations import TableOrgs
-from chalicelib.ports.billing import Account, BillingRecords, HookEvent, Meter
+from chalicelib.ports.billing import Account, BillingRecords, HookEvent, Meter, WaitingMail
 from chalicelib.ports.errors import ConflictError, PlanLimitError
 from conducto_core.semantics.plans import FREE, RATES, SCALE, Billing, Span, Status
 from support.cloud.aws import TABLE, aws
@@ -111,6 +111,22 @@ def test_hour_stays_unsent_if_it_changes_while_it_is_sent(shop: Shop) -> None:
     assert [total.dirty for total in records.hours("acme", HOUR, NOW)] == [False]
     records.unsent("acme", HOUR)
     assert [total.dirty for total in records.hours("acme", HOUR, NOW)] == [True]
+
+
+def test_mail_waits_until_it_is_dropped(shop: Shop) -> None:
+    first = WaitingMail("acme", "limit", "subject", "text", due=NOW)
+    again = replace(first, tries=1, due=NOW + 60.5)
+
+    for mail in (first, again, replace(first, kind="payment")):
+        shop.records.put_mail(mail)
+
+    assert sorted(shop.records.mails(), key=lambda mail: mail.kind) == [
+        again,
+        replace(first, kind="payment"),
+    ]
+    shop.records.drop_mail(again)
+    shop.records.drop_mail(again)
+    assert [mail.kind for mail in shop.records.mails()] == ["payment"]
 
 
 def test_event_is_stored_once_and_waits_until_it_is_processed(shop: Shop) -> None:

@@ -42,6 +42,7 @@ class Shop:
     Attributes:
         mails: ``(recipient, subject)`` of the e-mails.
         password: Password of the mail server.
+        tried: Number of attempts to send one.
     """
 
     def __init__(self, store: type[FakeStore] = FakeStore) -> None:
@@ -57,11 +58,13 @@ class Shop:
         self.world.engine = CommandProcessor(self.world.cloud)
         self.mails: list[tuple[str, str]] = []
         self.password: str | None = None
+        self.tried = 0
         self.run = BillingRun(self.world.engine, ports)
         self.records.put_account(Account(ME.org, "cus_acme"))
 
     def _mail(self, to: str, subject: str, text: str, password: str | None) -> bool:
         assert "conducto billing" in text
+        self.tried += 1
         if password != self.password:
             raise DeliveryError("535 authentication failed")
         self.mails.append((to, subject))
@@ -325,21 +328,49 @@ def test_spend_limit_warns_then_suspends_then_kills(shop: Shop) -> None:
     assert world.attempts(pipeline, "/a")[-1].cause is Cause.SPEND_LIMIT
 
 
-def test_billing_mail_has_the_password_and_is_repeated_until_it_is_sent(shop: Shop) -> None:
+def test_billing_mails_have_the_password_and_are_repeated_until_they_are_sent(shop: Shop) -> None:
     shop.subscribe()
     shop.deliver()
     shop.world.orgs.set_limit(ME.org, 10.0, 15)
     shop.world.orgs.accrued[ME.org] = 8.0
     shop.password = "geheim"
     shop.run.minute()
-    assert shop.mails == []
+    shop.subscribe(Status.PAST_DUE)
+    shop.world.now += 1
+    shop.deliver("evt_2")
+    assert (shop.mails, shop.tried) == ([], 2)
+    for _ in range(5):
+        shop.run.minute()  # in the same minute
+    assert shop.tried == 2
 
     secret = {SMTP_PASSWORD: {"value": "geheim"}}
     shop.world.vault.replace(org_scope(ME.org), secret, "")
+    shop.world.now += 60
     shop.run.minute()
     shop.run.minute()
 
-    assert shop.mails == [("ann@acme.example", "Conducto: the spend limit of acme is at 80 %")]
+    assert shop.mails == [
+        ("ann@acme.example", "Conducto: the spend limit of acme is at 80 %"),
+        ("ann@acme.example", "Conducto: a payment for acme failed"),
+    ]
+
+
+def test_billing_mail_that_is_always_refused_is_given_up_after_days(shop: Shop) -> None:
+    shop.subscribe()
+    shop.deliver()
+    shop.world.orgs.set_limit(ME.org, 10.0, 15)
+    shop.world.orgs.accrued[ME.org] = 8.0
+    shop.password = "other"
+    began = shop.world.now
+    shop.run.minute()
+    while waiting := list(shop.records.mails()):
+        shop.world.now = waiting[0].due
+        shop.run.minute()
+
+    assert shop.tried == 9
+    assert 2 * 86_400 < shop.world.now - began < 4 * 86_400
+    shop.run.minute()
+    assert shop.tried == 9
 
 
 def test_claims_wait_at_the_spend_limit(shop: Shop) -> None:

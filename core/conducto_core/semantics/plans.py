@@ -5,6 +5,8 @@ from enum import StrEnum
 
 #: Seconds for which an organisation keeps its paid plan after a failed payment.
 GRACE_SECONDS = 7 * 86_400.0
+#: Seconds between the attempts to send an e-mail about billing: three days in total.
+MAIL_DELAYS = (60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600, 30 * 3600)
 #: Share of the spend limit at which the owners get an e-mail.
 WARNING_SHARE = 0.8
 #: Default of the minutes for which commands may run on at the spend limit.
@@ -117,6 +119,11 @@ def is_paying(billing: Billing, now: float) -> bool:
     if billing.status is Status.PAST_DUE:
         return billing.grace_until is None or now < billing.grace_until
     return billing.status in _PAID
+
+
+def mail_delay(tries: int) -> float | None:
+    """Return the seconds after which an e-mail is tried again; None: it is given up."""
+    return MAIL_DELAYS[tries - 1] if tries <= len(MAIL_DELAYS) else None
 
 
 def grace_until(status: Status | None, before: float | None, now: float) -> float | None:

@@ -8,7 +8,7 @@ from typing import Any
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.aws_errors import TransactionCancelledError
 from chalicelib.adapters.dynamodb import DynamoTable, Item, Update, Value
-from chalicelib.ports.billing import Account, HookEvent, HourTotal, Meter
+from chalicelib.ports.billing import Account, HookEvent, HourTotal, Meter, WaitingMail
 from chalicelib.ports.errors import ConflictError, ThrottledError
 from conducto_core.api.queries.usage_reports import month_of
 from conducto_core.model.deployment import OPEN, PARTITION_KEY
@@ -16,7 +16,7 @@ from conducto_core.semantics.plans import Rates, Span, Status, dollars, moved
 
 #: Seconds for which events and closed meters are kept, so that late repeats change nothing.
 REMEMBERED_SECONDS = 40 * 86_400
-_ACCOUNTS, _METERS, _EVENTS = "accounts", "meters", "hooks"
+_ACCOUNTS, _METERS, _EVENTS, _MAILS = "accounts", "meters", "hooks", "mails"
 _FAILED = "ConditionalCheckFailed"
 _HOUR = 3600
 
@@ -140,6 +140,34 @@ class TableBilling:
     def unsent(self, org: str, hour: int) -> None:
         """Record that an hour has to be sent again."""
         self._table.update(Update(_hour_key(org, hour), set={"dirty": 1}, add={"version": 1}))
+
+    # ---- e-mails ------------------------------------------------------------------------------
+
+    def put_mail(self, mail: WaitingMail) -> None:
+        """Store an e-mail, in place of one of the same kind."""
+        item: dict[str, Value] = {
+            "subject": mail.subject,
+            "text": mail.text,
+            "tries": mail.tries,
+            "due": mail.due,
+            "expires": int(self._clock()) + REMEMBERED_SECONDS,
+            OPEN.partition_key: _MAILS,
+            OPEN.sort_key: f"{mail.org}#{mail.kind}",
+        }
+        self._table.put(table_keys.mail(mail.org, mail.kind), item)
+
+    def drop_mail(self, mail: WaitingMail) -> None:
+        """Delete an e-mail that was sent or given up."""
+        self._table.delete(table_keys.mail(mail.org, mail.kind))
+
+    def mails(self) -> Iterator[WaitingMail]:
+        """Yield the waiting e-mails of all organisations."""
+        for _, place in self._table.index(OPEN, _MAILS):
+            org, _, kind = str(place[OPEN.sort_key]).partition("#")
+            item = self._table.get(table_keys.mail(org, kind))
+            if item is not None:
+                texts = (str(item["subject"]), str(item["text"]))
+                yield WaitingMail(org, kind, *texts, int(item["tries"]), float(item["due"]))
 
     # ---- events -------------------------------------------------------------------------------
 

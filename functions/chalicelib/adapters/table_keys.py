@@ -18,6 +18,7 @@ partition                       sort                  content
 ``O#<org>``                     ``O``                 plan, workers now, and reserved ones
 ``O#<org>``                     ``S#<pipeline>``      a pipeline's share of them
 ``O#<org>``                     ``B``                 its subscription
+``O#<org>``                     ``N#<kind>``          an e-mail about billing, to be sent
 ``O#<org>``                     ``M``, ``M#<user>``   number of owners, and a member
 ``O#<org>``                     ``L#<user>``          a member who left
 ``O#<org>``                     ``V#<SHA-256>``       an invitation
@@ -71,6 +72,7 @@ _OF_AN_ORG: dict[str, Kind] = {
     "S": "share",
     "M": "member",
     "B": "account",
+    "N": "mail",
     "I": "trust",
     "R": "notification rule",
     "V": "invitation",
@@ -223,6 +225,11 @@ def spent(org_name: str, month: str, pipeline_id: str) -> Key:
 def account(org_name: str) -> Key:
     """Return the key of an organisation's subscription."""
     return Key(org(org_name).partition, "B")
+
+
+def mail(org_name: str, kind: str) -> Key:
+    """Return the key of an e-mail that waits to be sent."""
+    return Key(org(org_name).partition, f"N#{kind}")
 
 
 def hour(org_name: str, month: str, start: int) -> Key:

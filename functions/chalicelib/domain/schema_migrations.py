@@ -32,6 +32,7 @@ Kind = Literal[
     "hour",
     "meter",
     "hook event",
+    "mail",
     "members",
     "member",
     "invitation",

@@ -163,6 +163,24 @@ class HourTotal(NamedTuple):
     dirty: bool
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingMail:
+    """An e-mail to an organisation's billing contact that was not sent yet.
+
+    Attributes:
+        kind: Its occasion; an organisation has one waiting e-mail of each.
+        tries: Number of attempts.
+        due: Time of the next one.
+    """
+
+    org: str
+    kind: str
+    subject: str
+    text: str
+    tries: int = 0
+    due: float = 0.0
+
+
 class BillingRecords(Protocol):
     """Subscriptions and charged usage. Writes raise `ThrottledError` to be retried."""
 
@@ -199,6 +217,15 @@ class BillingRecords(Protocol):
 
     def unsent(self, org: str, hour: int) -> None:
         """Record that an hour has to be sent again."""
+
+    def put_mail(self, mail: WaitingMail) -> None:
+        """Store an e-mail, in place of one of the same kind."""
+
+    def drop_mail(self, mail: WaitingMail) -> None:
+        """Delete an e-mail that was sent or given up."""
+
+    def mails(self) -> Iterator[WaitingMail]:
+        """Yield the waiting e-mails of all organisations."""
 
     def note_event(self, event: HookEvent) -> bool:
         """Store an event; return False if it is known."""

@@ -9,8 +9,8 @@ from dataclasses import replace
 from time import gmtime, strftime
 
 from chalicelib.ports.billing import Account, BillingPorts, HookEvent, Subscription, rates_of
+from chalicelib.services.billing_mail import BillingMail
 from chalicelib.services.dependencies import Dependencies
-from chalicelib.services.secret_injection import smtp_password
 from chalicelib.services.slots import Slots
 from conducto_core.semantics.plans import LIVE, Billing, dollars, grace_until
 
@@ -25,6 +25,7 @@ class Subscriptions:
         self._slots = slots
         self._provider = ports.provider
         self._records = ports.records
+        self._mail = BillingMail(cloud, ports.records)
 
     def process(self, event: HookEvent) -> None:
         """Fetch the subscription that an event names, and write it; raises as the provider."""
@@ -94,8 +95,9 @@ class Subscriptions:
         if found.status in LIVE:
             logger.warning("a second subscription is cancelled", extra={"subscription": found.id})
             self._provider.cancel(found.id)
-            self._send(
+            self._mail.send(
                 account,
+                "second",
                 f"Conducto: a second subscription of {account.org} was cancelled",
                 f"{account.org} was subscribed twice. The second subscription was cancelled and "
                 "charges nothing; the first one continues ('conducto billing show').",
@@ -121,11 +123,7 @@ class Subscriptions:
             "after that, it falls back to the free plan. No running command is killed. To update "
             "the payment method, run 'conducto billing portal', or open the page Plan."
         )
-        self._send(account, f"Conducto: a payment for {account.org} failed", text)
-
-    def _send(self, account: Account, subject: str, text: str) -> None:
-        # The subscription is written: a lost message must not repeat the event.
-        send_mail(self._cloud, account, subject, text)
+        self._mail.send(account, "payment", f"Conducto: a payment for {account.org} failed", text)
 
     def accrued(self, account: Account) -> float:
         """Return the dollars of the current billing period, from the charged hours."""
@@ -133,12 +131,3 @@ class Subscriptions:
         vcpu = sum(hour.vcpu_seconds for hour in hours)
         gb = sum(hour.gb_seconds for hour in hours)
         return dollars(vcpu, gb, rates_of(account))
-
-
-def send_mail(cloud: Dependencies, account: Account, subject: str, text: str) -> bool:
-    """Send an e-mail to the billing contact; return whether it was sent."""
-    try:
-        return cloud.mail(account.email, subject, text, smtp_password(cloud.vault, account.org))
-    except Exception:
-        logger.exception("a message about billing was not sent")
-        return False

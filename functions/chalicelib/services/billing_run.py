@@ -10,7 +10,8 @@ from functools import partial
 from chalicelib.domain.events import Input, SpendLimitReached
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.ports.billing import Account, BillingPorts, BillingUnavailableError
-from chalicelib.services.billing import Subscriptions, send_mail
+from chalicelib.services.billing import Subscriptions
+from chalicelib.services.billing_mail import BillingMail
 from chalicelib.services.charging import Charging, WorkerTime
 from chalicelib.services.debug_sessions import DebugSessions
 from chalicelib.services.processor import CommandProcessor
@@ -42,11 +43,13 @@ class BillingRun:
         self._records = ports.records
         self._charging = Charging(engine.cloud)
         self._shells = DebugSessions(engine)
+        self._mail = BillingMail(engine.cloud, ports.records)
         self.subscriptions = Subscriptions(engine.cloud, engine.slots, ports)
 
     def minute(self) -> None:
         """Execute the steps of a minute; one failure does not affect the others."""
         self.process_events()
+        self._try(self._mail.send_due)
         if int(self._now // 60) % CHARGE_MINUTES == 0:
             self._try(self.charge)
         if int(self._now // 60) % _DAY_MINUTES == _NIGHT:
@@ -180,20 +183,18 @@ class BillingRun:
         used = self._cloud.orgs.in_use(account.org)
         limit = used.billing.limit if used.paying else None
         level = warning_level(used.accrued, limit)
-        warned = level
         if limit is not None and level > account.warned:
-            warned = level if self._warn(account, used.accrued, limit) else account.warned
+            self._warn(account, used.accrued, limit)
         before = account.suspended_at
         since = (self._now if before is None else before) if level == 1 else None
-        if (warned, since) != (account.warned, before):
-            self._records.note(account.org, warned=warned, suspended_at=since)
+        if (level, since) != (account.warned, before):
+            self._records.note(account.org, warned=level, suspended_at=since)
         if before is not None and since is None:
             self._engine.slots.resume(account.org)
         if since is not None and self._now - since >= used.billing.grace_minutes * 60:
             self._kill(account.org)
 
-    def _warn(self, account: Account, accrued: float, limit: float) -> bool:
-        """Notify the billing contact; return whether the message was sent."""
+    def _warn(self, account: Account, accrued: float, limit: float) -> None:
         share = "reached" if accrued >= limit else "at 80 %"
         text = (
             f"{account.org} has used ${accrued:,.2f} of its spend limit of ${limit:,.2f} in this "
@@ -201,7 +202,7 @@ class BillingRun:
             f"killed after the grace period. To continue, {self._cloud.remedies().higher_limit()}."
         )
         subject = f"Conducto: the spend limit of {account.org} is {share}"
-        return send_mail(self._cloud, account, subject, text)
+        self._mail.send(account, "limit", subject, text)
 
     def _kill(self, org: str) -> None:
         """Stop the commands that run on after the grace period, and debug shells."""

@@ -13,6 +13,7 @@ from chalicelib.ports.billing import (
     Meter,
     SignatureError,
     Subscription,
+    WaitingMail,
 )
 from conducto_core.semantics.plans import LIVE, Rates, Span, Status, dollars, moved
 
@@ -32,6 +33,7 @@ class FakeBilling:
         self._hours: dict[tuple[str, int], HourTotal] = {}
         self._events: dict[str, HookEvent] = {}
         self._done: set[str] = set()
+        self._mails: dict[tuple[str, str], WaitingMail] = {}
         self.lost: Callable[[], None] = lambda: None
         self.written: Callable[[], None] = lambda: None
 
@@ -104,6 +106,15 @@ class FakeBilling:
         empty = HourTotal(hour, 0.0, 0.0, 0, dirty=True)
         known = self._hours.get((org, hour), empty)
         self._hours[org, hour] = known._replace(dirty=True, version=known.version + 1)
+
+    def put_mail(self, mail: WaitingMail) -> None:
+        self._mails[mail.org, mail.kind] = mail
+
+    def drop_mail(self, mail: WaitingMail) -> None:
+        self._mails.pop((mail.org, mail.kind), None)
+
+    def mails(self) -> Iterator[WaitingMail]:
+        yield from list(self._mails.values())
 
     def note_event(self, event: HookEvent) -> bool:
         if event.id in self._events:
