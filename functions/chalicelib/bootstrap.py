@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from chalicelib.adapters import table_keys
+from chalicelib.adapters.agents import TableAgents, TableRelays
 from chalicelib.adapters.audit import TableAuditLog
 from chalicelib.adapters.aws_errors import ignoring
 from chalicelib.adapters.billing_records import TableBilling
@@ -247,6 +248,8 @@ class App:
             rules=TableNamedRecords(self._table, table_keys.notification_rule, NotificationRule),
             orgs=self._orgs,
             connections=self._connections,
+            agents=TableAgents(self._table),
+            relays=TableRelays(self._table, self._clock),
             builder=CodeBuild(
                 self.clients,
                 self._read(Variables.BUILD_PROJECT),

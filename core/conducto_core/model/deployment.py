@@ -99,6 +99,7 @@ PermissionName = Literal[
     "change_state",
     "secrets",
     "debug",
+    "agent",
     "manage_organisation",
     "manage_billing",
 ]
@@ -110,6 +111,7 @@ PERMISSIONS: tuple[PermissionName, ...] = (
     "change_state",
     "secrets",
     "debug",
+    "agent",
     "manage_organisation",
     "manage_billing",
 )

@@ -67,6 +67,21 @@ class Workers(Record):
     cpu: float | None = None
 
 
+class PipelineAgent(Record):
+    """The linked agent that has a pipeline.
+
+    Attributes:
+        host: The name of its machine.
+        online: Whether it is connected; otherwise, the summary is as old as ``seen``.
+        seen: When it sent its last message, in seconds since the epoch.
+    """
+
+    id: str
+    host: str
+    online: bool
+    seen: float
+
+
 class PipelineSummary(Record):
     """A pipeline in a list.
 
@@ -78,6 +93,7 @@ class PipelineSummary(Record):
         rounds: The newest active periods, oldest first; the last one may not have ended.
         warning: It is done, although commands whose failures are suppressed failed.
         workers: None for a pipeline that is not in progress.
+        agent: In a list of the cloud: the linked agent that has it; None: the cloud.
     """
 
     pipeline: PipelineRecord
@@ -93,6 +109,7 @@ class PipelineSummary(Record):
     rounds: tuple[Round, ...] = ()
     warning: bool = False
     workers: Workers | None = None
+    agent: PipelineAgent | None = None
 
 
 class NodeView(Record):

@@ -15,6 +15,7 @@ _MEMBER = _VIEWER | {
     Permission.CHANGE_STATE,
     Permission.SECRETS,
     Permission.DEBUG,
+    Permission.AGENT,
 }
 _ADMIN = _MEMBER | {Permission.MANAGE_ORGANISATION}
 _PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(

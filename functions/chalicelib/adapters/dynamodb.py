@@ -145,6 +145,12 @@ class DynamoTable:
                 raise
             self.update(update)
 
+    def count(self, update: Update, name: str) -> int:
+        """Update an item, and return the new value of a number; raises as `update`."""
+        with _conflicting(update.key, update.where):
+            found = self._call("update_item", **self._update(update), ReturnValues="UPDATED_NEW")
+        return int(_unpacked(found["Attributes"])[name])
+
     def _lift(self, key: Key) -> bool:
         """Migrate an item that can be updated in place; return whether it was outdated.
 

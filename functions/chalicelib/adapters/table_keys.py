@@ -38,6 +38,11 @@ partition                       sort                  content
 ``N#<connection>``              ``N``                 owner of a connection, and its pipeline
 ``N``                           ``<connection>``      token that opened a connection
 ``I#<org and user>#<key>``      ``I``                 response to an idempotent request
+``K#<org>``                     ``A#<agent>``         a linked agent
+``K#<org>``                     ``P#<agent>#<id>``    a pipeline that an agent reported
+``K#<org>``                     ``F#<agent>#<id>``    a pipeline of an agent with followers
+``Q#<org>#<agent>``             ``<slot>``            a request that is relayed to an agent
+``Q#<org>#<agent>#<request>``   ``<number>``          a part of the response to it
 ==============================  ====================  ========================================
 """
 
@@ -66,6 +71,7 @@ _KINDS: dict[str, Kind] = {
     "I": "answer",
     "B": "meter",
     "E": "hook event",
+    "Q": "relayed",
 }
 _OF_AN_ORG: dict[str, Kind] = {
     "O": "org",
@@ -79,6 +85,7 @@ _OF_AN_ORG: dict[str, Kind] = {
     "L": "member",
 }
 _OF_A_MONTH: dict[str, Kind] = {"T": "usage", "K": "metered", "P": "spent", "H": "hour"}
+_OF_AGENTS: dict[str, Kind] = {"A": "agent", "P": "reported", "F": "followed"}
 _OF_A_PIPELINE: dict[str, Kind] = {
     "R": "record",
     "E": "entry",
@@ -105,6 +112,8 @@ def kind_of(key: Key) -> Kind:
             return _OF_A_PIPELINE[key.sort[0]]
         case "U":
             return _OF_A_MONTH[key.sort[0]]
+        case "K":
+            return _OF_AGENTS[key.sort[0]]
         case "O":
             return "members" if key.sort == "M" else _OF_AN_ORG[key.sort[0]]
         case letter:
@@ -295,3 +304,28 @@ def open_connection(name: str) -> Key:
 def response(scope: str, key: str) -> Key:
     """Return the key of an idempotent response."""
     return Key(f"I#{sha256(scope.encode()).hexdigest()[:32]}#{key}", "I")
+
+
+def agent(org_name: str, agent_id: str) -> Key:
+    """Return the key of a linked agent."""
+    return Key(f"K#{org_name}", f"A#{agent_id}")
+
+
+def reported(org_name: str, agent_id: str, pipeline_id: str) -> Key:
+    """Return the key of a pipeline that an agent reported."""
+    return Key(f"K#{org_name}", f"P#{agent_id}#{pipeline_id}")
+
+
+def followed(org_name: str, agent_id: str, pipeline_id: str) -> Key:
+    """Return the key of a pipeline of an agent that somebody follows."""
+    return Key(f"K#{org_name}", f"F#{agent_id}#{pipeline_id}")
+
+
+def relayed(org_name: str, agent_id: str, slot: int) -> Key:
+    """Return the key of a request that is relayed to an agent."""
+    return Key(f"Q#{org_name}#{agent_id}", str(slot))
+
+
+def response_part(org_name: str, agent_id: str, request: str, number: int) -> Key:
+    """Return the key of a part of the response to a relayed request."""
+    return Key(f"Q#{org_name}#{agent_id}#{request}", f"{number:0{_DIGITS}}")

@@ -1,14 +1,18 @@
 """Open WebSockets: their tokens, the pipelines that they follow, and sending to them."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.aws_errors import ignoring, throttling
 from chalicelib.adapters.clients import Clients
-from chalicelib.adapters.dynamodb import DynamoTable, Item
+from chalicelib.adapters.dynamodb import DynamoTable, Item, Update
+from chalicelib.ports.agents import AgentKey
+from chalicelib.ports.errors import ConflictError
 
 #: Seconds after which a connection's record expires; API Gateway closes it after two hours.
 CONNECTION_SECONDS = 3 * 3600
+_IS_OPEN = "attribute_exists(expires)"
 _GONE = frozenset({"GoneException", "BadRequestException"})
 
 
@@ -34,17 +38,31 @@ class TableConnections:
         whose: Item = {"token": token, "parent": parent or "", "expires": self._expires()}
         self._table.put(table_keys.open_connection(connection), whose)
 
-    def opened_by(self) -> Iterator[tuple[str, str, str | None]]:
+    def opened_by(self, *, agents: bool = True) -> Iterator[tuple[str, str, str | None]]:
         """Yield ``(connection, token digest, digest of the token's parent)`` of all connections."""
         partition = table_keys.open_connection("").partition
         for connection, item in self._table.range(partition, "\x01", table_keys.LAST):
-            yield connection, str(item["token"]), str(item["parent"]) or None
+            if agents or "agent" not in item:
+                yield connection, str(item["token"]), str(item["parent"]) or None
 
     def token_of(self, connection: str) -> str | None:
         """Return the digest of a connection's token, or None if it has not sent one yet."""
         known = self._table.get(table_keys.connection(connection))
         # One that was closed while its client subscribed has none.
         return None if known is None or "token" not in known else str(known["token"])
+
+    def link(self, connection: str, agent: AgentKey) -> None:
+        """Store the agent that a connection belongs to."""
+        for key in (table_keys.connection(connection), table_keys.open_connection(connection)):
+            with suppress(ConflictError):  # it was closed meanwhile
+                self._table.update(Update(key, set={"agent": agent.id, "agent_org": agent.org}, where=_IS_OPEN))
+
+    def agent_of(self, connection: str) -> AgentKey | None:
+        """Return the agent that a connection belongs to, or None."""
+        known = self._table.get(table_keys.connection(connection))
+        if known is None or "agent" not in known:
+            return None
+        return AgentKey(str(known["agent_org"]), str(known["agent"]))
 
     def put(self, connection: str, org: str, pipeline_id: str, cursor: int) -> None:
         """Store the pipeline that a connection follows, and the last change that it received."""

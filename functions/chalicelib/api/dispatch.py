@@ -26,12 +26,14 @@ from chalicelib.services.callers import Callers
 from chalicelib.services.copy_jobs import CopyRunningError
 from chalicelib.services.deletion import DeletionRunningError
 from chalicelib.services.processor import BusyError, CommandProcessor
+from chalicelib.services.relay import Relay, RelayedContent, RelayedRequest
 from chalicelib.services.s3_transfer import StagedDownload, Upload, new_key, transfer_key, uploads
 from conducto_core.api import problems
 from conducto_core.api.dispatch import Headers, Response, Service, takes_bytes
 from conducto_core.api.idempotency import IdempotentExecutor, ResponseStore
 from conducto_core.api.problems import ProblemRule
 from conducto_core.api.routes import Match
+from conducto_core.model.operations.agents import AGENT_PARAMETER
 from conducto_core.model.operations.cloud import BODY_KEY, MAX_DIRECT, PREPARING
 from conducto_core.model.operations.operation import IDEMPOTENCY_KEY, AnyOperation, Permission
 from conducto_core.model.operations.organisation import ORGANISATION_OPERATIONS
@@ -61,6 +63,7 @@ class Request:
         query: Every value of every query parameter.
         headers: Header values by lower-case name.
         id: The id of the request, as in the logs.
+        agent: The linked agent that the request is for; None: the cloud itself.
     """
 
     params: Mapping[str, str]
@@ -68,6 +71,7 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     id: str = ""
+    agent: str | None = None
 
 
 class Api:
@@ -80,11 +84,13 @@ class Api:
         self._cloud = engine.cloud
         self._responses = responses
         self._callers = Callers(self._cloud.tokens, self._cloud.clock)
+        self._relay = Relay(self._cloud)
 
     def call(
         self, operation: AnyOperation, identity: Identity | None, request: Request
     ) -> Response:
         """Handle a request of a client or a worker."""
+        request = _addressed(request)
         with log_fields(**_fields(operation, identity, request)):
             known = self._callers.current(identity)
             response = self._respond(operation, known, request)
@@ -103,6 +109,7 @@ class Api:
             caller,
             {**query, **request.params},
             request.body,
+            agent=request.agent,
             status=response.status,
             answer=response.body,
             request_id=request.id,
@@ -117,6 +124,8 @@ class Api:
             caller = _admitted(identity, operation.permission)
             service = self._service(operation, caller)
             body = self._body(operation, caller, request)
+            if request.agent is not None:
+                return self._relayed(operation, caller, request, body)
         except Exception as error:  # noqa: BLE001  every error becomes a response
             return Service(rules=RULES).refusal(error)
         response = asyncio.run(self._execute(service, caller, operation, request, body))
@@ -125,6 +134,15 @@ class Api:
         key = new_key(caller)
         self._cloud.blobs.put(key, response.body)
         return self._redirect(key, "answer.json")
+
+    def _relayed(
+        self, operation: AnyOperation, caller: Identity, request: Request, body: bytes | Upload
+    ) -> Response:
+        asked = RelayedRequest(
+            request.agent or "", operation, request.params, request.query, _headers(request), body
+        )
+        found = self._relay.respond(caller, asked)
+        return self._redirect(*found) if isinstance(found, RelayedContent) else found
 
     async def _execute(
         self,
@@ -140,12 +158,8 @@ class Api:
             content = cast("AsyncIterator[bytes]", body)
         else:
             content = _whole(body) if takes_bytes(match) else body
-        # No range: the bucket holds the whole content and serves ranges of it.
-        headers = Headers(
-            media_type=request.headers.get("content-type"),
-            idempotency_key=request.headers.get(IDEMPOTENCY_KEY.lower()),
-        )
-        response = await service.respond(match, urlencode(request.query), content, headers)
+        query = urlencode(request.query)
+        response = await service.respond(match, query, content, _headers(request))
         if isinstance(response, Response):
             return response
         if response.size == 0:  # S3 rejects any range of an empty object
@@ -210,6 +224,23 @@ class Api:
         return Response(303, "text/plain", b"", (("location", url), ("cache-control", "no-store")))
 
 
+def _addressed(request: Request) -> Request:
+    """Return the request with the agent that its query names, if any."""
+    agents = [value for name, value in request.query if name == AGENT_PARAMETER]
+    if not agents:
+        return request
+    rest = tuple(pair for pair in request.query if pair[0] != AGENT_PARAMETER)
+    return replace(request, query=rest, agent=agents[0])
+
+
+def _headers(request: Request) -> Headers:
+    """Return the headers without a range: the bucket has the whole content and serves parts."""
+    return Headers(
+        media_type=request.headers.get("content-type"),
+        idempotency_key=request.headers.get(IDEMPOTENCY_KEY.lower()),
+    )
+
+
 def _fields(
     operation: AnyOperation, identity: Identity | None, request: Request
 ) -> dict[str, object]:
@@ -217,6 +248,8 @@ def _fields(
         "operation": operation.name,
         "pipeline": request.params.get("id"),
     }
+    if request.agent is not None:
+        known["agent"] = request.agent
     if identity is not None:
         known |= {"org": identity.org, "user": identity.user}
         if identity.worker is not None:

@@ -1,5 +1,6 @@
 """The operations on the caller's organisation itself, instead of its pipelines."""
 
+from chalicelib.api.agents import CloudAgents
 from chalicelib.api.billing import CloudBilling
 from chalicelib.api.people import CloudPeople
 from chalicelib.api.sign_in import CloudSignIn
@@ -7,7 +8,7 @@ from chalicelib.ports.identity import Identity
 from chalicelib.services.processor import CommandProcessor
 
 
-class CloudOrganisation(CloudPeople, CloudSignIn, CloudBilling):
+class CloudOrganisation(CloudPeople, CloudSignIn, CloudBilling, CloudAgents):
     """The organisation of one caller, with their permissions."""
 
     def __init__(self, engine: CommandProcessor, identity: Identity) -> None:

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from heapq import merge
 
+from chalicelib.api.agents import created, reported_summaries
 from chalicelib.api.caller import CloudCaller
 from chalicelib.api.read_model import CloudReadModel, steps_of
 from chalicelib.domain.pipeline import CloudPipeline
@@ -62,7 +64,9 @@ class CloudQueries(CloudCaller):
 
     async def list_pipelines(self, params: ListParams) -> PipelineList:
         """Return a page of pipelines, the newest first."""
-        summaries = map(views.stored_summary, self._records())
+        own = map(views.stored_summary, self._records())
+        of_agents = reported_summaries(self._cloud, self._me)
+        summaries = merge(own, of_agents, key=created, reverse=True)
         return await asyncio.to_thread(listing.page, summaries, params)
 
     async def get_pipeline(self, params: PipelineParams) -> PipelineSummary:

@@ -4,16 +4,23 @@ A client authenticates with a subprotocol or a header when it connects, or with 
 first message. Then it subscribes: ``{"subscribe": pipeline, "cursor": number of the last change
 that it has}``. Frames are the same as on the local server
 (`conducto_core.model.operations.pipelines.EVENTS`).
+
+With ``agent``, the pipeline is one of a linked agent. The agent itself connects here, too: with a
+token for agents, its messages are the frames of `conducto_core.model.relay`.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, ValidationError
 
 from chalicelib.api import authorizer
-from chalicelib.services import event_push
-from chalicelib.services.followers import Followers, may_read
+from chalicelib.ports.agents import AgentKey
+from chalicelib.ports.identity import Identity
+from chalicelib.services import agent_followers, event_push
+from chalicelib.services.agent_links import AgentLinks, may_follow
+from chalicelib.services.followers import Followers, may_link, may_read
 from chalicelib.services.processor import CommandProcessor
 from conducto_core.api import problems
 from conducto_core.errors import NotFoundError
@@ -30,11 +37,13 @@ class Subscribe(Record):
     Attributes:
         subscribe: Full id of a pipeline.
         cursor: Number of the last change that the client has.
+        agent: The linked agent that has the pipeline.
         token: For clients that cannot send it as a subprotocol.
     """
 
     subscribe: str = Field(min_length=1, max_length=64)
     cursor: int = Field(default=0, ge=0)
+    agent: str | None = Field(default=None, max_length=64)
     token: str | None = Field(default=None, repr=False, max_length=200)
 
 
@@ -45,6 +54,7 @@ class Sockets:
         self._engine = engine
         self._cloud = engine.cloud
         self._followers = Followers(engine.cloud.connections, engine.cloud.tokens)
+        self._links = AgentLinks(engine.cloud)
 
     def connect(self, connection: str, headers: Mapping[str, str]) -> dict[str, Any]:
         """Accept or reject a connection; header names are in lower case."""
@@ -58,7 +68,10 @@ class Sockets:
         return OK
 
     def message(self, connection: str, text: str) -> dict[str, Any]:
-        """Handle a message of a client."""
+        """Handle a message of a client or an agent."""
+        if _is_frame(text):
+            self._links.receive(connection, text)
+            return OK
         try:
             asked = Subscribe.model_validate_json(text)
         except ValidationError as error:
@@ -71,26 +84,48 @@ class Sockets:
         if identity is None:
             self._followers.close(connection)
             return FORBIDDEN
-        self._follow(connection, identity.org, asked)
+        try:
+            self._follow(connection, identity, asked)
+        except NotFoundError as error:
+            problem = problems.problem_of(error)
+            self._cloud.connections.send(connection, problem.model_dump_json().encode())
         return OK
 
     def disconnect(self, connection: str) -> dict[str, Any]:
         """Delete a closed connection."""
+        self._links.disconnected(connection)
         self._cloud.connections.delete(connection)
         return OK
 
-    def _follow(self, connection: str, org: str, asked: Subscribe) -> None:
-        try:
-            with self._engine.reading(org, asked.subscribe) as live:
-                self._cloud.connections.put(connection, org, live.id, asked.cursor)
-                event_push.publish(self._cloud, live)
-        except NotFoundError as error:
-            problem = problems.problem_of(error)
-            self._cloud.connections.send(connection, problem.model_dump_json().encode())
+    def _follow(self, connection: str, identity: Identity, asked: Subscribe) -> None:
+        if asked.agent is not None:
+            self._follow_agent(connection, identity, AgentKey(identity.org, asked.agent), asked)
+            return
+        with self._engine.reading(identity.org, asked.subscribe) as live:
+            self._cloud.connections.put(connection, identity.org, live.id, asked.cursor)
+            event_push.publish(self._cloud, live)
+
+    def _follow_agent(
+        self, connection: str, identity: Identity, key: AgentKey, asked: Subscribe
+    ) -> None:
+        agent = self._cloud.agents.find(key)
+        if agent is None or not may_follow(agent, identity.user):
+            raise NotFoundError(f"{key.org} has no agent {key.id!r} whose pipelines you may see")
+        user, pipeline_id = identity.user, asked.subscribe
+        agent_followers.follow(self._cloud, agent, connection, user, pipeline_id, asked.cursor)
 
     def _opened(self, connection: str, token: str) -> bool:
         identity = authorizer.identify(self._cloud.tokens, token)
-        if identity is None or not may_read(identity):
+        if identity is None or not (may_read(identity) or may_link(identity)):
             return False
         self._cloud.connections.opened(connection, identity.token, identity.parent)
         return True
+
+
+def _is_frame(text: str) -> bool:
+    """Return whether a message is a frame of an agent."""
+    try:
+        message = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(message, dict) and "kind" in message

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from chalicelib.ports.agents import AgentKey
 from conducto_core.model.base import Record
 from conducto_core.model.people import TokenKind
 from conducto_core.model.usage import PipelineSpent
@@ -311,11 +312,20 @@ class Connections(Protocol):
     def opened(self, connection: str, token: str, parent: str | None = None) -> None:
         """Store the digests of a connection's token and of that token's parent."""
 
-    def opened_by(self) -> Iterator[tuple[str, str, str | None]]:
-        """Yield ``(connection, token digest, digest of the token's parent)`` of all connections."""
+    def opened_by(self, *, agents: bool = True) -> Iterator[tuple[str, str, str | None]]:
+        """Yield ``(connection, token digest, digest of the token's parent)`` of all connections.
+
+        ``agents``: also those of linked agents.
+        """
 
     def token_of(self, connection: str) -> str | None:
         """Return the digest of a connection's token, or None if it has not sent one yet."""
+
+    def link(self, connection: str, agent: AgentKey) -> None:
+        """Store the agent that a connection belongs to."""
+
+    def agent_of(self, connection: str) -> AgentKey | None:
+        """Return the agent that a connection belongs to, or None."""
 
     def put(self, connection: str, org: str, pipeline_id: str, cursor: int) -> None:
         """Store the pipeline that a connection follows, and the last change that it received."""

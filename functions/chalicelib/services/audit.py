@@ -40,9 +40,15 @@ def entry_of(
     answer: bytes,
     request_id: str,
     time: float,
+    agent: str | None = None,
 ) -> AuditEntry:
-    """Return the entry of a request; only paths of nodes are taken from its body."""
+    """Return the entry of a request; only paths of nodes are taken from its body.
+
+    The subject of a request to an agent starts with its address: ``a/AGENT/PIPELINE``.
+    """
     subject = _subject(operation, caller, params, answer if status == HTTPStatus.OK else b"")
+    if agent is not None:
+        subject = f"a/{agent}/{subject}"
     return AuditEntry(
         time=time,
         user=caller.user,

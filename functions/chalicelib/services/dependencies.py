@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from chalicelib.domain.retry import R, retry_throttled
+from chalicelib.ports.agents import Agents, Relays
 from chalicelib.ports.billing import BillingPorts
 from chalicelib.ports.identity import (
     Connections,
@@ -74,6 +75,8 @@ class Dependencies:
     rules: NamedRecords[NotificationRule]
     orgs: Orgs
     connections: Connections
+    agents: Agents
+    relays: Relays
     builder: Builder
     shells: Shells
     site: Site

@@ -33,11 +33,14 @@ class Followers:
         return revoked
 
     def close_expired(self) -> None:
-        """Close the connections whose tokens have expired or were revoked."""
+        """Close the connections whose tokens have expired or were revoked.
+
+        Those of agents are checked when they send a message, at least every few minutes.
+        """
         good: dict[str, bool] = {}
-        for connection, token, _ in self._connections.opened_by():
+        for connection, token, _ in self._connections.opened_by(agents=False):
             if token not in good:
-                good[token] = self._reader(token) is not None
+                good[token] = self._is_good(token)
             if not good[token]:
                 self.close(connection)
 
@@ -49,6 +52,10 @@ class Followers:
             # One failure must not affect other connections.
             logger.exception("a connection was not closed")
 
+    def _is_good(self, token: str) -> bool:
+        identity = self._tokens.find(token)
+        return identity is not None and (may_read(identity) or may_link(identity))
+
     def _reader(self, token: str) -> Identity | None:
         identity = self._tokens.find(token)
         return identity if identity is not None and may_read(identity) else None
@@ -57,3 +64,8 @@ class Followers:
 def may_read(identity: Identity) -> bool:
     """Return whether an identity may follow the pipelines of its organisation."""
     return Permission.READ in identity.permissions and identity.worker is None
+
+
+def may_link(identity: Identity) -> bool:
+    """Return whether an identity may link an agent."""
+    return Permission.AGENT in identity.permissions and identity.worker is None

@@ -1,5 +1,6 @@
 """In-memory fakes of all ports; the contract suites test them together with the real adapters."""
 
+from tests.fakes.cloud.agents import FakeAgents, FakeRelays
 from tests.fakes.cloud.billing import FakeBilling, FakeProvider
 from tests.fakes.cloud.identity import FakeConnections, FakeOrgs, FakeTokens
 from tests.fakes.cloud.image_builder import FakeBuilder
@@ -13,6 +14,7 @@ from tests.fakes.cloud.store import FakeStore
 from tests.fakes.cloud.workers import FakeFleet
 
 __all__ = [
+    "FakeAgents",
     "FakeAuditLog",
     "FakeBilling",
     "FakeBlobs",
@@ -27,6 +29,7 @@ __all__ = [
     "FakeOrgs",
     "FakePeople",
     "FakeProvider",
+    "FakeRelays",
     "FakeShells",
     "FakeStore",
     "FakeTokens",

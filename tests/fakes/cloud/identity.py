@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from chalicelib.domain.tokens import is_listed
+from chalicelib.ports.agents import AgentKey
 from chalicelib.ports.errors import PlanLimitError
 from chalicelib.ports.identity import (
     FRAME_LIMIT,
@@ -204,17 +205,26 @@ class FakeConnections:
         self._token: dict[str, str] = {}
         self._parent: dict[str, str | None] = {}
         self._follow: dict[str, tuple[str, str, int]] = {}
+        self._agent: dict[str, AgentKey] = {}
 
     def opened(self, connection: str, token: str, parent: str | None = None) -> None:
         self._token[connection] = token
         self._parent[connection] = parent
 
-    def opened_by(self) -> Iterator[tuple[str, str, str | None]]:
+    def opened_by(self, *, agents: bool = True) -> Iterator[tuple[str, str, str | None]]:
         for connection, token in list(self._token.items()):
+            if not agents and connection in self._agent:
+                continue
             yield connection, token, self._parent.get(connection)
 
     def token_of(self, connection: str) -> str | None:
         return self._token.get(connection)
+
+    def link(self, connection: str, agent: AgentKey) -> None:
+        self._agent[connection] = agent
+
+    def agent_of(self, connection: str) -> AgentKey | None:
+        return self._agent.get(connection)
 
     def put(self, connection: str, org: str, pipeline_id: str, cursor: int) -> None:
         self._follow[connection] = (org, pipeline_id, cursor)
@@ -228,6 +238,7 @@ class FakeConnections:
 
     def delete(self, connection: str) -> None:
         self._token.pop(connection, None)
+        self._agent.pop(connection, None)
         self._follow.pop(connection, None)
 
     def close(self, connection: str) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.fakes.cloud import (
+    FakeAgents,
     FakeAuditLog,
     FakeBlobs,
     FakeBuilder,
@@ -28,6 +29,7 @@ from tests.fakes.cloud import (
     FakeNamedRecords,
     FakeOrgs,
     FakePeople,
+    FakeRelays,
     FakeShells,
     FakeStore,
     FakeTokens,
@@ -101,6 +103,8 @@ class World:
         self.fleet = FakeFleet()
         self.machines = FakeMachines(self.interpreter, TaskGoneError, SITE)
         self.connections = FakeConnections()
+        self.agents = FakeAgents()
+        self.relays = FakeRelays()
         self.vault = FakeVault()
         self.rules = FakeNamedRecords()
         self.tokens = FakeTokens(lambda: self.now)
@@ -140,6 +144,8 @@ class World:
             "provider": self.provider,
             "orgs": self.orgs,
             "connections": self.connections,
+            "agents": self.agents,
+            "relays": self.relays,
             "builder": self.builder,
             "shells": self.shells,
             "max_machine_size": MAX_SIZE,

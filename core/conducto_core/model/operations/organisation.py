@@ -1,5 +1,6 @@
 """The operations on an organisation itself, instead of its pipelines; only the cloud has them."""
 
+from conducto_core.model.operations.agents import LINKED_AGENT_OPERATIONS
 from conducto_core.model.operations.billing import BILLING_OPERATIONS
 from conducto_core.model.operations.operation import AnyOperation
 from conducto_core.model.operations.people import PEOPLE_OPERATIONS
@@ -10,4 +11,5 @@ ORGANISATION_OPERATIONS: tuple[AnyOperation, ...] = (
     *PEOPLE_OPERATIONS,
     *SIGN_IN_OPERATIONS,
     *BILLING_OPERATIONS,
+    *LINKED_AGENT_OPERATIONS,
 )

@@ -1,0 +1,210 @@
+"""Linked agents and relayed requests in the table."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from chalicelib.adapters import table_keys
+from chalicelib.adapters.dynamodb import DynamoTable, Item, Update
+from chalicelib.ports.agents import AgentKey, AgentRecord, StoredSummary
+from chalicelib.ports.errors import ConflictError
+from conducto_core.model.deployment import PARTITION_KEY
+from conducto_core.model.relay import MAX_CONCURRENT
+
+#: Seconds for which the frames of a response are kept.
+FRAME_SECONDS = 600
+_HIS_LINK = "link = :link"
+
+
+class TableAgents:
+    """A `chalicelib.ports.agents.Agents`."""
+
+    def __init__(self, table: DynamoTable) -> None:
+        self._table = table
+
+    def connect(self, agent: AgentRecord) -> bool:
+        """Store an agent that has connected, unless another one is valid."""
+        known = self.find(agent.key)
+        kept: Item = {} if known is None else {"linked": known.linked, "cursor": known.cursor}
+        where = (
+            f"attribute_not_exists({PARTITION_KEY}) OR "
+            "(holder = :holder AND (epoch < :epoch OR link = :none))"
+        )
+        values: Item = {":holder": agent.user, ":epoch": agent.epoch, ":none": ""}
+        try:
+            self._table.put_where(_key(agent.key), {**_item(agent), **kept}, where, values)
+        except ConflictError:
+            return False
+        return True
+
+    def find(self, key: AgentKey) -> AgentRecord | None:
+        """Return an agent."""
+        item = self._table.get(_key(key))
+        return None if item is None else _agent(key, item)
+
+    def all_of(self, org: str) -> Sequence[AgentRecord]:
+        """Return the agents of an organisation, by id."""
+        prefix = table_keys.agent(org, "")
+        rows = self._table.range(prefix.partition, prefix.sort, prefix.sort + table_keys.LAST)
+        return [
+            _agent(AgentKey(org, sort.removeprefix(prefix.sort)), item)
+            for sort, item in rows
+        ]
+
+    def number(
+        self,
+        key: AgentKey,
+        connection: str,
+        *,
+        seen: float | None = None,
+        cursor: int | None = None,
+    ) -> int | None:
+        """Return the number of the next frame to a connection; None if it is not the agent's."""
+        facts: Item = {} if seen is None else {"seen": seen}
+        facts = facts if cursor is None else {**facts, "cursor": cursor}
+        update = Update(
+            _key(key), set=facts, add={"sent": 1}, where=_HIS_LINK, values={":link": connection}
+        )
+        try:
+            return self._table.count(update, "sent")
+        except ConflictError:
+            return None
+
+    def disconnect(self, key: AgentKey, connection: str, now: float) -> None:
+        """Record that a connection has ended, if it is still the agent's."""
+        values: Item = {":was": connection}
+        update = Update(
+            _key(key), set={"link": "", "seen": now}, where="link = :was", values=values
+        )
+        try:
+            self._table.update(update)
+        except ConflictError:
+            return  # it has another one
+
+    def forget(self, key: AgentKey) -> bool:
+        """Delete an agent and what it reported."""
+        self.clear_summaries(key)
+        for pipeline_id in self._followed(key):
+            self.remove_followed(key, pipeline_id)
+        return self._table.take(_key(key))
+
+    def put_summary(self, key: AgentKey, pipeline_id: str, data: bytes, now: float) -> None:
+        """Store the summary of a pipeline."""
+        self._table.put(table_keys.reported(*key, pipeline_id), {"data": data, "seen": now})
+
+    def remove_summary(self, key: AgentKey, pipeline_id: str) -> None:
+        """Delete the summary of a pipeline."""
+        self._table.delete(table_keys.reported(*key, pipeline_id))
+
+    def clear_summaries(self, key: AgentKey) -> None:
+        """Delete the summaries of all pipelines of an agent."""
+        prefix = table_keys.reported(*key, "")
+        rows = self._table.range(prefix.partition, prefix.sort, prefix.sort + table_keys.LAST)
+        self._table.delete_all([table_keys.Key(prefix.partition, sort) for sort, _ in rows])
+
+    def summaries(self, org: str) -> Iterator[StoredSummary]:
+        """Yield the pipelines of all agents of an organisation."""
+        partition = table_keys.reported(org, "", "").partition
+        for sort, item in self._table.range(partition, "P#", "P#" + table_keys.LAST):
+            _, agent, pipeline_id = sort.split("#", 2)
+            data = item["data"]
+            if isinstance(data, bytes):
+                yield StoredSummary(agent, pipeline_id, data, float(item["seen"]))
+
+    def put_followed(self, key: AgentKey, pipeline_id: str, until: float) -> None:
+        """Record that somebody follows a pipeline of an agent."""
+        item: Item = {"until": until, "expires": int(until) + 1}
+        self._table.put(table_keys.followed(*key, pipeline_id), item)
+
+    def followed(self, key: AgentKey, now: float) -> Sequence[str]:
+        """Return the ids of the pipelines of an agent that somebody follows."""
+        return [one for one, until in self._followed(key).items() if until > now]
+
+    def _followed(self, key: AgentKey) -> dict[str, float]:
+        prefix = table_keys.followed(*key, "")
+        rows = self._table.range(prefix.partition, prefix.sort, prefix.sort + table_keys.LAST)
+        return {sort.removeprefix(prefix.sort): float(item["until"]) for sort, item in rows}
+
+    def remove_followed(self, key: AgentKey, pipeline_id: str) -> None:
+        """Record that nobody follows a pipeline any more."""
+        self._table.delete(table_keys.followed(*key, pipeline_id))
+
+
+class TableRelays:
+    """A `chalicelib.ports.agents.Relays`."""
+
+    def __init__(self, table: DynamoTable, clock: Callable[[], float]) -> None:
+        self._table = table
+        self._clock = clock
+
+    def reserve(self, key: AgentKey, now: float, until: float) -> int | None:
+        """Count a request as in progress; return its slot, or None if all are taken."""
+        partition = table_keys.relayed(*key, 0).partition
+        taken = {
+            int(slot)
+            for slot, item in self._table.range(partition, "0", "9")
+            if float(item["ends"]) > now
+        }
+        for slot in range(MAX_CONCURRENT):
+            if slot not in taken and self._take(key, slot, now, until):
+                return slot
+        return None
+
+    def _take(self, key: AgentKey, slot: int, now: float, until: float) -> bool:
+        where = f"attribute_not_exists({PARTITION_KEY}) OR ends <= :now"
+        item: Item = {"ends": until, "expires": int(until) + FRAME_SECONDS}
+        try:
+            self._table.put_where(table_keys.relayed(*key, slot), item, where, {":now": now})
+        except ConflictError:
+            return False
+        return True
+
+    def release(self, key: AgentKey, slot: int) -> None:
+        """Record that a request is not in progress any more."""
+        self._table.delete(table_keys.relayed(*key, slot))
+
+    def put_frame(self, key: AgentKey, request: str, index: int, frame: bytes) -> None:
+        """Store one frame of the response to a request."""
+        item: Item = {"data": frame, "expires": int(self._clock()) + FRAME_SECONDS}
+        self._table.put(table_keys.response_part(*key, request, index), item)
+
+    def frames(self, key: AgentKey, request: str) -> Mapping[int, bytes]:
+        """Return the frames of a response that have arrived, by index."""
+        partition = table_keys.response_part(*key, request, 0).partition
+        rows = self._table.range(partition, "0", table_keys.LAST)
+        return {
+            int(index): item["data"] for index, item in rows if isinstance(item["data"], bytes)
+        }
+
+
+def _key(key: AgentKey) -> table_keys.Key:
+    return table_keys.agent(*key)
+
+
+def _item(agent: AgentRecord) -> Item:
+    return {
+        "holder": agent.user,
+        "host": agent.host,
+        "version": agent.version,
+        "policy": agent.policy,
+        "epoch": agent.epoch,
+        "link": agent.connection,
+        "linked": agent.linked,
+        "seen": agent.seen,
+        "cursor": agent.cursor,
+        "sent": 1,
+    }
+
+
+def _agent(key: AgentKey, item: Item) -> AgentRecord:
+    return AgentRecord(
+        key,
+        user=str(item["holder"]),
+        host=str(item["host"]),
+        version=str(item["version"]),
+        policy=str(item["policy"]),
+        epoch=int(item["epoch"]),
+        connection=str(item["link"]),
+        linked=float(item["linked"]),
+        seen=float(item["seen"]),
+        cursor=int(item["cursor"]),
+        sent=int(item["sent"]),
+    )

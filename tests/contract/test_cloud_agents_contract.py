@@ -1,0 +1,159 @@
+"""Where linked agents and relayed requests are kept: in memory, and in the table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.fakes.cloud import FakeAgents, FakeRelays
+
+from chalicelib.adapters.agents import TableAgents, TableRelays
+from chalicelib.adapters.dynamodb import DynamoTable
+from chalicelib.ports.agents import AgentKey, AgentRecord, Agents, Relays, StoredSummary
+from conducto_core.model.relay import MAX_CONCURRENT
+from support.cloud.aws import TABLE, aws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chalicelib.adapters.clients import Clients
+
+NOW = 1_000_000.0
+KEY = AgentKey("acme", "laptop")
+AGENT = AgentRecord(KEY, "ann", "ann.local", "1.0", "{}", 3, "c1", linked=NOW, seen=NOW)
+
+
+@pytest.fixture
+def clients() -> Iterator[Clients]:
+    with aws() as made:
+        yield made
+
+
+@pytest.fixture(params=["fake", "aws"])
+def agents(request: pytest.FixtureRequest) -> Agents:
+    if request.param == "fake":
+        return FakeAgents()
+    return TableAgents(DynamoTable(request.getfixturevalue("clients"), TABLE))
+
+
+@pytest.fixture(params=["fake", "aws"])
+def relays(request: pytest.FixtureRequest) -> Relays:
+    if request.param == "fake":
+        return FakeRelays()
+    return TableRelays(DynamoTable(request.getfixturevalue("clients"), TABLE), lambda: NOW)
+
+
+def test_agents_of_an_organisation_are_found_as_they_connected(agents: Agents) -> None:
+    other = replace(AGENT, key=AgentKey("acme", "desktop"), user="bob", connection="c2")
+    assert agents.find(KEY) is None
+    assert agents.connect(AGENT)
+    assert agents.connect(other)
+    assert agents.connect(replace(AGENT, key=AgentKey("acme2", "laptop")))
+
+    assert agents.find(KEY) == AGENT
+    assert list(agents.all_of("acme")) == [other, AGENT]
+    assert agents.find(AgentKey("other", "laptop")) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "accepted"),
+    [
+        ({"epoch": 4, "connection": "c2"}, True),
+        ({"epoch": 3, "connection": "c2"}, False),
+        ({"epoch": 2, "connection": "c2"}, False),
+        ({"epoch": 9, "connection": "c2", "user": "bob"}, False),
+    ],
+)
+def test_of_two_connections_the_one_with_the_higher_epoch_is_valid(
+    agents: Agents, changes: dict[str, object], *, accepted: bool
+) -> None:
+    agents.connect(AGENT)
+    agents.number(KEY, "c1", cursor=7)
+    other = replace(AGENT, linked=NOW + 9, seen=NOW + 9, **changes)  # type: ignore[arg-type]
+
+    assert agents.connect(other) is accepted
+
+    found = agents.find(KEY)
+    expected = replace(other, linked=NOW, cursor=7) if accepted else replace(AGENT, cursor=7)
+    assert found is not None
+    assert replace(found, sent=1) == expected
+
+
+def test_offline_agent_connects_with_any_epoch(agents: Agents) -> None:
+    agents.connect(AGENT)
+    agents.disconnect(KEY, "another", NOW + 5)
+    assert agents.find(KEY) == AGENT
+
+    agents.disconnect(KEY, "c1", NOW + 5)
+    assert agents.find(KEY) == replace(AGENT, connection="", seen=NOW + 5)
+    assert agents.connect(replace(AGENT, epoch=1, connection="c2"))
+
+
+def test_frames_to_a_connection_have_consecutive_numbers(agents: Agents) -> None:
+    agents.connect(AGENT)
+
+    assert [agents.number(KEY, "c1", seen=NOW + 1), agents.number(KEY, "c1", cursor=4)] == [2, 3]
+    assert agents.number(KEY, "c2", seen=NOW + 9) is None
+    assert agents.number(AgentKey("acme", "unknown"), "c1") is None
+    assert agents.find(KEY) == replace(AGENT, seen=NOW + 1, cursor=4, sent=3)
+    assert agents.find(AgentKey("acme", "unknown")) is None
+
+
+def test_summaries_are_replaced_and_removed(agents: Agents) -> None:
+    other = AgentKey("acme", "desktop")
+    for key, name, data in ((KEY, "abc", b"1"), (KEY, "abd", b"2"), (other, "abc", b"3")):
+        agents.put_summary(key, name, data, NOW)
+    agents.put_summary(AgentKey("acme2", "laptop"), "xyz", b"0", NOW)
+    agents.put_summary(KEY, "abc", b"4", NOW + 1)
+    agents.remove_summary(KEY, "abd")
+    agents.remove_summary(KEY, "never")
+
+    assert list(agents.summaries("acme")) == [
+        StoredSummary("desktop", "abc", b"3", NOW),
+        StoredSummary("laptop", "abc", b"4", NOW + 1),
+    ]
+    agents.clear_summaries(KEY)
+    assert [one.agent for one in agents.summaries("acme")] == ["desktop"]
+
+
+def test_followed_pipelines_are_listed_until_they_expire(agents: Agents) -> None:
+    for name, until in (("abc", NOW + 10), ("abd", NOW + 20), ("abe", NOW + 30)):
+        agents.put_followed(KEY, name, until)
+    agents.remove_followed(KEY, "abe")
+
+    assert list(agents.followed(KEY, NOW)) == ["abc", "abd"]
+    assert list(agents.followed(KEY, NOW + 15)) == ["abd"]
+    assert list(agents.followed(AgentKey("acme", "desktop"), NOW)) == []
+
+
+def test_forgotten_agent_leaves_nothing(agents: Agents) -> None:
+    agents.connect(AGENT)
+    agents.put_summary(KEY, "abc", b"1", NOW)
+    agents.put_followed(KEY, "abc", NOW + 10)
+
+    assert [agents.forget(KEY), agents.forget(KEY)] == [True, False]
+    assert list(agents.summaries("acme")) == []
+    assert list(agents.all_of("acme")) == []
+    assert list(agents.followed(KEY, NOW)) == []
+
+
+def test_requests_in_progress_are_limited_per_agent(relays: Relays) -> None:
+    slots = [relays.reserve(KEY, NOW, NOW + 20) for _ in range(MAX_CONCURRENT)]
+
+    assert slots == list(range(MAX_CONCURRENT))
+    assert relays.reserve(KEY, NOW, NOW + 20) is None
+    assert relays.reserve(AgentKey("acme", "desktop"), NOW, NOW + 20) == 0
+    relays.release(KEY, 2)
+    assert relays.reserve(KEY, NOW, NOW + 20) == 2
+    # The requests of a process that stopped are not counted for ever.
+    assert relays.reserve(KEY, NOW + 20, NOW + 40) == 0
+
+
+def test_frames_of_a_response_are_kept_by_index(relays: Relays) -> None:
+    for index, frame in ((2, b"c"), (0, b"a"), (10, b"k"), (0, b"a")):
+        relays.put_frame(KEY, "r1", index, frame)
+    relays.put_frame(AgentKey("acme", "desktop"), "r1", 1, b"x")
+
+    assert dict(relays.frames(KEY, "r1")) == {0: b"a", 2: b"c", 10: b"k"}
+    assert dict(relays.frames(KEY, "r2")) == {}
