@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes.cloud import (
+    FakeAgents,
     FakeAuditLog,
     FakeBlobs,
     FakeBuilder,
@@ -19,6 +20,7 @@ from tests.fakes.cloud import (
     FakeNamedRecords,
     FakeOrgs,
     FakePeople,
+    FakeRelays,
     FakeShells,
     FakeStore,
     FakeTokens,
@@ -107,6 +109,8 @@ class _Place:
                 trusts=FakeNamedRecords(),
                 rules=FakeNamedRecords(),
                 connections=FakeConnections(),
+                agents=FakeAgents(),
+                relays=FakeRelays(),
                 builder=FakeBuilder(),
                 shells=FakeShells(orgs),
                 site=_SITE,

@@ -65,7 +65,7 @@ def test_agents_of_an_organisation_are_found_as_they_connected(agents: Agents) -
         ({"epoch": 9, "connection": "c2", "user": "bob"}, False),
     ],
 )
-def test_of_two_connections_the_one_with_the_higher_epoch_is_valid(
+def test_connection_with_the_higher_epoch_is_valid(
     agents: Agents, changes: dict[str, object], *, accepted: bool
 ) -> None:
     agents.connect(AGENT)
@@ -146,7 +146,7 @@ def test_requests_in_progress_are_limited_per_agent(relays: Relays) -> None:
     assert relays.reserve(AgentKey("acme", "desktop"), NOW, NOW + 20) == 0
     relays.release(KEY, 2)
     assert relays.reserve(KEY, NOW, NOW + 20) == 2
-    # The requests of a process that stopped are not counted for ever.
+    # The requests of a process that stopped are counted only until their time is over.
     assert relays.reserve(KEY, NOW + 20, NOW + 40) == 0
 
 

@@ -37,6 +37,7 @@ from chalicelib.adapters.tags import Tags
 from chalicelib.adapters.tokens import TableTokens
 from chalicelib.adapters.websocket_connections import TableConnections
 from chalicelib.domain.tokens import membership_digest
+from chalicelib.ports.agents import AgentKey
 from chalicelib.ports.errors import ConflictError, ThrottledError
 from chalicelib.ports.identity import (
     Connections,
@@ -497,6 +498,20 @@ def test_open_connections_are_known_with_their_tokens(connections: Connections) 
 
     connections.delete("c1")
     assert list(connections.opened_by()) == [("c2", "session", "digest")]
+
+
+def test_connection_of_an_agent_is_known_until_it_is_closed(connections: Connections) -> None:
+    key = AgentKey("acme", "laptop")
+    connections.opened("c1", "digest")
+    connections.opened("c2", "digest")
+    connections.link("c1", key)
+    connections.link("closed meanwhile", key)
+
+    assert [connections.agent_of(one) for one in ("c1", "c2", "c3")] == [key, None, None]
+    assert [one for one, *_ in connections.opened_by(agents=False)] == ["c2"]
+    assert sorted(one for one, *_ in connections.opened_by()) == ["c1", "c2"]
+    connections.delete("c1")
+    assert connections.agent_of("c1") is None
 
 
 def test_closed_connection_follows_nothing(connections: Connections) -> None:

@@ -44,10 +44,7 @@ class TableAgents:
         """Return the agents of an organisation, by id."""
         prefix = table_keys.agent(org, "")
         rows = self._table.range(prefix.partition, prefix.sort, prefix.sort + table_keys.LAST)
-        return [
-            _agent(AgentKey(org, sort.removeprefix(prefix.sort)), item)
-            for sort, item in rows
-        ]
+        return [_agent(AgentKey(org, sort.removeprefix(prefix.sort)), item) for sort, item in rows]
 
     def number(
         self,
@@ -124,7 +121,7 @@ class TableAgents:
         return {sort.removeprefix(prefix.sort): float(item["until"]) for sort, item in rows}
 
     def remove_followed(self, key: AgentKey, pipeline_id: str) -> None:
-        """Record that nobody follows a pipeline any more."""
+        """Record that a pipeline has no followers any more."""
         self._table.delete(table_keys.followed(*key, pipeline_id))
 
 
@@ -170,9 +167,7 @@ class TableRelays:
         """Return the frames of a response that have arrived, by index."""
         partition = table_keys.response_part(*key, request, 0).partition
         rows = self._table.range(partition, "0", table_keys.LAST)
-        return {
-            int(index): item["data"] for index, item in rows if isinstance(item["data"], bytes)
-        }
+        return {int(index): item["data"] for index, item in rows if isinstance(item["data"], bytes)}
 
 
 def _key(key: AgentKey) -> table_keys.Key:

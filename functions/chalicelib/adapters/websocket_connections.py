@@ -55,7 +55,9 @@ class TableConnections:
         """Store the agent that a connection belongs to."""
         for key in (table_keys.connection(connection), table_keys.open_connection(connection)):
             with suppress(ConflictError):  # it was closed meanwhile
-                self._table.update(Update(key, set={"agent": agent.id, "agent_org": agent.org}, where=_IS_OPEN))
+                self._table.update(
+                    Update(key, set={"agent": agent.id, "agent_org": agent.org}, where=_IS_OPEN)
+                )
 
     def agent_of(self, connection: str) -> AgentKey | None:
         """Return the agent that a connection belongs to, or None."""

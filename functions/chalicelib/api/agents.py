@@ -70,9 +70,7 @@ def reported_summaries(cloud: Dependencies, caller: Identity) -> Iterator[Pipeli
         for id_, one in agents.items()
     }
     found = [
-        PipelineSummary.model_validate_json(one.data).model_copy(
-            update={"agent": views[one.agent]}
-        )
+        PipelineSummary.model_validate_json(one.data).model_copy(update={"agent": views[one.agent]})
         for one in cloud.agents.summaries(caller.org)
         if one.agent in views
     ]

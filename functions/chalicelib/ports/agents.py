@@ -113,7 +113,7 @@ class Agents(Protocol):
         """Return the ids of the pipelines of an agent that somebody follows."""
 
     def remove_followed(self, key: AgentKey, pipeline_id: str) -> None:
-        """Record that nobody follows a pipeline any more."""
+        """Record that a pipeline has no followers any more."""
 
 
 class Relays(Protocol):

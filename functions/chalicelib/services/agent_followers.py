@@ -19,7 +19,7 @@ def topic(key: AgentKey, pipeline_id: str) -> str:
     return f"agent/{key.org}/{key.id}/{pipeline_id}"
 
 
-def follow(
+def follow(  # noqa: PLR0917  the parts of a subscription
     cloud: Dependencies,
     agent: AgentRecord,
     connection: str,
@@ -108,7 +108,7 @@ def _stop(cloud: Dependencies, key: AgentKey, link: str, pipeline_id: str) -> No
         cloud.connections.send(link, frame.model_dump_json().encode())
 
 
-def _request(
+def _request(  # noqa: PLR0917  the parts of a frame
     cloud: Dependencies, key: AgentKey, connection: str, user: str, pipeline_id: str, cursor: int
 ) -> None:
     number = cloud.agents.number(key, connection)

@@ -197,6 +197,8 @@ class Relay:
         head = found.head if isinstance(found, Stored) else found[0]
         if isinstance(found, Stored) and found.key != place:
             raise _invalid(agent, "it was stored at another place")
+        if not isinstance(found, Stored) and len(found[1]) > MAX_INLINE:
+            raise _invalid(agent, f"{len(found[1])} bytes in frames, at most {MAX_INLINE}")
         if operation.is_download and head.status < _REDIRECT:
             if not isinstance(found, Stored) and not found[1]:
                 return Response(_OK, "text/plain", b"")  # S3 rejects any range of an empty object
@@ -224,7 +226,7 @@ def _complete(frames: Mapping[int, bytes]) -> Stored | tuple[ResponseHead, bytes
         return None
     body = b"".join(base64.b64decode(part.b64) for part in parts)
     head = parts[0].head
-    return None if head is None or len(body) > MAX_INLINE else (head, body)
+    return None if head is None else (head, body)
 
 
 def _bounded(query: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from typing import TYPE_CHECKING, Any
@@ -27,8 +26,6 @@ from conducto_core.model.relay import (
 from support.cloud.world import ME, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from conducto_core.api.dispatch import Response
     from conducto_core.model.base import Record
     from conducto_core.model.operations.operation import AnyOperation
@@ -37,7 +34,6 @@ if TYPE_CHECKING:
 PART = 20_000
 JSON = "application/json"
 ANYBODY = LinkPolicy(who="org")
-Respond = "Callable[[Ask], tuple[int, str, bytes] | None]"
 
 
 class LinkedAgent:
@@ -176,7 +172,3 @@ class RelayWorld(World):
             body=b"" if body is None else json.dumps(body).encode(),
         )
         return self.api.call(operation, me, request)
-
-
-def run(coroutine: Any) -> Any:
-    return asyncio.run(coroutine)

@@ -149,12 +149,12 @@ class World:
             "builder": self.builder,
             "shells": self.shells,
             "max_machine_size": MAX_SIZE,
+            "sleep": lambda _: None,
         }
         return Dependencies(
             site=SITE,
             url=lambda: "https://api.invalid",
             clock=lambda: self.now,
-            sleep=lambda _: None,
             jitter=lambda: 0.5,
             **{**ports, **overrides},
         )
