@@ -1,9 +1,10 @@
 """The linked agents of an organisation, as its members see them."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from conducto_core.model.base import Record
-from conducto_core.model.relay import AgentId, LinkPolicy
 
 
 class LinkedAgent(Record):
@@ -13,17 +14,20 @@ class LinkedAgent(Record):
         host: The name of its machine.
         user: The member who linked it.
         version: Version of Conducto on the machine.
-        policy: What the machine lets the organisation do.
+        allow: Classes of operations that the machine allows
+            (`conducto_core.model.operations.operation.LinkClass`).
+        who: Whom it allows them: only ``user``, or also other members (reading and control).
         online: Whether it is connected.
         linked: When it connected first, in seconds since the epoch.
         seen: When it sent its last message.
     """
 
-    id: AgentId
+    id: str
     host: str
     user: str
     version: str
-    policy: LinkPolicy
+    allow: tuple[str, ...]
+    who: Literal["me", "org"]
     online: bool
     linked: float
     seen: float

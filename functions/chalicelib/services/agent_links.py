@@ -196,12 +196,14 @@ class AgentLinks:
 
 def view_of(agent: AgentRecord, now: float) -> LinkedAgent:
     """Return an agent as members see it."""
+    policy = LinkPolicy.model_validate_json(agent.policy)
     return LinkedAgent(
         id=agent.key.id,
         host=agent.host,
         user=agent.user,
         version=agent.version,
-        policy=LinkPolicy.model_validate_json(agent.policy),
+        allow=policy.allow,
+        who=policy.who,
         online=is_online(agent, now),
         linked=agent.linked,
         seen=agent.seen,
