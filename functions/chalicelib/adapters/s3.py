@@ -60,20 +60,17 @@ class S3Bucket:
 
     def get(self, key: str) -> bytes | None:
         """Return the content of an object, or None if it does not exist."""
-        return self._get(Key=key)
+        client = self._clients.get("s3")
+        with throttling(), ignoring(*_MISSING):
+            return bytes(client.get_object(Bucket=self._name, Key=key)["Body"].read())
+        return None
 
-    def get_range(self, key: str, first: int, count: int) -> bytes:
-        """Return ``count`` bytes of an object, starting at ``first``; raises `LookupError`."""
-        data = self._get(Key=key, Range=f"bytes={first}-{first + count - 1}")
+    def whole(self, key: str) -> bytes:
+        """Return the content of an object that must exist; raises `LookupError`."""
+        data = self.get(key)
         if data is None:
             raise LookupError(f"{key} is no longer in the bucket")
         return data
-
-    def _get(self, **wanted: object) -> bytes | None:
-        client = self._clients.get("s3")
-        with throttling(), ignoring(*_MISSING):
-            return bytes(client.get_object(Bucket=self._name, **wanted)["Body"].read())
-        return None
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object."""
