@@ -174,6 +174,12 @@ COMMANDS = {
     "skip": Command("actions", _ACT, "leave nodes out, as if they were done"),
     "unskip": Command("actions", _ACT, "take skipped nodes in again"),
     "kill": Command("actions", _ACT, "kill running commands", "Without a PATH: everything."),
+    "approve": Command(
+        "approve",
+        _ACT,
+        "approve or reject a node that waits for a person",
+        "The decision is kept with your user name and the comment.",
+    ),
     "modify": Command(
         "actions",
         _ACT,

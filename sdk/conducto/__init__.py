@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     )
     from conducto.main import main
     from conducto.results import artifact, metric, result
+    from conducto.tree.approve import Approve
     from conducto.tree.image import Image, relpath
     from conducto.tree.lazy import Lazy, lazy_py, lazy_shell
     from conducto.tree.nodes import Exec, Node, Notebook, Parallel, Serial
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
 
 # {public name: module that defines it, with the name there if it differs}
 _HOMES = {
+    "Approve": "tree.approve",
     "__sha1__": "version",
     "__version__": "version",
     "ConductoError": "errors",
@@ -143,6 +145,7 @@ _CLIENT = frozenset(
 )
 
 __all__ = [
+    "Approve",
     "AsyncNodeHandle",
     "AsyncPipeline",
     "ConductoError",

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from conducto_client.errors import AgentUnreachableError, ApiError
 from conducto_client.transport import Body, Reply, StreamLostError, Transport
 from conducto_core.model import params
+from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.base import Record
 from conducto_core.model.continuation import (
     ContinuationParams,
@@ -376,6 +377,10 @@ class Client:
     def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
         """Execute an action on a set of nodes, all or nothing."""
         return self.call(pipelines.CONTROL, params.PipelineParams(id=pipeline_id), request)
+
+    def decide_approval(self, pipeline_id: str, request: DecideApproval) -> AttemptRecord:
+        """Approve or reject a node that waits for a person; return its attempt."""
+        return self.call(pipelines.DECIDE_APPROVAL, params.PipelineParams(id=pipeline_id), request)
 
     def secrets(self) -> SecretList:
         """Return all secrets, without values."""

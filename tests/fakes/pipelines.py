@@ -27,6 +27,7 @@ from conducto_core.api.queries.output_tails import with_tail
 from conducto_core.api.queries.relaunch import launch_request
 from conducto_core.api.queries.usage_reports import usage_of
 from conducto_core.errors import NotFoundError, RefusedError, invalid, no_image, no_node
+from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.gc import GcReport, GcRequest
 from conducto_core.model.node_detail import NodeDetail
@@ -583,6 +584,12 @@ class MemoryPipelines(Pipelines):
 
     def _data(self, pipeline_id: str | None) -> MemoryData:
         return self._user_data if pipeline_id is None else self._find(pipeline_id).data
+
+    async def decide_approval(
+        self, params: PipelineParams, request: DecideApproval
+    ) -> AttemptRecord:
+        """Refuse: the trees of this fake have no approvals."""
+        raise RefusedError(f"{request.path}: is not an approval of {params.id}", request.path)
 
     async def control(self, params: PipelineParams, request: ControlRequest) -> ControlResult:
         """Execute an action, with a simplified effect."""

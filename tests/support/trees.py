@@ -28,6 +28,12 @@ def leaf(name: str | None = None, **params: Any) -> dict[str, Any]:
     return {"type": "Exec", "command": "true", "name": name, **params}
 
 
+def approve(name: str | None = None, *, who: Any = (), **params: Any) -> dict[str, Any]:
+    """Return the node of co.Approve; ``max_time`` is its timeout."""
+    asked = {"message": "Release?", "who": list(who)}
+    return {"type": "Exec", "approval": asked, "name": name, **params}
+
+
 def lazy(name: str | None = None, **params: Any) -> dict[str, Any]:
     """Return the nodes of co.Lazy: a Serial of Generate and an empty Execute."""
     callback = ["done", ["deserialize_into_node", {"target": "/any/Execute"}]]
@@ -73,6 +79,7 @@ class Driver:
         self.pipeline = root if isinstance(root, Pipeline) else pipeline(root)
         self.tree = TreeState(self.pipeline)
         self.queued: dict[str, int] = {}
+        self.asking: dict[str, int] = {}
         self.running: dict[str, int] = {}
         self.stopping: set[str] = set()
         self.timers: dict[str, float] = {}
@@ -96,13 +103,18 @@ class Driver:
                 assert path not in self.queued
                 assert path not in self.running
                 self.queued[path] = attempt
+            case ev.RequestApproval(path, attempt):
+                assert path not in self.asking
+                self.asking[path] = attempt
             case ev.Withdraw(path, attempt):
-                assert self.queued.pop(path) == attempt
+                waiting = self.asking if path in self.asking else self.queued
+                assert waiting.pop(path) == attempt
             case ev.Stop(path, attempt):
                 assert self.running[path] == attempt
                 self.stopping.add(path)
             case ev.EndAttempt(path, attempt, state, cause):
-                assert self.queued.pop(path, None) == attempt or self.running.pop(path) == attempt
+                places = (self.queued, self.running, self.asking)
+                assert [place.pop(path) for place in places if path in place] == [attempt]
                 self.stopping.discard(path)
                 self.history.append((path, attempt, state, cause))
             case ev.StartTimer(path, seconds):
@@ -118,6 +130,10 @@ class Driver:
 
     def finish(self, path: str, cause: Cause | None = None, **kw: Any) -> None:
         self.send(ev.AttemptFinished(path, self.running[path], cause, **kw))
+
+    def decide(self, path: str, *, approve: bool = True) -> None:
+        cause = None if approve else Cause.REJECTED
+        self.send(ev.AttemptFinished(path, self.asking[path], cause))
 
     def generate(self, path: str, nodes: dict[str, NodeSpec]) -> None:
         self.send(ev.TreeGenerated(path, nodes))
@@ -149,11 +165,12 @@ def check(driver: Driver) -> None:
     startable: set[str] = set()
     _expect(tree, tree.root, outcomes, startable, reachable=True)
     flying = {n.path for n in tree.in_flight(tree.root)}
-    assert flying == set(driver.queued) | set(driver.running)
+    assert flying == set(driver.queued) | set(driver.running) | set(driver.asking)
     if tree.armed:
         assert not startable, f"could run and does not: {startable}"
     else:
         assert not driver.queued
+        assert not driver.asking
 
 
 def _expect(

@@ -14,7 +14,8 @@ from conducto_cli.text.text import Line, Marks, Role, Span, printable
 from conducto_cli.view.attempt_diff import ending
 from conducto_cli.view.rows import ROLE_OF_STATE, place, progress
 from conducto_client import Client
-from conducto_core.model.labels import failure_text, wait_text
+from conducto_core.model.approvals import ApprovalView
+from conducto_core.model.labels import decision_text, failure_text, wait_text
 from conducto_core.model.node_detail import NodeDetail, Parameter
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.outputs import MetricSeries
@@ -72,6 +73,8 @@ def _lines(
     yield from _section("failed because of", _rows(failed))
     if node.command is not None:
         yield from _section("command", node.command.splitlines())
+    if node.approval is not None:
+        yield from _section("approval", _asked(node.approval))
     yield from _section("parameters", _rows([_parameter(p) for p in detail.parameters]))
     yield from _section("environment", _env(detail))
     yield from _section(
@@ -79,6 +82,12 @@ def _lines(
     )
     yield from _section("attempts", _attempts(node.attempts, used))
     yield from _section("notifications", _notification_rows(node.notifications))
+
+
+def _asked(approval: ApprovalView) -> list[str]:
+    deciders = ", ".join(approval.who)
+    lines = [printable(line) for line in approval.message.splitlines()]
+    return [*lines, f"decided by: {deciders}"] if deciders else lines
 
 
 def _outputs_document(client: Client, pipeline_id: str, node: NodeView) -> dict[str, Any]:
@@ -241,5 +250,8 @@ def _attempts(attempts: tuple[AttemptRecord, ...], used: Mapping[int, str]) -> I
             yield f"   {_interpreter(attempt.interpreter)}"
         if attempt.number in used:
             yield f"   {used[attempt.number]}"
+        if attempt.decision is not None and attempt.decision.approved:
+            words = printable(decision_text(attempt.decision))
+            yield from (f"   {line}" for line in textwrap.wrap(words, _MESSAGE_COLUMNS))
         if attempt.message:  # the reason of its end, or gaps in its output
             yield from (f"   {words}" for words in textwrap.wrap(attempt.message, _MESSAGE_COLUMNS))

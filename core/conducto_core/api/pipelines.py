@@ -19,6 +19,7 @@ from conducto_core.api.programs import Programs
 from conducto_core.api.queries.continuation import latest_continuation
 from conducto_core.errors import RefusedError
 from conducto_core.model import params as p
+from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.base import Record
 from conducto_core.model.continuation import (
     ContinuationParams,
@@ -36,6 +37,7 @@ from conducto_core.model.outputs import (
     OutputParams,
     ResultValue,
 )
+from conducto_core.model.records import AttemptRecord
 from conducto_core.model.remote_shells import (
     RemoteShell,
     RemoteShellEnd,
@@ -199,6 +201,16 @@ class Pipelines(Programs, Comparisons, NotificationRules, ABC):
     @abstractmethod
     async def control(self, params: p.PipelineParams, request: ControlRequest) -> ControlResult:
         """Execute an action on a set of nodes, all or nothing."""
+
+    @abstractmethod
+    async def decide_approval(
+        self, params: p.PipelineParams, request: DecideApproval
+    ) -> AttemptRecord:
+        """Decide an approval as the caller, who is a person; return its attempt.
+
+        Raises:
+            RefusedError: the node does not wait for this person's decision.
+        """
 
     @abstractmethod
     async def debug(self, params: p.PipelineParams, request: DebugRequest) -> DebugPlan:

@@ -1,6 +1,6 @@
 """Labels for display, in a terminal or an exported page."""
 
-from conducto_core.model.records import AttemptRecord, Counts
+from conducto_core.model.records import ApprovalDecision, AttemptRecord, Counts
 from conducto_core.model.requests import NodeView
 from conducto_core.model.states import Cause
 from conducto_core.model.wait_phases import WaitKind, phases_of
@@ -11,7 +11,9 @@ _MINUTE = 60
 _WAITS: dict[WaitKind, str] = {
     "image": " for its image",
     "turn": " for its turn",
+    "limit": " for a limit",
     "start": " for its container",
+    "approval": " for a decision",
     "unknown": "",
 }
 
@@ -25,6 +27,8 @@ _CAUSES = {
     Cause.LAZY: "printed no valid tree",
     Cause.INPUT: "a result it uses is missing",
     Cause.SPEND_LIMIT: "killed at the spend limit",
+    Cause.REJECTED: "rejected",
+    Cause.APPROVAL_TIMEOUT: "nobody approved it in time",
 }
 
 
@@ -71,9 +75,17 @@ EXPLAINED = frozenset({Cause.INPUT, Cause.LAZY, Cause.NO_WORKER, Cause.WORKER_LO
 
 def explained(words: str, cause: Cause | None, message: str | None) -> str:
     """Return a cause's label, with the attempt's message if the label needs it."""
+    if cause is Cause.REJECTED and message:  # "rejected by anna: the tests are old"
+        return " ".join(message.split())
     if cause not in EXPLAINED or not message:
         return words
     return f"{words}: {' '.join(message.split())}"
+
+
+def decision_text(decision: ApprovalDecision) -> str:
+    """Return a decision as a sentence: ``rejected by anna: the tests are too old``."""
+    words = f"{'approved' if decision.approved else 'rejected'} by {decision.by}"
+    return words if decision.comment is None else f"{words}: {decision.comment}"
 
 
 def duration(seconds: float) -> str:

@@ -48,6 +48,19 @@ class Callback:
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """What a person decides about.
+
+    Attributes:
+        who: Roles and user ids of those who may decide; empty for everybody who may control the
+            pipeline.
+    """
+
+    message: str
+    who: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSpec:
     """One resolved node.
 
@@ -55,8 +68,9 @@ class NodeSpec:
         children: Names of its children, in order; empty for an Exec.
         placement: An Exec's requirements on its container (for a group: inherited by its children).
         env: ``{name: value}``, merged along the path.
-        max_time: Maximum seconds of an Exec, always set for an Exec; for a group its own limit, or
-            None.
+        approval: Of an Exec that waits for a person and runs no command.
+        max_time: Maximum seconds of an Exec, always set for a command; for an approval and a group
+            its own limit, or None.
         max_concurrent: Maximum number of Execs below that run at once, or None.
         reuse_context: The node's own setting: ``new``, ``global`` or None.
         pool: Key of an Exec's pool (`conducto_core.semantics.pools`).
@@ -98,6 +112,7 @@ class NodeSpec:
     tags: tuple[str, ...] = ()
     file: str | None = None
     line: int | None = None
+    approval: Approval | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,6 +237,19 @@ class NodeState(Record):
     stop_reason: StopReason | None = None
 
 
+class ApprovalDecision(Record):
+    """The decision of a person about an approval.
+
+    Attributes:
+        by: Id of the person.
+    """
+
+    approved: bool
+    by: str
+    time: float
+    comment: str | None = None
+
+
 class AttemptRecord(Record):
     """One attempt of an Exec, counted from 1.
 
@@ -261,6 +274,7 @@ class AttemptRecord(Record):
             its file; else the reason for a new interpreter. None for other commands.
         outputs: Its result, metrics and artifacts; None without any. While it runs, those that
             arrived so far.
+        decision: Of an approval, once a person has decided.
     """
 
     path: str
@@ -287,6 +301,7 @@ class AttemptRecord(Record):
     fingerprint: str | None = None
     interpreter: str | None = None
     outputs: OutputSummary | None = None
+    decision: ApprovalDecision | None = None
 
 
 class NodeChange(Record):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema, field_validator
 
+from conducto_core.model.approvals import ApprovalView
 from conducto_core.model.base import Record
 from conducto_core.model.image_sources import ImageSources
 from conducto_core.model.notifications import NotificationRecord
@@ -116,6 +117,7 @@ class NodeView(Record):
     """A node for display: its definition, its state, and its attempts.
 
     Attributes:
+        approval: Of an Exec that waits for a person and runs no command.
         reuse: Its use of containers, if not the default: ``context`` for a group whose Execs run in
             one container of its own, one after another, and for each of them; ``fresh`` for an Exec
             with a new container for each attempt.
@@ -139,6 +141,7 @@ class NodeView(Record):
     cause: Cause | None = None
     warning: bool = False
     command: str | None = None
+    approval: ApprovalView | None = None
     doc: str | None = None
     file: str | None = None
     line: int | None = None

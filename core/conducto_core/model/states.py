@@ -35,6 +35,8 @@ class Cause(StrEnum):
     LAZY = "lazy"
     INPUT = "input"
     SPEND_LIMIT = "spend_limit"
+    REJECTED = "rejected"
+    APPROVAL_TIMEOUT = "approval_timeout"
 
 
 class StopReason(StrEnum):
@@ -58,6 +60,8 @@ STATE_OF_CAUSE: dict[Cause | None, State] = {
     Cause.LAZY: State.ERROR,
     Cause.INPUT: State.ERROR,
     Cause.NO_WORKER: State.ERROR,
+    Cause.REJECTED: State.ERROR,
+    Cause.APPROVAL_TIMEOUT: State.KILLED,
     Cause.TIMEOUT: State.KILLED,
     Cause.OUT_OF_MEMORY: State.KILLED,
     Cause.WORKER_LOST: State.KILLED,

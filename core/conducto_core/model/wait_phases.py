@@ -5,8 +5,10 @@ from typing import Literal, NamedTuple
 
 from conducto_core.model.records import AttemptRecord
 
-WaitKind = Literal["image", "turn", "start", "unknown"]
-"""``start`` is the wait for its container; ``unknown`` a wait of which no details are recorded."""
+WaitKind = Literal["image", "turn", "limit", "start", "approval", "unknown"]
+"""``turn`` is the wait for a place on the machine or a worker, ``limit`` that for a named limit,
+``start`` that for its container, ``approval`` that for a person; ``unknown`` a wait of which no
+details are recorded."""
 
 
 class Wait(NamedTuple):

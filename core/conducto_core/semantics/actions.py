@@ -170,6 +170,8 @@ def lay_over(edit: Mapping[str, Any], changes: Changes, node: LiveNode) -> dict[
             raise invalid(
                 node.path, f"{name} cannot be set on a node of type {node.spec.type.value}"
             )
+    if node.spec.approval is not None and "command" in given:
+        raise invalid(node.path, "an approval runs no command; change the node in the script")
     if "command" in given and given["command"] is None:
         raise invalid(node.path, "an Exec needs a command; set command to a new one")
     if "stop_on_error" in given and node.spec.type is NodeType.PARALLEL:

@@ -3,7 +3,7 @@
 from typing import Final, NamedTuple
 
 from conducto_core.model.outputs import OutputSummary
-from conducto_core.model.records import AttemptRecord
+from conducto_core.model.records import ApprovalDecision, AttemptRecord
 from conducto_core.semantics import events as ev
 
 #: One set for all records: killing 100,000 queued nodes makes as many records at once.
@@ -19,6 +19,7 @@ class AttemptEnd(NamedTuple):
     output_bytes: int | None = None
     outputs: OutputSummary | None = None
     interpreter: str | None = None
+    decision: ApprovalDecision | None = None
 
 
 #: No such facts.

@@ -87,7 +87,8 @@ class RunState:
     Attributes:
         open: The last run has not ended.
         held: ``{path: {token: whether it only waits}}`` of claimed tasks without a reply.
-        planned: Execs that the run's graph reaches, or that a generated part of it will reach.
+        planned: Execs and approvals that the run's graph reaches, or that a generated part of it
+            will reach.
         met: Those of them that were claimed.
         joined: Execs that were running when the run was planned: its graph waits for them.
         sizes: ``{path: GB}`` of Execs to which the run's graph gives more memory than defined.
@@ -278,6 +279,8 @@ class CloudMachine:
             match command:
                 case ev.Enqueue():
                     outdated |= not self._leads_to(command, about)
+                case ev.RequestApproval():  # each decision makes another plan, without it
+                    outdated |= command.path not in self.run_state.planned
                 case ev.EndAttempt():
                     # Its task waits for a worker, and none will be started for it.
                     outdated |= self.run_state.open and not self._is_in_hand(command.path)
@@ -377,7 +380,7 @@ class CloudMachine:
         run_state.number += 1
         run_state.open = True
         rest = residual(self.tree)
-        run_state.planned = set() if rest is None else {spec.path for spec in rest.execs()}
+        run_state.planned = set() if rest is None else {spec.path for spec in rest.leaves()}
         mems = {path: self.tree.nodes[path].mem for path in run_state.planned}
         run_state.sizes = {path: mem for path, mem in mems.items() if mem is not None}
         self._taken.machine_commands.append(StartExecution(self.run, rest))

@@ -133,6 +133,14 @@ class Enqueue:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestApproval:
+    """Ask for the decision about this attempt; `AttemptFinished` has it."""
+
+    path: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Withdraw:
     """Remove a queued attempt; it never ran, and its number is free again."""
 
@@ -191,5 +199,7 @@ class Notify:
 
 
 #: Those that a driver executes; `conducto_core.semantics.pipeline_state` executes the rest.
-DriverCommand = Enqueue | Withdraw | Stop | EndAttempt | StartTimer | CancelTimer | Notify
+DriverCommand = (
+    Enqueue | RequestApproval | Withdraw | Stop | EndAttempt | StartTimer | CancelTimer | Notify
+)
 Command = DriverCommand | Discard

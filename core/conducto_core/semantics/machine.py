@@ -136,10 +136,25 @@ class _Step:
         node.attempt += 1
         node.tries += 1
         self.tree.set_exec(node, State.QUEUED)
-        self.commands.append(ev.Enqueue(node.path, node.attempt, node.mem))
+        if node.spec.approval is None:
+            self.commands.append(ev.Enqueue(node.path, node.attempt, node.mem))
+        else:
+            self.commands.append(ev.RequestApproval(node.path, node.attempt))
+            self._start_timer(node)
         self._notify(node)
 
+    def _start_timer(self, node: LiveExec) -> None:
+        if node.spec.max_time is not None:
+            self.commands.append(ev.StartTimer(node.path, node.spec.max_time))
+
+    def _cancel_timer(self, node: LiveExec) -> None:
+        """Cancel the timer of an Exec in flight: commands get one at the start."""
+        timed = node.state is State.RUNNING or node.spec.approval is not None
+        if timed and node.spec.max_time is not None:
+            self.commands.append(ev.CancelTimer(node.path))
+
     def _withdraw(self, node: LiveExec) -> None:
+        self._cancel_timer(node)
         self.commands.append(ev.Withdraw(node.path, node.attempt))
         node.attempt -= 1
         node.tries -= 1
@@ -152,16 +167,14 @@ class _Step:
 
     def _started(self, node: LiveExec) -> None:
         self.tree.set_exec(node, State.RUNNING)
-        if node.spec.max_time is not None:
-            self.commands.append(ev.StartTimer(node.path, node.spec.max_time))
+        self._start_timer(node)
         self._notify(node)
 
     # ---- finishing --------------------------------------------------------------------------
 
     def _finished(self, event: ev.AttemptFinished) -> None:
         node = self._attempt(event.path, event.attempt, State.QUEUED, State.RUNNING)
-        if node.state is State.RUNNING and node.spec.max_time is not None:
-            self.commands.append(ev.CancelTimer(node.path))
+        self._cancel_timer(node)
         stop_reason, node.stop_reason = node.stop_reason, None
         cause = _cause(stop_reason, event.cause)
         state = state_of(cause)
@@ -276,6 +289,8 @@ class _Step:
 
     def _expire(self, node: LiveNode) -> None:
         """Stop the running Execs of a node whose time limit ran out; pending ones stay pending."""
+        if node.spec.approval is not None and node.state is State.QUEUED:
+            self._finished(ev.AttemptFinished(node.path, node.attempt, Cause.APPROVAL_TIMEOUT))
         if node.state is not State.RUNNING:
             return  # it finished at the same moment
         if isinstance(node, LiveGroup):
@@ -370,6 +385,7 @@ class _Step:
             if node.state is State.RUNNING:
                 self._stop(node, StopReason.KILL)
             else:
+                self._cancel_timer(node)
                 cause = Cause.KILLED_BY_USER
                 state = state_of(cause)
                 self.commands.append(ev.EndAttempt(node.path, node.attempt, state, cause))

@@ -30,8 +30,8 @@ class Residual:
     failed: bool = False
     awaited: tuple[NodeSpec, ...] = ()
 
-    def execs(self) -> Iterator[NodeSpec]:
-        """Yield the Execs that are left to run, in definition order."""
+    def leaves(self) -> Iterator[NodeSpec]:
+        """Yield the Execs that are left, in definition order: commands and approvals."""
         stack = [self]
         while stack:
             node = stack.pop()
@@ -39,14 +39,19 @@ class Residual:
                 yield node.spec
             stack.extend(reversed(node.children))
 
+    def execs(self) -> Iterator[NodeSpec]:
+        """Yield the commands that are left to run, in definition order."""
+        return (spec for spec in self.leaves() if spec.approval is None)
+
     def tasks(self) -> Iterator[NodeSpec]:
-        """Yield the Execs left to run, and those in flight that are only awaited."""
+        """Yield the commands left to run, and those in flight that are only awaited."""
         stack = [self]
         while stack:
             node = stack.pop()
-            yield from node.awaited
+            specs = node.awaited
             if node.spec.type is NodeType.EXEC and not node.failed:
-                yield node.spec
+                specs = (*specs, node.spec)
+            yield from (spec for spec in specs if spec.approval is None)
             stack.extend(node.children)
 
 

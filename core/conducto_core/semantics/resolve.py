@@ -10,10 +10,18 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from conducto.errors import DefinitionError, raise_found
-from conducto.wire import fields, limits
+from conducto.wire import approvals, fields, limits
 from conducto_core.errors import invalid
 from conducto_core.model.images import ImageSpec
-from conducto_core.model.nodes import Callback, NodeSpec, Pipeline, Placement, ancestors, child_path
+from conducto_core.model.nodes import (
+    Approval,
+    Callback,
+    NodeSpec,
+    Pipeline,
+    Placement,
+    ancestors,
+    child_path,
+)
 from conducto_core.model.states import NodeType
 from conducto_core.semantics import callbacks as cb
 from conducto_core.semantics.images import merge_images, provide_package, resolve_images
@@ -85,6 +93,7 @@ def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
     pipeline = Pipeline(nodes, images, call_of(form))
     _check_lazy_targets(pipeline.nodes)
     _check_contexts(pipeline.nodes)
+    _check_approvals(pipeline.nodes, {})
     check_results(pipeline.nodes)
     return pipeline
 
@@ -112,6 +121,7 @@ def resolve_generated(
     refuse_results(nodes.values())
     in_context = kind_of(old.pool) is PoolKind.CONTEXT
     _check_contexts({**pipeline.nodes, **nodes} if in_context else nodes)
+    _check_approvals(nodes, pipeline.nodes)
     return Pipeline(nodes, images)
 
 
@@ -272,6 +282,8 @@ class _Resolver:
         where = pool_of_exec if is_exec else pool_below
         pool = where(path, context, above.pool)
         max_time = above.max_time if own_time is None else own_time
+        approval = _approval(written, kind)
+        has_command = is_exec and approval is None
         about = (
             own + above.callbacks if is_exec else cb.about_group(own) + cb.telling(above.callbacks)
         )
@@ -282,10 +294,10 @@ class _Resolver:
             path=path,
             type=kind,
             children=names,
-            command=fields.check_command(written.get("command")) if is_exec else "",
+            command=fields.check_command(written.get("command")) if has_command else "",
             placement=placement,
             env=env,
-            max_time=max_time if is_exec else own_time,
+            max_time=max_time if has_command else own_time,
             max_concurrent=_max_concurrent(written, is_exec=is_exec),
             reuse_context=context,
             pool=pool,
@@ -303,6 +315,7 @@ class _Resolver:
             tags=_tags(written),
             file=_text(written, "file"),
             line=written.get("line"),
+            approval=approval,
         )
         if is_exec:
             self._check_image(placement)
@@ -402,6 +415,17 @@ def _edited(written: Form, edit: Mapping[str, Any] | None) -> Form:
     return {k: v for k, v in laid_over.items() if v is not None or k.startswith(ENV_PREFIX)}
 
 
+def _approval(written: Form, kind: NodeType) -> Approval | None:
+    value = written.get("approval")
+    if value is None:
+        return None
+    if kind is not NodeType.EXEC:
+        raise ValueError(f"an approval has no children, but this is a {kind.value}")
+    if written.get("command"):
+        raise ValueError("an approval runs no command; remove the command, or the approval")
+    return Approval(*approvals.check_approval(value))
+
+
 def _env(written: Form, above: Mapping[str, str]) -> Mapping[str, str]:
     own = {
         key[len(ENV_PREFIX) :]: value
@@ -476,6 +500,20 @@ def _check_contexts(nodes: Mapping[str, NodeSpec]) -> None:
                     "(container_reuse_context=NEW); make them equal, or set "
                     "container_reuse_context=GLOBAL or NEW here",
                 )
+
+
+def _check_approvals(nodes: Mapping[str, NodeSpec], others: Mapping[str, NodeSpec]) -> None:
+    """Check that no container is kept while an approval waits; ``others`` are nodes above."""
+    found: list[DefinitionError] = []
+    for node in nodes.values():
+        if node.approval is None:
+            continue
+        above = [nodes.get(path) or others[path] for path in (node.path, *ancestors(node.path))]
+        try:
+            approvals.check_outside_contexts((each.path, each.reuse_context) for each in above)
+        except ValueError as error:
+            found.append(invalid(node.path, str(error)))
+    raise_found(found)
 
 
 def _fixed_by_container(placement: Placement) -> dict[str, object]:

@@ -44,6 +44,15 @@ def permissions_of(role: Role) -> frozenset[str]:
     return _PERMISSIONS[role]
 
 
+def role_with(permissions: AbstractSet[str]) -> Role:
+    """Return the role that a caller with these permissions acts in."""
+    if Permission.MANAGE_BILLING in permissions:
+        return Role.OWNER
+    if Permission.MANAGE_ORGANISATION in permissions:
+        return Role.ADMIN
+    return Role.MEMBER if Permission.CHANGE_STATE in permissions else Role.VIEWER
+
+
 def narrowed(own: AbstractSet[str], parent: AbstractSet[str]) -> frozenset[str]:
     """Return the valid permissions of a token that was created from another one."""
     return frozenset(own & (parent | PURPOSES))

@@ -125,7 +125,16 @@ class Decision:
 FAIL = Decision(FailureDecision.FAIL)
 
 #: Causes that a user decided, or that the next attempt would have as well: nothing retries them.
-_FINAL_CAUSES = frozenset({Cause.KILLED_BY_USER, Cause.IMAGE, Cause.NO_WORKER, Cause.SPEND_LIMIT})
+_FINAL_CAUSES = frozenset(
+    {
+        Cause.KILLED_BY_USER,
+        Cause.IMAGE,
+        Cause.NO_WORKER,
+        Cause.SPEND_LIMIT,
+        Cause.REJECTED,
+        Cause.APPROVAL_TIMEOUT,
+    }
+)
 #: Callbacks that decide about a failure; all others send notifications.
 RETRIES = frozenset(
     {

@@ -6,19 +6,25 @@ from secrets import token_hex
 from typing import Any
 
 from chalicelib.api.caller import CloudCaller
-from chalicelib.domain.events import ActionRequested, BuiltImage, Input
+from chalicelib.domain.events import ActionRequested, ApprovalDecided, BuiltImage, Input
 from chalicelib.domain.launch_validation import used_images, validate_nodes
 from chalicelib.domain.pipeline import CloudPipeline
+from chalicelib.services.callers import is_program
 from chalicelib.services.deletion import PipelineDeletion
 from chalicelib.services.image_builds import known_sources
 from chalicelib.services.metering import check_usage
 from conducto_core.api.action_checks import check_action, edits_of, preview_of_whole
+from conducto_core.api.approvals import check_decision, decision_of
+from conducto_core.errors import RefusedError
+from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.image_sources import ImageSources
 from conducto_core.model.params import PipelineParams
+from conducto_core.model.records import AttemptRecord
 from conducto_core.model.requests import WHOLE, Action, ControlRequest, ControlResult
 from conducto_core.model.responses import DeletedPipeline
 from conducto_core.model.states import NodeType
 from conducto_core.semantics.actions import named, preview
+from conducto_core.semantics.roles import role_with
 
 #: Actions that start commands immediately if the pipeline is running.
 _RERUNS = frozenset({Action.RESET, Action.REBUILD, Action.UNSKIP, Action.MODIFY})
@@ -104,6 +110,37 @@ class CloudActions(CloudCaller):
         images = [live.pipeline.images[name] for name in names]
         known = known_sources(images, live.pipeline.images, sources)
         return self._builds.prepare(live.org, images, known, salt=salt)
+
+    async def decide_approval(
+        self, params: PipelineParams, request: DecideApproval
+    ) -> AttemptRecord:
+        """Decide an approval as a member; a program's token is refused."""
+        return await asyncio.to_thread(self._decide, params.id, request)
+
+    def _decide(self, pipeline_id: str, request: DecideApproval) -> AttemptRecord:
+        user = self._me.user
+        if is_program(self._cloud.tokens, self._cloud.people, self._me):
+            raise RefusedError(
+                f"{request.path}: a person decides, not a program's token; decide it in the web "
+                "app, or run 'conducto login' first",
+                request.path,
+            )
+        role = role_with(self._me.permissions)
+        decided: list[int] = []
+
+        def decide(live: CloudPipeline) -> Input:
+            node = check_decision(live, request, user, role)
+            decided.append(node.attempt)
+            now = self._cloud.clock()
+            decision = decision_of(request, user, now)
+            return ApprovalDecided(
+                time=now, path=node.path, attempt=node.attempt, decision=decision
+            )
+
+        id_ = self._owned(pipeline_id)
+        self._submit(id_, decide)
+        attempts = self._cloud.store.attempts(id_, request.path)
+        return next(one for one in attempts if one.number == decided[-1])
 
     async def delete_pipeline(self, params: PipelineParams) -> DeletedPipeline:
         """Delete a pipeline; raises `DeletionRunningError` until it is finished."""

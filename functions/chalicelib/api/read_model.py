@@ -85,7 +85,7 @@ class CloudReadModel:
         if live.record.lifecycle is not Lifecycle.ACTIVE and node.state is State.PENDING:
             return Wait(f"{live.record.lifecycle.value}; wake it with: conducto wake {live.id}")
         if isinstance(node, LiveExec) and node.state is State.QUEUED:
-            return _why_queued(live, node)
+            return views.why_undecided(node) or _why_queued(live, node)
         lost = live.lost_contexts.get(node.spec.pool)
         misses = node.state is State.PENDING or owner_of(node.spec.pool) == node.path
         if lost is not None and misses:

@@ -13,7 +13,7 @@ from pydantic import Field
 from chalicelib.ports.identity import Share
 from conducto_core.model.base import Record
 from conducto_core.model.outputs import OutputSummary
-from conducto_core.model.records import AttemptRecord, ImageState
+from conducto_core.model.records import ApprovalDecision, AttemptRecord, ImageState
 from conducto_core.model.requests import Action
 from conducto_core.model.states import Cause
 from conducto_core.semantics.start_failures import StartFailure
@@ -127,6 +127,15 @@ class OutputsArrived(PipelineEvent):
     path: str
     attempt: int
     outputs: OutputSummary
+
+
+class ApprovalDecided(PipelineEvent):
+    """A person decided an approval."""
+
+    kind: Literal["approval_decided"] = "approval_decided"
+    path: str
+    attempt: int
+    decision: ApprovalDecision
 
 
 class Changed(PipelineEvent):
@@ -270,6 +279,7 @@ class HealthChecked(PipelineEvent):
 
 Input = Annotated[
     ActionRequested
+    | ApprovalDecided
     | Changed
     | Claimed
     | Reported

@@ -13,6 +13,7 @@ from typing import Any, assert_never
 
 from chalicelib.domain.events import (
     ActionRequested,
+    ApprovalDecided,
     BuiltImage,
     CapacityUnavailable,
     Changed,
@@ -100,6 +101,8 @@ class CloudPipeline(PipelineWorkers):
             case ActionRequested():
                 self.record = changed(self.record, event.action, event.by, self.now)
                 self._apply_action(event)
+            case ApprovalDecided():
+                self._decided(event)
             case Changed():
                 self.record = changed(self.record, event.change, event.by, self.now)
             case Claimed():

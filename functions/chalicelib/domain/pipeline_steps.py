@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from chalicelib.domain.events import (
+    ApprovalDecided,
     BuiltImage,
     Reported,
 )
@@ -11,6 +12,7 @@ from chalicelib.domain.pipeline_changes import PipelineChanges
 from chalicelib.domain.pipeline_state import CloudImage, CloudState
 from chalicelib.ports.journal import TreeReader
 from conducto_core.model.form_codec import unpack_form
+from conducto_core.model.labels import decision_text
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.records import (
     AttemptRecord,
@@ -67,14 +69,17 @@ class PipelineSteps(CloudState):
         match command:
             case ev.Enqueue():
                 self._enqueue(command)
+            case ev.RequestApproval():
+                self._record_queued(command.path, command.attempt)
             case ev.Withdraw():
                 self._unqueue(command.path)
                 self.in_flight.pop(command.path, None)
             case ev.EndAttempt():
                 self._end_attempt(command)
             case ev.StartTimer():
-                exec_ = isinstance(self.tree.nodes.get(command.path), LiveExec)
-                grace = GRACE if exec_ else 0.0
+                node = self.tree.nodes.get(command.path)
+                on_worker = isinstance(node, LiveExec) and node.spec.approval is None
+                grace = GRACE if on_worker else 0.0
                 self.deadlines[command.path] = self.now + command.seconds + grace
             case ev.CancelTimer():
                 self.deadlines.pop(command.path, None)
@@ -121,20 +126,34 @@ class PipelineSteps(CloudState):
         node = self.tree.nodes.get(command.path)
         if node is None:
             return  # a Lazy discarded it in the same event; its withdrawal follows
-        place = node.spec.placement
-        mem = place.mem if command.mem is None else command.mem
         pool = self.pool_at(node).name
         self.queue.setdefault(pool, {})[command.path] = None
         self._where[command.path] = pool
-        self.in_flight[command.path] = AttemptRecord.model_construct(
-            path=command.path,
-            number=command.attempt,
+        self._record_queued(command.path, command.attempt, command.mem)
+
+    def _record_queued(self, path: str, attempt: int, mem: float | None = None) -> None:
+        node = self.tree.nodes.get(path)
+        if node is None:
+            return  # as in `_enqueue`
+        place = node.spec.placement
+        self.in_flight[path] = AttemptRecord.model_construct(
+            path=path,
+            number=attempt,
             state=State.QUEUED,
             command=as_written(node.spec),
             cpu=place.cpu,
-            mem=mem,
+            mem=place.mem if mem is None else mem,
             queued=self.now,
         )
+
+    def _decided(self, decided: ApprovalDecided) -> None:
+        """End a waiting approval; its execution waits without end, so the rest is planned again."""
+        decision = decided.decision
+        if self.exec_in(decided.path, decided.attempt, State.QUEUED) is None:
+            return  # another decision, or a reset, came first
+        message = None if decision.approved else decision_text(decision)
+        self._ends[decided.path] = AttemptEnd(message=message, decision=decision)
+        self._finish(decided.path, None if decision.approved else Cause.REJECTED)
 
     def _unqueue(self, path: str) -> None:
         pool = self._where.pop(path, None)

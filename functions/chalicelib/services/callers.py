@@ -59,14 +59,19 @@ def is_member(tokens: Tokens, caller: Identity) -> bool:
     return caller.kind != "token" and parent == root
 
 
+def is_program(tokens: Tokens, people: People, caller: Identity) -> bool:
+    """Return whether the caller is neither a login nor a session of a person."""
+    lone = caller.kind != "token" and people.member(caller.org, caller.user) is None
+    return not lone and not is_member(tokens, caller)
+
+
 def check_no_program(tokens: Tokens, people: People, caller: Identity) -> None:
     """Check that no program with a member's token acts on the member's account.
 
     Raises:
         RefusedError: The caller is neither a login nor a session of the member.
     """
-    lone = caller.kind != "token" and people.member(caller.org, caller.user) is None
-    if not lone and not is_member(tokens, caller):
+    if is_program(tokens, people, caller):
         raise RefusedError(
             "a program's token cannot change the membership, sessions or other tokens of its "
             "user; run 'conducto login' first"

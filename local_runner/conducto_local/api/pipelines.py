@@ -1,18 +1,22 @@
 """The operations of the API over the scheduler."""
 
 import asyncio
+import getpass
 import os
 import shutil
 import time
 
 from conducto_core.api.action_checks import check_deletable
+from conducto_core.api.approvals import check_decision, decision_of
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.api.queries import secret_queries as answers
 from conducto_core.images.sdk_wheel import package_version
+from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.gc import GcReport, GcRequest
 from conducto_core.model.params import PipelineParams
-from conducto_core.model.records import Lifecycle
+from conducto_core.model.people import Role
+from conducto_core.model.records import AttemptRecord, Lifecycle
 from conducto_core.model.requests import WHOLE, Action, AgentStatus, ControlRequest, ControlResult
 from conducto_core.model.responses import DeletedPipeline
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
@@ -75,6 +79,19 @@ class LocalPipelines(LocalPrograms, LocalChildren, LocalLogs, LocalData, Pipelin
             result = await self._control.execute(live, request)
             await self._scheduler.saved()
         return result
+
+    async def decide_approval(
+        self, params: PipelineParams, request: DecideApproval
+    ) -> AttemptRecord:
+        """Decide an approval; the user of this machine is its owner."""
+        live = self.live(params.id)
+        user = getpass.getuser()
+        node = check_decision(live, request, user, Role.OWNER)
+        with live.in_use():
+            decided = decision_of(request, user, time.time())
+            attempt = self._scheduler.decide(live, node.path, decided)
+            await self._scheduler.saved()
+        return attempt
 
     async def debug(self, params: PipelineParams, request: DebugRequest) -> DebugPlan:
         """Return the container of a debug shell."""

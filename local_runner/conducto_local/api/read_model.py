@@ -44,5 +44,5 @@ class LocalReadModel:
         """Return why a node does not run."""
         active = live.active_attempts.get(node.path)
         if active is not None and node.state is State.QUEUED:
-            return self._scheduler.wait(active)
+            return views.why_undecided(node) or self._scheduler.wait(active)
         return views.why_pending(live, node)

@@ -208,6 +208,10 @@ class LivePipeline(PipelineState):
         """Record the current status of an attempt."""
         self._attempts[(record.path, record.number)] = record
 
+    def attempt(self, path: str, number: int) -> AttemptRecord:
+        """Return the record of an attempt that is not stored yet."""
+        return self._attempts[(path, number)]
+
     def notify(self, notification: NotificationRecord) -> None:
         """Record a notification, to be stored together with its cause."""
         self._notifications.append(notification)
@@ -297,6 +301,10 @@ class LivePipeline(PipelineState):
         self._images, self._record_changed = {}, False
         self._notifications = []
         return turn
+
+    def uses_containers(self) -> bool:
+        """Return whether an attempt is active that has a container or will have one."""
+        return any(one.spec.approval is None for one in self.active_attempts.values())
 
     def workers(self) -> Workers | None:
         """Return the numbers of its workers; None if it is settled."""

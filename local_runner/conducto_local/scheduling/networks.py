@@ -56,13 +56,13 @@ class Networks:
 
     async def cool_down(self, live: LivePipeline) -> None:
         """Remove the containers and the network of a pipeline without active attempts."""
-        if live.active_attempts:
+        if live.uses_containers():
             return
         why = "the pipeline was idle for some time, or was put to sleep"
         self._containers.drop(lambda pool: pool[0] == live.id, why)
         await self._containers.closed()
         async with live.network_lock:  # a container that starts meanwhile recreates the network
-            if not live.active_attempts:
+            if not live.uses_containers():
                 await self.remove_network(live)
 
     def lost(self, live: LivePipeline, error: EngineError) -> None:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Protocol, assert_never
 
+from conducto_core.model.labels import decision_text
+from conducto_core.model.records import ApprovalDecision, AttemptRecord
 from conducto_core.model.requests import Action, Workers
 from conducto_core.model.states import Cause, State
 from conducto_core.model.wait_phases import Wait
@@ -142,6 +144,15 @@ class Scheduler:
         for event in live.perform(action, problem):
             self.apply(live, event)
 
+    def decide(self, live: LivePipeline, path: str, decision: ApprovalDecision) -> AttemptRecord:
+        """End a waiting approval by a decision; return its attempt."""
+        active = live.active_attempts[path]
+        message = None if decision.approved else decision_text(decision)
+        active.result = AttemptEnd(message=message, decision=decision)
+        cause = None if decision.approved else Cause.REJECTED
+        self.apply(live, ev.AttemptFinished(path, active.number, cause))
+        return live.attempt(path, active.number)
+
     def lose(self, live: LivePipeline, path: str, attempt: int, why: str) -> None:
         """End an attempt whose container was lost with the agent that started it."""
         spec = live.tree.nodes[path].spec
@@ -253,7 +264,7 @@ class Scheduler:
         if live.cooling is not None:
             live.cooling.cancel()
             live.cooling = None
-        if live.has_network and not live.active_attempts and not live.kept:
+        if live.has_network and not live.uses_containers() and not live.kept:
             loop = asyncio.get_running_loop()
             delay = self.containers.idle_seconds if seconds is None else seconds
             live.cooling = loop.call_later(
@@ -293,6 +304,10 @@ class Scheduler:
         match command:
             case ev.Enqueue():
                 self._enqueue(live, command)
+            case ev.RequestApproval():
+                spec = live.tree.nodes[command.path].spec
+                asked = ActiveAttempt(live, spec, command.attempt, spec.placement.mem, time.time())
+                live.active_attempts[command.path] = asked
             case ev.Withdraw():
                 self._attempts.drop(live.active_attempts.pop(command.path))
             case ev.Stop():

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from conducto_core.model.notifications import DeliveryState, NotificationRecord
 from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.records import (
+    ApprovalDecision,
     AttemptRecord,
     ChangeRow,
     ImageRecord,
@@ -62,7 +63,7 @@ PUT_ATTEMPT = f"""{_upsert("attempts", ("path", "number"), _ATTEMPT)}
     OR (state = excluded.state AND ended IS excluded.ended)"""
 _ATTEMPTS = f"""SELECT a.path, a.number, a.state, a.cause, a.message, a.exit_code,
     coalesce(c.body, a.command), coalesce(e.body, a.env), coalesce(i.body, a.image),
-    {", ".join(f"a.{name}" for name in _PLAIN)}, a.outputs
+    {", ".join(f"a.{name}" for name in _PLAIN)}, a.outputs, a.decision
     FROM attempts a
     LEFT JOIN texts c ON typeof(a.command)='integer' AND c.pipeline=a.pipeline
         AND c.number=a.command
@@ -182,6 +183,7 @@ def attempt_row(
         image,
         *_plain_of(attempt),
         None if attempt.outputs is None else attempt.outputs.model_dump_json(),
+        None if attempt.decision is None else attempt.decision.model_dump_json(),
     )
 
 
@@ -191,6 +193,8 @@ def attempt_of(row: Row) -> AttemptRecord:
     fields["env"] = env_of(fields["env"])
     if fields["outputs"] is not None:
         fields["outputs"] = OutputSummary.model_validate_json(fields["outputs"])
+    if fields["decision"] is not None:
+        fields["decision"] = ApprovalDecision.model_validate_json(fields["decision"])
     return AttemptRecord(**fields)
 
 

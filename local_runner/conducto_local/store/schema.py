@@ -45,6 +45,7 @@ MIGRATIONS: tuple[Migration, ...] = (
             cpu REAL, mem REAL, queued REAL, started REAL, ended REAL, peak_memory INTEGER,
             output_bytes INTEGER, snapshot TEXT, image_ready REAL, admitted REAL,
             fingerprint TEXT, interpreter TEXT, outputs TEXT,
+            decision TEXT,
             PRIMARY KEY (pipeline, path, number)) WITHOUT ROWID""",
         """CREATE TABLE texts (
             pipeline INTEGER NOT NULL, number INTEGER NOT NULL, body TEXT NOT NULL,

@@ -56,7 +56,8 @@ def _described(node: NodeBase) -> str:
         return "this {} ({} below it)".format(
             kind, count(sum(1 for _ in node.stream()) - 1, "node")
         )
-    command = printable(node.command)
+    asks = node.approval
+    command = printable(node.command if asks is None else asks["message"])
     shortened = command if len(command) <= _QUOTED else command[:_QUOTED] + "..."
     return f"{kind} '{shortened}'"
 

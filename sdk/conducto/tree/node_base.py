@@ -86,6 +86,7 @@ class NodeBase:
         _references: List[Any]
         results: Tuple[str, ...]
         _unfindable: Optional[str]
+        approval: Optional[Dict[str, Any]]
         command: str
         is_notebook: bool
         stop_on_error: bool

@@ -223,7 +223,7 @@ class Exec(Node):
         command: A shell script. It is done if its last command exits with 0.
     """
 
-    __slots__ = ("_references", "_unfindable", "command", "is_notebook")
+    __slots__ = ("_references", "_unfindable", "approval", "command", "is_notebook")
     _kind = "Exec"
 
     if TYPE_CHECKING:
@@ -256,6 +256,7 @@ class Exec(Node):
             ValueError: positional arguments for a shell script, or a parameter given twice.
         """
         self.is_notebook = False
+        self.approval: Optional[Dict[str, Any]] = None  # of `conducto.Approve`
         self._unfindable: Optional[str] = None  # why a container cannot find the function
         self._references: List[ResultReference] = []
         if isinstance(command, str):

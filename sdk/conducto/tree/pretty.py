@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 def _label(node: NodeBase, expander: Expander, *, colors: bool) -> str:
     if node._kind == "Exec":
-        command = printable(expander.command(node))
+        asks = node.approval
+        command = printable(
+            expander.command(node) if asks is None else "approval: {}".format(asks["message"])
+        )
         return "{}   {}".format(paint(printable(node.name), "cyan", on=colors), command)
     return paint(printable(node.name), "blue", on=colors)
 

@@ -16,6 +16,7 @@ from conducto.tree import image_form as image_rules
 from conducto.tree import parameters
 from conducto.tree.node_base import KINDS, NodeBase, find_image
 from conducto.wire import fields, limits, paths
+from conducto.wire.approvals import check_approval, check_outside_contexts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,7 +110,10 @@ def _node_problems(node: NodeBase) -> Iterator[DefinitionError]:
         yield _error(node, parameters.LONELY.format(node.max_concurrent))
     if node._env is not None:
         yield from _raised(node, _check_env, node)
-    if node._kind == "Exec":
+    if node._kind == "Exec" and node.approval is not None:
+        yield from _raised(node, check_approval, node.approval)
+        yield from _raised(node, check_outside_contexts, contexts_above(node))
+    elif node._kind == "Exec":
         yield from _raised(node, fields.check_command, node.command)
 
 
@@ -126,6 +130,16 @@ _RULES: Tuple[Tuple[str, Callable[[Any], object]], ...] = (
     ("title", lambda value: fields.check_text("title", value)),
     ("name", lambda value: fields.check_text("name", value)),
 )
+
+
+def contexts_above(node: NodeBase) -> List[Tuple[str, Optional[str]]]:
+    """Return ``(path, container_reuse_context)`` of a node and the nodes above it."""
+    above: List[Tuple[str, Optional[str]]] = []
+    each: Optional[NodeBase] = node
+    while each is not None:
+        above.append((str(each), each.container_reuse_context))
+        each = each.parent
+    return above
 
 
 def _check_env(node: NodeBase) -> None:

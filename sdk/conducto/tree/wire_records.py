@@ -115,10 +115,16 @@ def describe(node: NodeBase, memo: Optional[Memo] = None) -> Record:
     if node._kind == "Serial":
         record["stop_on_error"] = node.stop_on_error
     if node._kind == "Exec":
-        record["command"] = command_text(node)
-        if node._references:
-            record["results"] = list(node.results)
+        record.update(_work_of(node))
     return record
+
+
+def _work_of(node: NodeBase) -> Record:
+    """Return the fields of an Exec: its command, or its approval."""
+    if node.approval is not None:
+        return {"approval": node.approval}
+    command: Record = {"command": command_text(node)}
+    return {**command, "results": list(node.results)} if node._references else command
 
 
 def command_text(node: NodeBase) -> str:
@@ -201,6 +207,7 @@ _ATTRIBUTES = [
     "stop_on_error",
     "command",
     "results",
+    "approval",
 ]
 
 

@@ -12,18 +12,18 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from conducto_core.model.nodes import Pipeline
+from conducto_core.model.states import Cause
 from conducto_core.semantics import events as ev
 from conducto_core.semantics.asl.partition import MAX_SIZE, Size
 from conducto_core.semantics.machine import settled
 from conducto_core.semantics.resolve import resolve_generated
 from support.asl.cloud import Cloud
-from support.asl.random_trees import random_cause, random_tree
+from support.asl.random_trees import ask, random_cause, random_tree
 from support.trees import Driver, form, pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conducto_core.model.states import Cause
     from support.asl.port import Engine
 
 #: Machines so small that nearly every tree is split.
@@ -59,6 +59,13 @@ class Game:
         self.cloud.start(path)
         self.compare()
 
+    def decide(self, path: str, *, approve: bool) -> None:
+        """Decide an approval on both targets."""
+        self.moves.append(f"{'approve' if approve else 'reject'} {path}")
+        self.local.decide(path, approve=approve)
+        self.cloud.finish(path, None if approve else Cause.REJECTED)
+        self.compare()
+
     def finish(self, path: str, cause: Cause | None) -> None:
         """End a running Exec on both targets; a Lazy generates a random tree."""
         self.moves.append(f"finish {path} {cause}")
@@ -85,6 +92,9 @@ class Game:
                 self.start(self.rng.choice(sorted(self.local.queued)))
             elif self.local.running:
                 self.finish(self.rng.choice(sorted(self.local.running)), cause(self.rng))
+            elif self.local.asking:
+                path = self.rng.choice(sorted(self.local.asking))
+                self.decide(path, approve=self.rng.random() < 0.8)
             else:
                 return
         raise AssertionError("it does not come to an end")
@@ -143,7 +153,10 @@ def new_game(
 ) -> Game:
     """Return the game of a seed, not started."""
     rng = Random(seed)  # a game, not a secret
-    tree = pipeline(random_tree(rng, leaves=rng.choice([3, 6, 10, 14]), plain=plain))
+    written = random_tree(rng, leaves=rng.choice([3, 6, 10, 14]), plain=plain)
+    if not plain:  # each approval ends an execution
+        ask(written, Random(seed))
+    tree = pipeline(written)
     maximum = MAX_SIZE if rng.random() < 0.5 else rng.choice(SMALL)
     return Game(Driver(tree, armed=False), cloud(tree, engine, maximum), rng, seconds)
 
@@ -162,9 +175,12 @@ def _move(game: Game) -> None:
     choices = ["order"]
     choices += ["start"] * 3 if local.queued else []
     choices += ["finish"] * 4 if local.running else []
+    choices += ["decide"] * 2 if local.asking else []
     match rng.choice(choices):
         case "start":
             game.start(rng.choice(sorted(local.queued)))
+        case "decide":
+            game.decide(rng.choice(sorted(local.asking)), approve=rng.random() < 0.7)
         case "finish":
             game.finish(rng.choice(sorted(local.running)), random_cause(rng))
         case _:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from conducto_core.model.states import Cause
-from support.trees import lazy, leaf, parallel, serial
+from support.trees import approve, lazy, leaf, parallel, serial
 
 if TYPE_CHECKING:
     from random import Random
@@ -42,6 +42,27 @@ def random_tree(
         params["max_time"] = 5
     kind = rng.choice([serial, serial, parallel])
     return kind(*children, stop_on_error=rng.random() < 0.6, **params)
+
+
+def ask(node: dict[str, Any], rng: Random) -> None:
+    """Make approvals of some commands, in place; Lazies and dedicated containers stay."""
+    if _is_lazy(node) or "container_reuse_context" in node:
+        return
+    if node["type"] == "Exec" and rng.random() < 0.15:
+        _to_approval(node, rng)
+    for _, child in node.get("children", ()):
+        ask(child, rng)
+
+
+def _to_approval(node: dict[str, Any], rng: Random) -> None:
+    node.pop("command")
+    node.update(approve(node["name"]))
+    if rng.random() < 0.3:
+        node["max_time"] = 5
+
+
+def _is_lazy(node: dict[str, Any]) -> bool:
+    return any(name == "Generate" for name, _ in node.get("children", ()))
 
 
 def _shares(rng: Random, leaves: int) -> list[int]:

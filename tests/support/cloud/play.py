@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.domain.events import TimeLimitsExpired
+from chalicelib.domain.events import ApprovalDecided, TimeLimitsExpired
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.workers import TaskEnd
 from chalicelib.services.processor import CommandProcessor
 from conducto.wire.lazy_form import from_wire_document
 from conducto_core.model.nodes import Pipeline
+from conducto_core.model.records import ApprovalDecision
 from conducto_core.model.requests import Changes
 from conducto_core.model.states import Cause
 from conducto_core.semantics import capacity
@@ -27,7 +28,7 @@ from conducto_core.semantics.plans import Plan
 from conducto_core.semantics.pools import PoolKind, kind_of
 from conducto_core.semantics.resolve import resolve_generated
 from support.asl.play import SMALL
-from support.asl.random_trees import random_cause, random_tree
+from support.asl.random_trees import ask, random_cause, random_tree
 from support.cloud.world import ME, World
 from support.trees import Driver, form, leaf, pipeline
 
@@ -148,8 +149,9 @@ class CloudGame:
     def modify(self, path: str) -> None:
         self.moves.append(f"modify {path}")
         given: dict[str, Any] = {"suppress_errors": self.rng.random() < 0.3}
-        kind = str(self.local.tree.nodes[path].spec.type)
-        if kind == "Exec":
+        spec = self.local.tree.nodes[path].spec
+        kind = str(spec.type)
+        if kind == "Exec" and spec.approval is None:
             given["command"] = self.rng.choice(["false", "true", "sleep 1"])
         if kind == "Serial":
             given["stop_on_error"] = self.rng.random() < 0.5
@@ -185,6 +187,18 @@ class CloudGame:
         self.moves.append(f"finish {path} {cause} {'prints' if document else ''}")
         self.local.finish(path, cause, mem=mem)
         hand.finish(None if cause is Cause.LAZY else cause, tree=document)
+        self.settle()
+
+    def decide(self, path: str, *, approve: bool) -> None:
+        """Decide an approval on both targets."""
+        self.moves.append(f"{'approve' if approve else 'reject'} {path}")
+        decision = ApprovalDecision(approved=approve, by=ME.user, time=self.world.now)
+        attempt = self.local.asking[path]
+        decided = ApprovalDecided(
+            time=self.world.now, path=path, attempt=attempt, decision=decision
+        )
+        self.world.engine.submit(ME.org, self.id, lambda _: decided)
+        self.local.decide(path, approve=approve)
         self.settle()
 
     def lose(self, path: str) -> None:
@@ -317,6 +331,9 @@ class CloudGame:
                 self.finish(self.rng.choice(running), random_cause(self.rng))
             elif settled(self.local.tree):
                 return
+            elif self.local.asking and not self.local.queued:
+                path = self.rng.choice(sorted(self.local.asking))
+                self.decide(path, approve=self.rng.random() < 0.8)
             else:
                 self.moves.append("a minute")
                 self.world.minute(70)
@@ -332,6 +349,9 @@ class CloudGame:
                 self.lose(path)
             else:
                 self.finish(path, random_cause(rng))
+            return
+        if self.local.asking and rng.random() < 0.4:
+            self.decide(rng.choice(sorted(self.local.asking)), approve=rng.random() < 0.7)
             return
         self._order()
 
@@ -431,10 +451,11 @@ def new_game(
     """
     rng = Random(seed)
     tree = random_tree(rng, leaves=rng.choice([3, 6, 10, 14]))
-    _stretch(tree)
     _retry_lost(tree, Random(seed))  # a separate generator, so that other games stay the same
     if confined:
         _confine(tree, rng)
+    ask(tree, Random(seed))
+    _stretch(tree)
     least = 1 + max(capacity.extras(pipeline(tree).nodes).values(), default=0)
     maximum = max(least, rng.choice([1, 2, 3, 100]))
     world = World(Plan("scale", max_workers=maximum, exec_minutes=None))

@@ -27,6 +27,8 @@ const CAUSES: Record<Cause, string> = {
   lazy: "printed an invalid tree",
   input: "a result is missing",
   spend_limit: "killed at the spend limit",
+  rejected: "rejected",
+  approval_timeout: "nobody approved it in time",
 };
 
 /** The state that users see. */

@@ -81,6 +81,7 @@ function view(path: string, more: Partial<NodeView> = {}): NodeView {
     cause: null,
     warning: false,
     command: "true",
+    approval: null,
     doc: null,
     file: null,
     line: null,

@@ -33,7 +33,9 @@ export function mostCommonReason(nodes: readonly NodeView[]): WaitReason | null 
 const WAITS: Record<WaitKind, string> = {
   image: "waits for its image",
   turn: "waits for a slot",
+  limit: "waits for a limit",
   start: "container starts",
+  approval: "waits for approval",
   unknown: "queued",
 };
 

@@ -36,7 +36,9 @@ export function queuedGroups(queued: readonly NodeView[], all: number): WaitingG
 const KINDS: Record<NonNullable<NodeView["wait_kind"]>, string> = {
   image: "wait for their image",
   turn: "wait for a slot",
+  limit: "wait for a limit",
   start: "wait for a container",
+  approval: "wait for approval",
   unknown: "queued",
 };
 

@@ -52,7 +52,9 @@ export const TIMELINE = {
   waits: {
     image: "image",
     turn: "wait for a slot",
+    limit: "wait for a limit",
     start: "container",
+    approval: "wait for approval",
     unknown: "wait",
   },
 };

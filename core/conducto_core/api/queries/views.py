@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, Protocol
 
+from conducto_core.model.approvals import ApprovalView
 from conducto_core.model.nodes import NodeSpec, Pipeline, ancestors
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.records import (
@@ -25,6 +26,7 @@ from conducto_core.model.states import FINISHED, NodeType, State
 from conducto_core.model.wait_phases import Wait
 from conducto_core.runtime.commands import as_defined
 from conducto_core.semantics.activity import Activity, idle_seconds
+from conducto_core.semantics.approvals import deciders
 from conducto_core.semantics.failures import expired_above, stopped_by
 from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
 from conducto_core.semantics.tree_state import LiveGroup, LiveNode, TreeState
@@ -172,7 +174,8 @@ def node_view(
         skipped=node.skipped,
         cause=node.cause,
         warning=node.warning,
-        command=command_of(live, spec) if is_exec else None,
+        command=command_of(live, spec) if is_exec and spec.approval is None else None,
+        approval=_approval(spec),
         doc=spec.doc,
         file=spec.file,
         line=spec.line,
@@ -195,6 +198,19 @@ def node_view(
 def command_of(live: Viewed, spec: NodeSpec) -> str:
     """Return the command of an Exec as far as its definition determines it."""
     return as_defined(spec, live.pipeline.images.get(spec.placement.image))
+
+
+def _approval(spec: NodeSpec) -> ApprovalView | None:
+    asked = spec.approval
+    return None if asked is None else ApprovalView(message=asked.message, who=asked.who)
+
+
+def why_undecided(node: LiveNode) -> Wait | None:
+    """Return the wait of a queued approval; None for a command."""
+    approval = node.spec.approval
+    if approval is None or node.state is not State.QUEUED:
+        return None
+    return Wait(f"waits for the approval of {deciders(approval)}", "approval")
 
 
 def _reuse(spec: NodeSpec) -> Literal["context", "fresh"] | None:

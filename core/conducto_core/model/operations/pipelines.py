@@ -4,6 +4,7 @@
 """
 
 from conducto_core.model import params as p
+from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.continuation import (
     ContinuationParams,
     ContinuePlan,
@@ -44,6 +45,7 @@ from conducto_core.model.programs import (
     ProgramView,
     StartProgram,
 )
+from conducto_core.model.records import AttemptRecord
 from conducto_core.model.remote_shells import (
     RemoteShell,
     RemoteShellEnd,
@@ -458,6 +460,15 @@ CONTROL = send(
     Permission.CHANGE_STATE,
     "Execute an action.",
     link_class=LinkClass.CONTROL,
+)
+DECIDE_APPROVAL = send(
+    "decide_approval",
+    "POST /pipelines/{id}/approval",
+    p.PipelineParams,
+    DecideApproval,
+    AttemptRecord,
+    Permission.CHANGE_STATE,
+    "Approve or reject a node that waits for a person.",
 )
 SECRETS = read(
     "list_secrets",

@@ -121,6 +121,8 @@ class GraphBuilder:
             return self._wait(scope, part, failed)
         if part.spec.awaits_tree:
             return _block(scope, part, failed)
+        if part.spec.approval is not None:
+            return _block(scope, part, failed, role="a")
         if part.spec.type is NodeType.EXEC:
             return self._wait(scope, part, self._exec(scope, part, ok, failed))
         if not part.children:  # skipped, with Execs in flight
@@ -163,6 +165,8 @@ class GraphBuilder:
         name = f"{node}.w.{part.id}"
         branch = Scope(name)
         ended = branch.name_of(End.OK)
+        if spec.approval is not None:
+            return branch.finish(branch.add(name, states.wait_for_ever(ended)))
         state = states.wait_task(node, spec, self._resource(spec), ended)
         return branch.finish(branch.add(name, state))
 
@@ -256,9 +260,12 @@ def _join(scope: Scope, name: str, branches: list[states.State], ok: Go, failed:
     return scope.add(name, states.parallel_noting(branches, choice))
 
 
-def _block(scope: Scope, part: Part, failed: Go) -> str:
-    """Add a state that waits forever: this execution will not get the tree of a Lazy."""
-    name = f"{part.id}.b"
+def _block(scope: Scope, part: Part, failed: Go, *, role: str = "b") -> str:
+    """Add a state that waits forever: this execution will not get the tree of a Lazy.
+
+    Neither will it get the decision about an approval: that plans the rest again.
+    """
+    name = f"{part.id}.{role}"
     if name not in scope.states:
         scope.add(name, states.wait_for_ever(scope.name_of(failed)))
     return name

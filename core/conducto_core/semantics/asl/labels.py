@@ -53,6 +53,8 @@ class Labels:
         path = self._paths.get(node)
         if state["Type"] == "Task":
             return f"{path} (its tree)" if role == "go" else path or name
+        if state["Type"] == "Wait" and role == "a":
+            return f"{path or name}, until it is approved"
         if state["Type"] == "Parallel":
             return f"{path or name}, all at once"
         return _BY_TYPE.get(state["Type"], "failed" if role in _FAILED_ROLES else "done")

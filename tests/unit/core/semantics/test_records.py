@@ -140,6 +140,8 @@ def test_the_words_of_the_contract():
         "lazy",
         "input",
         "spend_limit",
+        "rejected",
+        "approval_timeout",
     ]
     assert [str(kind) for kind in NodeType] == ["Exec", "Serial", "Parallel"]
 

@@ -196,6 +196,8 @@ ENDS = {
     (Cause.WORKER_LOST,): KILLED,
     (Cause.KILLED_BY_USER,): KILLED,
     (Cause.SPEND_LIMIT,): KILLED,
+    (Cause.REJECTED,): ERROR,
+    (Cause.APPROVAL_TIMEOUT,): KILLED,
 }
 
 
@@ -322,7 +324,14 @@ def test_memory_errors_that_more_memory_does_not_mend_fail(callback, failed):
     assert decide_failure([callback], failed) == FAIL
 
 
-FINAL = (Cause.KILLED_BY_USER, Cause.IMAGE, Cause.NO_WORKER, Cause.SPEND_LIMIT)
+FINAL = (
+    Cause.KILLED_BY_USER,
+    Cause.IMAGE,
+    Cause.NO_WORKER,
+    Cause.SPEND_LIMIT,
+    Cause.REJECTED,
+    Cause.APPROVAL_TIMEOUT,
+)
 HEARD = {
     **{("error", cause): RETRY for cause in Cause},
     **{("killed", cause): RETRY for cause in Cause if state_of(cause) is KILLED},

@@ -1,0 +1,58 @@
+"""Decisions about approvals, on both targets."""
+
+from conducto_core.api.queries.views import Viewed
+from conducto_core.errors import RefusedError, no_node
+from conducto_core.model.approvals import DecideApproval
+from conducto_core.model.people import Role
+from conducto_core.model.records import ApprovalDecision, Lifecycle
+from conducto_core.model.states import Cause, State
+from conducto_core.semantics.approvals import deciders, may_decide
+from conducto_core.semantics.tree_state import LiveExec
+
+
+def check_decision(live: Viewed, request: DecideApproval, user: str, role: Role) -> LiveExec:
+    """Return the approval that a person may decide now.
+
+    Raises:
+        NotFoundError: the path is not in the tree.
+        RefusedError: the node does not wait for this person's decision.
+    """
+    node = live.tree.nodes.get(request.path)
+    if node is None:
+        raise no_node(live.id, request.path)
+    approval = node.spec.approval
+    if approval is None or not isinstance(node, LiveExec):
+        raise RefusedError(f"{node.path}: is not an approval", node.path)
+    if live.record.lifecycle is Lifecycle.ARCHIVED:
+        raise RefusedError(
+            f"{node.path}: its pipeline {live.id} is archived, so nothing waits for a decision; "
+            f"to be asked again, wake and run it: conducto wake {live.id}",
+            node.path,
+        )
+    if node.state is not State.QUEUED:
+        raise RefusedError(f"{node.path}: waits for no decision, {_status(node)}", node.path)
+    if request.attempt not in (None, node.attempt):
+        raise RefusedError(
+            f"{node.path}: attempt {request.attempt} waits no longer; look at attempt "
+            f"{node.attempt} before you decide it",
+            node.path,
+        )
+    if not may_decide(approval, user, role):
+        raise RefusedError(
+            f"{node.path}: {user} may not decide it; ask {deciders(approval)}", node.path
+        )
+    return node
+
+
+def _status(node: LiveExec) -> str:
+    if node.state is State.PENDING:
+        return "it is not its turn"
+    return {None: "it is approved", Cause.REJECTED: "it is rejected"}.get(
+        node.cause, f"it is {node.state.value}"
+    )
+
+
+def decision_of(request: DecideApproval, user: str, now: float) -> ApprovalDecision:
+    """Return the record of a decision."""
+    comment = (request.comment or "").strip() or None
+    return ApprovalDecision(approved=request.approve, by=user, time=now, comment=comment)

@@ -1,0 +1,74 @@
+"""`Approve`: a node that waits for a person."""
+
+from __future__ import annotations
+
+from conducto.tree.nodes import Exec
+from conducto.wire.approvals import check_message, check_who
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterable, List, Union
+
+_PARAMETERS = frozenset(
+    ["name", "doc", "skip", "suppress_errors", "callback_data", "title", "tags", "file", "line"]
+)
+
+
+class Approve(Exec):
+    """A node that waits until a person approves or rejects it.
+
+    It runs no command and occupies no container. For its parent it is an Exec: done if it is
+    approved, in error if it is rejected.
+
+    Attributes:
+        message: What the person decides about.
+        who: Roles (``member``, ``admin``, ``owner``) and user ids of those who may decide; empty
+            for everybody who may control the pipeline.
+        timeout: Seconds, or a text such as ``"2d"``, after which the node fails; None for no limit.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        who: Union[str, Iterable[str], None] = None,
+        timeout: Union[float, str, None] = None,
+        **params: Any,
+    ) -> None:
+        """Create the node.
+
+        Args:
+            message: What the person decides about.
+            who: A role or user id, or a list of them.
+            timeout: Seconds or a text after which the node fails.
+            **params: ``name``, ``doc``, ``skip``, ``suppress_errors``.
+
+        Raises:
+            TypeError: a parameter of commands, such as ``cpu``.
+            ValueError: the message is empty, or ``who`` is not a list of names.
+        """
+        for name in params:
+            if name not in _PARAMETERS:
+                raise TypeError(f"an approval runs no command, so it has no parameter {name!r}")
+        super().__init__("", **params)
+        self.approval = {"message": check_message(message), "who": check_who(who)}
+        self.max_time = timeout
+
+    @property
+    def message(self) -> str:
+        """What the person decides about."""
+        message: str = self.approval["message"]  # type: ignore[index]
+        return message
+
+    @property
+    def who(self) -> List[str]:
+        """Roles and user ids of those who may decide; empty for everybody."""
+        who: List[str] = self.approval["who"]  # type: ignore[index]
+        return who
+
+    @property
+    def timeout(self) -> Union[float, str, None]:
+        """Seconds or a text after which the node fails; None for no limit."""
+        return self.max_time

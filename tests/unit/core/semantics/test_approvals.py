@@ -1,0 +1,171 @@
+"""Approvals: nodes that wait for a person."""
+
+import pytest
+
+from conducto.errors import DefinitionError
+from conducto_core.model.nodes import Approval
+from conducto_core.model.people import Role
+from conducto_core.model.states import Cause, State
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.approvals import may_decide
+from conducto_core.semantics.resolve import resolve
+from support.trees import Driver, approve, form, leaf, parallel, serial
+
+
+@pytest.fixture
+def waiting() -> Driver:
+    """A Serial whose approval is asked."""
+    driver = Driver(serial("test", approve("ask", max_time=60), "release"))
+    driver.run()
+    return driver
+
+
+def test_an_approval_waits_without_a_place_in_the_queue(waiting):
+    assert waiting.asking == {"/ask": 1}
+    assert waiting.queued == {}
+    assert waiting.state() is State.RUNNING
+    assert waiting.timers == {"/ask": 60}
+
+
+def test_the_pipeline_continues_after_an_approval(waiting):
+    waiting.decide("/ask")
+    waiting.run()
+
+    assert waiting.started == ["/test", "/release"]
+    assert waiting.state() is State.DONE
+    assert waiting.timers == {}
+
+
+def test_a_rejection_fails_with_its_own_cause(waiting):
+    waiting.decide("/ask", approve=False)
+
+    assert waiting.history[-1] == ("/ask", 1, State.ERROR, Cause.REJECTED)
+    assert waiting.states() == {
+        "/": "error",
+        "/test": "done",
+        "/ask": "error",
+        "/release": "pending",
+    }
+
+
+def test_a_timeout_fails_with_its_own_cause(waiting):
+    waiting.send(ev.TimeLimitReached("/ask"))
+
+    assert waiting.history[-1] == ("/ask", 1, State.KILLED, Cause.APPROVAL_TIMEOUT)
+    assert waiting.timers == {}
+
+
+@pytest.mark.parametrize("cause", [Cause.REJECTED, Cause.APPROVAL_TIMEOUT])
+def test_no_callback_asks_again_after_a_decision(cause):
+    retry = [["error", ["retry", {"max_num_retries": 3}]]]
+    driver = Driver(serial(approve("ask", callbacks=retry)))
+
+    driver.send(ev.AttemptFinished("/ask", 1, cause))
+
+    assert driver.asking == {}
+    assert driver.tree.nodes["/ask"].cause is cause
+
+
+def test_a_rejection_is_suppressed_like_an_error():
+    driver = Driver(serial(approve("ask", suppress_errors=True), "release"))
+
+    driver.decide("/ask", approve=False)
+    driver.run()
+
+    assert driver.state() is State.DONE
+
+
+def test_a_skip_ends_the_wait(waiting):
+    waiting.send(ev.NodesSkipped(("/ask",)))
+    waiting.run()
+
+    assert waiting.asking == {}
+    assert waiting.timers == {}
+    assert waiting.started == ["/test", "/release"]
+
+
+def test_a_pause_takes_the_question_back_and_a_run_asks_again(waiting):
+    waiting.send(ev.Disarmed())
+    assert waiting.asking == {}
+    assert waiting.timers == {}
+
+    waiting.send(ev.Armed())
+
+    assert waiting.asking == {"/ask": 1}
+
+
+def test_a_kill_ends_the_wait(waiting):
+    waiting.send(ev.NodesKilled(("/",)))
+
+    assert waiting.history[-1] == ("/ask", 1, State.KILLED, Cause.KILLED_BY_USER)
+    assert waiting.timers == {}
+
+
+def test_a_reset_of_a_decided_approval_asks_again(waiting):
+    waiting.decide("/ask", approve=False)
+
+    waiting.send(ev.NodesReset(("/ask",)))
+
+    assert waiting.asking == {"/ask": 2}
+
+
+def test_the_time_limit_of_a_group_ends_the_wait():
+    driver = Driver(serial(approve("ask"), max_time=5))
+
+    driver.send(ev.TimeLimitReached("/"))
+
+    assert driver.asking == {}
+    assert driver.state() is State.KILLED
+
+
+def test_the_inherited_time_limit_of_commands_is_no_timeout():
+    resolved = resolve(form(serial(approve("ask"), leaf("a"), max_time=7)))
+
+    assert resolved.nodes["/ask"].max_time is None
+    assert resolved.nodes["/a"].max_time == 7
+
+
+@pytest.mark.parametrize(
+    ("tree", "said"),
+    [
+        (
+            serial(serial(approve("ask"), name="g"), container_reuse_context="new"),
+            "/g/ask: an approval cannot be inside / with container_reuse_context=NEW",
+        ),
+        (
+            serial(parallel(approve("a", container_reuse_context="global"), name="g"), "b")
+            | {"container_reuse_context": "new"},
+            "/g/a: an approval cannot be inside /",
+        ),
+        (serial(approve("a", container_reuse_context="new")), "cannot be inside /a"),
+        (serial(approve("a", command="true")), "/a: an approval runs no command"),
+        (serial(leaf("a", approval={"message": " "}, command="")), "/a: message is empty"),
+        (serial(leaf("a", approval="yes?", command="")), "/a: approval must have a message"),
+        (serial(approve("a", who=[3])), "/a: who must be text"),
+        (serial(approve("a", who=["viewer"])), "/a: who names the role viewer"),
+        (serial(approve("a", max_time="soon")), "/a: max_time"),
+        (parallel("b", approval={"message": "m"}), "/: an approval has no children"),
+    ],
+)
+def test_an_invalid_approval_is_refused(tree, said):
+    with pytest.raises(DefinitionError, match=said.replace("(", r"\(").replace("?", r"\?")):
+        resolve(form(tree))
+
+
+@pytest.mark.parametrize(
+    ("who", "user", "role", "may"),
+    [
+        ((), "anna", Role.MEMBER, True),
+        ((), "anna", Role.VIEWER, False),
+        (("admin",), "anna", Role.MEMBER, False),
+        (("admin",), "anna", Role.ADMIN, True),
+        (("admin",), "anna", Role.OWNER, True),
+        (("owner",), "anna", Role.ADMIN, False),
+        (("anna",), "anna", Role.MEMBER, True),
+        (("anna",), "anna", Role.VIEWER, False),
+        (("anna",), "ben", Role.OWNER, False),
+        (("ben", "member"), "anna", Role.MEMBER, True),
+    ],
+)
+def test_who_may_decide(who, user, role, may):
+    assert may_decide(Approval("Release?", who), user, role) is may
