@@ -387,14 +387,14 @@ def _change(tree: dict[str, Any], rng: Random, number: int) -> str:
     group = rng.choice(groups)
     children = group.get("children")
     if not children:
-        tree["command"] = f"true {number}"
+        _work(tree, number)
         return "change the only command"
     at = rng.randrange(len(children))
     name, child = children[at]
     kind = rng.choice(["change", "change", "rename", "insert", "delete", "swap"])
     match kind:
         case "change" if child["type"] == "Exec":
-            child["command"] = f"true {number}"
+            _work(child, number)
         case "change":
             child["stop_on_error"] = not child.get("stop_on_error", True)
         case "rename" if not _is_fixed(name):
@@ -406,6 +406,14 @@ def _change(tree: dict[str, Any], rng: Random, number: int) -> str:
         case "swap" if not _is_fixed(name):
             children[at], children[-1] = children[-1], children[at]
     return f"{kind} {name}"
+
+
+def _work(node: dict[str, Any], number: int) -> None:
+    """Give an Exec another command, or another question."""
+    if "approval" in node:
+        node["approval"] = {"message": f"Release {number}?"}
+    else:
+        node["command"] = f"true {number}"
 
 
 def _is_fixed(name: str) -> bool:

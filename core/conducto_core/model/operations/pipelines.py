@@ -469,6 +469,7 @@ DECIDE_APPROVAL = send(
     AttemptRecord,
     Permission.CHANGE_STATE,
     "Approve or reject a node that waits for a person.",
+    link_class=LinkClass.AUTHOR,
 )
 SECRETS = read(
     "list_secrets",
