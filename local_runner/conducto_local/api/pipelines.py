@@ -1,25 +1,22 @@
 """The operations of the API over the scheduler."""
 
 import asyncio
-import getpass
 import os
 import shutil
 import time
 
 from conducto_core.api.action_checks import check_deletable
-from conducto_core.api.approvals import check_decision, decision_of
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.api.queries import secret_queries as answers
 from conducto_core.images.sdk_wheel import package_version
-from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.gc import GcReport, GcRequest
 from conducto_core.model.params import PipelineParams
-from conducto_core.model.people import Role
-from conducto_core.model.records import AttemptRecord, Lifecycle
+from conducto_core.model.records import Lifecycle
 from conducto_core.model.requests import WHOLE, Action, AgentStatus, ControlRequest, ControlResult
 from conducto_core.model.responses import DeletedPipeline
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
+from conducto_local.api.approvals import LocalApprovals
 from conducto_local.api.children import LocalChildren
 from conducto_local.api.data import LocalData
 from conducto_local.api.debug_containers import DebugContainers
@@ -36,7 +33,7 @@ from conducto_local.store.errors import StoreFullError
 from conducto_local.store.port import Store
 
 
-class LocalPipelines(LocalPrograms, LocalChildren, LocalLogs, LocalData, Pipelines):
+class LocalPipelines(LocalPrograms, LocalApprovals, LocalChildren, LocalLogs, LocalData, Pipelines):
     """All pipelines of one profile."""
 
     def __init__(
@@ -79,19 +76,6 @@ class LocalPipelines(LocalPrograms, LocalChildren, LocalLogs, LocalData, Pipelin
             result = await self._control.execute(live, request)
             await self._scheduler.saved()
         return result
-
-    async def decide_approval(
-        self, params: PipelineParams, request: DecideApproval
-    ) -> AttemptRecord:
-        """Decide an approval; the user of this machine is its owner."""
-        live = self.live(params.id)
-        user = getpass.getuser()
-        node = check_decision(live, request, user, Role.OWNER)
-        with live.in_use():
-            decided = decision_of(request, user, time.time())
-            attempt = self._scheduler.decide(live, node.path, decided)
-            await self._scheduler.saved()
-        return attempt
 
     async def debug(self, params: PipelineParams, request: DebugRequest) -> DebugPlan:
         """Return the container of a debug shell."""

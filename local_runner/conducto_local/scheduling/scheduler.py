@@ -11,8 +11,6 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Protocol, assert_never
 
-from conducto_core.model.labels import decision_text
-from conducto_core.model.records import ApprovalDecision, AttemptRecord
 from conducto_core.model.requests import Action, Workers
 from conducto_core.model.states import Cause, State
 from conducto_core.model.wait_phases import Wait
@@ -143,15 +141,6 @@ class Scheduler:
         """Perform an action on a whole pipeline; ``problem``: the reason for a pause."""
         for event in live.perform(action, problem):
             self.apply(live, event)
-
-    def decide(self, live: LivePipeline, path: str, decision: ApprovalDecision) -> AttemptRecord:
-        """End a waiting approval by a decision; return its attempt."""
-        active = live.active_attempts[path]
-        message = None if decision.approved else decision_text(decision)
-        active.result = AttemptEnd(message=message, decision=decision)
-        cause = None if decision.approved else Cause.REJECTED
-        self.apply(live, ev.AttemptFinished(path, active.number, cause))
-        return live.attempt(path, active.number)
 
     def lose(self, live: LivePipeline, path: str, attempt: int, why: str) -> None:
         """End an attempt whose container was lost with the agent that started it."""

@@ -1,0 +1,40 @@
+"""Decisions about approvals."""
+
+import getpass
+import time
+
+from conducto_core.api.approvals import check_decision, decision_of
+from conducto_core.model.approvals import DecideApproval
+from conducto_core.model.labels import decision_text
+from conducto_core.model.params import PipelineParams
+from conducto_core.model.people import Role
+from conducto_core.model.records import ApprovalDecision, AttemptRecord
+from conducto_core.model.states import Cause
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.attempt_end import AttemptEnd
+from conducto_local.api.access import LocalAccess
+from conducto_local.scheduling.live_pipeline import LivePipeline
+
+
+class LocalApprovals(LocalAccess):
+    """Decisions of the user of this machine, who is its owner."""
+
+    async def decide_approval(
+        self, params: PipelineParams, request: DecideApproval
+    ) -> AttemptRecord:
+        """Decide an approval; return its attempt."""
+        live = self.live(params.id)
+        user = getpass.getuser()
+        node = check_decision(live, request, user, Role.OWNER)
+        with live.in_use():
+            attempt = self._decide(live, node.path, decision_of(request, user, time.time()))
+            await self._scheduler.saved()
+        return attempt
+
+    def _decide(self, live: LivePipeline, path: str, decision: ApprovalDecision) -> AttemptRecord:
+        active = live.active_attempts[path]
+        message = None if decision.approved else decision_text(decision)
+        active.result = AttemptEnd(message=message, decision=decision)
+        cause = None if decision.approved else Cause.REJECTED
+        self._scheduler.apply(live, ev.AttemptFinished(path, active.number, cause))
+        return live.attempt(path, active.number)
