@@ -7,7 +7,6 @@ import time
 
 from conducto_core.api.action_checks import check_deletable
 from conducto_core.api.pipelines import Pipelines
-from conducto_core.api.queries import secret_queries as answers
 from conducto_core.images.sdk_wheel import package_version
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.gc import GcReport, GcRequest
@@ -15,13 +14,13 @@ from conducto_core.model.params import PipelineParams
 from conducto_core.model.records import Lifecycle
 from conducto_core.model.requests import WHOLE, Action, AgentStatus, ControlRequest, ControlResult
 from conducto_core.model.responses import DeletedPipeline
-from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
 from conducto_local.api.approvals import LocalApprovals
 from conducto_local.api.children import LocalChildren
 from conducto_local.api.data import LocalData
 from conducto_local.api.debug_containers import DebugContainers
 from conducto_local.api.logs import LocalLogs
 from conducto_local.api.programs import LocalPrograms
+from conducto_local.api.secrets import LocalSecrets
 from conducto_local.lifecycle.deletion import PipelineDeleter
 from conducto_local.lifecycle.gc import GarbageCollector
 from conducto_local.programs.starts import ProgramStarts
@@ -33,7 +32,9 @@ from conducto_local.store.errors import StoreFullError
 from conducto_local.store.port import Store
 
 
-class LocalPipelines(LocalPrograms, LocalApprovals, LocalChildren, LocalLogs, LocalData, Pipelines):
+class LocalPipelines(
+    LocalPrograms, LocalApprovals, LocalSecrets, LocalChildren, LocalLogs, LocalData, Pipelines
+):
     """All pipelines of one profile."""
 
     def __init__(
@@ -82,18 +83,6 @@ class LocalPipelines(LocalPrograms, LocalApprovals, LocalChildren, LocalLogs, Lo
         live = self.live(params.id)
         with live.in_use():
             return await self._debug.plan(live, request)
-
-    async def list_secrets(self) -> SecretList:
-        """Return every secret, without values."""
-        return await asyncio.to_thread(answers.listing, self._scheduler.secrets.store)
-
-    async def put_secrets(self, request: PutSecrets) -> SecretList:
-        """Store secrets; commands that start from now on receive them."""
-        return await asyncio.to_thread(answers.put, self._scheduler.secrets.store, request)
-
-    async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
-        """Delete secrets; commands that start from now on do not receive them."""
-        return await asyncio.to_thread(answers.delete, self._scheduler.secrets.store, request)
 
     async def collect_garbage(self, request: GcRequest) -> GcReport:
         """Free the resources that no live pipeline needs."""
