@@ -7,8 +7,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # AGAIN=1 repeats the failed tests, or all if none are known, one at a time (.ci/run).
 CACHE = -o cache_dir=.pytest_cache/$@
-WORKERS = $(if $(AGAIN),-n 0 --last-failed,-n 2)
-PYTEST = $(BIN)/pytest -q $(CACHE) $(WORKERS)
+WORKERS = $(if $(AGAIN),-n 0 --last-failed,-n $(1))
+PYTEST = $(BIN)/pytest -q $(CACHE) $(call WORKERS,2)
+# Tests that mostly wait for containers, workers or a page.
+PYTEST_WAITING = $(BIN)/pytest -q $(CACHE) $(call WORKERS,3)
 ALONE = $(BIN)/pytest -q $(CACHE) -n 0
 # With it, each process compiles all modules again: half of the time of the quick loop.
 unexport PYTHONDONTWRITEBYTECODE
@@ -98,7 +100,7 @@ test-crash: $(READY) engine ## Kill the agent at random moments: ROUNDS=20
 DOCKER_TESTS := tests/contract tests/crash tests/docker tests/runner
 
 test-docker: $(READY) engine ## Run all tests that need containers
-	$(PYTEST) $(DOCKER_TESTS) -m 'docker and not long' --durations=25
+	$(PYTEST_WAITING) $(DOCKER_TESTS) -m 'docker and not long' --durations=25
 
 # A quick part for `make test`: the differences between the engines, in under a minute.
 PODMAN_QUICK := tests/contract/test_belongings_contract.py \
@@ -119,7 +121,7 @@ test-podman-quick: $(READY)
 	.ci/podman $(ALONE) $(PODMAN_QUICK) -m docker
 
 test-cloud: $(READY) engine ## Test the whole cloud in the emulator
-	$(PYTEST) tests/cloud -m 'not long' --durations=25
+	$(PYTEST_WAITING) tests/cloud -m 'not long' --durations=25
 
 WEB_READY := web/node_modules/.package-lock.json
 
@@ -136,7 +138,7 @@ lint-web: $(WEB_READY) ## Check types and style of the web app
 
 test-web: $(READY) engine tools web lint-web ## Test the web app in Chromium against a real agent
 	npm --prefix web test
-	$(PYTEST) tests/web -m 'web and not long' --durations=25
+	$(PYTEST_WAITING) tests/web -m 'web and not long' --durations=25
 
 # A browser in the tests opens it at the deployed site.
 $(WEB_BUILT):
