@@ -87,7 +87,6 @@ class RelayCloud:
         self._held: list[str] = []
         self._parts: dict[str, dict[int, relay.Part]] = defaultdict(dict)
         self._answers: dict[str, asyncio.Future[Answer]] = {}
-        self._changed = asyncio.Condition()
         self._server: Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -118,15 +117,28 @@ class RelayCloud:
         return self.peers[-1]
 
     async def until(self, is_true: Callable[[], bool], seconds: float = _SECONDS) -> None:
-        """Wait for a condition, which is checked after each frame."""
-        async with asyncio.timeout(seconds), self._changed:
-            await self._changed.wait_for(is_true)
+        """Wait for a condition."""
+        async with asyncio.timeout(seconds):
+            while not is_true():  # noqa: ASYNC110  conditions of any kind
+                await asyncio.sleep(0.005)
 
     async def send(self, kind: type[Record], peer: Peer | None = None, **fields: Any) -> None:
-        """Send a frame with the next number."""
-        to = self.peer if peer is None else peer
-        to.sent += 1
-        await self.send_text(kind(n=to.sent, **fields).model_dump_json(), to)
+        """Send a frame with the next number; to the newest connection, as soon as it is open."""
+        while True:
+            await self.until(lambda: peer is not None or self._is_open())
+            to = self.peer if peer is None else peer
+            to.sent += 1
+            try:
+                await self.send_text(kind(n=to.sent, **fields).model_dump_json(), to)
+            except ConnectionClosed:
+                if peer is not None:
+                    raise
+            else:
+                return
+
+    def _is_open(self) -> bool:
+        is_open = bool(self.peers) and not self.peer.closed.is_set()
+        return is_open and self.peer.hello is not None
 
     async def send_text(self, text: str | bytes, peer: Peer | None = None) -> None:
         """Send any text."""
@@ -178,16 +190,10 @@ class RelayCloud:
                     return
                 self.frames.append(frame)
                 await self._handle(peer, frame)
-                await self._notify()
         except ConnectionClosed:
             pass
         finally:
             peer.closed.set()
-            await self._notify()
-
-    async def _notify(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
 
     async def _handle(self, peer: Peer, frame: relay.AgentFrame) -> None:
         match frame:

@@ -33,14 +33,18 @@ from conducto_core.semantics.link_policy import LinkRequest, Refusal, redefines_
 from conducto_local.link.channel import Channel
 from conducto_local.link.connection import LostError
 from conducto_local.link.files import LinkFiles
-from conducto_local.link.responses import send_response
+from conducto_local.link.responses import repeat_lost, response_frames, send_frames
 from conducto_local.link.settings import LinkSettings, LinkSettingsError
 from conducto_local.link.transfers import TransferError, Transfers
 
 logger = logging.getLogger(__name__)
 
 #: Maximum number of requests at the same time, above what a cloud that keeps the rules sends.
-_MAX_RUNNING = 2 * MAX_CONCURRENT
+_MAX_EXECUTING = 2 * MAX_CONCURRENT
+#: Maximum number of responses that are kept in case that they have to be repeated.
+_MAX_UNSETTLED = 100
+#: Seconds after which nobody waits for a response any more; large ones are still uploaded.
+_RESPONSE_SECONDS = 660.0
 #: Number of requests whose ids are remembered: a repeated one is not executed again.
 _REMEMBERED = 1000
 
@@ -114,6 +118,7 @@ class Asks:
         self._transfers = transfers
         self._on_change = on_change
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._executing = 0
         self._known: OrderedDict[str, None] = OrderedDict()
 
     def begin(self, ask: Ask) -> None:
@@ -130,7 +135,8 @@ class Asks:
         self._known[ask.id] = None
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
-        task = asyncio.create_task(self._run(ask, operation))
+        busy = self._executing >= _MAX_EXECUTING
+        task = asyncio.create_task(self._run(ask, operation, busy=busy))
         self._running[ask.id] = task
         task.add_done_callback(lambda _: self._running.pop(ask.id, None))
 
@@ -140,20 +146,28 @@ class Asks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _run(self, ask: Ask, operation: AnyOperation) -> None:
+    async def _run(self, ask: Ask, operation: AnyOperation, *, busy: bool) -> None:
         try:
-            answer = await self._answer(ask, operation)
-            await send_response(self._channel, self._transfers, ask, answer)
-        except (LostError, TransferError) as error:
-            logger.warning(
-                "no response to the cloud", extra={"operation": ask.operation, "why": str(error)}
-            )
+            async with asyncio.timeout(_RESPONSE_SECONDS):
+                await self._respond(ask, operation, busy=busy)
+        except (TimeoutError, LostError, TransferError) as error:
+            about = {"operation": ask.operation, "why": str(error) or "no connection"}
+            logger.warning("no response to the cloud", extra=about)
         except Exception:
             logger.exception("request of the cloud failed", extra={"operation": ask.operation})
 
+    async def _respond(self, ask: Ask, operation: AnyOperation, *, busy: bool) -> None:
+        self._executing += 1
+        try:
+            answer = _problem(_BUSY) if busy else await self._answer(ask, operation)
+            frames = await response_frames(self._transfers, ask, answer)
+            losses = await send_frames(self._channel, frames)
+        finally:
+            self._executing -= 1
+        if len(self._running) < _MAX_UNSETTLED:
+            await repeat_lost(self._channel, frames, losses)
+
     async def _answer(self, ask: Ask, operation: AnyOperation) -> Response | Download:
-        if len(self._running) > _MAX_RUNNING:
-            return _problem(_BUSY)
         try:
             body = _inline_body(ask)
         except ValueError as error:
@@ -204,7 +218,7 @@ _LAUNCHING = {LAUNCH.name, LAUNCH_AGAIN.name, PROGRAM_START.name}
 _BUSY = Problem(
     title="busy",
     status=429,
-    detail=f"the machine executes {_MAX_RUNNING} requests of the cloud already",
+    detail=f"the machine executes {_MAX_EXECUTING} requests of the cloud already",
     remedy="try again in a few seconds",
 )
 

@@ -1,7 +1,7 @@
 """Responses to the cloud: in parts, or at a signed URL if they are large."""
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from http import HTTPStatus
 
@@ -19,8 +19,11 @@ from conducto_core.model.relay import (
 from conducto_core.model.requests import Problem
 from conducto_core.ports.downloads import OCTETS, Download
 from conducto_local.link.channel import Channel
+from conducto_local.link.connection import MakeFrame
 from conducto_local.link.transfers import Transfers, spooled
 
+#: Seconds after which a frame on a working connection has arrived.
+SETTLED_SECONDS = 3.0
 _TOO_LARGE = Problem(
     title="too large",
     status=HTTPStatus.BAD_GATEWAY,
@@ -28,10 +31,10 @@ _TOO_LARGE = Problem(
 )
 
 
-async def send_response(
-    channel: Channel, transfers: Transfers, ask: Ask, answer: Response | Download
-) -> None:
-    """Send the response to a request.
+async def response_frames(
+    transfers: Transfers, ask: Ask, answer: Response | Download
+) -> list[MakeFrame]:
+    """Return the frames of the response to a request; a large response is uploaded first.
 
     Raises:
         TransferError: It could not be uploaded.
@@ -44,20 +47,19 @@ async def send_response(
             size += len(chunk)
         content.seek(0)
         if size <= MAX_INLINE:
-            await _send_parts(channel, ask.id, head, content.read())
-        elif ask.upload is None:
+            return _parts(ask.id, head, content.read())
+        if ask.upload is None:
             refusal = Response(_TOO_LARGE.status, problems.MEDIA_TYPE, encode(_TOO_LARGE))
-            await _send_parts(channel, ask.id, _head_of(refusal), refusal.body)
-        else:
-            await transfers.put(ask.upload.url, content, size, head.media_type)
-            key = ask.upload.key
-            await channel.send(lambda n: Stored(n=n, id=ask.id, key=key, head=head))
+            return _parts(ask.id, _head_of(refusal), refusal.body)
+        await transfers.put(ask.upload.url, content, size, head.media_type)
+        key = ask.upload.key
+        return [lambda n: Stored(n=n, id=ask.id, key=key, head=head)]
 
 
-async def _send_parts(channel: Channel, request: str, head: ResponseHead, body: bytes) -> None:
+def _parts(request: str, head: ResponseHead, body: bytes) -> list[MakeFrame]:
     starts = range(0, len(body), PART_BYTES) or (0,)
-    for index, start in enumerate(starts):
-        frame = partial(
+    return [
+        partial(
             _part,
             request=request,
             index=index,
@@ -65,7 +67,25 @@ async def _send_parts(channel: Channel, request: str, head: ResponseHead, body: 
             head=head if index == 0 else None,
             data=body[start : start + PART_BYTES],
         )
+        for index, start in enumerate(starts)
+    ]
+
+
+async def send_frames(channel: Channel, frames: Sequence[MakeFrame]) -> int:
+    """Send the frames of a response; return the number of lost connections before."""
+    losses = channel.losses
+    for frame in frames:
         await channel.send(frame)
+    return losses
+
+
+async def repeat_lost(channel: Channel, frames: Sequence[MakeFrame], losses: int) -> None:
+    """Send frames again if their connection is lost before they must have arrived.
+
+    Responses have no acknowledgements, which would double their messages.
+    """
+    while await channel.is_lost_within(SETTLED_SECONDS, losses):
+        losses = await send_frames(channel, frames)
 
 
 def _part(

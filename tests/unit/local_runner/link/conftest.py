@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,13 @@ class LinkedAgent:
     directory: Path
     pipelines: MemoryPipelines = field(default_factory=MemoryPipelines)
     shell: FakeShell = field(default_factory=FakeShell)
+
+    RUNNING = State.RUNNING
+
+    @staticmethod
+    def timing(**changes: float) -> Timing:
+        """Return the quick timing with changes."""
+        return replace(QUICK, **changes)
 
     @property
     def files(self) -> LinkFiles:

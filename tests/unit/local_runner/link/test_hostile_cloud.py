@@ -1,0 +1,185 @@
+"""A cloud that breaks the rules, loses connections, or tries everything."""
+
+import asyncio
+
+import pytest
+from tests.fakes.relay_cloud import RelayCloud
+from tests.unit.local_runner.link.conftest import LinkedAgent
+
+from conducto_core.model import relay
+from conducto_core.model.operations.operation import LinkClass
+from conducto_core.model.operations.pipelines import CONTROL, OPERATIONS
+from conducto_core.model.relay import LinkPolicy
+from conducto_core.model.requests import Action
+from conducto_core.semantics.link_policy import ALLOWABLE
+from conducto_local.server.agent_operations import LOCAL_OPERATIONS
+
+_LARGE = "x" * relay.MAX_FRAME
+_ASK = '{"kind":"ask","n":%N,"id":"a","caller":{"user":"ada"},"operation":"NAME"}'
+ADA = relay.Caller(user="ada")
+
+
+@pytest.mark.parametrize(
+    "allow", [ALLOWABLE[:1], ALLOWABLE[:2], ALLOWABLE], ids=["read", "control", "all"]
+)
+async def test_only_operations_of_allowed_classes_are_executed(
+    agent: LinkedAgent, cloud: RelayCloud, allow: tuple[LinkClass, ...]
+) -> None:
+    agent.configure(cloud, LinkPolicy(allow=allow, who="org"))
+    refused: dict[tuple[str, str], bool] = {}
+    async with agent.linked():
+        await cloud.until(lambda: bool(cloud.hellos))
+        for number, operation in enumerate(LOCAL_OPERATIONS):
+            params = {
+                "id": f"x{number:03}"
+            }  # of its own: some requests change the next one's class
+            body = {"action": "run"} if operation.name == CONTROL.name else {}
+            for user in ("ada", "bob"):
+                answer = await cloud.ask(operation.name, user=user, params=params, body=body)
+                is_policy = answer.status == 403 and "link-policy" in answer.json()["type"]
+                refused[operation.name, user] = is_policy
+
+    for operation in LOCAL_OPERATIONS:
+        assert refused[operation.name, "ada"] is (operation.link_class not in allow)
+        shared = operation.link_class in set(allow) & {LinkClass.READ, LinkClass.CONTROL}
+        assert refused[operation.name, "bob"] is not shared
+    assert not agent.pipelines.launches or LinkClass.AUTHOR in allow
+
+
+async def test_each_action_is_checked_by_its_own_class(
+    agent: LinkedAgent, cloud: RelayCloud
+) -> None:
+    agent.configure(cloud)
+    async with agent.linked():
+        await cloud.until(lambda: bool(cloud.hellos))
+        for action in Action:
+            paths = ["/"] if action in (Action.RESET, Action.SKIP, Action.MODIFY) else []
+            body = {"action": action, "paths": paths, "preview": True}
+            await cloud.ask("control", params={"id": "p1"}, body=body)
+        disguised = {"action": "reset", "paths": ["/"], "changes": {"command": "evil"}}
+        answer = await cloud.ask("control", params={"id": "p1"}, body=disguised)
+
+    done = {request.action for _, request in agent.pipelines.actions}
+    assert not done & {Action.MODIFY, Action.REBUILD, Action.ARCHIVE}
+    assert answer.status == 403
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not JSON",
+        "[]",
+        '{"kind":"ask","id":"a"}',
+        '{"kind":"format-disk","n":%N}',
+        '{"kind":"ack","n":0,"of":1}',
+        '{"kind":"ack","n":%N,"of":1,"extra":true}',
+        '{"kind":"ack","n":99999,"of":1}',
+        '{"kind":"shell","n":%N,"id":"s","seq":0,"caller":{"user":"ada"},"b64":"' + _LARGE + '"}',
+        _ASK.replace("NAME", "format_disk"),
+        _ASK.replace("NAME", "who_am_i"),
+        '{"kind":"welcome","n":%N,"protocol":1,"org":"o","user":"u"}',
+        "\x00\ud7ff",
+    ],
+    ids=range(12),
+)
+async def test_invalid_frame_closes_the_connection_with_1008(
+    agent: LinkedAgent, cloud: RelayCloud, text: str
+) -> None:
+    agent.configure(cloud)
+    async with agent.linked():
+        await cloud.until(lambda: bool(cloud.hellos))
+        first = cloud.peer
+        await cloud.until(lambda: agent.files.read_known()[0] > 0)  # nothing else is sent
+        await cloud.send_text(text.replace("%N", str(first.sent + 1)), first)
+        await cloud.until(first.closed.is_set)
+        await cloud.until(lambda: len(cloud.hellos) > 1)
+
+    assert first.socket.close_code == relay.VIOLATION
+
+
+async def test_connection_lost_at_each_frame_loses_and_repeats_nothing(
+    agent: LinkedAgent, cloud: RelayCloud
+) -> None:
+    """Every frame of the agent is lost with its connection once, in turn."""
+    agent.configure(cloud)
+    lost: set[str] = set()
+
+    def drops(frame: relay.AgentFrame) -> bool:
+        part = frame.index if isinstance(frame, relay.Part) else 0
+        which = f"{frame.kind} {part}"
+        if which in lost or frame.kind == "hello":
+            return False
+        lost.add(which)
+        return True
+
+    agent.pipelines.finish("p1", "/")
+    agent.pipelines.write("p1", "/", bytes(50_000))
+    query = "path=%2F&attempt=1&stream=stdout"
+    async with agent.linked():
+        cloud.drops = drops
+        await cloud.until(lambda: "p1" in cloud.pipelines)
+        log = await cloud.ask("download_log", params={"id": "p1"}, query=query)
+        run = {"action": "run"}
+        done = await cloud.ask("control", params={"id": "p1"}, body=run)
+        await cloud.send(relay.Follow, caller=ADA, pipeline="p1")
+        await cloud.until(lambda: "batch 0" in lost)
+        await cloud.until(lambda: bool(cloud.hellos) and not cloud.peer.closed.is_set())
+        await cloud.send(relay.Follow, caller=ADA, pipeline="p1")  # as a cloud does after hello
+        await cloud.until(lambda: bool(cloud.batches["p1"]))
+
+    assert lost >= {"summaries 0", "part 0", "part 1", "part 2", "batch 0"}
+    assert (log.status, len(log.body)) == (200, 50_000)
+    assert done.status == 200
+    assert len(agent.pipelines.actions) == 1
+    epochs = [hello.epoch for hello in cloud.hellos]
+    assert epochs == sorted(set(epochs))
+
+
+async def test_cloud_that_stays_silent_is_left(agent: LinkedAgent, cloud: RelayCloud) -> None:
+    agent.configure(cloud)
+    cloud.acks = False
+    quick = agent.timing(ack=0.1)
+    async with agent.linked(quick):
+        await cloud.until(lambda: len(cloud.hellos) > 1)
+        cloud.acks = True
+        await cloud.until(lambda: "p1" in cloud.pipelines)
+        await cloud.until(lambda: agent.files.read_known()[0] > 0)
+
+
+async def test_too_many_requests_are_refused(agent: LinkedAgent, cloud: RelayCloud) -> None:
+    agent.configure(cloud)
+    agent.pipelines.change("p1", "/", agent.RUNNING)
+    follow = "path=%2F&attempt=1&stream=stdout&wait=0.3"
+    async with agent.linked():
+        await cloud.until(lambda: bool(cloud.hellos))
+        asks = [
+            asyncio.create_task(cloud.ask("read_log", params={"id": "p1"}, query=follow))
+            for _ in range(20)
+        ]
+        statuses = sorted([(await ask).status for ask in asks])
+
+    assert statuses[0] == 200
+    assert statuses[-1] == 429
+
+
+async def test_refusals_and_actions_are_logged_with_the_person(
+    agent: LinkedAgent, cloud: RelayCloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent.configure(cloud)
+    caplog.set_level("INFO")
+    async with agent.linked():
+        await cloud.until(lambda: bool(cloud.hellos))
+        await cloud.ask("control", params={"id": "p1"}, body={"action": "run"})
+        await cloud.ask("delete_pipeline", user="eve", params={"id": "p1"})
+
+    logged = {
+        (record.message, record.operation, record.user, record.pipeline)
+        for record in caplog.records
+        if record.name == "conducto_local.link.asks"
+    }
+    assert ("request of the cloud executed", "control", "ada", "p1") in logged
+    assert ("request of the cloud refused", "delete_pipeline", "eve", "p1") in logged
+
+
+def test_no_operation_changes_the_link() -> None:
+    assert not [one.name for one in OPERATIONS if "link" in one.name]
