@@ -331,6 +331,13 @@ COMMANDS = {
         "log in to a cloud installation and keep the token",
         call=Call.ARGUMENTS,
     ),
+    "agents": Command(
+        "agents",
+        _CLOUD,
+        "list or forget the machines that are linked to the organisation",
+        "Their pipelines are listed beside those of the cloud, with a/AGENT/ID as their ids.",
+        call=Call.ARGUMENTS,
+    ),
     "trusts": Command(
         "trusts",
         _CLOUD,

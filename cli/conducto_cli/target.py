@@ -19,6 +19,7 @@ from conducto_cli.pipeline_lookup import UnknownPipelineError, matching, newest,
 from conducto_cli.references import suggestion
 from conducto_cli.registry import COMMANDS
 from conducto_client import AgentUnreachableError, ClientError
+from conducto_client.agents import PREFIX
 from conducto_core.model.params import ListParams
 from conducto_core.model.requests import PipelineSummary
 
@@ -46,6 +47,8 @@ def opener_for(arguments: argparse.Namespace) -> OpenClient:
     pipeline_id = _id_in(arguments)
     if target == "local" or account is None or pipeline_id is None:
         return local
+    if pipeline_id.startswith(PREFIX):
+        return account.client
     return account.client if is_in_cloud(pipeline_id, local, probe(account)) else local
 
 

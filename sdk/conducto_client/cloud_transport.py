@@ -17,21 +17,25 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 
+from conducto_client.agents import referenced, routed, split
 from conducto_client.client import Client, problem_in
 from conducto_client.errors import AgentUnreachableError, ApiError
 from conducto_client.http_transport import TIMEOUT, HttpTransport
 from conducto_client.transport import Body, Endpoint, Reply, StreamLostError
 from conducto_core.model.base import Record
 from conducto_core.model.operations import cloud, pipelines
-from conducto_core.model.operations.operation import API_ROOT, AnyOperation
+from conducto_core.model.operations.agents import AGENT_PARAMETER
+from conducto_core.model.operations.operation import API_ROOT, AnyOperation, Operation
 from conducto_core.model.operations.people import ACCEPT_INVITATION
 from conducto_core.model.operations.sign_in import EXCHANGE_CI_TOKEN, EXCHANGE_CLI_CODE
 from conducto_core.model.params import NoParams
 from conducto_core.model.people import AcceptInvitation, MemberLogin
-from conducto_core.model.requests import AgentStatus, LaunchRequest, Problem
+from conducto_core.model.requests import AgentStatus, EventBatch, LaunchRequest, Problem
 from conducto_core.model.sign_in import CiExchange, CliExchange, IssuedToken
 from conducto_core.model.worker import UploadResponse
 
+P = TypeVar("P", bound=Record)
+B = TypeVar("B")
 R = TypeVar("R", bound=Record)
 
 _OK = 200
@@ -78,6 +82,7 @@ class CloudTransport(HttpTransport):
     ) -> Reply:
         """Send one request and return the response, with its body from wherever it is."""
         given = dict(headers or {})
+        path, query = routed(path, query)
         if body is not None:
             body = self._small(body, given)
         reply = super().request(method, path, query, body, given)
@@ -99,8 +104,13 @@ class CloudTransport(HttpTransport):
         # A third of the import time of the client; most commands have no stream.
         from conducto_client.websocket import followed  # noqa: PLC0415
 
-        pipeline_id = unquote(path.removesuffix("/events").rpartition("/")[2])
-        wanted = {"subscribe": pipeline_id, "cursor": int(query.get("cursor", 0))}
+        agent, pipeline_id = split(unquote(path.removesuffix("/events").rpartition("/")[2]))
+        wanted: dict[str, str | int] = {
+            "subscribe": pipeline_id,
+            "cursor": int(query.get("cursor", 0)),
+        }
+        if agent is not None:
+            wanted[AGENT_PARAMETER] = agent
         for frame in followed(self._socket_url(), self._token, wanted, heartbeat):
             problem = _problem_of(frame) if frame else None
             if problem is not None:
@@ -173,7 +183,22 @@ _GATEWAY: Mapping[int, tuple[str, str]] = {
 
 
 class CloudClient(Client):
-    """A client of a cloud installation, with the operations that only the cloud has."""
+    """A client of a cloud installation, with the operations that only the cloud has.
+
+    It takes and returns ``a/AGENT/ID`` as the id of a pipeline of a linked agent.
+    """
+
+    def call(self, operation: Operation[P, B, R], query: P, body: Record | None = None) -> R:
+        """Call any operation of `conducto_core.model.operations`."""
+        agent, _ = split(str(getattr(query, "id", "")))
+        return referenced(super().call(operation, query, body), agent)
+
+    def _event_stream(
+        self, pipeline_id: str, cursor: int, heartbeat: float | None
+    ) -> Iterator[EventBatch | None]:
+        agent, _ = split(pipeline_id)
+        for batch in super()._event_stream(pipeline_id, cursor, heartbeat):
+            yield referenced(batch, agent)
 
     def who_am_i(self) -> cloud.WhoAmI:
         """Return the owner of the token."""

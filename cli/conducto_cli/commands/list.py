@@ -83,7 +83,7 @@ def list_of(openers: Sequence[OpenClient], arguments: argparse.Namespace) -> int
     elif not summaries:
         print(_none(away, filtered=bool(filters)))
     else:
-        both = len(openers) > 1
+        both = len(openers) > 1 or any(each.agent is not None for each in summaries)
         for line in table([_head(both=both), *(_cells(each, both=both) for each in summaries)]):
             print(line)
     for number, error in away.items():
@@ -116,8 +116,22 @@ def _gathered(
         for other in others:
             print(f"conducto: {message_of(other)}", file=sys.stderr)
         raise first
+    if len(openers) > 1:
+        found = _without_relayed(found)
     found.sort(key=lambda summary: summary.pipeline.created, reverse=True)
     return found[:maximum], away
+
+
+def _without_relayed(found: list[PipelineSummary]) -> list[PipelineSummary]:
+    """Return the pipelines; those of this machine only once if its agent is linked."""
+    here = {each.pipeline.id for each in found if each.pipeline.mode == "local" and not each.agent}
+    return [each for each in found if not (each.agent and _plain_id(each) in here)]
+
+
+def _plain_id(summary: PipelineSummary) -> str:
+    from conducto_client.agents import split
+
+    return split(summary.pipeline.id)[1]
 
 
 def _none(away: Collection[int], *, filtered: bool) -> str:
@@ -162,9 +176,19 @@ def _cells(summary: PipelineSummary, *, both: bool) -> tuple[str, ...]:
     counts, record = summary.counts, summary.pipeline
     return (
         record.id,
-        *((record.mode,) if both else ()),
+        *((_target(summary),) if both else ()),
         state_text(summary),
         f"{counts.done:,}/{total(counts):,}",
         time.strftime("%Y-%m-%d %H:%M", time.localtime(record.created)),
         printable(record.title),
     )
+
+
+def _target(summary: PipelineSummary) -> str:
+    agent = summary.agent
+    if agent is None:
+        return summary.pipeline.mode
+    from conducto_cli.commands.agents import online_text
+
+    host = printable(agent.host)
+    return host if agent.online else f"{host} ({online_text(online=False, seen=agent.seen)})"

@@ -1,0 +1,72 @@
+"""``conducto agents``: the machines that are linked to the organisation."""
+
+# ruff: noqa: PLC0415
+# `--help` and completion import this module: the client's imports wait until the command runs.
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from conducto_cli.arguments import add_json, add_subcommand
+from conducto_cli.exit_codes import DONE
+from conducto_cli.output import as_json
+from conducto_cli.text.table import table
+from conducto_cli.text.text import printable
+
+if TYPE_CHECKING:
+    import argparse
+
+    from conducto_cli.argument_parser import Parser
+    from conducto_core.model.agents import LinkedAgent, LinkedAgentList
+
+_HEAD = ("ID", "MACHINE", "MEMBER", "STATE", "ALLOWS", "VERSION")
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add ``list`` and ``forget``."""
+    commands = parser.add_subparsers(dest="what", metavar="list|forget", required=True)
+    listing = add_subcommand(commands, "list", "list the linked agents of the organisation")
+    forgetting = add_subcommand(
+        commands,
+        "forget",
+        "remove an agent and its pipelines from the lists",
+        "An agent that is still linked connects again: run 'conducto agent unlink' on its machine, "
+        "or revoke its token.",
+    )
+    forgetting.add_argument("id", metavar="AGENT", help="as 'conducto agents list' prints it")
+    add_json(listing)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List or forget agents."""
+    from conducto_cli.cloud_account import call, checked
+    from conducto_core.model.agents import LinkedAgentParams
+    from conducto_core.model.operations.agents import FORGET_AGENT, LIST_AGENTS
+
+    if arguments.what == "forget":
+        gone = call(arguments, FORGET_AGENT, checked(LinkedAgentParams, id=arguments.id))
+        print(f"forgot agent {gone.id}")
+        return DONE
+    found: LinkedAgentList = call(arguments, LIST_AGENTS)
+    if arguments.json:
+        print(as_json([agent.model_dump(mode="json") for agent in found.agents]))
+    elif not found.agents:
+        print("no agents are linked; link this machine: conducto agent link")
+    else:
+        for line in table([_HEAD, *map(_cells, found.agents)]):
+            print(line)
+    return DONE
+
+
+def _cells(agent: LinkedAgent) -> tuple[str, ...]:
+    allows = ", ".join(agent.allow) + (" for the organisation" if agent.who == "org" else "")
+    state = online_text(online=agent.online, seen=agent.seen)
+    return (agent.id, printable(agent.host), agent.user, state, allows, agent.version)
+
+
+def online_text(*, online: bool, seen: float) -> str:
+    """Return whether an agent is connected, and since when it is not."""
+    if online:
+        return "online"
+    return f"offline since {time.strftime('%Y-%m-%d %H:%M', time.localtime(seen))}"

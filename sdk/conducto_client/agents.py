@@ -1,0 +1,65 @@
+"""References to pipelines of linked agents: ``a/AGENT/ID`` in place of an id."""
+
+from collections.abc import Mapping
+from typing import TypeVar, cast
+from urllib.parse import quote, unquote
+
+from conducto_core.model.operations.agents import AGENT_PARAMETER
+from conducto_core.model.requests import EventBatch, PipelineSummary
+from conducto_core.model.responses import PipelineList
+
+R = TypeVar("R")
+
+PREFIX = "a/"
+_ROOT = "/pipelines/"
+
+
+def split(reference: str) -> tuple[str | None, str]:
+    """Return the agent and the id of a reference; the agent is None for a pipeline of the cloud."""
+    agent, found, pipeline_id = reference.removeprefix(PREFIX).partition("/")
+    if not reference.startswith(PREFIX) or not (agent and found and pipeline_id):
+        return None, reference
+    return agent, pipeline_id
+
+
+def reference_to(agent: str, pipeline_id: str) -> str:
+    """Return the reference to a pipeline of an agent."""
+    return f"{PREFIX}{agent}/{pipeline_id}"
+
+
+def routed(path: str, query: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """Return the path and the query of a request whose path may contain a reference."""
+    root, found, rest = path.partition(_ROOT)
+    reference, slash, tail = rest.partition("/")
+    agent, pipeline_id = split(unquote(reference))
+    if not found or agent is None:
+        return path, dict(query)
+    plain = f"{root}{_ROOT}{quote(pipeline_id, safe='')}{slash}{tail}"
+    return plain, {**query, AGENT_PARAMETER: agent}
+
+
+def referenced(result: R, agent: str | None) -> R:
+    """Return a response in which ids of pipelines of agents are references.
+
+    Args:
+        result: A response, or anything else, which is returned unchanged.
+        agent: The agent that the request was for.
+    """
+    match result:
+        case PipelineList():
+            pipelines = tuple(referenced(each, None) for each in result.pipelines)
+            return result.model_copy(update={"pipelines": pipelines})
+        case EventBatch():
+            pipeline = referenced(result.pipeline, agent)
+            return result.model_copy(update={"pipeline": pipeline})
+        case PipelineSummary():
+            of = result.agent.id if result.agent is not None else agent
+            return result if of is None else cast("R", _with_reference(result, of))
+        case _:
+            return result
+
+
+def _with_reference(summary: PipelineSummary, agent: str) -> PipelineSummary:
+    reference = reference_to(agent, summary.pipeline.id)
+    record = summary.pipeline.model_copy(update={"id": reference})
+    return summary.model_copy(update={"pipeline": record})
