@@ -56,6 +56,8 @@ NOT_RECONCILED = "a pipeline was not reconciled"
 #: The log message for a debug shell that could not be checked or ended
 #: (`chalicelib.services.debug_sessions`).
 NOT_CHECKED = "a debug shell was not checked"
+#: The log message for usage that Stripe refused (`chalicelib.services.billing`).
+REFUSED_USAGE = "the payment provider refused usage"
 _MINUTES = Duration.minutes(5)
 
 
@@ -126,6 +128,8 @@ class MonitoringStack(Stack):
                 above=SHELL_TIMEOUT,
             ),
         ]
+        if settings.billing:
+            self.alarms.append(self._usage_alarm())
         if settings.monthly_budget is not None:
             self._budget(settings.monthly_budget)
         self._dashboard()
@@ -208,11 +212,24 @@ class MonitoringStack(Stack):
             period=_MINUTES,
         )
 
-    def _lines(self, name: str, message: str, metric: str) -> cloudwatch.Metric:
+    def _usage_alarm(self) -> cloudwatch.Alarm:
+        events = logs.LogGroup.from_log_group_name(
+            self, "HookLogs", f"/aws/lambda/{self._function('hook_event')}"
+        )
+        self._lines("RefusedInMinute", REFUSED_USAGE, "RefusedUsage")
+        return self._alarm(
+            "RefusedUsage",
+            self._lines("RefusedInEvent", REFUSED_USAGE, "RefusedUsage", events),
+            "Stripe refuses usage, which is then not on an invoice: see the log of hook_event",
+        )
+
+    def _lines(
+        self, name: str, message: str, metric: str, group: logs.ILogGroup | None = None
+    ) -> cloudwatch.Metric:
         found = logs.MetricFilter(
             self,
             name,
-            log_group=self._minutes,
+            log_group=group or self._minutes,
             filter_pattern=logs.FilterPattern.string_value("$.message", "=", message),
             metric_namespace="Conducto",
             metric_name=f"{self._settings.stage}-{metric}",

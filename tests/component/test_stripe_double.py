@@ -20,10 +20,12 @@ from chalicelib.adapters.stripe_billing import StripeBilling, StripeSettings
 from chalicelib.api.hooks import Hooks
 from chalicelib.api.organisation import CloudOrganisation
 from chalicelib.ports.billing import BillingPorts, BillingUnavailableError, SignatureError
+from chalicelib.services.billing import REFUSED
 from chalicelib.services.billing_run import BillingRun
 from chalicelib.services.processor import CommandProcessor
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.billing import SpendLimit
+from conducto_core.model.people import AuditParams
 from conducto_core.model.states import State
 from conducto_core.semantics.plans import Plan, Remedies, Status
 from conducto_emulator.moto_server import free_port
@@ -243,6 +245,26 @@ def test_hook_rejects_bodies_without_a_valid_signature(here: Installation) -> No
     assert Hooks(None, lambda _: None).receive("stripe", {}, body).status == 404
     with pytest.raises(SignatureError):
         here.provider.event(body, "t=1,v1=00")
+
+
+def test_refused_usage_is_logged_and_in_the_audit_log(
+    here: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    here.pay()
+    account = here.records.account(ME.org)
+    assert account is not None
+    here.provider.report(account.customer, int(here.world.now) // 3600 * 3600, 1.0, 1.0)
+    sent = here.double.received[-1]
+    assert sent.startswith(f"{account.customer}.")
+
+    here.double.account.refuse_usage(sent, "meter_event_customer_not_found")
+    here.double.webhooks.wait()
+
+    (logged,) = [each for each in caplog.records if each.getMessage() == REFUSED]
+    assert (logged.orgs, logged.levelname) == ([ME.org], "ERROR")  # type: ignore[attr-defined]
+    (entry,) = here.world.cloud.audit.page(ME.org, AuditParams()).entries
+    assert (entry.operation, entry.subject) == ("report_usage", "meter_event_customer_not_found")
+    assert list(here.records.waiting_events()) == []
 
 
 def test_unavailable_stripe_is_reported_and_billing_can_be_off(here: Installation) -> None:

@@ -181,6 +181,10 @@ def test_every_alarm_has_a_remedy_and_is_silent_without_data(
         "FailedReconciles",
         "FailedShells",
     }
+    with_billing = resources(templates("everything set")["watch"], "AWS::CloudWatch::Alarm")
+    assert "RefusedUsage" in {
+        alarm["Properties"]["AlarmName"].rpartition("-")[2] for alarm in with_billing
+    }
     for alarm in alarms:
         assert "docs/cloud.md" in alarm["Properties"]["AlarmDescription"]
         assert alarm["Properties"]["TreatMissingData"] == "notBreaching"

@@ -27,6 +27,7 @@ _TYPES = {
     "portal.create": ("billing_portal._session_create_params", "SessionCreateParams"),
     "subscriptions.list": ("_subscription_list_params", "SubscriptionListParams"),
     "subscriptions.retrieve": ("_subscription_retrieve_params", "SubscriptionRetrieveParams"),
+    "events.retrieve": ("v2.core._event_retrieve_params", "EventRetrieveParams"),
     "invoices.list": ("_invoice_list_params", "InvoiceListParams"),
 }
 

@@ -38,6 +38,7 @@ class StripeDouble:
         webhooks: Its deliveries.
         key: The key that its clients use.
         away: Whether every request of the API fails.
+        received: Identifiers of the received events of usage.
     """
 
     def __init__(self, host: str, port: int, clock: Callable[[], float] = time.time) -> None:
@@ -45,6 +46,7 @@ class StripeDouble:
         self.account = StripeAccount(clock, self.webhooks.send)
         self.key = "rk_test_conducto"
         self.away = False
+        self.received: list[str] = []
         self.url = f"http://{host}:{port}"
         self._responses: dict[str, Json] = {}
         config = uvicorn.Config(self._app(), host, port, log_level="warning", lifespan="off")
@@ -110,6 +112,7 @@ class StripeDouble:
             ("GET", "/v1/subscriptions/{id}", "subscriptions.retrieve", self._subscription),
             ("DELETE", "/v1/subscriptions/{id}", "subscriptions.cancel", self._cancel),
             ("GET", "/v1/invoices", "invoices.list", self._invoices),
+            ("GET", "/v2/core/events/{id}", "events.retrieve", self._event),
         )
         routes = [
             Route(path, self._endpoint(operation, handler), methods=[method])
@@ -170,6 +173,7 @@ class StripeDouble:
             raise InvalidRequestError("timestamp: must be within the past 35 days")
         payload = given["payload"]
         customer = self.account.get(payload["stripe_customer_id"], "customer")["id"]
+        self.received.append(str(given.get("identifier", "")))
         self.account.meter_event(given["event_name"], customer, float(payload["value"]), moment)
         return {"object": "billing.meter_event", "livemode": False, **given}
 
@@ -262,6 +266,9 @@ class StripeDouble:
         return listed(self.account.all("invoice", **wanted))
 
     # ---- hosted pages -------------------------------------------------------------------------
+
+    def _event(self, path: Json, _: Json) -> Json:
+        return self.account.get(path["id"], "v2.core.event")
 
     async def _pay(self, request: Request) -> Response:
         session = self.account.objects.get(request.path_params["id"])

@@ -4,15 +4,18 @@ The library is imported when it is first used: most requests, and installations 
 never need it.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
+from secrets import token_hex
 from typing import Any, TypeVar
 
 from chalicelib.ports.billing import (
     BillingUnavailableError,
     HookEvent,
+    RefusedUsage,
     SignatureError,
     Subscription,
 )
@@ -102,11 +105,11 @@ class StripeBilling:
 
         with _stripe_errors():
             try:
-                return request(self._client)
+                return request(self._client.v1)
             except (stripe.AuthenticationError, stripe.PermissionError):
                 if not self._has_new_settings():
                     raise
-                return request(self._client)
+                return request(self._client.v1)
 
     @property
     def _client(self) -> Any:
@@ -117,7 +120,7 @@ class StripeBilling:
             where: Any = {} if url is None else {"api": url, "meter_events": url}
             self._made = stripe.StripeClient(
                 self._settings.key, base_addresses=where, max_network_retries=_RETRIES
-            ).v1
+            )
         return self._made
 
     @property
@@ -212,6 +215,7 @@ class StripeBilling:
         for name, value in ((VCPU_EVENT, vcpu_seconds), (GB_EVENT, gb_seconds)):
             event = {
                 "event_name": name,
+                "identifier": f"{customer}.{hour}.{token_hex(6)}",
                 "payload": {"stripe_customer_id": customer, "value": f"{value:.2f}"},
                 "timestamp": moment,
             }
@@ -219,6 +223,17 @@ class StripeBilling:
 
     def _send(self, event: Mapping[str, Any]) -> None:
         self._call(lambda client: client.billing.meter_events.create(event))
+
+    def refused_usage(self, event_id: str) -> RefusedUsage:
+        """Return the usage that an error report is about; it is fetched, as is every event."""
+        found = self._call(lambda _: self._client.v2.core.events.retrieve(event_id))
+        kinds = found.to_dict()["data"]["reason"]["error_types"]
+        samples = [sample for kind in kinds for sample in kind["sample_errors"]]
+        names = [str(sample["request"]["identifier"]) for sample in samples]
+        return RefusedUsage(
+            {str(kind["code"]): int(kind["error_count"]) for kind in kinds},
+            frozenset(name.partition(".")[0] for name in names if "." in name),
+        )
 
     def totals(self, customer: str, start: int, end: int) -> Mapping[int, tuple[float, float]]:
         """Return ``{hour: (vCPU-seconds, GB-seconds)}`` that Stripe has received."""
@@ -257,14 +272,10 @@ class StripeBilling:
         why = "the webhook has no signing secret"
         for secret in self._settings.webhook_secrets:
             try:
-                event: Any = stripe.Webhook.construct_event(
-                    body, signature, secret, TOLERANCE, self._settings.key
-                )
+                stripe.WebhookSignature.verify_header(body, signature, secret, TOLERANCE)
+                return _event(json.loads(body))
             except (stripe.SignatureVerificationError, ValueError) as error:
                 why = str(error)
-            else:
-                named = _subscription_of(event.data.object.to_dict())
-                return HookEvent(event.id, event.type, named, bool(event.livemode))
         raise SignatureError(why)
 
 
@@ -287,6 +298,13 @@ def _status(found: Any) -> Status:
         return Status(found.status)
     except ValueError:
         return Status.PAUSED
+
+
+def _event(given: Mapping[str, Any]) -> HookEvent:
+    """Return a verified event; those of the second version of the API have no object."""
+    about = (given.get("data") or {}).get("object") or {}
+    named = _subscription_of(about)
+    return HookEvent(str(given["id"]), str(given["type"]), named, bool(given["livemode"]))
 
 
 def _subscription_of(about: Mapping[str, Any]) -> str | None:

@@ -6,6 +6,9 @@ from typing import NamedTuple, Protocol
 
 from conducto_core.semantics.plans import RATES, Rates, Span, Status
 
+#: Kinds of events about usage that was received and not accepted.
+USAGE_REFUSED = ("v1.billing.meter.error_report_triggered", "v1.billing.meter.no_meter_found")
+
 
 class SignatureError(Exception):
     """The signature of a webhook is missing, wrong or too old."""
@@ -50,6 +53,18 @@ class HookEvent(NamedTuple):
     livemode: bool
 
 
+class RefusedUsage(NamedTuple):
+    """Usage that the provider received and did not accept.
+
+    Attributes:
+        reasons: ``{code: number of events}``.
+        customers: The customers of the events of which the provider gives examples.
+    """
+
+    reasons: Mapping[str, int]
+    customers: frozenset[str]
+
+
 class BillingProvider(Protocol):
     """The payment provider. Methods raise `BillingUnavailableError`."""
 
@@ -77,6 +92,9 @@ class BillingProvider(Protocol):
 
     def report(self, customer: str, hour: int, vcpu_seconds: float, gb_seconds: float) -> None:
         """Send the totals of an hour, which replace those sent before."""
+
+    def refused_usage(self, event_id: str) -> RefusedUsage:
+        """Return the usage that an event of the kind `USAGE_REFUSED` reports as refused."""
 
     def totals(self, customer: str, start: int, end: int) -> Mapping[int, tuple[float, float]]:
         """Return ``{hour: (vCPU-seconds, GB-seconds)}`` that the provider has received."""

@@ -6,15 +6,28 @@ one that was fetched later is stored. Any order and repetition of events ends in
 
 import logging
 from dataclasses import replace
+from http import HTTPStatus
 from time import gmtime, strftime
 
-from chalicelib.ports.billing import Account, BillingPorts, HookEvent, Subscription, rates_of
+from chalicelib.ports.billing import (
+    USAGE_REFUSED,
+    Account,
+    BillingPorts,
+    HookEvent,
+    Subscription,
+    rates_of,
+)
+from chalicelib.services import audit
 from chalicelib.services.billing_mail import BillingMail
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.slots import Slots
+from conducto_core.model.people import AuditEntry
 from conducto_core.semantics.plans import LIVE, Billing, dollars, grace_until
 
 logger = logging.getLogger(__name__)
+
+#: Message about usage that the provider refused; the stack of monitoring counts it.
+REFUSED = "the payment provider refused usage"
 
 
 class Subscriptions:
@@ -31,12 +44,39 @@ class Subscriptions:
         """Fetch the subscription that an event names, and write it; raises as the provider."""
         if event.livemode != self._provider.livemode:
             logger.warning("a billing event of the other mode", extra={"event": event.id})
+        elif event.kind in USAGE_REFUSED:
+            self._report_refused(event)
         elif event.subscription is not None:
             fetched = self._cloud.clock()
             found = self._provider.subscription(event.subscription)
             if found is not None:
                 self._adopt(found, fetched)
         self._records.event_done(event.id)
+
+    def _report_refused(self, event: HookEvent) -> None:
+        """Log usage that the provider refused, and add it to the audit logs of organisations."""
+        try:
+            refused = self._provider.refused_usage(event.id)
+        except Exception:
+            logger.exception(REFUSED, extra={"event": event.id})
+            raise
+        named = {org: self._records.account(org) for org in self._records.accounts()}
+        orgs = [
+            org for org, known in named.items() if known and known.customer in refused.customers
+        ]
+        about = {"event": event.id, "reasons": dict(refused.reasons), "orgs": sorted(orgs)}
+        logger.error(REFUSED, extra=about)
+        for org in orgs:
+            entry = AuditEntry(
+                time=self._cloud.clock(),
+                user="billing",
+                token="",
+                operation="report_usage",
+                subject=", ".join(sorted(refused.reasons)),
+                status=HTTPStatus.BAD_REQUEST,
+                request=event.id,
+            )
+            audit.record(self._cloud.audit, org, entry)
 
     def refresh(self, org: str) -> None:
         """Fetch an organisation's latest subscription, and write it; raises as the provider."""

@@ -11,6 +11,7 @@ from chalicelib.ports.billing import (
     HookEvent,
     HourTotal,
     Meter,
+    RefusedUsage,
     SignatureError,
     Subscription,
     WaitingMail,
@@ -140,6 +141,7 @@ class FakeProvider:
         subscriptions: ``{id: subscription}``.
         received: ``{(customer, hour): (vCPU-seconds, GB-seconds)}``.
         events: ``{signature: event}`` of webhooks.
+        refused: ``{event: refused usage}``.
     """
 
     def __init__(self) -> None:
@@ -148,6 +150,7 @@ class FakeProvider:
         self.subscriptions: dict[str, Subscription] = {}
         self.received: dict[tuple[str, int], tuple[float, float]] = {}
         self.events: dict[str, HookEvent] = {}
+        self.refused: dict[str, RefusedUsage] = {}
 
     def _check(self) -> None:
         if self.away:
@@ -182,6 +185,10 @@ class FakeProvider:
     def report(self, customer: str, hour: int, vcpu_seconds: float, gb_seconds: float) -> None:
         self._check()
         self.received[customer, hour] = (vcpu_seconds, gb_seconds)
+
+    def refused_usage(self, event_id: str) -> RefusedUsage:
+        self._check()
+        return self.refused[event_id]
 
     def totals(self, customer: str, start: int, end: int) -> Mapping[int, tuple[float, float]]:
         self._check()
