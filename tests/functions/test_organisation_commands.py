@@ -104,6 +104,10 @@ def test_administrator_invites_changes_and_removes_a_member(
     assert main(["members", "set-role", "bob", "viewer"]) == 0
     assert main(["members", "list"]) == 0
     assert "bob   viewer" in capsys.readouterr().out
+    capsys.readouterr()
+    assert main(["members", "export", "bob"]) == 0
+    exported = json.loads(capsys.readouterr().out)
+    assert (exported["member"]["user"], exported["audit"] != []) == ("bob", True)
     assert main(["members", "remove", "bob", "--yes"]) == 0
     assert main(["members", "erase", "bob", "--yes"]) == 0
     assert main(["audit", "--operation", "remove_member"]) == 0

@@ -17,16 +17,17 @@ from chalicelib.services.member_tokens import FRESH_SECONDS as FRESH_SESSION
 from chalicelib.services.sign_in import TrustedRuns
 from conducto.integrations.http import DeliveryError
 from conducto_core.api.idempotency import MemoryResponses
+from conducto_core.model.deployment import user_directory
 from conducto_core.model.operations import people as operations
 from conducto_core.model.operations.cloud import CLOUD_LOGIN, WHO_AM_I
-from conducto_core.model.operations.pipelines import CONTROL, LIST, PUT_SECRETS, SECRETS
+from conducto_core.model.operations.pipelines import CONTROL, LAUNCH, LIST, PUT_SECRETS, SECRETS
 from conducto_core.model.operations.sign_in import PUT_TRUST, START_SESSION
 from conducto_core.model.people import AuditParams, Member, Role
 from conducto_core.model.sign_in import TrustRequest
 from conducto_core.semantics.plans import Billing, Status
 from conducto_core.semantics.roles import INHERITED
 from support.cloud.world import ME, World
-from support.trees import leaf, serial
+from support.trees import form, leaf, serial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -769,6 +770,32 @@ def test_personal_data_is_exported_and_erased(tmp_path: Path) -> None:
     users = {e["user"] for e in office.call(operations.LIST_AUDIT, owner)[1]["entries"]}
     assert users == {"ann", erased["replacement"]}
     assert after[0] == 404
+
+
+def test_personal_data_is_exported_in_parts(tmp_path: Path) -> None:
+    office = Office(folder=tmp_path)
+    owner, bob = office.join("ann", Role.OWNER), office.join("bob")
+    folder = office.world.cloud.data._path(user_directory("acme", "bob"))  # type: ignore[attr-defined]
+    names = [f"{part}/{n:03}" for part in ("a", "a/b", "a.b", "c/d/e") for n in range(300)]
+    for name in names:
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    tree = {"tree": form(serial("x")), "run": False}
+    launched = [office.call(LAUNCH, bob, tree)[1]["pipeline"]["id"] for _ in range(2)]
+
+    parts = [office.call(operations.EXPORT_MEMBER, owner, user="bob")[1]]
+    while parts[-1]["next"]:
+        query = {"user": "bob", "after": parts[-1]["next"]}
+        parts.append(office.call(operations.EXPORT_MEMBER, owner, **query)[1])
+
+    assert len(parts) == 2
+    assert [bool(part["member"]) for part in parts] == [True, False]
+    files = [file for part in parts for file in part["files"]]
+    assert sorted(files) == sorted(names)
+    assert sorted(id_ for part in parts for id_ in part["pipelines"]) == sorted(launched)
+    wrong = office.call(operations.EXPORT_MEMBER, owner, user="bob", after="audit#x")
+    assert wrong[0] == 422
 
 
 class SlowAudit(FakeAuditLog):

@@ -119,13 +119,22 @@ def _leave(arguments: argparse.Namespace) -> int:
     return DONE
 
 
+#: The lists of an export that come in parts.
+_LONG = ("files", "pipelines", "audit")
+
+
 def _export(arguments: argparse.Namespace) -> int:
     from conducto_cli.cloud_account import call, checked
     from conducto_core.model.operations.people import EXPORT_MEMBER
-    from conducto_core.model.people import MemberParams
+    from conducto_core.model.people import ExportParams
 
-    found = call(arguments, EXPORT_MEMBER, checked(MemberParams, user=arguments.user))
-    print(as_json(found.model_dump(mode="json")))
+    query = checked(ExportParams, user=arguments.user)
+    whole = part = call(arguments, EXPORT_MEMBER, query)
+    while part.next is not None:
+        part = call(arguments, EXPORT_MEMBER, query.model_copy(update={"after": part.next}))
+        more = {name: getattr(whole, name) + getattr(part, name) for name in _LONG}
+        whole = whole.model_copy(update=more)
+    print(as_json(whole.model_dump(mode="json", exclude={"next"})))
     return DONE
 
 

@@ -67,6 +67,20 @@ class MemberParams(Record):
     user: Name
 
 
+class ExportParams(MemberParams):
+    """The user id of a member, and the part of their data.
+
+    Attributes:
+        after: ``next`` of the previous part.
+    """
+
+    after: str | None = Field(
+        default=None,
+        max_length=5000,
+        pattern=r"^(files#.*|pipelines#.*|audit#(\d{13}\.\d{6}#[0-9a-f]{8})?)$",
+    )
+
+
 class RoleChange(Record):
     """The new role of a member."""
 
@@ -330,25 +344,28 @@ class OrganisationDeleted(Record):
 
 
 class PersonalData(Record):
-    """All data about a member that the installation stores.
+    """A part of the data about a member that the installation stores.
 
     Attributes:
-        member: None for somebody who left.
+        member: In the first part; None for somebody who left.
+        invitations: In the first part, as are ``tokens`` and ``secrets``.
         secrets: Names of the user's secrets; values are not exported.
-        files: Paths of the user's data, the first 10,000.
+        files: Paths of the user's data.
         pipelines: Ids of the pipelines that the user launched.
         audit: Entries of the audit log.
+        next: Where the next part begins; None in the last one.
     """
 
     org: str
     user: str
-    member: Member | None
-    invitations: tuple[Invitation, ...]
-    tokens: tuple[MemberToken, ...]
-    secrets: tuple[str, ...]
-    files: tuple[str, ...]
-    pipelines: tuple[str, ...]
-    audit: tuple[AuditEntry, ...]
+    member: Member | None = None
+    invitations: tuple[Invitation, ...] = ()
+    tokens: tuple[MemberToken, ...] = ()
+    secrets: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    pipelines: tuple[str, ...] = ()
+    audit: tuple[AuditEntry, ...] = ()
+    next: str | None = None
 
 
 class PersonErased(Record):

@@ -58,9 +58,9 @@ class CloudPeople:
         """End the caller's membership."""
         return await asyncio.to_thread(self._members.leave)
 
-    async def export_member(self, params: m.MemberParams) -> m.PersonalData:
-        """Return all data about a user."""
-        return await asyncio.to_thread(self._data_of(params).export)
+    async def export_member(self, params: m.ExportParams) -> m.PersonalData:
+        """Return a part of the data about a user."""
+        return await asyncio.to_thread(self._data_of(params).export, params.after)
 
     async def erase_member(self, params: m.MemberParams) -> m.PersonErased:
         """Erase the data about a former member."""

@@ -1,11 +1,11 @@
 """The data about one user: export and erasure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
-from itertools import islice
+from typing import Any
 
 from chalicelib.ports.identity import Identity
-from chalicelib.ports.journal import all_records
+from chalicelib.ports.journal import RECORDS_PAGE
 from chalicelib.services.deletion import REQUEST_SECONDS, DeletionRunningError
 from chalicelib.services.member_tokens import MemberTokens
 from chalicelib.services.organisations import clear_secrets
@@ -23,9 +23,13 @@ from conducto_core.model.people import (
 )
 from conducto_core.model.responses import DataEntry
 
-#: Maximum number of file paths in an export.
-MAX_FILES = 10_000
+#: Limits of one part of an export: seconds, and items of its long lists.
+PART_SECONDS = 10.0
+PART_ITEMS = 1000
 _PAGE = 200
+
+#: The position after some items of an export (None: the end), their list, and the items.
+Items = tuple[str | None, str, Sequence[Any]]
 
 
 class PersonalDataOf:
@@ -38,28 +42,57 @@ class PersonalDataOf:
         self._org = caller.org
         self._user = user
 
-    def export(self) -> PersonalData:
-        """Return everything that is stored about the user; values of secrets are left out."""
-        self._check_stored()
+    def export(self, after: str | None = None) -> PersonalData:
+        """Return the part of the stored data after a position; values of secrets are left out.
+
+        Raises:
+            NotFoundError: Nothing is stored about the user.
+        """
+        until = self._cloud.clock() + PART_SECONDS
+        found: dict[str, list[Any]] = {"files": [], "pipelines": [], "audit": []}
+        position: str | None = None
+        for step in self._items(after):
+            position, name, items = step
+            found[name] += items
+            if self._cloud.clock() > until or sum(map(len, found.values())) >= PART_ITEMS:
+                break
+        else:
+            position = None
+        first = self._account() if after is None else {}
+        if after is None and position is None and not (any(found.values()) or any(first.values())):
+            self._check_stored()
+        lists = {name: tuple(items) for name, items in found.items()}
+        return PersonalData(org=self._org, user=self._user, next=position, **first, **lists)
+
+    def _account(self) -> dict[str, Any]:
         tokens = MemberTokens(self._cloud, self._me)
         mine = TokenListParams(user=self._user)
         invitations = self._cloud.people.invitations(self._org)
-        return PersonalData(
-            org=self._org,
-            user=self._user,
-            member=self._cloud.people.member(self._org, self._user),
-            invitations=tuple(
+        return {
+            "member": self._cloud.people.member(self._org, self._user),
+            "invitations": tuple(
                 one.invitation for one in invitations if one.invitation.user == self._user
             ),
-            tokens=(
+            "tokens": (
                 *tokens.listing(mine, sessions=False).tokens,
                 *tokens.listing(mine, sessions=True).tokens,
             ),
-            secrets=tuple(sorted(self._cloud.vault.read(user_scope(self._org, self._user)))),
-            files=tuple(islice(self._files(), MAX_FILES)),
-            pipelines=tuple(self._pipelines()),
-            audit=tuple(self._audit()),
-        )
+            "secrets": tuple(sorted(self._cloud.vault.read(user_scope(self._org, self._user)))),
+        }
+
+    def _items(self, after: str | None) -> Iterator[Items]:
+        """Yield the items after a position; some steps have none."""
+        part, _, place = (after or "files#").partition("#")
+        if part == "files":
+            for position, files in self._files(place):
+                yield f"files#{position}", "files", files
+            place = ""
+        if part in ("files", "pipelines"):
+            for page, pipelines in self._pipelines(place or None):
+                yield f"pipelines#{page}" if page else "audit#", "pipelines", pipelines
+            place = ""
+        for entry, entries in self._audit(place or None):
+            yield f"audit#{entry}" if entry else None, "audit", entries
 
     def erase(self) -> PersonErased:
         """Erase the data about a former member; their pipelines stay, under their user id.
@@ -100,9 +133,12 @@ class PersonalDataOf:
 
     def _check_stored(self) -> None:
         secrets = self._cloud.vault.read(user_scope(self._org, self._user))
-        found = self._is_known() or secrets or any(self._files()) or any(self._pipelines())
-        if not found:
+        if not (self._is_known() or secrets or self._has_items()):
             raise NotFoundError(f"nothing about a user {self._user!r} is stored in {self._org}")
+
+    def _has_items(self) -> bool:
+        files = any(found for _, found in self._files())
+        return files or any(found for _, found in self._pipelines())
 
     def _is_known(self) -> bool:
         people, known = self._cloud.people, self._cloud.tokens.known(self._org)
@@ -112,19 +148,28 @@ class PersonalDataOf:
             or any(token.identity.user == self._user for token in known)
         )
 
-    def _files(self) -> Iterator[str]:
-        """Yield the paths of the user's data."""
-        directory = user_directory(self._org, self._user)
-        waiting = [""]
-        while waiting:
-            for entry in self._entries(directory, waiting.pop()):
-                if entry.kind == "directory":
-                    waiting.append(entry.name)
-                else:
-                    yield entry.name
+    def _files(self, last: str = "") -> Iterator[tuple[str, Sequence[str]]]:
+        """Yield ``(position, files)`` of the user's data after a position.
 
-    def _entries(self, directory: str, name: str) -> Iterator[DataEntry]:
-        after: str | None = None
+        A position is the path of a file, or of a directory, with a slash, that is read next.
+        """
+        directory, slash, _ = last.rpartition("/")
+        is_entered = bool(slash) and last.endswith("/")
+        yield from self._below(directory, None if is_entered else last or None)
+        while directory:
+            above = directory.rpartition("/")[0]
+            yield from self._below(above, directory)
+            directory = above
+
+    def _below(self, directory: str, after: str | None) -> Iterator[tuple[str, Sequence[str]]]:
+        for entry in self._entries(user_directory(self._org, self._user), directory, after):
+            if entry.kind == "directory":
+                yield f"{entry.name}/", ()
+                yield from self._below(entry.name, None)
+            else:
+                yield entry.name, (entry.name,)
+
+    def _entries(self, directory: str, name: str, after: str | None) -> Iterator[DataEntry]:
         while True:
             try:
                 page = self._cloud.data.entries(directory, name, after, _PAGE)
@@ -135,16 +180,19 @@ class PersonalDataOf:
             if after is None:
                 return
 
-    def _pipelines(self) -> Iterator[str]:
-        for record in all_records(self._cloud.store, self._org):
-            if record.owner == self._user:
-                yield record.id
-
-    def _audit(self) -> Iterator[AuditEntry]:
-        params = AuditParams(user=self._user, limit=MAX_AUDIT_PAGE)
+    def _pipelines(self, after: str | None = None) -> Iterator[tuple[str | None, Sequence[str]]]:
         while True:
-            page = self._cloud.audit.page(self._org, params)
-            yield from page.entries
-            if page.next is None:
+            page, after = self._cloud.store.records(self._org, after=after, limit=RECORDS_PAGE)
+            owned = [record.id for record in page if record.owner == self._user]
+            yield after, owned
+            if after is None:
                 return
-            params = params.model_copy(update={"after": page.next})
+
+    def _audit(self, after: str | None) -> Iterator[tuple[str | None, Sequence[AuditEntry]]]:
+        while True:
+            params = AuditParams(user=self._user, limit=MAX_AUDIT_PAGE, after=after)
+            page = self._cloud.audit.page(self._org, params)
+            after = page.next
+            yield after, page.entries
+            if after is None:
+                return

@@ -93,9 +93,9 @@ LEAVE = _act(
 EXPORT_MEMBER = _read(
     "export_member",
     "/members/{user}/data",
-    m.MemberParams,
+    m.ExportParams,
     m.PersonalData,
-    "Return all data about a user, without values of secrets.",
+    "Return a part of the data about a user, without values of secrets.",
     link_class=LinkClass.NEVER,
     permission=_ADMIN,
 )
