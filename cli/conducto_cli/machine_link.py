@@ -11,6 +11,9 @@ from dataclasses import replace
 from conducto.errors import UsageError
 from conducto_cli.cloud_account import Account, checked, needed_account, profile_named
 from conducto_client import AgentUnreachableError, ApiError
+from conducto_client.cloud_transport import CloudClient
+from conducto_core.model.agents import LinkedAgentParams
+from conducto_core.model.operations.agents import FORGET_AGENT
 from conducto_core.model.operations.operation import Permission
 from conducto_core.model.operations.people import CREATE_TOKEN, LIST_TOKENS, REVOKE_TOKEN
 from conducto_core.model.params import NoParams
@@ -31,6 +34,8 @@ from conducto_local.state_dir import open_state_dir
 #: Seconds to wait for the first connection, and between two looks.
 _CONNECT_SECONDS = 25.0
 _LOOK_SECONDS = 0.1
+#: States after which a new token is needed.
+_UNUSABLE = ("rejected", "stopped")
 
 
 def current_link(profile: str | None) -> LinkSettings | None:
@@ -68,6 +73,7 @@ def link(profile: str | None, *, allow: str | None, who: str | None, new: bool) 
         agent = before.agent if before is not None and same else new_agent_id()
         made = _linked(account, agent, policy)
         files.forget()
+        files.take_over()
     write_settings(name, made)
     return made
 
@@ -91,11 +97,11 @@ def _is_usable(link: LinkSettings, account: Account, files: LinkFiles) -> bool:
     """Return whether a link is that of the account, and its token is not known to be invalid."""
     status = files.read_status()
     same = (link.url, link.user, link.org) == (account.url, account.user, account.org)
-    return same and (status is None or status.state != "stopped")
+    return same and (status is None or status.state not in _UNUSABLE)
 
 
 def _linked(account: Account, agent: str, policy: LinkPolicy) -> LinkSettings:
-    """Create a token for the agent, and return the link with it."""
+    """Create a token for the agent in place of earlier ones, and return the link with it."""
     request = checked(
         NewToken,
         name=f"agent {agent} on {platform.node()}"[:100],
@@ -106,6 +112,7 @@ def _linked(account: Account, agent: str, policy: LinkPolicy) -> LinkSettings:
         who, socket = client.who_am_i(), client.status().socket
         if not socket:
             raise UsageError(f"{account.url} is not an installation that agents can link to")
+        _revoke(client, agent)
         token = client.call(CREATE_TOKEN, NoParams(), request).token
     return LinkSettings(
         agent=agent,
@@ -131,8 +138,8 @@ def unlink(profile: str | None) -> str | None:
     if found is None:
         return "not linked any more"
     try:
-        _revoke(needed_account(profile), found)
-    except (ApiError, AgentUnreachableError, UsageError, OSError) as error:
+        _forget(needed_account(profile), found)
+    except (ApiError, AgentUnreachableError, UsageError) as error:
         return (
             f"not linked to {found.url} any more, but the agent's token was not revoked ({error}); "
             "revoke it: conducto tokens revoke TOKEN_ID"
@@ -140,14 +147,19 @@ def unlink(profile: str | None) -> str | None:
     return f"not linked to {found.url} any more"
 
 
-def _revoke(account: Account, link: LinkSettings) -> None:
+def _forget(account: Account, link: LinkSettings) -> None:
+    """Revoke the agent's tokens, and remove it from the installation's lists."""
     if account.url != link.url:
         raise UsageError(f"the profile is logged in at {account.url}")
     with account.client() as client:
-        tokens = client.call(LIST_TOKENS, TokenListParams(), None).tokens
-        for token in tokens:
-            if token.name.startswith(f"agent {link.agent} "):
-                client.call(REVOKE_TOKEN, TokenParams(id=token.id), None)
+        _revoke(client, link.agent)
+        client.call(FORGET_AGENT, LinkedAgentParams(id=link.agent), None)
+
+
+def _revoke(client: CloudClient, agent: str) -> None:
+    for token in client.call(LIST_TOKENS, TokenListParams(), None).tokens:
+        if token.name.startswith(f"agent {agent} "):
+            client.call(REVOKE_TOKEN, TokenParams(id=token.id), None)
 
 
 def wait_until_connected(profile: str | None, since: float) -> LinkStatus | None:

@@ -24,7 +24,7 @@ from conducto_core.model import relay
 from conducto_core.model.base import Record
 from conducto_core.model.operations.cloud import SUBPROTOCOL
 
-_SECONDS = 20.0
+_SECONDS = 60.0
 
 
 @dataclass

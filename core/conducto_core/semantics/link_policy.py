@@ -84,7 +84,7 @@ def refusal_of(policy: LinkPolicy, owner: str, request: LinkRequest) -> Refusal 
         request: The request.
     """
     needed = class_needed(request, owner)
-    name = request.operation.name
+    name = request.operation.name if request.control is None else request.control.action
     if needed not in ALLOWABLE:
         return Refusal(f"{name} is never allowed through a link", _never_remedy(needed))
     is_owner = request.caller.user == owner

@@ -45,6 +45,8 @@ _MAX_EXECUTING = 2 * MAX_CONCURRENT
 _MAX_UNSETTLED = 100
 #: Seconds after which nobody waits for a response any more; large ones are still uploaded.
 _RESPONSE_SECONDS = 660.0
+#: Maximum number of paths in a line of the log.
+_SHOWN_PATHS = 20
 #: Number of requests whose ids are remembered: a repeated one is not executed again.
 _REMEMBERED = 1000
 
@@ -136,6 +138,7 @@ class Asks:
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
         busy = self._executing >= _MAX_EXECUTING
+        self._executing += 1
         task = asyncio.create_task(self._run(ask, operation, busy=busy))
         self._running[ask.id] = task
         task.add_done_callback(lambda _: self._running.pop(ask.id, None))
@@ -157,7 +160,6 @@ class Asks:
             logger.exception("request of the cloud failed", extra={"operation": ask.operation})
 
     async def _respond(self, ask: Ask, operation: AnyOperation, *, busy: bool) -> None:
-        self._executing += 1
         try:
             answer = _problem(_BUSY) if busy else await self._answer(ask, operation)
             frames = await response_frames(self._transfers, ask, answer)
@@ -226,9 +228,14 @@ _BUSY = Problem(
 def _log(event: str, ask: Ask, request: LinkRequest, **more: Any) -> None:
     control, pipeline = request.control, ask.params.get("id")
     subject = {} if pipeline is None else {"pipeline": pipeline}
-    action = {} if control is None else {"action": control.action, "paths": control.paths[:20]}
+    action = {} if control is None else {"action": control.action, "paths": _paths(control)}
     about = {"user": ask.caller.user, "operation": ask.operation, "request": ask.id}
     logger.info(event, extra={**about, **subject, **action, **more})
+
+
+def _paths(control: ControlRequest) -> str:
+    shown = " ".join(control.paths[:_SHOWN_PATHS])
+    return shown if len(control.paths) <= _SHOWN_PATHS else f"{shown} …"
 
 
 def _refused(refusal: Refusal) -> Problem:

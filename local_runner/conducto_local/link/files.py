@@ -9,6 +9,8 @@ from typing import Any
 
 _PRIVATE_FILE = 0o600
 _PRIVATE = 0o700
+#: Number of connections by which a person moves an identity back from a copy.
+_TAKE_OVER = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +18,9 @@ class LinkStatus:
     """The state of a link.
 
     Attributes:
-        state: ``connected``, ``connecting``, ``waiting`` for the next attempt, ``stopped`` until
-            the machine is linked again, or ``closed`` since the agent stopped.
+        state: ``connected``, ``connecting``, ``waiting`` for the next attempt, ``rejected`` by the
+            installation, ``stopped`` until the machine is linked again, or ``closed`` since the
+            agent stopped.
         since: In seconds since the epoch.
         problem: Why it is not connected, as a sentence.
         pid: The agent's process.
@@ -45,6 +48,11 @@ class LinkFiles:
         epoch = (found if isinstance(found, int) else 0) + 1
         self._write("epoch", epoch)
         return epoch
+
+    def take_over(self) -> None:
+        """Make the next epoch higher than that of a copy of these files."""
+        found = self._read("epoch")
+        self._write("epoch", (found if isinstance(found, int) else 0) + _TAKE_OVER)
 
     def read_status(self) -> LinkStatus | None:
         """Return the state that the newest agent wrote."""

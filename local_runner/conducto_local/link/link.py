@@ -8,7 +8,7 @@ import platform
 import random
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from conducto_core.api.dispatch import Service
@@ -33,7 +33,7 @@ from conducto_local.link.channel import Channel
 from conducto_local.link.connection import LinkConnection, LostError, ViolationError
 from conducto_local.link.files import LinkFiles, LinkStatus
 from conducto_local.link.follow import Follows
-from conducto_local.link.network import LinkError, RejectedError, open_socket
+from conducto_local.link.network import LinkError, RejectedError, SupersededError, open_socket
 from conducto_local.link.settings import LinkSettings, LinkSettingsError, WatchedSettings
 from conducto_local.link.shells import RemoteShells
 from conducto_local.link.summaries import LOOK_SECONDS, SummarySender
@@ -67,7 +67,7 @@ class Timing:
 
 
 class _SettingsChangedError(Exception):
-    """The machine was unlinked."""
+    """The machine was unlinked, or linked again."""
 
 
 class Link:
@@ -151,9 +151,11 @@ class Link:
         try:
             await self._serve(link)
         except _SettingsChangedError:
-            logger.info("the machine is not linked any more")
-        except RejectedError as error:
+            logger.info("the configuration of the link has changed")
+        except SupersededError as error:  # a further attempt would end the other connection
             await self._wait_for_change("stopped", str(error), None)
+        except RejectedError as error:  # for example while the installation is deployed
+            await self._wait_for_change("rejected", str(error), self._timing.longest_backoff)
         except LinkError as error:
             await self._wait_for_change("waiting", str(error), self._backoff())
         except Exception:
@@ -209,21 +211,23 @@ class Link:
         opened = time.time()
         try:
             while True:
-                current = await self._serve_one(current)
+                current, link = await self._serve_one(current, link)
         finally:
             await self._end_streams()
             if time.time() - opened >= self._timing.stable:
                 self._failures = 0
 
-    async def _serve_one(self, connection: LinkConnection) -> LinkConnection:
-        """Serve a connection until it is replaced; return the next one.
+    async def _serve_one(
+        self, connection: LinkConnection, link: LinkSettings
+    ) -> tuple[LinkConnection, LinkSettings]:
+        """Serve a connection until it is replaced; return the next one, and its settings.
 
         Raises:
             LinkError: It ended.
             _SettingsChangedError: The machine is not linked any more.
         """
         reading = asyncio.create_task(self._read(connection))
-        keeping = asyncio.create_task(self._keep(connection))
+        keeping = asyncio.create_task(self._keep(connection, link))
         try:
             await asyncio.wait({reading, keeping}, return_when=asyncio.FIRST_COMPLETED)
             if keeping.done() or self._renewing:
@@ -253,20 +257,22 @@ class Link:
         await asyncio.gather(*tasks, return_exceptions=True)
         await connection.close()
 
-    async def _keep(self, connection: LinkConnection) -> LinkConnection:
+    async def _keep(
+        self, connection: LinkConnection, link: LinkSettings
+    ) -> tuple[LinkConnection, LinkSettings]:
         """Send pings, and return the next connection in time, or when the policy has changed."""
-        timing, link = self._timing, self._settings.now()
+        timing = self._timing
         opened = pinged = ticked = time.time()
         while True:
             await asyncio.sleep(timing.tick)
             now, found = time.time(), self._current_settings()
-            if not isinstance(found, LinkSettings):
+            if not isinstance(found, LinkSettings) or replace(found, policy=link.policy) != link:
                 raise _SettingsChangedError
             if found != link or now - opened >= timing.renew:
                 if (following := await self._renew(found)) is not None:
                     if found != link:
                         self._note("connected")
-                    return following
+                    return following, found
                 opened = now - timing.renew + timing.stable  # try again in a moment
             elif abs(now - ticked) >= timing.jump or now - pinged >= timing.ping:
                 await connection.send_acked(lambda n: Ping(n=n))
@@ -335,7 +341,7 @@ def _closed(frame: Closing) -> LinkError:
     detail = f" ({frame.detail})" if frame.detail else ""
     match frame.reason:
         case "superseded":
-            return RejectedError(
+            return SupersededError(
                 "another process is linked with the identity of this agent; if this machine or its "
                 f"state directory is a copy, give it its own: conducto agent link --new{detail}"
             )

@@ -39,7 +39,11 @@ class LinkError(Exception):
 
 
 class RejectedError(LinkError):
-    """The installation does not accept this agent; only a person can change that."""
+    """The installation does not accept this agent; probably, only a person can change that."""
+
+
+class SupersededError(LinkError):
+    """Another process is connected with the identity of this agent."""
 
 
 def proxy_for(url: str, env: Mapping[str, str] = os.environ) -> str | None:

@@ -253,3 +253,49 @@ async def test_superseded_agent_stops_until_it_is_linked_again(
         await cloud.until(lambda: len(cloud.hellos) == 2)
 
     assert cloud.hellos[1].agent == "other234"
+
+
+async def test_machine_that_is_linked_again_leaves_the_old_identity_at_once(
+    agent: LinkedAgent, cloud: RelayCloud
+) -> None:
+    agent.configure(cloud)
+    slow = agent.timing(grace=60.0)
+    async with agent.linked(slow):
+        await cloud.until(lambda: bool(cloud.pipelines))
+        agent.configure(cloud, agent="other234")
+        await cloud.until(cloud.peers[0].closed.is_set)
+        await cloud.until(lambda: len(cloud.hellos) == 2)
+        agent.files.take_over()
+        await cloud.peer.socket.close()
+        await cloud.until(lambda: len(cloud.hellos) == 3)
+
+    assert [hello.epoch for hello in cloud.hellos] == [1, 2, 1003]
+
+
+async def test_rejected_token_is_reported_and_tried_again(
+    agent: LinkedAgent, cloud: RelayCloud
+) -> None:
+    agent.configure(cloud, token="old")
+    async with agent.linked():
+        await cloud.until(lambda: _state(agent) == "rejected")
+        status = agent.files.read_status()
+        cloud.token = "old"
+        await cloud.until(lambda: _state(agent) == "connected")
+
+    assert status is not None
+    assert status.problem is not None
+    assert "conducto agent link" in status.problem
+
+
+def _state(agent: LinkedAgent) -> str | None:
+    status = agent.files.read_status()
+    return None if status is None else status.state
+
+
+async def test_sleep_of_the_machine_is_noticed_by_the_clock(
+    agent: LinkedAgent, cloud: RelayCloud
+) -> None:
+    agent.configure(cloud)
+    woken = agent.timing(jump=0.0)  # as if the clock had jumped between any two ticks
+    async with agent.linked(woken):
+        await cloud.until(lambda: any(isinstance(frame, relay.Ping) for frame in cloud.frames))
