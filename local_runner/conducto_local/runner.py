@@ -4,13 +4,18 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
+from conducto_core.api.schedules.operations import ScheduleOperations
 from conducto_local.agent_files import AgentFiles
 from conducto_local.api.pipelines import LocalPipelines
+from conducto_local.api.schedule_target import LocalScheduleTarget
+from conducto_local.api.schedules import LocalScheduleCaller, OneAtATime
 from conducto_local.engine_factory import open_engines
 from conducto_local.lifecycle.retention import RetentionScheduler
+from conducto_local.lifecycle.schedule_timer import ScheduleTimer
 from conducto_local.notify.outbox import Channels, Outbox
 from conducto_local.notify.rules_file import RulesFile
 from conducto_local.notify.settings import CommandAddresses, settings_of
+from conducto_local.programs.scheduled import ScheduledScripts
 from conducto_local.scheduling import pipeline_loader
 from conducto_local.scheduling.clock import Clock
 from conducto_local.scheduling.containers import IDLE_SECONDS, Containers
@@ -86,18 +91,36 @@ async def open_parts(
         home=home, store=store, engine_contexts=engine_contexts, scheduler=scheduler
     )
     keeper = RetentionScheduler(home, store, scheduler, pipelines, clock)
+    timer = _schedule_timer(home, store, scheduler, pipelines, clock)
     try:
         await pipelines.recover()
         scheduler.notifier.recover()
         keeper.begin()
+        timer.begin()
         yield Runner(pipelines, keeper)
     finally:
+        await timer.close()
         await pipelines.close()
         await keeper.close()
         await scheduler.close()
         for engine_context in engine_contexts.values():
             await engine_context.engine.close()
         store.close()
+
+
+def _schedule_timer(
+    home: StateDir,
+    store: SqliteStore,
+    scheduler: Scheduler,
+    pipelines: LocalPipelines,
+    clock: Clock | None,
+) -> ScheduleTimer:
+    target = LocalScheduleTarget(pipelines, ScheduledScripts(home))
+    wall = (Clock() if clock is None else clock).wall
+    runner = OneAtATime(store.schedules, target, wall)
+    timer = ScheduleTimer(runner, scheduler, clock)
+    pipelines.schedules = ScheduleOperations(runner, LocalScheduleCaller(pipelines, timer.wake))
+    return timer
 
 
 class AgentUrl:

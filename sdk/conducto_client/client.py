@@ -140,9 +140,9 @@ class Client:
         """Close the connections."""
         self._transport.close()
 
-    def launch(self, request: LaunchRequest) -> PipelineSummary:
-        """Launch a tree; return the new pipeline."""
-        return self.call(pipelines.LAUNCH, params.NoParams(), request)
+    def launch(self, request: LaunchRequest, key: str | None = None) -> PipelineSummary:
+        """Launch a tree, once for each ``key``; return the new pipeline."""
+        return self.call(pipelines.LAUNCH, params.NoParams(), request, key)
 
     def list(self, **filters: Any) -> tuple[PipelineSummary, ...]:
         """Return all pipelines that match, the newest first; by default, all but archived ones.
@@ -493,15 +493,21 @@ class Client:
                 cursor = batch.changes[-1].seq
             yield batch
 
-    def call(self, operation: Operation[P, B, R], query: P, body: Record | None = None) -> R:
-        """Call any operation of `conducto_core.model.operations`."""
+    def call(
+        self,
+        operation: Operation[P, B, R],
+        query: P,
+        body: Record | None = None,
+        key: str | None = None,
+    ) -> R:
+        """Call any operation of `conducto_core.model.operations`, once for each ``key``."""
         # Fields that are not set are left out: in `Changes`, only fields that are given change
         # anything.
         data = None if body is None else body.model_dump_json(exclude_unset=True).encode()
         if data is not None and len(data) > operation.max_body:
             raise ApiError(_too_large(operation, len(data)))
-        key = {IDEMPOTENCY_KEY: uuid4().hex} if operation.remembered else None
-        return self._respond(operation, query, data, key)
+        headers = {IDEMPOTENCY_KEY: key or uuid4().hex} if operation.remembered else None
+        return self._respond(operation, query, data, headers)
 
     def _respond(
         self,

@@ -55,7 +55,7 @@ def request_of(form: "dict[str, Any]", options: "LaunchOptions") -> LaunchReques
         tree=form,
         title=head.get("title"),
         doc=head.get("doc"),
-        tags=tuple(head.get("tags", ())),
+        tags=(*head.get("tags", ()), *receipt.launch_tags()),
         run=options.run,
         run_at=None if options.run_at is None else float(options.run_at),
         sleep_when_done=options.sleep_when_done,
@@ -89,7 +89,7 @@ def submit(
     """
     begin_junit(options)
     with open_client() as client:
-        summary = client.launch(request)
+        summary = client.launch(request, receipt.launch_key())
         receipt.write(pipeline=summary.pipeline.id)
         for warning in client.status().warnings if has_engine else ():
             print(f"warning: {printable(warning)}", file=sys.stderr)

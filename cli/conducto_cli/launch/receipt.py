@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from conducto.wire.launching import RECEIPT
+from conducto.wire.launching import LAUNCH_KEY, LAUNCH_TAG, RECEIPT
 
 
 def is_wanted() -> bool:
@@ -17,3 +17,14 @@ def write(**content: object) -> None:
     file = os.environ.get(RECEIPT)
     if file:
         Path(file).write_text(json.dumps(content))
+
+
+def launch_key() -> str | None:
+    """Return the idempotency key of the first launch, if a schedule started this process."""
+    return os.environ.pop(LAUNCH_KEY, "") or None
+
+
+def launch_tags() -> tuple[str, ...]:
+    """Return the tags that the pipeline must have besides its own."""
+    tag = os.environ.get(LAUNCH_TAG)
+    return (tag,) if tag else ()

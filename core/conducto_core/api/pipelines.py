@@ -17,6 +17,7 @@ from conducto_core.api.export.page import export_response
 from conducto_core.api.notification_rules import NotificationRules
 from conducto_core.api.programs import Programs
 from conducto_core.api.queries.continuation import latest_continuation
+from conducto_core.api.schedules.operations import ScheduleOperations
 from conducto_core.errors import RefusedError
 from conducto_core.model import params as p
 from conducto_core.model.approvals import DecideApproval
@@ -123,7 +124,12 @@ class Pipelines(Programs, Comparisons, NotificationRules, ABC):
     """The operations of clients. Raises `NotFoundError`, `RefusedError`, `DefinitionError`.
 
     Reading works even while nothing can be written, e.g. because the disk is full.
+
+    Attributes:
+        schedules: The operations on schedules, if the server has any.
     """
+
+    schedules: ScheduleOperations | None = None
 
     @abstractmethod
     async def delete_pipeline(self, params: p.PipelineParams) -> DeletedPipeline:

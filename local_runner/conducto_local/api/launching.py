@@ -86,7 +86,9 @@ class LocalLaunches(LocalAccess):
         origin: Origin | None = None,
     ) -> PipelineSummary:
         """Validate, resolve, store and (if requested) run a pipeline. Clears the request's tree."""
-        if repeated and (live := self._launched(request, key)) is not None:
+        found = self.launched_with(key, request.owner) if repeated else None
+        if found is not None:
+            live = self.live(found)
             if request.run and live.started is None and not live.record.armed:
                 self._begin(live, request)
             await self._scheduler.saved()
@@ -117,12 +119,13 @@ class LocalLaunches(LocalAccess):
         origin.check(pipeline)
         check_count(origin.parent, sum(r.parent == origin.parent for r in self._store.records()))
 
-    def _launched(self, request: LaunchRequest, key: str | None) -> LivePipeline | None:
+    def launched_with(self, key: str | None, owner: str) -> str | None:
+        """Return the pipeline that a user launched with an idempotency key, if any."""
         known = {record.id: record for record in self._store.records()}
         for pipeline_id in islice(ids_for(key), TRIED_IDS):
             record = known.get(pipeline_id)
-            if record is not None and is_of_launch(record, request.owner, time.time()):
-                return self.live(record.id)
+            if record is not None and is_of_launch(record, owner, time.time()):
+                return record.id
         return None
 
     async def continue_pipeline(

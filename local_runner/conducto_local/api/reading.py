@@ -63,6 +63,20 @@ class LocalQueries(LocalAccess):
         live = self._scheduler.live.get(record.id)
         return views.stored_summary(record) if live is None else views.summary(live)
 
+    def current_record(self, pipeline_id: str) -> PipelineRecord:
+        """Return the record of a pipeline with its current status; raises `NotFoundError`."""
+        return self._with_status(self._cache.record(pipeline_id))
+
+    def current_records(self) -> Iterator[PipelineRecord]:
+        """Yield the readable records of all pipelines with their current status."""
+        return map(self._with_status, self._store.records())
+
+    def _with_status(self, record: PipelineRecord) -> PipelineRecord:
+        live = self._scheduler.live.get(record.id)
+        if live is None:
+            return record
+        return live.record.model_copy(update={"status": live.status()})
+
     async def stored_launch(self, pipeline_id: str) -> LaunchRequest:
         """Return the pipeline as it was launched."""
         record = self._cache.record(pipeline_id)

@@ -80,13 +80,13 @@ class RetentionScheduler:
 
     def begin(self) -> None:
         """Start: check now and then every hour."""
-        self._scheduler.when_settled = self._settled
+        self._scheduler.when_settled.append(self._settled)
         self._task = asyncio.get_running_loop().create_task(self._go_on())
 
     async def close(self) -> None:
         """Stop checking."""
-        self._scheduler.when_settled = None
         if self._task is not None:
+            self._scheduler.when_settled.remove(self._settled)
             self._task.cancel()
             await asyncio.wait([self._task])
 

@@ -47,7 +47,7 @@ class ProgramStarts:
         start = ProgramStart(id=secrets.token_hex(8), state=StartState.RUNNING, started=time.time())
         process = ProgramProcess(start)
         self._starts[start.id] = process
-        task = asyncio.create_task(process.run(call, words, self._environment()))
+        task = asyncio.create_task(process.run(call, words, process_environment(self._home)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return process.now
@@ -80,14 +80,16 @@ class ProgramStarts:
         for key in ended[: max(0, len(self._starts) - MAX_KNOWN + 1)]:
             shutil.rmtree(self._starts.pop(key).directory, ignore_errors=True)
 
-    def _environment(self) -> dict[str, str]:
-        return {
-            **os.environ,
-            "CONDUCTO_BASE_DIR": str(self._home.base),
-            "CONDUCTO_PROFILE": self._home.profile,
-            "NO_COLOR": "1",
-            "PYTHONUNBUFFERED": "1",
-        }
+
+def process_environment(home: StateDir) -> dict[str, str]:
+    """Return the environment of a program that launches to this profile's agent."""
+    return {
+        **os.environ,
+        "CONDUCTO_BASE_DIR": str(home.base),
+        "CONDUCTO_PROFILE": home.profile,
+        "NO_COLOR": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def problem_of(call: ProgramCall | None) -> str | None:

@@ -70,7 +70,7 @@ class Scheduler:
         contexts: The containers of ``new`` groups.
         secrets: Provides secrets to commands.
         snapshots: Containers that are kept after a failure.
-        when_settled: Called after each event that leaves a pipeline settled.
+        when_settled: Each is called after an event that leaves a pipeline settled.
         notifier: Sends notifications.
         children: Executes requests of commands that may launch pipelines; set before any runs.
     """
@@ -88,7 +88,7 @@ class Scheduler:
         notifier: MakeNotifier,
         url: Callable[[], str] = str,
     ) -> None:
-        self.when_settled: Callable[[LivePipeline], None] | None = None
+        self.when_settled: list[Callable[[LivePipeline], None]] = []
         self.containers = containers
         self.secrets = secrets
         labels = {LABEL_IMAGE_HOME: installation_id(home), LABEL_HOME: "", LABEL_PIPELINE: ""}
@@ -133,8 +133,9 @@ class Scheduler:
         self.contexts.let_go(live)
         self.contexts.end_without(live, event)
         self.cool_later(live)
-        if self.when_settled is not None and live.settled():
-            self.when_settled(live)
+        if live.settled():
+            for notify in self.when_settled:
+                notify(live)
         self._wake()
 
     def perform(self, live: LivePipeline, action: Action, problem: str | None = None) -> None:

@@ -9,6 +9,7 @@ from conducto_core.errors import RefusedError
 from conducto_core.model.operations.agent import AGENT_OPERATIONS
 from conducto_core.model.operations.operation import AnyOperation
 from conducto_core.model.operations.pipelines import OPERATIONS
+from conducto_core.model.operations.schedules import SCHEDULE_OPERATIONS
 from conducto_core.model.params import ListParams, StopParams
 from conducto_core.model.requests import AgentStatus
 from conducto_core.model.responses import AgentStopping, Login
@@ -17,7 +18,11 @@ from conducto_local.server.sessions import CODE_SECONDS, Sessions
 from conducto_local.shells.tickets import Shells
 
 #: The operations of a local server.
-LOCAL_OPERATIONS: tuple[AnyOperation, ...] = (*OPERATIONS, *AGENT_OPERATIONS)
+LOCAL_OPERATIONS: tuple[AnyOperation, ...] = (
+    *OPERATIONS,
+    *SCHEDULE_OPERATIONS,
+    *AGENT_OPERATIONS,
+)
 _SHOWN = 3
 
 
@@ -101,7 +106,8 @@ def local_servers(
     The arguments are those of `AgentOperations`; ``shells`` opens debug shells in pages.
     """
     ours = AgentOperations(pipelines, agent, stop, sessions, has_shells=shells is not None)
-    return (ours, pipelines) if shells is None else (ours, shells, pipelines)
+    optional = (one for one in (shells, pipelines.schedules) if one is not None)
+    return (ours, *optional, pipelines)
 
 
 def resident_bytes() -> int | None:

@@ -64,6 +64,13 @@ MIGRATIONS: tuple[Migration, ...] = (
             pending INTEGER NOT NULL, record TEXT NOT NULL,
             PRIMARY KEY (pipeline, number)) WITHOUT ROWID""",
         "CREATE INDEX undelivered ON notifications (pipeline, number) WHERE pending",
+        """CREATE TABLE schedules (
+            name TEXT PRIMARY KEY, wakes REAL, revision INTEGER NOT NULL, record TEXT NOT NULL,
+            template BLOB) WITHOUT ROWID""",
+        "CREATE INDEX waking ON schedules (wakes) WHERE wakes IS NOT NULL",
+        """CREATE TABLE firings (
+            schedule TEXT NOT NULL, id TEXT NOT NULL, pending INTEGER NOT NULL,
+            record TEXT NOT NULL, PRIMARY KEY (schedule, id)) WITHOUT ROWID""",
     ),
 )
 

@@ -36,6 +36,7 @@ from conducto_local.store.errors import (
 from conducto_local.store.invariants import check_changes, overwritten, prefix_of
 from conducto_local.store.lock import StoreLock
 from conducto_local.store.port import Redefinition, WriteBatch
+from conducto_local.store.schedules import SqliteSchedules
 from conducto_local.store.schema import MIGRATIONS, OWNED, Migration, migrate, schema_version
 from conducto_local.store.text_interning import TextInterner
 
@@ -64,7 +65,11 @@ _SETTINGS = (
 
 
 class SqliteStore:
-    """A `conducto_local.store.port.Store` in a file."""
+    """A `conducto_local.store.port.Store` in a file.
+
+    Attributes:
+        schedules: The schedules in the same file.
+    """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: StoreLock) -> None:
         """Use `open` instead."""
@@ -75,6 +80,7 @@ class SqliteStore:
         self._texts = TextInterner(self._last_text)
         self._numbers: dict[str, int] = {}
         self._damaged: dict[str, str] | None = None
+        self.schedules = SqliteSchedules(self._transaction, self._select)
 
     @classmethod
     def open(cls, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> Self:
@@ -332,6 +338,10 @@ class SqliteStore:
         with self._turns, _translated(self._path):
             number = self._number(pipeline_id)
             return self._connection.execute(query, (number, *parameters)).fetchall()
+
+    def _select(self, query: str, *parameters: object) -> list[rows.Row]:
+        with self._turns, _translated(self._path):
+            return self._connection.execute(query, parameters).fetchall()
 
     def _pages(
         self, page: list[rows.Row], query: str, pipeline_id: str, *parameters: object, width: int

@@ -19,3 +19,6 @@ MAX_LINE = 3 * MAX_BODY
 #: For a program that the agent started: the file for the id of the pipeline that it launches, or
 #: for its plan.
 RECEIPT = "CONDUCTO_RECEIPT"
+#: For a program that a schedule started: the idempotency key of its launch, and a tag of it.
+LAUNCH_KEY = "CONDUCTO_LAUNCH_KEY"
+LAUNCH_TAG = "CONDUCTO_LAUNCH_TAG"

@@ -46,7 +46,12 @@ def test_a_new_store_needs_no_backup(path: Path) -> None:
 def test_every_table_but_that_of_pipelines_is_emptied_by_a_deletion(path: Path) -> None:
     tables = {name for (name,) in query(path, "SELECT name FROM sqlite_schema WHERE type='table'")}
 
-    assert {name for name in tables if not name.startswith("sqlite_")} == {"pipelines", *OWNED}
+    assert {name for name in tables if not name.startswith("sqlite_")} == {
+        "pipelines",
+        "schedules",
+        "firings",
+        *OWNED,
+    }
 
 
 def test_an_older_store_gets_the_missing_steps(path: Path) -> None:

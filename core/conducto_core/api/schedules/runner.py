@@ -1,0 +1,270 @@
+"""Fires schedules: what is due is claimed first, then launched.
+
+A claim stores the firing and the next due time together. Everything after it may be repeated: a
+launch has the idempotency key of its firing, so that a due time has one pipeline, whenever the
+process is killed.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from conducto.errors import DefinitionError
+from conducto_core.api.schedules.target import ScheduleTarget
+from conducto_core.api.schedules.templates import unpacked
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.records import Lifecycle, PipelineRecord
+from conducto_core.model.requests import LaunchRequest
+from conducto_core.model.schedules import (
+    DAY,
+    SCHEDULE_TAG,
+    Firing,
+    FiringState,
+    GitSource,
+    Schedule,
+    ScriptSource,
+)
+from conducto_core.model.states import State
+from conducto_core.ports.schedules import Schedules
+from conducto_core.semantics import schedules as rules
+
+logger = logging.getLogger(__name__)
+
+#: Attempts of a change, which fails while others change the same schedule.
+_TRIES = 10
+#: Number of the newest firings in which failures are counted, and launches are looked for.
+_NEWEST = 200
+_REFUSALS = (RefusedError, NotFoundError, DefinitionError)
+
+Change = Callable[[Schedule], Schedule]
+
+
+@dataclass
+class _Open:
+    """The open firings of a schedule: those whose pipelines run, and those that wait."""
+
+    running: list[Firing] = field(default_factory=list)
+    waiting: list[Firing] = field(default_factory=list)
+    closed: set[str] = field(default_factory=set)
+
+    def note(self, firing: Firing) -> None:
+        """Note the state of a firing."""
+        if not rules.is_open(firing):
+            self.closed.add(firing.id)
+        elif firing.state is FiringState.LAUNCHED:
+            self.running.append(firing)
+        else:
+            self.waiting.append(firing)
+
+
+class ScheduleRunner:
+    """Fires the schedules of one target."""
+
+    def __init__(
+        self, store: Schedules, target: ScheduleTarget, clock: Callable[[], float]
+    ) -> None:
+        self.store = store
+        self._target = target
+        self.clock = clock
+
+    async def run(self) -> None:
+        """Serve every schedule that needs attention; one failure does not affect the others."""
+        for org, name in self.store.due(self.clock()):
+            await self.serve(org, name)
+
+    async def serve(self, org: str, name: str) -> None:
+        """Claim what is due, follow the pipelines, and launch what can be launched."""
+        try:
+            await self._serve(org, name)
+        except Exception:
+            logger.exception("a schedule was not served", extra={"org": org, "schedule": name})
+
+    async def _serve(self, org: str, name: str) -> None:
+        schedule = self.store.get(org, name)
+        if schedule is None:
+            return
+        schedule = self._claimed(org, schedule)
+        if schedule is not None and schedule.after is not None:
+            schedule = await self._chained(org, schedule)
+        if schedule is not None and schedule.open:
+            await self._go_on(org, schedule)
+
+    def _claimed(self, org: str, schedule: Schedule) -> Schedule | None:
+        due = rules.due(schedule, self.clock())
+        if due.schedule == schedule and not due.firings:
+            return schedule
+        # If it was changed meanwhile, another process has claimed it; the next run looks again.
+        return self.store.change(org, schedule, due.schedule, due.firings)
+
+    async def _chained(self, org: str, schedule: Schedule) -> Schedule | None:
+        now = self.clock()
+        since = max(schedule.since, now - DAY)
+        new = []
+        for record in await self._target.ended_since(org, since):
+            if not rules.fires_after(schedule, record):
+                continue
+            firing = rules.chained(record, await self._depth(org, record), now)
+            if self.store.firing(org, schedule.name, firing.id) is None:
+                new.append(firing)
+        if not new:
+            return schedule
+        return self.store.change(org, schedule, rules.with_open(schedule, new), new)
+
+    async def _depth(self, org: str, record: PipelineRecord) -> int:
+        """Return the number of firings of chains that led to a pipeline, or to one above it."""
+        above: PipelineRecord | None = record
+        while above is not None:
+            name = rules.schedule_of(above)
+            if name is not None:
+                known = self.store.firings(org, name, limit=_NEWEST)
+                return next((one.depth for one in known if one.pipeline == above.id), 0)
+            parent = above.parent
+            above = None if parent is None else await self._target.record(org, parent.pipeline)
+        return 0
+
+    async def _go_on(self, org: str, schedule: Schedule) -> None:
+        known = (self.store.firing(org, schedule.name, one) for one in schedule.open)
+        firings = {one.id: one for one in known if one is not None}
+        found = _Open(closed=set(schedule.open) - set(firings))
+        for firing in firings.values():
+            if firing.state is FiringState.LAUNCHED:
+                found.note(await self._followed(org, schedule, firing))
+        launches = [one for one in firings.values() if one.state is not FiringState.LAUNCHED]
+        for firing in launches:
+            found.note(await self._executed(org, schedule, firing, found))
+        if found.closed:
+            await self._close(org, schedule, found.closed)
+
+    async def _close(self, org: str, schedule: Schedule, closed: set[str]) -> None:
+        newest = self.store.firings(org, schedule.name, limit=_NEWEST)
+
+        def change(stored: Schedule) -> Schedule:
+            why = rules.pause_reason(stored, newest)
+            changes = {"open": tuple(one for one in stored.open if one not in closed)}
+            pause = {} if why is None else {"paused": True, "paused_why": why}
+            return stored.model_copy(update={**changes, **pause})
+
+        await self._changed(org, schedule.name, change)
+
+    async def _changed(self, org: str, name: str, change: Change) -> None:
+        """Change a schedule, also while others change it, and note whether it paused itself."""
+        for _ in range(_TRIES):
+            old = self.store.get(org, name)
+            if old is None:
+                return
+            new = change(old)
+            stored = old if new == old else self.store.change(org, old, new)
+            if stored is not None:
+                if stored.paused_why is not None and not old.paused:
+                    await self._target.paused_itself(org, stored)
+                return
+        logger.warning("a schedule changes all the time", extra={"org": org, "schedule": name})
+
+    # ---- firings ---------------------------------------------------------------------------------
+
+    async def _followed(self, org: str, schedule: Schedule, firing: Firing) -> Firing:
+        """Return a firing with the outcome of its pipeline, if that has ended."""
+        record = await self._target.record(org, firing.pipeline or "")
+        outcome, why = _outcome(record)
+        if outcome is None:
+            return firing
+        return self._put(org, schedule, firing, outcome=outcome, why=firing.why or why)
+
+    def _put(self, org: str, schedule: Schedule, firing: Firing, **changes: object) -> Firing:
+        changed = firing.model_copy(update={**changes, "at": self.clock()})
+        self.store.put_firing(org, schedule.name, changed)
+        return changed
+
+    async def _executed(self, org: str, schedule: Schedule, firing: Firing, known: _Open) -> Firing:
+        """Return a firing after it launched, was skipped, or has to wait."""
+        step = rules.step_of(schedule, firing, known.running, known.waiting)
+        if step is rules.Step.WAIT:
+            return self._waiting(org, schedule, firing, known)
+        if step is rules.Step.SKIP:
+            why = rules.skip_reason(known.running, known.waiting)
+            return self._put(org, schedule, firing, state=FiringState.SKIPPED, why=why)
+        if step is rules.Step.REPLACE:
+            await self._replace(org, schedule, firing, known.running)
+        return await self._launched(org, schedule, firing)
+
+    def _waiting(self, org: str, schedule: Schedule, firing: Firing, known: _Open) -> Firing:
+        if firing.state is FiringState.QUEUED:
+            return firing
+        why = rules.wait_reason(known.running)
+        return self._put(org, schedule, firing, state=FiringState.QUEUED, why=why)
+
+    async def _replace(
+        self, org: str, schedule: Schedule, firing: Firing, running: list[Firing]
+    ) -> None:
+        for one in running:
+            why = f"replaced by the firing {firing.id}"
+            self._put(org, schedule, one, why=why)
+            await self._target.cancel(org, schedule.owner, one.pipeline or "")
+
+    async def _launched(self, org: str, schedule: Schedule, firing: Firing) -> Firing:
+        if not await self._target.may_launch(org, schedule.owner):
+            return await self._without_owner(org, schedule, firing)
+        try:
+            pipeline = await self._launch(org, schedule, firing)
+        except _REFUSALS as error:
+            return self._failed(org, schedule, firing, error)
+        except Exception as error:
+            if rules.retries(firing, self.clock()):
+                logger.warning("a launch failed; it is repeated", exc_info=True)
+                return firing
+            logger.exception("a launch failed", extra={"org": org, "schedule": schedule.name})
+            return self._failed(org, schedule, firing, error)
+        state = FiringState.LAUNCHED
+        return self._put(org, schedule, firing, state=state, pipeline=pipeline, why=None)
+
+    def _failed(self, org: str, schedule: Schedule, firing: Firing, error: Exception) -> Firing:
+        why = str(error) or repr(error)
+        return self._put(org, schedule, firing, state=FiringState.FAILED, why=why)
+
+    async def _without_owner(self, org: str, schedule: Schedule, firing: Firing) -> Firing:
+        why = (
+            f"its owner {schedule.owner or 'nobody'} may not launch pipelines any more; another "
+            "member becomes the owner by changing or resuming it"
+        )
+        pause = {"paused": True, "paused_why": why}
+        failed = self._put(org, schedule, firing, state=FiringState.FAILED, why=why)
+        await self._changed(org, schedule.name, lambda old: old.model_copy(update=pause))
+        return failed
+
+    async def _launch(self, org: str, schedule: Schedule, firing: Firing) -> str:
+        key = rules.launch_key(schedule, firing)
+        if isinstance(schedule.what, ScriptSource):
+            return await self._target.start_script(schedule, schedule.what, key)
+        request = self._request(org, schedule)
+        tags = (*request.tags, f"{SCHEDULE_TAG}{schedule.name}")
+        title = schedule.title or request.title
+        changes = {"run": True, "tags": tags, "title": title, "owner": schedule.owner}
+        changed = request.model_copy(update=changes)
+        return await self._target.launch(org, schedule.owner, changed, key)
+
+    def _request(self, org: str, schedule: Schedule) -> LaunchRequest:
+        if isinstance(schedule.what, GitSource):
+            return LaunchRequest(tree=rules.git_form(schedule.what), title=schedule.name)
+        data = self.store.template(org, schedule.name)
+        if data is None:
+            raise NotFoundError(f"{schedule.name}: its template is missing; change the schedule")
+        return unpacked(data)
+
+
+def _outcome(record: PipelineRecord | None) -> tuple[State | None, str | None]:
+    """Return the state in which a pipeline ended, and why this is no success and no failure."""
+    if record is None:
+        return State.KILLED, "its pipeline was deleted"
+    status = record.status
+    if not status.settled:
+        return None, None
+    if status.state in rules.ENDED:
+        return status.state, None
+    if record.armed and record.lifecycle is Lifecycle.ACTIVE:
+        return None, None
+    return State.PENDING, "its pipeline was paused before its end"
+
+
+def newest(firings: Sequence[Firing]) -> Firing | None:
+    """Return the first of some firings."""
+    return firings[0] if firings else None

@@ -1,0 +1,62 @@
+"""Where schedules and their firings are stored."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from conducto_core.model.schedules import Firing, Schedule
+
+
+class Schedules(Protocol):
+    """The schedules of all organisations; those of an agent have the organisation ``""``."""
+
+    def all_of(self, org: str) -> Sequence[Schedule]:
+        """Return the schedules of an organisation, by name."""
+
+    def get(self, org: str, name: str) -> Schedule | None:
+        """Return a schedule."""
+
+    def create(self, org: str, schedule: Schedule, template: bytes | None = None) -> bool:
+        """Store a new schedule with its template; return False if the name is taken."""
+
+    def change(
+        self,
+        org: str,
+        old: Schedule,
+        new: Schedule,
+        firings: Sequence[Firing] = (),
+        template: bytes | None = None,
+    ) -> Schedule | None:
+        """Replace a schedule, and add firings; return what is stored, with its new revision.
+
+        A ``template`` replaces the stored one.
+
+        The result is None, and nothing is replaced, if the stored schedule is another one than
+        ``old``, by its revision. Firings that are known by their ids are not changed, unless they
+        are pending.
+        """
+
+    def delete(self, org: str, name: str) -> bool:
+        """Delete a schedule with its firings and its template; return whether there was one."""
+
+    def template(self, org: str, name: str) -> bytes | None:
+        """Return the template of a schedule, as `conducto_core.api.schedules.templates` has it."""
+
+    def firing(self, org: str, name: str, firing_id: str) -> Firing | None:
+        """Return a firing."""
+
+    def put_firing(self, org: str, name: str, firing: Firing) -> None:
+        """Replace a firing."""
+
+    def firings(
+        self, org: str, name: str, before: str | None = None, limit: int = 50
+    ) -> Sequence[Firing]:
+        """Return firings with ids below ``before``, the newest first."""
+
+    def due(self, now: float) -> Sequence[tuple[str, str]]:
+        """Return ``(organisation, name)`` of the schedules that need attention at a time.
+
+        Those are the ones for which `conducto_core.semantics.schedules.wakes` is not later.
+        """
+
+    def next_wake(self) -> float | None:
+        """Return the earliest time above 0 at which a schedule needs attention; None: never."""

@@ -1,0 +1,87 @@
+"""The timer of schedules on this machine."""
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from conducto_core.api.schedules.runner import ScheduleRunner
+from conducto_local.scheduling.clock import Clock
+from conducto_local.scheduling.live_pipeline import LivePipeline
+from conducto_local.scheduling.scheduler import Scheduler
+
+logger = logging.getLogger(__name__)
+
+#: Maximum seconds between two looks at the schedules, because clocks may be changed.
+LOOK_EVERY = 60.0
+#: Maximum number of schedules that are served at once.
+MAX_SERVED = 16
+
+
+class ScheduleTimer:
+    """Serves schedules when they are due, when a pipeline ends, and when they are changed.
+
+    A schedule whose script takes long does not delay the others.
+    """
+
+    def __init__(
+        self, runner: ScheduleRunner, scheduler: Scheduler, clock: Clock | None = None
+    ) -> None:
+        self._runner = runner
+        self._scheduler = scheduler
+        self._wall = (Clock() if clock is None else clock).wall
+        self._changed = asyncio.Event()
+        self._free = asyncio.Semaphore(MAX_SERVED)
+        self._served: dict[str, asyncio.Task[None]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Start: look at the schedules now, and then whenever it is time."""
+        self._scheduler.when_settled.append(self._settled)
+        self._task = asyncio.get_running_loop().create_task(self._go_on())
+
+    def wake(self) -> None:
+        """Look at the schedules now."""
+        self._changed.set()
+
+    async def close(self) -> None:
+        """Stop; firings that are being launched continue with the next agent."""
+        if self._task is None:
+            return
+        self._scheduler.when_settled.remove(self._settled)
+        tasks = [self._task, *self._served.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+    def _settled(self, _live: LivePipeline) -> None:
+        self.wake()
+
+    async def _go_on(self) -> None:
+        while True:
+            self._changed.clear()
+            delay = LOOK_EVERY
+            try:
+                delay = self._look()
+            except Exception:
+                # The next look may succeed, and the agent must continue to run pipelines.
+                logger.exception("the schedules were not looked at")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), delay)
+
+    def _look(self) -> float:
+        """Serve what needs attention; return the seconds until the next look."""
+        now = self._wall()
+        for _, name in self._runner.store.due(now):
+            if name not in self._served:
+                self._serve(name)
+        following = self._runner.store.next_wake()
+        return LOOK_EVERY if following is None else min(max(0.0, following - now), LOOK_EVERY)
+
+    def _serve(self, name: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve_one(name))
+        self._served[name] = task
+        task.add_done_callback(lambda _: self._served.pop(name, None))
+
+    async def _serve_one(self, name: str) -> None:
+        async with self._free:
+            await self._runner.serve("", name)
