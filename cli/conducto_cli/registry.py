@@ -279,6 +279,14 @@ COMMANDS = {
         "by mail or on the commit, without a callback in the script.",
         target="the rules {} (default: those of this machine)",
     ),
+    "schedule": Command(
+        "schedule",
+        _MAKE,
+        "launch pipelines at given times, or when other pipelines end",
+        "The agent fires schedules while it runs; 'conducto agent enable' makes it run without a "
+        "terminal. In the cloud they fire by themselves.",
+        target="the schedules {} (default: those of this machine)",
+    ),
     "secrets": Command(
         "secrets",
         _MACHINE,

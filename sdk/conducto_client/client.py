@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from conducto_client.errors import AgentUnreachableError, ApiError
 from conducto_client.transport import Body, Reply, StreamLostError, Transport
 from conducto_core.model import params
+from conducto_core.model import schedules as sc
 from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.base import Record
 from conducto_core.model.continuation import (
@@ -24,7 +25,7 @@ from conducto_core.model.continuation import (
 from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.gc import GcReport, GcRequest
 from conducto_core.model.node_detail import NodeDetail
-from conducto_core.model.operations import agent, pipelines
+from conducto_core.model.operations import agent, pipelines, schedules
 from conducto_core.model.operations.operation import (
     API_ROOT,
     IDEMPOTENCY_KEY,
@@ -180,6 +181,47 @@ class Client:
     def launch_again(self, pipeline_id: str, request: LaunchAgain) -> PipelineSummary:
         """Launch the tree of a pipeline again; return the new pipeline."""
         return self.call(pipelines.LAUNCH_AGAIN, params.PipelineParams(id=pipeline_id), request)
+
+    def schedules(self) -> sc.ScheduleList:
+        """Return all schedules, by name."""
+        return self.call(schedules.LIST_SCHEDULES, params.NoParams())
+
+    def schedule(self, name: str) -> sc.ScheduleView:
+        """Return a schedule."""
+        return self.call(schedules.GET_SCHEDULE, sc.ScheduleParams(name=name))
+
+    def create_schedule(self, request: sc.NewSchedule) -> sc.ScheduleView:
+        """Create a schedule."""
+        return self.call(schedules.CREATE_SCHEDULE, params.NoParams(), request)
+
+    def change_schedule(self, name: str, request: sc.ScheduleSettings) -> sc.ScheduleView:
+        """Replace the settings of a schedule."""
+        return self.call(schedules.CHANGE_SCHEDULE, sc.ScheduleParams(name=name), request)
+
+    def delete_schedule(self, name: str) -> sc.ScheduleDeleted:
+        """Delete a schedule and its history."""
+        return self.call(schedules.DELETE_SCHEDULE, sc.ScheduleParams(name=name))
+
+    def pause_schedule(self, name: str) -> sc.ScheduleView:
+        """Pause a schedule."""
+        return self.call(schedules.PAUSE_SCHEDULE, sc.ScheduleParams(name=name))
+
+    def resume_schedule(self, name: str) -> sc.ScheduleView:
+        """Resume a schedule from now on."""
+        return self.call(schedules.RESUME_SCHEDULE, sc.ScheduleParams(name=name))
+
+    def fire_schedule(self, name: str) -> sc.Firing:
+        """Fire a schedule now."""
+        return self.call(schedules.FIRE_SCHEDULE, sc.ScheduleParams(name=name))
+
+    def backfill_schedule(self, name: str, request: sc.Backfill) -> sc.FiringList:
+        """Fire a schedule for each of its times in a range of the past."""
+        return self.call(schedules.BACKFILL_SCHEDULE, sc.ScheduleParams(name=name), request)
+
+    def firings(self, name: str, before: str | None = None, limit: int = 50) -> sc.FiringList:
+        """Return a page of the firings of a schedule, the newest first."""
+        query = sc.FiringsParams(name=name, before=before, limit=limit)
+        return self.call(schedules.LIST_FIRINGS, query)
 
     def program(self, pipeline_id: str) -> ProgramView:
         """Return the program of a pipeline, with its parameters."""

@@ -93,7 +93,11 @@ class World:
         self.add("hourly", **{"cron": "0 * * * *", **fields})
 
     def add(self, name: str, **fields: Any) -> None:
-        given = {"what": TemplateSource(pipeline="abc-def"), "owner": "ann", **fields}
+        given = {
+            "what": TemplateSource(kind="template", pipeline="abc-def"),
+            "owner": "ann",
+            **fields,
+        }
         schedule = rules.started(Schedule(name=name, **given), self.now)
         assert self.store.create("", schedule, TEMPLATE)
 
@@ -177,7 +181,9 @@ def test_exhausted_plan_and_missing_script_are_failures_with_their_reason() -> N
     world = World()
     world.target.error = RefusedError("the plan 'free' allows 10 hours")
     world.at(NOON)
-    world.add("script", cron="0 * * * *", what=ScriptSource(command=("x",), directory="/"))
+    world.add(
+        "script", cron="0 * * * *", what=ScriptSource(kind="script", command=("x",), directory="/")
+    )
     world.at(NOON + HOUR)
 
     assert [one.why for one in world.store.firings("", "hourly")] == [

@@ -30,7 +30,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Schedules]
 
 def schedule(name: str = "nightly", **fields: object) -> Schedule:
     given = {"cron": "30 2 * * *", "next": 1000.0, **fields}
-    return Schedule(name=name, what=TemplateSource(pipeline="abc-def"), **given)
+    return Schedule(name=name, what=TemplateSource(kind="template", pipeline="abc-def"), **given)
 
 
 def firing(number: int, **fields: object) -> Firing:

@@ -16,6 +16,7 @@ from tests.fakes.pipeline_state import (
     ordered,
     with_attempts,
 )
+from tests.fakes.schedules import memory_operations
 
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.api.queries import listing
@@ -240,6 +241,7 @@ class MemoryPipelines(Pipelines):
         self._pipelines: dict[str, PipelineState] = {}
         self._user_data = MemoryData()
         self._lock = threading.RLock()
+        self.schedules = memory_operations(self)
 
     def rule_store(self) -> MemoryRules:
         """Return the rules that send notifications."""

@@ -1,9 +1,23 @@
 """Schedules in memory."""
 
+import time
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from conducto_core.model.schedules import Firing, FiringState, Schedule
+from conducto_core.api.pipelines import Pipelines
+from conducto_core.api.schedules.operations import ScheduleOperations
+from conducto_core.api.schedules.runner import ScheduleRunner
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.params import PipelineParams
+from conducto_core.model.records import PipelineRecord, PipelineStatus
+from conducto_core.model.requests import Action, ControlRequest, LaunchRequest
+from conducto_core.model.schedules import (
+    Firing,
+    FiringState,
+    Schedule,
+    ScheduleSettings,
+    ScriptSource,
+)
 from conducto_core.semantics.schedules import wakes
 
 
@@ -82,3 +96,54 @@ class MemorySchedules:
     def next_wake(self) -> float | None:
         times = (wakes(one) for one in self._schedules.values())
         return min((time for time in times if time), default=None)
+
+
+class PipelinesTarget:
+    """A target of schedules over the operations of some pipelines, and the caller of a user."""
+
+    org, user, runs_scripts = "", "me", False
+
+    def __init__(self, pipelines: Pipelines) -> None:
+        self._pipelines = pipelines
+
+    async def may_launch(self, _org: str, _owner: str) -> bool:
+        return True
+
+    async def launch(self, _org: str, _owner: str, request: LaunchRequest, key: str) -> str:
+        return (await self._pipelines.launch(request, key, repeated=True)).pipeline.id
+
+    async def start_script(self, schedule: Schedule, _source: ScriptSource, _key: str) -> str:
+        raise RefusedError(f"{schedule.name}: no scripts here")
+
+    async def record(self, _org: str, pipeline_id: str) -> PipelineRecord | None:
+        try:
+            found = await self._pipelines.get_pipeline(PipelineParams(id=pipeline_id))
+        except NotFoundError:
+            return None
+        status = PipelineStatus(state=found.state, settled=found.settled, ended=found.ended)
+        return found.pipeline.model_copy(update={"status": status})
+
+    async def cancel(self, _org: str, _owner: str, pipeline_id: str) -> None:
+        cancel = ControlRequest(action=Action.CANCEL)
+        await self._pipelines.control(PipelineParams(id=pipeline_id), cancel)
+
+    async def ended_since(self, _org: str, _since: float) -> Iterable[PipelineRecord]:
+        return ()
+
+    async def paused_itself(self, _org: str, _schedule: Schedule) -> None:
+        pass
+
+    async def stored_launch(self, pipeline_id: str) -> LaunchRequest:
+        return await self._pipelines.stored_launch(pipeline_id)
+
+    async def with_script(self, settings: ScheduleSettings) -> ScheduleSettings:
+        return settings
+
+    def changed(self) -> None:
+        pass
+
+
+def memory_operations(pipelines: Pipelines) -> ScheduleOperations:
+    """Return the operations on schedules in memory, which launch in some pipelines."""
+    target = PipelinesTarget(pipelines)
+    return ScheduleOperations(ScheduleRunner(MemorySchedules(), target, time.time), target)

@@ -58,7 +58,7 @@ class TemplateSource(Record):
         pipeline: The pipeline that it was copied from.
     """
 
-    kind: Literal["template"] = "template"
+    kind: Literal["template"]
     pipeline: PipelineId
 
 
@@ -71,7 +71,7 @@ class GitSource(Record):
         image: The image in which it runs.
     """
 
-    kind: Literal["git"] = "git"
+    kind: Literal["git"]
     url: _Word
     ref: Annotated[str, Field(min_length=1, max_length=200)] = "main"
     command: _Word
@@ -88,7 +88,7 @@ class ScriptSource(Record):
         directory: The absolute path of the directory in which it runs.
     """
 
-    kind: Literal["script"] = "script"
+    kind: Literal["script"]
     pipeline: PipelineId | None = None
     arguments: dict[_Line, str] = {}
     command: tuple[str, ...] = ()
@@ -193,7 +193,7 @@ class FiringState(StrEnum):
 
 
 class Firing(Record):
-    """One due time of a schedule, and what came of it.
+    """One due time of a schedule, and its result.
 
     Attributes:
         id: Sorts by the due time.
@@ -245,7 +245,7 @@ class ScheduleList(Record):
 class ScheduleParams(Record):
     """The name of a schedule."""
 
-    name: ScheduleName
+    name: _Line
 
 
 class ScheduleDeleted(Record):
@@ -261,7 +261,7 @@ class FiringsParams(Record):
         before: Only firings before the one with this id.
     """
 
-    name: ScheduleName
+    name: _Line
     before: Annotated[str | None, Field(max_length=100)] = None
     limit: Annotated[int, Field(ge=1, le=MAX_FIRINGS_PAGE)] = 50
 

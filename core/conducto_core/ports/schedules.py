@@ -26,7 +26,7 @@ class Schedules(Protocol):
         firings: Sequence[Firing] = (),
         template: bytes | None = None,
     ) -> Schedule | None:
-        """Replace a schedule, and add firings; return what is stored, with its new revision.
+        """Replace a schedule, and add firings; return the stored schedule, with its new revision.
 
         A ``template`` replaces the stored one.
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from hashlib import sha256
 from itertools import islice, takewhile
-from pathlib import PurePath
 from typing import Final, NamedTuple
 
 from conducto_core.errors import RefusedError, invalid
@@ -81,7 +80,7 @@ def _check_source(settings: ScheduleSettings, *, local: bool) -> None:
         )
     if source.pipeline is None and not source.command:
         raise invalid("what", "a script needs a command, or a pipeline whose program it is")
-    if source.command and not PurePath(source.directory).is_absolute():
+    if source.command and not source.directory.startswith("/"):
         raise invalid("what", f"the directory must be an absolute path, got {source.directory!r}")
 
 
@@ -285,7 +284,7 @@ class Step(Enum):
 def step_of(
     schedule: Schedule, firing: Firing, running: Sequence[Firing], waiting: Sequence[Firing]
 ) -> Step:
-    """Return what a firing does, while others of its schedule run or wait in front of it."""
+    """Return the next step of a firing, while others of its schedule run or wait before it."""
     overlap = firing.overlap or schedule.overlap
     if overlap is Overlap.ALLOW:
         return Step.LAUNCH
@@ -365,7 +364,7 @@ def fires_after(schedule: Schedule, record: PipelineRecord) -> bool:
 
 
 def _is_program(wanted: str, program: str | None) -> bool:
-    return program is not None and wanted in (program, PurePath(program).name)
+    return program is not None and wanted in (program, program.rpartition("/")[2])
 
 
 def chained(record: PipelineRecord, depth: int, now: float) -> Firing:
@@ -376,7 +375,7 @@ def chained(record: PipelineRecord, depth: int, now: float) -> Firing:
     ended = record.status.ended or now
     firing = _firing(ended, FiringCause.CHAIN, now)
     changes = {
-        "id": firing_id(ended, f"{record.id}-{ended % 1 * 1000:.0f}"),
+        "id": firing_id(ended, f"{int(ended % 1 * 1000):03}-{record.id}"),
         "after": record.id,
         "depth": depth + 1,
     }

@@ -27,7 +27,7 @@ class LocalScheduleTarget:
         return True
 
     async def launch(self, _org: str, _owner: str, request: LaunchRequest, key: str) -> str:
-        """Launch a pipeline, or find the one that was launched with this key; return its id."""
+        """Launch a pipeline once for each key; return its id."""
         return (await self._pipelines.launch(request, key, repeated=True)).pipeline.id
 
     async def start_script(self, schedule: Schedule, source: ScriptSource, key: str) -> str:

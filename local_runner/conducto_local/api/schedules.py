@@ -25,7 +25,7 @@ class OneAtATime(ScheduleRunner):
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def serve(self, org: str, name: str) -> None:
-        """Claim what is due, follow the pipelines, and launch what can be launched."""
+        """Claim due times, follow the pipelines, and launch those that can start."""
         async with self._turns[name]:
             await super().serve(org, name)
 

@@ -33,6 +33,7 @@ class ScheduleTimer:
         self._free = asyncio.Semaphore(MAX_SERVED)
         self._served: dict[str, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._closed = False
 
     def begin(self) -> None:
         """Start: look at the schedules now, and then whenever it is time."""
@@ -48,16 +49,20 @@ class ScheduleTimer:
         if self._task is None:
             return
         self._scheduler.when_settled.remove(self._settled)
-        tasks = [self._task, *self._served.values()]
-        for task in tasks:
+        # Not by cancelling it: Python 3.11's wait_for() may lose a cancellation.
+        self._closed = True
+        self.wake()
+        await self._task
+        served = list(self._served.values())
+        for task in served:
             task.cancel()
-        await asyncio.wait(tasks)
+        await asyncio.gather(*served, return_exceptions=True)
 
     def _settled(self, _live: LivePipeline) -> None:
         self.wake()
 
     async def _go_on(self) -> None:
-        while True:
+        while not self._closed:
             self._changed.clear()
             delay = LOOK_EVERY
             try:
@@ -69,7 +74,7 @@ class ScheduleTimer:
                 await asyncio.wait_for(self._changed.wait(), delay)
 
     def _look(self) -> float:
-        """Serve what needs attention; return the seconds until the next look."""
+        """Serve the schedules that need attention; return the seconds until the next look."""
         now = self._wall()
         for _, name in self._runner.store.due(now):
             if name not in self._served:

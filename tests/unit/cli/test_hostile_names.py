@@ -55,6 +55,11 @@ LINES: dict[str, list[list[str]]] = {
     "debug": [["abc", PATH, "--print"], ["abc", f"{PATH}no", "--print"]],
     "livedebug": [["abc", PATH, "--print"]],
     "notify": [["add", "ops", "--slack", EVIL, "--title", EVIL], ["list"], ["rm", EVIL]],
+    "schedule": [
+        ["list"],
+        ["show", f"{EVIL}no"],
+        ["add", EVIL, "--cron", EVIL, "--pipeline", "abc"],
+    ],
     "secrets": [["list"]],
     "dump-serialization": [["abc"]],
     "gc": [["--dry-run"]],

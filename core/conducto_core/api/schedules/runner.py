@@ -1,4 +1,4 @@
-"""Fires schedules: what is due is claimed first, then launched.
+"""Fires schedules: due times are claimed first, then launched.
 
 A claim stores the firing and the next due time together. Everything after it may be repeated: a
 launch has the idempotency key of its firing, so that a due time has one pipeline, whenever the
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 #: Attempts of a change, which fails while others change the same schedule.
 _TRIES = 10
-#: Number of the newest firings in which failures are counted, and launches are looked for.
+#: Number of the newest firings in which failures are counted, and launches are found.
 _NEWEST = 200
 _REFUSALS = (RefusedError, NotFoundError, DefinitionError)
 
@@ -73,7 +73,7 @@ class ScheduleRunner:
             await self.serve(org, name)
 
     async def serve(self, org: str, name: str) -> None:
-        """Claim what is due, follow the pipelines, and launch what can be launched."""
+        """Claim due times, follow the pipelines, and launch those that can start."""
         try:
             await self._serve(org, name)
         except Exception:
@@ -252,7 +252,7 @@ class ScheduleRunner:
 
 
 def _outcome(record: PipelineRecord | None) -> tuple[State | None, str | None]:
-    """Return the state in which a pipeline ended, and why this is no success and no failure."""
+    """Return the state in which a pipeline ended, and the reason for which it does not count."""
     if record is None:
         return State.KILLED, "its pipeline was deleted"
     status = record.status

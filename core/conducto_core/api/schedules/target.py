@@ -15,7 +15,7 @@ class ScheduleTarget(Protocol):
         """Return whether a user may launch pipelines now."""
 
     async def launch(self, org: str, owner: str, request: LaunchRequest, key: str) -> str:
-        """Launch a pipeline, or find the one that was launched with this key; return its id."""
+        """Launch a pipeline once for each key; return its id."""
 
     async def start_script(self, schedule: Schedule, source: ScriptSource, key: str) -> str:
         """Start a script, or find the pipeline that it launched with this key; return its id."""

@@ -25,7 +25,7 @@ from conducto_core.model.states import State
 from conducto_core.semantics import schedules as rules
 from conducto_core.semantics.resolve import resolve
 
-WHAT = TemplateSource(pipeline="abc-def")
+WHAT = TemplateSource(kind="template", pipeline="abc-def")
 HOUR = 3600.0
 
 
@@ -65,7 +65,11 @@ def launched(pipeline: str = "aaa-aaa", **fields: object) -> Firing:
         ({"after": Chain(title="Load"), "cron": "* * * * *"}, "cron", "either a cron expression"),
         ({"after": Chain(state="any"), "cron": None}, "after", "needs the title or the program"),
         ({"cron": "0 0 * * *", "until": NOON - 1}, "until", "has passed"),
-        ({"what": ScriptSource(pipeline="a")}, "what", "on the machine of an agent only"),
+        (
+            {"what": ScriptSource(kind="script", pipeline="a")},
+            "what",
+            "on the machine of an agent only",
+        ),
     ],
 )
 def test_bad_settings_name_the_field(fields: dict[str, object], field: str, message: str) -> None:
@@ -78,8 +82,11 @@ def test_bad_settings_name_the_field(fields: dict[str, object], field: str, mess
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (ScriptSource(), "needs a command"),
-        (ScriptSource(command=("x",), directory="here"), "must be an absolute path, got 'here'"),
+        (ScriptSource(kind="script"), "needs a command"),
+        (
+            ScriptSource(kind="script", command=("x",), directory="here"),
+            "must be an absolute path, got 'here'",
+        ),
     ],
 )
 def test_bad_script_is_rejected(source: ScriptSource, message: str) -> None:
@@ -290,7 +297,9 @@ def test_circle_of_chains_ends() -> None:
 
 
 def test_repository_becomes_a_lazy_whose_command_prints_the_tree() -> None:
-    source = GitSource(url="https://example.com/a.git", ref="dev", command="python pipeline.py")
+    source = GitSource(
+        kind="git", url="https://example.com/a.git", ref="dev", command="python pipeline.py"
+    )
 
     pipeline = resolve(rules.git_form(source))
 

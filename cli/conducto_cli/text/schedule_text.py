@@ -1,0 +1,93 @@
+"""Schedules and firings as text."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from typing import TYPE_CHECKING, Any
+
+from conducto_cli.text.text import printable
+
+if TYPE_CHECKING:
+    from conducto_core.model.schedules import Firing, Schedule, ScheduleView
+
+COLUMNS = ("NAME", "WHEN", "NEXT", "LAST", "LAUNCHES")
+FIRING_COLUMNS = ("DUE", "STATE", "CAUSE", "WHY")
+
+
+def cells_of(view: ScheduleView) -> tuple[str, ...]:
+    """Return the row of a schedule in a list."""
+    schedule = view.schedule
+    following = "paused" if schedule.paused else _moment(view.times[0] if view.times else None)
+    return (
+        schedule.name,
+        when_of(schedule),
+        following,
+        "" if view.last is None else state_of(view.last),
+        printable(source_of(schedule)),
+    )
+
+
+def when_of(schedule: Schedule) -> str:
+    """Return the times of a schedule, or the pipelines that it follows."""
+    if schedule.after is None:
+        return f"{schedule.cron} {schedule.zone}"
+    chain = schedule.after
+    which = chain.title if chain.title is not None else chain.program
+    how = {"done": "is done", "failed": "failed", "any": "ended"}[chain.state]
+    return f"after {printable(which or '')} {how}"
+
+
+def source_of(schedule: Schedule) -> str:
+    """Return the source of a schedule's pipelines."""
+    what: Any = schedule.what
+    if what.kind == "template":
+        return f"a copy of {what.pipeline}"
+    if what.kind == "git":
+        return f"{what.command} in {what.url}#{what.ref}"
+    return shlex.join(what.command)
+
+
+def state_of(firing: Firing) -> str:
+    """Return the state of a firing, with that of its pipeline."""
+    if firing.pipeline is None:
+        return firing.state.value
+    outcome = "running" if firing.outcome is None else firing.outcome.value
+    return f"{firing.pipeline} {'failed' if outcome == 'error' else outcome}"
+
+
+def firing_cells(firing: Firing) -> tuple[str, ...]:
+    """Return the row of a firing."""
+    due = _moment(firing.due)
+    if firing.until is not None and firing.until != firing.due:
+        due = f"{due} to {_moment(firing.until)}"
+    return due, state_of(firing), firing.cause.value, printable(firing.why or "")
+
+
+def lines_of(view: ScheduleView) -> list[str]:
+    """Return a schedule as lines."""
+    schedule = view.schedule
+    lines = [
+        f"{schedule.name}: {when_of(schedule)}",
+        f"  launches {printable(source_of(schedule))}",
+        f"  overlap {schedule.overlap.value}, catch-up {schedule.catch_up.value}",
+    ]
+    if schedule.jitter:
+        lines.append(f"  delayed by up to {schedule.jitter / 60:g} minutes")
+    if schedule.pause_after is not None:
+        lines.append(f"  pauses after {schedule.pause_after} failures in a row")
+    if schedule.paused:
+        why = "" if schedule.paused_why is None else f": {printable(schedule.paused_why)}"
+        lines.append(f"  paused{why}; resume it: conducto schedule resume {schedule.name}")
+    elif view.times:
+        lines.append(f"  next: {', '.join(map(_moment, view.times))}")
+    elif schedule.cron is not None:
+        lines.append("  next: never")
+    return lines
+
+
+def _moment(moment: float | None) -> str:
+    """Return a time in the time zone of this machine."""
+    if moment is None:
+        return ""
+    return time.strftime("%a %Y-%m-%d %H:%M", time.localtime(moment))
