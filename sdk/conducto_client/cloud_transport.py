@@ -188,10 +188,16 @@ class CloudClient(Client):
     It takes and returns ``a/AGENT/ID`` as the id of a pipeline of a linked agent.
     """
 
-    def call(self, operation: Operation[P, B, R], query: P, body: Record | None = None) -> R:
-        """Call any operation of `conducto_core.model.operations`."""
+    def call(
+        self,
+        operation: Operation[P, B, R],
+        query: P,
+        body: Record | None = None,
+        key: str | None = None,
+    ) -> R:
+        """Call any operation of `conducto_core.model.operations`, once for each ``key``."""
         agent, _ = split(str(getattr(query, "id", "")))
-        return referenced(super().call(operation, query, body), agent)
+        return referenced(super().call(operation, query, body, key), agent)
 
     def _event_stream(
         self, pipeline_id: str, cursor: int, heartbeat: float | None
