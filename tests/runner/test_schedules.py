@@ -57,7 +57,7 @@ class Agent:
 async def agent(base: Path, clock: list[float]) -> AsyncIterator[Agent]:
     home = StateDir(base, "test")
     async with open_parts(home, clock=Clock(wall=lambda: clock[0])) as parts:
-        assert parts.pipelines.schedules is not None
+        assert isinstance(parts.pipelines.schedules, ScheduleOperations)
         local = Local(parts.pipelines, home, "process")
         yield Agent(local, parts.pipelines.schedules, clock)
 

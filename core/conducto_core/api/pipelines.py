@@ -17,7 +17,6 @@ from conducto_core.api.export.page import export_response
 from conducto_core.api.notification_rules import NotificationRules
 from conducto_core.api.programs import Programs
 from conducto_core.api.queries.continuation import latest_continuation
-from conducto_core.api.schedules.operations import ScheduleOperations
 from conducto_core.errors import RefusedError
 from conducto_core.model import params as p
 from conducto_core.model.approvals import DecideApproval
@@ -126,10 +125,10 @@ class Pipelines(Programs, Comparisons, NotificationRules, ABC):
     Reading works even while nothing can be written, e.g. because the disk is full.
 
     Attributes:
-        schedules: The operations on schedules, if the server has any.
+        schedules: The object with the operations on schedules, if the server has one.
     """
 
-    schedules: ScheduleOperations | None = None
+    schedules: object | None = None
 
     @abstractmethod
     async def delete_pipeline(self, params: p.PipelineParams) -> DeletedPipeline:
