@@ -109,7 +109,7 @@ class UserService:
         return Path(config) / "systemd" / "user" / f"{self._name}.service"
 
     def enable(self, *, start: bool) -> list[str]:
-        """Install the service; return what was done, in sentences.
+        """Install the service; return sentences about it.
 
         Args:
             start: Also start it now: no agent is running.

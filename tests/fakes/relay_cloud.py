@@ -12,6 +12,7 @@ import asyncio
 import base64
 import json
 import secrets
+import ssl
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -68,8 +69,12 @@ class RelayCloud:
         delay: Reorders frames: each is sent after the one that follows it.
     """
 
-    def __init__(self, token: str = "agent-token") -> None:
+    def __init__(
+        self, token: str = "agent-token", tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+    ) -> None:
         self.token = token
+        self._tls = tls
+        self._host = host
         self.hellos: list[relay.Hello] = []
         self.pipelines: dict[str, Any] = {}
         self.cursor = 0
@@ -91,7 +96,12 @@ class RelayCloud:
 
     async def __aenter__(self) -> Self:
         self._server = await serve(
-            self._serve, "127.0.0.1", 0, subprotocols=[SUBPROTOCOL], process_request=self._check
+            self._serve,
+            "127.0.0.1",
+            0,
+            subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]
+            process_request=self._check,
+            ssl=self._tls,
         )
         return self
 
@@ -109,7 +119,8 @@ class RelayCloud:
     @property
     def url(self) -> str:
         """URL of the WebSocket."""
-        return f"ws://127.0.0.1:{self.port}/socket"
+        scheme = "ws" if self._tls is None else "wss"
+        return f"{scheme}://{self._host}:{self.port}/socket"
 
     @property
     def peer(self) -> Peer:
