@@ -66,7 +66,7 @@ class RelayCloud:
         drops: Closes a connection on a frame for which it returns True, before it is processed.
         acks: Whether frames are acknowledged.
         token: The accepted token.
-        delay: Reorders frames: each is sent after the one that follows it.
+        delay: Reorders frames: each frame is sent after the next frame.
     """
 
     def __init__(

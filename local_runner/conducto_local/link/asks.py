@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 _MAX_EXECUTING = 2 * MAX_CONCURRENT
 #: Maximum number of responses that are kept in case that they have to be repeated.
 _MAX_UNSETTLED = 100
-#: Seconds after which nobody waits for a response any more; large ones are still uploaded.
+#: Seconds after which no client waits for a response any more; large ones are still uploaded.
 _RESPONSE_SECONDS = 660.0
 #: Maximum number of paths in a line of the log.
 _SHOWN_PATHS = 20
@@ -92,7 +92,7 @@ def _control_in(body: bytes) -> ControlRequest | None:
     try:
         return ControlRequest.model_validate_json(body)
     except ValidationError:
-        return None  # needs the highest class; the service explains what is wrong with it
+        return None  # needs the highest class; the service explains the error
 
 
 class Asks:
@@ -100,7 +100,7 @@ class Asks:
 
     Args:
         service: The agent's API.
-        policy: Decides what is allowed.
+        policy: Allows or refuses each request.
         channel: For the responses.
         transfers: For bodies that are not in frames.
         on_change: Called after a request that may have changed pipelines.
@@ -144,7 +144,7 @@ class Asks:
         task.add_done_callback(lambda _: self._running.pop(ask.id, None))
 
     async def close(self) -> None:
-        """Stop responding; operations that have begun end."""
+        """Stop responding; operations that have started end."""
         for task in (tasks := list(self._running.values())):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -121,7 +121,7 @@ class LinkConnection:
             self._fail_acks()
 
     async def _next(self) -> list[CloudFrame]:
-        """Receive one message, or give up waiting for a missing one; return what is in order."""
+        """Receive one message, or skip a missing one; return the frames that are in order."""
         try:
             async with asyncio.timeout(GAP_SECONDS if self._incoming.has_gap else None):
                 frame = read_cloud_frame(await self._socket.recv())
@@ -142,7 +142,7 @@ class LinkConnection:
         for done in self._acks.values():
             if not done.done():
                 done.set_exception(LostError("the connection ended"))
-                done.exception()  # whoever waits gets it; if nobody does, that is no fault
+                done.exception()  # a waiting sender gets it; without one, it is not an error
         self._acks.clear()
 
     async def violated(self, detail: str) -> ViolationError:

@@ -71,7 +71,7 @@ def policy_of(allow: str, who: str) -> LinkPolicy:
         classes = tuple(one for one in ALLOWABLE if one in names)
         return LinkPolicy.model_validate({"allow": classes, "who": who})
     except ValidationError:
-        raise LinkSettingsError(f"who must be 'me' or 'org', got {who!r}") from None
+        raise LinkSettingsError(f"{who!r} is neither 'me' nor 'org'") from None
 
 
 def config_file(profile: str) -> Path:

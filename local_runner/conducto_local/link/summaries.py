@@ -16,7 +16,7 @@ from conducto_local.link.files import LinkFiles
 #: Seconds between two looks at the newest pipelines, and looks until the next one at all of them.
 LOOK_SECONDS = 2.0
 _WHOLE_EVERY = 30
-#: Pipelines that are looked at each time; other ones change through requests, or with the time.
+#: Pipelines that are read each time; other ones change through requests, or with the time.
 _NEWEST = 50
 _MAX_BYTES = MAX_FRAME - 2000
 #: Maximum number of pipelines in the cloud's list, the newest.
@@ -37,7 +37,7 @@ class SummarySender:
     Args:
         pipelines: The pipelines of the agent.
         channel: To the cloud.
-        files: Keep what is acknowledged, also after a restart.
+        files: Keep the acknowledged state, also after a restart.
     """
 
     def __init__(self, pipelines: Pipelines, channel: Channel, files: LinkFiles) -> None:

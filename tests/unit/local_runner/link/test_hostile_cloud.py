@@ -30,9 +30,7 @@ async def test_only_operations_of_allowed_classes_are_executed(
     async with agent.linked():
         await cloud.until(lambda: bool(cloud.hellos))
         for number, operation in enumerate(LOCAL_OPERATIONS):
-            params = {
-                "id": f"x{number:03}"
-            }  # of its own: some requests change the next one's class
+            params = {"id": f"x{number:03}"}  # some requests change the class of later requests
             body = {"action": "run"} if operation.name == CONTROL.name else {}
             for user in ("ada", "bob"):
                 answer = await cloud.ask(operation.name, user=user, params=params, body=body)

@@ -221,7 +221,7 @@ async def test_policy_change_on_the_machine_applies_at_once(
     assert refused.status == 403
     assert refused.json()["remedy"].endswith("conducto agent link --allow read,control,author")
     assert allowed.status == 200
-    assert withdrawn.status == 403  # what came through the link is not control
+    assert withdrawn.status == 403  # a change through the link needs author
     assert other.status == 403
     assert cloud.hellos[1].policy.allow == ALLOWABLE
 
