@@ -3,8 +3,8 @@
 A frame is a JSON text of at most `MAX_FRAME` bytes with a ``kind``. The agent and the cloud number
 their frames of a connection from 1 (``n``), because API Gateway and Lambda handle the messages of a
 connection concurrently: the receiver processes frames in the order of their numbers, and drops a
-number that it has processed. A frame that is unknown, too large or unnumbered ends the connection with
-`VIOLATION`.
+number that it has processed. A frame that is unknown, too large or unnumbered ends the connection
+with `VIOLATION`.
 
 The agent sends `Hello` first, and nothing else before `Welcome`. Then:
 
