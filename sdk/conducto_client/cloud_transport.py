@@ -6,6 +6,7 @@ itself responds to some requests, with texts of its own.
 """
 
 import contextlib
+import http.client
 import json
 import time
 import urllib.error
@@ -21,6 +22,7 @@ from conducto_client.agents import referenced, routed, split
 from conducto_client.client import Client, problem_in
 from conducto_client.errors import AgentUnreachableError, ApiError
 from conducto_client.http_transport import TIMEOUT, HttpTransport
+from conducto_client.network import tls_context
 from conducto_client.transport import Body, Endpoint, Reply, StreamLostError
 from conducto_core.model.base import Record
 from conducto_core.model.operations import cloud, pipelines
@@ -247,10 +249,17 @@ def put(url: str, content: bytes | IO[bytes], size: int) -> None:
     # The URL comes from the cloud's own response.
     request = urllib.request.Request(url, data, headers, method="PUT")  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=_TRANSFER_SECONDS) as response:  # noqa: S310
+        with _open(request) as response:
             response.read()
     except OSError as error:
         raise _lost(error, url, "upload") from error
+
+
+def _open(request: urllib.request.Request) -> http.client.HTTPResponse:
+    """Send a request to the storage."""
+    tls = urllib.request.HTTPSHandler(context=tls_context())
+    opened = urllib.request.build_opener(tls).open(request, timeout=_TRANSFER_SECONDS)
+    return cast("http.client.HTTPResponse", opened)
 
 
 def fetch(url: str) -> bytes:
@@ -265,7 +274,7 @@ def fetch(url: str) -> bytes:
 def _fetched(url: str, part: str | None) -> Reply:
     request = urllib.request.Request(url, headers={} if part is None else {"Range": part})  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=_TRANSFER_SECONDS) as response:  # noqa: S310
+        with _open(request) as response:
             received = {name.lower(): value for name, value in response.headers.items()}
             return Reply(response.status, response.read(), received)
     except urllib.error.HTTPError as error:

@@ -97,11 +97,17 @@ class HttpTransport:
             if not _is_stale(self._connection.sock):
                 return self._connection
             self._connection.close()
-        parts = urlsplit(self._endpoint.url)
-        secure = parts.scheme == "https"
-        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        self._connection = kind(parts.hostname or "127.0.0.1", parts.port, timeout=self._timeout)
+        self._connection = self._new_connection()
         return self._connection
+
+    def _new_connection(self) -> http.client.HTTPConnection:
+        parts = urlsplit(self._endpoint.url)
+        if parts.scheme == "https":
+            from conducto_client.network import https_connection  # noqa: PLC0415  local: no TLS
+
+            return https_connection(self._endpoint.url, self._timeout)
+        host = parts.hostname or "127.0.0.1"
+        return http.client.HTTPConnection(host, parts.port, timeout=self._timeout)
 
     def stream(
         self, path: str, query: Mapping[str, str], *, heartbeat: float | None = None

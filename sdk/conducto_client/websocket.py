@@ -12,6 +12,7 @@ from websockets.typing import Subprotocol
 
 from conducto_client.client import problem_in
 from conducto_client.errors import ApiError
+from conducto_client.network import tls_context
 from conducto_client.transport import Reply, StreamLostError
 from conducto_core.model.operations.cloud import SUBPROTOCOL, TOKEN_SUBPROTOCOL
 
@@ -52,7 +53,8 @@ def followed(
         ApiError: the server rejects the connection.
     """
     protocols = [Subprotocol(word) for word in (SUBPROTOCOL, TOKEN_SUBPROTOCOL + token)]
-    yield from _received(url, heartbeat, json.dumps(subscription), subprotocols=protocols)
+    tls = tls_context() if url.startswith("wss:") else None
+    yield from _received(url, heartbeat, json.dumps(subscription), subprotocols=protocols, ssl=tls)
 
 
 def _received(

@@ -10,7 +10,6 @@ import ssl
 from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
@@ -23,13 +22,12 @@ from websockets.exceptions import (
     WebSocketException,
 )
 
+from conducto_client.network import NetworkSettingError, proxy_for, tls_context
 from conducto_core.model.operations.cloud import SUBPROTOCOL
 from conducto_core.model.relay import MAX_FRAME
 from conducto_local.link.settings import LinkSettings
 
 OPEN_SECONDS = 20.0
-_CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
-_SUFFIX = "_proxy"
 _NEEDS_LOGIN = HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
@@ -44,37 +42,6 @@ class RejectedError(LinkError):
 
 class SupersededError(LinkError):
     """Another process is connected with the identity of this agent."""
-
-
-def proxy_for(url: str, env: Mapping[str, str] = os.environ) -> str | None:
-    """Return the proxy for the URL of a WebSocket, or None if it is reached directly."""
-    parts = urlsplit(url)
-    names = sorted(name for name in env if name.lower().endswith(_SUFFIX))  # lower case goes last
-    proxies = {name.lower().removesuffix(_SUFFIX): env[name] for name in names if env[name]}
-    if not parts.hostname or proxy_bypass_environment(parts.netloc, proxies):
-        return None
-    return proxies.get("https" if parts.scheme == "wss" else "http") or proxies.get("all")
-
-
-def tls_context(env: Mapping[str, str] = os.environ) -> ssl.SSLContext:
-    """Return the settings of TLS, with the certificates of a private authority.
-
-    Raises:
-        LinkError: The file of the authority is not readable.
-    """
-    context = ssl.create_default_context()
-    for name in _CA_VARIABLES:
-        path = env.get(name)
-        if not path:
-            continue
-        try:
-            context.load_verify_locations(cafile=path)
-        except (OSError, ssl.SSLError) as error:
-            raise LinkError(
-                f"{name}: the file {path!r} has no usable certificates ({error}); correct the "
-                "variable where the agent starts"
-            ) from error
-    return context
 
 
 async def open_socket(link: LinkSettings, env: Mapping[str, str] = os.environ) -> ClientConnection:
@@ -127,6 +94,8 @@ def link_error(url: str, proxy: str | None, error: Exception) -> LinkError:
             return _status_error(host, error.response.status_code)
         case InvalidHandshake():
             return LinkError(f"{host} is not the WebSocket of an installation{via}: {error}")
+        case NetworkSettingError():
+            return LinkError(f"{error} where the agent starts")
         case ssl.SSLError():
             return LinkError(_tls_problem(host, via, error))
         case _:

@@ -12,7 +12,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO
 from urllib.parse import urlsplit
 
-from conducto_local.link.network import tls_context
+from conducto_client.network import tls_context
 from conducto_local.link.settings import LinkSettings
 
 _SECONDS = 600.0

@@ -14,14 +14,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tests.fakes.relay_cloud import RelayCloud
 
-from conducto_core.model.relay import LinkPolicy
-from conducto_local.link.network import (
-    LinkError,
-    RejectedError,
-    open_socket,
+from conducto_client.network import (
+    NetworkSettingError,
+    https_connection,
     proxy_for,
     tls_context,
 )
+from conducto_core.model.relay import LinkPolicy
+from conducto_local.link.network import LinkError, RejectedError, open_socket
 from conducto_local.link.settings import LinkSettings
 
 
@@ -151,9 +151,34 @@ def test_unusable_file_of_an_authority_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty.pem").write_text("nothing")
 
     for path in (tmp_path / "empty.pem", tmp_path / "missing.pem"):
-        with pytest.raises(LinkError, match="REQUESTS_CA_BUNDLE") as caught:
+        with pytest.raises(NetworkSettingError, match="REQUESTS_CA_BUNDLE") as caught:
             tls_context({"REQUESTS_CA_BUNDLE": str(path)})
         assert str(path) in str(caught.value)
+
+
+async def test_requests_of_the_command_line_use_the_same_proxy_and_authority(
+    tmp_path: Path,
+) -> None:
+    tls, authority = _authority(tmp_path)
+    async with RelayCloud(tls=tls, host="localhost") as cloud, running(Proxy(cloud.port)) as proxy:
+        env = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(authority)}
+        connection = https_connection("https://localhost", 60.0, env)
+
+        def status() -> int:
+            connection.request("GET", "/")
+            return connection.getresponse().status
+
+        found = await asyncio.to_thread(status)
+
+    assert found == 401  # of the installation: the request has no token
+    assert proxy.requests[0].startswith("CONNECT localhost:443 HTTP/")
+
+
+def test_proxy_with_another_scheme_is_rejected_without_its_password() -> None:
+    with pytest.raises(NetworkSettingError, match="socks5://host:1 is not an address") as caught:
+        https_connection("https://x", 1.0, {"HTTPS_PROXY": "socks5://ada:secret@host:1"})
+
+    assert "secret" not in str(caught.value)
 
 
 def _authority(directory: Path) -> tuple[ssl.SSLContext, Path]:
