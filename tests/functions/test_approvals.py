@@ -1,0 +1,113 @@
+"""Approvals in the cloud: no worker waits, and only a person decides."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib.api.pipelines import CloudPipelines
+from chalicelib.ports.identity import Identity
+from conducto_core.errors import RefusedError
+from conducto_core.model.approvals import DecideApproval
+from conducto_core.model.params import PipelineParams
+from conducto_core.model.people import Role
+from conducto_core.model.records import AttemptRecord
+from conducto_core.model.states import Cause, State
+from conducto_core.semantics.roles import permissions_of
+from support.cloud.world import ME, World
+from support.trees import approve, serial
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def waiting(world: World) -> str:
+    """A pipeline whose approval waits."""
+    id_ = world.launch(serial("test", approve("ask", who=["admin"], max_time=600), "release"))
+    world.serve()
+    world.running()["/test"].finish(None)
+    world.serve()
+    return id_
+
+
+def person(role: Role) -> Identity:
+    return replace(ME, user=role.value, permissions=permissions_of(role))
+
+
+def decide(world: World, id_: str, me: Identity, *, approve: bool = True) -> AttemptRecord:
+    request = DecideApproval(path="/ask", approve=approve, comment="as agreed")
+    server = CloudPipelines(world.engine, me)
+    return asyncio.run(server.decide_approval(PipelineParams(id=id_), request))
+
+
+def node(world: World, id_: str, path: str = "/ask") -> Any:
+    with world.engine.reading(ME.org, id_) as live:
+        return live.tree.nodes[path]
+
+
+def test_the_pipeline_waits_without_a_worker_and_continues_after_the_approval(
+    world: World, waiting: str
+) -> None:
+    for _ in range(5):
+        world.minute(70)
+        world.serve()
+    assert node(world, waiting).state is State.QUEUED
+    with world.engine.reading(ME.org, waiting) as live:
+        assert live.record.problem is None
+        assert live.wanted() == {}
+
+    attempt = decide(world, waiting, person(Role.ADMIN))
+
+    assert attempt.decision is not None
+    assert (attempt.decision.by, attempt.decision.comment) == ("admin", "as agreed")
+    world.serve()
+    for _ in range(3):
+        world.minute(70)
+        world.serve()
+    world.running()["/release"].finish(None)
+    assert node(world, waiting, "/").state is State.DONE
+
+
+def test_a_member_without_the_role_may_not_decide(world: World, waiting: str) -> None:
+    with pytest.raises(RefusedError, match="/ask: member may not decide it; ask admin"):
+        decide(world, waiting, person(Role.MEMBER))
+
+
+def test_a_program_may_not_decide_with_the_rights_of_a_person(world: World, waiting: str) -> None:
+    program = replace(person(Role.OWNER), kind="token")
+
+    with pytest.raises(RefusedError, match="/ask: a person decides, not a program's token"):
+        decide(world, waiting, program)
+
+
+def test_a_rejection_stops_the_pipeline(world: World, waiting: str) -> None:
+    attempt = decide(world, waiting, person(Role.OWNER), approve=False)
+    world.serve()
+
+    assert attempt.cause is Cause.REJECTED
+    assert attempt.message == "rejected by owner: as agreed"
+    assert node(world, waiting, "/").state is State.ERROR
+    with pytest.raises(RefusedError, match="it is rejected"):
+        decide(world, waiting, person(Role.OWNER))
+
+
+def test_the_timeout_is_exact_to_the_minute_rule(world: World, waiting: str) -> None:
+    world.minute(590)
+    assert node(world, waiting).state is State.QUEUED
+
+    world.minute(70)
+
+    assert node(world, waiting).cause is Cause.APPROVAL_TIMEOUT
+
+
+def test_nothing_can_be_decided_after_the_pipeline_was_archived(world: World, waiting: str) -> None:
+    world.control(waiting, "archive")
+
+    with pytest.raises(RefusedError, match="is archived, so nothing waits for a decision"):
+        decide(world, waiting, person(Role.OWNER))
