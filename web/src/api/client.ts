@@ -7,8 +7,10 @@ import type {
   AgentStatus,
   ArtifactList,
   AttemptList,
+  AttemptRecord,
   ControlRequest,
   ControlResult,
+  DecideApproval,
   ImageList,
   ImageLog,
   LatestContinuation,
@@ -192,6 +194,7 @@ export type LogQuery = QueryOf<"read_log">;
 export type LogSearchQuery = QueryOf<"search_log">;
 
 /** An action on a pipeline. Omitted fields have the server's defaults. */
+type ApprovalChoice = Pick<DecideApproval, "path" | "approve">;
 export type ActionRequest = Pick<ControlRequest, "action"> & Partial<ControlRequest>;
 
 export const api = {
@@ -238,6 +241,8 @@ export const api = {
     get<ImageList>(pipelinePath(id, "/images"), {}, signal),
   imageLog: (id: string, query: QueryOf<"read_image_log">, signal?: AbortSignal) =>
     get<ImageLog>(pipelinePath(id, "/image-log"), query, signal),
+  decideApproval: (id: string, request: Partial<DecideApproval> & ApprovalChoice) =>
+    post<AttemptRecord>(pipelinePath(id, "/approval"), request),
   control: (id: string, request: ActionRequest) =>
     post<ControlResult>(pipelinePath(id, "/control"), request),
   agent: (signal?: AbortSignal) => get<AgentStatus>("/agent", {}, signal),

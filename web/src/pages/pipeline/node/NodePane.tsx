@@ -1,5 +1,5 @@
 import * as Tabs from "@radix-ui/react-tabs";
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 
 import { api, ApiError, messageOf } from "@/api/client";
 import type { AttemptRecord, NodeDetail } from "@/api/schema";
@@ -27,6 +27,9 @@ import { NODE_TABS } from "@/strings";
 import { NODE } from "@/strings/node";
 
 // Only the output and the overview are part of the main script.
+const ApprovalPanel = lazily(
+  async () => (await import("@/pages/pipeline/node/ApprovalPanel")).ApprovalPanel,
+);
 const AttemptsTab = lazily(
   async () => (await import("@/pages/pipeline/node/AttemptsTab")).AttemptsTab,
 );
@@ -105,6 +108,7 @@ function NodeTabs({
   onClose,
 }: Omit<NodePaneProps, "path"> & { detail: NodeDetail }) {
   const { query } = useLocation();
+  const queries = useQueryClient();
   const isExec = detail.node.type === "Exec";
   const attempt = chosenAttempt(detail.node.attempts, query);
   const hasReport = (useReport(session.id, attempt).data?.length ?? 0) > 0;
@@ -146,6 +150,13 @@ function NodeTabs({
         tabs={isExec ? null : list}
       />
       {isExec ? <div className={styles.bar}>{list}</div> : null}
+      {detail.node.approval === null ? null : (
+        <ApprovalPanel
+          id={session.id}
+          node={detail.node}
+          onDecided={() => void queries.invalidateQueries({ queryKey: ["node", session.id] })}
+        />
+      )}
       <ShellSlot id={session.id} path={detail.node.path} />
       <Continuation session={session} path={detail.node.path} isExec={isExec} />
       <Tabs.Content

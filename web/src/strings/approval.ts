@@ -1,0 +1,13 @@
+/** The texts of approvals. */
+
+export const APPROVAL = {
+  title: "Waits for a decision",
+  decidedTitle: "Approval",
+  by: (who: string) => `Decided by: ${who}`,
+  anybody: "Decided by: anybody who may control the pipeline",
+  comment: "Comment (optional)",
+  approve: "Approve",
+  reject: "Reject",
+  approved: (by: string, when: string) => `Approved by ${by}, ${when}`,
+  rejected: (by: string, when: string) => `Rejected by ${by}, ${when}`,
+};
