@@ -16,6 +16,7 @@ INHERITANCE = {
     "image_name": _NEAREST,
     "isolate": _NEAREST,
     "launch": _NEAREST,
+    "limits": "added along the path",
     "line": _HERE,
     "max_concurrent": _HERE,
     "max_time": "nearest; also limits its own group as a whole",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from conducto_core.model.images import AUTO_SHELL, ImageSpec
 from conducto_core.model.records import ImageState
+from conducto_core.semantics.limits import LimitTable
 from conducto_local.agent_files import AgentFiles
 from conducto_local.engine.docker import DockerEngine
 from conducto_local.engine.process import ProcessEngine
@@ -85,14 +86,16 @@ def open_engines(home: StateDir, env: Mapping[str, str] | None = None) -> dict[s
     mark = installation_id(home)
     labels = {LABEL_PROFILE: home.profile, LABEL_IMAGE_HOME: mark}
     started = {LABEL_HOME: mark}
+    table = LimitTable()
     return {
         "docker": EngineContext(
             docker,
             started,
             lambda: Builder(docker.http, home.agent / "cache", labels=labels, work_labels=started),
             _note_in(home),
+            table=table,
         ),
-        "process": EngineContext(ProcessEngine(), started, NullImageBuilder),
+        "process": EngineContext(ProcessEngine(), started, NullImageBuilder, table=table),
     }
 
 

@@ -24,7 +24,7 @@ def add_arguments(parser: Parser) -> None:
     """Add the ID, the node and the options."""
     add_id(parser)
     parser.add_argument(
-        "path", metavar="PATH", nargs="?", help="the approval (default: the one that waits)"
+        "path", metavar="PATH", nargs="?", help="the approval (default: the only waiting approval)"
     )
     parser.add_argument("--reject", action="store_true", help="reject it: the node fails")
     parser.add_argument("--comment", metavar="TEXT", help="kept with the decision")

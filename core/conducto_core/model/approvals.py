@@ -11,8 +11,8 @@ class ApprovalView(Record):
     """An approval for display.
 
     Attributes:
-        who: Roles and user ids of those who may decide; empty for everybody who may control the
-            pipeline.
+        who: Roles and user ids of the deciders; empty for every user with the permission to
+            control the pipeline.
     """
 
     message: str

@@ -52,12 +52,26 @@ class Approval:
     """What a person decides about.
 
     Attributes:
-        who: Roles and user ids of those who may decide; empty for everybody who may control the
-            pipeline.
+        who: Roles and user ids of the deciders; empty for every user with the permission to
+            control the pipeline.
     """
 
     message: str
     who: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NamedLimit:
+    """A named limit across pipelines.
+
+    Attributes:
+        number: Maximum number of commands with it that run at once.
+        priority: See `conducto_core.semantics.limits`.
+    """
+
+    name: str
+    number: int
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +83,7 @@ class NodeSpec:
         placement: An Exec's requirements on its container (for a group: inherited by its children).
         env: ``{name: value}``, merged along the path.
         approval: Of an Exec that waits for a person and runs no command.
+        limits: Named limits of the node and of the nodes above it.
         max_time: Maximum seconds of an Exec, always set for a command; for an approval and a group
             its own limit, or None.
         max_concurrent: Maximum number of Execs below that run at once, or None.
@@ -113,6 +128,7 @@ class NodeSpec:
     file: str | None = None
     line: int | None = None
     approval: Approval | None = None
+    limits: tuple[NamedLimit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

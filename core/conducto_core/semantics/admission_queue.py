@@ -4,13 +4,17 @@ Attempts start in the order in which they were queued. An attempt that waits for
 group (``max_concurrent`` of a group above it, or the one container of a ``new`` context) is set
 aside until the group has room, so it delays no other attempt. An attempt that waits only for the
 machine's resources stays at the head of the queue and none passes it: an Exec that needs the whole
-machine starts when the running ones have ended, however many small ones are queued.
+machine starts when the running ones have ended, however many small ones are queued. An attempt that
+waits for a named limit (`conducto_core.semantics.limits`) is set aside until it is its turn.
 """
 
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+
+from conducto_core.model.nodes import NamedLimit
+from conducto_core.semantics.limits import LimitRequest, LimitTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,12 @@ class QueuedAttempt:
 
     Attributes:
         limits: Capacity groups it counts in.
+        named: Named limits that it holds while it runs.
+        since: When it was queued, in seconds.
+        label: The attempt for people, as a holder of named limits.
         waits_for: The full group for which it was set aside.
+        is_aside: It was set aside for a named limit.
+        queue: The queue that it was added to.
     """
 
     key: Hashable
@@ -41,9 +50,18 @@ class QueuedAttempt:
     mem: float = 0.0
     gpu: int = 0
     limits: tuple[Limit, ...] = ()
+    named: tuple[NamedLimit, ...] = ()
+    since: float = 0.0
+    label: str = ""
     number: int = 0
     withdrawn: bool = False
     waits_for: Limit | None = None
+    is_aside: bool = False
+    queue: "AdmissionQueue | None" = None
+
+    def request(self) -> LimitRequest:
+        """Return the request for its named limits."""
+        return LimitRequest(self, self.label, self.named, self.since)
 
 
 @dataclass(slots=True)
@@ -53,9 +71,19 @@ class _Use:
 
 
 class AdmissionQueue:
-    """The queue of one machine, for all its pipelines."""
+    """The queue of one machine, for all its pipelines.
 
-    def __init__(self, *, cpu: float, mem: float, gpu: int = 0) -> None:
+    Args:
+        cpu: CPUs of the machine.
+        mem: GB of the machine.
+        gpu: GPUs of the machine.
+        table: The named limits, which several queues may share.
+    """
+
+    def __init__(
+        self, *, cpu: float, mem: float, gpu: int = 0, table: LimitTable | None = None
+    ) -> None:
+        self._table = LimitTable() if table is None else table
         self.cpu, self.mem, self.gpu = cpu, mem, gpu
         self.size = (cpu, mem, gpu)
         self._queue: list[tuple[int, QueuedAttempt]] = []
@@ -65,18 +93,22 @@ class AdmissionQueue:
     def add(self, ticket: QueuedAttempt) -> None:
         """Add an attempt to the end of the queue."""
         self._added += 1
+        ticket.queue = self
         ticket.number = self._added
         heappush(self._queue, (ticket.number, ticket))
 
     def withdraw(self, ticket: QueuedAttempt) -> None:
         """Remove a queued attempt."""
         ticket.withdrawn = True
+        if ticket.named:
+            self._table.end(ticket)
         if ticket.waits_for is not None:
             return  # take() drops it later
         self._let_next_in(ticket)
 
     def take(self) -> QueuedAttempt | None:
         """Return the attempt that starts now, with its room reserved, or None."""
+        self._readmit()
         while self._queue:
             ticket = self._queue[0][1]
             if ticket.withdrawn:
@@ -87,6 +119,11 @@ class AdmissionQueue:
                 heappop(self._queue)
                 self._step_aside(ticket, full)
                 continue
+            if ticket.named and self._table.check(ticket.request()) is not None:
+                heappop(self._queue)
+                ticket.is_aside = True
+                self._let_next_in(ticket)
+                continue
             if not self._fits(ticket):
                 return None
             heappop(self._queue)
@@ -94,11 +131,25 @@ class AdmissionQueue:
             return ticket
         return None
 
+    def _readmit(self) -> None:
+        """Queue the attempts whose turn it is for their named limits."""
+        for ticket in self._table.ready():
+            if isinstance(ticket, QueuedAttempt) and ticket.queue is not None:
+                ticket.queue.push(ticket)
+
+    def push(self, ticket: QueuedAttempt) -> None:
+        """Queue an attempt again that was set aside, in its old place."""
+        if ticket.is_aside:
+            ticket.is_aside = False
+            heappush(self._queue, (ticket.number, ticket))
+
     def release(self, ticket: QueuedAttempt) -> None:
         """Release the resources of an attempt that `take` returned."""
         self.cpu += ticket.cpu
         self.mem += ticket.mem
         self.gpu += ticket.gpu
+        if ticket.named:
+            self._table.end(ticket)
         for limit in ticket.limits:
             self._uses[limit.key].used -= 1
         self._let_next_in(ticket)
@@ -111,12 +162,21 @@ class AdmissionQueue:
         """Return why a queued attempt does not run, as a sentence."""
         if ticket.waits_for is not None:
             return ticket.waits_for.reason
+        blocked = self.limit_reason(ticket)
+        if blocked is not None:
+            return blocked
         if not self._fits(ticket):
             return (
                 f"needs {ticket.cpu:g} cpu and {ticket.mem:g} GB; "
                 f"{_few_digits(self.cpu)} cpu and {_few_digits(self.mem)} GB are free"
             )
         return "next in the queue"
+
+    def limit_reason(self, ticket: QueuedAttempt) -> str | None:
+        """Return which named limit a queued attempt waits for, as a sentence."""
+        if not ticket.named or ticket.waits_for is not None:
+            return None
+        return self._table.reason(ticket)
 
     def _has_room(self, limit: Limit) -> bool:
         use = self._uses.get(limit.key)
@@ -134,6 +194,8 @@ class AdmissionQueue:
         self.cpu -= ticket.cpu
         self.mem -= ticket.mem
         self.gpu -= ticket.gpu
+        if ticket.named:
+            self._table.hold(ticket.request())
         for limit in ticket.limits:
             self._uses.setdefault(limit.key, _Use()).used += 1
 

@@ -1,4 +1,4 @@
-"""The rules for who may decide an approval. Pure."""
+"""The rules for the people that may decide an approval. Pure."""
 
 from conducto_core.model.nodes import Approval
 from conducto_core.model.people import Role

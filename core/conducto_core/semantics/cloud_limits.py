@@ -6,7 +6,7 @@ from urllib.parse import quote
 from conducto.errors import raise_found
 from conducto.wire import limits
 from conducto_core.errors import check_each, invalid
-from conducto_core.model.nodes import NodeSpec, Placement
+from conducto_core.model.nodes import NodeSpec
 from conducto_core.semantics.fargate import size_for
 
 
@@ -20,12 +20,13 @@ def check_exec(node: NodeSpec) -> None:
 
 
 def _check_features(node: NodeSpec) -> None:
-    place = node.placement
-    raise_found([invalid(node.path, text) for used, text in _missing(place) if used])
+    raise_found([invalid(node.path, text) for used, text in _missing(node) if used])
 
 
-def _missing(place: Placement) -> Iterator[tuple[object, str]]:
+def _missing(node: NodeSpec) -> Iterator[tuple[object, str]]:
     """Yield pairs: whether an Exec uses a feature that the cloud lacks, and the message."""
+    place = node.placement
+    yield node.limits, "limits are not available in the cloud yet; run the pipeline locally"
     text = "put what the command needs into the image, or run the pipeline locally"
     yield place.docker_run_args, f"docker_run_args is not available in the cloud; {text}"
     text = "workers have no Docker engine; build images with co.Image, or run the pipeline locally"

@@ -37,6 +37,9 @@ def parameters(chain: Chain, edited: frozenset[str] = frozenset()) -> tuple[Para
     found.append(_held(chain, "retry_lost", lambda spec: spec.retry_lost, 0))
     found.append(_own(node, "skip", node.skip, False))
     found.append(_own(node, "suppress_errors", node.suppress_errors, False))
+    if node.limits:
+        numbers = tuple(f"{limit.name}: {limit.number}" for limit in node.limits)
+        found.append(_own(node, "limits", numbers, ()))
     if node.results:
         found.append(_own(node, "results", node.results, ()))
     if node.type is not NodeType.EXEC:

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from conducto.errors import DefinitionError, raise_found
-from conducto.wire import approvals, fields, limits
+from conducto.wire import approvals, fields, limits, named_limits
 from conducto_core.errors import invalid
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.nodes import (
     Approval,
     Callback,
+    NamedLimit,
     NodeSpec,
     Pipeline,
     Placement,
@@ -25,6 +26,7 @@ from conducto_core.model.nodes import (
 from conducto_core.model.states import NodeType
 from conducto_core.semantics import callbacks as cb
 from conducto_core.semantics.images import merge_images, provide_package, resolve_images
+from conducto_core.semantics.limits import merged
 from conducto_core.semantics.pools import (
     SHARED,
     PoolKind,
@@ -72,6 +74,7 @@ class _Inherited:
     callbacks: tuple[Callback, ...]
     snapshot_on_error: bool = False
     retry_lost: int = 0
+    limits: tuple[NamedLimit, ...] = ()
 
 
 def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
@@ -289,6 +292,7 @@ class _Resolver:
         )
         lost = written.get("retry_lost")
         lost = above.retry_lost if lost is None else fields.check_retry_lost(lost)
+        named = _limits(written, above.limits)
         snapshot = bool(written.get("snapshot_on_error", above.snapshot_on_error))
         spec = NodeSpec(
             path=path,
@@ -316,10 +320,11 @@ class _Resolver:
             file=_text(written, "file"),
             line=written.get("line"),
             approval=approval,
+            limits=named,
         )
         if is_exec:
             self._check_image(placement)
-        return spec, _Inherited(placement, env, max_time, pool, handed_down, snapshot, lost)
+        return spec, _Inherited(placement, env, max_time, pool, handed_down, snapshot, lost, named)
 
     def _placement(self, written: Form, above: Placement) -> Placement:
         changes: dict[str, Any] = {}
@@ -413,6 +418,17 @@ def _edited(written: Form, edit: Mapping[str, Any] | None) -> Form:
         return written
     laid_over = {**written, **edit}
     return {k: v for k, v in laid_over.items() if v is not None or k.startswith(ENV_PREFIX)}
+
+
+def _limits(written: Form, above: tuple[NamedLimit, ...]) -> tuple[NamedLimit, ...]:
+    value = written.get("limits")
+    if value is None:
+        return above
+    own = named_limits.to_limits(value)
+    found = merged(above, tuple(NamedLimit(one.name, one.number, one.priority) for one in own))
+    if len(found) > named_limits.MAX_LIMITS:
+        raise ValueError(f"counts in {len(found)} limits; the maximum is {named_limits.MAX_LIMITS}")
+    return found
 
 
 def _approval(written: Form, kind: NodeType) -> Approval | None:
@@ -557,6 +573,7 @@ def _inherited_at(old: NodeSpec, nodes: Mapping[str, NodeSpec]) -> _Inherited:
         old.handed_down,
         old.snapshot_on_error,
         old.retry_lost,
+        old.limits,
     )
 
 

@@ -117,6 +117,9 @@ class Attempts:
             placement.mem,
             placement.gpu,
             active.live.limits(active.spec),
+            active.spec.limits,
+            active.queued,
+            f"{active.live.id} {active.spec.path}",
         )
         self._common.engine_context(active.live).queue().add(active.ticket)
         self._common.wake()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from conducto_core.semantics.admission_queue import AdmissionQueue
+from conducto_core.semantics.limits import LimitTable
 from conducto_core.semantics.resolve import Limits
 from conducto_local.ports import Engine, EngineError, EngineInfo, ImageBuilder
 
@@ -17,6 +18,7 @@ class EngineContext:
         labels: ``{name: value}`` of all resources of this state directory. Leftovers of a dead
             agent are removed by them before the first use.
         make_builder: Makes the builder, once the engine is open.
+        table: The named limits, the same for all engines of the agent.
         note: Called with whether opening the engine failed.
         info: Description of the engine; None until `open`.
         dispatcher: The queue; None until `open`.
@@ -28,6 +30,7 @@ class EngineContext:
     note: Callable[[bool], None] = lambda _failed: None
     info: EngineInfo | None = None
     dispatcher: AdmissionQueue | None = None
+    table: LimitTable = field(default_factory=LimitTable)
     _builder: ImageBuilder | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -43,7 +46,9 @@ class EngineContext:
                 self.note(False)
                 if self.dispatcher is None:
                     await self.engine.remove_labelled(self.labels)
-                    self.dispatcher = AdmissionQueue(cpu=info.cpus, mem=info.memory, gpu=info.gpus)
+                    self.dispatcher = AdmissionQueue(
+                        cpu=info.cpus, mem=info.memory, gpu=info.gpus, table=self.table
+                    )
                 self._builder = self.make_builder()
                 self.info = info
             return self.info

@@ -198,7 +198,9 @@ class Scheduler:
             return Wait("next in the queue", "turn")
         if active.started is None and active.container is None and active.taken:
             return Wait("its container is starting", "start")
-        return Wait(self.engine_context(active.live).queue().reason(active.ticket), "turn")
+        queue = self.engine_context(active.live).queue()
+        limit = queue.limit_reason(active.ticket)
+        return Wait(queue.reason(active.ticket), "turn") if limit is None else Wait(limit, "limit")
 
     def _pool_workers(self, live: LivePipeline) -> Workers:
         pool_workers = self.containers.pool_workers(live.id)

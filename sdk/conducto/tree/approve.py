@@ -22,8 +22,8 @@ class Approve(Exec):
 
     Attributes:
         message: What the person decides about.
-        who: Roles (``member``, ``admin``, ``owner``) and user ids of those who may decide; empty
-            for everybody who may control the pipeline.
+        who: Roles (``member``, ``admin``, ``owner``) and user ids of the deciders; empty for every
+            user with the permission to control the pipeline.
         timeout: Seconds, or a text such as ``"2d"``, after which the node fails; None for no limit.
     """
 
@@ -64,7 +64,7 @@ class Approve(Exec):
 
     @property
     def who(self) -> List[str]:
-        """Roles and user ids of those who may decide; empty for everybody."""
+        """Roles and user ids of the deciders; empty for every user."""
         who: List[str] = self.approval["who"]  # type: ignore[index]
         return who
 

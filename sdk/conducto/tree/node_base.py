@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from conducto.tree.image import Image
     from conducto.tree.node_params import SetParams
+    from conducto.wire.named_limits import Limit
 
 _MAX_LOCATED = 50_000
 _RUNNABLE = ("Exec", "Serial", "Parallel")
@@ -56,6 +57,7 @@ class NodeBase:
         "_image",
         "_image_name",
         "_images",
+        "_limits",
         "_max_concurrent",
         "_name",
         "_tags",
@@ -112,6 +114,7 @@ class NodeBase:
         launch: Optional[bool] = None,
         max_time: Union[float, str, None] = None,
         max_concurrent: Optional[int] = None,
+        limits: parameters.Limits = None,
         container_reuse_context: Optional[str] = None,
         same_container: Optional[str] = None,
         image: Union[str, Image, None] = None,
@@ -161,6 +164,7 @@ class NodeBase:
         self.callback_data = callback_data
         self.pipeline_reservation = pipeline_reservation
         self._max_concurrent: Optional[int] = None
+        self._limits: Optional[List[Limit]] = None
         self._tags: Optional[List[str]] = None
         self._docker_run_args: Optional[List[str]] = None
         if isolate is not None:
@@ -169,6 +173,8 @@ class NodeBase:
             self.may_launch = launch
         if max_concurrent is not None:
             self.max_concurrent = max_concurrent
+        if limits is not None:
+            self.limits = limits
         if tags is not None:
             self.tags = tags
         if docker_run_args is not None:
@@ -318,6 +324,19 @@ class NodeBase:
             self.env[variable] = str(int(value))
         else:
             raise TypeError(f"{name} must be True or False, got {value!r}")
+
+    @property
+    def limits(self) -> Optional[List[Limit]]:
+        """Named limits that commands count in, with those of the nodes above; None for none."""
+        return self._limits
+
+    @limits.setter
+    def limits(self, value: parameters.Limits) -> None:
+        if value is not None:
+            from conducto.wire.named_limits import to_limits
+
+            value = to_limits(value)
+        self._limits = value
 
     @property
     def tags(self) -> Optional[List[str]]:

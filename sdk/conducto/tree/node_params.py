@@ -12,6 +12,7 @@ import os
 from typing import Any, Dict, Iterable, List, Optional, TypedDict, Union
 
 from conducto.tree.image import Image
+from conducto.wire.named_limits import Limit
 
 Strings = Union[str, Iterable[str], None]
 
@@ -41,6 +42,8 @@ class NodeParams(TypedDict, total=False):
     """A Python function gets an interpreter of its own; inherited, False by default."""
     launch: Optional[bool]
     """The command may launch pipelines with ``co.launch``; inherited, False by default."""
+    limits: Union[Limit, List[Limit], None]
+    """Named limits across pipelines that commands count in; added to those above."""
     skip: bool
     """Do not run the node; the pipeline continues as if it were done."""
     suppress_errors: bool

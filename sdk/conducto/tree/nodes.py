@@ -45,6 +45,8 @@ class Node(NodeBase):
         retry_lost: How often a command is repeated whose container, or worker in the cloud, was
             lost while it ran; inherited, 0 by default.
         max_time: Seconds, or a text such as ``"1h30m"``; inherited, 4 hours by default.
+        limits: Named limits across pipelines that commands count in, such as ``co.Limit("db", 3)``;
+            those of the nodes above count, too.
         container_reuse_context: A value of `ContainerReuseContext`, or None to inherit.
         doc: Markdown shown with the node.
         title: Title of the pipeline; set it on the root.

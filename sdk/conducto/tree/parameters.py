@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from conducto.tree.node_params import ExecParams
+    from conducto.wire.named_limits import Limit
 
     Tags = Union[str, Iterable[str], None]
     DockerRunArgs = Union[str, Iterable[str], None]
+    Limits = Union[Limit, Iterable[Limit], None]
 
 # The original's user_set: in the records, and moved up by `conducto.tree.pull_up`.
 USER_SET = ("skip", "cpu", "gpu", "mem", "requires_docker", "docker_run_args", "image_name")
@@ -43,6 +45,7 @@ SETTABLE = [
     "launch",
     "max_time",
     "max_concurrent",
+    "limits",
     "container_reuse_context",
     "image",
     "image_name",

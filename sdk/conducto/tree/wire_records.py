@@ -112,6 +112,8 @@ def describe(node: NodeBase, memo: Optional[Memo] = None) -> Record:
         value = getattr(node, name)
         if value is not None:
             record[name] = value
+    if node._limits:
+        record["limits"] = [limit.to_wire() for limit in node._limits]
     if node._kind == "Serial":
         record["stop_on_error"] = node.stop_on_error
     if node._kind == "Exec":
@@ -208,6 +210,7 @@ _ATTRIBUTES = [
     "command",
     "results",
     "approval",
+    "limits",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The wire form of an approval: its message, and who may decide it.
+"""The wire form of an approval: its message and its deciders.
 
 Standard library only, Python 3.8 and later.
 """
@@ -42,16 +42,16 @@ def check_who(value: Any) -> List[str]:
     names = [value] if isinstance(value, str) else [] if value is None else value
     if not isinstance(names, (list, tuple, set, frozenset)):
         raise ValueError(  # noqa: TRY004  the caller adds the node's path to a ValueError
-            f"who must be a role, a user id, or a list of them, got {value!r}"
+            f"who={value!r} is not a role, a user id or a list of them"
         )
     if len(names) > MAX_WHO:
-        raise ValueError(f"who has {len(names)} entries; the maximum is {MAX_WHO}")
+        raise ValueError(f"who= has {len(names)} entries; the maximum is {MAX_WHO}")
     for name in names:
         fields.check_text("who", name)
         if not name or name != name.strip() or len(name) > _MAX_NAME:
-            raise ValueError(f"who names a role ({', '.join(ROLES)}) or a user id, got {name!r}")
+            raise ValueError(f"who={name!r} is neither a role ({', '.join(ROLES)}) nor a user id")
         if name == "viewer":
-            raise ValueError("who names the role viewer, which decides nothing; name member")
+            raise ValueError("who='viewer' decides nothing; name member")
     return list(names) if isinstance(names, (list, tuple)) else sorted(names)
 
 

@@ -39,8 +39,8 @@ def test_an_approval_comes_back_from_its_serialized_form() -> None:
     ("params", "said"),
     [
         ({"who": [7]}, "who must be text"),
-        ({"who": [""]}, "who names a role"),
-        ({"who": 7}, "who must be a role"),
+        ({"who": [""]}, "who='' is neither a role"),
+        ({"who": 7}, "who=7 is not a role"),
         ({"who": ["viewer"]}, "decides nothing"),
     ],
 )

@@ -118,7 +118,7 @@ def test_the_time_limit_of_a_group_ends_the_wait():
     assert driver.state() is State.KILLED
 
 
-def test_the_inherited_time_limit_of_commands_is_no_timeout():
+def test_an_approval_does_not_inherit_a_time_limit():
     resolved = resolve(form(serial(approve("ask"), leaf("a"), max_time=7)))
 
     assert resolved.nodes["/ask"].max_time is None
@@ -142,7 +142,7 @@ def test_the_inherited_time_limit_of_commands_is_no_timeout():
         (serial(leaf("a", approval={"message": " "}, command="")), "/a: message is empty"),
         (serial(leaf("a", approval="yes?", command="")), "/a: approval must have a message"),
         (serial(approve("a", who=[3])), "/a: who must be text"),
-        (serial(approve("a", who=["viewer"])), "/a: who names the role viewer"),
+        (serial(approve("a", who=["viewer"])), "/a: who='viewer' decides nothing"),
         (serial(approve("a", max_time="soon")), "/a: max_time"),
         (parallel("b", approval={"message": "m"}), "/: an approval has no children"),
     ],
@@ -167,5 +167,5 @@ def test_an_invalid_approval_is_refused(tree, said):
         (("ben", "member"), "anna", Role.MEMBER, True),
     ],
 )
-def test_who_may_decide(who, user, role, may):
+def test_roles_and_user_ids_decide(who, user, role, may):
     assert may_decide(Approval("Release?", who), user, role) is may
