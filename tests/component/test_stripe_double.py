@@ -176,6 +176,11 @@ def test_free_organisation_pays_scales_out_and_falls_back_without_loss(here: Ins
     status = here.me._status()
     assert status.vcpu_hour == pytest.approx(0.06)
     assert status.accrued == pytest.approx(sum(day.dollars for day in status.days))
+    assert status.accrued == pytest.approx(sum(each.dollars for each in status.pipelines))
+    (charge,) = status.pipelines
+    record = world.cloud.store.record(ME.org, pipeline)
+    assert record is not None
+    assert (charge.id, charge.title) == (pipeline, record.title)
     world.run_out()
     assert world.get(pipeline).state is State.DONE
 

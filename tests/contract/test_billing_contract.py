@@ -81,6 +81,8 @@ def test_meter_moves_once_and_its_hours_add_up(shop: Shop) -> None:
     assert moved == replace(METER, span=span)
     assert moved.task == "arn:1"
     assert list(records.open_meters()) == [("acme", "w1", METER.since)]
+    assert list(records.meters("acme")) == [moved]
+    assert list(records.meters("other")) == []
 
     last = Span(HOUR + 3100, HOUR + 7600)
     assert records.move(moved, last, RATES, closed=True)

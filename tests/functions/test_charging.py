@@ -159,7 +159,7 @@ def test_running_workers_are_charged_every_five_minutes_and_at_their_end(shop: S
 
     shop.world.now += 100
     shop.world.run_out()
-    assert [meter.worker for meter in shop.records.meters()] == [worker]
+    assert [meter.worker for meter in shop.records.meters(ME.org)] == [worker]
 
 
 def test_worker_whose_end_was_lost_is_charged_by_the_times_of_ecs(shop: Shop) -> None:

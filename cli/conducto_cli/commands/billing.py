@@ -112,9 +112,20 @@ def _lines(found: BillingStatus) -> Iterator[str]:
             for each in found.days
         ]
         yield from table([head, *cells])
+    yield from _pipelines(found)
     if not found.paying:
         yield ""
         yield "for more workers: conducto billing enable"
+
+
+def _pipelines(found: BillingStatus) -> Iterator[str]:
+    if not found.pipelines:
+        return
+    yield ""
+    rows = [(each.id, f"{each.dollars:.2f}", each.title or "(deleted)") for each in found.pipelines]
+    if found.more_pipelines:
+        rows.append((f"{found.more_pipelines:,} more", f"{found.more_dollars:.2f}", ""))
+    yield from table([("PIPELINE", "DOLLARS", "TITLE"), *rows])
 
 
 def _dollars(text: str) -> float | None:

@@ -6,6 +6,8 @@ from conducto_core.model.base import Record
 
 #: Maximum minutes for which commands may run on at the spend limit.
 MAX_GRACE_MINUTES = 1440.0
+#: Maximum number of pipelines in a bill; the others are summed.
+MAX_BILLED = 50
 
 
 class DayCharge(Record):
@@ -16,6 +18,20 @@ class DayCharge(Record):
     """
 
     day: str
+    vcpu_seconds: float
+    gb_seconds: float
+    dollars: float
+
+
+class PipelineCharge(Record):
+    """The charged usage of a pipeline in a billing period.
+
+    Attributes:
+        title: None if the pipeline was deleted.
+    """
+
+    id: str
+    title: str | None
     vcpu_seconds: float
     gb_seconds: float
     dollars: float
@@ -43,6 +59,9 @@ class BillingStatus(Record):
         vcpu_hour: Price of a vCPU for an hour.
         gb_hour: Price of a GB of memory for an hour.
         days: The charged usage of the billing period by day, the oldest first.
+        pipelines: The same by pipeline: the most expensive ones.
+        more_pipelines: Number of the others.
+        more_dollars: Their dollars.
     """
 
     plan: str
@@ -63,6 +82,9 @@ class BillingStatus(Record):
     vcpu_hour: float
     gb_hour: float
     days: tuple[DayCharge, ...] = ()
+    pipelines: tuple[PipelineCharge, ...] = ()
+    more_pipelines: int = 0
+    more_dollars: float = 0.0
 
 
 class BillingPage(Record):

@@ -213,6 +213,10 @@ class Span:
     began: int
     until: int
 
+    def since(self, start: float) -> int:
+        """Return the seconds from the hour of a time on."""
+        return max(0, self.until - max(self.began, int(start) - int(start) % _HOUR))
+
     def hours(self) -> dict[int, int]:
         """Return the seconds in each hour, by the hour's start."""
         first = self.began - self.began % _HOUR

@@ -66,6 +66,13 @@ class TableBilling:
         item = self._table.get(table_keys.meter(org, worker, since))
         return None if item is None else _meter(org, worker, since, item)
 
+    def meters(self, org: str) -> Iterator[Meter]:
+        """Yield the meters of an organisation's workers, except of those that ended long ago."""
+        partition = table_keys.meter(org, "", 0.0).partition
+        for sort, item in self._table.range(partition, "0", table_keys.LAST):
+            worker, _, since = sort.rpartition("#")
+            yield _meter(org, worker, float(since), item)
+
     def open_meters(self) -> Iterator[tuple[str, str, float]]:
         """Yield ``(org, worker, since)`` of the meters that are not closed."""
         for _, item in self._table.index(OPEN, _METERS):

@@ -1,17 +1,25 @@
 """The operations on the subscription of the caller's organisation."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from time import gmtime, strftime
 
-from chalicelib.ports.billing import Account, BillingPorts, HourTotal, rates_of
+from chalicelib.ports.billing import Account, BillingPorts, HourTotal, Meter, rates_of
 from chalicelib.ports.identity import Identity
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.metering import month_of
 from chalicelib.services.slots import Slots
 from conducto_core.errors import NotFoundError, RefusedError
-from conducto_core.model.billing import BillingPage, BillingStatus, DayCharge, SpendLimit
+from conducto_core.model.billing import (
+    MAX_BILLED,
+    BillingPage,
+    BillingStatus,
+    DayCharge,
+    PipelineCharge,
+    SpendLimit,
+)
 from conducto_core.semantics.plans import LIVE, PLAN_PAGE, Rates, dollars
 
 #: Share of the billing period after which a forecast is made.
@@ -93,9 +101,11 @@ class CloudBilling:
         rates = rates_of(account)
         start = end = None
         days: tuple[DayCharge, ...] = ()
+        charges: list[PipelineCharge] = []
         if account is not None and account.subscription:
             start, end = account.period_start, account.period_end
             days = tuple(_days(ports.records.hours(org, account.began, now), rates))
+            charges = _by_pipeline(ports.records.meters(org), account.began, rates)
         minutes = self._cloud.orgs.usage(org, month_of(now)).get("exec_seconds", 0.0) / 60
         return BillingStatus(
             plan=used.plan.name,
@@ -116,7 +126,14 @@ class CloudBilling:
             vcpu_hour=rates.vcpu,
             gb_hour=rates.gb,
             days=days,
+            pipelines=tuple(map(self._titled, charges[:MAX_BILLED])),
+            more_pipelines=len(charges[MAX_BILLED:]),
+            more_dollars=sum(charge.dollars for charge in charges[MAX_BILLED:]),
         )
+
+    def _titled(self, charge: PipelineCharge) -> PipelineCharge:
+        record = self._cloud.store.record(self._me.org, charge.id)
+        return charge if record is None else charge.model_copy(update={"title": record.title})
 
 
 def _days(hours: Iterable[HourTotal], rates: Rates) -> Iterator[DayCharge]:
@@ -125,6 +142,28 @@ def _days(hours: Iterable[HourTotal], rates: Rates) -> Iterator[DayCharge]:
         vcpu = sum(total.vcpu_seconds for total in totals)
         gb = sum(total.gb_seconds for total in totals)
         yield DayCharge(day=day, vcpu_seconds=vcpu, gb_seconds=gb, dollars=dollars(vcpu, gb, rates))
+
+
+def _by_pipeline(meters: Iterable[Meter], start: float, rates: Rates) -> list[PipelineCharge]:
+    """Return the charges of the pipelines since the hour of a time, the most expensive first."""
+    vcpu: dict[str, float] = defaultdict(float)
+    gb: dict[str, float] = defaultdict(float)
+    for meter in meters:
+        seconds = 0 if meter.span is None else meter.span.since(start)
+        if seconds:
+            vcpu[meter.pipeline_id] += meter.vcpu * seconds
+            gb[meter.pipeline_id] += meter.gb * seconds
+    charges = [
+        PipelineCharge(
+            id=id_,
+            title=None,
+            vcpu_seconds=vcpu[id_],
+            gb_seconds=gb[id_],
+            dollars=dollars(vcpu[id_], gb[id_], rates),
+        )
+        for id_ in vcpu
+    ]
+    return sorted(charges, key=lambda charge: (-charge.dollars, charge.id))
 
 
 def _forecast(accrued: float, start: float | None, end: float | None, now: float) -> float | None:

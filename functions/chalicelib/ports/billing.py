@@ -217,6 +217,9 @@ class BillingRecords(Protocol):
     def meter(self, org: str, worker: str, since: float) -> Meter | None:
         """Return a worker's meter."""
 
+    def meters(self, org: str) -> Iterator[Meter]:
+        """Yield the meters of an organisation's workers, except of those that ended long ago."""
+
     def open_meters(self) -> Iterator[tuple[str, str, float]]:
         """Yield ``(org, worker, since)`` of the meters that are not closed."""
 

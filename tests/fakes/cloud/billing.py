@@ -59,9 +59,8 @@ class FakeBilling:
     def meter(self, org: str, worker: str, since: float) -> Meter | None:
         return self._meters.get((org, worker, since))
 
-    def meters(self) -> Sequence[Meter]:
-        """Return all meters."""
-        return list(self._meters.values())
+    def meters(self, org: str) -> Iterator[Meter]:
+        yield from [meter for meter in self._meters.values() if meter.org == org]
 
     def open_meters(self) -> Iterator[tuple[str, str, float]]:
         for key, meter in list(self._meters.items()):

@@ -21,7 +21,7 @@ interface Props {
 /** The title, the views and the content of a page of the organisation. */
 export function OrganisationFrame({ path, title, actions, children }: Props) {
   return (
-    <div className="page">
+    <div className={`page ${styles.page}`}>
       <div className="page-head">
         <h1>{title}</h1>
         <span className="page-grow" />

@@ -2,15 +2,16 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 
 import { ApiError, messageOf } from "@/api/client";
 import { organisationApi } from "@/api/organisation";
-import type { BillingStatus, DayCharge } from "@/api/schema";
+import type { BillingStatus } from "@/api/schema";
 import { Button } from "@/components/Button";
-import { EmptyState } from "@/components/EmptyState";
 import { FactsList } from "@/components/Facts";
 import { PageStatus } from "@/components/PageStatus";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { toast } from "@/components/toasts";
 import { useTitle } from "@/components/useTitle";
 import { moment } from "@/lib/time";
+import { count, dollars, price } from "@/pages/organisation/amounts";
+import { Charges } from "@/pages/organisation/Charges";
 import { LimitForm } from "@/pages/organisation/LimitForm";
 import { OrganisationFrame } from "@/pages/organisation/OrganisationFrame";
 import styles from "@/pages/organisation/PlanPage.module.css";
@@ -20,7 +21,6 @@ import { ORGANISATION, PLAN } from "@/strings/organisation";
 
 const KEY = ["billing"] as const;
 const NOT_FOUND = 404;
-const HOUR = 3600;
 
 /** The plan, the usage, the bill and the spend limit of the organisation. */
 export function PlanPage() {
@@ -96,18 +96,20 @@ function Billing({ billing }: { billing: BillingStatus }) {
   return (
     <>
       <Notice billing={billing} />
-      <section className={`card ${styles.card}`} aria-label={PLAN.plan}>
-        <FactsList facts={factsOf(billing)} />
-        <Meter billing={billing} />
-      </section>
-      {billing.paying ? (
-        <>
+      <div className={styles.top}>
+        <section className={`card ${styles.card}`} aria-label={PLAN.plan}>
+          <FactsList facts={factsOf(billing)} />
+          <Meter billing={billing} />
+        </section>
+        {billing.paying ? (
           <section className={table.section}>
             <h2>{PLAN.limit}</h2>
             <LimitForm billing={billing} onDone={(status) => client.setQueryData(KEY, status)} />
           </section>
-          <Days days={billing.days} />
-        </>
+        ) : null}
+      </div>
+      {billing.paying ? (
+        <Charges billing={billing} />
       ) : (
         <p className="muted">
           {PLAN.enableHelp} {PLAN.prices(price(billing.vcpu_hour), price(billing.gb_hour))}.
@@ -161,62 +163,6 @@ function factsOf(billing: BillingStatus): [string, string][] {
     [PLAN.pricesLabel, PLAN.prices(price(billing.vcpu_hour), price(billing.gb_hour))],
   );
   if (start !== null && end !== null)
-    facts.push([PLAN.title, PLAN.period(moment(start), moment(end))]);
+    facts.push([PLAN.periodLabel, PLAN.period(moment(start), moment(end))]);
   return facts;
-}
-
-function Days({ days }: { days: readonly DayCharge[] }) {
-  if (days.length === 0) return <EmptyState title={PLAN.none} />;
-  const most = Math.max(...days.map((day) => day.dollars));
-  return (
-    <section className={table.section}>
-      <h2>{PLAN.usageByDay}</h2>
-      <div className={`card ${table.card}`}>
-        <table className="list">
-          <thead>
-            <tr>
-              <th scope="col">{PLAN.day}</th>
-              <th scope="col" className={styles.bars} aria-hidden />
-              <th scope="col" className="list-number">
-                {PLAN.vcpuHours}
-              </th>
-              <th scope="col" className="list-number">
-                {PLAN.memoryHours}
-              </th>
-              <th scope="col" className="list-number">
-                {PLAN.dollars}
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {days.toReversed().map((day) => (
-              <tr key={day.day}>
-                <th scope="row" className="number">
-                  {day.day}
-                </th>
-                <td className={styles.bars} aria-hidden>
-                  <progress className={styles.bar} value={day.dollars} max={most || 1} />
-                </td>
-                <td className="list-number number">{count(day.vcpu_seconds / HOUR)}</td>
-                <td className="list-number number">{count(day.gb_seconds / HOUR)}</td>
-                <td className="list-number number">{dollars(day.dollars)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </section>
-  );
-}
-
-function dollars(amount: number): string {
-  return `$${amount.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
-}
-
-function price(amount: number): string {
-  return amount.toLocaleString("en", { maximumSignificantDigits: 4 });
-}
-
-function count(amount: number): string {
-  return amount.toLocaleString("en", { maximumFractionDigits: 1 });
 }
