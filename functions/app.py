@@ -5,6 +5,7 @@ events and `chalicelib`; `chalicelib.bootstrap` assembles the objects.
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from chalice.app import (
@@ -161,18 +162,18 @@ def build_ended(event: CloudWatchEvent) -> None:
 
 @app.schedule("rate(1 minute)", name="every_minute")
 def every_minute(_event: CloudWatchEvent) -> None:
-    """Reconcile all open pipelines, then send due notifications."""
-    try:
-        conducto.reconciler.run()
-    finally:  # reconciliation failures have an alarm; they must not delay notifications
-        try:
-            conducto.followers.close_expired()
-        finally:
-            try:
-                conducto.messenger.run()
-            finally:
-                if conducto.billing_run is not None:
-                    conducto.billing_run.minute()
+    """Reconcile all open pipelines, fire due schedules, then send due notifications."""
+    billing = conducto.billing_run
+    steps = [
+        conducto.reconciler.run,
+        conducto.serve_schedules,
+        conducto.followers.close_expired,
+        conducto.messenger.run,
+        *(() if billing is None else (billing.minute,)),
+    ]
+    with ExitStack() as last_first:  # a failure has an alarm; it must not delay the other steps
+        for step in reversed(steps):
+            last_first.callback(step)
 
 
 @app.lambda_function(name="hook_event")

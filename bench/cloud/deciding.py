@@ -26,6 +26,7 @@ from tests.fakes.cloud import (
     FakeTokens,
     FakeVault,
 )
+from tests.fakes.schedules import MemorySchedules
 
 import conducto as co
 from bench.cloud.lab import CloudLab
@@ -108,6 +109,7 @@ class _Place:
                 provider=FakeIdentityProvider(),
                 trusts=FakeNamedRecords(),
                 rules=FakeNamedRecords(),
+                schedules=MemorySchedules(),
                 connections=FakeConnections(),
                 agents=FakeAgents(),
                 relays=FakeRelays(),

@@ -33,6 +33,7 @@ from chalicelib.adapters.oidc import GITHUB_ISSUER, Issuer, OidcTokens, fetch_js
 from chalicelib.adapters.organizations import TableOrgs
 from chalicelib.adapters.people import TablePeople
 from chalicelib.adapters.s3 import S3Bucket
+from chalicelib.adapters.schedules import TableSchedules
 from chalicelib.adapters.secrets_manager import SecretsManager
 from chalicelib.adapters.shells import TableShells
 from chalicelib.adapters.step_functions import StepFunctions, WorkerCredentials
@@ -43,6 +44,7 @@ from chalicelib.adapters.tokens import TableTokens
 from chalicelib.adapters.websocket_connections import TableConnections
 from chalicelib.api.dispatch import Api
 from chalicelib.api.hooks import Hooks
+from chalicelib.api.schedules import serve_schedules
 from chalicelib.api.websocket import Sockets
 from chalicelib.ports.billing import BillingPorts
 from chalicelib.ports.identity import Identity
@@ -123,6 +125,10 @@ class App:
     def reconciler(self) -> Reconciler:
         """Reconciles pipelines with AWS."""
         return Reconciler(self.engine)
+
+    def serve_schedules(self) -> None:
+        """Fire the schedules that are due."""
+        serve_schedules(self.engine)
 
     @cached_property
     def messenger(self) -> NotificationSender:
@@ -246,6 +252,7 @@ class App:
             provider=self.identity_provider,
             trusts=TableNamedRecords(self._table, table_keys.trust, Trust),
             rules=TableNamedRecords(self._table, table_keys.notification_rule, NotificationRule),
+            schedules=TableSchedules(self._table, self._bucket),
             orgs=self._orgs,
             connections=self._connections,
             agents=TableAgents(self._table),

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from tests.fakes.schedules import MemorySchedules
 
+from chalicelib.adapters.dynamodb import DynamoTable
+from chalicelib.adapters.s3 import S3Bucket
+from chalicelib.adapters.schedules import TableSchedules
 from conducto_core.model.schedules import (
     Chain,
     Firing,
@@ -16,12 +19,20 @@ from conducto_core.model.schedules import (
 )
 from conducto_core.ports.schedules import Schedules
 from conducto_local.store.sqlite import SqliteStore
+from support.cloud.aws import BUCKET, TABLE, aws
+
+#: Stores of agents ignore it.
+ORG = "acme"
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "table"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Schedules]:
     if request.param == "memory":
         yield MemorySchedules()
+        return
+    if request.param == "table":
+        with aws() as clients:
+            yield TableSchedules(DynamoTable(clients, TABLE), S3Bucket(clients, BUCKET))
         return
     sqlite = SqliteStore.open(tmp_path / "store.sqlite")
     yield sqlite.schedules
@@ -40,47 +51,47 @@ def firing(number: int, **fields: object) -> Firing:
 
 
 def test_schedule_is_stored_once_with_its_template(store: Schedules) -> None:
-    assert store.create("", schedule(), b"tree")
-    assert not store.create("", schedule(cron="* * * * *"), b"other")
-    assert store.get("", "nightly") == schedule()
-    assert store.template("", "nightly") == b"tree"
-    assert store.get("", "other") is None
-    assert store.template("", "other") is None
+    assert store.create(ORG, schedule(), b"tree")
+    assert not store.create(ORG, schedule(cron="* * * * *"), b"other")
+    assert store.get(ORG, "nightly") == schedule()
+    assert store.template(ORG, "nightly") == b"tree"
+    assert store.get(ORG, "other") is None
+    assert store.template(ORG, "other") is None
 
 
 def test_change_of_an_outdated_schedule_changes_nothing(store: Schedules) -> None:
-    store.create("", old := schedule())
-    first = store.change("", old, old.model_copy(update={"next": 2000.0}), [firing(1)])
-    second = store.change("", old, old.model_copy(update={"next": 3000.0}), [firing(2)])
+    store.create(ORG, old := schedule())
+    first = store.change(ORG, old, old.model_copy(update={"next": 2000.0}), [firing(1)])
+    second = store.change(ORG, old, old.model_copy(update={"next": 3000.0}), [firing(2)])
 
     assert second is None
-    assert first == store.get("", "nightly")
+    assert first == store.get(ORG, "nightly")
     assert first is not None
     assert (first.next, first.revision) == (2000.0, 1)
-    assert store.firings("", "nightly") == [firing(1)]
+    assert store.firings(ORG, "nightly") == [firing(1)]
 
 
 def test_claim_resets_no_executed_firing(store: Schedules) -> None:
-    store.create("", old := schedule())
+    store.create(ORG, old := schedule())
     launched = firing(1, state=FiringState.LAUNCHED, pipeline="abc-def")
-    new = store.change("", old, old, [firing(1), firing(2)])
+    new = store.change(ORG, old, old, [firing(1), firing(2)])
     assert new is not None
-    store.put_firing("", "nightly", launched)
+    store.put_firing(ORG, "nightly", launched)
     missed = firing(2, state=FiringState.MISSED, until=9.0)
 
-    store.change("", new, new, [firing(1), missed])
+    store.change(ORG, new, new, [firing(1), missed])
 
-    assert store.firings("", "nightly") == [missed, launched]
-    assert store.firing("", "nightly", launched.id) == launched
-    assert store.firing("", "nightly", "unknown") is None
+    assert store.firings(ORG, "nightly") == [missed, launched]
+    assert store.firing(ORG, "nightly", launched.id) == launched
+    assert store.firing(ORG, "nightly", "unknown") is None
 
 
 def test_firings_come_in_pages_the_newest_first(store: Schedules) -> None:
-    store.create("", old := schedule())
-    store.change("", old, old, [firing(number) for number in range(1, 102)])
+    store.create(ORG, old := schedule())
+    store.change(ORG, old, old, [firing(number) for number in range(1, 102)])
 
-    page = store.firings("", "nightly", limit=60)
-    rest = store.firings("", "nightly", before=page[-1].id, limit=60)
+    page = store.firings(ORG, "nightly", limit=60)
+    rest = store.firings(ORG, "nightly", before=page[-1].id, limit=60)
 
     assert [one.due for one in (*page, *rest)] == list(range(101, 0, -1))
 
@@ -93,22 +104,22 @@ def test_due_schedules_are_those_that_need_attention(store: Schedules) -> None:
         schedule("busy", next=900.0, open=("1",)),
         schedule("chain", cron=None, next=None, after=Chain(title="Load")),
     ):
-        store.create("", one)
+        store.create(ORG, one)
 
     assert sorted(name for _, name in store.due(150.0)) == ["busy", "chain", "late"]
-    assert store.next_wake() == 100.0
-    assert [one.name for one in store.all_of("")] == sorted(
+    assert store.next_wake() == (None if isinstance(store, TableSchedules) else 100.0)
+    assert [one.name for one in store.all_of(ORG)] == sorted(
         ("late", "later", "paused", "busy", "chain")
     )
 
 
 def test_deleted_schedule_leaves_nothing(store: Schedules) -> None:
-    store.create("", old := schedule(), b"tree")
-    store.change("", old, old, [firing(1)])
+    store.create(ORG, old := schedule(), b"tree")
+    store.change(ORG, old, old, [firing(1)])
 
-    assert store.delete("", "nightly")
-    assert not store.delete("", "nightly")
-    assert store.create("", schedule())
-    assert store.firings("", "nightly") == []
-    assert store.template("", "nightly") is None
-    assert store.due(5000.0) == [("", "nightly")]
+    assert store.delete(ORG, "nightly")
+    assert not store.delete(ORG, "nightly")
+    assert store.create(ORG, schedule())
+    assert store.firings(ORG, "nightly") == []
+    assert store.template(ORG, "nightly") is None
+    assert [name for _, name in store.due(5000.0)] == ["nightly"]

@@ -37,6 +37,7 @@ LIBRARIES = {
     "certifi",
     "cffi",
     "charset_normalizer",
+    "cronsim",
     "cryptography",
     "idna",
     "jwt",
@@ -47,6 +48,7 @@ LIBRARIES = {
     "stripe",
     "typing_extensions.py",
     "typing_inspection",
+    "tzdata",
     "urllib3",
 }
 #: Lambda's limits: to import, and bytes on its disk.

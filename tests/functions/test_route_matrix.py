@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 USERS = (*CLOUD_OPERATIONS, *ORGANISATION_OPERATIONS)
 ALL = (*USERS, *CHILD_OPERATIONS, *WORKER_OPERATIONS)
 LAUNCH = {"tree": form(serial(leaf("a")))}
+SCHEDULE = {
+    "name": "x",
+    "cron": "0 0 * * *",
+    "what": {"kind": "git", "url": "https://x.example/y.git", "command": "python pipeline.py"},
+}
 BODIES: dict[str, Any] = {
     "launch": LAUNCH,
     "launch_again": {},
@@ -57,11 +62,15 @@ BODIES: dict[str, Any] = {
     "exchange_cli_code": {"verifier": "0" * 43},
     "exchange_ci_token": {"org": ORG},
     "put_trust": {"repository": "1", "ref": "refs/heads/main", "permissions": ["read"]},
+    "create_schedule": SCHEDULE,
+    "change_schedule": {key: one for key, one in SCHEDULE.items() if key != "name"},
+    "backfill_schedule": {"start": 0, "end": 1},
     "create_token": {"name": "x", "permissions": ["read"]},
 }
 QUERY = {
     "path": "/a",
     "name": "x",
+    "cron": "0 0 * * *",
     "image": "i",
     "text": "x",
     "count": "1",

@@ -43,6 +43,8 @@ partition                       sort                  content
 ``K#<org>``                     ``F#<agent>#<id>``    a pipeline of an agent with followers
 ``Q#<org>#<agent>``             ``<slot>``            a request that is relayed to an agent
 ``Q#<org>#<agent>#<request>``   ``<number>``          a part of the response to it
+``Y#<org>``                     ``<name>``            a schedule
+``Y#<org>#<name>``              ``<firing>``          a firing of a schedule
 ==============================  ====================  ========================================
 """
 
@@ -114,6 +116,8 @@ def kind_of(key: Key) -> Kind:
             return _OF_A_MONTH[key.sort[0]]
         case "K":
             return _OF_AGENTS[key.sort[0]]
+        case "Y":
+            return "firing" if "#" in key.partition[2:] else "schedule"
         case "O":
             return "members" if key.sort == "M" else _OF_AN_ORG[key.sort[0]]
         case letter:
@@ -174,6 +178,16 @@ def snapshot(pipeline_id: str) -> Key:
 def worker(pipeline_id: str, worker_id: str) -> Key:
     """Return the key of a worker's heartbeat."""
     return Key(pipeline(pipeline_id), f"W#{worker_id}")
+
+
+def schedule(org_name: str, name: str) -> Key:
+    """Return the key of a schedule."""
+    return Key(f"Y#{org_name}", name)
+
+
+def firing(org_name: str, name: str, firing_id: str) -> Key:
+    """Return the key of a firing."""
+    return Key(f"Y#{org_name}#{name}", firing_id)
 
 
 def files(name: str) -> Key:

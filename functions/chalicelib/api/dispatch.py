@@ -13,10 +13,8 @@ from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 from urllib.parse import urlencode
 
-from chalicelib.api.children import CloudChildren
-from chalicelib.api.organisation import CloudOrganisation
-from chalicelib.api.pipelines import CloudPipelines
-from chalicelib.api.workers import WorkerApi, WorkerGoneError
+from chalicelib.api.servers import server_of
+from chalicelib.api.workers import WorkerGoneError
 from chalicelib.domain.schema_migrations import NewerRecordError
 from chalicelib.ports.billing import BillingUnavailableError
 from chalicelib.ports.errors import AccessDeniedError, PlanLimitError, ThrottledError
@@ -36,7 +34,6 @@ from conducto_core.api.routes import Match
 from conducto_core.model.operations.agents import AGENT_PARAMETER
 from conducto_core.model.operations.cloud import BODY_KEY, MAX_DIRECT, PREPARING
 from conducto_core.model.operations.operation import IDEMPOTENCY_KEY, AnyOperation, Permission
-from conducto_core.model.operations.organisation import ORGANISATION_OPERATIONS
 from conducto_core.ports.downloads import Download
 from conducto_core.runtime.json_logs import log_fields
 
@@ -185,18 +182,11 @@ class Api:
 
     def _service(self, operation: AnyOperation, caller: Identity) -> Service:
         once = IdempotentExecutor(self._responses((caller.org, caller.user)), self._cloud.clock)
-        server: object
-        if operation.permission is Permission.WORKER:
-            server = WorkerApi(self._engine, caller)
-        elif operation.permission is Permission.CHILDREN:
-            server = CloudChildren(self._engine, caller)
+        if operation.permission is Permission.CHILDREN:
             once = IdempotentExecutor(
                 self._responses((caller.org, f"token {caller.token}")), self._cloud.clock
             )
-        elif operation in ORGANISATION_OPERATIONS:
-            server = CloudOrganisation(self._engine, caller)
-        else:
-            server = CloudPipelines(self._engine, caller)
+        server = server_of(operation, self._engine, caller)
         return Service(server, rules=RULES, once=once)
 
     def _body(self, operation: AnyOperation, caller: Identity, request: Request) -> bytes | Upload:

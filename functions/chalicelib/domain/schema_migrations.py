@@ -56,6 +56,8 @@ Kind = Literal[
     "definition",
     "tree",
     "plan",
+    "schedule",
+    "firing",
 ]
 #: Returns the attributes of an item, or the JSON of an item or object, in the next schema, without
 #: modifying its argument.

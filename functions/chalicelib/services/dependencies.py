@@ -27,6 +27,7 @@ from chalicelib.ports.workers import Shells, WorkerFleet
 from conducto_core.model.notification_rules import NotificationRule
 from conducto_core.model.sign_in import Trust
 from conducto_core.model.worker import Credentials
+from conducto_core.ports.schedules import Schedules
 from conducto_core.semantics.asl.partition import MAX_SIZE, Size
 from conducto_core.semantics.naming import Site
 from conducto_core.semantics.plans import Remedies
@@ -72,6 +73,7 @@ class Dependencies:
     identities: Identities
     provider: IdentityProvider
     trusts: NamedRecords[Trust]
+    schedules: Schedules
     rules: NamedRecords[NotificationRule]
     orgs: Orgs
     connections: Connections

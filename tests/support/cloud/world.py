@@ -35,6 +35,7 @@ from tests.fakes.cloud import (
     FakeTokens,
     FakeVault,
 )
+from tests.fakes.schedules import MemorySchedules
 
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.api.workers import WorkerApi, WorkerGoneError
@@ -106,6 +107,7 @@ class World:
         self.agents = FakeAgents()
         self.relays = FakeRelays()
         self.vault = FakeVault()
+        self.schedules = MemorySchedules()
         self.rules = FakeNamedRecords()
         self.tokens = FakeTokens(lambda: self.now)
         self.identities = FakeIdentities()
@@ -136,6 +138,7 @@ class World:
             "fleet": self.fleet,
             "vault": self.vault,
             "tokens": self.tokens,
+            "schedules": self.schedules,
             "trusts": FakeNamedRecords(),
             "rules": self.rules,
             "people": self.people,

@@ -16,6 +16,7 @@ from conducto_core.model.operations.operation import (
     send,
 )
 from conducto_core.model.operations.pipelines import MAX_LAUNCH_BODY, OPERATIONS
+from conducto_core.model.operations.schedules import SCHEDULE_OPERATIONS
 from conducto_core.model.params import NoParams
 from conducto_core.model.requests import LaunchRequest
 from conducto_core.model.worker import UploadResponse
@@ -161,6 +162,7 @@ CLOUD_LOGIN = replace(LOGIN, permission=Permission.READ)
 #: Operations that clients of the cloud call over HTTP; streams have a WebSocket API of their own.
 CLOUD_OPERATIONS: tuple[AnyOperation, ...] = (
     *(operation for operation in OPERATIONS if not operation.is_stream),
+    *SCHEDULE_OPERATIONS,
     UPLOAD_BODY,
     CONTEXTS,
     OWN_BUILDS,

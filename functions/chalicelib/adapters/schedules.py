@@ -1,0 +1,176 @@
+"""Schedules and their firings, in the table; their templates are in the bucket."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from hashlib import sha256
+from typing import Any
+
+from chalicelib.adapters import table_keys
+from chalicelib.adapters.dynamodb import DynamoTable, Value
+from chalicelib.ports.errors import ConflictError
+from chalicelib.ports.storage import Blobs
+from conducto_core.model.deployment import OPEN, PARTITION_KEY, STATE_PREFIX
+from conducto_core.model.schedules import Firing, FiringState, Schedule
+from conducto_core.semantics.schedules import wakes
+
+_WAITING = "schedules"
+#: Later than any time: the index is read backwards, and the earliest schedule must come first.
+_END_OF_TIME = 10**11
+
+
+class TableSchedules:
+    """A `conducto_core.ports.schedules.Schedules`."""
+
+    def __init__(self, table: DynamoTable, blobs: Blobs) -> None:
+        self._table = table
+        self._blobs = blobs
+
+    def all_of(self, org: str) -> Sequence[Schedule]:
+        """Return the schedules of an organisation, by name."""
+        first = table_keys.schedule(org, "")
+        found = self._table.range(first.partition, " ", table_keys.LAST)
+        return [_schedule(item) for _, item in found]
+
+    def get(self, org: str, name: str) -> Schedule | None:
+        """Return a schedule."""
+        item = self._table.get(table_keys.schedule(org, name))
+        return None if item is None else _schedule(item)
+
+    def create(self, org: str, schedule: Schedule, template: bytes | None = None) -> bool:
+        """Store a new schedule with its template; return False if the name is taken."""
+        place = self._put_template(org, schedule.name, template)
+        item = _item(org, schedule, place)
+        try:
+            key = table_keys.schedule(org, schedule.name)
+            self._table.put_where(key, item, f"attribute_not_exists({PARTITION_KEY})")
+        except ConflictError:
+            return False
+        return True
+
+    def change(
+        self,
+        org: str,
+        old: Schedule,
+        new: Schedule,
+        firings: Sequence[Firing] = (),
+        template: bytes | None = None,
+    ) -> Schedule | None:
+        """Replace a schedule, and add firings; see `Schedules.change`.
+
+        The firings come first: they have no effect before the schedule names them.
+        """
+        key = table_keys.schedule(org, new.name)
+        known = self._table.get(key)
+        if known is None or known["revision"] != old.revision:
+            return None
+        for firing in firings:
+            self._add_firing(org, new.name, firing)
+        stored = new.model_copy(update={"revision": old.revision + 1})
+        place = self._put_template(org, new.name, template) or known.get("template")
+        item = _item(org, stored, place)
+        where, names = "#revision = :revision", {"#revision": "revision"}
+        try:
+            self._table.put_where(key, item, where, {":revision": old.revision}, names)
+        except ConflictError:
+            return None
+        return stored
+
+    def _add_firing(self, org: str, name: str, firing: Firing) -> None:
+        # A firing that is no longer pending was executed: a late claim must not reset it.
+        where = f"attribute_not_exists({PARTITION_KEY}) OR #pending = :yes"
+        key, names = table_keys.firing(org, name, firing.id), {"#pending": "pending"}
+        with suppress(ConflictError):
+            self._table.put_where(key, _firing_item(firing), where, {":yes": 1}, names)
+
+    def _put_template(self, org: str, name: str, template: bytes | None) -> str | None:
+        if template is None:
+            return None
+        digest = sha256(template).hexdigest()
+        place = f"{STATE_PREFIX}schedules/{org}/{name}/{digest}"
+        self._blobs.put(place, template)
+        return place
+
+    def delete(self, org: str, name: str) -> bool:
+        """Delete a schedule with its firings and its template; return whether there was one."""
+        key = table_keys.schedule(org, name)
+        known = self._table.get(key)
+        if known is None or not self._table.take(key):
+            return False
+        first = table_keys.firing(org, name, "0")
+        found = self._table.range(first.partition, first.sort, table_keys.LAST)
+        self._table.delete_all([table_keys.firing(org, name, one) for one, _ in found])
+        if "template" in known:
+            self._blobs.delete(str(known["template"]))
+        return True
+
+    def template(self, org: str, name: str) -> bytes | None:
+        """Return the template of a schedule."""
+        item = self._table.get(table_keys.schedule(org, name))
+        if item is None or "template" not in item:
+            return None
+        return self._blobs.get(str(item["template"]))
+
+    def firing(self, org: str, name: str, firing_id: str) -> Firing | None:
+        """Return a firing."""
+        item = self._table.get(table_keys.firing(org, name, firing_id))
+        return None if item is None else _firing(item)
+
+    def put_firing(self, org: str, name: str, firing: Firing) -> None:
+        """Replace a firing."""
+        self._table.put(table_keys.firing(org, name, firing.id), _firing_item(firing))
+
+    def firings(
+        self, org: str, name: str, before: str | None = None, limit: int = 50
+    ) -> Sequence[Firing]:
+        """Return firings with ids below ``before``, the newest first."""
+        first = table_keys.firing(org, name, "0")
+        last = table_keys.LAST if before is None else before
+        found = self._table.range(
+            first.partition, first.sort, last, reverse=True, limit=limit + (before is not None)
+        )
+        return [_firing(item) for key, item in found if key != before][:limit]
+
+    def due(self, now: float) -> Sequence[tuple[str, str]]:
+        """Return ``(organisation, name)`` of the schedules that need attention, the oldest first.
+
+        The index may be some moments behind: the next call returns the others.
+        """
+        last, found = _place(now), []
+        for key, item in self._table.index(OPEN, _WAITING):
+            if str(item[OPEN.sort_key]).partition("#")[0] < last:
+                break
+            found.append((key.partition.partition("#")[2], key.sort))
+        return found
+
+    def next_wake(self) -> float | None:
+        """Return None: the cloud looks at schedules every minute."""
+        return None
+
+
+def _place(time: float) -> str:
+    """Return a text that sorts the other way round than the time."""
+    return f"{_END_OF_TIME - time:016.3f}"
+
+
+def _item(org: str, schedule: Schedule, template: Value | None) -> dict[str, Any]:
+    item: dict[str, Any] = {"schedule": schedule.model_dump_json(), "revision": schedule.revision}
+    if template is not None:
+        item["template"] = template
+    time = wakes(schedule)
+    if time is not None:
+        item[OPEN.partition_key] = _WAITING
+        item[OPEN.sort_key] = f"{_place(time)}#{org}#{schedule.name}"
+    return item
+
+
+def _schedule(item: Mapping[str, Value]) -> Schedule:
+    return Schedule.model_validate_json(str(item["schedule"]))
+
+
+def _firing_item(firing: Firing) -> dict[str, Any]:
+    pending = int(firing.state is FiringState.PENDING)
+    return {"firing": firing.model_dump_json(), "pending": pending}
+
+
+def _firing(item: Mapping[str, Value]) -> Firing:
+    return Firing.model_validate_json(str(item["firing"]))

@@ -1,0 +1,131 @@
+"""Schedules of organisations: their callers, and the pipelines that they launch."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from chalicelib.api.pipelines import CloudPipelines
+from chalicelib.ports.identity import Identity
+from chalicelib.ports.journal import all_records
+from chalicelib.services.processor import CommandProcessor
+from conducto_core.api.schedules.operations import ScheduleOperations
+from conducto_core.api.schedules.runner import ScheduleRunner
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.operations.operation import Permission
+from conducto_core.model.params import PipelineParams
+from conducto_core.model.records import PipelineRecord
+from conducto_core.model.requests import Action, ControlRequest, LaunchRequest
+from conducto_core.model.schedules import Schedule, ScheduleSettings, ScriptSource
+from conducto_core.semantics.roles import permissions_of
+
+logger = logging.getLogger(__name__)
+
+#: Number of schedules that are served at once.
+_THREADS = 16
+
+
+class CloudScheduleCaller:
+    """A `conducto_core.api.schedules.operations.ScheduleCaller`."""
+
+    runs_scripts = False
+
+    def __init__(self, pipelines: CloudPipelines, identity: Identity) -> None:
+        self.org = identity.org
+        self.user = identity.user
+        self._pipelines = pipelines
+
+    async def stored_launch(self, pipeline_id: str) -> LaunchRequest:
+        """Return the launch request of a pipeline."""
+        return await self._pipelines.stored_launch(pipeline_id)
+
+    async def with_script(self, settings: ScheduleSettings) -> ScheduleSettings:
+        """Return the settings: the cloud has no scripts."""
+        return settings
+
+    def changed(self) -> None:
+        """Do nothing: schedules are looked at every minute."""
+
+
+class CloudScheduleTarget:
+    """A `conducto_core.api.schedules.target.ScheduleTarget`."""
+
+    def __init__(self, engine: CommandProcessor) -> None:
+        self._engine = engine
+        self._cloud = engine.cloud
+
+    async def may_launch(self, org: str, owner: str) -> bool:
+        """Return whether a user may launch pipelines now."""
+        permissions = await asyncio.to_thread(self._permissions, org, owner)
+        return Permission.LAUNCH in permissions
+
+    def _permissions(self, org: str, owner: str) -> frozenset[str]:
+        """Return the current permissions of a member, or of a program's user by its tokens."""
+        member = self._cloud.people.member(org, owner)
+        if member is not None:
+            return permissions_of(member.role)
+        known = self._cloud.tokens.known(org)
+        valid = (self._cloud.tokens.find(one.digest) for one in known if one.identity.user == owner)
+        return frozenset().union(*(one.permissions for one in valid if one is not None))
+
+    def _as_owner(self, org: str, owner: str) -> CloudPipelines:
+        return CloudPipelines(self._engine, Identity(org, owner, self._permissions(org, owner)))
+
+    async def launch(self, org: str, owner: str, request: LaunchRequest, key: str) -> str:
+        """Launch a pipeline once for each key; return its id."""
+        pipelines = await asyncio.to_thread(self._as_owner, org, owner)
+        return (await pipelines.launch(request, key, repeated=True)).pipeline.id
+
+    async def start_script(self, schedule: Schedule, _source: ScriptSource, _key: str) -> str:
+        """Refuse: scripts are on the machines of agents."""
+        raise RefusedError(f"{schedule.name}: the cloud starts no scripts")
+
+    async def record(self, org: str, pipeline_id: str) -> PipelineRecord | None:
+        """Return the record of a pipeline; None if it was deleted."""
+        return await asyncio.to_thread(self._cloud.store.record, org, pipeline_id)
+
+    async def cancel(self, org: str, owner: str, pipeline_id: str) -> None:
+        """Cancel a pipeline, unless it has ended."""
+        pipelines = await asyncio.to_thread(self._as_owner, org, owner)
+        cancel = ControlRequest(action=Action.CANCEL)
+        try:
+            await pipelines.control(PipelineParams(id=pipeline_id), cancel)
+        except (NotFoundError, RefusedError) as error:
+            about = {"pipeline": pipeline_id, "why": str(error)}
+            logger.info("a pipeline was not cancelled", extra=about)
+
+    async def ended_since(self, org: str, since: float) -> Iterable[PipelineRecord]:
+        """Return the pipelines that ended at or after a time."""
+
+        def read() -> list[PipelineRecord]:
+            known = all_records(self._cloud.store, org)
+            return [one for one in known if (one.status.ended or 0.0) >= since]
+
+        return await asyncio.to_thread(read)
+
+    async def paused_itself(self, org: str, schedule: Schedule) -> None:
+        """Log the reason; the list of schedules shows it, too."""
+        about = {"org": org, "schedule": schedule.name, "why": schedule.paused_why}
+        logger.warning("a schedule paused itself", extra=about)
+
+
+def schedule_runner(engine: CommandProcessor) -> ScheduleRunner:
+    """Return the runner of all organisations' schedules."""
+    cloud = engine.cloud
+    return ScheduleRunner(cloud.schedules, CloudScheduleTarget(engine), cloud.clock)
+
+
+def schedule_operations(engine: CommandProcessor, caller: Identity) -> ScheduleOperations:
+    """Return the operations on schedules for a caller."""
+    pipelines = CloudPipelines(engine, caller)
+    return ScheduleOperations(schedule_runner(engine), CloudScheduleCaller(pipelines, caller))
+
+
+def serve_schedules(engine: CommandProcessor) -> int:
+    """Serve every schedule that needs attention; return their number."""
+    runner = schedule_runner(engine)
+    due = runner.store.due(engine.cloud.clock())
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for org, name in due:
+            threads.submit(asyncio.run, runner.serve(org, name))
+    return len(due)
