@@ -21,8 +21,7 @@ from conducto_core.api.problems import RULES, ProblemRule
 from conducto_core.images.sdk_wheel import package_version
 from conducto_core.ports.secret_store import SecretStoreError
 from conducto_local.agent_files import AgentFiles, AgentState
-from conducto_local.link.files import LinkFiles
-from conducto_local.link.link import Link
+from conducto_local.link.start import is_linked, keep_linked
 from conducto_local.ports import EngineError
 from conducto_local.server.agent_operations import LOCAL_OPERATIONS, local_servers
 from conducto_local.server.app import build_app
@@ -117,9 +116,10 @@ async def _run(
             service = Service(*servers, operations=LOCAL_OPERATIONS, rules=LOCAL_RULES, once=once)
             app = build_app(service, token=token, port=port, sessions=sessions)
             attendance = IdleShutdown(app)
-            leaving = asyncio.create_task(stop_when_idle(pipelines, attendance, idle, stop))
-            link = Link(home.profile, service, pipelines, LinkFiles(home.agent))
-            linked = asyncio.create_task(link.run())
+            linked = asyncio.create_task(keep_linked(home, service, pipelines))
+            leaving = asyncio.create_task(
+                stop_when_idle(pipelines, attendance, idle, stop, lambda: is_linked(home))
+            )
             try:
                 await serve(attendance, sock, stop, announce)
             finally:

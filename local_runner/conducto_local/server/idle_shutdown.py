@@ -66,14 +66,21 @@ def idle_seconds(env: Mapping[str, str] = os.environ) -> float | None:
 
 
 async def stop_when_idle(
-    pipelines: Pipelines, attendance: IdleShutdown, after: float | None, stop: asyncio.Event
+    pipelines: Pipelines,
+    attendance: IdleShutdown,
+    after: float | None,
+    stop: asyncio.Event,
+    is_needed: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Set ``stop`` after ``after`` seconds without a client and without an active pipeline."""
+    """Set ``stop`` after ``after`` seconds without a client and without an active pipeline.
+
+    An agent that is needed stays: a linked one waits for requests.
+    """
     if after is None:
         return
     while not stop.is_set():
         await asyncio.sleep(min(after / 4, _LOOK))
-        if attendance.empty_for() < after:
+        if attendance.empty_for() < after or is_needed():
             continue
         if all(
             summary.settled for summary in (await pipelines.list_pipelines(ListParams())).pipelines

@@ -63,14 +63,17 @@ class LinkedAgent:
             LinkSettings(**values, policy=LinkPolicy() if policy is None else policy),
         )
 
-    @contextlib.asynccontextmanager
-    async def linked(self, timing: Timing = QUICK) -> AsyncIterator[Link]:
-        """Run the link while the block runs."""
+    def service(self) -> Service:
+        """Return the agent's API."""
         shells = Shells(self.pipelines, hold=self.shell)
         state = AgentState(1, "http://127.0.0.1:1", "1.2.3", 5.0)
         servers = local_servers(self.pipelines, state, _never, Sessions("t", 1), shells)
-        service = Service(*servers, operations=LOCAL_OPERATIONS, rules=LOCAL_RULES)
-        link = Link(self.profile, service, self.pipelines, self.files, timing)
+        return Service(*servers, operations=LOCAL_OPERATIONS, rules=LOCAL_RULES)
+
+    @contextlib.asynccontextmanager
+    async def linked(self, timing: Timing = QUICK) -> AsyncIterator[Link]:
+        """Run the link while the block runs."""
+        link = Link(self.profile, self.service(), self.pipelines, self.files, timing)
         task = asyncio.create_task(link.run())
         try:
             yield link

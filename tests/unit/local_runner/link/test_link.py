@@ -1,9 +1,11 @@
 """The agent's link: requests, the list of pipelines, changes, shells, and lost connections."""
 
+import asyncio
 import base64
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.fakes.relay_cloud import RelayCloud
@@ -17,6 +19,8 @@ from conducto_core.model.requests import Action
 from conducto_core.model.shells import ShellNote, ShellParams
 from conducto_core.model.states import State
 from conducto_core.semantics.link_policy import ALLOWABLE
+from conducto_local.link.start import is_linked, keep_linked
+from conducto_local.state_dir import StateDir
 
 ADA = relay.Caller(user="ada")
 EVERYTHING = LinkPolicy(allow=ALLOWABLE, who="org")
@@ -299,3 +303,20 @@ async def test_sleep_of_the_machine_is_noticed_by_the_clock(
     woken = agent.timing(jump=0.0)  # as if the clock had jumped between any two ticks
     async with agent.linked(woken):
         await cloud.until(lambda: any(isinstance(frame, relay.Ping) for frame in cloud.frames))
+
+
+async def test_link_starts_once_the_profile_is_linked(
+    agent: LinkedAgent, cloud: RelayCloud, tmp_path: Path
+) -> None:
+    home = StateDir(tmp_path, "default")
+    starting = asyncio.create_task(keep_linked(home, agent.service(), agent.pipelines, 0.01))
+    try:
+        before = is_linked(home)
+        agent.configure(cloud)
+        await cloud.until(lambda: "p1" in cloud.pipelines)
+        after = is_linked(home)
+    finally:
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+
+    assert (before, after) == (False, True)

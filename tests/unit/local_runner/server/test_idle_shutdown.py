@@ -116,3 +116,17 @@ async def test_without_a_limit_an_agent_stays():
     await stop_when_idle(Machine(), IdleShutdown(at_once), None, stop)
 
     assert not stop.is_set()
+
+
+async def test_a_needed_agent_stays() -> None:
+    attendance, stop, looks = IdleShutdown(at_once), asyncio.Event(), 0
+
+    def is_needed() -> bool:
+        nonlocal looks
+        looks += 1
+        return looks < 3
+
+    await asyncio.sleep(0.02)
+    await stop_when_idle(Machine(), attendance, 0.01, stop, is_needed)
+
+    assert looks == 3
