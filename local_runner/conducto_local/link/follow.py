@@ -12,6 +12,7 @@ from conducto_core.model.relay import MAX_FRAME, Batch, Follow
 from conducto_core.model.requests import EventBatch
 from conducto_local.link.asks import Policy
 from conducto_local.link.channel import Channel
+from conducto_local.link.summaries import brief
 
 logger = logging.getLogger(__name__)
 
@@ -154,13 +155,12 @@ def _split(value: object, middle: int) -> tuple[object, object]:
 
 
 def _shortened(batch: EventBatch) -> EventBatch:
-    """Return a batch without the images of its summary, whose errors can be long."""
-    summary = batch.pipeline.model_copy(update={"images": (), "rounds": ()})
+    """Return a batch with a short summary and short errors of images."""
     images = tuple(
         one if one.error is None else one.model_copy(update={"error": one.error[:_BRIEF] + "…"})
         for one in batch.images
     )
-    return batch.model_copy(update={"pipeline": summary, "images": images})
+    return batch.model_copy(update={"pipeline": brief(batch.pipeline), "images": images})
 
 
 def _size(batch: EventBatch) -> int:

@@ -116,7 +116,7 @@ async def _listed(pipelines: Pipelines, *, whole: bool) -> AsyncIterator[Pipelin
         limit = _PAGE if whole else _NEWEST
         page = await pipelines.list_pipelines(ListParams(lifecycle="all", after=after, limit=limit))
         for one in page.pipelines:
-            yield _brief(one)
+            yield brief(one)
         seen += len(page.pipelines)
         after = page.next
         if after is None or not whole or seen >= _MAX_LISTED:
@@ -138,13 +138,24 @@ def _chunks(summaries: list[PipelineSummary]) -> Iterator[list[PipelineSummary]]
         yield chunk
 
 
-def _brief(summary: PipelineSummary) -> PipelineSummary:
-    """Return a summary that fits into a frame: errors of images and descriptions can be long."""
-    if len(summary.model_dump_json().encode()) < _MAX_BYTES // 4:
-        return summary
+def brief(summary: PipelineSummary, limit: int = _MAX_BYTES // 4) -> PipelineSummary:
+    """Return a summary of at most ``limit`` bytes, without its largest parts if necessary.
+
+    Errors of images, descriptions and arguments have no limit of their own.
+    """
     record = summary.pipeline
-    short = record.model_copy(update={"title": record.title[:_MAX_TITLE], "doc": None})
-    return summary.model_copy(update={"images": (), "rounds": (), "pipeline": short})
+    bare = {"title": record.title[:_MAX_TITLE], "doc": None, "problem": None}
+    parts: tuple[dict[str, object], ...] = (
+        {},
+        {"images": (), "rounds": ()},
+        {"pipeline": record.model_copy(update=bare)},
+        {"pipeline": record.model_copy(update={**bare, "tags": (), "arguments": {}})},
+    )
+    for update in parts:
+        summary = summary.model_copy(update=update)
+        if len(summary.model_dump_json().encode()) <= limit:
+            break
+    return summary
 
 
 def _digest(summary: PipelineSummary) -> str:
