@@ -22,6 +22,8 @@ from support.trees import form, leaf, serial
 
 COMMIT = GitOrigin(
     trigger="t",
+    provider="github",
+    repository="acme/app",
     section="push",
     url="https://github.com/acme/app",
     branch="main",

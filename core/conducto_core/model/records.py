@@ -143,9 +143,11 @@ class GitOrigin(Record):
     """The event of a git repository that launched a pipeline.
 
     Attributes:
-        trigger: Id of the trigger.
+        trigger: Name of the trigger; "" for a launch from git by a person.
+        provider: ``github``, ``gitlab`` or ``generic``; it gets the status of the commit.
+        repository: ``owner/name`` of the trigger's repository.
         section: Section of ``.conducto.cfg``.
-        url: Address of the repository.
+        url: Address of the repository that has the commit.
         branch: The branch or the tag.
         sha: The commit.
         untrusted: It is a pull request from a fork: its commands run without secrets, user data, a
@@ -153,6 +155,8 @@ class GitOrigin(Record):
     """
 
     trigger: str
+    provider: Literal["github", "gitlab", "generic"]
+    repository: str
     section: str
     url: str
     branch: str

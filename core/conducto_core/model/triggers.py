@@ -1,0 +1,159 @@
+"""Git triggers: webhooks that launch pipelines by the file ``.conducto.cfg`` of a repository."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from conducto_core.model.base import Record
+from conducto_core.model.people import Name
+
+#: Maximum number of triggers of an organisation, and of deliveries in a list.
+MAX_TRIGGERS = 100
+MAX_DELIVERIES = 50
+#: The file of a repository that says what its events launch.
+CONFIG_FILE = ".conducto.cfg"
+
+Provider = Literal["github", "gitlab", "generic"]
+Forks = Literal["ignore", "approve"]
+RepositoryUrl = Annotated[str, Field(pattern=r"^https?://[^\s@]+$", max_length=500)]
+
+
+class GitEventKind(StrEnum):
+    """An event of a repository, as sections of ``.conducto.cfg`` name it."""
+
+    PULL_REQUEST = "pr"
+    PUSH = "push"
+    CREATE_BRANCH = "create-branch"
+    DELETE_BRANCH = "delete-branch"
+    CREATE_TAG = "create-tag"
+    DELETE_TAG = "delete-tag"
+    CRON = "cron"
+
+
+class GitEvent(Record):
+    """An event of a repository.
+
+    Attributes:
+        url: Address of the repository that has the commit: of the fork for its pull requests.
+        repository: ``owner/name`` of the repository of the trigger, which gets the status.
+        branch: The branch or the tag.
+        sha: The commit; empty for a deletion.
+        user: Login of the person.
+        number: Number of the pull request, or "".
+        base_branch: Branch that a pull request would be merged into, or "".
+        fork: It is a pull request from another repository.
+    """
+
+    kind: GitEventKind
+    url: str
+    repository: str
+    branch: str
+    sha: str = ""
+    user: str = ""
+    number: str = ""
+    title: str = ""
+    base_branch: str = ""
+    fork: bool = False
+
+
+class TriggerParams(Record):
+    """The name of a trigger."""
+
+    name: Name
+
+
+class DeliveryParams(TriggerParams):
+    """A delivery of a trigger."""
+
+    delivery: Annotated[str, Field(min_length=1, max_length=120)]
+
+
+class TriggerRequest(Record):
+    """A trigger.
+
+    Attributes:
+        repository: Address of the repository, such as ``https://github.com/acme/app``.
+        api: Address of the provider's API, for a server of your own; None for the usual one.
+        token: A token that may read the repository and set statuses; None keeps the stored one.
+        forks: What a pull request from a fork does.
+    """
+
+    provider: Provider
+    repository: RepositoryUrl
+    api: RepositoryUrl | None = None
+    token: str | None = Field(default=None, repr=False, min_length=1, max_length=1000)
+    forks: Forks = "ignore"
+
+
+class Trigger(Record):
+    """A stored trigger.
+
+    Attributes:
+        owner: The member whose current permissions launch the pipelines.
+        has_token: Whether a token of the provider is stored.
+    """
+
+    name: Name
+    provider: Provider
+    repository: str
+    api: str | None = None
+    forks: Forks = "ignore"
+    owner: str
+    created: float
+    has_token: bool = False
+
+
+class NewTrigger(Record):
+    """A trigger that was stored, and what the provider needs.
+
+    Attributes:
+        hook_url: The address of the webhook.
+        secret: The secret of the webhook; it is shown once.
+    """
+
+    trigger: Trigger
+    hook_url: str
+    secret: str = Field(repr=False)
+
+
+class TriggerList(Record):
+    """Triggers, by name."""
+
+    triggers: tuple[Trigger, ...]
+
+
+class DeliveryResult(StrEnum):
+    """What a delivery did."""
+
+    RECEIVED = "received"
+    LAUNCHED = "launched"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    DEFERRED = "deferred"
+    WAITING = "waiting for approval"
+
+
+class Delivery(Record):
+    """A webhook that was received.
+
+    Attributes:
+        reason: Why it launched nothing.
+        pipeline: Id of the pipeline that it launched.
+        approved_by: The member who approved a pull request from a fork.
+    """
+
+    id: str
+    time: float
+    event: GitEvent
+    result: DeliveryResult = DeliveryResult.RECEIVED
+    reason: str | None = None
+    section: str | None = None
+    pipeline: str | None = None
+    approved_by: str | None = None
+
+
+class DeliveryList(Record):
+    """The last deliveries of a trigger, the newest first."""
+
+    deliveries: tuple[Delivery, ...]

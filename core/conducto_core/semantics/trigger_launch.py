@@ -1,0 +1,125 @@
+"""The launch of a section of ``.conducto.cfg``: a Lazy whose image has the code of the event."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from conducto_core.model.image_sources import CloneSource, ImageSources
+from conducto_core.model.records import GitOrigin, PipelineRecord
+from conducto_core.model.requests import LaunchRequest
+from conducto_core.model.triggers import GitEvent, Provider
+from conducto_core.semantics.git_events import unique_tag
+from conducto_core.semantics.trigger_config import Duplicate, Section, variables_of
+
+_DEFAULT_IMAGE = {"name": "code", "image": "python:3.12-slim"}
+#: User names with which a provider accepts a token as the password of a clone.
+_TOKEN_USERS: Mapping[Provider, str] = {"github": "x-access-token", "gitlab": "oauth2"}
+
+
+def launch_of(
+    section: Section, event: GitEvent, *, clone_url: str, title: str | None = None
+) -> LaunchRequest:
+    """Return the launch request for an event.
+
+    Args:
+        section: The section.
+        event: The event; it has a commit.
+        clone_url: Address to clone from, which may have a token.
+        title: Title of the pipeline; None for that of the event.
+
+    Raises:
+        TriggerConfigError: A value of the event cannot be in the command.
+    """
+    command = section.command_for(event)
+    image = {**_DEFAULT_IMAGE, **section.image}
+    image |= {"copy_url": event.url, "copy_branch": event.branch}
+    env = {f"__env__{name}": value for name, value in variables_of(event).items()}
+    generate: dict[str, Any] = {"id": "1", "type": "Exec", "command": command, **env}
+    generate["callbacks"] = [["done", ["deserialize_into_node", {"target": "/Execute"}]]]
+    root: dict[str, Any] = {"id": "0", "type": "Serial", "image_name": image["name"]}
+    root["callbacks"] = _slack(section)
+    tree = {
+        "nodes": [root, generate, {"id": "2", "type": "Parallel"}],
+        "edges": [["0", "1", "Generate"], ["0", "2", "Execute"]],
+        "images": {image["name"]: image},
+    }
+    return LaunchRequest(
+        tree=tree,
+        run=True,
+        title=title or _title(event),
+        tags=(unique_tag(event, section.name), f"conducto/cfg/{section.name.replace(' ', '/')}"),
+        program=f"{event.repository}/{section.name}",
+        sources={image["name"]: _sources(event, clone_url, section)},
+    )
+
+
+def origin_of(trigger: str, provider: Provider, section: str, event: GitEvent) -> GitOrigin:
+    """Return the part of a pipeline's record about the event that launched it."""
+    return GitOrigin(
+        trigger=trigger,
+        provider=provider,
+        repository=event.repository,
+        section=section,
+        url=event.url,
+        branch=event.branch,
+        sha=event.sha,
+        untrusted=event.fork,
+    )
+
+
+def with_token(url: str, provider: Provider, token: str | None) -> str:
+    """Return an address to clone from, with a token if there is one."""
+    parts = urlsplit(url)
+    user = _TOKEN_USERS.get(provider)
+    if not token or user is None or parts.scheme != "https":
+        return url
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(token, safe='')}@{parts.netloc}"))
+
+
+def same_commit(record: PipelineRecord, event: GitEvent) -> bool:
+    """Return whether a pipeline is for the commit of an event."""
+    return record.git is not None and record.git.sha == event.sha
+
+
+def rivals(
+    records: Iterable[PipelineRecord], section: Section, event: GitEvent
+) -> list[PipelineRecord]:
+    """Return the active pipelines because of which the duplicate rule of a section applies.
+
+    For SUPPRESS_NEW these are the ones for the same commit: a new commit is never left untested.
+    """
+    tag = unique_tag(event, section.name)
+    active = [each for each in records if tag in each.tags and not each.status.settled]
+    if section.duplicate is Duplicate.SUPPRESS_NEW:
+        return [each for each in active if same_commit(each, event)]
+    return active
+
+
+def _title(event: GitEvent) -> str:
+    what = f"#{event.number}" if event.number else event.branch
+    return f"{event.repository} {event.kind.value} {what}"
+
+
+def _slack(section: Section) -> list[Any]:
+    if section.slack_channel is None:
+        return []
+    arguments = {"recipient": section.slack_channel}
+    ends = {**arguments, "node_summary": True}
+    return [
+        ["running", ["slack_status", arguments]],
+        ["done", ["slack_status", ends]],
+        ["error", ["slack_status", ends]],
+    ]
+
+
+def _sources(event: GitEvent, clone_url: str, section: Section) -> ImageSources:
+    text = section.image.get("dockerfile_text")
+    return ImageSources(
+        dockerfile=text,
+        clone=CloneSource(url=clone_url, branch=event.branch, commit=event.sha),
+        code_env={
+            "CONDUCTO_GIT_URL": event.url,
+            "CONDUCTO_GIT_BRANCH": event.branch,
+            "CONDUCTO_GIT_SHA": event.sha,
+        },
+    )

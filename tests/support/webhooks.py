@@ -1,0 +1,117 @@
+"""Webhooks as GitHub, GitLab and a generic sender send them."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from hashlib import sha256
+from typing import Any
+
+from conducto_core.semantics.webhooks import generic_headers
+
+SECRET = "hook-secret"
+SHA = "a" * 40
+ZEROS = "0" * 40
+
+
+def github_push(branch: str = "main", sha: str = SHA, **more: Any) -> dict[str, Any]:
+    return {
+        "ref": f"refs/heads/{branch}",
+        "before": "b" * 40,
+        "after": sha,
+        "deleted": False,
+        "head_commit": {"message": "Fix it\n\nbody"},
+        "repository": _github_repository(),
+        "sender": {"login": "ann"},
+        **more,
+    }
+
+
+def github_pull_request(*, fork: bool = False, action: str = "opened") -> dict[str, Any]:
+    head = (
+        {"id": 2, "clone_url": "https://github.com/eve/app.git"} if fork else _github_repository()
+    )
+    return {
+        "action": action,
+        "number": 7,
+        "pull_request": {
+            "number": 7,
+            "title": "Add a feature",
+            "head": {"ref": "feature", "sha": SHA, "repo": head},
+            "base": {"ref": "main", "repo": _github_repository()},
+        },
+        "repository": _github_repository(),
+        "sender": {"login": "eve" if fork else "ann"},
+    }
+
+
+def github_ref(ref: str, ref_type: str) -> dict[str, Any]:
+    return {
+        "ref": ref,
+        "ref_type": ref_type,
+        "repository": _github_repository(),
+        "sender": {"login": "ann"},
+    }
+
+
+def _github_repository() -> dict[str, Any]:
+    return {"id": 1, "full_name": "acme/app", "clone_url": "https://github.com/acme/app.git"}
+
+
+def gitlab_push(
+    branch: str = "main", *, before: str = "b" * 40, after: str = SHA
+) -> dict[str, Any]:
+    return {
+        "object_kind": "push",
+        "ref": f"refs/heads/{branch}",
+        "before": before,
+        "after": after,
+        "user_username": "ann",
+        "project": {
+            "path_with_namespace": "acme/app",
+            "git_http_url": "https://gitlab.example.com/acme/app.git",
+        },
+    }
+
+
+def gitlab_merge_request(*, fork: bool = False, **attributes: Any) -> dict[str, Any]:
+    return {
+        "user": {"username": "ann"},
+        "project": gitlab_push()["project"],
+        "object_attributes": {
+            "action": "open",
+            "iid": 3,
+            "title": "Add a feature",
+            "source_branch": "feature",
+            "target_branch": "main",
+            "source_project_id": 2 if fork else 1,
+            "target_project_id": 1,
+            "source": {"git_http_url": "https://gitlab.example.com/acme/app.git"},
+            "last_commit": {"id": SHA},
+            **attributes,
+        },
+    }
+
+
+def github_headers(
+    event: str, body: bytes, *, delivery: str = "d-1", secret: str = SECRET
+) -> dict[str, str]:
+    signature = hmac.new(secret.encode(), body, sha256).hexdigest()
+    return {
+        "x-github-event": event,
+        "x-github-delivery": delivery,
+        "x-hub-signature-256": f"sha256={signature}",
+    }
+
+
+def gitlab_headers(event: str, *, delivery: str = "d-1", secret: str = SECRET) -> dict[str, str]:
+    return {"x-gitlab-event": event, "x-gitlab-token": secret, "x-gitlab-event-uuid": delivery}
+
+
+def generic_signed(body: bytes, now: float, secret: str = SECRET) -> dict[str, str]:
+    made = generic_headers(body, "x", now, secret)
+    return {name.lower(): value for name, value in made.items()}
+
+
+def packed(payload: dict[str, Any]) -> bytes:
+    return json.dumps(payload).encode()
