@@ -169,6 +169,7 @@ def every_minute(_event: CloudWatchEvent) -> None:
         conducto.serve_schedules,
         conducto.followers.close_expired,
         conducto.messenger.run,
+        conducto.trigger_run.run,
         *(() if billing is None else (billing.minute,)),
     ]
     with ExitStack() as last_first:  # a failure has an alarm; it must not delay the other steps
@@ -179,7 +180,9 @@ def every_minute(_event: CloudWatchEvent) -> None:
 @app.lambda_function(name="hook_event")
 def hook_event(event: Any, _context: Any) -> None:
     """Process a webhook event that was received."""
-    if conducto.billing_run is not None:
+    if "delivery" in event:
+        conducto.trigger_run.process(*event["delivery"])
+    elif conducto.billing_run is not None:
         conducto.billing_run.process_event(str(event["event"]))
 
 

@@ -12,6 +12,7 @@ from tests.fakes.cloud import (
     FakeBlobs,
     FakeBuilder,
     FakeConnections,
+    FakeDeliveries,
     FakeFleet,
     FakeIdentities,
     FakeIdentityProvider,
@@ -30,6 +31,7 @@ from tests.fakes.schedules import MemorySchedules
 
 import conducto as co
 from bench.cloud.lab import CloudLab
+from chalicelib.adapters.git_providers import GitProviders
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.api.workers import WorkerApi
 from chalicelib.domain.tokens import digest_of
@@ -42,6 +44,7 @@ from conducto_core.model.continuation import ContinueRequest
 from conducto_core.model.params import PipelineParams
 from conducto_core.model.requests import LaunchRequest
 from conducto_core.model.worker import PROTOCOL, Claim, ClaimDecision, Report, WorkerStart
+from conducto_core.notifications.settings import Settings
 from conducto_core.semantics.asl.compiler import Machine
 from conducto_core.semantics.naming import Site, node_id
 from conducto_core.semantics.plans import Plan
@@ -110,6 +113,9 @@ class _Place:
                 trusts=FakeNamedRecords(),
                 rules=FakeNamedRecords(),
                 schedules=MemorySchedules(),
+                triggers=FakeNamedRecords(),
+                deliveries=FakeDeliveries(),
+                git=GitProviders(Settings()),
                 connections=FakeConnections(),
                 agents=FakeAgents(),
                 relays=FakeRelays(),

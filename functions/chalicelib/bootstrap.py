@@ -20,10 +20,12 @@ from chalicelib.adapters.billing_records import TableBilling
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.codebuild import CodeBuild
 from chalicelib.adapters.data_function_client import DataFunction
+from chalicelib.adapters.deliveries import TableDeliveries
 from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.ecr import EcrRegistry
 from chalicelib.adapters.ecs import Ecs, Place
 from chalicelib.adapters.efs import EfsAccessPoints
+from chalicelib.adapters.git_providers import GitProviders
 from chalicelib.adapters.idempotency import IdempotencyTable
 from chalicelib.adapters.identities import TableIdentities
 from chalicelib.adapters.journal_store import JournalStore
@@ -45,6 +47,7 @@ from chalicelib.adapters.websocket_connections import TableConnections
 from chalicelib.api.dispatch import Api
 from chalicelib.api.hooks import Hooks
 from chalicelib.api.schedules import serve_schedules
+from chalicelib.api.trigger_run import TriggerRun
 from chalicelib.api.websocket import Sockets
 from chalicelib.ports.billing import BillingPorts
 from chalicelib.ports.identity import Identity
@@ -60,6 +63,7 @@ from chalicelib.services.orphan_cleanup import OrphanCleanup
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.reconcile import Reconciler
 from chalicelib.services.retention import Retention
+from chalicelib.services.triggers import TriggerHooks
 from conducto.integrations import slack
 from conducto_core.images.registries import read_caches
 from conducto_core.model.deployment import Variables
@@ -67,6 +71,7 @@ from conducto_core.model.notification_rules import NotificationRule
 from conducto_core.model.people import InvitationLink, NewInvitation, Role
 from conducto_core.model.sign_in import Trust
 from conducto_core.model.task_roles import read_task_roles
+from conducto_core.model.triggers import Trigger
 from conducto_core.model.worker import Credentials
 from conducto_core.notifications.channels import send_mail
 from conducto_core.notifications.settings import GITHUB_URL, Settings
@@ -150,14 +155,20 @@ class App:
     @cached_property
     def hooks(self) -> Hooks:
         """Receives webhooks."""
-        return Hooks(self.billing, self._process_event)
+        triggers = TriggerHooks(self.cloud, lambda place: self._process({"delivery": place}))
+        return Hooks(self.billing, lambda event: self._process({"event": event}), triggers)
 
-    def _process_event(self, event_id: str) -> None:
+    def _process(self, event: Mapping[str, object]) -> None:
         self.clients.get("lambda").invoke(
             FunctionName=self._read(Variables.HOOK_FUNCTION),
             InvocationType="Event",
-            Payload=json.dumps({"event": event_id}),
+            Payload=json.dumps(event),
         )
+
+    @cached_property
+    def trigger_run(self) -> TriggerRun:
+        """Processes the webhooks of triggers."""
+        return TriggerRun(self.engine)
 
     @cached_property
     def billing(self) -> BillingPorts | None:
@@ -253,6 +264,9 @@ class App:
             trusts=TableNamedRecords(self._table, table_keys.trust, Trust),
             rules=TableNamedRecords(self._table, table_keys.notification_rule, NotificationRule),
             schedules=TableSchedules(self._table, self._bucket),
+            triggers=TableNamedRecords(self._table, table_keys.trigger, Trigger),
+            deliveries=TableDeliveries(self._table, self._clock),
+            git=GitProviders(self._settings),
             orgs=self._orgs,
             connections=self._connections,
             agents=TableAgents(self._table),

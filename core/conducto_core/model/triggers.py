@@ -1,9 +1,9 @@
 """Git triggers: webhooks that launch pipelines by the file ``.conducto.cfg`` of a repository."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from conducto_core.model.base import Record
 from conducto_core.model.people import Name
@@ -77,13 +77,25 @@ class TriggerRequest(Record):
         api: Address of the provider's API, for a server of your own; None for the usual one.
         token: A token that may read the repository and set statuses; None keeps the stored one.
         forks: What a pull request from a fork does.
+        command: What a generic trigger launches, as in a section of ``.conducto.cfg``; the other
+            providers have the file.
     """
 
     provider: Provider
     repository: RepositoryUrl
+    command: str | None = Field(default=None, min_length=1, max_length=4000)
     api: RepositoryUrl | None = None
     token: str | None = Field(default=None, repr=False, min_length=1, max_length=1000)
     forks: Forks = "ignore"
+
+    @model_validator(mode="after")
+    def _has_a_command(self) -> Self:
+        if (self.provider == "generic") != (self.command is not None):
+            raise ValueError(
+                "command: a generic trigger needs a command, and the others read it from "
+                f"{CONFIG_FILE}"
+            )
+        return self
 
 
 class Trigger(Record):
@@ -97,6 +109,7 @@ class Trigger(Record):
     name: Name
     provider: Provider
     repository: str
+    command: str | None = None
     api: str | None = None
     forks: Forks = "ignore"
     owner: str

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from email.message import EmailMessage
+from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from conducto.integrations.git_urls import page_of
@@ -27,12 +28,14 @@ from conducto_core.notifications.settings import GITHUB_URL, Settings
 from conducto_core.semantics.webhooks import generic_headers
 
 GITHUB_TOKEN = "GITHUB_TOKEN"  # noqa: S105 (the names of the secrets)
+GITLAB_TOKEN = "GITLAB_TOKEN"  # noqa: S105
 SMTP_PASSWORD = "SMTP_PASSWORD"  # noqa: S105
 #: The channel of webhooks; only rules use it.
 WEBHOOK = "webhook"
 #: GitHub's maximum for a description.
 _DESCRIPTION = 140
 _GITHUB_STATES = {State.DONE: "success", State.ERROR: "failure", State.KILLED: "error"}
+_GITLAB_STATES = {State.DONE: "success", State.ERROR: "failed", State.KILLED: "canceled"}
 _SMTP_PORT, _SMTPS_PORT = 587, 465
 _PERMANENT = 500
 
@@ -88,9 +91,75 @@ def _github(
         "context": f"conducto{notification.about.rstrip('/')}" if is_node else "conducto pipeline",
         "description": f"{notification.state.value}, pipeline {pipeline_id}"[:_DESCRIPTION],
     }
-    if notification.arguments.get("page"):
-        body["target_url"] = str(notification.arguments["page"])
     post_json(f"{settings.github}/repos/{quote(name)}/statuses/{sha}", body, token)
+
+
+def _github_commit(
+    pipeline_id: str, notification: NotificationRecord, settings: Settings, secrets: Secrets
+) -> None:
+    token = secrets.get(GITHUB_TOKEN)
+    if not token:
+        raise _no_secret(GITHUB_TOKEN, "a token that may write commit statuses")
+    state = _GITHUB_STATES.get(notification.state, "pending")
+    text = f"{notification.state.value}, pipeline {pipeline_id}"
+    repository, sha, status = _commit(notification, state, text)
+    post_github_status(settings.github, repository, sha, status, token)
+
+
+def _gitlab_commit(
+    pipeline_id: str, notification: NotificationRecord, settings: Settings, secrets: Secrets
+) -> None:
+    token = secrets.get(GITLAB_TOKEN)
+    if not token:
+        raise _no_secret(GITLAB_TOKEN, "a token that may write commit statuses")
+    state = _GITLAB_STATES.get(notification.state, "running")
+    text = f"{notification.state.value}, pipeline {pipeline_id}"
+    repository, sha, status = _commit(notification, state, text)
+    post_gitlab_status(settings.gitlab, repository, sha, status, token)
+
+
+def _commit(
+    notification: NotificationRecord, state: str, text: str
+) -> tuple[str, str, "CommitStatus"]:
+    given = notification.arguments
+    page = given.get("page")
+    link = None if page is None else str(page)
+    status = CommitStatus(state, text, link, str(given["context"]))
+    return str(given["repository"]), str(given["sha"]), status
+
+
+def post_github_status(
+    api: str, repository: str, sha: str, status: "CommitStatus", token: str
+) -> None:
+    """Set the status of a commit at GitHub; raises `DeliveryError`."""
+    body = {
+        "state": status.state,
+        "context": status.context,
+        "description": status.description[:_DESCRIPTION],
+    }
+    if status.page:
+        body["target_url"] = status.page
+    post_json(f"{api}/repos/{quote(repository)}/statuses/{quote(sha, safe='')}", body, token)
+
+
+def post_gitlab_status(
+    api: str, repository: str, sha: str, status: "CommitStatus", token: str
+) -> None:
+    """Set the status of a commit at GitLab; raises `DeliveryError`."""
+    body = {"state": status.state, "name": status.context, "description": status.description[:255]}
+    if status.page:
+        body["target_url"] = status.page
+    place = f"{quote(repository, safe='')}/statuses/{quote(sha, safe='')}"
+    post_json(f"{api}/projects/{place}", body, token)
+
+
+class CommitStatus(NamedTuple):
+    """The status of a commit, in the words of its provider."""
+
+    state: str
+    description: str
+    page: str | None = None
+    context: str = "conducto pipeline"
 
 
 def _mail(
@@ -220,14 +289,18 @@ def _webhook(
     if name is not None and not secret:
         raise _no_secret(str(name), "the secret that signs the webhook")
     if settings.public_only:
-        _check_public(url)
+        check_public(url)
     body = json.dumps(notification.arguments["document"]).encode()
     identity = f"{pipeline_id}.{notification.number}"
     post_document(url, body, generic_headers(body, identity, time.time(), secret))
 
 
-def _check_public(url: str) -> None:
-    """Reject an address of which the sender's own network would be reached."""
+def check_public(url: str) -> None:
+    """Reject an address in the sender's own network.
+
+    Raises:
+        DeliveryError: It is not public, or not known.
+    """
     parts = urlsplit(url)
     try:
         found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
@@ -243,4 +316,6 @@ _CHANNELS: Mapping[str, Send] = {
     "github_status": _github,
     "github_pipeline_status": _github,
     "email": _mail,
+    "github_commit": _github_commit,
+    "gitlab_commit": _gitlab_commit,
 }

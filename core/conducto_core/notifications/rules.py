@@ -17,11 +17,14 @@ from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.records import PipelineRecord
 from conducto_core.notifications.channels import WEBHOOK
 from conducto_core.semantics.notification_rules import (
+    COMMIT_STATUS,
     RULE_CALLBACK,
+    STATUS_PROVIDERS,
     event_of,
     previous_result,
     wants,
 )
+from conducto_core.semantics.user_secrets import is_untrusted
 
 _LABELS = {
     NotificationEvent.START: "started",
@@ -54,8 +57,11 @@ def message_of(
     notification: NotificationRecord, record: PipelineRecord, lookup: RuleLookup
 ) -> NotificationRecord | None:
     """Return a notification as its channel sends it; None if its rule does not want the event."""
+    if notification.callback == COMMIT_STATUS:
+        return _commit_status(notification, record, lookup.web_app)
     if notification.callback != RULE_CALLBACK:
-        return notification
+        # A fork must not use the organisation's tokens: not for messages either.
+        return None if is_untrusted(record) else notification
     name = notification.arguments.get("rule")
     rule = next((rule for rule in lookup.rules() if rule.name == name), None)
     if rule is None:
@@ -78,7 +84,7 @@ def _message(
     event: NotificationEvent,
     web_app: str,
 ) -> NotificationRecord | None:
-    page = f"{web_app.rstrip('/')}/p/{quote(record.id)}" if web_app else None
+    page = _page(record, web_app)
     subject = f"{record.title}: {_LABELS[event]}"
     lines = [subject, *notification.text.splitlines()[1:], *([page] if page else ())]
     changes: dict[str, Any] = {"subject": subject, "text": "\n".join(lines)}
@@ -88,15 +94,36 @@ def _message(
         case NotificationChannel.MAIL:
             changes |= {"callback": "email", "arguments": {"to": rule.to}}
         case NotificationChannel.GITHUB:
-            if record.git is None:
-                return None  # no trigger launched it, so there is no commit
-            commit = {"url": record.git.url, "sha": record.git.sha, "page": page}
-            changes |= {"callback": "github_pipeline_status", "arguments": commit}
+            return _commit_status(notification, record, web_app, f"conducto {rule.name}")
         case NotificationChannel.WEBHOOK:
             document = _document(notification, record, rule, event, page)
             arguments = {"url": rule.to, "secret": rule.secret, "document": document}
             changes |= {"callback": WEBHOOK, "arguments": arguments}
     return notification.model_copy(update=changes)
+
+
+def _page(record: PipelineRecord, web_app: str) -> str | None:
+    return f"{web_app.rstrip('/')}/p/{quote(record.id)}" if web_app else None
+
+
+def _commit_status(
+    notification: NotificationRecord,
+    record: PipelineRecord,
+    web_app: str,
+    context: str = "conducto pipeline",
+) -> NotificationRecord | None:
+    git = record.git
+    if git is None or git.provider not in STATUS_PROVIDERS:
+        return None  # no trigger launched it, so there is no commit
+    arguments = {
+        "repository": git.repository,
+        "sha": git.sha,
+        "page": _page(record, web_app),
+        "context": context,
+    }
+    return notification.model_copy(
+        update={"callback": f"{git.provider}_commit", "arguments": arguments}
+    )
 
 
 def _document(

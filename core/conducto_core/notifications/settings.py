@@ -25,6 +25,7 @@ class Settings:
 
     slack: str = slack.URL
     github: str = GITHUB_URL
+    gitlab: str = "https://gitlab.com/api/v4"
     smtp: str | None = None
     sender: str | None = None
     owner: str | None = None

@@ -14,6 +14,10 @@ from conducto_core.semantics.tree_state import Change
 
 #: The callback of a notification that a rule requested; its argument ``rule`` is the rule's name.
 RULE_CALLBACK = "notification_rule"
+#: The callback that sets the status of the commit that a trigger launched a pipeline for.
+COMMIT_STATUS = "commit_status"
+#: Providers whose commits have a status.
+STATUS_PROVIDERS = frozenset({"github", "gitlab"})
 _ROOT = "/"
 _REPORTED = frozenset({State.RUNNING, *FINISHED})
 _GENERAL = {
@@ -33,16 +37,26 @@ def names_for(
     )
 
 
-def commands_for(names: Sequence[str], changes: Sequence[Change]) -> list[ev.Notify]:
-    """Return the notifications that rules request for the changes of one event."""
-    states = [change.state for change in changes if change.path == _ROOT] if names else []
+def commands_for(record: PipelineRecord, changes: Sequence[Change]) -> list[ev.Notify]:
+    """Return the notifications that rules and a trigger request for the changes of one event."""
+    wanted = _callbacks(record)
+    states = [change.state for change in changes if change.path == _ROOT] if wanted else []
     if not states or states[-1] not in _REPORTED:
         return []
     state = states[-1]
     return [
-        ev.Notify(_ROOT, state, Callback(state.value, RULE_CALLBACK, arguments, inherited=False))
-        for arguments in ({"rule": name, "node_summary": True} for name in names)
+        ev.Notify(_ROOT, state, Callback(state.value, name, arguments))
+        for name, arguments in wanted
     ]
+
+
+def _callbacks(record: PipelineRecord) -> list[tuple[str, dict[str, object]]]:
+    found: list[tuple[str, dict[str, object]]] = [
+        (RULE_CALLBACK, {"rule": name, "node_summary": True}) for name in record.notification_rules
+    ]
+    if record.git is not None and record.git.provider in STATUS_PROVIDERS:
+        found.append((COMMIT_STATUS, {}))
+    return found
 
 
 def event_of(

@@ -283,7 +283,7 @@ class PipelineState:
                 self.discard(command.path)
             elif not isinstance(command, ev.Notify) or command.path in self.tree.nodes:
                 left.append(command)  # else the same event removed the tree of the notification
-        left += commands_for(self.record.notification_rules, changes)
+        left += commands_for(self.record, changes)
         return Effects(left, rows)
 
     def rows_of(

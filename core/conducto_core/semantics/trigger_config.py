@@ -110,6 +110,12 @@ def variables_of(event: GitEvent) -> dict[str, str]:
     return {f"CONDUCTO_TRIGGER_{name.upper()}": value for name, value in values_of(event).items()}
 
 
+def section_of(command: str) -> Section:
+    """Return the section of a generic trigger; raises `TriggerConfigError`."""
+    _check_command(command, 1)
+    return Section("generic", 1, command, lambda _values: True)
+
+
 def sections_for(sections: Mapping[str, Section], event: GitEvent) -> list[Section]:
     """Return the sections that an event may launch, in order; the first that launches is used."""
     exact = sections.get(event.kind.value)

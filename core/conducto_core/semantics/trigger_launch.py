@@ -67,6 +67,17 @@ def origin_of(trigger: str, provider: Provider, section: str, event: GitEvent) -
     )
 
 
+def of_repository(event: GitEvent, repository: str) -> bool:
+    """Return whether an event is of the repository at an address."""
+    own = urlsplit(event.url).netloc == urlsplit(repository).netloc
+    return own and event.repository.casefold() == repository_of(repository).casefold()
+
+
+def repository_of(url: str) -> str:
+    """Return ``owner/name`` of a repository's address."""
+    return urlsplit(url).path.strip("/").removesuffix(".git")
+
+
 def with_token(url: str, provider: Provider, token: str | None) -> str:
     """Return an address to clone from, with a token if there is one."""
     parts = urlsplit(url)

@@ -6,7 +6,9 @@ image or data file can also change what the pipeline's other commands do.
 """
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 
+from conducto_core.errors import RefusedError
 from conducto_core.model.records import ForeignChange, PipelineRecord
 from conducto_core.model.requests import Action
 
@@ -38,13 +40,51 @@ def changed(record: PipelineRecord, change: str, by: str, now: float) -> Pipelin
     return record.model_copy(update={"foreign_change": foreign})
 
 
+class SecretAccess(NamedTuple):
+    """The secrets that commands get.
+
+    Attributes:
+        user: The user whose secrets they are; None: no user's.
+        org: Whether they get those of the organisation.
+    """
+
+    user: str | None
+    org: bool = True
+
+
+def is_untrusted(record: PipelineRecord) -> bool:
+    """Return whether a pipeline runs code of a pull request from a fork."""
+    return record.git is not None and record.git.untrusted
+
+
+def check_shell(record: PipelineRecord) -> None:
+    """Check that a debug shell may open.
+
+    Raises:
+        RefusedError: The pipeline runs code of a pull request from a fork.
+    """
+    if is_untrusted(record):
+        raise RefusedError(
+            f"{record.id} runs a pull request from a fork: debug shells are not allowed; check the "
+            "branch out and debug it on your machine"
+        )
+
+
+def secret_access(record: PipelineRecord) -> SecretAccess:
+    """Return the secrets that commands of a pipeline get."""
+    return SecretAccess(secrets_user(record), org=not is_untrusted(record))
+
+
 def secrets_user(record: PipelineRecord) -> str | None:
     """Return the user whose secrets and user data commands get, or None."""
-    return record.owner if record.foreign_change is None else None
+    trusted = record.foreign_change is None and not is_untrusted(record)
+    return record.owner if trusted else None
 
 
 def withheld(record: PipelineRecord) -> str | None:
     """Return a sentence on why commands run without user secrets; None if they have them."""
+    if is_untrusted(record):
+        return "runs without secrets and user data: it is a pull request from a fork"
     foreign = record.foreign_change
     if foreign is None:
         return None

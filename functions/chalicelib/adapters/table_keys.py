@@ -32,6 +32,9 @@ partition                       sort                  content
 ``H#<SHA-256 of a person>``      ``O#<org>``           user id of a person in an organisation
 ``O#<org>``                     ``I#<name>``          a trust in CI runs
 ``O#<org>``                     ``R#<name>``          a rule that sends notifications
+``O#<org>``                     ``G#<name>``          a git trigger
+``G#<org>#<trigger>``           ``D#<time>-<id>``     a webhook that it received
+``G#<org>#<trigger>``           ``I#<SHA-256>``       mark of the provider's id of a webhook
 ``J#<SHA-256>``                 ``J``                 an ID token that was used
 ``D#<pipeline>``                ``<shell>``           a debug shell on a worker of its own
 ``C#<pipeline>``                ``<connection>``      follower of a pipeline
@@ -74,6 +77,7 @@ _KINDS: dict[str, Kind] = {
     "B": "meter",
     "E": "hook event",
     "Q": "relayed",
+    "G": "delivery",
 }
 _OF_AN_ORG: dict[str, Kind] = {
     "O": "org",
@@ -83,6 +87,7 @@ _OF_AN_ORG: dict[str, Kind] = {
     "N": "mail",
     "I": "trust",
     "R": "notification rule",
+    "G": "trigger",
     "V": "invitation",
     "L": "member",
 }
@@ -288,6 +293,22 @@ def trust(org_name: str, name: str) -> Key:
 def notification_rule(org_name: str, name: str) -> Key:
     """Return the key of a rule that sends notifications."""
     return Key(org(org_name).partition, f"R#{name}")
+
+
+def trigger(org_name: str, name: str) -> Key:
+    """Return the key of a git trigger."""
+    return Key(org(org_name).partition, f"G#{name}")
+
+
+def delivery(org_name: str, trigger_name: str, delivery_id: str) -> Key:
+    """Return the key of a webhook that a trigger received."""
+    return Key(f"G#{org_name}#{trigger_name}", f"D#{delivery_id}")
+
+
+def delivery_mark(org_name: str, trigger_name: str, identity: str) -> Key:
+    """Return the key that marks a provider's id of a webhook as known."""
+    digest = sha256(identity.encode()).hexdigest()
+    return Key(f"G#{org_name}#{trigger_name}", f"I#{digest}")
 
 
 def used(digest: str) -> Key:

@@ -203,7 +203,9 @@ class TaskDefinitions:
 
     def _named(self, task: WorkerTask) -> str | None:
         """Return the role configured for a pipeline's commands; debug shells have their own."""
-        return None if task.shell else role_for(self._roles.named, task.org, task.title)
+        if task.shell or not task.named_role:
+            return None
+        return role_for(self._roles.named, task.org, task.title)
 
     def _container(self, name: str, image: str, **more: object) -> dict[str, Any]:
         return {

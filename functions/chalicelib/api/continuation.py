@@ -11,7 +11,7 @@ from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.pipeline_state import define
 from chalicelib.services.image_builds import known_sources
 from chalicelib.services.metering import check_usage
-from chalicelib.services.secret_injection import InjectedSecrets, inject
+from chalicelib.services.secret_injection import InjectedSecrets, inject_commands
 from conducto_core.api.action_checks import check_continuable
 from conducto_core.api.launching import new_record
 from conducto_core.api.queries import views
@@ -30,7 +30,7 @@ from conducto_core.semantics.continuation import (
     with_generated,
 )
 from conducto_core.semantics.fargate import largest_mem
-from conducto_core.semantics.user_secrets import changed, secrets_user
+from conducto_core.semantics.user_secrets import changed, secret_access
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,8 @@ class CloudContinuations(CloudCaller):
         """Return the secrets that commands get after the replacement by this caller."""
         record = changed(live.record, "continue", self._me.user, self._cloud.clock())
         cloud = self._cloud
-        return inject(cloud.vault, live.org, secrets_user(record), cloud.services)
+        access = secret_access(record)
+        return inject_commands(cloud.vault, live.org, access, cloud.services)
 
     def _replaced(
         self, live: CloudPipeline, request: ContinueRequest, planned: _Replacement

@@ -10,11 +10,13 @@ import logging
 from collections.abc import Callable, Mapping
 
 from chalicelib.ports.billing import BillingPorts, SignatureError
+from chalicelib.services.triggers import SEPARATOR, TriggerHooks
 from conducto_core.api import problems
 from conducto_core.api.dispatch import Response, Service
 from conducto_core.api.problems import ProblemError
 from conducto_core.errors import NotFoundError
 from conducto_core.model.requests import Problem
+from conducto_core.semantics.webhooks import SignatureError as WebhookSignatureError
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +33,15 @@ class Hooks:
     Args:
         billing: None: the installation has no billing.
         invoke: Starts the function that processes an event, by the event's id.
+        triggers: Receives the webhooks of git triggers.
     """
 
-    def __init__(self, billing: BillingPorts | None, invoke: Callable[[str], None]) -> None:
+    def __init__(
+        self, billing: BillingPorts | None, invoke: Callable[[str], None], triggers: TriggerHooks
+    ) -> None:
         self._billing = billing
         self._invoke = invoke
+        self._triggers = triggers
 
     def receive(self, name: str, headers: Mapping[str, str], body: bytes) -> Response:
         """Store an event and start its processing; headers have lower-case names."""
@@ -46,10 +52,22 @@ class Hooks:
         return Response(202, "application/json", json.dumps({"received": True}).encode())
 
     def _receive(self, name: str, headers: Mapping[str, str], body: bytes) -> None:
-        if self._billing is None or name != BILLING_HOOK:
-            raise NotFoundError(f"no webhook {name!r}")
         if len(body) > MAX_BODY:
             raise problems.too_large(MAX_BODY)
+        if SEPARATOR in name:
+            self._receive_git(name, headers, body)
+        else:
+            self._receive_billing(name, headers, body)
+
+    def _receive_git(self, name: str, headers: Mapping[str, str], body: bytes) -> None:
+        try:
+            self._triggers.receive(name, headers, body)
+        except WebhookSignatureError as error:
+            raise _unsigned(str(error)) from error
+
+    def _receive_billing(self, name: str, headers: Mapping[str, str], body: bytes) -> None:
+        if self._billing is None or name != BILLING_HOOK:
+            raise NotFoundError(f"no webhook {name!r}")
         try:
             event = self._billing.provider.event(body, headers.get(_SIGNATURE, ""))
         except SignatureError as error:

@@ -29,6 +29,7 @@ from conducto_core.semantics.children import check_count
 from conducto_core.semantics.fargate import largest_mem
 from conducto_core.semantics.plans import Plan
 from conducto_core.semantics.resolve import resolve
+from conducto_core.semantics.user_secrets import is_untrusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class CloudLaunches(CloudCaller):
         origin: Origin | GitOrigin | None,
     ) -> PipelineSummary:
         launched = self._launched(key) if repeated and key is not None else None
+        origin = origin or self._git_of_copied(request)
         if launched is None and (request.run or request.run_at is not None):
             check_usage(self._cloud, self._me.org)
         if request.engine != "docker":
@@ -120,6 +122,13 @@ class CloudLaunches(CloudCaller):
             self._submit(pipeline_id, lambda live: None if _has_begun(live) else run)
         with self._engine.reading(self._me.org, pipeline_id) as live:
             return views.summary(live)
+
+    def _git_of_copied(self, request: LaunchRequest) -> GitOrigin | None:
+        """Return the fork that a copied tree is from: its copies do not get secrets either."""
+        if request.copy_of is None:
+            return None
+        copied = self._cloud.store.record(self._me.org, request.copy_of)
+        return copied.git if copied is not None and is_untrusted(copied) else None
 
     def _launched(self, key: str) -> str | None:
         """Return the pipeline that an earlier request with this key created, or None."""

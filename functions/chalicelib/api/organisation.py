@@ -4,11 +4,12 @@ from chalicelib.api.agents import CloudAgents
 from chalicelib.api.billing import CloudBilling
 from chalicelib.api.people import CloudPeople
 from chalicelib.api.sign_in import CloudSignIn
+from chalicelib.api.triggers import CloudTriggers
 from chalicelib.ports.identity import Identity
 from chalicelib.services.processor import CommandProcessor
 
 
-class CloudOrganisation(CloudPeople, CloudSignIn, CloudBilling, CloudAgents):
+class CloudOrganisation(CloudPeople, CloudSignIn, CloudBilling, CloudAgents, CloudTriggers):
     """The organisation of one caller, with their permissions."""
 
     def __init__(self, engine: CommandProcessor, identity: Identity) -> None:

@@ -31,7 +31,7 @@ from chalicelib.services.claims import Claims
 from chalicelib.services.debug_sessions import DebugSessions, ShellOverError, is_shell
 from chalicelib.services.generated_trees import GeneratedTreeError, GeneratedTrees, uploads_of
 from chalicelib.services.processor import CommandProcessor
-from chalicelib.services.secret_injection import InjectedSecrets, inject
+from chalicelib.services.secret_injection import InjectedSecrets, inject_commands
 from conducto.errors import DefinitionError
 from conducto_core.errors import RefusedError
 from conducto_core.model.outputs import OutputStream
@@ -62,6 +62,7 @@ from conducto_core.semantics.contexts import CONTEXT_PAUSE
 from conducto_core.semantics.pools import PoolKind
 from conducto_core.semantics.rules import cause_of_exit
 from conducto_core.semantics.start_failures import StartFailure
+from conducto_core.semantics.user_secrets import SecretAccess
 
 #: Seconds that a worker waits for a command. The cloud decides when a worker of a ``new`` context
 #: stops (`conducto_core.semantics.contexts`); by itself it leaves only after the longest pause.
@@ -207,8 +208,8 @@ class WorkerApi:
         strays: list[str] = []
 
         @cache  # read once, even if the decision is repeated
-        def secrets(user: str | None) -> InjectedSecrets:
-            return inject(self._cloud.vault, org, user, self._cloud.services)
+        def secrets(access: SecretAccess) -> InjectedSecrets:
+            return inject_commands(self._cloud.vault, org, access, self._cloud.services)
 
         def decide(live: CloudPipeline) -> Input | None:
             claimed = self._claimed(worker_id, call)

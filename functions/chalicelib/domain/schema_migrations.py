@@ -45,6 +45,8 @@ Kind = Literal[
     "used",
     "trust",
     "notification rule",
+    "trigger",
+    "delivery",
     "shell",
     "follower",
     "connection",

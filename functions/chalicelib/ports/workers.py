@@ -23,6 +23,7 @@ class WorkerTask:
             user changed cannot reach the data of other pipelines.
         shell: A debug shell (ECS Exec), which takes no tasks.
         title: The pipeline's title, for which the administrator may have configured a role.
+        named_role: Whether its commands get that role.
     """
 
     worker_id: str
@@ -38,6 +39,7 @@ class WorkerTask:
     spot: bool = False
     shell: bool = False
     title: str = ""
+    named_role: bool = True
 
 
 class TaskStatus(NamedTuple):

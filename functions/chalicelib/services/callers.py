@@ -8,8 +8,10 @@ from collections.abc import Callable
 from chalicelib.domain.tokens import membership_digest
 from chalicelib.ports.identity import Identity, Tokens
 from chalicelib.ports.people import People
+from chalicelib.services.dependencies import Dependencies
 from conducto_core.errors import RefusedError
 from conducto_core.model.operations.operation import Permission
+from conducto_core.semantics.roles import PURPOSES, permissions_of
 
 #: Seconds for which a process uses what it read about a token. A change takes effect after them.
 FRESH_SECONDS = 5.0
@@ -63,6 +65,21 @@ def is_program(tokens: Tokens, people: People, caller: Identity) -> bool:
     """Return whether the caller is neither a login nor a session of a person."""
     lone = caller.kind != "token" and people.member(caller.org, caller.user) is None
     return not lone and not is_member(tokens, caller)
+
+
+def current_user(cloud: Dependencies, org: str, user: str) -> Identity | None:
+    """Return a user with their current permissions, for launches while they are away.
+
+    None: the user left. A user of an installation without members has those of their own tokens.
+    """
+    member = cloud.people.member(org, user)
+    if member is not None:
+        return Identity(org, user, permissions_of(member.role))
+    if cloud.people.members(org):
+        return None
+    mine = [each.identity for each in cloud.tokens.known(org) if each.identity.user == user]
+    permissions = frozenset().union(*(identity.permissions for identity in mine))
+    return Identity(org, user, permissions - PURPOSES) if mine else None
 
 
 def check_no_program(tokens: Tokens, people: People, caller: Identity) -> None:

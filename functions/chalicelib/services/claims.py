@@ -34,12 +34,12 @@ from conducto_core.runtime.inputs import inputs_text
 from conducto_core.semantics.children import may_launch
 from conducto_core.semantics.results import MissingResultError, source_attempts
 from conducto_core.semantics.tree_state import LiveExec
-from conducto_core.semantics.user_secrets import secrets_user, withheld
+from conducto_core.semantics.user_secrets import SecretAccess, is_untrusted, secret_access, withheld
 
 #: Seconds after an attempt's time limit at which its token expires, if it was not refused before.
 TOKEN_MARGIN = 600.0
-#: Returns the secrets for commands of a user; None: only those of the organisation.
-Secrets = Callable[[str | None], InjectedSecrets]
+#: Returns the secrets of commands.
+Secrets = Callable[[SecretAccess], InjectedSecrets]
 
 
 class Prepared(NamedTuple):
@@ -75,7 +75,7 @@ class Claims:
         node = live.may_run(claimed)
         if node is None or self._is_suspended():
             return None if claimed.token in live.holders else claimed
-        secrets = given(secrets_user(live.record))
+        secrets = given(secret_access(live.record))
         record = self._record(live, node, claimed.worker, secrets)
         try:
             self._prepare(live, node, secrets)
@@ -97,7 +97,7 @@ class Claims:
             return ClaimResponse(decision=ClaimDecision.DROP)
         runs = node.state is State.RUNNING and worker.runs(node.path, node.attempt)
         if runs and worker.token == call.token:
-            return self._to_run(live, node, given(secrets_user(live.record)))
+            return self._to_run(live, node, given(secret_access(live.record)))
         if call.token not in live.holders:
             return ClaimResponse(decision=ClaimDecision.DROP, path=node.path)
         blocked = node.state is State.QUEUED and live.full_group(node.path) is not None
@@ -130,7 +130,7 @@ class Claims:
         It is valid while the attempt runs, which `CloudChildren` checks, and at most as long as the
         token of its worker.
         """
-        if not may_launch(node.spec):
+        if not may_launch(node.spec) or is_untrusted(live.record):
             return None
         token, digest = new_token()
         attempt = (live.id, node.path, node.attempt)

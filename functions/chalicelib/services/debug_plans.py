@@ -26,6 +26,7 @@ from conducto_core.runtime.debug_shell import (
     tells_its_command,
 )
 from conducto_core.runtime.environment import ExecutionContext, command_env
+from conducto_core.semantics.user_secrets import check_shell
 
 #: Exists in every image; used where no shell was detected.
 _ANY_SHELL = "/bin/sh"
@@ -133,6 +134,7 @@ def debug_plan(
     """
     records = tuple(engine.cloud.store.attempts(pipeline_id, request.path))
     with engine.reading(me.org, pipeline_id) as live:
+        check_shell(live.record)
         subject = _subject(live, request, records)
     return _Plans(engine.cloud, me, remote=remote).plan(pipeline_id, subject)
 

@@ -23,9 +23,11 @@ from chalicelib.ports.named_records import NamedRecords
 from chalicelib.ports.people import AuditLog, People
 from chalicelib.ports.state_machines import StateMachines
 from chalicelib.ports.storage import Blobs, DataFiles
+from chalicelib.ports.triggers import Deliveries, GitProvider
 from chalicelib.ports.workers import Shells, WorkerFleet
 from conducto_core.model.notification_rules import NotificationRule
 from conducto_core.model.sign_in import Trust
+from conducto_core.model.triggers import Trigger
 from conducto_core.model.worker import Credentials
 from conducto_core.ports.schedules import Schedules
 from conducto_core.semantics.asl.partition import MAX_SIZE, Size
@@ -75,6 +77,9 @@ class Dependencies:
     trusts: NamedRecords[Trust]
     schedules: Schedules
     rules: NamedRecords[NotificationRule]
+    triggers: NamedRecords[Trigger]
+    deliveries: Deliveries
+    git: GitProvider
     orgs: Orgs
     connections: Connections
     agents: Agents

@@ -55,7 +55,7 @@ from conducto_core.semantics.cloud_machine import (
 from conducto_core.semantics.naming import NO_TREE, execution_input
 from conducto_core.semantics.residual import Residual
 from conducto_core.semantics.start_failures import StartFailure, failure_of
-from conducto_core.semantics.user_secrets import secrets_user
+from conducto_core.semantics.user_secrets import is_untrusted, secrets_user
 
 logger = logging.getLogger(__name__)
 
@@ -135,6 +135,7 @@ def _task(live: CloudPipeline, launch: WorkerLaunch, spot_share: int) -> WorkerT
         token="",  # created at the launch: journals contain no tokens
         user=live.record.owner,
         user_data=secrets_user(live.record) is not None,
+        named_role=not is_untrusted(live.record),
         spot=on_spot(launch.worker, pool.kind, spot_share),
         title=live.record.title,
     )

@@ -16,16 +16,17 @@ from chalicelib.ports.journal import Outgoing, all_records
 from chalicelib.ports.named_records import NamedRecords
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.secret_injection import inject as secrets_of
+from chalicelib.services.triggers import trigger_token
 from conducto.integrations.http import DeliveryError
 from conducto_core.model.notification_rules import NotificationRule
 from conducto_core.model.notifications import DeliveryState, NotificationRecord
-from conducto_core.model.records import PipelineRecord
-from conducto_core.notifications.channels import Send, deliver
+from conducto_core.model.records import GitOrigin, PipelineRecord
+from conducto_core.notifications.channels import GITHUB_TOKEN, GITLAB_TOKEN, Send, deliver
 from conducto_core.notifications.delivery import DeliveryResult, after_try, dropped
 from conducto_core.notifications.rules import RuleLookup, message_of
 from conducto_core.notifications.settings import Settings
+from conducto_core.notifications.trigger_api import api_of
 from conducto_core.runtime.masking import Mask
-from conducto_core.semantics.user_secrets import secrets_user
 
 logger = logging.getLogger(__name__)
 
@@ -101,13 +102,30 @@ class NotificationSender:
             return 0
         owner = record.owner if "@" in record.owner else None
         settings = replace(self._settings, owner=owner)
-        secrets = secrets_of(self._cloud.vault, org, secrets_user(record)).env
+        secrets = secrets_of(self._cloud.vault, org, _sender(record)).env
+        if record.git is not None:
+            settings, secrets = self._of_trigger(org, record.git, settings, secrets)
         round_ = _Round(org, record, settings, secrets, until, self._lookup(org, pipeline_id))
         for outgoing in self._cloud.store.outgoing(pipeline_id):
             if outgoing.due is not None:
                 left = self._carry(round_, outgoing) if outgoing.due <= self._now else outgoing
                 round_.waiting |= {_kind(notification) for notification in _pending(left)}
         return round_.tries
+
+    def _of_trigger(
+        self, org: str, git: GitOrigin, settings: Settings, secrets: Mapping[str, str]
+    ) -> tuple[Settings, Mapping[str, str]]:
+        """Return the settings and secrets with the API and the token of a pipeline's trigger."""
+        trigger = self._cloud.triggers.get(org, git.trigger)
+        if trigger is None:
+            return settings, secrets
+        api = api_of(trigger, settings)
+        token = trigger_token(self._cloud, org, trigger.name)
+        name = GITLAB_TOKEN if trigger.provider == "gitlab" else GITHUB_TOKEN
+        own = {} if token is None else {name: token}
+        if trigger.provider == "gitlab":
+            return replace(settings, gitlab=api), {**secrets, **own}
+        return replace(settings, github=api), {**secrets, **own}
 
     def _lookup(self, org: str, pipeline_id: str) -> RuleLookup:
         store = self._cloud.store
@@ -187,6 +205,11 @@ def _pending(outgoing: Outgoing) -> Iterator[NotificationRecord]:
 def _kind(notification: NotificationRecord) -> _Kind:
     rule = str(notification.arguments.get("rule", ""))
     return notification.about, notification.callback + rule
+
+
+def _sender(record: PipelineRecord) -> str | None:
+    """Return the user whose secrets send the notifications; commands do not get them."""
+    return record.owner if record.foreign_change is None else None
 
 
 class OrgRules:

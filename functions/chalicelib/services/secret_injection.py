@@ -8,6 +8,7 @@ from chalicelib.ports.identity import SecretVault
 from conducto_core.notifications.channels import SMTP_PASSWORD
 from conducto_core.runtime.masking import Mask, can_be_masked
 from conducto_core.semantics.continuation import secrets_version
+from conducto_core.semantics.user_secrets import SecretAccess
 
 NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -66,6 +67,15 @@ def inject(
     )
     masked = tuple(sorted(filter(can_be_masked, hidden)))
     return InjectedSecrets({**values, **services}, masked, version)
+
+
+def inject_commands(
+    vault: SecretVault, org: str, access: SecretAccess, services: Mapping[str, str] = NONE
+) -> InjectedSecrets:
+    """Return the current secrets of commands with this access; see `inject`."""
+    if not access.org:  # no addresses either: they may contain a password
+        return InjectedSecrets()
+    return inject(vault, org, access.user, services)
 
 
 def smtp_password(vault: SecretVault, org: str) -> str | None:

@@ -24,6 +24,7 @@ _MAX_RESPONSE = 1 << 20
 #: Status codes below 500 after which a retry may succeed.
 _LATER = {408, 425, 429}
 _SERVER_ERROR = 500
+_NOT_FOUND = 404
 
 
 class DeliveryError(Exception):
@@ -38,6 +39,10 @@ class DeliveryError(Exception):
         super().__init__(text)
         self.temporary = temporary
         self.after = after
+
+
+class NotFoundDeliveryError(DeliveryError):
+    """The service has nothing at the address."""
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -65,10 +70,12 @@ def post_document(url: str, data: bytes, headers: dict[str, str]) -> dict[str, A
     return _read(request)
 
 
-def get_json(url: str, token: str) -> dict[str, Any]:
+def get_json(url: str, token: str | None) -> dict[str, Any]:
     """Return the JSON object at ``url``; see `post_json`."""
     check_url(url)
-    headers = {"Authorization": f"Bearer {token}", "User-Agent": "conducto"}
+    headers = {"User-Agent": "conducto"}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
     return _read(urllib.request.Request(url, None, headers))  # noqa: S310 (checked)
 
 
@@ -115,6 +122,8 @@ def _read(request: urllib.request.Request) -> dict[str, Any]:
 def _refused(host: str, error: urllib.error.HTTPError) -> DeliveryError:
     said = _object(error.read(_MAX_RESPONSE)).get("message")
     text = f"{host} answered {error.code}" + (f": {said}" if isinstance(said, str) else "")
+    if error.code == _NOT_FOUND:
+        return NotFoundDeliveryError(text)
     later = error.code in _LATER or error.code >= _SERVER_ERROR
     return DeliveryError(text, temporary=later, after=_seconds(error.headers.get("Retry-After")))
 

@@ -2,6 +2,7 @@
 
 from tests.fakes.cloud.agents import FakeAgents, FakeRelays
 from tests.fakes.cloud.billing import FakeBilling, FakeProvider
+from tests.fakes.cloud.deliveries import FakeDeliveries
 from tests.fakes.cloud.identity import FakeConnections, FakeOrgs, FakeTokens
 from tests.fakes.cloud.image_builder import FakeBuilder
 from tests.fakes.cloud.named_records import FakeNamedRecords
@@ -20,6 +21,7 @@ __all__ = [
     "FakeBlobs",
     "FakeBuilder",
     "FakeConnections",
+    "FakeDeliveries",
     "FakeFleet",
     "FakeIdentities",
     "FakeIdentityProvider",

@@ -21,6 +21,7 @@ from tests.fakes.cloud import (
     FakeBlobs,
     FakeBuilder,
     FakeConnections,
+    FakeDeliveries,
     FakeFleet,
     FakeIdentities,
     FakeIdentityProvider,
@@ -37,6 +38,7 @@ from tests.fakes.cloud import (
 )
 from tests.fakes.schedules import MemorySchedules
 
+from chalicelib.adapters.git_providers import GitProviders
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.api.workers import WorkerApi, WorkerGoneError
 from chalicelib.domain.tokens import digest_of
@@ -60,6 +62,7 @@ from conducto_core.model.worker import (
     WorkerLogChunk,
     WorkerStart,
 )
+from conducto_core.notifications.settings import Settings
 from conducto_core.semantics.asl.partition import MAX_SIZE
 from conducto_core.semantics.naming import Site
 from conducto_core.semantics.plans import Plan
@@ -141,6 +144,9 @@ class World:
             "schedules": self.schedules,
             "trusts": FakeNamedRecords(),
             "rules": self.rules,
+            "triggers": FakeNamedRecords(),
+            "deliveries": FakeDeliveries(),
+            "git": GitProviders(Settings()),
             "people": self.people,
             "audit": self.audit,
             "identities": self.identities,

@@ -5,6 +5,7 @@ from conducto_core.model.operations.billing import BILLING_OPERATIONS
 from conducto_core.model.operations.operation import AnyOperation
 from conducto_core.model.operations.people import PEOPLE_OPERATIONS
 from conducto_core.model.operations.sign_in import SIGN_IN_OPERATIONS
+from conducto_core.model.operations.triggers import TRIGGER_OPERATIONS
 
 #: All operations of `chalicelib.api.organisation`.
 ORGANISATION_OPERATIONS: tuple[AnyOperation, ...] = (
@@ -12,4 +13,5 @@ ORGANISATION_OPERATIONS: tuple[AnyOperation, ...] = (
     *SIGN_IN_OPERATIONS,
     *BILLING_OPERATIONS,
     *LINKED_AGENT_OPERATIONS,
+    *TRIGGER_OPERATIONS,
 )

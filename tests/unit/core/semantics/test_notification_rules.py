@@ -88,10 +88,13 @@ def test_rules_apply_by_title_and_schedule() -> None:
 def test_only_the_root_is_reported() -> None:
     below = [change("/a", R), change("/a", E)]
 
-    assert commands_for(("ops",), below) == []
-    assert commands_for((), [change("/", E)]) == []
-    assert commands_for(("ops",), [change("/", State.PENDING)]) == []
-    (command,) = commands_for(("ops",), [*below, change("/", E)])
+    plain = PipelineRecord(id="a", title="t")
+    ruled = plain.model_copy(update={"notification_rules": ("ops",)})
+
+    assert commands_for(ruled, below) == []
+    assert commands_for(plain, [change("/", E)]) == []
+    assert commands_for(ruled, [change("/", State.PENDING)]) == []
+    (command,) = commands_for(ruled, [*below, change("/", E)])
     assert (command.path, command.state, command.callback.name) == ("/", E, RULE_CALLBACK)
 
 

@@ -1,0 +1,20 @@
+"""The address of the API of a trigger's provider."""
+
+from urllib.parse import urlsplit
+
+from conducto_core.model.triggers import Trigger
+from conducto_core.notifications.settings import Settings
+
+_GITHUB_COM = "github.com"
+
+
+def api_of(trigger: Trigger, settings: Settings) -> str:
+    """Return the address of a trigger's API."""
+    if trigger.api is not None:
+        return trigger.api.rstrip("/")
+    parts = urlsplit(trigger.repository)
+    if trigger.provider == "gitlab":
+        return f"{parts.scheme}://{parts.netloc}/api/v4"
+    if parts.hostname == _GITHUB_COM:
+        return settings.github
+    return f"{parts.scheme}://{parts.netloc}/api/v3"

@@ -1,0 +1,195 @@
+"""The launches of git triggers.
+
+A launch has the idempotency key of the delivery, so that processing it again launches nothing
+twice.
+"""
+
+import asyncio
+import logging
+
+from chalicelib.api.pipelines import CloudPipelines
+from chalicelib.ports.identity import Identity
+from chalicelib.ports.journal import all_records
+from chalicelib.ports.triggers import Deliveries
+from chalicelib.services.callers import current_user
+from chalicelib.services.processor import CommandProcessor
+from chalicelib.services.triggers import trigger_token
+from conducto.errors import DefinitionError
+from conducto.integrations.http import DeliveryError
+from conducto_core.errors import RefusedError
+from conducto_core.model import triggers as t
+from conducto_core.model.operations.operation import Permission
+from conducto_core.model.params import PipelineParams
+from conducto_core.model.requests import Action, ControlRequest
+from conducto_core.model.triggers import DeliveryResult as Result
+from conducto_core.semantics.trigger_config import (
+    MAX_BYTES,
+    Duplicate,
+    Section,
+    TriggerConfigError,
+    parse_config,
+    section_of,
+    sections_for,
+    values_of,
+)
+from conducto_core.semantics.trigger_launch import (
+    launch_of,
+    of_repository,
+    origin_of,
+    rivals,
+    with_token,
+)
+
+logger = logging.getLogger(__name__)
+
+#: Seconds after which a deferred or lost delivery is given up.
+_GIVE_UP = 6 * 3600.0
+_SLEEP = ControlRequest(action=Action.SLEEP)
+
+
+class TriggerRun:
+    """Processes the deliveries of triggers."""
+
+    def __init__(self, engine: CommandProcessor) -> None:
+        self._engine = engine
+        self._cloud = engine.cloud
+
+    @property
+    def _deliveries(self) -> Deliveries:
+        return self._cloud.deliveries
+
+    def run(self) -> None:
+        """Process the deliveries that are open: deferred ones, and those of lost invocations."""
+        for place in self._deliveries.open():
+            try:
+                self.process(*place)
+            except Exception:
+                # One failure must not affect the others; the next run retries.
+                logger.exception("a delivery was not processed", extra={"trigger": place[1]})
+
+    def process(self, org: str, name: str, delivery_id: str) -> None:
+        """Process a delivery, unless it is processed already."""
+        delivery = self._deliveries.get(org, name, delivery_id)
+        if delivery is None or delivery.result not in {Result.RECEIVED, Result.DEFERRED}:
+            return
+        trigger: t.Trigger | None = self._cloud.triggers.get(org, name)
+        if trigger is None:
+            self._end(org, name, delivery, Result.SKIPPED, "the trigger was deleted")
+        elif delivery.event.fork and trigger.forks == "ignore":
+            why = "pull requests from forks are ignored; allow them with --forks approve"
+            self._end(org, name, delivery, Result.SKIPPED, why)
+        elif delivery.event.fork:
+            self._end(org, name, delivery, Result.WAITING, "it is from a fork")
+        else:
+            self.launch(org, trigger, delivery)
+
+    def launch(self, org: str, trigger: t.Trigger, delivery: t.Delivery) -> t.Delivery:
+        """Launch what a delivery is configured to launch, and store the result."""
+        try:
+            return self._launch(org, trigger, delivery)
+        except DeliveryError as error:
+            if error.temporary and self._cloud.clock() - delivery.time < _GIVE_UP:
+                raise
+            why = str(error)
+        except (TriggerConfigError, RefusedError, DefinitionError) as error:
+            why = str(error)
+            self._report(org, trigger, delivery, why)
+        return self._end(org, trigger.name, delivery, Result.FAILED, why)
+
+    def _report(self, org: str, trigger: t.Trigger, delivery: t.Delivery, why: str) -> None:
+        """Set a failed status on the commit, so that its author sees the error."""
+        token = trigger_token(self._cloud, org, trigger.name)
+        if token is None or not delivery.event.sha or trigger.provider == "generic":
+            return
+        try:
+            page = self._cloud.web_app() or None
+            self._cloud.git.set_status(trigger, token, delivery.event.sha, why, page)
+        except DeliveryError:
+            logger.warning("a status was not set", extra={"trigger": trigger.name}, exc_info=True)
+
+    def _launch(self, org: str, trigger: t.Trigger, delivery: t.Delivery) -> t.Delivery:
+        owner = current_user(self._cloud, org, trigger.owner)
+        if owner is None or Permission.LAUNCH not in owner.permissions:
+            why = f"{trigger.owner} may not launch pipelines any more; store the trigger again"
+            return self._end(org, trigger.name, delivery, Result.FAILED, why)
+        event = delivery.event
+        if not of_repository(event, trigger.repository):
+            why = f"the webhook is about {event.repository}, not about {trigger.repository}"
+            return self._end(org, trigger.name, delivery, Result.SKIPPED, why)
+        token = trigger_token(self._cloud, org, trigger.name)
+        if not event.sha and trigger.provider == "generic":
+            raise RefusedError("the webhook names no commit: send its full hash as 'sha'")
+        if not event.sha:
+            commit = self._cloud.git.commit(trigger, token, _ref_of(event))
+            event = event.model_copy(update={"sha": commit})
+            delivery = delivery.model_copy(update={"event": event})
+        sections, why = self._sections(trigger, token, event)
+        for section in sections:
+            if section.accepts(values_of(event)):
+                return self._launch_section(owner, trigger, delivery, section, token)
+            why = f"the filter of [{section.name}] does not match"
+        return self._end(org, trigger.name, delivery, Result.SKIPPED, why)
+
+    def _sections(
+        self, trigger: t.Trigger, token: str | None, event: t.GitEvent
+    ) -> tuple[list[Section], str]:
+        """Return the sections for an event, and why nothing is launched without one."""
+        if trigger.command is not None:
+            return [section_of(trigger.command)], ""
+        data = self._cloud.git.read_file(trigger, token, event.repository, event.sha, t.CONFIG_FILE)
+        if data is None:
+            return [], f"there is no {t.CONFIG_FILE} at {event.sha[:10]}"
+        if len(data) > MAX_BYTES:
+            raise TriggerConfigError(1, f"{t.CONFIG_FILE} has more than {MAX_BYTES} bytes")
+        found = sections_for(parse_config(data.decode(errors="replace")), event)
+        return found, f"{t.CONFIG_FILE} has no section [{event.kind}]"
+
+    def _launch_section(
+        self,
+        owner: Identity,
+        trigger: t.Trigger,
+        delivery: t.Delivery,
+        section: Section,
+        token: str | None,
+    ) -> t.Delivery:
+        event, org = delivery.event, owner.org
+        api = CloudPipelines(self._engine, owner)
+        others = rivals(all_records(self._cloud.store, org), section, event)
+        if others and section.duplicate is Duplicate.SUPPRESS_NEW:
+            why = f"{others[0].id} is active for the same commit"
+            return self._end(org, trigger.name, delivery, Result.SKIPPED, why)
+        if others and section.duplicate is Duplicate.DEFER:
+            return self._defer(org, trigger.name, delivery, others[0].id)
+        if section.duplicate is Duplicate.SLEEP_OLD:
+            for other in others:
+                asyncio.run(api.control(PipelineParams(id=other.id), _SLEEP))
+        request = launch_of(
+            section, event, clone_url=with_token(event.url, trigger.provider, token)
+        )
+        origin = origin_of(trigger.name, trigger.provider, section.name, event)
+        key = f"trigger:{trigger.name}:{delivery.id}"
+        launched = asyncio.run(api.launch(request, key, repeated=True, origin=origin))
+        done = delivery.model_copy(
+            update={"section": section.name, "pipeline": launched.pipeline.id}
+        )
+        return self._end(org, trigger.name, done, Result.LAUNCHED, None)
+
+    def _defer(self, org: str, name: str, delivery: t.Delivery, other: str) -> t.Delivery:
+        if self._cloud.clock() - delivery.time >= _GIVE_UP:
+            why = f"{other} was active for six hours"
+            return self._end(org, name, delivery, Result.SKIPPED, why)
+        return self._end(org, name, delivery, Result.DEFERRED, f"waits for {other} to end")
+
+    def _end(
+        self, org: str, name: str, delivery: t.Delivery, result: Result, reason: str | None
+    ) -> t.Delivery:
+        ended = delivery.model_copy(update={"result": result, "reason": reason})
+        if ended != delivery:
+            self._deliveries.put(org, name, ended)
+        return ended
+
+
+def _ref_of(event: t.GitEvent) -> str:
+    """Return the ref whose configuration applies to an event without a commit."""
+    created = event.kind in {t.GitEventKind.CREATE_BRANCH, t.GitEventKind.CREATE_TAG}
+    return event.branch if created else "HEAD"

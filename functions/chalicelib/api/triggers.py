@@ -1,0 +1,45 @@
+"""The operations on the git triggers of the caller's organisation."""
+
+import asyncio
+from functools import cached_property
+
+from chalicelib.api.trigger_run import TriggerRun
+from chalicelib.ports.identity import Identity
+from chalicelib.services.processor import CommandProcessor
+from chalicelib.services.triggers import Triggers
+from conducto_core.model import triggers as t
+
+
+class CloudTriggers:
+    """The triggers of one organisation, with the permissions of one caller."""
+
+    _engine: CommandProcessor
+    _me: Identity
+
+    @cached_property
+    def _triggers(self) -> Triggers:
+        return Triggers(self._engine.cloud, self._me)
+
+    async def list_triggers(self) -> t.TriggerList:
+        """List the triggers."""
+        return await asyncio.to_thread(self._triggers.listing)
+
+    async def put_trigger(self, params: t.TriggerParams, request: t.TriggerRequest) -> t.NewTrigger:
+        """Store a trigger."""
+        return await asyncio.to_thread(self._triggers.put, params.name, request)
+
+    async def delete_trigger(self, params: t.TriggerParams) -> t.TriggerList:
+        """Delete a trigger."""
+        return await asyncio.to_thread(self._triggers.delete, params.name)
+
+    async def list_deliveries(self, params: t.TriggerParams) -> t.DeliveryList:
+        """List the last deliveries."""
+        return await asyncio.to_thread(self._triggers.deliveries, params.name)
+
+    async def approve_delivery(self, params: t.DeliveryParams) -> t.Delivery:
+        """Launch a pull request from a fork."""
+        return await asyncio.to_thread(self._approve, params)
+
+    def _approve(self, params: t.DeliveryParams) -> t.Delivery:
+        trigger, delivery = self._triggers.approved(params)
+        return TriggerRun(self._engine).launch(self._me.org, trigger, delivery)

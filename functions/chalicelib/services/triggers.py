@@ -1,0 +1,201 @@
+"""Git triggers: their administration, and the receipt of webhooks.
+
+A webhook is stored before it is confirmed, and processed by another function.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from secrets import token_urlsafe
+from typing import Any
+from urllib.parse import parse_qs
+
+from chalicelib.ports.errors import ConflictError
+from chalicelib.ports.identity import Identity
+from chalicelib.services.dependencies import Dependencies
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model import triggers as t
+from conducto_core.model.operations.operation import API_ROOT, Permission
+from conducto_core.semantics.git_events import EventError, events_of
+from conducto_core.semantics.trigger_config import TriggerConfigError, section_of
+from conducto_core.semantics.webhooks import check_generic, check_github, check_gitlab
+
+logger = logging.getLogger(__name__)
+
+#: Separates the organisation and the trigger in the path of a webhook; names do not contain it.
+SEPARATOR = "~"
+#: Seconds after which a deferred or lost delivery is given up.
+_GIVE_UP = 6 * 3600.0
+_SECRET, _TOKEN = "secret", "token"
+
+
+def trigger_scope(org: str, name: str) -> str:
+    """Return the scope of the secrets of a trigger: of its webhook, and a token."""
+    return f"trigger/{org}/{name}"
+
+
+def trigger_token(cloud: Dependencies, org: str, name: str) -> str | None:
+    """Return the token of a trigger's provider, or None."""
+    found = cloud.vault.read(trigger_scope(org, name)).get(_TOKEN)
+    return None if found is None else str(found["value"])
+
+
+class Triggers:
+    """The triggers of the caller's organisation."""
+
+    def __init__(self, cloud: Dependencies, caller: Identity) -> None:
+        self._cloud = cloud
+        self._me = caller
+
+    def listing(self) -> t.TriggerList:
+        """Return the triggers, by name."""
+        return t.TriggerList(triggers=tuple(self._cloud.triggers.all_of(self._me.org)))
+
+    def put(self, name: str, request: t.TriggerRequest) -> t.NewTrigger:
+        """Store a trigger with a new secret; the caller becomes its owner."""
+        org = self._me.org
+        known = self._cloud.triggers.get(org, name)
+        if known is not None:
+            self._check_mine(known)
+        elif len(self._cloud.triggers.all_of(org)) >= t.MAX_TRIGGERS:
+            raise RefusedError(f"there are {t.MAX_TRIGGERS} triggers already; delete one first")
+        if request.command is not None:
+            _check_command(request.command)
+        secret = token_urlsafe(32)
+        token = request.token or trigger_token(self._cloud, org, name)
+        self._keep(name, secret, token)
+        trigger = t.Trigger(
+            name=name,
+            **request.model_dump(exclude={"token"}),
+            owner=self._me.user,
+            created=self._cloud.clock(),
+            has_token=token is not None,
+        )
+        self._cloud.triggers.put(org, trigger)
+        url = f"{self._cloud.url().rstrip('/')}{API_ROOT}/hooks/{org}{SEPARATOR}{name}"
+        return t.NewTrigger(trigger=trigger, hook_url=url, secret=secret)
+
+    def delete(self, name: str) -> t.TriggerList:
+        """Delete a trigger with its secrets."""
+        self._check_mine(self._known(name))
+        self._cloud.triggers.delete(self._me.org, name)
+        self._replace(name, {})
+        return self.listing()
+
+    def deliveries(self, name: str) -> t.DeliveryList:
+        """Return the last deliveries, the newest first."""
+        self._known(name)
+        found = self._cloud.deliveries.latest(self._me.org, name, t.MAX_DELIVERIES)
+        return t.DeliveryList(deliveries=tuple(found))
+
+    def approved(self, params: t.DeliveryParams) -> tuple[t.Trigger, t.Delivery]:
+        """Return a pull request from a fork that waits for a member, approved by the caller."""
+        trigger = self._known(params.name)
+        found = self._cloud.deliveries.get(self._me.org, params.name, params.delivery)
+        if found is None:
+            raise NotFoundError(f"{params.name} has no delivery {params.delivery!r}")
+        if found.result is not t.DeliveryResult.WAITING:
+            raise RefusedError(f"{params.delivery}: does not wait for an approval: {found.result}")
+        return trigger, found.model_copy(update={"approved_by": self._me.user})
+
+    def _known(self, name: str) -> t.Trigger:
+        trigger: t.Trigger | None = self._cloud.triggers.get(self._me.org, name)
+        if trigger is None:
+            raise NotFoundError(f"there is no trigger {name!r}; see 'conducto trigger list'")
+        return trigger
+
+    def _check_mine(self, trigger: t.Trigger) -> None:
+        manages = Permission.MANAGE_ORGANISATION in self._me.permissions
+        if trigger.owner != self._me.user and not manages:
+            raise RefusedError(
+                f"{trigger.name} belongs to {trigger.owner}; only administrators change triggers "
+                "of others"
+            )
+
+    def _keep(self, name: str, secret: str, token: str | None) -> None:
+        values = {_SECRET: secret} if token is None else {_SECRET: secret, _TOKEN: token}
+        self._replace(name, {key: {"value": value} for key, value in values.items()})
+
+    def _replace(self, name: str, secrets: Mapping[str, Mapping[str, Any]]) -> None:
+        scope = trigger_scope(self._me.org, name)
+        _, version = self._cloud.vault.look(scope)
+        try:
+            self._cloud.vault.replace(scope, secrets, version)
+        except ConflictError as error:
+            raise RefusedError(f"{name} is changed by another request; try again") from error
+
+
+class TriggerHooks:
+    """Receives the webhooks of triggers.
+
+    Args:
+        cloud: The ports.
+        invoke: Starts the function that processes a delivery, by its place.
+    """
+
+    def __init__(self, cloud: Dependencies, invoke: Callable[[tuple[str, str, str]], None]) -> None:
+        self._cloud = cloud
+        self._invoke = invoke
+
+    def receive(self, hook: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Verify a webhook, store its events and start their processing.
+
+        Raises:
+            NotFoundError: There is no such trigger.
+            SignatureError: The webhook is forged, or too old.
+        """
+        org, _, name = hook.partition(SEPARATOR)
+        trigger = self._cloud.triggers.get(org, name)
+        secret = self._cloud.vault.read(trigger_scope(org, name)).get(_SECRET)
+        if trigger is None or secret is None:
+            raise NotFoundError(f"no webhook {hook!r}")
+        now = self._cloud.clock()
+        identity = _verified(trigger, str(secret["value"]), headers, body, now)
+        try:
+            events = events_of(trigger.provider, headers, _document(headers, body))
+        except (EventError, ValueError):
+            # A sender may disable a webhook after an error; the body may contain secrets.
+            logger.warning("a webhook is malformed", extra={"trigger": name})
+            return
+        for number, event in enumerate(events):
+            self._note(org, name, f"{identity}.{number}", event, now)
+
+    def _note(self, org: str, name: str, identity: str, event: t.GitEvent, now: float) -> None:
+        delivery = t.Delivery(
+            id=f"{int(now * 1000):014d}-{token_urlsafe(6)}", time=now, event=event
+        )
+        if not self._cloud.deliveries.add(org, name, delivery, identity):
+            return  # a replay
+        try:
+            self._invoke((org, name, delivery.id))
+        except Exception:
+            # The schedule processes it within a minute.
+            logger.exception("a delivery waits for the schedule", extra={"trigger": name})
+
+
+def _check_command(command: str) -> None:
+    try:
+        section_of(command)
+    except TriggerConfigError as error:
+        raise RefusedError(str(error).partition(": ")[2]) from error
+
+
+def _verified(
+    trigger: t.Trigger, secret: str, headers: Mapping[str, str], body: bytes, now: float
+) -> str:
+    match trigger.provider:
+        case "github":
+            return check_github(secret, headers, body)
+        case "gitlab":
+            return check_gitlab(secret, headers)
+        case "generic":
+            return check_generic(secret, headers, body, now)
+
+
+def _document(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        body = parse_qs(body.decode(errors="replace"))["payload"][0].encode()
+    found = json.loads(body)
+    if not isinstance(found, dict):
+        raise EventError("the body is not a JSON object")
+    return found

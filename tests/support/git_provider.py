@@ -1,0 +1,123 @@
+"""A double of the APIs of GitHub and GitLab that a trigger uses, as a real HTTP server.
+
+It has the routes, the methods and the errors of their documentation; an unknown request gets 404.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ROUTES = (
+    ("GET", re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/contents/(?P<path>.+)"), "file"),
+    ("GET", re.compile(r"/projects/(?P<repo>[^/]+)/repository/files/(?P<path>.+)"), "file"),
+    ("GET", re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/commits/(?P<ref>.+)"), "github_commit"),
+    (
+        "GET",
+        re.compile(r"/projects/(?P<repo>[^/]+)/repository/commits/(?P<ref>.+)"),
+        "gitlab_commit",
+    ),
+    ("POST", re.compile(r"/repos/(?P<repo>[^/]+/[^/]+)/statuses/(?P<sha>\w+)"), "status"),
+    ("POST", re.compile(r"/projects/(?P<repo>[^/]+)/statuses/(?P<sha>\w+)"), "status"),
+)
+
+
+@dataclass
+class GitHost:
+    """The server.
+
+    Attributes:
+        files: ``{(repository, commit, path): content}``.
+        refs: ``{(repository, branch, tag or HEAD): commit}``.
+        tokens: The valid tokens.
+        statuses: ``(repository, commit, body)`` in the order of the requests.
+        down: Every request gets 503.
+    """
+
+    url: str = ""
+    files: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    refs: dict[tuple[str, str], str] = field(default_factory=dict)
+    tokens: set[str] = field(default_factory=lambda: {"token"})
+    statuses: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    down: bool = False
+
+    def respond(
+        self, method: str, target: str, token: str, body: dict[str, Any]
+    ) -> tuple[int, object]:
+        if self.down:
+            return 503, {"message": "unavailable"}
+        if token not in self.tokens:
+            return 401, {"message": "Bad credentials"}
+        parts = urlsplit(target)
+        for wanted, pattern, name in _ROUTES:
+            match = pattern.fullmatch(parts.path)
+            if match and method == wanted:
+                found = {key: unquote(value) for key, value in match.groupdict().items()}
+                query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+                response: tuple[int, object] = getattr(self, f"_{name}")(found, query, body)
+                return response
+        return 404, {"message": "Not Found"}
+
+    def _file(
+        self, found: dict[str, str], query: dict[str, str], _body: object
+    ) -> tuple[int, object]:
+        content = self.files.get((found["repo"], query["ref"], found["path"]))
+        if content is None:
+            return 404, {"message": "Not Found"}
+        # GitHub breaks the lines of base64.
+        packed = base64.encodebytes(content.encode()).decode()
+        return 200, {"encoding": "base64", "content": packed}
+
+    def _github_commit(self, found: dict[str, str], *_: object) -> tuple[int, object]:
+        sha = self.refs.get((found["repo"], found["ref"]))
+        return (404, {"message": "Not Found"}) if sha is None else (200, {"sha": sha})
+
+    def _gitlab_commit(self, found: dict[str, str], *_: object) -> tuple[int, object]:
+        sha = self.refs.get((found["repo"], found["ref"]))
+        return (404, {"message": "Not Found"}) if sha is None else (200, {"id": sha})
+
+    def _status(
+        self, found: dict[str, str], _query: object, body: dict[str, Any]
+    ) -> tuple[int, object]:
+        self.statuses.append((found["repo"], found["sha"], body))
+        return 201, {"id": len(self.statuses)}
+
+
+@contextmanager
+def git_host() -> Iterator[GitHost]:
+    host = GitHost()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length) or b"{}")
+            token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+            status, response = host.respond(self.command, self.path, token, body)
+            data = json.dumps(response).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_POST = do_GET  # noqa: N815  the name that http.server calls
+
+        def log_message(self, *_args: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        host.url = f"http://127.0.0.1:{server.server_address[1]}"
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        try:
+            yield host
+        finally:
+            server.shutdown()
