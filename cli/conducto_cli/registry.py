@@ -346,6 +346,13 @@ COMMANDS = {
         "Their pipelines are listed beside those of the cloud, with a/AGENT/ID as their ids.",
         call=Call.ARGUMENTS,
     ),
+    "trigger": Command(
+        "trigger",
+        _CLOUD,
+        "list, add, delete or try triggers: pipelines that pushes and pull requests launch",
+        "Webhooks reach only the cloud; 'test' reads the files of this directory.",
+        call=Call.ARGUMENTS,
+    ),
     "trusts": Command(
         "trusts",
         _CLOUD,

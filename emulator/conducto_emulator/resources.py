@@ -14,6 +14,7 @@ from conducto_core.model.deployment import (
     TTL_ATTRIBUTE,
     RoleName,
     Variables,
+    function_name,
     role_name,
     table_name,
 )
@@ -53,6 +54,7 @@ def create(url: str, socket: str, agent_image: str) -> Mapping[str, str]:
     groups = boto3.client("ec2").describe_security_groups()["SecurityGroups"]
     return {
         Variables.STAGE: STAGE,
+        Variables.HOOK_FUNCTION: function_name(STAGE, "hook_event"),
         Variables.TABLE: table_name(STAGE),
         Variables.BUCKET: bucket,
         Variables.CLUSTER: f"conducto-{STAGE}",

@@ -184,12 +184,13 @@ class ApiStack(Stack):
             grants.build_images(),
             grants.lend_pushing(),
             grants.read_addresses(),
+            grants.read_web_app(),  # notifications link to pages
         )
         if name == deployment.API_FUNCTION:
             # Commands receive secrets, and their workers receive credentials.
             self._grant(role, grants.keep_secrets(), grants.lend_credentials())
             self._grant(role, grants.open_shells())
-            self._grant(role, grants.read_web_app(), grants.read_identity_client())
+            self._grant(role, grants.read_identity_client())
             self._grant(role, grants.start_hook_function())
         elif name != "every_day":  # it sends no notifications
             self._grant(role, grants.read_secrets())
@@ -198,7 +199,6 @@ class ApiStack(Stack):
         if name == "every_day":
             self._grant(role, grants.sweep())
         if self._settings.billing:
-            self._grant(role, grants.read_web_app() if name != deployment.API_FUNCTION else [])
             self._grant(role, grants.read_billing() if name in _BILLING else [])
         return role
 
@@ -245,6 +245,7 @@ class ApiStack(Stack):
             Variables.SECRET_PREFIX: deployment.secret_prefix(settings.stage),
             Variables.SPOT_SHARE: str(settings.spot_share),
             Variables.BILLING: "on" if settings.billing else "off",
+            Variables.HOOK_FUNCTION: deployment.function_name(settings.stage, "hook_event"),
             **_billing(settings),
             **({Variables.TRACING: "on"} if settings.tracing else {}),
             **({Variables.TASK_ROLES: settings.task_roles} if settings.task_roles else {}),
@@ -426,7 +427,6 @@ def _billing(settings: Settings) -> dict[str, str]:
         return {}
     return {
         Variables.BILLING_SECRET: deployment.billing_secret(settings.stage),
-        Variables.HOOK_FUNCTION: deployment.function_name(settings.stage, "hook_event"),
     }
 
 

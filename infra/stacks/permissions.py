@@ -283,8 +283,7 @@ class Permissions:
             resource_name=deployment.function_name(self._settings.stage, "hook_event"),
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
-        allowed = _allow("StartHookFunction", ["lambda:InvokeFunction"], [function])
-        return [allowed] if self._settings.billing else []
+        return [_allow("StartHookFunction", ["lambda:InvokeFunction"], [function])]
 
     def read_billing(self) -> list[iam.PolicyStatement]:
         """Read the settings of billing; Secrets Manager adds six characters to a secret's name."""

@@ -14,6 +14,7 @@ from tests.fakes.cloud import (
     FakeAuditLog,
     FakeBlobs,
     FakeConnections,
+    FakeDeliveries,
     FakeIdentities,
     FakeLogs,
     FakeNamedRecords,
@@ -26,6 +27,7 @@ from tests.fakes.cloud import (
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.audit import TableAuditLog
 from chalicelib.adapters.clients import Clients
+from chalicelib.adapters.deliveries import TableDeliveries
 from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.identities import TableIdentities
 from chalicelib.adapters.logs import MAX_INLINE_CHUNK, ChunkedLogs
@@ -55,9 +57,11 @@ from chalicelib.ports.logs import LogKey, LogStore
 from chalicelib.ports.named_records import NamedRecords
 from chalicelib.ports.people import AuditLog, InvitationRecord, People
 from chalicelib.ports.storage import Blobs
+from chalicelib.ports.triggers import Deliveries
 from conducto_core.errors import RefusedError
 from conducto_core.model.notification_rules import NotificationRule
 from conducto_core.model.people import AuditEntry, AuditParams, Invitation, Member, Role
+from conducto_core.model.triggers import Delivery, DeliveryResult, GitEvent, GitEventKind
 from conducto_core.model.usage import PipelineSpent
 from conducto_core.runtime.line_times import packed
 from conducto_core.semantics.roles import INHERITED, permissions_of
@@ -850,3 +854,37 @@ def test_named_records_are_those_of_their_organisation(
     assert rules.get("other", "b") is None
     assert [rules.delete("acme", "b"), rules.delete("acme", "b")] == [True, False]
     assert rules.all_of("acme") == [rule("a", "#2")]
+
+
+@pytest.fixture(params=["fake", "aws"])
+def deliveries(request: pytest.FixtureRequest, clock: Clock) -> Deliveries:
+    made: Deliveries = either(request, FakeDeliveries(), lambda _c, t: TableDeliveries(t, clock))
+    return made
+
+
+def test_deliveries_are_known_by_the_id_of_the_provider(deliveries: Deliveries) -> None:
+    event = GitEvent(kind=GitEventKind.PUSH, url="https://x/a", repository="a", branch="main")
+    first = Delivery(id="01-a", time=1.0, event=event)
+    second = Delivery(id="02-b", time=2.0, event=event)
+
+    added = [deliveries.add("acme", "app", each, "d-1") for each in (first, second)]
+    assert added == [True, False]
+    assert deliveries.add("acme", "app", second, "d-2")
+    assert deliveries.add("other", "app", first, "d-1")
+    assert deliveries.latest("acme", "app", 5) == [second, first]
+    assert deliveries.latest("acme", "app", 1) == [second]
+    assert deliveries.get("acme", "app", "02-b") == second
+    assert deliveries.get("acme", "other", "02-b") is None
+    assert deliveries.open()[-1] == ("acme", "app", "02-b")
+
+
+def test_ended_deliveries_are_not_open(deliveries: Deliveries) -> None:
+    event = GitEvent(kind=GitEventKind.PUSH, url="https://x/a", repository="a", branch="main")
+    found = [Delivery(id=f"0{n}-x", time=1.0, event=event) for n in range(3)]
+    for number, each in enumerate(found):
+        deliveries.add("acme", "app", each, str(number))
+    ends = (DeliveryResult.LAUNCHED, DeliveryResult.DEFERRED)
+    for each, result in zip(found, ends, strict=False):
+        deliveries.put("acme", "app", each.model_copy(update={"result": result}))
+
+    assert [place[2] for place in deliveries.open()] == ["01-x", "02-x"]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import boto3  # type: ignore[import-untyped]
 
-from conducto_core.model.deployment import Variables, billing_secret, function_name
+from conducto_core.model.deployment import Variables, billing_secret
 from conducto_core.model.operations.operation import API_ROOT
 from conducto_emulator.moto_server import free_port
 from conducto_emulator.stripe_double.server import StripeDouble
@@ -31,5 +31,4 @@ class EmulatedBilling(StripeDouble):
             Variables.BILLING: "on",
             Variables.BILLING_SECRET: name,
             Variables.STRIPE_URL: self.url,
-            Variables.HOOK_FUNCTION: function_name(stage, "hook_event"),
         }
