@@ -76,7 +76,7 @@ def test_github_status_is_that_of_the_commit_of_the_trigger() -> None:
         NotificationSender(world.cloud, settings).run()
 
     assert {asked.path for asked in github.asked} == {"/repos/acme/app/statuses/abc123"}
-    # That of the rule, besides the one that every pipeline of a trigger sets.
+    # The status of the rule, and the status that every pipeline of a trigger sets.
     states = [(asked.body["context"], asked.body["state"]) for asked in github.asked]
     for context in ("conducto commit", "conducto pipeline"):
         assert [state for of, state in states if of == context] == ["pending", "failure"]

@@ -168,7 +168,7 @@ def test_lost_invocation_is_processed_by_the_schedule(site: Site) -> None:
     site.send("push", github_push())
     site.invoked.clear()
     site.host.down = True
-    site.run.run()  # the provider is away: it is retried
+    site.run.run()  # the provider is unreachable: it is retried
     waiting = site.deliveries()[0].result
     site.host.down = False
     site.run.run()

@@ -123,7 +123,7 @@ def test_filter_decides_by_values(text: str, expected: bool) -> None:
     assert parse_filter(text, values)(values) is expected
 
 
-def test_value_of_an_event_is_no_pattern_and_no_operator() -> None:
+def test_value_of_an_event_is_taken_literally() -> None:
     for hostile in ("*", "main' || main", "x || {user}", "main)"):
         values = {"branch": hostile, "user": "eve"}
         assert not parse_filter("{branch} == main", values)(values)
