@@ -66,7 +66,7 @@ async def open_socket(link: LinkSettings, env: Mapping[str, str] = os.environ) -
             user_agent_header=None,
             ping_interval=None,  # API Gateway does not count them; the link has pings of its own
         )
-    except (OSError, TimeoutError, ssl.SSLError, WebSocketException) as error:
+    except (OSError, ImportError, WebSocketException) as error:
         raise link_error(link.socket, proxy, error) from error
     _probe(opened.transport.get_extra_info("socket"))
     return opened
@@ -88,7 +88,7 @@ def link_error(url: str, proxy: str | None, error: Exception) -> LinkError:
     host = urlsplit(url).hostname or url
     via = f" through the proxy {_without_password(proxy)}" if proxy else ""
     match error:
-        case ProxyError():
+        case ProxyError() | InvalidProxy() | ImportError():
             return _proxy_error(host, proxy, error)
         case InvalidStatus():
             return _status_error(host, error.response.status_code)
@@ -134,12 +134,24 @@ def _network_problem(host: str, proxy: str | None, via: str, error: Exception) -
             hint = "" if proxy else "; if the network needs a proxy, set HTTPS_PROXY"
             return f"{host} did not respond{via} within {OPEN_SECONDS:.0f} seconds{hint}"
         case _:
-            return f"{host} cannot be reached{via}: {str(error) or type(error).__name__}"
+            number = getattr(error, "errno", None)
+            reason = os.strerror(number) if number else str(error) or type(error).__name__
+            if proxy is None:
+                return f"{host} cannot be reached: {reason}"
+            return (
+                f"the proxy {_without_password(proxy)} cannot be reached ({reason}); check "
+                f"HTTPS_PROXY, or add {host} to NO_PROXY"
+            )
 
 
-def _proxy_error(host: str, proxy: str | None, error: ProxyError) -> LinkError:
+def _proxy_error(host: str, proxy: str | None, error: Exception) -> LinkError:
     name = _without_password(proxy)
     match error:
+        case InvalidProxy() | ImportError():  # SOCKS needs another package
+            detail = (
+                "is not an address such as http://HOST:PORT; correct HTTPS_PROXY where the agent "
+                "starts"
+            )
         case InvalidProxyStatus() if error.response.status_code == _NEEDS_LOGIN:
             detail = "requires a user and a password; set HTTPS_PROXY=http://USER:PASSWORD@HOST"
         case InvalidProxyStatus():
@@ -147,8 +159,6 @@ def _proxy_error(host: str, proxy: str | None, error: ProxyError) -> LinkError:
                 f"refused the connection to {host} with status {error.response.status_code}; "
                 f"allow it there, or add {host} to NO_PROXY"
             )
-        case InvalidProxy():
-            detail = "is not a valid address; correct HTTPS_PROXY where the agent starts"
         case InvalidProxyMessage():
             detail = "does not respond as an HTTP proxy; check HTTPS_PROXY"
         case _:

@@ -119,13 +119,23 @@ async def test_error_of_a_proxy_names_it_without_its_password(status: str, said:
     assert "secret" not in str(error)
 
 
+@pytest.mark.parametrize("scheme", ["socks5", "gopher"])
+async def test_proxy_that_is_not_http_is_named_without_its_password(scheme: str) -> None:
+    proxy = f"{scheme}://ada:secret@host:1"
+
+    error = await _error("wss://installation.invalid/socket", {"HTTPS_PROXY": proxy})
+
+    assert f"the proxy {scheme}://host:1 is not an address such as http://HOST:PORT" in str(error)
+    assert "secret" not in str(error)
+
+
 async def test_unreachable_proxy_and_installation_are_told_apart() -> None:
     proxied = await _error("wss://x.invalid/s", {"HTTPS_PROXY": "http://127.0.0.1:1"})
     direct = await _error("ws://127.0.0.1:1/s")
     unknown = await _error("ws://installation.invalid/s")
 
-    assert "the proxy http://127.0.0.1:1" in str(proxied)
-    assert str(direct).startswith("127.0.0.1 cannot be reached: ")
+    assert str(proxied).startswith("the proxy http://127.0.0.1:1 cannot be reached (")
+    assert str(direct) == "127.0.0.1 cannot be reached: Connection refused"
     assert "the name installation.invalid cannot be resolved" in str(unknown)
     assert "HTTPS_PROXY" in str(unknown)
 
