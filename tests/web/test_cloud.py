@@ -320,3 +320,66 @@ def test_unreachable_cloud_is_reported_and_reconnects_by_itself(
     page.context.set_offline(False)
     expect(page.locator(".Banner-banner")).to_have_count(0)
     said.clear()  # the browser adds its own note of a request without a response
+
+
+REMOTE_SCRIPT = """
+import conducto as co
+
+def remote() -> co.Serial:
+    with co.Serial() as root:
+        co.Exec("echo first", name="first")
+        co.Exec("test -e {0} || {{ touch {0}; echo missing >&2; exit 1; }}; echo found", name="check")
+    return root
+
+if __name__ == "__main__":
+    co.main(default=remote)
+"""
+
+
+@pytest.fixture
+def laptop(installation: Installation, tmp_path: Path) -> Iterator[Person]:
+    """Yield a person with an agent of their own, on "another machine" that is linked."""
+    person = Person(tmp_path)
+    login = ("login", "--url", installation.url, "--token", "-")
+    assert person.conducto(*login, given=installation.token).returncode == 0
+    person.ask("agent", "link")
+    yield person
+    person.ask("agent", "stop")
+
+
+def test_pipeline_on_another_machine_is_controlled_through_its_agent(
+    installation: Installation, laptop: Person, page: Page, said: list[str], tmp_path: Path
+) -> None:
+    script = tmp_path / "remote.py"
+    script.write_text(REMOTE_SCRIPT.format(tmp_path / "marker"))
+    run = laptop.run(script, "--engine", "process")
+    assert run.code == 1, run.stderr
+    page.goto(installation.address())
+    row = page.get_by_role("listitem").filter(has_text=run.id).last
+    expect(row).to_contain_text("on ")
+    row.get_by_role("link").click()
+    expect(page.get_by_role("heading", name="remote.py remote", level=1)).to_be_visible()
+    assert page.url.partition("?")[0].endswith(f"/p/{run.id}")
+    check = page.locator("[data-row='/check']")
+    expect(check).to_contain_text("exit 1")
+    check.click()
+    expect(page.get_by_text("missing", exact=True).first).to_be_visible()
+
+    page.get_by_role("button", name="Rerun failed").first.click()
+    expect(page.get_by_text("found", exact=True).first).to_be_visible()
+    expect(page.get_by_role("heading", level=1).locator("..")).to_contain_text("done")
+    assert laptop.read("show", run.id)["state"] == "done"
+
+    laptop.ask("agent", "stop")
+    banner = page.get_by_role("status").filter(has_text="is offline")
+    expect(banner).to_contain_text("Start it with: conducto agent start", timeout=60_000)
+    laptop.ask("agent", "start")
+    expect(banner).to_be_hidden(timeout=60_000)
+    assert all("503" in one for one in said), said
+    said.clear()
+
+    page.goto(page.url.partition("/a/")[0] + "/agents")
+    expect(page.get_by_text("read, control")).to_be_visible()
+    page.get_by_role("button", name="Forget").click()
+    page.get_by_role("button", name="Forget", exact=True).last.click()
+    expect(page.get_by_text("No machines are linked")).to_be_visible()

@@ -2,6 +2,7 @@
 
 import { reportFailure, reportResponse } from "@/api/connection";
 import { SERVER, START_COMMAND } from "@/api/deployment";
+import { parseReference, withReference, withReferences } from "@/api/references";
 import { reportStatus } from "@/api/sessionLost";
 import type {
   AgentStatus,
@@ -49,13 +50,18 @@ type QueryOf<Name extends keyof operations> = NonNullable<operations[Name]["para
 /** The server rejected the request. */
 export class ApiError extends Error {
   constructor(readonly problem: Problem) {
-    super(problem.remedy === null ? problem.detail : `${problem.detail}; ${problem.remedy}`);
+    super(withRemedy(problem));
     this.name = "ApiError";
   }
 
   get status(): number {
     return this.problem.status;
   }
+}
+
+function withRemedy({ detail, remedy }: Problem): string {
+  if (remedy === null) return detail;
+  return `${detail}${/^[A-Z]/.test(remedy) ? "." : ";"} ${remedy}`;
 }
 
 /** The server could not be reached. */
@@ -78,9 +84,10 @@ function queryText(values: Values): string {
   return text === "" ? "" : `?${text}`;
 }
 
-/** The URL of an API path, for links and streams. */
+/** The URL of an API path, which may have a query, for links and streams. */
 export function apiUrl(path: string, query: Values = {}): string {
-  return `${ROOT}${path}${queryText(query)}`;
+  const text = queryText(query);
+  return `${ROOT}${path}${path.includes("?") ? text.replace("?", "&") : text}`;
 }
 
 /**
@@ -183,8 +190,11 @@ export function post<T>(path: string, body?: unknown): Promise<T> {
   return write<T>("POST", path, body);
 }
 
-export function pipelinePath(id: string, rest = ""): string {
-  return `/pipelines/${encodeURIComponent(id)}${rest}`;
+/** The path of a pipeline, or of a part of it. The id may be a reference (`@/api/references`). */
+export function pipelinePath(reference: string, rest = ""): string {
+  const { agent, id } = parseReference(reference);
+  const query = agent === null ? "" : queryText({ agent });
+  return `/pipelines/${encodeURIComponent(id)}${rest}${query}`;
 }
 
 export type ListQuery = QueryOf<"list_pipelines">;
@@ -198,10 +208,13 @@ type ApprovalChoice = Pick<DecideApproval, "path" | "approve">;
 export type ActionRequest = Pick<ControlRequest, "action"> & Partial<ControlRequest>;
 
 export const api = {
-  pipelines: (query: ListQuery, signal?: AbortSignal) =>
-    get<PipelineList>("/pipelines", query, signal),
-  pipeline: (id: string, signal?: AbortSignal) =>
-    get<PipelineSummary>(pipelinePath(id), {}, signal),
+  pipelines: async (query: ListQuery, signal?: AbortSignal) =>
+    withReferences(await get<PipelineList>("/pipelines", query, signal)),
+  pipeline: async (id: string, signal?: AbortSignal) =>
+    withReference(
+      await get<PipelineSummary>(pipelinePath(id), {}, signal),
+      parseReference(id).agent,
+    ),
   continuation: (id: string, query: QueryOf<"get_continuation">, signal?: AbortSignal) =>
     get<LatestContinuation>(pipelinePath(id, "/continuation"), query, signal),
   tree: (id: string, query: TreeQuery, signal?: AbortSignal) =>

@@ -2,6 +2,7 @@
 
 import { api, ApiError, apiUrl, messageOf } from "@/api/client";
 import { IN_CLOUD } from "@/api/deployment";
+import { parseReference, withReference } from "@/api/references";
 import type { EventBatch, Problem } from "@/api/schema";
 
 const MIN_DELAY_MS = 250;
@@ -26,6 +27,11 @@ export interface StreamHandler {
 
 /** In the cloud, one socket serves all pipelines; the client sends a subscription. */
 const CLOUD_PATH = "/socket";
+
+function subscription(reference: string, cursor: number) {
+  const { agent, id } = parseReference(reference);
+  return { subscribe: id, cursor, ...(agent === null ? {} : { agent }) };
+}
 
 /** Sequence number of the newest change in the batches; null if they have none. */
 export function lastChange(batches: readonly EventBatch[]): number | null {
@@ -82,14 +88,15 @@ export class EventStream {
     const socket = new WebSocket(address, "conducto.v1");
     this.socket = socket;
     socket.onopen = () => {
-      if (IN_CLOUD) socket.send(JSON.stringify({ subscribe: this.id, cursor }));
+      if (IN_CLOUD) socket.send(JSON.stringify(subscription(this.id, cursor)));
       this.delay = MIN_DELAY_MS;
       this.handler.onState({ kind: "live" });
     };
     socket.onmessage = (message: MessageEvent<string>) => {
       const content = JSON.parse(message.data) as EventBatch | Problem;
       if ("changes" in content) {
-        this.pending.push(content);
+        const { agent } = parseReference(this.id);
+        this.pending.push({ ...content, pipeline: withReference(content.pipeline, agent) });
         this.handler.onPending();
       } else socket.close(); // `recover` finds the cause
     };

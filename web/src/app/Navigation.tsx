@@ -3,7 +3,7 @@ import { ROUTES } from "@/app/routes";
 import { showHelp } from "@/components/help";
 import { Icon, type IconName } from "@/components/Icon";
 import { Logo } from "@/components/Logo";
-import { followLink } from "@/lib/location";
+import { followLink, isPipelinePath } from "@/lib/location";
 import { type Theme, useTheme } from "@/lib/theme";
 import { NAVIGATION } from "@/strings";
 import { COMMON } from "@/strings/common";
@@ -16,7 +16,7 @@ const THEME_ICONS: Record<Theme, IconName> = { system: "system", light: "sun", d
  */
 export function Navigation({ path, onSearch }: { path: string; onSearch: () => void }) {
   const [theme, nextTheme] = useTheme();
-  const isRail = path.startsWith("/p/");
+  const isRail = isPipelinePath(path);
   return (
     <header className={`${styles.bar} ${isRail ? styles.rail : ""}`}>
       <a className={styles.name} href="/" onClick={followLink} title={NAVIGATION.home}>
@@ -83,6 +83,6 @@ export function Navigation({ path, onSearch }: { path: string; onSearch: () => v
 /** Pipelines belong to the list. */
 function isWithin(path: string, page: string): boolean {
   return page === "/"
-    ? path === "/" || path === "/program" || path.startsWith("/p/")
-    : path.startsWith(page);
+    ? path === "/" || path === "/program" || isPipelinePath(path)
+    : path === page || path.startsWith(`${page}/`);
 }

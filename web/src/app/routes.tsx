@@ -3,9 +3,10 @@
 import type { ComponentType } from "react";
 
 import { IN_CLOUD } from "@/api/deployment";
+import { referenceTo } from "@/api/references";
 import type { IconName } from "@/components/Icon";
 import { lazily } from "@/components/lazily";
-import type { PageProps } from "@/lib/location";
+import { machineIn, type PageProps } from "@/lib/location";
 import { PipelinePage } from "@/pages/pipeline/PipelinePage";
 import { NAVIGATION } from "@/strings";
 
@@ -31,6 +32,7 @@ const UserDataPage = page(async () => (await import("@/pages/data/UserDataPage")
 const TimelinePage = page(async () => (await import("@/pages/timeline/TimelinePage")).TimelinePage);
 const SecretsPage = page(async () => (await import("@/pages/secrets/SecretsPage")).SecretsPage);
 const AgentPage = page(async () => (await import("@/pages/agent/AgentPage")).AgentPage);
+const AgentsPage = page(async () => (await import("@/pages/agents/AgentsPage")).AgentsPage);
 const AccountPage = page(async () => (await import("@/pages/account/AccountPage")).AccountPage);
 const LaunchPage = page(async () => (await import("@/pages/launch/LaunchPage")).LaunchPage);
 const ProgramPage = page(async () => (await import("@/pages/program/ProgramPage")).ProgramPage);
@@ -67,6 +69,12 @@ const PAGES: readonly PageRoute[] = [
     cloud: false,
   },
   {
+    path: "/agents",
+    nav: { label: NAVIGATION.agents, icon: "server" },
+    page: AgentsPage,
+    cloud: true,
+  },
+  {
     path: "/organisation",
     nav: { label: NAVIGATION.organisation, icon: "people" },
     page: MembersPage,
@@ -92,12 +100,19 @@ export const ROUTES = PAGES.filter(({ cloud }) => cloud === undefined || cloud =
 export function findRoute(
   path: string,
 ): { route: PageRoute; params: Record<string, string> } | null {
-  const segments = path.split("/");
+  const { agent, rest } = machineIn(path);
+  const segments = rest.split("/");
   for (const route of ROUTES) {
     const params = match(route.path.split("/"), segments);
-    if (params !== null) return { route, params };
+    if (params !== null) return { route, params: withAgent(params, agent) };
   }
   return null;
+}
+
+function withAgent(params: Record<string, string>, agent: string | null) {
+  return agent === null || params.id === undefined
+    ? params
+    : { ...params, id: referenceTo(decode(agent), params.id) };
 }
 
 function match(template: string[], segments: string[]): Record<string, string> | null {

@@ -1,16 +1,17 @@
 import { Dialog } from "@/components/Dialog";
 import keyStyles from "@/components/Keys.module.css";
+import { isPipelinePath, machineIn } from "@/lib/location";
 import { HELP, type HelpKeys } from "@/strings/help";
 
 /** The purpose of a page, and its keys. */
 export function HelpDialog({ path, onClose }: { path: string; onClose: () => void }) {
-  const page = HELP.page(path);
+  const page = HELP.page(machineIn(path).rest);
   return (
     <Dialog title={HELP.title} onClose={onClose}>
       {page === null ? null : <p>{page}</p>}
       <h3>{HELP.everywhere}</h3>
       <Keys keys={HELP.everywhereKeys} />
-      {path.startsWith("/p/") ? (
+      {isPipelinePath(path) ? (
         <>
           <h3>{HELP.inPipeline}</h3>
           <KeyList />

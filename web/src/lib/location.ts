@@ -2,6 +2,7 @@
 
 import { useMemo, useSyncExternalStore, type MouseEvent } from "react";
 
+import { parseReference } from "@/api/references";
 import { Listeners } from "@/lib/listeners";
 
 /** What each page receives. */
@@ -78,9 +79,23 @@ export function outputUrl(id: string, { node, attempt, stream, line }: OutputPla
   return `${pipelineUrl(id)}?${query.toString()}`;
 }
 
-export function pipelineUrl(id: string, node?: string): string {
-  const base = `/p/${encodeURIComponent(id)}`;
+/** The URL of the page of a pipeline, whose id may be a reference (`@/api/references`). */
+export function pipelineUrl(reference: string, node?: string): string {
+  const { agent, id } = parseReference(reference);
+  const machine = agent === null ? "" : `/a/${encodeURIComponent(agent)}`;
+  const base = `${machine}/p/${encodeURIComponent(id)}`;
   return node === undefined ? base : `${base}?${new URLSearchParams({ node }).toString()}`;
+}
+
+/** The linked agent in a path such as `/a/AGENT/p/ID`, and the path without it. */
+export function machineIn(path: string): { agent: string | null; rest: string } {
+  const found = /^\/a\/([^/]+)(\/p\/.*)$/.exec(path);
+  return { agent: found?.[1] ?? null, rest: found?.[2] ?? path };
+}
+
+/** Whether a path belongs to the page of a pipeline. */
+export function isPipelinePath(path: string): boolean {
+  return machineIn(path).rest.startsWith("/p/");
 }
 
 /** The form that launches a pipeline's program again. */

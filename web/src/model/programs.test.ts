@@ -34,6 +34,7 @@ function summary(
     warning: false,
     images: [],
     workers: null,
+    agent: null,
     seq: 1,
     ...changes,
   };

@@ -69,6 +69,7 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
     active_since: null,
     rounds: [],
     warning: false,
+    agent: null,
   };
 }
 

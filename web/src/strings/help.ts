@@ -10,6 +10,8 @@ const PAGES: Record<string, string> = {
   secrets:
     "Values that commands receive as environment variables. Nobody can read a secret here after it is saved.",
   agent: "The process on this machine that runs local pipelines: its resources, disk and log.",
+  agents:
+    "The machines that are linked to the organisation: whether they are connected, and what they allow. Link one with: conducto agent link",
   organisation: "Members, their roles and invitations, the audit log and the plan.",
   account: "Your tokens and sessions.",
   settings: "Times, keys and notifications, stored in this browser.",

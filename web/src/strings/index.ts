@@ -91,6 +91,7 @@ export const NAVIGATION = {
   data: "Data",
   secrets: "Secrets",
   agent: "Agent",
+  agents: "Agents",
   account: "Account",
   organisation: "Organisation",
   settings: "Settings",

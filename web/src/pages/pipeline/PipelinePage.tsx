@@ -2,6 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
 
 import { ApiError } from "@/api/client";
+import { AgentBanner } from "@/components/AgentBanner";
 import { useHelpOpen } from "@/components/help";
 import { SignedOut } from "@/components/SignedOut";
 import { useTitle } from "@/components/useTitle";
@@ -101,6 +102,7 @@ function Workbench({ session }: { session: PipelineSession }) {
   const summary = session.model?.summary;
   return (
     <>
+      <AgentBanner id={session.id} />
       <LinkBanner session={session} />
       {summary === undefined ? null : (
         <PipelineHeader

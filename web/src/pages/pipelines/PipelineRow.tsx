@@ -1,3 +1,4 @@
+import { parseReference } from "@/api/references";
 import type { PipelineSummary, RunHistory } from "@/api/schema";
 import { CountsBar } from "@/components/Counts";
 import { Icon } from "@/components/Icon";
@@ -5,13 +6,14 @@ import { StateLabel } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
 import { formatDate, formatDateTitle } from "@/lib/formatDate";
 import { followLink, pipelineUrl, setQuery } from "@/lib/location";
-import { duration } from "@/lib/time";
+import { ago, duration } from "@/lib/time";
 import { activeTime, wallText } from "@/model/activity";
 import { pipelineState } from "@/model/pipelineStatus";
 import { titleWithin } from "@/model/programIdentity";
 import { headline, initials } from "@/model/programs";
 import styles from "@/pages/pipelines/PipelineRow.module.css";
 import { RowAction } from "@/pages/pipelines/RowAction";
+import { AGENTS } from "@/strings/agents";
 import { PIPELINES } from "@/strings/pipelines";
 
 interface Props {
@@ -51,10 +53,11 @@ export function PipelineRow({ summary, program, history, newest, chosen, onToggl
               {title}
             </span>
           )}
-          <code className={styles.id}>{pipeline.id}</code>
+          <code className={styles.id}>{parseReference(pipeline.id).id}</code>
         </a>
         {newest ? <CountsBar counts={counts} /> : null}
         <Note summary={summary} />
+        <Machine summary={summary} now={now} />
       </span>
       <Tags tags={pipeline.tags} />
       <Owner name={pipeline.owner} />
@@ -76,6 +79,17 @@ function Note({ summary: { pipeline } }: { summary: PipelineSummary }) {
   }
   return pipeline.lifecycle === "active" ? null : (
     <span className={styles.note}>{PIPELINES.lifecycleNote[pipeline.lifecycle]}</span>
+  );
+}
+
+/** The machine of a linked agent, and the age of its data while it is offline. */
+function Machine({ summary: { agent }, now }: { summary: PipelineSummary; now: number }) {
+  if (agent === null) return null;
+  const { host, online, seen } = agent;
+  return (
+    <span className={styles.note}>
+      {online ? AGENTS.on(host) : AGENTS.onOffline(host, ago(seen, now))}
+    </span>
   );
 }
 

@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef, type ReactNode } from "react";
 
 import { api, ApiError, messageOf } from "@/api/client";
 import type { PipelineSummary } from "@/api/schema";
+import { AgentBanner, useLinkedAgent } from "@/components/AgentBanner";
 import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
 import { PageStatus } from "@/components/PageStatus";
@@ -42,6 +43,7 @@ export function PipelineFrame({ id, page, title, children }: Props) {
         <PipelineLoading id={id} view={page} error={error} onRetry={() => void summary.refetch()} />
       ) : (
         <>
+          <AgentBanner id={id} />
           <Head summary={data} view={page} />
           {children(data)}
         </>
@@ -84,6 +86,7 @@ interface LoadingProps {
 
 /** Shown while the pipeline loads, or if loading failed. */
 export function PipelineLoading({ id, view, error, onRetry }: LoadingProps) {
+  useLinkedAgent(id, onRetry);
   if (error instanceof ApiError && error.status === 404) {
     return (
       <EmptyState title={loadErrorMessage(error, id)}>

@@ -6,7 +6,7 @@ import { EmptyState } from "@/components/EmptyState";
 import factsStyles from "@/components/Facts.module.css";
 import { FileLink } from "@/components/FileLink";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
-import { followLink } from "@/lib/location";
+import { followLink, pipelineUrl } from "@/lib/location";
 import { bytes, moment } from "@/lib/time";
 import { directoryOf } from "@/model/dataFiles";
 import { isFinished } from "@/model/states";
@@ -80,7 +80,7 @@ function FileRow({ id, entry }: { id: string; entry: DataEntry }) {
   return (
     <tr>
       <th scope="row" className="mono">
-        <a href={`/p/${encodeURIComponent(id)}/data?${place}`} onClick={followLink}>
+        <a href={`${pipelineUrl(id)}/data?${place}`} onClick={followLink}>
           {name}
         </a>
       </th>

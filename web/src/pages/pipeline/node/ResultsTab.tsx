@@ -13,7 +13,7 @@ import { Code } from "@/components/Code";
 import { FileLink } from "@/components/FileLink";
 import { MetricComparison } from "@/components/MetricComparison";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
-import { followLink } from "@/lib/location";
+import { followLink, pipelineUrl } from "@/lib/location";
 import { bytes } from "@/lib/time";
 import { baseName, directoryOf, imageType } from "@/model/dataFiles";
 import { MAX_DRAWN, metricLine, metricText } from "@/model/metrics";
@@ -144,7 +144,7 @@ function ArtifactEntry({ id, artifact }: { id: string; artifact: Artifact }) {
   return (
     <figure className={styles.artifact}>
       <figcaption>
-        <a href={`/p/${encodeURIComponent(id)}/data?${place}`} onClick={followLink} title={name}>
+        <a href={`${pipelineUrl(id)}/data?${place}`} onClick={followLink} title={name}>
           {title === "" ? baseName(name) : title}
         </a>
         <span className="muted number">{bytes(size)}</span>
