@@ -328,7 +328,8 @@ import conducto as co
 def remote() -> co.Serial:
     with co.Serial() as root:
         co.Exec("echo first", name="first")
-        co.Exec("test -e {0} || {{ touch {0}; echo missing >&2; exit 1; }}; echo found", name="check")
+        command = "test -e {0} || {{ touch {0}; echo missing >&2; exit 1; }}; echo found"
+        co.Exec(command, name="check")
     return root
 
 if __name__ == "__main__":

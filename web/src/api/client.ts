@@ -2,7 +2,7 @@
 
 import { reportFailure, reportResponse } from "@/api/connection";
 import { SERVER, START_COMMAND } from "@/api/deployment";
-import { parseReference, withReference, withReferences } from "@/api/references";
+import { withReference, withReferences } from "@/api/references";
 import { reportStatus } from "@/api/sessionLost";
 import type {
   AgentStatus,
@@ -35,6 +35,7 @@ import type {
   Usage,
   WhoAmI,
 } from "@/api/schema";
+import { parseReference } from "@/lib/references";
 
 const ROOT = "/api/v1";
 
@@ -190,7 +191,7 @@ export function post<T>(path: string, body?: unknown): Promise<T> {
   return write<T>("POST", path, body);
 }
 
-/** The path of a pipeline, or of a part of it. The id may be a reference (`@/api/references`). */
+/** The path of a pipeline, or of a part of it. The id may be a reference (`@/lib/references`). */
 export function pipelinePath(reference: string, rest = ""): string {
   const { agent, id } = parseReference(reference);
   const query = agent === null ? "" : queryText({ agent });

@@ -2,8 +2,9 @@
 
 import { api, ApiError, apiUrl, messageOf } from "@/api/client";
 import { IN_CLOUD } from "@/api/deployment";
-import { parseReference, withReference } from "@/api/references";
+import { withReference } from "@/api/references";
 import type { EventBatch, Problem } from "@/api/schema";
+import { parseReference } from "@/lib/references";
 
 const MIN_DELAY_MS = 250;
 const MAX_DELAY_MS = 4000;

@@ -1,8 +1,9 @@
 /** Calls that launch a pipeline's tree or its program again. */
 
 import { get, pipelinePath, post, write } from "@/api/client";
-import { parseReference, referenceTo, withReference } from "@/api/references";
+import { withReference } from "@/api/references";
 import type { PipelineSummary, ProgramStart, ProgramView, StartProgram } from "@/api/schema";
+import { parseReference, referenceTo } from "@/lib/references";
 
 /** The path of a started program; its id may be a reference, too. */
 function startPath(reference: string): string {

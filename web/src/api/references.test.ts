@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { apiUrl, pipelinePath } from "@/api/client";
-import { parseReference, referenceTo } from "@/api/references";
+import { parseReference, referenceTo } from "@/lib/references";
 
 describe("references", () => {
   it("name the agent and the id", () => {

@@ -1,25 +1,7 @@
-/**
- * References to pipelines of linked agents: `a/AGENT/ID` in place of an id. Only this module and
- * the API client know that they are not ids.
- */
+/** Responses of linked agents, with references in place of ids (`@/lib/references`). */
 
 import type { PipelineList, PipelineSummary } from "@/api/schema";
-
-export interface Reference {
-  /** Null for a pipeline of the server itself. */
-  agent: string | null;
-  id: string;
-}
-
-export function parseReference(reference: string): Reference {
-  const [prefix, agent, id, ...rest] = reference.split("/");
-  if (prefix !== "a" || !agent || !id || rest.length > 0) return { agent: null, id: reference };
-  return { agent, id };
-}
-
-export function referenceTo(agent: string, id: string): string {
-  return `a/${agent}/${id}`;
-}
+import { referenceTo } from "@/lib/references";
 
 /** A summary whose id is a reference if an agent has the pipeline. */
 export function withReference(

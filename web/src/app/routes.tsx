@@ -3,10 +3,10 @@
 import type { ComponentType } from "react";
 
 import { IN_CLOUD } from "@/api/deployment";
-import { referenceTo } from "@/api/references";
 import type { IconName } from "@/components/Icon";
 import { lazily } from "@/components/lazily";
 import { machineIn, type PageProps } from "@/lib/location";
+import { referenceTo } from "@/lib/references";
 import { PipelinePage } from "@/pages/pipeline/PipelinePage";
 import { NAVIGATION } from "@/strings";
 

@@ -2,11 +2,11 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
 
 import { agentsApi } from "@/api/agents";
-import { parseReference } from "@/api/references";
 import type { LinkedAgent } from "@/api/schema";
 import bannerStyles from "@/components/Banner.module.css";
 import { CopyButton } from "@/components/CopyButton";
 import { useNow } from "@/components/useNow";
+import { parseReference } from "@/lib/references";
 import { ago } from "@/lib/time";
 import { AGENTS, START_COMMAND } from "@/strings/agents";
 

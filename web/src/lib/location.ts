@@ -2,8 +2,8 @@
 
 import { useMemo, useSyncExternalStore, type MouseEvent } from "react";
 
-import { parseReference } from "@/api/references";
 import { Listeners } from "@/lib/listeners";
+import { parseReference } from "@/lib/references";
 
 /** What each page receives. */
 export interface PageProps {
@@ -79,7 +79,7 @@ export function outputUrl(id: string, { node, attempt, stream, line }: OutputPla
   return `${pipelineUrl(id)}?${query.toString()}`;
 }
 
-/** The URL of the page of a pipeline, whose id may be a reference (`@/api/references`). */
+/** The URL of the page of a pipeline, whose id may be a reference (`@/lib/references`). */
 export function pipelineUrl(reference: string, node?: string): string {
   const { agent, id } = parseReference(reference);
   const machine = agent === null ? "" : `/a/${encodeURIComponent(agent)}`;

@@ -1,4 +1,3 @@
-import { parseReference } from "@/api/references";
 import type { PipelineSummary, RunHistory } from "@/api/schema";
 import { CountsBar } from "@/components/Counts";
 import { Icon } from "@/components/Icon";
@@ -6,6 +5,7 @@ import { StateLabel } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
 import { formatDate, formatDateTitle } from "@/lib/formatDate";
 import { followLink, pipelineUrl, setQuery } from "@/lib/location";
+import { parseReference } from "@/lib/references";
 import { ago, duration } from "@/lib/time";
 import { activeTime, wallText } from "@/model/activity";
 import { pipelineState } from "@/model/pipelineStatus";
