@@ -20,6 +20,7 @@ import conducto as co
 import docker
 from conducto_core.model.operations.operation import API_ROOT
 from conducto_core.model.requests import Action
+from conducto_emulator.containers import TASK_LABEL
 from conducto_emulator.tasks import Knobs
 from support.cloud.emulated import ByHand, Cloud
 
@@ -137,6 +138,53 @@ def test_api_refuses_other_hosts_and_pages_of_other_origins(me: Cloud) -> None:
     assert ask(Host="evil.example") == 421
     with pytest.raises(InvalidStatus, match="403"):
         connect(f"{me.emulator.url.replace('http', 'ws')}/socket", origin=Origin("https://evil.x"))
+
+
+def tried(attempt: str, name: str) -> str:
+    """Return a command that says whether an attempt succeeded."""
+    return f"({attempt}) >/dev/null 2>&1 && echo {name} REACHED || echo {name} refused"
+
+
+def test_command_in_a_worker_reaches_nothing_of_another_organisation(me: Cloud) -> None:
+    other = Cloud(me.emulator, me.org + "-other")
+    image: Any = {"image": "busybox:latest", "cpu": 0.25, "mem": 0.25}
+    hold = "echo needle >/conducto/data/pipeline/needle; echo up; sleep 300"
+    victim = other.launch(co.Exec(hold, **image))
+    victim.until(lambda: b"up" in victim.output("/"), "its file is written")
+    (task,) = me.emulator.board.list(started_by=victim.id, stopped=False)
+    found: Any = docker.from_env().containers.list(filters={"label": f"{TASK_LABEL}={task.id}"})
+    networks = [each.attrs["NetworkSettings"]["Networks"] for each in found]
+    peers = {one["IPAddress"] for each in networks for one in each.values() if one["IPAddress"]}
+    api, aws = f"{me.emulator.url}{API_ROOT}", me.emulator.moto.endpoint
+    unsigned = "wget -T 10 -O- --header 'Content-Type: application/x-amz-json-1.1'"
+    targets = ("AWSStepFunctions.ListActivities", "DynamoDB_20120810.ListTables")
+    registry = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"
+    attempts = {
+        "api": f"wget -T 10 -O- {api}/pipelines/{victim.id}",
+        "worker": f"wget -T 10 -O- --post-data '{{}}' {api}/worker/start",
+        **{
+            name: f"{unsigned} --header 'X-Amz-Target: {name}' --post-data '{{}}' {aws}/"
+            for name in (*targets, registry)
+        },
+        "role": "wget -T 1 -O- 169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "instance": "wget -T 1 -O- 169.254.169.254/latest/meta-data/",
+        "nfs": f"mkdir -p /x && mount -t nfs {me.emulator.host}:/ /x",
+        "file": 'test -n "$(find / -xdev -name needle)" || ls -R /conducto/data | grep needle',
+        "environment": "env | grep -E '^(AWS_(CONTAINER|SECRET|SESSION)|ECS_)'",
+        **{
+            f"port-{port}": f"nc -w 3 {peer} {port} </dev/null"
+            for peer in peers
+            for port in (22, 80, 443, 2049, 8080)
+        },
+    }
+    assert peers
+
+    run = me.run(co.Exec("; ".join(tried(a, name) for name, a in attempts.items()), **image))
+
+    said = run.output("/").decode().splitlines()
+    assert said == [f"{name} refused" for name in attempts]
+    victim.control(Action.KILL, "/")
+    other.close()
 
 
 def test_strangers_cannot_write_to_connections(me: Cloud) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import conducto
 import conducto as co
+import conducto_cli
+import conducto_client
+import conducto_core
+import conducto_local
 from conducto import errors
 from support.running import person_at
 
@@ -506,6 +512,45 @@ def test_wait_survives_an_agent_that_is_killed_and_started_again(
 
     assert states == ["done"]
     assert pipeline.state == "done"
+
+
+OLD = """
+import conducto as co
+
+root = co.Serial()
+root["wait"] = co.Exec("until test -e {gate}; do sleep 0.05; done", retry_lost=2)
+print(co.launch(root, target="local", engine="process", title="upgraded").id)
+"""
+
+
+@pytest.mark.long  # an agent of two versions takes 20 seconds
+def test_wait_survives_the_upgrade_of_the_agent(person: Person, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    for package in (conducto, conducto_client, conducto_core, conducto_cli, conducto_local):
+        source = Path(package.__path__[0])
+        shutil.copytree(source, old / source.name, ignore=shutil.ignore_patterns("web", "*.pyc"))
+    installed = old / "conducto-0.9.0.dist-info" / "METADATA"
+    installed.parent.mkdir()
+    installed.write_text("Metadata-Version: 2.1\nName: conducto\nVersion: 0.9.0\n")
+    person.ask("agent", "stop")
+    script = OLD.format(gate=tmp_path / "gate")
+    begun = person.python("-c", script, PYTHONPATH=str(old))
+    assert begun.returncode == 0, begun.stderr
+    pipeline = co.get_pipeline(begun.stdout.split()[-1], target="local")
+    eventually(lambda: pipeline["/wait"].state == "running")
+    assert "0.9.0" in person.ask("agent", "status").stdout
+    states: list[str] = []
+    waiter = threading.Thread(target=lambda: states.append(pipeline.wait(TIMEOUT)))
+    waiter.start()
+
+    person.ask("agent", "stop")
+    person.ask("agent", "start")
+    (tmp_path / "gate").touch()
+    waiter.join(TIMEOUT)
+
+    assert states == ["done"]
+    assert "0.9.0" not in person.ask("agent", "status").stdout
+    assert pipeline["/wait"].attempts()[-1].state == "done"
 
 
 INTERRUPTED = """
