@@ -80,3 +80,26 @@ async def test_rules_survive_a_restart_and_can_be_deleted(tmp_path: Path) -> Non
     assert (kept.name, kept.to) == ("ops", "#ops")
     assert found.notifications == ()  # the title does not match
     assert left.rules == ()
+
+
+async def test_waiting_approval_is_reported(tmp_path: Path) -> None:
+    home = StateDir(tmp_path, "test")
+    root = co.Serial(image=IMAGE)
+    root["ok"] = co.Approve(message="Deploy to production?")
+    async with open_parts(home) as opened:
+        local = Local(opened.pipelines, home, "process")
+        with web_service() as receiver:
+            rule = RuleRequest.model_validate(
+                {"channel": "webhook", "to": receiver.url, "on": ("approval",)}
+            )
+            await opened.pipelines.put_notification_rule(RuleParams(name="ops"), rule)
+            await local.launch(root, run=True)
+
+            async def arrived() -> bool:
+                return bool(receiver.asked)
+
+            await eventually(arrived)
+            (asked,) = receiver.asked
+
+    assert (asked.body["event"], asked.body["path"]) == ("approval", "/ok")
+    assert "Deploy to production?" in asked.body["text"]

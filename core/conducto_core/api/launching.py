@@ -75,5 +75,5 @@ def new_record(
         touched=now,
         parent=parent,
         copy_of=request.copy_of,
-        notification_rules=names_for(rules, title),
+        notification_rules=names_for(rules, title, (*root.tags, *request.tags)),
     )

@@ -69,7 +69,9 @@ def message_of(
     earlier = [
         other
         for other in lookup.notifications()
-        if other.number < notification.number and other.arguments.get("rule") == name
+        if other.number < notification.number
+        and other.path == notification.path
+        and other.arguments.get("rule") == name
     ]
     event = event_of(notification, earlier, previous_result(lookup.records(), record))
     if event is None or not wants(rule, event):
@@ -86,7 +88,8 @@ def _message(
 ) -> NotificationRecord | None:
     page = _page(record, web_app)
     subject = f"{record.title}: {_LABELS[event]}"
-    lines = [subject, *notification.text.splitlines()[1:], *([page] if page else ())]
+    skipped = 0 if event is NotificationEvent.APPROVAL else 1  # the state, which the subject has
+    lines = [subject, *notification.text.splitlines()[skipped:], *([page] if page else ())]
     changes: dict[str, Any] = {"subject": subject, "text": "\n".join(lines)}
     match rule.channel:
         case NotificationChannel.SLACK:

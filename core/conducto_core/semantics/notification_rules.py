@@ -10,6 +10,7 @@ from conducto_core.model.records import PipelineRecord
 from conducto_core.model.states import FAILED, FINISHED, State
 from conducto_core.semantics import events as ev
 from conducto_core.semantics.program_identity import program_key
+from conducto_core.semantics.schedules import SCHEDULE_TAG
 from conducto_core.semantics.tree_state import Change
 
 #: The callback of a notification that a rule requested; its argument ``rule`` is the rule's name.
@@ -27,14 +28,29 @@ _GENERAL = {
 
 
 def names_for(
-    rules: Iterable[NotificationRule], title: str, schedule: str | None = None
+    rules: Iterable[NotificationRule], title: str, tags: Iterable[str] = ()
 ) -> tuple[str, ...]:
     """Return the names of the rules that apply to a pipeline when it is launched."""
+    schedule = next(
+        (tag.removeprefix(SCHEDULE_TAG) for tag in tags if tag.startswith(SCHEDULE_TAG)), None
+    )
     return tuple(
         rule.name
         for rule in rules
         if _matches(rule.title, title) and _matches(rule.schedule, schedule)
     )
+
+
+def approval_commands(record: PipelineRecord, path: str, message: str) -> list[ev.Notify]:
+    """Return the notifications that rules request when a node waits for an approval."""
+    return [
+        ev.Notify(
+            path,
+            State.QUEUED,
+            Callback(State.QUEUED.value, RULE_CALLBACK, {"rule": name, "message": message}),
+        )
+        for name in record.notification_rules
+    ]
 
 
 def commands_for(record: PipelineRecord, changes: Sequence[Change]) -> list[ev.Notify]:
@@ -66,10 +82,12 @@ def event_of(
 
     Args:
         notification: The notification.
-        earlier: The notifications of the same rule about the same pipeline before it, in order.
+        earlier: The notifications of the same rule about the same node before it, in order.
         previous: The result of the last pipeline of the program; None if there was none.
     """
     state = notification.state
+    if state is State.QUEUED:
+        return NotificationEvent.APPROVAL
     if earlier and earlier[-1].state is state:
         return None
     if state is State.RUNNING:

@@ -27,7 +27,7 @@ from conducto_core.semantics.activity import stored
 from conducto_core.semantics.attempt_end import UNKNOWN, AttemptEnd
 from conducto_core.semantics.contexts import is_renewed, is_reset, loses_state, loss
 from conducto_core.semantics.machine import settled
-from conducto_core.semantics.notification_rules import commands_for
+from conducto_core.semantics.notification_rules import approval_commands, commands_for
 from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
 from conducto_core.semantics.rules import Outcome
 from conducto_core.semantics.tree_state import Change, LiveExec, TreeState
@@ -283,8 +283,16 @@ class PipelineState:
                 self.discard(command.path)
             elif not isinstance(command, ev.Notify) or command.path in self.tree.nodes:
                 left.append(command)  # else the same event removed the tree of the notification
+            if isinstance(command, ev.RequestApproval):
+                left += self._approval_notifications(command.path)
         left += commands_for(self.record, changes)
         return Effects(left, rows)
+
+    def _approval_notifications(self, path: str) -> list[ev.Notify]:
+        node = self.tree.nodes.get(path)
+        if node is None or node.spec.approval is None:
+            return []
+        return approval_commands(self.record, path, node.spec.approval.message)
 
     def rows_of(
         self, changes: Iterable[Change], now: float, end: Callable[[str], AttemptEnd]

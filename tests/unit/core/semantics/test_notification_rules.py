@@ -23,6 +23,7 @@ from conducto_core.semantics.notification_rules import (
     previous_result,
     wants,
 )
+from conducto_core.semantics.schedules import SCHEDULE_TAG
 from conducto_core.semantics.tree_state import Change
 
 R, D, E, K = State.RUNNING, State.DONE, State.ERROR, State.KILLED
@@ -81,7 +82,7 @@ def test_rules_apply_by_title_and_schedule() -> None:
     rules = [rule("all"), rule("nightly", title="Nightly*"), rule("due", schedule="night-*")]
 
     assert names_for(rules, "Nightly build") == ("all", "nightly")
-    assert names_for(rules, "Build [1]", "night-eu") == ("all", "due")
+    assert names_for(rules, "Build [1]", ("x", f"{SCHEDULE_TAG}night-eu")) == ("all", "due")
     assert names_for([rule("exact", title="Build [1]")], "Build [1]") == ("exact",)
 
 
