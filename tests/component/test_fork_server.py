@@ -293,6 +293,18 @@ def test_fork_finds_no_secret_of_another_call(server: CommandServer) -> None:
     assert (others.out, others.interpreter) == ("'[]'\n", FORKED)
 
 
+def test_python_of_another_c_library_gets_new_interpreters(server: CommandServer) -> None:
+    # musl knows no version of glibc, so its Python raises this error.
+    text = "import os\ndef confstr(name):\n    raise ValueError(name)\nos.confstr = confstr\n"
+    (server.folder / "lib" / "site-packages" / "sitecustomize.py").write_text(text)
+    server.write("draws.py", DRAW)
+
+    calls = [server.call("conducto draws.py draw") for _ in range(3)]
+
+    assert calls[2].interpreter == "the C library is not glibc, the only one that is tested"
+    assert {call.out for call in calls} == {"'ok'\n"}
+
+
 def test_import_that_reads_a_variable_of_the_node_gets_no_template(server: CommandServer) -> None:
     text = "import os\nT = os.environ.get('TOKEN')\nopen('log', 'a').write('x')\n" + DRAW
     server.write("reads.py", text)
