@@ -131,7 +131,7 @@ def checked(model: type[R], **fields: object) -> R:
 
 
 def _sentence(error: ErrorDetails) -> str:
-    """Return what is wrong with a value, or with the values together."""
+    """Return the fault of a value, or of the values together."""
     message = error["msg"].removeprefix("Value error, ")
     return f"{'.'.join(map(str, error['loc']))}: {message}" if error["loc"] else message
 

@@ -299,7 +299,7 @@ def test_an_image_without_a_shell_is_a_task_that_failed_to_start(cloud: Cloud) -
 
 
 def test_a_task_is_started_once_for_a_client_token(cloud: Cloud) -> None:
-    cloud.pool(idle=1)  # a process 1 that starts does not hear that it should stop
+    cloud.pool(idle=1)  # a process 1 that is starting ignores TERM
 
     first = cloud.worker(clientToken="w1")
 

@@ -16,7 +16,8 @@ class LinkedAgent(Record):
         version: Version of Conducto on the machine.
         allow: Classes of operations that the machine allows
             (`conducto_core.model.operations.operation.LinkClass`).
-        who: Whom it allows them: only ``user``, or also other members (reading and control).
+        who: The people that it allows them to: only ``user``, or also other members (reading and
+            control).
         online: Whether it is connected.
         linked: When it connected first, in seconds since the epoch.
         seen: When it sent its last message.

@@ -48,7 +48,7 @@ def after_try(
 
 
 def dropped(notification: NotificationRecord, now: float) -> DeliveryResult:
-    """Return a notification that nobody wants."""
+    """Return a notification that no rule wants."""
     changes = {"delivery": DeliveryState.DROPPED, "ended": now}
     return DeliveryResult(notification.model_copy(update=changes), None)
 

@@ -44,7 +44,7 @@ class CloudScheduleCaller:
         return settings
 
     def changed(self) -> None:
-        """Do nothing: schedules are looked at every minute."""
+        """Do nothing: schedules are checked every minute."""
 
 
 class CloudScheduleTarget:

@@ -1,6 +1,6 @@
 """E-mails to billing contacts: stored first, and tried again for days.
 
-A mail server may be away for hours, or reject mails until somebody corrects its password.
+A mail server may be offline for hours, or reject mails until somebody corrects its password.
 """
 
 import logging

@@ -68,7 +68,7 @@ def is_program(tokens: Tokens, people: People, caller: Identity) -> bool:
 
 
 def current_user(cloud: Dependencies, org: str, user: str) -> Identity | None:
-    """Return a user with their current permissions, for launches while they are away.
+    """Return a user with their current permissions, for launches while they are offline.
 
     None: the user left. A user of an installation without members has those of their own tokens.
     """

@@ -142,7 +142,7 @@ class Outbox:
     def _message(
         self, pipeline_id: str, notification: NotificationRecord
     ) -> NotificationRecord | None:
-        """Return what is sent, or None if nothing is."""
+        """Return the notification to send, or None."""
         if notification.callback != RULE_CALLBACK:
             return notification
         records = self._store.records()

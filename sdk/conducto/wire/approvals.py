@@ -42,16 +42,16 @@ def check_who(value: Any) -> List[str]:
     names = [value] if isinstance(value, str) else [] if value is None else value
     if not isinstance(names, (list, tuple, set, frozenset)):
         raise ValueError(  # noqa: TRY004  the caller adds the node's path to a ValueError
-            f"who={value!r} is not a role, a user id or a list of them"
+            f"the parameter who={value!r} is not a role, a user id or a list of them"
         )
     if len(names) > MAX_WHO:
-        raise ValueError(f"who= has {len(names)} entries; the maximum is {MAX_WHO}")
+        raise ValueError(f"the parameter who= has {len(names)} entries; the maximum is {MAX_WHO}")
     for name in names:
         fields.check_text("who", name)
         if not name or name != name.strip() or len(name) > _MAX_NAME:
-            raise ValueError(f"who={name!r} is neither a role ({', '.join(ROLES)}) nor a user id")
+            raise ValueError(f"the parameter who={name!r} is neither a role ({', '.join(ROLES)}) nor a user id")
         if name == "viewer":
-            raise ValueError("who='viewer' decides nothing; name member")
+            raise ValueError("the role 'viewer' decides nothing; name 'member'")
     return list(names) if isinstance(names, (list, tuple)) else sorted(names)
 
 

@@ -181,7 +181,7 @@ def test_unlink_revokes_the_token_and_forgets_the_agent(installation: Installati
     assert machine_link.unlink(None) is None
 
 
-def test_unlink_without_the_installation_says_what_to_revoke(installation: Installation) -> None:
+def test_unlink_without_the_installation_names_the_token(installation: Installation) -> None:
     machine_link.link(None, allow=None, who=None, new=False)
     installation.close()
 
