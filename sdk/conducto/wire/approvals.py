@@ -49,7 +49,9 @@ def check_who(value: Any) -> List[str]:
     for name in names:
         fields.check_text("who", name)
         if not name or name != name.strip() or len(name) > _MAX_NAME:
-            raise ValueError(f"the parameter who={name!r} is neither a role ({', '.join(ROLES)}) nor a user id")
+            raise ValueError(
+                f"the parameter who={name!r} is neither a role ({', '.join(ROLES)}) nor a user id"
+            )
         if name == "viewer":
             raise ValueError("the role 'viewer' decides nothing; name 'member'")
     return list(names) if isinstance(names, (list, tuple)) else sorted(names)
