@@ -24,10 +24,11 @@ from conducto_core.model.operations import pipelines
 from conducto_core.model.operations.children import GET_CHILD, LAUNCH_CHILD
 from conducto_core.model.params import PipelineParams
 from conducto_core.model.programs import LaunchAgain
-from conducto_core.model.records import ParentAttempt
+from conducto_core.model.records import GitOrigin, ParentAttempt
+from conducto_core.model.requests import LaunchRequest
 from conducto_core.semantics.children import MAX_DEPTH
 from support.cloud.world import ME, World
-from support.trees import leaf, serial
+from support.trees import form, leaf, serial
 
 if TYPE_CHECKING:
     from conducto_core.model.operations.operation import AnyOperation
@@ -227,3 +228,25 @@ def test_throttled_read_of_the_attempt_is_a_problem(command: Command) -> None:
     status, problem = command.launch()
 
     assert (status, problem["title"]) == (503, "busy")
+
+
+def test_pull_request_from_a_fork_gets_no_launch_token() -> None:
+    world = World()
+    fork = GitOrigin(
+        trigger="app",
+        provider="github",
+        repository="acme/app",
+        section="pr",
+        url="https://github.com/eve/app.git",
+        branch="x",
+        sha="a" * 40,
+        untrusted=True,
+    )
+    request = LaunchRequest(tree=form(TREE), run=True, sources={"i": ImageSources()})
+    asyncio.run(world.pipelines().launch(request, origin=fork))
+    build_images(world)
+    world.serve()
+    (hand,) = (one for one in world.living() if one.job)
+
+    assert hand.job is not None
+    assert TOKEN not in hand.job.env

@@ -22,6 +22,7 @@ from conducto_core.model.operations import people as operations
 from conducto_core.model.operations.cloud import CLOUD_LOGIN, WHO_AM_I
 from conducto_core.model.operations.pipelines import CONTROL, LAUNCH, LIST, PUT_SECRETS, SECRETS
 from conducto_core.model.operations.sign_in import PUT_TRUST, START_SESSION
+from conducto_core.model.operations.triggers import PUT_TRIGGER
 from conducto_core.model.people import AuditParams, Member, Role
 from conducto_core.model.sign_in import TrustRequest
 from conducto_core.semantics.plans import Billing, Status
@@ -717,6 +718,8 @@ def test_organisation_is_deleted_after_its_pipelines_ended(tmp_path: Path) -> No
     office = Office(folder=tmp_path)
     owner, bob = office.join("ann", Role.OWNER), office.join("bob")
     office.call(PUT_SECRETS, bob, {"secrets": [{"key": "K", "value": "v"}]})
+    request = {"provider": "github", "repository": "https://github.com/a/b", "token": "t"}
+    office.call(PUT_TRIGGER, owner, request, name="app")
     pipeline = office.world.launch(serial(leaf("a")))
     delete = lambda confirm=ORG: office.call(  # noqa: E731
         operations.DELETE_ORGANISATION, owner, org=ORG, confirm=confirm
@@ -739,6 +742,8 @@ def test_organisation_is_deleted_after_its_pipelines_ended(tmp_path: Path) -> No
     assert office.call(LIST, owner)[0] == 401
     assert office.call(LIST, bob)[0] == 401
     assert office.world.vault.read("user/acme/bob") == {}
+    assert office.world.vault.read("trigger/acme/app") == {}
+    assert office.world.cloud.triggers.all_of(ORG) == []
     assert office.world.store.record(ORG, pipeline) is None
 
 

@@ -9,8 +9,10 @@ import pytest
 
 from chalicelib.ports.identity import Identity
 from chalicelib.services.secret_injection import org_scope, user_scope
+from conducto_core.errors import RefusedError
 from conducto_core.model.debug import DebugRequest
 from conducto_core.model.params import DataParams, PipelineParams
+from conducto_core.model.records import GitOrigin
 from conducto_core.model.remote_shells import RemoteShellRequest
 from conducto_core.model.requests import Action, Changes, ControlRequest, LaunchRequest
 from support.cloud.world import LARGE, ME, World
@@ -238,3 +240,33 @@ def launched_lazy(world: World) -> str:
     world.running()["/Generate"].finish(exit_code=0, tree=form(serial(leaf("x"))))
     world.run_out()
     return pipeline
+
+
+def test_pull_request_from_a_fork_gets_no_secrets_role_and_shell(
+    world: World,
+) -> None:
+    fork = GitOrigin(
+        trigger="app",
+        provider="github",
+        repository="acme/app",
+        section="pr",
+        url="https://github.com/eve/app.git",
+        branch="x",
+        sha="a" * 40,
+        untrusted=True,
+    )
+    request = LaunchRequest(tree=form(serial(leaf("a"))), run=True)
+    trusted = fork.model_copy(update={"untrusted": False})
+    for origin, expected in ((trusted, ALL), (fork, {})):
+        launched = asyncio.run(world.pipelines().launch(request, origin=origin))
+        assert secrets_of(world, "/a") == expected
+        (task,) = (
+            each for each in world.fleet.tasks.values() if each.pipeline_id == launched.pipeline.id
+        )
+        assert (task.user_data, task.named_role) == (origin is trusted, origin is trusted)
+        world.run_out(lambda _: None)
+    shell = RemoteShellRequest(path="/a")
+    with pytest.raises(RefusedError, match="pull request from a fork"):
+        asyncio.run(
+            world.pipelines().open_remote_shell(PipelineParams(id=launched.pipeline.id), shell)
+        )

@@ -7,10 +7,10 @@ from conducto_core.model.nodes import Callback
 from conducto_core.model.notification_rules import NotificationEvent, NotificationRule
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.records import PipelineRecord
+from conducto_core.model.schedules import SCHEDULE_TAG
 from conducto_core.model.states import FAILED, FINISHED, State
 from conducto_core.semantics import events as ev
 from conducto_core.semantics.program_identity import program_key
-from conducto_core.semantics.schedules import SCHEDULE_TAG
 from conducto_core.semantics.tree_state import Change
 
 #: The callback of a notification that a rule requested; its argument ``rule`` is the rule's name.

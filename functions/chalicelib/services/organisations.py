@@ -12,6 +12,7 @@ from chalicelib.services.followers import Followers
 from chalicelib.services.invitations import member_login
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.secret_injection import org_scope, user_scope
+from chalicelib.services.triggers import trigger_scope
 from conducto_core.api.action_checks import check_deletable
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.deployment import user_directory
@@ -212,6 +213,11 @@ class Organisations:
                 self._cloud.data.forget(user_directory(org, user), end - self._cloud.clock())
             except TimeoutError as error:
                 raise DeletionRunningError(org, f"{user} has many files") from error
+        for trigger in self._cloud.triggers.all_of(org):
+            clear_secrets(self._engine, trigger_scope(org, trigger.name))
+            self._cloud.triggers.delete(org, trigger.name)
+        for rule in self._cloud.rules.all_of(org):
+            self._cloud.rules.delete(org, rule.name)
         clear_secrets(self._engine, org_scope(org))
 
     def _end_tokens(self) -> None:

@@ -14,6 +14,7 @@ from conducto_core.model.notification_rules import (
 )
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.records import PipelineRecord, PipelineStatus
+from conducto_core.model.schedules import SCHEDULE_TAG
 from conducto_core.model.states import NodeType, State
 from conducto_core.semantics.notification_rules import (
     RULE_CALLBACK,
@@ -23,7 +24,6 @@ from conducto_core.semantics.notification_rules import (
     previous_result,
     wants,
 )
-from conducto_core.semantics.schedules import SCHEDULE_TAG
 from conducto_core.semantics.tree_state import Change
 
 R, D, E, K = State.RUNNING, State.DONE, State.ERROR, State.KILLED
