@@ -31,6 +31,7 @@ function summary(
     active_seconds: null,
     active_since: null,
     rounds: [],
+    agent: null,
     warning: false,
     images: [],
     workers: null,

@@ -68,6 +68,7 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
     active_seconds: null,
     active_since: null,
     rounds: [],
+    agent: null,
     warning: false,
     agent: null,
   };
