@@ -13,6 +13,24 @@ ENOUGH = 200
 
 MUTANTS = [
     Mutant(
+        "a decision is not followed by another plan",
+        "cloud_machine",
+        "outdated |= self.run_state.open and not self._is_in_hand(command.path)",
+        "pass",
+    ),
+    Mutant(
+        "an approval that is asked again stays out of the plan",
+        "cloud_machine",
+        "outdated |= command.path not in self.run_state.planned",
+        "pass",
+    ),
+    Mutant(
+        "the graph does not wait for an approval",
+        "asl.builder",
+        'return _block(scope, part, failed, role="a")',
+        "return ok",
+    ),
+    Mutant(
         "a Serial that should stop goes on, and the other way round",
         "rules",
         "            return stop_on_error\n",

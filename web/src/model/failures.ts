@@ -98,8 +98,9 @@ function reasonOf(messages: readonly Message[]): string {
   const text = first.parts.map((part, at) => part + (shown[at] ?? "")).join("");
   const cause = causeText(first.node);
   if (text === "") return cause;
-  // The message of a command says more than its exit code.
-  return first.node.cause === "exit_code" ? text : `${cause}: ${text}`;
+  // The message of a command says more than its exit code, and that of a rejection repeats it.
+  const isWhole = first.node.cause === "exit_code" || first.node.cause === "rejected";
+  return isWhole ? text : `${cause}: ${text}`;
 }
 
 function causeText(node: NodeView): string {

@@ -115,13 +115,16 @@ function NodeTabs({
   // A pipeline with a single command has no group that could show its reports.
   const isSingleExec = isExec && detail.node.path === ROOT;
   const hasReports = (useReports(session, isSingleExec).data?.shown.length ?? 0) > 0;
-  const offered = isExec
-    ? tabsOfExec({
-        report: hasReport,
-        results: attempt !== undefined && attempt.outputs !== null,
-        overview: isSingleExec && hasReports,
-      })
-    : (["overview", "output", "details"] as const);
+  const offered =
+    detail.node.approval !== null
+      ? (["attempts", "details"] as const)
+      : isExec
+        ? tabsOfExec({
+            report: hasReport,
+            results: attempt !== undefined && attempt.outputs !== null,
+            overview: isSingleExec && hasReports,
+          })
+        : (["overview", "output", "details"] as const);
   const tab = offered.find((one) => one === query.get("tab")) ?? offered[0] ?? "details";
   const list = (
     <Tabs.List className={styles.tabs} aria-label={NODE_TABS.label}>

@@ -15,7 +15,7 @@ import { DEBUG } from "@/strings";
 export function useDebugEntries(session: PipelineSession, detail: NodeDetail): MenuEntry[] {
   const shells = useShellEntries(session, detail);
   const { node } = detail;
-  if (node.type !== "Exec") return [];
+  if (node.type !== "Exec" || node.approval !== null) return [];
   const { id, model } = session;
   const command = debugCommand(id, node.path);
   const copied: MenuEntry = {

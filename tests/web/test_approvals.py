@@ -1,0 +1,45 @@
+"""An approval in the app: its question, its form, and the kept decision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from support.browser import agent_api, eventually
+from web.scripts import launch
+
+if TYPE_CHECKING:
+    from support.browser import Viewer
+
+pytestmark = pytest.mark.web
+
+ASKING = """
+    with co.Serial() as root:
+        co.Approve("Release 2.1 to\\nall customers?", who=["admin", "anna"], name="ask")
+        co.Approve("Really?", name="again")
+"""
+
+
+def test_a_person_approves_and_rejects_with_a_comment(viewer: Viewer) -> None:
+    run = launch(viewer.person, ASKING)
+    page = viewer.node(run, "/ask")  # opening the link changes nothing
+    panel = page.get_by_role("region", name="Approval")
+    expect(panel).to_contain_text("Release 2.1 to\nall customers?")
+    expect(panel).to_contain_text("Decided by: admin, anna")
+    expect(page.get_by_text("waits for approval").first).to_be_visible()
+    assert viewer.axe() == []
+
+    panel.get_by_label("Comment").fill("the tests are green")
+    panel.get_by_role("button", name="Approve").click()
+
+    expect(panel).to_contain_text("Approved by")
+    expect(panel).to_contain_text("the tests are green")
+
+    page = viewer.node(run, "/again")
+    panel = page.get_by_role("region", name="Approval")
+    panel.get_by_role("button", name="Reject").click()
+
+    expect(panel).to_contain_text("Rejected by")
+    eventually(lambda: agent_api(viewer.person, f"/pipelines/{run}")["state"] == "error")
