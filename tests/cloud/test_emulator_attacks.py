@@ -145,7 +145,7 @@ def tried(attempt: str, name: str) -> str:
     return f"({attempt}) >/dev/null 2>&1 && echo {name} REACHED || echo {name} refused"
 
 
-def test_command_in_a_worker_reaches_nothing_of_another_organisation(me: Cloud) -> None:
+def test_command_in_a_worker_cannot_reach_other_organisations(me: Cloud) -> None:
     other = Cloud(me.emulator, me.org + "-other")
     image: Any = {"image": "busybox:latest", "cpu": 0.25, "mem": 0.25}
     hold = "echo needle >/conducto/data/pipeline/needle; echo up; sleep 300"
