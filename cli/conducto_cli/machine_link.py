@@ -19,6 +19,7 @@ from conducto_core.model.operations.people import CREATE_TOKEN, LIST_TOKENS, REV
 from conducto_core.model.params import NoParams
 from conducto_core.model.people import MAX_TOKEN_DAYS, NewToken, TokenListParams, TokenParams
 from conducto_core.model.relay import LinkPolicy
+from conducto_local.agent_files import AgentFiles
 from conducto_local.link.files import LinkFiles, LinkStatus
 from conducto_local.link.settings import (
     LinkSettings,
@@ -63,7 +64,7 @@ def link(profile: str | None, *, allow: str | None, who: str | None, new: bool) 
         UsageError: A value is not valid, or the profile is not logged in.
     """
     account, name = needed_account(profile), profile_named(profile)
-    before = _existing(name)
+    before = existing_link(name)
     policy = _policy(before, allow, who)
     files = _files(profile)
     if before is not None and not new and _is_usable(before, account, files):
@@ -78,9 +79,10 @@ def link(profile: str | None, *, allow: str | None, who: str | None, new: bool) 
     return made
 
 
-def _existing(profile: str) -> LinkSettings | None:
+def existing_link(profile: str | None) -> LinkSettings | None:
+    """Return the link of a profile, or None if there is none, or none that is valid."""
     try:
-        return read_settings(profile)
+        return read_settings(profile_named(profile))
     except LinkSettingsError:
         return None  # linking the machine again is the remedy
 
@@ -131,7 +133,7 @@ def unlink(profile: str | None) -> str | None:
     The token is revoked, if the installation can be reached.
     """
     name = profile_named(profile)
-    found = _existing(name)
+    found = existing_link(name)
     if not remove_settings(name):
         return None
     _files(profile).forget()
@@ -163,10 +165,15 @@ def _revoke(client: CloudClient, agent: str) -> None:
 
 
 def wait_until_connected(profile: str | None, since: float) -> LinkStatus | None:
-    """Return the state of the link once it is known, or None after a timeout."""
-    files, deadline = _files(profile), time.monotonic() + _CONNECT_SECONDS
+    """Return the state of the link once it is known, or None after a timeout.
+
+    Args:
+        profile: The profile.
+        since: Time of the last change of the link; 0 if there was none.
+    """
+    deadline = time.monotonic() + _CONNECT_SECONDS
     while time.monotonic() < deadline:
-        status = files.read_status()
+        status = status_of(profile)
         if status is not None and status.since >= since and status.state != "connecting":
             return status
         time.sleep(_LOOK_SECONDS)
@@ -174,8 +181,10 @@ def wait_until_connected(profile: str | None, since: float) -> LinkStatus | None
 
 
 def status_of(profile: str | None) -> LinkStatus | None:
-    """Return the state that the agent wrote."""
-    return _files(profile).read_status()
+    """Return the state that the running agent wrote; None if it has not written any yet."""
+    status = _files(profile).read_status()
+    running = AgentFiles(open_state_dir(profile).agent).holder()
+    return status if status is not None and status.pid == running else None
 
 
 def described(link: LinkSettings, status: LinkStatus | None, *, running: bool) -> Iterator[str]:
@@ -189,8 +198,10 @@ def described(link: LinkSettings, status: LinkStatus | None, *, running: bool) -
 
 
 def _state(status: LinkStatus | None, *, running: bool) -> str:
-    if not running or status is None:
+    if not running:
         return "not connected (no agent is running; start it with: conducto agent start)"
+    if status is None:
+        return "connecting"
     since = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(status.since))
     return f"{status.state} since {since}"
 

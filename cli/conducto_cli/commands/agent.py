@@ -131,12 +131,13 @@ def _link(arguments: argparse.Namespace) -> int:
     from conducto_cli import machine_link
     from conducto_cli.connection import LocalAgent
 
-    began = time.time()
+    began, before = time.time(), machine_link.existing_link(arguments.profile)
     link = machine_link.link(
         arguments.profile, allow=arguments.allow, who=arguments.who, new=arguments.new
     )
     LocalAgent(arguments.profile).ensure()
-    state = machine_link.wait_until_connected(arguments.profile, began)
+    since = 0.0 if link == before else began
+    state = machine_link.wait_until_connected(arguments.profile, since)
     print("\n".join(map(printable, machine_link.described(link, state, running=True))))
     if state is None or state.state != "connected":
         print("the agent keeps trying; see: conducto agent status", file=sys.stderr)

@@ -1,6 +1,7 @@
 """Linking a machine: its token, its policy, and the service that starts the agent."""
 
 import json
+import os
 import plistlib
 import stat
 import threading
@@ -16,6 +17,7 @@ from conducto_cli.cloud_account import Account
 from conducto_cli.main import main
 from conducto_cli.user_service import UserService, launchd_plist, systemd_unit
 from conducto_core.model.operations.operation import LinkClass
+from conducto_local.agent_files import AgentFiles
 from conducto_local.link.files import LinkFiles, LinkStatus
 from conducto_local.link.settings import config_file, read_settings
 from conducto_local.state_dir import open_state_dir
@@ -229,6 +231,22 @@ def test_status_without_an_agent_shows_the_link(installation: Installation, caps
     assert "start it with: conducto agent start" in said
     assert "allowed through the link: read, control, for ada only" in said
     assert "cdo_" not in said
+
+
+def test_state_of_an_agent_that_was_killed_is_not_shown(
+    installation: Installation, capsys: Output
+) -> None:
+    machine_link.link(None, allow=None, who=None, new=False)
+    files = AgentFiles(open_state_dir(None).agent)
+    _files().write_status(LinkStatus("connected", 5.0, pid=1))
+    with files.held_by_agent():
+        killed = machine_link.status_of(None)
+        _files().write_status(LinkStatus("connected", 5.0, pid=os.getpid()))
+        unchanged = machine_link.wait_until_connected(None, 0.0)
+
+    assert killed is None
+    assert unchanged is not None
+    assert unchanged.since == 5.0
 
 
 def test_link_needs_a_login(home: Path, capsys: Output) -> None:
