@@ -26,6 +26,12 @@ export interface PageRoute {
 const PipelinesPage = page(
   async () => (await import("@/pages/pipelines/PipelinesPage")).PipelinesPage,
 );
+const SchedulesPage = page(
+  async () => (await import("@/pages/schedules/SchedulesPage")).SchedulesPage,
+);
+const SchedulePage = page(
+  async () => (await import("@/pages/schedules/SchedulePage")).SchedulePage,
+);
 const ImagesPage = page(async () => (await import("@/pages/images/ImagesPage")).ImagesPage);
 const DataPage = page(async () => (await import("@/pages/data/DataPage")).DataPage);
 const UserDataPage = page(async () => (await import("@/pages/data/UserDataPage")).UserDataPage);
@@ -60,6 +66,8 @@ const PAGES: readonly PageRoute[] = [
   { path: "/p/{id}/data", page: DataPage },
   { path: "/p/{id}/launch", page: LaunchPage },
   { path: "/program", page: ProgramPage },
+  { path: "/schedules", nav: { label: NAVIGATION.schedules, icon: "clock" }, page: SchedulesPage },
+  { path: "/schedules/{name}", page: SchedulePage },
   { path: "/data", nav: { label: NAVIGATION.data, icon: "data" }, page: UserDataPage },
   { path: "/secrets", nav: { label: NAVIGATION.secrets, icon: "key" }, page: SecretsPage },
   {

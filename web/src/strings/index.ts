@@ -88,6 +88,8 @@ export const NAVIGATION = {
   search: "Search",
   theme: (name: string) => `Theme: ${name}`,
   pipelines: "Pipelines",
+  schedule: "Schedule",
+  schedules: "Schedules",
   data: "Data",
   secrets: "Secrets",
   agent: "Agent",

@@ -18,7 +18,7 @@ import { PipelineHead } from "@/pages/pipeline/frame/PipelineHead";
 import { ShareButton, useShare } from "@/pages/pipeline/frame/Share";
 import styles from "@/pages/pipeline/frame/PipelineHead.module.css";
 import type { PipelineView } from "@/pages/pipeline/frame/PipelineNav";
-import { NOTIFICATIONS, PIPELINE_HEADER, SHARE } from "@/strings";
+import { NAVIGATION, NOTIFICATIONS, PIPELINE_HEADER, SHARE } from "@/strings";
 
 interface Props {
   summary: PipelineSummary;
@@ -100,7 +100,10 @@ function HeaderButtons({ summary, actions }: Pick<Props, "summary" | "actions">)
     label: PIPELINE_HEADER.actions[action],
     onSelect: () => execute(actions, action, summary.pipeline.id),
   }));
+  const schedule = () => navigate(`/schedules?pipeline=${summary.pipeline.id}`);
+  const isShown = secondary === null && summary.settled && !narrow;
   entries.push(
+    ...(isShown ? [] : [{ label: NAVIGATION.schedule, onSelect: schedule }]),
     "separator",
     {
       label: NOTIFICATIONS.watch,
@@ -118,6 +121,12 @@ function HeaderButtons({ summary, actions }: Pick<Props, "summary" | "actions">)
     <>
       <div className={styles.actions} role="toolbar" aria-label={PIPELINE_HEADER.toolbar}>
         {secondary === null ? null : button(secondary, "plain")}
+        {isShown ? (
+          <Button variant="plain" onClick={schedule}>
+            <Icon name="clock" />
+            {NAVIGATION.schedule}
+          </Button>
+        ) : null}
         {primary === null ? null : button(primary, strong ? "main" : "plain")}
       </div>
       {narrow ? null : <ShareButton onClick={share} />}
