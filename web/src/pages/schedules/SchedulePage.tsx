@@ -39,14 +39,14 @@ export function SchedulePage({ params }: PageProps) {
   return (
     <PageStatus error={view.error}>
       <div className="page">
-        <a href="/schedules" onClick={followLink}>
-          {SCHEDULES.back}
-        </a>
         <div className="page-head">
           <h1>{name}</h1>
           <span className="page-grow" />
           {view.data === undefined ? null : <Actions name={name} view={view.data} />}
         </div>
+        <a href="/schedules" onClick={followLink}>
+          {SCHEDULES.back}
+        </a>
         {view.data === undefined ? (
           <QueryPlaceholder query={view} rows={3} />
         ) : (
