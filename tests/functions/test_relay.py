@@ -8,15 +8,23 @@ from typing import Any
 
 import pytest
 
+from chalicelib.adapters.agents import TableAgents
+from chalicelib.adapters.clients import Clients
+from chalicelib.adapters.dynamodb import DynamoTable
+from chalicelib.adapters.tokens import TableTokens
+from chalicelib.adapters.websocket_connections import TableConnections
 from chalicelib.ports.agents import AgentKey
 from chalicelib.services.agent_links import SILENT_SECONDS
+from chalicelib.services.processor import CommandProcessor
 from conducto_core.api.queries import views
 from conducto_core.model.operations.agents import FORGET_AGENT, LINKED_AGENT, LIST_AGENTS
 from conducto_core.model.operations.cloud import WHO_AM_I
 from conducto_core.model.operations.operation import LinkClass
+from conducto_core.model.operations.people import REMOVE_MEMBER
 from conducto_core.model.operations.pipelines import CONTROL, GET, LIST, LOG, LOG_FILE, TREE
-from conducto_core.model.people import AuditParams
+from conducto_core.model.people import AuditParams, Member, Role
 from conducto_core.model.relay import (
+    PING_SECONDS,
     Ack,
     Batch,
     Closing,
@@ -27,7 +35,9 @@ from conducto_core.model.relay import (
     Welcome,
 )
 from conducto_core.model.relay import ResponseHead as Head
+from support.cloud.aws import TABLE, aws
 from support.cloud.linked_agent import JSON, LinkedAgent, RelayWorld
+from support.cloud.throttle import calls_of
 from support.cloud.world import ME
 from support.trees import leaf, serial
 
@@ -463,3 +473,58 @@ def test_agents_are_listed_and_forgotten_by_their_owner_or_an_administrator(
     assert world.call(LINKED_AGENT, id="laptop").status == 404
     assert world.connections.closed == [agent.connection]
     assert all(one["agent"] is None for one in json.loads(world.call(LIST).body)["pipelines"])
+
+
+def test_agents_of_a_removed_member_are_forgotten(world: RelayWorld) -> None:
+    agent = world.agent(user="bob")
+    world.agent("desktop")
+    owner = replace(ME, permissions=ME.permissions | {"manage_billing"})
+    for user in ("ann", "bob"):
+        member = Member(user=user, role=Role.OWNER, joined=0.0)
+        world.people.join(ME.org, member)
+
+    assert world.call(REMOVE_MEMBER, caller=owner, user="bob").status == 200
+    assert [one["id"] for one in json.loads(world.call(LIST_AGENTS).body)["agents"]] == ["desktop"]
+    assert agent.connection in world.connections.closed
+
+
+#: Prices in dollars, in us-east-1: a message and a minute of a WebSocket; a request and a GB-second
+#: of Lambda; a consistent read and a write of at most 1 kB.
+_MESSAGE, _MINUTE, _INVOCATION, _GB_SECOND = 1e-6, 0.25e-6, 0.2e-6, 16.67e-6
+_READ, _WRITE = 0.125e-6, 0.625e-6
+_MONTH = 30 * 86_400
+#: Seconds of a Lambda function of 1 GB for one ping: calls of 6 ms each, and its own work.
+_LAMBDA_SECONDS = 0.035
+
+
+def test_idle_agent_costs_less_than_five_cents_a_month() -> None:
+    with aws() as clients:
+        table = DynamoTable(clients, TABLE)
+        world = RelayWorld(
+            agents=TableAgents(table), connections=(sockets := _TableSockets(table, clients))
+        )
+        world.tokens = TableTokens(table, lambda: world.now)  # type: ignore[assignment]
+        world.cloud = replace(world.cloud, tokens=world.tokens)
+        world.engine = CommandProcessor(world.cloud)
+        world.connections = sockets  # type: ignore[assignment]
+        agent = LinkedAgent(world)
+        with calls_of(clients.get("dynamodb")) as calls:
+            agent.ping()
+    reads = sum(name in {"GetItem", "Query"} for name in calls)
+    writes = len(calls) - reads
+    assert (reads, writes) == (3, 1), calls
+    ping = 2 * _MESSAGE + _INVOCATION + _LAMBDA_SECONDS * _GB_SECOND
+    ping += (reads + 1) * _READ + writes * _WRITE  # the token of an agent has a parent as well
+    assert ping * _MONTH / PING_SECONDS + _MINUTE * _MONTH / 60 < 0.05
+
+
+class _TableSockets(TableConnections):
+    """The connections in the table; frames are kept instead of sent."""
+
+    def __init__(self, table: DynamoTable, clients: Clients) -> None:
+        super().__init__(table, clients, str, lambda: 1_000_000.0)
+        self.sent: dict[str, list[bytes]] = {}
+
+    def send(self, connection: str, data: bytes) -> bool:
+        self.sent.setdefault(connection, []).append(data)
+        return True

@@ -37,7 +37,7 @@ MAX_INLINE = 96 << 10
 #: Bytes of a body in one frame, before base64.
 PART_BYTES = 21_000
 #: Seconds between pings: API Gateway ends a connection that is idle for ten minutes.
-PING_SECONDS = 240.0
+PING_SECONDS = 300.0
 #: Seconds after which the agent replaces its connection: API Gateway ends it after two hours.
 RENEW_SECONDS = 6600.0
 #: Seconds that the cloud waits for a response.

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from chalicelib.ports.agents import AgentKey, AgentRecord
 from chalicelib.ports.identity import Identity
-from chalicelib.services.agent_links import is_online, is_visible, view_of
+from chalicelib.services.agent_links import forget, is_online, is_visible, view_of
 from chalicelib.services.dependencies import Dependencies
 from conducto_core.api import problems
 from conducto_core.errors import NotFoundError
@@ -46,9 +46,7 @@ class CloudAgents:
         agent = self._agent(agent_id)
         if agent.user != self._me.user:
             problems.check_allowed([Permission.MANAGE_ORGANISATION], self._me.permissions)
-        self._cloud.agents.forget(agent.key)
-        if agent.connection:
-            self._cloud.connections.close(agent.connection)
+        forget(self._cloud, agent)
 
     def _agent(self, agent_id: str) -> AgentRecord:
         agent = self._cloud.agents.find(AgentKey(self._me.org, agent_id))

@@ -220,6 +220,20 @@ def is_visible(agent: AgentRecord, caller: Identity) -> bool:
     return Permission.READ in caller.permissions and may_follow(agent, caller.user)
 
 
+def forget(cloud: Dependencies, agent: AgentRecord) -> None:
+    """Delete an agent and what it reported, and close its connection."""
+    cloud.agents.forget(agent.key)
+    if agent.connection:
+        cloud.connections.close(agent.connection)
+
+
+def forget_all(cloud: Dependencies, org: str, user: str | None = None) -> None:
+    """Delete the agents of a member, or all of an organisation."""
+    for agent in cloud.agents.all_of(org):
+        if user in {None, agent.user}:
+            forget(cloud, agent)
+
+
 def _read(text: str) -> AgentFrame:
     try:
         return read_agent_frame(text)

@@ -6,6 +6,7 @@ from contextlib import suppress
 from chalicelib.domain.tokens import membership_digest
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.identity import Identity
+from chalicelib.services.agent_links import forget_all
 from chalicelib.services.callers import check_no_program
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.followers import Followers
@@ -61,6 +62,7 @@ class Members:
     def _remove(self, user: str, needed: Permission | None) -> MemberRemoved:
         self._change(user, None, needed)
         self._end_tokens(user)
+        forget_all(self._cloud, self._me.org, user)
         self._withdraw_invitations(user, frozenset())
         return MemberRemoved(user=user)
 

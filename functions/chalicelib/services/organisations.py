@@ -6,6 +6,7 @@ from chalicelib.domain.tokens import membership_digest, trust_digest
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.identity import Identity, VerifiedPerson
 from chalicelib.ports.journal import all_records
+from chalicelib.services.agent_links import forget_all
 from chalicelib.services.callers import is_member
 from chalicelib.services.deletion import REQUEST_SECONDS, DeletionRunningError, PipelineDeletion
 from chalicelib.services.followers import Followers
@@ -223,6 +224,7 @@ class Organisations:
     def _end_tokens(self) -> None:
         org, cloud = self._me.org, self._cloud
         known = [token.digest for token in cloud.tokens.known(org)]
+        forget_all(cloud, org)
         for trust in cloud.trusts.all_of(org):
             cloud.tokens.take(trust_digest(org, trust.name))
             cloud.trusts.delete(org, trust.name)
