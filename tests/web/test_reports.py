@@ -217,6 +217,7 @@ def test_a_pipeline_of_one_exec_has_an_overview_when_it_reports(viewer: Viewer) 
     )  # visible lines are not pushed away
     page.get_by_role("tab", name="Overview").click()
     expect(report(page, "sum").get_by_role("heading", name="Fine")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)  # those of reports are lower
     assert viewer.axe() == []
 
     settled(viewer.person, silent := launch(viewer.person, '    root = co.Exec("true")'))

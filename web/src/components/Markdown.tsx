@@ -18,7 +18,7 @@ const ALLOWED = {
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|data:image\/(?:png|jpeg|gif|webp);base64,|[#/])/i,
 };
 
-function clean(text: string): string {
+function clean(text: string, below: number): string {
   const html = DOMPurify.sanitize(markdownToHtml(text), ALLOWED);
   const place = document.createElement("template");
   place.innerHTML = html;
@@ -29,7 +29,21 @@ function clean(text: string): string {
     link.target = "_blank";
     link.rel = "noopener noreferrer";
   }
+  nestHeadings(place.content, below);
   return place.innerHTML;
+}
+
+/** Continue the headings of the page: the largest becomes one level lower than the one above. */
+function nestHeadings(content: DocumentFragment, below: number): void {
+  const headings = [...content.querySelectorAll("h1, h2, h3, h4, h5, h6")];
+  const levelOf = (heading: Element) => Number(heading.tagName.slice(1));
+  const shift = below + 1 - Math.min(...headings.map(levelOf));
+  for (const heading of headings) {
+    const nested = document.createElement(`h${Math.min(6, levelOf(heading) + shift)}`);
+    nested.dataset.level = String(levelOf(heading));
+    nested.append(...heading.childNodes);
+    heading.replaceWith(nested);
+  }
 }
 
 /**
@@ -69,8 +83,9 @@ function useImagesLoading(place: RefObject<HTMLElement | null>, html: string): b
   return loading;
 }
 
-export function Markdown({ text }: { text: string }) {
-  const html = useMemo(() => clean(text), [text]);
+/** `below` is the level of the heading above the text. */
+export function Markdown({ text, below }: { text: string; below: number }) {
+  const html = useMemo(() => clean(text, below), [text, below]);
   const place = useRef<HTMLDivElement>(null);
   const loading = useImagesLoading(place, html);
   return (

@@ -113,7 +113,8 @@ export class Output extends LiveSource {
     return this.sources.find((one) => one.stream === stream);
   }
 
-  private order(): readonly Segment[] {
+  /** The lines of the streams in their order; the same array until it changes. */
+  order(): readonly Segment[] {
     return this.merged().order;
   }
 

@@ -1,15 +1,15 @@
 /** The data of the timeline's chart. */
 
 import { criticalPath, type CriticalPath } from "@/model/criticalPath";
-import { rowsByNode } from "@/model/groupLanes";
 import type { Bar, Lane, Range } from "@/model/lanes";
+import { type Opened, rowsByNode } from "@/model/nestedLanes";
 import { movedBars, placed, type PlacedRound, type Round, roundsOf } from "@/model/rounds";
 import { extentOf, lanesByWorker, type Timeline } from "@/model/timeline";
 import type { Round as RoundTime } from "@/api/schema";
 
 export interface ChartData {
   lanes: readonly Lane[];
-  /** Whether rows are groups; null if there is no choice. */
+  /** Whether groups are closed at first; null if there is no choice. */
   grouped: boolean | null;
   extent: Range;
   /** The attempts of the critical paths. */
@@ -27,6 +27,8 @@ export interface ChartOptions {
   byWorker: boolean;
   root: string;
   rows: string | null;
+  /** Groups that the user opened or closed. */
+  opened: Opened;
   now: number;
 }
 
@@ -41,7 +43,7 @@ export interface Chart {
 
 /** Lay out the attempts of a pipeline; null without any. */
 export function chartOf(timeline: Timeline, options: ChartOptions): Chart | null {
-  const { times, only, byWorker, root, rows, now } = options;
+  const { times, only, byWorker, root, rows, opened, now } = options;
   const rounds = roundsOf(timeline.bars(), times, now);
   const chosen = only === null ? undefined : rounds[only];
   const described = chosen ?? longestOf(rounds);
@@ -53,7 +55,7 @@ export function chartOf(timeline: Timeline, options: ChartOptions): Chart | null
   if (extent === null) return null;
   const lanes = byWorker
     ? { lanes: lanesByWorker(bars, shownNow), grouped: null }
-    : rowsByNode(bars, root, shownNow, rows);
+    : rowsByNode(bars, { root, rows, opened, now: shownNow });
   return {
     data: {
       ...lanes,

@@ -33,6 +33,10 @@ export interface Lane {
   readonly bars: Bar[];
   /** Set for a row that stands for a group; it has no bars. */
   readonly group?: Group;
+  /** Number of rows of groups that it is nested in. */
+  readonly depth?: number;
+  /** Whether the nodes of a group have rows below it. */
+  readonly open?: boolean;
 }
 
 export interface Range {

@@ -1,5 +1,7 @@
 /** Shortens long paths in the middle, never at the leaf. */
 
+import { ancestorsOf, ROOT } from "@/model/paths";
+
 /** `/a/b/c/d` as `a/…/d`, if it has more than `max` characters. */
 export function shortPath(path: string, max: number): string {
   const parts = path.split("/").filter((part) => part !== "");
@@ -12,4 +14,14 @@ export function shortPath(path: string, max: number): string {
     if (text.length <= max) return text;
   }
   return parts.length === 0 ? leaf : `…/${leaf}`;
+}
+
+/** Number of ancestors that a breadcrumb shows. */
+const MAX_ANCESTORS = 3;
+
+/** A node's ancestors below the root: all of a few, else the first, null and the nearest ones. */
+export function shortAncestors(path: string): (string | null)[] {
+  const all = ancestorsOf(path).filter((above) => above !== ROOT);
+  if (all.length <= MAX_ANCESTORS) return all;
+  return [...all.slice(0, 1), null, ...all.slice(1 - MAX_ANCESTORS)];
 }

@@ -12,8 +12,10 @@ export const CHART = {
   firstAttempts: (maxAttempts: string) =>
     `Showing the first ${maxAttempts} attempts. To see others, select one and press “Show only its group”. `,
   groups: "Groups",
-  keysHelp:
-    "Use arrow keys to move between rows and attempts, plus and minus to zoom, brackets to pan, and Enter to open the node or group.",
+  nodeKeys:
+    "Use up and down arrow keys to move between rows, left and right to open or close a group and to move between attempts, plus and minus to zoom, brackets to pan, and Enter to open the node or group.",
+  workerKeys:
+    "Use arrow keys to move between rows and attempts, plus and minus to zoom, brackets to pan, and Enter to open the node.",
   killed: "killed",
   legend: "Legend",
   loading: (size: string) => `Loading, ${size} so far… `,

@@ -116,7 +116,7 @@ function Content({ name, content, whole }: ContentProps) {
           aria-label={DATA.content}
         >
           {truncated}
-          <LazyMarkdown text={text} />
+          <LazyMarkdown text={text} below={2} />
         </div>
       );
     case "text":

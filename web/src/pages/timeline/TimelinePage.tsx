@@ -11,10 +11,22 @@ import { useLive, useLiveVersion } from "@/live/stream";
 import { MAX_ATTEMPTS, TimelineSession } from "@/live/timeline";
 import { useMedians } from "@/live/useMedians";
 import { chartOf } from "@/model/chart";
+import type { Opened } from "@/model/nestedLanes";
 import { ROOT } from "@/model/paths";
 import { Chart } from "@/pages/timeline/Chart";
 import styles from "@/pages/timeline/TimelinePage.module.css";
 import { CHART } from "@/strings/timeline";
+
+const NONE: Opened = new Map();
+
+/** The groups that the user opened or closed, until the view changes. */
+function useOpened(view: string) {
+  const [state, setState] = useState({ view, opened: NONE });
+  const opened = state.view === view ? state.opened : NONE;
+  const toggle = (path: string, open: boolean) =>
+    setState({ view, opened: new Map(opened).set(path, open) });
+  return { opened, toggle };
+}
 
 export function TimelinePage({ params }: PageProps) {
   const id = params.id ?? "";
@@ -53,11 +65,12 @@ function Body({ session, summary, root }: BodyProps) {
   const round = Number(query.get("round"));
   const only = Number.isInteger(round) && round > 0 ? round - 1 : null;
   const { rounds: times } = summary;
+  const { opened, toggle } = useOpened(`${root} ${rows}`);
   const chart = useMemo(
-    () => chartOf(session.timeline, { times, only, byWorker, root, rows, now }),
+    () => chartOf(session.timeline, { times, only, byWorker, root, rows, opened, now }),
     // The timeline is mutated in place; `version` tracks it.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-    [session, version, times, only, byWorker, root, rows, now],
+    [session, version, times, only, byWorker, root, rows, opened, now],
   );
   const medians = useMedians(summary);
 
@@ -84,6 +97,7 @@ function Body({ session, summary, root }: BodyProps) {
         byWorker={byWorker}
         takesFocus={entered}
         onEnter={enter}
+        onToggle={toggle}
       />
       <p className={`${styles.notes} muted`}>
         {session.loading ? CHART.loading(session.timeline.size.toLocaleString("en")) : ""}

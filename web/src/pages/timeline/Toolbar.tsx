@@ -6,6 +6,7 @@ import type { ChartData } from "@/model/chart";
 import type { Round } from "@/model/rounds";
 import { RoundPicker } from "@/pages/timeline/RoundPicker";
 import styles from "@/pages/timeline/TimelineTools.module.css";
+import { type Zoom, ZOOM_STEP } from "@/pages/timeline/useZoom";
 import { CHART, TIMELINE } from "@/strings/timeline";
 
 interface Props {
@@ -14,16 +15,13 @@ interface Props {
   /** Index of the only round that is shown; null for all. */
   only: number | null;
   byWorker: boolean;
-  isZoomed: boolean;
+  zoom: Zoom;
   onlyCritical: boolean;
-  onZoomIn: () => void;
-  onZoomOut: () => void;
-  onShowAll: () => void;
   onOnlyCritical: (only: boolean) => void;
 }
 
 /** Row grouping, zoom and totals. */
-export function Toolbar({ data, rounds, only, byWorker, isZoomed, onlyCritical, ...on }: Props) {
+export function Toolbar({ data, rounds, only, byWorker, zoom, onlyCritical, ...on }: Props) {
   const { attempts, grouped } = data;
   const active = data.rounds.reduce((sum, { from, to }) => sum + to - from, 0);
   return (
@@ -47,13 +45,13 @@ export function Toolbar({ data, rounds, only, byWorker, isZoomed, onlyCritical, 
           </Button>
         </div>
       )}
-      <Button aria-label={CHART.zoomIn} shortcut="+" onClick={on.onZoomIn}>
+      <Button aria-label={CHART.zoomIn} shortcut="+" onClick={() => zoom.by(1 / ZOOM_STEP)}>
         +
       </Button>
-      <Button aria-label={CHART.zoomOut} shortcut="-" onClick={on.onZoomOut}>
+      <Button aria-label={CHART.zoomOut} shortcut="-" onClick={() => zoom.by(ZOOM_STEP)}>
         −
       </Button>
-      <Button shortcut="0" disabled={!isZoomed} onClick={on.onShowAll}>
+      <Button shortcut="0" disabled={!zoom.isZoomed} onClick={zoom.reset}>
         {CHART.resetZoom}
       </Button>
       <Button

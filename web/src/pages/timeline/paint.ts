@@ -32,8 +32,6 @@ export interface Scene {
   chosen: Bar | null;
   /** Index of the selected row; -1 for none. */
   chosenLane: number;
-  /** The range that the user is dragging. */
-  drag: Range | null;
 }
 
 export function paintAxis(canvas: HTMLCanvasElement, scene: Scene, palette: Palette): void {
@@ -116,11 +114,17 @@ function paintGapLabel(
   context.fillText(text, x, height / 2);
 }
 
-export function paintBars(canvas: HTMLCanvasElement, scene: Scene, colours: Palette): void {
+/** `drag` is the range that the user is dragging. */
+export function paintBars(
+  canvas: HTMLCanvasElement,
+  scene: Scene,
+  drag: Range | null,
+  colours: Palette,
+): void {
   const context = prepared(canvas);
   if (context === null) return;
   const { clientWidth: width, clientHeight: height } = canvas;
-  const { lanes, view, scrollTop, drag } = scene;
+  const { lanes, view, scrollTop } = scene;
   context.font = `11px ${getComputedStyle(canvas).fontFamily}`;
   context.textBaseline = "middle";
   context.fillStyle = colours.line;
@@ -244,6 +248,7 @@ function paintLabel(
   const text = byWorker ? name : bar.number > 1 ? `attempt ${bar.number}` : "";
   const room = right - Math.max(0, left) - 10;
   if (text === "" || context.measureText(text).width > room) return;
-  context.fillStyle = colours.surface;
+  // Done bars are pale.
+  context.fillStyle = bar.state === "done" ? colours.text : colours.surface;
   context.fillText(text, Math.max(0, left) + 5, y + BAR_HEIGHT / 2 + 0.5);
 }

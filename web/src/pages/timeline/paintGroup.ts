@@ -7,8 +7,10 @@ import { xOf } from "@/model/timescale";
 
 const TOP = 4;
 const HEIGHT = 17;
-/** Minimum height, so that one command of many is visible. */
+/** Minimum height, so that one command of many is visible, and the height of an open group. */
 const MIN_HEIGHT = 2;
+const OPEN_HEIGHT = 4;
+const OPEN_TOP = 10;
 /** Half the width of a failure mark. */
 const HALF_WIDTH = 4;
 
@@ -22,6 +24,7 @@ interface Place {
   onlyCritical: boolean;
 }
 
+/** Draw a group; nothing but its extent while its rows are open. */
 export function paintGroup(pen: Pen, lane: Lane & { group: Group }, place: Place): void {
   const { context, colours } = pen;
   const { top, width, view } = place;
@@ -30,7 +33,13 @@ export function paintGroup(pen: Pen, lane: Lane & { group: Group }, place: Place
   context.globalAlpha = place.onlyCritical ? 0.3 : 1;
   // Blue means that something runs now.
   context.fillStyle = isOver(lane.group, place.now) ? colours.queued : colours.running;
-  for (const [x, count] of columnsOf(steps, view, Math.ceil(width)).entries()) {
+  const columns = columnsOf(steps, view, Math.ceil(width));
+  if (lane.open === true) {
+    // The rows below have the bars.
+    paintSpans(pen, columns, top);
+    return;
+  }
+  for (const [x, count] of columns.entries()) {
     if (count === 0) continue;
     const height = Math.max(MIN_HEIGHT, (count / peak) * HEIGHT);
     context.fillRect(x, top + TOP + HEIGHT - height, 1, height);
@@ -49,6 +58,14 @@ export function paintGroup(pen: Pen, lane: Lane & { group: Group }, place: Place
     const length = Math.max(1, xAt(endOf(bar, place.now)) - from);
     context.fillRect(from, top + TOP + HEIGHT + 1, length, 2);
   }
+}
+
+/** Mark when any command of an open group ran. */
+function paintSpans({ context }: Pen, columns: readonly number[], top: number): void {
+  for (const [x, count] of columns.entries()) {
+    if (count > 0) context.fillRect(x, top + OPEN_TOP, 1, OPEN_HEIGHT);
+  }
+  context.globalAlpha = 1;
 }
 
 /** Whether none of its commands runs now; the steps of one that runs end now. */

@@ -10,6 +10,7 @@ import { earlierDurations, estimate } from "@/model/estimate";
 import { historyFinder } from "@/model/runs";
 import { ROOT } from "@/model/paths";
 import { pauseNote } from "@/model/paused";
+import { failures } from "@/model/states";
 import { mostCommonReason } from "@/model/waiting";
 import { workersText } from "@/model/workers";
 import styles from "@/pages/pipeline/frame/PipelineHead.module.css";
@@ -88,7 +89,8 @@ function TimeLeft({ summary, took }: { summary: PipelineSummary; took: number })
 /** Explains why queued commands wait, or why nothing starts. */
 function Waiting({ summary }: { summary: PipelineSummary }) {
   const { pipeline, counts, settled, seq } = summary;
-  const stuck = settled && pipeline.armed;
+  // After failures, the tree and the overview have the reasons.
+  const stuck = settled && pipeline.armed && failures(counts) === 0;
   const state = counts.queued > 0 ? "queued" : stuck && counts.pending > 0 ? "pending" : null;
   const waiting = useQuery({
     // The overview of the root requests the queued commands, too.

@@ -1,10 +1,11 @@
 import { useQueries } from "@tanstack/react-query";
-import { useDeferredValue, useEffect, useState } from "react";
+import { useDeferredValue, useEffect, useMemo, useState } from "react";
 
 import { api } from "@/api/client";
 import type { LogMatch } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { type Output, type OutputLocation, streamsOf } from "@/live/output";
+import { placesOf, type Segment } from "@/model/outputOrder";
 import styles from "@/pages/pipeline/node/LogView.module.css";
 import { OUTPUT } from "@/strings";
 
@@ -44,16 +45,32 @@ export function useLogSearch(
     })),
   });
   const isDone = text !== "" && results.every(({ data }) => data !== undefined);
-  const matches = streamsOf(stream).flatMap((one, at) => {
-    const placeIn = output.placesIn(one);
-    return (results[at]?.data?.matches ?? []).flatMap((match) => foundIn(match, placeIn));
-  });
+  const [first, second] = results.map(({ data }) => data?.matches);
+  const order = output.order();
+  const matches = useMemo(
+    () => placedMatches(order, stream, [first ?? [], second ?? []]),
+    [order, stream, first, second],
+  );
   return {
     typed,
     setTyped,
-    matches: isDone ? matches.toSorted((a, b) => a.line - b.line) : null,
+    matches: isDone ? matches : null,
     hasMore: results.some(({ data }) => data !== undefined && data.next !== null),
   };
+}
+
+/** The matches of the streams, by their lines in the output. */
+function placedMatches(
+  order: readonly Segment[],
+  stream: OutputLocation["stream"],
+  found: readonly (readonly LogMatch[])[],
+): Match[] {
+  return streamsOf(stream)
+    .flatMap((one, at) => {
+      const placeIn = placesOf(order, one);
+      return (found[at] ?? []).flatMap((match) => foundIn(match, placeIn));
+    })
+    .toSorted((a, b) => a.line - b.line);
 }
 
 function foundIn(match: LogMatch, placeIn: (line: number) => number | null): Match[] {

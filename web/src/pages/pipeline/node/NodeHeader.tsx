@@ -1,4 +1,4 @@
-import type { ReactNode } from "react";
+import { Fragment, type ReactNode } from "react";
 
 import type { NodeDetail } from "@/api/schema";
 import { Button } from "@/components/Button";
@@ -15,7 +15,8 @@ import { duration, elapsed } from "@/lib/time";
 import { visible } from "@/lib/visible";
 import type { PipelineSession } from "@/live/session";
 import { withoutCommand } from "@/model/advice";
-import { ancestorsOf, nameOf, ROOT } from "@/model/paths";
+import { nameOf, ROOT } from "@/model/paths";
+import { shortAncestors } from "@/model/shortPath";
 import { displayState, failureText, isFinished, stoppedText } from "@/model/states";
 import type { Actions } from "@/pages/pipeline/actions/useActions";
 import styles from "@/pages/pipeline/node/NodeHeader.module.css";
@@ -69,16 +70,18 @@ export function NodeHeader({ session, detail, actions, onClose, tabs }: Props) {
 function Breadcrumb({ id, path }: { id: string; path: string }) {
   return (
     <nav className={styles.crumbs} aria-label={NODE_HEADER.path}>
-      {ancestorsOf(path)
-        .filter((above) => above !== ROOT)
-        .map((above) => (
-          <span key={above}>
-            <a href={pipelineUrl(id, above)} onClick={followLink}>
+      {shortAncestors(path).map((above) => (
+        <Fragment key={above ?? "…"}>
+          {above === null ? (
+            "…"
+          ) : (
+            <a href={pipelineUrl(id, above)} onClick={followLink} title={visible(above)}>
               {visible(nameOf(above))}
             </a>
-            {" / "}
-          </span>
-        ))}
+          )}
+          {" / "}
+        </Fragment>
+      ))}
     </nav>
   );
 }

@@ -170,7 +170,7 @@ function NodeTabs({
       >
         {doc !== null && (tab === "overview" || tab === "details") ? (
           <div className={styles.doc}>
-            <LazyMarkdown text={doc} />
+            <LazyMarkdown text={doc} below={1} />
           </div>
         ) : null}
         {tab === "output" && isExec ? <OutputTab session={session} detail={detail} /> : null}

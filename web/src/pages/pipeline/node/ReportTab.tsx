@@ -61,7 +61,7 @@ export function ReportTab({ id, attempt }: { id: string; attempt: AttemptRecord 
   return (
     <div className={styles.report}>
       {report.data?.map((block, index) => (
-        <LazyMarkdown key={index} text={block} />
+        <LazyMarkdown key={index} text={block} below={1} />
       ))}
     </div>
   );

@@ -117,7 +117,7 @@ function ReportText({ id, report: { entry, title } }: { id: string; report: Repo
   return (
     <>
       <Collapsible label={title}>
-        <LazyMarkdown text={text.data} />
+        <LazyMarkdown text={text.data} below={3} />
       </Collapsible>
       {entry.size > REPORT_BYTES ? (
         <p className="muted">{NODE.firstBytes(bytes(REPORT_BYTES), bytes(entry.size))}</p>
