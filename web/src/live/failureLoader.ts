@@ -1,0 +1,110 @@
+/** Loads the failures of partly loaded groups, and their reasons. */
+
+import { findCauses, findFailures } from "@/live/search";
+import { LiveSource } from "@/live/stream";
+import { attempted, type TreeLoader } from "@/live/treeLoader";
+import type { TreeNode } from "@/model/node";
+import { ROOT } from "@/model/paths";
+import { failures } from "@/model/states";
+
+/** Number of failures loaded for a large group. */
+const MAX_FAILURES = 50;
+/** Number of failures whose reasons are shown in the tree, and the interval of requesting them. */
+const MAX_REASONS = 100;
+const REASONS_INTERVAL = 1500;
+/** Minimum interval between searches for failures, in ms. */
+const SEARCH_INTERVAL = 500;
+
+export class FailureLoader extends LiveSource {
+  /** Number of failures requested per group. */
+  private readonly requested = new Map<string, number>();
+  private searching = false;
+  private searchedAt = -Infinity;
+  /** Number of failures for which reasons were requested, and when. */
+  private reasonsFor = 0;
+  private reasonsAt = -Infinity;
+
+  constructor(private readonly loader: TreeLoader) {
+    super();
+  }
+
+  /** Load the failures that appeared below partly loaded groups. */
+  update(partlyLoaded: () => readonly TreeNode[]): void {
+    this.forgetFixed();
+    if (!this.searching) this.loadFailures(partlyLoaded);
+    this.loadReasons();
+  }
+
+  /** In one request if there are few failures, otherwise group by group. */
+  private loadFailures(partlyLoaded: () => readonly TreeNode[]): void {
+    const { counts } = this.loader.model.summary;
+    const incomplete = partlyLoaded().filter(
+      (group) => failureCount(group) > (this.requested.get(group.path) ?? 0),
+    );
+    const [first] = incomplete;
+    if (first === undefined || this.searchLater()) return;
+    const few = failures(counts) <= MAX_FAILURES;
+    const groups = few ? incomplete : [first];
+    for (const group of groups) this.requested.set(group.path, failureCount(group));
+    void this.search(few ? { path: ROOT, counts } : first, groups);
+  }
+
+  private async search(
+    root: Pick<TreeNode, "path" | "counts">,
+    groups: readonly TreeNode[],
+  ): Promise<void> {
+    const { id } = this.loader;
+    this.searching = true;
+    try {
+      await this.loader.found(findFailures(id, root.path, MAX_FAILURES, root.counts));
+      this.searching = false;
+      this.show();
+    } catch {
+      // The next change retries. Retrying immediately would loop while the server is unreachable.
+      this.searching = false;
+      for (const { path } of groups) this.requested.delete(path);
+    }
+  }
+
+  /** Schedule a search if the previous one was too recent. Returns whether it was. */
+  private searchLater(): boolean {
+    const now = performance.now();
+    const wait = this.searchedAt + SEARCH_INTERVAL - now;
+    if (wait <= 0) this.searchedAt = now;
+    else this.schedule("search", wait, () => this.show());
+    return wait > 0;
+  }
+
+  /** Lower the requested numbers after a reset, so that new failures are loaded again. */
+  private forgetFixed(): void {
+    for (const [path, count] of this.requested) {
+      const group = this.loader.model.nodes.get(path);
+      const failed = group === undefined ? 0 : failureCount(group);
+      if (failed < count) this.requested.set(path, failed);
+    }
+  }
+
+  /** Request why commands failed, for the rows of the tree. */
+  private loadReasons(): void {
+    const failed = failures(this.loader.model.summary.counts);
+    if (failed === 0) this.reasonsFor = 0;
+    if (failed === this.reasonsFor || this.isScheduled("reasons")) return;
+    const wait = Math.max(0, this.reasonsAt + REASONS_INTERVAL - performance.now());
+    this.schedule("reasons", wait, () => {
+      this.reasonsFor = failed;
+      this.reasonsAt = performance.now();
+      return attempted(this.fetchReasons());
+    });
+  }
+
+  private async fetchReasons(): Promise<void> {
+    const { id, model } = this.loader;
+    const causes = await findCauses(id, ROOT, MAX_REASONS);
+    model.addReasons(causes.filter(({ tail }) => tail !== null));
+    this.show();
+  }
+}
+
+function failureCount(group: TreeNode): number {
+  return group.counts === null ? 0 : failures(group.counts);
+}
