@@ -51,6 +51,7 @@ export function OverviewTab({ session, detail, actions }: Props) {
   const node = known === undefined || known.seq < 0 ? detail.node : known;
   const counts = node.counts ?? NO_COUNTS;
   const isActive = counts.running + counts.queued > 0;
+  const isPending = counts.pending === total(counts); // nothing has times
   const hasFailed = !isSuccess(node) && (failures(counts) > 0 || isFailed(node.state));
   const found = useCauses(session, path, counts, node.state);
   const groups = found.data === undefined ? null : groupFailures(found.data);
@@ -79,7 +80,9 @@ export function OverviewTab({ session, detail, actions }: Props) {
       <CellMap key={`cells ${path}`} session={session} path={path} counts={counts} />
       {isRoot && hasFailed ? <ReportsSection session={session} failed /> : null}
       {isRoot && summary !== undefined ? <Relatives summary={summary} /> : null}
-      {isActive ? null : <Outcome session={session} path={path} succeeded={isSuccess(node)} />}
+      {isActive || isPending ? null : (
+        <Outcome session={session} path={path} succeeded={isSuccess(node)} />
+      )}
     </div>
   );
 }
@@ -152,7 +155,7 @@ function Headline({ session, node, path, reasons, children }: HeadlineProps) {
 /** The remaining time of a running pipeline, from earlier runs. */
 function useEstimate(session: PipelineSession, enabled: boolean) {
   const summary = session.model?.summary;
-  const { history, loading } = useHistory(summary);
+  const { history, loading } = useHistory(enabled ? summary : undefined);
   const now = useNow(enabled);
   const unknown = { loading: enabled && loading, remaining: null, text: null };
   if (!enabled || summary === undefined) return unknown;
