@@ -35,7 +35,6 @@ function summary(
     warning: false,
     images: [],
     workers: null,
-    agent: null,
     seq: 1,
     ...changes,
   };

@@ -70,7 +70,6 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
     rounds: [],
     agent: null,
     warning: false,
-    agent: null,
   };
 }
 
