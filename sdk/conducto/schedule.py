@@ -1,14 +1,15 @@
 """Templates and schedules of pipelines on a server: ``co.schedule``.
 
 A template is a pipeline stored for later launches; a schedule launches one at given times; both
-belong to an extension's installation. They need a server: each call raises an error.
+belong to an extension's installation. They need the original's server: each call raises an error
+that names ``conducto schedule``, which has the schedules of this one.
 """
 
 from __future__ import annotations
 
 from conducto.api.remote import not_yet
 
-_CRON = "Until then let cron run `python pipeline.py --local --run --detach`."
+_CRON = "Use `conducto schedule add`, on this machine or with --cloud (docs/schedules.md)."
 
 create_extension = not_yet("Creating a scheduling extension", _CRON)
 delete_extension = not_yet("Deleting a scheduling extension", _CRON)

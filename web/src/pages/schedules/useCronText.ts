@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
-// As a file of its own: the library is no ES module, and the helper for such modules would be one
-// more file of the first load.
+// As a file of its own: the library is a CommonJS module, and the helper for such modules would be
+// one more file of the first load.
 import library from "cronstrue/dist/cronstrue.min.js?url";
 
 interface Library {
