@@ -1,4 +1,4 @@
-"""Reads of pipelines and files return the same over the shipped fake and the local runner."""
+"""Reads return the same over the shipped fake, the local runner, and through a linked agent."""
 
 import asyncio
 import base64
@@ -28,11 +28,12 @@ from conducto_core.model.resources import Resources
 from conducto_core.model.states import State
 from support.api_server import TOKEN
 from support.fixtures import FAILURE, OUTPUT, Scene, real, scripted
+from support.relayed import relayed
 
 WHOLE = f"{OUTPUT}\n".encode()
 
 
-@pytest.fixture(params=[scripted, real], ids=["fake", "local runner"])
+@pytest.fixture(params=[scripted, real, relayed], ids=["fake", "local runner", "relayed"])
 async def scene(request: pytest.FixtureRequest, tmp_path: Path):
     opened: AbstractAsyncContextManager[Scene] = request.param(tmp_path)
     async with opened as scene:
