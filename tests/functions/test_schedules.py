@@ -13,9 +13,9 @@ HOURLY = {"name": "hourly", "cron": "0 * * * *", "title": "Hourly"}
 HOUR = 3600.0
 
 
-def office() -> tuple[Office, str, dict[str, str]]:
+def office(**more: object) -> tuple[Office, str, dict[str, str]]:
     """Return an organisation, a member's token, and the source of a schedule."""
-    made = Office()
+    made = Office(**more)
     made.world.now = 1_772_366_400.0 - 10  # 12:00 UTC on 2026-03-01, but for ten seconds
     ann = made.join("ann")
     pipeline = made.world.launch(serial(leaf("a")), run=False)
@@ -52,7 +52,13 @@ def test_minute_rule_launches_once_with_the_permissions_of_the_owner() -> None:
 
 
 def test_schedule_of_a_member_who_left_pauses_until_another_resumes_it() -> None:
-    made, ann, what = office()
+    mails: list[tuple[str, str]] = []
+
+    def mail(to: str, subject: str, text: str, _password: str | None) -> bool:
+        mails.append((to, f"{subject}: {text}"))
+        return True
+
+    made, ann, what = office(mail=mail)
     bob = made.join("bob", Role.ADMIN)
     made.call(ops.CREATE_SCHEDULE, ann, {**HOURLY, "what": what})
     member = made.world.people.member(ORG, "ann")
@@ -65,6 +71,9 @@ def test_schedule_of_a_member_who_left_pauses_until_another_resumes_it() -> None
     assert [state for state, *_ in states(made, bob)] == ["failed"]
     _, view = made.call(ops.GET_SCHEDULE, bob, name="hourly")
     assert "its owner ann may not launch" in view["schedule"]["paused_why"]
+    ((to, told),) = mails
+    assert to == "bob@acme.example"
+    assert "the schedule hourly of acme paused itself: its owner ann may not launch" in told
     _, view = made.call(ops.RESUME_SCHEDULE, bob, name="hourly")
     assert (view["schedule"]["owner"], view["schedule"]["paused"]) == ("bob", False)
     made.world.now += HOUR

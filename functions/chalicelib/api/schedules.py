@@ -9,11 +9,14 @@ from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.ports.identity import Identity
 from chalicelib.ports.journal import all_records
 from chalicelib.services.processor import CommandProcessor
+from chalicelib.services.secret_injection import smtp_password
+from conducto.integrations.http import DeliveryError
 from conducto_core.api.schedules.operations import ScheduleOperations
 from conducto_core.api.schedules.runner import ScheduleRunner
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.operations.operation import Permission
 from conducto_core.model.params import PipelineParams
+from conducto_core.model.people import Role
 from conducto_core.model.records import PipelineRecord
 from conducto_core.model.requests import Action, ControlRequest, LaunchRequest
 from conducto_core.model.schedules import Schedule, ScheduleSettings, ScriptSource
@@ -104,9 +107,23 @@ class CloudScheduleTarget:
         return await asyncio.to_thread(read)
 
     async def paused_itself(self, org: str, schedule: Schedule) -> None:
-        """Log the reason; the list of schedules shows it, too."""
+        """Log the reason and mail it to administrators; the list of schedules shows it, too."""
         about = {"org": org, "schedule": schedule.name, "why": schedule.paused_why}
         logger.warning("a schedule paused itself", extra=about)
+        await asyncio.to_thread(self._mail, org, schedule)
+
+    def _mail(self, org: str, schedule: Schedule) -> None:
+        subject = f"Conducto: the schedule {schedule.name} of {org} paused itself"
+        text = f"{schedule.paused_why}.\n\nResume it: conducto schedule resume {schedule.name}\n"
+        password = smtp_password(self._cloud.vault, org)
+        for member in self._cloud.people.members(org):
+            if not member.email or member.role not in (Role.OWNER, Role.ADMIN):
+                continue
+            try:
+                self._cloud.mail(member.email, subject, text, password)
+            except DeliveryError as error:
+                about = {"schedule": schedule.name, "to": member.user, "why": str(error)}
+                logger.warning("a mail was not sent", extra=about)
 
 
 def schedule_runner(engine: CommandProcessor) -> ScheduleRunner:
