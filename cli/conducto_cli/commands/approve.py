@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
+from conducto.wire.printable import printable
 from conducto_cli.arguments import add_id, add_json
 from conducto_cli.exit_codes import DONE
 from conducto_cli.output import as_json
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     if arguments.json:
         print(as_json(attempt.model_dump(mode="json")))
     else:
-        print(f"{path} {'rejected' if arguments.reject else 'approved'}")
+        print(f"{printable(path)} {'rejected' if arguments.reject else 'approved'}")
     return DONE
 
 

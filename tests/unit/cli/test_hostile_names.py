@@ -45,6 +45,7 @@ LINES: dict[str, list[list[str]]] = {
     "skip": [["abc", PATH]],
     "unskip": [["abc", PATH]],
     "kill": [["abc", "/"]],
+    "approve": [["abc"], ["abc", PATH], ["abc", f"{PATH}no"]],
     "rebuild": [["abc", PATH]],
     "modify": [["abc", PATH, "--image", EVIL]],
     "metrics": [["abc"], [f"{EVIL}no"], ["abc", "--name", EVIL]],
