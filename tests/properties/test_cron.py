@@ -151,3 +151,8 @@ def test_time_from_the_middle_of_a_repeated_hour_is_in_the_future():
     second = datetime(2027, 10, 31, 2, 10, fold=1, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
     (found,) = next_times("30 2 * * *", "Europe/Berlin", second, 1)
     assert found > second + 23 * 3600
+
+
+def test_repeated_times_are_found_before_a_gap_of_a_year():
+    start = datetime(2029, 3, 30, 18, 32, tzinfo=UTC)
+    check("*/15 1 1 3-4 *", "Australia/Lord_Howe", start)

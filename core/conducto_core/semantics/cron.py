@@ -27,6 +27,8 @@ _NAMED: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
+#: No zone moves its clocks forward and back within this time.
+_STEP: Final = timedelta(days=10)
 _EPOCH: Final = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -95,11 +97,12 @@ def _by_wall_clock(expression: str, zone: ZoneInfo, after: datetime) -> Iterator
     walls = CronSim(expression, _wall(after, offset))
     while (wall := next(walls, None)) is not None:
         moment = (wall - offset).replace(tzinfo=UTC)
-        if _offset(moment, zone) == offset:
+        shift = _first_shift(since, moment, zone)
+        if shift is None:
+            since = moment
             yield moment.timestamp()
             continue
-        since = _shift_between(since, moment, zone)
-        offset = _offset(since, zone)
+        since, offset = shift, _offset(shift, zone)
         walls = CronSim(expression, _wall(since, offset) - timedelta(seconds=1))
 
 
@@ -109,6 +112,17 @@ def _offset(moment: datetime, zone: ZoneInfo) -> timedelta:
 
 def _wall(moment: datetime, offset: timedelta) -> datetime:
     return moment.replace(tzinfo=None) + offset
+
+
+def _first_shift(since: datetime, until: datetime, zone: ZoneInfo) -> datetime | None:
+    """Return the first change of the clocks after ``since``, up to ``until``."""
+    old = _offset(since, zone)
+    while since < until:
+        step = min(since + _STEP, until)
+        if _offset(step, zone) != old:
+            return _shift_between(since, step, zone)
+        since = step
+    return None
 
 
 def _shift_between(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
