@@ -59,7 +59,7 @@ class LinkConnection:
         self._sent = 0
         self._sending = asyncio.Lock()
         self._acks: dict[int, asyncio.Future[None]] = {}
-        self._incoming = _Order()
+        self._incoming = FrameOrder()
         self.frames = self._receive()
 
     async def greet(self, make: Callable[[int], Hello]) -> CloudFrame:
@@ -157,7 +157,7 @@ class LinkConnection:
         await self._socket.close(code)
 
 
-class _Order:
+class FrameOrder:
     """Frames in the order of their numbers."""
 
     def __init__(self) -> None:

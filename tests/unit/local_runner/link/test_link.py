@@ -15,9 +15,9 @@ from tests.unit.local_runner.link.conftest import QUICK, LinkedAgent
 from conducto_core.model import relay
 from conducto_core.model.operations.operation import LinkClass
 from conducto_core.model.relay import LinkPolicy
-from conducto_core.model.requests import Action
+from conducto_core.model.requests import Action, NodeView
 from conducto_core.model.shells import ShellNote, ShellParams
-from conducto_core.model.states import State
+from conducto_core.model.states import NodeType, State
 from conducto_core.semantics.link_policy import ALLOWABLE
 from conducto_local.link.start import is_linked, keep_linked
 from conducto_local.state_dir import StateDir
@@ -110,6 +110,7 @@ async def test_repeated_request_is_executed_once(agent: LinkedAgent, cloud: Rela
         await cloud.ask("control", id="three", params={"id": "p1"}, body=run, headers=key)
 
     assert len(agent.pipelines.actions) == 2
+    assert cloud.executed["one"] == 1
 
 
 async def test_large_response_comes_in_parts_or_at_the_storage(
@@ -196,6 +197,7 @@ async def test_frames_out_of_order_are_processed_in_order(
     agent: LinkedAgent, cloud: RelayCloud
 ) -> None:
     agent.configure(cloud)
+    agent.pipelines.add("p2", [NodeView(path="/", type=NodeType.EXEC, state=State.PENDING)])
     async with agent.linked():
         await cloud.until(lambda: bool(cloud.pipelines))
         cloud.delay = True
@@ -203,7 +205,14 @@ async def test_frames_out_of_order_are_processed_in_order(
         await cloud.send(relay.Follow, caller=ADA, pipeline="p1", stop=True)
         cloud.delay = False
         await cloud.ask("get_pipeline", params={"id": "p1"})
-        assert agent.pipelines.readers("p1") == 0
+        stopped = agent.pipelines.readers("p1")
+        cloud.delay = True
+        await cloud.send(relay.Follow, caller=ADA, pipeline="p1")
+        await cloud.send(relay.Follow, caller=ADA, pipeline="p2")
+        cloud.delay = False
+        await cloud.until(lambda: all(agent.pipelines.readers(one) for one in ("p1", "p2")))
+
+    assert stopped == 0
 
 
 async def test_policy_change_on_the_machine_applies_at_once(
