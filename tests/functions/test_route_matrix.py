@@ -45,7 +45,7 @@ BODIES: dict[str, Any] = {
     "own_builds": LAUNCH,
     "continue_pipeline": {"launch": LAUNCH},
     "control": {"action": "run", "paths": ["/"]},
-    "decide_approval": {"path": "/a", "approve": true},
+    "decide_approval": {"path": "/a", "approve": True},
     "debug": {"path": "/a"},
     "open_shell": {"path": "/a"},
     "open_remote_shell": {"path": "/a"},
