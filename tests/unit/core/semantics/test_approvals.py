@@ -142,7 +142,7 @@ def test_an_approval_does_not_inherit_a_time_limit():
         (serial(leaf("a", approval={"message": " "}, command="")), "/a: message is empty"),
         (serial(leaf("a", approval="yes?", command="")), "/a: approval must have a message"),
         (serial(approve("a", who=[3])), "/a: who must be text"),
-        (serial(approve("a", who=["viewer"])), "/a: who='viewer' decides nothing"),
+        (serial(approve("a", who=["viewer"])), "/a: the role 'viewer' decides nothing"),
         (serial(approve("a", max_time="soon")), "/a: max_time"),
         (parallel("b", approval={"message": "m"}), "/: an approval has no children"),
     ],
