@@ -11,12 +11,14 @@ from chalicelib.api.children import CloudChildren
 from chalicelib.api.organisation import CloudOrganisation
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.api.workers import WorkerApi
+from conducto_core.api.schedules.operations import ScheduleOperations
 from conducto_core.model.operations.agent import AGENT_OPERATIONS, GC
 from conducto_core.model.operations.children import CHILD_OPERATIONS
 from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
 from conducto_core.model.operations.operation import AnyOperation, Bytes
 from conducto_core.model.operations.organisation import ORGANISATION_OPERATIONS
 from conducto_core.model.operations.pipelines import OPERATIONS
+from conducto_core.model.operations.schedules import SCHEDULE_OPERATIONS
 from conducto_core.model.operations.worker import WORKER_OPERATIONS
 from conducto_core.model.params import NoParams
 from conducto_core.ports.downloads import Download
@@ -33,16 +35,18 @@ SERVERS: list[tuple[type[Any], ...]] = [
     (CloudOrganisation,),
     (AgentOperations, LocalPipelines),
     (Shells, LocalPipelines),
+    (ScheduleOperations,),
 ]
 TABLES = {
     MemoryPipelines: (*OPERATIONS, GC),
     LocalPipelines: (*OPERATIONS, GC),
-    CloudPipelines: CLOUD_OPERATIONS,
+    CloudPipelines: [one for one in CLOUD_OPERATIONS if one not in SCHEDULE_OPERATIONS],
     WorkerApi: WORKER_OPERATIONS,
     CloudChildren: CHILD_OPERATIONS,
     CloudOrganisation: ORGANISATION_OPERATIONS,
     AgentOperations: (*OPERATIONS, *AGENT_OPERATIONS),
     Shells: OPERATIONS,
+    ScheduleOperations: SCHEDULE_OPERATIONS,
 }
 ROWS = [(classes, operation) for classes in SERVERS for operation in TABLES[classes[0]]]
 

@@ -99,6 +99,7 @@ BODIES: dict[str, Any] = {
     "control": {"action": "run", "paths": ["/"]},
     "continue_pipeline": {"launch": LAUNCH},
     "debug": {"path": "/a"},
+    "decide_approval": {"path": "/a", "approve": True},
     "open_remote_shell": {"path": "/a"},
     "open_shell": {"path": "/a"},
     "put_secrets": {"secrets": []},
