@@ -106,7 +106,7 @@ class _Parser:
 
 def _same(left: str, right: str, values: Values) -> bool:
     return any(
-        re.fullmatch(_pattern(one, values), _text(other, values), re.DOTALL) is not None
+        _matches(_pattern(one, values), _text(other, values))
         for one, other in ((left, right), (right, left))
     )
 
@@ -115,17 +115,41 @@ def _text(operand: str, values: Values) -> str:
     return _NAME.sub(lambda match: values.get(match[1], ""), _unquoted(operand))
 
 
-def _pattern(operand: str, values: Values) -> str:
-    """Return a regular expression: patterns outside of braces, values literally."""
-    parts = _NAME.split(_unquoted(operand))
-    return "".join(
-        re.escape(values.get(part, "")) if number % 2 else _glob(part)
-        for number, part in enumerate(parts)
-    )
+#: A pattern: characters, and `_ANY` or `_ONE` instead of ``*`` and ``?``.
+_Pattern = list[str | None]
+_ANY, _ONE = "", None
 
 
-def _glob(text: str) -> str:
-    return "".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in text)
+def _pattern(operand: str, values: Values) -> _Pattern:
+    """Return the pattern of an operand; values in braces are literal."""
+    found: _Pattern = []
+    for number, part in enumerate(_NAME.split(_unquoted(operand))):
+        if number % 2:
+            found += values.get(part, "")
+        else:
+            found += [{"*": _ANY, "?": _ONE}.get(char, char) for char in part]
+    return found
+
+
+def _matches(pattern: _Pattern, text: str) -> bool:
+    """Return whether a text matches; a regular expression could backtrack exponentially.
+
+    After a mismatch only the last star takes more characters: earlier ones need not.
+    """
+    here = at = 0
+    star, began = -1, 0
+    while at < len(text):
+        if here < len(pattern) and pattern[here] == _ANY:
+            star, began = here, at
+            here += 1
+        elif here < len(pattern) and pattern[here] in {_ONE, text[at]}:
+            here, at = here + 1, at + 1
+        elif star >= 0:
+            began += 1
+            here, at = star + 1, began
+        else:
+            return False
+    return all(each == _ANY for each in pattern[here:])
 
 
 def _unquoted(operand: str) -> str:

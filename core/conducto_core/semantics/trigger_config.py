@@ -131,7 +131,8 @@ def parse_config(text: str) -> dict[str, Section]:
         TriggerConfigError: The file is invalid.
     """
     lines = dict(_lines(text))
-    config = ConfigParser(strict=True)
+    # Values that refer to each other could make a small file grow exponentially.
+    config = ConfigParser(strict=True, interpolation=None)
     try:
         config.read_string(text)
     except MissingSectionHeaderError as error:
@@ -142,7 +143,7 @@ def parse_config(text: str) -> dict[str, Section]:
     except ConfigParserError as error:
         raise TriggerConfigError(getattr(error, "lineno", 1) or 1, _summary(error)) from error
     return {
-        name: _section(name, _options(config, name, lines), lines)
+        name: _section(name, dict(config.items(name)), lines)
         for name in config.sections()
         if not _is_general(name, config, lines)
     }
@@ -171,17 +172,6 @@ def _lines(text: str) -> Iterator[tuple[tuple[str, str], int]]:
             yield (section, ""), number
         elif option:
             yield (section, option["key"].lower()), number
-
-
-def _options(config: ConfigParser, name: str, lines: _Lines) -> dict[str, str]:
-    found = {}
-    for key in config.options(name):
-        try:
-            found[key] = config.get(name, key)
-        except ConfigParserError as error:
-            text = f"{key}: write %% for a percent sign"
-            raise TriggerConfigError(lines.get((name, key), 1), text) from error
-    return found
 
 
 def _is_general(name: str, config: ConfigParser, lines: _Lines) -> bool:

@@ -85,7 +85,6 @@ def test_section_has_command_image_and_line() -> None:
         ("[push]\ncommand = x {branche}", "line 2: command: there is no value {branche}"),
         ("[push]\ncommand = x {branch.a}", "line 2: command: there is no value"),
         ("[push]\ncommand = x {", "line 2: command: .*write {{ and }} for braces"),
-        ("[push]\ncommand = date +%Y", "line 2: command: write %% for a percent sign"),
         ("[push]\ncommand = x\nduplicate = NO", "line 3: duplicate: unknown value 'NO'"),
         ("[push]\ncommand = x\nfilter = {branch} =", "line 3: filter: "),
         ("[push]\ncommand = x\nfilter = {x} == a", "line 3: filter: there is no value {x}"),
@@ -115,12 +114,32 @@ def test_error_names_the_line(text: str, message: str) -> None:
         ('{title} == "fix: a (b) && c"', True),
         ("{title} == fix*", True),
         ("x{branch}y == xmainy", True),
+        ("{branch} == *a*n", True),
+        ("{branch} == **", True),
+        ("{branch} == m*?a*", False),
+        ("{branch} == main?", False),
     ],
 )
 def test_filter_decides_by_values(text: str, expected: bool) -> None:
     values = {"branch": "main", "user": "ann", "title": "fix: a (b) && c"}
 
     assert parse_filter(text, values)(values) is expected
+
+
+def test_many_stars_do_not_backtrack() -> None:
+    values = {"branch": "a" * 5000}
+
+    assert not parse_filter("{branch} == " + "*a" * 500 + "b", values)(values)
+    assert parse_filter("{branch} == " + "*a" * 500 + "*", values)(values)
+
+
+def test_values_of_the_file_do_not_refer_to_each_other() -> None:
+    growing = "".join(f"k{n} = {f'%(k{n + 1})s' * 9}\n" for n in range(40))
+    with pytest.raises(TriggerConfigError, match="unknown key 'k0'"):
+        parse_config(f"[push]\ncommand = x\n{growing}")
+
+    found = section("push", "[push]\ncommand = date +%Y%% %(filter)s\n")
+    assert found.command == "date +%Y%% %(filter)s"
 
 
 def test_value_of_an_event_is_taken_literally() -> None:
