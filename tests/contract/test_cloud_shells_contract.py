@@ -10,12 +10,14 @@ from botocore.exceptions import ClientError
 from tests.fakes.cloud import FakeOrgs, FakeShells
 
 from chalicelib.adapters import table_keys
+from chalicelib.adapters.deliveries import TableDeliveries
 from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.organizations import TableOrgs
 from chalicelib.adapters.shells import TableShells
 from chalicelib.ports.errors import PlanLimitError, ThrottledError
 from chalicelib.ports.identity import Orgs
 from chalicelib.ports.workers import Shell, Shells
+from conducto_core.model.triggers import Delivery, GitEvent, GitEventKind
 from conducto_core.semantics.plans import Plan
 from support.cloud.aws import TABLE, aws
 from support.cloud.throttle import throttled
@@ -142,16 +144,20 @@ def test_throttled_table_fails_no_pipeline(clients: Clients) -> None:
     assert shells.find("abc", "s1") == SHELL
 
 
-@pytest.mark.parametrize("act", ["open", "end", "meter"])
+@pytest.mark.parametrize("act", ["open", "end", "meter", "delivery"])
 def test_concurrent_transaction_is_not_a_rejection(clients: Clients, act: str) -> None:
     """An org's items count what all its pipelines have and use; their writers meet often."""
     table = DynamoTable(clients, TABLE)
     orgs = TableOrgs(table, lambda: NOW)
     shells = TableShells(table, orgs, lambda: NOW)
+    deliveries = TableDeliveries(table, lambda: NOW)
+    event = GitEvent(kind=GitEventKind.PUSH, url="https://x/a", repository="a", branch="main")
+    delivery = Delivery(id="01-a", time=NOW, event=event)
     write = {
         "open": lambda: shells.open(SHELL),
         "end": lambda: shells.end(SHELL, "over"),
         "meter": lambda: orgs.add_usage("acme", "2026-11", "abc /a 1", 1.0, 1.0),
+        "delivery": lambda: deliveries.add("acme", "app", delivery, "d-1"),
     }[act]
     # The reads before the write get their usual response.
     table.put(table_keys.org("acme"), {"workers": 1})

@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 
+from chalicelib.api.dispatch import RULES
 from chalicelib.ports.billing import BillingPorts, SignatureError
 from chalicelib.services.triggers import SEPARATOR, TriggerHooks
 from conducto_core.api import problems
@@ -48,7 +49,7 @@ class Hooks:
         try:
             self._receive(name, headers, body)
         except Exception as error:  # noqa: BLE001  every error becomes a response
-            return Service(rules=problems.RULES).refusal(error)
+            return Service(rules=RULES).refusal(error)
         return Response(202, "application/json", json.dumps({"received": True}).encode())
 
     def _receive(self, name: str, headers: Mapping[str, str], body: bytes) -> None:

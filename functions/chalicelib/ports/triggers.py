@@ -10,7 +10,11 @@ class Deliveries(Protocol):
     """The webhooks that triggers received in the last weeks."""
 
     def add(self, org: str, trigger: str, delivery: Delivery, identity: str) -> bool:
-        """Store a delivery; return False if one of the same provider's id is known."""
+        """Store a delivery; return False if one of the same provider's id is known.
+
+        Raises:
+            ThrottledError: Nothing was stored; retry later.
+        """
 
     def get(self, org: str, trigger: str, delivery: str) -> Delivery | None:
         """Return a delivery."""

@@ -6,13 +6,14 @@ A webhook is stored before it is confirmed, and processed by another function.
 import json
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import parse_qs
 
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.identity import Identity
-from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.dependencies import Dependencies, write_with_retry
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model import triggers as t
 from conducto_core.model.operations.operation import API_ROOT, Permission
@@ -24,8 +25,6 @@ logger = logging.getLogger(__name__)
 
 #: Separates the organisation and the trigger in the path of a webhook; names do not contain it.
 SEPARATOR = "~"
-#: Seconds after which a deferred or lost delivery is given up.
-_GIVE_UP = 6 * 3600.0
 _SECRET, _TOKEN = "secret", "token"
 
 
@@ -164,7 +163,8 @@ class TriggerHooks:
         delivery = t.Delivery(
             id=f"{int(now * 1000):014d}-{token_urlsafe(6)}", time=now, event=event
         )
-        if not self._cloud.deliveries.add(org, name, delivery, identity):
+        add = partial(self._cloud.deliveries.add, org, name, delivery, identity)
+        if not write_with_retry(self._cloud, add):
             return  # a replay
         try:
             self._invoke((org, name, delivery.id))
