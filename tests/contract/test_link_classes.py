@@ -7,6 +7,7 @@ from conducto_core.model.operations.operation import AnyOperation, LinkClass, Pe
 from conducto_core.model.operations.pipelines import CONTROL
 from conducto_core.model.params import NoParams
 from conducto_core.model.responses import Login
+from conducto_local.server.agent_operations import LOCAL_OPERATIONS
 
 HELP = (
     "give each row of the table of operations link_class=LinkClass.…: READ only for an operation "
@@ -22,6 +23,14 @@ def test_operation_has_a_link_class_that_fits(operation: AnyOperation) -> None:
         assert operation.link_class is not LinkClass.READ, f"{operation.name}: {HELP}"
     if operation.name != CONTROL.name:  # its class depends on the action; see link_policy
         assert operation.link_class is not LinkClass.CONTROL, f"{operation.name}: {HELP}"
+
+
+def test_operation_that_agents_do_not_have_is_never_relayed() -> None:
+    local = {one.name for one in LOCAL_OPERATIONS}
+    cloud_only = [one for one in operations().values() if one.name not in local]
+
+    relayed = [one.name for one in cloud_only if one.link_class is not LinkClass.NEVER]
+    assert relayed == [], HELP
 
 
 def test_operation_without_a_link_class_is_rejected() -> None:

@@ -53,10 +53,6 @@ _REMEMBERED = 1000
 CurrentSettings = Callable[[], LinkSettings | None]
 
 
-class UnknownOperationError(Exception):
-    """The cloud requested an operation that the agent does not have."""
-
-
 @dataclass(frozen=True, slots=True)
 class Policy:
     """The machine's policy, read for each request.
@@ -124,14 +120,7 @@ class Asks:
         self._known: OrderedDict[str, None] = OrderedDict()
 
     def begin(self, ask: Ask) -> None:
-        """Execute a request in the background, unless its id is known.
-
-        Raises:
-            UnknownOperationError: There is no such operation.
-        """
-        operation = self._service.operation(ask.operation)
-        if operation is None:
-            raise UnknownOperationError(ask.operation)
+        """Execute a request in the background, unless its id is known."""
         if ask.id in self._known:
             return
         self._known[ask.id] = None
@@ -139,7 +128,7 @@ class Asks:
             self._known.popitem(last=False)
         busy = self._executing >= _MAX_EXECUTING
         self._executing += 1
-        task = asyncio.create_task(self._run(ask, operation, busy=busy))
+        task = asyncio.create_task(self._run(ask, busy=busy))
         self._running[ask.id] = task
         task.add_done_callback(lambda _: self._running.pop(ask.id, None))
 
@@ -149,19 +138,19 @@ class Asks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _run(self, ask: Ask, operation: AnyOperation, *, busy: bool) -> None:
+    async def _run(self, ask: Ask, *, busy: bool) -> None:
         try:
             async with asyncio.timeout(_RESPONSE_SECONDS):
-                await self._respond(ask, operation, busy=busy)
+                await self._respond(ask, busy=busy)
         except (TimeoutError, LostError, TransferError) as error:
             about = {"operation": ask.operation, "why": str(error) or "no connection"}
             logger.warning("no response to the cloud", extra=about)
         except Exception:
             logger.exception("request of the cloud failed", extra={"operation": ask.operation})
 
-    async def _respond(self, ask: Ask, operation: AnyOperation, *, busy: bool) -> None:
+    async def _respond(self, ask: Ask, *, busy: bool) -> None:
         try:
-            answer = _problem(_BUSY) if busy else await self._answer(ask, operation)
+            answer = _problem(_BUSY) if busy else await self._answer(ask)
             frames = await response_frames(self._transfers, ask, answer)
             losses = await send_frames(self._channel, frames)
         finally:
@@ -169,7 +158,10 @@ class Asks:
         if len(self._running) < _MAX_UNSETTLED:
             await repeat_lost(self._channel, frames, losses)
 
-    async def _answer(self, ask: Ask, operation: AnyOperation) -> Response | Download:
+    async def _answer(self, ask: Ask) -> Response | Download:
+        operation = self._service.operation(ask.operation)
+        if operation is None:  # a newer cloud may have more; other requests must not suffer
+            return _problem(_unknown(ask.operation))
         try:
             body = _inline_body(ask)
         except ValueError as error:
@@ -236,6 +228,15 @@ def _log(event: str, ask: Ask, request: LinkRequest, **more: Any) -> None:
 def _paths(control: ControlRequest) -> str:
     shown = " ".join(control.paths[:_SHOWN_PATHS])
     return shown if len(control.paths) <= _SHOWN_PATHS else f"{shown} …"
+
+
+def _unknown(operation: str) -> Problem:
+    return Problem(
+        title="not found",
+        status=404,
+        detail=f"the agent has no operation {operation!r}",
+        remedy="install the version of Conducto that the installation has",
+    )
 
 
 def _refused(refusal: Refusal) -> Problem:

@@ -28,7 +28,7 @@ from conducto_core.model.relay import (
     ShellInput,
     Welcome,
 )
-from conducto_local.link.asks import Asks, Policy, UnknownOperationError
+from conducto_local.link.asks import Asks, Policy
 from conducto_local.link.channel import Channel
 from conducto_local.link.connection import LinkConnection, LostError, ViolationError
 from conducto_local.link.files import LinkFiles, LinkStatus
@@ -293,7 +293,7 @@ class Link:
         async for frame in connection.frames:
             try:
                 await self._handle(frame)
-            except (UnknownOperationError, ValueError) as error:
+            except ValueError as error:
                 raise await connection.violated(f"{type(error).__name__}: {error}") from error
         raise LostError("the connection ended")
 

@@ -17,7 +17,7 @@ LIST_TRIGGERS = read(
     NoParams,
     t.TriggerList,
     "List the git triggers of the organisation.",
-    link_class=LinkClass.READ,
+    link_class=LinkClass.NEVER,
 )
 PUT_TRIGGER = send(
     "put_trigger",
@@ -27,7 +27,7 @@ PUT_TRIGGER = send(
     t.NewTrigger,
     Permission.LAUNCH,
     "Store a git trigger, with a new secret for its webhook; the caller becomes its owner.",
-    link_class=LinkClass.AUTHOR,
+    link_class=LinkClass.NEVER,
     private=True,
     kept=False,
 )
@@ -38,7 +38,7 @@ DELETE_TRIGGER = act(
     t.TriggerList,
     Permission.LAUNCH,
     "Delete a git trigger; its webhook is rejected from now on.",
-    link_class=LinkClass.AUTHOR,
+    link_class=LinkClass.NEVER,
 )
 LIST_DELIVERIES = read(
     "list_deliveries",
@@ -46,7 +46,7 @@ LIST_DELIVERIES = read(
     t.TriggerParams,
     t.DeliveryList,
     "List the last webhooks that a trigger received, and what they did.",
-    link_class=LinkClass.READ,
+    link_class=LinkClass.NEVER,
 )
 APPROVE_DELIVERY = act(
     "approve_delivery",
@@ -55,7 +55,7 @@ APPROVE_DELIVERY = act(
     t.Delivery,
     Permission.LAUNCH,
     "Launch a pull request from a fork, without secrets and user data.",
-    link_class=LinkClass.AUTHOR,
+    link_class=LinkClass.NEVER,
 )
 
 #: All operations of this module.

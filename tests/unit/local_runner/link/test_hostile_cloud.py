@@ -15,7 +15,6 @@ from conducto_core.semantics.link_policy import ALLOWABLE
 from conducto_local.server.agent_operations import LOCAL_OPERATIONS
 
 _LARGE = "x" * relay.MAX_FRAME
-_ASK = '{"kind":"ask","n":%N,"id":"a","caller":{"user":"ada"},"operation":"NAME"}'
 ADA = relay.Caller(user="ada")
 
 
@@ -73,12 +72,10 @@ async def test_each_action_is_checked_by_its_own_class(
         '{"kind":"ack","n":%N,"of":1,"extra":true}',
         '{"kind":"ack","n":99999,"of":1}',
         '{"kind":"shell","n":%N,"id":"s","seq":0,"caller":{"user":"ada"},"b64":"' + _LARGE + '"}',
-        _ASK.replace("NAME", "format_disk"),
-        _ASK.replace("NAME", "who_am_i"),
         '{"kind":"welcome","n":%N,"protocol":1,"org":"o","user":"u"}',
         "\x00\ud7ff",
     ],
-    ids=range(12),
+    ids=range(10),
 )
 async def test_invalid_frame_closes_the_connection_with_1008(
     agent: LinkedAgent, cloud: RelayCloud, text: str
@@ -93,6 +90,21 @@ async def test_invalid_frame_closes_the_connection_with_1008(
         await cloud.until(lambda: len(cloud.hellos) > 1)
 
     assert first.socket.close_code == relay.VIOLATION
+
+
+async def test_unknown_operation_gets_404_and_the_connection_stays(
+    agent: LinkedAgent, cloud: RelayCloud
+) -> None:
+    agent.configure(cloud)
+    async with agent.linked():
+        await cloud.until(lambda: bool(cloud.hellos))
+        unknown = [await cloud.ask(name) for name in ("format_disk", "list_triggers")]
+        known = await cloud.ask("list_pipelines")
+
+    assert [each.status for each in unknown] == [404, 404]
+    assert unknown[0].json()["detail"] == "the agent has no operation 'format_disk'"
+    assert known.status == 200
+    assert len(cloud.hellos) == 1
 
 
 async def test_connection_lost_at_each_frame_loses_and_repeats_nothing(
