@@ -21,7 +21,9 @@ from chalicelib.services.triggers import TriggerHooks, trigger_scope
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model import triggers as t
 from conducto_core.model.debug import DebugRequest
+from conducto_core.model.params import PipelineParams
 from conducto_core.model.people import Member, Role
+from conducto_core.model.programs import LaunchAgain
 from conducto_core.model.records import Lifecycle
 from conducto_core.model.requests import LaunchRequest
 from conducto_core.model.states import Cause
@@ -334,6 +336,19 @@ def test_secrets_of_a_trigger_are_in_the_vault_only(site: Site) -> None:
     assert site.world.vault.read(trigger_scope("acme", "app"))["secret"]["value"] == site.secret
     asyncio.run(site.of().delete_trigger(t.TriggerParams(name="app")))
     assert site.world.vault.read(trigger_scope("acme", "app")) == {}
+
+
+def test_definition_has_no_token_and_a_copy_still_clones_with_it(site: Site) -> None:
+    first = str(site.pushed().pipeline)
+    pipelines = site.world.pipelines()
+    shown = asyncio.run(pipelines.get_definition(PipelineParams(id=first)))
+    copied = asyncio.run(pipelines.launch_again(PipelineParams(id=first), LaunchAgain(run=False)))
+    stored = asyncio.run(pipelines.stored_launch(copied.pipeline.id)).sources["code"].clone
+
+    assert ":token@" not in shown.model_dump_json()
+    assert shown.sources["code"].clone is not None
+    assert stored is not None
+    assert stored.url == "https://x-access-token:token@github.com/acme/app.git"
 
 
 def test_triggers_of_others_are_protected(site: Site) -> None:

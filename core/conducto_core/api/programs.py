@@ -46,8 +46,7 @@ class Programs(ABC):
 
     async def get_definition(self, params: p.PipelineParams) -> LaunchRequest:
         """Return the launch request of a pipeline, so that it can be launched again; not armed."""
-        launch = await self.stored_launch(params.id)
-        return launch.model_copy(update={"tree": without_passwords(launch.tree)})
+        return without_passwords(await self.stored_launch(params.id))
 
     async def get_program(self, params: p.PipelineParams) -> ProgramView:
         """Return the program of a pipeline, and the call that made its tree."""

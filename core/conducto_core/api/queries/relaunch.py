@@ -5,6 +5,7 @@ from pathlib import PurePath
 from typing import Any
 
 from conducto_core.images.urls import without_password
+from conducto_core.model.image_sources import ImageSources
 from conducto_core.model.program_calls import ProgramCall
 from conducto_core.model.programs import ProgramView
 from conducto_core.model.records import PipelineRecord
@@ -45,8 +46,20 @@ def command_line(call: ProgramCall, mode: str) -> str:
     return shlex.join([name, *rest, *words, flag_of(call, mode), flag_of(call, "run")])
 
 
-def without_passwords(tree: dict[str, Any]) -> dict[str, Any]:
-    """Return a launch form without passwords in the addresses of its images' repositories."""
+def without_passwords(launch: LaunchRequest) -> LaunchRequest:
+    """Return a launch request without passwords in the addresses of its images' repositories."""
+    sources = {name: _shown_source(source) for name, source in launch.sources.items()}
+    return launch.model_copy(update={"tree": _shown_tree(launch.tree), "sources": sources})
+
+
+def _shown_source(source: ImageSources) -> ImageSources:
+    if source.clone is None:
+        return source
+    url = without_password(source.clone.url)
+    return source.model_copy(update={"clone": source.clone.model_copy(update={"url": url})})
+
+
+def _shown_tree(tree: dict[str, Any]) -> dict[str, Any]:
     images = {
         key: {**image, "copy_url": without_password(image["copy_url"])}
         if isinstance(image, dict) and isinstance(image.get("copy_url"), str)
