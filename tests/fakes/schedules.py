@@ -133,8 +133,8 @@ class PipelinesTarget:
     async def paused_itself(self, _org: str, _schedule: Schedule) -> None:
         pass
 
-    async def stored_launch(self, pipeline_id: str) -> LaunchRequest:
-        return await self._pipelines.stored_launch(pipeline_id)
+    async def template_launch(self, pipeline_id: str) -> LaunchRequest:
+        return await self._pipelines.template_launch(pipeline_id)
 
     async def with_script(self, settings: ScheduleSettings) -> ScheduleSettings:
         return settings

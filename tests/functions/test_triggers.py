@@ -12,6 +12,7 @@ import pytest
 
 from chalicelib.api.hooks import MAX_BODY, Hooks
 from chalicelib.api.organisation import CloudOrganisation
+from chalicelib.api.schedules import schedule_operations
 from chalicelib.api.trigger_run import TriggerRun
 from chalicelib.ports.identity import Identity
 from chalicelib.services.debug_plans import debug_plan
@@ -26,6 +27,7 @@ from conducto_core.model.people import Member, Role
 from conducto_core.model.programs import LaunchAgain
 from conducto_core.model.records import Lifecycle
 from conducto_core.model.requests import LaunchRequest
+from conducto_core.model.schedules import NewSchedule, ScheduleParams, ScheduleSettings
 from conducto_core.model.states import Cause
 from conducto_core.notifications.settings import Settings
 from conducto_core.semantics.user_secrets import secret_access, secrets_user
@@ -280,10 +282,36 @@ def test_copy_of_a_fork_is_untrusted_too(site: Site) -> None:
     first = str(asyncio.run(site.of().approve_delivery(params)).pipeline)
     tree = {"nodes": [{"id": "0", "type": "Exec", "command": "env", "image_name": "i"}]}
     images = {"i": {"name": "i", "image": "busybox"}}
-    request = LaunchRequest(tree={**tree, "edges": [], "images": images}, copy_of=first)
-    copied = asyncio.run(site.world.pipelines().launch(request))
+    request = LaunchRequest(tree={**tree, "edges": [], "images": images}, copy_of=first[:6])
+    pipelines = site.world.pipelines()
+    copied = asyncio.run(pipelines.launch(request)).pipeline
+    definition = asyncio.run(pipelines.get_definition(PipelineParams(id=copied.id)))
+    again = asyncio.run(pipelines.launch(definition)).pipeline
 
-    assert secrets_user(copied.pipeline) is None
+    assert [secrets_user(copied), secrets_user(again)] == [None, None]
+    assert (copied.copy_of, again.copy_of) == (first, copied.id)
+    with pytest.raises(NotFoundError, match="zzz-zzz"):
+        asyncio.run(pipelines.launch(request.model_copy(update={"copy_of": "zzz-zzz"})))
+
+
+def test_fork_is_no_template_of_a_schedule(site: Site) -> None:
+    site.add(forks="approve")
+    site.send("pull_request", github_pull_request(fork=True))
+    params = t.DeliveryParams(name="app", delivery=site.process().id)
+    fork = str(asyncio.run(site.of().approve_delivery(params)).pipeline)
+    own = str(site.pushed().pipeline)
+    schedules = schedule_operations(site.world.engine, ME)
+
+    def settings(pipeline: str) -> dict[str, Any]:
+        return {"cron": "0 0 * * *", "what": {"kind": "template", "pipeline": pipeline}}
+
+    asyncio.run(schedules.create_schedule(NewSchedule(name="own", **settings(own))))
+    for refused in (
+        schedules.create_schedule(NewSchedule(name="fork", **settings(fork[:6]))),
+        schedules.change_schedule(ScheduleParams(name="own"), ScheduleSettings(**settings(fork))),
+    ):
+        with pytest.raises(RefusedError, match="cannot be the template of a schedule"):
+            asyncio.run(refused)
 
 
 def test_owner_who_left_launches_nothing(site: Site) -> None:

@@ -13,6 +13,7 @@ from conducto_core.model.programs import (
     StartProgram,
 )
 from conducto_core.model.requests import LaunchRequest, PipelineSummary
+from conducto_core.semantics.user_secrets import check_template
 
 _NO_SCRIPTS = (
     "the script is on the machine that launched it, so it cannot be started from here with other "
@@ -43,6 +44,17 @@ class Programs(ABC):
     @abstractmethod
     async def stored_launch(self, pipeline_id: str) -> LaunchRequest:
         """Return the launch request of a pipeline, not armed; addresses may have passwords."""
+
+    async def template_launch(self, pipeline_id: str) -> LaunchRequest:
+        """Return the launch request of a pipeline as the template of a schedule.
+
+        Raises:
+            NotFoundError: There is no such pipeline.
+            RefusedError: It runs a pull request from a fork.
+        """
+        record = (await self.get_pipeline(p.PipelineParams(id=pipeline_id))).pipeline
+        check_template(record)
+        return await self.stored_launch(record.id)
 
     async def get_definition(self, params: p.PipelineParams) -> LaunchRequest:
         """Return the launch request of a pipeline, so that it can be launched again; not armed."""

@@ -70,6 +70,19 @@ def check_shell(record: PipelineRecord) -> None:
         )
 
 
+def check_template(record: PipelineRecord) -> None:
+    """Check that a pipeline may become the template of a schedule, which runs with all secrets.
+
+    Raises:
+        RefusedError: The pipeline runs code of a pull request from a fork.
+    """
+    if is_untrusted(record):
+        raise RefusedError(
+            f"{record.id} runs a pull request from a fork: it cannot be the template of a "
+            "schedule; use a pipeline of your own repository"
+        )
+
+
 def secret_access(record: PipelineRecord) -> SecretAccess:
     """Return the secrets that commands of a pipeline get."""
     return SecretAccess(secrets_user(record), org=not is_untrusted(record))

@@ -22,7 +22,7 @@ from conducto_core.model.image_sources import ImageSources
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.operations.cloud import ContextsMissing, ContextsWanted, OwnBuilds
-from conducto_core.model.records import ForeignChange, GitOrigin, ParentAttempt
+from conducto_core.model.records import ForeignChange, GitOrigin, ParentAttempt, PipelineRecord
 from conducto_core.model.requests import Action, LaunchRequest, PipelineSummary
 from conducto_core.model.worker import UploadResponse
 from conducto_core.semantics.children import check_count
@@ -96,7 +96,6 @@ class CloudLaunches(CloudCaller):
         origin: Origin | GitOrigin | None,
     ) -> PipelineSummary:
         launched = self._launched(key) if repeated and key is not None else None
-        origin = origin or self._git_of_copied(request)
         if launched is None and (request.run or request.run_at is not None):
             check_usage(self._cloud, self._me.org)
         if request.engine != "docker":
@@ -104,16 +103,19 @@ class CloudLaunches(CloudCaller):
         pipeline = resolve(request.tree)
         plan = self._cloud.orgs.plan(self._me.org)
         validate_nodes(pipeline.nodes, plan)
+        copied = None
         if launched is None:
             self._check_plan(plan, origin)
+            copied = self._copied(request)
         used = [pipeline.images[name] for name in used_images(pipeline)]
         if isinstance(origin, Origin):
             sources = known_sources(used, origin.images, origin.sources)
             request = request.model_copy(update={"sources": sources})
         images = self._builds.prepare(self._me.org, used, request.sources)
         now = self._cloud.clock()
-        mine = request.model_copy(update={"owner": self._me.user})
-        pipeline_id = launched or self._create(mine, pipeline, now, key, origin)
+        mine = request.model_copy(update={"owner": self._me.user, "copy_of": copied and copied.id})
+        facts = {**_facts(origin), **_fork_of(copied)}
+        pipeline_id = launched or self._create(mine, pipeline, now, key, facts)
         # Do not repeat steps that an earlier request has completed.
         moved = ImagesUpdated(time=now, images=images)
         self._submit(pipeline_id, lambda live: None if live.number else moved)
@@ -123,12 +125,11 @@ class CloudLaunches(CloudCaller):
         with self._engine.reading(self._me.org, pipeline_id) as live:
             return views.summary(live)
 
-    def _git_of_copied(self, request: LaunchRequest) -> GitOrigin | None:
-        """Return the fork that a copied tree is from: its copies do not get secrets either."""
+    def _copied(self, request: LaunchRequest) -> PipelineRecord | None:
+        """Return the pipeline that a tree is copied from; raises `NotFoundError`."""
         if request.copy_of is None:
             return None
-        copied = self._cloud.store.record(self._me.org, request.copy_of)
-        return copied.git if copied is not None and is_untrusted(copied) else None
+        return self._cloud.store.record(self._me.org, self._owned(request.copy_of))
 
     def _launched(self, key: str) -> str | None:
         """Return the pipeline that an earlier request with this key created, or None."""
@@ -148,13 +149,13 @@ class CloudLaunches(CloudCaller):
         pipeline: Pipeline,
         now: float,
         key: str | None,
-        origin: Origin | GitOrigin | None,
+        facts: Mapping[str, object],
     ) -> str:
         ids = ids_for(key)
         rules = self._cloud.rules.all_of(self._me.org)
         while True:
             record = new_record(next(ids), request, pipeline, mode="cloud", now=now, rules=rules)
-            record = record.model_copy(update=_facts(origin))
+            record = record.model_copy(update=facts)
             try:
                 maximum = largest_mem(self._cloud.orgs.plan(self._me.org).max_cpu)
                 definition = define(record, request.tree, request.sources, max_mem=maximum)
@@ -189,6 +190,11 @@ def _facts(origin: Origin | GitOrigin | None) -> dict[str, object]:
             return {"git": origin}
         case None:
             return {}
+
+
+def _fork_of(copied: PipelineRecord | None) -> dict[str, object]:
+    """Return the mark of a fork whose tree is copied: its copies do not get secrets either."""
+    return {"git": copied.git} if copied is not None and is_untrusted(copied) else {}
 
 
 def _has_begun(live: CloudPipeline) -> bool:

@@ -38,9 +38,9 @@ class CloudScheduleCaller:
         self.user = identity.user
         self._pipelines = pipelines
 
-    async def stored_launch(self, pipeline_id: str) -> LaunchRequest:
+    async def template_launch(self, pipeline_id: str) -> LaunchRequest:
         """Return the launch request of a pipeline."""
-        return await self._pipelines.stored_launch(pipeline_id)
+        return await self._pipelines.template_launch(pipeline_id)
 
     async def with_script(self, settings: ScheduleSettings) -> ScheduleSettings:
         """Return the settings: the cloud has no scripts."""

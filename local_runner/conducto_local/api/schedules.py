@@ -13,7 +13,7 @@ from conducto_core.model.params import PipelineParams
 from conducto_core.model.requests import LaunchRequest
 from conducto_core.model.schedules import ScheduleSettings, ScriptSource
 from conducto_core.semantics.programs import argument_problems, words_of
-from conducto_local.api.programs import LocalPrograms
+from conducto_local.api.pipelines import LocalPipelines
 from conducto_local.programs.scheduled import check_script
 
 
@@ -41,14 +41,14 @@ class LocalScheduleCaller:
     org = ""
     runs_scripts = True
 
-    def __init__(self, programs: LocalPrograms, changed: Callable[[], None]) -> None:
+    def __init__(self, programs: LocalPipelines, changed: Callable[[], None]) -> None:
         self.user = getpass.getuser()
         self._programs = programs
         self.changed = changed
 
-    async def stored_launch(self, pipeline_id: str) -> LaunchRequest:
+    async def template_launch(self, pipeline_id: str) -> LaunchRequest:
         """Return the launch request of a pipeline."""
-        return await self._programs.stored_launch(pipeline_id)
+        return await self._programs.template_launch(pipeline_id)
 
     async def with_script(self, settings: ScheduleSettings) -> ScheduleSettings:
         """Return settings whose script has its command and directory."""

@@ -27,6 +27,7 @@ def launch_request(record: PipelineRecord, tree: dict[str, Any]) -> LaunchReques
         engine=record.engine,
         program=record.program,
         owner=record.owner,
+        copy_of=record.id,
     )
 
 

@@ -29,8 +29,8 @@ class ScheduleCaller(Protocol):
     user: str
     runs_scripts: bool
 
-    async def stored_launch(self, pipeline_id: str) -> LaunchRequest:
-        """Return the launch request of a pipeline; raises `NotFoundError`."""
+    async def template_launch(self, pipeline_id: str) -> LaunchRequest:
+        """Return the launch request of a pipeline; raises `NotFoundError`, `RefusedError`."""
 
     async def with_script(self, settings: s.ScheduleSettings) -> s.ScheduleSettings:
         """Return settings whose script has its command and directory."""
@@ -97,7 +97,7 @@ class ScheduleOperations:
     ) -> tuple[s.ScheduleSettings, bytes | None]:
         settings = rules.checked(request, now, local=self._caller.runs_scripts)
         if isinstance(settings.what, s.TemplateSource):
-            launch = await self._caller.stored_launch(settings.what.pipeline)
+            launch = await self._caller.template_launch(settings.what.pipeline)
             return settings, await asyncio.to_thread(packed, launch)
         return await self._caller.with_script(settings), None
 
