@@ -13,7 +13,7 @@ from chalicelib.ports.identity import Identity
 from conducto_core.errors import RefusedError
 from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.params import PipelineParams
-from conducto_core.model.people import Role
+from conducto_core.model.people import Member, Role
 from conducto_core.model.records import AttemptRecord
 from conducto_core.model.states import Cause, State
 from conducto_core.semantics.roles import permissions_of
@@ -84,6 +84,15 @@ def test_a_program_may_not_decide_with_the_rights_of_a_person(world: World, wait
 
     with pytest.raises(RefusedError, match="/ask: a person decides, not a program's token"):
         decide(world, waiting, program)
+
+
+def test_login_of_a_stranger_does_not_decide_in_an_organisation_with_members(
+    world: World, waiting: str
+) -> None:
+    world.people.join(ME.org, Member(user="ada", role=Role.OWNER, joined=0.0))
+
+    with pytest.raises(RefusedError, match="a person decides, not a program's token"):
+        decide(world, waiting, replace(person(Role.OWNER), user="ci@ci"))
 
 
 def test_a_rejection_stops_the_pipeline(world: World, waiting: str) -> None:

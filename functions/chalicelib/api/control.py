@@ -9,13 +9,12 @@ from chalicelib.api.caller import CloudCaller
 from chalicelib.domain.events import ActionRequested, ApprovalDecided, BuiltImage, Input
 from chalicelib.domain.launch_validation import used_images, validate_nodes
 from chalicelib.domain.pipeline import CloudPipeline
-from chalicelib.services.callers import is_program
+from chalicelib.services.callers import check_decider
 from chalicelib.services.deletion import PipelineDeletion
 from chalicelib.services.image_builds import known_sources
 from chalicelib.services.metering import check_usage
 from conducto_core.api.action_checks import check_action, edits_of, preview_of_whole
 from conducto_core.api.approvals import check_decision, decision_of
-from conducto_core.errors import RefusedError
 from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.image_sources import ImageSources
 from conducto_core.model.params import PipelineParams
@@ -119,12 +118,7 @@ class CloudActions(CloudCaller):
 
     def _decide(self, pipeline_id: str, request: DecideApproval) -> AttemptRecord:
         user = self._me.user
-        if is_program(self._cloud.tokens, self._cloud.people, self._me):
-            raise RefusedError(
-                f"{request.path}: a person decides, not a program's token; decide it in the web "
-                "app, or run 'conducto login' first",
-                request.path,
-            )
+        check_decider(self._cloud, self._me, request.path)
         role = role_with(self._me.permissions)
         decided: list[int] = []
 

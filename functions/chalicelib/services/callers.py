@@ -62,9 +62,13 @@ def is_member(tokens: Tokens, caller: Identity) -> bool:
 
 
 def is_program(tokens: Tokens, people: People, caller: Identity) -> bool:
-    """Return whether the caller is neither a login nor a session of a person."""
-    lone = caller.kind != "token" and people.member(caller.org, caller.user) is None
-    return not lone and not is_member(tokens, caller)
+    """Return whether the caller is neither a login nor a session of a person.
+
+    In an organisation without members, the logins that its administrator created are persons.
+    """
+    if is_member(tokens, caller):
+        return False
+    return caller.kind == "token" or bool(people.members(caller.org))
 
 
 def current_user(cloud: Dependencies, org: str, user: str) -> Identity | None:
@@ -92,4 +96,19 @@ def check_no_program(tokens: Tokens, people: People, caller: Identity) -> None:
         raise RefusedError(
             "a program's token cannot change the membership, sessions or other tokens of its "
             "user; run 'conducto login' first"
+        )
+
+
+def check_decider(cloud: Dependencies, caller: Identity, subject: str) -> None:
+    """Check that a person decides an approval; raises `RefusedError` for a program's token.
+
+    Args:
+        cloud: The ports.
+        caller: The caller.
+        subject: The path of the node, or the id of the pipeline of an agent.
+    """
+    if is_program(cloud.tokens, cloud.people, caller):
+        raise RefusedError(
+            f"{subject}: a person decides, not a program's token; decide it in the web app, or run "
+            "'conducto login' first"
         )

@@ -106,7 +106,7 @@ class SignIn:
             owner = self._cloud.tokens.find(trust_digest(request.org, trust.name))
             if matches(trust, run) and owner is not None:
                 self._consume(run.expires)
-                return self._issued(owner, CI_SECONDS)
+                return self._issued(owner, CI_SECONDS, "token")  # a program, not a person
         # The same for an organisation that does not exist.
         raise _refused(
             403,
@@ -154,9 +154,9 @@ class SignIn:
         )
         return token
 
-    def _issued(self, owner: Identity, seconds: float) -> IssuedToken:
+    def _issued(self, owner: Identity, seconds: float, kind: TokenKind = "login") -> IssuedToken:
         return IssuedToken(
-            token=self._issue(owner, seconds),
+            token=self._issue(owner, seconds, kind),
             org=owner.org,
             user=owner.user,
             expires=self._cloud.clock() + seconds,
