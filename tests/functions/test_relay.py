@@ -14,14 +14,25 @@ from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.tokens import TableTokens
 from chalicelib.adapters.websocket_connections import TableConnections
 from chalicelib.ports.agents import AgentKey
+from chalicelib.ports.identity import Identity
+from chalicelib.services.agent_followers import topic
 from chalicelib.services.agent_links import SILENT_SECONDS
 from chalicelib.services.processor import CommandProcessor
+from chalicelib.services.relay import MAX_STORED
 from conducto_core.api.queries import views
 from conducto_core.model.operations.agents import FORGET_AGENT, LINKED_AGENT, LIST_AGENTS
 from conducto_core.model.operations.cloud import WHO_AM_I
 from conducto_core.model.operations.operation import LinkClass
 from conducto_core.model.operations.people import REMOVE_MEMBER
-from conducto_core.model.operations.pipelines import CONTROL, GET, LIST, LOG, LOG_FILE, TREE
+from conducto_core.model.operations.pipelines import (
+    CONTROL,
+    DECIDE_APPROVAL,
+    GET,
+    LIST,
+    LOG,
+    LOG_FILE,
+    TREE,
+)
 from conducto_core.model.people import AuditParams, Member, Role
 from conducto_core.model.relay import (
     PING_SECONDS,
@@ -254,6 +265,36 @@ def test_caller_needs_the_permission_in_the_cloud_and_its_organisation(world: Re
     assert agent.asks == []
 
 
+def test_program_decides_no_approval_of_an_agent(world: RelayWorld) -> None:
+    agent = world.agent()
+    body = {"path": "/ask", "approve": True}
+    program = replace(ME, user="ci@ci")
+    assert (
+        world.call(DECIDE_APPROVAL, caller=program, id="p1", query=LAPTOP, body=body).status == 200
+    )
+
+    world.people.join(ME.org, Member(user=ME.user, role=Role.OWNER, joined=0.0))
+    response = world.call(DECIDE_APPROVAL, caller=program, id="p1", query=LAPTOP, body=body)
+
+    assert (response.status, len(agent.asks)) == (409, 1)
+    assert "p1: a person decides, not a program's token" in _problem(response)["detail"]
+
+
+def test_stored_response_that_is_too_large_is_not_read(world: RelayWorld) -> None:
+    agent = world.agent()
+
+    def respond(ask: Any) -> None:
+        world.blobs.put(ask.upload.key, b" " * (MAX_STORED + 1))
+        head = Head(status=200, media_type=JSON)
+        agent.send(Stored(n=1, id=ask.id, key=ask.upload.key, head=head))
+
+    agent.respond = respond
+
+    response = world.call(GET, id="p1", query=LAPTOP)
+    assert response.status == 502
+    assert f"at most {MAX_STORED}" in _problem(response)["detail"]
+
+
 def test_long_poll_of_a_client_is_shortened(world: RelayWorld) -> None:
     agent = world.agent()
     world.call(LOG, id="p1", query={**LAPTOP, "path": "/a", "wait": "30"})
@@ -328,8 +369,10 @@ def test_policy_decides_who_sees_the_pipelines_of_an_agent(
     assert found == sees
 
 
-def _follower(world: RelayWorld, agent: LinkedAgent, name: str, cursor: int) -> None:
-    world.tokens.put(f"token of {name}", ME, expires=None)
+def _follower(
+    world: RelayWorld, agent: LinkedAgent, name: str, cursor: int, caller: Identity = ME
+) -> None:
+    world.tokens.put(f"token of {name}", caller, expires=None)
     world.connections.opened(name, f"token of {name}")
     message = {"subscribe": "local-1", "agent": "laptop", "cursor": cursor}
     agent.sockets.message(name, json.dumps(message))
@@ -395,6 +438,25 @@ def test_new_connection_of_an_agent_continues_to_send_changes(world: RelayWorld)
     agent.ping()
     assert world.connections.closed == [agent.connection]
     assert world.call(GET, id="p1", query=LAPTOP).status == 504, "the newer one is asked"
+
+
+def test_followers_are_closed_once_the_policy_excludes_them(world: RelayWorld) -> None:
+    agent = world.agent()
+    first, second, *_ = _batches(world)
+    for name, caller in (("mine", ME), ("theirs", BOB)):
+        _follower(world, agent, name, 0, caller)
+    agent.send(Batch(n=1, pipeline="local-1", batch=first))
+    assert _seen_by(world, "theirs") == [1]
+
+    again = LinkedAgent(world, epoch=2, policy=LinkPolicy())
+    assert world.connections.closed == ["theirs"]
+    _follower(world, again, "mine", 1)
+    world.follow("late", topic(AgentKey(ME.org, "laptop"), "local-1"))
+    world.tokens.put("token of late", BOB, expires=None)
+    again.send(Batch(n=1, pipeline="local-1", batch=second))
+
+    assert "late" in world.connections.closed
+    assert [_seen_by(world, name) for name in ("mine", "theirs", "late")] == [[1, 2], [1], []]
 
 
 def test_lower_epoch_and_the_agent_of_another_member_are_refused(world: RelayWorld) -> None:

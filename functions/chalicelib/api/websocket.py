@@ -19,7 +19,7 @@ from chalicelib.api import authorizer
 from chalicelib.ports.agents import AgentKey
 from chalicelib.ports.identity import Identity
 from chalicelib.services import agent_followers, event_push
-from chalicelib.services.agent_links import AgentLinks, may_follow
+from chalicelib.services.agent_links import AgentLinks
 from chalicelib.services.followers import Followers, may_link, may_read
 from chalicelib.services.processor import CommandProcessor
 from conducto_core.api import problems
@@ -109,7 +109,7 @@ class Sockets:
         self, connection: str, identity: Identity, key: AgentKey, asked: Subscribe
     ) -> None:
         agent = self._cloud.agents.find(key)
-        if agent is None or not may_follow(agent, identity.user):
+        if agent is None or not agent_followers.may_follow(agent, identity.user):
             raise NotFoundError(f"{key.org} has no agent {key.id!r} whose pipelines you may see")
         user, pipeline_id = identity.user, asked.subscribe
         agent_followers.follow(self._cloud, agent, connection, user, pipeline_id, asked.cursor)

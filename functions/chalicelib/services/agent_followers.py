@@ -5,7 +5,8 @@ import logging
 from chalicelib.ports.agents import AgentKey, AgentRecord
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.followers import Followers
-from conducto_core.model.relay import Batch, Caller, Follow
+from conducto_core.model.operations.operation import LinkClass
+from conducto_core.model.relay import Batch, Caller, Follow, LinkPolicy
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +41,11 @@ def follow(  # noqa: PLR0917  the parts of a subscription
 
 def repeat(cloud: Dependencies, key: AgentKey, connection: str) -> None:
     """Request the changes of all followed pipelines over a new connection of their agent."""
-    followers = Followers(cloud.connections, cloud.tokens)
+    agent = cloud.agents.find(key)
     for pipeline_id in cloud.agents.followed(key, cloud.clock()):
         known = cloud.connections.followers(topic(key, pipeline_id))
-        identities = [(followers.identity_of(name), cursor) for name, cursor in known]
-        users = [(one.user, cursor) for one, cursor in identities if one is not None]
+        found = [(_user_of(cloud, agent, name), cursor) for name, cursor in known]
+        users = [(user, cursor) for user, cursor in found if user is not None]
         if users:
             cursor = min(cursor for _, cursor in users)
             _request(cloud, key, connection, users[0][0], pipeline_id, cursor)
@@ -61,15 +62,15 @@ def push(cloud: Dependencies, key: AgentKey, link: str, frame: Batch) -> None:
         link: Its connection.
         frame: The changes.
     """
-    followers = Followers(cloud.connections, cloud.tokens)
+    agent = cloud.agents.find(key)
     known = cloud.connections.followers(topic(key, frame.pipeline))
     for connection, cursor in known:
         try:
-            identity = followers.identity_of(connection)
-            if identity is None or identity.org != key.org:
-                followers.close(connection)
-            elif _is_behind(frame, cursor):
-                _request(cloud, key, link, identity.user, frame.pipeline, cursor)
+            user = _user_of(cloud, agent, connection)
+            if user is None:
+                continue
+            if _is_behind(frame, cursor):
+                _request(cloud, key, link, user, frame.pipeline, cursor)
             else:
                 _pass_on(cloud, key, frame, connection, cursor)
         except Exception:
@@ -77,6 +78,24 @@ def push(cloud: Dependencies, key: AgentKey, link: str, frame: Batch) -> None:
             logger.exception("changes were not sent to a follower", extra={"agent": key.id})
     if not known:
         _stop(cloud, key, link, frame.pipeline)
+
+
+def may_follow(agent: AgentRecord, user: str) -> bool:
+    """Return whether the policy of an agent lets a member see its pipelines."""
+    policy = LinkPolicy.model_validate_json(agent.policy)
+    return LinkClass.READ in policy.allow and (policy.who == "org" or user == agent.user)
+
+
+def _user_of(cloud: Dependencies, agent: AgentRecord | None, connection: str) -> str | None:
+    """Return the user of a follower; close one who may not see the agent's pipelines any more."""
+    followers = Followers(cloud.connections, cloud.tokens)
+    identity = followers.identity_of(connection)
+    if identity is not None and agent is not None and identity.org == agent.key.org:
+        user = identity.user
+        if may_follow(agent, user):
+            return user
+    followers.close(connection)
+    return None
 
 
 def _is_behind(frame: Batch, cursor: int) -> bool:

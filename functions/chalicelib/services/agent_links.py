@@ -10,7 +10,7 @@ from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.followers import may_link
 from conducto_core.model.agents import LinkedAgent
 from conducto_core.model.base import Record
-from conducto_core.model.operations.operation import LinkClass, Permission
+from conducto_core.model.operations.operation import Permission
 from conducto_core.model.relay import (
     PING_SECONDS,
     PROTOCOL,
@@ -217,7 +217,7 @@ def is_online(agent: AgentRecord, now: float) -> bool:
 
 def is_visible(agent: AgentRecord, caller: Identity) -> bool:
     """Return whether a caller may see the pipelines of an agent."""
-    return Permission.READ in caller.permissions and may_follow(agent, caller.user)
+    return Permission.READ in caller.permissions and agent_followers.may_follow(agent, caller.user)
 
 
 def forget(cloud: Dependencies, agent: AgentRecord) -> None:
@@ -248,9 +248,3 @@ def _why_refused(before: AgentRecord | None, identity: Identity) -> str:
             "unlink' and then 'conducto agent link' on this machine"
         )
     return "a connection of this agent with the same or a higher epoch is open"
-
-
-def may_follow(agent: AgentRecord, user: str) -> bool:
-    """Return whether the policy of an agent lets a member see its pipelines."""
-    policy = LinkPolicy.model_validate_json(agent.policy)
-    return LinkClass.READ in policy.allow and (policy.who == "org" or user == agent.user)

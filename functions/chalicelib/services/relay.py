@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlencode
 from chalicelib.ports.agents import AgentKey, AgentRecord
 from chalicelib.ports.identity import Identity
 from chalicelib.services.agent_links import is_online
+from chalicelib.services.callers import check_decider
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.s3_transfer import Upload as UploadedBody
 from chalicelib.services.s3_transfer import new_key
@@ -23,6 +24,7 @@ from conducto_core.api.dispatch import JSON, Headers, Response
 from conducto_core.api.problems import MEDIA_TYPE, ProblemError
 from conducto_core.errors import NotFoundError
 from conducto_core.model.operations.operation import AnyOperation, LinkClass
+from conducto_core.model.operations.pipelines import DECIDE_APPROVAL
 from conducto_core.model.relay import (
     ASK_SECONDS,
     MAX_FRAME,
@@ -42,6 +44,8 @@ from conducto_core.model.requests import Problem
 TURN_SECONDS = 5.0
 #: Maximum seconds that an agent may wait for changes; a client continues with another request.
 MAX_WAIT = 5.0
+#: Maximum bytes of a stored JSON response: Lambda reads it into memory, and returns at most 6 MB.
+MAX_STORED = 5 << 20
 #: The first and the longest pause between two looks for the response, in seconds.
 _FIRST_PAUSE, _LAST_PAUSE = 0.015, 0.15
 _OK = 200
@@ -85,12 +89,15 @@ class Relay:
 
         Raises:
             NotFoundError: The organisation has no such agent.
+            RefusedError: A program would decide an approval.
             ProblemError: 422, the operation cannot be relayed; 503, the agent is offline; 429, it
                 has too many requests; 504, it did not respond in time; 502, its response is
                 invalid.
         """
         if request.operation.link_class is LinkClass.NEVER:
             raise _not_relayed(request.operation)
+        if request.operation.name == DECIDE_APPROVAL.name:
+            check_decider(self._cloud, caller, request.params["id"])
         key = AgentKey(caller.org, request.agent)
         agent = self._agent(key)
         slot = self._turn(agent)
@@ -205,8 +212,14 @@ class Relay:
             return RelayedContent(self._content(found, caller), _name_in(head))
         if _REDIRECT <= head.status < _ERROR or head.media_type not in {JSON, MEDIA_TYPE}:
             raise _invalid(agent, f"status {head.status}, {head.media_type!r}")
-        body = self._cloud.blobs.get(place) or b"" if isinstance(found, Stored) else found[1]
+        body = self._stored(agent, place) if isinstance(found, Stored) else found[1]
         return Response(head.status, head.media_type, body)
+
+    def _stored(self, agent: AgentRecord, place: str) -> bytes:
+        size = self._cloud.blobs.size(place) or 0
+        if size > MAX_STORED:
+            raise _invalid(agent, f"{size} bytes of JSON, at most {MAX_STORED}")
+        return self._cloud.blobs.get(place) or b""
 
     def _content(self, found: Stored | tuple[ResponseHead, bytes], caller: Identity) -> str:
         if isinstance(found, Stored):
