@@ -169,8 +169,8 @@ def every_minute(_event: CloudWatchEvent) -> None:
         conducto.serve_schedules,
         conducto.followers.close_expired,
         conducto.messenger.run,
-        conducto.trigger_run.run,
         *(() if billing is None else (billing.minute,)),
+        conducto.trigger_run.run,
     ]
     with ExitStack() as last_first:  # a failure has an alarm; it must not delay the other steps
         for step in reversed(steps):

@@ -13,7 +13,7 @@ import pytest
 from chalicelib.api.hooks import MAX_BODY, Hooks
 from chalicelib.api.organisation import CloudOrganisation
 from chalicelib.api.schedules import schedule_operations
-from chalicelib.api.trigger_run import TriggerRun
+from chalicelib.api.trigger_run import TriggerRun, in_turn
 from chalicelib.ports.identity import Identity
 from chalicelib.services.debug_plans import debug_plan
 from chalicelib.services.notifications import NotificationSender
@@ -171,13 +171,18 @@ def test_oversized_and_malformed_webhooks_store_nothing(site: Site) -> None:
 def test_lost_invocation_is_processed_by_the_schedule(site: Site) -> None:
     site.send("push", github_push())
     site.invoked.clear()
+    site.run.run()  # the function may be processing it
+    young = site.deliveries()[0]
     site.host.down = True
+    site.world.now += 300
     site.run.run()  # the provider is unreachable: it is retried
-    waiting = site.deliveries()[0].result
+    waiting = site.deliveries()[0]
     site.host.down = False
     site.run.run()
 
-    assert waiting is t.DeliveryResult.RECEIVED
+    assert (young.result, young.reason) == (t.DeliveryResult.RECEIVED, None)
+    assert waiting.result is t.DeliveryResult.RECEIVED
+    assert "answered 503" in (waiting.reason or "")
     assert site.deliveries()[0].result is t.DeliveryResult.LAUNCHED
 
 
@@ -227,6 +232,7 @@ def test_duplicate_rules_apply_to_active_pipelines(site: Site) -> None:
     site.host.files["acme/app", last, t.CONFIG_FILE] = slept.replace("SLEEP_OLD", "DEFER")
     deferred = site.pushed(sha=last)
     site.world.control(str(second.pipeline), "sleep")
+    site.world.now += 300
     site.run.run()
 
     assert suppressed.reason == f"{first.pipeline} is active for the same commit"
@@ -235,6 +241,67 @@ def test_duplicate_rules_apply_to_active_pipelines(site: Site) -> None:
     assert old.lifecycle is Lifecycle.SLEEPING
     assert (second.result, deferred.result) == (t.DeliveryResult.LAUNCHED, "deferred")
     assert site.deliveries()[0].result is t.DeliveryResult.LAUNCHED
+
+
+@pytest.mark.parametrize("rule", ["SUPPRESS_NEW", "SLEEP_OLD", "DEFER"])
+def test_repeated_delivery_ignores_its_own_pipeline(site: Site, rule: str) -> None:
+    config = CONFIG.replace("{branch}\n", f"{{branch}}\nduplicate = {rule}\n")
+    site.host.files["acme/app", SHA, t.CONFIG_FILE] = config
+    launched = site.pushed()
+    received = {"result": t.DeliveryResult.RECEIVED, "pipeline": None, "section": None}
+    lost = launched.model_copy(update=received)  # the function ended before it stored the result
+    site.world.cloud.deliveries.put("acme", "app", lost)
+    site.world.now += 300
+    site.run.run()
+
+    assert site.deliveries()[0] == launched
+    record = site.world.store.record("acme", str(launched.pipeline))
+    assert record is not None
+    assert record.lifecycle is not Lifecycle.SLEEPING
+
+
+def test_delivery_that_always_fails_is_given_up_and_does_not_block(site: Site) -> None:
+    owner = site.world.cloud.triggers.get("acme", "app")
+    broken = owner.model_copy(update={"name": "bad", "api": "https://[broken"})
+    site.world.cloud.triggers.put("acme", broken)
+    site.send("push", github_push())
+    good = site.deliveries()[0]
+    for number in range(3):
+        bad = good.model_copy(update={"id": f"{good.id}{number}"})
+        site.world.cloud.deliveries.add("acme", "bad", bad, f"b-{number}")
+    site.world.now += 300
+    site.run.run()
+    after = site.world.cloud.deliveries.get("acme", "bad", f"{good.id}0")
+    site.world.now += 6 * 3600
+    site.run.run()
+    last = site.world.cloud.deliveries.get("acme", "bad", f"{good.id}0")
+
+    assert site.deliveries()[0].result is t.DeliveryResult.LAUNCHED
+    assert (after.result, after.reason) == (
+        t.DeliveryResult.RECEIVED,
+        "an unexpected error, which is in the log",
+    )
+    assert last.result is t.DeliveryResult.FAILED
+    assert last.reason == f"given up after six hours: {after.reason}"
+    assert list(site.world.cloud.deliveries.open()) == []
+
+
+def test_run_ends_in_time_and_takes_organisations_in_turn(site: Site) -> None:
+    event = t.GitEvent(kind="push", url=REPOSITORY, repository="acme/app", branch="main")
+    for number, org in enumerate(["few", "many", "many", "many"]):  # the last one is the newest
+        delivery = t.Delivery(id=f"{number:014d}-x", time=1.0, event=event)
+        site.world.cloud.deliveries.add(org, "gone", delivery, str(number))
+    site.run.run(seconds=0)
+    untouched = len(site.world.cloud.deliveries.open())
+    found = in_turn(site.world.cloud.deliveries.open())
+
+    assert untouched == 4
+    assert [(org, int(id_[:14])) for org, _, id_ in found] == [
+        ("many", 3),
+        ("few", 0),
+        ("many", 2),
+        ("many", 1),
+    ]
 
 
 def test_forks_are_ignored_by_default(site: Site) -> None:

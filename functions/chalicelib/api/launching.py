@@ -83,8 +83,7 @@ class CloudLaunches(CloudCaller):
         origin: Origin | GitOrigin | None = None,
     ) -> PipelineSummary:
         """Validate, resolve and store a pipeline, and start it if requested."""
-        # Users may choose equal keys.
-        own = None if key is None else f"{self._me.org}/{self._me.user}/{key}"
+        own = None if key is None else self._own(key)
         return await asyncio.to_thread(self._launch, request, own, repeated=repeated, origin=origin)
 
     def _launch(
@@ -130,6 +129,13 @@ class CloudLaunches(CloudCaller):
         if request.copy_of is None:
             return None
         return self._cloud.store.record(self._me.org, self._owned(request.copy_of))
+
+    def launched(self, key: str) -> str | None:
+        """Return the pipeline that an earlier launch with this key created, or None."""
+        return self._launched(self._own(key))
+
+    def _own(self, key: str) -> str:
+        return f"{self._me.org}/{self._me.user}/{key}"  # users may choose equal keys
 
     def _launched(self, key: str) -> str | None:
         """Return the pipeline that an earlier request with this key created, or None."""

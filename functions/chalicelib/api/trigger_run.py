@@ -6,6 +6,8 @@ twice.
 
 import asyncio
 import logging
+from collections import Counter
+from collections.abc import Iterable
 
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.ports.identity import Identity
@@ -18,6 +20,7 @@ from conducto.errors import DefinitionError
 from conducto.integrations.http import DeliveryError
 from conducto_core.errors import RefusedError
 from conducto_core.model import triggers as t
+from conducto_core.model.deployment import FUNCTION_SECONDS
 from conducto_core.model.operations.operation import Permission
 from conducto_core.model.params import PipelineParams
 from conducto_core.model.requests import Action, ControlRequest
@@ -42,8 +45,13 @@ from conducto_core.semantics.trigger_launch import (
 
 logger = logging.getLogger(__name__)
 
-#: Seconds after which a deferred or lost delivery is given up.
+#: Seconds for which a run starts to process deliveries.
+RUN_SECONDS = 45.0
+#: Seconds for which the function that received an invocation may still process a delivery.
+_YOUNG = float(FUNCTION_SECONDS["hook_event"])
+#: Seconds after which a deferred or lost delivery is given up, whatever the reason is.
 _GIVE_UP = 6 * 3600.0
+_Place = tuple[str, str, str]
 _SLEEP = ControlRequest(action=Action.SLEEP)
 
 
@@ -58,20 +66,48 @@ class TriggerRun:
     def _deliveries(self) -> Deliveries:
         return self._cloud.deliveries
 
-    def run(self) -> None:
+    def run(self, seconds: float = RUN_SECONDS) -> None:
         """Process the deliveries that are open: deferred ones, and those of lost invocations."""
-        for place in self._deliveries.open():
+        until = self._cloud.clock() + seconds
+        for place in in_turn(self._deliveries.open()):
+            if self._cloud.clock() >= until:
+                return
             try:
-                self.process(*place)
+                self._retry(*place)
             except Exception:
                 # One failure must not affect the others; the next run retries.
                 logger.exception("a delivery was not processed", extra={"trigger": place[1]})
 
     def process(self, org: str, name: str, delivery_id: str) -> None:
         """Process a delivery, unless it is processed already."""
+        delivery = self._open(org, name, delivery_id)
+        if delivery is not None:
+            self._process(org, name, delivery)
+
+    def _open(self, org: str, name: str, delivery_id: str) -> t.Delivery | None:
         delivery = self._deliveries.get(org, name, delivery_id)
-        if delivery is None or delivery.result not in {Result.RECEIVED, Result.DEFERRED}:
+        open_ = delivery is not None and delivery.result in {Result.RECEIVED, Result.DEFERRED}
+        return delivery if open_ else None
+
+    def _retry(self, org: str, name: str, delivery_id: str) -> None:
+        delivery = self._open(org, name, delivery_id)
+        age = 0.0 if delivery is None else self._cloud.clock() - delivery.time
+        if delivery is None or age < _YOUNG:
             return
+        if age >= _GIVE_UP:  # without an attempt, because an attempt may end the function
+            result = Result.SKIPPED if delivery.result is Result.DEFERRED else Result.FAILED
+            why = f"given up after six hours: {delivery.reason or 'it was not processed'}"
+            self._end(org, name, delivery, result, why)
+            return
+        try:
+            self._process(org, name, delivery)
+        except Exception as error:
+            known = isinstance(error, DeliveryError)
+            why = str(error) if known else "an unexpected error, which is in the log"
+            self._end(org, name, delivery, delivery.result, why)
+            raise
+
+    def _process(self, org: str, name: str, delivery: t.Delivery) -> None:
         trigger: t.Trigger | None = self._cloud.triggers.get(org, name)
         if trigger is None:
             self._end(org, name, delivery, Result.SKIPPED, "the trigger was deleted")
@@ -88,7 +124,7 @@ class TriggerRun:
         try:
             return self._launch(org, trigger, delivery)
         except DeliveryError as error:
-            if error.temporary and self._cloud.clock() - delivery.time < _GIVE_UP:
+            if error.temporary:
                 raise
             why = str(error)
         except (TriggerConfigError, RefusedError, DefinitionError) as error:
@@ -154,12 +190,16 @@ class TriggerRun:
     ) -> t.Delivery:
         event, org = delivery.event, owner.org
         api = CloudPipelines(self._engine, owner)
+        key = f"trigger:{trigger.name}:{delivery.id}"
         others = rivals(all_records(self._cloud.store, org), section, event)
+        if api.launched(key) is not None:
+            others = []  # the rule was applied; one of them may be this delivery's own pipeline
         if others and section.duplicate is Duplicate.SUPPRESS_NEW:
             why = f"{others[0].id} is active for the same commit"
             return self._end(org, trigger.name, delivery, Result.SKIPPED, why)
         if others and section.duplicate is Duplicate.DEFER:
-            return self._defer(org, trigger.name, delivery, others[0].id)
+            why = f"waits for {others[0].id} to end"
+            return self._end(org, trigger.name, delivery, Result.DEFERRED, why)
         if section.duplicate is Duplicate.SLEEP_OLD:
             for other in others:
                 asyncio.run(api.control(PipelineParams(id=other.id), _SLEEP))
@@ -167,18 +207,11 @@ class TriggerRun:
             section, event, clone_url=with_token(event.url, trigger.provider, token)
         )
         origin = origin_of(trigger.name, trigger.provider, section.name, event)
-        key = f"trigger:{trigger.name}:{delivery.id}"
         launched = asyncio.run(api.launch(request, key, repeated=True, origin=origin))
         done = delivery.model_copy(
             update={"section": section.name, "pipeline": launched.pipeline.id}
         )
         return self._end(org, trigger.name, done, Result.LAUNCHED, None)
-
-    def _defer(self, org: str, name: str, delivery: t.Delivery, other: str) -> t.Delivery:
-        if self._cloud.clock() - delivery.time >= _GIVE_UP:
-            why = f"{other} was active for six hours"
-            return self._end(org, name, delivery, Result.SKIPPED, why)
-        return self._end(org, name, delivery, Result.DEFERRED, f"waits for {other} to end")
 
     def _end(
         self, org: str, name: str, delivery: t.Delivery, result: Result, reason: str | None
@@ -187,6 +220,16 @@ class TriggerRun:
         if ended != delivery:
             self._deliveries.put(org, name, ended)
         return ended
+
+
+def in_turn(places: Iterable[_Place]) -> list[_Place]:
+    """Return one delivery of each organisation, then a second one, and so on; the newest first."""
+    numbers: Counter[str] = Counter()
+    found = []
+    for place in sorted(places, key=lambda place: place[2], reverse=True):
+        numbers[place[0]] += 1
+        found.append((numbers[place[0]], place))
+    return [place for _, place in sorted(found, key=lambda each: each[0])]
 
 
 def _ref_of(event: t.GitEvent) -> str:

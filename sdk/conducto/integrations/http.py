@@ -9,6 +9,8 @@ from __future__ import annotations
 import ipaddress
 import json
 import socket
+import threading
+import time
 import urllib.error
 import urllib.request
 from http.client import HTTPException
@@ -18,8 +20,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: Timeout of one request, in seconds.
+#: Timeout of each step of a request, in seconds.
 TIMEOUT = 15.0
+#: Timeout of a whole request: a service that sends slowly keeps each step short.
+DEADLINE = 30.0
 _MAX_RESPONSE = 1 << 20
 #: Status codes below 500 after which a retry may succeed.
 _LATER = {408, 425, 429}
@@ -70,13 +74,14 @@ def post_document(url: str, data: bytes, headers: dict[str, str]) -> dict[str, A
     return _read(request)
 
 
-def get_json(url: str, token: str | None) -> dict[str, Any]:
-    """Return the JSON object at ``url``; see `post_json`."""
+def get_json(url: str, token: str | None, *, deadline: float = DEADLINE) -> dict[str, Any]:
+    """Return the JSON object at ``url``, within ``deadline`` seconds; see `post_json`."""
     check_url(url)
     headers = {"User-Agent": "conducto"}
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
-    return _read(urllib.request.Request(url, None, headers))  # noqa: S310 (checked)
+    request = urllib.request.Request(url, None, headers)  # noqa: S310 (checked)
+    return _read(request, deadline)
 
 
 def check_url(url: str) -> None:
@@ -101,7 +106,30 @@ def is_this_machine(host: str) -> bool:
         return False
 
 
-def _read(request: urllib.request.Request) -> dict[str, Any]:
+def _read(request: urllib.request.Request, deadline: float = DEADLINE) -> dict[str, Any]:
+    """Send a request in a thread: `urllib` has no timeout for all steps together."""
+    done: list[Any] = []
+
+    def send() -> None:
+        try:
+            done.append(_send(request, time.monotonic() + deadline))
+        except Exception as error:  # noqa: BLE001  raised below
+            done.append(error)
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    thread.join(deadline)
+    if not done:
+        host = urlsplit(request.full_url).netloc
+        text = f"{host} did not answer completely within {deadline:g} seconds"
+        raise DeliveryError(text, temporary=True)
+    if isinstance(done[0], Exception):
+        raise done[0]
+    found: dict[str, Any] = done[0]
+    return found
+
+
+def _send(request: urllib.request.Request, until: float) -> dict[str, Any]:
     host = urlsplit(request.full_url).netloc
     handlers: list[Any] = [NoRedirect()]
     if is_this_machine(urlsplit(request.full_url).hostname or ""):
@@ -109,18 +137,31 @@ def _read(request: urllib.request.Request) -> dict[str, Any]:
     opener = urllib.request.build_opener(*handlers)
     try:
         with opener.open(request, timeout=TIMEOUT) as response:
-            text = response.read(_MAX_RESPONSE)
+            text = _content(response, until)
     except urllib.error.HTTPError as error:
         with error:
-            raise _refused(host, error) from error
+            raise _refused(host, error, until) from error
     except (urllib.error.URLError, HTTPException, socket.timeout, OSError) as error:  # noqa: UP041
         reason = getattr(error, "reason", error)
         raise DeliveryError(f"{host} cannot be reached: {reason}", temporary=True) from error
     return _object(text)
 
 
-def _refused(host: str, error: urllib.error.HTTPError) -> DeliveryError:
-    said = _object(error.read(_MAX_RESPONSE)).get("message")
+def _content(response: Any, until: float) -> bytes:
+    """Return the content; a part after ``until``, when nobody waits for it, is not read."""
+    found = bytearray()
+    # `read1` of Python 3.8 does not count; after the last byte, it would wait for another one.
+    size = _MAX_RESPONSE if response.length is None else min(_MAX_RESPONSE, response.length)
+    while len(found) < size and time.monotonic() < until:
+        part = response.read1(size - len(found))
+        if not part:
+            break
+        found += part
+    return bytes(found)
+
+
+def _refused(host: str, error: urllib.error.HTTPError, until: float) -> DeliveryError:
+    said = _object(_content(error, until)).get("message")
     text = f"{host} answered {error.code}" + (f": {said}" if isinstance(said, str) else "")
     if error.code == _NOT_FOUND:
         return NotFoundDeliveryError(text)

@@ -2,11 +2,12 @@
 
 import smtplib
 import socket
+import threading
 from email import message_from_string
 
 import pytest
 
-from conducto.integrations.http import DeliveryError, check_url
+from conducto.integrations.http import DeliveryError, check_url, get_json
 from conducto.integrations.slack import Slack
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.states import State
@@ -277,3 +278,23 @@ def test_pauses_grow_up_to_a_limit():
 def test_a_pause_that_is_asked_for_is_kept():
     assert delay_after(1, 30.0) == 30.0
     assert delay_after(1, 1e9) == LONGEST_DELAY
+
+
+def test_service_that_sends_slowly_is_left():
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip():
+            with server.accept()[0] as client:
+                client.sendall(b"HTTP/1.1 200 OK\r\n")
+                while not done.wait(0.05):  # each step is quick
+                    client.sendall(b"X")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        with pytest.raises(DeliveryError, match=r"within 0\.2 seconds") as caught:
+            get_json(f"http://127.0.0.1:{server.getsockname()[1]}/", None, deadline=0.2)
+        done.set()
+        thread.join()
+
+    assert caught.value.temporary
