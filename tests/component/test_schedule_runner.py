@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from tests.fakes.schedules import MemorySchedules
+from tests.fakes.pipelines import MemoryPipelines
+from tests.fakes.schedules import MemorySchedules, PipelinesTarget
 
+from conducto_core.api.schedules.operations import ScheduleOperations
 from conducto_core.api.schedules.runner import ScheduleRunner
 from conducto_core.api.schedules.templates import packed
 from conducto_core.errors import RefusedError
@@ -15,8 +17,11 @@ from conducto_core.model.requests import LaunchRequest
 from conducto_core.model.schedules import (
     CatchUp,
     Chain,
+    Firing,
+    FiringState,
     Overlap,
     Schedule,
+    ScheduleParams,
     ScriptSource,
     TemplateSource,
 )
@@ -247,6 +252,56 @@ def test_chain_fires_once_for_each_end_of_a_pipeline() -> None:
     assert ("p1", "p2", 1) in followed
     # The pipelines of the chain have the same title, so that it follows itself, too.
     assert sorted(followed)[:2] == [("p1", "p2", 1), ("p1", "p3", 1)]
+
+
+class CountingSchedules(MemorySchedules):
+    """Counts the reads of pages of firings, which the depth of a chain needs."""
+
+    pages = 0
+
+    def firings(self, *arguments: Any, **options: Any) -> Any:
+        self.pages += 1
+        return super().firings(*arguments, **options)
+
+
+def test_chain_that_fired_is_not_followed_again() -> None:
+    world = World()
+    store = CountingSchedules()
+    world.runner = ScheduleRunner(store, world.target, world.runner.clock)
+    world.store = store
+    world.add("hourly", cron="0 * * * *", title="Extract")
+    world.add("report", after=Chain(title="Extract"))
+    world.at(NOON)
+    world.target.end("p1", NOON + 10)
+    world.at(NOON + 20)
+    first, store.pages = store.pages, 0
+    world.at(NOON + 30)
+
+    assert (first > 0, store.pages) == (True, 0)
+
+
+def test_full_schedule_misses_the_end_of_a_pipeline_and_refuses_requests() -> None:
+    world = World(cron=None, after=Chain(title="Load"))
+    waiting = tuple(map(str, range(rules.MAX_OPEN)))
+    for number in waiting:
+        one = Firing(id=number, due=NOON, cause="manual", state="launched", pipeline="busy")
+        world.store.put_firing("", "hourly", one)
+    known = world.schedule()
+    world.store.change("", known, known.model_copy(update={"open": waiting}))
+    for key in ("busy", "ended"):
+        request = LaunchRequest(tree={}, title="Load")
+        asyncio.run(world.target.launch("", "ann", request, key))
+    world.target.records["busy"] = world.target.records["p1"]
+    world.target.end("p2", world.now + 1)
+    world.at(NOON)
+
+    (missed,) = [one for one in world.store.firings("", "hourly", limit=2000) if one.after == "p2"]
+    assert (missed.state, world.schedule().open) == (FiringState.MISSED, waiting)
+    fire = PipelinesTarget(MemoryPipelines())
+    operations = ScheduleOperations(world.runner, fire)
+    with pytest.raises(RefusedError, match="open firings"):
+        asyncio.run(operations.fire_schedule(ScheduleParams(name="hourly")))
+    assert world.schedule().open == waiting
 
 
 def test_circle_of_chains_ends_after_ten_pipelines() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.fakes.schedules import MemorySchedules
 
+from chalicelib.adapters import table_keys
 from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.s3 import S3Bucket
 from chalicelib.adapters.schedules import TableSchedules
@@ -94,6 +95,25 @@ def test_firings_come_in_pages_the_newest_first(store: Schedules) -> None:
     rest = store.firings(ORG, "nightly", before=page[-1].id, limit=60)
 
     assert [one.due for one in (*page, *rest)] == list(range(101, 0, -1))
+
+
+def test_old_firings_are_removed(store: Schedules) -> None:
+    if isinstance(store, MemorySchedules):
+        pytest.skip("it keeps every firing")
+    days = 3 * 86_400
+    store.create(ORG, old := schedule(open=(firing(1).id,)))
+    many = range(1, 4) if isinstance(store, TableSchedules) else range(1, 1003)
+    new = store.change(ORG, old, old, [firing(number) for number in many])
+    assert new is not None
+    store.change(ORG, new, new, [firing(days)])
+
+    if isinstance(store, TableSchedules):
+        item = store._table.get(table_keys.firing(ORG, "nightly", firing(1).id))
+        assert item is not None
+        assert item["expires"] == 1 + 400 * 86_400
+        return
+    kept = [one.due for one in store.firings(ORG, "nightly", limit=2000)]
+    assert kept == [days, *range(1002, 3, -1), 1]  # the first one is open
 
 
 def test_due_schedules_are_those_that_need_attention(store: Schedules) -> None:

@@ -21,6 +21,7 @@ from conducto_core.model.deployment import user_directory
 from conducto_core.model.operations import people as operations
 from conducto_core.model.operations.cloud import CLOUD_LOGIN, WHO_AM_I
 from conducto_core.model.operations.pipelines import CONTROL, LAUNCH, LIST, PUT_SECRETS, SECRETS
+from conducto_core.model.operations.schedules import CREATE_SCHEDULE
 from conducto_core.model.operations.sign_in import PUT_TRUST, START_SESSION
 from conducto_core.model.operations.triggers import PUT_TRIGGER
 from conducto_core.model.people import AuditParams, Member, Role
@@ -721,6 +722,8 @@ def test_organisation_is_deleted_after_its_pipelines_ended(tmp_path: Path) -> No
     request = {"provider": "github", "repository": "https://github.com/a/b", "token": "t"}
     office.call(PUT_TRIGGER, owner, request, name="app")
     pipeline = office.world.launch(serial(leaf("a")))
+    nightly = {"cron": "0 0 * * *", "what": {"kind": "template", "pipeline": pipeline}}
+    assert office.call(CREATE_SCHEDULE, owner, {"name": "nightly", **nightly})[0] == 200
     delete = lambda confirm=ORG: office.call(  # noqa: E731
         operations.DELETE_ORGANISATION, owner, org=ORG, confirm=confirm
     )
@@ -744,6 +747,7 @@ def test_organisation_is_deleted_after_its_pipelines_ended(tmp_path: Path) -> No
     assert office.world.vault.read("user/acme/bob") == {}
     assert office.world.vault.read("trigger/acme/app") == {}
     assert office.world.cloud.triggers.all_of(ORG) == []
+    assert office.world.schedules.all_of(ORG) == []
     assert office.world.store.record(ORG, pipeline) is None
 
 

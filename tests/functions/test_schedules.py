@@ -1,12 +1,19 @@
 """Schedules in the cloud: the minute rule, members who leave, and exhausted plans."""
 
+import asyncio
 from functools import partial
 
+from tests.fakes.schedules import MemorySchedules
 from tests.functions.test_people import ORG, Office
 
-from chalicelib.api.schedules import serve_schedules
+from chalicelib.api.schedules import CloudScheduleTarget, serve_schedules
+from chalicelib.ports.identity import Identity
+from chalicelib.services.callers import current_user
 from conducto_core.model.operations import schedules as ops
 from conducto_core.model.people import Role
+from conducto_core.model.schedules import Schedule
+from conducto_core.semantics.roles import INHERITED
+from support.cloud.world import World
 from support.trees import leaf, serial
 
 HOURLY = {"name": "hourly", "cron": "0 * * * *", "title": "Hourly"}
@@ -106,3 +113,54 @@ def test_schedules_of_another_organisation_are_not_found() -> None:
     assert made.call(ops.GET_SCHEDULE, stranger, name="hourly")[0] == 404
     assert made.call(ops.FIRE_SCHEDULE, stranger, name="hourly")[0] == 404
     assert made.call(ops.LIST_SCHEDULES, stranger)[1] == {"schedules": []}
+
+
+class SlowSchedules(MemorySchedules):
+    """Reads of a schedule take two minutes after `slow`."""
+
+    world: World
+    slow = False
+
+    def get(self, org: str, name: str) -> Schedule | None:
+        if self.slow:
+            self.world.now += 120
+        return super().get(org, name)
+
+
+def test_run_of_a_minute_stops_and_the_next_one_goes_on() -> None:
+    schedules = SlowSchedules()
+    made, ann, what = office(schedules=schedules)
+    schedules.world = made.world
+    for number in range(40):
+        made.call(ops.CREATE_SCHEDULE, ann, {**HOURLY, "what": what, "name": f"s{number}"})
+    made.world.now += 20
+    schedules.slow = True
+
+    first = serve_schedules(made.world.engine)
+    schedules.slow = False
+    second = serve_schedules(made.world.engine)
+
+    assert 1 <= first <= 16
+    assert second >= 24
+
+
+def test_run_reads_the_ended_pipelines_once() -> None:
+    made, _, what = office()
+    target = CloudScheduleTarget(made.world.engine)
+    read = lambda one: len(list(asyncio.run(one.ended_since(ORG, 0.0))))  # noqa: E731
+    before = read(target)
+    made.world.control(what["pipeline"], "run")
+    made.world.run_out()
+
+    assert (before, read(target), read(CloudScheduleTarget(made.world.engine))) == (0, 0, 1)
+
+
+def test_expired_tokens_give_no_permissions() -> None:
+    world = World()
+    now = world.now
+    world.tokens.put("old", Identity("solo", "bot", INHERITED), expires=now + 10)
+    owner = current_user(world.cloud, "solo", "bot")
+    world.now += 11
+
+    assert owner is not None
+    assert current_user(world.cloud, "solo", "bot") is None

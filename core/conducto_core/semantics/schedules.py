@@ -156,8 +156,34 @@ def due(schedule: Schedule, now: float) -> Due:
         *_missed(schedule, first, late_until, now, fresh=bool(ready)),
         *(_firing(one, FiringCause.SCHEDULE, now) for one in ready),
     )
-    fitting = firings[: max(0, MAX_OPEN - len(schedule.open))]
+    fitting = fitted(schedule, firings)
     return Due(with_open(schedule, fitting).model_copy(update={"next": following}), fitting)
+
+
+def fitted(schedule: Schedule, firings: Iterable[Firing]) -> tuple[Firing, ...]:
+    """Return new firings of a schedule; those that are open above `MAX_OPEN` are missed."""
+    room = MAX_OPEN - len(schedule.open)
+    found: list[Firing] = []
+    for one in firings:
+        room -= is_open(one)
+        why = f"{MAX_OPEN} firings of the schedule were open, the maximum"
+        missed = {"state": FiringState.MISSED, "until": one.due, "why": why}
+        found.append(one.model_copy(update=missed) if is_open(one) and room < 0 else one)
+    return tuple(found)
+
+
+def check_open(schedule: Schedule, new: int) -> None:
+    """Check that a schedule may have more open firings.
+
+    Raises:
+        RefusedError: There would be too many.
+    """
+    known = len(schedule.open)
+    if known + new > MAX_OPEN:
+        raise RefusedError(
+            f"{schedule.name} has {known} open firings, and at most {MAX_OPEN} are allowed; wait "
+            "for their pipelines to end, or cancel some"
+        )
 
 
 def _missed(

@@ -14,6 +14,8 @@ from conducto_core.model.schedules import Firing, FiringState, Schedule
 from conducto_core.semantics.schedules import wakes
 
 _WAITING = "schedules"
+#: Seconds for which firings are kept after their latest change.
+_FIRING_SECONDS = 400 * 86_400
 #: Later than any time: the index is read backwards, and the earliest schedule must come first.
 _END_OF_TIME = 10**11
 
@@ -169,7 +171,8 @@ def _schedule(item: Mapping[str, Value]) -> Schedule:
 
 def _firing_item(firing: Firing) -> dict[str, Any]:
     pending = int(firing.state is FiringState.PENDING)
-    return {"firing": firing.model_dump_json(), "pending": pending}
+    expires = int(firing.at) + _FIRING_SECONDS
+    return {"firing": firing.model_dump_json(), "pending": pending, "expires": expires}
 
 
 def _firing(item: Mapping[str, Value]) -> Firing:

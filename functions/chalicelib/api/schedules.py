@@ -4,10 +4,13 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from random import shuffle
+from threading import Lock
 
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.ports.identity import Identity
 from chalicelib.ports.journal import all_records
+from chalicelib.services.callers import current_user
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.secret_injection import smtp_password
 from conducto.integrations.http import DeliveryError
@@ -19,13 +22,14 @@ from conducto_core.model.params import PipelineParams
 from conducto_core.model.people import Role
 from conducto_core.model.records import PipelineRecord
 from conducto_core.model.requests import Action, ControlRequest, LaunchRequest
-from conducto_core.model.schedules import Schedule, ScheduleSettings, ScriptSource
-from conducto_core.semantics.roles import permissions_of
+from conducto_core.model.schedules import DAY, Schedule, ScheduleSettings, ScriptSource
 
 logger = logging.getLogger(__name__)
 
 #: Number of schedules that are served at once.
 _THREADS = 16
+#: Seconds after which a run serves no further schedule: the next minute goes on.
+_RUN_SECONDS = 60.0
 
 
 class CloudScheduleCaller:
@@ -51,11 +55,14 @@ class CloudScheduleCaller:
 
 
 class CloudScheduleTarget:
-    """A `conducto_core.api.schedules.target.ScheduleTarget`."""
+    """A `conducto_core.api.schedules.target.ScheduleTarget`, for one run or request."""
 
     def __init__(self, engine: CommandProcessor) -> None:
         self._engine = engine
         self._cloud = engine.cloud
+        self._turn = Lock()
+        self._turns: dict[str, Lock] = {}
+        self._ended: dict[str, list[PipelineRecord]] = {}
 
     async def may_launch(self, org: str, owner: str) -> bool:
         """Return whether a user may launch pipelines now."""
@@ -63,13 +70,8 @@ class CloudScheduleTarget:
         return Permission.LAUNCH in permissions
 
     def _permissions(self, org: str, owner: str) -> frozenset[str]:
-        """Return the current permissions of a member, or of a program's user by its tokens."""
-        member = self._cloud.people.member(org, owner)
-        if member is not None:
-            return permissions_of(member.role)
-        known = self._cloud.tokens.known(org)
-        valid = (self._cloud.tokens.find(one.digest) for one in known if one.identity.user == owner)
-        return frozenset().union(*(one.permissions for one in valid if one is not None))
+        user = current_user(self._cloud, org, owner)
+        return frozenset() if user is None else user.permissions
 
     def _as_owner(self, org: str, owner: str) -> CloudPipelines:
         return CloudPipelines(self._engine, Identity(org, owner, self._permissions(org, owner)))
@@ -98,13 +100,20 @@ class CloudScheduleTarget:
             logger.info("a pipeline was not cancelled", extra=about)
 
     async def ended_since(self, org: str, since: float) -> Iterable[PipelineRecord]:
-        """Return the pipelines that ended at or after a time."""
+        """Return the pipelines that ended at or after a time of the last day."""
+        known = await asyncio.to_thread(self._recent, org)
+        return [one for one in known if (one.status.ended or 0.0) >= since]
 
-        def read() -> list[PipelineRecord]:
-            known = all_records(self._cloud.store, org)
-            return [one for one in known if (one.status.ended or 0.0) >= since]
-
-        return await asyncio.to_thread(read)
+    def _recent(self, org: str) -> list[PipelineRecord]:
+        """Return the pipelines that ended in the last day, read once in a run."""
+        with self._turn:
+            turn = self._turns.setdefault(org, Lock())
+        with turn:
+            if org not in self._ended:
+                since = self._cloud.clock() - DAY
+                known = all_records(self._cloud.store, org)
+                self._ended[org] = [one for one in known if (one.status.ended or 0.0) >= since]
+            return self._ended[org]
 
     async def paused_itself(self, org: str, schedule: Schedule) -> None:
         """Log the reason and mail it to administrators; the list of schedules shows it, too."""
@@ -139,10 +148,17 @@ def schedule_operations(engine: CommandProcessor, caller: Identity) -> ScheduleO
 
 
 def serve_schedules(engine: CommandProcessor) -> int:
-    """Serve every schedule that needs attention; return their number."""
-    runner = schedule_runner(engine)
-    due = runner.store.due(engine.cloud.clock())
+    """Serve the schedules that need attention, for at most a minute; return their number."""
+    runner, clock = schedule_runner(engine), engine.cloud.clock
+    due = list(runner.store.due(clock()))
+    shuffle(due)  # so that each one has its turn if the time is too short for all
+    end = clock() + _RUN_SECONDS
+
+    def serve(one: tuple[str, str]) -> bool:
+        in_time = clock() < end
+        if in_time:
+            asyncio.run(runner.serve(*one))
+        return in_time
+
     with ThreadPoolExecutor(_THREADS) as threads:
-        for org, name in due:
-            threads.submit(asyncio.run, runner.serve(org, name))
-    return len(due)
+        return sum(threads.map(serve, due))

@@ -74,16 +74,18 @@ def is_program(tokens: Tokens, people: People, caller: Identity) -> bool:
 def current_user(cloud: Dependencies, org: str, user: str) -> Identity | None:
     """Return a user with their current permissions, for launches while they are offline.
 
-    None: the user left. A user of an installation without members has those of their own tokens.
+    None: the user left. A user of an installation without members has those of their own tokens
+    that are valid now.
     """
     member = cloud.people.member(org, user)
     if member is not None:
         return Identity(org, user, permissions_of(member.role))
     if cloud.people.members(org):
         return None
-    mine = [each.identity for each in cloud.tokens.known(org) if each.identity.user == user]
-    permissions = frozenset().union(*(identity.permissions for identity in mine))
-    return Identity(org, user, permissions - PURPOSES) if mine else None
+    known = [each.digest for each in cloud.tokens.known(org) if each.identity.user == user]
+    valid = [one for one in map(cloud.tokens.find, known) if one is not None]
+    permissions = frozenset().union(*(identity.permissions for identity in valid))
+    return Identity(org, user, permissions - PURPOSES) if valid else None
 
 
 def check_no_program(tokens: Tokens, people: People, caller: Identity) -> None:

@@ -144,8 +144,8 @@ class Organisations:
     def delete(self, params: DeleteOrganisationParams) -> OrganisationDeleted:
         """Delete the caller's organisation.
 
-        Pipelines, data and secrets are deleted first, members and tokens last: an interrupted
-        deletion is repeated by the owner.
+        Schedules, pipelines, data and secrets are deleted first, members and tokens last: an
+        interrupted deletion is repeated by the owner.
 
         Raises:
             NotFoundError: It is not the caller's organisation.
@@ -159,6 +159,7 @@ class Organisations:
             raise RefusedError(f"confirm the deletion with the name of the organisation: {org}")
         self._check_unsubscribed()
         self._check_at_rest()
+        self._delete_schedules()
         deleted = self._delete_pipelines()
         self._delete_data()
         self._end_tokens()
@@ -191,6 +192,11 @@ class Organisations:
         except NotFoundError:
             pass
         return False
+
+    def _delete_schedules(self) -> None:
+        """Delete the schedules, before they launch more pipelines."""
+        for schedule in self._cloud.schedules.all_of(self._me.org):
+            self._cloud.schedules.delete(self._me.org, schedule.name)
 
     def _delete_pipelines(self) -> int:
         end = self._cloud.clock() + REQUEST_SECONDS

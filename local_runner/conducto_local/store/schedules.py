@@ -1,12 +1,13 @@
 """The schedules of an agent, in its store."""
 
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from conducto_core.model.schedules import Firing, FiringState, Schedule
-from conducto_core.semantics.schedules import wakes
+from conducto_core.model.schedules import DAY, Firing, FiringState, Schedule
+from conducto_core.semantics.schedules import firing_id, wakes
 
 Transaction = Callable[[], AbstractContextManager[sqlite3.Connection]]
 Select = Callable[..., list[tuple[Any, ...]]]
@@ -14,6 +15,11 @@ Select = Callable[..., list[tuple[Any, ...]]]
 # A firing that is no longer pending was executed: a claim that comes late must not reset it.
 _PUT_NEW = """INSERT INTO firings VALUES (?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET pending=excluded.pending, record=excluded.record WHERE pending"""
+#: Number of the newest firings of a schedule that are kept.
+_KEPT = 1000
+_PRUNE = """DELETE FROM firings WHERE schedule=? AND id<? AND id<=(
+    SELECT id FROM firings WHERE schedule=? ORDER BY id DESC LIMIT 1 OFFSET ?
+    ) AND id NOT IN (SELECT value FROM json_each(?))"""
 
 
 class SqliteSchedules:
@@ -65,6 +71,8 @@ class SqliteSchedules:
             if not changed.rowcount:
                 return None
             connection.executemany(_PUT_NEW, [_firing_row(new.name, one) for one in firings])
+            if firings:
+                _prune(connection, stored, max(one.due for one in firings))
         return stored
 
     def delete(self, _org: str, name: str) -> bool:
@@ -116,6 +124,12 @@ class SqliteSchedules:
         """Return the earliest time above 0 at which a schedule needs attention; None: never."""
         ((found,),) = self._select("SELECT min(wakes) FROM schedules WHERE wakes>0")
         return None if found is None else float(found)
+
+
+def _prune(connection: sqlite3.Connection, schedule: Schedule, now: float) -> None:
+    """Delete old firings that are closed; those of two days show which chains have fired."""
+    oldest, name = firing_id(now - 2 * DAY), schedule.name
+    connection.execute(_PRUNE, (name, oldest, name, _KEPT, json.dumps(schedule.open)))
 
 
 def _columns(schedule: Schedule) -> tuple[Any, ...]:

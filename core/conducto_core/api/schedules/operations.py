@@ -155,7 +155,11 @@ class ScheduleOperations:
         return s.FiringList(firings=tuple(current))
 
     async def _add(self, params: s.ScheduleParams, firings: Sequence[s.Firing]) -> None:
-        await self._change(params, lambda old: rules.with_open(old, firings), firings)
+        def opened(old: s.Schedule) -> s.Schedule:
+            rules.check_open(old, len(firings))
+            return rules.with_open(old, firings)
+
+        await self._change(params, opened, firings)
         await self._runner.serve(self._caller.org, params.name)
 
     async def list_firings(self, params: s.FiringsParams) -> s.FiringList:

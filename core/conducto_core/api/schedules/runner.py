@@ -103,12 +103,13 @@ class ScheduleRunner:
         for record in await self._target.ended_since(org, since):
             if not rules.fires_after(schedule, record):
                 continue
-            firing = rules.chained(record, await self._depth(org, record), now)
-            if self.store.firing(org, schedule.name, firing.id) is None:
-                new.append(firing)
+            known = rules.chained(record, 0, now).id
+            if self.store.firing(org, schedule.name, known) is None:
+                new.append(rules.chained(record, await self._depth(org, record), now))
         if not new:
             return schedule
-        return self.store.change(org, schedule, rules.with_open(schedule, new), new)
+        fitting = rules.fitted(schedule, new)
+        return self.store.change(org, schedule, rules.with_open(schedule, fitting), fitting)
 
     async def _depth(self, org: str, record: PipelineRecord) -> int:
         """Return the number of firings of chains that led to a pipeline, or to one above it."""

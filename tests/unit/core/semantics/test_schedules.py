@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from conducto.errors import DefinitionError
+from conducto_core.errors import RefusedError
 from conducto_core.model.records import PipelineRecord, PipelineStatus
 from conducto_core.model.schedules import (
     MAX_AT_ONCE,
@@ -155,6 +156,17 @@ def test_a_year_of_missed_minutes_is_one_firing_and_at_most_a_hundred_launches()
     assert len(due.firings) == MAX_AT_ONCE + 3  # the missed ones, and the two current minutes
     assert due.firings[0].state is FiringState.MISSED
     assert len({one.id for one in due.firings}) == len(due.firings)
+
+
+def test_firings_above_the_maximum_of_open_ones_are_missed_or_refused() -> None:
+    full = schedule().model_copy(update={"open": tuple(map(str, range(rules.MAX_OPEN)))})
+    due = rules.due(full, NOON + 1)
+
+    assert [(one.state, one.until) for one in due.firings] == [(FiringState.MISSED, NOON)]
+    assert "1000 firings of the schedule were open" in str(due.firings[0].why)
+    assert (due.schedule.open, due.schedule.next) == (full.open, NOON + HOUR)
+    with pytest.raises(RefusedError, match="hourly has 1000 open firings"):
+        rules.check_open(full, 1)
 
 
 def test_no_time_is_due_after_the_end_or_while_paused() -> None:
