@@ -127,7 +127,7 @@ class SlowSchedules(MemorySchedules):
         return super().get(org, name)
 
 
-def test_run_of_a_minute_stops_and_the_next_one_goes_on() -> None:
+def test_run_of_schedules_stops_after_a_minute() -> None:
     schedules = SlowSchedules()
     made, ann, what = office(schedules=schedules)
     schedules.world = made.world

@@ -361,7 +361,7 @@ def test_copy_of_a_fork_is_untrusted_too(site: Site) -> None:
         asyncio.run(pipelines.launch(request.model_copy(update={"copy_of": "zzz-zzz"})))
 
 
-def test_fork_is_no_template_of_a_schedule(site: Site) -> None:
+def test_schedule_of_a_fork_is_refused(site: Site) -> None:
     site.add(forks="approve")
     site.send("pull_request", github_pull_request(fork=True))
     params = t.DeliveryParams(name="app", delivery=site.process().id)

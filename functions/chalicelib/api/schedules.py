@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 #: Number of schedules that are served at once.
 _THREADS = 16
-#: Seconds after which a run serves no further schedule: the next minute goes on.
+#: Seconds after which a run serves no further schedule; the run of the next minute does.
 _RUN_SECONDS = 60.0
 
 
