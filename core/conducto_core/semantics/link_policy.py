@@ -8,9 +8,17 @@ configuration. The cloud names the person who sent a request, and the machine ha
 from dataclasses import dataclass
 
 from conducto_core.model.operations.operation import AnyOperation, LinkClass
-from conducto_core.model.operations.pipelines import CONTINUE, CONTROL, DELETE_DATA, PUT_DATA
+from conducto_core.model.operations.pipelines import (
+    CONTINUE,
+    CONTROL,
+    DELETE_DATA,
+    PUT_DATA,
+    START_PROGRAM,
+)
+from conducto_core.model.operations.schedules import CHANGE_SCHEDULE, CREATE_SCHEDULE
 from conducto_core.model.relay import Caller, LinkPolicy
 from conducto_core.model.requests import Action, ControlRequest
+from conducto_core.model.schedules import ScheduleSettings, ScriptSource
 
 #: The classes that a policy can allow; each needs `LinkClass.READ` as well.
 ALLOWABLE = (LinkClass.READ, LinkClass.CONTROL, LinkClass.AUTHOR, LinkClass.DEBUG)
@@ -32,6 +40,10 @@ _CONTROL = frozenset(
 #: Operations and actions that change what the commands of a pipeline do.
 _REDEFINING = frozenset({CONTINUE.name, PUT_DATA.name, DELETE_DATA.name})
 _REDEFINING_ACTIONS = frozenset({Action.MODIFY, Action.REBUILD})
+#: Operations whose body is a schedule.
+SCHEDULING = frozenset({CREATE_SCHEDULE.name, CHANGE_SCHEDULE.name})
+#: Operations that are checked with their body, so it must be in the request itself.
+CHECKED_BODIES = SCHEDULING | {CONTROL.name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +52,16 @@ class LinkRequest:
 
     Attributes:
         control: The body of an action.
-        defined_remotely: The pipeline was launched or changed through the link.
+        defined_remotely: The pipeline was launched or changed through the link, or by a schedule
+            that was.
+        schedule: The schedule to create or change.
     """
 
     operation: AnyOperation
     caller: Caller
     control: ControlRequest | None = None
     defined_remotely: bool = False
+    schedule: ScheduleSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +102,9 @@ def refusal_of(policy: LinkPolicy, owner: str, request: LinkRequest) -> Refusal 
     name = request.operation.name if request.control is None else request.control.action
     if needed not in ALLOWABLE:
         return Refusal(f"{name} is never allowed through a link", _never_remedy(needed))
+    refusal = _host_refusal(request)
+    if refusal is not None:
+        return refusal
     is_owner = request.caller.user == owner
     if not is_owner and policy.who != "org":
         return Refusal(
@@ -105,6 +123,26 @@ def refusal_of(policy: LinkPolicy, owner: str, request: LinkRequest) -> Refusal 
         f"{name} is of class {needed}, which this machine does not allow",
         f"allow it on the machine: conducto agent link --allow {classes}",
     )
+
+
+def _host_refusal(request: LinkRequest) -> Refusal | None:
+    """Return why a request may not start a program of the machine, outside of containers.
+
+    A program that the cloud has defined would run as the user of the agent, and that of a schedule
+    would run again and again, also after the link has ended.
+    """
+    schedule = request.schedule
+    if schedule is not None and isinstance(schedule.what, ScriptSource):
+        return Refusal(
+            "a schedule of a script is never created or changed through a link",
+            "create or change it on the machine itself: conducto schedule",
+        )
+    if request.operation.name == START_PROGRAM.name and request.defined_remotely:
+        return Refusal(
+            "the program of a pipeline that came through the link is never started through it",
+            "start it on the machine itself",
+        )
+    return None
 
 
 def redefines_work(request: LinkRequest) -> bool:

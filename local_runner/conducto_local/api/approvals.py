@@ -2,6 +2,7 @@
 
 import getpass
 import time
+from contextvars import ContextVar
 
 from conducto_core.api.approvals import check_decision, decision_of
 from conducto_core.model.approvals import DecideApproval
@@ -15,6 +16,9 @@ from conducto_core.semantics.attempt_end import AttemptEnd
 from conducto_local.api.access import LocalAccess
 from conducto_local.scheduling.live_pipeline import LivePipeline
 
+#: The person who sent the request through the link; None: the user of this machine.
+DECIDER: ContextVar[str | None] = ContextVar("decider", default=None)
+
 
 class LocalApprovals(LocalAccess):
     """Decisions of the user of this machine, who is its owner."""
@@ -24,7 +28,7 @@ class LocalApprovals(LocalAccess):
     ) -> AttemptRecord:
         """Decide an approval; return its attempt."""
         live = self.live(params.id)
-        user = getpass.getuser()
+        user = DECIDER.get() or getpass.getuser()
         node = check_decision(live, request, user, Role.OWNER)
         with live.in_use():
             attempt = self._decide(live, node.path, decision_of(request, user, time.time()))

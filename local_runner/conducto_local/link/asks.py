@@ -22,14 +22,24 @@ from conducto_core.api.routes import Match
 from conducto_core.model.operations.operation import AnyOperation, LinkClass
 from conducto_core.model.operations.pipelines import (
     CONTROL,
+    GET,
     LAUNCH,
     LAUNCH_AGAIN,
     PROGRAM_START,
 )
 from conducto_core.model.relay import MAX_CONCURRENT, Ask, Caller
 from conducto_core.model.requests import ControlRequest, Problem
+from conducto_core.model.schedules import SCHEDULE_TAG, NewSchedule, ScheduleSettings
 from conducto_core.ports.downloads import Download
-from conducto_core.semantics.link_policy import LinkRequest, Refusal, redefines_work, refusal_of
+from conducto_core.semantics.link_policy import (
+    CHECKED_BODIES,
+    SCHEDULING,
+    LinkRequest,
+    Refusal,
+    redefines_work,
+    refusal_of,
+)
+from conducto_local.api.approvals import DECIDER
 from conducto_local.link.channel import Channel
 from conducto_local.link.connection import LostError
 from conducto_local.link.files import LinkFiles
@@ -81,7 +91,8 @@ class Policy:
         """Return the facts about a request that the policy needs."""
         remote = pipeline is not None and self.files.is_remote(pipeline)
         control = _control_in(body) if operation.name == CONTROL.name else None
-        return LinkRequest(operation, caller, control, defined_remotely=remote)
+        schedule = _schedule_in(operation, body) if operation.name in SCHEDULING else None
+        return LinkRequest(operation, caller, control, defined_remotely=remote, schedule=schedule)
 
 
 def _control_in(body: bytes) -> ControlRequest | None:
@@ -89,6 +100,14 @@ def _control_in(body: bytes) -> ControlRequest | None:
         return ControlRequest.model_validate_json(body)
     except ValidationError:
         return None  # needs the highest class; the service explains the error
+
+
+def _schedule_in(operation: AnyOperation, body: bytes) -> ScheduleSettings | None:
+    try:
+        found = operation.body.model_validate_json(body) if operation.body else None
+    except ValidationError:
+        return None  # the service refuses it for the same reason
+    return found if isinstance(found, ScheduleSettings) else None
 
 
 class Asks:
@@ -167,13 +186,14 @@ class Asks:
         except ValueError as error:
             problem = Problem(title="invalid request", status=400, detail=f"body: {error}")
             return _problem(problem)
-        # The policy decides before a body elsewhere is read; actions are always in frames.
+        await self._note_scheduled(operation, ask.params.get("id"))
+        # The policy decides before a body elsewhere is read; some are always in frames.
         request = self._policy.request(operation, ask.caller, ask.params.get("id"), body)
         refusal = self._policy.refusal(request)
         if refusal is not None:
             _log("request of the cloud refused", ask, request, reason=refusal.detail)
             return _problem(_refused(refusal))
-        if ask.url is not None and operation.name != CONTROL.name:
+        if ask.url is not None and operation.name not in CHECKED_BODIES:
             try:
                 body = await self._transfers.get(ask.url, operation.max_body)
             except TransferError as error:
@@ -184,6 +204,9 @@ class Asks:
         operation = request.operation
         if redefines_work(request):  # recorded before, so that a crash does not hide the change
             self._policy.files.note_remote(ask.params["id"])
+        if request.schedule is not None:
+            self._policy.files.note_remote_schedule(_name_of(request.schedule, ask))
+        DECIDER.set(ask.caller.user)  # in the task of this request only
         match = Match(operation, dict(ask.params))
         headers = Headers(
             media_type=ask.headers.media_type or JSON,
@@ -198,6 +221,18 @@ class Asks:
         if isinstance(answer, Response):
             self._note_launched(operation, answer)
         return answer
+
+    async def _note_scheduled(self, operation: AnyOperation, pipeline: str | None) -> None:
+        """Note a pipeline that a schedule of the link launched, before it is changed."""
+        files = self._policy.files
+        tags = {f"{SCHEDULE_TAG}{name}" for name in files.remote_schedules()}
+        if pipeline is None or operation.link_class is LinkClass.READ or not tags:
+            return
+        found = await self._service.respond(Match(GET, {"id": pipeline}), "", b"", Headers())
+        if isinstance(found, Response) and found.status == HTTPStatus.OK:
+            record = json.loads(found.body)["pipeline"]
+            if tags.intersection(record["tags"]):
+                files.note_remote(record["id"])
 
     def _note_launched(self, operation: AnyOperation, answer: Response) -> None:
         if operation.name not in _LAUNCHING or answer.status != HTTPStatus.OK:
@@ -215,6 +250,10 @@ _BUSY = Problem(
     detail=f"the machine executes {_MAX_EXECUTING} requests of the cloud already",
     remedy="try again in a few seconds",
 )
+
+
+def _name_of(schedule: ScheduleSettings, ask: Ask) -> str:
+    return schedule.name if isinstance(schedule, NewSchedule) else ask.params["name"]
 
 
 def _log(event: str, ask: Ask, request: LinkRequest, **more: Any) -> None:

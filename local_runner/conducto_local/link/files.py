@@ -88,13 +88,26 @@ class LinkFiles:
         if pipeline not in known:
             self._write("remote", [*known, pipeline])
 
+    def remote_schedules(self) -> list[str]:
+        """Return the names of the schedules that were created or changed through the link."""
+        return self._words("schedules")
+
+    def note_remote_schedule(self, name: str) -> None:
+        """Record that a schedule was created or changed through the link."""
+        known = self.remote_schedules()
+        if name not in known:
+            self._write("schedules", [*known, name])
+
     def forget(self) -> None:
         """Forget what the cloud knows and the state; the epoch and the origins are kept."""
         for name in ("status", "known"):
             (self.directory / name).unlink(missing_ok=True)
 
     def _remote(self) -> list[str]:
-        found = self._read("remote")
+        return self._words("remote")
+
+    def _words(self, name: str) -> list[str]:
+        found = self._read(name)
         return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
 
     def _read(self, name: str) -> Any:

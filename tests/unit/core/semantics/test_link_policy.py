@@ -11,10 +11,13 @@ from conducto_core.model.operations.pipelines import (
     LAUNCH,
     OPEN_SHELL,
     SECRETS,
+    START_PROGRAM,
     TREE,
 )
+from conducto_core.model.operations.schedules import CHANGE_SCHEDULE, CREATE_SCHEDULE
 from conducto_core.model.relay import Caller, LinkPolicy
 from conducto_core.model.requests import Action, Changes, ControlRequest
+from conducto_core.model.schedules import ScheduleSettings, ScriptSource, TemplateSource
 from conducto_core.semantics.link_policy import ALLOWABLE, LinkRequest, refusal_of
 
 OWNER, OTHER = Caller(user="ada"), Caller(user="bob")
@@ -76,6 +79,23 @@ def test_work_that_came_through_the_link_needs_the_class_author() -> None:
 
     assert not _is_allowed(DEFAULT, rerun)
     assert _is_allowed(ALL, rerun)
+
+
+@pytest.mark.parametrize("operation", [CREATE_SCHEDULE, CHANGE_SCHEDULE])
+def test_schedule_of_a_script_is_refused_by_every_policy(operation: AnyOperation) -> None:
+    script = ScheduleSettings(cron="0 2 * * *", what=ScriptSource(kind="script"))
+    tree = ScheduleSettings(cron="0 2 * * *", what=TemplateSource(kind="template", pipeline="p1"))
+
+    refusal = refusal_of(ALL, OWNER.user, LinkRequest(operation, OWNER, schedule=script))
+
+    assert refusal is not None
+    assert "on the machine itself" in refusal.remedy
+    assert _is_allowed(ALL, LinkRequest(operation, OWNER, schedule=tree))
+
+
+def test_program_of_a_pipeline_that_came_through_the_link_is_not_started() -> None:
+    assert _is_allowed(ALL, _request(START_PROGRAM))
+    assert not _is_allowed(ALL, _request(START_PROGRAM, defined_remotely=True))
 
 
 def test_other_members_read_and_control_only() -> None:

@@ -3,15 +3,22 @@
 import asyncio
 
 import pytest
+from tests.fakes.pipelines import MemoryPipelines
 from tests.fakes.relay_cloud import RelayCloud
 from tests.unit.local_runner.link.conftest import LinkedAgent
 
+from conducto_core.errors import RefusedError
 from conducto_core.model import relay
+from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.operations.operation import LinkClass
 from conducto_core.model.operations.pipelines import CONTROL, OPERATIONS
+from conducto_core.model.params import PipelineParams
+from conducto_core.model.records import AttemptRecord, PipelineRecord
 from conducto_core.model.relay import LinkPolicy
-from conducto_core.model.requests import Action
+from conducto_core.model.requests import Action, NodeView
+from conducto_core.model.states import NodeType, State
 from conducto_core.semantics.link_policy import ALLOWABLE
+from conducto_local.api.approvals import DECIDER
 from conducto_local.server.agent_operations import LOCAL_OPERATIONS
 
 _LARGE = "x" * relay.MAX_FRAME
@@ -59,6 +66,57 @@ async def test_each_action_is_checked_by_its_own_class(
     done = {request.action for _, request in agent.pipelines.actions}
     assert not done & {Action.MODIFY, Action.REBUILD, Action.ARCHIVE}
     assert answer.status == 403
+
+
+class _Approvals(MemoryPipelines):
+    """Pipelines that name the person who decides."""
+
+    async def decide_approval(
+        self, params: PipelineParams, request: DecideApproval
+    ) -> AttemptRecord:
+        raise RefusedError(f"{request.path} of {params.id}: {DECIDER.get()} decides")
+
+
+async def test_approval_is_decided_by_the_person_of_the_request(
+    agent: LinkedAgent, cloud: RelayCloud
+) -> None:
+    agent.configure(cloud, LinkPolicy(allow=ALLOWABLE))
+    agent.pipelines = _Approvals()
+    body = {"path": "/ask", "approve": True}
+    async with agent.linked():
+        await cloud.until(lambda: bool(cloud.hellos))
+        answer = await cloud.ask("decide_approval", params={"id": "p1"}, body=body)
+
+    assert answer.json()["detail"] == "/ask of p1: ada decides"
+    assert DECIDER.get() is None
+
+
+async def test_schedules_of_the_cloud_start_no_script_and_their_pipelines_need_author(
+    agent: LinkedAgent, cloud: RelayCloud
+) -> None:
+    agent.configure(cloud, LinkPolicy(allow=ALLOWABLE))
+    script = {"kind": "script", "command": ["sh", "-c", "evil"], "directory": "/"}
+    nightly = {"name": "nightly", "cron": "0 2 * * *"}
+    git = {"kind": "git", "url": "https://git.example/a", "command": "python pipeline.py"}
+    root = NodeView(path="/", type=NodeType.EXEC, state=State.PENDING)
+    tagged = PipelineRecord(id="p2", title="p2", tags=("conducto/schedule/nightly",))
+    agent.pipelines.add("p2", [root], tagged)
+    async with agent.linked():
+        await cloud.until(lambda: bool(cloud.hellos))
+        refused = await cloud.ask("create_schedule", body={**nightly, "what": script})
+        hidden = await cloud.ask("create_schedule", url="http://127.0.0.1:1/body")
+        unknown = await cloud.ask("start_program", params={"id": "p2"}, body={})
+        created = await cloud.ask("create_schedule", body={**nightly, "what": git})
+        started = await cloud.ask("start_program", params={"id": "p2"}, body={})
+        agent.configure(cloud)
+        withdrawn = await cloud.ask("control", params={"id": "p2"}, body={"action": "run"})
+
+    assert (refused.status, hidden.status) == (403, 400)
+    assert "on the machine itself" in refused.json()["remedy"]
+    assert unknown.status != 403
+    assert created.status == 200
+    assert (started.status, withdrawn.status) == (403, 403)
+    assert agent.files.remote_schedules() == ["nightly"]
 
 
 @pytest.mark.parametrize(
