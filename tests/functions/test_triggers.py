@@ -9,7 +9,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import ValidationError
 
+from chalicelib.adapters.git_providers import GitProviders
 from chalicelib.api.hooks import MAX_BODY, Hooks
 from chalicelib.api.organisation import CloudOrganisation
 from chalicelib.api.schedules import schedule_operations
@@ -19,6 +21,7 @@ from chalicelib.services.debug_plans import debug_plan
 from chalicelib.services.notifications import NotificationSender
 from chalicelib.services.secret_injection import inject_commands, org_scope
 from chalicelib.services.triggers import TriggerHooks, trigger_scope
+from conducto.integrations.http import DeliveryError
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model import triggers as t
 from conducto_core.model.debug import DebugRequest
@@ -98,7 +101,7 @@ class Site:
     def pushed(self, **more: Any) -> t.Delivery:
         self.world.now += 1
         delivery = f"d-{self.world.now}"
-        assert self.send("push", github_push(**more), delivery) == 202
+        assert self.send("push", github_push(**more, time=self.world.now), delivery) == 202
         return self.process()
 
 
@@ -136,7 +139,7 @@ def test_status_of_the_commit_is_that_of_the_pipeline(site: Site) -> None:
 
 def test_replayed_webhook_launches_nothing_twice(site: Site) -> None:
     first = site.send("push", github_push())
-    again = site.send("push", github_push())
+    again = site.send("push", github_push(), "d-2")  # the signature does not cover the id
     place = site.invoked[0]
     site.process()
     site.run.process(*place)  # the function is invoked twice
@@ -219,6 +222,8 @@ def test_webhook_about_another_repository_is_skipped(site: Site) -> None:
     delivery = site.pushed(repository=other)
 
     assert "is about eve/x" in (delivery.reason or "")
+    named = {**other, "full_name": "acme/app"}  # with the code of another repository
+    assert site.pushed(repository=named).result is t.DeliveryResult.SKIPPED
 
 
 def test_duplicate_rules_apply_to_active_pipelines(site: Site) -> None:
@@ -446,6 +451,50 @@ def test_definition_has_no_token_and_a_copy_still_clones_with_it(site: Site) -> 
     assert stored.url == "https://x-access-token:token@github.com/acme/app.git"
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"repository": "https://github.com/acme/other"},
+        {"api": "https://api.example.com"},
+        {"api": None},
+        {"provider": "gitlab"},
+    ],
+)
+def test_token_is_kept_only_for_the_same_host(site: Site, changed: dict[str, Any]) -> None:
+    assert site.add(token=None).trigger.has_token
+    with pytest.raises(RefusedError, match="give the token again"):
+        site.add(token=None, **changed)
+    assert site.add(token="new", **changed).trigger.has_token
+
+
+def test_token_is_not_kept_for_another_owner(site: Site) -> None:
+    manager = Identity("acme", "bob", frozenset({"read", "launch", "manage_organisation"}))
+
+    with pytest.raises(RefusedError, match="give the token again"):
+        site.add(manager, token=None)
+
+
+def test_address_of_the_api_is_https_without_a_query(site: Site) -> None:
+    with pytest.raises(RefusedError, match="without encryption"):
+        site.add(api="http://git.example.com/api")
+    for api in ("https://git.example.com/?", "https://git.example.com/#x"):
+        with pytest.raises(ValidationError):
+            site.add(api=api)
+
+
+@pytest.mark.parametrize("provider", ["github", "gitlab"])
+def test_status_is_not_sent_to_a_private_address_from_the_cloud(site: Site, provider: Any) -> None:
+    trigger = site.add(provider=provider).trigger
+    settings = Settings(public_only=True)
+
+    with pytest.raises(DeliveryError, match="not a public address"):
+        GitProviders(settings).set_status(trigger, "token", SHA, "x", None)
+    if provider == "github":
+        site.pushed()
+    NotificationSender(site.world.cloud, settings).run()
+    assert site.host.statuses == []
+
+
 def test_triggers_of_others_are_protected(site: Site) -> None:
     other = Identity("acme", "bob", frozenset({"read", "launch"}))
 
@@ -456,7 +505,7 @@ def test_triggers_of_others_are_protected(site: Site) -> None:
 
 
 def test_generic_webhook_is_accepted_once(site: Site) -> None:
-    site.add(provider="generic", command="python p.py {branch}", token=None)
+    site.add(provider="generic", command="python p.py {branch}")
     event = {"kind": "push", "url": REPOSITORY, "repository": "acme/app", "branch": "main"}
     body = packed({**event, "sha": SHA})
     headers = generic_signed(body, site.world.now, site.secret)

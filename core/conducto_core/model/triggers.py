@@ -16,7 +16,7 @@ CONFIG_FILE = ".conducto.cfg"
 
 Provider = Literal["github", "gitlab", "generic"]
 Forks = Literal["ignore", "approve"]
-RepositoryUrl = Annotated[str, Field(pattern=r"^https?://[^\s@]+$", max_length=500)]
+RepositoryUrl = Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$", max_length=500)]
 
 
 class GitEventKind(StrEnum):

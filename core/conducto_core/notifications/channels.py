@@ -91,7 +91,7 @@ def _github(
         "context": f"conducto{notification.about.rstrip('/')}" if is_node else "conducto pipeline",
         "description": f"{notification.state.value}, pipeline {pipeline_id}"[:_DESCRIPTION],
     }
-    post_json(f"{settings.github}/repos/{quote(name)}/statuses/{sha}", body, token)
+    _post_status(settings, f"{settings.github}/repos/{quote(name)}/statuses/{sha}", body, token)
 
 
 def _github_commit(
@@ -103,7 +103,7 @@ def _github_commit(
     state = _GITHUB_STATES.get(notification.state, "pending")
     text = f"{notification.state.value}, pipeline {pipeline_id}"
     repository, sha, status = _commit(notification, state, text)
-    post_github_status(settings.github, repository, sha, status, token)
+    post_github_status(settings, repository, sha, status, token)
 
 
 def _gitlab_commit(
@@ -115,7 +115,7 @@ def _gitlab_commit(
     state = _GITLAB_STATES.get(notification.state, "running")
     text = f"{notification.state.value}, pipeline {pipeline_id}"
     repository, sha, status = _commit(notification, state, text)
-    post_gitlab_status(settings.gitlab, repository, sha, status, token)
+    post_gitlab_status(settings, repository, sha, status, token)
 
 
 def _commit(
@@ -129,9 +129,9 @@ def _commit(
 
 
 def post_github_status(
-    api: str, repository: str, sha: str, status: "CommitStatus", token: str
+    settings: Settings, repository: str, sha: str, status: "CommitStatus", token: str
 ) -> None:
-    """Set the status of a commit at GitHub; raises `DeliveryError`."""
+    """Set the status of a commit at the settings' GitHub; raises `DeliveryError`."""
     body = {
         "state": status.state,
         "context": status.context,
@@ -139,18 +139,25 @@ def post_github_status(
     }
     if status.page:
         body["target_url"] = status.page
-    post_json(f"{api}/repos/{quote(repository)}/statuses/{quote(sha, safe='')}", body, token)
+    place = f"{quote(repository)}/statuses/{quote(sha, safe='')}"
+    _post_status(settings, f"{settings.github}/repos/{place}", body, token)
 
 
 def post_gitlab_status(
-    api: str, repository: str, sha: str, status: "CommitStatus", token: str
+    settings: Settings, repository: str, sha: str, status: "CommitStatus", token: str
 ) -> None:
-    """Set the status of a commit at GitLab; raises `DeliveryError`."""
+    """Set the status of a commit at the settings' GitLab; raises `DeliveryError`."""
     body = {"state": status.state, "name": status.context, "description": status.description[:255]}
     if status.page:
         body["target_url"] = status.page
     place = f"{quote(repository, safe='')}/statuses/{quote(sha, safe='')}"
-    post_json(f"{api}/projects/{place}", body, token)
+    _post_status(settings, f"{settings.gitlab}/projects/{place}", body, token)
+
+
+def _post_status(settings: Settings, url: str, body: object, token: str) -> None:
+    if settings.public_only:
+        check_public(url)
+    post_json(url, body, token)
 
 
 class CommitStatus(NamedTuple):
@@ -307,7 +314,7 @@ def check_public(url: str) -> None:
     except OSError as error:
         raise DeliveryError(f"{parts.hostname} is not known: {error}", temporary=True) from error
     if not all(ipaddress.ip_address(address[0]).is_global for *_, address in found):
-        raise DeliveryError(f"{parts.hostname} is not a public address; webhooks are sent to those")
+        raise DeliveryError(f"{parts.hostname} is not a public address; requests are sent to those")
 
 
 _CHANNELS: Mapping[str, Send] = {

@@ -19,8 +19,8 @@ class Settings:
         smtp: ``smtp://[user@]host[:port]`` or ``smtps://…``; None if there is none.
         owner: Address of the pipeline's owner, the default recipient.
         web_app: Address of the web app, or "".
-        public_only: Webhooks may only be sent to public addresses: not to services beside the
-            sender, which trust it.
+        public_only: Webhooks and statuses may only be sent to public addresses: not to services
+            beside the sender, which trust it.
     """
 
     slack: str = slack.URL

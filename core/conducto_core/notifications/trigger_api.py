@@ -1,11 +1,20 @@
 """The address of the API of a trigger's provider."""
 
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from conducto_core.model.triggers import Trigger
 from conducto_core.notifications.settings import Settings
 
 _GITHUB_COM = "github.com"
+
+
+def settings_of(trigger: Trigger, settings: Settings) -> Settings:
+    """Return settings with the address of a trigger's API."""
+    api = api_of(trigger, settings)
+    if trigger.provider == "gitlab":
+        return replace(settings, gitlab=api)
+    return replace(settings, github=api)
 
 
 def api_of(trigger: Trigger, settings: Settings) -> str:

@@ -38,7 +38,8 @@ _ALIASES = {"reqs_py": "install_pip", "reqs_packages": "install_packages"}
 #: Parameters that need files before the code is cloned.
 _LOCAL = frozenset({"dockerfile", "context", "path_map", "install_npm", "reqs_npm"})
 _COPIES = frozenset({"copy_repo", "copy_dir", "copy_url", "copy_branch"})
-_SAFE = re.compile(r"[A-Za-z0-9._/@:+=,#%~-]*")
+#: At the beginning, a dash would be an option, and a shell interprets the others.
+_SAFE = re.compile(r"(?![-#~])[A-Za-z0-9._/@:+=,#%~-]*")
 _HEADER = re.compile(r"\[(?P<name>[^]]+)\]")
 _OPTION = re.compile(r"(?P<key>[^\s:=#;\[][^:=]*?)\s*[:=]")
 
@@ -93,7 +94,8 @@ class Section:
                 raise TriggerConfigError(
                     self.line,
                     f"[{self.name}] the value of {{{name}}}, {values[name]!r}, has characters that "
-                    f"a shell would interpret; use the variable CONDUCTO_TRIGGER_{name.upper()}",
+                    "a shell or a command would interpret; use the variable "
+                    f"CONDUCTO_TRIGGER_{name.upper()}",
                 )
         return self.command.format(**values)
 

@@ -68,9 +68,11 @@ def origin_of(trigger: str, provider: Provider, section: str, event: GitEvent) -
 
 
 def of_repository(event: GitEvent, repository: str) -> bool:
-    """Return whether an event is of the repository at an address."""
-    own = urlsplit(event.url).netloc == urlsplit(repository).netloc
-    return own and event.repository.casefold() == repository_of(repository).casefold()
+    """Return whether an event is of the repository at an address; only a fork has other code."""
+    name = repository_of(repository).casefold()
+    same_host = urlsplit(event.url).netloc == urlsplit(repository).netloc
+    same_code = event.fork or repository_of(event.url).casefold() == name
+    return same_host and same_code and event.repository.casefold() == name
 
 
 def repository_of(url: str) -> str:

@@ -13,7 +13,7 @@ from conducto_core.notifications.channels import (
     post_gitlab_status,
 )
 from conducto_core.notifications.settings import Settings
-from conducto_core.notifications.trigger_api import api_of
+from conducto_core.notifications.trigger_api import api_of, settings_of
 from conducto_core.semantics.trigger_launch import repository_of
 
 
@@ -59,12 +59,13 @@ class GitProviders:
         self, trigger: Trigger, token: str, sha: str, description: str, page: str | None
     ) -> None:
         """Report on a commit that its configuration is invalid."""
-        name, api = repository_of(trigger.repository), api_of(trigger, self._settings)
+        name, settings = repository_of(trigger.repository), settings_of(trigger, self._settings)
         if trigger.provider == "gitlab":
             status = CommitStatus("failed", description, page)
-            post_gitlab_status(api, name, sha, status, token)
+            post_gitlab_status(settings, name, sha, status, token)
         else:
-            post_github_status(api, name, sha, CommitStatus("error", description, page), token)
+            status = CommitStatus("error", description, page)
+            post_github_status(settings, name, sha, status, token)
 
     def _commits(self, trigger: Trigger) -> str:
         name = repository_of(trigger.repository)

@@ -25,7 +25,7 @@ from conducto_core.notifications.channels import GITHUB_TOKEN, GITLAB_TOKEN, Sen
 from conducto_core.notifications.delivery import DeliveryResult, after_try, dropped
 from conducto_core.notifications.rules import RuleLookup, message_of
 from conducto_core.notifications.settings import Settings
-from conducto_core.notifications.trigger_api import api_of
+from conducto_core.notifications.trigger_api import settings_of
 from conducto_core.runtime.masking import Mask
 
 logger = logging.getLogger(__name__)
@@ -119,13 +119,10 @@ class NotificationSender:
         trigger = self._cloud.triggers.get(org, git.trigger)
         if trigger is None:
             return settings, secrets
-        api = api_of(trigger, settings)
         token = trigger_token(self._cloud, org, trigger.name)
         name = GITLAB_TOKEN if trigger.provider == "gitlab" else GITHUB_TOKEN
         own = {} if token is None else {name: token}
-        if trigger.provider == "gitlab":
-            return replace(settings, gitlab=api), {**secrets, **own}
-        return replace(settings, github=api), {**secrets, **own}
+        return settings_of(trigger, settings), {**secrets, **own}
 
     def _lookup(self, org: str, pipeline_id: str) -> RuleLookup:
         store = self._cloud.store

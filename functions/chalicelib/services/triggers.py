@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from secrets import token_urlsafe
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.identity import Identity
 from chalicelib.services.dependencies import Dependencies, write_with_retry
+from conducto.integrations.http import is_this_machine
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model import triggers as t
 from conducto_core.model.operations.operation import API_ROOT, Permission
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 #: Separates the organisation and the trigger in the path of a webhook; names do not contain it.
 SEPARATOR = "~"
 _SECRET, _TOKEN = "secret", "token"
+#: The fields that decide where the token is sent.
+_TARGET = ("provider", "repository", "api")
 
 
 def trigger_scope(org: str, name: str) -> str:
@@ -60,8 +63,9 @@ class Triggers:
             raise RefusedError(f"there are {t.MAX_TRIGGERS} triggers already; delete one first")
         if request.command is not None:
             _check_command(request.command)
+        _check_api(request.api)
         secret = token_urlsafe(32)
-        token = request.token or trigger_token(self._cloud, org, name)
+        token = request.token or self._kept_token(known, name, request)
         self._keep(name, secret, token)
         trigger = t.Trigger(
             name=name,
@@ -110,6 +114,21 @@ class Triggers:
                 f"{trigger.name} belongs to {trigger.owner}; only administrators change triggers "
                 "of others"
             )
+
+    def _kept_token(
+        self, known: t.Trigger | None, name: str, request: t.TriggerRequest
+    ) -> str | None:
+        """Return the stored token, which may only be sent to the host that it was given for."""
+        token = trigger_token(self._cloud, self._me.org, name)
+        if known is None or token is None:
+            return None
+        same = all(getattr(known, key) == getattr(request, key) for key in _TARGET)
+        if not same or known.owner != self._me.user:
+            raise RefusedError(
+                f"{name}: give the token again, because the provider, the repository, the API or "
+                "the owner changes; or delete the trigger first"
+            )
+        return token
 
     def _keep(self, name: str, secret: str, token: str | None) -> None:
         values = {_SECRET: secret} if token is None else {_SECRET: secret, _TOKEN: token}
@@ -178,6 +197,12 @@ def _check_command(command: str) -> None:
         section_of(command)
     except TriggerConfigError as error:
         raise RefusedError(str(error).partition(": ")[2]) from error
+
+
+def _check_api(api: str | None) -> None:
+    parts = urlsplit(api or "")
+    if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
+        raise RefusedError(f"api: {api} would get the token without encryption; use https://")
 
 
 def _verified(

@@ -154,7 +154,10 @@ def test_invalid_filter_is_rejected(text: str) -> None:
         parse_filter(text, ("a",))
 
 
-@pytest.mark.parametrize("branch", ["$(reboot)", "a;b", "a b", "`x`", "a'b", 'a"b', "a|b", "a\nb"])
+@pytest.mark.parametrize(
+    "branch",
+    ["$(reboot)", "a;b", "a b", "`x`", "a'b", 'a"b', "a|b", "a\nb", "-x", "--x=y", "#x", "~x"],
+)
 def test_value_with_a_meaning_in_a_shell_is_not_in_a_command(branch: str) -> None:
     event = PR.model_copy(update={"branch": branch})
 
