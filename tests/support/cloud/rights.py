@@ -364,7 +364,7 @@ class Rights:
                 if resource["Type"] == "AWS::Serverless::Function":
                     name = properties["Handler"].partition(".")[2]
                     self._roles[name] = self.text(stack, {"Ref": _role_of(properties)})
-                elif resource["Type"] == "AWS::IAM::Policy":
+                elif resource["Type"] in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
                     found = [(stack, each) for each in properties["PolicyDocument"]["Statement"]]
                     for role in properties["Roles"]:
                         self._statements.setdefault(self.text(stack, role), []).extend(found)
