@@ -247,7 +247,7 @@ def test_every_page_of_a_pipeline_opens(installation: Installation, page: Page) 
     expect(page.get_by_text("No secrets yet")).to_be_visible()
     page.goto(f"{base}/settings")
     expect(page.get_by_role("heading", name="Settings")).to_be_visible()
-    expect(page.get_by_role("navigation").get_by_text("Agent")).to_have_count(0)
+    expect(page.get_by_role("navigation").get_by_text("Agent", exact=True)).to_have_count(0)
     page.goto(f"{base}/agent")
     expect(page.get_by_text("Page not found")).to_be_visible()
 

@@ -46,7 +46,7 @@ def test_a_script_in_output_name_title_or_doc_does_not_run(viewer: Viewer) -> No
     assert page.locator("a[href^=javascript]").count() == 0
     assert page.locator(".Markdown-markdown script").count() == 0
     viewer.open(f"/p/{run}/timeline")
-    expect(page.get_by_role("option")).to_contain_text(SHOWN)
+    expect(page.get_by_role("treeitem")).to_contain_text(SHOWN)
     assert page.evaluate("document.documentElement.dataset.owned") is None
     viewer.said.clear()  # the missing picture
 

@@ -101,11 +101,12 @@ def test_overviews_of_parent_and_child_lead_to_each_other(viewer: Viewer) -> Non
     assert viewer.said == []
 
 
-def test_header_shows_the_obstacle(viewer: Viewer) -> None:
+def test_header_of_a_failed_pipeline_does_not_say_that_it_waits(viewer: Viewer) -> None:
     run = launch(viewer.person, QUICK)
     page = viewer.open(f"/p/{run}")
-    waiting = page.locator(".PipelineHead-head")
-    expect(waiting).to_contain_text("pending: waits for /bad: reset or skip it")
+    head = page.locator(".PipelineHead-head")
+    expect(head).to_contain_text("1 pending, 2 done, 1 failed")
+    expect(head).not_to_contain_text("waits for")
 
 
 def test_header_shows_the_workers_of_the_pipeline(viewer: Viewer) -> None:
