@@ -23,6 +23,7 @@ from chalicelib.ports.billing import BillingPorts, BillingUnavailableError, Sign
 from chalicelib.services.billing import REFUSED
 from chalicelib.services.billing_run import BillingRun
 from chalicelib.services.processor import CommandProcessor
+from chalicelib.services.triggers import TriggerHooks
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.billing import SpendLimit
 from conducto_core.model.people import AuditParams
@@ -74,7 +75,8 @@ class Installation:
         )
         self.world.engine = CommandProcessor(self.world.cloud)
         self.run = BillingRun(self.world.engine, ports)
-        self.hooks = Hooks(ports, self._invoke)
+        triggers = TriggerHooks(self.world.cloud, lambda _: None)
+        self.hooks = Hooks(ports, self._invoke, triggers)
 
     def close(self) -> None:
         self.double.close()
@@ -247,7 +249,8 @@ def test_hook_rejects_bodies_without_a_valid_signature(here: Installation) -> No
     assert answer(body + b" ", signature(body, secret, now)) == 401
     assert answer(b"x" * (1 << 20) + b"x", signature(body, secret, now)) == 413
     assert answer(body, signature(body, secret, now), "github") == 404
-    assert Hooks(None, lambda _: None).receive("stripe", {}, body).status == 404
+    off = Hooks(None, lambda _: None, TriggerHooks(here.world.cloud, lambda _: None))
+    assert off.receive("stripe", {}, body).status == 404
     with pytest.raises(SignatureError):
         here.provider.event(body, "t=1,v1=00")
 

@@ -14,7 +14,7 @@ from chalicelib.ports.identity import Identity
 from chalicelib.services.image_builds import LOGIN_RENEWAL, context_key, known_sources
 from conducto.errors import DefinitionError
 from conducto_core.api.problems import problem_of
-from conducto_core.errors import RefusedError
+from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.deployment import FRESH_DAYS, IMAGE_DAYS, SOURCE_DAYS
 from conducto_core.model.image_sources import CloneSource, ImageSources
 from conducto_core.model.images import ImageSpec
@@ -371,6 +371,9 @@ def test_organisations_share_neither_images_nor_directories() -> None:
         )
     )
 
+    with pytest.raises(NotFoundError):  # the pipeline that it is copied from
+        asyncio.run(world.pipelines(stranger).launch(request))
+    request = request.model_copy(update={"copy_of": None})
     with pytest.raises(RefusedError, match="was not uploaded"):
         asyncio.run(world.pipelines(stranger).launch(request))
     world.blobs.put(context_key("other", CODE), b"packed")

@@ -73,7 +73,7 @@ def check_states(after: Aftermath) -> None:
         if path in told:
             assert (told[path].state, told[path].skipped) == (node.state, node.skipped), path
     driver = Driver.__new__(Driver)
-    driver.tree, driver.queued, driver.running = after.tree, {}, {}
+    driver.tree, driver.queued, driver.running, driver.asking = after.tree, {}, {}, {}
     check(driver)
 
 

@@ -110,8 +110,8 @@ MUTATIONS = [
     Mutation(
         "a kill by a person is retried",
         "rules",
-        "frozenset({Cause.KILLED_BY_USER, ",
-        "frozenset({",
+        "Cause.KILLED_BY_USER,\n",
+        "\n",
         (TABLES, STORIES),
     ),
     Mutation(

@@ -14,6 +14,8 @@ const operations = {
   Put: { target: "PutItem", ...require("dynalite/validations/putItem") },
   Update: { target: "UpdateItem", ...require("dynalite/validations/updateItem") },
   Delete: { target: "DeleteItem", ...require("dynalite/validations/deleteItem") },
+  // It has the fields of a deletion and changes nothing.
+  ConditionCheck: { target: null, ...require("dynalite/validations/deleteItem") },
 };
 const limits = { options: { maxItemSize: 400 * 1024 } };
 const invalid = (message) => ({ __type: "com.amazon.coral.validate#ValidationException", message });
@@ -90,6 +92,7 @@ const transact = async (headers, { TransactItems: items }) => {
     return [400, { __type: type, Message: message, CancellationReasons: reasons }];
   }
   for (const { target, asked } of operations) {
+    if (target === null) continue;
     const { status, data } = await call(headers, target, asked);
     if (status !== 200) return [status, data];
   }
