@@ -1,6 +1,5 @@
 """The channels: Slack's and GitHub's web APIs, and SMTP. All of them block: use a thread."""
 
-import ipaddress
 import json
 import smtplib
 import socket
@@ -9,8 +8,9 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from email.message import EmailMessage
+from functools import partial
 from typing import NamedTuple
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from conducto.integrations.git_urls import page_of
 from conducto.integrations.http import (
@@ -23,19 +23,13 @@ from conducto.integrations.http import (
 from conducto.integrations.slack import TOKEN as SLACK_TOKEN
 from conducto.integrations.slack import Slack
 from conducto_core.model.notifications import NotificationRecord
-from conducto_core.model.states import State
 from conducto_core.notifications.settings import GITHUB_URL, Settings
+from conducto_core.semantics.git_providers import GIT_APIS
 from conducto_core.semantics.webhooks import generic_headers
 
-GITHUB_TOKEN = "GITHUB_TOKEN"  # noqa: S105 (the names of the secrets)
-GITLAB_TOKEN = "GITLAB_TOKEN"  # noqa: S105
-SMTP_PASSWORD = "SMTP_PASSWORD"  # noqa: S105
+SMTP_PASSWORD = "SMTP_PASSWORD"  # noqa: S105 (the name of the secret)
 #: The channel of webhooks; only rules use it.
 WEBHOOK = "webhook"
-#: GitHub's maximum for a description.
-_DESCRIPTION = 140
-_GITHUB_STATES = {State.DONE: "success", State.ERROR: "failure", State.KILLED: "error"}
-_GITLAB_STATES = {State.DONE: "success", State.ERROR: "failed", State.KILLED: "canceled"}
 _SMTP_PORT, _SMTPS_PORT = 587, 465
 _PERMANENT = 500
 
@@ -66,7 +60,8 @@ def _slack(
         raise _no_secret(SLACK_TOKEN, "the token of the bot that posts")
     recipient = str(notification.arguments.get("recipient") or "")
     try:
-        Slack(settings.slack).message(recipient, notification.text, token=token)
+        slack = Slack(settings.slack, public_only=settings.public_only)
+        slack.message(recipient, notification.text, token=token)
     except ValueError as error:
         raise DeliveryError(str(error)) from error
 
@@ -74,9 +69,8 @@ def _slack(
 def _github(
     pipeline_id: str, notification: NotificationRecord, settings: Settings, secrets: Secrets
 ) -> None:
-    token = secrets.get(GITHUB_TOKEN)
-    if not token:
-        raise _no_secret(GITHUB_TOKEN, "a token that may write commit statuses")
+    """Set the status that a callback names; it has the address of the repository."""
+    token = _git_token("github", secrets)
     page = page_of(str(notification.arguments.get("url") or ""))
     host, name = urlsplit(page).hostname or "", urlsplit(page).path.strip("/")
     if settings.github == GITHUB_URL and host != "github.com":
@@ -84,89 +78,74 @@ def _github(
             f"{page or 'the address'} is not at github.com; set the address of its API: "
             "github_url in the profile's [notifications], or CONDUCTO_GITHUB_URL"
         )
-    sha = quote(str(notification.arguments.get("sha") or ""), safe="")
-    is_node = notification.callback == "github_status"
-    body = {
-        "state": _GITHUB_STATES.get(notification.state, "pending"),
-        "context": f"conducto{notification.about.rstrip('/')}" if is_node else "conducto pipeline",
-        "description": f"{notification.state.value}, pipeline {pipeline_id}"[:_DESCRIPTION],
-    }
-    _post_status(settings, f"{settings.github}/repos/{quote(name)}/statuses/{sha}", body, token)
-
-
-def _github_commit(
-    pipeline_id: str, notification: NotificationRecord, settings: Settings, secrets: Secrets
-) -> None:
-    token = secrets.get(GITHUB_TOKEN)
-    if not token:
-        raise _no_secret(GITHUB_TOKEN, "a token that may write commit statuses")
-    state = _GITHUB_STATES.get(notification.state, "pending")
-    text = f"{notification.state.value}, pipeline {pipeline_id}"
-    repository, sha, status = _commit(notification, state, text)
-    post_github_status(settings, repository, sha, status, token)
-
-
-def _gitlab_commit(
-    pipeline_id: str, notification: NotificationRecord, settings: Settings, secrets: Secrets
-) -> None:
-    token = secrets.get(GITLAB_TOKEN)
-    if not token:
-        raise _no_secret(GITLAB_TOKEN, "a token that may write commit statuses")
-    state = _GITLAB_STATES.get(notification.state, "running")
-    text = f"{notification.state.value}, pipeline {pipeline_id}"
-    repository, sha, status = _commit(notification, state, text)
-    post_gitlab_status(settings, repository, sha, status, token)
+    status = CommitStatus(
+        repository=name,
+        sha=str(notification.arguments.get("sha") or ""),
+        state=GIT_APIS["github"].state(notification.state),
+        description=_described(pipeline_id, notification),
+    )
+    if notification.callback == "github_status":
+        status = status._replace(context=f"conducto{notification.about.rstrip('/')}")
+    post_status("github", settings, status, token)
 
 
 def _commit(
-    notification: NotificationRecord, state: str, text: str
-) -> tuple[str, str, "CommitStatus"]:
+    provider: str,
+    pipeline_id: str,
+    notification: NotificationRecord,
+    settings: Settings,
+    secrets: Secrets,
+) -> None:
+    """Set the status of the commit that a trigger launched the pipeline for."""
+    token = _git_token(provider, secrets)
     given = notification.arguments
     page = given.get("page")
-    link = None if page is None else str(page)
-    status = CommitStatus(state, text, link, str(given["context"]))
-    return str(given["repository"]), str(given["sha"]), status
+    status = CommitStatus(
+        repository=str(given["repository"]),
+        sha=str(given["sha"]),
+        state=GIT_APIS[provider].state(notification.state),
+        description=_described(pipeline_id, notification),
+        page=None if page is None else str(page),
+        context=str(given["context"]),
+    )
+    post_status(provider, settings, status, token)
 
 
-def post_github_status(
-    settings: Settings, repository: str, sha: str, status: "CommitStatus", token: str
-) -> None:
-    """Set the status of a commit at the settings' GitHub; raises `DeliveryError`."""
-    body = {
-        "state": status.state,
-        "context": status.context,
-        "description": status.description[:_DESCRIPTION],
-    }
-    if status.page:
-        body["target_url"] = status.page
-    place = f"{quote(repository)}/statuses/{quote(sha, safe='')}"
-    _post_status(settings, f"{settings.github}/repos/{place}", body, token)
+def _git_token(provider: str, secrets: Secrets) -> str:
+    name = GIT_APIS[provider].token_secret
+    token = secrets.get(name)
+    if not token:
+        raise _no_secret(name, "a token that may write commit statuses")
+    return token
 
 
-def post_gitlab_status(
-    settings: Settings, repository: str, sha: str, status: "CommitStatus", token: str
-) -> None:
-    """Set the status of a commit at the settings' GitLab; raises `DeliveryError`."""
-    body = {"state": status.state, "name": status.context, "description": status.description[:255]}
-    if status.page:
-        body["target_url"] = status.page
-    place = f"{quote(repository, safe='')}/statuses/{quote(sha, safe='')}"
-    _post_status(settings, f"{settings.gitlab}/projects/{place}", body, token)
-
-
-def _post_status(settings: Settings, url: str, body: object, token: str) -> None:
-    if settings.public_only:
-        check_public(url)
-    post_json(url, body, token)
+def _described(pipeline_id: str, notification: NotificationRecord) -> str:
+    return f"{notification.state.value}, pipeline {pipeline_id}"
 
 
 class CommitStatus(NamedTuple):
     """The status of a commit, in the words of its provider."""
 
+    repository: str
+    sha: str
     state: str
     description: str
     page: str | None = None
     context: str = "conducto pipeline"
+
+
+def post_status(provider: str, settings: Settings, status: CommitStatus, token: str) -> None:
+    """Set the status of a commit at the settings' provider; raises `DeliveryError`."""
+    api = GIT_APIS[provider]
+    body = {
+        "state": status.state,
+        api.name_field: status.context,
+        "description": status.description[: api.max_description],
+    }
+    if status.page:
+        body["target_url"] = status.page
+    url = settings.git_url(provider) + api.statuses_path(status.repository, status.sha)
+    post_json(url, body, token, public_only=settings.public_only)
 
 
 def _mail(
@@ -295,26 +274,10 @@ def _webhook(
     secret = None if name is None else secrets.get(str(name))
     if name is not None and not secret:
         raise _no_secret(str(name), "the secret that signs the webhook")
-    if settings.public_only:
-        check_public(url)
     body = json.dumps(notification.arguments["document"]).encode()
     identity = f"{pipeline_id}.{notification.number}"
-    post_document(url, body, generic_headers(body, identity, time.time(), secret))
-
-
-def check_public(url: str) -> None:
-    """Reject an address in the sender's own network.
-
-    Raises:
-        DeliveryError: It is not public, or not known.
-    """
-    parts = urlsplit(url)
-    try:
-        found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise DeliveryError(f"{parts.hostname} is not known: {error}", temporary=True) from error
-    if not all(ipaddress.ip_address(address[0]).is_global for *_, address in found):
-        raise DeliveryError(f"{parts.hostname} is not a public address; requests are sent to those")
+    headers = generic_headers(body, identity, time.time(), secret)
+    post_document(url, body, headers, public_only=settings.public_only)
 
 
 _CHANNELS: Mapping[str, Send] = {
@@ -323,6 +286,5 @@ _CHANNELS: Mapping[str, Send] = {
     "github_status": _github,
     "github_pipeline_status": _github,
     "email": _mail,
-    "github_commit": _github_commit,
-    "gitlab_commit": _gitlab_commit,
+    **{f"{provider}_commit": partial(_commit, provider) for provider in GIT_APIS},
 }

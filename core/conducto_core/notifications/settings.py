@@ -31,3 +31,7 @@ class Settings:
     owner: str | None = None
     web_app: str = ""
     public_only: bool = False
+
+    def git_url(self, provider: str) -> str:
+        """Return the address of the API of a git provider."""
+        return self.gitlab if provider == "gitlab" else self.github

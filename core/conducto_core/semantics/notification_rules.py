@@ -10,6 +10,7 @@ from conducto_core.model.records import PipelineRecord
 from conducto_core.model.schedules import SCHEDULE_TAG
 from conducto_core.model.states import FAILED, FINISHED, State
 from conducto_core.semantics import events as ev
+from conducto_core.semantics.git_providers import GIT_APIS
 from conducto_core.semantics.program_identity import program_key
 from conducto_core.semantics.tree_state import Change
 
@@ -18,7 +19,7 @@ RULE_CALLBACK = "notification_rule"
 #: The callback that sets the status of the commit that a trigger launched a pipeline for.
 COMMIT_STATUS = "commit_status"
 #: Providers whose commits have a status.
-STATUS_PROVIDERS = frozenset({"github", "gitlab"})
+STATUS_PROVIDERS = frozenset(GIT_APIS)
 _ROOT = "/"
 _REPORTED = frozenset({State.RUNNING, *FINISHED})
 _GENERAL = {

@@ -1,6 +1,6 @@
 """The launch of a section of ``.conducto.cfg``: a Lazy whose image has the code of the event."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -9,11 +9,10 @@ from conducto_core.model.records import GitOrigin, PipelineRecord
 from conducto_core.model.requests import LaunchRequest
 from conducto_core.model.triggers import GitEvent, Provider
 from conducto_core.semantics.git_events import unique_tag
+from conducto_core.semantics.git_providers import GIT_APIS
 from conducto_core.semantics.trigger_config import Duplicate, Section, variables_of
 
 _DEFAULT_IMAGE = {"name": "code", "image": "python:3.12-slim"}
-#: User names with which a provider accepts a token as the password of a clone.
-_TOKEN_USERS: Mapping[Provider, str] = {"github": "x-access-token", "gitlab": "oauth2"}
 
 
 def launch_of(
@@ -83,10 +82,12 @@ def repository_of(url: str) -> str:
 def with_token(url: str, provider: Provider, token: str | None) -> str:
     """Return an address to clone from, with a token if there is one."""
     parts = urlsplit(url)
-    user = _TOKEN_USERS.get(provider)
-    if not token or user is None or parts.scheme != "https":
+    api = GIT_APIS.get(provider)
+    if not token or api is None or parts.scheme != "https":
         return url
-    return urlunsplit(parts._replace(netloc=f"{user}:{quote(token, safe='')}@{parts.netloc}"))
+    return urlunsplit(
+        parts._replace(netloc=f"{api.token_user}:{quote(token, safe='')}@{parts.netloc}")
+    )
 
 
 def same_commit(record: PipelineRecord, event: GitEvent) -> bool:

@@ -2,18 +2,13 @@
 
 import base64
 import binascii
-from urllib.parse import quote
 
 from conducto.integrations.http import DeliveryError, NotFoundDeliveryError, get_json
 from conducto_core.model.triggers import Trigger
-from conducto_core.notifications.channels import (
-    CommitStatus,
-    check_public,
-    post_github_status,
-    post_gitlab_status,
-)
+from conducto_core.notifications.channels import CommitStatus, post_status
 from conducto_core.notifications.settings import Settings
 from conducto_core.notifications.trigger_api import api_of, settings_of
+from conducto_core.semantics.git_providers import GIT_APIS, GitApi
 from conducto_core.semantics.trigger_launch import repository_of
 
 
@@ -30,8 +25,8 @@ class GitProviders:
 
     def commit(self, trigger: Trigger, token: str | None, ref: str) -> str:
         """Return the commit of a branch, a tag, or ``HEAD``."""
-        name = quote(ref, safe="")
-        found = self._get(trigger, token, self._commits(trigger) + name)
+        path = _api(trigger).commit_path(repository_of(trigger.repository), ref)
+        found = self._get(trigger, token, path)
         sha = found.get("sha") or found.get("id")
         if not isinstance(sha, str):
             raise DeliveryError(f"the provider returned no commit for {ref!r}")
@@ -41,13 +36,8 @@ class GitProviders:
         self, trigger: Trigger, token: str | None, repository: str, sha: str, path: str
     ) -> bytes | None:
         """Return a file at a commit, or None if there is none."""
-        file = quote(path, safe="")
-        if trigger.provider == "gitlab":
-            folder = f"/projects/{quote(repository, safe='')}/repository/files/"
-        else:
-            folder = f"/repos/{quote(repository)}/contents/"
         try:
-            found = self._get(trigger, token, f"{folder}{file}?ref={quote(sha)}")
+            found = self._get(trigger, token, _api(trigger).file_path(repository, sha, path))
         except NotFoundDeliveryError:
             return None
         try:
@@ -59,22 +49,14 @@ class GitProviders:
         self, trigger: Trigger, token: str, sha: str, description: str, page: str | None
     ) -> None:
         """Report on a commit that its configuration is invalid."""
-        name, settings = repository_of(trigger.repository), settings_of(trigger, self._settings)
-        if trigger.provider == "gitlab":
-            status = CommitStatus("failed", description, page)
-            post_gitlab_status(settings, name, sha, status, token)
-        else:
-            status = CommitStatus("error", description, page)
-            post_github_status(settings, name, sha, status, token)
-
-    def _commits(self, trigger: Trigger) -> str:
         name = repository_of(trigger.repository)
-        if trigger.provider == "gitlab":
-            return f"/projects/{quote(name, safe='')}/repository/commits/"
-        return f"/repos/{quote(name)}/commits/"
+        status = CommitStatus(name, sha, _api(trigger).invalid, description, page)
+        post_status(trigger.provider, settings_of(trigger, self._settings), status, token)
 
     def _get(self, trigger: Trigger, token: str | None, path: str) -> dict[str, object]:
         url = api_of(trigger, self._settings) + path
-        if self._settings.public_only:
-            check_public(url)
-        return get_json(url, token)
+        return get_json(url, token, public_only=self._settings.public_only)
+
+
+def _api(trigger: Trigger) -> GitApi:
+    return GIT_APIS[trigger.provider]

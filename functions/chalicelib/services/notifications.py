@@ -21,12 +21,13 @@ from conducto.integrations.http import DeliveryError
 from conducto_core.model.notification_rules import NotificationRule
 from conducto_core.model.notifications import DeliveryState, NotificationRecord
 from conducto_core.model.records import GitOrigin, PipelineRecord
-from conducto_core.notifications.channels import GITHUB_TOKEN, GITLAB_TOKEN, Send, deliver
+from conducto_core.notifications.channels import Send, deliver
 from conducto_core.notifications.delivery import DeliveryResult, after_try, dropped
 from conducto_core.notifications.rules import RuleLookup, message_of
 from conducto_core.notifications.settings import Settings
 from conducto_core.notifications.trigger_api import settings_of
 from conducto_core.runtime.masking import Mask
+from conducto_core.semantics.git_providers import GIT_APIS
 
 logger = logging.getLogger(__name__)
 
@@ -120,8 +121,8 @@ class NotificationSender:
         if trigger is None:
             return settings, secrets
         token = trigger_token(self._cloud, org, trigger.name)
-        name = GITLAB_TOKEN if trigger.provider == "gitlab" else GITHUB_TOKEN
-        own = {} if token is None else {name: token}
+        api = GIT_APIS.get(trigger.provider)
+        own = {} if token is None or api is None else {api.token_secret: token}
         return settings_of(trigger, settings), {**secrets, **own}
 
     def _lookup(self, org: str, pipeline_id: str) -> RuleLookup:

@@ -56,32 +56,44 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
         """Return None, so that the response is the redirect."""
 
 
-def post_json(url: str, body: object, token: str | None) -> dict[str, Any]:
+def post_json(
+    url: str, body: object, token: str | None, *, public_only: bool = False
+) -> dict[str, Any]:
     """Post JSON to an https URL; return the response, empty if it is not a JSON object.
+
+    Args:
+        url: The address.
+        body: The document.
+        token: Sent as the bearer token.
+        public_only: The host must be at a public address.
 
     Raises:
         DeliveryError: it was not accepted.
     """
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    return post_document(url, json.dumps(body).encode(), headers)
+    return post_document(url, json.dumps(body).encode(), headers, public_only=public_only)
 
 
-def post_document(url: str, data: bytes, headers: dict[str, str]) -> dict[str, Any]:
+def post_document(
+    url: str, data: bytes, headers: dict[str, str], *, public_only: bool = False
+) -> dict[str, Any]:
     """Post a JSON document to an https URL, with further headers; see `post_json`."""
     check_url(url)
     usual = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "conducto"}
     request = urllib.request.Request(url, data, {**usual, **headers}, method="POST")  # noqa: S310
-    return _read(request)
+    return _read(request, public_only=public_only)
 
 
-def get_json(url: str, token: str | None, *, deadline: float = DEADLINE) -> dict[str, Any]:
+def get_json(
+    url: str, token: str | None, *, deadline: float = DEADLINE, public_only: bool = False
+) -> dict[str, Any]:
     """Return the JSON object at ``url``, within ``deadline`` seconds; see `post_json`."""
     check_url(url)
     headers = {"User-Agent": "conducto"}
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
     request = urllib.request.Request(url, None, headers)  # noqa: S310 (checked)
-    return _read(request, deadline)
+    return _read(request, deadline, public_only=public_only)
 
 
 def check_url(url: str) -> None:
@@ -106,13 +118,15 @@ def is_this_machine(host: str) -> bool:
         return False
 
 
-def _read(request: urllib.request.Request, deadline: float = DEADLINE) -> dict[str, Any]:
+def _read(
+    request: urllib.request.Request, deadline: float = DEADLINE, *, public_only: bool
+) -> dict[str, Any]:
     """Send a request in a thread: `urllib` has no timeout for all steps together."""
     done: list[Any] = []
 
     def send() -> None:
         try:
-            done.append(_send(request, time.monotonic() + deadline))
+            done.append(_send(request, time.monotonic() + deadline, public_only=public_only))
         except Exception as error:  # noqa: BLE001  raised below
             done.append(error)
 
@@ -129,12 +143,9 @@ def _read(request: urllib.request.Request, deadline: float = DEADLINE) -> dict[s
     return found
 
 
-def _send(request: urllib.request.Request, until: float) -> dict[str, Any]:
+def _send(request: urllib.request.Request, until: float, *, public_only: bool) -> dict[str, Any]:
     host = urlsplit(request.full_url).netloc
-    handlers: list[Any] = [NoRedirect()]
-    if is_this_machine(urlsplit(request.full_url).hostname or ""):
-        handlers.append(urllib.request.ProxyHandler({}))
-    opener = urllib.request.build_opener(*handlers)
+    opener = urllib.request.build_opener(*_handlers(request, public_only=public_only))
     try:
         with opener.open(request, timeout=TIMEOUT) as response:
             text = _content(response, until)
@@ -145,6 +156,20 @@ def _send(request: urllib.request.Request, until: float) -> dict[str, Any]:
         reason = getattr(error, "reason", error)
         raise DeliveryError(f"{host} cannot be reached: {reason}", temporary=True) from error
     return _object(text)
+
+
+def _handlers(request: urllib.request.Request, *, public_only: bool) -> list[Any]:
+    host = urlsplit(request.full_url).hostname or ""
+    if not public_only:
+        return [NoRedirect(), *([urllib.request.ProxyHandler({})] if is_this_machine(host) else ())]
+    if is_this_machine(host):
+        raise DeliveryError(f"{host} is not a public address; requests are sent to those")
+    from conducto.integrations.public_address import (  # noqa: PLC0415  needs ssl, unlike images
+        PublicHandler,
+    )
+
+    # A proxy would resolve the name again.
+    return [NoRedirect(), urllib.request.ProxyHandler({}), PublicHandler(DeliveryError)]
 
 
 def _content(response: Any, until: float) -> bytes:

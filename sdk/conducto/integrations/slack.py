@@ -33,9 +33,11 @@ class Slack:
 
     Args:
         url: Address of Slack's Web API; None uses ``CONDUCTO_SLACK_URL``.
+        public_only: That must be a public address.
     """
 
-    def __init__(self, url: str | None = None) -> None:
+    def __init__(self, url: str | None = None, *, public_only: bool = False) -> None:
+        self._public_only = public_only
         self._url = (url or os.environ.get(URL_VARIABLE) or URL).rstrip("/")
 
     def message(
@@ -77,7 +79,9 @@ class Slack:
             body["blocks"] = list(blocks)
         if thread_info is not None and thread_info.get("ts"):
             body["thread_ts"] = thread_info["ts"]
-        response = _accepted(recipient, post_json(f"{self._url}/chat.postMessage", body, chosen))
+        url = f"{self._url}/chat.postMessage"
+        said = post_json(url, body, chosen, public_only=self._public_only)
+        response = _accepted(recipient, said)
         return {"channel": response.get("channel"), "ts": response.get("ts")}
 
     def _channel(self, recipient: str, token: str) -> str:
@@ -85,7 +89,8 @@ class Slack:
             return recipient
         query = urlencode({"email": recipient})
         url = f"{self._url}/users.lookupByEmail?{query}"
-        found = _accepted(recipient, get_json(url, token)).get("user")
+        said = get_json(url, token, public_only=self._public_only)
+        found = _accepted(recipient, said).get("user")
         identity = found.get("id") if isinstance(found, dict) else None
         if not isinstance(identity, str):
             raise DeliveryError(f"Slack has no user {recipient!r}; check the e-mail address")

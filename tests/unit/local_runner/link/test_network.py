@@ -2,16 +2,10 @@
 
 import asyncio
 import contextlib
-import datetime as dt
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from tests.fakes.relay_cloud import RelayCloud
 
 from conducto_client.network import (
@@ -23,6 +17,7 @@ from conducto_client.network import (
 from conducto_core.model.relay import LinkPolicy
 from conducto_local.link.network import LinkError, RejectedError, open_socket
 from conducto_local.link.settings import LinkSettings
+from support.certificates import certificate_authority
 
 
 def _settings(socket: str, token: str = "agent-token") -> LinkSettings:
@@ -146,7 +141,7 @@ async def test_rejected_token_says_to_link_again(cloud: RelayCloud) -> None:
 
 
 async def test_private_authority_is_trusted_by_its_variable_only(tmp_path: Path) -> None:
-    tls, authority = _authority(tmp_path)
+    tls, authority = certificate_authority(tmp_path)
     async with RelayCloud(tls=tls, host="localhost") as cloud:
         for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
             opened = await open_socket(_settings(cloud.url), {name: str(authority)})
@@ -166,10 +161,10 @@ def test_unusable_file_of_an_authority_is_named(tmp_path: Path) -> None:
         assert str(path) in str(caught.value)
 
 
-async def test_requests_of_the_command_line_use_the_same_proxy_and_authority(
+async def test_requests_of_the_command_line_use_the_same_proxy_andauthority(
     tmp_path: Path,
 ) -> None:
-    tls, authority = _authority(tmp_path)
+    tls, authority = certificate_authority(tmp_path)
     async with RelayCloud(tls=tls, host="localhost") as cloud, running(Proxy(cloud.port)) as proxy:
         env = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(authority)}
         connection = https_connection("https://localhost", 60.0, env)
@@ -189,33 +184,3 @@ def test_proxy_with_another_scheme_is_rejected_without_its_password() -> None:
         https_connection("https://x", 1.0, {"HTTPS_PROXY": "socks5://ada:secret@host:1"})
 
     assert "secret" not in str(caught.value)
-
-
-def _authority(directory: Path) -> tuple[ssl.SSLContext, Path]:
-    """Return the settings of a server for ``localhost``, and the file of its authority."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    (directory / "server.pem").write_bytes(pem + private)
-    (directory / "authority.pem").write_bytes(pem)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(directory / "server.pem")
-    return context, directory / "authority.pem"
