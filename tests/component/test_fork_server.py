@@ -413,8 +413,8 @@ def test_calls_continue_after_a_function_that_signals_or_leaves_processes(
     slow: CommandServer, function: str, code: int
 ) -> None:
     result = slow.call(f"conducto slow.py {function}")
-    # The command server and its watch, the template, the shell.
-    wait_for(lambda: int(slow.run("set -- /proc/[0-9]*; echo $#").out) <= 4, 60)
+    # The command server and its watch, the template and its next fork, the shell.
+    wait_for(lambda: int(slow.run("set -- /proc/[0-9]*; echo $#").out) <= 5, 60)
     after = slow.call("conducto slow.py quick")
 
     assert (result.code, result.interpreter) == (code, FORKED)
@@ -426,6 +426,27 @@ def test_calls_continue_after_a_command_that_kills_all_processes(slow: CommandSe
     after = slow.call("conducto slow.py quick")
 
     assert killed.code in {0, 137}
+    assert (after.out, after.interpreter) == ("'quick'\n", FORKED)
+
+
+def test_calls_continue_after_a_command_that_stops_all_processes(slow: CommandServer) -> None:
+    slow.run("kill -STOP -1")
+    after = slow.call("conducto slow.py quick")
+
+    assert (after.out, after.interpreter) == ("'quick'\n", FORKED)
+
+
+def test_call_starts_in_another_fork_after_a_command_killed_the_next_one(
+    slow: CommandServer,
+) -> None:
+    # The template is the parent of its next fork.
+    killed = slow.run(
+        "for p in /proc/[0-9]*; do set -- $(cat $p/stat); "
+        "if [ $4 -gt 1 ] && [ $4 != $$ ]; then kill -9 $1; fi; done"
+    )
+    after = slow.call("conducto slow.py quick")
+
+    assert killed.code == 0
     assert (after.out, after.interpreter) == ("'quick'\n", FORKED)
 
 

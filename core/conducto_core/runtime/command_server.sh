@@ -296,7 +296,7 @@ _cs_put() { printf '%s\0' "$@"; }
 _cs_fork() {
     _cs_file_called=$1
     shift
-    kill -CONT "$_cs_template"
+    kill -CONT -1  # the template, and the fork that waits for this call
     {
         printf r
         _cs_base _cs_put
@@ -339,14 +339,14 @@ _cs_kill_all() {
     kill -KILL -1 && _cs_clean
 }
 
-# Collect $1 killed processes, besides which there are process 1 and the template.
+# Collect $1 killed processes, besides which there are process 1, the template and its next fork.
 _cs_collect() {
     [ "$1" -gt 0 ] || return
     _cs_i=0
     while [ "$_cs_i" -lt 25 ]; do
         ( : )
         set -- /proc/[0-9]*
-        [ "$#" -gt 2 ] || return
+        [ "$#" -gt 3 ] || return
         _cs_i=$((_cs_i + 1))
     done
 }

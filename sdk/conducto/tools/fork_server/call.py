@@ -39,18 +39,22 @@ class ForkedCall:
         self._template = template
         self.active = False
 
-    def begin(
-        self, incoming: int, messages: int, blocked: Iterable[int], *, collect: bool
-    ) -> List[str]:
-        """Read the call and set its state; return its words.
+    def begin(self, ready: int, incoming: int, messages: int, *, collect: bool) -> List[str]:
+        """Wait for the call, read it and set its state; return its words.
 
         Args:
+            ready: Pipe with a byte when the call arrives, and an end of file if the template ends.
             incoming: FIFO with the call.
             messages: FIFO that tells whether the function starts.
-            blocked: The signals that were blocked before.
             collect: Whether garbage is collected.
         """
+        self._open_streams()
+        if not os.read(ready, 1):
+            os._exit(0)
         self.active = True
+        # A signal for the call is delivered when its handlers are set.
+        blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, self._template.handlers)
+        os.close(ready)
         variables, words = _read(incoming)
         refusal = self._difference(variables)
         os.write(messages, os.fsencode(f"{refusal or 'started'}\n"))
@@ -58,7 +62,7 @@ class ForkedCall:
             os._exit(0)
         os.close(incoming)
         os.close(messages)
-        self._set_streams()
+        self._print_again()
         self._set_signals(blocked)
         self._set_environment(variables)
         self._set_arguments(words)
@@ -90,19 +94,22 @@ class ForkedCall:
             or name.startswith(_READ_IN_C_ALSO)
         )
 
-    def _set_streams(self) -> None:
+    def _open_streams(self) -> None:
         """Open the streams again, so that flags that the function sets stay its own."""
-        template = self._template
         os.setsid()
-        for fd, stream, text in zip((1, 2), template.streams, template.printed):
+        for fd, stream in zip((1, 2), self._template.streams):
             reopened = _reopened(stream)
             os.dup2(reopened, fd)
             os.close(stream)
             if reopened != stream:
                 os.close(reopened)
+        _write("/proc/self/oom_score_adj", "100")  # the kernel kills the fork, not the template
+
+    def _print_again(self) -> None:
+        """Print what the import printed."""
+        for fd, text in zip((1, 2), self._template.printed):
             while text:
                 text = text[os.write(fd, text) :]  # noqa: PLW2901 (what is left)
-        _write("/proc/self/oom_score_adj", "100")  # the kernel kills the fork, not the template
 
     def _set_signals(self, blocked: Iterable[int]) -> None:
         for number, handler in self._template.handlers.items():

@@ -17,17 +17,15 @@ from conducto.tools.fork_server.watch import ImportWatch, is_installed
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Dict, Iterable, List, NoReturn, Optional, Protocol, Set, Tuple
+    from typing import Dict, List, NoReturn, Optional, Protocol, Set, Tuple
 
     class Call(Protocol):
         """The part of a `conducto.tools.fork_server.call.ForkedCall` that the template uses."""
 
         active: bool
 
-        def begin(
-            self, incoming: int, messages: int, blocked: Iterable[int], *, collect: bool
-        ) -> List[str]:
-            """Read the call and set its state; return its words."""
+        def begin(self, ready: int, incoming: int, messages: int, *, collect: bool) -> List[str]:
+            """Wait for the call, read it and set its state; return its words."""
 
 
 #: Modules that most calls import after the file.
@@ -212,23 +210,50 @@ class Template:
         enabled = gc.isenabled()
         gc.disable()
         gc.freeze()
+        kind = b""
         while True:
-            kind = os.read(incoming, 1)
-            if kind == b"c":
-                os.write(responses, b"%d\n" % _kill_others())
-                continue
-            if kind != b"r":
-                os._exit(1)
-            blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, self.handlers)
+            waiting, ready = os.pipe()
+            # Before the next call arrives, because a fork takes a large part of a call's time.
             child = os.fork()
             if not child:
+                os.close(ready)
                 os.close(responses)
-                return call.begin(incoming, messages, blocked, collect=enabled)
-            _signal.pthread_sigmask(_signal.SIG_SETMASK, blocked)
-            _pid, status = os.waitpid(child, 0)
-            left = _kill_others()
-            code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
-            os.write(responses, b"%d %d %s" % (code, left, _message(messages)))
+                return call.begin(waiting, incoming, messages, collect=enabled)
+            os.close(waiting)
+            kind = kind or os.read(incoming, 1)
+            if kind not in (b"c", b"r"):
+                os._exit(1)
+            if kind == b"r" and not _start(ready):  # a command has killed the fork
+                os.close(ready)
+                os.waitpid(child, 0)
+                continue
+            text = self._end(child, messages) if kind == b"r" else _clean(child)
+            os.close(ready)
+            os.write(responses, text)
+            kind = b""
+
+    def _end(self, child: int, messages: int) -> bytes:
+        """Wait for the end of a call, kill what it left, and return the response."""
+        _pid, status = os.waitpid(child, 0)
+        left = _left() if _kill_others() else 0
+        code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+        return b"%d %d %s" % (code, left, _message(messages))
+
+
+def _start(ready: int) -> bool:
+    """Let the waiting fork read its call; return whether it is alive."""
+    try:
+        os.write(ready, b"r")
+    except BrokenPipeError:
+        return False
+    return True
+
+
+def _clean(child: int) -> bytes:
+    """Kill the waiting fork and what a command left; return the response."""
+    _kill_others()
+    os.waitpid(child, 0)
+    return b"%d\n" % _left()
 
 
 def _message(messages: int) -> bytes:
@@ -239,17 +264,25 @@ def _message(messages: int) -> bytes:
         return b"\n"
 
 
-def _kill_others() -> int:
-    """Kill every process except process 1 and this one, which the kernel spares; return the rest.
+def _kill_others() -> bool:
+    """Kill every process except process 1 and this one; return whether there were others.
 
-    Only process 1 can collect them: the template is not their parent.
+    The kernel spares these two.
     """
     try:
         os.kill(-1, 9)
     except ProcessLookupError:
-        return 0
+        return False
     except PermissionError:
         pass
+    return True
+
+
+def _left() -> int:
+    """Count the processes besides process 1 and this one, which only process 1 can collect.
+
+    The template is not their parent.
+    """
     return sum(name.isdigit() for name in os.listdir("/proc")) - 2
 
 
