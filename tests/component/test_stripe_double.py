@@ -235,6 +235,43 @@ def test_lost_and_interrupted_events_cost_at_most_a_minute(here: Installation) -
     assert here.world.orgs.plan(ME.org).name == "scale"
 
 
+def test_hour_without_stripe_loses_no_usage_no_event_and_no_worker(here: Installation) -> None:
+    here.pay()
+    pipeline = here.world.launch(parallel("a", "b", "c"))
+    here.world.serve()
+    here.double.away = True
+    for minute in range(10, 70, 10):
+        here.later(600)
+        if minute == 30:  # the event arrives, and its subscription cannot be fetched
+            here.double.account.set_status(here.subscription, "past_due")
+            here.double.webhooks.wait()
+        here.run.charge()  # the minute's run does it every five minutes
+        here.run.minute()
+
+    assert here.me._status().status == Status.ACTIVE  # as it was known before
+    assert len(here.world.fleet.tasks) == 3
+    assert set(here.world.states(pipeline).values()) == {"running"}
+    with pytest.raises(BillingUnavailableError, match="Stripe does not respond"):
+        here.me._portal()
+    assert len(list(here.records.waiting_events())) == 1
+    account = here.records.account(ME.org)
+    assert account is not None
+    charged = sum(each.vcpu_seconds for each in here.records.hours(ME.org, 0, here.world.now))
+    assert charged >= 3 * 3_600
+
+    here.double.away = False
+    here.run.minute()
+    here.run.minute()
+
+    received = here.provider.totals(account.customer, int(account.since), int(here.world.now))
+    charged = sum(each.vcpu_seconds for each in here.records.hours(ME.org, 0, here.world.now))
+    assert sum(vcpu for vcpu, _ in received.values()) == pytest.approx(charged)
+    assert here.records.waiting_events() == []
+    assert here.me._status().status == Status.PAST_DUE
+    here.world.run_out()
+    assert here.world.get(pipeline).state is State.DONE
+
+
 def test_hook_rejects_bodies_without_a_valid_signature(here: Installation) -> None:
     secret = here.settings.webhook_secrets[0]
     body = json.dumps({"id": "evt_x", "object": "event", "type": "x", "livemode": False}).encode()
