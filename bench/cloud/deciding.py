@@ -32,6 +32,7 @@ from tests.fakes.schedules import MemorySchedules
 import conducto as co
 from bench.cloud.lab import CloudLab
 from chalicelib.adapters.git_providers import GitProviders
+from chalicelib.adapters.git_refs import HttpGitRefs
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.api.workers import WorkerApi
 from chalicelib.domain.tokens import digest_of
@@ -116,6 +117,7 @@ class _Place:
                 triggers=FakeNamedRecords(),
                 deliveries=FakeDeliveries(),
                 git=GitProviders(Settings()),
+                refs=HttpGitRefs(public_only=True),
                 connections=FakeConnections(),
                 agents=FakeAgents(),
                 relays=FakeRelays(),

@@ -26,6 +26,7 @@ from chalicelib.adapters.ecr import EcrRegistry
 from chalicelib.adapters.ecs import Ecs, Place
 from chalicelib.adapters.efs import EfsAccessPoints
 from chalicelib.adapters.git_providers import GitProviders
+from chalicelib.adapters.git_refs import HttpGitRefs
 from chalicelib.adapters.idempotency import IdempotencyTable
 from chalicelib.adapters.identities import TableIdentities
 from chalicelib.adapters.journal_store import JournalStore
@@ -267,6 +268,7 @@ class App:
             triggers=TableNamedRecords(self._table, table_keys.trigger, Trigger),
             deliveries=TableDeliveries(self._table, self._clock),
             git=GitProviders(self._settings),
+            refs=HttpGitRefs(public_only=self._settings.public_only),
             orgs=self._orgs,
             connections=self._connections,
             agents=TableAgents(self._table),

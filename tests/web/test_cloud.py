@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
+from conducto_emulator.moto_server import shared_address
 from support.browser import AXE, TIMEOUT_MS, choose, record_console
+from support.git_server import git_server
 from support.running import Person
 from support.stand_ins import ensure
 
@@ -31,6 +34,18 @@ def web() -> co.Serial:
 
 if __name__ == "__main__":
     co.main(default=web)
+"""
+#: A script for an image that has only Python.
+REPOSITORY = """
+import conducto as co
+
+def greet(name: str, times: int = 1) -> co.Parallel:
+    root = co.Parallel(image="python:3.11-slim")
+    for number in range(times):
+        root[f"to-{number}"] = co.Exec(f"echo hello {name}")
+    return root
+
+co.main(default=greet)
 """
 LARGE = 6_000_000
 
@@ -384,3 +399,49 @@ def test_pipeline_on_another_machine_is_controlled_through_its_agent(
     page.get_by_role("button", name="Forget").click()
     page.get_by_role("button", name="Forget", exact=True).last.click()
     expect(page.get_by_text("No machines are linked")).to_be_visible()
+
+
+def test_script_is_launched_from_a_git_repository(
+    installation: Installation, page: Page, said: list[str], tmp_path: Path
+) -> None:
+    with git_server(tmp_path, shared_address()) as server:
+        server.repository("acme/app", {"ci/pipeline.py": REPOSITORY})
+        place = let_in(page, installation)
+        page.goto(place)
+        page.get_by_role("button", name="Launch from Git").click()
+        expect(page.get_by_role("heading", name="Launch from Git", level=1)).to_be_visible()
+        launch = page.get_by_role("button", name="Launch", exact=True)
+        launch.click()
+        url = page.get_by_role("textbox", name="Repository")
+        expect(url).to_be_focused()
+        expect(page.get_by_role("alert")).to_contain_text("enter the address of a repository")
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = page.evaluate("axe.run().then(({violations}) => violations.map(({id}) => id))")
+        assert found == []
+
+        url.fill(f"{server.url}/acme/other")
+        page.get_by_role("textbox", name="Script").fill("ci/pipeline.py")
+        page.get_by_label("Function and parameters").fill("greet --name='A B' --times=2")
+        page.get_by_role("textbox", name="Image").fill("python:3.11-slim")
+        launch.click()
+        expect(page.get_by_role("alert")).to_contain_text("does not exist, or is private")
+        url.fill(f"{server.url}/acme/app")
+        page.get_by_label("Branch, tag or commit").fill("gone")
+        launch.click()
+        expect(page.get_by_role("alert")).to_contain_text("has no branch or tag 'gone'")
+        expect(page.get_by_label("Branch, tag or commit")).to_be_focused()
+        page.get_by_label("Branch, tag or commit").fill("")
+        launch.click()
+        expect(page).to_have_url(re.compile("/p/[a-z-]+$"))
+        expect(page.get_by_role("heading", level=1)).to_contain_text(
+            "acme/app ci/pipeline.py greet"
+        )
+        expect(page.locator(".PipelineHead-head")).to_contain_text("3 done", timeout=120_000)
+        page.get_by_role("button", name="Launch again").click()
+        page.get_by_role("button", name="Launch from Git").click()
+        expect(page.get_by_label("Function and parameters")).to_have_value(
+            "greet '--name=A B' --times=2"
+        )
+        expect(page.get_by_role("textbox", name="Script")).to_have_value("ci/pipeline.py")
+    assert all(any(code in one for code in ("409", "404")) for one in said), said
+    said.clear()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chalicelib.api.launching import Origin
+from chalicelib.api.launch_sources import Origin
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.ports.identity import Identity

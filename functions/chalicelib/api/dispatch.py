@@ -26,6 +26,7 @@ from chalicelib.services.deletion import DeletionRunningError
 from chalicelib.services.processor import BusyError, CommandProcessor
 from chalicelib.services.relay import Relay, RelayedContent, RelayedRequest
 from chalicelib.services.s3_transfer import StagedDownload, Upload, new_key, transfer_key, uploads
+from conducto.integrations.http import DeliveryError
 from conducto_core.api import problems
 from conducto_core.api.dispatch import Headers, Response, Service, takes_bytes
 from conducto_core.api.idempotency import IdempotentExecutor, ResponseStore
@@ -44,6 +45,7 @@ RULES = (
     ProblemRule(CopyRunningError, PREPARING, "being prepared"),
     ProblemRule(DeletionRunningError, PREPARING, "being deleted"),
     ProblemRule(BusyError, 503, "busy"),
+    ProblemRule(DeliveryError, 503, "another service is unavailable"),
     ProblemRule(BillingUnavailableError, 503, "payment provider unavailable"),
     ProblemRule(ThrottledError, 503, "busy"),
     ProblemRule(AccessDeniedError, 503, "denied by AWS"),

@@ -2,27 +2,24 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import islice
 
 from chalicelib.api.caller import CloudCaller
+from chalicelib.api.launch_sources import Origin, with_sources
 from chalicelib.domain.events import ActionRequested, ImagesUpdated
 from chalicelib.domain.launch_validation import used_images, validate_nodes
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.pipeline_state import define
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.journal import CloudRecord
-from chalicelib.services.image_builds import known_sources
 from chalicelib.services.metering import check_usage
 from chalicelib.services.s3_transfer import new_key
 from conducto_core.api.launching import TRIED_IDS, ids_for, is_of_launch, new_record
 from conducto_core.api.queries import views
 from conducto_core.errors import NotFoundError, RefusedError
-from conducto_core.model.image_sources import ImageSources
-from conducto_core.model.images import ImageSpec
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.operations.cloud import ContextsMissing, ContextsWanted, OwnBuilds
-from conducto_core.model.records import ForeignChange, GitOrigin, ParentAttempt, PipelineRecord
+from conducto_core.model.records import GitOrigin, PipelineRecord
 from conducto_core.model.requests import Action, LaunchRequest, PipelineSummary
 from conducto_core.model.worker import UploadResponse
 from conducto_core.semantics.children import check_count
@@ -30,22 +27,6 @@ from conducto_core.semantics.fargate import largest_mem
 from conducto_core.semantics.plans import Plan
 from conducto_core.semantics.resolve import resolve
 from conducto_core.semantics.user_secrets import is_untrusted
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """The command that launches a pipeline.
-
-    Attributes:
-        foreign_change: That of its pipeline: the child runs without the owner's secrets, too.
-        images: Images of its pipeline.
-        sources: The contents of their files.
-    """
-
-    parent: ParentAttempt
-    foreign_change: ForeignChange | None
-    images: Mapping[str, ImageSpec]
-    sources: Mapping[str, ImageSources]
 
 
 class CloudLaunches(CloudCaller):
@@ -107,9 +88,7 @@ class CloudLaunches(CloudCaller):
             self._check_plan(plan, origin)
             copied = self._copied(request)
         used = [pipeline.images[name] for name in used_images(pipeline)]
-        if isinstance(origin, Origin):
-            sources = known_sources(used, origin.images, origin.sources)
-            request = request.model_copy(update={"sources": sources})
+        request = with_sources(self._cloud, self._me, request, used, origin)
         images = self._builds.prepare(self._me.org, used, request.sources)
         now = self._cloud.clock()
         mine = request.model_copy(update={"owner": self._me.user, "copy_of": copied and copied.id})

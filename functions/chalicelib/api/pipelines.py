@@ -8,7 +8,7 @@ from chalicelib.api.continuation import CloudContinuations
 from chalicelib.api.control import CloudActions
 from chalicelib.api.data import CloudData
 from chalicelib.api.debug import CloudDebug
-from chalicelib.api.launching import CloudLaunches
+from chalicelib.api.git_launches import CloudGitLaunches
 from chalicelib.api.logs import CloudLogs
 from chalicelib.services.notifications import OrgRules
 from chalicelib.services.secrets import VaultSecrets
@@ -24,7 +24,7 @@ from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
 
 
 class CloudPipelines(
-    CloudLaunches,
+    CloudGitLaunches,
     CloudContinuations,
     CloudActions,
     CloudData,

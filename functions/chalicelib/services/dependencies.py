@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from chalicelib.domain.retry import R, retry_throttled
 from chalicelib.ports.agents import Agents, Relays
 from chalicelib.ports.billing import BillingPorts
+from chalicelib.ports.git import GitRefs
 from chalicelib.ports.identity import (
     Connections,
     Identities,
@@ -80,6 +81,7 @@ class Dependencies:
     triggers: NamedRecords[Trigger]
     deliveries: Deliveries
     git: GitProvider
+    refs: GitRefs
     orgs: Orgs
     connections: Connections
     agents: Agents

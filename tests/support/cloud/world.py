@@ -39,6 +39,7 @@ from tests.fakes.cloud import (
 from tests.fakes.schedules import MemorySchedules
 
 from chalicelib.adapters.git_providers import GitProviders
+from chalicelib.adapters.git_refs import HttpGitRefs
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.api.workers import WorkerApi, WorkerGoneError
 from chalicelib.domain.tokens import digest_of
@@ -147,6 +148,7 @@ class World:
             "triggers": FakeNamedRecords(),
             "deliveries": FakeDeliveries(),
             "git": GitProviders(Settings()),
+            "refs": HttpGitRefs(public_only=False),
             "people": self.people,
             "audit": self.audit,
             "identities": self.identities,

@@ -2,7 +2,14 @@
 
 import { get, pipelinePath, post, write } from "@/api/client";
 import { withReference } from "@/api/references";
-import type { PipelineSummary, ProgramStart, ProgramView, StartProgram } from "@/api/schema";
+import type {
+  GitLaunch,
+  LaunchRequest,
+  PipelineSummary,
+  ProgramStart,
+  ProgramView,
+  StartProgram,
+} from "@/api/schema";
 import { parseReference, referenceTo } from "@/lib/references";
 
 /** The path of a started program; its id may be a reference, too. */
@@ -30,6 +37,11 @@ export const programApi = {
       await post<PipelineSummary>(pipelinePath(id, "/launch-again"), request),
       parseReference(id).agent,
     ),
+  /** The launch request, without passwords. */
+  definition: (id: string, signal?: AbortSignal) =>
+    get<LaunchRequest>(pipelinePath(id, "/definition"), {}, signal),
+  /** Clone a repository and launch a script of it; only the cloud does. */
+  launchFromGit: (request: GitLaunch) => post<PipelineSummary>("/git-launches", request),
   /** Start the program in a process on the agent's machine. */
   start: async (id: string, request: Partial<StartProgram>) =>
     withReferences(

@@ -2,6 +2,7 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useId, useRef, useState, type KeyboardEvent } from "react";
 
 import { api, messageOf } from "@/api/client";
+import { IN_CLOUD } from "@/api/deployment";
 import type { PipelineSummary } from "@/api/schema";
 import styles from "@/app/Palette.module.css";
 import { ROUTES } from "@/app/routes";
@@ -9,7 +10,7 @@ import dialogStyles from "@/components/Dialog.module.css";
 import { Icon } from "@/components/Icon";
 import { offeredActions } from "@/components/offeredActions";
 import { toast } from "@/components/toasts";
-import { launchUrl, navigate, pipelineUrl } from "@/lib/location";
+import { gitLaunchUrl, launchUrl, navigate, pipelineUrl } from "@/lib/location";
 import { firstMatches } from "@/live/search";
 import { type Entry, matching, moved } from "@/model/palette";
 import { pipelineState } from "@/model/pipelineStatus";
@@ -216,9 +217,13 @@ function action(label: string, run: () => void): Entry {
 }
 
 function pageEntries(): Entry[] {
-  return ROUTES.flatMap(({ path, nav }) =>
+  const pages = ROUTES.flatMap(({ path, nav }) =>
     nav === undefined
       ? []
       : [{ section: "pages" as const, id: path, label: nav.label, run: () => navigate(path) }],
   );
+  if (!IN_CLOUD) return pages;
+  const to = gitLaunchUrl();
+  const launch = { id: to, label: PALETTE.launchFromGit, run: () => navigate(to) };
+  return [...pages, { section: "pages", ...launch }];
 }

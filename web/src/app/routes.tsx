@@ -41,6 +41,9 @@ const AgentPage = page(async () => (await import("@/pages/agent/AgentPage")).Age
 const AgentsPage = page(async () => (await import("@/pages/agents/AgentsPage")).AgentsPage);
 const AccountPage = page(async () => (await import("@/pages/account/AccountPage")).AccountPage);
 const LaunchPage = page(async () => (await import("@/pages/launch/LaunchPage")).LaunchPage);
+const GitLaunchPage = page(
+  async () => (await import("@/pages/launch/GitLaunchPage")).GitLaunchPage,
+);
 const ProgramPage = page(async () => (await import("@/pages/program/ProgramPage")).ProgramPage);
 const SignedInPage = page(async () => (await import("@/pages/signin/SignedInPage")).SignedInPage);
 const MembersPage = page(
@@ -65,6 +68,7 @@ const PAGES: readonly PageRoute[] = [
   { path: "/p/{id}/images", page: ImagesPage },
   { path: "/p/{id}/data", page: DataPage },
   { path: "/p/{id}/launch", page: LaunchPage },
+  { path: "/launch", page: GitLaunchPage, cloud: true },
   { path: "/program", page: ProgramPage },
   { path: "/schedules", nav: { label: NAVIGATION.schedules, icon: "clock" }, page: SchedulesPage },
   { path: "/schedules/{name}", page: SchedulePage },

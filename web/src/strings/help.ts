@@ -4,6 +4,8 @@
 const PAGES: Record<string, string> = {
   "": "All pipelines, by program. The newest pipeline of each program has its action beside it; the strip shows the earlier ones. To launch a pipeline, run its script with --run in a terminal.",
   p: "The tree on the left has the commands; select one to see its output, attempts and files on the right. The header runs, pauses and cancels the pipeline. With no node selected, the overview has the reasons of failures, and the commands that run or wait.",
+  launch:
+    "Launches a Python script of a Git repository, without a terminal. The installation clones the repository, runs the script once to build the tree, and then runs the tree.",
   program:
     "All pipelines of a program: pass rate, times, metrics and flaky nodes. Choose two pipelines to compare them.",
   data: "Files of your pipelines and your own data, which commands read and write.",

@@ -56,6 +56,57 @@ export const LAUNCH = {
   withSame: "It is launched with the same values:",
 };
 
+/** The form that launches from a Git repository. */
+export const GIT_LAUNCH = {
+  cloneStep: (ref: string) =>
+    ref === ""
+      ? "The installation clones the default branch."
+      : `The installation clones the repository at ${ref}.`,
+  environment: "Environment of the script",
+  fields: {
+    url: {
+      label: "Repository",
+      hint: "https://github.com/acme/app",
+      help: "The address from which you clone it.",
+    },
+    ref: {
+      label: "Branch, tag or commit",
+      hint: "default branch",
+      help: "A commit needs its full hash.",
+    },
+    script: {
+      label: "Script",
+      help: "The path of the Python script in the repository.",
+    },
+    line: {
+      label: "Function and parameters",
+      hint: "nightly --depth=3",
+      help: "As on the command line, after the script. Empty: the script's default.",
+    },
+    image: {
+      label: "Image",
+      help: "Needs Python and the packages that the script imports. Conducto is added.",
+    },
+  },
+  heading: "Launch from Git",
+  needsImage: "enter an image",
+  needsUrl: "enter the address of a repository",
+  noCredentials: "leave out the user name and password; see Private repositories",
+  noRef: "is not the name of a branch or tag",
+  noScript: "must be the path of a .py file in the repository, such as ci/pipeline.py",
+  noUrl: "must be an address such as https://github.com/acme/app",
+  openQuote: "a quotation mark is not closed",
+  otherParameters: "To change parameters, the branch or the commit, launch its script from Git.",
+  private: "Private repositories",
+  privateHelp:
+    "Store a token that may read the repository as your secret GITHUB_TOKEN or GITLAB_TOKEN. Other servers need a git trigger with a token.",
+  repository: "Repository",
+  runStep: "The tree runs, as after a launch from a terminal.",
+  scriptStep: "The script builds the tree:",
+  secrets: "Open secrets",
+  steps: "Steps",
+};
+
 /** Reasons why a value of a parameter is rejected. */
 export const PARAMETERS = {
   boolean: "must be true or false",

@@ -13,6 +13,7 @@ export const PALETTE = {
     pages: "Pages",
   },
   launchAgain: "Launch again",
+  launchFromGit: "Launch from Git",
   tree: "Show the tree",
   timeline: "Show the timeline",
   images: "Show images",

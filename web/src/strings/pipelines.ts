@@ -35,6 +35,8 @@ export const PIPELINES = {
   },
   removeTag: (tag: string) => `Remove the filter for tag ${tag}`,
   filterByTag: (tag: string) => `Show pipelines with tag ${tag}`,
+  launch: "Launch",
+  launchFromGit: "Launch from Git",
   noMatch: "No matching pipelines",
   clearFilters: "Clear filters",
   selectAll: "Select all",

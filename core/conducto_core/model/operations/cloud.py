@@ -5,6 +5,7 @@ from dataclasses import replace
 from pydantic import Field
 
 from conducto_core.model.base import Record
+from conducto_core.model.git_launch import GitLaunch
 from conducto_core.model.image_sources import ContextHash
 from conducto_core.model.operations.agent import LOGIN
 from conducto_core.model.operations.operation import (
@@ -18,7 +19,7 @@ from conducto_core.model.operations.operation import (
 from conducto_core.model.operations.pipelines import MAX_LAUNCH_BODY, OPERATIONS
 from conducto_core.model.operations.schedules import SCHEDULE_OPERATIONS
 from conducto_core.model.params import NoParams
-from conducto_core.model.requests import LaunchRequest
+from conducto_core.model.requests import LaunchRequest, PipelineSummary
 from conducto_core.model.worker import UploadResponse
 
 #: Header with the key of an uploaded body; the body of the request itself is empty.
@@ -148,6 +149,17 @@ OWN_BUILDS = send(
     max_body=MAX_LAUNCH_BODY,
     kept=False,
 )
+LAUNCH_FROM_GIT = send(
+    "launch_from_git",
+    "POST /git-launches",
+    NoParams,
+    GitLaunch,
+    PipelineSummary,
+    Permission.LAUNCH,
+    "Clone a Git repository, and launch the pipeline of a script in it.",
+    link_class=LinkClass.NEVER,
+    resumable=True,
+)
 WHO_AM_I = read(
     "who_am_i",
     "/whoami",
@@ -166,6 +178,7 @@ CLOUD_OPERATIONS: tuple[AnyOperation, ...] = (
     UPLOAD_BODY,
     CONTEXTS,
     OWN_BUILDS,
+    LAUNCH_FROM_GIT,
     WHO_AM_I,
     CLOUD_LOGIN,
 )

@@ -138,7 +138,7 @@ function useOpenLaunched({ current }: Starting, title: string): void {
 }
 
 /** Focus the first field with a problem when problems appear. */
-function useFocusOnProblem(
+export function useFocusOnProblem(
   form: React.RefObject<HTMLFormElement | null>,
   problems: Readonly<Record<string, string>>,
 ): void {

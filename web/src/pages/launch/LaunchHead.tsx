@@ -5,16 +5,27 @@ import { followLink, pipelineUrl } from "@/lib/location";
 import styles from "@/pages/launch/LaunchPage.module.css";
 import { LAUNCH } from "@/strings/launch";
 
-/** The header of the launch form: the pipeline, the heading and the buttons. */
-export function LaunchHead({
-  summary: { pipeline },
-  children,
-}: {
-  summary: PipelineSummary;
+interface Props {
+  /** The pipeline whose program is launched again. */
+  summary?: PipelineSummary;
+  heading?: string;
   children: ReactNode;
-}) {
+}
+
+/** The header of a launch form: the pipeline, the heading and the buttons. */
+export function LaunchHead({ summary, heading = LAUNCH.heading, children }: Props) {
   return (
     <header className={styles.head}>
+      {summary === undefined ? null : <Pipeline summary={summary} />}
+      <h1>{heading}</h1>
+      <div className={styles.buttons}>{children}</div>
+    </header>
+  );
+}
+
+function Pipeline({ summary: { pipeline } }: { summary: PipelineSummary }) {
+  return (
+    <>
       <a
         className="clip"
         href={pipelineUrl(pipeline.id)}
@@ -24,8 +35,6 @@ export function LaunchHead({
         {pipeline.title}
       </a>
       <span aria-hidden>/</span>
-      <h1>{LAUNCH.heading}</h1>
-      <div className={styles.buttons}>{children}</div>
-    </header>
+    </>
   );
 }

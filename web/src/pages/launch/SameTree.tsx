@@ -1,5 +1,6 @@
 import { useMutation } from "@tanstack/react-query";
 
+import { IN_CLOUD } from "@/api/deployment";
 import { programApi } from "@/api/programs";
 import type { ProgramView } from "@/api/schema";
 import { Button } from "@/components/Button";
@@ -7,15 +8,18 @@ import { FormError } from "@/components/ConfirmDialog";
 import { CopyButton } from "@/components/CopyButton";
 import { Icon } from "@/components/Icon";
 import { toast } from "@/components/toasts";
-import { navigate, pipelineUrl } from "@/lib/location";
+import { gitLaunchUrl, navigate, pipelineUrl } from "@/lib/location";
+import { isFromGit } from "@/model/gitLaunch";
 import { LaunchHead } from "@/pages/launch/LaunchHead";
 import styles from "@/pages/launch/LaunchPage.module.css";
-import { LAUNCH } from "@/strings/launch";
+import { GIT_LAUNCH, LAUNCH } from "@/strings/launch";
 
 /** Launches the same tree, where the program cannot be started. */
 export function SameTree({ program }: { program: ProgramView }) {
   const { pipeline: summary, call, problem } = program;
   const launch = useLaunchSame(summary.pipeline.id);
+  const hasRepository = call === null ? isFromGit(summary.pipeline.program) : call.repository;
+  const inRepository = IN_CLOUD && hasRepository !== null && hasRepository !== false;
   return (
     <>
       <LaunchHead summary={summary}>
@@ -26,7 +30,17 @@ export function SameTree({ program }: { program: ProgramView }) {
         </Button>
       </LaunchHead>
       <div className={`page ${styles.same}`}>
-        {problem === null ? null : <p>{LAUNCH.unavailable(problem)}</p>}
+        {inRepository ? (
+          <section className={styles.line}>
+            <p>{GIT_LAUNCH.otherParameters}</p>
+            <Button onClick={() => navigate(gitLaunchUrl(summary.pipeline.id))}>
+              <Icon name="branch" />
+              {GIT_LAUNCH.heading}
+            </Button>
+          </section>
+        ) : problem === null ? null : (
+          <p>{LAUNCH.unavailable(problem)}</p>
+        )}
         <FormError error={launch.error} />
         {call === null || Object.keys(summary.pipeline.arguments).length === 0 ? null : (
           <section>

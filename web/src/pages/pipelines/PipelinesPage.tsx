@@ -2,13 +2,15 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 
 import { messageOf } from "@/api/client";
+import { IN_CLOUD } from "@/api/deployment";
 import type { PipelineSummary, State } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { EmptyState, LoadError } from "@/components/EmptyState";
+import { Icon } from "@/components/Icon";
 import { Loading } from "@/components/Loading";
 import { PageStatus } from "@/components/PageStatus";
 import { useTitle } from "@/components/useTitle";
-import { setQuery, useLocation } from "@/lib/location";
+import { gitLaunchUrl, navigate, setQuery, useLocation } from "@/lib/location";
 import { groupByProgram } from "@/model/programs";
 import { BulkBar } from "@/pages/pipelines/BulkBar";
 import { filterOf, NO_FILTER, periodOf, startOf } from "@/pages/pipelines/filter";
@@ -41,6 +43,13 @@ export function PipelinesPage() {
         <h1>{PIPELINES.title}</h1>
         <span className={styles.grow} />
         {isFirstVisit ? null : <Search text={filter.text ?? ""} />}
+        {IN_CLOUD ? (
+          <Button onClick={() => navigate(gitLaunchUrl())}>
+            <Icon name="branch" />
+            <span className={styles.long}>{PIPELINES.launchFromGit}</span>
+            <span className={styles.short}>{PIPELINES.launch}</span>
+          </Button>
+        ) : null}
       </header>
       {selected.length > 0 ? (
         <BulkBar

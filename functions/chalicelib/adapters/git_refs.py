@@ -1,0 +1,153 @@
+"""Branches and tags of repositories, by the second version of Git's protocol over HTTP.
+
+One request lists the refs with the requested names only: lists of all refs have megabytes.
+"""
+
+import base64
+import time
+from http.client import HTTPException
+from urllib.error import HTTPError, URLError
+from urllib.parse import unquote, urlsplit
+from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
+
+from chalicelib.ports.git import GitRef, RepositoryDeniedError
+from conducto.integrations.http import (
+    TIMEOUT,
+    DeliveryError,
+    NoRedirect,
+    check_url,
+    is_this_machine,
+)
+from conducto_core.images.urls import without_password
+from conducto_core.notifications.channels import check_public
+
+#: Maximum seconds and bytes of a response.
+_DEADLINE = 20.0
+_MAX_BYTES = 1 << 20
+_LENGTH = 4
+#: Status codes of servers that hide whether a repository exists, and of moved repositories.
+_DENIED = frozenset({401, 403, 404})
+_MOVED = frozenset({301, 302, 307, 308})
+_HEAD = "HEAD"
+_BRANCH, _TAG = "refs/heads/", "refs/tags/"
+_DELIMITER, _FLUSH = b"0001", b"0000"
+_USER_AGENT = "git/2.40 (conducto)"
+
+
+class HttpGitRefs:
+    """A `chalicelib.ports.git.GitRefs`.
+
+    Args:
+        public_only: Only public addresses may be called: services beside the caller trust it.
+    """
+
+    def __init__(self, *, public_only: bool) -> None:
+        self._public_only = public_only
+
+    def find(self, url: str, ref: str) -> GitRef | None:
+        """Return a branch, a tag, or the default branch for ``HEAD``; None if there is none."""
+        address = without_password(url)
+        if self._public_only or address != url:
+            check_url(address)
+        if self._public_only:
+            check_public(address)
+        names = [_HEAD] if ref == _HEAD else [_BRANCH + ref, _TAG + ref]
+        refs = _parsed(_listed(url, names))
+        if ref == _HEAD:
+            return refs.get(_HEAD)
+        return next((refs[name] for name in names if name in refs), None)
+
+
+def _listed(url: str, names: list[str]) -> bytes:
+    """Return the response with the refs; GitLab serves only addresses that end with ``.git``."""
+    plain = url.rstrip("/")
+    addresses = [plain] if plain.endswith(".git") else [f"{plain}.git", plain]
+    for address in addresses[:-1]:
+        try:
+            return _post(address, names)
+        except RepositoryDeniedError:
+            continue
+    return _post(addresses[-1], names)
+
+
+def _post(url: str, names: list[str]) -> bytes:
+    address, given = without_password(url), urlsplit(url)
+    headers = {
+        "Content-Type": "application/x-git-upload-pack-request",
+        "Accept": "application/x-git-upload-pack-result",
+        "Git-Protocol": "version=2",
+        "User-Agent": _USER_AGENT,
+    }
+    if given.password is not None:
+        login = f"{unquote(given.username or '')}:{unquote(given.password)}"
+        headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
+    wanted = [_line("peel"), _line("symrefs"), *(_line(f"ref-prefix {name}") for name in names)]
+    body = b"".join([_line("command=ls-refs"), _DELIMITER, *wanted, _FLUSH])
+    request = Request(f"{address}/git-upload-pack", body, headers, method="POST")  # noqa: S310
+    return _sent(request, address)
+
+
+def _sent(request: Request, address: str) -> bytes:
+    until = time.monotonic() + _DEADLINE
+    found = bytearray()
+    try:
+        with _opener(address).open(request, timeout=TIMEOUT) as response:
+            while len(found) < _MAX_BYTES and time.monotonic() < until:
+                part = response.read1(_MAX_BYTES - len(found))
+                if not part:
+                    return bytes(found)
+                found += part
+    except HTTPError as error:
+        error.close()
+        raise _refused(address, error.code) from None
+    except (URLError, HTTPException, OSError) as error:
+        reason = getattr(error, "reason", error)
+        raise DeliveryError(f"{address} cannot be reached: {reason}", temporary=True) from error
+    raise DeliveryError(f"{address} did not answer completely", temporary=True)
+
+
+def _opener(address: str) -> OpenerDirector:
+    handlers: list[NoRedirect | ProxyHandler] = [NoRedirect()]
+    if is_this_machine(urlsplit(address).hostname or ""):
+        handlers.append(ProxyHandler({}))
+    return build_opener(*handlers)
+
+
+def _refused(address: str, status: int) -> DeliveryError:
+    if status in _DENIED or status in _MOVED:
+        return RepositoryDeniedError(f"{address} answered {status}")
+    return DeliveryError(f"{address} answered {status}", temporary=status >= 500)  # noqa: PLR2004
+
+
+def _line(text: str) -> bytes:
+    data = text.encode() + b"\n"
+    return f"{len(data) + _LENGTH:04x}".encode() + data
+
+
+def _parsed(data: bytes) -> dict[str, GitRef]:
+    """Return ``{full name: ref}``; an annotated tag has the commit that it is for.
+
+    Raises:
+        DeliveryError: The data is not a response of Git.
+    """
+    found: dict[str, GitRef] = {}
+    try:
+        for line in _lines(data):
+            commit, name, *attributes = line.split(" ")
+            facts = dict(each.split(":", 1) for each in attributes)
+            target = facts.get("symref-target", name)
+            short = target.removeprefix(_BRANCH).removeprefix(_TAG)
+            found[name] = GitRef(short, facts.get("peeled", commit))
+    except ValueError as error:
+        raise DeliveryError("the server's response is not one of Git; check the address") from error
+    return found
+
+
+def _lines(data: bytes) -> list[str]:
+    lines, place = [], 0
+    while (size := int(data[place : place + _LENGTH], 16)) != 0:
+        if size <= _LENGTH or place + size > len(data):
+            raise ValueError("the response is cut off")
+        lines.append(data[place + _LENGTH : place + size].decode().rstrip("\n"))
+        place += size
+    return lines

@@ -1,0 +1,44 @@
+import { useQuery } from "@tanstack/react-query";
+
+import { messageOf } from "@/api/client";
+import { programApi } from "@/api/programs";
+import { LoadError } from "@/components/EmptyState";
+import { Loading } from "@/components/Loading";
+import { PageStatus } from "@/components/PageStatus";
+import { useTitle } from "@/components/useTitle";
+import { useLocation } from "@/lib/location";
+import { EMPTY, fieldsOfCall, fieldsOfLaunch } from "@/model/gitLaunch";
+import { GitLaunchForm, type Origin } from "@/pages/launch/GitLaunchForm";
+import { GIT_LAUNCH } from "@/strings/launch";
+
+const NOTHING: Origin = { fields: EMPTY, call: null };
+
+/** The form that launches a script of a Git repository; `?from=ID` fills it in. */
+export function GitLaunchPage() {
+  const { query } = useLocation();
+  const from = query.get("from");
+  useTitle(GIT_LAUNCH.heading);
+  const { data, error, refetch } = useQuery({
+    queryKey: ["git-launch", from],
+    queryFn: ({ signal }) => (from === null ? NOTHING : originOf(from, signal)),
+    staleTime: Infinity, // the form keeps what the user typed
+    gcTime: 0,
+  });
+  if (data !== undefined) return <GitLaunchForm key={from} origin={data} />;
+  return (
+    <PageStatus error={error}>
+      {error === null ? (
+        <Loading rows={8} />
+      ) : (
+        <LoadError message={messageOf(error)} onRetry={() => void refetch()} />
+      )}
+    </PageStatus>
+  );
+}
+
+/** What the form starts with: the call that made a pipeline, or the form that launched it. */
+async function originOf(id: string, signal: AbortSignal): Promise<Origin> {
+  const { call } = await programApi.program(id, signal);
+  if (call !== null) return { fields: fieldsOfCall(call), call };
+  return { fields: fieldsOfLaunch(await programApi.definition(id, signal)), call: null };
+}
