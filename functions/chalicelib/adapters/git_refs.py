@@ -18,8 +18,8 @@ from conducto.integrations.http import (
     check_url,
     is_this_machine,
 )
+from conducto.integrations.public_address import PublicHandler
 from conducto_core.images.urls import without_password
-from conducto_core.notifications.channels import check_public
 
 #: Maximum seconds and bytes of a response.
 _DEADLINE = 20.0
@@ -49,28 +49,26 @@ class HttpGitRefs:
         address = without_password(url)
         if self._public_only or address != url:
             check_url(address)
-        if self._public_only:
-            check_public(address)
+        if self._public_only and is_this_machine(urlsplit(address).hostname or ""):
+            raise DeliveryError(f"{address} is not at a public address")
         names = [_HEAD] if ref == _HEAD else [_BRANCH + ref, _TAG + ref]
-        refs = _parsed(_listed(url, names))
+        refs = _parsed(self._listed(url, names))
         if ref == _HEAD:
             return refs.get(_HEAD)
         return next((refs[name] for name in names if name in refs), None)
 
-
-def _listed(url: str, names: list[str]) -> bytes:
-    """Return the response with the refs; GitLab serves only addresses that end with ``.git``."""
-    plain = url.rstrip("/")
-    addresses = [plain] if plain.endswith(".git") else [f"{plain}.git", plain]
-    for address in addresses[:-1]:
-        try:
-            return _post(address, names)
-        except RepositoryDeniedError:
-            continue
-    return _post(addresses[-1], names)
+    def _listed(self, url: str, names: list[str]) -> bytes:
+        """Return the response with the refs; GitLab serves addresses that end with ``.git``."""
+        plain = url.rstrip("/")
+        if not plain.endswith(".git"):
+            try:
+                return _post(f"{plain}.git", names, public_only=self._public_only)
+            except RepositoryDeniedError:
+                pass
+        return _post(plain, names, public_only=self._public_only)
 
 
-def _post(url: str, names: list[str]) -> bytes:
+def _post(url: str, names: list[str], *, public_only: bool) -> bytes:
     address, given = without_password(url), urlsplit(url)
     headers = {
         "Content-Type": "application/x-git-upload-pack-request",
@@ -84,14 +82,14 @@ def _post(url: str, names: list[str]) -> bytes:
     wanted = [_line("peel"), _line("symrefs"), *(_line(f"ref-prefix {name}") for name in names)]
     body = b"".join([_line("command=ls-refs"), _DELIMITER, *wanted, _FLUSH])
     request = Request(f"{address}/git-upload-pack", body, headers, method="POST")  # noqa: S310
-    return _sent(request, address)
+    return _sent(request, address, public_only=public_only)
 
 
-def _sent(request: Request, address: str) -> bytes:
+def _sent(request: Request, address: str, *, public_only: bool) -> bytes:
     until = time.monotonic() + _DEADLINE
     found = bytearray()
     try:
-        with _opener(address).open(request, timeout=TIMEOUT) as response:
+        with _opener(address, public_only=public_only).open(request, timeout=TIMEOUT) as response:
             while len(found) < _MAX_BYTES and time.monotonic() < until:
                 part = response.read1(_MAX_BYTES - len(found))
                 if not part:
@@ -106,11 +104,11 @@ def _sent(request: Request, address: str) -> bytes:
     raise DeliveryError(f"{address} did not answer completely", temporary=True)
 
 
-def _opener(address: str) -> OpenerDirector:
-    handlers: list[NoRedirect | ProxyHandler] = [NoRedirect()]
-    if is_this_machine(urlsplit(address).hostname or ""):
-        handlers.append(ProxyHandler({}))
-    return build_opener(*handlers)
+def _opener(address: str, *, public_only: bool) -> OpenerDirector:
+    if public_only:  # a proxy would resolve the name again
+        return build_opener(NoRedirect(), ProxyHandler({}), PublicHandler(DeliveryError))
+    local = is_this_machine(urlsplit(address).hostname or "")
+    return build_opener(NoRedirect(), *([ProxyHandler({})] if local else ()))
 
 
 def _refused(address: str, status: int) -> DeliveryError:

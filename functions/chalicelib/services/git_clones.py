@@ -20,14 +20,11 @@ from conducto_core.model.git_launch import DEFAULT_REF
 from conducto_core.model.image_sources import CloneSource, ImageSources
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.triggers import Provider
-from conducto_core.notifications.channels import GITHUB_TOKEN, GITLAB_TOKEN
+from conducto_core.semantics.git_providers import GIT_APIS
 from conducto_core.semantics.trigger_launch import with_token
 
-#: ``{host: (provider, name of the secret with a token for it)}``.
-_HOSTS: Mapping[str, tuple[Provider, str]] = {
-    "github.com": ("github", GITHUB_TOKEN),
-    "gitlab.com": ("gitlab", GITLAB_TOKEN),
-}
+#: ``{host: provider}`` of the hosts for which users store a token as a secret.
+_HOSTS: Mapping[str, Provider] = {"github.com": "github", "gitlab.com": "gitlab"}
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}")
 
@@ -96,7 +93,7 @@ class GitClones:
         if known is None:
             remedy = "create a git trigger for it with a token that may read it"
         else:
-            remedy = f"store a token that may read it as your secret {known[1]}"
+            remedy = f"store a token that may read it as your secret {GIT_APIS[known].token_secret}"
         return f"url: {shown} does not exist, or is private; if it is private, {remedy}"
 
     def _with_token(self, url: str) -> str:
@@ -111,7 +108,7 @@ class GitClones:
             return url
         # The commands of the launch get the same secrets.
         secrets = inject(self._cloud.vault, self._me.org, self._me.user).env
-        return with_token(url, known[0], secrets.get(known[1]))
+        return with_token(url, known, secrets.get(GIT_APIS[known].token_secret))
 
 
 def _only_clones(image: ImageSpec) -> bool:
