@@ -50,7 +50,7 @@ class HttpGitRefs:
         if self._public_only or address != url:
             check_url(address)
         if self._public_only and is_this_machine(urlsplit(address).hostname or ""):
-            raise DeliveryError(f"{address} is not at a public address")
+            raise DeliveryError(f"{address} is not a public address; requests are sent to those")
         names = [_HEAD] if ref == _HEAD else [_BRANCH + ref, _TAG + ref]
         refs = _parsed(self._listed(url, names))
         if ref == _HEAD:
