@@ -15,7 +15,15 @@ from chalicelib.adapters.organizations import TableOrgs
 from chalicelib.adapters.s3 import S3Bucket
 from chalicelib.ports.errors import ConflictError, PlanLimitError, ThrottledError
 from chalicelib.ports.identity import Share
-from chalicelib.ports.journal import CloudRecord, Entry, Outgoing, Snapshot
+from chalicelib.ports.journal import (
+    CloudRecord,
+    Entry,
+    Outgoing,
+    Snapshot,
+    Turn,
+    TurnState,
+    Waiting,
+)
 from conducto_core.model.notifications import DeliveryState, NotificationRecord
 from conducto_core.model.records import AttemptRecord, NodeChange, PipelineRecord, PipelineStatus
 from conducto_core.model.states import NodeType, State
@@ -131,7 +139,7 @@ def test_an_entry_is_written_once(store: Store) -> None:
     with pytest.raises(ConflictError):
         store.commit("acme", "abc", entry(1, changes=[change(1)], attempts=[attempt("/a")]))
 
-    assert [e.number for e in store.entries("abc", 0)] == [1]
+    assert [e.number for e in store.news("abc", 0).entries] == [1]
     assert list(store.changes("abc", 0, 10)) == []
     assert list(store.attempts("abc")) == []
 
@@ -148,23 +156,23 @@ def test_one_of_several_concurrent_writers_wins_each_entry(store: Store) -> None
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(write, range(16)))
 
-    assert [e.number for e in store.entries("abc", 0)] == [1, 2, 3, 4]
+    assert [e.number for e in store.news("abc", 0).entries] == [1, 2, 3, 4]
 
 
 def test_entries_are_read_on_from_a_number_in_order(store: Store) -> None:
     for number in range(1, 13):
         store.commit("acme", "abc", entry(number))
 
-    assert [e.number for e in store.entries("abc", 9)] == [10, 11, 12]
-    assert [dict(e.input) for e in store.entries("abc", 11)] == [{"kind": "x", "number": 12}]
-    assert list(store.entries("abc", 12)) == []
+    assert [e.number for e in store.news("abc", 9).entries] == [10, 11, 12]
+    assert [dict(e.input) for e in store.news("abc", 11).entries] == [{"kind": "x", "number": 12}]
+    assert store.news("abc", 12).entries == []
 
 
 def test_an_entry_of_another_orgs_pipeline_is_refused(store: Store) -> None:
     with pytest.raises((ConflictError, LookupError)):
         store.commit("other", "abc", entry(1))
 
-    assert list(store.entries("abc", 0)) == []
+    assert store.news("abc", 0).entries == []
 
 
 def test_the_record_of_an_entry_replaces_the_one_before(store: Store) -> None:
@@ -250,9 +258,60 @@ def test_an_entry_may_be_larger_than_an_item(store: Store) -> None:
 
     store.commit("acme", "abc", Entry(1, {"noise": noise}, changes=changes, attempts=[large]))
 
-    assert next(store.entries("abc", 0)).input == {"noise": noise}
+    assert store.news("abc", 0).entries[0].input == {"noise": noise}
     assert list(store.attempts("abc", "/a")) == [large]
     assert list(store.changes("abc", 19_990, 100)) == changes[19_990:]
+
+
+def test_the_turn_is_passed_on_by_one_of_two_that_saw_it(store: Store) -> None:
+    quiet = store.news("abc", 0).turn
+    assert quiet == Turn(0, TurnState.QUIET)
+
+    taken = store.pass_turn("abc", quiet, TurnState.TAKEN)
+    with pytest.raises(ConflictError):
+        store.pass_turn("abc", quiet, TurnState.TAKEN)
+    opened = store.pass_turn("abc", taken, TurnState.OPEN)
+
+    store.commit("acme", "abc", entry(1))
+    assert store.news("abc", 0).turn == store.news("abc", 1).turn == opened
+    assert opened == Turn(2, TurnState.OPEN)
+
+
+def test_an_entry_of_a_turn_that_is_over_is_refused(store: Store) -> None:
+    first = store.pass_turn("abc", Turn(), TurnState.TAKEN)
+    store.commit("acme", "abc", entry(1, turn=first.version))
+    second = store.pass_turn("abc", first, TurnState.TAKEN)
+
+    with pytest.raises(ConflictError):
+        store.commit("acme", "abc", entry(2, turn=first.version))
+
+    store.commit("acme", "abc", entry(2, turn=second.version))
+    assert [e.number for e in store.news("abc", 0).entries] == [1, 2]
+
+
+def test_inputs_wait_until_an_entry_has_them(store: Store) -> None:
+    waiting = [Waiting(f"{number}-x", {"number": number}) for number in (3, 1, 2)]
+    for each in (*waiting, waiting[0]):
+        store.put_waiting("abc", each)
+    assert [each.id for each in store.waiting("abc", 2)] == ["1-x", "2-x"]
+    assert store.waiting("abc", 10)[2] == waiting[0]
+
+    store.commit("acme", "abc", entry(1, arrived=["1-x", "3-x", "unknown"]))
+    with pytest.raises(ConflictError):
+        store.commit("acme", "abc", entry(1, arrived=["2-x"]))
+    assert [each.id for each in store.waiting("abc", 10)] == ["2-x"]
+
+    store.drop_waiting("abc", ["2-x", "unknown"])
+    assert store.waiting("abc", 10) == []
+
+
+def test_readers_stop_at_a_gap_that_a_query_shows(real: Over) -> None:
+    real.store.create(cloud_record("abc"), b"")
+    for number in (1, 2, 4):
+        real.store.commit("acme", "abc", entry(number))
+
+    assert [e.number for e in real.store.news("abc", 0).entries] == [1, 2]
+    assert real.store.news("abc", 2).entries == []
 
 
 def test_the_newest_snapshot_stays(store: Store) -> None:
@@ -283,7 +342,7 @@ def test_workers_are_counted_up_to_the_allowance_of_the_plan(over: Over) -> None
     with pytest.raises(PlanLimitError, match="2 workers at once"):
         over.store.commit("acme", "abc", entry(2, workers=1))
     assert over.orgs.workers("acme") == 2
-    assert [e.number for e in over.store.entries("abc", 0)] == [1]
+    assert [e.number for e in over.store.news("abc", 0).entries] == [1]
 
     over.store.commit("acme", "abc", entry(2, workers=-1))
     over.store.commit("acme", "abc", entry(3, workers=1))
@@ -384,7 +443,7 @@ def test_attempts_that_were_cut_off_while_they_were_spread_are_all_read(
 
 THROTTLED = {
     "TransactWriteItems": lambda store: store.commit("acme", "abc", entry(1)),
-    "Query": lambda store: list(store.entries("abc", 0)),
+    "Query": lambda store: store.news("abc", 0),
     "GetItem": lambda store: store.record("acme", "abc"),
 }
 
@@ -538,7 +597,7 @@ def test_deleted_pipeline_leaves_nothing_and_no_other_is_deleted(store: Store) -
     assert store.record("acme", "abc") is None
     assert [each.id for each in store.records("acme")[0]] == ["other"]
     assert list(store.open_pipelines()) == [("acme", "other")]
-    assert len(list(store.entries("other", 0))) == len(list(store.attempts("other"))) == 1
+    assert len(store.news("other", 0).entries) == len(list(store.attempts("other"))) == 1
     assert store.snapshot("other") is not None
     assert store.definition("other") == b"definition"
 

@@ -43,6 +43,11 @@ def test_everything_at_once(seed: int) -> None:
     new_game(seed, confined=True, lossy=0.1, conflicts=0.2).play()
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_inputs_that_arrive_late_or_twice_take_effect_once(seed: int) -> None:
+    new_game(seed, crowded=0.3).play()
+
+
 @pytest.mark.parametrize("seed", SEEDS[:_CONTINUED])
 def test_both_targets_keep_the_same_nodes_of_a_changed_tree(seed: int) -> None:
     game = new_game(seed, confined=seed % 2 == 0, conflicts=0.2 * (seed % 3))

@@ -586,13 +586,13 @@ def test_repeated_and_reordered_events_change_nothing(world: World) -> None:
     hand = world.running()["/a"]
     hand.leave("stopping")
     world.deliver()
-    number = len(list(world.store.entries(pipeline, 0)))
+    number = len(world.store.news(pipeline, 0).entries)
     for _ in range(2):
         world.reconciler().task_stopped(pipeline, hand.id, TaskEnd("stopped by itself"))
         world.reconciler().execution_ended(f"{pipeline}-0", "ABORTED")
         world.reconciler().execution_ended("abc-def-1", "SUCCEEDED")
         world.reconciler().task_stopped("abc-def", "w1", TaskEnd("of nobody"))
-    assert len(list(world.store.entries(pipeline, 0))) == number
+    assert len(world.store.news(pipeline, 0).entries) == number
     assert world.orgs.workers(ME.org) == 1
 
 
@@ -701,10 +701,10 @@ def test_an_image_that_fails_to_build_fails_its_commands_with_the_log(world: Wor
 def test_preview_describes_the_action_and_changes_nothing(world: World) -> None:
     pipeline = world.launch(parallel("a", "b"))
     world.serve()
-    number = len(list(world.store.entries(pipeline, 0)))
+    number = len(world.store.news(pipeline, 0).entries)
     result = world.control(pipeline, "kill", "/", preview=True)
     assert (result.affected, result.stopped, result.preview) == (2, 2, True)
-    assert len(list(world.store.entries(pipeline, 0))) == number
+    assert len(world.store.news(pipeline, 0).entries) == number
 
 
 def test_action_on_a_missing_node_changes_nothing(world: World) -> None:

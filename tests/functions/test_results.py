@@ -126,15 +126,15 @@ def test_repeated_declaration_of_an_artifact_adds_no_entry() -> None:
     first, second = (f'{{"name":"{name}","type":"image/png"}}\n' for name in ("best", "last"))
 
     hand.print(first, stream="artifacts")
-    entries = len(list(world.store.entries(pipeline_id, 0)))
+    entries = len(world.store.news(pipeline_id, 0).entries)
     hand.print(first, stream="artifacts", offset=len(first))
-    again = len(list(world.store.entries(pipeline_id, 0)))
+    again = len(world.store.news(pipeline_id, 0).entries)
     hand.print(second, stream="artifacts", offset=2 * len(first))
 
     (attempt,) = world.attempts(pipeline_id, "/a")
     assert attempt.outputs == OutputSummary(artifacts=2)
     assert again == entries
-    assert len(list(world.store.entries(pipeline_id, 0))) == entries + 1
+    assert len(world.store.news(pipeline_id, 0).entries) == entries + 1
 
 
 def test_metrics_of_a_running_command_can_be_read_and_survive_its_worker() -> None:

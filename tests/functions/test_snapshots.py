@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib.domain import snapshots
 from chalicelib.domain.events import JournalEntry
+from chalicelib.domain.folding import replay
 from chalicelib.ports.journal import Snapshot
 from support.cloud.play import new_game
 from support.cloud.world import World
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 def _replay(live: CloudPipeline, entries: Iterable[Entry]) -> None:
     for entry in entries:
         written = JournalEntry.model_validate(json.loads(json.dumps(entry.input)))
-        live.apply(written.input)
-        live.pool_workers(written)
+        replay(live, written)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -35,7 +35,7 @@ def test_a_pipeline_is_the_same_from_a_snapshot_as_from_its_start(seed: int) -> 
     game = new_game(seed)
     game.play()
     store = game.world.store
-    entries = list(store.entries(game.id, 0))
+    entries = store.news(game.id, 0).entries
     tree_of = partial(store.tree, game.id)
     whole = snapshots.restore("acme", store.definition(game.id), None, tree_of)
     at = Random(seed).randrange(len(entries))

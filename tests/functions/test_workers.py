@@ -163,9 +163,9 @@ def test_repeated_claim_gets_the_same_response(world: World) -> None:
     _, hand = _one(world)
     first = hand.job
     assert hand.claim(hand.offer) == first
-    entries = len(list(world.store.entries(hand.task.pipeline_id, 0)))
+    entries = len(world.store.news(hand.task.pipeline_id, 0).entries)
     assert hand.claim(hand.offer) == first
-    assert len(list(world.store.entries(hand.task.pipeline_id, 0))) == entries
+    assert len(world.store.news(hand.task.pipeline_id, 0).entries) == entries
 
 
 def test_two_workers_claim_one_node_and_one_of_them_runs_it(world: World) -> None:
@@ -436,7 +436,7 @@ def test_secrets_reach_the_command_and_nothing_else(world: World) -> None:
     hand.finish()
     (attempt,) = world.attempts(pipeline, "/")
     assert attempt.command == "echo ********"
-    journal = json.dumps([e.input for e in world.store.entries(pipeline, 0)])
+    journal = json.dumps([e.input for e in world.store.news(pipeline, 0).entries])
     machines = "".join(machine.definition for machine in world.machines.machines.values())
     for place in (journal, machines, repr(hand.job), str(world.store.snapshot(pipeline))):
         assert "hunter2" not in place

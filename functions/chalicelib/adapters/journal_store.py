@@ -1,8 +1,9 @@
 """Pipelines and their journals in DynamoDB; values that are too large for an item are in S3.
 
-An entry is one transaction: the entry, which must not exist yet, and its related items. If it has
-more attempts than a transaction can hold, they are written to one item in the transaction, and
-separately afterwards; if that is interrupted, the next reader of attempts completes it.
+An entry is one transaction: the entry, which must not exist yet, and its related items; the waiting
+inputs in it are deleted. If it has more attempts than a transaction can hold, they are written to
+one item in the transaction, and separately afterwards; if that is interrupted, the next reader of
+attempts completes it.
 """
 
 import json
@@ -16,6 +17,7 @@ from chalicelib.adapters.aws_errors import TransactionCancelledError
 from chalicelib.adapters.dynamodb import (
     MAX_INLINE,
     MAX_TRANSACTION,
+    Condition,
     DynamoTable,
     Item,
     Update,
@@ -28,7 +30,18 @@ from chalicelib.adapters.s3 import S3Bucket
 from chalicelib.adapters.table_keys import Key
 from chalicelib.domain.schema_migrations import ATTRIBUTE, Kind
 from chalicelib.ports.errors import ConflictError, PlanLimitError, ThrottledError
-from chalicelib.ports.journal import CloudRecord, Entry, Outgoing, Snapshot, TreeKind, no_check
+from chalicelib.ports.journal import (
+    CloudRecord,
+    Entry,
+    News,
+    Outgoing,
+    Snapshot,
+    TreeKind,
+    Turn,
+    TurnState,
+    Waiting,
+    no_check,
+)
 from conducto_core.model.deployment import (
     BY_ORG,
     OPEN,
@@ -41,9 +54,10 @@ from conducto_core.model.form_codec import pack_form, unpack_form
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.records import AttemptRecord, NodeChange, PipelineRecord
 
-#: Maximum number of attempts in an entry's transaction, which also has the entry, its changes, the
-#: record, the organisation, the share, notifications and the spilled attempts.
-MAX_ATTEMPTS = MAX_TRANSACTION - 7
+#: Maximum number of attempts and waiting inputs in an entry's transaction, which also has the
+#: entry, its changes, the record, the organisation, the share, notifications, the turn and the
+#: spilled attempts.
+MAX_ATTEMPTS = MAX_TRANSACTION - 8
 #: Maximum bytes of attempts in a transaction, which is limited to 4 MB.
 MAX_BYTES = 2 << 20
 #: Seconds after which a worker's heartbeat expires.
@@ -128,8 +142,9 @@ class JournalStore:
         if org is not None:
             self._table.delete(table_keys.share(org, pipeline_id))
         found = [
-            Key(record.partition, sort)
-            for sort, _ in self._table.range(record.partition, "!", table_keys.LAST)
+            Key(partition, sort)
+            for partition in (table_keys.waiting(pipeline_id, "").partition, record.partition)
+            for sort, _ in self._table.range(partition, "!", table_keys.LAST)
         ]
         self._table.delete_all([key for key in found if key != record], check)
         self._table.delete(record)
@@ -178,8 +193,14 @@ class JournalStore:
             parts.append(self._changes_part(pipeline_id, entry.changes))
         if entry.notifications:
             parts.append(self._outgoing_part(org, pipeline_id, entry))
+        if entry.turn is not None:
+            parts.append(self._turn_part(pipeline_id, entry.turn))
+        parts += [self._arrived_part(pipeline_id, submitted) for submitted in entry.arrived]
         written = [self._attempt_part(pipeline_id, a, entry.number) for a in entry.attempts]
-        many = len(written) > MAX_ATTEMPTS or sum(size for size, _ in written) > MAX_BYTES
+        many = (
+            len(written) + len(entry.arrived) > MAX_ATTEMPTS
+            or sum(size for size, _ in written) > MAX_BYTES
+        )
         if many:
             parts.append(self._spill_part(pipeline_id, entry))
         else:
@@ -211,6 +232,15 @@ class JournalStore:
         item = self._kept(pipeline_id, f"E{entry.number}", data)
         refusal = ConflictError(f"pipeline {pipeline_id} already has an entry {entry.number}")
         return _Part(self._table.put_operation(key, item, new=True), refusal)
+
+    def _turn_part(self, pipeline_id: str, version: int) -> _Part:
+        condition = Condition("version = :mine", {":mine": version})
+        operation = self._table.check_operation(table_keys.turn(pipeline_id), condition)
+        return _Part(operation, ConflictError(f"the turn of pipeline {pipeline_id} is over"))
+
+    def _arrived_part(self, pipeline_id: str, submitted: str) -> _Part:
+        operation = self._table.delete_operation(table_keys.waiting(pipeline_id, submitted))
+        return _Part(operation, ConflictError(submitted))
 
     def _changes_part(self, pipeline_id: str, changes: Sequence[NodeChange]) -> _Part:
         text = "\n".join(change.model_dump_json() for change in changes)
@@ -278,12 +308,48 @@ class JournalStore:
             attempts = [_attempt(line) for line in self._lines("spilled", item)]
             self._spread(pipeline_id, int(sort.removeprefix("X#")), attempts)
 
-    def entries(self, pipeline_id: str, after: int) -> Iterator[Entry]:
-        """Yield the entries after number ``after``, in order."""
-        low = table_keys.entry(pipeline_id, after + 1)
-        for sort, item in self._table.range(low.partition, low.sort, f"E#{table_keys.LAST}"):
-            number = int(sort.removeprefix("E#"))
-            yield Entry(number, json.loads(self._body("entry", item)))
+    def news(self, pipeline_id: str, after: int) -> News:
+        """Return the entries after number ``after`` up to the first gap, and the turn.
+
+        A query is not a snapshot: it may return a later entry and miss an earlier one.
+        """
+        low, high = table_keys.entry(pipeline_id, after + 1), table_keys.turn(pipeline_id)
+        entries: list[Entry] = []
+        turn = Turn()
+        for sort, item in self._table.range(low.partition, low.sort, high.sort):
+            if sort == high.sort:
+                turn = Turn(int(item["version"]), TurnState(str(item["state"])))
+            elif int(sort.removeprefix("E#")) == after + len(entries) + 1:
+                body = json.loads(self._body("entry", item))
+                entries.append(Entry(after + len(entries) + 1, body))
+        return News(entries, turn)
+
+    def pass_turn(self, pipeline_id: str, before: Turn, state: TurnState) -> Turn:
+        """Change the state of the turn unless it has changed; return the new turn."""
+        after = Turn(before.version + 1, state)
+        item: Item = {"version": after.version, "state": str(state)}
+        key = table_keys.turn(pipeline_id)
+        if before.version:
+            self._table.put_where(key, item, "version = :before", {":before": before.version})
+        else:
+            self._table.put_where(key, item, f"attribute_not_exists({PARTITION_KEY})")
+        return after
+
+    def put_waiting(self, pipeline_id: str, waiting: Waiting) -> None:
+        """Let an input wait for an entry."""
+        data = compress(json.dumps(waiting.submitted, separators=(",", ":")).encode())
+        item = self._kept(pipeline_id, f"W{waiting.id}", data)
+        self._table.put(table_keys.waiting(pipeline_id, waiting.id), item)
+
+    def waiting(self, pipeline_id: str, limit: int) -> Sequence[Waiting]:
+        """Return the first waiting inputs by id."""
+        low = table_keys.waiting(pipeline_id, "!")
+        found = self._table.range(low.partition, low.sort, table_keys.LAST, limit=limit)
+        return [Waiting(sort, json.loads(self._body("waiting", item))) for sort, item in found]
+
+    def drop_waiting(self, pipeline_id: str, ids: Sequence[str]) -> None:
+        """Delete waiting inputs."""
+        self._table.delete_all([table_keys.waiting(pipeline_id, each) for each in ids])
 
     def snapshot(self, pipeline_id: str) -> Snapshot | None:
         """Return the latest snapshot."""

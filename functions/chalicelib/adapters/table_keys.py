@@ -5,12 +5,14 @@ partition                       sort                  content
 ==============================  ====================  ========================================
 ``P#<pipeline>``                ``R``                 the record, and where its definition is
 ``P#<pipeline>``                ``E#<number>``        an entry of the journal
+``P#<pipeline>``                ``F``                 whose turn it is to write entries
 ``P#<pipeline>``                ``C#<first seq>``     the state changes of an entry
 ``P#<pipeline>``                ``A#<path>#<n>``      an attempt
 ``P#<pipeline>``                ``X#<number>``        attempts of an entry, not yet written
 ``P#<pipeline>``                ``M#<number>``        notifications of an entry
 ``P#<pipeline>``                ``S``                 the latest snapshot
 ``P#<pipeline>``                ``W#<worker>``        time of a worker's last heartbeat
+``W#<pipeline>``                ``<id>``              an input that waits for an entry
 ``F#<pipeline or user>``        ``F``                 access point of its data
 ``L#<stream of an attempt>``    ``<offset>``          a chunk of output
 ``L#<pipeline>``                ``<stream>``          a stream that has chunks
@@ -77,6 +79,7 @@ _KINDS: dict[str, Kind] = {
     "B": "meter",
     "E": "hook event",
     "Q": "relayed",
+    "W": "waiting",
     "G": "delivery",
 }
 _OF_AN_ORG: dict[str, Kind] = {
@@ -96,6 +99,7 @@ _OF_AGENTS: dict[str, Kind] = {"A": "agent", "P": "reported", "F": "followed"}
 _OF_A_PIPELINE: dict[str, Kind] = {
     "R": "record",
     "E": "entry",
+    "F": "turn",
     "C": "changes",
     "A": "attempt",
     "X": "spilled",
@@ -142,6 +146,16 @@ def record(pipeline_id: str) -> Key:
 def entry(pipeline_id: str, number: int) -> Key:
     """Return the key of an entry."""
     return Key(pipeline(pipeline_id), f"E#{number:0{_DIGITS}}")
+
+
+def turn(pipeline_id: str) -> Key:
+    """Return the key of the turn, which is next after the entries."""
+    return Key(pipeline(pipeline_id), "F")
+
+
+def waiting(pipeline_id: str, submitted: str) -> Key:
+    """Return the key of an input that waits for an entry."""
+    return Key(f"W#{pipeline_id}", submitted)
 
 
 def changes(pipeline_id: str, seq: int) -> Key:

@@ -23,7 +23,8 @@ from chalicelib.services import audit
 from chalicelib.services.callers import Callers
 from chalicelib.services.copy_jobs import CopyRunningError
 from chalicelib.services.deletion import DeletionRunningError
-from chalicelib.services.processor import BusyError, CommandProcessor
+from chalicelib.services.group_commit import BusyError
+from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.relay import Relay, RelayedContent, RelayedRequest
 from chalicelib.services.s3_transfer import StagedDownload, Upload, new_key, transfer_key, uploads
 from conducto.integrations.http import DeliveryError

@@ -1,4 +1,4 @@
-"""The events of a cloud pipeline: the entries of its journal. They contain no secrets.
+"""The events of a cloud pipeline: the inputs in its journal. They contain no secrets.
 
 Rules for editors: an event records what happened, never its consequences. Values that cannot be
 reproduced when the journal is read (the time, random ids, masked texts) are part of the event.
@@ -310,17 +310,41 @@ class WorkerLaunch(Record):
     pool: str
 
 
-class JournalEntry(Record):
-    """The contents of a journal entry.
+class Submitted(Record):
+    """An input and the request that submits it.
 
     Attributes:
+        id: Random id of the request; an input takes effect once.
+        seen: Number of the latest entry that the request had read when it decided on the input.
+    """
+
+    id: str
+    input: Input
+    seen: int = 0
+
+    def written(self) -> dict[str, Any]:
+        """Return it as JSON, without default values."""
+        written = self.model_dump(mode="json", exclude_defaults=True)
+        written["input"]["kind"] = self.input.kind
+        return written
+
+
+class JournalEntry(Record):
+    """The contents of a journal entry: the inputs of one or more requests, and the decisions.
+
+    Attributes:
+        inputs: The inputs, in the order in which they take effect.
+        refused: ``{id: reason}`` of inputs without effect, whose requests must decide again.
+        writer: Id of the request that wrote it.
         hires: Workers that are launched because of it.
         limited: Why the plan does not allow further workers that are needed.
         withheld: Why a ``new`` group gets no worker although one is free.
         share: The pipeline's new share of the organisation's workers, if it changed.
     """
 
-    input: Input
+    inputs: tuple[Submitted, ...] = ()
+    refused: dict[str, str] = Field(default={})
+    writer: str = ""
     hires: tuple[WorkerLaunch, ...] = ()
     limited: str | None = None
     withheld: str | None = None
@@ -329,5 +353,21 @@ class JournalEntry(Record):
     def written(self) -> dict[str, Any]:
         """Return the entry as JSON, without default values."""
         written = self.model_dump(mode="json", exclude_defaults=True)
-        written["input"]["kind"] = self.input.kind
+        for item, submitted in zip(written.get("inputs", ()), self.inputs, strict=True):
+            item["input"]["kind"] = submitted.input.kind
         return written
+
+
+def may_wait(happened: Input) -> bool:
+    """Return whether an input may take effect some entries after its request decided on it.
+
+    Such inputs do not change what other requests of this kind depend on, except as
+    `chalicelib.domain.folding` checks.
+    """
+    match happened:
+        case Claimed() | OutputsArrived() | WorkerStarted() | WorkerLost():
+            return True
+        case Reported():
+            return happened.tree_key is None
+        case _:
+            return False

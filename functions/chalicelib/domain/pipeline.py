@@ -4,6 +4,8 @@
 
     Input ──► CloudPipeline.apply ──► PipelineChanges: records to write and commands for AWS
 
+`chalicelib.domain.folding` applies the inputs of an entry.
+
 Equal inputs lead to equal states in every Lambda: random and external values are part of the input.
 Policies are in `conducto_core.semantics`.
 """
@@ -31,6 +33,7 @@ from chalicelib.domain.events import (
     TreeReplaced,
     WorkerLost,
     WorkerStarted,
+    may_wait,
 )
 from chalicelib.domain.pipeline_changes import PipelineChanges
 from chalicelib.domain.pipeline_state import CloudImage
@@ -77,8 +80,10 @@ class CloudPipeline(PipelineWorkers):
     # ---- events -------------------------------------------------------------------------------
 
     def apply(self, event: Input) -> PipelineChanges:
-        """Apply an event, increment `number` and return the results; raises `TransitionError`."""
-        self.number += 1
+        """Apply an event of the entry `number` and return the results; raises `TransitionError`."""
+        self.inputs += 1
+        if not may_wait(event):
+            self.disturbed = self.number
         self.now = max(self.now, event.time)
         self._effects = PipelineChanges()
         self._ends.clear()

@@ -1,5 +1,6 @@
 """The results of an event of a cloud pipeline."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from chalicelib.domain.events import (
@@ -77,3 +78,19 @@ class PipelineChanges:
     charges: list[WorkerCharge] = field(default_factory=list)
     new_notifications: list[NotificationRecord] = field(default_factory=list)
     builds: list[BuiltImage] = field(default_factory=list)
+
+
+def merged(parts: Iterable[PipelineChanges]) -> PipelineChanges:
+    """Return the results of several events in order."""
+    whole = PipelineChanges()
+    for part in parts:
+        whole.changes += part.changes
+        whole.attempts += part.attempts
+        whole.machine_commands += part.machine_commands
+        whole.pools |= part.pools
+        whole.stops += part.stops
+        whole.usage += part.usage
+        whole.charges += part.charges
+        whole.new_notifications += part.new_notifications
+        whole.builds += part.builds
+    return whole

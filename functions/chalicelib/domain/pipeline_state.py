@@ -97,6 +97,11 @@ class CloudState(PipelineState):
         limited: Why the plan does not allow further workers that are needed.
         withheld: Why a context gets no worker although one is free.
         fruitless: Consecutive runs without progress.
+        taken: ``{id: number of its entry}`` of inputs that took effect or were refused, of the last
+            entries (`chalicelib.domain.folding.WINDOW`).
+        inputs: Number of inputs that took effect.
+        disturbed: Number of the latest entry with an input that other requests' decisions may
+            depend on (`chalicelib.domain.events.may_wait`).
         epoch: Number of times that it left the archive. Each time, pools get new names, because AWS
             is still deleting the resources of the old ones.
     """
@@ -112,6 +117,9 @@ class CloudState(PipelineState):
         self.definition_key: str | None = None
         self.plan_key: str | None = None
         self.number = 0
+        self.taken: dict[str, int] = {}
+        self.inputs = 0
+        self.disturbed = 0
         self.now = record.created
         self.generated: dict[str, str] = {}
         self.images: dict[str, CloudImage] = {}

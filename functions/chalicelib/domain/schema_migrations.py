@@ -24,6 +24,8 @@ Kind = Literal[
     "outgoing",
     "snapshot",
     "sign of life",
+    "turn",
+    "waiting",
     "files",
     "chunk",
     "org",

@@ -29,6 +29,9 @@ from conducto_core.semantics.tree_state import LiveGroup, LiveNode, TreeState
 VERSION = 1
 _PLAIN = (
     "number",
+    "taken",
+    "inputs",
+    "disturbed",
     "seq",
     "now",
     "definition_key",

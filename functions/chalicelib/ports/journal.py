@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from enum import StrEnum
+from typing import Any, Literal, NamedTuple, Protocol
 
 from chalicelib.ports.identity import Share
 from conducto_core.model.notifications import NotificationRecord
@@ -27,13 +28,48 @@ class CloudRecord:
     record: PipelineRecord
 
 
+class TurnState(StrEnum):
+    """The request that should write the next entry of a journal: only the cost depends on it."""
+
+    #: There is no competition: a request writes its own entry.
+    QUIET = "quiet"
+    #: One request writes entries with the inputs of all.
+    TAKEN = "taken"
+    #: A request must take the turn before it writes.
+    OPEN = "open"
+
+
+class Turn(NamedTuple):
+    """The turn to write entries of a journal.
+
+    Attributes:
+        version: Incremented by each change.
+    """
+
+    version: int = 0
+    state: TurnState = TurnState.QUIET
+
+
+class Waiting(NamedTuple):
+    """An input that waits for an entry.
+
+    Attributes:
+        id: Id of the request.
+        submitted: `chalicelib.domain.events.Submitted` as JSON.
+    """
+
+    id: str
+    submitted: Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event of a pipeline and its results.
+    """One or more events of a pipeline and their results.
 
     Attributes:
         number: Counted from 1, without gaps.
-        input: The event as JSON (`chalicelib.domain.events`), with task tokens but without secrets.
+        input: The events as JSON (`chalicelib.domain.events.JournalEntry`), with task tokens but
+            without secrets.
         changes: The resulting state changes, for followers.
         attempts: Attempts that started or ended.
         record: The pipeline's new record, if it changed.
@@ -43,6 +79,8 @@ class Entry:
         share: The pipeline's new share, if it changed.
         notifications: Notifications to send, with secrets masked.
         open: `Store.open_pipelines` lists the pipeline: it is not settled, or has workers.
+        turn: Reject the entry if the version of the turn is another one; None: do not check.
+        arrived: Ids of waiting inputs to delete.
     """
 
     number: int
@@ -56,6 +94,15 @@ class Entry:
     share: Share | None = None
     notifications: Sequence[NotificationRecord] = ()
     open: bool = True
+    turn: int | None = None
+    arrived: Sequence[str] = ()
+
+
+class News(NamedTuple):
+    """What a reader of a journal does not know yet: entries, in order, and the turn."""
+
+    entries: Sequence[Entry]
+    turn: Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,17 +181,33 @@ class Store(Protocol):
         """Write an entry and the related records in one transaction.
 
         Raises:
-            ConflictError: An entry with that number exists.
+            ConflictError: An entry with that number exists, or ``entry.turn`` is over.
             PlanLimitError: ``entry.workers``, or ``entry.reserved`` of an entry that `admits`,
                 exceeds the organisation's plan.
             ThrottledError: Retry later.
         """
 
-    def entries(self, pipeline_id: str, after: int) -> Iterator[Entry]:
-        """Yield the entries after number ``after``, in order (consistent reads).
+    def news(self, pipeline_id: str, after: int) -> News:
+        """Return the entries after number ``after`` up to the first gap (a consistent read).
 
-        Only ``number`` and ``input`` need to be set.
+        Only ``number`` and ``input`` of entries need to be set.
         """
+
+    def pass_turn(self, pipeline_id: str, before: Turn, state: TurnState) -> Turn:
+        """Change the state of the turn; return the new turn.
+
+        Raises:
+            ConflictError: The turn has changed since ``before`` was read.
+        """
+
+    def put_waiting(self, pipeline_id: str, waiting: Waiting) -> None:
+        """Let an input wait for an entry."""
+
+    def waiting(self, pipeline_id: str, limit: int) -> Sequence[Waiting]:
+        """Return the first waiting inputs by id (a consistent read)."""
+
+    def drop_waiting(self, pipeline_id: str, ids: Sequence[str]) -> None:
+        """Delete waiting inputs; missing ones are not an error."""
 
     def snapshot(self, pipeline_id: str) -> Snapshot | None:
         """Return the latest snapshot."""

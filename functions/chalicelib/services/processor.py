@@ -1,92 +1,38 @@
 """Reads and changes pipelines by their journals, with a cache in memory."""
 
 import logging
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from secrets import token_hex
-from threading import Lock, RLock
 
 from chalicelib.domain import snapshots
 from chalicelib.domain.events import Changed, Input, JournalEntry, WorkerLaunch
+from chalicelib.domain.folding import fold
 from chalicelib.domain.pipeline import CloudPipeline
-from chalicelib.domain.pipeline_changes import PipelineChanges
-from chalicelib.ports.errors import ConflictError, PlanLimitError, ThrottledError
+from chalicelib.domain.pipeline_changes import PipelineChanges, merged
+from chalicelib.ports.errors import PlanLimitError, ThrottledError
 from chalicelib.ports.identity import InUse, Share
-from chalicelib.ports.journal import Entry, Snapshot, Store, TreeKind
+from chalicelib.ports.journal import Entry, Snapshot
 from chalicelib.services.build_poller import BuildPoller
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.effects import EffectExecutor, Effects, effects_of
+from chalicelib.services.group_commit import Batch, GroupCommit
 from chalicelib.services.metering import reason_to_wait
+from chalicelib.services.pipeline_cache import PipelineCache
 from chalicelib.services.secret_injection import inject
 from chalicelib.services.slots import Decide, Slots, needed_room
-from conducto_core.errors import NotFoundError
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.notifications.messages import masked
 from conducto_core.semantics.capacity import Room
 from conducto_core.semantics.cloud_machine import CompleteTask
 from conducto_core.semantics.user_secrets import changed
 
-#: Maximum bytes of cached definitions and trees, as stored (compressed).
-MAX_BYTES = 64 << 20
-
-
-class DefinitionCache:
-    """A thread-safe cache of definitions and generated trees, which never change.
-
-    Args:
-        store: Returns the store.
-        maximum: Maximum bytes; the latest entry stays whatever its size.
-    """
-
-    def __init__(self, store: Callable[[], Store]) -> None:
-        self._store = store
-        self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()
-        self._lock = Lock()
-
-    def of(self, pipeline_id: str) -> bytes:
-        """Return the definition of a pipeline."""
-        return self._get(pipeline_id, "", lambda: self._store().definition(pipeline_id))
-
-    def tree(self, pipeline_id: str, key: str, kind: TreeKind = "tree") -> bytes:
-        """Return a generated tree, or another definition or plan of the pipeline."""
-        return self._get(pipeline_id, key, lambda: self._store().tree(pipeline_id, key, kind))
-
-    def drop(self, pipeline_id: str) -> None:
-        """Remove a pipeline's definition and trees."""
-        with self._lock:
-            for known in [known for known in self._kept if known[0] == pipeline_id]:
-                del self._kept[known]
-
-    def _get(self, pipeline_id: str, key: str, read: Callable[[], bytes]) -> bytes:
-        with self._lock:
-            found = self._kept.get((pipeline_id, key))
-            if found is not None:
-                self._kept.move_to_end((pipeline_id, key))
-                return found
-        found = read()
-        with self._lock:
-            self._kept[pipeline_id, key] = found
-            while len(self._kept) > 1 and sum(map(len, self._kept.values())) > MAX_BYTES:
-                self._kept.popitem(last=False)
-        return found
-
-
 logger = logging.getLogger(__name__)
 
-#: Number of cached pipelines.
-KEPT = 32
-#: Maximum number of attempts to commit a decision against concurrent writers.
-MAX_TRIES = 12
-#: Number of entries between snapshots.
+#: Number of inputs between snapshots.
 SNAPSHOT_EVERY = 200
 #: In large trees snapshots are rarer: their cost is proportional to the number of nodes.
-NODES_AN_ENTRY = 10
-
-
-class BusyError(Exception):
-    """Too many concurrent changes of one pipeline; nothing was done. Retry later."""
+NODES_AN_INPUT = 10
 
 
 class CommandProcessor:
@@ -103,16 +49,15 @@ class CommandProcessor:
         self.slots = Slots(cloud, self.submit)
         self._effect_executor = EffectExecutor(cloud, self.submit, self.reading, self.slots)
         self.watch = BuildPoller(cloud, self.submit, self.reading)
-        self._definitions = DefinitionCache(lambda: self.cloud.store)
-        self._kept: OrderedDict[str, CloudPipeline] = OrderedDict()
-        self._locks: dict[str, RLock] = {}
-        self._lock = Lock()
+        self._cache = PipelineCache(cloud)
+        execute = self._effect_executor.execute
+        self._group = GroupCommit(cloud, self._cache, self._write_entry, execute)
 
     @contextmanager
     def reading(self, org: str, pipeline_id: str) -> Iterator[CloudPipeline]:
         """Yield the current pipeline for reading; raises `NotFoundError`."""
-        with self._lock_of(pipeline_id):
-            yield self._current(org, pipeline_id)
+        with self._cache.lock_of(pipeline_id):
+            yield self._cache.current(org, pipeline_id)[0]
 
     @contextmanager
     def seen(self, org: str, pipeline_id: str) -> Iterator[CloudPipeline]:
@@ -120,10 +65,8 @@ class CommandProcessor:
 
         It is read if it is not cached. Changes of other processes may be missing.
         """
-        with self._lock_of(pipeline_id):
-            live = self._kept.get(pipeline_id)
-            known = live is not None and live.org == org
-            yield live if live is not None and known else self._current(org, pipeline_id)
+        with self._cache.lock_of(pipeline_id):
+            yield self._cache.known(org, pipeline_id)
 
     def submit(self, org: str, pipeline_id: str, decide: Decide) -> bool:
         """Commit an event to a pipeline; return False if there was nothing to commit.
@@ -135,20 +78,7 @@ class CommandProcessor:
             NotFoundError: The organisation has no pipeline with that id.
             BusyError: Every attempt conflicted with another writer.
         """
-        for attempt in range(MAX_TRIES):
-            try:
-                with self._lock_of(pipeline_id):
-                    live = self._current(org, pipeline_id)
-                    happened = decide(live)
-                    if happened is None:
-                        return False
-                    effects = self._commit(live, happened)
-            except (ConflictError, ThrottledError):
-                self.cloud.sleep(self.cloud.jitter() * 0.02 * 2 ** min(attempt, 6))
-                continue
-            self._effect_executor.execute(effects)
-            return True
-        raise BusyError(f"{pipeline_id}: too many concurrent changes; retry")
+        return self._group.submit(org, pipeline_id, decide)
 
     def note_change(self, org: str, pipeline_id: str, change: str, by: str) -> None:
         """Record a change of a pipeline's commands or data that is not an action on its nodes."""
@@ -169,30 +99,38 @@ class CommandProcessor:
 
     def drop(self, pipeline_id: str) -> None:
         """Remove a pipeline from the cache."""
-        with self._lock_of(pipeline_id):
-            self._kept.pop(pipeline_id, None)
-        self._definitions.drop(pipeline_id)
+        self._cache.forget(pipeline_id)
 
     # ---- one entry ----------------------------------------------------------------------------
 
-    def _commit(self, live: CloudPipeline, happened: Input) -> Effects:
-        self._kept.pop(live.id, None)  # the cached state is invalid until the commit succeeds
-        before, spare = live.share, len(live.surplus())
-        changes = live.apply(happened)
+    def _write_entry(self, live: CloudPipeline, batch: Batch) -> Effects:
+        """Write the next entry of a pipeline, which is not cached meanwhile; return its effects.
+
+        The effects are those of the entry as a whole and of the writer's own input.
+        """
+        before, spare, inputs = live.share, len(live.surplus()), live.inputs
+        folded = fold(live, batch.own, batch.waiting, batch.failing)
+        changes = merged(folded.changes.values())
         changes.new_notifications = self._masked(live, changes.new_notifications)
-        written = self._staffed(live, happened)
+        contents = JournalEntry(
+            inputs=tuple(folded.inputs), refused=folded.refused, writer=batch.writer
+        )
+        written = self._staffed(live, contents)
         try:
-            self._write(live, changes, written)
+            self._write(live, changes, written, batch)
         except PlanLimitError as error:
             share = live.share_with((), waits=True)
-            written = JournalEntry(input=happened, limited=str(error), share=share)
-            self._write(live, changes, written)
+            written = contents.model_copy(update={"limited": str(error), "share": share})
+            self._write(live, changes, written, batch)
         live.pool_workers(written)
-        self._keep(live)
-        every = max(self._snapshot_every, len(live.tree.nodes) // NODES_AN_ENTRY)
-        if live.number % every == 0 and snapshots.can_be_taken(live):
+        self._cache.note(folded.changes)
+        every = max(self._snapshot_every, len(live.tree.nodes) // NODES_AN_INPUT)
+        if live.inputs // every > inputs // every and snapshots.can_be_taken(live):
             self._put_snapshot(live.id, snapshots.take(live))
-        effects = effects_of(live, changes, written.hires, self.cloud.spot_share)
+        own = folded.changes.get(batch.writer)
+        effects = effects_of(live, own or PipelineChanges(), written.hires, self.cloud.spot_share)
+        effects.usage = changes.usage
+        effects.published = bool(changes.changes)
         effects.room = needed_room(before, live.share, more_spare=len(live.surplus()) > spare)
         return effects
 
@@ -205,16 +143,17 @@ class CommandProcessor:
         mask = inject(cloud.vault, live.org, live.record.owner, cloud.services).mask()
         return [masked(each, mask) for each in new_notifications]
 
-    def _staffed(self, live: CloudPipeline, happened: Input) -> JournalEntry:
-        """Return the journal entry of an event: the workers to launch, or the reason for none."""
+    def _staffed(self, live: CloudPipeline, contents: JournalEntry) -> JournalEntry:
+        """Return an entry with the workers to launch, or the reason for none."""
         if not live.wanted():
             share = live.share_with((), waits=False)
-            return JournalEntry(input=happened, share=_if_new(live, share))
+            return contents.model_copy(update={"share": _if_new(live, share)})
         used = self.cloud.orgs.in_use(live.org)
         stopped = reason_to_wait(self.cloud, live.org, used)
         if stopped is not None:
             share = live.share_with((), waits=True)
-            return JournalEntry(input=happened, limited=stopped, share=_if_new(live, share))
+            waiting = {"limited": stopped, "share": _if_new(live, share)}
+            return contents.model_copy(update=waiting)
         before, now = live.share, live.share_with((), waits=False)
         maximum = used.plan.max_workers
         free = Room(
@@ -224,13 +163,14 @@ class CommandProcessor:
         admitted = live.admission(free)
         names = [name for name, number in admitted.workers.items() for _ in range(number)]
         waits = admitted.limited or admitted.withheld
-        return JournalEntry(
-            input=happened,
-            hires=tuple(WorkerLaunch(worker=_new_id(), pool=name) for name in names),
-            limited=self._limit(used, used.workers - before.workers) if admitted.limited else None,
-            withheld=self._reservation(used) if admitted.withheld else None,
-            share=_if_new(live, live.share_with(names, waits=waits)),
-        )
+        others = used.workers - before.workers
+        decided = {
+            "hires": tuple(WorkerLaunch(worker=_new_id(), pool=name) for name in names),
+            "limited": self._limit(used, others) if admitted.limited else None,
+            "withheld": self._reservation(used) if admitted.withheld else None,
+            "share": _if_new(live, live.share_with(names, waits=waits)),
+        }
+        return contents.model_copy(update=decided)
 
     def _limit(self, used: InUse, others: int) -> str:
         plan = used.plan
@@ -254,7 +194,9 @@ class CommandProcessor:
         own = remedies.billing and not used.paying
         return f"or {remedies.larger_plan()}" if own else "or on a larger plan"
 
-    def _write(self, live: CloudPipeline, changes: PipelineChanges, written: JournalEntry) -> None:
+    def _write(
+        self, live: CloudPipeline, changes: PipelineChanges, written: JournalEntry, batch: Batch
+    ) -> None:
         before = live.share
         share = before if written.share is None else written.share
         entry = Entry(
@@ -271,6 +213,8 @@ class CommandProcessor:
             share=written.share,
             notifications=tuple(changes.new_notifications),
             open=live.open() or bool(written.hires),
+            turn=batch.turn,
+            arrived=[each.id for each in batch.waiting],
         )
         self.cloud.store.commit(live.org, live.id, entry)
 
@@ -280,49 +224,6 @@ class CommandProcessor:
         except ThrottledError:
             logger.info("a snapshot was not written", extra={"pipeline": pipeline_id})
 
-    # ---- cache ------------------------------------------------------------------------------
-
-    def _current(self, org: str, pipeline_id: str) -> CloudPipeline:
-        live = self._kept.get(pipeline_id)
-        if live is None:
-            live = self._load(org, pipeline_id)
-        elif live.org != org:
-            raise _unknown(pipeline_id)
-        self._kept.pop(pipeline_id, None)
-        read_on(live, self.cloud)
-        self._keep(live)
-        return live
-
-    def _load(self, org: str, pipeline_id: str) -> CloudPipeline:
-        store, definitions = self.cloud.store, self._definitions
-        if store.record(org, pipeline_id) is None:
-            raise _unknown(pipeline_id)
-        return snapshots.restore(
-            org,
-            definitions.of(pipeline_id),
-            store.snapshot(pipeline_id),
-            partial(definitions.tree, pipeline_id),
-        )
-
-    def _keep(self, live: CloudPipeline) -> None:
-        with self._lock:
-            self._kept[live.id] = live
-            self._kept.move_to_end(live.id)
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-
-    def _lock_of(self, pipeline_id: str) -> RLock:
-        with self._lock:
-            return self._locks.setdefault(pipeline_id, RLock())
-
-
-def read_on(live: CloudPipeline, cloud: Dependencies) -> None:
-    """Apply the entries that other processes have committed."""
-    for entry in cloud.store.entries(live.id, live.number):
-        written = JournalEntry.model_validate(entry.input)
-        live.apply(written.input)
-        live.pool_workers(written)
-
 
 def _if_new(live: CloudPipeline, share: Share) -> Share | None:
     return None if share == live.share else share
@@ -330,7 +231,3 @@ def _if_new(live: CloudPipeline, share: Share) -> Share | None:
 
 def _new_id() -> str:
     return "w" + token_hex(8)
-
-
-def _unknown(pipeline_id: str) -> NotFoundError:
-    return NotFoundError(f"no pipeline {pipeline_id!r}; 'conducto list' shows the existing ones")

@@ -10,7 +10,18 @@ from tests.fakes.cloud.identity import FakeOrgs
 
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.identity import Share
-from chalicelib.ports.journal import CloudRecord, Entry, Outgoing, Snapshot, TreeKind, no_check
+from chalicelib.ports.journal import (
+    CloudRecord,
+    Entry,
+    News,
+    Outgoing,
+    Snapshot,
+    TreeKind,
+    Turn,
+    TurnState,
+    Waiting,
+    no_check,
+)
 from conducto_core.model.records import AttemptRecord, NodeChange, PipelineRecord
 
 
@@ -21,6 +32,8 @@ class _Kept:
     definition: bytes
     open: bool = False
     journal: list[Entry] = field(default_factory=list)
+    turn: Turn = field(default_factory=Turn)
+    waiting: dict[str, str] = field(default_factory=dict)
     trees: dict[str, bytes] = field(default_factory=dict)
     attempts: dict[tuple[str, int], AttemptRecord] = field(default_factory=dict)
     changes: list[NodeChange] = field(default_factory=list)
@@ -94,10 +107,14 @@ class FakeStore:
                 raise ConflictError(f"{pipeline_id} is of another org")
             if entry.number != len(kept.journal) + 1:
                 raise ConflictError(f"{pipeline_id} has {len(kept.journal)} entries")
+            if entry.turn not in (None, kept.turn.version):
+                raise ConflictError(f"{pipeline_id}: the turn is over")
             self._orgs.count(org, entry.workers, entry.reserved, admits=entry.admits)
             if entry.share is not None:
                 self._orgs.set_share(org, pipeline_id, entry.share)
             kept.journal.append(entry)
+            for submitted in entry.arrived:
+                kept.waiting.pop(submitted, None)
             kept.changes += entry.changes
             kept.open = entry.open
             kept.attempts.update({(a.path, a.number): a for a in entry.attempts})
@@ -109,8 +126,30 @@ class FakeStore:
             if entry.record is not None:
                 kept.record = entry.record
 
-    def entries(self, pipeline_id: str, after: int) -> Iterator[Entry]:
-        yield from list(self._kept[pipeline_id].journal[after:])
+    def news(self, pipeline_id: str, after: int) -> News:
+        with self._lock:
+            kept = self._kept[pipeline_id]
+            return News(kept.journal[after:], kept.turn)
+
+    def pass_turn(self, pipeline_id: str, before: Turn, state: TurnState) -> Turn:
+        with self._lock:
+            kept = self._kept[pipeline_id]
+            if kept.turn.version != before.version:
+                raise ConflictError(f"{pipeline_id}: the turn has changed")
+            kept.turn = Turn(before.version + 1, state)
+            return kept.turn
+
+    def put_waiting(self, pipeline_id: str, waiting: Waiting) -> None:
+        self._kept[pipeline_id].waiting[waiting.id] = json.dumps(waiting.submitted)
+
+    def waiting(self, pipeline_id: str, limit: int) -> Sequence[Waiting]:
+        with self._lock:
+            found = sorted(self._kept[pipeline_id].waiting.items())
+        return [Waiting(id_, json.loads(text)) for id_, text in found[:limit]]
+
+    def drop_waiting(self, pipeline_id: str, ids: Sequence[str]) -> None:
+        for each in ids:
+            self._kept[pipeline_id].waiting.pop(each, None)
 
     def snapshot(self, pipeline_id: str) -> Snapshot | None:
         kept = self._kept[pipeline_id].snapshot

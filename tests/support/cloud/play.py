@@ -29,6 +29,7 @@ from conducto_core.semantics.pools import PoolKind, kind_of
 from conducto_core.semantics.resolve import resolve_generated
 from support.asl.play import SMALL
 from support.asl.random_trees import ask, random_cause, random_tree
+from support.cloud.crowd import Crowd
 from support.cloud.world import ME, World
 from support.trees import Driver, form, leaf, pipeline
 
@@ -261,7 +262,7 @@ class CloudGame:
 
     def mirror(self) -> None:
         """Repeat the cloud's starts and lost contexts locally."""
-        for entry in self.world.store.entries(self.id, self._read):
+        for entry in self.world.store.news(self.id, self._read).entries:
             self._read = entry.number
             for a in entry.attempts:
                 if a.cause is Cause.WORKER_LOST and self.local.queued.get(a.path) == a.number:
@@ -447,7 +448,12 @@ def _confine(node: dict[str, Any], rng: Random) -> None:
 
 
 def new_game(
-    seed: int, *, lossy: float = 0.0, conflicts: float = 0.0, confined: bool = False
+    seed: int,
+    *,
+    lossy: float = 0.0,
+    conflicts: float = 0.0,
+    confined: bool = False,
+    crowded: float = 0.0,
 ) -> CloudGame:
     """Return the game of a seed, not started.
 
@@ -456,6 +462,7 @@ def new_game(
         confined: Use capacity groups and dedicated containers.
         lossy: Share of the calls to AWS that are lost.
         conflicts: Share of commits that conflict; there are three processors then.
+        crowded: Share of calls at which others compete (`Crowd`); there are three processors then.
     """
     rng = Random(seed)
     tree = random_tree(rng, leaves=rng.choice([3, 6, 10, 14]))
@@ -476,6 +483,10 @@ def new_game(
         ports["fleet"] = Lossy(world.fleet, faults, ("start", "stop"), lossy)
     if conflicts:
         ports["store"] = Busy(world.store, faults, conflicts)
+    if crowded:
+        crowd = Crowd(world, faults, crowded)
+        ports |= {"store": crowd, "sleep": crowd.sleep}
+    conflicts += crowded
     every = 5 if conflicts else 1000
     lambdas = range(3 if conflicts else 1)
     engines = [CommandProcessor(world.over(**ports), snapshot_every=every) for _ in lambdas]
