@@ -26,6 +26,7 @@ import secrets
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import resources
 from typing import Literal
 
@@ -193,6 +194,7 @@ def _check_variable(name: str, value: str) -> None:
         raise ValueError(f"environment variable {name} holds a NUL character; remove it")
 
 
+@lru_cache(maxsize=1024)
 def _is_plain(name: str) -> bool:
     return (
         _IDENTIFIER.fullmatch(name) is not None

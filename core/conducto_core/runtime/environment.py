@@ -4,11 +4,17 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
 
 #: Old clients in an image look for the profile's directory at import unless this is set.
 NO_PROFILE = "DUMMY_PROFILE"
 NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@cache
+def _own_ids() -> str:
+    return f"{os.getuid()}:{os.getgid()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +29,7 @@ class ExecutionContext:
     pipeline_id: str
     url: str
     where: str = "worker_local"
-    owner: str | None = field(default_factory=lambda: f"{os.getuid()}:{os.getgid()}")
+    owner: str | None = field(default_factory=_own_ids)
 
 
 def command_env(

@@ -39,4 +39,21 @@ def ended_record(
         "outputs": end.outputs or record.outputs,  # those that arrived before it was lost
         "ended": max(now, record.started or 0.0),  # the clock may have been set back
     }
-    return AttemptRecord.model_construct(_fields_set=_FIELDS, **{**dict(record), **more})
+    return changed_record(record, **more)
+
+
+def changed_record(record: AttemptRecord, **changes: object) -> AttemptRecord:
+    """Return a record with other values of some fields, which must be valid.
+
+    It does what pickle does, in a fifth of the time of pydantic's functions: two for each command.
+    """
+    changed = AttemptRecord.__new__(AttemptRecord)
+    changed.__setstate__(
+        {
+            "__dict__": {**record.__dict__, **changes},
+            "__pydantic_fields_set__": _FIELDS,
+            "__pydantic_extra__": None,
+            "__pydantic_private__": None,
+        }
+    )
+    return changed

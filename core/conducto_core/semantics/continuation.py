@@ -7,6 +7,7 @@ Serial changed. Nodes are compared by path.
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from conducto.errors import DefinitionError
@@ -125,7 +126,13 @@ def secrets_version(secrets: Iterable[tuple[str, str, float]]) -> str:
 
 
 def _digest(part: object) -> str:
-    return hashlib.sha256(repr(part).encode()).hexdigest()[:_DIGITS]
+    return _digest_of(repr(part))
+
+
+# Execs of one pipeline often differ only in their command.
+@lru_cache(maxsize=256)
+def _digest_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
 
 
 def plan(

@@ -7,6 +7,7 @@ between them sets a context of its own.
 """
 
 from enum import Enum
+from functools import lru_cache
 
 from conducto.wire.fields import GLOBAL, NEW
 
@@ -42,6 +43,7 @@ def pool_of_exec(path: str, reuse_context: str | None, around: str) -> str:
     return SHARED if reuse_context == GLOBAL else around
 
 
+@lru_cache(maxsize=1024)
 def kind_of(pool: str) -> PoolKind:
     """Return the kind of ``pool``."""
     if pool.startswith(_CONTEXT):

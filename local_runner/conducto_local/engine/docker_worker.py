@@ -233,11 +233,12 @@ class DockerWorker:
         mine = peak if peak is not None and peak > self._peak else None
         self._peak = max(self._peak, peak or 0)
         if finished.oom_kills > 0 and code != 0:
-            message = self._oom_message()
-            end = Exit(code, Cause.OUT_OF_MEMORY, message, mine)
+            cause, message = Cause.OUT_OF_MEMORY, self._oom_message()
         else:
-            end = Exit(code, peak_memory=mine)
-        return replace(end, files=finished.files, interpreter=finished.interpreter)
+            cause, message = None, None
+        return Exit(
+            code, cause, message, mine, files=finished.files, interpreter=finished.interpreter
+        )
 
     def _oom_message(self) -> str:
         if not self._has_memory_limit:

@@ -46,12 +46,13 @@ class CommandAddresses:
 
     def __init__(self, home: StateDir, env: Mapping[str, str] = os.environ) -> None:
         self._home = home
+        self._config = str(home.root / "config")
         self._env = env
 
     def version(self) -> Hashable:
         """Return a value that changes with the profile's configuration file."""
         try:
-            found = (self._home.root / "config").stat()
+            found = os.stat(self._config)  # noqa: PTH116  called for each command
         except OSError:
             return None
         return (found.st_mtime_ns, found.st_size, found.st_ino)

@@ -71,11 +71,12 @@ class LogWriter:
         dropped: Number of bytes that could not be stored.
     """
 
-    def __init__(self, base: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, base: str | Path, clock: Callable[[], float] = time.time) -> None:
         """Write to the files that `LogDirectory` names with ``base``."""
+        # Every command has a writer, so names are plain texts: a path costs ten times as much.
         self.failure: str | None = None
         self.dropped = 0
-        self._base = base
+        self._base = str(base)
         self._clock = clock
         self._clocks: dict[Kept, LineClock] = {}
         self._sizes: dict[Kept, int] = {}
@@ -89,7 +90,7 @@ class LogWriter:
             ValueError: The writer is closed.
         """
         if self._closed:
-            raise ValueError(f"{self._base.name}: write to a closed log")
+            raise ValueError(f"{Path(self._base).name}: write to a closed log")
         if self.failure is not None:
             self.dropped += len(data)
             return
@@ -125,7 +126,7 @@ class LogWriter:
         self._sizes[stream] += size
         if record is not None:
             with suppress(OSError):
-                fd = _open_to_append(_file(self._base, _TIMES[stream]))
+                fd = _open_to_append(_name(self._base, _TIMES[stream]))
                 try:
                     os.write(fd, packed([record]))
                 finally:
@@ -134,14 +135,14 @@ class LogWriter:
     def _fd(self, stream: Kept) -> int:
         fd = self._fds.get(stream)
         if fd is None:
-            file = _file(self._base, stream)
+            file = _name(self._base, stream)
             fd = self._fds[stream] = descriptors.OUTPUT.open(lambda: _open_to_append(file))
         return fd
 
     def _give_up(self, error: OSError, lost: int) -> None:
         self.dropped += lost
         self._close_files()
-        root = self._base.parent.parent
+        root = Path(self._base).parent.parent
         if error.errno in _FULL:
             why = f"the disk of {root} is full or over its quota; free some space"
         else:
@@ -160,9 +161,9 @@ class LogReader:
     reads as empty. Safe to use from several threads.
     """
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: str | Path) -> None:
         """Read the files that `LogDirectory` names with ``base``."""
-        self._base = base
+        self._base = str(base)
         self._indexes: dict[Kept, LineIndex] = {}
         self._counting = threading.Lock()
 
@@ -224,7 +225,7 @@ class LogReader:
 
     def file(self, stream: Kept) -> Path:
         """Return the path of a stream, whether the file exists or not."""
-        return _file(self._base, stream)
+        return Path(_name(self._base, stream))
 
     def _index(self, stream: Kept) -> LineIndex:
         return self._indexes.setdefault(stream, LineIndex())
@@ -232,7 +233,7 @@ class LogReader:
     @contextmanager
     def _open(self, stream: Kept) -> Iterator[int | None]:
         try:
-            fd = os.open(_file(self._base, stream), os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(_name(self._base, stream), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             yield None
             return
@@ -267,7 +268,7 @@ class LogDirectory:
 
     def file(self, path: str, attempt: int, stream: Kept) -> Path:
         """Return the path of a stream, whether the file exists or not."""
-        return _file(self._base(path, attempt), stream)
+        return Path(_name(self._base(path, attempt), stream))
 
     def attempts_of(self, paths: Iterable[str]) -> dict[str, dict[int, float]]:
         """Return ``{path: {attempt: modification time of its output}}`` of the existing files."""
@@ -294,32 +295,32 @@ class LogDirectory:
             if attempt.isascii() and attempt.isdigit():
                 yield file, file.parent.name + rest, int(attempt)
 
-    def _base(self, path: str, attempt: int) -> Path:
+    def _base(self, path: str, attempt: int) -> str:
         name = _digest(path)
-        return self._root / name[:2] / f"{name[2:]}-{attempt}"
+        return f"{self._root}/{name[:2]}/{name[2:]}-{attempt}"
 
 
 def _digest(path: str) -> str:
     return blake2b(path.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
-def _file(base: Path, stream: Kept) -> Path:
-    return base.with_name(f"{base.name}.{stream}")
+def _name(base: str, stream: Kept) -> str:
+    return f"{base}.{stream}"
 
 
-def _size(base: Path, stream: Kept) -> int:
+def _size(base: str, stream: Kept) -> int:
     try:
-        return _file(base, stream).stat().st_size
+        return os.stat(_name(base, stream)).st_size  # noqa: PTH116  called for each command
     except (FileNotFoundError, NotADirectoryError):
         return 0
 
 
-def _open_to_append(file: Path) -> int:
+def _open_to_append(file: str) -> int:
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
     try:
         return os.open(file, flags, 0o600)
     except FileNotFoundError:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        Path(file).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return os.open(file, flags, 0o600)
 
 

@@ -8,6 +8,7 @@ from conducto_core.model.records import AttemptRecord
 from conducto_core.model.states import State
 from conducto_core.runtime.commands import as_written
 from conducto_core.runtime.masking import Mask
+from conducto_core.semantics.attempt_end import changed_record
 from conducto_core.semantics.pools import PoolKind, kind_of
 from conducto_local.installation_id import installation_id
 from conducto_local.ports import BuiltImage, Job, Mount, WorkerSpec
@@ -22,6 +23,9 @@ DATA_USER = "/conducto/data/user"
 LABEL_PIPELINE = "com.conducto.pipeline"
 LABEL_PROFILE = "com.conducto.profile"
 LABEL_HOME = "com.conducto.home"
+
+
+_RUNNING = AttemptRecord(path="", number=0, state=State.RUNNING)
 
 
 def placement_of(active: ActiveAttempt) -> Placement:
@@ -98,10 +102,10 @@ def started_record(
 ) -> AttemptRecord:
     """Return the record of an attempt at its start, with secrets masked."""
     container = active.container
-    return AttemptRecord.model_construct(
+    return changed_record(
+        _RUNNING,
         path=active.spec.path,
         number=active.number,
-        state=State.RUNNING,
         command=mask.text(as_written(active.spec) if job is None else job.script),
         env={name: mask.text(value) for name, value in active.spec.env.items()},
         image=None if image is None else image.reference,

@@ -2,17 +2,18 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
+
+# On macOS, unlike `time.monotonic`, CLOCK_MONOTONIC includes the time asleep.
+_CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def steady() -> float:
     """Return seconds of a monotonic clock that includes the time asleep, if the system has one."""
-    # On macOS, unlike `time.monotonic`, CLOCK_MONOTONIC includes the time asleep.
-    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-    with suppress(OSError):
-        return time.clock_gettime(clock)
-    return time.monotonic()
+    try:
+        return time.clock_gettime(_CLOCK)
+    except OSError:
+        return time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)

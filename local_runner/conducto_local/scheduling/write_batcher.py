@@ -24,7 +24,7 @@ class WriteBatcher:
         self._start = start
         self._is_due = False
         self._unsaved: dict[str, list[WriteBatch]] = {}
-        self._saved: asyncio.Future[None] | None = None
+        self._waiting: list[asyncio.Future[None]] = []
         self._full: str | None = None  # the error while the store is full
         self._retry: asyncio.TimerHandle | None = None
 
@@ -36,10 +36,11 @@ class WriteBatcher:
 
     async def saved(self) -> None:
         """Return when everything so far is written to the store."""
-        if self._saved is None:
-            self._saved = asyncio.get_running_loop().create_future()
+        # One for each: a shared one would need a shield, which costs a turn of the loop.
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
         self.wake()
-        await asyncio.shield(self._saved)
+        await waiter
 
     def is_unsaved(self, pipeline_id: str) -> bool:
         """Return whether a pipeline has changes that could not be written yet."""
@@ -80,9 +81,10 @@ class WriteBatcher:
             )
             self._save_apart()
         self._store_has_room()
-        saved, self._saved = self._saved, None
-        if saved is not None:
-            saved.set_result(None)
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _save_apart(self) -> None:
         """Write the changes of each pipeline separately; pause pipelines for which that fails."""

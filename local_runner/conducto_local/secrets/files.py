@@ -23,11 +23,12 @@ class PrivateDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._text = str(path)
 
     def fingerprint(self, name: str) -> Fingerprint:
         """Return a value that changes whenever the file is replaced."""
         try:
-            found = (self.path / name).stat()
+            found = os.stat(f"{self._text}/{name}")  # noqa: PTH116  called for each command
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:

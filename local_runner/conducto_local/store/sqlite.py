@@ -79,6 +79,7 @@ class SqliteStore:
         self._turns = threading.Lock()
         self._texts = TextInterner(self._last_text)
         self._numbers: dict[str, int] = {}
+        self._newest: dict[int, int] = {}  # {number of a pipeline: its newest change}
         self._damaged: dict[str, str] | None = None
         self.schedules = SqliteSchedules(self._transaction, self._select)
 
@@ -155,6 +156,7 @@ class SqliteStore:
                 connection.execute(f"DELETE FROM {table} WHERE pipeline=?", (number,))  # noqa: S608
             connection.execute("DELETE FROM pipelines WHERE number=?", (number,))
             self._numbers.clear()
+            self._newest.clear()
             self._texts.forget()
         self._give_space_back()
 
@@ -274,7 +276,7 @@ class SqliteStore:
         if turn.attempts:
             self._put_attempts(connection, pipeline_id, number, turn.attempts)
         if turn.changes:
-            _put_changes(connection, pipeline_id, number, turn.changes)
+            self._put_changes(connection, pipeline_id, number, turn.changes)
         for image in turn.images:
             connection.execute(
                 "INSERT INTO images (pipeline, name, record) VALUES (?, ?, ?) "
@@ -312,6 +314,20 @@ class SqliteStore:
             texts.fresh.clear()
         if connection.executemany(rows.PUT_ATTEMPT, new).rowcount < len(new):
             raise overwritten(pipeline_id, [attempt.path for attempt in attempts])
+
+    def _put_changes(
+        self,
+        connection: sqlite3.Connection,
+        pipeline_id: str,
+        number: int,
+        changes: Sequence[NodeChange | ChangeRow],
+    ) -> None:
+        newest = self._newest.get(number)
+        if newest is None:
+            (newest,) = connection.execute(rows.LAST_SEQ, (number,)).fetchone()
+        check_changes(pipeline_id, newest, changes)
+        connection.executemany(rows.PUT_CHANGE, [rows.change_row(number, each) for each in changes])
+        self._newest[number] = changes[-1].seq
 
     def _number(self, pipeline_id: str) -> int:
         number = self._numbers.get(pipeline_id)
@@ -353,17 +369,25 @@ class SqliteStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._turns, _translated(self._path):
-            self._connection.execute("BEGIN IMMEDIATE")
+        with self._turns:
             try:
+                self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
                 self._connection.execute("COMMIT")
-            except BaseException:
-                self._texts.forget()
-                self._numbers.clear()
-                if self._connection.in_transaction:  # an error may have ended it already
-                    self._connection.execute("ROLLBACK")
+            except BaseException as error:
+                with _translated(self._path):
+                    self._forget()
+                if isinstance(error, sqlite3.Error | OSError):
+                    raise _store_error(self._path, error) from error
                 raise
+
+    def _forget(self) -> None:
+        """Undo a failed transaction, in memory and in the file."""
+        self._texts.forget()
+        self._numbers.clear()
+        self._newest.clear()
+        if self._connection.in_transaction:  # an error may have ended it already
+            self._connection.execute("ROLLBACK")
 
 
 def _lock(path: Path) -> StoreLock:
@@ -413,17 +437,6 @@ def _put_generated(
         connection.execute(
             "INSERT OR REPLACE INTO definitions VALUES (?, ?, ?)", (number, target, definition)
         )
-
-
-def _put_changes(
-    connection: sqlite3.Connection,
-    pipeline_id: str,
-    number: int,
-    changes: Sequence[NodeChange | ChangeRow],
-) -> None:
-    (newest,) = connection.execute(rows.LAST_SEQ, (number,)).fetchone()
-    check_changes(pipeline_id, newest, changes)
-    connection.executemany(rows.PUT_CHANGE, (rows.change_row(number, each) for each in changes))
 
 
 def _put_record(

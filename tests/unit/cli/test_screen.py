@@ -1,3 +1,5 @@
+from functools import cache
+
 import pytest
 
 from conducto_cli.text.text import ASCII_MARKS, UNICODE_MARKS, text_of, width
@@ -132,6 +134,7 @@ def test_every_open_group_gets_lines_before_one_gets_all() -> None:
     assert sum("● x" in line for line in lines) == 4
 
 
+@cache  # read only, and slow to make
 def many_groups() -> PipelineModel:
     """50 groups of 100: two Execs run, one group has failed, three are done, the rest wait."""
     nodes = [view("/", "Parallel", state=State.RUNNING)]
