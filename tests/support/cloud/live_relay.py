@@ -1,0 +1,207 @@
+"""The relay of the cloud behind a real WebSocket, for agents in processes of their own.
+
+Handlers run in threads of the connections. One lock stands for the transactions of the table, and
+is free while a request waits, so handlers and requests interleave as those of Lambda do.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from http import HTTPStatus
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+from tests.fakes.cloud.identity import FakeConnections
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import Server, ServerConnection, serve
+
+from chalicelib.api.dispatch import Api, Request
+from chalicelib.api.websocket import FORBIDDEN, Sockets
+from chalicelib.domain.tokens import digest_of
+from chalicelib.ports.identity import Identity
+from chalicelib.services.processor import CommandProcessor
+from conducto_core.api.idempotency import MemoryResponses
+from conducto_core.model.operations.cloud import SUBPROTOCOL
+from conducto_local.link.settings import LinkSettings, write_settings
+from support.cloud.linked_agent import JSON
+from support.cloud.world import ME, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from conducto_core.api.dispatch import Response
+    from conducto_core.model.operations.operation import AnyOperation
+    from conducto_core.model.relay import LinkPolicy
+
+TOKEN = "cdo_linked"
+_HANDSHAKE = "handshake"
+
+
+class _Connections(FakeConnections):
+    """Connections that send to real sockets; those without one keep the frames."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sockets: dict[str, ServerConnection] = {}
+        self.on_send: Callable[[str, bytes], None] = lambda _connection, _data: None
+
+    def send(self, connection: str, data: bytes) -> bool:
+        socket = self.sockets.get(connection)
+        if socket is None:
+            return super().send(connection, data)
+        try:
+            socket.send(data.decode())
+        except ConnectionClosed:
+            return False
+        self.on_send(connection, data)
+        return True
+
+
+class LiveRelay(World):
+    """A cloud to which real agents connect.
+
+    Attributes:
+        down: The installation responds with 503 and accepts no connection.
+        lock: Held by whatever reads or changes the world.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.down = False
+        super().__init__(sleep=self._sleep)
+        self.connections = _Connections()
+        self.deploy()
+        agent = Identity(ME.org, ME.user, frozenset({"agent"}))
+        self.tokens.put(digest_of(TOKEN), agent, expires=None)
+        self._server: Server | None = None
+
+    def _sleep(self, seconds: float) -> None:
+        self.lock.release()
+        try:
+            time.sleep(seconds)
+        finally:
+            self.lock.acquire()
+
+    def deploy(self) -> None:
+        """Replace the code; the table stays."""
+        ports = self.over(sleep=self._sleep, connections=self.connections)
+        self.cloud = replace(ports, clock=time.time)
+        self.engine = CommandProcessor(self.cloud)
+        self.api = Api(self.engine, lambda _: MemoryResponses())
+        self.sockets = Sockets(self.engine)
+
+    @contextmanager
+    def serving(self) -> Iterator[LiveRelay]:
+        """Serve the WebSocket while the block runs."""
+        self._server = serve(
+            self._handle,
+            "127.0.0.1",
+            0,
+            subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]
+            process_request=self._accept,
+        )
+        thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.close_all()
+            self._server.shutdown()
+            thread.join()
+
+    def link(self, profile: str, policy: LinkPolicy) -> None:
+        """Write the section ``[link]`` of a profile."""
+        assert self._server is not None
+        host = f"127.0.0.1:{self._server.socket.getsockname()[1]}"
+        write_settings(
+            profile,
+            LinkSettings(
+                "laptop2345",
+                url=f"http://{host}",
+                socket=f"ws://{host}/socket",
+                org=ME.org,
+                user=ME.user,
+                token=TOKEN,
+                policy=policy,
+            ),
+        )
+
+    def close_all(self) -> None:
+        """Close all connections, as a deployment of the WebSocket API does."""
+        for socket in list(self.connections.sockets.values()):
+            socket.close(1001)
+
+    def call(
+        self, operation: AnyOperation, body: Any = None, *, key: str | None = None, **params: str
+    ) -> Response:
+        """Send a request to the agent."""
+        token = "token of a person"
+        with self.lock:
+            self.tokens.put(token, ME, expires=None)
+            caller = Identity(ME.org, ME.user, ME.permissions, token=token)
+            request = Request(
+                params=params,
+                query=(("agent", "laptop2345"),),
+                headers={
+                    "content-type": JSON,
+                    "idempotency-key": key or token_hex(8),
+                },
+                body=b"" if body is None else json.dumps(body).encode(),
+            )
+            return self.api.call(operation, caller, request)
+
+    def follow(self, page: str, pipeline: str) -> None:
+        """Let a page follow a pipeline of the agent from its start."""
+        with self.lock:
+            self.tokens.put(f"token of {page}", ME, expires=None)
+            self.connections.opened(page, f"token of {page}")
+            message = {"subscribe": pipeline, "agent": "laptop2345", "cursor": 0}
+            self.sockets.message(page, json.dumps(message))
+
+    def seen(self, page: str) -> list[int]:
+        """Return the numbers of the changes that a page has received."""
+        frames = list(self.connections.sent.get(page, []))
+        return [change["seq"] for frame in frames for change in json.loads(frame)["changes"]]
+
+    # ---- the server ---------------------------------------------------------------------------
+
+    def _accept(self, socket: ServerConnection, request: Any) -> Any:
+        if self.down:
+            return socket.respond(HTTPStatus.SERVICE_UNAVAILABLE, "being deployed\n")
+        name = token_hex(8)
+        headers = {key.lower(): value for key, value in request.headers.raw_items()}
+        with self.lock:
+            if self.sockets.connect(name, headers) == FORBIDDEN:
+                return socket.respond(HTTPStatus.FORBIDDEN, "wrong token\n")
+        self.connections.sockets[name] = socket
+        setattr(socket, _HANDSHAKE, name)
+        return None
+
+    def _handle(self, socket: ServerConnection) -> None:
+        name = str(getattr(socket, _HANDSHAKE))
+        try:
+            for text in socket:
+                with self.lock:
+                    self.sockets.message(name, str(text))
+        except ConnectionClosed:
+            pass
+        finally:
+            self.connections.sockets.pop(name, None)
+            with self.lock:
+                self.sockets.disconnect(name)
+
+
+def wait_until(is_true: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait for a condition.
+
+    Raises:
+        AssertionError: It is not met in time.
+    """
+    end = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
