@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import TypeVar, cast
 from urllib.parse import quote, unquote
 
+from conducto_client.transport import Body, Reply, Transport
 from conducto_core.model.operations.agents import AGENT_PARAMETER
+from conducto_core.model.outputs import MetricComparison
 from conducto_core.model.requests import EventBatch, PipelineSummary
 from conducto_core.model.responses import PipelineList
 
@@ -27,6 +29,33 @@ def reference_to(agent: str, pipeline_id: str) -> str:
     return f"{PREFIX}{agent}/{pipeline_id}"
 
 
+class AgentTransport:
+    """A `conducto_client.Transport` whose requests are all for one agent.
+
+    Args:
+        transport: The transport to the cloud.
+        agent: Id of the agent.
+    """
+
+    def __init__(self, transport: Transport, agent: str) -> None:
+        self._transport = transport
+        self._agent = agent
+        self.stream = transport.stream
+        self.close = transport.close
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Body | None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send one request and return the response."""
+        values = {**query, AGENT_PARAMETER: self._agent}
+        return self._transport.request(method, path, values, body, headers)
+
+
 def routed(path: str, query: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     """Return the path and the query of a request whose path may contain a reference."""
     root, found, rest = path.partition(_ROOT)
@@ -35,7 +64,9 @@ def routed(path: str, query: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     if not found or agent is None:
         return path, dict(query)
     plain = f"{root}{_ROOT}{quote(pipeline_id, safe='')}{slash}{tail}"
-    return plain, {**query, AGENT_PARAMETER: agent}
+    values = {**query, AGENT_PARAMETER: agent}
+    other, other_id = split(values.get("other", ""))
+    return plain, values if other != agent else {**values, "other": other_id}
 
 
 def referenced(result: R, agent: str | None) -> R:
@@ -55,11 +86,22 @@ def referenced(result: R, agent: str | None) -> R:
         case PipelineSummary():
             of = result.agent.id if result.agent is not None else agent
             return result if of is None else cast("R", _with_reference(result, of))
+        case MetricComparison() if agent is not None:
+            compared = tuple(
+                each.model_copy(update={"id": reference_to(agent, each.id)})
+                for each in result.pipelines
+            )
+            return result.model_copy(update={"pipelines": compared})
         case _:
             return result
 
 
 def _with_reference(summary: PipelineSummary, agent: str) -> PipelineSummary:
-    reference = reference_to(agent, summary.pipeline.id)
-    record = summary.pipeline.model_copy(update={"id": reference})
-    return summary.model_copy(update={"pipeline": record})
+    record = summary.pipeline
+    update: dict[str, object] = {"id": reference_to(agent, record.id)}
+    if record.copy_of is not None:
+        update["copy_of"] = reference_to(agent, record.copy_of)
+    if record.parent is not None:
+        parent = reference_to(agent, record.parent.pipeline)
+        update["parent"] = record.parent.model_copy(update={"pipeline": parent})
+    return summary.model_copy(update={"pipeline": record.model_copy(update=update)})

@@ -337,8 +337,16 @@ class Client:
         query = MetricParams(id=pipeline_id, path=path, attempt=attempt)
         return self.call(pipelines.METRICS, query).metrics
 
-    def compare_metrics(self, query: CompareParams) -> MetricComparison:
-        """Return the metrics of the newest pipelines of a program."""
+    def compare_metrics(
+        self, query: CompareParams, *, beside: str | None = None
+    ) -> MetricComparison:
+        """Return the metrics of the newest pipelines of a program.
+
+        Args:
+            query: The program and the metrics.
+            beside: Id of a pipeline of the server to ask, if there are several.
+        """
+        del beside  # this is the only server
         return self.call(pipelines.COMPARE_METRICS, query)
 
     def compare_pipelines(self, query: ComparisonParams) -> PipelineComparison:

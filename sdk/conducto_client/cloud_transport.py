@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 
-from conducto_client.agents import referenced, routed, split
+from conducto_client.agents import AgentTransport, referenced, routed, split
 from conducto_client.client import Client, problem_in
 from conducto_client.errors import AgentUnreachableError, ApiError
 from conducto_client.http_transport import TIMEOUT, HttpTransport
@@ -30,6 +30,7 @@ from conducto_core.model.operations.agents import AGENT_PARAMETER
 from conducto_core.model.operations.operation import API_ROOT, AnyOperation, Operation
 from conducto_core.model.operations.people import ACCEPT_INVITATION
 from conducto_core.model.operations.sign_in import EXCHANGE_CI_TOKEN, EXCHANGE_CLI_CODE
+from conducto_core.model.outputs import CompareParams, MetricComparison
 from conducto_core.model.params import NoParams
 from conducto_core.model.people import AcceptInvitation, MemberLogin
 from conducto_core.model.requests import AgentStatus, EventBatch, LaunchRequest, Problem
@@ -127,6 +128,10 @@ class CloudTransport(HttpTransport):
             self._socket = status.socket
         return self._socket
 
+    def socket(self) -> Endpoint:
+        """Return the address of the installation's WebSocket, and the token."""
+        return Endpoint(self._socket_url(), self._token)
+
     def _small(self, body: Body, headers: dict[str, str]) -> bytes:
         """Return a body that goes through the API; upload a large one to the bucket instead."""
         chunks = (body,) if isinstance(body, bytes) else body
@@ -207,6 +212,20 @@ class CloudClient(Client):
         agent, _ = split(pipeline_id)
         for batch in super()._event_stream(pipeline_id, cursor, heartbeat):
             yield referenced(batch, agent)
+
+    def socket(self) -> Endpoint:
+        """Return the address of the installation's WebSocket, and the token."""
+        return cast("CloudTransport", self._transport).socket()
+
+    def compare_metrics(
+        self, query: CompareParams, *, beside: str | None = None
+    ) -> MetricComparison:
+        """Return the metrics of the newest pipelines of a program, in the cloud or of an agent."""
+        agent, _ = split(beside or "")
+        if agent is None:
+            return super().compare_metrics(query)
+        client = Client(AgentTransport(self._transport, agent))
+        return referenced(client.compare_metrics(query), agent)
 
     def who_am_i(self) -> cloud.WhoAmI:
         """Return the owner of the token."""

@@ -69,7 +69,7 @@ def _comparison(client: Client, arguments: argparse.Namespace) -> MetricComparis
     names = {"title": record.title, "program": record.program}
     if record.program is not None:
         names["function"] = record.function
-    return client.compare_metrics(query.model_copy(update=names))
+    return client.compare_metrics(query.model_copy(update=names), beside=record.id)
 
 
 def _lines(found: MetricComparison) -> Iterator[str]:

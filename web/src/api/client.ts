@@ -35,7 +35,7 @@ import type {
   Usage,
   WhoAmI,
 } from "@/api/schema";
-import { parseReference } from "@/lib/references";
+import { beside, parseReference } from "@/lib/references";
 
 const ROOT = "/api/v1";
 
@@ -198,6 +198,21 @@ export function pipelinePath(reference: string, rest = ""): string {
   return `/pipelines/${encodeURIComponent(id)}${rest}${query}`;
 }
 
+/** The query parameter for the server of a pipeline; empty unless a linked agent has it. */
+function serverOf(reference: string): { agent?: string } {
+  const { agent } = parseReference(reference);
+  return agent === null ? {} : { agent };
+}
+
+const OTHER_MACHINE: Problem = {
+  type: "about:blank",
+  title: "invalid request",
+  status: 422,
+  detail: "Pipelines of different machines cannot be compared",
+  path: null,
+  remedy: null,
+};
+
 export type ListQuery = QueryOf<"list_pipelines">;
 export type TreeQuery = QueryOf<"get_tree">;
 export type LogLinesQuery = QueryOf<"read_log_lines">;
@@ -211,6 +226,16 @@ export type ActionRequest = Pick<ControlRequest, "action"> & Partial<ControlRequ
 export const api = {
   pipelines: async (query: ListQuery, signal?: AbortSignal) =>
     withReferences(await get<PipelineList>("/pipelines", query, signal)),
+  /** A pipeline in the list of its server, with the history of its program. */
+  withHistory: async (id: string, signal?: AbortSignal) => {
+    const query = { text: parseReference(id).id, lifecycle: "all", history: true, ...serverOf(id) };
+    return withReferences(await get<PipelineList>("/pipelines", query, signal), id);
+  },
+  /** The pipelines that the commands of a pipeline launched. */
+  children: async (id: string, limit: number, signal?: AbortSignal) => {
+    const query = { parent: parseReference(id).id, lifecycle: "all", limit, ...serverOf(id) };
+    return withReferences(await get<PipelineList>("/pipelines", query, signal), id);
+  },
   pipeline: async (id: string, signal?: AbortSignal) =>
     withReference(
       await get<PipelineSummary>(pipelinePath(id), {}, signal),
@@ -242,12 +267,28 @@ export const api = {
     get<ResultValue>(pipelinePath(id, "/result"), query, signal),
   metrics: (id: string, query: QueryOf<"list_metrics">, signal?: AbortSignal) =>
     get<MetricList>(pipelinePath(id, "/metrics"), query, signal),
-  compareMetrics: (query: QueryOf<"compare_metrics">, signal?: AbortSignal) =>
-    get<MetricComparison>("/metrics", query, signal),
-  comparePipelines: (id: string, query: QueryOf<"compare_pipelines">, signal?: AbortSignal) =>
-    get<PipelineComparison>(pipelinePath(id, "/comparison"), query, signal),
-  nodeHistory: (query: QueryOf<"node_history">, signal?: AbortSignal) =>
-    get<NodeHistory>("/node-history", query, signal),
+  /** The metrics of a program's pipelines on the server of one of them. */
+  compareMetrics: async (id: string, query: QueryOf<"compare_metrics">, signal?: AbortSignal) => {
+    const found = await get<MetricComparison>("/metrics", { ...query, ...serverOf(id) }, signal);
+    const pipelines = found.pipelines.map((one) => ({ ...one, id: beside(id, one.id) }));
+    return { ...found, pipelines };
+  },
+  comparePipelines: async (
+    id: string,
+    query: QueryOf<"compare_pipelines">,
+    signal?: AbortSignal,
+  ) => {
+    const other = parseReference(query.other);
+    if (other.agent !== parseReference(id).agent) throw new ApiError(OTHER_MACHINE);
+    const path = pipelinePath(id, "/comparison");
+    const found = await get<PipelineComparison>(path, { ...query, other: other.id }, signal);
+    return { ...found, before: beside(id, found.before), after: beside(id, found.after) };
+  },
+  /** The flaky and the slowest nodes of a program on the server of one of its pipelines. */
+  nodeHistory: async (id: string, query: QueryOf<"node_history">, signal?: AbortSignal) => {
+    const found = await get<NodeHistory>("/node-history", { ...query, ...serverOf(id) }, signal);
+    return { ...found, pipelines: found.pipelines.map((one) => beside(id, one)) };
+  },
   artifacts: (id: string, query: QueryOf<"list_artifacts">, signal?: AbortSignal) =>
     get<ArtifactList>(pipelinePath(id, "/artifacts"), query, signal),
   exportFile: (id: string) => apiUrl(pipelinePath(id, "/export")),

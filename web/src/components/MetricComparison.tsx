@@ -5,6 +5,7 @@ import styles from "@/components/MetricComparison.module.css";
 import { Pending } from "@/components/InOrder";
 import { QueryPlaceholder } from "@/components/QueryPlaceholder";
 import { followLink, pipelineUrl } from "@/lib/location";
+import { parseReference } from "@/lib/references";
 import { visible } from "@/lib/visible";
 import {
   changeText,
@@ -25,6 +26,8 @@ const REFRESH_MS = 15_000;
 
 interface Props {
   program: ProgramRef;
+  /** A pipeline of the server that is asked. */
+  id: string;
   /** Only metrics of this node. */
   path?: string;
   /** The pipeline to highlight. */
@@ -38,7 +41,7 @@ interface Props {
 
 /** Charts of the metrics of the last pipelines of a program; nothing if there is no earlier one. */
 export function MetricComparison(props: Props) {
-  const { program, path, current, isLive = false, quiet = false } = props;
+  const { program, id, path, current, isLive = false, quiet = false } = props;
   const { heading = METRIC_COMPARISON.title } = props;
   const query = {
     ...programQuery(program),
@@ -47,8 +50,8 @@ export function MetricComparison(props: Props) {
     ...(path === undefined ? {} : { path }),
   };
   const comparison = useQuery({
-    queryKey: ["metric-comparison", query, isLive],
-    queryFn: ({ signal }) => api.compareMetrics(query, signal),
+    queryKey: ["metric-comparison", parseReference(id).agent, query, isLive],
+    queryFn: ({ signal }) => api.compareMetrics(id, query, signal),
     refetchInterval: isLive ? REFRESH_MS : false,
   });
   const charts =

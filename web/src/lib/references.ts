@@ -18,3 +18,9 @@ export function parseReference(reference: string): Reference {
 export function referenceTo(agent: string, id: string): string {
   return `a/${agent}/${id}`;
 }
+
+/** A reference to another pipeline, by its id, on the server of the first one. */
+export function beside(reference: string, id: string): string {
+  const { agent } = parseReference(reference);
+  return agent === null ? id : referenceTo(agent, id);
+}

@@ -31,7 +31,7 @@ export function useHistory(summary: PipelineSummary | undefined): {
   const id = summary?.pipeline.id ?? "";
   const earlier = useQuery({
     queryKey: ["earlier", id],
-    queryFn: ({ signal }) => api.pipelines({ text: id, lifecycle: "all", history: true }, signal),
+    queryFn: ({ signal }) => api.withHistory(id, signal),
     staleTime: Infinity,
     retry: false,
     enabled: summary !== undefined,

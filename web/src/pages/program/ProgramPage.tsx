@@ -85,6 +85,7 @@ function Body({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
       </section>
       <MetricComparison
         program={newest.pipeline}
+        id={newest.pipeline.id}
         heading={PROGRAM.metrics}
         isLive={pipelines.some(({ settled }) => !settled)}
       />

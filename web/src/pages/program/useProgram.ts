@@ -29,8 +29,8 @@ export function useNodeHistory(pipelines: readonly PipelineSummary[]) {
   const settled = pipelines.find((one) => one.settled && one.started !== null);
   const query = newest === undefined ? {} : programQuery(newest);
   return useQuery({
-    queryKey: ["node-history", query, settled?.pipeline.id, settled?.seq],
-    queryFn: ({ signal }) => api.nodeHistory(query, signal),
+    queryKey: ["node-history", newest?.id, query, settled?.pipeline.id, settled?.seq],
+    queryFn: ({ signal }) => api.nodeHistory(newest?.id ?? "", query, signal),
     enabled: newest !== undefined,
     placeholderData: (before) => before,
     staleTime: Infinity,

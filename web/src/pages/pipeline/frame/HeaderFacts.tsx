@@ -69,7 +69,7 @@ function TimeLeft({ summary, took }: { summary: PipelineSummary; took: number })
   const { id } = summary.pipeline;
   const earlier = useQuery({
     queryKey: ["earlier", id],
-    queryFn: ({ signal }) => api.pipelines({ text: id, lifecycle: "all", history: true }, signal),
+    queryFn: ({ signal }) => api.withHistory(id, signal),
     staleTime: Infinity,
     retry: false,
   });

@@ -47,6 +47,7 @@ export function ResultsTab({ id, attempt, program }: Props & { program: Pipeline
       {outputs.metrics.length === 0 || program === null ? null : (
         <MetricComparison
           program={program}
+          id={id}
           path={attempt.path}
           current={id}
           isLive={!isFinished(attempt.state)}

@@ -21,7 +21,7 @@ export function Outcome({ session, path, succeeded }: Props) {
   return (
     <>
       {showsFiles && summary !== undefined ? (
-        <MetricComparison program={summary.pipeline} current={session.id} quiet />
+        <MetricComparison program={summary.pipeline} id={session.id} current={session.id} quiet />
       ) : null}
       <Times
         session={session}

@@ -20,8 +20,7 @@ export function Relatives({ summary }: { summary: PipelineSummary }) {
   const { id, parent, copy_of: original } = summary.pipeline;
   const found = useQuery({
     queryKey: ["children", id, summary.settled],
-    queryFn: ({ signal }) =>
-      api.pipelines({ parent: id, lifecycle: "all", limit: MAX_SHOWN }, signal),
+    queryFn: ({ signal }) => api.children(id, MAX_SHOWN, signal),
     enabled: summary.started !== null,
     refetchInterval: summary.settled ? false : REFRESH_MS,
     placeholderData: (before) => before,
