@@ -10,7 +10,7 @@ from tests.fakes.cloud import FakeAgents, FakeRelays
 
 from chalicelib.adapters.agents import TableAgents, TableRelays
 from chalicelib.adapters.dynamodb import DynamoTable
-from chalicelib.ports.agents import AgentKey, AgentRecord, Agents, Relays, StoredSummary
+from chalicelib.ports.agents import AgentKey, AgentRecord, Agents, AgentShell, Relays, StoredSummary
 from conducto_core.model.relay import MAX_CONCURRENT
 from support.cloud.aws import TABLE, aws
 
@@ -125,6 +125,21 @@ def test_followed_pipelines_are_listed_until_they_expire(agents: Agents) -> None
     assert list(agents.followed(KEY, NOW)) == ["abc", "abd"]
     assert list(agents.followed(KEY, NOW + 15)) == ["abd"]
     assert list(agents.followed(AgentKey("acme", "desktop"), NOW)) == []
+
+
+def test_shell_is_found_by_its_connection_and_agent_and_ends_once(agents: Agents) -> None:
+    shell = AgentShell(KEY, "s1", "c1", "ann", "digest", "p1", "/a")
+    other = replace(shell, id="s2", connection="c2", key=AgentKey("acme", "desktop"))
+    assert agents.put_shell(shell, NOW + 60)
+    assert agents.put_shell(other, NOW + 60)
+    assert not agents.put_shell(replace(shell, id="s3"), NOW + 60)
+
+    assert agents.shell_of("c1") == agents.shell(KEY, "s1") == shell
+    assert (agents.shell_of("c3"), agents.shell(KEY, "s2")) == (None, None)
+    assert list(agents.shells(KEY)) == [shell]
+    assert [agents.remove_shell(shell), agents.remove_shell(shell)] == [True, False]
+    assert (agents.shell_of("c1"), list(agents.shells(KEY))) == (None, [])
+    assert agents.shell_of("c2") == other
 
 
 def test_forgotten_agent_leaves_nothing(agents: Agents) -> None:

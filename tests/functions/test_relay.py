@@ -186,6 +186,36 @@ def test_refusal_of_the_machine_reaches_the_client(world: RelayWorld) -> None:
     assert (response.status, _problem(response)) == (403, problem)
 
 
+def test_commands_in_sentences_have_the_address_of_the_pipeline(world: RelayWorld) -> None:
+    agent = world.agent()
+    node = {
+        "waits_for": "not running; start it with: conducto run p123",
+        "command": "conducto run p123",
+        "notes": [
+            "conducto data get p123 NAME",
+            "conducto logs p123 --image a",
+            "conducto wake q1",
+        ],
+    }
+    agent.respond = lambda _: (200, JSON, json.dumps({"nodes": [node]}).encode())
+    (found,) = _problem(world.call(TREE, id="p1", query=LAPTOP))["nodes"]
+
+    assert found == {
+        "waits_for": "not running; start it with: conducto run a/laptop/p123",
+        "command": "conducto run p123",
+        "notes": [
+            "conducto data get a/laptop/p123 NAME",
+            "conducto logs a/laptop/p123 --image a",
+            "conducto wake q1",
+        ],
+    }
+    problem = {"status": 404, "detail": "/x: no such node in p1; 'conducto show p1' lists them"}
+    media_type = "application/problem+json"
+    agent.respond = lambda _: (404, media_type, json.dumps(problem).encode())
+    detail = _problem(world.call(GET, id="p1", query=LAPTOP))["detail"]
+    assert detail == "/x: no such node in p1; 'conducto show a/laptop/p1' lists them"
+
+
 def test_offline_agent_says_since_when_and_how_to_start_it(world: RelayWorld) -> None:
     agent = world.agent()
     agent.disconnect()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Dialog, Page
+    from playwright.sync_api import Browser, Dialog, Page, Request
 
 pytestmark = pytest.mark.web
 
@@ -352,6 +352,25 @@ if __name__ == "__main__":
 """
 
 
+#: Requests of the app that are about no pipeline of an agent.
+OF_THE_CLOUD = re.compile(
+    r"/api/v1/(whoami|agents|organisation|sessions|usage|plan|schedules|pipelines\?(?!.*(parent|history)))"
+)
+
+
+CONTAINED_SCRIPT = """
+import conducto as co
+
+def contained() -> co.Serial:
+    with co.Serial(image="python:3.11-slim") as root:
+        co.Exec("echo from the node; exit 3", name="bad")
+    return root
+
+if __name__ == "__main__":
+    co.main(default=contained)
+"""
+
+
 @pytest.fixture
 def laptop(installation: Installation, tmp_path: Path) -> Iterator[Person]:
     """Yield a person with an agent of their own, on "another machine" that is linked."""
@@ -386,6 +405,22 @@ def test_pipeline_on_another_machine_is_controlled_through_its_agent(
     expect(page.get_by_role("heading", level=1).locator("..")).to_contain_text("done")
     assert laptop.read("show", run.id)["state"] == "done"
 
+    not_relayed: list[str] = []
+
+    def look(request: Request) -> None:
+        address = request.url.partition(installation.url.partition("://")[2])[2] or request.url
+        if "/api/v1/" in address and "agent=" not in address and not OF_THE_CLOUD.search(address):
+            not_relayed.append(address)
+
+    page.on("request", look)
+    base, query = page.url.partition("?")[0], "?node=/check"
+    for place in ("", query, f"{query}&tab=attempts", "/timeline", "/images", "/data", "/launch"):
+        page.goto(f"{base}{place}")
+        page.wait_for_load_state("networkidle")
+    page.remove_listener("request", look)
+    assert not_relayed == []
+    page.goto(base)
+
     laptop.ask("agent", "stop")
     banner = page.get_by_role("status").filter(has_text="is offline")
     expect(banner).to_contain_text("Start it with: conducto agent start", timeout=60_000)
@@ -394,11 +429,51 @@ def test_pipeline_on_another_machine_is_controlled_through_its_agent(
     assert all("503" in one for one in said), said
     said.clear()
 
+    shell_of_the_machine(installation, laptop, page)
     page.goto(page.url.partition("/a/")[0] + "/agents")
-    expect(page.get_by_text("read, control")).to_be_visible()
+    expect(page.get_by_text("read, control, debug")).to_be_visible()
     page.get_by_role("button", name="Forget").click()
     page.get_by_role("button", name="Forget", exact=True).last.click()
     expect(page.get_by_text("No machines are linked")).to_be_visible()
+
+
+def shell_of_the_machine(installation: Installation, laptop: Person, page: Page) -> None:
+    """Open shells in containers on the machine, until its policy does not allow them."""
+    script = laptop.base / "contained.py"
+    script.write_text(CONTAINED_SCRIPT)
+    run = laptop.run(script)
+    assert run.code == 1, run.stderr
+    machine = re.search(r"/a/\w+/p/", page.url)
+    assert machine is not None
+    page.goto(f"{page.url.partition('/a/')[0]}{machine[0]}{run.id}?node=/bad")
+    page.get_by_role("button", name="Debug", exact=True).click()
+    expect(page.get_by_role("menuitem", name="Copy debug command")).to_be_visible()
+    expect(page.get_by_role("menuitem", name="Open shell")).to_have_count(0)
+
+    laptop.ask("agent", "link", "--allow", "read,control,debug")
+    shell = page.get_by_role("region", name="Shell in /bad")
+    for _ in range(2):
+        page.reload()
+        choose(page, "Debug", "Open shell")
+        expect(shell.get_by_role("status")).to_have_text("Connected")
+        page.keyboard.type("sh /conducto/cmd.sh; echo code=$?\n")
+        expect(page.locator(".xterm-rows")).to_contain_text("code=3")
+        page.keyboard.type("seq 20000 | tail -n 1; exit 5\n")
+        expect(shell.get_by_role("alert")).to_contain_text("Shell ended with exit code 5")
+    shell.get_by_role("button", name="Reconnect").click()
+    expect(shell.get_by_role("status")).to_have_text("Connected")
+    laptop.ask("agent", "link", "--allow", "read,control")
+    expect(shell.get_by_role("alert")).to_contain_text("conducto agent link --allow")
+    laptop.ask("agent", "link", "--allow", "read,control,debug")
+    reference = machine[0].strip("/").replace("/p", f"/{run.id}")
+    typed = "echo $((6*7)) apples; exit 4\n"
+    other = installation.person.conducto("debug", reference, "/bad", given=typed)
+    assert (other.returncode, "42 apples" in other.stdout) == (4, True), other.stderr
+    printed = installation.person.conducto("debug", reference, "/bad", "--print")
+    assert "--print: the container is on the machine" in printed.stderr
+    entries = installation.person.read("audit")["entries"]
+    operations = [entry["operation"] for entry in entries]
+    assert operations.count("shell") == operations.count("shell_ended") == 4
 
 
 def test_script_is_launched_from_a_git_repository(

@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from conducto_cli.argument_parser import Parser
     from conducto_cli.connection import OpenClient
     from conducto_client import Client
-    from conducto_core.model.debug import DebugPlan
+    from conducto_core.model.debug import DebugPlan, DebugRequest
 
 
+#: Of ids of pipelines on linked machines: `conducto_client.agents`.
+PREFIX = "a/"
 _NOT_FOUND = 404
 _SCRIPT = "/conducto/cmd.sh"
 
@@ -86,7 +88,12 @@ def run(arguments: argparse.Namespace, open_client: OpenClient, front: Front = _
     if arguments.remote:
         return _remote(arguments, open_client)
     with open_client() as client:
-        plan = _plan(client, arguments)
+        pipeline_id, path = _subject(client, arguments)
+        request = _request(arguments, path)
+        if pipeline_id.startswith(PREFIX):
+            return _on_machine(client, pipeline_id, request, arguments)
+        with _naming_the_nearest(client, pipeline_id, path):
+            plan = client.debug(pipeline_id, request)
     shells = front()
     try:
         if arguments.print:
@@ -127,18 +134,32 @@ def _remote(arguments: argparse.Namespace, open_client: OpenClient) -> int:
             return remote_shell.remote_shell(client, pipeline_id, request, enter)
 
 
-def _plan(client: Client, arguments: argparse.Namespace) -> DebugPlan:
+def _on_machine(
+    client: Client, pipeline_id: str, request: DebugRequest, arguments: argparse.Namespace
+) -> int:
+    """Open a shell on the linked machine that has the pipeline."""
+    from conducto_cli.view.relayed_shell import open_relayed_shell
+    from conducto_client.cloud_transport import CloudClient
+
+    given = {"--print": arguments.print, "--no-shell": arguments.no_shell}
+    for option in (option for option, value in given.items() if value):
+        raise UsageError(f"{option}: the container is on the machine of the pipeline; run it there")
+    if request.live:
+        raise UsageError("livedebug: the code is on the machine of the pipeline; run it there")
+    assert isinstance(client, CloudClient)  # noqa: S101  only it returns such ids
+    with _naming_the_nearest(client, pipeline_id, request.path):
+        return open_relayed_shell(client, pipeline_id, request)
+
+
+def _request(arguments: argparse.Namespace, path: str) -> DebugRequest:
     from conducto_core.model.debug import DebugRequest
 
-    pipeline_id, path = _subject(client, arguments)
-    request = DebugRequest(
+    return DebugRequest(
         path=path,
         attempt=arguments.attempt,
         live=arguments.verb == "livedebug",
         snapshot=arguments.snapshot,
     )
-    with _naming_the_nearest(client, pipeline_id, path):
-        return client.debug(pipeline_id, request)
 
 
 def _subject(client: Client, arguments: argparse.Namespace) -> tuple[str, str]:

@@ -87,6 +87,7 @@ class Hello(Record):
         version: Version of Conducto on it.
         epoch: Higher than that of every earlier connection of the agent.
         cursor: The agent's own record of the last acknowledged `Summaries`.
+        shells: Ids of its open debug shells; the cloud ends those that it knows besides.
     """
 
     kind: Literal["hello"] = "hello"
@@ -98,6 +99,7 @@ class Hello(Record):
     policy: LinkPolicy
     epoch: int = Field(ge=1)
     cursor: int = Field(default=0, ge=0)
+    shells: tuple[Id, ...] = Field(default=(), max_length=100)
 
 
 class Summaries(Record):
@@ -293,7 +295,7 @@ class ShellInput(Record):
         id: Id of the shell; the cloud chooses it in the frame that opens it.
         seq: Position of the frame in the input of the shell, from 0. The agent reorders by it.
         open: Only in the first frame: the ticket, and the size of the terminal.
-        close: The client has disconnected; the shell ends.
+        close: The client has disconnected; the shell ends at once, whatever ``seq`` is.
     """
 
     kind: Literal["shell"] = "shell"

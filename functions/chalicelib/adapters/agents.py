@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.dynamodb import DynamoTable, Item, Update
-from chalicelib.ports.agents import AgentKey, AgentRecord, StoredSummary
+from chalicelib.ports.agents import AgentKey, AgentRecord, AgentShell, StoredSummary
 from chalicelib.ports.errors import ConflictError
 from conducto_core.model.deployment import PARTITION_KEY
 from conducto_core.model.relay import MAX_CONCURRENT
@@ -124,6 +124,37 @@ class TableAgents:
         """Record that a pipeline has no followers any more."""
         self._table.delete(table_keys.followed(*key, pipeline_id))
 
+    def put_shell(self, shell: AgentShell, until: float) -> bool:
+        """Store an open shell, unless its connection has one."""
+        item: Item = {**_shell_item(shell), "expires": int(until)}
+        where = f"attribute_not_exists({PARTITION_KEY})"
+        try:
+            self._table.put_where(table_keys.connected_shell(shell.connection), item, where, {})
+        except ConflictError:
+            return False
+        self._table.put(table_keys.agent_shell(*shell.key, shell.id), item)
+        return True
+
+    def shell_of(self, connection: str) -> AgentShell | None:
+        """Return the shell of a client's connection."""
+        return _shell(self._table.get(table_keys.connected_shell(connection)))
+
+    def shell(self, key: AgentKey, shell_id: str) -> AgentShell | None:
+        """Return an open shell of an agent."""
+        return _shell(self._table.get(table_keys.agent_shell(*key, shell_id)))
+
+    def shells(self, key: AgentKey) -> Sequence[AgentShell]:
+        """Return the open shells of an agent."""
+        prefix = table_keys.agent_shell(*key, "")
+        rows = self._table.range(prefix.partition, prefix.sort, prefix.sort + table_keys.LAST)
+        found = (_shell(item) for _, item in rows)
+        return [one for one in found if one is not None]
+
+    def remove_shell(self, shell: AgentShell) -> bool:
+        """Delete a shell; return whether it was open."""
+        self._table.delete(table_keys.agent_shell(*shell.key, shell.id))
+        return self._table.take(table_keys.connected_shell(shell.connection))
+
 
 class TableRelays:
     """A `chalicelib.ports.agents.Relays`."""
@@ -202,4 +233,31 @@ def _agent(key: AgentKey, item: Item) -> AgentRecord:
         seen=float(item["seen"]),
         cursor=int(item["cursor"]),
         sent=int(item["sent"]),
+    )
+
+
+def _shell_item(shell: AgentShell) -> Item:
+    return {
+        "org": shell.key.org,
+        "agent": shell.key.id,
+        "shell": shell.id,
+        "link": shell.connection,
+        "holder": shell.user,
+        "token": shell.token,
+        "pipeline": shell.pipeline,
+        "path": shell.path,
+    }
+
+
+def _shell(item: Item | None) -> AgentShell | None:
+    if item is None:
+        return None
+    return AgentShell(
+        AgentKey(str(item["org"]), str(item["agent"])),
+        id=str(item["shell"]),
+        connection=str(item["link"]),
+        user=str(item["holder"]),
+        token=str(item["token"]),
+        pipeline=str(item["pipeline"]),
+        path=str(item["path"]),
     )

@@ -95,7 +95,7 @@ _OF_AN_ORG: dict[str, Kind] = {
     "L": "member",
 }
 _OF_A_MONTH: dict[str, Kind] = {"T": "usage", "K": "metered", "P": "spent", "H": "hour"}
-_OF_AGENTS: dict[str, Kind] = {"A": "agent", "P": "reported", "F": "followed"}
+_OF_AGENTS: dict[str, Kind] = {"A": "agent", "P": "reported", "F": "followed", "S": "agent shell"}
 _OF_A_PIPELINE: dict[str, Kind] = {
     "R": "record",
     "E": "entry",
@@ -368,6 +368,16 @@ def reported(org_name: str, agent_id: str, pipeline_id: str) -> Key:
 def followed(org_name: str, agent_id: str, pipeline_id: str) -> Key:
     """Return the key of a pipeline of an agent that somebody follows."""
     return Key(f"K#{org_name}", f"F#{agent_id}#{pipeline_id}")
+
+
+def agent_shell(org_name: str, agent_id: str, shell_id: str) -> Key:
+    """Return the key of an open debug shell among those of its agent."""
+    return Key(f"K#{org_name}", f"S#{agent_id}#{shell_id}")
+
+
+def connected_shell(connection_name: str) -> Key:
+    """Return the key of the debug shell of a connection."""
+    return Key(f"N#{connection_name}", "S")
 
 
 def relayed(org_name: str, agent_id: str, slot: int) -> Key:

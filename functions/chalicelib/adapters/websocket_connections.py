@@ -102,7 +102,12 @@ class TableConnections:
         client = self._clients.get("apigatewaymanagementapi", self._endpoint())
         with throttling(), ignoring(*_GONE):
             client.delete_connection(ConnectionId=connection)
-        self.delete(connection)  # last, so that the schedule retries after an error
+        # Last, so that the schedule retries after an error.
+        key = self.agent_of(connection)
+        self.delete(connection)
+        if key is not None:  # the event of the end needs it
+            whose: Item = {"agent": key.id, "agent_org": key.org, "expires": self._expires()}
+            self._table.put(table_keys.connection(connection), {"pipeline": "", **whose})
 
     def send(self, connection: str, data: bytes) -> bool:
         """Send a frame; return False if the connection is closed."""

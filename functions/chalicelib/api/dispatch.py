@@ -20,7 +20,7 @@ from chalicelib.ports.billing import BillingUnavailableError
 from chalicelib.ports.errors import AccessDeniedError, PlanLimitError, ThrottledError
 from chalicelib.ports.identity import Identity
 from chalicelib.services import audit
-from chalicelib.services.callers import Callers
+from chalicelib.services.callers import Callers, needed_permissions
 from chalicelib.services.copy_jobs import CopyRunningError
 from chalicelib.services.deletion import DeletionRunningError
 from chalicelib.services.group_commit import BusyError
@@ -258,17 +258,11 @@ def _author(caller: Identity | None, response: Response) -> Identity | None:
     return replace(caller, org=issued["org"], user=issued["user"]) if "org" in issued else None
 
 
-def _needed(permission: Permission) -> set[str]:
-    if permission is Permission.DEBUG:  # a shell can do all of this
-        return {Permission.DEBUG, Permission.CHANGE_STATE, Permission.SECRETS}
-    return {permission}
-
-
 def _admitted(identity: Identity | None, permission: Permission) -> Identity:
     """Return the caller if it is known (else 401) and has the permission (else 403)."""
     if identity is None:
         raise problems.wrong_token()
-    lacking = sorted(_needed(permission) - identity.permissions)
+    lacking = sorted(needed_permissions(permission) - identity.permissions)
     is_worker = Permission.WORKER in identity.permissions
     if lacking or (is_worker and permission is not Permission.WORKER):
         raise problems.not_allowed(lacking or ["clients only"])

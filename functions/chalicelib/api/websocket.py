@@ -6,7 +6,8 @@ that it has}``. Frames are the same as on the local server
 (`conducto_core.model.operations.pipelines.EVENTS`).
 
 With ``agent``, the pipeline is one of a linked agent. The agent itself connects here, too: with a
-token for agents, its messages are the frames of `conducto_core.model.relay`.
+token for agents, its messages are the frames of `conducto_core.model.relay`. Debug shells on its
+machine have the messages of `conducto_core.model.relayed_shells`.
 """
 
 import json
@@ -20,6 +21,7 @@ from chalicelib.ports.agents import AgentKey
 from chalicelib.ports.identity import Identity
 from chalicelib.services import agent_followers, event_push
 from chalicelib.services.agent_links import AgentLinks
+from chalicelib.services.agent_shells import AgentShells
 from chalicelib.services.followers import Followers, may_link, may_read
 from chalicelib.services.processor import CommandProcessor
 from conducto_core.api import problems
@@ -55,6 +57,7 @@ class Sockets:
         self._cloud = engine.cloud
         self._followers = Followers(engine.cloud.connections, engine.cloud.tokens)
         self._links = AgentLinks(engine.cloud)
+        self._shells = AgentShells(engine.cloud)
 
     def connect(self, connection: str, headers: Mapping[str, str]) -> dict[str, Any]:
         """Accept or reject a connection; header names are in lower case."""
@@ -69,8 +72,11 @@ class Sockets:
 
     def message(self, connection: str, text: str) -> dict[str, Any]:
         """Handle a message of a client or an agent."""
-        if _is_frame(text):
+        if _has(text, "kind"):
             self._links.receive(connection, text)
+            return OK
+        if _has(text, "terminal"):
+            self._shells.receive(connection, text)
             return OK
         try:
             asked = Subscribe.model_validate_json(text)
@@ -94,6 +100,7 @@ class Sockets:
     def disconnect(self, connection: str) -> dict[str, Any]:
         """Delete a closed connection."""
         self._links.disconnected(connection)
+        self._shells.disconnected(connection)
         self._cloud.connections.delete(connection)
         return OK
 
@@ -122,10 +129,10 @@ class Sockets:
         return True
 
 
-def _is_frame(text: str) -> bool:
-    """Return whether a message is a frame of an agent."""
+def _has(text: str, name: str) -> bool:
+    """Return whether a message has a field: ``kind`` of agents, ``terminal`` of debug shells."""
     try:
         message = json.loads(text)
     except ValueError:
         return False
-    return isinstance(message, dict) and "kind" in message
+    return isinstance(message, dict) and name in message

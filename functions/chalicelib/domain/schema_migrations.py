@@ -56,6 +56,7 @@ Kind = Literal[
     "agent",
     "reported",
     "followed",
+    "agent shell",
     "relayed",
     "definition",
     "tree",

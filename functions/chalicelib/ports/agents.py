@@ -41,6 +41,26 @@ class AgentRecord:
     sent: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class AgentShell:
+    """An open debug shell on the machine of an agent.
+
+    Attributes:
+        id: Chosen by the cloud.
+        connection: The WebSocket of its client.
+        user: The person who opened it, as is ``token``, the digest of their token.
+        pipeline: As the client named it, as is ``path``.
+    """
+
+    key: AgentKey
+    id: str
+    connection: str
+    user: str
+    token: str
+    pipeline: str
+    path: str
+
+
 class StoredSummary(NamedTuple):
     """A pipeline that an agent has reported.
 
@@ -114,6 +134,21 @@ class Agents(Protocol):
 
     def remove_followed(self, key: AgentKey, pipeline_id: str) -> None:
         """Record that a pipeline has no followers any more."""
+
+    def put_shell(self, shell: AgentShell, until: float) -> bool:
+        """Store an open shell; return False if its connection has one already."""
+
+    def shell_of(self, connection: str) -> AgentShell | None:
+        """Return the shell of a client's connection."""
+
+    def shell(self, key: AgentKey, shell_id: str) -> AgentShell | None:
+        """Return an open shell of an agent."""
+
+    def shells(self, key: AgentKey) -> Sequence[AgentShell]:
+        """Return the open shells of an agent."""
+
+    def remove_shell(self, shell: AgentShell) -> bool:
+        """Delete a shell; return whether it was open, which is True once only."""
 
 
 class Relays(Protocol):

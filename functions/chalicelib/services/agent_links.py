@@ -6,6 +6,7 @@ from typing import Literal
 from chalicelib.ports.agents import AgentKey, AgentRecord
 from chalicelib.ports.identity import Identity
 from chalicelib.services import agent_followers
+from chalicelib.services.agent_shells import AgentShells
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.followers import may_link
 from conducto_core.model.agents import LinkedAgent
@@ -22,6 +23,7 @@ from conducto_core.model.relay import (
     LinkPolicy,
     Part,
     Ping,
+    ShellOutput,
     Stored,
     Summaries,
     Welcome,
@@ -48,6 +50,7 @@ class AgentLinks:
 
     def __init__(self, cloud: Dependencies) -> None:
         self._cloud = cloud
+        self._shells = AgentShells(cloud)
 
     def receive(self, connection: str, text: str) -> None:
         """Handle a frame; a connection that breaks the protocol is closed."""
@@ -63,7 +66,15 @@ class AgentLinks:
         """Record that a connection has ended, if it belongs to an agent."""
         key = self._cloud.connections.agent_of(connection)
         if key is not None:
-            self._cloud.agents.disconnect(key, connection, self._cloud.clock())
+            self._lost(key, connection)
+
+    def _lost(self, key: AgentKey, connection: str) -> None:
+        """Record that a connection has ended; the agent ends its shells with its last one."""
+        agents = self._cloud.agents
+        agents.disconnect(key, connection, self._cloud.clock())
+        agent = agents.find(key)
+        if agent is None or not agent.connection:
+            self._shells.end_all(key, "the machine was disconnected")
 
     def _identity(self, connection: str) -> Identity:
         token = self._cloud.connections.token_of(connection)
@@ -98,6 +109,9 @@ class AgentLinks:
             case Batch():
                 agent_followers.push(self._cloud, key, connection, frame)
                 self._acknowledge(connection, key, frame)
+            case ShellOutput():
+                self._shells.output(key, frame)
+                self._acknowledge(connection, key, frame)
             case Ping():
                 self._acknowledge(connection, key, frame)
             case _:
@@ -127,6 +141,7 @@ class AgentLinks:
         self._send(connection, welcome)
         if before is not None and before.connection not in {"", connection}:
             self._supersede(before)
+        self._shells.end_all(key, "the machine was disconnected", keep=hello.shells)
         agent_followers.repeat(self._cloud, key, connection)
 
     def _record(
@@ -169,7 +184,7 @@ class AgentLinks:
         self,
         connection: str,
         key: AgentKey,
-        frame: Summaries | Batch | Ping,
+        frame: Summaries | Batch | Ping | ShellOutput,
         cursor: int | None = None,
     ) -> None:
         now = self._cloud.clock()
@@ -188,7 +203,7 @@ class AgentLinks:
         try:
             self._send(connection, frame)
             if key is not None:
-                self._cloud.agents.disconnect(key, connection, self._cloud.clock())
+                self._lost(key, connection)
             self._cloud.connections.close(connection)
         except Exception:  # the minute rule closes it, or API Gateway when it is idle
             logger.exception("a connection was not closed")
@@ -223,6 +238,7 @@ def is_visible(agent: AgentRecord, caller: Identity) -> bool:
 def forget(cloud: Dependencies, agent: AgentRecord) -> None:
     """Delete an agent and what it reported, and close its connection."""
     cloud.agents.forget(agent.key)
+    AgentShells(cloud).end_all(agent.key, "the machine is not linked any more")
     if agent.connection:
         cloud.connections.close(agent.connection)
 

@@ -49,6 +49,13 @@ class Callers:
         self._read.clear()
 
 
+def needed_permissions(permission: Permission) -> frozenset[Permission]:
+    """Return the permissions that a caller needs for an operation with this one."""
+    if permission is Permission.DEBUG:  # a shell can do all of this
+        return frozenset({Permission.DEBUG, Permission.CHANGE_STATE, Permission.SECRETS})
+    return frozenset({permission})
+
+
 def is_member(tokens: Tokens, caller: Identity) -> bool:
     """Return whether the caller is a member, instead of a program with a token of theirs.
 

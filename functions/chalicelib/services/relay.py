@@ -6,7 +6,7 @@ response cannot set headers, redirect, or be anything but JSON or a file to save
 
 import base64
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from secrets import token_hex
 from time import gmtime, strftime
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlencode
 
 from chalicelib.ports.agents import AgentKey, AgentRecord
 from chalicelib.ports.identity import Identity
+from chalicelib.services.agent_hints import addressed
 from chalicelib.services.agent_links import is_online
 from chalicelib.services.callers import check_decider
 from chalicelib.services.dependencies import Dependencies
@@ -148,7 +149,8 @@ class Relay:
         for _ in self._pauses(ASK_SECONDS):
             found = _complete(self._cloud.relays.frames(key, id_))
             if found is not None:
-                return self._response(agent, request.operation, caller, found, place)
+                response = self._response(agent, request.operation, caller, found, place)
+                return _with_addresses(response, request)
         raise _late(agent)
 
     def _frame(
@@ -227,6 +229,16 @@ class Relay:
         key = new_key(caller)
         self._cloud.blobs.put(key, found[1])
         return key
+
+
+def _with_addresses(
+    response: Response | RelayedContent, request: RelayedRequest
+) -> Response | RelayedContent:
+    """Return a response whose commands can be copied: they have the agent's address."""
+    pipeline = request.params.get("id")
+    if pipeline is None or isinstance(response, RelayedContent):
+        return response
+    return replace(response, body=addressed(response.body, request.agent, pipeline))
 
 
 def _complete(frames: Mapping[int, bytes]) -> Stored | tuple[ResponseHead, bytes] | None:

@@ -193,7 +193,8 @@ class Link:
         connection = LinkConnection(await open_socket(link), self._timing.ack)
         try:
             epoch, cursor = self._files.next_epoch(), self._summaries.cursor
-            first = await connection.greet(lambda n: _hello(n, link, epoch, cursor))
+            shells = self._shells.ids if replaces else ()
+            first = await connection.greet(lambda n: _hello(n, link, epoch, cursor, shells))
             welcome = await _welcome(connection, first)
         except BaseException:
             await connection.close()
@@ -268,6 +269,8 @@ class Link:
             now, found = time.time(), self._current_settings()
             if not isinstance(found, LinkSettings) or replace(found, policy=link.policy) != link:
                 raise _SettingsChangedError
+            if found != link:
+                self._shells.check()
             if found != link or now - opened >= timing.renew:
                 if (following := await self._renew(found)) is not None:
                     if found != link:
@@ -311,7 +314,9 @@ class Link:
                 raise ValueError(f"unexpected frame of kind {frame.kind!r}")
 
 
-def _hello(number: int, link: LinkSettings, epoch: int, cursor: int) -> Hello:
+def _hello(
+    number: int, link: LinkSettings, epoch: int, cursor: int, shells: tuple[str, ...]
+) -> Hello:
     return Hello(
         n=number,
         protocol=PROTOCOL,
@@ -321,6 +326,7 @@ def _hello(number: int, link: LinkSettings, epoch: int, cursor: int) -> Hello:
         policy=link.policy,
         epoch=epoch,
         cursor=cursor,
+        shells=shells,
     )
 
 

@@ -12,7 +12,7 @@ from conducto_core.api.dispatch import Conversation, Service
 from conducto_core.api.problems import ProblemError
 from conducto_core.api.routes import Match
 from conducto_core.model.operations.pipelines import MAX_SHELLS, SHELL
-from conducto_core.model.relay import PART_BYTES, AgentFrame, ShellInput, ShellOutput
+from conducto_core.model.relay import PART_BYTES, AgentFrame, Caller, ShellInput, ShellOutput
 from conducto_core.model.shells import ShellEnd, ShellParams
 from conducto_local.link.asks import Policy
 from conducto_local.link.channel import Channel
@@ -34,13 +34,18 @@ class RemoteShells:
         self._channel = channel
         self._open: dict[str, _Shell] = {}
 
-    def handle(self, frame: ShellInput) -> None:
-        """Process a frame; the first one of a shell need not arrive first.
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of the open shells."""
+        return tuple(self._open)
 
-        Raises:
-            ValueError: The frame is not valid.
-        """
+    def handle(self, frame: ShellInput) -> None:
+        """Process a frame; the first one of a shell need not arrive first."""
         shell = self._open.get(frame.id)
+        if frame.close:
+            if shell is not None:
+                shell.task.cancel()
+            return
         if shell is None and len(self._open) < 2 * MAX_SHELLS:
             shell = self._new(frame.id)
         if shell is not None:
@@ -51,6 +56,11 @@ class RemoteShells:
         self._open[shell_id] = shell
         shell.task.add_done_callback(lambda _: self._open.pop(shell_id, None))
         return shell
+
+    def check(self) -> None:
+        """End the shells that a changed policy does not allow."""
+        for shell in self._open.values():
+            shell.check()
 
     async def close(self) -> None:
         """End all shells."""
@@ -68,7 +78,8 @@ class _Shell:
         self._id = shell_id
         self._next = 0
         self._waiting: dict[int, ShellInput] = {}
-        self._inputs: asyncio.Queue[ShellInput] = asyncio.Queue()
+        self._inputs: asyncio.Queue[ShellInput | None] = asyncio.Queue()
+        self._person: Caller | None = None
         self._sent = 0
         self.task = asyncio.create_task(self._run())
 
@@ -77,11 +88,21 @@ class _Shell:
         if frame.seq < self._next:
             return
         self._waiting[frame.seq] = frame
-        if len(self._waiting) > _MAX_WAITING:
-            raise ValueError(f"shell {self._id}: input {self._next} is missing")
+        if len(self._waiting) > _MAX_WAITING:  # only this shell suffers
+            self._waiting.clear()
+            self._inputs.put_nowait(None)
         while (ready := self._waiting.pop(self._next, None)) is not None:
             self._next += 1
             self._inputs.put_nowait(ready)
+
+    def check(self) -> None:
+        """End the shell if the machine's policy does not allow it any more."""
+        if self._person is not None and self._refusal(self._person) is not None:
+            self._inputs.put_nowait(None)
+
+    def _refusal(self, caller: Caller) -> str | None:
+        refusal = self._policy.refusal(self._policy.request(SHELL, caller, None))
+        return None if refusal is None else f"{refusal.detail}. {refusal.remedy}"
 
     async def _run(self) -> None:
         try:
@@ -90,20 +111,19 @@ class _Shell:
             end = ShellEnd(reason=error.problem.detail)
         except ValueError as error:
             end = ShellEnd(reason=str(error))
-        if end is not None:
-            await self._send(b"", end)
+        await self._send(b"", end)
 
-    async def _serve(self) -> ShellEnd | None:
+    async def _serve(self) -> ShellEnd:
         try:
             async with asyncio.timeout(_FIRST_SECONDS):
                 first = await self._inputs.get()
         except TimeoutError:
             return ShellEnd(reason="the shell is not open any more")
-        if first.open is None:
+        if first is None or first.open is None:
             raise ValueError("the first frame of a shell must open it")
-        refusal = self._policy.refusal(self._policy.request(SHELL, first.caller, None))
-        if refusal is not None:
-            return ShellEnd(reason=f"{refusal.detail}. {refusal.remedy}")
+        self._person = first.caller
+        if (refusal := self._refusal(first.caller)) is not None:
+            return ShellEnd(reason=refusal)
         records = await self._service.subscribe(Match(SHELL, {}), _query(first.open))
         logger.info("shell of the cloud opens", extra={"user": first.caller.user})
         try:
@@ -114,7 +134,7 @@ class _Shell:
                 await close()
             logger.info("shell of the cloud has ended", extra={"user": first.caller.user})
 
-    async def _converse(self, records: AsyncIterator[object], user: str) -> ShellEnd | None:
+    async def _converse(self, records: AsyncIterator[object], user: str) -> ShellEnd:
         """Pass on input and output until either ends."""
         output = asyncio.create_task(self._send_output(records))
         typed = asyncio.create_task(self._hear(records, user))
@@ -124,14 +144,16 @@ class _Shell:
             for task in (output, typed):
                 task.cancel()
             await asyncio.gather(output, typed, return_exceptions=True)
-        if typed.cancelled():
-            return output.result()
-        typed.result()  # raises ValueError for input that is not valid
-        return None
+        # Raises ValueError for input that is not valid.
+        return output.result() if typed.cancelled() else typed.result()
 
-    async def _hear(self, records: object, user: str) -> None:
-        """Pass input to the shell until the client disconnects."""
-        while not (frame := await self._inputs.get()).close:
+    async def _hear(self, records: object, user: str) -> ShellEnd:
+        """Pass input to the shell until it must end."""
+        while True:
+            frame = await self._inputs.get()
+            refusal = self._refusal(Caller(user=user))
+            if frame is None or refusal is not None:
+                return ShellEnd(reason=refusal or f"input {self._next} is missing")
             if frame.caller.user != user or not isinstance(records, Conversation):
                 raise ValueError("the shell belongs to another person")
             if frame.note is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from chalicelib.ports.agents import AgentKey, AgentRecord, StoredSummary
+from chalicelib.ports.agents import AgentKey, AgentRecord, AgentShell, StoredSummary
 from conducto_core.model.relay import MAX_CONCURRENT
 
 
@@ -14,6 +14,7 @@ class FakeAgents:
         self._agents: dict[AgentKey, AgentRecord] = {}
         self._summaries: dict[tuple[AgentKey, str], tuple[bytes, float]] = {}
         self._followed: dict[tuple[AgentKey, str], float] = {}
+        self._shells: dict[str, AgentShell] = {}
 
     def connect(self, agent: AgentRecord) -> bool:
         known = self._agents.get(agent.key)
@@ -82,6 +83,23 @@ class FakeAgents:
 
     def remove_followed(self, key: AgentKey, pipeline_id: str) -> None:
         self._followed.pop((key, pipeline_id), None)
+
+    def put_shell(self, shell: AgentShell, until: float) -> bool:
+        return self._shells.setdefault(shell.connection, shell) is shell
+
+    def shell_of(self, connection: str) -> AgentShell | None:
+        return self._shells.get(connection)
+
+    def shell(self, key: AgentKey, shell_id: str) -> AgentShell | None:
+        return next((one for one in self.shells(key) if one.id == shell_id), None)
+
+    def shells(self, key: AgentKey) -> Sequence[AgentShell]:
+        return sorted(
+            (one for one in self._shells.values() if one.key == key), key=lambda one: one.id
+        )
+
+    def remove_shell(self, shell: AgentShell) -> bool:
+        return self._shells.pop(shell.connection, None) is not None
 
 
 class FakeRelays:

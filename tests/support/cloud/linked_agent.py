@@ -52,6 +52,7 @@ class LinkedAgent:
         user: str = ME.user,
         policy: LinkPolicy = ANYBODY,
         epoch: int = 1,
+        shells: tuple[str, ...] = (),
     ) -> None:
         self.world = world
         self.name = name
@@ -74,6 +75,7 @@ class LinkedAgent:
                 version="1.0",
                 policy=policy,
                 epoch=epoch,
+                shells=shells,
             )
         )
         self.look()

@@ -3,6 +3,7 @@
 export const SHELL = {
   close: "Close",
   endShell: "End shell",
+  lostMessage: "the installation did not handle a message",
   leaveHint: " to leave the terminal",
   reconnect: "Reconnect",
   screenReader: "Screen reader",

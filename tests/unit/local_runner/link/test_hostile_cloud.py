@@ -1,6 +1,8 @@
 """A cloud that breaks the rules, loses connections, or tries everything."""
 
 import asyncio
+import base64
+from typing import Any
 
 import pytest
 from tests.fakes.pipelines import MemoryPipelines
@@ -16,6 +18,7 @@ from conducto_core.model.params import PipelineParams
 from conducto_core.model.records import AttemptRecord, PipelineRecord
 from conducto_core.model.relay import LinkPolicy
 from conducto_core.model.requests import Action, NodeView
+from conducto_core.model.shells import ShellParams
 from conducto_core.model.states import NodeType, State
 from conducto_core.semantics.link_policy import ALLOWABLE
 from conducto_local.api.approvals import DECIDER
@@ -148,6 +151,75 @@ async def test_invalid_frame_closes_the_connection_with_1008(
         await cloud.until(lambda: len(cloud.hellos) > 1)
 
     assert first.socket.close_code == relay.VIOLATION
+
+
+async def _opened_shell(cloud: RelayCloud, name: str, **changes: Any) -> None:
+    """Open a shell with the ticket of an honest person, with changes by the cloud."""
+    ticket = await cloud.ask("open_shell", params={"id": "p1"}, body={"path": "/"})
+    opened = {"id": name, "caller": ADA, "seq": 0}
+    params = ShellParams(ticket=ticket.json()["ticket"])
+    await cloud.send(relay.ShellInput, **{**opened, "open": params, **changes})
+
+
+def _end_of(cloud: RelayCloud, name: str) -> str | None:
+    ends = [one.end.reason or "" for one in cloud.shells[name] if one.end is not None]
+    return ends[-1] if ends else None
+
+
+async def test_shell_frames_that_break_the_rules_end_their_shell_only(
+    agent: LinkedAgent, cloud: RelayCloud
+) -> None:
+    agent.configure(cloud, LinkPolicy(allow=ALLOWABLE, who="org"))
+    bob = relay.Caller(user="bob")
+    typed = base64.b64encode(b"echo evil\r").decode()
+    async with agent.linked():
+        await cloud.until(lambda: bool(cloud.hellos))
+        await _opened_shell(cloud, "stranger", caller=bob)
+        await _opened_shell(cloud, "forged", open=ShellParams(ticket="guessed"))
+        await cloud.send(relay.ShellInput, id="first", caller=ADA, seq=0, b64=typed)
+        await _opened_shell(cloud, "taken")
+        await cloud.send(relay.ShellInput, id="taken", caller=bob, seq=1, b64=typed)
+        await cloud.until(lambda: _end_of(cloud, "taken") is not None)  # four may be open
+        await _opened_shell(cloud, "letters")
+        await cloud.send(relay.ShellInput, id="letters", caller=ADA, seq=1, b64="?")
+        await cloud.until(lambda: _end_of(cloud, "letters") is not None)
+        await _opened_shell(cloud, "gap")
+        for seq in range(2, 210):
+            await cloud.send(relay.ShellInput, id="gap", caller=ADA, seq=seq, b64=typed)
+        names = ("stranger", "forged", "first", "taken", "letters", "gap")
+        await cloud.until(lambda: all(_end_of(cloud, name) is not None for name in names))
+        alive = await cloud.ask("list_pipelines")
+
+    ends = {name: _end_of(cloud, name) or "" for name in names}
+    assert "which only ada may request" in ends["stranger"]
+    assert "ticket" in ends["forged"]
+    assert "must open it" in ends["first"]
+    assert "another person" in ends["taken"]
+    assert "base64" in ends["letters"]
+    assert "is missing" in ends["gap"]
+    assert not any(b"evil" in base64.b64decode(one.b64) for one in cloud.shells["taken"])
+    assert (alive.status, len(cloud.hellos)) == (200, 1)
+
+
+@pytest.mark.parametrize("how", ["closed", "withdrawn"])
+async def test_shell_is_closed_at_once_by_the_cloud_and_by_a_new_policy(
+    agent: LinkedAgent, cloud: RelayCloud, how: str
+) -> None:
+    agent.configure(cloud, LinkPolicy(allow=ALLOWABLE))
+    async with agent.linked():
+        await cloud.until(lambda: bool(cloud.hellos))
+        await _opened_shell(cloud, "s1")
+        await cloud.until(lambda: agent.shell.open == 1)
+        if how == "closed":  # whatever input is missing
+            await cloud.send(relay.ShellInput, id="s1", caller=ADA, seq=99, close=True)
+        else:
+            agent.configure(cloud)
+            await cloud.until(lambda: _end_of(cloud, "s1") is not None)
+            assert "conducto agent link --allow" in (_end_of(cloud, "s1") or "")
+        await cloud.until(lambda: agent.shell.open == 0)
+        await cloud.send(relay.ShellInput, id="never", caller=ADA, seq=0, close=True)
+
+    assert not cloud.shells["never"]
 
 
 async def test_unknown_operation_gets_404_and_the_connection_stays(

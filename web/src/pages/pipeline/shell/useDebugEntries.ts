@@ -1,15 +1,19 @@
 import { useQuery } from "@tanstack/react-query";
 
-import { api } from "@/api/client";
+import { allowsShells } from "@/api/shells";
 import type { NodeDetail } from "@/api/schema";
 import type { MenuEntry } from "@/components/Menu";
 import { toast } from "@/components/toasts";
 import { copy } from "@/lib/clipboard";
 import { debugCommand } from "@/lib/commands";
 import { useLocation } from "@/lib/location";
+import { parseReference } from "@/lib/references";
 import type { PipelineSession } from "@/live/session";
 import { openShell, useOpenShell } from "@/pages/pipeline/shell/openShells";
 import { DEBUG } from "@/strings";
+
+/** A machine can change what it allows. */
+const STALE_MS = 60_000;
 
 /** The entries of a command's *Debug* menu: shells in the page if the agent allows them, and commands. */
 export function useDebugEntries(session: PipelineSession, detail: NodeDetail): MenuEntry[] {
@@ -24,6 +28,8 @@ export function useDebugEntries(session: PipelineSession, detail: NodeDetail): M
     shortcut: "d",
     onSelect: () => void copyCommand(command),
   };
+  // Only the machine of an agent has the code of its pipelines.
+  if (parseReference(id).agent !== null) return withShells(shells, [copied]);
   const inCloud = model?.summary.pipeline.mode === "cloud";
   const other = debugCommand(id, node.path, inCloud ? { remote: true } : { live: true });
   const otherEntry: MenuEntry = {
@@ -31,21 +37,25 @@ export function useDebugEntries(session: PipelineSession, detail: NodeDetail): M
     hint: inCloud ? DEBUG.remoteHint : DEBUG.liveHint,
     onSelect: () => void copyCommand(other),
   };
-  return shells.length === 0 ? [copied, otherEntry] : [...shells, "separator", copied, otherEntry];
+  return withShells(shells, [copied, otherEntry]);
+}
+
+function withShells(shells: readonly MenuEntry[], commands: readonly MenuEntry[]): MenuEntry[] {
+  return shells.length === 0 ? [...commands] : [...shells, "separator", ...commands];
 }
 
 /** Entries that open a shell in the page, if the agent allows it and none is open. */
 function useShellEntries({ id, model }: PipelineSession, { node }: NodeDetail): MenuEntry[] {
   const { query } = useLocation();
   const contained = node.type === "Exec" && model?.summary.pipeline.engine === "docker";
-  const agent = useQuery({
-    queryKey: ["agent", "shell"],
-    queryFn: ({ signal }) => api.agent(signal),
-    staleTime: Infinity,
+  const allowed = useQuery({
+    queryKey: ["shells", parseReference(id).agent],
+    queryFn: ({ signal }) => allowsShells(id, signal),
+    staleTime: STALE_MS,
     enabled: contained,
   });
   const opened = useOpenShell(id, node.path) !== null;
-  if (agent.data?.shell !== true || !contained || opened) return [];
+  if (allowed.data !== true || !contained || opened) return [];
   const asked = node.attempts.find((one) => one.number === Number(query.get("attempt")));
   const place = { id, path: node.path, attempt: asked?.number ?? null };
   const entries: MenuEntry[] = [
