@@ -5,7 +5,7 @@ import { dataApi } from "@/api/data";
 import { programApi } from "@/api/programs";
 
 /** Functions that ask the cloud itself, because they are not about one pipeline. */
-const OF_THE_CLOUD = new Set(["pipelines", "agent", "whoAmI", "usage"]);
+const OF_THE_CLOUD = new Set(["pipelines", "agent", "whoAmI", "usage", "launchFromGit"]);
 /** Sends the file with another API of browsers, to the address that `read` has. */
 const UPLOAD = "write";
 const ID = "a/laptop/abc";
