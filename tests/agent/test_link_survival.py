@@ -148,7 +148,8 @@ def test_agent_killed_during_an_action_executes_it_once(
 ) -> None:
     """The client repeats the request with its key, as after a lost response.
 
-    If the agent was killed while it executed the request, its response is an error, and the client looks.
+    If the agent was killed while it executed the request, its response is an error, and the client
+    looks.
     """
     marker = tmp_path / "marker"
     cloud.link(PROFILE, LinkPolicy())
