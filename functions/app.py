@@ -24,6 +24,7 @@ from chalicelib.api import authorizer
 from chalicelib.api.dispatch import Request
 from chalicelib.bootstrap import from_environment
 from chalicelib.ports.identity import Identity
+from chalicelib.ports.logs import LogKey
 from chalicelib.services.data_function import serve
 from conducto_core.api.dispatch import Response as ApiResponse
 from conducto_core.model.operations.children import CHILD_OPERATIONS
@@ -179,8 +180,10 @@ def every_minute(_event: CloudWatchEvent) -> None:
 
 @app.lambda_function(name="hook_event")
 def hook_event(event: Any, _context: Any) -> None:
-    """Process a webhook event that was received."""
-    if "delivery" in event:
+    """Process a webhook event that was received, or join output."""
+    if "output" in event:
+        conducto.cloud.logs.join(LogKey(*event["output"]))
+    elif "delivery" in event:
         conducto.trigger_run.process(*event["delivery"])
     elif conducto.billing_run is not None:
         conducto.billing_run.process_event(str(event["event"]))

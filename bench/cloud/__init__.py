@@ -7,4 +7,4 @@ import sys
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[2]
-sys.path += [str(_ROOT / folder) for folder in ("functions", "emulator")]
+sys.path += [str(_ROOT / folder) for folder in ("functions", "emulator", "tests")]

@@ -1,6 +1,6 @@
 """The cloud benchmarks with the budgets of the architecture."""
 
-from bench.cloud import compiling, deciding, emulated, native
+from bench.cloud import compiling, deciding, emulated, native, output
 from bench.cloud.lab import open_cloud_lab
 from bench.registry import Measurement, Metric, Ratio, Suite
 
@@ -62,6 +62,45 @@ _NATIVE = (
     ),
 )
 
+_READ = (Metric("whole_s", "s", 2), Metric("last_page_s", "s", 0.3))
+_JOINED = (Metric("joining_s", "s"), *_READ)
+
+_OUTPUT = (
+    Measurement(
+        "cloud.output_hour",
+        "log read times, as slow as AWS: an hour of one line a second, sent every 10 s",
+        output.hour(10, joined=False),
+        _READ,
+    ),
+    Measurement(
+        "cloud.output_hour_joined",
+        "the same, joined when the command ended",
+        output.hour(10, joined=True),
+        _JOINED,
+    ),
+    Measurement(
+        "cloud.output_hour_followed",
+        "the same, sent every second to a client that follows",
+        output.hour(1, joined=False),
+        (Metric("whole_s", "s", 2), Metric("last_page_s", "s")),
+        repeats=1,
+    ),
+    Measurement(
+        "cloud.output_hour_followed_joined",
+        "the same, joined when the command ended",
+        output.hour(1, joined=True),
+        _JOINED,
+        repeats=1,
+    ),
+    Measurement(
+        "cloud.output_100_mb",
+        "log read times, as slow as AWS: 100 MB in chunks of 4 MB",
+        output.large,
+        (Metric("whole_s", "s"), Metric("last_page_s", "s", 0.3)),
+        repeats=1,
+    ),
+)
+
 CLOUD = Suite(
     "cloud",
     (
@@ -104,6 +143,7 @@ CLOUD = Suite(
             ),
             repeats=1,
         ),
+        *_OUTPUT,
         *_NATIVE,
         Measurement(
             "cloud.emulated",

@@ -292,6 +292,7 @@ class App:
             billing=self.billing,
             url=lambda: self.addresses.api,
             lend_credentials=self._lend,
+            join_output=lambda key: self._process({"output": key}),
             spot_share=int(self._environment.get(Variables.SPOT_SHARE) or 0),
             remote_debug=bool(self._environment.get(Variables.DEBUG_ROLE)),
             services=self._services(),

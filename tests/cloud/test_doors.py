@@ -19,7 +19,7 @@ from conducto_client.transport import Endpoint
 from conducto_core.model.operations.operation import API_ROOT
 from conducto_core.model.requests import Action
 from conducto_core.model.states import State
-from conducto_core.model.worker import MAX_CHUNK, ClaimDecision, Report, WorkerLogChunk
+from conducto_core.model.worker import MAX_CHUNK_DATA, ClaimDecision, Report, WorkerLogChunk
 from conducto_emulator.tasks import Knobs
 from conducto_worker.agent.ports import WorkerGoneError
 from support.cloud.emulated import ByHand, Cloud, Run
@@ -136,8 +136,8 @@ def test_oversized_output_chunk_is_rejected_and_the_log_continues(me: Cloud) -> 
         data = base64.b64encode(b"x" * size).decode()
         return ask(me, "POST", "/worker/log", worker.token, {**chunk, "data": data})
 
-    refused(sent(MAX_CHUNK + 1), 409, "split it")
-    assert sent(3 * MAX_CHUNK).status in {400, 413, 422}
+    refused(sent(MAX_CHUNK_DATA + 1), 409, "split it")
+    assert sent(3 * MAX_CHUNK_DATA).status in {400, 413, 422}
     worker.api.log(
         WorkerLogChunk.model_validate({**chunk, "data": base64.b64encode(b"fits").decode()})
     )

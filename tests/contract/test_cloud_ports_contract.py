@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -53,7 +54,7 @@ from chalicelib.ports.identity import (
     Tokens,
     VerifiedPerson,
 )
-from chalicelib.ports.logs import LogKey, LogStore
+from chalicelib.ports.logs import LogKey, LogStore, Uploaded
 from chalicelib.ports.named_records import NamedRecords
 from chalicelib.ports.people import AuditLog, InvitationRecord, People
 from chalicelib.ports.storage import Blobs
@@ -224,6 +225,92 @@ def test_writers_at_the_same_time_make_neither_gap_nor_overlap(logs: LogStore) -
 
     assert logs.read(KEY, 0, 1000) == whole[: logs.size(KEY)]
     assert logs.size(KEY) == 52
+
+
+def uploaded(clients: Clients, logs: LogStore, offset: int, data: bytes) -> Uploaded:
+    """Upload a chunk as a worker does."""
+    place = logs.place_for(KEY, offset, "x")
+    S3Bucket(clients, BUCKET).put(place, gzip.compress(data))
+    return Uploaded(place, len(data), data.count(b"\n"))
+
+
+def test_uploaded_chunks_are_part_of_the_stream(clients: Clients, table: DynamoTable) -> None:
+    logs = ChunkedLogs(table, S3Bucket(clients, BUCKET))
+    large = b"a line\n" * 100_000
+    logs.append(KEY, 0, b"first\n")
+
+    for _ in range(2):  # a repeated message changes nothing
+        logs.append_uploaded(KEY, 6, uploaded(clients, logs, 6, large), b"")
+    logs.append_uploaded(KEY, 2, uploaded(clients, logs, 2, b"rst\n" + large + b"end\n"), b"")
+
+    whole = b"first\n" + large + b"end\n"
+    assert b"".join(logs.stream(KEY, 0, len(whole))) == whole
+    assert logs.read(KEY, 10, 20) == whole[10:30]
+    assert sum(ends for _, ends in logs.line_ends(KEY, 0)) == whole.count(b"\n")
+
+
+def test_chunk_that_was_not_uploaded_is_refused(clients: Clients, table: DynamoTable) -> None:
+    logs = ChunkedLogs(table, S3Bucket(clients, BUCKET))
+    other = uploaded(clients, logs, 0, b"x")._replace(place="trees/abc")
+
+    for missing in (Uploaded(logs.place_for(KEY, 0, "y"), 1, 0), other):
+        with pytest.raises(LookupError):
+            logs.append_uploaded(KEY, 0, missing, b"")
+
+    assert logs.size(KEY) == 0
+
+
+def test_wrong_size_of_an_upload_changes_no_other_chunk(
+    clients: Clients, table: DynamoTable
+) -> None:
+    logs = ChunkedLogs(table, S3Bucket(clients, BUCKET))
+    logs.append_uploaded(KEY, 0, uploaded(clients, logs, 0, b"abc")._replace(size=5), b"")
+    logs.append(KEY, 5, b"next\n")
+
+    assert logs.read(KEY, 0, 100) == b"abc\n\nnext\n"
+
+
+def test_joined_chunks_read_as_before_and_are_deleted(clients: Clients, table: DynamoTable) -> None:
+    bucket = S3Bucket(clients, BUCKET)
+    logs = ChunkedLogs(table, bucket)
+    whole, chunks = b"", [Random(n).randbytes(9_000 if n % 9 else 20_000) for n in range(99)]
+    chunks += [b"line\n" * 400_000, b"last\n"]
+    for number, data in enumerate(chunks):
+        if len(data) > 1_000_000:
+            logs.append_uploaded(
+                KEY, len(whole), uploaded(clients, logs, len(whole), data), packed([])
+            )
+        else:
+            logs.append(KEY, len(whole), data, packed([(len(whole), float(number))]))
+        whole += data
+    before = list(logs.line_ends(KEY, 0))
+    half = logs.stream(KEY, 0, len(whole))
+    begun = next(half)
+
+    assert logs.join(KEY)
+    assert logs.join(KEY)
+
+    assert begun + b"".join(half) == whole, "a reader that had begun continues"
+    assert logs.size(KEY) == len(whole)
+    assert b"".join(logs.stream(KEY, 0, len(whole))) == whole
+    for offset in (0, 5, 8_999, 1_000_000, len(whole) - 3, len(whole)):
+        assert logs.read(KEY, offset, 100) == whole[offset : offset + 100]
+    assert logs.times(KEY, len(chunks[0]), len(chunks[0]) + 1) == ((len(chunks[0]), 1.0),)
+    points = list(logs.line_ends(KEY, 0))
+    assert points[-1][0] == len(whole)
+    assert sum(ends for _, ends in points) == sum(ends for _, ends in before)
+    logs.append(KEY, len(whole) - 5, b"last\n")  # sent twice
+    assert logs.size(KEY) == len(whole)
+    left = [key for page in bucket.pages_below("logs/abc/") for key in page]
+    assert sorted("times" in key for key in left) == [False, True]
+
+    logs.forget("abc")
+    assert logs.size(KEY) == 0
+    assert list(bucket.pages_below("logs/abc/")) == []
+
+
+def test_few_chunks_are_not_joined(logs: LogStore) -> None:
+    assert not logs.join(KEY)
 
 
 # ---- blobs ------------------------------------------------------------------------------------
@@ -564,7 +651,7 @@ def test_hour_of_one_line_a_second_is_read_without_s3(clients: Clients, table: D
         logs.append(KEY, number * len(lines), lines)
 
     with calls_of(clients.get("s3")) as s3, calls_of(clients.get("dynamodb")) as dynamodb:
-        assert logs.read(KEY, 0, 1 << 20) == lines * 720
+        assert logs.read(KEY, 0, 720 * len(lines)) == lines * 720
 
     assert (s3, dynamodb) == ([], ["Query", "Query"])
 

@@ -3,6 +3,8 @@
 Time passes only in waits; the work of other threads is done during these.
 """
 
+import base64
+import gzip
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ from conducto_core.model.worker import (
     Heartbeat,
     HeartbeatResponse,
     LogResponse,
+    LogUpload,
     Report,
     ReportResponse,
     WorkerEnd,
@@ -99,6 +102,7 @@ class FakeApi:
     reports: list[Report] = field(default_factory=list)
     ends: list[WorkerEnd] = field(default_factory=list)
     uploads: list[bytes] = field(default_factory=list)
+    parts: dict[str, bytes] = field(default_factory=dict)
 
     def start(self, start: WorkerStart) -> WorkerInstructions:
         del start
@@ -113,8 +117,11 @@ class FakeApi:
 
     def heartbeat(self, heartbeat: Heartbeat) -> HeartbeatResponse:
         self._check()
+        if self.refused & {chunk.stream for chunk in heartbeat.chunks}:
+            raise RefusedError("stream: unknown")
         self.pulses.append(heartbeat)
-        return HeartbeatResponse(stop=self.stop)
+        self.chunks += heartbeat.chunks
+        return HeartbeatResponse(stop=self.stop, followed=self.followed)
 
     def log(self, chunk: WorkerLogChunk) -> LogResponse:
         self._check()
@@ -122,6 +129,18 @@ class FakeApi:
             raise RefusedError(f"stream: unknown: {chunk.stream}")
         self.chunks.append(chunk)
         return LogResponse(followed=self.followed)
+
+    def log_upload(self, wanted: LogUpload, data: bytes) -> str:
+        self._check()
+        self.parts[f"{wanted.stream}/{wanted.offset}"] = data
+        return f"{wanted.stream}/{wanted.offset}"
+
+    def sent(self, chunk: WorkerLogChunk) -> bytes:
+        """Return the output in a chunk."""
+        if chunk.key is not None:
+            return gzip.decompress(self.parts[chunk.key])
+        data = base64.b64decode(chunk.data)
+        return gzip.decompress(data) if chunk.packed else data
 
     def report(self, report: Report) -> ReportResponse:
         self._check()

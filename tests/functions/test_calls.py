@@ -85,7 +85,7 @@ def test_the_calls_of_one_exec_are_counted(counted: Counted) -> None:
         hand.finish()
 
     assert claim == {"Query": 2, "TransactWriteItems": 1, "GetSecretValue": 2}
-    assert heartbeat == {"Query": 1, "PutItem": 1}
+    assert heartbeat == {"Query": 1, "PutItem": 1, "GetItem": 1}  # whether a client follows
     assert log == {"PutItem": 2, "GetItem": 1}  # the stream, its first chunk; does anybody read
     assert more == {"PutItem": 1, "GetItem": 1}
     # One transaction is the entry, one counts the seconds; the queries: the journal, the followers,

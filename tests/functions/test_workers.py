@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
+from tests.fakes.cloud import FakeLogs
 
 from chalicelib.adapters.step_functions import WorkerCredentials
 from chalicelib.api.workers import WorkerGoneError
 from chalicelib.domain.tokens import PREFIX, digest_of, new_token
 from chalicelib.ports.errors import AccessDeniedError
 from chalicelib.ports.identity import Identity
+from chalicelib.ports.logs import LogKey
 from chalicelib.ports.workers import TaskEnd
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.params import LogParams, TreeParams
@@ -23,10 +25,11 @@ from conducto_core.model.requests import Changes
 from conducto_core.model.resources import ResourcesParams
 from conducto_core.model.states import Cause, State
 from conducto_core.model.worker import (
-    MAX_CHUNK,
+    MAX_CHUNK_DATA,
     PROTOCOL,
     ClaimDecision,
     Heartbeat,
+    LogUpload,
     Report,
     WorkerEnd,
     WorkerLogChunk,
@@ -274,9 +277,51 @@ def test_output_that_comes_twice_is_kept_once_and_a_gap_is_refused(world: World)
 def test_oversized_output_chunk_and_invalid_base64_are_rejected(world: World) -> None:
     _, hand = _one(world)
     with pytest.raises(RefusedError, match="split it"):
-        hand.desk.log(hand.identity, _chunk(hand, b"x" * (MAX_CHUNK + 1)))
+        hand.desk.log(hand.identity, _chunk(hand, b"x" * (MAX_CHUNK_DATA + 1)))
     with pytest.raises(RefusedError, match="not valid base64"):
         hand.desk.log(hand.identity, _chunk(hand, b"").model_copy(update={"data": "%"}))
+
+
+def test_large_output_is_uploaded_and_a_complete_stream_is_joined() -> None:
+    joined: list[LogKey] = []
+    logs = FakeLogs()
+    world = World(logs=logs, join_output=joined.append)
+    pipeline, hand = _one(world)
+    assert hand.job is not None
+    whose = {"path": hand.job.path, "attempt": 1}
+    data = b"a line\n" * 1000
+    packed = gzip.compress(data)
+    wanted = LogUpload(**whose, stream="stdout", offset=0, size=len(packed))
+    place = hand.desk.log_upload(hand.identity, wanted)
+    chunk = WorkerLogChunk(
+        **whose, stream="stdout", offset=0, key=place.key, size=len(data), lines=1000, last=True
+    )
+    with pytest.raises(RefusedError, match="upload the chunk again"):
+        hand.desk.log(hand.identity, chunk)
+    logs.uploads[place.key] = packed
+
+    hand.desk.log(hand.identity, chunk)
+
+    key = LogKey(pipeline, hand.job.path, 1, "stdout")
+    assert logs.read(key, 0, 10_000) == data
+    assert joined == [key]
+    with pytest.raises(RefusedError, match="does not run on this worker"):
+        hand.desk.log_upload(hand.identity, wanted.model_copy(update={"attempt": 2}))
+
+
+def test_heartbeat_stores_output_and_says_whether_a_client_follows(world: World) -> None:
+    pipeline, hand = _one(world)
+    assert hand.job is not None
+    chunk = _chunk(hand, gzip.compress(b"one\n" * 1000), packed=True)
+    beat = Heartbeat(path=hand.job.path, attempt=1, chunks=(chunk,))
+
+    first = hand.desk.heartbeat(hand.identity, beat)
+    query = LogParams(id=pipeline, path=hand.job.path)
+    found = asyncio.run(world.pipelines().read_log(query))
+    second = hand.desk.heartbeat(hand.identity, beat)
+
+    assert base64.b64decode(found.data) == b"one\n" * 1000
+    assert (first.followed, second.followed) == (False, True)
 
 
 def test_output_of_an_attempt_that_runs_elsewhere_is_refused(world: World) -> None:

@@ -18,8 +18,17 @@ from conducto_core.model.params import Moment
 from conducto_core.model.secrets import Hidden
 from conducto_core.model.states import Cause
 
-#: Maximum bytes of output in one `WorkerLogChunk`, before base64.
-MAX_CHUNK = 1 << 20
+#: Maximum bytes of output in one `WorkerLogChunk`, before compression and base64.
+MAX_CHUNK = 4 << 20
+#: Maximum bytes of `WorkerLogChunk.data`, before base64; more is uploaded to the bucket.
+MAX_CHUNK_DATA = 1 << 20
+#: Maximum bytes of a compressed chunk in the table. A PUT to S3 costs as much as writing 8 kB to
+#: the table; reading an object takes 30 ms, while a query returns the chunks in its items.
+MAX_INLINE_CHUNK = 8 << 10
+#: Number of chunks from which a complete stream is joined into one object.
+JOINED_CHUNKS = 100
+#: Maximum number of chunks in a heartbeat.
+MAX_HEARTBEAT_CHUNKS = 3
 #: Maximum number of records of times in a chunk.
 MAX_CHUNK_TIMES = 1000
 #: Maximum bytes of a tree that a Lazy prints, before compression.
@@ -156,23 +165,6 @@ class ClaimResponse(Record):
     blocked: bool = False
 
 
-class Heartbeat(Record):
-    """A message that a command still runs."""
-
-    path: str
-    attempt: int
-
-
-class HeartbeatResponse(Record):
-    """The response to a heartbeat.
-
-    Attributes:
-        stop: Stop the command now, then report its result; the API knows the reason.
-    """
-
-    stop: bool = False
-
-
 class WorkerLogChunk(Record):
     """Output of a command, masked; or its usage (`conducto_core.runtime.resource_series`).
 
@@ -180,18 +172,67 @@ class WorkerLogChunk(Record):
         stream: ``resources`` was added later: an API that does not know it rejects the chunk, and
             the agent drops it.
         offset: Bytes of the stream before this chunk; a repeated chunk is accepted.
-        data: Base64.
+        data: Base64 of the output, or of its gzip; empty if ``key`` is given.
+        packed: Whether ``data`` is compressed.
+        key: Key of the uploaded gzip (`LogUploadResponse`).
+        size: Bytes of the uploaded output, before compression.
+        lines: Number of line ends in the uploaded output.
         times: ``(offset, time)`` of output: when it was read; the first one may be in front of it.
+        last: The stream ends with this chunk and has at least `JOINED_CHUNKS`.
     """
 
     path: str
     attempt: int
     stream: Literal["stdout", "stderr", "resources"] | OutputStream
     offset: int = Field(ge=0)
-    data: str = Field(max_length=2 * MAX_CHUNK)
+    data: str = Field(default="", max_length=2 * MAX_CHUNK_DATA)
+    packed: bool = False
+    key: str | None = Field(default=None, max_length=1024)
+    size: int = Field(default=0, ge=0, le=MAX_CHUNK)
+    lines: int = Field(default=0, ge=0, le=MAX_CHUNK)
     times: tuple[tuple[Annotated[int, Field(ge=0, le=2**62)], Moment], ...] = Field(
         default=(), max_length=MAX_CHUNK_TIMES
     )
+    last: bool = False
+
+
+class LogUpload(Record):
+    """A request for the upload of a large chunk of output.
+
+    Attributes:
+        offset: As in `WorkerLogChunk`.
+        size: Bytes of the gzip.
+    """
+
+    path: str
+    attempt: int
+    stream: Literal["stdout", "stderr"]
+    offset: int = Field(ge=0)
+    size: int = Field(gt=0, le=2 * MAX_CHUNK)
+
+
+class Heartbeat(Record):
+    """A message that a command still runs, with the output since the last one.
+
+    Attributes:
+        chunks: Small chunks of output of the command, at most one of each stream.
+    """
+
+    path: str
+    attempt: int
+    chunks: tuple[WorkerLogChunk, ...] = Field(default=(), max_length=MAX_HEARTBEAT_CHUNKS)
+
+
+class HeartbeatResponse(Record):
+    """The response to a heartbeat.
+
+    Attributes:
+        stop: Stop the command now, then report its result; the API knows the reason.
+        followed: As in `LogResponse`.
+    """
+
+    stop: bool = False
+    followed: bool = False
 
 
 class Report(Record):

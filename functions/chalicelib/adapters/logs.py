@@ -5,46 +5,67 @@ the first writer of an offset wins. So chunks have neither gaps nor overlaps, ev
 writers.
 
 Chunks are compressed. A small one is in its item: one query reads a megabyte of them, for example
-an hour of output at a line per second. A larger one is cheaper in S3: DynamoDB charges per
-kilobyte, S3 per object.
+an hour of output at a line per second. A larger one is cheaper in S3, and workers upload it
+themselves: DynamoDB charges per kilobyte, S3 per object.
+
+The chunks of a complete stream can be joined (`chalicelib.adapters.log_joining`): one object of
+compressed members, and one item with their positions, replace them.
 """
 
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
+from secrets import token_hex
 from typing import NamedTuple
 
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.dynamodb import DynamoTable, Item, Value
+from chalicelib.adapters.log_joining import join_chunks
+from chalicelib.adapters.log_members import ChunkCache, Members, packed_chunk, unpacked_chunk
 from chalicelib.adapters.s3 import S3Bucket
 from chalicelib.adapters.table_keys import Key
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.journal import no_check
-from chalicelib.ports.logs import LogKey
+from chalicelib.ports.logs import LogKey, Uploaded
 from conducto_core.model.deployment import LOG_PREFIX, PARTITION_KEY
+from conducto_core.model.worker import JOINED_CHUNKS, MAX_INLINE_CHUNK
 from conducto_core.runtime.line_times import LineTime, part_of, unpacked
 
-#: Maximum bytes of a compressed chunk in the table, about 32 kB of text. A PUT to S3 costs as much
-#: as writing 8 kB to the table; reading an object takes 30 ms, while a query returns the chunks in
-#: its items.
-MAX_INLINE_CHUNK = 8 << 10
-#: Maximum number of objects that are read in parallel.
+#: Maximum number of objects that are read in parallel, and of bytes that are read ahead.
 _READERS = 16
+_AHEAD = 16 << 20
 #: Minimum seconds between two writes of a reader's mark.
 _MARK_SECONDS = 10.0
 _READER = "reader"
+#: Sorts before the chunks of its stream.
+_JOINED = "!"
 _DIGITS = 16
 #: Number of streams whose ends are cached.
 _MAX_ENDS = 10_000
 
 
 class _Part(NamedTuple):
-    """The range of a chunk that starts after ``skipped`` bytes."""
+    """A range of a chunk.
 
-    item: dict[str, Value]
+    Attributes:
+        place: Key of its object; "": the chunk is ``packed``.
+        at: Position of the chunk in the object, and its number of bytes; None: all of the object.
+        size: Bytes of the chunk, not compressed.
+        skipped: Bytes of the chunk before the range.
+        length: Bytes of the range.
+    """
+
+    place: str
+    packed: bytes
+    at: tuple[int, int] | None
+    size: int
     skipped: int
     length: int
+
+
+class _JoinedMeanwhileError(Exception):
+    """The chunks were joined while they were read."""
 
 
 class ChunkedLogs:
@@ -55,6 +76,9 @@ class ChunkedLogs:
         self._bucket = bucket
         self._ends: dict[LogKey, int] = {}
         self._marked: dict[str, float] = {}
+        self._cache = ChunkCache(_AHEAD)
+
+    # ---- writing ------------------------------------------------------------------------------
 
     def append(self, key: LogKey, offset: int, data: bytes, times: bytes = b"") -> None:
         """Append bytes at ``offset``; skips stored bytes and rejects a gap."""
@@ -75,6 +99,29 @@ class ChunkedLogs:
             self._note_end(key, end + len(fresh))
             return
 
+    def place_for(self, key: LogKey, offset: int, name: str) -> str:
+        """Return the key under which the worker of an attempt may upload a chunk."""
+        return f"{_folder(key)}/{offset:0{_DIGITS}}-{name}"
+
+    def append_uploaded(self, key: LogKey, offset: int, chunk: Uploaded, times: bytes) -> None:
+        """Append an uploaded chunk at ``offset``; otherwise as `append`."""
+        if not chunk.place.startswith(f"{_folder(key)}/") or not self._bucket.exists(chunk.place):
+            raise LookupError(f"{key}: nothing was uploaded to {chunk.place!r}")
+        end = offset if offset == self._ends.get(key) else self.size(key)
+        if offset != end:
+            if end < offset + chunk.size:  # a gap, or another writer stored a part of the chunk
+                data = unpacked_chunk(self._bucket.whole(chunk.place), chunk.size)
+                self.append(key, offset, data, times)
+            return
+        item: Item = {"size": chunk.size, "object": chunk.place, "lines": chunk.lines}
+        try:
+            self._write(key, offset, item, times)
+        except ConflictError:
+            self._ends.pop(key, None)
+            self.append_uploaded(key, offset, chunk, times)
+            return
+        self._note_end(key, offset + chunk.size)
+
     def _note_end(self, key: LogKey, end: int) -> None:
         self._ends.pop(key, None)
         self._ends[key] = end
@@ -82,62 +129,168 @@ class ChunkedLogs:
             self._ends.pop(next(iter(self._ends)), None)
 
     def _add(self, key: LogKey, offset: int, data: bytes, times: bytes) -> None:
-        if offset == 0:  # `forget` finds the stream by this item
-            self._table.put(_stream(key), {"size": 0})
-        packed = zlib.compress(data)
+        packed = packed_chunk(data)
         item: Item = {"size": len(data), "packed": packed}
         if len(packed) > MAX_INLINE_CHUNK:
-            place = f"{_folder(key)}/{offset:0{_DIGITS}}-{sha256(data).hexdigest()[:16]}"
+            place = self.place_for(key, offset, sha256(data).hexdigest()[:16])
             self._bucket.put(place, packed)
             item = {"size": len(data), "object": place}
+        self._write(key, offset, {**item, "lines": data.count(b"\n")}, times)
+
+    def _write(self, key: LogKey, offset: int, item: Item, times: bytes) -> None:
+        if offset == 0:  # `forget` finds the stream by this item
+            self._table.put(_stream(key), {"size": 0})
         if times:
             item = {**item, "times": times}
         self._table.put_where(_chunk(key, offset), item, f"attribute_not_exists({PARTITION_KEY})")
 
+    # ---- reading ------------------------------------------------------------------------------
+
     def size(self, key: LogKey) -> int:
         """Return the size in bytes."""
-        return _end(self._last(key, table_keys.LAST))
+        last = self._last(key, table_keys.LAST)
+        if last is None:
+            return 0
+        sort, item = last
+        return int(item["size"]) + (0 if sort == _JOINED else int(sort))
 
     def read(self, key: LogKey, offset: int, limit: int) -> bytes:
         """Return up to ``limit`` bytes starting at ``offset``."""
-        first = self._last(key, _chunk(key, offset).sort)
-        if first is None or limit <= 0:
-            return b""
-        parts: list[_Part] = []
-        end = offset
-        for sort, item in self._table.range(_chunk(key, 0).partition, first[0], table_keys.LAST):
-            skipped = end - int(sort)
-            count = min(int(item["size"]) - skipped, offset + limit - end)
+        return b"".join(self.stream(key, offset, limit)) if limit > 0 else b""
+
+    def stream(self, key: LogKey, offset: int, limit: int) -> Iterator[bytes]:
+        """Yield up to ``limit`` bytes starting at ``offset``, in parts of some MB at most."""
+        end = offset + limit
+        while True:
+            try:
+                for data in self._ahead(self._parts(key, offset, end)):
+                    yield data
+                    offset += len(data)
+            except _JoinedMeanwhileError as error:
+                if self._table.get(_joined(key)) is None:
+                    raise LookupError(f"{key}: {error} is no longer in the bucket") from error
+            else:
+                return
+
+    def _ahead(self, parts: Iterable[_Part]) -> Iterator[bytes]:
+        """Yield the contents of parts; objects are read in parallel, some MB ahead."""
+        waiting: deque[tuple[_Part, Future[bytes] | None]] = deque()
+        held = 0
+
+        def first() -> bytes:
+            part, reading = waiting.popleft()
+            return self._bytes_in(part) if reading is None else reading.result()
+
+        with ThreadPoolExecutor(_READERS) as readers:
+            for part in parts:
+                waiting.append((part, readers.submit(self._bytes_in, part) if part.place else None))
+                held += part.length
+                while waiting and (
+                    len(waiting) > _READERS or held > _AHEAD or waiting[0][1] is None
+                ):
+                    held -= waiting[0][0].length
+                    yield first()
+            while waiting:
+                yield first()
+
+    def _bytes_in(self, part: _Part) -> bytes:
+        if not part.place:
+            data = unpacked_chunk(part.packed, part.size)
+        else:
+            at = part.at or (0, 0)
+            data = self._cache.get(part.place, at[0], lambda: self._object(part))
+        return data[part.skipped : part.skipped + part.length]
+
+    def _object(self, part: _Part) -> bytes:
+        if part.at is not None:
+            return unpacked_chunk(self._bucket.part(part.place, *part.at), part.size)
+        packed = self._bucket.get(part.place)
+        if packed is None:  # `join_chunks` deletes the objects that it has joined
+            raise _JoinedMeanwhileError(part.place)
+        return unpacked_chunk(packed, part.size)
+
+    def _parts(self, key: LogKey, offset: int, end: int) -> Iterator[_Part]:
+        """Yield the parts of a stream from ``offset`` to ``end``."""
+        for sort, item in self._chunks(key, offset):
+            if sort == _JOINED:
+                yield from _joined_parts(item, offset, end)
+                return
+            skipped = offset - int(sort)
+            size = int(item["size"])
+            count = min(size - skipped, end - offset)
             if count > 0:
-                parts.append(_Part(item, skipped, count))
-                end += count
-            if end >= offset + limit:
+                packed = item.get("packed")
+                if isinstance(packed, bytes):
+                    yield _Part("", packed, None, size, skipped, count)
+                else:
+                    yield _Part(str(item["object"]), b"", None, size, skipped, count)
+                offset += count
+            if offset >= end:
+                return
+
+    def _chunks(self, key: LogKey, offset: int) -> Iterator[tuple[str, dict[str, Value]]]:
+        """Yield the chunk that contains ``offset`` and those after it, or the joined stream."""
+        first = self._last(key, _chunk(key, offset).sort)
+        if first is None:
+            return
+        if first[0] == _JOINED:
+            yield first
+            return
+        end = int(first[0])
+        for sort, item in self._table.range(_chunk(key, 0).partition, first[0], table_keys.LAST):
+            if int(sort) != end:
                 break
-        return b"".join(self._bytes_of(parts))
+            yield sort, item
+            end += int(item["size"])
+        joined = self._table.get(_joined(key))
+        if joined is not None and int(joined["size"]) > max(end, offset):
+            yield _JOINED, joined  # the chunks were joined while they were read
 
     def times(self, key: LogKey, start: int, end: int) -> tuple[LineTime, ...]:
         """Return the records of the times of a part of a stream."""
-        first = self._last(key, _chunk(key, start).sort)
         found: list[LineTime] = []
-        if first is None:
-            return ()
-        for sort, item in self._table.range(_chunk(key, 0).partition, first[0], table_keys.LAST):
+        for sort, item in self._chunks(key, start):
+            if sort == _JOINED:
+                place = item.get("times")
+                found = unpacked(self._bucket.whole(str(place))) if place else []
+                break
             if int(sort) >= max(end, start + 1):
                 break
             found += unpacked(bytes(item.get("times", b"")))  # type: ignore[arg-type]
         return part_of(found, start, end)
 
-    def _bytes_of(self, parts: Sequence[_Part]) -> Iterator[bytes]:
-        if all("packed" in part.item for part in parts):
-            return map(self._bytes_in, parts)
-        with ThreadPoolExecutor(_READERS) as readers:
-            return iter(list(readers.map(self._bytes_in, parts)))
+    def line_ends(self, key: LogKey, offset: int) -> Iterator[tuple[int, int]]:
+        """Yield ``(end, number of line ends within)`` of the chunks from a chunk's end on."""
+        for sort, item in self._chunks(key, offset):
+            if sort == _JOINED:
+                yield from Members.parse(bytes(item["index"])).points(offset)  # type: ignore[arg-type]
+                return
+            end = int(sort) + int(item["size"])
+            if end > offset:
+                yield end, int(item.get("lines", 0))
 
-    def _bytes_in(self, part: _Part) -> bytes:
-        packed = part.item.get("packed")
-        if not isinstance(packed, bytes):
-            packed = self._bucket.whole(str(part.item["object"]))
-        return zlib.decompress(packed)[part.skipped : part.skipped + part.length]
+    # ---- the rest -----------------------------------------------------------------------------
+
+    def join(self, key: LogKey) -> bool:
+        """Join the chunks of a complete stream; return False if they are few."""
+        partition = _chunk(key, 0).partition
+        if self._table.get(_joined(key)) is None:
+            chunks = self._table.range(partition, "0", table_keys.LAST)
+            place = f"{_folder(key)}/joined-{token_hex(8)}"
+            joined = join_chunks(self._bucket, place, chunks, JOINED_CHUNKS)
+            if joined is None:
+                return False
+            try:
+                # The only one: the chunks of another one may be incomplete already.
+                new = f"attribute_not_exists({PARTITION_KEY})"
+                self._table.put_where(_joined(key), joined, new)
+            except ConflictError:
+                self._bucket.delete_all([place, f"{place}.times"])
+        listed = self._table.range(partition, "0", table_keys.LAST)
+        left = [(Key(partition, sort), item.get("object")) for sort, item in listed]
+        self._table.delete_all([chunk for chunk, _ in left])
+        self._bucket.delete_all([str(place) for _, place in left if place])
+        return True
 
     def note_reader(self, pipeline_id: str, until: float) -> None:
         """Record that a client follows the output of a pipeline."""
@@ -155,7 +308,7 @@ class ChunkedLogs:
         """Delete all output of a pipeline: of each stream the chunks first, then its name."""
         self._ends = {key: end for key, end in self._ends.items() if key.pipeline_id != pipeline_id}
         for name, _ in self._table.range(_streams(pipeline_id), "0", table_keys.LAST):
-            listed = self._table.range(f"L#{name}", "0", table_keys.LAST)
+            listed = self._table.range(f"L#{name}", _JOINED, table_keys.LAST)
             self._table.delete_all([Key(f"L#{name}", sort) for sort, _ in listed], check)
             self._table.delete(Key(_streams(pipeline_id), name))
             check()
@@ -163,11 +316,18 @@ class ChunkedLogs:
 
     def _last(self, key: LogKey, upto: str) -> tuple[str, dict[str, Value]] | None:
         partition = _chunk(key, 0).partition
-        return next(self._table.range(partition, "0", upto, reverse=True, limit=1), None)
+        return next(self._table.range(partition, _JOINED, upto, reverse=True, limit=1), None)
 
 
-def _end(chunk: tuple[str, dict[str, Value]] | None) -> int:
-    return 0 if chunk is None else int(chunk[0]) + int(chunk[1]["size"])
+def _joined_parts(item: Item, offset: int, end: int) -> Iterator[_Part]:
+    index, place = bytes(item["index"]), str(item["object"])  # type: ignore[arg-type]
+    for member in Members.parse(index).from_position(offset):
+        skipped = offset - member.start
+        count = min(member.size - skipped, end - offset)
+        if count <= 0:
+            return
+        yield _Part(place, b"", (member.place, member.packed), member.size, skipped, count)
+        offset += count
 
 
 def _folder(key: LogKey) -> str:
@@ -185,3 +345,7 @@ def _stream(key: LogKey) -> Key:
 
 def _chunk(key: LogKey, offset: int) -> Key:
     return Key(f"L#{_folder(key)}", f"{offset:0{_DIGITS}}")
+
+
+def _joined(key: LogKey) -> Key:
+    return Key(f"L#{_folder(key)}", _JOINED)

@@ -1,15 +1,23 @@
 """The S3 bucket, and the large objects in it that clients transfer themselves."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from chalicelib.adapters.aws_errors import ignoring, throttling
+from chalicelib.adapters.aws_errors import client_error, ignoring, throttling
 from chalicelib.adapters.clients import Clients
 
 #: Lifetime of a presigned URL in seconds: as long as somebody who was removed can still use one.
 URL_SECONDS = 300
 _CHUNK = 4 << 20
+#: Bytes of a part of an object that is written in parts, and maximum number of parts in flight. An
+#: object has at most 10,000 parts, so parts grow.
+_PART = 8 << 20
+_PARTS_PER_SIZE = 1000
+_IN_FLIGHT = 4
+_MAX_DELETED = 1000
 _MISSING = frozenset({"NoSuchKey", "404"})
 
 
@@ -65,6 +73,13 @@ class S3Bucket:
             return bytes(client.get_object(Bucket=self._name, Key=key)["Body"].read())
         return None
 
+    def part(self, key: str, first: int, count: int) -> bytes:
+        """Return ``count`` bytes of an object that must exist."""
+        wanted = f"bytes={first}-{first + count - 1}"
+        with throttling():
+            found = self._clients.get("s3").get_object(Bucket=self._name, Key=key, Range=wanted)
+            return bytes(found["Body"].read())
+
     def whole(self, key: str) -> bytes:
         """Return the content of an object that must exist; raises `LookupError`."""
         data = self.get(key)
@@ -76,6 +91,10 @@ class S3Bucket:
         """Write an object."""
         with throttling():
             self._clients.get("s3").put_object(Bucket=self._name, Key=key, Body=data)
+
+    def writer(self, key: str) -> "ObjectWriter":
+        """Return a writer of an object of any size, which holds some parts in memory."""
+        return ObjectWriter(self._clients.get("s3"), self._name, key)
 
     def put_file(self, key: str, file: BinaryIO) -> None:
         """Write an object from an open file of any size."""
@@ -98,10 +117,15 @@ class S3Bucket:
 
     def delete_below(self, prefix: str) -> None:
         """Delete all objects whose keys have a prefix."""
-        client = self._clients.get("s3")
         for page in self.pages_below(prefix):
+            self.delete_all(page)
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """Delete many objects; a missing one is not an error."""
+        client = self._clients.get("s3")
+        for first in range(0, len(keys), _MAX_DELETED):
+            objects = [{"Key": key} for key in keys[first : first + _MAX_DELETED]]
             with throttling():
-                objects = [{"Key": key} for key in page]
                 client.delete_objects(Bucket=self._name, Delete={"Objects": objects})
 
     def pages_below(self, prefix: str) -> Iterator[list[str]]:
@@ -117,3 +141,76 @@ class S3Bucket:
         client = self._clients.get("s3")
         good_for = URL_SECONDS if seconds is None else seconds
         return str(client.generate_presigned_url(operation, Params=wanted, ExpiresIn=good_for))
+
+
+class ObjectWriter:
+    """Writes an object in parts; a small one in a single request. Nothing exists until `close`."""
+
+    def __init__(self, client: Any, bucket: str, key: str) -> None:
+        self._client = client
+        self._place = {"Bucket": bucket, "Key": key}
+        self._data = bytearray()
+        self._upload: str | None = None
+        self._parts: list[dict[str, object]] = []
+        self._number = 0
+        self._waiting: deque[Future[dict[str, object]]] = deque()
+        self._senders = ThreadPoolExecutor(_IN_FLIGHT)
+
+    def write(self, data: bytes) -> None:
+        """Add bytes."""
+        self._data += data
+        wanted = _PART * (1 + self._number // _PARTS_PER_SIZE)
+        while len(self._data) > wanted:
+            self._send(bytes(self._data[:wanted]))
+            del self._data[:wanted]
+
+    def close(self) -> None:
+        """Complete the object."""
+        try:
+            with throttling():
+                if self._upload is None:
+                    self._client.put_object(**self._place, Body=bytes(self._data))
+                    return
+                self._send(bytes(self._data))
+                while self._waiting:
+                    self._parts.append(self._waiting.popleft().result())
+                self._complete()
+                self._upload = None
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Drop the object, unless it is complete."""
+        self._senders.shutdown(wait=True, cancel_futures=True)
+        if self._upload is not None:
+            with throttling(), ignoring("NoSuchUpload"):
+                self._client.abort_multipart_upload(**self._place, UploadId=self._upload)
+            self._upload = None
+
+    def _complete(self) -> None:
+        try:
+            self._client.complete_multipart_upload(
+                **self._place, UploadId=self._upload, MultipartUpload={"Parts": self._parts}
+            )
+        except client_error():
+            # It takes long for a large object: the first call may have succeeded after its timeout.
+            with ignoring(*_MISSING):
+                self._client.head_object(**self._place)
+                return
+            raise
+
+    def _send(self, data: bytes) -> None:
+        with throttling():
+            if self._upload is None:
+                made = self._client.create_multipart_upload(**self._place)
+                self._upload = str(made["UploadId"])
+            while len(self._waiting) >= _IN_FLIGHT:
+                self._parts.append(self._waiting.popleft().result())
+        self._number += 1
+        self._waiting.append(self._senders.submit(self._put, self._upload, self._number, data))
+
+    def _put(self, upload: str, number: int, data: bytes) -> dict[str, object]:
+        sent = self._client.upload_part(
+            **self._place, UploadId=upload, PartNumber=number, Body=data
+        )
+        return {"ETag": sent["ETag"], "PartNumber": number}

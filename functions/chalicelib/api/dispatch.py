@@ -9,8 +9,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, cast
+from typing import cast
 from urllib.parse import urlencode
 
 from chalicelib.api.servers import server_of
@@ -176,11 +175,14 @@ class Api:
         what = (sorted(request.params.items()), sorted(request.query))
         key = transfer_key(caller, what, download.version, download.size)
         if not self._cloud.blobs.exists(key):
-            with SpooledTemporaryFile(max_size=MAX_DIRECT) as file:
+            writer = self._cloud.blobs.writer(key)
+            try:
                 async for chunk in download.chunks:
-                    file.write(chunk)
-                file.seek(0)
-                self._cloud.blobs.put_file(key, cast("BinaryIO", file))
+                    await asyncio.to_thread(writer.write, chunk)
+                await asyncio.to_thread(writer.close)
+            except BaseException:
+                writer.abort()
+                raise
         return key
 
     def _service(self, operation: AnyOperation, caller: Identity) -> Service:

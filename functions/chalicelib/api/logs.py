@@ -5,11 +5,12 @@ import base64
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from tempfile import NamedTemporaryFile
 
 from chalicelib.api.reading import LOOK_EVERY, CloudQueries
 from chalicelib.ports.logs import LogKey, LogStore
-from conducto_core.api.queries.log_lines import LineIndex
+from conducto_core.api.queries.log_lines import ChunkIndex, LineIndex
 from conducto_core.api.queries.log_outline import outline
 from conducto_core.api.queries.log_responses import lines_response, matches_response, search
 from conducto_core.api.queries.log_search import SearchQuery, chunk_to_search
@@ -36,9 +37,8 @@ from conducto_core.runtime.resource_series import MAX_BYTES, resources_in
 
 #: Seconds for which workers send output every second after a client has read some.
 FOLLOWED_SECONDS = 30.0
-#: Bytes per read, and the maximum that one request reads to extend an index.
+#: Bytes per read.
 _BLOCK = 1 << 20
-_BUDGET = 64 << 20
 #: Number of streams whose line indexes a process caches; each takes up to 32 kB.
 _INDEXES = 64
 
@@ -58,7 +58,7 @@ class LineIndexes:
     def using(self, logs: LogStore, key: LogKey) -> Iterator[LineIndex]:
         """Yield the index of a stream, exclusively."""
         with self._lock:
-            index = self._kept.pop((logs, key), None) or LineIndex(budget=_BUDGET)
+            index = self._kept.pop((logs, key), None) or ChunkIndex(partial(logs.line_ends, key))
             self._kept[logs, key] = index  # most recently used last
             if len(self._kept) > _INDEXES:
                 del self._kept[next(iter(self._kept))]
@@ -105,8 +105,7 @@ class CloudLogs(CloudQueries):
             else:
                 chunk = await asyncio.to_thread(self._chunk, key, query, complete)
             if key is not None and not complete:
-                until = self._cloud.clock() + FOLLOWED_SECONDS
-                await asyncio.to_thread(self._cloud.logs.note_reader, key.pipeline_id, until)
+                await self._note_reader(key)
             if chunk.data or chunk.complete or self._cloud.clock() >= end:
                 return chunk
             await asyncio.sleep(LOOK_EVERY)
@@ -127,7 +126,7 @@ class CloudLogs(CloudQueries):
         logs, offset = self._cloud.logs, query.offset
         size = logs.size(key)
         first = max(0, size + offset) if offset < 0 else min(offset, size)
-        data = logs.read(key, first, min(query.limit, MAX_LOG_CHUNK))
+        data = logs.read(key, first, min(query.limit, MAX_LOG_CHUNK, size - first))
         timed = query.times and bool(data)
         return LogChunk(
             data=base64.b64encode(data).decode(),
@@ -143,6 +142,8 @@ class CloudLogs(CloudQueries):
         key, complete = await self._output(query)
         if key is None:
             return LogLines(first=0, lines=(), total=0)
+        if not complete:
+            await self._note_reader(key)
 
         def read() -> LogLines:
             stream = BlockStream(self._cloud.logs, key)
@@ -241,12 +242,10 @@ class CloudLogs(CloudQueries):
         return chosen.number, await asyncio.to_thread(self._cloud.logs.read, key, 0, MAX_STREAM)
 
     async def _chunks(self, key: LogKey, first: int, count: int) -> AsyncIterator[bytes]:
-        while count > 0:
-            chunk = await asyncio.to_thread(
-                self._cloud.logs.read, key, first, min(count, MAX_LOG_CHUNK)
-            )
-            if not chunk:
-                return
+        parts = self._cloud.logs.stream(key, first, count)
+        while (chunk := await asyncio.to_thread(next, parts, None)) is not None:
             yield chunk
-            first += len(chunk)
-            count -= len(chunk)
+
+    async def _note_reader(self, key: LogKey) -> None:
+        until = self._cloud.clock() + FOLLOWED_SECONDS
+        await asyncio.to_thread(self._cloud.logs.note_reader, key.pipeline_id, until)

@@ -5,7 +5,7 @@ the pipeline: any other worker is asked to leave (410) and its reports are ignor
 """
 
 import base64
-import binascii
+import zlib
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import cache, partial, wraps
@@ -26,7 +26,7 @@ from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.workers import Worker
 from chalicelib.ports.errors import AccessDeniedError, ConflictError
 from chalicelib.ports.identity import Identity
-from chalicelib.ports.logs import LogKey
+from chalicelib.ports.logs import LogKey, Uploaded
 from chalicelib.services.claims import Claims
 from chalicelib.services.debug_sessions import DebugSessions, ShellOverError, is_shell
 from chalicelib.services.generated_trees import GeneratedTreeError, GeneratedTrees, uploads_of
@@ -38,6 +38,7 @@ from conducto_core.model.outputs import OutputStream
 from conducto_core.model.states import Cause, State
 from conducto_core.model.worker import (
     MAX_CHUNK,
+    MAX_CHUNK_DATA,
     PROTOCOL,
     Claim,
     ClaimResponse,
@@ -45,6 +46,7 @@ from conducto_core.model.worker import (
     Heartbeat,
     HeartbeatResponse,
     LogResponse,
+    LogUpload,
     Nothing,
     Report,
     ReportResponse,
@@ -263,9 +265,12 @@ class WorkerApi:
             worker = _known(live, worker_id)
             node = live.exec_in(call.path, call.attempt, State.RUNNING)
             mine = node is not None and worker.runs(call.path, call.attempt)
-            return HeartbeatResponse(
-                stop=not mine or (node is not None and node.stop_reason is not None)
-            )
+            stop = not mine or (node is not None and node.stop_reason is not None)
+        for chunk in call.chunks:
+            _check_had(worker, chunk)
+            self._store(pipeline_id, chunk)
+        followed = self._cloud.logs.has_reader(pipeline_id, self._now())
+        return HeartbeatResponse(stop=stop, followed=followed)
 
     def _expire(self, live: CloudPipeline) -> Input | None:
         due = live.due(self._now())
@@ -280,28 +285,39 @@ class WorkerApi:
         if not its_own:  # this process may not have read the latest entries
             with self._attending() as (_, worker):
                 _check_had(worker, call)
-        try:
-            data = base64.b64decode(call.data, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise RefusedError(
-                f"{call.path}: the chunk of output is not valid base64: {error}"
-            ) from error
-        if len(data) > MAX_CHUNK:
-            raise RefusedError(
-                f"{call.path}: a chunk of output has at most {MAX_CHUNK} bytes, got {len(data)}; "
-                "split it"
-            )
+        self._store(pipeline_id, call)
+        return LogResponse(followed=self._cloud.logs.has_reader(pipeline_id, self._now()))
+
+    def _store(self, pipeline_id: str, call: WorkerLogChunk) -> None:
         key = LogKey(pipeline_id, call.path, call.attempt, call.stream)
+        logs, times = self._cloud.logs, packed(call.times)
+        data = b"" if call.key is not None else _output_in(call)
         try:
-            self._cloud.logs.append(key, call.offset, data, packed(call.times))
+            if call.key is not None:
+                chunk = Uploaded(call.key, call.size, call.lines)
+                logs.append_uploaded(key, call.offset, chunk, times)
+            else:
+                logs.append(key, call.offset, data, times)
         except ConflictError as error:
             raise RefusedError(
                 f"{call.path}: output before byte {call.offset} is missing; "
-                f"continue from byte {self._cloud.logs.size(key)}"
+                f"continue from byte {logs.size(key)}"
             ) from error
+        except LookupError as error:
+            raise RefusedError(f"{call.path}: upload the chunk again: {error}") from error
         if call.stream in get_args(OutputStream):
             self._note_outputs(call, key, data)
-        return LogResponse(followed=self._cloud.logs.has_reader(pipeline_id, self._now()))
+        if call.last:
+            self._cloud.join_output(key)
+
+    @_logged
+    async def worker_log_upload(self, call: LogUpload) -> UploadResponse:
+        """Return an upload URL for a chunk of output that is too large for a request."""
+        with self._attending() as (live, worker):
+            _check_had(worker, call)
+            key = LogKey(live.id, call.path, call.attempt, call.stream)
+        place = self._cloud.logs.place_for(key, call.offset, token_hex(8))
+        return UploadResponse(url=self._cloud.blobs.upload_url(place, size=call.size), key=place)
 
     def _note_outputs(self, call: WorkerLogChunk, key: LogKey, data: bytes) -> None:
         """Add metrics and artifacts to the record of a running attempt, if their names are new."""
@@ -395,6 +411,24 @@ class WorkerApi:
         return self._cloud.clock()
 
 
+def _output_in(call: WorkerLogChunk) -> bytes:
+    """Return the output in a chunk."""
+    try:
+        data = base64.b64decode(call.data, validate=True)
+        if call.packed:
+            data = zlib.decompressobj(wbits=31).decompress(data, MAX_CHUNK + 1)
+    except (ValueError, zlib.error) as error:  # binascii.Error is a ValueError
+        raise RefusedError(
+            f"{call.path}: the chunk of output is not valid base64 or gzip: {error}"
+        ) from error
+    maximum = MAX_CHUNK if call.packed else MAX_CHUNK_DATA
+    if len(data) > maximum:
+        raise RefusedError(
+            f"{call.path}: a chunk of output has at most {maximum} bytes, got more; split it"
+        )
+    return data
+
+
 def _failure(call: WorkerEnd) -> StartFailure | None:
     """Return how to count the loss of a worker that leaves before its first command."""
     if call.broken:
@@ -423,10 +457,10 @@ def _known(live: CloudPipeline, worker_id: str) -> Worker:
     return worker
 
 
-def _has_had(worker: Worker | None, call: WorkerLogChunk | Report) -> bool:
+def _has_had(worker: Worker | None, call: WorkerLogChunk | LogUpload | Report) -> bool:
     return worker is not None and worker.has_had(call.path, call.attempt)
 
 
-def _check_had(worker: Worker, call: WorkerLogChunk | Report) -> None:
+def _check_had(worker: Worker, call: WorkerLogChunk | LogUpload | Report) -> None:
     if not _has_had(worker, call):
         raise RefusedError(f"{call.path}: attempt {call.attempt} does not run on this worker")

@@ -1,6 +1,6 @@
 """The store of command output."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple, Protocol
 
 from chalicelib.ports.journal import no_check
@@ -19,6 +19,20 @@ class LogKey(NamedTuple):
     stream: Stream
 
 
+class Uploaded(NamedTuple):
+    """A chunk that its worker has uploaded.
+
+    Attributes:
+        place: Key of the object, a gzip.
+        size: Bytes of output.
+        lines: Number of line ends in it.
+    """
+
+    place: str
+    size: int
+    lines: int
+
+
 class LogStore(Protocol):
     """Command output (small chunks in DynamoDB, large ones in S3)."""
 
@@ -32,11 +46,33 @@ class LogStore(Protocol):
             ConflictError: ``offset`` is beyond the end.
         """
 
+    def place_for(self, key: LogKey, offset: int, name: str) -> str:
+        """Return the key under which the worker of an attempt may upload a chunk."""
+
+    def append_uploaded(self, key: LogKey, offset: int, chunk: Uploaded, times: bytes) -> None:
+        """Append an uploaded chunk at ``offset``; otherwise as `append`.
+
+        Raises:
+            LookupError: It was not uploaded, or not to a place of this stream.
+        """
+
+    def join(self, key: LogKey) -> bool:
+        """Join the chunks of a complete stream; return False if they are few."""
+
     def size(self, key: LogKey) -> int:
         """Return the size in bytes."""
 
     def read(self, key: LogKey, offset: int, limit: int) -> bytes:
         """Return up to ``limit`` bytes starting at ``offset``."""
+
+    def stream(self, key: LogKey, offset: int, limit: int) -> Iterator[bytes]:
+        """Yield up to ``limit`` bytes starting at ``offset``, in parts of some MB at most."""
+
+    def line_ends(self, key: LogKey, offset: int) -> Iterator[tuple[int, int]]:
+        """Yield ``(end, number of line ends within)`` of each chunk that ends after ``offset``.
+
+        ``offset`` is 0 or the end of a chunk.
+        """
 
     def times(self, key: LogKey, start: int, end: int) -> tuple[LineTime, ...]:
         """Return the records of the times of a part, with the last one in front of it."""

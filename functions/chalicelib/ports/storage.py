@@ -6,6 +6,19 @@ from typing import BinaryIO, Literal, NamedTuple, Protocol
 from conducto_core.model.responses import ChangedData, DataEntry, DataList, Deleted
 
 
+class BlobWriter(Protocol):
+    """Writes one object; it does not exist until `close`."""
+
+    def write(self, data: bytes) -> None:
+        """Add bytes."""
+
+    def close(self) -> None:
+        """Complete the object."""
+
+    def abort(self) -> None:
+        """Drop the object, unless it is complete."""
+
+
 class Blobs(Protocol):
     """Large objects that clients and workers transfer themselves (S3)."""
 
@@ -29,6 +42,9 @@ class Blobs(Protocol):
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object."""
+
+    def writer(self, key: str) -> BlobWriter:
+        """Return a writer of an object of any size."""
 
     def put_file(self, key: str, file: BinaryIO) -> None:
         """Write an object from an open file of any size."""

@@ -19,7 +19,7 @@ from chalicelib.ports.identity import (
 )
 from chalicelib.ports.images import Builder
 from chalicelib.ports.journal import Store
-from chalicelib.ports.logs import LogStore
+from chalicelib.ports.logs import LogKey, LogStore
 from chalicelib.ports.named_records import NamedRecords
 from chalicelib.ports.people import AuditLog, People
 from chalicelib.ports.state_machines import StateMachines
@@ -52,6 +52,8 @@ class Dependencies:
         billing: The payment provider and its records; None: the installation has no billing.
         lend_credentials: Returns credentials with which a worker polls an activity, or None to use
             those of its task.
+        join_output: Joins the chunks of a complete output stream (`LogStore.join`) in the
+            background.
         clock: Seconds since the epoch.
         mail: Mails a text, with the password of the mail server, and returns whether there is one;
             raises `conducto.integrations.http.DeliveryError`.
@@ -95,6 +97,7 @@ class Dependencies:
     remedies: Callable[[], Remedies] = Remedies
     billing: BillingPorts | None = None
     lend_credentials: Callable[[str, str], Credentials | None] = lambda _activity, _worker: None
+    join_output: Callable[[LogKey], None] = lambda _key: None
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     mail: Mail = lambda _to, _subject, _text, _password: False

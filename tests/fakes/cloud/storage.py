@@ -1,5 +1,8 @@
 """Logs, blobs and secrets in memory."""
 
+from __future__ import annotations
+
+import gzip
 import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
@@ -7,17 +10,26 @@ from typing import Any, BinaryIO
 
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.journal import no_check
-from chalicelib.ports.logs import LogKey
+from chalicelib.ports.logs import LogKey, Uploaded
+from chalicelib.ports.storage import BlobWriter
 from conducto_core.runtime.line_times import LineTime, part_of, unpacked
+
+#: Bytes of a chunk for readers.
+_BLOCK = 1 << 16
 
 
 class FakeLogs:
-    """A fake `LogStore`."""
+    """A fake `LogStore`.
+
+    Attributes:
+        uploads: Uploaded chunks by key.
+    """
 
     def __init__(self) -> None:
         self._kept: dict[LogKey, bytes] = {}
         self._readers: dict[str, float] = {}
         self._times: dict[LogKey, bytes] = {}
+        self.uploads: dict[str, bytes] = {}
 
     def append(self, key: LogKey, offset: int, data: bytes, times: bytes = b"") -> None:
         there = self._kept.get(key, b"")
@@ -25,6 +37,27 @@ class FakeLogs:
             raise ConflictError(f"{key.path}: {offset} is beyond the end, {len(there)}")
         self._kept[key] = there + data[len(there) - offset :]
         self._times[key] = self._times.get(key, b"") + times
+
+    def place_for(self, key: LogKey, offset: int, name: str) -> str:
+        return f"logs/{key.pipeline_id}/{key.attempt}/{key.stream}/{offset}-{name}"
+
+    def append_uploaded(self, key: LogKey, offset: int, chunk: Uploaded, times: bytes) -> None:
+        data = self.uploads.get(chunk.place)
+        if data is None:
+            raise LookupError(chunk.place)
+        self.append(key, offset, gzip.decompress(data), times)
+
+    def join(self, key: LogKey) -> bool:
+        return bool(self._kept.get(key))
+
+    def stream(self, key: LogKey, offset: int, limit: int) -> Iterator[bytes]:
+        for first in range(offset, min(offset + limit, self.size(key)), _BLOCK):
+            yield self.read(key, first, min(_BLOCK, offset + limit - first))
+
+    def line_ends(self, key: LogKey, offset: int) -> Iterator[tuple[int, int]]:
+        data = self._kept.get(key, b"")
+        for end in range(offset + _BLOCK, len(data) + 1, _BLOCK):
+            yield end, data.count(b"\n", end - _BLOCK, end)
 
     def size(self, key: LogKey) -> int:
         return len(self._kept.get(key, b""))
@@ -46,6 +79,22 @@ class FakeLogs:
         for key in [key for key in self._kept if key.pipeline_id == pipeline_id]:
             del self._kept[key]
         self._readers.pop(pipeline_id, None)
+
+
+class _FakeWriter:
+    """Satisfies `BlobWriter`."""
+
+    def __init__(self, blobs: FakeBlobs, key: str) -> None:
+        self._blobs, self._key, self._data = blobs, key, bytearray()
+
+    def write(self, data: bytes) -> None:
+        self._data += data
+
+    def close(self) -> None:
+        self._blobs.put(self._key, bytes(self._data))
+
+    def abort(self) -> None:
+        self._data.clear()
 
 
 class FakeBlobs:
@@ -81,6 +130,9 @@ class FakeBlobs:
     def put(self, key: str, data: bytes) -> None:
         self._kept[key] = data
         self._times[key] = self._clock()
+
+    def writer(self, key: str) -> BlobWriter:
+        return _FakeWriter(self, key)
 
     def put_file(self, key: str, file: BinaryIO) -> None:
         self.put(key, file.read())

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import threading
 from collections import deque
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
-from tests.fakes.worker import FakeApi, FakeClock
+import pytest
+from tests.fakes.worker import FakeApi, FakeClock, FakeTasks
 
+from conducto_core.model.worker import JOINED_CHUNKS
+from conducto_worker.agent.heartbeats import HeartbeatSender
 from conducto_worker.agent.log_shipper import (
     CHUNK_BYTES,
+    HEARTBEAT_BYTES,
     LINGER_SECONDS,
     MAX_WAITING,
     UNREAD_SECONDS,
@@ -37,7 +41,7 @@ def test_a_little_output_lingers_for_a_second() -> None:
     made.step()
 
     assert delay == LINGER_SECONDS
-    assert [base64.b64decode(chunk.data) for chunk in api.chunks] == [b"ab"]
+    assert [api.sent(chunk) for chunk in api.chunks] == [b"ab"]
 
 
 def test_unread_output_is_sent_less_often() -> None:
@@ -113,6 +117,83 @@ def test_draining_gives_up_in_time() -> None:
     assert clock.now() - begins < 20
 
 
+def test_large_output_is_uploaded_and_a_repeated_message_is_the_same() -> None:
+    made, api, clock = shipper()
+    data = bytes(Random(1).choices(range(32, 127), k=100_000)) + b"\n"
+    made.add("stdout", data)
+    clock.pass_time(made.step())
+    send, tried = api.log, []
+
+    def fail(chunk: Any) -> Any:
+        tried.append(chunk)
+        raise ApiError("503")
+
+    api.log = fail  # type: ignore[method-assign]
+    made.step()
+    api.log = send  # type: ignore[method-assign]
+    made.add("stdout", b"more\n")
+    made.finish()
+    assert made.drain(10)
+
+    first, second = api.chunks
+    assert first == tried[0], "its first message may have been recorded"
+    assert (first.data, first.size, first.lines) == ("", len(data), data.count(b"\n"))
+    assert list(map(api.sent, api.chunks)) == [data, b"more\n"]
+    assert second.offset == len(data)
+
+
+def test_heartbeat_carries_a_little_output() -> None:
+    made, api, _ = shipper()
+    keeper = HeartbeatSender(api, FakeTasks(FakeClock()), made)
+    keeper.running("/a", 1)
+    made.add("stdout", b"some\n")
+    made.add("stderr", b"x" * (HEARTBEAT_BYTES + 1))
+
+    keeper.beat()
+    made.add("stdout", b"more\n")
+    api.followed = True
+    keeper.beat()
+    made.add("stdout", b"live\n")
+
+    assert [[api.sent(chunk) for chunk in pulse.chunks] for pulse in api.pulses] == [
+        [b"some\n"],
+        [b"more\n"],
+    ]
+    assert made.step() == LINGER_SECONDS, "a client has begun to follow"
+
+
+def test_output_of_a_failed_heartbeat_is_sent_again() -> None:
+    made, api, _ = shipper()
+    keeper = HeartbeatSender(api, FakeTasks(FakeClock()), made)
+    keeper.running("/a", 1)
+    made.add("stdout", b"some\n")
+    api.away = ApiError("503")
+
+    keeper.beat()
+    api.away = None
+    made.finish()
+    made.drain(10)
+
+    assert [api.sent(chunk) for chunk in api.chunks] == [b"some\n"]
+
+
+@pytest.mark.parametrize("rest", [b"", b"rest"])
+def test_stream_with_many_chunks_is_ended(rest: bytes) -> None:
+    made, api, clock = shipper()
+    for _ in range(JOINED_CHUNKS):
+        made.add("stdout", b"x\n")
+        clock.pass_time(UNREAD_SECONDS)
+        made.step()
+    made.add("stderr", b"few")
+    made.add("stdout", rest)
+
+    made.finish()
+    while made.step() == 0:
+        pass
+
+    assert [(c.stream, api.sent(c)) for c in api.chunks if c.last] == [("stdout", rest)]
+
+
 class InterruptedTimes(deque[Any]):
     """Records of times, whose first reader is interrupted by more output."""
 
@@ -144,7 +225,7 @@ def test_output_may_be_added_while_a_chunk_is_made() -> None:
     made.finish()
 
     assert made.drain(10)
-    data = b"".join(base64.b64decode(chunk.data) for chunk in api.chunks)
+    data = b"".join(api.sent(chunk) for chunk in api.chunks)
     assert data == b"a" * CHUNK_BYTES + b"b"
 
 

@@ -48,8 +48,8 @@ class World:
         self.api = FakeApi(WorkerInstructions(**given))
         self.tasks = FakeTasks(self.clock, offers)
         self.commands = FakeCommands(self.clock, scripts)
-        self.keeper = HeartbeatSender(self.api, self.tasks)
         self.shipper = LogShipper(self.api, self.clock)
+        self.keeper = HeartbeatSender(self.api, self.tasks, self.shipper)
         self.readings: list[Reading | None] = []
         self.sampler = Sampler(self._used, self.shipper, self.clock, lambda: 5000.0)
         self.clock.meanwhile = [self.keeper.beat, self.shipper.step, self.sampler.step]
@@ -81,7 +81,7 @@ class World:
 
     def log(self, stream: str = "stdout") -> bytes:
         chunks = [each for each in self.api.chunks if each.stream == stream]
-        return b"".join(base64.b64decode(each.data) for each in chunks)
+        return b"".join(map(self.api.sent, chunks))
 
 
 def test_a_task_is_claimed_run_and_reported() -> None:

@@ -104,7 +104,8 @@ def _work(
     tasks = ActivityPoller(
         instructions, lambda: api.start(start), connect=connect, clock=clock, wall=time.time
     )
-    keeper, shipper = HeartbeatSender(api, tasks), LogShipper(api, clock)
+    shipper = LogShipper(api, clock)
+    keeper = HeartbeatSender(api, tasks, shipper)
     sampler = Sampler(ask, shipper, clock)
     leaving = threading.Event()
     threads = [

@@ -17,13 +17,23 @@ from pydantic import ValidationError
 
 from conducto_core.model.base import Record
 from conducto_core.model.operations.operation import API_ROOT, Operation
-from conducto_core.model.operations.worker import CLAIM, END, HEARTBEAT, LOG, REPORT, START, UPLOAD
+from conducto_core.model.operations.worker import (
+    CLAIM,
+    END,
+    HEARTBEAT,
+    LOG,
+    LOG_UPLOAD,
+    REPORT,
+    START,
+    UPLOAD,
+)
 from conducto_core.model.worker import (
     Claim,
     ClaimResponse,
     Heartbeat,
     HeartbeatResponse,
     LogResponse,
+    LogUpload,
     Report,
     ReportResponse,
     WorkerEnd,
@@ -125,6 +135,15 @@ class HttpApi:
         """Send output."""
         return self._once(LOG, chunk)
 
+    def log_upload(self, wanted: LogUpload, data: bytes) -> str:
+        """Upload the gzip of a large chunk of output; return its key."""
+        answer = self._once(LOG_UPLOAD, wanted)
+        try:
+            self._put(answer.url, data)
+        except OSError as error:  # the URL may have expired: the next attempt gets another one
+            raise ApiError(f"{type(error).__name__} during the upload of output") from error
+        return answer.key
+
     def report(self, report: Report) -> ReportResponse:
         """Report the result of a command."""
         return self._try(REPORT, report, lambda: TIMEOUT)
@@ -132,12 +151,19 @@ class HttpApi:
     def upload(self, data: bytes) -> str:
         """Upload a large object; return its key."""
         answer = self._try(UPLOAD, None, self._timeout)
-        request = urllib.request.Request(answer.url, data, method="PUT")  # noqa: S310 (the API's)
         try:
-            with urllib.request.urlopen(request, timeout=300):  # noqa: S310 (the same)
-                return answer.key
+            self._put(answer.url, data)
         except OSError as error:
             raise RefusedError(f"{type(error).__name__} during the upload") from error
+        return answer.key
+
+    @staticmethod
+    def _put(url: str, data: bytes) -> None:
+        # Without a content type, urllib sends that of a form.
+        how = {"Content-Type": "application/octet-stream"}
+        request = urllib.request.Request(url, data, how, method="PUT")  # noqa: S310 (the API's)
+        with urllib.request.urlopen(request, timeout=300):  # noqa: S310 (the same)
+            return
 
     def end(self, end: WorkerEnd) -> None:
         """Report that the worker is exiting."""

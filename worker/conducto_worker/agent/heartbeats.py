@@ -3,7 +3,8 @@
 import logging
 import threading
 
-from conducto_core.model.worker import Heartbeat
+from conducto_core.model.worker import Heartbeat, HeartbeatResponse, WorkerLogChunk
+from conducto_worker.agent.log_shipper import LogShipper
 from conducto_worker.agent.ports import Api, ApiError, Tasks, WorkerGoneError
 
 logger = logging.getLogger(__name__)
@@ -12,12 +13,16 @@ logger = logging.getLogger(__name__)
 class HeartbeatSender:
     """Sends heartbeats; safe to use from two threads.
 
+    Args:
+        shipper: Has output that heartbeats of the command carry.
+
     Attributes:
         stop: The API wants the running command stopped.
         gone: The API no longer needs this worker.
     """
 
-    def __init__(self, api: Api, tasks: Tasks) -> None:
+    def __init__(self, api: Api, tasks: Tasks, shipper: LogShipper | None = None) -> None:
+        self._shipper = shipper
         self._api = api
         self._tasks = tasks
         self._lock = threading.Lock()
@@ -73,7 +78,7 @@ class HeartbeatSender:
 
     def _heartbeat(self, heartbeat: Heartbeat) -> None:
         try:
-            response = self._api.heartbeat(heartbeat)
+            response = self._sent(heartbeat)
         except WorkerGoneError:
             self.gone = True
             return
@@ -84,3 +89,11 @@ class HeartbeatSender:
         with self._lock:
             if response.stop and self._running == heartbeat:
                 self.stop = True
+
+    def _sent(self, heartbeat: Heartbeat) -> HeartbeatResponse:
+        def send(chunks: tuple[WorkerLogChunk, ...]) -> HeartbeatResponse:
+            return self._api.heartbeat(heartbeat.model_copy(update={"chunks": chunks}))
+
+        if self._shipper is None:
+            return send(())
+        return self._shipper.with_heartbeat(heartbeat.path, heartbeat.attempt, send)

@@ -1,16 +1,30 @@
-"""Output on its way to the API: collected, then sent every few seconds or when it is large."""
+"""Output on its way to the API: collected, then sent every few seconds or when it is large.
+
+A little output travels with the heartbeats of its command. A large chunk is compressed and uploaded
+to the bucket, and the API only records it.
+"""
 
 import base64
+import gzip
 import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from conducto_core.model.outputs import OutputStream
-from conducto_core.model.worker import MAX_CHUNK_TIMES, WorkerLogChunk
+from conducto_core.model.worker import (
+    JOINED_CHUNKS,
+    MAX_CHUNK,
+    MAX_CHUNK_TIMES,
+    MAX_HEARTBEAT_CHUNKS,
+    MAX_INLINE_CHUNK,
+    HeartbeatResponse,
+    LogUpload,
+    WorkerLogChunk,
+)
 from conducto_core.runtime.line_times import CLOUD_RESOLUTION, LineClock, LineTime
 from conducto_worker.agent.ports import Api, ApiError, Clock, RefusedError
 
@@ -20,17 +34,61 @@ logger = logging.getLogger(__name__)
 #: result, and a large output must not delay it.
 Kept = Literal[OutputStream, "stdout", "stderr", "resources"]
 
-_TIMED: tuple[Kept, Kept] = ("stdout", "stderr")
+_TIMED: tuple[Literal["stdout", "stderr"], ...] = ("stdout", "stderr")
 
 #: Seconds after which output is sent regardless of its size: while a client reads it, and
-#: otherwise.
+#: otherwise. The latter is longer than the time between heartbeats, which carry a little output.
 LINGER_SECONDS = 1.0
-UNREAD_SECONDS = 5.0
-#: Output of this size is sent at once.
-CHUNK_BYTES = 256 << 10
+UNREAD_SECONDS = 12.0
+#: Output of this size is sent at once: of a command, and of other streams.
+CHUNK_BYTES = MAX_CHUNK
+SMALL_CHUNK_BYTES = 256 << 10
+#: Maximum bytes of a chunk that a heartbeat carries.
+HEARTBEAT_BYTES = 32 << 10
+#: Output up to this size is not compressed.
+_PLAIN_BYTES = 1 << 10
 #: Maximum number of unsent bytes; beyond it the command has to wait.
 MAX_WAITING = 8 << 20
+_LEVEL = 6
 _RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)
+
+
+class _Chunk(NamedTuple):
+    """A message, and the output for it."""
+
+    message: WorkerLogChunk
+    data: bytes
+
+    def direct(self) -> WorkerLogChunk:
+        """Return the message with its output."""
+        data, is_small = self.data, len(self.data) <= _PLAIN_BYTES
+        return self._with(data if is_small else _gzip(data), packed=not is_small)
+
+    def sendable(self, upload: Callable[[LogUpload, bytes], str]) -> WorkerLogChunk:
+        """Return the message with its output or, if it is large, with the key of the upload."""
+        message, data = self.message, self.data
+        if message.stream not in _TIMED or len(data) <= _PLAIN_BYTES:
+            return self.direct()
+        packed = _gzip(data)
+        if len(packed) <= MAX_INLINE_CHUNK:
+            return self._with(packed, packed=True)
+        wanted = LogUpload(
+            path=message.path,
+            attempt=message.attempt,
+            stream="stdout" if message.stream == "stdout" else "stderr",
+            offset=message.offset,
+            size=len(packed),
+        )
+        uploaded = {"size": len(data), "lines": data.count(b"\n"), "key": upload(wanted, packed)}
+        return message.model_copy(update=uploaded)
+
+    def _with(self, data: bytes, *, packed: bool) -> WorkerLogChunk:
+        text = base64.b64encode(data).decode("ascii")
+        return self.message.model_copy(update={"data": text, "packed": packed})
+
+
+def _gzip(data: bytes) -> bytes:
+    return gzip.compress(data, _LEVEL, mtime=0)
 
 
 @dataclass(slots=True)
@@ -43,6 +101,10 @@ class _Stream:
         closing: The stream is complete, so it is sent without delay.
         clock: Decides which output gets a record of its time; None: none does.
         times: The records of unsent output, behind the last one in front of it.
+        waiting: A chunk that is on its way. It is not extended, because an earlier attempt to send
+            it may have succeeded.
+        sent_chunks: Number of chunks sent.
+        ended: The API knows that the stream has ended, if it has many chunks.
     """
 
     path: str
@@ -54,25 +116,39 @@ class _Stream:
     closing: bool = False
     clock: LineClock | None = None
     times: deque[LineTime] = field(default_factory=deque)
+    waiting: _Chunk | None = None
+    sent_chunks: int = 0
+    ended: bool = False
+
+    @property
+    def maximum(self) -> int:
+        """Maximum bytes of a chunk."""
+        return CHUNK_BYTES if self.stream in _TIMED else SMALL_CHUNK_BYTES
 
     def due(self, now: float, linger: float) -> float:
-        if self.closing or len(self.data) >= CHUNK_BYTES:
+        if self.closing or len(self.data) >= self.maximum or self.waiting is not None:
             return 0.0
         return max(0.0, self.since + linger - now)
 
-    def chunk(self) -> WorkerLogChunk:
-        """Return the next chunk to send."""
-        data = base64.b64encode(self.data[:CHUNK_BYTES]).decode("ascii")
-        end = self.offset + CHUNK_BYTES
+    def cut(self) -> "_Chunk":
+        """Return the next chunk to send, which is not removed yet, without its output."""
+        data = bytes(self.data[: self.maximum])
+        end = self.offset + len(data)
         times = [each for each in self.times if each[0] < end]
-        return WorkerLogChunk(
+        message = WorkerLogChunk(
             path=self.path,
             attempt=self.attempt,
             stream=self.stream,
             offset=self.offset,
-            data=data,
             times=tuple(times[:MAX_CHUNK_TIMES]),
+            last=self.closing and len(data) == len(self.data) and self.sent_chunks >= JOINED_CHUNKS,
         )
+        return _Chunk(message, data)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to send; a stream with many chunks also has an end."""
+        return not self.data and (self.ended or self.sent_chunks < JOINED_CHUNKS)
 
     def note_time(self) -> None:
         """Record the time at which the next bytes were read."""
@@ -84,6 +160,8 @@ class _Stream:
         """Drop sent bytes, and the records that no unsent byte needs."""
         del self.data[:size]
         self.offset += size
+        self.waiting = None
+        self.sent_chunks += 1
         while len(self.times) > 1 and self.times[1][0] <= self.offset:
             self.times.popleft()
 
@@ -140,7 +218,7 @@ class LogShipper:
         with self._changed:
             for each in self._streams.values():
                 each.closing = True
-                if each.data:
+                if not each.done:
                     self._finished.append(each)
             self._streams = {}
             self._changed.notify_all()
@@ -165,25 +243,70 @@ class LogShipper:
             ready, delay = self._next()
             if ready is None:
                 return delay
-            chunk = ready.chunk()
-            size = min(len(ready.data), CHUNK_BYTES)
+            chunk = ready.waiting = ready.waiting or ready.cut()
+        about = {"path": ready.path, "attempt": ready.attempt}
         try:
-            followed = self._api.log(chunk).followed
+            if chunk.message.key is None and not chunk.message.data:
+                chunk = ready.waiting = chunk._replace(message=chunk.sendable(self._api.log_upload))
+            followed = self._api.log(chunk.message).followed
         except RefusedError:
-            about = {"path": chunk.path, "attempt": chunk.attempt}
+            size = len(chunk.data)
             logger.exception("output was rejected; %s bytes are lost", size, extra=about)
-            is_current = (chunk.path, chunk.attempt) == self._current
-            self.lost = self.lost or (is_current and chunk.stream != "resources")
+            is_current = (ready.path, ready.attempt) == self._current
+            self.lost = self.lost or (is_current and ready.stream != "resources")
         except ApiError as error:
-            about = {"path": chunk.path, "attempt": chunk.attempt}
             logger.warning("cannot send output yet: %s", error, extra=about)
             self._failures += 1
             return _RETRY_SECONDS[min(self._failures, len(_RETRY_SECONDS)) - 1]
         else:
             self._linger = LINGER_SECONDS if followed else UNREAD_SECONDS
         self._failures = 0
-        self._sent(ready, size)
+        self._sent(ready, chunk)
         return 0.0
+
+    def with_heartbeat(
+        self,
+        path: str,
+        attempt: int,
+        send: Callable[[tuple[WorkerLogChunk, ...]], HeartbeatResponse],
+    ) -> HeartbeatResponse:
+        """Send a heartbeat of a command with a little output of it; return its response.
+
+        Args:
+            path: Path of the command.
+            attempt: Its attempt.
+            send: Sends a heartbeat with chunks; raises `ApiError`.
+        """
+        if not self._sending.acquire(blocking=False):
+            return send(())  # output is being sent
+        try:
+            chosen = self._small(path, attempt)
+            try:
+                response = send(tuple(chunk.direct() for _, chunk in chosen))
+            except RefusedError:
+                if not chosen:
+                    raise
+                chosen = []  # `step` finds out which chunk is rejected
+                response = send(())
+            if chosen or response.followed:
+                self._linger = LINGER_SECONDS if response.followed else UNREAD_SECONDS
+            for stream, chunk in chosen:
+                self._sent(stream, chunk)
+            return response
+        finally:
+            self._sending.release()
+            self.wake()
+
+    def _small(self, path: str, attempt: int) -> list[tuple[_Stream, _Chunk]]:
+        with self._changed:
+            if (path, attempt) != self._current:
+                return []
+            small = [
+                each
+                for each in self._streams.values()
+                if 0 < len(each.data) <= HEARTBEAT_BYTES and each.waiting is None
+            ]
+            return [(each, each.cut()) for each in small[:MAX_HEARTBEAT_CHUNKS]]
 
     def run(self, leaving: threading.Event) -> None:
         """Send output until ``leaving`` is set."""
@@ -238,11 +361,12 @@ class LogShipper:
         )
         return (first, 0.0) if delay <= 0 else (None, delay)
 
-    def _sent(self, stream: _Stream, size: int) -> None:
+    def _sent(self, stream: _Stream, chunk: _Chunk) -> None:
         with self._changed:
-            stream.sent(size)
+            stream.sent(len(chunk.data))
+            stream.ended = chunk.message.last
             stream.since = self._clock.now()
-            self._waiting -= size
-            while self._finished and not self._finished[0].data:
+            self._waiting -= len(chunk.data)
+            while self._finished and self._finished[0].done:
                 self._finished.popleft()
             self._changed.notify_all()

@@ -10,6 +10,7 @@ from conducto_core.model.worker import (
     Heartbeat,
     HeartbeatResponse,
     LogResponse,
+    LogUpload,
     Report,
     ReportResponse,
     WorkerEnd,
@@ -78,6 +79,9 @@ class Api(Protocol):
 
     def log(self, chunk: WorkerLogChunk) -> LogResponse:
         """Send output; not retried."""
+
+    def log_upload(self, wanted: LogUpload, data: bytes) -> str:
+        """Upload the gzip of a large chunk of output; return its key. Not retried."""
 
     def report(self, report: Report) -> ReportResponse:
         """Report the result of a command; return whether its task is still open."""

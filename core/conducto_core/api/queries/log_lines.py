@@ -2,7 +2,8 @@
 
 import os
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 #: Bytes read at a time.
@@ -147,6 +148,58 @@ class LineIndex:
             self._ended = self._ended[::2]
             self._stride *= 2
         return True
+
+
+class ChunkIndex(LineIndex):
+    """An index of a stream that is stored in chunks with known numbers of line ends.
+
+    Args:
+        chunks: Returns ``(end, number of line ends within)`` of the chunks that end after a
+            position, which is 0 or the end of a chunk.
+    """
+
+    def __init__(
+        self, chunks: Callable[[int], Iterable[tuple[int, int]]], max_points: int = _MAX_POINTS
+    ) -> None:
+        super().__init__(max_points=max_points)
+        self._chunks = chunks
+        self._ends = array("q", [0])
+        self._spacing = _CHUNK
+        self._known = (0, 0)
+
+    def start_of(self, stream: Stream, line: int) -> int | None:
+        """Return the offset of the first byte of a line; None if fewer lines have ended."""
+        if line == 0:
+            return 0
+        self._update(stream.size())
+        point = bisect_left(self._ended, line) - 1
+        is_last = point == len(self._ended) - 1
+        stop = stream.size() if is_last else self._ends[point + 1]
+        return _after_line_end(stream, self._ends[point], stop, line - self._ended[point])
+
+    def ended(self, stream: Stream, size: int) -> int | None:
+        """Return the number of lines that end in the first ``size`` bytes."""
+        self._update(stream.size())
+        end, ended = self._known
+        if size < end:
+            point = bisect_right(self._ends, size) - 1
+            end, ended = self._ends[point], self._ended[point]
+        return ended + _line_ends(stream, end, size)
+
+    def _update(self, size: int) -> None:
+        """Read the chunks that are new."""
+        start, ended = self._known
+        if start >= size:
+            return
+        for end, more in self._chunks(start):
+            ended += more
+            self._known = end, ended
+            if end - self._ends[-1] >= self._spacing:
+                self._ends.append(end)
+                self._ended.append(ended)
+            if len(self._ends) > self._max_points:
+                self._ends, self._ended = self._ends[::2], self._ended[::2]
+                self._spacing *= 2
 
 
 def _line_ends(stream: Stream, start: int, end: int) -> int:

@@ -19,12 +19,13 @@ from conducto_core.model.operations.operation import (
 )
 from conducto_core.model.params import NoParams
 from conducto_core.model.worker import (
-    MAX_CHUNK,
+    MAX_CHUNK_DATA,
     Claim,
     ClaimResponse,
     Heartbeat,
     HeartbeatResponse,
     LogResponse,
+    LogUpload,
     Nothing,
     Report,
     ReportResponse,
@@ -38,8 +39,8 @@ from conducto_core.model.worker import (
 #: Maximum bytes of a report's body: a larger tree is uploaded to the address that `UPLOAD` returns.
 #: API Gateway accepts 10 MB and Lambda 6 MB, in base64.
 MAX_REPORT = 4 << 20
-#: Maximum bytes of a log chunk's body: base64 of `MAX_CHUNK`, and the other fields.
-MAX_LOG_BODY = 2 * MAX_CHUNK + 4096
+#: Maximum bytes of a log chunk's body: base64 of `MAX_CHUNK_DATA`, and the other fields.
+MAX_LOG_BODY = 2 * MAX_CHUNK_DATA + (64 << 10)
 
 
 def _call(
@@ -70,7 +71,12 @@ CLAIM = _call(
     "claim", Claim, ClaimResponse, "Decide whether the worker runs an attempt.", private=True
 )
 HEARTBEAT = _call(
-    "heartbeat", Heartbeat, HeartbeatResponse, "Return the instructions for a running command."
+    "heartbeat",
+    Heartbeat,
+    HeartbeatResponse,
+    "Store the latest output and return the instructions for a running command.",
+    max_body=MAX_LOG_BODY,
+    private=True,
 )
 LOG = _call(
     "log",
@@ -79,6 +85,12 @@ LOG = _call(
     "Store a chunk of output.",
     max_body=MAX_LOG_BODY,
     private=True,
+)
+LOG_UPLOAD = _call(
+    "log_upload",
+    LogUpload,
+    UploadResponse,
+    "Return a URL for the upload of a chunk of output.",
 )
 REPORT = _call(
     "report",
@@ -101,4 +113,13 @@ UPLOAD = act(
 END = _call("end", WorkerEnd, Nothing, "Record the end of a worker.")
 
 #: All operations, in the order of a worker's life.
-WORKER_OPERATIONS: tuple[AnyOperation, ...] = (START, CLAIM, HEARTBEAT, LOG, REPORT, UPLOAD, END)
+WORKER_OPERATIONS: tuple[AnyOperation, ...] = (
+    START,
+    CLAIM,
+    HEARTBEAT,
+    LOG,
+    LOG_UPLOAD,
+    REPORT,
+    UPLOAD,
+    END,
+)
