@@ -30,6 +30,7 @@ from chalicelib.adapters.git_refs import HttpGitRefs
 from chalicelib.adapters.idempotency import IdempotencyTable
 from chalicelib.adapters.identities import TableIdentities
 from chalicelib.adapters.journal_store import JournalStore
+from chalicelib.adapters.limits import TableLimits
 from chalicelib.adapters.logs import ChunkedLogs
 from chalicelib.adapters.named_records import TableNamedRecords
 from chalicelib.adapters.oidc import GITHUB_ISSUER, Issuer, OidcTokens, fetch_json
@@ -264,6 +265,7 @@ class App:
             provider=self.identity_provider,
             trusts=TableNamedRecords(self._table, table_keys.trust, Trust),
             rules=TableNamedRecords(self._table, table_keys.notification_rule, NotificationRule),
+            limits=TableLimits(self._table),
             schedules=TableSchedules(self._table, self._bucket),
             triggers=TableNamedRecords(self._table, table_keys.trigger, Trigger),
             deliveries=TableDeliveries(self._table, self._clock),

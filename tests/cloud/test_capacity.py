@@ -76,3 +76,24 @@ def test_workers_without_a_command_go_to_another_pool_and_to_another_pipeline(
     assert third.state("/") == "error"
     gave_up = _stopped_as_not_needed(free, first.id, second.id, third.id)
     assert {first.id, third.id} <= gave_up
+
+
+def test_two_pipelines_with_a_limit_run_one_after_the_other(me: Cloud) -> None:
+    def load(command: str) -> Any:
+        root = co.Parallel(limits=co.Limit("database", 1), **SMALL)
+        root["load"] = co.Exec(command)
+        return root
+
+    first = me.launch(load("until [ -e /conducto/data/user/go ]; do sleep 0.1; done"))
+    first.until(lambda: first.state("/load") == "running", "the holder runs")
+    second = me.launch(load("touch /conducto/data/user/second"))
+    expected = f"waiting for limit database, held by {first.id} /load"
+    second.until(lambda: second.node("/load").waits_for == expected, "the limit is shown")
+    me.run(co.Exec("ls /conducto/data/user; touch /conducto/data/user/go", **SMALL))
+
+    assert first.settled().state("/load") == "done"
+    assert second.settled().state("/load") == "done"
+    ((before,), (after,)) = first.attempts("/load"), second.attempts("/load")
+    assert before.ended is not None
+    assert after.started is not None
+    assert before.ended <= after.started

@@ -21,7 +21,8 @@ class Pool:
     Attributes:
         name: Also used in the name of its activity.
         key: `NodeSpec.pool` of its Execs.
-        groups: Paths of the groups whose ``max_concurrent`` they count in, the innermost first.
+        groups: The groups whose capacity they count in: paths of nodes with ``max_concurrent``, the
+            innermost first, then named limits.
     """
 
     name: str

@@ -26,7 +26,6 @@ def _check_features(node: NodeSpec) -> None:
 def _missing(node: NodeSpec) -> Iterator[tuple[object, str]]:
     """Yield pairs: whether an Exec uses a feature that the cloud lacks, and the message."""
     place = node.placement
-    yield node.limits, "limits are not available in the cloud yet; run the pipeline locally"
     text = "put what the command needs into the image, or run the pipeline locally"
     yield place.docker_run_args, f"docker_run_args is not available in the cloud; {text}"
     text = "workers have no Docker engine; build images with co.Image, or run the pipeline locally"

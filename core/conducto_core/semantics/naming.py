@@ -42,8 +42,8 @@ def pool_name(spec: NodeSpec, pipeline_id: str = "", groups: Sequence[str] = ())
     Args:
         spec: The Exec, with the memory of its next attempt.
         pipeline_id: Workers, and the data they see, belong to one pipeline.
-        groups: Paths of the groups above whose ``max_concurrent`` it counts in: a worker that waits
-            for room in one must not delay others of its pool.
+        groups: The groups whose capacity it counts in (`autoscaling.Pool.groups`): a worker that
+            waits for room in one must not delay others of its pool.
     """
     place = spec.placement
     # One container serves a context, whatever its members request.

@@ -24,6 +24,7 @@ partition                       sort                  content
 ``O#<org>``                     ``M``, ``M#<user>``   number of owners, and a member
 ``O#<org>``                     ``L#<user>``          a member who left
 ``O#<org>``                     ``V#<SHA-256>``       an invitation
+``O#<org>``                     ``H``                 named limits: holders and waiting commands
 ``A#<org>#<month>``             ``<time>#<id>``       a request that did more than read
 ``U#<org>#<month>``             ``T``, ``K#<key>``    usage, and marks of metered parts
 ``U#<org>#<month>``             ``P#<pipeline>``      usage of a pipeline
@@ -92,6 +93,7 @@ _OF_AN_ORG: dict[str, Kind] = {
     "R": "notification rule",
     "G": "trigger",
     "V": "invitation",
+    "H": "limits",
     "L": "member",
 }
 _OF_A_MONTH: dict[str, Kind] = {"T": "usage", "K": "metered", "P": "spent", "H": "hour"}
@@ -242,6 +244,11 @@ def former_member(org_name: str, user: str) -> Key:
 def invitation(org_name: str, digest: str) -> Key:
     """Return the key of an invitation."""
     return Key(org(org_name).partition, f"V#{digest}")
+
+
+def limits(org_name: str) -> Key:
+    """Return the key of an organisation's named limits."""
+    return Key(org(org_name).partition, "H")
 
 
 def audit(org_name: str, month: str, entry_id: str) -> Key:

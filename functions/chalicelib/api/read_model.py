@@ -6,7 +6,8 @@ from time import gmtime, strftime
 
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.workers import WorkerStatus
-from chalicelib.ports.journal import Store
+from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.named_limits import NamedLimits, lease_of
 from conducto_core.api.queries import views
 from conducto_core.images.build_steps import MAX_STEPS, steps_in
 from conducto_core.model.notifications import NotificationRecord
@@ -16,6 +17,7 @@ from conducto_core.model.states import State
 from conducto_core.model.wait_phases import Wait
 from conducto_core.semantics.autoscaling import Pool
 from conducto_core.semantics.contexts import loss
+from conducto_core.semantics.leased_limits import LeasedLimits
 from conducto_core.semantics.pools import PoolKind, owner_of
 from conducto_core.semantics.start_failures import with_remedy
 from conducto_core.semantics.tree_state import LiveExec, LiveGroup, LiveNode
@@ -61,10 +63,15 @@ def _ended(step: ImageStep, record: ImageRecord) -> ImageStep:
 
 
 class CloudReadModel:
-    """A `conducto_core.api.queries.pipelines.ReadModel` over the store."""
+    """A `conducto_core.api.queries.pipelines.ReadModel` over the store.
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    The named limits are read at most once per second, because all nodes of a page may need them.
+    """
+
+    def __init__(self, cloud: Dependencies) -> None:
+        self._cloud = cloud
+        self._store = cloud.store
+        self._limits: tuple[str, float, LeasedLimits] | None = None
 
     def attempts(self, live: CloudPipeline, paths: Collection[str]) -> Iterable[AttemptRecord]:
         """Return the attempts of nodes, with one query if they are many."""
@@ -85,20 +92,34 @@ class CloudReadModel:
         if live.record.lifecycle is not Lifecycle.ACTIVE and node.state is State.PENDING:
             return Wait(f"{live.record.lifecycle.value}; wake it with: conducto wake {live.id}")
         if isinstance(node, LiveExec) and node.state is State.QUEUED:
-            return views.why_undecided(node) or _why_queued(live, node)
+            return views.why_undecided(node) or self._why_queued(live, node)
         lost = live.lost_contexts.get(node.spec.pool)
         misses = node.state is State.PENDING or owner_of(node.spec.pool) == node.path
         if lost is not None and misses:
             return Wait(loss(node.spec.pool, lost, live.id))
         return views.why_pending(live, node)
 
+    def _why_queued(self, live: CloudPipeline, node: LiveExec) -> Wait:
+        pool = live.pool_at(node)
+        image = live.images[pool.image].record
+        if image.state is not ImageState.DONE:
+            why = "" if image.error is None else f": {image.error}"
+            return Wait(f"the image {pool.image!r} is {image.state.value}{why}", "image")
+        limit = None
+        if node.spec.limits and live.full_group(node.path) is None:
+            limit = self._limits_of(live.org).reason(lease_of(live, node))
+        if limit is not None:
+            return Wait(limit, "limit")
+        return _why_without_worker(live, node, pool)
 
-def _why_queued(live: CloudPipeline, node: LiveExec) -> Wait:
-    pool = live.pool_at(node)
-    image = live.images[pool.image].record
-    if image.state is not ImageState.DONE:
-        why = "" if image.error is None else f": {image.error}"
-        return Wait(f"the image {pool.image!r} is {image.state.value}{why}", "image")
+    def _limits_of(self, org: str) -> LeasedLimits:
+        now = self._cloud.clock()
+        if self._limits is None or self._limits[0] != org or now - self._limits[1] >= 1:
+            self._limits = org, now, NamedLimits(self._cloud).reader(org)
+        return self._limits[2]
+
+
+def _why_without_worker(live: CloudPipeline, node: LiveExec, pool: Pool) -> Wait:
     held = _held_back(live, node.path, pool)
     if held is not None:
         return Wait(held, "turn")

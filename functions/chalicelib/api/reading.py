@@ -60,7 +60,7 @@ class CloudQueries(CloudCaller):
 
     def __init__(self, engine: CommandProcessor, identity: Identity) -> None:
         super().__init__(engine, identity)
-        self._read_model = CloudReadModel(engine.cloud.store)
+        self._read_model = CloudReadModel(engine.cloud)
 
     async def list_pipelines(self, params: ListParams) -> PipelineList:
         """Return a page of pipelines, the newest first."""

@@ -67,6 +67,7 @@ class PipelineChanges:
         charges: Starts and ends of workers' tasks.
         new_notifications: Notifications to send, with secrets not yet masked.
         builds: Images whose build must be started.
+        released: ``(path, attempt)`` of ended and withdrawn attempts with named limits.
     """
 
     changes: list[NodeChange] = field(default_factory=list)
@@ -78,6 +79,7 @@ class PipelineChanges:
     charges: list[WorkerCharge] = field(default_factory=list)
     new_notifications: list[NotificationRecord] = field(default_factory=list)
     builds: list[BuiltImage] = field(default_factory=list)
+    released: list[tuple[str, int]] = field(default_factory=list)
 
 
 def merged(parts: Iterable[PipelineChanges]) -> PipelineChanges:
@@ -93,4 +95,5 @@ def merged(parts: Iterable[PipelineChanges]) -> PipelineChanges:
         whole.charges += part.charges
         whole.new_notifications += part.new_notifications
         whole.builds += part.builds
+        whole.released += part.released
     return whole

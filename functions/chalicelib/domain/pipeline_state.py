@@ -40,6 +40,8 @@ from conducto_core.semantics.tree_state import LiveExec, LiveGroup, LiveNode, Tr
 #: Seconds after which a task that was offered to no worker counts as lost: three times as long as
 #: Step Functions needs to offer again a task that a worker left with.
 STUCK = 180.0
+#: How the groups of pools start that stand for named limits; the others are paths.
+_LIMIT = "limit "
 
 
 @dataclass(slots=True)
@@ -214,7 +216,7 @@ class CloudState(PipelineState):
             space += f"@{self.record.revision}" if self.record.revision else ""
             owner = owner_of(spec.pool) or "/"
             groups = tuple(path for path in groups if path in (owner, *ancestors(owner)))
-        pool = pool_of(spec, space, groups)
+        pool = pool_of(spec, space, groups + _limit_groups(spec))
         if pool.name not in self.pools:
             self.pools[pool.name] = self._sized_for_all(pool)
         return self.pools[pool.name]
@@ -222,6 +224,10 @@ class CloudState(PipelineState):
     def full_group(self, path: str) -> str | None:
         """Return the path of a full capacity group above an Exec, or None."""
         return next((group for group in self.groups_above(path) if self._room(group) <= 0), None)
+
+    def blocks_pool(self, node: LiveExec) -> bool:
+        """Return whether no Exec of the pool may start while this one may not."""
+        return self.full_group(node.path) is not None or bool(_limit_groups(node.spec))
 
     def is_ready(self, image: str) -> bool:
         """Return whether an image is ready."""
@@ -398,10 +404,19 @@ class CloudState(PipelineState):
             self.images.setdefault(name, CloudImage(ImageRecord(name=name)))
 
     def _room(self, group: str) -> int:
+        if group.startswith(_LIMIT):
+            name, number, _ = group.removeprefix(_LIMIT).split()
+            return int(number) - self._holders_of(name)
         node = self.tree.nodes.get(group)
         if not isinstance(node, LiveGroup) or node.spec.max_concurrent is None:
             return len(self.tree.nodes)
         return node.spec.max_concurrent - self.counts(group).running
+
+    def _holders_of(self, limit: str) -> int:
+        """Return the number of its running Execs that hold a named limit."""
+        busy = [self.tree.nodes.get(w.path) for w in self.registry.workers.values() if w.busy]
+        specs = [node.spec for node in busy if node is not None]
+        return sum(any(each.name == limit for each in spec.limits) for spec in specs)
 
     def _sized_for_all(self, pool: Pool) -> Pool:
         """Return a context's pool, sized for the largest Exec of the context."""
@@ -409,6 +424,17 @@ class CloudState(PipelineState):
             return pool
         cpu, mem = self.size_of_context(pool.key)
         return replace(pool, cpu=max(pool.cpu, cpu), mem=max(pool.mem, mem))
+
+
+def _limit_groups(spec: NodeSpec) -> tuple[str, ...]:
+    """Return named limits as groups of a pool: a worker that waits for one delays only its pool.
+
+    The container of a context runs all Execs of the context, whatever limits they have.
+    """
+    if kind_of(spec.pool) is PoolKind.CONTEXT:
+        return ()
+    limits = spec.limits
+    return tuple(f"{_LIMIT}{each.name} {each.number} {each.priority}" for each in limits)
 
 
 def _both(one: Period, other: Period) -> Period:

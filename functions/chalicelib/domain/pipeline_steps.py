@@ -73,7 +73,9 @@ class PipelineSteps(CloudState):
                 self._record_queued(command.path, command.attempt)
             case ev.Withdraw():
                 self._unqueue(command.path)
-                self.in_flight.pop(command.path, None)
+                record = self.in_flight.pop(command.path, None)
+                if record is not None:
+                    self._release(record)
             case ev.EndAttempt():
                 self._end_attempt(command)
             case ev.StartTimer():
@@ -181,10 +183,16 @@ class PipelineSteps(CloudState):
     def _end_attempt(self, command: ev.EndAttempt) -> None:
         record = self.in_flight.pop(command.path)
         self._unqueue(command.path)
+        self._release(record)
         end = self._ends.get(command.path, UNKNOWN)
         ended = ended_record(record, command, end, self.now)
         self.times[command.path] = (ended.started, self.now)
         self._effects.attempts.append(ended)
+
+    def _release(self, record: AttemptRecord) -> None:
+        node = self.tree.nodes.get(record.path)
+        if node is None or node.spec.limits:  # a Lazy may have discarded the node
+            self._effects.released.append((record.path, record.number))
 
     # ---- generated trees ----------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ Kind = Literal[
     "members",
     "member",
     "invitation",
+    "limits",
     "audit",
     "usage",
     "metered",

@@ -15,6 +15,7 @@ from chalicelib.ports.identity import Identity, InUse
 from chalicelib.ports.logs import LogKey
 from chalicelib.services.debug_plans import OUTER_OWNER
 from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.named_limits import NamedLimits, lease_of
 from chalicelib.services.secret_injection import InjectedSecrets
 from conducto.wire import fields
 from conducto.wire.launching import TOKEN
@@ -56,6 +57,8 @@ class Claims:
     def __init__(self, cloud: Dependencies, worker: Identity) -> None:
         self._cloud = cloud
         self._me = worker
+        self._limits = NamedLimits(cloud)
+        self._acquired: tuple[str, str, int] | None = None
 
     @cached_property
     def _used(self) -> InUse | None:
@@ -73,7 +76,8 @@ class Claims:
     def begin(self, live: CloudPipeline, claimed: Claimed, given: Secrets) -> Input | None:
         """Return the claim with the attempt that it starts, or None if it changes nothing."""
         node = live.may_run(claimed)
-        if node is None or self._is_suspended():
+        if node is None or self._is_suspended() or not self._acquire(live, node):
+            self._release(live.org)
             return None if claimed.token in live.holders else claimed
         secrets = given(secret_access(live.record))
         record = self._record(live, node, claimed.worker, secrets)
@@ -86,6 +90,21 @@ class Claims:
             refusal = {"refusal": str(error), "refusal_cause": Cause.INPUT}
             return claimed.model_copy(update={"attempt": record, **refusal})
         return claimed.model_copy(update={"attempt": record})
+
+    def _acquire(self, live: CloudPipeline, node: LiveExec) -> bool:
+        """Let an attempt hold its named limits, before the journal has its start."""
+        if not node.spec.limits:
+            return True
+        if self._limits.acquire(live, node) is not None:
+            return False
+        self._acquired = lease_of(live, node).key
+        return True
+
+    def _release(self, org: str) -> None:
+        """Release the limits that an earlier decision of this request acquired in vain."""
+        if self._acquired is not None:
+            self._limits.release(org, [self._acquired])
+            self._acquired = None
 
     def decision(
         self, live: CloudPipeline, worker: Worker, call: Claim, given: Secrets
@@ -100,7 +119,7 @@ class Claims:
             return self._to_run(live, node, given(secret_access(live.record)))
         if call.token not in live.holders:
             return ClaimResponse(decision=ClaimDecision.DROP, path=node.path)
-        blocked = node.state is State.QUEUED and live.full_group(node.path) is not None
+        blocked = node.state is State.QUEUED and live.blocks_pool(node)
         return ClaimResponse(decision=ClaimDecision.HOLD, path=node.path, blocked=blocked)
 
     def _to_run(

@@ -19,6 +19,7 @@ from chalicelib.ports.identity import (
 )
 from chalicelib.ports.images import Builder
 from chalicelib.ports.journal import Store
+from chalicelib.ports.limits import LimitRecords
 from chalicelib.ports.logs import LogKey, LogStore
 from chalicelib.ports.named_records import NamedRecords
 from chalicelib.ports.people import AuditLog, People
@@ -79,6 +80,7 @@ class Dependencies:
     provider: IdentityProvider
     trusts: NamedRecords[Trust]
     schedules: Schedules
+    limits: LimitRecords
     rules: NamedRecords[NotificationRule]
     triggers: NamedRecords[Trigger]
     deliveries: Deliveries

@@ -13,6 +13,7 @@
 | start of a build | polling starts the missing build |
 | frame to a follower | the next frame includes its changes |
 | metering of an attempt | none: it does not count in the usage reports |
+| release of named limits | `chalicelib.services.named_limits` sweeps every minute |
 | charge of an ended worker | `chalicelib.services.billing_run` reads its end from ECS |
 """
 
@@ -40,6 +41,7 @@ from chalicelib.services.dependencies import Dependencies, write_with_retry
 from chalicelib.services.event_push import publish
 from chalicelib.services.image_builds import ImageBuilds
 from chalicelib.services.metering import month_of
+from chalicelib.services.named_limits import NamedLimits
 from chalicelib.services.slots import Need, Slots, Submit
 from conducto.errors import DefinitionError
 from conducto_core.model.records import Lifecycle
@@ -79,6 +81,7 @@ class Effects:
         room: Whether to look for free workers, or to hand them on.
         refused: ``{pool: error}`` of pools whose launch AWS rejected; the entry's other launches in
             the pool are skipped.
+        unlimited: ``(path, attempt)`` of attempts that release their named limits.
     """
 
     org: str
@@ -97,6 +100,7 @@ class Effects:
     released: bool = False
     room: Need | None = None
     refused: dict[str, Exception] = field(default_factory=dict)
+    unlimited: list[tuple[str, int]] = field(default_factory=list)
 
 
 def effects_of(
@@ -116,6 +120,7 @@ def effects_of(
         usage=changes.usage,
         charges=changes.charges,
         builds=changes.builds,
+        unlimited=changes.released,
         published=bool(changes.changes),
         known_pools=tuple(live.pools) if released else (),
         released=released,
@@ -165,6 +170,8 @@ class EffectExecutor:
             *(lambda charge=charge: self._charge(effects, charge) for charge in effects.charges),
             *(lambda image=image: self._build(effects, image) for image in effects.builds),
         ]
+        if effects.unlimited:
+            steps.append(lambda: self._release_limits(effects))
         if effects.released:
             steps += self._releases(effects)
         if effects.published:
@@ -179,6 +186,10 @@ class EffectExecutor:
                 # One failure must not affect the others.
                 about = {"pipeline": effects.pipeline_id, "run_id": effects.run}
                 logger.exception("an effect failed", extra=about)
+
+    def _release_limits(self, effects: Effects) -> None:
+        keys = [(effects.pipeline_id, path, attempt) for path, attempt in effects.unlimited]
+        NamedLimits(self._cloud).release(effects.org, keys)
 
     def _releases(self, effects: Effects) -> list[Callable[[], object]]:
         cloud = self._cloud

@@ -23,6 +23,7 @@ from chalicelib.ports.errors import ThrottledError
 from chalicelib.ports.workers import TaskEnd
 from chalicelib.services.debug_sessions import DebugSessions, is_shell
 from chalicelib.services.metering import check_usage
+from chalicelib.services.named_limits import NamedLimits
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.slots import Decide
 from conducto_core.errors import RefusedError
@@ -54,13 +55,24 @@ class Reconciler:
 
     def run(self) -> int:
         """Check every open pipeline and all debug shells; return the number of pipelines."""
-        number = 0
+        number, orgs = 0, set[str]()
         for org, pipeline_id in self._cloud.store.open_pipelines():
             number += 1
+            orgs.add(org)
             with log_fields(org=org, pipeline=pipeline_id):
                 self._try_to_look_at(org, pipeline_id)
+        for org in sorted(orgs):
+            with log_fields(org=org):
+                self._sweep_limits(org)
         self._shells.run()
         return number
+
+    def _sweep_limits(self, org: str) -> None:
+        try:
+            NamedLimits(self._cloud).sweep(org, self._engine.reading)
+        except Exception:
+            # One failure must not affect other organisations.
+            logger.exception("the limits of an organisation were not swept")
 
     def _try_to_look_at(self, org: str, pipeline_id: str) -> None:
         try:

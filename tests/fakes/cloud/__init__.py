@@ -5,6 +5,7 @@ from tests.fakes.cloud.billing import FakeBilling, FakeProvider
 from tests.fakes.cloud.deliveries import FakeDeliveries
 from tests.fakes.cloud.identity import FakeConnections, FakeOrgs, FakeTokens
 from tests.fakes.cloud.image_builder import FakeBuilder
+from tests.fakes.cloud.limits import FakeLimits
 from tests.fakes.cloud.named_records import FakeNamedRecords
 from tests.fakes.cloud.people import FakeAuditLog, FakePeople
 from tests.fakes.cloud.shells import FakeShells
@@ -25,6 +26,7 @@ __all__ = [
     "FakeFleet",
     "FakeIdentities",
     "FakeIdentityProvider",
+    "FakeLimits",
     "FakeLogs",
     "FakeMachines",
     "FakeNamedRecords",

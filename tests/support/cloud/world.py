@@ -25,6 +25,7 @@ from tests.fakes.cloud import (
     FakeFleet,
     FakeIdentities,
     FakeIdentityProvider,
+    FakeLimits,
     FakeLogs,
     FakeMachines,
     FakeNamedRecords,
@@ -112,6 +113,7 @@ class World:
         self.relays = FakeRelays()
         self.vault = FakeVault()
         self.schedules = MemorySchedules()
+        self.limits = FakeLimits()
         self.rules = FakeNamedRecords()
         self.tokens = FakeTokens(lambda: self.now)
         self.identities = FakeIdentities()
@@ -143,6 +145,7 @@ class World:
             "vault": self.vault,
             "tokens": self.tokens,
             "schedules": self.schedules,
+            "limits": self.limits,
             "trusts": FakeNamedRecords(),
             "rules": self.rules,
             "triggers": FakeNamedRecords(),
@@ -166,8 +169,7 @@ class World:
             site=SITE,
             url=lambda: "https://api.invalid",
             clock=lambda: self.now,
-            jitter=lambda: 0.5,
-            **{**ports, **overrides},
+            **{**ports, "jitter": lambda: 0.5, **overrides},
         )
 
     # ---- a person ------------------------------------------------------------------------------

@@ -1,0 +1,36 @@
+"""Named limits in the table: one item for each organisation whose commands use any."""
+
+from collections.abc import Sequence
+
+from chalicelib.adapters import table_keys
+from chalicelib.adapters.dynamodb import DynamoTable, Value, compress, decompress
+from conducto_core.model.deployment import PARTITION_KEY
+from conducto_core.semantics.leased_limits import Lease, from_json, to_json
+
+
+class TableLimits:
+    """A `chalicelib.ports.limits.LimitRecords`."""
+
+    def __init__(self, table: DynamoTable) -> None:
+        self._table = table
+
+    def read(self, org: str) -> tuple[Sequence[Lease], int]:
+        """Return the leases and the version of the document; 0 if there is none."""
+        item = self._table.get(table_keys.limits(org))
+        if item is None:
+            return (), 0
+        return from_json(decompress(item["leases"]).decode()), int(item["version"])
+
+    def write(self, org: str, leases: Sequence[Lease], version: int) -> None:
+        """Replace the document that has this version; raises `ConflictError`.
+
+        An empty document is kept: without it, an old version could be written again.
+        """
+        data = compress(to_json(leases).encode())
+        item: dict[str, Value] = {"leases": data, "version": version + 1}
+        key = table_keys.limits(org)
+        if version == 0:
+            self._table.put_where(key, item, f"attribute_not_exists({PARTITION_KEY})")
+        else:
+            names, values = {"#version": "version"}, {":version": version}
+            self._table.put_where(key, item, "#version = :version", values, names)

@@ -1,0 +1,91 @@
+"""Named limits of commands: acquired when a worker claims one, released when its attempt ends.
+
+A command acquires its limits before the journal has its start. So a holder may be an attempt that
+never started, or whose release was lost: `NamedLimits.sweep` removes it.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from chalicelib.domain.pipeline import CloudPipeline
+from chalicelib.ports.errors import ConflictError, ThrottledError
+from chalicelib.services.build_poller import Reading
+from chalicelib.services.dependencies import Dependencies
+from conducto_core.errors import NotFoundError
+from conducto_core.model.states import State
+from conducto_core.semantics.leased_limits import Lease, LeasedLimits
+from conducto_core.semantics.tree_state import LiveExec
+
+logger = logging.getLogger(__name__)
+
+#: Seconds after which a holder must have started: longer than a request takes to commit.
+GRACE = 120.0
+#: Attempts of a write against concurrent writers.
+_TRIES = 10
+_BUSY = "waiting for limit {}, which many commands request"
+T = TypeVar("T")
+
+
+class NamedLimits:
+    """The limits of organisations, in the table."""
+
+    def __init__(self, cloud: Dependencies) -> None:
+        self._cloud = cloud
+
+    def acquire(self, live: CloudPipeline, node: LiveExec) -> str | None:
+        """Let the queued attempt of an Exec hold its limits; return why it has to wait, or None."""
+        lease = lease_of(live, node)
+        try:
+            return self._change(live.org, lambda limits: limits.acquire(lease))
+        except ConflictError:
+            return _BUSY.format(lease.limits[0].name)
+
+    def release(self, org: str, keys: Iterable[tuple[str, str, int]]) -> None:
+        """Release the limits of attempts, held or waited for; raises `ConflictError`."""
+        named = tuple(keys)
+        self._change(org, lambda limits: limits.release(named))
+
+    def reader(self, org: str) -> "LeasedLimits":
+        """Return the current limits, for reading."""
+        leases, _ = self._cloud.limits.read(org)
+        return LeasedLimits(leases, now=self._cloud.clock())
+
+    def sweep(self, org: str, reading: Reading) -> None:
+        """Release the limits of attempts that do not run."""
+        now = self._cloud.clock()
+        old = [one for one in self.reader(org).holders() if now - one.seen >= GRACE]
+        ended = [lease for lease in old if not self._runs(org, lease, reading)]
+        if ended:
+            logger.info("limits of ended attempts are released", extra={"org": org})
+            self._change(org, lambda limits: limits.drop(ended))
+
+    def _runs(self, org: str, lease: Lease, reading: Reading) -> bool:
+        try:
+            with reading(org, lease.pipeline) as live:
+                return live.exec_in(lease.path, lease.attempt, State.RUNNING) is not None
+        except NotFoundError:
+            return False
+
+    def _change(self, org: str, change: Callable[[LeasedLimits], T]) -> T:
+        cloud = self._cloud
+        for attempt in range(_TRIES):
+            leases, version = cloud.limits.read(org)
+            limits = LeasedLimits(leases, now=cloud.clock())
+            result = change(limits)
+            if not limits.is_changed:
+                return result
+            try:
+                cloud.limits.write(org, limits.leases(), version)
+            except (ConflictError, ThrottledError):
+                cloud.sleep(cloud.jitter() * 0.02 * 2 ** min(attempt, 4))
+                continue
+            return result
+        raise ConflictError(f"the limits of {org} have too many concurrent changes")
+
+
+def lease_of(live: CloudPipeline, node: LiveExec) -> Lease:
+    """Return the lease of the current attempt of an Exec, which is queued."""
+    queued = live.in_flight[node.path].queued
+    since = live.now if queued is None else queued
+    return Lease(live.id, node.path, node.attempt, node.spec.limits, since)
