@@ -15,6 +15,7 @@ from conducto_core.model.schedules import (
     Firing,
     FiringCause,
     FiringState,
+    GitSource,
     Schedule,
     TemplateSource,
 )
@@ -58,6 +59,27 @@ def test_schedule_is_stored_once_with_its_template(store: Schedules) -> None:
     assert store.template(ORG, "nightly") == b"tree"
     assert store.get(ORG, "other") is None
     assert store.template(ORG, "other") is None
+
+
+def test_replaced_templates_are_deleted_from_the_bucket() -> None:
+    with aws() as clients:
+        bucket = S3Bucket(clients, BUCKET)
+        store = TableSchedules(DynamoTable(clients, TABLE), bucket)
+
+        def kept() -> list[bytes | None]:
+            listed = clients.get("s3").list_objects_v2(Bucket=BUCKET).get("Contents", ())
+            return [bucket.get(each["Key"]) for each in listed]
+
+        store.create(ORG, old := schedule(), b"tree")
+        store.create(ORG, old, b"name is taken")
+        assert kept() == [b"tree"]
+        new = store.change(ORG, old, old, template=b"other")
+        assert store.change(ORG, old, old, template=b"outdated") is None
+        assert kept() == [store.template(ORG, "nightly")] == [b"other"]
+        assert new is not None
+        git = GitSource(kind="git", url="https://example.com/a.git", command="./tree")
+        store.change(ORG, new, new.model_copy(update={"what": git}))
+        assert kept() == []
 
 
 def test_change_of_an_outdated_schedule_changes_nothing(store: Schedules) -> None:

@@ -9,6 +9,7 @@ from enum import Enum, auto
 from hashlib import sha256
 from itertools import islice, takewhile
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
 from conducto_core.errors import RefusedError, invalid
 from conducto_core.model.records import PipelineRecord
@@ -72,6 +73,8 @@ def _is_any(chain: Chain) -> bool:
 
 def _check_source(settings: ScheduleSettings, *, local: bool) -> None:
     source = settings.what
+    if isinstance(source, GitSource):
+        _check_url(source.url)
     if not isinstance(source, ScriptSource):
         return
     if not local:
@@ -82,6 +85,23 @@ def _check_source(settings: ScheduleSettings, *, local: bool) -> None:
         raise invalid("what", "a script needs a command, or a pipeline whose program it is")
     if source.command and not source.directory.startswith("/"):
         raise invalid("what", f"the directory must be an absolute path, got {source.directory!r}")
+
+
+def _check_url(url: str) -> None:
+    """Reject the address of a repository with a password, which all members could read."""
+    try:
+        parts = urlsplit(url)
+        password = parts.password
+    except ValueError as error:
+        raise invalid("what", f"the address of the repository is invalid: {error}") from error
+    is_web = "@" in parts.netloc and parts.scheme not in ("ssh", "git+ssh")
+    if password is not None or is_web:
+        raise invalid(
+            "what",
+            "the address of the repository contains a user name or a password, which everyone who "
+            "sees the schedule can read; remove it. For a private repository, schedule a pipeline "
+            "(--pipeline) whose command clones it with a token from a secret",
+        )
 
 
 def _time_text(time: float) -> str:

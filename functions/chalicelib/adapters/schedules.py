@@ -2,18 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from hashlib import sha256
 from typing import Any
+from uuid import uuid4
 
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.dynamodb import DynamoTable, Value
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.storage import Blobs
 from conducto_core.model.deployment import OPEN, PARTITION_KEY, STATE_PREFIX
-from conducto_core.model.schedules import Firing, FiringState, Schedule
+from conducto_core.model.schedules import Firing, FiringState, Schedule, TemplateSource
 from conducto_core.semantics.schedules import wakes
 
 _WAITING = "schedules"
+#: Attempts to read a template that is being replaced.
+_READS = 3
 #: Seconds for which firings are kept after their latest change.
 _FIRING_SECONDS = 400 * 86_400
 #: Later than any time: the index is read backwards, and the earliest schedule must come first.
@@ -46,6 +48,7 @@ class TableSchedules:
             key = table_keys.schedule(org, schedule.name)
             self._table.put_where(key, item, f"attribute_not_exists({PARTITION_KEY})")
         except ConflictError:
+            self._drop_template(place)
             return False
         return True
 
@@ -68,13 +71,18 @@ class TableSchedules:
         for firing in firings:
             self._add_firing(org, new.name, firing)
         stored = new.model_copy(update={"revision": old.revision + 1})
-        place = self._put_template(org, new.name, template) or known.get("template")
-        item = _item(org, stored, place)
+        place = self._put_template(org, new.name, template)
+        old_place = known.get("template")
+        kept = old_place if isinstance(new.what, TemplateSource) else None
+        item = _item(org, stored, place or kept)
         where, names = "#revision = :revision", {"#revision": "revision"}
         try:
             self._table.put_where(key, item, where, {":revision": old.revision}, names)
         except ConflictError:
+            self._drop_template(place)
             return None
+        if place is not None or kept is None:
+            self._drop_template(old_place)
         return stored
 
     def _add_firing(self, org: str, name: str, firing: Firing) -> None:
@@ -87,10 +95,14 @@ class TableSchedules:
     def _put_template(self, org: str, name: str, template: bytes | None) -> str | None:
         if template is None:
             return None
-        digest = sha256(template).hexdigest()
-        place = f"{STATE_PREFIX}schedules/{org}/{name}/{digest}"
+        # Equal templates have different keys, so that the deletion of one never affects another.
+        place = f"{STATE_PREFIX}schedules/{org}/{name}/{uuid4().hex}"
         self._blobs.put(place, template)
         return place
+
+    def _drop_template(self, place: Value | None) -> None:
+        if place is not None:
+            self._blobs.delete(str(place))
 
     def delete(self, org: str, name: str) -> bool:
         """Delete a schedule with its firings and its template; return whether there was one."""
@@ -101,16 +113,19 @@ class TableSchedules:
         first = table_keys.firing(org, name, "0")
         found = self._table.range(first.partition, first.sort, table_keys.LAST)
         self._table.delete_all([table_keys.firing(org, name, one) for one, _ in found])
-        if "template" in known:
-            self._blobs.delete(str(known["template"]))
+        self._drop_template(known.get("template"))
         return True
 
     def template(self, org: str, name: str) -> bytes | None:
         """Return the template of a schedule."""
-        item = self._table.get(table_keys.schedule(org, name))
-        if item is None or "template" not in item:
-            return None
-        return self._blobs.get(str(item["template"]))
+        for _ in range(_READS):
+            item = self._table.get(table_keys.schedule(org, name))
+            if item is None or "template" not in item:
+                return None
+            found = self._blobs.get(str(item["template"]))
+            if found is not None:
+                return found
+        return None
 
     def firing(self, org: str, name: str, firing_id: str) -> Firing | None:
         """Return a firing."""

@@ -318,3 +318,26 @@ def test_repository_becomes_a_lazy_whose_command_prints_the_tree() -> None:
     image = pipeline.images["repository"]
     assert (image.copy_url, image.copy_branch) == (source.url, "dev")
     assert list(pipeline.nodes) == ["/", "/Generate", "/Execute"]
+
+
+@pytest.mark.parametrize(
+    ("url", "is_accepted"),
+    [
+        ("https://example.com/a.git", True),
+        ("git@example.com:a.git", True),
+        ("ssh://git@example.com/a.git", True),
+        ("https://ann:secret@example.com/a.git", False),
+        ("https://token@example.com/a.git", False),
+        ("ssh://git:secret@example.com/a.git", False),
+        ("https://[example.com/a.git", False),
+    ],
+)
+def test_address_of_a_repository_contains_no_password(url: str, is_accepted: bool) -> None:
+    source = GitSource(kind="git", url=url, command="python pipeline.py")
+    settings = ScheduleSettings(cron="@daily", what=source)
+    if is_accepted:
+        assert rules.checked(settings, 0.0, local=False).what == source
+        return
+    with pytest.raises(DefinitionError, match="address of the repository") as caught:
+        rules.checked(settings, 0.0, local=False)
+    assert "secret@" not in str(caught.value)
