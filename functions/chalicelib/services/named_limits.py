@@ -22,7 +22,9 @@ logger = logging.getLogger(__name__)
 #: Seconds after which a holder must have started: longer than a request takes to commit.
 GRACE = 120.0
 #: Attempts of a write against concurrent writers.
-_TRIES = 10
+_TRIES = 20
+#: Number of waiting inputs of a pipeline that are looked at.
+_INBOX = 100
 _BUSY = "waiting for limit {}, which many commands request"
 T = TypeVar("T")
 
@@ -61,11 +63,20 @@ class NamedLimits:
             self._change(org, lambda limits: limits.drop(ended))
 
     def _runs(self, org: str, lease: Lease, reading: Reading) -> bool:
+        if self._cloud.store.record(org, lease.pipeline) is None:
+            return False
+        if self._claim_waits(lease.pipeline):
+            return True  # a later entry may start it, although its request has given up
         try:
             with reading(org, lease.pipeline) as live:
                 return live.exec_in(lease.path, lease.attempt, State.RUNNING) is not None
-        except NotFoundError:
+        except NotFoundError:  # it is being deleted
             return False
+
+    def _claim_waits(self, pipeline_id: str) -> bool:
+        """Return whether a claim waits for an entry; it leaves the inbox when it is in one."""
+        found = self._cloud.store.waiting(pipeline_id, _INBOX)
+        return any(each.submitted["input"]["kind"] == "claimed" for each in found)
 
     def _change(self, org: str, change: Callable[[LeasedLimits], T]) -> T:
         cloud = self._cloud
