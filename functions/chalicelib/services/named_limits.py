@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 GRACE = 120.0
 #: Attempts of a write against concurrent writers.
 _TRIES = 20
-#: Number of waiting inputs of a pipeline that are looked at.
+#: Number of waiting inputs of a pipeline that are checked.
 _INBOX = 100
 _BUSY = "waiting for limit {}, which many commands request"
 T = TypeVar("T")
