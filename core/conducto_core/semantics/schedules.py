@@ -99,8 +99,8 @@ def _check_url(url: str) -> None:
         raise invalid(
             "what",
             "the address of the repository contains a user name or a password, which everyone who "
-            "sees the schedule can read; remove it, and store a token that may read the repository as "
-            "the secret GITHUB_TOKEN or GITLAB_TOKEN",
+            "sees the schedule can read; remove it, and store a token that may read the repository "
+            "as the secret GITHUB_TOKEN or GITLAB_TOKEN",
         )
 
 
