@@ -51,7 +51,7 @@ from conducto_core.semantics.naming import Site, node_id
 from conducto_core.semantics.plans import Plan
 
 Found = dict[str, float]
-_ME = Identity("acme", "ann", frozenset({"read", "launch", "change_state"}))
+ME = Identity("acme", "ann", frozenset({"read", "launch", "change_state"}))
 _QUEUED = 1000
 _POOLS = 8
 _DECISIONS = 50
@@ -87,12 +87,12 @@ class _NoMachines:
 _SITE = Site("us-east-1", "123456789012", stage="bench")
 
 
-class _Place:
+class Place:
     """A cloud in memory with one launched pipeline."""
 
     def __init__(self, root: co.Node, workers: int, *, run: bool = True) -> None:
         orgs, blobs = FakeOrgs(), FakeBlobs()
-        orgs.set_plan(_ME.org, Plan("scale", workers, 1000, 16, None))
+        orgs.set_plan(ME.org, Plan("scale", workers, 1000, 16, None))
         self.store = FakeStore(orgs)
         self.fleet = FakeFleet()
         self.tokens = FakeTokens(time.time)
@@ -126,7 +126,7 @@ class _Place:
                 site=_SITE,
             )
         )
-        self.api = CloudPipelines(self.engine, _ME)
+        self.api = CloudPipelines(self.engine, ME)
         request = LaunchRequest(tree=to_launch_form(root), run=run, program=_SCRIPT)
         self.pipeline = asyncio.run(self.api.launch(request)).pipeline.id
 
@@ -136,8 +136,8 @@ def ensure_workers(_lab: CloudLab) -> Found:
     root = co.Parallel(image="busybox")
     for n in range(_QUEUED):
         root[f"n{n:04}"] = co.Exec("true", mem=1 + n % _POOLS)
-    place = _Place(root, workers=0)
-    with place.engine.reading(_ME.org, place.pipeline) as live:
+    place = Place(root, workers=0)
+    with place.engine.reading(ME.org, place.pipeline) as live:
         started = time.perf_counter()
         for _ in range(_DECISIONS):
             wanted = live.wanted()
@@ -152,14 +152,14 @@ def claim_and_report(_lab: CloudLab) -> Found:
     root = co.Parallel(image="busybox")
     for n in range(_EXECS):
         root[f"n{n:04}"] = co.Exec("true")
-    place = _Place(root, workers=1)
+    place = Place(root, workers=1)
     ((arn, task),) = place.fleet.tasks.items()
     worker = place.tokens.find(digest_of(task.token))
     if worker is None:
         raise AssertionError("the worker's token is unknown")
     desk = WorkerApi(place.engine, worker)
     asyncio.run(desk.worker_start(WorkerStart(task=arn, protocol=PROTOCOL)))
-    with place.engine.reading(_ME.org, place.pipeline) as live:
+    with place.engine.reading(ME.org, place.pipeline) as live:
         run = live.cloud_machine.run
     started = time.perf_counter()
     for n in range(_EXECS):
@@ -174,7 +174,7 @@ def claim_and_report(_lab: CloudLab) -> Found:
 
 def continue_large(_lab: CloudLab) -> Found:
     """Continue a pipeline with 100,000 Execs, of which one changed; the store is in memory."""
-    place = _Place(_grouped("true"), workers=0, run=False)
+    place = Place(_grouped("true"), workers=0, run=False)
     params = PipelineParams(id=place.pipeline)
     launch = LaunchRequest(tree=to_launch_form(_grouped("false")), program=_SCRIPT)
     seconds = {}

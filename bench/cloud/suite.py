@@ -1,6 +1,6 @@
 """The cloud benchmarks with the budgets of the architecture."""
 
-from bench.cloud import compiling, deciding, emulated, native, output
+from bench.cloud import compiling, contention, deciding, emulated, native, output
 from bench.cloud.lab import open_cloud_lab
 from bench.registry import Measurement, Metric, Ratio, Suite
 
@@ -101,6 +101,34 @@ _OUTPUT = (
     ),
 )
 
+#: The factor of durations by the number of workers: two cores run all functions and workers.
+_FACTORS = {200: 25.0, 20: 5.0}
+_CONTENTION = tuple(
+    Measurement(
+        f"cloud.workers_{workers}",
+        f"{workers} workers of one pipeline with Execs of 1 s, with the latencies of AWS; all "
+        f"durations are {factor:g} times as long",
+        contention.contention(workers, 1.0, factor=factor),
+        (
+            Metric("ms_between_execs", "ms", 8.4 if workers == 200 else None),
+            Metric("execs_per_second", ""),
+            Metric("writes_per_entry", "", 1.5),
+            Metric("entries_per_second", ""),
+            Metric("claim_p50_ms", "ms", 150),
+            Metric("claim_p99_ms", "ms"),
+            Metric("calls_per_exec", ""),
+            Metric("cpu_ms_per_exec", "ms"),
+            Metric("cpu_share", ""),
+            Metric("errors", "", 0),
+            Metric("usage_conflicts", ""),
+            Metric("processes", ""),
+        ),
+        repeats=1,
+        full=True,
+    )
+    for workers, factor in _FACTORS.items()
+)
+
 CLOUD = Suite(
     "cloud",
     (
@@ -144,6 +172,7 @@ CLOUD = Suite(
             repeats=1,
         ),
         *_OUTPUT,
+        *_CONTENTION,
         *_NATIVE,
         Measurement(
             "cloud.emulated",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Thread
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.ports.errors import ConflictError
+from chalicelib.ports.journal import Turn, TurnState
+from chalicelib.services.metering import month_of
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.reconcile import Reconciler
 from conducto_core.model.states import State
@@ -87,3 +89,30 @@ def test_many_workers_and_the_minute_rule_at_once_lose_nothing() -> None:
     assert world.orgs.workers(ME.org) == WIDE
     changes = world.store.changes(pipeline, 0, 10_000)
     assert [change.seq for change in changes] == list(range(1, len(changes) + 1))
+
+
+def test_two_reports_in_one_entry_are_metered_in_one_write() -> None:
+    world = World()
+    pipeline = world.launch(parallel("a", "b"))
+    world.serve()
+    first, second = world.running().values()
+    store = world.store
+    taken = store.pass_turn(pipeline, Turn(), TurnState.TAKEN)
+
+    def end_the_turn(_seconds: float) -> None:
+        """Let another request take the turn while the first one waits."""
+        if store.news(pipeline, 0).turn == taken:
+            store.pass_turn(pipeline, taken, TurnState.OPEN)
+            other = Thread(target=second.finish, kwargs={"seconds": 5.0})
+            other.start()
+            other.join()
+
+    world.engine = CommandProcessor(world.over(sleep=end_the_turn))
+    first.finish(seconds=2.0)
+
+    latest = store.news(pipeline, 0).entries[-1]
+    assert [each["input"]["kind"] for each in latest.input["inputs"]] == ["reported", "reported"]
+    assert world.orgs.usage(ME.org, month_of(world.now))["exec_seconds"] == 7.0
+    (spent,) = world.orgs.spent(ME.org, month_of(world.now))
+    assert (spent.attempts, spent.seconds) == (2, 7.0)
+    assert world.get(pipeline).state is State.DONE

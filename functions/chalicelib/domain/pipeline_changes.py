@@ -1,7 +1,7 @@
 """The results of an event of a cloud pipeline."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from chalicelib.domain.events import (
     BuiltImage,
@@ -80,6 +80,20 @@ class PipelineChanges:
     new_notifications: list[NotificationRecord] = field(default_factory=list)
     builds: list[BuiltImage] = field(default_factory=list)
     released: list[tuple[str, int]] = field(default_factory=list)
+
+
+def in_one(usage: Sequence[Usage], number: int) -> list[Usage]:
+    """Return the usage of entry ``number`` as at most one, so that it is metered in one write."""
+    if len(usage) < 2:  # noqa: PLR2004  there is nothing to add
+        return list(usage)
+    seconds = sum(each.seconds for each in usage)
+    cpu = sum(each.seconds * each.cpu for each in usage) / (seconds or 1.0)
+    whose = replace(
+        usage[0].whose,
+        dollars=sum(each.whose.dollars for each in usage),
+        attempts=sum(each.whose.attempts for each in usage),
+    )
+    return [Usage(f"#{number}", seconds, cpu, whose)]
 
 
 def merged(parts: Iterable[PipelineChanges]) -> PipelineChanges:

@@ -10,7 +10,7 @@ from chalicelib.domain import snapshots
 from chalicelib.domain.events import JournalEntry, WorkerLaunch
 from chalicelib.domain.folding import replay
 from chalicelib.domain.pipeline import CloudPipeline
-from chalicelib.domain.pipeline_changes import PipelineChanges, Usage, merged
+from chalicelib.domain.pipeline_changes import PipelineChanges, Usage, in_one, merged
 from chalicelib.ports.journal import Store, TreeKind, Turn
 from chalicelib.services.dependencies import Dependencies
 from conducto_core.errors import NotFoundError
@@ -110,7 +110,7 @@ class PipelineCache:
             written = JournalEntry.model_validate(entry.input)
             changes = replay(live, written)
             self.note(changes)
-            self._note_own(written, changes)
+            self._note_own(written, changes, live.number)
         self.keep(live)
         return live, news.turn
 
@@ -159,11 +159,13 @@ class PipelineCache:
         for each in changes.keys() & self._expected.keys():
             self._expected[each].changes = changes[each]
 
-    def _note_own(self, entry: JournalEntry, changes: Mapping[str, PipelineChanges]) -> None:
+    def _note_own(
+        self, entry: JournalEntry, changes: Mapping[str, PipelineChanges], number: int
+    ) -> None:
         found = self._expected.get(entry.writer)
         if found is not None:
             found.hires += entry.hires
-            found.usage += merged(changes.values()).usage
+            found.usage += in_one(merged(changes.values()).usage, number)
 
     def arrived(self, submitted: str) -> Arrived:
         """Return the results of a request that were read since the last call."""

@@ -9,7 +9,7 @@ from chalicelib.domain import snapshots
 from chalicelib.domain.events import Changed, Input, JournalEntry, WorkerLaunch
 from chalicelib.domain.folding import fold
 from chalicelib.domain.pipeline import CloudPipeline
-from chalicelib.domain.pipeline_changes import PipelineChanges, merged
+from chalicelib.domain.pipeline_changes import PipelineChanges, in_one, merged
 from chalicelib.ports.errors import PlanLimitError, ThrottledError
 from chalicelib.ports.identity import InUse, Share
 from chalicelib.ports.journal import Entry, Snapshot
@@ -129,7 +129,7 @@ class CommandProcessor:
             self._put_snapshot(live.id, snapshots.take(live))
         own = folded.changes.get(batch.writer)
         effects = effects_of(live, own or PipelineChanges(), written.hires, self.cloud.spot_share)
-        effects.usage = changes.usage
+        effects.usage = in_one(changes.usage, live.number)
         effects.published = bool(changes.changes)
         effects.room = needed_room(before, live.share, more_spare=len(live.surplus()) > spare)
         return effects

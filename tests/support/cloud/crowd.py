@@ -87,6 +87,8 @@ class Crowd:
                 self._submit(TimeLimitsExpired(time=self._world.now, paths=()))
             case "leave":
                 self._leave()
+            case _:  # the holder of the turn has died
+                pass
 
     def _leave(self) -> None:
         turn = self._store.news(self._pipeline, 0).turn
