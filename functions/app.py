@@ -27,6 +27,7 @@ from chalicelib.ports.identity import Identity
 from chalicelib.ports.logs import LogKey
 from chalicelib.services.data_function import serve
 from conducto_core.api.dispatch import Response as ApiResponse
+from conducto_core.model.deployment import FUNCTION_SECONDS
 from conducto_core.model.operations.children import CHILD_OPERATIONS
 from conducto_core.model.operations.cloud import CLOUD_OPERATIONS
 from conducto_core.model.operations.operation import API_ROOT, AnyOperation
@@ -189,6 +190,12 @@ def hook_event(event: Any, _context: Any) -> None:
         conducto.billing_run.process_event(str(event["event"]))
 
 
+@app.lambda_function(name="background")
+def background(event: Any, context: Any) -> None:
+    """Execute effects that take too long for a request, and check pipelines."""
+    conducto.background(event, _left(context))
+
+
 @app.schedule("rate(1 day)", name="every_day")
 def every_day(_event: CloudWatchEvent) -> None:
     """Archive inactive pipelines, delete old archived ones, and clean up orphaned resources."""
@@ -208,6 +215,13 @@ def admin(event: Any, _context: Any) -> dict[str, Any]:
 def data(event: Any, _context: Any) -> dict[str, Any]:
     """Execute file operations for the API; only this function mounts the file system."""
     return serve(conducto.data_files, event)
+
+
+def _left(context: Any) -> Callable[[], float]:
+    """Return a function for the seconds until Lambda ends the invocation."""
+    if context is None:  # in the emulator's own process, which does not end it
+        return lambda: float(FUNCTION_SECONDS["background"])
+    return lambda: context.get_remaining_time_in_millis() / 1000
 
 
 def _current() -> ChaliceRequest:

@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from conducto_core.model.admin import MintToken
-from conducto_core.model.deployment import FUNCTION_SECONDS, Variables, function_name
+from conducto_core.model.deployment import (
+    BACKGROUND_FUNCTION,
+    FUNCTION_SECONDS,
+    Variables,
+    function_name,
+)
 from conducto_emulator import (
     agent_image,
     app,
@@ -145,7 +150,7 @@ class Emulator:
         os.environ[Variables.DATA_ROOT] = str(root)
         functions = self.functions = app.Functions(self._app(made))
         packaged = () if self.package is None else (_DATA,)
-        by_lambda = (_ADMIN, _HOOK, *packaged)
+        by_lambda = (_ADMIN, _HOOK, BACKGROUND_FUNCTION, *packaged)
         calls = self._asynchronous()
         lambda_invoke.install(functions.call, resources.STAGE, by_lambda, calls)
         self.bus = EventBus(

@@ -7,6 +7,7 @@ from typing import Any
 import boto3  # type: ignore[import-untyped]
 
 from conducto_core.model.deployment import (
+    BACKGROUND_FUNCTION,
     EMULATOR_STAGE,
     INDEXES,
     PARTITION_KEY,
@@ -55,6 +56,7 @@ def create(url: str, socket: str, agent_image: str) -> Mapping[str, str]:
     return {
         Variables.STAGE: STAGE,
         Variables.HOOK_FUNCTION: function_name(STAGE, "hook_event"),
+        Variables.BACKGROUND_FUNCTION: function_name(STAGE, BACKGROUND_FUNCTION),
         Variables.TABLE: table_name(STAGE),
         Variables.BUCKET: bucket,
         Variables.CLUSTER: f"conducto-{STAGE}",

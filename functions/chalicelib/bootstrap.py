@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from chalicelib.adapters import table_keys
 from chalicelib.adapters.agents import TableAgents, TableRelays
@@ -30,6 +31,7 @@ from chalicelib.adapters.git_refs import HttpGitRefs
 from chalicelib.adapters.idempotency import IdempotencyTable
 from chalicelib.adapters.identities import TableIdentities
 from chalicelib.adapters.journal_store import JournalStore
+from chalicelib.adapters.launch_pace import LaunchPace
 from chalicelib.adapters.limits import TableLimits
 from chalicelib.adapters.logs import ChunkedLogs
 from chalicelib.adapters.named_records import TableNamedRecords
@@ -51,6 +53,7 @@ from chalicelib.api.hooks import Hooks
 from chalicelib.api.schedules import serve_schedules
 from chalicelib.api.trigger_run import TriggerRun
 from chalicelib.api.websocket import Sockets
+from chalicelib.domain.deferred_effects import BackgroundEvent
 from chalicelib.ports.billing import BillingPorts
 from chalicelib.ports.identity import Identity
 from chalicelib.ports.storage import DataFiles
@@ -81,6 +84,9 @@ from conducto_core.runtime import json_logs
 from conducto_core.semantics.naming import Site
 from conducto_core.semantics.plans import FREE, FULL, Remedies
 from conducto_core.semantics.roles import permissions_of
+
+#: Maximum number of simultaneous calls to AWS for one event.
+AWS_THREADS = 16
 
 
 class ConfigurationError(Exception):
@@ -295,11 +301,32 @@ class App:
             url=lambda: self.addresses.api,
             lend_credentials=self._lend,
             join_output=lambda key: self._process({"output": key}),
+            **self._background_ports(),
             spot_share=int(self._environment.get(Variables.SPOT_SHARE) or 0),
             remote_debug=bool(self._environment.get(Variables.DEBUG_ROLE)),
             services=self._services(),
             clock=self._clock,
         )
+
+    def _background_ports(self) -> dict[str, Any]:
+        name = self._environment.get(Variables.BACKGROUND_FUNCTION)
+        if name is None:  # only in tests
+            return {}
+        invoke = self.clients.get("lambda").invoke
+
+        def invoke_background(event: BackgroundEvent) -> None:
+            payload = event.model_dump_json(exclude_defaults=True)
+            invoke(FunctionName=name, InvocationType="Event", Payload=payload)
+
+        return {
+            "invoke_background": invoke_background,
+            "launch_delay": LaunchPace(self._table, self._clock).reserve,
+            "threads": AWS_THREADS,
+        }
+
+    def background(self, event: object, left: Callable[[], float] | None) -> None:
+        """Process the event of an invocation of the function ``background``."""
+        self.engine.deferred.execute(BackgroundEvent.model_validate(event).effects, left)
 
     @cached_property
     def site(self) -> Site:

@@ -81,11 +81,14 @@ _FUNCTIONS = {
     "every_minute": "EveryMinute",
     "every_day": "EveryDay",
     "hook_event": "HookEvent",
+    "background": "Background",
     "admin": "Admin",
     "data": "Data",
 }
 #: Functions that call the payment provider.
 _BILLING = (deployment.API_FUNCTION, "every_minute", "hook_event")
+#: Functions that process the trees of large pipelines.
+_BUSY = (deployment.API_FUNCTION, deployment.BACKGROUND_FUNCTION)
 _SOCKETS = ("socket_connect", "socket_message", "socket_disconnect")
 
 
@@ -185,6 +188,7 @@ class ApiStack(Stack):
             grants.lend_pushing(),
             grants.read_addresses(),
             grants.read_web_app(),  # notifications link to pages
+            grants.start_background_function(),
         )
         if name == deployment.API_FUNCTION:
             # Commands receive secrets, and their workers receive credentials.
@@ -246,6 +250,9 @@ class ApiStack(Stack):
             Variables.SPOT_SHARE: str(settings.spot_share),
             Variables.BILLING: "on" if settings.billing else "off",
             Variables.HOOK_FUNCTION: deployment.function_name(settings.stage, "hook_event"),
+            Variables.BACKGROUND_FUNCTION: deployment.function_name(
+                settings.stage, deployment.BACKGROUND_FUNCTION
+            ),
             **_billing(settings),
             **({Variables.TRACING: "on"} if settings.tracing else {}),
             **({Variables.TASK_ROLES: settings.task_roles} if settings.task_roles else {}),
@@ -296,7 +303,7 @@ class ApiStack(Stack):
             # It also depends on the role itself, to which the function refers anyway.
             found.add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3005"]}})
             found.add_property_override("Timeout", deployment.FUNCTION_SECONDS[name])
-            if name == deployment.API_FUNCTION:
+            if name in _BUSY:
                 found.add_property_override("MemorySize", REQUEST_MEMORY_MB)
             group = logs.CfnLogGroup(
                 self,

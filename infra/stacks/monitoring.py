@@ -31,6 +31,7 @@ ASYNCHRONOUS = (
     "every_minute",
     "every_day",
     "hook_event",
+    "background",
 )
 #: ``{alarm: functions whose failures it counts}``: every function is in one of them. An alarm is
 #: limited to ten metrics; add further functions to another or a new group.

@@ -276,14 +276,21 @@ class Permissions:
         return [_allow("InvokeDataFunction", ["lambda:InvokeFunction"], [function])]
 
     def start_hook_function(self) -> list[iam.PolicyStatement]:
-        """Start the function that processes webhook events, and no other function."""
+        """Start the function that processes webhook events."""
+        return [self._start("StartHookFunction", "hook_event")]
+
+    def start_background_function(self) -> list[iam.PolicyStatement]:
+        """Start the function that executes effects outside of requests."""
+        return [self._start("StartBackground", deployment.BACKGROUND_FUNCTION)]
+
+    def _start(self, sid: str, name: str) -> iam.PolicyStatement:
         function = self._stack.format_arn(
             service="lambda",
             resource="function",
-            resource_name=deployment.function_name(self._settings.stage, "hook_event"),
+            resource_name=deployment.function_name(self._settings.stage, name),
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
-        return [_allow("StartHookFunction", ["lambda:InvokeFunction"], [function])]
+        return _allow(sid, ["lambda:InvokeFunction"], [function])
 
     def read_billing(self) -> list[iam.PolicyStatement]:
         """Read the settings of billing; Secrets Manager adds six characters to a secret's name."""

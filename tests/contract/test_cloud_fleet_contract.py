@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from tests.fakes.cloud import FakeFleet
 
@@ -356,6 +357,18 @@ def test_starting_a_worker_again_is_the_same_request_to_ecs(ecs: Ecs, clients: C
     assert sent[0]["clientToken"] == "w1"
     assert sent[0]["networkConfiguration"]["awsvpcConfiguration"]["assignPublicIp"] == "ENABLED"
     assert [p["capacityProvider"] for p in sent[0]["capacityProviderStrategy"]] == ["FARGATE"]
+
+
+def test_worker_that_was_started_with_another_token_is_found(ecs: Ecs, clients: Clients) -> None:
+    """ECS names the task that the client token started; moto ignores client tokens."""
+    first = ecs.start(TASK)
+
+    def reject(**_more: Any) -> None:
+        told = {"Error": {"Code": "ConflictException", "Message": "the token is in use"}}
+        raise ClientError({**told, "resourceIds": [first]}, "RunTask")  # type: ignore[typeddict-item]
+
+    clients.get("ecs").meta.events.register("before-call.ecs.RunTask", reject)
+    assert ecs.start(replace(TASK, token="another")) == first
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def test_every_function_has_a_plain_name(front: Front) -> None:
     assert set(app.handler_map) - views == {
         "admin",
         "authorize",
+        "background",
         "build_ended",
         "data",
         "every_day",

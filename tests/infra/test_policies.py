@@ -345,7 +345,11 @@ def test_only_the_function_beside_the_files_reaches_all_of_them() -> None:
         for name, statement in statements(api)
         if any(a.startswith("elasticfilesystem:Client") for a in listed(statement["Action"]))
     ]
-    asking = {name for name, s in statements(api) if "lambda:InvokeFunction" in listed(s["Action"])}
+    asking = {
+        name
+        for name, s in statements(api)
+        if "lambda:InvokeFunction" in listed(s["Action"]) and '-data"' in json.dumps(s["Resource"])
+    }
 
     ((role, mount),) = mounting
     assert role.startswith("DataRole")
@@ -371,6 +375,7 @@ def test_secrets_are_changed_by_requests_alone_and_read_where_notifications_are_
     # Notifications of a pipeline are stored with secrets hidden, by the function that advances it,
     # and sent with them every minute.
     drivers = {"TaskStopped", "ExecutionEnded", "BuildEnded", "EveryMinute", "HookEvent"}
+    drivers.add("Background")
     assert uses == {driver: {"secretsmanager:GetSecretValue"} for driver in drivers}
 
 

@@ -228,7 +228,7 @@ def test_events_that_a_function_fails_to_process_are_kept(
         function["Properties"]["FunctionName"]
         for function in resources(installation["api"], "AWS::Serverless::Function")
         if function["Properties"].get("Events")
-        or function["Properties"]["FunctionName"].endswith("-hook-event")
+        or function["Properties"]["FunctionName"].endswith(("-hook-event", "-background"))
     }
     configs = resources(installation["watch"], "AWS::Lambda::EventInvokeConfig")
 

@@ -78,6 +78,7 @@ FUNCTION_SECONDS: Mapping[str, int] = MappingProxyType(
         "execution_ended": 300,
         "build_ended": 300,
         "every_minute": 300,
+        "background": 900,
         "hook_event": 300,
         "every_day": 900,
         "admin": GATEWAY_SECONDS,
@@ -131,6 +132,8 @@ def made_prefix(stage: str) -> str:
     return f"{NAME_PREFIX}{stage}_"
 
 
+#: The function that executes effects outside of requests.
+BACKGROUND_FUNCTION = "background"
 #: The function that responds to requests.
 API_FUNCTION = "api_handler"
 #: Functions that advance pipelines: each may start workers and builds.
@@ -142,6 +145,7 @@ DRIVERS = (
     "every_minute",
     "every_day",
     "hook_event",
+    "background",
 )
 
 
@@ -329,6 +333,8 @@ class Variables:
     STRIPE_URL = "CONDUCTO_STRIPE_URL"
     #: Name of the function that processes webhook events.
     HOOK_FUNCTION = "CONDUCTO_HOOK_FUNCTION"
+    #: Name of the function that executes effects outside of requests.
+    BACKGROUND_FUNCTION = "CONDUCTO_BACKGROUND_FUNCTION"
     #: Set if state machines send traces to X-Ray.
     TRACING = "CONDUCTO_TRACING"
     #: Addresses of notification services; own services can replace Slack and GitHub. Email needs a

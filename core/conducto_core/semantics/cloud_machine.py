@@ -55,12 +55,14 @@ class CompleteTask:
         error: Its error; None means success.
         generates: Its output is ``{"sm": ARN}`` of the machine that runs `generated`.
         generated: The part of the tree that a Lazy printed that is still to run.
+        target: Path of the node that it generates.
     """
 
     token: str
     error: str | None = None
     generates: bool = False
     generated: Residual | None = None
+    target: str = ""
 
 
 MachineCommand = StartExecution | StopExecution | CompleteTask
@@ -362,7 +364,8 @@ class CloudMachine:
             return CompleteTask(token)
         if target.spec.awaits_tree:  # the tree is not needed if its target is skipped
             return CompleteTask(token, None if target.seen() is Outcome.OK else NO_TREE)
-        return CompleteTask(token, generates=True, generated=residual(self.tree, target))
+        rest = residual(self.tree, target)
+        return CompleteTask(token, generates=True, generated=rest, target=target.path)
 
     # ---- executions ---------------------------------------------------------------------------
 

@@ -39,6 +39,8 @@ _NOT_UP = "isn't running"
 _OUT_OF_MEMORY = "outofmemory"
 #: In RunTask's message for a deleted task definition.
 _INACTIVE = "inactive"
+#: RunTask's error for a client token that started a task with another token for the agent.
+_REPEATED = "ConflictException"
 #: In RunTask's messages for exhausted capacity or quotas; in `failures` as well as errors.
 _NO_ROOM = ("capacity", "limit on the number", "vcpu", "resource:", "quota")
 
@@ -105,6 +107,8 @@ class Ecs:
         try:
             response = self._client.run_task(**self._order(task, definition))
         except client_error() as error:
+            if code_of(error) == _REPEATED and error.response.get("resourceIds"):
+                return str(error.response["resourceIds"][0])
             if _is_no_room(message_of(error)):
                 raise CapacityError(message_of(error)) from error
             raise

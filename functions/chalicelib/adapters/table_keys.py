@@ -11,8 +11,9 @@ partition                       sort                  content
 ``P#<pipeline>``                ``X#<number>``        attempts of an entry, not yet written
 ``P#<pipeline>``                ``M#<number>``        notifications of an entry
 ``P#<pipeline>``                ``S``                 the latest snapshot
-``P#<pipeline>``                ``W#<worker>``        time of a worker's last heartbeat
+``P#<pipeline>``                ``W#<worker>``        time of a worker's launch or heartbeat
 ``W#<pipeline>``                ``<id>``              an input that waits for an entry
+``R``                           ``R``                 when the bucket of launches is full
 ``F#<pipeline or user>``        ``F``                 access point of its data
 ``L#<stream of an attempt>``    ``<offset>``          a chunk of output
 ``L#<pipeline>``                ``<stream>``          a stream that has chunks
@@ -82,6 +83,7 @@ _KINDS: dict[str, Kind] = {
     "Q": "relayed",
     "W": "waiting",
     "G": "delivery",
+    "R": "pace",
 }
 _OF_AN_ORG: dict[str, Kind] = {
     "O": "org",
@@ -335,6 +337,11 @@ def delivery_mark(org_name: str, trigger_name: str, identity: str) -> Key:
 def used(digest: str) -> Key:
     """Return the key that marks an ID token as used."""
     return Key(f"J#{digest}", "J")
+
+
+def launch_pace() -> Key:
+    """Return the key of the token bucket of launches."""
+    return Key("R", "R")
 
 
 def shell(pipeline_id: str, shell_id: str) -> Key:

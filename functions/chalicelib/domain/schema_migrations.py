@@ -64,6 +64,7 @@ Kind = Literal[
     "plan",
     "schedule",
     "firing",
+    "pace",
 ]
 #: Returns the attributes of an item, or the JSON of an item or object, in the next schema, without
 #: modifying its argument.

@@ -238,10 +238,13 @@ class Store(Protocol):
         """
 
     def note_worker(self, pipeline_id: str, worker_id: str, time: float) -> None:
-        """Record the time of a worker's heartbeat, outside of the journal."""
+        """Record the time of a worker's launch or heartbeat, outside of the journal.
+
+        ``worker_id`` may also be `chalicelib.domain.deferred_effects.EXECUTOR`.
+        """
 
     def workers_seen(self, pipeline_id: str) -> Mapping[str, float]:
-        """Return ``{worker id: time of its last heartbeat}``."""
+        """Return ``{worker id: time of its launch or last heartbeat}``."""
 
 
 def all_records(store: Store, org: str) -> Iterator[PipelineRecord]:

@@ -17,8 +17,8 @@ from chalicelib.ports.identity import Identity, Spender
 from chalicelib.ports.workers import Shell, TaskStatus, WorkerTask
 from chalicelib.services.charging import Charging, WorkerTime
 from chalicelib.services.debug_plans import debug_plan
+from chalicelib.services.deferred_effects import WORKER
 from chalicelib.services.dependencies import write_with_retry
-from chalicelib.services.effects import WORKER
 from chalicelib.services.metering import check_usage, month_of
 from chalicelib.services.processor import CommandProcessor
 from conducto_core.errors import NotFoundError, RefusedError

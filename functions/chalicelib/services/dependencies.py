@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from chalicelib.domain.deferred_effects import BackgroundEvent
 from chalicelib.domain.retry import R, retry_throttled
 from chalicelib.ports.agents import Agents, Relays
 from chalicelib.ports.billing import BillingPorts
@@ -61,6 +62,11 @@ class Dependencies:
         sleep: Sleeps for a number of seconds.
         jitter: Returns a number from 0 to 1, so that competing writers retry at different times.
         max_machine_size: Size limit of one state machine.
+        invoke_background: Starts an invocation of the function ``background``; None: there is no
+            such function, and its work is done at once.
+        launch_delay: Reserves a number of launches at AWS, and returns the seconds until they are
+            allowed.
+        threads: Maximum number of simultaneous calls to AWS for one event.
         spot_share: Maximum number of Spot workers among ten.
         remote_debug: Whether debug shells may open on workers.
         services: Environment variables of commands for non-default service addresses.
@@ -105,6 +111,9 @@ class Dependencies:
     mail: Mail = lambda _to, _subject, _text, _password: False
     jitter: Callable[[], float] = random.random
     max_machine_size: Size = MAX_SIZE
+    invoke_background: Callable[[BackgroundEvent], None] | None = None
+    launch_delay: Callable[[int], float] = lambda _number: 0.0
+    threads: int = 1
     spot_share: int = 0
     remote_debug: bool = True
     services: Mapping[str, str] = field(default_factory=dict, repr=False)

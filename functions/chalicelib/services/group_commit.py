@@ -212,7 +212,7 @@ class GroupCommit:
             return
         live = self._cache.known(request.org, request.pipeline_id)
         changes = found.changes or PipelineChanges()
-        effects = effects_of(live, changes, found.hires, self._cloud.spot_share)
+        effects = effects_of(live, changes, found.hires)
         # The writer of an entry meters its usage and informs followers.
         effects.usage, effects.published = found.usage, False
         request.effects.append(effects)

@@ -14,6 +14,7 @@ from chalicelib.ports.errors import PlanLimitError, ThrottledError
 from chalicelib.ports.identity import InUse, Share
 from chalicelib.ports.journal import Entry, Snapshot
 from chalicelib.services.build_poller import BuildPoller
+from chalicelib.services.deferred_effects import DeferredExecutor
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.effects import EffectExecutor, Effects, effects_of
 from chalicelib.services.group_commit import Batch, GroupCommit
@@ -41,13 +42,15 @@ class CommandProcessor:
     Attributes:
         watch: Polls images that are being built.
         slots: Hands free workers on to waiting pipelines.
+        deferred: Executes effects that take long.
     """
 
     def __init__(self, cloud: Dependencies, *, snapshot_every: int = SNAPSHOT_EVERY) -> None:
         self.cloud = cloud
         self._snapshot_every = snapshot_every
         self.slots = Slots(cloud, self.submit)
-        self._effect_executor = EffectExecutor(cloud, self.submit, self.reading, self.slots)
+        self.deferred = DeferredExecutor(cloud, self.submit, self.reading, self.slots)
+        self._effect_executor = EffectExecutor(cloud, self.reading, self.deferred)
         self.watch = BuildPoller(cloud, self.submit, self.reading)
         self._cache = PipelineCache(cloud)
         execute = self._effect_executor.execute
@@ -127,11 +130,11 @@ class CommandProcessor:
         every = max(self._snapshot_every, len(live.tree.nodes) // NODES_AN_INPUT)
         if live.inputs // every > inputs // every and snapshots.can_be_taken(live):
             self._put_snapshot(live.id, snapshots.take(live))
-        own = folded.changes.get(batch.writer)
-        effects = effects_of(live, own or PipelineChanges(), written.hires, self.cloud.spot_share)
+        own = folded.changes.get(batch.writer) or PipelineChanges()
+        room = needed_room(before, live.share, more_spare=len(live.surplus()) > spare)
+        effects = effects_of(live, own, written.hires, room)
         effects.usage = in_one(changes.usage, live.number)
         effects.published = bool(changes.changes)
-        effects.room = needed_room(before, live.share, more_spare=len(live.surplus()) > spare)
         return effects
 
     def _masked(

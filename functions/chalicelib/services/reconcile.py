@@ -6,8 +6,10 @@ events only speed it up.
 """
 
 import logging
+from collections.abc import Collection
 from functools import partial
 
+from chalicelib.domain.deferred_effects import EXECUTOR, DeferredEffects
 from chalicelib.domain.events import (
     ActionRequested,
     ExecutionEnded,
@@ -22,6 +24,7 @@ from chalicelib.domain.workers import Worker, WorkerStatus
 from chalicelib.ports.errors import ThrottledError
 from chalicelib.ports.workers import TaskEnd
 from chalicelib.services.debug_sessions import DebugSessions, is_shell
+from chalicelib.services.deferred_effects import OUTDATED, is_new, is_unstarted
 from chalicelib.services.metering import check_usage
 from chalicelib.services.named_limits import NamedLimits
 from chalicelib.services.processor import CommandProcessor
@@ -37,9 +40,10 @@ logger = logging.getLogger(__name__)
 #: Seconds for which a command's worker may send no heartbeat, and for which ECS may not list a
 #: launched worker.
 SILENCE = 60.0
-#: Seconds within which an execution must have started, plus one second per `EXECS_A_SECOND` Execs.
-BEGIN_SECONDS = 30.0
-EXECS_A_SECOND = 50.0
+#: Seconds after which an effect that was deferred is executed again, unless an executor is at work.
+DEFERRED_SECONDS = 20.0
+#: Seconds after which a worker that could not be launched counts as lost.
+LAUNCH_SECONDS = 900.0
 #: Seconds within which ECS should report that a lost worker's task has stopped.
 TOLD_SECONDS = 180.0
 _STOPPED = "STOPPED"
@@ -85,11 +89,15 @@ class Reconciler:
         """Check one pipeline: workers, executions, time limits."""
         running = self._cloud.fleet.running(pipeline_id)
         seen = self._cloud.store.workers_seen(pipeline_id)
+        at_work = self._now - seen.get(EXECUTOR, 0.0) < OUTDATED
         with self._engine.reading(org, pipeline_id) as live:
+            unlaunched = self._unlaunched(live, {*running, *seen})
+            late_effects = None if at_work else self._late_effects(live, unlaunched)
             missing = [
                 worker.id
                 for worker in live.registry.workers.values()
-                if not _is_there(worker, worker.id in running, seen.get(worker.id, 0.0), self._now)
+                if worker.id not in unlaunched
+                and not _is_there(worker, worker.id in running, seen.get(worker.id, 0.0), self._now)
             ]
             known = set(live.registry.workers)
             leaving = [
@@ -108,8 +116,10 @@ class Reconciler:
                 self._cloud.fleet.stop(running[each.id], "no longer needed")
         for each in late:
             self._look_up(org, pipeline_id, each)
+        if late_effects is not None:
+            self._engine.deferred.defer(late_effects)
         self._engine.watch.look(org, pipeline_id, at_once=True)
-        for step in (self._run_at, self._expire, self._begin_again, self._look):
+        for step in (self._run_at, self._expire, self._look):
             self._engine.submit(org, pipeline_id, step)
         with self._engine.reading(org, pipeline_id) as live:
             waits = live.share.waiting is not None
@@ -230,14 +240,29 @@ class Reconciler:
         due = live.due(self._now)
         return TimeLimitsExpired(time=self._now, paths=due) if due else None
 
-    def _begin_again(self, live: CloudPipeline) -> Input | None:
-        run_state = live.cloud_machine.run_state
-        if not run_state.open or live.cloud_machine.run in live.runs:
-            return None
-        timeout = BEGIN_SECONDS + len(run_state.planned) / EXECS_A_SECOND
-        if self._now - live.planned_at < timeout:
-            return None
-        return ExecutionLost(time=self._now, run=live.cloud_machine.run)
+    def _unlaunched(self, live: CloudPipeline, known: Collection[str]) -> list[str]:
+        """Return the ids of workers whose launch is outstanding, given those that were launched."""
+        first = self._now - LAUNCH_SECONDS
+        return [
+            worker.id
+            for worker in live.registry.workers.values()
+            if is_new(worker) and worker.id not in known and worker.launched > first
+        ]
+
+    def _late_effects(
+        self, live: CloudPipeline, unlaunched: Collection[str]
+    ) -> DeferredEffects | None:
+        """Return deferred effects that should have been executed by now."""
+        last = self._now - DEFERRED_SECONDS
+        workers = live.registry.workers
+        late = is_unstarted(live) and live.planned_at <= last
+        found = DeferredEffects(
+            org=live.org,
+            pipeline_id=live.id,
+            run=live.cloud_machine.run if late else None,
+            workers=tuple(name for name in unlaunched if workers[name].launched <= last),
+        )
+        return found if found.are_any() else None
 
     def _look(self, live: CloudPipeline) -> Input | None:
         """Launch workers that could not be launched before."""

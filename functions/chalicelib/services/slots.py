@@ -9,7 +9,7 @@ steps.
 
 import logging
 from collections.abc import Callable
-from enum import Enum, auto
+from enum import StrEnum
 
 from chalicelib.domain.events import HealthChecked, Input
 from chalicelib.domain.pipeline import CloudPipeline
@@ -23,11 +23,11 @@ Decide = Callable[[CloudPipeline], Input | None]
 Submit = Callable[[str, str, Decide], bool]
 
 
-class Need(Enum):
+class Need(StrEnum):
     """The step after an entry: ``MAKE`` room for the pipeline, or ``HAND_ON`` free workers."""
 
-    MAKE = auto()
-    HAND_ON = auto()
+    MAKE = "make"
+    HAND_ON = "hand_on"
 
 
 def needed_room(before: Share, after: Share, *, more_spare: bool) -> Need | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.domain.deferred_effects import BackgroundEvent
 from chalicelib.domain.events import ApprovalDecided, TimeLimitsExpired
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.workers import TaskEnd
@@ -380,6 +381,17 @@ def _print(spec: NodeSpec) -> str | None:
     return fingerprint(spec, spec.command, "busybox", "")
 
 
+def _perhaps(
+    engines: list[CommandProcessor], rng: Random, lossy: float, event: BackgroundEvent
+) -> None:
+    """Lose an invocation, or execute it once or twice."""
+    chance = rng.random()
+    for share in (lossy / 2, 1 - lossy / 2):
+        if chance >= share:
+            sent = BackgroundEvent.model_validate_json(event.model_dump_json(exclude_defaults=True))
+            rng.choice(engines).deferred.execute(sent.effects)
+
+
 def _change(tree: dict[str, Any], rng: Random, number: int) -> str:
     """Change one node of a tree as written; ``number`` makes names unique."""
     groups = [tree]
@@ -481,6 +493,7 @@ def new_game(
         calls = ("start", "stop", "succeed", "fail", "create")
         ports["machines"] = Lossy(world.machines, faults, calls, lossy)
         ports["fleet"] = Lossy(world.fleet, faults, ("start", "stop"), lossy)
+        ports["invoke_background"] = lambda event: _perhaps(engines, faults, lossy, event)
     if conflicts:
         ports["store"] = Busy(world.store, faults, conflicts)
     if crowded:
@@ -489,7 +502,8 @@ def new_game(
     conflicts += crowded
     every = 5 if conflicts else 1000
     lambdas = range(3 if conflicts else 1)
-    engines = [CommandProcessor(world.over(**ports), snapshot_every=every) for _ in lambdas]
+    engines: list[CommandProcessor] = []
+    engines += [CommandProcessor(world.over(**ports), snapshot_every=every) for _ in lambdas]
     world.engine = Lambdas(engines, faults) if conflicts else engines[0]  # type: ignore[assignment]
     local = Driver(pipeline(tree), armed=False)
     whole = not lossy and not confined and world.orgs.plan(ME.org).max_workers == 100

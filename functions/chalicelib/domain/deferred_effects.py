@@ -1,0 +1,53 @@
+"""Effects that run outside of requests, as the event of an asynchronous invocation. No I/O.
+
+Only names: whatever they stand for is read from the pipeline's journal when they are executed, so
+that an event can be lost, delivered twice or executed late.
+"""
+
+from typing import Literal
+
+from conducto_core.model.base import Record
+
+#: Sort key of the mark that an executor of a pipeline's effects renews, among its workers.
+EXECUTOR = "effects"
+
+
+class LazyReply(Record):
+    """The task of a Lazy that printed a tree; its output is the machine that runs the tree."""
+
+    token: str
+    target: str
+
+
+class DeferredEffects(Record):
+    """Effects of a pipeline.
+
+    Attributes:
+        run: The run to start.
+        workers: Ids of the workers to launch.
+        replies: Tasks to complete after their machines are created.
+        builds: Names of the images whose builds to start.
+        room: Whether to look for free workers (``make``), or to hand them on.
+        machine: ARN of the run's machine, if an earlier invocation created a part of its machines.
+        created: Number of machines that it created.
+    """
+
+    org: str
+    pipeline_id: str
+    run: str | None = None
+    workers: tuple[str, ...] = ()
+    replies: tuple[LazyReply, ...] = ()
+    builds: tuple[str, ...] = ()
+    room: Literal["make", "hand_on"] | None = None
+    machine: str | None = None
+    created: int = 0
+
+    def are_any(self) -> bool:
+        """Return whether there is anything to do."""
+        return bool(self.run or self.workers or self.replies or self.builds or self.room)
+
+
+class BackgroundEvent(Record):
+    """The event of an invocation of the function ``background``."""
+
+    effects: DeferredEffects
