@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ class DockerContainers:
         self._metadata = metadata
         self._keep = keep
         self._ids: dict[tuple[str, str], str] = {}
+        self._over: set[str] = set()
 
     def start(self, task: Task) -> None:
         """Start all containers of a task."""
@@ -64,8 +66,11 @@ class DockerContainers:
 
     def ended(self, task: Task, name: str) -> tuple[int, str | None] | None:
         """Return a container's exit code and ECS's reason; None while it runs."""
+        identity = self._ids[task.arn, name]
+        if identity not in self._over:
+            return None
         try:
-            found = self._engine.api.inspect_container(self._ids[task.arn, name])["State"]
+            found = self._engine.api.inspect_container(identity)["State"]
         except NotFound:  # removed: as if the host had failed
             return 137, "the container was removed"
         if found["Status"] in {"created", "running", "paused"}:
@@ -87,7 +92,7 @@ class DockerContainers:
                 logger.exception("the log of %s in task %s was not stored", key[1], task.id)
             with contextlib.suppress(DockerException):
                 self._engine.api.remove_container(self._ids[key], force=True, v=True)
-            del self._ids[key]
+            self._over.discard(self._ids.pop(key))
         shutil.rmtree(self._of_task(task), ignore_errors=True)
 
     def container_of(self, task_arn: str, name: str) -> str:
@@ -157,6 +162,14 @@ class DockerContainers:
         self._ids[task.arn, name] = made["Id"]
         with _named("CannotStartContainerError"):
             api.start(made["Id"])
+        threading.Thread(target=self._wait, args=(made["Id"],), daemon=True).start()
+
+    def _wait(self, identity: str) -> None:
+        """Wait for the end of a container: to ask for it at each tick takes a tenth of the CPU."""
+        # After an error it is asked for at each tick.
+        with contextlib.suppress(Exception):
+            self._engine.api.wait(identity, timeout=None)
+        self._over.add(identity)
 
     def _env(self, task: Task, definition: Mapping[str, Any]) -> dict[str, str]:
         name = definition["name"]

@@ -28,8 +28,18 @@ def table() -> Iterator[Any]:
         client.create_table(
             TableName="t",
             BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": k, "AttributeType": "S"} for k in KEYS],
+            AttributeDefinitions=[{"AttributeName": k, "AttributeType": "S"} for k in "psg"],
             KeySchema=[{"AttributeName": k, "KeyType": kind} for k, kind in KEYS.items()],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": "groups",
+                    "KeySchema": [
+                        {"AttributeName": "g", "KeyType": "HASH"},
+                        {"AttributeName": "s", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
         )
         yield client
 
@@ -53,9 +63,10 @@ def add(partition: str, sort: str) -> dict[str, Any]:
     }
 
 
-def sorts(table: Any, condition: str, **values: str) -> list[str]:
+def sorts(table: Any, condition: str, index: str | None = None, **values: str) -> list[str]:
     response = table.query(
         TableName="t",
+        **({} if index is None else {"IndexName": index}),
         KeyConditionExpression=condition,
         ExpressionAttributeValues={f":{name}": {"S": value} for name, value in values.items()},
     )
@@ -117,6 +128,17 @@ def test_query_returns_exactly_the_matching_items(table: Any) -> None:
     assert sorts(table, "p = :p AND s BETWEEN :l AND :h", p="b", l="1", h="3") == ["1", "2", "3"]
     assert sorts(table, "p = :p AND s > :l", p="b", l="3") == ["4"]
     assert sorts(table, "p = :p", p="c") == []
+
+
+def test_query_of_an_index_returns_exactly_the_matching_items_in_order(table: Any) -> None:
+    for number, group in enumerate("xyxyx"):
+        item = {**key(f"p{number}", str(9 - number)), "g": {"S": group}}
+        table.put_item(TableName="t", Item=item)
+    table.put_item(TableName="t", Item=key("p9", "7"))  # not in the index
+
+    assert sorts(table, "g = :g", "groups", g="x") == ["5", "7", "9"]
+    assert sorts(table, "g = :g AND s > :l", "groups", g="x", l="5") == ["7", "9"]
+    assert sorts(table, "g = :g", "groups", g="z") == []
 
 
 def test_cost_of_a_transaction_does_not_grow_with_the_table(table: Any) -> None:
