@@ -5,7 +5,16 @@ alternately with its counterpart where that matters. To add a measurement, write
 does it once and add an entry here; add a budget only if there is an agreed one.
 """
 
-from bench.local import commands, definition, floors, install, latency, memory
+from bench.local import (
+    commands,
+    definition,
+    floors,
+    install,
+    latency,
+    memory,
+    parts,
+    whole,
+)
 from bench.local.lab import open_local_lab
 from bench.local.machine_events import event_cost
 from bench.registry import Measurement, Metric, Ratio, Suite
@@ -18,6 +27,9 @@ _ALL_CPU = Metric("cpu_ms_per_exec", "ms")
 _COMMANDS = (_PER_EXEC, _WARM, _CPU)
 #: From the start of a warm call to that of the next, in a chain; imports are in the CPU time only.
 _CALL = Metric("call_ms", "ms")
+
+#: Those of a whole command; the CPU time is that of the process and its children, not the agent's.
+_WHOLE_METRICS = (Metric("seconds", "s"), Metric("cpu_seconds", "s"))
 
 _MAKE = "local.floor.make_1000.ms_per_exec"
 _MAKE_CPU = "local.floor.make_1000.cpu_ms_per_exec"
@@ -66,11 +78,26 @@ _MANY = (
         commands.parallel_1000,
         _COMMANDS,
         ratios=(
-            Ratio("ratio_to_make", "ms_per_exec", _MAKE, 5, 2.5),
-            Ratio("warm_ratio_to_make", "warm_ms_per_exec", _MAKE, 5, 2.5),
-            Ratio("ratio_to_docker_exec", "ms_per_exec", _DOCKER_EXEC, 0.1),
-            Ratio("ratio_to_resident_shell", "ms_per_exec", _SHELL, 5, 2.5),
+            Ratio("ratio_to_make", "ms_per_exec", _MAKE),
+            Ratio("warm_ratio_to_make", "warm_ms_per_exec", _MAKE, 3, 2.5),
+            Ratio("ratio_to_docker_exec", "ms_per_exec", _DOCKER_EXEC, 0.06),
+            Ratio("warm_ratio_to_resident_shell", "warm_ms_per_exec", _SHELL, 2.5),
         ),
+        group="many",
+        repeats=5,
+    ),
+    Measurement(
+        "local.parts_1000",
+        "CPU time of the same by part",
+        parts.cpu_parts,
+        (
+            _ALL_CPU,
+            Metric("agent_ms", "ms"),
+            Metric("containers_ms", "ms"),
+            Metric("engine_ms", "ms"),
+            Metric("client_ms", "ms"),
+        ),
+        ratios=(Ratio("cpu_ratio_to_make", "cpu_ms_per_exec", _MAKE_CPU),),
         group="many",
         repeats=5,
     ),
@@ -194,6 +221,38 @@ _CHAINS = (
             Ratio("cpu_ratio_to_make", "cpu_ms_per_exec", _MAKE_CPU, 4, 2.5),
         ),
         group="process",
+    ),
+)
+
+_WHOLE = (
+    Measurement(
+        "local.floor.doit_1000",
+        "baseline: 1,000 plain processes of doit, the whole command",
+        whole.doit,
+        _WHOLE_METRICS,
+        group="whole",
+        full=True,
+    ),
+    Measurement(
+        "local.floor.luigi_1000",
+        "baseline: the same with Luigi",
+        whole.luigi,
+        _WHOLE_METRICS,
+        group="whole",
+        repeats=1,
+        full=True,
+    ),
+    Measurement(
+        "local.whole_1000",
+        "1,000 Execs from the command line to the exit code",
+        whole.conducto,
+        _WHOLE_METRICS,
+        ratios=(
+            Ratio("ratio_to_doit", "seconds", "local.floor.doit_1000.seconds", 1.0, 0.8),
+            Ratio("ratio_to_luigi", "seconds", "local.floor.luigi_1000.seconds", 1.0, 0.8),
+        ),
+        group="whole",
+        full=True,
     ),
 )
 
@@ -336,6 +395,6 @@ _LARGE = (
 
 LOCAL = Suite(
     name="local",
-    measurements=(*_MANY, *_CHAINS, *_FRESH_CONTAINERS, *_LATENCY, *_LARGE),
+    measurements=(*_MANY, *_CHAINS, *_WHOLE, *_FRESH_CONTAINERS, *_LATENCY, *_LARGE),
     open_lab=open_local_lab,
 )

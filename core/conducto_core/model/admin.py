@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from conducto_core.model.base import Record
+from conducto_core.model.base import Name, Record
 from conducto_core.model.deployment import PERMISSIONS, PermissionName
-from conducto_core.model.people import Email, InvitationLink, Name, Role
+from conducto_core.model.people import Email, InvitationLink, Role
 
 
 class MintToken(Record):

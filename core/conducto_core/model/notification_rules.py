@@ -6,8 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from conducto_core.model.base import Record
-from conducto_core.model.people import Name
+from conducto_core.model.base import Name, Record
 
 #: Maximum number of rules of an organisation or a machine.
 MAX_RULES = 50

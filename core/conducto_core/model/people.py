@@ -5,11 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from conducto_core.model.base import Record
+from conducto_core.model.base import Name, Record
 from conducto_core.model.deployment import PermissionName
 
-#: Names of organisations and users are parts of keys and appear in ECS.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 #: An e-mail address: not the whole grammar, but nothing that could split a mail's header.
 Email = Annotated[str, Field(pattern=r"^[^\s@<>,;:\"]+@[^\s@<>,;:\"]+$", max_length=254)]
 #: The first characters of a digest.

@@ -4,9 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from conducto_core.model.base import Record
+from conducto_core.model.base import Name, Record
 from conducto_core.model.deployment import PermissionName
-from conducto_core.model.people import Name
 
 #: Permissions of CI runs unless others are named: to launch and control pipelines.
 CI_PERMISSIONS: tuple[PermissionName, ...] = ("read", "write_data", "launch", "change_state")

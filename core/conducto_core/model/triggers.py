@@ -5,8 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from conducto_core.model.base import Record
-from conducto_core.model.people import Name
+from conducto_core.model.base import Name, Record
 
 #: Maximum number of triggers of an organisation, and of deliveries in a list.
 MAX_TRIGGERS = 100
