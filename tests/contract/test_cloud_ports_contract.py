@@ -339,6 +339,21 @@ def test_large_blob_is_written_from_a_file_and_read_in_chunks(blobs: Blobs) -> N
     assert b"".join(chunks) == b"x" * 9_000_000 + b"end"
 
 
+def test_large_blob_is_written_in_parts(blobs: Blobs) -> None:
+    parts = [bytes([number]) * 7_000_000 for number in range(4)]
+    writer, dropped = blobs.writer("uploads/a"), blobs.writer("uploads/b")
+    for part in parts:
+        writer.write(part)
+        dropped.write(part)
+    assert not blobs.exists("uploads/a")
+
+    writer.close()
+    dropped.abort()
+
+    assert blobs.get("uploads/a") == b"".join(parts)
+    assert not blobs.exists("uploads/b")
+
+
 def test_a_signed_url_names_the_object_and_no_secret_key(blobs: Blobs) -> None:
     put = blobs.upload_url("uploads/a b", size=7)
     get = blobs.download_url("uploads/a b", filename='x"ü.log')

@@ -192,7 +192,8 @@ def plan_lines(found: Estimate, *, workers: int, spot: bool) -> Iterator[str]:
     )
     yield (
         f"{found.cpu_hours:.2f} vCPU-hours: {dollars(found.worker_dollars)} for workers, "
-        f"{dollars(found.transition_dollars)} for transitions, together {dollars(found.dollars)}"
+        f"{dollars(found.transition_dollars)} for transitions, "
+        f"{dollars(found.request_dollars)} for requests, together {dollars(found.dollars)}"
     )
     yield _assumption(found)
     yield f"prices of {PRICES.date} in {PRICES.region}, before tax; AWS was not asked"

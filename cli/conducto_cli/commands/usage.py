@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from conducto_cli.argument_parser import Parser
     from conducto_cli.connection import OpenClient
-    from conducto_core.model.usage import PipelineSpent, Spent, Usage
+    from conducto_core.model.usage import Charged, MonthSpent, PipelineSpent, Spent, Usage
 
 
 #: Nodes that are named for each pipeline, the dearest first.
@@ -35,6 +35,9 @@ def add_arguments(parser: Parser) -> None:
         "--month", metavar="YYYY-MM", type=_month, help="only this one, with its pipelines' nodes"
     )
     add_json(parser)
+
+
+_COLUMNS = ("MONTH", "ATTEMPTS", "TIME", "vCPU-HOURS")
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
@@ -58,8 +61,8 @@ def _lines(found: Usage, month: str | None) -> Iterator[str]:
     if not found.pipelines:
         yield f"nothing ran in {month}" if month else "nothing ran yet"
         return
-    head = ("MONTH", "ATTEMPTS", "TIME", "vCPU-HOURS", "DOLLARS")
-    yield from table([head, *((spent.month, *_cells(spent)) for spent in found.months)])
+    head = (*_COLUMNS[:4], "WORKERS", "TRANSITIONS", "REQUESTS", "DOLLARS")
+    yield from table([head, *map(_month_cells, found.months)])
     yield ""
     columns = ("MONTH", "PIPELINE", "ATTEMPTS", "TIME", "vCPU-HOURS", "DOLLARS", "TITLE")
     yield from table([columns, *map(_pipeline_cells, found.pipelines)])
@@ -69,8 +72,8 @@ def _lines(found: Usage, month: str | None) -> Iterator[str]:
     yield ""
     yield (
         f"prices of {found.priced} in {found.region}, on demand, for workers from the pull of "
-        "their image to their stop; storage and requests are on top; commands on your own machine "
-        "are free"
+        "their image to their stop; transitions and requests are estimates; storage is on top; "
+        "commands on your own machine are free"
     )
 
 
@@ -86,11 +89,22 @@ def _node_lines(pipeline: PipelineSpent) -> Iterator[str]:
         parts.append("workers that started, waited or were lost")
     if parts:
         yield f"  and {', '.join(parts)}: {dollars(rest)}"
+    if pipeline.request_dollars:
+        yield (
+            f"  state transitions: {dollars(pipeline.transition_dollars)}, "
+            f"requests: {dollars(pipeline.request_dollars)}"
+        )
 
 
 def _pipeline_cells(pipeline: PipelineSpent) -> tuple[str, ...]:
     title = clip(printable(pipeline.title), _TITLE_COLUMNS)
-    return (pipeline.month, pipeline.id, *_cells(pipeline), title)
+    *cells, _ = _cells(pipeline)
+    return (pipeline.month, pipeline.id, *cells, dollars(pipeline.total_dollars), title)
+
+
+def _month_cells(spent: MonthSpent) -> tuple[str, ...]:
+    services = (spent.transition_dollars, spent.request_dollars, spent.total_dollars)
+    return (spent.month, *_cells(spent), *map(dollars, services))
 
 
 def _cells(spent: Spent) -> tuple[str, ...]:
@@ -108,18 +122,25 @@ def _cells(spent: Spent) -> tuple[str, ...]:
 def _document(found: Usage) -> dict[str, Any]:
     return {
         "prices": {"date": found.priced, "region": found.region},
-        "months": {spent.month: _sums(spent) for spent in found.months},
+        "months": {spent.month: _sums(spent) | _services(spent) for spent in found.months},
         "pipelines": [
             {
                 "id": spent.id,
                 "title": spent.title,
                 "month": spent.month,
                 **_sums(spent),
+                **_services(spent),
+                "idle_dollars": spent.idle_dollars,
                 "nodes": {node.path: _sums(node) for node in spent.nodes},
             }
             for spent in found.pipelines
         ],
     }
+
+
+def _services(spent: Charged) -> dict[str, float]:
+    names = ("transition_dollars", "request_dollars", "total_dollars")
+    return {name: getattr(spent, name) for name in names}
 
 
 def _sums(spent: Spent) -> dict[str, float]:

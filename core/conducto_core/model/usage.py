@@ -52,10 +52,29 @@ class NodeSpent(Spent):
     path: str
 
 
-class PipelineSpent(Spent):
+class Charged(Spent):
+    """Usage with the costs of other services, which are estimates.
+
+    Attributes:
+        transition_dollars: Cost of state transitions.
+        request_dollars: Cost of requests and records.
+    """
+
+    transition_dollars: float = 0.0
+    request_dollars: float = 0.0
+
+    @property
+    def total_dollars(self) -> float:
+        """The cost of workers, transitions and requests."""
+        return self.dollars + self.transition_dollars + self.request_dollars
+
+
+class PipelineSpent(Charged):
     """The usage of a pipeline in a month.
 
     Attributes:
+        idle_dollars: Cost of workers while they started, waited or were lost; it is part of
+            ``dollars``. None if its nodes were not requested, or the pipeline is deleted.
         title: Its title at that time; the pipeline may be deleted.
         nodes: Those requested, the most expensive first; empty if the pipeline is deleted.
     """
@@ -63,11 +82,12 @@ class PipelineSpent(Spent):
     id: str
     title: str
     month: str
+    idle_dollars: float | None = None
     nodes: tuple[NodeSpent, ...] = ()
     more_nodes: int = 0
 
 
-class MonthSpent(Spent):
+class MonthSpent(Charged):
     """The usage in a month."""
 
     month: str

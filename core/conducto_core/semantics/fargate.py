@@ -93,6 +93,15 @@ class Prices:
         address_hour: Per public IPv4 address and hour; each worker has one.
         spot: Ratio of the Spot price, without the address.
         transition: Per state transition.
+        request: Per request to the API (API Gateway, REST).
+        invocation: Per invocation of a function.
+        memory_second: Per GB-second of a function.
+        write: Per write unit of the table (1 kB), on demand.
+        read: Per read unit of the table (4 kB, strongly consistent), on demand.
+        put: Per object that is written to the bucket.
+        get: Per object that is read.
+        secret_read: Per read of a secret.
+        source: Where AWS publishes them.
         least_seconds: Minimum charged time of a worker.
     """
 
@@ -103,6 +112,15 @@ class Prices:
     address_hour: float
     spot: float
     transition: float
+    request: float
+    invocation: float
+    memory_second: float
+    write: float
+    read: float
+    put: float
+    get: float
+    secret_read: float
+    source: str
     least_seconds: float
 
     def worker_hour(self, size: Size, *, spot: bool = False) -> float:
@@ -119,6 +137,16 @@ PRICES = Prices(
     address_hour=0.005,
     spot=0.3,
     transition=0.025 / 1000,
+    request=3.50e-6,
+    invocation=0.20e-6,
+    memory_second=1.66667e-5,
+    write=0.625e-6,
+    read=0.125e-6,
+    put=5e-6,
+    get=0.4e-6,
+    secret_read=5e-6,
+    source="aws.amazon.com/SERVICE/pricing: fargate, vpc, step-functions, api-gateway, lambda, "
+    "dynamodb, s3, secrets-manager",
     least_seconds=60.0,
 )
 #: All sizes, the cheapest first.

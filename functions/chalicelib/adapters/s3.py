@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from chalicelib.adapters.aws_errors import client_error, ignoring, throttling
+from chalicelib.adapters.aws_errors import ignoring, throttling
 from chalicelib.adapters.clients import Clients
 
 #: Lifetime of a presigned URL in seconds: as long as somebody who was removed can still use one.
@@ -18,6 +18,8 @@ _PART = 8 << 20
 _PARTS_PER_SIZE = 1000
 _IN_FLIGHT = 4
 _MAX_DELETED = 1000
+#: Timeout of the call that completes such an object.
+_COMPLETE_SECONDS = 240.0
 _MISSING = frozenset({"NoSuchKey", "404"})
 
 
@@ -94,7 +96,7 @@ class S3Bucket:
 
     def writer(self, key: str) -> "ObjectWriter":
         """Return a writer of an object of any size, which holds some parts in memory."""
-        return ObjectWriter(self._clients.get("s3"), self._name, key)
+        return ObjectWriter(self._clients, self._name, key)
 
     def put_file(self, key: str, file: BinaryIO) -> None:
         """Write an object from an open file of any size."""
@@ -146,8 +148,9 @@ class S3Bucket:
 class ObjectWriter:
     """Writes an object in parts; a small one in a single request. Nothing exists until `close`."""
 
-    def __init__(self, client: Any, bucket: str, key: str) -> None:
-        self._client = client
+    def __init__(self, clients: Clients, bucket: str, key: str) -> None:
+        self._clients = clients
+        self._client = clients.get("s3")
         self._place = {"Bucket": bucket, "Key": key}
         self._data = bytearray()
         self._upload: str | None = None
@@ -188,16 +191,10 @@ class ObjectWriter:
             self._upload = None
 
     def _complete(self) -> None:
-        try:
-            self._client.complete_multipart_upload(
-                **self._place, UploadId=self._upload, MultipartUpload={"Parts": self._parts}
-            )
-        except client_error():
-            # It takes long for a large object: the first call may have succeeded after its timeout.
-            with ignoring(*_MISSING):
-                self._client.head_object(**self._place)
-                return
-            raise
+        # It takes long for a large object, and a repetition during the first call fails.
+        self._clients.once("s3", _COMPLETE_SECONDS).complete_multipart_upload(
+            **self._place, UploadId=self._upload, MultipartUpload={"Parts": self._parts}
+        )
 
     def _send(self, data: bytes) -> None:
         with throttling():

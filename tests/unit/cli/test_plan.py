@@ -66,7 +66,9 @@ def test_an_estimate_for_programs(script: Path, capsys: pytest.CaptureFixture[st
     assert main(["plan", "--json", "--workers", "3", str(script)]) == 0
 
     document = json.loads(capsys.readouterr().out)
-    assert document["dollars"] == document["worker_dollars"] + document["transition_dollars"] > 0
+    parts = ("worker_dollars", "transition_dollars", "request_dollars")
+    assert document["dollars"] == pytest.approx(sum(document[part] for part in parts))
+    assert all(document[part] > 0 for part in parts)
     assert document["workers"] == 3
     assert document["execs"] == sum(pool["execs"] for pool in document["pools"])
     assert set(document["pools"][0]["size"]) == {"cpu", "mem"}

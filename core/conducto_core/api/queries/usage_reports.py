@@ -16,6 +16,7 @@ from conducto_core.model.usage import (
 )
 from conducto_core.semantics.cost import Use, own_use_of, total, use_of
 from conducto_core.semantics.fargate import PRICES
+from conducto_core.semantics.service_costs import request_dollars, transition_dollars
 
 
 def month_of(moment: float) -> str:
@@ -59,14 +60,16 @@ def usage_of(
 
 def usage_report(pipelines: Iterable[PipelineSpent]) -> Usage:
     """Return the report of pipelines, with their totals by month."""
-    found = sorted(pipelines, key=lambda s: (s.month, s.dollars, s.seconds), reverse=True)
+    found = sorted(
+        map(_with_services, pipelines), key=lambda s: (s.month, s.dollars, s.seconds), reverse=True
+    )
     months: dict[str, Use] = {}
     for spent in found:
         months.setdefault(spent.month, Use()).add(_use(spent))
     return Usage(
         priced=PRICES.date,
         region=PRICES.region,
-        months=tuple(MonthSpent(month=name, **_fields(use)) for name, use in months.items()),
+        months=tuple(_month(name, use, found) for name, use in months.items()),
         pipelines=tuple(found),
     )
 
@@ -91,12 +94,39 @@ def with_nodes(spent: PipelineSpent, nodes: Mapping[str, Use], maximum: int) -> 
         return spent
     dearest = sorted(nodes.items(), key=lambda item: (-item[1].dollars, -item[1].seconds, item[0]))
     named = tuple(NodeSpent(path=path, **_fields(use)) for path, use in dearest[:maximum])
-    return spent.model_copy(update={"nodes": named, "more_nodes": len(dearest) - len(named)})
+    more = {
+        "nodes": named,
+        "more_nodes": len(dearest) - len(named),
+        "idle_dollars": max(0.0, spent.dollars - total(nodes.values()).dollars),
+    }
+    return spent.model_copy(update=more)
 
 
 def dearest(report: Usage) -> tuple[PipelineSpent, ...]:
     """Return the pipelines of a report whose nodes may be requested."""
     return report.pipelines[:MAX_USAGE_PIPELINES]
+
+
+def _with_services(spent: PipelineSpent) -> PipelineSpent:
+    """Add the costs of other services; a user's own machine has none."""
+    if not spent.dollars:
+        return spent
+    return spent.model_copy(
+        update={
+            "transition_dollars": transition_dollars(spent.attempts),
+            "request_dollars": request_dollars(spent.attempts, spent.seconds),
+        }
+    )
+
+
+def _month(name: str, use: Use, pipelines: Iterable[PipelineSpent]) -> MonthSpent:
+    own = [spent for spent in pipelines if spent.month == name]
+    return MonthSpent(
+        month=name,
+        transition_dollars=sum(spent.transition_dollars for spent in own),
+        request_dollars=sum(spent.request_dollars for spent in own),
+        **_fields(use),
+    )
 
 
 def _fields(use: Use) -> dict[str, float]:

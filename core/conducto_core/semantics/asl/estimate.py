@@ -14,6 +14,7 @@ from conducto_core.semantics.fargate import PRICES, Size, rounding_note, size_fo
 from conducto_core.semantics.naming import Site, pool_name
 from conducto_core.semantics.pools import PoolKind, kind_of
 from conducto_core.semantics.residual import residual
+from conducto_core.semantics.service_costs import request_dollars
 from conducto_core.semantics.tree_state import TreeState
 
 #: Assumed seconds of a command without history.
@@ -67,12 +68,13 @@ class Estimate:
     cpu_hours: float = 0.0
     worker_dollars: float = 0.0
     transition_dollars: float = 0.0
+    request_dollars: float = 0.0
     notes: list[str] = field(default_factory=list)
 
     @property
     def dollars(self) -> float:
         """The total cost."""
-        return self.worker_dollars + self.transition_dollars
+        return self.worker_dollars + self.transition_dollars + self.request_dollars
 
 
 MAX_NOTES = 20
@@ -107,6 +109,7 @@ def estimate(
     found.cpu_hours = sum(p.size.cpu * p.worker_seconds for p in found.pools) / 3600
     found.worker_dollars = sum(pool.dollars for pool in found.pools)
     found.transition_dollars = found.transitions * PRICES.transition
+    found.request_dollars = request_dollars(found.execs, sum(p.seconds for p in found.pools))
     _note(found, pipeline)
     return found
 

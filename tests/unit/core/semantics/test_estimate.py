@@ -13,6 +13,7 @@ from conducto_core.semantics.asl.estimate import (
 )
 from conducto_core.semantics.fargate import AGENT_MEM, PRICES, SIZES, Size, rounding_note, size_for
 from conducto_core.semantics.resolve import resolve
+from conducto_core.semantics.service_costs import request_dollars
 from support.trees import form, leaf, parallel, serial
 
 
@@ -60,6 +61,7 @@ def test_a_parallel_of_ten_takes_as_many_workers_as_the_plan_allows() -> None:
     assert found.dollars == pytest.approx(
         pool.worker_seconds / 3600 * PRICES.worker_hour(Size(1.0, 3.0))
         + found.transitions * PRICES.transition
+        + request_dollars(10, 10 * ASSUMED_SECONDS)
     )
 
 
