@@ -1,6 +1,7 @@
 """A store in memory that meets the contract of the port, except for durability."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from conducto_core.model.notifications import DeliveryState, NotificationRecord
@@ -13,7 +14,7 @@ from conducto_core.model.records import (
     Period,
     PipelineRecord,
 )
-from conducto_core.model.states import FINISHED
+from conducto_core.model.states import FINISHED, State
 from conducto_local.store.errors import DuplicatePipelineError, UnknownPipelineError
 from conducto_local.store.invariants import check_changes, overwritten, prefix_of
 from conducto_local.store.port import NodeRow, WriteBatch
@@ -167,6 +168,11 @@ class MemoryStore:
 
     def last_seq(self, pipeline_id: str) -> int:
         return len(self._kept(pipeline_id).changes)
+
+    def queued_since(self, pipeline_id: str, path: str) -> float | None:
+        mine = [c for c in reversed(self._kept(pipeline_id).changes) if c.path == path]
+        times = [c.time for c in takewhile(lambda c: c.state is State.QUEUED, mine)]
+        return times[-1] if times else None
 
     def generated(self, pipeline_id: str) -> dict[str, bytes]:
         return dict(sorted(self._kept(pipeline_id).generated.items()))

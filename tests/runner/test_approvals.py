@@ -1,5 +1,7 @@
 """Approvals on a real runner: no container waits, and the decision is kept."""
 
+import time
+
 import pytest
 
 import conducto as co
@@ -105,6 +107,24 @@ async def test_an_approval_fails_at_its_timeout(local: Local) -> None:
     run = await local.run(root)
 
     assert (await run.node("/ask")).cause is Cause.APPROVAL_TIMEOUT
+
+
+async def test_timeout_continues_with_the_next_agent(tmp_path) -> None:
+    root = co.Serial(image="busybox")
+    root["ask"] = co.Approve("Release?", timeout="2s")
+    async with local_runner(tmp_path, "process") as before:
+        run = await before.launch(root)
+        await run.until("/ask", "queued")
+    stopped = time.time()
+
+    async with local_runner(tmp_path, "process") as after:
+        again = Run(after, await run_summary(after, run.id))
+        await again.settled()
+
+        (attempt,) = await again.attempts("/ask")
+        assert attempt.cause is Cause.APPROVAL_TIMEOUT
+        assert attempt.queued is not None
+        assert attempt.queued < stopped
 
 
 async def test_the_next_agent_asks_again(tmp_path) -> None:

@@ -73,6 +73,11 @@ def load(store: Store, record: PipelineRecord) -> LivePipeline:
         seq=store.last_seq(record.id),
     )
     live.edits = edits
+    for node in pipeline.execs():
+        if node.approval is not None:
+            since = store.queued_since(record.id, node.path)
+            if since is not None:
+                live.asked[node.path] = since
     live.notified = store.last_notification(record.id)
     return live
 

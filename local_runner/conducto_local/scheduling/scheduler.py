@@ -298,7 +298,8 @@ class Scheduler:
                 self._enqueue(live, command)
             case ev.RequestApproval():
                 spec = live.tree.nodes[command.path].spec
-                asked = ActiveAttempt(live, spec, command.attempt, spec.placement.mem, time.time())
+                since = live.asked.pop(command.path, time.time())
+                asked = ActiveAttempt(live, spec, command.attempt, spec.placement.mem, since)
                 live.active_attempts[command.path] = asked
             case ev.Withdraw():
                 self._attempts.drop(live.active_attempts.pop(command.path))
@@ -307,7 +308,7 @@ class Scheduler:
             case ev.EndAttempt():
                 self._end(live, command)
             case ev.StartTimer():
-                self._start_timer(live, command.path, command.seconds)
+                self._start_timer(live, command.path, _left(live, command))
             case ev.CancelTimer():
                 timer = live.timers.pop(command.path, None)
                 if timer is not None:
@@ -349,3 +350,11 @@ class Scheduler:
 
     def _wake(self) -> None:
         self._turns.wake()
+
+
+def _left(live: LivePipeline, command: ev.StartTimer) -> float:
+    """Return the seconds of a time limit that are left; an approval may have waited before."""
+    active = live.active_attempts.get(command.path)
+    if active is None or active.spec.approval is None:
+        return command.seconds
+    return max(0.0, command.seconds - (time.time() - active.queued))

@@ -161,6 +161,12 @@ class Store(Protocol):
     def last_seq(self, pipeline_id: str) -> int:
         """Return the number of the newest change, 0 if there is none."""
 
+    def queued_since(self, pipeline_id: str, path: str) -> float | None:
+        """Return when a node was queued, in seconds since the epoch; None if it is not queued.
+
+        A node that a later agent queued again has been queued since the first time.
+        """
+
     def generated(self, pipeline_id: str) -> dict[str, bytes]:
         """Return ``{target path: definition}`` of the generated trees, outer before inner."""
 

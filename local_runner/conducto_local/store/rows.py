@@ -98,6 +98,8 @@ GET_UNDELIVERED = """SELECT p.id, n.record FROM notifications n
     JOIN pipelines p ON p.number=n.pipeline WHERE n.pending ORDER BY n.pipeline, n.number"""
 LAST_NOTIFICATION = "SELECT coalesce(max(number), 0) FROM notifications WHERE pipeline=?"
 
+#: The state of a node after each of its changes, the newest first, and the time.
+STATES_OF = "SELECT state, time FROM changes WHERE pipeline=? AND path=? ORDER BY seq DESC"
 LAST_SEQ = "SELECT coalesce(max(seq), 0) FROM changes WHERE pipeline=?"
 
 # sqlite3 binds a plain str several times faster than a subclass such as a StrEnum.

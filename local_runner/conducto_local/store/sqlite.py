@@ -11,6 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -24,6 +25,7 @@ from conducto_core.model.records import (
     Period,
     PipelineRecord,
 )
+from conducto_core.model.states import State
 from conducto_local.store import rows
 from conducto_local.store.errors import (
     REPAIR,
@@ -214,6 +216,12 @@ class SqliteStore:
         """Return the number of the newest change, 0 if there is none."""
         newest: int = self._read(rows.LAST_SEQ, pipeline_id)[0][0]
         return newest
+
+    def queued_since(self, pipeline_id: str, path: str) -> float | None:
+        """Return when a node was queued, in seconds since the epoch; None if it is not queued."""
+        found = self._read(rows.STATES_OF, pipeline_id, path)
+        times = [time for _, time in takewhile(lambda row: row[0] == State.QUEUED.value, found)]
+        return times[-1] if times else None
 
     def generated(self, pipeline_id: str) -> dict[str, bytes]:
         """Return ``{target path: definition}`` of the generated trees, outer before inner."""
