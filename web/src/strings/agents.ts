@@ -1,6 +1,7 @@
 /** The texts about linked machines. */
 
 export const START_COMMAND = "conducto agent start";
+export const UNLINK_COMMAND = "conducto agent unlink";
 export const LINK_COMMAND = "conducto agent link";
 
 export const AGENTS = {
@@ -17,8 +18,8 @@ export const AGENTS = {
   forget: "Forget",
   forgetLabel: (machine: string) => `Forget ${machine}`,
   forgetTitle: (machine: string) => `Forget ${machine}?`,
-  forgetEffect:
-    "Its pipelines leave the lists; on the machine, they stay. An agent that is still linked connects again: run conducto agent unlink there, or revoke its token.",
+  forgetEffect: "Its pipelines leave the lists; on the machine, they stay.",
+  connectsAgain: "A linked agent connects again. To end the link, revoke its token, or run there:",
   forgotten: (machine: string) => `${machine} was forgotten`,
   offline: (machine: string, time: string) =>
     `${machine} is offline; this is its state as of ${time}.`,

@@ -14,9 +14,10 @@ import { useNow } from "@/components/useNow";
 import { useTitle } from "@/components/useTitle";
 import { formatDateTitle } from "@/lib/formatDate";
 import { ago } from "@/lib/time";
+import own from "@/pages/agents/Agents.module.css";
 import styles from "@/pages/organisation/Table.module.css";
 import { useWho } from "@/pages/organisation/useWho";
-import { AGENTS, LINK_COMMAND, START_COMMAND } from "@/strings/agents";
+import { AGENTS, LINK_COMMAND, START_COMMAND, UNLINK_COMMAND } from "@/strings/agents";
 
 const KEY = ["linked-agents"] as const;
 const REFRESH_MS = 15_000;
@@ -76,7 +77,7 @@ interface TableProps {
 function Table({ agents, mayForget, onForget }: TableProps) {
   return (
     <div className={`card ${styles.card} ${styles.wrap}`}>
-      <table className="list">
+      <table className={`list ${own.table}`}>
         <thead>
           <tr>
             <th scope="col">{AGENTS.machine}</th>
@@ -106,14 +107,16 @@ function Row({ agent, onForget }: { agent: LinkedAgent; onForget?: () => void })
   const classes = agent.allow.join(", ");
   return (
     <tr>
-      <th scope="row">
+      <th scope="row" className={own.host}>
         {agent.host}
         <div className="muted">
           <span className="mono">{agent.id}</span> {agent.version}
         </div>
       </th>
       <td title={formatDateTitle(agent.seen, now)}>
-        {agent.online ? AGENTS.online : AGENTS.offlineSince(ago(agent.seen, now))}
+        <span className={agent.online ? own.online : own.offline}>
+          {agent.online ? AGENTS.online : AGENTS.offlineSince(ago(agent.seen, now))}
+        </span>
         {agent.online ? null : (
           <div className="muted">
             {AGENTS.startIt} <code>{START_COMMAND}</code>
@@ -126,7 +129,7 @@ function Row({ agent, onForget }: { agent: LinkedAgent; onForget?: () => void })
           {agent.who === "org" ? AGENTS.forOrganisation(agent.user) : AGENTS.forMember(agent.user)}
         </div>
       </td>
-      <td className="list-number">
+      <td className={`list-number ${own.forget}`}>
         {onForget === undefined ? null : (
           <Button
             variant="quiet"
@@ -167,6 +170,9 @@ function ForgetDialog({ agent, onDone, onClose }: ForgetProps) {
       onClose={onClose}
     >
       <p>{AGENTS.forgetEffect}</p>
+      <p>
+        {AGENTS.connectsAgain} <code>{UNLINK_COMMAND}</code>
+      </p>
     </ConfirmDialog>
   );
 }
