@@ -1,6 +1,6 @@
 """The cloud benchmarks with the budgets of the architecture."""
 
-from bench.cloud import compiling, contention, deciding, emulated, native, output
+from bench.cloud import compiling, contention, deciding, emulated, native, output, relaying
 from bench.cloud.lab import open_cloud_lab
 from bench.registry import Measurement, Metric, Ratio, Suite
 
@@ -173,6 +173,25 @@ CLOUD = Suite(
         ),
         *_OUTPUT,
         *_CONTENTION,
+        Measurement(
+            "cloud.remote_action",
+            "an action from the app to a linked machine and back, in a model of AWS's latencies",
+            relaying.action,
+            (Metric("median_ms", "ms", 400), Metric("longest_ms", "ms")),
+            repeats=1,
+        ),
+        Measurement(
+            "cloud.followed_agents",
+            "100 agents with 10 followed pipelines each, of which each changes every two seconds",
+            relaying.followed,
+            (
+                Metric("delay_ms", "ms"),
+                Metric("requests_per_batch", ""),
+                Metric("functions_at_once", ""),
+                Metric("dollars_per_hour", "$"),
+            ),
+            repeats=1,
+        ),
         *_NATIVE,
         Measurement(
             "cloud.emulated",

@@ -66,6 +66,7 @@ class RelayCloud:
         drops: Closes a connection on a frame for which it returns True, before it is processed.
         acks: Whether frames are acknowledged.
         token: The accepted token.
+        down: Whether new connections get the status 503; ``refused`` counts them.
         delay: Reorders frames: each frame is sent after the next frame.
     """
 
@@ -87,6 +88,8 @@ class RelayCloud:
         self.protocol = relay.PROTOCOL
         self.greets = True
         self.delay = False
+        self.down = False
+        self.refused = 0
         self.upload: relay.Upload | None = None
         self.peers: list[Peer] = []
         self._held: list[str] = []
@@ -184,6 +187,9 @@ class RelayCloud:
             return await asyncio.shield(future)
 
     def _check(self, connection: ServerConnection, request: Any) -> Any:
+        if self.down:
+            self.refused += 1
+            return connection.respond(503, "being deployed\n")
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             return connection.respond(401, "wrong token\n")
         return None

@@ -14,6 +14,7 @@ from tests.unit.local_runner.link.conftest import QUICK, LinkedAgent
 
 from conducto_core.model import relay
 from conducto_core.model.operations.operation import LinkClass
+from conducto_core.model.params import PipelineParams
 from conducto_core.model.relay import LinkPolicy
 from conducto_core.model.requests import Action, NodeView
 from conducto_core.model.shells import ShellNote, ShellParams
@@ -329,3 +330,42 @@ async def test_link_starts_once_the_profile_is_linked(
         await asyncio.gather(starting, return_exceptions=True)
 
     assert (before, after) == (False, True)
+
+
+async def test_changes_of_a_day_offline_are_complete_and_bounded(
+    agent: LinkedAgent, cloud: RelayCloud
+) -> None:
+    """An hour of attempts to connect is ten here, at most 5 ms apart instead of five minutes."""
+    agent.configure(cloud)
+    day = agent.timing(first_backoff=0.0005, longest_backoff=0.005)
+    async with agent.linked(day):
+        await cloud.until(lambda: "p1" in cloud.pipelines)
+        agent.pipelines.finish("p1", "/")
+        await cloud.send(relay.Follow, caller=ADA, pipeline="p1")
+        await cloud.until(lambda: bool(cloud.batches["p1"]))
+        cloud.down = True
+        await cloud.peer.socket.close(1001)
+        for hour in range(24):
+            attempts = cloud.refused
+            for _ in range(20):
+                agent.pipelines.finish("p1", "/")
+            agent.pipelines.add(
+                f"h{hour}", [NodeView(path="/", type=NodeType.EXEC, state=State.PENDING)]
+            )
+            await cloud.until(lambda attempts=attempts: cloud.refused >= attempts + 10)  # type: ignore[misc]
+        last = (await agent.pipelines.get_pipeline(PipelineParams(id="p1"))).seq
+        before = len(cloud.frames)
+        cloud.down = False
+        await cloud.until(lambda: len(cloud.hellos) == 2)
+        await cloud.send(relay.Follow, caller=ADA, pipeline="p1", cursor=0)  # as after a hello
+
+        def seen() -> list[int]:
+            return [one.seq for batch in cloud.batches["p1"] for one in batch.changes]
+
+        await cloud.until(lambda: bool(seen()) and seen()[-1] == last)
+        await cloud.until(lambda: {f"h{hour}" for hour in range(24)} <= set(cloud.pipelines))
+        await cloud.until(lambda: cloud.pipelines["p1"].seq == last)
+
+    assert sorted(set(seen())) == list(range(1, last + 1))
+    assert last >= 24 * 20
+    assert len(cloud.frames) - before < 60, "the changes are sent once, and states only as they are"
