@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -82,13 +83,9 @@ class _Place:
     """
 
     def __init__(self) -> None:
-        tests = str(Path(__file__).resolve().parents[2] / "tests")
-        if tests not in sys.path:
-            sys.path.append(tests)
-        from support.cloud.linked_agent import LinkedAgent, RelayWorld  # noqa: PLC0415
-
-        self.linked_agent = LinkedAgent
-        self.world = RelayWorld()
+        found = _support("cloud.linked_agent")
+        self.linked_agent = found.LinkedAgent
+        self.world = found.RelayWorld()
         self.calls: Counter[str] = Counter()
         names = ("agents", "relays", "connections", "tokens", "audit")
         ports = {name: _Timed(getattr(self.world, name), self._note) for name in names}
@@ -184,17 +181,21 @@ def followed(_lab: CloudLab) -> Found:
     }
 
 
-def _me() -> Any:
-    from support.cloud.world import ME  # noqa: PLC0415
+def _support(name: str) -> Any:
+    """Return a module of the tests."""
+    tests = str(Path(__file__).resolve().parents[2] / "tests")
+    if tests not in sys.path:
+        sys.path.append(tests)
+    return import_module(f"support.{name}")
 
-    return ME
+
+def _me() -> Any:
+    return _support("cloud.world").ME
 
 
 def _batch(world: Any) -> Any:
     """Return a batch with one change."""
-    from support.trees import leaf  # noqa: PLC0415
-
-    pipeline = world.launch(leaf(), run=True)
+    pipeline = world.launch(_support("trees").leaf(), run=True)
     with world.engine.reading(_me().org, pipeline) as live:
         change = world.store.changes(pipeline, 0, 1)
         return views.batch(live, change, 0, live.periods)
