@@ -1,3 +1,4 @@
+import "@/api/early";
 import "@/styles/tokens.css";
 import "@/styles/base.css";
 import "@/components/components.css";

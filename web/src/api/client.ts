@@ -2,6 +2,7 @@
 
 import { reportFailure, reportResponse } from "@/api/connection";
 import { SERVER, START_COMMAND } from "@/api/deployment";
+import { earlyResponse, FROM_APP } from "@/api/early";
 import { withReference, withReferences } from "@/api/references";
 import { reportStatus } from "@/api/sessionLost";
 import type {
@@ -39,8 +40,7 @@ import { beside, parseReference } from "@/lib/references";
 
 const ROOT = "/api/v1";
 
-/** The server accepts session cookies only with this header, which other sites cannot send. */
-export const FROM_APP = { "X-Conducto": "1" };
+export { FROM_APP };
 
 /** Status of a response that is still being prepared, and the delay before the next request. */
 const NOT_READY = 202;
@@ -118,7 +118,8 @@ async function sendInSession(address: string, init: RequestInit): Promise<Respon
 
 async function fetchOnce(address: string, init: RequestInit): Promise<Response> {
   try {
-    const response = await fetch(address, { credentials: "same-origin", ...init });
+    const early = init.method === undefined ? await earlyResponse(address) : null;
+    const response = early ?? (await fetch(address, { credentials: "same-origin", ...init }));
     reportResponse(response.status);
     return response;
   } catch (error) {

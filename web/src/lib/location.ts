@@ -98,12 +98,12 @@ export function isPipelinePath(path: string): boolean {
   return machineIn(path).rest.startsWith("/p/");
 }
 
-/** The form that launches a pipeline's program again. */
 /** The form that launches from a Git repository, filled in for a pipeline. */
 export function gitLaunchUrl(id?: string): string {
   return id === undefined ? "/launch" : `/launch?from=${encodeURIComponent(id)}`;
 }
 
+/** The form that launches a pipeline's program again. */
 export function launchUrl(id: string): string {
   return `${pipelineUrl(id)}/launch`;
 }

@@ -82,8 +82,10 @@ function Workbench({ session }: { session: PipelineSession }) {
   // Refetch everything after a reconnection.
   const live = session.link.kind === "live";
   const client = useQueryClient();
+  const wasLive = useRef(false);
   useEffect(() => {
-    if (live) void client.invalidateQueries({ refetchType: "active" });
+    if (live && wasLive.current) void client.invalidateQueries({ refetchType: "active" });
+    wasLive.current ||= live;
   }, [live, client]);
 
   // Open a node from the URL wherever it is in the tree. Groups that the link closes stay closed.

@@ -17,14 +17,14 @@ const MAX_ROWS = 12;
 export function ModifyFields({ form, isExec, images, onChange }: Props) {
   const set = (name: TextField | NumberField, value: string) =>
     onChange({ ...form, values: { ...form.values, [name]: value } });
-  const text = (name: TextField | NumberField, label: string, hint: string) => (
-    <Field key={name} label={label}>
+  const text = (name: keyof typeof MODIFY.fields) => (
+    <Field key={name} label={MODIFY.fields[name].label}>
       {(id) => (
         <input
           id={id}
           className="field"
           value={form.values[name]}
-          placeholder={hint}
+          placeholder={MODIFY.fields[name].hint}
           onChange={(event) => set(name, event.target.value)}
         />
       )}
@@ -48,12 +48,12 @@ export function ModifyFields({ form, isExec, images, onChange }: Props) {
         </Field>
       ) : null}
       <div className={modifyDialogStyles.row}>
-        {text("cpu", "CPU", "cores")}
-        {text("mem", "Memory", "GB")}
-        {text("gpu", "GPU", "0 to 4")}
-        {text("max_time", "Time limit", "e.g. 90s, 1h30m")}
-        {isExec ? null : text("max_concurrent", "Maximum running", "no limit")}
-        {text("retry_lost", "Retries if worker is lost", "0")}
+        {text("cpu")}
+        {text("mem")}
+        {text("gpu")}
+        {text("max_time")}
+        {isExec ? null : text("max_concurrent")}
+        {text("retry_lost")}
         <Field label={MODIFY.image}>
           {(id) => (
             <select
@@ -102,9 +102,7 @@ function EnvFields({ env, onChange }: { env: EnvLine[]; onChange: (env: EnvLine[
           />
           <input
             className="field mono"
-            aria-label={MODIFY.variableValue(
-              line.name === "" ? `variable ${index + 1}` : line.name,
-            )}
+            aria-label={MODIFY.variableValue(line.name, index + 1)}
             value={line.value}
             onChange={(event) => change(index, { value: event.target.value })}
           />

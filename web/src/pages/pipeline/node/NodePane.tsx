@@ -56,11 +56,17 @@ const REFRESH_MS = 3000;
 
 /** The details of a node, fetched again when it changes. */
 export function useNodeDetail(session: PipelineSession, path: string) {
-  const seq = session.model?.nodes.get(path)?.seq ?? 0;
+  const known = session.model?.nodes.get(path);
+  const seq = known?.seq ?? 0;
   const settled = session.model?.summary.settled !== false;
   return useQuery<NodeDetail>({
     queryKey: ["node", session.id, path, seq],
-    queryFn: ({ signal }) => api.node(session.id, path, signal),
+    queryFn: async ({ signal }) => {
+      const detail = await api.node(session.id, path, signal);
+      // The first request is sent before that of the tree, which may show a later state.
+      const isOld = known !== undefined && detail.node.state !== known.state;
+      return isOld ? api.node(session.id, path, signal) : detail;
+    },
     // Wait reasons change without events.
     refetchInterval: ({ state: { data } }) =>
       settled || data === undefined || isFinished(data.node.state) ? false : REFRESH_MS,

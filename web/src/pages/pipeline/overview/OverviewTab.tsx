@@ -63,7 +63,11 @@ export function OverviewTab({ session, detail, actions }: Props) {
     <div className={`${styles.overview ?? ""} ${IN_ORDER}`}>
       <Headline session={session} node={node} path={path} reasons={groups?.length ?? null}>
         {hasFailed && !allSkipped ? (
-          <Button disabled={actions.busy} onClick={() => void actions.rerunFailed(path)}>
+          <Button
+            {...(isRoot ? { className: styles.again } : {})}
+            disabled={actions.busy}
+            onClick={() => void actions.rerunFailed(path)}
+          >
             {OVERVIEW.rerunFailed}
           </Button>
         ) : null}
