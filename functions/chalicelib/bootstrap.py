@@ -302,10 +302,17 @@ class App:
             lend_credentials=self._lend,
             join_output=lambda key: self._process({"output": key}),
             **self._background_ports(),
+            cache_bytes=self._cache_bytes(),
             spot_share=int(self._environment.get(Variables.SPOT_SHARE) or 0),
             remote_debug=bool(self._environment.get(Variables.DEBUG_ROLE)),
             services=self._services(),
             clock=self._clock,
+        )
+
+    def _cache_bytes(self) -> int:
+        """Return a third of the function's memory, of which loading a pipeline takes a part."""
+        return (
+            int(self._environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") or 1024) * (1 << 20) // 3
         )
 
     def _background_ports(self) -> dict[str, Any]:
@@ -324,9 +331,13 @@ class App:
             "threads": AWS_THREADS,
         }
 
-    def background(self, event: object, left: Callable[[], float] | None) -> None:
+    def background(self, event: object, left: Callable[[], float]) -> None:
         """Process the event of an invocation of the function ``background``."""
-        self.engine.deferred.execute(BackgroundEvent.model_validate(event).effects, left)
+        found = BackgroundEvent.model_validate(event)
+        if found.effects is not None:
+            self.engine.deferred.execute(found.effects, left)
+        if found.checks is not None:
+            self.reconciler.check(found.checks, left)
 
     @cached_property
     def site(self) -> Site:

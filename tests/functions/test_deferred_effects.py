@@ -8,14 +8,15 @@ import pytest
 
 from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.launch_pace import LaunchPace
-from chalicelib.domain.deferred_effects import BackgroundEvent, DeferredEffects
+from chalicelib.domain.deferred_effects import BackgroundEvent
 from chalicelib.ports.errors import ThrottledError
 from chalicelib.services.deferred_effects import RESERVE, WAVE
 from chalicelib.services.processor import CommandProcessor
+from chalicelib.services.reconcile import SHARE, SPLIT_SECONDS, Reconciler
 from conducto_core.model.states import State
 from conducto_core.semantics.asl.partition import Size
 from support.cloud.aws import TABLE, aws
-from support.cloud.world import World
+from support.cloud.world import ME, World
 from support.trees import form, lazy, leaf, parallel, serial
 
 
@@ -43,14 +44,19 @@ class Background:
     def _reserve(self, number: int) -> float:
         return self.launch_delay(number)
 
-    def _seconds(self) -> float:
+    def seconds(self) -> float:
+        """Return the seconds that an invocation has left."""
         return self.left.pop(0) if len(self.left) > 1 else self.left[0]
 
-    def run(self) -> DeferredEffects:
+    def run(self) -> BackgroundEvent:
         """Execute the oldest event in a new process, and return it."""
         event = BackgroundEvent.model_validate_json(self.events.pop(0))
-        CommandProcessor(self._world.cloud).deferred.execute(event.effects, self._seconds)
-        return event.effects
+        engine = CommandProcessor(self._world.cloud)
+        if event.effects is not None:
+            engine.deferred.execute(event.effects, self.seconds)
+        if event.checks is not None:
+            Reconciler(engine).check(event.checks, self.seconds)
+        return event
 
     def run_all(self) -> None:
         while self.events:
@@ -96,13 +102,12 @@ def test_lost_effects_are_executed_again_within_a_minute(world: World) -> None:
 
 def test_effects_of_an_executor_at_work_are_left_to_it(world: World) -> None:
     background = Background(world)
-    world.launch(_wide(2 * WAVE))
-
+    pipeline = world.launch(_wide(2 * WAVE))
     looks: list[int] = []
 
     def look(_number: int) -> float:
         world.now += 15
-        world.reconciler().run()
+        world.reconciler().look_at(ME.org, pipeline)
         looks.append(len(background.events))
         return 0.0
 
@@ -149,7 +154,8 @@ def test_executor_without_time_hands_over_to_the_next(world: World) -> None:
     assert world.machines.executions == {}
 
     background.left = [RESERVE + 1]
-    rest = background.run()
+    rest = background.run().effects
+    assert rest is not None
     assert (rest.run, rest.created, len(rest.workers)) == (f"{pipeline}-1", 3, WAVE)
     assert len(world.fleet.tasks) == 2 * WAVE
     assert list(world.machines.executions) == [f"{pipeline}-1"]
@@ -221,3 +227,52 @@ def test_all_functions_share_one_rate_of_launches() -> None:
         assert [one.reserve(20), other.reserve(20), one.reserve(10)] == [0.0, 1.0, 1.5]
         now[0] += 2.5  # the bucket is full again
         assert [other.reserve(20), one.reserve(1)] == [0.0, pytest.approx(0.05)]
+
+
+def test_each_minute_checks_every_pipeline_in_shares(world: World) -> None:
+    background = Background(world)
+    pipelines = {world.launch(serial("a"), run=False) for _ in range(SHARE + 1)}
+    for pipeline in pipelines:
+        world.control(pipeline, "run")
+    background.events.clear()
+    world.reconciler().run()
+    shares = [_checked(BackgroundEvent.model_validate_json(event)) for event in background.events]
+    assert sorted(map(len, shares)) == [SHARE // 2, SHARE // 2 + 1]
+    assert set().union(*shares) == pipelines
+
+
+def test_slow_checks_share_the_rest_with_another_invocation(world: World) -> None:
+    background = Background(world)
+    for _ in range(5):
+        world.launch(serial("a"))
+    background.run_all()
+    world.reconciler().run()
+
+    def pass_time() -> float:
+        world.now += SPLIT_SECONDS
+        return 600.0
+
+    background.seconds = pass_time  # type: ignore[method-assign]
+    first = _checked(background.run())
+    others = [_checked(BackgroundEvent.model_validate_json(event)) for event in background.events]
+    assert len(first) == 5
+    assert others  # not all were left to one invocation
+    assert all(other < first for other in others)
+
+
+def test_checks_without_time_are_continued(world: World) -> None:
+    background = Background(world)
+    for _ in range(3):
+        world.launch(serial("a"))
+    background.run_all()
+    world.reconciler().run()
+    background.left = [600.0, RESERVE]
+    first = _checked(background.run())
+    rest = _checked(BackgroundEvent.model_validate_json(background.events[-1]))
+    assert len(rest) == 2
+    assert rest < first
+
+
+def _checked(event: BackgroundEvent) -> set[str]:
+    assert event.checks is not None
+    return {each.pipeline_id for each in event.checks.pipelines}

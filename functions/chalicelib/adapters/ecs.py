@@ -152,11 +152,18 @@ class Ecs:
 
     def running(self, pipeline_id: str) -> Mapping[str, str]:
         """Return ``{worker id: task ARN}`` of the tasks that have not stopped."""
-        found = {}
-        for task in self._tasks(pipeline_id):
+        return self._running(startedBy=pipeline_id).get(pipeline_id, {})
+
+    def all_running(self) -> Mapping[str, Mapping[str, str]]:
+        """Return ``{pipeline id: {worker id: task ARN}}`` of all tasks that have not stopped."""
+        return self._running()
+
+    def _running(self, **wanted: str) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = {}
+        for task in self._tasks(**wanted):
             owner = task_owner(task)
             if owner is not None and task["lastStatus"] != "STOPPED":
-                found[owner.worker_id] = str(task["taskArn"])
+                found.setdefault(owner.pipeline_id, {})[owner.worker_id] = str(task["taskArn"])
         return found
 
     def look(self, task_arn: str) -> TaskStatus | None:
@@ -216,10 +223,10 @@ class Ecs:
         """Delete a task definition; return whether any part of it existed."""
         return self._definitions.forget(name)
 
-    def _tasks(self, pipeline_id: str) -> Iterator[Mapping[str, Any]]:
+    def _tasks(self, **wanted: str) -> Iterator[Mapping[str, Any]]:
         pages = self._client.get_paginator("list_tasks").paginate(
             cluster=self._place.cluster,
-            startedBy=pipeline_id,
+            **wanted,
             PaginationConfig={"PageSize": _PAGE},
         )
         with throttling():

@@ -1,10 +1,12 @@
-"""Effects that run outside of requests, as the event of an asynchronous invocation. No I/O.
+"""Effects and checks outside of requests, as events of asynchronous invocations. No I/O.
 
 Only names: whatever they stand for is read from the pipeline's journal when they are executed, so
 that an event can be lost, delivered twice or executed late.
 """
 
 from typing import Literal
+
+from pydantic import Field
 
 from conducto_core.model.base import Record
 
@@ -47,7 +49,31 @@ class DeferredEffects(Record):
         return bool(self.run or self.workers or self.replies or self.builds or self.room)
 
 
-class BackgroundEvent(Record):
-    """The event of an invocation of the function ``background``."""
+class PipelineCheck(Record):
+    """A pipeline to check.
 
-    effects: DeferredEffects
+    Attributes:
+        running: ``{worker id: task ARN}`` of its tasks that have not stopped.
+    """
+
+    org: str
+    pipeline_id: str
+    running: dict[str, str] = Field(default={})
+
+
+class Checks(Record):
+    """Pipelines to check.
+
+    Attributes:
+        listed: When their tasks were listed, in seconds since the epoch.
+    """
+
+    listed: float
+    pipelines: tuple[PipelineCheck, ...]
+
+
+class BackgroundEvent(Record):
+    """The event of an invocation of the function ``background``: one of the two."""
+
+    effects: DeferredEffects | None = None
+    checks: Checks | None = None

@@ -96,6 +96,9 @@ class WorkerFleet(Protocol):
     def running(self, pipeline_id: str) -> Mapping[str, str]:
         """Return ``{worker id: task ARN}`` of the tasks that have not stopped."""
 
+    def all_running(self) -> Mapping[str, Mapping[str, str]]:
+        """Return ``{pipeline id: {worker id: task ARN}}`` of all tasks that have not stopped."""
+
     def look(self, task_arn: str) -> TaskStatus | None:
         """Return the status of a task, or None if ECS does not know it (any more)."""
 

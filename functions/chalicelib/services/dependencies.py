@@ -66,6 +66,7 @@ class Dependencies:
             such function, and its work is done at once.
         launch_delay: Reserves a number of launches at AWS, and returns the seconds until they are
             allowed.
+        cache_bytes: Maximum memory of cached pipelines; the latest stays whatever its size.
         threads: Maximum number of simultaneous calls to AWS for one event.
         spot_share: Maximum number of Spot workers among ten.
         remote_debug: Whether debug shells may open on workers.
@@ -113,6 +114,7 @@ class Dependencies:
     max_machine_size: Size = MAX_SIZE
     invoke_background: Callable[[BackgroundEvent], None] | None = None
     launch_delay: Callable[[int], float] = lambda _number: 0.0
+    cache_bytes: int = 300 << 20
     threads: int = 1
     spot_share: int = 0
     remote_debug: bool = True

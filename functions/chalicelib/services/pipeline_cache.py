@@ -15,8 +15,9 @@ from chalicelib.ports.journal import Store, TreeKind, Turn
 from chalicelib.services.dependencies import Dependencies
 from conducto_core.errors import NotFoundError
 
-#: Number of cached pipelines.
-KEPT = 32
+#: Bytes of memory of a cached pipeline, in addition to those of each of its nodes.
+PIPELINE_BYTES = 50_000
+NODE_BYTES = 1_600
 #: Maximum bytes of cached definitions and trees, as stored (compressed).
 MAX_BYTES = 64 << 20
 
@@ -124,8 +125,10 @@ class PipelineCache:
         with self._lock:
             self._kept[live.id] = live
             self._kept.move_to_end(live.id)
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+            used = sum(map(_bytes_of, self._kept.values()))
+            while len(self._kept) > 1 and used > self._cloud.cache_bytes:
+                _, dropped = self._kept.popitem(last=False)
+                used -= _bytes_of(dropped)
 
     def discard(self, pipeline_id: str) -> None:
         """Remove a pipeline's state, which is ahead of its journal or wrong."""
@@ -176,6 +179,10 @@ class PipelineCache:
     def give_up(self, submitted: str) -> None:
         """Stop to expect an input."""
         self._expected.pop(submitted, None)
+
+
+def _bytes_of(live: CloudPipeline) -> int:
+    return PIPELINE_BYTES + NODE_BYTES * len(live.tree.nodes)
 
 
 def _unknown(pipeline_id: str) -> NotFoundError:

@@ -6,10 +6,16 @@ events only speed it up.
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
-from chalicelib.domain.deferred_effects import EXECUTOR, DeferredEffects
+from chalicelib.domain.deferred_effects import (
+    EXECUTOR,
+    BackgroundEvent,
+    Checks,
+    DeferredEffects,
+    PipelineCheck,
+)
 from chalicelib.domain.events import (
     ActionRequested,
     ExecutionEnded,
@@ -24,7 +30,7 @@ from chalicelib.domain.workers import Worker, WorkerStatus
 from chalicelib.ports.errors import ThrottledError
 from chalicelib.ports.workers import TaskEnd
 from chalicelib.services.debug_sessions import DebugSessions, is_shell
-from chalicelib.services.deferred_effects import OUTDATED, is_new, is_unstarted
+from chalicelib.services.deferred_effects import OUTDATED, RESERVE, Left, is_new, is_unstarted
 from chalicelib.services.metering import check_usage
 from chalicelib.services.named_limits import NamedLimits
 from chalicelib.services.processor import CommandProcessor
@@ -46,6 +52,11 @@ DEFERRED_SECONDS = 20.0
 LAUNCH_SECONDS = 900.0
 #: Seconds within which ECS should report that a lost worker's task has stopped.
 TOLD_SECONDS = 180.0
+#: Maximum number of pipelines that an invocation checks, and of tasks in its event (1 MB at most).
+SHARE = 64
+MAX_LISTED = 5000
+#: Seconds after which an invocation shares the rest of its pipelines with another one.
+SPLIT_SECONDS = 15.0
 _STOPPED = "STOPPED"
 
 
@@ -58,18 +69,60 @@ class Reconciler:
         self._shells = DebugSessions(engine)
 
     def run(self) -> int:
-        """Check every open pipeline and all debug shells; return the number of pipelines."""
-        number, orgs = 0, set[str]()
-        for org, pipeline_id in self._cloud.store.open_pipelines():
-            number += 1
-            orgs.add(org)
-            with log_fields(org=org, pipeline=pipeline_id):
+        """Check every open pipeline and all debug shells; return the number of pipelines.
+
+        With the function ``background``, its invocations check the pipelines, several at once.
+        """
+        pipelines = list(self._cloud.store.open_pipelines())
+        if self._cloud.invoke_background is None:
+            for org, pipeline_id in pipelines:
                 self._try_to_look_at(org, pipeline_id)
-        for org in sorted(orgs):
+        elif pipelines:
+            self._distribute(pipelines)
+        for org in sorted({org for org, _ in pipelines}):
             with log_fields(org=org):
                 self._sweep_limits(org)
         self._shells.run()
-        return number
+        return len(pipelines)
+
+    def _distribute(self, pipelines: Sequence[tuple[str, str]]) -> None:
+        """Start an invocation for each share of the pipelines, always in the same order.
+
+        The tasks are listed once: ECS allows 20 calls per second.
+        """
+        listed = self._now
+        running = self._cloud.fleet.all_running()
+        checks = [
+            PipelineCheck(org=org, pipeline_id=name, running=dict(running.get(name, {})))
+            for org, name in sorted(pipelines)
+        ]
+        shares = -(-len(checks) // SHARE)
+        for first in range(shares):
+            self._send(listed, checks[first::shares])
+
+    def _send(self, listed: float, checks: Sequence[PipelineCheck]) -> None:
+        half = len(checks) // 2
+        if half and sum(len(each.running) for each in checks) > MAX_LISTED:
+            self._send(listed, checks[:half])
+            self._send(listed, checks[half:])
+            return
+        event = BackgroundEvent(checks=Checks(listed=listed, pipelines=tuple(checks)))
+        if self._cloud.invoke_background is not None:
+            self._cloud.invoke_background(event)
+
+    def check(self, checks: Checks, left: Left) -> None:
+        """Check pipelines; if it takes long, another invocation checks half of the rest."""
+        rest, turn = list(checks.pipelines), self._now
+        while rest:
+            if left() <= RESERVE:
+                self._send(checks.listed, rest)
+                return
+            if self._now - turn > SPLIT_SECONDS and len(rest) > 1:
+                half = len(rest) // 2
+                self._send(checks.listed, rest[half:])
+                rest, turn = rest[:half], self._now
+            each = rest.pop(0)
+            self._try_to_look_at(each.org, each.pipeline_id, each.running, checks.listed)
 
     def _sweep_limits(self, org: str) -> None:
         try:
@@ -78,16 +131,39 @@ class Reconciler:
             # One failure must not affect other organisations.
             logger.exception("the limits of an organisation were not swept")
 
-    def _try_to_look_at(self, org: str, pipeline_id: str) -> None:
+    def _try_to_look_at(
+        self,
+        org: str,
+        pipeline_id: str,
+        running: Mapping[str, str] | None = None,
+        listed: float | None = None,
+    ) -> None:
         try:
-            self.look_at(org, pipeline_id)
+            with log_fields(org=org, pipeline=pipeline_id):
+                self.look_at(org, pipeline_id, running, listed)
         except Exception:
             # One failure must not affect other pipelines.
-            logger.exception("a pipeline was not reconciled")
+            about = {"org": org, "pipeline": pipeline_id}
+            logger.exception("a pipeline was not reconciled", extra=about)
 
-    def look_at(self, org: str, pipeline_id: str) -> None:
-        """Check one pipeline: workers, executions, time limits."""
-        running = self._cloud.fleet.running(pipeline_id)
+    def look_at(
+        self,
+        org: str,
+        pipeline_id: str,
+        running: Mapping[str, str] | None = None,
+        listed: float | None = None,
+    ) -> None:
+        """Check one pipeline: workers, executions, time limits.
+
+        Args:
+            org: The organisation that owns it.
+            pipeline_id: The pipeline.
+            running: Its tasks that have not stopped; None: list them.
+            listed: When they were listed, in seconds since the epoch.
+        """
+        listed = self._now if listed is None else listed
+        if running is None:
+            running = self._cloud.fleet.running(pipeline_id)
         seen = self._cloud.store.workers_seen(pipeline_id)
         at_work = self._now - seen.get(EXECUTOR, 0.0) < OUTDATED
         with self._engine.reading(org, pipeline_id) as live:
@@ -97,7 +173,7 @@ class Reconciler:
                 worker.id
                 for worker in live.registry.workers.values()
                 if worker.id not in unlaunched
-                and not _is_there(worker, worker.id in running, seen.get(worker.id, 0.0), self._now)
+                and not _is_there(worker, worker.id in running, seen.get(worker.id, 0.0), listed)
             ]
             known = set(live.registry.workers)
             leaving = [
@@ -107,9 +183,7 @@ class Reconciler:
             late = [w for w in live.registry.ended.values() if self._now - w.since >= TOLD_SECONDS]
         for worker in missing:
             self._engine.submit(org, pipeline_id, partial(self._lost, worker))
-        for worker, task in running.items():
-            if worker not in known and not self._knows(org, pipeline_id, worker):
-                self._cloud.fleet.stop(task, "no longer a worker of its pipeline")
+        self._stop_strays(org, pipeline_id, running, known)
         for each in leaving:
             # It never came up, or ECS did not list it yet when it was asked to stop.
             if each.id in running:
@@ -125,6 +199,13 @@ class Reconciler:
             waits = live.share.waiting is not None
         if waits:
             self._engine.slots.make(org, pipeline_id)
+
+    def _stop_strays(
+        self, org: str, pipeline_id: str, running: Mapping[str, str], known: Collection[str]
+    ) -> None:
+        for worker, task in running.items():
+            if worker not in known and not self._knows(org, pipeline_id, worker):
+                self._cloud.fleet.stop(task, "no longer a worker of its pipeline")
 
     def task_stopped(self, pipeline_id: str, worker_id: str, end: TaskEnd) -> None:
         """Handle the end of a worker's task."""

@@ -68,6 +68,9 @@ class FakeFleet:
             if task.pipeline_id == pipeline_id and arn not in self.stopped and not self.unlisted
         }
 
+    def all_running(self) -> Mapping[str, Mapping[str, str]]:
+        return {task.pipeline_id: self.running(task.pipeline_id) for task in self.tasks.values()}
+
     def definitions(self) -> Iterator[tuple[str, str]]:
         """Yield a definition for each pipeline that had a worker since its last deletion."""
         yield from list(self.defined.items())
