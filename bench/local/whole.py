@@ -78,7 +78,7 @@ def _run(lab: LocalLab, name: str, script: str, arguments: list[str], env: dict[
     """Run a script in a new directory; return its wall time and its own CPU time in seconds."""
     folder = lab.scratch / f"{name}-{time.monotonic_ns()}"
     (folder / "done").mkdir(parents=True)
-    file = folder / f"{name}.py"
+    file = folder / f"with_{name}.py"  # not the name of the tool's package, which it would hide
     file.write_text(script)
     command = [sys.executable, *(each.format(file=file) for each in arguments)]
     before, started = _children_cpu(), time.perf_counter()
