@@ -640,3 +640,24 @@ def test_status_and_activity_of_a_pipeline_change_through_the_original() -> None
     assert service.get(pipeline.id)["status"] == "sleeping_local"
 
     assert set(service.perms(pipeline.id)) >= {"launch", "modify_cmd", "read_user_secrets"}
+
+
+def test_schedules_by_the_names_of_the_original() -> None:
+    ready = co.schedule.new("nightly", co.Exec("true", image="busybox"), "report")["pipeline_id"]
+    template = co.schedule.create_template("nightly", ready)["template_id"]
+    made = co.schedule.create_schedule(
+        "nightly", template, "report", cron="30 2 * * *", zone="Europe/Berlin"
+    )
+    changed = co.schedule.update_schedule("nightly", "report", simultaneous_limit=2)
+    launched = co.schedule.launch_template("nightly", template)["pipeline_id"]
+
+    assert (made["schedule_id"], made["overlap"], changed["overlap"]) == ("report", "skip", "allow")
+    assert co.get_pipeline(launched).id == launched
+    known = co.schedule.list_schedules("nightly")
+    assert [(one["name"], one["cron"]) for one in known] == [("report", "30 2 * * *")]
+    assert co.schedule.schedule_run_list("nightly", "report") == []
+    assert co.schedule.list_templates("other") == []
+    with pytest.raises(co.api.InvalidResponse, match=r"no schedule 'other\.report'"):
+        co.schedule.delete_schedule("other", "report")
+    co.schedule.delete_extension("nightly")
+    assert co.schedule.list_schedules("nightly") == co.schedule.list_templates("nightly") == []

@@ -3,6 +3,7 @@
 from conducto_cli.python_client import aio, original
 from conducto_cli.python_client.connections import Connection, connect
 from conducto_cli.python_client.launching import launch, plan
+from conducto_cli.python_client.original_schedules import Schedules
 from conducto_cli.python_client.queries import (
     compare,
     get_pipeline,
@@ -20,6 +21,7 @@ __all__ = [
     "Connection",
     "NodeHandle",
     "Pipeline",
+    "Schedules",
     "aio",
     "compare",
     "connect",

@@ -22,7 +22,7 @@ CALLS = {
     "Analytics": lambda: api.Analytics().get_data_summary("token"),
     "connect_to_pipeline": lambda: api.connect_to_pipeline("abc"),
     "connect_to_ns": api.connect_to_ns,
-    "schedule": lambda: schedule.create_schedule("i", "t", name="n"),
+    "schedule": lambda: schedule.rebuild("i", "t"),
 }
 
 
