@@ -34,6 +34,7 @@ import conducto as co
 from bench.cloud.lab import CloudLab
 from chalicelib.adapters.git_providers import GitProviders
 from chalicelib.adapters.git_refs import HttpGitRefs
+from chalicelib.adapters.github_app import GithubApps
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.api.workers import WorkerApi
 from chalicelib.domain.tokens import digest_of
@@ -120,6 +121,8 @@ class Place:
                 deliveries=FakeDeliveries(),
                 git=GitProviders(Settings()),
                 refs=HttpGitRefs(public_only=True),
+                apps=FakeNamedRecords(),
+                github=GithubApps(Settings(), time.time),
                 connections=FakeConnections(),
                 agents=FakeAgents(),
                 relays=FakeRelays(),

@@ -28,6 +28,7 @@ from chalicelib.adapters.ecs import Ecs, Place
 from chalicelib.adapters.efs import EfsAccessPoints
 from chalicelib.adapters.git_providers import GitProviders
 from chalicelib.adapters.git_refs import HttpGitRefs
+from chalicelib.adapters.github_app import GithubApps
 from chalicelib.adapters.idempotency import IdempotencyTable
 from chalicelib.adapters.identities import TableIdentities
 from chalicelib.adapters.journal_store import JournalStore
@@ -72,6 +73,7 @@ from chalicelib.services.triggers import TriggerHooks
 from conducto.integrations import slack
 from conducto_core.images.registries import read_caches
 from conducto_core.model.deployment import Variables
+from conducto_core.model.github_app import GithubApp
 from conducto_core.model.notification_rules import NotificationRule
 from conducto_core.model.people import InvitationLink, NewInvitation, Role
 from conducto_core.model.sign_in import Trust
@@ -277,6 +279,8 @@ class App:
             deliveries=TableDeliveries(self._table, self._clock),
             git=GitProviders(self._settings),
             refs=HttpGitRefs(public_only=self._settings.public_only),
+            apps=TableNamedRecords(self._table, table_keys.github_app, GithubApp),
+            github=GithubApps(self._settings, self._clock),
             orgs=self._orgs,
             connections=self._connections,
             agents=TableAgents(self._table),

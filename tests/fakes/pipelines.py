@@ -18,6 +18,7 @@ from tests.fakes.pipeline_state import (
 )
 from tests.fakes.schedules import memory_operations
 
+from conducto.integrations.http import DeliveryError
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.api.queries import listing
 from conducto_core.api.queries import secret_queries as answers
@@ -33,6 +34,7 @@ from conducto_core.model.debug import DebugPlan, DebugRequest
 from conducto_core.model.gc import GcReport, GcRequest
 from conducto_core.model.node_detail import NodeDetail
 from conducto_core.model.notification_rules import NotificationRule
+from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.outputs import OutputParams, OutputStream
 from conducto_core.model.params import (
     OTHER,
@@ -235,6 +237,7 @@ class MemoryPipelines(Pipelines):
         self.shells: list[tuple[str, DebugRequest]] = []
         self.secret_store = MemorySecrets()
         self.rules = MemoryRules()
+        self.messages: list[NotificationRecord] = []
         self.warnings: tuple[str, ...] = ()
         self.app: str | None = None
         self._nodes_of = _plain_nodes if nodes_of is None else nodes_of
@@ -246,6 +249,13 @@ class MemoryPipelines(Pipelines):
     def rule_store(self) -> MemoryRules:
         """Return the rules that send notifications."""
         return self.rules
+
+    async def deliver_now(self, message: NotificationRecord) -> DeliveryError | None:
+        """Keep a message; one for "#gone" is refused."""
+        if message.arguments.get("recipient") == "#gone":
+            return DeliveryError("Slack rejected the message for #gone: channel_not_found")
+        self.messages.append(message)
+        return None
 
     def add(
         self, pipeline_id: str, nodes: Iterable[NodeView], record: PipelineRecord | None = None

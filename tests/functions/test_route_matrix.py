@@ -70,6 +70,9 @@ BODIES: dict[str, Any] = {
     "launch_from_git": {"url": "http://git.invalid/acme/app"},
     "put_trigger": {"provider": "github", "repository": "https://github.com/acme/app"},
     "create_token": {"name": "x", "permissions": ["read"]},
+    "test_trigger": {},
+    "start_github_app": {"title": "x", "redirect": "http://127.0.0.1:1/"},
+    "finish_github_app": {"code": "x", "state": "x"},
 }
 QUERY = {
     "path": "/a",

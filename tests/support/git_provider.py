@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from support.github_apps import GithubApps
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -42,6 +44,7 @@ class GitHost:
         tokens: The valid tokens.
         statuses: ``(repository, commit, body)`` in the order of the requests.
         down: Every request gets 503.
+        apps: The GitHub Apps.
     """
 
     url: str = ""
@@ -50,19 +53,24 @@ class GitHost:
     tokens: set[str] = field(default_factory=lambda: {"token"})
     statuses: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     down: bool = False
+    apps: GithubApps = field(default_factory=GithubApps)
 
     def respond(
         self, method: str, target: str, token: str, body: dict[str, Any]
     ) -> tuple[int, object]:
         if self.down:
             return 503, {"message": "unavailable"}
-        if token not in self.tokens:
-            return 401, {"message": "Bad credentials"}
-        parts = urlsplit(target)
+        parts = urlsplit(target.removeprefix("/api/v3"))  # of GitHub Enterprise Server
+        about_apps = self.apps.respond(method, parts.path, token, body)
+        if about_apps is not None:
+            return about_apps
         for wanted, pattern, name in _ROUTES:
             match = pattern.fullmatch(parts.path)
             if match and method == wanted:
                 found = {key: unquote(value) for key, value in match.groupdict().items()}
+                of_app = self.apps.allows(token, found["repo"], write=name == "status")
+                if token not in self.tokens and not of_app:
+                    return 401, {"message": "Bad credentials"}
                 query = {key: values[0] for key, values in parse_qs(parts.query).items()}
                 response: tuple[int, object] = getattr(self, f"_{name}")(found, query, body)
                 return response
@@ -100,7 +108,11 @@ def git_host() -> Iterator[GitHost]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length) or b"{}")
+            data = self.rfile.read(length)
+            if self.headers.get("Content-Type") == "application/x-www-form-urlencoded":
+                self._create_app(data)
+                return
+            body = json.loads(data or b"{}")
             token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
             status, response = host.respond(self.command, self.path, token, body)
             data = json.dumps(response).encode()
@@ -109,13 +121,21 @@ def git_host() -> Iterator[GitHost]:
             self.end_headers()
             self.wfile.write(data)
 
+        def _create_app(self, data: bytes) -> None:
+            status, location = host.apps.create(self.path, parse_qs(data.decode()))
+            self.send_response(status)
+            if status == 302:
+                self.send_header("Location", location)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
         do_POST = do_GET  # noqa: N815  the name that http.server calls
 
         def log_message(self, *_args: object) -> None:
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        host.url = f"http://127.0.0.1:{server.server_address[1]}"
+        host.url = host.apps.url = f"http://127.0.0.1:{server.server_address[1]}"
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         try:
             yield host

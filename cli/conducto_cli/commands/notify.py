@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conducto.errors import UsageError
+from conducto.wire.printable import printable
 from conducto_cli.arguments import add_json, add_subcommand
-from conducto_cli.exit_codes import DONE
+from conducto_cli.exit_codes import DONE, FAILED
 from conducto_cli.output import as_json
 from conducto_cli.text.table import table
 
@@ -18,15 +19,15 @@ if TYPE_CHECKING:
 
     from conducto_cli.argument_parser import Parser
     from conducto_cli.connection import OpenClient
-    from conducto_core.model.notification_rules import NotificationRule, RuleList
+    from conducto_core.model.notification_rules import NotificationRule, RuleList, RuleTest
 
 _COLUMNS = ("NAME", "CHANNEL", "TO", "ON", "TITLE", "SCHEDULE", "SIGNED WITH")
 _CHANNELS = ("webhook", "slack", "mail")
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add ``list``, ``add`` and ``rm``."""
-    commands = parser.add_subparsers(dest="what", metavar="list|add|rm", required=True)
+    """Add ``list``, ``add``, ``test`` and ``rm``."""
+    commands = parser.add_subparsers(dest="what", metavar="list|add|test|rm", required=True)
     listing = add_subcommand(commands, "list", "list the rules")
     adding = add_subcommand(
         commands,
@@ -57,14 +58,21 @@ def add_arguments(parser: Parser) -> None:
     )
     removing = add_subcommand(commands, "rm", "delete a rule")
     removing.add_argument("name", metavar="NAME")
-    add_json(listing, adding, removing)
+    testing = add_subcommand(commands, "test", "send a test message by the channel of a rule")
+    testing.add_argument("name", metavar="NAME")
+    add_json(listing, adding, removing, testing)
 
 
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """List, store or delete rules."""
+    """List, store, test or delete rules."""
     from conducto_cli.cloud_account import checked
     from conducto_core.model.notification_rules import RuleParams, RuleRequest
-    from conducto_core.model.operations.notification_rules import DELETE_RULE, LIST_RULES, PUT_RULE
+    from conducto_core.model.operations.notification_rules import (
+        DELETE_RULE,
+        LIST_RULES,
+        PUT_RULE,
+        TEST_RULE,
+    )
     from conducto_core.model.params import NoParams
 
     if arguments.what == "list":
@@ -77,6 +85,9 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
             rule = client.call(DELETE_RULE, params)
         print(as_json(rule.model_dump(mode="json")) if arguments.json else f"{rule.name} deleted")
         return DONE
+    if arguments.what == "test":
+        with open_client() as client:
+            return _print_test(client.call(TEST_RULE, params), as_document=arguments.json)
     request = checked(RuleRequest, **_fields(arguments))
     with open_client() as client:
         client.call(PUT_RULE, params, request)
@@ -106,6 +117,14 @@ def _print(found: RuleList, *, as_document: bool) -> None:
         print("no rules yet; add one: conducto notify add NAME --slack '#builds'")
     else:
         print("\n".join(table([_COLUMNS, *map(_cells, found.rules)])))
+
+
+def _print_test(result: RuleTest, *, as_document: bool) -> int:
+    if as_document:
+        print(as_json(result.model_dump(mode="json")))
+    else:
+        print("sent" if result.error is None else printable(f"not sent: {result.error}"))
+    return DONE if result.error is None else FAILED
 
 
 def _cells(rule: NotificationRule) -> tuple[str, ...]:

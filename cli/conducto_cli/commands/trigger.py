@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     import argparse
 
     from conducto_cli.argument_parser import Parser
-    from conducto_core.model.triggers import Delivery, GitEvent, NewTrigger, TriggerList
+    from conducto_core.model.triggers import (
+        Delivery,
+        GitEvent,
+        NewTrigger,
+        TrialResult,
+        TriggerList,
+    )
 
 _COLUMNS = ("NAME", "PROVIDER", "REPOSITORY", "FORKS", "OWNER", "TOKEN")
 _DELIVERY_COLUMNS = ("TIME", "EVENT", "BRANCH", "RESULT", "PIPELINE", "ID")
@@ -36,9 +42,9 @@ _GITLAB_KINDS = {
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add ``list``, ``add``, ``rm``, ``deliveries``, ``approve`` and ``test``."""
+    """Add ``list``, ``add``, ``rm``, ``deliveries``, ``approve``, ``try``, ``test`` and others."""
     commands = parser.add_subparsers(
-        dest="what", metavar="list|add|rm|deliveries|approve|test", required=True
+        dest="what", metavar="list|add|rm|deliveries|approve|try|test|github-app", required=True
     )
     listing = add_subcommand(commands, "list", "list the triggers of the organisation")
     adding = _add_adding(commands)
@@ -51,6 +57,15 @@ def add_arguments(parser: Parser) -> None:
     )
     approving.add_argument("name", metavar="NAME")
     approving.add_argument("delivery", metavar="ID", help="id of the delivery")
+    trying = add_subcommand(
+        commands,
+        "try",
+        "print what a push to a branch would launch now",
+        "It reads .conducto.cfg of the newest commit from the provider, and launches nothing.",
+    )
+    trying.add_argument("name", metavar="NAME")
+    trying.add_argument("--branch", default="main", help="default: main")
+    _add_app(commands)
     testing = add_subcommand(
         commands,
         "test",
@@ -62,7 +77,31 @@ def add_arguments(parser: Parser) -> None:
     testing.add_argument(
         "--name", metavar="EVENT", help="the X-GitHub-Event or X-Gitlab-Event of the webhook"
     )
-    add_json(listing, adding, removing, deliveries, approving, testing)
+    add_json(listing, adding, removing, deliveries, approving, trying, testing)
+
+
+def _add_app(commands: Any) -> None:
+    app = add_subcommand(
+        commands,
+        "github-app",
+        "create, show or forget the GitHub App of the organisation",
+        "The App sends the webhooks and gives the tokens of triggers that are added with --app, so "
+        "that they need no token of a person. 'create' opens a page that posts the App's manifest.",
+    )
+    app.add_argument("action", choices=("create", "show", "rm"), nargs="?", default="show")
+    app.add_argument(
+        "--title", metavar="NAME", default="Conducto", help="name of the App, unique at GitHub"
+    )
+    app.add_argument(
+        "--host",
+        metavar="URL",
+        default="https://github.com",
+        help="address of GitHub Enterprise Server (default: https://github.com)",
+    )
+    app.add_argument(
+        "--account", metavar="NAME", help="GitHub organisation that owns the App (default: you)"
+    )
+    add_json(app)
 
 
 def _add_adding(commands: Any) -> argparse.ArgumentParser:
@@ -91,6 +130,11 @@ def _add_adding(commands: Any) -> argparse.ArgumentParser:
         help="pull requests from forks (default: ignore)",
     )
     adding.add_argument(
+        "--app",
+        action="store_true",
+        help="use the GitHub App of the organisation instead of a token and a webhook",
+    )
+    adding.add_argument(
         "--command", metavar="TEXT", help="what a generic trigger runs, such as a line of a section"
     )
     return adding
@@ -100,6 +144,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Administer triggers, or try an event."""
     if arguments.what == "test":
         return _test(arguments)
+    if arguments.what == "github-app":
+        from conducto_cli import github_app
+
+        return github_app.run(arguments)
     from conducto_cli.cloud_account import call, checked
     from conducto_core.model import triggers as t
     from conducto_core.model.operations import triggers as operations
@@ -119,6 +167,10 @@ def run(arguments: argparse.Namespace) -> int:
         case "deliveries":
             found = call(arguments, operations.LIST_DELIVERIES, params).deliveries
             _print_deliveries(found, as_document=arguments.json)
+        case "try":
+            trial = checked(t.TriggerTrial, branch=arguments.branch)
+            tried = call(arguments, operations.TEST_TRIGGER, params, trial)
+            return _print_trial(tried, as_document=arguments.json)
         case _:
             chosen = checked(t.DeliveryParams, name=arguments.name, delivery=arguments.delivery)
             result = call(arguments, operations.APPROVE_DELIVERY, chosen)
@@ -140,7 +192,20 @@ def _fields(arguments: argparse.Namespace) -> dict[str, object]:
         "token": token,
         "forks": arguments.forks,
         "command": arguments.command,
+        "app": arguments.app,
     }
+
+
+def _print_trial(tried: TrialResult, *, as_document: bool) -> int:
+    if as_document:
+        print(as_json(tried.model_dump(mode="json")))
+    elif tried.section is None:
+        print(printable(f"{tried.branch}: launches nothing: {tried.reason}"))
+    else:
+        commit = tried.sha[:10] or "the commit of the event"
+        print(printable(f"{tried.branch} at {commit}: [{tried.section}] launches:"))
+        print(printable(f"  {tried.command}"))
+    return DONE if tried.section else FAILED
 
 
 def _provider_of(url: str) -> str:
@@ -163,7 +228,7 @@ def _print_triggers(found: TriggerList, *, as_document: bool) -> None:
                 each.repository,
                 each.forks,
                 each.owner,
-                "yes" if each.has_token else "no",
+                "app" if each.app else "yes" if each.has_token else "no",
             )
             for each in found.triggers
         ]
@@ -173,6 +238,9 @@ def _print_triggers(found: TriggerList, *, as_document: bool) -> None:
 def _print_new(made: NewTrigger, *, as_document: bool) -> None:
     if as_document:
         print(as_json(made.model_dump(mode="json")))
+        return
+    if made.hook_url is None:
+        print(f"{made.trigger.name} is stored. The GitHub App sends its webhooks.")
         return
     print(f"{made.trigger.name} is stored. Create a webhook at {made.trigger.repository}:")
     print(f"  address       {made.hook_url}")

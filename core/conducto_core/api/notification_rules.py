@@ -3,14 +3,19 @@
 import asyncio
 from abc import ABC, abstractmethod
 
+from conducto.integrations.http import DeliveryError
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.notification_rules import (
     MAX_RULES,
+    NotificationChannel,
     NotificationRule,
     RuleList,
     RuleParams,
     RuleRequest,
+    RuleTest,
 )
+from conducto_core.model.notifications import NotificationRecord
+from conducto_core.notifications.rules import example_message
 from conducto_core.ports.notification_rules import RuleStore
 
 
@@ -40,15 +45,40 @@ class NotificationRules(ABC):
             raise RefusedError(f"there are {MAX_RULES} rules already; delete one first")
         store.put(rule)
 
+    @abstractmethod
+    async def deliver_now(self, message: NotificationRecord) -> DeliveryError | None:
+        """Send a message with the current settings and secrets.
+
+        Returns:
+            The error, without values of secrets, or None.
+        """
+
+    async def test_notification_rule(self, params: RuleParams) -> RuleTest:
+        """Send a test message."""
+        rule = await asyncio.to_thread(self._rule, params.name)
+        if rule.channel is NotificationChannel.GITHUB:
+            raise RefusedError("a status needs the commit of a pipeline; push one to try the rule")
+        error = await self.deliver_now(example_message(rule))
+        return RuleTest(error=None if error is None else str(error))
+
     async def delete_notification_rule(self, params: RuleParams) -> NotificationRule:
         """Delete a rule."""
         return await asyncio.to_thread(self._delete_rule, params.name)
 
     def _delete_rule(self, name: str) -> NotificationRule:
-        store = self.rule_store()
-        rule = next((rule for rule in store.all() if rule.name == name), None)
-        if rule is None or not store.delete(name):
-            raise NotFoundError(
-                f"there is no notification rule {name!r}; list them with 'conducto notify list'"
-            )
+        rule = self._rule(name)
+        if not self.rule_store().delete(name):
+            raise _unknown(name)
         return rule
+
+    def _rule(self, name: str) -> NotificationRule:
+        rule = next((rule for rule in self.rule_store().all() if rule.name == name), None)
+        if rule is None:
+            raise _unknown(name)
+        return rule
+
+
+def _unknown(name: str) -> NotFoundError:
+    return NotFoundError(
+        f"there is no notification rule {name!r}; list them with 'conducto notify list'"
+    )

@@ -18,11 +18,17 @@ _MAX_FILE = 8 << 20
 
 
 class CloneSource(Record):
-    """A commit of a git repository; ``url`` may contain a password and is never shown."""
+    """A commit of a git repository.
+
+    Attributes:
+        url: It may contain a password and is never shown.
+        trigger: Git trigger whose GitHub App gives the token of the clone when an image is built.
+    """
 
     url: str = Field(max_length=4096, repr=False)
     branch: str = Field(max_length=1024)
     commit: str = Field(pattern=r"^[0-9a-f]{40,64}$")
+    trigger: str | None = Field(default=None, max_length=100)
 
 
 class ImageSources(Record):

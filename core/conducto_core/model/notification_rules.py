@@ -79,6 +79,16 @@ class NotificationRule(RuleRequest):
     name: Name
 
 
+class RuleTest(Record):
+    """The result of a test message.
+
+    Attributes:
+        error: Why it was not sent; None if it was.
+    """
+
+    error: str | None = None
+
+
 class RuleList(Record):
     """Rules, by name."""
 

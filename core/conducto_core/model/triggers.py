@@ -78,6 +78,7 @@ class TriggerRequest(Record):
         forks: What a pull request from a fork does.
         command: What a generic trigger launches, as in a section of ``.conducto.cfg``; the other
             providers have the file.
+        app: The GitHub App of the organisation sends the webhooks and gives the tokens.
     """
 
     provider: Provider
@@ -86,6 +87,15 @@ class TriggerRequest(Record):
     api: RepositoryUrl | None = None
     token: str | None = Field(default=None, repr=False, min_length=1, max_length=1000)
     forks: Forks = "ignore"
+    app: bool = False
+
+    @model_validator(mode="after")
+    def _of_the_app(self) -> Self:
+        if self.app and self.provider != "github":
+            raise ValueError("app: only repositories of GitHub have a GitHub App")
+        if self.app and (self.token is not None or self.api is not None):
+            raise ValueError("app: the GitHub App gives the token and the API; leave them out")
+        return self
 
     @model_validator(mode="after")
     def _has_a_command(self) -> Self:
@@ -114,19 +124,20 @@ class Trigger(Record):
     owner: str
     created: float
     has_token: bool = False
+    app: bool = False
 
 
 class NewTrigger(Record):
     """A trigger that was stored, and what the provider needs.
 
     Attributes:
-        hook_url: The address of the webhook.
-        secret: The secret of the webhook; it is shown once.
+        hook_url: The address of the webhook; None if the GitHub App sends it.
+        secret: The secret of the webhook, which is shown once; None if the GitHub App sends it.
     """
 
     trigger: Trigger
-    hook_url: str
-    secret: str = Field(repr=False)
+    hook_url: str | None = None
+    secret: str | None = Field(default=None, repr=False)
 
 
 class TriggerList(Record):
@@ -163,6 +174,32 @@ class Delivery(Record):
     section: str | None = None
     pipeline: str | None = None
     approved_by: str | None = None
+
+
+class TriggerTrial(Record):
+    """A push to try.
+
+    Attributes:
+        branch: Its newest commit is tried.
+    """
+
+    branch: str = Field(default="main", min_length=1, max_length=250)
+
+
+class TrialResult(Record):
+    """What a push would launch now.
+
+    Attributes:
+        sha: The commit; empty if the provider cannot be asked for it.
+        section: Section of ``.conducto.cfg``.
+        reason: Why nothing would be launched.
+    """
+
+    branch: str
+    sha: str = ""
+    section: str | None = None
+    command: str | None = None
+    reason: str | None = None
 
 
 class DeliveryList(Record):

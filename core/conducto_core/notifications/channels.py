@@ -280,11 +280,15 @@ def _webhook(
     post_document(url, body, headers, public_only=settings.public_only)
 
 
+#: The channels that set the status of the commit of a git trigger.
+COMMIT_CALLBACKS: Mapping[str, Send] = {
+    f"{provider}_commit": partial(_commit, provider) for provider in GIT_APIS
+}
 _CHANNELS: Mapping[str, Send] = {
     WEBHOOK: _webhook,
     "slack_status": _slack,
     "github_status": _github,
     "github_pipeline_status": _github,
     "email": _mail,
-    **{f"{provider}_commit": partial(_commit, provider) for provider in GIT_APIS},
+    **COMMIT_CALLBACKS,
 }

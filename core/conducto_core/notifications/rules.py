@@ -15,6 +15,7 @@ from conducto_core.model.notification_rules import (
 )
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.records import PipelineRecord
+from conducto_core.model.states import State
 from conducto_core.notifications.channels import WEBHOOK
 from conducto_core.semantics.notification_rules import (
     COMMIT_STATUS,
@@ -77,6 +78,23 @@ def message_of(
     if event is None or not wants(rule, event):
         return None
     return _message(notification, record, rule, event, lookup.web_app)
+
+
+def example_message(rule: NotificationRule) -> NotificationRecord:
+    """Return a message that tries a rule's channel; it is about no pipeline."""
+    record = PipelineRecord(id="test", title="Test of a notification rule")
+    notification = NotificationRecord(
+        number=1,
+        path="/",
+        about="/",
+        state=State.DONE,
+        callback=RULE_CALLBACK,
+        text=f"\nThe rule {rule.name} works: its messages arrive here.",
+    )
+    found = _message(notification, record, rule, NotificationEvent.SUCCESS, "")
+    if found is None:
+        raise ValueError(f"{rule.name}: a status needs the commit of a pipeline")
+    return found
 
 
 def _message(

@@ -24,6 +24,12 @@ def api_of(trigger: Trigger, settings: Settings) -> str:
     parts = urlsplit(trigger.repository)
     if trigger.provider == "gitlab":
         return f"{parts.scheme}://{parts.netloc}/api/v4"
+    return github_api(trigger.repository, settings)
+
+
+def github_api(url: str, settings: Settings) -> str:
+    """Return the address of the API of the GitHub that has a repository or a page."""
+    parts = urlsplit(url)
     if parts.hostname == _GITHUB_COM:
         return settings.github
     return f"{parts.scheme}://{parts.netloc}/api/v3"

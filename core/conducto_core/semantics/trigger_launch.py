@@ -7,23 +7,24 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from conducto_core.model.image_sources import CloneSource, ImageSources
 from conducto_core.model.records import GitOrigin, PipelineRecord
 from conducto_core.model.requests import LaunchRequest
-from conducto_core.model.triggers import GitEvent, Provider
+from conducto_core.model.triggers import GitEvent, Provider, Trigger
 from conducto_core.semantics.git_events import unique_tag
 from conducto_core.semantics.git_providers import GIT_APIS
 from conducto_core.semantics.trigger_config import Duplicate, Section, variables_of
 
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_IMAGE = {"name": "code", "image": "python:3.12-slim"}
 
 
 def launch_of(
-    section: Section, event: GitEvent, *, clone_url: str, title: str | None = None
+    section: Section, event: GitEvent, clone: CloneSource, *, title: str | None = None
 ) -> LaunchRequest:
     """Return the launch request for an event.
 
     Args:
         section: The section.
         event: The event; it has a commit.
-        clone_url: Address to clone from, which may have a token.
+        clone: The code; its address may have a token.
         title: Title of the pipeline; None for that of the event.
 
     Raises:
@@ -48,7 +49,21 @@ def launch_of(
         title=title or _title(event),
         tags=(unique_tag(event, section.name), f"conducto/cfg/{section.name.replace(' ', '/')}"),
         program=f"{event.repository}/{section.name}",
-        sources={image["name"]: _sources(event, clone_url, section)},
+        sources={image["name"]: _sources(event, clone, section)},
+    )
+
+
+def clone_of(trigger: Trigger, event: GitEvent, token: str | None) -> CloneSource:
+    """Return the code of an event.
+
+    The token of a GitHub App is valid for an hour: the clone gets one when its image is built.
+    """
+    url = event.url if trigger.app else with_token(event.url, trigger.provider, token)
+    return CloneSource(
+        url=url,
+        branch=event.branch,
+        commit=event.sha,
+        trigger=trigger.name if trigger.app else None,
     )
 
 
@@ -83,7 +98,8 @@ def with_token(url: str, provider: Provider, token: str | None) -> str:
     """Return an address to clone from, with a token if there is one."""
     parts = urlsplit(url)
     api = GIT_APIS.get(provider)
-    if not token or api is None or parts.scheme != "https":
+    encrypted = parts.scheme == "https" or parts.hostname in _LOOPBACK
+    if not token or api is None or not encrypted:
         return url
     return urlunsplit(
         parts._replace(netloc=f"{api.token_user}:{quote(token, safe='')}@{parts.netloc}")
@@ -126,11 +142,11 @@ def _slack(section: Section) -> list[Any]:
     ]
 
 
-def _sources(event: GitEvent, clone_url: str, section: Section) -> ImageSources:
+def _sources(event: GitEvent, clone: CloneSource, section: Section) -> ImageSources:
     text = section.image.get("dockerfile_text")
     return ImageSources(
         dockerfile=text,
-        clone=CloneSource(url=clone_url, branch=event.branch, commit=event.sha),
+        clone=clone,
         code_env={
             "CONDUCTO_GIT_URL": event.url,
             "CONDUCTO_GIT_BRANCH": event.branch,

@@ -23,6 +23,11 @@ class GitProviders:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
+    @property
+    def settings(self) -> Settings:
+        """The addresses of the APIs."""
+        return self._settings
+
     def commit(self, trigger: Trigger, token: str | None, ref: str) -> str:
         """Return the commit of a branch, a tag, or ``HEAD``."""
         path = _api(trigger).commit_path(repository_of(trigger.repository), ref)

@@ -37,6 +37,7 @@ partition                       sort                  content
 ``O#<org>``                     ``I#<name>``          a trust in CI runs
 ``O#<org>``                     ``R#<name>``          a rule that sends notifications
 ``O#<org>``                     ``G#<name>``          a git trigger
+``O#<org>``                     ``A#<name>``          a GitHub App
 ``G#<org>#<trigger>``           ``D#<time>-<id>``     a webhook that it received
 ``G#<org>#<trigger>``           ``I#<SHA-256>``       mark of the provider's id of a webhook
 ``J#<SHA-256>``                 ``J``                 an ID token that was used
@@ -94,6 +95,7 @@ _OF_AN_ORG: dict[str, Kind] = {
     "I": "trust",
     "R": "notification rule",
     "G": "trigger",
+    "A": "GitHub App",
     "V": "invitation",
     "H": "limits",
     "L": "member",
@@ -321,6 +323,11 @@ def notification_rule(org_name: str, name: str) -> Key:
 def trigger(org_name: str, name: str) -> Key:
     """Return the key of a git trigger."""
     return Key(org(org_name).partition, f"G#{name}")
+
+
+def github_app(org_name: str, name: str) -> Key:
+    """Return the key of an organisation's GitHub App."""
+    return Key(org(org_name).partition, f"A#{name}")
 
 
 def delivery(org_name: str, trigger_name: str, delivery_id: str) -> Key:

@@ -2,6 +2,7 @@
 
 from chalicelib.api.agents import CloudAgents
 from chalicelib.api.billing import CloudBilling
+from chalicelib.api.github_app import CloudGithubApp
 from chalicelib.api.people import CloudPeople
 from chalicelib.api.sign_in import CloudSignIn
 from chalicelib.api.triggers import CloudTriggers
@@ -9,7 +10,9 @@ from chalicelib.ports.identity import Identity
 from chalicelib.services.processor import CommandProcessor
 
 
-class CloudOrganisation(CloudPeople, CloudSignIn, CloudBilling, CloudAgents, CloudTriggers):
+class CloudOrganisation(
+    CloudPeople, CloudSignIn, CloudBilling, CloudAgents, CloudTriggers, CloudGithubApp
+):
     """The organisation of one caller, with their permissions."""
 
     def __init__(self, engine: CommandProcessor, identity: Identity) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 
 from chalicelib.api.browser_login import BrowserLogin
 from chalicelib.api.continuation import CloudContinuations
@@ -11,16 +12,21 @@ from chalicelib.api.debug import CloudDebug
 from chalicelib.api.git_launches import CloudGitLaunches
 from chalicelib.api.logs import CloudLogs
 from chalicelib.services.notifications import OrgRules
+from chalicelib.services.secret_injection import inject
 from chalicelib.services.secrets import VaultSecrets
+from conducto.integrations.http import DeliveryError
 from conducto.version import __version__
 from conducto_core.api import problems
 from conducto_core.api.pipelines import Pipelines
 from conducto_core.api.queries import secret_queries
+from conducto_core.model.notifications import NotificationRecord
 from conducto_core.model.operations.cloud import WhoAmI
 from conducto_core.model.operations.operation import Permission
 from conducto_core.model.requests import AgentStatus
 from conducto_core.model.responses import Login
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
+from conducto_core.notifications.channels import deliver
+from conducto_core.runtime.masking import Mask
 
 
 class CloudPipelines(
@@ -85,6 +91,20 @@ class CloudPipelines(
     def rule_store(self) -> OrgRules:
         """Return the rules that send notifications."""
         return OrgRules(self._cloud.rules, self._me.org)
+
+    async def deliver_now(self, message: NotificationRecord) -> DeliveryError | None:
+        """Send a message with the caller's and the organisation's secrets."""
+        return await asyncio.to_thread(self._deliver, message)
+
+    def _deliver(self, message: NotificationRecord) -> DeliveryError | None:
+        given = inject(self._cloud.vault, self._me.org, self._me.user)
+        owner = self._me.user if "@" in self._me.user else None
+        settings = replace(self._cloud.git.settings, owner=owner)
+        try:
+            deliver("test", message, settings, given.env)
+        except DeliveryError as error:
+            return DeliveryError(Mask(given.env.values()).text(str(error)))
+        return None
 
     def _check_scopes(self, scopes: Iterable[str]) -> None:
         if "org" in scopes:

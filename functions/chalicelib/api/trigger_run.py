@@ -17,7 +17,7 @@ from chalicelib.services.callers import current_user
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.triggers import trigger_token
 from conducto.errors import DefinitionError
-from conducto.integrations.http import DeliveryError
+from conducto.integrations.http import DeliveryError, NotFoundDeliveryError
 from conducto_core.errors import RefusedError
 from conducto_core.model import triggers as t
 from conducto_core.model.deployment import FUNCTION_SECONDS
@@ -36,11 +36,12 @@ from conducto_core.semantics.trigger_config import (
     values_of,
 )
 from conducto_core.semantics.trigger_launch import (
+    clone_of,
     launch_of,
     of_repository,
     origin_of,
+    repository_of,
     rivals,
-    with_token,
 )
 
 logger = logging.getLogger(__name__)
@@ -119,6 +120,37 @@ class TriggerRun:
         else:
             self.launch(org, trigger, delivery)
 
+    def trial(self, org: str, trigger: t.Trigger, branch: str) -> t.TrialResult:
+        """Return the section and command that a push to a branch would launch now."""
+        tried = t.TrialResult(branch=branch)
+        name = repository_of(trigger.repository)
+        event = t.GitEvent(
+            kind=t.GitEventKind.PUSH, url=trigger.repository, repository=name, branch=branch
+        )
+        try:
+            token = trigger_token(self._cloud, org, trigger)
+            if trigger.provider != "generic":
+                event = event.model_copy(
+                    update={"sha": self._cloud.git.commit(trigger, token, branch)}
+                )
+            tried = tried.model_copy(update={"sha": event.sha})
+            return tried.model_copy(update=self._trial_of(trigger, token, event))
+        except NotFoundDeliveryError:
+            why = f"there is no branch {branch!r} in {name}, or the token may not read it"
+            return tried.model_copy(update={"reason": why})
+        except (DeliveryError, TriggerConfigError) as error:
+            return tried.model_copy(update={"reason": str(error)})
+
+    def _trial_of(
+        self, trigger: t.Trigger, token: str | None, event: t.GitEvent
+    ) -> dict[str, str | None]:
+        sections, why = self._sections(trigger, token, event)
+        for section in sections:
+            if section.accepts(values_of(event)):
+                return {"section": section.name, "command": section.command_for(event)}
+            why = f"the filter of [{section.name}] does not match"
+        return {"reason": why}
+
     def launch(self, org: str, trigger: t.Trigger, delivery: t.Delivery) -> t.Delivery:
         """Launch what a delivery is configured to launch, and store the result."""
         try:
@@ -134,12 +166,13 @@ class TriggerRun:
 
     def _report(self, org: str, trigger: t.Trigger, delivery: t.Delivery, why: str) -> None:
         """Set a failed status on the commit, so that its author sees the error."""
-        token = trigger_token(self._cloud, org, trigger.name)
-        if token is None or not delivery.event.sha or trigger.provider == "generic":
+        if not delivery.event.sha or trigger.provider == "generic":
             return
         try:
+            token = trigger_token(self._cloud, org, trigger)
             page = self._cloud.web_app() or None
-            self._cloud.git.set_status(trigger, token, delivery.event.sha, why, page)
+            if token is not None:
+                self._cloud.git.set_status(trigger, token, delivery.event.sha, why, page)
         except DeliveryError:
             logger.warning("a status was not set", extra={"trigger": trigger.name}, exc_info=True)
 
@@ -152,7 +185,7 @@ class TriggerRun:
         if not of_repository(event, trigger.repository):
             why = f"the webhook is about {event.repository}, not about {trigger.repository}"
             return self._end(org, trigger.name, delivery, Result.SKIPPED, why)
-        token = trigger_token(self._cloud, org, trigger.name)
+        token = trigger_token(self._cloud, org, trigger)
         if not event.sha and trigger.provider == "generic":
             raise RefusedError("the webhook names no commit: send its full hash as 'sha'")
         if not event.sha:
@@ -203,9 +236,7 @@ class TriggerRun:
         if section.duplicate is Duplicate.SLEEP_OLD:
             for other in others:
                 asyncio.run(api.control(PipelineParams(id=other.id), _SLEEP))
-        request = launch_of(
-            section, event, clone_url=with_token(event.url, trigger.provider, token)
-        )
+        request = launch_of(section, event, clone_of(trigger, event, token))
         origin = origin_of(trigger.name, trigger.provider, section.name, event)
         launched = asyncio.run(api.launch(request, key, repeated=True, origin=origin))
         done = delivery.model_copy(

@@ -40,6 +40,14 @@ class CloudTriggers:
         """Launch a pull request from a fork."""
         return await asyncio.to_thread(self._approve, params)
 
+    async def test_trigger(self, params: t.TriggerParams, request: t.TriggerTrial) -> t.TrialResult:
+        """Return the section and command that a push would launch."""
+        return await asyncio.to_thread(self._try, params.name, request)
+
+    def _try(self, name: str, request: t.TriggerTrial) -> t.TrialResult:
+        trigger = self._triggers.known(name)
+        return TriggerRun(self._engine).trial(self._me.org, trigger, request.branch)
+
     def _approve(self, params: t.DeliveryParams) -> t.Delivery:
         trigger, delivery = self._triggers.approved(params)
         return TriggerRun(self._engine).launch(self._me.org, trigger, delivery)

@@ -48,6 +48,7 @@ Kind = Literal[
     "used",
     "trust",
     "notification rule",
+    "GitHub App",
     "trigger",
     "delivery",
     "shell",

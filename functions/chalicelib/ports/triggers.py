@@ -1,9 +1,12 @@
 """Git triggers: the webhooks that were received, and the providers' APIs."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from conducto_core.model.github_app import GithubApp
 from conducto_core.model.triggers import Delivery, Trigger
+from conducto_core.notifications.settings import Settings
 
 
 class Deliveries(Protocol):
@@ -29,8 +32,41 @@ class Deliveries(Protocol):
         """Return ``(org, trigger, delivery)`` of all open deliveries, the oldest first."""
 
 
+@dataclass(frozen=True, slots=True)
+class AppKeys:
+    """The keys of a GitHub App that was created.
+
+    Attributes:
+        page: The App's page at GitHub.
+    """
+
+    id: int
+    slug: str
+    page: str
+    private_key: str = field(repr=False)
+    webhook_secret: str = field(repr=False)
+
+
+class GithubAppApi(Protocol):
+    """GitHub's API for Apps."""
+
+    def exchange(self, api: str, code: str) -> AppKeys:
+        """Return the keys of the App that was created; raises `DeliveryError`."""
+
+    def token(self, app: GithubApp, private_key: str, repository: str) -> str:
+        """Return a token for ``owner/name``, if the App is installed there.
+
+        Raises:
+            DeliveryError: It is not, or GitHub is unreachable.
+        """
+
+
 class GitProvider(Protocol):
     """The API of a provider."""
+
+    @property
+    def settings(self) -> Settings:
+        """The addresses of the APIs."""
 
     def commit(self, trigger: Trigger, token: str | None, ref: str) -> str:
         """Return the commit of a branch, a tag, or ``HEAD``; raises `DeliveryError`."""

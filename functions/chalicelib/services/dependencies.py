@@ -26,8 +26,9 @@ from chalicelib.ports.named_records import NamedRecords
 from chalicelib.ports.people import AuditLog, People
 from chalicelib.ports.state_machines import StateMachines
 from chalicelib.ports.storage import Blobs, DataFiles
-from chalicelib.ports.triggers import Deliveries, GitProvider
+from chalicelib.ports.triggers import Deliveries, GithubAppApi, GitProvider
 from chalicelib.ports.workers import Shells, WorkerFleet
+from conducto_core.model.github_app import GithubApp
 from conducto_core.model.notification_rules import NotificationRule
 from conducto_core.model.sign_in import Trust
 from conducto_core.model.triggers import Trigger
@@ -93,6 +94,8 @@ class Dependencies:
     deliveries: Deliveries
     git: GitProvider
     refs: GitRefs
+    apps: NamedRecords[GithubApp]
+    github: GithubAppApi
     orgs: Orgs
     connections: Connections
     agents: Agents

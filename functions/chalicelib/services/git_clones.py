@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from chalicelib.ports.git import GitRef, RepositoryDeniedError
 from chalicelib.ports.identity import Identity
 from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.github_app import clone_address
 from chalicelib.services.secret_injection import inject
 from chalicelib.services.triggers import trigger_token
 from conducto.integrations.http import DeliveryError
@@ -100,7 +101,9 @@ class GitClones:
         """Return an address with the caller's token for its host, or for a trigger of theirs."""
         for trigger in self._cloud.triggers.all_of(self._me.org):
             if trigger.owner == self._me.user and _same(trigger.repository, url):
-                token = trigger_token(self._cloud, self._me.org, trigger.name)
+                if trigger.app:
+                    return clone_address(self._cloud, self._me.org, trigger.name, url)
+                token = trigger_token(self._cloud, self._me.org, trigger)
                 if token is not None:
                     return with_token(url, trigger.provider, token)
         known = _HOSTS.get(urlsplit(url).hostname or "")

@@ -33,6 +33,7 @@ from chalicelib.ports.errors import AccessDeniedError, ThrottledError
 from chalicelib.ports.identity import Identity
 from chalicelib.ports.images import BuildRequest, BuildStatus
 from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.github_app import clone_address
 from conducto_core.api.queries.log_responses import image_log
 from conducto_core.errors import RefusedError, invalid
 from conducto_core.images import build_plan, install, layers, sdk_wheel
@@ -152,15 +153,16 @@ class ImageBuilds:
     ) -> BuiltImage:
         """Return an image pending a build, after writing its recipe to the bucket."""
         client = _client_wheel() if install.wants_client(image) else None
+        lent = _with_token(self._cloud, org, given)
         try:
-            plan = build_plan.plan(image, _sources(image, given), client)
+            plan = build_plan.plan(image, _sources(image, lent), client)
         except build_plan.BuildPlanError as error:
             raise invalid(None, str(error)) from error
         self._check_references(org, image.name, plan.bases())
         salt = next((s for tag, s in salts.items() if _tag(org, plan.digest, s) == tag), salt)
         tag = _tag(org, plan.digest, salt)
         key = _key(org, tag, "recipe.tar.gz")
-        if not self._is_fresh(key):
+        if lent is not given or not self._is_fresh(key):  # a token that is lent expires
             # A rebuild installs everything again.
             self._blobs.put(key, build_plan.archive(plan, keep=not salt))
         return BuiltImage(
@@ -412,6 +414,15 @@ def known_sources(
         if given is not None:
             found[image.name] = given
     return found
+
+
+def _with_token(cloud: Dependencies, org: str, given: ImageSources | None) -> ImageSources | None:
+    """Return sources whose clone has a token of the GitHub App, if its trigger uses one."""
+    clone = None if given is None else given.clone
+    if given is None or clone is None or clone.trigger is None:
+        return given
+    url = clone_address(cloud, org, clone.trigger, clone.url)
+    return given.model_copy(update={"clone": clone.model_copy(update={"url": url})})
 
 
 def _sources(image: ImageSpec, given: ImageSources | None) -> build_plan.Sources:

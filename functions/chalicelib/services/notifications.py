@@ -21,7 +21,7 @@ from conducto.integrations.http import DeliveryError
 from conducto_core.model.notification_rules import NotificationRule
 from conducto_core.model.notifications import DeliveryState, NotificationRecord
 from conducto_core.model.records import GitOrigin, PipelineRecord
-from conducto_core.notifications.channels import Send, deliver
+from conducto_core.notifications.channels import COMMIT_CALLBACKS, Send, deliver
 from conducto_core.notifications.delivery import DeliveryResult, after_try, dropped
 from conducto_core.notifications.rules import RuleLookup, message_of
 from conducto_core.notifications.settings import Settings
@@ -48,6 +48,7 @@ class _Round:
 
     Attributes:
         until: When to stop starting deliveries.
+        no_token: Why a trigger's provider gives no token for the status of the commit.
         waiting: ``(node, callback)`` of pending notifications: later ones of the same kind wait.
         tries: Number of delivery attempts.
     """
@@ -58,6 +59,7 @@ class _Round:
     secrets: Mapping[str, str] = field(repr=False)
     until: float
     lookup: RuleLookup
+    no_token: DeliveryError | None = None
     waiting: set[_Kind] = field(default_factory=set)
     tries: int = 0
 
@@ -104,9 +106,14 @@ class NotificationSender:
         owner = record.owner if "@" in record.owner else None
         settings = replace(self._settings, owner=owner)
         secrets = secrets_of(self._cloud.vault, org, _sender(record)).env
+        no_token = None
         if record.git is not None:
-            settings, secrets = self._of_trigger(org, record.git, settings, secrets)
-        round_ = _Round(org, record, settings, secrets, until, self._lookup(org, pipeline_id))
+            try:
+                settings, secrets = self._of_trigger(org, record.git, settings, secrets)
+            except DeliveryError as error:
+                no_token = error
+        lookup = self._lookup(org, pipeline_id)
+        round_ = _Round(org, record, settings, secrets, until, lookup, no_token)
         for outgoing in self._cloud.store.outgoing(pipeline_id):
             if outgoing.due is not None:
                 left = self._carry(round_, outgoing) if outgoing.due <= self._now else outgoing
@@ -120,7 +127,7 @@ class NotificationSender:
         trigger = self._cloud.triggers.get(org, git.trigger)
         if trigger is None:
             return settings, secrets
-        token = trigger_token(self._cloud, org, trigger.name)
+        token = trigger_token(self._cloud, org, trigger)
         api = GIT_APIS.get(trigger.provider)
         own = {} if token is None or api is None else {api.token_secret: token}
         return settings_of(trigger, settings), {**secrets, **own}
@@ -185,7 +192,7 @@ class NotificationSender:
             message = message_of(notification, round_.record, round_.lookup)
             if message is None:
                 return dropped(notification, self._now)
-            self._send(round_.pipeline_id, message, round_.settings, round_.secrets)
+            self._deliver(round_, message)
         except DeliveryError as refused:
             text = round_.mask().text(str(refused))
             error = DeliveryError(text, temporary=refused.temporary, after=refused.after)
@@ -194,6 +201,11 @@ class NotificationSender:
             # the response of a service may contain a secret.
             error = DeliveryError(round_.mask().text(f"sending failed: {strange!r}"))
         return after_try(round_.pipeline_id, notification, error, self._now)
+
+    def _deliver(self, round_: _Round, message: NotificationRecord) -> None:
+        if round_.no_token is not None and message.callback in COMMIT_CALLBACKS:
+            raise round_.no_token
+        self._send(round_.pipeline_id, message, round_.settings, round_.secrets)
 
 
 def _pending(outgoing: Outgoing) -> Iterator[NotificationRecord]:

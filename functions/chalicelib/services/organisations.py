@@ -10,6 +10,7 @@ from chalicelib.services.agent_links import forget_all
 from chalicelib.services.callers import is_member
 from chalicelib.services.deletion import REQUEST_SECONDS, DeletionRunningError, PipelineDeletion
 from chalicelib.services.followers import Followers
+from chalicelib.services.github_app import app_scope
 from chalicelib.services.invitations import member_login
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.secret_injection import org_scope, user_scope
@@ -223,6 +224,9 @@ class Organisations:
         for trigger in self._cloud.triggers.all_of(org):
             clear_secrets(self._engine, trigger_scope(org, trigger.name))
             self._cloud.triggers.delete(org, trigger.name)
+        for app in self._cloud.apps.all_of(org):
+            self._cloud.apps.delete(org, app.name)
+        clear_secrets(self._engine, app_scope(org))
         for rule in self._cloud.rules.all_of(org):
             self._cloud.rules.delete(org, rule.name)
         clear_secrets(self._engine, org_scope(org))

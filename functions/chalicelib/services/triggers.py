@@ -14,12 +14,14 @@ from urllib.parse import parse_qs, urlsplit
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.identity import Identity
 from chalicelib.services.dependencies import Dependencies, write_with_retry
-from conducto.integrations.http import is_this_machine
+from chalicelib.services.github_app import APP_HOOK, app_of, app_token, webhook_secret
+from conducto.integrations.http import DeliveryError, is_this_machine
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model import triggers as t
 from conducto_core.model.operations.operation import API_ROOT, Permission
 from conducto_core.semantics.git_events import EventError, events_of
 from conducto_core.semantics.trigger_config import TriggerConfigError, section_of
+from conducto_core.semantics.trigger_launch import of_repository
 from conducto_core.semantics.webhooks import check_generic, check_github, check_gitlab
 
 logger = logging.getLogger(__name__)
@@ -36,8 +38,18 @@ def trigger_scope(org: str, name: str) -> str:
     return f"trigger/{org}/{name}"
 
 
-def trigger_token(cloud: Dependencies, org: str, name: str) -> str | None:
-    """Return the token of a trigger's provider, or None."""
+def trigger_token(cloud: Dependencies, org: str, trigger: t.Trigger) -> str | None:
+    """Return the token of a trigger's provider, or None.
+
+    Raises:
+        DeliveryError: GitHub gives its App no token.
+    """
+    if trigger.app:
+        return app_token(cloud, org, trigger.repository)
+    return _stored_token(cloud, org, trigger.name)
+
+
+def _stored_token(cloud: Dependencies, org: str, name: str) -> str | None:
     found = cloud.vault.read(trigger_scope(org, name)).get(_TOKEN)
     return None if found is None else str(found["value"])
 
@@ -64,36 +76,61 @@ class Triggers:
         if request.command is not None:
             _check_command(request.command)
         _check_api(request.api)
+        if request.app:
+            return self._put_of_app(name, request)
         secret = token_urlsafe(32)
         token = request.token or self._kept_token(known, name, request)
         self._keep(name, secret, token)
-        trigger = t.Trigger(
-            name=name,
-            **request.model_dump(exclude={"token"}),
-            owner=self._me.user,
-            created=self._cloud.clock(),
-            has_token=token is not None,
-        )
+        trigger = self._made(name, request, has_token=token is not None)
         self._cloud.triggers.put(org, trigger)
         url = f"{self._cloud.url().rstrip('/')}{API_ROOT}/hooks/{org}{SEPARATOR}{name}"
         return t.NewTrigger(trigger=trigger, hook_url=url, secret=secret)
 
+    def _put_of_app(self, name: str, request: t.TriggerRequest) -> t.NewTrigger:
+        """Store a trigger whose webhooks and tokens are those of the GitHub App."""
+        org = self._me.org
+        if Permission.MANAGE_ORGANISATION not in self._me.permissions:
+            # Its token reads every repository that the App is installed for.
+            raise RefusedError("only administrators add triggers that use the GitHub App")
+        app = app_of(self._cloud, org)
+        if app is None:
+            raise RefusedError(
+                "the organisation has no GitHub App; create it: conducto trigger github-app create"
+            )
+        try:
+            app_token(self._cloud, org, request.repository)
+        except DeliveryError as error:
+            raise RefusedError(str(error)) from error
+        trigger = self._made(name, request).model_copy(update={"api": app.api})
+        self._replace(name, {})
+        self._cloud.triggers.put(org, trigger)
+        return t.NewTrigger(trigger=trigger)
+
+    def _made(self, name: str, request: t.TriggerRequest, *, has_token: bool = False) -> t.Trigger:
+        return t.Trigger(
+            name=name,
+            **request.model_dump(exclude={"token"}),
+            owner=self._me.user,
+            created=self._cloud.clock(),
+            has_token=has_token,
+        )
+
     def delete(self, name: str) -> t.TriggerList:
         """Delete a trigger with its secrets."""
-        self._check_mine(self._known(name))
+        self._check_mine(self.known(name))
         self._cloud.triggers.delete(self._me.org, name)
         self._replace(name, {})
         return self.listing()
 
     def deliveries(self, name: str) -> t.DeliveryList:
         """Return the last deliveries, the newest first."""
-        self._known(name)
+        self.known(name)
         found = self._cloud.deliveries.latest(self._me.org, name, t.MAX_DELIVERIES)
         return t.DeliveryList(deliveries=tuple(found))
 
     def approved(self, params: t.DeliveryParams) -> tuple[t.Trigger, t.Delivery]:
         """Return a pull request from a fork that waits for a member, approved by the caller."""
-        trigger = self._known(params.name)
+        trigger = self.known(params.name)
         found = self._cloud.deliveries.get(self._me.org, params.name, params.delivery)
         if found is None:
             raise NotFoundError(f"{params.name} has no delivery {params.delivery!r}")
@@ -101,7 +138,8 @@ class Triggers:
             raise RefusedError(f"{params.delivery}: does not wait for an approval: {found.result}")
         return trigger, found.model_copy(update={"approved_by": self._me.user})
 
-    def _known(self, name: str) -> t.Trigger:
+    def known(self, name: str) -> t.Trigger:
+        """Return a trigger; raises `NotFoundError`."""
         trigger: t.Trigger | None = self._cloud.triggers.get(self._me.org, name)
         if trigger is None:
             raise NotFoundError(f"there is no trigger {name!r}; see 'conducto trigger list'")
@@ -119,7 +157,7 @@ class Triggers:
         self, known: t.Trigger | None, name: str, request: t.TriggerRequest
     ) -> str | None:
         """Return the stored token, which may only be sent to the host that it was given for."""
-        token = trigger_token(self._cloud, self._me.org, name)
+        token = _stored_token(self._cloud, self._me.org, name)
         if known is None or token is None:
             return None
         same = all(getattr(known, key) == getattr(request, key) for key in _TARGET)
@@ -136,7 +174,9 @@ class Triggers:
 
     def _replace(self, name: str, secrets: Mapping[str, Mapping[str, Any]]) -> None:
         scope = trigger_scope(self._me.org, name)
-        _, version = self._cloud.vault.look(scope)
+        known, version = self._cloud.vault.look(scope)
+        if not known and not secrets:
+            return
         try:
             self._cloud.vault.replace(scope, secrets, version)
         except ConflictError as error:
@@ -163,20 +203,32 @@ class TriggerHooks:
             SignatureError: The webhook is forged, or too old.
         """
         org, _, name = hook.partition(SEPARATOR)
+        if name == APP_HOOK:
+            self._receive_of_app(org, headers, body)
+            return
         trigger = self._cloud.triggers.get(org, name)
         secret = self._cloud.vault.read(trigger_scope(org, name)).get(_SECRET)
         if trigger is None or secret is None:
             raise NotFoundError(f"no webhook {hook!r}")
         now = self._cloud.clock()
         identity = _verified(trigger, str(secret["value"]), headers, body, now)
-        try:
-            events = events_of(trigger.provider, headers, _document(headers, body))
-        except (EventError, ValueError):
-            # A sender may disable a webhook after an error; the body may contain secrets.
-            logger.warning("a webhook is malformed", extra={"trigger": name})
-            return
-        for number, event in enumerate(events):
+        for number, event in enumerate(_events(trigger.provider, name, headers, body)):
             self._note(org, name, f"{identity}.{number}", event, now)
+
+    def _receive_of_app(self, org: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Receive a webhook of the GitHub App for the triggers of its repository."""
+        secret = webhook_secret(self._cloud, org)
+        if secret is None:
+            raise NotFoundError(f"no webhook of a GitHub App of {org!r}")
+        identity = check_github(secret, headers, body)
+        events = _events("github", APP_HOOK, headers, body)
+        if not events:
+            return
+        now = self._cloud.clock()
+        for trigger in self._cloud.triggers.all_of(org):
+            for number, event in enumerate(events):
+                if trigger.app and of_repository(event, trigger.repository):
+                    self._note(org, trigger.name, f"{identity}.{number}", event, now)
 
     def _note(self, org: str, name: str, identity: str, event: t.GitEvent, now: float) -> None:
         delivery = t.Delivery(
@@ -215,6 +267,17 @@ def _verified(
             return check_gitlab(secret, headers)
         case "generic":
             return check_generic(secret, headers, body, now)
+
+
+def _events(
+    provider: t.Provider, name: str, headers: Mapping[str, str], body: bytes
+) -> list[t.GitEvent]:
+    try:
+        return events_of(provider, headers, _document(headers, body))
+    except (EventError, ValueError):
+        # A sender may disable a webhook after an error; the body may contain secrets.
+        logger.warning("a webhook is malformed", extra={"trigger": name})
+        return []
 
 
 def _document(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:

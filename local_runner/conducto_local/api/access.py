@@ -2,6 +2,8 @@
 
 import asyncio
 
+from conducto.integrations.http import DeliveryError
+from conducto_core.model.notifications import NotificationRecord
 from conducto_local.api.log_queries import LogQueries
 from conducto_local.api.read_model import LocalReadModel
 from conducto_local.notify.rules_file import RulesFile
@@ -40,6 +42,10 @@ class LocalAccess:
     def rule_store(self) -> RulesFile:
         """Return the rules that send notifications."""
         return RulesFile(self._home.notification_rules)
+
+    async def deliver_now(self, message: NotificationRecord) -> DeliveryError | None:
+        """Send a message with the current settings and secrets."""
+        return await self._scheduler.notifier.send_now(message.path, message)
 
     def live(self, pipeline_id: str) -> LivePipeline:
         """Return a pipeline, loaded, as `PipelineCache.find` does."""

@@ -131,7 +131,7 @@ class Outbox:
             if message is None:
                 tried = dropped(notification, time.time())
             else:
-                error = await self._send(pipeline_id, message)
+                error = await self.send_now(pipeline_id, message)
                 tried = after_try(pipeline_id, notification, error, time.time())
             await self._write(pipeline_id, tried.notification)
         finally:
@@ -156,10 +156,10 @@ class Outbox:
         )
         return message_of(notification, record, lookup)
 
-    async def _send(
+    async def send_now(
         self, pipeline_id: str, notification: NotificationRecord
     ) -> DeliveryError | None:
-        """Return the error of a failed delivery, without values of secrets, or None."""
+        """Send a notification once; return the error, without values of secrets, or None."""
         mask = Mask(())
         try:
             delivery = await self._secrets.delivery()

@@ -8,8 +8,8 @@ lost engine.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from typing import Any, Protocol, assert_never
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, assert_never
 
 from conducto_core.model.requests import Action, Workers
 from conducto_core.model.states import Cause, State
@@ -34,31 +34,12 @@ from conducto_local.scheduling.engine_context import EngineContext
 from conducto_local.scheduling.launch_channel import ChildRequest, ChildResponse, Handle
 from conducto_local.scheduling.live_pipeline import ActiveAttempt, LiveImage, LivePipeline
 from conducto_local.scheduling.networks import Networks
+from conducto_local.scheduling.notifier import MakeNotifier
 from conducto_local.scheduling.snapshots import Snapshots, limits_from
 from conducto_local.scheduling.write_batcher import WriteBatcher
 from conducto_local.secrets.injection import SecretProvider
 from conducto_local.state_dir import StateDir
 from conducto_local.store.port import Store
-
-
-class Notifier(Protocol):
-    """Sends notifications, each once, including those of earlier agents.
-
-    `conducto_local.notify.outbox.Outbox` implements it.
-    """
-
-    def put(self, live: LivePipeline, command: ev.Notify) -> None:
-        """Record a notification together with its cause and send it soon; return at once."""
-
-    def recover(self) -> None:
-        """Send the pending notifications of earlier agents."""
-
-    async def close(self) -> None:
-        """Finish those that are being sent; the rest stays in the store."""
-
-
-#: Makes a notifier; the argument waits until all changes so far are in the store.
-MakeNotifier = Callable[[Callable[[], Awaitable[None]]], Notifier]
 
 
 class Scheduler:

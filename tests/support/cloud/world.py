@@ -41,6 +41,7 @@ from tests.fakes.schedules import MemorySchedules
 
 from chalicelib.adapters.git_providers import GitProviders
 from chalicelib.adapters.git_refs import HttpGitRefs
+from chalicelib.adapters.github_app import GithubApps
 from chalicelib.api.pipelines import CloudPipelines
 from chalicelib.api.workers import WorkerApi, WorkerGoneError
 from chalicelib.domain.tokens import digest_of
@@ -152,6 +153,8 @@ class World:
             "deliveries": FakeDeliveries(),
             "git": GitProviders(Settings()),
             "refs": HttpGitRefs(public_only=False),
+            "apps": FakeNamedRecords(),
+            "github": GithubApps(Settings(), lambda: self.now),
             "people": self.people,
             "audit": self.audit,
             "identities": self.identities,

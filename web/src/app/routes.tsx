@@ -32,6 +32,13 @@ const SchedulesPage = page(
 const SchedulePage = page(
   async () => (await import("@/pages/schedules/SchedulePage")).SchedulePage,
 );
+const TriggersPage = page(
+  async () => (await import("@/pages/triggers/TriggersPage")).TriggersPage,
+);
+const TriggerPage = page(async () => (await import("@/pages/triggers/TriggerPage")).TriggerPage);
+const NotificationsPage = page(
+  async () => (await import("@/pages/notifications/NotificationsPage")).NotificationsPage,
+);
 const ImagesPage = page(async () => (await import("@/pages/images/ImagesPage")).ImagesPage);
 const DataPage = page(async () => (await import("@/pages/data/DataPage")).DataPage);
 const UserDataPage = page(async () => (await import("@/pages/data/UserDataPage")).UserDataPage);
@@ -72,6 +79,18 @@ const PAGES: readonly PageRoute[] = [
   { path: "/program", page: ProgramPage },
   { path: "/schedules", nav: { label: NAVIGATION.schedules, icon: "clock" }, page: SchedulesPage },
   { path: "/schedules/{name}", page: SchedulePage },
+  {
+    path: "/triggers",
+    nav: { label: NAVIGATION.triggers, icon: "branch" },
+    page: TriggersPage,
+    cloud: true,
+  },
+  { path: "/triggers/{name}", page: TriggerPage, cloud: true },
+  {
+    path: "/notifications",
+    nav: { label: NAVIGATION.notifications, icon: "bell" },
+    page: NotificationsPage,
+  },
   { path: "/data", nav: { label: NAVIGATION.data, icon: "data" }, page: UserDataPage },
   { path: "/secrets", nav: { label: NAVIGATION.secrets, icon: "key" }, page: SecretsPage },
   {

@@ -90,6 +90,8 @@ export const NAVIGATION = {
   pipelines: "Pipelines",
   schedule: "Schedule",
   schedules: "Schedules",
+  triggers: "Triggers",
+  notifications: "Notifications",
   data: "Data",
   secrets: "Secrets",
   agent: "Agent",

@@ -8,6 +8,7 @@ from conducto_core.model.notification_rules import (
     RuleList,
     RuleParams,
     RuleRequest,
+    RuleTest,
 )
 from conducto_core.model.operations.operation import LinkClass, Permission, act, read, send
 from conducto_core.model.params import NoParams
@@ -38,4 +39,14 @@ DELETE_RULE = act(
     Permission.MANAGE_ORGANISATION,
     "Delete a rule; it sends no further notifications.",
     link_class=LinkClass.NEVER,
+)
+TEST_RULE = act(
+    "test_notification_rule",
+    "POST /notification-rules/{name}/test",
+    RuleParams,
+    RuleTest,
+    Permission.MANAGE_ORGANISATION,
+    "Send a test message by the channel of a rule, and return whether it was accepted.",
+    link_class=LinkClass.NEVER,
+    kept=False,
 )

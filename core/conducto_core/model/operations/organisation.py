@@ -2,6 +2,7 @@
 
 from conducto_core.model.operations.agents import LINKED_AGENT_OPERATIONS
 from conducto_core.model.operations.billing import BILLING_OPERATIONS
+from conducto_core.model.operations.github_app import GITHUB_APP_OPERATIONS
 from conducto_core.model.operations.operation import AnyOperation
 from conducto_core.model.operations.people import PEOPLE_OPERATIONS
 from conducto_core.model.operations.sign_in import SIGN_IN_OPERATIONS
@@ -14,4 +15,5 @@ ORGANISATION_OPERATIONS: tuple[AnyOperation, ...] = (
     *BILLING_OPERATIONS,
     *LINKED_AGENT_OPERATIONS,
     *TRIGGER_OPERATIONS,
+    *GITHUB_APP_OPERATIONS,
 )

@@ -17,6 +17,7 @@ from conducto_core.model.operations.notification_rules import (  # noqa: F401  i
     DELETE_RULE,
     LIST_RULES,
     PUT_RULE,
+    TEST_RULE,
 )
 from conducto_core.model.operations.operation import (
     WEBSOCKET,

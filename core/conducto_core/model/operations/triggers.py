@@ -57,6 +57,17 @@ APPROVE_DELIVERY = act(
     "Launch a pull request from a fork, without secrets and user data.",
     link_class=LinkClass.NEVER,
 )
+TEST_TRIGGER = send(
+    "test_trigger",
+    "POST /triggers/{name}/test",
+    t.TriggerParams,
+    t.TriggerTrial,
+    t.TrialResult,
+    Permission.LAUNCH,
+    "Return the section and the command that a push to a branch would launch; nothing is launched.",
+    link_class=LinkClass.NEVER,
+    kept=False,
+)
 
 #: All operations of this module.
 TRIGGER_OPERATIONS: tuple[AnyOperation, ...] = (
@@ -65,4 +76,5 @@ TRIGGER_OPERATIONS: tuple[AnyOperation, ...] = (
     DELETE_TRIGGER,
     LIST_DELIVERIES,
     APPROVE_DELIVERY,
+    TEST_TRIGGER,
 )

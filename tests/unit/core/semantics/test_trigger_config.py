@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from conducto_core.model.image_sources import CloneSource
 from conducto_core.model.records import GitOrigin, PipelineRecord, PipelineStatus
 from conducto_core.model.states import State
 from conducto_core.model.triggers import GitEvent, GitEventKind
@@ -167,7 +168,8 @@ def test_value_with_a_meaning_in_a_shell_is_not_in_a_command(branch: str) -> Non
 
 def test_launch_is_a_lazy_with_the_code_of_the_commit() -> None:
     url = with_token(PUSH.url, "github", "ghp 1")
-    request = launch_of(section(), PUSH, clone_url=url)
+    clone = CloneSource(url=url, branch=PUSH.branch, commit=PUSH.sha)
+    request = launch_of(section(), PUSH, clone)
     pipeline = resolve(request.tree)
 
     generate = pipeline.nodes["/Generate"]

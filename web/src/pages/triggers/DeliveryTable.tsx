@@ -1,0 +1,77 @@
+import type { Delivery } from "@/api/schema";
+import { Button } from "@/components/Button";
+import { moment } from "@/lib/time";
+import styles from "@/pages/organisation/Table.module.css";
+import { PipelineLink } from "@/pages/schedules/ScheduleTexts";
+import { TRIGGERS } from "@/strings/triggers";
+
+interface Props {
+  deliveries: readonly Delivery[];
+  onApprove: (delivery: Delivery) => void;
+}
+
+/** The webhooks that a trigger received, the newest first. */
+export function DeliveryTable({ deliveries, onApprove }: Props) {
+  return (
+    <div className={`card ${styles.card}`}>
+      <table className="list">
+        <thead>
+          <tr>
+            <th scope="col">{TRIGGERS.time}</th>
+            <th scope="col">{TRIGGERS.event}</th>
+            <th scope="col">{TRIGGERS.result}</th>
+            <th scope="col">{TRIGGERS.reason}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {deliveries.map((delivery) => (
+            <tr key={delivery.id}>
+              <th scope="row">{moment(delivery.time)}</th>
+              <td>
+                <Event delivery={delivery} />
+              </td>
+              <td>
+                <Result delivery={delivery} onApprove={() => onApprove(delivery)} />
+              </td>
+              <td className={styles.wide}>{delivery.reason}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Event({ delivery: { event } }: { delivery: Delivery }) {
+  return (
+    <>
+      {TRIGGERS.events[event.kind]} {event.number === "" ? null : `#${event.number} `}
+      <span className="mono">{event.branch}</span>
+      {event.fork ? (
+        <div className="muted">
+          {event.user === "" ? TRIGGERS.fork : TRIGGERS.forkBy(event.user)}
+        </div>
+      ) : null}
+    </>
+  );
+}
+
+function Result({ delivery, onApprove }: { delivery: Delivery; onApprove: () => void }) {
+  const { result, pipeline, section, event } = delivery;
+  if (result === "waiting for approval") {
+    return (
+      <Button aria-label={TRIGGERS.approveLabel(event.branch)} onClick={onApprove}>
+        {TRIGGERS.approve}
+      </Button>
+    );
+  }
+  return (
+    <>
+      <span className={result === "failed" ? "state-error" : undefined}>
+        {TRIGGERS.results[result]}
+      </span>{" "}
+      {pipeline === null ? null : <PipelineLink id={pipeline} />}
+      {section === null ? null : <div className="muted mono">[{section}]</div>}
+    </>
+  );
+}

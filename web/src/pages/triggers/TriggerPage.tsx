@@ -1,0 +1,215 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useId, useState } from "react";
+
+import type { Delivery, Trigger } from "@/api/schema";
+import { triggersApi } from "@/api/triggers";
+import { Button } from "@/components/Button";
+import { Code } from "@/components/Code";
+import { ConfirmDialog, FormError } from "@/components/ConfirmDialog";
+import { EmptyState } from "@/components/EmptyState";
+import { PageStatus } from "@/components/PageStatus";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { toast } from "@/components/toasts";
+import { useTitle } from "@/components/useTitle";
+import { followLink, navigate, type PageProps } from "@/lib/location";
+import styles from "@/pages/organisation/Table.module.css";
+import { useWho } from "@/pages/organisation/useWho";
+import { DeliveryTable } from "@/pages/triggers/DeliveryTable";
+import { TRIGGERS } from "@/strings/triggers";
+
+const REFRESH_MS = 5000;
+const SHORT_SHA = 10;
+
+/** One trigger: a test of it, and its deliveries with the reasons of those that were refused. */
+export function TriggerPage({ params }: PageProps) {
+  const name = params.name ?? "";
+  const who = useWho();
+  const client = useQueryClient();
+  const [approved, setApproved] = useState<Delivery | null>(null);
+  const list = useQuery({
+    queryKey: ["triggers"],
+    queryFn: ({ signal }) => triggersApi.list(signal),
+  });
+  const key = ["deliveries", name];
+  const history = useQuery({
+    queryKey: key,
+    queryFn: ({ signal }) => triggersApi.deliveries(name, signal),
+    refetchInterval: REFRESH_MS,
+  });
+  useTitle(name);
+  const trigger = list.data?.triggers.find((one) => one.name === name);
+  const deliveries = history.data?.deliveries;
+  return (
+    <PageStatus error={history.error ?? list.error}>
+      <div className="page">
+        <div className="page-head">
+          <h1>{name}</h1>
+          <span className="page-grow" />
+          {trigger !== undefined && (who.isAdmin || who.user === trigger.owner) ? (
+            <DeleteButton name={name} />
+          ) : null}
+        </div>
+        <a href="/triggers" onClick={followLink}>
+          {TRIGGERS.back}
+        </a>
+        {trigger === undefined ? (
+          <QueryPlaceholder query={list} rows={2} />
+        ) : (
+          <>
+            <Facts trigger={trigger} />
+            <Trial name={name} />
+          </>
+        )}
+        <section className={styles.section}>
+          <h2>{TRIGGERS.deliveries}</h2>
+          {deliveries === undefined ? (
+            <QueryPlaceholder query={history} rows={3} />
+          ) : deliveries.length === 0 ? (
+            <EmptyState
+              title={trigger?.app === true ? TRIGGERS.noDeliveriesOfApp : TRIGGERS.noDeliveries}
+            />
+          ) : (
+            <DeliveryTable deliveries={deliveries} onApprove={setApproved} />
+          )}
+        </section>
+      </div>
+      {approved === null ? null : (
+        <ApproveDialog
+          name={name}
+          delivery={approved}
+          onDone={() => void client.invalidateQueries({ queryKey: key })}
+          onClose={() => setApproved(null)}
+        />
+      )}
+    </PageStatus>
+  );
+}
+
+export function triggerUrl(name: string): string {
+  return `/triggers/${encodeURIComponent(name)}`;
+}
+
+function Facts({ trigger }: { trigger: Trigger }) {
+  return (
+    <p className="muted">
+      <a href={trigger.repository} target="_blank" rel="noreferrer">
+        {trigger.repository}
+      </a>
+      {" · "}
+      {TRIGGERS.accessOf(trigger.app, trigger.has_token)}
+      {" · "}
+      {TRIGGERS.forks}: {TRIGGERS.forkOptions[trigger.forks].toLowerCase()}
+    </p>
+  );
+}
+
+function Trial({ name }: { name: string }) {
+  const field = useId();
+  const [branch, setBranch] = useState("main");
+  const trial = useMutation({ mutationFn: () => triggersApi.test(name, branch.trim()) });
+  const found = trial.data;
+  return (
+    <section className={styles.section}>
+      <h2>{TRIGGERS.test}</h2>
+      <p className="muted">{TRIGGERS.testHelp}</p>
+      <form
+        className={styles.filters}
+        onSubmit={(event) => {
+          event.preventDefault();
+          trial.mutate();
+        }}
+      >
+        <label htmlFor={field} className="sr-only">
+          {TRIGGERS.branch}
+        </label>
+        <input
+          id={field}
+          className="field"
+          required
+          value={branch}
+          onChange={(event) => setBranch(event.target.value)}
+        />
+        <Button type="submit" disabled={trial.isPending}>
+          {TRIGGERS.testButton}
+        </Button>
+      </form>
+      <div role="status">
+        {found === undefined ? null : found.section === null ? (
+          <p className="state-warning">{TRIGGERS.testLaunchesNothing(found.reason ?? "")}</p>
+        ) : (
+          <>
+            <p>{TRIGGERS.testLaunches(found.section, found.sha.slice(0, SHORT_SHA))}</p>
+            <Code text={found.command ?? ""} label={TRIGGERS.command} />
+          </>
+        )}
+      </div>
+      <FormError error={trial.error} />
+    </section>
+  );
+}
+
+function DeleteButton({ name }: { name: string }) {
+  const [open, setOpen] = useState(false);
+  const remove = useMutation({
+    mutationFn: () => triggersApi.remove(name),
+    onSuccess: () => navigate("/triggers"),
+  });
+  return (
+    <>
+      <Button variant="quiet" className="button-danger" onClick={() => setOpen(true)}>
+        {TRIGGERS.delete}
+      </Button>
+      {open ? (
+        <ConfirmDialog
+          danger
+          title={TRIGGERS.deleteTitle(name)}
+          action={TRIGGERS.delete}
+          disabled={remove.isPending}
+          error={remove.error}
+          onConfirm={() => remove.mutate()}
+          onClose={() => setOpen(false)}
+        >
+          <p>{TRIGGERS.deleteEffect}</p>
+        </ConfirmDialog>
+      ) : null}
+    </>
+  );
+}
+
+interface ApproveProps {
+  name: string;
+  delivery: Delivery;
+  onDone: () => void;
+  onClose: () => void;
+}
+
+function ApproveDialog({ name, delivery, onDone, onClose }: ApproveProps) {
+  const { event } = delivery;
+  const approve = useMutation({
+    mutationFn: () => triggersApi.approve(name, delivery.id),
+    onSuccess: ({ pipeline, reason }) => {
+      onClose();
+      if (pipeline === null) toast(reason ?? TRIGGERS.results.failed, "error");
+      else toast(TRIGGERS.launched(pipeline));
+    },
+    onSettled: onDone,
+  });
+  return (
+    <ConfirmDialog
+      title={TRIGGERS.approveTitle(event.number)}
+      action={TRIGGERS.approve}
+      disabled={approve.isPending}
+      error={approve.error}
+      onConfirm={() => approve.mutate()}
+      onClose={onClose}
+    >
+      <p>
+        <a href={event.url} target="_blank" rel="noreferrer">
+          {event.url}
+        </a>{" "}
+        <span className="mono">{event.sha.slice(0, SHORT_SHA)}</span>
+      </p>
+      <p>{TRIGGERS.approveEffect}</p>
+    </ConfirmDialog>
+  );
+}

@@ -1,0 +1,141 @@
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+
+import type { GithubApp, NewTrigger, Trigger } from "@/api/schema";
+import { triggersApi } from "@/api/triggers";
+import { Button } from "@/components/Button";
+import { Code } from "@/components/Code";
+import { Command } from "@/components/Command";
+import { EmptyState } from "@/components/EmptyState";
+import { PageStatus } from "@/components/PageStatus";
+import { QueryPlaceholder } from "@/components/QueryPlaceholder";
+import { toast } from "@/components/toasts";
+import { useTitle } from "@/components/useTitle";
+import { followLink, navigate } from "@/lib/location";
+import styles from "@/pages/organisation/Table.module.css";
+import { useWho } from "@/pages/organisation/useWho";
+import { AddTriggerDialog } from "@/pages/triggers/AddTriggerDialog";
+import { triggerUrl } from "@/pages/triggers/TriggerPage";
+import { WebhookDialog } from "@/pages/triggers/WebhookDialog";
+import { TRIGGERS } from "@/strings/triggers";
+
+const REFRESH_MS = 15_000;
+
+/** The git triggers of the organisation, and its GitHub App. */
+export function TriggersPage() {
+  const who = useWho();
+  const [adding, setAdding] = useState(false);
+  const [made, setMade] = useState<NewTrigger | null>(null);
+  const list = useQuery({
+    queryKey: ["triggers"],
+    queryFn: ({ signal }) => triggersApi.list(signal),
+    refetchInterval: REFRESH_MS,
+  });
+  const app = useQuery({
+    queryKey: ["github-app"],
+    queryFn: ({ signal }) => triggersApi.app(signal),
+  });
+  useTitle(TRIGGERS.title);
+  const triggers = list.data?.triggers;
+  const onDone = (stored: NewTrigger) => {
+    setAdding(false);
+    toast(TRIGGERS.stored(stored.trigger.name));
+    if (stored.hook_url === null) navigate(triggerUrl(stored.trigger.name));
+    else setMade(stored);
+  };
+  return (
+    <PageStatus error={list.error ?? who.query.error}>
+      <div className="page">
+        <div className="page-head">
+          <h1>{TRIGGERS.title}</h1>
+          <span className="page-grow" />
+          <Button variant="main" onClick={() => setAdding(true)}>
+            {TRIGGERS.add}
+          </Button>
+        </div>
+        <p className="muted">
+          {TRIGGERS.help} <code>.conducto.cfg</code>.
+        </p>
+        {triggers === undefined ? (
+          <QueryPlaceholder query={list} rows={3} />
+        ) : triggers.length === 0 ? (
+          <EmptyState title={TRIGGERS.none}>
+            <p className="muted">{TRIGGERS.noneHelp}</p>
+            <Code text={TRIGGERS.noneExample} label={TRIGGERS.noneFile} />
+          </EmptyState>
+        ) : (
+          <Table triggers={triggers} />
+        )}
+        {app.data === undefined ? null : <AppSection app={app.data.app} />}
+      </div>
+      {adding ? (
+        <AddTriggerDialog
+          app={who.isAdmin ? (app.data?.app ?? null) : null}
+          onDone={onDone}
+          onClose={() => setAdding(false)}
+        />
+      ) : null}
+      {made === null ? null : (
+        <WebhookDialog made={made} onClose={() => navigate(triggerUrl(made.trigger.name))} />
+      )}
+    </PageStatus>
+  );
+}
+
+function Table({ triggers }: { triggers: readonly Trigger[] }) {
+  return (
+    <div className={`card ${styles.card}`}>
+      <table className="list">
+        <thead>
+          <tr>
+            <th scope="col">{TRIGGERS.name}</th>
+            <th scope="col">{TRIGGERS.repository}</th>
+            <th scope="col">{TRIGGERS.access}</th>
+            <th scope="col">{TRIGGERS.forks}</th>
+            <th scope="col">{TRIGGERS.owner}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {triggers.map((trigger) => (
+            <tr key={trigger.name}>
+              <th scope="row">
+                <a href={triggerUrl(trigger.name)} onClick={followLink}>
+                  {trigger.name}
+                </a>
+              </th>
+              <td>
+                <a href={trigger.repository} target="_blank" rel="noreferrer">
+                  {trigger.repository.replace(/^https?:\/\//, "")}
+                </a>
+              </td>
+              <td>{TRIGGERS.accessOf(trigger.app, trigger.has_token)}</td>
+              <td>{TRIGGERS.forkOptions[trigger.forks]}</td>
+              <td>{trigger.owner}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function AppSection({ app }: { app: GithubApp | null }) {
+  return (
+    <section className={styles.section}>
+      <h2>{TRIGGERS.appAt}</h2>
+      {app === null ? (
+        <>
+          <p className="muted">{TRIGGERS.appHelp}</p>
+          <Command text={TRIGGERS.appCommand} />
+        </>
+      ) : (
+        <p className="muted">
+          {TRIGGERS.appOf(app.slug)}{" "}
+          <a href={`${app.page}/installations/new`} target="_blank" rel="noreferrer">
+            {TRIGGERS.appInstall}
+          </a>
+        </p>
+      )}
+    </section>
+  );
+}
