@@ -32,9 +32,7 @@ const SchedulesPage = page(
 const SchedulePage = page(
   async () => (await import("@/pages/schedules/SchedulePage")).SchedulePage,
 );
-const TriggersPage = page(
-  async () => (await import("@/pages/triggers/TriggersPage")).TriggersPage,
-);
+const TriggersPage = page(async () => (await import("@/pages/triggers/TriggersPage")).TriggersPage);
 const TriggerPage = page(async () => (await import("@/pages/triggers/TriggerPage")).TriggerPage);
 const NotificationsPage = page(
   async () => (await import("@/pages/notifications/NotificationsPage")).NotificationsPage,
