@@ -5,13 +5,10 @@ assumptions are in the constants; 20 ms are a client and a machine in the region
 """
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib import import_module
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -23,6 +20,9 @@ from conducto_core.api.idempotency import MemoryResponses
 from conducto_core.api.queries import views
 from conducto_core.model.operations.pipelines import CONTROL
 from conducto_core.model.relay import Batch
+from support.cloud.linked_agent import LinkedAgent, RelayWorld
+from support.cloud.world import ME
+from support.trees import leaf
 
 Found = dict[str, float]
 
@@ -83,9 +83,7 @@ class _Place:
     """
 
     def __init__(self) -> None:
-        found = _support("cloud.linked_agent")
-        self.linked_agent = found.LinkedAgent
-        self.world = found.RelayWorld()
+        self.world = RelayWorld()
         self.calls: Counter[str] = Counter()
         names = ("agents", "relays", "connections", "tokens", "audit")
         ports = {name: _Timed(getattr(self.world, name), self._note) for name in names}
@@ -110,7 +108,7 @@ class _Place:
 def action(_lab: CloudLab) -> Found:
     """Send actions to a linked machine, one after another; return their median time."""
     place = _Place()
-    agent = place.linked_agent(place.world)
+    agent = LinkedAgent(place.world)
     agent.sockets = place.sockets
     handled = [0.0]
     posted: list[float] = []
@@ -150,11 +148,11 @@ def followed(_lab: CloudLab) -> Found:
     batch = _batch(world)
     token = "token of a person"
     for number in range(_AGENTS):
-        agent = place.linked_agent(world, f"agent{number}")
+        agent = LinkedAgent(world, f"agent{number}")
         agent.sockets = place.sockets
         for pipeline in range(_PIPELINES):
             page = f"page {number} {pipeline}"
-            world.tokens.put(token, replace(_me(), token=token), expires=None)
+            world.tokens.put(token, replace(ME, token=token), expires=None)
             world.connections.opened(page, token)
             asked = {"subscribe": f"p{pipeline}", "agent": agent.name, "cursor": 0}
             place.sockets.message(page, json.dumps(asked))
@@ -181,21 +179,9 @@ def followed(_lab: CloudLab) -> Found:
     }
 
 
-def _support(name: str) -> Any:
-    """Return a module of the tests."""
-    tests = str(Path(__file__).resolve().parents[2] / "tests")
-    if tests not in sys.path:
-        sys.path.append(tests)
-    return import_module(f"support.{name}")
-
-
-def _me() -> Any:
-    return _support("cloud.world").ME
-
-
 def _batch(world: Any) -> Any:
     """Return a batch with one change."""
-    pipeline = world.launch(_support("trees").leaf(), run=True)
-    with world.engine.reading(_me().org, pipeline) as live:
+    pipeline = world.launch(leaf(), run=True)
+    with world.engine.reading(ME.org, pipeline) as live:
         change = world.store.changes(pipeline, 0, 1)
         return views.batch(live, change, 0, live.periods)

@@ -82,7 +82,7 @@ _OUTPUT = (
         "cloud.output_hour_followed",
         "the same, sent every second to a client that follows",
         output.hour(1, joined=False),
-        (Metric("whole_s", "s", 2), Metric("last_page_s", "s")),
+        _READ,
         repeats=1,
     ),
     Measurement(

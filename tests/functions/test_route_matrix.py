@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.functions.test_people import ORG, Office
 
-from chalicelib.api.dispatch import Request
+from chalicelib.api.dispatch import Api, Request
 from chalicelib.api.websocket import FORBIDDEN, Sockets
 from chalicelib.domain.tokens import digest_of, membership_digest
 from chalicelib.ports.identity import Identity
 from chalicelib.services import event_push
+from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.s3_transfer import new_key
+from conducto_core.api.idempotency import MemoryResponses
 from conducto_core.model.operations.children import CHILD_OPERATIONS
 from conducto_core.model.operations.cloud import BODY_KEY, CLOUD_OPERATIONS
 from conducto_core.model.operations.operation import AnyOperation, Permission
@@ -87,11 +89,21 @@ QUERY = {
 }
 
 
+class NoRefs:
+    """Repositories without a branch, so that no test calls a server."""
+
+    def find(self, _url: str, _ref: str) -> None:
+        return None
+
+
 class Matrix(Office):
     """An organisation with a member of each role, a pipeline, and callers of every kind."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder=folder)
+        self.world.cloud = self.world.over(refs=NoRefs())
+        self.world.engine = CommandProcessor(self.world.cloud)
+        self.api = Api(self.world.engine, lambda _caller: MemoryResponses())
         self.join("target", Role.VIEWER)
         self.callers: dict[str, Identity | None] = {"no token": None}
         self.callers |= {role.value: self.known(self.join(f"{role}-user", role)) for role in Role}
