@@ -1,6 +1,15 @@
 """The cloud benchmarks with the budgets of the architecture."""
 
-from bench.cloud import compiling, contention, deciding, emulated, native, output, relaying
+from bench.cloud import (
+    compiling,
+    contention,
+    deciding,
+    emulated,
+    launching,
+    native,
+    output,
+    relaying,
+)
 from bench.cloud.lab import open_cloud_lab
 from bench.registry import Measurement, Metric, Ratio, Suite
 
@@ -147,6 +156,22 @@ CLOUD = Suite(
                 group="compile",
             )
             for size, budget in _COMPILE_SECONDS.items()
+        ),
+        *(
+            Measurement(
+                f"cloud.launch_{size}",
+                f"a launch of {size:,} commands in the latency model: the response, the first "
+                "request for a worker, the start of the execution",
+                launching.launch(size),
+                (
+                    Metric("response_seconds", "s", 3),
+                    Metric("first_worker_seconds", "s", 5),
+                    Metric("run_started_seconds", "s"),
+                ),
+                group="launch",
+                repeats=1,
+            )
+            for size in (1000, 100_000)
         ),
         Measurement(
             "cloud.ensure_workers_1000",
