@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chalicelib.ports.agents import AgentKey
 from chalicelib.ports.identity import Identity
 from chalicelib.services.agent_links import SILENT_SECONDS
+from conducto_core.api.dispatch import Service
 from conducto_core.model.operations.agents import FORGET_AGENT
 from conducto_core.model.people import AuditParams
 from conducto_core.model.relay import Ack, LinkPolicy, ShellInput, ShellOutput
 from conducto_core.model.relayed_shells import MAX_INPUT
-from conducto_core.model.shells import ShellEnd
+from conducto_core.model.shells import ShellEnd, ShellParams
 from conducto_core.semantics.link_policy import ALLOWABLE
+from conducto_local.link.asks import Policy
+from conducto_local.link.channel import Channel
+from conducto_local.link.files import LinkFiles
+from conducto_local.link.settings import LinkSettings
+from conducto_local.link.shells import RemoteShells
 from support.cloud.linked_agent import LinkedAgent, RelayWorld
 from support.cloud.world import ME
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SHELLS = LinkPolicy(allow=ALLOWABLE)
 KEY = AgentKey(ME.org, "laptop")
@@ -129,8 +139,9 @@ def test_input_and_output_pass_until_the_shell_ends(
         (2, b"second"),
         (1, b"first"),
         (3, b""),
+        (4, b""),
     ]
-    assert typed[-1].note is not None
+    assert typed[2].note is not None
     assert isinstance(ack, Ack)
     kinds = [(one["terminal"], one["seq"]) for one in page.received]
     assert kinds == [
@@ -144,6 +155,51 @@ def test_input_and_output_pass_until_the_shell_ends(
     page.type(5, b"late")
     assert page.end == "the shell is not open"
     assert audited(world) == [("ann", "shell", 200), ("ann", "shell_ended", 200)]
+
+
+class Typed:
+    """The shell of a machine: a stream without output, which notes its input."""
+
+    def __init__(self) -> None:
+        self.heard_input: list[str | bytes] = []
+
+    async def shell(self, params: ShellParams) -> Typed:
+        return self
+
+    def heard(self, message: str | bytes) -> None:
+        self.heard_input.append(message)
+
+    def __aiter__(self) -> Typed:
+        return self
+
+    async def __anext__(self) -> ShellEnd:
+        await asyncio.Event().wait()
+        raise StopAsyncIteration
+
+
+def test_input_reaches_the_machine_after_a_message_without_content(
+    agent: LinkedAgent, page: Page, tmp_path: Path
+) -> None:
+    """Such a message keeps the connection open, and has a number, too."""
+    opened(agent, page)
+    page.type(1, b"before")
+    page.send({"terminal": "input", "seq": 2})
+    page.type(3, b"after")
+    machine = Typed()
+
+    async def receive() -> None:
+        link = LinkSettings("laptop", "http://x", "ws://x", ME.org, "ann", "t", SHELLS)
+        policy = Policy(lambda: link, LinkFiles(tmp_path))
+        shells = RemoteShells(Service(machine), policy, Channel())
+        for frame in inputs(agent):
+            shells.handle(frame)
+        for _ in range(100):  # rounds of the loop
+            await asyncio.sleep(0)
+        await shells.close()
+
+    asyncio.run(receive())
+
+    assert machine.heard_input == [b"before", b"after"]
 
 
 def test_shell_ends_on_the_machine_when_its_page_is_closed(

@@ -108,12 +108,10 @@ class AgentShells:
         if shell is None or not _is_of(shell, identity):
             raise _EndError("the shell is not open")
         agent = self._allowed(shell.key, identity)
-        if message.b64 or message.note is not None:
-            typed = {"b64": message.b64, "note": message.note}
-            frame = self._input(shell, message.seq).model_copy(update=typed)
-            if not self._send_agent(agent, frame):
-                raise _EndError(_OFFLINE)
-        elif not agent.connection:
+        # A message that keeps the connection open has no content, but the agent waits for its seq.
+        typed = {"b64": message.b64, "note": message.note}
+        frame = self._input(shell, message.seq).model_copy(update=typed)
+        if not self._send_agent(agent, frame):
             raise _EndError(_OFFLINE)
         self._send_client(connection, RelayedShellFrame(terminal="acked", seq=message.seq))
 
