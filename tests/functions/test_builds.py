@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import tarfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -580,12 +582,42 @@ def test_client_that_builds_receives_the_recipe_and_the_registry(builds: Builds)
     assert (one.image, one.contexts) == ("own", (CODE,))
     assert one.reference.startswith(f"registry.invalid/images/{ME.org}:")
     tag = one.reference.rpartition(":")[2]
-    assert f"builds/{ME.org}/{tag}/recipe.tar.gz" in one.recipe_url
-    assert builds.world.blobs.exists(f"builds/{ME.org}/{tag}/recipe.tar.gz")
+    (recipe,) = (name for name in builds.world.blobs.names() if name.endswith("recipe.tar.gz"))
+    assert recipe.startswith(f"builds/{ME.org}/own/")
+    assert recipe in one.recipe_url
+    assert tag not in recipe
     assert told.login is not None
     assert told.login.password.startswith(f"{ME.org}/{ME.user}/")
     assert "put=" not in repr(told)
     assert told.login.password not in repr(told)
+
+
+def test_member_that_builds_does_not_get_the_password_of_another(builds: Builds) -> None:
+    images = {"own": {"image": "base:1", "copy_url": "https://git.invalid/a/b"}}
+    tree = form(TREE, images)
+
+    def told(identity: Identity, password: str) -> str:
+        url = f"https://x:{password}@git.invalid/a/b"
+        clone = CloneSource(url=url, branch="main", commit="a" * 40)
+        request = LaunchRequest(tree=tree, sources={"own": ImageSources(clone=clone)})
+        pipelines = builds.world.pipelines(identity)
+        asyncio.run(pipelines.launch(request))
+        before = set(builds.world.blobs.names())
+        (one,) = asyncio.run(pipelines.own_builds(request)).builds
+        (recipe,) = set(builds.world.blobs.names()) - before
+        assert recipe in one.recipe_url
+        return unpacked(builds.world.blobs.get(recipe))
+
+    bob = Identity(ME.org, "bob", ME.permissions)
+    assert "ann-secret" in told(ME, "ann-secret")
+    assert "ann-secret" not in told(bob, "bob-secret")
+
+
+def unpacked(recipe: bytes | None) -> str:
+    """Return the text of the files of a recipe."""
+    with tarfile.open(fileobj=io.BytesIO(recipe or b"")) as archive:
+        files = [archive.extractfile(name) for name in archive.getnames()]
+        return "".join(file.read().decode(errors="replace") for file in files if file is not None)
 
 
 def test_an_image_that_was_pushed_is_launched_without_a_build(builds: Builds) -> None:

@@ -17,21 +17,27 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from pydantic import ValidationError
 
+from chalicelib.api.dispatch import Api, Request
 from chalicelib.api.hooks import Hooks
 from chalicelib.api.organisation import CloudOrganisation
 from chalicelib.api.trigger_run import TriggerRun
+from chalicelib.domain.tokens import membership_digest
 from chalicelib.ports.identity import Identity
 from chalicelib.services.github_app import app_scope, clone_address
 from chalicelib.services.notifications import NotificationSender
 from chalicelib.services.triggers import TriggerHooks
+from conducto_core.api.idempotency import MemoryResponses
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model import github_app as g
 from conducto_core.model import triggers as t
+from conducto_core.model.operations.cloud import OWN_BUILDS
+from conducto_core.model.operations.pipelines import CONTINUE, CONTROL, LAUNCH
 from conducto_core.model.params import PipelineParams
 from conducto_core.model.people import Member, Role
 from conducto_core.model.programs import LaunchAgain
 from conducto_core.model.requests import LaunchRequest
 from conducto_core.notifications.settings import Settings
+from conducto_core.semantics.roles import INHERITED
 from support.cloud.world import ME, STRANGER, World
 from support.git_provider import GitHost, git_host
 from support.trees import form, leaf, serial
@@ -216,6 +222,37 @@ def test_clone_gets_a_fresh_token_when_its_image_is_built(site: Site) -> None:
     assert (clone.url, clone.trigger) == (f"{site.repository}.git", "app")
     old, new = site.host.apps.tokens
     assert (old in first, new in second, old in second) == (True, True, False)
+
+
+def test_request_that_names_a_trigger_gets_no_token(site: Site) -> None:
+    site.create()
+    site.add()
+    site.host.apps.tokens.clear()
+    site.world.now += 7200  # the token that is cached has expired
+    pipeline = site.world.launch(serial(leaf("a")), run=False)
+    image = {"name": "x", "image": "base:1", "copy_url": site.repository, "copy_branch": "main"}
+    clone = {"url": site.repository, "branch": "main", "commit": SHA, "trigger": "app"}
+    sources = {"x": {"clone": clone}}
+    launch = {"tree": form(serial("a", image_name="x"), {"x": image}), "sources": sources}
+    site.world.people.join("acme", Member(user="bob", role=Role.MEMBER, joined=1.0))
+    inherited = Identity("acme", "bob", INHERITED)
+    parent = membership_digest("acme", "bob")
+    site.world.tokens.put("digest", inherited, expires=None, parent=parent)
+    member = site.world.tokens.find("digest")
+    api = Api(site.world.engine, lambda _caller: MemoryResponses())
+
+    for operation, params, body in (
+        (OWN_BUILDS, {}, launch),
+        (LAUNCH, {}, launch),
+        (CONTINUE, {"id": pipeline}, {"launch": launch}),
+        (CONTROL, {"id": pipeline}, {"action": "rebuild", "paths": ["/"], "sources": sources}),
+    ):
+        headers = {"content-type": "application/json"}
+        asked = Request(params, (), headers, json.dumps(body).encode())
+        response = api.call(operation, member, asked)
+        assert (response.status, b"cannot name the git trigger" in response.body) == (409, True)
+    assert site.host.apps.tokens == {}
+    assert not [name for name in site.world.blobs.names() if name.endswith("recipe.tar.gz")]
 
 
 def build_plan(site: Site) -> str:

@@ -41,6 +41,12 @@ class Programs(ABC):
                 created, if any.
         """
 
+    async def launch_stored(
+        self, request: LaunchRequest, key: str | None = None, *, repeated: bool = False
+    ) -> PipelineSummary:
+        """Launch a stored request, whose sources are trusted; see `launch`."""
+        return await self.launch(request, key, repeated=repeated)
+
     @abstractmethod
     async def stored_launch(self, pipeline_id: str) -> LaunchRequest:
         """Return the launch request of a pipeline, not armed; addresses may have passwords."""
@@ -80,7 +86,8 @@ class Programs(ABC):
         launch = await self.stored_launch(original)
         title = request.title or launch.title
         changes = {"run": request.run, "title": title, "copy_of": original}
-        return await self.launch(launch.model_copy(update=changes), key, repeated=repeated)
+        again = launch.model_copy(update=changes)
+        return await self.launch_stored(again, key, repeated=repeated)
 
     async def start_program(self, params: p.PipelineParams, _request: StartProgram) -> ProgramStart:
         """Refuse: only an agent starts programs."""

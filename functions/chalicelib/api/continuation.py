@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from chalicelib.api.caller import CloudCaller
+from chalicelib.api.launch_sources import check_sent
 from chalicelib.domain.events import ActionRequested, BuiltImage, Input, TreeReplaced
 from chalicelib.domain.launch_validation import used_images, validate_nodes
 from chalicelib.domain.pipeline import CloudPipeline
@@ -48,6 +49,7 @@ class CloudContinuations(CloudCaller):
         self, params: PipelineParams, request: ContinueRequest
     ) -> ContinuePlan:
         """Replace the definition of a pipeline; run or schedule it if requested."""
+        check_sent(request.launch.sources)
         return await asyncio.to_thread(self._continue, params.id, request)
 
     def _continue(self, given: str, request: ContinueRequest) -> ContinuePlan:

@@ -6,6 +6,7 @@ from secrets import token_hex
 from typing import Any
 
 from chalicelib.api.caller import CloudCaller
+from chalicelib.api.launch_sources import check_sent
 from chalicelib.domain.events import ActionRequested, ApprovalDecided, BuiltImage, Input
 from chalicelib.domain.launch_validation import used_images, validate_nodes
 from chalicelib.domain.pipeline import CloudPipeline
@@ -34,6 +35,7 @@ class CloudActions(CloudCaller):
 
     async def control(self, params: PipelineParams, request: ControlRequest) -> ControlResult:
         """Apply an action to a set of nodes, or to none of them if one is invalid."""
+        check_sent(request.sources)
         return await asyncio.to_thread(self._control, params.id, request)
 
     def _control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:

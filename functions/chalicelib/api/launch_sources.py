@@ -7,6 +7,7 @@ from chalicelib.ports.identity import Identity
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.git_clones import GitClones
 from chalicelib.services.image_builds import known_sources
+from conducto_core.errors import RefusedError
 from conducto_core.model.image_sources import ImageSources
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.records import ForeignChange, GitOrigin, ParentAttempt
@@ -27,6 +28,20 @@ class Origin:
     foreign_change: ForeignChange | None
     images: Mapping[str, ImageSpec]
     sources: Mapping[str, ImageSources]
+
+
+def check_sent(sources: Mapping[str, ImageSources]) -> None:
+    """Check the sources in a request of a client; stored ones may name a trigger.
+
+    Raises:
+        RefusedError: One names a git trigger, whose GitHub App would give it a token.
+    """
+    for name, given in sources.items():
+        if given.clone is not None and given.clone.trigger is not None:
+            raise RefusedError(
+                f"image {name!r}: a request cannot name the git trigger of a clone; launch the "
+                "pipeline of the trigger again: conducto launch ID --same-tree"
+            )
 
 
 def with_sources(

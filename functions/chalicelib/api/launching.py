@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from itertools import islice
 
 from chalicelib.api.caller import CloudCaller
-from chalicelib.api.launch_sources import Origin, with_sources
+from chalicelib.api.launch_sources import Origin, check_sent, with_sources
 from chalicelib.domain.events import ActionRequested, ImagesUpdated
 from chalicelib.domain.launch_validation import used_images, validate_nodes
 from chalicelib.domain.pipeline import CloudPipeline
@@ -46,6 +46,7 @@ class CloudLaunches(CloudCaller):
 
     async def own_builds(self, request: LaunchRequest) -> OwnBuilds:
         """Return the images of a launch that the client must build itself."""
+        check_sent(request.sources)
         return await asyncio.to_thread(self._own_builds, request)
 
     def _own_builds(self, request: LaunchRequest) -> OwnBuilds:
@@ -64,6 +65,18 @@ class CloudLaunches(CloudCaller):
         origin: Origin | GitOrigin | None = None,
     ) -> PipelineSummary:
         """Validate, resolve and store a pipeline, and start it if requested."""
+        check_sent(request.sources)
+        return await self.launch_stored(request, key, repeated=repeated, origin=origin)
+
+    async def launch_stored(
+        self,
+        request: LaunchRequest,
+        key: str | None = None,
+        *,
+        repeated: bool = False,
+        origin: Origin | GitOrigin | None = None,
+    ) -> PipelineSummary:
+        """Launch a request that no client sent: its clones may use the triggers that they name."""
         own = None if key is None else self._own(key)
         return await asyncio.to_thread(self._launch, request, own, repeated=repeated, origin=origin)
 

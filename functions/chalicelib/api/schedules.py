@@ -79,7 +79,7 @@ class CloudScheduleTarget:
     async def launch(self, org: str, owner: str, request: LaunchRequest, key: str) -> str:
         """Launch a pipeline once for each key; return its id."""
         pipelines = await asyncio.to_thread(self._as_owner, org, owner)
-        return (await pipelines.launch(request, key, repeated=True)).pipeline.id
+        return (await pipelines.launch_stored(request, key, repeated=True)).pipeline.id
 
     async def start_script(self, schedule: Schedule, _source: ScriptSource, _key: str) -> str:
         """Refuse: scripts are on the machines of agents."""

@@ -238,7 +238,7 @@ class TriggerRun:
                 asyncio.run(api.control(PipelineParams(id=other.id), _SLEEP))
         request = launch_of(section, event, clone_of(trigger, event, token))
         origin = origin_of(trigger.name, trigger.provider, section.name, event)
-        launched = asyncio.run(api.launch(request, key, repeated=True, origin=origin))
+        launched = asyncio.run(api.launch_stored(request, key, repeated=True, origin=origin))
         done = delivery.model_copy(
             update={"section": section.name, "pipeline": launched.pipeline.id}
         )

@@ -12,6 +12,8 @@ bucket, below ``builds/<org>/<tag>/``::
     steps           the progress lines of the output, with times, uploaded likewise
     result.json     the build's description of the image
 
+A client that builds by itself gets its own recipe, ``builds/<org>/own/<random>/recipe.tar.gz``.
+
 None of this is in a journal: polling determines an image's state, and a build that was lost is
 started again.
 """
@@ -25,6 +27,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
 from types import MappingProxyType
 
 from chalicelib.domain.events import BuiltImage
@@ -37,6 +40,7 @@ from chalicelib.services.github_app import clone_address
 from conducto_core.api.queries.log_responses import image_log
 from conducto_core.errors import RefusedError, invalid
 from conducto_core.images import build_plan, install, layers, sdk_wheel
+from conducto_core.images.build_plan import BuildPlan
 from conducto_core.model.deployment import BUILD_MINUTES, BUILD_PREFIX, CONTEXT_PREFIX, FRESH_DAYS
 from conducto_core.model.image_sources import ImageSources
 from conducto_core.model.images import ImageSpec
@@ -152,27 +156,24 @@ class ImageBuilds:
         salts: Mapping[str | None, str] = MappingProxyType({}),
     ) -> BuiltImage:
         """Return an image pending a build, after writing its recipe to the bucket."""
-        client = _client_wheel() if install.wants_client(image) else None
         lent = _with_token(self._cloud, org, given)
-        try:
-            plan = build_plan.plan(image, _sources(image, lent), client)
-        except build_plan.BuildPlanError as error:
-            raise invalid(None, str(error)) from error
-        self._check_references(org, image.name, plan.bases())
+        plan = self._plan(org, image, lent)
         salt = next((s for tag, s in salts.items() if _tag(org, plan.digest, s) == tag), salt)
-        tag = _tag(org, plan.digest, salt)
-        key = _key(org, tag, "recipe.tar.gz")
+        pending = _pending(org, image, plan, salt)
+        key = _key(org, str(pending.tag), "recipe.tar.gz")
         if lent is not given or not self._is_fresh(key):  # a token that is lent expires
             # A rebuild installs everything again.
             self._blobs.put(key, build_plan.archive(plan, keep=not salt))
-        return BuiltImage(
-            name=image.name,
-            state=ImageState.PENDING,
-            path_map=layers.path_map(image),
-            tag=tag,
-            salt=salt,
-            contexts=plan.contexts(),
-        )
+        return pending
+
+    def _plan(self, org: str, image: ImageSpec, given: ImageSources | None) -> BuildPlan:
+        client = _client_wheel() if install.wants_client(image) else None
+        try:
+            plan = build_plan.plan(image, _sources(image, given), client)
+        except build_plan.BuildPlanError as error:
+            raise invalid(None, str(error)) from error
+        self._check_references(org, image.name, plan.bases())
+        return plan
 
     def _check_references(self, org: str, image: str, references: Iterable[str]) -> None:
         for reference in references:
@@ -192,26 +193,31 @@ class ImageBuilds:
         Raises:
             DefinitionError: An image cannot be built.
         """
-        planned = [
-            self._planned(caller.org, image, sources.get(image.name))
-            for image in images
-            if not is_plain(image)
-        ]
-        missing = {str(i.tag): i for i in planned if self._found(caller.org, i) is None}
+        missing: dict[str, tuple[BuiltImage, BuildPlan]] = {}
+        for image in images:
+            if is_plain(image):
+                continue
+            plan = self._plan(caller.org, image, sources.get(image.name))
+            pending = _pending(caller.org, image, plan)
+            if self._found(caller.org, pending) is None:
+                missing[str(pending.tag)] = pending, plan
         if not missing:
             return OwnBuilds(builds=(), login=None)
         return OwnBuilds(
-            builds=tuple(self._own_build(caller.org, image) for image in missing.values()),
+            builds=tuple(self._own_build(caller.org, *each) for each in missing.values()),
             login=self._cloud.builder.login(caller.org, caller.user),
         )
 
-    def _own_build(self, org: str, image: BuiltImage) -> OwnBuild:
+    def _own_build(self, org: str, image: BuiltImage, plan: BuildPlan) -> OwnBuild:
+        # The recipe of the tag may have the password of another member.
+        recipe = f"{BUILD_PREFIX}{org}/own/{token_hex(16)}/recipe.tar.gz"
+        self._blobs.put(recipe, build_plan.archive(plan))
         urls = self._urls(org, image)
         return OwnBuild(
             image=image.name,
             reference=self._cloud.builder.reference(org, str(image.tag)),
             contexts=image.contexts,
-            recipe_url=urls["RECIPE_URL"],
+            recipe_url=self._fetch(recipe),
             log_url=urls["LOG_URL"],
             result_url=urls["RESULT_URL"],
         )
@@ -371,6 +377,17 @@ class ImageBuilds:
                 "error": None,
             }
         )
+
+
+def _pending(org: str, image: ImageSpec, plan: BuildPlan, salt: str = "") -> BuiltImage:
+    return BuiltImage(
+        name=image.name,
+        state=ImageState.PENDING,
+        path_map=layers.path_map(image),
+        tag=_tag(org, plan.digest, salt),
+        salt=salt,
+        contexts=plan.contexts(),
+    )
 
 
 def _tag(org: str, digest: str, salt: str) -> str:
