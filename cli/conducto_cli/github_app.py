@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _LOOPBACK = "127.0.0.1"
 #: Seconds in which the person creates the App.
 _WAIT_SECONDS = 1800.0
+#: Seconds after which a connection that sends nothing is closed.
+_IDLE_SECONDS = 10
 _PAGE = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Conducto</title><body>'
 _DONE = f"{_PAGE}<p>GitHub created the App. Return to the terminal; you can close this page.</p>"
 
@@ -84,6 +86,13 @@ def _create(arguments: argparse.Namespace) -> g.GithubApp:
     return call(arguments, operations.FINISH_GITHUB_APP, None, body)
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    """Browsers open connections in advance: an idle one blocks neither others nor the end."""
+
+    daemon_threads = True
+    block_on_close = False
+
+
 class ManifestPage:
     """The page that posts the manifest, and receives the code.
 
@@ -97,7 +106,7 @@ class ManifestPage:
     def __init__(self) -> None:
         self._codes: queue.Queue[str] = queue.Queue()
         self._key = secrets.token_urlsafe(24)
-        self._server = http.server.HTTPServer((_LOOPBACK, 0), self._handler())
+        self._server = _Server((_LOOPBACK, 0), self._handler())
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.url = f"http://{_LOOPBACK}:{self._server.server_address[1]}/"
 
@@ -145,6 +154,8 @@ class ManifestPage:
         page = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
+            timeout = _IDLE_SECONDS
+
             def do_GET(self) -> None:
                 body = page.respond(self.path)
                 if body is None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import threading
 import urllib.error
 import urllib.request
 from html import unescape
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
@@ -18,9 +20,9 @@ from support.git_provider import git_host
 STATE = "the-state"
 
 
-def opened(url: str, data: bytes | None = None) -> str:
+def opened(url: str, data: bytes | None = None, timeout: float = 10) -> str:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, data, timeout=10) as response:
+    with opener.open(url, data, timeout=timeout) as response:
         return str(response.read().decode())
 
 
@@ -48,6 +50,22 @@ def test_page_posts_the_manifest_and_receives_the_code() -> None:
 
     assert "you can close this page" in done
     assert host.apps.codes[code].manifest == manifest
+
+
+def test_page_answers_and_closes_beside_an_idle_connection() -> None:
+    page = ManifestPage()
+    page.begun = GithubAppStart(address="http://x", manifest="{}", state=STATE)
+    address = urlsplit(page.url)
+    idle = socket.create_connection((address.hostname, address.port))
+    try:
+        # Less than the time after which the page closes the idle connection.
+        assert "<form" in opened(page.start_url, timeout=5)
+        closing = threading.Thread(target=page.close, daemon=True)
+        closing.start()
+        closing.join(10)
+        assert not closing.is_alive()
+    finally:
+        idle.close()
 
 
 def test_page_refuses_requests_without_its_key_or_the_state() -> None:
