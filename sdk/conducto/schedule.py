@@ -115,13 +115,16 @@ def create_schedule(
 ) -> Dict[str, Any]:
     """Create a schedule of a template; return it with its ``schedule_id``, which is its name.
 
+    The schedule copies the template's pipeline, which must not be deleted before.
+
     Args:
         installation_id: The installation.
         template_id: The template.
         name: The name, unique in the installation.
         token: Not supported.
         kwargs: ``cron`` and ``zone``, other fields of the API's schedules, and
-            ``simultaneous_limit``: 1 launches nothing while the last pipeline runs.
+            ``simultaneous_limit``: 1, its only value, launches nothing while the last pipeline
+            runs; ``overlap="allow"`` has no limit.
     """
     found: Dict[str, Any] = _at(
         installation_id, token, "create_schedule", template_id, name, **kwargs
@@ -137,7 +140,7 @@ def update_schedule(  # noqa: PLR0917  the signature of the original
     default_retention: Optional[int] = None,
     token: Optional[str] = None,
 ) -> Dict[str, Any]:
-    """Change the limit of a schedule; return the schedule. Its name cannot be changed."""
+    """Set the limit of a schedule to 1; return the schedule. Its name cannot be changed."""
     if name not in (None, schedule_id):
         raise ValueError(f"name: the schedule {schedule_id!r} cannot be renamed; create another")
     found: Dict[str, Any] = _at(

@@ -648,10 +648,12 @@ def test_schedules_by_the_names_of_the_original() -> None:
     made = co.schedule.create_schedule(
         "nightly", template, "report", cron="30 2 * * *", zone="Europe/Berlin"
     )
-    changed = co.schedule.update_schedule("nightly", "report", simultaneous_limit=2)
+    changed = co.schedule.update_schedule("nightly", "report", simultaneous_limit=1)
     launched = co.schedule.launch_template("nightly", template)["pipeline_id"]
 
-    assert (made["schedule_id"], made["overlap"], changed["overlap"]) == ("report", "skip", "allow")
+    assert (made["schedule_id"], made["overlap"], changed["overlap"]) == ("report", "skip", "skip")
+    with pytest.raises(co.api.InvalidResponse, match=r'overlap="allow"'):
+        co.schedule.update_schedule("nightly", "report", simultaneous_limit=2)
     assert co.get_pipeline(launched).id == launched
     known = co.schedule.list_schedules("nightly")
     assert [(one["name"], one["cron"]) for one in known] == [("report", "30 2 * * *")]
@@ -659,5 +661,9 @@ def test_schedules_by_the_names_of_the_original() -> None:
     assert co.schedule.list_templates("other") == []
     with pytest.raises(co.api.InvalidResponse, match=r"no schedule 'other\.report'"):
         co.schedule.delete_schedule("other", "report")
+    co.get_pipeline(ready).delete()
+    with pytest.raises(co.api.InvalidResponse, match="create a template of another pipeline"):
+        co.schedule.create_schedule("nightly", template, "late", cron="30 2 * * *")
+    assert co.schedule.launch_template("nightly", template)["pipeline_id"] != launched
     co.schedule.delete_extension("nightly")
     assert co.schedule.list_schedules("nightly") == co.schedule.list_templates("nightly") == []

@@ -5,11 +5,13 @@ schedule without a time of its own, which keeps a copy of a pipeline.
 """
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from conducto.errors import InvalidArgumentError
 from conducto_cli.python_client.hosts import open_target, selected
 from conducto_client.client import Client
+from conducto_client.errors import ApiError
 from conducto_client.target import TargetName
 from conducto_core.model import schedules as sc
 
@@ -72,12 +74,25 @@ class Schedules:
             template_id: The template.
             name: The name, unique in the installation, which is also the id.
             settings: Fields of `conducto_core.model.schedules.ScheduleSettings`, such as ``cron``
-                and ``zone``, and ``simultaneous_limit``.
+                and ``zone``, and ``simultaneous_limit``, which can only be 1.
+
+        Raises:
+            InvalidArgumentError: The pipeline of the template, which the schedule copies, is
+                deleted; or a setting has no counterpart.
         """
         source = sc.TemplateSource(kind="template", pipeline=template_id)
         fields = {**_overlap(settings), "name": self._name(name), "what": source}
         request = sc.NewSchedule.model_validate(fields)
-        return self._schedule(self._call(lambda client: client.create_schedule(request)))
+        try:
+            made = self._call(lambda client: client.create_schedule(request))
+        except ApiError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            raise InvalidArgumentError(
+                f"template {template_id!r}: a schedule copies its pipeline, which does not exist "
+                "(any more); create a template of another pipeline"
+            ) from error
+        return self._schedule(made)
 
     def update_schedule(self, schedule_id: str, **settings: Any) -> dict[str, Any]:
         """Change the settings of a schedule that are given; return it."""
@@ -143,6 +158,11 @@ def _overlap(settings: dict[str, Any]) -> dict[str, Any]:
     if fields.pop("default_retention", None) is not None:
         raise InvalidArgumentError("default_retention: set the retention of the pipeline instead")
     limit = fields.pop("simultaneous_limit", None)
-    if limit is not None:
-        fields["overlap"] = sc.Overlap.SKIP if limit == 1 else sc.Overlap.ALLOW
-    return fields
+    if limit is None:
+        return fields
+    if limit != 1:
+        raise InvalidArgumentError(
+            f"simultaneous_limit={limit!r}: only 1 is supported; for no limit, create the schedule "
+            'with overlap="allow"'
+        )
+    return {**fields, "overlap": sc.Overlap.SKIP}
