@@ -132,6 +132,28 @@ def test_page_shows_a_lost_agent_and_reconnects(viewer: Viewer) -> None:
     viewer.said.clear()  # the browser notes every connection that it could not make
 
 
+#: True as soon as the script of a page that is not open is loaded ahead.
+AHEAD = """() => performance.getEntriesByType("resource")
+    .some(({ name }) => name.includes("/SecretsPage"))"""
+
+
+def test_a_page_that_was_never_open_survives_being_offline(viewer: Viewer) -> None:
+    run = launch(viewer.person, QUICK)
+    page = viewer.open(f"/p/{run}/images")
+    expect(page.get_by_text("Its commands run as plain processes")).to_be_visible()
+    viewer.open("/settings")  # it sends no requests of its own
+    eventually(lambda: bool(page.evaluate(AHEAD)))
+    page.route("**/*", lambda route: route.abort("connectionrefused"))
+    banner = page.locator(".Banner-banner")
+    expect(banner).to_contain_text("Offline")
+    page.get_by_role("link", name="Secrets").click()
+    expect(page.get_by_role("heading", name="Secrets", level=1)).to_be_visible()
+    page.unroute_all(behavior="ignoreErrors")
+    expect(banner).to_have_count(0)
+    expect(page.get_by_text("No secrets yet")).to_be_visible()
+    viewer.said.clear()  # the browser notes every connection that it could not make
+
+
 def test_the_list_is_filtered_by_its_address_and_archives_in_bulk(viewer: Viewer) -> None:
     run = launch(viewer.person, QUICK)
     other = launch(viewer.person, QUICK)

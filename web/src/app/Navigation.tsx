@@ -1,3 +1,5 @@
+import { useEffect, useRef } from "react";
+
 import styles from "@/app/Navigation.module.css";
 import { ROUTES } from "@/app/routes";
 import { showHelp } from "@/components/help";
@@ -17,6 +19,12 @@ const THEME_ICONS: Record<Theme, IconName> = { system: "system", light: "sun", d
 export function Navigation({ path, onSearch }: { path: string; onSearch: () => void }) {
   const [theme, nextTheme] = useTheme();
   const isRail = isPipelinePath(path);
+  const links = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // On a phone, not all links fit.
+    const current = links.current?.querySelector("[aria-current]");
+    current?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [path]);
   return (
     <header className={`${styles.bar} ${isRail ? styles.rail : ""}`}>
       <a className={styles.name} href="/" onClick={followLink} title={NAVIGATION.home}>
@@ -36,7 +44,7 @@ export function Navigation({ path, onSearch }: { path: string; onSearch: () => v
           Ctrl K
         </kbd>
       </button>
-      <nav aria-label={NAVIGATION.label} className={styles.links}>
+      <nav ref={links} aria-label={NAVIGATION.label} className={styles.links}>
         {ROUTES.map(({ path: to, nav }) =>
           nav === undefined ? null : (
             <a

@@ -77,7 +77,7 @@ interface TableProps {
 function Table({ agents, mayForget, onForget }: TableProps) {
   return (
     <div className={`card ${styles.card} ${styles.wrap}`}>
-      <table className={`list ${own.table}`}>
+      <table className={`list ${styles.stack} ${own.table}`}>
         <thead>
           <tr>
             <th scope="col">{AGENTS.machine}</th>
@@ -129,7 +129,7 @@ function Row({ agent, onForget }: { agent: LinkedAgent; onForget?: () => void })
           {agent.who === "org" ? AGENTS.forOrganisation(agent.user) : AGENTS.forMember(agent.user)}
         </div>
       </td>
-      <td className={`list-number ${own.forget}`}>
+      <td className={`list-number ${styles.action}`}>
         {onForget === undefined ? null : (
           <Button
             variant="quiet"

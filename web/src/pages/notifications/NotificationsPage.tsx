@@ -93,7 +93,7 @@ interface TableProps {
 function Table({ rules, mayChange, onRemove }: TableProps) {
   return (
     <div className={`card ${styles.card}`}>
-      <table className="list">
+      <table className={`list ${styles.stack}`}>
         <thead>
           <tr>
             <th scope="col">{RULES.name}</th>
@@ -117,10 +117,14 @@ function Table({ rules, mayChange, onRemove }: TableProps) {
                   <div className="muted">{RULES.signed(rule.secret)}</div>
                 )}
               </td>
-              <td className={styles.wide}>{rule.on.map((one) => RULES.events[one]).join(", ")}</td>
-              <td className={`muted ${styles.wide}`}>{selection(rule)}</td>
+              <td className={styles.wide} data-label={RULES.on}>
+                {rule.on.map((one) => RULES.events[one]).join(", ")}
+              </td>
+              <td className={`muted ${styles.wide}`} data-label={RULES.pipelines}>
+                {selection(rule)}
+              </td>
               {mayChange ? (
-                <td className="list-number">
+                <td className={`list-number ${styles.action}`}>
                   {rule.channel === "github" ? null : <TestButton name={rule.name} />}
                   <Button
                     variant="quiet"

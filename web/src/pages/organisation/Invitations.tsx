@@ -29,14 +29,14 @@ export function Invitations() {
     <section className={styles.section}>
       <h2>{MEMBERS.invitations}</h2>
       <div className={`card ${styles.card}`}>
-        <table className="list">
+        <table className={`list ${styles.stack}`}>
           <tbody>
             {invitations.map((one) => (
               <tr key={one.id}>
                 <th scope="row">{one.email}</th>
                 <td>{one.role}</td>
                 <td className="muted">{MEMBERS.expires(moment(one.expires))}</td>
-                <td className="list-number">
+                <td className={`list-number ${styles.action}`}>
                   <Button
                     variant="quiet"
                     className="button-danger"

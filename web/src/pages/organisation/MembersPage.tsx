@@ -95,7 +95,7 @@ function Table({ members, user, isAdmin, isOwner, onChanged, onRemove }: TablePr
   const now = useNow(true);
   return (
     <div className={`card ${styles.card}`}>
-      <table className="list">
+      <table className={`list ${styles.stack}`}>
         <thead>
           <tr>
             <th scope="col">{MEMBERS.name}</th>
@@ -125,10 +125,14 @@ function Table({ members, user, isAdmin, isOwner, onChanged, onRemove }: TablePr
                     member.role
                   )}
                 </td>
-                <td className="muted" title={formatDateTitle(member.joined, now)}>
+                <td
+                  className="muted"
+                  data-label={MEMBERS.joined}
+                  title={formatDateTitle(member.joined, now)}
+                >
                   {formatDate(member.joined, now)}
                 </td>
-                <td className="list-number">
+                <td className={`list-number ${styles.action}`}>
                   {mayChange || isMe ? (
                     <Button
                       variant="quiet"

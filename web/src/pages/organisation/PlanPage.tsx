@@ -80,9 +80,10 @@ function Actions({ billing }: { billing: BillingStatus }) {
     onSuccess: ({ url }) => location.assign(url),
     onError: (error) => toast(messageOf(error), "error"),
   });
+  const isUrgent = !billing.paying || billing.suspended || billing.grace_until !== null;
   return (
     <Button
-      variant={billing.paying ? "plain" : "main"}
+      variant={isUrgent ? "main" : "plain"}
       disabled={open.isPending}
       onClick={() => open.mutate()}
     >

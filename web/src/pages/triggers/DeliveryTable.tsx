@@ -14,7 +14,7 @@ interface Props {
 export function DeliveryTable({ deliveries, onApprove }: Props) {
   return (
     <div className={`card ${styles.card}`}>
-      <table className="list">
+      <table className={`list ${styles.stack}`}>
         <thead>
           <tr>
             <th scope="col">{TRIGGERS.time}</th>

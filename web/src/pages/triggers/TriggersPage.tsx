@@ -84,8 +84,8 @@ export function TriggersPage() {
 
 function Table({ triggers }: { triggers: readonly Trigger[] }) {
   return (
-    <div className={`card ${styles.card}`}>
-      <table className="list">
+    <div className={`card ${styles.card} ${styles.wrap}`}>
+      <table className={`list ${styles.stack}`}>
         <thead>
           <tr>
             <th scope="col">{TRIGGERS.name}</th>
@@ -108,9 +108,11 @@ function Table({ triggers }: { triggers: readonly Trigger[] }) {
                   {trigger.repository.replace(/^https?:\/\//, "")}
                 </a>
               </td>
-              <td>{TRIGGERS.accessOf(trigger.app, trigger.has_token)}</td>
-              <td>{TRIGGERS.forkOptions[trigger.forks]}</td>
-              <td>{trigger.owner}</td>
+              <td data-label={TRIGGERS.access}>
+                {TRIGGERS.accessOf(trigger.app, trigger.has_token)}
+              </td>
+              <td data-label={TRIGGERS.forks}>{TRIGGERS.forkOptions[trigger.forks]}</td>
+              <td data-label={TRIGGERS.owner}>{trigger.owner}</td>
             </tr>
           ))}
         </tbody>
