@@ -270,6 +270,21 @@ def test_wrong_size_of_an_upload_changes_no_other_chunk(
     assert logs.read(KEY, 0, 100) == b"abc\n\nnext\n"
 
 
+def test_empty_chunk_is_refused_and_a_stored_one_stops_its_stream(
+    clients: Clients, table: DynamoTable
+) -> None:
+    logs = ChunkedLogs(table, S3Bucket(clients, BUCKET))
+    empty = uploaded(clients, logs, 0, b"")
+    with pytest.raises(ValueError, match="at least one byte"):
+        logs.append_uploaded(KEY, 0, empty, b"")
+    logs._write(KEY, 0, {"size": 0, "object": empty.place, "lines": 0}, b"")
+
+    with pytest.raises(ConflictError, match="cannot be continued"):
+        logs.append(KEY, 0, b"abc")
+    with pytest.raises(ConflictError, match="cannot be continued"):
+        logs.append_uploaded(KEY, 0, uploaded(clients, logs, 0, b"abc"), b"")
+
+
 def test_joined_chunks_read_as_before_and_are_deleted(clients: Clients, table: DynamoTable) -> None:
     bucket = S3Bucket(clients, BUCKET)
     logs = ChunkedLogs(table, bucket)

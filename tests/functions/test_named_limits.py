@@ -16,14 +16,16 @@ from hypothesis import strategies as st
 from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.limits import TableLimits
 from chalicelib.services.named_limits import GRACE, NamedLimits, lease_of
+from chalicelib.services.processor import CommandProcessor
+from conducto_core.model.worker import ClaimDecision
 from conducto_core.semantics.leased_limits import WAIT_LEASE
 from conducto_core.semantics.tree_state import LiveExec
 from support.cloud.aws import TABLE, aws
-from support.cloud.world import ME, World
+from support.cloud.world import ME, WorkerCalls, World, claim_of
 from support.trees import leaf, parallel, serial
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 DATABASE = {"name": "database", "number": 1, "priority": 0}
 BOTH = {**DATABASE, "number": 2}
@@ -146,6 +148,42 @@ def test_a_holder_that_does_not_run_is_removed(world: World) -> None:
     assert paths(world) == [(pipeline, "/next")]
     world.minute(2 * GRACE)
     assert [lease.path for lease in named.reader(ME.org).holders()] == ["/next"]
+
+
+class Overtaken:
+    """A store; another process acts before its first commit."""
+
+    def __init__(self, world: World, act: Callable[[], object]) -> None:
+        self._store = world.store
+        self._act: Callable[[], object] | None = act
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def commit(self, *given: Any) -> None:
+        act, self._act = self._act, None
+        if act is not None:
+            with ThreadPoolExecutor(1) as other:
+                other.submit(act).result()
+        self._store.commit(*given)
+
+
+def test_a_claim_that_is_overtaken_keeps_the_limits_of_the_running_attempt(world: World) -> None:
+    world.launch(serial(limited("load")))
+    (hand,) = world.start_workers()
+    offer = world.poll(hand.instructions.activity)
+    assert offer is not None
+    claim = claim_of(offer)
+    won: list[ClaimDecision] = []
+
+    def overtake() -> None:
+        won.append(hand.desk.claim(hand.identity, claim).decision)
+
+    slow = CommandProcessor(world.over(store=Overtaken(world, overtake)))
+    decision = WorkerCalls(slow).claim(hand.identity, claim).decision
+
+    assert won == [decision] == [ClaimDecision.RUN]
+    assert [lease.path for lease in world.limits.read(ME.org)[0]] == ["/load"]
 
 
 def test_a_waiting_command_without_a_worker_lets_others_pass(world: World) -> None:

@@ -8,9 +8,9 @@ one pool.
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from conducto_core.model.base import Record
 from conducto_core.model.outputs import OutputStream, OutputSummary
@@ -175,7 +175,7 @@ class WorkerLogChunk(Record):
         data: Base64 of the output, or of its gzip; empty if ``key`` is given.
         packed: Whether ``data`` is compressed.
         key: Key of the uploaded gzip (`LogUploadResponse`).
-        size: Bytes of the uploaded output, before compression.
+        size: Bytes of the uploaded output, before compression; at least 1 if ``key`` is given.
         lines: Number of line ends in the uploaded output.
         times: ``(offset, time)`` of output: when it was read; the first one may be in front of it.
         last: The stream ends with this chunk and has at least `JOINED_CHUNKS`.
@@ -194,6 +194,12 @@ class WorkerLogChunk(Record):
         default=(), max_length=MAX_CHUNK_TIMES
     )
     last: bool = False
+
+    @model_validator(mode="after")
+    def _has_bytes(self) -> Self:
+        if self.key is not None and self.size < 1:
+            raise ValueError("an uploaded chunk has at least one byte")
+        return self
 
 
 class LogUpload(Record):

@@ -94,7 +94,8 @@ class ChunkedLogs:
             try:
                 self._add(key, end, fresh, times)
             except ConflictError:
-                end = self.size(key)  # another process wrote a chunk there; continue after it
+                # Another process wrote a chunk there; continue after it.
+                end = self._grown(key, end)
                 continue
             self._note_end(key, end + len(fresh))
             return
@@ -105,6 +106,8 @@ class ChunkedLogs:
 
     def append_uploaded(self, key: LogKey, offset: int, chunk: Uploaded, times: bytes) -> None:
         """Append an uploaded chunk at ``offset``; otherwise as `append`."""
+        if chunk.size < 1:
+            raise ValueError(f"{key}: a chunk has at least one byte, got {chunk.size}")
         if not chunk.place.startswith(f"{_folder(key)}/") or not self._bucket.exists(chunk.place):
             raise LookupError(f"{key}: nothing was uploaded to {chunk.place!r}")
         end = offset if offset == self._ends.get(key) else self.size(key)
@@ -117,10 +120,17 @@ class ChunkedLogs:
         try:
             self._write(key, offset, item, times)
         except ConflictError:
-            self._ends.pop(key, None)
+            self._note_end(key, self._grown(key, offset))
             self.append_uploaded(key, offset, chunk, times)
             return
         self._note_end(key, offset + chunk.size)
+
+    def _grown(self, key: LogKey, end: int) -> int:
+        """Return the end of a stream in which another process wrote a chunk at ``end``."""
+        size = self.size(key)
+        if size <= end:  # the chunk is empty, or the stream was deleted
+            raise ConflictError(f"{key}: the chunk at {end} cannot be continued")
+        return size
 
     def _note_end(self, key: LogKey, end: int) -> None:
         self._ends.pop(key, None)

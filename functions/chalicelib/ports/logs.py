@@ -54,6 +54,7 @@ class LogStore(Protocol):
 
         Raises:
             LookupError: It was not uploaded, or not to a place of this stream.
+            ValueError: It is empty.
         """
 
     def join(self, key: LogKey) -> bool:

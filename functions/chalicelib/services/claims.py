@@ -22,7 +22,7 @@ from conducto.wire.launching import TOKEN
 from conducto.wire.outputs import MAX_RESULT
 from conducto_core.model.operations.operation import Permission
 from conducto_core.model.records import AttemptRecord
-from conducto_core.model.states import Cause, State
+from conducto_core.model.states import IN_FLIGHT, Cause, State
 from conducto_core.model.worker import (
     Claim,
     ClaimDecision,
@@ -77,7 +77,7 @@ class Claims:
         """Return the claim with the attempt that it starts, or None if it changes nothing."""
         node = live.may_run(claimed)
         if node is None or self._is_suspended() or not self._acquire(live, node):
-            self._release(live.org)
+            self._release(live)
             return None if claimed.token in live.holders else claimed
         secrets = given(secret_access(live.record))
         record = self._record(live, node, claimed.worker, secrets)
@@ -100,10 +100,16 @@ class Claims:
         self._acquired = lease_of(live, node).key
         return True
 
-    def _release(self, org: str) -> None:
-        """Release the limits that an earlier decision of this request acquired in vain."""
-        if self._acquired is not None:
-            self._limits.release(org, [self._acquired])
+    def _release(self, live: CloudPipeline) -> None:
+        """Release the limits that an earlier decision acquired for an attempt that is over.
+
+        While the attempt is in flight, another claim may have acquired the same limits for it.
+        """
+        if self._acquired is None:
+            return
+        _, path, attempt = self._acquired
+        if live.exec_in(path, attempt, *IN_FLIGHT) is None:
+            self._limits.release(live.org, [self._acquired])
             self._acquired = None
 
     def decision(

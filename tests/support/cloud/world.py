@@ -424,7 +424,7 @@ class Hand:
 
     def claim(self, offer: Offer) -> ClaimResponse:
         """Claim a task without executing the decision."""
-        return self.desk.claim(self.identity, _claim_of(offer))
+        return self.desk.claim(self.identity, claim_of(offer))
 
     def _claim(self, offer: Offer) -> ClaimResponse:
         try:
@@ -477,7 +477,7 @@ class Hand:
         """Leave normally, and return the last task that was polled."""
         self.alive = False
         self.held.clear()
-        given_back = None if offer is None else _claim_of(offer)
+        given_back = None if offer is None else claim_of(offer)
         self.desk.end(self.identity, WorkerEnd(reason=reason, broken=broken, offer=given_back))
         self._stop()
 
@@ -491,7 +491,7 @@ class Hand:
             self.world.fleet.stopped.append(self.arn)
 
 
-def _claim_of(offer: Offer) -> Claim:
+def claim_of(offer: Offer) -> Claim:
     return Claim(
         token=offer.token,
         run=offer.data["r"],
