@@ -613,6 +613,18 @@ def test_member_that_builds_does_not_get_the_password_of_another(builds: Builds)
     assert "ann-secret" not in told(bob, "bob-secret")
 
 
+def test_corrected_password_is_used_for_the_same_commit(builds: Builds) -> None:
+    images = {"own": {"image": "base:1", "copy_url": "https://git.invalid/a/b"}}
+    for password in ("wrong", "right"):
+        url = f"https://x:{password}@git.invalid/a/b"
+        clone = CloneSource(url=url, branch="main", commit="a" * 40)
+        sources = {"own": ImageSources(clone=clone)}
+        builds.world.launch(TREE, images=images, run=False, sources=sources)
+    (recipe,) = (key for key in builds.world.blobs.names() if key.endswith("recipe.tar.gz"))
+
+    assert "CONDUCTO_GIT_PASSWORD=right" in unpacked(builds.world.blobs.get(recipe))
+
+
 def unpacked(recipe: bytes | None) -> str:
     """Return the text of the files of a recipe."""
     with tarfile.open(fileobj=io.BytesIO(recipe or b"")) as archive:

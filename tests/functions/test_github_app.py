@@ -11,6 +11,7 @@ import json
 import tarfile
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -22,19 +23,24 @@ from chalicelib.api.hooks import Hooks
 from chalicelib.api.organisation import CloudOrganisation
 from chalicelib.api.trigger_run import TriggerRun
 from chalicelib.domain.tokens import membership_digest
+from chalicelib.ports.git import GitRef
 from chalicelib.ports.identity import Identity
+from chalicelib.services.git_clones import GitClones
 from chalicelib.services.github_app import app_scope, clone_address
 from chalicelib.services.notifications import NotificationSender
 from chalicelib.services.triggers import TriggerHooks
+from conducto.integrations.http import DeliveryError
 from conducto_core.api.idempotency import MemoryResponses
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model import github_app as g
 from conducto_core.model import triggers as t
+from conducto_core.model.images import ImageSpec
 from conducto_core.model.operations.cloud import OWN_BUILDS
 from conducto_core.model.operations.pipelines import CONTINUE, CONTROL, LAUNCH
 from conducto_core.model.params import PipelineParams
 from conducto_core.model.people import Member, Role
 from conducto_core.model.programs import LaunchAgain
+from conducto_core.model.records import ImageState
 from conducto_core.model.requests import LaunchRequest
 from conducto_core.notifications.settings import Settings
 from conducto_core.semantics.roles import INHERITED
@@ -212,16 +218,93 @@ def test_clone_gets_a_fresh_token_when_its_image_is_built(site: Site) -> None:
     shown = asyncio.run(site.world.pipelines().get_definition(PipelineParams(id=pipeline)))
     clone = shown.sources["code"].clone
     assert clone is not None
-    first = build_plan(site)
+    first = in_bucket(site, "inputs.env")
     site.world.now += 7200
-    asyncio.run(
+    again = asyncio.run(
         site.world.pipelines().launch_again(PipelineParams(id=pipeline), LaunchAgain(run=False))
     )
-    second = build_plan(site)
+    site.world.now += 7200  # a token of the launch would have expired
+    site.world.builder.statuses["images:1"] = "failed"
+    site.world.control(again.pipeline.id, "run")
+    second = in_bucket(site, "inputs.env")
 
     assert (clone.url, clone.trigger) == (f"{site.repository}.git", "app")
     old, new = site.host.apps.tokens
     assert (old in first, new in second, old in second) == (True, True, False)
+    recipe = unpacked(site)
+    assert "CLONE_HELPER='credential.http" in recipe
+    assert (old in recipe, new in recipe, "export CONDUCTO" in recipe) == (False, False, False)
+
+
+def test_build_waits_while_github_is_down_and_fails_without_an_installation(site: Site) -> None:
+    site.create()
+    site.add()
+    site.push()
+    pipeline = str(site.process().pipeline)
+    site.world.control(pipeline, "pause")
+    again = asyncio.run(
+        site.world.pipelines().launch_again(PipelineParams(id=pipeline), LaunchAgain(run=False))
+    ).pipeline.id
+    site.world.builder.statuses["images:1"] = "failed"
+    site.world.now += 7200
+    site.host.down = True
+    site.world.control(again, "run")
+    (waiting,) = site.world.get(again).images
+    site.host.down = False
+    site.host.apps.installed.clear()
+    site.world.minute()
+    (failed,) = site.world.get(again).images
+
+    assert (waiting.state, "answered 503" in (waiting.error or "")) == (ImageState.QUEUED, True)
+    assert failed.state is ImageState.ERROR
+    assert "is not installed for acme/app" in (failed.error or "")
+
+
+def test_temporary_error_of_github_is_not_final(site: Site) -> None:
+    site.create()
+    site.add()
+    site.world.now += 7200
+    site.host.down = True
+    with pytest.raises(DeliveryError) as caught:
+        clone_address(site.world.cloud, "acme", "app", site.repository)
+    assert caught.value.temporary
+
+
+def test_revoked_token_is_replaced(site: Site) -> None:
+    site.create()
+    site.add()
+    site.host.apps.tokens.clear()
+    site.push()
+
+    assert site.process().result is t.DeliveryResult.LAUNCHED
+    site.host.apps.tokens.clear()
+    params, request = t.TriggerParams(name="app"), t.TriggerTrial(branch="main")
+    assert asyncio.run(site.of().test_trigger(params, request)).section == "push"
+
+
+class Refs:
+    """Notes the addresses that are requested."""
+
+    def __init__(self) -> None:
+        self.urls: list[str] = []
+
+    def find(self, url: str, ref: str) -> GitRef:
+        self.urls.append(url)
+        return GitRef(ref, SHA)
+
+
+def test_launch_from_git_stores_the_trigger_and_no_token(site: Site) -> None:
+    site.create()
+    site.add()
+    refs = Refs()
+    cloud = replace(site.world.cloud, refs=refs)
+    image = ImageSpec(name="x", image="base:1", copy_url=site.repository, copy_branch="main")
+    clone = GitClones(cloud, ME).with_clones([image], {})["x"].clone
+
+    (token,) = site.host.apps.tokens
+    assert token in refs.urls[0]
+    assert clone is not None
+    assert (clone.url, clone.trigger) == (site.repository, "app")
 
 
 def test_request_that_names_a_trigger_gets_no_token(site: Site) -> None:
@@ -255,7 +338,13 @@ def test_request_that_names_a_trigger_gets_no_token(site: Site) -> None:
     assert not [name for name in site.world.blobs.names() if name.endswith("recipe.tar.gz")]
 
 
-def build_plan(site: Site) -> str:
+def in_bucket(site: Site, name: str) -> str:
+    """Return the newest file of a build."""
+    (key,) = (each for each in site.world.blobs.names() if each.endswith(f"/{name}"))
+    return (site.world.blobs.get(key) or b"").decode()
+
+
+def unpacked(site: Site) -> str:
     """Return the files of the build plan in the bucket."""
     (key,) = (name for name in site.world.blobs.names() if name.endswith("recipe.tar.gz"))
     with tarfile.open(fileobj=io.BytesIO(site.world.blobs.get(key) or b"")) as archive:

@@ -317,6 +317,26 @@ def test_forks_are_ignored_by_default(site: Site) -> None:
     assert delivery.pipeline is None
 
 
+def test_fork_of_another_repository_does_not_wait(site: Site) -> None:
+    site.add(forks="approve")
+    other = {"id": 9, "full_name": "acme/other", "clone_url": "https://github.com/acme/other.git"}
+    site.send("pull_request", {**github_pull_request(fork=True), "repository": other})
+    delivery = site.process()
+
+    assert delivery.result is t.DeliveryResult.SKIPPED
+    assert "is about acme/other" in (delivery.reason or "")
+
+
+def test_generic_webhook_needs_the_address_of_a_repository(site: Site) -> None:
+    site.add(provider="generic", command="python p.py", forks="approve")
+    event = {"kind": "pr", "repository": "acme/app", "branch": "main", "sha": SHA, "fork": True}
+    for url in ("javascript:alert(1)", "javascript://github.com/%0aalert(1)"):
+        body = packed({**event, "url": url})
+        headers = generic_signed(body, site.world.now, site.secret)
+        assert site.receive(headers, body) == 202
+    assert site.deliveries() == ()
+
+
 def test_approved_fork_runs_without_secrets_and_shells(site: Site) -> None:
     site.add(forks="approve")
     site.host.tokens.add("token")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 
 from conducto_core.images import dockerfiles, install, layers, registries
-from conducto_core.images.urls import git_access, without_password
+from conducto_core.images.urls import git_access, helper_for, without_password
 from conducto_core.model.images import ImageSpec
 
 #: Name of a Dockerfile outside of its context.
@@ -36,11 +36,13 @@ class Clone:
 
     Attributes:
         commit: Its full hash, so that a plan has a fixed content.
+        lent: The password is in the variables of the build, not in the plan.
     """
 
     url: str
     branch: str
     commit: str
+    lent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,9 +272,10 @@ def _clone(clone: Clone | None) -> str:
     if clone is None:
         return ""
     access = git_access(clone.url)
+    helper = helper_for(access.url) if clone.lent or access.options else ""
     words = {
         "URL": access.url,
-        "HELPER": access.options[-1] if access.options else "",
+        "HELPER": helper,
         "BRANCH": clone.branch,
         "COMMIT": clone.commit,
     }

@@ -28,11 +28,16 @@ def git_access(url: str) -> GitAccess:
     shown = without_password(url)
     if shown == url:
         return GitAccess(url)
-    given, there = urlsplit(url), urlsplit(shown)
-    helper = f"credential.{there.scheme}://{there.netloc}.helper={HELPER}"
+    given = urlsplit(url)
     env = {_USER: unquote(given.username or ""), _PASSWORD: unquote(given.password or "")}
     # The first option disables the user's own helpers, which could read or store the password.
-    return GitAccess(shown, ("-c", "credential.helper=", "-c", helper), env)
+    return GitAccess(shown, ("-c", "credential.helper=", "-c", helper_for(shown)), env)
+
+
+def helper_for(url: str) -> str:
+    """Return git's setting that reads the password for a URL's host from the environment."""
+    there = urlsplit(url)
+    return f"credential.{there.scheme}://{there.netloc}.helper={HELPER}"
 
 
 def without_password(url: str) -> str:

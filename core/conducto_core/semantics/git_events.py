@@ -5,12 +5,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from conducto_core.model.triggers import GitEvent, GitEventKind, Provider
+from conducto_core.model.triggers import GitEvent, GitEventKind, Provider, RepositoryUrl
 
 _PULL_REQUEST_ACTIONS = frozenset({"opened", "reopened", "synchronize"})
 _MERGE_REQUEST_ACTIONS = frozenset({"open", "reopen", "update"})
 _BRANCH, _TAG = "refs/heads/", "refs/tags/"
 _ZEROS = "0" * 40
+
+
+class _Generic(GitEvent):
+    """The body of a generic webhook, whose address may be of any kind."""
+
+    url: RepositoryUrl
 
 
 class EventError(ValueError):
@@ -35,7 +41,8 @@ def events_of(
             return _github(headers.get("x-github-event", ""), body)
         if provider == "gitlab":
             return _gitlab(headers.get("x-gitlab-event", ""), body)
-        return [GitEvent.model_validate({"user": "", **body})]
+        checked = _Generic.model_validate({"user": "", **body})
+        return [GitEvent.model_validate(checked.model_dump())]
     except KeyError as error:
         raise EventError(f"the webhook has no field {error.args[0]!r}") from error
     except (TypeError, AttributeError) as error:

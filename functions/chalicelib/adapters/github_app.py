@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from urllib.parse import quote
 
-from chalicelib.ports.triggers import AppKeys
+from chalicelib.ports.triggers import TOKEN_LEFT, AppKeys
 from conducto.integrations.http import (
     DeliveryError,
     NotFoundDeliveryError,
@@ -22,8 +22,6 @@ from conducto_core.notifications.settings import Settings
 _SKEW = 60
 #: Seconds for which a JWT is valid; GitHub accepts ten minutes.
 _JWT_SECONDS = 540
-#: Seconds of validity that a token still has when it is used.
-_LEFT = 600.0
 _PERMISSIONS = {"contents": "read", "metadata": "read", "pull_requests": "read"}
 
 
@@ -56,14 +54,20 @@ class GithubApps:
             # No cause: the response has the keys.
             raise DeliveryError("GitHub returned no keys for the App") from None
 
-    def token(self, app: GithubApp, private_key: str, repository: str) -> str:
-        """Return a token for a repository, which is valid for at least ten minutes."""
-        key = (app.api, app.id, repository.casefold())
+    def token(
+        self, app: GithubApp, private_key: str, repository: str, *, left: float = TOKEN_LEFT
+    ) -> str:
+        """Return a token for a repository, which is valid for at least ``left`` seconds."""
+        key = _key(app, repository)
         token, expires = self._tokens.get(key, ("", 0.0))
-        if self._clock() + _LEFT >= expires:
+        if self._clock() + left >= expires:
             token, expires = self._new_token(app, private_key, repository)
             self._tokens[key] = (token, expires)
         return token
+
+    def forget(self, app: GithubApp, repository: str) -> None:
+        """Ask for a new token for a repository the next time."""
+        self._tokens.pop(_key(app, repository), None)
 
     def _new_token(self, app: GithubApp, private_key: str, repository: str) -> tuple[str, float]:
         proof = self._proof(app, private_key)
@@ -95,3 +99,7 @@ class GithubApps:
             return jwt.encode(claims, private_key, algorithm="RS256")
         except (ValueError, TypeError, jwt.PyJWTError):
             raise DeliveryError("the private key of the GitHub App cannot be read") from None
+
+
+def _key(app: GithubApp, repository: str) -> tuple[str, int, str]:
+    return app.api, app.id, repository.casefold()

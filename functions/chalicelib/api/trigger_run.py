@@ -15,7 +15,7 @@ from chalicelib.ports.journal import all_records
 from chalicelib.ports.triggers import Deliveries
 from chalicelib.services.callers import current_user
 from chalicelib.services.processor import CommandProcessor
-from chalicelib.services.triggers import trigger_token
+from chalicelib.services.triggers import trigger_token, with_new_token
 from conducto.errors import DefinitionError
 from conducto.integrations.http import DeliveryError, NotFoundDeliveryError
 from conducto_core.errors import RefusedError
@@ -115,6 +115,8 @@ class TriggerRun:
         elif delivery.event.fork and trigger.forks == "ignore":
             why = "pull requests from forks are ignored; allow them with --forks approve"
             self._end(org, name, delivery, Result.SKIPPED, why)
+        elif delivery.event.fork and (foreign := _foreign(trigger, delivery.event)) is not None:
+            self._end(org, name, delivery, Result.SKIPPED, foreign)
         elif delivery.event.fork:
             self._end(org, name, delivery, Result.WAITING, "it is from a fork")
         else:
@@ -127,12 +129,15 @@ class TriggerRun:
         event = t.GitEvent(
             kind=t.GitEventKind.PUSH, url=trigger.repository, repository=name, branch=branch
         )
+
+        def commit() -> str:
+            return self._cloud.git.commit(trigger, trigger_token(self._cloud, org, trigger), branch)
+
         try:
-            token = trigger_token(self._cloud, org, trigger)
             if trigger.provider != "generic":
-                event = event.model_copy(
-                    update={"sha": self._cloud.git.commit(trigger, token, branch)}
-                )
+                sha = with_new_token(self._cloud, org, trigger, commit)
+                event = event.model_copy(update={"sha": sha})
+            token = trigger_token(self._cloud, org, trigger)
             tried = tried.model_copy(update={"sha": event.sha})
             return tried.model_copy(update=self._trial_of(trigger, token, event))
         except NotFoundDeliveryError:
@@ -154,7 +159,9 @@ class TriggerRun:
     def launch(self, org: str, trigger: t.Trigger, delivery: t.Delivery) -> t.Delivery:
         """Launch what a delivery is configured to launch, and store the result."""
         try:
-            return self._launch(org, trigger, delivery)
+            return with_new_token(
+                self._cloud, org, trigger, lambda: self._launch(org, trigger, delivery)
+            )
         except DeliveryError as error:
             if error.temporary:
                 raise
@@ -182,9 +189,8 @@ class TriggerRun:
             why = f"{trigger.owner} may not launch pipelines any more; store the trigger again"
             return self._end(org, trigger.name, delivery, Result.FAILED, why)
         event = delivery.event
-        if not of_repository(event, trigger.repository):
-            why = f"the webhook is about {event.repository}, not about {trigger.repository}"
-            return self._end(org, trigger.name, delivery, Result.SKIPPED, why)
+        if (foreign := _foreign(trigger, event)) is not None:
+            return self._end(org, trigger.name, delivery, Result.SKIPPED, foreign)
         token = trigger_token(self._cloud, org, trigger)
         if not event.sha and trigger.provider == "generic":
             raise RefusedError("the webhook names no commit: send its full hash as 'sha'")
@@ -261,6 +267,13 @@ def in_turn(places: Iterable[_Place]) -> list[_Place]:
         numbers[place[0]] += 1
         found.append((numbers[place[0]], place))
     return [place for _, place in sorted(found, key=lambda each: each[0])]
+
+
+def _foreign(trigger: t.Trigger, event: t.GitEvent) -> str | None:
+    """Return why an event is not one of the trigger's repository, or None."""
+    if of_repository(event, trigger.repository):
+        return None
+    return f"the webhook is about {event.repository}, not about {trigger.repository}"
 
 
 def _ref_of(event: t.GitEvent) -> str:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from chalicelib.ports.identity import Share
 from conducto_core.model.base import Record
+from conducto_core.model.image_sources import CloneSource
 from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.records import ApprovalDecision, AttemptRecord, ImageState
 from conducto_core.model.requests import Action
@@ -29,6 +30,7 @@ class BuiltImage(Record):
         salt: Part of the tag of a rebuilt image.
         contexts: Content hashes of uploaded directories that its build needs.
         build: Id of its build, once that was started.
+        clone: The repository, if the GitHub App of its trigger gives its build a token.
     """
 
     name: str
@@ -42,6 +44,7 @@ class BuiltImage(Record):
     salt: str = ""
     contexts: tuple[str, ...] = ()
     build: str | None = None
+    clone: CloneSource | None = None
 
 
 class PipelineEvent(Record):

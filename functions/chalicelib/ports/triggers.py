@@ -8,6 +8,9 @@ from conducto_core.model.github_app import GithubApp
 from conducto_core.model.triggers import Delivery, Trigger
 from conducto_core.notifications.settings import Settings
 
+#: Seconds of validity that a token of a GitHub App usually has when it is used.
+TOKEN_LEFT = 600.0
+
 
 class Deliveries(Protocol):
     """The webhooks that triggers received in the last weeks."""
@@ -53,12 +56,19 @@ class GithubAppApi(Protocol):
     def exchange(self, api: str, code: str) -> AppKeys:
         """Return the keys of the App that was created; raises `DeliveryError`."""
 
-    def token(self, app: GithubApp, private_key: str, repository: str) -> str:
+    def token(
+        self, app: GithubApp, private_key: str, repository: str, *, left: float = TOKEN_LEFT
+    ) -> str:
         """Return a token for ``owner/name``, if the App is installed there.
+
+        It is valid for at least ``left`` seconds, of which there are at most 3600.
 
         Raises:
             DeliveryError: It is not, or GitHub is unreachable.
         """
+
+    def forget(self, app: GithubApp, repository: str) -> None:
+        """Return no more the token for ``owner/name`` that `token` returned last."""
 
 
 class GitProvider(Protocol):

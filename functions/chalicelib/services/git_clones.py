@@ -55,11 +55,18 @@ class GitClones:
 
     def _sources(self, image: ImageSpec) -> ImageSources:
         shown = without_password(str(image.copy_url))
-        url = str(image.copy_url) if shown != image.copy_url else self._with_token(shown)
+        url, trigger = str(image.copy_url), None
+        if url == shown:
+            url, trigger = self._with_token(shown)
         ref = self._found(url, str(image.copy_branch or DEFAULT_REF))
         return ImageSources(
             dockerfile=image.dockerfile_text,
-            clone=CloneSource(url=url, branch=ref.name, commit=ref.commit),
+            clone=CloneSource(
+                url=url if trigger is None else shown,
+                branch=ref.name,
+                commit=ref.commit,
+                trigger=trigger,
+            ),
             code_env={
                 "CONDUCTO_GIT_URL": shown,
                 "CONDUCTO_GIT_BRANCH": ref.name,
@@ -97,21 +104,25 @@ class GitClones:
             remedy = f"store a token that may read it as your secret {GIT_APIS[known].token_secret}"
         return f"url: {shown} does not exist, or is private; if it is private, {remedy}"
 
-    def _with_token(self, url: str) -> str:
-        """Return an address with the caller's token for its host, or for a trigger of theirs."""
+    def _with_token(self, url: str) -> tuple[str, str | None]:
+        """Return an address with the caller's token for its host, or for a trigger of theirs.
+
+        The second value is the trigger, if its token is one of a GitHub App, which expires.
+        """
         for trigger in self._cloud.triggers.all_of(self._me.org):
             if trigger.owner == self._me.user and _same(trigger.repository, url):
                 if trigger.app:
-                    return clone_address(self._cloud, self._me.org, trigger.name, url)
+                    lent = clone_address(self._cloud, self._me.org, trigger.name, url)
+                    return lent, trigger.name
                 token = trigger_token(self._cloud, self._me.org, trigger)
                 if token is not None:
-                    return with_token(url, trigger.provider, token)
+                    return with_token(url, trigger.provider, token), None
         known = _HOSTS.get(urlsplit(url).hostname or "")
         if known is None:
-            return url
+            return url, None
         # The commands of the launch get the same secrets.
         secrets = inject(self._cloud.vault, self._me.org, self._me.user).env
-        return with_token(url, known, secrets.get(GIT_APIS[known].token_secret))
+        return with_token(url, known, secrets.get(GIT_APIS[known].token_secret)), None
 
 
 def _only_clones(image: ImageSpec) -> bool:

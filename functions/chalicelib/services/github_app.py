@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.identity import Identity
+from chalicelib.ports.triggers import TOKEN_LEFT
 from chalicelib.services.dependencies import Dependencies
 from conducto.integrations.http import DeliveryError, is_this_machine
 from conducto_core.errors import NotFoundError, RefusedError
@@ -50,8 +51,11 @@ def webhook_secret(cloud: Dependencies, org: str) -> str | None:
     return _value(cloud.vault.read(app_scope(org)), _WEBHOOK)
 
 
-def app_token(cloud: Dependencies, org: str, repository: str) -> str:
-    """Return a token of the App for a repository at an address; raises `DeliveryError`."""
+def app_token(cloud: Dependencies, org: str, repository: str, *, left: float = TOKEN_LEFT) -> str:
+    """Return a token of the App for a repository at an address; raises `DeliveryError`.
+
+    It is valid for at least ``left`` seconds.
+    """
     app = app_of(cloud, org)
     key = _value(cloud.vault.read(app_scope(org)), _KEY)
     if app is None or key is None:
@@ -60,14 +64,24 @@ def app_token(cloud: Dependencies, org: str, repository: str) -> str:
         )
     if not same_host(app.host, repository):
         raise DeliveryError(f"the GitHub App is at {app.host}, not at {repository}")
-    return cloud.github.token(app, key, repository_of(repository))
+    return cloud.github.token(app, key, repository_of(repository), left=left)
 
 
-def clone_address(cloud: Dependencies, org: str, name: str, url: str) -> str:
+def forget_token(cloud: Dependencies, org: str, repository: str) -> None:
+    """Forget the token of the App for a repository, which GitHub rejected."""
+    app = app_of(cloud, org)
+    if app is not None:
+        cloud.github.forget(app, repository_of(repository))
+
+
+def clone_address(
+    cloud: Dependencies, org: str, name: str, url: str, *, left: float = TOKEN_LEFT
+) -> str:
     """Return an address to clone from with a token of the App, for a trigger that uses it.
 
     Raises:
         RefusedError: There is no such trigger, or GitHub returned no token.
+        DeliveryError: GitHub returns none now.
     """
     trigger = cloud.triggers.get(org, name)
     if trigger is None or not trigger.app:
@@ -75,8 +89,11 @@ def clone_address(cloud: Dependencies, org: str, name: str, url: str) -> str:
     if not same_host(trigger.repository, url):
         raise RefusedError(f"{url} is not at the host of the trigger {name!r}")
     try:
-        return with_token(url, trigger.provider, app_token(cloud, org, trigger.repository))
+        token = app_token(cloud, org, trigger.repository, left=left)
+        return with_token(url, trigger.provider, token)
     except DeliveryError as error:
+        if error.temporary:
+            raise
         raise RefusedError(f"{url} cannot be cloned: {error}") from error
 
 

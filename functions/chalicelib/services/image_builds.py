@@ -6,7 +6,7 @@ bucket, below ``builds/<org>/<tag>/``::
 
     recipe.tar.gz   the build plan (`conducto_core.images.build_plan`)
     build.json      id and number of the latest build
-    inputs.env      URLs of the build's inputs and outputs; it fetches this file first
+    inputs.env      URLs of the build's inputs and outputs, and a token for its clone; fetched first
     login           the registry's password for the build, replaced before it expires
     log             the output of the build, which uploads it every few seconds
     steps           the progress lines of the output, with times, uploaded likewise
@@ -37,12 +37,14 @@ from chalicelib.ports.identity import Identity
 from chalicelib.ports.images import BuildRequest, BuildStatus
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.github_app import clone_address
+from conducto.integrations.http import DeliveryError
 from conducto_core.api.queries.log_responses import image_log
 from conducto_core.errors import RefusedError, invalid
 from conducto_core.images import build_plan, install, layers, sdk_wheel
 from conducto_core.images.build_plan import BuildPlan
+from conducto_core.images.urls import git_access, without_password
 from conducto_core.model.deployment import BUILD_MINUTES, BUILD_PREFIX, CONTEXT_PREFIX, FRESH_DAYS
-from conducto_core.model.image_sources import ImageSources
+from conducto_core.model.image_sources import CloneSource, ImageSources
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.operations.cloud import OwnBuild, OwnBuilds
 from conducto_core.model.records import ImageState
@@ -58,6 +60,8 @@ URL_SECONDS = 2 * 60 * BUILD_MINUTES
 LOGIN_RENEWAL = 1200.0
 #: Lines of a failed build's output that are shown at its nodes.
 LAST_LINES = 20
+#: Seconds for which the token of a clone is valid when its build begins, with up to 3600.
+_TOKEN_LEFT = 3000.0
 _LINE = 300
 _DAY = 86_400.0
 _STATE = "==> "
@@ -156,12 +160,15 @@ class ImageBuilds:
         salts: Mapping[str | None, str] = MappingProxyType({}),
     ) -> BuiltImage:
         """Return an image pending a build, after writing its recipe to the bucket."""
-        lent = _with_token(self._cloud, org, given)
-        plan = self._plan(org, image, lent)
+        plan = self._plan(org, image, given)
         salt = next((s for tag, s in salts.items() if _tag(org, plan.digest, s) == tag), salt)
         pending = _pending(org, image, plan, salt)
+        clone = None if given is None else given.clone
+        if clone is not None and clone.trigger is not None:
+            pending = pending.model_copy(update={"clone": clone})
         key = _key(org, str(pending.tag), "recipe.tar.gz")
-        if lent is not given or not self._is_fresh(key):  # a token that is lent expires
+        # The tag does not depend on a password, which may be a corrected one.
+        if (clone is not None and _is_private(clone)) or not self._is_fresh(key):
             # A rebuild installs everything again.
             self._blobs.put(key, build_plan.archive(plan, keep=not salt))
         return pending
@@ -263,6 +270,11 @@ class ImageBuilds:
         except (AccessDeniedError, ThrottledError) as error:
             # Includes a full CodeBuild queue; `look` starts the build again.
             return _waiting(image, error)
+        except DeliveryError as error:
+            logger.warning("a build is delayed: %s", error, extra={"tag": image.tag})
+            return _moved(image, ImageState.QUEUED, error=str(error))
+        except RefusedError as error:
+            return _moved(image, ImageState.ERROR, error=f"image {image.name!r}: {error}")
         written = json.dumps({"id": build, "number": number})
         self._blobs.put(_key(org, tag, "build.json"), written.encode())
         return _moved(image, ImageState.QUEUED, build=build)
@@ -324,12 +336,21 @@ class ImageBuilds:
             self._log_in(org, tag)
 
     def _inputs(self, org: str, image: BuiltImage) -> dict[str, str]:
-        """Write the URLs of a build's inputs to the bucket; return its environment variables."""
+        """Write the variables of a build to the bucket; return those with which it starts."""
         urls, key = self._urls(org, image), _key(org, str(image.tag), "inputs.env")
-        lines = [f"{name}={shlex.quote(url)}\n" for name, url in sorted(urls.items())]
+        words = {**urls, **self._lent(org, image)}
+        lines = [f"{name}={shlex.quote(word)}\n" for name, word in sorted(words.items())]
         self._blobs.put(key, "".join(lines).encode())
         # The log is uploaded even if fetching the inputs fails.
         return {"INPUTS_URL": self._fetch(key), "LOG_URL": urls["LOG_URL"]}
+
+    def _lent(self, org: str, image: BuiltImage) -> dict[str, str]:
+        """Return git's variables with a new token of the GitHub App of the clone's trigger."""
+        if image.clone is None or image.clone.trigger is None:
+            return {}
+        return git_access(
+            clone_address(self._cloud, org, image.clone.trigger, image.clone.url, left=_TOKEN_LEFT)
+        ).env
 
     def _fetch(self, key: str) -> str:
         return self._blobs.download_url(key, filename="x", seconds=URL_SECONDS)
@@ -433,13 +454,8 @@ def known_sources(
     return found
 
 
-def _with_token(cloud: Dependencies, org: str, given: ImageSources | None) -> ImageSources | None:
-    """Return sources whose clone has a token of the GitHub App, if its trigger uses one."""
-    clone = None if given is None else given.clone
-    if given is None or clone is None or clone.trigger is None:
-        return given
-    url = clone_address(cloud, org, clone.trigger, clone.url)
-    return given.model_copy(update={"clone": clone.model_copy(update={"url": url})})
+def _is_private(clone: CloneSource) -> bool:
+    return clone.trigger is not None or without_password(clone.url) != clone.url
 
 
 def _sources(image: ImageSpec, given: ImageSources | None) -> build_plan.Sources:
@@ -463,10 +479,15 @@ def _sources(image: ImageSpec, given: ImageSources | None) -> build_plan.Sources
         dockerfile_name=given.dockerfile_name or build_plan.FOREIGN,
         context=given.context,
         code=given.code,
-        clone=None if clone is None else build_plan.Clone(clone.url, clone.branch, clone.commit),
+        clone=None if clone is None else _clone(clone),
         code_env=given.code_env,
         npm_files=npm,
     )
+
+
+def _clone(given: CloneSource) -> build_plan.Clone:
+    lent = given.trigger is not None
+    return build_plan.Clone(given.url, given.branch, given.commit, lent=lent)
 
 
 @cache

@@ -8,14 +8,20 @@ import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from secrets import token_urlsafe
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.identity import Identity
 from chalicelib.services.dependencies import Dependencies, write_with_retry
-from chalicelib.services.github_app import APP_HOOK, app_of, app_token, webhook_secret
-from conducto.integrations.http import DeliveryError, is_this_machine
+from chalicelib.services.github_app import (
+    APP_HOOK,
+    app_of,
+    app_token,
+    forget_token,
+    webhook_secret,
+)
+from conducto.integrations.http import DeliveryError, TokenDeliveryError, is_this_machine
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model import triggers as t
 from conducto_core.model.operations.operation import API_ROOT, Permission
@@ -25,6 +31,8 @@ from conducto_core.semantics.trigger_launch import of_repository
 from conducto_core.semantics.webhooks import check_generic, check_github, check_gitlab
 
 logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 #: Separates the organisation and the trigger in the path of a webhook; names do not contain it.
 SEPARATOR = "~"
@@ -47,6 +55,17 @@ def trigger_token(cloud: Dependencies, org: str, trigger: t.Trigger) -> str | No
     if trigger.app:
         return app_token(cloud, org, trigger.repository)
     return _stored_token(cloud, org, trigger.name)
+
+
+def with_new_token(cloud: Dependencies, org: str, trigger: t.Trigger, call: Callable[[], R]) -> R:
+    """Return the result of a call with a trigger's token; repeat it if the App's was revoked."""
+    try:
+        return call()
+    except TokenDeliveryError:
+        if not trigger.app:
+            raise
+    forget_token(cloud, org, trigger.repository)
+    return call()
 
 
 def _stored_token(cloud: Dependencies, org: str, name: str) -> str | None:

@@ -28,6 +28,7 @@ _MAX_RESPONSE = 1 << 20
 #: Status codes below 500 after which a retry may succeed.
 _LATER = {408, 425, 429}
 _SERVER_ERROR = 500
+_UNAUTHORIZED = 401
 _NOT_FOUND = 404
 
 
@@ -47,6 +48,10 @@ class DeliveryError(Exception):
 
 class NotFoundDeliveryError(DeliveryError):
     """The service has nothing at the address."""
+
+
+class TokenDeliveryError(DeliveryError):
+    """The service rejected the token."""
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -190,6 +195,8 @@ def _refused(host: str, error: urllib.error.HTTPError, until: float) -> Delivery
     text = f"{host} answered {error.code}" + (f": {said}" if isinstance(said, str) else "")
     if error.code == _NOT_FOUND:
         return NotFoundDeliveryError(text)
+    if error.code == _UNAUTHORIZED:
+        return TokenDeliveryError(text)
     later = error.code in _LATER or error.code >= _SERVER_ERROR
     return DeliveryError(text, temporary=later, after=_seconds(error.headers.get("Retry-After")))
 
