@@ -120,7 +120,7 @@ class DockerContainers:
     def remove_all(self) -> None:
         """Remove every container of this emulator."""
         for each in self._engine.containers.list(
-            all=True, filters={"label": f"{LABEL}={self._mark}"}
+            all=True, filters={"label": f"{LABEL}={self._mark}"}, ignore_removed=True
         ):
             with contextlib.suppress(DockerException):
                 each.remove(force=True, v=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import shutil
 import sys
@@ -126,7 +127,7 @@ class Cloud:
 
     def log(self, stream: str = "stdout") -> bytes:
         chunks = [each for each in self.script.came["log"] if each["stream"] == stream]
-        return b"".join(base64.b64decode(each["data"]) for each in chunks)
+        return b"".join(_output(each) for each in chunks)
 
     def stopped(self, arn: str) -> dict[str, Any]:
         """Wait for the event that a task has stopped."""
@@ -231,6 +232,11 @@ def test_a_stopped_worker_reports_and_leaves(cloud: Cloud) -> None:
     assert cloud.stopped(task)["stoppedReason"] == "because"
     (end,) = cloud.script.came["end"]
     assert end == {"reason": "stopping", "broken": False, "offer": None}
+
+
+def _output(chunk: dict[str, Any]) -> bytes:
+    data = base64.b64decode(chunk["data"])
+    return gzip.decompress(data) if chunk["packed"] else data
 
 
 def test_the_user_sees_neither_tokens_nor_credentials(cloud: Cloud) -> None:
