@@ -86,7 +86,7 @@ function Filter({ label, value, onChange }: FilterProps) {
 
 function Table({ entries }: { entries: readonly AuditEntry[] }) {
   return (
-    <div className={`card ${styles.card}`}>
+    <div className={`card ${styles.card}`} role="region" aria-label={AUDIT.title} tabIndex={0}>
       <table className="list">
         <thead>
           <tr>
