@@ -85,6 +85,7 @@ export const TRIGGERS = {
   provider: "Provider",
   providers: PROVIDERS,
   reason: "Reason",
+  replaces: "The trigger of this name is replaced.",
   repository: "Repository",
   repositoryExample: "https://github.com/acme/app",
   result: "Result",

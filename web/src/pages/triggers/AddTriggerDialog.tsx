@@ -7,11 +7,14 @@ import { Button } from "@/components/Button";
 import { FormError } from "@/components/ConfirmDialog";
 import { Dialog } from "@/components/Dialog";
 import { Choice, Field } from "@/components/Field";
+import { suggestedName } from "@/model/triggerName";
 import { TRIGGERS } from "@/strings/triggers";
 
 interface Props {
   /** The GitHub App that the user may choose. */
   app: GithubApp | null;
+  /** The names of the triggers that exist. */
+  known: readonly string[];
   onDone: (stored: NewTrigger) => void;
   onClose: () => void;
 }
@@ -20,7 +23,7 @@ type Provider = TriggerRequest["provider"];
 type Access = keyof typeof TRIGGERS.accesses;
 
 /** The form of a trigger; the provider decides which fields it has. */
-export function AddTriggerDialog({ app, onDone, onClose }: Props) {
+export function AddTriggerDialog({ app, known, onDone, onClose }: Props) {
   const form = useId();
   const [repository, setRepository] = useState("");
   const [given, setGiven] = useState<string | null>(null);
@@ -30,7 +33,7 @@ export function AddTriggerDialog({ app, onDone, onClose }: Props) {
   const [api, setApi] = useState("");
   const [command, setCommand] = useState("");
   const [forks, setForks] = useState<TriggerRequest["forks"]>("ignore");
-  const name = given ?? nameOf(repository);
+  const name = given ?? suggestedName(repository, known);
   const provider = chosen ?? providerOf(repository);
   const access = wanted ?? (app === null ? "token" : "app"); // the App may arrive later
   const usesApp = app !== null && provider === "github" && access === "app";
@@ -78,7 +81,12 @@ export function AddTriggerDialog({ app, onDone, onClose }: Props) {
           value={repository}
           onChange={setRepository}
         />
-        <Field label={TRIGGERS.name} value={name} onChange={setGiven} />
+        <Field
+          label={TRIGGERS.name}
+          value={name}
+          onChange={setGiven}
+          {...(known.includes(name.trim()) ? { hint: TRIGGERS.replaces } : {})}
+        />
         <Choice
           label={TRIGGERS.provider}
           value={provider}
@@ -130,11 +138,6 @@ export function AddTriggerDialog({ app, onDone, onClose }: Props) {
       </form>
     </Dialog>
   );
-}
-
-function nameOf(repository: string): string {
-  const last = repository.trim().replace(/\/+$/, "").split("/").at(-1) ?? "";
-  return repository.split("/").length < 4 ? "" : last.replace(/\.git$/, "");
 }
 
 function providerOf(repository: string): Provider {

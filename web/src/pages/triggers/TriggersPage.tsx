@@ -49,9 +49,11 @@ export function TriggersPage() {
         <div className="page-head">
           <h1>{TRIGGERS.title}</h1>
           <span className="page-grow" />
-          <Button variant="main" onClick={() => setAdding(true)}>
-            {TRIGGERS.add}
-          </Button>
+          {triggers !== undefined ? (
+            <Button variant="main" onClick={() => setAdding(true)}>
+              {TRIGGERS.add}
+            </Button>
+          ) : null}
         </div>
         <p className="muted">
           {TRIGGERS.help} <code>.conducto.cfg</code>.
@@ -70,6 +72,7 @@ export function TriggersPage() {
       </div>
       {adding ? (
         <AddTriggerDialog
+          known={triggers?.map(({ name }) => name) ?? []}
           app={who.isAdmin ? (app.data?.app ?? null) : null}
           onDone={onDone}
           onClose={() => setAdding(false)}
