@@ -55,7 +55,7 @@ export function GitLaunchForm({ origin: { fields: given, call } }: { origin: Ori
   const spoken = call === null ? splitWords(fields.line) : callWords(call, words, options.rest);
   const change = (name: GitField, value: string) => {
     setFields((before) => ({ ...before, [name]: value }));
-    launch.reset();
+    if (!launch.isPending) launch.reset(); // else the button would launch again
   };
   const text = (name: GitField) => ({
     name,
@@ -94,7 +94,10 @@ export function GitLaunchForm({ origin: { fields: given, call } }: { origin: Ori
                 {...text("url")}
                 wide
                 required
-                onBlur={() => change("url", httpsUrl(fields.url))}
+                onBlur={() => {
+                  const url = httpsUrl(fields.url);
+                  if (url !== fields.url) change("url", url);
+                }}
               />
               <TextParameter {...text("ref")} />
               <TextParameter {...text("script")} required />

@@ -12,6 +12,7 @@ import { PageStatus } from "@/components/PageStatus";
 import { useTitle } from "@/components/useTitle";
 import { gitLaunchUrl, navigate, setQuery, useLocation } from "@/lib/location";
 import { groupByProgram } from "@/model/programs";
+import { useWho } from "@/pages/organisation/useWho";
 import { BulkBar } from "@/pages/pipelines/BulkBar";
 import { filterOf, NO_FILTER, periodOf, startOf } from "@/pages/pipelines/filter";
 import { FirstSteps } from "@/pages/pipelines/FirstSteps";
@@ -43,13 +44,7 @@ export function PipelinesPage() {
         <h1>{PIPELINES.title}</h1>
         <span className={styles.grow} />
         {isFirstVisit ? null : <Search text={filter.text ?? ""} />}
-        {IN_CLOUD ? (
-          <Button onClick={() => navigate(gitLaunchUrl())}>
-            <Icon name="branch" />
-            <span className={styles.long}>{PIPELINES.launchFromGit}</span>
-            <span className={styles.short}>{PIPELINES.launch}</span>
-          </Button>
-        ) : null}
+        {IN_CLOUD ? <LaunchFromGit /> : null}
       </header>
       {selected.length > 0 ? (
         <BulkBar
@@ -75,6 +70,17 @@ export function PipelinesPage() {
         <ListBody list={list} filtered={filtered} chosen={chosen} onChoose={setChosen} />
       </div>
     </PageStatus>
+  );
+}
+
+function LaunchFromGit() {
+  if (!useWho().mayLaunch) return null;
+  return (
+    <Button onClick={() => navigate(gitLaunchUrl())}>
+      <Icon name="branch" />
+      <span className={styles.long}>{PIPELINES.launchFromGit}</span>
+      <span className={styles.short}>{PIPELINES.launch}</span>
+    </Button>
   );
 }
 

@@ -7,7 +7,8 @@ import { TRIGGERS } from "@/strings/triggers";
 
 interface Props {
   deliveries: readonly Delivery[];
-  onApprove: (delivery: Delivery) => void;
+  /** Null if the user may not approve. */
+  onApprove: ((delivery: Delivery) => void) | null;
 }
 
 /** The webhooks that a trigger received, the newest first. */
@@ -31,7 +32,10 @@ export function DeliveryTable({ deliveries, onApprove }: Props) {
                 <Event delivery={delivery} />
               </td>
               <td>
-                <Result delivery={delivery} onApprove={() => onApprove(delivery)} />
+                <Result
+                  delivery={delivery}
+                  onApprove={onApprove === null ? null : () => onApprove(delivery)}
+                />
               </td>
               <td className={styles.wide}>{delivery.reason}</td>
             </tr>
@@ -56,9 +60,14 @@ function Event({ delivery: { event } }: { delivery: Delivery }) {
   );
 }
 
-function Result({ delivery, onApprove }: { delivery: Delivery; onApprove: () => void }) {
+interface ResultProps {
+  delivery: Delivery;
+  onApprove: (() => void) | null;
+}
+
+function Result({ delivery, onApprove }: ResultProps) {
   const { result, pipeline, section, event } = delivery;
-  if (result === "waiting for approval") {
+  if (result === "waiting for approval" && onApprove !== null) {
     return (
       <Button aria-label={TRIGGERS.approveLabel(event.branch)} onClick={onApprove}>
         {TRIGGERS.approve}

@@ -57,7 +57,7 @@ export function TriggerPage({ params }: PageProps) {
         ) : (
           <>
             <Facts trigger={trigger} />
-            <Trial name={name} />
+            {who.mayLaunch ? <Trial name={name} /> : null}
           </>
         )}
         <section className={styles.section}>
@@ -69,7 +69,7 @@ export function TriggerPage({ params }: PageProps) {
               title={trigger?.app === true ? TRIGGERS.noDeliveriesOfApp : TRIGGERS.noDeliveries}
             />
           ) : (
-            <DeliveryTable deliveries={deliveries} onApprove={setApproved} />
+            <DeliveryTable deliveries={deliveries} onApprove={who.mayLaunch ? setApproved : null} />
           )}
         </section>
       </div>

@@ -49,7 +49,7 @@ export function TriggersPage() {
         <div className="page-head">
           <h1>{TRIGGERS.title}</h1>
           <span className="page-grow" />
-          {triggers !== undefined ? (
+          {who.mayLaunch && triggers !== undefined ? (
             <Button variant="main" onClick={() => setAdding(true)}>
               {TRIGGERS.add}
             </Button>
