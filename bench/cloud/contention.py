@@ -43,6 +43,7 @@ _STORE = {
     "put_waiting": _PUT,
     "pass_turn": _PUT,
     "drop_waiting": _PUT,
+    "withdraw": _PUT,
     "note_worker": _PUT,
     "put_snapshot": 30.0,
     "definition": 30.0,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.fakes.cloud import FakeOrgs, FakeStore
 
+from chalicelib.adapters import table_keys
 from chalicelib.adapters.dynamodb import MAX_INLINE, DynamoTable
 from chalicelib.adapters.journal_store import MAX_ATTEMPTS, JournalStore
 from chalicelib.adapters.organizations import TableOrgs
@@ -296,13 +298,40 @@ def test_inputs_wait_until_an_entry_has_them(store: Store) -> None:
     assert [each.id for each in store.waiting("abc", 2)] == ["1-x", "2-x"]
     assert store.waiting("abc", 10)[2] == waiting[0]
 
-    store.commit("acme", "abc", entry(1, arrived=["1-x", "3-x", "unknown"]))
+    store.commit("acme", "abc", entry(1, arrived=["1-x", "3-x"]))
     with pytest.raises(ConflictError):
         store.commit("acme", "abc", entry(1, arrived=["2-x"]))
     assert [each.id for each in store.waiting("abc", 10)] == ["2-x"]
 
     store.drop_waiting("abc", ["2-x", "unknown"])
     assert store.waiting("abc", 10) == []
+
+
+def test_an_input_that_was_withdrawn_is_in_no_entry(store: Store) -> None:
+    for each in ("1-x", "2-x"):
+        store.put_waiting("abc", Waiting(each, {}))
+    assert store.withdraw("abc", "1-x")
+    assert not store.withdraw("abc", "1-x")
+
+    with pytest.raises(ConflictError):
+        store.commit("acme", "abc", entry(1, arrived=["1-x", "2-x"]))
+
+    assert store.news("abc", 0).entries == []
+    assert [each.id for each in store.waiting("abc", 10)] == ["2-x"]
+
+
+def test_inputs_and_turns_that_are_written_after_a_deletion_expire(
+    real: Over, clients: Clients
+) -> None:
+    table = DynamoTable(clients, TABLE)
+    real.store.put_waiting("gone", Waiting("1-x", {}))
+    real.store.pass_turn("gone", Turn(), TurnState.TAKEN)
+
+    partitions = (table_keys.waiting("gone", "").partition, table_keys.turn("gone").partition)
+    found = [item for each in partitions for _, item in table.range(each, "!", "~")]
+
+    assert len(found) == 2
+    assert all(0 < int(item["expires"]) - time.time() <= 86_400 for item in found)
 
 
 def test_readers_stop_at_a_gap_that_a_query_shows(real: Over) -> None:

@@ -358,6 +358,19 @@ class CloudMachine:
                     self.run_state.refused.append(node.path)
                 return CompleteTask(token, CANCELLED)
 
+    def repeated_reply(self, path: str, token: str) -> CompleteTask | None:
+        """Return the reply again that a task got, whose node has ended; it may have been lost."""
+        node = self.tree.nodes.get(path)
+        if node is None or node.state in IN_FLIGHT:
+            return None
+        match node.seen():
+            case Outcome.OK:
+                return self._success(node, token)
+            case Outcome.FAILED:
+                return CompleteTask(token, FAILED)
+            case Outcome.UNFINISHED:
+                return CompleteTask(token, CANCELLED)
+
     def _success(self, node: LiveNode, token: str) -> CompleteTask:
         target = self.tree.nodes.get(node.spec.lazy_target or "")
         if target is None:

@@ -7,6 +7,7 @@ attempts completes it.
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -62,6 +63,8 @@ MAX_ATTEMPTS = MAX_TRANSACTION - 8
 MAX_BYTES = 2 << 20
 #: Seconds after which a worker's heartbeat expires.
 WORKER_SECONDS = 7 * 86_400
+#: Seconds after which waiting inputs and the turn expire: they may be written after a deletion.
+TURN_SECONDS = 86_400
 #: Partitions of the index of pipelines: each pipeline is in one of them.
 _OPEN = "open"
 _RESTING = "resting"
@@ -239,8 +242,10 @@ class JournalStore:
         return _Part(operation, ConflictError(f"the turn of pipeline {pipeline_id} is over"))
 
     def _arrived_part(self, pipeline_id: str, submitted: str) -> _Part:
-        operation = self._table.delete_operation(table_keys.waiting(pipeline_id, submitted))
-        return _Part(operation, ConflictError(submitted))
+        key = table_keys.waiting(pipeline_id, submitted)
+        condition = Condition(f"attribute_exists({PARTITION_KEY})")
+        operation = self._table.delete_operation(key, condition=condition)
+        return _Part(operation, ConflictError(f"the input {submitted} does not wait any more"))
 
     def _changes_part(self, pipeline_id: str, changes: Sequence[NodeChange]) -> _Part:
         text = "\n".join(change.model_dump_json() for change in changes)
@@ -327,7 +332,8 @@ class JournalStore:
     def pass_turn(self, pipeline_id: str, before: Turn, state: TurnState) -> Turn:
         """Change the state of the turn unless it has changed; return the new turn."""
         after = Turn(before.version + 1, state)
-        item: Item = {"version": after.version, "state": str(state)}
+        expires = int(time.time()) + TURN_SECONDS
+        item: Item = {"version": after.version, "state": str(state), "expires": expires}
         key = table_keys.turn(pipeline_id)
         if before.version:
             self._table.put_where(key, item, "version = :before", {":before": before.version})
@@ -339,7 +345,12 @@ class JournalStore:
         """Let an input wait for an entry."""
         data = compress(json.dumps(waiting.submitted, separators=(",", ":")).encode())
         item = self._kept(pipeline_id, f"W{waiting.id}", data)
+        item["expires"] = int(time.time()) + TURN_SECONDS
         self._table.put(table_keys.waiting(pipeline_id, waiting.id), item)
+
+    def withdraw(self, pipeline_id: str, submitted: str) -> bool:
+        """Delete a waiting input; return False if it does not wait."""
+        return self._table.take(table_keys.waiting(pipeline_id, submitted))
 
     def waiting(self, pipeline_id: str, limit: int) -> Sequence[Waiting]:
         """Return the first waiting inputs by id."""

@@ -352,12 +352,16 @@ class WorkerApi:
                 return None  # a repeated report
             return self._reported(live, worker_id, call)
 
-        self._engine.submit(org, pipeline_id, decide)
+        is_new = self._engine.submit(org, pipeline_id, decide)
         if call.tree_key is not None:
             self._cloud.blobs.delete(call.tree_key)
         with self._engine.seen(org, pipeline_id) as live:
             worker = live.registry.workers.get(worker_id)
-            return ReportResponse(task_open=worker is not None and worker.token in live.holders)
+            response = ReportResponse(task_open=worker is not None and worker.token in live.holders)
+            end = None if worker is None else live.repeated_end(worker, call.path, call.attempt)
+        if end is not None and not is_new:  # the first request may have died before its effects
+            self._engine.repeat_effects(org, pipeline_id, end)
+        return response
 
     def _reported(self, live: CloudPipeline, worker_id: str, call: Report) -> Reported:
         node = live.exec_in(call.path, call.attempt, State.RUNNING)

@@ -150,7 +150,8 @@ def _is_valid(live: CloudPipeline, happened: Input) -> bool:
         case OutputsArrived():
             return live.exec_in(happened.path, happened.attempt, State.RUNNING) is not None
         case WorkerStarted() | WorkerLost():
-            known = live.registry.workers.keys() | live.registry.ended.keys()
-            return happened.worker in known
+            explains = isinstance(happened, WorkerLost) and happened.ended is not None
+            gone = explains and happened.worker in live.registry.ended
+            return gone or happened.worker in live.registry.workers
         case _:
             return False

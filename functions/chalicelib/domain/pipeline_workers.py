@@ -11,7 +11,7 @@ from chalicelib.domain.events import (
     WorkerLost,
     WorkerStarted,
 )
-from chalicelib.domain.pipeline_changes import Usage, WorkerCharge
+from chalicelib.domain.pipeline_changes import PipelineChanges, Usage, WorkerCharge
 from chalicelib.domain.pipeline_steps import GRACE, PipelineSteps
 from chalicelib.domain.workers import Worker, WorkerStatus
 from chalicelib.ports.identity import Spender
@@ -113,6 +113,15 @@ class PipelineWorkers(PipelineSteps):
             self._note_lost_context(worker, "its worker was stopped")
         if worker.status is WorkerStatus.LEAVING:
             self._lose_tasks(worker)
+
+    def repeated_end(self, worker: Worker, path: str, attempt: int) -> PipelineChanges:
+        """Return effects of an attempt's end, for its repeated report: they may have been lost."""
+        changes = PipelineChanges(released=[(path, attempt)])
+        last = (worker.path, worker.attempt) == (path, attempt)
+        if last and worker.token not in self.holders:
+            reply = self.cloud_machine.repeated_reply(path, worker.token)
+            changes.machine_commands += [] if reply is None else [reply]
+        return changes
 
     def _outputs_arrived(self, arrived: OutputsArrived) -> None:
         if self.exec_in(arrived.path, arrived.attempt, State.RUNNING) is None:

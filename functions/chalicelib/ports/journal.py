@@ -35,6 +35,8 @@ class TurnState(StrEnum):
     QUIET = "quiet"
     #: One request writes entries with the inputs of all.
     TAKEN = "taken"
+    #: The same; its own input cannot wait, so that only an entry of its own commits it.
+    URGENT = "urgent"
     #: A request must take the turn before it writes.
     OPEN = "open"
 
@@ -80,7 +82,7 @@ class Entry:
         notifications: Notifications to send, with secrets masked.
         open: `Store.open_pipelines` lists the pipeline: it is not settled, or has workers.
         turn: Reject the entry if the version of the turn is another one; None: do not check.
-        arrived: Ids of waiting inputs to delete.
+        arrived: Ids of waiting inputs to delete; reject the entry if one was withdrawn.
     """
 
     number: int
@@ -181,7 +183,9 @@ class Store(Protocol):
         """Write an entry and the related records in one transaction.
 
         Raises:
-            ConflictError: An entry with that number exists, or ``entry.turn`` is over.
+            ConflictError: An entry with that number exists, ``entry.turn`` is over, or an input of
+                ``entry.arrived`` does not wait.
+            LookupError: The organisation has no such pipeline.
             PlanLimitError: ``entry.workers``, or ``entry.reserved`` of an entry that `admits`,
                 exceeds the organisation's plan.
             ThrottledError: Retry later.
@@ -202,6 +206,9 @@ class Store(Protocol):
 
     def put_waiting(self, pipeline_id: str, waiting: Waiting) -> None:
         """Let an input wait for an entry."""
+
+    def withdraw(self, pipeline_id: str, submitted: str) -> bool:
+        """Delete a waiting input; return False if it does not wait."""
 
     def waiting(self, pipeline_id: str, limit: int) -> Sequence[Waiting]:
         """Return the first waiting inputs by id (a consistent read)."""

@@ -24,25 +24,21 @@ from chalicelib.ports.errors import ConflictError, ThrottledError
 from chalicelib.ports.journal import Turn, TurnState, Waiting
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.effects import Effects, effects_of
+from chalicelib.services.pacing import Pace
 from chalicelib.services.pipeline_cache import PipelineCache
 from chalicelib.services.slots import Decide
+from conducto_core.errors import NotFoundError
 
 logger = logging.getLogger(__name__)
 
-#: Maximum number of attempts to commit a decision against concurrent writers.
-MAX_TRIES = 12
 #: Maximum number of entries in a turn: the client of its request waits meanwhile.
 TURN_ENTRIES = 8
+#: Number of refusals after which a request writes its input itself.
+MAX_REFUSED = 2
 #: Maximum number of waiting inputs in an entry: a transaction has a hundred items.
 BATCH = 40
-#: First and longest pause in seconds between reads of the journal, and how the pause grows.
-FIRST_PAUSE = 0.012
-LONGEST_PAUSE = 0.15
-GROWTH = 1.5
 #: Seconds without an entry after which the holder of the turn counts as dead.
 PATIENCE = 0.5
-#: Seconds after which a request stops to wait for its entry.
-LONGEST_WAIT = 5.0
 
 
 class BusyError(Exception):
@@ -56,7 +52,7 @@ class Batch:
     Attributes:
         writer: Id of the request that writes it.
         own: The input of that request, unless it waits as well.
-        waiting: Waiting inputs, some of which may be in the journal already.
+        waiting: Waiting inputs.
         failing: Ids of waiting inputs that cannot be applied.
         turn: Version of the writer's turn; None: it writes without the turn.
     """
@@ -78,25 +74,33 @@ class _Request:
 
     Attributes:
         id: Id of its input; a refused input is followed by one with another id.
-        waits: Whether its input was left in the table.
+        pace: Its pauses.
+        sent: Whether its input may be in the table.
+        waits: Whether its input was left there.
+        refused: Number of its inputs that were refused.
         done: Whether the input took effect; False: there is none; None: not yet.
         lost: Whether another request was faster, so that it must not compete again.
         reads: Whether it must read the journal before it writes another entry.
         served: Number of waiting inputs in the entries that it has written.
-        failing: Ids of waiting inputs that cannot be applied.
+        failing: Ids of waiting inputs that cannot be applied or written.
+        alone: Whether each of its entries has one input, to find the input that fails.
         effects: Effects of its input and of the entries that it has written.
     """
 
     org: str
     pipeline_id: str
     decide: Decide
+    pace: Pace
     id: str = ""
+    sent: bool = False
     waits: bool = False
+    refused: int = 0
     done: bool | None = None
     lost: bool = False
     reads: bool = True
     served: int = 0
     failing: set[str] = field(default_factory=set)
+    alone: bool = False
     effects: list[Effects] = field(default_factory=list)
 
 
@@ -129,54 +133,94 @@ class GroupCommit:
             NotFoundError: The organisation has no pipeline with that id.
             BusyError: Too many concurrent changes.
         """
-        request = _Request(org, pipeline_id, decide)
+        request = _Request(org, pipeline_id, decide, Pace(self._cloud))
+        self._rename(request)
         try:
-            for attempt in range(MAX_TRIES):
-                if request.waits or not request.id:
-                    request.id, request.waits = self._new_id(), False
-                self._try(request, attempt)
-                if request.done is not None:
-                    return request.done
+            while request.done is None:
+                self._try(request)
+            return request.done
         finally:
+            self._withdraw(request)
+            self._cache.give_up(request.id)
             for effects in request.effects:
                 self._execute(effects)
-        raise BusyError(_busy(request))
 
-    def _try(self, request: _Request, attempt: int) -> None:
+    def _rename(self, request: _Request) -> None:
+        """Give the input of a request a new id; inputs wait in the order of their ids."""
+        self._cache.give_up(request.id)
+        request.id = f"{int(self._cloud.clock() * 1000):014d}-{token_hex(6)}"
         self._cache.expect(request.id)
+
+    def _try(self, request: _Request) -> None:
+        """Try to commit; ``done`` stays None if the request must try again, after a pause."""
+        throttled = False
         try:
             self._serve(request)
         except ThrottledError:
-            self._cloud.sleep(self._cloud.jitter() * 0.02 * 2 ** min(attempt, 6))
-        finally:
-            self._cache.give_up(request.id)
+            throttled = True
+        if request.done is not None:
+            return
+        if request.pace.is_over():
+            self._give_up(request)
+        else:
+            request.pace.pause(throttled=throttled)
 
-    def _new_id(self) -> str:
-        """Return an id; inputs wait in the order of their ids."""
-        return f"{int(self._cloud.clock() * 1000):014d}-{token_hex(6)}"
+    def _give_up(self, request: _Request) -> None:
+        """Raise `BusyError`, unless the journal has the input by now."""
+        if not self._withdraw(request):
+            with self._cache.lock_of(request.pipeline_id):
+                self._cache.current(request.org, request.pipeline_id)
+                self._look(request)
+        if request.done is None:
+            raise BusyError(f"{request.pipeline_id}: too many concurrent changes; retry")
+
+    def _withdraw(self, request: _Request) -> bool:
+        """Delete a waiting input; return False if it may be in the journal.
+
+        No entry has an input that was withdrawn, because nobody would execute its effects.
+        """
+        if not request.sent or request.done is not None:
+            return True
+        request.sent = request.waits = False
+        with suppress(ThrottledError):
+            return self._cloud.store.withdraw(request.pipeline_id, request.id)
+        return False
 
     def _serve(self, request: _Request) -> None:
-        """Decide, and commit the decision; ``done`` stays None if it must be repeated."""
+        """Decide, and commit the decision, or leave the input in the table."""
         with self._cache.lock_of(request.pipeline_id):
             live, turn = self._cache.current(request.org, request.pipeline_id)
             own = self._own(request, live)
-            if own is None:
+            if request.done is not None:
                 return
-            if turn.state is TurnState.QUIET and not request.lost:
+            if own is not None and turn.state is TurnState.QUIET and not request.lost:
                 request.lost = True  # unless this write succeeds
                 self._commit(request, live, Batch(request.id, own))
                 return
-        waits = may_wait(own.input)
-        if waits and turn.state is TurnState.TAKEN:
-            self._wait(request, own)
-        elif (mine := self._take(request, turn)) is not None:
-            self._use(request, mine)
-        elif waits:
-            self._wait(request, own)
+        request.pace.notice((live.number, turn.version))
+        urgent = own is not None and not _may_wait(request, own)
+        if _may_take(request, turn, urgent=urgent):
+            state = TurnState.URGENT if urgent else TurnState.TAKEN
+            mine = self._take(request, turn, state)
+            if mine is not None:
+                self._use(request, mine)
+                return
+        if own is not None and not urgent:
+            waiting = Waiting(own.id, own.written())
+            request.sent = True  # even if the response is lost
+            self._cloud.store.put_waiting(request.pipeline_id, waiting)
+            request.waits = True
 
     def _own(self, request: _Request, live: CloudPipeline) -> Submitted | None:
         """Return the input of the request, unless it waits, is written, or does not exist."""
         self._look(request)  # the response to a write may have been lost
+        if request.done is None and request.id in live.taken:
+            if request.sent:  # it was refused
+                request.sent = request.waits = False
+                request.refused += 1
+                self._rename(request)
+            else:
+                request.done = True  # read as part of a snapshot
         if request.done is not None or request.waits:
             return None
         happened = request.decide(live)
@@ -196,6 +240,16 @@ class GroupCommit:
         except FoldError as error:
             logger.exception("an input was refused", extra={"pipeline": live.id})
             request.failing.add(error.id)
+            return
+        except (ThrottledError, NotFoundError):
+            raise
+        except Exception:
+            if not batch.waiting:
+                raise
+            logger.exception("an entry was not written", extra={"pipeline": live.id})
+            if batch.own is None and len(batch.waiting) == 1:
+                request.failing.add(batch.waiting[0].id)
+            request.alone = True
             return
         self._cache.keep(live)
         request.reads = False
@@ -217,53 +271,28 @@ class GroupCommit:
         effects.usage, effects.published = found.usage, False
         request.effects.append(effects)
 
-    # ---- waiting ------------------------------------------------------------------------------
-
-    def _wait(self, request: _Request, own: Submitted) -> None:
-        """Leave an input in the table, and read the journal until it has the input."""
-        self._cloud.store.put_waiting(request.pipeline_id, Waiting(own.id, own.written()))
-        request.waits = True
-        waited = idle = 0.0
-        pause = FIRST_PAUSE
-        before = (own.seen, -1)
-        while waited < LONGEST_WAIT:
-            gap = pause * (0.5 + self._cloud.jitter())
-            pause = min(pause * GROWTH, LONGEST_PAUSE)
-            self._cloud.sleep(gap)
-            with self._cache.lock_of(request.pipeline_id):
-                live, turn = self._cache.current(request.org, request.pipeline_id)
-                if request.id in live.taken:
-                    self._look(request)
-                    return
-                now = (live.number, turn.version)
-            waited += gap
-            idle = idle + gap if now == before else 0.0
-            before = now
-            if turn.state is not TurnState.TAKEN or idle >= PATIENCE:
-                mine = self._take(request, turn)
-                if mine is not None:
-                    self._use(request, mine)
-                if request.done is not None:
-                    return
-        raise BusyError(_busy(request))
-
     # ---- the turn -----------------------------------------------------------------------------
 
-    def _take(self, request: _Request, turn: Turn) -> Turn | None:
+    def _take(self, request: _Request, turn: Turn, state: TurnState) -> Turn | None:
         try:
-            return self._cloud.store.pass_turn(request.pipeline_id, turn, TurnState.TAKEN)
+            return self._cloud.store.pass_turn(request.pipeline_id, turn, state)
         except ConflictError:
             return None
 
     def _use(self, request: _Request, turn: Turn) -> None:
         """Write entries for all requests, and end the turn."""
-        request.reads = False  # it has read the journal just before it took the turn
+        # It has read the journal just before it took the turn, but an entry with its waiting input
+        # may have been written in between: it is not to be read as part of a snapshot.
+        request.reads = request.sent
         try:
             for _ in range(TURN_ENTRIES):
                 waiting = self._waiting(request.pipeline_id)
                 with self._cache.lock_of(request.pipeline_id):
                     if not self._write_next(request, turn, waiting):
                         break
+                others = turn.state is TurnState.URGENT and request.done is not None
+                if others or request.pace.is_over():
+                    break
         finally:
             state = TurnState.OPEN if request.served else TurnState.QUIET
             with suppress(ConflictError, ThrottledError):
@@ -283,13 +312,31 @@ class GroupCommit:
         else:
             live = self._cache.known(request.org, request.pipeline_id)
         own = self._own(request, live)
-        if own is None and not fresh(live, waiting):
-            self._cloud.store.drop_waiting(request.pipeline_id, [each.id for each in waiting])
+        new = fresh(live, waiting)
+        known = {each.id for each in waiting} - {each.id for each in new}
+        self._cloud.store.drop_waiting(request.pipeline_id, sorted(known))
+        if request.alone:
+            new = new[:1] if own is None else []
+        if own is None and not new:
             return False
         failing = frozenset(request.failing)
-        self._commit(request, live, Batch(request.id, own, waiting, failing, turn.version))
+        self._commit(request, live, Batch(request.id, own, new, failing, turn.version))
         return True
 
 
-def _busy(request: _Request) -> str:
-    return f"{request.pipeline_id}: too many concurrent changes; retry"
+def _may_wait(request: _Request, own: Submitted) -> bool:
+    """Return whether to leave an input to others; not if they have refused it repeatedly."""
+    return may_wait(own.input) and request.refused < MAX_REFUSED
+
+
+def _may_take(request: _Request, turn: Turn, *, urgent: bool) -> bool:
+    """Return whether a request may take the turn: its holder may be dead, or less urgent."""
+    if request.pace.idle >= PATIENCE:
+        return True
+    match turn.state:
+        case TurnState.TAKEN:
+            return urgent
+        case TurnState.URGENT:
+            return False
+        case _:
+            return True

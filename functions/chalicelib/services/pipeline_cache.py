@@ -105,7 +105,7 @@ class PipelineCache:
             live = self._load(org, pipeline_id)
         elif live.org != org:
             raise _unknown(pipeline_id)
-        self._kept.pop(pipeline_id, None)
+        self.discard(pipeline_id)
         news = self._cloud.store.news(live.id, live.number)
         for entry in news.entries:
             written = JournalEntry.model_validate(entry.input)
@@ -132,12 +132,13 @@ class PipelineCache:
 
     def discard(self, pipeline_id: str) -> None:
         """Remove a pipeline's state, which is ahead of its journal or wrong."""
-        self._kept.pop(pipeline_id, None)
+        with self._lock:
+            self._kept.pop(pipeline_id, None)
 
     def forget(self, pipeline_id: str) -> None:
         """Remove a pipeline and its definition."""
         with self.lock_of(pipeline_id):
-            self._kept.pop(pipeline_id, None)
+            self.discard(pipeline_id)
         self._definitions.drop(pipeline_id)
 
     def _load(self, org: str, pipeline_id: str) -> CloudPipeline:

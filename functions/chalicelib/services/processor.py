@@ -10,9 +10,9 @@ from chalicelib.domain.events import Changed, Input, JournalEntry, WorkerLaunch
 from chalicelib.domain.folding import fold
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.pipeline_changes import PipelineChanges, in_one, merged
-from chalicelib.ports.errors import PlanLimitError, ThrottledError
+from chalicelib.ports.errors import PlanLimitError
 from chalicelib.ports.identity import InUse, Share
-from chalicelib.ports.journal import Entry, Snapshot
+from chalicelib.ports.journal import Entry
 from chalicelib.services.build_poller import BuildPoller
 from chalicelib.services.deferred_effects import DeferredExecutor
 from chalicelib.services.dependencies import Dependencies
@@ -22,6 +22,7 @@ from chalicelib.services.metering import reason_to_wait
 from chalicelib.services.pipeline_cache import PipelineCache
 from chalicelib.services.secret_injection import inject
 from chalicelib.services.slots import Decide, Slots, needed_room
+from conducto_core.errors import NotFoundError
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.notifications.messages import masked
 from conducto_core.semantics.capacity import Room
@@ -53,6 +54,7 @@ class CommandProcessor:
         self._effect_executor = EffectExecutor(cloud, self.reading, self.deferred)
         self.watch = BuildPoller(cloud, self.submit, self.reading)
         self._cache = PipelineCache(cloud)
+        self._snapshots_due: set[str] = set()
         execute = self._effect_executor.execute
         self._group = GroupCommit(cloud, self._cache, self._write_entry, execute)
 
@@ -81,7 +83,11 @@ class CommandProcessor:
             NotFoundError: The organisation has no pipeline with that id.
             BusyError: Every attempt conflicted with another writer.
         """
-        return self._group.submit(org, pipeline_id, decide)
+        result = self._group.submit(org, pipeline_id, decide)
+        if pipeline_id in self._snapshots_due:
+            self._snapshots_due.discard(pipeline_id)
+            self._put_snapshot(org, pipeline_id)
+        return result
 
     def note_change(self, org: str, pipeline_id: str, change: str, by: str) -> None:
         """Record a change of a pipeline's commands or data that is not an action on its nodes."""
@@ -93,6 +99,12 @@ class CommandProcessor:
             return Changed(time=now, by=by, change=change)
 
         self.submit(org, pipeline_id, decide)
+
+    def repeat_effects(self, org: str, pipeline_id: str, changes: PipelineChanges) -> None:
+        """Execute effects again that may have been lost."""
+        with self.seen(org, pipeline_id) as live:
+            effects = effects_of(live, changes, ())
+        self._effect_executor.execute(effects)
 
     def refuse_task(self, org: str, pipeline_id: str, token: str, error: str) -> None:
         """Fail a task without changing its pipeline, for example a task of an old run."""
@@ -128,8 +140,8 @@ class CommandProcessor:
         live.pool_workers(written)
         self._cache.note(folded.changes)
         every = max(self._snapshot_every, len(live.tree.nodes) // NODES_AN_INPUT)
-        if live.inputs // every > inputs // every and snapshots.can_be_taken(live):
-            self._put_snapshot(live.id, snapshots.take(live))
+        if live.inputs // every > inputs // every:
+            self._snapshots_due.add(live.id)  # taken after the effects, which must not be lost
         own = folded.changes.get(batch.writer) or PipelineChanges()
         room = needed_room(before, live.share, more_spare=len(live.surplus()) > spare)
         effects = effects_of(live, own, written.hires, room)
@@ -219,13 +231,19 @@ class CommandProcessor:
             turn=batch.turn,
             arrived=[each.id for each in batch.waiting],
         )
-        self.cloud.store.commit(live.org, live.id, entry)
-
-    def _put_snapshot(self, pipeline_id: str, snapshot: Snapshot) -> None:
         try:
-            self.cloud.store.put_snapshot(pipeline_id, snapshot)
-        except ThrottledError:
-            logger.info("a snapshot was not written", extra={"pipeline": pipeline_id})
+            self.cloud.store.commit(live.org, live.id, entry)
+        except LookupError as error:
+            raise NotFoundError(str(error)) from error
+
+    def _put_snapshot(self, org: str, pipeline_id: str) -> None:
+        try:
+            with self.seen(org, pipeline_id) as live:
+                snapshot = snapshots.take(live) if snapshots.can_be_taken(live) else None
+            if snapshot is not None:
+                self.cloud.store.put_snapshot(pipeline_id, snapshot)
+        except Exception:  # the input has taken effect, and the next snapshot replaces this one
+            logger.exception("a snapshot was not written", extra={"pipeline": pipeline_id})
 
 
 def _if_new(live: CloudPipeline, share: Share) -> Share | None:

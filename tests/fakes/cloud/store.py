@@ -109,12 +109,14 @@ class FakeStore:
                 raise ConflictError(f"{pipeline_id} has {len(kept.journal)} entries")
             if entry.turn not in (None, kept.turn.version):
                 raise ConflictError(f"{pipeline_id}: the turn is over")
+            if not kept.waiting.keys() >= set(entry.arrived):
+                raise ConflictError(f"{pipeline_id}: an input does not wait any more")
             self._orgs.count(org, entry.workers, entry.reserved, admits=entry.admits)
             if entry.share is not None:
                 self._orgs.set_share(org, pipeline_id, entry.share)
             kept.journal.append(entry)
             for submitted in entry.arrived:
-                kept.waiting.pop(submitted, None)
+                del kept.waiting[submitted]
             kept.changes += entry.changes
             kept.open = entry.open
             kept.attempts.update({(a.path, a.number): a for a in entry.attempts})
@@ -141,6 +143,10 @@ class FakeStore:
 
     def put_waiting(self, pipeline_id: str, waiting: Waiting) -> None:
         self._kept[pipeline_id].waiting[waiting.id] = json.dumps(waiting.submitted)
+
+    def withdraw(self, pipeline_id: str, submitted: str) -> bool:
+        with self._lock:
+            return self._kept[pipeline_id].waiting.pop(submitted, None) is not None
 
     def waiting(self, pipeline_id: str, limit: int) -> Sequence[Waiting]:
         with self._lock:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from chalicelib.ports.journal import Entry, News, Waiting
     from support.cloud.world import World
 
+_TAKEN = (TurnState.TAKEN, TurnState.URGENT)
+
 
 class Crowd:
     """A store that others use as well.
@@ -46,7 +48,7 @@ class Crowd:
 
     def news(self, pipeline_id: str, after: int) -> News:
         turn = self._store.news(pipeline_id, after).turn
-        if turn.state is not TurnState.TAKEN and self._chance():
+        if turn.state not in _TAKEN and self._chance():
             self._store.pass_turn(pipeline_id, turn, TurnState.TAKEN)
         if self._sent and self._chance(0.3):
             self._store.put_waiting(*self._rng.choice(self._sent))
@@ -92,7 +94,7 @@ class Crowd:
 
     def _leave(self) -> None:
         turn = self._store.news(self._pipeline, 0).turn
-        if turn.state is TurnState.TAKEN:
+        if turn.state in _TAKEN:
             self._store.pass_turn(self._pipeline, turn, TurnState.OPEN)
 
     def _submit(self, happened: Any) -> None:

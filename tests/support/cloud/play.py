@@ -16,6 +16,7 @@ from chalicelib.domain.events import ApprovalDecided, TimeLimitsExpired
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.workers import TaskEnd
 from chalicelib.services.processor import CommandProcessor
+from chalicelib.services.reconcile import Reconciler
 from conducto.wire.lazy_form import from_wire_document
 from conducto_core.model.nodes import Pipeline
 from conducto_core.model.records import ApprovalDecision
@@ -389,7 +390,11 @@ def _perhaps(
     for share in (lossy / 2, 1 - lossy / 2):
         if chance >= share:
             sent = BackgroundEvent.model_validate_json(event.model_dump_json(exclude_defaults=True))
-            rng.choice(engines).deferred.execute(sent.effects)
+            engine = rng.choice(engines)
+            if sent.effects is not None:
+                engine.deferred.execute(sent.effects)
+            if sent.checks is not None:
+                Reconciler(engine).check(sent.checks, lambda: 800.0)
 
 
 def _change(tree: dict[str, Any], rng: Random, number: int) -> str:
