@@ -80,7 +80,11 @@ class MonitoringStack(Stack):
         self._minutes = logs.LogGroup.from_log_group_name(
             self, "MinuteLogs", f"/aws/lambda/{self._function('every_minute')}"
         )
-        self._reconciles = self._lines("NotReconciled", NOT_RECONCILED, "FailedReconciles")
+        self._lines("NotDistributed", NOT_RECONCILED, "FailedReconciles")
+        checks = logs.LogGroup.from_log_group_name(
+            self, "BackgroundLogs", f"/aws/lambda/{self._function('background')}"
+        )
+        self._reconciles = self._lines("NotReconciled", NOT_RECONCILED, "FailedReconciles", checks)
         self._shells = self._lines("NotChecked", NOT_CHECKED, "FailedShells")
         self._topic = None if settings.alarm_email is None else self._told(settings.alarm_email)
         self.alarms = [
@@ -119,7 +123,7 @@ class MonitoringStack(Stack):
             self._alarm(
                 "FailedReconciles",
                 self._reconciles,
-                "pipelines cannot be reconciled: see the log of every_minute",
+                "pipelines cannot be reconciled: see the logs of background and every_minute",
             ),
             self._alarm(
                 "FailedShells",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,10 +10,11 @@ import pytest
 from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.launch_pace import LaunchPace
 from chalicelib.domain.deferred_effects import BackgroundEvent
-from chalicelib.ports.errors import ThrottledError
-from chalicelib.services.deferred_effects import RESERVE, WAVE
+from chalicelib.ports.errors import ConflictError, ThrottledError
+from chalicelib.ports.workers import WorkerTask
+from chalicelib.services.deferred_effects import OUTDATED, RESERVE, WAVE
 from chalicelib.services.processor import CommandProcessor
-from chalicelib.services.reconcile import SHARE, SPLIT_SECONDS, Reconciler
+from chalicelib.services.reconcile import MAX_LISTED, SHARE, SPLIT_SECONDS, Reconciler
 from conducto_core.model.states import State
 from conducto_core.semantics.asl.partition import Size
 from support.cloud.aws import TABLE, aws
@@ -143,6 +145,76 @@ def test_workers_are_launched_at_the_rate_that_aws_allows(world: World) -> None:
     assert slept == [0.5, 0.5, 0.5]
 
 
+def test_workers_that_nobody_wants_any_more_are_not_launched(world: World) -> None:
+    slept: list[float] = []
+
+    def cancel(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            world.control(pipeline, "sleep")
+
+    background = Background(world, launch_delay=lambda _: 0.5, sleep=cancel)
+    pipeline = world.launch(_wide(4 * WAVE))
+    background.run()
+    assert len(world.fleet.tasks) == WAVE
+    assert slept == [0.5, 0.5]
+
+
+def test_workers_that_another_executor_launched_are_left_out(world: World) -> None:
+    background = Background(world)
+    world.launch(_wide(2 * WAVE))
+    repeated = background.events[0]
+    started: list[str] = []
+    background.run()
+
+    class Fleet:
+        """ECS; records the workers that are launched again."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.fleet, name)
+
+        def start(self, task: WorkerTask) -> None:
+            started.append(task.worker_id)
+
+    world.cloud = replace(world.cloud, fleet=Fleet())
+    background.events = [repeated]
+    background.run()
+    assert started == []
+
+
+def test_executor_that_waits_for_its_rate_is_at_work(world: World) -> None:
+    background = Background(world)
+    pipeline = world.launch(_wide(2 * WAVE))
+    looks: list[int] = []
+
+    def look(seconds: float) -> None:
+        world.now += seconds
+        world.reconciler().look_at(ME.org, pipeline)
+        looks.append(len(background.events))
+
+    background.launch_delay = lambda _number: 90.0
+    world.cloud = replace(world.cloud, sleep=look)
+    background.run()
+    assert len(looks) > 2 * 90 / OUTDATED
+    assert set(looks) == {0}  # the minute's check starts no other executor
+    assert len(world.fleet.tasks) == 2 * WAVE
+
+
+def test_executor_that_waits_for_its_rate_hands_over_in_time(world: World) -> None:
+    background = Background(world)
+    slept: list[float] = []
+    world.launch(_wide(WAVE))
+    background.launch_delay = lambda _number: 90.0
+    background.seconds = lambda: RESERVE + 20 - sum(slept)  # type: ignore[method-assign]
+    world.cloud = replace(world.cloud, sleep=slept.append)
+    background.run()
+    assert sum(slept) == 20
+    assert world.fleet.tasks == {}
+    handed_over = BackgroundEvent.model_validate_json(background.events[0]).effects
+    assert handed_over is not None
+    assert len(handed_over.workers) == WAVE
+
+
 def test_executor_without_time_hands_over_to_the_next(world: World) -> None:
     background = Background(world, max_machine_size=_SMALL)
     pipeline = world.launch(_wide(2 * WAVE))
@@ -271,6 +343,99 @@ def test_checks_without_time_are_continued(world: World) -> None:
     rest = _checked(BackgroundEvent.model_validate_json(background.events[-1]))
     assert len(rest) == 2
     assert rest < first
+
+
+def test_pipelines_are_checked_although_single_calls_of_the_minute_fail(world: World) -> None:
+    background = Background(world)
+    pipelines = {world.launch(serial("a")) for _ in range(SHARE + 1)}
+    background.run_all()
+    world.serve()
+    failures: list[BackgroundEvent] = []
+
+    class Fleet:
+        """ECS whose list of all tasks is throttled."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.fleet, name)
+
+        def all_running(self) -> None:
+            raise ThrottledError("slow down")
+
+    def invoke(event: BackgroundEvent) -> None:
+        if not failures:
+            failures.append(event)
+            raise ThrottledError("slow down")
+        background.events.append(event.model_dump_json(exclude_defaults=True))
+
+    world.cloud = replace(world.cloud, invoke_background=invoke, fleet=Fleet())
+    Reconciler(CommandProcessor(world.cloud)).run()
+    (missed,) = failures
+    assert missed.checks is not None
+    lost = {each.pipeline_id for each in missed.checks.pipelines}
+    assert _checked(background.run()) == pipelines - lost
+    assert all(each.running is None for each in missed.checks.pipelines)  # the check lists them
+
+
+def test_a_pipeline_with_too_many_tasks_for_an_event_is_listed_by_its_check(world: World) -> None:
+    background = Background(world)
+    pipeline = world.launch(serial("a"))
+    background.run_all()
+
+    class Fleet:
+        """ECS with many tasks."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.fleet, name)
+
+        def all_running(self) -> dict[str, dict[str, str]]:
+            return {pipeline: {f"w{n}": "arn" for n in range(MAX_LISTED + 1)}}
+
+    Reconciler(CommandProcessor(replace(world.cloud, fleet=Fleet()))).run()
+    (event,) = map(BackgroundEvent.model_validate_json, background.events)
+    assert event.checks is not None
+    assert [each.running for each in event.checks.pipelines] == [None]
+
+
+def test_each_minute_a_share_begins_with_its_next_pipeline(world: World) -> None:
+    background = Background(world)
+    pipelines = {world.launch(serial("a")) for _ in range(3)}
+    background.events.clear()
+    begins = []
+    for _ in pipelines:
+        world.now += 60
+        world.reconciler().run()
+        event = BackgroundEvent.model_validate_json(background.events.pop())
+        assert event.checks is not None
+        begins.append(event.checks.pipelines[0].pipeline_id)
+    assert set(begins) == pipelines
+
+
+def test_limits_that_a_request_could_not_release_are_released_in_the_background(
+    world: World,
+) -> None:
+    background = Background(world)
+    world.launch(serial(leaf("load", limits=[{"name": "db", "number": 1, "priority": 0}])))
+    background.run_all()
+    world.serve()
+    slept: list[float] = []
+
+    class Contended:
+        """Limits that others write at the same time, until the background has paused."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.limits, name)
+
+        def write(self, *given: Any) -> None:
+            if 1.0 not in slept:
+                raise ConflictError("contended")
+            world.limits.write(*given)
+
+    world.cloud = replace(world.cloud, limits=Contended(), sleep=slept.append)
+    world.engine = CommandProcessor(world.cloud)
+    world.running()["/load"].finish()
+    assert len(world.limits.read(ME.org)[0]) == 1
+    background.run_all()
+    assert world.limits.read(ME.org)[0] == []
 
 
 def _checked(event: BackgroundEvent) -> set[str]:

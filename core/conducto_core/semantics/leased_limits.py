@@ -86,7 +86,8 @@ class LeasedLimits:
         """
         known = self._leases.get(lease.key)
         if known is not None and known.holds:
-            self._replace(replace(known, seen=self._now))
+            if self._now - known.seen >= RENEW:
+                self._replace(replace(known, seen=self._now))
             return None
         reason = self._table.check(lease.request())
         if reason is None:

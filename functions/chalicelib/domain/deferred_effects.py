@@ -6,8 +6,6 @@ that an event can be lost, delivered twice or executed late.
 
 from typing import Literal
 
-from pydantic import Field
-
 from conducto_core.model.base import Record
 
 #: Sort key of the mark that an executor of a pipeline's effects renews, among its workers.
@@ -30,6 +28,7 @@ class DeferredEffects(Record):
         replies: Tasks to complete after their machines are created.
         builds: Names of the images whose builds to start.
         room: Whether to look for free workers (``make``), or to hand them on.
+        unlimited: ``(path, attempt)`` of attempts whose named limits could not be released.
         machine: ARN of the run's machine, if an earlier invocation created a part of its machines.
         created: Number of machines that it created.
     """
@@ -41,24 +40,26 @@ class DeferredEffects(Record):
     replies: tuple[LazyReply, ...] = ()
     builds: tuple[str, ...] = ()
     room: Literal["make", "hand_on"] | None = None
+    unlimited: tuple[tuple[str, int], ...] = ()
     machine: str | None = None
     created: int = 0
 
     def are_any(self) -> bool:
         """Return whether there is anything to do."""
-        return bool(self.run or self.workers or self.replies or self.builds or self.room)
+        effects = (self.run, self.workers, self.replies, self.builds, self.room, self.unlimited)
+        return any(effects)
 
 
 class PipelineCheck(Record):
     """A pipeline to check.
 
     Attributes:
-        running: ``{worker id: task ARN}`` of its tasks that have not stopped.
+        running: ``{worker id: task ARN}`` of its tasks that have not stopped; None: list them.
     """
 
     org: str
     pipeline_id: str
-    running: dict[str, str] = Field(default={})
+    running: dict[str, str] | None = None
 
 
 class Checks(Record):

@@ -31,12 +31,19 @@ from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.pipeline_state import CloudImage
 from chalicelib.domain.tokens import new_token
 from chalicelib.domain.workers import Worker, WorkerStatus
-from chalicelib.ports.errors import AccessDeniedError, CapacityError, TaskGoneError, ThrottledError
+from chalicelib.ports.errors import (
+    AccessDeniedError,
+    CapacityError,
+    ConflictError,
+    TaskGoneError,
+    ThrottledError,
+)
 from chalicelib.ports.identity import Identity
 from chalicelib.ports.workers import WorkerTask
 from chalicelib.services.build_poller import Reading, image_update
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.image_builds import ImageBuilds
+from chalicelib.services.named_limits import NamedLimits
 from chalicelib.services.slots import Need, Slots, Submit
 from conducto.errors import DefinitionError
 from conducto_core.errors import NotFoundError
@@ -191,6 +198,7 @@ class DeferredExecutor:
                 lambda: begun.append(self._begin(work)),
                 *(lambda reply=reply: self._reply(work, *reply) for reply in work.replies),
                 *(lambda image=image: self._build(work, image) for image in work.builds),
+                lambda: self._release_limits(work),
             ],
             self._cloud.threads,
             work.about,
@@ -251,15 +259,39 @@ class DeferredExecutor:
     def _launch(self, work: _Work) -> list[WorkerTask]:
         """Launch workers; return those that are left when the time is short."""
         refused: dict[str, Exception] = {}
-        for first in range(0, len(work.tasks), WAVE):
+        rest = work.tasks
+        while rest:
+            self._wait(work, self._cloud.launch_delay(min(WAVE, len(rest))))
             if work.is_over():
-                return work.tasks[first:]
-            wave = work.tasks[first : first + WAVE]
-            self._cloud.sleep(self._cloud.launch_delay(len(wave)))
-            self._mark(work)
+                break
+            rest = self._wanted(work, rest)
+            wave, rest = rest[:WAVE], rest[WAVE:]
             calls = [lambda task=task: self._start_worker(work, task, refused) for task in wave]
             run_all(calls, self._cloud.threads, work.about)
-        return []
+        return rest
+
+    def _wait(self, work: _Work, seconds: float) -> None:
+        """Sleep, at most until the time is short; the executor stays marked as working."""
+        while True:
+            self._cloud.sleep(min(seconds, MARK_EVERY))
+            self._mark(work)
+            seconds -= MARK_EVERY
+            if seconds <= 0 or work.is_over():
+                return
+
+    def _wanted(self, work: _Work, tasks: Sequence[WorkerTask]) -> list[WorkerTask]:
+        """Return the tasks of workers that the journal still requires and nobody has launched."""
+        org, pipeline_id = work.effects.org, work.effects.pipeline_id
+        launched = self._cloud.store.workers_seen(pipeline_id)
+        with self._reading(org, pipeline_id) as live:
+            workers = live.registry.workers
+            return [
+                task
+                for task in tasks
+                if task.worker_id not in launched
+                and task.worker_id in workers
+                and is_new(workers[task.worker_id])
+            ]
 
     def _start_worker(self, work: _Work, task: WorkerTask, known: dict[str, Exception]) -> None:
         """Launch a worker, unless AWS has rejected the launch of another one of its pool."""
@@ -299,6 +331,22 @@ class DeferredExecutor:
             )
 
         self._submit(task.org, task.pipeline_id, decide)
+
+    # ---- named limits ---------------------------------------------------------------------------
+
+    def _release_limits(self, work: _Work) -> None:
+        """Release named limits; repeat it while other writers are faster and there is time."""
+        effects = work.effects
+        keys = [(effects.pipeline_id, path, attempt) for path, attempt in effects.unlimited]
+        while keys:
+            try:
+                NamedLimits(self._cloud).release(effects.org, keys)
+            except (ConflictError, ThrottledError):
+                if work.left is None or work.is_over():
+                    raise
+                self._cloud.sleep(PAUSE)
+            else:
+                return
 
     # ---- executions -----------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ background (`chalicelib.services.deferred_effects`).
 | start of a build | polling starts the missing build |
 | frame to a follower | the next frame includes its changes |
 | metering of an attempt | none: it does not count in the usage reports |
-| release of named limits | `chalicelib.services.named_limits` sweeps every minute |
+| release of named limits | the background retries; `chalicelib.services.named_limits` sweeps |
 | charge of an ended worker | `chalicelib.services.billing_run` reads its end from ECS |
 """
 
@@ -28,7 +28,7 @@ from chalicelib.domain.deferred_effects import DeferredEffects, LazyReply
 from chalicelib.domain.events import WorkerLaunch
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.pipeline_changes import PipelineChanges, Usage, WorkerCharge
-from chalicelib.ports.errors import TaskGoneError
+from chalicelib.ports.errors import ConflictError, TaskGoneError, ThrottledError
 from chalicelib.services.build_poller import Reading
 from chalicelib.services.charging import Charging, WorkerTime
 from chalicelib.services.deferred_effects import DeferredExecutor, run_all
@@ -171,7 +171,17 @@ class EffectExecutor:
 
     def _release_limits(self, effects: Effects) -> None:
         keys = [(effects.pipeline_id, path, attempt) for path, attempt in effects.unlimited]
-        NamedLimits(self._cloud).release(effects.org, keys)
+        try:
+            NamedLimits(self._cloud).release(effects.org, keys)
+        except (ConflictError, ThrottledError):
+            # Too many commands request the limits now: the background has more time.
+            self._defer(
+                DeferredEffects(
+                    org=effects.org,
+                    pipeline_id=effects.pipeline_id,
+                    unlimited=tuple(effects.unlimited),
+                )
+            )
 
     def _releases(self, effects: Effects) -> list[Callable[[], object]]:
         cloud = self._cloud

@@ -58,6 +58,8 @@ MAX_LISTED = 5000
 #: Seconds after which an invocation shares the rest of its pipelines with another one.
 SPLIT_SECONDS = 15.0
 _STOPPED = "STOPPED"
+#: The log message for pipelines that were not checked; an alarm counts it.
+NOT_RECONCILED = "a pipeline was not reconciled"
 
 
 class Reconciler:
@@ -86,29 +88,53 @@ class Reconciler:
         return len(pipelines)
 
     def _distribute(self, pipelines: Sequence[tuple[str, str]]) -> None:
-        """Start an invocation for each share of the pipelines, always in the same order.
+        """Start an invocation for each share of the pipelines.
 
-        The tasks are listed once: ECS allows 20 calls per second.
+        The tasks are listed once: ECS allows 20 calls per second. Each minute a share begins with
+        its next pipeline, so that one whose check ends the process does not starve the same others.
         """
         listed = self._now
-        running = self._cloud.fleet.all_running()
+        running = self._all_running()
         checks = [
-            PipelineCheck(org=org, pipeline_id=name, running=dict(running.get(name, {})))
+            PipelineCheck(
+                org=org,
+                pipeline_id=name,
+                running=None if running is None else dict(running.get(name, {})),
+            )
             for org, name in sorted(pipelines)
         ]
         shares = -(-len(checks) // SHARE)
         for first in range(shares):
-            self._send(listed, checks[first::shares])
+            share = checks[first::shares]
+            turn = int(listed // 60) % len(share)
+            self._send(listed, share[turn:] + share[:turn])
 
-    def _send(self, listed: float, checks: Sequence[PipelineCheck]) -> None:
+    def _all_running(self) -> Mapping[str, Mapping[str, str]] | None:
+        """Return the tasks of all pipelines; None: each check lists those of its pipeline."""
+        try:
+            return self._cloud.fleet.all_running()
+        except Exception:
+            logger.exception("the tasks of all pipelines were not listed")
+            return None
+
+    def _send(self, listed: float, checks: Sequence[PipelineCheck]) -> bool:
+        """Start an invocation that checks pipelines; return False if one was not started."""
         half = len(checks) // 2
-        if half and sum(len(each.running) for each in checks) > MAX_LISTED:
-            self._send(listed, checks[:half])
-            self._send(listed, checks[half:])
-            return
+        if sum(len(each.running or ()) for each in checks) > MAX_LISTED:
+            if half:
+                # Both, even if one fails.
+                return all([self._send(listed, checks[:half]), self._send(listed, checks[half:])])
+            checks = [each.model_copy(update={"running": None}) for each in checks]
         event = BackgroundEvent(checks=Checks(listed=listed, pipelines=tuple(checks)))
-        if self._cloud.invoke_background is not None:
-            self._cloud.invoke_background(event)
+        try:
+            if self._cloud.invoke_background is not None:
+                self._cloud.invoke_background(event)
+        except Exception:
+            # One failure must not affect other pipelines. An alarm counts these messages.
+            about = {"pipelines": [each.pipeline_id for each in checks]}
+            logger.exception(NOT_RECONCILED, extra=about)
+            return False
+        return True
 
     def check(self, checks: Checks, left: Left) -> None:
         """Check pipelines; if it takes long, another invocation checks half of the rest."""
@@ -118,9 +144,9 @@ class Reconciler:
                 self._send(checks.listed, rest)
                 return
             if self._now - turn > SPLIT_SECONDS and len(rest) > 1:
-                half = len(rest) // 2
-                self._send(checks.listed, rest[half:])
-                rest, turn = rest[:half], self._now
+                half, turn = len(rest) // 2, self._now
+                if self._send(checks.listed, rest[half:]):
+                    rest = rest[:half]
             each = rest.pop(0)
             self._try_to_look_at(each.org, each.pipeline_id, each.running, checks.listed)
 
@@ -144,7 +170,7 @@ class Reconciler:
         except Exception:
             # One failure must not affect other pipelines.
             about = {"org": org, "pipeline": pipeline_id}
-            logger.exception("a pipeline was not reconciled", extra=about)
+            logger.exception(NOT_RECONCILED, extra=about)
 
     def look_at(
         self,
