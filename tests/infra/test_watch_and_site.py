@@ -286,15 +286,19 @@ def test_dashboard_shows_every_alarm_and_its_metrics(
 
 
 @pytest.mark.parametrize(
-    ("metric", "module"), [("FailedReconciles", "reconcile"), ("FailedShells", "debug_sessions")]
+    ("metric", "module", "functions"),
+    [
+        ("FailedReconciles", "reconcile", ["background", "every-minute"]),
+        ("FailedShells", "debug_sessions", ["every-minute"]),
+    ],
 )
 def test_errors_of_the_minute_rule_are_found_in_its_log_and_have_an_alarm(
-    installation: dict[str, dict[str, Any]], metric: str, module: str
+    installation: dict[str, dict[str, Any]], metric: str, module: str, functions: list[str]
 ) -> None:
     from pathlib import Path
 
     watch = installation["watch"]
-    (found,) = [
+    filters = [
         properties
         for each in resources(watch, "AWS::Logs::MetricFilter")
         if (properties := each["Properties"])["MetricTransformations"][0]["MetricName"].endswith(
@@ -303,15 +307,21 @@ def test_errors_of_the_minute_rule_are_found_in_its_log_and_have_an_alarm(
     ]
     source = Path(f"functions/chalicelib/services/{module}.py").read_text()
 
-    words = found["FilterPattern"].partition('"')[2].partition('"')[0]
-    assert f'logger.exception("{words}"' in source
-    assert found["LogGroupName"].endswith("-every-minute")
+    assert len(filters) == len(functions)
+    for found, function in zip(
+        sorted(filters, key=lambda each: each["LogGroupName"]), functions, strict=True
+    ):
+        words = found["FilterPattern"].partition('"')[2].partition('"')[0]
+        assert f'logger.exception("{words}"' in source
+        assert found["LogGroupName"].endswith(f"-{function}")
     (counted,) = [
         alarm["Properties"]
         for alarm in resources(watch, "AWS::CloudWatch::Alarm")
         if alarm["Properties"]["AlarmName"].endswith(f"-{metric}")
     ]
-    assert counted["MetricName"] == found["MetricTransformations"][0]["MetricName"]
+    assert {counted["MetricName"]} == {
+        each["MetricTransformations"][0]["MetricName"] for each in filters
+    }
     # Each minute it fails again: that is more often in five minutes than the alarm lets pass.
     assert (counted["Period"], counted["Statistic"]) == (300, "Sum")
     assert counted["Threshold"] < 5

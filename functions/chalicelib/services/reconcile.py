@@ -58,8 +58,6 @@ MAX_LISTED = 5000
 #: Seconds after which an invocation shares the rest of its pipelines with another one.
 SPLIT_SECONDS = 15.0
 _STOPPED = "STOPPED"
-#: The log message for pipelines that were not checked; an alarm counts it.
-NOT_RECONCILED = "a pipeline was not reconciled"
 
 
 class Reconciler:
@@ -132,7 +130,7 @@ class Reconciler:
         except Exception:
             # One failure must not affect other pipelines. An alarm counts these messages.
             about = {"pipelines": [each.pipeline_id for each in checks]}
-            logger.exception(NOT_RECONCILED, extra=about)
+            logger.exception("a pipeline was not reconciled", extra=about)
             return False
         return True
 
@@ -170,7 +168,7 @@ class Reconciler:
         except Exception:
             # One failure must not affect other pipelines.
             about = {"org": org, "pipeline": pipeline_id}
-            logger.exception(NOT_RECONCILED, extra=about)
+            logger.exception("a pipeline was not reconciled", extra=about)
 
     def look_at(
         self,
