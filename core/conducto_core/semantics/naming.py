@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b, sha256
 from string import ascii_letters, digits
 from typing import Final
@@ -45,11 +46,15 @@ def pool_name(spec: NodeSpec, pipeline_id: str = "", groups: Sequence[str] = ())
         groups: The groups whose capacity it counts in (`autoscaling.Pool.groups`): a worker that
             waits for room in one must not delay others of its pool.
     """
-    place = spec.placement
     # One container serves a context, whatever its members request.
     fields = () if kind_of(spec.pool) is PoolKind.CONTEXT else _fields(spec)
-    text = repr((spec.pool, place.image, *fields, pipeline_id, *groups))
-    return NAME_PREFIX + blake2b(text.encode(), digest_size=6).hexdigest()
+    return _name_of(spec.pool, spec.placement.image, *fields, pipeline_id, *groups)
+
+
+# Most of 100,000 Execs have the same pool. Names depend on the types: 1 and 1.0 are two values.
+@lru_cache(maxsize=1024, typed=True)
+def _name_of(*values: object) -> str:
+    return NAME_PREFIX + blake2b(repr(values).encode(), digest_size=6).hexdigest()
 
 
 def _fields(spec: NodeSpec) -> tuple[object, ...]:

@@ -11,7 +11,7 @@ them from a journal. Each adds what only it needs: containers and timers, or wor
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from conducto_core.model.nodes import Pipeline, ancestors
+from conducto_core.model.nodes import Pipeline, ancestors, parent_of
 from conducto_core.model.records import (
     ChangeRow,
     Counts,
@@ -149,7 +149,7 @@ class PipelineState:
 
     def groups_above(self, path: str) -> tuple[str, ...]:
         """Return the groups above a node that limit the number of running Execs."""
-        parent = next(ancestors(path), "")
+        parent = parent_of(path) or ""
         if parent not in self._groups:
             nodes = self.tree.nodes
             self._groups[parent] = tuple(

@@ -12,6 +12,7 @@ from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.pipeline_state import define
 from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.journal import CloudRecord
+from chalicelib.services.collection import paused_collection
 from chalicelib.services.metering import check_usage
 from chalicelib.services.s3_transfer import new_key
 from conducto_core.api.launching import TRIED_IDS, ids_for, is_of_launch, new_record
@@ -80,6 +81,7 @@ class CloudLaunches(CloudCaller):
         own = None if key is None else self._own(key)
         return await asyncio.to_thread(self._launch, request, own, repeated=repeated, origin=origin)
 
+    @paused_collection()
     def _launch(
         self,
         request: LaunchRequest,
@@ -164,6 +166,7 @@ class CloudLaunches(CloudCaller):
                 if launched is None:
                     continue
                 return launched
+            self._engine.begin(self._me.org, record.id, definition, pipeline)
             return record.id
 
     def _check_plan(self, plan: Plan, origin: Origin | GitOrigin | None) -> None:

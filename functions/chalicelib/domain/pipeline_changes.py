@@ -12,7 +12,6 @@ from conducto_core.model.records import (
     AttemptRecord,
     NodeChange,
 )
-from conducto_core.semantics.autoscaling import Pool
 from conducto_core.semantics.cloud_machine import (
     MachineCommand,
 )
@@ -61,7 +60,6 @@ class PipelineChanges:
         changes: State changes to publish.
         attempts: Attempts that started or ended.
         machine_commands: Commands for Step Functions.
-        pools: ``{path: pool}`` of the tasks in `machine_commands`.
         stops: ``(worker, task ARN)`` of workers to stop.
         usage: Usage to meter.
         charges: Starts and ends of workers' tasks.
@@ -73,7 +71,6 @@ class PipelineChanges:
     changes: list[NodeChange] = field(default_factory=list)
     attempts: list[AttemptRecord] = field(default_factory=list)
     machine_commands: list[MachineCommand] = field(default_factory=list)
-    pools: dict[str, Pool] = field(default_factory=dict)
     stops: list[tuple[str, str | None]] = field(default_factory=list)
     usage: list[Usage] = field(default_factory=list)
     charges: list[WorkerCharge] = field(default_factory=list)
@@ -103,7 +100,6 @@ def merged(parts: Iterable[PipelineChanges]) -> PipelineChanges:
         whole.changes += part.changes
         whole.attempts += part.attempts
         whole.machine_commands += part.machine_commands
-        whole.pools |= part.pools
         whole.stops += part.stops
         whole.usage += part.usage
         whole.charges += part.charges

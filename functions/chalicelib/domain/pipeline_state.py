@@ -110,8 +110,21 @@ class CloudState(PipelineState):
 
     _extras: dict[str, int] | None
 
-    def __init__(self, org: str, definition: bytes, tree_of: TreeReader) -> None:
-        """Create the initial state of a pipeline from the result of `define`."""
+    def __init__(
+        self,
+        org: str,
+        definition: bytes,
+        tree_of: TreeReader,
+        pipeline: Pipeline | None = None,
+    ) -> None:
+        """Create the initial state of a pipeline.
+
+        Args:
+            org: The organisation that owns it.
+            definition: The result of `define`.
+            tree_of: Reads generated trees and other definitions.
+            pipeline: The resolved form, which the state then owns; None: it is resolved here.
+        """
         self.org = org
         self.definition: dict[str, Any] = unpack_form(definition)
         record = PipelineRecord.model_validate(self.definition["record"])
@@ -141,7 +154,7 @@ class CloudState(PipelineState):
         self.epoch = 0
         self.share = Share()
         self._where: dict[str, str] = {}
-        pipeline = resolve(self.form)
+        pipeline = resolve(self.form) if pipeline is None else pipeline
         super().__init__(record, pipeline, TreeState(pipeline))
         self.adopt(CloudMachine(record.id, self.tree))
 

@@ -25,7 +25,7 @@ from conducto_core.model.states import Cause, State
 from conducto_core.notifications.messages import compose
 from conducto_core.runtime.commands import as_written
 from conducto_core.semantics import events as ev
-from conducto_core.semantics.attempt_end import UNKNOWN, AttemptEnd, ended_record
+from conducto_core.semantics.attempt_end import UNKNOWN, AttemptEnd, changed_record, ended_record
 from conducto_core.semantics.cloud_machine import (
     CompleteTask,
     MachineCommand,
@@ -41,13 +41,21 @@ from conducto_core.semantics.tree_state import LiveExec
 GRACE = 60.0
 #: Maximum number of consecutive runs without progress; then the pipeline is paused.
 MAX_FRUITLESS = 5
+#: The fields that the records of queued attempts share.
+_QUEUED = AttemptRecord(path="/", number=1, state=State.QUEUED)
 
 
 class PipelineSteps(CloudState):
     """The state of a pipeline, and the changes that its attempts, runs, trees and images make."""
 
-    def __init__(self, org: str, definition: bytes, tree_of: TreeReader) -> None:
-        super().__init__(org, definition, tree_of)
+    def __init__(
+        self,
+        org: str,
+        definition: bytes,
+        tree_of: TreeReader,
+        pipeline: Pipeline | None = None,
+    ) -> None:
+        super().__init__(org, definition, tree_of, pipeline)
         self._effects = PipelineChanges()
         self._ends: dict[str, AttemptEnd] = {}
 
@@ -105,8 +113,8 @@ class PipelineSteps(CloudState):
                 self.holders.clear()
                 rest = None
         if rest is not None:
-            specs = {spec.path: spec for spec in rest.tasks()}
-            self._effects.pools.update({path: self.pool_for(s) for path, s in specs.items()})
+            for spec in rest.tasks():
+                self.pool_for(spec)
 
     def _perform(self, action: Action, problem: str | None = None) -> None:
         for event in self.perform(action, problem):
@@ -138,10 +146,10 @@ class PipelineSteps(CloudState):
         if node is None:
             return  # as in `_enqueue`
         place = node.spec.placement
-        self.in_flight[path] = AttemptRecord.model_construct(
+        self.in_flight[path] = changed_record(
+            _QUEUED,
             path=path,
             number=attempt,
-            state=State.QUEUED,
             command=as_written(node.spec),
             cpu=place.cpu,
             mem=place.mem if mem is None else mem,

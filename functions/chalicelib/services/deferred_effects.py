@@ -41,6 +41,7 @@ from chalicelib.ports.errors import (
 from chalicelib.ports.identity import Identity
 from chalicelib.ports.workers import WorkerTask
 from chalicelib.services.build_poller import Reading, image_update
+from chalicelib.services.collection import paused_collection
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.image_builds import ImageBuilds
 from chalicelib.services.named_limits import NamedLimits
@@ -212,7 +213,7 @@ class DeferredExecutor:
     # ---- required effects ------------------------------------------------------------------------
 
     def _required(self, effects: DeferredEffects, left: Left | None) -> _Work:
-        with self._reading(effects.org, effects.pipeline_id) as live:
+        with paused_collection(), self._reading(effects.org, effects.pipeline_id) as live:
             machine = live.cloud_machine
             work = _Work(effects, machine.run, left)
             workers = (live.registry.workers.get(name) for name in effects.workers)
@@ -378,6 +379,7 @@ class DeferredExecutor:
         pause = ActionRequested(time=self._cloud.clock(), action=Action.PAUSE, problem=problem)
         self._submit(effects.org, effects.pipeline_id, lambda _: pause)
 
+    @paused_collection()
     def _compile(self, graph: _Graph, run: str) -> Compiled:
         """Return the machines of a graph.
 

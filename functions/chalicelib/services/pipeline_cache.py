@@ -14,6 +14,7 @@ from chalicelib.domain.pipeline_changes import PipelineChanges, Usage, in_one, m
 from chalicelib.ports.journal import Store, TreeKind, Turn
 from chalicelib.services.dependencies import Dependencies
 from conducto_core.errors import NotFoundError
+from conducto_core.model.nodes import Pipeline
 
 #: Bytes of memory of a cached pipeline, in addition to those of each of its nodes.
 PIPELINE_BYTES = 50_000
@@ -119,6 +120,19 @@ class PipelineCache:
         """Return the pipeline as far as this process has read it; read it if it is not cached."""
         live = self._kept.get(pipeline_id)
         return live if live is not None and live.org == org else self.current(org, pipeline_id)[0]
+
+    def begin(self, org: str, pipeline_id: str, definition: bytes, pipeline: Pipeline) -> None:
+        """Cache a pipeline that was just created, so that its tree is not resolved again.
+
+        Args:
+            org: The organisation that owns it.
+            pipeline_id: Its id.
+            definition: Its stored definition.
+            pipeline: The resolved tree, which the cache then owns.
+        """
+        tree_of = partial(self._definitions.tree, pipeline_id)
+        with self.lock_of(pipeline_id):
+            self.keep(CloudPipeline(org, definition, tree_of, pipeline))
 
     def keep(self, live: CloudPipeline) -> None:
         """Cache a pipeline whose state follows from its journal."""

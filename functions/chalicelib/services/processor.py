@@ -23,6 +23,7 @@ from chalicelib.services.pipeline_cache import PipelineCache
 from chalicelib.services.secret_injection import inject
 from chalicelib.services.slots import Decide, Slots, needed_room
 from conducto_core.errors import NotFoundError
+from conducto_core.model.nodes import Pipeline
 from conducto_core.model.notifications import NotificationRecord
 from conducto_core.notifications.messages import masked
 from conducto_core.semantics.capacity import Room
@@ -111,6 +112,17 @@ class CommandProcessor:
         self._effect_executor.execute(
             Effects(org, pipeline_id, machine_commands=[CompleteTask(token, error)])
         )
+
+    def begin(self, org: str, pipeline_id: str, definition: bytes, pipeline: Pipeline) -> None:
+        """Cache a pipeline that this process has created.
+
+        Args:
+            org: The organisation that owns it.
+            pipeline_id: Its id.
+            definition: Its stored definition.
+            pipeline: The resolved tree, which the cache then owns.
+        """
+        self._cache.begin(org, pipeline_id, definition, pipeline)
 
     def drop(self, pipeline_id: str) -> None:
         """Remove a pipeline from the cache."""
