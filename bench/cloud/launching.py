@@ -112,7 +112,8 @@ class Slow:
 
         def slow(*given: Any) -> Any:
             for operation in self._calls[name]:
-                self._model.call(*operation.split("."), self._at_once)
+                service, _, called = operation.partition(".")
+                self._model.call(service, called, self._at_once)
             return call(*given)
 
         return slow
@@ -178,8 +179,12 @@ class CloudModel:
         while self.events:
             event = self.events.pop(0)
             self.clock.wait(ASYNCHRONOUS)
-            end = self.clock.now() + FUNCTION_SECONDS["background"]
-            self.process().deferred.execute(event.effects, lambda end=end: end - self.clock.now())
+            if event.effects is not None:
+                self.process().deferred.execute(event.effects, self._time_left())
+
+    def _time_left(self) -> Callable[[], float]:
+        end = self.clock.now() + FUNCTION_SECONDS["background"]
+        return lambda: end - self.clock.now()
 
 
 def _wait(cloud: CloudModel, service: str, model: Any, **_more: Any) -> None:

@@ -338,5 +338,5 @@ def test_processes_that_compete_never_exceed_a_limit(records: TableLimits) -> No
     with ThreadPoolExecutor(len(nodes)) as threads:
         list(threads.map(run, nodes))
 
-    assert most[0] == 2
+    assert 1 <= most[0] <= 2
     assert records.read(ME.org)[0] == []
