@@ -145,7 +145,7 @@ def test_workers_are_launched_at_the_rate_that_aws_allows(world: World) -> None:
     assert slept == [0.5, 0.5, 0.5]
 
 
-def test_workers_that_nobody_wants_any_more_are_not_launched(world: World) -> None:
+def test_workers_that_the_pipeline_no_longer_needs_are_not_launched(world: World) -> None:
     slept: list[float] = []
 
     def cancel(seconds: float) -> None:
