@@ -124,6 +124,8 @@ def test_an_input_in_a_snapshot_that_its_request_did_not_write_has_its_effects()
         if world.store.waiting(pipeline, 1):  # the previous holder's entry is just written
             fold_inbox(world, pipeline, snapshot_every=1)
             turn = world.store.news(pipeline, 0).turn
+            other = Submitted(id="00000000000001-x", input=nothing_new(world), seen=turn.version)
+            world.store.put_waiting(pipeline, Waiting(other.id, other.written()))
         return world.store.pass_turn(pipeline_id, turn, state)
 
     report(world, hand, store=Changed(world.store, pass_turn=take))
