@@ -44,6 +44,10 @@ class DefinitionCache:
         """Return a generated tree, or another definition or plan of the pipeline."""
         return self._get(pipeline_id, key, lambda: self._store().tree(pipeline_id, key, kind))
 
+    def keep(self, pipeline_id: str, definition: bytes) -> None:
+        """Keep the definition of a pipeline that was just stored."""
+        self._get(pipeline_id, "", lambda: definition)
+
     def drop(self, pipeline_id: str) -> None:
         """Remove a pipeline's definition and trees."""
         with self._lock:
@@ -131,6 +135,7 @@ class PipelineCache:
             pipeline: The resolved tree, which the cache then owns.
         """
         tree_of = partial(self._definitions.tree, pipeline_id)
+        self._definitions.keep(pipeline_id, definition)
         with self.lock_of(pipeline_id):
             self.keep(CloudPipeline(org, definition, tree_of, pipeline))
 
