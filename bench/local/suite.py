@@ -78,9 +78,10 @@ _MANY = (
         commands.parallel_1000,
         _COMMANDS,
         ratios=(
-            Ratio("ratio_to_make", "ms_per_exec", _MAKE),
+            Ratio("ratio_to_make", "ms_per_exec", _MAKE, 3, 2.5),
             Ratio("warm_ratio_to_make", "warm_ms_per_exec", _MAKE, 3, 2.5),
             Ratio("ratio_to_docker_exec", "ms_per_exec", _DOCKER_EXEC, 0.06),
+            Ratio("ratio_to_resident_shell", "ms_per_exec", _SHELL, 2.5),
             Ratio("warm_ratio_to_resident_shell", "warm_ms_per_exec", _SHELL, 2.5),
         ),
         group="many",

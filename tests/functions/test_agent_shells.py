@@ -213,7 +213,9 @@ def test_shell_ends_on_the_machine_when_its_page_is_closed(
     assert (closing.id, closing.close) == (shell, True)
     printed(agent, shell, 0, b"for nobody")
     assert page.received[-1]["terminal"] == "opened"
-    assert [one.close for one in inputs(agent)] == [False, True, True], "it is told again"
+    assert [one.close for one in inputs(agent)] == [False, True, True], (
+        "the agent gets another close"
+    )
     assert audited(world) == [("ann", "shell", 200), ("ann", "shell_ended", 200)]
 
 

@@ -108,18 +108,18 @@ class Protocol:
             found = self._states[journal] = (packed, pickle.loads(packed))
         return found
 
-    def decide(self, journal: tuple[int, ...], who: int, client: Client) -> int | None:
+    def decide(self, journal: tuple[int, ...], index: int, client: Client) -> int | None:
         """Return the input on which a client decides now, if any."""
         live = self.state(journal)[1]
-        happened = self._happened(live, who, client.step)
+        happened = self._happened(live, index, client.step)
         if happened is None:
             return None
-        name = f"{who} {client.step} {client.number}"
+        name = f"{index} {client.step} {client.number}"
         submitted = Submitted(id=name, input=happened, seen=live.number)
         return self._intern(self.inputs, submitted.model_dump_json(), submitted)
 
-    def _happened(self, live: CloudPipeline, who: int, step: str) -> Input | None:
-        worker = live.registry.workers.get(self.workers[0 if step == "lose" else who])
+    def _happened(self, live: CloudPipeline, index: int, step: str) -> Input | None:
+        worker = live.registry.workers.get(self.workers[0 if step == "lose" else index])
         if worker is None:
             return None
         if step == "lose":
@@ -129,19 +129,19 @@ class Protocol:
                 return None
             return Reported(time=NOW, worker=worker.id, path="/x", attempt=worker.attempt)
         claimed = Claimed(
-            time=NOW, worker=worker.id, token=f"t{who}", run=self.run, node=node_id("/x")
+            time=NOW, worker=worker.id, token=f"t{index}", run=self.run, node=node_id("/x")
         )
         return self.claims.begin(live, claimed, self.secrets)
 
-    def answered(self, journal: tuple[int, ...], who: int, client: Client) -> tuple[str, int]:
+    def answered(self, journal: tuple[int, ...], index: int, client: Client) -> tuple[str, int]:
         """Return a client's next step, and the attempt that it starts, or 0."""
         live = self.state(journal)[1]
         if client.step not in ("claim", "claim again"):
             return "served", 0
-        worker = live.registry.workers.get(self.workers[who])
+        worker = live.registry.workers.get(self.workers[index])
         if worker is None:
             return "served", 0
-        call = Claim(token=f"t{who}", run=self.run, node=node_id("/x"))
+        call = Claim(token=f"t{index}", run=self.run, node=node_id("/x"))
         response = self.claims.decision(live, worker, call, self.secrets)
         if response.decision is ClaimDecision.RUN:
             assert response.attempt is not None
@@ -199,12 +199,12 @@ class Protocol:
             yield f"entry {at} is written: {self._shown(entry)}", written
             yield f"entry {at} is lost: {self._shown(entry)}", s._replace(flights=others)
         yield from self._writing(s, "a request", None)
-        for who, client in enumerate(s.clients):
-            for what, after, starts, changed in self._client(s, who, client):
-                clients = (*s.clients[:who], after, *s.clients[who + 1 :])
-                yield f"{'ABC'[who]} {what}", changed._replace(clients=clients, starts=starts)
+        for index, client in enumerate(s.clients):
+            for what, after, starts, changed in self._client(s, index, client):
+                clients = (*s.clients[:index], after, *s.clients[index + 1 :])
+                yield f"{'ABC'[index]} {what}", changed._replace(clients=clients, starts=starts)
 
-    def _writing(self, s: Position, who: str, own: int | None) -> Iterator[tuple[str, Position]]:
+    def _writing(self, s: Position, writer: str, own: int | None) -> Iterator[tuple[str, Position]]:
         """Send an entry with the own input, if any, and any of the waiting ones."""
         if len(s.flights) >= self.flights:
             return
@@ -224,17 +224,17 @@ class Protocol:
                     after = s._replace(flights=s.flights | {(at, entry)})
                     if self.broken == "an input is deleted before its entry is written":
                         after = after._replace(inbox=s.inbox.difference(part))
-                    yield f"{who} sends entry {at}: {self._shown(entry)}", after
+                    yield f"{writer} sends entry {at}: {self._shown(entry)}", after
 
     def _client(
-        self, s: Position, who: int, client: Client
+        self, s: Position, index: int, client: Client
     ) -> Iterator[tuple[str, Client, tuple[tuple[int, int], ...], Position]]:
         if client.step == "served":
             return
         if client.pending is None:
-            own = self.decide(s.journal, who, client)
+            own = self.decide(s.journal, index, client)
             if own is None:
-                yield self._told(s.journal, s, who, client)
+                yield self._told(s.journal, s, index, client)
                 return
             waits = client._replace(pending=own, sent=True)
             yield "sends its input", waits, s.starts, s._replace(inbox=s.inbox | {own})
@@ -247,7 +247,7 @@ class Protocol:
             if any(name in self.entries[each][0].refused for each in s.journal):
                 yield "is refused", again, s.starts, s
             else:
-                yield self._told(s.journal, s, who, client)
+                yield self._told(s.journal, s, index, client)
             return
         if sum(each.died for each in s.clients) < self.deaths and not client.died:
             yield "dies and is repeated", again._replace(died=True), s.starts, s
@@ -257,13 +257,13 @@ class Protocol:
         if self.broken == "a response is sent before its entry is written":
             for at, entry in s.flights:
                 if at == len(s.journal) and name in [e.id for e in self.entries[entry][0].inputs]:
-                    yield self._told((*s.journal, entry), s, who, client)
+                    yield self._told((*s.journal, entry), s, index, client)
 
     def _told(
-        self, journal: tuple[int, ...], s: Position, who: int, client: Client
+        self, journal: tuple[int, ...], s: Position, index: int, client: Client
     ) -> tuple[str, Client, tuple[tuple[int, int], ...], Position]:
-        step, attempt = self.answered(journal, who, client)
-        starts = tuple(sorted((*s.starts, (attempt, who)))) if attempt else s.starts
+        step, attempt = self.answered(journal, index, client)
+        starts = tuple(sorted((*s.starts, (attempt, index)))) if attempt else s.starts
         return f"goes on: {step} {attempt or ''}", Client(step, died=client.died), starts, s
 
     def _shown(self, entry: int) -> str:
