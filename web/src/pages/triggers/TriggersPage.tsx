@@ -1,4 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 
 import type { GithubApp, NewTrigger, Trigger } from "@/api/schema";
@@ -24,6 +24,7 @@ const REFRESH_MS = 15_000;
 /** The git triggers of the organisation, and its GitHub App. */
 export function TriggersPage() {
   const who = useWho();
+  const client = useQueryClient();
   const [adding, setAdding] = useState(false);
   const [made, setMade] = useState<NewTrigger | null>(null);
   const list = useQuery({
@@ -39,6 +40,7 @@ export function TriggersPage() {
   const triggers = list.data?.triggers;
   const onDone = (stored: NewTrigger) => {
     setAdding(false);
+    void client.invalidateQueries({ queryKey: ["triggers"] });
     toast(TRIGGERS.stored(stored.trigger.name));
     if (stored.hook_url === null) navigate(triggerUrl(stored.trigger.name));
     else setMade(stored);
