@@ -86,6 +86,12 @@ COMMANDS = {
         "list pipelines, the newest first",
         target="only the pipelines {} (default: both, if one is logged in to a cloud)",
     ),
+    "approvals": Command(
+        "approvals",
+        _LOOK,
+        "list the nodes that wait for your approval, the oldest first",
+        target="only those {} (default: both, if one is logged in to a cloud)",
+    ),
     "show": Command(
         "show",
         _LOOK,

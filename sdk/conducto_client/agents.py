@@ -8,7 +8,7 @@ from conducto_client.transport import Body, Reply, Transport
 from conducto_core.model.operations.agents import AGENT_PARAMETER
 from conducto_core.model.outputs import MetricComparison
 from conducto_core.model.requests import EventBatch, PipelineSummary
-from conducto_core.model.responses import PipelineList
+from conducto_core.model.responses import ApprovalList, PipelineList
 
 R = TypeVar("R")
 
@@ -80,6 +80,17 @@ def referenced(result: R, agent: str | None) -> R:
         case PipelineList():
             pipelines = tuple(referenced(each, None) for each in result.pipelines)
             return result.model_copy(update={"pipelines": pipelines})
+        case ApprovalList():
+            waiting = (
+                (one, agent if one.agent is None else one.agent.id) for one in result.approvals
+            )
+            approvals = tuple(
+                one
+                if of is None
+                else one.model_copy(update={"pipeline": reference_to(of, one.pipeline)})
+                for one, of in waiting
+            )
+            return result.model_copy(update={"approvals": approvals})
         case EventBatch():
             pipeline = referenced(result.pipeline, agent)
             return result.model_copy(update={"pipeline": pipeline})

@@ -69,6 +69,7 @@ from conducto_core.model.requests import (
 )
 from conducto_core.model.resources import Resources, ResourcesParams
 from conducto_core.model.responses import (
+    AskedApproval,
     DataEntry,
     DataList,
     Deleted,
@@ -427,6 +428,10 @@ class Client:
     def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
         """Execute an action on a set of nodes, all or nothing."""
         return self.call(pipelines.CONTROL, params.PipelineParams(id=pipeline_id), request)
+
+    def approvals(self) -> tuple[AskedApproval, ...]:
+        """Return the approvals that the caller may decide now, the oldest first."""
+        return self.call(pipelines.APPROVALS, params.NoParams()).approvals
 
     def decide_approval(self, pipeline_id: str, request: DecideApproval) -> AttemptRecord:
         """Approve or reject a node that waits for a person; return its attempt."""

@@ -201,6 +201,22 @@ def test_newest_entry_decides_whether_a_pipeline_is_open(store: Store) -> None:
     assert list(store.open_pipelines()) == [("acme", "abc")]
 
 
+def test_newest_entry_decides_whether_a_pipeline_asks(store: Store) -> None:
+    record = PipelineRecord(id="abc", title="Train")
+
+    store.commit("acme", "abc", entry(1, record=record, asks=True))
+    assert list(store.asking_pipelines("acme")) == [record]
+    assert list(store.asking_pipelines("ac")) == []
+    assert list(store.open_pipelines()) == [("acme", "abc")]
+
+    store.commit("acme", "abc", entry(2, open=False, asks=True))
+    assert list(store.asking_pipelines("acme")) == []
+    assert list(store.resting_pipelines()) == [("acme", "abc")]
+
+    store.commit("acme", "abc", entry(3))
+    assert list(store.asking_pipelines("acme")) == []
+
+
 def test_changes_are_read_on_from_a_number_across_entries(store: Store) -> None:
     store.commit("acme", "abc", entry(1, changes=[change(1), change(2), change(3)]))
     store.commit("acme", "abc", entry(2))

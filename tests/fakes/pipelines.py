@@ -70,6 +70,8 @@ from conducto_core.model.requests import (
 )
 from conducto_core.model.resources import Resources, ResourcesParams
 from conducto_core.model.responses import (
+    ApprovalList,
+    AskedApproval,
     AttemptList,
     ChangedData,
     DataEntry,
@@ -233,6 +235,7 @@ class MemoryPipelines(Pipelines):
     ) -> None:
         self.actions: list[tuple[str, ControlRequest]] = []
         self.launches: list[LaunchRequest] = []
+        self.approvals: tuple[AskedApproval, ...] = ()
         self._keys: dict[str | None, str] = {}
         self.shells: list[tuple[str, DebugRequest]] = []
         self.secret_store = MemorySecrets()
@@ -596,6 +599,10 @@ class MemoryPipelines(Pipelines):
 
     def _data(self, pipeline_id: str | None) -> MemoryData:
         return self._user_data if pipeline_id is None else self._find(pipeline_id).data
+
+    async def list_approvals(self) -> ApprovalList:
+        """Return `self.approvals`."""
+        return ApprovalList(approvals=self.approvals)
 
     async def decide_approval(
         self, params: PipelineParams, request: DecideApproval

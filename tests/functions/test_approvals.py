@@ -95,6 +95,29 @@ def test_login_of_a_stranger_does_not_decide_in_an_organisation_with_members(
         decide(world, waiting, replace(person(Role.OWNER), user="ci@ci"))
 
 
+def asked(world: World, me: Identity) -> list[tuple[str, str]]:
+    found = asyncio.run(CloudPipelines(world.engine, me).list_approvals()).approvals
+    return [(one.pipeline, one.approval.path) for one in found]
+
+
+def test_list_has_the_approvals_that_the_caller_may_decide(world: World, waiting: str) -> None:
+    other = world.launch(serial(approve("ask", who=["ada"])))
+    world.launch(serial("command"))
+    world.serve()
+
+    assert asked(world, person(Role.ADMIN)) == [(waiting, "/ask")]
+    assert asked(world, replace(person(Role.OWNER), user="ada")) == [
+        (waiting, "/ask"),
+        (other, "/ask"),
+    ]
+    assert asked(world, person(Role.MEMBER)) == asked(world, person(Role.VIEWER)) == []
+    assert asked(world, replace(person(Role.OWNER), kind="token")) == []
+    assert asked(world, replace(person(Role.OWNER), org="other")) == []
+
+    decide(world, waiting, person(Role.ADMIN))
+    assert asked(world, person(Role.ADMIN)) == []
+
+
 def test_a_rejection_stops_the_pipeline(world: World, waiting: str) -> None:
     attempt = decide(world, waiting, person(Role.OWNER), approve=False)
     world.serve()

@@ -6,7 +6,7 @@ import pytest
 
 import conducto as co
 from conducto_core.errors import NotFoundError, RefusedError
-from conducto_core.model.approvals import DecideApproval
+from conducto_core.model.approvals import DecideApproval, WaitingApproval
 from conducto_core.model.params import PipelineParams
 from conducto_core.model.records import AttemptRecord
 from conducto_core.model.states import Cause
@@ -29,6 +29,11 @@ async def decide(run: Run, path: str = "/ask", *, approve: bool, **more: object)
     return await run.local.pipelines.decide_approval(PipelineParams(id=run.id), request)
 
 
+async def asked(local: Local, run: Run) -> list[WaitingApproval]:
+    found = (await local.pipelines.list_approvals()).approvals
+    return [one.approval for one in found if one.pipeline == run.id]
+
+
 async def test_an_approval_waits_and_keeps_the_decision(local: Local) -> None:
     run = await local.launch(tree())
     await run.until("/ask", "queued")
@@ -40,6 +45,7 @@ async def test_an_approval_waits_and_keeps_the_decision(local: Local) -> None:
     assert waiting.approval.message == "Release to *everybody*?"
     assert waiting.command is None
     assert waiting.max_time == 2 * 86_400
+    assert (await asked(local, run))[0].message == "Release to *everybody*?"
     with pytest.raises(RefusedError, match="attempt 2 waits no longer"):
         await decide(run, approve=True, attempt=2)
 
@@ -47,6 +53,7 @@ async def test_an_approval_waits_and_keeps_the_decision(local: Local) -> None:
 
     assert attempt.decision is not None
     assert attempt.decision.comment == "looks good"
+    assert await asked(local, run) == []
     await run.settled()
     assert set((await run.states()).values()) == {"done"}
     assert (await run.attempts("/ask")) == [attempt]
@@ -133,10 +140,12 @@ async def test_the_next_agent_asks_again(tmp_path) -> None:
     async with local_runner(tmp_path, "process") as before:
         run = await before.launch(root)
         await run.until("/ask", "queued")
+    stopped = time.time()
 
     async with local_runner(tmp_path, "process") as after:
         again = Run(after, await run_summary(after, run.id))
         await again.until("/ask", "queued")
+        assert (await asked(after, again))[0].since < stopped
         await decide(again, approve=True)
         await again.settled()
 

@@ -22,6 +22,18 @@ ASKING = """
 """
 
 
+def test_the_list_of_pipelines_leads_to_the_nodes_that_wait(viewer: Viewer) -> None:
+    launch(viewer.person, ASKING)
+    page = viewer.open()
+    waiting = page.get_by_role("region", name="Waiting for your approval")
+    expect(waiting).to_contain_text("/ask")
+    assert viewer.axe() == []
+
+    waiting.get_by_role("link", name="Release 2.1 to all customers?").click()
+
+    expect(page.get_by_role("button", name="Approve")).to_be_visible()
+
+
 def test_a_person_approves_and_rejects_with_a_comment(viewer: Viewer) -> None:
     run = launch(viewer.person, ASKING)
     page = viewer.node(run, "/ask")  # opening the link changes nothing

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from conducto_cli.arguments import a_positive, add_json
+from conducto_cli.both_targets import gathered, report_away
 from conducto_cli.exit_codes import DONE
 from conducto_cli.output import as_json, listing
 from conducto_cli.text.table import table
@@ -50,10 +50,6 @@ def add_arguments(parser: Parser) -> None:
 _FILTERS = ("state", "tag", "owner", "text", "parent")
 
 
-#: The targets in the order of requests: the name, and the option that selects only the other.
-_TARGETS = (("this machine", "--cloud"), ("the cloud", "--local"))
-
-
 def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Print the pipelines, the newest first; of both targets, unless one is selected."""
     from conducto_cli.target import second_opener
@@ -71,8 +67,6 @@ def list_of(openers: Sequence[OpenClient], arguments: argparse.Namespace) -> int
     Raises:
         conducto_client.ClientError: no target responds.
     """
-    from conducto_cli.connection import message_of
-
     filters = {name: getattr(arguments, name) for name in _FILTERS}
     filters = {name: value for name, value in filters.items() if value is not None}
     if arguments.all:
@@ -86,13 +80,7 @@ def list_of(openers: Sequence[OpenClient], arguments: argparse.Namespace) -> int
         both = len(openers) > 1 or any(each.agent is not None for each in summaries)
         for line in table([_head(both=both), *(_cells(each, both=both) for each in summaries)]):
             print(line)
-    for number, error in away.items():
-        target, option = _TARGETS[number]
-        print(
-            f"conducto: the pipelines of {target} are not listed: {message_of(error)}\n"
-            f"To leave {target} out: conducto list {option}",
-            file=sys.stderr,
-        )
+    report_away(away, "pipelines", "list")
     return DONE
 
 
@@ -100,22 +88,9 @@ def _gathered(
     openers: Sequence[OpenClient], filters: dict[str, Any], maximum: int | None
 ) -> tuple[list[PipelineSummary], dict[int, ClientError]]:
     """Return the pipelines of all targets, the newest first, and ``{index of a target: error}``."""
-    from conducto_cli.connection import message_of
-    from conducto_client import ClientError
-
-    found: list[PipelineSummary] = []
-    away: dict[int, ClientError] = {}
-    for number, open_client in enumerate(openers):
-        try:
-            with open_client() as client:
-                found += islice(_pipelines(client, filters, maximum), maximum)
-        except ClientError as error:
-            away[number] = error
-    if len(away) == len(openers):
-        first, *others = away.values()
-        for other in others:
-            print(f"conducto: {message_of(other)}", file=sys.stderr)
-        raise first
+    found, away = gathered(
+        openers, lambda client: islice(_pipelines(client, filters, maximum), maximum)
+    )
     if len(openers) > 1:
         found = _without_relayed(found)
     found.sort(key=lambda summary: summary.pipeline.created, reverse=True)

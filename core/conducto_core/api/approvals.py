@@ -1,13 +1,38 @@
 """Decisions about approvals, on both targets."""
 
+from collections.abc import Iterable
+
 from conducto_core.api.queries.views import Viewed
 from conducto_core.errors import RefusedError, no_node
 from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.people import Role
 from conducto_core.model.records import ApprovalDecision, Lifecycle
+from conducto_core.model.requests import PipelineSummary
+from conducto_core.model.responses import AskedApproval
 from conducto_core.model.states import Cause, State
 from conducto_core.semantics.approvals import deciders, may_decide
 from conducto_core.semantics.tree_state import LiveExec
+
+
+def waiting_for(
+    summaries: Iterable[PipelineSummary], user: str, role: Role
+) -> tuple[AskedApproval, ...]:
+    """Return the approvals of pipelines that a person may decide, the oldest first.
+
+    Args:
+        summaries: The pipelines.
+        user: The person's user id.
+        role: The person's current role.
+    """
+    found = (
+        AskedApproval(
+            pipeline=one.pipeline.id, title=one.pipeline.title, agent=one.agent, approval=approval
+        )
+        for one in summaries
+        for approval in one.approvals
+        if may_decide(approval, user, role)
+    )
+    return tuple(sorted(found, key=lambda one: one.approval.since))
 
 
 def check_decision(live: Viewed, request: DecideApproval, user: str, role: Role) -> LiveExec:

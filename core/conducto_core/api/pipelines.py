@@ -55,6 +55,7 @@ from conducto_core.model.requests import (
 )
 from conducto_core.model.resources import Resources, ResourcesParams
 from conducto_core.model.responses import (
+    ApprovalList,
     AttemptList,
     ChangedData,
     DataEntry,
@@ -206,6 +207,10 @@ class Pipelines(Programs, Comparisons, NotificationRules, ABC):
     @abstractmethod
     async def control(self, params: p.PipelineParams, request: ControlRequest) -> ControlResult:
         """Execute an action on a set of nodes, all or nothing."""
+
+    @abstractmethod
+    async def list_approvals(self) -> ApprovalList:
+        """Return the approvals that the caller may decide now, the oldest first."""
 
     @abstractmethod
     async def decide_approval(

@@ -5,6 +5,10 @@ from pydantic import Field
 from conducto_core.model.base import Record
 
 MAX_COMMENT = 2000
+#: Maximum number of approvals in the status of a pipeline, and of characters of their messages: a
+#: list of pipelines has all of them.
+MAX_WAITING = 20
+MAX_SHOWN = 200
 
 
 class ApprovalView(Record):
@@ -17,6 +21,21 @@ class ApprovalView(Record):
 
     message: str
     who: tuple[str, ...] = ()
+
+
+class WaitingApproval(Record):
+    """An approval that waits for a decision, in the status of its pipeline.
+
+    Attributes:
+        message: Its start; at most `MAX_SHOWN` characters.
+        who: As in `ApprovalView`.
+        since: When it was requested, in seconds since the epoch.
+    """
+
+    path: str
+    message: str
+    who: tuple[str, ...] = ()
+    since: float
 
 
 class DecideApproval(Record):

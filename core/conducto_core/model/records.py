@@ -6,6 +6,7 @@ Times are seconds since the epoch (float, UTC).
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
+from conducto_core.model.approvals import WaitingApproval
 from conducto_core.model.base import SCHEMA_VERSION, Record
 from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.states import Cause, NodeType, State, StopReason
@@ -99,6 +100,7 @@ class PipelineStatus(Record):
         active_since: Start of the current active period; None if there is none.
         rounds: The newest active periods, oldest first; the last one may not have ended.
         warning: It is done, although commands whose failures are suppressed failed.
+        approvals: Those that wait for a decision, the oldest first; at most 20.
     """
 
     state: State = State.PENDING
@@ -111,6 +113,7 @@ class PipelineStatus(Record):
     active_since: float | None = None
     rounds: tuple[Round, ...] = ()
     warning: bool = False
+    approvals: tuple[WaitingApproval, ...] = ()
 
 
 class ForeignChange(Record):

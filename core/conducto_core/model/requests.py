@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema, field_validator
 
-from conducto_core.model.approvals import ApprovalView
+from conducto_core.model.approvals import ApprovalView, WaitingApproval
 from conducto_core.model.base import Record
 from conducto_core.model.image_sources import ImageSources
 from conducto_core.model.notifications import NotificationRecord
@@ -93,6 +93,7 @@ class PipelineSummary(Record):
         active_since: Start of the current active period; None if there is none.
         rounds: The newest active periods, oldest first; the last one may not have ended.
         warning: It is done, although commands whose failures are suppressed failed.
+        approvals: Those that wait for a decision, the oldest first; at most 20.
         workers: None for a pipeline that is not in progress.
         agent: In a list of the cloud: the linked agent that has it; None: the cloud.
     """
@@ -109,6 +110,7 @@ class PipelineSummary(Record):
     active_since: float | None = None
     rounds: tuple[Round, ...] = ()
     warning: bool = False
+    approvals: tuple[WaitingApproval, ...] = ()
     workers: Workers | None = None
     agent: PipelineAgent | None = None
 

@@ -4,9 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from conducto_core.model.approvals import WaitingApproval
 from conducto_core.model.base import Record
 from conducto_core.model.records import AttemptRecord, ImageRecord
-from conducto_core.model.requests import PipelineSummary, TimedOffset
+from conducto_core.model.requests import PipelineAgent, PipelineSummary, TimedOffset
 from conducto_core.model.states import State
 
 
@@ -49,6 +50,27 @@ class RunHistory(Record):
     ended: int = 0
     passed: int = 0
     median_seconds: float | None = None
+
+
+class AskedApproval(Record):
+    """An approval that waits for a decision of the caller.
+
+    Attributes:
+        pipeline: Id of its pipeline.
+        title: Title of its pipeline.
+        agent: The linked agent that has the pipeline; None: the server itself.
+    """
+
+    pipeline: str
+    title: str
+    agent: PipelineAgent | None = None
+    approval: WaitingApproval
+
+
+class ApprovalList(Record):
+    """Approvals that the caller may decide, the oldest first."""
+
+    approvals: tuple[AskedApproval, ...] = ()
 
 
 class PipelineList(Record):

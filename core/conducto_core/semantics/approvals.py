@@ -1,5 +1,6 @@
 """The rules for the people that may decide an approval. Pure."""
 
+from conducto_core.model.approvals import WaitingApproval
 from conducto_core.model.nodes import Approval
 from conducto_core.model.people import Role
 
@@ -7,7 +8,7 @@ from conducto_core.model.people import Role
 _ROLES = (Role.VIEWER, Role.MEMBER, Role.ADMIN, Role.OWNER)
 
 
-def may_decide(approval: Approval, user: str, role: Role) -> bool:
+def may_decide(approval: Approval | WaitingApproval, user: str, role: Role) -> bool:
     """Return whether a person may decide an approval.
 
     Args:

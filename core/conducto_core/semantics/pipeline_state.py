@@ -9,8 +9,10 @@ them from a journal. Each adds what only it needs: containers and timers, or wor
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
+from conducto_core.model.approvals import MAX_SHOWN, MAX_WAITING, WaitingApproval
 from conducto_core.model.nodes import Pipeline, ancestors, parent_of
 from conducto_core.model.records import (
     ChangeRow,
@@ -76,6 +78,7 @@ class PipelineState:
             the state in it.
         seq: Number of the latest change.
         notified: Number of the latest notification.
+        asked: ``{path: time}`` at which approvals were requested; some may be decided.
         started: When something was first queued or ran.
         ended: When it last became idle.
         activity: Its active time.
@@ -87,6 +90,7 @@ class PipelineState:
         self.lost_contexts: dict[str, str] = {}
         self.seq = 0
         self.notified = 0
+        self.asked: dict[str, float] = {}
         self.started = record.status.started
         self.ended = record.status.ended
         self.activity = stored(record.status, record.touched)
@@ -136,7 +140,25 @@ class PipelineState:
             active_since=self.activity.since,
             rounds=self.activity.rounds,
             warning=self.tree.root.warning,
+            approvals=self.approvals() if self.asked else (),
         )
+
+    def approvals(self) -> tuple[WaitingApproval, ...]:
+        """Return the first `MAX_WAITING` approvals that wait for a decision, the oldest first."""
+        self.asked = {path: time for path, time in self.asked.items() if self._waits(path)}
+        found = []
+        for path, since in sorted(self.asked.items(), key=itemgetter(1))[:MAX_WAITING]:
+            asked = self.tree.nodes[path].spec.approval
+            if asked is not None:
+                message = asked.message[:MAX_SHOWN]
+                found.append(
+                    WaitingApproval(path=path, message=message, who=asked.who, since=since)
+                )
+        return tuple(found)
+
+    def _waits(self, path: str) -> bool:
+        node = self.tree.nodes.get(path)
+        return node is not None and node.state is State.QUEUED and node.spec.approval is not None
 
     @property
     def period(self) -> Period:
@@ -284,6 +306,7 @@ class PipelineState:
             elif not isinstance(command, ev.Notify) or command.path in self.tree.nodes:
                 left.append(command)  # else the same event removed the tree of the notification
             if isinstance(command, ev.RequestApproval):
+                self.asked[command.path] = now
                 left += self._approval_notifications(command.path)
         left += commands_for(self.record, changes)
         return Effects(left, rows)

@@ -293,11 +293,16 @@ class DynamoTable:
             yield str(item[SORT_KEY]), self._current(_key(item), item)
 
     def index(
-        self, index: Index, partition: str, *, after: Mapping[str, Any] | None = None
+        self,
+        index: Index,
+        partition: str,
+        *,
+        after: Mapping[str, Any] | None = None,
+        begins: str = "",
     ) -> Iterator[tuple[Key, dict[str, Value]]]:
         """Yield ``(key, item)`` of an index in descending order, after the key ``after``.
 
-        An index of keys only has no other attributes.
+        An index of keys only has no other attributes. ``begins`` selects sort keys by their start.
         """
         asked: dict[str, Any] = {
             "IndexName": index.name,
@@ -306,6 +311,10 @@ class DynamoTable:
             "ExpressionAttributeValues": _packed({":p": partition}),
             "ScanIndexForward": False,
         }
+        if begins:
+            asked["KeyConditionExpression"] += " AND begins_with(#s, :s)"
+            asked["ExpressionAttributeNames"]["#s"] = index.sort_key
+            asked["ExpressionAttributeValues"] |= _packed({":s": begins})
         if after is not None:
             asked["ExclusiveStartKey"] = _packed(after)
         for item in self._pages(asked):

@@ -68,6 +68,8 @@ TURN_SECONDS = 86_400
 #: Partitions of the index of pipelines: each pipeline is in one of them.
 _OPEN = "open"
 _RESTING = "resting"
+#: Before the id of an open pipeline in which an approval waits: they can be read without the rest.
+_ASKS = "?"
 #: Partition of the same index with pending notifications, sorted by due time.
 _DUE = "due"
 _LATER = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
@@ -126,6 +128,14 @@ class JournalStore:
         """Yield ``(org, pipeline id)`` of all pipelines whose latest entry is ``open``."""
         yield from self._listed_in(_OPEN)
 
+    def asking_pipelines(self, org: str) -> Iterator[PipelineRecord]:
+        """Yield an organisation's pipelines whose latest entry `asks`."""
+        begin = f"{org}#{_ASKS}"
+        for _, item in self._table.index(OPEN, _OPEN, begins=begin):
+            record = self.record(org, str(item[OPEN.sort_key]).removeprefix(begin))
+            if record is not None:
+                yield record
+
     def resting_pipelines(self) -> Iterator[tuple[str, str]]:
         """Yield ``(org, pipeline id)`` of all other pipelines."""
         yield from self._listed_in(_RESTING)
@@ -133,7 +143,7 @@ class JournalStore:
     def _listed_in(self, partition: str) -> Iterator[tuple[str, str]]:
         for _, item in self._table.index(OPEN, partition):
             org, _, pipeline_id = str(item[OPEN.sort_key]).partition("#")
-            yield org, pipeline_id
+            yield org, pipeline_id.removeprefix(_ASKS)
 
     def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
         """Delete all data of a pipeline, its record last: until then the deletion is repeated."""
@@ -255,7 +265,7 @@ class JournalStore:
 
     def _record_part(self, org: str, pipeline_id: str, entry: Entry) -> _Part:
         item = {} if entry.record is None else _record_item(org, entry.record)
-        item |= _listed(org, pipeline_id, open_=entry.open)
+        item |= _listed(org, pipeline_id, open_=entry.open, asks=entry.asks)
         update = Update(
             table_keys.record(pipeline_id),
             set=item,
@@ -514,9 +524,10 @@ def _record_item(org: str, record: PipelineRecord) -> dict[str, Value]:
     }
 
 
-def _listed(org: str, pipeline_id: str, *, open_: bool) -> dict[str, Value]:
+def _listed(org: str, pipeline_id: str, *, open_: bool, asks: bool = False) -> dict[str, Value]:
     partition = _OPEN if open_ else _RESTING
-    return {OPEN.partition_key: partition, OPEN.sort_key: f"{org}#{pipeline_id}"}
+    mark = _ASKS if asks and open_ else ""
+    return {OPEN.partition_key: partition, OPEN.sort_key: f"{org}#{mark}{pipeline_id}"}
 
 
 def _record(item: Item) -> PipelineRecord:

@@ -1,7 +1,7 @@
 """The operations on the linked agents of an organisation, and their pipelines in its lists."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from chalicelib.ports.agents import AgentKey, AgentRecord
 from chalicelib.ports.identity import Identity
@@ -16,6 +16,7 @@ from conducto_core.model.agents import (
     LinkedAgentParams,
 )
 from conducto_core.model.operations.operation import Permission
+from conducto_core.model.operations.pipelines import DECIDE_APPROVAL
 from conducto_core.model.requests import PipelineAgent, PipelineSummary
 
 
@@ -59,9 +60,29 @@ class CloudAgents:
 
 def reported_summaries(cloud: Dependencies, caller: Identity) -> Iterator[PipelineSummary]:
     """Yield the pipelines of all agents that the caller may see, the newest first."""
-    agents = {one.key.id: one for one in cloud.agents.all_of(caller.org) if is_visible(one, caller)}
+    yield from _summaries(
+        cloud, [one for one in cloud.agents.all_of(caller.org) if is_visible(one, caller)]
+    )
+
+
+def decidable_summaries(cloud: Dependencies, caller: Identity) -> Iterator[PipelineSummary]:
+    """Yield the pipelines of the caller's own agents that accept decisions now."""
+    if Permission.CHANGE_STATE not in caller.permissions:
+        return
+    mine = [one for one in cloud.agents.all_of(caller.org) if one.user == caller.user]
+    now = cloud.clock()
+    needed = DECIDE_APPROVAL.link_class
+    yield from _summaries(
+        cloud, [one for one in mine if is_online(one, now) and needed in view_of(one, now).allow]
+    )
+
+
+def _summaries(cloud: Dependencies, shown: Sequence[AgentRecord]) -> Iterator[PipelineSummary]:
+    """Yield the pipelines of agents, the newest first."""
+    agents = {one.key.id: one for one in shown}
     if not agents:
         return
+    org = shown[0].key.org
     now = cloud.clock()
     views = {
         id_: PipelineAgent(id=id_, host=one.host, online=is_online(one, now), seen=one.seen)
@@ -69,7 +90,7 @@ def reported_summaries(cloud: Dependencies, caller: Identity) -> Iterator[Pipeli
     }
     found = [
         PipelineSummary.model_validate_json(one.data).model_copy(update={"agent": views[one.agent]})
-        for one in cloud.agents.summaries(caller.org)
+        for one in cloud.agents.summaries(org)
         if one.agent in views
     ]
     yield from sorted(found, key=created, reverse=True)

@@ -5,23 +5,26 @@ from collections.abc import Iterable, Mapping
 from secrets import token_hex
 from typing import Any
 
+from chalicelib.api.agents import decidable_summaries
 from chalicelib.api.caller import CloudCaller
 from chalicelib.api.launch_sources import check_sent
 from chalicelib.domain.events import ActionRequested, ApprovalDecided, BuiltImage, Input
 from chalicelib.domain.launch_validation import used_images, validate_nodes
 from chalicelib.domain.pipeline import CloudPipeline
-from chalicelib.services.callers import check_decider
+from chalicelib.services.callers import check_decider, is_program
 from chalicelib.services.deletion import PipelineDeletion
 from chalicelib.services.image_builds import known_sources
 from chalicelib.services.metering import check_usage
 from conducto_core.api.action_checks import check_action, edits_of, preview_of_whole
-from conducto_core.api.approvals import check_decision, decision_of
+from conducto_core.api.approvals import check_decision, decision_of, waiting_for
+from conducto_core.api.queries import views
 from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.image_sources import ImageSources
 from conducto_core.model.params import PipelineParams
+from conducto_core.model.people import Role
 from conducto_core.model.records import AttemptRecord
 from conducto_core.model.requests import WHOLE, Action, ControlRequest, ControlResult
-from conducto_core.model.responses import DeletedPipeline
+from conducto_core.model.responses import ApprovalList, AskedApproval, DeletedPipeline
 from conducto_core.model.states import NodeType
 from conducto_core.semantics.actions import named, preview
 from conducto_core.semantics.roles import role_with
@@ -111,6 +114,20 @@ class CloudActions(CloudCaller):
         images = [live.pipeline.images[name] for name in names]
         known = known_sources(images, live.pipeline.images, sources)
         return self._builds.prepare(live.org, images, known, salt=salt)
+
+    async def list_approvals(self) -> ApprovalList:
+        """Return the approvals that the caller may decide; none for a program's token."""
+        return ApprovalList(approvals=await asyncio.to_thread(self._approvals))
+
+    def _approvals(self) -> tuple[AskedApproval, ...]:
+        cloud, me = self._cloud, self._me
+        if is_program(cloud.tokens, cloud.people, me):
+            return ()
+        own = map(views.stored_summary, cloud.store.asking_pipelines(me.org))
+        found = waiting_for(own, me.user, role_with(me.permissions))
+        # The user of a machine is its owner.
+        found += waiting_for(decidable_summaries(cloud, me), me.user, Role.OWNER)
+        return tuple(sorted(found, key=lambda one: one.approval.since))
 
     async def decide_approval(
         self, params: PipelineParams, request: DecideApproval

@@ -140,6 +140,11 @@ def restore(
     live.in_flight = {
         path: AttemptRecord.model_validate(record) for path, record in state["in_flight"].items()
     }
+    live.asked = {
+        path: record.queued or live.now
+        for path, record in live.in_flight.items()
+        if path in tree.nodes and tree.nodes[path].spec.approval is not None
+    }
     live.registry.workers = _workers(state["workers"])
     live.registry.ended = _workers(state["ended_workers"])
     live.starts = {name: _starts(fields) for name, fields in state["starts"].items()}

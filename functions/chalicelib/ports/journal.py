@@ -81,6 +81,7 @@ class Entry:
         share: The pipeline's new share, if it changed.
         notifications: Notifications to send, with secrets masked.
         open: `Store.open_pipelines` lists the pipeline: it is not settled, or has workers.
+        asks: `Store.asking_pipelines` lists the pipeline: an approval waits for a decision.
         turn: Reject the entry if the version of the turn is another one; None: do not check.
         arrived: Ids of waiting inputs to delete; reject the entry if one was withdrawn.
     """
@@ -96,6 +97,7 @@ class Entry:
     share: Share | None = None
     notifications: Sequence[NotificationRecord] = ()
     open: bool = True
+    asks: bool = False
     turn: int | None = None
     arrived: Sequence[str] = ()
 
@@ -156,6 +158,9 @@ class Store(Protocol):
 
     def open_pipelines(self) -> Iterator[tuple[str, str]]:
         """Yield ``(org, pipeline id)`` of all pipelines whose latest entry is ``open``."""
+
+    def asking_pipelines(self, org: str) -> Iterator[PipelineRecord]:
+        """Yield an organisation's pipelines whose latest entry `asks`."""
 
     def resting_pipelines(self) -> Iterator[tuple[str, str]]:
         """Yield ``(org, pipeline id)`` of all other pipelines."""

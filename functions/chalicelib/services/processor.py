@@ -240,6 +240,7 @@ class CommandProcessor:
             share=written.share,
             notifications=tuple(changes.new_notifications),
             open=live.open() or bool(written.hires),
+            asks=bool(live.record.status.approvals),
             turn=batch.turn,
             arrived=[each.id for each in batch.waiting],
         )

@@ -4,12 +4,14 @@ import getpass
 import time
 from contextvars import ContextVar
 
-from conducto_core.api.approvals import check_decision, decision_of
+from conducto_core.api.approvals import check_decision, decision_of, waiting_for
+from conducto_core.api.queries import views
 from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.labels import decision_text
 from conducto_core.model.params import PipelineParams
 from conducto_core.model.people import Role
 from conducto_core.model.records import ApprovalDecision, AttemptRecord
+from conducto_core.model.responses import ApprovalList
 from conducto_core.model.states import Cause
 from conducto_core.semantics import events as ev
 from conducto_core.semantics.attempt_end import AttemptEnd
@@ -22,6 +24,12 @@ DECIDER: ContextVar[str | None] = ContextVar("decider", default=None)
 
 class LocalApprovals(LocalAccess):
     """Decisions of the user of this machine, who is its owner."""
+
+    async def list_approvals(self) -> ApprovalList:
+        """Return the approvals that wait; a pipeline with one is in memory."""
+        user = DECIDER.get() or getpass.getuser()
+        waiting = (views.summary(live) for live in self._scheduler.live.values() if live.asked)
+        return ApprovalList(approvals=waiting_for(waiting, user, Role.OWNER))
 
     async def decide_approval(
         self, params: PipelineParams, request: DecideApproval

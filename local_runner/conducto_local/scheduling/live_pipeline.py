@@ -126,7 +126,7 @@ class LivePipeline(PipelineState):
         modifying: Serialises modifications.
         users: Number of active requests that change it or need its network.
         staff: Returns the numbers of its containers, once a scheduler has it.
-        asked: ``{path: time}`` since which approvals wait that an earlier agent requested.
+        asked_before: ``{path: time}`` since which approvals wait that an earlier agent requested.
         kept: Pools of ``new`` contexts whose container waits for the group's next command.
     """
 
@@ -149,7 +149,7 @@ class LivePipeline(PipelineState):
         self.active_attempts: dict[str, ActiveAttempt] = {}
         self.cooling: asyncio.TimerHandle | None = None
         self.timers: dict[str, asyncio.TimerHandle] = {}
-        self.asked: dict[str, float] = {}
+        self.asked_before: dict[str, float] = {}
         self.version = 1
         self.subscribers = 0
         self.users = 0

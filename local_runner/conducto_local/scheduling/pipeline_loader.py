@@ -77,7 +77,7 @@ def load(store: Store, record: PipelineRecord) -> LivePipeline:
         if node.approval is not None:
             since = store.queued_since(record.id, node.path)
             if since is not None:
-                live.asked[node.path] = since
+                live.asked_before[node.path] = since
     live.notified = store.last_notification(record.id)
     return live
 

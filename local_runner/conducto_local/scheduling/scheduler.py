@@ -279,7 +279,8 @@ class Scheduler:
                 self._enqueue(live, command)
             case ev.RequestApproval():
                 spec = live.tree.nodes[command.path].spec
-                since = live.asked.pop(command.path, time.time())
+                since = live.asked_before.pop(command.path, live.asked[command.path])
+                live.asked[command.path] = since
                 asked = ActiveAttempt(live, spec, command.attempt, spec.placement.mem, since)
                 live.active_attempts[command.path] = asked
             case ev.Withdraw():

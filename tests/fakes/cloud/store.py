@@ -31,6 +31,7 @@ class _Kept:
     record: PipelineRecord
     definition: bytes
     open: bool = False
+    asks: bool = False
     journal: list[Entry] = field(default_factory=list)
     turn: Turn = field(default_factory=Turn)
     waiting: dict[str, str] = field(default_factory=dict)
@@ -71,6 +72,10 @@ class FakeStore:
 
     def open_pipelines(self) -> Iterator[tuple[str, str]]:
         yield from [(kept.org, i) for i, kept in list(self._kept.items()) if kept.open]
+
+    def asking_pipelines(self, org: str) -> Iterator[PipelineRecord]:
+        kept = list(self._kept.values())
+        yield from [one.record for one in kept if one.asks and one.org == org]
 
     def resting_pipelines(self) -> Iterator[tuple[str, str]]:
         yield from [(kept.org, i) for i, kept in list(self._kept.items()) if not kept.open]
@@ -118,7 +123,7 @@ class FakeStore:
             for submitted in entry.arrived:
                 del kept.waiting[submitted]
             kept.changes += entry.changes
-            kept.open = entry.open
+            kept.open, kept.asks = entry.open, entry.open and entry.asks
             kept.attempts.update({(a.path, a.number): a for a in entry.attempts})
             if entry.notifications:
                 new_notifications = tuple(entry.notifications)

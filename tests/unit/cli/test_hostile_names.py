@@ -27,6 +27,7 @@ PATH = f"/{EVIL}"
 #: ``{verb: command lines behind it}``; those of the last row print no name.
 LINES: dict[str, list[list[str]]] = {
     "list": [["--tag", EVIL], []],
+    "approvals": [[]],
     "show": [["abc", "--once"], ["abc", "--failed"], ["abc", PATH], ["abc", "--plain"]],
     "open": [["abc"], [f"{EVIL}no"]],
     "tree": [["abc"], ["abc", "--state", "failed"], ["abc", f"{PATH}no"]],

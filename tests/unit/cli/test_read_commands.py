@@ -24,9 +24,11 @@ from conducto_cli.view.model import PipelineModel
 from conducto_cli.web_page import forwarding_file
 from conducto_client import Client, HttpTransport
 from conducto_core.api.dispatch import Service
+from conducto_core.model.approvals import WaitingApproval
 from conducto_core.model.records import AttemptRecord, ImageRecord, ImageState
+from conducto_core.model.requests import PipelineAgent
 from conducto_core.model.resources import Resources
-from conducto_core.model.responses import Login
+from conducto_core.model.responses import AskedApproval, Login
 from conducto_core.model.states import Cause, State
 from conducto_core.runtime.attempt_outputs import collect
 from conducto_core.runtime.masking import Mask
@@ -76,6 +78,28 @@ def test_list_filters(
     conducto("list", "--json", *filters)
 
     assert [entry["id"] for entry in json.loads(capsys.readouterr().out)] == found
+
+
+def test_approvals_are_listed_with_the_command_that_decides_them(
+    fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    conducto("approvals")
+    assert lines_of(capsys) == ["nothing waits for your approval"]
+    release = WaitingApproval(path="/ask", message="Release\n" + 60 * "x", since=0.0)
+    machine = PipelineAgent(id="box", host="box", online=True, seen=1.0)
+    fake.approvals = (
+        AskedApproval(pipeline="a/box/p1", title="Ship", agent=machine, approval=release),
+        AskedApproval(pipeline="p1", title="Ship", approval=release),
+        AskedApproval(pipeline="a/box/p2", title="Train", agent=machine, approval=release),
+    )
+
+    conducto("approvals")
+
+    head, *rows, _, remedy = lines_of(capsys)
+    assert head.split() == ["ID", "PATH", "SINCE", "TITLE", "QUESTION"]
+    assert [row.split()[:2] for row in rows] == [["p1", "/ask"], ["a/box/p2", "/ask"]]
+    assert all(row.endswith(" Release " + 51 * "x" + "…") for row in rows)
+    assert remedy == "Decide with: conducto approve ID PATH [--reject]"
 
 
 def test_list_says_when_nothing_matches(conducto: Conducto, capsys: Output) -> None:

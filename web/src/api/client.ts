@@ -7,6 +7,7 @@ import { withReference, withReferences } from "@/api/references";
 import { reportStatus } from "@/api/sessionLost";
 import type {
   AgentStatus,
+  ApprovalList,
   ArtifactList,
   AttemptList,
   AttemptRecord,
@@ -36,7 +37,7 @@ import type {
   Usage,
   WhoAmI,
 } from "@/api/schema";
-import { beside, parseReference } from "@/lib/references";
+import { beside, parseReference, referenceTo } from "@/lib/references";
 
 const ROOT = "/api/v1";
 
@@ -297,6 +298,13 @@ export const api = {
     get<ImageList>(pipelinePath(id, "/images"), {}, signal),
   imageLog: (id: string, query: QueryOf<"read_image_log">, signal?: AbortSignal) =>
     get<ImageLog>(pipelinePath(id, "/image-log"), query, signal),
+  /** The approvals that the user may decide, with references in place of ids. */
+  approvals: async (signal?: AbortSignal) => {
+    const { approvals } = await get<ApprovalList>("/approvals", {}, signal);
+    return approvals.map((one) =>
+      one.agent === null ? one : { ...one, pipeline: referenceTo(one.agent.id, one.pipeline) },
+    );
+  },
   decideApproval: (id: string, request: Partial<DecideApproval> & ApprovalChoice) =>
     post<AttemptRecord>(pipelinePath(id, "/approval"), request),
   control: (id: string, request: ActionRequest) =>

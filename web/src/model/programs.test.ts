@@ -31,6 +31,7 @@ function summary(
     active_seconds: null,
     active_since: null,
     rounds: [],
+    approvals: [],
     agent: null,
     warning: false,
     images: [],

@@ -52,6 +52,7 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
         active_seconds: null,
         active_since: null,
         rounds: [],
+        approvals: [],
         warning: false,
       },
       created: 0,
@@ -68,6 +69,7 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
     active_seconds: null,
     active_since: null,
     rounds: [],
+    approvals: [],
     agent: null,
     warning: false,
   };

@@ -67,6 +67,7 @@ from conducto_core.model.requests import (
 )
 from conducto_core.model.resources import Resources, ResourcesParams
 from conducto_core.model.responses import (
+    ApprovalList,
     AttemptList,
     ChangedData,
     DataEntry,
@@ -461,6 +462,14 @@ CONTROL = send(
     Permission.CHANGE_STATE,
     "Execute an action.",
     link_class=LinkClass.CONTROL,
+)
+APPROVALS = read(
+    "list_approvals",
+    "/approvals",
+    p.NoParams,
+    ApprovalList,
+    "List the approvals that wait for a decision of the caller, the oldest first.",
+    link_class=LinkClass.READ,
 )
 DECIDE_APPROVAL = send(
     "decide_approval",

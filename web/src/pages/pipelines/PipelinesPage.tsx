@@ -1,12 +1,13 @@
-import { useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 
-import { messageOf } from "@/api/client";
+import { api, messageOf } from "@/api/client";
 import { IN_CLOUD } from "@/api/deployment";
 import type { PipelineSummary, State } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Icon } from "@/components/Icon";
+import { lazily } from "@/components/lazily";
 import { Loading } from "@/components/Loading";
 import { PageStatus } from "@/components/PageStatus";
 import { useTitle } from "@/components/useTitle";
@@ -21,6 +22,12 @@ import { ProgramList } from "@/pages/pipelines/ProgramList";
 import { Search, Toolbar } from "@/pages/pipelines/Toolbar";
 import { type PipelineList, usePipelineList } from "@/pages/pipelines/usePipelineList";
 import { PIPELINES } from "@/strings/pipelines";
+
+const APPROVALS_MS = 10_000;
+const WaitingApprovals = lazily(
+  async () => (await import("@/pages/pipelines/WaitingApprovals")).WaitingApprovals,
+  { placeholder: null, ahead: false },
+);
 
 export function PipelinesPage() {
   const { query } = useLocation();
@@ -67,6 +74,7 @@ export function PipelinesPage() {
         />
       )}
       <div className={styles.body}>
+        <Approvals />
         <ListBody list={list} filtered={filtered} chosen={chosen} onChoose={setChosen} />
       </div>
     </PageStatus>
@@ -82,6 +90,16 @@ function LaunchFromGit() {
       <span className={styles.short}>{PIPELINES.launch}</span>
     </Button>
   );
+}
+
+/** Nothing while none waits, or if they cannot be read: the list is more important. */
+function Approvals() {
+  const { data } = useQuery({
+    queryKey: ["approvals"],
+    queryFn: ({ signal }) => api.approvals(signal),
+    refetchInterval: APPROVALS_MS,
+  });
+  return data === undefined || data.length === 0 ? null : <WaitingApprovals approvals={data} />;
 }
 
 /** The states as the filter names them. */
