@@ -182,14 +182,16 @@ class ApiStack(Stack):
             role,
             grants.keep_records(),
             grants.keep_blobs(),
-            grants.drive_machines(),
-            grants.run_workers(),
+            grants.drive_runs(),
+            grants.stop_workers(),
             grants.build_images(),
             grants.lend_pushing(),
             grants.read_addresses(),
             grants.read_web_app(),  # notifications link to pages
             grants.start_background_function(),
         )
+        if name == deployment.BACKGROUND_FUNCTION:  # it alone executes what starts something
+            self._grant(role, grants.start_runs(), grants.start_workers())
         if name == deployment.API_FUNCTION:
             # Commands receive secrets, and their workers receive credentials.
             self._grant(role, grants.keep_secrets(), grants.lend_credentials())

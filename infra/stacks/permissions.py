@@ -85,8 +85,8 @@ class Permissions:
             _allow("DetectMissingObjects", ["s3:ListBucket"], [bucket]),
         ]
 
-    def drive_machines(self) -> list[iam.PolicyStatement]:
-        """Create, run, stop and delete the installation's machines, and complete tasks."""
+    def start_runs(self) -> list[iam.PolicyStatement]:
+        """Create and run the installation's machines."""
         prefix = f"{deployment.made_prefix(self._settings.stage)}*"
         return [
             _allow(
@@ -94,10 +94,17 @@ class Permissions:
                 ["states:CreateStateMachine", "states:CreateActivity", "states:StartExecution"],
                 [self._states("stateMachine", prefix), self._states("activity", prefix)],
             ),
+            _allow("TagMachines", ["states:TagResource"], [self._states("stateMachine", prefix)]),
+            self._pass_role("PassMachineRole", ["machine"], "states"),
+        ]
+
+    def drive_runs(self) -> list[iam.PolicyStatement]:
+        """Complete tasks, stop runs, and delete the installation's machines."""
+        prefix = f"{deployment.made_prefix(self._settings.stage)}*"
+        return [
             # No resource-level permissions; machines are recognised by the prefixes of their
             # names.
             _allow("FindMachines", ["states:ListStateMachines"], ["*"]),
-            _allow("TagMachines", ["states:TagResource"], [self._states("stateMachine", prefix)]),
             _allow(
                 "DeleteMachines",
                 ["states:DeleteStateMachine", "states:DeleteActivity"],
@@ -114,54 +121,63 @@ class Permissions:
                 ["states:SendTaskSuccess", "states:SendTaskFailure"],
                 ["*"],
             ),
-            self._pass_role("PassMachineRole", ["machine"], "states"),
         ]
 
-    def run_workers(self) -> list[iam.PolicyStatement]:
-        """Start and stop workers in the cluster, and create the access points that they mount."""
-        stack = self._stack
-        cluster = self._compute.cluster.attr_arn
-        tasks = stack.format_arn(
-            service="ecs", resource="task", resource_name=f"{self._settings.prefix}/*"
-        )
-        in_cluster = {"ArnEquals": {"ecs:cluster": cluster}}
+    def start_workers(self) -> list[iam.PolicyStatement]:
+        """Start workers in the cluster, and create the access points that they mount."""
         run = _allow("RunWorkers", ["ecs:RunTask"], [self._definitions])
-        run.add_condition("ArnEquals", in_cluster["ArnEquals"])
-        watch = _allow("WatchWorkers", ["ecs:StopTask", "ecs:DescribeTasks"], [tasks])
-        tag = _allow("TagWorkers", ["ecs:TagResource"], [tasks])
+        run.add_condition("ArnEquals", self._in_cluster)
+        tag = _allow("TagWorkers", ["ecs:TagResource"], [self._tasks])
         tag.add_condition("StringEquals", {"ecs:CreateAction": "RunTask"})
-        listing = _allow("ListWorkers", ["ecs:ListTasks"], ["*"])
-        listing.add_condition("ArnEquals", in_cluster["ArnEquals"])
         return [
             run,
             tag,
-            watch,
-            listing,
             _allow("DefineWorkers", ["ecs:RegisterTaskDefinition"], [self._definitions]),
             # No resource-level permissions.
             _allow("DescribeDefinitions", ["ecs:DescribeTaskDefinition"], ["*"]),
-            *self._access_points(),
+            *self._new_access_points(),
             self._pass_role(
                 "PassWorkerRoles", ["execution", "task"], "ecs-tasks", self._named_roles
             ),
         ]
+
+    def stop_workers(self) -> list[iam.PolicyStatement]:
+        """Find and stop workers, and delete the access points that they mounted."""
+        listing = _allow("ListWorkers", ["ecs:ListTasks"], ["*"])
+        listing.add_condition("ArnEquals", self._in_cluster)
+        forget = _allow(
+            "DeleteAccessPoints",
+            ["elasticfilesystem:DeleteAccessPoint"],
+            [self._every_access_point],
+        )
+        forget.add_condition(
+            "StringEquals", {f"aws:ResourceTag/{deployment.STAGE_TAG}": self._settings.stage}
+        )
+        watch = _allow("WatchWorkers", ["ecs:StopTask", "ecs:DescribeTasks"], [self._tasks])
+        return [watch, listing, forget]
+
+    @property
+    def _in_cluster(self) -> dict[str, str]:
+        return {"ecs:cluster": self._compute.cluster.attr_arn}
+
+    @property
+    def _tasks(self) -> str:
+        """The tasks of the cluster."""
+        return self._stack.format_arn(
+            service="ecs", resource="task", resource_name=f"{self._settings.prefix}/*"
+        )
 
     @property
     def _named_roles(self) -> list[str]:
         """The roles that the administrator configured for commands; no others can be passed."""
         return sorted({role.arn for role in self._settings.named_roles})
 
-    def _access_points(self) -> list[iam.PolicyStatement]:
-        """Create access points of the file system, and delete those with the stage's tag.
-
-        AWS chooses their ids, and tagging is allowed only at creation.
-        """
-        points = self._stack.format_arn(
-            service="elasticfilesystem", resource="access-point", resource_name="*"
-        )
+    def _new_access_points(self) -> list[iam.PolicyStatement]:
+        """Create access points of the file system; tagging is allowed only at creation."""
         files = self._data.files.file_system_arn
         make = _allow("CreateAccessPoints", ["elasticfilesystem:CreateAccessPoint"], [files])
-        tag = _allow("TagAccessPoints", ["elasticfilesystem:TagResource"], [files, points])
+        tagged = [files, self._every_access_point]
+        tag = _allow("TagAccessPoints", ["elasticfilesystem:TagResource"], tagged)
         tag.add_condition(
             "StringEquals",
             {
@@ -169,11 +185,14 @@ class Permissions:
                 f"aws:RequestTag/{deployment.STAGE_TAG}": self._settings.stage,
             },
         )
-        forget = _allow("DeleteAccessPoints", ["elasticfilesystem:DeleteAccessPoint"], [points])
-        forget.add_condition(
-            "StringEquals", {f"aws:ResourceTag/{deployment.STAGE_TAG}": self._settings.stage}
+        return [make, tag]
+
+    @property
+    def _every_access_point(self) -> str:
+        """All access points: AWS chooses their ids. Conditions select those of the stage."""
+        return self._stack.format_arn(
+            service="elasticfilesystem", resource="access-point", resource_name="*"
         )
-        return [make, tag, forget]
 
     @property
     def _definitions(self) -> str:
@@ -201,16 +220,17 @@ class Permissions:
         ]
 
     def open_shells(self) -> list[iam.PolicyStatement]:
-        """Run commands in user containers of debug shells, and pass their workers' role."""
+        """Start the workers of debug shells, and run commands in their user containers."""
         if not self._settings.remote_debug:
             return []
         cluster = self._compute.cluster.attr_arn
-        tasks = self._stack.format_arn(
-            service="ecs", resource="task", resource_name=f"{self._settings.prefix}/*"
-        )
-        enter = _allow("EnterShells", ["ecs:ExecuteCommand"], [cluster, tasks])
+        enter = _allow("EnterShells", ["ecs:ExecuteCommand"], [cluster, self._tasks])
         enter.add_condition("StringEquals", {"ecs:container-name": USER})
-        return [enter, self._pass_role("PassDebugRole", ["debug"], "ecs-tasks")]
+        return [
+            *self.start_workers(),
+            enter,
+            self._pass_role("PassDebugRole", ["debug"], "ecs-tasks"),
+        ]
 
     def lend_credentials(self) -> list[iam.PolicyStatement]:
         """Assume the role with which a worker's agent polls its activity."""

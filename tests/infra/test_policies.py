@@ -299,6 +299,22 @@ def test_the_users_container_may_mount_its_data_and_nothing_else() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("variant", "shells"), [("default", {"ApiHandler"}), ("everything set", set())]
+)
+def test_runs_and_workers_are_started_in_the_background_alone(
+    variant: str, shells: set[str]
+) -> None:
+    """The API also starts the workers of debug shells, if they are enabled."""
+    starting: dict[str, set[str]] = {"states:CreateStateMachine": set(), "ecs:RunTask": set()}
+    for name, statement in statements(templates(variant)["api"]):
+        for action in starting.keys() & set(listed(statement["Action"])):
+            starting[action].add(name.partition("Role")[0])
+
+    assert starting["states:CreateStateMachine"] == {"Background"}
+    assert starting["ecs:RunTask"] == {"Background", *shells}
+
+
 def test_only_a_worker_for_a_debug_shell_can_be_entered() -> None:
     reached = {
         name.partition("Role")[0]

@@ -136,7 +136,7 @@ def made_prefix(stage: str) -> str:
 BACKGROUND_FUNCTION = "background"
 #: The function that responds to requests.
 API_FUNCTION = "api_handler"
-#: Functions that advance pipelines: each may start workers and builds.
+#: Functions that advance pipelines: each may start builds and stop workers.
 DRIVERS = (
     API_FUNCTION,
     "task_stopped",
