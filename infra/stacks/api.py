@@ -190,7 +190,7 @@ class ApiStack(Stack):
             grants.read_web_app(),  # notifications link to pages
             grants.start_background_function(),
         )
-        if name == deployment.BACKGROUND_FUNCTION:  # it alone executes what starts something
+        if name == deployment.BACKGROUND_FUNCTION:  # no other function starts runs and workers
             self._grant(role, grants.start_runs(), grants.start_workers())
         if name == deployment.API_FUNCTION:
             # Commands receive secrets, and their workers receive credentials.
