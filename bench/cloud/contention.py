@@ -1,161 +1,109 @@
-"""Many workers of one pipeline at the same time: threads, with the latencies of AWS in the store.
+"""Many workers at the same time: threads, over the functions' code and an AWS with latencies.
 
-Each request is served by a processor of its own, like by Lambda. Latencies and durations are
-multiplied by a factor, and the results divided by it, so that the CPU of the machine that runs all
-the functions is not the limit.
+Each request is served by a processor of its own, like by Lambda. `bench.cloud.latent_aws` has the
+latencies, the factor of all durations, and the bill.
 """
 
 import asyncio
-import itertools
-import math
+import logging
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from tests.fakes.cloud import FakeFleet
+
 import conducto as co
-from bench.cloud.deciding import ME, Place
+from bench.cloud.deciding import Place
 from bench.cloud.lab import CloudLab
+from bench.cloud.latent_aws import GATEWAY, INVOKE, LatentAws, latent_aws
+from bench.registry import BenchError
 from chalicelib.api.workers import WorkerApi
+from chalicelib.domain.deferred_effects import BackgroundEvent
 from chalicelib.domain.tokens import digest_of
-from chalicelib.ports.errors import ThrottledError
 from chalicelib.ports.identity import Identity
 from chalicelib.ports.workers import WorkerTask
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.group_commit import BusyError
 from chalicelib.services.processor import CommandProcessor
+from conducto_core.model.deployment import FUNCTION_SECONDS
 from conducto_core.model.worker import PROTOCOL, Claim, ClaimDecision, Report, WorkerStart
-from conducto_core.semantics.naming import node_id
+
+logger = logging.getLogger(__name__)
 
 Found = dict[str, float]
-#: Median latencies in milliseconds; the 99th percentile is three times as long.
-_READ, _PUT, _TRANSACTION, _SECRET, _GATEWAY, _POLL = 6.0, 7.6, 18.0, 10.0, 14.0, 40.0
-_SIGMA = math.log(3) / 2.33
-_STORE = {
-    "news": _READ,
-    "record": _READ,
-    "snapshot": _READ,
-    "waiting": _READ,
-    "workers_seen": _READ,
-    "put_waiting": _PUT,
-    "pass_turn": _PUT,
-    "drop_waiting": _PUT,
-    "withdraw": _PUT,
-    "note_worker": _PUT,
-    "put_snapshot": 30.0,
-    "definition": 30.0,
-    "commit": _TRANSACTION,
-}
-_ORGS = {"in_use": _READ, "shares": _READ, "usage": _READ}
-_VAULT = {"read": _SECRET, "look": _SECRET}
-_MACHINES = {"succeed": 20.0}
 #: Number of workers that start per second, and the time until all must have been launched.
 _STARTS = 100.0
 _START_SECONDS = 60.0
+#: Seconds between the start of the last worker and the measurement.
+_WARM_UP = 1.0
+#: Number of Execs for which costs are shown.
+_PRICED = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Workers with Execs of equal duration.
+
+    Attributes:
+        workers: Number of workers of each pipeline.
+        seconds: Duration of each Exec.
+        factor: Factor of all durations.
+        measured: Measured seconds.
+    """
+
+    workers: int
+    seconds: float
+    factor: float
+    measured: float
+    pipelines: int = 1
+
+    @property
+    def execs(self) -> int:
+        """Number of Execs of each pipeline: more than can end."""
+        starting = self.workers * self.pipelines / _STARTS + self.seconds + _WARM_UP
+        return int(self.workers * ((self.measured + starting) / self.seconds + 2))
 
 
 @dataclass
 class _Counts:
-    """What happened in the measured time.
+    """What happened.
 
     Attributes:
-        claims: Seconds of each claim that started a command.
-        writes: Number of attempts to write an entry.
-        calls: Number of calls to AWS.
+        claims: ``(begin, seconds)`` of each claim that started a command.
+        runs: ``(begin, end)`` of each command.
         errors: Number of requests with the error "busy".
-        unmetered: Number of conflicts at the organisation's usage.
+        problems: Why workers ended early.
     """
 
-    claims: list[float] = field(default_factory=list)
+    claims: list[tuple[float, float]] = field(default_factory=list)
+    runs: list[tuple[float, float]] = field(default_factory=list)
     reports: int = 0
-    entries: int = 0
-    writes: int = 0
-    calls: int = 0
     errors: int = 0
-    unmetered: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def add(self, **numbers: int) -> None:
-        """Increment counters."""
-        with self.lock:
-            for name, number in numbers.items():
-                setattr(self, name, getattr(self, name) + number)
+    problems: list[str] = field(default_factory=list)
 
 
-class _Clock:
-    """Sleeps for latencies, which are multiplied by a factor."""
+class _Fleet(FakeFleet):
+    """ECS that launches one task at a time."""
 
-    def __init__(self, factor: float) -> None:
-        self.factor = factor
-        self._random = random.Random(1)
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
 
-    def sleep(self, seconds: float) -> None:
-        """Sleep as long as ``seconds`` are in the model."""
-        time.sleep(seconds * self.factor)
-
-    def wait(self, milliseconds: float) -> None:
-        """Wait for a call with this median latency."""
-        self.sleep(milliseconds / 1e3 * math.exp(self._random.gauss(0.0, _SIGMA)))
-
-
-class _Slow:
-    """A port whose calls take time."""
-
-    def __init__(self, port: Any, clock: _Clock, calls: dict[str, float], seen: _Counts) -> None:
-        self._port, self._clock, self._latencies, self._seen = port, clock, calls, seen
-
-    def __getattr__(self, name: str) -> Any:
-        call = getattr(self._port, name)
-        if name not in self._latencies:
-            return call
-
-        def slow(*args: Any, **kwargs: Any) -> Any:
-            self._clock.wait(self._latencies[name])
-            self._seen.add(calls=1)
-            return call(*args, **kwargs)
-
-        return slow
-
-
-class _SlowStore(_Slow):
-    """A store that counts entries and attempts to write them."""
-
-    def commit(self, *args: Any) -> None:
-        """Write an entry."""
-        self._clock.wait(_STORE["commit"])
-        self._seen.add(calls=1, writes=1)
-        self._port.commit(*args)
-        self._seen.add(entries=1)
-
-
-class _SlowOrgs(_Slow):
-    """Organisations whose usage is one item: concurrent transactions on it conflict."""
-
-    _busy = threading.Lock()
-
-    def add_usage(self, *args: Any, **kwargs: Any) -> None:
-        """Meter the seconds of an Exec."""
-        mine = self._busy.acquire(blocking=False)
-        try:
-            self._clock.wait(_TRANSACTION)
-            self._seen.add(calls=1)
-            if not mine:
-                self._seen.add(unmetered=1)
-                raise ThrottledError("TransactionConflict")
-            self._port.add_usage(*args, **kwargs)
-        finally:
-            if mine:
-                self._busy.release()
+    def start(self, task: WorkerTask) -> str:
+        """Launch a worker."""
+        with self._lock:
+            return super().start(task)
 
 
 class _Lambdas:
-    """The processes of the API: each serves one request at a time."""
+    """The processes of the functions: each serves one request at a time."""
 
-    def __init__(self, cloud: Dependencies) -> None:
-        self._cloud = cloud
+    def __init__(self, cloud: Dependencies, aws: LatentAws) -> None:
+        self._cloud, self._aws = cloud, aws
         self._idle: list[CommandProcessor] = []
         self.number = 0
 
@@ -170,45 +118,55 @@ class _Lambdas:
         yield engine
         self._idle.append(engine)
 
+    @contextmanager
+    def charged(self, charge: Callable[[float], None]) -> Iterator[CommandProcessor]:
+        """Yield a process, and charge the seconds: its own CPU time is not multiplied."""
+        began, cpu = time.monotonic(), time.thread_time()
+        try:
+            with self.one() as engine:
+                yield engine
+        finally:
+            cpu = time.thread_time() - cpu
+            charge(cpu + max(0.0, time.monotonic() - began - cpu) / self._aws.clock.factor)
 
-class _Pipeline:
-    """One pipeline and its workers, a thread each."""
 
-    def __init__(self, workers: int, seconds: float, clock: _Clock, execs: int) -> None:
-        root = co.Parallel(image="busybox")
-        for n in range(execs):
-            root[_name(n)] = co.Exec("true")
-        self._place = place = Place(root, workers=workers)
-        self._workers, self._seconds, self._clock, self._execs = workers, seconds, clock, execs
-        self.counts = counts = _Counts()
-        ports = place.engine.cloud
-        self.lambdas = _Lambdas(
-            replace(
-                ports,
-                store=_SlowStore(place.store, clock, _STORE, counts),
-                orgs=_SlowOrgs(ports.orgs, clock, _ORGS, counts),
-                vault=_Slow(ports.vault, clock, _VAULT, counts),
-                machines=_Slow(ports.machines, clock, _MACHINES, counts),
-                sleep=clock.sleep,
-            )
+class _Crowd:
+    """Pipelines and their workers, a thread each."""
+
+    def __init__(self, load: Load, aws: LatentAws) -> None:
+        self._load, self._aws, self._clock = load, aws, aws.clock
+        self.counts = _Counts()
+        self._fleet = _Fleet()
+        place = Place(
+            _tree(load.execs),
+            load.workers * load.pipelines,
+            fleet=self._fleet,
+            invoke_background=self._invoke,
+            **aws.ports,
         )
-        with place.engine.reading(ME.org, place.pipeline) as live:
-            self._run = live.cloud_machine.run
-        self._tasks, self._over = itertools.count(), threading.Event()
+        for _ in range(load.pipelines - 1):
+            place.launch(_tree(load.execs))
+        self._tokens = place.tokens
+        self.lambdas = _Lambdas(place.engine.cloud, aws)
+        self._over = threading.Event()
         self._threads: dict[str, threading.Thread] = {}
 
     def start(self) -> None:
         """Start the workers; the first ones prove that the image works."""
-        deadline = time.monotonic() + _START_SECONDS * self._clock.factor
-        while len(self._threads) < self._workers:
-            for arn, task in list(self._place.fleet.tasks.items()):
+        self._aws.slow = True
+        everyone = self._load.workers * self._load.pipelines
+        pause = max(1 / _STARTS, self._load.seconds / everyone)  # not all in the same phase
+        deadline = self._clock.now() + _START_SECONDS + everyone * pause
+        while len(self._threads) < everyone:
+            for arn, task in list(self._fleet.tasks.items()):
                 if arn not in self._threads:
-                    thread = threading.Thread(target=self._work, args=(arn, task), daemon=True)
+                    thread = threading.Thread(target=self._live, args=(arn, task), daemon=True)
                     self._threads[arn] = thread
                     thread.start()
-                    self._clock.sleep(1 / _STARTS)
-            if time.monotonic() > deadline:
-                raise AssertionError(f"only {len(self._threads)} workers were launched")
+                    self._clock.sleep(pause)
+            if self._clock.now() > deadline or self.counts.problems:
+                problems = self.counts.problems[:1]
+                raise BenchError(f"only {len(self._threads)} workers were launched {problems}")
             time.sleep(0.01)
 
     def stop(self) -> None:
@@ -217,84 +175,143 @@ class _Pipeline:
         for thread in self._threads.values():
             thread.join(timeout=60)
 
+    def _invoke(self, event: BackgroundEvent) -> None:
+        """Start an asynchronous invocation."""
+        threading.Thread(target=self._in_background, args=(event,), daemon=True).start()
+
+    def _in_background(self, event: BackgroundEvent) -> None:
+        if self._aws.slow:
+            self._clock.wait(INVOKE)
+        while not hasattr(self, "lambdas"):  # the first pipeline is being launched
+            time.sleep(0.01)
+        end = self._clock.now() + FUNCTION_SECONDS["background"]
+        with self.lambdas.charged(self._aws.bill.invocation) as engine:
+            if event.effects is not None:
+                engine.deferred.execute(event.effects, lambda: end - self._clock.now())
+
+    def _live(self, arn: str, task: WorkerTask) -> None:
+        try:
+            self._work(arn, task)
+        except Exception as error:
+            logger.exception("a worker failed")
+            self.counts.problems.append(f"{type(error).__name__}: {error}")
+
     def _work(self, arn: str, task: WorkerTask) -> None:
-        who = self._place.tokens.find(digest_of(task.token))
+        who = self._tokens.find(digest_of(task.token))
         if who is None:
             raise AssertionError("the worker's token is unknown")
-        self._call(who, "start", WorkerStart(task=arn, protocol=PROTOCOL))
-        while not self._over.is_set() and (n := next(self._tasks)) < self._execs:
-            self._clock.wait(_POLL)
-            begun = time.perf_counter()
-            path = f"/{_name(n)}"
-            claim = Claim(token=f"t{n}", run=self._run, node=node_id(path))
+        start = WorkerStart(task=arn, protocol=PROTOCOL)
+        activity = self._call(who, "start", start).activity
+        counts, clock = self.counts, self._clock
+        while not self._over.is_set():
+            begun = clock.now()
+            offer = self._aws.poll(activity)
+            if offer is None:  # idle, which is not charged here
+                continue
+            claim = Claim(token=offer.token, run=offer.data["r"], node=offer.data["n"])
+            asked = clock.now()
             response = self._call(who, "claim", claim)
             if response is None:
                 return
             if response.decision is not ClaimDecision.RUN:
-                raise AssertionError(f"{path} was not allowed to run: {response}")
-            self.counts.claims.append(time.perf_counter() - begun)
-            self._clock.sleep(self._seconds)
-            self._call(who, "report", Report(path=path, attempt=response.attempt, exit_code=0))
-            self.counts.add(reports=1)
+                raise AssertionError(f"{offer} was not allowed to run: {response}")
+            ran = clock.now()
+            counts.claims.append((asked, ran - asked))
+            self._over.wait(self._load.seconds * clock.factor)
+            counts.runs.append((ran, clock.now()))
+            done = Report(path=response.path, attempt=response.attempt, exit_code=0)
+            if self._call(who, "report", done) is not None:
+                self._aws.bill.task(clock.now() - begun)
+                counts.reports += 1
 
     def _call(self, who: Identity, name: str, body: Any) -> Any:
         """Send a request, again after an error as workers do; None: the measurement is over."""
         while not self._over.is_set():
-            self._clock.wait(_GATEWAY)
+            self._clock.wait(GATEWAY)
             try:
-                with self.lambdas.one() as engine:
+                with self.lambdas.charged(self._aws.bill.request) as engine:
                     return asyncio.run(getattr(WorkerApi(engine, who), f"worker_{name}")(body))
             except BusyError:
-                self.counts.add(errors=1)
+                self.counts.errors += 1
                 self._clock.sleep(random.random())
         return None
 
 
-def contention(
-    workers: int, seconds: float, *, factor: float, measured: float = 5.0
-) -> Callable[[CloudLab], Found]:
-    """Return a measurement.
-
-    Args:
-        workers: Number of workers.
-        seconds: Duration of their Execs.
-        factor: Factor of all durations.
-        measured: Measured seconds of the model.
-    """
+def contention(load: Load) -> Callable[[CloudLab], Found]:
+    """Return the measurement of a load."""
 
     def measure(_lab: CloudLab) -> Found:
-        clock = _Clock(factor)
-        pipeline = _Pipeline(workers, seconds, clock, int(workers * (1.2 * measured / seconds + 2)))
-        pipeline.start()
-        clock.sleep(1.0)
-        counts = pipeline.counts
-        with counts.lock:
-            before = replace(counts)
-        first = len(counts.claims)
-        cpu, wall = time.process_time(), time.perf_counter()
-        clock.sleep(measured)
-        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        after = replace(counts)
-        pipeline.stop()
-        done, entries = after.reports - before.reports, after.entries - before.entries
-        claims = sorted(each / factor * 1e3 for each in counts.claims[first:])
-        return {
-            "ms_between_execs": 1e3 * wall / factor / done,
-            "execs_per_second": done / wall * factor,
-            "writes_per_entry": (after.writes - before.writes) / entries,
-            "entries_per_second": entries / wall * factor,
-            "claim_p50_ms": claims[len(claims) // 2],
-            "claim_p99_ms": claims[int(len(claims) * 0.99)],
-            "calls_per_exec": (after.calls - before.calls) / done,
-            "cpu_ms_per_exec": 1e3 * cpu / done,
-            "cpu_share": cpu / wall,
-            "errors": after.errors - before.errors,
-            "usage_conflicts": after.unmetered - before.unmetered,
-            "processes": pipeline.lambdas.number,
-        }
+        with latent_aws(load.factor) as aws:
+            return _measure(load, aws)
 
     return measure
 
 
-def _name(n: int) -> str:
-    return f"n{n:05}"
+def _measure(load: Load, aws: LatentAws) -> Found:
+    crowd = _Crowd(load, aws)
+    crowd.start()
+    clock, counts = aws.clock, crowd.counts
+    clock.sleep(_WARM_UP)
+    first, before = clock.now(), _Reading(aws, counts)
+    cpu = time.process_time()
+    clock.sleep(load.measured)
+    last, after = clock.now(), _Reading(aws, counts)
+    cpu = time.process_time() - cpu
+    crowd.stop()
+    if counts.problems:
+        raise BenchError(f"{len(counts.problems)} workers failed: {counts.problems[0]}")
+    span = last - first
+    done, entries = after.reports - before.reports, after.entries - before.entries
+    claims = sorted(1e3 * seconds for asked, seconds in counts.claims if first <= asked < last)
+    busy = sum(max(0.0, min(end, last) - max(begin, first)) for begin, end in counts.runs)
+    each = {name: (after.bill[name] - before.bill[name]) / done for name in after.bill}
+    number = {name: (after.calls[name] - before.calls[name]) / done for name in after.calls}
+    hottest = max(after.partitions[name] - before.partitions[name] for name in after.partitions)
+    # Step Functions enters the states of a Parallel at once, before the measurement.
+    aws.bill.transitions(aws.transitions())
+    each["step_functions"] = aws.bill.lines()["step_functions"] / (load.execs * load.pipelines)
+    dollars = {f"dollars_{name}": _PRICED * value for name, value in each.items()}
+    return {
+        "ms_between_execs": 1e3 * span / done,
+        "execs_per_second": done / span,
+        "busy_percent": 100 * busy / (span * load.workers * load.pipelines),
+        "waiting_percent": 100 - 100 * busy / (span * load.workers * load.pipelines),
+        "writes_per_entry": (after.writes - before.writes) / entries,
+        "entries_per_second": entries / span,
+        "claim_p50_ms": claims[len(claims) // 2],
+        "claim_p99_ms": claims[int(len(claims) * 0.99)],
+        "requests_per_exec": number["requests"],
+        "calls_per_exec": sum(each for name, each in number.items() if name not in _NO_CALLS),
+        "write_units_per_exec": number["writes"],
+        "read_units_per_exec": number["reads"],
+        "partition_writes_per_second": hottest / span,
+        **dollars,
+        "dollars_per_100000": sum(dollars.values()),
+        "cpu_ms_per_exec": 1e3 * cpu / done,
+        "cpu_share": cpu / (span * load.factor),
+        "errors": after.errors - before.errors,
+        "transaction_conflicts": after.conflicts - before.conflicts,
+        "processes": crowd.lambdas.number,
+    }
+
+
+#: Counts of a bill that are no calls to AWS.
+_NO_CALLS = ("requests", "invocations", "transitions", "writes", "reads")
+
+
+class _Reading:
+    """The counters at one time."""
+
+    def __init__(self, aws: LatentAws, counts: _Counts) -> None:
+        self.reports, self.errors = counts.reports, counts.errors
+        self.writes, self.entries, self.conflicts = aws.writes, aws.entries, aws.conflicts
+        self.bill = aws.bill.lines()
+        self.calls = aws.bill.counts.copy()
+        self.partitions = aws.bill.partitions.copy()
+
+
+def _tree(execs: int) -> co.Parallel:
+    root = co.Parallel(image="busybox")
+    for n in range(execs):
+        root[f"n{n:05}"] = co.Exec("true")
+    return root

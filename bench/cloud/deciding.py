@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,54 +87,69 @@ class _NoMachines:
         """Accept a failure."""
 
 
-_SITE = Site("us-east-1", "123456789012", stage="bench")
+SITE = Site("us-east-1", "123456789012", stage="bench")
 
 
 class Place:
-    """A cloud in memory with one launched pipeline."""
+    """A cloud in memory with one launched pipeline.
 
-    def __init__(self, root: co.Node, workers: int, *, run: bool = True) -> None:
+    Args:
+        root: Its tree.
+        workers: Maximum number of workers.
+        run: Whether it runs.
+        ports: Ports to use instead of fakes.
+    """
+
+    def __init__(self, root: co.Node, workers: int, *, run: bool = True, **ports: Any) -> None:
         orgs, blobs = FakeOrgs(), FakeBlobs()
-        orgs.set_plan(ME.org, Plan("scale", workers, 1000, 16, None))
+        for each in (orgs, ports.get("orgs", orgs)):
+            each.set_plan(ME.org, Plan("scale", workers, 1000, 16, None))
         self.store = FakeStore(orgs)
         self.fleet = FakeFleet()
         self.tokens = FakeTokens(time.time)
         self.engine = CommandProcessor(
-            Dependencies(
-                store=self.store,
-                logs=FakeLogs(),
-                blobs=blobs,
-                data=LocalDataFiles(Path("/dev/null/data"), blobs),
-                machines=FakeMachines(_NoMachines(), LookupError, _SITE),
-                fleet=self.fleet,
-                vault=FakeVault(),
-                tokens=self.tokens,
-                orgs=orgs,
-                people=FakePeople(self.tokens),
-                audit=FakeAuditLog(),
-                identities=FakeIdentities(),
-                limits=FakeLimits(),
-                provider=FakeIdentityProvider(),
-                trusts=FakeNamedRecords(),
-                rules=FakeNamedRecords(),
-                schedules=MemorySchedules(),
-                triggers=FakeNamedRecords(),
-                deliveries=FakeDeliveries(),
-                git=GitProviders(Settings()),
-                refs=HttpGitRefs(public_only=True),
-                apps=FakeNamedRecords(),
-                github=GithubApps(Settings(), time.time),
-                connections=FakeConnections(),
-                agents=FakeAgents(),
-                relays=FakeRelays(),
-                builder=FakeBuilder(),
-                shells=FakeShells(orgs),
-                site=_SITE,
+            replace(
+                Dependencies(
+                    store=self.store,
+                    logs=FakeLogs(),
+                    blobs=blobs,
+                    data=LocalDataFiles(Path("/dev/null/data"), blobs),
+                    machines=FakeMachines(_NoMachines(), LookupError, SITE),
+                    fleet=self.fleet,
+                    vault=FakeVault(),
+                    tokens=self.tokens,
+                    orgs=orgs,
+                    people=FakePeople(self.tokens),
+                    audit=FakeAuditLog(),
+                    identities=FakeIdentities(),
+                    limits=FakeLimits(),
+                    provider=FakeIdentityProvider(),
+                    trusts=FakeNamedRecords(),
+                    rules=FakeNamedRecords(),
+                    schedules=MemorySchedules(),
+                    triggers=FakeNamedRecords(),
+                    deliveries=FakeDeliveries(),
+                    git=GitProviders(Settings()),
+                    refs=HttpGitRefs(public_only=True),
+                    apps=FakeNamedRecords(),
+                    github=GithubApps(Settings(), time.time),
+                    connections=FakeConnections(),
+                    agents=FakeAgents(),
+                    relays=FakeRelays(),
+                    builder=FakeBuilder(),
+                    shells=FakeShells(orgs),
+                    site=SITE,
+                ),
+                **ports,
             )
         )
         self.api = CloudPipelines(self.engine, ME)
+        self.pipeline = self.launch(root, run=run)
+
+    def launch(self, root: co.Node, *, run: bool = True) -> str:
+        """Launch a pipeline; return its id."""
         request = LaunchRequest(tree=to_launch_form(root), run=run, program=_SCRIPT)
-        self.pipeline = asyncio.run(self.api.launch(request)).pipeline.id
+        return asyncio.run(self.api.launch(request)).pipeline.id
 
 
 def ensure_workers(_lab: CloudLab) -> Found:

@@ -1,6 +1,7 @@
 """The cloud benchmarks with the budgets of the architecture."""
 
 from bench.cloud import (
+    backstop,
     compiling,
     contention,
     deciding,
@@ -10,7 +11,7 @@ from bench.cloud import (
     output,
     relaying,
 )
-from bench.cloud.lab import open_cloud_lab
+from bench.cloud.lab import CloudLab, open_cloud_lab
 from bench.registry import Measurement, Metric, Ratio, Suite
 
 #: Budget of compiling in seconds of one core, by the number of Execs, like in the conformance
@@ -110,32 +111,81 @@ _OUTPUT = (
     ),
 )
 
-#: The factor of durations by the number of workers: two cores run all functions and workers.
-_FACTORS = {200: 25.0, 20: 5.0}
-_CONTENTION = tuple(
-    Measurement(
-        f"cloud.workers_{workers}",
-        f"{workers} workers of one pipeline with Execs of 1 s, with the latencies of AWS; all "
-        f"durations are {factor:g} times as long",
-        contention.contention(workers, 1.0, factor=factor),
+#: The floor of the cost of 100,000 Execs of 1 s: a transition and a second of a worker each.
+_FLOOR = 4.1
+_SERVICES = (
+    "lambda",
+    "api_gateway",
+    "dynamodb",
+    "step_functions",
+    "s3",
+    "fargate",
+    "secrets_manager",
+    "logs",
+)
+
+
+def _crowded(
+    name: str,
+    load: contention.Load,
+    *,
+    between: float | None = None,
+    waiting: float | None = None,
+    dollars: float | None = None,
+    stretch: float | None = None,
+) -> Measurement[CloudLab]:
+    """Return the measurement of a load, with its budgets."""
+    of = f"{load.pipelines} pipelines with " if load.pipelines > 1 else ""
+    return Measurement(
+        f"cloud.{name}",
+        f"{of}{load.workers} workers with Execs of {load.seconds:g} s, with the latencies of AWS; "
+        f"all durations are {load.factor:g} times as long; dollars are for 100,000 Execs",
+        contention.contention(load),
         (
-            Metric("ms_between_execs", "ms", 8.4 if workers == 200 else None),
+            Metric("ms_between_execs", "ms", between),
             Metric("execs_per_second", ""),
+            Metric("busy_percent", "%"),
+            Metric("waiting_percent", "%", waiting),
             Metric("writes_per_entry", "", 1.5),
             Metric("entries_per_second", ""),
             Metric("claim_p50_ms", "ms", 150),
             Metric("claim_p99_ms", "ms"),
+            Metric("requests_per_exec", ""),
             Metric("calls_per_exec", ""),
+            Metric("write_units_per_exec", ""),
+            Metric("read_units_per_exec", ""),
+            # DynamoDB serves 1,000 from one partition.
+            Metric("partition_writes_per_second", "", 1000),
+            *(Metric(f"dollars_{service}", "$") for service in _SERVICES),
+            Metric("dollars_per_100000", "$", dollars, stretch),
             Metric("cpu_ms_per_exec", "ms"),
-            Metric("cpu_share", ""),
+            Metric("cpu_share", "", 0.5),
             Metric("errors", "", 0),
-            Metric("usage_conflicts", ""),
+            Metric("transaction_conflicts", ""),
             Metric("processes", ""),
         ),
         repeats=1,
         full=True,
     )
-    for workers, factor in _FACTORS.items()
+
+
+#: Two cores run all functions and workers, so that durations are multiplied.
+_CONTENTION = (
+    _crowded(
+        "workers_200",
+        contention.Load(200, 1.0, factor=50.0, measured=4.0),
+        between=8.4,
+        dollars=1.5 * _FLOOR,
+        stretch=1.2 * _FLOOR,
+    ),
+    _crowded("workers_200_10s", contention.Load(200, 10.0, factor=8.0, measured=20.0)),
+    _crowded("workers_20", contention.Load(20, 1.0, factor=10.0, measured=6.0)),
+    _crowded("workers_20_10s", contention.Load(20, 10.0, factor=2.0, measured=40.0)),
+    _crowded(
+        "pipelines_20",
+        contention.Load(20, 5.0, factor=15.0, measured=15.0, pipelines=20),
+        waiting=10.0,
+    ),
 )
 
 CLOUD = Suite(
@@ -198,6 +248,22 @@ CLOUD = Suite(
         ),
         *_OUTPUT,
         *_CONTENTION,
+        Measurement(
+            "cloud.backstop_1000",
+            "the minute's checks of 1,000 open pipelines, of which ten have 100,000 nodes, in a "
+            "model of AWS's latencies: the longest gap between two checks of one pipeline",
+            backstop.backstop(backstop.PIPELINES, backstop.LARGE, backstop.NODES),
+            (
+                Metric("longest_gap_s", "s", 90, 60),
+                Metric("last_check_s", "s"),
+                Metric("invocations_per_minute", ""),
+                Metric("longest_invocation_s", "s", 840),
+                Metric("memory_growth_mb", "MB", 1500),
+                Metric("writes", ""),
+            ),
+            repeats=1,
+            full=True,
+        ),
         Measurement(
             "cloud.remote_action",
             "an action from the app to a linked machine and back, in a model of AWS's latencies",

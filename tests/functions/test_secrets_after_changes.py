@@ -16,7 +16,7 @@ from conducto_core.model.records import GitOrigin
 from conducto_core.model.remote_shells import RemoteShellRequest
 from conducto_core.model.requests import Action, Changes, ControlRequest, LaunchRequest
 from support.cloud.world import LARGE, ME, World
-from support.trees import form, lazy, leaf, serial
+from support.trees import form, lazy, leaf, parallel, serial
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -270,3 +270,28 @@ def test_pull_request_from_a_fork_gets_no_secrets_role_and_shell(
         asyncio.run(
             world.pipelines().open_remote_shell(PipelineParams(id=launched.pipeline.id), shell)
         )
+
+
+def test_commands_share_a_read_of_secrets_but_none_gets_values_from_before_it_was_queued() -> None:
+    world = World(LARGE)
+    world.vault.write(org_scope(ME.org), {"SHARED": {"value": "old"}})
+    read = world.vault.read
+    places: list[str] = []
+
+    def note(scope: str) -> Any:
+        places.append(scope)
+        return read(scope)
+
+    world.vault.read = note
+    pipeline = world.launch(parallel("a", "b", "c"))
+    world.now += 5
+    assert secrets_of(world, "/a") == {"SHARED": "old"}
+    assert len(world.running()) == 3
+    assert sorted(places) == [org_scope(ME.org), user_scope(ME.org, ME.user)]
+
+    world.vault.write(org_scope(ME.org), {"SHARED": {"value": "new"}})
+    world.now += 5
+    world.running()["/a"].finish()
+    act(world, ME, pipeline, Action.RESET, "/a")
+    world.now += 5
+    assert secrets_of(world, "/a") == {"SHARED": "new"}

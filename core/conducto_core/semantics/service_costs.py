@@ -13,6 +13,8 @@ from conducto_core.semantics.fargate import PRICES
 _MEMORY, _SECONDS = 1.769, 0.06
 #: Seconds between two heartbeats, which carry output.
 _HEARTBEAT = 10.0
+#: Reads of secrets for a command, and the seconds for which a process keeps them.
+_SECRETS, _SECRETS_KEPT = 2, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,28 +25,21 @@ class Calls:
         requests: Requests to the API, each with an invocation of a function.
         writes: Write units of the table.
         reads: Read units of the table.
-        secrets: Reads of secrets.
     """
 
     requests: float
     writes: float
     reads: float
-    secrets: float = 0.0
 
     @property
     def dollars(self) -> float:
         """Return their cost."""
         request = PRICES.request + PRICES.invocation + _MEMORY * _SECONDS * PRICES.memory_second
-        return (
-            self.requests * request
-            + self.writes * PRICES.write
-            + self.reads * PRICES.read
-            + self.secrets * PRICES.secret_read
-        )
+        return self.requests * request + self.writes * PRICES.write + self.reads * PRICES.read
 
 
 #: An attempt: its claim, its output, its report, and its records.
-ATTEMPT = Calls(requests=3, writes=12, reads=9, secrets=2)
+ATTEMPT = Calls(requests=3, writes=12, reads=9)
 #: A heartbeat of a running command, with output.
 HEARTBEAT = Calls(requests=1, writes=2, reads=2)
 #: State transitions of an Exec, with its share of the machine that contains it.
@@ -53,7 +48,8 @@ TRANSITIONS = 1.05
 
 def request_dollars(attempts: int, seconds: float) -> float:
     """Return the cost of requests and records of attempts that ran for ``seconds`` together."""
-    return attempts * ATTEMPT.dollars + seconds / _HEARTBEAT * HEARTBEAT.dollars
+    secrets = _SECRETS * min(attempts, seconds / _SECRETS_KEPT) * PRICES.secret_read
+    return attempts * ATTEMPT.dollars + seconds / _HEARTBEAT * HEARTBEAT.dollars + secrets
 
 
 def transition_dollars(attempts: int) -> float:

@@ -31,7 +31,7 @@ from chalicelib.services.claims import Claims
 from chalicelib.services.debug_sessions import DebugSessions, ShellOverError, is_shell
 from chalicelib.services.generated_trees import GeneratedTreeError, GeneratedTrees, uploads_of
 from chalicelib.services.processor import CommandProcessor
-from chalicelib.services.secret_injection import InjectedSecrets, inject_commands
+from chalicelib.services.secret_injection import InjectedSecrets
 from conducto.errors import DefinitionError
 from conducto_core.errors import RefusedError
 from conducto_core.model.outputs import OutputStream
@@ -210,8 +210,8 @@ class WorkerApi:
         strays: list[str] = []
 
         @cache  # read once, even if the decision is repeated
-        def secrets(access: SecretAccess) -> InjectedSecrets:
-            return inject_commands(self._cloud.vault, org, access, self._cloud.services)
+        def secrets(access: SecretAccess, queued: float) -> InjectedSecrets:
+            return self._engine.secrets.of(org, access, queued)
 
         def decide(live: CloudPipeline) -> Input | None:
             claimed = self._claimed(worker_id, call)

@@ -39,8 +39,8 @@ from conducto_core.semantics.user_secrets import SecretAccess, is_untrusted, sec
 
 #: Seconds after an attempt's time limit at which its token expires, if it was not refused before.
 TOKEN_MARGIN = 600.0
-#: Returns the secrets of commands.
-Secrets = Callable[[SecretAccess], InjectedSecrets]
+#: Returns the secrets of a command that was queued at a time.
+Secrets = Callable[[SecretAccess, float], InjectedSecrets]
 
 
 class Prepared(NamedTuple):
@@ -79,7 +79,7 @@ class Claims:
         if node is None or self._is_suspended() or not self._acquire(live, node):
             self._release(live)
             return None if claimed.token in live.holders else claimed
-        secrets = given(secret_access(live.record))
+        secrets = given(secret_access(live.record), _queued(live, node))
         record = self._record(live, node, claimed.worker, secrets)
         try:
             self._prepare(live, node, secrets)
@@ -122,7 +122,8 @@ class Claims:
             return ClaimResponse(decision=ClaimDecision.DROP)
         runs = node.state is State.RUNNING and worker.runs(node.path, node.attempt)
         if runs and worker.token == call.token:
-            return self._to_run(live, node, given(secret_access(live.record)))
+            secrets = given(secret_access(live.record), _queued(live, node))
+            return self._to_run(live, node, secrets)
         if call.token not in live.holders:
             return ClaimResponse(decision=ClaimDecision.DROP, path=node.path)
         blocked = node.state is State.QUEUED and live.blocks_pool(node)
@@ -223,3 +224,9 @@ class Claims:
                 "started": now,
             }
         )
+
+
+def _queued(live: CloudPipeline, node: LiveExec) -> float:
+    """Return when an attempt in flight was queued, in seconds since the epoch."""
+    queued = live.in_flight[node.path].queued
+    return live.now if queued is None else queued

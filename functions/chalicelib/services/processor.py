@@ -20,7 +20,7 @@ from chalicelib.services.effects import EffectExecutor, Effects, effects_of
 from chalicelib.services.group_commit import Batch, GroupCommit
 from chalicelib.services.metering import reason_to_wait
 from chalicelib.services.pipeline_cache import PipelineCache
-from chalicelib.services.secret_injection import inject
+from chalicelib.services.secret_injection import SecretCache, inject, inject_commands
 from chalicelib.services.slots import Decide, Slots, needed_room
 from conducto_core.errors import NotFoundError
 from conducto_core.model.nodes import Pipeline
@@ -45,6 +45,7 @@ class CommandProcessor:
         watch: Polls images that are being built.
         slots: Hands free workers on to waiting pipelines.
         deferred: Executes effects that take long.
+        secrets: The secrets of commands that this process has read.
     """
 
     def __init__(self, cloud: Dependencies, *, snapshot_every: int = SNAPSHOT_EVERY) -> None:
@@ -54,6 +55,10 @@ class CommandProcessor:
         self.deferred = DeferredExecutor(cloud, self.submit, self.reading, self.slots)
         self._effect_executor = EffectExecutor(cloud, self.reading, self.deferred)
         self.watch = BuildPoller(cloud, self.submit, self.reading)
+        self.secrets = SecretCache(
+            lambda org, access: inject_commands(cloud.vault, org, access, cloud.services),
+            cloud.clock,
+        )
         self._cache = PipelineCache(cloud)
         self._snapshots_due: set[str] = set()
         execute = self._effect_executor.execute

@@ -1,7 +1,8 @@
-"""Secrets of a command: read when it starts, stored nowhere."""
+"""Secrets of a command: read when it starts, kept in memory for seconds, stored nowhere."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from threading import Lock
 from types import MappingProxyType
 
 from chalicelib.ports.identity import SecretVault
@@ -11,6 +12,10 @@ from conducto_core.semantics.continuation import secrets_version
 from conducto_core.semantics.user_secrets import SecretAccess
 
 NONE: Mapping[str, str] = MappingProxyType({})
+#: Seconds for which a process keeps secrets: Secrets Manager charges for each read.
+SECRET_SECONDS = 30.0
+#: Seconds by which the clocks of two processes may differ.
+SKEW = 1.0
 
 
 def org_scope(org: str) -> str:
@@ -76,6 +81,40 @@ def inject_commands(
     if not access.org:  # no addresses either: they may contain a password
         return InjectedSecrets()
     return inject(vault, org, access.user, services)
+
+
+class SecretCache:
+    """The secrets of commands that a process has read, for some seconds.
+
+    A command never gets values that were read before it was queued: whoever stores a secret and
+    then runs a command gets the new value.
+
+    Args:
+        read: Reads the current secrets of commands of an organisation.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(
+        self, read: Callable[[str, SecretAccess], InjectedSecrets], clock: Callable[[], float]
+    ) -> None:
+        self._read, self._clock = read, clock
+        self._kept: dict[tuple[str, SecretAccess], tuple[float, InjectedSecrets]] = {}
+        self._lock = Lock()
+
+    def of(self, org: str, access: SecretAccess, queued: float) -> InjectedSecrets:
+        """Return the secrets of a command that was queued at a time, in seconds."""
+        now = self._clock()
+        with self._lock:
+            for key, (read, _) in list(self._kept.items()):
+                if not 0 <= now - read < SECRET_SECONDS:
+                    del self._kept[key]
+            found = self._kept.get((org, access))
+        if found is not None and found[0] >= queued + SKEW:
+            return found[1]
+        secrets = self._read(org, access)
+        with self._lock:
+            self._kept[org, access] = (now, secrets)
+        return secrets
 
 
 def smtp_password(vault: SecretVault, org: str) -> str | None:
