@@ -16,6 +16,7 @@ from conducto.errors import DefinitionError
 from conducto_core.model.states import Cause, State
 from conducto_core.semantics import capacity
 from conducto_core.semantics.contexts import CONTEXT_IDLE, CONTEXT_PAUSE
+from conducto_core.semantics.fair_shares import TURN
 from conducto_core.semantics.plans import Plan
 from support.cloud.world import ME, World
 from support.trees import form, lazy, leaf, parallel, pipeline, serial
@@ -331,8 +332,9 @@ def test_a_pipeline_that_waits_gets_the_worker_that_another_one_frees(world: Wor
     second = world.launch(serial("c"))
     (node,) = [n for n in world.nodes(second).values() if n.path == "/c"]
     assert node.waits_for == (
-        "the plan 'free' allows 2 workers at once, of which other pipelines and "
-        "debug shells use 2; more commands run when a worker is free, or on a larger plan"
+        f"next in line for a worker; {first} has 2 of 2: the plan 'free' allows 2 workers at "
+        "once, of which other pipelines and debug shells use 2; more commands run when a worker "
+        "is free, or on a larger plan"
     )
     world.running()["/a"].finish()
     world.serve()
@@ -386,3 +388,123 @@ def test_a_stop_that_was_lost_is_ordered_again_by_the_minute_rule(world: World) 
     hand.alive = True
     world.reconciler().run()
     assert hand.arn in world.fleet.stopped
+
+
+# ---- fair between pipelines ----
+
+
+def _many(number: int) -> dict[str, Any]:
+    return parallel(*[leaf(f"n{i}") for i in range(number)])
+
+
+def _busy(world: World) -> dict[str, int]:
+    """Return ``{pipeline: running commands}``."""
+    counts: dict[str, int] = {}
+    for hand in world.living():
+        if hand.job is not None:
+            counts[hand.task.pipeline_id] = counts.get(hand.task.pipeline_id, 0) + 1
+    return counts
+
+
+def _finish(world: World, run: str) -> None:
+    """End a command of a pipeline, and start the next ones."""
+    world.now += 1
+    next(h for h in world.living() if h.job and h.task.pipeline_id == run).finish()
+    world.serve()
+
+
+def test_a_pipeline_that_arrives_gets_a_worker_when_the_next_command_ends(world: World) -> None:
+    """It does not wait for the end of a pipeline that has all workers."""
+    first = world.launch(_many(20))
+    world.serve()
+    world.now += 1
+    second = world.launch(_many(20))
+    world.now += 1
+    third = world.launch(_many(2))
+    world.serve()
+    assert _busy(world) == {first: 2}
+
+    _finish(world, first)
+    assert _busy(world) == {first: 1, second: 1}
+    for _ in range(3):
+        _finish(world, first)
+    assert _busy(world) == {first: 1, second: 1}  # nobody is interrupted or changes to and fro
+    world.minute(TURN)
+    _finish(world, first)
+    assert _busy(world) == {second: 1, third: 1}
+    world.run_out()
+    assert {world.get(run).state for run in (first, second, third)} == {State.DONE}
+
+
+def test_workers_are_divided_equally_and_a_lone_pipeline_has_all(world: World) -> None:
+    world.orgs.set_plan(ME.org, Plan("scale", max_workers=8, max_pipelines=9, exec_minutes=None))
+    first = world.launch(_many(60))
+    world.serve()
+    while _busy(world)[first] < 8:  # one worker proves the image first
+        _finish(world, first)
+    second = world.launch(_many(3))
+    world.now += 1
+    third = world.launch(_many(40))
+    for _ in range(5):
+        _finish(world, first)
+    assert _busy(world) == {first: 3, second: 3, third: 2}
+
+    world.control(third, "cancel")
+    while _busy(world).get(third):
+        _finish(world, third)
+    for _ in range(3):
+        _finish(world, second)
+    while _busy(world)[first] < 8:
+        _finish(world, first)
+    world.run_out()
+    assert world.get(first).state is State.DONE
+
+
+def test_a_pipeline_keeps_its_workers_if_a_waiting_pipeline_is_cancelled(world: World) -> None:
+    first = world.launch(_many(20))
+    world.serve()
+    second = world.launch(_many(20))
+    assert world.orgs.shares(ME.org)[first].keeps == 1
+    world.control(second, "cancel")
+    assert world.orgs.shares(ME.org)[first].keeps is None
+    hands = {hand.id for hand in world.living()}
+    for _ in range(4):
+        _finish(world, first)
+    assert {hand.id for hand in world.living()} == hands
+
+
+def test_a_waiting_command_shows_its_place_in_line_and_the_holders_of_workers(world: World) -> None:
+    first = world.launch(_many(4))
+    world.serve()
+    second = world.launch(leaf())
+    world.now += 1
+    third = world.launch(leaf())
+    waits = [str(world.nodes(run)["/"].waits_for) for run in (second, third)]
+    assert waits[0].startswith(f"next in line for a worker; {first} has 2 of 2: the plan 'free'")
+    assert waits[1].startswith(f"2nd in line for a worker; {first} has 2 of 2: the plan 'free'")
+
+
+@pytest.mark.parametrize("seed", SEEDS[:8])
+def test_no_worker_is_free_while_a_pipeline_waits_and_none_is_overtaken(seed: int) -> None:
+    rng = Random(seed)
+    maximum = rng.randint(2, 4)
+    world = World(Plan("scale", max_workers=maximum, max_pipelines=9, exec_minutes=None))
+    runs: list[str] = []
+    began: list[str] = []
+    for _ in range(400):
+        if len(runs) < 5 and rng.random() < 0.2:
+            runs.append(world.launch(_many(rng.randint(1, 12))))
+        world.now += rng.random() * 20
+        world.serve()
+        shares = world.orgs.shares(ME.org)
+        used = world.orgs.in_use(ME.org).workers
+        assert used <= maximum
+        assert used == maximum or not any(share.wanted for share in shares.values()), shares
+        began += [run for run in runs if run in _busy(world) and run not in began]
+        assert began == runs[: len(began)], f"seed {seed}: a later pipeline began first"
+        busy = [hand for hand in world.living() if hand.job is not None]
+        if busy:
+            rng.choice(busy).finish()
+        elif len(runs) == 5:
+            break
+    assert {world.get(run).state for run in runs} == {State.DONE}

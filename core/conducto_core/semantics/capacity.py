@@ -80,13 +80,18 @@ class Admission:
     """The workers that may start now.
 
     Attributes:
-        limited: More would start if the organisation had more free workers.
+        missing: Number of workers that would start if the organisation had more free ones.
         withheld: A context waits although a worker is free, because others have reserved it.
     """
 
     workers: dict[str, int]
-    limited: bool = False
+    missing: int = 0
     withheld: bool = False
+
+    @property
+    def limited(self) -> bool:
+        """Whether more would start if the organisation had more free workers."""
+        return self.missing > 0
 
 
 def admit(
@@ -121,4 +126,4 @@ def admit(
             waiting[pool] -= 1
             if not waiting[pool]:
                 del waiting[pool]
-    return Admission(admitted, limited=bool(waiting), withheld=bool(refused))
+    return Admission(admitted, missing=sum(waiting.values()), withheld=bool(refused))

@@ -110,6 +110,10 @@ class TableOrgs:
                 workers=int(item["workers"]),
                 reserved=int(item["reserved"]),
                 waiting=float(item["waiting"]) if "waiting" in item else None,
+                # Older versions did not count them.
+                wanted=int(item.get("wanted", "waiting" in item)),
+                since=float(item["since"]) if "since" in item else None,
+                keeps=int(item["keeps"]) if "keeps" in item else None,
             )
             for sort, item in found
         }
@@ -119,9 +123,7 @@ class TableOrgs:
         key = table_keys.share(org, pipeline_id)
         if share == Share():
             return self._table.delete_operation(key)
-        waiting = {} if share.waiting is None else {"waiting": share.waiting}
-        counts = {"workers": share.workers, "reserved": share.reserved}
-        return self._table.put_operation(key, {**counts, **waiting})
+        return self._table.put_operation(key, share.model_dump(exclude_none=True))
 
     def reservation(
         self, org: str, workers: int, reserved: int = 0, *, admits: bool = False

@@ -6,6 +6,7 @@ from time import gmtime, strftime
 
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.domain.workers import WorkerStatus
+from chalicelib.ports.identity import Share
 from chalicelib.services.dependencies import Dependencies
 from chalicelib.services.named_limits import NamedLimits, lease_of
 from conducto_core.api.queries import views
@@ -17,6 +18,7 @@ from conducto_core.model.states import State
 from conducto_core.model.wait_phases import Wait
 from conducto_core.semantics.autoscaling import Pool
 from conducto_core.semantics.contexts import loss
+from conducto_core.semantics.fair_shares import place_in_line
 from conducto_core.semantics.leased_limits import LeasedLimits
 from conducto_core.semantics.pools import PoolKind, owner_of
 from conducto_core.semantics.start_failures import with_remedy
@@ -65,13 +67,15 @@ def _ended(step: ImageStep, record: ImageRecord) -> ImageStep:
 class CloudReadModel:
     """A `conducto_core.api.queries.pipelines.ReadModel` over the store.
 
-    The named limits are read at most once per second, because all nodes of a page may need them.
+    The named limits and the shares of pipelines are read at most once per second, because all nodes
+    of a page may need them.
     """
 
     def __init__(self, cloud: Dependencies) -> None:
         self._cloud = cloud
         self._store = cloud.store
         self._limits: tuple[str, float, LeasedLimits] | None = None
+        self._lines: tuple[str, float, Mapping[str, Share], int] | None = None
 
     def attempts(self, live: CloudPipeline, paths: Collection[str]) -> Iterable[AttemptRecord]:
         """Return the attempts of nodes, with one query if they are many."""
@@ -110,7 +114,25 @@ class CloudReadModel:
             limit = self._limits_of(live.org).reason(lease_of(live, node))
         if limit is not None:
             return Wait(limit, "limit")
-        return _why_without_worker(live, node, pool)
+        found = _why_without_worker(live, node, pool)
+        return self._in_line(live, found) if found.text == live.limited else found
+
+    def _in_line(self, live: CloudPipeline, why: Wait) -> Wait:
+        """Return a wait for a worker with the place of the pipeline in line."""
+        if not live.share.wanted:
+            return why
+        shares, maximum = self._shares_of(live.org)
+        claimants = {name: share.claimant() for name, share in shares.items()}
+        place = place_in_line(claimants, live.id, maximum)
+        return why if place is None else why._replace(text=f"{place}: {why.text}")
+
+    def _shares_of(self, org: str) -> tuple[Mapping[str, Share], int]:
+        now = self._cloud.clock()
+        if self._lines is None or self._lines[0] != org or now - self._lines[1] >= 1:
+            orgs = self._cloud.orgs
+            self._lines = org, now, orgs.shares(org), orgs.plan(org).max_workers
+        _, _, shares, maximum = self._lines
+        return shares, maximum
 
     def _limits_of(self, org: str) -> LeasedLimits:
         now = self._cloud.clock()

@@ -274,10 +274,12 @@ class HealthChecked(PipelineEvent):
 
     Attributes:
         spared: Idle workers that stop, because another pipeline waits for a worker.
+        keeps: Number of workers to keep; further ones stop after their commands. None: no change.
     """
 
     kind: Literal["looked"] = "looked"
     spared: tuple[str, ...] = ()
+    keeps: int | None = None
 
 
 Input = Annotated[

@@ -153,6 +153,7 @@ class CloudState(PipelineState):
         self.fruitless = 0
         self.epoch = 0
         self.share = Share()
+        self.asked: int | None = None
         self._where: dict[str, str] = {}
         pipeline = resolve(self.form) if pipeline is None else pipeline
         super().__init__(record, pipeline, TreeState(pipeline))
@@ -337,17 +338,32 @@ class CloudState(PipelineState):
 
     # ---- share of the organisation's workers --------------------------------------------------
 
-    def share_with(self, hires: Iterable[str], *, waits: bool) -> Share:
+    @property
+    def keeps(self) -> int | None:
+        """Number of workers to keep while other pipelines wait; None: all."""
+        return self.share.keeps if self.asked is None else self.asked
+
+    def share_with(self, hires: Iterable[str], *, waits: bool, wanted: int = 0) -> Share:
         """Return the pipeline's current share.
 
         Args:
             hires: Pool names of the workers that this entry launches.
             waits: Whether it needs further workers that it cannot launch.
+            wanted: Number of further workers that it could use now.
         """
+        before = self.share
         pools = [*(worker.pool for worker in self.registry.staying()), *hires]
-        waiting = (self.share.waiting or self.now) if waits else None
-        reserved = capacity.claim(self._contexts_of(pools))
-        return Share(workers=len(pools), reserved=reserved, waiting=waiting)
+        number, keeps = len(pools), self.keeps
+        # A pipeline that has lost all of its workers waits behind those that wait already.
+        waited = before.waiting if before.workers == 0 or number else None
+        return Share(
+            workers=number,
+            reserved=capacity.claim(self._contexts_of(pools)),
+            waiting=(waited or self.now) if waits else None,
+            wanted=wanted if waits else 0,
+            since=(before.since or self.now) if number else None,
+            keeps=keeps if keeps is not None and keeps < number else None,
+        )
 
     def reserved_with(self, nodes: Mapping[str, NodeSpec]) -> int:
         """Return the number of workers that it would reserve if these were its nodes."""

@@ -107,12 +107,19 @@ class PipelineWorkers(PipelineSteps):
             report.interpreter,
         )
         self._finish(report.path, report.cause, seconds=report.seconds, message=report.message)
-        if worker.leaves:
+        if worker.leaves or self._gives_up(worker):
             self._stop(worker)
         elif worker.status is WorkerStatus.LEAVING:
             self._note_lost_context(worker, "its worker was stopped")
         if worker.status is WorkerStatus.LEAVING:
             self._lose_tasks(worker)
+
+    def _gives_up(self, worker: Worker) -> bool:
+        """Return whether an idle worker stops because other pipelines wait for workers."""
+        if self.keeps is None or worker.status is not WorkerStatus.IDLE:
+            return False
+        staying = sum(1 for _ in self.registry.staying())
+        return staying > self.keeps and self.pools[worker.pool].kind is not PoolKind.CONTEXT
 
     def repeated_end(self, worker: Worker, path: str, attempt: int) -> PipelineChanges:
         """Return effects of an attempt's end, for its repeated report: they may have been lost."""
@@ -146,6 +153,7 @@ class PipelineWorkers(PipelineSteps):
                 for_owner=secrets_user(self.record) is not None,
             )
         self.limited, self.withheld = written.limited, written.withheld
+        self.asked = None
         if written.share is not None:
             self.share = written.share
 

@@ -8,6 +8,7 @@ from chalicelib.ports.agents import AgentKey
 from conducto_core.model.base import Record
 from conducto_core.model.people import TokenKind
 from conducto_core.model.usage import PipelineSpent
+from conducto_core.semantics.fair_shares import Claimant
 from conducto_core.semantics.plans import FREE, NO_BILLING, Billing, Plan, effective
 
 #: Maximum bytes of a WebSocket frame. API Gateway closes a connection that is sent a larger one,
@@ -207,11 +208,22 @@ class Share(Record):
         reserved: Workers with which the ``new`` groups that have started can finish
             (`conducto_core.semantics.capacity.claim`).
         waiting: Since when it waits for a worker, in seconds since the epoch; None: it does not.
+        wanted: Number of further workers that it could use now, at most as many as the plan allows.
+        since: When it got the first of its workers; None: it has none.
+        keeps: Number of workers to keep: others end after their commands; None: all.
     """
 
     workers: int = 0
     reserved: int = 0
     waiting: float | None = None
+    wanted: int = 0
+    since: float | None = None
+    keeps: int | None = None
+
+    def claimant(self) -> Claimant:
+        """Return it for the distribution of workers."""
+        since = self.since if self.workers else self.waiting
+        return Claimant(self.workers, self.wanted, since or 0.0, self.reserved)
 
 
 class InUse(NamedTuple):

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from secrets import token_hex
 
 from chalicelib.domain import snapshots
@@ -151,7 +152,7 @@ class CommandProcessor:
         try:
             self._write(live, changes, written, batch)
         except PlanLimitError as error:
-            share = live.share_with((), waits=True)
+            share = live.share_with((), waits=True, wanted=sum(live.wanted().values()))
             written = contents.model_copy(update={"limited": str(error), "share": share})
             self._write(live, changes, written, batch)
         live.pool_workers(written)
@@ -192,15 +193,20 @@ class CommandProcessor:
             maximum - used.workers + before.workers - now.workers,
             maximum - used.reserved + before.reserved - now.reserved,
         )
+        if free.workers > 0:
+            granted = self.slots.granted(live, used, free.workers)
+            free = replace(free, workers=granted)
         admitted = live.admission(free)
         names = [name for name, number in admitted.workers.items() for _ in range(number)]
         waits = admitted.limited or admitted.withheld
+        # More than the plan allows changes nothing, and would be written with each entry.
+        wanted = max(0, min(admitted.missing, maximum - now.workers - len(names)))
         others = used.workers - before.workers
         decided = {
             "hires": tuple(WorkerLaunch(worker=_new_id(), pool=name) for name in names),
             "limited": self._limit(used, others) if admitted.limited else None,
             "withheld": self._reservation(used) if admitted.withheld else None,
-            "share": _if_new(live, live.share_with(names, waits=waits)),
+            "share": _if_new(live, live.share_with(names, waits=waits, wanted=wanted)),
         }
         return contents.model_copy(update=decided)
 

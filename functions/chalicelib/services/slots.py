@@ -1,20 +1,23 @@
-"""Hands free workers on to waiting pipelines of the organisation.
+"""Distributes an organisation's workers between its pipelines.
 
-This happens in entries of their own (`chalicelib.domain.events.HealthChecked`), after the entry
-that freed a worker or had to wait. A pipeline records that it waits before it looks for free
-workers, and a pipeline records a freed worker before it looks for waiting pipelines: at least one
-of two concurrent pipelines sees the other. The schedule that runs every minute repeats interrupted
-steps.
+`conducto_core.semantics.fair_shares` decides who gets how many. A pipeline below the plan's limit
+launches its workers without a look at others: if a worker is free, it reads the shares of all, and
+if another one waits, it takes only its part. The others get theirs here, in entries of their own
+(`chalicelib.domain.events.HealthChecked`), after the entry that freed a worker or had to wait. A
+pipeline records that it waits before it looks for free workers, and a pipeline records a freed
+worker before it looks for waiting pipelines: at least one of two concurrent pipelines sees the
+other. The schedule that runs every minute repeats interrupted steps.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from chalicelib.domain.events import HealthChecked, Input
 from chalicelib.domain.pipeline import CloudPipeline
-from chalicelib.ports.identity import Share
+from chalicelib.ports.identity import InUse, Share
 from chalicelib.services.dependencies import Dependencies
+from conducto_core.semantics.fair_shares import Claimant, grants, too_many
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +38,12 @@ def needed_room(before: Share, after: Share, *, more_spare: bool) -> Need | None
     if after.waiting is not None and (before.waiting is None or more_spare):
         return Need.MAKE
     freed = after.workers < before.workers or after.reserved < before.reserved
-    return Need.HAND_ON if freed or more_spare else None
+    if freed or more_spare:
+        return Need.HAND_ON
+    if after.wanted > before.wanted:
+        return Need.MAKE
+    gave_up = before.waiting is not None and after.waiting is None
+    return Need.HAND_ON if gave_up and after.workers == before.workers else None
 
 
 class Slots:
@@ -45,6 +53,25 @@ class Slots:
         self._cloud = cloud
         self._submit = submit
 
+    def granted(self, live: CloudPipeline, used: InUse, free: int) -> int:
+        """Return how many of the free workers a pipeline may launch now.
+
+        Args:
+            live: The pipeline, with the inputs of its next entry.
+            used: The plan and its use before that entry.
+            free: Number of free workers, with those that the entry frees.
+        """
+        shares = self._cloud.orgs.shares(live.org)
+        others = {name: share.claimant() for name, share in shares.items() if name != live.id}
+        if not any(other.wanted for other in others.values()):
+            return free
+        wanted = sum(live.wanted().values())
+        own = live.share_with((), waits=True, wanted=wanted).claimant()
+        held = sum(other.held for other in others.values())
+        workers = _for_pipelines(used, held + live.share.workers)
+        part = grants({**others, live.id: own}, workers, free, self._cloud.clock())
+        return part.get(live.id, 0)
+
     def settle(self, org: str, pipeline_id: str, need: Need) -> None:
         """Do what an entry of a pipeline needs."""
         if need is Need.MAKE:
@@ -53,15 +80,16 @@ class Slots:
             self._hand_on(org, pipeline_id)
 
     def make(self, org: str, pipeline_id: str) -> None:
-        """Stop idle workers, so that a waiting pipeline can launch its own."""
+        """Stop workers of other pipelines, so that a waiting pipeline can launch its own."""
         self._spare(org, pipeline_id)
         shares = self._cloud.orgs.shares(org)
         if pipeline_id in shares and shares[pipeline_id].waiting is None:
             return
+        keeps = self._new_keeps(org, shares)
         for other, share in shares.items():
-            if other != pipeline_id and share.workers:
-                self._spare(org, other)
-        self._look(org, pipeline_id)
+            if share.workers and (other != pipeline_id or other in keeps):
+                self._spare(org, other, keeps.get(other))
+        self._wake(org)
 
     def resume(self, org: str) -> None:
         """Let all waiting pipelines launch workers, after the organisation's plan has changed."""
@@ -74,33 +102,75 @@ class Slots:
                 self._spare(org, name)
 
     def _hand_on(self, org: str, pipeline_id: str) -> None:
-        """Let waiting pipelines launch workers, the longest waiting first."""
+        """Let waiting pipelines launch workers, the next one first."""
         shares = self._cloud.orgs.shares(org)
-        since = {name: share.waiting for name, share in shares.items() if name != pipeline_id}
-        waiting = sorted((time, name) for name, time in since.items() if time is not None)
-        if not waiting or (pipeline_id and self._spare(org, pipeline_id)):
+        waits = any(
+            share.waiting is not None for name, share in shares.items() if name != pipeline_id
+        )
+        if not waits and all(share.keeps is None for share in shares.values()):
+            return
+        keeps = self._new_keeps(org, shares)
+        if waits and pipeline_id and self._spare(org, pipeline_id, keeps.pop(pipeline_id, None)):
             return  # its own entry hands it on when it stops
-        for _, name in waiting:
+        for name, number in keeps.items():
+            self._spare(org, name, number)
+        self._wake(org)
+
+    def _new_keeps(self, org: str, shares: Mapping[str, Share]) -> dict[str, int]:
+        """Return ``{pipeline: workers to keep}`` for those that keep another number now."""
+        used = self._cloud.orgs.in_use(org)
+        keeps = too_many(*self._claims(used, shares), self._cloud.clock())
+        return {
+            name: keeps.get(name, share.workers)
+            for name, share in shares.items()
+            if share.workers and keeps.get(name) != share.keeps
+        }
+
+    @staticmethod
+    def _claims(used: InUse, shares: Mapping[str, Share]) -> tuple[dict[str, Claimant], int]:
+        """Return the claimants, and the number of workers to distribute."""
+        claimants = {name: share.claimant() for name, share in shares.items()}
+        held = sum(share.workers for share in shares.values())
+        return claimants, _for_pipelines(used, held)
+
+    def _wake(self, org: str) -> None:
+        """Let the pipelines that are next launch their workers."""
+        looked: set[str] = set()
+        while (name := self._next(org, looked)) is not None:
+            looked.add(name)
             self._look(org, name)
 
-    def _spare(self, org: str, pipeline_id: str) -> bool:
+    def _next(self, org: str, looked: set[str]) -> str | None:
+        """Return the waiting pipeline that may launch a worker now, or None."""
+        used = self._cloud.orgs.in_use(org)
+        free = used.plan.max_workers - used.workers
+        if free <= 0 or used.suspended:
+            return None
+        shares = self._cloud.orgs.shares(org)
+        part = grants(*self._claims(used, shares), free, self._cloud.clock())
+        # Those that wait for something else than a worker may have got it meanwhile.
+        rest = {name: share.waiting for name, share in shares.items() if not share.wanted}
+        others = sorted((time, name) for name, time in rest.items() if time is not None)
+        names = [*part, *(name for _, name in others)]
+        return next((name for name in names if name not in looked), None)
+
+    def _spare(self, org: str, pipeline_id: str, keeps: int | None = None) -> bool:
         def decide(live: CloudPipeline) -> Input | None:
-            surplus = live.surplus()
-            return (
-                HealthChecked(time=self._cloud.clock(), spared=tuple(surplus)) if surplus else None
-            )
+            surplus = tuple(live.surplus())
+            if not surplus and keeps is None:
+                return None
+            return HealthChecked(time=self._cloud.clock(), spared=surplus, keeps=keeps)
 
         return self._try(org, pipeline_id, decide)
 
     def _look(self, org: str, pipeline_id: str) -> None:
-        """Let a pipeline launch the workers that it waits for, if the plan has room."""
-        used = self._cloud.orgs.in_use(org)
-        if used.workers < used.plan.max_workers and not used.suspended:
-            self._try(
-                org,
-                pipeline_id,
-                lambda live: HealthChecked(time=self._cloud.clock()) if live.wanted() else None,
-            )
+        """Let a pipeline launch the workers that it waits for, or record that it needs none."""
+
+        def decide(live: CloudPipeline) -> Input | None:
+            waits = live.wanted() or live.share.waiting is not None
+            return HealthChecked(time=self._cloud.clock()) if waits else None
+
+        self._try(org, pipeline_id, decide)
 
     def _try(self, org: str, pipeline_id: str, decide: Decide) -> bool:
         try:
@@ -109,3 +179,8 @@ class Slots:
             # One failure must not affect other pipelines; the schedule retries.
             logger.exception("a waiting pipeline was not checked", extra={"pipeline": pipeline_id})
             return False
+
+
+def _for_pipelines(used: InUse, held: int) -> int:
+    """Return the plan's workers without debug shells, given the workers of all pipelines."""
+    return used.plan.max_workers - max(0, used.workers - held)
