@@ -41,8 +41,26 @@ function paintLast(): Plugin {
   };
 }
 
+/** Evaluate the script with the first requests as soon as it has arrived, before the main script. */
+function requestFirst(): Plugin {
+  const preload = /[ \t]*<link rel="modulepreload" crossorigin href="(\/assets\/early-[^"]+)">\n/;
+  return {
+    name: "request-first",
+    apply: "build",
+    transformIndexHtml: {
+      order: "post",
+      handler: (html) => {
+        const src = preload.exec(html)?.[1];
+        if (src === undefined) throw new Error("the page does not load the script `early`");
+        const tag = `    <script type="module" async crossorigin src="${src}"></script>\n`;
+        return html.replace(preload, "").replace(/ *<script /, (main) => tag + main);
+      },
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [react(), strictStyles(), paintLast()],
+  plugins: [react(), strictStyles(), paintLast(), requestFirst()],
   resolve: {
     alias: {
       "@": here("./src"),
@@ -64,11 +82,13 @@ export default defineConfig({
     // The content security policy forbids data: URLs.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    // One script and one style sheet for the pipeline page: requests cost more than bytes.
+    // One script and one style sheet for the pipeline page: requests cost more than bytes. The
+    // first requests do not wait for them.
     rolldownOptions: {
       output: {
         codeSplitting: {
           groups: [
+            { name: "early", test: /\/src\/api\/early\.ts$/, priority: 1 },
             { name: "main", tags: ["$initial"] },
             { name: "shared", test: SHARED, minShareCount: 2, entriesAware: false },
           ],

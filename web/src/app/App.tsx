@@ -51,7 +51,7 @@ export function App({ expired }: { expired: boolean }) {
 function UnknownPage({ path }: { path: string }) {
   useTitle("Not found");
   return (
-    <EmptyState title={COMMON.pageNotFound}>
+    <EmptyState heading title={COMMON.pageNotFound}>
       <p className="muted">
         <code className={styles.unknown}>{path}</code>
         {COMMON.notExisting}

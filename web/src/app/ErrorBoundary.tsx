@@ -32,7 +32,7 @@ export class ErrorBoundary extends Component<Props, { error: Error | null }> {
     if (error === null) return this.props.children;
     return (
       <div role="alert">
-        <EmptyState title={COMMON.couldNotShow}>
+        <EmptyState heading title={COMMON.couldNotShow}>
           <p className="muted">{messageOf(error)}</p>
           {START_COMMAND === null ? null : (
             <p className="muted">

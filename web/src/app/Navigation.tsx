@@ -21,9 +21,12 @@ export function Navigation({ path, onSearch }: { path: string; onSearch: () => v
   const isRail = isPipelinePath(path);
   const links = useRef<HTMLElement>(null);
   useEffect(() => {
-    // On a phone, not all links fit.
-    const current = links.current?.querySelector("[aria-current]");
-    current?.scrollIntoView({ block: "nearest", inline: "center" });
+    // On a phone, not all links fit. Before a frame, because the layout is computed then anyway.
+    const frame = requestAnimationFrame(() => {
+      const current = links.current?.querySelector("[aria-current]");
+      current?.scrollIntoView({ block: "nearest", inline: "center" });
+    });
+    return () => cancelAnimationFrame(frame);
   }, [path]);
   return (
     <header className={`${styles.bar} ${isRail ? styles.rail : ""}`}>

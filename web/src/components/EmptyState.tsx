@@ -3,11 +3,19 @@ import type { ReactNode } from "react";
 import styles from "@/components/EmptyState.module.css";
 import { COMMON } from "@/strings/common";
 
+interface EmptyProps {
+  title: string;
+  /** The title is the heading of the page, which shows nothing else. */
+  heading?: boolean;
+  children?: ReactNode;
+}
+
 /** A message for an empty page or pane, with the next step. */
-export function EmptyState({ title, children }: { title: string; children?: ReactNode }) {
+export function EmptyState({ title, heading = false, children }: EmptyProps) {
+  const Title = heading ? "h1" : "p";
   return (
     <div className={styles.empty}>
-      <p className={styles.title}>{title}</p>
+      <Title className={styles.title}>{title}</Title>
       {children}
     </div>
   );

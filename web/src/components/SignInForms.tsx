@@ -37,7 +37,7 @@ function CodeSignIn({ expired }: { expired: boolean }) {
   useReturn();
   const title = expired ? "This sign-in link has expired" : "You are signed out";
   return (
-    <EmptyState title={title}>
+    <EmptyState heading title={title}>
       <p className="muted">{expired ? COMMON.expiredHelp : COMMON.signInHelp(ACCESS)}</p>
       <Code text={COMMAND} label={COMMON.command} />
       <CodeForm />
@@ -55,7 +55,7 @@ function ProviderSignIn({ provider }: { provider: IdentityProvider }) {
       beginSignIn(provider, { kind: "session", to: location.pathname + location.search }),
   });
   return (
-    <EmptyState title={SIGN_IN.title}>
+    <EmptyState heading title={SIGN_IN.title}>
       <p className="muted">{withToken ? SIGN_IN.withToken : SIGN_IN.withProvider}</p>
       {withToken ? (
         <CodeForm />

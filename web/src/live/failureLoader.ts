@@ -1,15 +1,16 @@
 /** Loads the failures of partly loaded groups, and their reasons. */
 
-import { findCauses, findFailures } from "@/live/search";
+import type { NodeView } from "@/api/schema";
+import { causesAt, findFailures } from "@/live/search";
 import { LiveSource } from "@/live/stream";
 import { attempted, type TreeLoader } from "@/live/treeLoader";
 import type { TreeNode } from "@/model/node";
-import { ROOT } from "@/model/paths";
+import { parentOf, ROOT } from "@/model/paths";
 import { failures } from "@/model/states";
 
 /** Number of failures loaded for a large group. */
 const MAX_FAILURES = 50;
-/** Number of failures whose reasons are shown in the tree, and the interval of requesting them. */
+/** Number of causes that are added to the tree, and the interval of requesting their reasons. */
 const MAX_REASONS = 100;
 const REASONS_INTERVAL = 1500;
 /** Minimum interval between searches for failures, in ms. */
@@ -23,6 +24,7 @@ export class FailureLoader extends LiveSource {
   /** Number of failures for which reasons were requested, and when. */
   private reasonsFor = 0;
   private reasonsAt = -Infinity;
+  private firstReasons: Promise<void> | null = null;
 
   constructor(private readonly loader: TreeLoader) {
     super();
@@ -90,16 +92,31 @@ export class FailureLoader extends LiveSource {
     if (failed === 0) this.reasonsFor = 0;
     if (failed === this.reasonsFor || this.isScheduled("reasons")) return;
     const wait = Math.max(0, this.reasonsAt + REASONS_INTERVAL - performance.now());
-    this.schedule("reasons", wait, () => {
-      this.reasonsFor = failed;
-      this.reasonsAt = performance.now();
-      return attempted(this.fetchReasons());
+    const fetched = new Promise<void>((resolve) => {
+      this.schedule("reasons", wait, () => {
+        this.reasonsFor = failed;
+        this.reasonsAt = performance.now();
+        void attempted(this.fetchReasons()).then(resolve, resolve);
+      });
     });
+    this.firstReasons ??= fetched;
+  }
+
+  /**
+   * Wait for the first causes, if they are being fetched: with them, most groups with failures need
+   * no other children.
+   */
+  async causes(): Promise<void> {
+    await this.firstReasons;
   }
 
   private async fetchReasons(): Promise<void> {
     const { id, model } = this.loader;
-    const causes = await findCauses(id, ROOT, MAX_REASONS);
+    const { seq } = model;
+    const causes = (await causesAt(id, model.summary.seq)).slice(0, MAX_REASONS);
+    const isBelowKnown = ({ path }: NodeView) =>
+      (model.nodes.get(parentOf(path) ?? "")?.seq ?? -1) >= 0;
+    model.addFound(causes.filter(isBelowKnown), seq);
     model.addReasons(causes.filter(({ tail }) => tail !== null));
     this.show();
   }

@@ -3,7 +3,10 @@
 import { api, type TreeQuery } from "@/api/client";
 import type { Counts, NodeView, State, TreePage } from "@/api/schema";
 import { treePages } from "@/live/stream";
+import { ROOT } from "@/model/paths";
 
+/** Maximum number of causes of a pipeline's failures. */
+const MAX_CAUSES = 500;
 /** Maximum number of pages; each covers a part of the tree. */
 const MAX_PAGES = 3;
 
@@ -56,4 +59,21 @@ export async function findCauses(id: string, root: string, limit: number): Promi
     after = page.next;
   } while (after !== null && found.length < limit);
   return found;
+}
+
+let newest: { key: string; causes: Promise<NodeView[]> } | null = null;
+
+/**
+ * The causes of a pipeline's failures as of change `seq`. The tree and the overview share one
+ * request.
+ */
+export function causesAt(id: string, seq: number): Promise<NodeView[]> {
+  const key = `${id} ${seq}`;
+  if (newest?.key === key) return newest.causes;
+  const causes = findCauses(id, ROOT, MAX_CAUSES);
+  newest = { key, causes };
+  causes.catch(() => {
+    if (newest?.causes === causes) newest = null;
+  });
+  return causes;
 }

@@ -146,9 +146,11 @@ export class PipelineSession extends LiveSource {
 
   // Loading
 
-  /** Fetch the next page of a group's children. */
+  /** Fetch the next page of a group's children, if a row still stands for them. */
   async loadMore(path: string): Promise<void> {
-    await this.loader?.more(path);
+    await this.failures?.causes();
+    const isShown = this.rows().some((row) => row.kind === "more" && row.group.path === path);
+    if (isShown) await this.loader?.more(path);
   }
 
   private async start(): Promise<void> {

@@ -1,6 +1,7 @@
 /** Loads parts of a pipeline's tree into its model. */
 
 import { api, ApiError, OfflineError } from "@/api/client";
+import { FIRST_TREE } from "@/api/early";
 import type { NodeView, TreePage } from "@/api/schema";
 import { ancestorsOf, parentOf, ROOT } from "@/model/paths";
 import { total } from "@/model/states";
@@ -36,14 +37,15 @@ export class TreeLoader {
 
   /** Load a pipeline: all nodes of a small one, else the first children of the root. */
   static async open(id: string, changed: () => void): Promise<TreeLoader> {
-    const summary = await api.pipeline(id);
+    const [summary, first] = await Promise.all([api.pipeline(id), api.tree(id, FIRST_TREE)]);
     const model = new TreeModel(summary);
     const whole = total(summary.counts) <= WHOLE_TREE_LIMIT;
-    const page = await api.tree(id, {
-      attempts: "newest",
-      ...(whole ? { limit: 4 * WHOLE_TREE_LIMIT } : { depth: 1, limit: PAGE_SIZE + 1 }),
-    });
-    model.seq = page.seq;
+    const page =
+      whole && !isComplete(first)
+        ? await api.tree(id, { attempts: "newest", limit: 4 * WHOLE_TREE_LIMIT })
+        : first;
+    // The changes after the older of the two responses follow as events.
+    model.seq = Math.min(summary.seq, page.seq);
     applyFirstPage(model, page, whole);
     return new TreeLoader(id, model, changed);
   }
@@ -162,6 +164,11 @@ export class TreeLoader {
       this.changed();
     }
   }
+}
+
+/** Whether a page has all nodes of a tree. */
+function isComplete({ nodes, next }: TreePage): boolean {
+  return next === null && nodes.every(({ path, children }) => path === ROOT || children === 0);
 }
 
 function applyFirstPage(model: TreeModel, page: TreePage, whole: boolean): void {

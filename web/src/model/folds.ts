@@ -51,10 +51,17 @@ export function sectionsOf(group: TreeNode, sorted: SortedChildren, current: str
   sections.push({ fold: null, nodes: active.filter((node) => rankOf(node) === REST) });
   const others = [...rest, ...beyond];
   const { loaded, next } = group.children;
-  const isFolded = loaded && (next !== null || others.length >= MIN_FOLDED);
+  const isUnloaded = !loaded && isActiveKnown(group, active);
+  const isFolded = isUnloaded || (loaded && (next !== null || others.length >= MIN_FOLDED));
   const cut = isFolded ? 0 : others.length;
-  sections.push(...split(others, cut, current, () => restFold(group, others)));
+  sections.push(...split(others, cut, current, () => restFold(group, others), isUnloaded));
   return sections.filter(({ fold, nodes }) => fold !== null || nodes.length > 0);
+}
+
+/** Whether `active` has all commands of a group that need attention, as counted by the server. */
+function isActiveKnown({ counts, childCount }: TreeNode, active: readonly TreeNode[]): boolean {
+  if (counts === null || total(counts) !== childCount || counts.skipped > 0) return false;
+  return active.length === failures(counts) + counts.running + counts.queued;
 }
 
 /** Number of failed commands of a group that are not loaded. */
@@ -68,11 +75,13 @@ function split(
   cut: number,
   current: string,
   foldOf: (count: number) => Fold | null,
+  /** There are more nodes, which are not loaded. */
+  partial = false,
 ): Section[] {
   const isShown = (node: TreeNode, at: number) => at < cut || isWithin(current, node.path);
   const shown = nodes.filter(isShown);
   const folded = nodes.filter((node, at) => !isShown(node, at));
-  const fold = folded.length === 0 ? null : foldOf(folded.length);
+  const fold = folded.length === 0 && !partial ? null : foldOf(folded.length);
   return [
     { fold: null, nodes: shown },
     { fold, nodes: folded },
@@ -86,8 +95,9 @@ function rankFold(rank: number, count: number): Fold {
 
 /** `83 done`, `80 done, 3 skipped`, `12 groups done, 1,200 commands`. */
 function restFold(group: TreeNode, known: readonly TreeNode[]): Fold {
-  const states = group.children.next === null ? statesOf(known) : countedStates(group);
-  const groups = known.every((node) => node.counts !== null);
+  const { loaded, next } = group.children;
+  const states = loaded && next === null ? statesOf(known) : countedStates(group);
+  const groups = loaded && known.every((node) => node.counts !== null);
   const label = [...states]
     .map(([state, count]) => `${many(count, groups)} ${stateLabel(state)}`)
     .join(", ");

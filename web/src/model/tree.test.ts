@@ -383,6 +383,17 @@ describe("rows", () => {
     expect(keys).toEqual(["/", "/a", "/a/4998", "/a rest", "/a/0", "/a/1", "/a more", "/b"]);
   });
 
+  it("fold children that are not loaded if all failures are known", () => {
+    const model = loaded();
+    model.addFound([group("/a", { error: 2, done: 98 }, { children: 100 })], 0);
+    model.addFound([view("/a/7", { state: "error" })], 0);
+    expect(paths(model)).toEqual(["/", "/a", "/a/7", "/a…", "/b"]);
+    model.addFound([view("/a/9", { state: "error" })], 0);
+    expect(paths(model)).toEqual(["/", "/a", "/a/7", "/a/9", "98 done", "/b"]);
+    const unfolded = new Set(["/a rest"]);
+    expect(flatten(model, { unfolded }).map((row) => row.key)).toContain("/a more");
+  });
+
   it("put failures first in small groups and fold the rest of larger ones", () => {
     const model = loaded();
     const ids = Array.from({ length: 30 }, (_, n) => n);

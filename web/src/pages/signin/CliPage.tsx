@@ -15,7 +15,7 @@ export function CliPage() {
   const [request] = useState(() => cliRequest(location.hash));
   if (request === null)
     return (
-      <EmptyState title={SIGN_IN.cliWrong}>
+      <EmptyState heading title={SIGN_IN.cliWrong}>
         <p className="muted">{SIGN_IN.cliAgain}</p>
       </EmptyState>
     );
@@ -31,7 +31,7 @@ function Confirm({ request }: { request: CliRequest }) {
     },
   });
   return (
-    <EmptyState title={SIGN_IN.cliTitle}>
+    <EmptyState heading title={SIGN_IN.cliTitle}>
       <p className="muted">{SIGN_IN.cliAsks(request.host)}</p>
       <Button variant="main" disabled={begin.isPending} onClick={() => begin.mutate()}>
         {SIGN_IN.cliContinue}

@@ -24,7 +24,7 @@ export function InvitationPage() {
   const [code] = useState(() => (taken ??= takeCode()));
   if (code === null)
     return (
-      <EmptyState title={SIGN_IN.invitationWrong}>
+      <EmptyState heading title={SIGN_IN.invitationWrong}>
         <p className="muted">{SIGN_IN.invitationAgain}</p>
       </EmptyState>
     );
@@ -43,7 +43,7 @@ function Accept({ code }: { code: string }) {
     },
   });
   return (
-    <EmptyState title={SIGN_IN.invitationTitle}>
+    <EmptyState heading title={SIGN_IN.invitationTitle}>
       <p className="muted">{SIGN_IN.invitationAsks}</p>
       <Button variant="main" disabled={accept.isPending} onClick={() => accept.mutate()}>
         {SIGN_IN.invitationAccept}

@@ -32,17 +32,17 @@ export function SignedInPage() {
   }, []);
   switch (result.kind) {
     case "working":
-      return <EmptyState title={SIGN_IN.working} />;
+      return <EmptyState heading title={SIGN_IN.working} />;
     case "failed":
       return (
-        <EmptyState title={SIGN_IN.failed}>
+        <EmptyState heading title={SIGN_IN.failed}>
           <p role="alert">{result.message}</p>
           <a href="/">{SIGN_IN.again}</a>
         </EmptyState>
       );
     case "code":
       return (
-        <EmptyState title={SIGN_IN.cliDone}>
+        <EmptyState heading title={SIGN_IN.cliDone}>
           <p className="muted">{SIGN_IN.cliCode}</p>
           <Code text={result.code} label={SIGN_IN.code} />
         </EmptyState>

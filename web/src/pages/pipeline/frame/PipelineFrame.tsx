@@ -89,7 +89,7 @@ export function PipelineLoading({ id, view, error, onRetry }: LoadingProps) {
   useLinkedAgent(id, onRetry);
   if (error instanceof ApiError && error.status === 404) {
     return (
-      <EmptyState title={loadErrorMessage(error, id)}>
+      <EmptyState heading title={loadErrorMessage(error, id)}>
         <a href="/" onClick={followLink}>
           {PIPELINE.allPipelines}
         </a>

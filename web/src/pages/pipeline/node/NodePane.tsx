@@ -97,7 +97,7 @@ function NodeLoading(props: { error: Error | null; path: string; onRetry: () => 
   if (error === null) return <Loading />;
   if (error instanceof ApiError && error.status === 404) {
     return (
-      <EmptyState title={NODE.notFound(visible(path))}>
+      <EmptyState heading title={NODE.notFound(visible(path))}>
         <p className="muted">{NODE.notFoundHelp}</p>
       </EmptyState>
     );

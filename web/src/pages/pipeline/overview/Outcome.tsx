@@ -1,9 +1,15 @@
 import { Pending } from "@/components/InOrder";
-import { MetricComparison } from "@/components/MetricComparison";
+import { lazily } from "@/components/lazily";
 import type { PipelineSession } from "@/live/session";
 import { ROOT } from "@/model/paths";
 import { Files, useFiles } from "@/pages/pipeline/overview/Outputs";
 import { Times } from "@/pages/pipeline/overview/Times";
+
+// Most pipelines have no metrics to compare, and failed ones do not show them.
+const MetricComparison = lazily(
+  async () => (await import("@/components/MetricComparison")).MetricComparison,
+  { placeholder: <Pending /> },
+);
 
 interface Props {
   session: PipelineSession;

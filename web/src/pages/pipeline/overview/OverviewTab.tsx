@@ -7,10 +7,11 @@ import { CountsBar, CountsText } from "@/components/Counts";
 import { LoadError } from "@/components/EmptyState";
 import { IN_ORDER, Pending } from "@/components/InOrder";
 import { lazily } from "@/components/lazily";
+import { WhenVisible } from "@/components/WhenVisible";
 import { useNow } from "@/components/useNow";
 import { duration, moment } from "@/lib/time";
 import { useThrottled } from "@/lib/useThrottled";
-import { findCauses } from "@/live/search";
+import { causesAt, findCauses } from "@/live/search";
 import type { PipelineSession } from "@/live/session";
 import { useHistory } from "@/live/useMedians";
 import { activeTime } from "@/model/activity";
@@ -85,7 +86,9 @@ export function OverviewTab({ session, detail, actions }: Props) {
       {isRoot && hasFailed ? <ReportsSection session={session} failed /> : null}
       {isRoot && summary !== undefined ? <Relatives summary={summary} /> : null}
       {isActive || isPending ? null : (
-        <Outcome session={session} path={path} succeeded={isSuccess(node)} />
+        <WhenVisible key={`outcome ${path}`}>
+          <Outcome session={session} path={path} succeeded={isSuccess(node)} />
+        </WhenVisible>
       )}
     </div>
   );
@@ -103,10 +106,12 @@ function useCauses(
   counts: Counts,
   state: NodeView["state"],
 ) {
+  const { id, model } = session;
   const failed = useThrottled(failures(counts), REFRESH_MS);
   return useQuery({
-    queryKey: ["failures", session.id, path, failed, state],
-    queryFn: () => findCauses(session.id, path, MAX_FAILURES),
+    queryKey: ["failures", id, path, failed, state],
+    queryFn: () =>
+      path === ROOT ? causesAt(id, model?.summary.seq ?? 0) : findCauses(id, path, MAX_FAILURES),
     enabled: failures(counts) > 0 || isFailed(state),
     placeholderData: (before: NodeView[] | undefined) => before,
   });

@@ -1,4 +1,4 @@
-import { useQueries, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 
 import { api } from "@/api/client";
 import type { NodeView } from "@/api/schema";
@@ -43,13 +43,13 @@ export function Times({ session, path, beside }: Props) {
   const { id, model } = session;
   const summary = model?.summary;
   const count = total(summary?.counts ?? NO_COUNTS);
+  const { seconds: medians, runs, loading } = useMedians(summary);
   const nodes = useQuery({
     queryKey: ["times", id, summary?.seq],
     queryFn: async ({ signal }) => secondsOf(await fetchWholeTree(id, "newest", signal)),
-    enabled: summary?.settled === true && summary.started !== null && count <= MAX_COMPARED,
+    enabled: summary?.settled === true && medians.size > 0 && count <= MAX_COMPARED,
     staleTime: Infinity,
   });
-  const { seconds: medians, runs, loading } = useMedians(summary);
   const ranked = useRanking(session, path);
   const first = useFirst(nodes.isLoading || ranked.isLoading || loading);
   const inside = new Map([...(nodes.data ?? [])].filter(([one]) => isWithin(one, path)));
@@ -103,14 +103,16 @@ export function Times({ session, path, beside }: Props) {
 /** The commands below a group that took longest, and those that used most memory. */
 function useRanking({ id, model }: PipelineSession, root: string) {
   const summary = model?.summary;
-  const ranking = (order: "time" | "memory") => ({
+  const ranking = (order: "time" | "memory", enabled: boolean) => ({
     queryKey: ["ranking", id, root, order, summary?.seq],
     queryFn: async ({ signal }: { signal: AbortSignal }) =>
       (await api.tree(id, { root, order, attempts: "newest", limit: MAX_ROWS }, signal)).nodes,
-    enabled: summary?.settled === true,
+    enabled: summary?.settled === true && enabled,
     staleTime: Infinity,
   });
-  const [time, memory] = useQueries({ queries: [ranking("time"), ranking("memory")] });
+  const time = useQuery(ranking("time", true));
+  // Memory is measured for all commands of a container engine, and for none of processes.
+  const memory = useQuery(ranking("memory", memoryPeaks(time.data ?? NO_NODES).length > 0));
   return {
     time: time.data ?? NO_NODES,
     memory: memory.data ?? NO_NODES,
