@@ -40,6 +40,8 @@ app.experimental_feature_flags.update(["WEBSOCKETS"])
 #: Tests replace this object before the first call.
 conducto = from_environment()
 
+#: Maximum seconds of a daily measurement of storage; the next one continues.
+_STORAGE_SECONDS = 300.0
 _ANY_TYPE = ["*/*"]  # the service rejects bodies that are not JSON, with its own problem document
 
 
@@ -198,9 +200,10 @@ def background(event: Any, context: Any) -> None:
 
 @app.schedule("rate(1 day)", name="every_day")
 def every_day(_event: CloudWatchEvent) -> None:
-    """Archive inactive pipelines, delete old archived ones, and clean up orphaned resources."""
+    """Archive and delete old pipelines, measure storage, and clean up orphaned resources."""
     try:
         conducto.retention.run()
+        conducto.storage.run(_STORAGE_SECONDS)
     finally:
         conducto.sweeper.run()
 

@@ -69,6 +69,7 @@ from chalicelib.services.orphan_cleanup import OrphanCleanup
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.reconcile import Reconciler
 from chalicelib.services.retention import Retention
+from chalicelib.services.storage_metering import StorageMetering
 from chalicelib.services.triggers import TriggerHooks
 from conducto.integrations import slack
 from conducto_core.images.registries import read_caches
@@ -213,6 +214,11 @@ class App:
     def retention(self) -> Retention:
         """Archives and deletes inactive pipelines."""
         return Retention(self.engine)
+
+    @cached_property
+    def storage(self) -> StorageMetering:
+        """Meters what pipelines store."""
+        return StorageMetering(self.engine.cloud)
 
     @cached_property
     def sweeper(self) -> OrphanCleanup:

@@ -88,7 +88,7 @@ from conducto_core.model.run_history import (
 )
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
 from conducto_core.model.shells import ShellTicket
-from conducto_core.model.usage import Usage, UsageParams
+from conducto_core.model.usage import COST_NODES, CostParams, PipelineCost, Usage, UsageParams
 
 P = TypeVar("P", bound=Record)
 B = TypeVar("B")
@@ -474,6 +474,10 @@ class Client:
     def usage(self, month: str | None = None, *, nodes: int = 0) -> Usage:
         """Return usage and cost by month and pipeline, with the most expensive nodes of each."""
         return self.call(pipelines.USAGE, UsageParams(month=month, nodes=nodes))
+
+    def cost(self, pipeline_id: str, *, nodes: int = COST_NODES) -> PipelineCost:
+        """Return the cost of a pipeline since its launch, with its most expensive nodes."""
+        return self.call(pipelines.COST, CostParams(id=pipeline_id, nodes=nodes))
 
     def status(self) -> AgentStatus:
         """Return the status of the server process."""

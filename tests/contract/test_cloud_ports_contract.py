@@ -47,6 +47,7 @@ from chalicelib.ports.identity import (
     Connections,
     Identities,
     Identity,
+    Measured,
     Orgs,
     Plan,
     SecretVault,
@@ -66,6 +67,7 @@ from conducto_core.model.triggers import Delivery, DeliveryResult, GitEvent, Git
 from conducto_core.model.usage import PipelineSpent
 from conducto_core.runtime.line_times import packed
 from conducto_core.semantics.roles import INHERITED, permissions_of
+from conducto_core.semantics.storage_costs import Stored
 from support.cloud.aws import BUCKET, TABLE, aws
 from support.cloud.other_aws import CHOSEN, MOTO
 from support.cloud.throttle import calls_of, throttled
@@ -586,6 +588,31 @@ def test_usage_of_pipelines_is_counted_once_for_each(orgs: Orgs) -> None:
     }
     assert orgs.usage("acme", "2026-11")["exec_seconds"] == 24.0
     assert list(orgs.spent("other", "2026-11")) == []
+
+
+def test_storage_is_charged_once_for_each_interval(orgs: Orgs) -> None:
+    whose = Spender("abc", "Train", 0.0, attempts=0, program="/a.py", function="main")
+    first, second = (Measured(float(n), Stored(objects=n, files=2, records=3)) for n in (10, 20))
+
+    assert orgs.measured("abc") is None
+    orgs.add_storage("acme", whose, None, first, {"2026-11": 0.5})
+    for before in (None, second):
+        with pytest.raises(ConflictError):
+            orgs.add_storage("acme", whose, before, second, {"2026-11": 9.0})
+    orgs.add_storage("acme", whose, first, second, {"2026-11": 0.25, "2026-12": 0.125})
+
+    assert orgs.measured("abc") == second
+    spent = PipelineSpent(
+        id="abc",
+        title="Train",
+        month="2026-11",
+        program="/a.py",
+        function="main",
+        storage_dollars=0.75,
+    )
+    assert list(orgs.spent("acme", "2026-11")) == [spent]
+    assert orgs.spent_by("acme", "2026-11", "abc") == spent
+    assert orgs.spent_by("acme", "2026-10", "abc") is None
 
 
 # ---- connections ------------------------------------------------------------------------------

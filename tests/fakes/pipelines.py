@@ -27,7 +27,7 @@ from conducto_core.api.queries.log_outline import outline
 from conducto_core.api.queries.lookup import resolve_id
 from conducto_core.api.queries.output_tails import with_tail
 from conducto_core.api.queries.relaunch import launch_request
-from conducto_core.api.queries.usage_reports import usage_of
+from conducto_core.api.queries.usage_reports import cost_of, usage_of
 from conducto_core.errors import NotFoundError, RefusedError, invalid, no_image, no_node
 from conducto_core.model.approvals import DecideApproval
 from conducto_core.model.debug import DebugPlan, DebugRequest
@@ -87,7 +87,7 @@ from conducto_core.model.responses import (
 )
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
 from conducto_core.model.states import FINISHED, IN_FLIGHT, STATE_OF_CAUSE, Cause, NodeType, State
-from conducto_core.model.usage import Usage, UsageParams
+from conducto_core.model.usage import CostParams, PipelineCost, Usage, UsageParams
 from conducto_core.ports.downloads import Download, Span
 from conducto_core.ports.secret_store import SecretName, StoredSecret, check, check_total
 from conducto_core.runtime.line_times import RECORD, LineTime, packed, times_within
@@ -700,6 +700,12 @@ class MemoryPipelines(Pipelines):
             ),
             query,
         )
+
+    async def get_cost(self, params: CostParams) -> PipelineCost:
+        """Return the cost of a pipeline without idle workers and storage."""
+        each = self._find(params.id)
+        attempts = (a for view in each.nodes.values() for a in view.attempts)
+        return cost_of(each.record, attempts, params.nodes)
 
     async def collect_garbage(self, request: GcRequest) -> GcReport:
         """Return a report without any resource."""

@@ -9,19 +9,28 @@ import argparse
 import re
 from typing import TYPE_CHECKING
 
-from conducto_cli.arguments import add_json
+from conducto_cli.arguments import ID_HELP, add_json
 from conducto_cli.exit_codes import DONE
 from conducto_cli.output import as_json, dollars
 from conducto_cli.text.table import table
 from conducto_cli.text.text import clip, count_of, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from conducto_cli.argument_parser import Parser
     from conducto_cli.connection import OpenClient
-    from conducto_core.model.usage import Charged, MonthSpent, PipelineSpent, Spent, Usage
+    from conducto_core.model.usage import (
+        Charged,
+        MonthSpent,
+        NodeSpent,
+        PipelineCost,
+        PipelineSpent,
+        ProgramSpent,
+        Spent,
+        Usage,
+    )
 
 
 #: Nodes that are named for each pipeline, the dearest first.
@@ -30,7 +39,10 @@ _TITLE_COLUMNS = 40
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add the options."""
+    """Add the ID and the options."""
+    parser.add_argument(
+        "id", metavar="ID", nargs="?", help=f"{ID_HELP}; its cost since its launch, by node"
+    )
     parser.add_argument(
         "--month", metavar="YYYY-MM", type=_month, help="only this one, with its pipelines' nodes"
     )
@@ -44,6 +56,8 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Print it; return the exit code."""
     from conducto_core.model.usage import MAX_USAGE_NODES
 
+    if arguments.id is not None:
+        return _print_cost(arguments, open_client)
     with open_client() as client:
         nodes = 0 if arguments.month is None else MAX_NODES
         if arguments.json:
@@ -57,12 +71,82 @@ def run(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     return DONE
 
 
+def _print_cost(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    from conducto.errors import UsageError
+    from conducto_cli.pipeline_lookup import find_pipeline
+    from conducto_core.model.usage import COST_NODES, MAX_USAGE_NODES
+
+    if arguments.month is not None:
+        raise UsageError("the cost of a pipeline is that of all months; omit the ID or --month")
+    with open_client() as client:
+        pipeline_id = find_pipeline(client, arguments.id).pipeline.id
+        nodes = MAX_USAGE_NODES if arguments.json else COST_NODES
+        found = client.cost(pipeline_id, nodes=nodes)
+    if arguments.json:
+        print(as_json(_cost_document(found)))
+    else:
+        for line in _cost_lines(found):
+            print(line)
+    return DONE
+
+
+def _cost_lines(found: PipelineCost) -> Iterator[str]:
+    yield f"{found.id}: {printable(found.title)}"
+    yield ""
+    if not found.nodes:
+        yield "no command has ended yet"
+    else:
+        yield from _node_table(found.nodes)
+        if found.more_nodes:
+            more = "" if found.free else f": {dollars(found.more_dollars)}"
+            yield f"and {count_of(found.more_nodes, 'more node')}{more}"
+    if found.running:
+        yield f"{count_of(found.running, 'command')} running: they are counted when they end"
+    yield ""
+    if found.free:
+        yield "commands on your own machine are free"
+        return
+    named = found.dollars - found.idle_dollars
+    rows = [
+        ("commands", dollars(named)),
+        ("idle workers", dollars(found.idle_dollars)),
+        ("requests", dollars(found.request_dollars)),
+        ("state transitions", dollars(found.transition_dollars)),
+        ("storage", dollars(found.storage_dollars)),
+        ("together", dollars(found.total_dollars)),
+    ]
+    yield from table([("COST", "DOLLARS"), *rows])
+    yield ""
+    yield _prices(found.priced, found.region)
+
+
+def _cost_document(found: PipelineCost) -> dict[str, Any]:
+    names = ("id", "title", "free", "idle_dollars", "running", "object_bytes", "file_bytes")
+    return {
+        **{name: getattr(found, name) for name in names},
+        "prices": {"date": found.priced, "region": found.region},
+        **_sums(found),
+        **_services(found),
+        "nodes": {node.path: _sums(node) for node in found.nodes},
+    }
+
+
+def _prices(date: str, region: str) -> str:
+    return (
+        f"prices of {date} in {region}, on demand, for workers from the pull of their image to "
+        "their stop; transitions, requests and storage are estimates"
+    )
+
+
 def _lines(found: Usage, month: str | None) -> Iterator[str]:
     if not found.pipelines:
         yield f"nothing ran in {month}" if month else "nothing ran yet"
         return
-    head = (*_COLUMNS[:4], "WORKERS", "TRANSITIONS", "REQUESTS", "DOLLARS")
+    head = (*_COLUMNS[:4], "WORKERS", "TRANSITIONS", "REQUESTS", "STORAGE", "DOLLARS")
     yield from table([head, *map(_month_cells, found.months)])
+    yield ""
+    columns = ("MONTH", "PROGRAM", "PIPELINES", "ATTEMPTS", "TIME", "vCPU-HOURS", "DOLLARS")
+    yield from table([columns, *map(_program_cells, found.programs)])
     yield ""
     columns = ("MONTH", "PIPELINE", "ATTEMPTS", "TIME", "vCPU-HOURS", "DOLLARS", "TITLE")
     yield from table([columns, *map(_pipeline_cells, found.pipelines)])
@@ -70,19 +154,13 @@ def _lines(found: Usage, month: str | None) -> Iterator[str]:
         if pipeline.nodes:
             yield from _node_lines(pipeline)
     yield ""
-    yield (
-        f"prices of {found.priced} in {found.region}, on demand, for workers from the pull of "
-        "their image to their stop; transitions and requests are estimates; storage is on top; "
-        "commands on your own machine are free"
-    )
+    yield f"{_prices(found.priced, found.region)}; commands on your own machine are free"
 
 
 def _node_lines(pipeline: PipelineSpent) -> Iterator[str]:
     yield ""
     yield f"{pipeline.id}:"
-    rows = [(printable(node.path), *_cells(node)) for node in pipeline.nodes]
-    head = ("NODE", "ATTEMPTS", "TIME", "vCPU-HOURS", "DOLLARS")
-    yield from (f"  {line}" for line in table([head, *rows]))
+    yield from (f"  {line}" for line in _node_table(pipeline.nodes))
     rest = max(0.0, pipeline.dollars - sum(node.dollars for node in pipeline.nodes))
     parts = [count_of(pipeline.more_nodes, "more node")] if pipeline.more_nodes else []
     if rest:
@@ -92,8 +170,32 @@ def _node_lines(pipeline: PipelineSpent) -> Iterator[str]:
     if pipeline.request_dollars:
         yield (
             f"  state transitions: {dollars(pipeline.transition_dollars)}, "
-            f"requests: {dollars(pipeline.request_dollars)}"
+            f"requests: {dollars(pipeline.request_dollars)}, "
+            f"storage: {dollars(pipeline.storage_dollars)}"
         )
+
+
+def _node_table(nodes: Sequence[NodeSpent]) -> Iterator[str]:
+    rows = [(printable(node.path), *_cells(node)) for node in nodes]
+    yield from table([("NODE", "ATTEMPTS", "TIME", "vCPU-HOURS", "DOLLARS"), *rows])
+
+
+def _program_cells(program: ProgramSpent) -> tuple[str, ...]:
+    from conducto_core.model.labels import duration
+
+    name = program.title
+    if program.program is not None and program.function is not None:
+        script = program.program.replace("\\", "/").rsplit("/", 1)[-1]
+        name = f"{script} {program.function}"
+    return (
+        program.month,
+        clip(printable(name), _TITLE_COLUMNS),
+        f"{program.pipelines:,}",
+        f"{program.attempts:,}",
+        duration(program.seconds),
+        f"{program.cpu_seconds / 3600:.2f}",
+        dollars(program.total_dollars),
+    )
 
 
 def _pipeline_cells(pipeline: PipelineSpent) -> tuple[str, ...]:
@@ -103,8 +205,7 @@ def _pipeline_cells(pipeline: PipelineSpent) -> tuple[str, ...]:
 
 
 def _month_cells(spent: MonthSpent) -> tuple[str, ...]:
-    services = (spent.transition_dollars, spent.request_dollars, spent.total_dollars)
-    return (spent.month, *_cells(spent), *map(dollars, services))
+    return (spent.month, *_cells(spent), *map(dollars, _services(spent).values()))
 
 
 def _cells(spent: Spent) -> tuple[str, ...]:
@@ -123,6 +224,18 @@ def _document(found: Usage) -> dict[str, Any]:
     return {
         "prices": {"date": found.priced, "region": found.region},
         "months": {spent.month: _sums(spent) | _services(spent) for spent in found.months},
+        "programs": [
+            {
+                "program": spent.program,
+                "function": spent.function,
+                "title": spent.title,
+                "month": spent.month,
+                "pipelines": spent.pipelines,
+                **_sums(spent),
+                **_services(spent),
+            }
+            for spent in found.programs
+        ],
         "pipelines": [
             {
                 "id": spent.id,
@@ -139,7 +252,7 @@ def _document(found: Usage) -> dict[str, Any]:
 
 
 def _services(spent: Charged) -> dict[str, float]:
-    names = ("transition_dollars", "request_dollars", "total_dollars")
+    names = ("transition_dollars", "request_dollars", "storage_dollars", "total_dollars")
     return {name: getattr(spent, name) for name in names}
 
 

@@ -70,7 +70,7 @@ from conducto_core.model.responses import (
 )
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
 from conducto_core.model.shells import ShellEnd, ShellParams, ShellTicket
-from conducto_core.model.usage import Usage, UsageParams
+from conducto_core.model.usage import CostParams, PipelineCost, Usage, UsageParams
 from conducto_core.ports.downloads import Download, Span
 from conducto_core.runtime.attempt_outputs import artifacts_in, metrics_in
 
@@ -245,6 +245,10 @@ class Pipelines(Programs, Comparisons, NotificationRules, ABC):
     @abstractmethod
     async def get_usage(self, params: UsageParams) -> Usage:
         """Return the usage and cost of commands, by month, pipeline and node."""
+
+    @abstractmethod
+    async def get_cost(self, params: CostParams) -> PipelineCost:
+        """Return the cost of a pipeline since its launch."""
 
     @abstractmethod
     async def get_agent(self) -> AgentStatus:

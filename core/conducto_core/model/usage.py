@@ -5,12 +5,15 @@ from typing import Annotated
 from pydantic import Field
 
 from conducto_core.model.base import Record
+from conducto_core.model.params import PipelineId
 
 #: Default number of months, the newest.
 MONTHS = 12
 #: Maximum number of nodes per pipeline, and of pipelines with their nodes.
 MAX_USAGE_NODES = 1000
 MAX_USAGE_PIPELINES = 20
+#: Default number of nodes in the cost of a pipeline.
+COST_NODES = 10
 
 Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 
@@ -58,15 +61,18 @@ class Charged(Spent):
     Attributes:
         transition_dollars: Cost of state transitions.
         request_dollars: Cost of requests and records.
+        storage_dollars: Cost of stored files, objects and records, measured once a day.
     """
 
     transition_dollars: float = 0.0
     request_dollars: float = 0.0
+    storage_dollars: float = 0.0
 
     @property
     def total_dollars(self) -> float:
-        """The cost of workers, transitions and requests."""
-        return self.dollars + self.transition_dollars + self.request_dollars
+        """The cost of workers, transitions, requests and storage."""
+        services = self.transition_dollars + self.request_dollars + self.storage_dollars
+        return self.dollars + services
 
 
 class PipelineSpent(Charged):
@@ -76,15 +82,36 @@ class PipelineSpent(Charged):
         idle_dollars: Cost of workers while they started, waited or were lost; it is part of
             ``dollars``. None if its nodes were not requested, or the pipeline is deleted.
         title: Its title at that time; the pipeline may be deleted.
+        program: The script that it was launched from; None if unknown.
+        function: The function of the script; None if unknown.
         nodes: Those requested, the most expensive first; empty if the pipeline is deleted.
     """
 
     id: str
     title: str
     month: str
+    program: str | None = None
+    function: str | None = None
     idle_dollars: float | None = None
     nodes: tuple[NodeSpent, ...] = ()
     more_nodes: int = 0
+
+
+class ProgramSpent(Charged):
+    """The usage of the pipelines of a program in a month.
+
+    Attributes:
+        program: Host path of its script; None if unknown.
+        function: Its function; None if its title identifies it.
+        title: The title of its most expensive pipeline.
+        pipelines: Number of its pipelines that used something.
+    """
+
+    program: str | None
+    function: str | None
+    title: str
+    month: str
+    pipelines: int = 0
 
 
 class MonthSpent(Charged):
@@ -101,9 +128,53 @@ class Usage(Record):
         region: Region of the prices used.
         months: The newest first.
         pipelines: The newest month first, and in it the most expensive.
+        programs: The same, by program.
     """
 
     priced: str
     region: str
     months: tuple[MonthSpent, ...] = ()
     pipelines: tuple[PipelineSpent, ...] = ()
+    programs: tuple[ProgramSpent, ...] = ()
+
+
+class CostParams(Record):
+    """A query for the cost of a pipeline.
+
+    Attributes:
+        nodes: Maximum number of nodes, the most expensive.
+    """
+
+    id: PipelineId
+    nodes: int = Field(default=COST_NODES, ge=0, le=MAX_USAGE_NODES)
+
+
+class PipelineCost(Charged):
+    """The cost of a pipeline since its launch.
+
+    Attributes:
+        free: Whether it ran on a user's own machine, which costs nothing.
+        priced: Date of the prices used.
+        region: Region of the prices used.
+        idle_dollars: Cost of workers while they started, waited or were lost; it is part of
+            ``dollars``.
+        running: Commands that run now, which count when they end.
+        object_bytes: Bytes of definitions, output and results.
+        file_bytes: Bytes of its data files.
+        nodes: The most expensive first.
+        more_nodes: Number of other nodes.
+        more_dollars: Cost of the other nodes.
+    """
+
+    id: str
+    title: str
+    free: bool
+    priced: str
+    region: str
+    idle_dollars: float = 0.0
+    running: int = 0
+    object_bytes: int = 0
+    file_bytes: int = 0
+    nodes: tuple[NodeSpent, ...] = ()
+    more_nodes: int = 0
+    more_dollars: float = 0.0

@@ -101,6 +101,9 @@ class Prices:
         put: Per object that is written to the bucket.
         get: Per object that is read.
         secret_read: Per read of a secret.
+        object_month: Per GB and month in the bucket.
+        file_month: Per GB and month in the file system, in one zone.
+        record_month: Per GB and month in the table, with point-in-time recovery.
         source: Where AWS publishes them.
         least_seconds: Minimum charged time of a worker.
     """
@@ -120,6 +123,9 @@ class Prices:
     put: float
     get: float
     secret_read: float
+    object_month: float
+    file_month: float
+    record_month: float
     source: str
     least_seconds: float
 
@@ -145,8 +151,11 @@ PRICES = Prices(
     put=5e-6,
     get=0.4e-6,
     secret_read=5e-6,
+    object_month=0.023,
+    file_month=0.16,
+    record_month=0.25 + 0.20,
     source="aws.amazon.com/SERVICE/pricing: fargate, vpc, step-functions, api-gateway, lambda, "
-    "dynamodb, s3, secrets-manager",
+    "dynamodb, s3, efs, secrets-manager",
     least_seconds=60.0,
 )
 #: All sizes, the cheapest first.

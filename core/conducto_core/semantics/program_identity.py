@@ -5,7 +5,7 @@ its script and function where both are recorded, and its title and script otherw
 has the same rule (``programKey``).
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from conducto_core.model.params import ProgramParams
 from conducto_core.model.records import PipelineRecord
@@ -25,7 +25,23 @@ class ProgramKey(NamedTuple):
     function: str | None
 
 
-def program_key(record: PipelineRecord) -> ProgramKey:
+class HasProgram(Protocol):
+    """A record of a pipeline with the fields that identify its program."""
+
+    @property
+    def title(self) -> str:
+        """Return the title of the pipeline."""
+
+    @property
+    def program(self) -> str | None:
+        """Return the host path of its script, if known."""
+
+    @property
+    def function(self) -> str | None:
+        """Return the function that made its tree, if known."""
+
+
+def program_key(record: HasProgram) -> ProgramKey:
     """Return the program of a pipeline."""
     if record.program is None or record.function is None:
         return ProgramKey(record.title, record.program, None)

@@ -62,6 +62,11 @@ class DataFunction:
         """Delete a file, or a directory and its contents."""
         return Deleted.model_validate(self._ask("delete", directory=directory, name=name))
 
+    def total(self, directory: str, seconds: float) -> int:
+        """Return the bytes of all files of a directory; raises `TimeoutError`."""
+        whole = min(seconds, RESPONSE_SECONDS - 2)
+        return int(self._ask("total", directory=directory, seconds=whole))
+
     def forget(self, directory: str, seconds: float = RESPONSE_SECONDS) -> None:
         """Delete a directory and its contents; raises `TimeoutError`."""
         # Whole seconds, because `Clients` keeps a client for each timeout.

@@ -145,6 +145,11 @@ class JournalStore:
             org, _, pipeline_id = str(item[OPEN.sort_key]).partition("#")
             yield org, pipeline_id.removeprefix(_ASKS)
 
+    def object_bytes(self, pipeline_id: str) -> int:
+        """Return the size of a pipeline's definitions and states in the bucket."""
+        prefixes = (TREE_PREFIX, STATE_PREFIX)
+        return sum(self._bucket.bytes_below(f"{prefix}{pipeline_id}/") for prefix in prefixes)
+
     def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
         """Delete all data of a pipeline, its record last: until then the deletion is repeated."""
         for prefix in (TREE_PREFIX, STATE_PREFIX):
@@ -159,8 +164,10 @@ class JournalStore:
             for partition in (table_keys.waiting(pipeline_id, "").partition, record.partition)
             for sort, _ in self._table.range(partition, "!", table_keys.LAST)
         ]
-        self._table.delete_all([key for key in found if key != record], check)
-        self._table.delete(record)
+        # Both at once: a repeated deletion must not charge storage a second time.
+        last = (record, table_keys.measured(pipeline_id))
+        self._table.delete_all([key for key in found if key not in last], check)
+        self._table.transact([self._table.delete_operation(key) for key in last])
 
     def org_of(self, pipeline_id: str) -> str | None:
         """Return a pipeline's organisation."""

@@ -314,6 +314,10 @@ class ChunkedLogs:
         mark = self._table.get(Key(_streams(pipeline_id), _READER))
         return mark is not None and float(mark["until"]) > now
 
+    def object_bytes(self, pipeline_id: str) -> int:
+        """Return the size of a pipeline's output and results in the bucket."""
+        return self._bucket.bytes_below(f"{LOG_PREFIX}{pipeline_id}/")
+
     def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
         """Delete all output of a pipeline: of each stream the chunks first, then its name."""
         self._ends = {key: end for key, end in self._ends.items() if key.pipeline_id != pipeline_id}

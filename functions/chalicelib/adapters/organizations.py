@@ -10,7 +10,7 @@ from chalicelib.adapters import table_keys
 from chalicelib.adapters.aws_errors import TransactionCancelledError
 from chalicelib.adapters.dynamodb import DynamoTable, Item, Update, Value
 from chalicelib.ports.errors import ConflictError, PlanLimitError, ThrottledError
-from chalicelib.ports.identity import InUse, Share, Spender
+from chalicelib.ports.identity import InUse, Measured, Share, Spender
 from conducto_core.model.usage import PipelineSpent, Spent
 from conducto_core.semantics.plans import (
     FREE,
@@ -21,9 +21,11 @@ from conducto_core.semantics.plans import (
     Status,
     suspension,
 )
+from conducto_core.semantics.storage_costs import Stored
 
 #: Seconds for which metered keys are kept: longer than any report can be repeated.
 METERED_SECONDS = 60 * 86_400
+_SIZES = ("objects", "files", "records")
 
 
 class TableOrgs:
@@ -186,17 +188,13 @@ class TableOrgs:
             self._table.update_operation(Update(table_keys.usage(org, month), add=more)),
         ]
         if whose is not None:
-            spent = Update(
-                table_keys.spent(org, month, whose.pipeline_id),
-                set={"title": whose.title},
-                add={
-                    "attempts": whose.attempts,
-                    "seconds": seconds,
-                    "cpu_seconds": seconds * cpu,
-                    "dollars": whose.dollars,
-                },
-            )
-            operations.append(self._table.update_operation(spent))
+            add = {
+                "attempts": whose.attempts,
+                "seconds": seconds,
+                "cpu_seconds": seconds * cpu,
+                "dollars": whose.dollars,
+            }
+            operations.append(self._table.update_operation(_spending(org, month, whose, add)))
         try:
             self._table.transact(operations)
         except TransactionCancelledError as error:
@@ -207,16 +205,50 @@ class TableOrgs:
         """Return the usage of each pipeline in a month, without its nodes."""
         first = table_keys.spent(org, month, "")
         return [
-            PipelineSpent(
-                id=sort.removeprefix(first.sort),
-                title=str(item["title"]),
-                month=month,
-                **{name: item[name] for name in Spent.model_fields},
-            )
+            _spent(sort.removeprefix(first.sort), month, item)
             for sort, item in self._table.range(
                 first.partition, first.sort, first.sort + table_keys.LAST
             )
         ]
+
+    def spent_by(self, org: str, month: str, pipeline_id: str) -> PipelineSpent | None:
+        """Return the usage of one pipeline in a month, or None."""
+        item = self._table.get(table_keys.spent(org, month, pipeline_id))
+        return None if item is None else _spent(pipeline_id, month, item)
+
+    def measured(self, pipeline_id: str) -> Measured | None:
+        """Return the last measurement of what a pipeline stores, or None."""
+        item = self._table.get(table_keys.measured(pipeline_id))
+        if item is None:
+            return None
+        sizes = {name: int(item[name]) for name in _SIZES}
+        return Measured(float(item["time"]), Stored(**sizes))
+
+    def add_storage(
+        self,
+        org: str,
+        whose: Spender,
+        before: Measured | None,
+        now: Measured,
+        dollars: Mapping[str, float],
+    ) -> None:
+        """Replace a pipeline's measurement, and add ``{month: dollars}`` to its monthly sums."""
+        sizes = {name: getattr(now.stored, name) for name in _SIZES}
+        first = before is None
+        measured = Update(
+            table_keys.measured(whose.pipeline_id),
+            set={"time": now.time, **sizes},
+            where="attribute_not_exists(#time)" if first else "#time = :before",
+            values={} if before is None else {":before": before.time},
+        )
+        sums = [
+            _spending(org, month, whose, {"storage_dollars": each})
+            for month, each in dollars.items()
+        ]
+        try:
+            self._table.transact([self._table.update_operation(each) for each in (measured, *sums)])
+        except TransactionCancelledError as error:
+            raise ConflictError(f"{whose.pipeline_id} was measured meanwhile") from error
 
     def _is_metered(self, org: str, month: str, key: str) -> bool:
         return self._table.get(table_keys.metered(org, month, key)) is not None
@@ -225,6 +257,20 @@ class TableOrgs:
         """Return ``{"exec_seconds": …, "cpu_seconds": …}`` of a month."""
         item = self._table.get(table_keys.usage(org, month)) or {}
         return {name: float(item.get(name, 0.0)) for name in ("exec_seconds", "cpu_seconds")}
+
+
+def _spending(org: str, month: str, whose: Spender, add: Mapping[str, float]) -> Update:
+    """Return the update of a pipeline's sums of a month."""
+    known = {"program": whose.program, "function": whose.function}
+    names = {name: value for name, value in known.items() if value is not None}
+    key = table_keys.spent(org, month, whose.pipeline_id)
+    return Update(key, set={"title": whose.title, **names}, add=add)
+
+
+def _spent(pipeline_id: str, month: str, item: Item) -> PipelineSpent:
+    names = ("program", "function", "storage_dollars", *Spent.model_fields)
+    known = {name: item[name] for name in names if name in item}
+    return PipelineSpent(id=pipeline_id, title=str(item["title"]), month=month, **known)
 
 
 def _billing(item: Item) -> Billing:

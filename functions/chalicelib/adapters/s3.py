@@ -139,6 +139,13 @@ class S3Bucket:
                 if page.get("Contents"):
                     yield [str(item["Key"]) for item in page["Contents"]]
 
+    def bytes_below(self, prefix: str) -> int:
+        """Return the total size of all objects whose keys have a prefix."""
+        client = self._clients.get("s3")
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=prefix)
+        with throttling():
+            return sum(int(item["Size"]) for page in pages for item in page.get("Contents", ()))
+
     def _signed(self, operation: str, wanted: dict[str, object], seconds: int | None) -> str:
         client = self._clients.get("s3")
         good_for = URL_SECONDS if seconds is None else seconds

@@ -112,6 +112,7 @@ _OF_A_PIPELINE: dict[str, Kind] = {
     "M": "outgoing",
     "S": "snapshot",
     "W": "sign of life",
+    "B": "measured",
 }
 
 
@@ -273,6 +274,11 @@ def metered(org_name: str, month: str, key: str) -> Key:
 def spent(org_name: str, month: str, pipeline_id: str) -> Key:
     """Return the key of a pipeline's usage in a month."""
     return Key(f"U#{org_name}#{month}", f"P#{pipeline_id}")
+
+
+def measured(pipeline_id: str) -> Key:
+    """Return the key of the last measurement of what a pipeline stores."""
+    return Key(pipeline(pipeline_id), "B")
 
 
 def account(org_name: str) -> Key:

@@ -11,6 +11,7 @@ from chalicelib.api.read_model import CloudReadModel, steps_of
 from chalicelib.domain.pipeline import CloudPipeline
 from chalicelib.ports.identity import Identity
 from chalicelib.ports.logs import LogKey, Stream
+from chalicelib.services.costs import cost
 from chalicelib.services.event_push import batch_after
 from chalicelib.services.image_builds import chunk_of
 from chalicelib.services.processor import CommandProcessor
@@ -46,7 +47,7 @@ from conducto_core.model.requests import (
     TreePage,
 )
 from conducto_core.model.responses import AttemptList, ImageLog, PipelineList
-from conducto_core.model.usage import PipelineSpent, Usage, UsageParams
+from conducto_core.model.usage import CostParams, PipelineCost, PipelineSpent, Usage, UsageParams
 from conducto_core.semantics.run_differences import RunFacts
 
 #: Seconds between two polls while a request waits for changes.
@@ -189,6 +190,11 @@ class CloudQueries(CloudCaller):
             return report
         named = [self._with_nodes(spent, query.nodes) for spent in dearest(report)]
         return usage_report([*named, *report.pipelines[len(named) :]])
+
+    async def get_cost(self, params: CostParams) -> PipelineCost:
+        """Return the cost of a pipeline since its launch."""
+        id_ = await asyncio.to_thread(self._owned, params.id)
+        return await asyncio.to_thread(cost, self._cloud, self._me.org, id_, params.nodes)
 
     def _with_nodes(self, spent: PipelineSpent, maximum: int) -> PipelineSpent:
         if self._cloud.store.record(self._me.org, spent.id) is None:

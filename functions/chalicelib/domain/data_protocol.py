@@ -8,7 +8,7 @@ from conducto_core.errors import NotFoundError, RefusedError
 What = Literal["stage", "fetch"]
 
 
-_ERRORS = {"not_found": NotFoundError, "refused": RefusedError}
+_ERRORS = {"not_found": NotFoundError, "refused": RefusedError, "timeout": TimeoutError}
 
 
 def raise_error(response: Mapping[str, Any]) -> NoReturn:

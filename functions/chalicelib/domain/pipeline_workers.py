@@ -93,7 +93,7 @@ class PipelineWorkers(PipelineSteps):
         pool = self.pools[worker.pool]
         key = f"{report.path}#{report.attempt}"
         dollars = dollars_for(report.path, pool.cpu, pool.mem, report.seconds)
-        spender = Spender(self.id, self.record.title, dollars)
+        spender = Spender.of(self.record, dollars)
         self._effects.usage.append(Usage(key, report.seconds, pool.cpu, spender))
         worker.metered += report.seconds
         if report.cause is None and node.stop_reason is None:
@@ -219,7 +219,7 @@ class PipelineWorkers(PipelineSteps):
         if seconds <= 0:
             return
         dollars = dollars_for(worker.pool, pool.cpu, pool.mem, seconds)
-        spender = Spender(self.id, self.record.title, dollars, attempts=0)
+        spender = Spender.of(self.record, dollars, attempts=0)
         self._effects.usage.append(Usage(f"@{worker.id}", seconds, pool.cpu, spender))
 
     def _size(self, worker: Worker) -> Size:

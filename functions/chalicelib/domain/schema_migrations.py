@@ -43,6 +43,7 @@ Kind = Literal[
     "usage",
     "metered",
     "spent",
+    "measured",
     "token",
     "person",
     "used",

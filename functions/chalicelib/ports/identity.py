@@ -7,9 +7,11 @@ from typing import Any, NamedTuple, Protocol
 from chalicelib.ports.agents import AgentKey
 from conducto_core.model.base import Record
 from conducto_core.model.people import TokenKind
+from conducto_core.model.records import PipelineRecord
 from conducto_core.model.usage import PipelineSpent
 from conducto_core.semantics.fair_shares import Claimant
 from conducto_core.semantics.plans import FREE, NO_BILLING, Billing, Plan, effective
+from conducto_core.semantics.storage_costs import Stored
 
 #: Maximum bytes of a WebSocket frame. API Gateway closes a connection that is sent a larger one,
 #: also through ``@connections`` (quotas for WebSocket APIs in API Gateway).
@@ -192,12 +194,29 @@ class Spender:
         title: Its current title.
         dollars: Cost of the usage.
         attempts: Attempts that ended with it.
+        program: Its script, if known.
+        function: The function of its script, if known.
     """
 
     pipeline_id: str
     title: str
     dollars: float
     attempts: int = 1
+    program: str | None = None
+    function: str | None = None
+
+    @classmethod
+    def of(cls, record: PipelineRecord, dollars: float, attempts: int = 1) -> "Spender":
+        """Return the spender of a pipeline."""
+        named = (record.program, record.function)
+        return cls(record.id, record.title, dollars, attempts, *named)
+
+
+class Measured(NamedTuple):
+    """What a pipeline stored at a time, in seconds since the epoch."""
+
+    time: float
+    stored: Stored
 
 
 class Share(Record):
@@ -313,6 +332,26 @@ class Orgs(Protocol):
 
     def spent(self, org: str, month: str) -> Sequence[PipelineSpent]:
         """Return the usage of each pipeline in a month, without its nodes."""
+
+    def spent_by(self, org: str, month: str, pipeline_id: str) -> PipelineSpent | None:
+        """Return the usage of one pipeline in a month, or None."""
+
+    def measured(self, pipeline_id: str) -> Measured | None:
+        """Return the last measurement of what a pipeline stores, or None."""
+
+    def add_storage(
+        self,
+        org: str,
+        whose: Spender,
+        before: Measured | None,
+        now: Measured,
+        dollars: Mapping[str, float],
+    ) -> None:
+        """Replace a pipeline's measurement, and add ``{month: dollars}`` to its monthly sums.
+
+        Raises:
+            ConflictError: ``before`` is not the last measurement.
+        """
 
     def usage(self, org: str, month: str) -> Mapping[str, float]:
         """Return ``{"exec_seconds": …, "cpu_seconds": …}`` of a month, e.g. ``2026-11``."""

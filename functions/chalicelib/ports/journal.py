@@ -165,6 +165,9 @@ class Store(Protocol):
     def resting_pipelines(self) -> Iterator[tuple[str, str]]:
         """Yield ``(org, pipeline id)`` of all other pipelines."""
 
+    def object_bytes(self, pipeline_id: str) -> int:
+        """Return the size of a pipeline's definitions and states in the bucket."""
+
     def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
         """Delete all data of a pipeline, its record last; a missing pipeline is not an error.
 

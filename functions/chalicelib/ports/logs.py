@@ -84,5 +84,8 @@ class LogStore(Protocol):
     def has_reader(self, pipeline_id: str, now: float) -> bool:
         """Return whether a client follows the output."""
 
+    def object_bytes(self, pipeline_id: str) -> int:
+        """Return the size of a pipeline's output and results in the bucket."""
+
     def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
         """Delete all output of a pipeline; ``check`` is that of `Store.forget`."""

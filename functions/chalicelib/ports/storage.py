@@ -94,6 +94,13 @@ class DataFiles(Protocol):
     def delete(self, directory: str, name: str) -> Deleted:
         """Delete a file, or a directory and its contents."""
 
+    def total(self, directory: str, seconds: float) -> int:
+        """Return the bytes of all files of a directory; 0 if it is missing.
+
+        Raises:
+            TimeoutError: They were not counted within ``seconds``.
+        """
+
     def forget(self, directory: str, seconds: float) -> None:
         """Delete a directory of `model.deployment`'s; a missing one is not an error.
 

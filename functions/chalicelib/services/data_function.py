@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Mapping
 from math import inf
 from pathlib import Path
 from threading import Thread
+from time import monotonic
 from typing import Any, BinaryIO, cast
 
 from chalicelib.domain.data_protocol import What
@@ -100,6 +101,17 @@ class LocalDataFiles:
         """Delete a file, or a directory and its contents."""
         return self._directory(directory).delete(name)
 
+    def total(self, directory: str, seconds: float) -> int:
+        """Return the bytes of all files of a directory."""
+        end = monotonic() + seconds
+        whole = 0
+        for parent, _, names in os.walk(self._path(directory)):
+            for name in names:
+                whole += _size(os.path.join(parent, name))  # noqa: PTH118  one object per file
+            if monotonic() > end:
+                raise TimeoutError(f"the files of {directory} were not counted in {seconds:g} s")
+        return whole
+
     def forget(self, directory: str, seconds: float = inf) -> None:  # noqa: ARG002  one call
         """Delete a directory and its contents; another invocation may delete it as well."""
         path = self._path(directory)
@@ -129,6 +141,15 @@ def _ignore_missing(_call: object, _path: str, error: Any) -> None:
         raise error[1]
 
 
+def _size(path: str) -> int:
+    try:
+        return os.lstat(path).st_size
+    except OSError as error:
+        if error.errno not in _MISSING:
+            raise
+        return 0
+
+
 async def _chunks(content: Any) -> AsyncIterator[bytes]:
     for chunk in content:
         yield chunk
@@ -142,6 +163,8 @@ def serve(files: LocalDataFiles, request: Mapping[str, Any]) -> dict[str, Any]:
         return {"error": "not_found", "message": str(error)}
     except RefusedError as error:
         return {"error": "refused", "message": str(error)}
+    except TimeoutError as error:
+        return {"error": "timeout", "message": str(error)}
 
 
 def _execute(files: LocalDataFiles, request: dict[str, Any]) -> Any:
@@ -151,10 +174,8 @@ def _execute(files: LocalDataFiles, request: dict[str, Any]) -> Any:
             return files.write(**request, data=data).model_dump(mode="json")
         case "look":
             return list(files.look(**request))
-        case "stage":
-            return files.stage(**request)
-        case "forget":
-            return files.forget(**request)
+        case "stage" | "total" | "forget" as what:
+            return getattr(files, what)(**request)
         case "later":
             return files.execute(**request)
         case "entries" | "changed" | "fetch" | "delete" as what:

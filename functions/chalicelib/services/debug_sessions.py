@@ -326,9 +326,10 @@ class DebugSessions:
 
     def _spender(self, shell: Shell, seconds: float) -> Spender:
         record = self._cloud.store.record(shell.org, shell.pipeline_id)
-        title = "" if record is None else record.title
         dollars = dollars_for(shell.path, shell.cpu, shell.mem, seconds)
-        return Spender(shell.pipeline_id, title, dollars)
+        if record is None:
+            return Spender(shell.pipeline_id, "", dollars)
+        return Spender.of(record, dollars)
 
     def _charge(self, shell: Shell, until: float, *, ended: bool) -> None:
         size = size_for(shell.path, shell.cpu, shell.mem)

@@ -18,6 +18,7 @@ from chalicelib.domain.retry import retry_throttled
 from chalicelib.services.debug_sessions import DebugSessions
 from chalicelib.services.orphan_cleanup import PAUSE
 from chalicelib.services.processor import CommandProcessor
+from chalicelib.services.storage_metering import StorageMetering
 from conducto_core.api.action_checks import check_deletable
 from conducto_core.model.deployment import pipeline_directory
 from conducto_core.model.records import Lifecycle
@@ -73,6 +74,7 @@ class PipelineDeletion:
             if self._cloud.clock() > end:
                 raise DeletionRunningError(pipeline_id, "it has much output or history")
 
+        self._charge_storage(org, pipeline_id)
         self._release(org, pipeline_id, check)
         self._forget_files(pipeline_id, end)
         check()
@@ -80,6 +82,15 @@ class PipelineDeletion:
         self._cloud.store.forget(pipeline_id, check)
         self._engine.drop(pipeline_id)
         logger.info("pipeline deleted", extra={"org": org, "pipeline": pipeline_id})
+
+    def _charge_storage(self, org: str, pipeline_id: str) -> None:
+        try:
+            record = self._cloud.store.record(org, pipeline_id)
+            if record is not None:
+                StorageMetering(self._cloud).close(org, record)
+        except Exception:
+            # A missing amount must not prevent the deletion.
+            logger.exception("storage was not charged", extra={"pipeline": pipeline_id})
 
     def _forget_files(self, pipeline_id: str, end: float) -> None:
         try:

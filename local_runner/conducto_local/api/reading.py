@@ -10,7 +10,7 @@ from conducto_core.api.queries import listing, views
 from conducto_core.api.queries import pipelines as queries
 from conducto_core.api.queries.relaunch import launch_request
 from conducto_core.api.queries.run_differences import facts_of
-from conducto_core.api.queries.usage_reports import usage_of
+from conducto_core.api.queries.usage_reports import cost_of, usage_of
 from conducto_core.model.form_codec import unpack_form
 from conducto_core.model.node_detail import NodeDetail
 from conducto_core.model.params import (
@@ -29,7 +29,7 @@ from conducto_core.model.requests import (
     TreePage,
 )
 from conducto_core.model.responses import AttemptList, PipelineList
-from conducto_core.model.usage import Usage, UsageParams
+from conducto_core.model.usage import CostParams, PipelineCost, Usage, UsageParams
 from conducto_core.semantics.run_differences import RunFacts
 from conducto_local.api.access import LocalAccess
 from conducto_local.scheduling.live_pipeline import LivePipeline
@@ -144,6 +144,12 @@ class LocalQueries(LocalAccess):
 
     def _usage(self, query: UsageParams) -> Usage:
         return usage_of(((r, self.stored_attempts(r.id)) for r in self._store.records()), query)
+
+    async def get_cost(self, params: CostParams) -> PipelineCost:
+        """Return the run time of a pipeline's commands; on this machine they cost nothing."""
+        live = await self._current(params.id)
+        attempts = self.stored_attempts(live.id)
+        return await asyncio.to_thread(cost_of, live.record, attempts, params.nodes)
 
     async def run_facts(self, pipeline_id: str) -> RunFacts:
         """Return the facts of a pipeline that its definition and states determine."""

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 from chalicelib.domain.tokens import is_listed
 from chalicelib.ports.agents import AgentKey
-from chalicelib.ports.errors import PlanLimitError
+from chalicelib.ports.errors import ConflictError, PlanLimitError
 from chalicelib.ports.identity import (
     FRAME_LIMIT,
     Identity,
     InUse,
+    Measured,
     Share,
     Spender,
     TokenRecord,
@@ -40,6 +41,7 @@ class FakeOrgs:
         self._shares: dict[str, dict[str, Share]] = {}
         self._usage: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
         self._spent: dict[tuple[str, str], dict[str, PipelineSpent]] = {}
+        self._measured: dict[str, Measured] = {}
 
     def plan(self, org: str) -> Plan:
         return self.in_use(org).plan
@@ -116,18 +118,44 @@ class FakeOrgs:
             return
         counted[key] = (seconds, seconds * cpu)
         if whose is not None:
-            sums = self._spent.setdefault((org, month), {})
-            empty = PipelineSpent(id=whose.pipeline_id, title="", month=month)
-            before = sums.get(whose.pipeline_id, empty)
-            sums[whose.pipeline_id] = PipelineSpent(
-                id=whose.pipeline_id,
-                title=whose.title,
-                month=month,
-                attempts=before.attempts + whose.attempts,
-                seconds=before.seconds + seconds,
-                cpu_seconds=before.cpu_seconds + seconds * cpu,
-                dollars=before.dollars + whose.dollars,
+            self._add(
+                org,
+                month,
+                whose,
+                attempts=whose.attempts,
+                seconds=seconds,
+                cpu_seconds=seconds * cpu,
+                dollars=whose.dollars,
             )
+
+    def _add(self, org: str, month: str, whose: Spender, **more: float) -> None:
+        sums = self._spent.setdefault((org, month), {})
+        empty = PipelineSpent(id=whose.pipeline_id, title="", month=month)
+        before = sums.get(whose.pipeline_id, empty)
+        changed = {name: getattr(before, name) + value for name, value in more.items()}
+        known = {"program": whose.program, "function": whose.function}
+        changed |= {name: value for name, value in known.items() if value is not None}
+        sums[whose.pipeline_id] = before.model_copy(update={"title": whose.title, **changed})
+
+    def spent_by(self, org: str, month: str, pipeline_id: str) -> PipelineSpent | None:
+        return self._spent.get((org, month), {}).get(pipeline_id)
+
+    def measured(self, pipeline_id: str) -> Measured | None:
+        return self._measured.get(pipeline_id)
+
+    def add_storage(
+        self,
+        org: str,
+        whose: Spender,
+        before: Measured | None,
+        now: Measured,
+        dollars: Mapping[str, float],
+    ) -> None:
+        if self._measured.get(whose.pipeline_id) != before:
+            raise ConflictError(f"{whose.pipeline_id} was measured meanwhile")
+        self._measured[whose.pipeline_id] = now
+        for month, each in dollars.items():
+            self._add(org, month, whose, storage_dollars=each)
 
     def spent(self, org: str, month: str) -> Sequence[PipelineSpent]:
         return list(self._spent.get((org, month), {}).values())

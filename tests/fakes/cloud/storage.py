@@ -74,6 +74,9 @@ class FakeLogs:
     def has_reader(self, pipeline_id: str, now: float) -> bool:
         return self._readers.get(pipeline_id, 0.0) > now
 
+    def object_bytes(self, pipeline_id: str) -> int:
+        return sum(len(data) for key, data in self._kept.items() if key.pipeline_id == pipeline_id)
+
     def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
         check()
         for key in [key for key in self._kept if key.pipeline_id == pipeline_id]:

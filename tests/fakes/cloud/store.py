@@ -80,6 +80,9 @@ class FakeStore:
     def resting_pipelines(self) -> Iterator[tuple[str, str]]:
         yield from [(kept.org, i) for i, kept in list(self._kept.items()) if not kept.open]
 
+    def object_bytes(self, pipeline_id: str) -> int:
+        return len(self._kept[pipeline_id].definition)
+
     def forget(self, pipeline_id: str, check: Callable[[], None] = no_check) -> None:
         check()
         with self._lock:

@@ -79,12 +79,16 @@ def test_months_and_pipelines_are_listed_the_newest_and_dearest_first(
     assert rows == [
         ["2026-11", "3"],
         ["2026-10", "1"],
+        ["2026-11", "title"],  # each pipeline is a program of its own
+        ["2026-11", "title"],
+        ["2026-11", "title"],
+        ["2026-10", "title"],
         ["2026-11", "bbb-bbb"],
         ["2026-11", "aaa-aaa"],
         ["2026-11", "ccc-ccc"],
         ["2026-10", "aaa-aaa"],
     ]
-    (own,) = [line for line in out.splitlines() if "ccc-ccc" in line]
+    (own,) = [line for line in out.splitlines() if line.split()[1:2] == ["ccc-ccc"]]
     assert "$0.00" in own  # it ran on somebody's own machine
     assert f"prices of {PRICES.date} in {PRICES.region}" in out
 
@@ -158,3 +162,25 @@ def test_empty_usage_is_reported(
 
 def test_invalid_month_is_a_usage_error(conducto: Callable[..., int]) -> None:
     assert conducto("usage", "--month", "2026-13") == 2
+
+
+def test_cost_of_a_pipeline_names_nodes_and_other_lines(
+    pipelines: MemoryPipelines, conducto: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    attempts = [attempt(f"/n{n}", NOVEMBER, 3600.0 * (n + 1)) for n in range(12)]
+    add(pipelines, "aaa-aaa", "cloud", *attempts)
+    add(pipelines, "bbb-bbb", "local", attempt("/x", NOVEMBER, 60))
+
+    assert conducto("usage", "aaa-aaa") == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["/n11", "1", "12h", "00m", "12.00", "$0.7058"] in rows
+    assert ["idle", "workers", "$0.00"] in rows
+    assert rows[-3][0] == "together"
+
+    assert conducto("usage", "aaa-aaa", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert len(document["nodes"]) == 12
+    assert conducto("usage", "bbb-bbb") == 0
+    own = capsys.readouterr().out.splitlines()
+    assert own[-1] == "commands on your own machine are free"
+    assert conducto("usage", "aaa-aaa", "--month", "2026-11") == 2

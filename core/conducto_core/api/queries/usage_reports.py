@@ -1,22 +1,27 @@
 """Usage reports, from attempts or from stored sums."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from conducto_core.model.records import AttemptRecord, PipelineRecord
 from conducto_core.model.usage import (
     MAX_USAGE_PIPELINES,
     MONTHS,
+    Charged,
     MonthSpent,
     NodeSpent,
+    PipelineCost,
     PipelineSpent,
+    ProgramSpent,
     Spent,
     Usage,
     UsageParams,
 )
 from conducto_core.semantics.cost import Use, own_use_of, total, use_of
 from conducto_core.semantics.fargate import PRICES
+from conducto_core.semantics.program_identity import ProgramKey, program_key
 from conducto_core.semantics.service_costs import request_dollars, transition_dollars
+from conducto_core.semantics.storage_costs import Stored
 
 
 def month_of(moment: float) -> str:
@@ -46,7 +51,16 @@ def usage_of(
             if query.month in (None, month):
                 nodes = uses_by_node(own, free=record.mode == "local")
                 sums = _fields(total(nodes.values()))
-                found.append(PipelineSpent(id=record.id, title=record.title, month=month, **sums))
+                found.append(
+                    PipelineSpent(
+                        id=record.id,
+                        title=record.title,
+                        month=month,
+                        program=record.program,
+                        function=record.function,
+                        **sums,
+                    )
+                )
                 if query.nodes:
                     uses[record.id, month] = nodes
     newest = sorted({spent.month for spent in found}, reverse=True)[:MONTHS]
@@ -63,14 +77,63 @@ def usage_report(pipelines: Iterable[PipelineSpent]) -> Usage:
     found = sorted(
         map(_with_services, pipelines), key=lambda s: (s.month, s.dollars, s.seconds), reverse=True
     )
-    months: dict[str, Use] = {}
+    months: dict[str, list[PipelineSpent]] = {}
     for spent in found:
-        months.setdefault(spent.month, Use()).add(_use(spent))
+        months.setdefault(spent.month, []).append(spent)
     return Usage(
         priced=PRICES.date,
         region=PRICES.region,
-        months=tuple(_month(name, use, found) for name, use in months.items()),
+        months=tuple(MonthSpent(month=name, **_sums(own)) for name, own in months.items()),
         pipelines=tuple(found),
+        programs=_by_program(found),
+    )
+
+
+def cost_of(
+    record: PipelineRecord,
+    attempts: Iterable[AttemptRecord],
+    maximum: int,
+    *,
+    spent: Sequence[PipelineSpent] = (),
+    stored: Stored | None = None,
+) -> PipelineCost:
+    """Return the cost of a pipeline; on a user's own machine it costs nothing.
+
+    Args:
+        record: The pipeline.
+        attempts: All of them.
+        maximum: Maximum number of nodes.
+        spent: Its usage by month, with the cost of its storage.
+        stored: What it stores now.
+    """
+    free = record.mode == "local"
+    listed = list(attempts)
+    nodes = uses_by_node(listed, free=free)
+    inside = total(nodes.values())
+    use = Use()
+    for month in spent:
+        use.add(_use(month))
+    if inside.dollars > use.dollars or free:  # an attempt is stored before it is metered
+        use = inside
+    ranked = _ranked(nodes)
+    stored = Stored() if stored is None else stored
+    return PipelineCost(
+        id=record.id,
+        title=record.title,
+        free=free,
+        priced=PRICES.date,
+        region=PRICES.region,
+        idle_dollars=use.dollars - inside.dollars,
+        running=sum(a.started is not None and a.ended is None for a in listed),
+        transition_dollars=0.0 if free else transition_dollars(use.attempts),
+        request_dollars=0.0 if free else request_dollars(use.attempts, use.seconds),
+        storage_dollars=sum(month.storage_dollars for month in spent),
+        object_bytes=stored.objects,
+        file_bytes=stored.files,
+        nodes=tuple(NodeSpent(path=path, **_fields(use)) for path, use in ranked[:maximum]),
+        more_nodes=max(0, len(ranked) - maximum),
+        more_dollars=sum(use.dollars for _, use in ranked[maximum:]),
+        **_fields(use),
     )
 
 
@@ -92,11 +155,11 @@ def with_nodes(spent: PipelineSpent, nodes: Mapping[str, Use], maximum: int) -> 
     """Return a pipeline's usage with its most expensive nodes."""
     if not maximum:
         return spent
-    dearest = sorted(nodes.items(), key=lambda item: (-item[1].dollars, -item[1].seconds, item[0]))
-    named = tuple(NodeSpent(path=path, **_fields(use)) for path, use in dearest[:maximum])
+    ranked = _ranked(nodes)
+    named = tuple(NodeSpent(path=path, **_fields(use)) for path, use in ranked[:maximum])
     more = {
         "nodes": named,
-        "more_nodes": len(dearest) - len(named),
+        "more_nodes": len(ranked) - len(named),
         "idle_dollars": max(0.0, spent.dollars - total(nodes.values()).dollars),
     }
     return spent.model_copy(update=more)
@@ -105,6 +168,34 @@ def with_nodes(spent: PipelineSpent, nodes: Mapping[str, Use], maximum: int) -> 
 def dearest(report: Usage) -> tuple[PipelineSpent, ...]:
     """Return the pipelines of a report whose nodes may be requested."""
     return report.pipelines[:MAX_USAGE_PIPELINES]
+
+
+def _ranked(nodes: Mapping[str, Use]) -> list[tuple[str, Use]]:
+    """Return nodes, the most expensive first."""
+    return sorted(nodes.items(), key=lambda item: (-item[1].dollars, -item[1].seconds, item[0]))
+
+
+def _by_program(pipelines: Iterable[PipelineSpent]) -> tuple[ProgramSpent, ...]:
+    """Return the sums of programs; ``pipelines`` have the most expensive of each month first."""
+    groups: dict[tuple[str, ProgramKey], list[PipelineSpent]] = {}
+    for spent in pipelines:
+        groups.setdefault((spent.month, program_key(spent)), []).append(spent)
+    found = [
+        ProgramSpent(
+            program=key.program,
+            function=key.function,
+            title=own[0].title,
+            month=month,
+            pipelines=len({spent.id for spent in own}),
+            **_sums(own),
+        )
+        for (month, key), own in groups.items()
+    ]
+    return tuple(sorted(found, key=lambda s: (s.month, s.total_dollars, s.seconds), reverse=True))
+
+
+def _sums(charged: Sequence[Charged]) -> dict[str, float]:
+    return {name: sum(getattr(each, name) for each in charged) for name in Charged.model_fields}
 
 
 def _with_services(spent: PipelineSpent) -> PipelineSpent:
@@ -116,16 +207,6 @@ def _with_services(spent: PipelineSpent) -> PipelineSpent:
             "transition_dollars": transition_dollars(spent.attempts),
             "request_dollars": request_dollars(spent.attempts, spent.seconds),
         }
-    )
-
-
-def _month(name: str, use: Use, pipelines: Iterable[PipelineSpent]) -> MonthSpent:
-    own = [spent for spent in pipelines if spent.month == name]
-    return MonthSpent(
-        month=name,
-        transition_dollars=sum(spent.transition_dollars for spent in own),
-        request_dollars=sum(spent.request_dollars for spent in own),
-        **_fields(use),
     )
 
 

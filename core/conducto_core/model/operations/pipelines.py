@@ -89,7 +89,7 @@ from conducto_core.model.run_history import (
 )
 from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
 from conducto_core.model.shells import ShellEnd, ShellParams, ShellTicket
-from conducto_core.model.usage import Usage, UsageParams
+from conducto_core.model.usage import CostParams, PipelineCost, Usage, UsageParams
 
 MAX_LAUNCH_BODY = 256 << 20
 #: A megabyte of values, each byte up to six in JSON, and names.
@@ -518,6 +518,14 @@ USAGE = read(
     UsageParams,
     Usage,
     "Return the usage and cost of commands, by month, pipeline and node.",
+    link_class=LinkClass.READ,
+)
+COST = read(
+    "get_cost",
+    "/pipelines/{id}/cost",
+    CostParams,
+    PipelineCost,
+    "Return the cost of a pipeline since its launch, by node and by kind of cost.",
     link_class=LinkClass.READ,
 )
 AGENT_STATUS = read(
