@@ -141,7 +141,7 @@ class CloudPipeline(PipelineWorkers):
             case CapacityUnavailable():
                 self._capacity_missing(event)
             case HealthChecked():
-                self.asked = event.keeps if event.keeps is not None else self.asked
+                self.told = event.keeps if event.keeps is not None else self.told
                 for worker in [one for one in self.surplus() if one in event.spared]:
                     self._send_away(self.registry.workers[worker], _SPARED)
             case TreeReplaced():

@@ -99,6 +99,7 @@ class CloudState(PipelineState):
         limited: Why the plan does not allow further workers that are needed.
         withheld: Why a context gets no worker although one is free.
         fruitless: Consecutive runs without progress.
+        told: `HealthChecked.keeps` of the next entry.
         taken: ``{id: number of its entry}`` of inputs that took effect or were refused, of the last
             entries (`chalicelib.domain.folding.WINDOW`).
         inputs: Number of inputs that took effect.
@@ -153,7 +154,7 @@ class CloudState(PipelineState):
         self.fruitless = 0
         self.epoch = 0
         self.share = Share()
-        self.asked: int | None = None
+        self.told: int | None = None
         self._where: dict[str, str] = {}
         pipeline = resolve(self.form) if pipeline is None else pipeline
         super().__init__(record, pipeline, TreeState(pipeline))
@@ -341,7 +342,7 @@ class CloudState(PipelineState):
     @property
     def keeps(self) -> int | None:
         """Number of workers to keep while other pipelines wait; None: all."""
-        return self.share.keeps if self.asked is None else self.asked
+        return self.share.keeps if self.told is None else self.told
 
     def share_with(self, hires: Iterable[str], *, waits: bool, wanted: int = 0) -> Share:
         """Return the pipeline's current share.

@@ -153,7 +153,7 @@ class PipelineWorkers(PipelineSteps):
                 for_owner=secrets_user(self.record) is not None,
             )
         self.limited, self.withheld = written.limited, written.withheld
-        self.asked = None
+        self.told = None
         if written.share is not None:
             self.share = written.share
 
