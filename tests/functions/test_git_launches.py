@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from chalicelib.adapters.git_refs import HttpGitRefs
 from chalicelib.api.schedules import schedule_operations, serve_schedules
 from chalicelib.ports.git import GitRef, RepositoryDeniedError
+from chalicelib.services.clone_tokens import lent_address
 from chalicelib.services.git_clones import GitClones
 from chalicelib.services.secret_injection import user_scope
 from conducto.integrations.http import DeliveryError
@@ -25,6 +26,7 @@ from conducto_core.model.image_sources import ImageSources
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.people import Member, Role
 from conducto_core.model.schedules import FiringState, NewSchedule, ScheduleParams
+from support.cloud.builds import build_inputs, build_recipe
 from support.cloud.world import ME, World
 from support.git_server import GitServer, git, git_server
 
@@ -163,7 +165,27 @@ def test_token_of_the_caller_is_sent_only_to_its_host() -> None:
     found = GitClones(world.cloud, ME).with_clones(images, {})
 
     assert refs.urls == ["https://x-access-token:t%2Fk@github.com/a/b", *urls[1:]]
-    assert "t%2Fk" not in repr(found) + str(found[urls[0]].code_env)
+    clones = [found[url].clone for url in urls]
+    assert [(one.url, one.user) for one in clones if one is not None] == [
+        (urls[0], "ann"),
+        (urls[1], None),
+        (urls[2], None),
+    ]
+
+
+def test_token_of_the_caller_is_read_when_the_image_is_built() -> None:
+    world = World(refs=Refs())
+    secrets = {"GITHUB_TOKEN": {"value": "ghp_mine"}}
+    world.vault.replace(user_scope("acme", "ann"), secrets, "")
+    request = GitLaunch(url="https://github.com/a/b")
+    launched = asyncio.run(world.pipelines().launch_from_git(request)).pipeline
+    assert "ghp_mine" in build_inputs(world)
+    stored = asyncio.run(world.pipelines().stored_launch(launched.id))
+    assert "ghp_mine" not in stored.model_dump_json() + build_recipe(world)
+    scope = user_scope("acme", "ann")
+    world.vault.replace(scope, {}, world.vault.look(scope)[1])
+    with pytest.raises(RefusedError, match="ann has no secret GITHUB_TOKEN any more"):
+        lent_address(world.cloud, "acme", request.url, user="ann")
 
 
 def test_plan_clones_with_the_password_of_the_build(site: Site, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from conducto_core.model.schedules import NewSchedule, ScheduleParams, ScheduleS
 from conducto_core.model.states import Cause
 from conducto_core.notifications.settings import Settings
 from conducto_core.semantics.user_secrets import secret_access, secrets_user
+from support.cloud.builds import build_inputs, build_recipe
 from support.cloud.world import ME, STRANGER, World
 from support.git_provider import GitHost, git_host
 from support.trees import form, leaf, serial
@@ -458,17 +459,23 @@ def test_secrets_of_a_trigger_are_in_the_vault_only(site: Site) -> None:
     assert site.world.vault.read(trigger_scope("acme", "app")) == {}
 
 
-def test_definition_has_no_token_and_a_copy_still_clones_with_it(site: Site) -> None:
+def test_launch_has_no_token_and_a_copy_clones_with_the_current_one(site: Site) -> None:
+    site.add(token="token-1")
+    site.host.tokens = {"token-1", "token-2"}
     first = str(site.pushed().pipeline)
+    built = build_inputs(site.world)
+    site.add(token="token-2")
     pipelines = site.world.pipelines()
-    shown = asyncio.run(pipelines.get_definition(PipelineParams(id=first)))
     copied = asyncio.run(pipelines.launch_again(PipelineParams(id=first), LaunchAgain(run=False)))
     stored = asyncio.run(pipelines.stored_launch(copied.pipeline.id)).sources["code"].clone
+    site.world.builder.statuses["images:1"] = "failed"
+    site.world.control(copied.pipeline.id, "run")
 
-    assert ":token@" not in shown.model_dump_json()
-    assert shown.sources["code"].clone is not None
     assert stored is not None
-    assert stored.url == "https://x-access-token:token@github.com/acme/app.git"
+    assert (stored.url, stored.trigger) == ("https://github.com/acme/app.git", "app")
+    assert "token-1" in built
+    assert "token-2" in build_inputs(site.world)
+    assert "token-" not in build_recipe(site.world)
 
 
 @pytest.mark.parametrize(

@@ -22,13 +22,20 @@ class CloneSource(Record):
 
     Attributes:
         url: It may contain a password and is never shown.
-        trigger: Git trigger whose GitHub App gives the token of the clone when an image is built.
+        trigger: Git trigger whose token clones it when an image is built.
+        user: User the token in whose secrets clones it when an image is built.
     """
 
     url: str = Field(max_length=4096, repr=False)
     branch: str = Field(max_length=1024)
     commit: str = Field(pattern=r"^[0-9a-f]{40,64}$")
     trigger: str | None = Field(default=None, max_length=100)
+    user: str | None = Field(default=None, max_length=320)
+
+    @property
+    def is_lent(self) -> bool:
+        """Whether a trigger or a user lends a token."""
+        return self.trigger is not None or self.user is not None
 
 
 class ImageSources(Record):

@@ -24,7 +24,7 @@ def launch_of(
     Args:
         section: The section.
         event: The event; it has a commit.
-        clone: The code; its address may have a token.
+        clone: The code.
         title: Title of the pipeline; None for that of the event.
 
     Raises:
@@ -53,17 +53,13 @@ def launch_of(
     )
 
 
-def clone_of(trigger: Trigger, event: GitEvent, token: str | None) -> CloneSource:
-    """Return the code of an event.
-
-    The token of a GitHub App is valid for an hour: the clone gets one when its image is built.
-    """
-    url = event.url if trigger.app else with_token(event.url, trigger.provider, token)
+def clone_of(trigger: Trigger, event: GitEvent) -> CloneSource:
+    """Return the code of an event; the clone gets the trigger's token when its image is built."""
     return CloneSource(
-        url=url,
+        url=event.url,
         branch=event.branch,
         commit=event.sha,
-        trigger=trigger.name if trigger.app else None,
+        trigger=trigger.name if trigger.app or trigger.has_token else None,
     )
 
 

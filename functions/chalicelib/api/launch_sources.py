@@ -31,16 +31,16 @@ class Origin:
 
 
 def check_sent(sources: Mapping[str, ImageSources]) -> None:
-    """Check the sources in a request of a client; stored ones may name a trigger.
+    """Check the sources in a request of a client; stored ones may name who lends a token.
 
     Raises:
-        RefusedError: One names a git trigger, whose GitHub App would give it a token.
+        RefusedError: One names a git trigger or a user, and would get their token.
     """
     for name, given in sources.items():
-        if given.clone is not None and given.clone.trigger is not None:
+        if given.clone is not None and given.clone.is_lent:
             raise RefusedError(
-                f"image {name!r}: a request cannot name the git trigger of a clone; launch the "
-                "pipeline of the trigger again: conducto launch ID --same-tree"
+                f"image {name!r}: a request cannot name the git trigger or the user whose token "
+                "clones it; launch their pipeline again: conducto launch ID --same-tree"
             )
 
 

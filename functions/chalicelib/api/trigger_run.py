@@ -201,7 +201,7 @@ class TriggerRun:
         sections, why = self._sections(trigger, token, event)
         for section in sections:
             if section.accepts(values_of(event)):
-                return self._launch_section(owner, trigger, delivery, section, token)
+                return self._launch_section(owner, trigger, delivery, section)
             why = f"the filter of [{section.name}] does not match"
         return self._end(org, trigger.name, delivery, Result.SKIPPED, why)
 
@@ -225,7 +225,6 @@ class TriggerRun:
         trigger: t.Trigger,
         delivery: t.Delivery,
         section: Section,
-        token: str | None,
     ) -> t.Delivery:
         event, org = delivery.event, owner.org
         api = CloudPipelines(self._engine, owner)
@@ -242,7 +241,7 @@ class TriggerRun:
         if section.duplicate is Duplicate.SLEEP_OLD:
             for other in others:
                 asyncio.run(api.control(PipelineParams(id=other.id), _SLEEP))
-        request = launch_of(section, event, clone_of(trigger, event, token))
+        request = launch_of(section, event, clone_of(trigger, event))
         origin = origin_of(trigger.name, trigger.provider, section.name, event)
         launched = asyncio.run(api.launch_stored(request, key, repeated=True, origin=origin))
         done = delivery.model_copy(

@@ -30,7 +30,7 @@ class BuiltImage(Record):
         salt: Part of the tag of a rebuilt image.
         contexts: Content hashes of uploaded directories that its build needs.
         build: Id of its build, once that was started.
-        clone: The repository, if the GitHub App of its trigger gives its build a token.
+        clone: The repository, if its build gets a token for it.
     """
 
     name: str

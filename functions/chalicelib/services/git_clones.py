@@ -6,28 +6,36 @@ without such a machine, from the web app or by a schedule, the commit is found h
 
 import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import urlsplit
+from dataclasses import dataclass
 
 from chalicelib.ports.git import GitRef, RepositoryDeniedError
 from chalicelib.ports.identity import Identity
+from chalicelib.services.clone_tokens import lent_address, secret_for, with_secret
 from chalicelib.services.dependencies import Dependencies
-from chalicelib.services.github_app import clone_address
-from chalicelib.services.secret_injection import inject
-from chalicelib.services.triggers import trigger_token
+from chalicelib.services.triggers import with_new_token
 from conducto.integrations.http import DeliveryError
 from conducto_core.errors import RefusedError
 from conducto_core.images.urls import without_password
 from conducto_core.model.git_launch import DEFAULT_REF
 from conducto_core.model.image_sources import CloneSource, ImageSources
 from conducto_core.model.images import ImageSpec
-from conducto_core.model.triggers import Provider
-from conducto_core.semantics.git_providers import GIT_APIS
-from conducto_core.semantics.trigger_launch import with_token
+from conducto_core.model.triggers import Trigger
 
-#: ``{host: provider}`` of the hosts for which users store a token as a secret.
-_HOSTS: Mapping[str, Provider] = {"github.com": "github", "gitlab.com": "gitlab"}
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Lender:
+    """Who lends the token of a clone.
+
+    Attributes:
+        trigger: The trigger.
+        user: The user, from their secrets.
+    """
+
+    trigger: Trigger | None = None
+    user: str | None = None
 
 
 class GitClones:
@@ -54,18 +62,18 @@ class GitClones:
         return found
 
     def _sources(self, image: ImageSpec) -> ImageSources:
-        shown = without_password(str(image.copy_url))
-        url, trigger = str(image.copy_url), None
-        if url == shown:
-            url, trigger = self._with_token(shown)
-        ref = self._found(url, str(image.copy_branch or DEFAULT_REF))
+        url, name = str(image.copy_url), str(image.copy_branch or DEFAULT_REF)
+        shown = without_password(url)
+        lender = self._lender(shown) if url == shown else _Lender()
+        ref = self._found(url, name, lender)
         return ImageSources(
             dockerfile=image.dockerfile_text,
             clone=CloneSource(
-                url=url if trigger is None else shown,
+                url=url,
                 branch=ref.name,
                 commit=ref.commit,
-                trigger=trigger,
+                trigger=None if lender.trigger is None else lender.trigger.name,
+                user=lender.user,
             ),
             code_env={
                 "CONDUCTO_GIT_URL": shown,
@@ -74,14 +82,15 @@ class GitClones:
             },
         )
 
-    def _found(self, url: str, name: str) -> GitRef:
+    def _found(self, url: str, name: str, lender: _Lender) -> GitRef:
         shown = without_password(url)
         is_commit = _COMMIT.fullmatch(name) is not None
         try:
             # A clone needs a branch; that of a commit is not known.
-            found = self._cloud.refs.find(url, DEFAULT_REF if is_commit else name)
+            found = self._find(url, DEFAULT_REF if is_commit else name, lender)
         except RepositoryDeniedError as error:
-            raise RefusedError(self._denied(shown, has_token=url != shown)) from error
+            has_token = lender != _Lender() or url != shown
+            raise RefusedError(self._denied(shown, has_token=has_token)) from error
         except DeliveryError as error:
             if error.temporary:
                 raise
@@ -94,35 +103,35 @@ class GitClones:
             raise RefusedError(f"ref: {shown} has no branch or tag {name!r}{hint}")
         return GitRef(found.name, name) if is_commit else found
 
+    def _find(self, url: str, ref: str, lender: _Lender) -> GitRef | None:
+        cloud, org, trigger = self._cloud, self._me.org, lender.trigger
+        if trigger is None:
+            return cloud.refs.find(lent_address(cloud, org, url, user=lender.user), ref)
+
+        def found() -> GitRef | None:
+            return cloud.refs.find(lent_address(cloud, org, url, trigger=trigger.name), ref)
+
+        return with_new_token(cloud, org, trigger, found)
+
     def _denied(self, shown: str, *, has_token: bool) -> str:
         if has_token:
             return f"url: {shown} does not exist, or your token may not read it"
-        known = _HOSTS.get(urlsplit(shown).hostname or "")
-        if known is None:
+        secret = secret_for(shown)
+        if secret is None:
             remedy = "create a git trigger for it with a token that may read it"
         else:
-            remedy = f"store a token that may read it as your secret {GIT_APIS[known].token_secret}"
+            remedy = f"store a token that may read it as your secret {secret}"
         return f"url: {shown} does not exist, or is private; if it is private, {remedy}"
 
-    def _with_token(self, url: str) -> tuple[str, str | None]:
-        """Return an address with the caller's token for its host, or for a trigger of theirs.
-
-        The second value is the trigger, if its token is one of a GitHub App, which expires.
-        """
-        for trigger in self._cloud.triggers.all_of(self._me.org):
-            if trigger.owner == self._me.user and _same(trigger.repository, url):
-                if trigger.app:
-                    lent = clone_address(self._cloud, self._me.org, trigger.name, url)
-                    return lent, trigger.name
-                token = trigger_token(self._cloud, self._me.org, trigger)
-                if token is not None:
-                    return with_token(url, trigger.provider, token), None
-        known = _HOSTS.get(urlsplit(url).hostname or "")
-        if known is None:
-            return url, None
-        # The commands of the launch get the same secrets.
-        secrets = inject(self._cloud.vault, self._me.org, self._me.user).env
-        return with_token(url, known, secrets.get(GIT_APIS[known].token_secret)), None
+    def _lender(self, url: str) -> _Lender:
+        """Return the trigger of the caller's with a token for a repository, or the caller."""
+        org, user = self._me.org, self._me.user
+        for trigger in self._cloud.triggers.all_of(org):
+            has_token = trigger.app or trigger.has_token
+            if has_token and trigger.owner == user and _same(trigger.repository, url):
+                return _Lender(trigger=trigger)
+        has_secret = with_secret(self._cloud, org, user, url) is not None
+        return _Lender(user=user) if has_secret else _Lender()
 
 
 def _only_clones(image: ImageSpec) -> bool:

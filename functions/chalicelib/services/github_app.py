@@ -20,7 +20,7 @@ from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model import github_app as g
 from conducto_core.model.operations.operation import API_ROOT
 from conducto_core.notifications.trigger_api import github_api
-from conducto_core.semantics.trigger_launch import repository_of, with_token
+from conducto_core.semantics.trigger_launch import repository_of
 
 #: Name of the App's webhook in its path; names of triggers do not contain ``~``.
 APP_HOOK = "~github"
@@ -72,29 +72,6 @@ def forget_token(cloud: Dependencies, org: str, repository: str) -> None:
     app = app_of(cloud, org)
     if app is not None:
         cloud.github.forget(app, repository_of(repository))
-
-
-def clone_address(
-    cloud: Dependencies, org: str, name: str, url: str, *, left: float = TOKEN_LEFT
-) -> str:
-    """Return an address to clone from with a token of the App, for a trigger that uses it.
-
-    Raises:
-        RefusedError: There is no such trigger, or GitHub returned no token.
-        DeliveryError: GitHub returns none now.
-    """
-    trigger = cloud.triggers.get(org, name)
-    if trigger is None or not trigger.app:
-        raise RefusedError(f"there is no trigger {name!r} with a GitHub App to clone {url}")
-    if not same_host(trigger.repository, url):
-        raise RefusedError(f"{url} is not at the host of the trigger {name!r}")
-    try:
-        token = app_token(cloud, org, trigger.repository, left=left)
-        return with_token(url, trigger.provider, token)
-    except DeliveryError as error:
-        if error.temporary:
-            raise
-        raise RefusedError(f"{url} cannot be cloned: {error}") from error
 
 
 def same_host(one: str, other: str) -> bool:

@@ -35,8 +35,8 @@ from chalicelib.domain.launch_validation import check_reference, is_plain, ready
 from chalicelib.ports.errors import AccessDeniedError, ThrottledError
 from chalicelib.ports.identity import Identity
 from chalicelib.ports.images import BuildRequest, BuildStatus
+from chalicelib.services.clone_tokens import lent_address
 from chalicelib.services.dependencies import Dependencies
-from chalicelib.services.github_app import clone_address
 from conducto.integrations.http import DeliveryError
 from conducto_core.api.queries.log_responses import image_log
 from conducto_core.errors import RefusedError, invalid
@@ -164,7 +164,7 @@ class ImageBuilds:
         salt = next((s for tag, s in salts.items() if _tag(org, plan.digest, s) == tag), salt)
         pending = _pending(org, image, plan, salt)
         clone = None if given is None else given.clone
-        if clone is not None and clone.trigger is not None:
+        if clone is not None and clone.is_lent:
             pending = pending.model_copy(update={"clone": clone})
         key = _key(org, str(pending.tag), "recipe.tar.gz")
         # The tag does not depend on a password, which may be a corrected one.
@@ -345,12 +345,12 @@ class ImageBuilds:
         return {"INPUTS_URL": self._fetch(key), "LOG_URL": urls["LOG_URL"]}
 
     def _lent(self, org: str, image: BuiltImage) -> dict[str, str]:
-        """Return git's variables with a new token of the GitHub App of the clone's trigger."""
-        if image.clone is None or image.clone.trigger is None:
+        """Return git's variables with the current token of the clone's trigger or user."""
+        clone = image.clone
+        if clone is None:
             return {}
-        return git_access(
-            clone_address(self._cloud, org, image.clone.trigger, image.clone.url, left=_TOKEN_LEFT)
-        ).env
+        lender = {"trigger": clone.trigger, "user": clone.user}
+        return git_access(lent_address(self._cloud, org, clone.url, **lender, left=_TOKEN_LEFT)).env
 
     def _fetch(self, key: str) -> str:
         return self._blobs.download_url(key, filename="x", seconds=URL_SECONDS)
@@ -455,7 +455,7 @@ def known_sources(
 
 
 def _is_private(clone: CloneSource) -> bool:
-    return clone.trigger is not None or without_password(clone.url) != clone.url
+    return clone.is_lent or without_password(clone.url) != clone.url
 
 
 def _sources(image: ImageSpec, given: ImageSources | None) -> build_plan.Sources:
@@ -486,8 +486,7 @@ def _sources(image: ImageSpec, given: ImageSources | None) -> build_plan.Sources
 
 
 def _clone(given: CloneSource) -> build_plan.Clone:
-    lent = given.trigger is not None
-    return build_plan.Clone(given.url, given.branch, given.commit, lent=lent)
+    return build_plan.Clone(given.url, given.branch, given.commit, lent=given.is_lent)
 
 
 @cache

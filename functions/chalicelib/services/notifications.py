@@ -15,9 +15,10 @@ from chalicelib.ports.errors import ConflictError
 from chalicelib.ports.journal import Outgoing, all_records
 from chalicelib.ports.named_records import NamedRecords
 from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.github_app import forget_token
 from chalicelib.services.secret_injection import inject as secrets_of
 from chalicelib.services.triggers import trigger_token
-from conducto.integrations.http import DeliveryError
+from conducto.integrations.http import DeliveryError, TokenDeliveryError
 from conducto_core.model.notification_rules import NotificationRule
 from conducto_core.model.notifications import DeliveryState, NotificationRecord
 from conducto_core.model.records import GitOrigin, PipelineRecord
@@ -203,9 +204,25 @@ class NotificationSender:
         return after_try(round_.pipeline_id, notification, error, self._now)
 
     def _deliver(self, round_: _Round, message: NotificationRecord) -> None:
-        if round_.no_token is not None and message.callback in COMMIT_CALLBACKS:
+        git = round_.record.git if message.callback in COMMIT_CALLBACKS else None
+        if git is not None and round_.no_token is not None:
             raise round_.no_token
-        self._send(round_.pipeline_id, message, round_.settings, round_.secrets)
+        try:
+            self._send(round_.pipeline_id, message, round_.settings, round_.secrets)
+        except TokenDeliveryError:
+            if git is None or not self._has_new_token(round_, git):
+                raise
+            self._send(round_.pipeline_id, message, round_.settings, round_.secrets)
+
+    def _has_new_token(self, round_: _Round, git: GitOrigin) -> bool:
+        """Get a new token of the GitHub App, and return True; return False without an App."""
+        trigger = self._cloud.triggers.get(round_.org, git.trigger)
+        if trigger is None or not trigger.app:
+            return False
+        forget_token(self._cloud, round_.org, trigger.repository)
+        found = self._of_trigger(round_.org, git, round_.settings, round_.secrets)
+        round_.settings, round_.secrets = found
+        return True
 
 
 def _pending(outgoing: Outgoing) -> Iterator[NotificationRecord]:

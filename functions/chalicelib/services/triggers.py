@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from chalicelib.ports.errors import ConflictError
+from chalicelib.ports.git import RepositoryDeniedError
 from chalicelib.ports.identity import Identity
 from chalicelib.services.dependencies import Dependencies, write_with_retry
 from chalicelib.services.github_app import (
@@ -58,10 +59,10 @@ def trigger_token(cloud: Dependencies, org: str, trigger: t.Trigger) -> str | No
 
 
 def with_new_token(cloud: Dependencies, org: str, trigger: t.Trigger, call: Callable[[], R]) -> R:
-    """Return the result of a call with a trigger's token; repeat it if the App's was revoked."""
+    """Return the result of a call with a trigger's token; repeat it if the App's was rejected."""
     try:
         return call()
-    except TokenDeliveryError:
+    except (TokenDeliveryError, RepositoryDeniedError):
         if not trigger.app:
             raise
     forget_token(cloud, org, trigger.repository)

@@ -1,0 +1,93 @@
+"""The tokens with which images clone repositories.
+
+A launch stores who lends the token, not the token itself, which may expire or be replaced: it is
+read when an image is built.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from chalicelib.ports.triggers import TOKEN_LEFT
+from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.github_app import app_token, same_host
+from chalicelib.services.secret_injection import inject
+from chalicelib.services.triggers import trigger_token
+from conducto.integrations.http import DeliveryError
+from conducto_core.errors import RefusedError
+from conducto_core.model.triggers import Provider
+from conducto_core.semantics.git_providers import GIT_APIS
+from conducto_core.semantics.trigger_launch import with_token
+
+#: ``{host: provider}`` of the hosts for which users store a token as a secret.
+_HOSTS: Mapping[str, Provider] = {"github.com": "github", "gitlab.com": "gitlab"}
+
+
+def lent_address(
+    cloud: Dependencies,
+    org: str,
+    url: str,
+    *,
+    trigger: str | None = None,
+    user: str | None = None,
+    left: float = TOKEN_LEFT,
+) -> str:
+    """Return an address to clone from, with the current token of a trigger or a user.
+
+    Args:
+        cloud: The ports.
+        org: The organisation.
+        url: The address.
+        trigger: The trigger that lends its token.
+        user: The user who lends the token in their secrets.
+        left: Seconds for which a token of a GitHub App is valid at least.
+
+    Raises:
+        RefusedError: There is no such token any more.
+        DeliveryError: GitHub returns none now.
+    """
+    if trigger is not None:
+        return _of_trigger(cloud, org, trigger, url, left)
+    if user is None:
+        return url
+    lent = with_secret(cloud, org, user, url)
+    if lent is None:
+        secret = secret_for(url) or "token"
+        raise RefusedError(
+            f"{url} cannot be cloned: {user} has no secret {secret} any more; launch again with "
+            "your own"
+        )
+    return lent
+
+
+def secret_for(url: str) -> str | None:
+    """Return the name of the secret with a user's token for the host of an address, or None."""
+    known = _HOSTS.get(urlsplit(url).hostname or "")
+    return None if known is None else GIT_APIS[known].token_secret
+
+
+def with_secret(cloud: Dependencies, org: str, user: str, url: str) -> str | None:
+    """Return an address with the token in the secrets of a user, or None without one."""
+    known = _HOSTS.get(urlsplit(url).hostname or "")
+    if known is None:
+        return None
+    # The commands of the launch get the same secrets.
+    token = inject(cloud.vault, org, user).env.get(GIT_APIS[known].token_secret)
+    return with_token(url, known, token) if token else None
+
+
+def _of_trigger(cloud: Dependencies, org: str, name: str, url: str, left: float) -> str:
+    trigger = cloud.triggers.get(org, name)
+    if trigger is None or not (trigger.app or trigger.has_token):
+        raise RefusedError(f"there is no trigger {name!r} with a token to clone {url}")
+    if not same_host(trigger.repository, url):
+        raise RefusedError(f"{url} is not at the host of the trigger {name!r}")
+    try:
+        if trigger.app:
+            token: str | None = app_token(cloud, org, trigger.repository, left=left)
+        else:
+            token = trigger_token(cloud, org, trigger)
+        return with_token(url, trigger.provider, token)
+    except DeliveryError as error:
+        if error.temporary:
+            raise
+        raise RefusedError(f"{url} cannot be cloned: {error}") from error
