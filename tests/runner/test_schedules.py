@@ -6,7 +6,10 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -16,6 +19,7 @@ from conducto_core.api.schedules.operations import ScheduleOperations
 from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model import schedules as s
 from conducto_core.model.params import ListParams
+from conducto_local.lifecycle.schedule_timer import ScheduleTimer
 from conducto_local.runner import open_parts
 from conducto_local.scheduling.clock import Clock
 from conducto_local.state_dir import StateDir
@@ -158,6 +162,45 @@ async def test_chain_follows_a_pipeline_and_overlap_skips(
         assert (first.cause, first.state, first.depth) == ("chain", "launched", 1)
         assert (second.state, second.pipeline) == ("skipped", None)
         assert f"pipeline {first.pipeline} of" in str(second.why)
+
+
+class SlowRunner:
+    """A runner of one schedule, each service of which waits for a release."""
+
+    def __init__(self) -> None:
+        self.store = self
+        self.served = 0
+        self.release = asyncio.Semaphore(0)
+
+    def due(self, _now: float) -> list[tuple[str, str]]:
+        return [("", "hourly")]
+
+    def next_wake(self) -> None:
+        return None
+
+    async def serve(self, _org: str, _name: str) -> None:
+        self.served += 1
+        await self.release.acquire()
+
+
+async def test_pipeline_that_ends_during_a_launch_is_followed_after_it() -> None:
+    runner = SlowRunner()
+    timer = ScheduleTimer(cast("Any", runner), cast("Any", SimpleNamespace(when_settled=[])))
+    timer.begin()
+    for served in (1, 2):
+        await eventually(partial(is_true, lambda served=served: runner.served == served))
+        if served == 1:
+            timer.wake()
+            await asyncio.sleep(0.01)
+        runner.release.release()
+    await asyncio.sleep(0.05)
+    await timer.close()
+
+    assert runner.served == 2
+
+
+async def is_true(condition: Callable[[], bool]) -> bool:
+    return condition()
 
 
 async def test_names_and_settings_are_checked(tmp_path: Path, clock: list[float]) -> None:

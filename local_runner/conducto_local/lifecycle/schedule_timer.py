@@ -32,6 +32,7 @@ class ScheduleTimer:
         self._changed = asyncio.Event()
         self._free = asyncio.Semaphore(MAX_SERVED)
         self._served: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -77,7 +78,9 @@ class ScheduleTimer:
         """Serve the schedules that need attention; return the seconds until the next look."""
         now = self._wall()
         for _, name in self._runner.store.due(now):
-            if name not in self._served:
+            if name in self._served:
+                self._again.add(name)  # it may have read the state before the latest change
+            else:
                 self._serve(name)
         following = self._runner.store.next_wake()
         return LOOK_EVERY if following is None else min(max(0.0, following - now), LOOK_EVERY)
@@ -85,7 +88,13 @@ class ScheduleTimer:
     def _serve(self, name: str) -> None:
         task = asyncio.get_running_loop().create_task(self._serve_one(name))
         self._served[name] = task
-        task.add_done_callback(lambda _: self._served.pop(name, None))
+        task.add_done_callback(lambda _: self._end(name))
+
+    def _end(self, name: str) -> None:
+        del self._served[name]
+        if name in self._again:
+            self._again.remove(name)
+            self.wake()
 
     async def _serve_one(self, name: str) -> None:
         async with self._free:
