@@ -38,7 +38,7 @@ NAME = t.TriggerParams(name="app")
 
 
 def tree() -> str:
-    """Return what a script prints."""
+    """Return the output of a script: its tree."""
     root = co.Serial(cpu=0.25, mem=0.5)
     root["show"] = co.Exec("cat version")
     return f"{OPEN}{encode(to_document(root))}{CLOSE}"

@@ -27,7 +27,7 @@ _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}")
 
 @dataclass(frozen=True, slots=True)
 class _Lender:
-    """Who lends the token of a clone.
+    """The lender of the token of a clone; without values, nobody.
 
     Attributes:
         trigger: The trigger.
