@@ -90,6 +90,34 @@ def test_launch_responds_before_anything_starts_in_aws(world: World) -> None:
     assert list(world.machines.executions) == [f"{pipeline}-1"]
 
 
+def test_first_workers_are_launched_before_the_tree_is_read(world: World) -> None:
+    background = Background(world)
+    world.launch(parallel("a", "b"))
+    launched: list[int] = []
+
+    class Store:
+        """The store; records how many workers were launched when a definition is read."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.store, name)
+
+        def definition(self, pipeline_id: str) -> bytes:
+            launched.append(len(world.fleet.tasks))
+            return world.store.definition(pipeline_id)
+
+    world.cloud = replace(world.cloud, store=Store())
+    background.run()
+    assert launched == [2]
+
+
+def test_first_workers_are_not_launched_after_a_later_entry(world: World) -> None:
+    background = Background(world)
+    pipeline = world.launch(parallel("a", "b"))
+    world.control(pipeline, "sleep")
+    background.run()
+    assert world.fleet.tasks == {}
+
+
 def test_lost_effects_are_executed_again_within_a_minute(world: World) -> None:
     background = Background(world)
     pipeline = world.launch(serial("a", "b"))
@@ -218,8 +246,8 @@ def test_executor_that_waits_for_its_rate_hands_over_in_time(world: World) -> No
 def test_executor_without_time_hands_over_to_the_next(world: World) -> None:
     background = Background(world, max_machine_size=_SMALL)
     pipeline = world.launch(_wide(2 * WAVE))
-    # One wave of workers, then three machines.
-    background.left = [RESERVE + 1, RESERVE, *[RESERVE + 1] * 3, RESERVE]
+    # Two looks at one wave of workers, one at the next, then three machines.
+    background.left = [*[RESERVE + 1] * 2, RESERVE, *[RESERVE + 1] * 3, RESERVE]
     background.run()
     created = list(world.machines.machines)
     assert (len(world.fleet.tasks), len(created)) == (WAVE, 3)

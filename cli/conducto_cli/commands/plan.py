@@ -124,11 +124,10 @@ def _resolved(root: NodeBase) -> Pipeline:
 
 
 def _estimate(pipeline: Pipeline, program: str | None, workers: int, *, spot: bool) -> Estimate:
-    from conducto_core.errors import check_each  # noqa: PLC0415
     from conducto_core.semantics.asl.estimate import estimate  # noqa: PLC0415
-    from conducto_core.semantics.cloud_limits import check_exec  # noqa: PLC0415
+    from conducto_core.semantics.cloud_limits import check_execs  # noqa: PLC0415
 
-    check_each(pipeline.execs(), check_exec)
+    check_execs(pipeline.execs())
     history = {} if program is None else _history(program)
     return estimate(pipeline, history=history, max_workers=workers, spot=spot)
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from conducto.errors import UsageError
 from conducto_client.cloud_transport import CloudClient, put
-from conducto_core.errors import check_each
 from conducto_core.images import contexts, layers, sources
 from conducto_core.images.build_plan import Sources
 from conducto_core.images.contexts import Context, ContextError
@@ -24,7 +23,7 @@ from conducto_core.images.urls import git_access, without_password
 from conducto_core.model.image_sources import CloneSource, ImageSources
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.operations.cloud import MAX_CONTEXT
-from conducto_core.semantics.cloud_limits import check_exec
+from conducto_core.semantics.cloud_limits import check_execs
 from conducto_core.semantics.resolve import resolve
 
 Say = Callable[[str], None]
@@ -66,7 +65,7 @@ def read(form: Mapping[str, Any], say: Say, only: Iterable[str] | None = None) -
         DefinitionError: the tree is wrong, or cannot run in the cloud.
     """
     pipeline = resolve(form)
-    check_each(pipeline.execs(), check_exec)  # the cloud refuses it too, but after the uploads
+    check_execs(pipeline.execs())  # the cloud refuses it too, but after the uploads
     used = {node.placement.image for node in pipeline.execs()}
     wanted = pipeline.images if only is None else set(only)
     found = Read()

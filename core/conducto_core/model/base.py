@@ -1,6 +1,7 @@
 """The base class of every record that is sent or stored."""
 
-from typing import Annotated, ClassVar
+from collections.abc import Mapping, Set
+from typing import Annotated, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,3 +20,29 @@ class Record(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True
     )
+
+
+R = TypeVar("R", bound=Record)
+
+
+def trusted(model: type[R], values: Mapping[str, object], given: Set[str]) -> R:
+    """Return a record of values that are valid, without a check.
+
+    It does what pickle does, in a fifth of the time of pydantic's functions: a large tree takes
+    several records a node.
+
+    Args:
+        model: Its class.
+        values: All its values.
+        given: Names of the values that are not defaults; records may share one set.
+    """
+    made = model.__new__(model)
+    made.__setstate__(
+        {
+            "__dict__": values,
+            "__pydantic_fields_set__": given,
+            "__pydantic_extra__": None,
+            "__pydantic_private__": None,
+        }
+    )
+    return made

@@ -7,6 +7,7 @@ and ``env``, exist only once.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from conducto_core.model.images import ImageSpec
 from conducto_core.model.program_calls import ProgramCall
@@ -74,9 +75,9 @@ class NamedLimit:
     priority: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NodeSpec:
-    """One resolved node.
+    """One resolved node. Treat it as frozen, which would triple the time to make one.
 
     Attributes:
         children: Names of its children, in order; empty for an Exec.
@@ -129,6 +130,30 @@ class NodeSpec:
     line: int | None = None
     approval: Approval | None = None
     limits: tuple[NamedLimit, ...] = ()
+
+    def like(  # noqa: PLR0913  the values that are a command's own
+        self,
+        path: str,
+        command: str,
+        *,
+        doc: str | None,
+        title: str | None,
+        file: str | None,
+        line: int | None,
+    ) -> "NodeSpec":
+        """Return a sibling that differs only in these values, in a third of the time of `replace`.
+
+        Returns:
+            A new node.
+        """
+        found = NodeSpec(*_values_of(self))
+        found.path, found.command, found.doc, found.title = path, command, doc, title
+        found.file, found.line = file, line
+        return found
+
+
+#: Returns the values of a node in the order of its parameters.
+_values_of = attrgetter(*NodeSpec.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Literal, NamedTuple
 
 from conducto_core.model.approvals import WaitingApproval
-from conducto_core.model.base import SCHEMA_VERSION, Record
+from conducto_core.model.base import SCHEMA_VERSION, Record, trusted
 from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.states import Cause, NodeType, State, StopReason
 
@@ -333,6 +333,9 @@ class NodeChange(Record):
     output_bytes: int | None = None
 
 
+_CHANGED = set(NodeChange.model_fields)
+
+
 class ChangeRow(NamedTuple):
     """A `NodeChange` with the same fields.
 
@@ -351,3 +354,7 @@ class ChangeRow(NamedTuple):
     attempt: int
     exit_code: int | None
     output_bytes: int | None
+
+    def published(self) -> NodeChange:
+        """Return the record."""
+        return trusted(NodeChange, self._asdict(), _CHANGED)

@@ -2,6 +2,7 @@
 
 from typing import Final, NamedTuple
 
+from conducto_core.model.base import trusted
 from conducto_core.model.outputs import OutputSummary
 from conducto_core.model.records import ApprovalDecision, AttemptRecord
 from conducto_core.semantics import events as ev
@@ -43,17 +44,5 @@ def ended_record(
 
 
 def changed_record(record: AttemptRecord, **changes: object) -> AttemptRecord:
-    """Return a record with other values of some fields, which must be valid.
-
-    It does what pickle does, in a fifth of the time of pydantic's functions: two for each command.
-    """
-    changed = AttemptRecord.__new__(AttemptRecord)
-    changed.__setstate__(
-        {
-            "__dict__": {**record.__dict__, **changes},
-            "__pydantic_fields_set__": _FIELDS,
-            "__pydantic_extra__": None,
-            "__pydantic_private__": None,
-        }
-    )
-    return changed
+    """Return a record with other values of some fields, which must be valid."""
+    return trusted(AttemptRecord, {**record.__dict__, **changes}, _FIELDS)

@@ -25,6 +25,8 @@ def extras(nodes: Mapping[str, NodeSpec]) -> dict[str, int]:
     Args:
         nodes: A resolved tree, parents before their children.
     """
+    if not any(kind_of(spec.pool) is PoolKind.CONTEXT for spec in nodes.values()):
+        return {}
     found: dict[str, int] = {}
     used: set[str] = set()
     below: dict[str, int] = {}

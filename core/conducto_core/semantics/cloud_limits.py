@@ -1,6 +1,6 @@
 """Limits of Execs that exist only in the cloud."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote
 
 from conducto.errors import raise_found
@@ -8,6 +8,9 @@ from conducto.wire import limits
 from conducto_core.errors import check_each, invalid
 from conducto_core.model.nodes import NodeSpec
 from conducto_core.semantics.fargate import size_for
+
+#: Maximum bytes of a character in a URL: four bytes of UTF-8, each as ``%xx``.
+_QUOTED = 12
 
 
 def check_exec(node: NodeSpec) -> None:
@@ -17,6 +20,36 @@ def check_exec(node: NodeSpec) -> None:
         DefinitionError: names all reasons.
     """
     check_each((_check_features, _check_path, _check_command, _check_size), lambda one: one(node))
+
+
+def check_execs(
+    execs: Iterable[NodeSpec], check: Callable[[NodeSpec], None] = check_exec
+) -> None:
+    """Reject Execs that cannot run in the cloud, with a line for each.
+
+    Args:
+        execs: Their placements are shared: each one is checked once.
+        check: Checks the placement and the lengths of path and command.
+
+    Raises:
+        DefinitionError: names all reasons.
+    """
+    accepted: set[int] = set()
+
+    def check_new(node: NodeSpec) -> None:
+        if id(node.placement) not in accepted or not _is_short(node):
+            check(node)
+            accepted.add(id(node.placement))
+
+    check_each(execs, check_new)
+
+
+def _is_short(node: NodeSpec) -> bool:
+    """Return whether path and command are short enough, whatever their characters are."""
+    return (
+        len(node.path) * _QUOTED <= limits.MAX_CLOUD_PATH_BYTES
+        and len(node.command) * 4 <= limits.MAX_CLOUD_COMMAND_BYTES
+    )
 
 
 def _check_features(node: NodeSpec) -> None:

@@ -127,7 +127,7 @@ class CloudMachine:
 
     def _adopt(self, tree: TreeState) -> None:
         self.tree = tree
-        self._paths = {node_id(path): path for path in tree.nodes}
+        self._paths: dict[str, str] = {}
         self._skipped = {n.path for n in tree.nodes.values() if n.skipped}
         self._expired = {
             n.path for n in tree.nodes.values() if isinstance(n, LiveGroup) and n.expired
@@ -168,6 +168,8 @@ class CloudMachine:
 
     def path_of(self, node: str) -> str | None:
         """Return the path of the node with this id, or None."""
+        if not self._paths:  # a launch needs no ids, and 100,000 take a while
+            self._paths = {node_id(path): path for path in self.tree.nodes}
         path = self._paths.get(node)
         return path if path in self.tree.nodes else None
 
@@ -228,7 +230,8 @@ class CloudMachine:
         for path_below in nodes:
             self.run_state.offers.pop(path_below, None)
             self.run_state.sizes.pop(path_below, None)
-        self._paths.update({node_id(path): path for path in nodes})
+        if self._paths:
+            self._paths.update({node_id(path): path for path in nodes})
         self._apply(ev.TreeGenerated(path, nodes), path)
         return self._take()
 
@@ -397,8 +400,8 @@ class CloudMachine:
         run_state.open = True
         rest = residual(self.tree)
         run_state.planned = set() if rest is None else {spec.path for spec in rest.leaves()}
-        mems = {path: self.tree.nodes[path].mem for path in run_state.planned}
-        run_state.sizes = {path: mem for path, mem in mems.items() if mem is not None}
+        mems = ((path, self.tree.nodes[path].mem) for path in run_state.planned)
+        run_state.sizes = {path: mem for path, mem in mems if mem is not None}
         self._taken.machine_commands.append(StartExecution(self.run, rest))
 
     def _take(self) -> StepResult:

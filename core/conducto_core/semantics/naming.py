@@ -16,7 +16,10 @@ _MAX_NAME = 80
 _DIGEST = 40
 _LETTERS = ascii_letters
 _LETTERS_AND_DIGITS = ascii_letters + digits
-_ID_LENGTH = 9
+#: Two letters or digits each, the lower one first.
+_PAIRS = [low + high for high in _LETTERS_AND_DIGITS for low in _LETTERS_AND_DIGITS]
+#: Number of pairs in an id, after its letter.
+_ID_PAIRS = 4
 #: Separates a run's name from the rest of a machine's name.
 _RUN_END = "_"
 
@@ -31,9 +34,9 @@ def node_id(path: str) -> str:
     number = int.from_bytes(blake2b(path.encode(), digest_size=8).digest(), "big")
     number, first = divmod(number, len(_LETTERS))
     text = _LETTERS[first]
-    for _ in range(_ID_LENGTH - 1):
-        number, digit = divmod(number, len(_LETTERS_AND_DIGITS))
-        text += _LETTERS_AND_DIGITS[digit]
+    for _ in range(_ID_PAIRS):
+        number, pair = divmod(number, len(_PAIRS))
+        text += _PAIRS[pair]
     return text
 
 

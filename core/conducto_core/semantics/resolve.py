@@ -42,6 +42,9 @@ ENV_PREFIX: Final = "__env__"
 #: Name of the only child of a Lazy's target whose generated root is an Exec.
 SINGLE: Final = "exec"
 
+#: Keys of a command's own values, which say nothing about how it runs.
+_OWN: Final = frozenset({"id", "type", "command", "doc", "title", "file", "line"})
+
 Form = Mapping[str, Any]
 #: Changes by users since the launch: ``{path: {key of the wire form: value}}``. None removes the
 #: node's own value, so that the inherited one applies; for an environment variable, it removes the
@@ -225,6 +228,8 @@ class _Resolver:
         self._images = images
         self._edits: Edits = {} if edits is None else edits
         self._placements: dict[Placement, Placement] = {}
+        #: ``{id of inherited values: (these, the first command without others of its own)}``
+        self._plain: dict[int, tuple[_Inherited, NodeSpec]] = {}
 
     def nodes(self, top: str, inherited: _Inherited) -> dict[str, NodeSpec]:
         """Return ``{path: node}`` in definition order, with the root at ``top``."""
@@ -268,8 +273,11 @@ class _Resolver:
         if written is None:
             raise ValueError(f"the serialised tree has no node {node_id!r}")
         written = _edited(written, self._edits.get(path))
+        children = self._written.children.get(node_id, ())
+        is_plain = not children and written.keys() <= _OWN and written.get("type") == "Exec"
+        if is_plain and (found := self._plain.get(id(above))) is not None:
+            return _sibling(found[1], path, written), above
         kind = _type(written)
-        children = self._written.children.get(node_id, [])
         names = tuple(name for _, name in children)
         _check_children(kind, path, names)
         own_time = written.get("max_time")
@@ -324,6 +332,8 @@ class _Resolver:
         )
         if is_exec:
             self._check_image(placement)
+        if is_plain:
+            self._plain[id(above)] = above, spec
         return spec, _Inherited(placement, env, max_time, pool, handed_down, snapshot, lost, named)
 
     def _placement(self, written: Form, above: Placement) -> Placement:
@@ -359,6 +369,18 @@ class _Resolver:
 def _images_of(form: Form, written: _Written) -> dict[str, ImageSpec]:
     return provide_package(
         resolve_images(form.get("images") or {}), written.nodes, written.children
+    )
+
+
+def _sibling(first: NodeSpec, path: str, written: Form) -> NodeSpec:
+    """Return a command that inherits all that ``first`` does; neither has other values."""
+    return first.like(
+        path,
+        fields.check_command(written.get("command")),
+        doc=_text(written, "doc"),
+        title=_text(written, "title"),
+        file=_text(written, "file"),
+        line=written.get("line"),
     )
 
 

@@ -335,17 +335,21 @@ class TreeState:
         self, node: LiveExec, state: State, *, cause: Cause | None = None, warning: bool = False
     ) -> None:
         """Set the state of an Exec and update everything above it."""
-        before = INDEX[node.state]
+        before, parent = INDEX[node.state], node.parent
+        seen = node.seen(), node.warning, parent is None or parent.in_flight()
         node.state, node.cause, node.warning, node.expired = state, cause, warning, False
         self.record(node)
         after = INDEX[state]
         if before != after:
-            group = node.parent
+            group = parent
             while group is not None:
                 group.counts[before] -= 1
                 group.counts[after] += 1
                 group = group.parent
-        self.refresh_above(node)
+        in_flight = parent is None or parent.in_flight()
+        # A group in flight that sees no difference has none: most commands start beside others.
+        if not in_flight or seen != (node.seen(), warning, in_flight):
+            self.refresh_above(node)
 
     def set_skipped(self, node: LiveNode, skipped: bool) -> None:
         """Set or clear the skipped flag of a node."""

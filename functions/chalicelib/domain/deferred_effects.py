@@ -1,11 +1,13 @@
 """Effects and checks outside of requests, as events of asynchronous invocations. No I/O.
 
 Only names: whatever they stand for is read from the pipeline's journal when they are executed, so
-that an event can be lost, delivered twice or executed late.
+that an event can be lost, delivered twice or executed late. The first workers are an exception: to
+read a large tree takes seconds, and they are launched before, if the journal has no later entry.
 """
 
 from typing import Literal
 
+from chalicelib.ports.workers import WorkerTask
 from conducto_core.model.base import Record
 
 #: Sort key of the mark that an executor of a pipeline's effects renews, among its workers.
@@ -25,6 +27,7 @@ class DeferredEffects(Record):
     Attributes:
         run: The run to start.
         workers: Ids of the workers to launch.
+        first: Some of them, as the journal implies with its entry ``entry``.
         replies: Tasks to complete after their machines are created.
         builds: Names of the images whose builds to start.
         room: Whether to look for free workers (``make``), or to hand them on.
@@ -37,6 +40,8 @@ class DeferredEffects(Record):
     pipeline_id: str
     run: str | None = None
     workers: tuple[str, ...] = ()
+    first: tuple[WorkerTask, ...] = ()
+    entry: int = 0
     replies: tuple[LazyReply, ...] = ()
     builds: tuple[str, ...] = ()
     room: Literal["make", "hand_on"] | None = None

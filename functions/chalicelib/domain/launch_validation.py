@@ -4,14 +4,14 @@ import re
 from collections.abc import Mapping
 
 from chalicelib.domain.events import BuiltImage
-from conducto_core.errors import check_each, invalid
+from conducto_core.errors import invalid
 from conducto_core.images import layers
 from conducto_core.model.images import AUTO_SHELL, ImageSpec
 from conducto_core.model.nodes import NodeSpec, Pipeline
 from conducto_core.model.records import ImageState
 from conducto_core.model.states import NodeType
 from conducto_core.semantics import capacity
-from conducto_core.semantics.cloud_limits import check_exec
+from conducto_core.semantics.cloud_limits import check_exec, check_execs
 from conducto_core.semantics.fargate import largest_mem
 from conducto_core.semantics.plans import Plan
 
@@ -19,7 +19,7 @@ from conducto_core.semantics.plans import Plan
 def validate_nodes(nodes: Mapping[str, NodeSpec], plan: Plan) -> None:
     """Reject Execs and ``new`` groups that Fargate or the plan cannot run, with a line for each."""
     execs = (node for node in nodes.values() if node.type is NodeType.EXEC)
-    check_each(execs, lambda node: _check_exec(node, plan))
+    check_execs(execs, lambda node: _check_exec(node, plan))
     capacity.check_fits(nodes, plan.max_workers, plan.name)
 
 

@@ -183,6 +183,7 @@ class CloudPipeline(PipelineWorkers):
     def _leave_archive(self) -> None:
         if self.record.lifecycle is Lifecycle.ARCHIVED:
             self.epoch += 1
+            self._known_pools = {}
             workers = (*self.registry.workers.values(), *self.registry.ended.values())
             in_use = {worker.pool for worker in workers} | self.queue.keys()
             self.pools = {name: pool for name, pool in self.pools.items() if name in in_use}

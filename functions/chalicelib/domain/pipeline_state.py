@@ -13,7 +13,7 @@ from chalicelib.ports.identity import Share
 from chalicelib.ports.journal import TreeReader
 from conducto_core.model.form_codec import pack_form, unpack_form
 from conducto_core.model.image_sources import ImageSources
-from conducto_core.model.nodes import NodeSpec, Pipeline, ancestors
+from conducto_core.model.nodes import NodeSpec, Pipeline, Placement, ancestors, parent_of
 from conducto_core.model.records import (
     AttemptRecord,
     ImageRecord,
@@ -225,16 +225,27 @@ class CloudState(PipelineState):
 
     def pool_for(self, spec: NodeSpec) -> Pool:
         """Return the pool of an Exec with this definition."""
+        node = self.tree.nodes.get(spec.path)
+        if node is None or node.spec is not spec:  # a retry has another size
+            return self._kept(self._new_pool(spec))
+        key = parent_of(spec.path), spec.pool, id(spec.placement), spec.limits
+        if key not in self._known_pools:  # with the placement, so that no other gets its id
+            self._known_pools[key] = self._new_pool(spec), spec.placement
+        return self._kept(self._known_pools[key][0])
+
+    def _kept(self, pool: Pool) -> Pool:
+        if pool.name not in self.pools:
+            self.pools[pool.name] = self._sized_for_all(pool)
+        return self.pools[pool.name]
+
+    def _new_pool(self, spec: NodeSpec) -> Pool:
         space = f"{self.id}/{self.epoch}" if self.epoch else self.id
         groups = self.groups_above(spec.path)
         if kind_of(spec.pool) is PoolKind.CONTEXT:  # one container for all groups within it
             space += f"@{self.record.revision}" if self.record.revision else ""
             owner = owner_of(spec.pool) or "/"
             groups = tuple(path for path in groups if path in (owner, *ancestors(owner)))
-        pool = pool_of(spec, space, groups + _limit_groups(spec))
-        if pool.name not in self.pools:
-            self.pools[pool.name] = self._sized_for_all(pool)
-        return self.pools[pool.name]
+        return pool_of(spec, space, groups + _limit_groups(spec))
 
     def full_group(self, path: str) -> str | None:
         """Return the path of a full capacity group above an Exec, or None."""
@@ -427,10 +438,10 @@ class CloudState(PipelineState):
     def _definition_changed(self) -> None:
         super()._definition_changed()
         self._extras = None
+        self._known_pools: dict[tuple[object, ...], tuple[Pool, Placement]] = {}
 
     def _know_images(self) -> None:
-        for node in self.pipeline.execs():
-            name = node.placement.image
+        for name in dict.fromkeys(node.placement.image for node in self.pipeline.execs()):
             self.images.setdefault(name, CloudImage(ImageRecord(name=name)))
 
     def _room(self, group: str) -> int:

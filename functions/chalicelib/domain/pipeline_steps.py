@@ -18,7 +18,6 @@ from conducto_core.model.records import (
     AttemptRecord,
     ImageRecord,
     ImageState,
-    NodeChange,
 )
 from conducto_core.model.requests import Action
 from conducto_core.model.states import Cause, State
@@ -66,7 +65,7 @@ class PipelineSteps(CloudState):
         effects = self.follow(taken.commands, taken.changes, self.now, self._end)
         for command in effects.commands:
             self._execute(command)
-        self._effects.changes += [NodeChange(**row._asdict()) for row in effects.changes]
+        self._effects.changes += [row.published() for row in effects.changes]
         for machine_command in taken.machine_commands:
             self._pass_on(machine_command)
 

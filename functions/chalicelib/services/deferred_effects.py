@@ -165,6 +165,14 @@ class DeferredExecutor:
         self._slots = slots
         self._builds = ImageBuilds(cloud)
 
+    def with_first(self, live: CloudPipeline, effects: DeferredEffects) -> DeferredEffects:
+        """Return the effects of the newest entry, with the first workers to launch."""
+        if self._cloud.invoke_background is None:
+            return effects
+        workers = [live.registry.workers[name] for name in effects.workers[:WAVE]]
+        first = tuple(self._task(live, worker) for worker in workers)
+        return effects.model_copy(update={"first": first, "entry": live.number})
+
     def defer(self, effects: DeferredEffects) -> None:
         """Execute effects in the background, or at once without a function for it."""
         if self._cloud.invoke_background is None:
@@ -188,6 +196,7 @@ class DeferredExecutor:
             self._slots.settle(effects.org, effects.pipeline_id, Need(effects.room))
 
     def _execute(self, effects: DeferredEffects, left: Left | None) -> None:
+        effects = self._without_first(effects, left)
         work = self._required(effects, left)
         self._mark(work)
         unlaunched: list[WorkerTask] = []
@@ -209,6 +218,16 @@ class DeferredExecutor:
         more = (begun[0] if begun else nothing).model_copy(update={"workers": workers})
         if more.are_any():
             self.defer(more)
+
+    def _without_first(self, effects: DeferredEffects, left: Left | None) -> DeferredEffects:
+        """Launch the first workers if the journal is as it was; return the other effects."""
+        if not effects.first or not self._is_latest(effects):
+            return effects
+        work = _Work(effects, effects.run or "", left, list(effects.first))
+        late = {task.worker_id for task in self._launch(work)}
+        decided = {task.worker_id for task in effects.first} - late
+        workers = tuple(name for name in effects.workers if name not in decided)
+        return effects.model_copy(update={"workers": workers})
 
     # ---- required effects ------------------------------------------------------------------------
 
@@ -261,7 +280,7 @@ class DeferredExecutor:
         """Launch workers; return those that are left when the time is short."""
         refused: dict[str, Exception] = {}
         rest = work.tasks
-        while rest:
+        while rest and not work.is_over():
             self._wait(work, self._cloud.launch_delay(min(WAVE, len(rest))))
             if work.is_over():
                 break
@@ -284,6 +303,8 @@ class DeferredExecutor:
         """Return the tasks of workers that the journal still requires and nobody has launched."""
         org, pipeline_id = work.effects.org, work.effects.pipeline_id
         launched = self._cloud.store.workers_seen(pipeline_id)
+        if self._is_latest(work.effects):
+            return [task for task in tasks if task.worker_id not in launched]
         with self._reading(org, pipeline_id) as live:
             workers = live.registry.workers
             return [
@@ -293,6 +314,13 @@ class DeferredExecutor:
                 and task.worker_id in workers
                 and is_new(workers[task.worker_id])
             ]
+
+    def _is_latest(self, effects: DeferredEffects) -> bool:
+        """Return whether the entry of the first workers is the newest one of the journal."""
+        if not effects.entry:
+            return False
+        news = self._cloud.store.news(effects.pipeline_id, effects.entry - 1)
+        return [entry.number for entry in news.entries] == [effects.entry]
 
     def _start_worker(self, work: _Work, task: WorkerTask, known: dict[str, Exception]) -> None:
         """Launch a worker, unless AWS has rejected the launch of another one of its pool."""

@@ -163,6 +163,8 @@ class CommandProcessor:
         own = folded.changes.get(batch.writer) or PipelineChanges()
         room = needed_room(before, live.share, more_spare=len(live.surplus()) > spare)
         effects = effects_of(live, own, written.hires, room)
+        if effects.deferred is not None and written.hires:
+            effects.deferred = self.deferred.with_first(live, effects.deferred)
         effects.usage = in_one(changes.usage, live.number)
         effects.published = bool(changes.changes)
         return effects

@@ -138,8 +138,8 @@ class FakeStore:
 
     def news(self, pipeline_id: str, after: int) -> News:
         with self._lock:
-            kept = self._kept[pipeline_id]
-            return News(kept.journal[after:], kept.turn)
+            kept = self._kept.get(pipeline_id)
+            return News([], Turn()) if kept is None else News(kept.journal[after:], kept.turn)
 
     def pass_turn(self, pipeline_id: str, before: Turn, state: TurnState) -> Turn:
         with self._lock:
