@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ from chalicelib.domain.deferred_effects import BackgroundEvent
 from chalicelib.ports.billing import BillingPorts
 from chalicelib.ports.identity import Identity
 from chalicelib.ports.storage import DataFiles
+from chalicelib.services import invocation_chain
 from chalicelib.services.admin import Administration
 from chalicelib.services.billing_run import BillingRun
 from chalicelib.services.data_function import LocalDataFiles
@@ -336,7 +337,7 @@ class App:
             invoke(FunctionName=name, InvocationType="Event", Payload=payload)
 
         return {
-            "invoke_background": invoke_background,
+            "invoke_background": partial(invocation_chain.invoke_next, invoke_background),
             "launch_delay": LaunchPace(self._table, self._clock).reserve,
             "threads": AWS_THREADS,
         }
@@ -344,6 +345,7 @@ class App:
     def background(self, event: object, left: Callable[[], float]) -> None:
         """Process the event of an invocation of the function ``background``."""
         found = BackgroundEvent.model_validate(event)
+        invocation_chain.begin(found)
         if found.effects is not None:
             self.engine.deferred.execute(found.effects, left)
         if found.checks is not None:

@@ -307,6 +307,10 @@ class ApiStack(Stack):
             found.add_property_override("Timeout", deployment.FUNCTION_SECONDS[name])
             if name in _BUSY:
                 found.add_property_override("MemorySize", REQUEST_MEMORY_MB)
+            if name == deployment.BACKGROUND_FUNCTION:
+                # It invokes itself to continue its work, and bounds the chain itself
+                # (`invocation_chain`): Lambda would stop it after 16, and tell only by mail.
+                found.add_property_override("RecursiveLoop", "Allow")
             group = logs.CfnLogGroup(
                 self,
                 f"{resource}Logs",

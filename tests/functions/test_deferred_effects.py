@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from chalicelib.domain.deferred_effects import BackgroundEvent
 from chalicelib.ports.errors import ConflictError, ThrottledError
 from chalicelib.ports.workers import WorkerTask
 from chalicelib.services.deferred_effects import OUTDATED, RESERVE, WAVE
+from chalicelib.services.invocation_chain import MAX_CHAIN, begin, invoke_next
 from chalicelib.services.processor import CommandProcessor
 from chalicelib.services.reconcile import MAX_LISTED, SHARE, SPLIT_SECONDS, Reconciler
 from conducto_core.model.states import State
@@ -103,7 +105,8 @@ def test_first_workers_are_launched_before_the_tree_is_read(world: World) -> Non
 
         def definition(self, pipeline_id: str) -> bytes:
             launched.append(len(world.fleet.tasks))
-            return world.store.definition(pipeline_id)
+            found: bytes = world.store.definition(pipeline_id)
+            return found
 
     world.cloud = replace(world.cloud, store=Store())
     background.run()
@@ -464,6 +467,26 @@ def test_limits_that_a_request_could_not_release_are_released_in_the_background(
     assert len(world.limits.read(ME.org)[0]) == 1
     background.run_all()
     assert world.limits.read(ME.org)[0] == []
+
+
+def test_a_chain_of_invocations_has_an_end(caplog: pytest.LogCaptureFixture) -> None:
+    started: list[BackgroundEvent] = []
+
+    def chain() -> int:
+        """Execute an event that starts the next, and so on; return how many there were."""
+        started.clear()
+        invoke_next(started.append, BackgroundEvent())
+        for event in started:
+            copy_context().run(execute, event)
+        return len(started)
+
+    def execute(event: BackgroundEvent) -> None:
+        begin(event)
+        invoke_next(started.append, BackgroundEvent())
+
+    assert chain() == MAX_CHAIN
+    assert "chain of invocations ends" in caplog.text
+    assert chain() == MAX_CHAIN  # a request begins a new one
 
 
 def _checked(event: BackgroundEvent) -> set[str]:

@@ -25,7 +25,7 @@ FACTS = {
     # sizes and limits
     *("Architectures", "BillingMode", "CapacityProviders", "ComputeType", "EvaluationPeriods"),
     *("MaximumEventAgeInSeconds", "MaximumRetryAttempts", "MemorySize", "Threshold", "Timeout"),
-    *("QueuedTimeoutInMinutes", "ReservedConcurrentExecutions", "SourceArn"),
+    *("QueuedTimeoutInMinutes", "RecursiveLoop", "ReservedConcurrentExecutions", "SourceArn"),
     *("ThrottlingBurstLimit", "ThrottlingRateLimit", "TimeoutInMinutes", "Tracing"),
 }
 _SECTIONS = ("DeletionPolicy", "UpdateReplacePolicy")

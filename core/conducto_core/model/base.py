@@ -1,6 +1,6 @@
 """The base class of every record that is sent or stored."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,7 +25,7 @@ class Record(BaseModel):
 R = TypeVar("R", bound=Record)
 
 
-def trusted(model: type[R], values: Mapping[str, object], given: Set[str]) -> R:
+def trusted(model: type[R], values: Mapping[str, object], given: set[str]) -> R:
     """Return a record of values that are valid, without a check.
 
     It does what pickle does, in a fifth of the time of pydantic's functions: a large tree takes

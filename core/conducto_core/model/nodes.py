@@ -131,7 +131,7 @@ class NodeSpec:
     approval: Approval | None = None
     limits: tuple[NamedLimit, ...] = ()
 
-    def like(  # noqa: PLR0913  the values that are a command's own
+    def like(
         self,
         path: str,
         command: str,

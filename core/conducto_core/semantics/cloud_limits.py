@@ -22,9 +22,7 @@ def check_exec(node: NodeSpec) -> None:
     check_each((_check_features, _check_path, _check_command, _check_size), lambda one: one(node))
 
 
-def check_execs(
-    execs: Iterable[NodeSpec], check: Callable[[NodeSpec], None] = check_exec
-) -> None:
+def check_execs(execs: Iterable[NodeSpec], check: Callable[[NodeSpec], None] = check_exec) -> None:
     """Reject Execs that cannot run in the cloud, with a line for each.
 
     Args:

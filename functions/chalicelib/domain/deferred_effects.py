@@ -79,7 +79,14 @@ class Checks(Record):
 
 
 class BackgroundEvent(Record):
-    """The event of an invocation of the function ``background``: one of the two."""
+    """The event of an invocation of the function ``background``.
+
+    Attributes:
+        effects: Effects to execute, or None.
+        checks: Pipelines to check, or None.
+        before: Number of invocations in its chain before this one.
+    """
 
     effects: DeferredEffects | None = None
     checks: Checks | None = None
+    before: int = 0
