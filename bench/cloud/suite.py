@@ -6,6 +6,7 @@ from bench.cloud import (
     contention,
     deciding,
     emulated,
+    handoff,
     launching,
     native,
     output,
@@ -263,6 +264,20 @@ CLOUD = Suite(
             ),
             repeats=1,
             full=True,
+        ),
+        Measurement(
+            "cloud.free_plan_gap",
+            "two workers: the time from the last command of a pool to the launch of another pool's "
+            "workers, and how long the first pool's workers are paid afterwards",
+            handoff.free_plan_gap,
+            (
+                Metric("gap_s", "s", 3, 1),
+                Metric("pipeline_gap_s", "s"),
+                Metric("other_pipeline_gap_s", "s"),
+                Metric("idle_s", "s", 5, 2),
+                Metric("lent_idle_s", "s"),
+            ),
+            repeats=1,
         ),
         Measurement(
             "cloud.remote_action",

@@ -13,6 +13,7 @@ from conducto_core.model.worker import (
     Claim,
     ClaimDecision,
     ClaimResponse,
+    EndResponse,
     Heartbeat,
     HeartbeatResponse,
     LogResponse,
@@ -85,6 +86,8 @@ class FakeApi:
         away: Raised by every call while it is set.
         refused: Streams whose chunks it rejects, as an API that does not know them.
         task_open: Responses to reports, in turn; then always no.
+        leave: Responses to reports dismiss the worker.
+        wait: The worker must not abort a poll.
     """
 
     instructions: WorkerInstructions = field(
@@ -96,6 +99,8 @@ class FakeApi:
     followed: bool = False
     refused: set[str] = field(default_factory=set)
     task_open: list[bool] = field(default_factory=list)
+    leave: bool = False
+    wait: bool = True
     claims: list[Claim] = field(default_factory=list)
     pulses: list[Heartbeat] = field(default_factory=list)
     chunks: list[WorkerLogChunk] = field(default_factory=list)
@@ -145,16 +150,18 @@ class FakeApi:
     def report(self, report: Report) -> ReportResponse:
         self._check()
         self.reports.append(report)
-        return ReportResponse(task_open=self.task_open.pop(0) if self.task_open else False)
+        task_open = self.task_open.pop(0) if self.task_open else False
+        return ReportResponse(task_open=task_open, leave=self.leave)
 
     def upload(self, data: bytes) -> str:
         self._check()
         self.uploads.append(data)
         return f"uploads/{len(self.uploads)}"
 
-    def end(self, end: WorkerEnd) -> None:
+    def end(self, end: WorkerEnd) -> EndResponse:
         self._check()
         self.ends.append(end)
+        return EndResponse(wait=end.polling and self.wait)
 
     def _check(self) -> None:
         if self.away is not None:
@@ -180,9 +187,16 @@ class FakeTasks:
         self.away = False
         self._clock = clock
 
-    def poll(self) -> PolledTask | None:
+    def poll(self, may_abort: Callable[[], bool]) -> PolledTask | None:
         self.polls += 1
-        self._clock.pass_time(0.01 if self.offers else self.poll_seconds)
+        left, asked = 0.01 if self.offers else self.poll_seconds, False
+        while left > 0:
+            self._clock.pass_time(min(left, 1.0))
+            left -= 1.0
+            if self._clock.stopped_at is not None and not asked:
+                asked = True
+                if may_abort():
+                    return None
         return self.offers.popleft() if self.offers else None
 
     def heartbeat(self, token: str) -> bool:

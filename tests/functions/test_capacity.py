@@ -14,11 +14,12 @@ import pytest
 from chalicelib.ports.workers import TaskEnd
 from conducto.errors import DefinitionError
 from conducto_core.model.states import Cause, State
+from conducto_core.model.worker import Report, ReportResponse, WorkerEnd
 from conducto_core.semantics import capacity
 from conducto_core.semantics.contexts import CONTEXT_IDLE, CONTEXT_PAUSE
 from conducto_core.semantics.fair_shares import TURN
 from conducto_core.semantics.plans import Plan
-from support.cloud.world import ME, World
+from support.cloud.world import ME, Hand, World
 from support.trees import form, lazy, leaf, parallel, pipeline, serial
 
 NEW, GLOBAL = {"container_reuse_context": "new"}, {"container_reuse_context": "global"}
@@ -314,16 +315,110 @@ def test_a_worker_without_a_command_goes_to_another_pool_of_its_pipeline_at_once
     assert (world.get(run).state, world.now) == (State.DONE, began)
 
 
-def test_the_workers_of_a_finished_pipeline_go_to_one_that_waits_at_once(world: World) -> None:
+def test_the_workers_of_a_failed_pipeline_go_to_one_that_waits_at_once(world: World) -> None:
     first = world.launch(parallel("a", "b"))
-    world.run_out()
+    world.run_out(lambda _path: Cause.EXIT_CODE)
     assert world.orgs.workers(ME.org) == 2
     second = world.launch(parallel("a", "b"))
     world.serve()
     assert {h.task.pipeline_id for h in world.running().values()} == {second}
     assert len(world.running()) == 2
-    assert world.get(first).state is State.DONE
+    assert world.get(first).state is State.ERROR
     world.run_out()
+
+
+# ---- workers that no command may need ----
+
+
+def test_worker_leaves_with_the_report_after_which_its_pool_is_not_needed(world: World) -> None:
+    run = world.launch(serial(parallel("x", "y", name="a"), leaf("b", mem=4)))
+    world.serve()
+    responses = {path: _report(hand) for path, hand in sorted(world.running().items())}
+    assert {path: response.leave for path, response in responses.items()} == {
+        "/a/x": True,  # the other command runs on the other worker, and so does its retry
+        "/a/y": True,
+    }
+    assert _launched_since(world, run) == ["/b"]
+    world.run_out()
+    assert world.get(run).state is State.DONE
+    assert world.orgs.workers(ME.org) == 0
+
+
+def _report(hand: Hand) -> ReportResponse:
+    """Report the end of a worker's command."""
+    job, hand.job = hand.job, None
+    assert job is not None
+    report = Report(path=job.path, attempt=job.attempt, exit_code=0)
+    response: ReportResponse = hand.desk.report(hand.identity, report)
+    return response
+
+
+def _launched_since(world: World, run: str) -> list[str]:
+    """Return the Execs whose pools have launched workers that have not started."""
+    with world.engine.reading(ME.org, run) as live:
+        pools = {w.pool for w in live.registry.workers.values() if w.status == "starting"}
+        return [path for pool in pools for path in live.queue[pool]]
+
+
+@pytest.mark.parametrize(
+    ("tree", "why"),
+    [
+        (serial("a", leaf("b", mem=4), "c"), "another command of the pool follows"),
+        (serial("a", lazy("grow", mem=4)), "a tree that is not generated yet may need it"),
+    ],
+)
+def test_worker_stays_while_its_pool_may_be_needed(tree: dict[str, Any], why: str) -> None:
+    world = World()
+    world.launch(tree)
+    world.serve()
+    assert not _report(world.running()["/a"]).leave, why
+
+
+def test_worker_stays_for_a_minute_after_a_failure(world: World) -> None:
+    world.launch(serial("a"))
+    world.serve()
+    world.running()["/a"].finish(Cause.EXIT_CODE)
+    world.serve()
+    assert len(world.living()) == 1
+    world.minute()
+    assert world.living() == []
+
+
+def test_skipped_commands_need_no_worker(world: World) -> None:
+    world.launch(serial("a", leaf("b", mem=4), parallel("c", name="d", skip=True)))
+    world.serve()
+    assert _report(world.running()["/a"]).leave
+
+
+def test_worker_that_has_not_started_is_stopped_when_others_have_run_everything() -> None:
+    world = World()
+    run = world.launch(parallel("a", "b", leaf("c", mem=4)))
+    first = next(iter(world.start_workers()))
+    late = [hand for hand in world.living() if hand.task.pool == first.task.pool][1]
+    del late  # it polls never
+    for _ in range(2):
+        first.look()
+        first.finish()
+    with world.engine.reading(ME.org, run) as live:
+        pools = [worker.pool for worker in live.registry.staying()]
+    assert first.task.pool not in pools
+    world.run_out()
+
+
+def test_stopped_worker_aborts_its_poll_only_if_no_task_can_come(world: World) -> None:
+    world.orgs.set_plan(ME.org, Plan(max_workers=1))
+    run = world.launch(serial("a", leaf("b", mem=4), "c"))
+    world.serve()
+    (hand,) = world.living()
+    hand.finish()  # its slot goes to /b, and /c may follow while its poll is open
+    end = WorkerEnd(reason="stopping", polling=True)
+    assert hand.desk.end(hand.identity, end).wait
+    with world.engine.reading(ME.org, run) as live:
+        assert hand.id in live.registry.workers
+    world.run_out()
+    for _ in range(2):  # a repeated call
+        assert not hand.desk.end(hand.identity, end).wait
+    assert world.get(run).state is State.DONE
 
 
 def test_a_pipeline_that_waits_gets_the_worker_that_another_one_frees(world: World) -> None:

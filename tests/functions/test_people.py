@@ -26,6 +26,7 @@ from conducto_core.model.operations.sign_in import PUT_TRUST, START_SESSION
 from conducto_core.model.operations.triggers import PUT_TRIGGER
 from conducto_core.model.people import AuditParams, Member, Role
 from conducto_core.model.sign_in import TrustRequest
+from conducto_core.model.states import Cause
 from conducto_core.semantics.plans import Billing, Status
 from conducto_core.semantics.roles import INHERITED
 from support.cloud.world import ME, World
@@ -730,7 +731,7 @@ def test_organisation_is_deleted_after_its_pipelines_ended(tmp_path: Path) -> No
 
     running = delete()
     office.world.serve()
-    office.world.run_out()
+    office.world.run_out(lambda _path: Cause.EXIT_CODE)  # the worker stays for a minute
     for hand in office.world.living():
         hand.leave()
     unconfirmed, stopping = delete("other"), delete()

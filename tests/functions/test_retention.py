@@ -15,6 +15,7 @@ from conducto_core.errors import NotFoundError, RefusedError
 from conducto_core.model.deployment import pipeline_directory
 from conducto_core.model.params import PipelineParams
 from conducto_core.model.records import Lifecycle
+from conducto_core.model.states import Cause
 from support.cloud.world import ME, World
 from support.trees import leaf, serial
 
@@ -193,7 +194,7 @@ def test_a_pipeline_of_another_organisation_is_not_deleted(world: World) -> None
 
 def test_deletion_waits_until_the_workers_have_stopped(world: World) -> None:
     pipeline_id = world.launch(serial(leaf("a")))
-    world.run_out()
+    world.run_out(lambda _path: Cause.EXIT_CODE)  # its worker stays for a minute
 
     with pytest.raises(DeletionRunningError, match="its workers are stopping"):
         delete(world, pipeline_id)

@@ -15,6 +15,7 @@ from conducto_core.model.params import DataParams, PipelineParams
 from conducto_core.model.records import GitOrigin
 from conducto_core.model.remote_shells import RemoteShellRequest
 from conducto_core.model.requests import Action, Changes, ControlRequest, LaunchRequest
+from conducto_core.model.states import Cause
 from support.cloud.world import LARGE, ME, World
 from support.trees import form, lazy, leaf, parallel, serial
 
@@ -162,7 +163,8 @@ def test_first_foreign_change_is_kept(world: World) -> None:
 
 def test_workers_that_ran_with_the_secrets_are_replaced(world: World) -> None:
     """Files of the owner's commands in a container, or mounted in it, may contain their secrets."""
-    pipeline = launched(world)
+    pipeline = world.launch(serial(leaf("a"), leaf("b")))
+    world.run_out({"/a": None, "/b": Cause.EXIT_CODE}.get)  # a worker stays after a failure
     before = {hand.id for hand in world.living()}
     assert before
     steal(world, COLLEAGUE, pipeline)

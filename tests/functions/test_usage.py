@@ -32,13 +32,14 @@ def usage(world: World, identity: Any = ME, **query: Any) -> Usage:
     return asyncio.run(world.pipelines(identity).get_usage(UsageParams(**query)))
 
 
-def run(world: World, seconds: dict[str, float], **more: Any) -> str:
-    """Run a Serial whose commands take so long."""
+def run(world: World, seconds: dict[str, float], *, last: Cause | None = None, **more: Any) -> str:
+    """Run a Serial whose commands take so long; the worker stays after a failure."""
     pipeline = world.launch(serial(*(leaf(name, cpu=2, mem=4) for name in seconds)), **more)
     for name, each in seconds.items():
         world.serve()
         world.now += each
-        world.running()[f"/{name}"].finish(seconds=each)
+        cause = last if name == list(seconds)[-1] else None
+        world.running()[f"/{name}"].finish(cause, seconds=each)
     world.serve()
     return pipeline
 
@@ -126,7 +127,7 @@ def _end(world: World, seconds: float | None) -> TaskEnd:
 
 
 def test_worker_is_charged_from_the_pull_of_its_image_to_its_stop(world: World) -> None:
-    pipeline = run(world, {"a": 300.0, "b": 100.0})
+    pipeline = run(world, {"a": 300.0, "b": 100.0}, last=Cause.EXIT_CODE)
     (hand,) = world.living()
     hand.leave("idle")
     world.now += 20
@@ -177,7 +178,7 @@ def test_task_that_aws_never_began_is_not_charged(world: World) -> None:
 
 
 def test_worker_whose_stop_event_is_missing_is_looked_up_and_charged_once(world: World) -> None:
-    pipeline = run(world, {"a": 100.0})
+    pipeline = run(world, {"a": 100.0}, last=Cause.EXIT_CODE)
     (hand,) = world.living()
     world.reported.add(hand.arn)  # its event does not come
     hand.leave("idle")

@@ -172,7 +172,7 @@ def test_repeated_claim_gets_the_same_response(world: World) -> None:
 
 
 def test_two_workers_claim_one_node_and_one_of_them_runs_it(world: World) -> None:
-    pipeline, hand = _one(world, parallel("a", "b"))
+    pipeline, hand = _one(world, serial(parallel("a", "b", name="g"), "c"))
     assert hand.job is not None
     other = next(h for h in world.living() if h is not hand)
     other.finish()

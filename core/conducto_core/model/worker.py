@@ -278,9 +278,11 @@ class ReportResponse(Record):
     Attributes:
         task_open: The task is not completed, because the command is retried: keep it alive and
             repeat the same claim. Otherwise, forget it.
+        leave: The pool has no further commands, or the worker was stopped: exit without a poll.
     """
 
     task_open: bool = False
+    leave: bool = False
 
 
 class UploadResponse(Record):
@@ -304,11 +306,24 @@ class WorkerEnd(Record):
         broken: The user's container cannot run commands at all.
         offer: A task that it received after it was stopped: another worker can get it at once,
             rather than after a missed heartbeat.
+        polling: It was stopped during a poll, which it wants to abort.
     """
 
     reason: str
     broken: bool = False
     offer: Claim | None = None
+    polling: bool = False
+
+
+class EndResponse(Record):
+    """The response to the end of a worker.
+
+    Attributes:
+        wait: Do not abort the poll, which may still receive a task: wait for its end, and report
+            the end again.
+    """
+
+    wait: bool = False
 
 
 class LogResponse(Record):
@@ -320,7 +335,3 @@ class LogResponse(Record):
     """
 
     followed: bool = False
-
-
-class Nothing(Record):
-    """An empty response."""

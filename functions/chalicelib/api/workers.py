@@ -23,7 +23,7 @@ from chalicelib.domain.events import (
     WorkerStarted,
 )
 from chalicelib.domain.pipeline import CloudPipeline
-from chalicelib.domain.workers import Worker
+from chalicelib.domain.workers import Worker, WorkerStatus
 from chalicelib.ports.errors import AccessDeniedError, ConflictError
 from chalicelib.ports.identity import Identity
 from chalicelib.ports.logs import LogKey, Uploaded
@@ -43,11 +43,11 @@ from conducto_core.model.worker import (
     Claim,
     ClaimResponse,
     Credentials,
+    EndResponse,
     Heartbeat,
     HeartbeatResponse,
     LogResponse,
     LogUpload,
-    Nothing,
     Report,
     ReportResponse,
     UploadResponse,
@@ -74,6 +74,7 @@ IDLE = 60.0
 STOPPING = "stopping"
 #: Why a worker that an older version of Conducto started must leave; a new one replaces it.
 OUTDATED = "its agent is older than the installation"
+STOPPED = "it was stopped before it received the task"
 SURPLUS = "the organisation has more workers than its plan allows"
 _POLICIES: dict[PoolKind, Literal["many", "once", "context"]] = {
     PoolKind.MANY: "many",
@@ -130,6 +131,8 @@ class WorkerApi:
             worker = _known(live, worker_id)
             if worker.task == call.task:
                 return None
+            if worker.task is None and worker.status is WorkerStatus.LEAVING:
+                raise WorkerGoneError(f"{pipeline_id}: worker {worker_id} is not needed any more")
             return WorkerStarted(
                 time=self._now(), worker=worker_id, task=call.task, protocol=call.protocol
             )
@@ -174,18 +177,28 @@ class WorkerApi:
             time=self._now(), worker=worker_id, reason=error, failure=StartFailure.DENIED
         )
 
-    async def worker_end(self, call: WorkerEnd) -> Nothing:
-        """Remove a worker; a task that it polled too late is released to others."""
+    async def worker_end(self, call: WorkerEnd) -> EndResponse:
+        """Remove a worker; a task that it polled too late is released to others.
+
+        One that still polls stays until its poll has ended, unless its pool needs no more workers:
+        a task that Step Functions sends to an aborted poll is lost for a minute.
+        """
         org, pipeline_id, worker_id = _who(self._me)
         if is_shell(worker_id):
             return self._shells.left(self._me, call)
         handed = None if call.offer is None else self._claimed(worker_id, call.offer)
         strays: list[str] = []
+        waits: list[str] = []
 
         def decide(live: CloudPipeline) -> Input | None:
             strays.clear()
-            if worker_id not in live.registry.workers:
+            waits.clear()
+            worker = live.registry.workers.get(worker_id)
+            if worker is None:
                 strays.extend(() if handed is None else (live.reply_to_stray(handed),))
+                return None
+            if call.polling and live.may_need_more(worker.pool):
+                waits.append(worker.pool)
                 return None
             return WorkerLost(
                 time=self._now(),
@@ -199,7 +212,7 @@ class WorkerApi:
         self._engine.submit(org, pipeline_id, decide)
         if handed is not None:
             self._refuse(org, pipeline_id, handed.token, strays)
-        return Nothing()
+        return EndResponse(wait=bool(waits))
 
     # ---- tasks --------------------------------------------------------------------------------
 
@@ -233,6 +246,8 @@ class WorkerApi:
 
     def _reason_to_leave(self, worker: Worker, pool: Pool) -> str | None:
         """Return why a worker runs no further command; a started group keeps its container."""
+        if worker.status is WorkerStatus.LEAVING:
+            return STOPPED
         if worker.commands and _may_be_replaced(worker, pool):
             return OUTDATED
         started = worker.commands and pool.kind is PoolKind.CONTEXT
@@ -357,7 +372,10 @@ class WorkerApi:
             self._cloud.blobs.delete(call.tree_key)
         with self._engine.seen(org, pipeline_id) as live:
             worker = live.registry.workers.get(worker_id)
-            response = ReportResponse(task_open=worker is not None and worker.token in live.holders)
+            response = ReportResponse(
+                task_open=worker is not None and worker.token in live.holders,
+                leave=worker is None or worker.status is WorkerStatus.LEAVING,
+            )
             end = None if worker is None else live.repeated_end(worker, call.path, call.attempt)
         if end is not None and not is_new:  # the first request may have died before its effects
             self._engine.repeat_effects(org, pipeline_id, end)

@@ -29,6 +29,7 @@ from conducto_core.semantics.autoscaling import Need, Pool, PoolWorkers, pool_of
 from conducto_core.semantics.cloud_machine import CANCELLED, CloudMachine
 from conducto_core.semantics.contexts import Hold, hold_of, is_late
 from conducto_core.semantics.fargate import LARGEST, largest_mem
+from conducto_core.semantics.idle_workers import ExecKind, exec_in_need, may_need
 from conducto_core.semantics.naming import WORKER_LOST
 from conducto_core.semantics.pipeline_state import PipelineState
 from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
@@ -156,6 +157,7 @@ class CloudState(PipelineState):
         self.share = Share()
         self.told: int | None = None
         self._where: dict[str, str] = {}
+        self._in_need: dict[str, LiveExec] = {}
         pipeline = resolve(self.form) if pipeline is None else pipeline
         super().__init__(record, pipeline, TreeState(pipeline))
         self.adopt(CloudMachine(record.id, self.tree))
@@ -225,13 +227,16 @@ class CloudState(PipelineState):
 
     def pool_for(self, spec: NodeSpec) -> Pool:
         """Return the pool of an Exec with this definition."""
+        return self._kept(self._pool_of(spec))
+
+    def _pool_of(self, spec: NodeSpec) -> Pool:
         node = self.tree.nodes.get(spec.path)
         if node is None or node.spec is not spec:  # a retry has another size
-            return self._kept(self._new_pool(spec))
+            return self._new_pool(spec)
         key = parent_of(spec.path), spec.pool, id(spec.placement), spec.limits
         if key not in self._known_pools:  # with the placement, so that no other gets its id
             self._known_pools[key] = self._new_pool(spec), spec.placement
-        return self._kept(self._known_pools[key][0])
+        return self._known_pools[key][0]
 
     def _kept(self, pool: Pool) -> Pool:
         if pool.name not in self.pools:
@@ -405,18 +410,45 @@ class CloudState(PipelineState):
         )
 
     def surplus(self) -> list[str]:
-        """Return the idle workers that stop when another pipeline waits for a worker."""
+        """Return the workers without a command that stop when another command waits for one."""
         found: list[str] = []
-        idle: dict[str, list[str]] = {}
-        for worker in self.registry.workers.values():
-            if worker.status is WorkerStatus.IDLE:
-                idle.setdefault(worker.pool, []).append(worker.id)
-                if self.pools[worker.pool].kind is PoolKind.CONTEXT:
-                    found += [worker.id] * (self.hold_of(worker) is Hold.SPARE)
-        for pool, workers in idle.items():
+        free: dict[str, list[str]] = {}
+        for status in (WorkerStatus.IDLE, WorkerStatus.STARTING):  # the idle ones run the queue
+            for worker in self.registry.workers.values():
+                if worker.status is status:
+                    free.setdefault(worker.pool, []).append(worker.id)
+                    if self.pools[worker.pool].kind is PoolKind.CONTEXT:
+                        found += [worker.id] * (self.hold_of(worker) is Hold.SPARE)
+        for pool, workers in free.items():
             if self.pools[pool].kind is not PoolKind.CONTEXT:
                 found += workers[len(self.queue.get(pool, ())) :]
         return found
+
+    def may_need_more(self, pool: str) -> bool:
+        """Return whether a pool may have to run further Execs, without an action of a user.
+
+        Failed Execs count, because users often rerun them at once.
+        """
+        if self.queue.get(pool) or self.cloud_machine.run_state.joined:
+            return True
+        known = self._in_need.pop(pool, None)
+        if known is None or not self._needs(known, pool):
+            of = self.pools[pool]
+            known = exec_in_need(
+                self.tree,
+                ExecKind(of.key, of.image, of.cpu),
+                lambda node: self._pool_of(sized(node)).name == pool,
+            )
+        if known is None:
+            return False
+        self._in_need[pool] = known  # checked first the next time
+        return True
+
+    def _needs(self, node: LiveExec, pool: str) -> bool:
+        """Return whether an Exec that was found earlier still needs a pool."""
+        if self.tree.nodes.get(node.path) is not node or not may_need(node):
+            return False
+        return node.spec.lazy_target is not None or self._pool_of(sized(node)).name == pool
 
     def hold_of(self, worker: Worker) -> Hold:
         """Return why the worker of a context stays."""

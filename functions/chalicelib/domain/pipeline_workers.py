@@ -292,11 +292,10 @@ class PipelineWorkers(PipelineSteps):
         """Stop workers that have no more work, instead of paying for their idle time."""
         asleep = self.record.lifecycle is not Lifecycle.ACTIVE
         done = self.settled()
-        for worker in self.registry.workers.values():
-            if worker.busy or worker.status is WorkerStatus.LEAVING:
-                continue
+        free = [worker for worker in self.registry.staying() if not worker.busy]
+        holding = set(self.holders.values()) if free else set()
+        for worker in free:
             pool = self.pools[worker.pool]
-            # Keep workers that are up: users often reset failed nodes right away.
             too_late = done and worker.status is WorkerStatus.STARTING
             if asleep or too_late:
                 self._send_away(worker, "the pipeline sleeps")
@@ -305,6 +304,8 @@ class PipelineWorkers(PipelineSteps):
                 self._send_away(worker, changed)
             elif pool.kind is PoolKind.CONTEXT:
                 self._look_at_context(worker)
+            elif worker.id not in holding and not self.may_need_more(worker.pool):
+                self._stop(worker)
 
     def _look_at_context(self, worker: Worker) -> None:
         hold = self.hold_of(worker)

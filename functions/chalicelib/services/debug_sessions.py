@@ -31,8 +31,8 @@ from conducto_core.model.remote_shells import (
     RemoteShellRequest,
 )
 from conducto_core.model.worker import (
+    EndResponse,
     HeartbeatResponse,
-    Nothing,
     ShellInstructions,
     WorkerEnd,
     WorkerInstructions,
@@ -251,13 +251,13 @@ class DebugSessions:
             self._cloud.shells.is_up(shell)
         return HeartbeatResponse()
 
-    def left(self, identity: Identity, call: WorkerEnd) -> Nothing:
+    def left(self, identity: Identity, call: WorkerEnd) -> EndResponse:
         """End the shell of an agent that leaves."""
         try:
             self._over(self._mine(identity), call.reason)
         except ShellOverError:
             logger.info("the agent of an ended shell has left")
-        return Nothing()
+        return EndResponse()
 
     def _mine(self, identity: Identity) -> Shell:
         pipeline_id, _, shell_id = identity.worker or ("", "", "")

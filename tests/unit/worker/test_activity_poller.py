@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -63,19 +65,19 @@ def tasks(client: Client, **more: Any) -> ActivityPoller:
 def test_a_poll_returns_a_task() -> None:
     client = Client(TASK)
 
-    assert tasks(client).poll() == PolledTask("t", "run-1", "abc", waits=True)
+    assert tasks(client).poll(lambda: False) == PolledTask("t", "run-1", "abc", waits=True)
     assert client.calls == [{"activityArn": "arn:a"}]
 
 
 def test_a_poll_without_a_task_returns_nothing() -> None:
-    assert tasks(Client({"taskToken": None})).poll() is None
+    assert tasks(Client({"taskToken": None})).poll(lambda: False) is None
 
 
 def test_failed_poll_returns_none_and_waits() -> None:
     clock = FakeClock()
     begins = clock.now()
 
-    assert tasks(Client(trouble="ThrottlingException"), clock=clock).poll() is None
+    assert tasks(Client(trouble="ThrottlingException"), clock=clock).poll(lambda: False) is None
     assert clock.now() > begins + 1
 
 
@@ -99,7 +101,56 @@ def test_credentials_are_renewed_before_they_end() -> None:
         return instructions(9000.0)
 
     queue = tasks(Client(TASK), instructions=instructions(1100.0), renew=renew)
-    queue.poll()
+    queue.poll(lambda: False)
     queue.heartbeat("t")
 
     assert len(renewed) == 1
+
+
+class SlowClient(Client):
+    """A client whose poll stays open until a test ends it."""
+
+    def __init__(self, task: Any = None) -> None:
+        super().__init__(task)
+        self.ended = threading.Event()
+
+    def get_activity_task(self, **fields: str) -> dict[str, Any]:
+        self.ended.wait(30)
+        return super().get_activity_task(**fields)
+
+
+def _stopped() -> FakeClock:
+    clock = FakeClock()
+    clock.stop_at = clock.now()
+    return clock
+
+
+def test_open_poll_is_aborted_if_it_may_be() -> None:
+    client = SlowClient(TASK)
+
+    assert tasks(client, clock=_stopped()).poll(lambda: True) is None
+    assert not client.ended.is_set()
+    client.ended.set()
+
+
+def test_open_poll_that_must_not_be_aborted_returns_its_task() -> None:
+    client, requests = SlowClient(TASK), []
+
+    def may_abort() -> bool:
+        requests.append(1)
+        client.ended.set()
+        return False
+
+    assert tasks(client, clock=_stopped()).poll(may_abort) is not None
+    assert len(requests) == 1
+
+
+def test_task_that_arrives_during_the_request_to_abort_is_not_lost() -> None:
+    client = SlowClient(TASK)
+
+    def may_abort() -> bool:
+        client.ended.set()
+        time.sleep(0.2)
+        return True
+
+    assert tasks(client, clock=_stopped()).poll(may_abort) is not None

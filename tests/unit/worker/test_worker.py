@@ -430,9 +430,45 @@ def test_task_that_arrives_while_the_worker_stops_is_returned() -> None:
     assert str(reason) == "stopping"
     assert (world.tasks.polls, len(world.tasks.offers)) == (1, 0)
     assert (world.api.claims, world.tasks.beats) == ([], [])
-    (end,) = world.api.ends
+    request, end = world.api.ends
+    assert (request.polling, end.polling) == (True, False)
     assert end.offer is not None
     assert (end.offer.token, end.offer.node) == (offer("a").token, "a")
+
+
+def test_stopped_worker_aborts_its_poll_if_no_task_can_come() -> None:
+    world = World()
+    world.api.wait = False
+    world.clock.stop_at = stop = world.clock.now() + 2
+
+    reason = world.run()
+
+    assert (str(reason), reason.notify) == ("stopping", False)
+    assert world.clock.now() - stop < world.tasks.poll_seconds / 2
+    (end,) = world.api.ends
+    assert (end.reason, end.polling, end.offer) == ("stopping", True, None)
+
+
+def test_stopped_worker_waits_for_its_poll_while_the_api_is_unreachable() -> None:
+    world = World()
+    world.clock.stop_at = world.clock.now() + 2
+    world.clock.meanwhile.append(
+        lambda: setattr(world.api, "away", ApiError("away") if world.clock.stopped_at else None)
+    )
+
+    assert str(world.run()) == "stopping"
+    assert world.clock.now() >= 1000.0 + world.tasks.poll_seconds
+
+
+def test_dismissed_worker_leaves_without_another_poll() -> None:
+    world = World(offer("a"), offer("b")).say(a=go("x"), b=go("y"))
+    world.api.leave = True
+
+    reason = world.run()
+
+    assert str(reason) == "its pool has no further commands"
+    assert (world.tasks.polls, world.commands.began) == (1, ["x"])
+    assert len(world.api.ends) == 1
 
 
 def test_command_may_finish_while_the_worker_stops() -> None:

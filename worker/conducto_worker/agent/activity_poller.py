@@ -4,6 +4,8 @@ import json
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from conducto_core.model.worker import Credentials, WorkerInstructions
@@ -13,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 #: Credentials are renewed this many seconds before they expire.
 _EARLY = 300.0
+#: Seconds between two checks during a poll whether the worker is asked to stop.
+_CHECK_EVERY = 0.5
 #: Seconds to wait after a failed poll.
 _PAUSE = 2.0
 _GONE = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
@@ -50,15 +54,40 @@ class ActivityPoller:
         self._lock = threading.Lock()
         self._client = connect(instructions)
 
-    def poll(self) -> PolledTask | None:
-        """Return the next task, or None after a minute without one."""
-        try:
-            found = self._current().get_activity_task(activityArn=self._instructions.activity)
-        except Exception as error:  # noqa: BLE001  (botocore's; any error means: poll again later)
-            logger.warning("poll failed: %s", _name(error))
+    def poll(self, may_abort: Callable[[], bool]) -> PolledTask | None:
+        """Return the next task, or None after a minute without one, or if the poll is aborted.
+
+        Args:
+            may_abort: Called once if the worker is asked to stop during the poll; returns whether
+                to abort it.
+        """
+        polled: SimpleQueue[PolledTask | Exception | None] = SimpleQueue()
+        # A blocked call cannot be interrupted; the thread of an aborted poll ends with the process.
+        threading.Thread(target=self._poll, args=(polled,), daemon=True).start()
+        found = self._result(polled, may_abort)
+        if isinstance(found, Exception):
+            logger.warning("poll failed: %s", _name(found))
             self._clock.wait(_PAUSE)
             return None
-        return _offer(found)
+        return found
+
+    def _poll(self, polled: "SimpleQueue[PolledTask | Exception | None]") -> None:
+        try:
+            found = self._current().get_activity_task(activityArn=self._instructions.activity)
+            polled.put(_offer(found))
+        except Exception as error:  # noqa: BLE001  (botocore's; any error means: poll again later)
+            polled.put(error)
+
+    def _result(
+        self,
+        polled: "SimpleQueue[PolledTask | Exception | None]",
+        may_abort: Callable[[], bool],
+    ) -> PolledTask | Exception | None:
+        while True:
+            with suppress(Empty):
+                return polled.get(timeout=_CHECK_EVERY)
+            if self._clock.stopped_at is not None:
+                return None if may_abort() and polled.empty() else polled.get()
 
     def heartbeat(self, token: str) -> bool:
         """Keep a task alive; return False if it is no longer open."""

@@ -30,6 +30,7 @@ from conducto_core.model.operations.worker import (
 from conducto_core.model.worker import (
     Claim,
     ClaimResponse,
+    EndResponse,
     Heartbeat,
     HeartbeatResponse,
     LogResponse,
@@ -165,9 +166,9 @@ class HttpApi:
         with urllib.request.urlopen(request, timeout=300):  # noqa: S310 (the same)
             return
 
-    def end(self, end: WorkerEnd) -> None:
+    def end(self, end: WorkerEnd) -> EndResponse:
         """Report that the worker is exiting."""
-        self._try(END, end, lambda: LAST_TIMEOUT)
+        return self._try(END, end, lambda: LAST_TIMEOUT)
 
     def _timeout(self) -> float:
         return TIMEOUT if self._clock.stopped_at is None else LAST_TIMEOUT

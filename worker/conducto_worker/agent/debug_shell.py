@@ -10,7 +10,7 @@ import logging
 import os
 import select
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -214,7 +214,8 @@ class DebugShell:
 class _NoTasks:
     """The queue of a debug shell's worker, which takes no tasks."""
 
-    def poll(self) -> PolledTask | None:
+    def poll(self, may_abort: Callable[[], bool]) -> PolledTask | None:
+        del may_abort
         return None
 
     def heartbeat(self, token: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Protocol
 from conducto_core.model.worker import (
     Claim,
     ClaimResponse,
+    EndResponse,
     Heartbeat,
     HeartbeatResponse,
     LogResponse,
@@ -89,18 +90,21 @@ class Api(Protocol):
     def upload(self, data: bytes) -> str:
         """Upload a large object; return its key."""
 
-    def end(self, end: WorkerEnd) -> None:
+    def end(self, end: WorkerEnd) -> EndResponse:
         """Report that the worker is exiting; retried for a short time."""
 
 
 class Tasks(Protocol):
     """The queue of the worker's pool."""
 
-    def poll(self) -> PolledTask | None:
+    def poll(self, may_abort: Callable[[], bool]) -> PolledTask | None:
         """Return the next task, or None after a minute without one.
 
-        Never abort a poll: a task that Step Functions hands to a closed connection is lost until
-        its heartbeat times out.
+        A task that Step Functions sends to an aborted poll is lost until its heartbeat times out.
+
+        Args:
+            may_abort: Called once if the worker is asked to stop during the poll; returns whether
+                to abort it.
         """
 
     def heartbeat(self, token: str) -> bool:

@@ -104,6 +104,7 @@ class Worker:
         self._clock = clock
         self._instructions = instructions
         self._held: list[_Held] = []
+        self._dismissed = self._aborted = False
         self._peak = 0
         self._ran = 0
         self._born = self._idle_since = clock.now()
@@ -148,19 +149,29 @@ class Worker:
         if blocking:
             self._clock.wait(max(0.0, min(blocking) - self._clock.now()))
             return
-        offer = self._tasks.poll()
+        offer = self._tasks.poll(self._may_abort)
         if offer is None:
             return
         if self._clock.stopped_at is not None:
-            # An open poll cannot be aborted, but its task can be returned.
+            # The poll was not aborted, but its task can be returned.
             raise WorkerExit("stopping", offer=_claim_of(offer))
         self._keeper.hold(offer.token)
         self._decide(_claim_of(offer))
 
+    def _may_abort(self) -> bool:
+        """Report that the worker stops, and return whether it may abort its poll."""
+        try:
+            self._aborted = not self._api.end(WorkerEnd(reason="stopping", polling=True)).wait
+        except ApiError as error:
+            logger.warning("cannot report the exit during a poll: %s", error)
+        return self._aborted
+
     def _check_leaving(self) -> None:
         instructions, now = self._instructions, self._clock.now()
+        if self._dismissed:
+            raise WorkerExit("its pool has no further commands")
         if self._clock.stopped_at is not None:
-            raise WorkerExit("stopping")
+            raise WorkerExit("stopping", notify=not self._aborted)
         if self._keeper.gone:
             raise WorkerExit("the API no longer needs this worker", notify=False)
         if instructions.policy == "once" and self._ran:
@@ -218,7 +229,8 @@ class Worker:
         task_open = False
         try:
             report = self._checked(self._with_tree(ended)).model_copy(update={"last": leaving})
-            task_open = self._api.report(report).task_open
+            response = self._api.report(report)
+            task_open, self._dismissed = response.task_open, response.leave
         except WorkerGoneError:
             raise
         except RefusedError as error:

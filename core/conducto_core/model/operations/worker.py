@@ -22,11 +22,11 @@ from conducto_core.model.worker import (
     MAX_CHUNK_DATA,
     Claim,
     ClaimResponse,
+    EndResponse,
     Heartbeat,
     HeartbeatResponse,
     LogResponse,
     LogUpload,
-    Nothing,
     Report,
     ReportResponse,
     UploadResponse,
@@ -110,7 +110,7 @@ UPLOAD = act(
     link_class=LinkClass.NEVER,
     kept=False,
 )
-END = _call("end", WorkerEnd, Nothing, "Record the end of a worker.")
+END = _call("end", WorkerEnd, EndResponse, "Record the end of a worker.")
 
 #: All operations, in the order of a worker's life.
 WORKER_OPERATIONS: tuple[AnyOperation, ...] = (
