@@ -6,6 +6,7 @@ from bench.cloud import (
     contention,
     deciding,
     emulated,
+    fair,
     handoff,
     launching,
     native,
@@ -23,6 +24,7 @@ _CALL = Metric("call_ms", "ms")
 _CALL_CPU = Metric("cpu_ms_per_call", "ms")
 _SHELL = "cloud.floor.shell_50.call_ms"
 _ISOLATED_CPU = "cloud.native_isolated_50.cpu_ms_per_call"
+_ALONE = "cloud.fair.alone_seconds"
 _HEAVY = "cloud.native_heavy_isolated_50.call_ms"
 _HEAVY_CPU = "cloud.native_heavy_isolated_50.cpu_ms_per_call"
 
@@ -309,6 +311,23 @@ CLOUD = Suite(
                 Metric("transitions_per_exec", "", 1),
                 Metric("execs_per_second", ""),
                 Metric("next_claim_ms", "ms"),
+            ),
+            repeats=1,
+        ),
+        Measurement(
+            "cloud.fair",
+            "time to the first command of a pipeline that arrives while another one has both "
+            "workers of the plan with Execs of 1 s, and of a third one after the end of the second",
+            fair.arrive,
+            (
+                Metric("alone_seconds", "s"),
+                Metric("second_seconds", "s"),
+                Metric("after_second_seconds", "s"),
+            ),
+            # Containers start more slowly on a busy machine.
+            ratios=(
+                Ratio("second_to_alone", "second_seconds", _ALONE, 1.5),
+                Ratio("after_second_to_alone", "after_second_seconds", _ALONE, 1.5),
             ),
             repeats=1,
         ),

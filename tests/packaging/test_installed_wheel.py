@@ -61,6 +61,7 @@ def test_the_wheel_carries_stacks_functions_and_the_workers_agent(wheel: Path) -
         "conducto_deploy/functions/chalicelib/bootstrap.py",
         "conducto_deploy/functions/.chalice/config.json",
         "conducto_worker/image/Dockerfile",
+        "conducto_worker/image/minimal_root.py",
         "conducto_worker/image/requirements.txt",
         "conducto_core/runtime/command_server.sh",
         "conducto_core/runtime/task_entry.sh",

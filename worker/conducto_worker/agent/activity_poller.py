@@ -25,7 +25,7 @@ _READ_TIMEOUT = 75
 
 
 class Client(Protocol):
-    """The methods of boto3's Step Functions client that the poller uses."""
+    """The methods of botocore's Step Functions client that the poller uses."""
 
     def get_activity_task(self, **fields: str) -> dict[str, Any]:
         """Return a task."""
@@ -109,8 +109,9 @@ class ActivityPoller:
 
 
 def connect(instructions: WorkerInstructions) -> Client:
-    """Return boto3's client of Step Functions."""
-    import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  (slow to import)
+    """Return a client of Step Functions."""
+    # Slow to import. boto3 would add nothing but size to the image.
+    import botocore.session  # type: ignore[import-untyped]  # noqa: PLC0415
     from botocore.config import Config  # type: ignore[import-untyped]  # noqa: PLC0415
 
     given = instructions.credentials
@@ -125,7 +126,7 @@ def connect(instructions: WorkerInstructions) -> Client:
     )
     # No retries: a poll that is repeated after its response was lost would lose the task.
     config = Config(read_timeout=_READ_TIMEOUT, retries={"total_max_attempts": 1})
-    client: Client = boto3.client(
+    client: Client = botocore.session.get_session().create_client(
         "stepfunctions", region_name=instructions.region, config=config, **keys
     )
     return client

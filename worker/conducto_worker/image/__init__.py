@@ -15,7 +15,7 @@ _LEFT_OUT = frozenset({"__pycache__", "testing", "tools", "nb"})
 def files() -> Mapping[str, Path]:
     """Return the files of the context, by their path in it."""
     here = Path(str(resources.files("conducto_worker").joinpath("image")))
-    found = {name: here / name for name in ("Dockerfile", "requirements.txt")}
+    found = {name: here / name for name in ("Dockerfile", "requirements.txt", "minimal_root.py")}
     for package in PACKAGES:
         root = Path(str(resources.files(package)))
         for path in _below(root):
