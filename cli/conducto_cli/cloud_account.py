@@ -94,15 +94,21 @@ def _stored(profile: str | None) -> tuple[str, ...]:
     return tuple(general.get("general", name, fallback="") for name in _FIELDS)
 
 
-def needed_account(profile: str | None = None) -> Account:
+def needed_account(
+    profile: str | None = None, *, otherwise: str = " (or stay on this machine: --local)"
+) -> Account:
     """Return the account that a profile is logged in to.
+
+    Args:
+        profile: The profile; None for the default.
+        otherwise: End of the error: what to do without an account.
 
     Raises:
         UsageError: it is not.
     """
     found = account_of(profile)
     if found is None:
-        raise UsageError(f"{NOT_LOGGED_IN} (or stay on this machine: --local)")
+        raise UsageError(f"{NOT_LOGGED_IN}{otherwise}")
     return found
 
 
@@ -117,7 +123,7 @@ def call(
     Raises:
         UsageError: The profile is not logged in.
     """
-    with needed_account(arguments.profile).client() as client:
+    with needed_account(arguments.profile, otherwise="").client() as client:
         return client.call(operation, cast("P", params or NoParams()), body)
 
 

@@ -67,7 +67,7 @@ class Target:
         return self.keys[key]
 
     async def start_script(self, _schedule: Schedule, _source: ScriptSource, key: str) -> str:
-        raise RefusedError("its script /gone.py no longer exists")
+        raise RefusedError("its script /gone.py does not exist")
 
     async def record(self, _org: str, pipeline_id: str) -> PipelineRecord | None:
         return self.records.get(pipeline_id)
@@ -194,7 +194,7 @@ def test_exhausted_plan_and_missing_script_are_failures_with_their_reason() -> N
     assert [one.why for one in world.store.firings("", "hourly")] == [
         "the plan 'free' allows 10 hours"
     ] * 2
-    assert "no longer exists" in str(world.store.firings("", "script")[0].why)
+    assert "does not exist" in str(world.store.firings("", "script")[0].why)
     assert world.schedule().open == ()
 
 

@@ -139,13 +139,11 @@ async def test_script_launches_a_pipeline_until_it_is_deleted(
         one.advance(3600)
         await one.until(lambda found: len(found) > 1 and found[1].state == "failed")
         launched, failed = await one.firings()
-        with pytest.raises(DefinitionError, match="no longer exists"):
+        with pytest.raises(DefinitionError, match="does not exist"):
             await one.create(name="other", what=source)
 
     assert launched.pipeline == "schedule:hourly"
-    assert failed.why == (
-        f"its script {script} no longer exists; restore it, or change the schedule"
-    )
+    assert failed.why == (f"its script {script} does not exist; create it, or change the schedule")
 
 
 async def test_chain_follows_a_pipeline_and_overlap_skips(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shlex
 import time
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from conducto_cli.text.text import printable
 
@@ -80,10 +82,21 @@ def lines_of(view: ScheduleView) -> list[str]:
         why = "" if schedule.paused_why is None else f": {printable(schedule.paused_why)}"
         lines.append(f"  paused{why}; resume it: conducto schedule resume {schedule.name}")
     elif view.times:
-        lines.append(f"  next: {', '.join(map(_moment, view.times))}")
+        zone = _zone_note(schedule, view.times[0])
+        lines.append(f"  next: {', '.join(map(_moment, view.times))}{zone}")
     elif schedule.cron is not None:
         lines.append("  next: never")
     return lines
+
+
+def _zone_note(schedule: Schedule, moment: float) -> str:
+    """Return the time zone of the times that are shown, if the schedule's has another time."""
+    here = time.localtime(moment)
+    try:
+        offset = datetime.fromtimestamp(moment, ZoneInfo(schedule.zone)).utcoffset()
+    except KeyError:  # this machine does not know the zone
+        offset = None
+    return "" if offset == timedelta(seconds=here.tm_gmtoff) else f" ({here.tm_zone})"
 
 
 def _moment(moment: float | None) -> str:

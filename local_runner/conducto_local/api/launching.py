@@ -88,11 +88,10 @@ class LocalLaunches(LocalAccess):
         """Validate, resolve, store and (if requested) run a pipeline. Clears the request's tree."""
         found = self.launched_with(key, request.owner) if repeated else None
         if found is not None:
-            live = self.live(found)
-            if request.run and live.started is None and not live.record.armed:
-                self._begin(live, request)
+            if request.run:
+                await self.begin_interrupted(found)
             await self._scheduler.saved()
-            return views.summary(live)
+            return views.summary(self.live(found))
         engine_context = self._engine_contexts[request.engine]
         await engine_context.open()
         pipeline, definition = await asyncio.to_thread(_take_tree, request)
@@ -110,7 +109,7 @@ class LocalLaunches(LocalAccess):
         self._store.create(live.record, definition)
         pipeline_loader.keep(self._home, live.record, definition)
         self._scheduler.add(live)
-        self._begin(live, request)
+        self._begin(live, run=request.run, run_at=request.run_at)
         self._scheduler.spawn(self._cache.evict(but=live))
         await self._scheduler.saved()  # before the response, so that it is durable
         return views.summary(live)
@@ -139,7 +138,7 @@ class LocalLaunches(LocalAccess):
             continuations = Continuations(self._store, self._scheduler)
             made = await continuations.execute(live, request)
             if not request.preview:
-                self._begin(live, request.launch)
+                self._begin(live, run=request.launch.run, run_at=request.launch.run_at)
                 await self._scheduler.saved()
                 stored = self._store.definition(live.id)
                 pipeline_loader.keep(self._home, live.record, stored)
@@ -150,13 +149,20 @@ class LocalLaunches(LocalAccess):
             preview=request.preview,
         )
 
-    def _begin(self, live: LivePipeline, request: LaunchRequest) -> None:
+    async def begin_interrupted(self, pipeline_id: str) -> None:
+        """Run a launched pipeline that the agent stored, but did not start before its end."""
+        live = self.live(pipeline_id)
+        if live.started is None and not live.record.armed:
+            self._begin(live, run=True, run_at=None)
+        await self._scheduler.saved()
+
+    def _begin(self, live: LivePipeline, *, run: bool, run_at: float | None) -> None:
         """Run or schedule a pipeline if requested; errors must not hide its id from the client."""
         try:
-            if request.run:
+            if run:
                 self._scheduler.perform(live, Action.RUN)
-            elif request.run_at is not None:
-                self._start_times.set(live, request.run_at)
+            elif run_at is not None:
+                self._start_times.set(live, run_at)
         except Exception as error:
             logger.exception("pipeline could not be started", extra={"pipeline": live.id})
             live.set_record(problem=f"the start failed (details in agent.log): {error!r}")

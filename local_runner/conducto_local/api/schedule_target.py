@@ -34,6 +34,7 @@ class LocalScheduleTarget:
         """Start a script, or find the pipeline that it launched with this key; return its id."""
         known = self._pipelines.launched_with(key, getpass.getuser())
         if known is not None:
+            await self._pipelines.begin_interrupted(known)
             return known
         return await self._scripts.launch(schedule, source, key)
 

@@ -57,7 +57,7 @@ def check_script(source: ScriptSource) -> None:
     """Check that a script can be started; raises `RefusedError`."""
     if not Path(source.directory).is_dir():
         raise RefusedError(
-            f"its directory {source.directory} no longer exists; restore it, or change the schedule"
+            f"its directory {source.directory} does not exist; create it, or change the schedule"
         )
     program, *words = source.command
     if shutil.which(program, path=_search_path(source)) is None:
@@ -65,9 +65,7 @@ def check_script(source: ScriptSource) -> None:
     script = next((word for word in words[:1] if word.endswith(".py")), None)
     if script is not None and not Path(source.directory, script).is_file():
         where = Path(source.directory, script)
-        raise RefusedError(
-            f"its script {where} no longer exists; restore it, or change the schedule"
-        )
+        raise RefusedError(f"its script {where} does not exist; create it, or change the schedule")
 
 
 def _search_path(source: ScriptSource) -> str:

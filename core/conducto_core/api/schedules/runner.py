@@ -132,7 +132,10 @@ class ScheduleRunner:
                 found.note(await self._followed(org, schedule, firing))
         launches = [one for one in firings.values() if one.state is not FiringState.LAUNCHED]
         for firing in launches:
-            found.note(await self._executed(org, schedule, firing, found))
+            done = await self._executed(org, schedule, firing, found)
+            if done.state is FiringState.LAUNCHED:  # its pipeline may have ended already
+                done = await self._followed(org, schedule, done)
+            found.note(done)
         if found.closed:
             await self._close(org, schedule, found.closed)
 
